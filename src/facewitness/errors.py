@@ -1,0 +1,60 @@
+"""Every error facewitness raises on purpose, in one tree.
+
+    FacewitnessError
+    ├── InputError           the caller gave something that cannot be analysed
+    │   ├── UnreadableMedia  a file that is missing, broken, or not a picture
+    │   └── TooLarge         a file or picture beyond the limits, refused before it is decoded
+    ├── UnknownName          a name no leaf, region or option has; says the nearest one
+    ├── MissingExtra         a leaf that needs packages which are not installed; says what to install
+    ├── WeightsError         weights that are absent or do not match their hash
+    └── ReportError          a report that does not follow the wire format
+
+Each message says what was expected, what came, and what to do next.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FacewitnessError(Exception):
+    """Root of the tree: catch this to catch everything facewitness raises on purpose."""
+
+
+class InputError(FacewitnessError, ValueError):
+    """The caller gave something that cannot be analysed."""
+
+
+class UnreadableMedia(InputError):
+    """A file that is missing, broken, or not a picture."""
+
+
+class TooLarge(InputError):
+    """A file or picture beyond the limits, refused before it is decoded."""
+
+
+class UnknownName(FacewitnessError, KeyError):
+    """A name that nothing has. The message lists what exists and the nearest name."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]):
+        self.what, self.name, self.known = what, name, tuple(sorted(known))
+        near = difflib.get_close_matches(name, self.known, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        listing = ", ".join(self.known) or "none"
+        super().__init__(f"Unknown {what} '{name}'.{hint} Known: {listing}.")
+
+    def __str__(self) -> str:  # KeyError would print the repr, with quotes and escapes
+        return str(self.args[0])
+
+
+class MissingExtra(FacewitnessError, ImportError):
+    """A leaf that needs packages which are not installed."""
+
+
+class WeightsError(FacewitnessError):
+    """Weights that are absent or do not match their hash."""
+
+
+class ReportError(FacewitnessError, ValueError):
+    """A report that does not follow the wire format."""

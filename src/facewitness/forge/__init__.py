@@ -1,0 +1,36 @@
+"""Forgers: from a pristine face, a forged one whose every change is known.
+
+Each leaf has one function, `forge(pixels, landmarks, rng, **options) -> Forged`; the same seed gives the same bytes.
+`degrade` alone changes no label: it is what compression and resizing do to real and fake alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewitness.errors import InputError
+from facewitness.types import KINDS, Pixels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Forged:
+    """A forged picture and the whole truth about it."""
+
+    pixels: Pixels  # RGB uint8 (H, W, 3), the size of the pristine picture
+    mask: NDArray[np.float32]  # (H, W) in [0, 1]: the exact blending weight of foreign pixels
+    regions: frozenset[str]  # MARE's 12 names of the regions that were touched
+    kind: str  # one of KINDS
+    record: tuple[Mapping[str, Any], ...]  # every operation in order, with its drawn parameters; JSON-ready
+
+    def __post_init__(self) -> None:
+        if self.mask.shape != self.pixels.shape[:2] or self.mask.dtype != np.float32:
+            raise InputError(
+                f"Forged.mask: expected float32 {self.pixels.shape[:2]}, got {self.mask.dtype} {self.mask.shape}"
+            )
+        if self.kind not in KINDS:
+            raise InputError(f"Forged.kind: expected one of {', '.join(KINDS)}, got {self.kind!r}")

@@ -1,0 +1,232 @@
+"""Boxes, masks and the way between a frame and a face's crop; pure numpy.
+
+Pixel (x, y) covers the unit square from (x, y) to (x + 1, y + 1), so its centre is (x + 0.5, y + 0.5), and a box
+(x1, y1, x2, y2) covers what lies between its edges. Affine maps are float64 (2, 3) and take frame points to crop points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewitness.errors import InputError
+from facewitness.types import Box, Landmarks, Mask
+
+Affine = NDArray[np.float64]
+
+# Face Mesh: the corners of the subject's right and left eye, whose line gives the roll
+_RIGHT_EYE, _LEFT_EYE = (33, 133), (362, 263)
+
+
+# ---------------------------------------------------------------------------------------------------------- boxes
+
+
+def iou(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes; 0 where they do not touch."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    return float(shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared))
+
+
+def clip(box: Box, width: int, height: int) -> Box | None:
+    """The part of a box that lies on a frame; None where nothing does."""
+    x1, y1 = max(0.0, float(box[0])), max(0.0, float(box[1]))
+    x2, y2 = min(float(width), float(box[2])), min(float(height), float(box[3]))
+    return (x1, y1, x2, y2) if x2 > x1 and y2 > y1 else None
+
+
+def bounds(points: NDArray[np.floating]) -> Box:
+    """The smallest box around points (n, 2+)."""
+    (x1, y1), (x2, y2) = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
+    return (float(x1), float(y1), float(x2), float(y2))
+
+
+# --------------------------------------------------------------------------------------------------- affine maps
+
+
+def align(face: Landmarks | Box, size: int, margin: float) -> Affine:
+    """The map from a frame to an upright square crop of `size` pixels around a face.
+
+    With landmarks (468, 2+) the eye line becomes level and the mesh's longer side fills `1 / margin` of the crop.
+    With a box the crop is level with the frame and the box's longer side fills `1 / margin` of it.
+    """
+    if isinstance(face, np.ndarray):
+        points = face[:, :2].astype(np.float64)
+        along = points[list(_LEFT_EYE)].mean(axis=0) - points[list(_RIGHT_EYE)].mean(axis=0)
+        length = float(np.hypot(*along))
+        cos, sin = along / length if length > 0 else (1.0, 0.0)
+        rotation = np.array([[cos, sin], [-sin, cos]])
+        turned = points @ rotation.T
+        low, high = turned.min(axis=0), turned.max(axis=0)
+    else:
+        rotation = np.eye(2)
+        low, high = np.array(face[:2], np.float64), np.array(face[2:], np.float64)
+    side = float((high - low).max()) * margin
+    if side <= 0:
+        raise InputError(f"align: expected a face with an extent, got landmarks or a box of size {side}")
+    scale = size / side
+    return np.column_stack([rotation * scale, size / 2 - (low + high) / 2 * scale])
+
+
+def invert(affine: Affine) -> Affine:
+    """The map back."""
+    linear = np.linalg.inv(affine[:, :2])
+    return np.column_stack([linear, -linear @ affine[:, 2]])
+
+
+def compose(second: Affine, first: Affine) -> Affine:
+    """One map that does `first`, then `second`."""
+    return np.column_stack([second[:, :2] @ first[:, :2], second[:, :2] @ first[:, 2] + second[:, 2]])
+
+
+def transform(affine: Affine, points: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Points (n, 2) through an affine map."""
+    return (points[:, :2] @ affine[:, :2].T + affine[:, 2]).astype(np.float32)
+
+
+def crop(picture: NDArray, affine: Affine, size: int | tuple[int, int]) -> NDArray:
+    """What an affine map shows of a picture (H, W) or (H, W, C), as `size` = side or (height, width) pixels.
+
+    Bilinear; where the map shrinks, blocks of the picture are averaged first, so that fine texture is not aliased.
+    Beyond the picture its border pixels go on. Keeps the dtype (uint8 is rounded).
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    back = invert(affine)
+    corners = transform(back, np.array([[0, 0], [width, 0], [0, height], [width, height]], np.float64))
+    shrink = max(1, int(np.sqrt(abs(np.linalg.det(back[:, :2])))))
+    # only the part that is shown is averaged: a face of 300 px in a photo of 40 Mpx costs no more than elsewhere
+    x0, y0 = (max(0, int(v) - shrink) for v in corners.min(axis=0))
+    x1, y1 = (int(v) + 2 * shrink + 1 for v in corners.max(axis=0))
+    x0, y0 = min(x0, picture.shape[1] - 1), min(y0, picture.shape[0] - 1)
+    part = picture[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
+    if shrink > 1:
+        part = _block_mean(part, shrink)
+    scale = 1.0 / shrink
+    # crop pixel centres in the part's pixel indices
+    linear = back[:, :2] * scale
+    offset = (back[:, 2] - (x0, y0)) * scale + linear @ (0.5, 0.5) - 0.5
+    xs, ys = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+    u = (linear[0, 0] * xs)[None, :] + (linear[0, 1] * ys + offset[0])[:, None]
+    v = (linear[1, 0] * xs)[None, :] + (linear[1, 1] * ys + offset[1])[:, None]
+    return _bilinear(part, u.astype(np.float32), v.astype(np.float32), picture.dtype)
+
+
+def _block_mean(picture: NDArray, k: int) -> NDArray[np.float32]:
+    h, w = picture.shape[:2]
+    pad = [(0, -h % k), (0, -w % k)] + [(0, 0)] * (picture.ndim - 2)
+    if any(p != (0, 0) for p in pad):
+        picture = np.pad(picture, pad, mode="edge")
+    h, w = picture.shape[:2]
+    rows = np.add.reduceat(picture, np.arange(0, h, k), axis=0, dtype=np.float32)
+    return np.add.reduceat(rows, np.arange(0, w, k), axis=1) / np.float32(k * k)
+
+
+def _bilinear(part: NDArray, u: NDArray[np.float32], v: NDArray[np.float32], dtype: np.dtype) -> NDArray:
+    h, w = part.shape[:2]
+    u, v = np.clip(u, 0, w - 1), np.clip(v, 0, h - 1)
+    x, y = u.astype(np.int32), v.astype(np.int32)
+    fx, fy = u - x, v - y
+    right, down = np.minimum(x + 1, w - 1), np.minimum(y + 1, h - 1)
+    flat = part.reshape(h * w, -1)
+    fx, fy = fx.reshape(-1, 1), fy.reshape(-1, 1)
+
+    def at(row: NDArray[np.int32], column: NDArray[np.int32]) -> NDArray[np.float32]:
+        return flat.take((row * w + column).ravel(), axis=0).astype(np.float32)
+
+    top = at(y, x)
+    top += fx * (at(y, right) - top)
+    bottom = at(down, x)
+    bottom += fx * (at(down, right) - bottom)
+    top += fy * (bottom - top)
+    if np.issubdtype(dtype, np.integer):
+        top = np.rint(top)
+    return top.astype(dtype).reshape(u.shape + part.shape[2:])
+
+
+# ----------------------------------------------------------------------------------------------------------- masks
+
+
+def fill(polygons: Sequence[NDArray[np.floating]], height: int, width: int) -> NDArray[np.bool_]:
+    """The pixels whose centres lie inside polygons [(n, 2), …], by the even-odd rule over all of them together.
+
+    So a ring inside a ring is a hole. Returns bool (height, width).
+    """
+    inside = np.zeros((height, width), bool)
+    if height == 0 or width == 0:
+        return inside
+    for polygon in polygons:
+        points = np.asarray(polygon, np.float64)[:, :2]
+        following = np.roll(points, -1, axis=0)
+        # one scan line through the pixel centres of each row: where the edges cross it, parity flips
+        for (xa, ya), (xb, yb) in zip(points, following, strict=True):
+            if ya == yb:
+                continue
+            first = max(0, int(np.ceil(min(ya, yb) - 0.5)))
+            last = min(height, int(np.ceil(max(ya, yb) - 0.5)))
+            if first >= last:
+                continue
+            rows = np.arange(first, last)
+            crossing = xa + (rows + 0.5 - ya) * ((xb - xa) / (yb - ya))
+            starts = np.clip(np.ceil(crossing - 0.5), 0, width).astype(int)
+            seen = starts < width
+            # marks are toggled, then accumulated along the row below
+            np.logical_xor.at(inside, (rows[seen], starts[seen]), True)
+    return np.logical_xor.accumulate(inside, axis=1)
+
+
+def place(mask: Mask, height: int, width: int) -> NDArray[np.float32]:
+    """A mask on its whole frame, float32 (height, width)."""
+    frame = np.zeros((height, width), np.float32)
+    x1, y1, x2, y2 = mask.box
+    left, top = max(0, int(np.floor(x1))), max(0, int(np.floor(y1)))
+    right, bottom = min(width, int(np.ceil(x2))), min(height, int(np.ceil(y2)))
+    if right <= left or bottom <= top:
+        return frame
+    rows, columns = mask.values.shape
+    sx, sy = (x2 - x1) / columns, (y2 - y1) / rows  # frame pixels per sample
+    to_part = np.array([[sx, 0, x1 - left], [0, sy, y1 - top]], np.float64)
+    frame[top:bottom, left:right] = crop(mask.values, to_part, (bottom - top, right - left))
+    return frame
+
+
+def boxes_of(mask: NDArray[np.floating], threshold: float = 0.5, smallest: int = 1) -> tuple[Box, ...]:
+    """Boxes of the 4-connected parts of a mask (H, W) at or above a threshold, largest part first.
+
+    Parts of fewer than `smallest` pixels are left out.
+    """
+    on = np.asarray(mask) >= threshold
+    labels = np.zeros(on.shape, np.int32)
+    parts: list[tuple[int, Box]] = []
+    runs: list[tuple[int, int, int]] = []  # row, start, end (excluded) of every horizontal run
+    for y in range(on.shape[0]):
+        edges = np.flatnonzero(np.diff(np.concatenate(([0], on[y].view(np.int8), [0]))))
+        runs += [(y, int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    parent = list(range(len(runs)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    for i, (y, a, b) in enumerate(runs):
+        if y > 0:
+            for other in np.unique(labels[y - 1, a:b]):
+                if other:
+                    parent[root(int(other) - 1)] = root(i)
+        labels[y, a:b] = i + 1
+    groups: dict[int, list[tuple[int, int, int]]] = {}
+    for i, run in enumerate(runs):
+        groups.setdefault(root(i), []).append(run)
+    for members in groups.values():
+        rows, starts, ends = zip(*members, strict=True)
+        area = sum(ends) - sum(starts)
+        if area >= smallest:
+            parts.append((area, (float(min(starts)), float(min(rows)), float(max(ends)), float(max(rows) + 1))))
+    parts.sort(key=lambda part: -part[0])
+    return tuple(box for _, box in parts)

@@ -1,0 +1,62 @@
+"""From a family and a name to the leaf that does the work.
+
+A leaf is a module in the family's folder, and its file name is its registered name; outside packages add leaves with
+an entry point in the group `facewitness.<family>`. Nothing is imported until it is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from importlib.metadata import entry_points
+from types import ModuleType
+
+from facewitness.errors import MissingExtra, UnknownName
+
+# family → the one function every leaf of it has, and the sentence `facewitness list` shows
+FAMILIES: dict[str, tuple[str, str]] = {
+    "finders": ("load", "frame -> faces"),
+    "witnesses": ("load", "face -> testimony"),
+    "forge": ("forge", "pristine face -> forged image, mask, record"),
+    "formats": ("render", "report -> bytes"),
+}
+
+# what to install when a leaf's packages are missing: top-level import name → extra
+_EXTRAS = {"torch": "train", "timm": "train", "torchvision": "train", "pyarrow": "train", "onnx": "train"}
+
+
+def names(family: str) -> tuple[str, ...]:
+    """Names of all leaves of a family, sorted. Raises UnknownName for a family that does not exist."""
+    if family not in FAMILIES:
+        raise UnknownName("family", family, FAMILIES)
+    package = importlib.import_module(f"facewitness.{family}")
+    own = {m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")}
+    own |= {e.name for e in entry_points(group=f"facewitness.{family}")}
+    return tuple(sorted(own))
+
+
+def get(family: str, name: str) -> ModuleType:
+    """The leaf's module. Raises UnknownName (with the nearest name) or MissingExtra (with what to install)."""
+    if name not in names(family):
+        raise UnknownName(f"name in {family}", name, names(family))
+    outside = {e.name: e for e in entry_points(group=f"facewitness.{family}")}
+    try:
+        if name in outside:
+            return outside[name].load()
+        return importlib.import_module(f"facewitness.{family}.{name}")
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").split(".")[0]
+        if missing == "facewitness" or not missing:
+            raise
+        extra = _EXTRAS.get(missing)
+        advice = f"pip install 'facewitness[{extra}]'" if extra else f"pip install {missing}"
+        raise MissingExtra(f"{family}/{name} needs the package '{missing}', which is not installed. Try: {advice}") from error
+
+
+def about(family: str, name: str) -> str:
+    """The first sentence of the leaf's docstring, for listings. Says so when its packages are missing."""
+    try:
+        doc = (get(family, name).__doc__ or "").strip()
+    except MissingExtra as error:
+        return f"({error})"
+    return doc.split("\n")[0]

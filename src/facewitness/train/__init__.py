@@ -1,0 +1,1 @@
+"""Training recipes, each read from top to bottom."""
