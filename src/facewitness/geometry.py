@@ -121,9 +121,11 @@ def _block_mean(picture: NDArray, k: int) -> NDArray[np.float32]:
     pad = [(0, -h % k), (0, -w % k)] + [(0, 0)] * (picture.ndim - 2)
     if any(p != (0, 0) for p in pad):
         picture = np.pad(picture, pad, mode="edge")
-    h, w = picture.shape[:2]
-    rows = np.add.reduceat(picture, np.arange(0, h, k), axis=0, dtype=np.float32)
-    return np.add.reduceat(rows, np.arange(0, w, k), axis=1) / np.float32(k * k)
+    total = picture[::k, ::k].astype(np.float32)
+    for i in range(1, k * k):  # strided sums are several times faster than one reduction over blocks
+        total += picture[i // k :: k, i % k :: k]
+    total /= k * k
+    return total
 
 
 def _bilinear(part: NDArray, u: NDArray[np.float32], v: NDArray[np.float32], dtype: np.dtype) -> NDArray:

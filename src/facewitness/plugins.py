@@ -17,6 +17,7 @@ from facewitness.errors import MissingExtra, UnknownName
 FAMILIES: dict[str, tuple[str, str]] = {
     "finders": ("load", "frame -> faces"),
     "witnesses": ("load", "face -> testimony"),
+    "datasets": ("samples", "folder on disk -> samples"),
     "forge": ("forge", "pristine face -> forged image, mask, record"),
     "formats": ("render", "report -> bytes"),
 }

@@ -34,6 +34,18 @@ Status = Literal["ok", "no_face", "failed"]
 LABELS: tuple[Label, ...] = ("real", "fake", "inconclusive")
 KINDS: tuple[str, ...] = ("pristine", "identity_exchange", "attribute_manipulation", "entire_synthesis")
 
+GRADES: tuple[tuple[float, str], ...] = ((0.5, "weak"), (0.7, "moderate"), (0.9, "strong"))  # below this: that word
+
+
+def grade(strength: float | None) -> str | None:
+    """A finding's calibrated strength in words: weak < 50 % ≤ moderate < 70 % ≤ strong < 90 % ≤ very strong.
+
+    None stays None: a strength nobody measured has no grade.
+    """
+    if strength is None:
+        return None
+    return next((word for bound, word in GRADES if strength < bound), "very strong")
+
 
 def _check_score(name: str, value: float | None) -> None:
     if value is not None and not (0.0 <= value <= 1.0):  # NaN fails this test too
@@ -273,6 +285,7 @@ class Truth:
     mask: Any = None  # a Mask, an (H, W) float32 array, or None where unknown
     regions: frozenset[str] | None = None  # None where unknown; empty for a pristine face
     texts: tuple[str, ...] = ()
+    parsing: bytes | None = None  # PNG, one of CelebAMask-HQ's 19 class ids a pixel
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,69 @@
+# Two commands do all the set-up:  make demo  ·  make test
+PYTHON ?= python3
+PYTEST ?=
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help demo test check models docs bench size clean
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+USE := .venv#       a plain install, as a user has it
+DEV := .venv-dev#   the same and everything that tests, checks and training need
+SOURCES := $(shell find src -type f ! -name '*.pyc' ! -name '.*')
+PHOTO := build/demo/package/skimage/data/astronaut.png
+
+help:  ## This list
+	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: $(USE)/installed $(PHOTO)  ## Analyse a photograph on a plain install; names the HTML report
+	$(USE)/bin/facewitness analyze $(PHOTO) --format html --out build/demo
+	@find build/demo -maxdepth 1 -name '*.html' -exec echo "Report: $(CURDIR)/{}" \;
+
+test: $(DEV)/installed models  ## Run the tests; PYTEST='-m slow' passes options on
+	$(DEV)/bin/python -m pytest $(PYTEST)
+
+check: $(DEV)/installed  ## Style, types and who may import whom
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/mypy
+	$(DEV)/bin/lint-imports
+
+models: $(DEV)/installed  # MediaPipe's models into the cache; tests that need them skip, with a reason, where they can't be had
+	@$(DEV)/bin/python -c 'from facewitness import weights; [weights.find(name) for name in weights.SOURCES]' 2>&1 | tail -n 1
+
+docs: $(DEV)/installed  ## Redraw the pictures; see that links and commands in the pages are true
+	$(DEV)/bin/python docs/draw_regions.py
+	$(DEV)/bin/python -m pytest tests/test_docs.py
+
+bench: $(DEV)/installed models  ## Print the numbers that the documentation quotes
+	@for script in bench/*.py; do echo "== $$script"; $(DEV)/bin/python "$$script"; done
+
+size: $(USE)/installed  ## How much a plain install takes; fails from 350 MB on
+	@megabytes=$$(du -sm $(USE)/lib/python*/site-packages | cut -f1); \
+	echo "Plain install: $$megabytes MB"; test "$$megabytes" -lt 350
+
+clean:  ## Remove what was built, the environments too
+	rm -rf $(USE) $(DEV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environments are made anew when pyproject.toml changes; the plain one takes in changed sources by a quick reinstall.
+$(USE)/dependencies: pyproject.toml
+	$(PYTHON) -m venv --clear $(USE)
+	$(USE)/bin/pip install --quiet .
+	@touch $@
+
+$(USE)/installed: $(USE)/dependencies $(SOURCES) README.md
+	$(USE)/bin/pip install --quiet --no-deps .
+	@touch $@
+
+$(DEV)/installed: pyproject.toml
+	$(PYTHON) -m venv --clear $(DEV)
+	$(DEV)/bin/pip install --quiet --editable '.[dev]'
+	@touch $@
+
+# The photograph (NASA, public domain) comes inside scikit-image; nothing of that package enters the environment.
+$(PHOTO): | $(USE)/dependencies
+	$(USE)/bin/pip install --quiet --no-deps --no-compile --target build/demo/package scikit-image==0.26.0

@@ -1,0 +1,89 @@
+"""Fits what stands beside the compact witness's weights: calibration, thresholds and the strength of a finding.
+
+    python runs/compact/fit.py --data DIR --model compact.onnx --recipe runs/compact/recipe.toml
+
+Uses the training groups that were held out (`calibrate`, one in sixteen), never the `val` rows on which
+`evaluate.py` measures. Every picture counts twice, as it is and recompressed at JPEG 50, so that the fit does not hold for
+clean pictures alone. Writes `compact.json` beside the model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+
+import numpy as np
+from evaluate import predictions
+from sklearn.linear_model import LogisticRegression
+
+from facewitness import regions
+from facewitness.judge import Calibration
+
+CONDITIONS = ("plain", "jpeg50")
+REAL_FORGERIES = ("dfdc", "ffpp_c40", "stylegan2_photos")
+
+
+def main() -> None:
+    """Predict on held-out rows, fit, write."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--recipe", type=Path, default=Path(__file__).with_name("recipe.toml"))
+    given = parser.parse_args()
+    recipe = tomllib.loads(given.recipe.read_text())
+    facts = {
+        "schema": "facewitness.weights/1",
+        "file": given.model.name,
+        "sha256": hashlib.sha256(given.model.read_bytes()).hexdigest(),
+        "size": recipe["stage"][-1]["size"],
+        "margin": recipe["margin"],
+        "strength": {"slope": 1.0, "offset": 0.0, "threshold": 0.5},
+        "calibration": Calibration.unfitted().to_json(),
+    }
+    beside = given.model.with_suffix(".json")
+    beside.write_text(json.dumps(facts, indent=1))
+
+    rows = [r for c in CONDITIONS for r in predictions(given.data, "calibrate", c, str(given.model))]
+    rows = [r for r in rows if r["score"] is not None]
+    facts["strength"] = strength(rows)
+    # probabilities are fitted where genuine faces stand beside real forgeries; the other pristine sets bound the threshold
+    fitted = [r for r in rows if not r["self_made"]]
+    facts["calibration"] = Calibration.fit(
+        [r["score"] for r in fitted],
+        [r["label"] == "fake" for r in fitted],
+        groups=[f"{r['source']}/{r['group']}" for r in fitted],
+        sources=[r["source"] for r in fitted],
+        weights=[float(r["source"] in REAL_FORGERIES) for r in fitted],
+    ).to_json()
+    beside.write_text(json.dumps(facts, indent=1) + "\n")
+    print(json.dumps({k: facts[k] for k in ("strength", "calibration")}, indent=1))
+
+
+def strength(rows: list[dict]) -> dict[str, float]:
+    """How often a region's raw score is right, as a logistic over its logit, and the threshold of the best F1.
+
+    Over all regions together, on faces whose touched regions are known exactly: pristine ones and self-made forgeries
+    but whole-face synthesis.
+    """
+    known = [r for r in rows if r["touched"] is not None and r["region_scores"] and r["method"] != "resynthesise"]
+    score = np.array([r["region_scores"] for r in known]).ravel()
+    truth = np.array([[n in r["touched"] for n in regions.MARE] for r in known]).ravel()
+    logit = np.log(np.clip(score, 1e-6, 1 - 1e-6) / np.clip(1 - score, 1e-6, 1))
+    model = LogisticRegression(C=1e6).fit(logit[:, None], truth)
+    slope, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
+    p = 1 / (1 + np.exp(-(slope * logit + offset)))
+    forged = np.repeat([r["label"] == "fake" for r in known], len(regions.MARE))
+    best, best_f1 = 0.5, -1.0
+    for threshold in np.linspace(0.2, 0.8, 61):
+        said = p[forged] >= threshold
+        f1 = 2 * (said & truth[forged]).sum() / max(1, said.sum() + truth[forged].sum())
+        if f1 > best_f1:
+            best, best_f1 = float(threshold), float(f1)
+    return {"slope": slope, "offset": offset, "threshold": round(best, 2), "f1": round(best_f1, 4), "pairs": len(score)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Builders: samples go in, annotated data comes out."""

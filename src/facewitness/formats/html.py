@@ -1,0 +1,605 @@
+"""One page that shows the verdict, where it comes from, and how to check it: a single file that needs nothing else.
+
+The page is built as a tree of elements (`xml.etree`), never as pasted strings, so a file name or a message can't become
+markup. Its own policy (CSP) forbids every request and every script or style but the two inlined here, by their hash.
+Every place is drawn in the coordinates of the original picture. A sentence, the place it speaks of and its row among
+the findings carry the same `data-finding`; `html.js` lights all of them together. Without script the page still reads.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import itertools
+from collections.abc import Iterable
+from importlib.resources import files
+from xml.etree.ElementTree import Element, tostring
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from facewitness import regions
+from facewitness.formats import (
+    HEAT,
+    KIND_WORDS,
+    LIMITS,
+    again,
+    band,
+    chance,
+    headline,
+    heat,
+    mark,
+    measured,
+    percent,
+    provenance,
+    visible,
+    word,
+)
+from facewitness.types import KINDS, Box, FaceReport, Finding, Mask, Pixels, Report, Verdict, grade
+
+extension = "html"
+LONGEST = 1600  # pixels of the longer side of the embedded picture; larger pictures are scaled down, and the page says so
+CLOSE_UP = 560  # the same for one face
+JPEG_QUALITY = 92  # without chroma subsampling: high enough that the page adds no traces an eye could take for forgery
+OUTLINE = 256  # an outline is traced on a mask of this many samples along its longer side
+
+
+def render(report: Report) -> bytes:
+    """One self-contained HTML page in UTF-8. A report without its picture (parsed from JSON) is drawn without it."""
+    here = files(__package__)
+    style = (here / "html.css").read_text(encoding="utf-8")
+    script = (here / "html.js").read_text(encoding="utf-8")
+    _, large, _ = headline(report)
+    page = _e(
+        "html",
+        _e(
+            "head",
+            _e("meta", charset="utf-8"),
+            _e("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
+            _e("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            _e("meta", name="color-scheme", content="light dark"),
+            _e("meta", name="referrer", content="no-referrer"),
+            _e("meta", name="robots", content="noindex"),
+            _e("title", f"{large}: {_name(report)} (facewitness)"),
+            _e("style", style),
+        ),
+        _e(
+            "body",
+            _symbols(),
+            _e("header", *_ruling(report), class_=f"ruling {_tone(report)}"),
+            _e("main", _problems(report), _examination(report)),
+            _e("footer", _reading(), _making(report)),
+            _e("script", script),
+        ),
+        lang="en",
+    )
+    text = "<!DOCTYPE html>\n" + tostring(page, encoding="unicode", method="html") + "\n"
+    return text.encode("utf-8")
+
+
+# ---------------------------------------------------------------- the tree
+
+_BLOCKS = frozenset(
+    "html head meta title style body header main footer section article h1 h2 h3 p ul ol li dl dt dd div figure "
+    "figcaption table thead tbody tr svg g image path rect script details summary".split()
+)
+
+
+def _e(tag: str, *content: Element | str | None, **attributes: object) -> Element:
+    """An element. `class_` is class, `data_finding` is data-finding; an attribute that is None is left out."""
+    element = Element(tag)
+    for name, value in attributes.items():
+        if value is not None:
+            text = f"{value:.6g}" if isinstance(value, float) else str(value)
+            element.set(name.rstrip("_").replace("_", "-"), text)
+    last: Element | None = None
+    for part in content:
+        if isinstance(part, Element):
+            element.append(part)
+            last = part
+        elif part is not None and last is None:
+            element.text = (element.text or "") + part
+        elif part is not None and last is not None:
+            last.tail = (last.tail or "") + part
+    if tag in _BLOCKS:
+        element.tail = "\n"  # so that the page's source can be read, too
+    return element
+
+
+def _policy(style: str, script: str) -> str:
+    def digest(text: str) -> str:
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+    return (
+        f"default-src 'none'; img-src data:; style-src {digest(style)}; script-src {digest(script)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _data_uri(image: Image.Image, kind: str) -> str:
+    file = io.BytesIO()
+    if kind == "jpeg":
+        image.save(file, "JPEG", quality=JPEG_QUALITY, subsampling=0, optimize=True)
+    else:
+        image.save(file, "PNG")
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+
+
+def _photograph(pixels: Pixels, longest: int) -> tuple[str, tuple[int, int]]:
+    """The picture as a JPEG data URI, scaled down (never up) to `longest`, and the size it came out with."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    return _data_uri(image, "jpeg"), image.size
+
+
+# ---------------------------------------------------------------- the top: what was decided
+
+
+def _name(report: Report) -> str:
+    return visible(report.source.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]) or "picture without a name"
+
+
+def _tone(report: Report) -> str:
+    return headline(report)[0]
+
+
+def _symbols() -> Element:
+    """The shapes that say a label without colour, and the hatching of the inconclusive band."""
+    shapes = {
+        "fake": [_e("path", d="M12 2 23 21H1Z"), _e("path", d="M12 9v6m0 2.2v.6", class_="hole")],
+        "real": [_e("circle", cx=12, cy=12, r=10), _e("circle", cx=12, cy=12, r=4, class_="hole fill")],
+        "inconclusive": [_e("path", d="M12 1 23 12 12 23 1 12Z", class_="line"), _e("path", d="M12 1V23L1 12Z")],
+        "no_face": [_e("circle", cx=12, cy=12, r=9.5, class_="line dashed")],
+        "failed": [_e("path", d="M4 4 20 20M20 4 4 20", class_="line")],
+    }
+    hatch = _e(
+        "pattern",
+        _e("path", d="M-2 2 2 -2M0 8 8 0M6 10 10 6", class_="hatching"),
+        id="hatch",
+        width=8,
+        height=8,
+        patternUnits="userSpaceOnUse",
+    )
+    return _e(
+        "svg",
+        _e("defs", hatch, _gradient()),
+        *(_e("symbol", *parts, id=f"shape-{label}", viewBox="0 0 24 24") for label, parts in shapes.items()),
+        class_="definitions",
+        width=0,
+        height=0,
+        aria_hidden="true",
+    )
+
+
+def _gradient() -> Element:
+    stops = [
+        _e("stop", offset=f"{100 * i / (len(HEAT) - 1):.0f}%", stop_color=f"rgb({r},{g},{b})")
+        for i, (r, g, b) in enumerate(HEAT)
+    ]
+    return _e("linearGradient", *stops, id="heat-scale")
+
+
+def _shape(label: str) -> Element:
+    return _e("svg", _e("use", href=f"#shape-{label}"), class_="shape", viewBox="0 0 24 24", aria_hidden="true")
+
+
+def _ruling(report: Report) -> Iterable[Element | None]:
+    key, large, meaning = headline(report)
+    verdict = report.verdict
+    facts = [f"{report.size[0]:,} × {report.size[1]:,} pixels".replace(",", " ")] if report.size else []
+    if report.status == "ok":
+        facts.append("1 face" if len(report.faces) == 1 else f"{len(report.faces)} faces")
+    yield _e("p", "facewitness", _e("span", " examination report", class_="quiet"), class_="wordmark")
+    yield _e("p", _e("bdi", _name(report), class_="filename"), *(_e("span", fact, class_="fact") for fact in facts))
+    yield _e(
+        "h1",
+        _shape(key),
+        _e("span", large, class_="large"),
+        " " if report.problems and report.status != "failed" else None,
+        _e("span", "incomplete", class_="incomplete") if report.problems and report.status != "failed" else None,
+    )
+    if verdict is not None:
+        yield _e("p", chance(verdict.fake, verdict.interval), class_="chance")
+        yield _bar(verdict, band(report.made_by))
+    yield _e("p", meaning, class_="meaning")
+    yield _reasons(verdict.reasons if verdict else ())
+
+
+def _reasons(reasons: tuple[str, ...]) -> Element | None:
+    return _e("ul", *(_e("li", visible(reason)) for reason in reasons), class_="reasons") if reasons else None
+
+
+def _bar(verdict: Verdict, thresholds: tuple[float, float] | None) -> Element | None:
+    """The probability on a line from 0 to 100 % with its interval, and the inconclusive band where it is known."""
+    if verdict.fake is None:
+        return None
+    at = f"{100 * verdict.fake:.2f}%"
+    marks: list[Element | None] = [_e("rect", x=0, y=10, width="100%", height=8, rx=4, class_="track")]
+    words = f"Probability on a scale from 0 to 100 %: {chance(verdict.fake, verdict.interval)}."
+    scale = [_e("span", "0 %"), _e("span", "100 % fake")]
+    if thresholds is not None:
+        low, high = thresholds
+        place = {"x": f"{100 * low:.2f}%", "width": f"{100 * (high - low):.2f}%", "y": 3, "height": 22}
+        marks += [_e("rect", class_="band", **place), _e("rect", class_="hatched", fill="url(#hatch)", **place)]
+        words += f" Inconclusive from {percent(low)} to {percent(high)}."
+        scale.insert(1, _e("span", _e("i", class_="hatch-key"), f"inconclusive from {percent(low)} to {percent(high)}"))
+    if verdict.interval is not None:
+        low, high = verdict.interval
+        marks.append(
+            _e(
+                "rect",
+                x=f"{100 * low:.2f}%",
+                width=f"{100 * (high - low):.2f}%",
+                y=10,
+                height=8,
+                rx=4,
+                class_="interval",
+            )
+        )
+    marks.append(_e("circle", cx=at, cy=14, r=7, class_="point"))
+    drawing = _e("svg", *marks, width="100%", height=28, role="img", aria_label=words)
+    return _e("div", drawing, _e("div", *scale, class_="scale", aria_hidden="true"), class_="bar")
+
+
+def _problems(report: Report) -> Element | None:
+    if not report.problems:
+        return None
+    count = len(report.problems)
+    title = "One step failed" if count == 1 else f"{count} steps failed"
+    rest = "" if report.status == "failed" else ". What follows is incomplete"
+    items = (_e("li", _e("strong", visible(p.step)), ": ", visible(p.message)) for p in report.problems)
+    return _e("section", _e("h2", title + rest + "."), _e("ul", *items), class_="problems", role="alert")
+
+
+# ---------------------------------------------------------------- the middle: the picture beside its faces
+
+
+def _examination(report: Report) -> Element | None:
+    picture = _picture(report)
+    faces = [_card(number, said, report) for number, said in enumerate(report.faces, start=1)]
+    if not faces:
+        return _e("div", picture, class_="alone") if picture is not None else None
+    return _e("div", picture, _e("div", *faces, class_="faces"), class_="examination")
+
+
+def _picture(report: Report) -> Element | None:
+    """The whole picture with every mask, box and finding drawn over it, and its switches."""
+    if report.frame is not None:
+        width, height = report.frame.width, report.frame.height
+        source, shown = _photograph(report.frame.pixels, LONGEST)
+        ground = _e("image", href=source, x=0, y=0, width=width, height=height)
+        note = "The picture as it was examined, upright"
+        if shown != (width, height):
+            note += f", scaled from {width} × {height} to {shown[0]} × {shown[1]} pixels for this page"
+        note += f"; shown as JPEG, quality {JPEG_QUALITY}. Judge fine traces on the file itself."
+    elif report.size is not None and report.faces:
+        width, height = report.size
+        ground = _e("rect", x=0, y=0, width=width, height=height, class_="blank")
+        note = "The picture itself is not part of this report; only the places are drawn."
+    else:
+        return None
+    heats, boxes, places = [], [], []
+    tag = max(width, height) / 36  # height of a face's number, in pixels of the picture
+    for number, said in enumerate(report.faces, start=1):
+        if said.mask is not None:
+            heats.append(_heat(said.mask, f"heat-{number}"))
+        boxes.append(_face_box(number, said, tag))
+        places += [_place(number, index, finding) for index, finding in enumerate(said.findings)]
+    drawing = _e(
+        "svg",
+        _e("title", f"{_name(report)} with {len(report.faces)} examined faces"),
+        ground,
+        _e("g", *heats, class_="heat"),
+        _e("g", *boxes, class_="boxes", aria_hidden="true"),
+        _e("g", *places, class_="places"),
+        viewBox=f"0 0 {width} {height}",
+        role="group",
+        class_="drawing",
+    )
+    controls = _controls(bool(heats)) if report.faces else None
+    return _e("figure", _e("div", drawing, class_="frame"), controls, _e("figcaption", note), class_="picture")
+
+
+def _controls(masks: bool) -> Element:
+    switches = [
+        _e("label", _e("input", type="checkbox", id="show-places", checked="checked"), "Faces and findings"),
+    ]
+    if masks:
+        switches = [
+            _e("label", _e("input", type="checkbox", id="show-heat", checked="checked"), "Suspected alteration"),
+            _e("label", "Fade", _e("input", type="range", id="fade", min=0, max=100, value=70), class_="fade"),
+            *switches,
+        ]
+        scale = _e(
+            "svg", _e("rect", width="100%", height=10, rx=2, fill="url(#heat-scale)"), height=10, aria_hidden="true"
+        )
+        switches.append(_e("span", "low", scale, "high", class_="heat-key", role="img", aria_label="Colours: low to high"))
+    return _e("div", *switches, class_="controls", role="group", aria_label="What the picture shows")
+
+
+def _heat(mask: Mask, identity: str) -> Element:
+    """A mask as a coloured, half transparent image stretched over its box."""
+    x1, y1, x2, y2 = mask.box
+    return _e(
+        "image",
+        id=identity,
+        href=_data_uri(Image.fromarray(heat(mask.values)), "png"),
+        x=x1,
+        y=y1,
+        width=x2 - x1,
+        height=y2 - y1,
+        preserveAspectRatio="none",
+    )
+
+
+def _face_box(number: int, said: FaceReport, tag: float) -> Element:
+    x1, y1, x2, y2 = said.face.box
+    text = str(number)
+    wide = tag * (0.9 + 0.62 * len(text))
+    top = y1 - 1.25 * tag if y1 >= 1.25 * tag else y1  # above the box, or inside where there is no room above
+    return _e(
+        "g",
+        _e("rect", x=x1, y=y1, width=x2 - x1, height=y2 - y1, class_="halo"),
+        _e("rect", x=x1, y=y1, width=x2 - x1, height=y2 - y1, class_="edge"),
+        _e("rect", x=x1, y=top, width=wide, height=1.25 * tag, class_="tag"),
+        _e("text", text, x=x1 + wide / 2, y=top + 0.96 * tag, font_size=tag, text_anchor="middle"),
+        class_=f"face-box {said.verdict.label}",
+    )
+
+
+def _identity(number: int, index: int) -> str:
+    return f"{number}{mark(index)}"
+
+
+def _strength(finding: Finding) -> str:
+    if finding.strength is None:
+        return "strength not measured"
+    return f"{grade(finding.strength)}, {percent(finding.strength)}"
+
+
+def _place(number: int, index: int, finding: Finding) -> Element:
+    """Where a finding is: the outline of its mask, or its box. Can be pointed at, focused and pressed."""
+    return _e(
+        "g",
+        *_outline(finding),
+        class_="place",
+        data_finding=_identity(number, index),
+        tabindex=0,
+        role="button",
+        aria_pressed="false",
+        aria_label=f"Face {number}, finding {mark(index)}: {visible(regions.title(finding.region))}, {_strength(finding)}",
+    )
+
+
+def _outline(finding: Finding) -> list[Element]:
+    shape = _trace(finding.mask) if finding.mask is not None else ""
+    if not shape:
+        x1, y1, x2, y2 = finding.box
+        shape = f"M{x1:.1f} {y1:.1f}H{x2:.1f}V{y2:.1f}H{x1:.1f}Z"
+    return [_e("path", d=shape, class_="halo"), _e("path", d=shape, class_="edge")]
+
+
+def _trace(mask: Mask) -> str:
+    """The line at half of a mask's highest value, as an SVG path in the picture's coordinates. "" for an empty mask."""
+    highest = float(mask.values.max())
+    if highest <= 0.0:
+        return ""
+    grow = max(1.0, OUTLINE / max(mask.values.shape))
+    fine = cv2.resize(mask.values, None, fx=grow, fy=grow, interpolation=cv2.INTER_LINEAR)
+    inside = np.pad((fine >= highest / 2).astype(np.uint8), 1)  # the border closes a line that runs along the mask's edge
+    lines, _ = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    x1, y1, x2, y2 = mask.box
+    scale = np.array([(x2 - x1) / fine.shape[1], (y2 - y1) / fine.shape[0]])
+    parts = []
+    for line in lines:
+        if cv2.contourArea(line) < 12:  # specks
+            continue
+        points = cv2.approxPolyDP(line, 0.8, closed=True)[:, 0] - 0.5  # minus the border, plus half a sample
+        points = points * scale + (x1, y1)
+        parts.append("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points) + "Z")
+    return "".join(parts)
+
+
+# ---------------------------------------------------------------- a face's card
+
+
+def _card(number: int, said: FaceReport, report: Report) -> Element:
+    verdict = said.verdict
+    return _e(
+        "article",
+        _e(
+            "header",
+            _e("h2", f"Face {number}"),
+            _e("p", _shape(verdict.label), _e("strong", word(verdict.label)), class_="label"),
+            _e("p", chance(verdict.fake, verdict.interval), class_="chance"),
+        ),
+        _bar(verdict, band(report.made_by)),
+        _reasons(verdict.reasons),
+        _e("div", _close_up(number, said, report), _explanation(number, said), class_="evidence"),
+        _findings(number, said.findings),
+        _e("div", _kind(said), _quality(said), class_="facts"),
+        _testimonies(verdict),
+        class_=f"card {verdict.label}",
+        id=f"face-{number}",
+    )
+
+
+def _around(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
+    """The face's box with a quarter of its size around it, in whole pixels inside the picture."""
+    x1, y1, x2, y2 = box
+    margin = 0.25 * max(x2 - x1, y2 - y1)
+    left, top = max(0, int(x1 - margin)), max(0, int(y1 - margin))
+    return left, top, max(left + 1, min(width, int(x2 + margin) + 1)), max(top + 1, min(height, int(y2 + margin) + 1))
+
+
+def _close_up(number: int, said: FaceReport, report: Report) -> Element | None:
+    """The face by itself, cut from the original pixels, with its findings lettered."""
+    if report.frame is None:
+        return None
+    left, top, right, bottom = _around(said.face.box, report.frame.width, report.frame.height)
+    crop = np.ascontiguousarray(report.frame.pixels[top:bottom, left:right])
+    if crop.size == 0:  # a box that lies outside of the picture
+        return None
+    source, _ = _photograph(crop, CLOSE_UP)
+    width, height = right - left, bottom - top
+    letters = max(width, height) / 17
+    places = []
+    for index, finding in enumerate(said.findings):
+        x, y = _centre(finding)
+        badge = [
+            _e("circle", cx=x, cy=y, r=0.72 * letters),
+            _e("text", mark(index), x=x, y=y + 0.33 * letters, font_size=letters, text_anchor="middle"),
+        ]
+        parts = [*_outline(finding), _e("g", *badge, class_="badge")]
+        places.append(_e("g", *parts, class_="place", data_finding=_identity(number, index)))
+    drawing = _e(
+        "svg",
+        _e("image", href=source, x=left, y=top, width=width, height=height),
+        _e("g", _e("use", href=f"#heat-{number}"), class_="heat") if said.mask is not None else None,
+        _e("g", *places, class_="places"),
+        viewBox=f"{left} {top} {width} {height}",
+        class_="drawing",
+        role="img",
+        aria_label=f"Face {number}, close up",
+    )
+    return _e("figure", drawing, class_="close-up")
+
+
+def _centre(finding: Finding) -> tuple[float, float]:
+    """Where a finding's letter stands: the mask's centre of gravity, or the middle of its box."""
+    x1, y1, x2, y2 = finding.box if finding.mask is None else finding.mask.box
+    if finding.mask is None or (total := float(finding.mask.values.sum())) <= 0.0:
+        return (x1 + x2) / 2, (y1 + y2) / 2
+    height, width = finding.mask.values.shape
+    x = float(finding.mask.values.sum(axis=0) @ (np.arange(width) + 0.5)) / total / width
+    y = float(finding.mask.values.sum(axis=1) @ (np.arange(height) + 0.5)) / total / height
+    return x1 + x * (x2 - x1), y1 + y * (y2 - y1)
+
+
+def _explanation(number: int, said: FaceReport) -> Element | None:
+    if not said.explanation:
+        return None
+    items = []
+    for sentence in said.explanation:
+        if sentence.finding is None:
+            items.append(_e("li", visible(sentence.text), class_="caveat"))
+        else:
+            button = _e(
+                "button",
+                _e("span", mark(sentence.finding), class_="letter"),
+                _e("span", visible(sentence.text)),
+                type="button",
+                class_="sentence",
+                data_finding=_identity(number, sentence.finding),
+                aria_pressed="false",
+            )
+            items.append(_e("li", button))
+    return _e("ul", *items, class_="explanation", aria_label=f"What was found on face {number}")
+
+
+def _findings(number: int, findings: tuple[Finding, ...]) -> Element:
+    if not findings:
+        return _e("p", "No place on this face gave anything away.", class_="nothing")
+    rows = []
+    for index, finding in enumerate(findings):
+        box = ", ".join(f"{round(v)}" for v in finding.box)
+        rows.append(
+            _e(
+                "tr",
+                _e("td", _e("span", mark(index), class_="letter")),
+                _e("th", visible(regions.title(finding.region)), scope="row"),
+                _e("td", _meter(finding.strength), _e("span", _strength(finding), class_="amount"), class_="strength"),
+                _e("td", visible(finding.claim), class_="claim"),
+                _e("td", box, class_="box"),
+                class_="row",
+                data_finding=_identity(number, index),
+            )
+        )
+    head = _e(
+        "tr",
+        _e("th", _e("span", "Mark", class_="unseen"), scope="col"),
+        _e("th", "Region", scope="col"),
+        _e("th", "Strength", scope="col"),
+        _e("th", "Claim", scope="col"),
+        _e("th", "Box (x1, y1, x2, y2)", scope="col"),
+    )
+    title = "1 finding as measured" if len(findings) == 1 else f"{len(findings)} findings as measured"
+    table = _e("div", _e("table", _e("thead", head), _e("tbody", *rows), class_="findings"), class_="wide")
+    return _e("details", _e("summary", title), table)
+
+
+def _meter(score: float | None) -> Element | None:
+    if score is None:
+        return None
+    return _e(
+        "svg",
+        _e("rect", width="100%", height=6, rx=3, class_="track"),
+        _e("rect", width=f"{100 * score:.1f}%", height=6, rx=3, class_="filled"),
+        class_="meter",
+        height=6,
+        aria_hidden="true",
+    )
+
+
+def _kind(said: FaceReport) -> Element | None:
+    if said.kind is None:
+        return None
+    rows = itertools.chain.from_iterable(
+        (_e("dt", KIND_WORDS[kind]), _e("dd", _meter(said.kind[kind]), _e("span", percent(said.kind[kind]), class_="amount")))
+        for kind in KINDS
+    )
+    return _e("section", _e("h3", "What kind of picture"), _e("dl", *rows, class_="kinds"))
+
+
+def _quality(said: FaceReport) -> Element | None:
+    quality = said.face.quality
+    facts = measured(quality)
+    if not facts and not quality.reasons:
+        return None
+    rows = itertools.chain.from_iterable((_e("dt", name), _e("dd", value)) for name, value in facts)
+    return _e("section", _e("h3", "How well the face can be judged"), _e("dl", *rows), _reasons(quality.reasons))
+
+
+def _testimonies(verdict: Verdict) -> Element | None:
+    if not verdict.testimonies:
+        return None
+    rows, replies = [], []
+    for said in verdict.testimonies:
+        score = "would not say" if said.fake is None else f"{said.fake:.3f}"
+        seconds = "" if said.seconds is None else f"{said.seconds * 1000:.0f} ms"
+        rows.append(_e("tr", _e("th", visible(said.witness), scope="row"), _e("td", score), _e("td", seconds)))
+        replies += [_e("blockquote", visible(reply.thought)) for reply in said.replies if reply.thought]
+    head = _e("tr", *(_e("th", name, scope="col") for name in ("Witness", "Raw score, before calibration", "Time")))
+    table = _e("div", _e("table", _e("thead", head), _e("tbody", *rows)), class_="wide")
+    count = len(verdict.testimonies)
+    title = "What the witness said" if count == 1 else f"What the {count} witnesses said"
+    return _e("details", _e("summary", title), table, *replies)
+
+
+# ---------------------------------------------------------------- the bottom: how to read it, how to check it
+
+
+def _reading() -> Element:
+    return _e("section", _e("h2", "How to read this report"), _e("ul", *(_e("li", text) for text in LIMITS)))
+
+
+def _making(report: Report) -> Element:
+    rows = [
+        ("file", visible(report.source)),
+        ("SHA-256", report.sha256 or "not known: the picture did not come as a readable file"),
+    ]
+    if report.size:
+        rows.append(("size", f"{report.size[0]} × {report.size[1]} pixels"))
+    rows += [(name, visible(value)) for name, value in provenance(report.made_by)]
+    table = itertools.chain.from_iterable((_e("dt", visible(name)), _e("dd", _e("bdi", value))) for name, value in rows)
+    steps = (_e("li", what, ": ", _e("code", command)) for what, command in again(report))
+    return _e(
+        "section",
+        _e("h2", "Where this report comes from"),
+        _e("dl", *table, class_="provenance"),
+        _e("h3", "How to run it again"),
+        _e("ol", *steps),
+        class_="making",
+    )

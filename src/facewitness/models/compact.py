@@ -1,0 +1,147 @@
+"""The small network behind the default witness: one aligned crop in, five answers out.
+
+A MobileNetV2 (Sandler et al. 2018; timm `mobilenetv2_100`) with a top-down decoder in the manner of feature pyramid
+networks (Lin et al. 2017). The heads
+    fake      is the face forged?
+    kind      pristine, identity exchange, attribute manipulation, entire synthesis
+    mask      where, at a quarter of the crop's resolution
+    regions   which of MARE's 12 regions
+    parsing   CelebAMask-HQ's 19 classes, an auxiliary task, off in the shipped network unless its ablation says otherwise
+The head that says fake or real sees texture at stride 8 and 16 as well as the last layer, and the strongest point of the
+mask: blending and upsampling leave traces in texture that a network trained to name objects throws away on its way up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from facewitness.models import _torchvision  # noqa: F401  (timm cannot be imported before it)
+
+import timm  # isort: skip
+
+from facewitness.regions import CELEBAMASK, MARE
+from facewitness.types import KINDS
+
+_STRIDES = {2: 0, 4: 1, 8: 2, 16: 4, 32: 6}  # stride -> index of the last MobileNetV2 stage at that stride
+
+
+class Answers(NamedTuple):
+    """All answers for a batch of N crops of S × S pixels, as logits."""
+
+    fake: Tensor  # (N,)
+    kind: Tensor  # (N, 4)
+    mask: Tensor  # (N, S/4, S/4)
+    regions: Tensor  # (N, 12)
+    parsing: Tensor | None  # (N, 19, S/4, S/4)
+
+
+class Compact(nn.Module):
+    """The network. `forward` takes RGB (N, 3, S, S) in 0..255, S a multiple of 32.
+
+    backbone   a timm MobileNetV2 name; width   channels of the decoder; noise   add a branch that sees only the
+    high-pass residual of the crop, joined to the stem's output; parsing   add the face parsing head;
+    dropout   before the linear heads.
+    """
+
+    def __init__(
+        self,
+        backbone: str = "mobilenetv2_100",
+        width: int = 48,
+        noise: bool = False,
+        parsing: bool = False,
+        dropout: float = 0.2,
+    ):
+        super().__init__()
+        self.backbone = timm.create_model(backbone, pretrained=False, num_classes=0, pad_type="same")
+        channels = [stage[-1].conv_pwl.out_channels if hasattr(stage[-1], "conv_pwl") else stage[-1].conv_pw.out_channels
+                    for stage in self.backbone.blocks]  # fmt: skip
+        stem = self.backbone.conv_stem.out_channels
+        self.noise = _Residual(stem) if noise else None
+        used = [channels[_STRIDES[s]] for s in (4, 8, 16, 32)]
+        self.lateral = nn.ModuleList(nn.Conv2d(c, width, 1) for c in used)
+        self.smooth = nn.ModuleList(_separable(width) for _ in used[:-1])
+        self.to_mask = nn.Conv2d(width, 1, 1)
+        self.to_parsing = nn.Conv2d(width, len(CELEBAMASK), 1) if parsing else None
+        self.to_region_map = nn.Conv2d(width, len(MARE), 1)
+        self.dropout = nn.Dropout(dropout)
+        pooled = self.backbone.num_features + used[1] + used[2] + 1
+        self.to_fake = nn.Linear(pooled, 1)
+        self.to_kind = nn.Linear(pooled, len(KINDS))
+        self.to_regions = nn.Linear(pooled, len(MARE))
+
+    def forward(self, x: Tensor) -> Answers:
+        x = x / 128.0 - 1.0
+        b = self.backbone
+        y = b.bn1(b.conv_stem(x))
+        if self.noise is not None:
+            y = y + self.noise(x)
+        features = []
+        for stage in b.blocks:
+            y = stage(y)
+            features.append(y)
+        f4, f8, f16, f32 = (features[_STRIDES[s]] for s in (4, 8, 16, 32))
+        top = b.bn2(b.conv_head(f32))
+
+        d = self.lateral[3](f32)
+        for lateral, smooth, f in zip(self.lateral[2::-1], self.smooth[2::-1], (f16, f8, f4), strict=True):
+            d = smooth(lateral(f) + F.interpolate(d, scale_factor=2.0, mode="bilinear", align_corners=False))
+        mask = self.to_mask(d)[:, 0]
+
+        strongest = F.avg_pool2d(mask[:, None], 4).amax(dim=(2, 3))
+        pooled = torch.cat([top.mean((2, 3)), f16.mean((2, 3)), f8.mean((2, 3)), strongest], dim=1)
+        pooled = self.dropout(pooled)
+        region_map = self.to_region_map(F.avg_pool2d(d, 2))
+        # a smooth maximum (log of the mean exponential): a region counts as forged where any part of it does
+        local = torch.logsumexp(region_map.flatten(2), dim=2) - math.log(region_map.shape[2] * region_map.shape[3])
+        return Answers(
+            fake=self.to_fake(pooled)[:, 0],
+            kind=self.to_kind(pooled),
+            mask=mask,
+            regions=self.to_regions(pooled) + local,
+            parsing=None if self.to_parsing is None else self.to_parsing(d),
+        )
+
+    def start_from(self, tensors: Mapping[str, Tensor]) -> None:
+        """Load ImageNet weights of the backbone (timm's names). Raises RuntimeError if they do not fit."""
+        self.backbone.load_state_dict(dict(tensors), strict=True)
+
+
+class _Residual(nn.Module):
+    """What a high-pass filter leaves of the crop, to the stem's resolution.
+
+    The three kernels are the first-, second- and fourth-order residuals of rich models for steganalysis (Fridrich and
+    Kodovsky 2012), fixed; a strided convolution after them is learned and starts at zero, so that training begins from
+    the ImageNet network unchanged.
+    """
+
+    def __init__(self, out: int):
+        super().__init__()
+        kernels = torch.zeros(3, 1, 5, 5)
+        kernels[0, 0, 2, 1:4] = torch.tensor([1.0, -2.0, 1.0]) / 2
+        kernels[1, 0, 1:4, 1:4] = torch.tensor([[-1.0, 2, -1], [2, -4, 2], [-1, 2, -1]]) / 4
+        kernels[2, 0] = torch.tensor(
+            [[-1.0, 2, -2, 2, -1], [2, -6, 8, -6, 2], [-2, 8, -12, 8, -2], [2, -6, 8, -6, 2], [-1, 2, -2, 2, -1]]
+        ) / 12  # fmt: skip
+        self.register_buffer("kernels", kernels)
+        self.join = nn.Conv2d(3, out, 3, stride=2, padding=1, bias=False)
+        nn.init.zeros_(self.join.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        grey = x.mean(1, keepdim=True)
+        residual = F.conv2d(grey, self.kernels, padding=2) * 8.0
+        return self.join(residual.clamp(-1.0, 1.0))
+
+
+def _separable(width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False),
+        nn.Conv2d(width, width, 1, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU6(),
+    )

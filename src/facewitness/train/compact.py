@@ -1,0 +1,511 @@
+"""Trains the compact witness: pack the data once, then draw pairs of a genuine face and a forged one until done.
+
+    python -m facewitness.train.compact pack   RECIPE --data DIR --cache DIR
+    python -m facewitness.train.compact train  RECIPE --cache DIR --start mobilenetv2.safetensors --out DIR
+    python -m facewitness.train.compact export RECIPE --out DIR --onnx compact.onnx
+
+What keeps the network from cheating, in the order of how much it matters
+    pairs        every genuine face stands in a batch beside a forgery of the same source, made from the same face where
+                 that exists, so neither the source nor the person tells the label (Shiohara and Yamasaki 2022, for
+                 self-blended images)
+    degradation  one chain of compression, resizing, blur and noise, drawn once a pair and done to both
+    one crop     real and fake pass the same alignment, with the same jitter, that `witnesses/compact.py` does
+    groups       one sixteenth of the training groups is held out for calibration (`held_out`) and never drawn
+Each batch is drawn from (seed, stage, index) alone: runs repeat whatever the number of workers, and go on after a kill.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+import tomllib
+import zlib
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from facewitness import forge, geometry, plugins, regions
+from facewitness.builders import difference
+from facewitness.errors import InputError, UnknownName
+from facewitness.forge import degrade
+from facewitness.models.compact import Answers, Compact
+from facewitness.types import KINDS, Frame, Landmarks, Pixels
+
+_MIRROR = [regions.MARE.index(n.replace("left", "?").replace("right", "left").replace("?", "right")) for n in regions.MARE]
+
+
+# -------------------------------------------------------------------------------------------------------- the recipe
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of training at one crop size: `steps` batches of `batch` crops, cosine from the learning rate `lr`."""
+
+    size: int
+    steps: int
+    batch: int
+    lr: float
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides the weights. `sources` and `forgers` are shares of draws and need not sum to one."""
+
+    stage: tuple[Stage, ...]
+    sources: dict[str, float]
+    forgers: dict[str, float]
+    seed: int = 0
+    backbone: str = "mobilenetv2_100"
+    noise: bool = False
+    parsing: bool = False
+    margin: float = 1.25  # crop side over the mesh's longer side
+    own_share: float = 0.5  # share of draws whose fake is self-made where the source also has real forgeries
+    ema: float = 0.998  # decay of the weight average a step
+    weight_decay: float = 0.02
+    init: str = ""  # weights of an earlier run (its `last.safetensors`) instead of ImageNet's
+    weights: dict[str, float] = field(default_factory=lambda: dict(_LOSSES))
+
+    @classmethod
+    def read(cls, path: Path) -> Recipe:
+        """From TOML. Raises UnknownName, with the nearest known key, for a key this class does not have."""
+        raw = tomllib.loads(path.read_text())
+        known = [f.name for f in fields(cls)]
+        for key in raw:
+            if key not in known:
+                raise UnknownName(f"key in {path.name}", key, known)
+        raw["stage"] = tuple(Stage(**s) for s in raw.get("stage", ()))
+        raw["weights"] = {**_LOSSES, **raw.get("weights", {})}
+        for forger in raw["forgers"]:
+            plugins.get("forge", forger)
+        return cls(**raw)
+
+
+_LOSSES = {"fake": 1.0, "kind": 0.4, "mask": 1.0, "regions": 0.5, "parsing": 0.2}
+
+
+def held_out(group: str) -> bool:
+    """Whether a training group is kept for calibration: one in sixteen, by a hash that is the same everywhere."""
+    return zlib.crc32(group.encode()) % 16 == 0
+
+
+# --------------------------------------------------------------------------------------------------------- the pack
+
+
+class Pack:
+    """Decoded pictures with their landmarks, on disk, mapped into memory: what every epoch reads and no one decodes.
+
+    rows        dicts of file, label, source, group, original, method, kind, split ("train", "calibrate" or "val")
+    pixels(i)   RGB uint8 (H, W, 3)     landmarks(i)   float32 (468, 2), or None where no face was found
+    parsing(i)  uint8 (H, W) of CelebAMask-HQ ids, or None
+    """
+
+    def __init__(self, folder: Path):
+        if not (folder / "rows.json").exists():
+            raise InputError(f"No pack in {folder}. Make it with: python -m facewitness.train.compact pack …")
+        self.folder = folder
+        self.rows: list[dict[str, Any]] = json.loads((folder / "rows.json").read_text())
+        self._landmarks = np.load(folder / "landmarks.npy", mmap_mode="r")
+        self._pixels = np.memmap(folder / "pixels.bin", np.uint8, "r")
+        self._parsing = np.memmap(folder / "parsing.bin", np.uint8, "r")
+
+    def pixels(self, i: int) -> Pixels:
+        h, w, at = self.rows[i]["height"], self.rows[i]["width"], self.rows[i]["at"]
+        return np.array(self._pixels[at : at + h * w * 3]).reshape(h, w, 3)
+
+    def landmarks(self, i: int) -> Landmarks | None:
+        points = np.array(self._landmarks[i])
+        return None if np.isnan(points[0, 0]) else points
+
+    def parsing(self, i: int) -> NDArray[np.uint8] | None:
+        h, w, at = self.rows[i]["height"], self.rows[i]["width"], self.rows[i]["parsing_at"]
+        return None if at is None else np.array(self._parsing[at : at + h * w]).reshape(h, w)
+
+
+def pack(data: Path, folder: Path, finder: Any = None) -> None:
+    """Decode every row of the tables in `data` once, find its face, and write a `Pack` into `folder`."""
+    parquet = plugins.get("datasets", "parquet")
+    finder = finder or plugins.get("finders", "facemesh").load()
+    folder.mkdir(parents=True, exist_ok=True)
+    rows, meshes, at, parsing_at = [], [], 0, 0
+    with _progress() as bar, open(folder / "pixels.bin", "wb") as out, open(folder / "parsing.bin", "wb") as parsed:
+        task = bar.add_task("packing", total=None)
+        for sample in parquet.samples(data):
+            picture = cv2.cvtColor(cv2.imdecode(np.frombuffer(sample.image, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+            faces = finder.find(Frame(picture))
+            face = next((f for f in faces if f.landmarks is not None), None)
+            meshes.append(np.full((468, 2), np.nan) if face is None else face.landmarks[:, :2])
+            split = "calibrate" if sample.split == "train" and held_out(sample.group) else sample.split
+            h, w = picture.shape[:2]
+            row = {"file": sample.file, "label": sample.truth.label, "source": sample.dataset, "group": sample.group,
+                   "original": sample.original, "method": sample.truth.method, "kind": sample.truth.kind, "split": split,
+                   "height": h, "width": w, "at": at, "parsing_at": None,
+                   "quality": None if face is None else face.quality.score}  # fmt: skip
+            out.write(picture.tobytes())
+            at += h * w * 3
+            if sample.truth.parsing is not None:
+                ids = cv2.imdecode(np.frombuffer(sample.truth.parsing, np.uint8), cv2.IMREAD_GRAYSCALE)
+                ids = cv2.resize(ids, (w, h), interpolation=cv2.INTER_NEAREST)
+                parsed.write(ids.tobytes())
+                row["parsing_at"] = parsing_at
+                parsing_at += h * w
+            rows.append(row)
+            bar.advance(task)
+        if not parsing_at:
+            parsed.write(b"\0")  # an empty file cannot be mapped
+    np.save(folder / "landmarks.npy", np.asarray(meshes, np.float32))
+    (folder / "rows.json").write_text(json.dumps(rows))
+
+
+# ------------------------------------------------------------------------------------------------------ the samples
+
+
+@dataclass
+class Item:
+    """One picture with its truth, before degradation and cropping."""
+
+    pixels: Pixels
+    landmarks: Landmarks | None
+    fake: bool
+    kind: str | None
+    mask: NDArray[np.float32] | None  # None: unknown
+    regions: frozenset[str] | None  # None: unknown
+    parsing: NDArray[np.uint8] | None = None
+
+
+def item_of_row(data: Pack, i: int, index: dict[tuple[str, str], int]) -> Item:
+    """A row as it is: masks by difference where there is a pristine counterpart, regions from the mask."""
+    row, picture, mesh = data.rows[i], data.pixels(i), data.landmarks(i)
+    if row["label"] == "real":
+        zero = np.zeros(picture.shape[:2], np.float32)
+        return Item(picture, mesh, False, "pristine", zero, frozenset(), data.parsing(i))
+    mask, touched = None, None
+    if row["kind"] == "entire_synthesis":
+        mask, touched = np.ones(picture.shape[:2], np.float32), frozenset(regions.MARE)
+    elif (source := index.get((row["source"], row["original"] or ""))) is not None:
+        mask = difference.mask(picture, data.pixels(source))
+        touched = forge.regions_touched(mask, mesh) if mesh is not None else None
+    return Item(picture, mesh, True, row["kind"], mask, touched)
+
+
+def item_forged(item: Item, forger: str, rng: np.random.Generator, donor: Item | None = None) -> Item:
+    """A self-made forgery of a pristine item that has landmarks."""
+    leaf = plugins.get("forge", forger)
+    options = {"donor": (donor.pixels, donor.landmarks)} if forger == "swap" and donor is not None else {}
+    made = leaf.forge(item.pixels, item.landmarks, rng, **options)
+    return Item(made.pixels, item.landmarks, True, made.kind, made.mask, made.regions, item.parsing)
+
+
+def crop_item(item: Item, size: int, margin: float, rng: np.random.Generator | None = None) -> dict[str, NDArray]:
+    """The network's input and targets of one item; with an rng, jittered and perhaps mirrored.
+
+    Unknown targets are marked by a zero in `has_mask`, `has_regions`, and by -1 in `kind`, 255 in `parsing`.
+    """
+    height, width = item.pixels.shape[:2]
+    by_box = item.landmarks is None or (rng is not None and rng.random() < 0.06)
+    place = (0.0, 0.0, float(width), float(height)) if by_box else item.landmarks
+    affine = geometry.align(place, size, 1.0 if by_box else margin)
+    mirrored = False
+    if rng is not None:
+        turn, grow = np.deg2rad(rng.normal(0, 4)), np.exp(rng.normal(0, 0.07))
+        cos, sin = np.cos(turn) * grow, np.sin(turn) * grow
+        shift = size / 2 - np.array([[cos, -sin], [sin, cos]]) @ (size / 2, size / 2) + rng.normal(0, 0.025, 2) * size
+        jitter = np.array([[cos, -sin, shift[0]], [sin, cos, shift[1]]])
+        affine = geometry.compose(jitter, affine)
+        mirrored = rng.random() < 0.5
+    if mirrored:
+        affine = geometry.compose(np.array([[-1.0, 0, size], [0, 1, 0]]), affine)
+    small = size // 4
+    to_small = geometry.compose(np.array([[0.25, 0, 0], [0, 0.25, 0]]), affine)
+    mask = np.zeros((small, small), np.float32) if item.mask is None else geometry.crop(item.mask, to_small, small)
+    touched = np.array([name in (item.regions or ()) for name in regions.MARE], np.float32)
+    parsing = np.full((small, small), 255, np.uint8)
+    if item.parsing is not None and not mirrored:  # sides of the parsing would have to be exchanged; half is enough
+        back = geometry.invert(to_small)
+        ys, xs = np.mgrid[0:small, 0:small] + 0.5
+        at = geometry.transform(back, np.stack([xs.ravel(), ys.ravel()], 1)).astype(int)
+        inside = (at >= 0).all(1) & (at[:, 0] < width) & (at[:, 1] < height)
+        flat = parsing.reshape(-1)
+        flat[inside] = item.parsing[at[inside, 1], at[inside, 0]]
+    return {
+        "x": np.ascontiguousarray(geometry.crop(item.pixels, affine, size).transpose(2, 0, 1)),
+        "fake": np.float32(item.fake),
+        "kind": np.int64(-1 if item.kind is None else KINDS.index(item.kind)),
+        "mask": mask,
+        "has_mask": np.float32(item.mask is not None),
+        "regions": touched[_MIRROR] if mirrored else touched,
+        "has_regions": np.float32(item.regions is not None),
+        "parsing": parsing.astype(np.int64),
+    }
+
+
+class Batches(Dataset):
+    """Batches of a stage. Batch i depends on the recipe, the stage's number and i alone."""
+
+    def __init__(self, folder: Path, recipe: Recipe, number: int):
+        self.folder, self.recipe, self.number, self.stage = folder, recipe, number, recipe.stage[number]
+        self.data: Pack | None = None
+
+    def __len__(self) -> int:
+        return self.stage.steps
+
+    def _open(self) -> Pack:  # once in every worker: a memory map does not travel
+        if self.data is None:
+            cv2.setNumThreads(0)
+            self.data = Pack(self.folder)
+            rows = self.data.rows
+            self.index = {(r["source"], r["file"]): i for i, r in enumerate(rows)}
+            self.real: dict[str, list[int]] = defaultdict(list)
+            self.fake: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+            for i, row in enumerate(rows):
+                if row["split"] == "train" and self.data.landmarks(i) is not None:
+                    if row["label"] == "real":
+                        self.real[row["source"]].append(i)
+                    else:
+                        self.fake[row["source"]][row["method"]].append(i)
+        return self.data
+
+    def __getitem__(self, i: int) -> dict[str, Tensor]:
+        data = self._open()
+        rng = np.random.default_rng([self.recipe.seed, self.number, i])
+        crops = []
+        for _ in range(self.stage.batch // 2):
+            genuine, forged = self._pair(data, rng)
+            seed = int(rng.integers(2**32))
+            for item in (genuine, forged):
+                item.pixels, _ = degrade.degrade(item.pixels, np.random.default_rng(seed))
+                crops.append(crop_item(item, self.stage.size, self.recipe.margin, rng))
+        return {k: torch.from_numpy(np.stack([c[k] for c in crops])) for k in crops[0]}
+
+    def _pair(self, data: Pack, rng: np.random.Generator) -> tuple[Item, Item]:
+        names = list(self.recipe.sources)
+        shares = np.array([self.recipe.sources[n] for n in names])
+        source = names[rng.choice(len(names), p=shares / shares.sum())]
+        if self.fake[source] and rng.random() >= self.recipe.own_share:
+            methods = sorted(self.fake[source])
+            rows = self.fake[source][methods[rng.integers(len(methods))]]
+            f = rows[rng.integers(len(rows))]
+            r = self.index.get((source, data.rows[f]["original"] or ""))
+            if r is None or data.landmarks(r) is None:
+                r = self.real[source][rng.integers(len(self.real[source]))]
+            return item_of_row(data, r, self.index), item_of_row(data, f, self.index)
+        genuine = item_of_row(data, self.real[source][rng.integers(len(self.real[source]))], self.index)
+        forgers = list(self.recipe.forgers)
+        shares = np.array([self.recipe.forgers[n] for n in forgers])
+        for _ in range(4):  # a mesh half outside its picture may give a forger nothing to work on
+            forger = forgers[rng.choice(len(forgers), p=shares / shares.sum())]
+            donor = item_of_row(data, self.real[source][rng.integers(len(self.real[source]))], self.index)
+            try:
+                return genuine, item_forged(genuine, forger, rng, donor)
+            except InputError:
+                continue
+        return genuine, item_forged(genuine, "resynthesise", rng)
+
+
+# ------------------------------------------------------------------------------------------------------ the training
+
+
+def losses(answers: Answers, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Each head's loss, over the items whose truth is known."""
+    has_mask, has_regions = batch["has_mask"], batch["has_regions"]
+    fake = F.binary_cross_entropy_with_logits(answers.fake, batch["fake"] * 0.96 + 0.02)
+    kind = F.cross_entropy(answers.kind, batch["kind"], ignore_index=-1, label_smoothing=0.04)
+    pixel = F.binary_cross_entropy_with_logits(answers.mask, batch["mask"], reduction="none").mean((1, 2))
+    p = answers.mask.sigmoid()
+    dice = 1 - (2 * (p * batch["mask"]).sum((1, 2)) + 8) / (p.sum((1, 2)) + batch["mask"].sum((1, 2)) + 8)
+    mask = ((pixel + 0.5 * dice * batch["fake"]) * has_mask).sum() / has_mask.sum().clamp(min=1)
+    each = F.binary_cross_entropy_with_logits(answers.regions, batch["regions"], reduction="none").mean(1)
+    found = {"fake": fake, "kind": kind, "mask": mask, "regions": (each * has_regions).sum() / has_regions.sum().clamp(min=1)}
+    if answers.parsing is not None and bool((batch["parsing"] != 255).any()):
+        found["parsing"] = F.cross_entropy(answers.parsing, batch["parsing"], ignore_index=255)
+    return found
+
+
+def train(recipe: Recipe, folder: Path, start: Path | None, out: Path, workers: int = 2, save_every: int = 100) -> None:
+    """Run the recipe; go on where `out` stopped. Writes `last.safetensors` (the averaged weights) and `log.jsonl`."""
+    torch.manual_seed(recipe.seed)
+    out.mkdir(parents=True, exist_ok=True)
+    model = Compact(recipe.backbone, noise=recipe.noise, parsing=recipe.parsing)
+    if recipe.init:
+        missing = model.load_state_dict(load_file(recipe.init), strict=False)
+        print(f"started from {recipe.init}; not in it: {missing.missing_keys or 'nothing'}")
+    elif start is not None:
+        model.start_from(load_file(start))
+    model = model.to(memory_format=torch.channels_last)
+    average = {k: v.detach().clone() for k, v in model.state_dict().items()}
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    other = [p for p in model.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": other, "weight_decay": 0.0}], lr=1e-3
+    )
+    first_stage, first_step = _resume(out, model, average, optimizer)
+    (out / "resolved.json").write_text(json.dumps({"recipe": asdict(recipe), "torch": torch.__version__}, indent=1))
+    for number, stage in enumerate(recipe.stage):
+        if number < first_stage:
+            continue
+        begin = first_step if number == first_stage else 0
+        batches = Batches(folder, recipe, number)
+        loader = DataLoader(
+            batches, batch_size=None, sampler=range(begin, stage.steps), num_workers=workers,
+            prefetch_factor=4 if workers else None, multiprocessing_context="spawn" if workers else None,
+        )  # fmt: skip
+        total = sum(s.steps for s in recipe.stage)
+        done_before = sum(s.steps for s in recipe.stage[:number])
+        running: dict[str, float] = defaultdict(float)
+        clock, since = time.monotonic(), begin
+        with _progress() as bar:
+            task = bar.add_task(f"stage {number + 1}/{len(recipe.stage)}, {stage.size} px", total=stage.steps, completed=begin)
+            for step, batch in enumerate(loader, start=begin):
+                warm = min(1.0, (done_before + step + 1) / 150)
+                rate = stage.lr * warm * (0.5 * (1 + np.cos(np.pi * step / stage.steps)) * 0.98 + 0.02)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                model.train()
+                torch.manual_seed(zlib.crc32(f"{recipe.seed} {number} {step}".encode()))  # dropout, too, repeats after a kill
+                x = batch["x"].float().contiguous(memory_format=torch.channels_last)
+                parts = losses(model(x), batch)
+                loss = torch.stack([recipe.weights[k] * v for k, v in parts.items()]).sum()
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+                optimizer.step()
+                decay = min(recipe.ema, (1 + done_before + step) / (10 + done_before + step))
+                with torch.no_grad():
+                    for k, v in model.state_dict().items():
+                        if v.is_floating_point():
+                            average[k].lerp_(v, 1 - decay)
+                        else:
+                            average[k].copy_(v)
+                for k, v in parts.items():
+                    running[k] += v.item()
+                bar.advance(task)
+                if (step + 1) % save_every == 0 or step + 1 == stage.steps:
+                    n = step + 1 - since
+                    line = {"stage": number, "step": step + 1, "of": total, "lr": round(rate, 7),
+                            "images_per_second": round(n * stage.batch / (time.monotonic() - clock), 1),
+                            **{k: round(v / n, 4) for k, v in running.items()}}  # fmt: skip
+                    with open(out / "log.jsonl", "a") as log:
+                        log.write(json.dumps(line) + "\n")
+                    running.clear()
+                    clock, since = time.monotonic(), step + 1
+                    _save(out, model, average, optimizer, number, step + 1)
+        first_step = 0
+
+
+def _save(out: Path, model: Compact, average: dict[str, Tensor], optimizer: Any, stage: int, step: int) -> None:
+    """Everything a resumed run needs, as safetensors; each file is replaced whole."""
+    state = {f"model.{k}": v.contiguous() for k, v in model.state_dict().items()}
+    for i, slots in optimizer.state_dict()["state"].items():
+        state |= {f"optimizer.{i}.{k}": v.contiguous() for k, v in slots.items()}
+    place = {"stage": str(stage), "step": str(step)}
+    for name, tensors in (("resume", state), ("last", {k: v.contiguous() for k, v in average.items()})):
+        save_file(tensors, out / f"{name}.part", metadata=place)
+        (out / f"{name}.part").replace(out / f"{name}.safetensors")
+
+
+def _resume(out: Path, model: Compact, average: dict[str, Tensor], optimizer: Any) -> tuple[int, int]:
+    """Load what `_save` wrote, if anything. Returns (stage, step) to go on with."""
+    file = out / "resume.safetensors"
+    if not file.exists():
+        return 0, 0
+    from safetensors import safe_open
+
+    with safe_open(file, "pt") as opened:
+        place = opened.metadata()
+    state = load_file(file)
+    model.load_state_dict({k[6:]: v for k, v in state.items() if k.startswith("model.")})
+    slots: dict[int, dict[str, Tensor]] = defaultdict(dict)
+    for key, value in state.items():
+        if key.startswith("optimizer."):
+            _, i, name = key.split(".", 2)
+            slots[int(i)][name] = value
+    whole = optimizer.state_dict()
+    whole["state"] = dict(slots)
+    optimizer.load_state_dict(whole)
+    for key, value in load_file(out / "last.safetensors").items():
+        average[key].copy_(value)
+    return int(place["stage"]), int(place["step"])
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    )
+
+
+# -------------------------------------------------------------------------------------------------------- the export
+
+
+class _Deployed(torch.nn.Module):
+    """The network as it ships: uint8 crops in, probabilities out."""
+
+    def __init__(self, model: Compact):
+        super().__init__()
+        self.model = model
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """crops uint8 (N, S, S, 3) -> fake (N,) logit, kind (N, 4), mask (N, S/4, S/4), regions (N, 12)."""
+        answers = self.model(crops.permute(0, 3, 1, 2).float())
+        return answers.fake, answers.kind.softmax(1), answers.mask.sigmoid(), answers.regions.sigmoid()
+
+
+def export(recipe: Recipe, weights: Path, onnx: Path) -> float:
+    """Write the averaged weights as ONNX. Returns the largest difference to torch on random crops."""
+    import onnxruntime
+
+    model = Compact(recipe.backbone, noise=recipe.noise, parsing=recipe.parsing)
+    model.load_state_dict(load_file(weights))
+    deployed = _Deployed(model.eval()).eval()
+    size = recipe.stage[-1].size
+    crops = torch.randint(0, 256, (2, size, size, 3), dtype=torch.uint8)
+    names = ["fake", "kind", "mask", "regions"]
+    program = torch.onnx.export(
+        deployed, (crops,), dynamo=True, input_names=["crops"], output_names=names,
+        dynamic_shapes={"crops": {0: torch.export.Dim("n")}}, verbose=False,
+    )  # fmt: skip
+    program.save(str(onnx), external_data=False)
+    session = onnxruntime.InferenceSession(str(onnx), providers=["CPUExecutionProvider"])
+    again = session.run(names, {"crops": crops.numpy()})
+    with torch.no_grad():
+        first = deployed(crops)
+    return max(float(np.abs(a.numpy() - b).max()) for a, b in zip(first, again, strict=True))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The three commands of this recipe."""
+    parser = argparse.ArgumentParser(prog="python -m facewitness.train.compact", description=__doc__.split("\n")[0])
+    parser.add_argument("command", choices=("pack", "train", "export"))
+    parser.add_argument("recipe", type=Path, help="a TOML file such as runs/compact/recipe.toml")
+    parser.add_argument("--data", type=Path, help="pack: folder with the Parquet tables")
+    parser.add_argument("--cache", type=Path, help="pack, train: folder of the packed data (about 4 GB)")
+    parser.add_argument("--start", type=Path, help="train: ImageNet weights of the backbone (safetensors)")
+    parser.add_argument("--out", type=Path, help="train, export: folder of the run")
+    parser.add_argument("--onnx", type=Path, help="export: file to write")
+    parser.add_argument("--workers", type=int, default=2, help="train: processes that draw batches")
+    given = parser.parse_args(arguments)
+    needed = {"pack": ("data", "cache"), "train": ("cache", "out"), "export": ("out", "onnx")}[given.command]
+    for name in needed:
+        if getattr(given, name) is None:
+            parser.error(f"{given.command} needs --{name}")
+    recipe = Recipe.read(given.recipe)
+    if given.command == "pack":
+        pack(given.data, given.cache)
+    elif given.command == "train":
+        train(recipe, given.cache, given.start, given.out, given.workers)
+    else:
+        print(f"largest difference to torch: {export(recipe, given.out / 'last.safetensors', given.onnx):.2e}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+"""Where weights come from, and the check that they are the right ones.
+
+A file is looked for in this order, and its SHA-256 is compared before anybody loads it:
+
+    1. a local folder         the environment variable FACEWITNESS_MODELS
+    2. the installed package  `facewitness/weights/`, which travels in the wheel
+    3. the cache              the environment variable FACEWITNESS_CACHE, or the platform's folder for caches
+    4. the source             for MediaPipe's face models: one pinned wheel, fetched by pip from the index the user has configured
+
+The right hash of a file of 3 and 4 stands below in `SOURCES`. A folder of 1 or 2 vouches for other files with a list
+`SHA256SUMS` beside them, in the format of the command `sha256sum`. Only formats that cannot run code when they are
+read are accepted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from facewitness.errors import WeightsError
+
+FORMATS = (".onnx", ".safetensors", ".tflite", ".json")  # .json: cards and calibrations that belong to weights
+LISTING = "SHA256SUMS"
+
+_WHEEL = "mediapipe-0.10.21-cp311-cp311-manylinux_2_28_x86_64.whl"
+_WHEEL_SHA256 = "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3"
+# We take data files out of the wheel and never install it, so any platform and any Python can use this one.
+_PIP_DOWNLOAD = (
+    "download --no-deps --only-binary=:all: --python-version 3.11 --platform manylinux_2_28_x86_64 mediapipe==0.10.21"
+).split()
+_PIP_SECONDS = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that does not travel with us: where it stands inside the pinned wheel, and its hash."""
+
+    member: str
+    sha256: str
+
+
+SOURCES: dict[str, Source] = {
+    # MediaPipe (Apache-2.0): BlazeFace, arXiv 1907.05047, for selfies and for photos; Face Mesh, arXiv 1907.06724
+    "face_detection_short_range.tflite": Source(
+        "mediapipe/modules/face_detection/face_detection_short_range.tflite",
+        "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
+    ),
+    "face_detection_full_range_sparse.tflite": Source(
+        "mediapipe/modules/face_detection/face_detection_full_range_sparse.tflite",
+        "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1",
+    ),
+    "face_landmark.tflite": Source(
+        "mediapipe/modules/face_landmark/face_landmark.tflite",
+        "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A file whose hash has been checked."""
+
+    path: Path
+    sha256: str
+
+
+def find(name: str) -> Weights:
+    """The checked file of that name, fetched into the cache if it has to be.
+
+    Raises WeightsError where it cannot be had or is not what it should be; the message says how to mend it.
+    """
+    if Path(name).name != name or Path(name).suffix not in FORMATS:
+        raise WeightsError(
+            f"Weights '{name}': expected the bare name of a file in one of the formats {', '.join(FORMATS)}. "
+            "Other formats may run code when they are read and are refused."
+        )
+    for folder in _folders():
+        path = folder / name
+        if path.is_file():
+            return _checked(path, _expected(name, folder))
+    cached = cache() / name
+    source = SOURCES.get(name)
+    if source is None:
+        places = " and ".join(str(folder) for folder in _folders())
+        raise WeightsError(
+            f"The weights '{name}' are not in {places}. Reinstall facewitness, or put the file and a list {LISTING} "
+            "into a folder and name that folder in the environment variable FACEWITNESS_MODELS."
+        )
+    # A damaged file in the cache is ours to mend: fetch it again instead of complaining.
+    if not cached.is_file() or _sha256(cached) != source.sha256:
+        _fill_cache()
+    return _checked(cached, source.sha256)
+
+
+def cache() -> Path:
+    """The folder fetched files are kept in; it may not exist yet."""
+    if chosen := os.environ.get("FACEWITNESS_CACHE"):
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        base = "~/Library/Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "facewitness"
+
+
+def _folders() -> Iterator[Path]:
+    if chosen := os.environ.get("FACEWITNESS_MODELS"):
+        yield Path(chosen).expanduser()
+    yield Path(__file__).with_name("weights")
+
+
+def _expected(name: str, folder: Path) -> str:
+    if name in SOURCES:
+        return SOURCES[name].sha256
+    listing = folder / LISTING
+    lines = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
+    for line in lines:
+        digest, _, listed = line.partition(" ")
+        if listed.strip().lstrip("*") == name:
+            return digest.lower()
+    raise WeightsError(
+        f"Nothing vouches for '{folder / name}': expected a line for it in '{listing}'. If you trust the file, write "
+        f"the line with: cd '{folder}' && sha256sum {name} >> {LISTING}"
+    )
+
+
+def _checked(path: Path, expected: str) -> Weights:
+    came = _sha256(path)
+    if came != expected:
+        raise WeightsError(
+            f"'{path}' is not the file it should be: expected SHA-256 {expected}, got {came}. Delete it and try again."
+        )
+    return Weights(path, came)
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(f"'{path}' cannot be read ({error.strerror}). Give yourself the right to read it.") from error
+
+
+def _fill_cache() -> None:
+    """Put every file of `SOURCES` into the cache, out of the pinned wheel."""
+    for folder in (*_folders(), cache()):
+        if (folder / _WHEEL).is_file():  # got by hand
+            return _unpack(folder / _WHEEL)
+    with tempfile.TemporaryDirectory(prefix="facewitness-") as temporary:
+        _download(Path(temporary))
+        _unpack(Path(temporary) / _WHEEL)
+
+
+def _download(folder: Path) -> None:
+    if importlib.util.find_spec("pip"):
+        pip = [sys.executable, "-m", "pip"]
+    elif found := shutil.which("pip") or shutil.which("pip3"):
+        pip = [found]
+    else:
+        raise WeightsError(f"MediaPipe's face models are not cached and there is no pip to fetch them. {_BY_HAND}")
+    quiet = ["--quiet", "--no-input", "--disable-pip-version-check", "--retries", "2", "--dest", str(folder)]
+    try:
+        done = subprocess.run(
+            [*pip, *_PIP_DOWNLOAD, *quiet], capture_output=True, text=True, errors="replace", timeout=_PIP_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise WeightsError(f"MediaPipe's face models could not be fetched with pip ({error}). {_BY_HAND}") from error
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
+        why = lines[-1].strip() if lines else f"exit status {done.returncode}"
+        raise WeightsError(f"MediaPipe's face models could not be fetched with pip ({why}). {_BY_HAND}")
+
+
+def _unpack(wheel: Path) -> None:
+    _checked(wheel, _WHEEL_SHA256)
+    folder = cache()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(wheel) as archive:
+            for name, source in SOURCES.items():
+                content = archive.read(source.member)
+                came = hashlib.sha256(content).hexdigest()
+                if came != source.sha256:
+                    raise WeightsError(f"{name} in '{wheel}': expected SHA-256 {source.sha256}, got {came}.")
+                _write_whole(folder / name, content)
+    except OSError as error:
+        raise WeightsError(
+            f"The cache '{folder}' cannot be written ({error.strerror}). Name a folder that can in FACEWITNESS_CACHE."
+        ) from error
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; of several processes doing so at once, the last one wins."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+_BY_HAND = (
+    "Where there is a network, run `pip " + " ".join(_PIP_DOWNLOAD) + f"`, then put {_WHEEL} into a folder and name "
+    "that folder in the environment variable FACEWITNESS_MODELS."
+)

@@ -1,0 +1,155 @@
+"""The default witness: a network of 10 MB that looks at one aligned face and runs anywhere ONNX Runtime does.
+
+It gives a score, a kind, a mask, and a finding for each of MARE's 12 regions it suspects. What it was trained on, how well
+it does and where it fails is in its model card, `weights/compact.md`; thresholds and fits stand beside the weights in
+`weights/compact.json` and come from held-out faces (`runs/compact/fit.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from facewitness import geometry, regions, weights
+from facewitness.types import KINDS, Box, Face, Finding, Mask, Testimony
+
+_GRID = 96  # samples along the longer side of a mask's box: the network's mask has 48 to 56
+
+
+def load(model: str | None = None, flip: bool = True, threads: int = 1) -> Compact:
+    """The witness, ready to examine.
+
+    model     path of another ONNX file of `train/compact.py`, its JSON of fits beside it; None for the shipped one
+    flip      examine the mirror image too and average (twice the time)
+    threads   of ONNX Runtime
+    Raises WeightsError where the file is missing or its hash is not the one in its JSON.
+    """
+    return Compact(model, flip, threads)
+
+
+class Compact:
+    """One loaded network. `examine` takes a face, of any finder, and returns its testimony."""
+
+    name = "compact"
+
+    def __init__(self, model: str | None = None, flip: bool = True, threads: int = 1):
+        onnx = weights.shipped("compact.onnx") if model is None else Path(model)
+        self.facts: dict[str, Any] = json.loads(weights.read(onnx.with_suffix(".json")))
+        content = weights.read(onnx, self.facts["sha256"])
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = threads
+        settings.inter_op_num_threads = 1
+        settings.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(content, settings, providers=["CPUExecutionProvider"])
+        self._flip, self._options = flip, {"model": None if model is None else onnx.name, "flip": flip}
+        self._size, self._margin = int(self.facts["size"]), float(self.facts["margin"])
+        self.calibration: Mapping[str, Any] = self.facts["calibration"]
+
+    def made_by(self) -> dict[str, Any]:
+        """What it takes to run this witness again: its options and its weights' SHA-256."""
+        return {"options": self._options, "weights": {"compact.onnx": self.facts["sha256"]}}
+
+    def examine(self, face: Face, question: str | None = None) -> Testimony:
+        """Testimony on one face. `question` is not understood by this witness and ignored."""
+        started = time.perf_counter()
+        height, width = face.frame.pixels.shape[:2]
+        if face.landmarks is None:
+            affine = geometry.align(face.box, self._size, 1.0)  # a ready crop has its margin already
+        else:
+            affine = geometry.align(face.landmarks, self._size, self._margin)
+        answers = self.answer(geometry.crop(face.frame.pixels, affine, self._size))
+        shown = geometry.bounds(
+            geometry.transform(
+                geometry.invert(affine), np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float64) * self._size
+            )
+        )
+        box = geometry.clip(shown, width, height) or face.box
+        rows, columns = _grid(box)
+        to_grid = np.array([[columns / (box[2] - box[0]), 0, 0], [0, rows / (box[3] - box[1]), 0]])
+        to_grid[:, 2] = -to_grid[:, :2] @ box[:2]
+        quarter = np.array([[4.0, 0, 0], [0, 4, 0]])
+        to_frame = geometry.invert(affine)
+        values = geometry.crop(
+            answers.mask, geometry.compose(to_grid, geometry.compose(to_frame, quarter)), (rows, columns)
+        )
+        mask = Mask(box, values)
+        return Testimony(
+            witness=self.name,
+            fake=float(answers.fake),
+            mask=mask,
+            findings=self._findings(face, mask, answers.regions, to_grid),
+            kind={name: float(p) for name, p in zip(KINDS, answers.kind, strict=True)},
+            seconds=time.perf_counter() - started,
+        )
+
+    def answer(self, crops: NDArray[np.uint8]) -> Answers:
+        """What the network says of one crop, uint8 (S, S, 3), averaged with its mirror image if `flip`."""
+        batch = np.stack([crops, crops[:, ::-1]]) if self._flip else crops[None]
+        logit, kind, mask, found = self._session.run(["fake", "kind", "mask", "regions"], {"crops": batch})
+        if self._flip:
+            mask = np.stack([mask[0], mask[1][:, ::-1]])
+            found = np.stack([found[0], found[1][_MIRROR]])
+        p = 1.0 / (1.0 + np.exp(-np.clip(logit.mean(dtype=np.float64), -30, 30)))
+        kind = kind.mean(axis=0)
+        return Answers(
+            float(p),
+            np.clip(kind / kind.sum(), 0, 1),
+            np.clip(mask.mean(axis=0), 0, 1).astype(np.float32),
+            found.mean(axis=0),
+        )
+
+    def strength(self, region_scores: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Raw region scores -> the share of such findings that were right on held-out forgeries (a fitted logistic)."""
+        p = np.clip(region_scores.astype(np.float64), 1e-6, 1 - 1e-6)
+        slope, offset = self.facts["strength"]["slope"], self.facts["strength"]["offset"]
+        return 1.0 / (1.0 + np.exp(-(slope * np.log(p / (1 - p)) + offset)))
+
+    def _findings(
+        self, face: Face, mask: Mask, scores: NDArray[np.floating], to_grid: geometry.Affine
+    ) -> tuple[Finding, ...]:
+        if face.landmarks is None:
+            return ()  # without a mesh no region has a place
+        strengths = self.strength(scores)
+        found = []
+        for i in np.argsort(-strengths):
+            name, strength = regions.MARE[i], float(strengths[i])
+            if strength < self.facts["strength"]["threshold"]:
+                break
+            polygons = regions.polygons(name, face.landmarks)
+            height, width = face.frame.pixels.shape[:2]
+            box = geometry.clip(geometry.bounds(np.concatenate(polygons)), width, height)
+            if box is None:
+                continue  # the region lies outside the picture
+            inside = geometry.fill([geometry.transform(to_grid, p) for p in polygons], *mask.values.shape)
+            claim = f"The {regions.title(name)} shows traces of forgery."
+            found.append(Finding(name, box, Mask(mask.box, mask.values * inside), claim, strength))
+        return tuple(found)
+
+
+class Answers:
+    """The network's answers for one crop: fake, kind (4,), mask (S/4, S/4), regions (12,), all in [0, 1]."""
+
+    __slots__ = ("fake", "kind", "mask", "regions")
+
+    def __init__(
+        self, fake: float, kind: NDArray[np.floating], mask: NDArray[np.float32], found: NDArray[np.floating]
+    ) -> None:
+        self.fake, self.kind, self.mask, self.regions = fake, kind, mask, found
+
+
+_MIRROR = [
+    regions.MARE.index(n.replace("left", "?").replace("right", "left").replace("?", "right")) for n in regions.MARE
+]
+
+
+def _grid(box: Box) -> tuple[int, int]:
+    width, height = box[2] - box[0], box[3] - box[1]
+    unit = max(width, height) / _GRID
+    return max(1, round(height / unit)), max(1, round(width / unit))

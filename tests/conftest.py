@@ -1,0 +1,40 @@
+"""What every test may ask for: a real photograph, and hypothesis without a clock."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from PIL import Image
+
+from facewitness.types import Pixels
+
+# A shared machine is slow at times, so no example is timed; CI draws the same examples every time.
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(scope="session")
+def astronaut_path() -> Path:
+    """A portrait of 512 × 512 px, one face of about 110 px, that comes inside scikit-image (NASA, public domain)."""
+    package = importlib.util.find_spec("skimage")  # finds the files without importing all of scikit-image
+    if package is None or package.origin is None:
+        pytest.skip("scikit-image is not installed; it holds the photograph. Try: pip install 'facewitness[dev]'")
+    return Path(package.origin).parent / "data" / "astronaut.png"
+
+
+@pytest.fixture(scope="session")
+def _astronaut(astronaut_path: Path) -> Pixels:
+    with Image.open(astronaut_path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+@pytest.fixture
+def astronaut(_astronaut: Pixels) -> Pixels:
+    """That portrait as RGB uint8 (512, 512, 3), a copy for each test."""
+    return _astronaut.copy()

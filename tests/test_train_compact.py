@@ -1,0 +1,157 @@
+"""The compact network and its recipe, with the same classes at tiny sizes."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+pytest.importorskip("timm", reason="needs the extra 'train'")
+import pyarrow as pa  # noqa: E402
+import pyarrow.parquet as pq  # noqa: E402
+
+from facewitness import regions  # noqa: E402
+from facewitness.errors import InputError, UnknownName  # noqa: E402
+from facewitness.models.compact import Compact  # noqa: E402
+from facewitness.train import compact as recipe_file  # noqa: E402
+from facewitness.types import Face, Quality  # noqa: E402
+
+TINY = recipe_file.Recipe(
+    stage=(recipe_file.Stage(64, 2, 4, 1e-3), recipe_file.Stage(96, 2, 4, 1e-3)),
+    sources={"painted": 1.0},
+    forgers={"self_blend": 0.5, "region_edit": 0.3, "resynthesise": 0.2},
+    seed=3,
+    backbone="mobilenetv2_035",
+    noise=True,
+    parsing=True,
+)
+
+
+class AverageFace:
+    """A finder that lays the average mesh over the middle of any picture: painted faces are painted there."""
+
+    def find(self, frame):
+        mesh = regions.average_landmarks()[:, :2]
+        mesh = (mesh - mesh.min(0)) / np.ptp(mesh[:, 1])
+        points = (mesh * frame.height * 0.7 + (0.2 * frame.width, 0.15 * frame.height)).astype(np.float32)
+        (x1, y1), (x2, y2) = points.min(0).tolist(), points.max(0).tolist()
+        return (Face(frame, (x1, y1, x2, y2), points, quality=Quality(score=1.0)),)
+
+
+def _picture(seed: int) -> bytes:
+    rng = np.random.default_rng(seed)
+    small = rng.integers(60, 200, (12, 12, 3), dtype=np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(small).resize((120, 120), Image.Resampling.BICUBIC).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    ids = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 19, (120, 120), dtype=np.uint8)).save(ids, "PNG")
+    rows = []
+    for i in range(24):
+        fake = i % 3 == 2
+        rows.append({"file": f"{i}.png", "image": _picture(i), "label": "fake" if fake else "real", "source": "painted",
+                     "group": f"person {i // 3}", "original": f"{i - 1}.png" if fake else None,
+                     "method": "Deepfakes" if fake else "pristine", "split": "val" if i >= 21 else "train",
+                     "parsing": None if fake else ids.getvalue()})  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), folder / "painted.parquet")
+    recipe_file.pack(folder, folder / "pack", AverageFace())
+    return folder / "pack"
+
+
+def test_the_pack_gives_back_what_went_in(packed):
+    data = recipe_file.Pack(packed)
+    assert len(data.rows) == 24
+    assert np.array_equal(data.pixels(5), np.asarray(Image.open(io.BytesIO(_picture(5)))))
+    assert data.landmarks(5).shape == (468, 2) and data.parsing(4).shape == (120, 120) and data.parsing(5) is None
+    splits = {r["group"]: r["split"] for r in data.rows}
+    assert all(r["split"] == splits[r["group"]] for r in data.rows), "a group stands in one split"
+
+
+def test_a_missing_pack_says_how_to_make_one(tmp_path):
+    with pytest.raises(InputError, match="facewitness.train.compact pack"):
+        recipe_file.Pack(tmp_path)
+
+
+def test_batches_hold_a_genuine_and_a_forged_face_in_turn_and_repeat(packed):
+    batches = recipe_file.Batches(packed, TINY, 0)
+    one, again = batches[1], recipe_file.Batches(packed, TINY, 0)[1]
+    assert one["x"].shape == (4, 3, 64, 64) and one["x"].dtype == torch.uint8
+    assert one["fake"].tolist() == [0, 1, 0, 1]
+    assert all(torch.equal(one[k], again[k]) for k in one)
+    assert not torch.equal(one["x"], batches[0]["x"])
+    genuine = one["fake"] == 0
+    assert one["mask"][genuine].sum() == 0 and one["regions"][genuine].sum() == 0
+    assert (one["has_mask"] == 1).all()
+
+
+def test_held_out_groups_are_never_drawn(packed):
+    batches = recipe_file.Batches(packed, TINY, 0)
+    data = batches._open()
+    drawn = {i for rows in batches.real.values() for i in rows}
+    assert drawn and all(data.rows[i]["split"] == "train" for i in drawn)
+    share = np.mean([recipe_file.held_out(f"group {i}") for i in range(4000)])
+    assert 0.04 < share < 0.09
+
+
+def test_answers_have_their_shapes_and_the_noise_branch_starts_silent():
+    torch.manual_seed(0)
+    model = Compact("mobilenetv2_035", noise=True, parsing=True).eval()
+    x = torch.rand(2, 3, 64, 64) * 255
+    answers = model(x)
+    assert answers.fake.shape == (2,) and answers.kind.shape == (2, 4) and answers.regions.shape == (2, 12)
+    assert answers.mask.shape == (2, 16, 16) and answers.parsing.shape == (2, 19, 16, 16)
+    noise, model.noise = model.noise, None
+    assert torch.equal(model(x).fake, answers.fake)
+    flat = torch.full((1, 3, 64, 64), 100.0)
+    residual = torch.nn.functional.conv2d(flat.mean(1, keepdim=True), noise.kernels)
+    assert residual.abs().max() < 1e-4, "a flat picture leaves no residual"
+
+
+def test_a_loss_hears_only_what_is_known():
+    torch.manual_seed(0)
+    model = Compact("mobilenetv2_035").eval()
+    answers = model(torch.rand(2, 3, 64, 64) * 255)
+    batch = {"fake": torch.tensor([0.0, 1.0]), "kind": torch.tensor([0, -1]), "mask": torch.zeros(2, 16, 16),
+             "has_mask": torch.tensor([1.0, 0.0]), "regions": torch.zeros(2, 12), "has_regions": torch.tensor([1.0, 0.0]),
+             "parsing": torch.full((2, 16, 16), 255)}  # fmt: skip
+    first = recipe_file.losses(answers, batch)
+    batch["mask"][1], batch["regions"][1] = 1.0, 1.0
+    second = recipe_file.losses(answers, batch)
+    assert all(torch.equal(first[k], second[k]) for k in first) and set(first) == {"fake", "kind", "mask", "regions"}
+
+
+def test_training_goes_on_where_it_was_stopped_and_exports(packed, tmp_path):
+    recipe_file.train(TINY, packed, None, tmp_path / "whole", workers=0, save_every=1)
+    stopped = replace(TINY, stage=(TINY.stage[0],))
+    recipe_file.train(stopped, packed, None, tmp_path / "parts", workers=0, save_every=1)
+    recipe_file.train(TINY, packed, None, tmp_path / "parts", workers=0, save_every=1)
+    from safetensors.torch import load_file
+
+    whole, parts = (load_file(tmp_path / n / "last.safetensors") for n in ("whole", "parts"))
+    start = Compact(TINY.backbone, noise=True, parsing=True).state_dict()
+    assert any(not torch.equal(whole[k], start[k]) for k in whole)
+    log = [json.loads(line) for line in (tmp_path / "parts" / "log.jsonl").read_text().splitlines()]
+    assert [(entry["stage"], entry["step"]) for entry in log] == [(0, 1), (0, 2), (1, 1), (1, 2)]
+    assert all(torch.allclose(whole[k].float(), parts[k].float(), atol=1e-5) for k in whole)
+    worst = recipe_file.export(TINY, tmp_path / "whole" / "last.safetensors", tmp_path / "tiny.onnx")
+    assert worst < 1e-4 and (tmp_path / "tiny.onnx").stat().st_size < 4_000_000
+
+
+def test_a_recipe_refuses_an_unknown_key_with_the_nearest_one(tmp_path):
+    text = (Path(__file__).parents[1] / "runs/compact/recipe.toml").read_text()
+    (tmp_path / "good.toml").write_text(text)
+    assert recipe_file.Recipe.read(tmp_path / "good.toml").stage
+    (tmp_path / "bad.toml").write_text("bakbone = 'x'\n" + text.replace("backbone", "# backbone"))
+    with pytest.raises(UnknownName, match="Did you mean 'backbone'"):
+        recipe_file.Recipe.read(tmp_path / "bad.toml")
