@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check models docs bench size clean
+.PHONY: help demo test check style types imports models docs bench size clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -25,21 +25,32 @@ demo: $(USE)/installed $(PHOTO)  ## Analyse a photograph on a plain install; nam
 test: $(DEV)/installed models  ## Run the tests; PYTEST='-m slow' passes options on
 	$(DEV)/bin/python -m pytest $(PYTEST)
 
-check: $(DEV)/installed  ## Style, types and who may import whom
-	$(DEV)/bin/ruff check .
+check: style types imports  ## Style, types and who may import whom
+
+style: $(DEV)/installed
+	$(DEV)/bin/ruff check --output-format concise .
 	$(DEV)/bin/ruff format --check .
+
+types: $(DEV)/installed
 	$(DEV)/bin/mypy
+
+imports: $(DEV)/installed
 	$(DEV)/bin/lint-imports
 
 models: $(DEV)/installed  # MediaPipe's models into the cache; tests that need them skip, with a reason, where they can't be had
-	@$(DEV)/bin/python -c 'from facewitness import weights; [weights.find(name) for name in weights.SOURCES]' 2>&1 | tail -n 1
+	@$(DEV)/bin/python -c 'from facewitness import weights; [weights.find(name) for name in weights.SOURCES]' 2>&1 | tail -n 1 || true
 
 docs: $(DEV)/installed  ## Redraw the pictures; see that links and commands in the pages are true
 	$(DEV)/bin/python docs/draw_regions.py
 	$(DEV)/bin/python -m pytest tests/test_docs.py
 
-bench: $(DEV)/installed models  ## Print the numbers that the documentation quotes
-	@for script in bench/*.py; do echo "== $$script"; $(DEV)/bin/python "$$script"; done
+bench: $(DEV)/installed models  ## Print the numbers that the documentation quotes; DATA=folder adds those that need data
+	@for script in $(filter-out bench/regions.py,$(wildcard bench/*.py)); do \
+		echo "== $$script"; $(DEV)/bin/python "$$script"; \
+	done
+ifdef DATA
+	@echo "== bench/regions.py"; $(DEV)/bin/python bench/regions.py "$(DATA)/celebamask_hq.parquet"
+endif
 
 size: $(USE)/installed  ## How much a plain install takes; fails from 350 MB on
 	@megabytes=$$(du -sm $(USE)/lib/python*/site-packages | cut -f1); \

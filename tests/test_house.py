@@ -89,7 +89,9 @@ def test_no_room_is_named_after_nothing(word):
 def test_no_path_of_anyones_machine_is_written_down():
     telling = re.compile(r"(?<![\w.])/(?:work|root|home|Users)/\w")
     kinds = {".py", ".md", ".toml", ".json", ".css", ".js", ".svg", ".html"}
-    files = [p for top in ("src", "tests", "docs", "bench", "runs") for p in (ROOT / top).rglob("*") if p.suffix in kinds]
+    files = [
+        p for top in ("src", "tests", "docs", "bench", "runs") for p in (ROOT / top).rglob("*") if p.suffix in kinds
+    ]
     files += [ROOT / name for name in ("README.md", "CHANGELOG.md", "LOG.md", "Makefile", "pyproject.toml")]
     this = Path(__file__)
     assert [str(p) for p in files if p != this and telling.search(p.read_text(encoding="utf-8"))] == []
@@ -103,6 +105,8 @@ def test_plain_install_is_small_and_runs(tmp_path):
     subprocess.run([str(python), "-m", "pip", "install", "--quiet", str(ROOT)], check=True, timeout=600)
     (packages,) = (environment / "lib").glob("python*/site-packages")
     assert sum(p.stat().st_size for p in packages.rglob("*") if p.is_file()) < 350e6
-    listing = subprocess.run([str(python), "-m", "facewitness", "list"], check=True, capture_output=True, text=True)
+    listing = subprocess.run(
+        [str(environment / "bin" / "facewitness"), "list"], check=True, capture_output=True, text=True
+    )
     assert "facemesh" in listing.stdout
     assert "compact" in listing.stdout

@@ -424,3 +424,9 @@ def test_the_picture_shows_what_the_code_draws():
     assert picture == drawing().svg(), "run: python docs/draw_regions.py"
     for name in MARE:
         assert f"<title>{regions.title(name)}</title>" in picture
+
+
+def test_mirroring_a_name_twice_gives_it_back_and_exchanges_sides():
+    assert regions.mirrored("left_upper_eyelid") == "right_upper_eyelid" and regions.mirrored("nose") == "nose"
+    assert all(regions.mirrored(regions.mirrored(name)) == name for name in regions.REGIONS)
+    assert all(regions.mirrored(name) in regions.REGIONS for name in regions.REGIONS)

@@ -1,2 +1,69 @@
-"""facewitness: where and why a face was forged, a verdict you can check."""
+"""facewitness: where and why a face was forged, a verdict you can check.
+
+    import facewitness
+    report = facewitness.analyze("photo.jpg")
+    report.verdict.label, report.verdict.fake     # "fake", 0.93
+
+The names below are loaded when they are first used, so that importing this package costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from facewitness.errors import FacewitnessError as FacewitnessError
+    from facewitness.errors import InputError as InputError
+    from facewitness.errors import MissingExtra as MissingExtra
+    from facewitness.errors import ReportError as ReportError
+    from facewitness.errors import TooLarge as TooLarge
+    from facewitness.errors import UnknownName as UnknownName
+    from facewitness.errors import UnreadableMedia as UnreadableMedia
+    from facewitness.errors import WeightsError as WeightsError
+    from facewitness.judge import Calibration as Calibration
+    from facewitness.judge import Limits as Limits
+    from facewitness.pipeline import Analyzer as Analyzer
+    from facewitness.pipeline import analyze as analyze
+    from facewitness.pipeline import analyze_many as analyze_many
+    from facewitness.types import Face as Face
+    from facewitness.types import FaceReport as FaceReport
+    from facewitness.types import Finding as Finding
+    from facewitness.types import Frame as Frame
+    from facewitness.types import Mask as Mask
+    from facewitness.types import Problem as Problem
+    from facewitness.types import Quality as Quality
+    from facewitness.types import Report as Report
+    from facewitness.types import Sentence as Sentence
+    from facewitness.types import Testimony as Testimony
+    from facewitness.types import Verdict as Verdict
+
 __version__ = "0.1.0"
+
+_WHERE = {
+    "errors": (
+        "FacewitnessError", "InputError", "MissingExtra", "ReportError", "TooLarge", "UnknownName", "UnreadableMedia",
+        "WeightsError",
+    ),
+    "judge": ("Calibration", "Limits"),
+    "pipeline": ("Analyzer", "analyze", "analyze_many"),
+    "types": (
+        "Face", "FaceReport", "Finding", "Frame", "Mask", "Problem", "Quality", "Report", "Sentence", "Testimony",
+        "Verdict",
+    ),
+}  # fmt: skip
+_MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
+
+__all__ = ["__version__", *sorted(_MODULE_OF)]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'facewitness' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"facewitness.{_MODULE_OF[name]}"), name)
+    globals()[name] = value  # the next access is a plain one
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

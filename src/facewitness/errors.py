@@ -44,6 +44,9 @@ class UnknownName(FacewitnessError, KeyError):
         listing = ", ".join(self.known) or "none"
         super().__init__(f"Unknown {what} '{name}'.{hint} Known: {listing}.")
 
+    def __reduce__(self) -> tuple[type[UnknownName], tuple[str, str, tuple[str, ...]]]:  # so that it can be pickled
+        return type(self), (self.what, self.name, self.known)
+
     def __str__(self) -> str:  # KeyError would print the repr, with quotes and escapes
         return str(self.args[0])
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 
 from facewitness.errors import MissingExtra, UnknownName
@@ -23,27 +24,34 @@ FAMILIES: dict[str, tuple[str, str]] = {
 }
 
 # what to install when a leaf's packages are missing: top-level import name → extra
-_EXTRAS = {"torch": "train", "timm": "train", "torchvision": "train", "pyarrow": "train", "onnx": "train"}
+_EXTRAS = {"cv2": "forge"} | dict.fromkeys(("torch", "timm", "torchvision", "pyarrow", "onnx", "safetensors"), "train")
 
 
+@cache
+def _outside(family: str) -> dict[str, EntryPoint]:
+    """Leaves that other packages bring; read once, because it opens every installed package's metadata."""
+    return {entry.name: entry for entry in entry_points(group=f"facewitness.{family}")}
+
+
+@cache
 def names(family: str) -> tuple[str, ...]:
     """Names of all leaves of a family, sorted. Raises UnknownName for a family that does not exist."""
     if family not in FAMILIES:
         raise UnknownName("family", family, FAMILIES)
     package = importlib.import_module(f"facewitness.{family}")
     own = {m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")}
-    own |= {e.name for e in entry_points(group=f"facewitness.{family}")}
-    return tuple(sorted(own))
+    return tuple(sorted(own | set(_outside(family))))
 
 
 def get(family: str, name: str) -> ModuleType:
     """The leaf's module. Raises UnknownName (with the nearest name) or MissingExtra (with what to install)."""
     if name not in names(family):
         raise UnknownName(f"name in {family}", name, names(family))
-    outside = {e.name: e for e in entry_points(group=f"facewitness.{family}")}
+    outside = _outside(family)
     try:
         if name in outside:
-            return outside[name].load()
+            module: ModuleType = outside[name].load()
+            return module
         return importlib.import_module(f"facewitness.{family}.{name}")
     except ModuleNotFoundError as error:
         missing = (error.name or "").split(".")[0]

@@ -232,6 +232,13 @@ def title(name: str) -> str:
     return _region(name).name.replace("_", " ")
 
 
+def mirrored(name: str) -> str:
+    """The region's name in a picture flipped left to right: "left_eye" becomes "right_eye". Raises UnknownName."""
+    _region(name)
+    sides = {"left": "right", "right": "left"}
+    return "_".join(sides.get(word, word) for word in name.split("_"))
+
+
 def draw_tree() -> str:
     """The tree as lines of text, one region a line, with MARE's word where it is another one."""
     lines: list[str] = []

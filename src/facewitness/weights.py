@@ -5,7 +5,7 @@ A file is looked for in this order, and its SHA-256 is compared before anybody l
     1. a local folder         the environment variable FACEWITNESS_MODELS
     2. the installed package  `facewitness/weights/`, which travels in the wheel
     3. the cache              the environment variable FACEWITNESS_CACHE, or the platform's folder for caches
-    4. the source             for MediaPipe's face models: one pinned wheel, fetched by pip from the index the user has configured
+    4. the source             for MediaPipe's face models: one pinned wheel, fetched by pip from the user's own index
 
 The right hash of a file of 3 and 4 stands below in `SOURCES`. A folder of 1 or 2 vouches for other files with a list
 `SHA256SUMS` beside them, in the format of the command `sha256sum`. Only formats that cannot run code when they are
@@ -34,9 +34,8 @@ LISTING = "SHA256SUMS"
 _WHEEL = "mediapipe-0.10.21-cp311-cp311-manylinux_2_28_x86_64.whl"
 _WHEEL_SHA256 = "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3"
 # We take data files out of the wheel and never install it, so any platform and any Python can use this one.
-_PIP_DOWNLOAD = (
-    "download --no-deps --only-binary=:all: --python-version 3.11 --platform manylinux_2_28_x86_64 mediapipe==0.10.21"
-).split()
+_PIP_DOWNLOAD = ("download", "--no-deps", "--only-binary=:all:", "--python-version", "3.11")
+_PIP_DOWNLOAD += ("--platform", "manylinux_2_28_x86_64", "mediapipe==0.10.21")
 _PIP_SECONDS = 900
 
 
@@ -149,7 +148,9 @@ def _sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise WeightsError(f"'{path}' cannot be read ({error.strerror}). Give yourself the right to read it.") from error
+        raise WeightsError(
+            f"'{path}' cannot be read ({error.strerror}). Give yourself the right to read it."
+        ) from error
 
 
 def _fill_cache() -> None:

@@ -1,1 +1,93 @@
-"""Finders: a frame goes in, its faces come out. `load(**options)` gives an object with `find(frame) -> tuple[Face, ...]`."""
+"""Finders: a frame goes in, its faces come out.
+
+Each leaf's `load(**options)` gives an object with `find(frame) -> tuple[Face, ...]`.
+
+What every finder has to say about a face's worth as evidence is said the same way, by `rate`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewitness.types import Quality
+
+SHARPNESS_SIDE = 128  # sharpness is measured on the face shrunk to at most this many pixels
+_BLUR = 9  # pixels, the width of the second blur
+
+
+def sharpness(grey: NDArray[np.generic]) -> float | None:
+    """How much of a picture's fine variation a blur takes away: 0 it was blurred already … 1 sharp.
+
+    The no-reference measure of Crete et al. 2007 ("The blur effect", Eq. 1-6) turned around: with V the absolute
+    differences of neighbours and V' those after a box blur of 9 px, sum(max(0, V - V')) / sum(V), along rows and along
+    columns, the smaller of the two. It does not depend on contrast. `grey`: (h, w), any number type; None where there
+    is nothing to measure (a flat picture, or fewer than 12 px a side).
+    """
+    picture = grey.astype(np.float32)
+    if min(picture.shape) < 12:
+        return None
+    along = []
+    for image in (picture, picture.T):
+        sums = np.cumsum(np.pad(image, ((0, 0), (_BLUR // 2 + 1, _BLUR // 2)), mode="edge"), axis=1, dtype=np.float64)
+        blurred = (sums[:, _BLUR:] - sums[:, :-_BLUR]) / _BLUR
+        before, after = np.abs(np.diff(image, axis=1)), np.abs(np.diff(blurred, axis=1))
+        total = float(before.sum())
+        if total < 0.05 * before.size:  # less than a twentieth of a grey level between neighbours: flat
+            return None
+        along.append(float(np.maximum(0.0, before - after).sum()) / total)
+    return min(1.0, min(along))
+
+
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    """A measurement is worth 0 at `useless`, 1 at `good`, and a reason is given where it is worth less than a half."""
+
+    measure: str
+    useless: float
+    good: float
+    reason: str
+
+    def worth(self, value: float) -> float:
+        return float(np.clip((abs(value) - self.useless) / (self.good - self.useless), 0.0, 1.0))
+
+
+_GATES = (
+    _Gate("size", 16, 80, "the face is only {:.0f} px wide"),
+    _Gate("sharpness", 0.15, 0.45, "strong blur"),
+    _Gate("yaw", 80, 35, "side pose ({:.0f}° to the side)"),
+    _Gate("pitch", 70, 30, "the face is tilted {:.0f}° up or down"),
+    _Gate("mesh", 0.1, 0.9, "the mesh does not fit the face well: it may be covered in part"),
+    _Gate("inside", 0.5, 0.95, "only {:.0%} of the face lies inside the picture"),
+)
+NO_MESH = "the mesh does not look like a face"
+
+
+def rate(
+    *,
+    size: float,
+    sharpness: float | None = None,
+    roll: float | None = None,
+    yaw: float | None = None,
+    pitch: float | None = None,
+    mesh: float | None = None,
+    inside: float = 1.0,
+) -> Quality:
+    """The quality of a face from its measurements; `score` is the product of what each is worth.
+
+    Units as in `Quality`; `inside` is the share of the face on the picture. What is None is not held against the face.
+    `mesh` = 0 says that there is no mesh one could believe.
+    """
+    measured = {"size": size, "sharpness": sharpness, "yaw": yaw, "pitch": pitch, "mesh": mesh, "inside": inside}
+    score, reasons = 1.0, []
+    for gate in _GATES:
+        value = measured[gate.measure]
+        if value is None:
+            continue
+        worth = gate.worth(value)
+        score *= worth
+        if worth < 0.5:
+            reasons.append(NO_MESH if gate.measure == "mesh" and value == 0 else gate.reason.format(abs(value)))
+    return Quality(score, size, sharpness, roll, yaw, pitch, mesh, tuple(reasons))

@@ -1,13 +1,16 @@
 """MediaPipe's BlazeFace and Face Mesh (468 points) on a CPU: all faces of a picture, small, large and turned.
 
-The networks are MediaPipe's (Apache-2.0; BlazeFace: arXiv 1907.05047, Face Mesh: arXiv 1907.06724) and run in LiteRT.
-What stands around them is ours:
+The two networks are MediaPipe's (Apache-2.0; BlazeFace: arXiv 1907.05047, Face Mesh: arXiv 1907.06724) and run in
+LiteRT. What stands around them is ours:
 
-    views      a detector sees the picture through square views: the whole of it, the whole with a wide border (faces
-               that fill the frame), tiles (small faces), turned ones (faces that lie on their side)
-    meshes     each detection gets a mesh, and a second one on the square that the first one proposes
-    checks     two networks and two passes have to agree on where the face is, and the mesh has to be shaped like one
+    views     the detector sees squares of the picture: all of it, all of it with a wide border (faces that fill the
+              frame), tiles (small faces), and the same turned (faces that lie on their side)
+    meshes    a detection gets a mesh, then a second one on the square that the first proposes, then a mirrored one
+    checks    a mesh is believed as far as the network sees a face, the detector sees eyes, nose and mouth at the same
+              places, and the mirrored picture gives the mirrored mesh
 
+The last check is what tells garbage. The network draws a well-shaped face on anything, so the distance to a mean face
+says next to nothing; but what it invents it does not invent twice (docs/decisions has the numbers).
 Coordinates follow `geometry`: the centre of the first pixel is (0.5, 0.5).
 """
 
@@ -19,7 +22,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -27,75 +29,77 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facewitness import weights
-from facewitness.geometry import Affine, align, bounds, clip, invert, iou, transform
+from facewitness.errors import InputError
+from facewitness.finders import SHARPNESS_SIDE, rate, sharpness
+from facewitness.geometry import Affine, align, bounds, clip, compose, invert, iou, transform
+from facewitness.regions import average_landmarks, mirrored_indices
 from facewitness.types import Box, Face, Frame, Landmarks, Quality
 
 Floats = NDArray[np.float32]
+_Squares = list[tuple[float, float, float]]  # (centre x, centre y, size) in frame pixels
 
-# BlazeFace's six points: right eye, left eye, nose tip, mouth, right ear, left ear (the subject's sides), and the mesh's
-# points whose mean is the same place
-_SAME_PLACE = ((33, 133), (362, 263), (4,), (13, 14), (234,), (454,))
-_MESH_SIDE = 192
+DETECTOR = "face_detection_short_range.tflite"
+MESH = "face_landmark.tflite"
 
+_VIEW = 128  # pixels, the side of the detector's input
+_SMALLEST_IN_VIEW = 24  # pixels there; 97 % of faces of 20 px are found, 79 % of 16 px, 51 % of 14 px
+_GRIDS = ((8, 2), (16, 6))  # stride in pixels, anchors a cell
+_OVERLAP = 0.25  # of neighbouring tiles; a larger face is found one level up
+_TURNS = (90.0, -90.0, 180.0)  # degrees; faces up to about 50° from one of them, or from upright, are seen
+_SURE = 0.85  # upside-down faces score up to 0.8, three upright ones in four more than 0.85
+_MESH_VIEW = 192
+_MESH_MARGIN = 1.5  # what the mesh network sees: the face's box times this
 
-@dataclass(frozen=True, slots=True)
-class _Detector:
-    """One of the two detectors: its file, the side of its input, and its grids of anchors (stride, anchors a cell)."""
-
-    file: str
-    side: int
-    grids: tuple[tuple[int, int], ...]
-
-    def anchors(self) -> Floats:
-        """Centres of all anchors in input pixels, (n, 2), in the order of the network's outputs."""
-        centres = []
-        for stride, count in self.grids:
-            line = (np.arange(self.side // stride, dtype=np.float32) + 0.5) * stride
-            grid = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
-            centres.append(np.repeat(grid, count, axis=0))
-        return np.concatenate(centres)
-
-
-_SHORT = _Detector("face_detection_short_range.tflite", 128, ((8, 2), (16, 6)))
-_FULL = _Detector("face_detection_full_range_sparse.tflite", 192, ((4, 1),))
+# BlazeFace's first four points (right eye, left eye, nose tip, mouth; the subject's sides) and the points of the mesh
+# whose mean is the same place. Its ears are left out: on a turned head they are guessed.
+_SAME_PLACE = ((33, 133), (362, 263), (4,), (13, 14))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Detection:
-    """A face as a detector sees it, in frame pixels."""
+    """A face as the detector sees it, in frame pixels."""
 
     score: float
     box: Box
     points: Floats  # (6, 2)
 
+    @property
+    def roll(self) -> float:
+        x, y = self.points[1] - self.points[0]
+        return float(np.degrees(np.arctan2(y, x)))
+
 
 class _Network:
-    """One TFLite file with float32 input (1, side, side, 3); made when it is first used, one caller at a time."""
+    """One TFLite file with float32 input (1, side, side, 3); loaded when it is first used, one caller at a time."""
 
     def __init__(self, file: str, threads: int):
         self.file, self.threads = file, threads
         self._lock = threading.Lock()
         self._interpreter: Interpreter | None = None
 
-    def __call__(self, batch_of_one: Floats) -> list[Floats]:
-        """Outputs in the order of their sizes, smallest first, without the batch dimension."""
+    def __call__(self, view: NDArray[np.uint8], divisor: float, shift: float) -> list[Floats]:
+        """Outputs for view / divisor + shift, the smallest first, without the batch dimension."""
         with self._lock:
             if self._interpreter is None:
                 path = weights.find(self.file).path
-                with _without_runtime_chatter():
-                    self._interpreter = Interpreter(str(path), num_threads=self.threads)
-                    self._interpreter.allocate_tensors()
-                self._input = self._interpreter.get_input_details()[0]["index"]
-                outputs = self._interpreter.get_output_details()
-                self._outputs = [o["index"] for o in sorted(outputs, key=lambda o: int(np.prod(o["shape"])))]
-            self._interpreter.set_tensor(self._input, batch_of_one)
+                with _without_greeting():
+                    interpreter = Interpreter(str(path), num_threads=self.threads)
+                    interpreter.allocate_tensors()
+                self._input = interpreter.get_input_details()[0]["index"]
+                outputs = sorted(interpreter.get_output_details(), key=lambda o: int(np.prod(o["shape"])))
+                self._outputs = [o["index"] for o in outputs]
+                self._interpreter = interpreter
+            tensor = view[None].astype(np.float32)
+            tensor /= divisor
+            tensor += shift
+            self._interpreter.set_tensor(self._input, tensor)
             self._interpreter.invoke()
             return [self._interpreter.get_tensor(i)[0] for i in self._outputs]
 
 
 @contextmanager
-def _without_runtime_chatter() -> Iterator[None]:
-    """LiteRT greets on file descriptor 2 whenever an interpreter is made; errors still come as exceptions."""
+def _without_greeting() -> Iterator[None]:
+    """LiteRT greets on file descriptor 2 when an interpreter is made; its errors come as exceptions all the same."""
     try:
         sys.stderr.flush()
         kept = os.dup(2)
@@ -113,137 +117,294 @@ def _without_runtime_chatter() -> Iterator[None]:
 
 
 class _Pyramid:
-    """A picture and its halves, quarters …, made when first asked for, so that a view that shrinks is not aliased."""
+    """A picture, its half, its quarter …, made when first asked for, so that a view that shrinks is not aliased."""
 
     def __init__(self, frame: Frame):
-        self.levels = [Image.fromarray(frame.pixels)]
+        self._levels = [Image.fromarray(frame.pixels)]
 
     def view(self, to_view: Affine, side: int) -> NDArray[np.uint8]:
         """What an affine map (frame to view) shows, (side, side, 3); black beyond the picture."""
         back = invert(to_view)
-        shrink = float(np.sqrt(abs(np.linalg.det(back[:, :2]))))
-        level = max(0, int(np.floor(np.log2(max(shrink, 1.0)) + 0.25)))
-        while len(self.levels) <= level:
-            self.levels.append(self.levels[-1].reduce(2))
+        level = int(max(0.0, np.floor(np.log2(_scale(back)) + 0.25)))
+        while len(self._levels) <= level:
+            self._levels.append(self._levels[-1].reduce(2))
         back = back / 2.0**level
-        picture = self.levels[level].transform(
+        picture = self._levels[level].transform(
             (side, side), Image.Transform.AFFINE, tuple(back.ravel()), Image.Resampling.BILINEAR
         )
         return np.asarray(picture)
 
 
-def _sigmoid(logits: Floats) -> Floats:
-    return 1.0 / (1.0 + np.exp(-np.clip(logits, -80.0, 80.0)))
-
-
-def _square(cx: float, cy: float, size: float, side: int, degrees: float = 0.0) -> Affine:
-    """The map from the frame to a view of `side` pixels of the square around (cx, cy); turned content stands upright."""
-    scale = side / size
-    cos, sin = np.cos(np.radians(degrees)) * scale, np.sin(np.radians(degrees)) * scale
-    linear = np.array([[cos, sin], [-sin, cos]])
-    return np.column_stack([linear, side / 2 - linear @ (cx, cy)])
-
-
-def _merge(detections: list[_Detection], overlap: float = 0.3) -> list[_Detection]:
-    """Non-maximum suppression that averages what it suppresses, weighted by score, as BlazeFace asks for."""
-    left = sorted(detections, key=lambda d: -d.score)
-    merged = []
-    while left:
-        same = [d for d in left if d is left[0] or iou(left[0].box, d.box) > overlap]
-        left = [d for d in left if d not in same]
-        w = np.array([d.score for d in same])
-        box = np.average([d.box for d in same], axis=0, weights=w)
-        points = np.average([d.points for d in same], axis=0, weights=w).astype(np.float32)
-        merged.append(_Detection(same[0].score, tuple(box.tolist()), points))
-    return merged
-
-
 class FaceMesh:
-    """Finds all faces of a frame, with 468 landmarks each.
+    """Finds the faces of a frame, with 468 landmarks each.
 
     most        at most so many faces are returned, the largest ones
-    smallest    faces narrower than this many pixels are not looked for
-    confidence  detections below this score are not believed
-    threads     threads per network
+    smallest    pixels: narrower faces are not looked for
+    confidence  in [0, 1]: detections below this score are not believed
+    threads     threads a network may use
     """
 
     name = "facemesh"
 
-    def __init__(self, *, most: int = 100, smallest: int = 32, confidence: float = 0.5, threads: int = 1):
+    def __init__(self, *, most: int = 100, smallest: int = 40, confidence: float = 0.5, threads: int = 1):
+        if most < 1 or smallest < 1 or threads < 1 or not 0 < confidence < 1:
+            raise InputError(
+                "facemesh: expected most, smallest and threads of at least 1 and a confidence between 0 and 1, got "
+                f"most={most}, smallest={smallest}, threads={threads}, confidence={confidence}"
+            )
         self.most, self.smallest, self.confidence, self.threads = most, smallest, confidence, threads
-        self._detectors = {d.file: (d, _Network(d.file, threads), d.anchors()) for d in (_SHORT, _FULL)}
-        self._mesh = _Network("face_landmark.tflite", threads)
+        self._detector, self._mesh = _Network(DETECTOR, threads), _Network(MESH, threads)
+        self._anchors = _anchors()
+        average = average_landmarks().astype(np.float64)
+        self._average = average - average.mean(axis=0)
+        self._twin = mirrored_indices()
+
+    def made_by(self) -> dict[str, object]:
+        """Options and weights' hashes: enough to find the same faces again."""
+        return {
+            "finder": self.name,
+            "options": {"most": self.most, "smallest": self.smallest, "confidence": self.confidence},
+            "weights": {file: weights.find(file).sha256 for file in (DETECTOR, MESH)},
+        }
 
     def find(self, frame: Frame) -> tuple[Face, ...]:
-        """All faces of a frame (H, W, 3), largest first; `person` is the face's number. Empty where there is none."""
+        """The faces of a frame (H, W, 3), largest first; `person` is the face's number. Empty where there is none.
+
+        A face whose mesh cannot be believed has landmarks None and quality.mesh 0. Raises WeightsError where the
+        networks cannot be had.
+        """
         pyramid = _Pyramid(frame)
-        faces = []
-        for detection in self._look(frame, pyramid):
-            face = self._measure(frame, pyramid, detection)
-            if face is not None:
-                faces.append(face)
-        faces.sort(key=lambda f: -(f.box[2] - f.box[0]) * (f.box[3] - f.box[1]))
+        levels = list(_levels(frame.width, frame.height, self.smallest * _VIEW / _SMALLEST_IN_VIEW))
+        faces: list[Face] = []
+        for number, squares in enumerate(levels):
+            new = [d for d in self._look(pyramid, squares) if not any(_same(d.box, face.box) for face in faces)]
+            believed, doubted = self._faces(frame, pyramid, self._turned_if_unsure(pyramid, new))
+            faces += believed
+            # Smaller faces are looked for until a level brings nothing new; without any face, to the end.
+            if number > 0 and faces and not believed:
+                break
+        if not faces:
+            squares = [square for level in levels[:2] for square in level]
+            turned = _best([d for degrees in _TURNS for d in self._look(pyramid, squares, degrees)])
+            faces, doubted = self._faces(frame, pyramid, turned)
+        kept: list[Face] = []
+        for face in sorted(faces + doubted, key=lambda face: -(face.quality.score or 0.0)):
+            if not any(_same(face.box, other.box) for other in kept):
+                kept.append(face)
+        kept.sort(key=lambda face: -(face.box[2] - face.box[0]) * (face.box[3] - face.box[1]))
         return tuple(
-            Face(frame, f.box, f.landmarks, person, f.quality) for person, f in enumerate(faces[: self.most])
+            Face(frame, face.box, face.landmarks, person, face.quality) for person, face in enumerate(kept[: self.most])
         )
 
-    def _look(self, frame: Frame, pyramid: _Pyramid) -> list[_Detection]:
-        w, h = frame.width, frame.height
-        side = max(w, h)
-        found: list[_Detection] = []
-        for degrees in (0, 90, 270, 180):
-            for detector, zoom in ((_SHORT, 1.0), (_SHORT, 1.6), (_FULL, 1.0)):
-                found += self._detect(pyramid, detector, w / 2, h / 2, side * zoom, degrees)
-            found = _merge(found)
-            if any(d.score > 0.75 for d in found):
-                break
-        return found
+    # ------------------------------------------------------------------------------------------------- detections
 
-    def _detect(
-        self, pyramid: _Pyramid, detector: _Detector, cx: float, cy: float, size: float, degrees: float = 0.0
-    ) -> list[_Detection]:
-        """What one detector sees in one square view, in frame pixels."""
-        _, network, anchors = self._detectors[detector.file]
-        to_view = _square(cx, cy, size, detector.side, degrees)
-        view = pyramid.view(to_view, detector.side)
-        logits, raw = network(view[None].astype(np.float32) / 127.5 - 1.0)
+    def _look(self, pyramid: _Pyramid, squares: _Squares, degrees: float = 0.0) -> list[_Detection]:
+        """What the detector sees in squares of the picture, for faces rolled by `degrees`; in frame pixels."""
+        return _best([d for square in squares for d in self._detect(pyramid, _square(*square, _VIEW, degrees))])
+
+    def _turned_if_unsure(self, pyramid: _Pyramid, detections: list[_Detection]) -> list[_Detection]:
+        """The detections, and in place of unsure ones what the detector is surer of when it turns its head."""
+        turned = []
+        for detection in detections:
+            if detection.score < _SURE:
+                x1, y1, x2, y2 = detection.box
+                square = ((x1 + x2) / 2, (y1 + y2) / 2, 2 * (x2 - x1))
+                turned += [d for degrees in _TURNS for d in self._look(pyramid, [square], degrees)]
+        return _best(detections + turned)
+
+    def _detect(self, pyramid: _Pyramid, to_view: Affine) -> list[_Detection]:
+        """What the detector sees in one view, in frame pixels."""
+        logits, raw = self._detector(pyramid.view(to_view, _VIEW), 127.5, -1.0)
         scores = _sigmoid(logits[:, 0])
+        seen = np.flatnonzero(scores >= self.confidence)
+        if seen.size == 0:
+            return []
+        # each row: centre from the anchor, width and height, six points from the anchor; all in view pixels
+        values = raw[seen].reshape(-1, 8, 2)
         back = invert(to_view)
+        scale = _scale(back)
         found = []
-        for i in np.flatnonzero(scores >= self.confidence):
-            points = raw[i].reshape(8, 2) + anchors[i]  # centre, size (which has no anchor), six points
-            centre, extent = points[0], np.abs(raw[i, 2:4])
-            (x, y) = transform(back, centre[None])[0]
-            half_w, half_h = extent * (size / detector.side) / 2
-            if degrees % 180:
-                half_w, half_h = half_h, half_w
-            box = (float(x - half_w), float(y - half_h), float(x + half_w), float(y + half_h))
-            found.append(_Detection(float(scores[i]), box, transform(back, points[2:])))
-        return _merge(found)
+        for score, value, anchor in zip(scores[seen], values, self._anchors[seen], strict=True):
+            x, y = transform(back, value[:1] + anchor)[0]
+            half = float(np.abs(value[1]).max()) * scale / 2  # BlazeFace's boxes are square
+            box = (float(x) - half, float(y) - half, float(x) + half, float(y) + half)
+            found.append(_Detection(float(score), box, transform(back, value[2:] + anchor)))
+        return _blend(found)
 
-    def _landmarks(self, pyramid: _Pyramid, to_view: Affine) -> tuple[Floats, float]:
-        """The mesh in one upright view: (468, 3) in frame pixels, z in the same scale, and the score of presence."""
-        view = pyramid.view(to_view, _MESH_SIDE)
-        logit, raw = self._mesh(view[None].astype(np.float32) / 255.0)
-        points = raw.reshape(468, 3).astype(np.float32)
+    # ----------------------------------------------------------------------------------------------------- meshes
+
+    def _faces(self, frame: Frame, pyramid: _Pyramid, detections: list[_Detection]) -> tuple[list[Face], list[Face]]:
+        """The faces of detections: those whose mesh is believed, and those without one that are faces all the same."""
+        faces = [face for detection in detections if (face := self._face(frame, pyramid, detection))]
+        return [face for face in faces if face.landmarks is not None], [
+            face for face in faces if face.landmarks is None
+        ]
+
+    def _landmarks(self, pyramid: _Pyramid, to_view: Affine) -> tuple[Landmarks, float]:
+        """The mesh in one view: (468, 3) in frame pixels, z in the same scale, and the score of presence."""
+        logit, raw = self._mesh(pyramid.view(to_view, _MESH_VIEW), 255.0, 0.0)
+        points = raw.reshape(468, 3)
         back = invert(to_view)
-        scale = float(np.sqrt(abs(np.linalg.det(back[:, :2]))))
-        landmarks = np.column_stack([transform(back, points), points[:, 2] * scale])
+        landmarks = np.column_stack([transform(back, points), points[:, 2] * _scale(back)])
         return landmarks.astype(np.float32), float(_sigmoid(logit.ravel())[0])
 
-    def _measure(self, frame: Frame, pyramid: _Pyramid, detection: _Detection) -> Face | None:
+    def _face(self, frame: Frame, pyramid: _Pyramid, detection: _Detection) -> Face | None:
+        """The face of a detection; None where it turns out to be none."""
         x1, y1, x2, y2 = detection.box
-        along = detection.points[1] - detection.points[0]
-        roll = float(np.degrees(np.arctan2(along[1], along[0])))
-        size = 1.5 * max(x2 - x1, y2 - y1)
-        first, _ = self._landmarks(pyramid, _square((x1 + x2) / 2, (y1 + y2) / 2, size, _MESH_SIDE, roll))
-        second, presence = self._landmarks(pyramid, align(first, _MESH_SIDE, 1.5))
-        box = clip(bounds(second), frame.width, frame.height)
+        square = _square((x1 + x2) / 2, (y1 + y2) / 2, _MESH_MARGIN * (x2 - x1), _MESH_VIEW, detection.roll)
+        proposed, _ = self._landmarks(pyramid, square)
+        upright = align(proposed, _MESH_VIEW, _MESH_MARGIN)
+        plain, presence = self._landmarks(pyramid, upright)
+        mirror = compose(np.array([[-1.0, 0, _MESH_VIEW], [0, 1, 0]]), upright)
+        mirrored = self._landmarks(pyramid, mirror)[0][self._twin]
+
+        landmarks: Landmarks = (plain + mirrored) / np.float32(2)
+        size = float(np.ptp(landmarks[:, :2], axis=0).max())
+        mirror_error = _rms(plain - mirrored) / size
+        places = np.array([landmarks[list(points), :2].mean(axis=0) for points in _SAME_PLACE])
+        detector_error = float(np.hypot(*(places - detection.points[:4]).T).mean()) / size
+        # Measured on 320 genuine faces (and 80 pieces of background): mirror error 90 % below 0.014 (10 % below 0.038),
+        # detector error 90 % below 0.04 (10 % below 0.06).
+        mesh = presence * _ramp(mirror_error, 0.045, 0.014) * _ramp(detector_error, 0.25, 0.07)
+        if mesh >= 0.1:
+            return self._with_mesh(frame, pyramid, landmarks, mesh)
+        if detection.score < _SURE:
+            return None
+        box = clip(detection.box, frame.width, frame.height)
         if box is None:
             return None
-        return Face(frame, box, second, 0, Quality(size=min(box[2] - box[0], box[3] - box[1]), mesh=presence))
+        return Face(frame, box, None, 0, rate(size=min(box[2] - box[0], box[3] - box[1]), mesh=0.0))
+
+    def _with_mesh(self, frame: Frame, pyramid: _Pyramid, landmarks: Landmarks, mesh: float) -> Face | None:
+        box = clip(bounds(landmarks), frame.width, frame.height)
+        if box is None:
+            return None
+        size = min(box[2] - box[0], box[3] - box[1])
+        roll, yaw, pitch = self._pose(landmarks)
+        xs, ys = landmarks[:, 0], landmarks[:, 1]
+        inside = float(np.mean((xs >= 0) & (xs < frame.width) & (ys >= 0) & (ys < frame.height)))
+        side = int(min(SHARPNESS_SIDE, np.ceil(size)))
+        grey = pyramid.view(align(landmarks, side, 1.0), side).mean(axis=2) if side >= 12 else np.zeros((1, 1))
+        quality: Quality = rate(
+            size=size, sharpness=sharpness(grey), roll=roll, yaw=yaw, pitch=pitch, mesh=mesh, inside=inside
+        )
+        return Face(frame, box, landmarks, 0, quality)
+
+    def _pose(self, landmarks: Landmarks) -> tuple[float, float, float]:
+        """Roll, yaw and pitch in degrees, signs as in `Quality`: the rotation from the average face.
+
+        The average face is upright and symmetric, so 0 degrees of roll and yaw mean what they say; its pitch is the
+        mean of the frontal portraits it was made from.
+        """
+        points = landmarks.astype(np.float64)
+        points -= points.mean(axis=0)
+        u, _, vt = np.linalg.svd(points.T @ self._average)  # Kabsch
+        rotation = u @ np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))]) @ vt
+        to_left, forward = rotation[:, 0], -rotation[:, 2]  # where the subject's left and the nose point; y is down
+        roll = np.arctan2(to_left[1], to_left[0])
+        # yaw and pitch are those of the head after the roll is taken out
+        cos, sin = np.cos(roll), np.sin(roll)
+        x, y = cos * forward[0] + sin * forward[1], -sin * forward[0] + cos * forward[1]
+        yaw, pitch = np.arctan2(x, -forward[2]), np.arctan2(-y, np.hypot(x, forward[2]))
+        return float(np.degrees(roll)), float(np.degrees(yaw)), float(np.degrees(pitch))
 
 
-def load(*, most: int = 100, smallest: int = 32, confidence: float = 0.5, threads: int = 1) -> FaceMesh:
-    """The default finder. Raises WeightsError at the first picture where MediaPipe's models cannot be had."""
+def load(*, most: int = 100, smallest: int = 40, confidence: float = 0.5, threads: int = 1) -> FaceMesh:
+    """The default finder; see `FaceMesh` for the options. The networks are loaded with the first picture."""
     return FaceMesh(most=most, smallest=smallest, confidence=confidence, threads=threads)
+
+
+# -------------------------------------------------------------------------------------------------------------- views
+
+
+def _levels(width: int, height: int, smallest: float) -> Iterator[_Squares]:
+    """Squares that the detector should look at, from large faces to small ones, level by level."""
+    size = float(max(width, height))
+    centre = (width / 2, height / 2)
+    yield [(*centre, size), (*centre, 1.6 * size)]
+    while size > smallest * 1.25:
+        size = max(size / 2, smallest)
+        yield [(x, y, size) for y in _centres(height, size) for x in _centres(width, size)]
+
+
+def _centres(length: int, size: float) -> list[float]:
+    """Centres of the fewest squares of `size` that cover `length` with the overlap tiles need."""
+    if length <= size:
+        return [length / 2]
+    count = int(np.ceil((length - size) / (size * (1 - _OVERLAP)))) + 1
+    return [float(x) for x in np.linspace(size / 2, length - size / 2, count)]
+
+
+def _square(x: float, y: float, size: float, side: int, degrees: float) -> Affine:
+    """The map from the frame to a view of `side` pixels of a square; what is rolled by `degrees` stands upright."""
+    scale = side / size
+    cos, sin = np.cos(np.radians(degrees)) * scale, np.sin(np.radians(degrees)) * scale
+    linear = np.array([[cos, sin], [-sin, cos]])
+    return np.column_stack([linear, side / 2 - linear @ (x, y)])
+
+
+def _scale(affine: Affine) -> float:
+    return float(np.sqrt(abs(np.linalg.det(affine[:, :2]))))
+
+
+# --------------------------------------------------------------------------------------------------------- detections
+
+
+def _anchors() -> Floats:
+    """Centres of BlazeFace's 896 anchors in view pixels, (896, 2), in the order of the network's outputs."""
+    centres = []
+    for stride, count in _GRIDS:
+        line = (np.arange(_VIEW // stride, dtype=np.float32) + 0.5) * stride
+        grid = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
+        centres.append(np.repeat(grid, count, axis=0))
+    return np.concatenate(centres)
+
+
+def _blend(detections: list[_Detection]) -> list[_Detection]:
+    """Detections of one view: those of the same face are averaged, weighted by score (BlazeFace, section 3.4)."""
+    left = sorted(detections, key=lambda d: -d.score)
+    blended = []
+    while left:
+        same = [d for d in left if iou(left[0].box, d.box) > 0.3]
+        left = [d for d in left if d not in same]
+        shares = np.array([d.score for d in same])
+        shares /= shares.sum()
+        x1, y1, x2, y2 = (float(v) for v in shares @ np.array([d.box for d in same]))
+        points = np.tensordot(shares, np.array([d.points for d in same]), axes=1).astype(np.float32)
+        blended.append(_Detection(same[0].score, (x1, y1, x2, y2), points))
+    return blended
+
+
+def _best(detections: list[_Detection]) -> list[_Detection]:
+    """Detections of several views: of one face the surest stays, for a tile's edge or a wrong turn spoils a mean."""
+    kept: list[_Detection] = []
+    for detection in sorted(detections, key=lambda d: -d.score):
+        if not any(_same(detection.box, other.box) for other in kept):
+            kept.append(detection)
+    return kept
+
+
+def _same(a: Box, b: Box) -> bool:
+    """Whether two boxes are of the same face: they overlap by 0.3, or seven tenths of the smaller lie in the larger."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return False
+    smaller = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
+    return iou(a, b) > 0.3 or width * height > 0.7 * smaller
+
+
+# ------------------------------------------------------------------------------------------------------------ numbers
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -80.0, 80.0))), np.float32)
+
+
+def _rms(difference: Landmarks) -> float:
+    """Root mean square length in the plane, of (n, 2+)."""
+    return float(np.sqrt((difference[:, :2].astype(np.float64) ** 2).sum(axis=1).mean()))
+
+
+def _ramp(value: float, zero: float, one: float) -> float:
+    """0 at `zero`, 1 at `one`, a straight line between them."""
+    return float(np.clip((value - zero) / (one - zero), 0.0, 1.0))

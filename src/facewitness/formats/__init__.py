@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 import shlex
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.types import Label, Quality, Report
+from facewitness import regions
+from facewitness.errors import UnknownName
+from facewitness.types import Label, Quality, Report, grade
 
 # label or status → (the word that stands large on the page, what it means)
 WORDS: dict[str, tuple[str, str]] = {
@@ -23,7 +25,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "real": ("Real", "No sufficient evidence of forgery was found. That does not prove that the picture is genuine."),
     "inconclusive": ("Inconclusive", "The evidence does not allow a decision in either direction."),
     "no_face": ("No face found", "No face was found, so nothing was judged. This is not a verdict of real."),
-    "failed": ("Not analysed", "The analysis failed before a verdict was reached. This says nothing about the picture."),
+    "failed": (
+        "Not analysed",
+        "The analysis failed before a verdict was reached. This says nothing about the picture.",
+    ),
 }
 
 KIND_WORDS: dict[str, str] = {
@@ -79,7 +84,11 @@ def headline(report: Report) -> tuple[str, str, str]:
     if report.status != "ok":
         return (report.status, *WORDS[report.status])
     if report.verdict is None:
-        return ("inconclusive", "No verdict", "The faces were examined, but no verdict was reached for the whole picture.")
+        return (
+            "inconclusive",
+            "No verdict",
+            "The faces were examined, but no verdict was reached for the whole picture.",
+        )
     return (report.verdict.label, *WORDS[report.verdict.label])
 
 
@@ -103,6 +112,19 @@ def visible(text: str) -> str:
         else c
         for c in text
     )
+
+
+def title(region: str) -> str:
+    """A region's name in words. A name the tree does not have (from an outside witness) is shown as it came."""
+    try:
+        return regions.title(region)
+    except UnknownName:
+        return visible(region).replace("_", " ")
+
+
+def strength_in_words(strength: float | None) -> str:
+    """A finding's strength with its grade: "strong, 82 %"."""
+    return "not measured" if strength is None else f"{grade(strength)}, {percent(strength)}"
 
 
 def mark(finding: int) -> str:
@@ -141,26 +163,34 @@ def band(made_by: Mapping[str, Any]) -> tuple[float, float] | None:
     thresholds = made_by.get("thresholds")
     if not isinstance(thresholds, Mapping):
         return None
-    low, high = thresholds.get("real"), thresholds.get("fake")
-    if not all(isinstance(end, int | float) and 0 <= end <= 1 for end in (low, high)) or low > high:
-        return None
-    return float(low), float(high)
+    match thresholds.get("real"), thresholds.get("fake"):
+        case (int() | float() as low, int() | float() as high) if 0 <= low <= high <= 1:
+            return float(low), float(high)
+    return None
 
 
 def provenance(made_by: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """`made_by`, flattened for reading: ("witnesses › compact › weights", "9f2c…"), in the order it was written."""
 
     def walk(path: tuple[str, ...], value: Any) -> Iterator[tuple[str, str]]:
-        if isinstance(value, Mapping) and value:
-            for key, inner in value.items():
-                yield from walk((*path, str(key)), inner)
-        elif isinstance(value, Sequence) and not isinstance(value, str) and any(isinstance(v, Mapping) for v in value):
-            for number, inner in enumerate(value, start=1):
-                yield from walk((*path, str(number)), inner)
-        elif isinstance(value, Sequence) and not isinstance(value, str):
-            yield " › ".join(path), ", ".join(map(str, value)) or "none"
-        else:
-            yield " › ".join(path), "none" if value is None or value == {} else str(value)
+        match value:
+            case Mapping() if value:
+                for key, inner in value.items():
+                    yield from walk((*path, str(key)), inner)
+            case list() | tuple() if any(isinstance(inner, Mapping) for inner in value):
+                for number, inner in enumerate(value, start=1):
+                    if isinstance(inner, Mapping) and isinstance(inner.get("name"), str):  # a leaf goes by its name
+                        yield from walk((*path, inner["name"]), {k: v for k, v in inner.items() if k != "name"})
+                    else:
+                        yield from walk((*path, str(number)), inner)
+            case list() | tuple() if value:
+                yield " › ".join(path), ", ".join(map(str, value))
+            case bool():
+                yield " › ".join(path), "yes" if value else "no"
+            case None | list() | tuple() | Mapping():
+                yield " › ".join(path), "none"
+            case _:
+                yield " › ".join(path), str(value)
 
     for key, value in made_by.items():
         yield from walk((str(key),), value)
@@ -169,14 +199,15 @@ def provenance(made_by: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def again(report: Report) -> list[tuple[str, str]]:
     """How to run the analysis again: (what for, the command to type), ready for a POSIX shell."""
     source = report.source
-    if source in ("", "-") or visible(source) != source or source.startswith("<"):
-        name = "FILE"  # standard input, an array, or a name that cannot be typed: the hash says which file it was
+    from_a_file = report.sha256 is not None or report.status == "failed"
+    if not from_a_file or source in ("", "-") or visible(source) != source:
+        name = "FILE"  # an array, standard input, or a name that cannot be typed: the hash says which file it was
     else:
         name = shlex.quote(source if not source.startswith("-") else f"./{source}")
     steps = []
     if isinstance(version := report.made_by.get("version"), str):
         steps.append(("Install the same version", shlex.join(["pip", "install", f"facewitness=={version}"])))
     if report.sha256:
-        steps.append((f"Check the file: the hash has to be {report.sha256}", f"sha256sum {name}"))
+        steps.append(("Check that the file is the same: its SHA-256 stands above", f"sha256sum {name}"))
     steps.append(("Analyse it again and compare", f"facewitness analyze --json {name}"))
     return [(what, visible(command)) for what, command in steps]

@@ -16,11 +16,9 @@ from collections.abc import Iterable
 from importlib.resources import files
 from xml.etree.ElementTree import Element, tostring
 
-import cv2
 import numpy as np
 from PIL import Image
 
-from facewitness import regions
 from facewitness.formats import (
     HEAT,
     KIND_WORDS,
@@ -34,16 +32,22 @@ from facewitness.formats import (
     measured,
     percent,
     provenance,
+    strength_in_words,
+    title,
     visible,
     word,
 )
-from facewitness.types import KINDS, Box, FaceReport, Finding, Mask, Pixels, Report, Verdict, grade
+from facewitness.types import KINDS, Box, FaceReport, Finding, Mask, Pixels, Quality, Report, Verdict
 
 extension = "html"
-LONGEST = 1600  # pixels of the longer side of the embedded picture; larger pictures are scaled down, and the page says so
+LONGEST = (
+    1600  # pixels of the longer side of the embedded picture; larger pictures are scaled down, and the page says so
+)
 CLOSE_UP = 560  # the same for one face
 JPEG_QUALITY = 92  # without chroma subsampling: high enough that the page adds no traces an eye could take for forgery
-OUTLINE = 256  # an outline is traced on a mask of this many samples along its longer side
+OUTLINE = 96  # an outline is traced on a mask of this many samples along its longer side
+
+Sample = tuple[int, int]  # row, column
 
 
 def render(report: Report) -> bytes:
@@ -81,10 +85,7 @@ def render(report: Report) -> bytes:
 
 # ---------------------------------------------------------------- the tree
 
-_BLOCKS = frozenset(
-    "html head meta title style body header main footer section article h1 h2 h3 p ul ol li dl dt dd div figure "
-    "figcaption table thead tbody tr svg g image path rect script details summary".split()
-)
+_INLINE = frozenset({"span", "strong", "bdi", "code", "i"})
 
 
 def _e(tag: str, *content: Element | str | None, **attributes: object) -> Element:
@@ -103,7 +104,7 @@ def _e(tag: str, *content: Element | str | None, **attributes: object) -> Elemen
             element.text = (element.text or "") + part
         elif part is not None and last is not None:
             last.tail = (last.tail or "") + part
-    if tag in _BLOCKS:
+    if tag not in _INLINE:
         element.tail = "\n"  # so that the page's source can be read, too
     return element
 
@@ -203,6 +204,10 @@ def _ruling(report: Report) -> Iterable[Element | None]:
     if verdict is not None:
         yield _e("p", chance(verdict.fake, verdict.interval), class_="chance")
         yield _bar(verdict, band(report.made_by))
+        if verdict.fake is not None:
+            key = "Probability that a face is forged, with its 95 % interval"
+            key += "; hatched: inconclusive" if band(report.made_by) else ""
+            yield _e("p", f"{key}.", class_="key")
     yield _e("p", meaning, class_="meaning")
     yield _reasons(verdict.reasons if verdict else ())
 
@@ -215,42 +220,40 @@ def _bar(verdict: Verdict, thresholds: tuple[float, float] | None) -> Element | 
     """The probability on a line from 0 to 100 % with its interval, and the inconclusive band where it is known."""
     if verdict.fake is None:
         return None
-    at = f"{100 * verdict.fake:.2f}%"
-    marks: list[Element | None] = [_e("rect", x=0, y=10, width="100%", height=8, rx=4, class_="track")]
+
+    def span(low: float, high: float, **attributes: object) -> Element:
+        return _e("rect", x=f"{100 * low:.2f}%", width=f"{100 * (high - low):.2f}%", **attributes)
+
     words = f"Probability on a scale from 0 to 100 %: {chance(verdict.fake, verdict.interval)}."
-    scale = [_e("span", "0 %"), _e("span", "100 % fake")]
+    marks = [span(0, 1, y=10, height=8, rx=4, class_="track")]
+    ticks = [(0.0, "0 %", "start"), (1.0, "100 %", "end")]
     if thresholds is not None:
-        low, high = thresholds
-        place = {"x": f"{100 * low:.2f}%", "width": f"{100 * (high - low):.2f}%", "y": 3, "height": 22}
-        marks += [_e("rect", class_="band", **place), _e("rect", class_="hatched", fill="url(#hatch)", **place)]
-        words += f" Inconclusive from {percent(low)} to {percent(high)}."
-        scale.insert(1, _e("span", _e("i", class_="hatch-key"), f"inconclusive from {percent(low)} to {percent(high)}"))
+        marks += [
+            span(*thresholds, y=3, height=22, class_="band"),
+            span(*thresholds, y=3, height=22, class_="hatched", fill="url(#hatch)"),
+        ]
+        words += f" Inconclusive from {percent(thresholds[0])} to {percent(thresholds[1])}."
+        apart = [t for t in thresholds if 0.1 < t < 0.88]  # farther out, the number would run into 0 % or 100 %
+        if len(apart) == 2 and apart[1] - apart[0] < 0.12:
+            apart = [sum(apart) / 2]
+            ticks.append((apart[0], f"{percent(thresholds[0])[:-2]}–{percent(thresholds[1])}", "middle"))
+        else:
+            ticks += [(t, percent(t), "middle") for t in apart]
     if verdict.interval is not None:
-        low, high = verdict.interval
-        marks.append(
-            _e(
-                "rect",
-                x=f"{100 * low:.2f}%",
-                width=f"{100 * (high - low):.2f}%",
-                y=10,
-                height=8,
-                rx=4,
-                class_="interval",
-            )
-        )
-    marks.append(_e("circle", cx=at, cy=14, r=7, class_="point"))
-    drawing = _e("svg", *marks, width="100%", height=28, role="img", aria_label=words)
-    return _e("div", drawing, _e("div", *scale, class_="scale", aria_hidden="true"), class_="bar")
+        marks.append(span(*verdict.interval, y=10, height=8, rx=4, class_="interval"))
+    marks.append(_e("circle", cx=f"{100 * verdict.fake:.2f}%", cy=14, r=7, class_="point"))
+    marks += [_e("text", text, x=f"{100 * at:.2f}%", y=42, text_anchor=anchor) for at, text, anchor in ticks]
+    return _e("svg", *marks, width="100%", height=46, role="img", aria_label=words, class_="bar")
 
 
 def _problems(report: Report) -> Element | None:
     if not report.problems:
         return None
     count = len(report.problems)
-    title = "One step failed" if count == 1 else f"{count} steps failed"
+    what = "One step failed" if count == 1 else f"{count} steps failed"
     rest = "" if report.status == "failed" else ". What follows is incomplete"
     items = (_e("li", _e("strong", visible(p.step)), ": ", visible(p.message)) for p in report.problems)
-    return _e("section", _e("h2", title + rest + "."), _e("ul", *items), class_="problems", role="alert")
+    return _e("section", _e("h2", f"{what}{rest}."), _e("ul", *items), class_="problems", role="alert")
 
 
 # ---------------------------------------------------------------- the middle: the picture beside its faces
@@ -315,7 +318,9 @@ def _controls(masks: bool) -> Element:
         scale = _e(
             "svg", _e("rect", width="100%", height=10, rx=2, fill="url(#heat-scale)"), height=10, aria_hidden="true"
         )
-        switches.append(_e("span", "low", scale, "high", class_="heat-key", role="img", aria_label="Colours: low to high"))
+        switches.append(
+            _e("span", "low", scale, "high", class_="heat-key", role="img", aria_label="Colours: low to high")
+        )
     return _e("div", *switches, class_="controls", role="group", aria_label="What the picture shows")
 
 
@@ -353,12 +358,6 @@ def _identity(number: int, index: int) -> str:
     return f"{number}{mark(index)}"
 
 
-def _strength(finding: Finding) -> str:
-    if finding.strength is None:
-        return "strength not measured"
-    return f"{grade(finding.strength)}, {percent(finding.strength)}"
-
-
 def _place(number: int, index: int, finding: Finding) -> Element:
     """Where a finding is: the outline of its mask, or its box. Can be pointed at, focused and pressed."""
     return _e(
@@ -369,7 +368,8 @@ def _place(number: int, index: int, finding: Finding) -> Element:
         tabindex=0,
         role="button",
         aria_pressed="false",
-        aria_label=f"Face {number}, finding {mark(index)}: {visible(regions.title(finding.region))}, {_strength(finding)}",
+        aria_label=f"Face {number}, finding {mark(index)}: {title(finding.region)}, "
+        + strength_in_words(finding.strength),
     )
 
 
@@ -382,23 +382,50 @@ def _outline(finding: Finding) -> list[Element]:
 
 
 def _trace(mask: Mask) -> str:
-    """The line at half of a mask's highest value, as an SVG path in the picture's coordinates. "" for an empty mask."""
+    """The line at half of a mask's highest value, as an SVG path in the picture's coordinates. "" for an empty mask.
+
+    Marching squares (Lorensen and Cline's marching cubes in two dimensions): the line crosses the sides of the squares
+    between samples, where linear interpolation puts it. Walked clockwise, a square's border leaves the inside at some
+    sides and enters it at others; each leaving side is joined to the entering side before it. What leaves one square
+    enters its neighbour, so the joints close into rings.
+    """
     highest = float(mask.values.max())
     if highest <= 0.0:
         return ""
-    grow = max(1.0, OUTLINE / max(mask.values.shape))
-    fine = cv2.resize(mask.values, None, fx=grow, fy=grow, interpolation=cv2.INTER_LINEAR)
-    inside = np.pad((fine >= highest / 2).astype(np.uint8), 1)  # the border closes a line that runs along the mask's edge
-    lines, _ = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    height, width = mask.values.shape
+    grow = OUTLINE / max(height, width)
+    size = (max(1, round(width * grow)), max(1, round(height * grow)))
+    fine = np.asarray(Image.fromarray(mask.values).resize(size, Image.Resampling.BICUBIC))
+    # The border of zeros closes a line that runs along the mask's edge.
+    values = np.pad(np.clip(fine / highest, 0.0, 1.0), 1) - 0.5
+    inside = values >= 0.0
+    corners = inside[:-1, :-1], inside[:-1, 1:], inside[1:, 1:], inside[1:, :-1]  # clockwise from the upper left
+    mixed = np.logical_or.reduce(corners) & ~np.logical_and.reduce(corners)
+
+    joined: dict[tuple[Sample, Sample], tuple[Sample, Sample]] = {}  # a side is (its inner sample, its outer sample)
+    for y, x in np.argwhere(mixed).tolist():
+        square = [(y, x), (y, x + 1), (y + 1, x + 1), (y + 1, x)]
+        sides = [(a, b) for a, b in zip(square, [*square[1:], square[0]], strict=True) if inside[a] != inside[b]]
+        for index, (a, b) in enumerate(sides):
+            if inside[a]:
+                outer, inner = sides[index - 1]
+                joined[a, b] = (inner, outer)
+
     x1, y1, x2, y2 = mask.box
-    scale = np.array([(x2 - x1) / fine.shape[1], (y2 - y1) / fine.shape[0]])
     parts = []
-    for line in lines:
-        if cv2.contourArea(line) < 12:  # specks
-            continue
-        points = cv2.approxPolyDP(line, 0.8, closed=True)[:, 0] - 0.5  # minus the border, plus half a sample
-        points = points * scale + (x1, y1)
-        parts.append("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points) + "Z")
+    while joined:
+        ring = []
+        side, following = joined.popitem()
+        while True:
+            a, b = side
+            share = values[a] / (values[a] - values[b])
+            row, column = (a[i] + share * (b[i] - a[i]) - 0.5 for i in (0, 1))  # minus the border, plus half a sample
+            ring.append((x1 + column * (x2 - x1) / size[0], y1 + row * (y2 - y1) / size[1]))
+            if following not in joined:
+                break
+            side, following = following, joined.pop(following)
+        if len(ring) >= 8:  # fewer is a speck
+            parts.append("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in ring) + "Z")
     return "".join(parts)
 
 
@@ -415,11 +442,11 @@ def _card(number: int, said: FaceReport, report: Report) -> Element:
             _e("p", _shape(verdict.label), _e("strong", word(verdict.label)), class_="label"),
             _e("p", chance(verdict.fake, verdict.interval), class_="chance"),
         ),
-        _bar(verdict, band(report.made_by)),
+        _bar(verdict, band(report.made_by)) if len(report.faces) > 1 else None,  # a single face's stands above already
         _reasons(verdict.reasons),
         _e("div", _close_up(number, said, report), _explanation(number, said), class_="evidence"),
-        _findings(number, said.findings),
-        _e("div", _kind(said), _quality(said), class_="facts"),
+        _findings(number, said),
+        _e("div", _kind(said), _quality(said), class_="facts") if said.kind or said.face.quality != Quality() else None,
         _testimonies(verdict),
         class_=f"card {verdict.label}",
         id=f"face-{number}",
@@ -499,18 +526,24 @@ def _explanation(number: int, said: FaceReport) -> Element | None:
     return _e("ul", *items, class_="explanation", aria_label=f"What was found on face {number}")
 
 
-def _findings(number: int, findings: tuple[Finding, ...]) -> Element:
-    if not findings:
-        return _e("p", "No place on this face gave anything away.", class_="nothing")
+def _findings(number: int, said: FaceReport) -> Element | None:
+    if not said.findings:
+        nothing = _e("p", "No place on this face gave anything away.", class_="nothing")
+        return None if said.explanation else nothing
     rows = []
-    for index, finding in enumerate(findings):
+    for index, finding in enumerate(said.findings):
         box = ", ".join(f"{round(v)}" for v in finding.box)
         rows.append(
             _e(
                 "tr",
                 _e("td", _e("span", mark(index), class_="letter")),
-                _e("th", visible(regions.title(finding.region)), scope="row"),
-                _e("td", _meter(finding.strength), _e("span", _strength(finding), class_="amount"), class_="strength"),
+                _e("th", title(finding.region), scope="row"),
+                _e(
+                    "td",
+                    _meter(finding.strength),
+                    _e("span", strength_in_words(finding.strength), class_="amount"),
+                    class_="strength",
+                ),
                 _e("td", visible(finding.claim), class_="claim"),
                 _e("td", box, class_="box"),
                 class_="row",
@@ -525,9 +558,9 @@ def _findings(number: int, findings: tuple[Finding, ...]) -> Element:
         _e("th", "Claim", scope="col"),
         _e("th", "Box (x1, y1, x2, y2)", scope="col"),
     )
-    title = "1 finding as measured" if len(findings) == 1 else f"{len(findings)} findings as measured"
+    summary = "1 finding as measured" if len(said.findings) == 1 else f"{len(said.findings)} findings as measured"
     table = _e("div", _e("table", _e("thead", head), _e("tbody", *rows), class_="findings"), class_="wide")
-    return _e("details", _e("summary", title), table)
+    return _e("details", _e("summary", summary), table)
 
 
 def _meter(score: float | None) -> Element | None:
@@ -547,7 +580,10 @@ def _kind(said: FaceReport) -> Element | None:
     if said.kind is None:
         return None
     rows = itertools.chain.from_iterable(
-        (_e("dt", KIND_WORDS[kind]), _e("dd", _meter(said.kind[kind]), _e("span", percent(said.kind[kind]), class_="amount")))
+        (
+            _e("dt", KIND_WORDS[kind]),
+            _e("dd", _meter(said.kind[kind]), _e("span", percent(said.kind[kind]), class_="amount")),
+        )
         for kind in KINDS
     )
     return _e("section", _e("h3", "What kind of picture"), _e("dl", *rows, class_="kinds"))
@@ -559,7 +595,7 @@ def _quality(said: FaceReport) -> Element | None:
     if not facts and not quality.reasons:
         return None
     rows = itertools.chain.from_iterable((_e("dt", name), _e("dd", value)) for name, value in facts)
-    return _e("section", _e("h3", "How well the face can be judged"), _e("dl", *rows), _reasons(quality.reasons))
+    return _e("section", _e("h3", "How well it can be judged"), _e("dl", *rows), _reasons(quality.reasons))
 
 
 def _testimonies(verdict: Verdict) -> Element | None:
@@ -574,8 +610,8 @@ def _testimonies(verdict: Verdict) -> Element | None:
     head = _e("tr", *(_e("th", name, scope="col") for name in ("Witness", "Raw score, before calibration", "Time")))
     table = _e("div", _e("table", _e("thead", head), _e("tbody", *rows)), class_="wide")
     count = len(verdict.testimonies)
-    title = "What the witness said" if count == 1 else f"What the {count} witnesses said"
-    return _e("details", _e("summary", title), table, *replies)
+    summary = "What the witness said" if count == 1 else f"What the {count} witnesses said"
+    return _e("details", _e("summary", summary), table, *replies)
 
 
 # ---------------------------------------------------------------- the bottom: how to read it, how to check it

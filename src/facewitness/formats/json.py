@@ -19,8 +19,8 @@ from typing import Any, NoReturn, TypeVar, cast
 import numpy as np
 from PIL import Image
 
-from facewitness import regions
 from facewitness.errors import InputError, ReportError
+from facewitness.formats import title
 from facewitness.types import (
     KINDS,
     Box,
@@ -86,9 +86,12 @@ def parse(data: bytes | str) -> Report:
     except UnicodeDecodeError as error:
         raise ReportError(f"Expected UTF-8 text, got other bytes at {error.start}. Is this a {SCHEMA} file?") from error
     except RecursionError as error:
-        raise ReportError("Expected a report, got JSON nested deeper than any report. Do not trust its source.") from error
+        raise ReportError(
+            "Expected one report as JSON, got nesting deeper than any report has. Check its source."
+        ) from error
     except json.JSONDecodeError as error:
-        advice = "give one line at a time" if error.msg == "Extra data" else "make it again: facewitness analyze --json FILE"
+        several = error.msg == "Extra data"
+        advice = "give one line at a time" if several else "make it again: facewitness analyze --json FILE"
         raise ReportError(
             f"Expected one report as JSON, got something else at line {error.lineno}, column {error.colno} "
             f"({error.msg}); {advice}."
@@ -149,7 +152,7 @@ def _face(said: FaceReport) -> dict[str, Any]:
 def _finding(finding: Finding) -> dict[str, Any]:
     return {
         "region": finding.region,
-        "title": regions.title(finding.region),
+        "title": title(finding.region),
         "box": finding.box,
         "strength": finding.strength,
         "grade": grade(finding.strength),
@@ -246,7 +249,8 @@ class _Value:
         try:
             return noun(**parts)
         except InputError as error:
-            raise ReportError(f"{self.where or 'report'}: {error}. The format is described in docs/report.schema.json.") from error
+            where = self.where or "report"
+            raise ReportError(f"{where}: {error}. The format is described in docs/report.schema.json.") from error
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -258,9 +262,12 @@ def _read_report(value: _Value) -> Report:
     if schema != SCHEMA:
         if isinstance(schema, str) and schema.startswith("facewitness.report/"):
             raise ReportError(
-                f"schema: this version reads {SCHEMA!r}, got {schema!r}. Install the version of facewitness that wrote it."
+                f"schema: this version reads {SCHEMA!r}, got {schema!r}. "
+                "Install the version of facewitness that wrote it."
             )
-        raise ReportError(f"schema: expected {SCHEMA!r}, got {schema!r}. Is this a report of `facewitness analyze --json`?")
+        raise ReportError(
+            f"schema: expected {SCHEMA!r}, got {schema!r}. Is this a report of `facewitness analyze --json`?"
+        )
     _, source, sha256, status, size, verdict, faces, problems, made_by = value.fields(
         "schema", "source", "sha256", "status", "size", "verdict", "faces", "problems", "made_by"
     )

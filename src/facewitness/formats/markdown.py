@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from facewitness import regions
 from facewitness.formats import (
     KIND_WORDS,
     LIMITS,
@@ -20,10 +19,12 @@ from facewitness.formats import (
     measured,
     percent,
     provenance,
+    strength_in_words,
+    title,
     visible,
     word,
 )
-from facewitness.types import KINDS, FaceReport, Finding, Report, Verdict, grade
+from facewitness.types import KINDS, FaceReport, Finding, Report, Verdict
 
 extension = "md"
 
@@ -115,28 +116,27 @@ def _face(number: int, said: FaceReport) -> Iterator[str]:
     if said.findings:
         rows = [_finding(f"{number}{mark(index)}", finding) for index, finding in enumerate(said.findings)]
         yield _table(["finding", "region", "strength", "box (x1, y1, x2, y2)", "claim"], rows)
-    else:
+    elif not said.explanation:
         yield "No place on this face gave anything away."
     if said.kind is not None:
-        yield "Kind of picture: " + ", ".join(f"{KIND_WORDS[kind]} {_text(percent(said.kind[kind]))}" for kind in KINDS) + "."
+        kinds = ", ".join(f"{KIND_WORDS[kind]} {_text(percent(said.kind[kind]))}" for kind in KINDS)
+        yield f"Kind of picture: {kinds}."
     facts = [f"{name} {value}" for name, value in measured(said.face.quality)]
     if facts:
-        yield f"How well the face can be judged: {_text(', '.join(facts))}."
+        yield f"How well it can be judged: {_text(', '.join(facts))}."
     yield from _list(said.face.quality.reasons)
     if said.verdict.testimonies:
-        yield "Witnesses: " + ", ".join(
+        said_by = (
             f"{_text(testimony.witness)} "
             + ("would not say" if testimony.fake is None else f"{testimony.fake:.3f} before calibration")
             for testimony in said.verdict.testimonies
-        ) + "."
+        )
+        yield f"Witnesses: {', '.join(said_by)}."
 
 
 def _finding(name: str, finding: Finding) -> list[str]:
-    if finding.strength is None:
-        strength = "not measured"
-    else:
-        strength = f"{grade(finding.strength)}, {_text(percent(finding.strength))}"
-    return [name, _text(regions.title(finding.region)), strength, _box(finding.box), _text(finding.claim)]
+    strength = _text(strength_in_words(finding.strength))
+    return [name, _text(title(finding.region)), strength, _box(finding.box), _text(finding.claim)]
 
 
 def _making(report: Report) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The picture itself with everything drawn on it: masks as colour, faces boxed and numbered, findings named.
+"""The picture itself with everything drawn on it: masks as colour, faces numbered, findings lettered, a legend below.
 
 Heat is viridis (dark blue low, yellow high), which differs from skin and stays ordered in every colour blindness. The
 line of a face's box says its label without colour: solid is fake, dashed is inconclusive, dotted is real.
@@ -9,13 +9,13 @@ from __future__ import annotations
 import io
 import itertools
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from facewitness import regions
 from facewitness.errors import ReportError
-from facewitness.formats import chance, headline, heat, mark, word
+from facewitness.formats import chance, headline, heat, mark, strength_in_words, title, visible, word
 from facewitness.types import Box, FaceReport, Mask, Report
 
 extension = "png"
@@ -23,36 +23,79 @@ OPACITY = 0.65  # of the highest mask value
 INK, PAPER, YELLOW = (16, 18, 20), (255, 255, 255), (255, 214, 10)
 DASHES = {"fake": (1, 0), "inconclusive": (6, 4), "real": (1, 2)}  # on, off in line widths
 
+Colour = tuple[int, int, int]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def render(report: Report) -> bytes:
-    """A PNG of the picture's own size. Raises ReportError where the report has no picture."""
+    """A PNG: the picture at its own size and a legend below it. Raises ReportError where the report has no picture."""
     if report.frame is None:
         why = "the file could not be read" if report.status == "failed" else "a report read from JSON carries none"
         raise ReportError(
             f"overlay: expected a report with its picture (Report.frame), got none: {why}. "
             "Analyse the file itself: facewitness analyze --format overlay FILE"
         )
-    picture = Image.fromarray(report.frame.pixels).convert("RGB")
+    picture = Image.fromarray(report.frame.pixels)
     for said in report.faces:
         masks = [said.mask] if said.mask is not None else [f.mask for f in said.findings if f.mask is not None]
         for mask in masks:
             _glow(picture, mask)
     draw = ImageDraw.Draw(picture)
     line = max(2, round(min(picture.size) / 320))
-    size = max(11, round(min(picture.size) / 42))
-    font, small = ImageFont.load_default(size), ImageFont.load_default(max(10, round(0.8 * size)))
+    font = ImageFont.load_default(max(11, round(min(picture.size) / 40)))
     for number, said in enumerate(report.faces, start=1):
-        _draw_face(draw, number, said, line, font, small)
-    verdict = report.verdict
-    banner = headline(report)[1] + (f": {chance(verdict.fake, verdict.interval)}" if verdict is not None else "")
-    if report.problems:
-        banner += " (incomplete: a step failed)"
-    _label(draw, (0, picture.height), banner, font, PAPER, above=True)
+        for index, finding in enumerate(said.findings):
+            _draw_box(draw, finding.box, max(1, line // 2), (1, 0), YELLOW)
+            _draw_tag(draw, finding.box, mark(index), font, YELLOW)
+        _draw_box(draw, said.face.box, line, DASHES[said.verdict.label], PAPER)
+        _draw_tag(draw, said.face.box, str(number), font, PAPER)
     file = io.BytesIO()
-    picture.save(file, "PNG")
+    _with_legend(picture, list(_legend(report)), font).save(
+        file, "PNG", compress_level=2
+    )  # higher: slow, hardly smaller
     return file.getvalue()
+
+
+def _legend(report: Report) -> Iterator[str]:
+    verdict = report.verdict
+    yield headline(report)[1] + (f": {chance(verdict.fake, verdict.interval)}" if verdict is not None else "")
+    if report.problems:
+        yield f"Incomplete: failed at {', '.join(dict.fromkeys(problem.step for problem in report.problems))}"
+    for number, said in enumerate(report.faces, start=1):
+        yield f"{number}  {word(said.verdict.label)}: {_face(said)}"
+
+
+def _face(said: FaceReport) -> str:
+    places = (f"{mark(i)} {title(f.region)} ({strength_in_words(f.strength)})" for i, f in enumerate(said.findings))
+    return "; ".join([chance(said.verdict.fake, said.verdict.interval), *places])
+
+
+def _with_legend(picture: Image.Image, lines: list[str], font: Font) -> Image.Image:
+    """The picture with lines of text on a dark strip below it, broken to its width."""
+    ruler = ImageDraw.Draw(picture)
+    _, top, _, bottom = ruler.textbbox((0, 0), "Ag", font=font)
+    margin, step = round((bottom - top) * 0.7), round((bottom - top) * 1.5)
+    broken: list[str] = []
+    for line in lines:
+        current = ""
+        for part in _typed(line).split(" "):
+            longer = f"{current} {part}" if current else part
+            if current and ruler.textlength(longer, font=font) > picture.width - 2 * margin:
+                broken.append(current)
+                longer = f"   {part}"
+            current = longer
+        broken.append(current)
+    whole = Image.new("RGB", (picture.width, picture.height + 2 * margin + step * len(broken)), INK)
+    whole.paste(picture)
+    draw = ImageDraw.Draw(whole)
+    for row, text in enumerate(broken):
+        draw.text((margin, picture.height + margin + row * step), text, fill=PAPER, font=font)
+    return whole
+
+
+def _typed(text: str) -> str:
+    """Text in the letters that Pillow's own font has."""
+    return visible(text).replace("–", "-").encode("ascii", "replace").decode("ascii")
 
 
 def _glow(picture: Image.Image, mask: Mask) -> None:
@@ -78,20 +121,7 @@ def _glow(picture: Image.Image, mask: Mask) -> None:
     picture.paste(Image.fromarray(colours[..., :3].copy()), (left, top), opacity)
 
 
-def _draw_face(draw: ImageDraw.ImageDraw, number: int, said: FaceReport, line: int, font: Font, small: Font) -> None:
-    for index, finding in enumerate(said.findings):
-        _rectangle(draw, finding.box, max(1, line // 2), (1, 0), YELLOW)
-    _rectangle(draw, said.face.box, line, DASHES[said.verdict.label], PAPER)
-    for index, finding in enumerate(said.findings):
-        text = f"{mark(index)} {regions.title(finding.region)}"
-        _label(draw, (finding.box[0], finding.box[1]), text, small, YELLOW, above=False)
-    text = f"{number} {word(said.verdict.label)}: {chance(said.verdict.fake)}"
-    _label(draw, (said.face.box[0], said.face.box[1]), text, font, PAPER, above=True)
-
-
-def _rectangle(
-    draw: ImageDraw.ImageDraw, box: Box, line: int, dash: tuple[int, int], colour: tuple[int, int, int]
-) -> None:
+def _draw_box(draw: ImageDraw.ImageDraw, box: Box, line: int, dash: tuple[int, int], colour: Colour) -> None:
     """A box on a dark halo, so that it shows on light and dark; x2 and y2 are excluded."""
     x1, y1, x2, y2 = (round(value) for value in box)
     x2, y2 = max(x1 + 1, x2 - 1), max(y1 + 1, y2 - 1)
@@ -110,20 +140,11 @@ def _rectangle(
             )
 
 
-def _label(
-    draw: ImageDraw.ImageDraw,
-    corner: tuple[float, float],
-    text: str,
-    font: Font,
-    colour: tuple[int, int, int],
-    above: bool,
-) -> None:
-    """A line of text on a plate, above a point or below it, moved where the picture's border would cut it."""
+def _draw_tag(draw: ImageDraw.ImageDraw, box: Box, text: str, font: Font, colour: Colour) -> None:
+    """A number or letter on a plate at the outer side of a box's upper left corner, moved in where the picture ends."""
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
     margin = max(2, round((bottom - top) / 4))
     width, height = right - left + 2 * margin, bottom - top + 2 * margin
-    picture_width, picture_height = draw.im.size
-    x = min(max(0, round(corner[0])), max(0, picture_width - round(width)))
-    y = min(max(0, round(corner[1] - (height if above else 0))), max(0, picture_height - round(height)))
-    draw.rectangle((x, y, x + width, y + height), fill=INK)
-    draw.text((x + margin - left, y + margin - top), text, fill=colour, font=font)
+    x, y = max(0, round(box[0] - width)), max(0, round(box[1] - height / 2))
+    draw.rectangle((x, y, x + width, y + height), fill=colour, outline=INK)
+    draw.text((x + margin - left, y + margin - top), text, fill=INK, font=font)

@@ -43,7 +43,7 @@ from facewitness.forge import degrade
 from facewitness.models.compact import Answers, Compact
 from facewitness.types import KINDS, Frame, Landmarks, Pixels
 
-_MIRROR = [regions.MARE.index(n.replace("left", "?").replace("right", "left").replace("?", "right")) for n in regions.MARE]
+_MIRROR = [regions.MARE.index(regions.mirrored(name)) for name in regions.MARE]
 
 
 # -------------------------------------------------------------------------------------------------------- the recipe

@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -133,20 +133,16 @@ class Compact:
         return tuple(found)
 
 
-class Answers:
-    """The network's answers for one crop: fake, kind (4,), mask (S/4, S/4), regions (12,), all in [0, 1]."""
+class Answers(NamedTuple):
+    """The network's answers for one crop, all in [0, 1]."""
 
-    __slots__ = ("fake", "kind", "mask", "regions")
-
-    def __init__(
-        self, fake: float, kind: NDArray[np.floating], mask: NDArray[np.float32], found: NDArray[np.floating]
-    ) -> None:
-        self.fake, self.kind, self.mask, self.regions = fake, kind, mask, found
+    fake: float
+    kind: NDArray[np.floating]  # (4,), in the order of KINDS
+    mask: NDArray[np.float32]  # (S/4, S/4)
+    regions: NDArray[np.floating]  # (12,), in the order of MARE
 
 
-_MIRROR = [
-    regions.MARE.index(n.replace("left", "?").replace("right", "left").replace("?", "right")) for n in regions.MARE
-]
+_MIRROR = [regions.MARE.index(regions.mirrored(name)) for name in regions.MARE]
 
 
 def _grid(box: Box) -> tuple[int, int]:

@@ -1,0 +1,420 @@
+"""The main path, top to bottom: read → find → examine → judge → explain. Start reading here.
+
+    report = analyze("photo.jpg")                       one picture; models are loaded once and kept
+    analyzer = Analyzer(finder="whole")                 the same with other parts, loaded once by you
+    for report in analyze_many(paths, jobs=2): ...      many pictures, in their order, on several processes
+
+A picture that cannot be analysed is a report with the status "failed" and a problem that says why, never an exception;
+what cannot be analysed because of how this was called (an array of another shape, an unknown name, missing weights)
+is an exception. A report holds no date and no times: the same file, version and options give the same report.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import io
+import multiprocessing
+import pickle
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+from multiprocessing.connection import Connection, wait
+from os import PathLike
+from typing import Any, Protocol, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+import facewitness
+from facewitness import media, plugins
+from facewitness.errors import FacewitnessError, InputError, MissingExtra, UnknownName, WeightsError
+from facewitness.explain import explain
+from facewitness.judge import Calibration, Limits, judge, judge_picture, thresholds
+from facewitness.types import Face, FaceReport, Frame, Problem, Report, Testimony
+
+Source = str | PathLike[str] | bytes | Frame | NDArray[Any]
+T = TypeVar("T")
+
+# Packages whose version can change a score by a rounding error or a decoder's choice.
+_LIBRARIES = ("numpy", "pillow", "onnxruntime", "ai-edge-litert")
+
+
+class Finder(Protocol):
+    """What a finder leaf's `load` returns."""
+
+    def find(self, frame: Frame) -> tuple[Face, ...]:
+        """All faces of a frame."""
+        ...
+
+
+class Witness(Protocol):
+    """What a witness leaf's `load` returns. It may have `calibration`, without which its score decides nothing."""
+
+    name: str
+
+    def examine(self, face: Face, question: str | None = None) -> Testimony:
+        """What it says about one face."""
+        ...
+
+    def made_by(self) -> Mapping[str, Any]:
+        """Its options and its weights' hashes."""
+        ...
+
+
+class Analyzer:
+    """Everything it takes to analyse pictures, loaded once. Not for several threads at a time.
+
+    finder      name of a leaf in `finders/`, or an object with `find(frame)`
+    witnesses   names of leaves in `witnesses/`, or objects with `name`, `examine(face)`, `made_by()` and `calibration`
+    options     leaf's name → keyword arguments of its `load`, such as {"facemesh": {"most": 10}}
+    limits      when a face is too poor a piece of evidence
+    reading     keyword arguments of `media.read`: its limits on size and pixels
+    Raises UnknownName for a leaf or option that does not exist, MissingExtra or WeightsError where one cannot load.
+    """
+
+    def __init__(
+        self,
+        *,
+        finder: str | Finder = "facemesh",
+        witnesses: Sequence[str | Witness] = ("compact",),
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+        limits: Limits | None = None,
+        reading: Mapping[str, Any] | None = None,
+    ):
+        options = options or {}
+        if isinstance(witnesses, str) or not witnesses:
+            raise InputError(f"Analyzer: expected a list of at least one witness, got {witnesses!r}")
+        names = [part for part in (finder, *witnesses) if isinstance(part, str)]
+        for name in options:
+            if name not in names:
+                raise UnknownName("part to give options to", name, names)
+        self.finder: Finder = _loaded("finders", finder, options)
+        self.witnesses: tuple[Witness, ...] = tuple(_loaded("witnesses", witness, options) for witness in witnesses)
+        self.limits = limits or Limits()
+        self.reading = dict(reading or {})
+        self.calibrations = _calibrations(self.witnesses)
+        self.made_by = self._made_by(finder, options)
+
+    def analyze(self, source: Source, name: str | None = None) -> Report:
+        """The report on one picture: a path, an encoded picture's bytes, a Frame, or an array RGB uint8 (H, W, 3).
+
+        `name` stands in the report as its source; without one, it is the path, or "<bytes>" or "<array>".
+        Raises InputError for an array of another type or shape, WeightsError or MissingExtra where a part that is
+        loaded with its first picture cannot be had. Everything else that goes wrong is in the report.
+        """
+        step, picture = "read", None
+        try:
+            picture = media.read(source, **self.reading)
+            step = "find"
+            faces = self.finder.find(picture.frame)
+            step = "examine"
+            heard, problems = self._examine(faces)
+            step = "judge"
+            verdicts = [
+                judge(face, said, self.calibrations, self.limits) for face, said in zip(faces, heard, strict=True)
+            ]
+            verdict = judge_picture(verdicts, self._genuine_called_fake) if faces else None
+            step = "explain"
+            said = [explain(face, verdict) for face, verdict in zip(faces, verdicts, strict=True)]
+        except (WeightsError, MissingExtra):
+            raise  # the same for every picture: whoever set this up has to know
+        except Exception as error:
+            if step == "read" and not isinstance(source, str | PathLike | bytes):
+                raise  # a caller's mistake, not a file's
+            return self.failed(name or source_name(source), step, error, picture)
+        return Report(
+            source=name or source_name(source),
+            status="ok" if faces else "no_face",
+            sha256=picture.sha256,
+            size=(picture.frame.width, picture.frame.height),
+            verdict=verdict,
+            faces=tuple(
+                FaceReport(face, verdict, told.kind, told.findings, told.mask, told.sentences)
+                for face, verdict, told in zip(faces, verdicts, said, strict=True)
+            ),
+            problems=problems,
+            made_by=self.made_by,
+            frame=picture.frame,
+        )
+
+    def _examine(self, faces: Sequence[Face]) -> tuple[list[tuple[Testimony, ...]], tuple[Problem, ...]]:
+        """What the witnesses say of each face. One that fails is a problem, and the others still count.
+
+        Raises FacewitnessError where none of them could testify about any face.
+        """
+        heard: list[tuple[Testimony, ...]] = []
+        problems: dict[Problem, None] = {}  # in order, each once
+        for face in faces:
+            testimonies = []
+            for witness in self.witnesses:
+                try:
+                    # Times would make every report differ from the next one on the same file.
+                    testimonies.append(replace(witness.examine(face), seconds=None))
+                except (WeightsError, MissingExtra):
+                    raise
+                except Exception as error:
+                    problems[Problem("examine", f"The witness {witness.name} failed. {_told(error)}")] = None
+            heard.append(tuple(testimonies))
+        if faces and not any(heard):
+            raise FacewitnessError(" ".join(problem.message for problem in problems))
+        return heard, tuple(problems)
+
+    def failed(self, name: str, step: str, error: BaseException, picture: media.Picture | None = None) -> Report:
+        """The report on a picture that could not be analysed, with the step that failed and why."""
+        frame = None if picture is None else picture.frame
+        return Report(
+            source=name,
+            status="failed",
+            sha256=None if picture is None else picture.sha256,
+            size=None if frame is None else (frame.width, frame.height),
+            problems=(Problem(step, _told(error)),),
+            made_by=self.made_by,
+            frame=frame,
+        )
+
+    def _made_by(self, finder: str | Finder, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """Enough to run it again: version, parts with options and weights, thresholds, libraries. Nothing is random."""
+        real, fake = thresholds(self.calibrations.values()) if self.calibrations else (None, None)
+        return {
+            "version": facewitness.__version__,
+            "reading": self.reading,
+            "finder": _described(self.finder, finder, options),
+            "witnesses": [_described(witness, witness.name, options) for witness in self.witnesses],
+            "thresholds": {"real": real, "fake": fake},
+            "limits": {"doubtful": self.limits.doubtful, "unusable": self.limits.unusable},
+            "libraries": {name: version for name in _LIBRARIES if (version := _version(name)) is not None},
+            "seed": None,
+        }
+
+
+def _loaded(family: str, part: Any, options: Mapping[str, Mapping[str, Any]]) -> Any:
+    """A leaf's object by its name, with its options; an object that is ready comes back as it is."""
+    if not isinstance(part, str):
+        return part
+    load = plugins.get(family, part).load
+    given = options.get(part, {})
+    known = inspect.signature(load).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        for option in given:
+            if option not in known:
+                raise UnknownName(f"option of {part}", option, known)
+    return load(**given)
+
+
+def _calibrations(witnesses: Iterable[Witness]) -> dict[str, Calibration]:
+    found = {}
+    for witness in witnesses:
+        calibration = getattr(witness, "calibration", None)
+        if calibration is not None:
+            ready = isinstance(calibration, Calibration)
+            found[witness.name] = calibration if ready else Calibration.from_json(calibration)
+    return found
+
+
+def _described(part: Any, name: str | Finder, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    name = name if isinstance(name, str) else str(getattr(name, "name", type(name).__name__))
+    said = part.made_by() if hasattr(part, "made_by") else {}
+    return {"name": name, "options": dict(options.get(name, {})), **said}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return installed_version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _told(error: BaseException) -> str:
+    """An error as a sentence: our own say what to do; any other is nobody's fault but the code's that raised it."""
+    if isinstance(error, FacewitnessError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "There was not enough memory for this picture. Give it more, or lower the limit on pixels."
+    return f"Unexpected {type(error).__name__}: {error}. This is a fault in the code; please report it."
+
+
+def source_name(source: object) -> str:
+    """How a source is called in a report."""
+    if isinstance(source, str | PathLike):
+        return str(source)
+    return "<bytes>" if isinstance(source, bytes) else "<array>"
+
+
+@functools.cache
+def _default() -> Analyzer:
+    return Analyzer()
+
+
+def analyze(source: Source, **options: Any) -> Report:
+    """The report on one picture: see `Analyzer.analyze`. `options` are those of `Analyzer`.
+
+    Without options one Analyzer is made and kept; for many pictures with options of your own, make one yourself.
+    """
+    return (Analyzer(**options) if options else _default()).analyze(source)
+
+
+# ------------------------------------------------------------------------------------------------- many pictures
+
+
+def without_pictures(report: Report) -> Report:
+    """The same report with its frame gone and its faces' frames black, as one read from JSON: small, and it travels."""
+    return cast(Report, pickle.loads(_packed(replace(report, frame=None))))
+
+
+def analyze_many(
+    sources: Iterable[Source],
+    *,
+    jobs: int = 1,
+    then: Callable[[Report], T] = without_pictures,  # type: ignore[assignment]
+    **options: Any,
+) -> Iterator[T]:
+    """What `then` makes of the report on each source, in their order. `options` are those of `Analyzer`.
+
+    With several jobs each is a process of its own (started by "spawn": a script needs `if __name__ == "__main__":`),
+    holds its own Analyzer, and runs `then` too, which has to be picklable; pictures do not travel between processes.
+    Memory is bounded: sources are taken as they are needed, a few for each job ahead of the one that is yielded. A
+    process that dies leaves a failed report on the picture it held, and another one goes on.
+    Raises what `Analyzer` raises, and what `then` raises.
+    """
+    if jobs < 1:
+        raise InputError(f"analyze_many: expected at least one job, got {jobs}")
+    if jobs == 1:
+        analyzer = Analyzer(**options)
+        for source in sources:
+            yield then(analyzer.analyze(source))
+    else:
+        yield from _on_processes(sources, jobs, then, options)
+
+
+def _on_processes(
+    sources: Iterable[Source], jobs: int, then: Callable[[Report], T], options: Mapping[str, Any]
+) -> Iterator[T]:
+    coming = enumerate(sources)
+    workers: list[_Worker] = []
+    results: dict[int, T] = {}
+    following, exhausted = 0, False
+    try:
+        while True:
+            idle = [worker for worker in workers if worker.task is None]
+            while not exhausted and (idle or len(workers) < jobs):
+                if len(results) + sum(worker.task is not None for worker in workers) >= 4 * jobs:
+                    break  # far enough ahead of the one that is waited for
+                task = next(coming, None)
+                if task is None:
+                    exhausted = True
+                    break
+                if not idle:
+                    idle.append(_Worker(then, options))
+                    workers.append(idle[-1])
+                idle.pop().give(task)
+            if not (busy := {worker.pipe: worker for worker in workers if worker.task is not None}):
+                return
+            for pipe in wait(list(busy)):
+                worker = busy[cast(Connection, pipe)]
+                index, result = worker.result(then)
+                results[index] = result
+                if worker.dead:
+                    workers.remove(worker)
+            while following in results:
+                yield results.pop(following)
+                following += 1
+    finally:
+        for worker in workers:
+            worker.pipe.close()  # its next read or write fails, and it ends
+        for worker in workers:
+            worker.end()
+
+
+class _Worker:
+    """A process with an Analyzer, and the one task (index, source) it was given."""
+
+    def __init__(self, then: Callable[[Report], Any], options: Mapping[str, Any]):
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_work, args=(theirs, then, dict(options)), daemon=True)
+        self.process.start()
+        theirs.close()  # so that reading meets the end of the pipe when the process dies
+        self.task: tuple[int, Source] | None = None
+        self.made_by: Mapping[str, Any] | None = None  # known once it has loaded
+        self.dead = False
+
+    def give(self, task: tuple[int, Source]) -> None:
+        self.task = task
+        with suppress(OSError):  # dead already: reading the result will tell
+            self.pipe.send(task[1])
+
+    def result(self, then: Callable[[Report], T]) -> tuple[int, T]:
+        """The task's index and result; waits for it. Raises what the process raised while it loaded or ran `then`."""
+        assert self.task is not None
+        index, source = self.task
+        try:
+            if self.made_by is None:
+                self.made_by = self._received()
+            result = self._received()
+        except (EOFError, OSError):
+            self.process.join()
+            self.dead = True
+            if self.made_by is None:
+                raise FacewitnessError(
+                    f"A process for the analysis ended with status {self.process.exitcode} while it was loading. In a "
+                    'script, call analyze_many under `if __name__ == "__main__":`; or try with one job.'
+                ) from None
+            why = (
+                f"The process that analysed this file ended with status {self.process.exitcode}. Was there enough "
+                "memory? Analyse the file alone to see whether it ends again."
+            )
+            problem = Problem("examine", why)
+            failed = Report(source_name(source), "failed", problems=(problem,), made_by=self.made_by)
+            result = then(failed)
+        self.task = None
+        return index, result
+
+    def _received(self) -> Any:
+        worked, value = pickle.loads(self.pipe.recv_bytes())
+        if not worked:
+            raise value
+        return value
+
+    def end(self) -> None:
+        self.process.join(5)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+
+
+def _work(pipe: Connection, then: Callable[[Report], Any], options: Mapping[str, Any]) -> None:
+    """A process's whole life: load, then answer sources until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the first one decides
+    with suppress(EOFError, OSError):
+        try:
+            analyzer = Analyzer(**options)
+            pipe.send_bytes(_packed((True, analyzer.made_by)))
+            while True:
+                pipe.send_bytes(_packed((True, then(analyzer.analyze(pipe.recv())))))
+        except (EOFError, BrokenPipeError):
+            raise
+        except Exception as error:
+            pipe.send_bytes(_packed((False, error)))
+
+
+class _Packer(pickle.Pickler):
+    """Pickles frames without their pixels: a black frame of the same size takes no room."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, Frame):
+            return _black, (obj.height, obj.width, obj.index, obj.seconds)
+        return NotImplemented
+
+
+def _black(height: int, width: int, index: int, seconds: float | None) -> Frame:
+    return Frame(np.broadcast_to(np.zeros((1, 1, 3), np.uint8), (height, width, 3)), index, seconds)
+
+
+def _packed(value: Any) -> bytes:
+    file = io.BytesIO()
+    _Packer(file).dump(value)
+    return file.getvalue()

@@ -1,0 +1,131 @@
+"""What the pages say is true: links lead somewhere, commands parse, the examples of new leaves work."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facewitness import plugins
+from facewitness.types import Face, Frame, Report, Testimony
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "src").rglob("*.md")])
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page):
+    broken = []
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue  # another site's
+        file, _, anchor = target.partition("#")
+        there = (page.parent / file).resolve() if file else page
+        if not there.exists() or (anchor and anchor not in anchors(there)):
+            broken.append(target)
+    assert broken == []
+
+
+def commands() -> list[tuple[str, str]]:
+    found = []
+    for page in PAGES:
+        for block in blocks(page, "sh"):
+            for line in block.splitlines():
+                for part in line.split("|"):
+                    words = shlex.split(part.split(">")[0], comments=True)
+                    if words[:1] == ["facewitness"]:
+                        found.append((page.relative_to(ROOT).as_posix(), shlex.join(words[1:])))
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize(("page", "command"), commands())
+def test_commands_in_the_pages_parse(page, command):
+    from facewitness.apps.cli import parser
+
+    words = shlex.split(command)
+    if words == ["--version"]:
+        with pytest.raises(SystemExit, match="0"):
+            parser().parse_args(words)
+    else:
+        parser().parse_args(words)
+
+
+def test_make_targets_in_the_pages_exist():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M))
+    named = {
+        name
+        for page in PAGES
+        for block in blocks(page, "sh")
+        for name in re.findall(r"^make ([a-z]+)", block, flags=re.M)
+    }
+    assert named
+    assert named <= targets
+
+
+def test_decisions_are_numbered_without_gaps():
+    numbers = [int(path.name[:3]) for path in sorted((ROOT / "docs" / "decisions").glob("*.md"))]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.fixture
+def photobooth(tmp_path, monkeypatch):
+    """The outside package of docs/add-one-file.md, installed: its modules and its entry points."""
+    page = ROOT / "docs" / "add-one-file.md"
+    package = tmp_path / "photobooth"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    for block in blocks(page, "python"):
+        name = re.match(r"# (\w+\.py)\n", block).group(1)
+        (package / name).write_text(block, encoding="utf-8")
+    info = tmp_path / "photobooth-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: photobooth\nVersion: 1.0\n")
+    (toml,) = blocks(page, "toml")
+    ini = re.sub(r'project\.entry-points\."([\w.]+)"', r"\1", toml).replace('"', "")
+    (info / "entry_points.txt").write_text(ini)
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    yield tmp_path
+    for module in [m for m in sys.modules if m.split(".")[0] == "photobooth"]:
+        del sys.modules[module]
+
+
+def test_example_finder_and_witness_work(photobooth):
+    noise = np.random.default_rng(5).integers(0, 256, (80, 120, 3), dtype=np.uint8)
+    noise[20:60, 30:90] = 128  # a smooth patch where the finder looks
+    (face,) = plugins.get("finders", "middle").load().find(Frame(noise))
+    assert face.box == (30, 20, 90, 60)
+    witness = plugins.get("witnesses", "grain").load(least=1.0)
+    testimony = witness.examine(face)
+    assert isinstance(testimony, Testimony)
+    assert testimony.fake > 0.9
+    assert witness.examine(Face(Frame(np.full((80, 120, 3), 7, np.uint8)), face.box)).fake is None
+    json.dumps(witness.made_by())
+
+
+def test_example_format_works(photobooth):
+    leaf = plugins.get("formats", "csv")
+    assert leaf.extension == "csv"
+    assert leaf.render(Report(source="a.jpg", status="no_face")).splitlines()[1] == b"a.jpg,no_face,,,"
+
+
+def test_outside_leaves_are_listed_and_checked(photobooth):
+    for family, name in (("witnesses", "grain"), ("finders", "middle"), ("formats", "csv")):
+        assert name in plugins.names(family)
+        assert plugins.about(family, name).endswith(".")
