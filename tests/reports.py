@@ -197,7 +197,7 @@ def _hostile() -> Report:
         frame, mesh, "fake", 0.8, (0.7, 0.9), (found,), (Sentence(HOSTILE, 0), Sentence(HOSTILE)), reasons=(HOSTILE,),
         quality=Quality(reasons=(HOSTILE,)), replies=(reply,),
     )  # fmt: skip
-    made_by = {"version": "0.1.0; rm -rf /", HOSTILE: [{"</style>": HOSTILE}, 1, None], "thresholds": "none"}
+    made_by = {"version": "0.1.0; rm -rf /", HOSTILE: [{"</style>": HOSTILE}, 1, None]}
     verdict = Verdict("fake", 0.8, (0.7, 0.9), (HOSTILE,))
     problem = Problem(HOSTILE, HOSTILE)
     return Report(f"/x/{HOSTILE}.png", "ok", SHA256, (200, 200), verdict, (said,), (problem,), made_by, frame)

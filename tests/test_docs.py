@@ -83,6 +83,12 @@ def test_decisions_are_numbered_without_gaps():
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+def forget() -> None:
+    """What is installed: a process otherwise looks once."""
+    plugins.names.cache_clear()
+    plugins._outside.cache_clear()
+
+
 @pytest.fixture
 def photobooth(tmp_path, monkeypatch):
     """The outside package of docs/add-one-file.md, installed: its modules and its entry points."""
@@ -101,7 +107,9 @@ def photobooth(tmp_path, monkeypatch):
     (info / "entry_points.txt").write_text(ini)
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
+    forget()
     yield tmp_path
+    forget()
     for module in [m for m in sys.modules if m.split(".")[0] == "photobooth"]:
         del sys.modules[module]
 

@@ -79,7 +79,7 @@ def test_the_pack_gives_back_what_went_in(packed):
 
 
 def test_a_missing_pack_says_how_to_make_one(tmp_path):
-    with pytest.raises(InputError, match="facewitness.train.compact pack"):
+    with pytest.raises(InputError, match=r"facewitness\.train\.compact pack"):
         recipe_file.Pack(tmp_path)
 
 
@@ -123,8 +123,8 @@ def test_a_loss_hears_only_what_is_known():
     model = Compact("mobilenetv2_035").eval()
     answers = model(torch.rand(2, 3, 64, 64) * 255)
     batch = {"fake": torch.tensor([0.0, 1.0]), "kind": torch.tensor([0, -1]), "mask": torch.zeros(2, 16, 16),
-             "has_mask": torch.tensor([1.0, 0.0]), "regions": torch.zeros(2, 12), "has_regions": torch.tensor([1.0, 0.0]),
-             "parsing": torch.full((2, 16, 16), 255)}  # fmt: skip
+             "has_mask": torch.tensor([1.0, 0.0]), "regions": torch.zeros(2, 12),
+             "has_regions": torch.tensor([1.0, 0.0]), "parsing": torch.full((2, 16, 16), 255)}  # fmt: skip
     first = recipe_file.losses(answers, batch)
     batch["mask"][1], batch["regions"][1] = 1.0, 1.0
     second = recipe_file.losses(answers, batch)

@@ -1,10 +1,10 @@
-"""Measures the compact witness on the `val` rows of the training tables, through the same path as `facewitness analyze`.
+"""Measures the compact witness on the `val` rows of the training tables, by the path that `facewitness analyze` takes.
 
-    python runs/compact/evaluate.py --data DIR [--model compact.onnx] [--conditions plain,jpeg50,half,blur] [--out runs/compact]
+    python runs/compact/evaluate.py --data DIR [--model compact.onnx] [--conditions plain,jpeg50,half,blur]
 
-Every picture, real or fake, is decoded, degraded alike (`conditions`), encoded once more as JPEG at quality 95, and then
-read, searched for a face, examined and judged. Self-made forgeries are drawn by seed from the pristine `val` rows, one
-forger after the other. Faces that are not found are rows too: they have no score and are counted.
+Every picture, real or fake, is decoded, degraded alike (`conditions`), encoded once more as JPEG at quality 95, and
+then read, searched for a face, examined and judged. Self-made forgeries are drawn by seed from the pristine `val`
+rows, one forger after the other. Faces that are not found are rows too: they have no score and are counted.
 
 Writes `results.md`, `results.json` and `predictions.csv`.
 """
@@ -27,7 +27,7 @@ from PIL import Image
 from rich.progress import track
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score, roc_curve
 
-from facewitness import forge, geometry, media, plugins, regions
+from facewitness import geometry, media, plugins, regions
 from facewitness.errors import FacewitnessError
 from facewitness.forge import degrade
 from facewitness.types import Frame, Pixels, Sample
@@ -143,7 +143,7 @@ def _encode(picture: Pixels) -> bytes:
 
 
 def measures(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The numbers of one condition. Rows without a face have no score: they are counted, and left out of AUC and ECE."""
+    """The numbers of one condition. Rows without a face have no score: counted, and left out of AUC and ECE."""
     seen = [r for r in rows if r["score"] is not None]
     own = [r for r in rows if not r["self_made"]]
     out: dict[str, Any] = {
@@ -229,8 +229,8 @@ def page(results: dict[str, dict[str, Any]], model: str) -> str:
     out = [
         "# The compact witness on held-out rows",
         "",
-        "Written by `python runs/compact/evaluate.py --data DIR`. Face level (one picture, one face); 95 % intervals by",
-        "bootstrap over groups. All pictures are encoded alike after the condition. Weights: `" + model + "`.",
+        "Written by `python runs/compact/evaluate.py --data DIR`. Face level (one picture, one face); 95 % intervals",
+        f"by bootstrap over groups. All pictures are encoded alike after the condition. Weights: `{model}`.",
         "",
         "| | " + " | ".join(names) + " |",
         "|---|" + "---|" * len(names),
@@ -247,9 +247,7 @@ def page(results: dict[str, dict[str, Any]], model: str) -> str:
         out.append(
             line(
                 f"genuine called fake, {source} (≤ 5 %); inconclusive",
-                lambda r, s=source: (
-                    f"{r['called_fake'][s]['fake']:.1%}; {r['called_fake'][s]['inconclusive']:.1%}"
-                ),
+                lambda r, s=source: f"{r['called_fake'][s]['fake']:.1%}; {r['called_fake'][s]['inconclusive']:.1%}",
             )
         )
     out.append(line("decided, sets with real forgeries", lambda r: f"{r['decided']:.1%}"))

@@ -3,8 +3,8 @@
     python runs/compact/fit.py --data DIR --model compact.onnx --recipe runs/compact/recipe.toml
 
 Uses the training groups that were held out (`calibrate`, one in sixteen), never the `val` rows on which
-`evaluate.py` measures. Every picture counts twice, as it is and recompressed at JPEG 50, so that the fit does not hold for
-clean pictures alone. Writes `compact.json` beside the model.
+`evaluate.py` measures. Every picture counts twice, as it is and recompressed at JPEG 50, so that the fit does not hold
+for clean pictures alone. Writes `compact.json` beside the model.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def main() -> None:
     rows = [r for c in CONDITIONS for r in predictions(given.data, "calibrate", c, str(given.model))]
     rows = [r for r in rows if r["score"] is not None]
     facts["strength"] = strength(rows)
-    # probabilities are fitted where genuine faces stand beside real forgeries; the other pristine sets bound the threshold
+    # the probability is fitted where genuine faces stand beside real forgeries; all pristine sets bound the threshold
     fitted = [r for r in rows if not r["self_made"]]
     facts["calibration"] = Calibration.fit(
         [r["score"] for r in fitted],

@@ -1,7 +1,7 @@
 """Boxes, masks and the way between a frame and a face's crop; pure numpy.
 
 Pixel (x, y) covers the unit square from (x, y) to (x + 1, y + 1), so its centre is (x + 0.5, y + 0.5), and a box
-(x1, y1, x2, y2) covers what lies between its edges. Affine maps are float64 (2, 3) and take frame points to crop points.
+(x1, y1, x2, y2) covers what lies between its edges. Affine maps are float64 (2, 3) from frame points to crop points.
 """
 
 from __future__ import annotations

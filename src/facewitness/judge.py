@@ -175,8 +175,10 @@ class Calibration:
         """
         x = _logit(_checked_scores([score]))
         p = float(_sigmoid(self.slope * x + self.offset)[0])
-        low = float(np.interp(x, self.knots, self.low)[0])
-        high = float(np.interp(x, self.knots, self.high)[0])
+        # between knots along the log-odds, which are nearly straight there
+        low, high = (
+            float(_sigmoid(np.interp(x, self.knots, _logit(np.array(ends))))[0]) for ends in (self.low, self.high)
+        )
         return p, min(low, p), max(high, p)
 
     def label(self, p: float) -> Label:
@@ -346,7 +348,7 @@ def judge(
     but has no interval: that was measured on better faces.
     """
     limits = limits or Limits()
-    heard: list[tuple[str, float, float, float, Calibration]] = []
+    heard: list[_Heard] = []
     silent: list[str] = []
     for testimony in testimonies:
         calibration = calibrations.get(testimony.witness)
@@ -358,7 +360,7 @@ def judge(
                 "probability and does not count."
             )
         else:
-            heard.append((testimony.witness, *calibration.apply(testimony.fake), calibration))
+            heard.append(_Heard(testimony.witness, calibration, *calibration.apply(testimony.fake)))
     quality = 1.0 if face.quality.score is None else face.quality.score
     unusable, doubtful = quality < limits.unusable, quality < limits.doubtful
     if unusable:
@@ -371,8 +373,10 @@ def judge(
         why = "No witness gave a score that can be weighed, so no probability was measured."
         return Verdict("inconclusive", None, None, (why, *silent, *poor), tuple(testimonies))
 
-    p, low, high = (_mean_odds([said[i] for said in heard]) for i in (1, 2, 3))
-    real_below, fake_above = thresholds(said[4] for said in heard)
+    p, low, high = (
+        _mean_odds(column) for column in zip(*((said.p, said.low, said.high) for said in heard), strict=True)
+    )
+    real_below, fake_above = thresholds(said.calibration for said in heard)
     if doubtful and not unusable:
         real_below = _shifted(real_below, quality / limits.doubtful)
         fake_above = _shifted(fake_above, limits.doubtful / max(quality, _EDGE))
@@ -384,6 +388,17 @@ def judge(
         return Verdict("inconclusive", p, (low, high), (contradiction, *poor, *silent), tuple(testimonies))
     reasons = (_measured_against(label, p, real_below, fake_above), *poor, *silent)
     return Verdict(label, p, (low, high), reasons, tuple(testimonies))
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """A calibrated testimony: the probability and its interval."""
+
+    witness: str
+    calibration: Calibration
+    p: float
+    low: float
+    high: float
 
 
 def thresholds(calibrations: Iterable[Calibration]) -> tuple[float, float]:
@@ -411,11 +426,12 @@ def _measured_against(label: Label, p: float, real_below: float, fake_above: flo
     return f"{chance} lies between the thresholds for real, {percent(real_below)}, and for fake, {percent(fake_above)}."
 
 
-def _contradiction(heard: Sequence[tuple[str, float, float, float, Calibration]]) -> str | None:
+def _contradiction(heard: Sequence[_Heard]) -> str | None:
     """Witnesses that would decide in opposite directions, each by its own thresholds."""
-    said = {name: (c.label(p), p) for name, p, _, _, c in heard}
-    for_fake = [f"{name} ({percent(p)})" for name, (label, p) in said.items() if label == "fake"]
-    for_real = [f"{name} ({percent(p)})" for name, (label, p) in said.items() if label == "real"]
+    for_fake, for_real = (
+        [f"{said.witness} ({percent(said.p)})" for said in heard if said.calibration.label(said.p) == label]
+        for label in ("fake", "real")
+    )
     if not for_fake or not for_real:
         return None
     return f"The witnesses contradict each other: {_and(for_fake)} for fake, {_and(for_real)} for real."
@@ -430,19 +446,20 @@ def _defects(quality: Quality) -> str:
 # ------------------------------------------------------------------------------------------------------- a picture
 
 
-def judge_picture(verdicts: Sequence[Verdict], genuine_called_fake: float = 0.05) -> Verdict:
+def judge_picture(verdicts: Sequence[Verdict], genuine_called_fake: float = 0.05, notes: Sequence[str] = ()) -> Verdict:
     """The verdict on a picture from those on its faces, in their order.
 
     Fake if any face is; else inconclusive if any face is; real only if every face is. Its probability and interval are
     those of the most suspicious face among the ones that decide. `genuine_called_fake` is the share of genuine faces
     that are called fake: the more faces a picture has, the likelier it is that one of them is a false alarm, and the
-    reasons say how likely. Raises InputError for a picture without faces: "no face" is not a verdict.
+    reasons say how likely. `notes` on how the file was read join the reasons.
+    Raises InputError for a picture without faces: "no face" is not a verdict.
     """
     if not verdicts:
         raise InputError("judge_picture: expected the verdict of at least one face, got none; 'no face' is no verdict")
     if len(verdicts) == 1:
         only = verdicts[0]
-        return Verdict(only.label, only.fake, only.interval, only.reasons)
+        return Verdict(only.label, only.fake, only.interval, (*only.reasons, *notes))
     total = len(verdicts)
     numbers: dict[Label, list[int]] = {"fake": [], "inconclusive": [], "real": []}
     for number, verdict in enumerate(verdicts, start=1):
@@ -463,7 +480,7 @@ def judge_picture(verdicts: Sequence[Verdict], genuine_called_fake: float = 0.05
         reasons.append(f"{_faces(numbers['inconclusive'], total)} not decided.")
     if label == "real":
         reasons.append(f"All {total} faces are judged real.")
-    return Verdict(label, worst.fake, worst.interval, tuple(reasons))
+    return Verdict(label, worst.fake, worst.interval, (*reasons, *notes))
 
 
 def _faces(numbers: Sequence[int], total: int) -> str:

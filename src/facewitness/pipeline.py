@@ -17,7 +17,7 @@ import io
 import multiprocessing
 import pickle
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
@@ -36,7 +36,7 @@ from facewitness.explain import explain
 from facewitness.judge import Calibration, Limits, judge, judge_picture, thresholds
 from facewitness.types import Face, FaceReport, Frame, Problem, Report, Testimony
 
-Source = str | PathLike[str] | bytes | Frame | NDArray[Any]
+Source = str | PathLike[str] | bytes | NDArray[Any]
 T = TypeVar("T")
 
 # Packages whose version can change a score by a rounding error or a decoder's choice.
@@ -96,19 +96,22 @@ class Analyzer:
         self.witnesses: tuple[Witness, ...] = tuple(_loaded("witnesses", witness, options) for witness in witnesses)
         self.limits = limits or Limits()
         self.reading = dict(reading or {})
+        if len({witness.name for witness in self.witnesses}) < len(self.witnesses):
+            raise InputError(f"Analyzer: expected witnesses of different names, got {[w.name for w in self.witnesses]}")
         self.calibrations = _calibrations(self.witnesses)
-        self.made_by = self._made_by(finder, options)
+        self.genuine_called_fake = max((c.genuine_called_fake for c in self.calibrations.values()), default=0.0)
+        self.made_by = self._made_by((finder, *witnesses), options)
 
-    def analyze(self, source: Source, name: str | None = None) -> Report:
-        """The report on one picture: a path, an encoded picture's bytes, a Frame, or an array RGB uint8 (H, W, 3).
+    def analyze(self, source: Source) -> Report:
+        """The report on one picture: a path, an encoded picture's bytes, or an array RGB uint8 (H, W, 3).
 
-        `name` stands in the report as its source; without one, it is the path, or "<bytes>" or "<array>".
+        Its `source` is the path, "-" for bytes, "<array>" for an array; arrays (H, W), (H, W, 1), (H, W, 4) do too.
         Raises InputError for an array of another type or shape, WeightsError or MissingExtra where a part that is
         loaded with its first picture cannot be had. Everything else that goes wrong is in the report.
         """
         step, picture = "read", None
         try:
-            picture = media.read(source, **self.reading)
+            picture = media.read(source, name=source_name(source), **self.reading)
             step = "find"
             faces = self.finder.find(picture.frame)
             step = "examine"
@@ -117,7 +120,7 @@ class Analyzer:
             verdicts = [
                 judge(face, said, self.calibrations, self.limits) for face, said in zip(faces, heard, strict=True)
             ]
-            verdict = judge_picture(verdicts, self._genuine_called_fake) if faces else None
+            verdict = judge_picture(verdicts, self.genuine_called_fake, picture.notes) if faces else None
             step = "explain"
             said = [explain(face, verdict) for face, verdict in zip(faces, verdicts, strict=True)]
         except (WeightsError, MissingExtra):
@@ -125,9 +128,9 @@ class Analyzer:
         except Exception as error:
             if step == "read" and not isinstance(source, str | PathLike | bytes):
                 raise  # a caller's mistake, not a file's
-            return self.failed(name or source_name(source), step, error, picture)
+            return self.failed(source_name(source), step, error, picture)
         return Report(
-            source=name or source_name(source),
+            source=picture.source,
             status="ok" if faces else "no_face",
             sha256=picture.sha256,
             size=(picture.frame.width, picture.frame.height),
@@ -176,14 +179,17 @@ class Analyzer:
             frame=frame,
         )
 
-    def _made_by(self, finder: str | Finder, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    def _made_by(self, asked: Sequence[object], options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """Enough to run it again: version, parts with options and weights, thresholds, libraries. Nothing is random."""
+        finder, *witnesses = (
+            _described(part, name, options) for part, name in zip((self.finder, *self.witnesses), asked, strict=True)
+        )
         real, fake = thresholds(self.calibrations.values()) if self.calibrations else (None, None)
         return {
             "version": facewitness.__version__,
             "reading": self.reading,
-            "finder": _described(self.finder, finder, options),
-            "witnesses": [_described(witness, witness.name, options) for witness in self.witnesses],
+            "finder": finder,
+            "witnesses": witnesses,
             "thresholds": {"real": real, "fake": fake},
             "limits": {"doubtful": self.limits.doubtful, "unusable": self.limits.unusable},
             "libraries": {name: version for name in _LIBRARIES if (version := _version(name)) is not None},
@@ -202,7 +208,12 @@ def _loaded(family: str, part: Any, options: Mapping[str, Mapping[str, Any]]) ->
         for option in given:
             if option not in known:
                 raise UnknownName(f"option of {part}", option, known)
-    return load(**given)
+    try:
+        return load(**given)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, FacewitnessError):
+            raise
+        raise InputError(f"{part} cannot be loaded with the options {dict(given)}: {error}") from error
 
 
 def _calibrations(witnesses: Iterable[Witness]) -> dict[str, Calibration]:
@@ -215,8 +226,9 @@ def _calibrations(witnesses: Iterable[Witness]) -> dict[str, Calibration]:
     return found
 
 
-def _described(part: Any, name: str | Finder, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    name = name if isinstance(name, str) else str(getattr(name, "name", type(name).__name__))
+def _described(part: Any, asked: object, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """How a part stands in `made_by`: the name it was asked for by, or, for a ready object, its own."""
+    name = asked if isinstance(asked, str) else str(getattr(part, "name", type(part).__name__))
     said = part.made_by() if hasattr(part, "made_by") else {}
     return {"name": name, "options": dict(options.get(name, {})), **said}
 
@@ -241,7 +253,7 @@ def source_name(source: object) -> str:
     """How a source is called in a report."""
     if isinstance(source, str | PathLike):
         return str(source)
-    return "<bytes>" if isinstance(source, bytes) else "<array>"
+    return "-" if isinstance(source, bytes) else "<array>"
 
 
 @functools.cache
@@ -271,7 +283,7 @@ def analyze_many(
     jobs: int = 1,
     then: Callable[[Report], T] = without_pictures,  # type: ignore[assignment]
     **options: Any,
-) -> Iterator[T]:
+) -> Generator[T, None, None]:
     """What `then` makes of the report on each source, in their order. `options` are those of `Analyzer`.
 
     With several jobs each is a process of its own (started by "spawn": a script needs `if __name__ == "__main__":`),
@@ -292,7 +304,7 @@ def analyze_many(
 
 def _on_processes(
     sources: Iterable[Source], jobs: int, then: Callable[[Report], T], options: Mapping[str, Any]
-) -> Iterator[T]:
+) -> Generator[T, None, None]:
     coming = enumerate(sources)
     workers: list[_Worker] = []
     results: dict[int, T] = {}

@@ -59,7 +59,9 @@ def get(family: str, name: str) -> ModuleType:
             raise
         extra = _EXTRAS.get(missing)
         advice = f"pip install 'facewitness[{extra}]'" if extra else f"pip install {missing}"
-        raise MissingExtra(f"{family}/{name} needs the package '{missing}', which is not installed. Try: {advice}") from error
+        raise MissingExtra(
+            f"{family}/{name} needs the package '{missing}', which is not installed. Try: {advice}"
+        ) from error
 
 
 def about(family: str, name: str) -> str:

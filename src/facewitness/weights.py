@@ -34,8 +34,10 @@ LISTING = "SHA256SUMS"
 _WHEEL = "mediapipe-0.10.21-cp311-cp311-manylinux_2_28_x86_64.whl"
 _WHEEL_SHA256 = "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3"
 # We take data files out of the wheel and never install it, so any platform and any Python can use this one.
-_PIP_DOWNLOAD = ("download", "--no-deps", "--only-binary=:all:", "--python-version", "3.11")
-_PIP_DOWNLOAD += ("--platform", "manylinux_2_28_x86_64", "mediapipe==0.10.21")
+_PIP_DOWNLOAD = [
+    *("download", "--no-deps", "--only-binary=:all:", "--python-version", "3.11"),
+    *("--platform", "manylinux_2_28_x86_64", "mediapipe==0.10.21"),
+]
 _PIP_SECONDS = 900
 
 

@@ -1,7 +1,7 @@
 """Where a forgery differs from its pristine counterpart: the mask most datasets leave out.
 
-Both pictures must line up pixel for pixel. Compression changes every pixel a little, so the difference is smoothed, and a
-soft threshold well above what JPEG at quality 75 does lets it rise from 0 to 1.
+Both pictures must line up pixel for pixel. Compression changes every pixel a little, so the difference is smoothed, and
+a soft threshold above what compression does lets it rise from 0 to 1.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from facewitness.errors import InputError
 from facewitness.types import Pixels
 
 
-def mask(fake: Pixels, pristine: Pixels, low: float = 4.0, high: float = 12.0, sigma: float = 0.025) -> NDArray[np.float32]:
+def mask(
+    fake: Pixels, pristine: Pixels, low: float = 4.0, high: float = 12.0, sigma: float = 0.025
+) -> NDArray[np.float32]:
     """Soft mask float32 (H, W) of where `fake` differs from `pristine`, both RGB uint8 (H, W, 3).
 
     `low` and `high` are grey levels of the smoothed largest channel difference; `sigma` is the smoothing as a share of

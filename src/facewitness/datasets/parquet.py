@@ -1,6 +1,6 @@
 """Parquet tables of encoded pictures, one row a picture.
 
-Columns: `file`, `image` (encoded bytes), `label` (real | fake), `source`, `group` (rows of one group stay in one split),
+Columns: `file`, `image` (encoded bytes), `label` (real | fake), `source`, `group` (a group stays in one split),
 `original` (the pristine counterpart's file in the same table, or null), `method` ("pristine" for real rows), `split`,
 and optionally `parsing` (PNG of CelebAMask-HQ's 19 class ids, or null). `root` is one table or a folder of them.
 """

@@ -59,7 +59,7 @@ _GATES = (
     _Gate("sharpness", 0.15, 0.45, "strong blur"),
     _Gate("yaw", 80, 35, "side pose ({:.0f}° to the side)"),
     _Gate("pitch", 70, 30, "the face is tilted {:.0f}° up or down"),
-    _Gate("mesh", 0.1, 0.9, "the mesh does not fit the face well: it may be covered in part"),
+    _Gate("mesh", 0.2, 1.0, "the mesh does not fit the face well: it may be covered in part"),
     _Gate("inside", 0.5, 0.95, "only {:.0%} of the face lies inside the picture"),
 )
 NO_MESH = "the mesh does not look like a face"

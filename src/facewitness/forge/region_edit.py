@@ -49,8 +49,8 @@ def forge(
     """Replace one to `most` of the regions named in `choices`.
 
     pixels: RGB uint8 (H, W, 3); landmarks: (468, 2+) in pixels. `blends` are drawn from evenly: "poisson" is the
-    paper's, "alpha" is equation 6 alone and quicker. `slight` scales the affine map; at 1 a region turns by up to 10°,
-    grows or shrinks by up to 16 % and shifts by up to 4 % of the face, each at least a third of that. A draw that
+    paper's, "alpha" is equation 6 alone and quicker. `slight` scales the affine map; at 1 a region turns by up to 7°,
+    grows or shrinks by up to 12 % and shifts by up to 2.5 % of the face, each at least a third of that. A draw that
     changed almost nothing to see is drawn again, with a larger map. Raises InputError for a degenerate mesh and when
     none of the choices lies in the frame, UnknownName for a region or blend that does not exist.
     """
@@ -106,8 +106,8 @@ def _edit(
     grow = _face.number(rng.uniform(0.01, 0.05) * size, 2)  # an eye is edited with its lids, a mouth with its corners
     soften = _face.number(max(0.6, rng.uniform(0.004, 0.02) * size), 2)
     drawn = rng.choice((-1.0, 1.0), 5) * rng.uniform(1 / 3, 1, 5) * slight
-    degrees, scale = _face.number(10 * drawn[0], 2), (_face.number(1 + 0.16 * drawn[1]), _face.number(1 + 0.16 * drawn[2]))
-    shift = (_face.number(0.04 * drawn[3] * size, 2), _face.number(0.04 * drawn[4] * size, 2))
+    degrees, scale = _face.number(7 * drawn[0], 2), (_face.number(1 + 0.12 * drawn[1]), _face.number(1 + 0.12 * drawn[2]))
+    shift = (_face.number(0.025 * drawn[3] * size, 2), _face.number(0.025 * drawn[4] * size, 2))
     blend = str(rng.choice(list(blends)))
 
     mask = _face.fill(rings, *pixels.shape[:2])

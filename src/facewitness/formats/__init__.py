@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from facewitness import regions
 from facewitness.errors import UnknownName
-from facewitness.types import Label, Quality, Report, grade
+from facewitness.types import Label, Quality, Report, Verdict, grade
 
 # label or status → (the word that stands large on the page, what it means)
 WORDS: dict[str, tuple[str, str]] = {
-    "fake": ("Fake", "The evidence for forgery exceeds the threshold."),
+    "fake": ("Fake", "A face shows traces of forgery."),
     "real": ("Real", "No sufficient evidence of forgery was found. That does not prove that the picture is genuine."),
     "inconclusive": ("Inconclusive", "The evidence does not allow a decision in either direction."),
     "no_face": ("No face found", "No face was found, so nothing was judged. This is not a verdict of real."),
@@ -158,14 +158,19 @@ def measured(quality: Quality) -> list[tuple[str, str]]:
     return [fact for fact in facts if fact is not None]
 
 
-def band(made_by: Mapping[str, Any]) -> tuple[float, float] | None:
-    """The inconclusive band (low, high) from `made_by["thresholds"]`: below low is real, from high on is fake."""
+def band(made_by: Mapping[str, Any], verdict: Verdict) -> tuple[float, float] | None:
+    """The inconclusive band (low, high) from `made_by["thresholds"]`: below low is real, from high on is fake.
+
+    It holds for a face of good quality. None where it is not known, or where it is not what decided this verdict
+    (a poor face, witnesses that disagree): the verdict's reasons say what did.
+    """
     thresholds = made_by.get("thresholds")
-    if not isinstance(thresholds, Mapping):
+    if not isinstance(thresholds, Mapping) or verdict.fake is None:
         return None
     match thresholds.get("real"), thresholds.get("fake"):
         case (int() | float() as low, int() | float() as high) if 0 <= low <= high <= 1:
-            return float(low), float(high)
+            label = "fake" if verdict.fake >= high else "real" if verdict.fake < low else "inconclusive"
+            return (float(low), float(high)) if label == verdict.label else None
     return None
 
 
@@ -200,7 +205,7 @@ def again(report: Report) -> list[tuple[str, str]]:
     """How to run the analysis again: (what for, the command to type), ready for a POSIX shell."""
     source = report.source
     from_a_file = report.sha256 is not None or report.status == "failed"
-    if not from_a_file or source in ("", "-") or visible(source) != source:
+    if not from_a_file or source in ("", "-") or source.startswith("<") or visible(source) != source:
         name = "FILE"  # an array, standard input, or a name that cannot be typed: the hash says which file it was
     else:
         name = shlex.quote(source if not source.startswith("-") else f"./{source}")
@@ -209,5 +214,5 @@ def again(report: Report) -> list[tuple[str, str]]:
         steps.append(("Install the same version", shlex.join(["pip", "install", f"facewitness=={version}"])))
     if report.sha256:
         steps.append(("Check that the file is the same: its SHA-256 stands above", f"sha256sum {name}"))
-    steps.append(("Analyse it again and compare", f"facewitness analyze --json {name}"))
+    steps.append(("Analyse it again, with any options named above, and compare", f"facewitness analyze --json {name}"))
     return [(what, visible(command)) for what, command in steps]

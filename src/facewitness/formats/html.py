@@ -203,10 +203,11 @@ def _ruling(report: Report) -> Iterable[Element | None]:
     )
     if verdict is not None:
         yield _e("p", chance(verdict.fake, verdict.interval), class_="chance")
-        yield _bar(verdict, band(report.made_by))
+        thresholds = band(report.made_by, verdict)
+        yield _bar(verdict, thresholds)
         if verdict.fake is not None:
-            key = "Probability that a face is forged, with its 95 % interval"
-            key += "; hatched: inconclusive" if band(report.made_by) else ""
+            key = "Probability of forgery, with its 95 % interval" if verdict.interval else "Probability of forgery"
+            key += "; hatched: inconclusive, for a face of good quality" if thresholds else ""
             yield _e("p", f"{key}.", class_="key")
     yield _e("p", meaning, class_="meaning")
     yield _reasons(verdict.reasons if verdict else ())
@@ -292,13 +293,13 @@ def _picture(report: Report) -> Element | None:
         places += [_place(number, index, finding) for index, finding in enumerate(said.findings)]
     drawing = _e(
         "svg",
-        _e("title", f"{_name(report)} with {len(report.faces)} examined faces"),
         ground,
         _e("g", *heats, class_="heat"),
         _e("g", *boxes, class_="boxes", aria_hidden="true"),
         _e("g", *places, class_="places"),
         viewBox=f"0 0 {width} {height}",
         role="group",
+        aria_label="The picture with the faces and findings",
         class_="drawing",
     )
     controls = _controls(bool(heats)) if report.faces else None
@@ -434,6 +435,8 @@ def _trace(mask: Mask) -> str:
 
 def _card(number: int, said: FaceReport, report: Report) -> Element:
     verdict = said.verdict
+    # A single face's verdict is the picture's, and stands above already.
+    alone = len(report.faces) == 1 and report.verdict is not None and report.verdict.reasons == verdict.reasons
     return _e(
         "article",
         _e(
@@ -442,8 +445,8 @@ def _card(number: int, said: FaceReport, report: Report) -> Element:
             _e("p", _shape(verdict.label), _e("strong", word(verdict.label)), class_="label"),
             _e("p", chance(verdict.fake, verdict.interval), class_="chance"),
         ),
-        _bar(verdict, band(report.made_by)) if len(report.faces) > 1 else None,  # a single face's stands above already
-        _reasons(verdict.reasons),
+        None if alone else _bar(verdict, band(report.made_by, verdict)),
+        None if alone else _reasons(verdict.reasons),
         _e("div", _close_up(number, said, report), _explanation(number, said), class_="evidence"),
         _findings(number, said),
         _e("div", _kind(said), _quality(said), class_="facts") if said.kind or said.face.quality != Quality() else None,

@@ -116,7 +116,7 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
                 "witness": said.witness,
                 "fake": said.fake,
                 "seconds": said.seconds,
-                "kind": said.kind,
+                "kind": _kind(said.kind),
                 "mask": _mask(said.mask),
                 "findings": [_finding(finding) for finding in said.findings],
                 "replies": [
@@ -142,7 +142,7 @@ def _face(said: FaceReport) -> dict[str, Any]:
         "frame": {"index": face.frame.index, "seconds": face.frame.seconds},
         "quality": {field.name: getattr(face.quality, field.name) for field in dataclasses.fields(Quality)},
         "verdict": _verdict(said.verdict),
-        "kind": said.kind,
+        "kind": _kind(said.kind),
         "findings": [_finding(finding) for finding in said.findings],
         "mask": _mask(said.mask),
         "explanation": [{"text": sentence.text, "finding": sentence.finding} for sentence in said.explanation],
@@ -159,6 +159,10 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "claim": finding.claim,
         "mask": _mask(finding.mask),
     }
+
+
+def _kind(kind: Mapping[str, float] | None) -> dict[str, float] | None:
+    return None if kind is None else {name: kind[name] for name in KINDS}
 
 
 def _mask(mask: Mask | None) -> dict[str, Any] | None:

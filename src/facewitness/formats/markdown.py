@@ -36,9 +36,11 @@ def render(report: Report) -> bytes:
     if report.verdict is not None:
         incomplete = " The report is incomplete: see the failed steps above." if report.problems else ""
         blocks.append(f"**{_chance(report.verdict)}.** {meaning}{incomplete}")
-        if thresholds := band(report.made_by):
+        if thresholds := band(report.made_by, report.verdict):
             low, high = map(percent, thresholds)
-            blocks.append(f"Below {low} the answer is real, from {high} on it is fake, between them inconclusive.")
+            blocks.append(
+                f"A face of good quality is real below {low}, fake from {high} on, and inconclusive between them."
+            )
         blocks += _list(report.verdict.reasons)
     else:
         blocks.append(meaning)

@@ -1,13 +1,13 @@
 """Lets timm import torchvision beside a CPU-only torch.
 
-torchvision's compiled part does not load there, and importing it then fails on two operators nobody here calls. Defining
-their schemas first is enough. Where the compiled part does load it has defined them itself, and nothing is done.
+torchvision's compiled part does not load there, and importing it then fails on two operators nobody here calls.
+Defining their schemas first is enough. Where the compiled part does load it has defined them itself.
 """
 
 import torch
 
 try:
-    import torchvision  # noqa: F401
+    import torchvision
 except (RuntimeError, ImportError):
     import sys
 

@@ -6,9 +6,10 @@ networks (Lin et al. 2017). The heads
     kind      pristine, identity exchange, attribute manipulation, entire synthesis
     mask      where, at a quarter of the crop's resolution
     regions   which of MARE's 12 regions
-    parsing   CelebAMask-HQ's 19 classes, an auxiliary task, off in the shipped network unless its ablation says otherwise
-The head that says fake or real sees texture at stride 8 and 16 as well as the last layer, and the strongest point of the
-mask: blending and upsampling leave traces in texture that a network trained to name objects throws away on its way up.
+    parsing   CelebAMask-HQ's 19 classes, an auxiliary task; the runs in `runs/compact` say whether it helps
+The head that says fake or real sees texture at stride 8 and 16 as well as the last layer, and the strongest point of
+the mask: blending and upsampling leave traces in texture that a network trained to name objects throws away on its way
+up.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ class Compact(nn.Module):
     ):
         super().__init__()
         self.backbone = timm.create_model(backbone, pretrained=False, num_classes=0, pad_type="same")
-        channels = [stage[-1].conv_pwl.out_channels if hasattr(stage[-1], "conv_pwl") else stage[-1].conv_pw.out_channels
-                    for stage in self.backbone.blocks]  # fmt: skip
+        last = [stage[-1] for stage in self.backbone.blocks]
+        channels = [(b.conv_pwl if hasattr(b, "conv_pwl") else b.conv_pw).out_channels for b in last]
         stem = self.backbone.conv_stem.out_channels
         self.noise = _Residual(stem) if noise else None
         used = [channels[_STRIDES[s]] for s in (4, 8, 16, 32)]

@@ -36,10 +36,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from facewitness import forge, geometry, plugins, regions
+from facewitness import geometry, plugins, regions
 from facewitness.builders import difference
 from facewitness.errors import InputError, UnknownName
-from facewitness.forge import degrade
+from facewitness.forge import _face, degrade
 from facewitness.models.compact import Answers, Compact
 from facewitness.types import KINDS, Frame, Landmarks, Pixels
 
@@ -142,14 +142,15 @@ def pack(data: Path, folder: Path, finder: Any = None) -> None:
     with _progress() as bar, open(folder / "pixels.bin", "wb") as out, open(folder / "parsing.bin", "wb") as parsed:
         task = bar.add_task("packing", total=None)
         for sample in parquet.samples(data):
-            picture = cv2.cvtColor(cv2.imdecode(np.frombuffer(sample.image, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+            picture = media.read(sample.image).frame.pixels
             faces = finder.find(Frame(picture))
             face = next((f for f in faces if f.landmarks is not None), None)
             meshes.append(np.full((468, 2), np.nan) if face is None else face.landmarks[:, :2])
             split = "calibrate" if sample.split == "train" and held_out(sample.group) else sample.split
             h, w = picture.shape[:2]
             row = {"file": sample.file, "label": sample.truth.label, "source": sample.dataset, "group": sample.group,
-                   "original": sample.original, "method": sample.truth.method, "kind": sample.truth.kind, "split": split,
+                   "original": sample.original, "method": sample.truth.method, "kind": sample.truth.kind,
+                   "split": split,
                    "height": h, "width": w, "at": at, "parsing_at": None,
                    "quality": None if face is None else face.quality.score}  # fmt: skip
             out.write(picture.tobytes())
@@ -195,7 +196,7 @@ def item_of_row(data: Pack, i: int, index: dict[tuple[str, str], int]) -> Item:
         mask, touched = np.ones(picture.shape[:2], np.float32), frozenset(regions.MARE)
     elif (source := index.get((row["source"], row["original"] or ""))) is not None:
         mask = difference.mask(picture, data.pixels(source))
-        touched = forge.regions_touched(mask, mesh) if mesh is not None else None
+        touched = _face.covered(mask, mesh) if mesh is not None else None
     return Item(picture, mesh, True, row["kind"], mask, touched)
 
 
@@ -326,7 +327,12 @@ def losses(answers: Answers, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     dice = 1 - (2 * (p * batch["mask"]).sum((1, 2)) + 8) / (p.sum((1, 2)) + batch["mask"].sum((1, 2)) + 8)
     mask = ((pixel + 0.5 * dice * batch["fake"]) * has_mask).sum() / has_mask.sum().clamp(min=1)
     each = F.binary_cross_entropy_with_logits(answers.regions, batch["regions"], reduction="none").mean(1)
-    found = {"fake": fake, "kind": kind, "mask": mask, "regions": (each * has_regions).sum() / has_regions.sum().clamp(min=1)}
+    found = {
+        "fake": fake,
+        "kind": kind,
+        "mask": mask,
+        "regions": (each * has_regions).sum() / has_regions.sum().clamp(min=1),
+    }
     if answers.parsing is not None and bool((batch["parsing"] != 255).any()):
         found["parsing"] = F.cross_entropy(answers.parsing, batch["parsing"], ignore_index=255)
     return found
@@ -365,14 +371,18 @@ def train(recipe: Recipe, folder: Path, start: Path | None, out: Path, workers: 
         running: dict[str, float] = defaultdict(float)
         clock, since = time.monotonic(), begin
         with _progress() as bar:
-            task = bar.add_task(f"stage {number + 1}/{len(recipe.stage)}, {stage.size} px", total=stage.steps, completed=begin)
+            task = bar.add_task(
+                f"stage {number + 1}/{len(recipe.stage)}, {stage.size} px", total=stage.steps, completed=begin
+            )
             for step, batch in enumerate(loader, start=begin):
                 warm = min(1.0, (done_before + step + 1) / 150)
                 rate = stage.lr * warm * (0.5 * (1 + np.cos(np.pi * step / stage.steps)) * 0.98 + 0.02)
                 for group in optimizer.param_groups:
                     group["lr"] = rate
                 model.train()
-                torch.manual_seed(zlib.crc32(f"{recipe.seed} {number} {step}".encode()))  # dropout, too, repeats after a kill
+                torch.manual_seed(
+                    zlib.crc32(f"{recipe.seed} {number} {step}".encode())
+                )  # dropout, too, repeats after a kill
                 x = batch["x"].float().contiguous(memory_format=torch.channels_last)
                 parts = losses(model(x), batch)
                 loss = torch.stack([recipe.weights[k] * v for k, v in parts.items()]).sum()

@@ -1,12 +1,13 @@
 """The default witness: a network of 10 MB that looks at one aligned face and runs anywhere ONNX Runtime does.
 
-It gives a score, a kind, a mask, and a finding for each of MARE's 12 regions it suspects. What it was trained on, how well
-it does and where it fails is in its model card, `weights/compact.md`; thresholds and fits stand beside the weights in
-`weights/compact.json` and come from held-out faces (`runs/compact/fit.py`).
+It gives a score, a kind, a mask, and a finding for each of MARE's 12 regions it suspects. What it was trained on, how
+well it does and where it fails is in its model card, `weights/compact.md`; thresholds and fits stand beside the weights
+in `weights/compact.json` and come from held-out faces (`runs/compact/fit.py`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -18,7 +19,10 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from facewitness import geometry, regions, weights
+from facewitness.errors import WeightsError
 from facewitness.types import KINDS, Box, Face, Finding, Mask, Testimony
+
+SCHEMA = "facewitness.weights/1"
 
 _GRID = 96  # samples along the longer side of a mask's box: the network's mask has 48 to 56
 
@@ -40,17 +44,17 @@ class Compact:
     name = "compact"
 
     def __init__(self, model: str | None = None, flip: bool = True, threads: int = 1):
-        onnx = weights.shipped("compact.onnx") if model is None else Path(model)
-        self.facts: dict[str, Any] = json.loads(weights.read(onnx.with_suffix(".json")))
-        content = weights.read(onnx, self.facts["sha256"])
+        onnx = weights.find("compact.onnx").path if model is None else Path(model)
+        card = weights.find("compact.json").path if model is None else onnx.with_suffix(".json")
+        self.facts = _facts(onnx, card)
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = threads
         settings.inter_op_num_threads = 1
         settings.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(content, settings, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(str(onnx), settings, providers=["CPUExecutionProvider"])
         self._flip, self._options = flip, {"model": None if model is None else onnx.name, "flip": flip}
         self._size, self._margin = int(self.facts["size"]), float(self.facts["margin"])
-        self.calibration: Mapping[str, Any] = self.facts["calibration"]
+        self.calibration: Mapping[str, Any] = self.facts["calibration"]  # as JSON: `judge.Calibration` is above us
 
     def made_by(self) -> dict[str, Any]:
         """What it takes to run this witness again: its options and its weights' SHA-256."""
@@ -143,6 +147,23 @@ class Answers(NamedTuple):
 
 
 _MIRROR = [regions.MARE.index(regions.mirrored(name)) for name in regions.MARE]
+
+
+def _facts(onnx: Path, card: Path) -> dict[str, Any]:
+    """What stands beside the weights, after the check that it belongs to them."""
+    try:
+        facts: dict[str, Any] = json.loads(card.read_bytes())
+        came = hashlib.sha256(onnx.read_bytes()).hexdigest()
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"Expected weights '{onnx}' and their fits '{card}' ({error}). Make both with runs/compact/fit.py."
+        ) from error
+    if facts.get("schema") != SCHEMA or facts.get("sha256") != came:
+        raise WeightsError(
+            f"'{card}' does not belong to '{onnx}': expected schema {SCHEMA} and SHA-256 {came}, got "
+            f"{facts.get('schema')} and {facts.get('sha256')}. Fit it again with runs/compact/fit.py."
+        )
+    return facts
 
 
 def _grid(box: Box) -> tuple[int, int]:

@@ -1,0 +1,489 @@
+"""The command `facewitness`: analyse pictures, list the parts, draw the tree of regions.
+
+What goes where: standard output holds the answers (with --json, one report a line and nothing else), standard error
+the problems and the progress bar. Heavy packages are imported by the commands that need them, so that --help is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import difflib
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from facewitness.errors import FacewitnessError, UnknownName
+
+if TYPE_CHECKING:
+    from facewitness.types import Report
+
+ALL, NONE, WRONG_USAGE, SOME, INTERRUPTED, NO_READER = 0, 1, 2, 3, 130, 141  # exit statuses
+_BAR_FROM = 5  # a progress bar is drawn for at least so many pictures
+
+_ABOUT = """Where and why a face was forged: a verdict you can check.
+
+examples:
+  facewitness analyze photo.jpg                        a summary on the terminal
+  facewitness analyze photo.jpg --format html          a report to look at: one file, works offline
+  facewitness analyze photos/ --json > reports.jsonl   a folder, one JSON report a line
+  facewitness list                                     finders, witnesses, formats: what there is"""
+
+_ABOUT_ANALYZE = """Analyse pictures. Each face gets a verdict (real, fake, inconclusive) with a calibrated probability,
+the places that give it away, and the reasons.
+
+examples:
+  facewitness analyze photo.jpg
+  facewitness analyze photo.jpg --format html,overlay --out reports
+  facewitness analyze photos/ 'more/*.jpg' --out reports --jobs 2 --resume
+  cat photo.jpg | facewitness analyze - --json
+  facewitness analyze crop.png --finder whole --option compact.flip=false"""
+
+_EXIT = """exit status:
+  0  all pictures were analysed, whatever the verdicts
+  1  none could be
+  2  the command was wrong
+  3  some could not be"""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status. `words` are its arguments, those of the process by default."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to stop
+    try:
+        arguments = parser().parse_args(words)
+        status: int = arguments.run(arguments)
+        sys.stdout.flush()
+        return status
+    except FacewitnessError as error:
+        _complain(str(error))
+        return WRONG_USAGE if isinstance(error, UnknownName) else NONE
+    except KeyboardInterrupt:
+        _complain("interrupted. What was written is whole; --resume goes on from there.")
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has gone, as `head` does
+        with contextlib.suppress(OSError, ValueError):  # nor must flushing at the end fail
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NO_READER
+
+
+def _complain(text: str) -> None:
+    with contextlib.suppress(OSError):  # nobody listens on standard error: nothing more can be said
+        print(f"facewitness: {text}", file=sys.stderr, flush=True)
+
+
+# ------------------------------------------------------------------------------------------------------ the words
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says which word was nearest when it does not know one."""
+
+    def __init__(self, **settings: Any):
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:  # here, not at the top, where the options of the sub-command are not known
+            self.error(f"unknown argument {unknown[0]}.{_near(unknown[0], self._option_string_actions)}")
+        return found, unknown
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = ", ".join(map(str, action.choices))
+            raise argparse.ArgumentError(
+                action, f"unknown {value!r}.{_near(str(value), action.choices)} Known: {known}."
+            )
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word.split("=")[0], list(known), n=1)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The grammar of the command line."""
+    top = _Parser(prog="facewitness", description=_ABOUT, epilog="Each command has its own --help.")
+    top.add_argument("--version", action=_Version, help="print versions and the hashes of weights")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
+
+    analyze = commands.add_parser("analyze", help="analyse pictures", description=_ABOUT_ANALYZE, epilog=_EXIT)
+    analyze.set_defaults(run=_analyze)
+    analyze.add_argument("paths", nargs="+", metavar="PATH", help="a file, a folder, a glob, or - for standard input")
+    answers = analyze.add_argument_group("answers")
+    answers.add_argument("--json", action="store_true", help="print one JSON report a line, and nothing else")
+    answers.add_argument("--quiet", action="store_true", help="print no summary and no bar; problems still show")
+    answers.add_argument(
+        "--format",
+        type=_formats,
+        metavar="NAME,…",
+        help="write files: html, json, markdown, overlay (json where --out)",
+    )
+    answers.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder for these files, made if need be (the current one)"
+    )
+    answers.add_argument(
+        "--resume",
+        action="store_true",
+        help="skip pictures whose files are in --out already, from the same bytes, version, options and weights",
+    )
+    work = analyze.add_argument_group("work")
+    work.add_argument("--jobs", type=_positive, default=1, metavar="N", help="processes that share the work (1)")
+    work.add_argument(
+        "--finder", type=_leaf("finders"), default="facemesh", metavar="NAME", help="what finds the faces (facemesh)"
+    )
+    work.add_argument(
+        "--witness",
+        type=_leaf("witnesses"),
+        action="append",
+        metavar="NAME",
+        help="who testifies (compact); give it again for several",
+    )
+    work.add_argument(
+        "--option",
+        type=_option,
+        action="append",
+        default=[],
+        metavar="PART.KEY=VALUE",
+        help="an option of a finder or witness, such as facemesh.most=10",
+    )
+    limits = analyze.add_argument_group("limits, beyond which a file is refused before it is decoded")
+    limits.add_argument("--most-megabytes", type=_positive, metavar="N", help="of a file")
+    limits.add_argument("--most-megapixels", type=_positive, metavar="N", help="of a picture")
+
+    listing = commands.add_parser("list", help="show every family and its leaves", description="Show what there is.")
+    listing.set_defaults(run=_list)
+
+    regions = commands.add_parser(
+        "regions", help="draw the tree of facial regions", description="Draw the tree of facial regions."
+    )
+    regions.set_defaults(run=_regions)
+    regions.add_argument(
+        "--dialect", type=_dialect, metavar="NAME", help="the names of mare, forgerytalker, celebamask or ddvqa instead"
+    )
+    return top
+
+
+def _leaf(family: str) -> Callable[[str], str]:
+    """Reads the name of a leaf of a family."""
+
+    def read(name: str) -> str:
+        from facewitness import plugins
+
+        if name not in plugins.names(family):
+            raise argparse.ArgumentTypeError(str(UnknownName(f"name in {family}", name, plugins.names(family))))
+        return name
+
+    return read
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_leaf("formats")(name.strip()) for name in text.split(",")))
+
+
+def _dialect(name: str) -> str:
+    from facewitness import regions
+
+    if name not in regions.DIALECTS:
+        raise argparse.ArgumentTypeError(str(UnknownName("dialect of regions", name, regions.DIALECTS)))
+    return name
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _option(text: str) -> tuple[str, str, Any]:
+    """`compact.flip=false` → ("compact", "flip", False); a value that is not JSON is a string."""
+    key, equals, value = text.partition("=")
+    part, dot, option = key.partition(".")
+    if not (equals and dot and part and option):
+        raise argparse.ArgumentTypeError(f"expected PART.KEY=VALUE, such as facemesh.most=10, got {text!r}")
+    try:
+        return part, option, json.loads(value)
+    except ValueError:
+        return part, option, value
+
+
+# --------------------------------------------------------------------------------------------------------- analyze
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of one picture, small enough to travel between processes."""
+
+    report: Report  # without pictures
+    line: bytes = b""  # its JSON, where that was asked for
+    written: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Finish:
+    """Renders a report and writes its files. Runs in the process that analysed the picture."""
+
+    formats: tuple[str, ...]
+    out: Path
+    json: bool
+
+    def __call__(self, report: Report) -> _Outcome:
+        from facewitness import plugins
+        from facewitness.pipeline import without_pictures
+        from facewitness.types import Problem
+
+        written = []
+        # A failed report is told, not written: a file in --out means that its picture was analysed.
+        for name in self.formats if report.status != "failed" else ():
+            try:
+                leaf = plugins.get("formats", name)
+                written.append(_write_whole(self.out / _file_name(report, leaf.extension), leaf.render(report)))
+            except (FacewitnessError, OSError) as error:
+                problem = Problem("render", f"The format {name} could not be written. {error}")
+                report = replace(report, problems=(*report.problems, problem))
+        line = plugins.get("formats", "json").render(report) if self.json else b""
+        return _Outcome(without_pictures(report), line, tuple(written))
+
+
+def _file_name(report: Report, extension: str) -> str:
+    """A name for a report's file: the picture's, and a hash of all that decides what the report says."""
+    return f"{_stem(report.source)}-{_key(report.source, report.sha256, report.made_by)}.{extension}"
+
+
+def _stem(source: str) -> str:
+    stem = "stdin" if source == "-" else Path(source).stem
+    shown = "".join(c if c.isprintable() and c not in '\\/:*?"<>|' else "_" for c in stem)
+    return shown.encode("utf-8", "replace")[:120].decode("utf-8", "ignore") or "picture"
+
+
+def _key(source: str, sha256: str | None, made_by: Mapping[str, Any]) -> str:
+    decides = json.dumps([source, sha256, made_by], sort_keys=True, default=str)
+    return hashlib.sha256(decides.encode()).hexdigest()[:12]
+
+
+def _write_whole(path: Path, content: bytes) -> Path:
+    """Write a file whole or not at all: whoever sees the name sees all of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=".facewitness-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _analyze(arguments: argparse.Namespace) -> int:
+    from facewitness.pipeline import Analyzer, analyze_many
+
+    formats = arguments.format or (("json",) if arguments.out else ())
+    if arguments.resume and not formats:
+        parser().error("--resume needs --out or --format: it skips pictures whose files are there already")
+    options = _options(arguments)
+    finish = _Finish(formats, arguments.out or Path(), arguments.json)
+    sources = _sources(arguments)
+    count, skipped = len(sources), 0
+    analyzer = Analyzer(**options) if arguments.jobs == 1 or arguments.resume else None
+    if arguments.resume and analyzer is not None:
+        sources = [source for source in sources if not _is_done(source, analyzer, finish)]
+        skipped = count - len(sources)
+    outcomes: Generator[_Outcome, None, None]
+    if analyzer is not None and arguments.jobs == 1:
+        outcomes = (finish(analyzer.analyze(source)) for source in sources)
+    else:
+        outcomes = analyze_many(sources, jobs=min(arguments.jobs, max(1, len(sources))), then=finish, **options)
+    with contextlib.closing(outcomes):
+        return _tell(outcomes, len(sources), skipped, arguments)
+
+
+def _sources(arguments: argparse.Namespace) -> list[str | bytes]:
+    """What the paths stand for, each once and in their order; standard input as its bytes."""
+    from facewitness import media
+
+    sources: list[str | bytes] = []
+    for path in dict.fromkeys(arguments.paths):
+        if path == "-":
+            most = arguments.most_megabytes * 1_000_000 if arguments.most_megabytes else media.MOST_BYTES
+            sources.append(sys.stdin.buffer.read(most + 1))  # one more than the limit is enough to be refused
+        else:
+            sources += map(str, media.collect([path]))
+    return list(dict.fromkeys(sources))
+
+
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The keyword arguments of `Analyzer` that were asked for."""
+    parts: dict[str, dict[str, Any]] = {}
+    for part, key, value in arguments.option:
+        parts.setdefault(part, {})[key] = value
+    reading = {}
+    if arguments.most_megabytes:
+        reading["most_bytes"] = arguments.most_megabytes * 1_000_000
+    if arguments.most_megapixels:
+        reading["most_pixels"] = arguments.most_megapixels * 1_000_000
+    witnesses = tuple(dict.fromkeys(arguments.witness or ("compact",)))
+    return {"finder": arguments.finder, "witnesses": witnesses, "options": parts, "reading": reading}
+
+
+def _is_done(source: str | bytes, analyzer: Any, finish: _Finish) -> bool:
+    from facewitness import plugins
+
+    try:
+        content = source if isinstance(source, bytes) else Path(source).read_bytes()
+    except OSError:
+        return False  # analysing it will say why
+    name = "-" if isinstance(source, bytes) else source
+    key = _key(name, hashlib.sha256(content).hexdigest(), analyzer.made_by)
+    extensions = [plugins.get("formats", leaf).extension for leaf in finish.formats]
+    return all((finish.out / f"{_stem(name)}-{key}.{extension}").is_file() for extension in extensions)
+
+
+# ------------------------------------------------------------------------------------------------ what is shown
+
+
+def _tell(outcomes: Iterator[_Outcome], count: int, skipped: int, arguments: argparse.Namespace) -> int:
+    """Print what became of each picture as it comes; returns the exit status."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    screen, errors = Console(soft_wrap=True, highlight=False), Console(stderr=True, soft_wrap=True, highlight=False)
+    columns = (TextColumn("analysing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=errors, redirect_stdout=False, redirect_stderr=False, transient=True)
+    drawn = count >= _BAR_FROM and errors.is_terminal and not arguments.quiet
+    above = errors if drawn and screen.is_terminal else screen  # lines above a bar go through the console that draws it
+    tally: dict[str, int] = {}
+    failures = 0
+    with bar if drawn else contextlib.nullcontext():
+        task = bar.add_task("analysing", total=count)
+        for outcome in outcomes:
+            report = outcome.report
+            failures += report.status == "failed" or any(problem.step == "render" for problem in report.problems)
+            name = report.status if report.verdict is None else report.verdict.label
+            tally[name] = tally.get(name, 0) + 1
+            if arguments.json:
+                sys.stdout.buffer.write(outcome.line)
+                sys.stdout.buffer.flush()
+            elif not arguments.quiet and report.status != "failed":
+                for text, style in _summary(outcome, detailed=count == 1):
+                    above.print(text, style=style, markup=False, emoji=False)
+            for said in _problems(report):
+                errors.print(said, markup=False, emoji=False)
+            bar.advance(task)
+    if not arguments.quiet and (count > 1 or skipped):
+        total = ", ".join(f"{number} {_WORDS[name]}" for name, number in sorted(tally.items()))
+        words = f"{count} pictures{f': {total}' if total else ''}"
+        (errors if arguments.json else screen).print(words + (f"; {skipped} done before" if skipped else ""))
+    return ALL if failures == 0 else NONE if failures == count and not skipped else SOME
+
+
+_WORDS = {
+    "fake": "fake",
+    "real": "real",
+    "inconclusive": "inconclusive",
+    "no_face": "without a face",
+    "failed": "not analysed",
+}
+_STYLES = {"fake": "bold red", "real": "green", "inconclusive": "yellow"}
+
+
+def _problems(report: Report) -> Iterator[str]:
+    from facewitness.formats import visible
+
+    for problem in report.problems:
+        yield visible(f"facewitness: {report.source}: {problem.step}: {problem.message}")
+
+
+def _summary(outcome: _Outcome, detailed: bool) -> Iterator[tuple[str, str | None]]:
+    """Lines and their styles. Detailed for a single picture; for each of many, one line and its files."""
+    from facewitness.formats import chance, headline, visible
+
+    report = outcome.report
+    name, word, meaning = headline(report)
+    verdict = "" if report.verdict is None else f", {chance(report.verdict.fake, report.verdict.interval)}"
+    faces = len(report.faces)
+    plural = "" if faces == 0 else ", 1 face" if faces == 1 else f", {faces} faces"
+    incomplete = " (incomplete: a step failed)" if report.problems else ""
+    yield f"{visible(report.source)}: {word}{verdict}{plural}{incomplete}", _STYLES.get(name)
+    if detailed:
+        yield f"  {meaning}", None
+        if report.verdict is not None and faces > 1:
+            for reason in report.verdict.reasons:
+                yield f"  {visible(reason)}", None
+        for number, said in enumerate(report.faces, start=1):
+            box = " ".join(str(round(value)) for value in said.face.box)
+            yield "", None
+            judged = f"{_WORDS[said.verdict.label]}, {chance(said.verdict.fake, said.verdict.interval)}"
+            yield f"  Face {number} (box {box}): {judged}", _STYLES[said.verdict.label]
+            for reason in said.verdict.reasons:
+                yield f"    {visible(reason)}", None
+            for sentence in said.explanation:
+                yield f"    {'•' if sentence.finding is not None else ' '} {visible(sentence.text)}", None
+    for path in outcome.written:
+        yield f"  → {visible(str(path))}", "dim"
+
+
+# ------------------------------------------------------------------------------------------------ list, regions
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from facewitness import plugins
+
+    for family, (function, what) in plugins.FAMILIES.items():
+        print(f"{family}: {what}, by {function}()")
+        names = plugins.names(family)
+        for name in names:
+            print(f"  {name:<{max(map(len, names))}}  {plugins.about(family, name)}")
+    return ALL
+
+
+def _regions(arguments: argparse.Namespace) -> int:
+    from facewitness import regions
+
+    if arguments.dialect is None:
+        print(regions.draw_tree())
+        return ALL
+    names = regions.DIALECTS[arguments.dialect]
+    for number, (name, places) in enumerate(names.items()):
+        shown = ", ".join(map(regions.title, places)) or "(no place on the face)"
+        print(f"{number:>2}  {name:<{max(map(len, names))}}  {shown}")
+    return ALL
+
+
+class _Version(argparse.Action):
+    """Prints versions and weight hashes, and ends."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **settings: Any):
+        super().__init__(option_strings, dest, nargs=0, **settings)
+
+    def __call__(self, *_: Any) -> NoReturn:
+        print("\n".join(_versions()))
+        sys.exit(ALL)
+
+
+def _versions() -> Iterator[str]:
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    from facewitness import __version__, weights
+
+    yield f"facewitness {__version__}"
+    yield f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    for package in ("numpy", "pillow", "onnxruntime", "ai-edge-litert"):
+        with contextlib.suppress(PackageNotFoundError):
+            yield f"{package} {version(package)}"
+    for path in sorted((Path(__file__).parents[1] / "weights").glob("*.onnx")):
+        yield f"{path.name} sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}"
+    for name, source in sorted(weights.SOURCES.items()):
+        yield f"{name} sha256 {source.sha256}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

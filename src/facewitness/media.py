@@ -1,0 +1,316 @@
+"""A file, bytes or an array goes in; one upright RGB picture comes out, or a sentence that says why not.
+
+Nothing is decoded before its size in bytes and, from its header, in pixels is known to be within the limits. What had
+to be decided on the way (the first picture of an animation was taken, transparency was put on white …) is in the notes.
+
+A picture whose end is missing is refused, not shown in part: decoders fill the rest with grey, and a verdict on grey
+blocks would be a verdict on the decoder.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import io
+import os
+import stat
+import threading
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewitness.errors import InputError, TooLarge, UnreadableMedia
+from facewitness.types import Frame, Pixels
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MOST_BYTES = 200_000_000
+MOST_PIXELS = 100_000_000
+
+# Pillow's decoders we let near a stranger's file: pictures of pixels, none that runs another program (EPS does).
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
+SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .mpo .png .webp .avif .gif .bmp .tif .tiff .ppm .pgm .pbm .jp2 .j2k".split()  # noqa: SIM905
+)
+_WANTED = "a picture (JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF, PPM or JPEG 2000)"
+_opening = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A frame and where it came from."""
+
+    frame: Frame
+    sha256: str | None  # of the file's bytes; None for an array
+    source: str  # the path as it was given, or a name for bytes and arrays
+    notes: tuple[str, ...] = ()  # whole sentences: what was decided on the way to the frame
+
+
+def read(
+    source: str | os.PathLike[str] | bytes | NDArray[Any],
+    *,
+    name: str | None = None,
+    most_pixels: int = MOST_PIXELS,
+    most_bytes: int = MOST_BYTES,
+) -> Picture:
+    """The picture in a file, in bytes, or in an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of uint8.
+
+    Upright (EXIF), RGB uint8, transparency on white, 16 bits scaled to 8, the first one of an animation. `name` stands
+    for the source in reports and messages. Raises UnreadableMedia, TooLarge, or, for a wrong array, InputError.
+    """
+    if isinstance(source, np.ndarray):
+        label = name or "array"
+        frame, notes = _from_array(source, label)
+        if frame.width * frame.height > most_pixels:
+            raise _too_many_pixels(label, frame.width, frame.height, most_pixels)
+        return Picture(frame, None, label, notes)
+    if isinstance(source, bytes | bytearray | memoryview):
+        label, content = name or "bytes", bytes(source)
+        if len(content) > most_bytes:
+            raise _too_many_bytes(label, len(content), most_bytes)
+    elif isinstance(source, str | os.PathLike):
+        label = name or os.fspath(source)
+        content = _content(Path(source), label, most_bytes)
+    else:
+        raise InputError(
+            f"Expected a path, the bytes of a file, or a numpy array of uint8, got {type(source).__name__}. "
+            "A PIL image becomes an array with numpy.asarray(image.convert('RGB'))."
+        )
+    if not content:
+        raise UnreadableMedia(f"'{label}' is empty: expected {_WANTED}, got 0 bytes. Fetch or export it again.")
+    pixels, notes = _decode(content, label, most_pixels)
+    return Picture(Frame(pixels), hashlib.sha256(content).hexdigest(), label, notes)
+
+
+def collect(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
+    """The files that paths, folders and glob patterns stand for, each once, in a stable order.
+
+    A folder gives the pictures in it and below it, by suffix, hidden ones left out; links to folders are not followed.
+    What does not exist or holds no picture is passed on as it is, so that `read` can say so in its place and the
+    others are still analysed.
+    """
+    seen: set[str] = set()
+    for given in paths:
+        for path in _expand(Path(given)):
+            if str(path) not in seen:
+                seen.add(str(path))
+                yield path
+
+
+# -------------------------------------------------------------------------------------------------------------- paths
+
+
+def _expand(path: Path) -> Iterator[Path]:
+    if _is_folder(path):
+        files = list(_pictures_below(path))
+        yield from files or [path]
+    elif glob.has_magic(str(path)) and not os.path.lexists(path):
+        matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 -- takes absolute patterns
+        files = []
+        for match in matches:
+            files += list(_pictures_below(match)) if _is_folder(match) else [match]
+        yield from files or [path]
+    else:
+        yield path
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _pictures_below(folder: Path) -> Iterator[Path]:
+    closed: list[Path] = []
+    for where, folders, files in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for file in sorted(files):
+            if not file.startswith(".") and Path(file).suffix.lower() in SUFFIXES:
+                yield Path(where, file)
+    yield from closed  # folders that may not be listed: `read` will say so
+
+
+def _content(path: Path, label: str, most_bytes: int) -> bytes:
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            if not os.access(path, os.R_OK | os.X_OK):
+                raise UnreadableMedia(f"The folder '{label}' may not be listed. Give yourself the right to read it.")
+            raise UnreadableMedia(
+                f"'{label}' is a folder without pictures: expected files that end in {', '.join(sorted(SUFFIXES))}. "
+                "Name the files themselves if theirs are other endings."
+            )
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableMedia(f"'{label}' is not a file: expected {_WANTED}. To read a pipe, use '-'.")
+        if status.st_size > most_bytes:
+            raise _too_many_bytes(label, status.st_size, most_bytes)
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        if path.is_symlink():
+            raise UnreadableMedia(
+                f"'{label}' is a link to '{path.readlink()}', which does not exist. Mend or remove the link."
+            ) from error
+        raise UnreadableMedia(f"'{label}' does not exist. Check the path.") from error
+    except PermissionError as error:
+        raise UnreadableMedia(f"'{label}' may not be read. Give yourself the right to read it.") from error
+    except (OSError, ValueError) as error:  # a loop of links, a name that is too long, a NUL in it, a failing disk
+        why = getattr(error, "strerror", None) or error
+        if isinstance(error, InputError):
+            raise
+        raise UnreadableMedia(f"'{label}' cannot be read: {why}. Check the path.") from error
+
+
+# ----------------------------------------------------------------------------------------------------------- decoding
+
+
+def _decode(content: bytes, label: str, most_pixels: int) -> tuple[Pixels, tuple[str, ...]]:
+    from PIL import Image, UnidentifiedImageError
+
+    notes: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about odd metadata, and about sizes that are checked here
+        try:
+            with _opening:  # Pillow's own limit is a global; ours, which knows width and height, takes its place
+                limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+                try:
+                    image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
+                finally:
+                    Image.MAX_IMAGE_PIXELS = limit
+            if image.width * image.height > most_pixels:
+                raise _too_many_pixels(label, image.width, image.height, most_pixels)
+            if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # an MPO is a photo with a spare
+                notes.append(f"Only the first of {image.n_frames} pictures in the file was analysed.")  # type: ignore[attr-defined]
+            image.load()
+            return _upright_rgb(image, notes), tuple(notes)
+        except InputError:
+            raise
+        except UnidentifiedImageError as error:
+            raise UnreadableMedia(f"'{label}': expected {_WANTED}, got {_kind(content)}.") from error
+        except (MemoryError, Image.DecompressionBombError) as error:
+            raise TooLarge(f"'{label}' does not fit into memory. Make it smaller.") from error
+        except Exception as error:  # a broken file makes decoders raise almost anything
+            raise UnreadableMedia(
+                f"'{label}' is damaged or incomplete ({str(error).rstrip('.') or type(error).__name__}). "
+                "Fetch or export it again."
+            ) from error
+
+
+def _upright_rgb(image: Image.Image, notes: list[str]) -> Pixels:
+    from PIL import ImageOps
+
+    try:
+        ImageOps.exif_transpose(image, in_place=True)
+    except Exception:  # EXIF is written by thousands of programs; a photo is not refused for it
+        notes.append("The EXIF orientation could not be read; the picture is shown as it is stored.")
+    mode = image.mode
+    if mode in ("I", "F") or mode.startswith("I;16"):
+        return _from_deep_grey(np.asarray(image), notes)
+    if mode == "CMYK":
+        return np.asarray(_cmyk_to_rgb(image, notes))
+    if image.has_transparency_data:
+        return _on_white(np.asarray(image.convert("RGBA")), notes)
+    return np.asarray(image if mode == "RGB" else image.convert("RGB"))
+
+
+def _cmyk_to_rgb(image: Image.Image, notes: list[str]) -> Image.Image:
+    profile = image.info.get("icc_profile")
+    if profile:
+        from PIL import ImageCms
+
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            rgb = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            if rgb is not None:
+                return rgb
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            pass
+    notes.append("Printing colours (CMYK) without a usable profile: the colours are approximate.")
+    return image.convert("RGB")
+
+
+def _from_deep_grey(grey: NDArray[Any], notes: list[str]) -> Pixels:
+    """16 or 32 bits of grey, or floats: scaled to 8 bits, never clipped."""
+    values = grey.astype(np.float64)
+    low, high = 0.0, 65535.0
+    if not np.isfinite(values).all() or values.min() < low or values.max() > high or grey.dtype.kind == "f":
+        finite = values[np.isfinite(values)]
+        if finite.size == 0:
+            raise UnreadableMedia("The picture holds no finite values: expected grey values.")
+        low, high = float(finite.min()), float(finite.max())
+        notes.append(f"Grey values from {low:g} to {high:g} were stretched to black and white.")
+        values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    eight = np.rint((values - low) * (255.0 / max(high - low, 1e-12))).astype(np.uint8)
+    return np.repeat(eight[:, :, None], 3, axis=2)
+
+
+def _on_white(rgba: NDArray[np.uint8], notes: list[str]) -> Pixels:
+    alpha = rgba[:, :, 3:]
+    if int(alpha.min()) == 255:
+        return np.ascontiguousarray(rgba[:, :, :3])
+    notes.append("The picture is transparent in places; it was put on white.")
+    mixed = rgba[:, :, :3].astype(np.uint16) * alpha + 255 * (255 - alpha.astype(np.uint16))
+    return ((mixed + 127) // 255).astype(np.uint8)
+
+
+def _from_array(array: NDArray[Any], label: str) -> tuple[Frame, tuple[str, ...]]:
+    wanted = "an array of uint8 with the shape (height, width, 3) in RGB, (height, width, 4) or (height, width)"
+    if array.dtype != np.uint8:
+        if array.dtype.kind == "f":
+            holes = "" if np.isfinite(array).all() else ", and it holds NaN or infinite values"
+            advice = "Values from 0 to 1 become uint8 with (array * 255).round().astype('uint8')"
+            raise InputError(f"{label}: expected {wanted}, got {array.dtype}{holes}. {advice}.")
+        raise InputError(f"{label}: expected {wanted}, got {array.dtype}. Scale the values to 0..255 yourself.")
+    shape = array.shape
+    if array.size == 0 or array.ndim not in (2, 3) or (array.ndim == 3 and shape[2] not in (1, 3, 4)):
+        raise InputError(f"{label}: expected {wanted}, got the shape {shape}.")
+    notes: list[str] = []
+    if array.ndim == 2 or shape[2] == 1:
+        pixels = np.repeat(array.reshape(shape[0], shape[1], 1), 3, axis=2)
+    elif shape[2] == 4:
+        pixels = _on_white(array, notes)
+    else:
+        pixels = np.ascontiguousarray(array)
+    return Frame(pixels), tuple(notes)
+
+
+# ----------------------------------------------------------------------------------------------------------- messages
+
+
+def _kind(content: bytes) -> str:
+    """What bytes that are no picture seem to be, for a message."""
+    box = content[4:12]
+    if box[:4] == b"ftyp":
+        if box[4:] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
+            return "HEIC; convert it to JPEG first"
+        return "a video; take a picture from it first"
+    if content[:4] in (b"%PDF", b"PK\x03\x04"):
+        return "a document or an archive; take the picture out of it first"
+    head = content[:512]
+    try:
+        text = head.decode("utf-8", errors="strict" if len(content) <= 512 else "ignore")
+    except UnicodeDecodeError:
+        text = "\0"
+    if all(c.isprintable() or c.isspace() for c in text):
+        return "text; look into the file"
+    return "bytes of another kind, or a damaged picture; fetch or export it again"
+
+
+def _too_many_pixels(label: str, width: int, height: int, most: int) -> TooLarge:
+    return TooLarge(
+        f"'{label}' is {width} × {height} = {width * height / 1e6:,.0f} million pixels; expected at most "
+        f"{most / 1e6:,.0f} million. Make it smaller, or raise most_pixels."
+    )
+
+
+def _too_many_bytes(label: str, size: int, most: int) -> TooLarge:
+    return TooLarge(
+        f"'{label}' is {size / 1e6:,.0f} MB; expected at most {most / 1e6:,.0f} MB. "
+        "Make it smaller, or raise most_bytes."
+    )

@@ -1,0 +1,596 @@
+"""Every format keeps the family's promise on every report; the wire comes back as it went; pages stay closed to markup.
+
+The files in `tests/golden/` say what the formats wrote when somebody last looked at it. After a wanted change, write
+them anew with `RENEW_GOLDEN=1 pytest tests/families/test_formats.py`, read the difference, and commit it.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from PIL import Image
+from reports import HOSTILE, REPORTS, SHA256, landmarks, painted
+
+from facewitness import formats, plugins
+from facewitness.errors import ReportError
+from facewitness.formats import html, markdown, overlay
+from facewitness.formats import json as wire
+from facewitness.types import (
+    KINDS,
+    LABELS,
+    Face,
+    FaceReport,
+    Finding,
+    Frame,
+    Mask,
+    Problem,
+    Quality,
+    Reply,
+    Report,
+    Sentence,
+    Testimony,
+    Verdict,
+    grade,
+)
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden"
+SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text(encoding="utf-8"))
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+every_report = pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS.keys())
+
+
+# ---------------------------------------------------------------- the family's promise
+
+
+@pytest.mark.parametrize("name", plugins.names("formats"))
+@every_report
+def test_leaf_gives_bytes_or_says_what_it_lacks(name, report):
+    leaf = plugins.get("formats", name)
+    assert re.fullmatch(r"[a-z0-9]+", leaf.extension)
+    try:
+        data, told = leaf.render(report), ""
+    except ReportError as error:
+        data, told = None, str(error)
+    if data is None:
+        assert report.frame is None and "facewitness analyze" in told
+    else:
+        assert isinstance(data, bytes) and data
+        assert leaf.render(report) == data  # the same report gives the same bytes
+
+
+@pytest.mark.parametrize("name", plugins.names("formats"))
+def test_no_format_shows_a_report_with_problems_as_clean(name):
+    leaf = plugins.get("formats", name)
+    whole = dataclasses.replace(REPORTS["problems"], problems=())
+    assert leaf.render(whole) != leaf.render(REPORTS["problems"])
+    if leaf.extension != "png":
+        text = leaf.render(REPORTS["problems"]).decode()
+        assert "expected its weights" in text and "examine" in text
+
+
+@pytest.mark.parametrize("name", plugins.names("formats"))
+def test_a_report_from_the_wire_is_rendered_or_the_lack_is_told(name):
+    leaf = plugins.get("formats", name)
+    report = wire.parse(wire.render(REPORTS["two_faces"]))
+    if name == "overlay":
+        with pytest.raises(ReportError, match=r"Report\.frame.*JSON.*--format overlay"):
+            leaf.render(report)
+    else:
+        assert "left eye" in leaf.render(report).decode()
+
+
+# ---------------------------------------------------------------- golden files
+
+
+def without_pixels(line: bytes) -> str:
+    """The wire for people: indented, and each PNG as the hash of its pixels (compression differs between versions)."""
+
+    def replace(value):
+        if isinstance(value, dict):
+            return {key: pixels(inner) if key == "png" else replace(inner) for key, inner in value.items()}
+        return [replace(inner) for inner in value] if isinstance(value, list) else value
+
+    def pixels(png: str) -> str:
+        image = Image.open(io.BytesIO(base64.b64decode(png)))
+        return f"sha256 of {image.mode} {image.size}: {hashlib.sha256(image.tobytes()).hexdigest()[:16]}"
+
+    return json.dumps(replace(json.loads(line)), ensure_ascii=False, indent=1) + "\n"
+
+
+class Reader(HTMLParser):
+    """What a page shows as text, a block a line, and every tag and attribute it has."""
+
+    def __init__(self, page: bytes):
+        super().__init__()
+        self.lines, self.tags, self.attributes, self.raw, self._inside = [""], [], [], {}, ""
+        self.feed(page.decode("utf-8"))
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        self._inside = tag
+        if tag in ("p", "li", "tr", "dt", "h1", "h2", "h3", "summary", "article", "section", "figcaption", "label"):
+            self.lines.append("")
+
+    def handle_endtag(self, tag):
+        self._inside = ""
+
+    def handle_data(self, data):
+        if self._inside in ("style", "script"):
+            self.raw[self._inside] = self.raw.get(self._inside, "") + data
+        else:
+            self.lines[-1] += f" {data}"
+
+    @property
+    def text(self) -> str:
+        lines = (" ".join(line.split()) for line in self.lines)
+        return "\n".join(line for line in lines if line) + "\n"
+
+
+@pytest.mark.parametrize("name", ["two_faces", "inconclusive", "no_face", "failed", "problems", "unicode"])
+@pytest.mark.parametrize(
+    ("leaf", "ending", "readable"),
+    [
+        (wire, "json", without_pixels),
+        (markdown, "md", bytes.decode),
+        (html, "html.txt", lambda page: Reader(page).text),
+    ],
+    ids=["json", "markdown", "html"],
+)
+def test_golden(name, leaf, ending, readable):
+    path = GOLDEN / f"{name}.{ending}"
+    text = readable(leaf.render(REPORTS[name]))
+    if os.environ.get("RENEW_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+# ---------------------------------------------------------------- the wire
+
+
+def same(one, other, where="report"):
+    """Two values are equal, objects and arrays by what they hold; masks within half a step of 8 bits."""
+    if isinstance(one, Face):  # pixels and landmarks stay behind
+        for name in ("box", "person", "quality"):
+            same(getattr(one, name), getattr(other, name), f"{where}.{name}")
+        assert (one.frame.index, one.frame.seconds) == (other.frame.index, other.frame.seconds), where
+        assert other.landmarks is None and not other.frame.pixels.any()
+    elif dataclasses.is_dataclass(one):
+        assert type(one) is type(other), where
+        for field in dataclasses.fields(one):
+            if not (isinstance(one, Report) and field.name == "frame"):
+                same(getattr(one, field.name), getattr(other, field.name), f"{where}.{field.name}")
+    elif isinstance(one, np.ndarray):
+        assert one.shape == other.shape and np.abs(one - other).max() <= 0.5 / 255 + 1e-6, where
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), where
+        for index, (a, b) in enumerate(zip(one, other, strict=True)):
+            same(a, b, f"{where}[{index}]")
+    elif isinstance(one, dict):
+        assert set(one) == set(other), where
+        for key in one:
+            same(one[key], other[key], f"{where}[{key!r}]")
+    else:
+        assert one == other, where
+
+
+@every_report
+def test_wire_is_one_line_that_keeps_to_the_schema(report):
+    line = wire.render(report)
+    assert len(line.decode("utf-8").splitlines()) == 1 and line.endswith(b"\n")
+    value = json.loads(line, parse_constant=lambda name: pytest.fail(f"not strict JSON: {name}"))
+    VALIDATOR.validate(value)
+    assert value["schema"] == "facewitness.report/1"
+    assert (value["verdict"] is None) == (value["status"] != "ok")
+
+
+@every_report
+def test_wire_comes_back_as_it_went(report):
+    line = wire.render(report)
+    back = wire.parse(line)
+    same(report, back)
+    assert back.frame is None
+    assert wire.render(back) == line
+    assert wire.render(wire.parse(line.decode())) == line  # text as well as bytes
+
+
+scores = st.floats(0, 1)
+maybe_scores = st.none() | scores
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+texts = st.text(st.characters(codec=None), max_size=12)  # lone surrogates too: file names may hold them
+sides = st.floats(0.01, 500)
+corners = st.floats(-100, 5000)
+boxes = st.builds(lambda x, y, w, h: (x, y, x + w, y + h), corners, corners, sides, sides)
+masks = st.builds(
+    Mask,
+    boxes,
+    arrays.arrays(np.float32, arrays.array_shapes(min_dims=2, max_dims=2), elements=st.floats(0, 1, width=32)),
+)
+findings = st.builds(Finding, texts.filter(bool), boxes, st.none() | masks, texts, maybe_scores)
+many_findings = st.lists(findings, max_size=2).map(tuple)
+kinds = st.none() | st.fixed_dictionaries(dict.fromkeys(KINDS, scores))
+replies = st.builds(Reply, st.none() | st.sampled_from(LABELS), maybe_scores, many_findings, texts)
+testimonies = st.builds(
+    Testimony, texts, maybe_scores, st.none() | masks, many_findings, kinds,
+    st.lists(replies, max_size=1).map(tuple), st.none() | numbers,
+)  # fmt: skip
+verdicts = st.builds(
+    Verdict, st.sampled_from(LABELS), maybe_scores, st.none() | st.tuples(scores, scores).map(sorted).map(tuple),
+    st.lists(texts, max_size=2).map(tuple), st.lists(testimonies, max_size=1).map(tuple),
+)  # fmt: skip
+qualities = st.builds(
+    Quality, maybe_scores, st.none() | numbers, maybe_scores, st.none() | numbers, st.none() | numbers,
+    st.none() | numbers, maybe_scores, st.lists(texts, max_size=2).map(tuple),
+)  # fmt: skip
+frames = st.builds(Frame, st.just(np.zeros((3, 4, 3), np.uint8)), st.integers(0, 10**9), st.none() | numbers)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | numbers | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@st.composite
+def face_reports(draw):
+    found = draw(many_findings)
+    index = st.none() | st.integers(0, len(found) - 1) if found else st.none()
+    sentences = tuple(draw(st.lists(st.builds(Sentence, texts, index), max_size=2)))
+    face = draw(st.builds(Face, frames, boxes, st.none(), st.integers(0, 99), qualities))
+    return FaceReport(face, draw(verdicts), draw(kinds), found, draw(st.none() | masks), sentences)
+
+
+@st.composite
+def any_reports(draw):
+    status = draw(st.sampled_from(["ok", "no_face", "failed"]))
+    problems = st.lists(st.builds(Problem, texts, texts), min_size=int(status == "failed"), max_size=2)
+    size = st.tuples(st.integers(1, 9999), st.integers(1, 9999))
+    return Report(
+        draw(texts), status, draw(st.none() | st.just(SHA256)), draw(size if status == "ok" else st.none() | size),
+        draw(verdicts) if status == "ok" else None,
+        tuple(draw(st.lists(face_reports(), min_size=1, max_size=2))) if status == "ok" else (),
+        tuple(draw(problems)), draw(st.dictionaries(texts, json_values, max_size=2)),
+    )  # fmt: skip
+
+
+@settings(max_examples=50)
+@given(any_reports())
+def test_wire_comes_back_as_it_went_for_any_report(report):
+    line = wire.render(report)
+    assert len(line.decode("utf-8").splitlines()) == 1
+    same(report, wire.parse(line))
+
+
+@settings(max_examples=40)
+@given(any_reports())
+def test_pages_hold_any_report(report):
+    page = Reader(html.render(report))
+    assert page.tags.count("script") == page.tags.count("style") == 1
+    assert set(page.tags).isdisjoint({"img", "a", "iframe", "link", "form", "object", "embed"})
+    markdown.render(report).decode("utf-8")
+
+
+def edited(change) -> bytes:
+    value = json.loads(wire.render(REPORTS["two_faces"]))
+    change(value)
+    return json.dumps(value).encode()
+
+
+WRONG = {
+    "unknown field": (lambda v: v.update(verdit=1), r"no field 'verdit' \(did you mean 'verdict'\?\)"),
+    "unknown field deep inside": (
+        lambda v: v["faces"][0]["findings"][0].update(colour=1),
+        r"faces\[0\]\.findings\[0\]",
+    ),
+    "missing field": (lambda v: v["faces"][1].pop("kind"), r"faces\[1\]: expected .* the field 'kind'"),
+    "unknown label": (lambda v: v["verdict"].update(label="maybe"), r"verdict: .*real, fake, inconclusive.*'maybe'"),
+    "unknown status": (lambda v: v.update(status="fine"), r"verdict: expected null where the status is 'fine'"),
+    "score above 1": (lambda v: v["verdict"].update(fake=87), r"verdict: Verdict\.fake.*\[0, 1\].*87"),
+    "score as a word": (lambda v: v["verdict"].update(fake="0.9"), r"verdict\.fake: expected a number, got '0\.9'"),
+    "truth as a score": (lambda v: v["verdict"].update(fake=True), r"verdict\.fake: expected a number, got True"),
+    "ok without a verdict": (lambda v: v.update(verdict=None), r"verdict: expected one where the status is 'ok'"),
+    "ok without a size": (lambda v: v.update(size=None), r"size: expected one"),
+    "size of nothing": (lambda v: v.update(size=[0, 3]), r"size\[0\]: expected a number of pixels from 1"),
+    "faces without ok": (lambda v: v.update(status="no_face", verdict=None), r"'no_face' with 2 faces"),
+    "box of three": (lambda v: v["faces"][0].update(box=[1, 2, 3]), r"faces\[0\]\.box: expected a list of 4"),
+    "sentence without its finding": (
+        lambda v: v["faces"][0]["explanation"][0].update(finding=7),
+        r"faces\[0\]: .*finding 7.*3 findings",
+    ),
+    "kind without a name": (lambda v: v["faces"][0]["kind"].pop("pristine"), r"faces\[0\]\.kind.*'pristine'"),
+    "mask that is no picture": (
+        lambda v: v["faces"][0]["mask"].update(png="AAAA"),
+        r"mask\.png: expected a greyscale PNG",
+    ),
+    "mask of another size": (lambda v: v["faces"][0]["mask"].update(size=[1, 1]), r"mask\.png: .*1 × 1"),
+    "mask beyond the limit": (lambda v: v["faces"][0]["mask"].update(size=[90000, 90000]), r"mask\.size: .*at most"),
+    "failed without a reason": (
+        lambda v: v.update(status="failed", verdict=None, faces=[]),
+        r"'failed' needs a Problem",
+    ),
+    "made_by as a list": (lambda v: v.update(made_by=[]), r"made_by: expected an object"),
+    "another version": (
+        lambda v: v.update(schema="facewitness.report/2"),
+        r"reads 'facewitness\.report/1', got .*/2'.*Install",
+    ),
+    "another format": (lambda v: v.update(schema="x"), r"expected 'facewitness\.report/1', got 'x'"),
+    "no schema": (lambda v: v.pop("schema"), r"expected 'facewitness\.report/1', got None"),
+}
+NOT_IN_THE_SCHEMA = {"sentence without its finding", "mask that is no picture", "mask of another size"} | {
+    "mask beyond the limit"  # what a JSON Schema cannot say
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_report_is_refused_with_the_place_and_the_reason(case):
+    change, told = WRONG[case]
+    line = edited(change)
+    with pytest.raises(ReportError, match=told) as caught:
+        wire.parse(line)
+    assert caught.value.__cause__ is None or "Error" in type(caught.value.__cause__).__name__
+    assert VALIDATOR.is_valid(json.loads(line)) == (case in NOT_IN_THE_SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "Expected one report as JSON"),
+        (b"{}", "expected 'facewitness.report/1', got None"),
+        (b"[1]", "expected 'facewitness.report/1', got None"),
+        (b"\xff\xfe", "UTF-8"),
+        (b'{"a": NaN}', "strict JSON, got NaN"),
+        (b"{}\n{}", "one line at a time"),
+        (b"1" * 5000, "number"),
+        (b"[" * 100_000, "nesting"),
+        (edited(lambda v: v["made_by"].update(x=0)).replace(b'"x": 0', b'"x": 1e999'), "finite"),
+    ],
+)
+def test_what_is_no_report_is_refused(data, told):
+    with pytest.raises(ReportError, match=told):
+        wire.parse(data)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"made_by": {"path": Path("x")}}, r"report\.made_by\.path: .*PosixPath|WindowsPath"),
+        ({"made_by": {"rate": float("nan")}}, r"report\.made_by\.rate: .*finite.*nan"),
+        ({"made_by": {3: 1}}, r"report\.made_by: .*keys, got 3"),
+        ({"verdict": None}, r"verdict: a report with status 'ok' needs one"),
+        ({"size": None}, r"size: a report with status 'ok' needs one"),
+    ],
+)
+def test_report_that_json_cannot_hold_is_refused(change, told):
+    with pytest.raises(ReportError, match=told):
+        wire.render(dataclasses.replace(REPORTS["two_faces"], **change))
+
+
+def test_numbers_of_numpy_are_written_as_numbers():
+    report = dataclasses.replace(REPORTS["no_face"], made_by={"a": np.float32(0.5), "b": np.int64(3), "c": (1, 2)})
+    assert json.loads(wire.render(report))["made_by"] == {"a": 0.5, "b": 3, "c": [1, 2]}
+
+
+def test_schema_is_a_schema_with_words_for_every_field_at_the_top():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["properties"]["schema"]["const"] == wire.SCHEMA
+    assert all("description" in field for field in SCHEMA["properties"].values())
+    assert SCHEMA["$defs"]["label"]["enum"] == list(LABELS)
+    assert list(SCHEMA["$defs"]["kind"]["properties"]) == list(KINDS)
+
+
+# ---------------------------------------------------------------- the page
+
+
+@every_report
+def test_page_is_closed_and_nothing_from_outside_becomes_markup(report):
+    page = Reader(html.render(report))
+    assert page.tags.count("script") == page.tags.count("style") == 1
+    assert set(page.tags).isdisjoint({"img", "a", "iframe", "link", "form", "object", "embed"})
+    for tag, name, value in page.attributes:
+        assert not name.startswith("on") and name != "style", (tag, name)
+        if name in ("href", "src"):
+            assert value.startswith(("#", "data:image/jpeg;base64,", "data:image/png;base64,")), value[:40]
+    (policy,) = (value for _, name, value in page.attributes if name == "content" and "default-src" in value)
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    for kind in ("style", "script"):
+        digest = base64.b64encode(hashlib.sha256(page.raw[kind].encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in policy
+        assert "</" not in page.raw[kind] and "url(" not in page.raw[kind]
+
+
+def test_hostile_names_are_shown_as_they_are():
+    text = html.render(REPORTS["hostile"]).decode("utf-8")
+    assert "<script>alert" not in text and "&lt;script&gt;alert(" in text
+    assert "\u202e" not in text and "\\u202egnp.exe\\udcff\\u2028" in text
+    assert "sha256sum FILE" in text  # the name cannot be typed
+    assert "pip install 'facewitness==0.1.0; rm -rf /'" in Reader(text.encode()).text
+
+
+def test_page_ties_sentences_places_and_rows():
+    page = Reader(html.render(REPORTS["two_faces"]))
+    tied = [(tag, value) for tag, name, value in page.attributes if name == "data-finding"]
+    for finding in ("1a", "1b", "1c"):
+        assert sorted(tag for tag, value in tied if value == finding) == ["button", "g", "g", "tr"]
+    labels = [value for tag, name, value in page.attributes if tag == "g" and name == "aria-label"]
+    assert labels[0] == "Face 1, finding a: left eye, very strong, 92 %"
+    focusable = [tag for tag, name, value in page.attributes if name == "tabindex" and value == "0"]
+    assert len(focusable) == 3
+
+
+def test_outline_follows_the_mask():
+    values = np.zeros((40, 60), np.float32)
+    values[10:30, 15:45] = 0.8
+    values[16:24, 24:36] = 0.0  # a hole
+    drawn = html._trace(Mask((100.0, 200.0, 160.0, 240.0), values))
+    rings = [
+        np.array([[float(v) for v in point.split()] for point in ring.rstrip("Z").split("L")])
+        for ring in drawn.split("M")[1:]
+    ]
+    outer, hole = sorted(rings, key=np.ptp, reverse=True)
+    np.testing.assert_allclose([*outer.min(axis=0), *outer.max(axis=0)], [115, 210, 145, 230], atol=1)
+    np.testing.assert_allclose([*hole.min(axis=0), *hole.max(axis=0)], [124, 216, 136, 224], atol=1)
+    assert html._trace(Mask((0.0, 0.0, 9.0, 9.0), np.zeros((5, 5), np.float32))) == ""
+
+
+@given(masks)
+def test_outline_stays_inside_its_box(mask):
+    found = re.findall(r"(-?[\d.]+) (-?[\d.]+)", html._trace(mask))
+    if found:
+        points = np.array(found, float)
+        assert (points >= np.subtract(mask.box[:2], 0.1)).all() and (points <= np.add(mask.box[2:], 0.1)).all()
+
+
+def test_large_picture_is_scaled_and_the_page_says_so():
+    mesh = landmarks(400, 300, 900)
+    large = painted(2400, 1500, mesh)
+    said = dataclasses.replace(REPORTS["problems"].faces[0], face=Face(large, (400.0, 300.0, 1160.0, 1200.0)))
+    report = dataclasses.replace(REPORTS["problems"], frame=large, size=(2400, 1500), faces=(said,))
+    page = Reader(html.render(report))
+    assert "scaled from 2400 × 1500 to 1600 × 1000 pixels for this page" in page.text
+    source = next(value for _, name, value in page.attributes if name == "href" and value.startswith("data:image/jpeg"))
+    image = Image.open(io.BytesIO(base64.b64decode(source.split(",")[1])))
+    assert image.size == (1600, 1000)
+    assert "scaled" not in Reader(html.render(REPORTS["problems"])).text
+
+
+@pytest.mark.parametrize(
+    ("name", "says", "hides"),
+    [
+        ("no_face", "This is not a verdict of real", "% fake"),
+        ("failed", "expected a picture, got a text file", "% fake"),
+        ("unmeasured", "probability not measured", "% fake"),
+    ],
+)
+@pytest.mark.parametrize("leaf", [html, markdown], ids=["html", "markdown"])
+def test_every_answer_has_its_own_words(leaf, name, says, hides):
+    data = leaf.render(REPORTS[name])
+    text = Reader(data).text if leaf is html else data.decode()
+    assert says in text and hides not in text
+
+
+# ---------------------------------------------------------------- text
+
+
+def test_markdown_keeps_the_table_whatever_a_name_holds():
+    text = markdown.render(REPORTS["hostile"]).decode("utf-8")
+    columns = {"face": 6, "finding": 5, "what": 2}
+    for line in text.splitlines():
+        if line.startswith("| ") and (head := line[2:].split(" ")[0]) in columns:
+            width = columns[head]
+        if line.startswith("|"):
+            assert len(re.findall(r"(?<!\\)\|", line)) == width + 1, line
+    assert "<" not in text.replace("`", "") and "](" not in text.replace("\\](", "")
+    assert HOSTILE.splitlines()[0] not in text
+
+
+def test_code_span_holds_backticks():
+    assert markdown._code("a ``b`` `") == "``` a ``b`` ` ```"
+
+
+# ---------------------------------------------------------------- the picture
+
+
+def test_overlay_draws_on_the_picture_and_leaves_the_rest_alone():
+    report = REPORTS["two_faces"]
+    image = np.asarray(Image.open(io.BytesIO(overlay.render(report))))
+    height, width = report.frame.pixels.shape[:2]
+    assert image.shape[1] == width and image.shape[0] > height  # a legend below
+    changed = (image[:height] != report.frame.pixels).any(axis=-1)
+    assert changed[185:195, 230:260].mean() > 0.9  # the left eye, under its mask
+    assert not changed[400:, 450:].any() and not changed[:40].any()
+    x1, y1, x2, y2 = (round(v) for v in report.faces[0].face.box)
+    assert changed[y1 : y2 - 1, x1].all() and changed[y2 - 2, x1 : x2 - 1].all()
+
+
+def test_overlay_stretches_a_mask_to_its_box():
+    frame = Frame(np.full((60, 80, 3), 128, np.uint8))
+    mask = Mask((20.0, 10.0, 60.0, 50.0), np.ones((2, 2), np.float32))
+    picture = Image.fromarray(frame.pixels)
+    overlay._glow(picture, mask)
+    changed = (np.asarray(picture) != 128).any(axis=-1)
+    expected = np.zeros((60, 80), bool)
+    expected[10:50, 20:60] = True
+    np.testing.assert_array_equal(changed, expected)
+    overlay._glow(picture, Mask((100.0, 100.0, 120.0, 120.0), mask.values))  # beside the picture: nothing to draw
+    overlay._glow(picture, Mask((-10.5, -3.2, 200.7, 90.1), mask.values))
+
+
+# ---------------------------------------------------------------- what all formats say alike
+
+
+@pytest.mark.parametrize(
+    ("fake", "interval", "words"),
+    [
+        (0.87, (0.80, 0.92), "87 % fake (80–92 %)"),
+        (0.07, (0.07, 0.07), "7 % fake (7–7 %)"),
+        (0.001, (0.0, 0.0101), "< 1 % fake (0–2 %)"),
+        (0.999, None, "> 99 % fake"),
+        (None, None, "probability not measured"),
+    ],
+)
+def test_probability_in_words(fake, interval, words):
+    assert formats.chance(fake, interval) == words
+
+
+@given(scores, scores)
+def test_grades_and_percents_grow_with_the_score(a, b):
+    low, high = sorted((a, b))
+    order = ["weak", "moderate", "strong", "very strong"]
+    assert order.index(grade(low)) <= order.index(grade(high))
+
+
+@pytest.mark.parametrize(
+    ("strength", "words"),
+    [
+        *[(None, None), (0.0, "weak"), (0.4999, "weak"), (0.5, "moderate"), (0.6999, "moderate")],
+        *[(0.7, "strong"), (0.8999, "strong"), (0.9, "very strong"), (1.0, "very strong")],
+    ],
+)
+def test_grade_borders_belong_to_the_stronger_grade(strength, words):
+    assert grade(strength) == words
+
+
+def test_marks_are_letters_that_never_repeat():
+    marks = [formats.mark(index) for index in range(800)]
+    assert marks[:3] == ["a", "b", "c"] and marks[25:28] == ["z", "aa", "ab"] and len(set(marks)) == 800
+
+
+@given(st.text(st.characters(codec=None)))
+def test_visible_text_is_one_printable_line(text):
+    shown = formats.visible(text)
+    assert len(shown.splitlines()) <= 1 and "\u202e" not in shown
+    shown.encode("utf-8")
+
+
+def test_band_is_shown_only_where_it_decided():
+    made_by = {"thresholds": {"real": 0.35, "fake": 0.7}}
+    assert formats.band(made_by, Verdict("fake", 0.8)) == (0.35, 0.7)
+    assert formats.band(made_by, Verdict("inconclusive", 0.8)) is None  # a poor face: something else decided
+    assert formats.band(made_by, Verdict("inconclusive", None)) is None
+    for strange in ({}, {"thresholds": {"real": None, "fake": None}}, {"thresholds": {"real": 0.9, "fake": 0.1}}):
+        assert formats.band(strange, Verdict("fake", 0.8)) is None
+
+
+def test_again_names_only_what_can_be_typed():
+    report = dataclasses.replace(REPORTS["no_face"], source="it's -f.png")
+    commands = [command for _, command in formats.again(report)]
+    assert commands[-1] == """facewitness analyze --json 'it'"'"'s -f.png'"""
+    assert formats.again(dataclasses.replace(report, source="-x.png"))[-1][1].endswith("--json ./-x.png")
+    assert formats.again(dataclasses.replace(report, source="a\nb.png"))[-1][1].endswith("--json FILE")

@@ -1,0 +1,336 @@
+"""The main path: every file gets a report that says what happened, and a batch goes on whatever happens."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from doubles import DEADLY, Brightness
+from pictures import BROKEN, jpeg, painted, write_broken, write_odd
+
+import facewitness
+from facewitness.errors import FacewitnessError, InputError, UnknownName, WeightsError
+from facewitness.formats import json as wire
+from facewitness.pipeline import Analyzer, analyze_many, without_pictures
+from facewitness.types import Face, Frame, Report
+
+HERE = Path(__file__).parent
+
+
+def analyzer(*witnesses: Brightness, **options) -> Analyzer:
+    return Analyzer(finder="whole", witnesses=witnesses or (Brightness(),), **options)
+
+
+class Nobody:
+    """A finder that finds nobody."""
+
+    name = "nobody"
+
+    def find(self, frame: Frame) -> tuple[Face, ...]:
+        return ()
+
+
+class Crowd:
+    """A finder that sees thirty faces in a grid of six by five."""
+
+    name = "crowd"
+
+    def find(self, frame: Frame) -> tuple[Face, ...]:
+        w, h = frame.width / 6, frame.height / 5
+        return tuple(
+            Face(frame, (c * w, r * h, (c + 1) * w, (r + 1) * h), person=6 * r + c) for r in range(5) for c in range(6)
+        )
+
+
+class Blind:
+    """A finder that fails."""
+
+    name = "blind"
+
+    def find(self, frame: Frame) -> tuple[Face, ...]:
+        raise ZeroDivisionError("no eyes")
+
+
+class Unequipped(Blind):
+    """A finder whose weights are missing."""
+
+    def find(self, frame: Frame) -> tuple[Face, ...]:
+        raise WeightsError("The weights are not there. Fetch them.")
+
+
+# ------------------------------------------------------------------------------------------------------ one picture
+
+
+def test_a_photo_from_bytes_to_report(tmp_path):
+    path = tmp_path / "bright.jpg"
+    path.write_bytes(jpeg(painted(220)))
+    report = analyzer().analyze(path)
+    assert (report.status, report.source, report.size, report.problems) == ("ok", str(path), (96, 96), ())
+    assert (report.verdict.label, len(report.faces)) == ("fake", 1)
+    assert report.verdict.fake == report.faces[0].verdict.fake > 0.9
+    (face,) = report.faces
+    assert [sentence.finding for sentence in face.explanation] == [0]
+    assert face.findings[0].region == "forehead"
+    assert face.mask is not None
+    assert report.frame.pixels.shape == (96, 96, 3)
+    assert len(report.sha256) == 64
+    assert analyzer().analyze(jpeg(painted(40))).verdict.label == "real"
+
+
+def test_the_same_file_gives_the_same_bytes(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(jpeg(painted(150)))
+    lines = {wire.render(analyzer().analyze(path)) for _ in range(2)}
+    assert len(lines) == 1
+
+
+def test_made_by_is_enough_to_run_it_again():
+    chosen = Brightness()
+    made_by = analyzer(chosen, reading={"most_pixels": 10_000}).made_by
+    assert made_by["version"] == facewitness.__version__
+    assert made_by["finder"]["name"] == "whole"
+    assert made_by["witnesses"] == [{"name": "brightness", "options": {}, "weights": {}}]
+    assert made_by["thresholds"] == {"real": chosen.calibration.real_below, "fake": chosen.calibration.fake_above}
+    assert made_by["reading"] == {"most_pixels": 10_000}
+    assert {"numpy", "pillow"} <= set(made_by["libraries"])
+    assert made_by["seed"] is None
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_file_that_cannot_be_read_is_a_failed_report_with_a_sentence(tmp_path, name):
+    path = tmp_path / name
+    sentence = {p.name: s for p, s in write_broken(tmp_path).items()}[name]
+    report = analyzer().analyze(path)
+    assert (report.status, report.verdict, report.faces) == ("failed", None, ())
+    (problem,) = report.problems
+    assert problem.step == "read"
+    assert sentence in problem.message
+    assert "Unexpected" not in problem.message
+    assert wire.parse(wire.render(report)).problems == report.problems
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file; test of the pipe covers an unreadable one")
+def test_a_file_one_may_not_read_is_a_failed_report(tmp_path):
+    path = tmp_path / "secret.png"
+    painted(60).save(path)
+    path.chmod(0)
+    assert "may not be read" in analyzer().analyze(path).problems[0].message
+
+
+def test_odd_pictures_are_analysed(tmp_path):
+    for path in write_odd(tmp_path):
+        report = analyzer().analyze(path)
+        assert (report.status, report.problems) == ("ok", ()), path
+    animated = analyzer().analyze(tmp_path / "animated.gif")
+    assert any("first of 3 pictures" in reason for reason in animated.verdict.reasons)
+
+
+def test_an_array_is_analysed_and_a_wrong_one_is_the_callers_error():
+    pixels = np.asarray(painted(220))
+    report = analyzer().analyze(pixels)
+    assert (report.source, report.sha256, report.verdict.label) == ("<array>", None, "fake")
+    for wrong in (
+        np.full((8, 8, 3), np.nan),
+        pixels.astype(np.float32),
+        np.zeros((8, 8, 2), np.uint8),
+        np.zeros((0, 8, 3), np.uint8),
+        np.zeros(8, np.uint8),
+        [[1, 2], [3, 4]],
+        None,
+        7,
+    ):
+        with pytest.raises(InputError, match=r"[Ee]xpected .* got"):
+            analyzer().analyze(wrong)
+
+
+def test_no_face_is_its_own_answer():
+    report = Analyzer(finder=Nobody(), witnesses=[Brightness()]).analyze(np.asarray(painted(60)))
+    assert (report.status, report.verdict, report.faces, report.problems) == ("no_face", None, (), ())
+    assert wire.parse(wire.render(report)).status == "no_face"
+
+
+def test_thirty_faces_are_all_judged_and_warned_of():
+    pixels = np.full((500, 600, 3), 40, np.uint8)
+    pixels[:100, :100] = 220  # the first of them
+    report = Analyzer(finder=Crowd(), witnesses=[Brightness()]).analyze(pixels)
+    assert [face.verdict.label for face in report.faces] == ["fake"] + ["real"] * 29
+    assert report.verdict.label == "fake"
+    assert any("Face 1 of 30" in reason for reason in report.verdict.reasons)
+    assert any("Of 30 genuine faces" in reason for reason in report.verdict.reasons)
+
+
+# ----------------------------------------------------------------------------------------------- steps that fail
+
+
+def test_a_finder_that_fails_is_a_failed_report():
+    report = Analyzer(finder=Blind(), witnesses=[Brightness()]).analyze(jpeg(painted(60)))
+    assert (report.status, report.problems[0].step) == ("failed", "find")
+    assert "ZeroDivisionError: no eyes" in report.problems[0].message
+    assert report.sha256 is not None
+
+
+def test_one_witness_failing_is_a_problem_and_the_others_count():
+    both = analyzer(Brightness(), Brightness("angry", name="angry"))
+    report = both.analyze(jpeg(painted(220)))
+    assert (report.status, report.verdict.label) == ("ok", "fake")
+    (problem,) = report.problems
+    assert problem.step == "examine"
+    assert "The witness angry failed" in problem.message
+
+
+def test_no_witness_left_is_a_failed_report():
+    report = analyzer(Brightness("angry")).analyze(jpeg(painted(220)))
+    assert (report.status, report.problems[0].step) == ("failed", "examine")
+    assert "I will not look at this" in report.problems[0].message
+
+
+@pytest.mark.parametrize(("mood", "word"), [("silent", "would not say"), ("uncalibrated", "no calibration")])
+def test_nothing_measured_is_inconclusive_without_a_number(mood, word):
+    report = analyzer(Brightness(mood)).analyze(jpeg(painted(220)))
+    assert (report.status, report.verdict.label, report.verdict.fake) == ("ok", "inconclusive", None)
+    assert any(word in reason for reason in report.verdict.reasons)
+
+
+def test_missing_weights_are_an_exception_not_a_picture_that_failed():
+    with pytest.raises(WeightsError, match="Fetch them"):
+        Analyzer(finder=Unequipped(), witnesses=[Brightness()]).analyze(jpeg(painted(60)))
+
+
+def test_unknown_names_and_options_are_refused_with_the_nearest():
+    with pytest.raises(UnknownName, match="Did you mean 'whole'"):
+        Analyzer(finder="wole", witnesses=[Brightness()])
+    with pytest.raises(UnknownName, match="option of facemesh 'mst'. Did you mean 'most'"):
+        Analyzer(finder="facemesh", witnesses=[Brightness()], options={"facemesh": {"mst": 1}})
+    with pytest.raises(UnknownName, match="part to give options to 'hole'. Did you mean 'whole'"):
+        analyzer(options={"hole": {}})
+    with pytest.raises(InputError, match="different names"):
+        analyzer(Brightness(), Brightness())
+    for none in ("compact", ()):
+        with pytest.raises(InputError, match="at least one witness"):
+            Analyzer(finder="whole", witnesses=none)
+
+
+# ------------------------------------------------------------------------------------------------- many pictures
+
+
+def test_without_pictures_keeps_all_but_pixels():
+    report = analyzer().analyze(np.asarray(painted(220, 500)))
+    light = without_pictures(report)
+    assert light.frame is None
+    assert light.faces[0].face.frame.pixels.shape == (500, 500, 3)
+    assert not light.faces[0].face.frame.pixels.any()
+    assert wire.render(light) == wire.render(report)
+    assert len(pickle.dumps(dataclasses.replace(report, faces=(), status="no_face", verdict=None))) > 500 * 500
+    (face,) = light.faces
+    assert (face.findings[0].mask.values == report.faces[0].findings[0].mask.values).all()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_batch_keeps_its_order_and_goes_on_past_broken_files(tmp_path, jobs):
+    broken = list(write_broken(tmp_path))
+    good = []
+    for number in range(12):
+        good.append(tmp_path / f"good {number}.png")
+        painted(40 + 15 * number).save(good[-1])
+    sources = [path for pair in zip(good, broken, strict=False) for path in pair] + good[len(broken) :]
+    reports = list(analyze_many(iter(sources), jobs=jobs, finder="whole", witnesses=(Brightness(),)))
+    assert [report.source for report in reports] == [str(source) for source in sources]
+    assert [report.status for report in reports] == ["failed" if source in broken else "ok" for source in sources]
+    assert [wire.render(report) for report in reports] == [
+        wire.render(analyzer().analyze(source)) for source in sources
+    ]
+
+
+def deadly(path: Path) -> Path:
+    image = painted(60)
+    image.putpixel((0, 0), DEADLY)
+    image.save(path)
+    return path
+
+
+def test_a_process_that_dies_fails_its_picture_alone(tmp_path):
+    sources = [jpeg(painted(60)), deadly(tmp_path / "deadly.png"), jpeg(painted(61)), jpeg(painted(62))]
+    reports = list(analyze_many(sources, jobs=2, finder="whole", witnesses=(Brightness(),)))
+    assert [report.status for report in reports] == ["ok", "failed", "ok", "ok"]
+    assert "ended with status 9" in reports[1].problems[0].message
+
+
+def test_sources_are_taken_as_they_are_needed():
+    taken = []
+
+    def endless():
+        while True:
+            taken.append(len(taken))
+            yield jpeg(painted(60))
+
+    reports = analyze_many(endless(), jobs=2, finder="whole", witnesses=(Brightness(),))
+    assert isinstance(next(reports), Report)
+    reports.close()
+    assert len(taken) <= 10
+
+
+def test_processes_tell_what_they_could_not_load():
+    with pytest.raises(UnknownName, match="Did you mean 'whole'"):
+        list(analyze_many([b""], jobs=2, finder="wole", witnesses=(Brightness(),)))
+    with pytest.raises(FacewitnessError, match="at least one job"):
+        list(analyze_many([b""], jobs=0))
+    with pytest.raises(WeightsError, match="Fetch them"):
+        list(analyze_many([jpeg(painted(60))], jobs=2, finder=Unequipped(), witnesses=(Brightness(),)))
+
+
+def test_an_interrupted_batch_leaves_no_process_behind(tmp_path):
+    painted(60).save(tmp_path / "a.png")
+    started = tmp_path / "started"
+    code = (
+        "import sys; from facewitness.pipeline import analyze_many; from doubles import Brightness\n"
+        "if __name__ == '__main__':\n"
+        f"    many = analyze_many([{str(tmp_path / 'a.png')!r}] * 50, jobs=2, finder='whole',\n"
+        f"                        witnesses=(Brightness(seconds=0.2, started={str(started)!r}),))\n"
+        "    for report in many: pass\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])}
+    with subprocess.Popen(
+        [sys.executable, str(script)], env=environment, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        wait_for(started)
+        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: all processes of the terminal
+        _, told = process.communicate(timeout=30)
+    assert told.decode().count("Traceback") == 1  # the interrupt itself, from the process that was asked to stop
+    assert "KeyboardInterrupt" in told.decode()
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+
+
+def wait_for(path: Path, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"{path.name} did not come"
+        time.sleep(0.02)
+
+
+# ---------------------------------------------------------------------------------------- with the shipped parts
+
+
+def test_the_default_parts_analyse_a_photograph(astronaut_path):
+    weights = Path(facewitness.__file__).parent / "weights" / "compact.onnx"
+    if not weights.is_file():
+        pytest.skip(f"{weights.name} has not been trained yet; see runs/compact")
+    try:
+        report = facewitness.analyze(astronaut_path)
+    except WeightsError as error:
+        pytest.skip(str(error))
+    assert report.status == "ok"
+    assert len(report.faces) == 1
+    assert 0.0 <= report.verdict.fake <= 1.0
+    assert report.verdict.label != "fake"
+    assert facewitness.analyze(astronaut_path).verdict.fake == report.verdict.fake
