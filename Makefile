@@ -19,6 +19,7 @@ help:  ## This list
 	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: $(USE)/installed $(PHOTO)  ## Analyse a photograph on a plain install; names the HTML report
+	@rm -f build/demo/*.html
 	$(USE)/bin/facewitness analyze $(PHOTO) --format html --out build/demo
 	@find build/demo -maxdepth 1 -name '*.html' -exec echo "Report: $(CURDIR)/{}" \;
 

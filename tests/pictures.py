@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -35,8 +37,9 @@ def jpeg(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
+@functools.cache
 def bomb(width: int = 60_000, height: int = 60_000) -> bytes:
-    """A PNG that is true to its header: so many black pixels, 1 bit each, in less than a megabyte; about a second to make."""
+    """A PNG that is true to its header: so many black pixels, 1 bit each, under a megabyte."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -48,19 +51,30 @@ def bomb(width: int = 60_000, height: int = 60_000) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
-def write_broken(folder: Path) -> dict[Path, str]:
-    """All of BROKEN in a folder: path → part of its sentence."""
-    import os
-
-    (folder / "text.jpg").write_text("This is no picture.\n")
-    (folder / "empty.png").write_bytes(b"")
-    whole = jpeg(painted(80, 400))
-    (folder / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
-    (folder / "bomb.png").write_bytes(bomb())
-    (folder / "broken link.png").symlink_to(folder / "nowhere.png")
-    (folder / "folder.jpg").mkdir()
-    os.mkfifo(folder / "pipe.png")  # reading it would wait for ever: as unreadable as a file can be, even for root
-    return {folder / name: sentence for name, sentence in BROKEN.items()}
+def write_broken(folder: Path, name: str) -> Path:
+    """One of BROKEN, by its name, in a folder."""
+    path = folder / name
+    match name:
+        case "text.jpg":
+            path.write_text("This is no picture.\n")
+        case "empty.png":
+            path.write_bytes(b"")
+        case "truncated.jpg":
+            whole = jpeg(painted(80, 400))
+            path.write_bytes(whole[: len(whole) // 2])
+        case "bomb.png":
+            path.write_bytes(bomb())
+        case "missing.jpg":
+            pass
+        case "broken link.png":
+            path.symlink_to(folder / "nowhere.png")
+        case "folder.jpg":
+            path.mkdir()
+        case "pipe.png":
+            os.mkfifo(path)  # reading it would wait for ever: as unreadable as a file can be, even for root
+        case _:
+            raise KeyError(name)
+    return path
 
 
 def write_odd(folder: Path) -> list[Path]:

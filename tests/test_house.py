@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -38,6 +39,14 @@ def test_import_brings_no_heavy_package():
 def test_trunk_brings_no_heavy_package():
     imports = ", ".join(f"facewitness.{name}" for name in TRUNK)
     assert fresh(f"import sys, {imports}; print([m for m in {HEAVY} if m in sys.modules])") == "[]"
+
+
+def test_the_default_witness_leaves_nothing_behind_and_reports_to_nobody(tmp_path):
+    # ONNX Runtime would put an identifier of the machine there, and send it with what it measures
+    code = "from facewitness import plugins; plugins.get('witnesses', 'compact').load()"
+    environment = {k: v for k, v in os.environ.items() if k not in ("XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY", "CI")}
+    subprocess.run([sys.executable, "-c", code], env=environment | {"HOME": str(tmp_path)}, check=True, timeout=60)
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_public_names_are_there():

@@ -10,6 +10,7 @@ The names below are loaded when they are first used, so that importing this pack
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
     from facewitness.types import Verdict as Verdict
 
 __version__ = "0.1.0"
+
+# ONNX Runtime's builds (seen in 1.31) report their use to their makers unless this is set before they are loaded. What
+# is examined here is nobody else's business, so it stays off unless the user has said otherwise.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _WHERE = {
     "errors": (

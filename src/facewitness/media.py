@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import importlib
 import io
 import os
 import stat
@@ -33,8 +34,19 @@ if TYPE_CHECKING:
 MOST_BYTES = 200_000_000
 MOST_PIXELS = 100_000_000
 
-# Pillow's decoders we let near a stranger's file: pictures of pixels, none that runs another program (EPS does).
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM", "JPEG2000")
+# Pillow's decoders we let near a stranger's file, format → module: pictures of pixels, none that runs another program
+# (EPS does). Pillow does not load modules by itself when it is given a choice of formats.
+_DECODERS = {
+    "JPEG": "JpegImagePlugin",  # which also reads MPO, a photo with a spare
+    "PNG": "PngImagePlugin",
+    "WEBP": "WebPImagePlugin",
+    "AVIF": "AvifImagePlugin",
+    "GIF": "GifImagePlugin",
+    "BMP": "BmpImagePlugin",
+    "TIFF": "TiffImagePlugin",
+    "PPM": "PpmImagePlugin",
+    "JPEG2000": "Jpeg2KImagePlugin",
+}
 SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .mpo .png .webp .avif .gif .bmp .tif .tiff .ppm .pgm .pbm .jp2 .j2k".split()  # noqa: SIM905
 )
@@ -173,6 +185,8 @@ def _content(path: Path, label: str, most_bytes: int) -> bytes:
 def _decode(content: bytes, label: str, most_pixels: int) -> tuple[Pixels, tuple[str, ...]]:
     from PIL import Image, UnidentifiedImageError
 
+    for module in _DECODERS.values():
+        importlib.import_module(f"PIL.{module}")
     notes: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about odd metadata, and about sizes that are checked here
@@ -180,7 +194,7 @@ def _decode(content: bytes, label: str, most_pixels: int) -> tuple[Pixels, tuple
             with _opening:  # Pillow's own limit is a global; ours, which knows width and height, takes its place
                 limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
                 try:
-                    image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
+                    image: Image.Image = Image.open(io.BytesIO(content), formats=tuple(_DECODERS))
                 finally:
                     Image.MAX_IMAGE_PIXELS = limit
             if image.width * image.height > most_pixels:
@@ -289,6 +303,8 @@ def _kind(content: bytes) -> str:
     if box[:4] == b"ftyp":
         if box[4:] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
             return "HEIC; convert it to JPEG first"
+        if box[4:] in (b"avif", b"avis"):
+            return "a damaged or incomplete AVIF; fetch or export it again"
         return "a video; take a picture from it first"
     if content[:4] in (b"%PDF", b"PK\x03\x04"):
         return "a document or an archive; take the picture out of it first"

@@ -12,18 +12,20 @@ is an exception. A report holds no date and no times: the same file, version and
 from __future__ import annotations
 
 import functools
+import hashlib
 import inspect
 import io
 import multiprocessing
 import pickle
 import signal
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from multiprocessing.connection import Connection, wait
 from os import PathLike
+from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
@@ -128,7 +130,7 @@ class Analyzer:
         except Exception as error:
             if step == "read" and not isinstance(source, str | PathLike | bytes):
                 raise  # a caller's mistake, not a file's
-            return self.failed(source_name(source), step, error, picture)
+            return self._failed(source, step, error, picture)
         return Report(
             source=picture.source,
             status="ok" if faces else "no_face",
@@ -166,13 +168,13 @@ class Analyzer:
             raise FacewitnessError(" ".join(problem.message for problem in problems))
         return heard, tuple(problems)
 
-    def failed(self, name: str, step: str, error: BaseException, picture: media.Picture | None = None) -> Report:
+    def _failed(self, source: Source, step: str, error: Exception, picture: media.Picture | None) -> Report:
         """The report on a picture that could not be analysed, with the step that failed and why."""
         frame = None if picture is None else picture.frame
         return Report(
-            source=name,
+            source=source_name(source),
             status="failed",
-            sha256=None if picture is None else picture.sha256,
+            sha256=_sha256(source) if picture is None else picture.sha256,
             size=None if frame is None else (frame.width, frame.height),
             problems=(Problem(step, _told(error)),),
             made_by=self.made_by,
@@ -238,6 +240,18 @@ def _version(package: str) -> str | None:
         return installed_version(package)
     except PackageNotFoundError:
         return None
+
+
+def _sha256(source: Source) -> str | None:
+    """The hash of a file that is no picture; None where its bytes can't be read, or are too many to be."""
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    if isinstance(source, str | PathLike):
+        path = Path(source)
+        with suppress(OSError, ValueError):
+            if path.is_file() and path.stat().st_size <= media.MOST_BYTES:  # a pipe would be waited for
+                return hashlib.sha256(path.read_bytes()).hexdigest()
+    return None
 
 
 def _told(error: BaseException) -> str:
@@ -348,7 +362,8 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, then, dict(options)), daemon=True)
-        self.process.start()
+        with _interrupts_held():  # the process is born deaf to Ctrl-C; `_work` keeps it so
+            self.process.start()
         theirs.close()  # so that reading meets the end of the pipe when the process dies
         self.task: tuple[int, Source] | None = None
         self.made_by: Mapping[str, Any] | None = None  # known once it has loaded
@@ -396,6 +411,19 @@ class _Worker:
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold back Ctrl-C for a moment; a process started in it inherits that for its whole life."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(pipe: Connection, then: Callable[[Report], Any], options: Mapping[str, Any]) -> None:

@@ -41,11 +41,25 @@ def sharpness(grey: NDArray[np.generic]) -> float | None:
     return min(1.0, min(along))
 
 
+def blank(grey: NDArray[np.generic]) -> float | None:
+    """The share of a face that shows nothing: squares of 1/16 of its size whose grey levels deviate by less than 1.
+
+    `grey`: the face upright and filling the picture (side, side), levels 0 … 255; the ellipse inside it counts. So seen
+    are black bars, patches of one colour, and light or shadow beyond what the camera could hold. None below 64 px.
+    """
+    step = min(grey.shape) // 16
+    if step < 4:
+        return None
+    squares = grey[: 16 * step, : 16 * step].astype(np.float32).reshape(16, step, 16, step)
+    line = (np.arange(16) + 0.5) / 8 - 1
+    ellipse = (line[:, None] ** 2 + (line[None, :] / 0.8) ** 2) < 1  # a mesh is about 0.8 as wide as it is high
+    return float((squares.std(axis=(1, 3)) < 1.0)[ellipse].mean())
+
+
 @dataclass(frozen=True, slots=True)
 class _Gate:
     """A measurement is worth 0 at `useless`, 1 at `good`, and a reason is given where it is worth less than a half."""
 
-    measure: str
     useless: float
     good: float
     reason: str
@@ -54,13 +68,15 @@ class _Gate:
         return float(np.clip((abs(value) - self.useless) / (self.good - self.useless), 0.0, 1.0))
 
 
-_GATES = (
-    _Gate("size", 16, 80, "the face is only {:.0f} px wide"),
-    _Gate("sharpness", 0.15, 0.45, "strong blur"),
-    _Gate("yaw", 80, 35, "side pose ({:.0f}° to the side)"),
-    _Gate("pitch", 70, 30, "the face is tilted {:.0f}° up or down"),
-    _Gate("mesh", 0.2, 1.0, "the mesh does not fit the face well: it may be covered in part"),
-    _Gate("inside", 0.5, 0.95, "only {:.0%} of the face lies inside the picture"),
+_MESH = _Gate(0.2, 1.0, "the mesh does not fit the face well: it may be covered in part")
+_GATES = (  # one for each measurement, in the order of `rate`
+    _Gate(16, 80, "the face is only {:.0f} px wide"),
+    _Gate(0.15, 0.45, "strong blur"),
+    _Gate(80, 35, "side pose ({:.0f}° to the side)"),
+    _Gate(70, 30, "the face is tilted {:.0f}° up or down"),
+    _MESH,
+    _Gate(0.5, 0.95, "only {:.0%} of the face lies inside the picture"),
+    _Gate(0.35, 0.1, "{:.0%} of the face is covered, or too dark or too bright to show anything"),
 )
 NO_MESH = "the mesh does not look like a face"
 
@@ -73,21 +89,20 @@ def rate(
     yaw: float | None = None,
     pitch: float | None = None,
     mesh: float | None = None,
-    inside: float = 1.0,
+    inside: float | None = None,
+    blank: float | None = None,
 ) -> Quality:
     """The quality of a face from its measurements; `score` is the product of what each is worth.
 
-    Units as in `Quality`; `inside` is the share of the face on the picture. What is None is not held against the face.
-    `mesh` = 0 says that there is no mesh one could believe.
+    Units as in `Quality`; `inside` is the share of the face on the picture, `blank` that of it which shows
+    nothing. What is None is not held against the face. `mesh` = 0 says that there is no mesh one could believe.
     """
-    measured = {"size": size, "sharpness": sharpness, "yaw": yaw, "pitch": pitch, "mesh": mesh, "inside": inside}
     score, reasons = 1.0, []
-    for gate in _GATES:
-        value = measured[gate.measure]
+    for gate, value in zip(_GATES, (size, sharpness, yaw, pitch, mesh, inside, blank), strict=True):
         if value is None:
             continue
         worth = gate.worth(value)
         score *= worth
         if worth < 0.5:
-            reasons.append(NO_MESH if gate.measure == "mesh" and value == 0 else gate.reason.format(abs(value)))
+            reasons.append(NO_MESH if gate is _MESH and value == 0 else gate.reason.format(abs(value)))
     return Quality(score, size, sharpness, roll, yaw, pitch, mesh, tuple(reasons))

@@ -1,7 +1,8 @@
 """Forgers: from a pristine face, a forged one whose every change is known.
 
 Each leaf has one function, `forge(pixels, landmarks, rng, **options) -> Forged`; the same seed gives the same bytes.
-`degrade` alone changes no label: it is what compression and resizing do to real and fake alike.
+`degrade` alone changes no label: it is what compression and resizing do to real and fake alike. It has one function
+`degrade(pixels, rng, **options) -> (pixels, record)` instead.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewitness.errors import InputError
-from facewitness.types import KINDS, Pixels
+from facewitness.types import KINDS, Landmarks, Pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,3 +35,14 @@ class Forged:
             )
         if self.kind not in KINDS:
             raise InputError(f"Forged.kind: expected one of {', '.join(KINDS)}, got {self.kind!r}")
+
+
+def regions_touched(mask: NDArray[np.float32], landmarks: Landmarks) -> frozenset[str]:
+    """MARE's regions that a mask (H, W) forges: inside them it averages at least a third of its peak.
+
+    A smaller one is filed under the region that holds most of it. The rule every
+    forger follows, for masks that come from elsewhere. Needs OpenCV (`facewitness[forge]`).
+    """
+    from facewitness.forge import _face  # OpenCV: only when asked for
+
+    return _face.covered(mask, landmarks)

@@ -1,4 +1,4 @@
-"""The face as a forger sees it: a checked mesh, the hull to cut along, the ways to paste, and the regions a paste covers.
+"""The face as a forger sees it: a checked mesh, the hull to cut along, ways to paste, and the regions a paste covers.
 
 Not a leaf but the ground under all of them (plugins skips names that start with an underscore). Nothing here draws
 from a random generator: what happens is decided, and recorded, in the leaves.
@@ -25,24 +25,32 @@ Weights = NDArray[np.float32]
 COVERED = 1 / 3
 
 _SMALLEST = 12  # pixels: a hull with less than this inside the frame is no face to forge
+_FLATTEST = 0.05  # a mesh whose hull has less area than this share of its length squared is a line, no face
 _EMPTY = 1 / 510  # a blending weight below it changes no 8-bit pixel: the mask says 0 there
 
 
-def mesh(pixels: Pixels, landmarks: Landmarks) -> Landmarks:
-    """The landmarks as float32 (468, 2), after a check of both inputs. Points outside the frame are kept."""
+def mesh(pixels: Pixels, landmarks: Landmarks, whose: str = "") -> Landmarks:
+    """The landmarks as float32 (468, 2), after a check of both inputs. Points outside the frame are kept.
+
+    `whose` goes before "pixels" and "landmarks" in the sentence of an InputError.
+    """
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         came = f"{pixels.dtype} {pixels.shape}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
-        raise InputError(f"pixels: expected RGB uint8 (H, W, 3), got {came}")
+        raise InputError(f"{whose}pixels: expected RGB uint8 (H, W, 3), got {came}")
     points = np.asarray(landmarks, np.float32)
     if points.ndim != 2 or points.shape[0] < 468 or points.shape[1] < 2:
-        raise InputError(f"landmarks: expected (468, 2) or (468, 3) Face Mesh points in pixels, got {points.shape}")
+        raise InputError(
+            f"{whose}landmarks: expected (468, 2) or (468, 3) Face Mesh points in pixels, got {points.shape}"
+        )
     if not np.isfinite(points).all():
-        raise InputError("landmarks: expected finite numbers, got NaN or infinity; find the face again")
+        raise InputError(f"{whose}landmarks: expected finite numbers, got NaN or infinity; find the face again")
     points = np.ascontiguousarray(points[:468, :2])
-    if not fill([cv2.convexHull(points)], *pixels.shape[:2]).sum() >= _SMALLEST:
+    outline = cv2.convexHull(points)
+    flat = cv2.contourArea(outline) < _FLATTEST * size(points) ** 2
+    if flat or fill([outline], *pixels.shape[:2]).sum() < _SMALLEST:
         (x1, y1), (x2, y2) = points.min(axis=0), points.max(axis=0)
         raise InputError(
-            f"landmarks: expected a face that covers at least {_SMALLEST} pixels of the {pixels.shape[1]} x "
+            f"{whose}landmarks: expected a face that covers at least {_SMALLEST} pixels of the {pixels.shape[1]} x "
             f"{pixels.shape[0]} frame, got a mesh from ({x1:.0f}, {y1:.0f}) to ({x2:.0f}, {y2:.0f}); "
             "the mesh is degenerate or lies outside the frame"
         )
@@ -55,7 +63,7 @@ def size(points: Landmarks) -> float:
 
 
 def fill(polygons: Iterable[NDArray[np.floating]], height: int, width: int) -> Weights:
-    """1 inside the polygons (n, 2) by the even-odd rule, 0 outside, edges antialiased. Corners may lie off the frame."""
+    """1 inside the polygons (n, 2) by the even-odd rule, 0 outside, edges antialiased. Corners may lie outside."""
     canvas = np.zeros((height, width), np.uint8)
     reach = 4 * max(height, width)
     # four fractional bits; landmarks count from the corner of a pixel, OpenCV from its centre
@@ -110,7 +118,7 @@ _NEIGHBOURS = np.array([[0, 0.25, 0], [0.25, 0, 0.25], [0, 0.25, 0]], np.float32
 
 
 def _membrane(known: Any, inside: NDArray[np.uint8]) -> Any:
-    """`known` (h, w, 3) float32 where `inside` is 0, continued harmonically where it is 1: coarse first, then relaxed."""
+    """`known` (h, w, 3) float32 where `inside` is 0, continued harmonically where it is 1: coarse first, then fine."""
     height, width = inside.shape
     outside = 1 - inside.astype(np.float32)
     sweeps = 6
@@ -137,21 +145,26 @@ def visible(forged: Pixels, pristine: Pixels, mask: Weights) -> float:
 
 
 def covered(mask: Weights, points: Landmarks) -> frozenset[str]:
-    """MARE's regions inside which the mask averages at least COVERED of its peak, on the part that lies in the frame."""
+    """MARE's regions inside which the mask averages at least COVERED of its peak, on the part that lies in the frame.
+
+    A forgery smaller than that everywhere is filed under the one region that holds most of its weight; one that lies
+    on none of them touches none.
+    """
     peak = float(mask.max())
     if peak <= 0:
         return frozenset()
     # 96 pixels resolve an eyebrow of a face that fills the frame; larger masks are only slower
     scale = min(1.0, 96 / max(mask[box(mask)].shape))
     small = mask if scale == 1 else cv2.resize(mask, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    factor = np.float32([small.shape[1] / mask.shape[1], small.shape[0] / mask.shape[0]])
-    touched = []
+    factor = np.array([small.shape[1] / mask.shape[1], small.shape[0] / mask.shape[0]], np.float32)
+    shares, weights = {}, {}
     for name in regions.MARE:
         inside = fill([p * factor for p in regions.polygons(name, points)], *small.shape)
-        area = float(inside.sum())
-        if area > 0 and float((small * inside).sum()) / area >= COVERED * peak:
-            touched.append(name)
-    return frozenset(touched)
+        weights[name] = float((small * inside).sum())
+        shares[name] = weights[name] / max(float(inside.sum()), 1e-6)
+    touched = frozenset(name for name in shares if shares[name] >= COVERED * peak)
+    heaviest = max(weights, key=lambda name: weights[name])
+    return touched or (frozenset([heaviest]) if weights[heaviest] > 0 else touched)
 
 
 def move(points: Landmarks, *, degrees: float, scale: float | tuple[float, float], shift: tuple[float, float]) -> Any:
@@ -164,7 +177,9 @@ def move(points: Landmarks, *, degrees: float, scale: float | tuple[float, float
     return np.hstack([matrix, offset[:, None]]).astype(np.float32)
 
 
-def warp(image: NDArray[Any], matrix: Any, interpolation: int = cv2.INTER_LINEAR, border: int = cv2.BORDER_REPLICATE) -> Any:
+def warp(
+    image: NDArray[Any], matrix: Any, interpolation: int = cv2.INTER_LINEAR, border: int = cv2.BORDER_REPLICATE
+) -> Any:
     """An image of the same size, moved by an affine map (2, 3); what comes from outside the frame repeats its edge."""
     return cv2.warpAffine(image, matrix, image.shape[1::-1], flags=interpolation, borderMode=border)
 

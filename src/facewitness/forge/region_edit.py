@@ -9,8 +9,10 @@ with M the convex hull of the landmarks of the regions drawn, soft between 0 and
 slight affine map, and Poisson blending, which here turns I_affine's colours into those of I_real before equation 6
 is applied as it stands. The seam is then where a mask says it is, and nothing outside it changes.
 
-The paper speaks of "1 to 3 regions (e.g., the nose, mouth, or eyes)" and gives no list and no size for "slight": both
-are ours and stand in the signature. Skin enters as one of its parts, whose hull does not swallow the rest of the face.
+The paper draws "on techniques from SBI" without saying on which: I_affine is made of a copy that, as often as `changed`
+says, has the colour and sharpness changes of self-blended images. It speaks of "1 to 3 regions (e.g., the nose, mouth,
+or eyes)" and gives no list and no size for "slight": both are ours and stand in the signature. Skin enters as one of
+its parts, whose hull does not swallow the rest of the face.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import numpy as np
 
 from facewitness import regions
 from facewitness.errors import InputError, UnknownName
-from facewitness.forge import Forged, _face
+from facewitness.forge import Forged, _change, _face
 from facewitness.types import Landmarks, Pixels
 
 # Regions of the tree to draw from. A hairline is an arch around the face: it is cut along its outline, not its hull.
@@ -45,14 +47,16 @@ def forge(
     most: int = 3,
     blends: Sequence[str] = ("poisson", "poisson", "alpha"),
     slight: float = 1.0,
+    changed: float = 0.7,
 ) -> Forged:
     """Replace one to `most` of the regions named in `choices`.
 
     pixels: RGB uint8 (H, W, 3); landmarks: (468, 2+) in pixels. `blends` are drawn from evenly: "poisson" is the
     paper's, "alpha" is equation 6 alone and quicker. `slight` scales the affine map; at 1 a region turns by up to 7°,
-    grows or shrinks by up to 12 % and shifts by up to 2.5 % of the face, each at least a third of that. A draw that
-    changed almost nothing to see is drawn again, with a larger map. Raises InputError for a degenerate mesh and when
-    none of the choices lies in the frame, UnknownName for a region or blend that does not exist.
+    grows or shrinks by up to 12 % and shifts by up to 2.5 % of the face, each at least a third of that. `changed` is
+    how often the copy is changed in colour and sharpness first. A draw that changed almost nothing to see is drawn
+    again, with a larger map. Raises InputError for a degenerate mesh and when none of the choices lies in the frame,
+    UnknownName for a region or blend that does not exist.
     """
     points = _face.mesh(pixels, landmarks)
     for blend in blends:
@@ -66,12 +70,17 @@ def forge(
         drawn = min(int(rng.integers(1, most + 1)), len(outlines))
         names = [list(outlines)[i] for i in sorted(rng.permutation(len(outlines))[:drawn])]
         forged, mask, edits = pixels, np.zeros(pixels.shape[:2], np.float32), []
+        copy = pixels
+        if rng.random() < changed:
+            copy, how = _change.change(pixels, _face.size(points), rng)
+            edits.append({"operation": "change", **how})
         for name in names:
             # a later edit lies over an earlier one; together they hide 1 − (1 − a)(1 − b) of the pristine face
-            forged, weight, how = _edit(forged, pixels, points, outlines[name], slight * (1 + 0.3 * (attempt - 1)), rng, blends)
+            forged, weight, how = _edit(
+                forged, copy, points, outlines[name], slight * (1 + 0.3 * (attempt - 1)), rng, blends
+            )
             mask = 1 - (1 - mask) * (1 - weight)
             edits.append({"operation": "replace", "region": name, **how, "attempt": attempt})
-        mask = _face.settle(mask)
         if _face.visible(forged, pixels, mask) >= _VISIBLE:
             break
     named = {mare for name in names for mare in regions.REGIONS[name].mare}
@@ -106,7 +115,10 @@ def _edit(
     grow = _face.number(rng.uniform(0.01, 0.05) * size, 2)  # an eye is edited with its lids, a mouth with its corners
     soften = _face.number(max(0.6, rng.uniform(0.004, 0.02) * size), 2)
     drawn = rng.choice((-1.0, 1.0), 5) * rng.uniform(1 / 3, 1, 5) * slight
-    degrees, scale = _face.number(7 * drawn[0], 2), (_face.number(1 + 0.12 * drawn[1]), _face.number(1 + 0.12 * drawn[2]))
+    degrees, scale = (
+        _face.number(7 * drawn[0], 2),
+        (_face.number(1 + 0.12 * drawn[1]), _face.number(1 + 0.12 * drawn[2])),
+    )
     shift = (_face.number(0.025 * drawn[3] * size, 2), _face.number(0.025 * drawn[4] * size, 2))
     blend = str(rng.choice(list(blends)))
 
@@ -116,7 +128,9 @@ def _edit(
     reach = 2 * round(grow) + 1
     mask = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
     mask = _face.settle(cv2.GaussianBlur(mask, (0, 0), soften, borderType=cv2.BORDER_REPLICATE))
-    moved = _face.warp(pixels, _face.move(np.concatenate(rings).reshape(-1, 2), degrees=degrees, scale=scale, shift=shift))
+    moved = _face.warp(
+        pixels, _face.move(np.concatenate(rings).reshape(-1, 2), degrees=degrees, scale=scale, shift=shift)
+    )
     result = _face.poisson(moved, forged, mask) if blend == "poisson" else _face.blend(moved, forged, mask)
     return result, mask, {
         "blend": blend, "degrees": degrees, "scale": list(scale), "shift": list(shift), "grow": grow, "soften": soften,

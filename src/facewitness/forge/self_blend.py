@@ -24,7 +24,7 @@ import numpy as np
 
 from facewitness import regions
 from facewitness.errors import UnknownName
-from facewitness.forge import Forged, _face
+from facewitness.forge import Forged, _change, _face
 from facewitness.types import Landmarks, Pixels
 
 # What the hull is drawn around; the tree's names for the parts of the last three.
@@ -37,8 +37,6 @@ HULLS: dict[str, tuple[str, ...]] = {
 }
 RATIOS = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)  # SBI, section 3.2: "the blending ratio r ∈ (0,1]", drawn from these values
 _CHANGES = ("source", "target", "either")
-_SHARPNESS = ("sharpen", "blur", "downscale", "none")
-_INTERPOLATIONS = {"nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
 _TRIES = 4
 _VISIBLE = 0.8  # grey levels inside the mask: below it nothing was forged that 8 bits can show
 
@@ -66,9 +64,9 @@ def forge(
         if name not in HULLS:
             raise UnknownName("hull", name, HULLS)
 
-    for attempt in range(1, _TRIES + 1):
+    for attempt in range(1, _TRIES + 1):  # noqa: B007 (the last one goes into the record)
         changed = change if change != "either" else ("source", "target")[rng.integers(2)]
-        copy, how = _change(pixels, _face.size(points), rng)
+        copy, how = _change.change(pixels, _face.size(points), rng)
         source, target = (copy, pixels) if changed == "source" else (pixels, copy)
         source, mask, moved = _paste(source, points, str(rng.choice(list(hulls))), float(rng.choice(ratios)), rng)
         forged = _face.blend(source, target, mask)
@@ -76,42 +74,6 @@ def forge(
             break
     record = ({"operation": "change", "copy": changed, **how}, {"operation": "blend", **moved, "attempt": attempt})
     return Forged(forged, mask, _face.covered(mask, points), "identity_exchange", record)
-
-
-def _change(pixels: Pixels, size: float, rng: np.random.Generator) -> tuple[Pixels, dict[str, Any]]:
-    """Another camera's colours and another codec's sharpness."""
-    # one amount for all colour changes: as many forgeries are nearly matched as are plainly off
-    amount = _face.number(rng.uniform(0.15, 1.0))
-    hue, saturation = round(rng.uniform(-3, 3) * amount), _face.number(1 + rng.uniform(-0.18, 0.18) * amount)
-    shift = [round(v) for v in rng.uniform(-16, 16, 3) * amount]
-    gain, offset = _face.number(1 + rng.uniform(-0.14, 0.14) * amount), round(rng.uniform(-16, 16) * amount)
-    ramp = np.arange(256, dtype=np.float32)
-
-    if hue or saturation != 1:
-        turn = np.stack([(ramp + hue) % 180, ramp * saturation, ramp], axis=-1)
-        hsv = cv2.LUT(cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV), _table(turn))
-        pixels = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
-    pixels = cv2.LUT(pixels, _table((ramp[:, None] - 128) * gain + 128 + offset + np.float32(shift)))
-    how: dict[str, Any] = {"hue": hue, "saturation": saturation, "gain": gain, "offset": offset, "rgb": shift, "amount": amount}
-
-    how["sharpness"] = sharpness = str(rng.choice(_SHARPNESS))
-    if sharpness in ("sharpen", "blur"):
-        # a face of 200 pixels stands a blur of one pixel; a face of 50 would be gone
-        how["sigma"] = sigma = _face.number(rng.uniform(0.4, 1.3) * min(1.0, max(0.4, size / 180)))
-        smooth = cv2.GaussianBlur(pixels, (0, 0), sigma)
-        how["gain_of_detail"] = detail = _face.number(rng.uniform(0.4, 1.6)) if sharpness == "sharpen" else -1.0
-        pixels = cv2.addWeighted(pixels, 1 + detail, smooth, -detail, 0)
-    elif sharpness == "downscale":
-        how["factor"] = factor = _face.number(rng.uniform(1.3, 1.3 + 2.2 * min(1.0, size / 180)))
-        how["interpolation"] = kernel = str(rng.choice(list(_INTERPOLATIONS)))
-        small = (max(2, round(pixels.shape[1] / factor)), max(2, round(pixels.shape[0] / factor)))
-        few = cv2.resize(pixels, small, interpolation=cv2.INTER_AREA)
-        pixels = cv2.resize(few, pixels.shape[1::-1], interpolation=_INTERPOLATIONS[kernel])
-    return pixels, how
-
-
-def _table(columns: Any) -> Pixels:
-    return np.clip(np.rint(columns), 0, 255).astype(np.uint8)[None]
 
 
 def _paste(

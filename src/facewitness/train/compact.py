@@ -1,7 +1,7 @@
 """Trains the compact witness: pack the data once, then draw pairs of a genuine face and a forged one until done.
 
     python -m facewitness.train.compact pack   RECIPE --data DIR --cache DIR
-    python -m facewitness.train.compact train  RECIPE --cache DIR --start mobilenetv2.safetensors --out DIR
+    python -m facewitness.train.compact train  RECIPE --cache DIR --start WEIGHTS.safetensors --out DIR
     python -m facewitness.train.compact export RECIPE --out DIR --onnx compact.onnx
 
 What keeps the network from cheating, in the order of how much it matters
@@ -36,7 +36,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from facewitness import geometry, plugins, regions
+from facewitness import geometry, media, plugins, regions
 from facewitness.builders import difference
 from facewitness.errors import InputError, UnknownName
 from facewitness.forge import _face, degrade
@@ -51,12 +51,20 @@ _MIRROR = [regions.MARE.index(regions.mirrored(name)) for name in regions.MARE]
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of training at one crop size: `steps` batches of `batch` crops, cosine from the learning rate `lr`."""
+    """A stretch of training at one crop size: `steps` batches of `batch` crops, cosine from the learning rate `lr`.
+
+    `stop` ends it before the cosine does.
+    """
 
     size: int
     steps: int
     batch: int
     lr: float
+    stop: int | None = None
+
+    @property
+    def end(self) -> int:
+        return self.steps if self.stop is None else min(self.stop, self.steps)
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,6 @@ class Recipe:
     own_share: float = 0.5  # share of draws whose fake is self-made where the source also has real forgeries
     ema: float = 0.998  # decay of the weight average a step
     weight_decay: float = 0.02
-    init: str = ""  # weights of an earlier run (its `last.safetensors`) instead of ImageNet's
     weights: dict[str, float] = field(default_factory=lambda: dict(_LOSSES))
 
     @classmethod
@@ -259,7 +266,7 @@ class Batches(Dataset):
         self.data: Pack | None = None
 
     def __len__(self) -> int:
-        return self.stage.steps
+        return self.stage.end
 
     def _open(self) -> Pack:  # once in every worker: a memory map does not travel
         if self.data is None:
@@ -285,7 +292,8 @@ class Batches(Dataset):
             genuine, forged = self._pair(data, rng)
             seed = int(rng.integers(2**32))
             for item in (genuine, forged):
-                item.pixels, _ = degrade.degrade(item.pixels, np.random.default_rng(seed))
+                same = np.random.default_rng(seed)
+                item.pixels, _ = degrade.degrade(item.pixels, same, strength=float(same.random()))
                 crops.append(crop_item(item, self.stage.size, self.recipe.margin, rng))
         return {k: torch.from_numpy(np.stack([c[k] for c in crops])) for k in crops[0]}
 
@@ -343,11 +351,12 @@ def train(recipe: Recipe, folder: Path, start: Path | None, out: Path, workers: 
     torch.manual_seed(recipe.seed)
     out.mkdir(parents=True, exist_ok=True)
     model = Compact(recipe.backbone, noise=recipe.noise, parsing=recipe.parsing)
-    if recipe.init:
-        missing = model.load_state_dict(load_file(recipe.init), strict=False)
-        print(f"started from {recipe.init}; not in it: {missing.missing_keys or 'nothing'}")
-    elif start is not None:
-        model.start_from(load_file(start))
+    if start is not None:
+        tensors = load_file(start)
+        if "conv_stem.weight" in tensors:
+            model.start_from(tensors)
+        else:
+            model.load_state_dict(tensors)
     model = model.to(memory_format=torch.channels_last)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     decayed = [p for p in model.parameters() if p.ndim > 1]
@@ -363,16 +372,16 @@ def train(recipe: Recipe, folder: Path, start: Path | None, out: Path, workers: 
         begin = first_step if number == first_stage else 0
         batches = Batches(folder, recipe, number)
         loader = DataLoader(
-            batches, batch_size=None, sampler=range(begin, stage.steps), num_workers=workers,
+            batches, batch_size=None, sampler=range(begin, stage.end), num_workers=workers,
             prefetch_factor=4 if workers else None, multiprocessing_context="spawn" if workers else None,
         )  # fmt: skip
-        total = sum(s.steps for s in recipe.stage)
-        done_before = sum(s.steps for s in recipe.stage[:number])
+        total = sum(s.end for s in recipe.stage)
+        done_before = sum(s.end for s in recipe.stage[:number])
         running: dict[str, float] = defaultdict(float)
         clock, since = time.monotonic(), begin
         with _progress() as bar:
             task = bar.add_task(
-                f"stage {number + 1}/{len(recipe.stage)}, {stage.size} px", total=stage.steps, completed=begin
+                f"stage {number + 1}/{len(recipe.stage)}, {stage.size} px", total=stage.end, completed=begin
             )
             for step, batch in enumerate(loader, start=begin):
                 warm = min(1.0, (done_before + step + 1) / 150)
@@ -400,7 +409,7 @@ def train(recipe: Recipe, folder: Path, start: Path | None, out: Path, workers: 
                 for k, v in parts.items():
                     running[k] += v.item()
                 bar.advance(task)
-                if (step + 1) % save_every == 0 or step + 1 == stage.steps:
+                if (step + 1) % save_every == 0 or step + 1 == stage.end:
                     n = step + 1 - since
                     line = {"stage": number, "step": step + 1, "of": total, "lr": round(rate, 7),
                             "images_per_second": round(n * stage.batch / (time.monotonic() - clock), 1),
@@ -499,7 +508,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("recipe", type=Path, help="a TOML file such as runs/compact/recipe.toml")
     parser.add_argument("--data", type=Path, help="pack: folder with the Parquet tables")
     parser.add_argument("--cache", type=Path, help="pack, train: folder of the packed data (about 4 GB)")
-    parser.add_argument("--start", type=Path, help="train: ImageNet weights of the backbone (safetensors)")
+    parser.add_argument("--start", type=Path, help="train: ImageNet weights of the backbone, or an earlier run's last.safetensors")
     parser.add_argument("--out", type=Path, help="train, export: folder of the run")
     parser.add_argument("--onnx", type=Path, help="export: file to write")
     parser.add_argument("--workers", type=int, default=2, help="train: processes that draw batches")

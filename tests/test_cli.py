@@ -1,0 +1,503 @@
+"""The command as people meet it: what stands on which stream, which status it ends with, and never a traceback."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from doubles import DEADLY
+from pictures import BROKEN, jpeg, painted, write_broken, write_odd
+
+import facewitness
+from facewitness import plugins
+from facewitness.apps.cli import main
+from facewitness.formats import json as wire
+
+HERE = Path(__file__).parent
+PARTS = ("--finder", "whole", "--witness", "brightness")
+
+
+@pytest.fixture(scope="session")
+def outside(tmp_path_factory) -> Path:
+    """A folder that brings the witness `brightness` as an installed package would: by an entry point."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "doubles.py").write_bytes((HERE / "doubles.py").read_bytes())
+    about = folder / "doubles-0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: doubles\nVersion: 0\n")
+    (about / "entry_points.txt").write_text("[facewitness.witnesses]\nbrightness = doubles\n")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _brightness(outside, monkeypatch):
+    """The command, in this process and in those it starts, knows the witness `brightness`."""
+    monkeypatch.syspath_prepend(str(outside))
+    source = Path(facewitness.__file__).parents[1]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (outside, source, os.environ.get("PYTHONPATH", "")))))
+    for cached in (plugins.names, plugins._outside):
+        cached.cache_clear()
+    yield
+    for cached in (plugins.names, plugins._outside):
+        cached.cache_clear()
+
+
+def command(*words: object, **settings) -> subprocess.CompletedProcess:
+    """The command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "facewitness", *map(str, words)],
+        capture_output=True,
+        timeout=120,
+        check=False,
+        **settings,
+    )
+
+
+def analyze(*words: object) -> int:
+    return main(["analyze", *map(str, words), *PARTS])
+
+
+# ------------------------------------------------------------------------------------------------------ bad input
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_bad_file_alone_has_its_sentence_and_status_1(tmp_path, capsys, name):
+    status = analyze(write_broken(tmp_path, name))
+    out, err = capsys.readouterr()
+    assert status == 1
+    assert out == ""
+    assert BROKEN[name] in err
+    assert err.startswith("facewitness: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+def test_bad_files_in_a_batch_leave_the_others_analysed_and_status_3(tmp_path, capsys):
+    good = write_odd(tmp_path)
+    bad = [write_broken(tmp_path, name) for name in BROKEN]
+    status = analyze(*bad, *good, "--json")
+    out, err = capsys.readouterr()
+    reports = [wire.parse(line) for line in out.splitlines()]
+    assert status == 3
+    assert [report.status for report in reports] == ["failed"] * len(bad) + ["ok"] * len(good)
+    for name, sentence in BROKEN.items():
+        assert any(name in line and sentence in line for line in err.splitlines())
+    assert "Traceback" not in err
+
+
+@pytest.mark.skipif(
+    os.geteuid() == 0, reason="root may read every file; the pipe among BROKEN is unreadable for root too"
+)
+def test_a_file_one_may_not_read(tmp_path, capsys):
+    path = tmp_path / "secret.png"
+    painted(60).save(path)
+    path.chmod(0)
+    assert analyze(path) == 1
+    assert "may not be read" in capsys.readouterr().err
+
+
+def test_a_folder_without_pictures(tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("nothing")
+    assert analyze(tmp_path) == 1
+    assert "folder without pictures" in capsys.readouterr().err
+
+
+def test_a_glob_that_meets_nothing(tmp_path, capsys):
+    assert analyze(tmp_path / "*.jpg") == 1
+    assert "does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["🙂 smile.png", "line\nbreak.png", "with space.png", "\u202egnp.png", "-dash.png"])
+def test_names_of_every_kind(tmp_path, capsys, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    painted(220).save(tmp_path / name)
+    assert analyze(f"./{name}", "--format", "json,html,markdown,overlay", "--out", "reports") == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    first, *files = out.splitlines()
+    assert "Fake" in first
+    assert "\u202e" not in out
+    assert len([line for line in files if line.startswith("  →")]) == 4
+    written = sorted(path.suffix for path in (tmp_path / "reports").iterdir())
+    assert written == [".html", ".json", ".md", ".png"]
+    assert analyze(f"./{name}", "--json") == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["source"] == name
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets file names be any bytes")
+def test_a_name_that_is_not_utf_8(tmp_path):
+    path = os.fsencode(tmp_path) + b"/\xff\xfe.png"
+    Path(os.fsdecode(path)).write_bytes(jpeg(painted(220)))
+    done = subprocess.run(
+        [sys.executable, "-m", "facewitness", "analyze", path, *PARTS, "--out", tmp_path / "out"],
+        capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert len(list((tmp_path / "out").iterdir())) == 1
+
+
+def test_a_terminal_without_the_letters_is_no_reason_to_stop(tmp_path):
+    painted(220).save(tmp_path / "🙂.png")
+    plain = os.environ | {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    done = command("analyze", tmp_path / "🙂.png", *PARTS, env=plain)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"Fake" in done.stdout
+
+
+def test_no_face_is_not_a_failure(capsys, tmp_path):
+    painted(128).save(tmp_path / "wall.png")
+    try:
+        plugins.get("finders", "facemesh").load().find(facewitness.Frame(np.zeros((64, 64, 3), np.uint8)))
+    except facewitness.WeightsError as error:
+        pytest.skip(str(error))
+    assert main(["analyze", str(tmp_path / "wall.png"), "--witness", "brightness"]) == 0
+    out, err = capsys.readouterr()
+    assert "No face found" in out
+    assert "not a verdict of real" in out
+    assert err == ""
+
+
+# -------------------------------------------------------------------------------------------------------- answers
+
+
+def test_json_is_one_report_a_line_and_nothing_else(tmp_path):
+    for number in range(7):  # enough for a progress bar
+        painted(40 + 30 * number).save(tmp_path / f"{number}.png")
+    (tmp_path / "text.jpg").write_text("no picture")
+    done = command("analyze", tmp_path, "--json", "--out", tmp_path / "out", "--jobs", 2, *PARTS)
+    lines = done.stdout.decode().split("\n")
+    assert done.returncode == 3
+    assert lines[-1] == ""
+    assert [Path(json.loads(line)["source"]).name for line in lines[:-1]] == [f"{n}.png" for n in range(7)] + [
+        "text.jpg"
+    ]
+    assert len(list((tmp_path / "out").iterdir())) == 7
+    assert b"text.jpg" in done.stderr
+
+
+def test_standard_input(tmp_path):
+    done = command("analyze", "-", "--json", *PARTS, input=jpeg(painted(220)))
+    report = wire.parse(done.stdout)
+    assert (done.returncode, report.source, report.verdict.label) == (0, "-", "fake")
+    done = command("analyze", "-", *PARTS, input=b"")
+    assert done.returncode == 1
+    assert b"empty" in done.stderr
+
+
+def test_summary_of_one_picture_tells_verdict_reasons_and_places(tmp_path, capsys):
+    painted(220).save(tmp_path / "a.png")
+    assert analyze(tmp_path / "a.png") == 0
+    out = capsys.readouterr().out
+    for part in ("Fake", "reaches the threshold for fake", "Strong sign (86 %): The forehead is brighter"):
+        assert part in out
+
+
+def test_summary_of_many_pictures_is_one_line_each_and_a_count(tmp_path, capsys):
+    for brightness in (40, 45, 220):
+        painted(brightness).save(tmp_path / f"{brightness}.png")
+    assert analyze(tmp_path) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert len(out) == 4
+    assert out[-1] == "3 pictures: 1 fake, 2 real"
+    assert analyze(tmp_path, "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_same_picture_named_twice_is_analysed_once(tmp_path, capsys):
+    painted(40).save(tmp_path / "a.png")
+    assert analyze(tmp_path / "a.png", tmp_path, tmp_path / "*.png", "--json") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("pictures", [3, 8])
+def test_a_bar_on_a_terminal_for_more_than_a_few(tmp_path, pictures):
+    for number in range(pictures):
+        painted(40 + number).save(tmp_path / f"{number}.png")
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "facewitness", "analyze", tmp_path, "--json", *PARTS],
+        stdout=subprocess.PIPE, stderr=theirs, env=os.environ | {"TERM": "xterm", "COLUMNS": "100"},
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        answers = process.stdout.read()
+    shown = b""
+    try:
+        while piece := os.read(ours, 65536):
+            shown += piece
+    except OSError:  # the terminal has closed
+        pass
+    os.close(ours)
+    assert process.returncode == 0
+    assert len(answers.splitlines()) == pictures
+    assert all(json.loads(line)["status"] == "ok" for line in answers.splitlines())
+    assert (b"analysing" in shown) == (pictures == 8)
+
+
+# ------------------------------------------------------------------------------------------------- files, resume
+
+
+def test_files_are_whole_or_not_at_all(tmp_path, capsys, monkeypatch):
+    painted(220).save(tmp_path / "a.png")
+    out = tmp_path / "out"
+    monkeypatch.setattr(
+        Path, "replace", lambda self, target: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    )
+    status = analyze(tmp_path / "a.png", "--out", out)
+    assert status == 1
+    assert "render: The format json could not be written" in capsys.readouterr().err
+    assert list(out.iterdir()) == []  # no half a file, no temporary one
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path, capsys):
+    painted(220).save(tmp_path / "a.png")
+    (tmp_path / "out").write_text("I am a file")
+    assert analyze(tmp_path / "a.png", "--json", "--out", tmp_path / "out") == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["problems"][0]["step"] == "render"
+    assert "could not be written" in err
+
+
+def test_a_written_report_is_the_printed_one(tmp_path, capsys):
+    painted(220).save(tmp_path / "a.png")
+    assert analyze(tmp_path / "a.png", "--json", "--out", tmp_path / "out") == 0
+    (file,) = (tmp_path / "out").iterdir()
+    assert file.read_text() == capsys.readouterr().out
+    assert file.name.startswith("a-")
+
+
+def test_pictures_of_the_same_name_get_files_of_their_own(tmp_path, capsys):
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        painted(220).save(tmp_path / folder / "a.png")
+    assert analyze(tmp_path, "--out", tmp_path / "out") == 0
+    assert len(list((tmp_path / "out").glob("a-*.json"))) == 2
+
+
+def test_resume_skips_what_is_done_and_only_that(tmp_path, capsys):
+    for number in range(3):
+        painted(40 + number).save(tmp_path / f"{number}.png")
+    text = tmp_path / "text.jpg"
+    text.write_text("no picture")
+    words = (tmp_path, "--out", tmp_path / "out", "--resume", "--json")
+    assert analyze(*words) == 3
+    assert len(capsys.readouterr().out.splitlines()) == 4
+    painted(200).save(tmp_path / "1.png")  # another picture under the same name
+    text.unlink()
+    assert analyze(*words) == 0
+    out, err = capsys.readouterr()
+    assert [Path(json.loads(line)["source"]).name for line in out.splitlines()] == ["1.png"]
+    assert "2 done before" in err
+    assert analyze(*words) == 0
+    assert capsys.readouterr().out == ""
+    assert analyze(*words, "--format", "json,markdown") == 0  # a format that is not there yet
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert analyze(*words, "--most-megapixels", 50) == 0  # other options may give other answers
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills a process group")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_resume_after_a_kill(tmp_path, capsys, jobs):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for number in range(8):
+        painted(40 + number).save(pictures / f"{number}.png")
+    out, started = tmp_path / "out", tmp_path / "started"
+    slow = ("--option", "brightness.seconds=0.2", "--option", f"brightness.started={started}")
+    words = ["analyze", str(pictures), "--out", str(out), "--resume", "--jobs", str(jobs), *slow, *PARTS]
+    with subprocess.Popen([sys.executable, "-m", "facewitness", *words], start_new_session=True) as process:
+        wait_for(lambda: len(list(out.glob("*.json"))) >= 2, process)
+        os.killpg(process.pid, signal.SIGKILL)
+    done = {file: file.stat().st_mtime_ns for file in out.glob("*.json")}
+    assert 2 <= len(done) < 8
+    for file in done:
+        assert wire.parse(file.read_bytes()).status == "ok"
+    before = started.stat().st_size
+    assert main(words) == 0
+    assert f"{len(done)} done before" in capsys.readouterr().out
+    assert len(list(out.glob("*.json"))) == 8
+    assert {file: file.stat().st_mtime_ns for file in done} == done
+    assert started.stat().st_size - before == 8 - len(done)
+
+
+def wait_for(true, process: subprocess.Popen, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert process.poll() is None, "the command ended early"
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.02)
+
+
+# ------------------------------------------------------------------------------------------------- how it ends
+
+
+def test_a_process_that_dies_is_one_failure(tmp_path):
+    for number in range(3):
+        painted(40 + number).save(tmp_path / f"{number}.png")
+    deadly = painted(60)
+    deadly.putpixel((0, 0), DEADLY)
+    deadly.save(tmp_path / "deadly.png")
+    done = command("analyze", tmp_path, "--jobs", 2, "--json", *PARTS)
+    assert done.returncode == 3
+    assert [json.loads(line)["status"] for line in done.stdout.splitlines()] == ["ok", "ok", "ok", "failed"]
+    assert b"ended with status 9" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent otherwise there")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_is_quiet_and_130(tmp_path, jobs):
+    for number in range(4):
+        painted(40 + number).save(tmp_path / f"{number}.png")
+    started = tmp_path / "started"
+    slow = ("--option", "brightness.seconds=0.5", "--option", f"brightness.started={started}")
+    words = ["analyze", str(tmp_path), "--jobs", str(jobs), "--out", str(tmp_path / "out"), *slow, *PARTS]
+    with subprocess.Popen(
+        [sys.executable, "-m", "facewitness", *words], stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        wait_for(started.exists, process)
+        os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert told.decode() == "facewitness: interrupted. What was written is whole; --resume goes on from there.\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
+def test_a_reader_that_goes_away_is_no_error(tmp_path):
+    for number in range(6):
+        painted(40 + number).save(tmp_path / f"{number}.png")
+    for words in (["analyze", str(tmp_path), "--json", *PARTS], ["list"], ["regions"], ["--version"]):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(
+            [sys.executable, "-m", "facewitness", *words],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+        os.close(writing)
+        assert done.stderr == b"", words
+        assert done.returncode == 141, words
+
+
+def test_options_reach_their_part_and_unknown_ones_are_refused(tmp_path, capsys):
+    painted(40).save(tmp_path / "a.png")
+    assert analyze(tmp_path / "a.png", "--option", "brightness.mood=angry") == 1
+    assert "The witness brightness failed" in capsys.readouterr().err
+    assert analyze(tmp_path / "a.png", "--option", "brightness.mode=angry") == 2
+    assert "Unknown option of brightness 'mode'. Did you mean 'mood'?" in capsys.readouterr().err
+
+
+def test_a_part_that_cannot_be_loaded_is_one_sentence_and_status_1(tmp_path, capsys, monkeypatch):
+    def load() -> None:
+        raise facewitness.WeightsError("The weights are not there. Fetch them.")
+
+    painted(40).save(tmp_path / "a.png")
+    monkeypatch.setattr(plugins.get("witnesses", "brightness"), "load", load)
+    assert analyze(tmp_path / "a.png", "--json") == 1
+    assert capsys.readouterr() == ("", "facewitness: The weights are not there. Fetch them.\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["analyse", "a.jpg"], "Did you mean analyze?"),
+        (["analyze"], "the following arguments are required: PATH"),
+        ([], "the following arguments are required: COMMAND"),
+        (["analyze", "a.jpg", "--jsn"], "Did you mean --json?"),
+        (["analyze", "a.jpg", "--formt=html"], "Did you mean --format?"),
+        (["analyze", "a.jpg", "--format", "htm"], "Did you mean 'html'?"),
+        (["analyze", "a.jpg", "--finder", "facemsh"], "Did you mean 'facemesh'?"),
+        (["analyze", "a.jpg", "--witness", "compct"], "Did you mean 'compact'?"),
+        (["analyze", "a.jpg", "--jobs", "0"], "at least 1"),
+        (["analyze", "a.jpg", "--option", "flip=false"], "PART.KEY=VALUE"),
+        (["analyze", "a.jpg", "--resume"], "--resume needs --out"),
+        (["regions", "--dialect", "mar"], "Did you mean 'mare'?"),
+    ],
+)
+def test_wrong_usage_is_status_2_and_says_what_is_near(words, sentence, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------------------- the other commands
+
+
+def test_list_shows_every_family_and_leaf_with_its_sentence(capsys):
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for family in plugins.FAMILIES:
+        assert any(line.startswith(f"{family}: ") for line in lines)
+        for name in plugins.names(family):
+            (line,) = (line for line in lines if line.startswith(f"  {name} "))
+            assert len(line.split(maxsplit=1)[1]) > 20
+
+
+def test_regions_draws_the_tree_and_the_dialects(capsys):
+    assert main(["regions"]) == 0
+    assert "left eyebrow" in capsys.readouterr().out
+    assert main(["regions", "--dialect", "mare"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 12
+    assert main(["regions", "--dialect", "celebamask"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 19
+
+
+def test_version_names_versions_and_weight_hashes(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"facewitness {facewitness.__version__}"
+    assert any(line.startswith("numpy ") for line in lines)
+    assert any("face_landmark.tflite sha256 1055cb9d" in line for line in lines)
+
+
+def test_help_teaches_imports_nothing_heavy_and_is_quick():
+    code = (
+        "import sys, time\nfrom facewitness.apps.cli import main\n"
+        "try: main(['analyze', '--help'])\nexcept SystemExit: pass\n"
+        "print([m for m in ('numpy', 'PIL', 'rich', 'cv2', 'onnxruntime', 'ai_edge_litert') if m in sys.modules])\n"
+        "print(time.process_time())"  # of the processor, start of Python included: the machine may be busy
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    *text, heavy, seconds = done.stdout.splitlines()
+    for part in ("examples:", "--resume", "exit status:"):
+        assert part in "\n".join(text)
+    assert heavy == "[]"
+    assert float(seconds) < 0.3
+
+
+def test_the_package_shows_its_names_without_loading_them():
+    code = (
+        "import sys, facewitness\n"
+        "assert 'analyze' in dir(facewitness) and set(facewitness.__all__) <= set(dir(facewitness))\n"
+        "print([m for m in ('numpy', 'PIL', 'cv2', 'torch', 'onnxruntime') if m in sys.modules])\n"
+        "assert facewitness.Verdict('real', 0.1).label == 'real'\n"
+        "try: facewitness.nothing\n"
+        "except AttributeError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines() == ["[]", "module 'facewitness' has no attribute 'nothing'"]
+
+
+def test_standard_input_is_read_no_further_than_the_limit(monkeypatch, capsys):
+    class Stream:
+        buffer = io.BytesIO(b"x" * 3_000_000)
+
+    monkeypatch.setattr(sys, "stdin", Stream())
+    assert analyze("-", "--most-megabytes", 1) == 1
+    assert Stream.buffer.tell() == 1_000_001
+    assert "at most 1 MB" in capsys.readouterr().err

@@ -1,0 +1,332 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image, ImageCms
+
+from facewitness import media
+from facewitness.errors import InputError, TooLarge, UnreadableMedia
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def painted(width: int = 40, height: int = 30) -> Image.Image:
+    """Red to the right, green downwards, one blue corner: no two turns of it look alike."""
+    y, x = np.mgrid[:height, :width]
+    pixels = np.stack([x * 255 // max(width - 1, 1), y * 255 // max(height - 1, 1), np.zeros_like(x)], axis=-1)
+    pixels[: height // 3, : width // 3, 2] = 200
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims a size and holds no pixels."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+# -------------------------------------------------------------------------------------------------------- what is read
+
+
+@pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("WEBP", {"lossless": True}), ("BMP", {}), ("TIFF", {})])
+def test_lossless_formats_give_the_very_pixels(kind: str, options: dict[str, object]):
+    picture = media.read(encoded(painted(), kind, **options))
+    np.testing.assert_array_equal(picture.frame.pixels, np.asarray(painted()))
+    assert picture.notes == ()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "AVIF", "JPEG2000", "GIF"])
+def test_lossy_formats_give_nearly_the_same_pixels(kind: str):
+    pixels = media.read(encoded(painted(), kind)).frame.pixels.astype(int)
+    assert np.abs(pixels - np.asarray(painted())).mean() < 12
+
+
+def test_the_hash_is_of_the_file_and_the_source_is_the_path(tmp_path: Path):
+    path = tmp_path / "a name with spaces, 🙂 and\na newline.png"
+    path.write_bytes(encoded(painted(), "PNG"))
+    picture = media.read(path)
+    assert picture.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert picture.source == str(path)
+    assert media.read(path.read_bytes(), name="standard input").source == "standard input"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_exif_turns_the_picture_upright(orientation: int, kind: str):
+    upright = painted()
+    # how a camera stores the picture that this orientation turns upright: the inverse of what a viewer does
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    stored = upright.transpose(undo[orientation]) if orientation in undo else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = media.read(encoded(stored, kind, exif=exif))
+    assert (picture.frame.width, picture.frame.height) == upright.size
+    assert np.abs(picture.frame.pixels.astype(int) - np.asarray(upright)).mean() < 12
+
+
+def test_grey_palette_and_two_levels_become_rgb():
+    for mode in ("L", "P", "1", "LA"):
+        pixels = media.read(encoded(painted().convert(mode), "PNG")).frame.pixels
+        assert pixels.shape == (30, 40, 3)
+        np.testing.assert_array_equal(pixels, np.asarray(painted().convert(mode).convert("RGB")))
+
+
+def test_transparency_is_put_on_white_and_told():
+    rgba = np.zeros((4, 4, 4), np.uint8)
+    rgba[:, 2:, 3] = 255
+    rgba[0, 0, 3] = 51  # a fifth of black on white
+    picture = media.read(encoded(Image.fromarray(rgba), "PNG"))
+    assert picture.frame.pixels[1, 0].tolist() == [255, 255, 255]
+    assert picture.frame.pixels[0, 0].tolist() == [204, 204, 204]
+    assert picture.frame.pixels[1, 3].tolist() == [0, 0, 0]
+    assert "white" in picture.notes[0]
+    opaque = rgba.copy()
+    opaque[..., 3] = 255
+    assert media.read(encoded(Image.fromarray(opaque), "PNG")).notes == ()
+
+
+def test_sixteen_bits_are_scaled_not_clipped():
+    grey = np.linspace(0, 65535, 64, dtype=np.uint16).reshape(8, 8)
+    picture = media.read(encoded(Image.fromarray(grey), "PNG"))
+    expected = np.rint(grey / 257).astype(np.uint8)
+    np.testing.assert_array_equal(picture.frame.pixels[..., 1], expected)
+    assert picture.notes == ()
+
+
+def test_floating_point_tiff_is_stretched_and_told():
+    grey = np.linspace(-1.0, 3.0, 64, dtype=np.float32).reshape(8, 8)
+    picture = media.read(encoded(Image.fromarray(grey), "TIFF"))
+    assert (picture.frame.pixels.min(), picture.frame.pixels.max()) == (0, 255)
+    assert "from -1 to 3" in picture.notes[0]
+
+
+def test_cmyk_jpeg_becomes_rgb_and_says_that_colours_are_approximate():
+    picture = media.read(encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG"))
+    red, green, blue = picture.frame.pixels[4, 4]
+    assert red > 200
+    assert green < 60
+    assert blue < 60
+    assert "CMYK" in picture.notes[0]
+
+
+def test_a_broken_colour_profile_does_not_refuse_the_picture():
+    picture = media.read(encoded(Image.new("CMYK", (8, 8)), "JPEG", icc_profile=b"not a profile"))
+    assert "CMYK" in picture.notes[0]
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()  # a profile, but not for CMYK
+    assert "CMYK" in media.read(encoded(Image.new("CMYK", (8, 8)), "JPEG", icc_profile=profile)).notes[0]
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_of_an_animation_the_first_picture_is_taken_and_told(kind: str):
+    pictures = [Image.new("RGB", (16, 12), colour) for colour in ("red", "lime", "blue")]
+    animation = encoded(pictures[0], kind, save_all=True, append_images=pictures[1:], duration=100)
+    picture = media.read(animation)
+    assert picture.frame.pixels[6, 8, 0] > 200
+    assert picture.notes == ("Only the first of 3 pictures in the file was analysed.",)
+
+
+def test_one_pixel_is_a_picture():
+    assert media.read(encoded(Image.new("RGB", (1, 1), "red"), "PNG")).frame.pixels.tolist() == [[[255, 0, 0]]]
+
+
+# ----------------------------------------------------------------------------------------------------- what is refused
+
+
+def refusal(source: object, error: type[Exception] = UnreadableMedia, **limits: int) -> str:
+    with pytest.raises(error) as caught:
+        media.read(source, **limits)  # type: ignore[arg-type]
+    return str(caught.value)
+
+
+def test_text_named_jpg_is_named_for_what_it_is(tmp_path: Path):
+    path = tmp_path / "photo.jpg"
+    path.write_text("This is not a picture.\n" * 100)
+    message = refusal(path)
+    assert "photo.jpg" in message
+    assert "text" in message
+
+
+def test_other_kinds_are_told_with_what_to_do():
+    assert "HEIC" in refusal(b"\0\0\0\x18ftypheic" + bytes(100))
+    assert "video" in refusal(b"\0\0\0\x18ftypisom" + bytes(100))
+    assert "document" in refusal(b"%PDF-1.7" + bytes(100))
+    assert "of another kind" in refusal(bytes(range(256)) * 4)
+
+
+def test_postscript_is_never_given_to_an_interpreter():
+    assert "expected a picture" in refusal(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+
+
+def test_empty_file(tmp_path: Path):
+    (tmp_path / "empty.jpg").touch()
+    assert "is empty" in refusal(tmp_path / "empty.jpg")
+    assert "is empty" in refusal(b"")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "GIF"])
+def test_a_picture_without_its_end_is_refused(kind: str):
+    rng = np.random.default_rng(0)
+    noise = Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    content = encoded(noise, kind)
+    message = refusal(content[: len(content) // 2])
+    assert "damaged" in message
+
+
+def test_a_bomb_is_refused_before_it_is_decoded():
+    message = refusal(png_header(60_000, 60_000), TooLarge)
+    assert "60000 × 60000" in message
+    assert "3,600 million" in message
+    assert "most_pixels" in message
+
+
+def test_limits_on_bytes_and_pixels(tmp_path: Path):
+    path = tmp_path / "p.png"
+    path.write_bytes(encoded(painted(), "PNG"))
+    assert "MB" in refusal(path, TooLarge, most_bytes=10)
+    assert "MB" in refusal(path.read_bytes(), TooLarge, most_bytes=10)
+    refusal(path, TooLarge, most_pixels=1199)
+    assert media.read(path, most_pixels=1200).frame.width == 40
+    refusal(np.zeros((10, 10, 3), np.uint8), TooLarge, most_pixels=99)
+
+
+def test_pillows_own_limit_is_left_as_it_was():
+    before = Image.MAX_IMAGE_PIXELS
+    media.read(encoded(painted(), "PNG"))
+    refusal(b"no picture")
+    assert before == Image.MAX_IMAGE_PIXELS
+
+
+def test_missing_path_broken_link_folder_and_pipe(tmp_path: Path):
+    assert "does not exist" in refusal(tmp_path / "none.jpg")
+    link = tmp_path / "link.jpg"
+    link.symlink_to(tmp_path / "gone.jpg")
+    assert "is a link to" in refusal(link)
+    loop = tmp_path / "loop.jpg"
+    loop.symlink_to(loop)
+    assert "cannot be read" in refusal(loop)
+    assert "is a folder" in refusal(tmp_path)
+    assert "cannot be read" in refusal("nul\0.jpg")
+    assert "cannot be read" in refusal("x" * 5000)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.jpg")
+        assert "not a file" in refusal(tmp_path / "pipe.jpg")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_unreadable_file(tmp_path: Path):
+    path = tmp_path / "closed.png"
+    path.write_bytes(encoded(painted(), "PNG"))
+    path.chmod(0)
+    assert "may not be read" in refusal(path)
+
+
+@given(st.binary(max_size=400), st.sampled_from(["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"]), st.data())
+def test_damaged_files_never_raise_anything_else(junk: bytes, kind: str, data: st.DataObject):
+    content = encoded(painted(), kind)
+    at = data.draw(st.integers(0, len(content)))
+    try:
+        picture = media.read(content[:at] + junk + content[at + len(junk) :])
+    except InputError:
+        return
+    assert picture.frame.pixels.dtype == np.uint8
+
+
+# -------------------------------------------------------------------------------------------------------------- arrays
+
+
+@given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))))
+def test_rgb_arrays_pass_unchanged(array: np.ndarray):
+    picture = media.read(array)
+    np.testing.assert_array_equal(picture.frame.pixels, array)
+    assert picture.sha256 is None
+
+
+def test_other_arrays_of_uint8():
+    grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    assert media.read(grey).frame.pixels.shape == (3, 4, 3)
+    np.testing.assert_array_equal(media.read(grey[:, :, None]).frame.pixels, media.read(grey).frame.pixels)
+    clear = np.zeros((2, 2, 4), np.uint8)
+    assert media.read(clear).frame.pixels.min() == 255
+
+
+@pytest.mark.parametrize(
+    ("array", "word"),
+    [
+        (np.zeros((4, 4, 3)), "float64"),
+        (np.full((4, 4, 3), np.nan, np.float32), "NaN"),
+        (np.zeros((4, 4, 3), np.int64), "int64"),
+        (np.zeros((4, 4, 3), bool), "bool"),
+        (np.zeros((4, 4, 2), np.uint8), "(4, 4, 2)"),
+        (np.zeros((1, 4, 4, 3), np.uint8), "(1, 4, 4, 3)"),
+        (np.zeros((0, 4, 3), np.uint8), "(0, 4, 3)"),
+        (np.array(["a"]), "<U1"),
+    ],
+)
+def test_wrong_arrays_are_told_what_was_expected(array: np.ndarray, word: str):
+    message = refusal(array, InputError)
+    assert word in message
+    assert "uint8" in message
+
+
+def test_other_objects_are_told_what_was_expected():
+    assert "numpy.asarray" in refusal(painted(), InputError)
+    assert "NoneType" in refusal(None, InputError)
+
+
+# ------------------------------------------------------------------------------------------------------------- collect
+
+
+def test_collect_folders_globs_and_files(tmp_path: Path):
+    for name in ("b.jpg", "a.PNG", "notes.txt", ".hidden.jpg", "below/c.webp", ".secret/d.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "dangling.jpg").symlink_to(tmp_path / "gone.jpg")
+
+    def names(*paths: Path | str) -> list[str]:
+        return [os.path.relpath(path, tmp_path).replace(os.sep, "/") for path in media.collect(paths)]
+
+    everything = ["a.PNG", "b.jpg", "dangling.jpg", "below/c.webp"]
+    assert names(tmp_path) == everything
+    assert names(tmp_path, tmp_path / "b.jpg") == everything  # each once
+    assert names(tmp_path / "*.jpg") == ["b.jpg", "dangling.jpg"]
+    assert names(tmp_path / "**" / "*.webp") == ["below/c.webp"]
+    assert names(tmp_path / "notes.txt") == ["notes.txt"]  # named by hand: `read` decides
+
+
+def test_collect_passes_on_what_is_not_there(tmp_path: Path):
+    (tmp_path / "bare").mkdir()
+    given_paths = [tmp_path / "none.jpg", tmp_path / "*.none", tmp_path / "bare"]
+    assert list(media.collect(given_paths)) == given_paths
+    for path in given_paths:
+        refusal(path)
+
+
+def test_a_file_whose_name_is_a_pattern_is_that_file(tmp_path: Path):
+    path = tmp_path / "a[1].jpg"
+    path.touch()
+    assert list(media.collect([path])) == [path]
