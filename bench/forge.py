@@ -10,13 +10,9 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import inspect
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-for _library in ("OMP", "OPENBLAS", "MKL"):
-    os.environ[f"{_library}_NUM_THREADS"] = "1"  # read when numpy is loaded: one core is what is measured
 
 import cv2
 import numpy as np

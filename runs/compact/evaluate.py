@@ -30,6 +30,7 @@ from sklearn.metrics import average_precision_score, f1_score, roc_auc_score, ro
 from facewitness import geometry, media, plugins, regions
 from facewitness.errors import FacewitnessError
 from facewitness.forge import degrade
+from facewitness.judge import Calibration, judge
 from facewitness.types import Frame, Pixels, Sample
 
 FORGERS = ("self_blend", "region_edit", "swap", "inpaint", "resynthesise")
@@ -122,9 +123,8 @@ def _predict(task: tuple[Sample, Sample, str | None, str]) -> dict[str, Any] | N
         truth = mask >= 0.5
         union = np.logical_or(seen, truth).sum()
         row["iou"] = float(np.logical_and(seen, truth).sum() / union) if union else None
-    from facewitness.judge import judge
-
-    verdict = judge(face, (testimony,), {witness.name: witness.calibration})
+    calibrations = {witness.name: Calibration.from_json(witness.calibration)} if witness.calibration else {}
+    verdict = judge(face, (testimony,), calibrations)
     row |= {"fake": verdict.fake, "verdict": verdict.label}
     return row
 

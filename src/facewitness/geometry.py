@@ -7,6 +7,7 @@ Pixel (x, y) covers the unit square from (x, y) to (x + 1, y + 1), so its centre
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +90,7 @@ def transform(affine: Affine, points: NDArray[np.floating]) -> NDArray[np.float3
     return (points[:, :2] @ affine[:, :2].T + affine[:, 2]).astype(np.float32)
 
 
-def crop(picture: NDArray, affine: Affine, size: int | tuple[int, int]) -> NDArray:
+def crop(picture: NDArray[Any], affine: Affine, size: int | tuple[int, int]) -> NDArray[Any]:
     """What an affine map shows of a picture (H, W) or (H, W, C), as `size` = side or (height, width) pixels.
 
     Bilinear; where the map shrinks, blocks of the picture are averaged first, so that fine texture is not aliased.
@@ -116,7 +117,7 @@ def crop(picture: NDArray, affine: Affine, size: int | tuple[int, int]) -> NDArr
     return _bilinear(part, u.astype(np.float32), v.astype(np.float32), picture.dtype)
 
 
-def _block_mean(picture: NDArray, k: int) -> NDArray[np.float32]:
+def _block_mean(picture: NDArray[Any], k: int) -> NDArray[np.float32]:
     h, w = picture.shape[:2]
     pad = [(0, -h % k), (0, -w % k)] + [(0, 0)] * (picture.ndim - 2)
     if any(p != (0, 0) for p in pad):
@@ -128,7 +129,7 @@ def _block_mean(picture: NDArray, k: int) -> NDArray[np.float32]:
     return total
 
 
-def _bilinear(part: NDArray, u: NDArray[np.float32], v: NDArray[np.float32], dtype: np.dtype) -> NDArray:
+def _bilinear(part: NDArray[Any], u: NDArray[np.float32], v: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
     h, w = part.shape[:2]
     u, v = np.clip(u, 0, w - 1), np.clip(v, 0, h - 1)
     x, y = u.astype(np.int32), v.astype(np.int32)

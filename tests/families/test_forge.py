@@ -31,7 +31,8 @@ def mesh(width: float, height: float, *, turn: float = 0.0, scale: float = 0.75,
     points = regions.average_landmarks()[:, :2] - (0.5, 0.5)
     cos, sin = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn))
     points = points @ np.array([[cos, sin], [-sin, cos]]) * min(width, height) * scale
-    return (points + (width * (0.5 + shift[0]), height * (0.5 + shift[1]))).astype(np.float32)
+    centre = np.array([width * (0.5 + shift[0]), height * (0.5 + shift[1])])
+    return (points + centre).astype(np.float32)
 
 
 def painted(width: int, height: int, points: Landmarks, seed: int = 0) -> Pixels:
@@ -118,10 +119,13 @@ def test_a_face_cut_by_the_frame_is_forged_or_refused_in_words(
     try:
         made = run(leaf, pixels, points, seed)
     except InputError as error:
-        assert "expected" in str(error)
+        refusal = str(error)
     else:
         np.testing.assert_array_equal(made.pixels[made.mask == 0], pixels[made.mask == 0])
         assert (made.pixels != pixels).any()
+        return
+    assert "expected" in refusal
+    assert "got" in refusal
 
 
 @pytest.mark.parametrize(
@@ -228,7 +232,17 @@ def test_swap_uses_no_pixel_the_donor_does_not_have() -> None:
     assert made.mask[:, 106:].max() == 0
     assert made.mask[:, :90].max() > 0.7
     with pytest.raises(InputError, match="donor"):
-        run(leaf, pixels, points, 0, donor=(donor, donor_points + (190, 0)), hulls=["inner"])
+        run(leaf, pixels, points, 0, donor=(donor, donor_points + np.float32([190, 0])), hulls=["inner"])
+
+
+def test_swap_gives_up_poisson_blending_that_would_burn_the_face_out() -> None:
+    leaf = plugins.get("forge", "swap")
+    pixels, points = face(160, 160)
+    calm = run(leaf, pixels, points, 0, blends=["poisson"], colours=["moments"], hulls=["inner"])
+    assert "gave_up" not in calm.record[0]
+    burnt = run(leaf, pixels // 60, points, 0, blends=["poisson"], colours=["none"])
+    assert burnt.record[0]["gave_up"] == "poisson"
+    assert burnt.pixels[burnt.mask > 0.9].mean() > 60, "the donor as it is"
 
 
 @pytest.mark.parametrize("fill", ["telea", "navier_stokes", "exemplar"])

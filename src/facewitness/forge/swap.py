@@ -23,6 +23,7 @@ from facewitness.types import Landmarks, Pixels
 HULLS = ("face", "below_forehead", "inner")
 COLOURS = ("moments", "histogram", "none")
 BLENDS = ("soft", "poisson", "alpha")
+_MOST_BURNT = 0.03  # of the face: more than that newly black or white, and Poisson blending is not believed
 _INNER = ("eyebrows", "eyes", "nose", "mouth")
 # Every third landmark and all of the outlines: the triangles between carry the rest, at a third of the time.
 _OUTLINES = ("face", "left_eye", "right_eye", "left_eyebrow", "right_eyebrow", "nose", "mouth", "teeth")
@@ -43,8 +44,9 @@ def forge(
     pixels, landmarks: the target, RGB uint8 (H, W, 3) and (468, 2+) in its pixels; donor: the same of another face, in
     a picture of any size. Hull, colour transfer and blending are drawn evenly from the options: colours move in Lab by
     mean and spread ("moments"), channel by channel by "histogram", or not at all; "soft" has a wide border, "poisson"
-    takes the target's colours from its border inwards, "alpha" has a narrow border and may be translucent. Raises
-    InputError for a degenerate mesh of either face and when none of the donor's face lies in its picture.
+    takes the target's colours from its border inwards, "alpha" has a narrow border and may be translucent. Poisson
+    blending that would burn the face out is replaced by plain blending with the same mask, and the record says so.
+    Raises InputError for a degenerate mesh of either face and when hardly any of the donor's face lies in its picture.
     """
     points, source = _face.mesh(pixels, landmarks), _face.mesh(*donor, whose="donor's ")
     for what, drawn, known in (
@@ -60,18 +62,25 @@ def forge(
 
     warped, there = _warp(donor[0], source, points, height, width)
     inside = np.minimum(_face.hull(_corners(points, hull), height, width), there)
-    if inside.sum() < 12:
-        raise InputError(
-            "donor: expected a face of which some lies in its picture and, once warped, in the target's, got none; "
-            "choose another donor"
-        )
     how: dict[str, Any] = {"operation": "swap", "hull": hull, "colour": colour, "blend": blend}
     how["donor_scale"] = _face.number(_face.size(points) / _face.size(source), 3)
-    warped = _recolour(warped, pixels, inside, colour)
-
     mask, drawn_mask = _mask(inside, there, _face.size(points), blend, rng)
+    if mask.max() < 0.5:
+        raise InputError(
+            "donor: expected a face of which some lies in its picture and, once warped, in the target's, got too little; "
+            "choose another donor"
+        )
+    warped = _recolour(warped, pixels, inside, colour)
     forged = (_face.poisson if blend == "poisson" else _face.blend)(warped, pixels, mask)
+    if blend == "poisson" and _burnt(forged, mask) > _burnt(warped, mask) + _MOST_BURNT:
+        how["gave_up"] = "poisson"  # dark hair at the border drags a whole face to white or black
+        forged = _face.blend(warped, pixels, mask)
     return Forged(forged, mask, _face.covered(mask, points), "identity_exchange", ({**how, **drawn_mask},))
+
+
+def _burnt(pixels: Pixels, mask: Any) -> float:
+    """The share of the pasted pixels in which a channel has reached black or white."""
+    return float(((pixels == 0) | (pixels == 255)).any(axis=2)[mask > 0.5 * mask.max()].mean())
 
 
 def _corners(points: Landmarks, hull: str) -> Landmarks:

@@ -508,7 +508,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("recipe", type=Path, help="a TOML file such as runs/compact/recipe.toml")
     parser.add_argument("--data", type=Path, help="pack: folder with the Parquet tables")
     parser.add_argument("--cache", type=Path, help="pack, train: folder of the packed data (about 4 GB)")
-    parser.add_argument("--start", type=Path, help="train: ImageNet weights of the backbone, or an earlier run's last.safetensors")
+    parser.add_argument(
+        "--start", type=Path, help="train: ImageNet weights of the backbone, or an earlier run's last.safetensors"
+    )
     parser.add_argument("--out", type=Path, help="train, export: folder of the run")
     parser.add_argument("--onnx", type=Path, help="export: file to write")
     parser.add_argument("--workers", type=int, default=2, help="train: processes that draw batches")

@@ -54,7 +54,9 @@ class Compact:
         self._session = onnxruntime.InferenceSession(str(onnx), settings, providers=["CPUExecutionProvider"])
         self._flip, self._options = flip, {"model": None if model is None else onnx.name, "flip": flip}
         self._size, self._margin = int(self.facts["size"]), float(self.facts["margin"])
-        self.calibration: Mapping[str, Any] = self.facts["calibration"]  # as JSON: `judge.Calibration` is above us
+        self.calibration: Mapping[str, Any] | None = self.facts[
+            "calibration"
+        ]  # as JSON: `judge.Calibration` is above us
 
     def made_by(self) -> dict[str, Any]:
         """What it takes to run this witness again: its options and its weights' SHA-256."""
@@ -132,7 +134,7 @@ class Compact:
             if box is None:
                 continue  # the region lies outside the picture
             inside = geometry.fill([geometry.transform(to_grid, p) for p in polygons], *mask.values.shape)
-            claim = f"The {regions.title(name)} shows traces of forgery."
+            claim = _claim(name)
             found.append(Finding(name, box, Mask(mask.box, mask.values * inside), claim, strength))
         return tuple(found)
 
@@ -147,6 +149,13 @@ class Answers(NamedTuple):
 
 
 _MIRROR = [regions.MARE.index(regions.mirrored(name)) for name in regions.MARE]
+
+
+def _claim(name: str) -> str:
+    """A sentence about a region: sides are the subject's, and teeth are many."""
+    title = regions.title(name)
+    whose = "subject's " if title.startswith(("left ", "right ")) else ""
+    return f"The {whose}{title} {'show' if title == 'teeth' else 'shows'} traces of forgery."
 
 
 def _facts(onnx: Path, card: Path) -> dict[str, Any]:
