@@ -607,10 +607,9 @@ def _testimonies(verdict: Verdict) -> Element | None:
     rows, replies = [], []
     for said in verdict.testimonies:
         score = "would not say" if said.fake is None else f"{said.fake:.3f}"
-        seconds = "" if said.seconds is None else f"{said.seconds * 1000:.0f} ms"
-        rows.append(_e("tr", _e("th", visible(said.witness), scope="row"), _e("td", score), _e("td", seconds)))
+        rows.append(_e("tr", _e("th", visible(said.witness), scope="row"), _e("td", score)))
         replies += [_e("blockquote", visible(reply.thought)) for reply in said.replies if reply.thought]
-    head = _e("tr", *(_e("th", name, scope="col") for name in ("Witness", "Raw score, before calibration", "Time")))
+    head = _e("tr", *(_e("th", name, scope="col") for name in ("Witness", "Raw score, before calibration")))
     table = _e("div", _e("table", _e("thead", head), _e("tbody", *rows)), class_="wide")
     count = len(verdict.testimonies)
     summary = "What the witness said" if count == 1 else f"What the {count} witnesses said"
