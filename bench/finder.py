@@ -1,4 +1,4 @@
-"""How often the default finder finds the face, how fast, and how well its mesh quality tells covered faces from whole ones.
+"""How often the default finder finds faces, how fast, and how its mesh quality tells covered faces from whole ones.
 
     python bench/finder.py [--data FOLDER] [--rows 200]
 
