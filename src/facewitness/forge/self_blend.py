@@ -35,7 +35,7 @@ HULLS: dict[str, tuple[str, ...]] = {
     "lower": ("nose_tip", "mouth", "chin", "jaw"),
     "some": ("left_eye", "right_eye", "nose", "mouth", "chin"),  # two or three of these
 }
-RATIOS = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)  # SBI, section 3.2: "the blending ratio r ∈ (0,1]", drawn from these values
+RATIOS = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)  # SBI's ratios: half of the pastes are opaque
 _CHANGES = ("source", "target", "either")
 _TRIES = 4
 _VISIBLE = 0.8  # grey levels inside the mask: below it nothing was forged that 8 bits can show

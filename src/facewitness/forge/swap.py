@@ -67,7 +67,7 @@ def forge(
     mask, drawn_mask = _mask(inside, there, _face.size(points), blend, rng)
     if mask.max() < 0.5:
         raise InputError(
-            "donor: expected a face of which some lies in its picture and, once warped, in the target's, got too little; "
+            "donor: expected a face of which some lies in its picture and, warped, in the target's, got too little; "
             "choose another donor"
         )
     warped = _recolour(warped, pixels, inside, colour)

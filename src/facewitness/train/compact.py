@@ -36,10 +36,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from facewitness import geometry, media, plugins, regions
+from facewitness import forge, geometry, media, plugins, regions
 from facewitness.builders import difference
 from facewitness.errors import InputError, UnknownName
-from facewitness.forge import _face, degrade
+from facewitness.forge import degrade
 from facewitness.models.compact import Answers, Compact
 from facewitness.types import KINDS, Frame, Landmarks, Pixels
 
@@ -203,7 +203,7 @@ def item_of_row(data: Pack, i: int, index: dict[tuple[str, str], int]) -> Item:
         mask, touched = np.ones(picture.shape[:2], np.float32), frozenset(regions.MARE)
     elif (source := index.get((row["source"], row["original"] or ""))) is not None:
         mask = difference.mask(picture, data.pixels(source))
-        touched = _face.covered(mask, mesh) if mesh is not None else None
+        touched = forge.regions_touched(mask, mesh) if mesh is not None else None
     return Item(picture, mesh, True, row["kind"], mask, touched)
 
 
