@@ -46,9 +46,10 @@ docs: $(DEV)/installed  ## Redraw the pictures; see that links and commands in t
 	$(DEV)/bin/python -m pytest tests/test_docs.py
 
 bench: $(DEV)/installed models  ## Print the numbers that the documentation quotes; DATA=folder adds those that need data
-	@for script in $(filter-out bench/regions.py,$(wildcard bench/*.py)); do \
+	@for script in $(filter-out bench/regions.py bench/finder.py,$(wildcard bench/*.py)); do \
 		echo "== $$script"; $(DEV)/bin/python "$$script"; \
 	done
+	@echo "== bench/finder.py"; $(DEV)/bin/python bench/finder.py $(if $(DATA),--data "$(DATA)")
 ifdef DATA
 	@echo "== bench/regions.py"; $(DEV)/bin/python bench/regions.py "$(DATA)/celebamask_hq.parquet"
 endif
