@@ -78,8 +78,8 @@ def strength(rows: list[dict]) -> dict[str, float]:
     """How often a region's raw score is right, as a logistic over its logit, and the threshold of the best F1.
 
     Over all regions together, on faces whose touched regions are known exactly: pristine ones and self-made forgeries
-    but whole-face synthesis. The threshold is not looked for below 0.25: three wrong claims to a right one are too many,
-    though F1 alone would go there.
+    but whole-face synthesis. The threshold is not looked for below 0.25, though F1 alone would go there: three wrong
+    claims to a right one are too many.
     """
     known = [r for r in rows if r["touched"] is not None and r["region_scores"] and r["method"] != "resynthesise"]
     score = np.array([r["region_scores"] for r in known]).ravel()

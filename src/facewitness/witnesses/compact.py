@@ -152,8 +152,8 @@ _MIRROR = [regions.MARE.index(regions.mirrored(name)) for name in regions.MARE]
 
 
 def _claim(name: str) -> str:
-    """A sentence about a region: sides are the subject's, and teeth are many."""
-    title = regions.title(name)
+    """A sentence about a region. Sides are the subject's, teeth are many, and not every beard area has a beard."""
+    title = "beard area" if name == "beard" else regions.title(name)
     whose = "subject's " if title.startswith(("left ", "right ")) else ""
     return f"The {whose}{title} {'show' if title == 'teeth' else 'shows'} traces of forgery."
 
