@@ -13,10 +13,14 @@ A witness without a calibration is heard, but cannot decide: its score is not a 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -204,6 +208,61 @@ class Calibration:
             return cls(**parts)
         except (TypeError, ValueError) as error:
             raise InputError(f"Calibration: {error}") from error
+
+
+# ------------------------------------------------------------------------------------------------------- a profile
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Calibrations fitted to somebody's own labelled pictures (`facewitness calibrate`), for given weights.
+
+    name        of its file, and sha256 of its bytes: both stand in every report that was made with it
+    witnesses   witness's name -> {"weights": {file: sha256}, "calibration": as `Calibration.to_json` gives it}
+    """
+
+    name: str
+    sha256: str
+    witnesses: Mapping[str, Mapping[str, Any]]
+
+    SCHEMA: ClassVar[str] = "facewitness.profile/1"
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Profile:
+        """Raises InputError where the file is missing, broken, or of another kind or version."""
+        path = Path(path)
+        try:
+            content = path.read_bytes()
+            value = json.loads(content)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: expected a profile made by `facewitness calibrate` ({error})") from error
+        if not isinstance(value, dict) or value.get("schema") != cls.SCHEMA:
+            came = value.get("schema") if isinstance(value, dict) else type(value).__name__
+            raise InputError(f"{path}: expected the schema {cls.SCHEMA}, got {came!r}. Make it with facewitness calibrate.")
+        return cls(path.name, hashlib.sha256(content).hexdigest(), value["witnesses"])
+
+    def calibrations(self, loaded: Mapping[str, Mapping[str, Any]]) -> dict[str, Calibration]:
+        """The calibrations of the witnesses that are loaded, given what each was `made_by`.
+
+        Raises InputError for a loaded witness that the profile does not know, or knows with other weights: a
+        calibration says nothing about another network's scores.
+        """
+        found = {}
+        for name, made_by in loaded.items():
+            if name not in self.witnesses:
+                raise InputError(
+                    f"{self.name}: expected a calibration of {name}, has {', '.join(self.witnesses)}. "
+                    f"Make one with: facewitness calibrate --witness {name}"
+                )
+            fitted = self.witnesses[name]
+            if dict(fitted["weights"]) != dict(made_by.get("weights", {})):
+                raise InputError(f"{self.name}: was fitted to other weights of {name}. Fit it again to these.")
+            found[name] = Calibration.from_json(fitted["calibration"])
+        return found
+
+    def made_by(self) -> dict[str, str]:
+        """How it stands in a report."""
+        return {"name": self.name, "sha256": self.sha256}
 
 
 def _checked_scores(scores: ArrayLike) -> NDArray[np.float64]:

@@ -35,7 +35,7 @@ import facewitness
 from facewitness import media, plugins
 from facewitness.errors import FacewitnessError, InputError, MissingExtra, UnknownName, WeightsError
 from facewitness.explain import explain
-from facewitness.judge import Calibration, Limits, judge, judge_picture, thresholds
+from facewitness.judge import Calibration, Limits, Profile, judge, judge_picture, thresholds
 from facewitness.types import Face, FaceReport, Frame, Problem, Report, Testimony
 
 Source = str | PathLike[str] | bytes | NDArray[Any]
@@ -75,6 +75,7 @@ class Analyzer:
     options     leaf's name → keyword arguments of its `load`, such as {"facemesh": {"most": 10}}
     limits      when a face is too poor a piece of evidence
     reading     keyword arguments of `media.read`: its limits on size and pixels
+    profile     file made by `facewitness calibrate`: calibrations and thresholds fitted to somebody's own pictures
     Raises UnknownName for a leaf or option that does not exist, MissingExtra or WeightsError where one cannot load.
     """
 
@@ -86,6 +87,7 @@ class Analyzer:
         options: Mapping[str, Mapping[str, Any]] | None = None,
         limits: Limits | None = None,
         reading: Mapping[str, Any] | None = None,
+        profile: str | PathLike[str] | None = None,
     ):
         options = options or {}
         if isinstance(witnesses, str) or not witnesses:
@@ -100,7 +102,10 @@ class Analyzer:
         self.reading = dict(reading or {})
         if len({witness.name for witness in self.witnesses}) < len(self.witnesses):
             raise InputError(f"Analyzer: expected witnesses of different names, got {[w.name for w in self.witnesses]}")
+        self.profile = None if profile is None else Profile.read(profile)
         self.calibrations = _calibrations(self.witnesses)
+        if self.profile is not None:
+            self.calibrations |= self.profile.calibrations({w.name: w.made_by() for w in self.witnesses})
         self.genuine_called_fake = max((c.genuine_called_fake for c in self.calibrations.values()), default=0.0)
         self.made_by = self._made_by((finder, *witnesses), options)
 
@@ -193,6 +198,7 @@ class Analyzer:
             "finder": finder,
             "witnesses": witnesses,
             "thresholds": {"real": real, "fake": fake},
+            "profile": None if self.profile is None else self.profile.made_by(),
             "limits": {"doubtful": self.limits.doubtful, "unusable": self.limits.unusable},
             "libraries": {name: version for name in _LIBRARIES if (version := _version(name)) is not None},
             "seed": None,

@@ -176,7 +176,8 @@ class Reply:
     label: Label | None
     fake: float | None = None
     findings: tuple[Finding, ...] = ()
-    thought: str = ""
+    thought: str = ""  # what was reasoned before the answer
+    text: str = ""  # the answer's own words, without markup
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -280,22 +281,34 @@ class Truth:
     """What a dataset says about a sample."""
 
     label: Literal["real", "fake"]
-    method: str | None = None
+    method: str | None = None  # "pristine" for real
     kind: str | None = None  # one of KINDS
-    mask: Any = None  # a Mask, an (H, W) float32 array, or None where unknown
-    regions: frozenset[str] | None = None  # None where unknown; empty for a pristine face
-    texts: tuple[str, ...] = ()
+    mask: Any = None  # (H, W) float32, a Mask, a function without arguments that gives one, or None where unknown
+    regions: frozenset[str] | None = None  # names of regions.MARE; None where unknown; empty for a pristine face
+    boxes: Mapping[str, Box] | None = None  # region -> box of what is forged there
+    texts: tuple[str, ...] = ()  # what people wrote about it
+    questions: Mapping[str, tuple[str, ...]] | None = None  # question -> its reference answers
     parsing: bytes | None = None  # PNG, one of CelebAMask-HQ's 19 class ids a pixel
+
+    def __post_init__(self) -> None:
+        if self.label not in ("real", "fake"):
+            raise InputError(f"Truth.label: expected real or fake, got {self.label!r}")
+        if self.kind is not None and self.kind not in KINDS:
+            raise InputError(f"Truth.kind: expected one of {', '.join(KINDS)} or None, got {self.kind!r}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One item of a dataset."""
+    """One item of a dataset: a picture, a frame of a video, or one of several faces in either."""
 
-    file: str
+    file: str  # below the root; the item's name where the dataset holds its pictures inside (Parquet)
     truth: Truth
     split: str
     group: str  # the source video or identity: splits never share one
     dataset: str
     original: str | None = None  # the pristine counterpart's file
     image: bytes | None = None  # the encoded picture, where the dataset holds it inside (Parquet)
+    frame: int | None = None  # index of the frame, where `file` is a video
+    video: str | None = None  # what video-level scores are keyed by: dataset/method/compression/name
+    compression: str | None = None  # raw, c23, c40, …
+    box: Box | None = None  # which face of the picture is meant, where it has several

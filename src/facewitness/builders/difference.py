@@ -6,6 +6,8 @@ a soft threshold above what compression does lets it rise from 0 to 1.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +15,53 @@ from numpy.typing import NDArray
 from facewitness.errors import InputError
 from facewitness.types import Pixels
 
+MISALIGNED = 1.0  # pixels at 224 px of width: further apart, and what differs is mostly the shift
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Difference:
+    """A mask by difference, with what decides whether it can be believed."""
+
+    mask: NDArray[np.float32]  # (H, W) in [0, 1]
+    shift: tuple[float, float]  # pixels (x, y) by which the border of the fake is displaced; small where they line up
+    border: float  # grey levels: mean difference along the border, which a forgery of the face leaves alone
+    low: float  # the soft threshold, grey levels
+    high: float
+    sigma: float  # smoothing, as a share of the picture's width
+
+    @property
+    def aligned(self) -> bool:
+        """Whether the two pictures line up well enough for their difference to be a mask."""
+        return float(np.hypot(*self.shift)) <= MISALIGNED * self.mask.shape[1] / 224 and self.border < self.high
+
+
+def compare(
+    fake: Pixels, pristine: Pixels, low: float = 4.0, high: float = 12.0, sigma: float = 0.025
+) -> Difference:
+    """Where `fake` differs from `pristine`, both RGB uint8 (H, W, 3), and whether they line up.
+
+    `low` and `high` are grey levels of the smoothed largest channel difference; `sigma` is the smoothing as a share of
+    the picture's width. Alignment is measured on the outer tenth on each side (phase correlation, Kuglin and Hines
+    1975), where face forgeries change nothing. Raises InputError where the sizes differ.
+    """
+    soft = mask(fake, pristine, low, high, sigma)
+    difference = cv2.absdiff(fake, pristine).max(axis=2).astype(np.float32)
+    height, width = difference.shape
+    rim = np.ones((height, width), np.float32)
+    rim[height // 10 : height - height // 10, width // 10 : width - width // 10] = 0
+    a, b = (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY).astype(np.float32) for p in (pristine, fake))
+    a, b = (rim * (p - float(p[rim > 0].mean())) for p in (a, b))
+    shift = (0.0, 0.0)
+    if min(height, width) >= 16 and a.any() and b.any():  # on a flat rim nothing can be shifted
+        (dx, dy), _ = cv2.phaseCorrelate(a, b)
+        shift = (float(dx), float(dy))
+    return Difference(soft, shift, float(difference[rim > 0].mean()), low, high, sigma)
+
 
 def mask(
     fake: Pixels, pristine: Pixels, low: float = 4.0, high: float = 12.0, sigma: float = 0.025
 ) -> NDArray[np.float32]:
-    """Soft mask float32 (H, W) of where `fake` differs from `pristine`, both RGB uint8 (H, W, 3).
-
-    `low` and `high` are grey levels of the smoothed largest channel difference; `sigma` is the smoothing as a share of
-    the picture's width. Raises InputError where the sizes differ.
-    """
+    """The soft mask of `compare` alone, float32 (H, W). Raises InputError where the sizes differ."""
     if fake.shape != pristine.shape:
         raise InputError(f"difference mask: expected two pictures of one size, got {fake.shape} and {pristine.shape}")
     difference = cv2.absdiff(fake, pristine).max(axis=2).astype(np.float32)

@@ -1,0 +1,359 @@
+"""`facewitness bench`, `facewitness datasets` and `facewitness calibrate`: the words, and what they call.
+
+Heavy imports stand inside the commands, so that --help is quick on a plain install.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from facewitness.errors import FacewitnessError, InputError
+
+ALL, NONE, SOME = 0, 1, 3  # exit statuses, as everywhere
+
+_ABOUT = """Measure witnesses on datasets, honestly: every item is a row, every number has an interval, every text score
+stands beside its controls.
+
+examples:
+  facewitness bench run folder --root my-photos --out runs/mine
+  facewitness bench run faceforensics --root FaceForensics++ --split test --keep compression=c23 --out runs/ff
+  facewitness bench run painted --perturb all --out runs/curves
+  facewitness bench run --protocol kfd-cross --root celebdf=CDF2 --root dfdc=DFDC --out runs/cross
+  facewitness bench table runs/* --out tables
+  facewitness bench compare runs/ours runs/theirs"""
+
+_CALIBRATE = """Fit probabilities and thresholds to your own labelled pictures (a few hundred), for `analyze --profile`.
+
+examples:
+  facewitness calibrate --data my-photos --max-fpr 0.01          my-photos/real/…, my-photos/fake/…
+  facewitness calibrate --data list.csv --dataset manifest --out newsroom.json
+  facewitness analyze photo.jpg --profile newsroom.json"""
+
+
+def add_to(commands: Any) -> None:
+    """Add the three commands to the top parser's sub-commands."""
+    bench = commands.add_parser("bench", help="measure witnesses on datasets", description=_ABOUT)
+    words = bench.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_run(words)
+    _add_table(words)
+    _add_compare(words)
+    deletion = words.add_parser("deletion", help="does the score fall when the place a claim names is covered?")
+    deletion.set_defaults(run=_deletion)
+    _add_data(deletion)
+    deletion.add_argument("--out", type=Path, metavar="FILE", help="write every claim as JSON, one a line")
+    protocols = words.add_parser("protocols", help="list the protocols")
+    protocols.set_defaults(run=_protocols)
+
+    calibrate = commands.add_parser("calibrate", help="fit thresholds to your own pictures", description=_CALIBRATE)
+    calibrate.set_defaults(run=_calibrate)
+    calibrate.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="labelled pictures")
+    calibrate.add_argument("--dataset", default="folder", metavar="NAME", help="how it is laid out (folder)")
+    calibrate.add_argument("--split", metavar="NAME", help="one split of it only")
+    calibrate.add_argument("--max-fpr", type=_share, default=0.05, metavar="SHARE", help="genuine called fake (0.05)")
+    calibrate.add_argument("--max-fnr", type=_share, default=0.1, metavar="SHARE", help="fakes called real (0.1)")
+    calibrate.add_argument(
+        "--confidence", type=_share, default=0.5, metavar="SHARE", help="with which --max-fpr must be shown (0.5)"
+    )
+    calibrate.add_argument("--out", type=Path, default=Path("profile.json"), metavar="FILE", help="(profile.json)")
+    _add_system(calibrate)
+
+
+def _add_run(words: Any) -> None:
+    run = words.add_parser("run", help="write predictions", description=_ABOUT)
+    run.set_defaults(run=_run)
+    _add_data(run, optional=True)
+    run.add_argument("--protocol", metavar="NAME", help="a protocol instead of one dataset: see bench protocols")
+    run.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run; the same one resumes")
+    run.add_argument("--name", metavar="NAME", help="of the system in tables (its witnesses' names)")
+    run.add_argument(
+        "--perturb", action="append", default=[], metavar="NAME[:1-5]", help="jpeg, h264, resize, blur, … or all"
+    )
+    run.add_argument("--reencode", type=int, metavar="QUALITY", help="save every picture as JPEG first, all alike")
+    run.add_argument("--shard", type=_shard, default=(1, 1), metavar="I/N", help="the I-th of N shares of the groups")
+    run.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (1)")
+    run.add_argument("--seed", type=int, default=0, metavar="N")
+    run.add_argument("--thumbnails", type=int, default=24, metavar="N", help="worst mistakes kept as pictures (24)")
+    run.add_argument("--difference-masks", action="store_true", help="truth masks from pristine counterparts")
+
+
+def _add_data(parser: Any, optional: bool = False) -> None:
+    parser.add_argument("dataset", nargs="?" if optional else None, metavar="DATASET", help="see facewitness datasets")
+    parser.add_argument(
+        "--root",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="the dataset's folder; NAME=DIR for each of a protocol's",
+    )
+    parser.add_argument("--split", metavar="NAME", help="one split only")
+    parser.add_argument("--frames", type=int, default=32, metavar="N", help="evenly spaced, of each video (32)")
+    parser.add_argument(
+        "--keep", action="append", default=[], metavar="COLUMN=VALUE,…", help="only this dataset, compression or method"
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="the first N items only")
+    _add_system(parser)
+
+
+def _add_system(parser: Any) -> None:
+    parser.add_argument("--finder", default="facemesh", metavar="NAME", help="(facemesh)")
+    parser.add_argument("--witness", action="append", metavar="NAME", help="(compact); again for several")
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="PART.KEY=VALUE", help="of a finder or witness"
+    )
+    if parser.prog.split()[-1] != "calibrate":
+        parser.add_argument("--profile", type=Path, metavar="FILE", help="made by facewitness calibrate")
+
+
+def _add_table(words: Any) -> None:
+    table = words.add_parser("table", help="Markdown, CSV and a page from predictions alone")
+    table.set_defaults(run=_table)
+    table.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    table.add_argument("--out", type=Path, required=True, metavar="DIR")
+    table.add_argument("--title", default="Benchmark", metavar="TEXT")
+    table.add_argument(
+        "--scores", action="append", default=[], metavar="NAME=FILE", help="another system's CSV: file,score"
+    )
+
+
+def _add_compare(words: Any) -> None:
+    compare = words.add_parser("compare", help="paired differences of two systems, with intervals")
+    compare.set_defaults(run=_compare)
+    compare.add_argument("first", type=Path, metavar="RUN")
+    compare.add_argument("second", type=Path, metavar="RUN")
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"expected a share between 0 and 1, such as 0.01, got {text!r}")
+    return value
+
+
+def _shard(text: str) -> tuple[int, int]:
+    first, _, second = text.partition("/")
+    if not (first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second)):
+        raise argparse.ArgumentTypeError(f"expected I/N with 1 ≤ I ≤ N, such as 2/4, got {text!r}")
+    return int(first), int(second)
+
+
+def _system(given: argparse.Namespace) -> Any:
+    from facewitness.apps.cli import option
+    from facewitness.bench.run import System
+
+    options: dict[str, dict[str, Any]] = {}
+    for text in given.option:
+        try:
+            part, key, value = option(text)
+        except argparse.ArgumentTypeError as error:
+            raise InputError(str(error)) from error
+        options.setdefault(part, {})[key] = value
+    witnesses = tuple(given.witness or ("compact",))
+    return System(given.finder, witnesses, options or None, getattr(given, "profile", None))
+
+
+def _keep(given: argparse.Namespace) -> dict[str, tuple[str, ...]]:
+    keep = {}
+    for text in given.keep:
+        column, equals, values = text.partition("=")
+        if not equals:
+            raise InputError(f"--keep: expected COLUMN=VALUE, such as compression=c23, got {text!r}")
+        keep[column] = tuple(values.split(","))
+    return keep
+
+
+def _roots(given: argparse.Namespace) -> dict[str | None, Path]:
+    """Dataset's name -> its folder; the one without a name stands for all others."""
+    roots: dict[str | None, Path] = {}
+    for text in given.root:
+        name, equals, path = text.partition("=")
+        roots[name if equals else None] = Path(path if equals else text)
+    return roots
+
+
+# ------------------------------------------------------------------------------------------------------ the work
+
+
+def _run(given: argparse.Namespace) -> int:
+    from facewitness.bench import perturb
+    from facewitness.bench.run import run
+
+    if (given.dataset is None) == (given.protocol is None):
+        raise InputError("bench run: expected a DATASET or a --protocol, one of the two. See facewitness datasets.")
+    common: dict[str, Any] = {
+        "system": _system(given), "shard": given.shard, "jobs": given.jobs, "seed": given.seed, "limit": given.limit,
+        "thumbnails": given.thumbnails, "name": given.name,
+    }  # fmt: skip
+    roots = _roots(given)
+    if given.dataset is not None:
+        with _progress(given.dataset) as progress:
+            covered = run(
+                given.dataset, roots.get(given.dataset, roots.get(None)), given.out, split=given.split,
+                frames=given.frames, keep=_keep(given), perturbations=perturb.parse(given.perturb),
+                reencode=given.reencode, difference_masks=given.difference_masks, progress=progress, **common,
+            )  # fmt: skip
+        return _told(given.out, covered)
+
+    from facewitness.bench import protocol
+
+    plan = protocol.read(given.protocol)
+    statuses = []
+    for test in plan.tests:
+        root = roots.get(test.dataset, roots.get(None))
+        if root is None:
+            print(f"{test.name}: skipped, for no folder was given. Add --root {test.dataset}=DIR", file=sys.stderr)
+            statuses.append(SOME)
+            continue
+        keep = {"dataset": (test.source,)} if test.source else {}
+        keep |= {"compression": (test.compression,)} if test.compression else {}
+        keep |= {"method": test.method} if test.method else {}
+        out = given.out / "".join(c if c.isalnum() or c in "+-." else "-" for c in test.name)
+        try:
+            with _progress(test.name) as progress:
+                covered = run(
+                    test.dataset, root, out, split=test.split, frames=test.frames, keep=keep,
+                    perturbations=perturb.parse([*plan.perturbations, *given.perturb]), reencode=plan.reencode,
+                    difference_masks=plan.difference_masks, progress=progress, **common,
+                )  # fmt: skip
+            statuses.append(_told(out, covered))
+        except FacewitnessError as error:  # one set that is not there must not take the others with it
+            print(f"facewitness: {test.name}: {error}", file=sys.stderr)
+            statuses.append(NONE)
+    return ALL if not any(statuses) else NONE if all(s == NONE for s in statuses) else SOME
+
+
+def _told(out: Path, covered: dict[str, Any]) -> int:
+    line = ", ".join(f"{covered[k]} {word}" for k, word in _WORDS.items() if covered[k])
+    print(f"{out}: {covered['rows']} rows ({line or 'none'})")
+    for sentence in covered["examples"][:5]:
+        print(f"  missing: {sentence}", file=sys.stderr)
+    if not covered["ok"]:
+        return NONE
+    return SOME if covered["failed"] or covered["missing"] else ALL
+
+
+_WORDS = {"ok": "analysed", "no_face": "without a face", "failed": "failed", "missing": "missing"}
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[int], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    screen = Console(stderr=True)
+    if not screen.is_terminal:
+        yield lambda done: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=screen) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def _table(given: argparse.Namespace) -> int:
+    from facewitness.bench.table import write
+
+    scores = {}
+    for text in given.scores:
+        name, equals, path = text.partition("=")
+        if not equals:
+            raise InputError(f"--scores: expected NAME=FILE, got {text!r}")
+        scores[name] = Path(path)
+    for path in write(given.runs, given.out, scores=scores, title=given.title):
+        print(path)
+    return ALL
+
+
+def _compare(given: argparse.Namespace) -> int:
+    from facewitness.bench import compare, predictions
+
+    first, second = predictions.read(given.first), predictions.read(given.second)
+    print(compare.render(compare.compare(first[0], second[0]), first[1]["name"], second[1]["name"]))
+    return ALL
+
+
+def _deletion(given: argparse.Namespace) -> int:
+    import itertools
+    import json
+    from dataclasses import asdict
+
+    from facewitness import plugins
+    from facewitness.bench import deletion, run
+    from facewitness.files import write_whole
+    from facewitness.pipeline import Analyzer
+
+    roots = _roots(given)
+    root = roots.get(given.dataset, roots.get(None))
+    keep = _keep(given)
+    leaf = plugins.get("datasets", given.dataset)
+    samples = run.samples_of(leaf, root, given.split, given.frames, lambda sentence: None)
+    chosen = itertools.islice((s for s in samples if run.wanted(s, keep)), given.limit)
+    analyzer = Analyzer(**_system(given).arguments(("none", 0), 0))
+    with _progress("covering") as progress:
+        found, tally = deletion.deletions(chosen, Path(root or "."), analyzer, progress=progress)
+    if given.out:
+        write_whole(given.out, "".join(json.dumps(asdict(d)) + "\n" for d in found).encode())
+    print(json.dumps({**tally, **deletion.summary(found)}, indent=1))
+    return ALL if found else NONE
+
+
+def _protocols(given: argparse.Namespace) -> int:
+    from facewitness.bench import protocol
+
+    for name in protocol.names():
+        plan = protocol.read(name)
+        print(f"{name}: {plan.about}")
+        for test in plan.tests:
+            printed = "".join(f"; {k} prints {v}" for k, v in test.published.items())
+            print(f"  {test.name}: {test.dataset}, split {test.split or 'all'}, {plan.level} level{printed}")
+    return ALL
+
+
+def _calibrate(given: argparse.Namespace) -> int:
+    import tempfile
+
+    from facewitness.bench import calibrate, predictions
+    from facewitness.bench.run import run
+    from facewitness.pipeline import Analyzer
+
+    system = _system(given)
+    loaded = Analyzer(**system.arguments(("none", 0), 0)).witnesses
+    options = {"max_fpr": given.max_fpr, "max_fnr": given.max_fnr, "confidence": given.confidence}
+    fits = []
+    for witness in loaded:
+        with tempfile.TemporaryDirectory() as folder, _progress(f"scoring by {witness.name}") as progress:
+            from dataclasses import replace
+
+            alone = replace(system, witnesses=(witness.name,))
+            run(
+                given.dataset, given.data, Path(folder), system=alone, split=given.split, thumbnails=0,
+                progress=progress,
+            )  # fmt: skip
+            table, _ = predictions.read(folder)
+        fitted = calibrate.fit(
+            table,
+            max_fpr=given.max_fpr,
+            max_fnr=given.max_fnr,
+            confidence=given.confidence,
+            witness=witness.name,
+        )
+        fits.append((witness.name, dict(witness.made_by().get("weights", {})), fitted))
+        c = fitted.calibration
+        print(
+            f"{witness.name}: fitted to {fitted.genuine} genuine and {fitted.fakes} fake pictures "
+            f"({fitted.unscored} without a score). Real below {c.real_below:.1%}, fake from {c.fake_above:.1%}."
+        )
+        for source, rates in c.rates.items():
+            shown = {k: v for k, v in rates.items() if k not in ("genuine", "fakes") and v is not None}
+            print(f"  {source}: " + ", ".join(f"{k.replace('_', ' ')} {v:.1%}" for k, v in shown.items()))
+        for warning in fitted.warnings:
+            print(f"  note: {warning}", file=sys.stderr)
+    print(calibrate.write(given.out, fits, data=given.data.name, options=options))
+    return ALL

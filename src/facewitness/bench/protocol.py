@@ -1,0 +1,104 @@
+"""A protocol says what is tested on what, at which level: one TOML file, so that two tables mean the same thing.
+
+name = "kfd-cross"                       paper = "…, Table 1"        about = "one sentence"
+level = "video"                          # or "frame": the level of the headline number
+[train]                                  # what a system in this table may have been trained on; for people
+datasets = ["faceforensics c23 train"]
+[[test]]
+name = "Celeb-DF-v2"                     # its line in the table
+dataset = "celebdf"                      # a leaf of datasets/
+split = "test"
+frames = 32
+compression = "c23"                      # keep only rows like this; method = [...] likewise
+published = { KFD = 94.71 }              # what papers print, for orientation: never mixed with measured numbers
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from facewitness import plugins
+from facewitness.errors import InputError, UnknownName
+
+LEVELS = ("frame", "video")
+FOLDER = Path(__file__).with_name("protocols")
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One test set of a protocol."""
+
+    __test__ = False  # pytest, this is none of yours
+
+    name: str
+    dataset: str
+    split: str | None = None
+    frames: int = 32
+    compression: str | None = None
+    method: tuple[str, ...] = ()
+    source: str | None = None  # Sample.dataset, where a leaf holds several
+    published: Mapping[str, float] = field(default_factory=dict)  # system -> AUC in per cent, as printed
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """All of a protocol file."""
+
+    name: str
+    about: str
+    tests: tuple[Test, ...]
+    paper: str = ""
+    level: str = "video"
+    train: Mapping[str, Any] = field(default_factory=dict)
+    reencode: int | None = None
+    perturbations: tuple[str, ...] = ()
+    difference_masks: bool = False
+
+
+def names() -> tuple[str, ...]:
+    """The protocols that come with facewitness."""
+    return tuple(sorted(p.stem for p in FOLDER.glob("*.toml")))
+
+
+def read(name: str | Path) -> Protocol:
+    """A protocol by its name, or from a file of yours (a path that ends in .toml).
+
+    Raises UnknownName for a name, key or dataset that does not exist, InputError for a file that cannot be read.
+    """
+    path = Path(name) if str(name).endswith(".toml") else FOLDER / f"{name}.toml"
+    if path.parent == FOLDER and path.stem not in names():
+        raise UnknownName("protocol", str(name), names())
+    try:
+        raw = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path}: expected a protocol in TOML ({error})") from error
+    tests = raw.pop("test", [])
+    if not tests:
+        raise InputError(f"{path}: expected at least one [[test]]")
+    known = [f.name for f in fields(Protocol) if f.name != "tests"]
+    for key in raw:
+        if key not in known:
+            raise UnknownName(f"key in {path.name}", key, [*known, "test"])
+    made = []
+    for test in tests:
+        for key in test:
+            if key not in (allowed := [f.name for f in fields(Test)]):
+                raise UnknownName(f"key of a test in {path.name}", key, allowed)
+        if test.get("dataset") not in plugins.names("datasets"):
+            raise UnknownName(f"dataset in {path.name}", str(test.get("dataset")), plugins.names("datasets"))
+        try:
+            made.append(Test(**{**test, "method": tuple(test.get("method", ()))}))
+        except TypeError as error:
+            raise InputError(f"{path}: {error}") from error
+    raw.setdefault("name", path.stem)
+    raw["perturbations"] = tuple(raw.get("perturbations", ()))
+    if raw.get("level", "video") not in LEVELS:
+        raise UnknownName(f"level in {path.name}", raw["level"], LEVELS)
+    try:
+        return Protocol(tests=tuple(made), **raw)
+    except TypeError as error:
+        raise InputError(f"{path}: {error}") from error

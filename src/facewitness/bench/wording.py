@@ -1,0 +1,500 @@
+"""How near a system's words come to what people wrote: BLEU, ROUGE-L, CIDEr and METEOR as COCO computes them.
+
+    BLEU-n    p_k = Σ clipped n-grams / Σ n-grams;  BP · (p_1 ⋯ p_n)^(1/n),  BP = min(1, e^(1 - r/c))
+              Papineni et al., "BLEU", ACL 2002, §2.3; r sums the reference lengths closest to each text's
+    ROUGE-L   (1 + β²) P R / (R + β² P),  P and R the longest common subsequence by either length,  β = 1.2
+              Lin, "ROUGE", 2004, eq. 2-4; as in COCO, P and R are each the best over the references
+    CIDEr     10 · mean over n = 1..4 and references of e^(-δ²/2σ²) · min(g(c), g(s))·g(s) / |g(c)||g(s)|,  σ = 6
+              Vedantam et al., "CIDEr", CVPR 2015, eq. 1-4; g is tf·idf, idf from this corpus's references
+    METEOR    Denkowski and Lavie, WMT 2014; the authors' Java program, which comes with pycocoevalcap
+
+The first three are written here, over all n-grams at once, and equal pycocoevalcap 1.2 (tests hold them to 1e-6). All
+four depend on how text is cut into words, so the tokenizer's name stands in every result: never compare two.
+
+    ptb     Stanford's Penn Treebank tokenizer, COCO's convention; Java, comes with pycocoevalcap
+    plain   a stand-in without Java; close to it, not equal
+
+What a text says of the picture, real or fake, is read from its words by `label_of`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewitness import plugins
+from facewitness.errors import FacewitnessError, InputError, MissingExtra, UnknownName
+from facewitness.types import Reply, Truth
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Tokenizer = Literal["ptb", "plain"]
+
+ORDERS = 4  # n-grams of 1 to 4 words, in BLEU and in CIDEr
+BETA = 1.2  # ROUGE-L: how much more recall weighs than precision (COCO's value)
+SIGMA = 6.0  # CIDEr's length penalty
+_AT_ONCE = 50_000  # items whose n-grams are in memory together
+
+
+@dataclass(frozen=True, eq=False)
+class Wording:
+    """Measures of a corpus of texts. None is "not measured"; `notes` says why, by the measure's name."""
+
+    bleu1: float | None
+    bleu2: float | None
+    bleu3: float | None
+    bleu4: float | None
+    rouge_l: float | None
+    meteor: float | None
+    cider: float | None  # on CIDEr's own scale, 0 to 10
+    similarity: float | None  # mean of scores/wording; None unless asked for
+    tokenizer: Tokenizer
+    items: int
+    scored: int  # items with references: what every measure is over
+    without_text: int  # of those, items with an empty text: they count as the worst text
+    without_references: int  # items left out: nothing to compare with
+    notes: Mapping[str, str]
+    per_item: Mapping[str, Floats] = field(repr=False)  # "rouge_l", "cider": (items,), NaN without references
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Verdicts read from texts, against the labels."""
+
+    accuracy: float | None  # over the texts that tell; None where none does
+    f1: float | None  # of "fake", over the same; None where neither words nor labels have a fake among them
+    accuracy_of_all: float | None  # a text that does not tell counts as wrong
+    items: int
+    untold: int
+    share_untold: float | None
+
+
+def measure(
+    texts: Sequence[str | None],
+    references: Sequence[Sequence[str] | None],
+    *,
+    tokenizer: Tokenizer | None = None,
+    meteor: bool = True,
+    similarity: bool = False,
+) -> Wording:
+    """All measures of `texts` against `references` (one list of reference texts an item).
+
+    `tokenizer` None takes "ptb" where Java and pycocoevalcap are found and "plain" otherwise, and `notes` says so.
+    Raises MissingExtra where "ptb" is asked for and cannot be had, InputError where the lengths differ.
+    """
+    if len(texts) != len(references):
+        raise InputError(f"expected one list of references a text, got {len(texts)} texts and {len(references)} lists")
+    notes: dict[str, str] = {}
+    if tokenizer is None:
+        lacking = _lacking_java()
+        tokenizer = "plain" if lacking else "ptb"
+        if lacking:
+            notes["tokenizer"] = f"plain, because ptb {lacking}"
+    flat = tokenize([text or "" for text in texts] + [r for refs in references for r in refs or ()], tokenizer)
+    words, rest = flat[: len(texts)], iter(flat[len(texts) :])
+    kept = [[r for r in (next(rest) for _ in refs or ()) if r] for refs in references]
+    scored = [i for i, refs in enumerate(kept) if refs]
+    corpus = Corpus([words[i] for i in scored], [kept[i] for i in scored])
+    bleu: Sequence[float | None] = corpus.bleu() if scored else [None] * ORDERS
+    rouge, cider = corpus.rouge_l(), corpus.cider()
+    if not scored:
+        notes |= dict.fromkeys(("bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "cider"), _NOTHING)
+    elif len(scored) == 1:
+        notes["cider"] = "one item: every n-gram is in all references, so that all weigh nothing"
+    meteor_value = None
+    if meteor:
+        meteor_value, why = _meteor(corpus) if scored else (None, _NOTHING)
+        if why:
+            notes["meteor"] = why
+    else:
+        notes["meteor"] = "not asked for"
+    alike = None
+    if similarity:
+        alike, why = _similarity(texts, references)
+        if why:
+            notes["similarity"] = why
+    else:
+        notes["similarity"] = "not asked for"
+    return Wording(
+        *bleu,
+        rouge_l=float(rouge.mean()) if scored else None,
+        meteor=meteor_value,
+        cider=float(cider.mean()) if len(scored) > 1 else None,
+        similarity=alike,
+        tokenizer=tokenizer,
+        items=len(texts),
+        scored=len(scored),
+        without_text=sum(not words[i] for i in scored),
+        without_references=len(texts) - len(scored),
+        notes=notes,
+        per_item={"rouge_l": _spread(rouge, scored, len(texts)), "cider": _spread(cider, scored, len(texts))},
+    )
+
+
+_NOTHING = "no item has references"
+
+
+def _spread(values: Floats, at: list[int], count: int) -> Floats:
+    out = np.full(count, np.nan)
+    out[at] = values
+    return out
+
+
+class _Grams(NamedTuple):
+    """The n-grams of one order in each distinct sentence: sentence, gram and how often, sorted by the first two."""
+
+    start: Ints  # (sentences + 1,): where each sentence's entries begin
+    sentence: Ints
+    gram: Ints
+    count: Ints
+    kinds: int  # gram < kinds
+
+    def of(self, sentences: Ints) -> tuple[Ints, Ints]:
+        """Entries of a list of sentences, in order: which of the list, and the entry's index."""
+        lengths = self.start[sentences + 1] - self.start[sentences]
+        which = np.repeat(np.arange(len(sentences)), lengths)
+        before = np.repeat(self.start[sentences] - (np.cumsum(lengths) - lengths), lengths)
+        return which, np.arange(len(which)) + before
+
+
+class Corpus:
+    """Tokenized texts (words with spaces between) and their references, of which each text needs at least one.
+
+    Each distinct sentence is cut into n-grams once, however often it stands in the corpus.
+    """
+
+    def __init__(self, texts: Sequence[str], references: Sequence[Sequence[str]]):
+        if len(texts) != len(references) or not all(references):
+            raise InputError(f"expected one or more references for each of {len(texts)} texts; some have none")
+        numbers: dict[str, int] = {}
+        self.texts, self.references = texts, references
+        self._text = np.array([numbers.setdefault(t, len(numbers)) for t in texts], np.int64)
+        self._reference = np.array([numbers.setdefault(r, len(numbers)) for rs in references for r in rs], np.int64)
+        self._per_item = np.array([len(rs) for rs in references], np.int64)
+        self._first = np.concatenate([[0], np.cumsum(self._per_item)])  # an item's first reference
+        self._item = np.repeat(np.arange(len(texts)), self._per_item)
+        vocabulary: dict[str, int] = {}
+        self._sentences = [[vocabulary.setdefault(w, len(vocabulary)) for w in s.split()] for s in numbers]
+        self._lengths = np.array([len(s) for s in self._sentences], np.int64)
+        self._words = len(vocabulary)
+
+    def bleu(self) -> tuple[float, float, float, float]:
+        """BLEU-1 to BLEU-4 of the whole corpus."""
+        tiny, small = 1e-15, 1e-9  # COCO's: no n-gram at all gives nearly 0 instead of an error
+        lengths = self._lengths[self._text]
+        of_references = self._lengths[self._reference]
+        # the nearest length, the shorter of two as near
+        nearest = np.abs(of_references - lengths[self._item]) * (of_references.max(initial=0) + 1) + of_references
+        closest = np.minimum.reduceat(nearest, self._first[:-1]) % (of_references.max(initial=0) + 1)
+        ratio = (lengths.sum() + tiny) / (closest.sum() + small)
+        brevity = math.exp(1 - 1 / ratio) if ratio < 1 else 1.0
+        product, out = 1.0, []
+        for n, grams in enumerate(self._grams, 1):
+            right = 0
+            for _, said, _, _, match, found in self._matches(grams):
+                most = np.zeros(len(said), np.int64)  # the most often any one reference has it
+                np.maximum.at(most, match, grams.count[found])
+                right += int(np.minimum(most, grams.count[said]).sum())
+            product *= (right + tiny) / (int(np.maximum(lengths - n + 1, 0).sum()) + small)
+            out.append(product ** (1 / n) * brevity)
+        return out[0], out[1], out[2], out[3]
+
+    def rouge_l(self) -> Floats:
+        """ROUGE-L of each item, (items,)."""
+        sentences, out = self._sentences, np.zeros(len(self._text))
+        references = self._reference.tolist()
+        first = self._first.tolist()
+        for i, text in enumerate(self._text.tolist()):
+            words = sentences[text]
+            if not words:
+                continue
+            common = [_common(words, sentences[r]) for r in references[first[i] : first[i + 1]]]
+            lengths = self._lengths[self._reference[first[i] : first[i + 1]]].tolist()
+            precision = max(common) / len(words)
+            recall = max((c / n for c, n in zip(common, lengths, strict=True) if n), default=0.0)
+            if precision and recall:
+                out[i] = (1 + BETA**2) * precision * recall / (recall + BETA**2 * precision)
+        return out
+
+    def cider(self) -> Floats:
+        """CIDEr of each item, (items,). All zero for a corpus of one item, where no n-gram is rarer than another."""
+        if not len(self._text):
+            return np.zeros(0)
+        total = np.zeros(len(self._reference))
+        for grams in self._grams:
+            with_it = np.zeros(grams.kinds)  # in how many items' references each n-gram is
+            for part in self._parts():
+                which, entry = grams.of(self._reference[part.references])
+                seen = np.unique(self._item[part.references][which] * grams.kinds + grams.gram[entry])
+                with_it += np.bincount(seen % grams.kinds, minlength=grams.kinds)
+            rarity = math.log(len(self._text)) - np.log(np.maximum(with_it, 1))
+            weight = grams.count * rarity[grams.gram]
+            norm = np.sqrt(np.bincount(grams.sentence, weight**2, minlength=len(self._lengths)))
+            dot = np.zeros(len(self._reference))
+            for part, said, reference, _, match, found in self._matches(grams):
+                product = np.minimum(weight[said[match]], weight[found]) * weight[found]
+                count = part.references.stop - part.references.start
+                dot[part.references] += np.bincount(reference, product, minlength=count)
+            norms = norm[self._text][self._item] * norm[self._reference]
+            total += np.divide(dot, norms, out=np.zeros_like(dot), where=norms > 0)
+        length = np.maximum(self._lengths - 1, 0)  # COCO counts pairs of words, not words
+        apart = length[self._text][self._item] - length[self._reference]
+        total *= np.exp(-(apart**2) / (2 * SIGMA**2))
+        return 10 * np.add.reduceat(total, self._first[:-1]) / (ORDERS * self._per_item)
+
+    def _parts(self) -> Iterator[_Part]:
+        for begin in range(0, len(self._text), _AT_ONCE):
+            end = min(begin + _AT_ONCE, len(self._text))
+            yield _Part(slice(begin, end), slice(int(self._first[begin]), int(self._first[end])))
+
+    def _matches(self, grams: _Grams) -> Iterator[tuple[_Part, Ints, Ints, Ints, Ints, Ints]]:
+        """Where references have an n-gram of their text, a part of the corpus at a time.
+
+        Gives the part, the texts' entries, and for each match: which of the part's references, which of its items,
+        which of the texts' entries, and the reference's entry.
+        """
+        for part in self._parts():
+            text, said = grams.of(self._text[part.items])
+            keys = text * grams.kinds + grams.gram[said]  # sorted, because the entries of a sentence are
+            reference, entry = grams.of(self._reference[part.references])
+            item = self._item[part.references][reference] - part.items.start
+            wanted = item * grams.kinds + grams.gram[entry]
+            at = np.searchsorted(keys, wanted)
+            hit = np.zeros(len(at), bool)
+            inside = at < len(keys)
+            hit[inside] = keys[at[inside]] == wanted[inside]
+            yield part, said, reference[hit], item[hit], at[hit], entry[hit]
+
+    @cached_property
+    def _grams(self) -> list[_Grams]:
+        """For n = 1..4. An n-gram's number is made of the number of its first n - 1 words and the last word's."""
+        count = len(self._sentences)
+        words = np.fromiter((w for s in self._sentences for w in s), np.int64, int(self._lengths.sum()))
+        sentence = np.repeat(np.arange(count), self._lengths)
+        end = np.cumsum(self._lengths)
+        position, gram, kinds = np.arange(len(words)), words, max(self._words, 1)
+        out = []
+        for n in range(1, ORDERS + 1):
+            entry, often = np.unique(sentence[position] * kinds + gram, return_counts=True)
+            of = entry // kinds
+            out.append(_Grams(np.searchsorted(of, np.arange(count + 1)), of, entry % kinds, often, kinds))
+            longer = position + n < end[sentence[position]]
+            position = position[longer]
+            known, gram = np.unique(gram[longer] * max(self._words, 1) + words[position + n], return_inverse=True)
+            kinds = max(len(known), 1)
+        return out
+
+
+class _Part(NamedTuple):
+    items: slice
+    references: slice
+
+
+def _common(a: list[int], b: list[int]) -> int:
+    """Length of the longest common subsequence, a row of the table in one integer.
+
+    Hyyrö, "Bit-parallel LCS-length computation revisited", AWOCA 2004.
+    """
+    where: dict[int, int] = {}
+    for i, word in enumerate(a):
+        where[word] = where.get(word, 0) | 1 << i
+    whole = (1 << len(a)) - 1
+    row = whole
+    for word in b:
+        if mask := where.get(word):
+            both = row & mask
+            row = (row + both | row - both) & whole
+    return len(a) - row.bit_count()
+
+
+# --- words ---------------------------------------------------------------------------------------------------------
+
+
+def tokenize(texts: Sequence[str], tokenizer: Tokenizer) -> list[str]:
+    """Each text in lower case, its words with one space between, without punctuation.
+
+    Raises UnknownName for another tokenizer, MissingExtra where "ptb" lacks Java or pycocoevalcap.
+    """
+    if tokenizer not in ("ptb", "plain"):
+        raise UnknownName("tokenizer", tokenizer, ("ptb", "plain"))
+    lines = [" ".join(text.split()) for text in texts]  # all that ends a line for Java is white space for Python
+    distinct = list(dict.fromkeys(line for line in lines if line))
+    cut = (_ptb if tokenizer == "ptb" else _plain)(distinct)
+    known = dict(zip(distinct, cut, strict=True)) | {"": ""}
+    return [known[line] for line in lines]
+
+
+_CLITIC = re.compile(r"(?<=\w)(n't|'(?:s|re|ve|ll|d|m))\b|(?<=\bcan)(?=not\b)")
+_TOKEN = re.compile(r"n't\b|'(?:s|re|ve|ll|d|m)\b|\w+(?:[-/&]\w+|(?<=\d)[.,:]\d+)*|[^\w\s]")
+_PUNCTUATION = frozenset("""'"`“”‘’«»()[]{}.?!,:;-–—…""")
+
+
+def _plain(lines: list[str]) -> list[str]:
+    out = []
+    for line in lines:
+        apart = _CLITIC.sub(r" \1", line.lower().replace("’", "'"))
+        out.append(" ".join(token for token in _TOKEN.findall(apart) if token not in _PUNCTUATION))
+    return out
+
+
+def _ptb(lines: list[str]) -> list[str]:
+    lacking = _lacking_java()
+    if lacking:
+        raise MissingExtra(f"the tokenizer ptb {lacking}, or take tokenizer 'plain' and compare with nothing else.")
+    if not lines:
+        return []
+    from pycocoevalcap.tokenizer.ptbtokenizer import PUNCTUATIONS
+
+    # the program itself rather than its Python class, which writes into the installed package and fails where it may not
+    jar = str(_package() / "tokenizer" / "stanford-corenlp-3.4.1.jar")
+    command = ["java", "-Dfile.encoding=UTF-8", "-cp", jar, "edu.stanford.nlp.process.PTBTokenizer"]
+    ran = subprocess.run(
+        [*command, "-preserveLines", "-lowerCase"],
+        input="\n".join(lines).encode(errors="replace"),
+        capture_output=True,
+        check=False,
+    )
+    cut = ran.stdout.decode(errors="replace").rstrip("\n").split("\n")
+    if ran.returncode or len(cut) != len(lines):
+        raise InputError(
+            f"the tokenizer ptb: expected {len(lines)} lines, got {len(cut)} and exit status {ran.returncode} "
+            f"({ran.stderr.decode(errors='replace').strip()[-200:]}). Take tokenizer 'plain'."
+        )
+    removed = frozenset(PUNCTUATIONS)
+    return [" ".join(token for token in line.split() if token not in removed) for line in cut]
+
+
+def _package() -> Path:
+    spec = find_spec("pycocoevalcap")
+    assert spec is not None and spec.submodule_search_locations
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _lacking_java() -> str | None:
+    """What Java's tokenizer and METEOR lack here, as the end of a sentence; None where they can run."""
+    if find_spec("pycocoevalcap") is None:
+        return "needs pycocoevalcap, which is not installed. Try: pip install 'facewitness[caption]'"
+    if shutil.which("java") is None:
+        return "needs Java, and there is no `java` on the path. Install a Java runtime, 8 or later"
+    return None
+
+
+def _meteor(corpus: Corpus) -> tuple[float | None, str | None]:
+    """METEOR of the corpus, or None and why not."""
+    lacking = _lacking_java()
+    if lacking:
+        return None, f"METEOR {lacking}"
+    folder = _package() / "meteor"
+    command = ["java", "-Dfile.encoding=UTF-8", "-Xmx2G", "-jar", "meteor-1.5.jar", "-", "-", "-stdio", "-l", "en"]
+    bar = re.compile(r"\|{3,}")  # what parts the fields
+    with subprocess.Popen(
+        [*command, "-norm"], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as java:
+        assert java.stdin is not None and java.stdout is not None
+        try:
+            statistics = []
+            for text, references in zip(corpus.texts, corpus.references, strict=True):
+                line = " ||| ".join(["SCORE", *(bar.sub("", r) for r in references), bar.sub("", text)])
+                java.stdin.write(f"{line}\n".encode(errors="replace"))
+                java.stdin.flush()
+                statistics.append(java.stdout.readline().decode().strip())
+            java.stdin.write(f"{' ||| '.join(['EVAL', *statistics])}\n".encode())
+            java.stdin.flush()
+            answer = [java.stdout.readline() for _ in range(len(statistics) + 1)]
+            return float(answer[-1]), None  # the items' come first, the corpus's last
+        except (OSError, ValueError) as error:
+            return None, f"METEOR's program stopped ({error}). See that 2 GB of memory are free and `java -version` works"
+        finally:
+            java.kill()
+
+
+def _similarity(
+    texts: Sequence[str | None], references: Sequence[Sequence[str] | None]
+) -> tuple[float | None, str | None]:
+    """Mean of the score `wording` (sentence similarity) over items with references, or None and why not."""
+    try:
+        score = plugins.get("scores", "wording").score
+    except FacewitnessError as error:
+        return None, str(error)
+    values = [
+        score(Reply(None, text=text or ""), Truth("fake", texts=tuple(refs)))  # it reads the texts only
+        for text, refs in zip(texts, references, strict=True)
+        if refs
+    ]
+    judged = [v for v in values if v is not None]
+    if not judged:
+        return None, "the score wording could judge no item" if values else _NOTHING
+    left_out = len(values) - len(judged)
+    return float(np.mean(judged)), f"{left_out} of {len(values)} items could not be judged" if left_out else None
+
+
+# --- verdicts ------------------------------------------------------------------------------------------------------
+
+_FAKE = (
+    r"fakes?|faked|deep-?fakes?|deep-?faked|forged|forger(?:y|ies)|manipulat(?:ed|ions?)|tampered|tampering|altered"
+    r"|fabricated|falsified|doctored|counterfeit|spoof(?:ed)?|synthe(?:tic|si[sz]ed)|(?:ai-|computer-)?generated"
+    r"|(?:face-)?swapped|artificial|inauthentic|unreal|photoshopped"
+)
+_REAL = (
+    r"real|authentic|genuine|pristine|bona fide|unaltered|unmanipulated|untampered|unedited|unforged"
+    r"|authenticity|genuineness"
+)
+_CUE = re.compile(rf"\b(?<!-)(?:(?P<fake>{_FAKE})|(?P<real>{_REAL}))\b(?!-)")
+# words that look like a negation or an alternative and are none
+_HARMLESS = re.compile(
+    r"\b(?:not (?:only|just|merely|simply)|no (?:doubt|question)|without (?:a |any )?(?:doubt|question)|real[- ](?:time|world|life))\b"
+)
+_NOT = (
+    r"not|n't|cannot|no|never|neither|nor|none|without|hardly|rather than|instead of|as opposed to|free (?:of|from)"
+    r"|absen(?:ce of|t)|lack(?:s|ing)?(?: of)?|far from|anything but"
+)
+# a negation reaches six words; further where it denies the evidence: "no trace in any part of the face that it is fake"
+_NEGATED = re.compile(
+    rf"(?:\b(?:{_NOT})|n't)\b(?:\W+[\w'-]+){{0,6}}\W*$"
+    r"|\b(?:not|n't|no|without|lacks?|never)\b.*\b(?:sign|evidence|trace|indication|artifact|artefact|hint|clue|mark)s?\b.*$"
+)
+_CLAUSES = re.compile(
+    r"[.!;:,()\n]+|\b(?:but|however|although|though|yet|because|since|therefore|thus|hence|so|while|whereas|and)\b"
+)
+_QUESTION = re.compile(r"[^.!?\n]*\?")
+_OPEN = re.compile(  # the text leaves it open
+    r"\b(?:inconclusive|undecided|unsure|uncertain|unclear)\b|\b(?:can(?:not|'t| not)|could(?: not|n't)|unable to"
+    r"|(?:hard|difficult|impossible) to)\s+(?:\w+\s+){0,2}(?:tell|determine\w*|decided?|judged?|say|rule\w*|know|conclude\w*)\b"
+)
+_EITHER = re.compile(rf"\b(?:whether|if)\b[^.,;]*|\b(?:{_FAKE}|{_REAL})\s*(?:or|/|vs\.?|versus)\s*(?:not\b|(?:{_FAKE}|{_REAL})\b)")
+_ANNOUNCED = re.compile(r"(?:^|\b(?:verdict|answer|label|conclusion|prediction|classification|class|result)\b)\W*(?:(?:is|as|it is|this is)\b\W*)?(?:an?\b\W*)?$")
+_WHOLE = re.compile(  # said of the picture, not of a nose
+    r"\b(?:images?|pictures?|photos?|photographs?|faces?|videos?|frames?|persons?|subject|it|this|that|he|she|portrait)(?:'s)?\b"
+    r"(?:\W+[\w'-]+){0,4}?\W+(?:is|was|are|be|been|isn't|wasn't|'s|has been|classified as|judged)\b(?:\W+[\w'-]+){0,5}\W*$"
+    r"|\b(?:it|this|that)'s\b(?:\W+[\w'-]+){0,5}\W*$|\bthis is\b(?:\W+[\w'-]+){0,5}\W*$"
+)
+
+
+def label_of(text: str | None) -> Literal["real", "fake"] | None:
+    """What an English text says of the picture; None where it says neither, both, or that it cannot tell.
+
+    Negations turn a word round: "not fake" and "no sign of manipulation" are real, "not real" is fake. Where words
+    disagree, an announced verdict ("Answer: fake", or the text's first word) goes before a statement on the whole
+    picture ("the image is fake"), and that before all else ("the mouth looks real").
+    """
+    said = (text or "").lower().replace("’", "'")
+    said = _HARMLESS.sub(" ", _QUESTION.sub(" ", re.sub(r"</?\w+>", " : ", said)) if said.count("?") else said)
+    open_ = bool(_OPEN.search(said))
+    said = _EITHER.sub(" ", said)
+    found: tuple[set[Literal["real", "fake"]], ...] = (set(), set(), set())
+    return None if open_ else _decide(found)
+
+
+def _decide(found: tuple[set[Literal["real", "fake"]], ...]) -> Literal["real", "fake"] | None:
+    return None
