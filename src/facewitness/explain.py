@@ -90,10 +90,11 @@ def _claimed(
 
 def _claims(findings: tuple[Finding, ...]) -> tuple[Sentence, ...]:
     """One sentence a finding: its grade and calibrated strength, then the claim."""
-    return tuple(Sentence(f"{_graded(finding)}: {finding.claim}", index) for index, finding in enumerate(findings))
+    return tuple(Sentence(f"{graded(finding)}: {finding.claim}", index) for index, finding in enumerate(findings))
 
 
-def _graded(finding: Finding) -> str:
+def graded(finding: Finding) -> str:
+    """A finding's grade and calibrated strength in words: "Strong sign (74 %)"."""
     word = grade(finding.strength)
     if finding.strength is None or word is None:
         return "A sign of unmeasured strength"

@@ -1,4 +1,4 @@
-"""The command `facewitness`: analyse pictures, list the parts, draw the tree of regions.
+"""The command `facewitness`: analyse pictures, list the parts, draw the tree of regions; workshops add theirs.
 
 What goes where: standard output holds the answers (with --json, one report a line and nothing else), standard error
 the problems and the progress bar. Heavy packages are imported by the commands that need them, so that --help is quick.
@@ -10,21 +10,33 @@ import argparse
 import contextlib
 import difflib
 import hashlib
+import importlib
 import json
 import os
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from facewitness.apps._words import (
+    ALL,
+    INTERRUPTED,
+    NO_READER,
+    NONE,
+    SOME,
+    WRONG_USAGE,
+    add_system,
+    leaf,
+    positive,
+    system,
+)
 from facewitness.errors import FacewitnessError, UnknownName
 from facewitness.files import write_whole
 
 if TYPE_CHECKING:
     from facewitness.types import Report
 
-ALL, NONE, WRONG_USAGE, SOME, INTERRUPTED, NO_READER = 0, 1, 2, 3, 130, 141  # exit statuses
 _BAR_FROM = 5  # a progress bar is drawn for at least so many pictures
 
 _ABOUT = """Where and why a face was forged: a verdict you can check.
@@ -33,6 +45,7 @@ examples:
   facewitness analyze photo.jpg                        a summary on the terminal
   facewitness analyze photo.jpg --format html          a report to look at: one file, works offline
   facewitness analyze photos/ --json > reports.jsonl   a folder, one JSON report a line
+  facewitness ask photo.jpg "Is the nose fake?"        one question; facewitness chat photo.jpg for several
   facewitness list                                     finders, witnesses, formats: what there is"""
 
 _ABOUT_ANALYZE = """Analyse pictures. Each face gets a verdict (real, fake, inconclusive) with a calibrated probability,
@@ -134,28 +147,11 @@ def parser() -> argparse.ArgumentParser:
         help="skip pictures whose files are in --out already, from the same bytes, version, options and weights",
     )
     work = analyze.add_argument_group("work")
-    work.add_argument("--jobs", type=_positive, default=1, metavar="N", help="processes that share the work (1)")
-    work.add_argument(
-        "--finder", type=_leaf("finders"), default="facemesh", metavar="NAME", help="what finds the faces (facemesh)"
-    )
-    work.add_argument(
-        "--witness",
-        type=_leaf("witnesses"),
-        action="append",
-        metavar="NAME",
-        help="who testifies (compact); give it again for several",
-    )
-    work.add_argument(
-        "--option",
-        type=_option,
-        action="append",
-        default=[],
-        metavar="PART.KEY=VALUE",
-        help="an option of a finder or witness, such as facemesh.most=10",
-    )
+    work.add_argument("--jobs", type=positive, default=1, metavar="N", help="processes that share the work (1)")
+    add_system(work)
     limits = analyze.add_argument_group("limits, beyond which a file is refused before it is decoded")
-    limits.add_argument("--most-megabytes", type=_positive, metavar="N", help="of a file")
-    limits.add_argument("--most-megapixels", type=_positive, metavar="N", help="of a picture")
+    limits.add_argument("--most-megabytes", type=positive, metavar="N", help="of a file")
+    limits.add_argument("--most-megapixels", type=positive, metavar="N", help="of a picture")
 
     listing = commands.add_parser("list", help="show every family and its leaves", description="Show what there is.")
     listing.set_defaults(run=_list)
@@ -167,24 +163,16 @@ def parser() -> argparse.ArgumentParser:
     regions.add_argument(
         "--dialect", type=_dialect, metavar="NAME", help="the names of mare, forgerytalker, celebamask or ddvqa instead"
     )
+    for workshop in _WORKSHOPS:  # each adds its commands; by name, for the benchmark's room lies above this one
+        importlib.import_module(workshop).add_to(commands)
     return top
 
 
-def _leaf(family: str) -> Callable[[str], str]:
-    """Reads the name of a leaf of a family."""
-
-    def read(name: str) -> str:
-        from facewitness import plugins
-
-        if name not in plugins.names(family):
-            raise argparse.ArgumentTypeError(str(UnknownName(f"name in {family}", name, plugins.names(family))))
-        return name
-
-    return read
+_WORKSHOPS = ("facewitness.apps.talk", "facewitness.apps.measure")
 
 
 def _formats(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(_leaf("formats")(name.strip()) for name in text.split(",")))
+    return tuple(dict.fromkeys(leaf("formats")(name.strip()) for name in text.split(",")))
 
 
 def _dialect(name: str) -> str:
@@ -193,24 +181,6 @@ def _dialect(name: str) -> str:
     if name not in regions.DIALECTS:
         raise argparse.ArgumentTypeError(str(UnknownName("dialect of regions", name, regions.DIALECTS)))
     return name
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return int(text)
-
-
-def _option(text: str) -> tuple[str, str, Any]:
-    """`compact.flip=false` → ("compact", "flip", False); a value that is not JSON is a string."""
-    key, equals, value = text.partition("=")
-    part, dot, option = key.partition(".")
-    if not (equals and dot and part and option):
-        raise argparse.ArgumentTypeError(f"expected PART.KEY=VALUE, such as facemesh.most=10, got {text!r}")
-    try:
-        return part, option, json.loads(value)
-    except ValueError:
-        return part, option, value
 
 
 # --------------------------------------------------------------------------------------------------------- analyze
@@ -306,16 +276,12 @@ def _sources(arguments: argparse.Namespace) -> list[str | bytes]:
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The keyword arguments of `Analyzer` that were asked for."""
-    parts: dict[str, dict[str, Any]] = {}
-    for part, key, value in arguments.option:
-        parts.setdefault(part, {})[key] = value
     reading = {}
     if arguments.most_megabytes:
         reading["most_bytes"] = arguments.most_megabytes * 1_000_000
     if arguments.most_megapixels:
         reading["most_pixels"] = arguments.most_megapixels * 1_000_000
-    witnesses = tuple(dict.fromkeys(arguments.witness or ("compact",)))
-    return {"finder": arguments.finder, "witnesses": witnesses, "options": parts, "reading": reading}
+    return {**system(arguments), "reading": reading}
 
 
 def _is_done(source: str | bytes, analyzer: Any, finish: _Finish) -> bool:

@@ -32,7 +32,7 @@ extension = "md"
 def render(report: Report) -> bytes:
     """The report as Markdown (CommonMark with tables), UTF-8."""
     _, large, meaning = headline(report)
-    blocks = [f"# {large}: {_text(report.source) or 'picture without a name'}", *_problems(report)]
+    blocks = [f"# {large}: {escaped(report.source) or 'picture without a name'}", *_problems(report)]
     if report.verdict is not None:
         incomplete = " The report is incomplete: see the failed steps above." if report.problems else ""
         blocks.append(f"**{_chance(report.verdict)}.** {meaning}{incomplete}")
@@ -48,11 +48,11 @@ def render(report: Report) -> bytes:
         blocks.append(_overview(report.faces))
     for number, said in enumerate(report.faces, start=1):
         blocks += _face(number, said)
-    blocks += ["## How to read this report", "\n".join(f"- {_text(limit)}" for limit in LIMITS), *_making(report)]
+    blocks += ["## How to read this report", "\n".join(f"- {escaped(limit)}" for limit in LIMITS), *_making(report)]
     return ("\n\n".join(blocks) + "\n").encode("utf-8", "replace")
 
 
-def _text(text: str) -> str:
+def escaped(text: str) -> str:
     """Text from outside, with every character escaped that Markdown or the HTML inside it would read as markup."""
     text = visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*_{}\[\]#|~$])", r"\\\1", text)
@@ -68,7 +68,7 @@ def _code(text: str) -> str:
 
 
 def _list(items: Iterable[str]) -> list[str]:
-    text = "\n".join(f"- {_text(item)}" for item in items)
+    text = "\n".join(f"- {escaped(item)}" for item in items)
     return [text] if text else []
 
 
@@ -78,14 +78,14 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _chance(verdict: Verdict) -> str:
-    return _text(chance(verdict.fake, verdict.interval))
+    return escaped(chance(verdict.fake, verdict.interval))
 
 
 def _problems(report: Report) -> Iterator[str]:
     if report.problems:
         count = len(report.problems)
         yield "**One step failed:**" if count == 1 else f"**{count} steps failed:**"
-        yield "\n".join(f"- **{_text(problem.step)}**: {_text(problem.message)}" for problem in report.problems)
+        yield "\n".join(f"- **{escaped(problem.step)}**: {escaped(problem.message)}" for problem in report.problems)
 
 
 def _overview(faces: Sequence[FaceReport]) -> str:
@@ -112,7 +112,7 @@ def _face(number: int, said: FaceReport) -> Iterator[str]:
     yield from _list(said.verdict.reasons)
     if said.explanation:
         yield "\n".join(
-            f"- {_text(sentence.text)}" + ("" if sentence.finding is None else f" ({number}{mark(sentence.finding)})")
+            f"- {escaped(sentence.text)}" + ("" if sentence.finding is None else f" ({number}{mark(sentence.finding)})")
             for sentence in said.explanation
         )
     if said.findings:
@@ -121,15 +121,15 @@ def _face(number: int, said: FaceReport) -> Iterator[str]:
     elif not said.explanation:
         yield "No place on this face gave anything away."
     if said.kind is not None:
-        kinds = ", ".join(f"{KIND_WORDS[kind]} {_text(percent(said.kind[kind]))}" for kind in KINDS)
+        kinds = ", ".join(f"{KIND_WORDS[kind]} {escaped(percent(said.kind[kind]))}" for kind in KINDS)
         yield f"Kind of picture: {kinds}."
     facts = [f"{name} {value}" for name, value in measured(said.face.quality)]
     if facts:
-        yield f"How well it can be judged: {_text(', '.join(facts))}."
+        yield f"How well it can be judged: {escaped(', '.join(facts))}."
     yield from _list(said.face.quality.reasons)
     if said.verdict.testimonies:
         said_by = (
-            f"{_text(testimony.witness)} "
+            f"{escaped(testimony.witness)} "
             + ("would not say" if testimony.fake is None else f"{testimony.fake:.3f} before calibration")
             for testimony in said.verdict.testimonies
         )
@@ -137,16 +137,18 @@ def _face(number: int, said: FaceReport) -> Iterator[str]:
 
 
 def _finding(name: str, finding: Finding) -> list[str]:
-    strength = _text(strength_in_words(finding.strength))
-    return [name, _text(title(finding.region)), strength, _box(finding.box), _text(finding.claim)]
+    strength = escaped(strength_in_words(finding.strength))
+    return [name, escaped(title(finding.region)), strength, _box(finding.box), escaped(finding.claim)]
 
 
 def _making(report: Report) -> Iterator[str]:
     yield "## Where this report comes from"
-    rows = [["file", _text(report.source)], ["SHA-256", report.sha256 or "not known"]]
+    rows = [["file", escaped(report.source)], ["SHA-256", report.sha256 or "not known"]]
     if report.size is not None:
         rows.append(["size", f"{report.size[0]} × {report.size[1]} pixels"])
-    rows += [[_text(name), _text(value)] for name, value in provenance(report.made_by)]
+    rows += [[escaped(name), escaped(value)] for name, value in provenance(report.made_by)]
     yield _table(["what", "value"], rows)
     yield "How to run it again:"
-    yield "\n".join(f"{step}. {_text(what)}: {_code(command)}" for step, (what, command) in enumerate(again(report), 1))
+    yield "\n".join(
+        f"{step}. {escaped(what)}: {_code(command)}" for step, (what, command) in enumerate(again(report), 1)
+    )

@@ -1,4 +1,4 @@
-"""`facewitness bench`, `facewitness datasets` and `facewitness calibrate`: the words, and what they call.
+"""`facewitness bench` and `facewitness calibrate`: what is measured, and thresholds fitted to one's own pictures.
 
 Heavy imports stand inside the commands, so that --help is quick on a plain install.
 """
@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from facewitness.apps._words import ALL, NONE, SOME, add_system, system
 from facewitness.errors import FacewitnessError, InputError
-
-ALL, NONE, SOME = 0, 1, 3  # exit statuses, as everywhere
 
 _ABOUT = """Measure witnesses on datasets, honestly: every item is a row, every number has an interval, every text score
 stands beside its controls.
@@ -60,7 +59,7 @@ def add_to(commands: Any) -> None:
         "--confidence", type=_share, default=0.5, metavar="SHARE", help="with which --max-fpr must be shown (0.5)"
     )
     calibrate.add_argument("--out", type=Path, default=Path("profile.json"), metavar="FILE", help="(profile.json)")
-    _add_system(calibrate)
+    add_system(calibrate)
 
 
 def _add_run(words: Any) -> None:
@@ -96,17 +95,7 @@ def _add_data(parser: Any, optional: bool = False) -> None:
         "--keep", action="append", default=[], metavar="COLUMN=VALUE,…", help="only this dataset, compression or method"
     )
     parser.add_argument("--limit", type=int, metavar="N", help="the first N items only")
-    _add_system(parser)
-
-
-def _add_system(parser: Any) -> None:
-    parser.add_argument("--finder", default="facemesh", metavar="NAME", help="(facemesh)")
-    parser.add_argument("--witness", action="append", metavar="NAME", help="(compact); again for several")
-    parser.add_argument(
-        "--option", action="append", default=[], metavar="PART.KEY=VALUE", help="of a finder or witness"
-    )
-    if parser.prog.split()[-1] != "calibrate":
-        parser.add_argument("--profile", type=Path, metavar="FILE", help="made by facewitness calibrate")
+    add_system(parser)
 
 
 def _add_table(words: Any) -> None:
@@ -145,18 +134,9 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _system(given: argparse.Namespace) -> Any:
-    from facewitness.apps.cli import option
     from facewitness.bench.run import System
 
-    options: dict[str, dict[str, Any]] = {}
-    for text in given.option:
-        try:
-            part, key, value = option(text)
-        except argparse.ArgumentTypeError as error:
-            raise InputError(str(error)) from error
-        options.setdefault(part, {})[key] = value
-    witnesses = tuple(given.witness or ("compact",))
-    return System(given.finder, witnesses, options or None, getattr(given, "profile", None))
+    return System(**system(given))
 
 
 def _keep(given: argparse.Namespace) -> dict[str, tuple[str, ...]]:
@@ -211,7 +191,7 @@ def _run(given: argparse.Namespace) -> int:
             print(f"{test.name}: skipped, for no folder was given. Add --root {test.dataset}=DIR", file=sys.stderr)
             statuses.append(SOME)
             continue
-        keep = {"dataset": (test.source,)} if test.source else {}
+        keep: dict[str, tuple[str, ...]] = {"dataset": (test.source,)} if test.source else {}
         keep |= {"compression": (test.compression,)} if test.compression else {}
         keep |= {"method": test.method} if test.method else {}
         out = given.out / "".join(c if c.isalnum() or c in "+-." else "-" for c in test.name)

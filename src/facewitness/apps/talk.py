@@ -1,0 +1,177 @@
+"""`facewitness ask` and `facewitness chat`: questions about one photo, answered from the evidence (`dialogue`).
+
+A conversation reads lines from standard input, so it can be typed, piped or scripted. What is typed after a slash is a
+command (`/region nose`, `/face 2`, `/save talk.md`, …); everything else is a question.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from facewitness.apps._words import ALL, add_system, positive, system
+from facewitness.errors import FacewitnessError, InputError
+from facewitness.files import write_whole
+from facewitness.formats import visible
+
+if TYPE_CHECKING:
+    from facewitness.dialogue import Answer, Dialogue
+
+_ASK = """Ask one question about a photo. The answer is made from the evidence alone, by a fixed grammar: no language
+model, and no claim that the verdict does not make.
+
+examples:
+  facewitness ask photo.jpg "Is the nose fake?"
+  facewitness ask photo.jpg "How sure are you?"
+  facewitness ask photo.jpg "Suppose it is genuine: what speaks for it?" --json"""
+
+_CHAT = """Talk about a photo. It remembers the face and the region spoken of.
+
+  Is this face real?        And the mouth?        Why?        What about the second face?
+  /region nose              /face 2               /faces      /save talk.md        /help        /quit"""
+
+_HELP = """/region NAME   what is known of a region, such as nose or left upper eyelid
+/regions       the regions there are
+/face N        speak of another face          /faces   all faces and their verdicts
+/save FILE     write the conversation: .json with what each answer rests on, anything else as Markdown
+/quit          end (or Ctrl-D)"""
+
+
+def add_to(commands: Any) -> None:
+    """Add both commands to the command line."""
+    for name, about, described, run in (
+        ("ask", "ask one question about a photo", _ASK, _ask),
+        ("chat", "talk about a photo", _CHAT, _chat),
+    ):
+        parser = commands.add_parser(name, help=about, description=described)
+        parser.set_defaults(run=run)
+        parser.add_argument(
+            "photo", metavar="PHOTO", help="a file, or - for standard input" if run is _ask else "a file"
+        )
+        if run is _ask:
+            parser.add_argument("question", metavar="QUESTION")
+            parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+        parser.add_argument("--face", type=positive, metavar="N", help="which face (the most suspicious)")
+        add_system(parser)
+
+
+def _begun(given: argparse.Namespace) -> Dialogue:
+    """The photo analysed, ready to be asked about. Raises InputError where it could not be, or has no such face."""
+    from facewitness.dialogue import Dialogue
+    from facewitness.pipeline import Analyzer
+
+    source: str | bytes = given.photo
+    if given.photo == "-":
+        from facewitness.media import MOST_BYTES
+
+        source = sys.stdin.buffer.read(MOST_BYTES + 1)
+    report = Analyzer(**system(given)).analyze(source)
+    if report.status == "failed":
+        raise InputError("; ".join(problem.message for problem in report.problems))
+    for problem in report.problems:
+        print(visible(f"facewitness: {report.source}: {problem.step}: {problem.message}"), file=sys.stderr)
+    dialogue = Dialogue(report)
+    if given.face is not None:
+        dialogue.choose(given.face - 1)
+    return dialogue
+
+
+def _ask(given: argparse.Namespace) -> int:
+    dialogue = _begun(given)
+    answer = dialogue.ask(given.question)
+    if given.json:
+        print(json.dumps(_wire(given.question, answer), ensure_ascii=False))
+    else:
+        print(visible(answer.text))
+    return ALL
+
+
+def _wire(question: str, answer: Answer) -> dict[str, Any]:
+    return {
+        "question": question, "answer": answer.text, "label": answer.label, "intent": answer.intent,
+        "regions": list(answer.regions),
+        "findings": [{"region": f.region, "box": list(f.box), "claim": f.claim, "strength": f.strength}
+                     for f in answer.findings],
+    }  # fmt: skip
+
+
+def _chat(given: argparse.Namespace) -> int:
+    if given.photo == "-":
+        raise InputError("chat: expected a file, for standard input holds the questions. Try facewitness ask.")
+    dialogue = _begun(given)
+    typed = sys.stdin.isatty()
+    if typed:
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401  # arrows and history in input(), where the system has it
+        print("Ask what you like about the face; /help shows the commands, /quit ends.")
+    print(visible(dialogue.ask("What is the verdict?").text))
+    while True:
+        try:
+            line = input("> " if typed else "").strip()
+        except EOFError:
+            return ALL
+        if line in ("/quit", "/exit", "quit", "exit"):
+            return ALL
+        if not line:
+            continue
+        try:
+            print(_visible_lines(_command(dialogue, line) if line.startswith("/") else dialogue.ask(line).text))
+        except (FacewitnessError, OSError) as error:
+            print(visible(str(error)))
+
+
+def _visible_lines(text: str) -> str:
+    return "\n".join(visible(line) for line in text.split("\n"))
+
+
+def _command(dialogue: Dialogue, line: str) -> str:
+    """What a line that begins with a slash gives."""
+    from facewitness import regions
+    from facewitness.errors import UnknownName
+
+    word, _, rest = line[1:].partition(" ")
+    rest = rest.strip()
+    match word:
+        case "help":
+            return _HELP
+        case "regions":
+            return ", ".join(map(regions.title, regions.REGIONS))
+        case "region":
+            name = rest.lower().replace(" ", "_").replace("-", "_")
+            if name not in regions.REGIONS:
+                raise UnknownName("region", name, regions.REGIONS)
+            return dialogue.ask(f"Is the {regions.title(name)} forged?").text
+        case "faces":
+            return dialogue.ask("How many faces are there?").text
+        case "face":
+            if not rest.isdecimal() or int(rest) < 1:
+                raise InputError(f"/face: expected a number from 1 on, got {rest!r}")
+            dialogue.choose(int(rest) - 1)
+            return dialogue.ask("What is the verdict?").text
+        case "save":
+            if not rest:
+                raise InputError("/save: expected the name of a file, such as /save talk.md")
+            return f"→ {_saved(dialogue, Path(rest).expanduser())}"
+    raise UnknownName("command", word, ("help", "regions", "region", "faces", "face", "save", "quit"))
+
+
+def _saved(dialogue: Dialogue, path: Path) -> Path:
+    report = dialogue.report
+    if path.suffix.lower() == ".json":
+        content = json.dumps(
+            {
+                "source": report.source, "sha256": report.sha256, "made_by": dict(report.made_by),
+                "turns": [_wire(question, answer) for question, answer in dialogue.turns],
+            },
+            ensure_ascii=False, indent=1, default=str,
+        )  # fmt: skip
+    else:
+        from facewitness.formats.markdown import escaped
+
+        turns = "\n\n".join(f"**{escaped(q)}**\n\n{escaped(a.text)}" for q, a in dialogue.turns)
+        content = f"# About {escaped(report.source)}\n\nsha256 {report.sha256}\n\n{turns}\n"
+    return write_whole(path, content.encode("utf-8", "replace"))

@@ -1,0 +1,425 @@
+"""Questions after the verdict, answered from the evidence alone: no language model, no claim without a place.
+
+A question is read for what it asks (INTENTS, by words) and for the regions it names (`regions.mentioned` and the tree's
+own names); the answer is a fixed sentence filled from the report, so it never says more than the judge did, and what
+cannot be answered is said to be so. A conversation remembers the face and the region spoken of: "Is the nose fake?"
+"And the mouth?" "How sure are you?". "Suppose it is genuine" and "suppose it is fake" gather the evidence for either
+side (FFAA asks its model under both hypotheses).
+
+    Dialogue(report).ask("Is the nose fake?")  →  Answer(text, label, findings, regions, intent)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from facewitness import geometry, regions
+from facewitness.errors import InputError
+from facewitness.explain import NO_PROOF, graded
+from facewitness.formats import KIND_WORDS, WORDS, chance, percent, visible
+from facewitness.types import FaceReport, Finding, Label, Reply, Report
+
+MOST = 2_000  # characters of a question
+TURNED = 30.0  # degrees of yaw from which the far side counts as hidden
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What is said to one question, and what it rests on."""
+
+    text: str
+    label: Label | None = None  # of what was asked about; None where the question is not about real or fake
+    findings: tuple[Finding, ...] = ()
+    regions: tuple[str, ...] = ()  # what was asked about
+    intent: str = ""  # a name of INTENTS
+
+
+# What questions ask for, in the order in which they are tried. A question that names a region asks about that region
+# unless an earlier line fits.
+INTENTS: dict[str, str] = {
+    "suppose_real": r"\b(suppos\w*|assum\w*|imagin\w*|if)\b.*\b(real|genuine|authentic|pristine)\b|"
+    r"\b(evidence|speaks|argument\w*|reasons?)\b.*\b(for|that it is|it's)\b.*\b(real|genuine|authentic)\b",
+    "suppose_fake": r"\b(suppos\w*|assum\w*|imagin\w*|if)\b.*\b(fake\w*|forged|manipulated|deepfake|synthetic)\b|"
+    r"\b(evidence|speaks|argument\w*)\b.*\bfor\b.*\b(fake|forged|forgery|manipulation)\b",
+    "faces": r"\bhow many (faces|people|persons)\b|\bwho (else )?is\b",
+    "wrong": r"\b(how often|error rate|false (alarm|positive)s?|mistakes?|be wrong|trust|reliab\w*|accura\w*|"
+    r"limits?)\b",
+    "sure": r"\b(how (sure|certain|confident|likely|probable)|probabilit\w*|confidence|certainty|chances?|"
+    r"per ?cent)\b",
+    "kind": r"\b(what|which) (kind|type|sort|method|technique|tool)\b|\bhow (was|is|were) (it|this|that|the (face|"
+    r"picture|photo|image))\b.*\b(made|forged|faked|done|created|manipulated)\b|\bface.?swap\w*|\b(gan|diffusion|"
+    r"ai.generated|generated|synthes\w*)\b",
+    "where": r"\bwhere\b|\b(which|what) (parts?|regions?|areas?|places?|features?)\b",
+    "why": r"\bwhy\b|\bevidence\b|\bhow (do|can|did) you (know|tell|see)\b|\bexplain\b|\breasons?\b|\bshow me\b",
+    "quality": r"\b(quality|blur\w*|sharp\w*|resolution|dark|too small)\b",
+    "verdict": r"\b(fake\w*|real|genuine|authentic|deep ?fake\w*|forg\w*|manipulat\w*|tampered|edited|altered|"
+    r"retouched|photoshop\w*|pristine|verdict|legit\w*|true)\b",
+}
+_PATTERNS = {name: re.compile(pattern, re.IGNORECASE | re.DOTALL) for name, pattern in INTENTS.items()}
+_ASKS_REAL = re.compile(r"\b(real|genuine|authentic|pristine|legit\w*|true|untouched|unaltered)\b", re.IGNORECASE)
+_ASKS_FAKE = re.compile(
+    r"\b(fake\w*|deep ?fake\w*|forg\w*|manipulat\w*|tampered|edited|altered|retouched|photoshop\w*|swapped|wrong|"
+    r"odd)\b",
+    re.IGNORECASE,
+)
+_THERE = re.compile(r"\b(there|(this|that) (place|region|part|area|one)|them|they)\b", re.IGNORECASE)
+_FACE = re.compile(r"\bface (?:number |no\.? ?|#)?(\d{1,3})\b", re.IGNORECASE)
+_ORDINALS = {w: i for i, w in enumerate(("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"))}
+
+CAN_ASK = (
+    "I can say whether the picture, a face or a region is forged, where and why, how sure that is, how it was "
+    "probably made, how often such a verdict is wrong, and what speaks for either side."
+)
+
+
+class Dialogue:
+    """A conversation about one report. `turns` are the questions and answers so far."""
+
+    def __init__(self, report: Report):
+        self.report = report
+        self.turns: list[tuple[str, Answer]] = []
+        scored = [-1.0 if f.verdict.fake is None else f.verdict.fake for f in report.faces]
+        self.face = int(np.argmax(scored)) if scored else 0  # the most suspicious one, until another is asked for
+        self._spoken_of: tuple[str, ...] = ()
+
+    def ask(self, question: str) -> Answer:
+        """The answer to one question. Raises InputError for an empty one and one of more than MOST characters."""
+        question = question.strip()
+        if not question:
+            raise InputError('expected a question, such as "Is the nose fake?", got an empty one')
+        if len(question) > MOST:
+            raise InputError(f"expected a question of at most {MOST:,} characters, got one of {len(question):,}")
+        answer = self._answered(question)
+        self.turns.append((question, answer))
+        return answer
+
+    def choose(self, face: int) -> None:
+        """Speak of this face from now on; the first is 0. Raises InputError where there is none such."""
+        n = len(self.report.faces)
+        if not 0 <= face < n:
+            known = "no face" if n == 0 else "one face" if n == 1 else f"{n} faces"
+            raise InputError(
+                f"There {'are' if n > 1 else 'is'} {known} in this picture, so there is no face {face + 1}."
+            )
+        self.face, self._spoken_of = face, ()
+
+    def _answered(self, question: str) -> Answer:
+        report = self.report
+        if report.status == "failed":
+            return Answer(f"{WORDS['failed'][1]} {report.problems[0].message}", None, intent="failed")
+        if report.status == "no_face":
+            return Answer(WORDS["no_face"][1], None, intent="no_face")
+        chosen = _face_asked_for(question)
+        if chosen is not None:
+            try:
+                self.choose(chosen)
+            except InputError as error:
+                return Answer(str(error), None, intent="faces")
+        face = report.faces[self.face]
+        named = asked_regions(question)
+        intent = next((name for name, pattern in _PATTERNS.items() if pattern.search(question)), "")
+        about_place = intent in ("", "verdict", "why", "where", "sure", "quality")
+        if not named and self._spoken_of and about_place and (_THERE.search(question) or intent == "why"):
+            named = self._spoken_of
+        if named and about_place:
+            self._spoken_of = named
+            return _about_regions(face, named, question)
+        if chosen is not None and not intent:
+            intent = "verdict"
+        say = {
+            "verdict": self._verdict, "sure": self._sure, "where": self._where, "why": self._why, "kind": self._kind,
+            "faces": self._faces, "wrong": self._wrong, "quality": self._quality,
+            "suppose_real": self._suppose_real, "suppose_fake": self._suppose_fake,
+        }.get(intent)  # fmt: skip
+        if say is None:
+            return Answer(f"I did not understand that. {CAN_ASK}", None, intent="unknown")
+        return say(face, question)
+
+    # ------------------------------------------------------------------------------------------ one method an intent
+
+    def _verdict(self, face: FaceReport, question: str) -> Answer:
+        label, which = face.verdict.label, self._which()
+        odds = chance(face.verdict.fake, face.verdict.interval)
+        match label:
+            case "fake":
+                said = f"{_yes_or_no(question, forged=True)}{which} is judged fake: {odds}."
+            case "real":
+                said = f"{_yes_or_no(question, forged=False)}{which} is judged real: {odds}. {NO_PROOF}"
+            case _:
+                said = f"That cannot be decided. {which} is inconclusive: {odds}."
+        reasons = " ".join(face.verdict.reasons) if label == "inconclusive" else ""
+        return Answer(f"{said} {reasons}".strip(), label, face.findings, intent="verdict")
+
+    def _which(self) -> str:
+        return "The face" if len(self.report.faces) == 1 else f"Face {self.face + 1} of {len(self.report.faces)}"
+
+    def _sure(self, face: FaceReport, question: str) -> Answer:
+        verdict = face.verdict
+        text = f"{self._which()}: {chance(verdict.fake, verdict.interval)}."
+        if verdict.interval is not None:
+            text += " The range is the 95 % interval of that probability."
+        bounds = self.report.made_by.get("thresholds") or {}
+        if {"real", "fake"} <= set(bounds):
+            text += (
+                f" Below {percent(bounds['real'])} a face is called real, from {percent(bounds['fake'])} on fake, and "
+                "inconclusive in between."
+            )
+        return Answer(text, verdict.label, intent="sure")
+
+    def _where(self, face: FaceReport, question: str) -> Answer:
+        if not face.findings:
+            return Answer(_sentences(face), face.verdict.label, intent="where")
+        places = _capital(_and(_title(f.region) for f in face.findings))
+        lead = "Hints, not proof: " if face.verdict.label == "inconclusive" else ""
+        return Answer(f"{lead}{places}. {_sentences(face)}", face.verdict.label, face.findings,
+                      intent="where")  # fmt: skip
+
+    def _why(self, face: FaceReport, question: str) -> Answer:
+        reasons = " ".join(face.verdict.reasons)
+        return Answer(f"{reasons} {_sentences(face)}".strip(), face.verdict.label, face.findings, intent="why")
+
+    def _kind(self, face: FaceReport, question: str) -> Answer:
+        if face.verdict.label != "fake":
+            return Answer(
+                f"{self._which()} is not judged fake ({WORDS[face.verdict.label][0].lower()}), so no way of forging is "
+                "named.", face.verdict.label, intent="kind",
+            )  # fmt: skip
+        if face.kind is None:
+            return Answer("No witness could tell the way of forging.", "fake", intent="kind")
+        ranked = sorted(((p, name) for name, p in face.kind.items() if name != "pristine"), reverse=True)
+        said = ", ".join(f"{KIND_WORDS[name]} {percent(p)}" for p, name in ranked)
+        return Answer(f"Most like {KIND_WORDS[ranked[0][1]]}. The witnesses' shares: {said}.", "fake", intent="kind")
+
+    def _faces(self, face: FaceReport, question: str) -> Answer:
+        told = "; ".join(
+            f"face {i}: {WORDS[f.verdict.label][0].lower()}, {chance(f.verdict.fake, f.verdict.interval)}"
+            for i, f in enumerate(self.report.faces, start=1)
+        )
+        n = len(self.report.faces)
+        said = "One face was found" if n == 1 else f"{n} faces were found"
+        return Answer(f"{said}: {told}. Who they are is not examined.", None, intent="faces")
+
+    def _wrong(self, face: FaceReport, question: str) -> Answer:
+        reasons = " ".join(face.verdict.reasons) or "No error rate was measured."
+        return Answer(f"{reasons} {NO_PROOF}", face.verdict.label, intent="wrong")
+
+    def _quality(self, face: FaceReport, question: str) -> Answer:
+        quality = face.face.quality
+        if quality.score is None:
+            return Answer("The finder did not measure how good the face is as evidence.", None, intent="quality")
+        why = f" Lowered because: {' '.join(quality.reasons)}" if quality.reasons else ""
+        return Answer(f"As evidence the face is worth {percent(quality.score)} of a good one.{why}", None,
+                      intent="quality")  # fmt: skip
+
+    def _suppose_fake(self, face: FaceReport, question: str) -> Answer:
+        signs = _suspicions(face)
+        if face.verdict.fake is None:
+            said = "Nothing was measured that could speak for it."
+        elif not signs:
+            said = "Nothing was found that would speak for it: no witness names a place."
+        else:
+            said = "What would speak for it: " + " ".join(_told(f) for f in signs)
+        return Answer(f"{said} {self._stands(face)}", face.verdict.label, signs, intent="suppose_fake")
+
+    def _suppose_real(self, face: FaceReport, question: str) -> Answer:
+        named = {f.region for f in _suspicions(face)}
+        quiet = [r for r in regions.MARE if r not in named and not _covers(named, r)]
+        if face.verdict.fake is None:
+            said = "Nothing was measured that could speak for it."
+        elif quiet:
+            said = f"What would speak for it: no sign at {_and(regions.title(r) for r in quiet)}."
+        else:
+            said = "Nothing speaks for it: signs were found everywhere."
+        if named:
+            said += f" Against it: signs at {_and(_title(r) for r in sorted(named))}."
+        return Answer(f"{said} {self._stands(face)}", face.verdict.label, intent="suppose_real")
+
+    def _stands(self, face: FaceReport) -> str:
+        odds = chance(face.verdict.fake, face.verdict.interval)
+        return f"A supposition changes nothing of the verdict: {WORDS[face.verdict.label][0].lower()}, {odds}."
+
+
+# ------------------------------------------------------------------------------------------------- reading a question
+
+
+def asked_regions(question: str) -> tuple[str, ...]:
+    """The tree's regions a question names: a part by its own name ("upper lip"), else MARE's by its words.
+
+    "Is this face fake?" asks about the face as a whole, not about a region.
+    """
+    words = " " + re.sub(r"[\s_\-]+", " ", re.sub(r"[^\w\s\-]", " ", question.lower())).strip() + " "
+    own = [
+        name
+        for name, region in regions.REGIONS.items()
+        if name not in ("face", "skin") and re.search(rf" {regions.title(name)}s? ", words)
+    ]
+    own = [a for a in own if not any(a != b and regions.title(a) in regions.title(b) for b in own)]
+    if "skin" in words.split():
+        own.append("skin")
+    without_face = re.sub(r"\b(lower |whole |entire )?faces?\b", " ", question, flags=re.IGNORECASE)
+    named = [n for n in regions.mentioned(without_face) if not any(_within(o, n) or _within(n, o) for o in own)]
+    return tuple(dict.fromkeys([*own, *named]))
+
+
+def _face_asked_for(question: str) -> int | None:
+    numbered = _FACE.search(question)
+    if numbered:
+        return max(0, int(numbered[1]) - 1)
+    words = re.findall(r"\w+", question.lower())
+    return next((_ORDINALS[a] for a, b in pairwise(words) if b in ("face", "person", "one") and a in _ORDINALS), None)
+
+
+def _yes_or_no(question: str, forged: bool) -> str:
+    """ "Yes. " or "No. " as the question was put, or nothing where it was put neither way, or both ways."""
+    real, fake = bool(_ASKS_REAL.search(question)), bool(_ASKS_FAKE.search(question))
+    if real == fake:
+        return ""
+    return "Yes. " if fake == forged else "No. "
+
+
+# ------------------------------------------------------------------------------------------------------- about regions
+
+
+def _about_regions(face: FaceReport, names: Sequence[str], question: str) -> Answer:
+    """One answer for all the regions asked about; its label is fake if any is, then inconclusive, then real."""
+    parts = [_about(face, name, question) for name in names]
+    labels = [answer.label for answer in parts]
+    label: Label | None = next((x for x in ("fake", "inconclusive", "real") if x in labels), None)
+    findings = tuple(dict.fromkeys(f for answer in parts for f in answer.findings))
+    texts = [answer.text for answer in parts]
+    if len(parts) > 1:
+        texts = [f"{_capital(regions.title(n))}: {_lower(text)}" for n, text in zip(names, texts, strict=True)]
+    return Answer(" ".join(texts), label, findings, tuple(names), "region")
+
+
+def _about(face: FaceReport, name: str, question: str) -> Answer:
+    """What is known of one region. A sign that is wrong more often than right is no "yes"."""
+
+    def answer(text: str, label: Label | None, findings: tuple[Finding, ...] = ()) -> Answer:
+        return Answer(text, label, findings, (name,), "region")
+
+    verdict, place = face.verdict, f"the {regions.title(name)}"
+    hidden = _hidden(face, name)
+    if hidden:
+        return answer(f"{hidden} Nothing can be said about {place}.", None)
+    here = tuple(f for f in face.findings if _same_place(f.region, name))
+    told = " ".join(_told(f) for f in here)
+    covered = _covered(face, name)
+    measured = "" if covered is None else f" The forgery mask covers {percent(covered)} of it."
+    if verdict.label == "inconclusive":
+        hints = f"Hints there: {_lower(told)}" if here else f"No sign was found at {place}."
+        return answer(f"That cannot be decided: the face is inconclusive. {hints}{measured}", "inconclusive", here)
+    if verdict.label == "real":
+        said = f"{_yes_or_no(question, forged=False)}Nothing is claimed at {place}: the face is judged real."
+        weak = [f for f in _suspicions(face) if _same_place(f.region, name)]
+        if weak:
+            said += f" A witness saw something there, too weak for the verdict. {_told(weak[0])}"
+        return answer(said, "real")
+    if any(f.strength is not None and f.strength >= 0.5 for f in here):
+        return answer(f"{_yes_or_no(question, forged=True)}{told}", "fake", here)
+    if here:
+        return answer(f"Perhaps. {told}{measured}", "inconclusive", here)
+    whole = tuple(f for f in face.findings if f.region == "face")
+    if whole:
+        return answer(
+            f"No sign belongs to {place} alone; {_lower(whole[0].claim)}{measured}",
+            "inconclusive",
+            whole,
+        )
+    seen = {"Yes. ": "As far as can be seen, yes: no", "No. ": "Not as far as can be seen: no"}
+    elsewhere = _and(_title(f.region) for f in face.findings)
+    lead = seen.get(_yes_or_no(question, forged=False), "No")
+    return answer(f"{lead} sign was found at {place}.{measured} The signs are at: {elsewhere}.", "real")
+
+
+def _hidden(face: FaceReport, name: str) -> str | None:
+    """Why a region cannot be seen, or None where it can."""
+    if face.face.landmarks is None:
+        return "Regions cannot be placed on this face: its finder gives no landmarks."
+    yaw = face.face.quality.yaw
+    far = {True: "left_", False: "right_"}  # turning to one's left hides one's left
+    if yaw is not None and abs(yaw) >= TURNED and name.startswith(far[yaw > 0]):
+        return f"The face is turned {abs(yaw):.0f}° to the subject's {'left' if yaw > 0 else 'right'}."
+    rings = np.concatenate(list(regions.polygons(name, face.face.landmarks)))
+    frame = face.face.frame
+    inside = (rings[:, 0] >= 0) & (rings[:, 0] < frame.width) & (rings[:, 1] >= 0) & (rings[:, 1] < frame.height)
+    return None if inside.mean() >= 0.5 else f"The {regions.title(name)} lies outside the picture."
+
+
+def _covered(face: FaceReport, name: str) -> float | None:
+    """The share of a region that the forgery mask covers from 0.5 on; None without a mask."""
+    if face.mask is None or face.face.landmarks is None:
+        return None
+    height, width = face.face.frame.height, face.face.frame.width
+    place = geometry.fill(list(regions.polygons(name, face.face.landmarks)), height, width)
+    mask = geometry.place(face.mask, height, width)
+    return float((mask[place] >= 0.5).mean()) if place.any() else None
+
+
+def _within(inner: str, outer: str) -> bool:
+    """Whether a region is another, or a part of it."""
+    node: str | None = inner
+    while node is not None:
+        if node == outer:
+            return True
+        node = regions.REGIONS[node].parent if node in regions.REGIONS else None
+    return False
+
+
+def _same_place(found: str, asked: str) -> bool:
+    """A finding answers a question about its own region, its parts, and the area that it is part of; not the face."""
+    if found == "face" or asked == "face":
+        return found == asked
+    return _within(found, asked) or _within(asked, found)
+
+
+def _covers(named: Iterable[str], region: str) -> bool:
+    return any(_same_place(n, region) for n in named)
+
+
+def _suspicions(face: FaceReport) -> tuple[Finding, ...]:
+    """What witnesses named, claimed by the verdict or not; a region once, strongest first."""
+    best: dict[str, Finding] = {}
+    every = [f for said in face.verdict.testimonies for f in said.findings] or list(face.findings)
+    for finding in sorted(every, key=lambda f: -1.0 if f.strength is None else f.strength, reverse=True):
+        best.setdefault(finding.region, finding)
+    return tuple(best.values())
+
+
+# ----------------------------------------------------------------------------------------------------------- wording
+
+
+def _told(finding: Finding) -> str:
+    return f"{graded(finding)}: {finding.claim}"
+
+
+def _title(region: str) -> str:
+    """A region in words; a name from outside that the tree does not have stays as it is."""
+    return regions.title(region) if region in regions.REGIONS else visible(region)
+
+
+def _sentences(face: FaceReport) -> str:
+    return " ".join(sentence.text for sentence in face.explanation)
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _and(words: Iterable[str]) -> str:
+    *before, last = list(words) or ["nowhere"]
+    return f"{', '.join(before)} and {last}" if before else last
+
+
+def as_reply(answer: Answer) -> Reply:
+    """The answer as `scores/` judge it."""
+    return Reply(answer.label, None, answer.findings, text=answer.text)

@@ -1,0 +1,94 @@
+"""`facewitness ask` and `chat` as people meet them: one answer a question, commands, and saved conversations."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from PIL import Image
+
+from facewitness.apps.cli import main
+
+
+@pytest.fixture
+def photo(tmp_path, astronaut):
+    path = tmp_path / "astronaut.png"
+    Image.fromarray(astronaut).save(path)
+    return path
+
+
+def test_ask_prints_one_answer(photo, capsys):
+    assert main(["ask", str(photo), "Is this face genuine?"]) == 0
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 1
+    assert "The face is " in out
+    assert err == ""
+
+
+def test_ask_as_json_says_what_the_answer_rests_on(photo, capsys):
+    assert main(["ask", str(photo), "Is the nose fake?", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["regions"] == ["nose"]
+    assert said["intent"] == "region"
+    assert said["label"] in ("real", "fake", "inconclusive")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("{photo}", ""), "got an empty one"),
+        (("{photo}", "x" * 100_000), "at most 2,000 characters"),
+        (("{photo}", "Is it fake?", "--face", "3"), "no face 3"),
+        (("{photo}.gone", "Is it fake?"), "does not exist"),
+    ],
+)
+def test_ask_refuses_with_a_sentence(photo, capsys, words, sentence):
+    assert main(["ask", *(word.format(photo=photo) for word in words)]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert sentence in err
+
+
+def test_a_picture_without_a_face_is_an_answer(tmp_path, capsys):
+    Image.new("RGB", (200, 150), "green").save(tmp_path / "lawn.png")
+    assert main(["ask", str(tmp_path / "lawn.png"), "Is it fake?"]) == 0
+    assert "No face was found" in capsys.readouterr().out
+
+
+def test_chat_answers_line_by_line_and_saves(photo, tmp_path, capsys, monkeypatch):
+    saved = [tmp_path / "talk.md", tmp_path / "talk.json"]
+    asked = ["Is the nose fake?", "", "And the mouth?", "/region left ear", "/regoin nose", "/region nosy", "/face 9"]
+    lines = [
+        *asked,
+        "/face x",
+        "/faces",
+        "/save",
+        *(f"/save {path}" for path in saved),
+        "/help",
+        "/quit",
+        "never asked",
+    ]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines)))
+    assert main(["chat", str(photo)]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "Did you mean 'region'?" in out
+    assert "Did you mean 'nose'?" in out
+    assert "there is no face 9" in out
+    assert "expected a number from 1 on, got 'x'" in out
+    assert "expected the name of a file" in out
+    assert "One face was found" in out
+    talk = json.loads(saved[1].read_text())
+    assert [turn["question"] for turn in talk["turns"]][1:4] == [
+        "Is the nose fake?", "And the mouth?", "Is the left ear forged?",
+    ]  # fmt: skip
+    assert len(talk["sha256"]) == 64
+    assert "**And the mouth?**" in saved[0].read_text()
+    assert "never asked" not in saved[0].read_text()
+
+
+def test_chat_ends_with_its_input(photo, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("Is it fake?"))
+    assert main(["chat", str(photo)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2

@@ -1,0 +1,140 @@
+"""Answers come from the evidence, agree with the verdict, and keep to what was asked."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from reports import REPORTS
+
+from facewitness import regions
+from facewitness.dialogue import MOST, Dialogue, as_reply, asked_regions
+from facewitness.errors import InputError
+
+
+@pytest.fixture
+def two() -> Dialogue:
+    """Face 1 is fake (left eye 92 %, mouth 74 %, nose 41 %), face 2 real; face 1 is spoken of first."""
+    return Dialogue(REPORTS["two_faces"])
+
+
+@pytest.mark.parametrize(
+    ("question", "label", "begins"),
+    [
+        ("Is this face real?", "fake", "No. Face 1 of 2 is judged fake: 91 % fake"),
+        ("Is it a deepfake?", "fake", "Yes. "),
+        ("Is it real or fake?", "fake", "Face 1 of 2 is judged fake"),
+        ("Is the mouth fake?", "fake", "Yes. Strong sign (74 %): The mouth shows traces"),
+        ("Is the mouth genuine?", "fake", "No. Strong sign (74 %)"),
+        ("Is the upper lip real?", "fake", "No. Strong sign (74 %): The mouth"),  # a part of what was found
+        ("Are the left eye and the chin forged?", "fake", "Left eye: yes. Very strong sign (92 %)"),
+        ("Are the eyes forged?", "fake", "Yes. Very strong sign (92 %): The left eye"),
+        ("Is the nose fake?", "inconclusive", "Perhaps. Weak sign (41 %)"),  # wrong more often than right
+        ("Is the left ear forged?", "real", "Not as far as can be seen: no sign was found at the left ear."),
+        ("Is the chin authentic?", "real", "As far as can be seen, yes: no sign was found at the chin."),
+        ("Where?", "fake", "Left eye, mouth and nose."),
+        ("Which regions are manipulated?", "fake", "Left eye, mouth and nose."),
+        ("How sure are you?", "fake", "Face 1 of 2: 91 % fake (84–96 %). The range is the 95 % interval"),
+        ("How was it made?", "fake", "Most like identity exchange."),
+        ("What about the second face?", "real", "Face 2 of 2 is judged real: 8 % fake"),
+        ("Is face 2 fake?", "real", "No. Face 2 of 2 is judged real"),
+        ("Is face 7 fake?", None, "There are 2 faces in this picture, so there is no face 7."),
+        ("How many faces are there?", None, "2 faces were found: face 1: fake"),
+        ("Suppose it is fake.", "fake", "What would speak for it: Very strong sign (92 %): The left eye"),
+        ("Assume it is genuine. What evidence do you have?", "fake", "What would speak for it: no sign at skin"),
+        ("Tell me a joke", None, "I did not understand that. I can say whether"),
+    ],
+)
+def test_answers(two, question, label, begins):
+    answer = two.ask(question)
+    assert answer.text.startswith(begins)
+    assert answer.label == label
+
+
+def test_a_conversation_remembers_the_region_and_the_face(two):
+    assert two.ask("Is the mouth fake?").regions == ("mouth",)
+    assert two.ask("Why?").text == "Strong sign (74 %): The mouth shows traces of forgery."
+    assert two.ask("And the nose?").regions == ("nose",)
+    assert two.ask("Is it genuine?").text.startswith("No. Face 1")  # the picture, not the nose
+    assert two.ask("What of face 2?").label == "real"
+    assert "the mouth: the face is judged real" in two.ask("Is the mouth fake?").text
+    assert two.ask("Is it genuine?").text.startswith("Yes. Face 2")
+    assert [question for question, _ in two.turns][1] == "Why?"
+
+
+def test_every_finding_an_answer_names_is_one_of_the_report(two):
+    found = {f.region for f in REPORTS["two_faces"].faces[0].findings}
+    for region in regions.REGIONS:
+        answer = two.ask(f"Is the {regions.title(region)} fake?")
+        assert {f.region for f in answer.findings} <= found
+        assert answer.label != "fake" or answer.findings, answer.text
+
+
+def test_a_supposition_never_changes_the_verdict():
+    for name in ("two_faces", "problems", "inconclusive", "unmeasured"):
+        label = REPORTS[name].faces[0].verdict.label
+        for question in ("Suppose it is fake", "Suppose it is real"):
+            answer = Dialogue(REPORTS[name]).ask(question)
+            assert answer.label == label
+            assert "changes nothing of the verdict" in answer.text
+    unmeasured = Dialogue(REPORTS["unmeasured"]).ask("Suppose it is real")
+    assert unmeasured.text.startswith("Nothing was measured")
+
+
+def test_an_inconclusive_face_has_hints_and_no_yes():
+    dialogue = Dialogue(REPORTS["inconclusive"])
+    answer = dialogue.ask("Is the left ear forged?")
+    assert answer.label == "inconclusive"
+    assert answer.text.startswith("That cannot be decided: the face is inconclusive. Hints there:")
+    assert dialogue.ask("How was it faked?").text.startswith("The face is not judged fake (inconclusive)")
+
+
+def test_regions_that_cannot_be_seen():
+    assert "gives no landmarks" in Dialogue(REPORTS["unmeasured"]).ask("Is the nose fake?").text
+    outside = Dialogue(REPORTS["unicode"])  # its face hangs out of the picture on the left
+    answer = outside.ask("Is the right ear fake?")
+    assert (answer.label, answer.text.split(".")[0]) == (None, "The right ear lies outside the picture")
+
+
+@pytest.mark.parametrize("name", ["no_face", "failed"])
+def test_without_a_face_every_question_has_the_same_answer(name):
+    dialogue = Dialogue(REPORTS[name])
+    texts = {dialogue.ask(q).text for q in ("Is it fake?", "Is the nose fake?", "What about face 2?", "Why?")}
+    assert len(texts) == 1
+    assert dialogue.ask("Is it real?").label is None
+
+
+@pytest.mark.parametrize(
+    ("question", "named"),
+    [
+        ("Is this face fake?", ()),
+        ("Is the lower face fake?", ("lower_face",)),
+        ("Is the left upper eyelid real?", ("left_upper_eyelid",)),
+        ("LEFT-EYE??", ("left_eye",)),
+        ("What of his lips and brows?", ("mouth", "left_eyebrow", "right_eyebrow")),
+        ("Is the nose tip odd, or the chin?", ("nose_tip", "chin")),
+        ("Is the skin smooth?", ("skin",)),
+    ],
+)
+def test_regions_in_questions(question, named):
+    assert asked_regions(question) == named
+
+
+@pytest.mark.parametrize("name", list(REPORTS))
+@given(question=st.text(min_size=1, max_size=80))
+def test_no_question_breaks_it(name, question):
+    dialogue = Dialogue(REPORTS[name])
+    if question.strip():
+        answer = dialogue.ask(question)
+        assert answer.text
+        assert as_reply(answer).label == answer.label
+
+
+def test_questions_that_are_none():
+    dialogue = Dialogue(REPORTS["two_faces"])
+    with pytest.raises(InputError, match="got an empty one"):
+        dialogue.ask("  \n ")
+    with pytest.raises(InputError, match="at most 2,000 characters, got one of 100,000"):
+        dialogue.ask("x" * 100_000)
+    assert not dialogue.turns
+    assert dialogue.ask("nose " * (MOST // 5)).regions == ("nose",)
