@@ -92,3 +92,32 @@ def test_chat_ends_with_its_input(photo, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("Is it fake?"))
     assert main(["chat", str(photo)]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_a_backend_words_the_answer(photo, capsys):
+    words = ["ask", str(photo), "Is it fake?", "--backend", "echo", "--option", 'echo.answers=["I cannot tell."]']
+    assert main(words) == 0
+    assert capsys.readouterr().out.startswith("I cannot tell.")
+
+
+def test_a_server_that_is_down_costs_the_words_and_not_the_answer(photo, capsys):
+    words = [
+        "ask",
+        str(photo),
+        "Is it fake?",
+        "--backend",
+        "openai",
+        "--option",
+        "openai.base_url=http://127.0.0.1:9/v1",
+    ]
+    assert main(words) == 3
+    out, err = capsys.readouterr()
+    assert "The face is" in out
+    assert "nothing answers at http://127.0.0.1:9/v1" in err
+    assert "Traceback" not in err
+
+
+def test_an_unknown_backend_suggests_the_near_one(photo, capsys):
+    with pytest.raises(SystemExit):
+        main(["ask", str(photo), "Is it fake?", "--backend", "opena"])
+    assert "Did you mean 'openai'?" in capsys.readouterr().err

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reports import REPORTS
 
-from facewitness import regions
+from facewitness import plugins, regions
 from facewitness.dialogue import MOST, Dialogue, as_reply, asked_regions
-from facewitness.errors import InputError
+from facewitness.errors import BackendError, InputError
 
 
 @pytest.fixture
@@ -138,3 +138,58 @@ def test_questions_that_are_none():
         dialogue.ask("x" * 100_000)
     assert not dialogue.turns
     assert dialogue.ask("nose " * (MOST // 5)).regions == ("nose",)
+
+
+# ---------------------------------------------------------------------------------------------- with a language model
+
+
+def spoken(*answers: str, report: str = "two_faces") -> Dialogue:
+    return Dialogue(REPORTS[report], plugins.get("backends", "echo").load(answers))
+
+
+def test_a_language_model_words_the_answer_from_the_evidence():
+    dialogue = spoken("Yes, the mouth looks forged.", "It is strong.")
+    answer = dialogue.ask("Is the mouth fake?")
+    assert answer.text == "Yes, the mouth looks forged."
+    assert (answer.label, answer.problem) == ("fake", "")
+    dialogue.ask("How strong is it?")
+    (first, images), (second, _) = dialogue.backend.heard
+    assert images == 1
+    assert "Verdict: fake, 91 % fake (84–96 %)." in first[0]["content"]
+    assert "Found at the mouth: Strong sign (74 %)" in first[0]["content"]
+    assert [m["content"] for m in second[1:]] == [
+        "Is the mouth fake?", "Yes, the mouth looks forged.", "How strong is it?",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("question", "words", "note"),
+    [
+        ("Is it fake?", "No, it is real.", "says real; the evidence says fake, and the evidence stands"),
+        ("Is it genuine?", "Yes, entirely.", "says real; the evidence says fake"),
+        ("Is it genuine?", "No, the left eye is odd.", None),
+        ("Why?", "The chin and the mouth are blurred.", "Nothing in the evidence points to the chin."),
+        ("Why?", "The mouth is blurred. The chin is not.", None),
+    ],
+)
+def test_what_contradicts_the_evidence_is_marked_and_never_believed(question, words, note):
+    answer = spoken(words).ask(question)
+    assert answer.label == "fake"
+    assert answer.text.startswith(words)
+    assert (note in answer.text) if note else (answer.text == words)
+
+
+def test_a_language_model_that_fails_leaves_the_answer_from_the_evidence():
+    class Down:
+        def ask(self, messages, images=()):
+            raise BackendError("nothing answers")
+
+    answer = Dialogue(REPORTS["two_faces"], Down()).ask("Is the mouth fake?")
+    assert answer.text.startswith("Yes. Strong sign")
+    assert answer.problem == "nothing answers"
+
+
+def test_without_a_face_no_language_model_is_asked():
+    dialogue = spoken("Yes.", report="no_face")
+    assert dialogue.ask("Is it fake?").label is None
+    assert not dialogue.backend.heard

@@ -7,24 +7,30 @@ cannot be answered is said to be so. A conversation remembers the face and the r
 side (FFAA asks its model under both hypotheses).
 
     Dialogue(report).ask("Is the nose fake?")  →  Answer(text, label, findings, regions, intent)
+
+With a language model (`backends/`) the words are the model's and the label stays the evidence's: the model is given the
+evidence and the photo, what it says is read by `grammars/yes_no`, and where it contradicts the evidence, or names a
+place that nothing points to, the answer says so. A model that fails leaves the answer from the evidence, and a problem.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
-from facewitness import geometry, regions
-from facewitness.errors import InputError
+from facewitness import geometry, plugins, regions
+from facewitness.errors import BackendError, InputError
 from facewitness.explain import NO_PROOF, graded
 from facewitness.formats import KIND_WORDS, WORDS, chance, percent, visible
-from facewitness.types import FaceReport, Finding, Label, Reply, Report
+from facewitness.types import FaceReport, Finding, Label, Pixels, Reply, Report
 
 MOST = 2_000  # characters of a question
+_REMEMBERED = 8  # turns that a language model is shown again
 TURNED = 30.0  # degrees of yaw from which the far side counts as hidden
 
 
@@ -37,6 +43,15 @@ class Answer:
     findings: tuple[Finding, ...] = ()
     regions: tuple[str, ...] = ()  # what was asked about
     intent: str = ""  # a name of INTENTS
+    problem: str = ""  # why the language model did not answer
+
+
+class Backend(Protocol):
+    """What `load` of a leaf of `backends/` gives."""
+
+    def ask(self, messages: Sequence[Mapping[str, str]], images: Sequence[Pixels] = ()) -> str:
+        """The model's words. Raises BackendError."""
+        ...
 
 
 # What questions ask for, in the order in which they are tried. A question that names a region asks about that region
@@ -80,8 +95,8 @@ CAN_ASK = (
 class Dialogue:
     """A conversation about one report. `turns` are the questions and answers so far."""
 
-    def __init__(self, report: Report):
-        self.report = report
+    def __init__(self, report: Report, backend: Backend | None = None):
+        self.report, self.backend = report, backend
         self.turns: list[tuple[str, Answer]] = []
         scored = [-1.0 if f.verdict.fake is None else f.verdict.fake for f in report.faces]
         self.face = int(np.argmax(scored)) if scored else 0  # the most suspicious one, until another is asked for
@@ -95,8 +110,34 @@ class Dialogue:
         if len(question) > MOST:
             raise InputError(f"expected a question of at most {MOST:,} characters, got one of {len(question):,}")
         answer = self._answered(question)
+        if self.backend is not None and self.report.status == "ok":
+            answer = self._worded(question, answer, self.backend)
         self.turns.append((question, answer))
         return answer
+
+    def _worded(self, question: str, own: Answer, backend: Backend) -> Answer:
+        """The model's words to the question, held to what the evidence alone would say (`own`)."""
+        face = self.report.faces[self.face]
+        frame = self.report.frame
+        messages = [{"role": "system", "content": evidence(face)}]
+        for asked, answered in self.turns[-_REMEMBERED:]:
+            messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": answered.text}]
+        messages.append({"role": "user", "content": question})
+        try:
+            words = backend.ask(messages, () if frame is None else (frame.pixels,))
+        except BackendError as error:
+            return replace(own, problem=str(error))
+        label = plugins.get("grammars", "yes_no").parse(words).label
+        if label in ("real", "fake") and _yes_or_no(question, forged=True) == "No. ":  # it was asked whether it is real
+            label = {"real": "fake", "fake": "real"}[label] if re.match(r"\W*(yes|no)\b", words, re.I) else label
+        notes = []
+        if label is not None and own.label is not None and label != own.label:
+            notes.append(f"The language model says {label}; the evidence says {own.label}, and the evidence stands.")
+        supported = {f.region for f in face.findings} | set(own.regions)
+        loose = [name for name in _accused(words) if not _covers(supported, name)]
+        if loose and "face" not in supported:
+            notes.append(f"Nothing in the evidence points to the {_and(regions.title(name) for name in loose)}.")
+        return replace(own, text=" ".join([words, *(f"[{note}]" for note in notes)]))
 
     def choose(self, face: int) -> None:
         """Speak of this face from now on; the first is 0. Raises InputError where there is none such."""
@@ -242,6 +283,36 @@ class Dialogue:
     def _stands(self, face: FaceReport) -> str:
         odds = chance(face.verdict.fake, face.verdict.interval)
         return f"A supposition changes nothing of the verdict: {WORDS[face.verdict.label][0].lower()}, {odds}."
+
+
+# --------------------------------------------------------------------------------------------- for a language model
+
+
+def evidence(face: FaceReport) -> str:
+    """The system's message: the task, and the evidence on one face (KFD's task description and detector result)."""
+    verdict = face.verdict
+    lines = [
+        "You explain the result of a forensic analysis of a face to an examiner. Use only the evidence below and what "
+        "is visible. Answer in at most three sentences. Where you are asked whether something is fake or real, begin "
+        "with Yes, No or Inconclusive. Name no forged place that the evidence does not name. Left and right are the "
+        "subject's.",
+        "",
+        f"Verdict: {verdict.label}, {chance(verdict.fake, verdict.interval)}.",
+        *verdict.reasons,
+    ]
+    lines += [f"Found at the {_title(f.region)}: {_told(f)}" for f in face.findings] or ["No place is named."]
+    if face.kind is not None and verdict.label == "fake":
+        lines.append("Kind: " + ", ".join(f"{KIND_WORDS[name]} {percent(p)}" for name, p in face.kind.items()) + ".")
+    return "\n".join(lines)
+
+
+_DENIES = re.compile(r"\b(no|not|never|without|nothing|neither|nor|free of)\b|n['’]t\b", re.IGNORECASE)
+
+
+def _accused(text: str) -> tuple[str, ...]:
+    """MARE's names of the regions a text speaks of in sentences that deny nothing and call nothing real."""
+    said = [s for s in re.split(r"(?<=[.;!?])\s", text) if not _DENIES.search(s) and not _ASKS_REAL.search(s)]
+    return tuple(dict.fromkeys(name for sentence in said for name in regions.mentioned(sentence) if name != "skin"))
 
 
 # ------------------------------------------------------------------------------------------------- reading a question

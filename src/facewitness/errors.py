@@ -7,6 +7,7 @@
     ├── UnknownName          a name no leaf, region or option has; says the nearest one
     ├── MissingExtra         a leaf that needs packages which are not installed; says what to install
     ├── WeightsError         weights that are absent or do not match their hash
+    ├── BackendError         a language model that is down, slow, or answers with what is no answer
     └── ReportError          a report that does not follow the wire format
 
 Each message says what was expected, what came, and what to do next.
@@ -57,6 +58,10 @@ class MissingExtra(FacewitnessError, ImportError):
 
 class WeightsError(FacewitnessError):
     """Weights that are absent or do not match their hash."""
+
+
+class BackendError(FacewitnessError):
+    """A language model that cannot be reached, is too slow, or answers with what is no answer."""
 
 
 class ReportError(FacewitnessError, ValueError):

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facewitness.apps._words import ALL, add_system, positive, system
+from facewitness.apps._words import ALL, SOME, add_system, leaf, positive, system
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import write_whole
 from facewitness.formats import visible
@@ -21,13 +21,16 @@ from facewitness.formats import visible
 if TYPE_CHECKING:
     from facewitness.dialogue import Answer, Dialogue
 
-_ASK = """Ask one question about a photo. The answer is made from the evidence alone, by a fixed grammar: no language
-model, and no claim that the verdict does not make.
+_ASK = """Ask one question about a photo. The answer is made from the evidence alone, by a fixed grammar, and claims no
+more than the verdict does.
 
 examples:
   facewitness ask photo.jpg "Is the nose fake?"
   facewitness ask photo.jpg "How sure are you?"
-  facewitness ask photo.jpg "Suppose it is genuine: what speaks for it?" --json"""
+  facewitness ask photo.jpg "Suppose it is genuine: what speaks for it?" --json
+  facewitness ask photo.jpg "What is odd about the eyes?" --backend openai --option openai.base_url=http://127.0.0.1:8000/v1
+
+With --backend the words are a language model's and the verdict stays the evidence's; contradictions are marked."""
 
 _CHAT = """Talk about a photo. It remembers the face and the region spoken of.
 
@@ -56,11 +59,15 @@ def add_to(commands: Any) -> None:
             parser.add_argument("question", metavar="QUESTION")
             parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
         parser.add_argument("--face", type=positive, metavar="N", help="which face (the most suspicious)")
+        parser.add_argument(
+            "--backend", type=leaf("backends"), metavar="NAME", help="a language model that words the answers (none)"
+        )
         add_system(parser)
 
 
 def _begun(given: argparse.Namespace) -> Dialogue:
     """The photo analysed, ready to be asked about. Raises InputError where it could not be, or has no such face."""
+    from facewitness import plugins
     from facewitness.dialogue import Dialogue
     from facewitness.pipeline import Analyzer
 
@@ -69,12 +76,16 @@ def _begun(given: argparse.Namespace) -> Dialogue:
         from facewitness.media import MOST_BYTES
 
         source = sys.stdin.buffer.read(MOST_BYTES + 1)
-    report = Analyzer(**system(given)).analyze(source)
+    options = system(given)
+    backend = None
+    if given.backend is not None:
+        backend = plugins.get("backends", given.backend).load(**options["options"].pop(given.backend, {}))
+    report = Analyzer(**options).analyze(source)
     if report.status == "failed":
         raise InputError("; ".join(problem.message for problem in report.problems))
     for problem in report.problems:
         print(visible(f"facewitness: {report.source}: {problem.step}: {problem.message}"), file=sys.stderr)
-    dialogue = Dialogue(report)
+    dialogue = Dialogue(report, backend)
     if given.face is not None:
         dialogue.choose(given.face - 1)
     return dialogue
@@ -87,13 +98,20 @@ def _ask(given: argparse.Namespace) -> int:
         print(json.dumps(_wire(given.question, answer), ensure_ascii=False))
     else:
         print(visible(answer.text))
-    return ALL
+    return ALL if not _complained(answer) else SOME
+
+
+def _complained(answer: Answer) -> bool:
+    """Whether the language model failed, after saying so."""
+    if answer.problem:
+        print(visible(f"facewitness: {answer.problem} The answer is from the evidence alone."), file=sys.stderr)
+    return bool(answer.problem)
 
 
 def _wire(question: str, answer: Answer) -> dict[str, Any]:
     return {
         "question": question, "answer": answer.text, "label": answer.label, "intent": answer.intent,
-        "regions": list(answer.regions),
+        "regions": list(answer.regions), "problem": answer.problem or None,
         "findings": [{"region": f.region, "box": list(f.box), "claim": f.claim, "strength": f.strength}
                      for f in answer.findings],
     }  # fmt: skip
@@ -119,7 +137,12 @@ def _chat(given: argparse.Namespace) -> int:
         if not line:
             continue
         try:
-            print(_visible_lines(_command(dialogue, line) if line.startswith("/") else dialogue.ask(line).text))
+            if line.startswith("/"):
+                print(_visible_lines(_command(dialogue, line)))
+            else:
+                answer = dialogue.ask(line)
+                print(visible(answer.text))
+                _complained(answer)
         except (FacewitnessError, OSError) as error:
             print(visible(str(error)))
 

@@ -1,0 +1,38 @@
+"""Says what it was told to say, or repeats the last question: for tests, demonstrations and counting prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewitness.backends import Message, checked
+
+
+def load(answers: Sequence[str] | str = ()) -> Echo:
+    """`answers` are given one after another, the last one again and again; without any the question comes back."""
+    return Echo((answers,) if isinstance(answers, str) else tuple(answers))
+
+
+class Echo:
+    """Remembers what it was asked in `heard`."""
+
+    name = "echo"
+
+    def __init__(self, answers: tuple[str, ...]):
+        self._answers = answers
+        self.heard: list[tuple[list[dict[str, str]], int]] = []  # messages, and how many images
+
+    def made_by(self) -> dict[str, Any]:
+        """Its options."""
+        return {"name": self.name, "answers": list(self._answers)}
+
+    def ask(self, messages: Sequence[Message], images: Sequence[NDArray[np.uint8]] = ()) -> str:
+        """The next answer, or the last message's text."""
+        conversation = checked(messages)
+        self.heard.append((conversation, len(images)))
+        if not self._answers:
+            return conversation[-1]["content"]
+        return self._answers[min(len(self.heard), len(self._answers)) - 1]
