@@ -238,7 +238,9 @@ class Profile:
             raise InputError(f"{path}: expected a profile made by `facewitness calibrate` ({error})") from error
         if not isinstance(value, dict) or value.get("schema") != cls.SCHEMA:
             came = value.get("schema") if isinstance(value, dict) else type(value).__name__
-            raise InputError(f"{path}: expected the schema {cls.SCHEMA}, got {came!r}. Make it with facewitness calibrate.")
+            raise InputError(
+                f"{path}: expected the schema {cls.SCHEMA}, got {came!r}. Make it with facewitness calibrate."
+            )
         return cls(path.name, hashlib.sha256(content).hexdigest(), value["witnesses"])
 
     def calibrations(self, loaded: Mapping[str, Mapping[str, Any]]) -> dict[str, Calibration]:

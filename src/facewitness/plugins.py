@@ -18,13 +18,21 @@ from facewitness.errors import MissingExtra, UnknownName
 FAMILIES: dict[str, tuple[str, str]] = {
     "finders": ("load", "frame -> faces"),
     "witnesses": ("load", "face -> testimony"),
+    "grammars": ("parse", "a language model's words -> reply, and back by render()"),
+    "backends": ("load", "conversation, images -> a language model's words"),
     "datasets": ("samples", "folder on disk -> samples"),
     "forge": ("forge", "pristine face -> forged image, mask, record"),
     "formats": ("render", "report -> bytes"),
+    "scores": ("score", "one reply and the truth -> a number or None"),
 }
 
 # what to install when a leaf's packages are missing: top-level import name → extra
-_EXTRAS = {"cv2": "forge"} | dict.fromkeys(("torch", "timm", "torchvision", "pyarrow", "onnx", "safetensors"), "train")
+_EXTRAS = (
+    {"cv2": "forge", "openai": "language"}
+    | dict.fromkeys(("matplotlib", "pyarrow", "scipy", "sklearn"), "bench")
+    | dict.fromkeys(("pycocoevalcap", "tokenizers"), "caption")
+    | dict.fromkeys(("onnx", "safetensors", "timm", "torch", "torchvision"), "train")
+)
 
 
 @cache

@@ -444,10 +444,17 @@ def mentioned(text: str) -> tuple[str, ...]:
     spaces, hyphens or underscores: neither "year" nor "noseless" nor "earring" names a region. A part names its region
     (eyelid → eye). Denial counts: "no beard" speaks of the beard.
     """
-    found: dict[str, None] = {}
+    return tuple(dict.fromkeys(name for named, sided in _mentions(text) for name in sided or named))
+
+
+def sided(text: str) -> tuple[str, ...]:
+    """Of the regions in `mentioned`, those named with their side: "left eye and both brows" gives left_eye alone."""
+    return tuple(dict.fromkeys(name for _, sided in _mentions(text) for name in sided))
+
+
+def _mentions(text: str) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """For each mention in turn: the regions its noun may mean, and those of them its sides choose."""
     for match in _RETRIEVAL.finditer(text):
-        regions = _WORDS[_singular(match["noun"])]
+        named = _WORDS[_singular(match["noun"])]
         sides = re.findall(r"[lr](?=eft|ight|\b)", (match["before"] or match["after"] or "").lower().replace("_", " "))
-        sided = [r for side in sides for r in regions if r.startswith({"l": "left_", "r": "right_"}[side])]
-        found.update(dict.fromkeys(sided or regions))
-    return tuple(found)
+        yield named, tuple(r for side in sides for r in named if r.startswith({"l": "left_", "r": "right_"}[side]))

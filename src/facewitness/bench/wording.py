@@ -106,12 +106,13 @@ def measure(
     kept = [[r for r in (next(rest) for _ in refs or ()) if r] for refs in references]
     scored = [i for i, refs in enumerate(kept) if refs]
     corpus = Corpus([words[i] for i in scored], [kept[i] for i in scored])
-    bleu: Sequence[float | None] = corpus.bleu() if scored else [None] * ORDERS
+    bleu: Sequence[float | None] = corpus.bleu() if scored else (None, None, None, None)
     rouge, cider = corpus.rouge_l(), corpus.cider()
     if not scored:
         notes |= dict.fromkeys(("bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "cider"), _NOTHING)
     elif len(scored) == 1:
         notes["cider"] = "one item: every n-gram is in all references, so that all weigh nothing"
+        cider = np.full(1, np.nan)
     meteor_value = None
     if meteor:
         meteor_value, why = _meteor(corpus) if scored else (None, _NOTHING)
@@ -127,7 +128,10 @@ def measure(
     else:
         notes["similarity"] = "not asked for"
     return Wording(
-        *bleu,
+        bleu1=bleu[0],
+        bleu2=bleu[1],
+        bleu3=bleu[2],
+        bleu4=bleu[3],
         rouge_l=float(rouge.mean()) if scored else None,
         meteor=meteor_value,
         cider=float(cider.mean()) if len(scored) > 1 else None,
@@ -236,8 +240,9 @@ class Corpus:
             with_it = np.zeros(grams.kinds)  # in how many items' references each n-gram is
             for part in self._parts():
                 which, entry = grams.of(self._reference[part.references])
-                seen = np.unique(self._item[part.references][which] * grams.kinds + grams.gram[entry])
-                with_it += np.bincount(seen % grams.kinds, minlength=grams.kinds)
+                seen = np.sort(self._item[part.references][which] * grams.kinds + grams.gram[entry])
+                first = seen[np.diff(seen, prepend=-1) > 0]  # quicker than np.unique, which hashes
+                with_it += np.bincount(first % grams.kinds, minlength=grams.kinds)
             rarity = math.log(len(self._text)) - np.log(np.maximum(with_it, 1))
             weight = grams.count * rarity[grams.gram]
             norm = np.sqrt(np.bincount(grams.sentence, weight**2, minlength=len(self._lengths)))
@@ -356,16 +361,16 @@ def _ptb(lines: list[str]) -> list[str]:
         return []
     from pycocoevalcap.tokenizer.ptbtokenizer import PUNCTUATIONS
 
-    # the program itself rather than its Python class, which writes into the installed package and fails where it may not
+    # the program itself, not its Python class: that writes into the installed package, and fails where it may not
     jar = str(_package() / "tokenizer" / "stanford-corenlp-3.4.1.jar")
     command = ["java", "-Dfile.encoding=UTF-8", "-cp", jar, "edu.stanford.nlp.process.PTBTokenizer"]
     ran = subprocess.run(
         [*command, "-preserveLines", "-lowerCase"],
-        input="\n".join(lines).encode(errors="replace"),
+        input="\n".join([*lines, "end"]).encode(errors="replace"),  # a last line without words would get no line
         capture_output=True,
         check=False,
     )
-    cut = ran.stdout.decode(errors="replace").rstrip("\n").split("\n")
+    cut = ran.stdout.decode(errors="replace").rstrip("\n").split("\n")[:-1]
     if ran.returncode or len(cut) != len(lines):
         raise InputError(
             f"the tokenizer ptb: expected {len(lines)} lines, got {len(cut)} and exit status {ran.returncode} "
@@ -398,25 +403,28 @@ def _meteor(corpus: Corpus) -> tuple[float | None, str | None]:
     folder = _package() / "meteor"
     command = ["java", "-Dfile.encoding=UTF-8", "-Xmx2G", "-jar", "meteor-1.5.jar", "-", "-", "-stdio", "-l", "en"]
     bar = re.compile(r"\|{3,}")  # what parts the fields
-    with subprocess.Popen(
-        [*command, "-norm"], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as java:
-        assert java.stdin is not None and java.stdout is not None
-        try:
-            statistics = []
-            for text, references in zip(corpus.texts, corpus.references, strict=True):
-                line = " ||| ".join(["SCORE", *(bar.sub("", r) for r in references), bar.sub("", text)])
-                java.stdin.write(f"{line}\n".encode(errors="replace"))
+    try:
+        with subprocess.Popen(
+            [*command, "-norm"], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as java:
+            assert java.stdin is not None and java.stdout is not None
+
+            def ask(*fields: str, answers: int = 1) -> str:
+                java.stdin.write(f"{' ||| '.join(fields)}\n".encode(errors="replace"))
                 java.stdin.flush()
-                statistics.append(java.stdout.readline().decode().strip())
-            java.stdin.write(f"{' ||| '.join(['EVAL', *statistics])}\n".encode())
-            java.stdin.flush()
-            answer = [java.stdout.readline() for _ in range(len(statistics) + 1)]
-            return float(answer[-1]), None  # the items' come first, the corpus's last
-        except (OSError, ValueError) as error:
-            return None, f"METEOR's program stopped ({error}). See that 2 GB of memory are free and `java -version` works"
-        finally:
-            java.kill()
+                return [java.stdout.readline() for _ in range(answers)][-1].decode().strip()
+
+            try:
+                statistics = [
+                    ask("SCORE", *(bar.sub("", r) for r in references), bar.sub("", text))
+                    for text, references in zip(corpus.texts, corpus.references, strict=True)
+                ]
+                # the items' own values come first, the corpus's last
+                return float(ask("EVAL", *statistics, answers=len(statistics) + 1)), None
+            finally:
+                java.kill()
+    except (OSError, ValueError) as error:
+        return None, f"METEOR's program stopped ({error}). See that 2 GB of memory are free and `java -version` works"
 
 
 def _similarity(
@@ -425,13 +433,13 @@ def _similarity(
     """Mean of the score `wording` (sentence similarity) over items with references, or None and why not."""
     try:
         score = plugins.get("scores", "wording").score
+        values = [
+            score(Reply(None, text=text or ""), Truth("fake", texts=tuple(refs)))  # it reads the texts only
+            for text, refs in zip(texts, references, strict=True)
+            if refs
+        ]
     except FacewitnessError as error:
         return None, str(error)
-    values = [
-        score(Reply(None, text=text or ""), Truth("fake", texts=tuple(refs)))  # it reads the texts only
-        for text, refs in zip(texts, references, strict=True)
-        if refs
-    ]
     judged = [v for v in values if v is not None]
     if not judged:
         return None, "the score wording could judge no item" if values else _NOTHING
@@ -443,58 +451,115 @@ def _similarity(
 
 _FAKE = (
     r"fakes?|faked|deep-?fakes?|deep-?faked|forged|forger(?:y|ies)|manipulat(?:ed|ions?)|tampered|tampering|altered"
-    r"|fabricated|falsified|doctored|counterfeit|spoof(?:ed)?|synthe(?:tic|si[sz]ed)|(?:ai-|computer-)?generated"
-    r"|(?:face-)?swapped|artificial|inauthentic|unreal|photoshopped"
+    r"|alterations?|fabricated|falsified|doctored|counterfeit|spoof(?:ed)?|synthe(?:tic|sis|si[sz]ed)|photoshopped"
+    r"|(?:ai-|computer-)?generated|(?:face[ -])?swap(?:s|ped|ping)?|artificial(?! light)|inauthentic|unreal"
 )
 _REAL = (
-    r"real|authentic|genuine|pristine|bona fide|unaltered|unmanipulated|untampered|unedited|unforged"
-    r"|authenticity|genuineness"
+    r"real|authentic|genuine|pristine|bona fide"
+    r"|(?:un|non-?)(?:altered|manipulated|tampered|edited|forged|touched|retouched)"
 )
-_CUE = re.compile(rf"\b(?<!-)(?:(?P<fake>{_FAKE})|(?P<real>{_REAL}))\b(?!-)")
-# words that look like a negation or an alternative and are none
-_HARMLESS = re.compile(
-    r"\b(?:not (?:only|just|merely|simply)|no (?:doubt|question)|without (?:a |any )?(?:doubt|question)|real[- ](?:time|world|life))\b"
+_CUE = re.compile(rf"(?<![\w-])(?:(?P<fake>{_FAKE})|(?P<real>{_REAL}))(?![\w-])")
+_HARMLESS = re.compile(  # looks like a negation or a verdict and is none
+    r"\b(?:not (?:only|just|merely|simply)|(?:no|without(?: a| any)?) (?:doubt|question)|real (?:time|world|life))\b"
 )
-_NOT = (
-    r"not|n't|cannot|no|never|neither|nor|none|without|hardly|rather than|instead of|as opposed to|free (?:of|from)"
-    r"|absen(?:ce of|t)|lack(?:s|ing)?(?: of)?|far from|anything but"
+_EITHER = re.compile(
+    rf"\bwhether\b[^.,;]*|\b(?:{_FAKE})\W+(?:or|versus|vs)\W+(?:{_REAL})\b"
+    rf"|\b(?:{_REAL})\W+(?:or|versus|vs)\W+(?:{_FAKE})\b|\b(?:{_FAKE}|{_REAL}) or not\b"
 )
-# a negation reaches six words; further where it denies the evidence: "no trace in any part of the face that it is fake"
-_NEGATED = re.compile(
-    rf"(?:\b(?:{_NOT})|n't)\b(?:\W+[\w'-]+){{0,6}}\W*$"
-    r"|\b(?:not|n't|no|without|lacks?|never)\b.*\b(?:sign|evidence|trace|indication|artifact|artefact|hint|clue|mark)s?\b.*$"
-)
-_CLAUSES = re.compile(
-    r"[.!;:,()\n]+|\b(?:but|however|although|though|yet|because|since|therefore|thus|hence|so|while|whereas|and)\b"
-)
-_QUESTION = re.compile(r"[^.!?\n]*\?")
 _OPEN = re.compile(  # the text leaves it open
     r"\b(?:inconclusive|undecided|unsure|uncertain|unclear)\b|\b(?:can(?:not|'t| not)|could(?: not|n't)|unable to"
-    r"|(?:hard|difficult|impossible) to)\s+(?:\w+\s+){0,2}(?:tell|determine\w*|decided?|judged?|say|rule\w*|know|conclude\w*)\b"
+    r"|(?:hard|difficult|impossible) to)\s+(?:\w+\s+){0,2}"
+    r"(?:tell|determined?|decided?|judged?|say|ruled?|know|excluded?)\b"
 )
-_EITHER = re.compile(rf"\b(?:whether|if)\b[^.,;]*|\b(?:{_FAKE}|{_REAL})\s*(?:or|/|vs\.?|versus)\s*(?:not\b|(?:{_FAKE}|{_REAL})\b)")
-_ANNOUNCED = re.compile(r"(?:^|\b(?:verdict|answer|label|conclusion|prediction|classification|class|result)\b)\W*(?:(?:is|as|it is|this is)\b\W*)?(?:an?\b\W*)?$")
+_WORDS = r"(?:\W+\w+(?:['-]\w+)*)"
+_ITEM = r"(?:(?!(?:is|are|was|were|it|this|looks?|appears?|seems?)\b)[\w'-]+)"
+_LIST = re.compile(  # the commas of "no A, B or C"
+    rf",(?=(?:\s*{_ITEM}(?:\s+{_ITEM}){{0,3}},){{0,8}}\s*(?:{_ITEM}\s+){{0,3}}(?:or|nor)\b)"
+)
+_CLAUSE = re.compile(
+    r"[.!;:,()\n]+|\b(?:but|however|although|though|yet|because|since|therefore|thus|hence|so|while|whereas|and|which)\b"
+)
+_NOT = (
+    r"(?:\b(?:not|cannot|no|never|nothing|neither|nor|none|without|hardly|rather than|instead of|as opposed to"
+    r"|free (?:of|from)|absence of|lack(?:s|ing)?(?: of)?|far from|anything but|(?:hard|difficult) to believe)|n't)\b"
+)
+# a negation reaches six words, and any number where it denies evidence: "no trace in any part of the face that …"
+_BEFORE = re.compile(
+    rf"{_NOT}{_WORDS}{{0,6}}\W*\Z"
+    rf"|{_NOT}{_WORDS}{{0,3}}?\W+(?:signs?|evidence|traces?|indications?|art[ei]facts?|hints?|clues?)\b"
+)
+_AFTER = re.compile(
+    r"\W*(?:(?:is|are|was|were|has|have|had|can|could|did|does)(?: not|n't| never)|(?:is|are) absent)\b"
+)
+_ACT = re.compile(
+    r"manipulations?|forger|tampering|alterations?|synthesis|(?:face[ -])?swap|deep-?fakes?$"
+)  # may be denied after it
+_ANNOUNCED = re.compile(
+    r"(?:\b(?:verdict|answer|label|conclusion|prediction|classification|class|result)\b\W*(?:(?:is|was|as)\b\W*)?"
+    r"|\A\W*)(?:an?\b\W*)?(?:not\b\W*)?\Z"
+)
+_ANNOUNCES = re.compile(r"\s*(?:\Z|[^\w\s']|because\b|since\b|(?:face|image|picture|photo|video|frame)\b)")
 _WHOLE = re.compile(  # said of the picture, not of a nose
-    r"\b(?:images?|pictures?|photos?|photographs?|faces?|videos?|frames?|persons?|subject|it|this|that|he|she|portrait)(?:'s)?\b"
-    r"(?:\W+[\w'-]+){0,4}?\W+(?:is|was|are|be|been|isn't|wasn't|'s|has been|classified as|judged)\b(?:\W+[\w'-]+){0,5}\W*$"
-    r"|\b(?:it|this|that)'s\b(?:\W+[\w'-]+){0,5}\W*$|\bthis is\b(?:\W+[\w'-]+){0,5}\W*$"
+    r"(?:\b(?:images?|pictures?|photos?|photographs?|faces?|videos?|frames?|persons?|portraits?|it|this|that|he|she)\b"
+    rf"(?!'){_WORDS}{{0,4}}?\W+(?:is|was|are|been|isn't|wasn't)|\b(?:it|this|that)'s|\A\W*(?:is|was|are))\b"
+    rf"{_WORDS}{{0,5}}\W*\Z"
 )
+_REACH = 200  # characters before a word that are read for what they make of it; a text may be long and repeat itself
 
 
 def label_of(text: str | None) -> Literal["real", "fake"] | None:
     """What an English text says of the picture; None where it says neither, both, or that it cannot tell.
 
-    Negations turn a word round: "not fake" and "no sign of manipulation" are real, "not real" is fake. Where words
-    disagree, an announced verdict ("Answer: fake", or the text's first word) goes before a statement on the whole
-    picture ("the image is fake"), and that before all else ("the mouth looks real").
+    Read from key words. A negation turns one round: "not fake" and "no sign of manipulation" are real, "not real" is
+    fake. Where words disagree, an announced verdict ("Answer: fake", or the first word) goes before a statement on the
+    whole picture ("the image is fake"), and that before all others ("the mouth looks real"). Questions, "whether …"
+    and "real or fake" say nothing.
     """
     said = (text or "").lower().replace("’", "'")
-    said = _HARMLESS.sub(" ", _QUESTION.sub(" ", re.sub(r"</?\w+>", " : ", said)) if said.count("?") else said)
-    open_ = bool(_OPEN.search(said))
-    said = _EITHER.sub(" ", said)
-    found: tuple[set[Literal["real", "fake"]], ...] = (set(), set(), set())
-    return None if open_ else _decide(found)
-
-
-def _decide(found: tuple[set[Literal["real", "fake"]], ...]) -> Literal["real", "fake"] | None:
+    said = re.sub(r"</[^<>]*>", " . ", said)
+    said = re.sub(r"<([^<>]*)>", r" \1: ", said)
+    said = "".join(s for s in re.split(r"(?<=[.!?\n])", said) if not s.endswith("?"))
+    for nothing in (_HARMLESS, _EITHER, _LIST):
+        said = nothing.sub(" ", said)
+    announced, whole, other = set[str](), set[str](), set[str]()
+    begin = 0
+    for end in [*(m.span() for m in _CLAUSE.finditer(said)), (len(said), len(said))]:
+        clause, stated = said[begin : end[0]], False
+        for cue in _CUE.finditer(clause):
+            before = clause[max(0, cue.start() - _REACH) : cue.start()]
+            denied = bool(_BEFORE.search(before)) or bool(_ACT.match(cue[0]) and _AFTER.match(clause, cue.end()))
+            label = "fake" if (cue["fake"] is not None) != denied else "real"
+            at = begin + cue.start()
+            if _ANNOUNCED.search(said, max(0, at - _REACH), at) and _ANNOUNCES.match(said, begin + cue.end()):
+                announced.add(label)
+            elif not stated and _WHOLE.search(before):
+                whole.add(label)
+                stated = True  # what follows in the clause is an aside: "it is a fake image of a real person"
+            else:
+                other.add(label)
+        begin = end[1]
+    open_ = _OPEN.search(said)
+    for labels in (announced,) if open_ else (announced, whole, other):
+        if labels:
+            return None if len(labels) > 1 else "fake" if "fake" in labels else "real"
     return None
+
+
+def verdicts(texts: Sequence[str | None], labels: Sequence[str]) -> Verdicts:
+    """How often the verdicts that `label_of` reads are right. `labels` are "real" or "fake", one a text."""
+    if len(texts) != len(labels) or not set(labels) <= {"real", "fake"}:
+        odd = sorted(set(labels) - {"real", "fake"})[:3]
+        raise InputError(f"expected a label real or fake a text, got {len(texts)} texts, {len(labels)} labels, {odd}")
+    told = [(label_of(text), label) for text, label in zip(texts, labels, strict=True)]
+    clear = [(said, label) for said, label in told if said is not None]
+    right = sum(said == label for said, label in clear)
+    both = sum(said == label == "fake" for said, label in clear)
+    either = sum((said == "fake") + (label == "fake") for said, label in clear)
+    return Verdicts(
+        accuracy=right / len(clear) if clear else None,
+        f1=2 * both / either if either else None,
+        accuracy_of_all=right / len(told) if told else None,
+        items=len(told),
+        untold=len(told) - len(clear),
+        share_untold=1 - len(clear) / len(told) if told else None,
+    )

@@ -35,9 +35,7 @@ class Difference:
         return float(np.hypot(*self.shift)) <= MISALIGNED * self.mask.shape[1] / 224 and self.border < self.high
 
 
-def compare(
-    fake: Pixels, pristine: Pixels, low: float = 4.0, high: float = 12.0, sigma: float = 0.025
-) -> Difference:
+def compare(fake: Pixels, pristine: Pixels, low: float = 4.0, high: float = 12.0, sigma: float = 0.025) -> Difference:
     """Where `fake` differs from `pristine`, both RGB uint8 (H, W, 3), and whether they line up.
 
     `low` and `high` are grey levels of the smoothed largest channel difference; `sigma` is the smoothing as a share of

@@ -1,0 +1,31 @@
+"""Whether the forged regions are named, all of them and no others: the Jaccard index of said and true regions.
+
+ForgeryTalker's Positive Label Matching, Eq. 12, over MARE's twelve regions:
+
+    PLM = |predicted ∩ true| / |predicted ∪ true|
+
+Predicted are the regions of the findings. A reply in words only, without findings, predicts the regions its text names,
+unless its verdict is "real": "the eyes look natural" accuses nobody.
+
+Example: findings on nose and left eye, true are nose and mouth: one of three in the union, 1/3.
+
+The equation leaves two empty sets open. On a pristine face naming nothing is right, so they score 1 there. A fake of
+which the truth names no region cannot be judged: None. Naming all twelve regions where two are forged scores 2/12.
+"""
+
+from __future__ import annotations
+
+from facewitness.regions import mentioned
+from facewitness.scores import by_region, forged_regions, jaccard, verdict
+from facewitness.types import Reply, Truth
+
+
+def score(reply: Reply, truth: Truth) -> float | None:
+    """Jaccard index of said and true regions; 1 for none on a pristine face; None for a fake without known regions."""
+    true = forged_regions(truth)
+    if true is None:
+        return None
+    said = frozenset(by_region(reply.findings))
+    if not reply.findings and verdict(reply) != "real":
+        said = frozenset(mentioned(reply.text))
+    return jaccard(said, true) if said or true else 1.0
