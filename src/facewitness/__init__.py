@@ -14,6 +14,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from facewitness.dialogue import Answer as Answer
+    from facewitness.dialogue import Dialogue as Dialogue
+    from facewitness.errors import BackendError as BackendError
     from facewitness.errors import FacewitnessError as FacewitnessError
     from facewitness.errors import InputError as InputError
     from facewitness.errors import MissingExtra as MissingExtra
@@ -46,9 +49,10 @@ __version__ = "0.1.0"
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _WHERE = {
+    "dialogue": ("Answer", "Dialogue"),
     "errors": (
-        "FacewitnessError", "InputError", "MissingExtra", "ReportError", "TooLarge", "UnknownName", "UnreadableMedia",
-        "WeightsError",
+        "BackendError", "FacewitnessError", "InputError", "MissingExtra", "ReportError", "TooLarge", "UnknownName",
+        "UnreadableMedia", "WeightsError",
     ),
     "judge": ("Calibration", "Limits"),
     "pipeline": ("Analyzer", "analyze", "analyze_many"),
