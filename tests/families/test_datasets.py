@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 import io
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from facewitness import plugins
-from facewitness.errors import InputError
+from facewitness.errors import InputError, UnknownName
 from facewitness.types import KINDS
 
 pa = pytest.importorskip("pyarrow", reason="needs the extra 'train'")
+pytest.importorskip("cv2", reason="needs the extra 'forge'")
 import pyarrow.parquet as pq  # noqa: E402
+
+from facewitness.datasets import _disk  # noqa: E402
 
 
 def _rows() -> list[dict]:
@@ -27,9 +33,113 @@ def _rows() -> list[dict]:
     ]
 
 
-def test_every_dataset_has_samples():
-    for name in plugins.names("datasets"):
-        assert callable(plugins.get("datasets", name).samples)
+LEAVES = plugins.names("datasets")
+GENERIC = ("folder", "huggingface", "manifest", "parquet")  # anybody's pictures: no paper, splits as they are found
+ON_DISK = tuple(name for name in LEAVES if name != "painted")
+PUBLISHED = tuple(name for name in ON_DISK if name not in GENERIC)
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_a_dataset_opens_with_a_sentence_and_shows_its_tree(name):
+    about = plugins.get("datasets", name).__doc__
+    first = about.splitlines()[0]
+    assert first == plugins.about("datasets", name) and first.endswith(".") and len(first) <= 120
+    if name != "parquet":
+        assert [line for line in about.splitlines() if line.startswith("    ")], "the tree it expects"
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_dataset_names_paper_licence_and_how_to_obtain_it(name):
+    about = " ".join(plugins.get("datasets", name).__doc__.split())
+    assert "Paper:" in about or "Source:" in about, "where it was published"
+    for word in ("icence", "ow to obtain", "ROOT/"):
+        assert word in about, word
+    assert "Paper:" not in about or re.search(r"\b20\d\d\b", about), "the year of the paper"
+    assert not re.search(r"https?://", about), "addresses are written without their scheme"
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_samples_has_the_signature_that_the_benchmark_calls(name):
+    known = inspect.signature(plugins.get("datasets", name).samples).parameters
+    assert list(known)[:2] == ["root", "split"] and known["split"].default is None
+    assert set(known) <= {"root", "split", "frames", "tell"}
+    for option in ("frames", "tell"):
+        assert option not in known or known[option].kind is inspect.Parameter.KEYWORD_ONLY
+    assert "frames" not in known or known["frames"].default == 32
+    if name in PUBLISHED:
+        assert known["tell"].default is _disk.silent and known["root"].default is inspect.Parameter.empty
+
+
+@pytest.mark.parametrize("name", [name for name in LEAVES if name != "parquet"])
+def test_splits_are_names(name):
+    splits = plugins.get("datasets", name).SPLITS
+    assert isinstance(splits, tuple) and all(isinstance(split, str) and split for split in splits)
+    assert len(set(splits)) == len(splits) and (splits or name in GENERIC)
+
+
+@pytest.mark.parametrize("name", ON_DISK)
+def test_a_root_that_is_absent_or_empty_is_said(name, tmp_path):
+    samples = plugins.get("datasets", name).samples
+    for root in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(InputError, match=re.escape(str(root))):
+            list(samples(root))
+        with pytest.raises(InputError, match=re.escape(str(root))):
+            list(samples(str(root)))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_an_unknown_split_suggests_the_near_one(name, tmp_path, monkeypatch):
+    leaf = plugins.get("datasets", name)
+    # The root passes for whole; miniatures of each layout are painted in the tests of the leaves.
+    monkeypatch.setattr(leaf, "folder", lambda root, *_, **__: Path(root))
+    with pytest.raises(InputError, match=f"Did you mean {leaf.SPLITS[0]}"):
+        list(leaf.samples(tmp_path, leaf.SPLITS[0] + "x"))
+
+
+def test_an_unknown_split_of_the_painted_faces_suggests_the_near_one():
+    with pytest.raises(UnknownName, match="Did you mean 'train'"):
+        plugins.get("datasets", "painted").samples(split="trian")
+
+
+def test_the_page_of_datasets_names_every_leaf():
+    page = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", page, flags=re.MULTILINE)
+    assert sorted(name for name, _ in rows) == sorted(LEAVES)
+    heads = next(line for line in page.splitlines() if line.startswith("| name |")).count("|")
+    assert all(row.count("|") + 3 == heads for _, row in rows), "every row has every column"
+    for name, row in rows:
+        for split in () if name in GENERIC else plugins.get("datasets", name).SPLITS:
+            assert split in row, f"{name}: {split}"
+
+
+def test_the_example_of_the_page_works(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```", page, flags=re.M | re.S)
+    example: dict = {}
+    exec(block, example)
+    for name in ("train/1-genuine", "train/1-morphed", "test/2-genuine", "test/3"):
+        (tmp_path / f"{name}.png").parent.mkdir(exist_ok=True)
+        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / f"{name}.png")
+    told: list[str] = []
+    found = list(example["samples"](tmp_path, tell=told.append))
+    assert [(s.file, s.truth.label, s.group) for s in found] == [
+        ("train/1-genuine.png", "real", "1"), ("train/1-morphed.png", "fake", "1"), ("test/2-genuine.png", "real", "2"),
+    ]  # fmt: skip
+    assert len(told) == 1 and "3.png to end in" in told[0]
+    with pytest.raises(InputError, match="Did you mean test"):
+        example["samples"](tmp_path, "tset")
+
+
+def test_a_file_of_a_list_is_found_wherever_the_list_was_written(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "1.png").touch()
+    (tmp_path / "2.png").touch()
+    there = tmp_path / "a" / "b" / "1.png"
+    for listed in ("a/b/1.png", "./a\\b\\1.png", "/other/machine/a/b/1.png", "D:\\sets\\a\\b\\1.png"):
+        assert _disk.below(tmp_path, listed) == there
+    assert _disk.below(tmp_path, "2.png") == tmp_path / "2.png"
+    assert _disk.below(tmp_path, "/other/2.png") is None, "a bare name may be anyone's"
+    assert _disk.below(tmp_path / "a", "../2.png") is None and _disk.below(tmp_path, "") is None
 
 
 def test_a_table_or_a_folder_of_them_gives_samples(tmp_path):

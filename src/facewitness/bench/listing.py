@@ -1,10 +1,11 @@
 """`facewitness datasets`: which datasets can be read, and whether the copy on your disk is whole and its splits apart.
 
-    facewitness datasets                                     every dataset and its first sentence
-    facewitness datasets check faceforensics FaceForensics++     what is there, what is not, and who is in two splits
+    facewitness datasets                                      every dataset and its first sentence
+    facewitness datasets check faceforensics FaceForensics++  what is there, what is not, and who is in two splits
 
-Only samples are listed: no picture is decoded and no mask loaded, so that a million of them take a minute. Nothing that
-reads datasets is imported before a command runs, for a plain install has neither OpenCV nor pyarrow.
+Only samples are listed: no picture is decoded and no mask loaded, so that a million of them take a minute or two and
+little memory. Nothing that reads datasets is imported before a command runs, for a plain install has neither OpenCV
+nor pyarrow.
 """
 
 from __future__ import annotations

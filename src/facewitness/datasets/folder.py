@@ -1,0 +1,83 @@
+"""Your own pictures, in a folder of real ones and a folder of fakes.
+
+Paper, licence: none; the pictures are yours. How to obtain: nothing to obtain. Expected tree, without or with splits:
+
+    ROOT/real/**.jpg                     ROOT/train/real/**.jpg
+    ROOT/fake/**.jpg                     ROOT/train/fake/StyleGAN2/**.jpg   a folder below fake/ names the method
+                                         ROOT/val/… ROOT/test/…
+
+Also read: 0_real/ and 1_fake/, pristine/, original/, forged/, manipulated/, with any capitals; valid/ and validation/
+for val/. Pictures without a split above them have the split "all". Folders say nothing of who is shown, so every
+picture is a group of its own: where several show one person or come from one video, write a manifest with a `group`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from facewitness.datasets._disk import PRISTINE, Tell, folder, not_empty, pictures, silent, wanted
+from facewitness.errors import InputError
+from facewitness.types import Sample, Truth
+
+SPLITS = ("train", "val", "test", "all")
+
+_SPLIT_OF = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
+             "testing": "test"}  # fmt: skip
+_LABEL_OF = {"real": "real", "0_real": "real", "pristine": "real", "original": "real",
+             "fake": "fake", "1_fake": "fake", "forged": "fake", "manipulated": "fake"}  # fmt: skip
+
+
+def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) -> Iterator[Sample]:
+    """All pictures, in natural order, real ones first; `split` keeps one split.
+
+    Tells of a split that holds pictures of one label only, and of pictures outside real/ and fake/. Raises InputError
+    for a folder without any of both, and for a split that is not there.
+    """
+    root = folder(root, "folder", ())
+    name = root.resolve().name
+    found = {"all": _labelled(root)} if _labelled(root) else {}
+    for below in sorted(p for p in root.iterdir() if p.is_dir() and p.name.lower() in _SPLIT_OF):
+        if _labelled(below):
+            found.setdefault(_SPLIT_OF[below.name.lower()], []).extend(_labelled(below))
+    if not found:
+        there = ", ".join(sorted(p.name for p in root.iterdir())[:8]) or "nothing"
+        raise InputError(
+            f"{name}: expected the folders real and fake in {root}, or in its train, val and test; it holds {there}. "
+            f"Move the pictures into such folders, or list them in a manifest"
+        )
+    wanted(split, found, name)
+    return not_empty(_samples(root, name, found, split, tell), name, split, root)
+
+
+def _labelled(below: Path) -> list[tuple[str, Path]]:
+    """The folders of a folder that say what they hold, the real ones first."""
+    named = [
+        (_LABEL_OF[p.name.lower()], p) for p in sorted(below.iterdir()) if p.is_dir() and p.name.lower() in _LABEL_OF
+    ]
+    return sorted(named, key=lambda pair: pair[0] == "fake")
+
+
+def _samples(
+    root: Path, name: str, found: dict[str, list[tuple[str, Path]]], split: str | None, tell: Tell
+) -> Iterator[Sample]:
+    for each in (s for s in SPLITS if s in found and split in (None, s)):
+        labels = set()
+        for label, where in found[each]:
+            for picture in pictures(where):
+                labels.add(label)
+                inside = picture.relative_to(where).parts
+                forged = Truth("fake", inside[0] if len(inside) > 1 else None)
+                file = picture.relative_to(root).as_posix()
+                yield Sample(
+                    file=file,
+                    truth=PRISTINE if label == "real" else forged,
+                    split=each,
+                    group=file,
+                    dataset=name,
+                )
+        for absent in sorted({"real", "fake"} - labels):
+            tell(f"{name}: the split '{each}' has no {absent} picture; AUC needs both labels: put some into {absent}/")
+        for around in sorted({where.parent for _, where in found[each]}):
+            if stray := pictures(around, deep=False):
+                tell(f"{name}: {len(stray)} pictures in {around} are neither in real/ nor in fake/ and are left out")
