@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import subprocess
@@ -22,6 +21,8 @@ cv2 = pytest.importorskip("cv2", reason="needs the extra 'forge'")
 pa = pytest.importorskip("pyarrow", reason="needs the extra 'train'")
 import pyarrow.parquet as pq  # noqa: E402
 
+from facewitness.apps._words import ALL, NONE, SOME  # noqa: E402
+from facewitness.apps.cli import main  # noqa: E402
 from facewitness.bench import listing  # noqa: E402
 
 
@@ -318,19 +319,15 @@ def test_imdlbenco_wants_the_masks_of_a_folder(tmp_path):
 
 
 def _command(*words: str) -> int:
-    parser = argparse.ArgumentParser()
-    listing.add_to(parser.add_subparsers())
-    given = parser.parse_args(["datasets", *words])
-    status: int = given.run(given)
-    return status
+    return main(["datasets", *words])
 
 
 def test_datasets_lists_every_leaf_with_its_sentence(capsys):
-    assert _command() == listing.ALL
+    assert _command() == ALL
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(plugins.names("datasets"))
     assert any(line.endswith(plugins.about("datasets", "ddvqa")) for line in lines)
-    assert _command("--json") == listing.ALL
+    assert _command("--json") == ALL
     assert list(json.loads(capsys.readouterr().out)) == list(plugins.names("datasets"))
 
 
@@ -338,12 +335,22 @@ def test_check_counts_what_is_there_and_proves_the_splits_apart(tmp_path, capsys
     _paint(
         tmp_path, "train/real/1.png", "train/fake/GAN/1.png", "train/fake/2.png", "test/real/3.png", "test/fake/4.png"
     )
-    assert _command("check", "folder", str(tmp_path)) == listing.ALL
+    assert _command("check", "folder", str(tmp_path)) == ALL
     said = capsys.readouterr().out
-    assert said.splitlines()[0].split() == list(listing._COLUMNS)
+    assert said.splitlines()[0].split() == [
+        "split",
+        "real",
+        "fake",
+        "methods",
+        "videos",
+        "groups",
+        "masks",
+        "texts",
+        "regions",
+    ]
     assert said.splitlines()[1].split()[:8] == ["train", "1", "2", "3", "0", "3", "0", "0"]
     assert "train: 1 GAN, 1 pristine, 1 unknown" in said and "no group is in two splits" in said
-    assert _command("check", "folder", str(tmp_path), "--split", "test", "--json") == listing.ALL
+    assert _command("check", "folder", str(tmp_path), "--split", "test", "--json") == ALL
     found = json.loads(capsys.readouterr().out)
     assert list(found["splits"]) == ["test"] and found["splits"]["test"]["methods"] == {"pristine": 1, "unknown": 1}
     assert found["divided"]["count"] == found["missing"]["count"] == 0 and found["problem"] is None
@@ -355,7 +362,7 @@ def test_check_finds_groups_in_two_splits_and_samples_that_are_there_twice(tmp_p
         row | {"file": f"{i}.png", "group": f"person {i // 2}", "split": ("train", "val")[i % 2]} for i in range(14)
     ]
     pq.write_table(pa.Table.from_pylist([*rows, rows[0]]), tmp_path / "leaking.parquet")
-    assert _command("check", "parquet", str(tmp_path)) == listing.SOME
+    assert _command("check", "parquet", str(tmp_path)) == SOME
     said = capsys.readouterr().out
     assert "in two splits: 7 groups (person 0 in train and val, " in said and "person 4 in train and val…)" in said
     assert "there twice: 1 samples (0.png)" in said and "no group is in two splits" not in said
@@ -364,7 +371,7 @@ def test_check_finds_groups_in_two_splits_and_samples_that_are_there_twice(tmp_p
 def test_check_shows_the_first_sentences_of_what_is_missing(tmp_path, capsys):
     _write(tmp_path / "train.json", [[f"Tp/{i}.png", "Negative"] for i in range(30)])
     _paint(tmp_path, "Tp/3.png")
-    assert _command("check", "imdlbenco", str(tmp_path)) == listing.SOME
+    assert _command("check", "imdlbenco", str(tmp_path)) == SOME
     said = capsys.readouterr().out
     assert "missing or noted: 29" in said and said.count("is not in") == listing.SHOWN and "… and 9 more" in said
     assert "one split only" in said
@@ -379,11 +386,11 @@ def test_check_counts_videos_without_opening_them(tmp_path):
 
 
 def test_check_says_what_is_wrong_and_ends_with_none_where_nothing_is_there(tmp_path, capsys):
-    assert _command("check", "deepfakebench", str(tmp_path)) == listing.NONE
+    assert _command("check", "deepfakebench", str(tmp_path)) == NONE
     assert str(tmp_path) in capsys.readouterr().err
-    assert _command("check", "folder", str(tmp_path / "nowhere"), "--json") == listing.NONE
+    assert _command("check", "folder", str(tmp_path / "nowhere"), "--json") == NONE
     assert "nowhere" in json.loads(capsys.readouterr().out)["problem"]
-    assert _command("check", "folder") == listing.NONE
+    assert _command("check", "folder") == NONE
     assert "expected the folder it is in" in capsys.readouterr().err
 
 
@@ -392,7 +399,7 @@ def test_check_keeps_what_was_counted_before_a_broken_row(tmp_path):
     rows = [row | {"file": "1.png", "label": "real"}, row | {"file": "2.png", "label": "maybe"}]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "odd.parquet")
     found = listing.check("parquet", tmp_path)
-    assert found.samples == 1 and "'maybe'" in found.problem and found.status == listing.SOME
+    assert found.samples == 1 and "'maybe'" in found.problem and found.amiss
 
 
 def test_unknown_names_suggest_the_near_one():
@@ -408,10 +415,10 @@ def test_a_terminal_gets_a_table(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes this for a terminal
     root = tmp_path / "[bold]set"  # no markup
     _paint(root, "test/real/1.png", "test/fake/[red]/2.png")
-    assert _command("check", "folder", str(root)) == listing.ALL
+    assert _command("check", "folder", str(root)) == ALL
     said = capsys.readouterr().out
     assert "[bold]set" in said and "\x1b[" in said and "test: 1 [red], 1 pristine" in said
-    assert _command() == listing.ALL
+    assert _command() == ALL
     assert "dataset" in capsys.readouterr().out
 
 
@@ -422,14 +429,8 @@ def test_what_is_painted_needs_no_root():
 
 def test_the_words_bring_no_heavy_package():
     code = (
-        "import argparse, sys; from facewitness.bench import listing; "
-        "listing.add_to(argparse.ArgumentParser().add_subparsers()); "
+        "import argparse, sys; from facewitness.apps import datasets; "
+        "datasets.add_to(argparse.ArgumentParser().add_subparsers()); "
         "print([m for m in ('cv2', 'pyarrow', 'PIL', 'torch', 'rich') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
-
-
-def test_exit_statuses_are_those_of_the_command():
-    from facewitness.apps import _words
-
-    assert (listing.ALL, listing.NONE, listing.SOME) == (_words.ALL, _words.NONE, _words.SOME)

@@ -163,12 +163,12 @@ def parser() -> argparse.ArgumentParser:
     regions.add_argument(
         "--dialect", type=_dialect, metavar="NAME", help="the names of mare, forgerytalker, celebamask or ddvqa instead"
     )
-    for workshop in _WORKSHOPS:  # each adds its commands; by name, for the benchmark's room lies above this one
+    for workshop in _WORKSHOPS:  # each adds its commands; by name, for a plain install lacks what the benchmark imports
         importlib.import_module(workshop).add_to(commands)
     return top
 
 
-_WORKSHOPS = ("facewitness.apps.talk", "facewitness.apps.measure")
+_WORKSHOPS = ("facewitness.apps.talk", "facewitness.apps.measure", "facewitness.apps.datasets")
 
 
 def _formats(text: str) -> tuple[str, ...]:
