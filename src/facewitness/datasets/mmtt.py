@@ -105,12 +105,12 @@ def _sample(
     root: Path, split: str, group: str, table: Path, entries: list[dict[str, Any]], tell: Tell
 ) -> Iterator[Sample]:
     first = entries[0]
-    picture = below(root, first["img_path"])
+    picture = _file(root, first["img_path"])
     if picture is None:
         absent = root / first["img_path"]
         tell(f"{NAME}: {absent}, listed in {table.name}, does not exist; unpack all parts of dataset.tar.gz")
         return
-    mask = below(root, first["mask_path"])
+    mask = _file(root, first["mask_path"])
     if mask is None:
         absent = root / first["mask_path"]
         tell(f"{NAME}: {absent}, the mask of {first['img_path']}, does not exist; the picture is used without it")
@@ -132,11 +132,15 @@ def _sample(
     )
 
 
+def _file(root: Path, listed: str) -> Path | None:
+    return below(root, listed) or below(root / "dataset", listed)
+
+
 def _portrait(picture: str) -> str:
     """celeb512/7 of dataset/celeb512/e4s/7.png; the whole path where the file's name is no number."""
-    path = PurePosixPath(picture)
+    path = PurePosixPath(picture.removeprefix("dataset/"))
     number = path.stem.split("_")[0]
-    return f"{path.parts[min(1, len(path.parts) - 1)]}/{number}" if number.isdigit() else picture
+    return f"{path.parts[0]}/{number}" if number.isdigit() else picture
 
 
 def _mask(path: Path) -> NDArray[np.float32]:
