@@ -74,6 +74,29 @@ def test_a_finished_run_is_not_run_again(labelled, tmp_path):
     assert run("folder", labelled, tmp_path / "run", system=system()) == first
 
 
+def test_questions_of_a_dataset_are_rows_of_their_own(tmp_path, monkeypatch):
+    """DD-VQA asks about each picture; answers stand beside the references and never count as items."""
+    root = tmp_path / "vqa"
+    root.mkdir()
+    for name, level in (("0_001_002", 180), ("5_001", 60)):
+        painted(level).save(root / f"{name}.png")
+    asked = {"0": {"question": "Does the image look real or fake?", "answer": ["It looks fake.", "Fake."]},
+             "1": {"question": "Do the eyes look real or fake?", "answer": ["The eyes look real."]}}  # fmt: skip
+    (root / "test_set.json").write_text(json.dumps({"0_001_002": asked, "5_001": asked}))
+    covered = run("ddvqa", root, tmp_path / "run", system=system(), questions=True)
+    assert covered["rows"] == covered["ok"] == 2
+    table, _ = predictions.read(tmp_path / "run")
+    assert predictions.items(table).num_rows == 2
+    answers = [r for r in table.to_pylist() if r["question"]]
+    assert len(answers) == 4
+    assert answers[0]["question"] == "Does the image look real or fake?"
+    assert answers[0]["references"] == ["It looks fake.", "Fake."]
+    assert "is judged fake" in answers[0]["text"]
+    assert answers[0]["score"] is None
+    with pytest.raises(InputError, match="other questions"):
+        run("ddvqa", root, tmp_path / "run", system=system())
+
+
 def test_two_systems_do_not_mix(labelled, tmp_path):
     run("folder", labelled, tmp_path / "run", system=system())
     with pytest.raises(InputError, match=r"other seed .*Give another --out"):
@@ -263,7 +286,9 @@ def test_what_is_wrong_with_a_protocol_is_said(tmp_path):
 
 def _predictions(genuine: int, fakes: int, apart: float = 0.4) -> pa.Table:
     rng = np.random.default_rng(3)
-    made = [("real", s) for s in rng.normal(0.3, 0.1, genuine)] + [("fake", s) for s in rng.normal(0.3 + apart, 0.1, fakes)]
+    made = [("real", s) for s in rng.normal(0.3, 0.1, genuine)] + [
+        ("fake", s) for s in rng.normal(0.3 + apart, 0.1, fakes)
+    ]
     return pa.Table.from_pylist(
         [
             {"score": float(np.clip(s, 0.01, 0.99)), "label": label, "group": str(i), "dataset": "mine"}

@@ -77,6 +77,7 @@ def _add_run(words: Any) -> None:
     run.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (1)")
     run.add_argument("--seed", type=int, default=0, metavar="N")
     run.add_argument("--thumbnails", type=int, default=24, metavar="N", help="worst mistakes kept as pictures (24)")
+    run.add_argument("--questions", action="store_true", help="ask what the dataset asks about each picture")
     run.add_argument("--difference-masks", action="store_true", help="truth masks from pristine counterparts")
 
 
@@ -177,7 +178,8 @@ def _run(given: argparse.Namespace) -> int:
             covered = run(
                 given.dataset, roots.get(given.dataset, roots.get(None)), given.out, split=given.split,
                 frames=given.frames, keep=_keep(given), perturbations=perturb.parse(given.perturb),
-                reencode=given.reencode, difference_masks=given.difference_masks, progress=progress, **common,
+                reencode=given.reencode, difference_masks=given.difference_masks, questions=given.questions,
+                progress=progress, **common,
             )  # fmt: skip
         return _told(given.out, covered)
 
@@ -200,7 +202,7 @@ def _run(given: argparse.Namespace) -> int:
                 covered = run(
                     test.dataset, root, out, split=test.split, frames=test.frames, keep=keep,
                     perturbations=perturb.parse([*plan.perturbations, *given.perturb]), reencode=plan.reencode,
-                    difference_masks=plan.difference_masks, progress=progress, **common,
+                    difference_masks=plan.difference_masks, questions=plan.questions, progress=progress, **common,
                 )  # fmt: skip
             statuses.append(_told(out, covered))
         except FacewitnessError as error:  # one set that is not there must not take the others with it

@@ -64,7 +64,7 @@ def _paired(first: pa.Table, second: pa.Table) -> tuple[pa.Table, pa.Table, int]
     """Both tables with the same items in the same order, all scored; and how many items that left out."""
     tables, keys = [], []
     for table in (first, second):
-        plain = table.filter(pc.equal(table.column("perturbation"), "none"))
+        plain = predictions.items(table.filter(pc.equal(table.column("perturbation"), "none")))
         columns = ["dataset", "file", "frame", "box", "perturbation", "strength"]
         keys.append([predictions.key(row) for batch in plain.select(columns).to_batches() for row in batch.to_pylist()])
         tables.append(plain)

@@ -1,11 +1,12 @@
-"""Predictions on disk: one row an item and perturbation, written in whole parts, so that a killed run loses minutes.
+"""Predictions on disk: a row an item and perturbation, written in whole parts, so that a killed run loses minutes.
 
     RUN/meta.json              what was run on what: enough to run it again, and to refuse to mix two systems
     RUN/parts/00000.parquet    rows so far; gone when the run is finished
     RUN/predictions.parquet    all rows; there only when the run is finished
     RUN/shard-2-of-4/          a run of its own, the same three names; `gather` makes RUN's files of all four
 
-An item without a face and one that failed are rows with a status. Nothing is dropped.
+An item without a face and one that failed are rows with a status. Nothing is dropped. Where a dataset asks
+questions about an item, each is a row too, with `question` set; `items` leaves them out.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from facewitness.errors import InputError
@@ -55,7 +57,7 @@ def key(row: Mapping[str, Any]) -> Key:
     box = row.get("box")
     return (
         row["dataset"], row["file"], row["frame"], None if box is None else tuple(round(float(v), 1) for v in box),
-        row["perturbation"], row["strength"],
+        row["perturbation"], row["strength"], row.get("question"),
     )  # fmt: skip
 
 
@@ -79,18 +81,19 @@ class Writer:
         self.done: set[Key] = set()
         parts = sorted((run / "parts").glob("*.parquet"))
         self._next = 1 + max((int(p.stem) for p in parts), default=-1)
-        columns = ["dataset", "file", "frame", "box", "perturbation", "strength"]
+        columns = ["dataset", "file", "frame", "box", "perturbation", "strength", "question"]
         for part in parts:
             self.done.update(key(row) for row in pq.read_table(part, columns=columns).to_pylist())
         if before is None:
             self._write_meta({**self.meta, "coverage": None, "finished": False})
 
-    def add(self, row: Mapping[str, Any]) -> None:
-        """One row with some of COLUMNS; the others are null. Raises InputError for a column that does not exist."""
-        unknown = set(row) - set(COLUMNS.names)
-        if unknown:
-            raise InputError(f"predictions: unknown columns {', '.join(sorted(unknown))}")
-        self._rows.append({name: row.get(name) for name in COLUMNS.names})
+    def add(self, *rows: Mapping[str, Any]) -> None:
+        """The rows of one item, which stay together; what a row lacks of COLUMNS is null. Raises InputError."""
+        for row in rows:
+            unknown = set(row) - set(COLUMNS.names)
+            if unknown:
+                raise InputError(f"predictions: unknown columns {', '.join(sorted(unknown))}")
+            self._rows.append({name: row.get(name) for name in COLUMNS.names})
         if len(self._rows) >= self._every:
             self.flush()
 
@@ -120,16 +123,22 @@ class Writer:
 # two runs that agree on these may be continued or gathered; libraries and dates may differ
 _IDENTITY = (
     "schema", "dataset", "split", "frames", "finder", "witnesses", "options", "perturbations", "reencode", "seed",
-    "shard", "profile", "keep", "limit", "difference_masks",
+    "shard", "profile", "keep", "limit", "difference_masks", "questions",
 )  # fmt: skip
 
 
 def coverage(table: pa.Table, missing: list[str]) -> dict[str, Any]:
     """Rows by status, and what was missing: {rows, ok, no_face, failed, missing, examples}."""
+    table = items(table)
     counts = dict.fromkeys(STATUSES, 0)
     for entry in table.column("status").value_counts().to_pylist():
         counts[entry["values"]] = entry["counts"]
     return {"rows": table.num_rows, **counts, "missing": len(missing), "examples": missing[:20]}
+
+
+def items(table: pa.Table) -> pa.Table:
+    """The rows that stand for an item, not for a question about one."""
+    return table.filter(pc.is_null(table.column("question")))
 
 
 def gather(run: Path, total: int) -> dict[str, Any] | None:

@@ -57,6 +57,7 @@ class Protocol:
     reencode: int | None = None
     perturbations: tuple[str, ...] = ()
     difference_masks: bool = False
+    questions: bool = False
 
 
 def names() -> tuple[str, ...]:

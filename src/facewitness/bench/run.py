@@ -25,6 +25,7 @@ import facewitness
 from facewitness import geometry, media, plugins
 from facewitness.bench import measures, perturb, predictions
 from facewitness.builders import difference
+from facewitness.dialogue import Dialogue
 from facewitness.errors import FacewitnessError, InputError, UnknownName
 from facewitness.pipeline import Analyzer, Source, Witness, analyze_many, without_pictures
 from facewitness.types import FaceReport, Mask, Pixels, Reply, Report, Sample, Truth
@@ -76,6 +77,7 @@ def run(
     name: str | None = None,
     thumbnails: int = 24,
     difference_masks: bool = False,
+    questions: bool = False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Any]:
     """Predict, and return the coverage {rows, ok, no_face, failed, missing, examples}.
@@ -88,6 +90,7 @@ def run(
     name            of the system in tables; its witnesses' names by default
     thumbnails      how many of the worst mistakes of each label are kept as small pictures; 0 keeps none
     difference_masks   make truth masks of fakes whose pristine counterpart is in the dataset (`builders/difference`)
+    questions       ask what the dataset asks about a picture (`Truth.questions`), each a row with question and text
     progress        called with the number of items done after each
     Raises InputError for an unknown split, an empty dataset, an `out` that holds another run.
     """
@@ -111,6 +114,7 @@ def run(
         "perturbations": [list(p) for p in perturbations], "reencode": reencode, "seed": seed, "limit": limit,
         "keep": {k: list(v) for k, v in (keep or {}).items()},
         "shard": None if n == 1 else [i, n], "difference_masks": difference_masks,
+        "questions": questions,
         "version": facewitness.__version__, "libraries": analyzer.made_by["libraries"],
         "platform": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     }  # fmt: skip
@@ -144,7 +148,8 @@ def run(
                 item = waiting.popleft()
                 row = _row(item, kept, perturbation, originals)
                 row["thumbnail"] = worst.thumbnail(row, kept)
-                writer.add(row)
+                asked = _answers(item.sample, kept, row) if questions and perturbation[0] == "none" else []
+                writer.add(row, *asked)
                 done += 1
                 progress(done + len(writer.done))
             while waiting:
@@ -264,7 +269,7 @@ class _Video:
                 break
             self._next += 1
         worked, picture = self._opened.read() if self._next == index else (False, None)
-        if not worked:
+        if not worked or picture is None:
             raise InputError(f"{path.name}: expected a frame {index}, but the video breaks off at {self._next}")
         self._next += 1
         return np.ascontiguousarray(picture[..., ::-1])
@@ -357,12 +362,36 @@ def _row(
     return row
 
 
+def _answers(sample: Sample, kept: _Kept, row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row for each question that the dataset asks about this picture, answered from the evidence (`dialogue`)."""
+    face = _face_meant(sample, kept.report)
+    if face is None or not sample.truth.questions:
+        return []
+    talk = Dialogue(kept.report)
+    talk.choose(kept.report.faces.index(face))
+    of_item = {name: row[name] for name in _OF_ITEM}
+    answered = []
+    for question, references in sample.truth.questions.items():
+        answer = talk.ask(question)
+        answered.append(
+            of_item | {"question": question, "text": answer.text, "verdict": answer.label, "references": [*references]}
+        )
+    return answered
+
+
+_OF_ITEM = (
+    "dataset", "file", "frame", "box", "video", "group", "split", "label", "method", "compression", "kind",
+    "perturbation", "strength", "status", "faces",
+)  # fmt: skip
+
+
 def _with_mask(sample: Sample, report: Report, originals: Mapping[str, Callable[[], Pixels]]) -> Truth:
     """The truth with its mask loaded as an array on the frame, or made by difference where that is possible."""
     truth = sample.truth
     mask = truth.mask() if callable(truth.mask) else truth.mask
-    if mask is None and sample.original in originals and sample.image is not None:
-        pristine = originals[sample.original]()
+    original = originals.get(sample.original or "")
+    if mask is None and original is not None and sample.image is not None:
+        pristine = original()
         fake = media.read(sample.image, name=sample.file).frame.pixels
         compared = difference.compare(fake, pristine) if fake.shape == pristine.shape else None
         mask = compared.mask if compared is not None and compared.aligned else None
