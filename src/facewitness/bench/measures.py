@@ -10,7 +10,8 @@ Where scikit-learn has the measure, it has the same value (tests/test_bench_meas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from scipy import sparse
 
 from facewitness.errors import InputError
 
@@ -28,6 +30,7 @@ Bools = NDArray[np.bool_]
 BINS = 15  # of the reliability diagram and ECE, equally wide (Guo et al., ICML 2017)
 DRAWS = 1000  # of the bootstrap; fewer where rows are so many that intervals are narrow anyway
 MANY, DRAWS_OF_MANY = 50_000, 200
+CELLS = 2000  # above five times as many rows, intervals are drawn over cells of rows with nearly the same score
 ONE_CLASS = "one class only: there is nothing to tell apart"
 NO_ROWS = "no scored rows"
 
@@ -195,7 +198,7 @@ def draws_for(rows: int) -> int:
     return DRAWS if rows <= MANY else DRAWS_OF_MANY
 
 
-def drawn(group: Any, draws: int, seed: int = 0) -> Iterable[Floats]:
+def drawn(group: Any, draws: int, seed: int = 0) -> Iterator[Floats]:
     """Weights (n,) of each draw of the cluster bootstrap: as many groups as there are, with replacement.
 
     Frames of one video are not independent: drawn one by one they would make every interval too narrow.
@@ -273,8 +276,11 @@ def detection(
     once = Weighted(ranking)
     draws: dict[str, list[float | None]] = {name: [] for name in measures if name not in skipped}
     if intervals:
-        for weight in drawn(group, draws_for(n), seed):
-            at = Weighted(ranking, weight)
+        few, weights = ranking, drawn(group, draws_for(n), seed)
+        if n > 5 * CELLS:
+            few, weights = _in_cells(ranking, group, (0.5, 0.5 if threshold is None else threshold), seed)
+        for weight in weights:
+            at = Weighted(few, weight)
             for name, values in draws.items():
                 values.append(measures[name](at))
     found = {}
@@ -282,6 +288,29 @@ def detection(
         low, high = interval(draws.get(name, [])) or (None, None)
         found[name] = Value(None, n=n, why=ONE_CLASS) if name in skipped else Value(measure(once), low, high, n)
     return found
+
+
+def _in_cells(ranking: Ranking, group: Any, thresholds: Sequence[float], seed: int) -> tuple[Ranking, Iterable[Floats]]:
+    """A ranking of two rows a cell, a genuine and a fake one at the cell's mean score, and their weights in each draw.
+
+    A draw then costs what CELLS cost, not what the rows cost. No cell lies across a threshold or a bin's border.
+    """
+    p, index = ranking.p, np.unique(np.asarray(group), return_inverse=True)[1][ranking.order]
+    borders = np.unique([*p[:: -(-p.size // CELLS)], *thresholds, *(np.arange(1, BINS) / BINS)])
+    start = np.flatnonzero(np.diff(np.searchsorted(borders, p, side="right"), prepend=-1))  # of each cell, p falling
+    cell = np.repeat(np.arange(start.size), np.diff(start, append=p.size))
+    mean = np.bincount(cell, p) / np.bincount(cell)
+    mean = np.clip(mean, p[np.append(start[1:], p.size) - 1], p[start])  # a rounded mean must not leave its cell
+    few = Ranking.of(np.tile([False, True], start.size), np.repeat(mean, 2))
+    clusters = int(index.max()) + 1
+    counts = sparse.csr_array((np.ones(p.size), (2 * cell + ranking.fake, index)), (2 * start.size, clusters))
+
+    def weights() -> Iterable[Floats]:
+        draws, at_once = drawn(np.arange(clusters), draws_for(p.size), seed), 50
+        while batch := list(itertools.islice(draws, at_once)):
+            yield from (counts @ np.stack(batch, 1)).T
+
+    return few, weights()
 
 
 # ---------------------------------------------------------------------------------- from a table of predictions

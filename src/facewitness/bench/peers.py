@@ -1,0 +1,161 @@
+"""Another system's scores, as a CSV, on the items of a run of ours: so that peers stand in the same table.
+
+    file,score[,frame][,label]        a header; score in [0, 1], 1 means fake; frame where items are frames of videos
+
+A score belongs to one item: a row that fits several items, or a second row for one item, scores none of them. Items
+without a score stay in the table and are counted.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from facewitness.errors import InputError
+
+_SOME = 5  # unknown files that are named
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Said:
+    """A CSV's rows: which item, the score, the label if there is one, and the line each stands on."""
+
+    path: Path
+    framed: bool
+    items: pa.Array  # of str: file, or file and frame
+    scores: pa.Array  # of float64; null where the cell is empty
+    labels: list[str]  # empty where there is no such column
+    lines: list[int]
+
+
+def read(path: Path) -> Said:
+    """A CSV of scores. Raises InputError with the line for a score that is no number in [0, 1], or another label."""
+    files: list[str] = []
+    scores: list[float | None] = []
+    labels: list[str] = []
+    lines: list[int] = []
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.reader(file)
+            head = [name.strip().lower() for name in next(rows, [])]
+            if "file" not in head or "score" not in head:
+                raise InputError(f"{path}: expected a first line that names file and score, got {','.join(head)!r}")
+            at = {name: head.index(name) for name in ("file", "score", "frame", "label") if name in head}
+            for row in rows:
+                if not row:
+                    continue
+                where = f"{path}, line {rows.line_num}"
+                if len(row) != len(head):
+                    raise InputError(f"{where}: expected {len(head)} cells, as in the first line, got {len(row)}")
+                name = row[at["file"]]
+                if "frame" in at:
+                    name = _key(name, _frame(row[at["frame"]], where))
+                files.append(name)
+                scores.append(_score(row[at["score"]].strip(), where))
+                lines.append(rows.line_num)
+                if "label" in at:
+                    if row[at["label"]] not in ("real", "fake"):
+                        raise InputError(f"{where}: expected the label real or fake, got {row[at['label']]!r}")
+                    labels.append(row[at["label"]])
+    except OSError as error:
+        raise InputError(f"{path}: expected a CSV of scores ({error.strerror}). Give --scores NAME=FILE.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: expected a CSV in UTF-8 ({error})") from error
+    return Said(path, "frame" in at, pa.array(files, pa.string()), pa.array(scores, pa.float64()), labels, lines)
+
+
+def _score(cell: str, where: str) -> float | None:
+    if not cell:
+        return None
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:  # NaN is not
+        raise InputError(f"{where}: expected a score in [0, 1], 1 means fake, got {cell!r}; leave it empty for none")
+    return value
+
+
+def _frame(cell: str, where: str) -> str:
+    if cell.strip() and not cell.strip().isdecimal():
+        raise InputError(f"{where}: expected a frame's index or nothing, got {cell!r}")
+    return str(int(cell)) if cell.strip() else ""
+
+
+def _key(file: str, frame: str) -> str:
+    return f"{file}\0{frame}"
+
+
+def join(said: Said, tables: Sequence[pa.Table]) -> tuple[list[pa.Array], list[str]]:
+    """A column of scores for each table (with the columns file, frame and label), and what did not fit, in sentences.
+
+    Raises InputError where no row fits any item, or where a label is another than the item's.
+    """
+    keys = [_keys(table, said.framed) for table in tables]
+    items = pa.concat_arrays(keys)
+    labels = pa.concat_arrays([table.column("label").combine_chunks() for table in tables])
+    several = _several(items)  # items that share a name: a score for one of them can't be told from another's
+    twice = _several(said.items)
+    where = pc.index_in(items, said.items)
+    fits = pc.and_not(pc.is_valid(where), pc.or_(pc.is_in(items, several), pc.is_in(items, twice)))
+    if not pc.any(fits).as_py():
+        example = items[0].as_py().split("\0")[0] if len(items) else "none"
+        raise InputError(
+            f"{said.path}: none of its {len(said.items)} rows fits exactly one item. Expected the column file to be as "
+            f"in predictions.parquet, such as {example!r}, with the column frame where items are frames of a video."
+        )
+    if said.labels:
+        told = pc.take(pa.array(said.labels), where)
+        other = np.flatnonzero(
+            pc.and_(fits, pc.not_equal(told, labels)).fill_null(False).to_numpy(zero_copy_only=False)
+        )
+        if other.size:
+            i = int(other[0])
+            raise InputError(
+                f"{said.path}, line {said.lines[where[i].as_py()]}: says {told[i].as_py()} where the run says "
+                f"{labels[i].as_py()}. They are not about the same data."
+            )
+    scores = pc.if_else(fits, pc.take(said.scores, where), pa.scalar(None, pa.float64()))
+    columns, start = [], 0
+    for table in tables:
+        columns.append(scores.slice(start, table.num_rows))
+        start += table.num_rows
+    return columns, _notes(said, items, where, fits, scores)
+
+
+def _keys(table: pa.Table, framed: bool) -> pa.Array:
+    file = table.column("file")
+    if framed:
+        file = pc.binary_join_element_wise(file, pc.fill_null(table.column("frame").cast(pa.string()), ""), "\0")
+    return file.combine_chunks()
+
+
+def _several(keys: pa.Array) -> pa.Array:
+    counts = pc.value_counts(keys)
+    return counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+
+
+def _notes(said: Said, items: pa.Array, where: pa.Array, fits: pa.Array, scores: pa.Array) -> list[str]:
+    notes = []
+    absent = where.null_count
+    ambiguous = len(items) - absent - pc.sum(fits).as_py()
+    empty = scores.null_count - absent - ambiguous
+    for count, why in (
+        (absent, "not in it"),
+        (ambiguous, "not told apart from others"),
+        (empty, "with an empty score"),
+    ):
+        if count:
+            notes.append(f"{said.path.name}: {count} of {len(items)} items have no score: {why}.")
+    unknown = said.items.filter(pc.invert(pc.is_in(said.items, items)))
+    if len(unknown):
+        named = ", ".join(dict.fromkeys(key.split("\0")[0] for key in unknown[:_SOME].to_pylist()))
+        notes.append(f"{said.path.name}: {len(unknown)} of its rows are about no item of the run, such as {named}.")
+    return notes

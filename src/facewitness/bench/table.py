@@ -1,0 +1,723 @@
+"""One honest table from predictions alone: no model runs, no row is dropped, and no number stands without its controls.
+
+    table.csv      every number with its interval, the rows it rests on, or the reason why it is not there
+    table.md       the same to read: several small tables
+    index.html     the same to look at (`page`)
+
+A line is one system over one test set. A test set is a run's dataset; a run over several datasets is also taken apart.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from facewitness.bench import controls, measures, page, peers, perturb, predictions, wording
+from facewitness.bench.measures import DETECTION, Value
+from facewitness.errors import InputError
+from facewitness.files import write_whole
+
+BASELINES: Mapping[str, Callable[[pa.Table], Any]] = {
+    "baseline: constant": controls.constant,
+    "baseline: random": controls.at_random,
+}
+TEXT_CONTROLS: Mapping[str, tuple[str, Callable[[pa.Table], list[str | None]]]] = {
+    "shuffled": ("shuffled", controls.shuffled),
+    "blind": ("image-blind", controls.blind),
+    "blind_by_label": ("image-blind, told the label", partial(controls.blind, by_label=True)),
+}
+ALL_SETS = "all test sets"
+UNKNOWN = "unknown"  # a fake whose method the dataset does not tell
+_MOST_TEXTS = {"meteor": 50_000, "similarity": 2000}  # a Java program and a network: above, a table would take too long
+_REASONS = {  # in place of "nothing to judge"
+    "mask": "no item has a truth mask", "box_iou": "no item has truth boxes",
+    "text_box": "no item has truth boxes and a text that names regions", "plm": "no item has true regions",
+    "region_f1": "no region is forged or claimed", "decided_acc": "no verdict is real or fake",
+    "coverage": "no rows", "decided": "no verdicts: only scores are known",
+    "genuine_called_fake": "no verdicts on genuine rows", "fakes_called_real": "no verdicts on fake rows",
+}  # fmt: skip
+_ITEM = ["dataset", "video", "group", "label", "method"]
+_SCORES = [*_ITEM, "score", "fake"]  # what detection needs
+_COLUMNS = [
+    *_SCORES, "perturbation", "strength", "status", "verdict", "mask_iou", "mask_precision", "mask_recall", "mask_f1",
+    "mask_ap", "regions_true", "regions_said", "box_iou", "text_box",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """One system over one test set."""
+
+    system: str
+    dataset: str
+    plain: pa.Table  # _COLUMNS, the rows without perturbation
+    perturbed: pa.Table | None = None  # the others, unless it is one dataset of a run over several
+    run: Path | None = None  # None for a peer and a baseline
+    meta: Mapping[str, Any] | None = None
+    whole: bool = True  # False for one dataset of a run over several
+    taken_apart: bool = False  # True for a run over several
+
+    @property
+    def threshold(self) -> float | None:
+        """The shipped threshold from which a verdict says fake."""
+        said = ((self.meta or {}).get("thresholds") or {}).get("fake")
+        return None if said is None else float(said)
+
+    @property
+    def baseline(self) -> bool:
+        """Whether it is one of BASELINES."""
+        return self.system in BASELINES
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One number of the table.
+
+    level   "rows" (coverage), "frame", "video", "verdict", "place", "text"
+    """
+
+    system: str
+    dataset: str
+    level: str
+    measure: str
+    value: Value
+    method: str = ""
+    perturbation: str = "none"
+    strength: int = 0
+
+
+def write(
+    runs: Sequence[Path], out: Path, *, scores: Mapping[str, Path] | None = None, title: str = "Benchmark"
+) -> list[Path]:
+    """Make table.md, table.csv and index.html in `out` from finished runs, and return their paths.
+
+    runs     folders that `bench run` made; a folder of several (as --protocol makes) stands for all of them
+    scores   name → CSV of another system on the items of the first run (`peers`)
+    Raises InputError for a run that is unfinished, empty or of another version, and for two of one name.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: expected a folder to write to, got a file. Give another --out.")
+    entries, notes = read(runs, scores or {})
+    lines = [line for entry in entries for line in measured(entry)]
+    lines += _spread(entries, lines)
+    book = Book(lines)
+    grids, made = _grids(entries, lines, book), made_by(entries)
+    files = {
+        "table.md": markdown(title, grids, notes, made),
+        "table.csv": _csv(lines),
+        "index.html": page.render(title, grids, entries, book, reading=READING, notes=notes, made=made),
+    }
+    return [write_whole(out / name, text.encode()) for name, text in files.items()]
+
+
+# ------------------------------------------------------------------------------------------------------- reading
+
+
+def read(runs: Sequence[Path], scores: Mapping[str, Path]) -> tuple[list[Entry], list[str]]:
+    """Runs, then peers, then baselines; and what did not fit, in sentences."""
+    if not runs:
+        raise InputError("bench table: expected at least one run. Make one with `facewitness bench run`.")
+    entries: list[Entry] = []
+    peered: list[tuple[Entry, str, pa.Table]] = []  # what peers are joined to: the first run's entries and items
+    for i, run in enumerate(runs):
+        for folder, name in _folders(Path(run)):
+            items = ["file", "frame"] if i == 0 and scores else []
+            table, meta = predictions.read(folder, _COLUMNS + items)
+            unperturbed = pc.equal(table.column("perturbation"), "none")
+            plain, perturbed = table.filter(unperturbed), table.filter(pc.invert(unperturbed)).select(_COLUMNS)
+            if plain.num_rows == 0:
+                raise InputError(f"{folder} has no rows: nothing can be measured. See the dataset and run it again.")
+            sets = pc.unique(plain.column("dataset")).to_pylist()
+            dataset = name or str(sets[0] if len(sets) == 1 else meta.get("dataset"))
+            system = str(meta.get("name") or folder.name)
+            entry = Entry(system, dataset, plain.select(_COLUMNS), perturbed, folder, meta)
+            prefix = f"{name}: " if name else ""
+            entries += _taken_apart(entry, prefix)
+            if items:
+                peered.append((entry, prefix, plain.select([*items, "label"])))
+    notes: list[str] = []
+    for name, path in scores.items():
+        columns, told = peers.join(peers.read(Path(path)), [table for _, _, table in peered])
+        notes += [f"{name}: {sentence}" for sentence in told]
+        for (entry, prefix, _), column in zip(peered, columns, strict=True):
+            entries += _taken_apart(_scored_by(name, entry, column), prefix)
+    seen: dict[tuple[str, str], Entry] = {}
+    for entry in entries:
+        before = seen.setdefault((entry.system, entry.dataset), entry)
+        if before is not entry:
+            raise InputError(
+                f"Two systems are called {entry.system!r} over {entry.dataset!r}: {before.run or 'a CSV'} and "
+                f"{entry.run or 'a CSV'}. Give each its own name with `bench run --name` or --scores NAME=FILE."
+            )
+    first = {entry.dataset: entry for entry in reversed(entries)}
+    for entry in [first[name] for name in dict.fromkeys(e.dataset for e in entries)]:
+        for name, scores_of in BASELINES.items():
+            entries.append(_scored_by(name, entry, pa.array(scores_of(entry.plain), pa.float64())))
+    return entries, notes
+
+
+def _folders(run: Path) -> list[tuple[Path, str | None]]:
+    """The runs in a folder, with the test set's name where a protocol gave one."""
+    if (run / "meta.json").exists():
+        return [(run, None)]
+    inside = sorted(path.parent for path in run.glob("*/meta.json"))
+    if any(folder.name.startswith("shard-") for folder in inside):
+        raise InputError(f"{run} is not finished: some of its shards are missing. Run them with `bench run --shard`.")
+    if not inside:
+        predictions.read_meta(run)  # says what is missing
+    return [(folder, folder.name) for folder in inside]
+
+
+def _taken_apart(entry: Entry, prefix: str) -> Iterator[Entry]:
+    """An entry, and each of its datasets where there are several."""
+    datasets = sorted(map(str, pc.unique(entry.plain.column("dataset")).to_pylist()))
+    if len(datasets) == 1:
+        yield entry
+        return
+    yield replace(entry, dataset=f"{entry.dataset} (all)", taken_apart=True)
+    for dataset in datasets:
+        part = entry.plain.filter(pc.equal(entry.plain.column("dataset"), dataset))
+        yield replace(entry, dataset=f"{prefix}{dataset}", plain=part, perturbed=None, whole=False)
+
+
+def _scored_by(system: str, entry: Entry, scores: pa.Array) -> Entry:
+    """The same items scored by another system, of which nothing but these scores is known."""
+    rows = entry.plain
+    unknown = {name: pa.nulls(rows.num_rows, predictions.COLUMNS.field(name).type) for name in ("fake", "status")}
+    table = pa.table({name: rows.column(name) for name in _ITEM} | {"score": scores} | unknown)
+    return replace(entry, system=system, plain=table, perturbed=None, run=None, meta=None)
+
+
+# ----------------------------------------------------------------------------------------------------- measuring
+
+
+def measured(entry: Entry) -> Iterator[Line]:
+    """Every number of an entry."""
+    line = partial(Line, entry.system, entry.dataset)
+    for measure, value in _coverage(entry).items():
+        yield line("rows", measure, value)
+    for level, found in _levels(entry.plain, threshold=entry.threshold):
+        yield from (line(level, measure, value) for measure, value in found.items())
+    if entry.baseline:
+        return
+    for level, measure, value in _by_row(entry):
+        yield line(level, measure, value)
+    if not entry.taken_apart:
+        for method, table in _methods(entry.plain):
+            for level, found in _levels(table, only=("auc", "acc")):
+                yield from (line(level, measure, value, method) for measure, value in found.items())
+    if entry.whole:
+        for perturbation, strength, table in _strengths(entry.perturbed):
+            for level, found in _levels(table, only=("auc", "acc")):
+                for measure, value in found.items():
+                    yield line(level, measure, value, perturbation=perturbation, strength=strength)
+        yield from (line("text", measure, value) for measure, value in _texts(entry).items())
+
+
+def _count(value: int | None, why: str = "") -> Value:
+    return Value(None, why=why) if value is None else Value(float(value), n=value)
+
+
+def _coverage(entry: Entry) -> dict[str, Value]:
+    rows = entry.plain
+    labels, statuses = rows.column("label"), rows.column("status")
+    scored = pc.is_valid(pc.coalesce(rows.column("fake"), rows.column("score")))
+    counted = {
+        "rows": rows.num_rows,
+        "real": pc.sum(pc.equal(labels, "real")).as_py(),
+        "fake": pc.sum(pc.equal(labels, "fake")).as_py(),
+        "scored": pc.sum(scored).as_py(),
+    }
+    found = {name: _count(value or 0) for name, value in counted.items()}
+    for status in predictions.STATUSES:
+        known = statuses.null_count < rows.num_rows
+        count = pc.sum(pc.equal(statuses, status)).as_py() or 0
+        found[status] = _count(count if known else None, "a list of scores does not say what became of a picture")
+    missing = ((entry.meta or {}).get("coverage") or {}).get("missing")
+    why = "known of the whole run only" if entry.meta else "a list of scores does not say what the dataset lacks"
+    found["missing"] = _count(missing if entry.whole else None, why)
+    return found
+
+
+def _levels(
+    table: pa.Table, threshold: float | None = None, only: Sequence[str] | None = None
+) -> Iterator[tuple[str, dict[str, Value]]]:
+    """Detection at frame and at video level."""
+    names = tuple(only or (*DETECTION, "acc_shipped"))
+    for level, data in (("frame", measures.scored(table)), ("video", measures.videos(table))):
+        if data is None:
+            yield (
+                level,
+                {name: Value(None, why="still pictures: there are no videos to average over") for name in names},
+            )
+            continue
+        found = measures.detection(data.fake, data.p, data.group, threshold=threshold, only=only)
+        if "acc_shipped" in names and threshold is None:
+            found["acc_shipped"] = Value(None, n=data.p.size, why="no shipped threshold is known")
+        yield level, {**found, "unscored": _count(data.unscored)}
+
+
+def _methods(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """Each method's fakes with the pristine rows of the same test set."""
+    table = table.select(_SCORES)
+    method = pc.fill_null(table.column("method"), UNKNOWN)
+    fake = pc.equal(table.column("label"), "fake")
+    genuine = pc.invert(fake)
+    for name in sorted(pc.unique(method.filter(fake)).to_pylist()):
+        yield name, table.filter(pc.or_(genuine, pc.equal(method, name)))
+
+
+def _strengths(table: pa.Table | None) -> Iterator[tuple[str, int, pa.Table]]:
+    """Each perturbation and strength with its rows."""
+    if table is None:
+        return
+    keys = table.select(["perturbation", "strength"]).group_by(["perturbation", "strength"]).aggregate([])
+    for name, strength in sorted((k["perturbation"], k["strength"]) for k in keys.to_pylist()):
+        same = pc.and_(pc.equal(table.column("perturbation"), name), pc.equal(table.column("strength"), strength))
+        yield name, strength, table.select(_SCORES).filter(same)
+
+
+def _by_row(entry: Entry) -> Iterator[tuple[str, str, Value]]:
+    """Verdicts and places; a list of scores has neither."""
+    if entry.meta is None:
+        for level, names in (("verdict", _VERDICTS), ("place", {**_MASKS, **_REGIONS})):
+            yield from ((level, name, Value(None, why="a list of scores says nothing else")) for name in names)
+        return
+    for level, found in (("verdict", measures.verdicts(entry.plain)), ("place", measures.places(entry.plain))):
+        for measure, value in found.items():
+            reason = _REASONS.get(measure) or _REASONS.get(measure.split("_")[0])
+            if value.value is None and reason and value.why in ("nothing to judge", "no genuine rows", "no fake rows"):
+                value = replace(value, why=reason)
+            yield level, measure, value
+
+
+def _spread(entries: Sequence[Entry], lines: Sequence[Line]) -> Iterator[Line]:
+    """sACC of each system over its test sets."""
+    sets = {(e.system, e.dataset) for e in entries if not e.taken_apart}
+    for system in dict.fromkeys(e.system for e in entries if not e.baseline):
+        for level in ("frame", "video"):
+            known = [
+                line.value.value
+                for line in lines
+                if (line.system, line.level, line.measure) == (system, level, "acc")
+                and (line.system, line.dataset) in sets
+                and not line.method
+                and line.perturbation == "none"
+            ]
+            count = sum(value is not None for value in known)
+            value = Value(measures.sacc(known), n=count, why="" if count > 1 else "fewer than two test sets")
+            yield Line(system, ALL_SETS, level, "sacc", value)
+
+
+# --------------------------------------------------------------------------------------------------------- texts
+
+
+def _texts(entry: Entry) -> dict[str, Value]:
+    """What the words are worth, each beside what controls score: "cider", then "cider/blind" and so on."""
+    if entry.run is None:
+        return dict.fromkeys(_TEXT, Value(None, why="a list of scores says nothing else"))
+    table, _ = predictions.read(entry.run, ["group", "label", "perturbation", "question", "text", "references"])
+    table = table.filter(pc.equal(table.column("perturbation"), "none"))
+    spoken = table.filter(pc.is_valid(table.column("text")))
+    found = _verdicts_in(spoken)
+    referenced = table.filter(pc.fill_null(pc.greater(pc.list_value_length(table.column("references")), 0), False))
+    if not (referenced.num_rows and spoken.num_rows):
+        why = "people wrote nothing about these pictures" if spoken.num_rows else "the system said nothing"
+        return found | dict.fromkeys(_WORDING, Value(None, why=why))
+    said: dict[str, list[str | None]] = {"": pc.fill_null(referenced.column("text"), "").to_pylist()}
+    said |= {name: control(referenced) for name, (_, control) in TEXT_CONTROLS.items()}
+    possible = {name: texts for name, texts in said.items() if any(text is not None for text in texts)}
+    shared = [i for i, row in enumerate(zip(*possible.values(), strict=True)) if None not in row]
+    if not shared:
+        possible, shared = {"": said[""]}, list(range(referenced.num_rows))
+    found["left_out"] = _count(referenced.num_rows - len(shared))  # rows that a control has no answer for
+    references = referenced.column("references").to_pylist()
+    group = np.unique([str(g) for g in referenced.column("group").to_pylist()], return_inverse=True)[1]
+    label = referenced.column("label").to_pylist()
+    for name in said:
+        suffix = f"/{name}" if name else ""
+        if name not in possible:
+            why = "no control: no other group has an answer to the same question"
+            found |= {f"{measure}{suffix}": Value(None, why=why) for measure in _WORDING}
+            continue
+        texts = [possible[name][i] for i in shared]
+        values = _worded(texts, [references[i] for i in shared], group[shared])
+        if name:
+            values |= _verdicts_of(texts, [label[i] for i in shared], group[shared])
+        found |= {f"{measure}{suffix}": value for measure, value in values.items()}
+    return found
+
+
+_WORDING = ("bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "meteor", "cider", "similarity")
+_TEXT = (*_WORDING, "verdict_told", "verdict_acc", "verdict_f1")
+
+
+def _worded(texts: list[str | None], references: list[list[str]], group: Any) -> dict[str, Value]:
+    few = {name: len(texts) <= most for name, most in _MOST_TEXTS.items()}
+    found = wording.measure(texts, references, **few)
+    means = {name: (found.per_item[name], np.ones(len(texts))) for name in ("rouge_l", "cider")}
+    intervals = measures.ratios(means, group)
+    values = {}
+    for name in _WORDING:
+        value = getattr(found, name)
+        if value is None:
+            why = found.notes.get(name, "not measured")
+            if not few.get(name, True):
+                why = f"too slow for a table above {_MOST_TEXTS[name]} texts"
+            values[name] = Value(None, n=found.scored, why=why)
+        else:
+            around = intervals.get(name, Value(None))
+            values[name] = Value(value, around.low, around.high, found.scored)
+    values[f"tokenizer_{found.tokenizer}"] = Value(1.0, n=found.scored)
+    return values
+
+
+def _verdicts_in(table: pa.Table) -> dict[str, Value]:
+    """The verdicts in the system's own words, on all its texts; each distinct text is read once."""
+    text = table.column("text").combine_chunks().dictionary_encode()
+    if isinstance(text, pa.ChunkedArray):
+        text = text.combine_chunks()
+    told = np.array([wording.label_of(each) or "" for each in text.dictionary.to_pylist()] or [""])
+    group = np.unique(table.column("group").to_numpy(zero_copy_only=False).astype(str), return_inverse=True)[1]
+    return _told(told[text.indices.to_numpy(zero_copy_only=False)], table.column("label").to_pylist(), group)
+
+
+def _verdicts_of(texts: Iterable[str | None], label: list[str], group: Any) -> dict[str, Value]:
+    known: dict[str | None, str] = {}
+    for text in texts:
+        if text not in known:
+            known[text] = wording.label_of(text) or ""
+    return _told(np.array([known[text] for text in texts]), label, group)
+
+
+def _told(told: Any, label: list[str], group: Any) -> dict[str, Value]:
+    """Share of texts that tell; accuracy and F1 of "fake" over those."""
+    labels = np.array(label, dtype="U4")
+    if not len(labels):
+        return dict.fromkeys(("verdict_told", "verdict_acc", "verdict_f1"), Value(None, why="the system said nothing"))
+    tells = told != ""
+    fakes = tells * ((told == "fake") + (labels == "fake").astype(int))
+    parts = {
+        "verdict_told": (tells, np.ones(len(labels))),
+        "verdict_acc": (tells & (told == labels), tells),
+        "verdict_f1": (2 * (tells & (told == "fake") & (labels == "fake")), fakes),
+    }
+    why = {"verdict_acc": "no text says real or fake", "verdict_f1": "no text says fake, and none should"}
+    return measures.ratios(parts, group, why=why)
+
+
+# --------------------------------------------------------------------------------------------------- small tables
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A small table to read: cells are words, or a Value with the digits to print."""
+
+    title: str
+    about: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str | tuple[Value, int], ...], ...]
+    nothing: str = ""  # in place of rows that would all be dashes
+
+
+_DETECTION = {
+    "auc": "AUC", "ap": "AP", "eer": "EER", "acc": "ACC at 0.5", "acc_shipped": "ACC as shipped", "f1": "F1",
+    "tpr_at_1": "TPR at 1 % FPR", "tpr_at_5": "TPR at 5 % FPR", "ece": "ECE", "brier": "Brier",
+}  # fmt: skip
+_COVERAGE = {
+    "rows": "rows", "real": "real", "fake": "fake", "scored": "scored", "ok": "analysed", "no_face": "no face",
+    "failed": "failed", "missing": "missing files",
+}  # fmt: skip
+_VERDICTS = {
+    "coverage": "with a verdict", "decided": "decided", "decided_acc": "right, if decided",
+    "genuine_called_fake": "genuine called fake", "fakes_called_real": "fakes called real",
+}  # fmt: skip
+_MASKS = {
+    "mask_iou": "IoU", "mask_precision": "precision", "mask_recall": "recall", "mask_f1": "F1", "mask_ap": "PR-AUC",
+    "box_iou": "box IoU", "text_box": "text–box alignment",
+}  # fmt: skip
+_REGIONS = {
+    "plm": "PLM", "region_f1": "micro F1", "claims_right": "claims right", "forged_claimed": "forged regions claimed",
+}  # fmt: skip
+_WORDS = {
+    "bleu1": "BLEU-1", "bleu2": "BLEU-2", "bleu3": "BLEU-3", "bleu4": "BLEU-4", "rouge_l": "ROUGE-L",
+    "meteor": "METEOR", "cider": "CIDEr", "similarity": "similarity", "verdict_told": "tells a verdict",
+    "verdict_acc": "its ACC", "verdict_f1": "its F1",
+}  # fmt: skip
+Key = tuple[str, str, str, str, str, int, str]
+
+
+class Book:
+    """Lines by what they are about, to look numbers up in."""
+
+    def __init__(self, lines: Iterable[Line]):
+        self._values: dict[Key, Value] = {}
+        self.methods: dict[tuple[str, str], dict[str, None]] = {}  # of each system and test set, in order
+        self.perturbations: dict[tuple[str, str], dict[str, None]] = {}
+        for x in lines:
+            self._values[x.system, x.dataset, x.level, x.method, x.perturbation, x.strength, x.measure] = x.value
+            if x.method:
+                self.methods.setdefault((x.system, x.dataset), {})[x.method] = None
+            if x.perturbation != "none":
+                self.perturbations.setdefault((x.system, x.dataset), {})[x.perturbation] = None
+
+    def value(
+        self, entry: Entry, level: str, measure: str, method: str = "", perturbation: str = "none", strength: int = 0
+    ) -> Value:
+        """A number; "not measured" where there is none."""
+        key = (entry.system, entry.dataset, level, method, perturbation, strength, measure)
+        return self._values.get(key, _ABSENT)
+
+    def measures(self, entry: Entry, level: str) -> list[str]:
+        """Names of what there is without method and perturbation."""
+        at = (entry.system, entry.dataset, level, "", "none", 0)
+        return [key[6] for key in self._values if key[:6] == at]
+
+    def level(self, entry: Entry) -> str:
+        """The level that figures show: video where there are videos."""
+        return "video" if self.value(entry, "video", "acc").n else "frame"
+
+
+_ABSENT = Value(None, why="not among the predictions")
+
+
+Row = tuple[tuple[str, ...], list[Value]]  # what it is about, and its numbers
+
+
+def _grids(entries: Sequence[Entry], lines: Sequence[Line], book: Book) -> list[Grid]:
+    systems = [e for e in entries if not e.baseline]
+    whole = [e for e in systems if e.whole]
+    order = {dataset: i for i, dataset in enumerate(dict.fromkeys(e.dataset for e in entries))}
+    by_set = sorted(entries, key=lambda e: order[e.dataset])
+    pair = ("system", "test set")
+
+    def plain(title: str, about: str, level: str, columns: Mapping[str, str], of: Sequence[Entry], digits: int) -> Grid:
+        rows = [((e.system, e.dataset), [book.value(e, level, measure) for measure in columns]) for e in of]
+        aside = {(e.system, e.dataset) for e in of if e.baseline or not e.whole}  # need no line of dashes
+        rows = [row for row in rows if row[0] not in aside or any(v.value is not None for v in row[1])]
+        return _grid(title, about, pair, columns.values(), rows, digits)
+
+    def perturbed(level: str) -> Grid:
+        rows = [
+            (
+                (e.system, e.dataset, name),
+                [book.value(e, level, "auc")]
+                + [book.value(e, level, "auc", "", name, strength) for strength in perturb.STRENGTHS],
+            )
+            for e in whole
+            for name in book.perturbations.get((e.system, e.dataset), {})
+        ]
+        title, about = f"AUC under perturbation, {level} level", "At five strengths, from a little to a lot."
+        heads = ("none", *map(str, perturb.STRENGTHS))
+        return _grid(title, about, (*pair, "perturbation"), heads, rows, 3, "the runs hold no perturbed pictures")
+
+    methods = [
+        (
+            (e.system, e.dataset, method),
+            [book.value(e, level, measure, method) for level in ("frame", "video") for measure in ("auc", "acc")],
+        )
+        for e in systems
+        for method in book.methods.get((e.system, e.dataset), {})
+    ]
+    regions = [
+        ((e.system, e.dataset, name.split("/")[1]), [book.value(e, "place", name)])
+        for e in systems
+        for name in book.measures(e, "place")
+        if name.startswith("region_f1/")
+    ]
+    about = {
+        "coverage": "Every item is a row. AUC and its like are over the scored rows only.",
+        "frame": "One row an item. The baselines have seen no picture.",
+        "video": "The mean probability of a video's frames, one row a video. The baselines have seen no picture.",
+        "method": "The fakes of one method against the pristine rows of the same test set.",
+        "verdict": "What became of them: a system may decline to decide.",
+        "place": "Means over the items that have such a truth.",
+        "regions": "PLM is the Jaccard index of forged and claimed regions; sums over all items make the others.",
+    }
+    heads = ("AUC, frames", "ACC, frames", "AUC, videos", "ACC, videos")
+    return [
+        plain("Coverage", about["coverage"], "rows", _COVERAGE, systems, 0),
+        plain("Detection, frame level", about["frame"], "frame", _DETECTION, by_set, 3),
+        plain("Detection, video level", about["video"], "video", _DETECTION, by_set, 3),
+        _sacc(lines),
+        _grid("By method", about["method"], (*pair, "method"), heads, methods, 3, "there are no fakes"),
+        perturbed("frame"),
+        perturbed("video"),
+        plain("Verdicts", about["verdict"], "verdict", _VERDICTS, systems, 3),
+        plain("Localisation", about["place"], "place", _MASKS, systems, 3),
+        plain("Regions and grounding", about["regions"], "place", _REGIONS, systems, 3),
+        _grid("F1 by region", "", (*pair, "region"), ("F1",), regions, 3, "no item has true regions"),
+        _text_grid(book, whole),
+    ]
+
+
+def _grid(
+    title: str, about: str, names: tuple[str, ...], heads: Iterable[str],
+    rows: Sequence[Row], digits: int, empty: str = "nothing to measure",
+) -> Grid:  # fmt: skip
+    head = (*names, *heads)
+    if all(value.value is None for _, values in rows for value in values):
+        reasons = dict.fromkeys(value.why for _, values in rows for value in values if value.why)
+        return Grid(title, about, head, (), "; ".join(reasons) or empty)
+    return Grid(title, about, head, tuple((*name, *((value, digits) for value in values)) for name, values in rows))
+
+
+def _sacc(lines: Sequence[Line]) -> Grid:
+    found: dict[str, dict[str, Value]] = {}
+    for line in lines:
+        if line.measure == "sacc":
+            found.setdefault(line.system, {})[line.level] = line.value
+    rows = [((system,), [levels["frame"], levels["video"]]) for system, levels in found.items()]
+    about = "The standard deviation of ACC at 0.5 over a system's test sets (sACC, FFAA): lower is steadier."
+    return _grid("Steadiness", about, ("system",), ["sACC, frames", "sACC, videos"], rows, 3)
+
+
+def _text_grid(book: Book, entries: Sequence[Entry]) -> Grid:
+    rows, tokenizers = [], dict[str, None]()
+    for entry in entries:
+        there = book.measures(entry, "text")
+        tokenizers |= dict.fromkeys(
+            m.split("/")[0].removeprefix("tokenizer_") for m in there if m.startswith("tokenizer_")
+        )
+        told = [m for m in there if "/" not in m]
+        if told:
+            rows.append(((entry.system, entry.dataset, "the system"), [book.value(entry, "text", m) for m in _WORDS]))
+        for name, (meaning, _) in TEXT_CONTROLS.items():
+            if any(m.endswith(f"/{name}") for m in there):
+                values = [book.value(entry, "text", f"{m}/{name}") for m in _WORDS]
+                rows.append(((entry.system, entry.dataset, meaning), values))
+    about = (
+        "A system whose words score like its controls' has shown nothing. Shuffled: its own answers, swapped between "
+        "pictures. Image-blind: one constant answer a question."
+    )
+    if tokenizers:
+        about += f" Tokenizer: {', '.join(tokenizers)}; numbers by different ones must not be compared."
+    return _grid("Text", about, ("system", "test set", "who speaks"), _WORDS.values(), rows, 3, "no texts")
+
+
+# ------------------------------------------------------------------------------------------------------- printing
+
+
+def markdown(title: str, grids: Sequence[Grid], notes: Sequence[str], made: Sequence[str]) -> str:
+    """The grids as Markdown; what is not measured is an em dash with a footnote that says why."""
+    reasons: dict[str, int] = {}
+
+    def cell(what: str | tuple[Value, int]) -> str:
+        if isinstance(what, str):
+            return escaped(what)
+        if what[0].value is None:
+            return f"—[^{reasons.setdefault(what[0].why, len(reasons) + 1)}]"
+        return printed(*what)
+
+    parts = [f"# {escaped(title)}", READING]
+    for grid in grids:
+        parts.append(f"## {grid.title}")
+        if grid.nothing:
+            parts.append(f"Not measured: {escaped(grid.nothing)}.")
+            continue
+        if grid.about:
+            parts.append(grid.about)
+        rows = [" | ".join(grid.head), " | ".join("---" for _ in grid.head)]
+        rows += [" | ".join(map(cell, row)) for row in grid.rows]
+        parts.append("\n".join(f"| {row} |" for row in rows))
+    if notes:
+        parts += ["## Notes", "\n".join(f"- {escaped(note)}" for note in notes)]
+    parts += ["## Made by", "\n".join(f"- {escaped(line)}" for line in made)]
+    if reasons:
+        parts.append("\n".join(f"[^{number}]: {escaped(why)}." for why, number in reasons.items()))
+    return "\n\n".join(parts) + "\n"
+
+
+READING = (
+    "1 means fake; brackets and small print hold 95 % intervals from a bootstrap that draws whole groups (videos or "
+    "identities). A dash is not a zero: its footnote says why there is no number."
+)
+
+
+def printed(value: Value, digits: int) -> str:
+    """A Value with its interval: 0.913 [0.902, 0.924]."""
+    if value.value is None:
+        return "—"
+    if digits == 0:
+        return f"{value.value:.0f}"
+    bounds = "" if value.low is None or value.high is None else f" [{value.low:.{digits}f}, {value.high:.{digits}f}]"
+    return f"{value.value:.{digits}f}{bounds}"
+
+
+def escaped(text: str) -> str:
+    """Words that Markdown, and HTML inside it, take as they are."""
+    for sign in "\\`*[]|":
+        text = text.replace(sign, f"\\{sign}")
+    return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
+
+
+def made_by(entries: Sequence[Entry]) -> list[str]:
+    """What made each run, in a line: its command as far as the run knows it, versions and weights."""
+    lines = {}
+    for entry in entries:
+        meta = entry.meta
+        if entry.run is None or meta is None or entry.run in lines:
+            continue
+        command = ["facewitness bench run", str(meta.get("dataset")), f"--root …/{meta.get('root_name') or ''}"]
+        command += [
+            f"--{key} {meta[key]}" for key in ("split", "frames", "limit", "reencode") if meta.get(key) is not None
+        ]
+        command += [f"--keep {key}={','.join(map(str, values))}" for key, values in (meta.get("keep") or {}).items()]
+        command += [f"--perturb {name}:{s}" for name, s in meta.get("perturbations") or [] if name != "none"]
+        witnesses = [w for w in meta.get("witnesses") or [] if isinstance(w, Mapping)]
+        command += [f"--witness {w['name']}" for w in witnesses if w.get("name")]
+        weights = [f"{file} {sha}" for w in witnesses for file, sha in (w.get("weights") or {}).items()]
+        made = f"facewitness {meta.get('version')}, {meta.get('platform')}, seed {meta.get('seed')}"
+        libraries = ", ".join(f"{name} {version}" for name, version in (meta.get("libraries") or {}).items())
+        facts = [made, libraries, *(f"weights {w}" for w in weights)]
+        lines[entry.run] = f"{entry.system}: {' '.join(command)} ({'; '.join(f for f in facts if f)})"
+    return list(lines.values())
+
+
+def _csv(lines: Iterable[Line]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        (
+            "system",
+            "dataset",
+            "level",
+            "method",
+            "perturbation",
+            "strength",
+            "measure",
+            "value",
+            "low",
+            "high",
+            "n",
+            "why",
+        )
+    )
+    for x in lines:
+        v = x.value
+        writer.writerow(
+            (
+                x.system,
+                x.dataset,
+                x.level,
+                x.method,
+                x.perturbation,
+                x.strength,
+                x.measure,
+                v.value,
+                v.low,
+                v.high,
+                v.n,
+                v.why,
+            )
+        )
+    return out.getvalue()

@@ -1,0 +1,511 @@
+"""A vision-language model that is shown what an expert saw: embeddings of ours in the place of placeholder tokens.
+
+The prompt says "<image> <forgery><forgery>… Is this face real?". Wherever the placeholder `<forgery>` stands, the
+language model receives not the token's own embedding but one that an *expert* computed from the same picture. This is
+KFD's forgery prompt E_forgery beside E_visual (section 3.2 of its paper); region prompts and MARE's forgery traces take
+the same road. It works for Qwen2.5-VL, Qwen3-VL, LLaVA-NeXT and InternVL of transformers:
+
+    model, processor = plain("Qwen/Qwen2.5-VL-3B-Instruct")     a model without an expert
+    attach(model, MyExpert(…), processor)                       from here on it has one, in place
+    text = f"{placeholders(model)} Is this face real?"          the n tokens to write into a prompt
+    save(model, processor, "out", base="Qwen/Qwen2.5-VL-3B-Instruct");  model, processor = load("out")
+
+The replacement happens inside the backbone, because TRL's trainers skip the outer forward, and from the backbone's own
+`pixel_values`, because they drop tensors they do not know. It happens once per prompt, when the keys and values of the
+prompt are computed. A prompt without placeholders takes the wrapped model's own path, untouched.
+
+Three limits. One thread at a time may use a model (Qwen's backbones keep state between steps too). GRPO with a KL term
+(beta > 0) needs LoRA: for a fully trained policy TRL loads the reference anew, and that one has no expert. Training on
+several devices with batches that may lack placeholders needs `ddp_find_unused_parameters`.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from facewitness.models import _torchvision  # noqa: F401  (transformers' image processors import torchvision)
+
+from peft import LoraConfig, PeftModel  # isort: skip
+from safetensors import SafetensorError  # isort: skip
+from safetensors.torch import load_file, save_file  # isort: skip
+from tokenizers import AddedToken  # isort: skip
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor  # isort: skip
+from transformers.models.internvl.modeling_internvl import InternVLModel  # isort: skip
+from transformers.models.llava_next.modeling_llava_next import LlavaNextModel  # isort: skip
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLModel  # isort: skip
+from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLModel  # isort: skip
+
+from facewitness.errors import InputError, UnknownName, WeightsError
+from facewitness.files import write_whole
+
+_CARD = "prompted.json"
+_EXPERT = "expert.safetensors"
+_BASE = "base"
+_ADAPTER = "adapter"
+_GRID = ("image_grid_thw", "image_sizes")  # what tells a family's pictures apart, beside the prompt
+
+
+@runtime_checkable
+class Expert(Protocol):
+    """What `attach` takes: an nn.Module with these three.
+
+    `n_tokens` embeddings come out for each picture, as wide as the language model; `options` are the keyword arguments
+    of the constructor, of types JSON has, from which `load` makes the expert again. `forward` gets the family's
+    `pixel_values` in the dtype of the expert's parameters, and what `pictures` needs to turn them back into pictures:
+
+        def forward(self, pixel_values, **grid):             -> (number of pictures, n_tokens, hidden size)
+            return self.project(self.network(pictures(pixel_values, 224, **grid)))
+
+    PEFT may wrap any submodule: call them, never index into them.
+    """
+
+    n_tokens: int
+    options: dict[str, Any]
+
+    def forward(self, pixel_values: Tensor, **grid: Any) -> Tensor: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a backbone knows about its placeholder, and how its processor normalised the pictures."""
+
+    token: str
+    token_id: int
+    n_tokens: int
+    image_mean: tuple[float, ...]
+    image_std: tuple[float, ...]
+
+
+def _prompted(base: Any) -> Any:
+    """The backbone class `base`, with an expert's embeddings in the place of placeholder tokens."""
+    forward_names = tuple(inspect.signature(base.forward).parameters)[1:]
+    feature_names = tuple(inspect.signature(base.get_image_features).parameters)[1:]
+
+    class Prompted(base):
+        prompt: Prompt
+
+        @functools.wraps(base.get_image_features)  # generate reads the signature
+        def get_image_features(self, *args: Any, **kwargs: Any) -> Any:
+            outputs: Any = super().get_image_features(*args, **kwargs)
+            if hasattr(outputs, "pooler_output"):
+                # `generate` encodes the pictures first and hands only the features on, repeated for each beam;
+                # the expert will want the pixels, and how often they were repeated.
+                outputs.pixels = dict(zip(feature_names, args, strict=False)) | kwargs
+                outputs.encoded = len(outputs.pooler_output)
+            return outputs
+
+        @functools.wraps(base.forward)  # every argument keeps its name
+        def forward(self, *args: Any, **kwargs: Any) -> Any:
+            given = dict(zip(forward_names, args, strict=False)) | kwargs
+            ids = given.get("input_ids")
+            mask = None if ids is None else ids == self.prompt.token_id
+            if mask is None or not mask.any():
+                return super().forward(**given)
+            features = (given.get("mm_encoder_outputs") or {}).get("image")
+            if hasattr(features, "pixels"):
+                pixels, copies = features.pixels, len(features.pooler_output) // features.encoded
+            elif given.get("pixel_values") is not None:
+                pixels, copies = given, 1
+            elif given.get("past_key_values") is not None and ids.shape[1] == 1:
+                return super().forward(**given)  # the model itself said the token, which only `unspoken` prevents
+            else:
+                raise InputError(
+                    f"The prompt has the placeholder {self.prompt.token} but no picture came with it. "
+                    "Give the picture, or leave the placeholder out."
+                )
+            values = _evidence(self, ids, mask, pixels, copies)
+
+            def place(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+                embeds = kwargs["inputs_embeds"]
+                put = embeds.masked_scatter(mask[..., None].to(embeds.device), values.to(embeds))
+                return args, {**kwargs, "inputs_embeds": put}
+
+            # A hook on the language model, not embeddings handed to the backbone: the backbones need the ids to find
+            # their images and positions, and refuse ids and embeddings together.
+            hook = self.language_model.register_forward_pre_hook(place, with_kwargs=True)
+            try:
+                return super().forward(**given)
+            finally:
+                hook.remove()
+
+    Prompted.__name__ = Prompted.__qualname__ = f"Prompted{base.__name__}"
+    Prompted.__doc__ = f"{base.__name__} with an expert's embeddings in the place of placeholder tokens."
+    return Prompted
+
+
+# By name in this module, so that models can be pickled to other processes.
+PromptedQwen2_5_VLModel = _prompted(Qwen2_5_VLModel)
+PromptedQwen3VLModel = _prompted(Qwen3VLModel)
+PromptedLlavaNextModel = _prompted(LlavaNextModel)
+PromptedInternVLModel = _prompted(InternVLModel)
+
+_BACKBONES: dict[type, type] = {
+    Qwen2_5_VLModel: PromptedQwen2_5_VLModel,
+    Qwen3VLModel: PromptedQwen3VLModel,
+    LlavaNextModel: PromptedLlavaNextModel,
+    InternVLModel: PromptedInternVLModel,
+}
+FAMILIES: tuple[str, ...] = ("qwen2_5_vl", "qwen3_vl", "llava_next", "internvl")  # transformers' model types
+
+
+def _evidence(backbone: Any, ids: Tensor, mask: Tensor, pixels: dict[str, Any], copies: int) -> Tensor:
+    """The expert's embeddings for every placeholder of the batch, (M, hidden), in reading order.
+
+    ids, mask   (B, L) tokens, and where the placeholders are
+    copies      how many rows in sequence share their pictures (beams)
+    A block of placeholders belongs to the picture before it, or to the row's first where none is before it.
+    """
+    prompt = backbone.prompt
+    n, hidden = prompt.n_tokens, backbone.config.get_text_config().hidden_size
+    image = ids == backbone.config.image_token_id
+    begins = image & ~torch.cat([torch.zeros_like(image[:, :1]), image[:, :-1]], dim=1)
+    begun = begins.cumsum(1)
+    per_row = begun[::copies, -1]
+    before = (per_row.cumsum(0) - per_row).repeat_interleave(copies)
+    owner = before[:, None] + begun.clamp(min=1) - 1  # (B, L) index of the picture a token belongs to
+
+    counts = mask.sum(1)
+    if (counts % n).any() or (_spans(mask, n) != n).any():
+        raise InputError(
+            f"Expected blocks of {n} placeholders {prompt.token} in a row, got {counts.tolist()} in the prompts of the "
+            "batch. Write them with placeholders(model), and see that no limit on length cuts the prompt."
+        )
+    if ((counts > 0) & (begun[:, -1] == 0)).any():
+        raise InputError(
+            f"A prompt of the batch has the placeholder {prompt.token} but no picture. "
+            "Give it one, or leave the placeholder out."
+        )
+    pixel_values = pixels["pixel_values"]
+    grid = {name: pixels[name] for name in _GRID if pixels.get(name) is not None}
+    total = int(per_row.sum())
+    if not grid:  # InternVL says nowhere how many tiles a picture has; its tokens do
+        tokens = torch.bincount(owner[::copies][image[::copies]], minlength=total)
+        grid["tiles"] = tokens // backbone.config.image_seq_length
+    came = len(grid["tiles"]) if "tiles" in grid else len(next(iter(grid.values())))
+    if came != total:
+        raise InputError(
+            f"Expected as many pictures in the prompts as were given, got {total} and {came}. "
+            "Pictures that follow each other directly look like one: put a word between them."
+        )
+    parameter = next(backbone.expert.parameters(), pixel_values)
+    embeds = backbone.expert(
+        pixel_values.to(parameter), image_mean=prompt.image_mean, image_std=prompt.image_std, **grid
+    )
+    if embeds.shape != (total, n, hidden):
+        raise InputError(
+            f"The expert's embeddings: expected {(total, n, hidden)} for pictures, tokens and the language model's "
+            f"width, got {tuple(embeds.shape)}."
+        )
+    slot = (mask.cumsum(1) - 1) % n
+    return embeds[owner[mask].to(embeds.device), slot[mask].to(embeds.device)]
+
+
+def _spans(mask: Tensor, n: int) -> Tensor:
+    """How far each block of n placeholders reaches; n where they stand in a row. The counts must be multiples of n."""
+    places = mask.nonzero()[:, 1].view(-1, n)
+    return places[:, -1] - places[:, 0] + 1
+
+
+def pictures(
+    pixel_values: Tensor,
+    size: int,
+    *,
+    image_mean: tuple[float, ...],
+    image_std: tuple[float, ...],
+    image_grid_thw: Tensor | None = None,
+    image_sizes: Tensor | None = None,
+    tiles: Tensor | None = None,
+    merge: int = 2,
+) -> Tensor:
+    """The whole pictures behind a family's `pixel_values`: RGB (N, 3, size, size) in [0, 1], differentiable.
+
+    Qwen      (all patches, 3 · 2 · P²) in groups of merge × merge; put together again by image_grid_thw
+    LLaVA     (N, parts, 3, S, S) with image_sizes; the first part is the whole picture
+    InternVL  (all tiles, 3, S, S); of each picture's tiles the last is the whole picture
+    Proportions are lost: the picture is stretched to a square, as most encoders want it.
+    """
+    if image_grid_thw is not None:
+        whole = list(_unpatched(pixel_values, image_grid_thw, merge))
+    elif image_sizes is not None:
+        whole = list(pixel_values[:, :1] if pixel_values.ndim == 5 else pixel_values[:, None])
+    elif tiles is not None:
+        whole = list(pixel_values[tiles.cumsum(0).to(pixel_values.device) - 1][:, None])
+    else:
+        raise InputError("Expected image_grid_thw (Qwen), image_sizes (LLaVA) or tiles (InternVL), got none of them.")
+    stretch = functools.partial(F.interpolate, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
+    square = torch.cat([stretch(x.float()) for x in whole])  # in single precision: half has no antialiasing on a CPU
+    mean, std = (square.new_tensor(v).view(1, 3, 1, 1) for v in (image_mean, image_std))
+    return (square * std + mean).clamp(0.0, 1.0).to(pixel_values.dtype)
+
+
+def _unpatched(pixel_values: Tensor, image_grid_thw: Tensor, merge: int) -> Iterator[Tensor]:
+    """Each picture as (1, 3, H, W), from Qwen's patches."""
+    side = round((pixel_values.shape[1] / 6) ** 0.5)  # 3 colours, and a photo is two equal frames
+    grids = image_grid_thw.tolist()
+    for patches, (t, h, w) in zip(pixel_values.split([t * h * w for t, h, w in grids]), grids, strict=True):
+        x = patches.view(t, h // merge, w // merge, merge, merge, 3, 2, side, side)[:1, ..., 0, :, :]
+        yield x.permute(0, 5, 1, 3, 6, 2, 4, 7).reshape(1, 3, h * side, w * side)
+
+
+def attach(model: Any, expert: Expert, processor: Any, token: str = "<forgery>") -> None:
+    """Give a model of the four families an expert, in place.
+
+    The tokenizer of `processor` learns the placeholder `token`; the embeddings grow where they have no spare row for it
+    (a row of zeros, which is never read). Generation will not produce the placeholder, nor the tokens of images.
+    Do this before PEFT wraps the model. Raises UnknownName for another family, InputError for what does not fit.
+    """
+    backbone = getattr(model, "base_model", None)
+    if isinstance(model, PeftModel) or type(backbone) in _BACKBONES.values():
+        raise InputError(
+            "Expected a plain model, got one that has an expert or is wrapped by PEFT. Attach first, then wrap."
+        )
+    if type(backbone) not in _BACKBONES:
+        kind = getattr(getattr(model, "config", None), "model_type", type(model).__name__)
+        raise UnknownName("family of vision-language models", kind, FAMILIES)
+    if not isinstance(expert, nn.Module) or not isinstance(expert, Expert) or expert.n_tokens < 1:
+        raise InputError(
+            "The expert: expected an nn.Module with `n_tokens` of at least 1 and its `options`, got "
+            f"{type(expert).__name__}. See models.prompted_vlm.Expert."
+        )
+    if "forward" in vars(backbone):  # accelerate's hook holds the old forward, and the expert would never be asked
+        raise InputError(
+            f"The backbone {type(backbone).__name__} has a forward of its own. Expected a model whose device_map, if "
+            "any, does not name the backbone as a whole: use device_map='auto' or a single device."
+        )
+    image_processor = getattr(processor, "image_processor", None)
+    if image_processor is None:
+        raise InputError(
+            f"The processor: expected one for text and images, got {type(processor).__name__}. Where AutoProcessor "
+            "returns a tokenizer, torchvision is missing."
+        )
+    tokenizer = processor.tokenizer
+    tokenizer.add_tokens([AddedToken(token, special=True, normalized=False)], special_tokens=True)
+    rows = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > rows:
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+        with torch.no_grad():  # zeros, so that a saved model finds the same rows again when it is attached anew
+            for embeddings in (model.get_input_embeddings(), model.get_output_embeddings()):
+                embeddings.weight[rows:] = 0.0
+    backbone.__class__ = _BACKBONES[type(backbone)]
+    backbone.expert = expert.to(model.device).train(model.training)
+    backbone.prompt = Prompt(
+        token,
+        tokenizer.convert_tokens_to_ids(token),
+        expert.n_tokens,
+        tuple(image_processor.image_mean),
+        tuple(image_processor.image_std),
+    )
+    model.generation_config.suppress_tokens = unspoken(model)
+    # transformers 5 writes some families under the names of older checkpoints, from which its Trainer then cannot
+    # resume: it warns of missing keys and goes on with other weights. An empty list keeps the names the model has.
+    model._weight_conversions = []
+
+
+def expert_of(model: Any) -> Any:
+    """The expert of a model, wrapped by PEFT or not; None if it has none."""
+    return getattr(_inner(model).base_model, "expert", None)
+
+
+def placeholders(model: Any) -> str:
+    """The text to write into a prompt where the expert's embeddings belong: after the picture they are about."""
+    prompt = _inner(model).base_model.prompt
+    return str(prompt.token * prompt.n_tokens)
+
+
+def unspoken(model: Any) -> list[int]:
+    """Token ids a reply must never contain: the placeholder and the tokens of images and videos.
+
+    For TRL: `GRPOConfig(generation_kwargs={"suppress_tokens": unspoken(model)})`. `generate` needs no telling.
+    """
+    inner = _inner(model)
+    ids = {getattr(inner.config, name, None) for name in ("image_token_id", "video_token_id")}
+    if (prompt := getattr(inner.base_model, "prompt", None)) is not None:
+        ids.add(prompt.token_id)
+    return sorted(ids - {None})
+
+
+def language_lora(model: Any, rank: int = 16, alpha: int = 32, dropout: float = 0.05, **options: Any) -> LoraConfig:
+    """LoRA on the language model's linear layers only, with the expert's trainable part trained and saved in full.
+
+    Give it to a TRL trainer as `peft_config` or to `peft.get_peft_model`. Where the adapter is disabled the expert is
+    the one that was attached, so a reference policy is the model before training.
+    """
+    expert = expert_of(model)
+    return LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        target_modules=r".*language_model\.layers\..*\.(q|k|v|o|gate|up|down)_proj",
+        modules_to_save=None if expert is None else list(_trainable("expert", expert)),
+        task_type="CAUSAL_LM",
+        **options,
+    )
+
+
+def _trainable(name: str, module: nn.Module) -> Iterator[str]:
+    """Names of the largest submodules that are trained as a whole; PEFT would unfreeze all of what it is given."""
+    flags = {p.requires_grad for p in module.parameters()}
+    if flags == {True}:
+        yield name
+    elif True in flags:
+        if any(p.requires_grad for p in module.parameters(recurse=False)):
+            raise InputError(
+                f"{name} has parameters of its own that are trained beside submodules that are frozen. "
+                "Put them into a submodule, so that PEFT can save them."
+            )
+        for child, submodule in module.named_children():
+            yield from _trainable(f"{name}.{child}", submodule)
+
+
+def save(model: Any, processor: Any, folder: str | Path, base: str | None = None, revision: str | None = None) -> None:
+    """Write a model with its expert into `folder`, as safetensors and JSON, with the processor.
+
+    base      the hub name (or a folder) of the unchanged base model, with its `revision`; without it, the full weights
+              are written too. A model wrapped by PEFT needs it: its adapter is written, not the base. To write full
+              weights of such a model, call its `merge_and_unload` first.
+    prompted.json is written last: a folder without it is half a checkpoint. Raises InputError.
+    """
+    inner, folder = _inner(model), Path(folder)
+    expert, prompt = expert_of(model), getattr(inner.base_model, "prompt", None)
+    if expert is None or prompt is None:
+        raise InputError("Expected a model with an expert, got a plain one. Save that with its own save_pretrained.")
+    adapter = isinstance(model, PeftModel)
+    if adapter and base is None:
+        raise InputError(
+            "Expected the hub name of the base model beside a LoRA adapter, got none. "
+            "Name it with base=…, or merge the adapter first with model.merge_and_unload()."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _CARD).unlink(missing_ok=True)
+    # Under PEFT the adapter holds what training made of the expert; here stands the one it began with.
+    state = {
+        name.replace("original_module.", ""): tensor.detach().cpu().clone().contiguous()
+        for name, tensor in expert.state_dict().items()
+        if "modules_to_save." not in name
+    }
+    save_file(state, folder / _EXPERT)
+    if adapter:
+        model.save_pretrained(folder / _ADAPTER, save_embedding_layers=False)
+    elif base is None:
+        weights = {k: v for k, v in inner.state_dict().items() if not k.startswith("model.expert.")}
+        inner.save_pretrained(folder / _BASE, state_dict=weights)
+    processor.save_pretrained(folder)
+    maker = type(getattr(expert, "original_module", expert))
+    card = {
+        "format": 1,
+        "base": base,
+        "revision": revision,
+        "adapter": adapter,
+        "token": prompt.token,
+        "expert": {"class": f"{maker.__module__}:{maker.__qualname__}", "options": expert.options},
+    }
+    write_whole(folder / _CARD, json.dumps(card, indent=2).encode())
+
+
+def load(
+    folder: str | Path, *, expert_class: type | None = None, trainable: bool = False, **options: Any
+) -> tuple[Any, Any]:
+    """The model that `save` wrote, in evaluation mode, and its processor.
+
+    expert_class   needed where the expert is not one of facewitness: no other code is imported because a file says so
+    trainable      go on training a LoRA adapter
+    options        for the base's `from_pretrained`: dtype, device_map, attn_implementation …
+    Raises WeightsError where files are missing, broken or do not fit.
+    """
+    folder = Path(folder)
+    try:
+        card = json.loads((folder / _CARD).read_text(encoding="utf-8"))
+        base, revision, token = card["base"], card["revision"], card["token"]
+        made_by, made_with, adapter = card["expert"]["class"], card["expert"]["options"], card["adapter"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"'{folder}': expected a folder that models.prompted_vlm.save wrote, with {_CARD} as its last file; it is "
+            f"missing or not readable ({error}). Copy the whole folder again, or save it again."
+        ) from error
+    model = _base_model(base or str(folder / _BASE), revision, options)
+    try:
+        processor = AutoProcessor.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"'{folder}' has no processor that can be read ({error}). Save the model again.") from error
+    expert = (expert_class or _expert_class(made_by))(**made_with)
+    try:
+        # assign: the expert keeps the precision it was saved in
+        expert.load_state_dict(load_file(folder / _EXPERT), assign=True)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise WeightsError(
+            f"'{folder / _EXPERT}': expected the weights of {made_by}, got a file that is missing, broken or of "
+            f"another shape ({error}). Save the model again."
+        ) from error
+    attach(model, expert, processor, token)
+    if adapter:
+        if not (folder / _ADAPTER / "adapter_model.safetensors").is_file():
+            raise WeightsError(f"'{folder / _ADAPTER}' has no adapter_model.safetensors. Copy the whole folder again.")
+        model = PeftModel.from_pretrained(model, folder / _ADAPTER, is_trainable=trainable)
+    return model.train(trainable), processor
+
+
+def plain(name: str, revision: str | None = None, **options: Any) -> tuple[Any, Any]:
+    """A model of the four families without an expert, in evaluation mode, and its processor.
+
+    name   a hub name or a local folder; only safetensors are read. Raises UnknownName for another family and
+           WeightsError where it cannot be had or is incomplete.
+    """
+    model = _base_model(name, revision, options)
+    try:
+        return model, AutoProcessor.from_pretrained(name, revision=revision)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"'{name}' has no processor that can be read ({error}).") from error
+
+
+def _base_model(name: str, revision: str | None, options: dict[str, Any]) -> Any:
+    try:
+        kind = AutoConfig.from_pretrained(name, revision=revision).model_type
+        if kind not in FAMILIES:  # before gigabytes are fetched
+            raise UnknownName("family of vision-language models", kind, FAMILIES)
+        loaded: Any = AutoModelForImageTextToText.from_pretrained(
+            name, revision=revision, use_safetensors=True, output_loading_info=True, **options
+        )
+        model, loading = loaded
+    except (OSError, ValueError, SafetensorError) as error:
+        raise WeightsError(
+            f"The language model '{name}' cannot be had ({error}). Expected a name on the hub, with a network or a "
+            "copy in the hub's cache, or a folder with config.json and safetensors."
+        ) from error
+    if missing := sorted(loading["missing_keys"]):
+        raise WeightsError(
+            f"The language model '{name}' is incomplete: {len(missing)} tensors are missing, the first is "
+            f"{missing[0]}. Fetch or copy it again."
+        )
+    return model.eval()
+
+
+def _expert_class(path: str) -> Any:
+    module, _, name = str(path).partition(":")
+    if module.split(".")[0] != "facewitness":
+        raise WeightsError(
+            f"The expert is of the class '{path}', which is not one of facewitness and is not imported because a file "
+            "says so. Give the class: load(folder, expert_class=…)."
+        )
+    try:
+        return functools.reduce(getattr, name.split("."), importlib.import_module(module))
+    except (ImportError, AttributeError) as error:
+        raise WeightsError(
+            f"The expert is of the class '{path}', which this version of facewitness does not have. Install the "
+            "version that saved it."
+        ) from error
+
+
+def _inner(model: Any) -> Any:
+    """The transformers model, without PEFT's wrapping."""
+    return model.get_base_model() if isinstance(model, PeftModel) else model
