@@ -411,7 +411,7 @@ def test_out_is_a_file(tmp_path):
         ("file,score\nreal/0.jpg\n", "line 2: expected 2 cells"),
         ("name,score\nreal/0.jpg,0.5\n", "expected a first line that names file and score"),
         ("", "expected a first line"),
-        ("file,score\nelsewhere.jpg,0.5\n", "none of its 1 rows fits exactly one item"),
+        ("file,score\nelsewhere.jpg,0.5\n", "none of its 1 rows fits an item"),
         (b"file,score\n\xff\xfe,0.5\n", "expected a CSV in UTF-8"),
         (None, "No such file"),
     ],
@@ -424,16 +424,17 @@ def test_bad_scores_of_a_peer(tmp_path, text, sentence):
     refused(tmp_path, sentence, [run], scores={"peer": path})
 
 
-def test_a_peers_score_of_a_video_is_no_score_of_its_frames(tmp_path):
-    """One score for a file of several frames fits none of them; without frames in the CSV nothing is told apart."""
+def test_a_peers_score_of_a_video_is_the_score_of_each_of_its_frames(tmp_path):
+    """So that their mean, the video's score, is what the peer said; it is told."""
     run = made(tmp_path / "run", [*video_rows(strengths=()), *still_rows("Painted")])
     path = tmp_path / "peer.csv"
     path.write_text("file,score\npristine/0.mp4,0.5\nreal/0.jpg,0.25\nfake/1.jpg,\n")
     said = peers.read(path)
     rows, _ = predictions.read(run, ["file", "frame", "label"])
     (column,), notes = peers.join(said, [rows])
-    assert [v for v in column.to_pylist() if v is not None] == [0.25]
-    assert any("not told apart" in note for note in notes) and any("empty score" in note for note in notes)
+    assert [v for v in column.to_pylist() if v is not None] == [0.5, 0.5, 0.5, 0.5, 0.25]
+    assert any("4 items share their file" in note for note in notes)
+    assert any("empty score" in note for note in notes)
 
 
 def test_every_figure_says_in_words_what_it_shows(results):

@@ -2,8 +2,9 @@
 
     file,score[,frame][,label]        a header; score in [0, 1], 1 means fake; frame where items are frames of videos
 
-A score belongs to one item: a row that fits several items, or a second row for one item, scores none of them. Items
-without a score stay in the table and are counted.
+Without the column frame a row scores all items of its file: a system that gives a video one score gives it to every
+frame, and the mean over the video is that score. With it a score belongs to one item, and a row that fits several
+scores none. Two rows for the same are not chosen between. Items without a score stay, and are counted.
 """
 
 from __future__ import annotations
@@ -101,15 +102,16 @@ def join(said: Said, tables: Sequence[pa.Table]) -> tuple[list[pa.Array], list[s
     keys = [_keys(table, said.framed) for table in tables]
     items = pa.concat_arrays(keys)
     labels = pa.concat_arrays([table.column("label").combine_chunks() for table in tables])
-    several = _several(items)  # items that share a name: a score for one of them can't be told from another's
+    shared = _several(items)
+    several = shared if said.framed else shared.slice(0, 0)  # faces of one frame: whose score it is can't be told
     twice = _several(said.items)
     where = pc.index_in(items, said.items)
     fits = pc.and_not(pc.is_valid(where), pc.or_(pc.is_in(items, several), pc.is_in(items, twice)))
     if not pc.any(fits).as_py():
         example = items[0].as_py().split("\0")[0] if len(items) else "none"
         raise InputError(
-            f"{said.path}: none of its {len(said.items)} rows fits exactly one item. Expected the column file to be as "
-            f"in predictions.parquet, such as {example!r}, with the column frame where items are frames of a video."
+            f"{said.path}: none of its {len(said.items)} rows fits an item. Expected the column file to be as in "
+            f"predictions.parquet, such as {example!r}."
         )
     if said.labels:
         told = pc.take(pa.array(said.labels), where)
@@ -123,11 +125,14 @@ def join(said: Said, tables: Sequence[pa.Table]) -> tuple[list[pa.Array], list[s
                 f"{labels[i].as_py()}. They are not about the same data."
             )
     scores = pc.if_else(fits, pc.take(said.scores, where), pa.scalar(None, pa.float64()))
+    notes = _notes(said, items, where, fits, scores)
+    if not said.framed and (of_files := pc.sum(pc.and_(fits, pc.is_in(items, shared))).as_py()):
+        notes.append(f"{said.path.name}: {of_files} items share their file, and its score, with others.")
     columns, start = [], 0
     for table in tables:
         columns.append(scores.slice(start, table.num_rows))
         start += table.num_rows
-    return columns, _notes(said, items, where, fits, scores)
+    return columns, notes
 
 
 def _keys(table: pa.Table, framed: bool) -> pa.Array:

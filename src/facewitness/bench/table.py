@@ -131,7 +131,8 @@ def read(runs: Sequence[Path], scores: Mapping[str, Path]) -> tuple[list[Entry],
     for i, run in enumerate(runs):
         for folder, name in _folders(Path(run)):
             items = ["file", "frame"] if i == 0 and scores else []
-            table, meta = predictions.read(folder, _COLUMNS + items)
+            table, meta = predictions.read(folder, [*_COLUMNS, *items, "question"])
+            table = predictions.items(table)
             unperturbed = pc.equal(table.column("perturbation"), "none")
             plain, perturbed = table.filter(unperturbed), table.filter(pc.invert(unperturbed)).select(_COLUMNS)
             if plain.num_rows == 0:

@@ -1,0 +1,435 @@
+"""KFD's questions and answers, from pristine faces alone: one to three regions are forged, and the answer names them.
+
+    python -m facewitness.builders.sbi_qa DATASET ROOT --out FOLDER [--split train] [--detector kfd.safetensors]
+
+Yu et al., "Unlocking the Capabilities of Vision-Language Models for Generalizable and Explainable Deepfake Detection",
+section 3.3. The forgery is equation 6, I_M = M ⊙ I_affine + (1 − M) ⊙ I_real with M the convex hull of the regions'
+landmarks and Poisson blending: `forge/region_edit`. The prompt is [task description][detector's result] question.
+
+Every forged face stands beside the pristine one it was made from, and both are asked alike, so the words of a question
+tell nothing of its answer: as many verdicts are yes as no, and so are the answers about regions. The "no" to a region
+comes by turns from the pristine picture, asked after the very region that is forged in the other one, and from the
+forged picture, asked after one that was left alone. "Yes" always means fake.
+Where the paper is silent
+    regions        ten that the mesh outlines well (`CHOICES`); a draw in which one of them does not visibly change is
+                   drawn again, because the answer names it
+    wording        one example each is given; descriptions, questions and answers here are ours and drawn from several
+                   dozens of combinations. The detector's result is always the same line, as a program writes it
+    pristine faces one for each forged one, and the answer says that nothing was found
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from facewitness import geometry, media, plugins, regions
+from facewitness.errors import FacewitnessError, InputError
+from facewitness.files import write_whole
+from facewitness.forge import Forged
+from facewitness.types import Landmarks, Pixels
+
+CHOICES = (
+    "nose", "mouth", "left_eye", "right_eye", "left_eyebrow", "right_eyebrow", "chin", "forehead", "left_cheek",
+    "right_cheek",
+)  # fmt: skip
+_TRIES = 8
+_CHANGED = 1.0  # grey levels: a region whose pixels differ by less on average does not visibly change
+_UNTOUCHED = 0.02  # a mask's mean inside a region below which "no" is the truth
+
+
+# -------------------------------------------------------------------------------------------------------- the words
+
+DESCRIPTIONS = (
+    "This is a picture of a face for a deepfake check; a genuine one shows no patch of another colour and no seam.",
+    "The task is to find forged faces. Real skin, light and sharpness agree from one part of the face to the next.",
+    "You see a face that may have been altered. Signs are blurred borders, doubled edges and local colour casts.",
+    "Deepfake detection: a camera leaves the same grain everywhere, while pasted parts often break it.",
+    "Look at this face as a forensic examiner. An untouched photograph has no trace of blending around its features.",
+    "This face is to be checked for local manipulation, such as a replaced eye, nose or mouth.",
+)
+VERDICT_QUESTIONS = (
+    "Is this a deepfake image?",
+    "Is this face fake?",
+    "Has this picture been manipulated?",
+    "Is any part of this face forged?",
+    "Was this photograph tampered with?",
+    "Do you see a forgery here, and if so, where?",
+    "Is the face in this picture a forgery?",
+    "Would you call this face manipulated? Say where.",
+)
+REGION_QUESTIONS = (
+    "{Be} the {region} fake?",
+    "{Be} the {region} of this face forged?",
+    "{Have} the {region} been manipulated?",
+    "Does the forgery include the {region}?",
+    "{Were} the {region} replaced or altered?",
+    "Look at the {region}: {be} there a forgery?",
+)
+_FAKE_OPENINGS = ("Yes.", "Yes, this is a deepfake image.", "Yes, this face is fake.", "Yes, it was manipulated.")
+_FAKE_BODIES = (
+    "The forged part is {places}.",
+    "The artifacts are at {places}.",
+    "What was altered is {places}.",
+    "It was changed at {places}.",
+    "The signs of blending are around {places}.",
+    "I find traces of forgery at {places}.",
+)
+_REAL_OPENINGS = ("No.", "No, this is not a deepfake image.", "No, this face is real.", "No, it was not manipulated.")
+_REAL_BODIES = (
+    "No part of the face shows traces of forgery.",
+    "Nothing on the face was altered.",
+    "Its features all belong to one photograph.",
+    "I find no sign of blending anywhere on it.",
+    "Colour and sharpness agree all over the face.",
+    "No region looks pasted.",
+)
+_REGION_YES = (
+    "Yes. The {region} {be} fake.",
+    "Yes, the {region} {were} altered.",
+    "Yes, there are traces of forgery at the {region}.",
+    "Yes. The {region} {be} forged.",
+)
+_REGION_NO = (  # on a forged face
+    "No. The {region} {be} untouched; the forged part is {places}.",
+    "No, the {region} {be} genuine. The artifacts are at {places}.",
+    "No, not the {region}. What was altered is {places}.",
+)
+_REGION_NO_REAL = (
+    "No. The {region} {be} genuine, and so is the rest of the face.",
+    "No, the {region} {be} real; this face was not manipulated.",
+    "No. Nothing was altered, neither at the {region} nor elsewhere.",
+)
+
+
+def prompt(description: str, score: float | None, question: str) -> str:
+    """[task description][detector's result] question, as the paper has it; None leaves the detector's result out."""
+    result = "" if score is None else f"The KFD detector gives a forgery score of {score:.2f}. "
+    return f"{description} {result}{question}"
+
+
+def _about(template: str, region: str, places: Sequence[str] = ()) -> str:
+    many = region in ("teeth", "eyes", "eyebrows", "nostrils")
+    words = {"be": "are", "have": "have", "were": "were"} if many else {"be": "is", "have": "has", "were": "was"}
+    words |= {key.capitalize(): word.capitalize() for key, word in words.items()}
+    return template.format(region=regions.title(region), places=_list(places), **words)
+
+
+def _list(names: Sequence[str]) -> str:
+    """["nose", "left_eye", "chin"] → "the nose, the left eye and the chin"."""
+    titles = [f"the {regions.title(name)}" for name in names]
+    return " and ".join([", ".join(titles[:-1]), titles[-1]]) if len(titles) > 1 else "".join(titles)
+
+
+# ------------------------------------------------------------------------------------------------------- the items
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pristine:
+    """A genuine face to build from."""
+
+    file: str
+    pixels: Pixels  # RGB uint8 (H, W, 3)
+    landmarks: Landmarks  # (468, 2+) in pixels
+    group: str  # source video or identity: kept, so that splits need not share one
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Item:
+    """One question about one picture, with its answer: a row of the table."""
+
+    file: str  # the picture's name: that of the pristine file, then "real.png" or "forged-<copy>.png"
+    image: bytes  # PNG
+    mask: bytes | None  # PNG, one channel, 255 forged; None for a real face, where nothing is
+    label: Literal["real", "fake"]
+    group: str
+    regions: tuple[str, ...]  # names of `regions.py` that were forged; empty for a real face
+    question: str  # alone; `prompt` puts description and score before it
+    answer: str
+    description: str  # of the task
+    asked: str | None  # the region a question is about; None where it asks for a verdict
+    score: float | None  # the detector's for this picture, 1 means fake; None where there was no detector
+    original: str  # the pristine file
+
+    @property
+    def prompt(self) -> str:
+        return prompt(self.description, self.score, self.question)
+
+
+def build(
+    faces: Iterable[Pristine],
+    *,
+    seed: int = 0,
+    copies: int = 1,
+    size: int | None = 224,  # "All the images are cropped to 224×224"
+    margin: float = 1.3,
+    choices: Sequence[str] = CHOICES,
+    most: int = 3,  # "randomly select 1 to 3 regions"
+    blends: Sequence[str] = ("poisson", "poisson", "alpha"),
+    detector: Callable[[Pixels], float] | None = None,
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> Iterator[Item]:
+    """Four items for each face and copy: a verdict on the real and on the forged picture, and two about regions.
+
+    The same seed gives the same items, whatever the order of the faces. `size` crops each face upright to a square of
+    so many pixels, `margin` times the face, before anything is forged; None leaves pictures as they are. `blends` is
+    `forge/region_edit`'s: ("poisson",) is the paper alone. `detector` gives the score of a picture (size, size, 3) for
+    the prompt. A face that cannot be forged is left out and `tell` hears of it. Raises InputError for numbers that make
+    no sense, UnknownName for a region or blend that does not exist.
+    """
+    if copies < 1 or most < 1 or not choices:
+        raise InputError(
+            f"sbi_qa: expected copies and most of at least 1 and some choices, got {copies}, {most}, {choices}"
+        )
+    for name in choices:
+        regions.title(name)  # raises UnknownName before the first picture is made
+    for face in faces:
+        for copy in range(copies):
+            rng = np.random.default_rng((seed, zlib.crc32(face.file.encode()), copy))
+            try:
+                pixels, points = (face.pixels, face.landmarks) if size is None else _cropped(face, size, margin)
+                forged, names = _forged(pixels, points, rng, choices, most, blends)
+            except InputError as error:
+                tell(f"{face.file}: left out ({error})")
+                continue
+            yield from _questions(face, copy, pixels, points, forged, names, choices, detector, rng)
+
+
+def _cropped(face: Pristine, size: int, margin: float) -> tuple[Pixels, Landmarks]:
+    if not np.isfinite(face.landmarks).all():
+        raise InputError("expected finite landmarks, got NaN or infinity; find the face again")
+    affine = geometry.align(face.landmarks, size, margin)
+    return geometry.crop(face.pixels, affine, size), geometry.transform(affine, face.landmarks[:, :2])
+
+
+def _forged(
+    pixels: Pixels,
+    points: Landmarks,
+    rng: np.random.Generator,
+    choices: Sequence[str],
+    most: int,
+    blends: Sequence[str],
+) -> tuple[Forged, tuple[str, ...]]:
+    """A forgery and the regions drawn for it, each of which visibly changed."""
+    region_edit = plugins.get("forge", "region_edit")
+    for _ in range(_TRIES):
+        forged: Forged = region_edit.forge(pixels, points, rng, choices=choices, most=most, blends=blends)
+        names = tuple(str(step["region"]) for step in forged.record if step["operation"] == "replace")
+        difference = cv2.absdiff(forged.pixels, pixels).mean(axis=2)
+        if all(_mean_inside(difference, name, points) >= _CHANGED for name in names):
+            return forged, names
+    raise InputError(f"no draw of {_TRIES} changed its regions visibly; the picture is too flat or too small")
+
+
+def _mean_inside(values: Any, name: str, points: Landmarks) -> float:
+    inside = geometry.fill(regions.polygons(name, points), *values.shape)
+    return float(values[inside].mean()) if inside.any() else 0.0
+
+
+def _untouched(forged: Forged, points: Landmarks, choices: Sequence[str]) -> list[str]:
+    """Those of the choices of which the truth is "no": well inside the picture, and out of the mask."""
+    height, width = forged.mask.shape
+    found = []
+    for name in choices:
+        rings = regions.polygons(name, points)
+        corners = np.concatenate(rings)
+        visible = bool((corners >= 0).all() and (corners <= (width, height)).all())
+        if visible and _mean_inside(forged.mask, name, points) <= _UNTOUCHED and name not in forged.regions:
+            found.append(name)
+    return found
+
+
+def _questions(
+    face: Pristine,
+    copy: int,
+    pixels: Pixels,
+    points: Landmarks,
+    forged: Forged,
+    names: tuple[str, ...],
+    choices: Sequence[str],
+    detector: Callable[[Pixels], float] | None,
+    rng: np.random.Generator,
+) -> Iterator[Item]:
+    def drawn(templates: Sequence[str]) -> str:
+        return templates[int(rng.integers(len(templates)))]
+
+    def items(label: Literal["real", "fake"], picture: Pixels) -> Callable[[str, str, str | None], Item]:
+        fake = label == "fake"
+        image = _png(picture)
+        mask = _png(np.rint(forged.mask * 255).astype(np.uint8)) if fake else None
+        score = None if detector is None else float(detector(picture))
+        name = f"{face.file}/forged-{copy}.png" if fake else f"{face.file}/real.png"
+        forged_regions = names if fake else ()
+
+        def item(question: str, answer: str, asked: str | None = None) -> Item:
+            return Item(
+                name, image, mask, label, face.group, forged_regions, question, answer, drawn(DESCRIPTIONS), asked,
+                score, face.file,
+            )  # fmt: skip
+
+        return item
+
+    real, fake = items("real", pixels), items("fake", forged.pixels)
+    yield real(drawn(VERDICT_QUESTIONS), f"{drawn(_REAL_OPENINGS)} {drawn(_REAL_BODIES)}", None)
+    body = drawn(_FAKE_BODIES).format(places=_list(names))
+    yield fake(drawn(VERDICT_QUESTIONS), f"{drawn(_FAKE_OPENINGS)} {body}", None)
+    region = str(rng.choice(names))
+    yield fake(_about(drawn(REGION_QUESTIONS), region), _about(drawn(_REGION_YES), region), region)
+    untouched = _untouched(forged, points, choices)
+    if untouched and rng.random() < 0.5:
+        other = str(rng.choice(untouched))
+        yield fake(_about(drawn(REGION_QUESTIONS), other), _about(drawn(_REGION_NO), other, names), other)
+    else:
+        yield real(_about(drawn(REGION_QUESTIONS), region), _about(drawn(_REGION_NO_REAL), region), region)
+
+
+def _png(picture: Any) -> bytes:
+    """RGB or grey uint8 as PNG: a lossy format would blur what the answer speaks of."""
+    done, content = cv2.imencode(".png", picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise InputError(f"a picture of shape {picture.shape} cannot be written as PNG")
+    return content.tobytes()
+
+
+# ------------------------------------------------------------------------------------------------------- on the disk
+
+SCHEMA = pa.schema(
+    [
+        ("file", pa.string()), ("image", pa.binary()), ("mask", pa.binary()), ("label", pa.string()),
+        ("group", pa.string()), ("regions", pa.list_(pa.string())), ("question", pa.string()), ("answer", pa.string()),
+        ("description", pa.string()), ("asked", pa.string()), ("score", pa.float64()), ("original", pa.string()),
+    ]
+)  # fmt: skip
+
+
+def write_parquet(items: Iterable[Item], path: Path, rows: int = 512) -> Path:
+    """One row an item, whole or not at all; the file is put together in memory. Raises InputError for no items.
+
+    Pictures that several questions share are stored once in each group of `rows` rows.
+    """
+    out, batch, count = io.BytesIO(), [], 0
+    with pq.ParquetWriter(
+        out, SCHEMA, use_dictionary=["image", "mask"], dictionary_pagesize_limit=1 << 30, compression="zstd"
+    ) as writer:
+        for item in items:
+            batch.append(asdict(item))
+            count += 1
+            if len(batch) == rows:
+                writer.write_table(pa.Table.from_pylist(batch, SCHEMA))
+                batch = []
+        if batch:
+            writer.write_table(pa.Table.from_pylist(batch, SCHEMA))
+    if not count:
+        raise InputError("sbi_qa: expected at least one pristine face that can be forged, got none")
+    return write_whole(path, out.getvalue())
+
+
+def conversation(item: Item, image: str) -> dict[str, Any]:
+    """One item as chat-tuned vision-language models are trained on it; `image` is the picture's path."""
+    asks = [{"type": "image"}, {"type": "text", "text": item.prompt}]
+    answers = [{"type": "text", "text": item.answer}]
+    messages = [{"role": "user", "content": asks}, {"role": "assistant", "content": answers}]
+    return {"messages": messages, "images": [image]}
+
+
+def write_chat(items: Iterable[Item], folder: Path) -> Path:
+    """`folder/chat.json`, written last, and the pictures it names below `folder/images`, each once.
+
+    One conversation an item: an answer never stands above the next question about the same picture. Returns the path of
+    chat.json. Raises InputError for no items.
+    """
+    places: dict[str, str] = {}
+    chat = []
+    for item in items:
+        if item.file not in places:
+            places[item.file] = f"images/{len(places):06}.png"
+            write_whole(folder / places[item.file], item.image)
+        chat.append(conversation(item, places[item.file]))
+    if not chat:
+        raise InputError("sbi_qa: expected at least one pristine face that can be forged, got none")
+    return write_whole(folder / "chat.json", json.dumps(chat, ensure_ascii=False, indent=1).encode())
+
+
+# --------------------------------------------------------------------------------------------------------- by command
+
+
+def pristine(
+    dataset: str, root: Path, split: str | None = None, most: int | None = None, finder: str = "facemesh"
+) -> Iterator[Pristine]:
+    """The real pictures of a dataset in which exactly one face is found, at most `most`; videos are passed over."""
+    find, count = plugins.get("finders", finder).load(), 0
+    for sample in plugins.get("datasets", dataset).samples(root, split):
+        if count == most:
+            return
+        if sample.truth.label != "real" or sample.frame is not None:
+            continue
+        source = root / sample.file if sample.image is None else sample.image
+        frame = media.read(source, name=sample.file).frame
+        found = find.find(frame)
+        if len(found) == 1 and found[0].landmarks is not None:
+            count += 1
+            yield Pristine(sample.file, frame.pixels, found[0].landmarks, sample.group)
+
+
+def _detector(path: Path) -> tuple[Callable[[Pixels], float], int]:
+    """A saved KFD as a function of a picture, and the side of the pictures it reads."""
+    import torch  # only where a detector is asked for
+
+    from facewitness.models.kfd import KFD
+
+    model = KFD.load(path)
+
+    def score(pixels: Pixels) -> float:
+        with torch.inference_mode():
+            return float(model(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float()).score)
+
+    return score, model.encoders.size
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Build from a dataset's real pictures: FOLDER/sbi_qa.parquet, FOLDER/chat.json and FOLDER/images."""
+    parser = argparse.ArgumentParser(prog="python -m facewitness.builders.sbi_qa", description=main.__doc__)
+    parser.add_argument("dataset", help="a name of `facewitness list`")
+    parser.add_argument("root", type=Path, help="where the dataset lies")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--split")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--faces", type=int, metavar="N", help="use the first N faces")
+    parser.add_argument("--copies", type=int, default=1, help="forgeries of each face")
+    parser.add_argument("--detector", type=Path, metavar="KFD.safetensors", help="puts its scores into the prompts")
+    chosen = parser.parse_args(arguments)
+    try:
+        detector, size = (None, 224) if chosen.detector is None else _detector(chosen.detector)
+        faces = pristine(chosen.dataset, chosen.root, chosen.split, chosen.faces)
+        made = build(
+            faces,
+            seed=chosen.seed,
+            copies=chosen.copies,
+            size=size,
+            detector=detector,
+            tell=lambda sentence: print(sentence, file=sys.stderr),
+        )
+        items = list(made)
+        table = write_parquet(items, chosen.out / "sbi_qa.parquet")
+        chat = write_chat(items, chosen.out)
+    except (FacewitnessError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{len(items)} questions about {len({i.file for i in items})} pictures: {table}, {chat}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

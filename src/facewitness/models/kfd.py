@@ -1,0 +1,625 @@
+"""KFD's detector: it compares a face, place by place, with what words say about real faces and about forged ones.
+
+Yu et al., "Unlocking the Capabilities of Vision-Language Models for Generalizable and Explainable Deepfake Detection",
+section 3.1. An image encoder gives features of l layers, a linear layer each takes them to the text's width, and
+
+    C_text = { F_vis^i  F_text^T }                     text consistency maps, real and fake for each layer i   (1)
+    C_ref  = { Cos(F_vref^i, F_vis^i) }                against the pristine picture, in training only          (2)
+    L_loc  = Dice(φ(C_text), gt) + λ Dice(φ(C_ref), gt)                                                        (3)
+    L_cls  = −(c log ĉ + (1 − c) log(1 − ĉ))                                                                   (4)
+
+with F_text (2 × C_text) the descriptions of real and fake faces amid learnable context, φ the locator and ĉ the score.
+Where the paper is silent
+    the descriptions    are ours (`REAL`, `FAKE`); several of a class are averaged as unit vectors
+    F_text, F_vis       F_text has unit length, as both text encoders were trained to be compared; F_vis is not
+                        normalised, because equation 1 is no cosine while equation 2 is
+    φ of C_ref          has one channel a layer where φ reads two: Cos stands for real, 1 − Cos for fake
+    λ, and the sum      1, and L_loc + L_cls: no weight is mentioned between the two losses
+    Dice                2 Σ pg / (Σ p² + Σ g²), which a soft mask itself optimises, summed over the batch: a pristine
+                        face has an empty mask, and on one alone Dice is all but flat
+    sizes of the branches, and where they are joined: see `KFD`, `_Locator` and `_Classifier`
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load, load_file, save
+from torch import Tensor, nn
+
+from facewitness.models import _torchvision  # noqa: F401  (timm cannot be imported before it)
+
+import timm  # isort: skip
+from timm.data.constants import (  # isort: skip
+    IMAGENET_DEFAULT_MEAN,
+    IMAGENET_DEFAULT_STD,
+    OPENAI_CLIP_MEAN,
+    OPENAI_CLIP_STD,
+)
+
+from facewitness.errors import InputError, MissingExtra, UnknownName, WeightsError
+from facewitness.files import write_whole
+
+REAL: tuple[str, ...] = (
+    "a photograph of a real human face",
+    "a genuine face whose colours, lighting and texture agree everywhere",
+)
+FAKE: tuple[str, ...] = (
+    "a manipulated photograph of a human face",
+    "a deepfake face with seams, smudges and colours that do not match around them",
+)
+
+Embed = Callable[[Sequence[str]], NDArray[np.float32]]  # sentences -> one vector each, (n, width)
+
+
+# --------------------------------------------------------------------------------------------------------- encoders
+
+
+class Encoders(Protocol):
+    """What the detector needs of an image encoder and a text encoder; an `nn.Module` that has all of this."""
+
+    size: int  # side of the square pictures, pixels
+    channels: tuple[int, ...]  # of each layer's features, in the order of `visual`
+    text_width: int  # D, the width of `text`
+    embedding_width: int  # E, the width of the pooled embedding
+    context: nn.Parameter  # what is learned around the descriptions
+    elsewhere: str  # prefix of those of its tensors that a detector's file leaves out; "" where there are none
+    fingerprint: str  # SHA-256 that tells whether tensors from elsewhere are the same ones; "" where there are none
+    config: dict[str, Any]  # JSON-ready arguments that make it again
+
+    def visual(self, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
+        """RGB (B, 3, size, size) in 0..255 → features (B, C_l, H_l, W_l) of each layer, pooled embedding (B, E)."""
+
+    def text(self) -> Tensor:
+        """F_text, (2, D): the real descriptions and the fake ones amid their context, each of unit length."""
+
+
+class ClipEncoders(nn.Module):
+    """Both towers of a CLIP of transformers, frozen; only the context around the descriptions is learned.
+
+    The default is the pair of ViT-H/14 towers that ImageBind took over from OpenCLIP and kept frozen, so no code of
+    ImageBind's is needed. `name` is a hub name or a folder that holds config, tokenizer and safetensors.
+
+    The context is `context` vectors for each of the two classes at the level of token embeddings, as in CoOp (Zhou et
+    al. 2022), half before and half after each description. The paper leaves their number and place open: 16 is CoOp's,
+    "around" is both sides, and each class has its own because the two are opposites. Hidden states differ much in scale
+    from layer to layer, so each is normalised over its channels (layer norm without parameters) before the detector's
+    linear layer; the paper does not speak of it.
+
+    Raises WeightsError where the model cannot be had or is not whole, InputError for a layer, size or description that
+    does not fit it, MissingExtra without transformers.
+    """
+
+    def __init__(
+        self,
+        name: str = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
+        layers: Sequence[int] = (16, 24, 32),  # "the 16th, 24th, and 32nd layers of the encoder"
+        size: int = 224,  # "All the images are cropped to 224×224"
+        context: int = 16,
+        real: Sequence[str] = REAL,
+        fake: Sequence[str] = FAKE,
+        revision: str = "main",
+    ):
+        super().__init__()
+        self.config = {
+            "name": str(name), "layers": list(layers), "size": size, "context": context, "real": list(real),
+            "fake": list(fake), "revision": revision,
+        }  # fmt: skip
+        self.clip, tokenizer = _pretrained(str(name), revision)
+        self.clip.requires_grad_(False).eval()
+        vision, words = self.clip.config.vision_config, self.clip.config.text_config
+        if not layers or min(layers) < 1 or max(layers) > vision.num_hidden_layers:
+            raise InputError(f"layers: expected numbers from 1 to {vision.num_hidden_layers}, got {tuple(layers)}")
+        if size % vision.patch_size:
+            raise InputError(f"size: expected a multiple of the patch size {vision.patch_size}, got {size}")
+        self.layers, self.size, self._patches = tuple(layers), size, size // vision.patch_size
+        self._interpolate = size != vision.image_size
+        self.channels = (vision.hidden_size,) * len(self.layers)
+        self.text_width = self.embedding_width = self.clip.config.projection_dim
+        self.elsewhere = "clip."
+        self.fingerprint = _fingerprint(self.clip.visual_projection.weight, self.clip.text_projection.weight)
+
+        self.register_buffer("mean", torch.tensor(OPENAI_CLIP_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(OPENAI_CLIP_STD).view(1, 3, 1, 1), persistent=False)
+        ids, mask, places = _around(tokenizer, real, fake, context, words.max_position_embeddings)
+        self.register_buffer("ids", ids, persistent=False)  # (n, T), real descriptions first
+        self.register_buffer("mask", mask, persistent=False)  # (n, T), 1 where a token is
+        self.register_buffer("places", places, persistent=False)  # (n, context): where the context stands
+        # (n,): which of the two contexts
+        self.register_buffer("classes", torch.tensor([0] * len(real) + [1] * len(fake)), persistent=False)
+        self.context = nn.Parameter(torch.randn(2, context, words.hidden_size) * 0.02)
+
+    def train(self, mode: bool = True) -> ClipEncoders:
+        super().train(mode)
+        self.clip.eval()  # frozen: it has no training mode
+        return self
+
+    def visual(self, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
+        """As `Encoders.visual`; features are (B, C, size / patch, size / patch), the embedding is CLIP's own."""
+        _check(pixels, self.size)
+        with torch.no_grad():
+            out = self.clip.vision_model(
+                pixel_values=(pixels / 255 - self.mean) / self.std,
+                output_hidden_states=True,
+                interpolate_pos_encoding=self._interpolate,
+            )
+            features = []
+            for layer in self.layers:
+                hidden = out.hidden_states[layer][:, 1:]  # without the class token
+                hidden = F.layer_norm(hidden, hidden.shape[-1:])
+                features.append(hidden.transpose(1, 2).unflatten(2, (self._patches, self._patches)))
+            return features, self.clip.visual_projection(out.pooler_output)
+
+    def text(self) -> Tensor:
+        """As `Encoders.text`; the gradient runs through the frozen tower to the context."""
+        rows = torch.arange(len(self.ids), device=self.ids.device)[:, None]
+
+        def put_context(module: nn.Module, _: Any, embedded: Tensor) -> Tensor:
+            learned = torch.index_select(self.context, 0, self.classes).to(embedded.dtype)
+            return embedded.index_put((rows, self.places), learned)
+
+        hook = self.clip.text_model.embeddings.token_embedding.register_forward_hook(put_context)
+        try:
+            pooled = self.clip.text_model(input_ids=self.ids, attention_mask=self.mask).pooler_output
+        finally:
+            hook.remove()
+        return _by_class(self.clip.text_projection(pooled), self.classes)
+
+
+def _pretrained(name: str, revision: str) -> tuple[Any, Any]:
+    """The CLIP model and its tokenizer; never from a pickle, never with tensors that the files do not hold."""
+    try:
+        from transformers import AutoTokenizer, CLIPModel  # only here: the small pair runs without transformers
+    except ImportError as error:
+        raise MissingExtra("A CLIP encoder needs the package 'transformers'. Try: pip install transformers") from error
+    mend = "Check the name and the network, or name a folder that holds the model (config, tokenizer, safetensors)."
+    try:
+        loaded: Any = CLIPModel.from_pretrained(
+            name, revision=revision, use_safetensors=True, output_loading_info=True, dtype=torch.float32
+        )
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+        model, info = loaded
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        first = str(error).strip().split("\n")[0]
+        raise WeightsError(f"The CLIP model '{name}' cannot be loaded ({first}). {mend}") from error
+    lacking = sorted(map(str, (*info["missing_keys"], *info["mismatched_keys"])))
+    if lacking:
+        raise WeightsError(
+            f"The CLIP model '{name}' is not whole: {len(lacking)} tensors are missing, among them {lacking[0]}. {mend}"
+        )
+    return model, tokenizer
+
+
+def _around(
+    tokenizer: Any, real: Sequence[str], fake: Sequence[str], context: int, most: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Token ids with room for the context: [begin] context/2 [description] context/2 [end], padded."""
+    if not real or not fake:
+        raise InputError("descriptions: expected at least one of a real face and one of a fake face")
+    before, rows, places = context // 2, [], []
+    for sentence in (*real, *fake):
+        words = tokenizer(sentence, add_special_tokens=False)["input_ids"]
+        after = 1 + before + len(words)
+        rows.append([tokenizer.bos_token_id, *[0] * before, *words, *[0] * (context - before), tokenizer.eos_token_id])
+        places.append([*range(1, 1 + before), *range(after, after + context - before)])
+        if len(rows[-1]) > most:
+            raise InputError(
+                f"description {sentence!r}: {len(rows[-1])} tokens with begin, end and {context} of context, but this "
+                f"encoder reads {most}; shorten it"
+            )
+    longest = max(map(len, rows))
+    mask = [[1] * len(row) + [0] * (longest - len(row)) for row in rows]
+    # CLIP reads the embedding at the first end token, so what pads behind it is never seen
+    padded = [row + [0] * (longest - len(row)) for row in rows]
+    return torch.tensor(padded), torch.tensor(mask), torch.tensor(places, dtype=torch.long).view(len(rows), context)
+
+
+class SmallEncoders(nn.Module):
+    """A MobileNetV2's features of three stages, and sentence embeddings of the descriptions: KFD on a CPU.
+
+    backbone   a timm name; strides   of the stages used; size   of the pictures, a multiple of the largest stride
+    weights    safetensors of the backbone in timm's names; None leaves it random
+    frozen     keep the backbone as it came. By default it learns too: unlike a ViT-H's, the features of so small a
+               network do not suffice by themselves
+    embed      gives the sentence embeddings, (n, text_width), e.g. of all-MiniLM-L6-v2; kept as fixed buffers, so a
+               saved detector needs it no more. Without it `text` raises until a saved detector is loaded
+    The context is one additive vector for each class, zero at first: sentence embeddings have no tokens to stand among.
+    The embedding is the mean of the last stage.
+    Raises WeightsError for weights that do not fit, InputError for a stride or size the backbone does not have.
+    """
+
+    def __init__(
+        self,
+        backbone: str = "mobilenetv2_100",
+        strides: Sequence[int] = (8, 16, 32),
+        size: int = 224,
+        text_width: int = 384,
+        real: Sequence[str] = REAL,
+        fake: Sequence[str] = FAKE,
+        frozen: bool = False,
+        weights: str | Path | None = None,
+        embed: Embed | None = None,
+    ):
+        super().__init__()
+        self.config = {
+            "backbone": backbone, "strides": list(strides), "size": size, "text_width": text_width,
+            "real": list(real), "fake": list(fake), "frozen": frozen,
+        }  # fmt: skip
+        if not timm.is_model(backbone):
+            raise UnknownName("timm backbone", backbone, timm.list_models("*mobilenet*"))
+        has = timm.create_model(backbone, pretrained=False, features_only=True).feature_info.reduction()
+        if not strides or any(s not in has for s in strides):
+            raise InputError(f"strides: expected some of {has} for {backbone}, got {tuple(strides)}")
+        if size % max(strides):
+            raise InputError(f"size: expected a multiple of the largest stride {max(strides)}, got {size}")
+        self.backbone = timm.create_model(
+            backbone, pretrained=False, features_only=True, out_indices=[has.index(s) for s in sorted(strides)]
+        )
+        if weights is not None:
+            _start_from(self.backbone, Path(weights))
+        self.frozen, self.size, self.text_width = frozen, size, text_width
+        self.channels = tuple(self.backbone.feature_info.channels())
+        self.embedding_width = self.channels[-1]
+        self.elsewhere = self.fingerprint = ""
+        self.backbone.requires_grad_(not frozen)
+        self.register_buffer("mean", torch.tensor(IMAGENET_DEFAULT_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_DEFAULT_STD).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("classes", torch.tensor([0] * len(real) + [1] * len(fake)), persistent=False)
+        sentences = torch.full((len(real) + len(fake), text_width), torch.nan)  # NaN: nobody has embedded them yet
+        if embed is not None:
+            came = torch.as_tensor(np.asarray(embed([*real, *fake]), np.float32))
+            if came.shape != sentences.shape or not torch.isfinite(came).all():
+                raise InputError(f"embed: expected finite vectors {tuple(sentences.shape)}, got {tuple(came.shape)}")
+            sentences = came.clone()
+        self.register_buffer("sentences", sentences)  # (n, D), real descriptions first
+        self.context = nn.Parameter(torch.zeros(2, text_width))
+        self.train()
+
+    def train(self, mode: bool = True) -> SmallEncoders:
+        super().train(mode)
+        if self.frozen:
+            self.backbone.eval()  # batch statistics are weights too
+        return self
+
+    def visual(self, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
+        """As `Encoders.visual`; features are (B, C_l, size / stride, size / stride), the finest first."""
+        _check(pixels, self.size)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            features = self.backbone((pixels / 255 - self.mean) / self.std)
+        return features, features[-1].mean((2, 3))
+
+    def text(self) -> Tensor:
+        """As `Encoders.text`. Raises InputError while there are no sentence embeddings."""
+        if not torch.isfinite(self.sentences).all():
+            raise InputError(
+                "The descriptions have no sentence embeddings: expected `embed`, or a saved detector that holds them. "
+                "Pass embed=…, or make the detector with text=False."
+            )
+        return F.normalize(_by_class(self.sentences, self.classes) + self.context, dim=1)
+
+
+def _start_from(backbone: nn.Module, path: Path) -> None:
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"'{path}' cannot be read as safetensors ({error}). Name another file.") from error
+    # older files lack the counter of batches, which nothing here reads
+    own = {k: v for k, v in backbone.state_dict().items() if not k.endswith("num_batches_tracked")}
+    unfit = [k for k, v in own.items() if k not in tensors or tensors[k].shape != v.shape]
+    if unfit:
+        raise WeightsError(
+            f"'{path}' holds no weights of this backbone: {len(unfit)} of {len(own)} tensors are missing or of another "
+            f"shape, among them {unfit[0]}. Name a file in timm's names for it."
+        )
+    backbone.load_state_dict({k: tensors[k] for k in own}, strict=False)
+
+
+def _by_class(embedded: Tensor, classes: Tensor) -> Tensor:
+    """The mean of each class's sentences as unit vectors, of unit length again: (n, D) → (2, D)."""
+    unit = F.normalize(embedded, dim=1)
+    return F.normalize(torch.stack([unit[classes == c].mean(0) for c in (0, 1)]), dim=1)
+
+
+def _check(pixels: Tensor, size: int) -> None:
+    if pixels.ndim != 4 or pixels.shape[1:] != (3, size, size):
+        raise InputError(f"pixels: expected RGB (B, 3, {size}, {size}) in 0..255, got {tuple(pixels.shape)}")
+
+
+def _fingerprint(*tensors: Tensor) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+# --------------------------------------------------------------------------------------------------------- the maps
+
+
+def text_maps(features: Sequence[Tensor], text: Tensor) -> list[Tensor]:
+    """Equation 1: features F_vis^i (B, D, H_i, W_i) and F_text (2, D) → (B, 2, H_i, W_i) each, (real, fake)."""
+    return [torch.einsum("bdhw,cd->bchw", f, text) for f in features]
+
+
+def reference_maps(features: Sequence[Tensor], reference: Sequence[Tensor]) -> list[Tensor]:
+    """Equation 2: two lists of (B, D, H_i, W_i) → their cosine at each place, (B, 1, H_i, W_i) each, in [-1, 1]."""
+    return [F.cosine_similarity(r, f, dim=1)[:, None] for r, f in zip(reference, features, strict=True)]
+
+
+def dice_loss(predicted: Tensor, mask: Tensor) -> Tensor:
+    """1 − 2 Σ pg / (Σ p² + Σ g²) over the whole batch (Milletari et al. 2016), both (B, 1, H, W) in [0, 1].
+
+    One is added above and below the line, so that a batch without any forgery is defined.
+    """
+    return 1 - (2 * (predicted * mask).sum() + 1) / (predicted.square().sum() + mask.square().sum() + 1)
+
+
+# ----------------------------------------------------------------------------------------------------- the detector
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detection:
+    """What the detector says of B pictures of S × S pixels."""
+
+    logit: Tensor  # (B,) of the score
+    map: Tensor  # (B, 1, S, S) in [0, 1]: where it is forged
+    consistency: Tensor  # (B, 2L, h, w): C_text, (real, fake) layer by layer, at the finest layer's resolution
+    embedding: Tensor  # (B, E): the image encoder's own
+    reference_map: Tensor | None = None  # (B, 1, S, S): φ(C_ref), where references were given
+
+    @property
+    def score(self) -> Tensor:
+        """ĉ, (B,) in [0, 1]; 1 means fake."""
+        return self.logit.sigmoid()
+
+
+class Losses(NamedTuple):
+    """Equations 3 and 4."""
+
+    localisation: Tensor
+    classification: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        return self.localisation + self.classification
+
+
+class KFD(nn.Module):
+    """The knowledge-guided forgery detector. Made without arguments it has the paper's encoders and sizes.
+
+    encoders   an `Encoders`; None makes `ClipEncoders()`, which fetches 4 GB where they are not cached
+    text       False puts two learned vectors in the place of F_text, so that nothing of language is left and all else
+               stays as it is: the ablation "visual features alone"
+    reference  False leaves equation 2 and the second part of equation 3 out
+    λ          is `reference_weight`
+    width      channels of the locator's and classifier's branches; pool   the side each classifier branch ends with;
+               hidden   width between the two fully connected layers. The paper gives none of the three.
+    """
+
+    def __init__(
+        self,
+        encoders: Encoders | None = None,
+        *,
+        text: bool = True,
+        reference: bool = True,
+        reference_weight: float = 1.0,
+        width: int = 32,
+        pool: int = 4,
+        hidden: int = 128,
+    ):
+        super().__init__()
+        self.config = {
+            "text": text, "reference": reference, "reference_weight": reference_weight, "width": width, "pool": pool,
+            "hidden": hidden,
+        }  # fmt: skip
+        self.encoders: Any = ClipEncoders() if encoders is None else encoders
+        self.reference, self.reference_weight = reference, reference_weight
+        levels, d = len(self.encoders.channels), self.encoders.text_width
+        self.linear = nn.ModuleList(nn.Conv2d(c, d, 1) for c in self.encoders.channels)  # the paper's linear layer
+        self.instead_of_text = None if text else nn.Parameter(torch.randn(2, d))
+        self.encoders.context.requires_grad_(text)
+        self.locator = _Locator(levels, width)
+        self.classifier = _Classifier(levels, width, pool, hidden)
+
+    def features(self, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
+        """RGB (B, 3, S, S) in 0..255 → F_vis^i (B, D, H_i, W_i) of each layer, and the embedding (B, E)."""
+        raw, embedding = self.encoders.visual(pixels)
+        return [linear(f) for linear, f in zip(self.linear, raw, strict=True)], embedding
+
+    def text(self) -> Tensor:
+        """F_text, (2, D), each row of unit length; without text, the two learned vectors."""
+        return self.encoders.text() if self.instead_of_text is None else F.normalize(self.instead_of_text, dim=1)
+
+    def forward(self, pixels: Tensor, reference: Tensor | None = None) -> Detection:
+        """RGB (B, 3, S, S) in 0..255, and in training the pristine pictures they were made from, of the same shape.
+
+        A pristine picture is its own reference. Raises InputError for another shape.
+        """
+        features, embedding = self.features(pixels)
+        maps = text_maps(features, self.text())
+        reference_map = None
+        if reference is not None and self.reference:
+            similar = reference_maps(features, self.features(reference)[0])
+            reference_map = self.locator([torch.cat([s, 1 - s], dim=1) for s in similar], self.encoders.size)
+        finest = max((m.shape[-2:] for m in maps), key=lambda shape: shape[0])
+        return Detection(
+            logit=self.classifier(maps),
+            map=self.locator(maps, self.encoders.size),
+            consistency=torch.cat([_resized(m, *finest) for m in maps], dim=1),
+            embedding=embedding,
+            reference_map=reference_map,
+        )
+
+    def loss(self, detection: Detection, label: Tensor, mask: Tensor) -> Losses:
+        """Equations 3 and 4. `label` (B,) is 0 for real and 1 for fake; `mask` (B, 1, S, S) in [0, 1], 1 forged."""
+        localisation = dice_loss(detection.map, mask)
+        if detection.reference_map is not None:
+            localisation = localisation + self.reference_weight * dice_loss(detection.reference_map, mask)
+        classification = F.binary_cross_entropy_with_logits(detection.logit, label.to(detection.logit.dtype))
+        return Losses(localisation, classification)
+
+    # ------------------------------------------------------------------------------------------------ on the disk
+
+    def save(self, path: Path) -> str:
+        """Write `path` (.safetensors) and its configuration beside it (.json); returns the SHA-256 of the weights.
+
+        A frozen CLIP is left out: it comes from its own name again, and a fingerprint tells whether it is the same.
+        """
+        if path.suffix != ".safetensors":
+            raise WeightsError(f"'{path}': expected a name that ends in .safetensors")
+        left_out = f"encoders.{self.encoders.elsewhere}" if self.encoders.elsewhere else None
+        tensors = {
+            k: v.detach().cpu().contiguous()
+            for k, v in self.state_dict().items()
+            if left_out is None or not k.startswith(left_out)
+        }
+        content = save(tensors)
+        digest = hashlib.sha256(content).hexdigest()
+        card = {
+            "model": "kfd",
+            "sha256": digest,
+            "elsewhere": self.encoders.fingerprint,
+            "encoders": {"kind": type(self.encoders).__name__, **self.encoders.config},
+            "detector": self.config,
+        }
+        write_whole(path, content)
+        write_whole(path.with_suffix(".json"), json.dumps(card, indent=2).encode())
+        return digest
+
+    @classmethod
+    def load(cls, path: Path, encoders: Encoders | None = None) -> KFD:
+        """A saved detector, in evaluation mode. Encoders of other classes than this file's two are passed in.
+
+        Raises WeightsError where a file is missing, damaged, or not what its configuration says.
+        """
+        card = _card(path)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise WeightsError(f"'{path}' cannot be read ({error.strerror}). Name a saved detector.") from error
+        came = hashlib.sha256(content).hexdigest()
+        if came != card["sha256"]:
+            raise WeightsError(
+                f"'{path}' is not the file it should be: expected SHA-256 {card['sha256']}, got {came}. "
+                "Copy both files again from where they came."
+            )
+        try:
+            detector = cls(_encoders(card["encoders"]) if encoders is None else encoders, **card["detector"])
+        except TypeError as error:
+            raise WeightsError(
+                f"'{path.with_suffix('.json')}' holds a setting this version has not: {error}"
+            ) from error
+        if card["elsewhere"] != detector.encoders.fingerprint:
+            raise WeightsError(
+                f"'{path}' was trained on other encoder weights than '{card['encoders'].get('name', '')}' has now: "
+                f"expected the fingerprint {card['elsewhere']}, got {detector.encoders.fingerprint}."
+            )
+        tensors = load(content)
+        own = detector.state_dict()
+        left_out = f"encoders.{detector.encoders.elsewhere}" if detector.encoders.elsewhere else None
+        needed = {k for k in own if left_out is None or not k.startswith(left_out)}
+        unfit = sorted(needed ^ tensors.keys())
+        unfit += sorted(k for k in needed & tensors.keys() if tensors[k].shape != own[k].shape)
+        if unfit:
+            raise WeightsError(f"'{path}' does not fit its configuration: {len(unfit)} tensors, among them {unfit[0]}.")
+        detector.load_state_dict(tensors, strict=False)  # strict but for what is left out, as checked above
+        return detector.eval()
+
+
+_KINDS: Mapping[str, Callable[..., Any]] = {"ClipEncoders": ClipEncoders, "SmallEncoders": SmallEncoders}
+
+
+def _card(path: Path) -> dict[str, Any]:
+    beside = path.with_suffix(".json")
+    try:
+        card = json.loads(beside.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WeightsError(
+            f"'{beside}' cannot be read ({error.strerror}). A detector is two files: .safetensors and .json."
+        ) from error
+    except ValueError as error:
+        raise WeightsError(f"'{beside}' is no JSON ({error}). Copy it again from where it came.") from error
+    if not isinstance(card, dict) or card.get("model") != "kfd":
+        raise WeightsError(f"'{beside}' is not the configuration of a KFD detector.")
+    lacking = [key for key in ("sha256", "elsewhere", "encoders", "detector") if key not in card]
+    if lacking:
+        raise WeightsError(f"'{beside}': expected the key {lacking[0]}, which is missing.")
+    return card
+
+
+def _encoders(config: Mapping[str, Any]) -> Encoders:
+    arguments = dict(config)
+    kind = arguments.pop("kind", "")
+    if kind not in _KINDS:
+        raise UnknownName("kind of encoders", str(kind), _KINDS)
+    return _KINDS[kind](**arguments)
+
+
+# ----------------------------------------------------------------------------------------------- the two that decide
+
+
+class _Locator(nn.Module):
+    """φ: one branch a layer, down and up again, joined and convolved to one map.
+
+    The paper names these steps and no sizes. A branch halves its map once, because a ViT-H/14 gives 16 × 16 of them,
+    and keeps the full one beside it, so that a seam stays where it is. Branches meet at a quarter of the picture's
+    side. There is no batch normalisation: C_text and C_ref differ in scale, and one set of statistics fits neither.
+    """
+
+    def __init__(self, levels: int, width: int):
+        super().__init__()
+        self.first = nn.ModuleList(nn.Conv2d(2, width, 3, padding=1) for _ in range(levels))
+        self.down = nn.ModuleList(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1) for _ in range(levels))
+        self.up = nn.ModuleList(nn.Conv2d(3 * width, width, 3, padding=1) for _ in range(levels))
+        self.join = nn.Sequential(
+            nn.Conv2d(levels * width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 1, 3, padding=1)
+        )
+
+    def forward(self, maps: Sequence[Tensor], size: int) -> Tensor:
+        """(B, 2, H_i, W_i) of each layer → (B, 1, size, size) in [0, 1]."""
+        grid = max(size // 4, *(m.shape[-1] for m in maps))
+        branches = []
+        for first, down, up, m in zip(self.first, self.down, self.up, maps, strict=True):
+            fine = F.relu(first(m))
+            coarse = _resized(F.relu(down(fine)), *fine.shape[-2:])
+            branches.append(_resized(F.relu(up(torch.cat([fine, coarse], dim=1))), grid, grid))
+        return _resized(self.join(torch.cat(branches, dim=1)), size, size).sigmoid()
+
+
+class _Classifier(nn.Module):
+    """One branch a layer, convolved and down-sampled, joined into two fully connected layers.
+
+    Down-sampled by the maximum to `pool` × `pool`, which the paper leaves open: a forged eye is a few places of many,
+    and a mean would dilute it.
+    """
+
+    def __init__(self, levels: int, width: int, pool: int, hidden: int):
+        super().__init__()
+        self.pool = pool
+        self.branches = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(2, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1), nn.ReLU()
+            )
+            for _ in range(levels)
+        )
+        self.full = nn.Sequential(nn.Linear(levels * width * pool * pool, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """(B, 2, H_i, W_i) of each layer → logits (B,)."""
+        pooled = [F.adaptive_max_pool2d(b(m), self.pool).flatten(1) for b, m in zip(self.branches, maps, strict=True)]
+        return self.full(torch.cat(pooled, dim=1))[:, 0]
+
+
+def _resized(maps: Tensor, height: int, width: int) -> Tensor:
+    if maps.shape[-2:] == (height, width):
+        return maps
+    return F.interpolate(maps, (height, width), mode="bilinear", align_corners=False)
