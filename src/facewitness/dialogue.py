@@ -475,7 +475,7 @@ def _title(region: str) -> str:
 
 
 def _sentences(face: FaceReport) -> str:
-    return " ".join(sentence.text for sentence in face.explanation)
+    return " ".join(sentence.text for sentence in face.explanation) or "The report gives no explanation."
 
 
 def _lower(text: str) -> str:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from facewitness.apps._words import ALL, SOME, add_system, leaf, positive, system
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import write_whole
-from facewitness.formats import visible
 
 if TYPE_CHECKING:
     from facewitness.dialogue import Answer, Dialogue
@@ -65,6 +64,12 @@ def add_to(commands: Any) -> None:
         add_system(parser)
 
 
+def _visible(text: str) -> str:
+    from facewitness.formats import visible  # brings numpy, which --help need not wait for
+
+    return visible(text)
+
+
 def _begun(given: argparse.Namespace) -> Dialogue:
     """The photo analysed, ready to be asked about. Raises InputError where it could not be, or has no such face."""
     from facewitness import plugins
@@ -84,7 +89,7 @@ def _begun(given: argparse.Namespace) -> Dialogue:
     if report.status == "failed":
         raise InputError("; ".join(problem.message for problem in report.problems))
     for problem in report.problems:
-        print(visible(f"facewitness: {report.source}: {problem.step}: {problem.message}"), file=sys.stderr)
+        print(_visible(f"facewitness: {report.source}: {problem.step}: {problem.message}"), file=sys.stderr)
     dialogue = Dialogue(report, backend)
     if given.face is not None:
         dialogue.choose(given.face - 1)
@@ -97,14 +102,14 @@ def _ask(given: argparse.Namespace) -> int:
     if given.json:
         print(json.dumps(_wire(given.question, answer), ensure_ascii=False))
     else:
-        print(visible(answer.text))
+        print(_visible(answer.text))
     return ALL if not _complained(answer) else SOME
 
 
 def _complained(answer: Answer) -> bool:
     """Whether the language model failed, after saying so."""
     if answer.problem:
-        print(visible(f"facewitness: {answer.problem} The answer is from the evidence alone."), file=sys.stderr)
+        print(_visible(f"facewitness: {answer.problem} The answer is from the evidence alone."), file=sys.stderr)
     return bool(answer.problem)
 
 
@@ -126,7 +131,7 @@ def _chat(given: argparse.Namespace) -> int:
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401  # arrows and history in input(), where the system has it
         print("Ask what you like about the face; /help shows the commands, /quit ends.")
-    print(visible(dialogue.ask("What is the verdict?").text))
+    print(_visible(dialogue.ask("What is the verdict?").text))
     while True:
         try:
             line = input("> " if typed else "").strip()
@@ -141,14 +146,14 @@ def _chat(given: argparse.Namespace) -> int:
                 print(_visible_lines(_command(dialogue, line)))
             else:
                 answer = dialogue.ask(line)
-                print(visible(answer.text))
+                print(_visible(answer.text))
                 _complained(answer)
         except (FacewitnessError, OSError) as error:
-            print(visible(str(error)))
+            print(_visible(str(error)))
 
 
 def _visible_lines(text: str) -> str:
-    return "\n".join(visible(line) for line in text.split("\n"))
+    return "\n".join(_visible(line) for line in text.split("\n"))
 
 
 def _command(dialogue: Dialogue, line: str) -> str:
