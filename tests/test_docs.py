@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from facewitness import plugins
-from facewitness.types import Face, Frame, Report, Testimony
+from facewitness.types import Face, Frame, Reply, Report, Testimony, Truth
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "src").rglob("*.md")])
@@ -133,7 +133,17 @@ def test_example_format_works(photobooth):
     assert leaf.render(Report(source="a.jpg", status="no_face")).splitlines()[1] == b"a.jpg,no_face,,,"
 
 
+def test_example_score_and_backend_work(photobooth):
+    score = plugins.get("scores", "brevity").score
+    assert score(Reply("fake", text="It is forged."), Truth("fake")) == 1
+    assert score(Reply("fake", text="forged " * 80), Truth("fake")) == 0.5
+    assert score(Reply("fake"), Truth("fake")) is None
+    backend = plugins.get("backends", "parrot").load()
+    assert backend.ask([{"role": "user", "content": "Polly?"}]) == "Polly?"
+
+
 def test_outside_leaves_are_listed_and_checked(photobooth):
-    for family, name in (("witnesses", "grain"), ("finders", "middle"), ("formats", "csv")):
+    outside = ("witnesses", "grain"), ("finders", "middle"), ("formats", "csv"), ("scores", "brevity")
+    for family, name in (*outside, ("backends", "parrot")):
         assert name in plugins.names(family)
         assert plugins.about(family, name).endswith(".")
