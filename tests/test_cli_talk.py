@@ -121,3 +121,8 @@ def test_an_unknown_backend_suggests_the_near_one(photo, capsys):
     with pytest.raises(SystemExit):
         main(["ask", str(photo), "Is it fake?", "--backend", "opena"])
     assert "Did you mean 'openai'?" in capsys.readouterr().err
+
+
+def test_an_unknown_option_of_a_backend_suggests_the_near_one(photo, capsys):
+    assert main(["ask", str(photo), "Is it fake?", "--backend", "echo", "--option", "echo.answer=no"]) == 2
+    assert "Did you mean 'answers'?" in capsys.readouterr().err

@@ -189,6 +189,18 @@ def test_a_language_model_that_fails_leaves_the_answer_from_the_evidence():
     assert answer.problem == "nothing answers"
 
 
+def test_words_are_heard_as_they_come():
+    class Streaming:
+        def stream(self, messages, images=()):
+            yield from ("No, ", "it is real.")
+
+    heard = []
+    answer = Dialogue(REPORTS["two_faces"], Streaming()).ask("Is it fake?", heard.append)
+    assert heard == ["No, ", "it is real."]
+    assert answer.text.startswith("No, it is real. [")
+    assert "the evidence stands" in answer.notes[0]
+
+
 def test_without_a_face_no_language_model_is_asked():
     dialogue = spoken("Yes.", report="no_face")
     assert dialogue.ask("Is it fake?").label is None

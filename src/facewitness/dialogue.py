@@ -16,7 +16,7 @@ place that nothing points to, the answer says so. A model that fails leaves the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Protocol
@@ -43,6 +43,7 @@ class Answer:
     findings: tuple[Finding, ...] = ()
     regions: tuple[str, ...] = ()  # what was asked about
     intent: str = ""  # a name of INTENTS
+    notes: tuple[str, ...] = ()  # where a language model's words and the evidence part; they end `text`, too
     problem: str = ""  # why the language model did not answer
 
 
@@ -102,8 +103,12 @@ class Dialogue:
         self.face = int(np.argmax(scored)) if scored else 0  # the most suspicious one, until another is asked for
         self._spoken_of: tuple[str, ...] = ()
 
-    def ask(self, question: str) -> Answer:
-        """The answer to one question. Raises InputError for an empty one and one of more than MOST characters."""
+    def ask(self, question: str, hear: Callable[[str], None] | None = None) -> Answer:
+        """The answer to one question. Raises InputError for an empty one and one of more than MOST characters.
+
+        `hear` is given a language model's words piece by piece, where its backend can `stream`; notes come with the
+        answer, once all is said.
+        """
         question = question.strip()
         if not question:
             raise InputError('expected a question, such as "Is the nose fake?", got an empty one')
@@ -111,11 +116,11 @@ class Dialogue:
             raise InputError(f"expected a question of at most {MOST:,} characters, got one of {len(question):,}")
         answer = self._answered(question)
         if self.backend is not None and self.report.status == "ok":
-            answer = self._worded(question, answer, self.backend)
+            answer = self._worded(question, answer, self.backend, hear)
         self.turns.append((question, answer))
         return answer
 
-    def _worded(self, question: str, own: Answer, backend: Backend) -> Answer:
+    def _worded(self, question: str, own: Answer, backend: Backend, hear: Callable[[str], None] | None) -> Answer:
         """The model's words to the question, held to what the evidence alone would say (`own`)."""
         face = self.report.faces[self.face]
         frame = self.report.frame
@@ -123,8 +128,16 @@ class Dialogue:
         for asked, answered in self.turns[-_REMEMBERED:]:
             messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": answered.text}]
         messages.append({"role": "user", "content": question})
+        images = () if frame is None else (frame.pixels,)
         try:
-            words = backend.ask(messages, () if frame is None else (frame.pixels,))
+            if hear is None or not hasattr(backend, "stream"):
+                words = backend.ask(messages, images)
+            else:
+                pieces = []
+                for piece in backend.stream(messages, images):
+                    hear(piece)
+                    pieces.append(piece)
+                words = "".join(pieces).strip()
         except BackendError as error:
             return replace(own, problem=str(error))
         label = plugins.get("grammars", "yes_no").parse(words).label
@@ -137,7 +150,7 @@ class Dialogue:
         loose = [name for name in _accused(words) if not _covers(supported, name)]
         if loose and "face" not in supported:
             notes.append(f"Nothing in the evidence points to the {_and(regions.title(name) for name in loose)}.")
-        return replace(own, text=" ".join([words, *(f"[{note}]" for note in notes)]))
+        return replace(own, text=" ".join([words, *(f"[{note}]" for note in notes)]), notes=tuple(notes))
 
     def choose(self, face: int) -> None:
         """Speak of this face from now on; the first is 0. Raises InputError where there is none such."""

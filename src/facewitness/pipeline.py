@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import inspect
 import io
 import multiprocessing
 import pickle
@@ -209,19 +208,7 @@ def _loaded(family: str, part: Any, options: Mapping[str, Mapping[str, Any]]) ->
     """A leaf's object by its name, with its options; an object that is ready comes back as it is."""
     if not isinstance(part, str):
         return part
-    load = plugins.get(family, part).load
-    given = options.get(part, {})
-    known = inspect.signature(load).parameters
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
-        for option in given:
-            if option not in known:
-                raise UnknownName(f"option of {part}", option, known)
-    try:
-        return load(**given)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, FacewitnessError):
-            raise
-        raise InputError(f"{part} cannot be loaded with the options {dict(given)}: {error}") from error
+    return plugins.load(family, part, options.get(part, {}))
 
 
 def _calibrations(witnesses: Iterable[Witness]) -> dict[str, Calibration]:

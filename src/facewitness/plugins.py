@@ -7,12 +7,15 @@ an entry point in the group `facewitness.<family>`. Nothing is imported until it
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
+from typing import Any
 
-from facewitness.errors import MissingExtra, UnknownName
+from facewitness.errors import FacewitnessError, InputError, MissingExtra, UnknownName
 
 # family → the one function every leaf of it has, and the sentence `facewitness list` shows
 FAMILIES: dict[str, tuple[str, str]] = {
@@ -32,6 +35,7 @@ _EXTRAS = (
     | dict.fromkeys(("matplotlib", "pyarrow", "scipy", "sklearn"), "bench")
     | dict.fromkeys(("pycocoevalcap", "tokenizers"), "caption")
     | dict.fromkeys(("onnx", "safetensors", "timm", "torch", "torchvision"), "train")
+    | dict.fromkeys(("accelerate", "datasets", "peft", "transformers", "trl"), "vlm")
 )
 
 
@@ -70,6 +74,22 @@ def get(family: str, name: str) -> ModuleType:
         raise MissingExtra(
             f"{family}/{name} needs the package '{missing}', which is not installed. Try: {advice}"
         ) from error
+
+
+def load(family: str, name: str, options: Mapping[str, Any]) -> Any:
+    """What the `load` of a leaf gives. Raises UnknownName for an unknown option, InputError for a bad value."""
+    function = get(family, name).load
+    known = inspect.signature(function).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+        for option in options:
+            if option not in known:
+                raise UnknownName(f"option of {name}", option, known)
+    try:
+        return function(**options)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, FacewitnessError):
+            raise
+        raise InputError(f"{name} cannot be loaded with the options {dict(options)}: {error}") from error
 
 
 def about(family: str, name: str) -> str:

@@ -178,6 +178,7 @@ class Reply:
     findings: tuple[Finding, ...] = ()
     thought: str = ""  # what was reasoned before the answer
     text: str = ""  # the answer's own words, without markup
+    refusals: tuple[str, ...] | None = None  # why the text breaks its grammar; None where no grammar was kept to
 
 
 @dataclass(frozen=True, slots=True, eq=False)

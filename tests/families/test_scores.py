@@ -156,6 +156,8 @@ def test_the_right_reply_scores_1(name):
         finding("left_eye", (0, 4, 10, 10)),
         text="The left eye has no pupil, and its lid is doubled.",
     )
+    if name == "grammar":
+        right = Reply("fake", refusals=())
     if name == "alignment":
         right = reply(*right.findings, text="The nose is blurred, and so is the left eye.")
     assert plugins.get("scores", name).score(right, FAKE) == pytest.approx(1.0, abs=1e-6)

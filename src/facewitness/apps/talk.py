@@ -84,7 +84,7 @@ def _begun(given: argparse.Namespace) -> Dialogue:
     options = system(given)
     backend = None
     if given.backend is not None:
-        backend = plugins.get("backends", given.backend).load(**options["options"].pop(given.backend, {}))
+        backend = plugins.load("backends", given.backend, options["options"].pop(given.backend, {}))
     report = Analyzer(**options).analyze(source)
     if report.status == "failed":
         raise InputError("; ".join(problem.message for problem in report.problems))
@@ -145,11 +145,25 @@ def _chat(given: argparse.Namespace) -> int:
             if line.startswith("/"):
                 print(_visible_lines(_command(dialogue, line)))
             else:
-                answer = dialogue.ask(line)
-                print(_visible(answer.text))
-                _complained(answer)
+                _say(dialogue, line, streamed=typed)
         except (FacewitnessError, OSError) as error:
             print(_visible(str(error)))
+
+
+def _say(dialogue: Dialogue, question: str, streamed: bool) -> None:
+    """Answer one question; on a terminal a language model's words appear as they come."""
+    heard: list[str] = []
+
+    def hear(piece: str) -> None:
+        heard.append(piece)
+        print("\n".join(map(_visible, piece.split("\n"))), end="", flush=True)
+
+    answer = dialogue.ask(question, hear if streamed else None)
+    if heard:
+        print("".join(f"\n[{_visible(note)}]" for note in answer.notes))
+    if not heard or answer.problem:
+        print(_visible(answer.text))
+    _complained(answer)
 
 
 def _visible_lines(text: str) -> str:

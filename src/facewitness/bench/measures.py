@@ -401,9 +401,10 @@ def places(table: pa.Table, seed: int = 0) -> dict[str, Value]:
     plm             Jaccard index of the sets of regions (ForgeryTalker Eq. 12), 1 where both are empty
     region_f1       F1 over all (row, region) pairs; "region_f1/nose" of one region
     box_iou, text_box    MARE Eq. 5 and 6
+    side            share of eyes and brows named with a side that are forged on that side
     claims_right    share of claims whose place is really forged;   forged_claimed   share of forged regions claimed
     """
-    columns = ("mask_iou", "mask_precision", "mask_recall", "mask_f1", "mask_ap", "box_iou", "text_box")
+    columns = ("mask_iou", "mask_precision", "mask_recall", "mask_f1", "mask_ap", "box_iou", "text_box", "side")
     ones = np.ones(table.num_rows)
     parts: dict[str, tuple[Any, Any]] = {
         name: (table.column(name).to_numpy(zero_copy_only=False).astype(np.float64), ones) for name in columns

@@ -42,6 +42,7 @@ COLUMNS = pa.schema(
         ("mask_iou", pa.float32()), ("mask_precision", pa.float32()), ("mask_recall", pa.float32()),
         ("mask_f1", pa.float32()), ("mask_ap", pa.float32()),
         ("regions_true", _STRINGS), ("regions_said", _STRINGS), ("box_iou", pa.float32()), ("text_box", pa.float32()),
+        ("side", pa.float32()),
         # in words
         ("question", pa.string()), ("text", pa.string()), ("references", _STRINGS),
         ("claims", pa.int16()), ("claims_right", pa.int16()),

@@ -428,7 +428,7 @@ def _located(face: FaceReport, truth: Truth, report: Report) -> dict[str, Any]:
         touched = forge.regions_touched(mask, face.face.landmarks) if mask.max() >= 0.5 else frozenset()
         truth = replace(truth, regions=touched)
     row["regions_true"] = None if touched is None else sorted(touched)
-    for column, name in (("box_iou", "boxes"), ("text_box", "alignment")):
+    for column, name in (("box_iou", "boxes"), ("text_box", "alignment"), ("side", "side")):
         row[column] = plugins.get("scores", name).score(reply, truth)
     if touched is not None:
         row["claims"] = len(face.findings)

@@ -41,6 +41,7 @@ _MOST_TEXTS = {"meteor": 50_000, "similarity": 2000}  # a Java program and a net
 _REASONS = {  # in place of "nothing to judge"
     "mask": "no item has a truth mask", "box_iou": "no item has truth boxes",
     "text_box": "no item has truth boxes and a text that names regions", "plm": "no item has true regions",
+    "side": "no eye or brow is forged and named with its side",
     "region_f1": "no region is forged or claimed", "decided_acc": "no verdict is real or fake",
     "coverage": "no rows", "decided": "no verdicts: only scores are known",
     "genuine_called_fake": "no verdicts on genuine rows", "fakes_called_real": "no verdicts on fake rows",
@@ -49,7 +50,7 @@ _ITEM = ["dataset", "video", "group", "label", "method"]
 _SCORES = [*_ITEM, "score", "fake"]  # what detection needs
 _COLUMNS = [
     *_SCORES, "perturbation", "strength", "status", "verdict", "mask_iou", "mask_precision", "mask_recall", "mask_f1",
-    "mask_ap", "regions_true", "regions_said", "box_iou", "text_box",
+    "mask_ap", "regions_true", "regions_said", "box_iou", "text_box", "side",
 ]  # fmt: skip
 
 
@@ -447,7 +448,8 @@ _MASKS = {
     "box_iou": "box IoU", "text_box": "text–box alignment",
 }  # fmt: skip
 _REGIONS = {
-    "plm": "PLM", "region_f1": "micro F1", "claims_right": "claims right", "forged_claimed": "forged regions claimed",
+    "plm": "PLM", "region_f1": "micro F1",
+    "side": "sides right", "claims_right": "claims right", "forged_claimed": "forged regions claimed",
 }  # fmt: skip
 _WORDS = {
     "bleu1": "BLEU-1", "bleu2": "BLEU-2", "bleu3": "BLEU-3", "bleu4": "BLEU-4", "rouge_l": "ROUGE-L",

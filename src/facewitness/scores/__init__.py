@@ -17,27 +17,17 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from facewitness import words
 from facewitness.regions import REGIONS  # not the module: a leaf of this family has its name
 from facewitness.types import Box, Finding, Label, Reply, Truth
 
 _LARGEST = 1e6  # pixels: no frame is larger
 _THINNEST = 1e-3  # pixels: a thinner box shows nothing, and its area is lost in rounding
 
-# MARE reads the words "fake" and "real"; a denial before one turns it round ("not real", "isn't a fake")
-_VERDICT = re.compile(
-    r"(?P<denied>(?:\b(?:not|never)|n['’]t)\s+(?:(?:an?|the|at|all|looks?|be)\s+)*)?\b(fake|real)\b", re.IGNORECASE
-)
-
 
 def verdict(reply: Reply) -> Label | None:
     """The reply's label or, where it gives none, the one verdict of its text; None for no verdict or for both."""
-    if reply.label is not None:
-        return reply.label
-    said: set[Label] = {
-        "fake" if (match[2].lower() == "fake") != bool(match["denied"]) else "real"
-        for match in _VERDICT.finditer(reply.text)
-    }
-    return said.pop() if len(said) == 1 else None
+    return words.verdict(reply.text) if reply.label is None else reply.label
 
 
 def mare(region: str) -> tuple[str, ...]:

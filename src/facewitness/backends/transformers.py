@@ -1,0 +1,518 @@
+"""A language model, or one that sees pictures too, run on this machine with Hugging Face transformers.
+
+    facewitness ask photo.jpg "Is the nose fake?" --backend transformers \\
+        --option transformers.model=Qwen/Qwen2.5-VL-3B-Instruct
+
+Nothing leaves the machine. `load` does everything that can fail for the model's sake: it finds the folder or fetches
+the repository, checks that it is complete, and reads the weights. Only safetensors are read, code that a repository
+brings is never run, and what a message says is never taken for a control token of the chat template.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import hashlib
+import json
+import queue
+import re
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from huggingface_hub import constants, snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from numpy.typing import NDArray
+from PIL import Image
+
+from facewitness.backends import Message, checked
+from facewitness.errors import BackendError, FacewitnessError, InputError, WeightsError
+from facewitness.models import _torchvision  # noqa: F401  (transformers' image processors import torchvision)
+
+_WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_SMALL = ("*.json", "*.jinja", "*.txt", "*.model")  # settings, tokenizer and template: all but the weights
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+_DTYPES = ("auto", "float32", "bfloat16", "float16")
+_EXAMPLE = "Qwen/Qwen2.5-VL-3B-Instruct"
+
+
+def load(
+    model: str = "",
+    revision: str | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    most_tokens: int = 512,
+    temperature: float = 0.0,
+    seed: int = 0,
+    timeout: float | None = None,
+    side: int = 1024,
+    blind: bool = False,
+) -> Local:
+    """A model that is ready to be asked.
+
+    model         a folder that `save_pretrained` wrote, or a name on the hub; fetched into the hub's cache, and taken
+                  from there without a network or where the environment variable HF_HUB_OFFLINE is set
+    revision      branch, tag or commit on the hub ("main")
+    device        "cpu", "cuda", "cuda:1", "mps"; "auto" is all GPUs there are, else the CPU
+    dtype         of the weights: "float32", "bfloat16" or "float16"; "auto" is what they are stored in
+    most_tokens   at most so many tokens of answer; it breaks off there
+    temperature   0 always takes the likeliest token; else tokens are drawn, from `seed` anew for each answer
+    timeout       seconds for an answer. The model itself stops after the step it is at, and only then answers again.
+    side          pixels: larger pictures are made smaller before they are shown
+    blind         show no pictures, so that a model that reads only text can word what the messages say
+    Raises InputError for an option that cannot be, WeightsError where the model cannot be had or is not complete.
+    """
+    if not model or not isinstance(model, str):
+        raise InputError(f"transformers: expected a model, such as --option transformers.model={_EXAMPLE}")
+    if dtype not in _DTYPES:
+        raise InputError(f"transformers: expected dtype to be one of {', '.join(_DTYPES)}, got {dtype!r}")
+    for name, value, least in (
+        ("most_tokens", most_tokens, 1), ("temperature", temperature, 0), ("seed", seed, 0), ("side", side, 1),
+        ("timeout", 1 if timeout is None else timeout, 0.001),
+    ):  # fmt: skip
+        if not isinstance(value, int | float) or not least <= value < float("inf"):
+            raise InputError(f"transformers: expected {name} as a number of at least {least}, got {value!r}")
+    options = {
+        "dtype": dtype, "most_tokens": int(most_tokens), "temperature": float(temperature), "seed": int(seed),
+        "timeout": timeout, "side": int(side), "blind": bool(blind),
+    }  # fmt: skip
+    return Local(model, revision, _device(device), options)
+
+
+class Local:
+    """A model of this machine; one question at a time, others wait."""
+
+    name = "transformers"
+
+    def __init__(self, model: str, revision: str | None, device: str, options: dict[str, Any]):
+        self.model, self.options = model, options
+        folder, commit = _found(model, revision)
+        config = _settings(folder, model)
+        kind = _kind(config, model)
+        self.sees = kind is transformers.AutoModelForImageTextToText
+        self._processor = _processor(folder, model, self.sees)
+        self._tokenizer = getattr(self._processor, "tokenizer", self._processor)
+        names = _weight_files(folder)
+        if commit is not None:  # what is small was right, so now the gigabytes
+            _fetched(model, commit, names)
+        _check_weights(folder, names, model)
+        self._source: dict[str, Any] = {"model": model, "revision": revision, "commit": commit}
+        if commit is None:  # no commit vouches for a folder, so every file that decides an answer is hashed
+            files = {path.name for pattern in _SMALL for path in folder.glob(pattern)} | set(names)
+            self._source["sha256"] = {name: _sha256(folder / name) for name in sorted(files)}
+        self._network = _network(kind, folder, model, device, options["dtype"])
+        self._decide(self._network.generation_config)
+        self.window: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
+        self._lock = threading.Lock()
+
+    def _decide(self, settings: Any) -> None:
+        """Put our options into the model's own settings for answering; its penalties stay as its makers chose them."""
+        settings.max_new_tokens, settings.max_length = self.options["most_tokens"], None
+        settings.num_beams = settings.num_return_sequences = 1  # beams cannot be streamed
+        settings.return_dict_in_generate = False
+        settings.do_sample = self.options["temperature"] > 0
+        settings.temperature = self.options["temperature"] or None
+        if not settings.do_sample:
+            settings.top_k = settings.top_p = settings.min_p = settings.typical_p = None
+        if settings.pad_token_id is None:
+            ends = settings.eos_token_id
+            settings.pad_token_id = ends[0] if isinstance(ends, list) else ends
+
+    def made_by(self) -> dict[str, Any]:
+        """Model, commit on the hub or SHA-256 of the folder's files, options, and the settings of its generation."""
+        return {
+            "name": self.name, **self._source, **self.options, "device": str(self._network.device),
+            "generation": self._network.generation_config.to_diff_dict(), "transformers": transformers.__version__,
+        }  # fmt: skip
+
+    def ask(self, messages: Sequence[Message], images: Sequence[NDArray[np.uint8]] = ()) -> str:
+        """The model's answer, stripped.
+
+        Raises InputError for a conversation or a picture that is none; BackendError for pictures the model cannot see,
+        a prompt beyond its context window, an empty answer, and after `timeout`.
+        """
+        answer = "".join(self.stream(messages, images)).strip()
+        if not answer:
+            raise BackendError(f"transformers: '{self.model}' answered without a text. Ask in other words.")
+        return answer
+
+    def stream(self, messages: Sequence[Message], images: Sequence[NDArray[np.uint8]] = ()) -> Iterator[str]:
+        """The answer piece by piece as it grows; closing the iterator stops the model. Raises what `ask` raises."""
+        conversation = self._conversation(checked(messages), images)
+        timeout = self.options["timeout"]
+        until = None if timeout is None else time.monotonic() + timeout
+        words = _Words(self._tokenizer)
+        # A thread of its own, so that a slow step does not hold up whoever set a timeout.
+        threading.Thread(target=self._answer, args=(conversation, words)).start()
+        try:
+            while (piece := words.next(until)) is not None:
+                yield piece
+        except queue.Empty:
+            raise BackendError(
+                f"transformers: '{self.model}' did not answer within {timeout:g} s. Try --option "
+                "transformers.timeout=300, fewer most_tokens, a smaller side, or a smaller model."
+            ) from None
+        except FacewitnessError:
+            raise
+        except torch.OutOfMemoryError as error:
+            raise BackendError(
+                f"transformers: the memory of {self._network.device} does not suffice for this conversation with "
+                f"'{self.model}'. Try a smaller --option transformers.side=512, or a smaller model."
+            ) from error
+        except Exception as error:  # whatever the model's thread came to, at the door it is one sentence
+            raise BackendError(f"transformers: '{self.model}' failed while answering ({_first(error)}).") from error
+        finally:
+            words.unheard.set()
+
+    def _conversation(
+        self, messages: list[dict[str, str]], images: Sequence[NDArray[np.uint8]]
+    ) -> list[dict[str, Any]]:
+        """The messages as the chat template wants them, with the pictures before the first user's text."""
+        pictures = [] if self.options["blind"] else [_picture(image, self.options["side"]) for image in images]
+        if pictures and not self.sees:
+            raise BackendError(
+                f"transformers: '{self.model}' reads text and cannot see pictures. Choose a model that can, such as "
+                f"{_EXAMPLE}, or leave the pictures out by --option transformers.blind=true."
+            )
+        if not self.sees:
+            return [dict(m) for m in messages]
+        conversation: list[dict[str, Any]] = [
+            {"role": m["role"], "content": [{"type": "text", "text": m["content"]}]} for m in messages
+        ]
+        first = next(m for m in conversation if m["role"] == "user")
+        first["content"] = [*({"type": "image", "image": p} for p in pictures), *first["content"]]
+        return conversation
+
+    def _answer(self, conversation: list[dict[str, Any]], words: _Words) -> None:
+        """In the model's thread: answer into `words`, whatever happens."""
+        with self._lock:
+            try:
+                inputs = self._inputs(conversation)
+                # Forked: the caller's random numbers stay what they were.
+                with torch.random.fork_rng(range(torch.cuda.device_count())):
+                    torch.manual_seed(self.options["seed"])
+                    self._network.generate(**inputs, streamer=words)
+            except _UnheardError:
+                pass
+            except Exception as error:
+                words.pieces.put(error)
+            finally:
+                words.pieces.put(None)
+
+    def _inputs(self, conversation: list[dict[str, Any]]) -> dict[str, Any]:
+        """What the network takes. Raises BackendError for a prompt that it does not."""
+        try:
+            try:  # "<|im_end|>" in a question is text and not the end of the turn
+                inputs = self._templated(conversation, sanitize_control_tokens=True)
+            except NotImplementedError:  # where not the template but the tokenizer writes the first token (LLaVA's)
+                self._refuse_control_tokens(conversation)
+                inputs = self._templated(conversation)
+        except BackendError:
+            raise
+        except Exception as error:  # a template may raise anything, and so do image processors
+            raise BackendError(
+                f"transformers: the chat template or the image processor of '{self.model}' refuses this conversation "
+                f"({_first(error)}). Ask without what it names, or choose another model."
+            ) from error
+        length, most = inputs["input_ids"].shape[-1], self.options["most_tokens"]
+        if self.window is not None and length + most > self.window:
+            raise BackendError(
+                f"transformers: the prompt has {length:,} tokens, pictures included, and the answer may have {most:,}; "
+                f"'{self.model}' takes {self.window:,} together. Shorten the conversation, or lower "
+                "transformers.most_tokens or transformers.side."
+            )
+        dtype, device = self._network.dtype, self._network.device
+        tensors = {k: v.to(device) for k, v in inputs.items() if isinstance(v, torch.Tensor)}
+        return {k: v.to(dtype) if v.is_floating_point() else v for k, v in tensors.items()}
+
+    def _templated(self, conversation: list[dict[str, Any]], **options: Any) -> Any:
+        return self._processor.apply_chat_template(
+            conversation, tokenize=True, return_dict=True, return_tensors="pt", add_generation_prompt=True, **options
+        )
+
+    def _refuse_control_tokens(self, conversation: list[dict[str, Any]]) -> None:
+        control = [token.content for token in self._tokenizer.added_tokens_decoder.values() if token.special]
+        texts = [json.dumps(m["content"], default=str, ensure_ascii=False) for m in conversation]
+        if odd := [token for token in control if any(token in text for text in texts)]:
+            raise BackendError(
+                f"transformers: a message holds '{odd[0]}', by which '{self.model}' is steered. Leave it out."
+            )
+
+
+class _UnheardError(Exception):
+    """Nobody waits for the answer any more."""
+
+
+class _Words(transformers.generation.streamers.BaseStreamer):  # type: ignore[misc]  # the package counts as untyped
+    """Carries the growing text from the model's thread to the one that asked.
+
+    Decodes from the first token each time: TextIteratorStreamer of transformers starts anew at every line, where
+    SentencePiece's decoders lose a space.
+    """
+
+    def __init__(self, tokenizer: Any):
+        self.pieces: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()  # None at the end
+        self.unheard = threading.Event()
+        self._tokenizer, self._tokens, self._said, self._prompted = tokenizer, list[int](), "", False
+
+    def put(self, value: torch.Tensor) -> None:
+        """Called with the prompt, then with each token."""
+        if self.unheard.is_set():
+            raise _UnheardError
+        if not self._prompted:
+            self._prompted = True
+            return
+        self._tokens += value.flatten().tolist()
+        self._say(ended=False)
+
+    def end(self) -> None:
+        """Called after the last token."""
+        self._say(ended=True)
+
+    def _say(self, ended: bool) -> None:
+        text = self._tokenizer.decode(self._tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        if ended or not text.endswith("\ufffd"):  # half a character: its other bytes are in the next token
+            if piece := text[len(self._said) :]:
+                self.pieces.put(piece)
+            self._said = text
+
+    def next(self, until: float | None) -> str | None:
+        """The next piece, None after the last. Raises what the model's thread raised, and queue.Empty at `until`."""
+        piece = self.pieces.get(timeout=None if until is None else max(0.0, until - time.monotonic()))
+        if isinstance(piece, Exception):
+            raise piece
+        return piece
+
+
+# ------------------------------------------------------------------------------------------------- finding and checking
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "auto" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        raise InputError(
+            f"transformers: expected a device of this machine, such as cpu or auto, got {name!r} ({_first(error)})"
+        ) from error
+    return name
+
+
+def _found(model: str, revision: str | None) -> tuple[Path, str | None]:
+    """The folder with at least the small files, and the commit where it is the hub's cache."""
+    path = Path(model).expanduser()
+    if path.is_dir():
+        if revision is not None:
+            raise InputError(f"transformers: '{model}' is a folder, which has no revisions; leave out revision")
+        return path, None
+    if path.is_file():
+        raise WeightsError(
+            f"'{model}' is a file{_AFRAID if path.suffix in _PICKLES else '.'} Expected the folder of a model, with "
+            f"config.json, tokenizer and safetensors, or a name on the hub such as {_EXAMPLE}."
+        )
+    if path.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1 or "\\" in model:
+        raise WeightsError(f"There is no folder '{model}'.{_near(path)} Expected one that save_pretrained wrote.")
+    folder = _fetched(model, revision, _SMALL)
+    return folder, folder.name  # …/snapshots/COMMIT
+
+
+_AFRAID = " that may run code when it is read, and is refused."
+
+
+def _near(path: Path) -> str:
+    """A hint at the folder that may be meant, or nothing."""
+    try:
+        beside = [p.name for p in path.parent.iterdir() if p.is_dir()]
+    except OSError:
+        return ""
+    near = difflib.get_close_matches(path.name, beside, n=1)
+    return f" Did you mean '{path.parent / near[0]}'?" if near else ""
+
+
+def _fetched(model: str, revision: str | None, patterns: Sequence[str]) -> Path:
+    """The repository's folder in the hub's cache, holding the files of these patterns. Raises WeightsError."""
+    try:
+        # A pattern's * spans folders, and those hold other formats of the same weights.
+        return Path(snapshot_download(model, revision=revision, allow_patterns=list(patterns), ignore_patterns="*/*"))
+    except GatedRepoError as error:
+        why = "asks for its terms to be accepted. Accept them on its page, and run `hf auth login`"
+        raise WeightsError(f"The model '{model}' {why}.") from error
+    except RevisionNotFoundError as error:
+        raise WeightsError(f"The model '{model}' has no revision '{revision}' on the hub.") from error
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise WeightsError(
+            f"There is no model '{model}', neither a folder here nor a public name on the hub.{_near(Path(model))} "
+            f"Expected a name such as {_EXAMPLE}; for a private one, run `hf auth login` first."
+        ) from error
+    except LocalEntryNotFoundError as error:
+        how = "HF_HUB_OFFLINE forbids the network" if constants.HF_HUB_OFFLINE else "the hub cannot be reached"
+        raise WeightsError(
+            f"The model '{model}' is no folder here and not complete in the hub's cache, and {how}."
+            f"{_near(Path(model))} Where there is a network, run `hf download {model}` and copy the folder."
+        ) from error
+    except Exception as error:  # HTTP, proxies, full disks: the client lets its own libraries' errors through
+        raise WeightsError(f"The model '{model}' could not be fetched from the hub ({_first(error)}).") from error
+
+
+@contextmanager
+def _readable(what: str) -> Iterator[None]:
+    """Turns what transformers and tokenizers raise over a broken file, OSError to bare Exception, into WeightsError."""
+    loud = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()  # its tables of missing tensors come before our sentence
+    try:
+        yield
+    except FacewitnessError:
+        raise
+    except Exception as error:
+        if "trust_remote_code" in str(error):
+            raise WeightsError(
+                f"{what} need code of their own, which is never run. Choose a model that transformers itself knows."
+            ) from error
+        raise WeightsError(f"{what} cannot be read ({_first(error)}). Fetch or copy the model again.") from error
+    finally:
+        transformers.logging.set_verbosity(loud)
+
+
+def _settings(folder: Path, model: str) -> Any:
+    """The config, of a folder that is a whole model and nothing else."""
+    if (folder / "adapter_config.json").is_file():
+        raise WeightsError(
+            f"'{model}' is a LoRA adapter and no whole model. Merge it into its base first: PEFT's merge_and_unload(), "
+            "then save_pretrained()."
+        )
+    if not (folder / "config.json").is_file():
+        inner = sorted(path.parent.name for path in folder.glob("*/config.json"))
+        hint = f" Did you mean '{folder / inner[-1]}'?" if inner else ""
+        raise WeightsError(f"'{model}' has no config.json.{hint} Expected a folder that save_pretrained wrote.")
+    with _readable(f"The settings of '{model}'"):
+        written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if (named := written.get("transformers_weights")) is not None:
+            raise WeightsError(f"'{model}' names weights of its own ({named!r}). Expected {_WHOLE} or {_INDEX}.")
+        # "attn_implementation": "someone/kernel", here or in a part's settings, makes transformers fetch and run code.
+        if re.search(r'_implementation(_internal)?": ("[^"]*/|\{[^}]*/)', json.dumps(written)):
+            raise WeightsError(
+                f"The settings of '{model}' name code on the hub, which is never run. Take the line with "
+                "_implementation out of its config.json."
+            )
+        return transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+
+
+def _kind(config: Any, model: str) -> Any:
+    """The class that loads it: one that sees, or one that reads."""
+    if type(config) in transformers.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+        return transformers.AutoModelForImageTextToText
+    if type(config) in transformers.MODEL_FOR_CAUSAL_LM_MAPPING:
+        return transformers.AutoModelForCausalLM
+    raise WeightsError(
+        f"'{model}' is a model of the kind {config.model_type}, which answers no questions. Choose a language model, "
+        f"such as {_EXAMPLE}."
+    )
+
+
+def _processor(folder: Path, model: str, sees: bool) -> Any:
+    """The processor of a model that sees, the tokenizer of one that reads, with a chat template."""
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json")) and not any(
+        folder.glob("*.model")
+    ):
+        raise WeightsError(f"'{model}' has no tokenizer. Save it too: tokenizer.save_pretrained(folder).")
+    auto = transformers.AutoProcessor if sees else transformers.AutoTokenizer
+    with _readable(f"The tokenizer and processor of '{model}'"):
+        processor = auto.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    if sees and not hasattr(processor, "image_processor"):  # else AutoProcessor gives only the tokenizer, and no word
+        raise WeightsError(
+            f"'{model}' sees pictures but has no image processor that can be read. Save it too: "
+            "processor.save_pretrained(folder)."
+        )
+    if not processor.chat_template:
+        raise WeightsError(
+            f"'{model}' has no chat template, so it is not made for conversation. Choose its Instruct or Chat version."
+        )
+    return processor
+
+
+def _weight_files(folder: Path) -> list[str]:
+    """Names of the safetensors that will be read, there or not; shards where an index lists them."""
+    index = folder / _INDEX
+    if (folder / _WHOLE).is_file() or not index.is_file():
+        return [_WHOLE]
+    with _readable(f"The list of weights '{index}'"):
+        return sorted(set(map(str, json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())))
+
+
+def _check_weights(folder: Path, names: list[str], model: str) -> None:
+    odd = [name for name in names if not name.endswith(".safetensors") or Path(name).name != name]
+    if odd:
+        raise WeightsError(f"'{model}': expected {_INDEX} to name safetensors beside it, got '{odd[0]}'.")
+    missing = [name for name in names if not (folder / name).is_file()]
+    if not missing:
+        return
+    if names != [_WHOLE]:
+        raise WeightsError(
+            f"'{model}' is incomplete: {len(missing)} of {len(names)} files of weights are missing, the first is "
+            f"'{missing[0]}'. Fetch or copy the folder again."
+        )
+    pickles = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLES)
+    if pickles:
+        raise WeightsError(
+            f"'{model}' holds its weights only as '{pickles[0]}', a file{_AFRAID} If you trust it, load it elsewhere "
+            "and write safetensors with save_pretrained."
+        )
+    raise WeightsError(f"'{model}' has no weights: expected {_WHOLE} beside config.json. Fetch or copy them too.")
+
+
+def _sha256(path: Path) -> str:
+    with _readable(f"'{path}'"), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _network(kind: Any, folder: Path, model: str, device: str, dtype: str) -> Any:
+    """The network in evaluation mode, on its device."""
+    with _readable(f"The weights of '{model}'"):
+        try:
+            network, found = kind.from_pretrained(
+                folder, dtype=dtype, device_map=device, use_safetensors=True, trust_remote_code=False,
+                local_files_only=True, output_loading_info=True,
+            )  # fmt: skip
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise WeightsError(
+                f"The memory of '{device}' does not suffice for '{model}'. Try a smaller model, another "
+                "transformers.device, or --option transformers.dtype=bfloat16."
+            ) from error
+    if missing := sorted(found["missing_keys"]):
+        raise WeightsError(
+            f"'{model}' is incomplete: {len(missing)} tensors are missing, the first is {missing[0]}. Fetch or copy it "
+            "again."
+        )
+    network = network.eval()
+    network.generation_config = copy.deepcopy(network.generation_config)
+    return network
+
+
+# ---------------------------------------------------------------------------------------------------------------- parts
+
+
+def _picture(image: NDArray[np.uint8], side: int) -> Image.Image:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise InputError(f"backend: expected images as uint8 (H, W, 3), got {image.dtype} {image.shape}")
+    picture = Image.fromarray(image)
+    picture.thumbnail((side, side))
+    return picture
+
+
+def _first(error: BaseException) -> str:
+    """The first line of what an error says, for a sentence."""
+    said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return re.sub(r"[.:]+$", "", said[:200]) or type(error).__name__
