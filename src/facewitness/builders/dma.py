@@ -1,0 +1,562 @@
+"""MARE's multimodal alignment data (DMA): what people wrote about a face, and a box for every region they name.
+
+    python -m facewitness.builders.dma DATASET ROOT --out FOLDER [--split train] [--size 224]
+
+Xu et al., "MARE: Multimodal Alignment and Reinforcement for Explainable Deepfake Detection", section 3.2, Eq. 1:
+
+    r = E(t, P_key)     the regions a text names by the keywords of Table 6         `regions.mentioned`
+    b = L(v, r)         for each the smallest box around its landmarks              min and max of `regions.polygons`
+
+So an item is ⟨v, q, t, b⟩: a picture, a question, one annotation, its boxes. The samples may be of any dataset with
+texts, and any finder with landmarks finds the faces. "Left" and "right" are the subject's, in words and boxes.
+Where the paper is silent
+    boxes      whole pixels, rounded outwards and cut off where the picture ends. A region with nothing on the picture
+               gets none. Hair and ears have no landmarks: `regions` lays them outside the mesh
+    "face"     is a keyword of the skin in Table 6, so "The face looks fake" names the skin, and the skin gets a box
+    real faces their answers name no place that gives something away, so they have no boxes
+    thoughts   ours, from a dozen of wordings: where to look, without the verdict
+    several    people's answers to one question are one item each, and all of them its references
+Left out, counted and explained in `Statistics`: see `REASONS`. The same samples and seed give the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import math
+import re
+import sys
+import textwrap
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from facewitness import geometry, media, plugins, regions, words
+from facewitness.errors import FacewitnessError, InputError
+from facewitness.files import write_whole
+from facewitness.grammars import mare
+from facewitness.types import Box, Face, Finding, Frame, Landmarks, Mask, Pixels, Reply, Sample, Truth
+
+QUESTION = "Does this face look real or fake, and why?"  # where people were asked none
+
+REASONS: Mapping[str, str] = {
+    "unreadable": "the picture could not be read",
+    "no text": "nobody wrote anything about the picture",
+    "no face": "no face was found, or none where the dataset has it",
+    "no mesh": "the face has no landmarks that can be believed, so no region has a place",
+    "another language": "hardly any word is one that English annotations use",
+    "contradiction": "the text says the opposite of the label, or both",
+    "no region": "the text about a fake names no region, so there is nothing to box",
+    "outside": "every region that the text names lies outside the picture",
+}
+_EXAMPLES = 3  # of what was left out, for each reason
+
+_FAKE_THOUGHTS = (
+    "I compare the parts of the face with each other. {Places} {call} for a closer look.",
+    "I go through the face from the hairline to the chin. What stands out is at {places}.",
+    "Skin, light and sharpness should agree everywhere. They do not at {places}.",
+    "First the outline, then eyes, nose and mouth. I stop at {places}.",
+    "I look for seams, blur and odd shapes. {Places} {have} something of the kind.",
+    "The question is whether every part belongs to one photograph. {Places} {raise} doubt.",
+)
+_REAL_THOUGHTS = (
+    "I compare the parts of the face with each other. Nothing calls for a closer look.",
+    "I go through the face from the hairline to the chin. Nothing stands out.",
+    "Skin, light and sharpness should agree everywhere, and they do.",
+    "First the outline, then eyes, nose and mouth. I find nothing to stop at.",
+    "I look for seams, blur and odd shapes. I see none.",
+    "The question is whether every part belongs to one photograph. Nothing raises doubt.",
+)
+# what English annotations are made of, besides the words for regions
+_KNOWN = frozenset(
+    """a about above across actual added ai all also an and any appear appears are area areas around artificial as at
+    be because been behind between blurred blurry both bright brighter but by can color colour could details different
+    do does doesn don edge edges even evident expression eyebrows fake features for from generated good has hair have he
+    her his how image in inconsistent indicating into is it its lack lacks less light lighting like look looks looking
+    manipulated matches missing more mismatched natural naturally nearly no not of on one or other out over overly
+    person photo picture real seems shadows shape she should side slightly smooth so some style such than that the their
+    there these they this to too two under unnatural unnaturally unrealistic very was were which while with without
+    wrong you""".split()  # noqa: SIM905
+)  # fmt: skip
+_KNOWN_SHARE = 0.3  # the least of DD-VQA's 9,858 answers has 0.5, sentences in six other languages up to 0.13
+_WORD = re.compile(r"[^\W\d_]+")
+_PNG, _JPEG = b"\x89PNG", b"\xff\xd8\xff"
+
+
+class Finder(Protocol):
+    """What a leaf of finders/ loads."""
+
+    def find(self, frame: Frame) -> tuple[Face, ...]: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Item:
+    """One annotation of one picture: a row of the table."""
+
+    file: str
+    image: bytes  # JPEG or PNG as the dataset has it, else PNG
+    mask: bytes | None  # PNG of the image's size, white where forged; None where the dataset has none
+    size: tuple[int, int]  # (width, height)
+    label: Literal["real", "fake"]
+    group: str
+    split: str
+    dataset: str
+    question: str
+    text: str
+    texts: tuple[str, ...]  # this one, then the others to the same question
+    regions: tuple[str, ...]  # names of regions.MARE that a text about a fake names; empty for a real face
+    boxes: tuple[Box | None, ...]  # of each region, in pixels of the image; None outside it
+    reply: str  # in the grammar `mare`
+
+    @property
+    def prompt(self) -> str:
+        return mare.prompt(self.question)
+
+
+@dataclass(slots=True)
+class Statistics:
+    """What went in and what came out; filled while `build` is read."""
+
+    samples: int = 0
+    annotations: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)  # reason → samples or annotations
+    examples: dict[str, list[str]] = field(default_factory=dict)  # reason → file and text, the first few
+    items: Counter[str] = field(default_factory=Counter)  # label → items
+    splits: Counter[str] = field(default_factory=Counter)
+    regions: Counter[str] = field(default_factory=Counter)  # region → boxes
+    clipped: int = 0  # boxes that the picture's border cuts
+    outside: int = 0  # regions without a box in items that have others
+    several_faces: int = 0  # samples where the largest was taken
+    words: int = 0  # in all texts of items
+
+    def leave_out(self, reason: str, file: str, text: str = "") -> None:
+        """Count one sample or annotation for one of `REASONS`."""
+        self.left_out[reason] += 1
+        examples = self.examples.setdefault(reason, [])
+        if len(examples) < _EXAMPLES:
+            examples.append(f"{file}: {text[:200]}" if text else file)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON, with every reason in words."""
+        explained = {
+            reason: {"count": self.left_out[reason], "why": why, "examples": self.examples.get(reason, [])}
+            for reason, why in REASONS.items()
+        }
+        made = sum(self.items.values())
+        return {
+            "samples": self.samples,
+            "annotations": self.annotations,
+            "items": made,
+            "labels": dict(sorted(self.items.items())),
+            "splits": dict(sorted(self.splits.items())),
+            "boxes": sum(self.regions.values()),
+            "boxes_of_region": {name: self.regions[name] for name in regions.MARE},
+            "boxes_clipped": self.clipped,
+            "regions_outside": self.outside,
+            "several_faces": self.several_faces,
+            "words_a_text": round(self.words / made, 2) if made else None,
+            "left_out": explained,
+        }
+
+
+def build(
+    samples: Iterable[Sample],
+    finder: Finder,
+    *,
+    root: Path | None = None,
+    size: int | None = None,
+    margin: float = 1.5,
+    questions: bool = True,
+    seed: int = 0,
+    statistics: Statistics | None = None,
+) -> Iterator[Item]:
+    """An item for every annotation that can be used, in the order of the samples.
+
+    `root` is where the samples' files lie; samples that hold their picture need none. `size` crops the face upright to
+    a square of so many pixels, `margin` times as wide as its mesh, and goes on with the border's pixels where the
+    picture ends; None leaves pictures as they are. With `questions` the answers to a sample's questions are its
+    annotations, without, or where there are none, its texts. Nothing in a sample raises: what cannot be used is counted
+    in `statistics`. Raises InputError for numbers that make no sense.
+    """
+    if (size is not None and size < 16) or not 1 <= margin <= 10:
+        raise InputError(f"dma: expected a size of at least 16 and a margin of 1 to 10, got {size} and {margin}")
+    counts = Statistics() if statistics is None else statistics
+    for sample in samples:
+        counts.samples += 1
+        asked = _annotations(sample, questions)
+        counts.annotations += sum(map(len, asked.values()))
+        usable = {question: _usable(sample, texts, counts) for question, texts in asked.items()}
+        if not asked:
+            counts.leave_out("no text", sample.file)
+        if not any(usable.values()):
+            continue  # no picture is opened in vain
+        picture = _picture(sample, finder, root, size, margin, counts)
+        if picture is None:
+            continue
+        for question, texts in usable.items():
+            for text in texts:
+                others = tuple(other for other in texts if other != text)
+                item = _item(sample, picture, question, text, others, seed, counts)
+                if item is not None:
+                    yield item
+
+
+# ------------------------------------------------------------------------------------------------- what people wrote
+
+
+def _annotations(sample: Sample, questions: bool) -> dict[str, tuple[str, ...]]:
+    """Question → its answers, each once."""
+    truth = sample.truth
+    asked = truth.questions if questions and truth.questions else {QUESTION: truth.texts}
+    if not questions and truth.questions:  # the texts are answers to one of them: which, where it can be told
+        asked = {next((q for q, a in truth.questions.items() if a == truth.texts), QUESTION): truth.texts}
+    tidy = {q: tuple(dict.fromkeys(" ".join(t.split()) for t in texts if t.strip())) for q, texts in asked.items()}
+    return {question: texts for question, texts in tidy.items() if texts}
+
+
+def _usable(sample: Sample, texts: Iterable[str], counts: Statistics) -> tuple[str, ...]:
+    """The annotations that can stand as an answer, by their words alone."""
+    kept = []
+    for text in texts:
+        if not is_english(text):
+            counts.leave_out("another language", sample.file, text)
+        elif words.verdict(f"{sample.truth.label}. {text}") != sample.truth.label:
+            counts.leave_out("contradiction", sample.file, text)
+        elif sample.truth.label == "fake" and not regions.mentioned(text):
+            counts.leave_out("no region", sample.file, text)
+        else:
+            kept.append(text)
+    return tuple(kept)
+
+
+def is_english(text: str) -> bool:
+    """Whether at least three in ten of a text's words are ones that English annotations of faces use."""
+    said = [word.lower() for word in _WORD.findall(text)]
+    named = len(_WORD.findall(" ".join(regions.mentioned(text)).replace("_", " ")))
+    known = sum(word in _KNOWN for word in said) + named
+    return bool(said) and known >= _KNOWN_SHARE * len(said)
+
+
+# ------------------------------------------------------------------------------------------------------- the picture
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Picture:
+    """What is shown of one sample."""
+
+    image: bytes
+    mask: bytes | None
+    size: tuple[int, int]  # (width, height)
+    landmarks: Landmarks
+
+
+def _picture(
+    sample: Sample, finder: Finder, root: Path | None, size: int | None, margin: float, counts: Statistics
+) -> _Picture | None:
+    """The face that is meant; None where there is none."""
+    try:
+        frame, content = _read(sample, root)
+        mask = _mask(sample.truth, frame)
+    except (FacewitnessError, OSError) as error:
+        counts.leave_out("unreadable", sample.file, str(error))
+        return None
+    face = _face(sample, finder.find(frame), counts)
+    if face is None:
+        counts.leave_out("no face", sample.file)
+        return None
+    try:
+        points, pixels = face.landmarks, frame.pixels
+        if points is None or not np.isfinite(points).all():
+            raise InputError("no landmarks")
+        points = points[:, :2].astype(np.float32)
+        if size is not None:
+            affine = geometry.align(points, size, margin)  # raises for a mesh that is one point
+            points, pixels, content = geometry.transform(affine, points), geometry.crop(pixels, affine, size), None
+            mask = None if mask is None else geometry.crop(mask, affine, size)
+    except InputError:
+        counts.leave_out("no mesh", sample.file)
+        return None
+    height, width = pixels.shape[:2]
+    return _Picture(
+        _png(pixels) if content is None else content, None if mask is None else _png(mask), (width, height), points
+    )
+
+
+def _mask(truth: Truth, frame: Frame) -> NDArray[np.uint8] | None:
+    """The true mask on the frame, 255 where forged; None where the dataset has none, or nothing is."""
+    mask = truth.mask() if callable(truth.mask) else truth.mask
+    if mask is None or truth.label == "real":
+        return None
+    if isinstance(mask, Mask):
+        mask = geometry.place(mask, frame.height, frame.width)
+    grey = Image.fromarray(np.rint(np.clip(mask, 0, 1) * 255).astype(np.uint8))
+    return np.asarray(grey.resize((frame.width, frame.height), Image.Resampling.BILINEAR))
+
+
+def _read(sample: Sample, root: Path | None) -> tuple[Frame, bytes | None]:
+    """The picture, and its bytes as the dataset has them where they show it as it is."""
+    if sample.image is None and root is None:
+        raise InputError("expected the folder of the samples' files, got none; give it as root")
+    if sample.image is None and sample.frame is not None:
+        return Frame(_of_video(Path(root or "") / sample.file, sample.frame)), None
+    source = Path(root or "") / sample.file if sample.image is None else sample.image
+    read = media.read(source, name=sample.file)
+    content = source.read_bytes() if isinstance(source, Path) else source
+    as_it_is = content.startswith((_PNG, _JPEG)) and not read.notes  # what was turned or converted is written anew
+    return read.frame, content if as_it_is else None
+
+
+def _of_video(path: Path, index: int) -> Pixels:
+    """One frame, read forwards: seeking in H.264 is not exact."""
+    opened = cv2.VideoCapture(str(path))
+    try:
+        there = all(opened.grab() for _ in range(index))
+        worked, picture = opened.read() if there else (False, None)
+    finally:
+        opened.release()
+    if not worked or picture is None:
+        raise InputError(f"expected a frame {index} in {path.name}, but the video breaks off before it")
+    return np.ascontiguousarray(picture[..., ::-1])
+
+
+def _face(sample: Sample, faces: Sequence[Face], counts: Statistics) -> Face | None:
+    """The face at the sample's box, else the largest."""
+    if sample.box is not None:
+        meant = sample.box
+        best = max(faces, key=lambda face: geometry.iou(face.box, meant), default=None)
+        return best if best is not None and geometry.iou(best.box, meant) > 0.1 else None
+    counts.several_faces += len(faces) > 1
+    return max(faces, key=lambda f: (f.box[2] - f.box[0]) * (f.box[3] - f.box[1]), default=None)
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()
+
+
+# --------------------------------------------------------------------------------------------------------- the items
+
+
+def box_of(name: str, landmarks: Landmarks, width: int, height: int) -> Box | None:
+    """Eq. 1: the smallest box of whole pixels around a region's landmarks, clipped; None with nothing on the picture.
+
+    `landmarks` are (468, 2+) in pixels. Raises UnknownName for a region that does not exist.
+    """
+    return geometry.clip(_around(name, landmarks), width, height)
+
+
+def _around(name: str, landmarks: Landmarks) -> Box:
+    x1, y1, x2, y2 = geometry.bounds(np.concatenate(regions.polygons(name, landmarks)))
+    return math.floor(x1), math.floor(y1), math.ceil(x2), math.ceil(y2)
+
+
+def _item(
+    sample: Sample,
+    picture: _Picture,
+    question: str,
+    text: str,
+    others: tuple[str, ...],
+    seed: int,
+    counts: Statistics,
+) -> Item | None:
+    fake = sample.truth.label == "fake"
+    names = regions.mentioned(text) if fake else ()
+    boxes = tuple(box_of(name, picture.landmarks, *picture.size) for name in names)
+    if names and not any(boxes):
+        counts.leave_out("outside", sample.file, text)
+        return None
+    findings = tuple(
+        Finding(name, box, None, "", None) for name, box in zip(names, boxes, strict=True) if box is not None
+    )
+    rng = np.random.default_rng((seed, zlib.crc32(sample.file.encode()), zlib.crc32(text.encode())))
+    template = str(rng.choice(_FAKE_THOUGHTS if fake else _REAL_THOUGHTS))
+    reply = Reply(sample.truth.label, None, findings, _thought(template, [f.region for f in findings]), text)
+    counts.items[sample.truth.label] += 1
+    counts.splits[sample.split] += 1
+    counts.outside += boxes.count(None)
+    counts.words += len(text.split())
+    for finding in findings:
+        counts.regions[finding.region] += 1
+        counts.clipped += finding.box != _around(finding.region, picture.landmarks)
+    return Item(
+        sample.file, picture.image, picture.mask, picture.size, sample.truth.label, sample.group, sample.split,
+        sample.dataset, question, text, (text, *others), names, boxes, mare.render(reply),
+    )  # fmt: skip
+
+
+def _thought(template: str, names: Sequence[str]) -> str:
+    titles = [f"the {regions.title(name)}" for name in names]
+    places = " and ".join([", ".join(titles[:-1]), titles[-1]]) if len(titles) > 1 else "".join(titles)
+    verbs = {"call": "calls", "have": "has", "raise": "raises"}
+    if len(names) > 1 or "teeth" in names:
+        verbs = {verb: verb for verb in verbs}
+    return template.format(places=places, Places=places[:1].upper() + places[1:], **verbs)
+
+
+# -------------------------------------------------------------------------------------------------------- on the disk
+
+SCHEMA = pa.schema(
+    [
+        ("file", pa.string()), ("image", pa.binary()), ("mask", pa.binary()), ("size", pa.list_(pa.int32(), 2)),
+        ("label", pa.string()), ("group", pa.string()), ("split", pa.string()), ("dataset", pa.string()),
+        ("question", pa.string()), ("text", pa.string()), ("texts", pa.list_(pa.string())),
+        ("regions", pa.list_(pa.string())), ("boxes", pa.list_(pa.list_(pa.float64(), 4))), ("reply", pa.string()),
+    ]
+)  # fmt: skip
+
+
+def write_parquet(items: Iterable[Item], path: Path, rows: int = 512) -> Path:
+    """One row an item, whole or not at all; the file is put together in memory. Raises InputError for no items.
+
+    A picture that several annotations share is stored once in each group of `rows` rows.
+    """
+    out, batch, count = io.BytesIO(), [], 0
+    with pq.ParquetWriter(
+        out, SCHEMA, use_dictionary=["image", "mask"], dictionary_pagesize_limit=1 << 30, compression="zstd"
+    ) as writer:
+        for item in items:
+            batch.append({name: getattr(item, name) for name in SCHEMA.names})
+            count += 1
+            if len(batch) == rows:
+                writer.write_table(pa.Table.from_pylist(batch, SCHEMA))
+                batch = []
+        if batch:
+            writer.write_table(pa.Table.from_pylist(batch, SCHEMA))
+    if not count:
+        raise InputError(_NOTHING)
+    return write_whole(path, out.getvalue())
+
+
+_NOTHING = "dma: expected at least one annotation that can be used, got none; the statistics say why each was left out"
+
+
+def conversation(item: Item, image: str) -> dict[str, Any]:
+    """One item as chat-tuned vision-language models are trained on it; `image` is the picture's path."""
+    asks = [{"type": "image"}, {"type": "text", "text": item.prompt}]
+    answers = [{"type": "text", "text": item.reply}]
+    messages = [{"role": "user", "content": asks}, {"role": "assistant", "content": answers}]
+    return {"messages": messages, "images": [image]}
+
+
+def write_chat(items: Iterable[Item], folder: Path) -> Path:
+    """`folder/chat.json`, written last, and the pictures it names below `folder/images`, each once.
+
+    Returns the path of chat.json. Raises InputError for no items.
+    """
+    places: dict[bytes, str] = {}  # the picture → its path
+    chat = []
+    for item in items:
+        if item.image not in places:
+            ending = "png" if item.image.startswith(_PNG) else "jpg"
+            places[item.image] = f"images/{len(places):06}.{ending}"
+            write_whole(folder / places[item.image], item.image)
+        chat.append(conversation(item, places[item.image]))
+    if not chat:
+        raise InputError(_NOTHING)
+    return write_whole(folder / "chat.json", json.dumps(chat, ensure_ascii=False, indent=1).encode())
+
+
+def write_statistics(statistics: Statistics, path: Path) -> Path:
+    """What went in, came out and was left out, as JSON."""
+    return write_whole(path, json.dumps(statistics.as_dict(), ensure_ascii=False, indent=1).encode())
+
+
+# ---------------------------------------------------------------------------------------------------- a look at them
+
+_INK, _PAPER, _YELLOW = (16, 18, 20), (255, 255, 255), (255, 214, 10)
+
+
+def contact_sheet(items: Sequence[Item], *, most: int = 12, columns: int = 4, side: int = 240) -> bytes:
+    """A PNG of up to `most` items, evenly taken, with their boxes drawn, named, and their texts below.
+
+    It shows faces: of photographs of people it is for the eyes of whoever may see them. Raises InputError for no items.
+    """
+    if not items:
+        raise InputError(_NOTHING)
+    shown = [items[int((i + 0.5) * len(items) / most)] for i in range(most)] if len(items) > most else list(items)
+    lines, step, font = 7, 13, ImageFont.load_default(11)
+    height = side + lines * step + 6
+    sheet = Image.new("RGB", (columns * side, math.ceil(len(shown) / columns) * height), _INK)
+    draw = ImageDraw.Draw(sheet)
+    for number, item in enumerate(shown):
+        left, top = number % columns * side, number // columns * height
+        picture = Image.fromarray(media.read(item.image, name=item.file).frame.pixels)
+        scale = side / max(picture.size)
+        sheet.paste(picture.resize([max(1, round(v * scale)) for v in picture.size]), (left, top))
+        for name, box in zip(item.regions, item.boxes, strict=True):
+            if box is None:
+                continue
+            x1, y1, x2, y2 = (round(v * scale) for v in box)
+            place = (left + x1, top + y1, left + max(x1 + 1, x2 - 1), top + max(y1 + 1, y2 - 1))
+            draw.rectangle(place, outline=_YELLOW)
+            draw.text(place[:2], regions.title(name), _YELLOW, font, stroke_width=1, stroke_fill=_INK)
+        said = textwrap.wrap(_typed(f"{item.label}: {item.text}"), side // 6)
+        for row, line in enumerate(said[:lines]):
+            draw.text((left + 4, top + side + 2 + row * step), line, _PAPER, font)
+    out = io.BytesIO()
+    sheet.save(out, "PNG")
+    return out.getvalue()
+
+
+def _typed(text: str) -> str:
+    """Text in the letters that Pillow's own font has."""
+    return text.encode("ascii", "replace").decode("ascii")
+
+
+# --------------------------------------------------------------------------------------------------------- by command
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Build from a dataset with texts: FOLDER/dma.parquet, chat.json, images, statistics.json and contact.png."""
+    parser = argparse.ArgumentParser(prog="python -m facewitness.builders.dma", description=main.__doc__)
+    parser.add_argument("dataset", help="a name of `facewitness list`, such as ddvqa or mmtt")
+    parser.add_argument("root", type=Path, help="where the dataset lies")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--split")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--size", type=int, metavar="PX", help="crop faces to squares of so many pixels")
+    parser.add_argument("--margin", type=float, default=1.5, help="side of that square over the mesh's longer side")
+    parser.add_argument("--finder", default="facemesh")
+    parser.add_argument("--verdicts", action="store_true", help="only what was said of the whole face")
+    chosen = parser.parse_args(arguments)
+    statistics = Statistics()
+    try:
+        samples = plugins.get("datasets", chosen.dataset).samples(chosen.root, chosen.split)
+        finder = plugins.get("finders", chosen.finder).load()
+        made = build(
+            samples,
+            finder,
+            root=chosen.root,
+            size=chosen.size,
+            margin=chosen.margin,
+            questions=not chosen.verdicts,
+            seed=chosen.seed,
+            statistics=statistics,
+        )
+        items = list(made)
+        write_statistics(statistics, chosen.out / "statistics.json")
+        sheet = write_whole(chosen.out / "contact.png", contact_sheet(items))
+        chat = write_chat(items, chosen.out)
+        table = write_parquet(items, chosen.out / "dma.parquet")
+    except (FacewitnessError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    left = ", ".join(f"{count} {reason}" for reason, count in statistics.left_out.most_common()) or "nothing"
+    print(f"{len(items)} items of {statistics.samples} samples: {table}, {chat}, {sheet}. Left out: {left}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
