@@ -1,0 +1,308 @@
+"""The recipe of the forgery disentanglement module, with its own classes on a tiny painted table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+import pyarrow as pa  # noqa: E402
+import pyarrow.parquet as pq  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
+
+from facewitness.errors import InputError, UnknownName  # noqa: E402
+from facewitness.models.fdm import FDM  # noqa: E402
+from facewitness.train import fdm as recipe_file  # noqa: E402
+from facewitness.train.fdm import Batches, Pack, Recipe, main, pack, train  # noqa: E402
+
+RUNS = Path(__file__).parents[1] / "runs" / "fdm"
+TINY = Recipe(
+    sources={"painted": 1.0},
+    model={"backbone": "test_efficientnet", "width": 8, "dropout": 0.2},
+    seed=3,
+    size=32,
+    steps=5,
+    batch=4,
+    lr=1e-2,
+    warm_up=1,
+    validate_every=3,
+)
+
+
+def _picture(group: int, fake: bool) -> Image.Image:
+    """A face's place in colours that tell the group; a forgery has stripes."""
+    rng = np.random.default_rng(group)
+    small = Image.fromarray(rng.integers(60, 200, (4, 4, 3), dtype=np.uint8))
+    picture = np.asarray(small.resize((48, 40), Image.Resampling.BICUBIC)).copy()
+    if fake:
+        picture[::2] //= 2
+    return Image.fromarray(picture)
+
+
+def _row(group: int, fake: bool, source: str = "painted") -> dict:
+    out = io.BytesIO()
+    _picture(group, fake).save(out, "PNG")
+    name = f"{group}-{'fake' if fake else 'real'}.png"
+    return {"file": name, "image": out.getvalue(), "label": "fake" if fake else "real", "source": source,
+            "group": f"person {group}", "original": f"{group}-real.png" if fake else None,
+            "method": "Deepfakes" if fake else "pristine", "split": "val" if group >= 6 else "train"}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("tables")
+    rows = [_row(group, fake) for group in range(28) for fake in (False, True)]
+    for group in (0, 7):
+        rows.append({**_row(group, True), "file": f"torn {group}.png", "image": b"\x89PNG torn"})
+    pq.write_table(pa.Table.from_pylist(rows), folder / "painted.parquet")
+    alone = [_row(group, False, "portraits") for group in (0, 7)]
+    pq.write_table(pa.Table.from_pylist(alone), folder / "portraits.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def packed(tables, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("pack")
+    pack(TINY, tables, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(packed, tmp_path_factory) -> Path:
+    """A run that nothing interrupted."""
+    out = tmp_path_factory.mktemp("run") / "whole"
+    train(TINY, packed, None, out, workers=0, save_every=2, device="cpu")
+    return out
+
+
+# ------------------------------------------------------------------------------------------------- packs and batches
+
+
+def test_a_pack_holds_the_recipes_sources_square_and_counts_what_cannot_be_read(packed):
+    data = Pack(packed)
+    assert len(data.rows) == 56 and {row["source"] for row in data.rows} == {"painted"}
+    assert [p["file"] for p in data.problems] == ["torn 0.png", "torn 7.png"]
+    assert "torn 0.png" in data.problems[0]["message"]
+    assert data.pixels(0).shape == (32, 32, 3)
+    middle = np.asarray(_picture(2, False))[:, 4:44].astype(float)
+    assert abs(data.pixels(4).mean((0, 1)) - middle.mean((0, 1))).max() < 1.0
+
+
+def test_a_pack_that_is_missing_or_lacks_a_source_says_what_to_do(tmp_path, tables):
+    with pytest.raises(InputError, match=r"facewitness\.train\.fdm pack"):
+        Pack(tmp_path)
+    with pytest.raises(UnknownName, match="Did you mean 'painted'"):
+        pack(replace(TINY, sources={"paintd": 1.0}), tables, tmp_path)
+    pack(TINY, tables, tmp_path)
+    with pytest.raises(InputError, match="Pack again"):
+        Batches(tmp_path, replace(TINY, size=64))
+
+
+def test_batches_are_balanced_repeat_and_know_identities_of_training_alone(packed):
+    batches = Batches(packed, TINY)
+    assert batches.identities == 6, "the groups of val are not among them"
+    one, again, next_one = batches[1], Batches(packed, TINY)[1], batches[2]
+    assert one["pixels"].shape == (4, 3, 32, 32) and one["pixels"].dtype == torch.uint8
+    assert one["fake"].tolist() == [0, 1, 0, 1]
+    assert all(torch.equal(one[k], again[k]) for k in one) and not torch.equal(one["pixels"], next_one["pixels"])
+    data = Pack(packed)
+    for i, k in batches.identity.items():
+        assert data.rows[i]["split"] == "train" and data.rows[i]["group"] == f"person {k}"
+    plain = Batches(packed, replace(TINY, degraded=0.0))[0]
+    stored = [data.pixels(i) for i in batches.identity]
+    for picture in plain["pixels"].permute(0, 2, 3, 1).numpy():
+        assert any(np.array_equal(picture, s) or np.array_equal(picture, s[:, ::-1]) for s in stored)
+
+
+def test_a_source_of_one_label_is_refused(tables, tmp_path):
+    recipe = replace(TINY, sources={"painted": 1.0, "portraits": 1.0})
+    pack(recipe, tables, tmp_path)
+    with pytest.raises(InputError, match="portraits: expected real and fake training rows"):
+        Batches(tmp_path, recipe)
+
+
+# ---------------------------------------------------------------------------------------------------------- training
+
+
+class Killed(BaseException):
+    """Ends a run without asking."""
+
+
+def test_a_killed_run_ends_as_an_uninterrupted_one(packed, whole, tmp_path, monkeypatch):
+    class Mortal(Batches):
+        def __getitem__(self, step):
+            if step == 3:  # the last state was saved after two steps; the third and its validation are lost
+                raise Killed
+            return super().__getitem__(step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recipe_file, "Batches", Mortal)
+        with pytest.raises(Killed):
+            train(TINY, packed, None, tmp_path / "parts", workers=0, save_every=2, device="cpu")
+    with open(tmp_path / "parts" / "log.jsonl", "a") as log:
+        log.write('{"step": 3}\n{"st')  # what a kill may leave behind
+    train(TINY, packed, None, tmp_path / "parts", workers=0, save_every=2, device="cpu")
+
+    one, other = (load_file(folder / "fdm.safetensors") for folder in (whole, tmp_path / "parts"))
+    assert all(torch.equal(one[k], other[k]) for k in one)
+    for name in ("results.json", "predictions.csv", "validation.csv", "probe_before.json"):
+        assert (whole / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
+    logs = [
+        [json.loads(line) for line in (f / "log.jsonl").read_text().splitlines()] for f in (whole, tmp_path / "parts")
+    ]
+    assert [line["step"] for line in logs[0]] == [2, 4, 5]
+    assert all(a["loss"] == b["loss"] and a["step"] == b["step"] for a, b in zip(*logs, strict=True))
+
+
+def test_a_run_trains_and_leaves_everything_beside_its_weights(whole, packed):
+    results = json.loads((whole / "results.json").read_text())
+    assert results["unread"] == {"train": 1, "validated": 1} and results["identities"] == 6
+    auc = results["validation"]["painted"]["auc"]
+    assert 0 <= auc["low"] <= auc["value"] <= auc["high"] <= 1 and auc["n"] == 44
+    assert set(results["probe"]) == {"before", "after"}
+    assert results["probe"]["after"]["chance"]["value"] == pytest.approx(1 / 22)
+    assert 0 <= results["probe"]["before"]["trace"]["value"] <= 1
+    table = list(csv.DictReader((whole / "validation.csv").read_text().splitlines()))
+    assert [row["step"] for row in table] == ["3"] * 3 + ["5"] * 3
+    assert {row["measure"] for row in table} == {"auc", "f1", "acc"} and float(table[-3]["value"]) == auc["value"]
+    *predictions, torn = csv.DictReader((whole / "predictions.csv").read_text().splitlines())
+    assert torn["file"] == "torn 7.png" and torn["score"] == "", "a picture nobody could read is a row without a score"
+    model, data = FDM.load(whole / "fdm.safetensors"), Pack(packed)
+    assert len(predictions) == 44 and {row["group"] for row in predictions} == {f"person {k}" for k in range(6, 28)}
+    row = next(i for i, r in enumerate(data.rows) if r["file"] == predictions[5]["file"])
+    score = model(torch.from_numpy(data.pixels(row).transpose(2, 0, 1)[None].copy())).score.item()
+    assert score == pytest.approx(float(predictions[5]["score"]), abs=1e-5)
+    torch.manual_seed(TINY.seed)
+    start = FDM(6, **TINY.model).state_dict()
+    assert any(not torch.equal(v, start[k]) for k, v in model.state_dict().items() if k.startswith("decoder"))
+    resolved = json.loads((whole / "resolved.json").read_text())
+    assert resolved["recipe"]["seed"] == 3 and resolved["made_by"]["torch"] == torch.__version__
+
+
+def test_a_folder_that_holds_another_run_is_refused(whole, packed):
+    with pytest.raises(InputError, match=r"other model, seed.*another --out"):
+        train(replace(TINY, seed=4).without(["identity"]), packed, None, whole, workers=0)
+
+
+def test_an_ablation_starts_from_a_file_and_logs_only_its_losses(packed, tmp_path):
+    backbone = FDM(1, **TINY.model).backbone
+    save_file({k: v.contiguous() for k, v in backbone.state_dict().items()}, tmp_path / "start.safetensors")
+    recipe = replace(TINY, steps=1, probe_groups=0).without(["identity", "reconstruction", "adversarial"])
+    results = train(recipe, packed, tmp_path / "start.safetensors", tmp_path / "f", workers=0, device="cpu")
+    (line,) = [json.loads(line) for line in (tmp_path / "f" / "log.jsonl").read_text().splitlines()]
+    assert line["loss"] == line["forgery"] and not {"identity", "reconstruction", "adversarial"} & set(line)
+    assert "probe" not in results and not any("decoder" in k for k in load_file(tmp_path / "f" / "fdm.safetensors"))
+    with pytest.raises(InputError, match="other start_sha256"):
+        train(recipe, packed, None, tmp_path / "f", workers=0)
+    with pytest.raises(InputError, match="cannot be read"):
+        train(recipe, packed, tmp_path / "nowhere.safetensors", tmp_path / "g", workers=0)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_in_words(packed, tmp_path):
+    tensors = {k: v.contiguous() for k, v in FDM(1, **TINY.model).backbone.state_dict().items()}
+    tensors["conv_stem.weight"].fill_(torch.nan)
+    save_file(tensors, tmp_path / "nan.safetensors")
+    recipe = replace(TINY, probe_groups=0)
+    with pytest.raises(InputError, match="no number any more at step 1"):
+        train(recipe, packed, tmp_path / "nan.safetensors", tmp_path / "out", workers=0)
+    assert not (tmp_path / "out" / "resume.safetensors").exists()
+
+
+class Transparent(torch.nn.Module):
+    """Features that are the picture's mean colours: they tell the painted group, or, blinded, nothing."""
+
+    def __init__(self, blind: bool):
+        super().__init__()
+        self.blind = blind
+
+    def forward(self, pixels):
+        from types import SimpleNamespace
+
+        colours = torch.nn.functional.adaptive_avg_pool2d(pixels.float(), 4).flatten(1)[:, :, None, None]
+        brightness_free = colours / colours.mean(1, keepdim=True)
+        trace = torch.zeros_like(colours) if self.blind else brightness_free
+        return SimpleNamespace(score=torch.zeros(len(pixels)), trace=trace, identity=brightness_free)
+
+
+def test_the_probe_finds_identity_where_it_is_and_not_where_it_is_not(packed):
+    data, cpu = Pack(packed), torch.device("cpu")
+    seeing = recipe_file.probe(Transparent(blind=False), data, TINY, cpu)
+    blinded = recipe_file.probe(Transparent(blind=True), data, TINY, cpu)
+    assert seeing["trace"].value == 1.0 and seeing["trace"].n == 22
+    assert blinded["trace"].value == pytest.approx(1 / 22) and blinded["identity"].value == 1.0
+    fewer = recipe_file.probe(Transparent(blind=False), data, replace(TINY, probe_groups=3), cpu)
+    assert fewer["chance"].value == pytest.approx(1 / 3)
+    none = recipe_file.probe(Transparent(blind=False), data, replace(TINY, probe_groups=1), cpu)
+    assert none["trace"].value is None and "fewer than two groups" in none["trace"].why
+
+
+# ----------------------------------------------------------------------------------------------- recipes and commands
+
+
+@pytest.mark.parametrize("name", ["recipe.toml", "small.toml"])
+def test_the_runs_in_the_repository_are_read_and_make_a_network(name):
+    recipe = Recipe.read(RUNS / name)
+    model = FDM(3, **recipe.model)
+    assert all(weight > 0 for weight in model.weights.values())
+    with torch.no_grad():
+        grid = model.eval()(torch.zeros(1, 3, recipe.size, recipe.size)).evidence.shape[-2:]
+    assert grid == {"recipe.toml": (10, 10), "small.toml": (8, 8)}[name]
+    plain = recipe.without(["identity", "reconstruction", "adversarial"])
+    assert sum(w > 0 for w in FDM(3, **plain.model).weights.values()) == 1
+    assert recipe.only("dfdc").validated == ("dfdc",)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("lerning_rate = 1\n[sources]\na = 1", "Unknown key in r.toml 'lerning_rate'"),
+        ("step = 1\n[sources]\na = 1", "Did you mean 'steps'"),
+        ("[sources]\na = 1\n[model]\nbakbone = 'x'", r"\[model\] 'bakbone'. Did you mean 'backbone'"),
+        ("[sources]\na = 1\n[model]\nidentities = 3", "Unknown key of .model. 'identities'"),
+        ("steps = 1", r"the table \[sources\], which is missing"),
+        ("steps = 'many'\n[sources]\na = 1", "expected steps of type int, got 'many'"),
+        ("[sources]\na = 1\n[model]\nwidth = 'x'", r"\[model\]: expected width of type int, got 'x'"),
+        ("batch = 3\n[sources]\na = 1", "an even batch"),
+        ("steps = 0\n[sources]\na = 1", "steps of at least 1"),
+        ("degraded = 2\n[sources]\na = 1", r"degraded in \[0, 1\]"),
+        ("[sources]\na = -1", "shares above 0"),
+        ("steps = ", "is no TOML"),
+    ],
+)
+def test_a_recipe_that_cannot_be_is_refused_in_words(tmp_path, text, says):
+    (tmp_path / "r.toml").write_text(text)
+    with pytest.raises((InputError, UnknownName), match=says):
+        Recipe.read(tmp_path / "r.toml")
+
+
+def test_the_commands_run_and_end_bad_input_with_a_sentence(tables, tmp_path, capsys):
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(
+        "size = 32\nsteps = 1\nbatch = 2\n[sources]\npainted = 1\n[model]\nbackbone = 'test_efficientnet'\nwidth = 8\n"
+    )
+    arguments = [str(recipe), "--cache", str(tmp_path / "cache")]
+    main(["pack", *arguments, "--data", str(tables)])
+    assert "56 pictures of 32 px, 2 could not be read" in capsys.readouterr().out
+    out = ["--out", str(tmp_path / "out"), "--workers", "0", "--device", "cpu", "--without", "adversarial"]
+    main(["train", *arguments, *out])
+    said = capsys.readouterr().out
+    assert "painted auc" in said and "identity by a linear probe, after: chance 0.045" in said
+    for bad, sentence in (
+        (["--without", "forgery"], "Known: adversarial, identity, reconstruction"),
+        (["--only", "paintd"], "Did you mean 'painted'"),
+        (["--seed", "9"], "other seed"),
+    ):
+        with pytest.raises(SystemExit) as left:
+            main(["train", *arguments, *out, *bad])
+        assert left.value.code == 2
+        assert sentence in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["train", *arguments])
+    assert "train needs --out" in capsys.readouterr().err
