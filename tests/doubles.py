@@ -67,3 +67,18 @@ class Brightness:
         findings = (Finding("forehead", upper, mask, claim, score),) if score > 0.5 else ()
         kind = dict(zip(KINDS, (1.0 - score, score / 2, score / 4, score / 4), strict=True))
         return Testimony(self.name, score, mask, findings, kind, seconds=0.25)
+
+
+def tiny_kfd(folder: Path) -> Path:
+    """A detector of KFD of 64 px with random weights, saved as a trained one is. Needs torch."""
+    import torch
+
+    from facewitness.models.kfd import KFD, SmallEncoders
+
+    torch.manual_seed(0)
+    encoders = SmallEncoders(
+        "mobilenetv2_035", (4, 8, 16), 64, 24, embed=lambda s: np.eye(len(s), 24, dtype=np.float32)
+    )
+    path = folder / "kfd.safetensors"
+    KFD(encoders, width=4, pool=2, hidden=8).save(path, {"crop": {"margin": 1.3}})
+    return path

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from facewitness.errors import InputError
 from facewitness.judge import Calibration, Limits, judge, judge_picture, thresholds
-from facewitness.types import Face, Frame, Quality, Testimony, Verdict
+from facewitness.types import Face, Frame, Quality, Reply, Testimony, Verdict
 
 FRAME = Frame(np.zeros((64, 64, 3), np.uint8))
 
@@ -257,6 +257,28 @@ def test_witnesses_that_contradict_each_other_are_inconclusive_whatever_the_mean
     assert verdict.fake > 0.8
     assert verdict.label == "inconclusive"
     assert "contradict each other: a (> 99 %) for fake, b (15 %) for real" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(("score", "score_says", "words"), [(0.97, "fake", "real"), (0.05, "real", "fake")])
+def test_a_witness_whose_words_contradict_its_score_leaves_it_open_and_the_reason_says_why(score, score_says, words):
+    def with_words(label):
+        return Testimony("kfd", score, replies=(Reply(label, text="…"),))
+
+    assert judge(face(), [with_words(score_says)], {"kfd": calibration()}).label == score_says
+    assert judge(face(), [with_words(None)], {"kfd": calibration()}).label == score_says
+    verdict = judge(face(), [with_words(words)], {"kfd": calibration()})
+    assert verdict.label == "inconclusive" and verdict.fake == pytest.approx(score)
+    assert verdict.reasons[0].startswith("The witness kfd contradicts itself") and f"for {words}" in verdict.reasons[0]
+    second = [with_words(words), said(score, "other")]
+    assert judge(face(), second, {"kfd": calibration(), "other": calibration()}).label == "inconclusive"
+    unheard = judge(face(), second, {"other": calibration()})
+    assert unheard.label == score_says, "a witness without a calibration decides nothing, nor do its words"
+
+
+def test_words_against_an_undecided_score_are_no_contradiction():
+    undecided = Testimony("kfd", 0.5, replies=(Reply("fake", text="…"),))
+    verdict = judge(face(), [undecided], {"kfd": calibration()})
+    assert verdict.label == "inconclusive" and "contradicts" not in " ".join(verdict.reasons)
 
 
 def test_nothing_measured_is_none():

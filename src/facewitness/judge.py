@@ -6,7 +6,8 @@
                    pixels, so their errors go together; adding their log-odds up would count one trace several times
     3. decide      real below one threshold, fake from another one on, inconclusive between them; the thresholds come
                    from error rates measured on each source of held-out faces
-    4. abstain     where the face cannot be judged or calibrated witnesses contradict each other, whatever the score
+    4. abstain     where the face cannot be judged, calibrated witnesses contradict each other, or one of them says the
+                   opposite of its score in words, whatever the score
 
 A witness without a calibration is heard, but cannot decide: its score is not a probability.
 """
@@ -421,7 +422,8 @@ def judge(
                 "probability and does not count."
             )
         else:
-            heard.append(_Heard(testimony.witness, calibration, *calibration.apply(testimony.fake)))
+            said = frozenset(reply.label for reply in testimony.replies if reply.label is not None)
+            heard.append(_Heard(testimony.witness, calibration, *calibration.apply(testimony.fake), said))
     quality = 1.0 if face.quality.score is None else face.quality.score
     unusable, doubtful = quality < limits.unusable, quality < limits.doubtful
     if unusable:
@@ -441,7 +443,7 @@ def judge(
     if doubtful and not unusable:
         real_below = _shifted(real_below, quality / limits.doubtful)
         fake_above = _shifted(fake_above, limits.doubtful / max(quality, _EDGE))
-    contradiction = _contradiction(heard)
+    contradiction = _contradiction(heard) or _self_contradiction(heard)
     label = _decide(p, real_below, fake_above)
     if unusable:
         return Verdict("inconclusive", p, None, (*poor, *silent), tuple(testimonies))
@@ -453,13 +455,14 @@ def judge(
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """A calibrated testimony: the probability and its interval."""
+    """A calibrated testimony: the probability and its interval, and the verdicts of its replies."""
 
     witness: str
     calibration: Calibration
     p: float
     low: float
     high: float
+    replies: frozenset[Label]
 
 
 def thresholds(calibrations: Iterable[Calibration]) -> tuple[float, float]:
@@ -496,6 +499,19 @@ def _contradiction(heard: Sequence[_Heard]) -> str | None:
     if not for_fake or not for_real:
         return None
     return f"The witnesses contradict each other: {_and(for_fake)} for fake, {_and(for_real)} for real."
+
+
+def _self_contradiction(heard: Sequence[_Heard]) -> str | None:
+    """A witness whose words say the opposite of what its score decides: nobody has measured which of them is right."""
+    opposite: dict[Label, Label] = {"fake": "real", "real": "fake"}
+    for said in heard:
+        label = said.calibration.label(said.p)
+        if opposite.get(label) in said.replies:
+            return (
+                f"The witness {said.witness} contradicts itself: its score, {percent(said.p)}, is for {label}, its "
+                f"words are for {opposite[label]}."
+            )
+    return None
 
 
 def _defects(quality: Quality) -> str:

@@ -7,12 +7,14 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import doubles
 import numpy as np
 import pytest
 
 from facewitness import plugins, regions, weights
 from facewitness.errors import MissingExtra, WeightsError
 from facewitness.types import KINDS, Face, Frame
+from facewitness.witnesses import _places
 
 
 def _face(pixels: np.ndarray, landmarks: bool = True) -> Face:
@@ -26,9 +28,12 @@ def _face(pixels: np.ndarray, landmarks: bool = True) -> Face:
 
 
 @pytest.fixture(scope="module", params=plugins.names("witnesses"))
-def witness(request):
+def witness(request, tmp_path_factory):
     try:
-        return plugins.get("witnesses", request.param).load()
+        leaf = plugins.get("witnesses", request.param)
+        # no weights of these travel with the package
+        made = {"kfd": doubles.tiny_kfd}.get(request.param)
+        return leaf.load() if made is None else leaf.load(weights=str(made(tmp_path_factory.mktemp(request.param))))
     except MissingExtra as error:
         pytest.skip(str(error))
 
@@ -40,7 +45,8 @@ def test_a_testimony_keeps_the_convention(witness, height, width, landmarks):
     face = _face(pixels, landmarks)
     said = witness.examine(face)
     assert said.witness == witness.name and said.fake is not None
-    assert set(said.kind) == set(KINDS) and sum(said.kind.values()) == pytest.approx(1, abs=1e-3)
+    if said.kind is not None:  # not every witness can tell how a face was forged
+        assert set(said.kind) == set(KINDS) and sum(said.kind.values()) == pytest.approx(1, abs=1e-3)
     boxes = [finding.box for finding in said.findings] + ([said.mask.box] if said.mask else [])
     for x1, y1, x2, y2 in boxes:
         assert 0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height
@@ -84,7 +90,7 @@ def test_strength_rises_with_the_score_and_decides_what_is_found(compact):
 
 
 def test_claims_name_the_subjects_side():
-    claim = plugins.get("witnesses", "compact")._claim
+    claim = _places.claim
     assert claim("left_eye") == "The subject's left eye shows traces of forgery."
     assert claim("teeth") == "The teeth show traces of forgery."
     assert claim("nose") == "The nose shows traces of forgery."

@@ -442,13 +442,15 @@ class KFD(nn.Module):
     def forward(self, pixels: Tensor, reference: Tensor | None = None) -> Detection:
         """RGB (B, 3, S, S) in 0..255, and in training the pristine pictures they were made from, of the same shape.
 
-        A pristine picture is its own reference. Raises InputError for another shape.
+        A pristine picture is its own reference. Where all of them are in the batch, `reference` may be their rows
+        instead, int64 (B,): each picture then passes the encoder once. Raises InputError for another shape.
         """
         features, embedding = self.features(pixels)
         maps = text_maps(features, self.text())
         reference_map = None
         if reference is not None and self.reference:
-            similar = reference_maps(features, self.features(reference)[0])
+            pristine = [f[reference] for f in features] if reference.ndim == 1 else self.features(reference)[0]
+            similar = reference_maps(features, pristine)
             reference_map = self.locator([torch.cat([s, 1 - s], dim=1) for s in similar], self.encoders.size)
         finest = max((m.shape[-2:] for m in maps), key=lambda shape: shape[0])
         return Detection(
@@ -469,10 +471,11 @@ class KFD(nn.Module):
 
     # ------------------------------------------------------------------------------------------------ on the disk
 
-    def save(self, path: Path) -> str:
+    def save(self, path: Path, facts: Mapping[str, Any] | None = None) -> str:
         """Write `path` (.safetensors) and its configuration beside it (.json); returns the SHA-256 of the weights.
 
         A frozen CLIP is left out: it comes from its own name again, and a fingerprint tells whether it is the same.
+        `facts` are further keys of the JSON file: what else belongs to these weights, such as how faces are cropped.
         """
         if path.suffix != ".safetensors":
             raise WeightsError(f"'{path}': expected a name that ends in .safetensors")
@@ -484,13 +487,14 @@ class KFD(nn.Module):
         }
         content = save(tensors)
         digest = hashlib.sha256(content).hexdigest()
-        card = {
+        card: dict[str, Any] = {
             "model": "kfd",
             "sha256": digest,
             "elsewhere": self.encoders.fingerprint,
             "encoders": {"kind": type(self.encoders).__name__, **self.encoders.config},
             "detector": self.config,
         }
+        card = dict(facts or {}) | card
         write_whole(path, content)
         write_whole(path.with_suffix(".json"), json.dumps(card, indent=2).encode())
         return digest

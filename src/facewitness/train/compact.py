@@ -10,7 +10,7 @@ What keeps the network from cheating, in the order of how much it matters
                  self-blended images)
     degradation  one chain of compression, resizing, blur and noise, drawn once a pair and done to both
     one crop     real and fake pass the same alignment, with the same jitter, that `witnesses/compact.py` does
-    groups       one sixteenth of the training groups is held out for calibration (`held_out`) and never drawn
+    groups       one sixteenth of the training groups is held out for calibration (`packed.held_out`) and never drawn
 Each batch is drawn from (seed, stage, index) alone: runs repeat whatever the number of workers, and go on after a kill.
 """
 
@@ -31,17 +31,17 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from facewitness import forge, geometry, media, plugins, regions
+from facewitness import forge, geometry, plugins, regions
 from facewitness.builders import difference
 from facewitness.errors import InputError, UnknownName
 from facewitness.forge import degrade
 from facewitness.models.compact import Answers, Compact
-from facewitness.types import KINDS, Frame, Landmarks, Pixels
+from facewitness.train.packed import Pack, jittered, pack, progress
+from facewitness.types import KINDS, Landmarks, Pixels
 
 _MIRROR = [regions.MARE.index(regions.mirrored(name)) for name in regions.MARE]
 
@@ -104,80 +104,6 @@ _LOSSES = {"fake": 1.0, "kind": 0.4, "mask": 1.0, "regions": 0.5, "parsing": 0.2
 _RARE = 2.0  # weight of a forged region over an untouched one: most regions of most forgeries are untouched
 
 
-def held_out(group: str) -> bool:
-    """Whether a training group is kept for calibration: one in sixteen, by a hash that is the same everywhere."""
-    return zlib.crc32(group.encode()) % 16 == 0
-
-
-# --------------------------------------------------------------------------------------------------------- the pack
-
-
-class Pack:
-    """Decoded pictures with their landmarks, on disk, mapped into memory: what every epoch reads and no one decodes.
-
-    rows        dicts of file, label, source, group, original, method, kind, split ("train", "calibrate" or "val")
-    pixels(i)   RGB uint8 (H, W, 3)     landmarks(i)   float32 (468, 2), or None where no face was found
-    parsing(i)  uint8 (H, W) of CelebAMask-HQ ids, or None
-    """
-
-    def __init__(self, folder: Path):
-        if not (folder / "rows.json").exists():
-            raise InputError(f"No pack in {folder}. Make it with: python -m facewitness.train.compact pack …")
-        self.folder = folder
-        self.rows: list[dict[str, Any]] = json.loads((folder / "rows.json").read_text())
-        self._landmarks = np.load(folder / "landmarks.npy", mmap_mode="r")
-        self._pixels = np.memmap(folder / "pixels.bin", np.uint8, "r")
-        self._parsing = np.memmap(folder / "parsing.bin", np.uint8, "r")
-
-    def pixels(self, i: int) -> Pixels:
-        h, w, at = self.rows[i]["height"], self.rows[i]["width"], self.rows[i]["at"]
-        return np.array(self._pixels[at : at + h * w * 3]).reshape(h, w, 3)
-
-    def landmarks(self, i: int) -> Landmarks | None:
-        points = np.array(self._landmarks[i])
-        return None if np.isnan(points[0, 0]) else points
-
-    def parsing(self, i: int) -> NDArray[np.uint8] | None:
-        h, w, at = self.rows[i]["height"], self.rows[i]["width"], self.rows[i]["parsing_at"]
-        return None if at is None else np.array(self._parsing[at : at + h * w]).reshape(h, w)
-
-
-def pack(data: Path, folder: Path, finder: Any = None) -> None:
-    """Decode every row of the tables in `data` once, find its face, and write a `Pack` into `folder`."""
-    parquet = plugins.get("datasets", "parquet")
-    finder = finder or plugins.get("finders", "facemesh").load()
-    folder.mkdir(parents=True, exist_ok=True)
-    rows, meshes, at, parsing_at = [], [], 0, 0
-    with _progress() as bar, open(folder / "pixels.bin", "wb") as out, open(folder / "parsing.bin", "wb") as parsed:
-        task = bar.add_task("packing", total=None)
-        for sample in parquet.samples(data):
-            picture = media.read(sample.image).frame.pixels
-            faces = finder.find(Frame(picture))
-            face = next((f for f in faces if f.landmarks is not None), None)
-            meshes.append(np.full((468, 2), np.nan) if face is None else face.landmarks[:, :2])
-            split = "calibrate" if sample.split == "train" and held_out(sample.group) else sample.split
-            h, w = picture.shape[:2]
-            row = {"file": sample.file, "label": sample.truth.label, "source": sample.dataset, "group": sample.group,
-                   "original": sample.original, "method": sample.truth.method, "kind": sample.truth.kind,
-                   "split": split,
-                   "height": h, "width": w, "at": at, "parsing_at": None,
-                   "quality": None if face is None else face.quality.score}  # fmt: skip
-            out.write(picture.tobytes())
-            at += h * w * 3
-            if sample.truth.parsing is not None:
-                ids = cv2.imdecode(np.frombuffer(sample.truth.parsing, np.uint8), cv2.IMREAD_GRAYSCALE)
-                ids = cv2.resize(ids, (w, h), interpolation=cv2.INTER_NEAREST)
-                parsed.write(ids.tobytes())
-                row["parsing_at"] = parsing_at
-                parsing_at += h * w
-            rows.append(row)
-            bar.advance(task)
-        if not parsing_at:
-            parsed.write(b"\0")  # an empty file cannot be mapped
-    np.save(folder / "landmarks.npy", np.asarray(meshes, np.float32))
-    (folder / "rows.json").write_text(json.dumps(rows))
-
-
 # ------------------------------------------------------------------------------------------------------ the samples
 
 
@@ -228,14 +154,7 @@ def crop_item(item: Item, size: int, margin: float, rng: np.random.Generator | N
     affine = geometry.align(place, size, 1.0 if by_box else margin)
     mirrored = False
     if rng is not None:
-        turn, grow = np.deg2rad(rng.normal(0, 4)), np.exp(rng.normal(0, 0.07))
-        cos, sin = np.cos(turn) * grow, np.sin(turn) * grow
-        shift = size / 2 - np.array([[cos, -sin], [sin, cos]]) @ (size / 2, size / 2) + rng.normal(0, 0.025, 2) * size
-        jitter = np.array([[cos, -sin, shift[0]], [sin, cos, shift[1]]])
-        affine = geometry.compose(jitter, affine)
-        mirrored = rng.random() < 0.5
-    if mirrored:
-        affine = geometry.compose(np.array([[-1.0, 0, size], [0, 1, 0]]), affine)
+        affine, mirrored = jittered(affine, size, rng)
     small = size // 4
     to_small = geometry.compose(np.array([[0.25, 0, 0], [0, 0.25, 0]]), affine)
     mask = np.zeros((small, small), np.float32) if item.mask is None else geometry.crop(item.mask, to_small, small)
@@ -384,7 +303,7 @@ def train(recipe: Recipe, folder: Path, start: Path | None, out: Path, workers: 
         done_before = sum(s.end for s in recipe.stage[:number])
         running: dict[str, float] = defaultdict(float)
         clock, since = time.monotonic(), begin
-        with _progress() as bar:
+        with progress() as bar:
             task = bar.add_task(
                 f"stage {number + 1}/{len(recipe.stage)}, {stage.size} px", total=stage.end, completed=begin
             )
@@ -460,12 +379,6 @@ def _resume(out: Path, model: Compact, average: dict[str, Tensor], optimizer: An
     for key, value in load_file(out / "last.safetensors").items():
         average[key].copy_(value)
     return int(place["stage"]), int(place["step"])
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-    )
 
 
 # -------------------------------------------------------------------------------------------------------- the export

@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 
 from facewitness import geometry, regions, weights
 from facewitness.errors import WeightsError
-from facewitness.types import KINDS, Box, Face, Finding, Mask, Testimony
+from facewitness.types import KINDS, Face, Finding, Mask, Testimony
+from facewitness.witnesses import _places
 
 SCHEMA = "facewitness.weights/1"
-
-_GRID = 96  # samples along the longer side of a mask's box: the network's mask has 48 to 56
 
 
 def load(model: str | None = None, flip: bool = True, threads: int = 1) -> Compact:
@@ -65,27 +64,9 @@ class Compact:
     def examine(self, face: Face, question: str | None = None) -> Testimony:
         """Testimony on one face. `question` is not understood by this witness and ignored."""
         started = time.perf_counter()
-        height, width = face.frame.pixels.shape[:2]
-        if face.landmarks is None:
-            affine = geometry.align(face.box, self._size, 1.0)  # a ready crop has its margin already
-        else:
-            affine = geometry.align(face.landmarks, self._size, self._margin)
+        affine = _places.crop_map(face, self._size, self._margin)
         answers = self.answer(geometry.crop(face.frame.pixels, affine, self._size))
-        shown = geometry.bounds(
-            geometry.transform(
-                geometry.invert(affine), np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float64) * self._size
-            )
-        )
-        box = geometry.clip(shown, width, height) or face.box
-        rows, columns = _grid(box)
-        to_grid = np.array([[columns / (box[2] - box[0]), 0, 0], [0, rows / (box[3] - box[1]), 0]])
-        to_grid[:, 2] = -to_grid[:, :2] @ box[:2]
-        quarter = np.array([[4.0, 0, 0], [0, 4, 0]])
-        to_frame = geometry.invert(affine)
-        values = geometry.crop(
-            answers.mask, geometry.compose(to_grid, geometry.compose(to_frame, quarter)), (rows, columns)
-        )
-        mask = Mask(box, values)
+        mask, to_grid = _places.on_frame(answers.mask, face, affine, self._size)
         return Testimony(
             witness=self.name,
             fake=float(answers.fake),
@@ -128,14 +109,11 @@ class Compact:
             name, strength = regions.MARE[i], float(strengths[i])
             if strength < self.facts["strength"]["threshold"]:
                 break
-            polygons = regions.polygons(name, face.landmarks)
-            height, width = face.frame.pixels.shape[:2]
-            box = geometry.clip(geometry.bounds(np.concatenate(polygons)), width, height)
-            if box is None:
+            place = _places.region_on(face, name, mask, to_grid)
+            if place is None:
                 continue  # the region lies outside the picture
-            inside = geometry.fill([geometry.transform(to_grid, p) for p in polygons], *mask.values.shape)
-            claim = _claim(name)
-            found.append(Finding(name, box, Mask(mask.box, mask.values * inside), claim, strength))
+            box, inside = place
+            found.append(Finding(name, box, Mask(mask.box, mask.values * inside), _places.claim(name), strength))
         return tuple(found)
 
 
@@ -149,13 +127,6 @@ class Answers(NamedTuple):
 
 
 _MIRROR = [regions.MARE.index(regions.mirrored(name)) for name in regions.MARE]
-
-
-def _claim(name: str) -> str:
-    """A sentence about a region. Sides are the subject's, teeth are many, and not every beard area has a beard."""
-    title = "beard area" if name == "beard" else regions.title(name)
-    whose = "subject's " if title.startswith(("left ", "right ")) else ""
-    return f"The {whose}{title} {'show' if title == 'teeth' else 'shows'} traces of forgery."
 
 
 def _facts(onnx: Path, card: Path) -> dict[str, Any]:
@@ -173,9 +144,3 @@ def _facts(onnx: Path, card: Path) -> dict[str, Any]:
             f"{facts.get('schema')} and {facts.get('sha256')}. Fit it again with runs/compact/fit.py."
         )
     return facts
-
-
-def _grid(box: Box) -> tuple[int, int]:
-    width, height = box[2] - box[0], box[3] - box[1]
-    unit = max(width, height) / _GRID
-    return max(1, round(height / unit)), max(1, round(width / unit))

@@ -1,0 +1,63 @@
+"""From a crop's numbers to places on the picture, for every witness that looks at an aligned crop."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewitness import geometry, regions
+from facewitness.types import Box, Face, Mask
+
+GRID = 96  # samples along the longer side of a mask's box: the networks' masks have 48 to 56, or a crop's own 224
+
+
+def crop_map(face: Face, size: int, margin: float) -> geometry.Affine:
+    """The map from a face's frame to its upright crop of `size` pixels."""
+    if face.landmarks is None:
+        return geometry.align(face.box, size, 1.0)  # a ready crop has its margin already
+    return geometry.align(face.landmarks, size, margin)
+
+
+def on_frame(
+    values: NDArray[np.float32], face: Face, affine: geometry.Affine, size: int
+) -> tuple[Mask, geometry.Affine]:
+    """A crop's mask (h, h) in [0, 1] as a `Mask` on the frame, and the map from the frame to the mask's samples."""
+    height, width = face.frame.pixels.shape[:2]
+    to_frame = geometry.invert(affine)
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float64) * size
+    box = geometry.clip(geometry.bounds(geometry.transform(to_frame, corners)), width, height) or face.box
+    rows, columns = _grid(box)
+    to_grid = np.array([[columns / (box[2] - box[0]), 0, 0], [0, rows / (box[3] - box[1]), 0]])
+    to_grid[:, 2] = -to_grid[:, :2] @ box[:2]
+    scale = size / values.shape[0]
+    to_crop = np.array([[scale, 0, 0], [0, scale, 0]])
+    way = geometry.compose(to_grid, geometry.compose(to_frame, to_crop))
+    return Mask(box, geometry.crop(values, way, (rows, columns))), to_grid
+
+
+def region_on(face: Face, name: str, mask: Mask, to_grid: geometry.Affine) -> tuple[Box, NDArray[np.bool_]] | None:
+    """A region's box on the frame and where its polygons lie on a mask's samples; None where it is outside the picture.
+
+    The face has landmarks.
+    """
+    if face.landmarks is None:
+        return None
+    polygons = regions.polygons(name, face.landmarks)
+    height, width = face.frame.pixels.shape[:2]
+    box = geometry.clip(geometry.bounds(np.concatenate(polygons)), width, height)
+    if box is None:
+        return None
+    return box, geometry.fill([geometry.transform(to_grid, p) for p in polygons], *mask.values.shape)
+
+
+def claim(name: str) -> str:
+    """A sentence about a region. Sides are the subject's, teeth are many, and not every beard area has a beard."""
+    title = "beard area" if name == "beard" else regions.title(name)
+    whose = "subject's " if title.startswith(("left ", "right ")) else ""
+    return f"The {whose}{title} {'show' if title == 'teeth' else 'shows'} traces of forgery."
+
+
+def _grid(box: Box) -> tuple[int, int]:
+    width, height = box[2] - box[0], box[3] - box[1]
+    unit = max(width, height) / GRID
+    return max(1, round(height / unit)), max(1, round(width / unit))

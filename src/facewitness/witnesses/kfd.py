@@ -1,0 +1,226 @@
+"""KFD's detector: a score, a map of what is forged and, where a language model is given, an answer in words.
+
+Trained by `train/kfd.py` on self-blends of genuine faces only, so it has seen no generator; how well it does is in
+`runs/kfd/`. No weights travel with the package: see `load`.
+
+Score and map come from the detector alone. A language model may put them into words, and the words may be wrong: where
+its answer is the opposite of the score, the reply says so, and `judge.judge` then leaves the verdict open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from facewitness import geometry, plugins, regions, weights
+from facewitness.errors import InputError, WeightsError
+from facewitness.models.gradcam import heatmap
+from facewitness.models.kfd import KFD, Encoders
+from facewitness.types import Face, Finding, Label, Mask, Reply, Testimony
+from facewitness.witnesses import _places
+
+QUESTION = "Is this a deepfake image?"  # KFD, section 3.3: yes means fake
+COVERED = (
+    1 / 3
+)  # a region is forged where the map's mean inside it is at least this: the rule of `forge.regions_touched`
+HOW = (
+    "The detector's weights do not travel with facewitness. Make them, a few hours on a CPU, with: "
+    "python -m facewitness.train.kfd train runs/kfd/small.toml … (runs/kfd/README.md), and name the file: "
+    "load(weights='…/kfd.safetensors'). Or put kfd.safetensors and kfd.json into the folder that FACEWITNESS_MODELS "
+    "names, with a line for each in its SHA256SUMS."
+)
+
+
+class Language(Protocol):
+    """What answers in words, given the face and what the detector found on it."""
+
+    def answer(self, face: Face, testimony: Testimony, question: str) -> str:
+        """Its own words. May raise BackendError."""
+
+
+def load(
+    weights: str | None = None,
+    device: str = "cpu",
+    flip: bool = True,
+    gradcam: bool = False,
+    language: Language | None = None,
+    encoders: Encoders | None = None,
+) -> KFDWitness:
+    """The witness, ready to examine.
+
+    weights   path of a detector that `train/kfd.py` saved (.safetensors, its .json beside it); None looks for
+              kfd.safetensors where `facewitness.weights` looks
+    device    torch's name of one
+    flip      examine the mirror image too and average (twice the time)
+    gradcam   the mask shows what moved the score (Grad-CAM at the last layer's features, times the score) in the place
+              of the locator's map; findings still come from the locator
+    language  an object with `answer(face, testimony, question) -> str`; None leaves the testimony without words
+    encoders  of a detector whose encoders are of a class of one's own
+    Raises WeightsError where the weights are missing, damaged or of another kind, InputError for an unknown device.
+    """
+    return KFDWitness(weights, device, flip, gradcam, language, encoders)
+
+
+class KFDWitness:
+    """One loaded detector. `examine` takes a face, of any finder, and returns its testimony."""
+
+    name = "kfd"
+
+    def __init__(
+        self,
+        path: str | None = None,
+        device: str = "cpu",
+        flip: bool = True,
+        gradcam: bool = False,
+        language: Language | None = None,
+        encoders: Encoders | None = None,
+    ):
+        file = _found() if path is None else Path(path)
+        if not file.is_file():
+            raise WeightsError(f"There is no detector at '{file}'. {HOW}")
+        try:
+            self._device = torch.device(device)
+            self.detector = KFD.load(file, encoders).to(self._device)
+        except (RuntimeError, AssertionError) as error:  # torch raises either for a device it cannot use
+            raise InputError(
+                f"device: expected one that torch has here, such as cpu, got {device!r} ({error})"
+            ) from None
+        self.facts = _facts(file)
+        self._sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        self._flip, self._gradcam, self._language = flip, gradcam, language
+        self._size, self._margin = int(self.detector.encoders.size), float(self.facts["crop"]["margin"])
+        self._options = {
+            "weights": None if path is None else file.name,
+            "device": device,
+            "flip": flip,
+            "gradcam": gradcam,
+            "language": None if language is None else str(getattr(language, "name", type(language).__name__)),
+        }
+        # as JSON: `judge.Calibration` is above us. Without one the judge hears this witness but lets it decide nothing
+        self.calibration: Mapping[str, Any] | None = self.facts.get("calibration")
+
+    def made_by(self) -> dict[str, Any]:
+        """What it takes to run this witness again: its options and its weights' SHA-256."""
+        return {"options": self._options, "weights": {"kfd.safetensors": self._sha256}}
+
+    def examine(self, face: Face, question: str | None = None) -> Testimony:
+        """Testimony on one face; `kind` is None, which the detector cannot tell.
+
+        With a language model its reply to `question` (None is "Is this a deepfake image?") is in `replies`. Raises
+        what the model raises, such as BackendError: a witness that was to answer and did not has failed.
+        """
+        started = time.perf_counter()
+        affine = _places.crop_map(face, self._size, self._margin)
+        crop = geometry.crop(face.frame.pixels, affine, self._size)
+        score, located = self.answer(crop)
+        mask, to_grid = _places.on_frame(located, face, affine, self._size)
+        findings = self._findings(face, mask, to_grid)
+        if self._gradcam:
+            mask, _ = _places.on_frame(self.attention(crop) * np.float32(score), face, affine, self._size)
+        testimony = Testimony(self.name, score, mask, findings)
+        replies = () if self._language is None else (self._reply(self._language, face, testimony, question),)
+        return Testimony(
+            self.name, score, mask, findings, replies=replies, seconds=time.perf_counter() - started
+        )  # fmt: skip
+
+    def answer(self, crop: NDArray[np.uint8]) -> tuple[float, NDArray[np.float32]]:
+        """Score and map (S, S), both in [0, 1], of one crop uint8 (S, S, 3); with `flip` of its mirror image too."""
+        views = np.stack([crop, crop[:, ::-1]]) if self._flip else crop[None]
+        with torch.inference_mode():
+            found = self.detector(self._pixels(views))
+            score, maps = found.logit.double().mean().sigmoid().item(), found.map[:, 0].cpu().numpy()
+        if self._flip:
+            maps = np.stack([maps[0], maps[1][:, ::-1]])
+        return float(score), np.clip(maps.mean(axis=0), 0, 1).astype(np.float32)
+
+    def attention(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Grad-CAM of the score, (S, S) in [0, 1], at the last layer's features as the text meets them."""
+        pixels = self._pixels(crop[None])
+        return heatmap(self.detector, self.detector.linear[-1], pixels, lambda found: found.logit)
+
+    def _pixels(self, views: NDArray[np.uint8]) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(views.transpose(0, 3, 1, 2))).to(self._device).float()
+
+    def _findings(self, face: Face, mask: Mask, to_grid: geometry.Affine) -> tuple[Finding, ...]:
+        found = []
+        for name in regions.MARE:
+            place = _places.region_on(face, name, mask, to_grid)
+            if place is None or not place[1].any():
+                continue  # no mesh, outside the picture, or smaller than a sample
+            box, inside = place
+            covered = float(mask.values[inside].mean())
+            if covered >= COVERED:
+                found.append((covered, name, box, Mask(mask.box, mask.values * inside)))
+        found.sort(key=lambda f: (-f[0], f[1]))
+        return tuple(
+            Finding(name, box, part, _places.claim(name), self._strength(covered)) for covered, name, box, part in found
+        )
+
+    def _strength(self, covered: float) -> float | None:
+        """The share of such findings that were right on held-out forgeries; None where nobody has measured it."""
+        fit = self.facts.get("strength")
+        if fit is None:
+            return None
+        p = min(max(covered, 1e-6), 1 - 1e-6)
+        return float(1 / (1 + np.exp(-(fit["slope"] * np.log(p / (1 - p)) + fit["offset"]))))
+
+    # -------------------------------------------------------------------------------------------------- in words
+
+    def _reply(self, language: Language, face: Face, testimony: Testimony, question: str | None) -> Reply:
+        asked = QUESTION if question is None or not question.strip() else question
+        reply: Reply = plugins.get("grammars", "yes_no").parse(language.answer(face, testimony, asked))
+        about = [name for name in regions.mentioned(asked) if name != "skin"]
+        if about:  # "no, not the nose" says nothing of the face as a whole: no verdict
+            named = any(finding.region in about for finding in testimony.findings)
+            thought = _beside(reply.label, "fake" if named else "real", "the detector's map")
+            return Reply(None, thought=thought, text=reply.text)
+        thought = _beside(
+            reply.label, self._label(testimony.fake or 0.0), f"the detector's score, {testimony.fake:.2f}"
+        )
+        return Reply(reply.label, thought=thought, text=reply.text)
+
+    def _label(self, score: float) -> Label:
+        """What the score alone says: as the calibration decides, without one by its half."""
+        if self.calibration is None:
+            return "fake" if score >= 0.5 else "real"
+        logit = np.log(np.clip(score, 1e-6, 1 - 1e-6)) - np.log1p(-np.clip(score, 1e-6, 1 - 1e-6))
+        p = float(1 / (1 + np.exp(-(self.calibration["slope"] * logit + self.calibration["offset"]))))
+        if p >= self.calibration["fake_above"]:
+            return "fake"
+        return "real" if p < self.calibration["real_below"] else "inconclusive"
+
+
+def _beside(words: Label | None, evidence: Label, source: str) -> str:
+    """Whether the words agree with the evidence, as a sentence; empty where one of them does not decide."""
+    if words not in ("real", "fake") or evidence not in ("real", "fake"):
+        return ""
+    how = "agree with" if words == evidence else "contradict"
+    return f"The words {how} {source}, which says {evidence}."
+
+
+def _found() -> Path:
+    try:
+        path = weights.find("kfd.safetensors").path
+        weights.find("kfd.json")
+    except WeightsError as error:
+        raise WeightsError(f"{error} {HOW}") from error
+    return path
+
+
+def _facts(file: Path) -> dict[str, Any]:
+    """What stands beside the weights, checked by `KFD.load` but for how faces are cropped, which has to be there."""
+    beside = file.with_suffix(".json")
+    facts: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
+    if not isinstance(facts.get("crop"), dict) or not isinstance(facts["crop"].get("margin"), int | float):
+        raise WeightsError(
+            f"'{beside}' does not say how faces are cropped: expected crop.margin, as train/kfd.py writes it. {HOW}"
+        )
+    return facts

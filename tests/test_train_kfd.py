@@ -1,0 +1,454 @@
+"""KFD's recipe at tiny sizes on painted faces: what is drawn, what is learned, and that a killed run goes on."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+import pyarrow as pa  # noqa: E402
+import pyarrow.parquet as pq  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
+
+from facewitness import regions  # noqa: E402
+from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
+from facewitness.models.kfd import KFD  # noqa: E402
+from facewitness.train import kfd as recipe_file  # noqa: E402
+from facewitness.train.kfd import Batches, Recipe, genuine, make, train  # noqa: E402
+from facewitness.train.packed import Pack, held_out, pack  # noqa: E402
+from facewitness.types import Face, Mask, Quality, Testimony  # noqa: E402
+
+RUNS = Path(__file__).parents[1] / "runs" / "kfd"
+SIZE = 64
+TINY = Recipe(
+    encoders={"kind": "small", "backbone": "mobilenetv2_035", "strides": [4, 8, 16], "size": SIZE, "text_width": 24},
+    sources={"painted": 0.8, "drawn": 0.2},
+    forgers={"self_blend": 0.5, "region_edit": {"share": 0.5, "most": 2, "blends": ["alpha"]}},
+    detector={"width": 4, "pool": 2, "hidden": 8},
+    steps=4,
+    batch=4,
+    lr=3e-3,
+    ema=0.5,
+    seed=3,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """Networks this small are slower on several threads, and very slow on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def embed(sentences) -> np.ndarray:
+    """Vectors that depend on the words alone, in the place of a sentence encoder."""
+    return np.stack([np.random.default_rng(sum(map(ord, s))).normal(size=24) for s in sentences]).astype(np.float32)
+
+
+class AverageFace:
+    """A finder that lays the average mesh over the middle of any picture: painted faces are painted there."""
+
+    def find(self, frame):
+        mesh = regions.average_landmarks()[:, :2]
+        mesh = (mesh - mesh.min(0)) / np.ptp(mesh[:, 1])
+        points = (mesh * frame.height * 0.7 + (0.2 * frame.width, 0.15 * frame.height)).astype(np.float32)
+        (x1, y1), (x2, y2) = points.min(0).tolist(), points.max(0).tolist()
+        return (Face(frame, (x1, y1, x2, y2), points, quality=Quality(score=1.0)),)
+
+
+def _picture(seed: int) -> bytes:
+    """Soft colours under a grain, which a pasted, resampled part has lost: a trace even a tiny network finds."""
+    rng = np.random.default_rng(seed)
+    small = rng.integers(60, 200, (12, 12, 3), dtype=np.uint8)
+    soft = np.asarray(Image.fromarray(small).resize((96, 96), Image.Resampling.BICUBIC)).astype(int)
+    out = io.BytesIO()
+    Image.fromarray(np.clip(soft + rng.normal(0, 25, (96, 96, 1)), 0, 255).astype(np.uint8)).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory) -> Path:
+    """20 genuine faces of two sources to train on, two fakes that nobody may draw, and two faces of `val`."""
+    folder = tmp_path_factory.mktemp("data")
+    rows = []
+    for i in range(24):
+        fake, group = i in (3, 7), f"person {i}"
+        while held_out(group):
+            group += "'"
+        rows.append({"file": f"{i}.png", "image": _picture(i), "label": "fake" if fake else "real",
+                     "source": "drawn" if i % 5 == 4 else "painted", "group": group, "original": None,
+                     "method": "Deepfakes" if fake else "pristine", "split": "val" if i >= 22 else "train"
+                     })  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), folder / "table.parquet")
+    pack(folder, folder / "pack", AverageFace())
+    return folder / "pack"
+
+
+# ---------------------------------------------------------------------------------------------------------- the draws
+
+
+def test_only_genuine_training_faces_are_drawn_and_fewer_images_are_part_of_more(packed):
+    data = Pack(packed)
+    every = genuine(data, TINY)
+    assert sum(map(len, every.values())) == 20
+    assert all(data.rows[i]["label"] == "real" and data.rows[i]["split"] == "train" for r in every.values() for i in r)
+    ten, five = (genuine(data, replace(TINY, images=n)) for n in (10, 5))
+    assert sum(map(len, ten.values())) == 10 and len(ten["painted"]) == 8
+    assert sum(map(len, five.values())) == 5
+    assert all(set(five[name]) <= set(ten[name]) <= set(every[name]) for name in five)
+    with pytest.raises(InputError, match="images = 500"):
+        genuine(data, replace(TINY, images=500))
+    with pytest.raises(UnknownName, match="Did you mean 'painted'"):
+        genuine(data, replace(TINY, sources={"painter": 1.0}))
+
+
+def test_a_batch_holds_pairs_and_repeats(packed):
+    one, again = Batches(packed, TINY, SIZE)[1], Batches(packed, TINY, SIZE)[1]
+    assert all(torch.equal(one[k], again[k]) for k in one)
+    assert one["pixels"].shape == (4, 3, SIZE, SIZE) and one["pixels"].dtype == torch.uint8
+    assert one["mask"].shape == (4, 1, SIZE, SIZE) and one["mask"].dtype == torch.float32
+    assert one["label"].tolist() == [0, 1, 0, 1] and one["reference"].tolist() == [0, 0, 2, 2]
+    assert one["mask"][0::2].max() == 0 and one["mask"].max() <= 1
+    assert all(m.max() > 0.9 for m in one["mask"][1::2]), "a mask tells where, not how much"
+    assert not torch.equal(one["pixels"], Batches(packed, TINY, SIZE)[0]["pixels"])
+
+
+def test_nothing_but_the_forgery_tells_a_pair_apart(packed):
+    plain = replace(TINY, degradation=(1.0,), batch=12)
+    batch = Batches(packed, plain, SIZE)[0]
+    pixels, mask = batch["pixels"].float(), batch["mask"]
+    change = (pixels[1::2] - pixels[0::2]).abs().mean(1, keepdim=True)
+    # bilinear cropping spreads a mask's edge over a pixel
+    outside = torch.nn.functional.max_pool2d(mask[1::2], 5, 1, 2) == 0
+    assert change[outside].max() <= 1 and change[mask[1::2] > 0.5].mean() > 2
+
+
+def test_processes_share_the_draws_of_one(packed):
+    whole = Batches(packed, replace(TINY, batch=8), SIZE)[0]["pixels"]
+    parts = [Batches(packed, replace(TINY, batch=8), SIZE, rank, 2)[0]["pixels"] for rank in (0, 1)]
+    pairs = [parts[0][:2], parts[1][:2], parts[0][2:], parts[1][2:]]
+    assert torch.equal(torch.cat(pairs), whole)
+
+
+# ------------------------------------------------------------------------------------------------------- the training
+
+
+def run(packed: Path, out: Path, recipe: Recipe = TINY, **options) -> KFD:
+    return train(recipe, packed, out, embed=embed, workers=0, **({"save_every": 1} | options))
+
+
+def test_a_killed_run_goes_on_with_the_same_result(packed, tmp_path):
+    run(packed, tmp_path / "whole")
+    run(packed, tmp_path / "parts", until=2)
+    # what a kill after the log's line and before the file of step 3 leaves
+    with (tmp_path / "parts" / "log.jsonl").open("a") as log:
+        log.write(json.dumps({"step": 3, "classification": 99.0}) + "\n")
+    run(packed, tmp_path / "parts")
+    whole, parts = (load_file(tmp_path / n / "kfd.safetensors") for n in ("whole", "parts"))
+    assert all(torch.equal(whole[k], parts[k]) for k in whole)
+    first, second = (
+        [json.loads(line) for line in (tmp_path / n / "log.jsonl").read_text().splitlines()] for n in ("whole", "parts")
+    )
+    assert [row["step"] for row in second] == [1, 2, 3, 4]
+    for a, b in zip(first, second, strict=True):
+        assert {k: v for k, v in a.items() if k != "images_per_second"} == {
+            k: v for k, v in b.items() if k != "images_per_second"
+        }
+    with (tmp_path / "whole" / "log.csv").open() as table:
+        assert [int(row["step"]) for row in csv.DictReader(table)] == [1, 2, 3, 4]
+    resolved = json.loads((tmp_path / "whole" / "resolved.json").read_text())
+    assert resolved["recipe"]["sources"] == TINY.sources and resolved["steps"] == 4
+    boards = list((tmp_path / "whole").glob("tensorboard/events*"))
+    assert bool(boards) == (importlib.util.find_spec("tensorboard") is not None)
+
+
+def test_what_is_saved_is_the_average_and_loads_as_a_detector(packed, tmp_path):
+    model = run(packed, tmp_path / "run", replace(TINY, steps=2))
+    again = KFD.load(tmp_path / "run" / "kfd.safetensors")
+    pixels = torch.rand(1, 3, SIZE, SIZE) * 255
+    with torch.inference_mode():
+        assert torch.equal(model(pixels).score, again(pixels).score)
+    card = json.loads((tmp_path / "run" / "kfd.json").read_text())
+    assert card["crop"] == {"margin": TINY.margin} and card["trained"] == {"steps": 2}
+    state = load_file(tmp_path / "run" / "resume.safetensors")
+    assert not torch.equal(state["model.linear.0.weight"], state["average.linear.0.weight"])
+    assert torch.equal(state["average.linear.0.weight"], load_file(tmp_path / "run/kfd.safetensors")["linear.0.weight"])
+
+
+def test_another_recipe_in_the_same_folder_and_a_damaged_file_are_refused(packed, tmp_path):
+    run(packed, tmp_path, replace(TINY, steps=1))
+    with pytest.raises(InputError, match="another recipe"):
+        run(packed, tmp_path, replace(TINY, steps=2))
+    (tmp_path / "resume.safetensors").write_bytes(b"\x00" * 20)
+    with pytest.raises(WeightsError, match="Delete it"):
+        run(packed, tmp_path, replace(TINY, steps=1))
+
+
+def test_both_losses_fall_on_20_painted_faces(packed):
+    recipe = replace(TINY, batch=40, degradation=(1.0,), detector={})
+    batch, model = Batches(packed, recipe, SIZE)[0], make(recipe, embed=embed).train()
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], recipe.lr)
+    seen = []
+    for _ in range(30):
+        losses = model.loss(model(batch["pixels"].float(), batch["reference"]), batch["label"], batch["mask"])
+        optimizer.zero_grad()
+        losses.total.backward()
+        optimizer.step()
+        seen.append((losses.localisation.item(), losses.classification.item()))
+    assert seen[-1][0] < seen[0][0] / 2 and seen[-1][1] < seen[0][1] / 2
+
+
+def test_a_run_on_draws_that_never_repeat_learns_where_forgeries_are(packed, tmp_path):
+    recipe = replace(TINY, steps=24, batch=8, degradation=(1.0,), forgers={"self_blend": {"ratios": [1.0]}})
+    run(packed, tmp_path, recipe, save_every=6)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert rows[-1]["localisation"] < rows[0]["localisation"] - 0.1
+
+
+@pytest.mark.parametrize("ablation", [{"text": False}, {"reference": False}, {"images": 5}, {"epochs": 0.2}])
+def test_ablations_train(packed, tmp_path, ablation):
+    recipe = replace(TINY, steps=None if "epochs" in ablation else 1, **ablation)
+    model = run(packed, tmp_path, recipe)
+    assert (model.instead_of_text is not None) == (not recipe.text) and model.reference == recipe.reference
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert rows[-1]["of"] == (2 if "epochs" in ablation else 1), "0.2 of 20 pictures are two batches of two pairs"
+
+
+def test_rows_as_references_equal_pictures_as_references():
+    model = make(TINY, embed=embed).eval()
+    pixels = torch.rand(4, 3, SIZE, SIZE) * 255
+    rows = torch.tensor([0, 0, 2, 2])
+    by_row, by_picture = model(pixels, rows).reference_map, model(pixels, pixels[rows]).reference_map
+    assert torch.allclose(by_row, by_picture, atol=1e-5)
+
+
+def test_the_rate_rises_and_falls():
+    steady, cosine = replace(TINY, warmup=2), replace(TINY, cosine=True)
+    assert [steady.rate(i, 10) for i in range(4)] == pytest.approx([1.5e-3, 3e-3, 3e-3, 3e-3])
+    assert cosine.rate(0, 10) == pytest.approx(3e-3) and cosine.rate(10, 10) == pytest.approx(0.02 * 3e-3)
+
+
+# --------------------------------------------------------------------------------------------------------- the recipe
+
+
+def test_the_published_recipe_is_the_papers():
+    recipe = Recipe.read(RUNS / "recipe.toml")
+    assert recipe.encoders["name"] == "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
+    assert recipe.encoders["layers"] == [16, 24, 32] and recipe.encoders["size"] == 224
+    assert (recipe.epochs, recipe.lr, recipe.weight_decay) == (50, 1e-4, 1e-5)
+    assert recipe.text and recipe.reference and recipe.images is None
+    assert Recipe.read(RUNS / "small.toml").encoders["backbone"] == "mobilenetv2_100"
+
+
+@pytest.mark.parametrize(
+    ("line", "near"),
+    [
+        ("stepss = 1", "steps"),
+        ("[encoders]\nkind = 'small'\nbackbones = 'x'", "backbone"),
+        ("[detector]\nwidht = 1", "width"),
+        ("[forgers.region_edit]\nblend = ['alpha']", "blends"),
+        ("[forgers]\nself_blends = 1.0", "self_blend"),
+        ("parallel = 'dpp'", "ddp"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest(tmp_path, line, near):
+    whole = {"encoders": "[encoders]\nkind = 'small'", "forgers": "[forgers]\nself_blend = 1.0"}
+    rest = [text for name, text in whole.items() if f"[{name}" not in line]
+    parts = [line, *rest] if line.startswith("[") else [f"{line}\n", *rest]
+    steps = "" if line.startswith("stepss") else "steps = 1\n"
+    (tmp_path / "recipe.toml").write_text(steps + "\n".join(parts) + "\n[sources]\npainted = 1.0\n")
+    with pytest.raises(UnknownName, match=f"Did you mean '{near}'"):
+        Recipe.read(tmp_path / "recipe.toml")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"steps": None}, "either steps or epochs"),
+        ({"batch": 3}, "even batch"),
+        ({"images": 0}, "images of at least 1"),
+        ({"forgers": {}}, "at least one source and one forger"),
+    ],
+)
+def test_a_recipe_that_makes_no_sense_is_refused(change, sentence):
+    with pytest.raises(InputError, match=sentence):
+        replace(TINY, **change)
+
+
+def test_bad_input_at_the_command_line_is_a_sentence(tmp_path, capsys):
+    recipe = str(RUNS / "small.toml")
+    assert recipe_file.main(["train", recipe, "--cache", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    assert "No pack in" in capsys.readouterr().err
+    broken = tmp_path / "broken.toml"
+    broken.write_text("steps = [")
+    assert recipe_file.main(["train", str(broken), "--cache", str(tmp_path), "--out", str(tmp_path)]) == 1
+    assert "expected a recipe in TOML" in capsys.readouterr().err
+    (tmp_path / "old.pt").write_bytes(b"\x80\x04.")
+    with pytest.raises(WeightsError, match=r"old\.pt"):
+        make(TINY, tmp_path / "old.pt", embed)
+
+
+# ------------------------------------------------------------------------------------------------------ the measuring
+
+
+@pytest.fixture(scope="module")
+def evaluate():
+    spec = importlib.util.spec_from_file_location("kfd_evaluate", RUNS / "evaluate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Knows:
+    """A witness that has been told the truth of some pictures: `fakes` scores and a mask over the whole picture."""
+
+    name = "knows"
+
+    def __init__(self):
+        self.calls = 0
+
+    def examine(self, face):
+        self.calls += 1
+        whole = Mask((0.0, 0.0, float(face.frame.width), float(face.frame.height)), np.ones((4, 4), np.float32))
+        return Testimony("knows", 0.1 if self.calls % 2 else 0.9, whole)  # genuine and forged come in turn
+
+
+def test_evaluation_meets_each_genuine_face_and_a_forgery_of_it(packed, evaluate):
+    rows = evaluate.examined([Knows()], Pack(packed), "train")
+    real, made = [r for r in rows if r["label"] == "real"], [r for r in rows if r["made"]]
+    assert len(real) == len(made) == 20 and len(rows) == 42 and {r["made"] for r in made} == set(evaluate.FORGERS)
+    assert all(0 < r["iou"] < 1 for r in made) and all(r["iou"] is None for r in real)
+    again = evaluate.examined([Knows()], Pack(packed), "train")
+    assert again == rows
+
+
+def test_numbers_are_of_their_rows(evaluate):
+    def row(source, group, label, score, made="", iou=None):
+        about = {"source": source, "group": group, "label": label, "score": score, "made": made, "iou": iou}
+        return about | {"witness": "w", "condition": "plain"}
+
+    rows = []
+    for i in range(12):  # forgeries made of "a" are told apart, its own are not; "b" the other way round
+        rows += [row("a", str(i), "real", 0.4), row("a", str(i), "fake", 0.6, "self_blend", 0.5)]
+        rows += [row("a", str(i), "fake", 0.4), row("b", str(i), "real", 0.4)]
+        rows += [row("b", str(i), "fake", 0.4, "region_edit", 0.7), row("b", str(i), "fake", 0.9)]
+    rows.append(row("b", "x", "real", None))
+    found = evaluate.measured(rows)["w, plain"]
+    assert found["made/a"].value == found["auc/b"].value == 1
+    assert found["auc/a"].value == found["made/b"].value == 0.5
+    assert found["made"].value == pytest.approx(0.75) and found["made"].low < 0.75 < found["made"].high
+    assert found["mask_iou"].value == pytest.approx(0.6) and found["mask_iou"].n == 24
+    text = evaluate.table(evaluate.measured(rows))
+    assert "| made/a | 1.000 [1.000, 1.000], n = 24 |" in text
+
+
+def test_a_run_is_measured_by_its_command(packed, evaluate, tmp_path):
+    run(packed, tmp_path, replace(TINY, steps=1))
+    weights = str(tmp_path / "kfd.safetensors")
+    evaluate.main(["--cache", str(packed), "--weights", weights, "--out", str(tmp_path), "--beside"])
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert 0 <= results["numbers"]["kfd, plain"]["made"][0] <= 1 and results["without_a_face"] == 0
+    assert "| made |" in (tmp_path / "results.md").read_text()
+    assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 1 + 4
+
+
+# -------------------------------------------------------------------------------------------------- several processes
+
+TORCHRUN = """
+import sys
+from pathlib import Path
+import torch
+sys.path.insert(0, {tests!r})
+import test_train_kfd as here
+from facewitness.train.kfd import processes, train
+torch.set_num_threads(1)
+with processes():
+    recipe = {recipe}
+    train(recipe, Path(sys.argv[1]), Path(sys.argv[2]), embed={embed}, workers=0, save_every=1,
+          until=None if sys.argv[3] == "all" else int(sys.argv[3]))
+"""
+
+
+_MEETING = ("--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "--local-addr", "127.0.0.1")
+
+
+def torchrun(script: Path, *arguments: object) -> None:
+    source = Path(recipe_file.__file__).parents[2]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", *_MEETING]
+    done = subprocess.run(
+        [*command, str(script), *map(str, arguments)], env=os.environ | {"PYTHONPATH": str(source)},
+        capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_go_on_after_a_kill(packed, tmp_path):
+    script = tmp_path / "two.py"
+    script.write_text(TORCHRUN.format(tests=str(Path(__file__).parent), recipe="here.TINY", embed="here.embed"))
+    torchrun(script, packed, tmp_path / "whole", "all")
+    torchrun(script, packed, tmp_path / "parts", 2)
+    torchrun(script, packed, tmp_path / "parts", "all")
+    whole, parts = (load_file(tmp_path / n / "kfd.safetensors") for n in ("whole", "parts"))
+    assert all(torch.equal(whole[k], parts[k]) for k in whole)
+    start = make(TINY, embed=embed).state_dict()
+    assert any(not torch.equal(whole[k], start[k]) for k in whole)
+    assert json.loads((tmp_path / "whole" / "resolved.json").read_text())["processes"] == 2
+    assert len((tmp_path / "whole" / "log.jsonl").read_text().splitlines()) == 4
+
+
+@pytest.mark.slow
+def test_a_frozen_clip_spread_over_two_processes_learns_what_a_whole_one_does(packed, tmp_path, clip_folder):
+    results = {}
+    for parallel in ("ddp", "fsdp"):
+        recipe = (
+            f"here.replace(here.TINY, parallel={parallel!r}, encoders={{'kind': 'clip', 'name': {str(clip_folder)!r}, "
+            f"'layers': [1, 2, 3], 'size': {SIZE}, 'context': 5}})"
+        )
+        script = tmp_path / f"{parallel}.py"
+        script.write_text(TORCHRUN.format(tests=str(Path(__file__).parent), recipe=recipe, embed="None"))
+        torchrun(script, packed, tmp_path / parallel, "all")
+        results[parallel] = load_file(tmp_path / parallel / "kfd.safetensors")
+    assert not any(k.startswith("encoders.clip.") for k in results["fsdp"])
+    for name, value in results["ddp"].items():
+        assert torch.allclose(value, results["fsdp"][name], atol=1e-5), name
+
+
+@pytest.fixture(scope="module")
+def clip_folder(tmp_path_factory):
+    """A CLIP of two small towers and a tokenizer of its own words, saved as any other."""
+    transformers = pytest.importorskip("transformers")
+    tokenizers = pytest.importorskip("tokenizers")
+    from facewitness.models import kfd
+
+    folder = tmp_path_factory.mktemp("clip")
+    words = sorted({word for sentence in kfd.REAL + kfd.FAKE for word in sentence.replace(",", " ,").split()})
+    vocabulary = {word: i for i, word in enumerate(["[unk]", *words, "<begin>", "<end>"])}
+    raw = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="[unk]"))
+    raw.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=raw, bos_token="<begin>", eos_token="<end>", unk_token="[unk]"
+    ).save_pretrained(folder)
+    tower = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2, "projection_dim": 12}
+    torch.manual_seed(0)
+    ends = {"vocab_size": len(vocabulary), "bos_token_id": vocabulary["<begin>"], "eos_token_id": vocabulary["<end>"]}
+    config = transformers.CLIPConfig(
+        text_config=tower | ends | {"max_position_embeddings": 40, "num_hidden_layers": 2, "pad_token_id": 0},
+        vision_config=tower | {"image_size": SIZE, "patch_size": 8, "num_hidden_layers": 3},
+        projection_dim=12,
+    )
+    transformers.CLIPModel(config).save_pretrained(folder)
+    return folder
