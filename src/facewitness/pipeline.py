@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from os import PathLike
 from pathlib import Path
@@ -162,7 +163,10 @@ class Analyzer:
             for witness in self.witnesses:
                 try:
                     # Times would make every report differ from the next one on the same file.
-                    testimonies.append(replace(witness.examine(face), seconds=None))
+                    said = replace(witness.examine(face), seconds=None)
+                    testimonies.append(said)
+                    if said.problem:
+                        problems[Problem("examine", f"The witness {witness.name}: {said.problem}")] = None
                 except (WeightsError, MissingExtra):
                     raise
                 except Exception as error:
@@ -412,6 +416,7 @@ def _interrupts_held() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
+    resource_tracker.ensure_running()  # now: started in here, it would let Ctrl-C through again when it is done
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -192,6 +192,7 @@ class Testimony:
     kind: Mapping[str, float] | None = None  # one score for each of KINDS
     replies: tuple[Reply, ...] = ()
     seconds: float | None = None
+    problem: str = ""  # what failed on the way, where the rest still holds; the report lists it
 
     def __post_init__(self) -> None:
         _check_score("Testimony.fake", self.fake)

@@ -13,6 +13,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,16 +22,14 @@ import torch
 from numpy.typing import NDArray
 
 from facewitness import geometry, plugins, regions, weights
-from facewitness.errors import InputError, WeightsError
+from facewitness.errors import BackendError, InputError, WeightsError
 from facewitness.models.gradcam import heatmap
 from facewitness.models.kfd import KFD, Encoders
 from facewitness.types import Face, Finding, Label, Mask, Reply, Testimony
 from facewitness.witnesses import _places
 
 QUESTION = "Is this a deepfake image?"  # KFD, section 3.3: yes means fake
-COVERED = (
-    1 / 3
-)  # a region is forged where the map's mean inside it is at least this: the rule of `forge.regions_touched`
+COVERED = 1 / 3  # a region is forged where the map's mean inside it is at least this (as in `forge.regions_touched`)
 HOW = (
     "The detector's weights do not travel with facewitness. Make them, a few hours on a CPU, with: "
     "python -m facewitness.train.kfd train runs/kfd/small.toml … (runs/kfd/README.md), and name the file: "
@@ -114,8 +113,8 @@ class KFDWitness:
     def examine(self, face: Face, question: str | None = None) -> Testimony:
         """Testimony on one face; `kind` is None, which the detector cannot tell.
 
-        With a language model its reply to `question` (None is "Is this a deepfake image?") is in `replies`. Raises
-        what the model raises, such as BackendError: a witness that was to answer and did not has failed.
+        With a language model its reply to `question` (None is "Is this a deepfake image?") is in `replies`. Where it
+        cannot be asked, the detector's testimony stands, with the problem.
         """
         started = time.perf_counter()
         affine = _places.crop_map(face, self._size, self._margin)
@@ -126,10 +125,13 @@ class KFDWitness:
         if self._gradcam:
             mask, _ = _places.on_frame(self.attention(crop) * np.float32(score), face, affine, self._size)
         testimony = Testimony(self.name, score, mask, findings)
-        replies = () if self._language is None else (self._reply(self._language, face, testimony, question),)
-        return Testimony(
-            self.name, score, mask, findings, replies=replies, seconds=time.perf_counter() - started
-        )  # fmt: skip
+        if self._language is not None:
+            try:
+                reply = self._reply(self._language, face, testimony, question)
+                testimony = replace(testimony, replies=(reply,))
+            except BackendError as error:
+                testimony = replace(testimony, problem=str(error))
+        return replace(testimony, seconds=time.perf_counter() - started)
 
     def answer(self, crop: NDArray[np.uint8]) -> tuple[float, NDArray[np.float32]]:
         """Score and map (S, S), both in [0, 1], of one crop uint8 (S, S, 3); with `flip` of its mirror image too."""
