@@ -302,15 +302,15 @@ def test_an_uncalibrated_witness_does_not_move_a_calibrated_one():
 def test_a_poor_face_needs_stronger_evidence_and_a_useless_one_gets_none():
     words = {"reasons": ("the face is only 40 px wide", "strong blur")}
     good, poor, useless = (
-        judge(face(score=score, **words), [said(0.85)], {"w": calibration()}) for score in (0.6, 0.25, 0.05)
+        judge(face(score=score, **words), [said(0.85)], {"w": calibration()}) for score in (0.98, 0.9, 0.05)
     )
     assert (good.label, poor.label, useless.label) == ("fake", "inconclusive", "inconclusive")
     assert any("only 40 px wide; strong blur" in reason for reason in poor.reasons)
     assert "cannot be judged" in useless.reasons[0]
     assert useless.fake == pytest.approx(0.85)
     assert useless.interval is None
-    strong = judge(face(score=0.25, **words), [said(0.95)], {"w": calibration()})
-    assert strong.label == "fake"  # 0.8 has odds of 4; twice as strong is 8 / 9
+    strong = judge(face(score=0.9, **words), [said(0.95)], {"w": calibration()})
+    assert strong.label == "fake"  # 0.8 has odds of 4; (0.97 / 0.9)^10 = 2.1 times as strong is 0.89
 
 
 @given(score=st.floats(0, 1), better=st.floats(0, 1), p=st.floats(0, 1))
@@ -327,7 +327,10 @@ def test_quality_that_was_not_measured_raises_no_doubt():
 def test_limits_are_ordered():
     with pytest.raises(InputError, match="unusable <= doubtful"):
         Limits(doubtful=0.1, unusable=0.5)
+    with pytest.raises(InputError, match="steepness of at least 0, got -1"):
+        Limits(steepness=-1)
     assert judge(face(score=0.0), [said(0.9)], {"w": calibration()}, Limits(0.0, 0.0)).label == "fake"
+    assert judge(face(score=0.5), [said(0.85)], {"w": calibration()}, Limits(steepness=0.0)).label == "fake"
 
 
 # ------------------------------------------------------------------------------------------------------ a picture

@@ -5,7 +5,8 @@
 Uses the training groups that were held out (`calibrate`, one in sixteen), never the `val` rows on which
 `evaluate.py` measures. Every picture counts four times: as it is, at JPEG 50, at half its size, and blurred, so that
 the fit does not hold for clean pictures alone. (Fitted on the first two, the threshold let 30 % of blurred genuine
-UTKFace pictures be called fake.) Writes `compact.json` and `SHA256SUMS` beside the model.
+UTKFace pictures be called fake.) Faces
+that the judge doubts (`Limits`, chosen by `limits.py`) are left out. Writes `compact.json` and `SHA256SUMS` beside the model.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from evaluate import predictions
 from sklearn.linear_model import LogisticRegression
 
 from facewitness import regions
-from facewitness.judge import Calibration
+from facewitness.judge import Calibration, Limits
 
 CONDITIONS = ("plain", "jpeg50", "half", "blur")
 MANY = ("dfdc", "utkface", "celebamask_hq")  # the others have too few genuine rows to show a rate of 5 % by themselves
@@ -58,7 +59,8 @@ def main() -> None:
     rows = [r for r in rows if r["score"] is not None]
     facts["strength"] = strength(rows)
     # the probability is fitted where genuine faces stand beside real forgeries; all pristine sets bound the threshold
-    fitted = [r for r in rows if not r["self_made"]]
+    # the judge asks stronger evidence of doubtful faces, so thresholds are for the others
+    fitted = [r for r in rows if not r["self_made"] and (r["quality"] or 0) >= Limits().doubtful]
     facts["calibration"] = Calibration.fit(
         [r["score"] for r in fitted],
         [r["label"] == "fake" for r in fitted],

@@ -381,16 +381,22 @@ class Limits:
     """When a face is too poor a piece of evidence, in `Quality.score`: 0 useless … 1 good. None raises no doubt.
 
     Below `unusable` nobody can judge the face: the verdict is inconclusive, whatever the witnesses say. From there to
-    `doubtful` the evidence has to be `doubtful / score` times as strong: the odds of both thresholds move outwards by
-    that factor, which grows from 1 without a jump. Both are choices, not fitted: with the gates of `finders.rate`, one
-    defect alone is doubtful for a face of less than 48 px or turned by more than 57°, and unusable for one of less
-    than 23 px, turned by more than 75°, or with a mesh that hardly fits.
+    `doubtful` the evidence has to be (doubtful / score)^steepness times as strong: the odds of both thresholds move
+    outwards by that factor, which grows from 1 without a jump and is 2 at a score of 0.91, 7 at 0.8.
+
+    `doubtful` and `steepness` were chosen on held-out faces, sharp and blurred (`runs/compact/limits.py`): blur looks
+    like forgery to the shipped network, and one pair of thresholds for all faces had either to accuse blurred genuine
+    faces or to let most fakes of sharp ones pass. `unusable` is a choice: with the gates of `finders.rate`, one defect
+    alone is unusable for a face of less than 23 px, turned by more than 75°, or with a mesh that hardly fits.
     """
 
-    doubtful: float = 0.5
+    doubtful: float = 0.97
     unusable: float = 0.1
+    steepness: float = 10.0
 
     def __post_init__(self) -> None:
+        if not self.steepness >= 0.0:
+            raise InputError(f"Limits: expected a steepness of at least 0, got {self.steepness}")
         if not 0.0 <= self.unusable <= self.doubtful <= 1.0:
             raise InputError(
                 f"Limits: expected 0 <= unusable <= doubtful <= 1, got unusable {self.unusable}, "
@@ -441,8 +447,8 @@ def judge(
     )
     real_below, fake_above = thresholds(said.calibration for said in heard)
     if doubtful and not unusable:
-        real_below = _shifted(real_below, quality / limits.doubtful)
-        fake_above = _shifted(fake_above, limits.doubtful / max(quality, _EDGE))
+        stronger = (limits.doubtful / max(quality, _EDGE)) ** limits.steepness
+        real_below, fake_above = _shifted(real_below, 1 / stronger), _shifted(fake_above, stronger)
     contradiction = _contradiction(heard) or _self_contradiction(heard)
     label = _decide(p, real_below, fake_above)
     if unusable:

@@ -19,7 +19,7 @@ import pickle
 import signal
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from multiprocessing import resource_tracker
@@ -202,7 +202,7 @@ class Analyzer:
             "witnesses": witnesses,
             "thresholds": {"real": real, "fake": fake},
             "profile": None if self.profile is None else self.profile.made_by(),
-            "limits": {"doubtful": self.limits.doubtful, "unusable": self.limits.unusable},
+            "limits": asdict(self.limits),
             "libraries": {name: version for name in _LIBRARIES if (version := _version(name)) is not None},
             "seed": None,
         }
