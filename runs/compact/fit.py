@@ -4,9 +4,8 @@
 
 Uses the training groups that were held out (`calibrate`, one in sixteen), never the `val` rows on which
 `evaluate.py` measures. Every picture counts four times: as it is, at JPEG 50, at half its size, and blurred, so that
-the fit does not hold for clean pictures alone. (Fitted on the first two, the threshold let 30 % of blurred genuine
-UTKFace pictures be called fake.) Faces
-that the judge doubts (`Limits`, chosen by `limits.py`) are left out. Writes `compact.json` and `SHA256SUMS` beside the model.
+the fit does not hold for clean pictures alone. Faces that the judge doubts (`Limits`, chosen by `limits.py`) are left
+out of the thresholds. Writes `compact.json` and `SHA256SUMS` beside the model.
 """
 
 from __future__ import annotations
