@@ -335,7 +335,7 @@ def test_every_low_score_has_its_reason(size, sharpness, yaw, pitch, mesh, insid
     quality = finders.rate(size=size, sharpness=sharpness, yaw=yaw, pitch=pitch, mesh=mesh, inside=inside, blank=blank)
     assert 0 <= quality.score <= 1
     if quality.reasons:
-        assert quality.score < 0.5
+        assert quality.score < finders.NOTED
     if quality.score < 0.5**7:
         assert quality.reasons
     assert finders.rate(size=max(size, 80)).score == 1

@@ -58,20 +58,30 @@ def blank(grey: NDArray[np.generic]) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class _Gate:
-    """A measurement is worth 0 at `useless`, 1 at `good`, and a reason is given where it is worth less than a half."""
+    """A measurement is worth 0 at `useless`, 1 at `good`; what it lacks is said where it is worth less than NOTED.
+
+    `slight` says it in milder words where it is still worth a half.
+    """
 
     useless: float
     good: float
     reason: str
+    slight: str = ""
 
     def worth(self, value: float) -> float:
         return float(np.clip((abs(value) - self.useless) / (self.good - self.useless), 0.0, 1.0))
 
 
-_MESH = _Gate(0.2, 1.0, "the mesh does not fit the face well: it may be covered in part")
+NOTED = 0.97  # from here on the judge has no doubts (`judge.Limits`)
+_MESH = _Gate(
+    0.2,
+    1.0,
+    "the mesh does not fit the face well: it may be covered in part",
+    "the mesh fits the face a little loosely",
+)
 _GATES = (  # one for each measurement, in the order of `rate`
     _Gate(16, 80, "the face is only {:.0f} px wide"),
-    _Gate(0.15, 0.45, "strong blur"),
+    _Gate(0.15, 0.45, "strong blur", "some blur"),
     _Gate(80, 35, "side pose ({:.0f}° to the side)"),
     _Gate(70, 30, "the face is tilted {:.0f}° up or down"),
     _MESH,
@@ -103,6 +113,7 @@ def rate(
             continue
         worth = gate.worth(value)
         score *= worth
-        if worth < 0.5:
-            reasons.append(NO_MESH if gate is _MESH and value == 0 else gate.reason.format(abs(value)))
+        if worth < NOTED:
+            words = gate.slight if gate.slight and worth >= 0.5 else gate.reason
+            reasons.append(NO_MESH if gate is _MESH and value == 0 else words.format(abs(value)))
     return Quality(score, size, sharpness, roll, yaw, pitch, mesh, tuple(reasons))
