@@ -15,6 +15,7 @@ from facewitness import plugins
 from facewitness.bench import wording
 from facewitness.bench.wording import Corpus, label_of, measure, tokenize, verdicts
 from facewitness.errors import InputError, MissingExtra, UnknownName
+from facewitness.explain import HINTS, NO_PROOF
 
 needs_java = pytest.mark.skipif(wording._lacking_java() is not None, reason="needs Java and pycocoevalcap")
 
@@ -314,3 +315,17 @@ def test_verdicts_of_nothing_are_none() -> None:
     assert only_real.accuracy == 1 and only_real.f1 is None
     with pytest.raises(InputError, match="label real or fake"):
         verdicts(["fake"], ["pristine"])
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        (f"No place on the face stands out. {NO_PROOF}", None),
+        (f"The face is judged real: 8 % fake (3–14 %). {NO_PROOF}", "real"),
+        (f"{HINTS} Weak sign (41 %): The nose shows traces of forgery.", None),
+        ("Strong sign (74 %): The mouth shows traces of forgery.", "fake"),
+        ("It does not show signs of forgery.", "real"),
+    ],
+)
+def test_our_own_caveats_take_no_side(text, label):
+    assert wording.label_of(text) == label

@@ -336,7 +336,7 @@ def test_every_low_score_has_its_reason(size, sharpness, yaw, pitch, mesh, insid
     assert 0 <= quality.score <= 1
     if quality.reasons:
         assert quality.score < finders.NOTED
-    if quality.score < 0.5**7:
+    if quality.score < finders.NOTED**7:
         assert quality.reasons
     assert finders.rate(size=max(size, 80)).score == 1
 

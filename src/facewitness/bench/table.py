@@ -519,6 +519,8 @@ def _grids(entries: Sequence[Entry], lines: Sequence[Line], book: Book) -> list[
             for e in whole
             for name in book.perturbations.get((e.system, e.dataset), {})
         ]
+        known = [row for row in rows if any(value.value is not None for value in row[1])]
+        rows = known or rows  # a set of genuine faces alone has none, and says so above
         title, about = f"AUC under perturbation, {level} level", "At five strengths, from a little to a lot."
         heads = ("none", *map(str, perturb.STRENGTHS))
         return _grid(title, about, (*pair, "perturbation"), heads, rows, 3, "the runs hold no perturbed pictures")
@@ -675,7 +677,9 @@ def made_by(entries: Sequence[Entry]) -> list[str]:
             f"--{key} {meta[key]}" for key in ("split", "frames", "limit", "reencode") if meta.get(key) is not None
         ]
         command += [f"--keep {key}={','.join(map(str, values))}" for key, values in (meta.get("keep") or {}).items()]
-        command += [f"--perturb {name}:{s}" for name, s in meta.get("perturbations") or [] if name != "none"]
+        asked = [(str(name), int(s)) for name, s in meta.get("perturbations") or [] if name != "none"]
+        every = set(asked) == set(perturb.parse(["all"])) - {("none", 0)}
+        command += ["--perturb all"] if every else [f"--perturb {name}:{s}" for name, s in asked]
         witnesses = [w for w in meta.get("witnesses") or [] if isinstance(w, Mapping)]
         command += [f"--witness {w['name']}" for w in witnesses if w.get("name")]
         weights = [f"{file} {sha}" for w in witnesses for file, sha in (w.get("weights") or {}).items()]

@@ -461,13 +461,17 @@ _REAL = (
 _CUE = re.compile(rf"(?<![\w-])(?:(?P<fake>{_FAKE})|(?P<real>{_REAL}))(?![\w-])")
 _HARMLESS = re.compile(  # looks like a negation or a verdict and is none
     r"\b(?:not (?:only|just|merely|simply)|(?:no|without(?: a| any)?) (?:doubt|question)|real (?:time|world|life))\b"
+    # "this does not prove that the picture is genuine" takes no side, and neither does what it goes on to say
+    r"|\b(?:(?:do|does|did|can|is|are)(?: not|n't)|cannot)\s+(?:\w+\s+){0,2}(?:prove|proof|imply|guarantee|mean)\b"
+    r"[^.;!?]*"
 )
 _EITHER = re.compile(
     rf"\bwhether\b[^.,;]*|\b(?:{_FAKE})\W+(?:or|versus|vs)\W+(?:{_REAL})\b"
     rf"|\b(?:{_REAL})\W+(?:or|versus|vs)\W+(?:{_FAKE})\b|\b(?:{_FAKE}|{_REAL}) or not\b"
 )
 _OPEN = re.compile(  # the text leaves it open
-    r"\b(?:inconclusive|undecided|unsure|uncertain|unclear)\b|\b(?:can(?:not|'t| not)|could(?: not|n't)|unable to"
+    r"\b(?:inconclusive|undecided|unsure|uncertain|unclear|does not (?:decide|allow a decision))\b"
+    r"|\b(?:can(?:not|'t| not)|could(?: not|n't)|unable to"
     r"|(?:hard|difficult|impossible) to)\s+(?:\w+\s+){0,2}"
     r"(?:tell|determined?|decided?|judged?|say|ruled?|know|excluded?)\b"
 )
