@@ -383,6 +383,17 @@ def test_a_claim_about_what_was_looked_at_beats_one_about_another_place(claims, 
     assert deletion.summary([])["claims"] == 0
 
 
+def test_a_face_that_is_larger_than_its_picture_can_be_covered_too():
+    from facewitness import regions
+    from facewitness.types import Finding
+
+    mesh = (regions.average_landmarks() * np.float32(320) - np.float32([100, 60, 0])).astype(np.float32)
+    face = Face(Frame(np.full((120, 90, 3), 90, np.uint8)), (0, 0, 90, 120), mesh)
+    for region in ("nose", "mouth", "left_eye", "chin"):
+        places = deletion._places(face, Finding(region, (0, 0, 9, 9), None, "It is odd.", 0.5))
+        assert places is None or (places[0].any() and places[1].any() and places[0].shape == (120, 90))
+
+
 def _png(pixels):
     import io
 

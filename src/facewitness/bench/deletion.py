@@ -126,8 +126,9 @@ def _places(face: Face, finding: Finding) -> tuple[NDArray[np.bool_], NDArray[np
     x1, y1, x2, y2 = geometry.bounds(hull)
     step = max(2, round((x2 - x1) / 12))
     best, least = None, np.inf
-    for dy in range(-round(y2 - y1), round(y2 - y1) + 1, step):
-        for dx in range(-round(x2 - x1), round(x2 - x1) + 1, step):
+    down, across = min(round(y2 - y1), height - 1), min(round(x2 - x1), width - 1)  # a face may be cut off by the frame
+    for dy in range(-down, down + 1, step):
+        for dx in range(-across, across + 1, step):
             moved = np.zeros_like(named)
             moved[max(0, dy) : height + min(0, dy), max(0, dx) : width + min(0, dx)] = named[
                 max(0, -dy) : height - max(0, dy), max(0, -dx) : width - max(0, dx)
