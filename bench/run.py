@@ -1,6 +1,6 @@
 """What a benchmark run costs beyond the analysis itself: `bench run` over bare `analyze`, the same files, in turns.
 
-    python bench/run.py [--pictures 60] [--rounds 3]        the goal: under 5 % more
+    python bench/run.py [--pictures 240] [--rounds 3]        the goal: under 5 % more
 
 Photographs of 512 to 1,024 px with one face; no reading of weights is counted on either side.
 """
@@ -24,7 +24,7 @@ from facewitness.pipeline import Analyzer
 def main() -> None:
     """Write the pictures, then time both ways in turns."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--pictures", type=int, default=60)
+    parser.add_argument("--pictures", type=int, default=240)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     package = importlib.util.find_spec("skimage")
