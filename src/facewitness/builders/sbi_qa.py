@@ -336,6 +336,27 @@ def write_parquet(items: Iterable[Item], path: Path, rows: int = 512) -> Path:
     return write_whole(path, out.getvalue())
 
 
+def read_parquet(path: Path) -> list[dict[str, Any]]:
+    """The rows of such a table but for their masks; questions about one picture share its bytes.
+
+    Raises InputError for a file that is no such table.
+    """
+    columns = [name for name in SCHEMA.names if name != "mask"]
+    images: dict[str, bytes] = {}
+    rows: list[dict[str, Any]] = []
+    try:
+        with pq.ParquetFile(path) as table:
+            lacking = [name for name in columns if name not in table.schema_arrow.names]
+            if lacking:
+                raise InputError(f"'{path}': expected a table that builders/sbi_qa wrote, got no column {lacking[0]}")
+            for batch in table.iter_batches(512, columns=columns):
+                for row in batch.to_pylist():
+                    rows.append(row | {"image": images.setdefault(row["file"], row["image"])})
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"'{path}': expected a Parquet table that builders/sbi_qa wrote ({error})") from error
+    return rows
+
+
 def conversation(item: Item, image: str) -> dict[str, Any]:
     """One item as chat-tuned vision-language models are trained on it; `image` is the picture's path."""
     asks = [{"type": "image"}, {"type": "text", "text": item.prompt}]

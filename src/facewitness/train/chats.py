@@ -1,0 +1,132 @@
+"""Conversations to learn from: every answer with what was said before it, from tables and from chat JSON of any make.
+
+    read("sbi_qa.parquet")   rows of `builders/sbi_qa`
+    read("chat.json")        [{"messages": [{"role", "content"}, …], "images": [path, …]}, …] as `sbi_qa` writes it, or
+                             [{"conversations": [{"from": "human" | "gpt", "value"}, …], "image": path}, …]
+
+The second form is LLaVA's; PandaGPT's, which KFD's authors alternate with, says "conversation" and "image_name". A JSON
+file's pictures are looked for from its own folder. Where a conversation has pictures, they are shown before its first
+words.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from facewitness.builders.sbi_qa import prompt, read_parquet
+from facewitness.errors import InputError, UnreadableMedia
+
+_ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
+_MARK = re.compile(r"\s*</?(?:image|img)>\s*", re.IGNORECASE)  # where LLaVA's JSON puts its picture
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """One answer to learn."""
+
+    before: tuple[tuple[str, str], ...]  # (role, text) of all that was said, the last one by the user
+    answer: str
+    images: tuple[bytes | Path, ...]  # shown before the user's first text
+
+    def texts(self) -> tuple[str, ...]:
+        return (*(text for _, text in self.before), self.answer)
+
+    def pictures(self) -> list[Image.Image]:
+        """RGB. Raises UnreadableMedia."""
+        return [_picture(image) for image in self.images]
+
+    def messages(self, evidence: str = "") -> list[dict[str, Any]]:
+        """What was said, as chat templates want it, with `evidence` (placeholders) after the pictures."""
+        out: list[dict[str, Any]] = []
+        waiting = [{"type": "image"} for _ in self.images]
+        for role, text in self.before:
+            said = [{"type": "text", "text": f"{evidence} {text}" if waiting and evidence else text}]
+            if role == "user":
+                said, waiting = [*waiting, *said], []
+            out.append({"role": role, "content": said})
+        return out
+
+
+def read(path: Path, quoted: bool | None = None) -> list[Example]:
+    """All answers of a file. `quoted` is for tables: whether the detector's result stands in the prompt.
+
+    None puts it there where the table has one.
+
+    Raises InputError for a file that is neither form, for a prompt that should quote a score where there is none, and
+    for a picture that is not there.
+    """
+    found = list(_of_table(path, quoted) if path.suffix == ".parquet" else _of_json(path))
+    if not found:
+        raise InputError(f"'{path}': expected at least one question with its answer, got none")
+    return found
+
+
+def _of_table(path: Path, quoted: bool | None) -> Iterator[Example]:
+    for row in read_parquet(path):
+        if quoted and row["score"] is None:
+            raise InputError(
+                f"'{path}': expected the detector's score of {row['file']} to quote, got none. Build the table with "
+                "--detector, or set quoted = false."
+            )
+        asked = prompt(row["description"], None if quoted is False else row["score"], row["question"])
+        yield Example((("user", asked),), row["answer"], (row["image"],))
+
+
+def _of_json(path: Path) -> Iterator[Example]:
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"'{path}': expected chat JSON or a Parquet table of builders/sbi_qa ({error})") from None
+    if not isinstance(entries, list):
+        raise InputError(f"'{path}': expected a list of conversations, got {type(entries).__name__}")
+    there: dict[str, Path] = {}
+    for number, entry in enumerate(entries):
+        try:
+            messages, names = _messages(entry)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"'{path}', conversation {number}: expected messages with role and content, or conversations with "
+                f"from and value ({type(error).__name__}: {error})"
+            ) from None
+        for name in names:
+            if name not in there:
+                there[name] = path.parent / name
+                if not there[name].is_file():
+                    raise InputError(f"'{path}', conversation {number}: its picture '{name}' is not beside the file")
+        for i, (role, text) in enumerate(messages):
+            if role == "assistant" and text and i and messages[i - 1][0] == "user":
+                yield Example(tuple(messages[:i]), text, tuple(there[name] for name in names))
+
+
+def _messages(entry: Mapping[str, Any]) -> tuple[list[tuple[str, str]], list[str]]:
+    if "messages" in entry:
+        said = [(m["role"], m["content"]) for m in entry["messages"]]
+    else:
+        said = [(m["from"], m["value"]) for m in entry.get("conversations") or entry["conversation"]]
+    named: Any = next((entry[k] for k in ("images", "image", "image_name") if entry.get(k)), [])
+    names = [named] if isinstance(named, str) else list(named)
+    return [(_ROLES[role], _text(content)) for role, content in said], names
+
+
+def _text(content: str | Sequence[Mapping[str, Any]]) -> str:
+    if isinstance(content, str):
+        return _MARK.sub(" ", content).strip()
+    return " ".join(str(part["text"]) for part in content if part["type"] == "text").strip()
+
+
+def _picture(image: bytes | Path) -> Image.Image:
+    try:
+        with Image.open(io.BytesIO(image) if isinstance(image, bytes) else image) as opened:
+            return opened.convert("RGB")
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise UnreadableMedia(
+            f"A picture of the conversations cannot be read ({error}). Build the data again."
+        ) from error

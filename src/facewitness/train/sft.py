@@ -1,0 +1,506 @@
+"""Teaches a language model to say what KFD's detector saw: stage 2 of the paper, supervised fine-tuning by TRL.
+
+    python -m facewitness.train.sft RECIPE --forensic sbi_qa.parquet --detector kfd.safetensors --out DIR
+        [--model NAME] [--general dialogue.json …] [--val sbi_qa.parquet] [--language full] [--no-forgery-prompt]
+    torchrun --nproc-per-node 2 -m facewitness.train.sft RECIPE …              the same on several GPUs, or processes
+
+Yu et al., "Unlocking the Capabilities of Vision-Language Models for Generalizable and Explainable Deepfake Detection",
+sections 3.2 and 3.3. The loss is equation 5, the cross-entropy of an answer's tokens and of no others. "We alternate
+training between the deepfake dataset and the PandaGPT dataset": a step's batch is forensic (questions of
+`builders/sbi_qa`, with the forgery prompt) or general dialogue (any chat JSON, without it), never both. Detector and
+prompt learner are one expert (`models/forgery_expert`) of the language model; the detector stays as stage 1 left it.
+
+Picture k of step i is drawn from (seed, i, k) alone: neither accumulation nor the number of processes changes what is
+drawn, and a killed run goes on from its last whole checkpoint, with the same result.
+
+Where the paper is silent
+    general dialogue  has no forgery prompt: a detector of faces has nothing to say of a picture of a dog
+    what learns       the prompt learner and LoRA on the language model's linear layers. `language = "frozen"` leaves
+                      the latter out (Table 4, third row), "full" trains everything but the detector
+    KFD's result      "the forgery score is 0.93" stands in the prompt besides the tokens. `quoted = false` leaves it
+                      out: Table 4's rows without prompt learner stand at chance, so they cannot have been told it
+    a conversation    is one example for each of its answers, with all that was said before
+
+In OUT: model/ (as models/prompted_vlm.load takes it; without a forgery prompt a plain transformers folder),
+checkpoints/, resolved.json (recipe, data, versions, commit), log.csv, samples.jsonl (replies while it learned), and
+tensorboard/ where TensorBoard is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import importlib.util
+import inspect
+import io
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from facewitness.models import prompted_vlm as pv  # first: it mends torchvision for what follows
+
+import transformers  # isort: skip
+import trl  # isort: skip
+from datasets import Dataset  # isort: skip
+from peft import PeftModel  # isort: skip
+from transformers import PrinterCallback, TrainerCallback  # isort: skip
+
+from facewitness.errors import FacewitnessError, InputError, UnknownName
+from facewitness.files import write_whole
+from facewitness.grammars import yes_no
+from facewitness.models.forgery_expert import ForgeryExpert, answers, width_of
+from facewitness.models.forgery_prompt import ForgeryPromptLearner
+from facewitness.models.kfd import KFD
+from facewitness.train import chats
+from facewitness.train.chats import Example
+from facewitness.train.packed import progress
+
+_SAMPLES = 4
+
+
+# -------------------------------------------------------------------------------------------------------- the recipe
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides the weights, but for the data and what training starts from.
+
+    model            hub name, or folder, of a model of one of the families of models/prompted_vlm; revision   of it
+    language         "lora", "full" or "frozen": how the language model learns (see the file's head)
+    forgery_prompt   False leaves the expert out: the ablation without FPL
+    quoted           whether the prompt says the detector's score in words (tables only; chat JSON is as it is)
+    learner          arguments of ForgeryPromptLearner; lora   rank, alpha, dropout
+    general          share of steps whose batch is general dialogue; 0.5 alternates. A frozen language model learns
+                     nothing from them and skips them.
+    steps, epochs    one of the two; an epoch is as many steps as show each forensic question once
+    batch            examples a step, of all processes together; at_once   of a process: the rest is accumulated
+    warmup           steps in which the learning rate rises; cosine   whether it falls to 0 after them, or stays
+    weights          precision of the base model's weights; bf16   compute in bfloat16 (autocast)
+    checkpointing    compute activations again in the backward pass, to save memory
+    """
+
+    model: str = ""
+    revision: str | None = None
+    language: str = "lora"
+    forgery_prompt: bool = True
+    quoted: bool = True
+    learner: dict[str, Any] = field(default_factory=dict)
+    lora: dict[str, Any] = field(default_factory=dict)
+    general: float = 0.5
+    steps: int | None = None
+    epochs: float | None = None
+    batch: int = 16
+    at_once: int = 16
+    lr: float = 1e-4
+    weight_decay: float = 1e-5
+    warmup: int = 0
+    cosine: bool = False
+    weights: str = "float32"
+    bf16: bool = False
+    checkpointing: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.epochs is None):
+            raise InputError("recipe: expected either steps or epochs")
+        for name, least in (("batch", 1), ("at_once", 1), ("steps", 1)):
+            if (value := getattr(self, name)) is not None and value < least:
+                raise InputError(f"recipe: expected {name} of at least {least}, got {value}")
+        if self.epochs is not None and self.epochs <= 0:
+            raise InputError(f"recipe: expected epochs above 0, got {self.epochs}")
+        if not 0 <= self.general < 1:
+            raise InputError(f"recipe: expected general as a share from 0 to below 1, got {self.general}")
+        _known("way to train the language model", [self.language], ("lora", "full", "frozen"))
+        _known("precision of weights", [self.weights], ("float32", "bfloat16", "float16"))
+        own = inspect.signature(ForgeryPromptLearner).parameters.keys() - {"embedding", "levels"}
+        _known("argument of the prompt learner", self.learner, own)
+        _known("setting of LoRA", self.lora, ("rank", "alpha", "dropout"))
+        if self.language == "frozen" and not self.forgery_prompt:
+            raise InputError(
+                'recipe: language = "frozen" without a forgery prompt leaves nothing to train. '
+                "Measure the model as it is, with facewitness.bench.answers."
+            )
+
+    @property
+    def share(self) -> Fraction:
+        """Of steps with general dialogue."""
+        return Fraction(0) if self.language == "frozen" else Fraction(self.general).limit_denominator(1000)
+
+    @classmethod
+    def read(cls, path: Path) -> Recipe:
+        """From TOML. Raises UnknownName, with the nearest known key, for a key that nothing has, InputError else."""
+        try:
+            raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: expected a recipe in TOML ({error})") from error
+        _known(f"key in {path.name}", raw, [f.name for f in fields(cls)])
+        try:
+            return cls(**raw)
+        except TypeError as error:
+            raise InputError(f"{path}: {error}; see the recipes in runs/kfd") from error
+
+
+def _known(what: str, names: Any, known: Any) -> None:
+    for name in names:
+        if name not in known:
+            raise UnknownName(what, str(name), known)
+
+
+# --------------------------------------------------------------------------------------------------------- the draws
+
+
+class Draws:
+    """Which example stands where: `draws[i]` is picture i % batch of step i // batch.
+
+    Steps are forensic or general by `share`, evenly spread; 1/2 alternates and begins with a forensic one. Each kind's
+    examples come in an order that is drawn anew for each round through them.
+    """
+
+    def __init__(self, forensic: Sequence[Example], general: Sequence[Example], share: Fraction, batch: int, seed: int):
+        if share and not general:
+            raise InputError(
+                f"general = {float(share)}: expected general dialogue, got none. Name chat JSON with --general, or "
+                "set general = 0."
+            )
+        self.kinds = (forensic, general)
+        self.share, self.batch, self.seed = share, batch, seed
+        self._order = lru_cache(4)(self._drawn)  # of the rounds at hand
+
+    def _drawn(self, kind: int, epoch: int) -> Any:
+        return np.random.default_rng([self.seed, kind, epoch]).permutation(len(self.kinds[kind]))
+
+    def general(self, step: int) -> bool:
+        return int((step + 1) * self.share) > int(step * self.share)
+
+    def __getitem__(self, i: int) -> tuple[Example, bool]:
+        """The example, and whether it is forensic."""
+        step, slot = divmod(i, self.batch)
+        kind, earlier = int(self.general(step)), int(step * self.share)
+        if not kind:
+            earlier = step - earlier
+        epoch, place = divmod(earlier * self.batch + slot, len(self.kinds[kind]))
+        return self.kinds[kind][self._order(kind, epoch)[place]], not kind
+
+
+def dataset(draws: Draws, length: int, evidence: str) -> Any:
+    """What TRL trains on: prompt, completion and images, put together when they are asked for.
+
+    evidence   the placeholders of forensic prompts, "" without an expert
+    """
+
+    def shown(rows: Mapping[str, Sequence[int]]) -> dict[str, list[Any]]:
+        found = [draws[i] for i in rows["index"]]
+        said = [[{"type": "text", "text": example.answer}] for example, _ in found]
+        return {
+            "prompt": [example.messages(evidence if forensic else "") for example, forensic in found],
+            "completion": [[{"role": "assistant", "content": content}] for content in said],
+            "images": [example.pictures() for example, _ in found],
+        }
+
+    return Dataset.from_dict({"index": range(length)}).with_transform(shown)
+
+
+# ------------------------------------------------------------------------------------------------------ the training
+
+
+def make(recipe: Recipe, detector: KFD | None) -> tuple[Any, Any]:
+    """The model as training begins, with its expert unless the recipe leaves it out, and its processor.
+
+    Raises InputError without a model's name or a detector, WeightsError and UnknownName as models/prompted_vlm does.
+    """
+    if not recipe.model:
+        raise InputError("Expected the language model's hub name or folder: --model, or model = in the recipe.")
+    model, processor = pv.plain(recipe.model, recipe.revision, dtype=getattr(torch, recipe.weights))
+    if recipe.forgery_prompt:
+        if detector is None:
+            raise InputError("A forgery prompt needs a detector: expected --detector kfd.safetensors, got none.")
+        torch.manual_seed(recipe.seed)
+        pv.attach(model, ForgeryExpert.of(detector, width_of(model), **recipe.learner), processor)
+    if recipe.language == "frozen":
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(".expert.learner." in name)
+    return model, processor
+
+
+def train(
+    recipe: Recipe,
+    forensic: Path,
+    out: Path,
+    *,
+    general: Sequence[Path] = (),
+    detector: Path | None = None,
+    val: Path | None = None,
+    workers: int = 0,
+    save_every: int = 200,
+    show_every: int = 200,
+    log_every: int = 10,
+    until: int | None = None,
+) -> Path | None:
+    """Run the recipe; go on where `out` stopped. `until` stops after so many steps, with a checkpoint.
+
+    val   whose questions are asked while it learns; None asks the first of those it learns from
+    Returns the folder of the finished model, None where `until` came first. Raises InputError for data that does not
+    fit and where `out` holds a run of another recipe or other data.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if recipe.batch % (recipe.at_once * world):
+        raise InputError(
+            f"batch = {recipe.batch}: expected a multiple of at_once times the processes, {recipe.at_once} · {world}"
+        )
+    examples = chats.read(forensic, recipe.quoted)
+    dialogue = [example for path in general for example in chats.read(path)] if recipe.share else []
+    draws = Draws(examples, dialogue, recipe.share, recipe.batch, recipe.seed)
+    steps = recipe.steps or max(1, round((recipe.epochs or 0) * len(examples) / recipe.batch / (1 - recipe.share)))
+    asked = (examples if val is None else chats.read(val, recipe.quoted))[:_SAMPLES]
+    facts = _facts(recipe, steps, [forensic, *general], detector if recipe.forgery_prompt else None)
+    _same_run(out, facts)
+    model, processor = make(recipe, None if detector is None or not recipe.forgery_prompt else KFD.load(detector))
+    evidence = pv.placeholders(model) if recipe.forgery_prompt else ""
+    watch = _Watch(out, processor, asked, evidence, show_every, until)
+    trainer = trl.SFTTrainer(
+        model,
+        args=_arguments(recipe, out, steps, world, workers, save_every, log_every),
+        train_dataset=dataset(draws, steps * recipe.batch, evidence),
+        processing_class=processor,
+        peft_config=pv.language_lora(model, **recipe.lora) if recipe.language == "lora" else None,
+        optimizer_cls_and_kwargs=(torch.optim.Adam, {"lr": recipe.lr, "weight_decay": recipe.weight_decay}),
+        callbacks=[watch],
+    )
+    trainer.remove_callback(PrinterCallback)
+    if trainer.is_world_process_zero():
+        write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
+    last = last_checkpoint(out)
+    trainer.train(resume_from_checkpoint=None if last is None else str(last))
+    if trainer.state.global_step < steps:
+        return None
+    if trainer.is_world_process_zero():
+        _save(trainer.accelerator.unwrap_model(trainer.model), processor, recipe, out / "model")
+    return out / "model"
+
+
+def _arguments(
+    recipe: Recipe, out: Path, steps: int, world: int, workers: int, save_every: int, log_every: int
+) -> Any:  # fmt: skip
+    schedule = "cosine" if recipe.cosine else "constant_with_warmup" if recipe.warmup else "constant"
+    return trl.SFTConfig(
+        output_dir=str(out / "checkpoints"),
+        max_steps=steps,
+        per_device_train_batch_size=recipe.at_once,
+        gradient_accumulation_steps=recipe.batch // (recipe.at_once * world),
+        learning_rate=recipe.lr,
+        weight_decay=recipe.weight_decay,
+        lr_scheduler_type=schedule,
+        warmup_steps=recipe.warmup,
+        completion_only_loss=True,  # equation 5
+        max_length=None,  # a cut prompt would lose its placeholders
+        bf16=recipe.bf16,
+        gradient_checkpointing=recipe.checkpointing,
+        train_sampling_strategy="sequential",  # `Draws` has shuffled
+        remove_unused_columns=False,
+        seed=recipe.seed,
+        dataloader_num_workers=workers,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        use_cpu=not torch.cuda.is_available(),
+        logging_steps=log_every,
+        save_steps=save_every,
+        save_total_limit=2,  # a kill may leave the last one half written
+        report_to=[],
+        disable_tqdm=True,  # `_Watch` has the bar
+    )
+
+
+def last_checkpoint(out: Path) -> Path | None:
+    """The newest checkpoint of a run that is whole: the trainer writes trainer_state.json last."""
+    found = sorted((out / "checkpoints").glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
+    for folder in reversed(found):
+        try:
+            json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        return folder
+    return None
+
+
+def _save(model: Any, processor: Any, recipe: Recipe, folder: Path) -> None:
+    """Where the language model is the hub's or another folder's, but for an adapter, its weights are not written."""
+    model.eval()
+    if not recipe.forgery_prompt:
+        plain = model.merge_and_unload() if isinstance(model, PeftModel) else model
+        plain.save_pretrained(folder)
+        processor.save_pretrained(folder)
+    else:
+        local = Path(recipe.model)
+        base = None if recipe.language == "full" else str(local.resolve() if local.is_dir() else recipe.model)
+        pv.save(model, processor, folder, base, recipe.revision)
+
+
+# ----------------------------------------------------------------------------------------------- what a run leaves
+
+
+class _Watch(TrainerCallback):
+    """A progress bar, log.csv and TensorBoard, and replies of the model as it is; stops at `until`."""
+
+    def __init__(
+        self, out: Path, processor: Any, asked: Sequence[Example], evidence: str, every: int, until: int | None
+    ):
+        self.out, self.processor, self.asked, self.evidence = out, processor, asked, evidence
+        self.every, self.until = every, until
+        self.bar = progress()
+        self.board: Any = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if not state.is_world_process_zero:
+            return
+        self.task = self.bar.add_task("fine-tuning", total=state.max_steps, completed=state.global_step)
+        self.bar.start()
+        self._keep_samples(state.global_step)
+        if importlib.util.find_spec("tensorboard") is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.board = SummaryWriter(self.out / "tensorboard", purge_step=state.global_step + 1)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        if self.until is not None and state.global_step >= self.until:
+            control.should_training_stop = control.should_save = True
+        if not state.is_world_process_zero:
+            return
+        self.bar.update(self.task, completed=state.global_step)
+        if state.global_step % self.every == 0 or state.global_step == state.max_steps:
+            self._show(model, state.global_step)
+
+    def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        rows = [row for row in state.log_history if "loss" in row]
+        if not state.is_world_process_zero or not rows or "loss" not in state.log_history[-1]:
+            return
+        table = io.StringIO()
+        columns = ["step", *sorted({name for row in rows for name in row} - {"step"})]
+        writer = csv.DictWriter(table, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_whole(self.out / "log.csv", table.getvalue().encode())
+        self.bar.update(self.task, description=f"loss {float(rows[-1]['loss']):.3f}")
+        if self.board is not None:
+            for name, value in rows[-1].items():
+                if name != "step":
+                    self.board.add_scalar(name, float(value), rows[-1]["step"])
+            self.board.flush()
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.bar.stop()
+        if self.board is not None:
+            self.board.close()
+
+    def _keep_samples(self, done: int) -> None:
+        """Drop replies of steps that are about to be done again."""
+        file = self.out / "samples.jsonl"
+        if file.exists():
+            lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+            write_whole(file, "".join(x for x in lines if json.loads(x)["step"] <= done).encode())
+
+    def _show(self, model: Any, step: int) -> None:
+        texts = [example.before[-1][1] for example in self.asked]
+        said = answers(model, self.processor, [example.pictures()[0] for example in self.asked], texts)
+        with open(self.out / "samples.jsonl", "a", encoding="utf-8") as file:
+            for example, text, reply in zip(self.asked, texts, said, strict=True):
+                row = {
+                    "step": step, "question": text, "reply": reply, "label": yes_no.parse(reply).label,
+                    "answer": example.answer,
+                }  # fmt: skip
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                self.bar.console.print(f"step {step}: {text}\n  it says     {reply}\n  is to say   {example.answer}")
+
+
+def _facts(recipe: Recipe, steps: int, data: Sequence[Path], detector: Path | None) -> dict[str, Any]:
+    """What it takes to run it again."""
+    try:
+        asked = ["git", "rev-parse", "HEAD"]
+        commit = subprocess.run(asked, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10)
+        found = commit.stdout.strip() or None
+    except (OSError, subprocess.TimeoutExpired):
+        found = None
+    return {
+        "recipe": asdict(recipe),
+        "steps": steps,
+        "data": [{"file": path.name, "sha256": _sha256(path)} for path in data],
+        "detector_sha256": None if detector is None else _sha256(detector),
+        "versions": {module.__name__: module.__version__ for module in (torch, transformers, trl, np)},
+        "commit": found,
+    }
+
+
+def _same_run(out: Path, facts: Mapping[str, Any]) -> None:
+    try:
+        before = json.loads((out / "resolved.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    new = json.loads(json.dumps(facts))
+    other = [name for name in ("recipe", "steps", "data", "detector_sha256") if before.get(name) != new[name]]
+    if other and last_checkpoint(out) is not None:
+        raise InputError(
+            f"'{out}' holds a run with another {' and '.join(other)}. Name another folder, or delete it to begin again."
+        )
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be read ({error.strerror}).") from error
+
+
+# --------------------------------------------------------------------------------------------------------- by command
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fine-tune by a recipe; the same command again goes on where it stopped."""
+    parser = argparse.ArgumentParser(prog="python -m facewitness.train.sft", description=main.__doc__)
+    parser.add_argument("recipe", type=Path, help="a TOML file such as runs/kfd/sft-small.toml")
+    parser.add_argument("--forensic", type=Path, required=True, help="sbi_qa.parquet, or chat JSON of its kind")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--detector", type=Path, metavar="KFD.safetensors", help="of stage 1, train/kfd")
+    parser.add_argument("--general", type=Path, nargs="+", default=[], metavar="JSON", help="general dialogue")
+    parser.add_argument("--val", type=Path, help="a table whose first questions are asked while it learns")
+    parser.add_argument("--model", help="hub name or folder; replaces the recipe's")
+    parser.add_argument("--language", help='"lora", "full" or "frozen"; replaces the recipe\'s')
+    parser.add_argument("--no-forgery-prompt", action="store_true", help="ablation: without the prompt learner")
+    parser.add_argument("--steps", type=int, metavar="N", help="another number of steps than the recipe's")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--workers", type=int, default=0, help="processes that decode pictures, for each that learns")
+    parser.add_argument("--save-every", type=int, default=200, metavar="STEPS")
+    parser.add_argument("--show-every", type=int, default=200, metavar="STEPS", help="replies are shown")
+    parser.add_argument("--until", type=int, metavar="STEPS", help="stop after so many steps")
+    given = parser.parse_args(arguments)
+    changes: dict[str, Any] = {
+        k: v for k in ("model", "language", "seed") if (v := getattr(given, k)) is not None
+    }  # fmt: skip
+    changes |= {"forgery_prompt": False} if given.no_forgery_prompt else {}
+    changes |= {} if given.steps is None else {"steps": given.steps, "epochs": None}
+    try:
+        folder = train(
+            replace(Recipe.read(given.recipe), **changes), given.forensic, given.out, general=given.general,
+            detector=given.detector, val=given.val, workers=given.workers, save_every=given.save_every,
+            show_every=given.show_every, until=given.until,
+        )  # fmt: skip
+    except FacewitnessError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    if folder is not None:
+        print(f"the model: {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,466 @@
+"""Stage 2 at tiny sizes on noise and painted faces: what is drawn, what is learned, and that a killed run goes on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from fractions import Fraction
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+for package in ("peft", "transformers", "trl"):
+    if find_spec(package) is None:
+        pytest.skip(f"needs {package}, of the extra 'vlm'", allow_module_level=True)
+
+from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (it mends torchvision)
+from facewitness.bench import answers as bench  # noqa: E402
+from facewitness.builders import sbi_qa  # noqa: E402
+from facewitness.errors import InputError, UnknownName  # noqa: E402
+from facewitness.models.forgery_expert import ForgeryExpert, answers, width_of  # noqa: E402
+from facewitness.models.kfd import KFD, Detection, SmallEncoders  # noqa: E402
+from facewitness.train import chats, sft, small_vlm  # noqa: E402
+from facewitness.train.chats import Example  # noqa: E402
+from facewitness.train.sft import Draws, Recipe, last_checkpoint, train  # noqa: E402
+
+pytestmark = [
+    pytest.mark.filterwarnings(r"ignore:`(is_)?gradient_checkpointing\w*` is deprecated:FutureWarning"),
+]
+
+RUNS = Path(__file__).parents[1] / "runs" / "kfd"
+SIZE = 112
+TINY = Recipe(
+    language="full",
+    quoted=False,
+    learner={"base": 2, "grid": 2, "tokens": 4, "width": 4, "scale": 0.1},
+    general=0.0,
+    steps=4,
+    batch=4,
+    at_once=4,
+    lr=3e-3,
+    seed=3,
+)
+CONFIG = {"width": 4, "pool": 2, "hidden": 8}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """Networks this small are slower on several threads, and very slow on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def encoders() -> SmallEncoders:
+    def embed(sentences):
+        return np.stack([np.random.default_rng(sum(map(ord, s))).normal(size=24) for s in sentences])
+
+    return SmallEncoders("mobilenetv2_035", (4, 8, 16), SIZE, 24, embed=embed)
+
+
+class Parity(KFD):
+    """A detector by hand: a picture is fake if the red of its first pixel is odd, which no other eye here can see."""
+
+    def forward(self, pixels: Any, reference: Any = None) -> Detection:
+        odd = pixels[:, 0, 0, 0].round() % 2
+        empty = pixels.new_zeros(len(pixels), 6, 4, 4)
+        shown = odd.view(-1, 1, 1, 1).expand(-1, 1, 8, 8)
+        return Detection(odd * 6 - 3, shown, empty + odd.view(-1, 1, 1, 1), empty[:, :, 0, 0])
+
+
+def noise(seed: int, fake: bool) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    pixels[0, 0, 0] = pixels[0, 0, 0] // 2 * 2 + fake
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()
+
+
+def items(first: int, count: int) -> list[sbi_qa.Item]:
+    """A verdict and a region question about each of `count` noise pictures; every second one is fake."""
+    out = []
+    for n in range(first, first + count):
+        fake = bool(n % 2)
+        picture = noise(n, fake)
+        for asked in (None, "nose"):
+            question = sbi_qa.VERDICT_QUESTIONS[n // 2 % 2] if asked is None else "Is the nose fake?"
+            answer = "Yes. The forged part is the nose." if fake else "No. Nothing on the face was altered."
+            out.append(
+                sbi_qa.Item(
+                    f"{n}.png", picture, None, "fake" if fake else "real", f"person {n // 2}",
+                    ("nose",) if fake else (), question, answer, sbi_qa.DESCRIPTIONS[n // 2 % 2], asked,
+                    0.95 if fake else 0.05, f"{n}.png",
+                )
+            )  # fmt: skip
+    return out
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A folder with a table, a validation table, general dialogue, a saved detector and a tiny model."""
+    folder = tmp_path_factory.mktemp("sft")
+    sbi_qa.write_parquet(items(0, 24), folder / "train.parquet")
+    sbi_qa.write_parquet(items(1000, 16), folder / "val.parquet")
+    Image.new("RGB", (60, 40), (200, 30, 30)).save(folder / "red.png")
+    talk = [
+        {
+            "image": "red.png",
+            "conversations": [
+                {"from": "human", "value": "<image>\nWhat colour is it?"},
+                {"from": "gpt", "value": "It is red."},
+                {"from": "human", "value": "And the rest?"},
+                {"from": "gpt", "value": "All of it is red."},
+            ],
+        },
+        {"messages": [{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Good day."}]},
+    ]
+    (folder / "talk.json").write_text(json.dumps(talk))
+    torch.manual_seed(0)
+    KFD(encoders(), **CONFIG).save(folder / "kfd.safetensors", {"crop": {"margin": 1.3}})
+    sentences = [t for name in ("train.parquet", "talk.json") for e in chats.read(folder / name) for t in e.texts()]
+    model, processor = small_vlm.make(sentences, width=64, layers=2, rows=600, size=SIZE, vision_width=32)
+    model.save_pretrained(folder / "small")
+    processor.save_pretrained(folder / "small")
+    return folder
+
+
+def run(made: Path, out: Path, recipe: Recipe = TINY, **options: Any) -> Path | None:
+    recipe = replace(recipe, model=str(made / "small"))
+    options = {"detector": made / "kfd.safetensors", "save_every": 2, "show_every": 4, "log_every": 1} | options
+    return train(recipe, made / "train.parquet", out, **options)
+
+
+def logged(out: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((out / "log.csv").read_text().splitlines()))
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    model, _ = pv.load(folder)
+    return dict(model.state_dict())
+
+
+# -- what is drawn ----------------------------------------------------------------------------------------------------
+
+
+def spoken(name: str, count: int) -> list[Example]:
+    return [Example((("user", f"{name} {n}"),), "Yes.", ()) for n in range(count)]
+
+
+def test_forensic_and_general_batches_alternate_and_each_round_shows_all():
+    draws = Draws(spoken("forensic", 6), spoken("general", 5), Fraction(1, 2), 3, seed=0)
+    kinds = [[draws[step * 3 + k][1] for k in range(3)] for step in range(20)]
+    assert kinds == [[step % 2 == 0] * 3 for step in range(20)]
+    forensic = [draws[i][0].before[0][1] for i in range(60) if draws[i][1]]
+    assert all(Counter(forensic[a : a + 6]) == {f"forensic {n}": 1 for n in range(6)} for a in range(0, 30, 6))
+    assert forensic[:6] != forensic[6:12]
+    assert {draws[i][0].before[0][1] for i in range(60) if not draws[i][1]} == {f"general {n}" for n in range(5)}
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.75])
+def test_the_share_of_general_batches_is_the_recipes(share):
+    recipe = replace(TINY, general=share)
+    draws = Draws(spoken("forensic", 6), spoken("general", 5), recipe.share, 1, seed=0)
+    steps = [draws.general(step) for step in range(200)]
+    assert sum(steps) == round(200 * share) and not steps[0]
+    assert all(abs(sum(steps[:n]) - n * share) <= 1 for n in range(200))
+
+
+def test_general_dialogue_is_needed_where_it_is_asked_for(made, tmp_path):
+    with pytest.raises(InputError, match=r"expected general dialogue, got none\. Name chat JSON with --general"):
+        run(made, tmp_path, replace(TINY, general=0.5))
+
+
+def test_a_forensic_prompt_is_picture_evidence_and_words_in_the_papers_order(made):
+    example = chats.read(made / "train.parquet", quoted=True)[0]
+    (message,) = example.messages("<forgery><forgery>")
+    assert [part["type"] for part in message["content"]] == ["image", "text"]
+    text = message["content"][1]["text"]
+    assert text.startswith("<forgery><forgery> This is a picture") and "forgery score of 0.05. Is this" in text
+    assert "score" not in chats.read(made / "train.parquet", quoted=False)[0].before[0][1]
+    assert np.array_equal(np.asarray(example.pictures()[0])[0, 0, 0] % 2, 0)
+
+
+def test_every_answer_of_a_conversation_is_an_example_with_all_before_it(made):
+    red, rest, hello = chats.read(made / "talk.json")
+    assert (red.answer, rest.answer, hello.answer) == ("It is red.", "All of it is red.", "Good day.")
+    assert rest.before == (("user", "What colour is it?"), ("assistant", "It is red."), ("user", "And the rest?"))
+    assert [len(e.pictures()) for e in (red, rest, hello)] == [1, 1, 0]
+    kinds = [[part["type"] for part in m["content"]] for m in rest.messages()]
+    assert kinds == [["image", "text"], ["text"], ["text"]]
+
+
+def test_chat_json_of_the_builder_says_what_its_table_says(made, tmp_path):
+    written = items(0, 4)
+    sbi_qa.write_chat(written, tmp_path)
+    sbi_qa.write_parquet(written, tmp_path / "t.parquet")
+    chat, table = chats.read(tmp_path / "chat.json"), chats.read(tmp_path / "t.parquet")
+    assert [(e.before, e.answer) for e in chat] == [(e.before, e.answer) for e in table]
+    assert all(np.array_equal(a.pictures()[0], b.pictures()[0]) for a, b in zip(chat, table, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("{}", "expected a list of conversations, got dict"),
+        ("not JSON", "expected chat JSON or a Parquet table"),
+        ("[]", "expected at least one question"),
+        ('[{"messages": [{"role": "judge", "content": "x"}]}]', "conversation 0: expected messages"),
+        ('[{"text": "x"}]', "conversation 0: expected messages"),
+        (
+            '[{"conversation": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}], "image": "n.png"}]',
+            "its picture 'n.png' is not beside the file",
+        ),
+    ],
+)
+def test_other_files_are_refused_with_a_sentence(tmp_path, content, sentence):
+    (tmp_path / "chat.json").write_text(content)
+    with pytest.raises(InputError, match=sentence):
+        chats.read(tmp_path / "chat.json")
+
+
+def test_a_table_without_scores_cannot_be_quoted_and_a_broken_one_says_so(tmp_path):
+    sbi_qa.write_parquet([replace(i, score=None) for i in items(0, 2)], tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=r"Build the table with --detector, or set quoted = false"):
+        chats.read(tmp_path / "t.parquet", quoted=True)
+    (tmp_path / "t.parquet").write_bytes((tmp_path / "t.parquet").read_bytes()[:200])
+    with pytest.raises(InputError, match="expected a Parquet table that builders/sbi_qa wrote"):
+        chats.read(tmp_path / "t.parquet")
+
+
+# -- the recipe -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["sft.toml", "sft-small.toml"])
+def test_the_recipes_that_are_given_can_be_read(name):
+    assert Recipe.read(RUNS / name).forgery_prompt
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("langage = 'lora'", "Did you mean 'language'"),
+        ("language = 'loar'", "Did you mean 'lora'"),
+        ("[learner]\ntoken = 3", "Did you mean 'tokens'"),
+        ("[lora]\nrnk = 3", "Did you mean 'rank'"),
+        ("weights = 'float3'", "Did you mean 'float32'"),
+    ],
+)
+def test_unknown_keys_are_refused_with_the_nearest(tmp_path, line, sentence):
+    (tmp_path / "r.toml").write_text(f"steps = 3\n{line}\n")
+    with pytest.raises(UnknownName, match=sentence):
+        Recipe.read(tmp_path / "r.toml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"epochs": 1.0}, "either steps or epochs"),
+        ({"general": 1.0}, "share from 0 to below 1"),
+        ({"batch": 0}, "batch of at least 1"),
+        ({"language": "frozen", "forgery_prompt": False}, "leaves nothing to train"),
+    ],
+)
+def test_recipes_that_make_no_sense_are_refused(changes, sentence):
+    with pytest.raises(InputError, match=sentence):
+        replace(TINY, **changes)
+
+
+def test_the_command_says_what_is_wrong(made, tmp_path, capsys):
+    (tmp_path / "r.toml").write_text("steps = 2\nquoted = false\ngeneral = 0.0\n")
+    arguments = [str(tmp_path / "r.toml"), "--forensic", str(made / "train.parquet"), "--out", str(tmp_path / "out")]
+    assert sft.main(arguments) == 1
+    assert "--model" in capsys.readouterr().err
+    assert sft.main([*arguments, "--model", str(made / "small")]) == 1
+    assert "expected --detector" in capsys.readouterr().err
+    assert sft.main([*arguments, "--model", str(made / "nowhere"), "--no-forgery-prompt"]) == 1
+    assert "cannot be had" in capsys.readouterr().err
+
+
+# -- the small model --------------------------------------------------------------------------------------------------
+
+
+def test_the_small_model_is_small_and_its_tokenizer_writes_any_text():
+    sentences = [*sbi_qa.DESCRIPTIONS, *sbi_qa.VERDICT_QUESTIONS]
+    model, processor = small_vlm.make(sentences)
+    assert 3_000_000 < small_vlm.parameters(model) <= small_vlm.MOST
+    text = "Ist das Gesicht gefälscht? 顔 <3"
+    assert processor.tokenizer.decode(processor.tokenizer(text)["input_ids"]) == text
+    taught = len(processor.tokenizer(sentences[0])["input_ids"])
+    assert taught < len(sentences[0].split()) * 1.5
+    prompt = processor.apply_chat_template(
+        [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "Hi."}]}],
+        add_generation_prompt=True,
+        tokenize=False,
+    )
+    assert prompt == "<|user|><|vision_start|><|image_pad|><|vision_end|>Hi.<|end|><|assistant|>"
+    seen = processor(images=[Image.new("RGB", (224, 224))], text=[prompt], return_tensors="pt")
+    assert (seen["input_ids"] == model.config.image_token_id).sum() == 16
+    with pytest.raises(InputError, match="at most 20,000,000 parameters"):
+        small_vlm.make(sentences, width=640, layers=12)
+    with pytest.raises(InputError, match="multiple of 64"):
+        small_vlm.make(sentences, width=100)
+
+
+# -- the expert -------------------------------------------------------------------------------------------------------
+
+
+def test_the_experts_tokens_are_those_of_its_detectors_own_look_at_the_picture(made):
+    model, processor = pv.plain(str(made / "small"))
+    detector = KFD.load(made / "kfd.safetensors")
+    expert = ForgeryExpert.of(detector, width_of(model), tokens=4, base=2, grid=2, width=4)
+    pv.attach(model, expert, processor)
+    picture = Image.open(io.BytesIO(noise(5, True)))
+    seen: dict[str, Any] = {}
+    hook = expert.register_forward_hook(lambda _m, _a, out: seen.update(tokens=out))
+    answers(model, processor, [picture], ["Is this face fake?"], most=1)
+    hook.remove()
+    with torch.no_grad():
+        pixels = torch.from_numpy(np.asarray(picture).transpose(2, 0, 1)[None].copy()).float()
+        found = detector(pixels)
+        expected = expert.learner(found.map, found.consistency, found.score)
+    assert seen["tokens"].shape == (1, 4, 64)
+    assert torch.allclose(seen["tokens"], expected, atol=1e-5)
+
+
+def test_only_the_prompt_learner_learns_and_the_detector_keeps_its_statistics(made):
+    expert = ForgeryExpert.of(KFD.load(made / "kfd.safetensors"), 64).train()
+    assert not any(module.training for module in expert.detector.modules()) and expert.learner.training
+    assert {name.split(".")[0] for name, p in expert.named_parameters() if p.requires_grad} == {"learner"}
+    again = ForgeryExpert(**json.loads(json.dumps(expert.options)))
+    again.load_state_dict(expert.state_dict())
+    grid = {"image_mean": (0.5,) * 3, "image_std": (0.5,) * 3, "image_sizes": torch.tensor([[SIZE, SIZE]])}
+    pixel_values = torch.rand(1, 1, 3, SIZE, SIZE)
+    assert torch.equal(again(pixel_values, **grid), expert(pixel_values, **grid))
+    with pytest.raises(UnknownName, match="SmallEncoders"):
+        ForgeryExpert(expert.options["encoders"] | {"kind": "SmalEncoders"}, {}, {})
+
+
+# -- training ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", ["full", "lora", "frozen"])
+def test_a_killed_run_goes_on_and_ends_the_same(made, tmp_path, language):
+    general = 0.0 if language == "frozen" else 0.5
+    recipe = replace(TINY, language=language, general=general, at_once=2, lora={"rank": 2, "dropout": 0.1})
+    options = {"general": [made / "talk.json"]} if general else {}
+    straight = run(made, tmp_path / "straight", recipe, **options)
+    assert run(made, tmp_path / "killed", recipe, until=3, **options) is None
+    assert last_checkpoint(tmp_path / "killed").name == "checkpoint-3"
+    (tmp_path / "killed" / "checkpoints" / "checkpoint-3" / "trainer_state.json").write_text("{")  # half written
+    assert last_checkpoint(tmp_path / "killed").name == "checkpoint-2"
+    killed = run(made, tmp_path / "killed", recipe, **options)
+    ours, theirs = weights(straight), weights(killed)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    logs = [logged(tmp_path / run) for run in ("straight", "killed")]
+    assert [row["step"] for row in logs[0]] == [row["step"] for row in logs[1]] == ["1", "2", "3", "4"]
+    assert [row["loss"] for row in logs[0]] == [row["loss"] for row in logs[1]]
+    samples = [json.loads(line) for line in (tmp_path / "killed" / "samples.jsonl").read_text().splitlines()]
+    assert {row["step"] for row in samples} == {4} and all(row["question"] and row["answer"] for row in samples)
+
+    before, after = pv.plain(str(made / "small"))[0].state_dict(), ours
+    language_moved = any(
+        not torch.equal(after[name], tensor)
+        for name, tensor in before.items()
+        if "language_model.layers" in name and name in after
+    )
+    assert language_moved == (language == "full")
+    assert any("lora_B" in name and tensor.any() for name, tensor in after.items()) == (language == "lora")
+    detector = KFD.load(made / "kfd.safetensors").state_dict()
+    name = next(n for n in after if n.endswith("expert.detector.classifier.full.0.weight"))
+    assert torch.equal(after[name], detector["classifier.full.0.weight"])
+    assert (tmp_path / "straight" / "model" / "base").exists() == (language == "full")
+    with pytest.raises(InputError, match="another recipe"):
+        run(made, tmp_path / "killed", replace(recipe, lr=1.0), **options)
+
+
+def test_without_the_prompt_learner_a_plain_model_comes_out(made, tmp_path):
+    recipe = replace(TINY, forgery_prompt=False, language="lora", steps=2, lora={"rank": 2})
+    folder = run(made, tmp_path, recipe, detector=None)
+    model, processor = pv.plain(str(folder))
+    assert pv.expert_of(model) is None and "<forgery>" not in processor.tokenizer.get_vocab()
+    before = pv.plain(str(made / "small"))[0].state_dict()
+    moved = {name for name, t in model.state_dict().items() if not torch.allclose(t, before[name], atol=1e-7)}
+    assert moved and all("language_model.layers" in name for name in moved)
+
+
+def test_the_loss_is_of_the_answer_alone(made):
+    """Equation 5: of a batch, only the answer's tokens and its end are labels."""
+    import trl
+
+    recipe = replace(TINY, model=str(made / "small"))
+    model, processor = sft.make(recipe, KFD.load(made / "kfd.safetensors"))
+    examples = chats.read(made / "train.parquet", quoted=False)
+    data = sft.dataset(Draws(examples, [], Fraction(0), 4, 0), 8, pv.placeholders(model))
+    collate = trl.trainer.sft_trainer.DataCollatorForVisionLanguageModeling(processor, completion_only_loss=True)
+    batch = collate([data[i] for i in range(4)])
+    for i in range(4):
+        taught = batch["labels"][i][batch["labels"][i] != -100]
+        text = processor.tokenizer.decode(taught)
+        assert text == data[i]["completion"][0]["content"][0]["text"] + "<|end|>"
+    assert ((batch["input_ids"] == model.model.prompt.token_id).sum(1) == 4).all()
+
+
+@pytest.mark.slow
+def test_with_the_prompt_learner_the_verdict_follows_the_detector_and_without_it_is_chance(
+    made, tmp_path, monkeypatch
+):  # fmt: skip
+    monkeypatch.setattr(sft.KFD, "load", lambda path: Parity(encoders(), **CONFIG).eval())
+    sbi_qa.write_parquet(items(0, 200), tmp_path / "train.parquet")
+    sbi_qa.write_parquet(items(1000, 60), tmp_path / "val.parquet")
+    rows = sbi_qa.read_parquet(tmp_path / "val.parquet")
+    recipe = replace(TINY, model=str(made / "small"), steps=150, batch=16, at_once=16, cosine=True, warmup=10)
+    numbers = {}
+    for learner in (True, False):
+        taught = []
+        plain_make = sft.make
+        monkeypatch.setattr(sft, "make", lambda *a, make=plain_make, kept=taught: kept.extend(make(*a)) or kept)
+        out = tmp_path / str(learner)
+        train(
+            replace(recipe, forgery_prompt=learner), tmp_path / "train.parquet", out,
+            detector=made / "kfd.safetensors", show_every=1000, save_every=1000, log_every=5,
+        )  # fmt: skip
+        monkeypatch.setattr(sft, "make", plain_make)
+        model, processor = taught
+        numbers[learner] = bench.measure(rows, bench.ask(model.eval(), processor, rows, quoted=False))
+        loss = [float(row["loss"]) for row in logged(out)]
+        assert loss[-1] < loss[0] / 3
+    for name in ("verdict", "agreement", "regions"):
+        assert numbers[True]["model"][name]["value"] >= 0.97
+        assert 0.3 <= numbers[False]["model"][name]["value"] <= 0.7
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does(made, tmp_path):
+    """The same batches and, but for rounding, the same weights."""
+    (tmp_path / "r.toml").write_text(
+        'language = "full"\nquoted = false\ngeneral = 0.0\nsteps = 3\nbatch = 4\nat_once = 2\nlr = 1e-3\n'
+        "[learner]\nbase = 2\ngrid = 2\ntokens = 4\nwidth = 4\n"
+    )
+    folders = []
+    for processes in (1, 2):
+        out = tmp_path / str(processes)
+        port = ["--master-port", str(29_500 + os.getpid() % 1000)]
+        subprocess.run(
+            [
+                sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes), *port, "-m",
+                "facewitness.train.sft", str(tmp_path / "r.toml"), "--forensic", str(made / "train.parquet"),
+                "--model", str(made / "small"), "--detector", str(made / "kfd.safetensors"), "--out", str(out),
+            ],
+            check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, timeout=300,
+        )  # fmt: skip
+        folders.append(out / "model")
+    one, two = map(weights, folders)
+    assert all(torch.allclose(one[name], two[name], atol=2e-4) for name in one)
