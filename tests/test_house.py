@@ -119,3 +119,30 @@ def test_plain_install_is_small_and_runs(tmp_path):
     )
     assert "facemesh" in listing.stdout
     assert "compact" in listing.stdout
+
+
+def test_on_a_plain_install_measuring_says_what_to_install(tmp_path):
+    """Where neither OpenCV nor pyarrow is installed: one sentence, no traceback, and datasets are listed all the same."""
+    code = (
+        "import sys\n"
+        "for name in ('cv2', 'pyarrow', 'scipy', 'sklearn'): sys.modules[name] = None\n"
+        "from facewitness.apps.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+
+    def command(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+
+    for words in (
+        ("bench", "run", "folder", "--root", str(tmp_path), "--out", str(tmp_path / "out")),
+        ("bench", "table", str(tmp_path), "--out", str(tmp_path / "out")),
+        ("calibrate", "--data", str(tmp_path)),
+        ("datasets", "check", "folder", str(tmp_path)),
+    ):
+        done = command(*words)
+        assert done.returncode == 1
+        assert "pip install 'facewitness[bench]'" in done.stderr
+        assert "Traceback" not in done.stderr
+    listed = command("datasets")
+    assert listed.returncode == 0
+    assert "celebdf          Celeb-DF, first and second version" in listed.stdout

@@ -6,12 +6,15 @@ an entry point in the group `facewitness.<family>`. Nothing is imported until it
 
 from __future__ import annotations
 
+import ast
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -66,14 +69,7 @@ def get(family: str, name: str) -> ModuleType:
             return module
         return importlib.import_module(f"facewitness.{family}.{name}")
     except ModuleNotFoundError as error:
-        missing = (error.name or "").split(".")[0]
-        if missing == "facewitness" or not missing:
-            raise
-        extra = _EXTRAS.get(missing)
-        advice = f"pip install 'facewitness[{extra}]'" if extra else f"pip install {missing}"
-        raise MissingExtra(
-            f"{family}/{name} needs the package '{missing}', which is not installed. Try: {advice}"
-        ) from error
+        raise lacking(f"{family}/{name}", error, "bench" if family == "datasets" else None) from error
 
 
 def load(family: str, name: str, options: Mapping[str, Any]) -> Any:
@@ -92,10 +88,23 @@ def load(family: str, name: str, options: Mapping[str, Any]) -> Any:
         raise InputError(f"{name} cannot be loaded with the options {dict(options)}: {error}") from error
 
 
+def lacking(what: str, error: ModuleNotFoundError, extra: str | None = None) -> MissingExtra:
+    """What to install for something that needs a package. Raises the error itself where the package is ours."""
+    missing = (error.name or "").split(".")[0]
+    if missing == "facewitness" or not missing:
+        raise error
+    extra = extra or _EXTRAS.get(missing)
+    advice = f"pip install 'facewitness[{extra}]'" if extra else f"pip install {missing}"
+    return MissingExtra(f"{what} needs the package '{missing}', which is not installed. Try: {advice}")
+
+
 def about(family: str, name: str) -> str:
     """The first sentence of the leaf's docstring, for listings. Says so when its packages are missing."""
     try:
-        doc = (get(family, name).__doc__ or "").strip()
+        return (get(family, name).__doc__ or "").strip().split("\n")[0]
     except MissingExtra as error:
-        return f"({error})"
-    return doc.split("\n")[0]
+        spec = importlib.util.find_spec(f"facewitness.{family}.{name}")
+        if spec is None or spec.origin is None:
+            return f"({error})"
+        doc = ast.get_docstring(ast.parse(Path(spec.origin).read_bytes())) or ""  # read, not run
+        return f"{doc.split(chr(10))[0]} ({str(error).rpartition('Try: ')[2]})"

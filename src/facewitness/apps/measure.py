@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from facewitness import plugins
 from facewitness.apps._words import ALL, NONE, SOME, add_system, system
 from facewitness.errors import FacewitnessError, InputError
 
@@ -42,14 +43,14 @@ def add_to(commands: Any) -> None:
     _add_table(words)
     _add_compare(words)
     deletion = words.add_parser("deletion", help="does the score fall when the place a claim names is covered?")
-    deletion.set_defaults(run=_deletion)
+    deletion.set_defaults(run=_with_extra(_deletion))
     _add_data(deletion)
     deletion.add_argument("--out", type=Path, metavar="FILE", help="write every claim as JSON, one a line")
     protocols = words.add_parser("protocols", help="list the protocols")
-    protocols.set_defaults(run=_protocols)
+    protocols.set_defaults(run=_with_extra(_protocols))
 
     calibrate = commands.add_parser("calibrate", help="fit thresholds to your own pictures", description=_CALIBRATE)
-    calibrate.set_defaults(run=_calibrate)
+    calibrate.set_defaults(run=_with_extra(_calibrate))
     calibrate.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="labelled pictures")
     calibrate.add_argument("--dataset", default="folder", metavar="NAME", help="how it is laid out (folder)")
     calibrate.add_argument("--split", metavar="NAME", help="one split of it only")
@@ -62,9 +63,23 @@ def add_to(commands: Any) -> None:
     add_system(calibrate)
 
 
+def _with_extra(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """The command, which says what to install where the plain install lacks it."""
+
+    def run(given: argparse.Namespace) -> int:
+        try:
+            return command(given)
+        except ModuleNotFoundError as error:
+            if isinstance(error, FacewitnessError):
+                raise
+            raise plugins.lacking("Measuring", error, "bench") from error
+
+    return run
+
+
 def _add_run(words: Any) -> None:
     run = words.add_parser("run", help="write predictions", description=_ABOUT)
-    run.set_defaults(run=_run)
+    run.set_defaults(run=_with_extra(_run))
     _add_data(run, optional=True)
     run.add_argument("--protocol", metavar="NAME", help="a protocol instead of one dataset: see bench protocols")
     run.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run; the same one resumes")
@@ -101,7 +116,7 @@ def _add_data(parser: Any, optional: bool = False) -> None:
 
 def _add_table(words: Any) -> None:
     table = words.add_parser("table", help="Markdown, CSV and a page from predictions alone")
-    table.set_defaults(run=_table)
+    table.set_defaults(run=_with_extra(_table))
     table.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     table.add_argument("--out", type=Path, required=True, metavar="DIR")
     table.add_argument("--title", default="Benchmark", metavar="TEXT")
@@ -112,7 +127,7 @@ def _add_table(words: Any) -> None:
 
 def _add_compare(words: Any) -> None:
     compare = words.add_parser("compare", help="paired differences of two systems, with intervals")
-    compare.set_defaults(run=_compare)
+    compare.set_defaults(run=_with_extra(_compare))
     compare.add_argument("first", type=Path, metavar="RUN")
     compare.add_argument("second", type=Path, metavar="RUN")
 
