@@ -122,7 +122,7 @@ def test_plain_install_is_small_and_runs(tmp_path):
 
 
 def test_on_a_plain_install_measuring_says_what_to_install(tmp_path):
-    """Where neither OpenCV nor pyarrow is installed: one sentence, no traceback, and datasets are listed all the same."""
+    """Where neither OpenCV nor pyarrow is installed: one sentence, no traceback; datasets are listed all the same."""
     code = (
         "import sys\n"
         "for name in ('cv2', 'pyarrow', 'scipy', 'sklearn'): sys.modules[name] = None\n"
