@@ -411,7 +411,11 @@ def export(recipe: Recipe, weights: Path, onnx: Path) -> float:
         deployed, (crops,), dynamo=True, input_names=["crops"], output_names=names,
         dynamic_shapes={"crops": {0: torch.export.Dim("n")}}, verbose=False,
     )  # fmt: skip
-    program.save(str(onnx), external_data=False)
+    graph = program.model_proto
+    for node in (*graph.graph.node, *graph.graph.value_info):  # the exporter writes down where this code lay on the disk
+        del node.metadata_props[:]
+        node.doc_string = ""
+    onnx.write_bytes(graph.SerializeToString())
     session = onnxruntime.InferenceSession(str(onnx), providers=["CPUExecutionProvider"])
     again = session.run(names, {"crops": crops.numpy()})
     with torch.no_grad():
