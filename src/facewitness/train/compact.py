@@ -412,7 +412,7 @@ def export(recipe: Recipe, weights: Path, onnx: Path) -> float:
         dynamic_shapes={"crops": {0: torch.export.Dim("n")}}, verbose=False,
     )  # fmt: skip
     graph = program.model_proto
-    for node in (*graph.graph.node, *graph.graph.value_info):  # the exporter writes down where this code lay on the disk
+    for node in (*graph.graph.node, *graph.graph.value_info):  # the exporter notes where this code lay on disk
         del node.metadata_props[:]
         node.doc_string = ""
     onnx.write_bytes(graph.SerializeToString())
