@@ -146,6 +146,22 @@ def test_ddvqa_finds_the_split_of_a_plain_file_by_the_pairs(tmp_path):
     assert [s.split for s in samples] == ["val", "test", "train"] and "of 1 pictures (0_777_778…)" in told[0]
 
 
+def test_ddvqa_takes_the_split_of_a_table_where_nothing_else_names_one(tmp_path):
+    _write(tmp_path / "answers.json", {"0_001_002": _asked("It looks fake."), "5_011": _asked("It looks real.")})
+    row = {"image": _encoded(), "source": "x", "group": "a", "original": None, "label": "fake", "method": "Deepfakes"}
+    rows = [row | {"file": "0_001_002.jpg", "split": "val"}, row | {"file": "5_011.jpg", "split": None}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "ffpp_c40.parquet")
+    samples, told = _read("ddvqa", tmp_path)
+    assert [s.split for s in samples] == ["val", "train"] and "of 1 pictures (5_011…)" in told[0]
+
+
+def test_ddvqa_says_which_table_is_broken(tmp_path):
+    _ddvqa(tmp_path)
+    (tmp_path / "ffpp_c40.parquet").write_bytes(b"half a table")
+    with pytest.raises(InputError, match=r"ffpp_c40\.parquet: expected a Parquet table"):
+        _read("ddvqa", tmp_path)
+
+
 def test_ddvqa_keeps_sets_apart_that_share_a_video(tmp_path):
     _write(tmp_path / "train_set/a.json", {"0_001_002": _asked("Fake.")})
     _write(tmp_path / "test_set/a.json", {"5_002": _asked("Real."), "4_29829": _asked("Fake.")})

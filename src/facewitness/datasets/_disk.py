@@ -18,6 +18,8 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from facewitness.errors import InputError, UnreadableMedia
@@ -27,6 +29,14 @@ Tell = Callable[[str], None]
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif")
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 PRISTINE = Truth("real", "pristine", "pristine", regions=frozenset())  # of a picture nobody changed
+
+
+def table_of(table: Path) -> pq.ParquetFile:
+    """A table's file. Raises InputError where it is none, or not whole."""
+    try:
+        return pq.ParquetFile(table)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"{table.name}: expected a Parquet table ({error}); copy it again") from error
 
 
 def silent(sentence: str) -> None:

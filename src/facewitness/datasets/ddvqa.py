@@ -20,11 +20,11 @@ left out, and so are the files total_*.json, which hold the others again. The au
 (issues 3 and 4 of that repository ask for it), so of a video the middle frame is taken, and an answer may not fit it: a
 closed eye, a turned head. Some answers are wrong on any frame ("no nose").
 
-The split is that of the folder or file (train_set, test_set); of a file that names none, that of the pairs; without
-them "train", and that is told. Of the published training set all 1,430 names were looked at: they are of 711 of
-FaceForensics++'s 720 training videos, and none shares a video with its 140 validation or 140 test videos. Of the test
-set only the first names were looked at. The group is the pair, joined from the pair lists and the names; one that is in
-two sets all the same is told and named by set.
+The split is that of the folder or file (train_set, test_set); of a file that names none, that of the pairs, then that
+of the table's row; without them "train", and that is told. Of the published training set all 1,430 names were looked
+at: they are of 711 of FaceForensics++'s 720 training videos, and none shares a video with its 140 validation or 140
+test videos. Of the test set only the first names were looked at. The group is the pair, joined from the pair lists and
+the names; one that is in two sets all the same is told and named by set.
 
 `Truth.texts` are the answers about the whole image, which give the verdict and the reasons; `Truth.questions` are all
 of them. `Truth.regions` of a fake are those that its answers name: where people saw something, not where pixels
@@ -53,6 +53,7 @@ from facewitness.datasets._disk import (
     read_json,
     silent,
     sources,
+    table_of,
     wanted,
 )
 from facewitness.errors import InputError
@@ -183,6 +184,7 @@ def _items(below: _Found, tell: Tell) -> list[_Item]:
     root = below.root
     lists, files = _files(below)
     home = {video: split for split, pairs in lists.items() for pair in pairs for video in pair}
+    shelved = _shelved(root)
     found: dict[str, tuple[Path, str, str, Truth]] = {}
     unknown, unsplit = 0, []
     for path in files:
@@ -197,7 +199,7 @@ def _items(below: _Found, tell: Tell) -> list[_Item]:
                 continue
             if name in found:
                 raise InputError(f"{NAME}: {name} is in {found[name][0]} and again in {path}; keep one of them")
-            split = named or home.get(match[2][:3])
+            split = named or home.get(match[2][:3]) or shelved.get(name)
             if split is None:
                 unsplit.append(name)
             found[name] = (path, match[2], split or "train", _truth(match[1], asked, f"{path}: {name}"))
@@ -215,6 +217,18 @@ def _items(below: _Found, tell: Tell) -> list[_Item]:
         _Item(name, video, truth, split, group[person[video[:3]], split])
         for name, (_, video, split, truth) in found.items()
     ]
+
+
+def _shelved(root: Path) -> dict[str, str]:
+    """The split of each picture in the root's tables, by its name."""
+    found: dict[str, str] = {}
+    for path in sorted(root.glob("*.parquet")):
+        opened = table_of(path)
+        if {"file", "split"} <= set(opened.schema_arrow.names):
+            table = opened.read(["file", "split"])
+            pairs = zip(table["file"].to_pylist(), table["split"].to_pylist(), strict=True)
+            found |= {Path(file).stem: split for file, split in pairs if file and split in SPLITS}
+    return found
 
 
 def _files(below: _Found) -> tuple[dict[str, list[tuple[str, str]]], list[Path]]:

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
+from facewitness.datasets._disk import table_of
 from facewitness.errors import InputError
 from facewitness.types import Sample, Truth
 
@@ -44,7 +43,7 @@ def samples(root: str | Path, split: str | None = None) -> Iterator[Sample]:
 
 
 def _rows(table: Path, split: str | None) -> Iterator[Sample]:
-    file = pq.ParquetFile(table)
+    file = table_of(table)
     missing = [c for c in _NEEDED if c not in file.schema_arrow.names]
     if missing:
         raise InputError(f"{table.name}: expected the columns {', '.join(_NEEDED)}; {', '.join(missing)} missing")
