@@ -239,6 +239,15 @@ def test_the_command_builds_from_the_real_pictures_of_a_dataset(tmp_path, monkey
     assert "Unknown split" in capsys.readouterr().err
 
 
+def test_every_other_face_is_a_part_of_the_whole_dataset(tmp_path, monkeypatch):
+    from facewitness.finders import facemesh
+
+    monkeypatch.setattr(facemesh, "load", AverageFace)
+    names = [face.file for face in sbi_qa.pristine("painted", tmp_path, "val")]
+    assert len(names) > 3
+    assert [face.file for face in sbi_qa.pristine("painted", tmp_path, "val", every=2)] == names[::2]
+
+
 def test_the_command_asks_a_saved_detector_at_its_own_size(tmp_path, monkeypatch):
     torch = pytest.importorskip("torch", reason="needs the extra 'train'")
     from facewitness.finders import facemesh

@@ -351,6 +351,7 @@ def test_numbers_are_of_their_rows(evaluate):
     assert found["auc/a"].value == found["made/b"].value == 0.5
     assert found["made"].value == pytest.approx(0.75) and found["made"].low < 0.75 < found["made"].high
     assert found["mask_iou"].value == pytest.approx(0.6) and found["mask_iou"].n == 24
+    assert found["mask_iou/self_blend"].value == pytest.approx(0.5) and found["made/region_edit"].value < 0.7
     text = evaluate.table(evaluate.measured(rows))
     assert "| made/a | 1.000 [1.000, 1.000], n = 24 |" in text
 

@@ -92,16 +92,23 @@ def examined(
 def measured(rows: Sequence[dict[str, Any]], seed: int = 0) -> dict[str, dict[str, measures.Value]]:
     """For each witness and condition ("kfd, plain"): AUC and mask IoU on forgeries made here, AUC of each source.
 
-    "auc", "auc/<source>": against the genuine pictures as they came;   "made/<source>": of what was made of a source
+    made, mask_iou       AUC and mean mask IoU on all forgeries made here; made/<forger>, mask_iou/<forger> by one forger
+    made/<source>        AUC on what was made of a source's genuine pictures
+    auc/<source>         AUC on a source's own forgeries, against its genuine pictures as they came
     """
     found: dict[str, dict[str, measures.Value]] = {}
     for key in dict.fromkeys((row["witness"], row["condition"]) for row in rows):
         mine = [row for row in rows if (row["witness"], row["condition"]) == key and row["score"] is not None]
         real = [row for row in mine if row["label"] == "real"]
         made = [row for row in mine if row["made"]]
-        values = {"made": _auc([*real, *made], seed)}
-        iou = np.array([np.nan if row["iou"] is None else row["iou"] for row in made], np.float64)
-        values |= measures.ratios({"mask_iou": (iou, np.ones(len(made)))}, _groups(made), seed=seed) if made else {}
+        values: dict[str, measures.Value] = {}
+        for by in ("", *FORGERS):
+            these = [row for row in made if by in ("", row["made"])]
+            values[f"made/{by}" if by else "made"] = _auc([*real, *these], seed)
+            if these:
+                iou = np.array([np.nan if row["iou"] is None else row["iou"] for row in these], np.float64)
+                name = f"mask_iou/{by}" if by else "mask_iou"
+                values |= measures.ratios({name: (iou, np.ones(len(these)))}, _groups(these), seed=seed)
         for source in dict.fromkeys(row["source"] for row in mine):
             here = [row for row in real if row["source"] == source]
             own = [row for row in mine if row["source"] == source and row["label"] == "fake" and not row["made"]]

@@ -387,14 +387,21 @@ def write_chat(items: Iterable[Item], folder: Path) -> Path:
 
 
 def pristine(
-    dataset: str, root: Path, split: str | None = None, most: int | None = None, finder: str = "facemesh"
-) -> Iterator[Pristine]:
-    """The real pictures of a dataset in which exactly one face is found, at most `most`; videos are passed over."""
-    find, count = plugins.get("finders", finder).load(), 0
+    dataset: str, root: Path, split: str | None = None, most: int | None = None, finder: str = "facemesh",
+    every: int = 1,
+) -> Iterator[Pristine]:  # fmt: skip
+    """The real pictures of a dataset in which exactly one face is found, at most `most`; videos are passed over.
+
+    `every` takes each so-manieth real picture only: a part of a large dataset, from all of it.
+    """
+    find, count, number = plugins.get("finders", finder).load(), 0, -1
     for sample in plugins.get("datasets", dataset).samples(root, split):
         if count == most:
             return
         if sample.truth.label != "real" or sample.frame is not None:
+            continue
+        number += 1
+        if number % every:
             continue
         source = root / sample.file if sample.image is None else sample.image
         frame = media.read(source, name=sample.file).frame
@@ -428,12 +435,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--split")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--faces", type=int, metavar="N", help="use the first N faces")
+    parser.add_argument("--every", type=int, default=1, metavar="K", help="use each K-th face, of all the dataset")
     parser.add_argument("--copies", type=int, default=1, help="forgeries of each face")
     parser.add_argument("--detector", type=Path, metavar="KFD.safetensors", help="puts its scores into the prompts")
     chosen = parser.parse_args(arguments)
+    if chosen.every < 1:
+        parser.error(f"--every: expected at least 1, got {chosen.every}")
     try:
         detector, size = (None, 224) if chosen.detector is None else _detector(chosen.detector)
-        faces = pristine(chosen.dataset, chosen.root, chosen.split, chosen.faces)
+        faces = pristine(chosen.dataset, chosen.root, chosen.split, chosen.faces, every=chosen.every)
         made = build(
             faces,
             seed=chosen.seed,
