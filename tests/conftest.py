@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -43,3 +44,14 @@ def _astronaut(astronaut_path: Path) -> Pixels:
 def astronaut(_astronaut: Pixels) -> Pixels:
     """That portrait as RGB uint8 (512, 512, 3), a copy for each test."""
     return _astronaut.copy()
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Tiny networks are slower on several threads, and very slow on a busy machine. Ask for it by `pytestmark`."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -9,13 +9,16 @@ from __future__ import annotations
 import functools
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from facewitness import regions
 from facewitness.judge import Calibration
-from facewitness.types import KINDS, Face, Finding, Mask, Testimony
+from facewitness.types import KINDS, Face, Finding, Frame, Mask, Quality, Testimony
 
 DEADLY = (255, 0, 255)  # a picture whose first pixel has this colour ends the process that examines it
 
@@ -69,6 +72,22 @@ class Brightness:
         return Testimony(self.name, score, mask, findings, kind, seconds=0.25)
 
 
+class AverageFace:
+    """A finder that lays the average mesh over the middle of any picture: painted faces are painted there."""
+
+    def find(self, frame: Frame) -> tuple[Face, ...]:
+        mesh = regions.average_landmarks()[:, :2]
+        mesh = (mesh - mesh.min(0)) / np.ptp(mesh[:, 1])
+        points = (mesh * frame.height * 0.7 + (0.2 * frame.width, 0.15 * frame.height)).astype(np.float32)
+        (x1, y1), (x2, y2) = points.min(0).tolist(), points.max(0).tolist()
+        return (Face(frame, (x1, y1, x2, y2), points, quality=Quality(score=1.0)),)
+
+
+def embed(sentences: Sequence[str]) -> NDArray[np.float32]:
+    """Vectors of 24 numbers that depend on the words alone, in the place of a sentence encoder."""
+    return np.stack([np.random.default_rng(sum(map(ord, s))).normal(size=24) for s in sentences]).astype(np.float32)
+
+
 def tiny_kfd(folder: Path) -> Path:
     """A detector of KFD of 64 px with random weights, saved as a trained one is. Needs torch."""
     import torch
@@ -81,4 +100,16 @@ def tiny_kfd(folder: Path) -> Path:
     )
     path = folder / "kfd.safetensors"
     KFD(encoders, width=4, pool=2, hidden=8).save(path, {"crop": {"margin": 1.3}})
+    return path
+
+
+def tiny_fdm(folder: Path) -> Path:
+    """MARE's forgery disentanglement module for 64 px with random weights, saved as a trained one is. Needs torch."""
+    import torch
+
+    from facewitness.models.fdm import FDM
+
+    torch.manual_seed(0)
+    path = folder / "fdm.safetensors"
+    FDM(5, "test_efficientnet", stage=-2, width=8).save(path, {"crop": {"size": 64}})
     return path

@@ -20,7 +20,7 @@ from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (i
 from facewitness.bench import answers  # noqa: E402
 from facewitness.builders import sbi_qa  # noqa: E402
 from facewitness.errors import InputError  # noqa: E402
-from facewitness.models.forgery_expert import ForgeryExpert, width_of  # noqa: E402
+from facewitness.models.forgery_expert import ForgeryExpert  # noqa: E402
 from facewitness.models.kfd import KFD, SmallEncoders  # noqa: E402
 from facewitness.train import small_vlm  # noqa: E402
 
@@ -120,7 +120,7 @@ def test_the_command_asks_a_saved_model_and_scores_with_its_own_detector(tmp_pat
     torch.manual_seed(0)
     seen = SmallEncoders("mobilenetv2_035", (4, 8, 16), SIZE, 24, embed=lambda s: np.eye(len(s), 24))
     detector = KFD(seen, width=4, pool=2, hidden=8).eval()
-    pv.attach(model, ForgeryExpert.of(detector, width_of(model), tokens=4, width=4), processor)
+    pv.attach(model, ForgeryExpert.of(detector, pv.width_of(model), tokens=4, width=4), processor)
     pv.save(model, processor, tmp_path / "model")
     arguments = [str(tmp_path / "model"), str(tmp_path / "t.parquet"), "--out", str(tmp_path / "a.json")]
     assert answers.main(arguments) == 0

@@ -90,6 +90,16 @@ def test_bleu_pays_for_brevity_and_takes_the_closest_reference() -> None:
     assert Corpus(["a b c"], [["a b c d", "a b"]]).bleu()[0] == pytest.approx(1.0)  # as near: the shorter
 
 
+def test_an_item_weighs_in_bleu_as_often_as_its_weight_says() -> None:
+    texts, references = made_up(40, seed=3)
+    kept = [(t, r) for t, r in zip(texts, references, strict=True) if r]
+    corpus = Corpus(*zip(*kept, strict=True))
+    twice = [pair for i, pair in enumerate(kept) for _ in range(i % 3)]
+    weight = np.arange(len(kept)) % 3
+    assert corpus.bleu(weight.astype(float)) == pytest.approx(Corpus(*zip(*twice, strict=True)).bleu())
+    assert corpus.bleu(np.ones(len(kept))) == corpus.bleu()
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [("police kill the gunman", 0.75), ("the gunman kill police", 0.5), ("the gunman police killed", 0.5)],

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import select
+import sys
+import time
 
 import pytest
+from chat_server import ChatServer
 from PIL import Image
 
 from facewitness.apps.cli import main
@@ -126,3 +131,73 @@ def test_an_unknown_backend_suggests_the_near_one(photo, capsys):
 def test_an_unknown_option_of_a_backend_suggests_the_near_one(photo, capsys):
     assert main(["ask", str(photo), "Is it fake?", "--backend", "echo", "--option", "echo.answer=no"]) == 2
     assert "Did you mean 'answers'?" in capsys.readouterr().err
+
+
+# -------------------------------------------------------------------------------------------------------- on a terminal
+
+
+class Terminal:
+    """`facewitness` on a terminal of its own."""
+
+    def __init__(self, *words: str):
+        import pty
+
+        pid, self.handle = pty.fork()
+        if pid == 0:
+            os.execv(sys.executable, [sys.executable, "-m", "facewitness", *words])
+        self.pid, self.shown, self._seen = pid, "", 0
+
+    def wait_for(self, text: str, seconds: float = 60) -> None:
+        """Read on until `text` appears behind what was waited for before."""
+        until = time.monotonic() + seconds
+        while (place := self.shown.find(text, self._seen)) < 0:
+            assert select.select([self.handle], [], [], max(0, until - time.monotonic()))[0], self.shown
+            self.shown += os.read(self.handle, 4096).decode()
+        self._seen = place + len(text)
+
+    def type(self, text: str) -> None:
+        os.write(self.handle, text.encode())
+
+    def ended(self) -> int:
+        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        os.close(self.handle)
+        return status
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_on_a_terminal_words_come_as_they_are_said_and_ctrl_c_keeps_the_conversation(photo, tmp_path):
+    pytest.importorskip("openai", reason="the extra `language` is not installed")
+    server = ChatServer("calm")
+    saved = tmp_path / "talk.json"
+    screen = Terminal("chat", str(photo), "--backend", "openai", "--option", f"openai.base_url={server.url}")
+    try:
+        screen.wait_for("> ")
+        screen.type("Is the nose fake?\n")
+        screen.wait_for("fake?\r\nYes, it is fake.\r\n")
+        screen.wait_for("> ")
+        server.mood = "halting"
+        screen.type("And the mouth?\n")
+        server.go_on.release()
+        screen.wait_for("mouth?\r\nYes,")  # the rest has not been sent
+        screen.type("\x03")
+        screen.wait_for("[Stopped. This question is left out of the conversation.]\r\n> ")
+        screen.type("\x03")
+        screen.wait_for("/quit ends the conversation.\r\n> ")
+        server.mood = "calm"
+        for _ in server.pieces:
+            server.go_on.release()  # for the thread that still waits to speak to nobody
+        screen.type("/region chin\n")
+        screen.wait_for("chin\r\nYes, it is fake.\r\n")
+        screen.wait_for("> ")
+        screen.type(f"/save {saved}\n")
+        screen.wait_for("talk.json\r\n> ")
+        screen.type("/quit\n")
+        assert screen.ended() == 0
+    finally:
+        server.shutdown()
+        server.server_close()
+    asked = [turn["question"] for turn in json.loads(saved.read_text())["turns"]]
+    assert asked == ["What is the verdict?", "Is the nose fake?", "Is the chin forged?"]
+    last = [m["content"] for m in server.heard[-1]["messages"] if m["role"] == "user"]
+    assert last[2:] == ["Is the chin forged?"]
+    assert "Traceback" not in screen.shown

@@ -201,6 +201,29 @@ def test_words_are_heard_as_they_come():
     assert "the evidence stands" in answer.notes[0]
 
 
+def test_what_ends_the_hearing_stops_the_model_and_leaves_the_conversation_as_it_was():
+    class Streaming:
+        stopped = False
+
+        def stream(self, messages, images=()):
+            try:
+                yield from ("No, ", "it is real.")
+            finally:
+                self.stopped = True
+
+    def interrupt(piece):
+        raise KeyboardInterrupt
+
+    dialogue = Dialogue(REPORTS["two_faces"], Streaming())
+    heard = []
+    dialogue.ask("Is it fake?", heard.append)
+    dialogue.backend.stopped = False
+    with pytest.raises(KeyboardInterrupt):
+        dialogue.ask("Is the nose fake?", interrupt)
+    assert dialogue.backend.stopped
+    assert [question for question, _ in dialogue.turns] == ["Is it fake?"]
+
+
 def test_without_a_face_no_language_model_is_asked():
     dialogue = spoken("Yes.", report="no_face")
     assert dialogue.ask("Is it fake?").label is None

@@ -224,7 +224,8 @@ def test_what_is_saved_comes_back(tmp_path, pixels):
     again = FDM.load(tmp_path / "a.safetensors")
     assert again.config == model.config and not again.training
     assert torch.equal(again(pixels).logit, model(pixels).logit)
-    assert again.save(tmp_path / "b.safetensors") == digest
+    assert again.save(tmp_path / "b.safetensors", {"crop": {"size": 64}}) == digest
+    assert json.loads((tmp_path / "b.json").read_text())["crop"] == {"size": 64}
 
 
 def test_damaged_files_are_refused_in_words(tmp_path):

@@ -111,3 +111,9 @@ def test_other_shapes_are_refused_in_a_sentence():
         learner()(forgery_map, consistency, score[:, None])
     with pytest.raises(InputError, match="tokens above 0"):
         learner(tokens=0)
+
+
+def test_narrower_weights_take_the_detectors_wider_numbers():
+    learner = ForgeryPromptLearner(16, levels=1, grid=2, tokens=3, width=4).to(torch.bfloat16)
+    tokens = learner(torch.rand(2, 1, 16, 16), torch.rand(2, 2, 8, 8), torch.rand(2))
+    assert tokens.dtype == torch.bfloat16 and torch.isfinite(tokens).all()

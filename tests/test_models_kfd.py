@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
+import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
+from doubles import embed
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 from safetensors.torch import load_file, save_file  # noqa: E402
@@ -15,21 +19,8 @@ from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E4
 from facewitness.models import kfd  # noqa: E402
 from facewitness.models.kfd import KFD, ClipEncoders, Detection, SmallEncoders  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 STRIDES, SIZE = (4, 8, 16), 32
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Networks this small are slower on several threads, and very slow on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def embed(sentences) -> np.ndarray:
-    """Vectors that depend on the words alone, in the place of a sentence encoder."""
-    return np.stack([np.random.default_rng(sum(map(ord, s))).normal(size=24) for s in sentences]).astype(np.float32)
 
 
 def small(**options) -> SmallEncoders:
@@ -177,6 +168,15 @@ def test_gradient_reaches_what_is_learned_and_nothing_else(encoders):
     assert len(own & reached) > 0.9 * len(own)
 
 
+def test_what_is_seen_of_a_picture_does_not_depend_on_its_batch_in_training_either():
+    encoders = small().train()
+    pixels = torch.rand(4, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0)) * 255
+    together, _ = encoders.visual(pixels)
+    alone, _ = encoders.visual(pixels[:1])
+    assert all(torch.allclose(a[0], b[0], atol=1e-5) for a, b in zip(together, alone, strict=True))
+    assert any(p.requires_grad for p in encoders.backbone.parameters())
+
+
 def test_a_frozen_backbone_neither_learns_nor_counts_batches():
     detector = tiny(small(frozen=True)).train()
     before = {k: v.clone() for k, v in detector.encoders.backbone.state_dict().items()}
@@ -308,13 +308,21 @@ def _set(key, value):
     return spoil
 
 
+def _pickled(path):
+    path.write_bytes(pickle.dumps({"weight": 1}))
+    _set("sha256", hashlib.sha256(path.read_bytes()).hexdigest())(path)  # whoever sends pickles can hash them
+
+
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
         (lambda path: path.unlink(), "cannot be read"),
-        (lambda path: path.with_suffix(".json").unlink(), "A detector is two files"),
+        (lambda path: path.with_suffix(".json").unlink(), "a saved kfd is two files"),
         (lambda path: path.write_bytes(path.read_bytes()[:-9]), "not the file it should be"),
         (lambda path: path.write_bytes(b""), "not the file it should be"),
+        (_pickled, "cannot be read as safetensors"),
+        (_set("detector", ["width"]), "setting this version has not"),
+        (_set("encoders", 3), "setting this version has not"),
         (_spoil_json, "no JSON"),
         (_set("model", "compact"), "not the configuration"),
         (_set("detector", {"widths": 4}), "setting this version has not"),
@@ -335,6 +343,11 @@ def test_an_unknown_kind_of_encoders_is_refused(tmp_path):
     _set("encoders", {"kind": "SmallEncoder"})(path)
     with pytest.raises(UnknownName, match="Did you mean 'SmallEncoders'"):
         KFD.load(path)
+
+
+def test_a_folder_is_no_detector():
+    with pytest.raises(WeightsError, match="is a folder"):
+        KFD.load(Path())
 
 
 def test_a_pickle_is_no_place_to_save_to(tmp_path):

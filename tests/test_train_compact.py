@@ -9,18 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from doubles import AverageFace
 from PIL import Image
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 
-from facewitness import regions  # noqa: E402
 from facewitness.errors import InputError, UnknownName  # noqa: E402
 from facewitness.models.compact import Compact  # noqa: E402
 from facewitness.train import compact as recipe_file  # noqa: E402
 from facewitness.train.packed import held_out  # noqa: E402
-from facewitness.types import Face, Quality  # noqa: E402
 
 TINY = recipe_file.Recipe(
     stage=(recipe_file.Stage(64, 2, 4, 1e-3), recipe_file.Stage(96, 2, 4, 1e-3)),
@@ -31,17 +30,6 @@ TINY = recipe_file.Recipe(
     noise=True,
     parsing=True,
 )
-
-
-class AverageFace:
-    """A finder that lays the average mesh over the middle of any picture: painted faces are painted there."""
-
-    def find(self, frame):
-        mesh = regions.average_landmarks()[:, :2]
-        mesh = (mesh - mesh.min(0)) / np.ptp(mesh[:, 1])
-        points = (mesh * frame.height * 0.7 + (0.2 * frame.width, 0.15 * frame.height)).astype(np.float32)
-        (x1, y1), (x2, y2) = points.min(0).tolist(), points.max(0).tolist()
-        return (Face(frame, (x1, y1, x2, y2), points, quality=Quality(score=1.0)),)
 
 
 def _picture(seed: int) -> bytes:

@@ -264,16 +264,16 @@ def test_the_runs_in_the_repository_are_read_and_make_a_network(name):
     [
         ("lerning_rate = 1\n[sources]\na = 1", "Unknown key in r.toml 'lerning_rate'"),
         ("step = 1\n[sources]\na = 1", "Did you mean 'steps'"),
-        ("[sources]\na = 1\n[model]\nbakbone = 'x'", r"\[model\] 'bakbone'. Did you mean 'backbone'"),
-        ("[sources]\na = 1\n[model]\nidentities = 3", "Unknown key of .model. 'identities'"),
-        ("steps = 1", r"the table \[sources\], which is missing"),
+        ("[sources]\na = 1\n[model]\nbakbone = 'x'", r"key in \[model\] 'bakbone'. Did you mean 'backbone'"),
+        ("[sources]\na = 1\n[model]\nidentities = 3", "Unknown key in .model. 'identities'"),
+        ("steps = 1", "expected sources, which is missing"),
         ("steps = 'many'\n[sources]\na = 1", "expected steps of type int, got 'many'"),
         ("[sources]\na = 1\n[model]\nwidth = 'x'", r"\[model\]: expected width of type int, got 'x'"),
         ("batch = 3\n[sources]\na = 1", "an even batch"),
         ("steps = 0\n[sources]\na = 1", "steps of at least 1"),
         ("degraded = 2\n[sources]\na = 1", r"degraded in \[0, 1\]"),
         ("[sources]\na = -1", "shares above 0"),
-        ("steps = ", "is no TOML"),
+        ("steps = ", "expected a recipe in TOML"),
     ],
 )
 def test_a_recipe_that_cannot_be_is_refused_in_words(tmp_path, text, says):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from doubles import AverageFace, embed
 from PIL import Image
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
@@ -21,14 +22,14 @@ import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
-from facewitness import regions  # noqa: E402
 from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
 from facewitness.models.kfd import KFD  # noqa: E402
 from facewitness.train import kfd as recipe_file  # noqa: E402
 from facewitness.train.kfd import Batches, Recipe, genuine, make, train  # noqa: E402
 from facewitness.train.packed import Pack, held_out, pack  # noqa: E402
-from facewitness.types import Face, Mask, Quality, Testimony  # noqa: E402
+from facewitness.types import Mask, Testimony  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 RUNS = Path(__file__).parents[1] / "runs" / "kfd"
 SIZE = 64
 TINY = Recipe(
@@ -42,31 +43,6 @@ TINY = Recipe(
     ema=0.5,
     seed=3,
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Networks this small are slower on several threads, and very slow on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def embed(sentences) -> np.ndarray:
-    """Vectors that depend on the words alone, in the place of a sentence encoder."""
-    return np.stack([np.random.default_rng(sum(map(ord, s))).normal(size=24) for s in sentences]).astype(np.float32)
-
-
-class AverageFace:
-    """A finder that lays the average mesh over the middle of any picture: painted faces are painted there."""
-
-    def find(self, frame):
-        mesh = regions.average_landmarks()[:, :2]
-        mesh = (mesh - mesh.min(0)) / np.ptp(mesh[:, 1])
-        points = (mesh * frame.height * 0.7 + (0.2 * frame.width, 0.15 * frame.height)).astype(np.float32)
-        (x1, y1), (x2, y2) = points.min(0).tolist(), points.max(0).tolist()
-        return (Face(frame, (x1, y1, x2, y2), points, quality=Quality(score=1.0)),)
 
 
 def _picture(seed: int) -> bytes:
@@ -150,6 +126,20 @@ def run(packed: Path, out: Path, recipe: Recipe = TINY, **options) -> KFD:
     return train(recipe, packed, out, embed=embed, workers=0, **({"save_every": 1} | options))
 
 
+def test_a_second_stage_goes_on_from_the_first_at_another_size(packed, tmp_path):
+    run(packed, tmp_path / "first", replace(TINY, steps=1))
+    larger = replace(TINY, encoders=TINY.encoders | {"size": 2 * SIZE})
+    first = tmp_path / "first" / "kfd.safetensors"
+    begun = make(larger, embed=embed, go_on=first)
+    kept = load_file(first)
+    assert begun.encoders.size == 2 * SIZE
+    assert all(torch.equal(value, kept[name]) for name, value in begun.state_dict().items())
+    run(packed, tmp_path / "second", replace(larger, steps=1), go_on=first)
+    assert KFD.load(tmp_path / "second" / "kfd.safetensors").encoders.size == 2 * SIZE
+    with pytest.raises(WeightsError, match="is not a detector of this recipe"):
+        make(replace(TINY, detector=TINY.detector | {"hidden": 16}), embed=embed, go_on=first)
+
+
 def test_a_killed_run_goes_on_with_the_same_result(packed, tmp_path):
     run(packed, tmp_path / "whole")
     run(packed, tmp_path / "parts", until=2)
@@ -179,6 +169,7 @@ def test_what_is_saved_is_the_average_and_loads_as_a_detector(packed, tmp_path):
     model = run(packed, tmp_path / "run", replace(TINY, steps=2))
     again = KFD.load(tmp_path / "run" / "kfd.safetensors")
     pixels = torch.rand(1, 3, SIZE, SIZE) * 255
+    model = model.to(memory_format=torch.contiguous_format)  # as training lays them out, sums round otherwise
     with torch.inference_mode():
         assert torch.equal(model(pixels).score, again(pixels).score)
     card = json.loads((tmp_path / "run" / "kfd.json").read_text())

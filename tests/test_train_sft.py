@@ -24,21 +24,27 @@ for package in ("peft", "transformers", "trl"):
     if find_spec(package) is None:
         pytest.skip(f"needs {package}, of the extra 'vlm'", allow_module_level=True)
 
+from doubles import tiny_fdm  # noqa: E402
+
 from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (it mends torchvision)
+from facewitness import geometry  # noqa: E402
 from facewitness.bench import answers as bench  # noqa: E402
-from facewitness.builders import sbi_qa  # noqa: E402
-from facewitness.errors import InputError, UnknownName  # noqa: E402
-from facewitness.models.forgery_expert import ForgeryExpert, answers, width_of  # noqa: E402
+from facewitness.builders import dma, sbi_qa  # noqa: E402
+from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
+from facewitness.grammars import mare  # noqa: E402
+from facewitness.models.fdm import FDM  # noqa: E402
+from facewitness.models.forgery_expert import ForgeryExpert  # noqa: E402
 from facewitness.models.kfd import KFD, Detection, SmallEncoders  # noqa: E402
 from facewitness.train import chats, sft, small_vlm  # noqa: E402
 from facewitness.train.chats import Example  # noqa: E402
 from facewitness.train.sft import Draws, Recipe, last_checkpoint, train  # noqa: E402
+from facewitness.types import Finding, Reply  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings(r"ignore:`(is_)?gradient_checkpointing\w*` is deprecated:FutureWarning"),
 ]
 
-RUNS = Path(__file__).parents[1] / "runs" / "kfd"
+RUNS = Path(__file__).parents[1] / "runs"
 SIZE = 112
 TINY = Recipe(
     language="full",
@@ -242,7 +248,7 @@ def test_a_table_without_scores_cannot_be_quoted_and_a_broken_one_says_so(tmp_pa
 # -- the recipe -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["sft.toml", "sft-small.toml"])
+@pytest.mark.parametrize("name", ["kfd/sft.toml", "kfd/sft-small.toml", "mare/sft-small.toml"])
 def test_the_recipes_that_are_given_can_be_read(name):
     assert Recipe.read(RUNS / name).forgery_prompt
 
@@ -292,11 +298,12 @@ def test_the_command_says_what_is_wrong(made, tmp_path, capsys):
 
 
 def test_the_small_model_is_small_and_its_tokenizer_writes_any_text():
-    sentences = [*sbi_qa.DESCRIPTIONS, *sbi_qa.VERDICT_QUESTIONS]
+    sentences = [*sbi_qa.DESCRIPTIONS, *sbi_qa.VERDICT_QUESTIONS, *["[12, 34, 178, 179]"] * 3]
     model, processor = small_vlm.make(sentences)
     assert 3_000_000 < small_vlm.parameters(model) <= small_vlm.MOST
     text = "Ist das Gesicht gefälscht? 顔 <3"
     assert processor.tokenizer.decode(processor.tokenizer(text)["input_ids"]) == text
+    assert processor.tokenizer.tokenize("[7, 178]") == ["[", "7", ",\u0120", "1", "7", "8", "]"]
     taught = len(processor.tokenizer(sentences[0])["input_ids"])
     assert taught < len(sentences[0].split()) * 1.5
     prompt = processor.apply_chat_template(
@@ -319,12 +326,12 @@ def test_the_small_model_is_small_and_its_tokenizer_writes_any_text():
 def test_the_experts_tokens_are_those_of_its_detectors_own_look_at_the_picture(made):
     model, processor = pv.plain(str(made / "small"))
     detector = KFD.load(made / "kfd.safetensors")
-    expert = ForgeryExpert.of(detector, width_of(model), tokens=4, base=2, grid=2, width=4)
+    expert = ForgeryExpert.of(detector, pv.width_of(model), tokens=4, base=2, grid=2, width=4)
     pv.attach(model, expert, processor)
     picture = Image.open(io.BytesIO(noise(5, True)))
     seen: dict[str, Any] = {}
     hook = expert.register_forward_hook(lambda _m, _a, out: seen.update(tokens=out))
-    answers(model, processor, [picture], ["Is this face fake?"], most=1)
+    pv.answers(model, processor, [picture], ["Is this face fake?"], most=1)
     hook.remove()
     with torch.no_grad():
         pixels = torch.from_numpy(np.asarray(picture).transpose(2, 0, 1)[None].copy()).float()
@@ -464,3 +471,109 @@ def test_two_processes_learn_what_one_does(made, tmp_path):
         folders.append(out / "model")
     one, two = map(weights, folders)
     assert all(torch.allclose(one[name], two[name], atol=2e-4) for name in one)
+
+
+# -- MARE's replies ---------------------------------------------------------------------------------------------------
+
+
+def annotated(first: int, count: int) -> list[dma.Item]:
+    """Two annotations of each of `count` noise pictures; every second one is fake, with a box on its nose."""
+    out = []
+    for n in range(first, first + count):
+        fake = bool(n % 2)
+        text = "The image looks fake. The nose is blurred." if fake else "The image looks real."
+        for question in ("Does the image looks real/fake?", dma.QUESTION):
+            findings = (Finding("nose", (40.0, 50.0, 72.0, 80.0), None, "", None),) if fake else ()
+            reply = Reply("fake" if fake else "real", None, findings, "I look for seams.", text)
+            out.append(
+                dma.Item(
+                    f"{n}.png", noise(n, fake), None, (SIZE, SIZE), "fake" if fake else "real", f"person {n // 2}",
+                    "train", "noise", question, text, (text,), ("nose",) if fake else (),
+                    ((40.0, 50.0, 72.0, 80.0),) if fake else (), mare.render(reply),
+                )
+            )  # fmt: skip
+    return out
+
+
+@pytest.fixture(scope="module")
+def taught(made, tmp_path_factory) -> Path:
+    """A folder with MARE's data as a table and as chat JSON, a module and a tiny model made for them."""
+    folder = tmp_path_factory.mktemp("mare")
+    dma.write_parquet(annotated(0, 12), folder / "dma.parquet")
+    dma.write_chat(annotated(0, 12), folder)
+    tiny_fdm(folder)
+    sentences = [text for example in chats.read(folder / "dma.parquet") for text in example.texts()]
+    model, processor = small_vlm.make(sentences, width=64, layers=2, rows=400, size=SIZE, vision_width=32)
+    model.save_pretrained(folder / "small")
+    processor.save_pretrained(folder / "small")
+    return folder
+
+
+MARES = replace(TINY, learner={"grid": 2}, grammar="mare", most=96)
+
+
+def test_a_table_of_dma_is_told_by_its_columns_and_says_what_its_chat_json_says(taught):
+    assert chats.is_dma(taught / "dma.parquet") and not chats.is_dma(taught / "chat.json")
+    table, chat = chats.read(taught / "dma.parquet"), chats.read(taught / "chat.json")
+    assert [(e.before, e.answer) for e in table] == [(e.before, e.answer) for e in chat]
+    assert all(np.array_equal(a.pictures()[0], b.pictures()[0]) for a, b in zip(table, chat, strict=True))
+    (message,) = table[2].messages("<forgery>")
+    assert message["content"][1]["text"].startswith("<forgery> Does the image looks real/fake? Reply as <think>")
+    assert mare.parse(table[2].answer).findings[0].box == (40, 50, 72, 80)
+
+
+def test_rows_of_a_table_of_dma_are_taken_by_split_and_another_table_is_refused(taught, made):
+    assert len(chats.read_dma(taught / "dma.parquet", "train")) == 24
+    with pytest.raises(InputError, match="expected rows of the split val, got train"):
+        chats.read_dma(taught / "dma.parquet", "val")
+    with pytest.raises(InputError, match=r"builders/dma wrote, got no column size"):
+        chats.read_dma(made / "train.parquet")
+
+
+def test_mares_replies_are_taught_with_its_traces(taught, tmp_path):
+    recipe = replace(MARES, model=str(taught / "small"), steps=2)
+    folder = train(recipe, taught / "dma.parquet", tmp_path, detector=taught / "fdm.safetensors", log_every=1)
+    model, _ = pv.load(folder)
+    expert = pv.expert_of(model)
+    assert type(expert).__name__ == "TraceExpert" and expert.size == 64 and expert.n_tokens == 5
+    module = FDM.load(taught / "fdm.safetensors").state_dict()
+    assert all(torch.equal(tensor, module[name]) for name, tensor in expert.fdm.state_dict().items())
+    (row, *_) = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
+    assert row["answer"].startswith("<think>") and row["question"].startswith("Does the image looks real/fake?")
+
+
+def test_what_learns_beside_mares_module_is_its_own_projector(taught, made, tmp_path):
+    module, _ = sft.detector_of(taught / "fdm.safetensors")
+    detector, _ = sft.detector_of(made / "kfd.safetensors")
+    recipe = replace(MARES, model=str(taught / "small"))
+    model, _ = sft.make(replace(recipe, language="frozen", learner={"size": 48}), module, 64)
+    assert pv.expert_of(model).size == 48
+    moving = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert moving and all(".expert.learner." in name for name in moving)
+    with pytest.raises(UnknownName, match="prompt learner of FDM 'tokens'"):
+        sft.make(replace(recipe, learner={"tokens": 3}), module, 64)
+    with pytest.raises(UnknownName, match="prompt learner of KFD 'size'"):
+        sft.make(replace(recipe, learner={"size": 3}), detector)
+    with pytest.raises(InputError, match=r"expected crop\.size there, or size under \[learner\]"):
+        sft.make(recipe, module)
+    (tmp_path / "x.json").write_text('{"model": "eye"}')
+    with pytest.raises(WeightsError, match="expected the card of a detector, kfd or fdm, got 'eye'"):
+        sft.detector_of(tmp_path / "x.safetensors")
+    with pytest.raises(WeightsError, match="A detector is two files"):
+        sft.detector_of(tmp_path / "absent.safetensors")
+
+
+@pytest.mark.slow
+def test_a_tiny_model_learns_mares_form_and_boxes(taught, tmp_path):
+    recipe = replace(MARES, model=str(taught / "small"), steps=250, batch=8, at_once=8, cosine=True, warmup=10)
+    folder = train(
+        recipe, taught / "dma.parquet", tmp_path, detector=taught / "fdm.safetensors", save_every=1000,
+        show_every=1000,
+    )  # fmt: skip
+    model, processor = pv.load(folder)
+    examples = chats.read(taught / "dma.parquet")
+    texts = [example.before[0][1] for example in examples]
+    said = pv.answers(model, processor, [example.pictures()[0] for example in examples], texts, 96)
+    assert not any(mare.refusals(reply, (SIZE, SIZE)) for reply in said)
+    boxes = [finding.box for reply in said for finding in mare.parse(reply).findings]
+    assert boxes and all(geometry.iou(box, (40, 50, 72, 80)) > 0.9 for box in boxes)

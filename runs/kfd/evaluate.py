@@ -92,7 +92,7 @@ def examined(
 def measured(rows: Sequence[dict[str, Any]], seed: int = 0) -> dict[str, dict[str, measures.Value]]:
     """For each witness and condition ("kfd, plain"): AUC and mask IoU on forgeries made here, AUC of each source.
 
-    made, mask_iou       AUC and mean mask IoU on all forgeries made here; made/<forger>, mask_iou/<forger> by one forger
+    made, mask_iou       AUC and mean mask IoU on all that is made here; made/<forger>, mask_iou/<forger> by one forger
     made/<source>        AUC on what was made of a source's genuine pictures
     auc/<source>         AUC on a source's own forgeries, against its genuine pictures as they came
     """

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Protocol
@@ -31,6 +32,7 @@ from facewitness.types import FaceReport, Finding, Label, Pixels, Reply, Report
 
 MOST = 2_000  # characters of a question
 _REMEMBERED = 8  # turns that a language model is shown again
+Hear = Callable[[str], None]  # is given the next piece of an answer
 TURNED = 30.0  # degrees of yaw from which the far side counts as hidden
 
 
@@ -103,11 +105,11 @@ class Dialogue:
         self.face = int(np.argmax(scored)) if scored else 0  # the most suspicious one, until another is asked for
         self._spoken_of: tuple[str, ...] = ()
 
-    def ask(self, question: str, hear: Callable[[str], None] | None = None) -> Answer:
+    def ask(self, question: str, hear: Hear | None = None) -> Answer:
         """The answer to one question. Raises InputError for an empty one and one of more than MOST characters.
 
         `hear` is given a language model's words piece by piece, where its backend can `stream`; notes come with the
-        answer, once all is said.
+        answer, once all is said. What `hear` raises stops the model and leaves the conversation as it was.
         """
         question = question.strip()
         if not question:
@@ -120,7 +122,7 @@ class Dialogue:
         self.turns.append((question, answer))
         return answer
 
-    def _worded(self, question: str, own: Answer, backend: Backend, hear: Callable[[str], None] | None) -> Answer:
+    def _worded(self, question: str, own: Answer, backend: Backend, hear: Hear | None) -> Answer:
         """The model's words to the question, held to what the evidence alone would say (`own`)."""
         face = self.report.faces[self.face]
         frame = self.report.frame
@@ -130,14 +132,7 @@ class Dialogue:
         messages.append({"role": "user", "content": question})
         images = () if frame is None else (frame.pixels,)
         try:
-            if hear is None or not hasattr(backend, "stream"):
-                words = backend.ask(messages, images)
-            else:
-                pieces = []
-                for piece in backend.stream(messages, images):
-                    hear(piece)
-                    pieces.append(piece)
-                words = "".join(pieces).strip()
+            words = _words(backend, messages, images, hear)
         except BackendError as error:
             return replace(own, problem=str(error))
         label = plugins.get("grammars", "yes_no").parse(words).label
@@ -317,6 +312,18 @@ def evidence(face: FaceReport) -> str:
     if face.kind is not None and verdict.label == "fake":
         lines.append("Kind: " + ", ".join(f"{KIND_WORDS[name]} {percent(p)}" for name, p in face.kind.items()) + ".")
     return "\n".join(lines)
+
+
+def _words(backend: Backend, messages: Sequence[Mapping[str, str]], images: Sequence[Pixels], hear: Hear | None) -> str:
+    """The whole answer; `hear` is given its pieces as they come, where the backend can stream."""
+    if hear is None or not hasattr(backend, "stream"):
+        return backend.ask(messages, images)
+    said = []
+    with closing(backend.stream(messages, images)) as pieces:  # whatever ends the hearing stops the model too
+        for piece in pieces:
+            hear(piece)
+            said.append(piece)
+    return "".join(said).strip()
 
 
 _DENIES = re.compile(r"\b(no|not|never|without|nothing|neither|nor|free of)\b|n['’]t\b", re.IGNORECASE)

@@ -7,13 +7,14 @@ import io
 import json
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+from chat_server import ChatServer
 from PIL import Image
 
 from facewitness import plugins
+from facewitness.backends import heard
 from facewitness.errors import BackendError, InputError
 
 pytest.importorskip("openai", reason="the extra `language` is not installed")
@@ -22,66 +23,17 @@ QUESTION = [{"role": "user", "content": "Is it fake?"}]
 PICTURE = np.full((40, 60, 3), (10, 20, 200), np.uint8)
 
 
-class ChatServer(ThreadingHTTPServer):
-    """Speaks the chat protocol, in a mood: calm, busy (twice, then calm), slow, rubbish, empty, closed, refusing, …"""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.mood, self.heard, self.keys = "calm", [], []
-        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/v1"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: ChatServer
-
-    def log_message(self, *_):
-        pass
-
-    def answer(self, status: int, content: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def do_GET(self):
-        names = ["one", "two"] if self.server.mood == "two models" else ["tiny-vlm"]
-        models = [{"id": name, "object": "model", "created": 0, "owned_by": "us"} for name in names]
-        self.answer(200, json.dumps({"object": "list", "data": models}).encode())
-
-    def do_POST(self):
-        self.server.heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.server.keys.append(self.headers.get("Authorization"))
-        match self.server.mood:
-            case "busy" if len(self.server.heard) < 3:
-                return self.answer(429, b'{"error": {"message": "busy"}}')
-            case "broken":
-                return self.answer(500, b'{"error": {"message": "sorry"}}')
-            case "refusing":
-                return self.answer(401, b'{"error": {"message": "key"}}')
-            case "unknown":
-                return self.answer(404, b'{"error": {"message": "no such model"}}')
-            case "slow":
-                time.sleep(3)
-            case "rubbish":
-                return self.answer(200, b"<html>hello</html>")
-            case "another":
-                return self.answer(200, b'{"answer": 42}')
-        text = "  " if self.server.mood == "empty" else " Yes, it is fake.\n"
-        message = {"role": "assistant", "content": text}
-        choice = {"index": 0, "finish_reason": "stop", "message": message}
-        whole = {"id": "1", "object": "chat.completion", "created": 0, "model": "tiny-vlm", "choices": [choice]}
-        self.answer(200, json.dumps(whole).encode())
+@pytest.fixture
+def server():
+    found = ChatServer()
+    yield found
+    found.shutdown()
+    found.server_close()
 
 
 @pytest.fixture
-def server():
+def other():
+    """A second host, which nobody chose."""
     found = ChatServer()
     yield found
     found.shutdown()
@@ -130,24 +82,109 @@ def test_a_busy_server_is_asked_again(server):
         ("broken", "answered with status 500"),
         ("refusing", "refused the key"),
         ("unknown", "does not know the model"),
-        ("rubbish", "is it a chat server|not one of a chat server"),
+        ("rubbish", "not one of a chat server"),
+        ("html", "not one of a chat server"),
+        ("half json", "not one of a chat server"),
+        ("deep json", "not one of a chat server"),
+        (
+            "cut",
+            r"nothing answers at http://127\.0\.0\.1:\d+/v1 \(peer closed|not one of a chat server \(RemoteProtocol",
+        ),
+        ("endless", "sends far more than the 512 tokens"),
+        ("endless error", "sends far more than the 512 tokens"),
+        ("squeezed", "sends far more than the 512 tokens"),
         ("another", "is it a chat server"),
         ("empty", "without a text"),
         ("two models", "has 2 models; choose one .*: one, two"),
     ],
 )
-def test_what_a_server_does_wrong_is_one_sentence(server, mood, sentence):
+@pytest.mark.parametrize("way", ["ask", "stream"])
+def test_what_a_server_does_wrong_is_one_sentence(server, mood, sentence, way):
     server.mood = mood
-    with pytest.raises(BackendError, match=sentence):
-        openai(server, retries=1).ask(QUESTION)
+    with pytest.raises(BackendError, match=sentence) as caught:
+        list(getattr(openai(server, retries=0), way)(QUESTION))
+    assert "\n" not in str(caught.value)
 
 
-def test_a_slow_server_is_not_waited_for(server):
-    server.mood = "slow"
+@pytest.mark.parametrize("way", ["ask", "stream"])
+@pytest.mark.parametrize("mood", ["slow", "dripping", "dripping head"])
+def test_a_slow_server_is_not_waited_for(server, mood, way):
+    server.mood = mood
     started = time.monotonic()
-    with pytest.raises(BackendError, match=r"did not answer within 0\.4 s"):
-        openai(server, model="m", timeout=0.4).ask(QUESTION)
-    assert time.monotonic() - started < 2.5
+    with pytest.raises(BackendError, match=r"did not answer within 0\.4 s\. Try --option openai\.timeout=300"):
+        list(getattr(openai(server, model="m", timeout=0.4), way)(QUESTION))
+    assert time.monotonic() - started < 1.5
+    if mood != "slow":
+        assert server.hung_up.wait(2)  # the line was cut: nobody goes on listening in the background
+
+
+def test_pieces_arrive_one_by_one(server):
+    server.mood = "halting"
+    pieces = openai(server).stream(QUESTION, (PICTURE,))
+    for expected in server.pieces:
+        server.go_on.release()
+        assert next(pieces) == expected  # the next one is not sent before
+    assert list(pieces) == []
+    assert server.heard[0]["stream"] is True
+
+
+def test_who_stops_listening_hangs_up(server):
+    server.mood = "talkative"
+    pieces = openai(server, most_tokens=10**6).stream(QUESTION)
+    next(pieces)
+    pieces.close()
+    assert server.hung_up.wait(2)
+
+
+@pytest.mark.parametrize("mood", ["calm", "whole"])
+def test_a_stream_is_the_answer_and_a_server_need_not_know_streaming(server, mood):
+    server.mood = mood
+    assert "".join(openai(server).stream(QUESTION)) == "Yes, it is fake.\n"
+
+
+@pytest.mark.parametrize(
+    ("mood", "heard", "sentence"),
+    [
+        ("cut stream", 3, "broke off in the middle of its answer"),
+        ("error in stream", 3, "broke off in the middle of its answer"),
+        ("rubbish in stream", 3, "broke off in the middle of its answer"),
+        ("talkative", 65, r"sends far more than the 512 tokens .* try --option openai\.most_tokens=2048"),
+        ("endless line", 3, "sends far more than the 512 tokens"),
+    ],
+)
+def test_a_stream_that_breaks_is_no_answer_and_is_not_asked_for_again(server, mood, heard, sentence):
+    server.mood = mood
+    said = []
+    with pytest.raises(BackendError, match=sentence):
+        said.extend(piece for piece in openai(server).stream(QUESTION) if not said.append(piece))
+    assert len(said) >= heard
+    assert len(server.heard) == 1
+
+
+def test_odd_events_in_a_stream_never_escape_as_something_else(server):
+    server.mood = "odd stream"
+    with pytest.raises(BackendError, match="broke off in the middle"):
+        list(openai(server).stream(QUESTION))
+
+
+def test_neither_photo_nor_key_follows_a_server_that_sends_us_elsewhere(server, other, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "s3cret")
+    server.mood, server.elsewhere = "moved", f"{other.url}/chat/completions"
+    for way in ("ask", "stream"):
+        with pytest.raises(BackendError, match=rf"sends us to 127\.0\.0\.1:{other.server_port}, and neither photo nor"):
+            list(getattr(openai(server), way)(QUESTION, (PICTURE,)))
+    assert server.keys == ["Bearer s3cret"] * 2
+    assert other.heard == other.keys == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("timeout", 0), ("timeout", float("nan")), ("timeout", float("inf")), ("retries", -1), ("most_tokens", 0),
+     ("side", "big"), ("temperature", -1)],
+)  # fmt: skip
+def test_numbers_that_cannot_be(server, option, value):
+    with pytest.raises(InputError, match=f"openai: expected {option} as a number of at least"):
+        openai(server, **{option: value})
 
 
 def test_a_server_that_is_down(server):
@@ -183,3 +220,54 @@ def test_echo():
     told = load(["one", "two"])
     assert [told.ask(QUESTION, (PICTURE,)) for _ in range(3)] == ["one", "two", "two"]
     assert told.heard[0] == (QUESTION, 1)
+    assert list(load(" Yes, it is.\n").stream(QUESTION)) == [" Yes,", " it", " is.\n"]
+
+
+# ------------------------------------------------------------------------------------------------ answers from a thread
+
+
+def test_what_is_heard_is_what_was_said_and_errors_come_after_it():
+    def answer(say):
+        say("one")
+        say("")
+        say("two")
+        raise BackendError("and no more")
+
+    pieces = heard(answer, 5)
+    assert [next(pieces), next(pieces)] == ["one", "two"]
+    with pytest.raises(BackendError, match="and no more"):
+        next(pieces)
+
+
+def test_neither_silence_nor_haste_outlasts_the_timeout():
+    def hasty(say):
+        while True:
+            say("x")
+
+    done = threading.Event()
+    for answer in (hasty, lambda say: done.wait(5)):
+        started = time.monotonic()
+        with pytest.raises(TimeoutError):
+            for _ in heard(answer, 0.2):
+                pass
+        assert time.monotonic() - started < 1
+    done.set()
+
+
+def test_who_speaks_to_nobody_is_stopped():
+    stopped = threading.Event()
+
+    def answer(say):
+        try:
+            while True:
+                say("x")
+                time.sleep(0.01)
+        except Exception as error:  # what turns errors into sentences must not swallow it
+            raise BackendError("never") from error
+        finally:
+            stopped.set()
+
+    pieces = heard(answer, None)
+    assert next(pieces) == "x"
+    pieces.close()
+    assert stopped.wait(2)

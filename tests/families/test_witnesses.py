@@ -32,7 +32,7 @@ def witness(request, tmp_path_factory):
     try:
         leaf = plugins.get("witnesses", request.param)
         # no weights of these travel with the package
-        made = {"kfd": doubles.tiny_kfd}.get(request.param)
+        made = {"kfd": doubles.tiny_kfd, "mare": doubles.tiny_fdm}.get(request.param)
         return leaf.load() if made is None else leaf.load(weights=str(made(tmp_path_factory.mktemp(request.param))))
     except MissingExtra as error:
         pytest.skip(str(error))

@@ -40,7 +40,8 @@ _HELP = """/region NAME   what is known of a region, such as nose or left upper 
 /regions       the regions there are
 /face N        speak of another face          /faces   all faces and their verdicts
 /save FILE     write the conversation: .json with what each answer rests on, anything else as Markdown
-/quit          end (or Ctrl-D)"""
+/quit          end (or Ctrl-D)
+Ctrl-C stops an answer that is being given, and otherwise ends."""
 
 
 def add_to(commands: Any) -> None:
@@ -131,34 +132,45 @@ def _chat(given: argparse.Namespace) -> int:
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401  # arrows and history in input(), where the system has it
         print("Ask what you like about the face; /help shows the commands, /quit ends.")
-    print(_visible(dialogue.ask("What is the verdict?").text))
+    _say(dialogue, "What is the verdict?", typed)
     while True:
         try:
             line = input("> " if typed else "").strip()
         except EOFError:
             return ALL
+        except KeyboardInterrupt:
+            if not typed:
+                raise
+            print("\n/quit ends the conversation.")
+            continue
         if line in ("/quit", "/exit", "quit", "exit"):
             return ALL
         if not line:
             continue
         try:
             if line.startswith("/"):
-                print(_visible_lines(_command(dialogue, line)))
+                _command(dialogue, line, typed)
             else:
-                _say(dialogue, line, streamed=typed)
+                _say(dialogue, line, typed)
         except (FacewitnessError, OSError) as error:
             print(_visible(str(error)))
 
 
 def _say(dialogue: Dialogue, question: str, streamed: bool) -> None:
-    """Answer one question; on a terminal a language model's words appear as they come."""
+    """Answer one question; on a terminal a language model's words appear as they come, and Ctrl-C stops them."""
     heard: list[str] = []
 
     def hear(piece: str) -> None:
         heard.append(piece)
         print("\n".join(map(_visible, piece.split("\n"))), end="", flush=True)
 
-    answer = dialogue.ask(question, hear if streamed else None)
+    try:
+        answer = dialogue.ask(question, hear if streamed else None)
+    except KeyboardInterrupt:
+        if not streamed:
+            raise
+        print("\n[Stopped. This question is left out of the conversation.]")
+        return
     if heard:
         print("".join(f"\n[{_visible(note)}]" for note in answer.notes))
     if not heard or answer.problem:
@@ -166,12 +178,8 @@ def _say(dialogue: Dialogue, question: str, streamed: bool) -> None:
     _complained(answer)
 
 
-def _visible_lines(text: str) -> str:
-    return "\n".join(_visible(line) for line in text.split("\n"))
-
-
-def _command(dialogue: Dialogue, line: str) -> str:
-    """What a line that begins with a slash gives."""
+def _command(dialogue: Dialogue, line: str, streamed: bool) -> None:
+    """Do what a line that begins with a slash says."""
     from facewitness import regions
     from facewitness.errors import UnknownName
 
@@ -179,26 +187,27 @@ def _command(dialogue: Dialogue, line: str) -> str:
     rest = rest.strip()
     match word:
         case "help":
-            return _HELP
+            print(_HELP)
         case "regions":
-            return ", ".join(map(regions.title, regions.REGIONS))
+            print(", ".join(map(regions.title, regions.REGIONS)))
         case "region":
             name = rest.lower().replace(" ", "_").replace("-", "_")
             if name not in regions.REGIONS:
                 raise UnknownName("region", name, regions.REGIONS)
-            return dialogue.ask(f"Is the {regions.title(name)} forged?").text
+            _say(dialogue, f"Is the {regions.title(name)} forged?", streamed)
         case "faces":
-            return dialogue.ask("How many faces are there?").text
+            _say(dialogue, "How many faces are there?", streamed)
         case "face":
             if not rest.isdecimal() or int(rest) < 1:
                 raise InputError(f"/face: expected a number from 1 on, got {rest!r}")
             dialogue.choose(int(rest) - 1)
-            return dialogue.ask("What is the verdict?").text
+            _say(dialogue, "What is the verdict?", streamed)
         case "save":
             if not rest:
                 raise InputError("/save: expected the name of a file, such as /save talk.md")
-            return f"→ {_saved(dialogue, Path(rest).expanduser())}"
-    raise UnknownName("command", word, ("help", "regions", "region", "faces", "face", "save", "quit"))
+            print(_visible(f"→ {_saved(dialogue, Path(rest).expanduser())}"))
+        case _:
+            raise UnknownName("command", word, ("help", "regions", "region", "faces", "face", "save", "quit"))
 
 
 def _saved(dialogue: Dialogue, path: Path) -> Path:

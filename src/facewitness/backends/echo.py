@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,3 +37,7 @@ class Echo:
         if not self._answers:
             return conversation[-1]["content"]
         return self._answers[min(len(self.heard), len(self._answers)) - 1]
+
+    def stream(self, messages: Sequence[Message], images: Sequence[NDArray[np.uint8]] = ()) -> Generator[str]:
+        """The same, word by word."""
+        yield from re.findall(r"\s*\S+\s*$|\s*\S+", self.ask(messages, images))

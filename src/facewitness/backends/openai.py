@@ -2,17 +2,19 @@
 
     facewitness ask photo.jpg "Is the nose fake?" --backend openai --option openai.model=Qwen/Qwen2.5-VL-7B-Instruct
 
-The photo leaves this machine for wherever `base_url` points, so the default is this machine. The key is read from an
-environment variable and never stored, shown or written into a report.
+The photo leaves this machine for wherever `base_url` points and for nowhere else: a server that sends us elsewhere is
+not followed. The default is this machine. The key is read from an environment variable and never stored, shown or
+written into a report. A server is trusted with nothing: how long and how large an answer may be is decided here.
 """
 
 from __future__ import annotations
 
 import base64
 import io
+import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,10 +23,13 @@ import openai
 from numpy.typing import NDArray
 from PIL import Image
 
-from facewitness.backends import Message, checked
+from facewitness.backends import Message, Say, checked, heard
 from facewitness.errors import BackendError, InputError
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
+_LETTERS = 32  # characters a token may stand for on average: several times what languages need
+_BYTES = 4_096  # bytes a token may take on the wire, its frame of JSON and a hidden thought included
+_REST = 1 << 20  # bytes an answer may have besides: a list of models, an error's page
 
 
 def load(
@@ -39,15 +44,23 @@ def load(
 ) -> Server:
     """A server and one of its models; the only one it has where `model` is empty.
 
-    timeout       seconds for an answer, all tries together      retries   after errors that may pass (busy, starting)
+    timeout       seconds for a whole answer, all tries together  retries   after errors that may pass (busy, starting)
+    most_tokens   of an answer; one of many times that length is not listened to
     side          pixels: larger pictures are made smaller before they are sent
-    Raises InputError for an address that is none, BackendError where a key is needed and the variable is not set.
+    Raises InputError for an address that is none and a number that cannot be, BackendError where a key is needed and
+    the variable is not set.
     """
+    for name, value, least in (
+        ("timeout", timeout, 0.001), ("retries", retries, 0), ("most_tokens", most_tokens, 1),
+        ("temperature", temperature, 0), ("side", side, 1),
+    ):  # fmt: skip
+        if not isinstance(value, int | float) or not (value >= least and math.isfinite(value)):
+            raise InputError(f"openai: expected {name} as a number of at least {least}, got {value!r}")
     return Server(model, base_url, key_variable, float(timeout), int(retries), int(most_tokens), temperature, int(side))
 
 
 class Server:
-    """A model of a server; connects when it is first asked."""
+    """A model of a server; connects when it is asked."""
 
     name = "openai"
 
@@ -60,14 +73,13 @@ class Server:
             raise InputError(f"openai: expected base_url such as http://127.0.0.1:8000/v1, got {base_url!r}")
         if parts.username or parts.password:
             raise InputError("openai: expected base_url without a name and password; put a key into a variable")
-        key = os.environ.get(key_variable, "")
-        if not key and parts.hostname not in _LOCAL:
+        self._key = os.environ.get(key_variable, "")
+        if not self._key and parts.hostname not in _LOCAL:
             raise BackendError(
                 f"openai: {parts.hostname} needs a key. Put it into the environment variable {key_variable}."
             )
         self.model, self.base_url, self.timeout, self.retries = model, base_url, timeout, retries
         self.most_tokens, self.temperature, self.side = most_tokens, temperature, side
-        self._client = openai.OpenAI(api_key=key or "none", base_url=base_url, timeout=timeout, max_retries=0)
 
     def made_by(self) -> dict[str, Any]:
         """Server, model and options; no key."""
@@ -77,61 +89,164 @@ class Server:
         }  # fmt: skip
 
     def ask(self, messages: Sequence[Message], images: Sequence[NDArray[np.uint8]] = ()) -> str:
-        """The model's answer, stripped. Raises BackendError within about `timeout` seconds."""
+        """The model's answer, stripped. Raises BackendError after `timeout` seconds at the latest."""
+        return "".join(self._pieces(messages, images, streamed=False)).strip()
+
+    def stream(self, messages: Sequence[Message], images: Sequence[NDArray[np.uint8]] = ()) -> Generator[str]:
+        """The answer piece by piece as the server sends it; closing the generator hangs up. Raises what `ask` raises.
+
+        A server that knows no streaming answers in one piece.
+        """
+        return self._pieces(messages, images, streamed=True)
+
+    def _pieces(
+        self, messages: Sequence[Message], images: Sequence[NDArray[np.uint8]], streamed: bool
+    ) -> Generator[str]:
         conversation: list[dict[str, Any]] = list(checked(messages))
         if images:
             first = next(m for m in conversation if m["role"] == "user")
             shown = [{"type": "image_url", "image_url": {"url": _data_url(image, self.side)}} for image in images]
             first["content"] = [*shown, {"type": "text", "text": first["content"]}]
         until = time.monotonic() + self.timeout
-        for attempt in range(self.retries + 1):
+        # A client for each answer: closing it cuts the line under the thread that may still be listening.
+        with self._client() as client:
             try:
-                return self._once(conversation, until - time.monotonic())
+                yield from heard(
+                    lambda say: self._answer(client, conversation, streamed, say, until), self.timeout, daemon=True
+                )
+            except TimeoutError as error:
+                raise BackendError(self._told(error)) from error
+
+    def _client(self) -> openai.OpenAI:
+        return openai.OpenAI(
+            api_key=self._key or "none",
+            base_url=self.base_url,
+            max_retries=0,
+            default_headers={"Accept-Encoding": "identity"},
+            http_client=openai.DefaultHttpxClient(
+                follow_redirects=False, event_hooks={"response": [self._bound_in_size]}
+            ),
+        )
+
+    def _bound_in_size(self, response: Any) -> None:
+        """Let no more of a response's body be read than an answer can have."""
+        read = response.iter_bytes
+
+        def bounded(*arguments: Any) -> Iterator[bytes]:
+            room = _REST + _BYTES * self.most_tokens
+            for chunk in read(*arguments):
+                room -= len(chunk)
+                if room < 0:
+                    raise self._endless()
+                yield chunk
+
+        response.iter_bytes = bounded
+
+    def _answer(
+        self, client: openai.OpenAI, conversation: list[dict[str, Any]], streamed: bool, say: Say, until: float
+    ) -> None:
+        """Try until the server answers, `retries` times more at the most; never once it has begun to speak."""
+        for attempt in range(self.retries + 1):
+            length, words = 0, False
+            try:
+                for piece in self._once(client, conversation, streamed, until):
+                    length += len(piece)
+                    words = words or bool(piece.strip())
+                    if length > _LETTERS * self.most_tokens:
+                        raise self._endless()
+                    say(piece)
+                if not words:
+                    raise BackendError(f"openai: {self.base_url} answered without a text; is it a chat server?")
+                return
             except (openai.APIConnectionError, openai.RateLimitError, openai.InternalServerError) as error:
                 wait = 0.25 * 2**attempt
-                if attempt == self.retries or time.monotonic() + wait >= until:
-                    raise BackendError(self._told(error)) from error
+                if length or attempt == self.retries or time.monotonic() + wait >= until:
+                    raise BackendError(self._told(error, broken_off=length > 0)) from error
+                say("")
                 time.sleep(wait)
-            except (openai.OpenAIError, ValueError) as error:  # ValueError: what came is no JSON
-                raise BackendError(self._told(error)) from error
-        raise AssertionError("unreachable")
+            except (BackendError, TimeoutError):
+                raise
+            except Exception as error:  # whatever a server may send, at the door it is one sentence
+                raise BackendError(self._told(error, broken_off=length > 0)) from error
 
-    def _once(self, conversation: list[dict[str, Any]], seconds: float) -> str:
+    def _once(
+        self, client: openai.OpenAI, conversation: list[dict[str, Any]], streamed: bool, until: float
+    ) -> Iterator[str]:
+        """The answer's pieces; one piece where the server sends it whole."""
+        client = client.with_options(timeout=max(0.001, until - time.monotonic()))
         if not self.model:
-            offered = [model.id for model in self._client.with_options(timeout=seconds).models.list().data]
+            offered = [model.id for model in client.models.list().data]
             if len(offered) != 1:
                 raise BackendError(
                     f"openai: {self.base_url} has {len(offered)} models; choose one by --option openai.model=NAME: "
-                    f"{', '.join(offered[:20])}"
+                    f"{', '.join(map(str, offered[:20]))}."
                 )
-            self.model = offered[0]
-        answer = self._client.with_options(timeout=seconds).chat.completions.create(
+            self.model = str(offered[0])
+        answer: Any = client.chat.completions.with_raw_response.create(
             model=self.model,
             messages=conversation,  # type: ignore[arg-type]  # its type is a dict for each role
             max_completion_tokens=self.most_tokens,
             temperature=self.temperature,
+            stream=streamed,
         )
-        choices = getattr(answer, "choices", None)
-        text = getattr(getattr(choices[0], "message", None), "content", None) if choices else None
-        if not isinstance(text, str) or not text.strip():
-            raise BackendError(f"openai: {self.base_url} answered without a text; is it a chat server?")
-        return text.strip()
+        if "text/event-stream" not in answer.headers.get("content-type", ""):
+            answer.http_response.read()  # where a stream was asked for, nothing has been read yet
+            yield _text(_first_choice(answer.http_response.json()).get("message"))
+            return
+        ended = False
+        for chunk in answer.parse():
+            choice = _first_choice(chunk.to_dict())
+            ended = ended or choice.get("finish_reason") is not None
+            yield _text(choice.get("delta"))
+        if not ended:  # a line that was cut ends like any other
+            raise openai.APIConnectionError(request=answer.http_request) from EOFError("it hung up")
 
-    def _told(self, error: Exception) -> str:
+    def _endless(self) -> BackendError:
+        return BackendError(
+            f"openai: {self.base_url} sends far more than the {self.most_tokens} tokens it was asked for, and is not "
+            "listened to. Does the server heed max_completion_tokens? For long answers try --option openai.most_tokens="
+            f"{4 * self.most_tokens}."
+        )
+
+    def _told(self, error: Exception, broken_off: bool = False) -> str:
         """What happened, in one sentence, and what to do. Never the key."""
-        if isinstance(error, openai.APITimeoutError):
-            return f"openai: {self.base_url} did not answer within {self.timeout:g} s. Try --option openai.timeout=300."
+        if isinstance(error, openai.APITimeoutError | TimeoutError):
+            return (
+                f"openai: {self.base_url} did not answer within {self.timeout:g} s. "
+                f"Try --option openai.timeout={max(300.0, 4 * self.timeout):g}."
+            )
+        if broken_off:
+            return f"openai: {self.base_url} broke off in the middle of its answer. Ask again."
         if isinstance(error, openai.APIConnectionError):
-            return f"openai: nothing answers at {self.base_url}. Start the server, or give another openai.base_url."
+            why = f"{self.base_url} ({str(error.__cause__)[:120]})"
+            return f"openai: nothing answers at {why}. Start the server, or give another openai.base_url."
         if isinstance(error, openai.AuthenticationError):
             return f"openai: {self.base_url} refused the key. Is the right one in the environment variable?"
         if isinstance(error, openai.NotFoundError):
             return f"openai: {self.base_url} does not know the model {self.model!r} or the address lacks its /v1."
         if isinstance(error, openai.RateLimitError):
             return f"openai: {self.base_url} is too busy. Try again later."
+        if isinstance(error, openai.APIStatusError) and 300 <= error.status_code < 400:
+            elsewhere = urlsplit(error.response.headers.get("location", "")).netloc or "another address"
+            return (
+                f"openai: {self.base_url} sends us to {elsewhere}, and neither photo nor key is sent on. If that is "
+                "where they should go, give its address as openai.base_url."
+            )
         if isinstance(error, openai.APIStatusError):
             return f"openai: {self.base_url} answered with status {error.status_code}."
         return f"openai: {self.base_url} gave an answer that is not one of a chat server ({type(error).__name__})."
+
+
+def _first_choice(answer: Any) -> dict[str, Any]:
+    """The first of an answer's choices; empty where it has none."""
+    choices = answer.get("choices") if isinstance(answer, dict) else None
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return first if isinstance(first, dict) else {}
+
+
+def _text(message: Any) -> str:
+    content = message.get("content") if isinstance(message, dict) else None
+    return content if isinstance(content, str) else ""
 
 
 def _data_url(image: NDArray[np.uint8], side: int) -> str:

@@ -14,11 +14,9 @@ import copy
 import difflib
 import hashlib
 import json
-import queue
 import re
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,7 +35,7 @@ from huggingface_hub.errors import (
 from numpy.typing import NDArray
 from PIL import Image
 
-from facewitness.backends import Message, checked
+from facewitness.backends import Message, Say, checked, heard
 from facewitness.errors import BackendError, FacewitnessError, InputError, WeightsError
 from facewitness.models import _torchvision  # noqa: F401  (transformers' image processors import torchvision)
 
@@ -143,25 +141,18 @@ class Local:
         Raises InputError for a conversation or a picture that is none; BackendError for pictures the model cannot see,
         a prompt beyond its context window, an empty answer, and after `timeout`.
         """
-        answer = "".join(self.stream(messages, images)).strip()
-        if not answer:
-            raise BackendError(f"transformers: '{self.model}' answered without a text. Ask in other words.")
-        return answer
+        return "".join(self.stream(messages, images)).strip()
 
-    def stream(self, messages: Sequence[Message], images: Sequence[NDArray[np.uint8]] = ()) -> Iterator[str]:
-        """The answer piece by piece as it grows; closing the iterator stops the model. Raises what `ask` raises."""
-        conversation = self._conversation(checked(messages), images)
-        timeout = self.options["timeout"]
-        until = None if timeout is None else time.monotonic() + timeout
-        words = _Words(self._tokenizer)
-        # A thread of its own, so that a slow step does not hold up whoever set a timeout.
-        threading.Thread(target=self._answer, args=(conversation, words)).start()
+    def stream(self, messages: Sequence[Message], images: Sequence[NDArray[np.uint8]] = ()) -> Generator[str]:
+        """The answer piece by piece as it grows; closing the generator stops the model. Raises what `ask` raises."""
+        conversation, words = self._conversation(checked(messages), images), False
         try:
-            while (piece := words.next(until)) is not None:
+            for piece in heard(lambda say: self._answer(conversation, say), self.options["timeout"]):
+                words = words or bool(piece.strip())
                 yield piece
-        except queue.Empty:
+        except TimeoutError:
             raise BackendError(
-                f"transformers: '{self.model}' did not answer within {timeout:g} s. Try --option "
+                f"transformers: '{self.model}' did not answer within {self.options['timeout']:g} s. Try --option "
                 "transformers.timeout=300, fewer most_tokens, a smaller side, or a smaller model."
             ) from None
         except FacewitnessError:
@@ -173,8 +164,8 @@ class Local:
             ) from error
         except Exception as error:  # whatever the model's thread came to, at the door it is one sentence
             raise BackendError(f"transformers: '{self.model}' failed while answering ({_first(error)}).") from error
-        finally:
-            words.unheard.set()
+        if not words:
+            raise BackendError(f"transformers: '{self.model}' answered without a text. Ask in other words.")
 
     def _conversation(
         self, messages: list[dict[str, str]], images: Sequence[NDArray[np.uint8]]
@@ -195,21 +186,14 @@ class Local:
         first["content"] = [*({"type": "image", "image": p} for p in pictures), *first["content"]]
         return conversation
 
-    def _answer(self, conversation: list[dict[str, Any]], words: _Words) -> None:
-        """In the model's thread: answer into `words`, whatever happens."""
+    def _answer(self, conversation: list[dict[str, Any]], say: Say) -> None:
+        """In the model's thread."""
         with self._lock:
-            try:
-                inputs = self._inputs(conversation)
-                # Forked: the caller's random numbers stay what they were.
-                with torch.random.fork_rng(range(torch.cuda.device_count())):
-                    torch.manual_seed(self.options["seed"])
-                    self._network.generate(**inputs, streamer=words)
-            except _UnheardError:
-                pass
-            except Exception as error:
-                words.pieces.put(error)
-            finally:
-                words.pieces.put(None)
+            inputs = self._inputs(conversation)
+            # Forked: the caller's random numbers stay what they were.
+            with torch.random.fork_rng(range(torch.cuda.device_count())):
+                torch.manual_seed(self.options["seed"])
+                self._network.generate(**inputs, streamer=_Words(self._tokenizer, say))
 
     def _inputs(self, conversation: list[dict[str, Any]]) -> dict[str, Any]:
         """What the network takes. Raises BackendError for a prompt that it does not."""
@@ -251,49 +235,33 @@ class Local:
             )
 
 
-class _UnheardError(Exception):
-    """Nobody waits for the answer any more."""
-
-
 class _Words(transformers.generation.streamers.BaseStreamer):  # type: ignore[misc]  # the package counts as untyped
-    """Carries the growing text from the model's thread to the one that asked.
+    """Says the growing text of the tokens that `generate` puts here.
 
     Decodes from the first token each time: TextIteratorStreamer of transformers starts anew at every line, where
     SentencePiece's decoders lose a space.
     """
 
-    def __init__(self, tokenizer: Any):
-        self.pieces: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()  # None at the end
-        self.unheard = threading.Event()
-        self._tokenizer, self._tokens, self._said, self._prompted = tokenizer, list[int](), "", False
+    def __init__(self, tokenizer: Any, say: Say):
+        self._tokenizer, self._say = tokenizer, say
+        self._tokens, self._said, self._prompted = list[int](), "", False
 
     def put(self, value: torch.Tensor) -> None:
         """Called with the prompt, then with each token."""
-        if self.unheard.is_set():
-            raise _UnheardError
-        if not self._prompted:
-            self._prompted = True
-            return
-        self._tokens += value.flatten().tolist()
-        self._say(ended=False)
+        if self._prompted:
+            self._tokens += value.flatten().tolist()
+        self._prompted = True
+        self._spell(ended=False)
 
     def end(self) -> None:
         """Called after the last token."""
-        self._say(ended=True)
+        self._spell(ended=True)
 
-    def _say(self, ended: bool) -> None:
+    def _spell(self, ended: bool) -> None:
         text = self._tokenizer.decode(self._tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        if ended or not text.endswith("\ufffd"):  # half a character: its other bytes are in the next token
-            if piece := text[len(self._said) :]:
-                self.pieces.put(piece)
-            self._said = text
-
-    def next(self, until: float | None) -> str | None:
-        """The next piece, None after the last. Raises what the model's thread raised, and queue.Empty at `until`."""
-        piece = self.pieces.get(timeout=None if until is None else max(0.0, until - time.monotonic()))
-        if isinstance(piece, Exception):
-            raise piece
-        return piece
+        whole = ended or not text.endswith("\ufffd")  # half a character: its other bytes are in the next token
+        self._say(text[len(self._said) :] if whole else "")
+        self._said = text if whole else self._said
 
 
 # ------------------------------------------------------------------------------------------------- finding and checking

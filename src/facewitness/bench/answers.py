@@ -44,7 +44,6 @@ from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import write_whole
 from facewitness.grammars import yes_no
 from facewitness.models import prompted_vlm as pv
-from facewitness.models.forgery_expert import answers
 from facewitness.models.kfd import KFD
 
 Row = Mapping[str, Any]
@@ -62,7 +61,7 @@ def ask(model: Any, processor: Any, rows: Sequence[Row], *, quoted: bool, batch:
     for begin in track(range(0, len(rows), batch), "asking"):
         part = rows[begin : begin + batch]
         texts = [prompt(r["description"], r["score"] if quoted else None, r["question"]) for r in part]
-        said += answers(model, processor, [_picture(r["image"]) for r in part], texts, most)
+        said += pv.answers(model, processor, [_picture(r["image"]) for r in part], texts, most)
     return said
 
 
@@ -163,13 +162,6 @@ def _jaccard(row: Row, text: str | None) -> float:
     return len(forged & named) / len(forged | named) if forged | named else 0.0
 
 
-def loaded(name: str, dtype: str = "auto") -> tuple[Any, Any]:
-    """What `train/sft` or models/prompted_vlm saved, or a plain model by folder or hub name, and its processor."""
-    if (Path(name) / "prompted.json").is_file():
-        return pv.load(name, dtype=dtype)
-    return pv.plain(name, dtype=dtype)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Ask a model every question of a table and write what its answers are worth, beside controls, as JSON."""
     parser = argparse.ArgumentParser(prog="python -m facewitness.bench.answers", description=main.__doc__)
@@ -183,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         rows = read_parquet(given.table)[: given.most]
-        model, processor = loaded(given.model)
+        model, processor = pv.loaded(given.model, dtype="auto")
         if torch.cuda.is_available():
             model = model.to("cuda")
         facts = _score(rows, model, given.detector, given.batch)

@@ -193,26 +193,40 @@ class Corpus:
         self._lengths = np.array([len(s) for s in self._sentences], np.int64)
         self._words = len(vocabulary)
 
-    def bleu(self) -> tuple[float, float, float, float]:
-        """BLEU-1 to BLEU-4 of the whole corpus."""
+    def bleu(self, weight: Floats | None = None) -> tuple[float, float, float, float]:
+        """BLEU-1 to BLEU-4 of the whole corpus, each item counted as often as `weight` (items,) says; None is once."""
         tiny, small = 1e-15, 1e-9  # COCO's: no n-gram at all gives nearly 0 instead of an error
-        lengths = self._lengths[self._text]
-        of_references = self._lengths[self._reference]
-        # the nearest length, the shorter of two as near
-        nearest = np.abs(of_references - lengths[self._item]) * (of_references.max(initial=0) + 1) + of_references
-        closest = np.minimum.reduceat(nearest, self._first[:-1]) % (of_references.max(initial=0) + 1)
-        ratio = (lengths.sum() + tiny) / (closest.sum() + small)
+        times = np.ones(len(self._text)) if weight is None else weight
+        lengths, closest, right = (times @ part for part in self._bleu_parts)
+        ratio = (lengths[0] + tiny) / (closest[0] + small)
         brevity = math.exp(1 - 1 / ratio) if ratio < 1 else 1.0
         product, out = 1.0, []
-        for n, grams in enumerate(self._grams, 1):
-            right = 0
-            for _, said, _, _, match, found in self._matches(grams):
+        for n in range(ORDERS):
+            product *= (right[n] + tiny) / (lengths[n] + small)
+            out.append(float(product ** (1 / (n + 1)) * brevity))
+        return out[0], out[1], out[2], out[3]
+
+    @cached_property
+    def _bleu_parts(self) -> tuple[Floats, Floats, Floats]:
+        """What BLEU sums of each item: n-grams said (items, 4), the closest reference's length (items, 1), n-grams said
+        that a reference has (items, 4).
+        """
+        lengths = self._lengths[self._text]
+        of_references = self._lengths[self._reference]
+        longest = of_references.max(initial=0) + 1
+        # the nearest length, the shorter of two as near
+        nearest = np.abs(of_references - lengths[self._item]) * longest + of_references
+        closest = np.minimum.reduceat(nearest, self._first[:-1]) % longest
+        right = np.zeros((len(lengths), ORDERS))
+        for n, grams in enumerate(self._grams):
+            for part, said, _, _, match, found in self._matches(grams):
                 most = np.zeros(len(said), np.int64)  # the most often any one reference has it
                 np.maximum.at(most, match, grams.count[found])
-                right += int(np.minimum(most, grams.count[said]).sum())
-            product *= (right + tiny) / (int(np.maximum(lengths - n + 1, 0).sum()) + small)
-            out.append(product ** (1 / n) * brevity)
-        return out[0], out[1], out[2], out[3]
+                item, _ = grams.of(self._text[part.items])
+                kept = np.minimum(most, grams.count[said])
+                right[part.items, n] = np.bincount(item, kept, minlength=part.items.stop - part.items.start)
+        grams_said = np.maximum(lengths[:, None] - np.arange(ORDERS), 0).astype(np.float64)
+        return grams_said, closest[:, None].astype(np.float64), right
 
     def rouge_l(self) -> Floats:
         """ROUGE-L of each item, (items,)."""

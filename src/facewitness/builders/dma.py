@@ -38,11 +38,11 @@ from typing import Any, Literal, Protocol
 import cv2
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from facewitness import geometry, media, plugins, regions, words
+from facewitness.builders import _disk
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import write_whole
 from facewitness.grammars import mare
@@ -91,7 +91,6 @@ _KNOWN = frozenset(
 )  # fmt: skip
 _KNOWN_SHARE = 0.3  # the least of DD-VQA's 9,858 answers has 0.5, sentences in six other languages up to 0.13
 _WORD = re.compile(r"[^\W\d_]+")
-_PNG, _JPEG = b"\x89PNG", b"\xff\xd8\xff"
 
 
 class Finder(Protocol):
@@ -313,7 +312,9 @@ def _read(sample: Sample, root: Path | None) -> tuple[Frame, bytes | None]:
     source = Path(root or "") / sample.file if sample.image is None else sample.image
     read = media.read(source, name=sample.file)
     content = source.read_bytes() if isinstance(source, Path) else source
-    as_it_is = content.startswith((_PNG, _JPEG)) and not read.notes  # what was turned or converted is written anew
+    as_it_is = (
+        content.startswith((_disk.PNG, _disk.JPEG)) and not read.notes
+    )  # what was turned or converted is written anew
     return read.frame, content if as_it_is else None
 
 
@@ -417,55 +418,17 @@ SCHEMA = pa.schema(
 )  # fmt: skip
 
 
-def write_parquet(items: Iterable[Item], path: Path, rows: int = 512) -> Path:
-    """One row an item, whole or not at all; the file is put together in memory. Raises InputError for no items.
-
-    A picture that several annotations share is stored once in each group of `rows` rows.
-    """
-    out, batch, count = io.BytesIO(), [], 0
-    with pq.ParquetWriter(
-        out, SCHEMA, use_dictionary=["image", "mask"], dictionary_pagesize_limit=1 << 30, compression="zstd"
-    ) as writer:
-        for item in items:
-            batch.append({name: getattr(item, name) for name in SCHEMA.names})
-            count += 1
-            if len(batch) == rows:
-                writer.write_table(pa.Table.from_pylist(batch, SCHEMA))
-                batch = []
-        if batch:
-            writer.write_table(pa.Table.from_pylist(batch, SCHEMA))
-    if not count:
-        raise InputError(_NOTHING)
-    return write_whole(path, out.getvalue())
-
-
 _NOTHING = "dma: expected at least one annotation that can be used, got none; the statistics say why each was left out"
 
 
-def conversation(item: Item, image: str) -> dict[str, Any]:
-    """One item as chat-tuned vision-language models are trained on it; `image` is the picture's path."""
-    asks = [{"type": "image"}, {"type": "text", "text": item.prompt}]
-    answers = [{"type": "text", "text": item.reply}]
-    messages = [{"role": "user", "content": asks}, {"role": "assistant", "content": answers}]
-    return {"messages": messages, "images": [image]}
+def write_parquet(items: Iterable[Item], path: Path, rows: int = 512) -> Path:
+    """One row an item (`SCHEMA`); see `_disk.write_table`. Raises InputError for no items."""
+    return _disk.write_table(items, SCHEMA, path, _NOTHING, rows)
 
 
 def write_chat(items: Iterable[Item], folder: Path) -> Path:
-    """`folder/chat.json`, written last, and the pictures it names below `folder/images`, each once.
-
-    Returns the path of chat.json. Raises InputError for no items.
-    """
-    places: dict[bytes, str] = {}  # the picture → its path
-    chat = []
-    for item in items:
-        if item.image not in places:
-            ending = "png" if item.image.startswith(_PNG) else "jpg"
-            places[item.image] = f"images/{len(places):06}.{ending}"
-            write_whole(folder / places[item.image], item.image)
-        chat.append(conversation(item, places[item.image]))
-    if not chat:
-        raise InputError(_NOTHING)
-    return write_whole(folder / "chat.json", json.dumps(chat, ensure_ascii=False, indent=1).encode())
+    """`folder/chat.json` and its pictures; see `_disk.write_chat`. Raises InputError for no items."""
+    return _disk.write_chat(((i.image, i.prompt, i.reply) for i in items), folder, _NOTHING)
 
 
 def write_statistics(statistics: Statistics, path: Path) -> Path:

@@ -21,23 +21,20 @@ Where the paper is silent
 from __future__ import annotations
 
 import argparse
-import io
-import json
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import cv2
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from facewitness import geometry, media, plugins, regions
+from facewitness.builders import _disk
 from facewitness.errors import FacewitnessError, InputError
-from facewitness.files import write_whole
 from facewitness.forge import Forged
 from facewitness.types import Landmarks, Pixels
 
@@ -314,73 +311,22 @@ SCHEMA = pa.schema(
 )  # fmt: skip
 
 
-def write_parquet(items: Iterable[Item], path: Path, rows: int = 512) -> Path:
-    """One row an item, whole or not at all; the file is put together in memory. Raises InputError for no items.
+_NOTHING = "sbi_qa: expected at least one pristine face that can be forged, got none"
 
-    Pictures that several questions share are stored once in each group of `rows` rows.
-    """
-    out, batch, count = io.BytesIO(), [], 0
-    with pq.ParquetWriter(
-        out, SCHEMA, use_dictionary=["image", "mask"], dictionary_pagesize_limit=1 << 30, compression="zstd"
-    ) as writer:
-        for item in items:
-            batch.append(asdict(item))
-            count += 1
-            if len(batch) == rows:
-                writer.write_table(pa.Table.from_pylist(batch, SCHEMA))
-                batch = []
-        if batch:
-            writer.write_table(pa.Table.from_pylist(batch, SCHEMA))
-    if not count:
-        raise InputError("sbi_qa: expected at least one pristine face that can be forged, got none")
-    return write_whole(path, out.getvalue())
+
+def write_parquet(items: Iterable[Item], path: Path, rows: int = 512) -> Path:
+    """One row an item (`SCHEMA`); see `_disk.write_table`. Raises InputError for no items."""
+    return _disk.write_table(items, SCHEMA, path, _NOTHING, rows)
 
 
 def read_parquet(path: Path) -> list[dict[str, Any]]:
-    """The rows of such a table but for their masks; questions about one picture share its bytes.
-
-    Raises InputError for a file that is no such table.
-    """
-    columns = [name for name in SCHEMA.names if name != "mask"]
-    images: dict[str, bytes] = {}
-    rows: list[dict[str, Any]] = []
-    try:
-        with pq.ParquetFile(path) as table:
-            lacking = [name for name in columns if name not in table.schema_arrow.names]
-            if lacking:
-                raise InputError(f"'{path}': expected a table that builders/sbi_qa wrote, got no column {lacking[0]}")
-            for batch in table.iter_batches(512, columns=columns):
-                for row in batch.to_pylist():
-                    rows.append(row | {"image": images.setdefault(row["file"], row["image"])})
-    except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(f"'{path}': expected a Parquet table that builders/sbi_qa wrote ({error})") from error
-    return rows
-
-
-def conversation(item: Item, image: str) -> dict[str, Any]:
-    """One item as chat-tuned vision-language models are trained on it; `image` is the picture's path."""
-    asks = [{"type": "image"}, {"type": "text", "text": item.prompt}]
-    answers = [{"type": "text", "text": item.answer}]
-    messages = [{"role": "user", "content": asks}, {"role": "assistant", "content": answers}]
-    return {"messages": messages, "images": [image]}
+    """The rows of such a table but for their masks; see `_disk.read_table`."""
+    return _disk.read_table(path, [name for name in SCHEMA.names if name != "mask"], "sbi_qa")
 
 
 def write_chat(items: Iterable[Item], folder: Path) -> Path:
-    """`folder/chat.json`, written last, and the pictures it names below `folder/images`, each once.
-
-    One conversation an item: an answer never stands above the next question about the same picture. Returns the path of
-    chat.json. Raises InputError for no items.
-    """
-    places: dict[str, str] = {}
-    chat = []
-    for item in items:
-        if item.file not in places:
-            places[item.file] = f"images/{len(places):06}.png"
-            write_whole(folder / places[item.file], item.image)
-        chat.append(conversation(item, places[item.file]))
-    if not chat:
-        raise InputError("sbi_qa: expected at least one pristine face that can be forged, got none")
-    return write_whole(folder / "chat.json", json.dumps(chat, ensure_ascii=False, indent=1).encode())
+    """`folder/chat.json` and its pictures; see `_disk.write_chat`. Raises InputError for no items."""
+    return _disk.write_chat(((i.image, i.prompt, i.answer) for i in items), folder, _NOTHING)
 
 
 # --------------------------------------------------------------------------------------------------------- by command

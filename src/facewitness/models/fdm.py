@@ -30,8 +30,6 @@ The only published setting is the backbone, Xception. Where the paper is silent
 from __future__ import annotations
 
 import difflib
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,17 +39,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load, load_file, save
 from torch import Tensor, nn
 
-from facewitness.models import _torchvision  # noqa: F401  (timm and torchvision cannot be imported before it)
+from facewitness.models import _saved, _torchvision  # noqa: F401  (timm and torchvision cannot be imported before it)
 
 import timm  # isort: skip
 from torchvision.ops import sigmoid_focal_loss  # isort: skip
 
-from facewitness.errors import InputError, UnknownName, WeightsError
-from facewitness.files import write_whole
+from facewitness.errors import InputError, UnknownName
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -248,60 +243,22 @@ class FDM(nn.Module):
 
         Raises WeightsError where the file cannot be read or does not fit.
         """
-        try:
-            tensors = load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise WeightsError(f"'{path}' cannot be read as safetensors ({error}). Name another file.") from error
-        # older files lack the counter of batches, which nothing here reads
-        own = {k: v for k, v in self.backbone.state_dict().items() if not k.endswith("num_batches_tracked")}
-        unfit = [k for k, v in own.items() if k not in tensors or tensors[k].shape != v.shape]
-        if unfit:
-            raise WeightsError(
-                f"'{path}' holds no weights of {self.config['backbone']}: {len(unfit)} of {len(own)} tensors are "
-                f"missing or of another shape, among them {unfit[0]}. Name a file in timm's names for it."
-            )
-        self.backbone.load_state_dict({k: tensors[k] for k in own}, strict=False)
+        _saved.fill_backbone(self.backbone, path, self.config["backbone"])
 
-    def save(self, path: Path) -> str:
-        """Write `path` (.safetensors) and its configuration beside it (.json); returns the SHA-256 of the weights."""
-        if path.suffix != ".safetensors":
-            raise WeightsError(f"'{path}': expected a name that ends in .safetensors")
-        content = save({k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()})
-        digest = hashlib.sha256(content).hexdigest()
-        card = {"model": "fdm", "sha256": digest, "config": self.config}
-        write_whole(path, content)
-        write_whole(path.with_suffix(".json"), json.dumps(card, indent=2).encode())
-        return digest
+    def save(self, path: Path, facts: Mapping[str, Any] | None = None) -> str:
+        """Write `path` (.safetensors) and its configuration beside it (.json); returns the SHA-256 of the weights.
+
+        `facts` are further keys of the JSON file: what else belongs to these weights, such as the pictures' size.
+        """
+        return _saved.write(path, "fdm", self.state_dict(), {**(facts or {}), "config": self.config})
 
     @classmethod
     def load(cls, path: Path) -> FDM:
         """A saved module, in evaluation mode. Raises WeightsError where a file is missing, damaged or does not fit."""
-        beside = path.with_suffix(".json")
-        try:
-            card, content = json.loads(beside.read_text(encoding="utf-8")), path.read_bytes()
-        except OSError as error:
-            raise WeightsError(
-                f"'{error.filename}' cannot be read ({error.strerror}). A saved module is two files: .safetensors and "
-                ".json."
-            ) from error
-        except ValueError as error:
-            raise WeightsError(f"'{beside}' is no JSON ({error}). Copy it again from where it came.") from error
-        if not isinstance(card, dict) or card.get("model") != "fdm" or not isinstance(card.get("config"), dict):
-            raise WeightsError(f"'{beside}' is not the configuration of a forgery disentanglement module.")
-        came = hashlib.sha256(content).hexdigest()
-        if came != card.get("sha256"):
-            raise WeightsError(
-                f"'{path}' is not the file it should be: expected SHA-256 {card.get('sha256')}, got {came}. "
-                "Copy both files again from where they came."
-            )
-        try:
+        card, tensors = _saved.read(path, "fdm", ["config"])
+        with _saved.settings_of(path):
             module = cls(**card["config"])
-            module.load_state_dict(load(content))
-        except (TypeError, RuntimeError, SafetensorError, InputError) as error:
-            first = str(error).strip().split("\n")[0]
-            raise WeightsError(
-                f"'{path}' does not fit its configuration ({first}). Copy both files again from where they came."
-            ) from error
+        _saved.fill(module, tensors, path)
         return module.eval()
 
 

@@ -1,8 +1,8 @@
 """KFD's road from a picture to a language model: the detector looks, the prompt learner turns what it saw into tokens.
 
-    expert = ForgeryExpert.of(KFD.load("kfd.safetensors"), embedding=width_of(model))
-    attach(model, expert, processor)                              of models/prompted_vlm
-    answers(model, processor, [picture], ["Is this a deepfake image?"])
+    expert = ForgeryExpert.of(KFD.load("kfd.safetensors"), embedding=pv.width_of(model))
+    pv.attach(model, expert, processor)                           pv: models/prompted_vlm
+    pv.answers(model, processor, [picture], ["Is this a deepfake image?"])
 
 Yu et al., "Unlocking the Capabilities of Vision-Language Models for Generalizable and Explainable Deepfake Detection",
 section 3.2 and figure 2. The detector of stage 1 is frozen, always in evaluation mode and in its own precision; only
@@ -15,17 +15,15 @@ The prompt is `###Human: <Img>E_visual</Img>E_forgery [Task description][KFD res
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from facewitness.errors import InputError, UnknownName, WeightsError
+from facewitness.errors import UnknownName, WeightsError
 from facewitness.models.forgery_prompt import ForgeryPromptLearner
 from facewitness.models.kfd import KFD, ClipEncoders, Detection, SmallEncoders
-from facewitness.models.prompted_vlm import expert_of, pictures, placeholders
+from facewitness.models.prompted_vlm import pictures
 
 _KINDS: dict[str, Any] = {"ClipEncoders": ClipEncoders, "SmallEncoders": SmallEncoders}
 
@@ -104,46 +102,3 @@ def _leave_out(module: Any, state: dict[str, Tensor], prefix: str, _: Any) -> No
 
 def _do_not_miss(module: Any, incompatible: Any) -> None:
     incompatible.missing_keys[:] = [k for k in incompatible.missing_keys if module._elsewhere not in k]
-
-
-# ------------------------------------------------------------------------------------------------ how a model is asked
-
-
-def width_of(model: Any) -> int:
-    """The width of a model's word embeddings, C_emb."""
-    return int(model.config.get_text_config().hidden_size)
-
-
-def turn(model: Any, text: str) -> dict[str, Any]:
-    """A user's message about one picture: E_visual, then E_forgery where the model has an expert, then the text."""
-    evidence = "" if expert_of(model) is None else placeholders(model) + " "
-    return {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": evidence + text}]}
-
-
-def answers(
-    model: Any, processor: Any, shown: Sequence[NDArray[Any] | Any], texts: Sequence[str], most: int = 64
-) -> list[str]:
-    """The likeliest answer to each text about its own picture (RGB uint8 (H, W, 3) or a PIL image), in one batch.
-
-    most   tokens of an answer. Raises InputError where there are not as many pictures as texts.
-    """
-    if len(shown) != len(texts):
-        raise InputError(f"answers: expected a picture for each text, got {len(shown)} and {len(texts)}")
-    if not texts:
-        return []
-    prompts = [
-        processor.apply_chat_template([turn(model, text)], add_generation_prompt=True, tokenize=False) for text in texts
-    ]
-    inputs = processor(
-        images=list(shown), text=prompts, padding=True, padding_side="left", return_tensors="pt",
-        add_special_tokens=False,  # the template has them
-    ).to(model.device)  # fmt: skip
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            out = model.generate(**inputs, max_new_tokens=most, do_sample=False)
-    finally:
-        model.train(training)
-    said: list[str] = processor.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-    return [text.strip() for text in said]

@@ -72,6 +72,8 @@ class ForgeryPromptLearner(nn.Module):
                 raise InputError(f"{name}: expected ({batch}, {channels}, height, width), got {tuple(came.shape)}")
         if score.ndim != 1:
             raise InputError(f"score: expected one number a picture, (B,), got {tuple(score.shape)}")
+        # FSDP's mixed precision hands this module narrower weights than the detector's
+        forgery_map, consistency, score = (seen.to(self.base.dtype) for seen in (forgery_map, consistency, score))
         parts = (
             self.base.expand(batch, -1, -1),
             self.from_map(forgery_map).flatten(2).transpose(1, 2),

@@ -23,7 +23,6 @@ Where the paper is silent
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,10 +33,9 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load, load_file, save
 from torch import Tensor, nn
 
-from facewitness.models import _torchvision  # noqa: F401  (timm cannot be imported before it)
+from facewitness.models import _saved, _torchvision  # noqa: F401  (timm cannot be imported before it)
 
 import timm  # isort: skip
 from timm.data.constants import (  # isort: skip
@@ -48,7 +46,6 @@ from timm.data.constants import (  # isort: skip
 )
 
 from facewitness.errors import InputError, MissingExtra, UnknownName, WeightsError
-from facewitness.files import write_whole
 
 REAL: tuple[str, ...] = (
     "a photograph of a real human face",
@@ -266,7 +263,7 @@ class SmallEncoders(nn.Module):
             backbone, pretrained=False, features_only=True, out_indices=[has.index(s) for s in sorted(strides)]
         )
         if weights is not None:
-            _start_from(self.backbone, Path(weights))
+            _saved.fill_backbone(self.backbone, Path(weights), backbone)
         self.frozen, self.size, self.text_width = frozen, size, text_width
         self.channels = tuple(self.backbone.feature_info.channels())
         self.embedding_width = self.channels[-1]
@@ -287,8 +284,11 @@ class SmallEncoders(nn.Module):
 
     def train(self, mode: bool = True) -> SmallEncoders:
         super().train(mode)
-        if self.frozen:
-            self.backbone.eval()  # batch statistics are weights too
+        # A batch holds each forgery beside the picture it was made from. Its statistics hold a little of both, and what
+        # learns under them learns to compare the two, which it cannot when it is asked about one picture
+        for part in self.backbone.modules():
+            if self.frozen or isinstance(part, nn.modules.batchnorm._BatchNorm):
+                part.train(False)
         return self
 
     def visual(self, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -306,22 +306,6 @@ class SmallEncoders(nn.Module):
                 "Pass embed=…, or make the detector with text=False."
             )
         return F.normalize(_by_class(self.sentences, self.classes) + self.context, dim=1)
-
-
-def _start_from(backbone: nn.Module, path: Path) -> None:
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"'{path}' cannot be read as safetensors ({error}). Name another file.") from error
-    # older files lack the counter of batches, which nothing here reads
-    own = {k: v for k, v in backbone.state_dict().items() if not k.endswith("num_batches_tracked")}
-    unfit = [k for k, v in own.items() if k not in tensors or tensors[k].shape != v.shape]
-    if unfit:
-        raise WeightsError(
-            f"'{path}' holds no weights of this backbone: {len(unfit)} of {len(own)} tensors are missing or of another "
-            f"shape, among them {unfit[0]}. Name a file in timm's names for it."
-        )
-    backbone.load_state_dict({k: tensors[k] for k in own}, strict=False)
 
 
 def _by_class(embedded: Tensor, classes: Tensor) -> Tensor:
@@ -477,27 +461,14 @@ class KFD(nn.Module):
         A frozen CLIP is left out: it comes from its own name again, and a fingerprint tells whether it is the same.
         `facts` are further keys of the JSON file: what else belongs to these weights, such as how faces are cropped.
         """
-        if path.suffix != ".safetensors":
-            raise WeightsError(f"'{path}': expected a name that ends in .safetensors")
-        left_out = f"encoders.{self.encoders.elsewhere}" if self.encoders.elsewhere else None
-        tensors = {
-            k: v.detach().cpu().contiguous()
-            for k, v in self.state_dict().items()
-            if left_out is None or not k.startswith(left_out)
-        }
-        content = save(tensors)
-        digest = hashlib.sha256(content).hexdigest()
+        left_out = self._left_out()
+        tensors = {k: v for k, v in self.state_dict().items() if not left_out or not k.startswith(left_out)}
         card: dict[str, Any] = {
-            "model": "kfd",
-            "sha256": digest,
             "elsewhere": self.encoders.fingerprint,
             "encoders": {"kind": type(self.encoders).__name__, **self.encoders.config},
             "detector": self.config,
         }
-        card = dict(facts or {}) | card
-        write_whole(path, content)
-        write_whole(path.with_suffix(".json"), json.dumps(card, indent=2).encode())
-        return digest
+        return _saved.write(path, "kfd", tensors, {**(facts or {}), **card})
 
     @classmethod
     def load(cls, path: Path, encoders: Encoders | None = None) -> KFD:
@@ -505,59 +476,23 @@ class KFD(nn.Module):
 
         Raises WeightsError where a file is missing, damaged, or not what its configuration says.
         """
-        card = _card(path)
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise WeightsError(f"'{path}' cannot be read ({error.strerror}). Name a saved detector.") from error
-        came = hashlib.sha256(content).hexdigest()
-        if came != card["sha256"]:
-            raise WeightsError(
-                f"'{path}' is not the file it should be: expected SHA-256 {card['sha256']}, got {came}. "
-                "Copy both files again from where they came."
-            )
-        try:
+        card, tensors = _saved.read(path, "kfd", ["elsewhere", "encoders", "detector"])
+        with _saved.settings_of(path):
             detector = cls(_encoders(card["encoders"]) if encoders is None else encoders, **card["detector"])
-        except TypeError as error:
-            raise WeightsError(
-                f"'{path.with_suffix('.json')}' holds a setting this version has not: {error}"
-            ) from error
         if card["elsewhere"] != detector.encoders.fingerprint:
             raise WeightsError(
                 f"'{path}' was trained on other encoder weights than '{card['encoders'].get('name', '')}' has now: "
                 f"expected the fingerprint {card['elsewhere']}, got {detector.encoders.fingerprint}."
             )
-        tensors = load(content)
-        own = detector.state_dict()
-        left_out = f"encoders.{detector.encoders.elsewhere}" if detector.encoders.elsewhere else None
-        needed = {k for k in own if left_out is None or not k.startswith(left_out)}
-        unfit = sorted(needed ^ tensors.keys())
-        unfit += sorted(k for k in needed & tensors.keys() if tensors[k].shape != own[k].shape)
-        if unfit:
-            raise WeightsError(f"'{path}' does not fit its configuration: {len(unfit)} tensors, among them {unfit[0]}.")
-        detector.load_state_dict(tensors, strict=False)  # strict but for what is left out, as checked above
+        _saved.fill(detector, tensors, path, detector._left_out())
         return detector.eval()
+
+    def _left_out(self) -> str:
+        """How the names of tensors begin that the detector's file leaves out; "" where there are none."""
+        return f"encoders.{self.encoders.elsewhere}" if self.encoders.elsewhere else ""
 
 
 _KINDS: Mapping[str, Callable[..., Any]] = {"ClipEncoders": ClipEncoders, "SmallEncoders": SmallEncoders}
-
-
-def _card(path: Path) -> dict[str, Any]:
-    beside = path.with_suffix(".json")
-    try:
-        card = json.loads(beside.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise WeightsError(
-            f"'{beside}' cannot be read ({error.strerror}). A detector is two files: .safetensors and .json."
-        ) from error
-    except ValueError as error:
-        raise WeightsError(f"'{beside}' is no JSON ({error}). Copy it again from where it came.") from error
-    if not isinstance(card, dict) or card.get("model") != "kfd":
-        raise WeightsError(f"'{beside}' is not the configuration of a KFD detector.")
-    lacking = [key for key in ("sha256", "elsewhere", "encoders", "detector") if key not in card]
-    if lacking:
-        raise WeightsError(f"'{beside}': expected the key {lacking[0]}, which is missing.")
-    return card
 
 
 def _encoders(config: Mapping[str, Any]) -> Encoders:

@@ -8,6 +8,7 @@ the same road. It works for Qwen2.5-VL, Qwen3-VL, LLaVA-NeXT and InternVL of tra
     model, processor = plain("Qwen/Qwen2.5-VL-3B-Instruct")     a model without an expert
     attach(model, MyExpert(…), processor)                       from here on it has one, in place
     text = f"{placeholders(model)} Is this face real?"          the n tokens to write into a prompt
+    answers(model, processor, [picture], ["Is it real?"])       prompts written, replies read
     save(model, processor, "out", base="Qwen/Qwen2.5-VL-3B-Instruct");  model, processor = load("out")
 
 The replacement happens inside the backbone, because TRL's trainers skip the outer forward, and from the backbone's own
@@ -25,13 +26,14 @@ import functools
 import importlib
 import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from facewitness.models import _torchvision  # noqa: F401  (transformers' image processors import torchvision)
@@ -317,6 +319,11 @@ def expert_of(model: Any) -> Any:
     return getattr(_inner(model).base_model, "expert", None)
 
 
+def width_of(model: Any) -> int:
+    """The width of a model's word embeddings, C_emb."""
+    return int(model.config.get_text_config().hidden_size)
+
+
 def placeholders(model: Any) -> str:
     """The text to write into a prompt where the expert's embeddings belong: after the picture they are about."""
     prompt = _inner(model).base_model.prompt
@@ -468,6 +475,11 @@ def plain(name: str, revision: str | None = None, **options: Any) -> tuple[Any, 
         raise WeightsError(f"'{name}' has no processor that can be read ({error}).") from error
 
 
+def loaded(name: str, **options: Any) -> tuple[Any, Any]:
+    """What `save` wrote, or a plain model by folder or hub name, and its processor; see `load` and `plain`."""
+    return load(name, **options) if (Path(name) / _CARD).is_file() else plain(name, **options)
+
+
 def _base_model(name: str, revision: str | None, options: dict[str, Any]) -> Any:
     try:
         kind = AutoConfig.from_pretrained(name, revision=revision).model_type
@@ -509,3 +521,41 @@ def _expert_class(path: str) -> Any:
 def _inner(model: Any) -> Any:
     """The transformers model, without PEFT's wrapping."""
     return model.get_base_model() if isinstance(model, PeftModel) else model
+
+
+# ------------------------------------------------------------------------------------------------ how a model is asked
+
+
+def turn(model: Any, text: str) -> dict[str, Any]:
+    """A user's message about one picture: E_visual, then E_forgery where the model has an expert, then the text."""
+    evidence = "" if expert_of(model) is None else placeholders(model) + " "
+    return {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": evidence + text}]}
+
+
+def answers(
+    model: Any, processor: Any, shown: Sequence[NDArray[Any] | Any], texts: Sequence[str], most: int = 64
+) -> list[str]:
+    """The likeliest answer to each text about its own picture (RGB uint8 (H, W, 3) or a PIL image), in one batch.
+
+    most   tokens of an answer. Raises InputError where there are not as many pictures as texts.
+    """
+    if len(shown) != len(texts):
+        raise InputError(f"answers: expected a picture for each text, got {len(shown)} and {len(texts)}")
+    if not texts:
+        return []
+    prompts = [
+        processor.apply_chat_template([turn(model, text)], add_generation_prompt=True, tokenize=False) for text in texts
+    ]
+    inputs = processor(
+        images=list(shown), text=prompts, padding=True, padding_side="left", return_tensors="pt",
+        add_special_tokens=False,  # the template has them
+    ).to(model.device)  # fmt: skip
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            out = model.generate(**inputs, max_new_tokens=most, do_sample=False)
+    finally:
+        model.train(training)
+    said: list[str] = processor.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    return [text.strip() for text in said]

@@ -1,12 +1,13 @@
 """Conversations to learn from: every answer with what was said before it, from tables and from chat JSON of any make.
 
-    read("sbi_qa.parquet")   rows of `builders/sbi_qa`
+    read("sbi_qa.parquet")   rows of `builders/sbi_qa`: KFD's answers
+    read("dma.parquet")      rows of `builders/dma`: MARE's replies, with thought, explanation and boxes
     read("chat.json")        [{"messages": [{"role", "content"}, …], "images": [path, …]}, …] as `sbi_qa` writes it, or
                              [{"conversations": [{"from": "human" | "gpt", "value"}, …], "image": path}, …]
 
 The second form is LLaVA's; PandaGPT's, which KFD's authors alternate with, says "conversation" and "image_name". A JSON
 file's pictures are looked for from its own folder. Where a conversation has pictures, they are shown before its first
-words.
+words. The two tables are told apart by their columns.
 """
 
 from __future__ import annotations
@@ -19,12 +20,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 
 from facewitness.builders.sbi_qa import prompt, read_parquet
 from facewitness.errors import InputError, UnreadableMedia
+from facewitness.grammars import mare
 
 _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
+_DMA = (
+    "file", "image", "size", "label", "group", "split", "question", "text", "texts", "regions", "boxes", "reply",
+)  # fmt: skip
 _MARK = re.compile(r"\s*</?(?:image|img)>\s*", re.IGNORECASE)  # where LLaVA's JSON puts its picture
 
 
@@ -56,9 +63,9 @@ class Example:
 
 
 def read(path: Path, quoted: bool | None = None) -> list[Example]:
-    """All answers of a file. `quoted` is for tables: whether the detector's result stands in the prompt.
+    """All answers of a file. `quoted` is for tables of KFD: whether the detector's result stands in the prompt.
 
-    None puts it there where the table has one.
+    None puts it there where the table has one. MARE's prompts quote no result.
 
     Raises InputError for a file that is neither form, for a prompt that should quote a score where there is none, and
     for a picture that is not there.
@@ -69,7 +76,44 @@ def read(path: Path, quoted: bool | None = None) -> list[Example]:
     return found
 
 
+def is_dma(path: Path) -> bool:
+    """Whether a file is a table with the columns of `builders/dma`."""
+    try:
+        return path.suffix == ".parquet" and {"reply", "boxes"} <= set(pq.read_schema(path).names)
+    except (OSError, pa.ArrowInvalid):
+        return False
+
+
+def read_dma(path: Path, split: str | None = None) -> list[dict[str, Any]]:
+    """The rows of a table of `builders/dma`, of one split or all, without masks; a picture's rows share its bytes.
+
+    Raises InputError for a file that is no such table, and for a split that it has not.
+    """
+    images: dict[str, bytes] = {}
+    rows: list[dict[str, Any]] = []
+    splits: set[str] = set()
+    try:
+        with pq.ParquetFile(path) as table:
+            lacking = [name for name in _DMA if name not in table.schema_arrow.names]
+            if lacking:
+                raise InputError(f"'{path}': expected a table that builders/dma wrote, got no column {lacking[0]}")
+            for batch in table.iter_batches(512, columns=list(_DMA)):
+                for row in batch.to_pylist():
+                    splits.add(row["split"])
+                    if split in (None, row["split"]):
+                        rows.append(row | {"image": images.setdefault(row["file"], row["image"])})
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"'{path}': expected a Parquet table that builders/dma wrote ({error})") from error
+    if split is not None and split not in splits:
+        raise InputError(f"'{path}': expected rows of the split {split}, got {', '.join(sorted(splits)) or 'none'}")
+    return rows
+
+
 def _of_table(path: Path, quoted: bool | None) -> Iterator[Example]:
+    if is_dma(path):
+        for row in read_dma(path):
+            yield Example((("user", mare.prompt(row["question"])),), row["reply"], (row["image"],))
+        return
     for row in read_parquet(path):
         if quoted and row["score"] is None:
             raise InputError(
@@ -84,7 +128,7 @@ def _of_json(path: Path) -> Iterator[Example]:
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"'{path}': expected chat JSON or a Parquet table of builders/sbi_qa ({error})") from None
+        raise InputError(f"'{path}': expected chat JSON or a Parquet table of our builders ({error})") from None
     if not isinstance(entries, list):
         raise InputError(f"'{path}': expected a list of conversations, got {type(entries).__name__}")
     there: dict[str, Path] = {}

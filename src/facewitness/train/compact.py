@@ -19,10 +19,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
-import tomllib
 import zlib
 from collections import defaultdict
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +30,17 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from facewitness import forge, geometry, plugins, regions
 from facewitness.builders import difference
-from facewitness.errors import InputError, UnknownName
+from facewitness.errors import InputError
+from facewitness.files import write_whole
 from facewitness.forge import degrade
 from facewitness.models.compact import Answers, Compact
+from facewitness.train import _run
 from facewitness.train.packed import Pack, jittered, pack, progress
 from facewitness.types import KINDS, Landmarks, Pixels
 
@@ -87,16 +88,10 @@ class Recipe:
     @classmethod
     def read(cls, path: Path) -> Recipe:
         """From TOML. Raises UnknownName, with the nearest known key, for a key this class does not have."""
-        raw = tomllib.loads(path.read_text())
-        known = [f.name for f in fields(cls)]
-        for key in raw:
-            if key not in known:
-                raise UnknownName(f"key in {path.name}", key, known)
-        raw["stage"] = tuple(Stage(**s) for s in raw.get("stage", ()))
-        raw["weights"] = {**_LOSSES, **raw.get("weights", {})}
-        for forger in raw["forgers"]:
+        recipe = _run.read(cls, path)
+        for forger in recipe.forgers:
             plugins.get("forge", forger)
-        return cls(**raw)
+        return replace(recipe, weights={**_LOSSES, **recipe.weights})
 
 
 _COUNTS = (0.3, 0.3, 0.22, 0.12, 0.06)  # shares of pairs that suffer no degradation, one, two …
@@ -347,35 +342,20 @@ def train(recipe: Recipe, folder: Path, start: Path | None, out: Path, workers: 
 
 
 def _save(out: Path, model: Compact, average: dict[str, Tensor], optimizer: Any, stage: int, step: int) -> None:
-    """Everything a resumed run needs, as safetensors; each file is replaced whole."""
-    state = {f"model.{k}": v.contiguous() for k, v in model.state_dict().items()}
-    for i, slots in optimizer.state_dict()["state"].items():
-        state |= {f"optimizer.{i}.{k}": v.contiguous() for k, v in slots.items()}
+    """What a resumed run needs, and the averaged weights; each file is replaced whole."""
     place = {"stage": str(stage), "step": str(step)}
-    for name, tensors in (("resume", state), ("last", {k: v.contiguous() for k, v in average.items()})):
-        save_file(tensors, out / f"{name}.part", metadata=place)
-        (out / f"{name}.part").replace(out / f"{name}.safetensors")
+    _run.write_state(out / "resume.safetensors", model.state_dict(), optimizer, place)
+    write_whole(out / "last.safetensors", save({k: v.contiguous() for k, v in average.items()}, place))
 
 
 def _resume(out: Path, model: Compact, average: dict[str, Tensor], optimizer: Any) -> tuple[int, int]:
     """Load what `_save` wrote, if anything. Returns (stage, step) to go on with."""
-    file = out / "resume.safetensors"
-    if not file.exists():
+    found = _run.read_state(out / "resume.safetensors")
+    if found is None:
         return 0, 0
-    from safetensors import safe_open
-
-    with safe_open(file, "pt") as opened:
-        place = opened.metadata()
-    state = load_file(file)
-    model.load_state_dict({k[6:]: v for k, v in state.items() if k.startswith("model.")})
-    slots: dict[int, dict[str, Tensor]] = defaultdict(dict)
-    for key, value in state.items():
-        if key.startswith("optimizer."):
-            _, i, name = key.split(".", 2)
-            slots[int(i)][name] = value
-    whole = optimizer.state_dict()
-    whole["state"] = dict(slots)
-    optimizer.load_state_dict(whole)
+    place, state = found
+    model.load_state_dict(state["model"])
+    _run.restore(optimizer, state["optimizer"])
     for key, value in load_file(out / "last.safetensors").items():
         average[key].copy_(value)
     return int(place["stage"]), int(place["step"])

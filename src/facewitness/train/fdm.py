@@ -25,30 +25,24 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
-import inspect
 import io
 import json
 import math
-import subprocess
 import time
-import tomllib
 import warnings
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from safetensors import safe_open
-from safetensors.torch import save
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
@@ -57,17 +51,17 @@ from torch.utils.data import DataLoader, Dataset
 from facewitness import __version__, media, plugins
 from facewitness.bench import measures
 from facewitness.bench.measures import Value
-from facewitness.errors import FacewitnessError, InputError, UnknownName
+from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import write_whole
 from facewitness.forge import degrade
 from facewitness.models.fdm import FDM
+from facewitness.train import _run
 from facewitness.types import Pixels
 
 # -------------------------------------------------------------------------------------------------------- the recipe
 
 _SWITCHES = ("identity", "reconstruction", "adversarial")  # what `--without` may name; L_f is what is ablated against
-_MODEL = {name: p.default for name, p in inspect.signature(FDM).parameters.items() if name != "identities"}
-_TYPES = {"sources": dict, "model": dict, "validate": list, "options": dict, "stage": int, "mean": list, "std": list}
+_MODEL = {k: hint for k, hint in get_type_hints(FDM.__init__).items() if k != "identities"}  # what [model] may hold
 _MEASURES = ("auc", "f1", "acc")
 
 
@@ -100,9 +94,7 @@ class Recipe:
         shares = self.sources.values()
         if not shares or not all(isinstance(s, int | float) and s > 0 for s in shares):
             raise InputError(f"recipe: expected [sources] with shares above 0, got {self.sources}")
-        _refuse_unknown("key of [model]", self.model, _MODEL)
-        for name, came in self.model.items():
-            _refuse_type(f"[model]: expected {name}", came, _TYPES.get(name, type(_MODEL[name])))
+        _run.check(self.model, _MODEL, "[model]")
 
     @property
     def validated(self) -> tuple[str, ...]:
@@ -111,43 +103,18 @@ class Recipe:
     @classmethod
     def read(cls, path: Path) -> Recipe:
         """From TOML. Raises UnknownName, with the nearest known key, for a key that nothing reads; InputError."""
-        try:
-            raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"The recipe '{path}' cannot be read ({error.strerror}). Name a TOML file.") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"The recipe '{path}' is no TOML ({error}). Mend it at that place.") from error
-        _refuse_unknown(f"key in {path.name}", raw, [f.name for f in fields(cls)])
-        for entry in fields(cls):
-            if entry.name not in raw:
-                if entry.default is MISSING and entry.default_factory is MISSING:
-                    raise InputError(f"{path.name}: expected the table [{entry.name}], which is missing")
-                continue
-            expected = _TYPES.get(entry.name, type(entry.default))
-            _refuse_type(f"{path.name}: expected {entry.name}", raw[entry.name], expected)
-        return cls(**{**raw, "validate": tuple(raw.get("validate", ()))})
+        return _run.read(cls, path)
 
     def without(self, losses: Iterable[str]) -> Recipe:
         """The same recipe with some losses switched off. Raises UnknownName for a loss that cannot be."""
         losses = list(losses)
-        _refuse_unknown("loss to leave out", losses, _SWITCHES)
+        _run.known("loss to leave out", losses, _SWITCHES)
         return replace(self, model={**self.model, **{f"{name}_weight": 0.0 for name in losses}})
 
     def only(self, source: str) -> Recipe:
         """The intra-dataset protocol on one of this recipe's sources. Raises UnknownName for another one."""
-        _refuse_unknown("source of the recipe", [source], self.sources)
+        _run.known("source of the recipe", [source], self.sources)
         return replace(self, sources={source: 1.0}, validate=(source,))
-
-
-def _refuse_unknown(what: str, came: Iterable[str], known: Iterable[str]) -> None:
-    for name in came:
-        if name not in known:
-            raise UnknownName(what, name, known)
-
-
-def _refuse_type(what: str, came: Any, expected: type) -> None:
-    if type(came) is not expected and not (expected is float and type(came) is int):
-        raise InputError(f"{what} of type {expected.__name__}, got {came!r}")
 
 
 # ---------------------------------------------------------------------------------------------------------- the pack
@@ -211,7 +178,7 @@ def pack(recipe: Recipe, data: Path, folder: Path) -> Pack:
                 continue
             out.write(_square(picture, recipe.size).tobytes())
             rows.append(row)
-    _refuse_unknown(f"source in {data}", sorted(wanted), seen)
+    _run.known(f"source in {data}", sorted(wanted), seen)
     empty = sorted(wanted - {row["source"] for row in rows})
     if empty:
         raise InputError(f"No picture of {', '.join(empty)} can be read; the first: {problems[0]['message']}")
@@ -383,7 +350,7 @@ def train(
 def _begin(recipe: Recipe, out: Path, start: Path | None, place: torch.device) -> None:
     """Write what the run is made of, or check that what `out` holds was made of the same."""
     file = out / "resolved.json"
-    started = None if start is None else _sha256(start)
+    started = None if start is None else _run.sha256(start)
     mine = json.loads(json.dumps({"recipe": asdict(recipe), "start_sha256": started}))
     if file.exists():
         theirs = json.loads(file.read_text(encoding="utf-8"))
@@ -393,58 +360,24 @@ def _begin(recipe: Recipe, out: Path, start: Path | None, place: torch.device) -
         if differing:
             raise InputError(f"{out} holds a run with other {', '.join(differing)}. Give another --out.")
         return
-    made_by = {"facewitness": __version__, "commit": _commit(), "torch": torch.__version__, "timm": version("timm"),
+    made_by = {"facewitness": __version__, "commit": _run.commit(), "torch": torch.__version__, "timm": version("timm"),
                "device": place.type, "threads": torch.get_num_threads()}  # fmt: skip
     write_whole(file, json.dumps({**mine, "made_by": made_by}, indent=1).encode())
 
 
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"'{path}' cannot be read ({error.strerror}). Name a safetensors file.") from error
-
-
-def _commit() -> str | None:
-    """The git commit of this code, "+" behind it where files differ from it; None outside a repository."""
-    folder = Path(__file__).parent
-    try:
-        said = [
-            subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, timeout=30, check=True).stdout
-            for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--", "."))
-        ]
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return said[0].strip() + ("+" if said[1].strip() else "")
-
-
 def _save(out: Path, model: FDM, optimizer: Any, step: int) -> None:
-    """Everything a resumed run needs, in one file that is replaced whole."""
-    state = {f"model.{k}": v.contiguous() for k, v in model.state_dict().items()}
-    for i, slots in optimizer.state_dict()["state"].items():
-        state |= {f"optimizer.{i}.{k}": v.contiguous() for k, v in slots.items()}
-    write_whole(out / "resume.safetensors", save(state, metadata={"step": str(step)}))
+    _run.write_state(out / "resume.safetensors", model.state_dict(), optimizer, {"step": str(step)})
 
 
 def _resume(out: Path, model: FDM, optimizer: Any) -> int:
     """Load what `_save` wrote, if anything. Returns the step to go on with."""
-    file = out / "resume.safetensors"
-    if not file.exists():
+    found = _run.read_state(out / "resume.safetensors")
+    if found is None:
         return 0
-    with safe_open(file, "pt") as opened:
-        step = int(opened.metadata()["step"])
-        state = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118  (it is no mapping)
-    model.load_state_dict({k[6:]: v for k, v in state.items() if k.startswith("model.")})
-    slots: dict[int, dict[str, Tensor]] = defaultdict(dict)
-    for key, value in state.items():
-        if key.startswith("optimizer."):
-            _, i, name = key.split(".", 2)
-            slots[int(i)][name] = value
-    whole = optimizer.state_dict()
-    whole["state"] = dict(slots)
-    optimizer.load_state_dict(whole)
-    return step
+    about, state = found
+    model.load_state_dict(state["model"])
+    _run.restore(optimizer, state["optimizer"])
+    return int(about["step"])
 
 
 def _forget_after(out: Path, step: int, steps: int) -> None:
@@ -481,7 +414,7 @@ def _finish(recipe: Recipe, out: Path, model: FDM, data: Pack, place: torch.devi
     results: dict[str, Any] = {
         "recipe": asdict(recipe),
         "identities": model.config["identities"],
-        "weights_sha256": model.save(out / "fdm.safetensors"),
+        "weights_sha256": model.save(out / "fdm.safetensors", {"crop": {"size": recipe.size}}),
         "unread": {"train": sum(p["split"] == "train" for p in data.problems), "validated": len(unread)},
         "validation": {source: {k: asdict(v) for k, v in found.items()} for source, found in measured.items()},
     }

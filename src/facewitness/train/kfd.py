@@ -2,6 +2,7 @@
 
     python -m facewitness.train.kfd pack  RECIPE --data DIR --cache DIR
     python -m facewitness.train.kfd train RECIPE --cache DIR --out DIR [--start BACKBONE.safetensors]
+    python -m facewitness.train.kfd train LARGER --cache DIR --out DIR2 --go-on DIR/kfd.safetensors      a second stage
     torchrun --nproc-per-node 2 -m facewitness.train.kfd train RECIPE …        the same on several GPUs, or processes
 
 Yu et al., "Unlocking the Capabilities of Vision-Language Models for Generalizable and Explainable Deepfake Detection",
@@ -13,7 +14,8 @@ divided by its peak, for a paste may be half transparent.
 
 Pair k of step i is drawn from (seed, i, k) alone: neither the number of workers nor that of processes changes what is
 drawn, and a killed run goes on where its last `resume.safetensors` stands, with the same result. Several processes
-share a batch; Dice (3) and batch statistics are then of each one's part.
+share a batch; Dice (3) is then of each one's part. Batch normalisation never looks at a batch (`models/kfd`): with a
+forgery beside its genuine picture in it, its statistics told the label, to no use for a picture by itself.
 
 In OUT: kfd.safetensors and kfd.json (the detector, as `witnesses/kfd` loads it), resume.safetensors, resolved.json
 (recipe, versions, commit), log.jsonl, log.csv, and tensorboard/ where TensorBoard is installed.
@@ -29,15 +31,13 @@ import inspect
 import io
 import json
 import os
-import subprocess
 import sys
 import time
-import tomllib
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,18 +45,17 @@ import cv2
 import numpy as np
 import torch
 import torch.distributed as dist
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
 from facewitness import geometry, plugins
-from facewitness.errors import FacewitnessError, InputError, UnknownName, WeightsError
+from facewitness.errors import FacewitnessError, InputError, WeightsError
 from facewitness.files import write_whole
 from facewitness.forge import Forged, degrade
 from facewitness.models.kfd import KFD, ClipEncoders, Embed, SmallEncoders
 from facewitness.scores import _minilm
+from facewitness.train import _run
 from facewitness.train.packed import Pack, jittered, pack, progress
 
 _ENCODERS: Mapping[str, type] = {"clip": ClipEncoders, "small": SmallEncoders}
@@ -113,30 +112,20 @@ class Recipe:
             raise InputError(f"recipe: expected images of at least 1, got {self.images}; leave it out for all")
         if not self.sources or not self.forgers:
             raise InputError("recipe: expected at least one source and one forger")
-        _known("kind of encoders", [self.encoders.get("kind", "")], _ENCODERS)
+        _run.known("kind of encoders", [self.encoders.get("kind", "")], _ENCODERS)
         made_from = inspect.signature(_ENCODERS[self.encoders["kind"]]).parameters.keys() - {"weights", "embed"}
-        _known("argument of the encoders", self.encoders, {*made_from, "kind"})
+        _run.known("argument of the encoders", self.encoders, {*made_from, "kind"})
         own = inspect.signature(KFD).parameters.keys() - {"encoders", "text", "reference"}
-        _known("argument of the detector", self.detector, own)
+        _run.known("argument of the detector", self.detector, own)
         for name, options in self._forgers().items():
             has = inspect.signature(plugins.get("forge", name).forge).parameters.values()
-            _known(f"option of {name}", options, {p.name for p in has if p.kind is p.KEYWORD_ONLY} | {"share"})
-        _known("kind of parallel", [self.parallel], ("ddp", "fsdp"))
+            _run.known(f"option of {name}", options, {p.name for p in has if p.kind is p.KEYWORD_ONLY} | {"share"})
+        _run.known("kind of parallel", [self.parallel], ("ddp", "fsdp"))
 
     @classmethod
     def read(cls, path: Path) -> Recipe:
         """From TOML. Raises UnknownName, with the nearest known key, for a key that nothing has, InputError else."""
-        try:
-            raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: expected a recipe in TOML ({error})") from error
-        _known(f"key in {path.name}", raw, [f.name for f in fields(cls)])
-        if "degradation" in raw:
-            raw["degradation"] = tuple(raw["degradation"])
-        try:
-            return cls(**raw)
-        except TypeError as error:
-            raise InputError(f"{path}: {error}; see the recipes in runs/kfd") from error
+        return _run.read(cls, path)
 
     def _forgers(self) -> dict[str, dict[str, Any]]:
         return {k: dict(v) if isinstance(v, Mapping) else {"share": v} for k, v in self.forgers.items()}
@@ -151,12 +140,6 @@ class Recipe:
         """The learning rate of a step."""
         rate = self.lr * min(1.0, (step + 1) / self.warmup) if self.warmup else self.lr
         return rate * float(0.5 * (1 + np.cos(np.pi * step / steps)) * 0.98 + 0.02) if self.cosine else rate
-
-
-def _known(what: str, names: Any, known: Any) -> None:
-    for name in names:
-        if name not in known:
-            raise UnknownName(what, str(name), known)
 
 
 def _by_share(shares: Mapping[str, float], rng: np.random.Generator) -> str:
@@ -177,7 +160,7 @@ def genuine(data: Pack, recipe: Recipe) -> dict[str, list[int]]:
     for i, row in enumerate(data.rows):
         if row["label"] == "real" and row["split"] == "train" and data.landmarks(i) is not None:
             rows[row["source"]].append(i)
-    _known("source with genuine faces to train on", recipe.sources, rows)
+    _run.known("source with genuine faces to train on", recipe.sources, rows)
     chosen = {name: sorted(rows[name], key=lambda i: _order(data.rows[i]["file"])) for name in recipe.sources}
     if recipe.images is not None:
         shares = np.cumsum(list(recipe.sources.values())) / sum(recipe.sources.values())
@@ -256,9 +239,12 @@ class Batches(Dataset):
 # ------------------------------------------------------------------------------------------------------ the training
 
 
-def make(recipe: Recipe, start: Path | None = None, embed: Embed | None = None) -> KFD:
+def make(
+    recipe: Recipe, start: Path | None = None, embed: Embed | None = None, go_on: Path | None = None
+) -> KFD:  # fmt: skip
     """The detector as training begins: `start` is the small pair's backbone, `embed` its sentence encoder (MiniLM).
 
+    `go_on` is a detector that an earlier recipe made, of another picture size for instance: its weights are taken over.
     Raises WeightsError for weights that do not fit, MissingExtra without the sentence encoder.
     """
     torch.manual_seed(recipe.seed)
@@ -268,7 +254,20 @@ def make(recipe: Recipe, start: Path | None = None, embed: Embed | None = None) 
     elif start is not None:
         raise InputError("start: expected none, a CLIP comes by its own name (encoders.name); leave it out")
     encoders = _ENCODERS[recipe.encoders["kind"]](**arguments)
-    return KFD(encoders, text=recipe.text, reference=recipe.reference, **recipe.detector)
+    model = KFD(encoders, text=recipe.text, reference=recipe.reference, **recipe.detector)
+    if go_on is not None:
+        tensors, own = _own(KFD.load(go_on, encoders if encoders.elsewhere else None)), _own(model)
+        unfit = sorted(k for k in own.keys() | tensors.keys() if _shape(own, k) != _shape(tensors, k))
+        if unfit:
+            raise WeightsError(
+                f"'{go_on}' is not a detector of this recipe: {len(unfit)} tensors differ, as {unfit[0]}"
+            )
+        _load(model, tensors)
+    return model
+
+
+def _shape(tensors: Mapping[str, Tensor], name: str) -> Any:
+    return tensors[name].shape if name in tensors else None
 
 
 def train(
@@ -278,6 +277,7 @@ def train(
     start: Path | None = None,
     *,
     embed: Embed | None = None,
+    go_on: Path | None = None,
     workers: int = 2,
     save_every: int = 100,
     until: int | None = None,
@@ -291,7 +291,7 @@ def train(
         raise InputError(f"batch = {recipe.batch}: expected a multiple of {2 * world}, a pair for each process")
     steps = _steps(recipe, folder)
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if torch.cuda.is_available() else _CPU
-    model = make(recipe, start, embed).to(device).to(memory_format=torch.channels_last)
+    model = make(recipe, start, embed, go_on).to(device).to(memory_format=torch.channels_last)
     average = {k: v.detach().clone() for k, v in _own(model).items()} if recipe.ema else {}
     learned = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(learned, lr=recipe.lr, weight_decay=recipe.weight_decay)
@@ -304,7 +304,8 @@ def train(
         prefetch_factor=4 if workers else None, multiprocessing_context="spawn" if workers else None,
     )  # fmt: skip
     if rank == 0:
-        write_whole(out / "resolved.json", json.dumps(_resolved(recipe, start, steps, world), indent=1).encode())
+        facts = _resolved(recipe, go_on or start, steps, world)
+        write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
     sums: dict[str, float] = defaultdict(float)
     clock, since = time.monotonic(), done
     with _Log(out, done, rank == 0) as log, progress() as bar:
@@ -424,35 +425,22 @@ def _spread(model: KFD, recipe: Recipe) -> DistributedDataParallel:
 def _save(
     out: Path, recipe: Recipe, model: KFD, average: Mapping[str, Tensor], optimizer: Any, step: int
 ) -> None:  # fmt: skip
-    """Everything a run needs to go on, in one file that is replaced whole."""
-    state = {f"model.{k}": v for k, v in _own(model).items()} | {f"average.{k}": v for k, v in average.items()}
-    for i, slots in optimizer.state_dict()["state"].items():
-        state |= {f"optimizer.{i}.{k}": v for k, v in slots.items()}
-    tensors = {k: v.detach().cpu().contiguous() for k, v in state.items()}
-    write_whole(out / "resume.safetensors", save(tensors, {"step": str(step), "recipe": _digest(recipe)}))
+    about = {"step": str(step), "recipe": _digest(recipe)}
+    _run.write_state(out / "resume.safetensors", _own(model), optimizer, about, average=average)
 
 
 def _resume(out: Path, recipe: Recipe, model: KFD, average: dict[str, Tensor], optimizer: Any) -> int:
     """Load what `_save` wrote, if anything; returns how many steps are done."""
-    file = out / "resume.safetensors"
-    if not file.exists():
+    found = _run.read_state(out / "resume.safetensors")
+    if found is None:
         return 0
-    try:
-        with safe_open(file, "pt") as opened:
-            about, state = opened.metadata(), {k: opened.get_tensor(k) for k in opened.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"'{file}' cannot be read ({error}). Delete it to begin again.") from error
+    about, state = found
     if about.get("recipe") != _digest(recipe):
         raise InputError(f"'{out}' holds a run of another recipe. Name another folder, or delete it to begin again.")
-    _load(model, {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")})
+    _load(model, state["model"])
     for name, value in average.items():
-        value.copy_(state[f"average.{name}"])
-    slots: dict[int, dict[str, Tensor]] = defaultdict(dict)
-    for key, value in state.items():
-        if key.startswith("optimizer."):
-            _, i, name = key.split(".", 2)
-            slots[int(i)][name] = value
-    optimizer.load_state_dict(optimizer.state_dict() | {"state": dict(slots)})
+        value.copy_(state["average"][name])
+    _run.restore(optimizer, state["optimizer"])
     return int(about["step"])
 
 
@@ -462,16 +450,11 @@ def _digest(recipe: Recipe) -> str:
 
 def _resolved(recipe: Recipe, start: Path | None, steps: int, world: int) -> dict[str, Any]:
     """What it takes to run it again."""
-    try:
-        asked = ["git", "rev-parse", "HEAD"]
-        commit = subprocess.run(asked, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10)
-        found = commit.stdout.strip() or None
-    except (OSError, subprocess.TimeoutExpired):
-        found = None
-    digest = None if start is None else hashlib.sha256(start.read_bytes()).hexdigest()
+    digest = None if start is None else _run.sha256(start)
     return {
         "recipe": asdict(recipe), "steps": steps, "processes": world, "start_sha256": digest,
-        "versions": {"torch": torch.__version__, "numpy": np.__version__, "opencv": cv2.__version__}, "commit": found,
+        "versions": {"torch": torch.__version__, "numpy": np.__version__, "opencv": cv2.__version__},
+        "commit": _run.commit(),
     }  # fmt: skip
 
 
@@ -521,6 +504,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="pack: folder with the Parquet tables")
     parser.add_argument("--cache", type=Path, help="folder of the packed data, the same that train/compact.py makes")
     parser.add_argument("--start", type=Path, help="train: ImageNet weights of the small pair's backbone, safetensors")
+    parser.add_argument("--go-on", type=Path, metavar="KFD.safetensors", help="train: an earlier stage's detector")
     parser.add_argument("--out", type=Path, help="train: folder of the run")
     parser.add_argument(
         "--workers", type=int, default=2, help="train: processes that draw batches, for each that learns"
@@ -547,8 +531,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         with processes():
             train(
-                recipe, given.cache, given.out, given.start, workers=given.workers, save_every=given.save_every,
-                until=given.until,
+                recipe, given.cache, given.out, given.start, go_on=given.go_on, workers=given.workers,
+                save_every=given.save_every, until=given.until,
             )  # fmt: skip
     except FacewitnessError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,14 +1,23 @@
-"""Teaches a language model to say what KFD's detector saw: stage 2 of the paper, supervised fine-tuning by TRL.
+"""Teaches a language model to say what a detector saw: supervised fine-tuning by TRL, KFD's stage 2 or MARE's start.
 
     python -m facewitness.train.sft RECIPE --forensic sbi_qa.parquet --detector kfd.safetensors --out DIR
         [--model NAME] [--general dialogue.json …] [--val sbi_qa.parquet] [--language full] [--no-forgery-prompt]
+    python -m facewitness.train.sft RECIPE --forensic dma.parquet --detector fdm.safetensors --out DIR   MARE's replies
     torchrun --nproc-per-node 2 -m facewitness.train.sft RECIPE …              the same on several GPUs, or processes
 
-Yu et al., "Unlocking the Capabilities of Vision-Language Models for Generalizable and Explainable Deepfake Detection",
-sections 3.2 and 3.3. The loss is equation 5, the cross-entropy of an answer's tokens and of no others. "We alternate
-training between the deepfake dataset and the PandaGPT dataset": a step's batch is forensic (questions of
+What the weights file is, as the JSON beside it says, decides what is put into the prompt: of KFD's detector
+`models/forgery_expert`, of MARE's forgery disentanglement module `models/trace_expert`. What is taught is what the
+table holds: answers of `builders/sbi_qa`, replies of `builders/dma`, or chat JSON of either.
+
+KFD is Yu et al., "Unlocking the Capabilities of Vision-Language Models for Generalizable and Explainable Deepfake
+Detection", sections 3.2 and 3.3. The loss is equation 5, the cross-entropy of an answer's tokens and of no others. "We
+alternate training between the deepfake dataset and the PandaGPT dataset": a step's batch is forensic (questions of
 `builders/sbi_qa`, with the forgery prompt) or general dialogue (any chat JSON, without it), never both. Detector and
-prompt learner are one expert (`models/forgery_expert`) of the language model; the detector stays as stage 1 left it.
+prompt learner are one expert of the language model; the detector stays as stage 1 left it.
+
+MARE is Xu et al., "MARE: Multimodal Alignment and Reinforcement for Explainable Deepfake Detection". Its reinforcement
+learning begins with a language model that can already speak. One made from nothing cannot, and is first taught the
+replies of the DMA data as they are (`runs/mare/sft-small.toml`), with the same loss.
 
 Picture k of step i is drawn from (seed, i, k) alone: neither accumulation nor the number of processes changes what is
 drawn, and a killed run goes on from its last whole checkpoint, with the same result.
@@ -54,20 +63,26 @@ from facewitness.models import prompted_vlm as pv  # first: it mends torchvision
 import transformers  # isort: skip
 import trl  # isort: skip
 from datasets import Dataset  # isort: skip
-from peft import PeftModel  # isort: skip
+from peft import PeftModel, get_peft_model  # isort: skip
 from transformers import PrinterCallback, TrainerCallback  # isort: skip
 
-from facewitness.errors import FacewitnessError, InputError, UnknownName
+from facewitness import plugins
+from facewitness.errors import FacewitnessError, InputError, UnknownName, WeightsError
 from facewitness.files import write_whole
-from facewitness.grammars import yes_no
-from facewitness.models.forgery_expert import ForgeryExpert, answers, width_of
+from facewitness.models.fdm import FDM
+from facewitness.models.forgery_expert import ForgeryExpert
 from facewitness.models.forgery_prompt import ForgeryPromptLearner
 from facewitness.models.kfd import KFD
+from facewitness.models.trace_expert import TraceExpert, TraceProjector
 from facewitness.train import chats
 from facewitness.train.chats import Example
 from facewitness.train.packed import progress
 
 _SAMPLES = 4
+_LEARNER = {  # arguments of the part of an expert that learns, by the detector it belongs to
+    KFD: inspect.signature(ForgeryPromptLearner).parameters.keys() - {"embedding", "levels"},
+    FDM: inspect.signature(TraceProjector).parameters.keys() - {"embedding", "width"} | {"size"},
+}
 
 
 # -------------------------------------------------------------------------------------------------------- the recipe
@@ -80,8 +95,11 @@ class Recipe:
     model            hub name, or folder, of a model of one of the families of models/prompted_vlm; revision   of it
     language         "lora", "full" or "frozen": how the language model learns (see the file's head)
     forgery_prompt   False leaves the expert out: the ablation without FPL
-    quoted           whether the prompt says the detector's score in words (tables only; chat JSON is as it is)
-    learner          arguments of ForgeryPromptLearner; lora   rank, alpha, dropout
+    quoted           whether the prompt says the detector's score in words (KFD's tables only; chat JSON is as it is)
+    learner          arguments of ForgeryPromptLearner, or for MARE's module of TraceProjector and `size`, the side of
+                     the pictures it sees, where the JSON beside its weights has none
+    lora             rank, alpha, dropout
+    grammar          in which sample replies are read; most   tokens of one
     general          share of steps whose batch is general dialogue; 0.5 alternates. A frozen language model learns
                      nothing from them and skips them.
     steps, epochs    one of the two; an epoch is as many steps as show each forensic question once
@@ -98,6 +116,8 @@ class Recipe:
     quoted: bool = True
     learner: dict[str, Any] = field(default_factory=dict)
     lora: dict[str, Any] = field(default_factory=dict)
+    grammar: str = "yes_no"
+    most: int = 64
     general: float = 0.5
     steps: int | None = None
     epochs: float | None = None
@@ -115,7 +135,7 @@ class Recipe:
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.epochs is None):
             raise InputError("recipe: expected either steps or epochs")
-        for name, least in (("batch", 1), ("at_once", 1), ("steps", 1)):
+        for name, least in (("batch", 1), ("at_once", 1), ("steps", 1), ("most", 1)):
             if (value := getattr(self, name)) is not None and value < least:
                 raise InputError(f"recipe: expected {name} of at least {least}, got {value}")
         if self.epochs is not None and self.epochs <= 0:
@@ -124,8 +144,8 @@ class Recipe:
             raise InputError(f"recipe: expected general as a share from 0 to below 1, got {self.general}")
         _known("way to train the language model", [self.language], ("lora", "full", "frozen"))
         _known("precision of weights", [self.weights], ("float32", "bfloat16", "float16"))
-        own = inspect.signature(ForgeryPromptLearner).parameters.keys() - {"embedding", "levels"}
-        _known("argument of the prompt learner", self.learner, own)
+        _known("argument of the prompt learner", self.learner, set().union(*_LEARNER.values()))
+        plugins.get("grammars", self.grammar)
         _known("setting of LoRA", self.lora, ("rank", "alpha", "dropout"))
         if self.language == "frozen" and not self.forgery_prompt:
             raise InputError(
@@ -149,7 +169,7 @@ class Recipe:
         try:
             return cls(**raw)
         except TypeError as error:
-            raise InputError(f"{path}: {error}; see the recipes in runs/kfd") from error
+            raise InputError(f"{path}: {error}; see the recipes in runs/kfd and runs/mare") from error
 
 
 def _known(what: str, names: Any, known: Any) -> None:
@@ -215,23 +235,56 @@ def dataset(draws: Draws, length: int, evidence: str) -> Any:
 # ------------------------------------------------------------------------------------------------------ the training
 
 
-def make(recipe: Recipe, detector: KFD | None) -> tuple[Any, Any]:
+def detector_of(path: Path) -> tuple[KFD | FDM, dict[str, Any]]:
+    """A saved detector, KFD's or MARE's as the JSON beside it says, and that JSON. Raises WeightsError."""
+    beside = path.with_suffix(".json")
+    try:
+        card = json.loads(beside.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"'{beside}' cannot be read ({error}). A detector is two files, .safetensors and .json, as train/kfd and "
+            "train/fdm write them."
+        ) from error
+    kind = card.get("model") if isinstance(card, dict) else None
+    if kind not in ("kfd", "fdm"):
+        raise WeightsError(f"'{beside}': expected the card of a detector, kfd or fdm, got {kind!r}")
+    return (KFD if kind == "kfd" else FDM).load(path), card
+
+
+def make(recipe: Recipe, detector: KFD | FDM | None, size: int | None = None) -> tuple[Any, Any]:
     """The model as training begins, with its expert unless the recipe leaves it out, and its processor.
 
-    Raises InputError without a model's name or a detector, WeightsError and UnknownName as models/prompted_vlm does.
+    size   of the pictures that MARE's module sees, pixels; the recipe's comes first
+    Raises InputError without a model's name, a detector or a size, WeightsError and UnknownName as models/prompted_vlm.
     """
     if not recipe.model:
         raise InputError("Expected the language model's hub name or folder: --model, or model = in the recipe.")
     model, processor = pv.plain(recipe.model, recipe.revision, dtype=getattr(torch, recipe.weights))
     if recipe.forgery_prompt:
         if detector is None:
-            raise InputError("A forgery prompt needs a detector: expected --detector kfd.safetensors, got none.")
+            raise InputError(
+                "A forgery prompt needs a detector: expected --detector kfd.safetensors or fdm.safetensors, got none."
+            )
         torch.manual_seed(recipe.seed)
-        pv.attach(model, ForgeryExpert.of(detector, width_of(model), **recipe.learner), processor)
+        pv.attach(model, _expert(recipe, detector, pv.width_of(model), size), processor)
     if recipe.language == "frozen":
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(".expert.learner." in name)
     return model, processor
+
+
+def _expert(recipe: Recipe, detector: KFD | FDM, width: int, size: int | None) -> ForgeryExpert | TraceExpert:
+    kind = FDM if isinstance(detector, FDM) else KFD
+    _known(f"argument of the prompt learner of {kind.__name__}", recipe.learner, _LEARNER[kind])
+    if not isinstance(detector, FDM):
+        return ForgeryExpert.of(detector, width, **recipe.learner)
+    options = {"size": size} | recipe.learner
+    if options["size"] is None:
+        raise InputError(
+            "The JSON beside MARE's module does not say how large its pictures are: expected crop.size there, or size "
+            "under [learner] in the recipe, the size of the module's own recipe."
+        )
+    return TraceExpert.of(detector, width, **options)
 
 
 def train(
@@ -266,9 +319,10 @@ def train(
     asked = (examples if val is None else chats.read(val, recipe.quoted))[:_SAMPLES]
     facts = _facts(recipe, steps, [forensic, *general], detector if recipe.forgery_prompt else None)
     _same_run(out, facts)
-    model, processor = make(recipe, None if detector is None or not recipe.forgery_prompt else KFD.load(detector))
+    seeing, card = (None, {}) if detector is None or not recipe.forgery_prompt else detector_of(detector)
+    model, processor = make(recipe, seeing, card.get("crop", {}).get("size"))
     evidence = pv.placeholders(model) if recipe.forgery_prompt else ""
-    watch = _Watch(out, processor, asked, evidence, show_every, until)
+    watch = _Watch(out, processor, asked, recipe, show_every, until)
     trainer = trl.SFTTrainer(
         model,
         args=_arguments(recipe, out, steps, world, workers, save_every, log_every),
@@ -279,14 +333,23 @@ def train(
         callbacks=[watch],
     )
     trainer.remove_callback(PrinterCallback)
+    watch.alone = not trainer.is_fsdp_enabled
     if trainer.is_world_process_zero():
         write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
     last = last_checkpoint(out)
     trainer.train(resume_from_checkpoint=None if last is None else str(last))
     if trainer.state.global_step < steps:
         return None
+    whole = trainer.accelerator.unwrap_model(trainer.model)
+    if trainer.is_fsdp_enabled:  # every process gives its part, and the first one puts them into a model of its own
+        state = trainer.accelerator.get_state_dict(trainer.model)
+        if trainer.is_world_process_zero():
+            whole, _ = make(recipe, seeing, card.get("crop", {}).get("size"))
+            if recipe.language == "lora":
+                whole = get_peft_model(whole, pv.language_lora(whole, **recipe.lora))
+            whole.load_state_dict(state)
     if trainer.is_world_process_zero():
-        _save(trainer.accelerator.unwrap_model(trainer.model), processor, recipe, out / "model")
+        _save(whole, processor, recipe, out / "model")
     return out / "model"
 
 
@@ -353,9 +416,10 @@ class _Watch(TrainerCallback):
     """A progress bar, log.csv and TensorBoard, and replies of the model as it is; stops at `until`."""
 
     def __init__(
-        self, out: Path, processor: Any, asked: Sequence[Example], evidence: str, every: int, until: int | None
+        self, out: Path, processor: Any, asked: Sequence[Example], recipe: Recipe, every: int, until: int | None
     ):
-        self.out, self.processor, self.asked, self.evidence = out, processor, asked, evidence
+        self.out, self.processor, self.asked, self.most = out, processor, asked, recipe.most
+        self.parse = plugins.get("grammars", recipe.grammar).parse
         self.every, self.until = every, until
         self.bar = progress()
         self.board: Any = None
@@ -377,6 +441,8 @@ class _Watch(TrainerCallback):
         if not state.is_world_process_zero:
             return
         self.bar.update(self.task, completed=state.global_step)
+        if not self.alone:
+            return
         if state.global_step % self.every == 0 or state.global_step == state.max_steps:
             self._show(model, state.global_step)
 
@@ -411,11 +477,12 @@ class _Watch(TrainerCallback):
 
     def _show(self, model: Any, step: int) -> None:
         texts = [example.before[-1][1] for example in self.asked]
-        said = answers(model, self.processor, [example.pictures()[0] for example in self.asked], texts)
+        shown = [example.pictures()[0] for example in self.asked]
+        said = pv.answers(model, self.processor, shown, texts, self.most)
         with open(self.out / "samples.jsonl", "a", encoding="utf-8") as file:
             for example, text, reply in zip(self.asked, texts, said, strict=True):
                 row = {
-                    "step": step, "question": text, "reply": reply, "label": yes_no.parse(reply).label,
+                    "step": step, "question": text, "reply": reply, "label": self.parse(reply).label,
                     "answer": example.answer,
                 }  # fmt: skip
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -468,9 +535,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Fine-tune by a recipe; the same command again goes on where it stopped."""
     parser = argparse.ArgumentParser(prog="python -m facewitness.train.sft", description=main.__doc__)
     parser.add_argument("recipe", type=Path, help="a TOML file such as runs/kfd/sft-small.toml")
-    parser.add_argument("--forensic", type=Path, required=True, help="sbi_qa.parquet, or chat JSON of its kind")
+    parser.add_argument("--forensic", type=Path, required=True, help="sbi_qa.parquet, dma.parquet, or chat JSON")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--detector", type=Path, metavar="KFD.safetensors", help="of stage 1, train/kfd")
+    parser.add_argument("--detector", type=Path, metavar="WEIGHTS", help="of train/kfd or train/fdm, .safetensors")
     parser.add_argument("--general", type=Path, nargs="+", default=[], metavar="JSON", help="general dialogue")
     parser.add_argument("--val", type=Path, help="a table whose first questions are asked while it learns")
     parser.add_argument("--model", help="hub name or folder; replaces the recipe's")

@@ -1,10 +1,16 @@
 """A vision-language model made from nothing, small enough to be trained on two CPU cores.
 
-    python -m facewitness.train.small_vlm sbi_qa.parquet --out small [--layers 6] [--width 256]
+    python -m facewitness.train.small_vlm DATA.parquet --out small [--layers 6] [--width 256]
 
 It has Qwen2.5-VL's architecture and no knowledge: random weights, and a byte-level BPE tokenizer learned from the very
-questions and answers it will be taught (`builders/sbi_qa`, or any chat JSON). What comes out is a plain transformers
-folder, for `train/sft` to teach. Its own eyes are two layers over 64 patches; the forgery prompt carries the evidence.
+questions and answers it will be taught (`builders/sbi_qa`, `builders/dma`, or any chat JSON). What comes out is a
+plain transformers folder, for `train/sft` to teach. Its own eyes are two layers over 64 patches; the forgery prompt
+carries the evidence.
+
+Every digit is a token of its own, as Qwen2.5 has it. Left alone, BPE makes a token of each number that the data's boxes
+have often enough and cuts the others anywhere, so that 178 and 179 have nothing in common and a rare number is never
+learned; digit by digit, the first says roughly where an edge lies and the next ones where exactly. MARE's replies grow
+by a tenth only (91 tokens instead of 84 on DD-VQA), as the comma between two numbers stays one token with its space.
 
 The sizes are ours: the paper's smallest language model is Llama-3.2-1B (Table 6).
 """
@@ -21,7 +27,7 @@ import torch
 
 from facewitness.models import _torchvision  # noqa: F401  (transformers' image processors import torchvision)
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # isort: skip
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers  # isort: skip
 from transformers import (  # isort: skip
     PreTrainedTokenizerFast,
     Qwen2_5_VLConfig,
@@ -37,6 +43,7 @@ from facewitness.train import chats
 MOST = 20_000_000  # parameters of what may be called small
 _PAD, _END, _IMAGE, _VIDEO = "<|pad|>", "<|end|>", "<|image_pad|>", "<|video_pad|>"
 _SPECIAL = (_PAD, _END, "<|system|>", "<|user|>", "<|assistant|>", "<|vision_start|>", "<|vision_end|>", _IMAGE, _VIDEO)
+_PIECE = r"\d|, (?=\d)|'(?:s|t|re|ve|m|ll|d)\b| ?\p{L}+| ?[^\s\p{L}\d]+|\s+"  # what no token reaches out of
 _TEMPLATE = (
     "{% for m in messages %}<|{{ m.role }}|>{% if m.content is string %}{{ m.content }}{% else %}"
     "{% for c in m.content %}{% if c.type == 'image' %}<|vision_start|>" + _IMAGE + "<|vision_end|>"
@@ -48,7 +55,13 @@ _TEMPLATE = (
 def tokenizer(sentences: Iterable[str], rows: int = 2048) -> Any:
     """A byte-level BPE tokenizer of at most `rows` tokens, learned from the sentences; it can write any text."""
     raw = Tokenizer(models.BPE())
-    raw.pre_tokenizer, raw.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    raw.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_PIECE), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    raw.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=rows,
         special_tokens=list(_SPECIAL),
@@ -139,7 +152,7 @@ def parameters(model: Any) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write a small model with random weights, and a tokenizer learned from the data it will be taught."""
     parser = argparse.ArgumentParser(prog="python -m facewitness.train.small_vlm", description=main.__doc__)
-    parser.add_argument("data", type=Path, nargs="+", help="sbi_qa.parquet, or chat JSON: all it will be taught")
+    parser.add_argument("data", type=Path, nargs="+", help="sbi_qa.parquet, dma.parquet or chat JSON")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--layers", type=int, default=6)

@@ -25,8 +25,8 @@ from facewitness import geometry, plugins, regions, weights
 from facewitness.errors import BackendError, InputError, WeightsError
 from facewitness.models.gradcam import heatmap
 from facewitness.models.kfd import KFD, Encoders
-from facewitness.types import Face, Finding, Label, Mask, Reply, Testimony
-from facewitness.witnesses import _places
+from facewitness.types import Face, Finding, Mask, Reply, Testimony
+from facewitness.witnesses import _places, _words
 
 QUESTION = "Is this a deepfake image?"  # KFD, section 3.3: yes means fake
 COVERED = 1 / 3  # a region is forged where the map's mean inside it is at least this (as in `forge.regions_touched`)
@@ -182,30 +182,12 @@ class KFDWitness:
         about = [name for name in regions.mentioned(asked) if name != "skin"]
         if about:  # "no, not the nose" says nothing of the face as a whole: no verdict
             named = any(finding.region in about for finding in testimony.findings)
-            thought = _beside(reply.label, "fake" if named else "real", "the detector's map")
+            thought = _words.beside(reply.label, "fake" if named else "real", "the detector's map")
             return Reply(None, thought=thought, text=reply.text)
-        thought = _beside(
-            reply.label, self._label(testimony.fake or 0.0), f"the detector's score, {testimony.fake:.2f}"
-        )
+        score = testimony.fake or 0.0
+        evidence = _words.decided(score, self.calibration)
+        thought = _words.beside(reply.label, evidence, f"the detector's score, {score:.2f}")
         return Reply(reply.label, thought=thought, text=reply.text)
-
-    def _label(self, score: float) -> Label:
-        """What the score alone says: as the calibration decides, without one by its half."""
-        if self.calibration is None:
-            return "fake" if score >= 0.5 else "real"
-        logit = np.log(np.clip(score, 1e-6, 1 - 1e-6)) - np.log1p(-np.clip(score, 1e-6, 1 - 1e-6))
-        p = float(1 / (1 + np.exp(-(self.calibration["slope"] * logit + self.calibration["offset"]))))
-        if p >= self.calibration["fake_above"]:
-            return "fake"
-        return "real" if p < self.calibration["real_below"] else "inconclusive"
-
-
-def _beside(words: Label | None, evidence: Label, source: str) -> str:
-    """Whether the words agree with the evidence, as a sentence; empty where one of them does not decide."""
-    if words not in ("real", "fake") or evidence not in ("real", "fake"):
-        return ""
-    how = "agree with" if words == evidence else "contradict"
-    return f"The words {how} {source}, which says {evidence}."
 
 
 def _found() -> Path:

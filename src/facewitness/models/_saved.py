@@ -1,0 +1,114 @@
+"""A trained network on disk is two files: its tensors (.safetensors) and a card beside them (.json).
+
+The card says what they are: `model`, the kind of network, `sha256` of the tensors' file, and what it takes to make the
+network again; its other keys are the network's own. Both are written whole, the card last, and nothing is believed when
+they are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load, load_file, save
+from torch import Tensor, nn
+
+from facewitness.errors import WeightsError
+from facewitness.files import write_whole
+
+_AGAIN = "Copy both files again from where they came."
+
+
+def write(path: Path, kind: str, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> str:
+    """Write `path` (.safetensors) and its card; returns the SHA-256 of the tensors' file."""
+    if path.suffix != ".safetensors":
+        raise WeightsError(f"'{path}': expected a name that ends in .safetensors")
+    content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+    digest = hashlib.sha256(content).hexdigest()
+    write_whole(path, content)
+    whole = {**card, "model": kind, "sha256": digest}
+    write_whole(path.with_suffix(".json"), json.dumps(whole, indent=2).encode())
+    return digest
+
+
+def read(path: Path, kind: str, keys: Sequence[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The card, which has these keys, and the tensors, which are the ones it was written with.
+
+    Raises WeightsError where a file is missing, damaged or of another kind.
+    """
+    if not path.name:
+        raise WeightsError(f"'{path}' is a folder. Name a file in it that ends in .safetensors.")
+    beside = path.with_suffix(".json")
+    try:
+        card, content = json.loads(beside.read_text(encoding="utf-8")), path.read_bytes()
+    except OSError as error:
+        raise WeightsError(
+            f"'{error.filename}' cannot be read ({error.strerror}); a saved {kind} is two files, .safetensors and "
+            ".json."
+        ) from error
+    except ValueError as error:
+        raise WeightsError(f"'{beside}' is no JSON ({error}). Copy it again from where it came.") from error
+    if not isinstance(card, dict) or card.get("model") != kind:
+        raise WeightsError(f"'{beside}' is not the configuration of a saved {kind}.")
+    if lacking := [key for key in ("sha256", *keys) if key not in card]:
+        raise WeightsError(f"'{beside}': expected the key {lacking[0]}, which is missing.")
+    came = hashlib.sha256(content).hexdigest()
+    if came != card["sha256"]:
+        raise WeightsError(
+            f"'{path}' is not the file it should be: expected SHA-256 {card['sha256']}, got {came}. {_AGAIN}"
+        )
+    try:
+        return card, load(content)
+    except SafetensorError as error:
+        raise WeightsError(f"'{path}' cannot be read as safetensors ({error}). {_AGAIN}") from error
+
+
+@contextmanager
+def settings_of(path: Path) -> Iterator[None]:
+    """Around what makes a network of a card's settings: one that the network refuses is the card's fault."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise WeightsError(
+            f"'{path.with_suffix('.json')}' holds a setting this version has not: {error}. {_AGAIN}"
+        ) from error
+
+
+def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path, left_out: str = "") -> None:
+    """Put the tensors into the network; those of its own whose names begin with `left_out` keep their values.
+
+    Raises WeightsError unless names and shapes are the network's own.
+    """
+    own = {k: v for k, v in network.state_dict().items() if not left_out or not k.startswith(left_out)}
+    unfit = sorted(own.keys() ^ tensors.keys())
+    unfit += sorted(k for k in own.keys() & tensors.keys() if tensors[k].shape != own[k].shape)
+    if unfit:
+        raise WeightsError(
+            f"'{path}' does not fit its configuration: {len(unfit)} tensors, among them {unfit[0]}. {_AGAIN}"
+        )
+    network.load_state_dict(tensors, strict=False)  # strict but for what is left out, as checked above
+
+
+def fill_backbone(backbone: nn.Module, path: Path, name: str) -> None:
+    """Weights of the backbone called `name` alone, safetensors in timm's names; what else is in the file is left.
+
+    Raises WeightsError where the file cannot be read or does not fit.
+    """
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"'{path}' cannot be read as safetensors ({error}). Name another file.") from error
+    # older files lack the counter of batches, which nothing here reads
+    own = {k: v for k, v in backbone.state_dict().items() if not k.endswith("num_batches_tracked")}
+    unfit = [k for k, v in own.items() if k not in tensors or tensors[k].shape != v.shape]
+    if unfit:
+        raise WeightsError(
+            f"'{path}' holds no weights of {name}: {len(unfit)} of {len(own)} tensors are missing or of another shape, "
+            f"among them {unfit[0]}. Name a file in timm's names for it."
+        )
+    backbone.load_state_dict({k: tensors[k] for k in own}, strict=False)

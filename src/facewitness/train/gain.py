@@ -1,0 +1,367 @@
+"""What a model gained by training: the replies of two models to the same held-out prompts, each reward of both, paired.
+
+    python -m facewitness.train.gain compare BEFORE AFTER dma.parquet --out DIR [--samples 4] [--recipe RECIPE.toml]
+    python -m facewitness.train.gain ablation RUN … --out ablation.md        runs of train/grpo, each without a reward
+
+BEFORE and AFTER are folders of models (or hub names), or the replies that an earlier comparison wrote, DIR/before.jsonl
+and DIR/after.jsonl. Both are asked what `builders/dma` asks, in the same words as in training, and judged by the
+rewards of `train/rewards`. A row of the table is an annotation; annotations of one picture that ask the same share one
+reply. Without `--samples` it is the likeliest reply, which is what a user reads; with it, so many are drawn at the
+training's temperature, which is what GRPO raises, and a row counts by their mean.
+
+The difference is after − before over the rows that both have a value for, its 95 % interval from a bootstrap over
+groups (people, videos), both models drawn together. In DIR: before_after.json and .md with the replies on ten
+pictures, and replies.png, those with their boxes drawn. It shows faces: it is for the eyes of whoever may see them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from PIL import Image
+from rich.progress import track
+
+from facewitness import geometry, regions
+from facewitness.bench import measures
+from facewitness.bench.measures import Value
+from facewitness.builders import dma
+from facewitness.errors import FacewitnessError, InputError
+from facewitness.files import write_whole
+from facewitness.grammars import mare
+from facewitness.models import prompted_vlm as pv
+from facewitness.train import chats
+from facewitness.train.rewards import Rewards, refused
+
+Row = dict[str, Any]
+Replies = list[list[str]]  # of each row: one, or as many as were drawn
+TEN = 10  # pictures that are shown
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of a table of `builders/dma`, with masks and the prompt; those of one picture share its bytes.
+
+    Raises InputError for a file that is no such table, or is empty.
+    """
+    rows = chats.read_dma(path)
+    if not rows:
+        raise InputError(f"'{path}': expected at least one annotation, got an empty table")
+    there = pq.read_schema(path).names
+    masks = pq.read_table(path, columns=["mask"]).column(0).to_pylist() if "mask" in there else [None] * len(rows)
+    return [row | {"mask": mask, "prompt": mare.prompt(row["question"])} for row, mask in zip(rows, masks, strict=True)]
+
+
+def columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
+    """What rewards are told of the truth, as TRL gives it to them."""
+    return {name: [row[name] for row in rows] for name in ("label", "texts", "regions", "boxes", "mask")}
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How replies are got: `samples` drawn at a temperature, or with 0 the likeliest; at most `most` tokens."""
+
+    most: int = 256
+    samples: int = 0
+    temperature: float = 1.0
+    top_p: float = 1.0
+    batch: int = 32
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.most < 1 or self.samples < 0 or self.batch < 1 or self.temperature <= 0 or not 0 < self.top_p <= 1:
+            raise InputError(
+                "asking: expected most and batch from 1, samples from 0, a temperature above 0 and top_p in (0, 1], "
+                f"got {asdict(self)}"
+            )
+
+
+def ask(model: Any, processor: Any, rows: Sequence[Row], asking: Asking) -> Replies:
+    """The model's replies to each row's prompt about its picture; rows that ask the same have the same."""
+    places: dict[tuple[bytes, str], int] = {}
+    which = [places.setdefault((row["image"], row["prompt"]), len(places)) for row in rows]
+    unique = [rows[which.index(place)] for place in range(len(places))]
+    said: Replies = []
+    with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
+        torch.manual_seed(asking.seed)
+        for begin in track(range(0, len(unique), asking.batch), "asking"):
+            part = unique[begin : begin + asking.batch]
+            shown, texts = [picture(row) for row in part], [row["prompt"] for row in part]
+            if asking.samples:
+                said += _drawn(model, processor, shown, texts, asking)
+            else:
+                said += [[text] for text in pv.answers(model, processor, shown, texts, asking.most)]
+    return [said[place] for place in which]
+
+
+def picture(row: Row) -> Image.Image:
+    """A row's picture, RGB."""
+    return Image.open(io.BytesIO(row["image"])).convert("RGB")
+
+
+def _drawn(model: Any, processor: Any, shown: list[Image.Image], texts: list[str], asking: Asking) -> Replies:
+    prompts = [
+        processor.apply_chat_template([pv.turn(model, text)], add_generation_prompt=True, tokenize=False)
+        for text in texts
+    ]
+    inputs = processor(
+        images=shown, text=prompts, padding=True, padding_side="left", return_tensors="pt", add_special_tokens=False
+    ).to(model.device)
+    with torch.no_grad():
+        out = model.generate(
+            **inputs, max_new_tokens=asking.most, do_sample=True, num_return_sequences=asking.samples,
+            temperature=asking.temperature, top_p=asking.top_p, top_k=0,
+        )  # fmt: skip
+    said = processor.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    return [[text.strip() for text in said[i : i + asking.samples]] for i in range(0, len(said), asking.samples)]
+
+
+def heard(source: str | Path, rows: Sequence[Row], asking: Asking) -> Replies:
+    """The replies of a model by folder or hub name, or those in a .jsonl that `compare` wrote.
+
+    Raises InputError where such a file is about other rows, WeightsError and UnknownName where there is no model.
+    """
+    if Path(source).suffix != ".jsonl":
+        model, processor = pv.loaded(str(source), dtype="auto")
+        return ask(model.to("cuda") if torch.cuda.is_available() else model, processor, rows, asking)
+    try:
+        lines = [json.loads(line) for line in Path(source).read_text(encoding="utf-8").splitlines()]
+        keys = [(line["file"], line["prompt"]) for line in lines]
+        said = [[str(reply) for reply in line["replies"]] for line in lines]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"'{source}': expected replies that a comparison wrote ({error!r})") from error
+    if keys != [(row["file"], row["prompt"]) for row in rows] or not all(said):
+        raise InputError(
+            f"'{source}': expected replies to the {len(rows)} prompts of the table, got {len(lines)} to others. Name "
+            "the model instead, and it is asked."
+        )
+    return said
+
+
+# ----------------------------------------------------------------------------------------------------- the comparison
+
+
+def judged(rows: Sequence[Row], said: Replies, rewards: Rewards) -> dict[str, list[float]]:
+    """Each reward of each row, the mean over its replies, and under "reward" their weighted sum; NaN for none."""
+    many = [(row, text) for row, texts in zip(rows, said, strict=True) for text in texts]
+    values = rewards.judge([text for _, text in many], **columns([row for row, _ in many]))
+    ends = np.cumsum([len(texts) for texts in said])[:-1]
+    out = {}
+    for name, each in values.items():
+        parts = np.split(np.array([np.nan if v is None else v for v in each], np.float64), ends)
+        out[name] = [float(np.nanmean(part)) if (~np.isnan(part)).any() else float("nan") for part in parts]
+    return out
+
+
+def compare(
+    before: str | Path,
+    after: str | Path,
+    table: Path,
+    out: Path,
+    *,
+    rewards: Rewards | None = None,
+    asking: Asking | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Ask both, judge both, write what the file's head says into `out`, and return what before_after.json holds.
+
+    rewards   default: MARE's five and ours as `train/rewards` weighs them
+    facts     stand in the JSON besides, such as the reward that training was without
+    """
+    rewards, asking, rows = rewards or Rewards(), asking or Asking(), read(table)
+    groups = [row["group"] for row in rows]
+    said = {name: heard(source, rows, asking) for name, source in (("before", before), ("after", after))}
+    values = {name: judged(rows, replies, rewards) for name, replies in said.items()}
+    numbers = {}
+    for name in values["before"]:
+        b, a = (np.array(values[when][name]) for when in ("before", "after"))
+        both = np.where(np.isnan(a - b), np.nan, 1.0)  # a pair counts where both have a value
+        parts = {"before": (b, both), "after": (a, both), "difference": (a - b, both)}
+        numbers[name] = {k: asdict(v) for k, v in measures.ratios(parts, groups, seed=asking.seed).items()}
+    flat = {name: [text for texts in replies for text in texts] for name, replies in said.items()}
+    found: dict[str, Any] = {
+        **(facts or {}),
+        "table_sha256": hashlib.sha256(table.read_bytes()).hexdigest(),
+        "annotations": len(rows),
+        "prompts": len({(row["file"], row["question"]) for row in rows}),
+        "groups": len(set(groups)),
+        "asking": asdict(asking),
+        "weights": dict(rewards.weights),
+        "rewards": numbers,
+        "refused": {name: dict(refused(texts, rewards.grammar).most_common()) for name, texts in flat.items()},
+        "shown": _shown(rows, said, values),
+    }
+    for name, replies in said.items():
+        lines = [
+            json.dumps({"file": row["file"], "prompt": row["prompt"], "replies": texts}, ensure_ascii=False)
+            for row, texts in zip(rows, replies, strict=True)
+        ]
+        write_whole(out / f"{name}.jsonl", "".join(f"{line}\n" for line in lines).encode())
+    write_whole(out / "replies.png", _sheet(rows, found["shown"]))
+    write_whole(out / "before_after.json", (json.dumps(found, ensure_ascii=False, indent=1) + "\n").encode())
+    write_whole(out / "before_after.md", render(found).encode())
+    return found
+
+
+def _shown(rows: Sequence[Row], said: Mapping[str, Replies], values: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+    """Ten pictures, evenly taken, with both models' first reply."""
+    first: dict[bytes, int] = {}
+    for i, row in enumerate(rows):
+        first.setdefault(row["image"], i)
+    places = list(first.values())
+    chosen = [places[int((k + 0.5) * len(places) / TEN)] for k in range(TEN)] if len(places) > TEN else places
+    return [
+        {
+            "row": i, "file": rows[i]["file"], "label": rows[i]["label"], "question": rows[i]["question"],
+            "people": rows[i]["reply"], "before": said["before"][i][0], "after": said["after"][i][0],
+            "reward": {when: _number(values[when]["reward"][i]) for when in ("before", "after")},
+        }
+        for i in chosen
+    ]  # fmt: skip
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
+def _sheet(rows: Sequence[Row], shown: Sequence[Mapping[str, Any]]) -> bytes:
+    """The ten with what people, the first and the second model boxed, as a PNG."""
+    items = []
+    for each in shown:
+        row = rows[each["row"]]
+        for who in ("people", "before", "after"):
+            reply = mare.parse(each[who])
+            placed = {f.region: geometry.clip(f.box, *row["size"]) for f in reply.findings if f.region in regions.MARE}
+            fields = {name: row.get(name, "") for name in dma.SCHEMA.names}
+            fields |= {"text": f"{who.upper()} {reply.text}", "regions": (*placed,), "boxes": (*placed.values(),)}
+            items.append(dma.Item(**fields))
+    return dma.contact_sheet(items, most=len(items), columns=6)
+
+
+# -------------------------------------------------------------------------------------------------------- for people
+
+
+def render(found: Mapping[str, Any]) -> str:
+    """A comparison as Markdown: the numbers, what of them is shown, and the ten replies."""
+    samples, weights = found["asking"]["samples"], found["weights"]
+    how = f"{samples} replies drawn for each" if samples else "the likeliest reply to each"
+    lines = [
+        "# Before and after", "",
+        f"{found['annotations']} annotations of {found['prompts']} prompts, {found['groups']} groups; {how}.", "",
+        "| reward | weight | before | after | difference | 95 % interval | rows |", "|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for name in ("reward", *weights):
+        value = {k: Value(**v) for k, v in found["rewards"][name].items()}
+        weight = "their sum" if name == "reward" else f"{weights[name]:g}"
+        change = value["difference"]
+        if change.value is None or change.low is None or change.high is None:
+            lines.append(f"| {name} | {weight} | — | — | — | {change.why or 'too few rows'} | {change.n} |")
+            continue
+        told = "rises" if change.low > 0 else "falls" if change.high < 0 else "no difference is shown"
+        lines.append(
+            f"| {name} | {weight} | {value['before'].value:.4f} | {value['after'].value:.4f} | {change.value:+.4f} | "
+            f"{change.low:+.4f} … {change.high:+.4f}, {told} | {change.n} |"
+        )
+    lines += ["", "Replies that break the grammar, by the way they do:", ""]
+    for when, kinds in found["refused"].items():
+        lines.append(f"- {when}: " + (", ".join(f"{kind} {count}" for kind, count in kinds.items()) or "none"))
+    lines += ["", "## Ten pictures", ""]
+    for each in found["shown"]:
+        lines += [f"**{_plain(each['file'])}** ({each['label']}). {_plain(each['question'])}", ""]
+        for who in ("people", "before", "after"):
+            paid = each["reward"].get(who)
+            lines.append(f"- {who}{'' if paid is None else f' ({paid:.2f})'}: {_plain(each[who])}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """A model's words, which may be anything, so that Markdown leaves them as they are."""
+    fence = "`" * (1 + max((len(run) for run in "".join(c if c == "`" else " " for c in text).split()), default=0))
+    return f"{fence} {' '.join(text.split()) or '(nothing)'} {fence}"
+
+
+def ablation(runs: Sequence[Path]) -> str:
+    """Runs of train/grpo as a Markdown table, one line each: every reward after training, and what it gained.
+
+    Raises InputError for a folder without before_after.json, and for runs that were not measured alike.
+    """
+    found = []
+    for run in runs:
+        try:
+            found.append(json.loads((run / "before_after.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise InputError(f"'{run}': expected a run that was measured, with --val ({error})") from error
+    alike = [{k: one.get(k) for k in ("table_sha256", "weights", "asking")} for one in found]
+    if differing := [str(run) for run, one in zip(runs, alike, strict=True) if one != alike[0]]:
+        raise InputError(
+            f"ablation: expected runs measured on the same prompts with the same weights and sampling as '{runs[0]}', "
+            f"got others in {', '.join(differing)}"
+        )
+    names = ["reward", *found[0]["weights"]] if found else []
+    lines = [
+        "After training, and in brackets the gain over the start with its 95 % interval. The weighted sum counts every "
+        "reward, also the one that training was without.", "",
+        f"| without | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|",
+    ]  # fmt: skip
+    for one in found:
+        cells = [_cell(one["rewards"][name]) for name in names]
+        lines.append(f"| {', '.join(one.get('without') or ()) or '(nothing)'} | {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def _cell(value: Mapping[str, Any]) -> str:
+    after, change = value["after"]["value"], value["difference"]
+    if after is None:
+        return "—"
+    bounds = "" if change["low"] is None else f", {change['low']:+.3f} … {change['high']:+.3f}"
+    return f"{after:.3f} ({change['value']:+.3f}{bounds})"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compare two models on held-out prompts, or put compared runs into one table."""
+    parser = argparse.ArgumentParser(prog="python -m facewitness.train.gain", description=main.__doc__)
+    actions = parser.add_subparsers(dest="action", required=True)
+    two = actions.add_parser("compare", help="two models on the same prompts")
+    two.add_argument("before", help="a model's folder or hub name, or a .jsonl of its replies")
+    two.add_argument("after", help="likewise")
+    two.add_argument("table", type=Path, help="dma.parquet of people that neither has seen")
+    two.add_argument("--out", type=Path, required=True, metavar="DIR")
+    two.add_argument("--recipe", type=Path, help="a recipe of train/grpo: its rewards and sampling")
+    two.add_argument("--most", type=int, metavar="TOKENS", help="of a reply; default: the recipe's, else 256")
+    two.add_argument("--samples", type=int, default=0, metavar="N", help="draw N replies each; 0 takes the likeliest")
+    two.add_argument("--batch", type=int, default=32)
+    two.add_argument("--seed", type=int, default=0)
+    many = actions.add_parser("ablation", help="runs of train/grpo as a table")
+    many.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    many.add_argument("--out", type=Path, required=True, metavar="FILE.md")
+    given = parser.parse_args(arguments)
+    try:
+        if given.action == "ablation":
+            write_whole(given.out, ablation(given.runs).encode())
+            print(given.out)
+            return 0
+        recipe = {} if given.recipe is None else tomllib.loads(given.recipe.read_text(encoding="utf-8"))
+        drawn = {k: recipe[k] for k in ("most", "temperature", "top_p") if k in recipe}
+        drawn |= {} if given.most is None else {"most": given.most}
+        asking = Asking(**drawn, samples=given.samples, batch=given.batch, seed=given.seed)
+        compare(given.before, given.after, given.table, given.out, rewards=Rewards.of(recipe), asking=asking)
+    except (FacewitnessError, OSError, ValueError) as error:  # ValueError: TOML that is none
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(given.out / "before_after.md")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

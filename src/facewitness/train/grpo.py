@@ -1,0 +1,668 @@
+"""Teaches a language model by rewards to put its boxes where its words are: MARE's second stage, GRPO by TRL.
+
+    python -m facewitness.train.grpo RECIPE --data dma.parquet --model SFT_FOLDER --out DIR
+        [--val dma.parquet] [--steps N] [--seed N] [--without REWARD …]
+    torchrun --nproc-per-node 8 -m facewitness.train.grpo RECIPE …             the same on several GPUs, or processes
+
+Xu et al., "MARE: Multimodal Alignment and Reinforcement for Explainable Deepfake Detection", sections 3.3 and 3.5. To
+each prompt the model draws a group of replies; `train/rewards` judges them, Eq. 2 to 6 and their weighted sum Eq. 11;
+what a reply got above its group's mean, in standard deviations of the group, is its advantage (Shao et al.,
+"DeepSeekMath", 2024, section 4.1), and a KL term holds the model near the one that training began with. SFT_FOLDER is
+what `train/sft` made of a model, with whatever expert it carries, or a plain model's folder or hub name. The prompt is
+the one of `builders/dma`, put together as in `train/sft`.
+
+Where the paper is silent, which is everywhere but for "VLM-R1", "GRPO" and three models' names
+    rewards   weights β of Eq. 11, and what stands beside them against naming every region: see `train/rewards`
+    loss      GRPO's own: the mean over a reply's tokens, then over replies. `loss` names TRL's others
+    dropout   none: the policy that learns is the one that spoke
+    expert    its detector stays as it is, what turns its evidence into tokens learns. A frozen detector looks once at
+              each picture, not once for every reply to it
+    reference a copy of the whole model, expert included, but for a new LoRA adapter, where it is the model without it
+
+Each step's rewards stand by themselves, with mean and standard deviation, in log.csv, TensorBoard and curve.svg. A run
+stops with a sentence where a reward collapses (`Stop`). In OUT besides: model/, checkpoints/, resolved.json,
+samples.jsonl (the likeliest replies to four prompts while it learned) and, with `--val`, what `train/gain` writes of
+the likeliest replies and, in drawn/, of drawn ones.
+
+A killed run goes on from its last whole checkpoint. Prompt k of step i is drawn from (seed, i, k) alone, and the state
+of every generator is in the checkpoint: on a CPU the rest comes out bit for bit as without the kill
+(tests/test_train_grpo.py). On a GPU, and with vLLM, sums are not always added in the same order; one token drawn
+otherwise, and replies differ from there on: the same prompts, another run in the details.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import dataclasses
+import importlib.util
+import io
+import json
+import math
+import os
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from facewitness.models import prompted_vlm as pv  # first: it mends torchvision for what follows
+
+import transformers  # isort: skip
+import trl  # isort: skip
+from datasets import Dataset  # isort: skip
+from peft import PeftModel  # isort: skip
+from transformers import PrinterCallback  # isort: skip
+from trl.trainer.utils import add_fused_lm_head  # isort: skip
+
+from facewitness.errors import FacewitnessError, InputError, MissingExtra
+from facewitness.files import write_whole
+from facewitness.train import _run, gain, sft
+from facewitness.train.chats import Example
+from facewitness.train.packed import progress
+from facewitness.train.rewards import WEIGHTS, Rewards
+from facewitness.train.sft import Draws, last_checkpoint
+
+_SAMPLES = 4  # prompts whose replies are shown while it learns
+
+
+class Collapse(FacewitnessError):
+    """A run that was stopped because nothing good could come of it any more; says why, and what to try."""
+
+
+# -------------------------------------------------------------------------------------------------------- the recipe
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When a run is given up. All are about `window` steps in a row, so that one bad draw stops nothing.
+
+    share    a paid reward's mean fell below this share of its mean over the first steps
+    floor    which must have been at least so much: of almost nothing, little can be lost
+    cut      more than this share of replies was cut off at `most` tokens
+    same     in no group did replies differ in reward: there is nothing to learn from. False lets that pass
+    """
+
+    window: int = 20
+    share: float = 0.5
+    floor: float = 0.05
+    cut: float = 0.9
+    same: bool = True
+
+    def __post_init__(self) -> None:
+        if self.window < 1 or not 0 <= self.share <= 1 or not 0 <= self.cut <= 1 or self.floor < 0:
+            raise InputError(
+                "recipe, stop: expected a window from 1, share and cut from 0 to 1 and a floor from 0, got "
+                f"{dataclasses.asdict(self)}"
+            )
+
+    def reason(self, log: Sequence[Mapping[str, Any]], paid: Sequence[str]) -> str | None:
+        """Why to stop after these steps of the log, None to go on. `paid` are the rewards with a weight above 0."""
+        if not log:
+            return None
+        for name in ("loss", "grad_norm", "kl"):
+            if not math.isfinite(log[-1].get(name) or 0.0):
+                return f"{name} is {log[-1][name]}: the weights are lost. Take a smaller lr, or bf16 = false."
+        n = self.window
+        recent = log[-n:]
+        if len(recent) < n:
+            return None
+        if self.same and all(row["frac_reward_zero_std"] == 1 for row in recent):
+            return (
+                f"for {n} steps all replies of every group had the same reward, so nothing can be learnt. Raise the "
+                "temperature or the group, choose other rewards, or, where all are 0, fine-tune longer before."
+            )
+        if (share := _mean(recent, "completions/clipped_ratio")) is not None and share > self.cut:
+            return (
+                f"over {n} steps {share:.0%} of replies did not end before they were cut off. Raise most, fine-tune "
+                "longer before so that the model learns to end, or look in samples.jsonl at what it repeats."
+            )
+        for name in paid if len(log) >= 2 * n else ():
+            began, now = (_mean(rows, f"rewards/{name}/mean") for rows in (log[:n], recent))
+            if began is not None and now is not None and began >= self.floor and now < self.share * began:
+                return (
+                    f"the reward '{name}' collapsed: its mean over {n} steps fell from {began:.3f} to {now:.3f}, below "
+                    f"{self.share:g} of where it began. The model is paid by other means, samples.jsonl shows which. "
+                    f"Take a smaller lr, a larger beta, or a larger weight for {name}."
+                )
+        return None
+
+
+def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    known = [row[name] for row in rows if row.get(name) is not None]
+    return float(np.mean(known)) if known else None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides the weights, but for the data and what training starts from.
+
+    model        folder of `train/sft`, or a plain model's folder or hub name; revision   of the latter
+    language     "lora", "full": how it learns. An adapter that the folder has is trained further (its rank stays), with
+                 "full" it is merged first
+    lora         rank, alpha, dropout of a new adapter
+    rewards      name → weight; `train/rewards` says what there is. Weight 0 pays nothing and is logged
+    without      rewards that pay nothing all the same, for ablations
+    group        replies drawn to each prompt; prompts   a step, of all processes together
+    at_once      replies a process computes the gradient of at once: the rest is accumulated
+    temperature, top_p   of drawing; most   tokens of a reply, longer ones are cut off
+    beta         weight of the KL term; 0 needs no reference model
+    clip         ε of the clipped ratio; it never binds while each draw of replies is used for one step, as here
+    loss         "grpo", or another of TRL's: "dapo", "dr_grpo", "bnpo"
+    steps, epochs    one of the two; an epoch shows each annotation once
+    warmup       steps in which the learning rate rises; cosine   whether it falls to 0 after them, or stays
+    weights      precision of the model's weights; bf16   compute in bfloat16 (autocast)
+    checkpointing    compute activations again in the backward pass, to save memory
+    vllm         "": transformers draws the replies. "colocate": vLLM does, on the GPUs that train, in `vllm_memory` of
+                 their memory. "server": a vLLM server on this machine, started with `trl vllm-serve`. Only for models
+                 without an expert, which vLLM does not know
+    stop         when to give up, see `Stop`
+    """
+
+    model: str = ""
+    revision: str | None = None
+    language: str = "lora"
+    lora: dict[str, Any] = field(default_factory=dict)
+    rewards: dict[str, float] = field(default_factory=lambda: dict(WEIGHTS))
+    without: tuple[str, ...] = ()
+    group: int = 8
+    prompts: int = 8
+    at_once: int = 8
+    temperature: float = 1.0
+    top_p: float = 1.0
+    most: int = 256
+    beta: float = 0.04
+    clip: float = 0.2
+    loss: str = "grpo"
+    steps: int | None = None
+    epochs: float | None = None
+    lr: float = 1e-6
+    weight_decay: float = 0.0
+    warmup: int = 0
+    cosine: bool = False
+    weights: str = "float32"
+    bf16: bool = False
+    checkpointing: bool = False
+    vllm: str = ""
+    vllm_memory: float = 0.3
+    stop: Stop = field(default_factory=Stop)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.epochs is None):
+            raise InputError("recipe: expected either steps or epochs")
+        least = {"group": 2, "prompts": 1, "at_once": 1, "most": 1, "steps": 1}
+        for name, low in least.items():
+            if (value := getattr(self, name)) is not None and value < low:
+                raise InputError(f"recipe: expected {name} of at least {low}, got {value}")
+        if self.epochs is not None and self.epochs <= 0:
+            raise InputError(f"recipe: expected epochs above 0, got {self.epochs}")
+        if not (self.temperature > 0 and 0 < self.top_p <= 1 and self.beta >= 0 and self.clip > 0 and self.lr > 0):
+            raise InputError(
+                "recipe: expected temperature, clip and lr above 0, top_p in (0, 1] and beta from 0, got "
+                f"{self.temperature}, {self.clip}, {self.lr}, {self.top_p} and {self.beta}"
+            )
+        _run.known("way to train the language model", [self.language], ("lora", "full"))
+        _run.known("precision of weights", [self.weights], ("float32", "bfloat16", "float16"))
+        _run.known("loss", [self.loss], ("grpo", "dapo", "dr_grpo", "bnpo"))
+        _run.known("way of vLLM", [self.vllm], ("", "colocate", "server"))
+        _run.known("setting of LoRA", self.lora, ("rank", "alpha", "dropout"))
+        self.judged, self.paid  # noqa: B018  (they raise for names and weights that are none)
+        _run.known("reward of the recipe", self.without, self.rewards)
+
+    @property
+    def judged(self) -> Rewards:
+        """All rewards with the weights that replies are measured by."""
+        return Rewards(self.rewards)
+
+    @property
+    def paid(self) -> Rewards:
+        """The same with the weights that are paid in training: 0 for what the run is without."""
+        return Rewards({name: 0.0 if name in self.without else weight for name, weight in self.rewards.items()})
+
+    @classmethod
+    def read(cls, path: Path) -> Recipe:
+        """From TOML. Raises UnknownName, with the nearest known key, for a key that nothing has, InputError else."""
+        return _run.read(cls, path)
+
+
+# ---------------------------------------------------------------------------------------------------------- the data
+
+
+def dataset(rows: Sequence[gain.Row], recipe: Recipe, steps: int, evidence: str) -> Any:
+    """What TRL draws replies to: prompt, picture and what is true, put together when they are asked for.
+
+    rows   of `train/gain.read`; evidence   the placeholders of an expert, "" without one
+    """
+    draws: Any = Draws(rows, [], Fraction(0), recipe.prompts, recipe.seed)
+
+    def shown(asked: Mapping[str, Sequence[int]]) -> dict[str, list[Any]]:
+        found = [draws[i][0] for i in asked["index"]]
+        examples = [Example((("user", row["prompt"]),), row["reply"], (row["image"],)) for row in found]
+        return {
+            "prompt": [example.messages(evidence) for example in examples],
+            "images": [example.pictures() for example in examples],
+            **gain.columns(found),
+        }
+
+    return Dataset.from_dict({"index": range(steps * recipe.prompts)}).with_transform(shown)
+
+
+# --------------------------------------------------------------------------------------------------------- the model
+
+
+def make(recipe: Recipe) -> tuple[Any, Any]:
+    """The model as training begins, before a new adapter, and its processor.
+
+    Raises InputError without a model's name and where vLLM would have to know an expert, MissingExtra without vLLM,
+    WeightsError and UnknownName as models/prompted_vlm does.
+    """
+    if not recipe.model:
+        raise InputError(
+            "Expected what `train/sft` made, or a model's hub name or folder: --model, or model = in TOML."
+        )
+    if recipe.vllm and importlib.util.find_spec("vllm") is None:
+        raise MissingExtra(
+            f"vllm = \"{recipe.vllm}\" needs the package 'vllm', which is not installed. Try: pip install vllm, on a "
+            'machine with a GPU that it knows, or set vllm = "" and transformers draws the replies.'
+        )
+    precision = getattr(torch, recipe.weights)
+    if (Path(recipe.model) / "prompted.json").is_file():
+        model, processor = pv.load(recipe.model, trainable=True, dtype=precision)
+    else:
+        model, processor = pv.plain(recipe.model, recipe.revision, dtype=precision)
+    if recipe.vllm and pv.expert_of(model) is not None:
+        raise InputError(
+            f"vllm = \"{recipe.vllm}\": '{recipe.model}' has an expert, whose embeddings vLLM cannot be given. "
+            'Set vllm = "", or train a model without an expert.'
+        )
+    if isinstance(model, PeftModel) and recipe.language == "full":
+        learning = {_plain_name(name) for name, p in model.named_parameters() if p.requires_grad}
+        model = model.merge_and_unload()
+        for name, parameter in model.named_parameters():  # of the expert, what the adapter trained; all else
+            parameter.requires_grad_(".expert." not in name or name in learning)
+    model._weight_conversions = []  # the trainer resumes from the names the model has, see prompted_vlm.attach
+    if (expert := pv.expert_of(model)) is not None:
+        _look_once(expert)
+    return model, processor
+
+
+def _plain_name(name: str) -> str:
+    return name.removeprefix("base_model.model.").replace(".modules_to_save.default", "")
+
+
+def _look_once(expert: Any) -> None:
+    """Let the frozen parts of an expert remember what they said of the latest pictures.
+
+    The replies of a group share a picture, and drawing, gradient and reference each ask about it: the detector's share
+    of a step falls to a fraction. Pictures are looked at one by one, so that what is said of one never depends on the
+    others, and a run that goes on sees what it would have seen.
+    """
+    for part in expert.children():
+        if not any(p.requires_grad for p in part.parameters()) and any(True for _ in part.parameters()):
+            part.forward = _Remembered(part.forward)
+
+
+class _Remembered:
+    """A network's forward, (B, …) → a dataclass of tensors (B, …) or None, computed once for each of B pictures."""
+
+    def __init__(self, forward: Callable[..., Any], most: int = 256):
+        self.forward, self.most = forward, most
+        self.said: OrderedDict[bytes, Any] = OrderedDict()
+
+    def __deepcopy__(self, _: Any) -> _Remembered:
+        return self  # a reference model's detector is the same one
+
+    def __call__(self, pixels: torch.Tensor, *others: Any, **named: Any) -> Any:
+        if others or named or torch.is_grad_enabled() or not len(pixels):
+            return self.forward(pixels, *others, **named)
+        keys = [picture.detach().float().cpu().numpy().tobytes() for picture in pixels]
+        for i, key in enumerate(keys):
+            if key not in self.said:
+                self.said[key] = self.forward(pixels[i : i + 1])
+            self.said.move_to_end(key)
+        found = [self.said[key] for key in keys]
+        while len(self.said) > self.most:
+            self.said.popitem(last=False)
+        if not dataclasses.is_dataclass(found[0]):
+            return torch.cat(found)
+        columns = ((f.name, [getattr(one, f.name) for one in found]) for f in fields(found[0]))
+        first: Any = found[0]
+        return replace(first, **{k: None if v[0] is None else torch.cat(v) for k, v in columns})
+
+
+class _Trainer(trl.GRPOTrainer):
+    """TRL's, with a reference of ours where there is one.
+
+    TRL would load it anew by its name, without the expert; and where a folder's adapter is trained further, TRL keeps a
+    copy as a second adapter, which its checkpoints then take for the first.
+    """
+
+    def __init__(self, model: Any, args: Any, reference: Any, **options: Any):
+        beta = args.beta
+        args.beta = beta if reference is None else 0.0
+        super().__init__(model, args=args, **options)
+        args.beta = self.beta = beta
+        if reference is not None:
+            base = reference.get_base_model() if isinstance(reference, PeftModel) else reference
+            add_fused_lm_head(base, temperature=self.temperature)
+            self.ref_model = self.accelerator.prepare_model(reference.eval(), evaluation_mode=True)
+
+
+# ------------------------------------------------------------------------------------------------------ the training
+
+
+def train(
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    *,
+    val: Path | None = None,
+    save_every: int = 20,
+    show_every: int = 20,
+    until: int | None = None,
+) -> Path | None:
+    """Run the recipe; go on where `out` stopped. `until` stops after so many steps, with a checkpoint.
+
+    val   whose first prompts are answered while it learns; None takes the first of those it learns from
+    Returns the folder of the finished model, None where `until` came first. Raises Collapse where `Stop` says so,
+    InputError for data that does not fit, for people in `val` that are in `data` too, and where `out` holds a run of
+    another recipe or other data.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if recipe.group * recipe.prompts % (recipe.at_once * world):
+        raise InputError(
+            f"{recipe.prompts} prompts with {recipe.group} replies each: expected a multiple of at_once times the "
+            f"processes, {recipe.at_once} · {world}"
+        )
+    rows = gain.read(data)
+    asked = rows if val is None else _apart(gain.read(val), rows, val)
+    steps = recipe.steps or max(1, round((recipe.epochs or 0) * len(rows) / recipe.prompts))
+    expert = Path(recipe.model) / "expert.safetensors"
+    facts = {
+        "recipe": dataclasses.asdict(recipe),
+        "steps": steps,
+        "data": [{"file": data.name, "sha256": _run.sha256(data)}],
+        "detector_sha256": _run.sha256(expert)
+        if (expert := Path(recipe.model) / "expert.safetensors").exists()
+        else None,
+        "versions": {module.__name__: module.__version__ for module in (torch, transformers, trl, np)},
+        "commit": _run.commit(),
+    }
+    sft._same_run(out, facts)
+    model, processor = make(recipe)
+    rewards = recipe.paid
+    rewards.judge([""], **gain.columns(rows[:1]))  # raises here, not after a step, what a reward lacks
+    adapter = recipe.language == "lora" and not isinstance(model, PeftModel)
+    watch = _Watch(out, processor, _several(asked), recipe, show_every, until)
+    trainer = _Trainer(
+        model,
+        _arguments(recipe, out, steps, world, save_every, pv.unspoken(model)),
+        copy.deepcopy(model).requires_grad_(False) if recipe.beta and not adapter else None,
+        reward_funcs=rewards.functions,
+        train_dataset=dataset(rows, recipe, steps, "" if pv.expert_of(model) is None else pv.placeholders(model)),
+        processing_class=processor,
+        peft_config=pv.language_lora(model, **recipe.lora) if adapter else None,
+        callbacks=[watch],
+    )
+    trainer.remove_callback(PrinterCallback)
+    if trainer.is_world_process_zero():
+        write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
+    last = last_checkpoint(out)
+    trainer.train(resume_from_checkpoint=None if last is None else str(last))
+    if watch.why is not None:
+        kept = last_checkpoint(out)
+        raise Collapse(
+            f"GRPO stopped at step {trainer.state.global_step}: {watch.why} Begin again in another folder; "
+            f"{'no checkpoint was written yet' if kept is None else f'the last checkpoint is {kept}'}."
+        )
+    if trainer.state.global_step < steps:
+        return None
+    if trainer.is_world_process_zero():
+        _save(trainer.accelerator.unwrap_model(trainer.model), processor, recipe, out / "model")
+    return out / "model"
+
+
+def _apart(val: list[gain.Row], rows: Sequence[gain.Row], path: Path) -> list[gain.Row]:
+    shared = {row["group"] for row in val} & {row["group"] for row in rows}
+    if shared:
+        raise InputError(
+            f"'{path}': expected people that training does not see, got {len(shared)} groups that are in both tables, "
+            f"such as {min(shared)}. Build the two with --split train and --split val."
+        )
+    return val
+
+
+def _several(rows: Sequence[gain.Row]) -> list[gain.Row]:
+    """A few rows of different pictures, genuine and forged by turns as far as there are both."""
+    first = {row["image"]: row for row in reversed(rows)}
+    kinds = [[row for row in first.values() if row["label"] == label] for label in ("fake", "real")]
+    turns = [row for k in range(_SAMPLES) for kind in kinds for row in kind[k : k + 1]]
+    return turns[:_SAMPLES]
+
+
+def _arguments(recipe: Recipe, out: Path, steps: int, world: int, save_every: int, unspoken: list[int]) -> Any:
+    schedule = "cosine" if recipe.cosine else "constant_with_warmup" if recipe.warmup else "constant"
+    vllm: dict[str, Any] = {}
+    if recipe.vllm:
+        vllm = {"use_vllm": True, "vllm_mode": recipe.vllm, "vllm_gpu_memory_utilization": recipe.vllm_memory}
+    else:
+        vllm = {"generation_kwargs": {"suppress_tokens": unspoken}}
+    return trl.GRPOConfig(
+        output_dir=str(out / "checkpoints"),
+        max_steps=steps,
+        num_generations=recipe.group,
+        per_device_train_batch_size=recipe.at_once,
+        gradient_accumulation_steps=recipe.group * recipe.prompts // (recipe.at_once * world),
+        temperature=recipe.temperature,
+        top_p=recipe.top_p,
+        max_completion_length=recipe.most,
+        beta=recipe.beta,
+        epsilon=recipe.clip,
+        loss_type=recipe.loss,
+        reward_weights=recipe.paid.values,
+        learning_rate=recipe.lr,
+        weight_decay=recipe.weight_decay,
+        lr_scheduler_type=schedule,
+        warmup_steps=recipe.warmup,
+        disable_dropout=True,
+        bf16=recipe.bf16,
+        gradient_checkpointing=recipe.checkpointing,
+        shuffle_dataset=False,  # `Draws` has shuffled
+        remove_unused_columns=False,
+        seed=recipe.seed,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        use_cpu=not torch.cuda.is_available(),
+        logging_steps=1,  # `Stop` counts them
+        logging_nan_inf_filter=False,  # it would show a lost run as a loss of 0
+        log_multimodal=False,
+        save_steps=save_every,
+        save_total_limit=2,  # a kill may leave the last one half written
+        report_to=[],
+        disable_tqdm=True,  # `_Watch` has the bar
+        **vllm,
+    )
+
+
+def _save(model: Any, processor: Any, recipe: Recipe, folder: Path) -> None:
+    """As models/prompted_vlm.load takes it, the base's weights left out beside an adapter; without an expert plain."""
+    model.eval()
+    if pv.expert_of(model) is None:
+        whole = model.merge_and_unload() if isinstance(model, PeftModel) else model
+        whole.save_pretrained(folder)
+        processor.save_pretrained(folder)
+        return
+    base, revision = None, None
+    if isinstance(model, PeftModel):
+        start = Path(recipe.model)
+        card = json.loads((start / "prompted.json").read_text(encoding="utf-8"))
+        base, revision = card["base"] or str((start / "base").resolve()), card["revision"]
+    pv.save(model, processor, folder, base, revision)
+
+
+# ----------------------------------------------------------------------------------------------- what a run leaves
+
+
+class _Watch(sft._Watch):
+    """A progress bar, log.csv, curve.svg and TensorBoard, and replies of the model as it is; stops at `until`.
+
+    `why` says why it stopped the run, where it did.
+    """
+
+    def __init__(self, out: Path, processor: Any, asked: list[gain.Row], recipe: Recipe, every: int, until: int | None):
+        self.out, self.processor, self.recipe = out, processor, recipe
+        self.asked: Any = asked
+        self.every, self.until = every, until
+        self.bar = progress()
+        self.board: Any = None
+        self.why: str | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        super().on_train_begin(args, state, control)
+        if state.is_world_process_zero and state.global_step == 0:
+            self._show(model, 0)
+
+    def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        rows = [row for row in state.log_history if "loss" in row]
+        if not rows or "loss" not in state.log_history[-1]:
+            return
+        paid = [name for name, weight in self.recipe.paid.weights.items() if weight]
+        if (why := self.recipe.stop.reason(rows, paid)) is not None:  # the same in every process
+            self.why, control.should_training_stop = why, True
+        if not state.is_world_process_zero:
+            return
+        table = io.StringIO()
+        columns = ["step", *sorted({name for row in rows for name in row} - {"step"})]
+        writer = csv.DictWriter(table, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_whole(self.out / "log.csv", table.getvalue().encode())
+        last = rows[-1]
+        if last["step"] % self.every == 0 or last["step"] == state.max_steps or why is not None:
+            write_whole(self.out / "curve.svg", curve(rows, self.recipe.paid.weights))
+        self.bar.update(self.task, description=f"reward {last['reward'] or 0.0:.3f}")
+        if self.board is not None:
+            for name, value in last.items():
+                if name != "step" and value is not None:
+                    self.board.add_scalar(name, float(value), last["step"])
+            self.board.flush()
+
+    def _show(self, model: Any, step: int) -> None:
+        shown, texts = [gain.picture(row) for row in self.asked], [row["prompt"] for row in self.asked]
+        said = pv.answers(model, self.processor, shown, texts, self.recipe.most)
+        values = self.recipe.judged.judge(said, **gain.columns(self.asked))
+        with open(self.out / "samples.jsonl", "a", encoding="utf-8") as file:
+            for i, (row, reply) in enumerate(zip(self.asked, said, strict=True)):
+                line = {
+                    "step": step, "file": row["file"], "question": row["question"], "label": row["label"],
+                    "reply": reply, "people": row["reply"], "rewards": {name: each[i] for name, each in values.items()},
+                }  # fmt: skip
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                got = "".join(f"  {name} {each[i]:.2f}" for name, each in values.items() if each[i] is not None)
+                self.bar.console.print(
+                    f"step {step}: {row['question']}\n  it says     {reply}\n  is to say   {row['reply']}\n{got}",
+                    markup=False, highlight=False,  # a reply may hold what rich takes for its own
+                )  # fmt: skip
+
+
+def curve(log: Sequence[Mapping[str, Any]], weights: Mapping[str, float]) -> bytes:
+    """The run as a picture (SVG): each reward's mean and standard deviation by step, KL, and how long replies were.
+
+    Thin: a step; thick: the mean over ten. The band is one standard deviation over the replies of a step.
+    """
+    panels = [("reward", "reward", "reward_std"), *((n, f"rewards/{n}/mean", f"rewards/{n}/std") for n in weights)]
+    panels += [("KL", "kl", ""), ("tokens of a reply", "completions/mean_length", "")]
+    panels += [("cut off, share", "completions/clipped_ratio", ""), ("groups all alike, share", _ALIKE, "")]
+    shown = [panel for panel in panels if any(row.get(panel[1]) is not None for row in log)]
+    wide = 3
+    tall = -(-len(shown) // wide)
+    out = io.BytesIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "facewitness", "font.size": 8.0}):
+        figure = Figure(figsize=(3.2 * wide, 1.9 * tall))
+        figure.subplots_adjust(0.05, 0.35 / tall / 1.9, 0.99, 1 - 0.25 / tall / 1.9, 0.2, 0.5)
+        for place, (title, mean, std) in enumerate(shown):
+            axes = figure.add_subplot(tall, wide, place + 1)
+            steps = np.array([row["step"] for row in log], np.float64)
+            y, spread = (_series(log, name) for name in (mean, std))
+            axes.fill_between(steps, y - spread, y + spread, color="tab:blue", alpha=0.12, linewidth=0)
+            axes.plot(steps, y, color="tab:blue", alpha=0.4, linewidth=0.7)
+            axes.plot(steps, _smooth(y), color="tab:blue", linewidth=1.6)
+            paid = f", weight {weights[title]:g}" if title in weights else ""
+            axes.set_title(f"{title}{paid}", fontsize=8)
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.locator_params(nbins=4)
+        FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Creator": None})
+    return out.getvalue()
+
+
+_ALIKE = "frac_reward_zero_std"
+
+
+def _series(log: Sequence[Mapping[str, Any]], name: str) -> Any:
+    return np.array([np.nan if row.get(name) is None else row[name] for row in log], np.float64)
+
+
+def _smooth(y: Any, over: int = 10) -> Any:
+    """The mean of each value and up to nine before it, of those that are known."""
+    parts = (y[max(0, i + 1 - over) : i + 1] for i in range(len(y)))
+    return np.array([np.nan if np.isnan(part).all() else np.nanmean(part) for part in parts])
+
+
+# --------------------------------------------------------------------------------------------------------- by command
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train by rewards, by a recipe; the same command again goes on where it stopped."""
+    parser = argparse.ArgumentParser(prog="python -m facewitness.train.grpo", description=main.__doc__)
+    parser.add_argument("recipe", type=Path, help="a TOML file such as runs/mare/grpo-small.toml")
+    parser.add_argument("--data", type=Path, required=True, help="dma.parquet of builders/dma")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--model", help="folder of train/sft's model, or a hub name; replaces the recipe's")
+    parser.add_argument("--val", type=Path, help="dma.parquet of other people: measured before and after")
+    parser.add_argument("--before", type=Path, metavar="OUT", help="an earlier run: its replies before training do")
+    parser.add_argument("--samples", type=int, default=4, metavar="N", help="replies drawn to each prompt of --val")
+    parser.add_argument("--without", nargs="+", default=[], metavar="REWARD", help="ablation: rewards that pay nothing")
+    parser.add_argument("--steps", type=int, metavar="N", help="another number of steps than the recipe's")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--save-every", type=int, default=20, metavar="STEPS")
+    parser.add_argument("--show-every", type=int, default=20, metavar="STEPS", help="replies shown, curve drawn")
+    parser.add_argument("--until", type=int, metavar="STEPS", help="stop after so many steps")
+    given = parser.parse_args(arguments)
+    changes: dict[str, Any] = {k: v for k in ("model", "seed") if (v := getattr(given, k)) is not None}
+    changes |= {"without": tuple(given.without)} if given.without else {}
+    changes |= {} if given.steps is None else {"steps": given.steps, "epochs": None}
+    try:
+        recipe = replace(Recipe.read(given.recipe), **changes)
+        folder = train(
+            recipe, given.data, given.out, val=given.val, save_every=given.save_every, show_every=given.show_every,
+            until=given.until,
+        )  # fmt: skip
+        if folder is None:
+            return 0
+        print(f"the model: {folder}")
+        if given.val is not None and int(os.environ.get("RANK", "0")) == 0:
+            for place, samples in (("", 0), ("drawn", given.samples)) if given.samples else (("", 0),):
+                start = recipe.model if given.before is None else given.before / place / "before.jsonl"
+                asking = gain.Asking(recipe.most, samples, recipe.temperature, recipe.top_p, seed=recipe.seed)
+                gain.compare(
+                    start, folder, given.val, given.out / place, rewards=recipe.judged, asking=asking,
+                    facts={"without": list(recipe.without)},
+                )  # fmt: skip
+                print(f"before and after: {given.out / place / 'before_after.md'}")
+    except (FacewitnessError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,348 @@
+"""MARE: a score from forgery traces alone and, where a language model is given, a verdict in words with boxes.
+
+Xu et al., "MARE: Multimodal Alignment and Reinforcement for Explainable Deepfake Detection". The score is the forgery
+disentanglement module's (`models/fdm`, section 3.4), the mask the attention map of its trace branch (figure 7). What is
+forged, and where, the language model says in MARE's grammar; without one no place is claimed, because the module
+learned from labels of whole faces: its map shows what moved the score, and nobody taught it where forgeries lie.
+
+Nothing the language model says is taken on trust
+    words and score   where its verdict is the opposite of the score's, the reply says so, and `judge.judge` leaves the
+                      verdict open
+    words and boxes   validate each other: a region that is named without a box, or boxed without being named, is told
+                      in the reply and in its claim, and its strength is lowered. The first kind is placed by the face's
+                      landmarks; without a mesh it has no place and is only told
+    the grammar       every way in which a reply breaks it is a problem of the report; what can be read is read
+Boxes are pixels of the upright crop that the model saw; findings have the box around them on the frame.
+
+No weights travel with the package: see `load`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from facewitness import geometry, plugins, regions, weights
+from facewitness.errors import BackendError, FacewitnessError, InputError, WeightsError
+from facewitness.models.fdm import FDM
+from facewitness.types import Box, Face, Finding, Label, Pixels, Reply, Testimony
+from facewitness.witnesses import _places, _words
+
+QUESTION = "Does this face look real or fake, and why?"
+MARGIN = 1.15  # crop side over the mesh's longer side: that of the training pictures (DFDC 1.0, FaceForensics++ 1.16)
+LONGEST = 20_000  # characters of a reply that are read; MARE's have a few hundred
+CLAIMS = "claims.json"  # in a language model's folder: how often its claims are right (`runs/mare/evaluate.py`)
+HOW = (
+    "The weights of MARE's module do not travel with facewitness. Make them, an hour on a CPU, with: "
+    "python -m facewitness.train.fdm train runs/fdm/small.toml … (the head of that file says how), and name the file: "
+    "load(weights='…/fdm.safetensors'). Or put fdm.safetensors and fdm.json into the folder that FACEWITNESS_MODELS "
+    "names, with a line for each in its SHA256SUMS."
+)
+
+
+class Language(Protocol):
+    """What answers in MARE's grammar, given a face."""
+
+    def answer(self, crop: Pixels, question: str) -> str:
+        """Its own words on an upright crop, RGB uint8 (side, side, 3). May raise BackendError."""
+
+
+def load(
+    weights: str | None = None,
+    device: str = "cpu",
+    size: int | None = None,
+    margin: float | None = None,
+    flip: bool = True,
+    language: str | Language | None = None,
+    side: int = 224,
+    most: int = 384,
+) -> MareWitness:
+    """The witness, ready to examine.
+
+    weights   path of a module that `train/fdm.py` saved (.safetensors, its .json beside it); None looks for
+              fdm.safetensors where `facewitness.weights` looks
+    device    torch's name of one, for both models
+    size      side of the pictures the module was trained on; None takes crop.size of the .json
+    margin    side of a crop over the mesh's longer side; None takes crop.margin of the .json, else 1.15
+    flip      examine the mirror image too and average (twice the time)
+    language  a folder that `train/sft.py` or `train/grpo.py` made, the folder or hub name of a plain model of the
+              families of models/prompted_vlm, or an object with `answer(crop, question) -> str`; None leaves the
+              testimony without words and without findings
+    side      pixels of the crop the language model sees: 224 in the data it learned from
+    most      tokens of its reply; it breaks off there
+    Raises WeightsError where weights are missing, damaged or of another kind, InputError for an option that cannot be.
+    """
+    return MareWitness(weights, device, size, margin, flip, language, side, most)
+
+
+class MareWitness:
+    """One loaded module, perhaps with a language model. `examine` takes a face, of any finder."""
+
+    name = "mare"
+
+    def __init__(
+        self,
+        path: str | None = None,
+        device: str = "cpu",
+        size: int | None = None,
+        margin: float | None = None,
+        flip: bool = True,
+        language: str | Language | None = None,
+        side: int = 224,
+        most: int = 384,
+    ):
+        file = _found() if path is None else Path(path)
+        if not file.is_file():
+            raise WeightsError(f"There is no module at '{file}'. {HOW}")
+        try:
+            self._device = torch.device(device)
+            self.module = FDM.load(file).to(self._device)
+        except (RuntimeError, AssertionError) as error:  # torch raises either for a device it cannot use
+            raise InputError(
+                f"device: expected one that torch has here, such as cpu, got {device!r} ({error})"
+            ) from None
+        self.facts: dict[str, Any] = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+        crop = self.facts.get("crop") if isinstance(self.facts.get("crop"), dict) else {}
+        self._size = _number("size", crop.get("size") if size is None else size, file)
+        self._margin = float(crop.get("margin", MARGIN) if margin is None else margin)
+        for name, value in (("margin", self._margin), ("side", side), ("most", most)):
+            if not 1 <= value < float("inf"):
+                raise InputError(f"mare: expected {name} of at least 1, got {value!r}")
+        self._flip, self._side = flip, side
+        self._language = Prompted(language, device, most) if isinstance(language, str) else language
+        self._shares = getattr(self._language, "shares", None) or {}
+        self._sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        self._options = {
+            "weights": None if path is None else file.name, "device": device, "size": self._size,
+            "margin": self._margin, "flip": flip, "side": side, "most": most,
+            "language": None
+            if self._language is None
+            else str(getattr(self._language, "name", type(self._language).__name__)),
+        }  # fmt: skip
+        # as JSON: `judge.Calibration` is above us. Without one the judge hears this witness but lets it decide nothing
+        self.calibration: Mapping[str, Any] | None = self.facts.get("calibration")
+
+    def made_by(self) -> dict[str, Any]:
+        """What it takes to run this witness again: its options and the SHA-256 of all weights read from files."""
+        files = {"fdm.safetensors": self._sha256}
+        return {"options": self._options, "weights": files | getattr(self._language, "weights", {})}
+
+    def examine(self, face: Face, question: str | None = None) -> Testimony:
+        """Testimony on one face; `kind` is None, which MARE cannot tell.
+
+        With a language model its reply to `question` (None is "Does this face look real or fake, and why?") is in
+        `replies`, and the places it accuses are the findings. Where it cannot be asked, or its reply breaks the
+        grammar, the module's testimony stands, with the problem.
+        """
+        started = time.perf_counter()
+        affine = _places.crop_map(face, self._size, self._margin)
+        score, attention = self.answer(geometry.crop(face.frame.pixels, affine, self._size))
+        mask, _ = _places.on_frame(attention, face, affine, self._size)
+        testimony = Testimony(self.name, score, mask)
+        if self._language is not None:
+            to_crop = _places.crop_map(face, self._side, self._margin)
+            shown = geometry.crop(face.frame.pixels, to_crop, self._side)
+            asked = QUESTION if question is None or not question.strip() else question
+            try:
+                text = self._language.answer(shown, plugins.get("grammars", "mare").prompt(asked))
+                reply, problem = self._checked(text, asked, score, face, to_crop)
+                testimony = replace(testimony, replies=(reply,), findings=reply.findings, problem=problem)
+            except BackendError as error:
+                testimony = replace(testimony, problem=str(error))
+        return replace(testimony, seconds=time.perf_counter() - started)
+
+    def answer(self, crop: NDArray[np.uint8]) -> tuple[float, NDArray[np.float32]]:
+        """Score, and attention of the trace branch (h, w), both in [0, 1], of one crop uint8 (S, S, 3)."""
+        views = np.stack([crop, crop[:, ::-1]]) if self._flip else crop[None]
+        pixels = torch.from_numpy(np.ascontiguousarray(views.transpose(0, 3, 1, 2))).to(self._device).float()
+        with torch.inference_mode():
+            found = self.module(pixels)
+            score, maps = found.logit.double().mean().sigmoid().item(), found.evidence.sigmoid().cpu().numpy()
+        if self._flip:
+            maps = np.stack([maps[0], maps[1][:, ::-1]])
+        return float(score), np.clip(maps.mean(axis=0), 0, 1).astype(np.float32)
+
+    # -------------------------------------------------------------------------------------------------- in words
+
+    def _checked(self, text: Any, asked: str, score: float, face: Face, to_crop: geometry.Affine) -> tuple[Reply, str]:
+        """The reply in a text, with its findings on the frame and what does not fit together, and the problem."""
+        if not isinstance(text, str):
+            raise BackendError(f"The language model: expected a reply in words, got {type(text).__name__}.")
+        grammar = plugins.get("grammars", "mare")
+        read: Reply = grammar.parse(text[:LONGEST])
+        refused = grammar.refusals(text[:LONGEST], (self._side, self._side))
+        if len(text) > LONGEST:
+            refused = (f"endless: expected at most {LONGEST:,} characters, got {len(text):,}", *refused)
+        about = regions.mentioned(re.sub(r"\bfaces?\b", " ", asked, flags=re.IGNORECASE))
+        notes = []
+        if about:  # "the nose looks real" says nothing of the face as a whole: no verdict
+            notes.append(f"The answer is about {_listed(about)}, not about the face as a whole.")
+        else:
+            evidence = _words.decided(score, self.calibration)
+            notes.append(_words.beside(read.label, evidence, f"the score of the forgery traces, {score:.2f}"))
+        findings, told = self._findings(read, face, to_crop)
+        thought = " ".join(part for part in (read.thought, *notes, *told) if part)
+        label: Label | None = None if about else read.label
+        reply = Reply(label, None, findings, thought, read.text, refused)
+        return reply, _problem(refused)
+
+    def _findings(
+        self, read: Reply, face: Face, to_crop: geometry.Affine
+    ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+        """Mutual validation: the places that words and boxes accuse, agreed ones first, and what is not agreed."""
+        boxes: dict[str, Box | None] = {}
+        for finding in read.findings:
+            if finding.region in regions.MARE:  # an invented region has no place; the refusals tell of it
+                boxes.setdefault(finding.region, self._on_frame(finding.box, face, to_crop))
+        boxed = tuple(name for name, box in boxes.items() if box is not None)
+        off = tuple(name for name, box in boxes.items() if box is None)
+        notes = [f"The box of {_listed(off)} lies outside the picture."] if off else []
+        if read.label == "real":  # "the eyes look natural" accuses nobody, and a genuine face has no box
+            return (), (*notes, *([f"The reply says real, but boxes {_listed(boxed)}."] if boxed else ()))
+        named = regions.mentioned(read.text)
+        claims = {finding.region: finding.claim for finding in read.findings} | _claims(read.text, named)
+        agreed = [(name, "agreed", boxes[name]) for name in boxed if name in named]
+        alone = [(name, "boxed", boxes[name]) for name in boxed if name not in named]
+        unboxed = tuple(name for name in named if name not in boxed)
+        placed = [(name, "named", _around(name, face)) for name in unboxed]
+        homeless = tuple(name for name, _, box in placed if box is None)
+        if alone:
+            notes.append(f"The reply boxes {_listed([name for name, _, _ in alone])} without naming it in words.")
+        if unboxed:
+            notes.append(f"The reply names {_listed(unboxed)} without a box.")
+        if homeless:
+            notes.append(f"It is not known where {_listed(homeless)} would be, so nothing is claimed there.")
+        return tuple(
+            Finding(name, box, None, _claim(name, kind, claims.get(name, "")), self._strength(kind))
+            for name, kind, box in (*agreed, *alone, *placed)
+            if box is not None
+        ), tuple(notes)
+
+    def _on_frame(self, box: Box, face: Face, to_crop: geometry.Affine) -> Box | None:
+        """The box on the frame around a box on the crop; None where nothing of it is on the picture."""
+        inside = geometry.clip(box, self._side, self._side)
+        if inside is None:
+            return None
+        x1, y1, x2, y2 = inside
+        corners = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
+        around = geometry.bounds(geometry.transform(geometry.invert(to_crop), corners))
+        return geometry.clip(around, face.frame.width, face.frame.height)
+
+    def _strength(self, kind: str) -> float | None:
+        """The share of such claims that were right on held-out faces; None where nobody has measured it.
+
+        What words and boxes do not agree on is never stronger than what they do.
+        """
+        agreed, share = self._shares.get("agreed"), self._shares.get(kind)
+        return share if agreed is None or share is None else min(agreed, share)
+
+
+class Prompted:
+    """A language model from a folder or the hub. `shares`: how often its claims are right, None where not measured."""
+
+    def __init__(self, name: str, device: str, most: int):
+        from facewitness.models import prompted_vlm as pv  # transformers: only where somebody is to speak
+
+        self._ask, self._most = pv.answers, most
+        model, self._processor = pv.loaded(name, dtype="auto")
+        self._model = model.to(device)
+        folder = Path(name)
+        self.name = folder.name
+        # a model by its hub's name has no files here
+        files = sorted(folder.rglob("*.safetensors")) if folder.is_dir() else []
+        self.weights = {
+            f"{folder.name}/{file.relative_to(folder).as_posix()}": hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in files
+        }
+        self.shares = _shares(folder / CLAIMS)
+
+    def answer(self, crop: Pixels, question: str) -> str:
+        """The likeliest reply. Raises BackendError where the model cannot give one."""
+        try:
+            return self._ask(self._model, self._processor, [crop], [question], self._most)[0]
+        except (FacewitnessError, RuntimeError) as error:  # torch's RuntimeError is also for too little memory
+            raise BackendError(f"The language model {self.name} could not answer: {error}") from error
+
+
+def _claims(text: str, named: tuple[str, ...]) -> dict[str, str]:
+    """The first sentence that speaks of each region."""
+    sentences = re.split(r"(?<=[.!?])\s+", text) if named else ()
+    found: dict[str, str] = {}
+    for sentence in sentences:
+        for name in regions.mentioned(sentence):
+            found.setdefault(name, sentence)
+    return found
+
+
+def _claim(name: str, kind: str, sentence: str) -> str:
+    """The reply's own sentence on a region, ours where it has none; with what is lacking where words or box do."""
+    kept = sentence.strip() if 0 < len(sentence.strip()) <= 300 else _places.claim(name)
+    lacking = {"agreed": "", "boxed": " (boxed, but not named)", "named": " (named, but not boxed)"}[kind]
+    return f"{kept.rstrip('.!? ')}{lacking}."
+
+
+def _around(name: str, face: Face) -> Box | None:
+    """A region's box by the face's landmarks; None without any, and outside the picture."""
+    if face.landmarks is None:
+        return None
+    outline = geometry.bounds(np.concatenate(regions.polygons(name, face.landmarks)))
+    return geometry.clip(outline, face.frame.width, face.frame.height)
+
+
+def _listed(names: tuple[str, ...] | list[str]) -> str:
+    *others, last = [f"the {regions.title(name)}" for name in names]
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _problem(refused: tuple[str, ...], most: int = 3) -> str:
+    """Why a reply breaks the grammar, as a sentence; empty where it does not."""
+    if not refused:
+        return ""
+    ways = "one way" if len(refused) == 1 else f"{len(refused)} ways"
+    more = f"; and {len(refused) - most} more" if len(refused) > most else ""
+    return f"The language model's reply breaks MARE's grammar in {ways}: {'; '.join(refused[:most])}{more}."
+
+
+def _found() -> Path:
+    try:
+        path = weights.find("fdm.safetensors").path
+        weights.find("fdm.json")
+    except WeightsError as error:
+        raise WeightsError(f"{error} {HOW}") from error
+    return path
+
+
+def _number(name: str, value: Any, file: Path) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise WeightsError(
+            f"'{file.with_suffix('.json')}' does not say how large the pictures are that the module was trained on: "
+            f"expected crop.{name} there, or the option {name}, in pixels (runs/fdm/small.toml: 128), got {value!r}."
+        )
+    return value
+
+
+def _shares(file: Path) -> dict[str, float] | None:
+    """How often claims are right, by kind: agreed, boxed, named. None where nobody measured it."""
+    try:
+        measured = json.loads(file.read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    except ValueError as error:
+        raise WeightsError(f"'{file}' is no JSON ({error}). Write it again with runs/mare/evaluate.py.") from error
+    shares = {k: measured.get(k) for k in ("agreed", "boxed", "named")} if isinstance(measured, dict) else {}
+    kept = {k: float(v) for k, v in shares.items() if isinstance(v, int | float) and 0 <= v <= 1}
+    if not kept:
+        raise WeightsError(
+            f"'{file}': expected shares in [0, 1] for agreed, boxed or named. Write it anew with runs/mare/evaluate.py"
+        )
+    return kept

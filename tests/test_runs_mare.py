@@ -1,0 +1,210 @@
+"""The measuring of MARE's replies: what perfect, wrong, blind and broken ones get, and the command on a tiny model."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+for package in ("peft", "transformers", "trl"):
+    if find_spec(package) is None:
+        pytest.skip(f"needs {package}, of the extra 'vlm'", allow_module_level=True)
+
+from doubles import tiny_fdm  # noqa: E402
+
+from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (it mends torchvision)
+from facewitness.builders import dma  # noqa: E402
+from facewitness.grammars import mare  # noqa: E402
+from facewitness.models.fdm import FDM  # noqa: E402
+from facewitness.models.trace_expert import TraceExpert  # noqa: E402
+from facewitness.train import chats, small_vlm  # noqa: E402
+from facewitness.types import Finding, Reply  # noqa: E402
+
+RUNS = Path(__file__).parents[1] / "runs" / "mare"
+SIZE = 112
+WHOLE, NOSE = "Does the image looks real/fake?", "Does the person's nose look real/fake?"
+
+
+@pytest.fixture(scope="module")
+def evaluate():
+    spec = importlib.util.spec_from_file_location("mare_evaluate", RUNS / "evaluate.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["mare_evaluate"] = module
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    spec.loader.exec_module(module)
+    yield module
+    torch.set_num_threads(before)
+    del sys.modules["mare_evaluate"]
+
+
+def annotated(count: int) -> list[dma.Item]:
+    """Two questions about each of `count` noise pictures, two annotations of the first; every second one is fake."""
+    out = []
+    for n in range(count):
+        fake, at = bool(n % 2), 10.0 + n % 5
+        picture = io.BytesIO()
+        noise = np.random.default_rng(n).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(picture, "PNG")
+        boxes = {"nose": (40.0, 50.0 + at, 70.0, 80.0 + at), "mouth": (35.0, 80.0 + at, 75.0, 95.0 + at)}
+        texts = {
+            WHOLE: ("The image looks fake. The nose is blurred.", "The image looks fake. The mouth is dark.")
+            if fake
+            else ("The image looks real. All is natural.", "The image looks real."),
+            NOSE: ("The nose looks fake. The nose is blurred.",) if fake else ("The nose looks real.",),
+        }
+        for question, said in texts.items():
+            for text in said:
+                names = [name for name in boxes if name in text] if fake else []
+                findings = tuple(Finding(name, boxes[name], None, "", None) for name in names)
+                reply = Reply("fake" if fake else "real", None, findings, "I look for seams.", text)
+                others = tuple(t for t in said if t != text)
+                out.append(
+                    dma.Item(
+                        f"{n}.png", picture.getvalue(), None, (SIZE, SIZE), "fake" if fake else "real",
+                        f"person {n // 2}", "val", "noise", question, text, (text, *others), tuple(names),
+                        tuple(boxes[name] for name in names), mare.render(reply),
+                    )
+                )  # fmt: skip
+    return out
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory) -> Path:
+    return dma.write_parquet(annotated(20), tmp_path_factory.mktemp("dma") / "dma.parquet")
+
+
+@pytest.fixture(scope="module")
+def asked(evaluate, table) -> list[Any]:
+    return evaluate.items(chats.read_dma(table))
+
+
+def replies(asked: list[Any], table: Path) -> list[str]:
+    rows = chats.read_dma(table)
+    return [
+        next(r["reply"] for r in rows if (r["file"], r["question"]) == (i.row["file"], i.row["question"]))
+        for i in asked
+    ]
+
+
+def value(found: dict[str, Any], name: str) -> Any:
+    return found[name].value
+
+
+def test_a_question_about_a_picture_is_asked_once_with_all_its_answers(asked):
+    assert len(asked) == 40
+    (item,) = [i for i in asked if (i.row["file"], i.row["question"]) == ("1.png", WHOLE)]
+    assert item.whole and item.truth.regions == {"nose", "mouth"} and set(item.truth.boxes) == {"nose", "mouth"}
+    assert len(item.truth.texts) == 2 and item.row["prompt"] == mare.prompt(WHOLE)
+    assert not any(i.whole for i in asked if i.row["question"] == NOSE)
+
+
+def test_what_people_replied_is_right_and_controls_are_chance(evaluate, asked, table):
+    scores = [0.9 if i.row["label"] == "fake" else 0.1 for i in asked]
+    found = {
+        name: evaluate.measured(asked, texts, scores, tokenizer="plain")[0]
+        for name, texts in evaluate.systems(asked, replies(asked, table)).items()
+    }
+    assert list(found) == ["model", "blind", "blind, told", "shuffled"]
+    model = found["model"]
+    for name in ("verdict", "f1", "verdict, whole", "told", "format", "rouge_l", "box iou", "alignment", "agreement"):
+        assert value(model, name) == pytest.approx(1), name
+    assert value(model, "bleu4") == pytest.approx(1, abs=1e-6) and model["bleu4"].low <= 1 + 1e-6
+    assert value(model, "claims, agreed") == 1 and value(model, "claims, boxed") is None
+    assert value(model, "side error") is None
+    assert value(found["blind"], "verdict") == pytest.approx(0.5, abs=0.15)
+    assert value(found["shuffled"], "verdict") < 0.8 and value(found["blind, told"], "verdict") == 1
+    assert 0.5 < value(found["blind, told"], "box iou") < 1, "the median box is near, and not there"
+    assert value(found["shuffled"], "cider") < value(model, "cider")
+
+
+def test_numbers_of_wrong_replies_by_hand(evaluate, asked):
+    few = [i for i in asked if i.row["question"] == NOSE][:4]  # real, fake, real, fake
+    box = dict(few[1].truth.boxes)["nose"]
+    said = [
+        mare.render(Reply("fake", None, (), "x", "The nose looks fake.")),  # a claim that is wrong, without a box
+        mare.render(Reply("fake", None, (Finding("nose", box, None, "", None),), "x", "It looks fake.")),  # boxed alone
+        "no JSON at all",
+        mare.render(Reply("real", None, (), "x", "The nose looks real.")),
+    ]
+    found, lines, tokenizer = evaluate.measured(few, said, [None, 0.9, 0.2, 0.8], tokenizer="plain")
+    assert value(found, "verdict") == 1 / 4 and value(found, "told") == 3 / 4
+    assert value(found, "f1") == pytest.approx(2 / (2 + 2))  # said fake: 2, are fake: 2, both: 1
+    assert value(found, "format") == 3 / 4 and lines[2]["refusals"][0].startswith("no think")
+    assert value(found, "claims, named") == 0 and value(found, "claims, boxed") == 1
+    assert value(found, "box iou") == pytest.approx((1 + 0) / 2)  # of the two fakes, the second boxes nothing
+    assert value(found, "agreement") == 1 / 2 and value(found, "score") == 1
+    assert found["verdict, whole"].value is None and tokenizer == "plain"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[" * 5000, "<think>" * 500, '{"bboxes": {"tail": [1, NaN, "x"]}}', "fake " * 9000]
+)
+def test_no_reply_stops_the_measuring(evaluate, asked, text):
+    found, lines, _ = evaluate.measured(asked[:6], [text] * 6, [None] * 6, tokenizer="plain")
+    assert value(found, "format") == 0 and all(line["refusals"] for line in lines)
+    assert 0 <= value(found, "verdict") <= 1 and value(found, "score") is None
+
+
+def test_a_text_that_is_none_counts_nowhere(evaluate, asked, table):
+    texts = [None if n % 2 else text for n, text in enumerate(replies(asked, table))]
+    found, lines, _ = evaluate.measured(asked, texts, [0.5] * len(asked), tokenizer="plain")
+    assert value(found, "verdict") == 1 and found["verdict"].n == 20 and found["bleu4"].n == 20
+    assert np.isnan(lines[1]["format"])
+
+
+@pytest.fixture(scope="module")
+def model(table, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    prompts = [mare.prompt(WHOLE), mare.prompt(NOSE)]
+    small, processor = small_vlm.make(prompts, width=64, layers=1, rows=400, size=SIZE, vision_width=32)
+    pv.attach(small, TraceExpert.of(FDM.load(tiny_fdm(folder)), 64, 64, grid=2), processor)
+    pv.save(small, processor, folder / "model")
+    return folder / "model"
+
+
+def test_the_command_asks_a_model_and_measures_what_it_said_again_without_it(evaluate, model, table, tmp_path, capsys):
+    options = ["--split", "val", "--most", "6", "--tokens", "5", "--tokenizer", "plain"]
+    assert evaluate.main([str(model), str(table), "--out", str(tmp_path / "a"), "--keep", *options]) == 0
+    assert "| verdict, whole |" in capsys.readouterr().out
+    first = json.loads((tmp_path / "a" / "results.json").read_text())
+    assert first["items"] == 6 and first["pictures"] == 3 and first["model"]["format"]["value"] == 0
+    assert sum(first["refused"].values()) >= 6
+    lines = [json.loads(line) for line in (tmp_path / "a" / "predictions.jsonl").read_text().splitlines()]
+    assert len(lines) == 6 and all(0 <= line["score"] <= 1 and line["format"] == 0 for line in lines)
+    before = str(tmp_path / "a" / "predictions.jsonl")
+    assert evaluate.main([before, str(table), "--out", str(tmp_path / "b"), *options]) == 0
+    second = json.loads((tmp_path / "b" / "results.json").read_text())
+    assert second["model"] == first["model"] and second["shuffled"] == first["shuffled"]
+
+
+def test_shares_of_right_claims_are_kept_where_the_witness_reads_them(evaluate, asked, table, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "replied", lambda *_: (replies(asked, table), [None] * len(asked)))
+    options = ["--out", str(tmp_path / "out"), "--keep", "--tokenizer", "plain"]
+    assert evaluate.main([str(tmp_path), str(table), *options]) == 0
+    kept = json.loads((tmp_path / evaluate.CLAIMS).read_text())
+    assert kept["agreed"] == 1.0 and "boxed" not in kept and kept["groups"] == 10
+
+
+def test_what_cannot_be_measured_is_one_sentence(evaluate, model, table, tmp_path, capsys):
+    out = ["--out", str(tmp_path / "out")]
+    (tmp_path / "p.jsonl").write_text("")
+    for arguments, sentence in (
+        ([str(tmp_path / "p.jsonl"), str(table)], "expected a reply to every item"),
+        ([str(tmp_path / "none.jsonl"), str(table)], "expected predictions that this command wrote"),
+        ([str(model), str(tmp_path / "none.parquet")], "that builders/dma wrote"),
+        ([str(model), str(table), "--split", "test"], "expected rows of the split test, got val"),
+        ([str(model), str(table), "--most", "0"], "at least one question"),
+        (["hub/name", str(table), "--keep"], "--keep: expected a model's folder"),
+    ):
+        assert evaluate.main([*arguments, *out]) == 1
+        assert sentence in capsys.readouterr().err

@@ -1,0 +1,120 @@
+"""What recipes in TOML may say, and that a state comes back as it was written."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+
+from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
+from facewitness.train import _run  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Stage:
+    size: int
+    rate: float = 0.1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    stages: tuple[Stage, ...]
+    shares: dict[str, float]
+    name: str | None = None
+    counts: tuple[float, ...] = (1.0,)
+    fast: bool = False
+    other: dict[str, Any] = field(default_factory=dict)
+    stop: Stage | None = None
+
+
+def read(folder, text: str) -> Recipe:
+    (folder / "r.toml").write_text(text)
+    return _run.read(Recipe, folder / "r.toml")
+
+
+WHOLE = "stages = [{size = 3}, {size = 4, rate = 1}]\n[shares]\na = 1\n"
+
+
+def test_lists_become_tuples_and_tables_dataclasses(tmp_path):
+    recipe = read(tmp_path, f"counts = [1, 0.5]\nfast = true\nname = 'x'\nother = {{a = [1]}}\n{WHOLE}")
+    assert recipe == Recipe((Stage(3), Stage(4, 1)), {"a": 1}, "x", (1, 0.5), True, {"a": [1]})
+    hash(recipe.stages)
+    assert read(tmp_path, f"stop = {{size = 2}}\n{WHOLE}").stop == Stage(2)
+    assert read(tmp_path, WHOLE) == Recipe((Stage(3), Stage(4, 1)), {"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("stages = [{siz = 3}]\n[shares]", "Unknown key in stages in r.toml 'siz'. Did you mean 'size'?"),
+        ("stages = [{}]\n[shares]", "stages in r.toml: expected size, which is missing"),
+        ("stages = [3]\n[shares]", "r.toml: expected stages of type list of table, got [3]"),
+        ("stages = 3\n[shares]", "r.toml: expected stages of type list of table, got 3"),
+        ("stages = [{size = true}]\n[shares]", "expected size of type int, got True"),
+        ("stages = [{size = 3.0}]\n[shares]", "expected size of type int, got 3.0"),
+        ("stages = []", "r.toml: expected shares, which is missing"),
+        (f"counts = ['x']\n{WHOLE}", "expected counts of type list of float, got ['x']"),
+        ("stages = []\n[shares]\na = 'x'", "expected shares of type table of float, got {'a': 'x'}"),
+        (f"stop = {{}}\n{WHOLE}", "stop in r.toml: expected size, which is missing"),
+        (f"fast = 1\n{WHOLE}", "expected fast of type bool, got 1"),
+        (f"name = 1\n{WHOLE}", "expected name of type str, got 1"),
+        (f"shares = 1\n{WHOLE}", "expected a recipe in TOML"),
+        (f"shape = 1\n{WHOLE}", "Unknown key in r.toml 'shape'. Did you mean 'shares'?"),
+    ],
+)
+def test_what_a_recipe_cannot_say_is_one_sentence(tmp_path, text, sentence):
+    with pytest.raises((InputError, UnknownName), match=re.escape(sentence)):
+        read(tmp_path, text)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match="expected a recipe in TOML"):
+        _run.read(Recipe, tmp_path / "nowhere.toml")
+    with pytest.raises(InputError, match="expected a recipe in TOML"):
+        _run.read(Recipe, tmp_path)
+
+
+def _trained() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+    _step(model, optimizer)
+    return model, optimizer
+
+
+def _step(model, optimizer) -> None:
+    optimizer.zero_grad()
+    model(torch.arange(12.0).reshape(4, 3)).square().sum().backward()
+    optimizer.step()
+
+
+def test_a_state_comes_back_and_training_goes_on_the_same(tmp_path):
+    model, optimizer = _trained()
+    file = tmp_path / "resume.safetensors"
+    assert _run.read_state(file) is None
+    _run.write_state(file, model.state_dict(), optimizer, {"step": "1"}, average={"w": torch.ones(2)})
+    _step(model, optimizer)
+
+    about, state = _run.read_state(file)
+    assert about == {"step": "1"} and torch.equal(state["average"]["w"], torch.ones(2))
+    again, other = _trained()
+    _step(again, other)  # somewhere else
+    again.load_state_dict(state["model"])
+    _run.restore(other, state["optimizer"])
+    _step(again, other)
+    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True))
+
+
+def test_a_damaged_state_is_refused(tmp_path):
+    (tmp_path / "resume.safetensors").write_bytes(b"half")
+    with pytest.raises(WeightsError, match="Delete it to begin again"):
+        _run.read_state(tmp_path / "resume.safetensors")
+
+
+def test_a_hash_of_what_is_not_there(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        _run.sha256(tmp_path / "nothing")
