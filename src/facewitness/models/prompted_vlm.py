@@ -16,12 +16,14 @@ The replacement happens inside the backbone, because TRL's trainers skip the out
 prompt are computed. A prompt without placeholders takes the wrapped model's own path, untouched.
 
 Three limits. One thread at a time may use a model (Qwen's backbones keep state between steps too). GRPO with a KL term
-(beta > 0) needs LoRA: for a fully trained policy TRL loads the reference anew, and that one has no expert. Training on
-several devices with batches that may lack placeholders needs `ddp_find_unused_parameters`.
+(beta > 0) under TRL alone needs LoRA: for a fully trained policy TRL loads the reference anew, and that one has no
+expert; `train/grpo` keeps a copy. Training on several devices with batches that may lack placeholders needs
+`ddp_find_unused_parameters`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import inspect
@@ -309,9 +311,23 @@ def attach(model: Any, expert: Expert, processor: Any, token: str = "<forgery>")
         tuple(image_processor.image_std),
     )
     model.generation_config.suppress_tokens = unspoken(model)
-    # transformers 5 writes some families under the names of older checkpoints, from which its Trainer then cannot
-    # resume: it warns of missing keys and goes on with other weights. An empty list keeps the names the model has.
-    model._weight_conversions = []
+    model._weight_conversions = []  # what `save` writes has the names the model has; see `own_names`
+
+
+@contextlib.contextmanager
+def own_names(model: Any) -> Iterator[None]:
+    """While it lasts, what is written of the model has the names that it has itself; for checkpoints of a training.
+
+    transformers 5 writes some families under the names of older checkpoints, from which its Trainer then cannot resume:
+    it warns of missing keys and goes on with other weights. An empty list of conversions prevents that.
+    """
+    inner = _inner(model)
+    before = getattr(inner, "_weight_conversions", None)
+    inner._weight_conversions = []
+    try:
+        yield
+    finally:
+        inner._weight_conversions = before
 
 
 def expert_of(model: Any) -> Any:

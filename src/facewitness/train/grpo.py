@@ -34,7 +34,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import csv
 import dataclasses
 import importlib.util
 import io
@@ -68,7 +67,6 @@ from facewitness.errors import FacewitnessError, InputError, MissingExtra
 from facewitness.files import write_whole
 from facewitness.train import _run, gain, sft
 from facewitness.train.chats import Example
-from facewitness.train.packed import progress
 from facewitness.train.rewards import WEIGHTS, Rewards
 from facewitness.train.sft import Draws, last_checkpoint
 
@@ -290,7 +288,6 @@ def make(recipe: Recipe) -> tuple[Any, Any]:
         model = model.merge_and_unload()
         for name, parameter in model.named_parameters():  # of the expert, what the adapter trained; all else
             parameter.requires_grad_(".expert." not in name or name in learning)
-    model._weight_conversions = []  # the trainer resumes from the names the model has, see prompted_vlm.attach
     if (expert := pv.expert_of(model)) is not None:
         _look_once(expert)
     return model, processor
@@ -398,7 +395,7 @@ def train(
         "versions": {module.__name__: module.__version__ for module in (torch, transformers, trl, np)},
         "commit": _run.commit(),
     }
-    sft._same_run(out, facts)
+    sft.same_run(out, facts)
     model, processor = make(recipe)
     rewards = recipe.paid
     rewards.judge([""], **gain.columns(rows[:1]))  # raises here, not after a step, what a reward lacks
@@ -418,7 +415,8 @@ def train(
     if trainer.is_world_process_zero():
         write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
     last = last_checkpoint(out)
-    trainer.train(resume_from_checkpoint=None if last is None else str(last))
+    with pv.own_names(model):
+        trainer.train(resume_from_checkpoint=None if last is None else str(last))
     if watch.why is not None:
         kept = last_checkpoint(out)
         raise Collapse(
@@ -512,24 +510,21 @@ def _save(model: Any, processor: Any, recipe: Recipe, folder: Path) -> None:
 # ----------------------------------------------------------------------------------------------- what a run leaves
 
 
-class _Watch(sft._Watch):
+class _Watch(sft.Watch):
     """A progress bar, log.csv, curve.svg and TensorBoard, and replies of the model as it is; stops at `until`.
 
     `why` says why it stopped the run, where it did.
     """
 
     def __init__(self, out: Path, processor: Any, asked: list[gain.Row], recipe: Recipe, every: int, until: int | None):
-        self.out, self.processor, self.recipe = out, processor, recipe
-        self.asked: Any = asked
-        self.every, self.until = every, until
-        self.bar = progress()
-        self.board: Any = None
+        super().__init__(out, every, until)
+        self.processor, self.asked, self.recipe = processor, asked, recipe
         self.why: str | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         super().on_train_begin(args, state, control)
         if state.is_world_process_zero and state.global_step == 0:
-            self._show(model, 0)
+            self.show(model, 0)
 
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         rows = [row for row in state.log_history if "loss" in row]
@@ -540,23 +535,14 @@ class _Watch(sft._Watch):
             self.why, control.should_training_stop = why, True
         if not state.is_world_process_zero:
             return
-        table = io.StringIO()
-        columns = ["step", *sorted({name for row in rows for name in row} - {"step"})]
-        writer = csv.DictWriter(table, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_whole(self.out / "log.csv", table.getvalue().encode())
         last = rows[-1]
         if last["step"] % self.every == 0 or last["step"] == state.max_steps or why is not None:
             write_whole(self.out / "curve.svg", curve(rows, self.recipe.paid.weights))
         self.bar.update(self.task, description=f"reward {last['reward'] or 0.0:.3f}")
-        if self.board is not None:
-            for name, value in last.items():
-                if name != "step" and value is not None:
-                    self.board.add_scalar(name, float(value), last["step"])
-            self.board.flush()
+        self.write(rows)
 
-    def _show(self, model: Any, step: int) -> None:
+    def show(self, model: Any, step: int) -> None:
+        """The likeliest replies, with what each reward gives them."""
         shown, texts = [gain.picture(row) for row in self.asked], [row["prompt"] for row in self.asked]
         said = pv.answers(model, self.processor, shown, texts, self.recipe.most)
         values = self.recipe.judged.judge(said, **gain.columns(self.asked))

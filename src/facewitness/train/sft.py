@@ -39,17 +39,14 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import importlib.util
 import inspect
 import io
 import json
 import os
-import subprocess
 import sys
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -67,14 +64,14 @@ from peft import PeftModel, get_peft_model  # isort: skip
 from transformers import PrinterCallback, TrainerCallback  # isort: skip
 
 from facewitness import plugins
-from facewitness.errors import FacewitnessError, InputError, UnknownName, WeightsError
+from facewitness.errors import FacewitnessError, InputError, WeightsError
 from facewitness.files import write_whole
 from facewitness.models.fdm import FDM
 from facewitness.models.forgery_expert import ForgeryExpert
 from facewitness.models.forgery_prompt import ForgeryPromptLearner
 from facewitness.models.kfd import KFD
 from facewitness.models.trace_expert import TraceExpert, TraceProjector
-from facewitness.train import chats
+from facewitness.train import _run, chats
 from facewitness.train.chats import Example
 from facewitness.train.packed import progress
 
@@ -142,11 +139,11 @@ class Recipe:
             raise InputError(f"recipe: expected epochs above 0, got {self.epochs}")
         if not 0 <= self.general < 1:
             raise InputError(f"recipe: expected general as a share from 0 to below 1, got {self.general}")
-        _known("way to train the language model", [self.language], ("lora", "full", "frozen"))
-        _known("precision of weights", [self.weights], ("float32", "bfloat16", "float16"))
-        _known("argument of the prompt learner", self.learner, set().union(*_LEARNER.values()))
+        _run.known("way to train the language model", [self.language], ("lora", "full", "frozen"))
+        _run.known("precision of weights", [self.weights], ("float32", "bfloat16", "float16"))
+        _run.known("argument of the prompt learner", self.learner, set().union(*_LEARNER.values()))
         plugins.get("grammars", self.grammar)
-        _known("setting of LoRA", self.lora, ("rank", "alpha", "dropout"))
+        _run.known("setting of LoRA", self.lora, ("rank", "alpha", "dropout"))
         if self.language == "frozen" and not self.forgery_prompt:
             raise InputError(
                 'recipe: language = "frozen" without a forgery prompt leaves nothing to train. '
@@ -161,21 +158,7 @@ class Recipe:
     @classmethod
     def read(cls, path: Path) -> Recipe:
         """From TOML. Raises UnknownName, with the nearest known key, for a key that nothing has, InputError else."""
-        try:
-            raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: expected a recipe in TOML ({error})") from error
-        _known(f"key in {path.name}", raw, [f.name for f in fields(cls)])
-        try:
-            return cls(**raw)
-        except TypeError as error:
-            raise InputError(f"{path}: {error}; see the recipes in runs/kfd and runs/mare") from error
-
-
-def _known(what: str, names: Any, known: Any) -> None:
-    for name in names:
-        if name not in known:
-            raise UnknownName(what, str(name), known)
+        return _run.read(cls, path)
 
 
 # --------------------------------------------------------------------------------------------------------- the draws
@@ -275,7 +258,7 @@ def make(recipe: Recipe, detector: KFD | FDM | None, size: int | None = None) ->
 
 def _expert(recipe: Recipe, detector: KFD | FDM, width: int, size: int | None) -> ForgeryExpert | TraceExpert:
     kind = FDM if isinstance(detector, FDM) else KFD
-    _known(f"argument of the prompt learner of {kind.__name__}", recipe.learner, _LEARNER[kind])
+    _run.known(f"argument of the prompt learner of {kind.__name__}", recipe.learner, _LEARNER[kind])
     if not isinstance(detector, FDM):
         return ForgeryExpert.of(detector, width, **recipe.learner)
     options = {"size": size} | recipe.learner
@@ -318,7 +301,7 @@ def train(
     steps = recipe.steps or max(1, round((recipe.epochs or 0) * len(examples) / recipe.batch / (1 - recipe.share)))
     asked = (examples if val is None else chats.read(val, recipe.quoted))[:_SAMPLES]
     facts = _facts(recipe, steps, [forensic, *general], detector if recipe.forgery_prompt else None)
-    _same_run(out, facts)
+    same_run(out, facts)
     seeing, card = (None, {}) if detector is None or not recipe.forgery_prompt else detector_of(detector)
     model, processor = make(recipe, seeing, card.get("crop", {}).get("size"))
     evidence = pv.placeholders(model) if recipe.forgery_prompt else ""
@@ -337,7 +320,8 @@ def train(
     if trainer.is_world_process_zero():
         write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
     last = last_checkpoint(out)
-    trainer.train(resume_from_checkpoint=None if last is None else str(last))
+    with pv.own_names(model):
+        trainer.train(resume_from_checkpoint=None if last is None else str(last))
     if trainer.state.global_step < steps:
         return None
     whole = trainer.accelerator.unwrap_model(trainer.model)
@@ -380,7 +364,7 @@ def _arguments(
         save_steps=save_every,
         save_total_limit=2,  # a kill may leave the last one half written
         report_to=[],
-        disable_tqdm=True,  # `_Watch` has the bar
+        disable_tqdm=True,  # `Watch` has the bar
     )
 
 
@@ -412,17 +396,20 @@ def _save(model: Any, processor: Any, recipe: Recipe, folder: Path) -> None:
 # ----------------------------------------------------------------------------------------------- what a run leaves
 
 
-class _Watch(TrainerCallback):
-    """A progress bar, log.csv and TensorBoard, and replies of the model as it is; stops at `until`."""
+class Watch(TrainerCallback):
+    """A progress bar, log.csv and TensorBoard, and replies of the model as it is, by `show`; stops at `until`.
 
-    def __init__(
-        self, out: Path, processor: Any, asked: Sequence[Example], recipe: Recipe, every: int, until: int | None
-    ):
-        self.out, self.processor, self.asked, self.most = out, processor, asked, recipe.most
-        self.parse = plugins.get("grammars", recipe.grammar).parse
-        self.every, self.until = every, until
+    alone   whether one process by itself has the whole model, so that it can be asked
+    """
+
+    def __init__(self, out: Path, every: int, until: int | None):
+        self.out, self.every, self.until = out, every, until
+        self.alone = True
         self.bar = progress()
         self.board: Any = None
+
+    def show(self, model: Any, step: int) -> None:
+        """Ask the model and tell what it says; nothing here."""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if not state.is_world_process_zero:
@@ -441,25 +428,27 @@ class _Watch(TrainerCallback):
         if not state.is_world_process_zero:
             return
         self.bar.update(self.task, completed=state.global_step)
-        if not self.alone:
-            return
-        if state.global_step % self.every == 0 or state.global_step == state.max_steps:
-            self._show(model, state.global_step)
+        if self.alone and (state.global_step % self.every == 0 or state.global_step == state.max_steps):
+            self.show(model, state.global_step)
 
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         rows = [row for row in state.log_history if "loss" in row]
         if not state.is_world_process_zero or not rows or "loss" not in state.log_history[-1]:
             return
+        self.bar.update(self.task, description=f"loss {float(rows[-1]['loss']):.3f}")
+        self.write(rows)
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """All rows into log.csv, the last one onto the board."""
         table = io.StringIO()
         columns = ["step", *sorted({name for row in rows for name in row} - {"step"})]
         writer = csv.DictWriter(table, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         write_whole(self.out / "log.csv", table.getvalue().encode())
-        self.bar.update(self.task, description=f"loss {float(rows[-1]['loss']):.3f}")
         if self.board is not None:
             for name, value in rows[-1].items():
-                if name != "step":
+                if name != "step" and value is not None:
                     self.board.add_scalar(name, float(value), rows[-1]["step"])
             self.board.flush()
 
@@ -475,7 +464,19 @@ class _Watch(TrainerCallback):
             lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
             write_whole(file, "".join(x for x in lines if json.loads(x)["step"] <= done).encode())
 
-    def _show(self, model: Any, step: int) -> None:
+
+class _Watch(Watch):
+    """With the answers to the first questions, as they are and as they should be, in samples.jsonl too."""
+
+    def __init__(
+        self, out: Path, processor: Any, asked: Sequence[Example], recipe: Recipe, every: int, until: int | None
+    ):
+        super().__init__(out, every, until)
+        self.processor, self.asked, self.most = processor, asked, recipe.most
+        self.parse = plugins.get("grammars", recipe.grammar).parse
+
+    def show(self, model: Any, step: int) -> None:
+        """The likeliest answers."""
         texts = [example.before[-1][1] for example in self.asked]
         shown = [example.pictures()[0] for example in self.asked]
         said = pv.answers(model, self.processor, shown, texts, self.most)
@@ -486,28 +487,24 @@ class _Watch(TrainerCallback):
                     "answer": example.answer,
                 }  # fmt: skip
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
-                self.bar.console.print(f"step {step}: {text}\n  it says     {reply}\n  is to say   {example.answer}")
+                told = f"step {step}: {text}\n  it says     {reply}\n  is to say   {example.answer}"
+                self.bar.console.print(told, markup=False)  # a reply may hold anything, "[/b]" too
 
 
 def _facts(recipe: Recipe, steps: int, data: Sequence[Path], detector: Path | None) -> dict[str, Any]:
     """What it takes to run it again."""
-    try:
-        asked = ["git", "rev-parse", "HEAD"]
-        commit = subprocess.run(asked, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10)
-        found = commit.stdout.strip() or None
-    except (OSError, subprocess.TimeoutExpired):
-        found = None
     return {
         "recipe": asdict(recipe),
         "steps": steps,
-        "data": [{"file": path.name, "sha256": _sha256(path)} for path in data],
-        "detector_sha256": None if detector is None else _sha256(detector),
+        "data": [{"file": path.name, "sha256": _run.sha256(path)} for path in data],
+        "detector_sha256": None if detector is None else _run.sha256(detector),
         "versions": {module.__name__: module.__version__ for module in (torch, transformers, trl, np)},
-        "commit": found,
+        "commit": _run.commit(),
     }
 
 
-def _same_run(out: Path, facts: Mapping[str, Any]) -> None:
+def same_run(out: Path, facts: Mapping[str, Any]) -> None:
+    """Raises InputError where `out` holds checkpoints of a run with another recipe, other data or another detector."""
     try:
         before = json.loads((out / "resolved.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -518,14 +515,6 @@ def _same_run(out: Path, facts: Mapping[str, Any]) -> None:
         raise InputError(
             f"'{out}' holds a run with another {' and '.join(other)}. Name another folder, or delete it to begin again."
         )
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"'{path}' cannot be read ({error.strerror}).") from error
 
 
 # --------------------------------------------------------------------------------------------------------- by command
