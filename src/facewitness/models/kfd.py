@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from facewitness.models import _saved, _torchvision  # noqa: F401  (timm cannot be imported before it)
+from facewitness.models import _norm, _saved, _torchvision  # noqa: F401  (timm cannot be imported before it)
 
 import timm  # isort: skip
 from timm.data.constants import (  # isort: skip
@@ -284,11 +284,8 @@ class SmallEncoders(nn.Module):
 
     def train(self, mode: bool = True) -> SmallEncoders:
         super().train(mode)
-        # A batch holds each forgery beside the picture it was made from. Its statistics hold a little of both, and what
-        # learns under them learns to compare the two, which it cannot when it is asked about one picture
-        for part in self.backbone.modules():
-            if self.frozen or isinstance(part, nn.modules.batchnorm._BatchNorm):
-                part.train(False)
+        self.backbone.train(mode and not self.frozen)
+        _norm.keep_statistics(self.backbone)
         return self
 
     def visual(self, pixels: Tensor) -> tuple[list[Tensor], Tensor]:

@@ -39,6 +39,7 @@ from facewitness.builders import difference
 from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.forge import degrade
+from facewitness.models import _norm
 from facewitness.models.compact import Answers, Compact
 from facewitness.train import _run
 from facewitness.train.packed import Pack, jittered, pack, progress
@@ -83,6 +84,7 @@ class Recipe:
     own_share: float = 0.5  # share of draws whose fake is self-made where the source also has real forgeries
     ema: float = 0.998  # decay of the weight average a step
     weight_decay: float = 0.02
+    batch_statistics: bool = False  # batch normalisation by the batch, as the first runs had it; see models/_norm
     weights: dict[str, float] = field(default_factory=lambda: dict(_LOSSES))
 
     @classmethod
@@ -308,6 +310,8 @@ def train(recipe: Recipe, folder: Path, start: Path | None, out: Path, workers: 
                 for group in optimizer.param_groups:
                     group["lr"] = rate
                 model.train()
+                if not recipe.batch_statistics:
+                    _norm.keep_statistics(model)
                 torch.manual_seed(
                     zlib.crc32(f"{recipe.seed} {number} {step}".encode())
                 )  # dropout, too, repeats after a kill
