@@ -1,8 +1,8 @@
-"""Batch normalisation that never looks at the batch, for networks that learn from a forgery beside its genuine picture.
+"""Batch normalisation that never looks at the batch, for networks that learn from forgeries beside genuine pictures.
 
-Statistics of a batch hold a little of each picture in it. Where a picture's genuine counterpart is among them, a network
-learns to compare the two: KFD's small detector told forgeries in training with an AUC of 0.94, and one picture by
-itself with 0.80 (LOG.md). With the statistics it came with, in training as afterwards, there is nothing to compare.
+Statistics of a batch hold a little of each picture in it. Where a picture's genuine counterpart is among them, a
+network learns to compare the two: KFD's small detector told forgeries in training with an AUC of 0.94, and one picture
+by itself with 0.80 (LOG.md). With the statistics it came with, in training as afterwards, nothing is there to compare.
 """
 
 from __future__ import annotations
