@@ -44,6 +44,7 @@ def test_ask_as_json_says_what_the_answer_rests_on(photo, capsys):
     [
         (("{photo}", ""), "got an empty one"),
         (("{photo}", "x" * 100_000), "at most 2,000 characters"),
+        (("{photo}.gone", " "), "got an empty one"),  # the question is looked at before the photo
         (("{photo}", "Is it fake?", "--face", "3"), "no face 3"),
         (("{photo}.gone", "Is it fake?"), "does not exist"),
     ],

@@ -95,6 +95,16 @@ CAN_ASK = (
 )
 
 
+def asked(question: str) -> str:
+    """The question without what stands around it. Raises InputError for none, and one of more than MOST characters."""
+    question = question.strip()
+    if not question:
+        raise InputError('expected a question, such as "Is the nose fake?", got an empty one')
+    if len(question) > MOST:
+        raise InputError(f"expected a question of at most {MOST:,} characters, got one of {len(question):,}")
+    return question
+
+
 class Dialogue:
     """A conversation about one report. `turns` are the questions and answers so far."""
 
@@ -111,11 +121,7 @@ class Dialogue:
         `hear` is given a language model's words piece by piece, where its backend can `stream`; notes come with the
         answer, once all is said. What `hear` raises stops the model and leaves the conversation as it was.
         """
-        question = question.strip()
-        if not question:
-            raise InputError('expected a question, such as "Is the nose fake?", got an empty one')
-        if len(question) > MOST:
-            raise InputError(f"expected a question of at most {MOST:,} characters, got one of {len(question):,}")
+        question = asked(question)
         answer = self._answered(question)
         if self.backend is not None and self.report.status == "ok":
             answer = self._worded(question, answer, self.backend, hear)

@@ -98,6 +98,9 @@ def _begun(given: argparse.Namespace) -> Dialogue:
 
 
 def _ask(given: argparse.Namespace) -> int:
+    from facewitness.dialogue import asked
+
+    asked(given.question)  # before the photo is looked at
     dialogue = _begun(given)
     answer = dialogue.ask(given.question)
     if given.json:
