@@ -22,6 +22,7 @@ import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
+from facewitness import plugins  # noqa: E402
 from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
 from facewitness.models.kfd import KFD  # noqa: E402
 from facewitness.train import kfd as recipe_file  # noqa: E402
@@ -355,6 +356,30 @@ def test_a_run_is_measured_by_its_command(packed, evaluate, tmp_path):
     assert 0 <= results["numbers"]["kfd, plain"]["made"][0] <= 1 and results["without_a_face"] == 0
     assert "| made |" in (tmp_path / "results.md").read_text()
     assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 1 + 4
+
+
+def test_what_is_fitted_makes_the_witness_decide(packed, tmp_path, monkeypatch):
+    """Scores that tell and findings of which those that cover more are right more often, beside saved weights."""
+    monkeypatch.syspath_prepend(str(RUNS))
+    monkeypatch.delitem(sys.modules, "evaluate", raising=False)
+    spec = importlib.util.spec_from_file_location("kfd_fit", RUNS / "fit.py")
+    fit = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fit)
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(200):
+        for made, label, at in (("", "real", 0.2), ("self_blend", "fake", 0.8), ("", "fake", 0.2)):
+            covered = float(rng.uniform(0.34, 0.99))
+            touched = None if label == "fake" and not made else ("nose",) if covered > 0.7 and made else ()
+            score = float(np.clip(rng.normal(at, 0.15), 0.01, 0.99))
+            rows.append({"source": "dfdc", "group": str(i), "label": label, "made": made, "score": score,
+                         "touched": touched, "found": {"nose": covered}})  # fmt: skip
+    monkeypatch.setattr(fit, "examined", lambda *_, **__: rows)
+    run(packed, tmp_path, replace(TINY, steps=1))
+    fit.main(["--cache", str(packed), "--weights", str(tmp_path / "kfd.safetensors")])
+    witness = plugins.get("witnesses", "kfd").load(weights=str(tmp_path / "kfd.safetensors"))
+    assert witness._label(0.95) == "fake" and witness._label(0.05) == "real"
+    assert witness._strength(0.95) > witness._strength(0.4) and witness.facts["strength"]["findings"] == 400
 
 
 # -------------------------------------------------------------------------------------------------- several processes

@@ -45,7 +45,8 @@ def pictures(
 ) -> Iterator[tuple[dict[str, Any], Pixels, Landmarks, Any]]:
     """(what it is, pixels, landmarks, mask or None) of each row with a face, and of a forgery of each genuine one.
 
-    `made` is the forger's name; "" for a picture that is as it came. `most` rows of each source and label.
+    `made` is the forger's name; "" for a picture that is as it came. `touched` are the regions that are known to be
+    forged, None where that is not known. `most` rows of each source and label.
     """
     counted: dict[tuple[str, str], int] = {}
     for i, row in enumerate(data.rows):
@@ -55,7 +56,7 @@ def pictures(
         counted[key] = counted.get(key, 0) + 1
         about = {name: row[name] for name in ("source", "group", "file", "label")}
         pixels = data.pixels(i)
-        yield about | {"made": ""}, pixels, points, None
+        yield about | {"made": "", "touched": () if row["label"] == "real" else None}, pixels, points, None
         if row["label"] == "real":
             draw = zlib.crc32(row["file"].encode())
             name = FORGERS[draw % len(FORGERS)]
@@ -63,14 +64,18 @@ def pictures(
                 made = plugins.get("forge", name).forge(pixels, points, np.random.default_rng((seed, draw)))
             except InputError:
                 continue  # a mesh half outside its picture
-            yield about | {"label": "fake", "made": name}, made.pixels, points, made.mask / max(made.mask.max(), 1e-6)
+            forged = about | {"label": "fake", "made": name, "touched": tuple(sorted(made.regions))}
+            yield forged, made.pixels, points, made.mask / max(made.mask.max(), 1e-6)
 
 
 def examined(
     witnesses: Sequence[Any], data: Pack, split: str = "val", conditions: Sequence[str] = ("plain",), seed: int = 0,
     most: int | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """A row of COLUMNS for each witness, condition and picture; `iou` is None where there is no true mask."""
+    """A row of COLUMNS for each witness, condition and picture; `iou` is None where there is no true mask.
+
+    Besides, what was `touched` and the strength of each finding, for `fit.py`.
+    """
     rows = []
     shown = track(list(pictures(data, split, seed, most)), "examining")
     for about, pixels, points, mask in shown:
@@ -85,7 +90,8 @@ def examined(
                 if mask is not None and said.mask is not None:
                     found = geometry.place(said.mask, frame.height, frame.width)
                     iou = measures.localisation(found, mask.astype(np.float32))["iou"]
-                rows.append(about | {"witness": witness.name, "condition": condition, "score": said.fake, "iou": iou})
+                answer = {"witness": witness.name, "condition": condition, "score": said.fake, "iou": iou}
+                rows.append(about | answer | {"found": {f.region: f.strength for f in said.findings}})
     return rows
 
 
@@ -164,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = measured(rows, given.seed)
     given.out.mkdir(parents=True, exist_ok=True)
     with open(given.out / "predictions.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
     lost = sum(row["split"] == given.split and data.landmarks(i) is None for i, row in enumerate(data.rows))
