@@ -29,6 +29,7 @@ from facewitness.train import kfd as recipe_file  # noqa: E402
 from facewitness.train.kfd import Batches, Recipe, genuine, make, train  # noqa: E402
 from facewitness.train.packed import Pack, held_out, pack  # noqa: E402
 from facewitness.types import Mask, Testimony  # noqa: E402
+from facewitness.witnesses._words import decided  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 RUNS = Path(__file__).parents[1] / "runs" / "kfd"
@@ -378,7 +379,7 @@ def test_what_is_fitted_makes_the_witness_decide(packed, tmp_path, monkeypatch):
     run(packed, tmp_path, replace(TINY, steps=1))
     fit.main(["--cache", str(packed), "--weights", str(tmp_path / "kfd.safetensors")])
     witness = plugins.get("witnesses", "kfd").load(weights=str(tmp_path / "kfd.safetensors"))
-    assert witness._label(0.95) == "fake" and witness._label(0.05) == "real"
+    assert (decided(0.95, witness.calibration), decided(0.05, witness.calibration)) == ("fake", "real")
     assert witness._strength(0.95) > witness._strength(0.4) and witness.facts["strength"]["findings"] == 400
 
 
