@@ -389,9 +389,7 @@ def train(
         "recipe": dataclasses.asdict(recipe),
         "steps": steps,
         "data": [{"file": data.name, "sha256": _run.sha256(data)}],
-        "detector_sha256": _run.sha256(expert)
-        if (expert := Path(recipe.model) / "expert.safetensors").exists()
-        else None,
+        "detector_sha256": _run.sha256(expert) if expert.exists() else None,
         "versions": {module.__name__: module.__version__ for module in (torch, transformers, trl, np)},
         "commit": _run.commit(),
     }
