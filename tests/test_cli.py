@@ -438,12 +438,16 @@ def test_wrong_usage_is_status_2_and_says_what_is_near(words, sentence, capsys):
 
 def test_list_shows_every_family_and_leaf_with_its_sentence(capsys):
     assert main(["list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    for family in plugins.FAMILIES:
-        assert any(line.startswith(f"{family}: ") for line in lines)
-        for name in plugins.names(family):
-            (line,) = (line for line in lines if line.startswith(f"  {name} "))
-            assert len(line.split(maxsplit=1)[1]) > 20
+    shown: dict[str, dict[str, str]] = {}
+    for line in capsys.readouterr().out.splitlines():
+        if not line.startswith(" "):
+            shown[family := line.partition(":")[0]] = {}
+        else:
+            name, sentence = line.split(maxsplit=1)
+            shown[family][name] = sentence
+    assert shown.keys() == set(plugins.FAMILIES)
+    for family, leaves in shown.items():
+        assert list(leaves) == list(plugins.names(family)) and all(len(sentence) > 20 for sentence in leaves.values())
 
 
 def test_regions_draws_the_tree_and_the_dialects(capsys):
