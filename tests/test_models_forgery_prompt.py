@@ -117,3 +117,17 @@ def test_narrower_weights_take_the_detectors_wider_numbers():
     learner = ForgeryPromptLearner(16, levels=1, grid=2, tokens=3, width=4).to(torch.bfloat16)
     tokens = learner(torch.rand(2, 1, 16, 16), torch.rand(2, 2, 8, 8), torch.rand(2))
     assert tokens.dtype == torch.bfloat16 and torch.isfinite(tokens).all()
+
+
+def test_each_token_begins_as_its_own_place():
+    """A change of the map at one place moves that place's token most, where there is one token a place."""
+    torch.manual_seed(0)
+    learner = ForgeryPromptLearner(32, levels=1, grid=4, tokens=16, width=8)
+    empty, consistency, score = torch.zeros(1, 1, 64, 64), torch.zeros(1, 2, 16, 16), torch.tensor([0.5])
+    before = learner(empty, consistency, score)
+    for place in (0, 5, 15):
+        row, column = divmod(place, 4)
+        changed = empty.clone()
+        changed[0, 0, row * 16 + 4 : row * 16 + 12, column * 16 + 4 : column * 16 + 12] = 1
+        moved = (learner(changed, consistency, score) - before).square().sum(dim=2)[0]
+        assert int(moved.argmax()) == place

@@ -10,7 +10,9 @@ Where the paper is silent
                          from a mouth, and the tokens are as many as one of them
     the two networks     three and two convolutions of stride 2, then the mean over each place of the grid: a map at
                          the picture's resolution needs more steps than consistency maps at a tenth of it
-    the last convolution runs over tokens as channels with kernel 1: neighbours along C_emb mean nothing to each other
+    the last convolution runs over tokens as channels with kernel 1: neighbours along C_emb mean nothing to each other.
+                         Where the tokens are as many as the places of the grid, each begins as one place: mixed at
+                         random, a small language model learned whether a face is forged and not where (LOG.md)
     the scale            a layer norm whose gain begins at `scale`, because a language model's word embeddings are
                          small (0.02 is what most begin training with) and tokens much larger than they are drown them
 """
@@ -58,6 +60,10 @@ class ForgeryPromptLearner(nn.Module):
         self.from_consistency = _network(2 * levels, width, embedding, steps=2, grid=grid)
         self.from_score = nn.Linear(1, embedding)
         self.mix = nn.Conv1d(base + 2 * grid * grid + 1, tokens, 1)
+        if tokens == grid * grid:
+            with torch.no_grad():
+                for first in (base, base + grid * grid):  # the map's places, and those of the consistency maps
+                    self.mix.weight[:, first : first + tokens, 0] += torch.eye(tokens)
         self.norm = nn.LayerNorm(embedding)
         nn.init.constant_(self.norm.weight, scale)
 
