@@ -24,6 +24,8 @@ from facewitness.models.forgery_expert import ForgeryExpert  # noqa: E402
 from facewitness.models.kfd import KFD, SmallEncoders  # noqa: E402
 from facewitness.train import small_vlm  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIZE = 112
 YES, NO = "Yes, this face is fake. The forged part is the nose.", "No, this face is real."
 
@@ -52,14 +54,6 @@ def rows(tmp_path_factory) -> list[dict[str, Any]]:
     path = tmp_path_factory.mktemp("rows") / "t.parquet"
     sbi_qa.write_parquet(items(40), path)
     return sbi_qa.read_parquet(path)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def value(numbers: dict[str, Any], name: str, system: str = "model") -> float | None:

@@ -6,7 +6,6 @@ import copy
 import inspect
 import json
 import pickle
-from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
@@ -47,9 +46,12 @@ from transformers import (  # noqa: E402
     Qwen3VLVideoProcessor,
 )
 
-pytestmark = pytest.mark.filterwarnings(  # PEFT 0.21 and TRL 1.16 use names that transformers 5.23 has replaced
-    r"ignore:`(is_)?gradient_checkpointing\w*` is deprecated:FutureWarning",
-)
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.filterwarnings(  # PEFT 0.21 and TRL 1.16 use names that transformers 5.23 has replaced
+        r"ignore:`(is_)?gradient_checkpointing\w*` is deprecated:FutureWarning",
+    ),
+]
 
 WIDTH, N, ROWS = 32, 3, 400
 SPECIAL = {
@@ -233,15 +235,6 @@ def plain_of(family: str, rows: int = ROWS) -> tuple[Any, Any]:
         ends["pad_token_id"],
     )
     return model.eval(), processor
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small lose more by waiting for threads than they gain."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module", params=pv.FAMILIES)

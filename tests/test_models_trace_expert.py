@@ -24,16 +24,10 @@ from facewitness.models.fdm import FDM  # noqa: E402
 from facewitness.models.trace_expert import TraceExpert, TraceProjector  # noqa: E402
 from facewitness.train import small_vlm  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIZE = 112  # of the language model's pictures
 GRID = {"image_mean": (0.5,) * 3, "image_std": (0.5,) * 3, "image_sizes": torch.tensor([[64, 64]])}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,7 @@ from facewitness.train.rewards import Rewards  # noqa: E402
 from facewitness.train.sft import last_checkpoint  # noqa: E402
 
 pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
     pytest.mark.filterwarnings(r"ignore:`(is_)?gradient_checkpointing\w*` is deprecated:FutureWarning"),
 ]
 
@@ -41,15 +42,6 @@ REWARDS = {"grammar": 1.0, "label": 1.0, "boxes": 1.0, "alignment": 1.0, "region
 TINY = Recipe(
     language="full", rewards=REWARDS, group=2, prompts=2, at_once=2, most=6, beta=0.1, steps=2, lr=1e-3, seed=3
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Networks this small are slower on several threads, and very slow on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ from facewitness.train.sft import Draws, Recipe, last_checkpoint, train  # noqa:
 from facewitness.types import Finding, Reply  # noqa: E402
 
 pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
     pytest.mark.filterwarnings(r"ignore:`(is_)?gradient_checkpointing\w*` is deprecated:FutureWarning"),
 ]
 
@@ -58,15 +59,6 @@ TINY = Recipe(
     seed=3,
 )
 CONFIG = {"width": 4, "pool": 2, "hidden": 8}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Networks this small are slower on several threads, and very slow on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def encoders() -> SmallEncoders:

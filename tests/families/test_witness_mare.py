@@ -21,20 +21,14 @@ from facewitness.models.fdm import FDM  # noqa: E402
 from facewitness.pipeline import Analyzer  # noqa: E402
 from facewitness.types import Face, Frame  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIDE = 112  # of the crop that the language model sees
 load = plugins.get("witnesses", "mare").load
 CALIBRATION = {
     "slope": 1.0, "offset": 0.0, "knots": [0.0], "low": [0.4], "high": [0.6], "real_below": 0.2, "fake_above": 0.8,
     "genuine_called_fake": 0.05, "fakes_called_real": 0.05, "fakes": 0.5, "rows": 100, "groups": 50, "rates": {},
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -75,12 +75,12 @@ class KFDWitness:
 
     def __init__(
         self,
-        path: str | None = None,
-        device: str = "cpu",
-        flip: bool = True,
-        gradcam: bool = False,
-        language: Language | None = None,
-        encoders: Encoders | None = None,
+        path: str | None,
+        device: str,
+        flip: bool,
+        gradcam: bool,
+        language: Language | None,
+        encoders: Encoders | None,
     ):
         file = _found() if path is None else Path(path)
         if not file.is_file():

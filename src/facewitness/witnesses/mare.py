@@ -92,14 +92,14 @@ class MareWitness:
 
     def __init__(
         self,
-        path: str | None = None,
-        device: str = "cpu",
-        size: int | None = None,
-        margin: float | None = None,
-        flip: bool = True,
-        language: str | Language | None = None,
-        side: int = 224,
-        most: int = 384,
+        path: str | None,
+        device: str,
+        size: int | None,
+        margin: float | None,
+        flip: bool,
+        language: str | Language | None,
+        side: int,
+        most: int,
     ):
         file = _found() if path is None else Path(path)
         if not file.is_file():
