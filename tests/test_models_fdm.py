@@ -228,6 +228,18 @@ def test_what_is_saved_comes_back(tmp_path, pixels):
     assert json.loads((tmp_path / "b.json").read_text())["crop"] == {"size": 64}
 
 
+@pytest.mark.parametrize("weights", [{}, {"forgery_weight": 0.0}, {"identity_weight": 0.0, "adversarial_weight": 0.0}])
+def test_the_lean_module_answers_the_same_without_what_only_training_needs(pixels, weights):
+    whole = made(**weights)
+    whole(pixels)
+    lean, whole = whole.lean(), whole.eval()
+    assert not lean.training and lean.config["identities"] == 1 and lean.config["width"] == whole.config["width"]
+    said, same = whole(pixels), lean(pixels)
+    assert all(torch.equal(getattr(said, k), getattr(same, k)) for k in ("logit", "evidence", "trace", "identity"))
+    assert same.identities is same.reconstruction is same.identities_from_trace is same.logit_from_identity is None
+    assert sum(p.numel() for p in lean.parameters()) < sum(p.numel() for p in whole.parameters())
+
+
 def test_damaged_files_are_refused_in_words(tmp_path):
     file = tmp_path / "a.safetensors"
     with pytest.raises(WeightsError, match="two files"):

@@ -21,6 +21,7 @@ from facewitness.errors import InputError, UnknownName  # noqa: E402
 from facewitness.models.fdm import FDM  # noqa: E402
 from facewitness.train import fdm as recipe_file  # noqa: E402
 from facewitness.train.fdm import Batches, Pack, Recipe, main, pack, train  # noqa: E402
+from facewitness.train.packed import held_out  # noqa: E402
 
 RUNS = Path(__file__).parents[1] / "runs" / "fdm"
 TINY = Recipe(
@@ -105,9 +106,16 @@ def test_a_pack_that_is_missing_or_lacks_a_source_says_what_to_do(tmp_path, tabl
         Batches(tmp_path, replace(TINY, size=64))
 
 
+def test_some_training_groups_are_held_out_for_calibration(packed):
+    data = Pack(packed)
+    kept = {row["group"] for row in data.rows if row["split"] == "calibrate"}
+    assert kept == {f"person {n}" for n in range(6) if held_out(f"person {n}")}
+    assert kept.isdisjoint(row["group"] for row in data.rows if row["split"] != "calibrate")
+
+
 def test_batches_are_balanced_repeat_and_know_identities_of_training_alone(packed):
     batches = Batches(packed, TINY)
-    assert batches.identities == 6, "the groups of val are not among them"
+    assert batches.identities == 5, "neither the groups of val nor person 5, who is held out, are among them"
     one, again, next_one = batches[1], Batches(packed, TINY)[1], batches[2]
     assert one["pixels"].shape == (4, 3, 32, 32) and one["pixels"].dtype == torch.uint8
     assert one["fake"].tolist() == [0, 1, 0, 1]
@@ -163,7 +171,7 @@ def test_a_killed_run_ends_as_an_uninterrupted_one(packed, whole, tmp_path, monk
 
 def test_a_run_trains_and_leaves_everything_beside_its_weights(whole, packed):
     results = json.loads((whole / "results.json").read_text())
-    assert results["unread"] == {"train": 1, "validated": 1} and results["identities"] == 6
+    assert results["unread"] == {"train": 1, "validated": 1} and results["identities"] == 5
     auc = results["validation"]["painted"]["auc"]
     assert 0 <= auc["low"] <= auc["value"] <= auc["high"] <= 1 and auc["n"] == 44
     assert set(results["probe"]) == {"before", "after"}
@@ -180,8 +188,10 @@ def test_a_run_trains_and_leaves_everything_beside_its_weights(whole, packed):
     score = model(torch.from_numpy(data.pixels(row).transpose(2, 0, 1)[None].copy())).score.item()
     assert score == pytest.approx(float(predictions[5]["score"]), abs=1e-5)
     torch.manual_seed(TINY.seed)
-    start = FDM(6, **TINY.model).state_dict()
-    assert any(not torch.equal(v, start[k]) for k, v in model.state_dict().items() if k.startswith("decoder"))
+    start = FDM(5, **TINY.model).state_dict()
+    learned = [k for k, v in model.state_dict().items() if not torch.equal(v, start[k])]
+    assert any(k.startswith("to_structure") for k in learned), "which has no loss but that of reconstruction"
+    assert not any("identit" in k and "to_identity" not in k for k in learned), "its people stay in the run"
     resolved = json.loads((whole / "resolved.json").read_text())
     assert resolved["recipe"]["seed"] == 3 and resolved["made_by"]["torch"] == torch.__version__
 

@@ -245,6 +245,19 @@ class FDM(nn.Module):
         """
         _saved.fill_backbone(self.backbone, path, self.config["backbone"])
 
+    def lean(self) -> FDM:
+        """The same branches and the same answers without what only training needs, such as the people it learnt from.
+
+        Identity classifier, decoder and adversarial heads are left out, half of the weights of runs/fdm/small.toml.
+        In evaluation mode, on the CPU.
+        """
+        unused = {"identities": 1, "identity_weight": 0.0, "reconstruction_weight": 0.0, "adversarial_weight": 0.0}
+        weight = self.config["forgery_weight"] or 1.0  # a module needs one loss, and the classifier stands in any case
+        module = FDM(**{**self.config, **unused, "forgery_weight": weight})
+        mine = self.state_dict()
+        module.load_state_dict({name: mine[name] for name in module.state_dict()})
+        return module.eval()
+
     def save(self, path: Path, facts: Mapping[str, Any] | None = None) -> str:
         """Write `path` (.safetensors) and its configuration beside it (.json); returns the SHA-256 of the weights.
 

@@ -13,7 +13,8 @@ What the data gives and what it does not
                person who is replaced, not the face that is put on, so "identity" here is all that frames of one group
                share. Groups of different sources are different identities
     splits     a group is in one split, so no identity of `val` was trained on; the probe asks whether identity *can* be
-               told from features, by a linear classifier fitted on some pictures of a group and tried on another one
+               told from features, by a linear classifier fitted on some pictures of a group and tried on another one.
+               One training group in sixteen is held out for calibration (runs/fdm/fit.py)
     balance    half of every batch is forged, in each source; so a source must have both labels
 The paper gives no settings of this training (see `models/fdm` for the network's): rates, sizes, steps, augmentation and
 the rising strength of the reversal (2 / (1 + e^−10p) − 1 at progress p, as Ganin and Lempitsky 2015) are chosen.
@@ -56,6 +57,7 @@ from facewitness.files import write_whole
 from facewitness.forge import degrade
 from facewitness.models.fdm import FDM
 from facewitness.train import _run
+from facewitness.train.packed import held_out
 from facewitness.types import Pixels
 
 # -------------------------------------------------------------------------------------------------------- the recipe
@@ -123,7 +125,7 @@ class Recipe:
 class Pack:
     """Decoded pictures of one size on disk, mapped into memory: what every step reads and no step decodes.
 
-    rows         dicts of file, label, source, group, method and split, in the tables' order
+    rows         dicts of file, label, source, group, method, split ("train", "calibrate" or "val"), in the tables' order
     problems     the same of rows whose picture could not be read, each with a message
     pixels(i)    RGB uint8 (size, size, 3)
     """
@@ -168,8 +170,9 @@ def pack(recipe: Recipe, data: Path, folder: Path) -> Pack:
             seen.add(sample.dataset)
             if sample.dataset not in wanted:
                 continue
+            split = "calibrate" if sample.split == "train" and held_out(sample.group) else sample.split
             row = {"file": sample.file, "label": sample.truth.label, "source": sample.dataset, "group": sample.group,
-                   "method": sample.truth.method, "split": sample.split}  # fmt: skip
+                   "method": sample.truth.method, "split": split}  # fmt: skip
             bar.advance(task)
             try:
                 picture = media.read(sample.image, name=sample.file).frame.pixels
@@ -277,7 +280,7 @@ def train(
     start    weights of the backbone (safetensors, timm's names); None: random
     device   as torch names it; None: a GPU where there is one
     Writes into `out`: `resolved.json`; `resume.safetensors` and a line of `log.jsonl` every `save_every` steps;
-    `validation.csv`; at the end `fdm.safetensors` + `.json`, `predictions.csv` and `results.json`.
+    `validation.csv`; at the end `fdm.safetensors` + `.json` (`FDM.lean`), `predictions.csv` and `results.json`.
     Raises InputError where `out` holds another run, the data does not fit, or the loss is no number any more.
     """
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -414,7 +417,7 @@ def _finish(recipe: Recipe, out: Path, model: FDM, data: Pack, place: torch.devi
     results: dict[str, Any] = {
         "recipe": asdict(recipe),
         "identities": model.config["identities"],
-        "weights_sha256": model.save(out / "fdm.safetensors", {"crop": {"size": recipe.size}}),
+        "weights_sha256": model.lean().save(out / "fdm.safetensors", {"crop": {"size": recipe.size}}),
         "unread": {"train": sum(p["split"] == "train" for p in data.problems), "validated": len(unread)},
         "validation": {source: {k: asdict(v) for k, v in found.items()} for source, found in measured.items()},
     }
