@@ -15,84 +15,18 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import track
 
-from facewitness import geometry, plugins
+from facewitness import plugins
 from facewitness.bench import measures
-from facewitness.errors import InputError
-from facewitness.forge import degrade
+from facewitness.train.examine import CONDITIONS, FORGERS, examined
 from facewitness.train.packed import Pack
-from facewitness.types import Face, Frame, Landmarks, Pixels
 
-FORGERS = ("self_blend", "region_edit")
-CONDITIONS: dict[str, Callable[[Pixels], Pixels]] = {
-    "plain": lambda p: p,
-    "jpeg50": lambda p: degrade.jpeg(p, 50),
-    "half": lambda p: degrade.resize(p, 0.5),
-    "blur": lambda p: degrade.blur(p, 1.5),
-}
 COLUMNS = ("witness", "condition", "source", "group", "file", "made", "label", "score", "iou")
-
-
-def pictures(
-    data: Pack, split: str, seed: int = 0, most: int | None = None
-) -> Iterator[tuple[dict[str, Any], Pixels, Landmarks, Any]]:
-    """(what it is, pixels, landmarks, mask or None) of each row with a face, and of a forgery of each genuine one.
-
-    `made` is the forger's name; "" for a picture that is as it came. `touched` are the regions that are known to be
-    forged, None where that is not known. `most` rows of each source and label.
-    """
-    counted: dict[tuple[str, str], int] = {}
-    for i, row in enumerate(data.rows):
-        points, key = data.landmarks(i), (row["source"], row["label"])
-        if row["split"] != split or points is None or counted.get(key, 0) == most:
-            continue
-        counted[key] = counted.get(key, 0) + 1
-        about = {name: row[name] for name in ("source", "group", "file", "label")}
-        pixels = data.pixels(i)
-        yield about | {"made": "", "touched": () if row["label"] == "real" else None}, pixels, points, None
-        if row["label"] == "real":
-            draw = zlib.crc32(row["file"].encode())
-            name = FORGERS[draw % len(FORGERS)]
-            try:
-                made = plugins.get("forge", name).forge(pixels, points, np.random.default_rng((seed, draw)))
-            except InputError:
-                continue  # a mesh half outside its picture
-            forged = about | {"label": "fake", "made": name, "touched": tuple(sorted(made.regions))}
-            yield forged, made.pixels, points, made.mask / max(made.mask.max(), 1e-6)
-
-
-def examined(
-    witnesses: Sequence[Any], data: Pack, split: str = "val", conditions: Sequence[str] = ("plain",), seed: int = 0,
-    most: int | None = None,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """A row of COLUMNS for each witness, condition and picture; `iou` is None where there is no true mask.
-
-    Besides, what was `touched` and the strength of each finding, for `fit.py`.
-    """
-    rows = []
-    shown = track(list(pictures(data, split, seed, most)), "examining")
-    for about, pixels, points, mask in shown:
-        low, high = points.min(axis=0), points.max(axis=0)
-        box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
-        for condition in conditions:
-            frame = Frame(degrade.jpeg(CONDITIONS[condition](pixels), 95))
-            face = Face(frame, geometry.clip(box, frame.width, frame.height) or box, points.astype(np.float32))
-            for witness in witnesses:
-                said = witness.examine(face)
-                iou = None
-                if mask is not None and said.mask is not None:
-                    found = geometry.place(said.mask, frame.height, frame.width)
-                    iou = measures.localisation(found, mask.astype(np.float32))["iou"]
-                answer = {"witness": witness.name, "condition": condition, "score": said.fake, "iou": iou}
-                rows.append(about | answer | {"found": {f.region: f.strength for f in said.findings}})
-    return rows
 
 
 def measured(rows: Sequence[dict[str, Any]], seed: int = 0) -> dict[str, dict[str, measures.Value]]:

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from evaluate import CONDITIONS, examined
 from sklearn.linear_model import LogisticRegression
 
 from facewitness import plugins
 from facewitness.files import write_whole
 from facewitness.judge import Calibration
+from facewitness.train.examine import CONDITIONS, examined
 from facewitness.train.packed import Pack
 
 MANY = ("dfdc", "utkface", "celebamask_hq")  # the others have too few genuine rows to show a rate of 5 % by themselves

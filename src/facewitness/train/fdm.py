@@ -125,7 +125,7 @@ class Recipe:
 class Pack:
     """Decoded pictures of one size on disk, mapped into memory: what every step reads and no step decodes.
 
-    rows         dicts of file, label, source, group, method, split ("train", "calibrate" or "val"), in the tables' order
+    rows         dicts of file, label, source, group, method, split ("train", "calibrate", "val"), in the tables' order
     problems     the same of rows whose picture could not be read, each with a message
     pixels(i)    RGB uint8 (size, size, 3)
     """

@@ -1,0 +1,91 @@
+"""Shows witnesses the faces of a pack, as they are and degraded: what calibrations are fitted to and numbers come from.
+
+    rows = examined([witness], Pack(folder), "calibrate", list(CONDITIONS))
+
+Every picture, genuine or forged, is degraded alike, encoded once more as JPEG at quality 95, and examined as
+`facewitness analyze` does it, with the face that was found in the pack. Where forgeries are to be made, one is made of
+every genuine picture by seed, by each forger in turn.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from rich.progress import track
+
+from facewitness import geometry, plugins
+from facewitness.bench import measures
+from facewitness.errors import InputError
+from facewitness.forge import degrade
+from facewitness.train.packed import Pack
+from facewitness.types import Face, Frame, Landmarks, Pixels
+
+FORGERS: Sequence[str] = ("self_blend", "region_edit")
+CONDITIONS: dict[str, Callable[[Pixels], Pixels]] = {
+    "plain": lambda p: p,
+    "jpeg50": lambda p: degrade.jpeg(p, 50),
+    "half": lambda p: degrade.resize(p, 0.5),
+    "blur": lambda p: degrade.blur(p, 1.5),
+}
+
+
+def pictures(
+    data: Pack, split: str, seed: int = 0, most: int | None = None, sources: Collection[str] | None = None,
+    forgers: Sequence[str] = FORGERS,
+) -> Iterator[tuple[dict[str, Any], Pixels, Landmarks, Any]]:  # fmt: skip
+    """(what it is, pixels, landmarks, mask or None) of each row with a face, and of a forgery of each genuine one.
+
+    `made` is the forger's name; "" for a picture that is as it came. `touched` are the regions that are known to be
+    forged, None where that is not known. `most` rows of each source and label; without `forgers` nothing is made.
+    """
+    counted: dict[tuple[str, str], int] = {}
+    for i, row in enumerate(data.rows):
+        points, key = data.landmarks(i), (row["source"], row["label"])
+        if sources is not None and row["source"] not in sources:
+            continue
+        if row["split"] != split or points is None or counted.get(key, 0) == most:
+            continue
+        counted[key] = counted.get(key, 0) + 1
+        about = {name: row[name] for name in ("source", "group", "file", "label")}
+        pixels = data.pixels(i)
+        yield about | {"made": "", "touched": () if row["label"] == "real" else None}, pixels, points, None
+        if row["label"] == "real" and forgers:
+            draw = zlib.crc32(row["file"].encode())
+            name = forgers[draw % len(forgers)]
+            try:
+                made = plugins.get("forge", name).forge(pixels, points, np.random.default_rng((seed, draw)))
+            except InputError:
+                continue  # a mesh half outside its picture
+            forged = about | {"label": "fake", "made": name, "touched": tuple(sorted(made.regions))}
+            yield forged, made.pixels, points, made.mask / max(made.mask.max(), 1e-6)
+
+
+def examined(
+    witnesses: Sequence[Any], data: Pack, split: str = "val", conditions: Sequence[str] = ("plain",), seed: int = 0,
+    most: int | None = None, sources: Collection[str] | None = None, forgers: Sequence[str] = FORGERS,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """A row for each witness, condition and picture of `pictures`.
+
+    {"witness", "condition", "source", "group", "file", "made", "label", "score", "iou", "touched", "found"}: `iou` is
+    that of the testimony's mask, None where there is no true one; `found` the strength of each finding by region.
+    """
+    rows = []
+    shown = track(list(pictures(data, split, seed, most, sources, forgers)), "examining")
+    for about, pixels, points, mask in shown:
+        low, high = points.min(axis=0), points.max(axis=0)
+        box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+        for condition in conditions:
+            frame = Frame(degrade.jpeg(CONDITIONS[condition](pixels), 95))
+            face = Face(frame, geometry.clip(box, frame.width, frame.height) or box, points.astype(np.float32))
+            for witness in witnesses:
+                said = witness.examine(face)
+                iou = None
+                if mask is not None and said.mask is not None:
+                    found = geometry.place(said.mask, frame.height, frame.width)
+                    iou = measures.localisation(found, mask.astype(np.float32))["iou"]
+                answer = {"witness": witness.name, "condition": condition, "score": said.fake, "iou": iou}
+                rows.append(about | answer | {"found": {f.region: f.strength for f in said.findings}})
+    return rows
