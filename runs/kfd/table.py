@@ -1,7 +1,7 @@
 """Puts several runs side by side: detectors (the ablations, Table 3's shape) or language models (Table 4's shape).
 
     python runs/kfd/table.py detectors OUT/full OUT/no-text OUT/50 … --out runs/kfd/ablation.md  folders of evaluate.py
-    python runs/kfd/table.py answers   OUT/blind OUT/lora … --out runs/kfd/answers.md            folders of bench/answers
+    python runs/kfd/table.py answers   OUT/blind OUT/lora … --out runs/kfd/answers.md           folders of bench/answers
 
 A row is a run, called as its folder; a cell a number with its 95 % interval from a bootstrap over groups.
 """
