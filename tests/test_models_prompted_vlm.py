@@ -6,6 +6,8 @@ import copy
 import inspect
 import json
 import pickle
+import socket
+import time
 from importlib.util import find_spec
 from typing import Any
 
@@ -604,7 +606,7 @@ def test_a_class_of_a_file_is_not_imported_unless_it_is_ours(path: str, sentence
 
 
 def test_a_name_that_is_no_model_says_so(tmp_path: Any) -> None:
-    with pytest.raises(WeightsError, match="cannot be had"):
+    with pytest.raises(WeightsError, match="There is no folder"):
         pv.plain(str(tmp_path / "nowhere"))
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(UnknownName, match=r"'bert'.*qwen2_5_vl"):
@@ -794,3 +796,15 @@ def test_a_step_of_grpo_moves_the_expert(kind: str, lora: bool, tmp_path: Any) -
     after = (expert.modules_to_save["default"] if lora else expert).project.weight
     assert (after - before).abs().max() > 1e-3
     assert said and not set(said) & set(pv.unspoken(trainer.model))
+
+
+def test_a_name_on_the_hub_without_a_network_says_so_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    with socket.socket() as closed:  # a port where nobody listens
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    started = time.monotonic()
+    with pytest.raises(WeightsError, match=r"no folder here and not complete in the hub's cache, and the hub cannot"):
+        pv.plain("someone/some-model")
+    assert time.monotonic() - started < 5, "transformers by itself tries for half a minute"

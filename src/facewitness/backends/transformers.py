@@ -11,7 +11,6 @@ brings is never run, and what a message says is never taken for a control token 
 from __future__ import annotations
 
 import copy
-import difflib
 import hashlib
 import json
 import re
@@ -24,26 +23,17 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from huggingface_hub import constants, snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
 from numpy.typing import NDArray
 from PIL import Image
 
 from facewitness.backends import Message, Say, checked, heard
 from facewitness.errors import BackendError, FacewitnessError, InputError, WeightsError
-from facewitness.models import _torchvision  # noqa: F401  (transformers' image processors import torchvision)
+from facewitness.models import (
+    _hub,
+    _torchvision,  # noqa: F401  (transformers' image processors import torchvision)
+)
 
-_WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
-_SMALL = ("*.json", "*.jinja", "*.txt", "*.model")  # settings, tokenizer and template: all but the weights
-_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _DTYPES = ("auto", "float32", "bfloat16", "float16")
-_EXAMPLE = "Qwen/Qwen2.5-VL-3B-Instruct"
 
 
 def load(
@@ -73,7 +63,7 @@ def load(
     Raises InputError for an option that cannot be, WeightsError where the model cannot be had or is not complete.
     """
     if not model or not isinstance(model, str):
-        raise InputError(f"transformers: expected a model, such as --option transformers.model={_EXAMPLE}")
+        raise InputError(f"transformers: expected a model, such as --option transformers.model={_hub.EXAMPLE}")
     if dtype not in _DTYPES:
         raise InputError(f"transformers: expected dtype to be one of {', '.join(_DTYPES)}, got {dtype!r}")
     for name, value, least in (
@@ -96,7 +86,7 @@ class Local:
 
     def __init__(self, model: str, revision: str | None, device: str, options: dict[str, Any]):
         self.model, self.options = model, options
-        folder, commit = _found(model, revision)
+        folder, commit = _hub.found(model, revision)
         config = _settings(folder, model)
         kind = _kind(config, model)
         self.sees = kind is transformers.AutoModelForImageTextToText
@@ -104,11 +94,11 @@ class Local:
         self._tokenizer = getattr(self._processor, "tokenizer", self._processor)
         names = _weight_files(folder)
         if commit is not None:  # what is small was right, so now the gigabytes
-            _fetched(model, commit, names)
+            _hub.fetched(model, commit, names)
         _check_weights(folder, names, model)
         self._source: dict[str, Any] = {"model": model, "revision": revision, "commit": commit}
         if commit is None:  # no commit vouches for a folder, so every file that decides an answer is hashed
-            files = {path.name for pattern in _SMALL for path in folder.glob(pattern)} | set(names)
+            files = {path.name for pattern in _hub.SMALL for path in folder.glob(pattern)} | set(names)
             self._source["sha256"] = {name: _sha256(folder / name) for name in sorted(files)}
         self._network = _network(kind, folder, model, device, options["dtype"])
         self._decide(self._network.generation_config)
@@ -163,7 +153,7 @@ class Local:
                 f"'{self.model}'. Try a smaller --option transformers.side=512, or a smaller model."
             ) from error
         except Exception as error:  # whatever the model's thread came to, at the door it is one sentence
-            raise BackendError(f"transformers: '{self.model}' failed while answering ({_first(error)}).") from error
+            raise BackendError(f"transformers: '{self.model}' failed while answering ({_hub.first(error)}).") from error
         if not words:
             raise BackendError(f"transformers: '{self.model}' answered without a text. Ask in other words.")
 
@@ -175,7 +165,7 @@ class Local:
         if pictures and not self.sees:
             raise BackendError(
                 f"transformers: '{self.model}' reads text and cannot see pictures. Choose a model that can, such as "
-                f"{_EXAMPLE}, or leave the pictures out by --option transformers.blind=true."
+                f"{_hub.EXAMPLE}, or leave the pictures out by --option transformers.blind=true."
             )
         if not self.sees:
             return [dict(m) for m in messages]
@@ -208,7 +198,7 @@ class Local:
         except Exception as error:  # a template may raise anything, and so do image processors
             raise BackendError(
                 f"transformers: the chat template or the image processor of '{self.model}' refuses this conversation "
-                f"({_first(error)}). Ask without what it names, or choose another model."
+                f"({_hub.first(error)}). Ask without what it names, or choose another model."
             ) from error
         length, most = inputs["input_ids"].shape[-1], self.options["most_tokens"]
         if self.window is not None and length + most > self.window:
@@ -274,65 +264,9 @@ def _device(name: str) -> str:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         raise InputError(
-            f"transformers: expected a device of this machine, such as cpu or auto, got {name!r} ({_first(error)})"
+            f"transformers: expected a device of this machine, such as cpu or auto, got {name!r} ({_hub.first(error)})"
         ) from error
     return name
-
-
-def _found(model: str, revision: str | None) -> tuple[Path, str | None]:
-    """The folder with at least the small files, and the commit where it is the hub's cache."""
-    path = Path(model).expanduser()
-    if path.is_dir():
-        if revision is not None:
-            raise InputError(f"transformers: '{model}' is a folder, which has no revisions; leave out revision")
-        return path, None
-    if path.is_file():
-        raise WeightsError(
-            f"'{model}' is a file{_AFRAID if path.suffix in _PICKLES else '.'} Expected the folder of a model, with "
-            f"config.json, tokenizer and safetensors, or a name on the hub such as {_EXAMPLE}."
-        )
-    if path.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1 or "\\" in model:
-        raise WeightsError(f"There is no folder '{model}'.{_near(path)} Expected one that save_pretrained wrote.")
-    folder = _fetched(model, revision, _SMALL)
-    return folder, folder.name  # …/snapshots/COMMIT
-
-
-_AFRAID = " that may run code when it is read, and is refused."
-
-
-def _near(path: Path) -> str:
-    """A hint at the folder that may be meant, or nothing."""
-    try:
-        beside = [p.name for p in path.parent.iterdir() if p.is_dir()]
-    except OSError:
-        return ""
-    near = difflib.get_close_matches(path.name, beside, n=1)
-    return f" Did you mean '{path.parent / near[0]}'?" if near else ""
-
-
-def _fetched(model: str, revision: str | None, patterns: Sequence[str]) -> Path:
-    """The repository's folder in the hub's cache, holding the files of these patterns. Raises WeightsError."""
-    try:
-        # A pattern's * spans folders, and those hold other formats of the same weights.
-        return Path(snapshot_download(model, revision=revision, allow_patterns=list(patterns), ignore_patterns="*/*"))
-    except GatedRepoError as error:
-        why = "asks for its terms to be accepted. Accept them on its page, and run `hf auth login`"
-        raise WeightsError(f"The model '{model}' {why}.") from error
-    except RevisionNotFoundError as error:
-        raise WeightsError(f"The model '{model}' has no revision '{revision}' on the hub.") from error
-    except (RepositoryNotFoundError, HFValidationError) as error:
-        raise WeightsError(
-            f"There is no model '{model}', neither a folder here nor a public name on the hub.{_near(Path(model))} "
-            f"Expected a name such as {_EXAMPLE}; for a private one, run `hf auth login` first."
-        ) from error
-    except LocalEntryNotFoundError as error:
-        how = "HF_HUB_OFFLINE forbids the network" if constants.HF_HUB_OFFLINE else "the hub cannot be reached"
-        raise WeightsError(
-            f"The model '{model}' is no folder here and not complete in the hub's cache, and {how}."
-            f"{_near(Path(model))} Where there is a network, run `hf download {model}` and copy the folder."
-        ) from error
-    except Exception as error:  # HTTP, proxies, full disks: the client lets its own libraries' errors through
-        raise WeightsError(f"The model '{model}' could not be fetched from the hub ({_first(error)}).") from error
 
 
 @contextmanager
@@ -349,7 +283,7 @@ def _readable(what: str) -> Iterator[None]:
             raise WeightsError(
                 f"{what} need code of their own, which is never run. Choose a model that transformers itself knows."
             ) from error
-        raise WeightsError(f"{what} cannot be read ({_first(error)}). Fetch or copy the model again.") from error
+        raise WeightsError(f"{what} cannot be read ({_hub.first(error)}). Fetch or copy the model again.") from error
     finally:
         transformers.logging.set_verbosity(loud)
 
@@ -368,7 +302,9 @@ def _settings(folder: Path, model: str) -> Any:
     with _readable(f"The settings of '{model}'"):
         written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         if (named := written.get("transformers_weights")) is not None:
-            raise WeightsError(f"'{model}' names weights of its own ({named!r}). Expected {_WHOLE} or {_INDEX}.")
+            raise WeightsError(
+                f"'{model}' names weights of its own ({named!r}). Expected {_hub.WHOLE} or {_hub.INDEX}."
+            )
         # "attn_implementation": "someone/kernel", here or in a part's settings, makes transformers fetch and run code.
         if re.search(r'_implementation(_internal)?": ("[^"]*/|\{[^}]*/)', json.dumps(written)):
             raise WeightsError(
@@ -386,7 +322,7 @@ def _kind(config: Any, model: str) -> Any:
         return transformers.AutoModelForCausalLM
     raise WeightsError(
         f"'{model}' is a model of the kind {config.model_type}, which answers no questions. Choose a language model, "
-        f"such as {_EXAMPLE}."
+        f"such as {_hub.EXAMPLE}."
     )
 
 
@@ -413,9 +349,9 @@ def _processor(folder: Path, model: str, sees: bool) -> Any:
 
 def _weight_files(folder: Path) -> list[str]:
     """Names of the safetensors that will be read, there or not; shards where an index lists them."""
-    index = folder / _INDEX
-    if (folder / _WHOLE).is_file() or not index.is_file():
-        return [_WHOLE]
+    index = folder / _hub.INDEX
+    if (folder / _hub.WHOLE).is_file() or not index.is_file():
+        return [_hub.WHOLE]
     with _readable(f"The list of weights '{index}'"):
         return sorted(set(map(str, json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())))
 
@@ -423,22 +359,22 @@ def _weight_files(folder: Path) -> list[str]:
 def _check_weights(folder: Path, names: list[str], model: str) -> None:
     odd = [name for name in names if not name.endswith(".safetensors") or Path(name).name != name]
     if odd:
-        raise WeightsError(f"'{model}': expected {_INDEX} to name safetensors beside it, got '{odd[0]}'.")
+        raise WeightsError(f"'{model}': expected {_hub.INDEX} to name safetensors beside it, got '{odd[0]}'.")
     missing = [name for name in names if not (folder / name).is_file()]
     if not missing:
         return
-    if names != [_WHOLE]:
+    if names != [_hub.WHOLE]:
         raise WeightsError(
             f"'{model}' is incomplete: {len(missing)} of {len(names)} files of weights are missing, the first is "
             f"'{missing[0]}'. Fetch or copy the folder again."
         )
-    pickles = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLES)
+    pickles = sorted(path.name for path in folder.iterdir() if path.suffix in _hub.PICKLES)
     if pickles:
         raise WeightsError(
-            f"'{model}' holds its weights only as '{pickles[0]}', a file{_AFRAID} If you trust it, load it elsewhere "
-            "and write safetensors with save_pretrained."
+            f"'{model}' holds its weights only as '{pickles[0]}', a file{_hub.AFRAID} If you trust it, load it "
+            "elsewhere and write safetensors with save_pretrained."
         )
-    raise WeightsError(f"'{model}' has no weights: expected {_WHOLE} beside config.json. Fetch or copy them too.")
+    raise WeightsError(f"'{model}' has no weights: expected {_hub.WHOLE} beside config.json. Fetch or copy them too.")
 
 
 def _sha256(path: Path) -> str:
@@ -478,9 +414,3 @@ def _picture(image: NDArray[np.uint8], side: int) -> Image.Image:
     picture = Image.fromarray(image)
     picture.thumbnail((side, side))
     return picture
-
-
-def _first(error: BaseException) -> str:
-    """The first line of what an error says, for a sentence."""
-    said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return re.sub(r"[.:]+$", "", said[:200]) or type(error).__name__

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from facewitness.models import _norm, _saved, _torchvision  # noqa: F401  (timm cannot be imported before it)
+from facewitness.models import _hub, _norm, _saved, _torchvision  # noqa: F401  (timm cannot be imported before it)
 
 import timm  # isort: skip
 from timm.data.constants import (  # isort: skip
@@ -180,11 +180,12 @@ def _pretrained(name: str, revision: str) -> tuple[Any, Any]:
     except ImportError as error:
         raise MissingExtra("A CLIP encoder needs the package 'transformers'. Try: pip install transformers") from error
     mend = "Check the name and the network, or name a folder that holds the model (config, tokenizer, safetensors)."
+    folder = _hub.whole(name, None if Path(name).is_dir() else revision)
     try:
         loaded: Any = CLIPModel.from_pretrained(
-            name, revision=revision, use_safetensors=True, output_loading_info=True, dtype=torch.float32
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True, dtype=torch.float32
         )
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model, info = loaded
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         first = str(error).strip().split("\n")[0]

@@ -38,7 +38,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from facewitness.models import _torchvision  # noqa: F401  (transformers' image processors import torchvision)
+from facewitness.models import _hub, _torchvision  # noqa: F401  (transformers' image processors import torchvision)
 
 from peft import LoraConfig, PeftModel  # isort: skip
 from safetensors import SafetensorError  # isort: skip
@@ -456,7 +456,7 @@ def load(
             f"'{folder}': expected a folder that models.prompted_vlm.save wrote, with {_CARD} as its last file; it is "
             f"missing or not readable ({error}). Copy the whole folder again, or save it again."
         ) from error
-    model = _base_model(base or str(folder / _BASE), revision, options)
+    model = _base_model(base or str((folder / _BASE).resolve()), revision, options)
     try:
         processor = AutoProcessor.from_pretrained(folder)
     except (OSError, ValueError) as error:
@@ -486,7 +486,7 @@ def plain(name: str, revision: str | None = None, **options: Any) -> tuple[Any, 
     """
     model = _base_model(name, revision, options)
     try:
-        return model, AutoProcessor.from_pretrained(name, revision=revision)
+        return model, AutoProcessor.from_pretrained(_hub.found(name, revision)[0], local_files_only=True)
     except (OSError, ValueError) as error:
         raise WeightsError(f"'{name}' has no processor that can be read ({error}).") from error
 
@@ -497,12 +497,15 @@ def loaded(name: str, **options: Any) -> tuple[Any, Any]:
 
 
 def _base_model(name: str, revision: str | None, options: dict[str, Any]) -> Any:
+    folder, commit = _hub.found(name, revision)
     try:
-        kind = AutoConfig.from_pretrained(name, revision=revision).model_type
+        kind = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
         if kind not in FAMILIES:  # before gigabytes are fetched
             raise UnknownName("family of vision-language models", kind, FAMILIES)
+        if commit is not None:
+            _hub.fetched(name, commit, _hub.WEIGHTS)
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
-            name, revision=revision, use_safetensors=True, output_loading_info=True, **options
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True, **options
         )
         model, loading = loaded
     except (OSError, ValueError, SafetensorError) as error:
