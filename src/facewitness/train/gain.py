@@ -88,10 +88,9 @@ class Asking:
 
 def ask(model: Any, processor: Any, rows: Sequence[Row], asking: Asking) -> Replies:
     """The model's replies to each row's prompt about its picture; rows that ask the same have the same."""
-    places: dict[tuple[bytes, str], int] = {}
-    which = [places.setdefault((row["image"], row["prompt"]), len(places)) for row in rows]
-    unique = [rows[which.index(place)] for place in range(len(places))]
-    said: Replies = []
+    asked = [(row["image"], row["prompt"]) for row in rows]
+    different = dict(zip(asked, rows, strict=True))
+    unique, said = list(different.values()), Replies()
     with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
         torch.manual_seed(asking.seed)
         for begin in track(range(0, len(unique), asking.batch), "asking"):
@@ -101,7 +100,8 @@ def ask(model: Any, processor: Any, rows: Sequence[Row], asking: Asking) -> Repl
                 said += _drawn(model, processor, shown, texts, asking)
             else:
                 said += [[text] for text in pv.answers(model, processor, shown, texts, asking.most)]
-    return [said[place] for place in which]
+    replies = dict(zip(different, said, strict=True))
+    return [replies[prompt] for prompt in asked]
 
 
 def picture(row: Row) -> Image.Image:
