@@ -128,4 +128,4 @@ def test_the_command_asks_a_saved_model_and_scores_with_its_own_detector(tmp_pat
     assert lines[0]["score"] == lines[1]["score"] == pytest.approx(expected, abs=1e-5)
     assert numbers["score"] == "the model's own" and numbers["questions"] == 12
     assert answers.main([str(tmp_path / "none"), *arguments[1:]]) == 1
-    assert "cannot be had" in capsys.readouterr().err
+    assert "There is no folder" in capsys.readouterr().err

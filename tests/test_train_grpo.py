@@ -379,7 +379,7 @@ def test_the_command_says_what_is_wrong(made, tmp_path, capsys):
     assert grpo.main(words) == 1
     assert "--model" in capsys.readouterr().err
     assert grpo.main([*words, "--model", str(made / "nowhere")]) == 1
-    assert "cannot be had" in capsys.readouterr().err
+    assert "There is no folder" in capsys.readouterr().err
     (tmp_path / "none.parquet").write_bytes(b"none")
     assert grpo.main([*words[:2], str(tmp_path / "none.parquet"), *words[3:]]) == 1
     assert "expected a Parquet table that builders/dma wrote" in capsys.readouterr().err

@@ -283,7 +283,7 @@ def test_the_command_says_what_is_wrong(made, tmp_path, capsys):
     assert sft.main([*arguments, "--model", str(made / "small")]) == 1
     assert "expected --detector" in capsys.readouterr().err
     assert sft.main([*arguments, "--model", str(made / "nowhere"), "--no-forgery-prompt"]) == 1
-    assert "cannot be had" in capsys.readouterr().err
+    assert "There is no folder" in capsys.readouterr().err
 
 
 # -- the small model --------------------------------------------------------------------------------------------------
