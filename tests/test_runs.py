@@ -1,0 +1,110 @@
+"""What `runs/` ships: weights that load and can decide, and the scripts that put measured runs into tables."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facewitness import plugins
+from facewitness.errors import InputError
+from facewitness.judge import Calibration
+from facewitness.types import Frame
+
+RUNS = Path(__file__).parents[1] / "runs"
+
+
+def script(name: str) -> ModuleType:
+    """A script of runs/, as a module."""
+    spec = importlib.util.spec_from_file_location(name.replace("/", "_"), RUNS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(("witness", "weights"), [("kfd", "kfd/kfd.safetensors"), ("mare", "fdm/fdm.safetensors")])
+def test_committed_weights_are_whole_and_can_decide(witness, weights):
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    data = pytest.importorskip("skimage.data")
+    photo = np.asarray(Image.fromarray(data.astronaut()).crop((150, 0, 300, 200)).resize((300, 400)))
+    loaded = plugins.get("witnesses", witness).load(weights=str(RUNS / weights))
+    Calibration.from_json(loaded.calibration)
+    (face,) = plugins.get("finders", "facemesh").load().find(Frame(photo))
+    said, again = loaded.examine(face), loaded.examine(face)
+    assert 0 < said.fake < 1 and said.fake == again.fake
+    assert said.mask is not None and said.mask.values.min() >= 0 and said.mask.values.max() <= 1
+
+
+# --------------------------------------------------------------------------------------------------- table 5's shape
+
+
+def _run(folder: Path, scores: dict[str, float], trace: float) -> None:
+    """A run of train/fdm that has ended: forged are the files whose names begin with f, groups are pairs."""
+    folder.mkdir(parents=True)
+    with open(folder / "predictions.csv", "w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(["source", "file", "group", "label", "score"])
+        out.writerows(["dfdc", k, k[1:], "fake" if k[0] == "f" else "real", v] for k, v in scores.items())
+        out.writerow(["dfdc", "torn", "9", "real", ""])
+    probe = {"trace": {"value": trace}, "identity": {"value": 0.9}}
+    (folder / "results.json").write_text(json.dumps({"probe": {"before": probe, "after": probe}}))
+
+
+def test_the_ablation_is_the_mean_over_seeds_with_the_gain_on_the_same_faces(tmp_path, capsys):
+    files = [f"{kind}{n}" for n in range(20) for kind in "rf"]
+    right = {k: 0.8 if k[0] == "f" else 0.2 for k in files}
+    _run(tmp_path / "f-0", dict.fromkeys(files, 0.5), 0.4)
+    _run(tmp_path / "f-1", right, 0.2)
+    _run(tmp_path / "fira-0", right, 0.1)
+    _run(tmp_path / "fira-1", right, 0.1)
+    script("fdm/table").main([str(tmp_path), "--out", str(tmp_path / "t.md")])
+    found = json.loads((tmp_path / "t.json").read_text())
+    plain, whole = found["f"]["dfdc AUC"], found["fira"]["dfdc AUC"]
+    assert plain["value"] == 0.75 and plain["seeds"] == [0.5, 1.0] and plain["n"] == 40, "a torn picture has no score"
+    assert whole["value"] == 1.0 and whole["against L_f"] == {"value": 0.25, "low": 0.25, "high": 0.25}
+    assert found["f"]["identity from trace"]["after"] == [0.4, 0.2]
+    assert "| L_f | 2 | 0.750 [0.750, 0.750] | 0.500 – 1.000 |" in capsys.readouterr().out
+
+
+def test_runs_on_other_faces_or_that_have_not_ended_are_refused(tmp_path):
+    table = script("fdm/table")
+    _run(tmp_path / "f-0", {"r1": 0.2, "f1": 0.8}, 0.4)
+    _run(tmp_path / "fira-0", {"r1": 0.2, "f2": 0.8}, 0.4)
+    with pytest.raises(InputError, match="dfdc: expected the same faces in all runs"):
+        table.main([str(tmp_path), "--out", str(tmp_path / "t.md")])
+    (tmp_path / "fira-0" / "results.json").unlink()
+    with pytest.raises(InputError, match="expected a run that has ended"):
+        table.main([str(tmp_path), "--out", str(tmp_path / "t.md")])
+    with pytest.raises(SystemExit, match="expected folders such as f-0"):
+        table.main([str(tmp_path / "f-0"), "--out", str(tmp_path / "t.md")])
+
+
+# ------------------------------------------------------------------------------------------- KFD's runs side by side
+
+
+def test_detectors_and_answers_stand_side_by_side(tmp_path, capsys):
+    table = script("kfd/table")
+    for name, auc in (("whole", 0.9), ("no-text", 0.8)):
+        (tmp_path / name).mkdir()
+        numbers = {
+            "kfd, plain": {"made/self_blend": [auc, auc - 0.1, auc + 0.05, 40], "auc/dfdc": [None, None, None, 0]}
+        }
+        (tmp_path / name / "results.json").write_text(json.dumps({"numbers": numbers}))
+    table.main(["detectors", str(tmp_path / "whole"), str(tmp_path / "no-text"), "--out", str(tmp_path / "d.md")])
+    lines = (tmp_path / "d.md").read_text().splitlines()
+    assert lines[2].startswith("| whole | 0.900 [0.800, 0.950] | –") and lines[3].startswith("| no-text | 0.800")
+    value = {"value": 0.7, "low": 0.6, "high": 0.8}
+    said = {name: dict.fromkeys(("verdict", "agreement", "regions"), value) for name in ("model", "blind", "shuffled")}
+    (tmp_path / "whole" / "answers.json").write_text(json.dumps(said))
+    table.main(["answers", str(tmp_path / "whole"), "--out", str(tmp_path / "a.md")])
+    assert "| whole | 0.700 [0.600, 0.800]; blind 0.700, shuffled 0.700 |" in capsys.readouterr().out
+    with pytest.raises(InputError, match="Measure that run first"):
+        table.main(["answers", str(tmp_path / "no-text"), "--out", str(tmp_path / "a.md")])
