@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 
 cv2 = pytest.importorskip("cv2", reason="needs the extra 'forge'")
-pq = pytest.importorskip("pyarrow.parquet", reason="needs the extra 'bench'")
+pa = pytest.importorskip("pyarrow", reason="needs the extra 'bench'")
+pq = pytest.importorskip("pyarrow.parquet")
 
-from facewitness import regions  # noqa: E402
+from facewitness import plugins, regions  # noqa: E402
 from facewitness.builders import sbi_qa  # noqa: E402
 from facewitness.builders.sbi_qa import Pristine  # noqa: E402
 from facewitness.errors import InputError, UnknownName  # noqa: E402
@@ -265,3 +266,21 @@ def test_the_command_asks_a_saved_detector_at_its_own_size(tmp_path, monkeypatch
         with torch.no_grad():
             assert row["score"] == pytest.approx(float(model(pixels).score), abs=1e-6)
     assert sbi_qa.main(["painted", str(tmp_path), *chosen[:-1], str(tmp_path / "absent.safetensors")]) == 1
+
+
+def test_the_edits_are_a_dataset_that_other_builders_take(items, tmp_path):
+    sbi_qa.write_parquet(items, tmp_path / "sbi_qa.parquet")
+    samples = list(plugins.get("datasets", "sbi_qa").samples(tmp_path, "val"))
+    verdicts = {item.file: item for item in reversed(items) if item.asked is None}  # the first that is said of each
+    assert [sample.file for sample in samples] == list(dict.fromkeys(item.file for item in items)), "each once"
+    for sample in samples:
+        item = verdicts[sample.file]
+        assert (sample.truth.label, sample.group, sample.split) == (item.label, item.group, "val")
+        assert sample.truth.texts == (item.answer,) and sample.truth.questions == {item.question: (item.answer,)}
+        assert sample.truth.regions <= set(regions.MARE) and bool(sample.truth.regions) == bool(item.regions)
+        if item.label == "fake":
+            assert sample.original in verdicts and sample.truth.mask().max() > 0.5 and sample.truth.mask().ndim == 2
+    assert next(iter(plugins.get("datasets", "sbi_qa").samples(tmp_path / "sbi_qa.parquet"))).split == "train"
+    pq.write_table(pa.table({"file": ["a"]}), tmp_path / "other.parquet")
+    with pytest.raises(InputError, match="expected a table of builders/sbi_qa; image, mask"):
+        list(plugins.get("datasets", "sbi_qa").samples(tmp_path / "other.parquet"))
