@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -137,7 +139,7 @@ def made(tmp_path_factory) -> Path:
 def run(made: Path, out: Path, recipe: Recipe = TINY, **options: Any) -> Path | None:
     recipe = replace(recipe, model=str(made / "small"))
     options = {"detector": made / "kfd.safetensors", "save_every": 2, "show_every": 4, "log_every": 1} | options
-    return train(recipe, made / "train.parquet", out, **options)
+    return train(recipe, [made / "train.parquet"], out, **options)
 
 
 def logged(out: Path) -> list[dict[str, str]]:
@@ -428,7 +430,7 @@ def test_with_the_prompt_learner_the_verdict_follows_the_detector_and_without_it
         monkeypatch.setattr(sft, "make", lambda *a, make=plain_make, kept=taught: kept.extend(make(*a)) or kept)
         out = tmp_path / str(learner)
         train(
-            replace(recipe, forgery_prompt=learner), tmp_path / "train.parquet", out,
+            replace(recipe, forgery_prompt=learner), [tmp_path / "train.parquet"], out,
             detector=made / "kfd.safetensors", show_every=1000, save_every=1000, log_every=5,
         )  # fmt: skip
         monkeypatch.setattr(sft, "make", plain_make)
@@ -524,7 +526,7 @@ def test_rows_of_a_table_of_dma_are_taken_by_split_and_another_table_is_refused(
 
 def test_mares_replies_are_taught_with_its_traces(taught, tmp_path):
     recipe = replace(MARES, model=str(taught / "small"), steps=2)
-    folder = train(recipe, taught / "dma.parquet", tmp_path, detector=taught / "fdm.safetensors", log_every=1)
+    folder = train(recipe, [taught / "dma.parquet"], tmp_path, detector=taught / "fdm.safetensors", log_every=1)
     model, _ = pv.load(folder)
     expert = pv.expert_of(model)
     assert type(expert).__name__ == "TraceExpert" and expert.size == 64 and expert.n_tokens == 5
@@ -532,6 +534,18 @@ def test_mares_replies_are_taught_with_its_traces(taught, tmp_path):
     assert all(torch.equal(tensor, module[name]) for name, tensor in expert.fdm.state_dict().items())
     (row, *_) = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
     assert row["answer"].startswith("<think>") and row["question"].startswith("Does the image looks real/fake?")
+
+
+def test_several_tables_are_learnt_from_together(taught, tmp_path):
+    few = chats.read_dma(taught / "dma.parquet")[:4]
+    table = pq.read_table(taught / "dma.parquet")
+    pq.write_table(table.filter(pa.array([i < len(few) for i in range(len(table))])), tmp_path / "few.parquet")
+    recipe = replace(MARES, model=str(taught / "small"), steps=None, epochs=1, batch=4, at_once=4)
+    tables = [taught / "dma.parquet", tmp_path / "few.parquet"]
+    train(recipe, tables, tmp_path / "out", detector=taught / "fdm.safetensors", until=1, save_every=1)
+    resolved = json.loads((tmp_path / "out" / "resolved.json").read_text())
+    assert resolved["steps"] == (24 + 4) / 4, "an epoch shows each question of both once"
+    assert [data["file"] for data in resolved["data"]] == ["dma.parquet", "few.parquet"]
 
 
 def test_what_learns_beside_mares_module_is_its_own_projector(taught, made, tmp_path):
@@ -559,7 +573,7 @@ def test_what_learns_beside_mares_module_is_its_own_projector(taught, made, tmp_
 def test_a_tiny_model_learns_mares_form_and_boxes(taught, tmp_path):
     recipe = replace(MARES, model=str(taught / "small"), steps=250, batch=8, at_once=8, cosine=True, warmup=10)
     folder = train(
-        recipe, taught / "dma.parquet", tmp_path, detector=taught / "fdm.safetensors", save_every=1000,
+        recipe, [taught / "dma.parquet"], tmp_path, detector=taught / "fdm.safetensors", save_every=1000,
         show_every=1000,
     )  # fmt: skip
     model, processor = pv.load(folder)

@@ -272,7 +272,7 @@ def _expert(recipe: Recipe, detector: KFD | FDM, width: int, size: int | None) -
 
 def train(
     recipe: Recipe,
-    forensic: Path,
+    forensic: Sequence[Path],
     out: Path,
     *,
     general: Sequence[Path] = (),
@@ -286,7 +286,8 @@ def train(
 ) -> Path | None:
     """Run the recipe; go on where `out` stopped. `until` stops after so many steps, with a checkpoint.
 
-    val   whose questions are asked while it learns; None asks the first of those it learns from
+    forensic   tables and chat JSON that are learnt from together
+    val        whose questions are asked while it learns; None asks the first of those it learns from
     Returns the folder of the finished model, None where `until` came first. Raises InputError for data that does not
     fit and where `out` holds a run of another recipe or other data.
     """
@@ -295,12 +296,12 @@ def train(
         raise InputError(
             f"batch = {recipe.batch}: expected a multiple of at_once times the processes, {recipe.at_once} · {world}"
         )
-    examples = chats.read(forensic, recipe.quoted)
+    examples = [example for path in forensic for example in chats.read(path, recipe.quoted)]
     dialogue = [example for path in general for example in chats.read(path)] if recipe.share else []
     draws = Draws(examples, dialogue, recipe.share, recipe.batch, recipe.seed)
     steps = recipe.steps or max(1, round((recipe.epochs or 0) * len(examples) / recipe.batch / (1 - recipe.share)))
     asked = (examples if val is None else chats.read(val, recipe.quoted))[:_SAMPLES]
-    facts = _facts(recipe, steps, [forensic, *general], detector if recipe.forgery_prompt else None)
+    facts = _facts(recipe, steps, [*forensic, *general], detector if recipe.forgery_prompt else None)
     same_run(out, facts)
     seeing, card = (None, {}) if detector is None or not recipe.forgery_prompt else detector_of(detector)
     model, processor = make(recipe, seeing, card.get("crop", {}).get("size"))
@@ -524,7 +525,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Fine-tune by a recipe; the same command again goes on where it stopped."""
     parser = argparse.ArgumentParser(prog="python -m facewitness.train.sft", description=main.__doc__)
     parser.add_argument("recipe", type=Path, help="a TOML file such as runs/kfd/sft-small.toml")
-    parser.add_argument("--forensic", type=Path, required=True, help="sbi_qa.parquet, dma.parquet, or chat JSON")
+    parser.add_argument(
+        "--forensic",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="TABLE",
+        help="sbi_qa.parquet, dma.parquet, chat JSON …",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--detector", type=Path, metavar="WEIGHTS", help="of train/kfd or train/fdm, .safetensors")
     parser.add_argument("--general", type=Path, nargs="+", default=[], metavar="JSON", help="general dialogue")
