@@ -142,11 +142,36 @@ def run(made: Path, out: Path, recipe: Recipe = TINY, start: str = "whole", **op
     return train(replace(recipe, model=str(made / start)), made / "train.parquet", out, **options)
 
 
+def _pack(folder: Path, splits: dict[str, str]) -> Path:
+    """A pack of train/fdm with pictures of one pixel."""
+    folder.mkdir()
+    rows = [{"file": file, "source": "painted", "group": file, "label": "real", "method": None, "split": split}
+            for file, split in splits.items()]  # fmt: skip
+    (folder / "rows.json").write_text(json.dumps({"size": 1, "rows": rows, "problems": []}))
+    (folder / "pixels.bin").write_bytes(bytes(3 * len(rows)))
+    return folder
+
+
 def logged(out: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((out / "log.csv").read_text().splitlines()))
 
 
 # -- training ---------------------------------------------------------------------------------------------------------
+
+
+def test_prompts_can_be_kept_to_what_the_module_has_not_learnt_from(made, tmp_path):
+    files = [row["file"] for row in gain.read(made / "train.parquet")]
+    held = {Path(file).with_suffix(".jpg").name for file in files[2:4]}  # other endings
+    splits = {f: "calibrate" if f in held else "train" for f in (Path(file).with_suffix(".jpg").name for file in files)}
+    pack = _pack(tmp_path / "pack", splits)
+    kept = grpo._unseen(gain.read(made / "train.parquet"), pack)
+    assert {Path(row["file"]).with_suffix(".jpg").name for row in kept} == held and len(kept) < len(files)
+    run(made, tmp_path / "out", unseen=pack, until=1)
+    resolved = json.loads((tmp_path / "out" / "resolved.json").read_text())
+    assert [data["file"] for data in resolved["data"]] == ["train.parquet", "rows.json"]
+    none = _pack(tmp_path / "none", dict.fromkeys(splits, "train"))
+    with pytest.raises(InputError, match="expected a pack that holds out some of these 16"):
+        run(made, tmp_path / "other", unseen=none)
 
 
 def learnt(made: Path, start: str, folder: Path) -> set[str]:

@@ -65,6 +65,7 @@ from facewitness.types import Pixels
 _SWITCHES = ("identity", "reconstruction", "adversarial")  # what `--without` may name; L_f is what is ablated against
 _MODEL = {k: hint for k, hint in get_type_hints(FDM.__init__).items() if k != "identities"}  # what [model] may hold
 _MEASURES = ("auc", "f1", "acc")
+ROWS = "rows.json"  # of a pack
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class Pack:
 
     def __init__(self, folder: Path):
         try:
-            card = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
+            card = json.loads((folder / ROWS).read_text(encoding="utf-8"))
         except OSError as error:
             raise InputError(f"No pack in {folder}. Make it with: python -m facewitness.train.fdm pack …") from error
         self.size: int = card["size"]
@@ -160,7 +161,7 @@ def pack(recipe: Recipe, data: Path, folder: Path) -> Pack:
     parquet = plugins.get("datasets", "parquet")
     wanted = {*recipe.sources, *recipe.validated}
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "rows.json").unlink(missing_ok=True)  # a pack is whole when this file is there: it is written last
+    (folder / ROWS).unlink(missing_ok=True)  # a pack is whole when this file is there: it is written last
     rows: list[dict[str, Any]] = []
     problems: list[dict[str, Any]] = []
     seen: set[str] = set()
@@ -186,7 +187,7 @@ def pack(recipe: Recipe, data: Path, folder: Path) -> Pack:
     if empty:
         raise InputError(f"No picture of {', '.join(empty)} can be read; the first: {problems[0]['message']}")
     card = {"size": recipe.size, "rows": rows, "problems": problems}
-    write_whole(folder / "rows.json", json.dumps(card).encode())
+    write_whole(folder / ROWS, json.dumps(card).encode())
     return Pack(folder)
 
 

@@ -1,7 +1,7 @@
 """Teaches a language model by rewards to put its boxes where its words are: MARE's second stage, GRPO by TRL.
 
     python -m facewitness.train.grpo RECIPE --data dma.parquet --model SFT_FOLDER --out DIR
-        [--val dma.parquet] [--steps N] [--seed N] [--without REWARD …]
+        [--val dma.parquet] [--unseen PACK] [--steps N] [--seed N] [--without REWARD …]
     torchrun --nproc-per-node 8 -m facewitness.train.grpo RECIPE …             the same on several GPUs, or processes
 
 Xu et al., "MARE: Multimodal Alignment and Reinforcement for Explainable Deepfake Detection", sections 3.3 and 3.5. To
@@ -65,7 +65,7 @@ from trl.trainer.utils import add_fused_lm_head  # isort: skip
 
 from facewitness.errors import FacewitnessError, InputError, MissingExtra
 from facewitness.files import write_whole
-from facewitness.train import _run, gain, sft
+from facewitness.train import _run, fdm, gain, sft
 from facewitness.train.chats import Example
 from facewitness.train.rewards import WEIGHTS, Rewards
 from facewitness.train.sft import Draws, last_checkpoint
@@ -364,12 +364,15 @@ def train(
     out: Path,
     *,
     val: Path | None = None,
+    unseen: Path | None = None,
     save_every: int = 20,
     show_every: int = 20,
     until: int | None = None,
 ) -> Path | None:
     """Run the recipe; go on where `out` stopped. `until` stops after so many steps, with a checkpoint.
 
+    unseen   the pack of `train/fdm`: prompts are of pictures alone that it holds out of the module's training. On those
+             the module learnt from its score is nearly always right, and no reward teaches what to say when it is not
     val   whose first prompts are answered while it learns; None takes the first of those it learns from
     Returns the folder of the finished model, None where `until` came first. Raises Collapse where `Stop` says so,
     InputError for data that does not fit, for people in `val` that are in `data` too, and where `out` holds a run of
@@ -381,14 +384,17 @@ def train(
             f"{recipe.prompts} prompts with {recipe.group} replies each: expected a multiple of at_once times the "
             f"processes, {recipe.at_once} · {world}"
         )
-    rows = gain.read(data)
+    rows = gain.read(data) if unseen is None else _unseen(gain.read(data), unseen)
     asked = rows if val is None else _apart(gain.read(val), rows, val)
     steps = recipe.steps or max(1, round((recipe.epochs or 0) * len(rows) / recipe.prompts))
     expert = Path(recipe.model) / "expert.safetensors"
     facts = {
         "recipe": dataclasses.asdict(recipe),
         "steps": steps,
-        "data": [{"file": data.name, "sha256": _run.sha256(data)}],
+        "data": [
+            {"file": path.name, "sha256": _run.sha256(path)}
+            for path in (data, *(() if unseen is None else (unseen / fdm.ROWS,)))
+        ],
         "detector_sha256": _run.sha256(expert) if expert.exists() else None,
         "versions": {module.__name__: module.__version__ for module in (torch, transformers, trl, np)},
         "commit": _run.commit(),
@@ -426,6 +432,17 @@ def train(
     if trainer.is_world_process_zero():
         _save(trainer.accelerator.unwrap_model(trainer.model), processor, recipe, out / "model")
     return out / "model"
+
+
+def _unseen(rows: Sequence[gain.Row], pack: Path) -> list[gain.Row]:
+    """The rows about pictures that the pack holds out; a table may name them with another ending."""
+    held_out = {Path(row["file"]).stem for row in fdm.Pack(pack).rows if row["split"] == "calibrate"}
+    kept = [row for row in rows if Path(row["file"]).stem in held_out]
+    if not kept:
+        raise InputError(
+            f"'{pack}': expected a pack that holds out some of the {len(rows)} annotated pictures, got none"
+        )
+    return kept
 
 
 def _apart(val: list[gain.Row], rows: Sequence[gain.Row], path: Path) -> list[gain.Row]:
@@ -612,6 +629,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--model", help="folder of train/sft's model, or a hub name; replaces the recipe's")
     parser.add_argument("--val", type=Path, help="dma.parquet of other people: measured before and after")
+    parser.add_argument("--unseen", type=Path, metavar="PACK", help="of train/fdm: learn from what it holds out alone")
     parser.add_argument("--before", type=Path, metavar="OUT", help="an earlier run: its replies before training do")
     parser.add_argument("--samples", type=int, default=4, metavar="N", help="replies drawn to each prompt of --val")
     parser.add_argument("--without", nargs="+", default=[], metavar="REWARD", help="ablation: rewards that pay nothing")
@@ -627,8 +645,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         recipe = replace(Recipe.read(given.recipe), **changes)
         folder = train(
-            recipe, given.data, given.out, val=given.val, save_every=given.save_every, show_every=given.show_every,
-            until=given.until,
+            recipe, given.data, given.out, val=given.val, unseen=given.unseen, save_every=given.save_every,
+            show_every=given.show_every, until=given.until,
         )  # fmt: skip
         if folder is None:
             return 0
