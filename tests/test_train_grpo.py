@@ -170,7 +170,7 @@ def test_prompts_can_be_kept_to_what_the_module_has_not_learnt_from(made, tmp_pa
     resolved = json.loads((tmp_path / "out" / "resolved.json").read_text())
     assert [data["file"] for data in resolved["data"]] == ["train.parquet", "rows.json"]
     none = _pack(tmp_path / "none", dict.fromkeys(splits, "train"))
-    with pytest.raises(InputError, match="expected a pack that holds out some of these 16"):
+    with pytest.raises(InputError, match="expected a pack that holds out some of the 16"):
         run(made, tmp_path / "other", unseen=none)
 
 
