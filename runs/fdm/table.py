@@ -136,11 +136,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("runs", type=Path, help="folder of the runs' folders")
     parser.add_argument("--out", type=Path, required=True, help="Markdown file; the numbers go beside it, .json")
     given = parser.parse_args(arguments)
-    runs = {name: [Run.read(folder) for folder in sorted(given.runs.glob(f"{name}-*"))] for name in ROWS}
-    runs = {name: several for name, several in runs.items() if several}
-    if not runs:
-        raise SystemExit(f"{given.runs}: expected folders such as f-0 and fira-2, found none.")
-    text, found = table(runs)
+    try:
+        runs = {name: [Run.read(folder) for folder in sorted(given.runs.glob(f"{name}-*"))] for name in ROWS}
+        runs = {name: several for name, several in runs.items() if several}
+        if not runs:
+            raise InputError(f"{given.runs}: expected folders such as f-0 and fira-2, found none.")
+        text, found = table(runs)
+    except InputError as error:
+        parser.exit(2, f"{error}\n")
     write_whole(given.out.with_suffix(".json"), json.dumps(found, indent=1).encode())
     write_whole(given.out, text.encode())
     print(text)
