@@ -6,6 +6,7 @@ import csv
 import importlib.util
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -15,7 +16,7 @@ from PIL import Image
 
 from facewitness import plugins
 from facewitness.judge import Calibration
-from facewitness.types import Frame
+from facewitness.types import Face, Frame
 
 RUNS = Path(__file__).parents[1] / "runs"
 
@@ -29,17 +30,32 @@ def script(name: str) -> ModuleType:
     return module
 
 
+def portrait() -> Face:
+    """A face in a photograph of a public package."""
+    data = pytest.importorskip("skimage.data")
+    photo = np.asarray(Image.fromarray(data.astronaut()).crop((150, 0, 300, 200)).resize((300, 400)))
+    (face,) = plugins.get("finders", "facemesh").load().find(Frame(photo))
+    return face
+
+
 @pytest.mark.parametrize(("witness", "weights"), [("kfd", "kfd/kfd.safetensors"), ("mare", "fdm/fdm.safetensors")])
 def test_committed_weights_are_whole_and_can_decide(witness, weights):
     pytest.importorskip("torch", reason="needs the extra 'train'")
-    data = pytest.importorskip("skimage.data")
-    photo = np.asarray(Image.fromarray(data.astronaut()).crop((150, 0, 300, 200)).resize((300, 400)))
-    loaded = plugins.get("witnesses", witness).load(weights=str(RUNS / weights))
+    face, loaded = portrait(), plugins.get("witnesses", witness).load(weights=str(RUNS / weights))
     Calibration.from_json(loaded.calibration)
-    (face,) = plugins.get("finders", "facemesh").load().find(Frame(photo))
     said, again = loaded.examine(face), loaded.examine(face)
     assert 0 < said.fake < 1 and said.fake == again.fake
     assert said.mask is not None and said.mask.values.min() >= 0 and said.mask.values.max() <= 1
+
+
+def test_the_committed_language_model_answers_in_its_grammar():
+    for package in ("torch", "peft", "transformers"):
+        if find_spec(package) is None:
+            pytest.skip(f"needs {package}, of the extra 'vlm'")
+    weights, language = str(RUNS / "fdm" / "fdm.safetensors"), str(RUNS / "mare" / "model")
+    said = plugins.get("witnesses", "mare").load(weights=weights, language=language).examine(portrait())
+    (reply,) = said.replies
+    assert not said.problem and reply.label in ("real", "fake") and reply.thought and reply.refusals == ()
 
 
 # --------------------------------------------------------------------------------------------------- table 5's shape
