@@ -372,7 +372,7 @@ def train(
     """Run the recipe; go on where `out` stopped. `until` stops after so many steps, with a checkpoint.
 
     unseen   the pack of `train/fdm`: prompts are of pictures alone that it holds out of the module's training. On those
-             the module learnt from its score is nearly always right, and no reward teaches what to say when it is not
+             it learnt from, its score is nearly always right, and no reward teaches what to say when it is not
     val   whose first prompts are answered while it learns; None takes the first of those it learns from
     Returns the folder of the finished model, None where `until` came first. Raises Collapse where `Stop` says so,
     InputError for data that does not fit, for people in `val` that are in `data` too, and where `out` holds a run of
