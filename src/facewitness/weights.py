@@ -99,6 +99,19 @@ def find(name: str) -> Weights:
     return _checked(cached, source.sha256)
 
 
+def with_card(name: str, how: str) -> Path:
+    """The path of a network's weights whose card (.json) lies beside them; `how` ends the sentence where they do not.
+
+    Raises WeightsError as `find` does, for either file.
+    """
+    try:
+        path = find(name).path
+        find(Path(name).with_suffix(".json").name)
+    except WeightsError as error:
+        raise WeightsError(f"{error} {how}") from error
+    return path
+
+
 def cache() -> Path:
     """The folder fetched files are kept in; it may not exist yet."""
     if chosen := os.environ.get("FACEWITNESS_CACHE"):

@@ -82,7 +82,7 @@ class KFDWitness:
         language: Language | None,
         encoders: Encoders | None,
     ):
-        file = _found() if path is None else Path(path)
+        file = weights.with_card("kfd.safetensors", HOW) if path is None else Path(path)
         if not file.is_file():
             raise WeightsError(f"There is no detector at '{file}'. {HOW}")
         try:
@@ -188,15 +188,6 @@ class KFDWitness:
         evidence = _words.decided(score, self.calibration)
         thought = _words.beside(reply.label, evidence, f"the detector's score, {score:.2f}")
         return Reply(reply.label, thought=thought, text=reply.text)
-
-
-def _found() -> Path:
-    try:
-        path = weights.find("kfd.safetensors").path
-        weights.find("kfd.json")
-    except WeightsError as error:
-        raise WeightsError(f"{error} {HOW}") from error
-    return path
 
 
 def _facts(file: Path) -> dict[str, Any]:

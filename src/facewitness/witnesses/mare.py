@@ -101,7 +101,7 @@ class MareWitness:
         side: int,
         most: int,
     ):
-        file = _found() if path is None else Path(path)
+        file = weights.with_card("fdm.safetensors", HOW) if path is None else Path(path)
         if not file.is_file():
             raise WeightsError(f"There is no module at '{file}'. {HOW}")
         try:
@@ -311,15 +311,6 @@ def _problem(refused: tuple[str, ...], most: int = 3) -> str:
     ways = "one way" if len(refused) == 1 else f"{len(refused)} ways"
     more = f"; and {len(refused) - most} more" if len(refused) > most else ""
     return f"The language model's reply breaks MARE's grammar in {ways}: {'; '.join(refused[:most])}{more}."
-
-
-def _found() -> Path:
-    try:
-        path = weights.find("fdm.safetensors").path
-        weights.find("fdm.json")
-    except WeightsError as error:
-        raise WeightsError(f"{error} {HOW}") from error
-    return path
 
 
 def _number(name: str, value: Any, file: Path) -> int:
