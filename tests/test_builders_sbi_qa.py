@@ -119,6 +119,15 @@ def test_a_region_denied_on_a_forged_face_was_left_alone(items):
         assert all(regions.title(name) in item.answer for name in item.regions)
 
 
+@pytest.mark.parametrize(("elsewhere", "labels"), [(0.0, {"real"}), (1.0, {"fake"})])
+def test_more_can_be_asked_about_places_and_where_the_no_is_said(elsewhere, labels):
+    asked = [i for i in sbi_qa.build(FACES, seed=5, size=128, pairs=4, elsewhere=elsewhere) if i.asked is not None]
+    assert len(asked) == len(FACES) * 4 * 2
+    assert Counter(i.answer.startswith("Yes") for i in asked) == {True: 32, False: 32}
+    assert {i.label for i in asked if i.answer.startswith("No")} == labels
+    assert all(i.answer.startswith("Yes") == (i.asked in i.regions) for i in asked)
+
+
 def test_words_vary_and_each_prompt_says_all(items):
     for column, least in (("description", 6), ("question", 20), ("answer", 40)):
         assert len({getattr(i, column) for i in items}) >= least
@@ -213,6 +222,8 @@ def test_options_that_make_no_sense_are_refused():
         list(sbi_qa.build(FACES, blends=("poison",)))
     with pytest.raises(InputError, match="at least 1"):
         list(sbi_qa.build(FACES, copies=0))
+    with pytest.raises(InputError, match="share from 0 to 1"):
+        list(sbi_qa.build(FACES, elsewhere=1.5))
 
 
 class AverageFace:

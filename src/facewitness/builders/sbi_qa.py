@@ -8,8 +8,9 @@ landmarks and Poisson blending: `forge/region_edit`. The prompt is [task descrip
 
 Every forged face stands beside the pristine one it was made from, and both are asked alike, so the words of a question
 tell nothing of its answer: as many verdicts are yes as no, and so are the answers about regions. The "no" to a region
-comes by turns from the pristine picture, asked after the very region that is forged in the other one, and from the
-forged picture, asked after one that was left alone. "Yes" always means fake.
+comes from the pristine picture, asked after the very region that is forged in the other one, or from the forged one,
+asked after a region that was left alone: half and half, unless `elsewhere` says otherwise. The verdict does not answer
+the second; who wants a model to look at the place teaches it more of them. "Yes" always means fake.
 Where the paper is silent
     regions        ten that the mesh outlines well (`CHOICES`); a draw in which one of them does not visibly change is
                    drawn again, because the answer names it
@@ -175,21 +176,27 @@ def build(
     choices: Sequence[str] = CHOICES,
     most: int = 3,  # "randomly select 1 to 3 regions"
     blends: Sequence[str] = ("poisson", "poisson", "alpha"),
+    pairs: int = 1,
+    elsewhere: float = 0.5,
     detector: Callable[[Pixels], float] | None = None,
     tell: Callable[[str], None] = lambda sentence: None,
 ) -> Iterator[Item]:
-    """Four items for each face and copy: a verdict on the real and on the forged picture, and two about regions.
+    """For each face and copy a verdict on the real and on the forged picture, and `pairs` of yes and no about regions.
 
     The same seed gives the same items, whatever the order of the faces. `size` crops each face upright to a square of
     so many pixels, `margin` times the face, before anything is forged; None leaves pictures as they are. `blends` is
-    `forge/region_edit`'s: ("poisson",) is the paper alone. `detector` gives the score of a picture (size, size, 3) for
-    the prompt. A face that cannot be forged is left out and `tell` hears of it. Raises InputError for numbers that make
-    no sense, UnknownName for a region or blend that does not exist.
+    `forge/region_edit`'s: ("poisson",) is the paper alone. `elsewhere` is the share of a "no" that is about an
+    untouched region of the forged picture, as far as there is one. `detector` gives the score of a picture
+    (size, size, 3) for the prompt. A face that cannot be forged is left out and `tell` hears of it. Raises InputError
+    for numbers that make no sense, UnknownName for a region or blend that does not exist.
     """
-    if copies < 1 or most < 1 or not choices:
+    if min(copies, most, pairs) < 1 or not choices:
         raise InputError(
-            f"sbi_qa: expected copies and most of at least 1 and some choices, got {copies}, {most}, {choices}"
+            f"sbi_qa: expected copies, most and pairs of at least 1 and some choices, got {copies}, {most}, {pairs}, "
+            f"{choices}"
         )
+    if not 0 <= elsewhere <= 1:
+        raise InputError(f"sbi_qa: expected elsewhere as a share from 0 to 1, got {elsewhere}")
     for name in choices:
         regions.title(name)  # raises UnknownName before the first picture is made
     for face in faces:
@@ -201,7 +208,7 @@ def build(
             except InputError as error:
                 tell(f"{face.file}: left out ({error})")
                 continue
-            yield from _questions(face, copy, pixels, points, forged, names, choices, detector, rng)
+            yield from _questions(face, copy, pixels, points, forged, names, choices, pairs, elsewhere, detector, rng)
 
 
 def _cropped(face: Pristine, size: int, margin: float) -> tuple[Pixels, Landmarks]:
@@ -256,6 +263,8 @@ def _questions(
     forged: Forged,
     names: tuple[str, ...],
     choices: Sequence[str],
+    pairs: int,
+    elsewhere: float,
     detector: Callable[[Pixels], float] | None,
     rng: np.random.Generator,
 ) -> Iterator[Item]:
@@ -282,14 +291,15 @@ def _questions(
     yield real(drawn(VERDICT_QUESTIONS), f"{drawn(_REAL_OPENINGS)} {drawn(_REAL_BODIES)}", None)
     body = drawn(_FAKE_BODIES).format(places=_list(names))
     yield fake(drawn(VERDICT_QUESTIONS), f"{drawn(_FAKE_OPENINGS)} {body}", None)
-    region = str(rng.choice(names))
-    yield fake(_about(drawn(REGION_QUESTIONS), region), _about(drawn(_REGION_YES), region), region)
     untouched = _untouched(forged, points, choices)
-    if untouched and rng.random() < 0.5:
-        other = str(rng.choice(untouched))
-        yield fake(_about(drawn(REGION_QUESTIONS), other), _about(drawn(_REGION_NO), other, names), other)
-    else:
-        yield real(_about(drawn(REGION_QUESTIONS), region), _about(drawn(_REGION_NO_REAL), region), region)
+    for _ in range(pairs):
+        region = str(rng.choice(names))
+        yield fake(_about(drawn(REGION_QUESTIONS), region), _about(drawn(_REGION_YES), region), region)
+        if untouched and rng.random() < elsewhere:
+            other = str(rng.choice(untouched))
+            yield fake(_about(drawn(REGION_QUESTIONS), other), _about(drawn(_REGION_NO), other, names), other)
+        else:
+            yield real(_about(drawn(REGION_QUESTIONS), region), _about(drawn(_REGION_NO_REAL), region), region)
 
 
 def _png(picture: Any) -> bytes:
@@ -383,6 +393,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--faces", type=int, metavar="N", help="use the first N faces")
     parser.add_argument("--every", type=int, default=1, metavar="K", help="use each K-th face, of all the dataset")
     parser.add_argument("--copies", type=int, default=1, help="forgeries of each face")
+    parser.add_argument("--pairs", type=int, default=1, help="yes and no about regions of each forgery")
+    parser.add_argument("--elsewhere", type=float, default=0.5, metavar="SHARE", help="of no, about the forged picture")
     parser.add_argument("--detector", type=Path, metavar="KFD.safetensors", help="puts its scores into the prompts")
     chosen = parser.parse_args(arguments)
     if chosen.every < 1:
@@ -394,6 +406,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             faces,
             seed=chosen.seed,
             copies=chosen.copies,
+            pairs=chosen.pairs,
+            elsewhere=chosen.elsewhere,
             size=size,
             detector=detector,
             tell=lambda sentence: print(sentence, file=sys.stderr),

@@ -41,9 +41,8 @@ import json
 import math
 import os
 import sys
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -66,6 +65,7 @@ from trl.trainer.utils import add_fused_lm_head  # isort: skip
 from facewitness.errors import FacewitnessError, InputError, MissingExtra
 from facewitness.files import write_whole
 from facewitness.train import _run, fdm, gain, sft
+from facewitness.train._once import look_once
 from facewitness.train.chats import Example
 from facewitness.train.rewards import WEIGHTS, Rewards
 from facewitness.train.sft import Draws, last_checkpoint
@@ -156,6 +156,8 @@ class Recipe:
     beta         weight of the KL term; 0 needs no reference model
     clip         ε of the clipped ratio; it never binds while each draw of replies is used for one step, as here
     loss         "grpo", or another of TRL's: "dapo", "dr_grpo", "bnpo"
+    scale        what an advantage is divided by: the standard deviation of rewards in its "group", in the "batch", or
+                 "none". In a group whose replies got nearly the same, the first makes much of next to nothing
     steps, epochs    one of the two; an epoch shows each annotation once
     warmup       steps in which the learning rate rises; cosine   whether it falls to 0 after them, or stays
     weights      precision of the model's weights; bf16   compute in bfloat16 (autocast)
@@ -181,6 +183,7 @@ class Recipe:
     beta: float = 0.04
     clip: float = 0.2
     loss: str = "grpo"
+    scale: str = "group"
     steps: int | None = None
     epochs: float | None = None
     lr: float = 1e-6
@@ -212,6 +215,7 @@ class Recipe:
         _run.known("way to train the language model", [self.language], ("lora", "full"))
         _run.known("precision of weights", [self.weights], ("float32", "bfloat16", "float16"))
         _run.known("loss", [self.loss], ("grpo", "dapo", "dr_grpo", "bnpo"))
+        _run.known("scale of advantages", [self.scale], ("group", "batch", "none"))
         _run.known("way of vLLM", [self.vllm], ("", "colocate", "server"))
         _run.known("setting of LoRA", self.lora, ("rank", "alpha", "dropout"))
         self.judged, self.paid  # noqa: B018  (they raise for names and weights that are none)
@@ -289,52 +293,12 @@ def make(recipe: Recipe) -> tuple[Any, Any]:
         for name, parameter in model.named_parameters():  # of the expert, what the adapter trained; all else
             parameter.requires_grad_(".expert." not in name or name in learning)
     if (expert := pv.expert_of(model)) is not None:
-        _look_once(expert)
+        look_once(expert)
     return model, processor
 
 
 def _plain_name(name: str) -> str:
     return name.removeprefix("base_model.model.").replace(".modules_to_save.default", "")
-
-
-def _look_once(expert: Any) -> None:
-    """Let the frozen parts of an expert remember what they said of the latest pictures.
-
-    The replies of a group share a picture, and drawing, gradient and reference each ask about it: the detector's share
-    of a step falls to a fraction. Pictures are looked at one by one, so that what is said of one never depends on the
-    others, and a run that goes on sees what it would have seen.
-    """
-    for part in expert.children():
-        if not any(p.requires_grad for p in part.parameters()) and any(True for _ in part.parameters()):
-            part.forward = _Remembered(part.forward)
-
-
-class _Remembered:
-    """A network's forward, (B, …) → a dataclass of tensors (B, …) or None, computed once for each of B pictures."""
-
-    def __init__(self, forward: Callable[..., Any], most: int = 256):
-        self.forward, self.most = forward, most
-        self.said: OrderedDict[bytes, Any] = OrderedDict()
-
-    def __deepcopy__(self, _: Any) -> _Remembered:
-        return self  # a reference model's detector is the same one
-
-    def __call__(self, pixels: torch.Tensor, *others: Any, **named: Any) -> Any:
-        if others or named or torch.is_grad_enabled() or not len(pixels):
-            return self.forward(pixels, *others, **named)
-        keys = [picture.detach().float().cpu().numpy().tobytes() for picture in pixels]
-        for i, key in enumerate(keys):
-            if key not in self.said:
-                self.said[key] = self.forward(pixels[i : i + 1])
-            self.said.move_to_end(key)
-        found = [self.said[key] for key in keys]
-        while len(self.said) > self.most:
-            self.said.popitem(last=False)
-        if not dataclasses.is_dataclass(found[0]):
-            return torch.cat(found)
-        columns = ((f.name, [getattr(one, f.name) for one in found]) for f in fields(found[0]))
-        first: Any = found[0]
-        return replace(first, **{k: None if v[0] is None else torch.cat(v) for k, v in columns})
 
 
 class _Trainer(trl.GRPOTrainer):
@@ -482,6 +446,7 @@ def _arguments(recipe: Recipe, out: Path, steps: int, world: int, save_every: in
         beta=recipe.beta,
         epsilon=recipe.clip,
         loss_type=recipe.loss,
+        scale_rewards=recipe.scale,
         reward_weights=recipe.paid.values,
         learning_rate=recipe.lr,
         weight_decay=recipe.weight_decay,

@@ -72,6 +72,7 @@ from facewitness.models.forgery_prompt import ForgeryPromptLearner
 from facewitness.models.kfd import KFD
 from facewitness.models.trace_expert import TraceExpert, TraceProjector
 from facewitness.train import _run, chats
+from facewitness.train._once import look_once
 from facewitness.train.chats import Example
 from facewitness.train.packed import progress
 
@@ -249,7 +250,9 @@ def make(recipe: Recipe, detector: KFD | FDM | None, size: int | None = None) ->
                 "A forgery prompt needs a detector: expected --detector kfd.safetensors or fdm.safetensors, got none."
             )
         torch.manual_seed(recipe.seed)
-        pv.attach(model, _expert(recipe, detector, pv.width_of(model), size), processor)
+        expert = _expert(recipe, detector, pv.width_of(model), size)
+        pv.attach(model, expert, processor)
+        look_once(expert)
     if recipe.language == "frozen":
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(".expert.learner." in name)

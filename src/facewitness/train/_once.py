@@ -1,0 +1,63 @@
+"""A frozen detector looks once at each picture, however often training draws it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+import torch
+
+
+def look_once(expert: Any, most: int = 4 << 30) -> None:
+    """Let the frozen parts of an expert remember what they said of the latest pictures, `most` bytes of host memory.
+
+    An epoch shows each picture in several questions, and in GRPO the replies of a group share one, about which drawing,
+    gradient and reference each ask: the detector's share of a step falls to a fraction. Pictures are looked at one by
+    one, so that what is said of one never depends on the others, and a run that goes on sees what it would have seen.
+    """
+    for part in expert.children():
+        if not any(p.requires_grad for p in part.parameters()) and any(True for _ in part.parameters()):
+            part.forward = _Remembered(part.forward, most)
+
+
+class _Remembered:
+    """A network's forward, (B, …) → a tensor or a dataclass of tensors (B, …) or None, once for each of B pictures."""
+
+    def __init__(self, forward: Callable[..., Any], most: int):
+        self.forward, self.most, self.kept = forward, most, 0  # bytes
+        self.said: OrderedDict[bytes, Any] = OrderedDict()
+
+    def __deepcopy__(self, _: Any) -> _Remembered:
+        return self  # a reference model's detector is the same one
+
+    def __call__(self, pixels: torch.Tensor, *others: Any, **named: Any) -> Any:
+        if others or named or torch.is_grad_enabled() or not len(pixels):
+            return self.forward(pixels, *others, **named)
+        keys = [hashlib.sha256(picture.detach().float().cpu().numpy().tobytes()).digest() for picture in pixels]
+        for i, key in enumerate(keys):
+            if key not in self.said:
+                self.said[key] = _each([self.forward(pixels[i : i + 1])], lambda parts: parts[0].cpu())
+                self.kept += _bytes(self.said[key])
+            self.said.move_to_end(key)
+        found = [self.said[key] for key in keys]
+        while self.kept > self.most:
+            self.kept -= _bytes(self.said.popitem(last=False)[1])
+        return _each(found, lambda parts: torch.cat(parts).to(pixels.device))
+
+
+def _each(said: list[Any], do: Callable[[list[torch.Tensor]], torch.Tensor]) -> Any:
+    """`do` to the tensors of the same name in all that was said; to the tensors themselves where they have no names."""
+    if not dataclasses.is_dataclass(said[0]):
+        return do(said)
+    first: Any = said[0]
+    columns = {f.name: [getattr(one, f.name) for one in said] for f in fields(first)}
+    return replace(first, **{name: None if parts[0] is None else do(parts) for name, parts in columns.items()})
+
+
+def _bytes(said: Any) -> int:
+    parts = [getattr(said, f.name) for f in fields(said)] if dataclasses.is_dataclass(said) else [said]
+    return sum(part.nbytes for part in parts if part is not None)
