@@ -336,7 +336,9 @@ def test_a_run_that_collapses_stops_with_its_reason(made, tmp_path, monkeypatch)
 # -- the recipe -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["grpo-small", "grpo-unseen", "grpo-qwen3b", "grpo-qwen7b", "grpo-internvl4b"])
+@pytest.mark.parametrize(
+    "name", ["grpo-small", "grpo-unseen", "grpo-ablation", "grpo-qwen3b", "grpo-qwen7b", "grpo-internvl4b"]
+)
 def test_the_recipes_that_are_given_can_be_read(name):
     recipe = Recipe.read(RUNS / f"{name}.toml")
     assert recipe.group * recipe.prompts % recipe.at_once == 0 and recipe.judged.weights.keys() >= {
@@ -422,6 +424,10 @@ def test_by_command_a_run_is_trained_and_measured(made, tmp_path, capsys):
     assert grpo.main([str(tmp_path / "r.toml"), *words, *again]) == 0
     assert (one / "before.jsonl").read_bytes() == (other / "before.jsonl").read_bytes()
     assert not (other / "drawn").exists()
+    third = ["--before", str(one), "--no-likeliest", "--samples", "4", "--out", str(tmp_path / "third")]
+    assert grpo.main([str(tmp_path / "r.toml"), *words, *third]) == 0
+    assert not (tmp_path / "third" / "before_after.json").exists()
+    assert (tmp_path / "third" / "drawn" / "before.jsonl").read_bytes() == (one / "drawn" / "before.jsonl").read_bytes()
     assert gain.main(["ablation", str(one), str(other), "--out", str(tmp_path / "ablation.md")]) == 0
     table = (tmp_path / "ablation.md").read_text()
     assert "| (nothing) |" in table and "| grammar |" in table

@@ -597,6 +597,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--unseen", type=Path, metavar="PACK", help="of train/fdm: learn from what it holds out alone")
     parser.add_argument("--before", type=Path, metavar="OUT", help="an earlier run: its replies before training do")
     parser.add_argument("--samples", type=int, default=4, metavar="N", help="replies drawn to each prompt of --val")
+    parser.add_argument(
+        "--likeliest", action=argparse.BooleanOptionalAction, default=True, help="measure the likeliest replies too"
+    )
     parser.add_argument("--without", nargs="+", default=[], metavar="REWARD", help="ablation: rewards that pay nothing")
     parser.add_argument("--steps", type=int, metavar="N", help="another number of steps than the recipe's")
     parser.add_argument("--seed", type=int)
@@ -604,6 +607,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--show-every", type=int, default=20, metavar="STEPS", help="replies shown, curve drawn")
     parser.add_argument("--until", type=int, metavar="STEPS", help="stop after so many steps")
     given = parser.parse_args(arguments)
+    if given.val is not None and not (given.likeliest or given.samples):
+        parser.error("--val: expected something to measure, got --no-likeliest and no --samples")
     changes: dict[str, Any] = {k: v for k in ("model", "seed") if (v := getattr(given, k)) is not None}
     changes |= {"without": tuple(given.without)} if given.without else {}
     changes |= {} if given.steps is None else {"steps": given.steps, "epochs": None}
@@ -617,7 +622,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         print(f"the model: {folder}")
         if given.val is not None and int(os.environ.get("RANK", "0")) == 0:
-            for place, samples in (("", 0), ("drawn", given.samples)) if given.samples else (("", 0),):
+            ways = [("", 0)] * given.likeliest + [("drawn", given.samples)] * (given.samples > 0)
+            for place, samples in ways:
                 start = recipe.model if given.before is None else given.before / place / "before.jsonl"
                 asking = gain.Asking(recipe.most, samples, recipe.temperature, recipe.top_p, seed=recipe.seed)
                 gain.compare(
