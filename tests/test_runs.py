@@ -48,14 +48,18 @@ def test_committed_weights_are_whole_and_can_decide(witness, weights):
     assert said.mask is not None and said.mask.values.min() >= 0 and said.mask.values.max() <= 1
 
 
-def test_the_committed_language_model_answers_in_its_grammar():
+@pytest.mark.parametrize(
+    ("witness", "weights", "model"),
+    [("kfd", "kfd/kfd.safetensors", "kfd/model"), ("mare", "fdm/fdm.safetensors", "mare/model")],
+)
+def test_the_committed_language_models_answer_in_their_grammar(witness, weights, model):
     for package in ("torch", "peft", "transformers"):
         if find_spec(package) is None:
             pytest.skip(f"needs {package}, of the extra 'vlm'")
-    weights, language = str(RUNS / "fdm" / "fdm.safetensors"), str(RUNS / "mare" / "model")
-    said = plugins.get("witnesses", "mare").load(weights=weights, language=language).examine(portrait())
+    loaded = plugins.get("witnesses", witness).load(weights=str(RUNS / weights), language=str(RUNS / model))
+    said = loaded.examine(portrait())
     (reply,) = said.replies
-    assert not said.problem and reply.label in ("real", "fake") and reply.thought and reply.refusals == ()
+    assert not said.problem and reply.label in ("real", "fake") and not reply.refusals
 
 
 # --------------------------------------------------------------------------------------------------- table 5's shape

@@ -19,6 +19,7 @@ from facewitness.judge import judge  # noqa: E402
 from facewitness.models.kfd import KFD, Detection  # noqa: E402
 from facewitness.pipeline import Analyzer  # noqa: E402
 from facewitness.types import Face, Frame  # noqa: E402
+from facewitness.witnesses import kfd  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SIZE = 64
@@ -255,3 +256,8 @@ def test_a_face_outside_its_picture_is_testified_about_without_a_region(saved):
     outside = replace(seen, landmarks=seen.landmarks + np.float32(5000))
     said = load(weights=str(saved), flip=False).examine(outside)
     assert said.findings == () and said.fake is not None
+
+
+def test_a_language_model_is_asked_as_it_was_taught():
+    sbi_qa = pytest.importorskip("facewitness.builders.sbi_qa", reason="needs the extra 'forge'")
+    assert kfd.TASK in sbi_qa.DESCRIPTIONS

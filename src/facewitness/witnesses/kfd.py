@@ -26,9 +26,13 @@ from facewitness.errors import BackendError, InputError, WeightsError
 from facewitness.models.gradcam import heatmap
 from facewitness.models.kfd import KFD, Encoders
 from facewitness.types import Face, Finding, Mask, Reply, Testimony
-from facewitness.witnesses import _places, _words
+from facewitness.witnesses import _places, _prompted, _words
 
 QUESTION = "Is this a deepfake image?"  # KFD, section 3.3: yes means fake
+TASK = (  # of the descriptions that `builders/sbi_qa` puts before a question, the plainest
+    "The task is to find forged faces. Real skin, light and sharpness agree from one part of the face to the next."
+)
+LONGEST = 64  # tokens of an answer; those it was taught have half as many
 COVERED = 1 / 3  # a region is forged where the map's mean inside it is at least this (as in `forge.regions_touched`)
 HOW = (
     "The detector's weights do not travel with facewitness. Make them, a few hours on a CPU, with: "
@@ -50,7 +54,7 @@ def load(
     device: str = "cpu",
     flip: bool = True,
     gradcam: bool = False,
-    language: Language | None = None,
+    language: str | Language | None = None,
     encoders: Encoders | None = None,
 ) -> KFDWitness:
     """The witness, ready to examine.
@@ -61,7 +65,9 @@ def load(
     flip      examine the mirror image too and average (twice the time)
     gradcam   the mask shows what moved the score (Grad-CAM at the last layer's features, times the score) in the place
               of the locator's map; findings still come from the locator
-    language  an object with `answer(face, testimony, question) -> str`; None leaves the testimony without words
+    language  a folder that `train/sft.py` made without quoting the score, the folder or hub name of a plain model of
+              the families of `models/prompted_vlm`, or an object with `answer(face, testimony, question) -> str`;
+              None leaves the testimony without words
     encoders  of a detector whose encoders are of a class of one's own
     Raises WeightsError where the weights are missing, damaged or of another kind, InputError for an unknown device.
     """
@@ -79,7 +85,7 @@ class KFDWitness:
         device: str,
         flip: bool,
         gradcam: bool,
-        language: Language | None,
+        language: str | Language | None,
         encoders: Encoders | None,
     ):
         file = weights.with_card("kfd.safetensors", HOW) if path is None else Path(path)
@@ -94,21 +100,27 @@ class KFDWitness:
             ) from None
         self.facts = _facts(file)
         self._sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-        self._flip, self._gradcam, self._language = flip, gradcam, language
+        self._flip, self._gradcam = flip, gradcam
         self._size, self._margin = int(self.detector.encoders.size), float(self.facts["crop"]["margin"])
+        self._language: Any = language
+        if isinstance(language, str):
+            self._language = _Prompted(language, device, self._size, self._margin)
         self._options = {
             "weights": None if path is None else file.name,
             "device": device,
             "flip": flip,
             "gradcam": gradcam,
-            "language": None if language is None else str(getattr(language, "name", type(language).__name__)),
+            "language": None
+            if self._language is None
+            else str(getattr(self._language, "name", type(self._language).__name__)),
         }
         # as JSON: `judge.Calibration` is above us. Without one the judge hears this witness but lets it decide nothing
         self.calibration: Mapping[str, Any] | None = self.facts.get("calibration")
 
     def made_by(self) -> dict[str, Any]:
         """What it takes to run this witness again: its options and its weights' SHA-256."""
-        return {"options": self._options, "weights": {"kfd.safetensors": self._sha256}}
+        files = {"kfd.safetensors": self._sha256}
+        return {"options": self._options, "weights": files | getattr(self._language, "weights", {})}
 
     def examine(self, face: Face, question: str | None = None) -> Testimony:
         """Testimony on one face; `kind` is None, which the detector cannot tell.
@@ -188,6 +200,19 @@ class KFDWitness:
         evidence = _words.decided(score, self.calibration)
         thought = _words.beside(reply.label, evidence, f"the detector's score, {score:.2f}")
         return Reply(reply.label, thought=thought, text=reply.text)
+
+
+class _Prompted:
+    """A language model that is shown the detector's own crop, as `builders/sbi_qa` made what it learned from."""
+
+    def __init__(self, name: str, device: str, size: int, margin: float):
+        self._model, self._size, self._margin = _prompted.Prompted(name, device, LONGEST), size, margin
+        self.name, self.weights = self._model.name, self._model.weights
+
+    def answer(self, face: Face, testimony: Testimony, question: str) -> str:
+        """The likeliest reply. Raises BackendError where the model cannot give one."""
+        crop = geometry.crop(face.frame.pixels, _places.crop_map(face, self._size, self._margin), self._size)
+        return self._model.answer(crop, f"{TASK} {question}")
 
 
 def _facts(file: Path) -> dict[str, Any]:

@@ -33,10 +33,10 @@ import torch
 from numpy.typing import NDArray
 
 from facewitness import geometry, plugins, regions, weights
-from facewitness.errors import BackendError, FacewitnessError, InputError, WeightsError
+from facewitness.errors import BackendError, InputError, WeightsError
 from facewitness.models.fdm import FDM
 from facewitness.types import Box, Face, Finding, Label, Pixels, Reply, Testimony
-from facewitness.witnesses import _places, _words
+from facewitness.witnesses import _places, _prompted, _words
 
 QUESTION = "Does this face look real or fake, and why?"
 MARGIN = 1.15  # crop side over the mesh's longer side: that of the training pictures (DFDC 1.0, FaceForensics++ 1.16)
@@ -247,31 +247,12 @@ class MareWitness:
         return share if agreed is None or share is None else min(agreed, share)
 
 
-class Prompted:
-    """A language model from a folder or the hub. `shares`: how often its claims are right, None where not measured."""
+class Prompted(_prompted.Prompted):
+    """With `shares`: how often its claims are right, None where not measured."""
 
     def __init__(self, name: str, device: str, most: int):
-        from facewitness.models import prompted_vlm as pv  # transformers: only where somebody is to speak
-
-        self._ask, self._most = pv.answers, most
-        model, self._processor = pv.loaded(name, dtype="auto")
-        self._model = model.to(device)
-        folder = Path(name)
-        self.name = folder.name
-        # a model by its hub's name has no files here
-        files = sorted(folder.rglob("*.safetensors")) if folder.is_dir() else []
-        self.weights = {
-            f"{folder.name}/{file.relative_to(folder).as_posix()}": hashlib.sha256(file.read_bytes()).hexdigest()
-            for file in files
-        }
-        self.shares = _shares(folder / CLAIMS)
-
-    def answer(self, crop: Pixels, question: str) -> str:
-        """The likeliest reply. Raises BackendError where the model cannot give one."""
-        try:
-            return self._ask(self._model, self._processor, [crop], [question], self._most)[0]
-        except (FacewitnessError, RuntimeError) as error:  # torch's RuntimeError is also for too little memory
-            raise BackendError(f"The language model {self.name} could not answer: {error}") from error
+        super().__init__(name, device, most)
+        self.shares = _shares(Path(name) / CLAIMS)
 
 
 def _claims(text: str, named: tuple[str, ...]) -> dict[str, str]:
