@@ -32,7 +32,7 @@ QUESTION = "Is this a deepfake image?"  # KFD, section 3.3: yes means fake
 TASK = (  # of the descriptions that `builders/sbi_qa` puts before a question, the plainest
     "The task is to find forged faces. Real skin, light and sharpness agree from one part of the face to the next."
 )
-LONGEST = 64  # tokens of an answer; those it was taught have half as many
+LONGEST = 64  # tokens of an answer; those it was taught have 26 at most
 COVERED = 1 / 3  # a region is forged where the map's mean inside it is at least this (as in `forge.regions_touched`)
 HOW = (
     "The detector's weights do not travel with facewitness. Make them, a few hours on a CPU, with: "
