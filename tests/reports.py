@@ -145,7 +145,7 @@ def _inconclusive() -> Report:
     frame = painted(160, 140, mesh)
     reasons = ("The face is small: 44 px.", "The witnesses disagree: compact says 20 %, mare says 90 %.")
     found = finding(frame, mesh, "ear", "The ear shows traces of forgery.", None, mask=False)
-    reply = Reply("fake", None, (found,), "The ear looks smeared.\nI am not sure.")
+    reply = Reply("fake", None, (found,), "The ear looks smeared.\nI am not sure.", "The ear looks fake.", ("no box",))
     said = examined(frame, mesh, "inconclusive", 0.5, (0.3, 0.72), (found,), (Sentence("The ear may be forged.", 0),),
                     reasons=reasons, replies=(reply,))  # fmt: skip
     verdict = Verdict("inconclusive", 0.5, (0.3, 0.72), reasons)
@@ -192,7 +192,7 @@ def _hostile() -> Report:
     frame = painted(200, 200, mesh)
     x1, y1, x2, y2 = geometry.bounds(mesh)
     found = Finding("</svg><img src=x onerror=alert(1)>", (x1, y1, x2, y2), None, HOSTILE, 0.6)
-    reply = Reply("fake", 0.6, (found,), HOSTILE)
+    reply = Reply("fake", 0.6, (found,), HOSTILE, HOSTILE, (HOSTILE,))
     said = examined(
         frame, mesh, "fake", 0.8, (0.7, 0.9), (found,), (Sentence(HOSTILE, 0), Sentence(HOSTILE)), reasons=(HOSTILE,),
         quality=Quality(reasons=(HOSTILE,)), replies=(reply,),

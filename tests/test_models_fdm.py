@@ -279,6 +279,17 @@ def test_the_backbone_starts_from_a_file_that_fits(tmp_path, pixels):
         model.start_from(tmp_path / "nowhere.safetensors")
 
 
+def test_training_goes_on_from_a_saved_module(tmp_path, pixels):
+    other = FDM(2, **TINY)
+    other.lean().save(tmp_path / "other.safetensors")
+    model = made()
+    model.start_from(tmp_path / "other.safetensors")
+    assert torch.equal(model.eval()(pixels).score, other.eval()(pixels).score)
+    FDM(2, **{**TINY, "width": TINY["width"] * 2}).lean().save(tmp_path / "wide.safetensors")
+    with pytest.raises(WeightsError, match="module of another make"):
+        model.start_from(tmp_path / "wide.safetensors")
+
+
 def test_settings_that_cannot_be_are_refused():
     with pytest.raises(UnknownName, match="Did you mean 'legacy_xception'"):
         made(backbone="legacy_xeption")

@@ -106,6 +106,29 @@ def test_a_pack_that_is_missing_or_lacks_a_source_says_what_to_do(tmp_path, tabl
         Batches(tmp_path, replace(TINY, size=64))
 
 
+def test_edits_are_packed_beside_real_forgeries_with_the_identity_they_were_made_of(tables, tmp_path):
+    def edit(group: int, fake: bool, made: str) -> dict:
+        row = _row(group, fake)
+        return {"file": f"{group}-real.png/{made}.png", "image": row["image"], "label": row["label"],
+                "group": row["group"], "split": row["split"], "dataset": "sbi_qa", "question": "Is it?"}  # fmt: skip
+
+    rows = [edit(g, made != "real", made) for g in (0, 1, 7) for made in ("real", "forged-0")]
+    stray = {**edit(2, True, "forged-0"), "file": "elsewhere.png/forged-0.png"}
+    pq.write_table(pa.Table.from_pylist([*rows, {**rows[0], "question": "Where?"}, stray]), tmp_path / "dma.parquet")
+    recipe = replace(TINY, sources={"painted": 0.5, "sbi_qa": 0.5})
+    data = pack(recipe, tables, tmp_path / "pack", [tmp_path / "dma.parquet"])
+    edits = [row for row in data.rows if row["source"] == "sbi_qa"]
+    assert [row["file"] for row in edits] == [*(row["file"] for row in rows), stray["file"]]  # a picture once
+    assert edits[0]["identity"] == "painted/person 0" and edits[-1]["identity"] == "sbi_qa/person 2"
+    assert {row["split"] for row in edits} >= {"train", "val"}
+    known = recipe_file.identity_names(data, ["painted"])
+    assert set(recipe_file.identity_names(data, recipe.sources)) - set(known) == {"sbi_qa/person 2"}
+    assert len(Batches(tmp_path / "pack", recipe)) == recipe.steps
+    pq.write_table(pa.table({"file": ["a"]}), tmp_path / "other.parquet")
+    with pytest.raises(InputError, match="builders/dma"):
+        pack(recipe, tables, tmp_path / "pack", [tmp_path / "other.parquet"])
+
+
 def test_some_training_groups_are_held_out_for_calibration(packed):
     data = Pack(packed)
     kept = {row["group"] for row in data.rows if row["split"] == "calibrate"}
@@ -256,14 +279,14 @@ def test_the_probe_finds_identity_where_it_is_and_not_where_it_is_not(packed):
 # ----------------------------------------------------------------------------------------------- recipes and commands
 
 
-@pytest.mark.parametrize("name", ["recipe.toml", "small.toml"])
+@pytest.mark.parametrize("name", ["recipe.toml", "small.toml", "edits.toml"])
 def test_the_runs_in_the_repository_are_read_and_make_a_network(name):
     recipe = Recipe.read(RUNS / name)
     model = FDM(3, **recipe.model)
     assert all(weight > 0 for weight in model.weights.values())
     with torch.no_grad():
         grid = model.eval()(torch.zeros(1, 3, recipe.size, recipe.size)).evidence.shape[-2:]
-    assert grid == {"recipe.toml": (10, 10), "small.toml": (8, 8)}[name]
+    assert grid == {"recipe.toml": (10, 10), "small.toml": (8, 8), "edits.toml": (8, 8)}[name]
     plain = recipe.without(["identity", "reconstruction", "adversarial"])
     assert sum(w > 0 for w in FDM(3, **plain.model).weights.values()) == 1
     assert recipe.only("dfdc").validated == ("dfdc",)

@@ -227,7 +227,8 @@ masks = st.builds(
 findings = st.builds(Finding, texts.filter(bool), boxes, st.none() | masks, texts, maybe_scores)
 many_findings = st.lists(findings, max_size=2).map(tuple)
 kinds = st.none() | st.fixed_dictionaries(dict.fromkeys(KINDS, scores))
-replies = st.builds(Reply, st.none() | st.sampled_from(LABELS), maybe_scores, many_findings, texts)
+refusals = st.none() | st.lists(texts, max_size=2).map(tuple)
+replies = st.builds(Reply, st.none() | st.sampled_from(LABELS), maybe_scores, many_findings, texts, texts, refusals)
 testimonies = st.builds(
     Testimony, texts, maybe_scores, st.none() | masks, many_findings, kinds,
     st.lists(replies, max_size=1).map(tuple), st.none() | numbers,
@@ -287,8 +288,8 @@ def test_pages_hold_any_report(report):
     markdown.render(report).decode("utf-8")
 
 
-def edited(change) -> bytes:
-    value = json.loads(wire.render(REPORTS["two_faces"]))
+def edited(change, name="two_faces") -> bytes:
+    value = json.loads(wire.render(REPORTS[name]))
     change(value)
     return json.dumps(value).encode()
 
@@ -346,6 +347,19 @@ def test_wrong_report_is_refused_with_the_place_and_the_reason(case):
         wire.parse(line)
     assert caught.value.__cause__ is None or "Error" in type(caught.value.__cause__).__name__
     assert VALIDATOR.is_valid(json.loads(line)) == (case in NOT_IN_THE_SCHEMA)
+
+
+def test_a_line_of_before_replies_had_words_is_still_read():
+    def without(value):
+        reply = value["faces"][0]["verdict"]["testimonies"][0]["replies"][0]
+        del reply["text"], reply["refusals"]
+
+    old = edited(without, "inconclusive")
+    assert VALIDATOR.is_valid(json.loads(old))
+    (reply,) = wire.parse(old).faces[0].verdict.testimonies[0].replies
+    assert (reply.label, reply.text, reply.refusals) == ("fake", "", None)
+    (reply,) = wire.parse(wire.render(REPORTS["inconclusive"])).faces[0].verdict.testimonies[0].replies
+    assert (reply.text, reply.refusals) == ("The ear looks fake.", ("no box",))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import base64
 import hashlib
 import io
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from xml.etree.ElementTree import Element, tostring
 
@@ -37,7 +37,7 @@ from facewitness.formats import (
     visible,
     word,
 )
-from facewitness.types import KINDS, Box, FaceReport, Finding, Mask, Pixels, Quality, Report, Verdict
+from facewitness.types import KINDS, Box, FaceReport, Finding, Mask, Pixels, Quality, Reply, Report, Verdict
 
 extension = "html"
 LONGEST = (
@@ -608,12 +608,22 @@ def _testimonies(verdict: Verdict) -> Element | None:
     for said in verdict.testimonies:
         score = "would not say" if said.fake is None else f"{said.fake:.3f}"
         rows.append(_e("tr", _e("th", visible(said.witness), scope="row"), _e("td", score)))
-        replies += [_e("blockquote", visible(reply.thought)) for reply in said.replies if reply.thought]
+        replies += [part for reply in said.replies for part in _reply(reply)]
     head = _e("tr", *(_e("th", name, scope="col") for name in ("Witness", "Raw score, before calibration")))
     table = _e("div", _e("table", _e("thead", head), _e("tbody", *rows)), class_="wide")
     count = len(verdict.testimonies)
     summary = "What the witness said" if count == 1 else f"What the {count} witnesses said"
     return _e("details", _e("summary", summary), table, *replies)
+
+
+def _reply(reply: Reply) -> Iterator[Element | None]:
+    """A text as it was given: what was reasoned, what was answered, and where it broke the form it should have."""
+    said = [_e("p", visible(text)) for text in (reply.thought, reply.text) if text]
+    if said:
+        yield _e("blockquote", *said)
+    if reply.refusals:
+        yield _e("p", "This text does not keep the form it was asked for:")
+        yield _reasons(reply.refusals)
 
 
 # ---------------------------------------------------------------- the bottom: how to read it, how to check it

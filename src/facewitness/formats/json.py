@@ -125,6 +125,8 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
                         "fake": reply.fake,
                         "findings": [_finding(finding) for finding in reply.findings],
                         "thought": reply.thought,
+                        "text": reply.text,
+                        "refusals": reply.refusals,
                     }
                     for reply in said.replies
                 ],
@@ -211,17 +213,22 @@ class _Value:
             "docs/report.schema.json; make the report again with: facewitness analyze --json FILE"
         )
 
-    def fields(self, *names: str) -> list[_Value]:
-        """The members of an object that has exactly these names, in this order."""
+    def fields(self, *names: str, later: Mapping[str, Any] | None = None) -> list[_Value]:
+        """The members of an object that has exactly these names, in this order.
+
+        `later` are fields that the format gained since its first lines, with what stands for an absent one.
+        """
+        later = later or {}
+        known = (*names, *later)
         if not isinstance(self.value, dict):
-            self.wrong(f"an object with {', '.join(names)}")
+            self.wrong(f"an object with {', '.join(known)}")
         if missing := [name for name in names if name not in self.value]:
             self.wrong(f"an object with the field {missing[0]!r}")
-        if unknown := sorted(set(self.value) - set(names)):
-            near = difflib.get_close_matches(unknown[0], names, n=1)
+        if unknown := sorted(set(self.value) - set(known)):
+            near = difflib.get_close_matches(unknown[0], known, n=1)
             self.wrong(f"no field {unknown[0]!r}{f' (did you mean {near[0]!r}?)' if near else ''}")
         prefix = f"{self.where}." if self.where else ""
-        return [_Value(self.value[name], prefix + name) for name in names]
+        return [_Value({**later, **self.value}[name], prefix + name) for name in known]
 
     def each(self, read: Callable[[_Value], T], length: int | None = None) -> tuple[T, ...]:
         if not isinstance(self.value, list) or (length is not None and len(self.value) != length):
@@ -347,13 +354,17 @@ def _read_testimony(value: _Value) -> Testimony:
 
 
 def _read_reply(value: _Value) -> Reply:
-    label, fake, findings, thought = value.fields("label", "fake", "findings", "thought")
+    label, fake, findings, thought, text, refusals = value.fields(
+        "label", "fake", "findings", "thought", later={"text": "", "refusals": None}
+    )
     return value.make(
         Reply,
         label=cast(Label | None, label.maybe(_Value.text)),
         fake=fake.maybe(_Value.number),
         findings=findings.each(_read_finding),
         thought=thought.text(),
+        text=text.text(),
+        refusals=refusals.maybe(lambda v: v.each(_Value.text)),
     )
 
 

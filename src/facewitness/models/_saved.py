@@ -36,6 +36,15 @@ def write(path: Path, kind: str, tensors: Mapping[str, Tensor], card: Mapping[st
     return digest
 
 
+def kind_of(path: Path) -> str | None:
+    """Which model the JSON beside `path` says it is; None where there is no such file, as of a backbone's weights."""
+    try:
+        card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return card.get("model") if isinstance(card, dict) else None
+
+
 def read(path: Path, kind: str, keys: Sequence[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The card, which has these keys, and the tensors, which are the ones it was written with.
 

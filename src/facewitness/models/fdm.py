@@ -46,7 +46,7 @@ from facewitness.models import _saved, _torchvision  # noqa: F401  (timm and tor
 import timm  # isort: skip
 from torchvision.ops import sigmoid_focal_loss  # isort: skip
 
-from facewitness.errors import InputError, UnknownName
+from facewitness.errors import InputError, UnknownName, WeightsError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -241,8 +241,19 @@ class FDM(nn.Module):
     def start_from(self, path: Path) -> None:
         """Load the backbone's weights alone, a safetensors file in timm's names; a classifier in it is passed over.
 
+        Of a saved module, which has its JSON beside it, the branches and the classifier of `lean` are taken too.
         Raises WeightsError where the file cannot be read or does not fit.
         """
+        if _saved.kind_of(path) == "fdm":
+            theirs, mine = type(self).load(path).lean().state_dict(), self.state_dict()
+            unfit = [k for k, v in theirs.items() if k not in mine or mine[k].shape != v.shape]
+            if unfit:
+                raise WeightsError(
+                    f"'{path}' is a module of another make: {len(unfit)} of its {len(theirs)} tensors do not fit, "
+                    f"among them {unfit[0]}. Give its [model] in the recipe, or start from the backbone's weights."
+                )
+            self.load_state_dict(theirs, strict=False)
+            return
         _saved.fill_backbone(self.backbone, path, self.config["backbone"])
 
     def lean(self) -> FDM:

@@ -2,11 +2,13 @@
 
     python -m facewitness.train.fdm pack  RECIPE --data DIR --cache DIR
     python -m facewitness.train.fdm train RECIPE --cache DIR --start WEIGHTS.safetensors --out DIR
+    python -m facewitness.train.fdm pack  RECIPE --data DIR --cache DIR --edits dma.parquet …
     python -m facewitness.train.fdm train RECIPE --cache DIR --out DIR --without reconstruction adversarial --seed 1
 
 `--without` gives the ablation of the paper's table 5: L_f alone leaves out identity, reconstruction and adversarial.
 One source in the recipe is the paper's intra-dataset protocol, several are its fused one; `--only SOURCE` makes the one
-out of the other. Each source of `validate` is measured by itself.
+out of the other. Each source of `validate` is measured by itself. `--edits` packs tables of `builders/dma` too, each a
+source by the name in its column `dataset`: self-made edits beside the real forgeries of `--data`.
 
 What the data gives and what it does not
     identity   is the column `group`: a video or a person. In an identity exchange the group keeps the scene and the
@@ -14,6 +16,7 @@ What the data gives and what it does not
                share. Groups of different sources are different identities
     splits     a group is in one split, so no identity of `val` was trained on; the probe asks whether identity *can* be
                told from features, by a linear classifier fitted on some pictures of a group and tried on another one.
+               An edit has the identity of the picture that it was made of, whichever table that is in.
                One training group in sixteen is held out for calibration (runs/fdm/fit.py)
     balance    half of every batch is forged, in each source; so a source must have both labels
 The paper gives no settings of this training (see `models/fdm` for the network's): rates, sizes, steps, augmentation and
@@ -33,7 +36,7 @@ import time
 import warnings
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -52,6 +55,7 @@ from torch.utils.data import DataLoader, Dataset
 from facewitness import __version__, media, plugins
 from facewitness.bench import measures
 from facewitness.bench.measures import Value
+from facewitness.datasets._disk import table_of
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import write_whole
 from facewitness.forge import degrade
@@ -126,7 +130,8 @@ class Recipe:
 class Pack:
     """Decoded pictures of one size on disk, mapped into memory: what every step reads and no step decodes.
 
-    rows         dicts of file, label, source, group, method, split ("train", "calibrate", "val"), in the tables' order
+    rows         dicts of file, label, source, group, method, split ("train", "calibrate", "val"), in the tables' order;
+                 of an edit also `identity`, the source and group of the picture it was made of
     problems     the same of rows whose picture could not be read, each with a message
     pixels(i)    RGB uint8 (size, size, 3)
     """
@@ -152,13 +157,13 @@ class Pack:
         return [i for i, row in enumerate(self.rows) if row["split"] == split and row["source"] in wanted]
 
 
-def pack(recipe: Recipe, data: Path, folder: Path) -> Pack:
+def pack(recipe: Recipe, data: Path, folder: Path, edits: Sequence[Path] = ()) -> Pack:
     """Decode the recipe's sources out of the tables in `data`, square and of its size, into a `Pack` in `folder`.
 
+    edits    tables of `builders/dma` made of pictures in `data`, as `builders/sbi_qa` makes them
     The tables hold face crops; of one that is not square the middle is taken. A picture that cannot be read is counted
     among the problems. Raises InputError where a source has no rows.
     """
-    parquet = plugins.get("datasets", "parquet")
     wanted = {*recipe.sources, *recipe.validated}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ROWS).unlink(missing_ok=True)  # a pack is whole when this file is there: it is written last
@@ -167,16 +172,15 @@ def pack(recipe: Recipe, data: Path, folder: Path) -> Pack:
     seen: set[str] = set()
     with _progress() as bar, open(folder / "pixels.bin", "wb") as out:
         task = bar.add_task("packing", total=None)
-        for sample in parquet.samples(data):
-            seen.add(sample.dataset)
-            if sample.dataset not in wanted:
+        for row, image in _tables(data, edits):
+            seen.add(row["source"])
+            if row["source"] not in wanted:
                 continue
-            split = "calibrate" if sample.split == "train" and held_out(sample.group) else sample.split
-            row = {"file": sample.file, "label": sample.truth.label, "source": sample.dataset, "group": sample.group,
-                   "method": sample.truth.method, "split": split}  # fmt: skip
+            if row["split"] == "train" and held_out(row["group"]):
+                row["split"] = "calibrate"
             bar.advance(task)
             try:
-                picture = media.read(sample.image, name=sample.file).frame.pixels
+                picture = media.read(image, name=row["file"]).frame.pixels
             except InputError as error:
                 problems.append({**row, "message": str(error)})
                 continue
@@ -189,6 +193,32 @@ def pack(recipe: Recipe, data: Path, folder: Path) -> Pack:
     card = {"size": recipe.size, "rows": rows, "problems": problems}
     write_whole(folder / ROWS, json.dumps(card).encode())
     return Pack(folder)
+
+
+def _tables(data: Path, edits: Sequence[Path]) -> Iterator[tuple[dict[str, Any], Any]]:
+    """(row of a pack, its encoded picture) of every row of the tables, in their order, the edits last."""
+    made_of: dict[str, str] = {}
+    for sample in plugins.get("datasets", "parquet").samples(data):
+        row = {"file": sample.file, "label": sample.truth.label, "source": sample.dataset, "group": sample.group,
+               "method": sample.truth.method, "split": sample.split}  # fmt: skip
+        made_of.setdefault(f"{sample.group}/{sample.file}", _identity(row))
+        yield row, sample.image
+    columns = ("file", "image", "label", "group", "split", "dataset")
+    for table in edits:
+        file = table_of(table)
+        missing = [c for c in columns if c not in file.schema_arrow.names]
+        if missing:
+            raise InputError(f"{table.name}: expected a table of builders/dma; it has no {', '.join(missing)}")
+        asked: set[str] = set()
+        for batch in file.iter_batches(batch_size=256, columns=list(columns)):
+            for line in batch.to_pylist():
+                if line["file"] in asked:  # a picture with several questions is one picture
+                    continue
+                asked.add(line["file"])
+                image, source = line.pop("image"), line.pop("dataset")
+                original = line["file"].rpartition("/")[0]  # as builders/sbi_qa names what it makes: ORIGINAL/real.png
+                identity = made_of.get(f"{line['group']}/{original}", f"{source}/{line['group']}")
+                yield {**line, "source": source, "method": None, "identity": identity}, image
 
 
 def _square(picture: Pixels, size: int) -> Pixels:
@@ -204,12 +234,12 @@ def _square(picture: Pixels, size: int) -> Pixels:
 
 
 def identity_names(data: Pack, sources: Iterable[str]) -> list[str]:
-    """What the identity classifier tells apart: every source/group of the training rows, sorted."""
+    """What the identity classifier tells apart: every identity of the training rows, sorted."""
     return sorted({_identity(data.rows[i]) for i in data.indices("train", sources)})
 
 
 def _identity(row: dict[str, Any]) -> str:
-    return f"{row['source']}/{row['group']}"
+    return str(row.get("identity") or f"{row['source']}/{row['group']}")
 
 
 class Batches(Dataset):
@@ -278,7 +308,7 @@ def train(
 ) -> dict[str, Any]:
     """Run the recipe on a pack, and go on where `out` stopped. Returns what `results.json` says.
 
-    start    weights of the backbone (safetensors, timm's names); None: random
+    start    weights of the backbone (safetensors, timm's names), or a module to go on from; None: random
     device   as torch names it; None: a GPU where there is one
     Writes into `out`: `resolved.json`; `resume.safetensors` and a line of `log.jsonl` every `save_every` steps;
     `validation.csv`; at the end `fdm.safetensors` + `.json` (`FDM.lean`), `predictions.csv` and `results.json`.
@@ -535,8 +565,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("command", choices=("pack", "train"))
     parser.add_argument("recipe", type=Path, help="a TOML file such as runs/fdm/small.toml")
     parser.add_argument("--data", type=Path, help="pack: a Parquet table or a folder of them")
+    parser.add_argument("--edits", type=Path, nargs="+", default=[], metavar="TABLE", help="pack: dma.parquet of edits")
     parser.add_argument("--cache", type=Path, required=True, help="folder of the packed data")
-    parser.add_argument("--start", type=Path, help="train: weights of the backbone, safetensors in timm's names")
+    parser.add_argument("--start", type=Path, help="train: the backbone's weights in timm's names, or a module")
     parser.add_argument("--out", type=Path, help="train: folder of the run")
     parser.add_argument("--without", nargs="+", default=[], metavar="LOSS", help=f"train: of {', '.join(_SWITCHES)}")
     parser.add_argument("--only", metavar="SOURCE", help="one of the recipe's sources: the intra-dataset protocol")
@@ -552,7 +583,7 @@ def main(arguments: list[str] | None = None) -> None:
         recipe = recipe if given.only is None else recipe.only(given.only)
         recipe = recipe if given.seed is None else replace(recipe, seed=given.seed)
         if given.command == "pack":
-            made = pack(recipe, given.data, given.cache)
+            made = pack(recipe, given.data, given.cache, given.edits)
             print(f"{len(made.rows)} pictures of {made.size} px, {len(made.problems)} could not be read")
             return
         results = train(recipe, given.cache, given.start, given.out, workers=given.workers, device=given.device)
