@@ -539,16 +539,20 @@ def test_what_is_saved_comes_back_the_same(family: str, made: Any, tmp_path: Any
     assert pv.placeholders(again) == "<forgery>" * N
 
     # the base's full weights are a plain checkpoint that anybody can load
-    base, _ = (
-        pv.plain(str(tmp_path / "full" / "base"))
-        if False
-        else (type(prompted).from_pretrained(tmp_path / "full" / "base"), None)
-    )
+    base = type(prompted).from_pretrained(tmp_path / "full" / "base")
     assert not any("expert" in name for name in base.state_dict())
+    # and another expert can be attached to it
+    bare, its_processor = pv.plain(str(tmp_path / "full"))
+    pv.attach(bare, Colour(), its_processor)
+    assert pv.placeholders(bare) == "<forgery>" * N
+    pv.expert_of(bare).load_state_dict(pv.expert_of(prompted).state_dict())
+    assert torch.equal(logits(bare, inputs), logits(prompted, inputs))
     pv.save(prompted, processor, tmp_path / "named", base=str(tmp_path / "full" / "base"))
     assert not (tmp_path / "named" / "base").exists()
     named, _ = pv.load(tmp_path / "named", expert_class=Colour)
     assert torch.equal(logits(named, inputs), logits(prompted, inputs))
+    with pytest.raises(WeightsError, match="not the language model they belong to"):
+        pv.plain(str(tmp_path / "named"))
 
 
 def test_where_the_vocabulary_is_full_it_grows(family: str, tmp_path: Any) -> None:

@@ -481,10 +481,17 @@ def load(
 def plain(name: str, revision: str | None = None, **options: Any) -> tuple[Any, Any]:
     """A model of the four families without an expert, in evaluation mode, and its processor.
 
-    name   a hub name or a local folder; only safetensors are read. Raises UnknownName for another family and
-           WeightsError where it cannot be had or is incomplete.
+    name   a hub name or a local folder; only safetensors are read. Of a folder that `save` wrote with whole weights,
+           the language model is taken and its expert left, so that another one can be attached. Raises UnknownName
+           for another family and WeightsError where it cannot be had or is incomplete.
     """
-    model = _base_model(name, revision, options)
+    saved = (Path(name) / _CARD).is_file()
+    if saved and not (Path(name) / _BASE).is_dir():
+        raise WeightsError(
+            f"'{name}' holds an expert and an adapter, but not the language model they belong to; {_CARD} in it names "
+            "that. Name the language model itself, or save with whole weights."
+        )
+    model = _base_model(str(Path(name) / _BASE) if saved else name, revision, options)
     try:
         return model, AutoProcessor.from_pretrained(_hub.found(name, revision)[0], local_files_only=True)
     except (OSError, ValueError) as error:
