@@ -352,6 +352,12 @@ def test_our_own_keywords_name_theirs(word):
         ("eyes on the left cheek", (*EYES, "skin")),
         ("eyes to the left of the nose", (*EYES, "nose")),
         ("the eye on the viewer's left", EYES),
+        ("the viewer's left eye", EYES),
+        ("the image’s left eye and the image-left eye", EYES),
+        ("the eye on the left side of the picture", EYES),
+        ("the left-most eye", EYES),
+        ("the eye on the left side of the face", ("left_eye", "skin")),
+        ("in this picture the left eye", ("left_eye",)),
         # sides of what has none in MARE
         ("left cheek", ("skin",)),
         ("the left ear and the right nostril", ("ear", "nose")),

@@ -191,6 +191,9 @@ def test_shares_of_right_claims_are_kept_where_the_witness_reads_them(evaluate, 
     monkeypatch.setattr(evaluate, "replied", lambda *_: (replies(asked, table), [None] * len(asked)))
     options = ["--out", str(tmp_path / "out"), "--keep", "--tokenizer", "plain"]
     assert evaluate.main([str(tmp_path), str(table), *options]) == 0
+    assert not (tmp_path / evaluate.CLAIMS).exists(), "a share of a handful of claims is no measure"
+    monkeypatch.setattr(evaluate, "ENOUGH", 1)
+    assert evaluate.main([str(tmp_path), str(table), *options]) == 0
     kept = json.loads((tmp_path / evaluate.CLAIMS).read_text())
     assert kept["agreed"] == 1.0 and "boxed" not in kept and kept["groups"] == 10
 

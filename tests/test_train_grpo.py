@@ -315,9 +315,25 @@ def test_a_reward_that_stays_above_its_share_never_stops_a_run(means, window, sh
     """By definition of the rule, recomputed here step by step."""
     log = [row | {"rewards/boxes/mean": mean} for row, mean in zip(rows(len(means)), means, strict=True)]
     why = Stop(window=window, share=share).reason(log, ["boxes"])
-    began, now = means[:window], means[-window:]
-    lost = len(means) >= 2 * window and np.mean(began) >= 0.05 and np.mean(now) < share * np.mean(began)
+    n = min(window, len(means) // 2)
+    lost = False
+    if n >= max(1, window // 2):
+        best = max(np.mean(means[i : i + n]) for i in range(len(means) - 2 * n + 1))
+        lost = best >= 0.05 and np.mean(means[-n:]) < share * best
     assert (why is not None) == lost
+
+
+@pytest.mark.parametrize(
+    ("means", "step"),
+    [
+        ([0.95] * 20 + [0.0] * 19, 27),  # a run of 39 steps
+        ([1.0] * 28 + [0.0] * 11, 38),
+        ([0.1] * 20 + [0.95] * 80 + [0.06] * 100, 111),  # better than it began, and lost
+    ],
+)
+def test_a_reward_that_falls_is_seen_before_the_run_is_over(means, step):
+    log = rows(len(means), **{"rewards/grammar/mean": lambda i: means[i - 1]})
+    assert next(n for n in range(1, len(log) + 1) if Stop().reason(log[:n], ["grammar"])) == step
 
 
 def test_a_run_that_collapses_stops_with_its_reason(made, tmp_path, monkeypatch):

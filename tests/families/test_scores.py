@@ -287,6 +287,7 @@ def test_regions_by_hand():
     assert plm.score(reply(text="The nose and the left eye are odd."), truth) == pytest.approx(1 / 3)
     assert plm.score(reply(text="The nose looks natural.", label="real"), REAL) == 1.0
     assert plm.score(reply(finding("nose")), REAL) == 0.0
+    assert plm.score(reply(), REAL) == plm.score(reply(label="fake"), REAL) == 0.0  # nothing said, nothing found
     assert plm.score(reply(), truth) == 0.0
     assert plm.score(reply(), Truth("fake", regions=frozenset())) is None
     assert plm.score(reply(*map(finding, regions.MARE)), truth) == pytest.approx(2 / 12)

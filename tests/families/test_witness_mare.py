@@ -162,7 +162,7 @@ def test_a_region_without_its_box_or_its_words_is_told_and_weaker(saved):
     )
     seen = face()
     said = told(saved, 0.9, Words(text, SHARES)).examine(seen)
-    assert [(f.region, f.strength) for f in said.findings] == [("nose", 0.8), ("mouth", 0.8), ("chin", 0.3)]
+    assert [(f.region, f.strength) for f in said.findings] == [("nose", 0.8), ("mouth", 0.4), ("chin", 0.3)]
     _, mouth, chin = said.findings
     assert mouth.claim == "The mouth shows traces of forgery (boxed, but not named)."
     assert chin.claim == "The chin is too dark (named, but not boxed)."
@@ -172,6 +172,44 @@ def test_a_region_without_its_box_or_its_words_is_told_and_weaker(saved):
     assert "The reply names the chin without a box." in said.replies[0].thought
     unmeasured = told(saved, 0.9, text).examine(seen)
     assert [f.strength for f in unmeasured.findings] == [None] * 3
+
+
+def test_what_is_not_agreed_is_weaker_even_where_nobody_measured_it(saved):
+    text = reply("It looks fake. The nose is blurred. The chin is dark.", nose=[40, 40, 60, 70])
+    said = told(saved, 0.9, Words(text, {"agreed": 0.8})).examine(face())
+    assert [(f.region, f.strength) for f in said.findings] == [("nose", 0.8), ("chin", 0.4)]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("The image looks fake. The nose is blurred, but the eyes look natural.", ["nose"]),
+        ("It looks fake. The eyes are normal. The nose lacks natural pores.", ["nose"]),
+        ("It looks fake. The nose is blurred; the mouth looks real.", []),  # both verdicts: no verdict
+        ("The eyes look natural.", []),
+        ("The nose is blurred.", []),  # no verdict and no box
+    ],
+)
+def test_only_what_is_accused_is_claimed(saved, text, found):
+    said = told(saved, 0.9, reply(text)).examine(face())
+    assert [f.region for f in said.findings] == found
+
+
+def test_without_a_verdict_a_box_accuses_and_a_name_alone_does_not(saved):
+    text = reply("The nose is blurred. The chin is dark.", nose=[40, 40, 60, 70], mouth=[40, 75, 70, 90])
+    said = told(saved, 0.9, Words(text, SHARES)).examine(face())
+    assert [(f.region, f.strength) for f in said.findings] == [("nose", 0.8), ("mouth", 0.4)]
+
+
+def test_a_box_elsewhere_than_its_region_is_told_and_is_no_box(saved):
+    text = reply("The image looks fake. The nose is blurred.", nose=[0, 0, 6, 6], chin=[0, 0, 6, 6])
+    seen = face()
+    said = told(saved, 0.9, Words(text, SHARES)).examine(seen)
+    (nose,) = said.findings
+    assert nose.claim == "The nose is blurred (named, but not boxed)." and nose.strength == 0.3
+    assert "The box of the nose and the chin lies elsewhere on the face." in said.replies[0].thought
+    bare = told(saved, 0.9, Words(text, SHARES)).examine(face(160, landmarks=False))
+    assert [f.region for f in bare.findings] == ["nose", "chin"], "without a mesh nobody knows better"
 
 
 def test_a_face_without_a_mesh_has_no_place_for_a_region_that_is_only_named(saved):
@@ -316,13 +354,22 @@ def test_measured_shares_lie_beside_the_language_model(saved, folder):
     (folder / "claims.json").write_text(json.dumps({**SHARES, "groups": 12}))
     try:
         witness = load(weights=str(saved), language=str(folder), side=SIDE, most=1)
-        assert [witness._strength(kind) for kind in ("agreed", "boxed", "named")] == [0.8, 0.8, 0.3]
+        assert [witness._strength(kind) for kind in ("agreed", "boxed", "named")] == [0.8, 0.4, 0.3]
         for content, sentence in (("{", "is no JSON"), ('{"agreed": 7}', r"expected shares in \[0, 1\]")):
             (folder / "claims.json").write_text(content)
             with pytest.raises(WeightsError, match=sentence):
                 load(weights=str(saved), language=str(folder))
     finally:
         (folder / "claims.json").unlink()
+
+
+def test_score_and_words_rest_on_one_module(saved, folder, tmp_path):
+    other = FDM.load(saved)
+    with torch.no_grad():
+        next(other.parameters()).add_(0.5)
+    other.save(tmp_path / "fdm.safetensors", {"crop": {"size": 64}})
+    with pytest.raises(WeightsError, match="learned from the traces of another module"):
+        load(weights=str(tmp_path / "fdm.safetensors"), language=str(folder))
 
 
 def test_a_folder_that_is_no_model_is_refused(saved, tmp_path):

@@ -9,8 +9,9 @@ unless its verdict is "real": "the eyes look natural" accuses nobody.
 
 Example: findings on nose and left eye, true are nose and mouth: one of three in the union, 1/3.
 
-The equation leaves two empty sets open. On a pristine face naming nothing is right, so they score 1 there. A fake of
-which the truth names no region cannot be judged: None. Naming all twelve regions where two are forged scores 2/12.
+The equation leaves two empty sets open. On a pristine face to call it real and name nothing is right, and scores 1;
+without that verdict it scores 0, for a reply that says nothing has found nothing out. A fake of which the truth names
+no region cannot be judged: None. Naming all twelve regions where two are forged scores 2/12.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from facewitness.types import Reply, Truth
 
 
 def score(reply: Reply, truth: Truth) -> float | None:
-    """Jaccard index of said and true regions; 1 for none on a pristine face; None for a fake without known regions."""
+    """Jaccard index of said and true regions; 1 for "real" and none on a pristine face; None for a fake without any."""
     true = forged_regions(truth)
     if true is None:
         return None
     said = frozenset(by_region(reply.findings))
     if not reply.findings and verdict(reply) != "real":
         said = frozenset(mentioned(reply.text))
-    return jaccard(said, true) if said or true else 1.0
+    return jaccard(said, true) if said or true else float(verdict(reply) == "real")

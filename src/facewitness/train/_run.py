@@ -6,6 +6,8 @@ Recipe.read(path)  =  _run.read(Recipe, path)        a dataclass is all that a r
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import subprocess
 import tomllib
 import types
@@ -169,6 +171,14 @@ def read_state(file: Path) -> tuple[dict[str, str], dict[str, dict[str, Tensor]]
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"'{file}' cannot be read ({error}). Delete it to begin again.") from error
     return about, found
+
+
+def step_of(line: str) -> float:
+    """The field "step" of a line of JSON; infinity, later than all others, of one that a kill cut off."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 def restore(optimizer: Any, tensors: Mapping[str, Tensor]) -> None:

@@ -418,20 +418,13 @@ def _forget_after(out: Path, step: int, steps: int) -> None:
     """Take out of the logs what was written after the state that is gone on from; it will be written again."""
     log, table = out / "log.jsonl", out / "validation.csv"
     if log.exists():
-        kept = [line for line in log.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
+        kept = [line for line in log.read_text(encoding="utf-8").splitlines() if _run.step_of(line) <= step]
         write_whole(log, "".join(line + "\n" for line in kept).encode())
     if table.exists():
         head, *lines = table.read_text(encoding="utf-8").splitlines()
         # the last validation belongs to the finish, which is always done again
         kept = [line for line in lines if int(line.split(",")[0]) <= step and int(line.split(",")[0]) < steps]
         write_whole(table, "".join(line + "\n" for line in (head, *kept)).encode())
-
-
-def _step_of(line: str) -> float:
-    try:
-        return float(json.loads(line)["step"])
-    except ValueError:  # a line that a kill cut off
-        return math.inf
 
 
 def _finish(recipe: Recipe, out: Path, model: FDM, data: Pack, place: torch.device) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def read(path: Path) -> list[Row]:
 
 def columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
     """What rewards are told of the truth, as TRL gives it to them."""
-    return {name: [row[name] for row in rows] for name in ("label", "texts", "regions", "boxes", "mask")}
+    return {name: [row[name] for row in rows] for name in ("label", "texts", "regions", "boxes", "mask", "size")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +189,10 @@ def compare(
         parts = {"before": (b, both), "after": (a, both), "difference": (a - b, both)}
         numbers[name] = {k: asdict(v) for k, v in measures.ratios(parts, groups, seed=asking.seed).items()}
     flat = {name: [text for texts in replies for text in texts] for name, replies in said.items()}
+    sizes = {
+        name: [row["size"] for row, texts in zip(rows, replies, strict=True) for _ in texts]
+        for name, replies in said.items()
+    }
     found: dict[str, Any] = {
         **(facts or {}),
         "table_sha256": hashlib.sha256(table.read_bytes()).hexdigest(),
@@ -198,7 +202,7 @@ def compare(
         "asking": asdict(asking),
         "weights": dict(rewards.weights),
         "rewards": numbers,
-        "refused": {name: dict(refused(texts, rewards.grammar).most_common()) for name, texts in flat.items()},
+        "refused": {name: dict(refused(texts, rewards.grammar, sizes[name]).most_common()) for name, texts in flat.items()},
         "shown": _shown(rows, said, values),
     }
     for name, replies in said.items():

@@ -84,7 +84,8 @@ class Collapse(FacewitnessError):
 class Stop:
     """When a run is given up. All are about `window` steps in a row, so that one bad draw stops nothing.
 
-    share    a paid reward's mean fell below this share of its mean over the first steps
+    share    a paid reward's mean fell below this share of its best mean over as many steps before. A run younger than
+             two windows is judged by its halves, down to half a window each
     floor    which must have been at least so much: of almost nothing, little can be lost
     cut      more than this share of replies was cut off at `most` tokens
     same     in no group did replies differ in reward: there is nothing to learn from. False lets that pass
@@ -111,6 +112,15 @@ class Stop:
             if not math.isfinite(log[-1].get(name) or 0.0):
                 return f"{name} is {log[-1][name]}: the weights are lost. Take a smaller lr, or bf16 = false."
         n = self.window
+        for name in paid:
+            means = [_mean([row], f"rewards/{name}/mean") for row in log]
+            if fallen := self._fallen([value for value in means if value is not None]):
+                best, now, count = fallen
+                return (
+                    f"the reward '{name}' collapsed: its mean over {count} steps fell from {best:.3f} to {now:.3f}, "
+                    f"below {self.share:g} of what it was. The model is paid by other means, samples.jsonl shows "
+                    f"which. Take a smaller lr, a larger beta, or a larger weight for {name}."
+                )
         recent = log[-n:]
         if len(recent) < n:
             return None
@@ -124,15 +134,16 @@ class Stop:
                 f"over {n} steps {share:.0%} of replies did not end before they were cut off. Raise most, fine-tune "
                 "longer before so that the model learns to end, or look in samples.jsonl at what it repeats."
             )
-        for name in paid if len(log) >= 2 * n else ():
-            began, now = (_mean(rows, f"rewards/{name}/mean") for rows in (log[:n], recent))
-            if began is not None and now is not None and began >= self.floor and now < self.share * began:
-                return (
-                    f"the reward '{name}' collapsed: its mean over {n} steps fell from {began:.3f} to {now:.3f}, below "
-                    f"{self.share:g} of where it began. The model is paid by other means, samples.jsonl shows which. "
-                    f"Take a smaller lr, a larger beta, or a larger weight for {name}."
-                )
         return None
+
+    def _fallen(self, means: Sequence[float]) -> tuple[float, float, int] | None:
+        """(best mean of so many steps, mean of the last so many, how many) where that is too little; else None."""
+        count = min(self.window, len(means) // 2)
+        if count < max(1, self.window // 2):
+            return None
+        rolling = np.convolve(means, np.full(count, 1 / count), "valid")
+        best, now = float(rolling[:-count].max()), float(rolling[-1])
+        return (best, now, count) if best >= self.floor and now < self.share * best else None
 
 
 def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
@@ -366,7 +377,7 @@ def train(
     sft.same_run(out, facts)
     model, processor = make(recipe)
     rewards = recipe.paid
-    rewards.judge([""], **gain.columns(rows[:1]))  # raises here, not after a step, what a reward lacks
+    rewards.judge([rows[0]["reply"]], **gain.columns(rows[:1]))  # raises here, not after a step, what a reward lacks
     adapter = recipe.language == "lora" and not isinstance(model, PeftModel)
     watch = _Watch(out, processor, _several(asked), recipe, show_every, until)
     trainer = _Trainer(

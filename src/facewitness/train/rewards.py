@@ -26,25 +26,24 @@ and `length` are there so, for this is what the five do not see. TRL logs each b
 
 A reward is None where a score cannot judge, and then adds nothing to the sum, as TRL has it. What is true is read from
 the dataset's columns, as `builders/dma` writes them: `label`; `texts` (or `text`); `regions`; `boxes`, one for each
-region or None, or an object of region and box; `mask`, an encoded picture, white where forged. All but label may lack.
+region or None, or an object of region and box; `mask`, an encoded picture, white where forged; `size`, the picture's
+width and height, which its boxes must not leave. All but label may lack.
 """
 
 from __future__ import annotations
 
-import io
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from facewitness import plugins
+from facewitness import media, plugins
 from facewitness.errors import InputError
 from facewitness.types import Box, Reply, Truth
 
@@ -58,6 +57,7 @@ WEIGHTS: Mapping[str, float] = MappingProxyType(
 
 # a reply as TRL gives it: text, or messages {"role": …, "content": text or parts of text}
 Completion = str | Sequence[Mapping[str, Any]]
+Size = Sequence[int] | None  # width and height of a picture; None where the table does not have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Reward:
 
         Raises InputError where the dataset's columns say nothing that can be true.
         """
-        replies = read(completions, self.grammar)
+        replies = read(completions, self.grammar, columns.get("size"))
         log = columns.get("log_extra")
         if callable(log) and self.score == "grammar":  # beside each sample reply, why it was refused
             log("refusals", ["; ".join(reply.refusals or ()) for reply in replies])
@@ -133,7 +133,7 @@ class Rewards:
 
     def judge(self, completions: Sequence[Completion], **columns: Any) -> dict[str, list[float | None]]:
         """Each reward of each completion by its name, and under "reward" their sum; None where nothing can judge."""
-        replies = read(completions, self.grammar)
+        replies = read(completions, self.grammar, columns.get("size"))
         true = truths(columns, len(replies))
         each = {function.score: function.of(replies, true) for function in self.functions}
         sums = [self._sum(dict(zip(each, row, strict=True))) for row in zip(*each.values(), strict=True)]
@@ -145,10 +145,12 @@ class Rewards:
         return math.fsum(paid) if paid else None
 
 
-def refused(completions: Sequence[Completion], grammar: str = "mare") -> Counter[str]:
+def refused(
+    completions: Sequence[Completion], grammar: str = "mare", sizes: Sequence[Size] | None = None
+) -> Counter[str]:
     """How many completions break the grammar in which way: kind of refusal → count; a grammar may know no kinds."""
     kinds: Counter[str] = Counter()
-    for reply in read(completions, grammar):
+    for reply in read(completions, grammar, sizes):
         kinds.update({reason.partition(":")[0] for reason in reply.refusals or ()})
     return kinds
 
@@ -156,12 +158,25 @@ def refused(completions: Sequence[Completion], grammar: str = "mare") -> Counter
 # ------------------------------------------------------------------------------------------- replies and what is true
 
 
-def read(completions: Iterable[Completion], grammar: str) -> list[Reply]:
-    """What was written, as the grammar reads it."""
-    return [_read(grammar, _text(completion)) for completion in completions]
+def read(
+    completions: Iterable[Completion], grammar: str, sizes: Iterable[Size] | None = None
+) -> list[Reply]:
+    """What was written, as the grammar reads it; with the pictures' sizes, a box off its picture is refused too."""
+    texts = [_text(completion) for completion in completions]
+    replies = [_read(grammar, text) for text in texts]
+    if sizes is None:
+        return replies
+    return [_on_picture(grammar, *each) for each in zip(texts, replies, sizes, strict=True)]
 
 
-@lru_cache(maxsize=4096)  # several rewards read the same reply
+def _on_picture(grammar: str, text: str, reply: Reply, size: Size) -> Reply:
+    if size is None or all(f.box[2] <= size[0] and f.box[3] <= size[1] for f in reply.findings):
+        return reply
+    refusals = getattr(plugins.get("grammars", grammar), "refusals", None)  # not every grammar has boxes
+    return reply if refusals is None else replace(reply, refusals=refusals(text, (int(size[0]), int(size[1]))))
+
+
+@lru_cache(maxsize=1 << 15)  # several rewards, one after the other, read the same replies
 def _read(grammar: str, text: str) -> Reply:
     reply: Reply = plugins.get("grammars", grammar).parse(text)
     return reply
@@ -211,10 +226,13 @@ def _truth(row: Mapping[str, Any]) -> Truth:
 
 
 def _box(given: Sequence[float]) -> Box:
-    x1, y1, x2, y2 = given
+    try:
+        x1, y1, x2, y2 = (float(v) for v in given)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"rewards: expected four numbers for each box in column boxes, got {given!r}") from error
     return (x1, y1, x2, y2)
 
 
 @lru_cache(maxsize=64)  # the replies of a group share one
 def _mask(content: bytes) -> NDArray[np.float32]:
-    return np.asarray(Image.open(io.BytesIO(content)).convert("L"), np.float32) / np.float32(255)
+    return media.read(content, name="a mask of column mask").frame.pixels[..., 0].astype(np.float32) / np.float32(255)

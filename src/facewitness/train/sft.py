@@ -466,7 +466,7 @@ class Watch(TrainerCallback):
         file = self.out / "samples.jsonl"
         if file.exists():
             lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-            write_whole(file, "".join(x for x in lines if json.loads(x)["step"] <= done).encode())
+            write_whole(file, "".join(x for x in lines if _run.step_of(x) <= done).encode())
 
 
 class _Watch(Watch):

@@ -18,6 +18,7 @@ class Prompted:
         self._ask, self._most = pv.answers, most
         model, self._processor = pv.loaded(name, dtype="auto")
         self._model = model.to(device)
+        self.expert = pv.expert_of(model)  # None of a plain model
         folder = Path(name)
         self.name = folder.name
         # a model by its hub's name has no files here

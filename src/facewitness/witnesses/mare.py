@@ -9,8 +9,9 @@ Nothing the language model says is taken on trust
     words and score   where its verdict is the opposite of the score's, the reply says so, and `judge.judge` leaves the
                       verdict open
     words and boxes   validate each other: a region that is named without a box, or boxed without being named, is told
-                      in the reply and in its claim, and its strength is lowered. The first kind is placed by the face's
-                      landmarks; without a mesh it has no place and is only told
+                      in the reply and in its claim, and its strength is at most half of that of one that is both. The
+                      first kind is placed by the face's landmarks; without a mesh it has no place and is only told
+    boxes and face    a box that lies elsewhere than its region, as the landmarks have it, is told and is no box
     the grammar       every way in which a reply breaks it is a problem of the report; what can be read is read
 Boxes are pixels of the upright crop that the model saw; findings have the box around them on the frame.
 
@@ -32,7 +33,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from facewitness import geometry, plugins, regions, weights
+from facewitness import geometry, plugins, regions, weights, words
 from facewitness.errors import BackendError, InputError, WeightsError
 from facewitness.models.fdm import FDM
 from facewitness.types import Box, Face, Finding, Label, Pixels, Reply, Testimony
@@ -43,9 +44,9 @@ MARGIN = 1.15  # crop side over the mesh's longer side: that of the training pic
 LONGEST = 20_000  # characters of a reply that are read; MARE's have a few hundred
 CLAIMS = "claims.json"  # in a language model's folder: how often its claims are right (`runs/mare/evaluate.py`)
 HOW = (
-    "The weights of MARE's module do not travel with facewitness. Make them, an hour on a CPU, with: "
-    "python -m facewitness.train.fdm train runs/fdm/small.toml … (the head of that file says how), and name the file: "
-    "load(weights='…/fdm.safetensors'). Or put fdm.safetensors and fdm.json into the folder that FACEWITNESS_MODELS "
+    "The weights of MARE's module do not travel with facewitness. Take runs/fdm/fdm.safetensors of its repository, or "
+    "make them, half an hour on a CPU, with: python -m facewitness.train.fdm train runs/fdm/edits.toml … (the head of "
+    "that file says how), and name the file: load(weights='…/fdm.safetensors'). Or put fdm.safetensors and fdm.json into the folder that FACEWITNESS_MODELS "
     "names, with a line for each in its SHA256SUMS."
 )
 
@@ -120,6 +121,8 @@ class MareWitness:
                 raise InputError(f"mare: expected {name} of at least 1, got {value!r}")
         self._flip, self._side = flip, side
         self._language = Prompted(language, device, most) if isinstance(language, str) else language
+        if isinstance(self._language, Prompted):
+            self._language.shares_module(self.module, file)
         self._shares = getattr(self._language, "shares", None) or {}
         self._sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
         self._options = {
@@ -207,9 +210,15 @@ class MareWitness:
         boxed = tuple(name for name, box in boxes.items() if box is not None)
         off = tuple(name for name, box in boxes.items() if box is None)
         notes = [f"The box of {_listed(off)} lies outside the picture."] if off else []
+        astray = tuple(name for name in boxed if _apart(boxes[name], _around(name, face)))
+        if astray:
+            notes.append(f"The box of {_listed(astray)} lies elsewhere on the face.")
+            boxed = tuple(name for name in boxed if name not in astray)
         if read.label == "real":  # "the eyes look natural" accuses nobody, and a genuine face has no box
             return (), (*notes, *([f"The reply says real, but boxes {_listed(boxed)}."] if boxed else ()))
-        named = regions.mentioned(read.text)
+        named = regions.mentioned(_accusing(read.text))
+        if read.label != "fake":  # who gives no verdict accuses by boxes alone: they are for what gives a face away
+            named = tuple(name for name in named if name in boxed)
         claims = {finding.region: finding.claim for finding in read.findings} | _claims(read.text, named)
         agreed = [(name, "agreed", boxes[name]) for name in boxed if name in named]
         alone = [(name, "boxed", boxes[name]) for name in boxed if name not in named]
@@ -241,10 +250,12 @@ class MareWitness:
     def _strength(self, kind: str) -> float | None:
         """The share of such claims that were right on held-out faces; None where nobody has measured it.
 
-        What words and boxes do not agree on is never stronger than what they do.
+        What words and boxes do not agree on has one witness instead of two: at most half of what they do.
         """
         agreed, share = self._shares.get("agreed"), self._shares.get(kind)
-        return share if agreed is None or share is None else min(agreed, share)
+        if kind == "agreed" or agreed is None:
+            return share
+        return agreed / 2 if share is None else min(agreed / 2, share)
 
 
 class Prompted(_prompted.Prompted):
@@ -253,6 +264,52 @@ class Prompted(_prompted.Prompted):
     def __init__(self, name: str, device: str, most: int):
         super().__init__(name, device, most)
         self.shares = _shares(Path(name) / CLAIMS)
+
+    def shares_module(self, module: FDM, file: Path) -> None:
+        """Raises WeightsError where the language model was fed the traces of another module than the score comes from.
+
+        A folder may hold its copy in half precision, so they need only be near. A plain model has none.
+        """
+        theirs = getattr(self.expert, "fdm", None)
+        if theirs is None:
+            return
+        ours, other = module.state_dict(), theirs.state_dict()
+        same = ours.keys() == other.keys() and all(
+            ours[k].shape == other[k].shape
+            and torch.allclose(ours[k].float(), other[k].float().to(ours[k].device), rtol=1e-2, atol=1e-3)
+            for k in ours
+        )
+        if not same:
+            raise WeightsError(
+                f"The language model in '{self.name}' learned from the traces of another module than '{file}', from "
+                "which the score would come. Name the module that it was fine-tuned with (train/sft --detector)."
+            )
+
+
+_CLAUSE = re.compile(r"(?<=[.!?;])\s+|,?\s+(?:but|while|whereas|although|though)\s+", re.IGNORECASE)
+_CLEARED = re.compile(
+    r"\b(?:natural|naturally|normal|normally|authentic|genuine|intact|unaltered|untouched|realistic|consistent)\b",
+    re.IGNORECASE,
+)
+_LACKING = re.compile(r"\b(?:not|no|nor|never|lacks?|lacking|without|less|hardly)\b|n['’]t\b", re.IGNORECASE)
+
+
+def _accusing(text: str) -> str:
+    """The clauses that do not clear what they name: "the nose is blurred" of "…, but the eyes look natural"."""
+    return " ".join(
+        clause
+        for clause in _CLAUSE.split(text)
+        if words.verdict(clause) != "real" and (not _CLEARED.search(clause) or _LACKING.search(clause))
+    )
+
+
+def _apart(box: Box | None, around: Box | None) -> bool:
+    """Whether a box is farther from the place of its region than half of the region's size. Unknown is not apart."""
+    if box is None or around is None:
+        return False
+    x1, y1, x2, y2 = around
+    dx, dy = (x2 - x1) / 2, (y2 - y1) / 2
+    return box[2] < x1 - dx or box[0] > x2 + dx or box[3] < y1 - dy or box[1] > y2 + dy
 
 
 def _claims(text: str, named: tuple[str, ...]) -> dict[str, str]:
