@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import tracemalloc
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,11 +17,11 @@ cv2 = pytest.importorskip("cv2", reason="needs the extra 'forge'")
 pq = pytest.importorskip("pyarrow.parquet", reason="needs the extra 'bench'")
 
 from facewitness import plugins, regions  # noqa: E402
-from facewitness.builders import dma  # noqa: E402
-from facewitness.errors import InputError  # noqa: E402
+from facewitness.builders import _disk, dma  # noqa: E402
+from facewitness.errors import InputError, WeightsError  # noqa: E402
 from facewitness.grammars import mare  # noqa: E402
 from facewitness.train.rewards import Rewards  # noqa: E402
-from facewitness.types import Face, Mask, Sample, Truth  # noqa: E402
+from facewitness.types import Face, Mask, Quality, Sample, Truth  # noqa: E402
 
 SIDE = 160
 
@@ -232,27 +234,203 @@ def test_faces_that_have_no_place_are_counted(reason, finder):
         assert cropped.left_out == {"no mesh": 1}
 
 
-def test_a_mesh_that_is_one_point_cannot_be_cropped():
-    class Point:
-        def find(self, frame):
-            return (Face(frame, (0.0, 0.0, 9.0, 9.0), np.ones((468, 2), np.float32)),)
+class Found:
+    """A finder of one face with this mesh and quality, in a box that is one whatever the mesh."""
 
-    items, statistics = built(sample(), finder=Point(), size=64)
+    def __init__(self, points, quality=None):
+        self.points, self.quality = points, quality or Quality()
+
+    def find(self, frame):
+        return (Face(frame, (9.0, 9.0, 99.0, 99.0), self.points.astype(np.float32), 0, self.quality),)
+
+
+RNG = np.random.default_rng(0)
+NO_MESHES = {
+    "one point": np.full((468, 2), 50.5),
+    "nearly one point": 50 + RNG.normal(0, 1e-3, (468, 2)),
+    "points at random": RNG.uniform(0, SIDE, (468, 2)),
+    "a face's points in another order": RNG.permutation(mesh()),
+    "a line": mesh() * (1, 0) + (0, 50),
+    "a dot": mesh(scale=0.01),
+    "points that are nowhere": np.full((468, 2), np.inf),
+}
+
+
+@pytest.mark.parametrize("size", [None, 64])
+@pytest.mark.parametrize("name", NO_MESHES)
+def test_a_mesh_that_is_no_face_is_refused_at_any_size(name, size):
+    items, statistics = built(sample(), finder=Found(NO_MESHES[name]), size=size)
     assert items == [] and statistics.left_out == {"no mesh": 1}
 
 
+@pytest.mark.parametrize("size", [None, 64])
+def test_a_mesh_is_believed_as_far_as_its_finder_does(size):
+    for quality, count in ((0.0, 0), (0.05, 0), (0.1, 1), (1.0, 1), (None, 1)):
+        items, statistics = built(sample(), finder=Found(mesh(), Quality(mesh=quality)), size=size)
+        assert len(items) == count and statistics.left_out == ({} if count else {"no mesh": 1})
+
+
+def turned(yaw, pitch, roll, open_mouth=0.0) -> np.ndarray:
+    """The average face turned by so many degrees, (468, 3) in pixels."""
+    points = regions.average_landmarks() - (0.5, 0.5, 0.0)
+    points[points[:, 1] > 0.2, 1] += open_mouth
+    for degrees, (i, j) in zip((yaw, pitch, roll), ((0, 2), (1, 2), (0, 1)), strict=True):
+        cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        points[:, [i, j]] = points[:, [i, j]] @ np.array([[cos, sin], [-sin, cos]])
+    return (points * 0.6 + 0.5) * SIDE
+
+
+@pytest.mark.parametrize("pose", [(80, 0, 0), (-60, 20, 30), (0, 45, 0), (0, -45, 90), (0, 0, 180), (20, 10, 5, 0.2)])
+def test_faces_that_turn_and_open_their_mouths_are_faces(pose):
+    items, _ = built(sample("It looks fake. The nose, the mouth and the chin are odd."), finder=Found(turned(*pose)))
+    assert len(items) == 1 and len(items[0].boxes) == 3
+    shaken = turned(*pose)[:, :2] + np.random.default_rng(1).normal(0, 1, (468, 2))  # a pixel of noise on 96
+    assert len(built(sample(), finder=Found(shaken))[0]) == 1
+    stretched = turned(*pose)[:, :2] * (1, 0.6)  # 16:9 made square
+    assert len(built(sample(), finder=Found(stretched))[0]) == 1
+
+
+ENGLISH = """
+The nose is blurred.
+Odd chin.
+Looks fake
+Mouth corners exhibit smearing artifacts
+Visible seams along jaw
+Blending artifacts near mouth
+Nose shows unusual sharpness
+Evidence suggests manipulation near jawline
+No visible artifacts.
+Skin tone inconsistent with neck
+Face swap boundary visible
+This is a real image.
+Lighting mismatch
+Teeth merged into one block
+Iris reflections differ
+A naïve blend: the mouth’s edges don’t match.
+THE LEFT EYEBROW IS MISSING
+Real.
+"""
+FOREIGN = """
+El rostro parece falso porque la nariz no es natural y los ojos son distintos.
+Parece real
+La imagen no es real
+El rostro es fake, con blending artifacts
+Das Gesicht sieht falsch aus, weil die Nase unscharf ist und so in die Haut übergeht.
+Das Bild ist real
+Der Look ist fake
+Die Iris ist in der Mitte hell
+Le visage semble faux: le nez est flou, il n'a pas de texture.
+On a une image réelle
+La face est nette
+Manipulation visible près de la bouche
+Dit is echt.
+De lip is over de tanden getrokken
+Dit is een foto van een man met een bril
+Il naso è sfocato
+Questo volto sembra reale
+A face parece real
+Imagem real, sem artefatos
+As bordas do nariz são irregulares
+这张脸看起来是假的,鼻子模糊。
+嘴巴周围有模糊的痕迹
+Лицо выглядит фальшивым, нос размыт.
+Это реальное фото
+Kuva on aito
+1234 %%%
+"""
+
+
+@pytest.mark.parametrize("text", ENGLISH.strip().splitlines())
+def test_english_is_told_from_other_languages(text):
+    assert dma.is_english(text)
+
+
+@pytest.mark.parametrize("text", FOREIGN.strip().splitlines())
+def test_other_languages_are_told_from_english(text):
+    assert not dma.is_english(text)
+
+
+def test_all_real_answers_are_english():
+    answers = Path(__file__).resolve().parents[2] / "shared" / "data" / "ddvqa"
+    if not answers.is_dir():
+        pytest.skip("DD-VQA's answers are not here")
+    said = {
+        text
+        for file in answers.glob("*.json")
+        for asked in json.loads(file.read_text()).values()
+        for entry in asked.values()
+        for text in entry["answer"]
+        if text.strip()
+    }
+    assert len(said) > 2000 and [text for text in said if not dma.is_english(text)] == []
+
+
+def raising(error):
+    def mask():
+        raise error
+
+    return mask
+
+
 @pytest.mark.parametrize(
-    "text",
+    "mask",
     [
-        "Das Gesicht sieht falsch aus, weil die Nase unscharf ist und so in die Haut übergeht.",
-        "Le visage semble faux: le nez est flou, il n'a pas de texture.",
-        "这张脸看起来是假的,鼻子模糊。",
-        "Лицо выглядит фальшивым, нос размыт.",
-        "1234 %%%",
+        *map(raising, (ValueError("no mask"), KeyError("mask"), InputError("no mask"), OSError("no file"))),
+        lambda: np.zeros((SIDE, SIDE, 3), np.float32),
+        lambda: np.full((SIDE, SIDE), np.nan, np.float32),
+        "a path",
     ],
 )
-def test_other_languages_are_told_from_english(text):
-    assert not dma.is_english(text) and dma.is_english("The nose is blurred.") and dma.is_english("Odd chin.")
+def test_a_mask_that_is_none_costs_its_sample_alone(mask):
+    bad = sample(truth=Truth("fake", mask=mask, texts=("The nose looks fake.",)))
+    items, statistics = built(bad, *BATCH)
+    assert len(items) == 4 and statistics.left_out == {"unreadable": 1}
+    assert statistics.examples["unreadable"][0].startswith("set/0.png: ")
+    genuine = Truth("real", mask=mask, texts=("The nose looks real.",))
+    assert len(built(sample(truth=genuine))[0]) == 1, "a genuine picture's mask is not asked for"
+
+
+def test_what_is_no_text_is_counted_and_its_neighbours_stay():
+    items, statistics = built(sample((None, "It looks fake. The nose is blurred.", 7)), *BATCH)
+    assert len(items) == 5 and statistics.left_out == {"not text": 1}, "each once"
+    assert statistics.annotations == 6 and items[0].texts == ("It looks fake. The nose is blurred.",)
+    asked = {"Why?": (None,), "Where?": ("The mouth looks fake.",), "Who?": None}
+    items, statistics = built(sample(truth=Truth("fake", questions=asked)))
+    assert [i.question for i in items] == ["Where?"] and statistics.left_out == {"not text": 1}
+    items, statistics = built(sample((None,)), *BATCH)
+    assert len(items) == 4 and statistics.left_out == {"not text": 1}
+
+
+def test_what_utf_8_does_not_have_is_written_as_a_question_mark(tmp_path):
+    items, statistics = built(sample("The nose looks fake \ud83d."), dataclasses.replace(sample(), file="\udce9.png"))
+    assert [i.text for i in items] == ["The nose looks fake ?."] and statistics.left_out == {"unreadable": 1}
+    dma.write_all(items, statistics, tmp_path)
+    assert "?.png: UnicodeEncodeError" in (tmp_path / "statistics.json").read_text()
+
+
+class Failing(Placed):
+    """A finder that fails on the first picture that it is shown."""
+
+    def __init__(self, error):
+        super().__init__(mesh())
+        self.errors = [error]
+
+    def find(self, frame):
+        if self.errors:
+            raise self.errors.pop()
+        return super().find(frame)
+
+
+@pytest.mark.parametrize("error", [InputError("too odd"), ValueError("too odd"), RuntimeError("too odd")])
+def test_a_finder_that_fails_on_one_picture_costs_that_one(error):
+    items, statistics = built(sample(), *BATCH, finder=Failing(error))
+    assert len(items) == 4 and statistics.left_out == {"finder failed": 1}
+    assert "too odd" in statistics.examples["finder failed"][0]
+
+
+def test_a_finder_without_its_weights_is_told_at_once():
+    with pytest.raises(WeightsError):
+        built(sample(), *BATCH, finder=Failing(WeightsError("none")))
 
 
 def test_of_several_faces_the_one_meant_is_taken():
@@ -342,6 +520,88 @@ def test_nothing_is_written_of_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
     told = json.loads(dma.write_statistics(statistics, tmp_path / "s.json").read_text())
     assert told["items"] == 0 and sum(r["count"] for r in told["left_out"].values()) == len(BAD)
+
+
+def read_all(folder) -> dict:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_items_written_as_they_come_are_the_same_files(tmp_path):
+    items, statistics = built(*BATCH)
+    paths = dma.write_all(iter(items), statistics, tmp_path / "a", 3)
+    assert [path.name for path in paths] == ["dma.parquet", "chat.json", "contact.png"]
+    dma.write_parquet(items, tmp_path / "b" / "dma.parquet")
+    dma.write_chat(items, tmp_path / "b")
+    dma.write_statistics(statistics, tmp_path / "b" / "statistics.json")
+    (tmp_path / "b" / "contact.png").write_bytes(dma.contact_sheet(items))
+    assert read_all(tmp_path / "a") == read_all(tmp_path / "b")
+    chat = (tmp_path / "a" / "chat.json").read_text()
+    assert chat == json.dumps(json.loads(chat), ensure_ascii=False, indent=1)
+
+
+def test_a_chat_keeps_every_character(tmp_path):
+    [item], _ = built(sample('The nose looks fake: "{\n\u2028\\n 😀}".'))
+    chat = dma.write_chat([item, dataclasses.replace(item, image=b"\xff\xd8\xff")], tmp_path).read_bytes().decode()
+    assert chat == json.dumps(json.loads(chat), ensure_ascii=False, indent=1)
+    assert json.loads(chat)[0]["messages"][1]["content"][0]["text"] == item.reply
+    assert [entry["images"] for entry in json.loads(chat)] == [["images/000000.png"], ["images/000001.jpg"]]
+
+
+def breaking_off(items):
+    yield from items
+    raise InputError("the dataset breaks off here")
+
+
+@pytest.mark.parametrize("count", [0, 1, 4])
+def test_nothing_is_left_of_what_breaks_off(tmp_path, count):
+    items, statistics = built(*BATCH)
+    for write in (
+        lambda items, folder: dma.write_all(items, statistics, folder),
+        lambda items, folder: dma.write_parquet(items, folder / "dma.parquet", rows=2),
+        dma.write_chat,
+    ):
+        with pytest.raises(InputError, match="breaks off here"):
+            write(breaking_off(items[:count]), tmp_path / "new" / "folder")
+        assert list(tmp_path.iterdir()) == []
+    dma.write_all(items[:2], statistics, tmp_path / "old")
+    before = read_all(tmp_path / "old")
+    with pytest.raises(InputError, match="breaks off here"):
+        dma.write_all(breaking_off(items[4 - count :]), statistics, tmp_path / "old")
+    assert read_all(tmp_path / "old") == before, "what an earlier run wrote stays whole"
+
+
+def test_a_contact_sheet_is_drawn_from_all_items_alike_and_again_by_the_same_seed():
+    def drawn(seed, count=40):
+        kept: dict[int, int] = {}
+        assert list(dma._drawing(range(count), kept, seed, most=5)) == list(range(count))
+        assert list(kept) == list(kept.values()) == sorted(kept)
+        return tuple(kept)
+
+    assert drawn(0, 5) == drawn(1, 5) == (0, 1, 2, 3, 4) and drawn(0, 3) == (0, 1, 2)
+    assert drawn(7) == drawn(7) != drawn(8) and len(drawn(7)) == 5
+    often = Counter(number for seed in range(400) for number in drawn(seed))
+    assert all(25 < often[number] < 80 for number in range(40))  # 50 expected; 7 is a standard deviation
+
+
+def test_memory_does_not_grow_with_the_items(tmp_path):
+    [item], _ = built(sample())
+
+    def peak(count: int) -> int:
+        made = (
+            dataclasses.replace(item, file=f"{i}", image=item.image + np.random.default_rng(i).bytes(20_000))
+            for i in range(count)
+        )
+        tracemalloc.start()
+        with _disk.table(dma.SCHEMA, tmp_path / "t.parquet", "", 8) as row, _disk.chat(tmp_path, "") as turn:
+            for each in dma._drawing(made, {}, 0, most=2):
+                row(each)
+                turn(each.image, each.prompt, each.reply)
+        size = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return size
+
+    peak(8)  # what is loaded once
+    assert peak(200) < peak(20) + 500_000, "180 pictures more have 10 megabytes"
 
 
 def test_the_contact_sheet_shows_boxes_where_they_are():

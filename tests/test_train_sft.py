@@ -242,7 +242,9 @@ def test_a_table_without_scores_cannot_be_quoted_and_a_broken_one_says_so(tmp_pa
 # -- the recipe -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["kfd/sft.toml", "kfd/sft-small.toml", "mare/sft-small.toml"])
+@pytest.mark.parametrize(
+    "name", ["kfd/sft.toml", "kfd/sft-small.toml", "mare/sft-small.toml", "mare/sft-edits.toml", "mare/sft-last.toml"]
+)
 def test_the_recipes_that_are_given_can_be_read(name):
     assert Recipe.read(RUNS / name).forgery_prompt
 
@@ -534,6 +536,25 @@ def test_mares_replies_are_taught_with_its_traces(taught, tmp_path):
     assert all(torch.equal(tensor, module[name]) for name, tensor in expert.fdm.state_dict().items())
     (row, *_) = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
     assert row["answer"].startswith("<think>") and row["question"].startswith("Does the image looks real/fake?")
+
+
+def test_a_fine_tuned_model_goes_on_with_its_own_expert_or_begins_with_another(taught, tmp_path):
+    recipe = replace(MARES, model=str(taught / "small"), steps=2, language="full")
+    first = train(recipe, [taught / "dma.parquet"], tmp_path / "1", detector=taught / "fdm.safetensors")
+    on = replace(recipe, model=str(first), learner={}, lr=0.0, weight_decay=0.0)
+    second, _ = pv.load(train(on, [taught / "dma.parquet"], tmp_path / "2"))
+    before, _ = pv.load(first)
+    ours, theirs = before.state_dict(), second.state_dict()
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+    module, _ = sft.detector_of(taught / "fdm.safetensors")
+    other, _ = sft.make(replace(recipe, model=str(first)), module, 64)
+    words = {name: tensor for name, tensor in other.state_dict().items() if ".expert." not in name}
+    assert words and all(torch.equal(tensor, ours[name]) for name, tensor in words.items())
+    assert any(not torch.equal(t, ours[n]) for n, t in other.state_dict().items() if ".expert.learner." in n)
+    adapted = train(replace(recipe, language="lora"), [taught / "dma.parquet"], tmp_path / "3",
+                    detector=taught / "fdm.safetensors")  # fmt: skip
+    with pytest.raises(InputError, match="holds an adapter: expected whole weights"):
+        sft.make(replace(on, model=str(adapted)), None)
 
 
 def test_several_tables_are_learnt_from_together(taught, tmp_path):

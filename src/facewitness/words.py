@@ -6,9 +6,11 @@ import re
 
 from facewitness.types import Label
 
-# MARE reads the words "fake" and "real". A denial turns one round, over the small words between them: "not real", "isn't
-# a fake", "does not appear to be very real", "nothing like the real person".
-_DENIAL = r"(?:\b(?:not|never|cannot|hardly|barely|scarcely|unlikely|nor|neither|nothing|no\s+longer|far\s+from)|n['’]t)"
+# MARE reads the words "fake" and "real". A denial turns one round, over the small words between them: "not real",
+# "isn't a fake", "does not appear to be very real", "nothing like the real person".
+_DENIAL = (
+    r"(?:\b(?:not|never|cannot|hardly|barely|scarcely|unlikely|nor|neither|nothing|no\s+longer|far\s+from)|n['’]t)"
+)
 _BETWEEN = (
     r"(?:(?:an?|the|any|all|at|to|like|longer|be|been|being|is|are|looks?|looking|appears?|appearing|seems?|sounds?|"
     r"very|quite|so|too|that|really|entirely|completely|fully|truly|even|particularly|convincingly)\s+){0,6}"

@@ -1,13 +1,17 @@
 """What builders leave for training: a Parquet table, one row an item, and chat JSON with its pictures beside it.
 
-Each file is written whole or not at all, and put together in memory before.
+Items are written as they come, so that there may be more of them than the memory holds; each file is there whole or not
+at all.
 """
 
 from __future__ import annotations
 
-import io
+import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +24,66 @@ from facewitness.files import write_whole
 PNG, JPEG = b"\x89PNG", b"\xff\xd8\xff"  # how a picture of either format begins
 
 
-def write_table(items: Iterable[Any], schema: Any, path: Path, nothing: str, rows: int = 512) -> Path:
-    """A table of the items' attributes that the schema names. Raises InputError, saying `nothing`, for no items.
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A passing name beside a path, to write to; it becomes the path itself at the end, as in `files.write_whole`.
 
-    Pictures that several items share (columns `image` and `mask`) are stored once in each group of `rows` rows.
+    Makes the folder if need be. Where anything raises, the file is gone, and so are the folders that were made for it.
     """
-    out, batch, count = io.BytesIO(), list[Mapping[str, Any]](), 0
-    with pq.ParquetWriter(
-        out, schema, use_dictionary=["image", "mask"], dictionary_pagesize_limit=1 << 30, compression="zstd"
-    ) as writer:
-        for item in items:
-            batch.append({name: getattr(item, name) for name in schema.names})
-            count += 1
-            if len(batch) == rows:
+    made = [folder for folder in path.parents if not folder.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".facewitness-", dir=path.parent)
+    os.close(handle)
+    passing = Path(name)
+    try:
+        yield passing
+        passing.chmod(0o644)
+        passing.replace(path)
+    except BaseException:
+        passing.unlink(missing_ok=True)
+        for folder in made:
+            with suppress(OSError):  # it holds something by now
+                folder.rmdir()
+        raise
+
+
+@contextmanager
+def table(schema: Any, path: Path, nothing: str, rows: int = 512) -> Iterator[Callable[[Any], None]]:
+    """Gives a function that adds an item: a row of the attributes that the schema names. At the end there is the table.
+
+    Pictures that several items share (columns `image` and `mask`) are stored once in each group of `rows` rows; no more
+    than a group is held in memory. Raises InputError, saying `nothing`, where no item came.
+    """
+    batch, count = list[Mapping[str, Any]](), 0
+    with _whole(path) as passing:
+        with pq.ParquetWriter(
+            passing, schema, use_dictionary=["image", "mask"], dictionary_pagesize_limit=1 << 30, compression="zstd"
+        ) as writer:
+
+            def flush() -> None:
                 writer.write_table(pa.Table.from_pylist(batch, schema))
-                batch = []
-        if batch:
-            writer.write_table(pa.Table.from_pylist(batch, schema))
-    if not count:
-        raise InputError(nothing)
-    return write_whole(path, out.getvalue())
+                batch.clear()
+
+            def add(item: Any) -> None:
+                nonlocal count
+                count += 1
+                batch.append({name: getattr(item, name) for name in schema.names})
+                if len(batch) == rows:
+                    flush()
+
+            yield add
+            if batch:
+                flush()
+        if not count:
+            raise InputError(nothing)
+
+
+def write_table(items: Iterable[Any], schema: Any, path: Path, nothing: str, rows: int = 512) -> Path:
+    """A table of the items, as `table` makes it. Raises InputError, saying `nothing`, for no items."""
+    with table(schema, path, nothing, rows) as add:
+        for item in items:
+            add(item)
+    return path
 
 
 def read_table(path: Path, columns: Sequence[str], builder: str) -> list[dict[str, Any]]:
@@ -63,23 +107,48 @@ def read_table(path: Path, columns: Sequence[str], builder: str) -> list[dict[st
     return rows
 
 
-def write_chat(turns: Iterable[tuple[bytes, str, str]], folder: Path, nothing: str) -> Path:
-    """`folder/chat.json`, written last, and the pictures it names below `folder/images`, each once.
+@contextmanager
+def chat(folder: Path, nothing: str) -> Iterator[Callable[[bytes, str, str], None]]:
+    """Gives a function that adds a turn: picture, prompt, answer. At the end there are `folder/chat.json` and pictures.
 
-    turns   (picture, prompt, answer) of each item, a conversation of its own: an answer never stands above the next
-            question about the same picture. The form is what chat-tuned vision-language models are trained on.
-    Returns the path of chat.json. Raises InputError, saying `nothing`, for no items.
+    The pictures, each once, are in `folder/images`; chat.json, which names them, comes last. Each turn is a
+    conversation of its own: an answer never stands above the next question about the same picture. The form is what
+    chat-tuned vision-language models are trained on. Raises InputError, saying `nothing`, where no turn came.
     """
-    places: dict[bytes, str] = {}  # the picture → its path
-    chat = []
-    for picture, prompt, answer in turns:
-        if picture not in places:
-            places[picture] = f"images/{len(places):06}.{'png' if picture.startswith(PNG) else 'jpg'}"
-            write_whole(folder / places[picture], picture)
-        asks = [{"type": "image"}, {"type": "text", "text": prompt}]
-        answers = [{"type": "text", "text": answer}]
-        messages = [{"role": "user", "content": asks}, {"role": "assistant", "content": answers}]
-        chat.append({"messages": messages, "images": [places[picture]]})
-    if not chat:
-        raise InputError(nothing)
-    return write_whole(folder / "chat.json", json.dumps(chat, ensure_ascii=False, indent=1).encode())
+    names: dict[bytes, str] = {}  # SHA-256 of a picture → its name: the pictures themselves would fill the memory
+    with (
+        _whole(folder / "chat.json") as passing,
+        tempfile.TemporaryDirectory(prefix=".facewitness-", dir=folder) as pictures,
+    ):
+        with passing.open("w", encoding="utf-8", newline="\n") as file:
+
+            def add(picture: bytes, prompt: str, answer: str) -> None:
+                key = hashlib.sha256(picture).digest()
+                file.write(",\n " if names else "[\n ")
+                if key not in names:
+                    names[key] = f"{len(names):06}.{'png' if picture.startswith(PNG) else 'jpg'}"
+                    write_whole(Path(pictures, names[key]), picture)
+                asks = [{"type": "image"}, {"type": "text", "text": prompt}]
+                answers = [{"type": "text", "text": answer}]
+                messages = [{"role": "user", "content": asks}, {"role": "assistant", "content": answers}]
+                turn = {"messages": messages, "images": [f"images/{names[key]}"]}
+                file.write(json.dumps(turn, ensure_ascii=False, indent=1).replace("\n", "\n "))
+
+            yield add
+            if not names:
+                raise InputError(nothing)
+            file.write("\n]")
+        (folder / "images").mkdir(exist_ok=True)
+        for name in names.values():
+            Path(pictures, name).replace(folder / "images" / name)
+
+
+def write_chat(turns: Iterable[tuple[bytes, str, str]], folder: Path, nothing: str) -> Path:
+    """`folder/chat.json` and its pictures, of (picture, prompt, answer) each, as `chat` makes them; gives its path.
+
+    Raises InputError, saying `nothing`, for no turns.
+    """
+    with chat(folder, nothing) as add:
+        for turn in turns:
+            add(*turn)
+    return folder / "chat.json"

@@ -16,7 +16,8 @@ Where the paper is silent
     real faces their answers name no place that gives something away, so they have no boxes
     thoughts   ours, from a dozen of wordings: where to look, without the verdict
     several    people's answers to one question are one item each, and all of them its references
-Left out, counted and explained in `Statistics`: see `REASONS`. The same samples and seed give the same bytes.
+Left out, counted and explained in `Statistics`: see `REASONS`. The same samples and seed give the same bytes. Items are
+written as they are made: a dataset may be larger than the memory.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from facewitness import geometry, media, plugins, regions, words
 from facewitness.builders import _disk
-from facewitness.errors import FacewitnessError, InputError
+from facewitness.errors import FacewitnessError, InputError, MissingExtra, WeightsError
 from facewitness.files import write_whole
 from facewitness.grammars import mare
 from facewitness.types import Box, Face, Finding, Frame, Landmarks, Mask, Pixels, Reply, Sample, Truth
@@ -51,11 +52,13 @@ from facewitness.types import Box, Face, Finding, Frame, Landmarks, Mask, Pixels
 QUESTION = "Does this face look real or fake, and why?"  # where people were asked none
 
 REASONS: Mapping[str, str] = {
-    "unreadable": "the picture could not be read",
+    "unreadable": "the picture or its mask could not be read",
     "no text": "nobody wrote anything about the picture",
+    "not text": "what stands where an annotation should is no text",
+    "finder failed": "looking for faces failed, so whether there is one is not known",
     "no face": "no face was found, or none where the dataset has it",
     "no mesh": "the face has no landmarks that can be believed, so no region has a place",
-    "another language": "hardly any word is one that English annotations use",
+    "another language": "too few of the words that tell languages apart are English",
     "contradiction": "the text says the opposite of the label, or both",
     "no region": "the text about a fake names no region, so there is nothing to box",
     "outside": "every region that the text names lies outside the picture",
@@ -78,19 +81,41 @@ _REAL_THOUGHTS = (
     "I look for seams, blur and odd shapes. I see none.",
     "The question is whether every part belongs to one photograph. Nothing raises doubt.",
 )
-# what English annotations are made of, besides the words for regions
-_KNOWN = frozenset(
-    """a about above across actual added ai all also an and any appear appears are area areas around artificial as at
-    be because been behind between blurred blurry both bright brighter but by can color colour could details different
-    do does doesn don edge edges even evident expression eyebrows fake features for from generated good has hair have he
-    her his how image in inconsistent indicating into is it its lack lacks less light lighting like look looks looking
-    manipulated matches missing more mismatched natural naturally nearly no not of on one or other out over overly
-    person photo picture real seems shadows shape she should side slightly smooth so some style such than that the their
-    there these they this to too two under unnatural unnaturally unrealistic very was were which while with without
-    wrong you""".split()  # noqa: SIM905
+# What tells English from other languages, besides the words for regions. What another language uses about as often (of
+# seventeen, in the frequency lists of the package `wordfreq`) decides nothing, be it a word for a region.
+_ENGLISH = frozenset(
+    """about above abruptly across added and appear appears around artifact asymmetric asymmetrical authentic because
+    been behind below beneath between blemish blend blended blending blurred blurring blurry both boundary bright
+    brighter coloring colour compared consistent corner could curved darker deformed differ different discolored
+    distorted does doesn edge edited every everything evidence exhibit feature flaw from generated genuine ghosting
+    glasses good highlight how identical inconsistencies inconsistent indicating into it its lack lacking lifeless
+    lighting little look looked looking made make manipulated many matches misaligned mismatch mismatched missing more
+    much naturally near nearly neck nothing one other outline overly own pasted picture pixelated pointed properly
+    realistic reflection round seam seem shadow shape sharp sharpness she shiny should sign slightly smear smeared
+    smearing smile smooth smoothness something stain stiff straight strange stretched such suggest swapped symmetric
+    symmetrical than that the their there they thick thin this too two unclear uneven unnatural unnaturally unrealistic
+    unusual unusually very warped weird well what where which while who whole with without would wrinkle wrong you
+    your""".split()  # noqa: SIM905
+) | frozenset(" ".join((*regions.MORE_KEYWORDS, *sum(regions.KEYWORDS.values(), ()))).split())  # fmt: skip
+_SHARED = frozenset(
+    """ai all also an any are area artificial as at be but by can color complexion computer dermal detail details
+    digital do even evident expression face fake for general had has have he her him his image in iris irregular is
+    just like line lip man manipulation match me men nasal natural no normal not ocular of on or original over person
+    philtrum photo proper pupil real region same show so some style temple texture these to tone transition under us
+    visible was we will""".split()  # noqa: SIM905
 )  # fmt: skip
-_KNOWN_SHARE = 0.3  # the least of DD-VQA's 9,858 answers has 0.5, sentences in six other languages up to 0.13
-_WORD = re.compile(r"[^\W\d_]+")
+_FOREIGN = frozenset(
+    """au aux avec ce ces cette che con da dans das dat de del della delle dem den der des deze di die dit dos du ein
+    eine einem einen einer el elle em en er es esta est et geen gli ha het il isso ist keine la las le les lijkt los
+    mais met mit muy na nas ne nel nicht niet non op os ou para parece pas pero que questo qui se sembra semble sich
+    sieht sind sono sont su sur te tem uit uma un una und une van von voor wie wirkt zijn zonder zu""".split()  # noqa: SIM905
+)  # fmt: skip
+_ENGLISH_SHARE = 0.25  # the least of DD-VQA's 9,858 answers has 0.43
+_WORD = re.compile(r"[^\W\d_]{2,}")  # a single letter is a word in many languages
+
+_DOUBTED = 0.1  # `Quality.mesh` below which finders/facemesh leaves a mesh out
+_LIKENESS = 0.9  # at least 0.986 on 581 meshes of finders/facemesh, 0.01 for points at random
+_FLATTEST, _SMALLEST = 0.3, 4.0  # those meshes have at least 0.77; pixels: with fewer an eye is none wide
 
 
 class Finder(Protocol):
@@ -144,7 +169,7 @@ class Statistics:
         self.left_out[reason] += 1
         examples = self.examples.setdefault(reason, [])
         if len(examples) < _EXAMPLES:
-            examples.append(f"{file}: {text[:200]}" if text else file)
+            examples.append(_writable(f"{file}: {text[:200]}" if text else file))
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, with every reason in words."""
@@ -186,7 +211,8 @@ def build(
     a square of so many pixels, `margin` times as wide as its mesh, and goes on with the border's pixels where the
     picture ends; None leaves pictures as they are. With `questions` the answers to a sample's questions are its
     annotations, without, or where there are none, its texts. Nothing in a sample raises: what cannot be used is counted
-    in `statistics`. Raises InputError for numbers that make no sense.
+    in `statistics`. Raises InputError for numbers that make no sense, WeightsError and MissingExtra where the finder
+    lacks what it needs for any picture.
     """
     if (size is not None and size < 16) or not 1 <= margin <= 10:
         raise InputError(f"dma: expected a size of at least 16 and a margin of 1 to 10, got {size} and {margin}")
@@ -214,21 +240,33 @@ def build(
 # ------------------------------------------------------------------------------------------------- what people wrote
 
 
-def _annotations(sample: Sample, questions: bool) -> dict[str, tuple[str, ...]]:
-    """Question → its answers, each once."""
+def _annotations(sample: Sample, questions: bool) -> dict[str, tuple[str | None, ...]]:
+    """Question → its answers, each once; None for what is no text."""
     truth = sample.truth
     asked = truth.questions if questions and truth.questions else {QUESTION: truth.texts}
     if not questions and truth.questions:  # the texts are answers to one of them: which, where it can be told
         asked = {next((q for q, a in truth.questions.items() if a == truth.texts), QUESTION): truth.texts}
-    tidy = {q: tuple(dict.fromkeys(" ".join(t.split()) for t in texts if t.strip())) for q, texts in asked.items()}
-    return {question: texts for question, texts in tidy.items() if texts}
+    tidy = {q: tuple(dict.fromkeys(map(_tidy, texts or ()))) for q, texts in asked.items()}
+    said = {question: tuple(text for text in texts if text != "") for question, texts in tidy.items()}
+    return {question: texts for question, texts in said.items() if texts}
 
 
-def _usable(sample: Sample, texts: Iterable[str], counts: Statistics) -> tuple[str, ...]:
+def _tidy(text: object) -> str | None:
+    return " ".join(_writable(text).split()) if isinstance(text, str) else None
+
+
+def _writable(text: str) -> str:
+    """The text, with a ? for what UTF-8 does not have: half an emoji that JSON was cut in, a stray byte of a name."""
+    return text.encode(errors="replace").decode()
+
+
+def _usable(sample: Sample, texts: Iterable[str | None], counts: Statistics) -> tuple[str, ...]:
     """The annotations that can stand as an answer, by their words alone."""
     kept = []
     for text in texts:
-        if not is_english(text):
+        if text is None:
+            counts.leave_out("not text", sample.file)
+        elif not is_english(text):
             counts.leave_out("another language", sample.file, text)
         elif words.verdict(f"{sample.truth.label}. {text}") != sample.truth.label:
             counts.leave_out("contradiction", sample.file, text)
@@ -240,11 +278,16 @@ def _usable(sample: Sample, texts: Iterable[str], counts: Statistics) -> tuple[s
 
 
 def is_english(text: str) -> bool:
-    """Whether at least three in ten of a text's words are ones that English annotations of faces use."""
+    """Whether English words, less the foreign ones, are at least a quarter of the words that tell languages apart.
+
+    Words for regions and of reports are English; little words of six other languages and letters beyond a to z are
+    foreign; what several languages share ("no", "real", "image") is not looked at, and decides nothing by itself.
+    """
     said = [word.lower() for word in _WORD.findall(text)]
-    named = len(_WORD.findall(" ".join(regions.mentioned(text)).replace("_", " ")))
-    known = sum(word in _KNOWN for word in said) + named
-    return bool(said) and known >= _KNOWN_SHARE * len(said)
+    telling = [word for word in said if word not in _SHARED]
+    english = sum(word in _ENGLISH or word.removesuffix("s") in _ENGLISH for word in telling)
+    foreign = sum(word in _FOREIGN or not word.isascii() for word in telling)
+    return bool(said) and english - foreign >= _ENGLISH_SHARE * len(telling)
 
 
 # ------------------------------------------------------------------------------------------------------- the picture
@@ -264,42 +307,74 @@ def _picture(
     sample: Sample, finder: Finder, root: Path | None, size: int | None, margin: float, counts: Statistics
 ) -> _Picture | None:
     """The face that is meant; None where there is none."""
+    step = "unreadable"
     try:
+        sample.file.encode()  # a name that is not UTF-8 can stand in no table
         frame, content = _read(sample, root)
         mask = _mask(sample.truth, frame)
-    except (FacewitnessError, OSError) as error:
-        counts.leave_out("unreadable", sample.file, str(error))
+        step = "finder failed"
+        faces = finder.find(frame)
+    except (WeightsError, MissingExtra):
+        raise  # the same for every picture: whoever set this up has to know
+    except Exception as error:  # a mask may be any function, and one bad sample is no reason to lose the others
+        counts.leave_out(step, sample.file, f"{type(error).__name__}: {error}")
         return None
-    face = _face(sample, finder.find(frame), counts)
+    face = _face(sample, faces, counts)
     if face is None:
         counts.leave_out("no face", sample.file)
         return None
-    try:
-        points, pixels = face.landmarks, frame.pixels
-        if points is None or not np.isfinite(points).all():
-            raise InputError("no landmarks")
-        points = points[:, :2].astype(np.float32)
-        if size is not None:
-            affine = geometry.align(points, size, margin)  # raises for a mesh that is one point
-            points, pixels, content = geometry.transform(affine, points), geometry.crop(pixels, affine, size), None
-            mask = None if mask is None else geometry.crop(mask, affine, size)
-    except InputError:
+    points, pixels = _mesh(face), frame.pixels
+    if points is None:
         counts.leave_out("no mesh", sample.file)
         return None
+    if size is not None:
+        affine = geometry.align(points, size, margin)
+        points, pixels, content = geometry.transform(affine, points), geometry.crop(pixels, affine, size), None
+        mask = None if mask is None else geometry.crop(mask, affine, size)
     height, width = pixels.shape[:2]
     return _Picture(
         _png(pixels) if content is None else content, None if mask is None else _png(mask), (width, height), points
     )
 
 
+def _mesh(face: Face) -> Landmarks | None:
+    """A face's landmarks (468, 2) where they can be believed, else None.
+
+    A photograph shows a head nearly as a linear map from space to the picture does. So the points are a face's where
+    the best such map of the average face explains nine tenths of their variance, and does not flatten it to a line or
+    shrink it to a dot.
+    """
+    if face.landmarks is None or not np.isfinite(face.landmarks).all():
+        return None
+    if face.quality.mesh is not None and face.quality.mesh < _DOUBTED:
+        return None
+    points = face.landmarks[:, :2].astype(np.float64)
+    points -= points.mean(axis=0)
+    average = regions.average_landmarks().astype(np.float64)
+    average -= average.mean(axis=0)
+    linear = np.linalg.lstsq(average, points)[0]
+    wide, narrow = np.linalg.svd(linear, compute_uv=False)  # pixels to the height of the average face
+    left = np.square(points - average @ linear).sum()
+    if left > (1 - _LIKENESS) * np.square(points).sum() or narrow < max(_SMALLEST, _FLATTEST * wide):
+        return None
+    return face.landmarks[:, :2]
+
+
 def _mask(truth: Truth, frame: Frame) -> NDArray[np.uint8] | None:
-    """The true mask on the frame, 255 where forged; None where the dataset has none, or nothing is."""
-    mask = truth.mask() if callable(truth.mask) else truth.mask
-    if mask is None or truth.label == "real":
+    """The true mask on the frame, 255 where forged; None where the dataset has none, or nothing is.
+
+    Raises InputError for what is no mask, and whatever a mask that is a function raises.
+    """
+    mask = truth.mask if truth.label == "fake" else None
+    mask = mask() if callable(mask) else mask
+    if mask is None:
         return None
     if isinstance(mask, Mask):
         mask = geometry.place(mask, frame.height, frame.width)
-    grey = Image.fromarray(np.rint(np.clip(mask, 0, 1) * 255).astype(np.uint8))
+    values = np.asarray(mask, np.float32)
+    if values.ndim != 2 or not np.isfinite(values).all():
+        raise InputError(f"expected a mask (H, W) of finite numbers, got one of shape {values.shape}")
+    grey = Image.fromarray(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8))
     return np.asarray(grey.resize((frame.width, frame.height), Image.Resampling.BILINEAR))
 
 
@@ -421,6 +496,32 @@ SCHEMA = pa.schema(
 _NOTHING = "dma: expected at least one annotation that can be used, got none; the statistics say why each was left out"
 
 
+def write_all(items: Iterable[Item], statistics: Statistics, folder: Path, seed: int = 0) -> tuple[Path, Path, Path]:
+    """Table, chats and contact sheet of items that are read once, and their statistics; the paths of the first three.
+
+    The statistics are those that `build` fills while the items are read. Where there is no item they alone are written,
+    and InputError is raised; where an item raises, nothing is. The seed draws the items of the contact sheet.
+    """
+    path, shown = folder / "dma.parquet", dict[int, Item]()
+    with _disk.table(SCHEMA, path, _NOTHING) as add_row, _disk.chat(folder, _NOTHING) as add_turn:
+        for item in _drawing(items, shown, seed):
+            add_row(item)
+            add_turn(item.image, item.prompt, item.reply)
+        write_statistics(statistics, folder / "statistics.json")
+    return path, folder / "chat.json", write_whole(folder / "contact.png", contact_sheet(list(shown.values())))
+
+
+def _drawing(items: Iterable[Item], drawn: dict[int, Item], seed: int, most: int = 12) -> Iterator[Item]:
+    """The items as they come. `drawn` (number → item) holds `most` of those that came, each as likely, in order."""
+    rng = np.random.default_rng(seed)
+    for number, item in enumerate(items):
+        if number >= most and (place := rng.integers(number + 1)) < most:
+            del drawn[list(drawn)[place]]
+        if len(drawn) < most:
+            drawn[number] = item
+        yield item
+
+
 def write_parquet(items: Iterable[Item], path: Path, rows: int = 512) -> Path:
     """One row an item (`SCHEMA`); see `_disk.write_table`. Raises InputError for no items."""
     return _disk.write_table(items, SCHEMA, path, _NOTHING, rows)
@@ -508,16 +609,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seed=chosen.seed,
             statistics=statistics,
         )
-        items = list(made)
-        write_statistics(statistics, chosen.out / "statistics.json")
-        sheet = write_whole(chosen.out / "contact.png", contact_sheet(items))
-        chat = write_chat(items, chosen.out)
-        table = write_parquet(items, chosen.out / "dma.parquet")
+        table, chat, sheet = write_all(made, statistics, chosen.out, chosen.seed)
     except (FacewitnessError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     left = ", ".join(f"{count} {reason}" for reason, count in statistics.left_out.most_common()) or "nothing"
-    print(f"{len(items)} items of {statistics.samples} samples: {table}, {chat}, {sheet}. Left out: {left}")
+    count = sum(statistics.items.values())
+    print(f"{count} items of {statistics.samples} samples: {table}, {chat}, {sheet}. Left out: {left}")
     return 0
 
 

@@ -478,6 +478,16 @@ def load(
     return model.train(trainable), processor
 
 
+def is_saved(name: str | Path) -> bool:
+    """Whether a name is a folder that `save` wrote."""
+    return (Path(name) / _CARD).is_file()
+
+
+def base_of(name: str | Path) -> Path:
+    """Where the language model alone lies: in a folder that `save` wrote, or the folder itself."""
+    return Path(name) / _BASE if is_saved(name) else Path(name)
+
+
 def plain(name: str, revision: str | None = None, **options: Any) -> tuple[Any, Any]:
     """A model of the four families without an expert, in evaluation mode, and its processor.
 
@@ -485,13 +495,12 @@ def plain(name: str, revision: str | None = None, **options: Any) -> tuple[Any, 
            the language model is taken and its expert left, so that another one can be attached. Raises UnknownName
            for another family and WeightsError where it cannot be had or is incomplete.
     """
-    saved = (Path(name) / _CARD).is_file()
-    if saved and not (Path(name) / _BASE).is_dir():
+    if is_saved(name) and not base_of(name).is_dir():
         raise WeightsError(
             f"'{name}' holds an expert and an adapter, but not the language model they belong to; {_CARD} in it names "
             "that. Name the language model itself, or save with whole weights."
         )
-    model = _base_model(str(Path(name) / _BASE) if saved else name, revision, options)
+    model = _base_model(str(base_of(name)) if is_saved(name) else name, revision, options)
     try:
         return model, AutoProcessor.from_pretrained(_hub.found(name, revision)[0], local_files_only=True)
     except (OSError, ValueError) as error:
@@ -500,7 +509,7 @@ def plain(name: str, revision: str | None = None, **options: Any) -> tuple[Any, 
 
 def loaded(name: str, **options: Any) -> tuple[Any, Any]:
     """What `save` wrote, or a plain model by folder or hub name, and its processor; see `load` and `plain`."""
-    return load(name, **options) if (Path(name) / _CARD).is_file() else plain(name, **options)
+    return load(name, **options) if is_saved(name) else plain(name, **options)
 
 
 def _base_model(name: str, revision: str | None, options: dict[str, Any]) -> Any:

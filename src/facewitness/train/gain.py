@@ -202,7 +202,9 @@ def compare(
         "asking": asdict(asking),
         "weights": dict(rewards.weights),
         "rewards": numbers,
-        "refused": {name: dict(refused(texts, rewards.grammar, sizes[name]).most_common()) for name, texts in flat.items()},
+        "refused": {
+            name: dict(refused(texts, rewards.grammar, sizes[name]).most_common()) for name, texts in flat.items()
+        },
         "shown": _shown(rows, said, values),
     }
     for name, replies in said.items():

@@ -158,9 +158,7 @@ def refused(
 # ------------------------------------------------------------------------------------------- replies and what is true
 
 
-def read(
-    completions: Iterable[Completion], grammar: str, sizes: Iterable[Size] | None = None
-) -> list[Reply]:
+def read(completions: Iterable[Completion], grammar: str, sizes: Iterable[Size] | None = None) -> list[Reply]:
     """What was written, as the grammar reads it; with the pictures' sizes, a box off its picture is refused too."""
     texts = [_text(completion) for completion in completions]
     replies = [_read(grammar, text) for text in texts]

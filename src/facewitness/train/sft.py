@@ -239,12 +239,24 @@ def make(recipe: Recipe, detector: KFD | FDM | None, size: int | None = None) ->
     """The model as training begins, with its expert unless the recipe leaves it out, and its processor.
 
     size   of the pictures that MARE's module sees, pixels; the recipe's comes first
-    Raises InputError without a model's name, a detector or a size, WeightsError and UnknownName as models/prompted_vlm.
+    What an earlier run of this file saved with whole weights goes on with its own expert where no detector is given,
+    and gets a new expert where one is. Raises InputError without a model's name, a detector or a size, WeightsError and
+    UnknownName as models/prompted_vlm.
     """
     if not recipe.model:
         raise InputError("Expected the language model's hub name or folder: --model, or model = in the recipe.")
-    model, processor = pv.plain(recipe.model, recipe.revision, dtype=getattr(torch, recipe.weights))
-    if recipe.forgery_prompt:
+    dtype = getattr(torch, recipe.weights)
+    if recipe.forgery_prompt and detector is None and pv.is_saved(recipe.model):
+        model, processor = pv.load(recipe.model, dtype=dtype)
+        if isinstance(model, PeftModel):
+            raise InputError(
+                f"'{recipe.model}' holds an adapter: expected whole weights to go on from (language = \"full\"). Begin "
+                "from the language model, with --detector, or go on by rewards (train/grpo)."
+            )
+        look_once(pv.expert_of(model))
+    else:
+        model, processor = pv.plain(recipe.model, recipe.revision, dtype=dtype)
+    if recipe.forgery_prompt and pv.expert_of(model) is None:
         if detector is None:
             raise InputError(
                 "A forgery prompt needs a detector: expected --detector kfd.safetensors or fdm.safetensors, got none."
@@ -392,7 +404,7 @@ def _save(model: Any, processor: Any, recipe: Recipe, folder: Path) -> None:
         plain.save_pretrained(folder)
         processor.save_pretrained(folder)
     else:
-        local = Path(recipe.model)
+        local = pv.base_of(recipe.model)
         base = None if recipe.language == "full" else str(local.resolve() if local.is_dir() else recipe.model)
         pv.save(model, processor, folder, base, recipe.revision)
 
