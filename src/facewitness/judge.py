@@ -384,11 +384,11 @@ class Limits:
     `doubtful` the evidence has to be (doubtful / score)^steepness times as strong: the odds of both thresholds move
     outwards by that factor, which grows from 1 without a jump and is 2 at a score of 0.91, 7 at 0.8.
 
-    `doubtful` and `steepness` were chosen on held-out faces, sharp and blurred (`runs/compact/limits.py`): with one pair
-    of thresholds for all faces the shipped network accuses one in ten of the genuine faces that video compression has
-    spoilt (FaceForensics++ c40), and earlier weights did so with blurred ones. `unusable` is a choice: with the gates
-    of `finders.rate`, one defect alone is unusable for a face of less than 23 px, turned by more than 75°, or with a
-    mesh that hardly fits.
+    `doubtful` and `steepness` were chosen on held-out faces, sharp and blurred (`runs/compact/limits.py`): with one
+    pair of thresholds for all faces the shipped network accuses one in ten of the genuine faces that video
+    compression has spoilt (FaceForensics++ c40), and earlier weights did so with blurred ones. `unusable` is a choice:
+    with the gates of `finders.rate`, one defect alone is unusable for a face of less than 23 px, turned by more than
+    75°, or with a mesh that hardly fits.
     """
 
     doubtful: float = 0.97

@@ -427,7 +427,8 @@ def _retrieval() -> re.Pattern[str]:
     whose = rf"(?:the{gap}(?:subject's|person's|man's|woman's)|the|his|her|their){gap}"
     another = rf"{gap}(?:of{end}|(?:{adjective}){{0,2}}{noun})"
     picture = rf"{gap}of{gap}(?:the|this|an?){gap}{_NOT_THE_SUBJECT}{end}"
-    after = rf"[{dash}]*(?:\(|(?:on|to|at){gap}{whose})(?P<after>{sides}){end}(?:{gap}side{end}(?!{picture})|(?!{another}|{gap}side{end}))"
+    reach = rf"(?:{gap}side{end}(?!{picture})|(?!{another}|{gap}side{end}))"
+    after = rf"[{dash}]*(?:\(|(?:on|to|at){gap}{whose})(?P<after>{sides}){end}{reach}"
     before = rf"(?P<before>{sides})(?:{gap}(?:{adjective}){{0,2}}?)?"
     return re.compile(rf"{start}(?:{before})?(?P<noun>{noun})(?:{after})?", re.IGNORECASE)
 
