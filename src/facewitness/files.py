@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file under a passing name, then give it its own; of several writers at once, the last one wins.
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A passing name beside a path, to write to as one goes; it becomes the path itself at the end.
 
-    Makes the folder if need be. Raises OSError where it cannot be written; then nothing is left behind.
+    Makes the folder if need be. Where anything raises, the file is gone, and so are the folders that were made for it.
+    Of several writers at once, the last one wins.
     """
+    made = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".facewitness-", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=".facewitness-", dir=path.parent)
+    os.close(handle)
+    passing = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        yield passing
+        passing.chmod(0o644)
+        passing.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        passing.unlink(missing_ok=True)
+        for folder in made:
+            with suppress(OSError):  # it holds something by now
+                folder.rmdir()
         raise
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """Write a file as `whole` does, and return its path. Raises OSError where it cannot be written."""
+    with whole(path) as passing:
+        passing.write_bytes(content)
     return path

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,32 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from facewitness.errors import InputError
-from facewitness.files import write_whole
+from facewitness.files import whole, write_whole
 
 PNG, JPEG = b"\x89PNG", b"\xff\xd8\xff"  # how a picture of either format begins
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A passing name beside a path, to write to; it becomes the path itself at the end, as in `files.write_whole`.
-
-    Makes the folder if need be. Where anything raises, the file is gone, and so are the folders that were made for it.
-    """
-    made = [folder for folder in path.parents if not folder.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".facewitness-", dir=path.parent)
-    os.close(handle)
-    passing = Path(name)
-    try:
-        yield passing
-        passing.chmod(0o644)
-        passing.replace(path)
-    except BaseException:
-        passing.unlink(missing_ok=True)
-        for folder in made:
-            with suppress(OSError):  # it holds something by now
-                folder.rmdir()
-        raise
 
 
 @contextmanager
@@ -55,7 +31,7 @@ def table(schema: Any, path: Path, nothing: str, rows: int = 512) -> Iterator[Ca
     than a group is held in memory. Raises InputError, saying `nothing`, where no item came.
     """
     batch, count = list[Mapping[str, Any]](), 0
-    with _whole(path) as passing:
+    with whole(path) as passing:
         with pq.ParquetWriter(
             passing, schema, use_dictionary=["image", "mask"], dictionary_pagesize_limit=1 << 30, compression="zstd"
         ) as writer:
@@ -117,7 +93,7 @@ def chat(folder: Path, nothing: str) -> Iterator[Callable[[bytes, str, str], Non
     """
     names: dict[bytes, str] = {}  # SHA-256 of a picture → its name: the pictures themselves would fill the memory
     with (
-        _whole(folder / "chat.json") as passing,
+        whole(folder / "chat.json") as passing,
         tempfile.TemporaryDirectory(prefix=".facewitness-", dir=folder) as pictures,
     ):
         with passing.open("w", encoding="utf-8", newline="\n") as file:
