@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -242,9 +243,7 @@ def test_a_table_without_scores_cannot_be_quoted_and_a_broken_one_says_so(tmp_pa
 # -- the recipe -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "name", ["kfd/sft.toml", "kfd/sft-small.toml", "mare/sft-small.toml", "mare/sft-edits.toml", "mare/sft-last.toml"]
-)
+@pytest.mark.parametrize("name", ["kfd/sft.toml", "kfd/sft-small.toml", "mare/sft-small.toml", "mare/sft-edits.toml"])
 def test_the_recipes_that_are_given_can_be_read(name):
     assert Recipe.read(RUNS / name).forgery_prompt
 
@@ -387,6 +386,19 @@ def test_a_killed_run_goes_on_and_ends_the_same(made, tmp_path, language):
     assert (tmp_path / "straight" / "model" / "base").exists() == (language == "full")
     with pytest.raises(InputError, match="another recipe"):
         run(made, tmp_path / "killed", replace(recipe, lr=1.0), **options)
+
+
+def test_a_run_may_end_before_its_rate_has_fallen(made, tmp_path):
+    recipe = replace(TINY, steps=4, stop=2, cosine=True, general=0.0)
+    folder = run(made, tmp_path / "a", recipe)
+    assert folder is not None and [row["step"] for row in logged(tmp_path / "a")] == ["1", "2"]
+    first = weights(folder)
+    shutil.rmtree(folder)  # as if killed before it was saved
+    again = weights(run(made, tmp_path / "a", recipe))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert run(made, tmp_path / "b", recipe, until=1) is None
+    on = weights(run(made, tmp_path / "b", recipe))
+    assert all(torch.equal(first[name], on[name]) for name in first)
 
 
 def test_without_the_prompt_learner_a_plain_model_comes_out(made, tmp_path):

@@ -101,6 +101,7 @@ class Recipe:
     general          share of steps whose batch is general dialogue; 0.5 alternates. A frozen language model learns
                      nothing from them and skips them.
     steps, epochs    one of the two; an epoch is as many steps as show each forensic question once
+    stop             ends the run at this step of them, before the rate has fallen all the way
     batch            examples a step, of all processes together; at_once   of a process: the rest is accumulated
     warmup           steps in which the learning rate rises; cosine   whether it falls to 0 after them, or stays
     weights          precision of the base model's weights; bf16   compute in bfloat16 (autocast)
@@ -119,6 +120,7 @@ class Recipe:
     general: float = 0.5
     steps: int | None = None
     epochs: float | None = None
+    stop: int | None = None
     batch: int = 16
     at_once: int = 16
     lr: float = 1e-4
@@ -133,7 +135,7 @@ class Recipe:
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.epochs is None):
             raise InputError("recipe: expected either steps or epochs")
-        for name, least in (("batch", 1), ("at_once", 1), ("steps", 1), ("most", 1)):
+        for name, least in (("batch", 1), ("at_once", 1), ("steps", 1), ("stop", 1), ("most", 1)):
             if (value := getattr(self, name)) is not None and value < least:
                 raise InputError(f"recipe: expected {name} of at least {least}, got {value}")
         if self.epochs is not None and self.epochs <= 0:
@@ -315,13 +317,14 @@ def train(
     dialogue = [example for path in general for example in chats.read(path)] if recipe.share else []
     draws = Draws(examples, dialogue, recipe.share, recipe.batch, recipe.seed)
     steps = recipe.steps or max(1, round((recipe.epochs or 0) * len(examples) / recipe.batch / (1 - recipe.share)))
+    end = min(steps, recipe.stop or steps)
     asked = (examples if val is None else chats.read(val, recipe.quoted))[:_SAMPLES]
     facts = _facts(recipe, steps, [*forensic, *general], detector if recipe.forgery_prompt else None)
     same_run(out, facts)
     seeing, card = (None, {}) if detector is None or not recipe.forgery_prompt else detector_of(detector)
     model, processor = make(recipe, seeing, card.get("crop", {}).get("size"))
     evidence = pv.placeholders(model) if recipe.forgery_prompt else ""
-    watch = _Watch(out, processor, asked, recipe, show_every, until)
+    watch = _Watch(out, processor, asked, recipe, show_every, min(end, until or end))
     trainer = trl.SFTTrainer(
         model,
         args=_arguments(recipe, out, steps, world, workers, save_every, log_every),
@@ -337,9 +340,12 @@ def train(
         write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
     last = last_checkpoint(out)
     with pv.own_names(model):
-        trainer.train(resume_from_checkpoint=None if last is None else str(last))
-    if trainer.state.global_step < steps:
-        return None
+        if last is not None and end < steps and int(last.name.rpartition("-")[2]) >= end:
+            trainer._load_from_checkpoint(str(last))  # killed between its last step and saving the model
+        else:
+            trainer.train(resume_from_checkpoint=None if last is None else str(last))
+            if trainer.state.global_step < end:
+                return None
     whole = trainer.accelerator.unwrap_model(trainer.model)
     if trainer.is_fsdp_enabled:  # every process gives its part, and the first one puts them into a model of its own
         state = trainer.accelerator.get_state_dict(trainer.model)
