@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -13,10 +13,9 @@ from pathlib import Path
 def whole(path: Path) -> Iterator[Path]:
     """A passing name beside a path, to write to as one goes; it becomes the path itself at the end.
 
-    Makes the folder if need be. Where anything raises, the file is gone, and so are the folders that were made for it.
-    Of several writers at once, the last one wins.
+    Makes the folder if need be. Where anything raises, nothing is left of the file. Of several writers at once, the
+    last one wins.
     """
-    made = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=".facewitness-", dir=path.parent)
     os.close(handle)
@@ -27,9 +26,6 @@ def whole(path: Path) -> Iterator[Path]:
         passing.replace(path)
     except BaseException:
         passing.unlink(missing_ok=True)
-        for folder in made:
-            with suppress(OSError):  # it holds something by now
-                folder.rmdir()
         raise
 
 
