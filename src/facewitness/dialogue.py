@@ -61,9 +61,9 @@ class Backend(Protocol):
 # unless an earlier line fits.
 INTENTS: dict[str, str] = {
     "suppose_real": r"\b(suppos\w*|assum\w*|imagin\w*|if)\b.*\b(real|genuine|authentic|pristine)\b|"
-    r"\b(evidence|speaks|argument\w*|reasons?)\b.*\b(for|that it is|it's)\b.*\b(real|genuine|authentic)\b",
+    r"\b(evidence|speaks?|argument\w*|reasons?)\b.*\b(for|that it is|it's)\b.*\b(real|genuine|authentic)\b",
     "suppose_fake": r"\b(suppos\w*|assum\w*|imagin\w*|if)\b.*\b(fake\w*|forged|manipulated|deepfake|synthetic)\b|"
-    r"\b(evidence|speaks|argument\w*)\b.*\bfor\b.*\b(fake|forged|forgery|manipulation)\b",
+    r"\b(evidence|speaks?|argument\w*)\b.*\bfor\b.*\b(fake|forged|forgery|manipulation)\b",
     "faces": r"\bhow many (faces|people|persons)\b|\bwho (else )?is\b",
     "wrong": r"\b(how often|error rate|false (alarm|positive)s?|mistakes?|be wrong|trust|reliab\w*|accura\w*|"
     r"limits?)\b",

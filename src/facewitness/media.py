@@ -156,8 +156,8 @@ def _content(path: Path, label: str, most_bytes: int) -> bytes:
             if not os.access(path, os.R_OK | os.X_OK):
                 raise UnreadableMedia(f"The folder '{label}' may not be listed. Give yourself the right to read it.")
             raise UnreadableMedia(
-                f"'{label}' is a folder without pictures: expected files that end in {', '.join(sorted(SUFFIXES))}. "
-                "Name the files themselves if theirs are other endings."
+                f"'{label}' is a folder, and no picture in it is named: expected files that end in "
+                f"{', '.join(sorted(SUFFIXES))}. Name the file itself."
             )
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableMedia(f"'{label}' is not a file: expected {_WANTED}. To read a pipe, use '-'.")
@@ -321,12 +321,12 @@ def _kind(content: bytes) -> str:
 def _too_many_pixels(label: str, width: int, height: int, most: int) -> TooLarge:
     return TooLarge(
         f"'{label}' is {width} × {height} = {width * height / 1e6:,.0f} million pixels; expected at most "
-        f"{most / 1e6:,.0f} million. Make it smaller, or raise most_pixels."
+        f"{most / 1e6:,.0f} million. Make it smaller, or raise most_pixels (--most-megapixels)."
     )
 
 
 def _too_many_bytes(label: str, size: int, most: int) -> TooLarge:
     return TooLarge(
         f"'{label}' is {size / 1e6:,.0f} MB; expected at most {most / 1e6:,.0f} MB. "
-        "Make it smaller, or raise most_bytes."
+        "Make it smaller, or raise most_bytes (--most-megabytes)."
     )

@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import typing
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -80,12 +81,33 @@ def load(family: str, name: str, options: Mapping[str, Any]) -> Any:
         for option in options:
             if option not in known:
                 raise UnknownName(f"option of {name}", option, known)
+    _check(name, function, options)
     try:
         return function(**options)
     except (TypeError, ValueError) as error:
         if isinstance(error, FacewitnessError):
             raise
         raise InputError(f"{name} cannot be loaded with the options {dict(options)}: {error}") from error
+
+
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "words", type(None): "null"}
+
+
+def _check(name: str, function: Any, options: Mapping[str, Any]) -> None:
+    """Raises InputError for a value of another type than the option has: "False" in words is no false."""
+    try:
+        hints = typing.get_type_hints(function)
+    except NameError:  # a type that is there for type checkers alone
+        return
+    for option, value in options.items():
+        hint = hints.get(option, object)
+        kinds = set(typing.get_args(hint) or (hint,))
+        if not kinds <= _WORDS.keys():  # what the command line cannot say is the leaf's own business
+            continue
+        if type(value) in kinds or (type(value) is int and float in kinds):
+            continue
+        expected = " or ".join(_WORDS[kind] for kind in _WORDS if kind in kinds)
+        raise InputError(f"{name}.{option}: expected {expected}, got {value!r}")
 
 
 def lacking(what: str, error: ModuleNotFoundError, extra: str | None = None) -> MissingExtra:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from facewitness import plugins, regions, weights
-from facewitness.errors import MissingExtra, WeightsError
+from facewitness.errors import InputError, MissingExtra, WeightsError
 from facewitness.types import KINDS, Face, Frame
 from facewitness.witnesses import _places
 
@@ -112,3 +112,16 @@ def test_weights_that_do_not_belong_to_their_fits_are_refused(tmp_path):
         load(model=str(tmp_path / "mine.onnx"))
     (tmp_path / "mine.json").write_text(json.dumps(facts))
     assert load(model=str(tmp_path / "mine.onnx")).facts["sha256"] == facts["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"flip": "False"}, r"compact\.flip: expected true or false, got 'False'"),
+        ({"flip": 3}, r"compact\.flip: expected true or false, got 3"),
+        ({"threads": "abc"}, r"compact\.threads: expected a whole number.*, got 'abc'"),
+    ],
+)
+def test_an_option_of_another_type_is_refused(options, sentence):
+    with pytest.raises(InputError, match=sentence):
+        plugins.load("witnesses", "compact", options)

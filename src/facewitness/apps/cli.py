@@ -31,7 +31,7 @@ from facewitness.apps._words import (
     positive,
     system,
 )
-from facewitness.errors import FacewitnessError, UnknownName
+from facewitness.errors import FacewitnessError, InputError, UnknownName
 from facewitness.files import write_whole
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         arguments = parser().parse_args(words)
         status: int = arguments.run(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by whoever started us
+            sys.stdout.flush()
         return status
     except FacewitnessError as error:
         _complain(str(error))
@@ -85,6 +86,10 @@ def main(words: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError, ValueError):  # nor must flushing at the end fail
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return NO_READER
+    except OSError as error:  # a full disk behind standard output, or a path that cannot be written
+        where = f" '{error.filename}'" if error.filename else ""
+        _complain(f"expected to read or write{where}, and could not ({error.strerror or error}).")
+        return NONE
 
 
 def _complain(text: str) -> None:
@@ -266,7 +271,11 @@ def _sources(arguments: argparse.Namespace) -> list[str | bytes]:
 
     sources: list[str | bytes] = []
     for path in dict.fromkeys(arguments.paths):
+        if not path:
+            raise InputError("expected a file or folder, got an empty name; is a variable of the shell not set?")
         if path == "-":
+            if sys.stdin is None:
+                raise InputError("-: expected a picture on standard input, which is closed")
             most = arguments.most_megabytes * 1_000_000 if arguments.most_megabytes else media.MOST_BYTES
             sources.append(sys.stdin.buffer.read(most + 1))  # one more than the limit is enough to be refused
         else:

@@ -328,7 +328,9 @@ def _calibrate(given: argparse.Namespace) -> int:
         with tempfile.TemporaryDirectory() as folder, _progress(f"scoring by {witness.name}") as progress:
             from dataclasses import replace
 
-            alone = replace(system, witnesses=(witness.name,))
+            parts = {system.finder, witness.name}
+            kept = {name: options for name, options in system.options.items() if name in parts}
+            alone = replace(system, witnesses=(witness.name,), options=kept)
             run(
                 given.dataset, given.data, Path(folder), system=alone, split=given.split, thumbnails=0,
                 progress=progress,

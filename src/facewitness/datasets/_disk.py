@@ -48,6 +48,8 @@ def folder(root: str | Path, dataset: str, needed: Iterable[str], any_of: bool =
 
     `needed` are paths below the root, globs included. Raises InputError that says what was expected and what is there.
     """
+    if root is None:
+        raise InputError(f"{dataset}: expected the folder where it lies, got none. Name it: --root DIR")
     root, needed = Path(root), tuple(needed)
     if not root.is_dir():
         near = difflib.get_close_matches(root.name, [p.name for p in root.parent.glob("*")], n=1)

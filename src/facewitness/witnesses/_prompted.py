@@ -15,6 +15,9 @@ class Prompted:
     def __init__(self, name: str, device: str, most: int):
         from facewitness.models import prompted_vlm as pv  # transformers: only where somebody is to speak
 
+        import transformers  # isort: skip  (after prompted_vlm, which mends torchvision for it)
+
+        transformers.utils.logging.disable_progress_bar()  # loading takes a moment; the command has a bar of its own
         self._ask, self._most = pv.answers, most
         model, self._processor = pv.loaded(name, dtype="auto")
         self._model = model.to(device)

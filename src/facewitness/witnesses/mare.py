@@ -186,7 +186,7 @@ class MareWitness:
         refused = grammar.refusals(text[:LONGEST], (self._side, self._side))
         if len(text) > LONGEST:
             refused = (f"endless: expected at most {LONGEST:,} characters, got {len(text):,}", *refused)
-        about = regions.mentioned(re.sub(r"\bfaces?\b", " ", asked, flags=re.IGNORECASE))
+        about = _places_of(asked)
         notes = []
         if about:  # "the nose looks real" says nothing of the face as a whole: no verdict
             notes.append(f"The answer is about {_listed(about)}, not about the face as a whole.")
@@ -216,7 +216,7 @@ class MareWitness:
             boxed = tuple(name for name in boxed if name not in astray)
         if read.label == "real":  # "the eyes look natural" accuses nobody, and a genuine face has no box
             return (), (*notes, *([f"The reply says real, but boxes {_listed(boxed)}."] if boxed else ()))
-        named = regions.mentioned(_accusing(read.text))
+        named = _places_of(_accusing(read.text))
         if read.label != "fake":  # who gives no verdict accuses by boxes alone: they are for what gives a face away
             named = tuple(name for name in named if name in boxed)
         claims = {finding.region: finding.claim for finding in read.findings} | _claims(read.text, named)
@@ -270,9 +270,11 @@ class Prompted(_prompted.Prompted):
 
         A folder may hold its copy in half precision, so they need only be near. A plain model has none.
         """
+        if self.expert is None:
+            return
         theirs = getattr(self.expert, "fdm", None)
         if theirs is None:
-            return
+            raise WeightsError(f"The language model in '{self.name}' was fine-tuned for another witness than mare.")
         ours, other = module.state_dict(), theirs.state_dict()
         same = ours.keys() == other.keys() and all(
             ours[k].shape == other[k].shape
@@ -317,9 +319,14 @@ def _claims(text: str, named: tuple[str, ...]) -> dict[str, str]:
     sentences = re.split(r"(?<=[.!?])\s+", text) if named else ()
     found: dict[str, str] = {}
     for sentence in sentences:
-        for name in regions.mentioned(sentence):
+        for name in _places_of(sentence):
             found.setdefault(name, sentence)
     return found
+
+
+def _places_of(text: str) -> tuple[str, ...]:
+    """The regions a text names; "manipulated face regions" names none, though Table 6 files "face" under skin."""
+    return regions.mentioned(re.sub(r"\bfaces?\b", " ", text, flags=re.IGNORECASE))
 
 
 def _claim(name: str, kind: str, sentence: str) -> str:
