@@ -505,3 +505,23 @@ def test_standard_input_is_read_no_further_than_the_limit(monkeypatch, capsys):
     assert analyze("-", "--most-megabytes", 1) == 1
     assert Stream.buffer.tell() == 1_000_001
     assert "at most 1 MB" in capsys.readouterr().err
+
+
+def test_an_empty_name_is_not_the_folder_one_is_in(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["analyze", ""]) == 1
+    assert "got an empty name; is a variable of the shell not set?" in capsys.readouterr().err
+
+
+def test_a_full_disk_behind_standard_output_is_one_sentence(capsys, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("facewitness.apps.cli._sources", full)
+    assert main(["analyze", "x.png"]) == 1
+    assert "could not (No space left on device)" in capsys.readouterr().err
+
+
+def test_a_dataset_without_its_folder_says_which_option_names_it(capsys):
+    assert main(["bench", "run", "folder", "--out", "never-made"]) == 1
+    assert "folder: expected the folder where it lies, got none. Name it: --root DIR" in capsys.readouterr().err

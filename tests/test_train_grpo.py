@@ -354,7 +354,16 @@ def test_a_run_that_collapses_stops_with_its_reason(made, tmp_path, monkeypatch)
 
 @pytest.mark.parametrize(
     "name",
-    ["grpo-small", "grpo-1/recipe", "grpo-2/recipe", "grpo-3/recipe", "grpo-ablation", "grpo-qwen3b", "grpo-qwen7b", "grpo-internvl4b"],
+    [
+        "grpo-small",
+        "grpo-1/recipe",
+        "grpo-2/recipe",
+        "grpo-3/recipe",
+        "grpo-ablation",
+        "grpo-qwen3b",
+        "grpo-qwen7b",
+        "grpo-internvl4b",
+    ],
 )
 def test_the_recipes_that_are_given_can_be_read(name):
     recipe = Recipe.read(RUNS / f"{name}.toml")

@@ -156,8 +156,8 @@ def _content(path: Path, label: str, most_bytes: int) -> bytes:
             if not os.access(path, os.R_OK | os.X_OK):
                 raise UnreadableMedia(f"The folder '{label}' may not be listed. Give yourself the right to read it.")
             raise UnreadableMedia(
-                f"'{label}' is a folder, and no picture in it is named: expected files that end in "
-                f"{', '.join(sorted(SUFFIXES))}. Name the file itself."
+                f"'{label}' is a folder without pictures: expected files that end in {', '.join(sorted(SUFFIXES))}. "
+                "Name the files themselves if theirs are other endings."
             )
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableMedia(f"'{label}' is not a file: expected {_WANTED}. To read a pipe, use '-'.")

@@ -187,6 +187,7 @@ def test_what_is_not_agreed_is_weaker_even_where_nobody_measured_it(saved):
         ("It looks fake. The eyes are normal. The nose lacks natural pores.", ["nose"]),
         ("It looks fake. The nose is blurred; the mouth looks real.", []),  # both verdicts: no verdict
         ("The eyes look natural.", []),
+        ("The image looks fake. It has manipulated face regions.", []),  # no place
         ("The nose is blurred.", []),  # no verdict and no box
     ],
 )
@@ -370,6 +371,13 @@ def test_score_and_words_rest_on_one_module(saved, folder, tmp_path):
     other.save(tmp_path / "fdm.safetensors", {"crop": {"size": 64}})
     with pytest.raises(WeightsError, match="learned from the traces of another module"):
         load(weights=str(tmp_path / "fdm.safetensors"), language=str(folder))
+
+
+def test_a_language_model_of_another_witness_is_refused(saved, folder):
+    speaks = load(weights=str(saved), language=str(folder), side=SIDE)._language
+    speaks.expert = torch.nn.Linear(1, 1)
+    with pytest.raises(WeightsError, match="fine-tuned for another witness than mare"):
+        speaks.shares_module(FDM.load(saved), saved)
 
 
 def test_a_folder_that_is_no_model_is_refused(saved, tmp_path):
