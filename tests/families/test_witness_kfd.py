@@ -137,6 +137,15 @@ def test_made_by_tells_options_and_weights(saved):
     assert made["weights"]["kfd.safetensors"] == json.loads(saved.with_suffix(".json").read_text())["sha256"]
 
 
+def test_a_gradcam_that_shows_nothing_leaves_the_detectors_map_and_says_so(saved, monkeypatch):
+    plain, heat = load(weights=str(saved), flip=False), load(weights=str(saved), flip=False, gradcam=True)
+    monkeypatch.setattr(heat, "attention", lambda crop: np.zeros(crop.shape[:2], np.float32))
+    seen = face()
+    own, shown = plain.examine(seen), heat.examine(seen)
+    assert np.array_equal(own.mask.values, shown.mask.values) and own.problem == ""
+    assert shown.problem == "Grad-CAM: no place raises the score; the mask is the detector's own map."
+
+
 def test_gradcam_takes_the_masks_place_and_fades_with_the_score(saved):
     plain, seen = load(weights=str(saved), flip=False), face()
     heat = load(weights=str(saved), flip=False, gradcam=True)

@@ -134,15 +134,20 @@ class KFDWitness:
         score, located = self.answer(crop)
         mask, to_grid = _places.on_frame(located, face, affine, self._size)
         findings = self._findings(face, mask, to_grid)
+        problem = ""
         if self._gradcam:
-            mask, _ = _places.on_frame(self.attention(crop) * np.float32(score), face, affine, self._size)
-        testimony = Testimony(self.name, score, mask, findings)
+            attention = self.attention(crop)
+            if attention.max() > 0:
+                mask, _ = _places.on_frame(attention * np.float32(score), face, affine, self._size)
+            else:  # everywhere in the layer more would lower the score
+                problem = "Grad-CAM: no place raises the score; the mask is the detector's own map."
+        testimony = Testimony(self.name, score, mask, findings, problem=problem)
         if self._language is not None:
             try:
                 reply = self._reply(self._language, face, testimony, question)
                 testimony = replace(testimony, replies=(reply,))
             except BackendError as error:
-                testimony = replace(testimony, problem=str(error))
+                testimony = replace(testimony, problem=f"{problem} {error}".strip())
         return replace(testimony, seconds=time.perf_counter() - started)
 
     def answer(self, crop: NDArray[np.uint8]) -> tuple[float, NDArray[np.float32]]:
