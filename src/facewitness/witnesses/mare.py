@@ -46,7 +46,7 @@ CLAIMS = "claims.json"  # in a language model's folder: how often its claims are
 HOW = (
     "The weights of MARE's module do not travel with facewitness. Take runs/fdm/fdm.safetensors of its repository, or "
     "make them, half an hour on a CPU, with: python -m facewitness.train.fdm train runs/fdm/edits.toml … (the head of "
-    "that file says how), and name the file: load(weights='…/fdm.safetensors'). Or put fdm.safetensors and fdm.json "
+    "that file says how), and name the file: --option mare.weights=FILE. Or put fdm.safetensors and fdm.json "
     "into the folder that FACEWITNESS_MODELS names, with a line for each in its SHA256SUMS."
 )
 
