@@ -110,7 +110,9 @@ def test_edits_are_packed_beside_real_forgeries_with_the_identity_they_were_made
     def edit(group: int, fake: bool, made: str) -> dict:
         row = _row(group, fake)
         return {"file": f"{group}-real.png/{made}.png", "image": row["image"], "label": row["label"],
-                "group": row["group"], "split": row["split"], "dataset": "sbi_qa", "question": "Is it?"}  # fmt: skip
+                "group": row["group"], "split": row["split"], "dataset": "sbi_qa", "question": "Is it?",
+                "size": [48, 40], "text": "", "texts": [""], "regions": ["nose"], "boxes": [None],
+                "reply": ""}  # fmt: skip
 
     rows = [edit(g, made != "real", made) for g in (0, 1, 7) for made in ("real", "forged-0")]
     stray = {**edit(2, True, "forged-0"), "file": "elsewhere.png/forged-0.png"}

@@ -377,7 +377,7 @@ def test_a_language_model_of_another_witness_is_refused(saved, folder):
     speaks = load(weights=str(saved), language=str(folder), side=SIDE)._language
     speaks.expert = torch.nn.Linear(1, 1)
     with pytest.raises(WeightsError, match="fine-tuned for another witness than mare"):
-        speaks.shares_module(FDM.load(saved), saved)
+        speaks.rests_on("mare", "fdm", FDM.load(saved), saved)
 
 
 def test_a_folder_that_is_no_model_is_refused(saved, tmp_path):

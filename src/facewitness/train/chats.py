@@ -30,7 +30,8 @@ from facewitness.grammars import mare
 
 _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
 _DMA = (
-    "file", "image", "size", "label", "group", "split", "question", "text", "texts", "regions", "boxes", "reply",
+    "file", "image", "size", "label", "group", "split", "dataset", "question", "text", "texts", "regions", "boxes",
+    "reply",
 )  # fmt: skip
 _MARK = re.compile(r"\s*</?(?:image|img)>\s*", re.IGNORECASE)  # where LLaVA's JSON puts its picture
 

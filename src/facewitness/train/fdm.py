@@ -55,12 +55,11 @@ from torch.utils.data import DataLoader, Dataset
 from facewitness import __version__, media, plugins
 from facewitness.bench import measures
 from facewitness.bench.measures import Value
-from facewitness.datasets._disk import table_of
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import write_whole
 from facewitness.forge import degrade
 from facewitness.models.fdm import FDM
-from facewitness.train import _run
+from facewitness.train import _run, chats
 from facewitness.train.packed import held_out
 from facewitness.types import Pixels
 
@@ -203,22 +202,13 @@ def _tables(data: Path, edits: Sequence[Path]) -> Iterator[tuple[dict[str, Any],
                "method": sample.truth.method, "split": sample.split}  # fmt: skip
         made_of.setdefault(f"{sample.group}/{sample.file}", _identity(row))
         yield row, sample.image
-    columns = ("file", "image", "label", "group", "split", "dataset")
     for table in edits:
-        file = table_of(table)
-        missing = [c for c in columns if c not in file.schema_arrow.names]
-        if missing:
-            raise InputError(f"{table.name}: expected a table of builders/dma; it has no {', '.join(missing)}")
-        asked: set[str] = set()
-        for batch in file.iter_batches(batch_size=256, columns=list(columns)):
-            for line in batch.to_pylist():
-                if line["file"] in asked:  # a picture with several questions is one picture
-                    continue
-                asked.add(line["file"])
-                image, source = line.pop("image"), line.pop("dataset")
-                original = line["file"].rpartition("/")[0]  # as builders/sbi_qa names what it makes: ORIGINAL/real.png
-                identity = made_of.get(f"{line['group']}/{original}", f"{source}/{line['group']}")
-                yield {**line, "source": source, "method": None, "identity": identity}, image
+        pictures = {row["file"]: row for row in chats.read_dma(table)}  # with several questions it is one picture
+        for name, row in pictures.items():
+            original = name.rpartition("/")[0]  # as builders/sbi_qa names what it makes: ORIGINAL/real.png
+            identity = made_of.get(f"{row['group']}/{original}", f"{row['dataset']}/{row['group']}")
+            yield {"file": name, "label": row["label"], "source": row["dataset"], "group": row["group"],
+                   "method": None, "split": row["split"], "identity": identity}, row["image"]  # fmt: skip
 
 
 def _square(picture: Pixels, size: int) -> Pixels:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from facewitness.errors import BackendError, FacewitnessError
+import torch
+from torch import nn
+
+from facewitness.errors import BackendError, FacewitnessError, WeightsError
 from facewitness.types import Pixels
 
 
@@ -30,6 +33,31 @@ class Prompted:
             f"{folder.name}/{file.relative_to(folder).as_posix()}": hashlib.sha256(file.read_bytes()).hexdigest()
             for file in files
         }
+
+    def rests_on(self, witness: str, part: str, module: nn.Module, file: Path) -> None:
+        """Raises WeightsError where the words rest on another module than the score, or belong to another witness.
+
+        part   what the expert calls its copy of the module, which may be in half precision: they need only be near
+        A plain model has no expert, and rests on the picture alone.
+        """
+        if self.expert is None:
+            return
+        theirs = getattr(self.expert, part, None)
+        if theirs is None:
+            raise WeightsError(
+                f"The language model in '{self.name}' was fine-tuned for another witness than {witness}."
+            )
+        ours, other = module.state_dict(), theirs.state_dict()
+        same = ours.keys() == other.keys() and all(
+            ours[k].shape == other[k].shape
+            and torch.allclose(ours[k].float(), other[k].float().to(ours[k].device), rtol=1e-2, atol=1e-3)
+            for k in ours
+        )
+        if not same:
+            raise WeightsError(
+                f"The language model in '{self.name}' learned from the traces of another module than '{file}', from "
+                "which the score would come. Name the module that it was fine-tuned with (train/sft --detector)."
+            )
 
     def answer(self, crop: Pixels, question: str) -> str:
         """The likeliest reply. Raises BackendError where the model cannot give one."""

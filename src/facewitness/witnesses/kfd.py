@@ -105,6 +105,7 @@ class KFDWitness:
         self._language: Any = language
         if isinstance(language, str):
             self._language = _Prompted(language, device, self._size, self._margin)
+            self._language.rests_on(self.name, "detector", self.detector, file)
         self._options = {
             "weights": None if path is None else file.name,
             "device": device,
@@ -213,10 +214,7 @@ class _Prompted:
     def __init__(self, name: str, device: str, size: int, margin: float):
         self._model, self._size, self._margin = _prompted.Prompted(name, device, LONGEST), size, margin
         self.name, self.weights = self._model.name, self._model.weights
-        if self._model.expert is not None and not hasattr(self._model.expert, "detector"):
-            raise WeightsError(
-                f"The language model in '{name}' was fine-tuned for another witness than kfd (train/sft)."
-            )
+        self.rests_on = self._model.rests_on
 
     def answer(self, face: Face, testimony: Testimony, question: str) -> str:
         """The likeliest reply. Raises BackendError where the model cannot give one."""

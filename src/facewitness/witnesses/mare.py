@@ -122,7 +122,7 @@ class MareWitness:
         self._flip, self._side = flip, side
         self._language = Prompted(language, device, most) if isinstance(language, str) else language
         if isinstance(self._language, Prompted):
-            self._language.shares_module(self.module, file)
+            self._language.rests_on(self.name, "fdm", self.module, file)
         self._shares = getattr(self._language, "shares", None) or {}
         self._sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
         self._options = {
@@ -264,28 +264,6 @@ class Prompted(_prompted.Prompted):
     def __init__(self, name: str, device: str, most: int):
         super().__init__(name, device, most)
         self.shares = _shares(Path(name) / CLAIMS)
-
-    def shares_module(self, module: FDM, file: Path) -> None:
-        """Raises WeightsError where the language model was fed the traces of another module than the score comes from.
-
-        A folder may hold its copy in half precision, so they need only be near. A plain model has none.
-        """
-        if self.expert is None:
-            return
-        theirs = getattr(self.expert, "fdm", None)
-        if theirs is None:
-            raise WeightsError(f"The language model in '{self.name}' was fine-tuned for another witness than mare.")
-        ours, other = module.state_dict(), theirs.state_dict()
-        same = ours.keys() == other.keys() and all(
-            ours[k].shape == other[k].shape
-            and torch.allclose(ours[k].float(), other[k].float().to(ours[k].device), rtol=1e-2, atol=1e-3)
-            for k in ours
-        )
-        if not same:
-            raise WeightsError(
-                f"The language model in '{self.name}' learned from the traces of another module than '{file}', from "
-                "which the score would come. Name the module that it was fine-tuned with (train/sft --detector)."
-            )
 
 
 _CLAUSE = re.compile(r"(?<=[.!?;])\s+|,?\s+(?:but|while|whereas|although|though)\s+", re.IGNORECASE)
