@@ -45,7 +45,8 @@ class Prompted:
         theirs = getattr(self.expert, part, None)
         if theirs is None:
             raise WeightsError(
-                f"The language model in '{self.name}' was fine-tuned for another witness than {witness}."
+                f"The language model in '{self.name}' was fine-tuned for another witness than {witness}. "
+                "Name a folder that train/sft or train/grpo made with this witness's module."
             )
         ours, other = module.state_dict(), theirs.state_dict()
         same = ours.keys() == other.keys() and all(
