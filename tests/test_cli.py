@@ -522,6 +522,6 @@ def test_a_full_disk_behind_standard_output_is_one_sentence(capsys, monkeypatch)
     assert "could not (No space left on device)" in capsys.readouterr().err
 
 
-def test_a_dataset_without_its_folder_says_which_option_names_it(capsys):
-    assert main(["bench", "run", "folder", "--out", "never-made"]) == 1
+def test_a_dataset_without_its_folder_says_which_option_names_it(capsys, tmp_path):
+    assert main(["bench", "run", "folder", "--out", str(tmp_path / "out")]) == 1
     assert "folder: expected the folder where it lies, got none. Name it: --root DIR" in capsys.readouterr().err
