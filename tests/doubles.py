@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewitness import regions
-from facewitness.judge import Calibration
+from facewitness.calibration import Calibration
 from facewitness.types import KINDS, Face, Finding, Frame, Mask, Quality, Testimony
 
 DEADLY = (255, 0, 255)  # a picture whose first pixel has this colour ends the process that examines it

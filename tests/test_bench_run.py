@@ -298,7 +298,7 @@ def _predictions(genuine: int, fakes: int, apart: float = 0.4) -> pa.Table:
 
 
 def test_a_profile_keeps_the_rate_that_was_asked_for_and_is_read_back(tmp_path):
-    from facewitness.judge import Profile
+    from facewitness.calibration import Profile
 
     table = _predictions(400, 300)
     fitted = calibrate.fit(table, max_fpr=0.01)

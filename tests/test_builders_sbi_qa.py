@@ -140,7 +140,6 @@ def test_words_vary_and_each_prompt_says_all(items):
 def test_words_agree_in_number():
     assert sbi_qa._about("{Be} the {region} fake?", "left_eye") == "Is the left eye fake?"
     assert sbi_qa._about("{Have} the {region} been altered?", "teeth") == "Have the teeth been altered?"
-    assert sbi_qa._list(["nose", "left_eye", "chin"]) == "the nose, the left eye and the chin"
 
 
 def test_the_detector_sees_the_picture_asked_about_and_is_quoted():

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from facewitness import plugins
-from facewitness.judge import Calibration
+from facewitness.calibration import Calibration
 from facewitness.types import Face, Frame
 
 RUNS = Path(__file__).parents[1] / "runs"

@@ -28,9 +28,10 @@ from rich.progress import track
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score, roc_curve
 
 from facewitness import geometry, media, plugins, regions
+from facewitness.calibration import Calibration
 from facewitness.errors import FacewitnessError
 from facewitness.forge import degrade
-from facewitness.judge import Calibration, judge
+from facewitness.judge import judge
 from facewitness.types import Frame, Pixels, Sample
 
 FORGERS = ("self_blend", "region_edit", "swap", "inpaint", "resynthesise")

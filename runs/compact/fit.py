@@ -21,7 +21,8 @@ from evaluate import predictions
 from sklearn.linear_model import LogisticRegression
 
 from facewitness import regions
-from facewitness.judge import Calibration, Limits
+from facewitness.calibration import Calibration
+from facewitness.judge import Limits
 
 CONDITIONS = ("plain", "jpeg50", "half", "blur")
 MANY = ("dfdc", "utkface", "celebamask_hq")  # the others have too few genuine rows to show a rate of 5 % by themselves

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from fit import CONDITIONS, MANY, REAL_FORGERIES
 
-from facewitness.judge import Calibration, Limits
+from facewitness.calibration import Calibration
+from facewitness.judge import Limits
 
 CHOICES = {
     "one pair of thresholds for all faces": Limits(doubtful=0.0, unusable=0.0),

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from facewitness import plugins
+from facewitness.calibration import Calibration
 from facewitness.files import write_whole
-from facewitness.judge import Calibration
 from facewitness.train.examine import CONDITIONS, examined
 from facewitness.train.packed import Pack
 
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def calibration(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """From score to probability, and the thresholds, as `judge.Calibration` has them.
+    """From score to probability, and the thresholds, as `calibration.Calibration` has them.
 
     The sources bound the thresholds together: FaceForensics++ has some 25 genuine faces here, too few by themselves.
     """

@@ -22,8 +22,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from facewitness import plugins
+from facewitness.calibration import Calibration
 from facewitness.files import write_whole
-from facewitness.judge import Calibration
 from facewitness.train.examine import CONDITIONS, examined
 from facewitness.train.packed import Pack
 
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def calibration(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """From score to probability, and the thresholds, as `judge.Calibration` has them."""
+    """From score to probability, and the thresholds, as `calibration.Calibration` has them."""
     fitted = [row for row in rows if row["made"] or row["label"] == "real"]
     return Calibration.fit(
         [row["score"] for row in fitted],

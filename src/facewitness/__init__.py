@@ -14,6 +14,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from facewitness.calibration import Calibration as Calibration
     from facewitness.dialogue import Answer as Answer
     from facewitness.dialogue import Dialogue as Dialogue
     from facewitness.errors import BackendError as BackendError
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from facewitness.errors import UnknownName as UnknownName
     from facewitness.errors import UnreadableMedia as UnreadableMedia
     from facewitness.errors import WeightsError as WeightsError
-    from facewitness.judge import Calibration as Calibration
     from facewitness.judge import Limits as Limits
     from facewitness.pipeline import Analyzer as Analyzer
     from facewitness.pipeline import analyze as analyze
@@ -49,12 +49,13 @@ __version__ = "0.1.0"
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _WHERE = {
+    "calibration": ("Calibration",),
     "dialogue": ("Answer", "Dialogue"),
     "errors": (
         "BackendError", "FacewitnessError", "InputError", "MissingExtra", "ReportError", "TooLarge", "UnknownName",
         "UnreadableMedia", "WeightsError",
     ),
-    "judge": ("Calibration", "Limits"),
+    "judge": ("Limits",),
     "pipeline": ("Analyzer", "analyze", "analyze_many"),
     "types": (
         "Face", "FaceReport", "Finding", "Frame", "Mask", "Problem", "Quality", "Report", "Sentence", "Testimony",

@@ -27,7 +27,7 @@ import numpy as np
 from facewitness import geometry, plugins, regions
 from facewitness.errors import BackendError, InputError
 from facewitness.explain import NO_PROOF, graded
-from facewitness.formats import KIND_WORDS, WORDS, chance, percent, visible
+from facewitness.phrases import KIND_WORDS, WORDS, chance, listed, percent, visible
 from facewitness.types import FaceReport, Finding, Label, Pixels, Reply, Report
 
 MOST = 2_000  # characters of a question
@@ -150,7 +150,7 @@ class Dialogue:
         supported = {f.region for f in face.findings} | set(own.regions)
         loose = [name for name in _accused(words) if not _covers(supported, name)]
         if loose and "face" not in supported:
-            notes.append(f"Nothing in the evidence points to the {_and(regions.title(name) for name in loose)}.")
+            notes.append(f"Nothing in the evidence points to the {listed(regions.title(name) for name in loose)}.")
         return replace(own, text=" ".join([words, *(f"[{note}]" for note in notes)]), notes=tuple(notes))
 
     def choose(self, face: int) -> None:
@@ -229,7 +229,7 @@ class Dialogue:
     def _where(self, face: FaceReport, question: str) -> Answer:
         if not face.findings:
             return Answer(_sentences(face), face.verdict.label, intent="where")
-        places = _capital(_and(_title(f.region) for f in face.findings))
+        places = _capital(listed(_title(f.region) for f in face.findings))
         lead = "Hints, not proof: " if face.verdict.label == "inconclusive" else ""
         return Answer(f"{lead}{places}. {_sentences(face)}", face.verdict.label, face.findings,
                       intent="where")  # fmt: skip
@@ -287,11 +287,11 @@ class Dialogue:
         if face.verdict.fake is None:
             said = "Nothing was measured that could speak for it."
         elif quiet:
-            said = f"What would speak for it: no sign at {_and(regions.title(r) for r in quiet)}."
+            said = f"What would speak for it: no sign at {listed(regions.title(r) for r in quiet)}."
         else:
             said = "Nothing speaks for it: signs were found everywhere."
         if named:
-            said += f" Against it: signs at {_and(_title(r) for r in sorted(named))}."
+            said += f" Against it: signs at {listed(_title(r) for r in sorted(named))}."
         return Answer(f"{said} {self._stands(face)}", face.verdict.label, intent="suppose_real")
 
     def _stands(self, face: FaceReport) -> str:
@@ -429,7 +429,7 @@ def _about(face: FaceReport, name: str, question: str) -> Answer:
             whole,
         )
     seen = {"Yes. ": "As far as can be seen, yes: no", "No. ": "Not as far as can be seen: no"}
-    elsewhere = _and(_title(f.region) for f in face.findings)
+    elsewhere = listed(_title(f.region) for f in face.findings) or "nowhere"
     lead = seen.get(_yes_or_no(question, forged=False), "No")
     return answer(f"{lead} sign was found at {place}.{measured} The signs are at: {elsewhere}.", "real")
 
@@ -510,11 +510,6 @@ def _lower(text: str) -> str:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _and(words: Iterable[str]) -> str:
-    *before, last = list(words) or ["nowhere"]
-    return f"{', '.join(before)} and {last}" if before else last
 
 
 def as_reply(answer: Answer) -> Reply:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from facewitness.formats import percent
+from facewitness.phrases import percent
 from facewitness.types import KINDS, Face, Finding, Mask, Sentence, Verdict, grade
 
 NO_PROOF = (

@@ -14,364 +14,15 @@ A witness without a calibration is heard, but cannot decide: its score is not a 
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any, ClassVar
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
+from facewitness.calibration import EDGE, Calibration, decide, logit, sigmoid
 from facewitness.errors import InputError
-from facewitness.formats import percent
+from facewitness.phrases import listed, percent
 from facewitness.types import Face, Label, Quality, Testimony, Verdict
-
-_EDGE = 1e-6  # raw scores are kept this far from 0 and 1, so that their log-odds stay finite
-_KNOTS = 33
-
-
-# ---------------------------------------------------------------------------------------------------- calibration
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """How one witness's raw score becomes a probability, and from where on it decides; fitted on held-out faces.
-
-    slope, offset     p = σ(slope · logit(score) + offset); slope ≥ 0, so p never falls when the score rises
-    knots, low, high  the 95 % interval of p (low to high) at raw log-odds (knots), by a bootstrap over groups
-    real_below        p below this is real            } real_below ≤ 0.5 ≤ fake_above: no verdict
-    fake_above        p from this on is fake          } contradicts its own probability
-    genuine_called_fake, fakes_called_real   the bounds that the thresholds were chosen for
-    fakes             weighted share of fakes among the rows of the fit: the prior that p stands on
-    rows, groups      how many rows in how many groups the fit saw
-    rates             source → {"genuine", "fakes": rows; "genuine_called_fake", "genuine_called_real",
-                      "fakes_called_fake", "fakes_called_real": measured shares, None where there are no rows}
-    """
-
-    slope: float
-    offset: float
-    knots: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    real_below: float
-    fake_above: float
-    genuine_called_fake: float
-    fakes_called_real: float
-    fakes: float
-    rows: int
-    groups: int
-    rates: Mapping[str, Mapping[str, Any]]
-
-    def __post_init__(self) -> None:
-        numbers = (self.slope, self.offset, *self.knots, *self.low, *self.high, self.real_below, self.fake_above)
-        if not all(math.isfinite(number) for number in numbers):
-            raise InputError("Calibration: expected finite numbers, got NaN or infinity; fit it again")
-        if self.slope < 0:
-            raise InputError(f"Calibration.slope: expected 0 or more, got {self.slope}; a higher score must mean fake")
-        if not 0.0 <= self.real_below <= self.fake_above <= 1.0:
-            raise InputError(
-                "Calibration: expected 0 <= real_below <= fake_above <= 1, "
-                f"got real_below {self.real_below}, fake_above {self.fake_above}"
-            )
-        if not len(self.knots) == len(self.low) == len(self.high) >= 1 or any(np.diff(self.knots) <= 0):
-            raise InputError("Calibration: expected rising knots with one low and one high each")
-        if not all(0.0 <= low <= high <= 1.0 for low, high in zip(self.low, self.high, strict=True)):
-            raise InputError("Calibration: expected 0 <= low <= high <= 1 at each knot")
-
-    @classmethod
-    def fit(
-        cls,
-        scores: ArrayLike,
-        labels: ArrayLike,
-        groups: ArrayLike,
-        sources: ArrayLike | None = None,
-        *,
-        weights: ArrayLike | None = None,
-        genuine_called_fake: float = 0.05,
-        fakes_called_real: float = 0.05,
-        confidence: float = 0.9,
-        resamples: int = 300,
-        seed: int = 0,
-    ) -> Calibration:
-        """Fit on held-out rows, which the witness was not trained on.
-
-        scores   (n,) raw scores in [0, 1]          labels   (n,) 1 or True for fake, 0 or False for genuine
-        groups   (n,) source video or identity: the bootstrap draws groups, for rows of one group are not independent
-        sources  (n,) the data set of each row; None is one source
-        weights  (n,) of each row in the fit of the probability (not in the thresholds); None counts every row once
-
-        `fake_above` is the lowest threshold at which, for *each* source with genuine rows (the worst one decides), no
-        more are called fake than shows with the given confidence (one-sided, binomial) that the true rate there is at
-        most `genuine_called_fake`. `real_below` is the highest threshold at which at most `fakes_called_real` of the
-        fakes are called real on average, each source counting the same: were the worst one to decide here too, one
-        source whose traces compression has destroyed would forbid the answer "real" for everything.
-
-        Raises InputError for NaN, scores outside [0, 1], other labels, unequal lengths, a missing class or one group.
-        """
-        x = _logit(_checked_scores(scores))
-        y = np.asarray(labels).astype(np.float64)
-        if y.shape != x.shape or not np.isin(y, (0.0, 1.0)).all():
-            raise InputError(f"Calibration.fit: expected {x.size} labels, each 0 (genuine) or 1 (fake)")
-        names, group = np.unique(np.asarray(groups).astype(str), return_inverse=True)
-        source = np.full(x.size, "all") if sources is None else np.asarray(sources).astype(str)
-        w = np.ones(x.size) if weights is None else np.asarray(weights, dtype=np.float64)
-        if not group.shape == source.shape == w.shape == x.shape:
-            raise InputError(f"Calibration.fit: expected {x.size} groups, sources and weights, one a row")
-        if not (np.isfinite(w).all() and (w >= 0).all()):
-            raise InputError("Calibration.fit: expected finite weights, 0 or more")
-        if not (w[y == 1].sum() > 0 and w[y == 0].sum() > 0):
-            raise InputError("Calibration.fit: expected genuine and fake rows, got one kind only")
-        if names.size < 2:
-            raise InputError(
-                "Calibration.fit: expected rows of at least two groups, got one; an interval needs several"
-            )
-
-        slope, offset = _platt(x, y, w)
-        knots = np.linspace(x.min(), x.max(), _KNOTS) if x.max() > x.min() else x[:1]
-        rng = np.random.default_rng(seed)
-        drawn = np.empty((resamples, knots.size))
-        for i in range(resamples):
-            times = np.bincount(rng.integers(names.size, size=names.size), minlength=names.size)
-            a, b = _platt(x, y, w * times[group])
-            drawn[i] = _sigmoid(a * knots + b)
-        low, high = np.quantile(drawn, (0.025, 0.975), axis=0)
-
-        p = _sigmoid(slope * x + offset)
-        genuine, fake = y == 0, y == 1
-        fake_above = max(
-            [0.5]
-            + [
-                _at_most_from(p[genuine & (source == name)], genuine_called_fake, confidence)
-                for name in np.unique(source[genuine])
-            ]
-        )
-        real_below = min(0.5, _at_most_below(p[fake], source[fake], fakes_called_real))
-        return cls(
-            slope=slope,
-            offset=offset,
-            knots=tuple(knots.tolist()),
-            low=tuple(low.tolist()),
-            high=tuple(high.tolist()),
-            real_below=real_below,
-            fake_above=fake_above,
-            genuine_called_fake=genuine_called_fake,
-            fakes_called_real=fakes_called_real,
-            fakes=float((w * y).sum() / w.sum()),
-            rows=int(x.size),
-            groups=int(names.size),
-            rates={
-                str(name): _rates(p[source == name], y[source == name], real_below, fake_above)
-                for name in np.unique(source)
-            },
-        )
-
-    def probabilities(self, scores: ArrayLike) -> NDArray[np.float64]:
-        """Raw scores (n,) → calibrated probabilities (n,). Raises InputError for NaN or scores outside [0, 1]."""
-        return _sigmoid(self.slope * _logit(_checked_scores(scores)) + self.offset)
-
-    def apply(self, score: float) -> tuple[float, float, float]:
-        """A raw score → (p, low, high), the last two its 95 % interval; all three rise with the score.
-
-        Raises InputError for NaN or a score outside [0, 1].
-        """
-        x = _logit(_checked_scores([score]))
-        p = float(_sigmoid(self.slope * x + self.offset)[0])
-        # between knots along the log-odds, which are nearly straight there
-        low, high = (
-            float(_sigmoid(np.interp(x, self.knots, _logit(np.array(ends))))[0]) for ends in (self.low, self.high)
-        )
-        return p, min(low, p), max(high, p)
-
-    def label(self, p: float) -> Label:
-        """The answer for a calibrated probability."""
-        return _decide(p, self.real_below, self.fake_above)
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it as what JSON can hold; goes into the file beside the weights."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()} | {
-            "rates": {source: dict(rates) for source, rates in self.rates.items()}
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Calibration:
-        """The way back. Raises InputError where a part is missing, unknown or out of range."""
-        names = [f.name for f in fields(cls)]
-        wrong = sorted(set(names) ^ set(value)) if isinstance(value, Mapping) else names
-        if wrong:
-            raise InputError(f"Calibration: expected exactly {', '.join(names)}; {', '.join(wrong)} missing or unknown")
-        try:
-            parts: dict[str, Any] = {k: tuple(map(float, v)) if isinstance(v, list) else v for k, v in value.items()}
-            return cls(**parts)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"Calibration: {error}") from error
-
-
-# ------------------------------------------------------------------------------------------------------- a profile
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """Calibrations fitted to somebody's own labelled pictures (`facewitness calibrate`), for given weights.
-
-    name        of its file, and sha256 of its bytes: both stand in every report that was made with it
-    witnesses   witness's name -> {"weights": {file: sha256}, "calibration": as `Calibration.to_json` gives it}
-    """
-
-    name: str
-    sha256: str
-    witnesses: Mapping[str, Mapping[str, Any]]
-
-    SCHEMA: ClassVar[str] = "facewitness.profile/1"
-
-    @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> Profile:
-        """Raises InputError where the file is missing, broken, or of another kind or version."""
-        path = Path(path)
-        try:
-            content = path.read_bytes()
-            value = json.loads(content)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: expected a profile made by `facewitness calibrate` ({error})") from error
-        if not isinstance(value, dict) or value.get("schema") != cls.SCHEMA:
-            came = value.get("schema") if isinstance(value, dict) else type(value).__name__
-            raise InputError(
-                f"{path}: expected the schema {cls.SCHEMA}, got {came!r}. Make it with facewitness calibrate."
-            )
-        return cls(path.name, hashlib.sha256(content).hexdigest(), value["witnesses"])
-
-    def calibrations(self, loaded: Mapping[str, Mapping[str, Any]]) -> dict[str, Calibration]:
-        """The calibrations of the witnesses that are loaded, given what each was `made_by`.
-
-        Raises InputError for a loaded witness that the profile does not know, or knows with other weights: a
-        calibration says nothing about another network's scores.
-        """
-        found = {}
-        for name, made_by in loaded.items():
-            if name not in self.witnesses:
-                raise InputError(
-                    f"{self.name}: expected a calibration of {name}, has {', '.join(self.witnesses)}. "
-                    f"Make one with: facewitness calibrate --witness {name}"
-                )
-            fitted = self.witnesses[name]
-            if dict(fitted["weights"]) != dict(made_by.get("weights", {})):
-                raise InputError(f"{self.name}: was fitted to other weights of {name}. Fit it again to these.")
-            found[name] = Calibration.from_json(fitted["calibration"])
-        return found
-
-    def made_by(self) -> dict[str, str]:
-        """How it stands in a report."""
-        return {"name": self.name, "sha256": self.sha256}
-
-
-def _checked_scores(scores: ArrayLike) -> NDArray[np.float64]:
-    s = np.asarray(scores, dtype=np.float64)
-    if s.ndim != 1 or s.size == 0:
-        raise InputError(f"Expected scores (n,) with n of at least 1, got shape {s.shape}")
-    if not (np.isfinite(s).all() and s.min() >= 0.0 and s.max() <= 1.0):
-        raise InputError("Expected scores in [0, 1], got NaN, infinity or values outside")
-    return s
-
-
-def _logit(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    p = np.clip(p, _EDGE, 1.0 - _EDGE)
-    return np.log(p) - np.log1p(-p)
-
-
-def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 1.0 / (1.0 + np.exp(-np.clip(x, -500.0, 500.0)))
-
-
-def _platt(x: NDArray[np.float64], y: NDArray[np.float64], w: NDArray[np.float64]) -> tuple[float, float]:
-    """Slope and offset of the weighted logistic fit with Platt's targets, by Newton's method; the slope is never < 0.
-
-    The targets (N₊ + 1) / (N₊ + 2) and 1 / (N₋ + 2) keep the fit finite where a threshold separates the classes.
-    """
-    positive, negative = float(w @ y), float(w @ (1.0 - y))
-    t = np.where(y == 1.0, (positive + 1.0) / (positive + 2.0), 1.0 / (negative + 2.0))
-    theta = np.array([0.0, math.log((positive + 1.0) / (negative + 1.0))])
-
-    def loss(theta: NDArray[np.float64]) -> float:
-        z = theta[0] * x + theta[1]
-        return float(w @ (np.logaddexp(0.0, z) - t * z))
-
-    value = loss(theta)
-    for _ in range(100):
-        p = _sigmoid(theta[0] * x + theta[1])
-        residual, curvature = w * (p - t), w * p * (1.0 - p)
-        gradient = np.array([residual @ x, residual.sum()])
-        cross = float(curvature @ x)
-        hessian = np.array([[curvature @ (x * x), cross], [cross, curvature.sum()]]) + np.eye(2) * 1e-9
-        step = np.linalg.solve(hessian, gradient)
-        size = 1.0
-        while (
-            tried := loss(theta - size * step)
-        ) > value and size > 1e-6:  # Newton may overshoot: halve until it does not
-            size /= 2.0
-        if tried > value:
-            break
-        theta, gained, value = theta - size * step, value - tried, tried
-        if gained < 1e-10 * (1.0 + abs(value)):
-            break
-    if theta[0] < 0.0:  # the score tells nothing, or the wrong way: the base rate is all that is known
-        base = float(w @ t) / float(w.sum())
-        return 0.0, math.log(base / (1.0 - base))
-    return float(theta[0]), float(theta[1])
-
-
-def _at_most_from(p: NDArray[np.float64], bound: float, confidence: float) -> float:
-    """The lowest threshold with so few of the p at or above it that their true share is at most the bound."""
-    n = p.size
-    allowed = -1
-    share = 0.0  # P(Binomial(n, bound) <= allowed): how likely so few would be were the true share just the bound
-    for k in range(n + 1):
-        share += math.exp(
-            math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
-            + k * math.log(bound) + (n - k) * math.log1p(-bound)
-        )  # fmt: skip
-        if share > 1.0 - confidence:
-            break
-        allowed = k
-    # Too few rows to show it even with none above: then no more than these rows can be asked, all of them below.
-    return _cut(p, max(allowed, 0))
-
-
-def _cut(p: NDArray[np.float64], above: int) -> float:
-    """The middle of the gap between values of p below which all but at most `above` of them lie."""
-    if above >= p.size:
-        return 0.0
-    falling = np.sort(p)[::-1]
-    last_below = falling[above]  # this one and its equals have to stay below
-    higher = falling[falling > last_below]
-    return float((last_below + (higher.min() if higher.size else 1.0)) / 2.0)
-
-
-def _at_most_below(p: NDArray[np.float64], source: NDArray[np.str_], bound: float) -> float:
-    """The highest threshold with at most a share `bound` of the p below it, the mean over sources."""
-    names, index, counts = np.unique(source, return_inverse=True, return_counts=True)
-    values, at = np.unique(p, return_inverse=True)
-    shares = np.bincount(at, weights=1.0 / (names.size * counts[index]))
-    below = np.concatenate(([0.0], np.cumsum(shares)[:-1]))  # the share strictly below each value
-    i = int(np.flatnonzero(below <= bound + 1e-12).max())  # values[i] itself must not be below the threshold
-    return float((values[i] + (values[i - 1] if i else 0.0)) / 2.0)
-
-
-def _rates(p: NDArray[np.float64], y: NDArray[np.float64], real_below: float, fake_above: float) -> dict[str, Any]:
-    rates: dict[str, Any] = {}
-    for name, rows in (("genuine", p[y == 0]), ("fakes", p[y == 1])):
-        rates[name] = int(rows.size)
-        rates[f"{name}_called_fake"] = float((rows >= fake_above).mean()) if rows.size else None
-        rates[f"{name}_called_real"] = float((rows < real_below).mean()) if rows.size else None
-    return rates
-
-
-def _decide(p: float, real_below: float, fake_above: float) -> Label:
-    return "fake" if p >= fake_above else "real" if p < real_below else "inconclusive"
-
 
 # ---------------------------------------------------------------------------------------------------------- a face
 
@@ -448,10 +99,10 @@ def judge(
     )
     real_below, fake_above = thresholds(said.calibration for said in heard)
     if doubtful and not unusable:
-        stronger = (limits.doubtful / max(quality, _EDGE)) ** limits.steepness
+        stronger = (limits.doubtful / max(quality, EDGE)) ** limits.steepness
         real_below, fake_above = _shifted(real_below, 1 / stronger), _shifted(fake_above, stronger)
     contradiction = _contradiction(heard) or _self_contradiction(heard)
-    label = _decide(p, real_below, fake_above)
+    label = decide(p, real_below, fake_above)
     if unusable:
         return Verdict("inconclusive", p, None, (*poor, *silent), tuple(testimonies))
     if contradiction:
@@ -480,7 +131,7 @@ def thresholds(calibrations: Iterable[Calibration]) -> tuple[float, float]:
 
 def _mean_odds(p: Sequence[float]) -> float:
     """The probability whose log-odds are the mean; a single one comes back exactly as it is."""
-    return p[0] if len(p) == 1 else float(_sigmoid(_logit(np.array(p)).mean(keepdims=True))[0])
+    return p[0] if len(p) == 1 else float(sigmoid(logit(np.array(p)).mean(keepdims=True))[0])
 
 
 def _shifted(threshold: float, odds: float) -> float:
@@ -505,7 +156,7 @@ def _contradiction(heard: Sequence[_Heard]) -> str | None:
     )
     if not for_fake or not for_real:
         return None
-    return f"The witnesses contradict each other: {_and(for_fake)} for fake, {_and(for_real)} for real."
+    return f"The witnesses contradict each other: {listed(for_fake)} for fake, {listed(for_real)} for real."
 
 
 def _self_contradiction(heard: Sequence[_Heard]) -> str | None:
@@ -574,9 +225,4 @@ def _faces(numbers: Sequence[int], total: int) -> str:
         return f"Face {numbers[0]} of {total} is"
     if len(numbers) > 6:
         return f"{len(numbers)} of {total} faces are"
-    return f"Faces {_and(map(str, numbers))} of {total} are"
-
-
-def _and(words: Iterable[str]) -> str:
-    *others, last = words
-    return f"{', '.join(others)} and {last}" if others else last
+    return f"Faces {listed(map(str, numbers))} of {total} are"

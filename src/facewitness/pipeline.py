@@ -33,9 +33,10 @@ from numpy.typing import NDArray
 
 import facewitness
 from facewitness import media, plugins
+from facewitness.calibration import Calibration, Profile
 from facewitness.errors import FacewitnessError, InputError, MissingExtra, UnknownName, WeightsError
 from facewitness.explain import explain
-from facewitness.judge import Calibration, Limits, Profile, judge, judge_picture, thresholds
+from facewitness.judge import Limits, judge, judge_picture, thresholds
 from facewitness.types import Face, FaceReport, Frame, Problem, Report, Testimony
 
 Source = str | PathLike[str] | bytes | NDArray[Any]

@@ -44,7 +44,6 @@ from facewitness.types import (
     Sentence,
     Testimony,
     Verdict,
-    grade,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -549,48 +548,9 @@ def test_overlay_stretches_a_mask_to_its_box():
 # ---------------------------------------------------------------- what all formats say alike
 
 
-@pytest.mark.parametrize(
-    ("fake", "interval", "words"),
-    [
-        (0.87, (0.80, 0.92), "87 % fake (80–92 %)"),
-        (0.07, (0.07, 0.07), "7 % fake (7–7 %)"),
-        (0.001, (0.0, 0.0101), "< 1 % fake (0–2 %)"),
-        (0.999, None, "> 99 % fake"),
-        (None, None, "probability not measured"),
-    ],
-)
-def test_probability_in_words(fake, interval, words):
-    assert formats.chance(fake, interval) == words
-
-
-@given(scores, scores)
-def test_grades_and_percents_grow_with_the_score(a, b):
-    low, high = sorted((a, b))
-    order = ["weak", "moderate", "strong", "very strong"]
-    assert order.index(grade(low)) <= order.index(grade(high))
-
-
-@pytest.mark.parametrize(
-    ("strength", "words"),
-    [
-        *[(None, None), (0.0, "weak"), (0.4999, "weak"), (0.5, "moderate"), (0.6999, "moderate")],
-        *[(0.7, "strong"), (0.8999, "strong"), (0.9, "very strong"), (1.0, "very strong")],
-    ],
-)
-def test_grade_borders_belong_to_the_stronger_grade(strength, words):
-    assert grade(strength) == words
-
-
 def test_marks_are_letters_that_never_repeat():
     marks = [formats.mark(index) for index in range(800)]
     assert marks[:3] == ["a", "b", "c"] and marks[25:28] == ["z", "aa", "ab"] and len(set(marks)) == 800
-
-
-@given(st.text(st.characters(codec=None)))
-def test_visible_text_is_one_printable_line(text):
-    shown = formats.visible(text)
-    assert len(shown.splitlines()) <= 1 and "\u202e" not in shown
-    shown.encode("utf-8")
 
 
 def test_band_is_shown_only_where_it_decided():

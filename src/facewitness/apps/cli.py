@@ -355,7 +355,7 @@ _STYLES = {"fake": "bold red", "real": "green", "inconclusive": "yellow"}
 
 
 def _problems(report: Report) -> Iterator[str]:
-    from facewitness.formats import visible
+    from facewitness.phrases import visible
 
     for problem in report.problems:
         yield visible(f"facewitness: {report.source}: {problem.step}: {problem.message}")
@@ -363,7 +363,7 @@ def _problems(report: Report) -> Iterator[str]:
 
 def _summary(outcome: _Outcome, detailed: bool) -> Iterator[tuple[str, str | None]]:
     """Lines and their styles. Detailed for a single picture; for each of many, one line and its files."""
-    from facewitness.formats import chance, headline, visible
+    from facewitness.phrases import chance, headline, visible
 
     report = outcome.report
     name, word, meaning = headline(report)

@@ -146,7 +146,7 @@ def _aligned(rows: list[tuple[str, ...]]) -> Iterator[str]:
 def _said(found: Found, split: str | None) -> Iterator[str]:
     """In sentences: what is amiss, and what was proved."""
     from facewitness.bench.listing import DIVIDED_SHOWN
-    from facewitness.formats import visible
+    from facewitness.phrases import visible
 
     for name, tally in found.splits.items():
         yield visible(f"{name}: " + ", ".join(f"{count} {method}" for method, count in sorted(tally.methods.items())))
@@ -197,6 +197,6 @@ def _object(given: argparse.Namespace, found: Found) -> dict[str, Any]:
 def _escaped(text: str) -> str:
     from rich.markup import escape
 
-    from facewitness.formats import visible
+    from facewitness.phrases import visible
 
     return escape(visible(text))

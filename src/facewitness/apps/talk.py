@@ -66,7 +66,7 @@ def add_to(commands: Any) -> None:
 
 
 def _visible(text: str) -> str:
-    from facewitness.formats import visible  # brings numpy, which --help need not wait for
+    from facewitness.phrases import visible  # brings numpy, which --help need not wait for
 
     return visible(text)
 

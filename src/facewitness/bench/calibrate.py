@@ -4,7 +4,7 @@
     facewitness analyze photo.jpg --profile profile.json      the report says which profile it was judged by
 
 Nothing is trained: the witness's scores stay what they are, and the curve from score to probability, and the thresholds
-on it, are fitted anew (`judge.Calibration.fit`).
+on it, are fitted anew (`calibration.Calibration.fit`).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 import pyarrow as pa
 
 import facewitness
+from facewitness.calibration import Calibration, Profile
 from facewitness.errors import InputError
 from facewitness.files import write_whole
-from facewitness.judge import Calibration, Profile
 
 FEWEST = 20  # rows of each label below which nothing can be fitted that would hold tomorrow
 

@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 
 from facewitness.bench import measures, perturb
 from facewitness.bench.measures import Ranking, Scored, Value, Weighted
-from facewitness.formats import visible
+from facewitness.phrases import visible
 
 if TYPE_CHECKING:
     from facewitness.bench.table import Book, Entry, Grid

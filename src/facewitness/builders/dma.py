@@ -47,6 +47,7 @@ from facewitness.builders import _disk
 from facewitness.errors import FacewitnessError, InputError, MissingExtra, WeightsError
 from facewitness.files import write_whole
 from facewitness.grammars import mare
+from facewitness.phrases import the_regions
 from facewitness.types import Box, Face, Finding, Frame, Landmarks, Mask, Pixels, Reply, Sample, Truth
 
 QUESTION = "Does this face look real or fake, and why?"  # where people were asked none
@@ -473,12 +474,11 @@ def _item(
 
 
 def _thought(template: str, names: Sequence[str]) -> str:
-    titles = [f"the {regions.title(name)}" for name in names]
-    places = " and ".join([", ".join(titles[:-1]), titles[-1]]) if len(titles) > 1 else "".join(titles)
+    where = the_regions(names)
     verbs = {"call": "calls", "have": "has", "raise": "raises"}
     if len(names) > 1 or "teeth" in names:
         verbs = {verb: verb for verb in verbs}
-    return template.format(places=places, Places=places[:1].upper() + places[1:], **verbs)
+    return template.format(places=where, Places=where[:1].upper() + where[1:], **verbs)
 
 
 # -------------------------------------------------------------------------------------------------------- on the disk

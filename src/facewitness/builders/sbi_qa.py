@@ -37,6 +37,7 @@ from facewitness import geometry, media, plugins, regions
 from facewitness.builders import _disk
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.forge import Forged
+from facewitness.phrases import the_regions
 from facewitness.types import Landmarks, Pixels
 
 CHOICES = (
@@ -122,13 +123,7 @@ def _about(template: str, region: str, places: Sequence[str] = ()) -> str:
     many = region in ("teeth", "eyes", "eyebrows", "nostrils")
     words = {"be": "are", "have": "have", "were": "were"} if many else {"be": "is", "have": "has", "were": "was"}
     words |= {key.capitalize(): word.capitalize() for key, word in words.items()}
-    return template.format(region=regions.title(region), places=_list(places), **words)
-
-
-def _list(names: Sequence[str]) -> str:
-    """["nose", "left_eye", "chin"] → "the nose, the left eye and the chin"."""
-    titles = [f"the {regions.title(name)}" for name in names]
-    return " and ".join([", ".join(titles[:-1]), titles[-1]]) if len(titles) > 1 else "".join(titles)
+    return template.format(region=regions.title(region), places=the_regions(places), **words)
 
 
 # ------------------------------------------------------------------------------------------------------- the items
@@ -289,7 +284,7 @@ def _questions(
 
     real, fake = items("real", pixels), items("fake", forged.pixels)
     yield real(drawn(VERDICT_QUESTIONS), f"{drawn(_REAL_OPENINGS)} {drawn(_REAL_BODIES)}", None)
-    body = drawn(_FAKE_BODIES).format(places=_list(names))
+    body = drawn(_FAKE_BODIES).format(places=the_regions(names))
     yield fake(drawn(VERDICT_QUESTIONS), f"{drawn(_FAKE_OPENINGS)} {body}", None)
     untouched = _untouched(forged, points, choices)
     for _ in range(pairs):

@@ -1,42 +1,20 @@
 """Formats: a report goes in, bytes come out. Each leaf has `render(report) -> bytes` and an `extension`.
 
-What every format has to say in the same words stands here: how a probability is written, what a label, a kind and a
-quality are called, how a name from outside is made visible, the colours of a mask, and how to run the analysis again.
+What only renderers share stands here: what every report says of its limits, the colours of a mask, what was measured of
+a face, the thresholds, and how to run the analysis again. The words for labels and chances are in `phrases`.
 """
 
 from __future__ import annotations
 
-import math
 import shlex
-import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness import regions
-from facewitness.errors import UnknownName
-from facewitness.types import Label, Quality, Report, Verdict, grade
-
-# label or status → (the word that stands large on the page, what it means)
-WORDS: dict[str, tuple[str, str]] = {
-    "fake": ("Fake", "A face shows traces of forgery."),
-    "real": ("Real", "No sufficient evidence of forgery was found. That does not prove that the picture is genuine."),
-    "inconclusive": ("Inconclusive", "The evidence does not allow a decision in either direction."),
-    "no_face": ("No face found", "No face was found, so nothing was judged. This is not a verdict of real."),
-    "failed": (
-        "Not analysed",
-        "The analysis failed before a verdict was reached. This says nothing about the picture.",
-    ),
-}
-
-KIND_WORDS: dict[str, str] = {
-    "pristine": "pristine",
-    "identity_exchange": "identity exchange",
-    "attribute_manipulation": "attribute manipulation",
-    "entire_synthesis": "entire synthesis",
-}
+from facewitness.phrases import visible
+from facewitness.types import Quality, Report, Verdict
 
 LIMITS: tuple[str, ...] = (
     "A probability is calibrated on known pictures: of faces given 80 %, about 80 in 100 were forged there. "
@@ -58,73 +36,6 @@ def heat(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     stops = np.linspace(0.0, 1.0, len(HEAT))
     rgb = [np.interp(values, stops, [stop[channel] for stop in HEAT]) for channel in range(3)]
     return np.rint(np.stack([*rgb, values * 255.0], axis=-1)).astype(np.uint8)
-
-
-def percent(score: float) -> str:
-    """A score in [0, 1] as a whole percent. Never "0 %" or "100 %": no measurement is that certain."""
-    if score < 0.005:
-        return "< 1 %"
-    if score > 0.995:
-        return "> 99 %"
-    return f"{score * 100:.0f} %"
-
-
-def chance(fake: float | None, interval: tuple[float, float] | None = None) -> str:
-    """A calibrated probability in words: "87 % fake (80–92 %)". The interval is rounded outwards."""
-    if fake is None:
-        return "probability not measured"
-    if interval is None:
-        return f"{percent(fake)} fake"
-    low, high = (round(end * 100, 6) for end in interval)  # 0.07 * 100 is a little more than 7
-    return f"{percent(fake)} fake ({math.floor(low)}–{math.ceil(high)} %)"
-
-
-def headline(report: Report) -> tuple[str, str, str]:
-    """What stands at the top of every report: its key in WORDS, the large word, and the sentence that explains it."""
-    if report.status != "ok":
-        return (report.status, *WORDS[report.status])
-    if report.verdict is None:
-        return (
-            "inconclusive",
-            "No verdict",
-            "The faces were examined, but no verdict was reached for the whole picture.",
-        )
-    return (report.verdict.label, *WORDS[report.verdict.label])
-
-
-def word(label: Label) -> str:
-    """A verdict's label as it stands in a report."""
-    return WORDS[label][0]
-
-
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
-
-def visible(text: str) -> str:
-    """Text from outside with everything that hides or breaks lines written as an escape, such as \\n or \\u202e.
-
-    Control characters, line separators, lone surrogates (bytes of a file name that are not UTF-8) and the marks that
-    turn the reading direction could make a report show another name than the file has.
-    """
-    return "".join(
-        c.encode("unicode_escape").decode("ascii")
-        if c in _BIDI or unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")
-        else c
-        for c in text
-    )
-
-
-def title(region: str) -> str:
-    """A region's name in words. A name the tree does not have (from an outside witness) is shown as it came."""
-    try:
-        return regions.title(region)
-    except UnknownName:
-        return visible(region).replace("_", " ")
-
-
-def strength_in_words(strength: float | None) -> str:
-    """A finding's strength with its grade: "strong, 82 %"."""
-    return "not measured" if strength is None else f"{grade(strength)}, {percent(strength)}"
 
 
 def mark(finding: int) -> str:

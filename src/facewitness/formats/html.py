@@ -19,24 +19,8 @@ from xml.etree.ElementTree import Element, tostring
 import numpy as np
 from PIL import Image
 
-from facewitness.formats import (
-    HEAT,
-    KIND_WORDS,
-    LIMITS,
-    again,
-    band,
-    chance,
-    headline,
-    heat,
-    mark,
-    measured,
-    percent,
-    provenance,
-    strength_in_words,
-    title,
-    visible,
-    word,
-)
+from facewitness.formats import HEAT, LIMITS, again, band, heat, mark, measured, provenance
+from facewitness.phrases import KIND_WORDS, chance, headline, percent, strength_in_words, title, visible, word
 from facewitness.types import KINDS, Box, FaceReport, Finding, Mask, Pixels, Quality, Reply, Report, Verdict
 
 extension = "html"

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from facewitness.errors import InputError, ReportError
-from facewitness.formats import title
+from facewitness.phrases import title
 from facewitness.types import (
     KINDS,
     Box,

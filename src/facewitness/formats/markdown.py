@@ -8,22 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from facewitness.formats import (
-    KIND_WORDS,
-    LIMITS,
-    again,
-    band,
-    chance,
-    headline,
-    mark,
-    measured,
-    percent,
-    provenance,
-    strength_in_words,
-    title,
-    visible,
-    word,
-)
+from facewitness.formats import LIMITS, again, band, mark, measured, provenance
+from facewitness.phrases import KIND_WORDS, chance, headline, percent, strength_in_words, title, visible, word
 from facewitness.types import KINDS, FaceReport, Finding, Report, Verdict
 
 extension = "md"

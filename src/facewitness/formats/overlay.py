@@ -15,7 +15,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from facewitness.errors import ReportError
-from facewitness.formats import chance, headline, heat, mark, strength_in_words, title, visible, word
+from facewitness.formats import heat, mark
+from facewitness.phrases import chance, headline, strength_in_words, title, visible, word
 from facewitness.types import Box, FaceReport, Mask, Report
 
 extension = "png"

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from facewitness import regions, words
+from facewitness.phrases import the_regions
 from facewitness.types import Box, Finding, Reply
 
 INSTRUCTION = (
@@ -104,11 +105,9 @@ def _composed(reply: Reply, names: tuple[str, ...]) -> str:
     """The verdict and the regions in words."""
     if reply.label is None:
         return ""
-    titles = [f"the {regions.title(name)}" for name in names]
-    if not titles:
+    if not names:
         return _OPENINGS[reply.label]
-    listed = " and ".join([", ".join(titles[:-1]), titles[-1]]) if len(titles) > 1 else titles[0]
-    return f"{_OPENINGS[reply.label]} Signs of forgery are at {listed}."
+    return f"{_OPENINGS[reply.label]} Signs of forgery are at {the_regions(names)}."
 
 
 # ------------------------------------------------------------------------------------------------------------ reading

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from facewitness import regions
+from facewitness.phrases import listed
 from facewitness.types import Label, Reply
 
 _FIRST = re.compile(r"^\W*(yes|no|real|fake|inconclusive)\b", re.IGNORECASE)
@@ -38,15 +39,13 @@ def parse(text: str) -> Reply:
 
 def render(reply: Reply) -> str:
     """The reply's verdict, and the regions of its findings, each once."""
-    places = [
-        regions.title(name) if name in regions.REGIONS else name
+    titles = [
+        f"the {regions.title(name) if name in regions.REGIONS else name}"
         for name in dict.fromkeys(f.region for f in reply.findings)
     ]
     match reply.label:
-        case "fake" if places:
-            *before, last = places
-            listed = f"{', the '.join(before)} and the {last}" if before else last
-            return f"Yes, this face is fake. Signs of forgery are at the {listed}."
+        case "fake" if titles:
+            return f"Yes, this face is fake. Signs of forgery are at {listed(titles)}."
         case "fake":
             return "Yes, this face is fake. No single region stands out."
         case "real":

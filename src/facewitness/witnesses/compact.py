@@ -19,6 +19,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from facewitness import geometry, regions, weights
+from facewitness.calibration import logistic
 from facewitness.errors import WeightsError
 from facewitness.types import KINDS, Face, Finding, Mask, Testimony
 from facewitness.witnesses import _places
@@ -53,9 +54,7 @@ class Compact:
         self._session = onnxruntime.InferenceSession(str(onnx), settings, providers=["CPUExecutionProvider"])
         self._flip, self._options = flip, {"model": None if model is None else onnx.name, "flip": flip}
         self._size, self._margin = int(self.facts["size"]), float(self.facts["margin"])
-        self.calibration: Mapping[str, Any] | None = self.facts[
-            "calibration"
-        ]  # as JSON: `judge.Calibration` is above us
+        self.calibration: Mapping[str, Any] | None = self.facts["calibration"]  # as JSON, as a profile may replace it
 
     def made_by(self) -> dict[str, Any]:
         """What it takes to run this witness again: its options and its weights' SHA-256."""
@@ -94,9 +93,8 @@ class Compact:
 
     def strength(self, region_scores: NDArray[np.floating]) -> NDArray[np.float64]:
         """Raw region scores -> the share of such findings that were right on held-out forgeries (a fitted logistic)."""
-        p = np.clip(region_scores.astype(np.float64), 1e-6, 1 - 1e-6)
-        slope, offset = self.facts["strength"]["slope"], self.facts["strength"]["offset"]
-        return 1.0 / (1.0 + np.exp(-(slope * np.log(p / (1 - p)) + offset)))
+        fit = self.facts["strength"]
+        return logistic(region_scores.astype(np.float64), fit["slope"], fit["offset"])
 
     def _findings(
         self, face: Face, mask: Mask, scores: NDArray[np.floating], to_grid: geometry.Affine

@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from facewitness import geometry, plugins, regions, weights
+from facewitness.calibration import decided, logistic
 from facewitness.errors import BackendError, InputError, WeightsError
 from facewitness.models.gradcam import heatmap
 from facewitness.models.kfd import KFD, Encoders
@@ -115,7 +116,7 @@ class KFDWitness:
             if self._language is None
             else str(getattr(self._language, "name", type(self._language).__name__)),
         }
-        # as JSON: `judge.Calibration` is above us. Without one the judge hears this witness but lets it decide nothing
+        # as JSON, as a profile may replace it. Without one the judge hears this witness but lets it decide nothing
         self.calibration: Mapping[str, Any] | None = self.facts.get("calibration")
 
     def made_by(self) -> dict[str, Any]:
@@ -189,8 +190,7 @@ class KFDWitness:
         fit = self.facts.get("strength")
         if fit is None:
             return None
-        p = min(max(covered, 1e-6), 1 - 1e-6)
-        return float(1 / (1 + np.exp(-(fit["slope"] * np.log(p / (1 - p)) + fit["offset"]))))
+        return float(logistic(np.array([covered]), fit["slope"], fit["offset"])[0])
 
     # -------------------------------------------------------------------------------------------------- in words
 
@@ -203,7 +203,7 @@ class KFDWitness:
             thought = _words.beside(reply.label, "fake" if named else "real", "the detector's map")
             return Reply(None, thought=thought, text=reply.text)
         score = testimony.fake or 0.0
-        evidence = _words.decided(score, self.calibration)
+        evidence = decided(score, self.calibration)
         thought = _words.beside(reply.label, evidence, f"the detector's score, {score:.2f}")
         return Reply(reply.label, thought=thought, text=reply.text)
 

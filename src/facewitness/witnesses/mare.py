@@ -34,8 +34,10 @@ import torch
 from numpy.typing import NDArray
 
 from facewitness import geometry, plugins, regions, weights, words
+from facewitness.calibration import decided
 from facewitness.errors import BackendError, InputError, WeightsError
 from facewitness.models.fdm import FDM
+from facewitness.phrases import the_regions
 from facewitness.types import Box, Face, Finding, Label, Pixels, Reply, Testimony
 from facewitness.witnesses import _places, _prompted, _words
 
@@ -132,7 +134,7 @@ class MareWitness:
             if self._language is None
             else str(getattr(self._language, "name", type(self._language).__name__)),
         }  # fmt: skip
-        # as JSON: `judge.Calibration` is above us. Without one the judge hears this witness but lets it decide nothing
+        # as JSON, as a profile may replace it. Without one the judge hears this witness but lets it decide nothing
         self.calibration: Mapping[str, Any] | None = self.facts.get("calibration")
 
     def made_by(self) -> dict[str, Any]:
@@ -189,9 +191,9 @@ class MareWitness:
         about = _places_of(asked)
         notes = []
         if about:  # "the nose looks real" says nothing of the face as a whole: no verdict
-            notes.append(f"The answer is about {_listed(about)}, not about the face as a whole.")
+            notes.append(f"The answer is about {the_regions(about)}, not about the face as a whole.")
         else:
-            evidence = _words.decided(score, self.calibration)
+            evidence = decided(score, self.calibration)
             notes.append(_words.beside(read.label, evidence, f"the score of the forgery traces, {score:.2f}"))
         findings, told = self._findings(read, face, to_crop)
         thought = " ".join(part for part in (read.thought, *notes, *told) if part)
@@ -209,13 +211,13 @@ class MareWitness:
                 boxes.setdefault(finding.region, self._on_frame(finding.box, face, to_crop))
         boxed = tuple(name for name, box in boxes.items() if box is not None)
         off = tuple(name for name, box in boxes.items() if box is None)
-        notes = [f"The box of {_listed(off)} lies outside the picture."] if off else []
+        notes = [f"The box of {the_regions(off)} lies outside the picture."] if off else []
         astray = tuple(name for name in boxed if _apart(boxes[name], _around(name, face)))
         if astray:
-            notes.append(f"The box of {_listed(astray)} lies elsewhere on the face.")
+            notes.append(f"The box of {the_regions(astray)} lies elsewhere on the face.")
             boxed = tuple(name for name in boxed if name not in astray)
         if read.label == "real":  # "the eyes look natural" accuses nobody, and a genuine face has no box
-            return (), (*notes, *([f"The reply says real, but boxes {_listed(boxed)}."] if boxed else ()))
+            return (), (*notes, *([f"The reply says real, but boxes {the_regions(boxed)}."] if boxed else ()))
         named = _places_of(_accusing(read.text))
         if read.label != "fake":  # who gives no verdict accuses by boxes alone: they are for what gives a face away
             named = tuple(name for name in named if name in boxed)
@@ -226,11 +228,11 @@ class MareWitness:
         placed = [(name, "named", _around(name, face)) for name in unboxed]
         homeless = tuple(name for name, _, box in placed if box is None)
         if alone:
-            notes.append(f"The reply boxes {_listed([name for name, _, _ in alone])} without naming it in words.")
+            notes.append(f"The reply boxes {the_regions([name for name, _, _ in alone])} without naming it in words.")
         if unboxed:
-            notes.append(f"The reply names {_listed(unboxed)} without a box.")
+            notes.append(f"The reply names {the_regions(unboxed)} without a box.")
         if homeless:
-            notes.append(f"It is not known where {_listed(homeless)} would be, so nothing is claimed there.")
+            notes.append(f"It is not known where {the_regions(homeless)} would be, so nothing is claimed there.")
         return tuple(
             Finding(name, box, None, _claim(name, kind, claims.get(name, "")), self._strength(kind))
             for name, kind, box in (*agreed, *alone, *placed)
@@ -320,11 +322,6 @@ def _around(name: str, face: Face) -> Box | None:
         return None
     outline = geometry.bounds(np.concatenate(regions.polygons(name, face.landmarks)))
     return geometry.clip(outline, face.frame.width, face.frame.height)
-
-
-def _listed(names: tuple[str, ...] | list[str]) -> str:
-    *others, last = [f"the {regions.title(name)}" for name in names]
-    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _problem(refused: tuple[str, ...], most: int = 3) -> str:

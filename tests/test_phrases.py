@@ -1,0 +1,65 @@
+"""The words that every text of ours shares: chances, grades, names from outside, lists."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facewitness import phrases
+from facewitness.types import grade
+
+scores = st.floats(0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("fake", "interval", "words"),
+    [
+        (0.87, (0.80, 0.92), "87 % fake (80–92 %)"),
+        (0.07, (0.07, 0.07), "7 % fake (7–7 %)"),
+        (0.001, (0.0, 0.0101), "< 1 % fake (0–2 %)"),
+        (0.999, None, "> 99 % fake"),
+        (None, None, "probability not measured"),
+    ],
+)
+def test_probability_in_words(fake, interval, words):
+    assert phrases.chance(fake, interval) == words
+
+
+@given(scores, scores)
+def test_grades_and_percents_grow_with_the_score(a, b):
+    low, high = sorted((a, b))
+    order = ["weak", "moderate", "strong", "very strong"]
+    assert order.index(grade(low)) <= order.index(grade(high))
+
+
+@pytest.mark.parametrize(
+    ("strength", "words"),
+    [
+        *[(None, None), (0.0, "weak"), (0.4999, "weak"), (0.5, "moderate"), (0.6999, "moderate")],
+        *[(0.7, "strong"), (0.8999, "strong"), (0.9, "very strong"), (1.0, "very strong")],
+    ],
+)
+def test_grade_borders_belong_to_the_stronger_grade(strength, words):
+    assert grade(strength) == words
+
+
+@given(st.text(st.characters(codec=None)))
+def test_visible_text_is_one_printable_line(text):
+    shown = phrases.visible(text)
+    assert len(shown.splitlines()) <= 1 and "\u202e" not in shown
+    shown.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "listed"),
+    [((), ""), (("a",), "a"), (("a", "b"), "a and b"), (("a", "b", "c"), "a, b and c")],
+)
+def test_a_list_reads_as_in_a_sentence(words, listed):
+    assert phrases.listed(words) == listed
+    assert phrases.listed(iter(words)) == listed
+
+
+def test_regions_are_listed_with_their_article():
+    assert phrases.the_regions(["nose", "left_eye", "chin"]) == "the nose, the left eye and the chin"
+    assert phrases.the_regions(()) == ""
