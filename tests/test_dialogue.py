@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from reports import REPORTS
 
 from facewitness import plugins, regions
-from facewitness.dialogue import MOST, Dialogue, as_reply, asked_regions
+from facewitness.dialogue import Dialogue, as_reply
 from facewitness.errors import BackendError, InputError
+from facewitness.questions import MOST
 
 
 @pytest.fixture
@@ -102,22 +103,6 @@ def test_without_a_face_every_question_has_the_same_answer(name):
     texts = {dialogue.ask(q).text for q in ("Is it fake?", "Is the nose fake?", "What about face 2?", "Why?")}
     assert len(texts) == 1
     assert dialogue.ask("Is it real?").label is None
-
-
-@pytest.mark.parametrize(
-    ("question", "named"),
-    [
-        ("Is this face fake?", ()),
-        ("Is the lower face fake?", ("lower_face",)),
-        ("Is the left upper eyelid real?", ("left_upper_eyelid",)),
-        ("LEFT-EYE??", ("left_eye",)),
-        ("What of his lips and brows?", ("mouth", "left_eyebrow", "right_eyebrow")),
-        ("Is the nose tip odd, or the chin?", ("nose_tip", "chin")),
-        ("Is the skin smooth?", ("skin",)),
-    ],
-)
-def test_regions_in_questions(question, named):
-    assert asked_regions(question) == named
 
 
 @pytest.mark.parametrize("name", list(REPORTS))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from facewitness.judge import Limits as Limits
     from facewitness.pipeline import Analyzer as Analyzer
     from facewitness.pipeline import analyze as analyze
-    from facewitness.pipeline import analyze_many as analyze_many
+    from facewitness.pool import analyze_many as analyze_many
     from facewitness.types import Face as Face
     from facewitness.types import FaceReport as FaceReport
     from facewitness.types import Finding as Finding
@@ -56,7 +56,8 @@ _WHERE = {
         "UnreadableMedia", "WeightsError",
     ),
     "judge": ("Limits",),
-    "pipeline": ("Analyzer", "analyze", "analyze_many"),
+    "pipeline": ("Analyzer", "analyze"),
+    "pool": ("analyze_many",),
     "types": (
         "Face", "FaceReport", "Finding", "Frame", "Mask", "Problem", "Quality", "Report", "Sentence", "Testimony",
         "Verdict",

@@ -1,10 +1,9 @@
 """Questions after the verdict, answered from the evidence alone: no language model, no claim without a place.
 
-A question is read for what it asks (INTENTS, by words) and for the regions it names (`regions.mentioned` and the tree's
-own names); the answer is a fixed sentence filled from the report, so it never says more than the judge did, and what
-cannot be answered is said to be so. A conversation remembers the face and the region spoken of: "Is the nose fake?"
-"And the mouth?" "How sure are you?". "Suppose it is genuine" and "suppose it is fake" gather the evidence for either
-side (FFAA asks its model under both hypotheses).
+`questions` reads what a question asks for and the regions it names; the answer is a fixed sentence filled from the
+report, so it never says more than the judge did, and what cannot be answered is said to be so. A conversation remembers
+the face and the region spoken of: "Is the nose fake?" "And the mouth?" "How sure are you?". "Suppose it is genuine" and
+"suppose it is fake" gather the evidence for either side (FFAA asks its model under both hypotheses).
 
     Dialogue(report).ask("Is the nose fake?")  →  Answer(text, label, findings, regions, intent)
 
@@ -19,18 +18,16 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 
-from facewitness import geometry, plugins, regions
+from facewitness import geometry, plugins, questions, regions
 from facewitness.errors import BackendError, InputError
 from facewitness.explain import NO_PROOF, graded
 from facewitness.phrases import KIND_WORDS, WORDS, chance, listed, percent, visible
 from facewitness.types import FaceReport, Finding, Label, Pixels, Reply, Report
 
-MOST = 2_000  # characters of a question
 _REMEMBERED = 8  # turns that a language model is shown again
 Hear = Callable[[str], None]  # is given the next piece of an answer
 TURNED = 30.0  # degrees of yaw from which the far side counts as hidden
@@ -57,52 +54,10 @@ class Backend(Protocol):
         ...
 
 
-# What questions ask for, in the order in which they are tried. A question that names a region asks about that region
-# unless an earlier line fits.
-INTENTS: dict[str, str] = {
-    "suppose_real": r"\b(suppos\w*|assum\w*|imagin\w*|if)\b.*\b(real|genuine|authentic|pristine)\b|"
-    r"\b(evidence|speaks?|argument\w*|reasons?)\b.*\b(for|that it is|it's)\b.*\b(real|genuine|authentic)\b",
-    "suppose_fake": r"\b(suppos\w*|assum\w*|imagin\w*|if)\b.*\b(fake\w*|forged|manipulated|deepfake|synthetic)\b|"
-    r"\b(evidence|speaks?|argument\w*)\b.*\bfor\b.*\b(fake|forged|forgery|manipulation)\b",
-    "faces": r"\bhow many (faces|people|persons)\b|\bwho (else )?is\b",
-    "wrong": r"\b(how often|error rate|false (alarm|positive)s?|mistakes?|be wrong|trust|reliab\w*|accura\w*|"
-    r"limits?)\b",
-    "sure": r"\b(how (sure|certain|confident|likely|probable)|probabilit\w*|confidence|certainty|chances?|"
-    r"per ?cent)\b",
-    "kind": r"\b(what|which) (kind|type|sort|method|technique|tool)\b|\bhow (was|is|were) (it|this|that|the (face|"
-    r"picture|photo|image))\b.*\b(made|forged|faked|done|created|manipulated)\b|\bface.?swap\w*|\b(gan|diffusion|"
-    r"ai.generated|generated|synthes\w*)\b",
-    "where": r"\bwhere\b|\b(which|what) (parts?|regions?|areas?|places?|features?)\b",
-    "why": r"\bwhy\b|\bevidence\b|\bhow (do|can|did) you (know|tell|see)\b|\bexplain\b|\breasons?\b|\bshow me\b",
-    "quality": r"\b(quality|blur\w*|sharp\w*|resolution|dark|too small)\b",
-    "verdict": r"\b(fake\w*|real|genuine|authentic|deep ?fake\w*|forg\w*|manipulat\w*|tampered|edited|altered|"
-    r"retouched|photoshop\w*|pristine|verdict|legit\w*|true)\b",
-}
-_PATTERNS = {name: re.compile(pattern, re.IGNORECASE | re.DOTALL) for name, pattern in INTENTS.items()}
-_ASKS_REAL = re.compile(r"\b(real|genuine|authentic|pristine|legit\w*|true|untouched|unaltered)\b", re.IGNORECASE)
-_ASKS_FAKE = re.compile(
-    r"\b(fake\w*|deep ?fake\w*|forg\w*|manipulat\w*|tampered|edited|altered|retouched|photoshop\w*|swapped|wrong|"
-    r"odd)\b",
-    re.IGNORECASE,
-)
-_THERE = re.compile(r"\b(there|(this|that) (place|region|part|area|one)|them|they)\b", re.IGNORECASE)
-_FACE = re.compile(r"\bface (?:number |no\.? ?|#)?(\d{1,3})\b", re.IGNORECASE)
-_ORDINALS = {w: i for i, w in enumerate(("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"))}
-
 CAN_ASK = (
     "I can say whether the picture, a face or a region is forged, where and why, how sure that is, how it was "
     "probably made, how often such a verdict is wrong, and what speaks for either side."
 )
-
-
-def asked(question: str) -> str:
-    """The question without what stands around it. Raises InputError for none, and one of more than MOST characters."""
-    question = question.strip()
-    if not question:
-        raise InputError('expected a question, such as "Is the nose fake?", got an empty one')
-    if len(question) > MOST:
-        raise InputError(f"expected a question of at most {MOST:,} characters, got one of {len(question):,}")
-    return question
 
 
 class Dialogue:
@@ -116,12 +71,12 @@ class Dialogue:
         self._spoken_of: tuple[str, ...] = ()
 
     def ask(self, question: str, hear: Hear | None = None) -> Answer:
-        """The answer to one question. Raises InputError for an empty one and one of more than MOST characters.
+        """The answer to one question. Raises InputError for an empty one and one of more than 2,000 characters.
 
         `hear` is given a language model's words piece by piece, where its backend can `stream`; notes come with the
         answer, once all is said. What `hear` raises stops the model and leaves the conversation as it was.
         """
-        question = asked(question)
+        question = questions.asked(question)
         answer = self._answered(question)
         if self.backend is not None and self.report.status == "ok":
             answer = self._worded(question, answer, self.backend, hear)
@@ -133,8 +88,8 @@ class Dialogue:
         face = self.report.faces[self.face]
         frame = self.report.frame
         messages = [{"role": "system", "content": evidence(face)}]
-        for asked, answered in self.turns[-_REMEMBERED:]:
-            messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": answered.text}]
+        for earlier, answered in self.turns[-_REMEMBERED:]:
+            messages += [{"role": "user", "content": earlier}, {"role": "assistant", "content": answered.text}]
         messages.append({"role": "user", "content": question})
         images = () if frame is None else (frame.pixels,)
         try:
@@ -142,7 +97,8 @@ class Dialogue:
         except BackendError as error:
             return replace(own, problem=str(error))
         label = plugins.get("grammars", "yes_no").parse(words).label
-        if label in ("real", "fake") and _yes_or_no(question, forged=True) == "No. ":  # it was asked whether it is real
+        # it was asked whether it is real
+        if label in ("real", "fake") and questions.yes_or_no(question, forged=True) == "No. ":
             label = {"real": "fake", "fake": "real"}[label] if re.match(r"\W*(yes|no)\b", words, re.I) else label
         notes = []
         if label is not None and own.label is not None and label != own.label:
@@ -169,17 +125,17 @@ class Dialogue:
             return Answer(f"{WORDS['failed'][1]} {report.problems[0].message}", None, intent="failed")
         if report.status == "no_face":
             return Answer(WORDS["no_face"][1], None, intent="no_face")
-        chosen = _face_asked_for(question)
+        chosen = questions.face_asked_for(question)
         if chosen is not None:
             try:
                 self.choose(chosen)
             except InputError as error:
                 return Answer(str(error), None, intent="faces")
         face = report.faces[self.face]
-        named = asked_regions(question)
-        intent = next((name for name, pattern in _PATTERNS.items() if pattern.search(question)), "")
+        named = questions.asked_regions(question)
+        intent = questions.intent(question)
         about_place = intent in ("", "verdict", "why", "where", "sure", "quality")
-        if not named and self._spoken_of and about_place and (_THERE.search(question) or intent == "why"):
+        if not named and self._spoken_of and about_place and (questions.points_back(question) or intent == "why"):
             named = self._spoken_of
         if named and about_place:
             self._spoken_of = named
@@ -202,9 +158,9 @@ class Dialogue:
         odds = chance(face.verdict.fake, face.verdict.interval)
         match label:
             case "fake":
-                said = f"{_yes_or_no(question, forged=True)}{which} is judged fake: {odds}."
+                said = f"{questions.yes_or_no(question, forged=True)}{which} is judged fake: {odds}."
             case "real":
-                said = f"{_yes_or_no(question, forged=False)}{which} is judged real: {odds}. {NO_PROOF}"
+                said = f"{questions.yes_or_no(question, forged=False)}{which} is judged real: {odds}. {NO_PROOF}"
             case _:
                 said = f"That cannot be decided. {which} is inconclusive: {odds}."
         reasons = " ".join(face.verdict.reasons) if label == "inconclusive" else ""
@@ -337,46 +293,8 @@ _DENIES = re.compile(r"\b(no|not|never|without|nothing|neither|nor|free of)\b|n[
 
 def _accused(text: str) -> tuple[str, ...]:
     """MARE's names of the regions a text speaks of in sentences that deny nothing and call nothing real."""
-    said = [s for s in re.split(r"(?<=[.;!?])\s", text) if not _DENIES.search(s) and not _ASKS_REAL.search(s)]
+    said = [s for s in re.split(r"(?<=[.;!?])\s", text) if not _DENIES.search(s) and not questions.asks_real(s)]
     return tuple(dict.fromkeys(name for sentence in said for name in regions.mentioned(sentence) if name != "skin"))
-
-
-# ------------------------------------------------------------------------------------------------- reading a question
-
-
-def asked_regions(question: str) -> tuple[str, ...]:
-    """The tree's regions a question names: a part by its own name ("upper lip"), else MARE's by its words.
-
-    "Is this face fake?" asks about the face as a whole, not about a region.
-    """
-    words = " " + re.sub(r"[\s_\-]+", " ", re.sub(r"[^\w\s\-]", " ", question.lower())).strip() + " "
-    own = [
-        name
-        for name, region in regions.REGIONS.items()
-        if name not in ("face", "skin") and re.search(rf" {regions.title(name)}s? ", words)
-    ]
-    own = [a for a in own if not any(a != b and regions.title(a) in regions.title(b) for b in own)]
-    if "skin" in words.split():
-        own.append("skin")
-    without_face = re.sub(r"\b(lower |whole |entire )?faces?\b", " ", question, flags=re.IGNORECASE)
-    named = [n for n in regions.mentioned(without_face) if not any(_within(o, n) or _within(n, o) for o in own)]
-    return tuple(dict.fromkeys([*own, *named]))
-
-
-def _face_asked_for(question: str) -> int | None:
-    numbered = _FACE.search(question)
-    if numbered:
-        return max(0, int(numbered[1]) - 1)
-    words = re.findall(r"\w+", question.lower())
-    return next((_ORDINALS[a] for a, b in pairwise(words) if b in ("face", "person", "one") and a in _ORDINALS), None)
-
-
-def _yes_or_no(question: str, forged: bool) -> str:
-    """ "Yes. " or "No. " as the question was put, or nothing where it was put neither way, or both ways."""
-    real, fake = bool(_ASKS_REAL.search(question)), bool(_ASKS_FAKE.search(question))
-    if real == fake:
-        return ""
-    return "Yes. " if fake == forged else "No. "
 
 
 # ------------------------------------------------------------------------------------------------------- about regions
@@ -412,13 +330,13 @@ def _about(face: FaceReport, name: str, question: str) -> Answer:
         hints = f"Hints there: {_lower(told)}" if here else f"No sign was found at {place}."
         return answer(f"That cannot be decided: the face is inconclusive. {hints}{measured}", "inconclusive", here)
     if verdict.label == "real":
-        said = f"{_yes_or_no(question, forged=False)}Nothing is claimed at {place}: the face is judged real."
+        said = f"{questions.yes_or_no(question, forged=False)}Nothing is claimed at {place}: the face is judged real."
         weak = [f for f in _suspicions(face) if _same_place(f.region, name)]
         if weak:
             said += f" A witness saw something there, too weak for the verdict. {_told(weak[0])}"
         return answer(said, "real")
     if any(f.strength is not None and f.strength >= 0.5 for f in here):
-        return answer(f"{_yes_or_no(question, forged=True)}{told}", "fake", here)
+        return answer(f"{questions.yes_or_no(question, forged=True)}{told}", "fake", here)
     if here:
         return answer(f"Perhaps. {told}{measured}", "inconclusive", here)
     whole = tuple(f for f in face.findings if f.region == "face")
@@ -430,7 +348,7 @@ def _about(face: FaceReport, name: str, question: str) -> Answer:
         )
     seen = {"Yes. ": "As far as can be seen, yes: no", "No. ": "Not as far as can be seen: no"}
     elsewhere = listed(_title(f.region) for f in face.findings) or "nowhere"
-    lead = seen.get(_yes_or_no(question, forged=False), "No")
+    lead = seen.get(questions.yes_or_no(question, forged=False), "No")
     return answer(f"{lead} sign was found at {place}.{measured} The signs are at: {elsewhere}.", "real")
 
 
@@ -458,21 +376,11 @@ def _covered(face: FaceReport, name: str) -> float | None:
     return float((mask[place] >= 0.5).mean()) if place.any() else None
 
 
-def _within(inner: str, outer: str) -> bool:
-    """Whether a region is another, or a part of it."""
-    node: str | None = inner
-    while node is not None:
-        if node == outer:
-            return True
-        node = regions.REGIONS[node].parent if node in regions.REGIONS else None
-    return False
-
-
 def _same_place(found: str, asked: str) -> bool:
     """A finding answers a question about its own region, its parts, and the area that it is part of; not the face."""
     if found == "face" or asked == "face":
         return found == asked
-    return _within(found, asked) or _within(asked, found)
+    return regions.within(found, asked) or regions.within(asked, found)
 
 
 def _covers(named: Iterable[str], region: str) -> bool:

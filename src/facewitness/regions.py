@@ -227,6 +227,16 @@ def parts(name: str) -> tuple[str, ...]:
     return tuple(region.name for region in REGIONS.values() if region.parent == name)
 
 
+def within(inner: str, outer: str) -> bool:
+    """Whether a region is another, or a part of it."""
+    node: str | None = inner
+    while node is not None:
+        if node == outer:
+            return True
+        node = REGIONS[node].parent if node in REGIONS else None
+    return False
+
+
 def title(name: str) -> str:
     """The region's name in words: "left eye". Raises UnknownName."""
     return _region(name).name.replace("_", " ")

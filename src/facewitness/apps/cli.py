@@ -210,7 +210,7 @@ class _Finish:
 
     def __call__(self, report: Report) -> _Outcome:
         from facewitness import plugins
-        from facewitness.pipeline import without_pictures
+        from facewitness.pool import without_pictures
         from facewitness.types import Problem
 
         written = []
@@ -243,7 +243,8 @@ def _key(source: str, sha256: str | None, made_by: Mapping[str, Any]) -> str:
 
 
 def _analyze(arguments: argparse.Namespace) -> int:
-    from facewitness.pipeline import Analyzer, analyze_many
+    from facewitness.pipeline import Analyzer
+    from facewitness.pool import analyze_many
 
     formats = arguments.format or (("json",) if arguments.out else ())
     if arguments.resume and not formats:

@@ -98,7 +98,7 @@ def _begun(given: argparse.Namespace) -> Dialogue:
 
 
 def _ask(given: argparse.Namespace) -> int:
-    from facewitness.dialogue import asked
+    from facewitness.questions import asked
 
     asked(given.question)  # before the photo is looked at
     dialogue = _begun(given)

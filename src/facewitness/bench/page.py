@@ -17,7 +17,7 @@ from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
-from xml.etree.ElementTree import Element, tostring
+from xml.etree.ElementTree import Element
 
 import matplotlib
 import numpy as np
@@ -29,6 +29,8 @@ from matplotlib.figure import Figure
 
 from facewitness.bench import measures, perturb
 from facewitness.bench.measures import Ranking, Scored, Value, Weighted
+from facewitness.markup import document
+from facewitness.markup import element as _e
 from facewitness.phrases import visible
 
 if TYPE_CHECKING:
@@ -116,28 +118,10 @@ def render(
         ),
         lang="en",
     )
-    return "<!DOCTYPE html>\n" + tostring(page, encoding="unicode", method="html") + "\n"
+    return document(page)
 
 
 # ------------------------------------------------------------------------------------------------------ the tree
-
-
-def _e(tag: str, *content: Element | str | None, **attributes: object) -> Element:
-    """An element. `class_` is class, `aria_label` is aria-label; what is None is left out."""
-    element = Element(tag)
-    for name, value in attributes.items():
-        if value is not None:
-            element.set(name.rstrip("_").replace("_", "-"), str(value))
-    for part in content:
-        if isinstance(part, Element):
-            element.append(part)
-        elif part is not None and len(element):
-            element[-1].tail = (element[-1].tail or "") + part
-        elif part is not None:
-            element.text = (element.text or "") + part
-    if tag in ("section", "tr", "figure", "p", "li", "head", "meta", "style"):
-        element.tail = "\n"
-    return element
 
 
 def _anchor(title: str) -> str:

@@ -27,7 +27,8 @@ from facewitness.bench import measures, perturb, predictions
 from facewitness.builders import difference
 from facewitness.dialogue import Dialogue
 from facewitness.errors import FacewitnessError, InputError, UnknownName
-from facewitness.pipeline import Analyzer, Source, Witness, analyze_many, without_pictures
+from facewitness.pipeline import Analyzer, Source, Witness
+from facewitness.pool import analyze_many, without_pictures
 from facewitness.types import FaceReport, Mask, Pixels, Reply, Report, Sample, Truth
 
 THUMBNAIL = 96  # pixels

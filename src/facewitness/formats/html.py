@@ -14,12 +14,14 @@ import io
 import itertools
 from collections.abc import Iterable, Iterator
 from importlib.resources import files
-from xml.etree.ElementTree import Element, tostring
+from xml.etree.ElementTree import Element
 
 import numpy as np
 from PIL import Image
 
 from facewitness.formats import HEAT, LIMITS, again, band, heat, mark, measured, provenance
+from facewitness.markup import document
+from facewitness.markup import element as _e
 from facewitness.phrases import KIND_WORDS, chance, headline, percent, strength_in_words, title, visible, word
 from facewitness.types import KINDS, Box, FaceReport, Finding, Mask, Pixels, Quality, Reply, Report, Verdict
 
@@ -63,34 +65,10 @@ def render(report: Report) -> bytes:
         ),
         lang="en",
     )
-    text = "<!DOCTYPE html>\n" + tostring(page, encoding="unicode", method="html") + "\n"
-    return text.encode("utf-8")
+    return document(page).encode("utf-8")
 
 
-# ---------------------------------------------------------------- the tree
-
-_INLINE = frozenset({"span", "strong", "bdi", "code", "i"})
-
-
-def _e(tag: str, *content: Element | str | None, **attributes: object) -> Element:
-    """An element. `class_` is class, `data_finding` is data-finding; an attribute that is None is left out."""
-    element = Element(tag)
-    for name, value in attributes.items():
-        if value is not None:
-            text = f"{value:.6g}" if isinstance(value, float) else str(value)
-            element.set(name.rstrip("_").replace("_", "-"), text)
-    last: Element | None = None
-    for part in content:
-        if isinstance(part, Element):
-            element.append(part)
-            last = part
-        elif part is not None and last is None:
-            element.text = (element.text or "") + part
-        elif part is not None and last is not None:
-            last.tail = (last.tail or "") + part
-    if tag not in _INLINE:
-        element.tail = "\n"  # so that the page's source can be read, too
-    return element
+# ---------------------------------------------------------------- what the page may load
 
 
 def _policy(style: str, script: str) -> str:

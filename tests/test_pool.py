@@ -1,0 +1,157 @@
+"""A batch of pictures: its order, its processes, and what becomes of the files that end one."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from doubles import DEADLY, Brightness
+from pictures import BROKEN, jpeg, painted, write_broken
+
+from facewitness.errors import FacewitnessError, UnknownName, WeightsError
+from facewitness.formats import json as wire
+from facewitness.pipeline import Analyzer
+from facewitness.pool import analyze_many, without_pictures
+from facewitness.types import Face, Frame, Report
+
+HERE = Path(__file__).parent
+
+
+class Unequipped:
+    """A finder whose weights are missing."""
+
+    name = "unequipped"
+
+    def find(self, frame: Frame) -> tuple[Face, ...]:
+        raise WeightsError("The weights are not there. Fetch them.")
+
+
+def analyzer() -> Analyzer:
+    return Analyzer(finder="whole", witnesses=(Brightness(),))
+
+
+def test_without_pictures_keeps_all_but_pixels():
+    report = analyzer().analyze(np.asarray(painted(220, 500)))
+    light = without_pictures(report)
+    assert light.frame is None
+    assert light.faces[0].face.frame.pixels.shape == (500, 500, 3)
+    assert not light.faces[0].face.frame.pixels.any()
+    assert wire.render(light) == wire.render(report)
+    assert len(pickle.dumps(dataclasses.replace(report, faces=(), status="no_face", verdict=None))) > 500 * 500
+    (face,) = light.faces
+    assert (face.findings[0].mask.values == report.faces[0].findings[0].mask.values).all()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_batch_keeps_its_order_and_goes_on_past_broken_files(tmp_path, jobs):
+    broken = [write_broken(tmp_path, name) for name in BROKEN]
+    good = []
+    for number in range(12):
+        good.append(tmp_path / f"good {number}.png")
+        painted(40 + 15 * number).save(good[-1])
+    sources = [path for pair in zip(good, broken, strict=False) for path in pair] + good[len(broken) :]
+    reports = list(analyze_many(iter(sources), jobs=jobs, finder="whole", witnesses=(Brightness(),)))
+    assert [report.source for report in reports] == [str(source) for source in sources]
+    assert [report.status for report in reports] == ["failed" if source in broken else "ok" for source in sources]
+    assert [wire.render(report) for report in reports] == [
+        wire.render(analyzer().analyze(source)) for source in sources
+    ]
+
+
+def deadly(path: Path) -> Path:
+    image = painted(60)
+    image.putpixel((0, 0), DEADLY)
+    image.save(path)
+    return path
+
+
+def test_a_process_that_dies_fails_its_picture_alone(tmp_path):
+    sources = [jpeg(painted(60)), deadly(tmp_path / "deadly.png"), jpeg(painted(61)), jpeg(painted(62))]
+    reports = list(analyze_many(sources, jobs=2, finder="whole", witnesses=(Brightness(),)))
+    assert [report.status for report in reports] == ["ok", "failed", "ok", "ok"]
+    assert "ended with status 9" in reports[1].problems[0].message
+
+
+def test_sources_are_taken_as_they_are_needed():
+    taken = []
+
+    def endless():
+        while True:
+            taken.append(len(taken))
+            yield jpeg(painted(60))
+
+    reports = analyze_many(endless(), jobs=2, finder="whole", witnesses=(Brightness(),))
+    assert isinstance(next(reports), Report)
+    reports.close()
+    assert len(taken) <= 10
+
+
+def test_processes_tell_what_they_could_not_load():
+    with pytest.raises(UnknownName, match="Did you mean 'whole'"):
+        list(analyze_many([b""], jobs=2, finder="wole", witnesses=(Brightness(),)))
+    with pytest.raises(FacewitnessError, match="at least one job"):
+        list(analyze_many([b""], jobs=0))
+    with pytest.raises(WeightsError, match="Fetch them"):
+        list(analyze_many([jpeg(painted(60))], jobs=2, finder=Unequipped(), witnesses=(Brightness(),)))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see which processes are left")
+def test_an_interrupted_batch_leaves_no_process_behind(tmp_path):
+    painted(60).save(tmp_path / "a.png")
+    started = tmp_path / "started"
+    code = (
+        "import sys; from facewitness.pool import analyze_many; from doubles import Brightness\n"
+        "if __name__ == '__main__':\n"
+        f"    many = analyze_many([{str(tmp_path / 'a.png')!r}] * 50, jobs=2, finder='whole',\n"
+        f"                        witnesses=(Brightness(seconds=0.2, started={str(started)!r}),))\n"
+        "    for report in many: pass\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])}
+    with subprocess.Popen(
+        [sys.executable, str(script)], env=environment, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        wait_for(started, process)
+        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: all processes of the terminal
+        _, told = process.communicate(timeout=30)
+    assert told.decode().count("Traceback") == 1  # the interrupt itself, from the process that was asked to stop
+    assert "KeyboardInterrupt" in told.decode()
+    assert eventually(lambda: alive(process.pid) == [])
+
+
+def alive(group: int) -> list[str]:
+    """Command lines of a process group's members, zombies left out."""
+    members = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, of_group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            if int(of_group) == group and state != "Z":
+                members.append((folder / "cmdline").read_text())
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has just ended
+    return members
+
+
+def eventually(true: Callable[[], bool], seconds: float = 10.0) -> bool:
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        time.sleep(0.05)
+    return true()
+
+
+def wait_for(path: Path, process: subprocess.Popen, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, "the process ended early"
+        assert time.monotonic() < end, f"{path.name} did not come"
+        time.sleep(0.02)
