@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facewitness import words
 from facewitness.bench import controls, measures, page, peers, perturb, predictions, wording
 from facewitness.bench.measures import DETECTION, Value
 from facewitness.errors import InputError
@@ -388,7 +389,7 @@ def _verdicts_in(table: pa.Table) -> dict[str, Value]:
     text = table.column("text").combine_chunks().dictionary_encode()
     if isinstance(text, pa.ChunkedArray):
         text = text.combine_chunks()
-    told = np.array([wording.label_of(each) or "" for each in text.dictionary.to_pylist()] or [""])
+    told = np.array([words.label_of(each) or "" for each in text.dictionary.to_pylist()] or [""])
     group = np.unique(table.column("group").to_numpy(zero_copy_only=False).astype(str), return_inverse=True)[1]
     return _told(told[text.indices.to_numpy(zero_copy_only=False)], table.column("label").to_pylist(), group)
 
@@ -397,7 +398,7 @@ def _verdicts_of(texts: Iterable[str | None], label: list[str], group: Any) -> d
     known: dict[str | None, str] = {}
     for text in texts:
         if text not in known:
-            known[text] = wording.label_of(text) or ""
+            known[text] = words.label_of(text) or ""
     return _told(np.array([known[text] for text in texts]), label, group)
 
 
