@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -28,13 +28,11 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from facewitness.bench import measures, perturb
+from facewitness.bench.book import Book, Entry, Grid
 from facewitness.bench.measures import Ranking, Scored, Value, Weighted
 from facewitness.markup import document
 from facewitness.markup import element as _e
 from facewitness.phrases import visible
-
-if TYPE_CHECKING:
-    from facewitness.bench.table import Book, Entry, Grid
 
 WORST = 12  # mistakes shown of each label
 _POINTS = 300  # of a curve

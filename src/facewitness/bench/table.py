@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,11 @@ import pyarrow.compute as pc
 
 from facewitness import words
 from facewitness.bench import controls, measures, page, peers, perturb, predictions, wording
+from facewitness.bench.book import BASELINES, Book, Entry, Grid, Line
 from facewitness.bench.measures import DETECTION, Value
 from facewitness.errors import InputError
 from facewitness.files import write_whole
 
-BASELINES: Mapping[str, Callable[[pa.Table], Any]] = {
-    "baseline: constant": controls.constant,
-    "baseline: random": controls.at_random,
-}
 TEXT_CONTROLS: Mapping[str, tuple[str, Callable[[pa.Table], list[str | None]]]] = {
     "shuffled": ("shuffled", controls.shuffled),
     "blind": ("image-blind", controls.blind),
@@ -53,48 +50,6 @@ _COLUMNS = [
     *_SCORES, "perturbation", "strength", "status", "verdict", "mask_iou", "mask_precision", "mask_recall", "mask_f1",
     "mask_ap", "regions_true", "regions_said", "box_iou", "text_box", "side",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Entry:
-    """One system over one test set."""
-
-    system: str
-    dataset: str
-    plain: pa.Table  # _COLUMNS, the rows without perturbation
-    perturbed: pa.Table | None = None  # the others, unless it is one dataset of a run over several
-    run: Path | None = None  # None for a peer and a baseline
-    meta: Mapping[str, Any] | None = None
-    whole: bool = True  # False for one dataset of a run over several
-    taken_apart: bool = False  # True for a run over several
-
-    @property
-    def threshold(self) -> float | None:
-        """The shipped threshold from which a verdict says fake."""
-        said = ((self.meta or {}).get("thresholds") or {}).get("fake")
-        return None if said is None else float(said)
-
-    @property
-    def baseline(self) -> bool:
-        """Whether it is one of BASELINES."""
-        return self.system in BASELINES
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One number of the table.
-
-    level   "rows" (coverage), "frame", "video", "verdict", "place", "text"
-    """
-
-    system: str
-    dataset: str
-    level: str
-    measure: str
-    value: Value
-    method: str = ""
-    perturbation: str = "none"
-    strength: int = 0
 
 
 def write(
@@ -421,17 +376,6 @@ def _told(told: Any, label: list[str], group: Any) -> dict[str, Value]:
 # --------------------------------------------------------------------------------------------------- small tables
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """A small table to read: cells are words, or a Value with the digits to print."""
-
-    title: str
-    about: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str | tuple[Value, int], ...], ...]
-    nothing: str = ""  # in place of rows that would all be dashes
-
-
 _DETECTION = {
     "auc": "AUC", "ap": "AP", "eer": "EER", "acc": "ACC at 0.5", "acc_shipped": "ACC as shipped", "f1": "F1",
     "tpr_at_1": "TPR at 1 % FPR", "tpr_at_5": "TPR at 5 % FPR", "ece": "ECE", "brier": "Brier",
@@ -457,43 +401,6 @@ _WORDS = {
     "meteor": "METEOR", "cider": "CIDEr", "similarity": "similarity", "verdict_told": "tells a verdict",
     "verdict_acc": "its ACC", "verdict_f1": "its F1",
 }  # fmt: skip
-Key = tuple[str, str, str, str, str, int, str]
-
-
-class Book:
-    """Lines by what they are about, to look numbers up in."""
-
-    def __init__(self, lines: Iterable[Line]):
-        self._values: dict[Key, Value] = {}
-        self.methods: dict[tuple[str, str], dict[str, None]] = {}  # of each system and test set, in order
-        self.perturbations: dict[tuple[str, str], dict[str, None]] = {}
-        for x in lines:
-            self._values[x.system, x.dataset, x.level, x.method, x.perturbation, x.strength, x.measure] = x.value
-            if x.method:
-                self.methods.setdefault((x.system, x.dataset), {})[x.method] = None
-            if x.perturbation != "none":
-                self.perturbations.setdefault((x.system, x.dataset), {})[x.perturbation] = None
-
-    def value(
-        self, entry: Entry, level: str, measure: str, method: str = "", perturbation: str = "none", strength: int = 0
-    ) -> Value:
-        """A number; "not measured" where there is none."""
-        key = (entry.system, entry.dataset, level, method, perturbation, strength, measure)
-        return self._values.get(key, _ABSENT)
-
-    def measures(self, entry: Entry, level: str) -> list[str]:
-        """Names of what there is without method and perturbation."""
-        at = (entry.system, entry.dataset, level, "", "none", 0)
-        return [key[6] for key in self._values if key[:6] == at]
-
-    def level(self, entry: Entry) -> str:
-        """The level that figures show: video where there are videos."""
-        return "video" if self.value(entry, "video", "acc").n else "frame"
-
-
-_ABSENT = Value(None, why="not among the predictions")
-
-
 Row = tuple[tuple[str, ...], list[Value]]  # what it is about, and its numbers
 
 
