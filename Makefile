@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check style types imports models docs bench size clean
+.PHONY: help demo test check style types imports models docs perf size clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -45,13 +45,13 @@ docs: $(DEV)/installed  ## Redraw the pictures; see that links and commands in t
 	$(DEV)/bin/python docs/draw_regions.py
 	$(DEV)/bin/python -m pytest tests/test_docs.py
 
-bench: $(DEV)/installed models  ## Print the numbers that the documentation quotes; DATA=folder adds those that need data
-	@for script in $(filter-out bench/regions.py bench/finder.py,$(wildcard bench/*.py)); do \
+perf: $(DEV)/installed models  ## Print the numbers that the documentation quotes; DATA=folder adds those that need data
+	@for script in $(filter-out perf/regions.py perf/finder.py,$(wildcard perf/*.py)); do \
 		echo "== $$script"; $(DEV)/bin/python "$$script"; \
 	done
-	@echo "== bench/finder.py"; $(DEV)/bin/python bench/finder.py $(if $(DATA),--data "$(DATA)")
+	@echo "== perf/finder.py"; $(DEV)/bin/python perf/finder.py $(if $(DATA),--data "$(DATA)")
 ifdef DATA
-	@echo "== bench/regions.py"; $(DEV)/bin/python bench/regions.py "$(DATA)/celebamask_hq.parquet"
+	@echo "== perf/regions.py"; $(DEV)/bin/python perf/regions.py "$(DATA)/celebamask_hq.parquet"
 endif
 
 size: $(USE)/installed  ## How much a plain install takes; fails from 350 MB on
@@ -60,7 +60,7 @@ size: $(USE)/installed  ## How much a plain install takes; fails from 350 MB on
 
 clean:  ## Remove what was built, the environments too
 	rm -rf $(USE) $(DEV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests perf -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environments are made anew when pyproject.toml changes; the plain one takes in changed sources by a quick reinstall.
 $(USE)/dependencies: pyproject.toml

@@ -155,7 +155,7 @@ is the sum of its parts.
   and roughly its pose, and say where such things usually are, not where this person's are.
 
 How far they agree with the face parsings of CelebAMask-HQ (median IoU over 250 faces turned by less than 12°, printed
-by `bench/regions.py`): face 0.82, nose 0.81, mouth 0.81, skin 0.78, lower lip 0.70, eyes 0.69, teeth 0.67, eyebrows
+by `perf/regions.py`): face 0.82, nose 0.81, mouth 0.81, skin 0.78, lower lip 0.70, eyes 0.69, teeth 0.67, eyebrows
 0.55, neck 0.55, upper lip 0.54; hair 0.39, as long hair is not reached (precision 0.87); ears 0.28, as hair hides most
 in part. The extrapolated ones and the brows were fitted to such parsings, so theirs are not an independent measure.
 

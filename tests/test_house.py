@@ -99,7 +99,7 @@ def test_no_path_of_anyones_machine_is_written_down():
     telling = re.compile(r"(?<![\w.])/(?:work|root|home|Users)/\w")
     kinds = {".py", ".md", ".toml", ".json", ".css", ".js", ".svg", ".html"}
     files = [
-        p for top in ("src", "tests", "docs", "bench", "runs") for p in (ROOT / top).rglob("*") if p.suffix in kinds
+        p for top in ("src", "tests", "docs", "perf", "runs") for p in (ROOT / top).rglob("*") if p.suffix in kinds
     ]
     files += [ROOT / name for name in ("README.md", "CHANGELOG.md", "LOG.md", "Makefile", "pyproject.toml")]
     this = Path(__file__)

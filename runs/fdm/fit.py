@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from facewitness import plugins
+from facewitness.bench.conditions import CONDITIONS, examined
 from facewitness.calibration import Calibration
 from facewitness.files import write_whole
-from facewitness.train.examine import CONDITIONS, examined
 from facewitness.train.packed import Pack
 
 SOURCES = ("dfdc", "ffpp_c40")

@@ -22,9 +22,9 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from facewitness import plugins
+from facewitness.bench.conditions import CONDITIONS, examined
 from facewitness.calibration import Calibration
 from facewitness.files import write_whole
-from facewitness.train.examine import CONDITIONS, examined
 from facewitness.train.packed import Pack
 
 MANY = ("dfdc", "utkface", "celebamask_hq")  # the others have too few genuine rows to show a rate of 5 % by themselves

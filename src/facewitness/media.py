@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.errors import InputError, TooLarge, UnreadableMedia
+from facewitness.errors import InputError, MissingExtra, TooLarge, UnreadableMedia
 from facewitness.types import Frame, Pixels
 
 if TYPE_CHECKING:
@@ -330,3 +330,54 @@ def _too_many_bytes(label: str, size: int, most: int) -> TooLarge:
         f"'{label}' is {size / 1e6:,.0f} MB; expected at most {most / 1e6:,.0f} MB. "
         "Make it smaller, or raise most_bytes (--most-megabytes)."
     )
+
+
+class Video:
+    """Frames of the video file that was asked for last, read forwards: seeking in H.264 is neither quick nor exact."""
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._opened: Any = None
+        self._next = 0
+
+    def frame(self, path: Path, index: int) -> Pixels:
+        """Frame `index` of a file, from 0: RGB uint8 (H, W, 3). Quick where it lies after the last one asked for.
+
+        Raises UnreadableMedia where the video ends or breaks before it, MissingExtra without OpenCV.
+        """
+        if path != self._path or index < self._next:
+            self.close()
+            self._path, self._opened = path, _opencv().VideoCapture(str(path))
+        while self._next < index and self._opened.grab():
+            self._next += 1
+        worked, picture = self._opened.read() if self._next == index else (False, None)
+        if not worked or picture is None:
+            raise UnreadableMedia(
+                f"{path.name}: expected a frame {index}, but the video breaks off at {self._next}; copy it again"
+            )
+        self._next += 1
+        return np.ascontiguousarray(picture[..., ::-1])
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._opened is not None:
+            self._opened.release()
+        self._path, self._opened, self._next = None, None, 0
+
+
+def frames_in(video: Path) -> int:
+    """How many frames a video file says it has; 0 where it cannot be opened. Raises MissingExtra without OpenCV."""
+    cv2 = _opencv()
+    opened = cv2.VideoCapture(str(video))
+    try:
+        return max(0, int(opened.get(cv2.CAP_PROP_FRAME_COUNT))) if opened.isOpened() else 0
+    finally:
+        opened.release()
+
+
+def _opencv() -> Any:
+    try:
+        import cv2
+    except ImportError as error:
+        raise MissingExtra("Videos are read with OpenCV. Install it with: pip install 'facewitness[forge]'") from error
+    return cv2

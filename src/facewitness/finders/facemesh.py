@@ -11,7 +11,7 @@ LiteRT. What stands around them is ours:
 
 The last check is what tells garbage. The network draws a well-shaped face on anything, so the distance to an average
 face says next to nothing; but what it invents it does not invent twice. On 299 genuine faces and 1,611 half-covered
-ones it alone tells the two apart with an AUC of 0.99 (`bench/finder.py` measures the sum of all checks).
+ones it alone tells the two apart with an AUC of 0.99 (`perf/finder.py` measures the sum of all checks).
 Coordinates follow `geometry`: the centre of the first pixel is (0.5, 0.5).
 """
 

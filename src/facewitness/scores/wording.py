@@ -4,9 +4,9 @@ MARE's text relevance reward, Eq. 4:
 
     R_t = max(0, cos(Φ(t̂), Φ(t)))
 
-Φ is the sentence encoder (`_minilm`). The paper has one text t an image. Where people wrote several, the one nearest to
-the reply counts: they speak of different things, and a mean would pay most for what resembles all of them a little.
-Copying all of them in one reply is less near to each than a copy of that one.
+Φ is the sentence encoder (`models/minilm`). The paper has one text t an image. Where people wrote several, the one
+nearest to the reply counts: they speak of different things, and a mean would pay most for what resembles all of them a
+little. Copying all of them in one reply is less near to each than a copy of that one.
 
 Example: a reply equal to a reference, Φ(t̂) = Φ(t), scores 1. An empty reply scores 0.
 
@@ -16,7 +16,7 @@ it beside `side` and `label`. None where nobody wrote anything. Raises MissingEx
 
 from __future__ import annotations
 
-from facewitness.scores._minilm import embedding
+from facewitness.models.minilm import embedding
 from facewitness.types import Reply, Truth
 
 

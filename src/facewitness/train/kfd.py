@@ -53,8 +53,8 @@ from facewitness import geometry, plugins
 from facewitness.errors import FacewitnessError, InputError, WeightsError
 from facewitness.files import write_whole
 from facewitness.forge import Forged, degrade
+from facewitness.models import minilm
 from facewitness.models.kfd import KFD, ClipEncoders, Embed, SmallEncoders
-from facewitness.scores import _minilm
 from facewitness.train import _run
 from facewitness.train.packed import Pack, jittered, pack, progress
 
@@ -250,7 +250,7 @@ def make(
     torch.manual_seed(recipe.seed)
     arguments = {k: v for k, v in recipe.encoders.items() if k != "kind"}
     if recipe.encoders["kind"] == "small":
-        arguments |= {"weights": start, "embed": (embed or _minilm.embed) if recipe.text else None}
+        arguments |= {"weights": start, "embed": (embed or minilm.embed) if recipe.text else None}
     elif start is not None:
         raise InputError("start: expected none, a CLIP comes by its own name (encoders.name); leave it out")
     encoders = _ENCODERS[recipe.encoders["kind"]](**arguments)

@@ -1,6 +1,6 @@
 """How fast BLEU, ROUGE-L and CIDEr are, beside COCO's own, on the same texts and in the same run.
 
-    python bench/caption.py [--items 10000] [--repeats 3]
+    python perf/caption.py [--items 10000] [--repeats 3]
 
 The texts are made up: words drawn with the frequencies of a language (Zipf), 1 to 5 references an item, of which the
 text shares a part. Prints the least time of each, the ratio and the largest difference between the numbers. Fails where
@@ -65,7 +65,7 @@ def main() -> None:
     given = parser.parse_args()
     if find_spec("pycocoevalcap") is None:
         sys.exit(
-            "bench/caption.py compares with pycocoevalcap, which is missing. Try: pip install 'facewitness[caption]'"
+            "perf/caption.py compares with pycocoevalcap, which is missing. Try: pip install 'facewitness[caption]'"
         )
     texts, references = made_up(given.items)
     seconds: dict[str, list[float]] = {"ours": [], "pycocoevalcap": []}

@@ -1,6 +1,6 @@
 """How fast a photo becomes a report: one face, 1,024 px, from bytes to JSON, on two cores.
 
-    python bench/speed.py [--photos 500]
+    python perf/speed.py [--photos 500]
 
 Prints, in one run: the median after loading and where it goes, the first result from a cold start, resident memory, and
 the throughput over a folder with one and with two processes, each beside its goal. The photograph is scikit-image's
@@ -27,7 +27,7 @@ def photograph(size: int = 1024) -> bytes:
     """The JPEG that is analysed."""
     package = find_spec("skimage")
     if package is None or package.origin is None:
-        sys.exit("bench/speed.py needs a photograph that comes with scikit-image. Try: pip install scikit-image")
+        sys.exit("perf/speed.py needs a photograph that comes with scikit-image. Try: pip install scikit-image")
     picture = Image.open(Path(package.origin).parent / "data" / "astronaut.png").convert("RGB")
     out = io.BytesIO()
     picture.resize((size, size), Image.Resampling.LANCZOS).save(out, "JPEG", quality=90)

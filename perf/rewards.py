@@ -1,6 +1,6 @@
 """How long 10,000 replies take to be rewarded, without the sentence encoder.
 
-    python bench/rewards.py [--replies 10000] [--most 10]
+    python perf/rewards.py [--replies 10000] [--most 10]
 
 The replies are made up and all different: of eight kinds, from a good one to one with a thousand boxes, about truths
 with texts, regions, boxes and a mask. Every reward but `wording` judges each. Prints seconds, replies a second and the

@@ -1,4 +1,4 @@
-"""Shows witnesses the faces of a pack, as they are and degraded: what calibrations are fitted to and numbers come from.
+"""Shows witnesses found faces, as they are and degraded: what calibrations are fitted to and numbers come from.
 
     rows = examined([witness], Pack(folder), "calibrate", list(CONDITIONS))
 
@@ -10,8 +10,8 @@ every genuine picture by seed, by each forger in turn.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from rich.progress import track
@@ -20,7 +20,6 @@ from facewitness import geometry, plugins
 from facewitness.bench import measures
 from facewitness.errors import InputError
 from facewitness.forge import degrade
-from facewitness.train.packed import Pack
 from facewitness.types import Face, Frame, Landmarks, Pixels
 
 FORGERS: Sequence[str] = ("self_blend", "region_edit")
@@ -32,8 +31,25 @@ CONDITIONS: dict[str, Callable[[Pixels], Pixels]] = {
 }
 
 
+class Faces(Protocol):
+    """Pictures with a face each, as a pack for training holds them."""
+
+    @property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """What each picture is: its source, group, file, label and split."""
+        ...
+
+    def pixels(self, i: int) -> Pixels:
+        """RGB uint8 (H, W, 3)."""
+        ...
+
+    def landmarks(self, i: int) -> Landmarks | None:
+        """(468, 2) in pixels; None where no face was found."""
+        ...
+
+
 def pictures(
-    data: Pack, split: str, seed: int = 0, most: int | None = None, sources: Collection[str] | None = None,
+    data: Faces, split: str, seed: int = 0, most: int | None = None, sources: Collection[str] | None = None,
     forgers: Sequence[str] = FORGERS,
 ) -> Iterator[tuple[dict[str, Any], Pixels, Landmarks, Any]]:  # fmt: skip
     """(what it is, pixels, landmarks, mask or None) of each row with a face, and of a forgery of each genuine one.
@@ -64,7 +80,7 @@ def pictures(
 
 
 def examined(
-    witnesses: Sequence[Any], data: Pack, split: str = "val", conditions: Sequence[str] = ("plain",), seed: int = 0,
+    witnesses: Sequence[Any], data: Faces, split: str = "val", conditions: Sequence[str] = ("plain",), seed: int = 0,
     most: int | None = None, sources: Collection[str] | None = None, forgers: Sequence[str] = FORGERS,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """A row for each witness, condition and picture of `pictures`.

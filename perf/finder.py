@@ -1,6 +1,6 @@
 """How often the default finder finds faces, how fast, and how its mesh quality tells covered faces from whole ones.
 
-    python bench/finder.py [--data FOLDER] [--rows 200]
+    python perf/finder.py [--data FOLDER] [--rows 200]
 
 On scikit-image's `astronaut`: processor time of `find` by picture. With the folder of the training tables: for the val
 rows of each, the share found, the share without believed landmarks, the deviation of the mesh between the picture and
@@ -32,7 +32,7 @@ def photograph(name: str) -> Image.Image:
     """One of scikit-image's photographs."""
     package = find_spec("skimage")
     if package is None or package.origin is None:
-        sys.exit("bench/finder.py needs photographs that come with scikit-image. Try: pip install scikit-image")
+        sys.exit("perf/finder.py needs photographs that come with scikit-image. Try: pip install scikit-image")
     return Image.open(Path(package.origin).parent / "data" / name).convert("RGB")
 
 

@@ -11,7 +11,7 @@ import pytest
 from doubles import AverageFace, Brightness
 from PIL import Image
 
-from facewitness.train.examine import CONDITIONS, examined, pictures
+from facewitness.bench.conditions import CONDITIONS, examined, pictures
 from facewitness.train.packed import Pack, pack
 
 

@@ -1,4 +1,4 @@
-"""How far the regions agree with human face parsings: python bench/regions.py celebamask_hq.parquet
+"""How far the regions agree with human face parsings: python perf/regions.py celebamask_hq.parquet
 
 The table holds portraits (`image`) with CelebAMask-HQ parsings (`parsing`, a PNG of class ids). Each face is found by
 the default finder; only faces turned by less than 12° count, as an outline is meant for what can be seen. Printed are

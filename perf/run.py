@@ -1,6 +1,6 @@
 """What a benchmark run costs beyond the analysis itself: `bench run` over bare `analyze`, the same files, in turns.
 
-    python bench/run.py [--pictures 240] [--rounds 3]        the goal: under 5 % more
+    python perf/run.py [--pictures 240] [--rounds 3]        the goal: under 5 % more
 
 Photographs of 512 to 1,024 px with one face; no reading of weights is counted on either side.
 """

@@ -1,4 +1,4 @@
-"""What a table over a million predictions costs: python bench/table.py [--rows 1000000]; the goal is 60 s and 2 GB.
+"""What a table over a million predictions costs: python perf/table.py [--rows 1000000]; the goal is 60 s and 2 GB.
 
 Predictions of painted scores: two data sets of videos by six methods, 32 frames a video, some of them under two
 perturbations at five strengths, with masks, regions and a few hundred thumbnails. `bench table` runs in a process of

@@ -1,4 +1,4 @@
-"""How many forgeries one core makes in a second, of each kind, at 256 pixels: `python bench/forge.py`.
+"""How many forgeries one core makes in a second, of each kind, at 256 pixels: `python perf/forge.py`.
 
 The face is the portrait that comes inside scikit-image, cut to 256 x 256 with the average mesh laid on it, so nothing
 is found and nothing downloaded. Every repeat draws from a seed of its own; the median repeat is what is printed, with
@@ -28,7 +28,7 @@ def portrait(size: int) -> tuple[Pixels, Landmarks]:
     """The astronaut's head, RGB uint8 (size, size, 3), and the average mesh where her face is."""
     package = importlib.util.find_spec("skimage")
     if package is None or package.origin is None:
-        raise SystemExit("bench/forge.py needs scikit-image for its photograph: pip install 'facewitness[dev]'")
+        raise SystemExit("perf/forge.py needs scikit-image for its photograph: pip install 'facewitness[dev]'")
     with Image.open(Path(package.origin).parent / "data" / "astronaut.png") as image:
         head = image.convert("RGB").crop((130, 24, 322, 216)).resize((size, size), Image.Resampling.LANCZOS)
     # her face is 109 of the 192 pixels high and centred at (96, 99)
