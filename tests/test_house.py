@@ -10,14 +10,17 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import grimp
 import pytest
+from contracts import MayImportOnly
 
 import facewitness
+from facewitness import plugins
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "facewitness"
 HEAVY = ("PIL", "ai_edge_litert", "cv2", "onnxruntime", "torch", "transformers")
-TRUNK = ("errors", "types", "regions", "geometry", "media", "plugins", "weights", "judge", "explain", "pipeline")
+TRUNK = sorted(path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("_"))  # all but the leaves
 
 
 def fresh(code: str) -> str:
@@ -39,6 +42,36 @@ def test_import_brings_no_heavy_package():
 def test_trunk_brings_no_heavy_package():
     imports = ", ".join(f"facewitness.{name}" for name in TRUNK)
     assert fresh(f"import sys, {imports}; print([m for m in {HEAVY} if m in sys.modules])") == "[]"
+
+
+def test_the_contracts_know_the_whole_trunk():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    (light,) = (contract for contract in contracts if contract["id"] == "light-trunk")
+    assert sorted(light["source_modules"]) == [f"facewitness.{name}" for name in TRUNK]
+    only = {contract["source"].rpartition(".")[2] for contract in contracts if contract["type"] == "only"}
+    independent = {contract["id"] for contract in contracts if contract["type"] == "independence"}
+    assert only == independent == {*plugins.FAMILIES, "builders", "models"}
+
+
+@pytest.mark.parametrize(
+    ("imported", "kept"), [("house.models.net", True), ("house.models", True), ("numpy", True), ("house.data", False)]
+)
+def test_a_family_imports_only_what_its_list_names(imported, kept):
+    graph = grimp.ImportGraph()
+    for name in ("house", "house.eyes", "house.eyes.one", "house.eyes.two", "house.models", "house.models.net"):
+        graph.add_module(name)
+    graph.add_module("house.data")
+    graph.add_module("numpy", is_squashed=True)
+    graph.add_import(importer="house.eyes.one", imported="house.eyes.two")
+    graph.add_import(importer="house.eyes.one", imported=imported)
+    options = {"source": "house.eyes", "allowed": ["house.models"]}
+    contract = MayImportOnly("one", {}, options)
+    check = contract.check(graph, verbose=False)
+    assert check.kept == kept
+    assert check.metadata["wrong"] == ([] if kept else [("house.eyes.one", imported)])
+    assert not MayImportOnly("one", {}, options | {"allowed": ["house.nets"]}).check(graph, verbose=False).kept
 
 
 def test_the_default_witness_leaves_nothing_behind_and_reports_to_nobody(tmp_path):

@@ -13,6 +13,8 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from facewitness.version import __version__
+
 if TYPE_CHECKING:
     from facewitness.calibration import Calibration as Calibration
     from facewitness.dialogue import Answer as Answer
@@ -41,8 +43,6 @@ if TYPE_CHECKING:
     from facewitness.types import Sentence as Sentence
     from facewitness.types import Testimony as Testimony
     from facewitness.types import Verdict as Verdict
-
-__version__ = "0.1.0"
 
 # ONNX Runtime's builds (seen in 1.31) report their use to their makers unless this is set before they are loaded. What
 # is examined here is nobody else's business, so it stays off unless the user has said otherwise.

@@ -24,13 +24,13 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-import facewitness
 from facewitness import media, plugins
 from facewitness.calibration import Calibration, Profile
 from facewitness.errors import FacewitnessError, InputError, MissingExtra, UnknownName, WeightsError
 from facewitness.explain import explain
 from facewitness.judge import Limits, judge, judge_picture, thresholds
 from facewitness.types import Face, FaceReport, Frame, Problem, Report, Testimony
+from facewitness.version import __version__
 
 Source = str | PathLike[str] | bytes | NDArray[Any]
 
@@ -189,7 +189,7 @@ class Analyzer:
         )
         real, fake = thresholds(self.calibrations.values()) if self.calibrations else (None, None)
         return {
-            "version": facewitness.__version__,
+            "version": __version__,
             "reading": self.reading,
             "finder": finder,
             "witnesses": witnesses,
