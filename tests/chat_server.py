@@ -18,6 +18,7 @@ class ChatServer(ThreadingHTTPServer):
     def __init__(self, mood: str = "calm") -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.mood, self.heard, self.keys = mood, [], []
+        self.headers: list[dict[str, str]] = []  # of each request, by their names in lower case
         self.pieces = ["Yes,", " it is", " fake.\n"]
         self.elsewhere = ""  # where "moved" sends us
         self.go_on = threading.Semaphore(0)  # "halting" waits for it before each piece
@@ -71,6 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.heard.append(asked)
         self.server.keys.append(self.headers.get("Authorization"))
+        self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
         match self.server.mood:
             case "busy" if len(self.server.heard) < 3:
                 return self.answer(429, b'{"error": {"message": "busy"}}')

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from facewitness.version import __version__
@@ -47,6 +48,13 @@ if TYPE_CHECKING:
 # ONNX Runtime's builds (seen in 1.31) report their use to their makers unless this is set before they are loaded. What
 # is examined here is nobody else's business, so it stays off unless the user has said otherwise.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+# `python -m facewitness…` puts the current folder first among the places that modules are imported from. Photographs of
+# strangers lie there, and a numpy.py beside them would be run; so it is taken out, unless this package lies in it.
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path and sys.path:
+    _asked_for = any(word.removeprefix("-m").split(".")[0] == __name__ for word in sys.orig_argv[1:])
+    if _asked_for and sys.path[0] != __file__.rpartition(f"{os.sep}{__name__}{os.sep}")[0]:
+        del sys.path[0]
 
 _WHERE = {
     "calibration": ("Calibration",),

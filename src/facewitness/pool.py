@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import multiprocessing
+import os
 import pickle
 import signal
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -98,7 +100,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, then, dict(options)), daemon=True)
-        with _interrupts_held():  # the process is born deaf to Ctrl-C; `_work` keeps it so
+        with _not_from_here(), _interrupts_held():  # born deaf to Ctrl-C; `_work` keeps it so
             self.process.start()
         theirs.close()  # so that reading meets the end of the pipe when the process dies
         self.task: tuple[int, Source] | None = None
@@ -147,6 +149,28 @@ class _Worker:
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
+
+
+_BIRTH = threading.Lock()
+
+
+@contextmanager
+def _not_from_here() -> Iterator[None]:
+    """While it lasts, a process that starts does not import from the current folder.
+
+    "spawn" starts `python -c …`, which puts the current folder first among the places for modules: a pickle.py beside
+    strangers' photographs would be run before a line of ours.
+    """
+    with _BIRTH:
+        before = os.environ.get("PYTHONSAFEPATH")
+        os.environ["PYTHONSAFEPATH"] = "1"
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["PYTHONSAFEPATH"]
+            else:
+                os.environ["PYTHONSAFEPATH"] = before
 
 
 @contextmanager

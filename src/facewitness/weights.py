@@ -99,6 +99,95 @@ def find(name: str) -> Weights:
     return _checked(cached, source.sha256)
 
 
+def read(name: str) -> tuple[bytes, str]:
+    """The bytes of that file, and their SHA-256: what is loaded is what was hashed. Raises WeightsError as `find`."""
+    found = find(name)
+    try:
+        content = found.path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"'{found.path}' cannot be read ({error.strerror}).") from error
+    if hashlib.sha256(content).hexdigest() != found.sha256:  # replaced since it was found
+        raise WeightsError(f"'{found.path}' changed while it was being read. Try again.")
+    return content, found.sha256
+
+
+def whole_onnx(content: bytes, path: Path) -> bytes:
+    """The same bytes of an ONNX file, after the check that all of the network is in them.
+
+    An ONNX file may name other files that hold its tensors; no hash covers those, and whoever changes one changes the
+    verdicts. What is loaded must be loaded from these bytes, so that there is nothing else to read.
+
+    Raises:
+        WeightsError: For tensors that lie in another file, and for what is no ONNX.
+    """
+    try:
+        external = content[4:8] == b"ORTM" or _is_external(memoryview(content), "model", 0)
+    except (IndexError, ValueError) as error:
+        raise WeightsError(f"'{path}' is no ONNX file ({error}). Copy it again from where it came.") from error
+    if external:
+        raise WeightsError(
+            f"'{path}' keeps tensors in another file, which its SHA-256 does not cover. Save it as one ONNX file: "
+            "onnx.save_model(onnx.load(FILE), FILE)."
+        )
+    return content
+
+
+# Where tensors can stand in ONNX's protocol buffers: message → field number → message (onnx.proto3)
+_ONNX: dict[str, dict[int, str]] = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node", 11: "attribute"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+}
+_DEEPEST = 64  # graphs in graphs
+
+
+def _is_external(message: memoryview, kind: str, depth: int) -> bool:
+    """Whether a tensor in this message lies in another file. Raises IndexError or ValueError for a broken message."""
+    if depth > _DEEPEST:
+        raise ValueError("its graphs are nested too deep")
+    place, end = 0, len(message)
+    inside = _ONNX.get(kind, {})
+    while place < end:
+        tag, place = _varint(message, place)
+        field, wire = tag >> 3, tag & 7
+        if wire == 0:
+            value, place = _varint(message, place)
+            if kind == "tensor" and field == 14 and value != 0:  # data_location: EXTERNAL
+                return True
+            continue
+        if wire == 2:
+            length, place = _varint(message, place)
+        elif wire in (1, 5):
+            length = 8 if wire == 1 else 4
+        else:
+            raise ValueError(f"wire type {wire}")
+        if place + length > end:
+            raise IndexError("it ends too early")
+        if kind == "tensor" and field == 13 and wire == 2:  # external_data
+            return True
+        if wire == 2 and field in inside and _is_external(message[place : place + length], inside[field], depth + 1):
+            return True
+        place += length
+    return False
+
+
+def _varint(message: memoryview, place: int) -> tuple[int, int]:
+    """A number of 7 bits a byte, and where the next field begins."""
+    value = shift = 0
+    while shift < 70:
+        byte = message[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, place
+        shift += 7
+    raise ValueError("a number of more than 10 bytes")
+
+
 def with_card(name: str, how: str) -> Path:
     """The path of a network's weights whose card (.json) lies beside them; `how` ends the sentence where they do not.
 
@@ -176,17 +265,19 @@ def _fill_cache() -> None:
 
 
 def _download(folder: Path) -> None:
+    # Isolated and in an empty folder: Python would else import a pip.py that lies in the folder of the photographs.
     if importlib.util.find_spec("pip"):
-        pip = [sys.executable, "-m", "pip"]
-    elif found := shutil.which("pip") or shutil.which("pip3"):
+        pip = [sys.executable, "-I", "-m", "pip"]
+    elif (found := shutil.which("pip") or shutil.which("pip3")) and Path(found).parent.resolve() != Path.cwd():
         pip = [found]
     else:
         raise WeightsError(f"MediaPipe's face models are not cached and there is no pip to fetch them. {_BY_HAND}")
     quiet = ["--quiet", "--no-input", "--disable-pip-version-check", "--retries", "2", "--dest", str(folder)]
     try:
         done = subprocess.run(
-            [*pip, *_PIP_DOWNLOAD, *quiet], capture_output=True, text=True, errors="replace", timeout=_PIP_SECONDS
-        )
+            [*pip, *_PIP_DOWNLOAD, *quiet], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            errors="replace", timeout=_PIP_SECONDS,
+        )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         raise WeightsError(f"MediaPipe's face models could not be fetched with pip ({error}). {_BY_HAND}") from error
     if done.returncode != 0:

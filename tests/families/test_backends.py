@@ -206,6 +206,101 @@ def test_addresses_and_keys(monkeypatch):
         load(base_url="https://models.example/v1")
 
 
+KEY = "sk-proj-s3cret"
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n", "  ", "\t"])
+def test_a_key_from_a_file_of_another_system_works(server, monkeypatch, end):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY + end)
+    assert openai(server).ask(QUESTION) == "Yes, it is fake."
+    assert server.keys == [f"Bearer {KEY}"]
+
+
+@pytest.mark.parametrize("inside", ["\r", "\n", "\x1b[0m", "é", "\u202e", " ", "\x7f"])
+def test_a_key_that_cannot_be_sent_is_refused_unseen(server, monkeypatch, inside):
+    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}{inside}X")
+    with pytest.raises(BackendError, match="printable ASCII characters in the environment variable") as caught:
+        openai(server)
+    assert "s3cret" not in str(caught.value)
+    assert server.heard == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:{port}/v1?api_key=" + KEY,
+        "http://127.0.0.1:{port}/v1#" + KEY,
+        "http://user:" + KEY + "@127.0.0.1:{port}/v1",
+        "http://user:" + KEY + "@[bad:{port}/v1",
+        "http://127.0.0.1:abc/v1",
+        "http://127.0.0.1:99999/v1",
+        "http://127.0.0.1:{port}/v\t1",
+        "http://127.0.0.1:{port}/v\u202e1",
+        "http://[bad/v1",
+        "http://",
+        "http://\u2100.example/v1",
+        "file:///etc/passwd",
+        "http://127.0.0.1 :{port}/v1",
+    ],
+)
+def test_an_address_that_is_none_or_holds_a_key_is_refused_without_showing_it(server, address):
+    address = address.format(port=server.server_port)
+    with pytest.raises(InputError, match="openai: expected base_url") as caught:
+        plugins.get("backends", "openai").load(base_url=address)
+    assert "s3cret" not in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_a_key_goes_over_plain_http_to_this_machine_only(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    load = plugins.get("backends", "openai").load
+    for address in ("http://models.example/v1", "http://10.0.0.7:8000/v1", "http://127.0.0.1.example/v1"):
+        with pytest.raises(InputError, match="over plain http everybody on the way") as caught:
+            load(base_url=address)
+        assert "s3cret" not in str(caught.value)
+    for address in ("https://models.example/v1", "http://localhost/v1", "http://127.3.2.1/v1", "http://[::1]/v1"):
+        assert load(base_url=address).base_url == address
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"])
+def test_a_proxy_never_gets_what_is_meant_for_this_machine(server, other, monkeypatch, name):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv(name, f"http://127.0.0.1:{other.server_port}")
+    assert openai(server).ask(QUESTION) == "Yes, it is fake."
+    assert len(server.heard) == 1 and other.heard == [] and other.keys == []
+
+
+def test_nothing_of_the_environment_is_sent_but_the_key(server, monkeypatch):
+    for name in ("ORG_ID", "PROJECT_ID", "ADMIN_KEY", "WEBHOOK_SECRET"):
+        monkeypatch.setenv(f"OPENAI_{name}", "unasked")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Mine: unasked")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://elsewhere.example/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert openai(server).ask(QUESTION) == "Yes, it is fake."
+    (headers,) = server.headers
+    assert "unasked" not in json.dumps(headers)
+    assert headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("location", ["http://[bad", "//", "", "http://user:pw@elsewhere/v1"])
+def test_a_redirect_that_leads_nowhere_is_a_sentence(server, location):
+    server.mood, server.elsewhere = "moved", location
+    with pytest.raises(BackendError, match=r"sends us to (another address|elsewhere), and neither photo") as caught:
+        openai(server).ask(QUESTION)
+    assert "pw" not in str(caught.value)
+
+
+def test_a_proxy_that_is_none_is_a_sentence(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("HTTPS_PROXY", "ftp://user:s3cret@[bad")
+    backend = plugins.get("backends", "openai").load(base_url="https://models.example/v1", retries=0)
+    with pytest.raises(BackendError) as caught:
+        backend.ask(QUESTION)
+    assert "s3cret" not in str(caught.value)
+
+
 def test_conversations_that_are_none(server):
     for backend in (openai(server), plugins.get("backends", "echo").load()):
         with pytest.raises(InputError, match="ends with a user's message"):

@@ -541,7 +541,7 @@ def weights_by_another_name(folder):
         (code_of_its_own, "code of their own, which is never run"),
         (code_of_the_hub, "name code on the hub, which is never run"),
         (an_adapter, "is a LoRA adapter and no whole model. Merge it"),
-        (weights_by_another_name, "names weights of its own"),
+        (weights_by_another_name, "name weights of their own, which are never read"),
     ],
 )
 def test_half_a_model_is_refused_in_one_sentence(copied, tmp_path, monkeypatch, broken, sentence):

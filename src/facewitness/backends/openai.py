@@ -3,16 +3,20 @@
     facewitness ask photo.jpg "Is the nose fake?" --backend openai --option openai.model=Qwen/Qwen2.5-VL-7B-Instruct
 
 The photo leaves this machine for wherever `base_url` points and for nowhere else: a server that sends us elsewhere is
-not followed. The default is this machine. The key is read from an environment variable and never stored, shown or
-written into a report. A server is trusted with nothing: how long and how large an answer may be is decided here.
+not followed, and a proxy of the environment never gets what is meant for this machine. The default is this machine. The
+key is read from an environment variable and never stored, shown or written into a report; an organization, project
+or header of the environment is not sent. Over plain http a key goes to this machine only. A server is trusted with
+nothing: how long and how large an answer may be is decided here.
 """
 
 from __future__ import annotations
 
 import base64
 import io
+import ipaddress
 import math
 import os
+import re
 import time
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any
@@ -26,7 +30,6 @@ from PIL import Image
 from facewitness.backends import Message, Say, checked, heard
 from facewitness.errors import BackendError, InputError
 
-_LOCAL = ("localhost", "127.0.0.1", "::1")
 _LETTERS = 32  # characters a token may stand for on average: several times what languages need
 _BYTES = 4_096  # bytes a token may take on the wire, its frame of JSON and a hidden thought included
 _REST = 1 << 20  # bytes an answer may have besides: a list of models, an error's page
@@ -68,15 +71,16 @@ class Server:
         self, model: str, base_url: str, key_variable: str, timeout: float, retries: int, most_tokens: int,
         temperature: float, side: int,
     ):  # fmt: skip
-        parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InputError(f"openai: expected base_url such as http://127.0.0.1:8000/v1, got {base_url!r}")
-        if parts.username or parts.password:
-            raise InputError("openai: expected base_url without a name and password; put a key into a variable")
-        self._key = os.environ.get(key_variable, "")
-        if not self._key and parts.hostname not in _LOCAL:
-            raise BackendError(
-                f"openai: {parts.hostname} needs a key. Put it into the environment variable {key_variable}."
+        host, secure = _address(base_url)
+        self._local = _is_local(host)
+        self._key = _key(key_variable)
+        if not self._key and not self._local:
+            raise BackendError(f"openai: {host} needs a key. Put it into the environment variable {key_variable}.")
+        if self._key and not secure and not self._local:
+            raise InputError(
+                f"openai: over plain http everybody on the way to {host} could read the key and the photo. Expected "
+                "https://… as openai.base_url, or a tunnel to this machine (ssh -L 8000:127.0.0.1:8000 …) and its "
+                "address here."
             )
         self.model, self.base_url, self.timeout, self.retries = model, base_url, timeout, retries
         self.most_tokens, self.temperature, self.side = most_tokens, temperature, side
@@ -109,7 +113,11 @@ class Server:
             first["content"] = [*shown, {"type": "text", "text": first["content"]}]
         until = time.monotonic() + self.timeout
         # A client for each answer: closing it cuts the line under the thread that may still be listening.
-        with self._client() as client:
+        try:
+            opened = self._client()
+        except Exception as error:  # a proxy's address in the environment, certificates
+            raise BackendError(self._told(error)) from None
+        with opened as client:
             try:
                 yield from heard(
                     lambda say: self._answer(client, conversation, streamed, say, until), self.timeout, daemon=True
@@ -124,7 +132,9 @@ class Server:
             max_retries=0,
             default_headers={"Accept-Encoding": "identity"},
             http_client=openai.DefaultHttpxClient(
-                follow_redirects=False, event_hooks={"response": [self._bound_in_size]}
+                follow_redirects=False,
+                event_hooks={"request": [_only_what_is_needed], "response": [self._bound_in_size]},
+                trust_env=not self._local,  # the environment's proxy is for other machines
             ),
         )
 
@@ -209,7 +219,7 @@ class Server:
         )
 
     def _told(self, error: Exception, broken_off: bool = False) -> str:
-        """What happened, in one sentence, and what to do. Never the key."""
+        """What happened, in one sentence, and what to do. Never the key, and nothing of a header that may hold it."""
         if isinstance(error, openai.APITimeoutError | TimeoutError):
             return (
                 f"openai: {self.base_url} did not answer within {self.timeout:g} s. "
@@ -218,7 +228,7 @@ class Server:
         if broken_off:
             return f"openai: {self.base_url} broke off in the middle of its answer. Ask again."
         if isinstance(error, openai.APIConnectionError):
-            why = f"{self.base_url} ({str(error.__cause__)[:120]})"
+            why = f"{self.base_url} ({self._hushed(str(error.__cause__))[:120]})"
             return f"openai: nothing answers at {why}. Start the server, or give another openai.base_url."
         if isinstance(error, openai.AuthenticationError):
             return f"openai: {self.base_url} refused the key. Is the right one in the environment variable?"
@@ -227,7 +237,7 @@ class Server:
         if isinstance(error, openai.RateLimitError):
             return f"openai: {self.base_url} is too busy. Try again later."
         if isinstance(error, openai.APIStatusError) and 300 <= error.status_code < 400:
-            elsewhere = urlsplit(error.response.headers.get("location", "")).netloc or "another address"
+            elsewhere = _host_of(error.response.headers.get("location", "")) or "another address"
             return (
                 f"openai: {self.base_url} sends us to {elsewhere}, and neither photo nor key is sent on. If that is "
                 "where they should go, give its address as openai.base_url."
@@ -235,6 +245,78 @@ class Server:
         if isinstance(error, openai.APIStatusError):
             return f"openai: {self.base_url} answered with status {error.status_code}."
         return f"openai: {self.base_url} gave an answer that is not one of a chat server ({type(error).__name__})."
+
+    def _hushed(self, text: str) -> str:
+        """A library's words without the key, should they quote it."""
+        return text.replace(self._key, "…") if self._key else text
+
+
+_HEADERS = frozenset(
+    ("host", "accept", "accept-encoding", "authorization", "connection", "content-length", "content-type",
+     "transfer-encoding", "user-agent",
+     "x-stainless-raw-response")  # the client itself reads it again from the request
+)  # fmt: skip
+
+
+def _only_what_is_needed(request: Any) -> None:
+    """Take out of a request what the client adds unasked: an organization of the environment, this machine's kind."""
+    for name in [name for name in request.headers if name.lower() not in _HEADERS]:
+        del request.headers[name]
+
+
+_SECRETS = re.compile(r"(?i)key|token|secret|auth|sig|pass|credential")
+
+
+def _address(base_url: str) -> tuple[str, bool]:
+    """Host of an address and whether it is https. Raises InputError for what is none, or holds a secret."""
+    try:
+        parts = urlsplit(base_url)
+        host, _ = parts.hostname or "", parts.port
+        plain = base_url.isascii() and base_url.isprintable() and " " not in base_url
+    except ValueError:
+        host, plain = "", False
+    # Neither message shows an address that may hold a password.
+    if "@" in base_url:
+        raise InputError("openai: expected base_url without a name and password; put a key into a variable")
+    if not plain or parts.scheme not in ("http", "https") or not host:
+        shown = repr(re.split(r"[?#]", base_url)[0][:120])
+        raise InputError(f"openai: expected base_url such as http://127.0.0.1:8000/v1, got {shown}")
+    if parts.query or parts.fragment:
+        why = " It would stand in every report; put a key into a variable" if _SECRETS.search(parts.query) else ""
+        raise InputError(f"openai: expected base_url without a part behind ? or #, got one.{why}")
+    return host, parts.scheme == "https"
+
+
+def _is_local(host: str) -> bool:
+    """Whether a host is this machine: localhost, 127.0.0.0/8 or ::1."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _key(variable: str) -> str:
+    """The key in an environment variable, without white space around it; empty where there is none.
+
+    Raises:
+        BackendError: For a key that cannot be sent as a header; the message does not show it.
+    """
+    key = os.environ.get(variable, "").strip()
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise BackendError(
+            f"openai: expected a key of printable ASCII characters in the environment variable {variable}, got one "
+            "with a control, a space or another character inside. Set it again."
+        )
+    return key
+
+
+def _host_of(location: str) -> str:
+    """The host that a redirect names, for a sentence; empty where it names none that can be read."""
+    try:
+        host = urlsplit(location).netloc.rpartition("@")[2]
+    except ValueError:
+        return ""
+    return host if host.isascii() and host.isprintable() else ""
 
 
 def _first_choice(answer: Any) -> dict[str, Any]:

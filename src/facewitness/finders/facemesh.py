@@ -83,9 +83,9 @@ class _Network:
         """Outputs for view / divisor + shift, the smallest first, without the batch dimension."""
         with self._lock:
             if self._interpreter is None:
-                path = weights.find(self.file).path
+                content, _ = weights.read(self.file)
                 with _without_greeting():
-                    interpreter = Interpreter(str(path), num_threads=self.threads)
+                    interpreter = Interpreter(model_content=content, num_threads=self.threads)
                     interpreter.allocate_tensors()
                 self._input = interpreter.get_input_details()[0]["index"]
                 outputs = sorted(interpreter.get_output_details(), key=lambda o: int(np.prod(o["shape"])))
@@ -99,9 +99,17 @@ class _Network:
             return [self._interpreter.get_tensor(i)[0] for i in self._outputs]
 
 
+_GREETING = threading.Lock()  # one for the process, as file descriptor 2 is: two finders may load at once
+
+
 @contextmanager
 def _without_greeting() -> Iterator[None]:
     """LiteRT greets on file descriptor 2 when an interpreter is made; its errors come as exceptions all the same."""
+    with _GREETING:
+        yield from _hushed()
+
+
+def _hushed() -> Iterator[None]:
     try:
         sys.stderr.flush()
         kept = os.dup(2)

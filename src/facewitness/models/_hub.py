@@ -5,14 +5,21 @@
 
 What is read then is the folder, with local_files_only=True: transformers by itself asks the hub for every file, and
 without a network it tries each for half a minute before it says so.
+
+The hub is asked for what the user named and for nothing else. A name that stands in a file (the language model of an
+adapter, the CLIP of a detector) is looked for in the hub's cache (`fetch=False`): a file must not send us anywhere.
+`harmless` refuses a folder whose settings would make transformers run code or read pickles.
 """
 
 from __future__ import annotations
 
 import difflib
+import json
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import (
@@ -33,21 +40,29 @@ AFRAID = " that may run code when it is read, and is refused."
 EXAMPLE = "Qwen/Qwen2.5-VL-3B-Instruct"
 
 
-def whole(model: str, revision: str | None) -> Path:
+def whole(model: str, revision: str | None, fetch: bool = True) -> Path:
     """The folder of a model with its weights. Raises WeightsError where it cannot be had."""
-    folder, commit = found(model, revision)
-    return folder if commit is None else fetched(model, commit, (*SMALL, *WEIGHTS))
+    folder, commit = found(model, revision, fetch)
+    return folder if commit is None else fetched(model, commit, (*SMALL, *WEIGHTS), fetch)
 
 
-def found(model: str, revision: str | None) -> tuple[Path, str | None]:
+def found(model: str, revision: str | None, fetch: bool = True) -> tuple[Path, str | None]:
     """The folder with at least the small files, and the commit where it is the hub's cache.
 
-    Raises WeightsError for what is neither, or cannot be reached, InputError for a revision of a folder.
+    Args:
+        model: A folder, or a name on the hub.
+        revision: Of a name on the hub.
+        fetch: Whether the hub may be asked; False where a file named the model and no user did.
+
+    Raises:
+        WeightsError: For what is neither, or cannot be reached, and for a folder that `harmless` refuses.
+        InputError: For a revision of a folder.
     """
     path = Path(model).expanduser()
     if path.is_dir():
         if revision is not None:
             raise InputError(f"'{model}' is a folder, which has no revisions; leave out revision")
+        harmless(path, model)
         return path, None
     if path.is_file():
         raise WeightsError(
@@ -56,7 +71,8 @@ def found(model: str, revision: str | None) -> tuple[Path, str | None]:
         )
     if path.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1 or "\\" in model:
         raise WeightsError(f"There is no folder '{model}'.{_near(path)} Expected one that save_pretrained wrote.")
-    folder = fetched(model, revision, SMALL)
+    folder = fetched(model, revision, SMALL, fetch)
+    harmless(folder, model)
     return folder, folder.name  # …/snapshots/COMMIT
 
 
@@ -70,11 +86,84 @@ def _near(path: Path) -> str:
     return f" Did you mean '{path.parent / near[0]}'?" if near else ""
 
 
-def fetched(model: str, revision: str | None, patterns: Sequence[str]) -> Path:
+_IMPLEMENTATION = re.compile(r"_implementation(_internal)?$")  # "someone/kernel" there is fetched and run
+_ELSEWHERE = re.compile(r"(?i)(hf[-_]hub|local[-_]dir)\s*:")  # timm's ways to name settings that lie elsewhere
+_CODE = "name code on the hub, which is never run"
+_FORBIDDEN = {  # key: what it would make transformers or timm do
+    "transformers_weights": "name weights of their own, which are never read",
+    "checkpoint_path": "name a checkpoint, which may be a pickle and is never read",
+    "use_pretrained_backbone": "have a part fetched from the hub that nobody named",
+    "use_kernels": _CODE,
+    "kernel_config": _CODE,
+    "custom_generate": _CODE,
+}
+
+
+def harmless(folder: Path, model: str) -> None:
+    """Refuse a model whose settings would run code, read a pickle or fetch what nobody named.
+
+    Code of a model's own (`auto_map`) is not looked for here: `trust_remote_code=False` refuses it where transformers
+    has no class for the model, and passes over it where it has one.
+
+    Raises:
+        WeightsError: For such settings, for those that are no JSON, and for a LoRA adapter.
+    """
+    if (folder / "adapter_config.json").exists():  # transformers would load the model that this names instead
+        raise WeightsError(
+            f"'{model}' is a LoRA adapter and no whole model. Merge it into its base first: PEFT's merge_and_unload(), "
+            "then save_pretrained()."
+        )
+    for file in sorted(folder.glob("*config.json")):
+        try:
+            written = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise WeightsError(
+                f"The settings of '{model}' cannot be read ({file.name}: {first(error)}). Fetch or copy them again."
+            ) from error
+        for key, value in _settings(written):
+            why = _FORBIDDEN.get(key) if value else None
+            if _IMPLEMENTATION.search(key) and "/" in json.dumps(value):
+                why = _CODE
+            if isinstance(value, str) and _ELSEWHERE.match(value.strip()):
+                why = "name a network that lies elsewhere, which is never fetched"
+            if why is not None:
+                raise WeightsError(f"The settings of '{model}' {why}. Take the line with {key} out of {file.name}.")
+
+
+def _settings(written: Any) -> Iterator[tuple[str, Any]]:
+    """Every key and value of settings, however deep; elements of lists under the list's key."""
+    open_ = [("", written)]
+    while open_:
+        key, value = open_.pop()
+        yield key, value
+        if isinstance(value, dict):
+            open_ += [(str(k), v) for k, v in value.items()]
+        elif isinstance(value, list):
+            open_ += [(key, v) for v in value]
+
+
+_asked: set[str] = set()
+
+
+def _say(model: str) -> None:
+    """On standard error, once for each model: that the hub is asked for it."""
+    if model not in _asked and not constants.HF_HUB_OFFLINE and sys.stderr is not None:
+        _asked.add(model)
+        print(f"facewitness: asking {constants.ENDPOINT} for the model '{model}'", file=sys.stderr)
+
+
+def fetched(model: str, revision: str | None, patterns: Sequence[str], fetch: bool = True) -> Path:
     """The repository's folder in the hub's cache, holding the files of these patterns. Raises WeightsError."""
     try:
+        if fetch:
+            _say(model)
         # A pattern's * spans folders, and those hold other formats of the same weights.
-        return Path(snapshot_download(model, revision=revision, allow_patterns=list(patterns), ignore_patterns="*/*"))
+        return Path(
+            snapshot_download(
+                model, revision=revision, allow_patterns=list(patterns), ignore_patterns="*/*",
+                local_files_only=not fetch,
+            )
+        )  # fmt: skip
     except GatedRepoError as error:
         why = "asks for its terms to be accepted. Accept them on its page, and run `hf auth login`"
         raise WeightsError(f"The model '{model}' {why}.") from error
@@ -86,6 +175,11 @@ def fetched(model: str, revision: str | None, patterns: Sequence[str]) -> Path:
             f"Expected a name such as {EXAMPLE}; for a private one, run `hf auth login` first."
         ) from error
     except LocalEntryNotFoundError as error:
+        if not fetch:
+            raise WeightsError(
+                f"The model '{model}' is not in the hub's cache. A file names it, no command did, so it is not fetched "
+                f"unasked. If you want it, run `hf download {model}` and try again."
+            ) from error
         how = "HF_HUB_OFFLINE forbids the network" if constants.HF_HUB_OFFLINE else "the hub cannot be reached"
         raise WeightsError(
             f"The model '{model}' is no folder here and not complete in the hub's cache, and {how}."

@@ -26,6 +26,7 @@ from facewitness.models import _torchvision  # noqa: F401  (timm cannot be impor
 
 import timm  # isort: skip
 
+from facewitness.errors import UnknownName
 from facewitness.regions import CELEBAMASK, MARE
 from facewitness.types import KINDS
 
@@ -59,6 +60,8 @@ class Compact(nn.Module):
         dropout: float = 0.2,
     ):
         super().__init__()
+        if not timm.is_model(backbone):  # timm would take "hf-hub:…" for something to fetch
+            raise UnknownName("timm backbone", backbone, timm.list_models("mobilenetv2*"))
         self.backbone = timm.create_model(backbone, pretrained=False, num_classes=0, pad_type="same")
         last = [stage[-1] for stage in self.backbone.blocks]
         channels = [(b.conv_pwl if hasattr(b, "conv_pwl") else b.conv_pw).out_channels for b in last]

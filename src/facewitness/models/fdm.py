@@ -30,6 +30,7 @@ The only published setting is the backbone, Xception. Where the paper is silent
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -283,6 +284,7 @@ class FDM(nn.Module):
         with _saved.settings_of(path):
             module = cls(**card["config"])
         _saved.fill(module, tensors, path)
+        module.sha256 = card["sha256"]  # of the bytes that these tensors came from
         return module.eval()
 
 
@@ -347,8 +349,31 @@ def reverse_gradient(x: Tensor, scale: float = 1.0) -> Tensor:
 # ---------------------------------------------------------------------------------------------------------- the parts
 
 
+# What timm.create_model takes besides the network's shape: files to read (a pickle would run code), and the hub
+_NOT_OPTIONS = frozenset(
+    ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "pretrained_strict", "pretrained_model_args",
+     "pretrained_filter_fn", "checkpoint_path", "cache_dir", "features_only", "out_indices", "num_classes", "device",
+     "model_name", "scriptable", "exportable", "no_jit")
+)  # fmt: skip
+
+
+def _plain(value: Any) -> bool:
+    """Whether a value is a number, a bare name, true, false or null, or a list or table of such."""
+    if isinstance(value, dict):
+        return all(_plain(part) for part in (*value, *value.values()))
+    if isinstance(value, list | tuple):
+        return all(_plain(part) for part in value)
+    return value is None or isinstance(value, bool | int | float) or bool(re.fullmatch(r"\w{1,64}", str(value)))
+
+
 def _backbone(name: str, stage: int | None, options: dict[str, Any]) -> tuple[nn.Module, int]:
     """The backbone without weights, and how many channels F has."""
+    for key, value in options.items():
+        if key in _NOT_OPTIONS or not _plain(value):
+            raise InputError(
+                f"FDM: the option {key} of the backbone is none that a description may have: expected numbers, names "
+                f"and true or false about the network's shape, got {value!r}. Weights are given by their own file."
+            )
     if not timm.is_model(name):
         raise UnknownName("timm backbone", name, difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0.0))
     try:

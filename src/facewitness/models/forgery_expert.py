@@ -20,12 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from facewitness.errors import UnknownName, WeightsError
+from facewitness.errors import WeightsError
 from facewitness.models.forgery_prompt import ForgeryPromptLearner
-from facewitness.models.kfd import KFD, ClipEncoders, Detection, SmallEncoders
+from facewitness.models.kfd import KFD, Detection, encoders_of
 from facewitness.models.prompted_vlm import pictures
-
-_KINDS: dict[str, Any] = {"ClipEncoders": ClipEncoders, "SmallEncoders": SmallEncoders}
 
 
 class ForgeryExpert(nn.Module):
@@ -41,14 +39,11 @@ class ForgeryExpert(nn.Module):
         self, encoders: dict[str, Any], detector: dict[str, Any], learner: dict[str, Any], fingerprint: str = ""
     ):
         super().__init__()
-        kind = str(encoders.get("kind", ""))
-        if kind not in _KINDS:
-            raise UnknownName("kind of encoders", kind, _KINDS)
-        made = _KINDS[kind](**{k: v for k, v in encoders.items() if k != "kind"})
+        made = encoders_of(encoders)
         if made.fingerprint != fingerprint:
             raise WeightsError(
-                f"The detector was trained on other encoder weights than '{encoders.get('name', kind)}' has now: "
-                f"expected the fingerprint {fingerprint}, got {made.fingerprint}."
+                f"The detector was trained on other encoder weights than '{encoders.get('name', encoders['kind'])}' "
+                f"has now: expected the fingerprint {fingerprint}, got {made.fingerprint}."
             )
         self._set(KFD(made, **detector), ForgeryPromptLearner(**learner))
 

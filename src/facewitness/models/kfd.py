@@ -32,7 +32,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from facewitness.models import _hub, _norm, _saved, _torchvision  # noqa: F401  (timm cannot be imported before it)
@@ -106,13 +105,15 @@ class ClipEncoders(nn.Module):
         real: Sequence[str] = REAL,
         fake: Sequence[str] = FAKE,
         revision: str = "main",
+        *,
+        fetch: bool = True,
     ):
         super().__init__()
         self.config = {
             "name": str(name), "layers": list(layers), "size": size, "context": context, "real": list(real),
             "fake": list(fake), "revision": revision,
         }  # fmt: skip
-        self.clip, tokenizer = _pretrained(str(name), revision)
+        self.clip, tokenizer = _pretrained(str(name), revision, fetch)
         self.clip.requires_grad_(False).eval()
         vision, words = self.clip.config.vision_config, self.clip.config.text_config
         if not layers or min(layers) < 1 or max(layers) > vision.num_hidden_layers:
@@ -173,23 +174,23 @@ class ClipEncoders(nn.Module):
         return _by_class(self.clip.text_projection(pooled), self.classes)
 
 
-def _pretrained(name: str, revision: str) -> tuple[Any, Any]:
+def _pretrained(name: str, revision: str, fetch: bool) -> tuple[Any, Any]:
     """The CLIP model and its tokenizer; never from a pickle, never with tensors that the files do not hold."""
     try:
         from transformers import AutoTokenizer, CLIPModel  # only here: the small pair runs without transformers
     except ImportError as error:
         raise MissingExtra("A CLIP encoder needs the package 'transformers'. Try: pip install transformers") from error
     mend = "Check the name and the network, or name a folder that holds the model (config, tokenizer, safetensors)."
-    folder = _hub.whole(name, None if Path(name).is_dir() else revision)
+    folder = _hub.whole(name, None if Path(name).is_dir() else revision, fetch)
     try:
         loaded: Any = CLIPModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True, dtype=torch.float32
-        )
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True,
+            dtype=torch.float32,
+        )  # fmt: skip
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         model, info = loaded
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        first = str(error).strip().split("\n")[0]
-        raise WeightsError(f"The CLIP model '{name}' cannot be loaded ({first}). {mend}") from error
+    except Exception as error:  # transformers and tokenizers raise anything over a broken file
+        raise WeightsError(f"The CLIP model '{name}' cannot be loaded ({_hub.first(error)}). {mend}") from error
     lacking = sorted(map(str, (*info["missing_keys"], *info["mismatched_keys"])))
     if lacking:
         raise WeightsError(
@@ -476,13 +477,14 @@ class KFD(nn.Module):
         """
         card, tensors = _saved.read(path, "kfd", ["elsewhere", "encoders", "detector"])
         with _saved.settings_of(path):
-            detector = cls(_encoders(card["encoders"]) if encoders is None else encoders, **card["detector"])
+            detector = cls(encoders_of(card["encoders"]) if encoders is None else encoders, **card["detector"])
         if card["elsewhere"] != detector.encoders.fingerprint:
             raise WeightsError(
                 f"'{path}' was trained on other encoder weights than '{card['encoders'].get('name', '')}' has now: "
                 f"expected the fingerprint {card['elsewhere']}, got {detector.encoders.fingerprint}."
             )
         _saved.fill(detector, tensors, path, detector._left_out())
+        detector.sha256 = card["sha256"]  # of the bytes that these tensors came from
         return detector.eval()
 
     def _left_out(self) -> str:
@@ -491,14 +493,33 @@ class KFD(nn.Module):
 
 
 _KINDS: Mapping[str, Callable[..., Any]] = {"ClipEncoders": ClipEncoders, "SmallEncoders": SmallEncoders}
+# what a card may say of each: the keys of `config`, and nothing that names a file to be read
+_SAYS: Mapping[str, tuple[str, ...]] = {
+    "ClipEncoders": ("name", "layers", "size", "context", "real", "fake", "revision"),
+    "SmallEncoders": ("backbone", "strides", "size", "text_width", "real", "fake", "frozen"),
+}
 
 
-def _encoders(config: Mapping[str, Any]) -> Encoders:
+def encoders_of(config: Any) -> Encoders:
+    """Encoders as a card describes them: their `config`, and `kind`, one of the two classes of this file.
+
+    A CLIP that the card names by its hub name is taken from the hub's cache: a card does not make us fetch anything.
+
+    Raises:
+        UnknownName: For another kind or another key.
+        InputError: For what is no description.
+        WeightsError: Where the CLIP cannot be had.
+    """
+    if not isinstance(config, Mapping):
+        raise InputError(f"encoders: expected a table with a kind, got {config!r}")
     arguments = dict(config)
     kind = arguments.pop("kind", "")
     if kind not in _KINDS:
         raise UnknownName("kind of encoders", str(kind), _KINDS)
-    return _KINDS[kind](**arguments)
+    for key in arguments:
+        if key not in _SAYS[kind]:
+            raise UnknownName(f"key of {kind}", str(key), _SAYS[kind])
+    return _KINDS[kind](**arguments, **({"fetch": False} if kind == "ClipEncoders" else {}))
 
 
 # ----------------------------------------------------------------------------------------------- the two that decide

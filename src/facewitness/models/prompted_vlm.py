@@ -38,7 +38,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from facewitness.models import _hub, _torchvision  # noqa: F401  (transformers' image processors import torchvision)
+from facewitness.models import _hub, _saved, _torchvision  # noqa: F401  (transformers' image processors import torchvision)
 
 from peft import LoraConfig, PeftModel  # isort: skip
 from safetensors import SafetensorError  # isort: skip
@@ -50,7 +50,7 @@ from transformers.models.llava_next.modeling_llava_next import LlavaNextModel  #
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLModel  # isort: skip
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLModel  # isort: skip
 
-from facewitness.errors import InputError, UnknownName, WeightsError
+from facewitness.errors import FacewitnessError, InputError, UnknownName, WeightsError
 from facewitness.files import write_whole
 
 _CARD = "prompted.json"
@@ -456,12 +456,14 @@ def load(
             f"'{folder}': expected a folder that models.prompted_vlm.save wrote, with {_CARD} as its last file; it is "
             f"missing or not readable ({error}). Copy the whole folder again, or save it again."
         ) from error
-    model = _base_model(base or str((folder / _BASE).resolve()), revision, options)
-    try:
-        processor = AutoProcessor.from_pretrained(folder)
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"'{folder}' has no processor that can be read ({error}). Save the model again.") from error
-    expert = (expert_class or _expert_class(made_by))(**made_with)
+    maker = expert_class or _expert_class(made_by)  # before anything else that the card names is looked for
+    if not isinstance(made_with, dict):
+        raise WeightsError(f"'{folder / _CARD}': expected the expert's options as a table, got {made_with!r}")
+    _hub.harmless(folder, str(folder))
+    model = _base_model(base or str((folder / _BASE).resolve()), revision, options, fetch=False)
+    processor = _processor(folder, str(folder))
+    with _saved.settings_of(folder / _CARD):
+        expert = maker(**made_with)
     try:
         # assign: the expert keeps the precision it was saved in
         expert.load_state_dict(load_file(folder / _EXPERT), assign=True)
@@ -474,8 +476,38 @@ def load(
     if adapter:
         if not (folder / _ADAPTER / "adapter_model.safetensors").is_file():
             raise WeightsError(f"'{folder / _ADAPTER}' has no adapter_model.safetensors. Copy the whole folder again.")
-        model = PeftModel.from_pretrained(model, folder / _ADAPTER, is_trainable=trainable)
+        model = PeftModel.from_pretrained(
+            model, folder / _ADAPTER, is_trainable=trainable, config=_lora(folder / _ADAPTER / "adapter_config.json")
+        )
     return model.train(trainable), processor
+
+
+# What an adapter's settings may say. The rest of PEFT's reads files (corda_config), imports modules (megatron_core) or
+# changes the model in ways that `save` never writes.
+_LORA = (
+    "r", "lora_alpha", "lora_dropout", "target_modules", "exclude_modules", "modules_to_save", "bias", "task_type",
+    "fan_in_fan_out", "use_rslora", "use_dora", "layers_to_transform", "layers_pattern", "rank_pattern",
+    "alpha_pattern", "lora_bias", "target_parameters", "trainable_token_indices", "ensure_weight_tying",
+)  # fmt: skip
+_SAYS_NOTHING = (  # about what is loaded: notes of PEFT's, and how the adapter began
+    "base_model_name_or_path", "revision", "auto_mapping", "inference_mode", "peft_type", "peft_version",
+    "init_lora_weights", "loftq_config", "megatron_core", "qalora_group_size", "runtime_config",
+)  # fmt: skip
+
+
+def _lora(file: Path) -> LoraConfig:
+    """An adapter's settings, of which only those that describe a plain LoRA are taken."""
+    try:
+        written = json.loads(file.read_text(encoding="utf-8"))
+        if written.get("peft_type") != "LORA":
+            raise WeightsError(f"'{file}': expected an adapter of the kind LORA, got {written.get('peft_type')!r}")
+        if odd := sorted(k for k, v in written.items() if v and k not in _LORA and k not in _SAYS_NOTHING):
+            raise WeightsError(
+                f"'{file}': expected the settings of a plain LoRA, got {odd[0]} besides. Merge it first."
+            )
+        return LoraConfig(**{name: written[name] for name in _LORA if name in written})
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise WeightsError(f"'{file}' cannot be read ({error}). Copy the whole folder again.") from error
 
 
 def is_saved(name: str | Path) -> bool:
@@ -501,10 +533,16 @@ def plain(name: str, revision: str | None = None, **options: Any) -> tuple[Any, 
             "that. Name the language model itself, or save with whole weights."
         )
     model = _base_model(str(base_of(name)) if is_saved(name) else name, revision, options)
+    return model, _processor(_hub.found(name, revision)[0], name)
+
+
+def _processor(folder: Path, name: str) -> Any:
     try:
-        return model, AutoProcessor.from_pretrained(_hub.found(name, revision)[0], local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"'{name}' has no processor that can be read ({error}).") from error
+        return AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # transformers and tokenizers raise anything over a broken file
+        raise WeightsError(
+            f"'{name}' has no processor that can be read ({_hub.first(error)}). Save the model again."
+        ) from error
 
 
 def loaded(name: str, **options: Any) -> tuple[Any, Any]:
@@ -512,22 +550,25 @@ def loaded(name: str, **options: Any) -> tuple[Any, Any]:
     return load(name, **options) if is_saved(name) else plain(name, **options)
 
 
-def _base_model(name: str, revision: str | None, options: dict[str, Any]) -> Any:
-    folder, commit = _hub.found(name, revision)
+def _base_model(name: str, revision: str | None, options: dict[str, Any], fetch: bool = True) -> Any:
+    folder, commit = _hub.found(name, revision, fetch)
     try:
-        kind = AutoConfig.from_pretrained(folder, local_files_only=True).model_type
+        kind = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False).model_type
         if kind not in FAMILIES:  # before gigabytes are fetched
             raise UnknownName("family of vision-language models", kind, FAMILIES)
         if commit is not None:
-            _hub.fetched(name, commit, _hub.WEIGHTS)
+            _hub.fetched(name, commit, _hub.WEIGHTS, fetch)
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True, **options
-        )
+            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True,
+            **options,
+        )  # fmt: skip
         model, loading = loaded
-    except (OSError, ValueError, SafetensorError) as error:
+    except FacewitnessError:
+        raise
+    except Exception as error:  # transformers raises anything over a broken file, or over code it may not run
         raise WeightsError(
-            f"The language model '{name}' cannot be had ({error}). Expected a name on the hub, with a network or a "
-            "copy in the hub's cache, or a folder with config.json and safetensors."
+            f"The language model '{name}' cannot be had ({_hub.first(error)}). Expected a name on the hub, with a "
+            "network or a copy in the hub's cache, or a folder with config.json and safetensors."
         ) from error
     if missing := sorted(loading["missing_keys"]):
         raise WeightsError(
@@ -537,20 +578,25 @@ def _base_model(name: str, revision: str | None, options: dict[str, Any]) -> Any
     return model.eval()
 
 
-def _expert_class(path: str) -> Any:
-    module, _, name = str(path).partition(":")
-    if module.split(".")[0] != "facewitness":
+_EXPERTS = (  # what a card may name, and nothing besides: a file never chooses what is imported
+    "facewitness.models.forgery_expert:ForgeryExpert",
+    "facewitness.models.trace_expert:TraceExpert",
+)
+
+
+def _expert_class(path: object) -> Any:
+    if path in _EXPERTS:
+        module, _, name = str(path).partition(":")
+        return getattr(importlib.import_module(module), name)
+    if not str(path).startswith("facewitness."):
         raise WeightsError(
             f"The expert is of the class '{path}', which is not one of facewitness and is not imported because a file "
             "says so. Give the class: load(folder, expert_class=…)."
         )
-    try:
-        return functools.reduce(getattr, name.split("."), importlib.import_module(module))
-    except (ImportError, AttributeError) as error:
-        raise WeightsError(
-            f"The expert is of the class '{path}', which this version of facewitness does not have. Install the "
-            "version that saved it."
-        ) from error
+    raise WeightsError(
+        f"The expert is of the class '{path}', which this version of facewitness does not have: expected "
+        f"{' or '.join(_EXPERTS)}. Install the version that saved it."
+    )
 
 
 def _inner(model: Any) -> Any:

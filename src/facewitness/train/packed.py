@@ -40,7 +40,7 @@ class Pack:
             raise InputError(f"No pack in {folder}. Make it with: python -m facewitness.train.compact pack RECIPE …")
         self.folder = folder
         self.rows: list[dict[str, Any]] = json.loads((folder / "rows.json").read_text())
-        self._landmarks = np.load(folder / "landmarks.npy", mmap_mode="r")
+        self._landmarks = np.load(folder / "landmarks.npy", mmap_mode="r", allow_pickle=False)
         self._pixels = np.memmap(folder / "pixels.bin", np.uint8, "r")
         self._parsing = np.memmap(folder / "parsing.bin", np.uint8, "r")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,17 +45,29 @@ class Compact:
     name = "compact"
 
     def __init__(self, model: str | None = None, flip: bool = True, threads: int = 1):
-        onnx = weights.find("compact.onnx").path if model is None else Path(model)
-        card = weights.find("compact.json").path if model is None else onnx.with_suffix(".json")
-        self.facts = _facts(onnx, card)
+        if model is None:
+            onnx, card = Path("compact.onnx"), Path("compact.json")
+            content, written = weights.read(onnx.name)[0], weights.read(card.name)[0]
+        else:
+            onnx = Path(model)
+            card = onnx.with_suffix(".json")
+            content, written = _content(onnx, card), _content(card, card)
+        self.facts = _facts(onnx, content, card, written)
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = threads
         settings.inter_op_num_threads = 1
         settings.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(str(onnx), settings, providers=["CPUExecutionProvider"])
+        whole = weights.whole_onnx(content, onnx)  # the bytes that were hashed, and nothing beside them
+        try:
+            self._session = onnxruntime.InferenceSession(whole, settings, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's errors have no class in common
+            why = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            raise WeightsError(f"'{onnx}' cannot be loaded by ONNX Runtime ({why}). {_MAKE}") from error
         self._flip, self._options = flip, {"model": None if model is None else onnx.name, "flip": flip}
         self._size, self._margin = int(self.facts["size"]), float(self.facts["margin"])
-        self.calibration: Mapping[str, Any] | None = self.facts["calibration"]  # as JSON, as a profile may replace it
+        self.calibration: Mapping[str, Any] | None = self.facts.get(
+            "calibration"
+        )  # as JSON, as a profile may replace it
 
     def made_by(self) -> dict[str, Any]:
         """What it takes to run this witness again: its options and its weights' SHA-256."""
@@ -127,18 +140,35 @@ class Answers(NamedTuple):
 _MIRROR = [regions.MARE.index(regions.mirrored(name)) for name in regions.MARE]
 
 
-def _facts(onnx: Path, card: Path) -> dict[str, Any]:
+_MAKE = "Make weights and fits with runs/compact/fit.py."
+
+
+def _content(path: Path, card: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"Expected weights and their fits '{card}' ({error}). {_MAKE}") from error
+
+
+def _facts(onnx: Path, content: bytes, card: Path, written: bytes) -> dict[str, Any]:
     """What stands beside the weights, after the check that it belongs to them."""
     try:
-        facts: dict[str, Any] = json.loads(card.read_bytes())
-        came = hashlib.sha256(onnx.read_bytes()).hexdigest()
-    except (OSError, ValueError) as error:
-        raise WeightsError(
-            f"Expected weights '{onnx}' and their fits '{card}' ({error}). Make both with runs/compact/fit.py."
-        ) from error
-    if facts.get("schema") != SCHEMA or facts.get("sha256") != came:
+        facts = json.loads(written)
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"'{card}' is no JSON ({error}). {_MAKE}") from error
+    came = hashlib.sha256(content).hexdigest()
+    if not isinstance(facts, dict) or facts.get("schema") != SCHEMA or facts.get("sha256") != came:
+        schema, digest = (facts.get("schema"), facts.get("sha256")) if isinstance(facts, dict) else (None, None)
         raise WeightsError(
             f"'{card}' does not belong to '{onnx}': expected schema {SCHEMA} and SHA-256 {came}, got "
-            f"{facts.get('schema')} and {facts.get('sha256')}. Fit it again with runs/compact/fit.py."
+            f"{schema} and {digest}. Fit it again with runs/compact/fit.py."
+        )
+    strength = facts.get("strength")
+    numbers = [facts.get("size"), facts.get("margin")]
+    numbers += [strength.get(key) for key in ("slope", "offset", "threshold")] if isinstance(strength, dict) else [None]
+    if not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers) or not 1 <= facts["size"] <= 4096:
+        raise WeightsError(
+            f"'{card}': expected numbers for size, margin, and slope, offset and threshold under strength; one is "
+            f"missing. {_MAKE}"
         )
     return facts

@@ -9,7 +9,6 @@ its answer is the opposite of the score, the reply says so, and `judge.judge` th
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -100,7 +99,7 @@ class KFDWitness:
                 f"device: expected one that torch has here, such as cpu, got {device!r} ({error})"
             ) from None
         self.facts = _facts(file)
-        self._sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        self._sha256 = self.detector.sha256
         self._flip, self._gradcam = flip, gradcam
         self._size, self._margin = int(self.detector.encoders.size), float(self.facts["crop"]["margin"])
         self._language: Any = language

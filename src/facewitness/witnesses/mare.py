@@ -20,7 +20,6 @@ No weights travel with the package: see `load`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import time
@@ -126,7 +125,7 @@ class MareWitness:
         if isinstance(self._language, Prompted):
             self._language.rests_on(self.name, "fdm", self.module, file)
         self._shares = getattr(self._language, "shares", None) or {}
-        self._sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        self._sha256 = self.module.sha256
         self._options = {
             "weights": None if path is None else file.name, "device": device, "size": self._size,
             "margin": self._margin, "flip": flip, "side": side, "most": most,
