@@ -1,0 +1,25 @@
+"""What a file says of itself beside its pixels: readers that believe nothing and stop in time.
+
+    parts = container.split(content)     the bytes of each piece of metadata, by the container's own structure
+    exif, xmp, jumbf, jpeg               one reader a kind: bytes → plain values, or a sentence that says why not
+    generators                           values → which program says that it made the picture
+    credentials                          a C2PA manifest → one of five outcomes
+
+A stranger wrote these bytes. So every reader has a bound on size, number and depth, follows no reference outside its
+own bytes, resolves no entity, opens no address, and returns text as data: it is cut, and made visible (`shown`), before
+it stands in a sentence. This is a room of its own, beside `media`, because `media` turns bytes into pixels and fails
+where it cannot, while nothing here may ever keep a picture from being analysed.
+"""
+
+from __future__ import annotations
+
+from facewitness.phrases import visible
+
+MOST_SHOWN = 80  # characters of a stranger's text in a sentence of ours
+
+
+def shown(text: str, most: int = MOST_SHOWN) -> str:
+    """A stranger's text for a sentence: in quotation marks, one line, cut, and with what hides written as an escape."""
+    cut = text[: most + 1]
+    cut = " ".join(cut.replace("\0", " ").split())
+    return f"“{visible(cut[:most])}{'…' if len(cut) > most or len(text) > most + 1 else ''}”"

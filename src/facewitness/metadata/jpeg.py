@@ -1,0 +1,127 @@
+"""What a JPEG's coding says of its history: whose tables it was saved with, and whether it was saved before.
+
+tables       the 64 steps by which coefficients were divided: libjpeg's own, scaled by a quality, are most programs'
+             and many telephones'; some families are written by web software alone
+saved_twice  a coefficient rounded to a multiple of q₁ and then of q₂ leaves a histogram over q₂ with gaps and peaks
+             that repeat (Popescu & Farid 2004, "Statistical tools for digital forensics"). Single compression
+             leaves one that falls smoothly
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# ITU-T T.81, annex K.1, which libjpeg scales: row by row
+_LUMINANCE = (
+    16, 11, 10, 16, 24, 40, 51, 61,
+    12, 12, 14, 19, 26, 58, 60, 55,
+    14, 13, 16, 24, 40, 57, 69, 56,
+    14, 17, 22, 29, 51, 87, 80, 62,
+    18, 22, 37, 56, 68, 109, 103, 77,
+    24, 35, 55, 64, 81, 104, 113, 92,
+    49, 64, 78, 87, 103, 121, 120, 101,
+    72, 92, 95, 98, 112, 100, 103, 99,
+)  # fmt: skip
+# N. Robidoux's table, the default of mozjpeg, symmetric
+_ROBIDOUX = (
+    16, 16, 16, 18, 25, 37, 56, 85,
+    16, 17, 20, 27, 34, 40, 53, 75,
+    16, 20, 24, 31, 43, 62, 91, 135,
+    18, 27, 31, 40, 53, 74, 106, 156,
+    25, 34, 43, 53, 69, 94, 131, 189,
+    37, 40, 62, 74, 94, 124, 169, 238,
+    56, 53, 91, 106, 131, 169, 226, 311,
+    85, 75, 135, 156, 189, 238, 311, 418,
+)  # fmt: skip
+_BLOCKS = 4_096  # at most so many are looked at
+_FEWEST = 256  # blocks with something in them, below which nothing is said
+_MODES = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2), (2, 1), (2, 2), (0, 3), (3, 0))  # low frequencies
+LEVEL = 15.0  # of `saved_twice`: 377 pictures saved once had at most 6.5 (LOG.md)
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Whose tables a JPEG was saved with."""
+
+    maker: str  # libjpeg, mozjpeg, or "" for tables of a camera's or program's own
+    quality: int | None  # of libjpeg's scale, where the table is one of its
+
+
+def tables(luminance: tuple[int, ...]) -> Tables:
+    """Which family a luminance table is of; 64 steps, row by row."""
+    for maker, base in (("libjpeg", _LUMINANCE), ("mozjpeg", _ROBIDOUX)):
+        for quality in range(1, 100):
+            if luminance == scaled(base, quality):
+                return Tables(maker, quality)
+    return Tables("libjpeg", 100) if set(luminance) == {1} else Tables("", None)
+
+
+def scaled(base: tuple[int, ...], quality: int) -> tuple[int, ...]:
+    """libjpeg's `jpeg_set_quality` for 8 bits: 5000 / q percent below 50, 200 − 2 q from there on."""
+    percent = 5000 // quality if quality < 50 else 200 - 2 * quality
+    return tuple(min(max((step * percent + 50) // 100, 1), 255) for step in base)
+
+
+def saved_twice(luminance: NDArray[np.floating], steps: tuple[int, ...]) -> float | None:
+    """How strongly the picture's coefficients repeat, as those of a picture that was saved as JPEG twice do.
+
+    Args:
+        luminance: (H, W) of the decoded picture, 0 to 255, its block grid at the upper left corner.
+        steps: the 64 steps of its luminance table, row by row.
+
+    Returns:
+        The mean over low frequencies of the largest power of their histogram's detrended residuals, 1 for noise;
+        `LEVEL` and more is called saved twice. None where the picture is too small or too flat to tell.
+    """
+    coefficients = _coefficients(luminance)
+    if coefficients is None:
+        return None
+    powers = []
+    for row, column in _MODES:
+        step = steps[row * 8 + column]
+        levels = np.rint(coefficients[:, row, column] / step).astype(np.int64)
+        if (power := _periodicity(np.abs(levels))) is not None:
+            powers.append(power)
+    return float(np.median(powers)) if len(powers) >= 3 else None
+
+
+def _coefficients(luminance: NDArray[np.floating]) -> NDArray[np.float32] | None:
+    """(n, 8, 8) DCT coefficients of at most _BLOCKS blocks that are neither flat nor burnt out."""
+    height, width = (size // 8 for size in luminance.shape)
+    if height * width < _FEWEST:
+        return None
+    blocks = luminance[: height * 8, : width * 8].reshape(height, 8, width, 8).swapaxes(1, 2).reshape(-1, 8, 8)
+    blocks = blocks[:: max(1, len(blocks) // _BLOCKS)].astype(np.float32)
+    # where decoding cut values off at black or white, coefficients are not the stored ones
+    blocks = blocks[(blocks.min(axis=(1, 2)) > 2) & (blocks.max(axis=(1, 2)) < 253)]
+    if len(blocks) < _FEWEST:
+        return None
+    i = np.arange(8)
+    basis = np.cos((2 * i[None] + 1) * i[:, None] * np.pi / 16) * np.where(i == 0, np.sqrt(1 / 8), 0.5)[:, None]
+    basis = basis.astype(np.float32)
+    return basis @ (blocks - 128) @ basis.T
+
+
+def _periodicity(levels: NDArray[np.int64]) -> float | None:
+    """The largest power of a histogram's residuals after a smooth fall is taken off; None where it is too short."""
+    counts = np.bincount(np.minimum(levels, 64), minlength=65)[1:64].astype(np.float64)
+    used = int(np.flatnonzero(counts >= 3).max(initial=-1)) + 1
+    if used < 8 or counts[:used].sum() < 200:
+        return None
+    counts, k = counts[:used], np.arange(1, used + 1, dtype=np.float64)
+    # what falls smoothly: log m = a + b log k + c k + d √k, by reweighted least squares (a Poisson fit)
+    design = np.stack([np.ones(used), np.log(k), k / used, np.sqrt(k / used)], axis=1)
+    target, mean = np.log(counts + 0.5), counts + 0.5
+    for _ in range(12):
+        weighted = design * mean[:, None]
+        fit = np.linalg.solve(weighted.T @ design + 1e-6 * np.eye(4), weighted.T @ target)
+        line = np.clip(design @ fit, -8.0, 16.0)
+        mean = np.exp(line)
+        target = line + (counts - mean) / mean
+    residual = (counts - mean) / np.sqrt(mean + 1.0)
+    frequencies = np.linspace(0.12, 0.5, 96)
+    waves = np.exp(-2j * np.pi * frequencies[:, None] * k[None])
+    return float((np.abs(waves @ residual) ** 2).max() / used)
