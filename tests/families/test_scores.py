@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from facewitness import plugins, regions
 from facewitness.errors import MissingExtra
+from facewitness.grammars import mare as mare_grammar
 from facewitness.models import minilm
 from facewitness.scores import (
     _canvas,
@@ -28,7 +29,6 @@ from facewitness.scores import (
     mask,
     side,
     usable,
-    verdict,
     wording,
 )
 from facewitness.scores import regions as plm
@@ -178,28 +178,6 @@ def test_scores_load_without_the_encoder_and_without_heavy_packages():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("This is a FAKE.", "fake"),
-        ("The image is real.", "real"),
-        ("It is not a real face.", "fake"),
-        ("It doesn't look real.", "fake"),
-        ("Never fake!", "real"),
-        ("A fake, not real.", "fake"),
-        ("A real fake", None),
-        ("Realistic and unreal", None),
-        ("", None),
-    ],
-)
-def test_a_verdict_is_read_off_a_text_that_says_one(text, said):
-    assert verdict(Reply(None, text=text)) == said
-
-
-def test_the_label_stands_above_the_text():
-    assert verdict(Reply("real", text="A fake.")) == "real"
-
-
-@pytest.mark.parametrize(
     ("region", "names"),
     [
         ("nose", ("nose",)),
@@ -228,8 +206,14 @@ def test_sided_words_are_told_from_words_for_both_sides():
 
 
 def test_label_by_hand():
-    assert label.score(Reply(None, text="A fake: the mouth is not real."), FAKE) == 1.0
-    assert label.score(Reply(None, text="The eyes look real and the mouth looks fake."), FAKE) == 0.0
+    assert label.score(mare_grammar.parse("A fake: the mouth is not real."), FAKE) == 1.0
+    assert label.score(mare_grammar.parse("The eyes look real and the mouth looks fake."), FAKE) == 0.0
+
+
+def test_a_grammars_no_verdict_is_not_read_a_second_time():
+    reply = mare_grammar.parse("The face was manipulated.")  # neither of MARE's two words
+    assert reply.label is None and label.score(reply, FAKE) == 0.0
+    assert label.score(Reply("real", text="A fake."), FAKE) == 0.0
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,7 @@ def test_an_answer_about_a_region_is_no_verdict_but_is_held_against_the_map(cali
 
 def test_words_that_decide_nothing_contradict_nothing(calibrated):
     said = told(calibrated, 0.9, language=Words("It is hard to say.")).examine(face(), "  ")
-    assert said.replies[0].label is None and said.replies[0].thought == ""
+    assert said.replies[0].label == "inconclusive" and said.replies[0].thought == ""
     undecided = told(calibrated, 0.5, language=Words("No.")).examine(face())
     assert undecided.replies[0].label == "real" and undecided.replies[0].thought == ""
 

@@ -33,6 +33,7 @@ TEXT_CONTROLS: Mapping[str, tuple[str, Callable[[pa.Table], list[str | None]]]] 
     "blind": ("image-blind", controls.blind),
     "blind_by_label": ("image-blind, told the label", partial(controls.blind, by_label=True)),
 }
+READINGS: Mapping[str, bool] = {"verdict": False, "literal": True}  # of `words.verdict`: whether it is strict
 ALL_SETS = "all test sets"
 UNKNOWN = "unknown"  # a fake whose method the dataset does not tell
 _MOST_TEXTS = {"meteor": 50_000, "similarity": 2000}  # a Java program and a network: above, a table would take too long
@@ -316,7 +317,7 @@ def _texts(entry: Entry) -> dict[str, Value]:
 
 
 _WORDING = ("bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "meteor", "cider", "similarity")
-_TEXT = (*_WORDING, "verdict_told", "verdict_acc", "verdict_f1")
+_TEXT = (*_WORDING, *(f"{reading}_{name}" for reading in READINGS for name in ("told", "acc", "f1")))
 
 
 def _worded(texts: list[str | None], references: list[list[str]], group: Any) -> dict[str, Value]:
@@ -340,36 +341,36 @@ def _worded(texts: list[str | None], references: list[list[str]], group: Any) ->
 
 
 def _verdicts_in(table: pa.Table) -> dict[str, Value]:
-    """The verdicts in the system's own words, on all its texts; each distinct text is read once."""
-    text = table.column("text").combine_chunks().dictionary_encode()
-    if isinstance(text, pa.ChunkedArray):
-        text = text.combine_chunks()
-    told = np.array([words.label_of(each) or "" for each in text.dictionary.to_pylist()] or [""])
+    """The verdicts in the system's own words, on all its texts."""
     group = np.unique(table.column("group").to_numpy(zero_copy_only=False).astype(str), return_inverse=True)[1]
-    return _told(told[text.indices.to_numpy(zero_copy_only=False)], table.column("label").to_pylist(), group)
+    return _verdicts_of(table.column("text").to_pylist(), table.column("label").to_pylist(), group)
 
 
-def _verdicts_of(texts: Iterable[str | None], label: list[str], group: Any) -> dict[str, Value]:
-    known: dict[str | None, str] = {}
-    for text in texts:
-        if text not in known:
-            known[text] = words.label_of(text) or ""
-    return _told(np.array([known[text] for text in texts]), label, group)
+def _verdicts_of(texts: Sequence[str | None], label: list[str], group: Any) -> dict[str, Value]:
+    """What each of READINGS makes of the texts: the share that says real or fake, accuracy and F1 of "fake" of those.
+
+    Each distinct text is read once.
+    """
+    values: dict[str, Value] = {}
+    for reading, strict in READINGS.items():
+        known = {text: words.verdict(text, strict) for text in set(texts)}
+        told = np.array([known[text] or "" for text in texts], dtype="U12")
+        values |= {f"{reading}_{name}": value for name, value in _told(told, label, group).items()}
+    return values
 
 
 def _told(told: Any, label: list[str], group: Any) -> dict[str, Value]:
-    """Share of texts that tell; accuracy and F1 of "fake" over those."""
     labels = np.array(label, dtype="U4")
     if not len(labels):
-        return dict.fromkeys(("verdict_told", "verdict_acc", "verdict_f1"), Value(None, why="the system said nothing"))
-    tells = told != ""
+        return dict.fromkeys(("told", "acc", "f1"), Value(None, why="the system said nothing"))
+    tells = np.isin(told, ("real", "fake"))
     fakes = tells * ((told == "fake") + (labels == "fake").astype(int))
     parts = {
-        "verdict_told": (tells, np.ones(len(labels))),
-        "verdict_acc": (tells & (told == labels), tells),
-        "verdict_f1": (2 * (tells & (told == "fake") & (labels == "fake")), fakes),
+        "told": (tells, np.ones(len(labels))),
+        "acc": (tells & (told == labels), tells),
+        "f1": (2 * (tells & (told == "fake") & (labels == "fake")), fakes),
     }
-    why = {"verdict_acc": "no text says real or fake", "verdict_f1": "no text says fake, and none should"}
+    why = {"acc": "no text says real or fake", "f1": "no text says fake, and none should"}
     return measures.ratios(parts, group, why=why)
 
 
@@ -399,7 +400,8 @@ _REGIONS = {
 _WORDS = {
     "bleu1": "BLEU-1", "bleu2": "BLEU-2", "bleu3": "BLEU-3", "bleu4": "BLEU-4", "rouge_l": "ROUGE-L",
     "meteor": "METEOR", "cider": "CIDEr", "similarity": "similarity", "verdict_told": "tells a verdict",
-    "verdict_acc": "its ACC", "verdict_f1": "its F1",
+    "verdict_acc": "its ACC", "verdict_f1": "its F1", "literal_told": "tells one literally",
+    "literal_acc": "its ACC", "literal_f1": "its F1",
 }  # fmt: skip
 Row = tuple[tuple[str, ...], list[Value]]  # what it is about, and its numbers
 
@@ -510,7 +512,8 @@ def _text_grid(book: Book, entries: Sequence[Entry]) -> Grid:
                 rows.append(((entry.system, entry.dataset, meaning), values))
     about = (
         "A system whose words score like its controls' has shown nothing. Shuffled: its own answers, swapped between "
-        "pictures. Image-blind: one constant answer a question."
+        "pictures. Image-blind: one constant answer a question. Verdicts are read from the words as English has them; "
+        'literally, by the words "fake" and "real" alone, as MARE reads them.'
     )
     if tokenizers:
         about += f" Tokenizer: {', '.join(tokenizers)}; numbers by different ones must not be compared."

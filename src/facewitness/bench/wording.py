@@ -14,7 +14,7 @@ four depend on how text is cut into words, so the tokenizer's name stands in eve
     ptb     Stanford's Penn Treebank tokenizer, COCO's convention; Java, comes with pycocoevalcap
     plain   a stand-in without Java; close to it, not equal
 
-What a text says of the picture, real or fake, is read from its words by `words.label_of`.
+What a text says of the picture, real or fake, is read from its words by `words.verdict`.
 """
 
 from __future__ import annotations
@@ -466,12 +466,12 @@ def _similarity(
 
 
 def verdicts(texts: Sequence[str | None], labels: Sequence[str]) -> Verdicts:
-    """How often the verdicts that `words.label_of` reads are right. `labels` are "real" or "fake", one a text."""
+    """How often the verdicts that `words.verdict` reads are right. `labels` are "real" or "fake", one a text."""
     if len(texts) != len(labels) or not set(labels) <= {"real", "fake"}:
         odd = sorted(set(labels) - {"real", "fake"})[:3]
         raise InputError(f"expected a label real or fake a text, got {len(texts)} texts, {len(labels)} labels, {odd}")
-    told = [(reader.label_of(text), label) for text, label in zip(texts, labels, strict=True)]
-    clear = [(said, label) for said, label in told if said is not None]
+    told = [(reader.verdict(text), label) for text, label in zip(texts, labels, strict=True)]
+    clear = [(said, label) for said, label in told if said in ("real", "fake")]
     right = sum(said == label for said, label in clear)
     both = sum(said == label == "fake" for said, label in clear)
     either = sum((said == "fake") + (label == "fake") for said, label in clear)

@@ -269,7 +269,7 @@ def _usable(sample: Sample, texts: Iterable[str | None], counts: Statistics) -> 
             counts.leave_out("not text", sample.file)
         elif not is_english(text):
             counts.leave_out("another language", sample.file, text)
-        elif words.verdict(f"{sample.truth.label}. {text}") != sample.truth.label:
+        elif words.verdict(f"{sample.truth.label}. {text}", mare.STRICT) != sample.truth.label:
             counts.leave_out("contradiction", sample.file, text)
         elif sample.truth.label == "fake" and not regions.mentioned(text):
             counts.leave_out("no region", sample.file, text)

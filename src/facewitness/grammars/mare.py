@@ -4,7 +4,8 @@
 
 Xu et al., "MARE: Multimodal Alignment and Reinforcement for Explainable Deepfake Detection", section 3.3. The paper
 spells the field both `bboxes` and `bbboxes`: the first is written, both are read. The regions are the twelve of its
-Table 6, boxes are pixels of the picture, and the verdict is in the explanation, by the words "fake" and "real".
+Table 6, boxes are pixels of the picture, and the verdict is in the explanation, by the words "fake" and "real" alone:
+the strict reading of `words.verdict`.
 
 `parse` reads what can be read of any text: a box that is no box is left out, what is not JSON is taken as words, and of
 several answers all count, so that saying both real and fake is no verdict. How far the text keeps the grammar stands
@@ -26,6 +27,7 @@ from facewitness import regions, words
 from facewitness.phrases import the_regions
 from facewitness.types import Box, Finding, Reply
 
+STRICT = True  # which reading of `words.verdict` this grammar chooses
 INSTRUCTION = (
     'Reply as <think>…</think><answer>{"explanation": "…", "bboxes": {"region": [x1, y1, x2, y2]}}</answer>. The '
     "explanation says whether the face is real or fake, and why. Every forged region that it names gets a box in "
@@ -59,7 +61,7 @@ def parse(text: str) -> Reply:
             claims.setdefault(name, sentence)
     findings = tuple(Finding(name, box, None, claims.get(name, ""), None) for name, box in said.boxes if name)
     return Reply(
-        words.verdict(said.explanation), None, findings, said.thought, said.explanation, refusals=said.refusals
+        words.verdict(said.explanation, STRICT), None, findings, said.thought, said.explanation, refusals=said.refusals
     )
 
 
@@ -88,9 +90,9 @@ def render(reply: Reply) -> str:
     explanation = reply.text
     if not explanation.strip():
         explanation = _composed(reply, tuple(boxes))
-    elif reply.label is not None and words.verdict(explanation) is None:
+    elif reply.label is not None and words.verdict(explanation, STRICT) is None:
         opened = f"{_OPENINGS[reply.label]} {explanation}"
-        explanation = opened if words.verdict(opened) == reply.label else explanation
+        explanation = opened if words.verdict(opened, STRICT) == reply.label else explanation
     answer = {
         "explanation": explanation,
         "bboxes": {name: [int(v) if v.is_integer() else v for v in box] for name, box in boxes.items()},

@@ -1,40 +1,26 @@
 """KFD's answers: "Yes, this face is fake. Signs of forgery are at the nose and the mouth." or "No, …".
 
 The question is "Is this a deepfake image?" (KFD, §3.3), so yes means fake. Where a text doesn't begin with yes or no,
-its words decide: "it looks authentic" says real; a text that says both, or neither, has no label.
+its words decide, in the plain reading of `words.verdict`: "it looks authentic" says real.
 """
 
 from __future__ import annotations
 
 import re
 
-from facewitness import regions
+from facewitness import regions, words
 from facewitness.phrases import listed
 from facewitness.types import Label, Reply
 
-_FIRST = re.compile(r"^\W*(yes|no|real|fake|inconclusive)\b", re.IGNORECASE)
-_LABELS: dict[str, Label] = {
-    "yes": "fake", "fake": "fake", "no": "real", "real": "real", "inconclusive": "inconclusive",
-}  # fmt: skip
-_DENIED = r"(?:\b(?:not|no|never|neither|nor|without|hardly)\b|n['’]t\b)[^.;!?]{0,40}?"
-_FAKE = r"(?:deep ?fakes?|fakes?|faked|forged|forgery|forgeries|manipulated|manipulations?|tampered|synthetic)\b"
-_REAL = r"(?:real|genuine|authentic|pristine|unaltered|untouched|unmanipulated)\b"
-_CUE = re.compile(rf"(?P<denied>{_DENIED})?\b(?:(?P<fake>{_FAKE})|(?P<real>{_REAL}))", re.IGNORECASE)
-_UNDECIDED = re.compile(
-    r"\b(inconclusive|cannot be (decided|told|determined)|(can't|cannot) (tell|say|decide))\b", re.I
-)
+STRICT = False  # which reading of `words.verdict` this grammar chooses
+_FIRST = re.compile(r"\W*(yes|no)\b(?!\s+(?:doubt|question|longer|real|way|one)\b)")
+_LABELS: dict[str, Label] = {"yes": "fake", "no": "real"}
 
 
 def parse(text: str) -> Reply:
     """The reply in a text: its label, or None where it has none, and its words."""
-    words = text.strip()
-    first = _FIRST.match(words)
-    if first:
-        return Reply(_LABELS[first[1].lower()], text=words)
-    if _UNDECIDED.search(words):
-        return Reply("inconclusive", text=words)
-    said: set[Label] = {"fake" if bool(m["fake"]) != bool(m["denied"]) else "real" for m in _CUE.finditer(words)}
-    return Reply(said.pop() if len(said) == 1 else None, text=words)
+    first = _FIRST.match(words.normal(text))
+    return Reply(_LABELS[first[1]] if first else words.verdict(text, STRICT), text=text.strip())
 
 
 def render(reply: Reply) -> str:

@@ -7,7 +7,8 @@ it says or leaves out (only `side` is None for a text that names no side). As a 
 No single score is the whole story: `boxes` does not see regions that are too many, `coverage` does not see claims that
 are wrong. What each one cannot see stands in its docstring, with the score that does.
 
-What several leaves need of a reply stands here: its verdict, its regions in MARE's words, its boxes if they are boxes.
+A reply's verdict is its `label`: its grammar has read it, by `words.verdict`. What else several leaves need of a reply
+stands here: its regions in MARE's words, its boxes if they are boxes.
 """
 
 from __future__ import annotations
@@ -17,17 +18,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from facewitness import words
 from facewitness.regions import REGIONS  # not the module: a leaf of this family has its name
-from facewitness.types import Box, Finding, Label, Reply, Truth
+from facewitness.types import Box, Finding, Truth
 
 _LARGEST = 1e6  # pixels: no frame is larger
 _THINNEST = 1e-3  # pixels: a thinner box shows nothing, and its area is lost in rounding
-
-
-def verdict(reply: Reply) -> Label | None:
-    """The reply's label or, where it gives none, the one verdict of its text; None for no verdict or for both."""
-    return words.verdict(reply.text) if reply.label is None else reply.label
 
 
 def mare(region: str) -> tuple[str, ...]:

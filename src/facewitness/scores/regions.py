@@ -17,7 +17,7 @@ no region cannot be judged: None. Naming all twelve regions where two are forged
 from __future__ import annotations
 
 from facewitness.regions import mentioned
-from facewitness.scores import by_region, forged_regions, jaccard, verdict
+from facewitness.scores import by_region, forged_regions, jaccard
 from facewitness.types import Reply, Truth
 
 
@@ -27,6 +27,6 @@ def score(reply: Reply, truth: Truth) -> float | None:
     if true is None:
         return None
     said = frozenset(by_region(reply.findings))
-    if not reply.findings and verdict(reply) != "real":
+    if not reply.findings and reply.label != "real":
         said = frozenset(mentioned(reply.text))
-    return jaccard(said, true) if said or true else float(verdict(reply) == "real")
+    return jaccard(said, true) if said or true else float(reply.label == "real")

@@ -280,7 +280,7 @@ def _accusing(text: str) -> str:
     return " ".join(
         clause
         for clause in _CLAUSE.split(text)
-        if words.verdict(clause) != "real" and (not _CLEARED.search(clause) or _LACKING.search(clause))
+        if words.verdict(clause, strict=True) != "real" and (not _CLEARED.search(clause) or _LACKING.search(clause))
     )
 
 
