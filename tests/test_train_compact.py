@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,59 @@ def test_batches_hold_a_genuine_and_a_forged_face_in_turn_and_repeat(packed):
     genuine = one["fake"] == 0
     assert one["mask"][genuine].sum() == 0 and one["regions"][genuine].sum() == 0
     assert (one["has_mask"] == 1).all()
+
+
+def test_both_halves_of_a_pair_come_at_one_size_of_face(packed):
+    recipe = replace(TINY, native=(30.0, 60.0), own_share=0.5, edited=1.0)
+    batches = recipe_file.Batches(packed, recipe, 0)
+    data = batches._open()
+    for seed in range(12):
+        pair = batches._pair(data, np.random.default_rng(seed))
+        sides = [recipe_file.side_of(item) for item in pair]
+        assert abs(sides[0] - sides[1]) < 1.5 and 29 < sides[0] < 61
+        for item in pair:
+            assert item.mask.shape == item.pixels.shape[:2]
+            edited = recipe_file.routinely_edited(item, np.random.default_rng(seed))
+            assert edited.pixels.shape == item.pixels.shape and edited.mask.max() <= item.mask.max() + 1e-6
+
+
+def test_small_faces_are_enlarged_no_further_than_the_recipe_says(packed):
+    batches = recipe_file.Batches(packed, replace(TINY, native=(400.0, 500.0), enlarged=(1.0, 1.6)), 0)
+    data = batches._open()
+    came = recipe_file.side_of(recipe_file.item_of_row(data, 0, batches.index))
+    sides = [recipe_file.side_of(batches._pair(data, np.random.default_rng(s))[0]) for s in range(6)]
+    assert max(sides) < came * 1.6 + 1.5 and min(sides) > came * 1.6 - 1.5
+
+
+def test_hard_pictures_come_back_more_often_and_sources_borrow_genuine_ones(packed):
+    recipe = replace(TINY, sources={"made": 1.0}, genuine={"made": "painted"})
+    batches = recipe_file.Batches(packed, recipe, 0, {"painted/0.png": 50.0})
+    data = batches._open()
+    rng = np.random.default_rng(0)
+    drawn = [data.rows[batches._genuine("made", rng)]["file"] for _ in range(60)]
+    assert drawn.count("0.png") > 30 and len(set(drawn)) > 1
+    with pytest.raises(InputError, match=r"made: expected genuine training rows"):
+        recipe_file.Batches(packed, replace(recipe, genuine={}), 0)[0]
+
+
+def test_rows_of_a_measured_person_are_left_out_and_a_second_pack_searches_nothing(packed, tmp_path):
+    class Blind:
+        def find(self, frame):
+            raise AssertionError("the earlier pack knows every picture")
+
+    groups = {"painted/0.png": "person 7"}  # person 7 is in `val`
+    recipe_file.pack(packed.parent / "painted.parquet", packed, Blind(), groups)
+    again = {r["file"]: r["split"] for r in recipe_file.Pack(packed).rows}
+    recipe_file.pack(packed.parent / "painted.parquet", packed, Blind())
+    assert again["0.png"] == "left_out" and again["21.png"] == "val"
+    assert recipe_file.Pack(packed).rows[0]["split"] != "left_out"
+
+
+def test_training_ends_at_a_moment_with_the_rate_gone(packed, tmp_path):
+    recipe = replace(TINY, stage=(recipe_file.Stage(64, 100000, 4, 1e-3),))
+    recipe_file.train(recipe, packed, None, tmp_path, workers=0, until=datetime.now(UTC) + timedelta(seconds=3))
+    last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+    assert last["step"] < 1000 and last["lr"] < 3e-5
 
 
 def test_held_out_groups_are_never_drawn(packed):

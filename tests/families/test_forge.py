@@ -20,8 +20,8 @@ from facewitness.types import KINDS, Landmarks, Pixels
 
 cv2 = pytest.importorskip("cv2", reason="forging needs OpenCV: pip install 'facewitness[forge]'")
 
-# `degrade` changes no label, so it has `degrade` instead of `forge`: the one exception of the family.
-FORGERS = [name for name in plugins.names("forge") if name != "degrade"]
+# These change no label, so they have `degrade` and `edit` instead of `forge`: the exceptions of the family.
+FORGERS = [name for name in plugins.names("forge") if name not in ("degrade", "routine")]
 SIZES = st.integers(40, 300)
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -427,3 +427,67 @@ def test_named_operations_hurt_more_when_stronger_and_keep_the_tone(
     if name not in ("tone", "saturate"):
         for result in results:
             np.testing.assert_allclose(result.mean((0, 1)), pixels.mean((0, 1)), atol=2.5)
+
+
+# ------------------------------------------------------------------------------------------------------- routine
+
+
+@settings(max_examples=20)
+@given(seed=SEEDS, width=SIZES, height=SIZES)
+def test_routine_edits_keep_size_seed_and_input(seed: int, width: int, height: int) -> None:
+    leaf = plugins.get("forge", "routine")
+    pixels, points = face(width, height, seed)
+    before, place = pixels.copy(), geometry.bounds(points)
+    made = leaf.edit(pixels, np.random.default_rng(seed), place=place)
+    assert made.pixels.dtype == np.uint8
+    assert made.pixels.shape == pixels.shape
+    assert 1 <= len(made.record) <= 3
+    json.dumps(made.record)
+    np.testing.assert_array_equal(pixels, before)
+    again = leaf.edit(pixels, np.random.default_rng(seed), place=place)
+    assert again.pixels.tobytes() == made.pixels.tobytes()
+
+
+def test_routine_edits_go_the_same_way_for_two_pictures_of_one_seed_whatever_their_sizes() -> None:
+    leaf = plugins.get("forge", "routine")
+    (one, _), (other, _) = face(120, 140), face(90, 60, 3)
+    for seed in range(60):
+        records = [leaf.edit(p, np.random.default_rng(seed)).record for p in (one, other)]
+        assert records[0] == records[1]
+
+
+@pytest.mark.parametrize("name", sorted(plugins.get("forge", "routine").OPERATIONS))
+def test_every_routine_edit_changes_something_and_says_what_it_covers(name: str) -> None:
+    leaf = plugins.get("forge", "routine")
+    pixels, points = face(160, 160)
+    for seed in range(6):
+        made = leaf.edit(
+            pixels, np.random.default_rng(seed), place=geometry.bounds(points), operations=[name], counts=(0, 1)
+        )
+        assert made.record[0]["operation"] == name
+        assert (made.pixels != pixels).any()
+        assert (made.cover is not None) == (name in ("text", "sticker"))
+        if made.cover is not None:
+            np.testing.assert_array_equal(made.pixels[made.cover == 0], pixels[made.cover == 0])
+            forged = np.ones(pixels.shape[:2], np.float32)
+            np.testing.assert_allclose(made.uncovered(forged), 1 - made.cover)
+
+
+def test_a_routine_edit_that_does_not_exist_is_named() -> None:
+    leaf = plugins.get("forge", "routine")
+    pixels, _ = face(60, 60)
+    with pytest.raises(UnknownName, match="monochrome"):
+        leaf.edit(pixels, np.random.default_rng(0), operations=["monochrom"])
+    assert leaf.monochrome(pixels).std(axis=2).max() == 0
+    assert leaf.toned(pixels, "sepia")[..., 0].mean() > leaf.toned(pixels, "sepia")[..., 2].mean()
+    np.testing.assert_array_equal(leaf.white_balance(pixels), pixels)
+
+
+def test_a_swap_of_parts_leaves_the_rest_of_the_face() -> None:
+    leaf = plugins.get("forge", "swap")
+    pixels, points = face(180, 180)
+    for seed in range(8):
+        made = run(leaf, pixels, points, seed, hulls=["parts"])
+        assert made.kind == "attribute_manipulation"
+        assert 1 <= len(made.record[0]["parts"]) <= 3
+        assert (made.mask > 0).mean() < 0.5

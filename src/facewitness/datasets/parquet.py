@@ -25,7 +25,14 @@ KIND_OF_METHOD = {
     "FaceShifter": "identity_exchange",
     "Face2Face": "attribute_manipulation",
     "NeuralTextures": "attribute_manipulation",
+    "DeepFaceLive_DFM": "identity_exchange",
+    "StyleGAN": "entire_synthesis",
     "StyleGAN2": "entire_synthesis",
+    "StyleGAN2_edit": "entire_synthesis",  # every pixel is the generator's, whatever was asked of it
+    "StyleGAN2_inversion_edit": "entire_synthesis",
+    "generated_photos": "entire_synthesis",
+    "StableDiffusion2.1": "entire_synthesis",
+    "Pollinations": "entire_synthesis",
 }
 
 

@@ -1,8 +1,9 @@
 """Forgers: from a pristine face, a forged one whose every change is known.
 
 Each leaf has one function, `forge(pixels, landmarks, rng, **options) -> Forged`; the same seed gives the same bytes.
-`degrade` alone changes no label: it is what compression and resizing do to real and fake alike. It has one function
-`degrade(pixels, rng, **options) -> (pixels, record)` instead.
+Two change no label. `degrade` is what compression and resizing do to real and fake alike; its one function is
+`degrade(pixels, rng, **options) -> (pixels, record)`. `routine` is what people and phones do to photographs without
+forging them; its one function is `edit(pixels, rng, **options) -> Edited`.
 """
 
 from __future__ import annotations

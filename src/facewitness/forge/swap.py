@@ -21,6 +21,7 @@ from facewitness.forge import Forged, _face
 from facewitness.types import Landmarks, Pixels
 
 HULLS = ("face", "below_forehead", "inner")
+PARTS = ("left_eye", "right_eye", "eyes", "nose", "mouth", "chin")  # "parts" takes one to three of these
 COLOURS = ("moments", "histogram", "none")
 BLENDS = ("soft", "poisson", "alpha")
 _MOST_BURNT = 0.03  # of the face: more than that newly black or white, and Poisson blending is not believed
@@ -42,15 +43,16 @@ def forge(
     """Lay the donor's face over the target's.
 
     pixels, landmarks: the target, RGB uint8 (H, W, 3) and (468, 2+) in its pixels; donor: the same of another face, in
-    a picture of any size. Hull, colour transfer and blending are drawn evenly from the options: colours move in Lab by
-    mean and spread ("moments"), channel by channel by "histogram", or not at all; "soft" has a wide border, "poisson"
-    takes the target's colours from its border inwards, "alpha" has a narrow border and may be translucent. Poisson
-    blending that would burn the face out is replaced by plain blending with the same mask, and the record says so.
+    a picture of any size. Hull, colour transfer and blending are drawn evenly from the options: `hulls` may also hold
+    "parts", single features of the donor as a montage has them; colours move in Lab by mean and spread ("moments"),
+    channel by channel by "histogram", or not at all; "soft" has a wide border, "poisson" takes the target's colours
+    from its border inwards, "alpha" has a narrow border and may be translucent. Poisson blending that would burn the
+    face out is replaced by plain blending with the same mask, and the record says so.
     Raises InputError for a degenerate mesh of either face and when hardly any of the donor's face lies in its picture.
     """
     points, source = _face.mesh(pixels, landmarks), _face.mesh(*donor, whose="donor's ")
     for what, drawn, known in (
-        ("hull", hulls, HULLS),
+        ("hull", hulls, (*HULLS, "parts")),
         ("colour transfer", colours, COLOURS),
         ("blend", blends, BLENDS),
     ):
@@ -61,10 +63,19 @@ def forge(
     height, width = pixels.shape[:2]
 
     warped, there = _warp(donor[0], source, points, height, width)
-    inside = np.minimum(_face.hull(_corners(points, hull), height, width), there)
     how: dict[str, Any] = {"operation": "swap", "hull": hull, "colour": colour, "blend": blend}
+    if hull == "parts":
+        how["parts"] = [PARTS[i] for i in sorted(rng.permutation(len(PARTS))[: rng.integers(1, 4)])]
+        grown = _face.number(rng.uniform(1.1, 1.7), 3)  # a feature is cut out with the skin around it
+        how["grown"] = grown
+        pieces = [_grown(np.concatenate(list(regions.polygons(name, points))), grown) for name in how["parts"]]
+        whole = np.max([_face.hull(piece, height, width) for piece in pieces], axis=0)
+    else:
+        whole = _face.hull(_corners(points, hull), height, width)
+    inside = np.minimum(whole, there)
     how["donor_scale"] = _face.number(_face.size(points) / _face.size(source), 3)
-    mask, drawn_mask = _mask(inside, there, _face.size(points), blend, rng)
+    # the border of a single feature is as soft against its size as that of a face
+    mask, drawn_mask = _mask(inside, there, _face.size(points) * (0.4 if hull == "parts" else 1.0), blend, rng)
     if mask.max() < 0.5:
         raise InputError(
             "donor: expected a face of which some lies in its picture and, warped, in the target's, got too little; "
@@ -75,7 +86,8 @@ def forge(
     if blend == "poisson" and _burnt(forged, mask) > _burnt(warped, mask) + _MOST_BURNT:
         how["gave_up"] = "poisson"  # dark hair at the border drags a whole face to white or black
         forged = _face.blend(warped, pixels, mask)
-    return Forged(forged, mask, _face.covered(mask, points), "identity_exchange", ({**how, **drawn_mask},))
+    kind = "attribute_manipulation" if hull == "parts" else "identity_exchange"
+    return Forged(forged, mask, _face.covered(mask, points), kind, ({**how, **drawn_mask},))
 
 
 def _burnt(pixels: Pixels, mask: Any) -> float:
@@ -91,6 +103,11 @@ def _corners(points: Landmarks, hull: str) -> Landmarks:
     down = points[152] - points[10]
     brows = np.concatenate([p for name in ("left_eyebrow", "right_eyebrow") for p in regions.polygons(name, points)])
     return points[points @ down >= float((brows @ down).min())]
+
+
+def _grown(points: Landmarks, factor: float) -> Landmarks:
+    centre = points.mean(axis=0)
+    return np.asarray((points - centre) * factor + centre, np.float32)
 
 
 def _anchors() -> NDArray[np.intp]:

@@ -14,9 +14,10 @@ up.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -80,11 +81,12 @@ class Compact(nn.Module):
         self.to_regions = nn.Linear(pooled, len(MARE))
 
     def forward(self, x: Tensor) -> Answers:
-        x = x / 128.0 - 1.0
         b = self.backbone
-        y = b.bn1(b.conv_stem(x))
-        if self.noise is not None:
-            y = y + self.noise(x)
+        with _exactly(x):
+            x = x / 128.0 - 1.0
+            y = b.bn1(b.conv_stem(x))
+            if self.noise is not None:
+                y = y + self.noise(x)
         features = []
         for stage in b.blocks:
             y = stage(y)
@@ -114,6 +116,12 @@ class Compact(nn.Module):
     def start_from(self, tensors: Mapping[str, Tensor]) -> None:
         """Load ImageNet weights of the backbone (timm's names). Raises RuntimeError if they do not fit."""
         self.backbone.load_state_dict(dict(tensors), strict=True)
+
+
+def _exactly(x: Tensor) -> contextlib.AbstractContextManager[Any]:
+    """No autocast here: bfloat16 has eight bits, and the traces that matter lie in the last ones of a pixel."""
+    kind = x.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else contextlib.nullcontext()
 
 
 class _Residual(nn.Module):

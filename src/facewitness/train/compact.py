@@ -8,7 +8,10 @@ What keeps the network from cheating, in the order of how much it matters
     pairs        every genuine face stands in a batch beside a forgery of the same source, made from the same face where
                  that exists, so neither the source nor the person tells the label (Shiohara and Yamasaki 2022, for
                  self-blended images)
+    size         both are brought to one size of face by one kernel, as small as faces come, before anything is saved
+    edits        tones, sharpening, smoothing, print, stickers: one chain of `forge/routine`, drawn once a pair
     degradation  one chain of compression, resizing, blur and noise, drawn once a pair and done to both
+    sources      a source without genuine pictures stands beside genuine ones of a like domain (`genuine` in the recipe)
     one crop     real and fake pass the same alignment, with the same jitter, that `witnesses/compact.py` does
     groups       one sixteenth of the training groups is held out for calibration (`packed.held_out`) and never drawn
 Each batch is drawn from (seed, stage, index) alone: runs repeat whatever the number of workers, and go on after a kill.
@@ -21,7 +24,9 @@ import json
 import time
 import zlib
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +43,7 @@ from facewitness import forge, geometry, plugins, regions
 from facewitness.builders import difference
 from facewitness.errors import InputError
 from facewitness.files import write_whole
-from facewitness.forge import degrade
+from facewitness.forge import degrade, routine
 from facewitness.models import _norm
 from facewitness.models.compact import Answers, Compact
 from facewitness.train import _run
@@ -76,6 +81,12 @@ class Recipe:
     stage: tuple[Stage, ...]
     sources: dict[str, float]
     forgers: dict[str, float]
+    genuine: dict[str, str] = field(default_factory=dict)  # source -> the source its genuine pictures come from
+    options: dict[str, Any] = field(default_factory=dict)  # forger -> its options
+    native: tuple[float, ...] = ()  # smallest and largest side of a face in pixels; empty: sizes as they came
+    enlarged: tuple[float, ...] = (0.25, 1.6)  # share of pairs that may be enlarged, and how far
+    edited: float = 0.0  # share of pairs with routine edits
+    after: float = 0.5  # share of self-made forgeries made at the final size; the others are made first and reduced
     seed: int = 0
     backbone: str = "mobilenetv2_100"
     noise: bool = False
@@ -84,6 +95,9 @@ class Recipe:
     own_share: float = 0.5  # share of draws whose fake is self-made where the source also has real forgeries
     ema: float = 0.998  # decay of the weight average a step
     weight_decay: float = 0.02
+    bfloat16: bool = (
+        False  # forward and backward in bfloat16 but for the first layers: twice as quick where CPUs have it
+    )
     batch_statistics: bool = False  # batch normalisation by the batch, as the first runs had it; see models/_norm
     weights: dict[str, float] = field(default_factory=lambda: dict(_LOSSES))
 
@@ -91,8 +105,16 @@ class Recipe:
     def read(cls, path: Path) -> Recipe:
         """From TOML. Raises UnknownName, with the nearest known key, for a key this class does not have."""
         recipe = _run.read(cls, path)
-        for forger in recipe.forgers:
+        for forger in (*recipe.forgers, *recipe.options):
             plugins.get("forge", forger)
+        if recipe.native and not (len(recipe.native) == 2 and 16 <= recipe.native[0] <= recipe.native[1]):
+            raise InputError(
+                f"native in {path.name}: expected two sides in pixels, of at least 16, got {recipe.native}"
+            )
+        if len(recipe.enlarged) != 2 or not 0 <= recipe.enlarged[0] <= 1 <= recipe.enlarged[1]:
+            raise InputError(
+                f"enlarged in {path.name}: expected a share in [0, 1] and a factor of at least 1, got {recipe.enlarged}"
+            )
         return replace(recipe, weights={**_LOSSES, **recipe.weights})
 
 
@@ -132,12 +154,50 @@ def item_of_row(data: Pack, i: int, index: dict[tuple[str, str], int]) -> Item:
     return Item(picture, mesh, True, row["kind"], mask, touched)
 
 
-def item_forged(item: Item, forger: str, rng: np.random.Generator, donor: Item | None = None) -> Item:
+def item_forged(item: Item, forger: str, rng: np.random.Generator, donor: Item | None = None, **options: Any) -> Item:
     """A self-made forgery of a pristine item that has landmarks."""
     leaf = plugins.get("forge", forger)
-    options = {"donor": (donor.pixels, donor.landmarks)} if forger == "swap" and donor is not None else {}
+    if forger == "swap" and donor is not None:
+        options["donor"] = (donor.pixels, donor.landmarks)
     made = leaf.forge(item.pixels, item.landmarks, rng, **options)
     return Item(made.pixels, item.landmarks, True, made.kind, made.mask, made.regions, item.parsing)
+
+
+def side_of(item: Item) -> float:
+    """The longer side of the face in pixels; of the picture where no face was found."""
+    if item.landmarks is None:
+        return float(max(item.pixels.shape[:2]))
+    return float(np.ptp(item.landmarks, axis=0).max())
+
+
+def sized(item: Item, side: float, kernel: int) -> Item:
+    """The item with a face of `side` pixels, pixels through one of OpenCV's kernels; mask and mesh go along."""
+    factor = side / side_of(item)
+    height, width = item.pixels.shape[:2]
+    shape = (max(8, round(width * factor)), max(8, round(height * factor)))
+    if shape == (width, height):
+        return item
+    scale = np.float32([shape[0] / width, shape[1] / height])
+    return replace(
+        item,
+        pixels=np.asarray(cv2.resize(item.pixels, shape, interpolation=kernel), np.uint8),
+        landmarks=None if item.landmarks is None else item.landmarks * scale,
+        mask=None if item.mask is None else cv2.resize(item.mask, shape, interpolation=cv2.INTER_AREA),
+        parsing=None if item.parsing is None else cv2.resize(item.parsing, shape, interpolation=cv2.INTER_NEAREST),
+    )
+
+
+def routinely_edited(item: Item, rng: np.random.Generator) -> Item:
+    """The item after a chain of `forge/routine`; what text or stickers hide no longer counts as forged."""
+    place = None if item.landmarks is None else geometry.bounds(item.landmarks)
+    made = routine.edit(item.pixels, rng, place=place)
+    if made.cover is None or item.mask is None or not item.fake:
+        return replace(item, pixels=made.pixels)
+    left = made.uncovered(item.mask)
+    touched = item.regions
+    if touched and item.landmarks is not None and left.max() > 0:
+        touched = touched & forge.regions_touched(left, item.landmarks)
+    return replace(item, pixels=made.pixels, mask=left, regions=touched)
 
 
 def crop_item(item: Item, size: int, margin: float, rng: np.random.Generator | None = None) -> dict[str, NDArray]:
@@ -179,8 +239,9 @@ def crop_item(item: Item, size: int, margin: float, rng: np.random.Generator | N
 class Batches(Dataset):
     """Batches of a stage. Batch i depends on the recipe, the stage's number and i alone."""
 
-    def __init__(self, folder: Path, recipe: Recipe, number: int):
+    def __init__(self, folder: Path, recipe: Recipe, number: int, hard: Mapping[str, float] | None = None):
         self.folder, self.recipe, self.number, self.stage = folder, recipe, number, recipe.stage[number]
+        self.hard = hard or {}
         self.data: Pack | None = None
 
     def __len__(self) -> int:
@@ -200,44 +261,87 @@ class Batches(Dataset):
                         self.real[row["source"]].append(i)
                     else:
                         self.fake[row["source"]][row["method"]].append(i)
+            for source in self.recipe.sources:
+                if not self.real[self.recipe.genuine.get(source, source)]:
+                    raise InputError(
+                        f"{source}: expected genuine training rows in the pack, found none. Name a source that has "
+                        "some under [genuine] in the recipe."
+                    )
+            self.weights = {
+                source: np.array([self.hard.get(f"{source}/{rows[i]['file']}", 1.0) for i in members])
+                for source, members in self.real.items()
+                if members
+            }
+            self.weights = {source: w / w.sum() for source, w in self.weights.items()}
         return self.data
+
+    def _genuine(self, source: str, rng: np.random.Generator) -> int:
+        """A genuine training row for this source; hard ones more often."""
+        source = self.recipe.genuine.get(source, source)
+        return self.real[source][int(rng.choice(len(self.real[source]), p=self.weights[source]))]
 
     def __getitem__(self, i: int) -> dict[str, Tensor]:
         data = self._open()
         rng = np.random.default_rng([self.recipe.seed, self.number, i])
         crops = []
         for _ in range(self.stage.batch // 2):
-            genuine, forged = self._pair(data, rng)
-            seed = int(rng.integers(2**32))
-            for item in (genuine, forged):
+            pair = self._pair(data, rng)
+            seed, edited = int(rng.integers(2**32)), rng.random() < self.recipe.edited
+            for item in pair:
                 same = np.random.default_rng(seed)
+                if edited:
+                    item = routinely_edited(item, same)
                 item.pixels, _ = degrade.degrade(item.pixels, same, strength=float(same.random()), counts=_COUNTS)
                 crops.append(crop_item(item, self.stage.size, self.recipe.margin, rng))
         return {k: torch.from_numpy(np.stack([c[k] for c in crops])) for k in crops[0]}
 
     def _pair(self, data: Pack, rng: np.random.Generator) -> tuple[Item, Item]:
-        names = list(self.recipe.sources)
-        shares = np.array([self.recipe.sources[n] for n in names])
-        source = names[rng.choice(len(names), p=shares / shares.sum())]
+        """A genuine face and a forged one, of one source and one size."""
+        source = _drawn(self.recipe.sources, rng)
         if self.fake[source] and rng.random() >= self.recipe.own_share:
             methods = sorted(self.fake[source])
             rows = self.fake[source][methods[rng.integers(len(methods))]]
             f = rows[rng.integers(len(rows))]
             r = self.index.get((source, data.rows[f]["original"] or ""))
             if r is None or data.landmarks(r) is None:
-                r = self.real[source][rng.integers(len(self.real[source]))]
-            return item_of_row(data, r, self.index), item_of_row(data, f, self.index)
-        genuine = item_of_row(data, self.real[source][rng.integers(len(self.real[source]))], self.index)
-        forgers = list(self.recipe.forgers)
-        shares = np.array([self.recipe.forgers[n] for n in forgers])
+                r = self._genuine(source, rng)
+            genuine, forged = item_of_row(data, r, self.index), item_of_row(data, f, self.index)
+            size = self._size(rng, genuine, forged)
+            return sized(genuine, *size), sized(forged, *size)
+        genuine = item_of_row(data, self._genuine(source, rng), self.index)
+        size = self._size(rng, genuine)
+        if rng.random() < self.recipe.after:
+            genuine = sized(genuine, *size)
         for _ in range(4):  # a mesh half outside its picture may give a forger nothing to work on
-            forger = forgers[rng.choice(len(forgers), p=shares / shares.sum())]
-            donor = item_of_row(data, self.real[source][rng.integers(len(self.real[source]))], self.index)
+            forger = _drawn(self.recipe.forgers, rng)
+            donor = item_of_row(data, self._genuine(source, rng), self.index)
             try:
-                return genuine, item_forged(genuine, forger, rng, donor)
+                forged = item_forged(genuine, forger, rng, donor, **self.recipe.options.get(forger, {}))
+                break
             except InputError:
                 continue
-        return genuine, item_forged(genuine, "resynthesise", rng)
+        else:
+            forged = item_forged(genuine, "resynthesise", rng)
+        return sized(genuine, *size), sized(forged, *size)
+
+    def _size(self, rng: np.random.Generator, *items: Item) -> tuple[float, int]:
+        """One side for the faces of a pair, log-uniform, and the kernel that brings both there."""
+        sides = [side_of(item) for item in items]
+        if not self.recipe.native:
+            return sides[0], cv2.INTER_AREA
+        share, most = self.recipe.enlarged
+        side = float(np.exp(rng.uniform(*np.log(self.recipe.native))))
+        most = most if rng.random() < share else 1.0
+        kernel = _KERNELS[rng.integers(len(_KERNELS))]
+        return max(min(side, most * min(sides)), min(*sides, self.recipe.native[0])), kernel
+
+
+_KERNELS = (cv2.INTER_AREA, cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
+
+
+def _drawn(shares: Mapping[str, float], rng: np.random.Generator) -> str:
+    names, p = list(shares), np.array(list(shares.values()))
+    return names[int(rng.choice(len(names), p=p / p.sum()))]
 
 
 # ------------------------------------------------------------------------------------------------------ the training
@@ -267,13 +371,35 @@ def losses(answers: Answers, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
-def train(recipe: Recipe, folder: Path, start: Path | None, out: Path, workers: int = 2, save_every: int = 100) -> None:
-    """Run the recipe; go on where `out` stopped. Writes `last.safetensors` (the averaged weights) and `log.jsonl`."""
+def train(
+    recipe: Recipe,
+    folder: Path,
+    start: Path | None,
+    out: Path,
+    workers: int = 2,
+    save_every: int = 100,
+    until: datetime | None = None,
+    hard: Mapping[str, float] | None = None,
+) -> None:
+    """Run the recipe; go on where `out` stopped. Writes `last.safetensors` (the averaged weights) and `log.jsonl`.
+
+    Args:
+        recipe: What to train, and on which draws.
+        folder: The pack.
+        start: ImageNet weights of the backbone, or all weights of an earlier run; None for neither.
+        out: Folder of the run; one that holds a state goes on from it.
+        workers: Processes that draw batches; 0 draws in this one.
+        save_every: Steps between states.
+        until: A moment at which the last stage has to be over: its cosine then falls with the clock, from where it
+            stands at the start of this call to nothing at that moment, wherever its steps alone would be slower.
+        hard: "source/file" -> how many times as often a genuine picture is drawn as others of its source.
+    """
     torch.manual_seed(recipe.seed)
     out.mkdir(parents=True, exist_ok=True)
     model = Compact(recipe.backbone, noise=recipe.noise, parsing=recipe.parsing)
     if start is not None:
         tensors = load_file(start)
+        tensors = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
         if "conv_stem.weight" in tensors:
             model.start_from(tensors)
         else:
@@ -285,13 +411,13 @@ def train(recipe: Recipe, folder: Path, start: Path | None, out: Path, workers: 
     optimizer = torch.optim.AdamW(
         [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": other, "weight_decay": 0.0}], lr=1e-3
     )
-    first_stage, first_step = _resume(out, model, average, optimizer)
+    first_stage, first_step, done = _resume(out, model, average, optimizer)
     (out / "resolved.json").write_text(json.dumps({"recipe": asdict(recipe), "torch": torch.__version__}, indent=1))
     for number, stage in enumerate(recipe.stage):
         if number < first_stage:
             continue
         begin = first_step if number == first_stage else 0
-        batches = Batches(folder, recipe, number)
+        batches = Batches(folder, recipe, number, hard)
         loader = DataLoader(
             batches, batch_size=None, sampler=range(begin, stage.end), num_workers=workers,
             prefetch_factor=4 if workers else None, multiprocessing_context="spawn" if workers else None,
@@ -300,13 +426,19 @@ def train(recipe: Recipe, folder: Path, start: Path | None, out: Path, workers: 
         done_before = sum(s.end for s in recipe.stage[:number])
         running: dict[str, float] = defaultdict(float)
         clock, since = time.monotonic(), begin
+        opened = datetime.now(UTC)
+        from_share = max(done if number == first_stage else 0.0, begin / stage.steps)
         with progress() as bar:
             task = bar.add_task(
                 f"stage {number + 1}/{len(recipe.stage)}, {stage.size} px", total=stage.end, completed=begin
             )
             for step, batch in enumerate(loader, start=begin):
                 warm = min(1.0, (done_before + step + 1) / 150)
-                rate = stage.lr * warm * (0.5 * (1 + np.cos(np.pi * step / stage.steps)) * 0.98 + 0.02)
+                share = step / stage.steps  # of the cosine
+                if until is not None and number == len(recipe.stage) - 1:
+                    passed = (datetime.now(UTC) - opened) / max(until - opened, timedelta(seconds=1))
+                    share = min(1.0, max(share, from_share + (1 - from_share) * passed))
+                rate = stage.lr * warm * (0.5 * (1 + np.cos(np.pi * share)) * 0.98 + 0.02)
                 for group in optimizer.param_groups:
                     group["lr"] = rate
                 model.train()
@@ -316,7 +448,9 @@ def train(recipe: Recipe, folder: Path, start: Path | None, out: Path, workers: 
                     zlib.crc32(f"{recipe.seed} {number} {step}".encode())
                 )  # dropout, too, repeats after a kill
                 x = batch["x"].float().contiguous(memory_format=torch.channels_last)
-                parts = losses(model(x), batch)
+                with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.bfloat16):
+                    answers = model(x)
+                parts = losses(Answers(*(None if a is None else a.float() for a in answers)), batch)
                 loss = torch.stack([recipe.weights[k] * v for k, v in parts.items()]).sum()
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
@@ -332,7 +466,7 @@ def train(recipe: Recipe, folder: Path, start: Path | None, out: Path, workers: 
                 for k, v in parts.items():
                     running[k] += v.item()
                 bar.advance(task)
-                if (step + 1) % save_every == 0 or step + 1 == stage.end:
+                if (step + 1) % save_every == 0 or step + 1 == stage.end or share >= 1:
                     n = step + 1 - since
                     line = {"stage": number, "step": step + 1, "of": total, "lr": round(rate, 7),
                             "images_per_second": round(n * stage.batch / (time.monotonic() - clock), 1),
@@ -341,28 +475,32 @@ def train(recipe: Recipe, folder: Path, start: Path | None, out: Path, workers: 
                         log.write(json.dumps(line) + "\n")
                     running.clear()
                     clock, since = time.monotonic(), step + 1
-                    _save(out, model, average, optimizer, number, step + 1)
+                    _save(out, model, average, optimizer, number, step + 1, share)
+                if share >= 1:
+                    break
         first_step = 0
 
 
-def _save(out: Path, model: Compact, average: dict[str, Tensor], optimizer: Any, stage: int, step: int) -> None:
+def _save(
+    out: Path, model: Compact, average: dict[str, Tensor], optimizer: Any, stage: int, step: int, share: float
+) -> None:
     """What a resumed run needs, and the averaged weights; each file is replaced whole."""
-    place = {"stage": str(stage), "step": str(step)}
+    place = {"stage": str(stage), "step": str(step), "share": repr(float(share))}
     _run.write_state(out / "resume.safetensors", model.state_dict(), optimizer, place)
     write_whole(out / "last.safetensors", save({k: v.contiguous() for k, v in average.items()}, place))
 
 
-def _resume(out: Path, model: Compact, average: dict[str, Tensor], optimizer: Any) -> tuple[int, int]:
-    """Load what `_save` wrote, if anything. Returns (stage, step) to go on with."""
+def _resume(out: Path, model: Compact, average: dict[str, Tensor], optimizer: Any) -> tuple[int, int, float]:
+    """Load what `_save` wrote, if anything. Returns (stage, step, share of its cosine) to go on with."""
     found = _run.read_state(out / "resume.safetensors")
     if found is None:
-        return 0, 0
+        return 0, 0, 0.0
     place, state = found
     model.load_state_dict(state["model"])
     _run.restore(optimizer, state["optimizer"])
     for key, value in load_file(out / "last.safetensors").items():
         average[key].copy_(value)
-    return int(place["stage"]), int(place["step"])
+    return int(place["stage"]), int(place["step"]), float(place.get("share", 0.0))
 
 
 # -------------------------------------------------------------------------------------------------------- the export
@@ -417,6 +555,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--start", type=Path, help="train: ImageNet weights of the backbone, or an earlier run's last.safetensors"
     )
+    parser.add_argument(
+        "--until", type=_moment, help="train: when to be done, such as 2026-11-26T02:00Z; the rate falls with the clock"
+    )
+    parser.add_argument("--hard", type=Path, help="train: JSON of source/file -> weight, for genuine pictures")
+    parser.add_argument("--groups", type=Path, help="pack: JSON of source/file -> group, where people repeat")
     parser.add_argument("--out", type=Path, help="train, export: folder of the run")
     parser.add_argument("--onnx", type=Path, help="export: file to write")
     parser.add_argument("--workers", type=int, default=2, help="train: processes that draw batches")
@@ -427,11 +570,25 @@ def main(arguments: list[str] | None = None) -> None:
             parser.error(f"{given.command} needs --{name}")
     recipe = Recipe.read(given.recipe)
     if given.command == "pack":
-        pack(given.data, given.cache)
+        pack(given.data, given.cache, groups=_json(given.groups))
     elif given.command == "train":
-        train(recipe, given.cache, given.start, given.out, given.workers)
+        train(recipe, given.cache, given.start, given.out, given.workers, until=given.until, hard=_json(given.hard))
     else:
         print(f"largest difference to torch: {export(recipe, given.out / 'last.safetensors', given.onnx):.2e}")
+
+
+def _moment(words: str) -> datetime:
+    when = datetime.fromisoformat(words)
+    return when if when.tzinfo is not None else when.astimezone()
+
+
+def _json(path: Path | None) -> Any:
+    if path is None:
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected JSON ({error})") from error
 
 
 if __name__ == "__main__":
