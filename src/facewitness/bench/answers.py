@@ -144,8 +144,8 @@ def _numbers(rows: Sequence[Row], texts: Sequence[str | None], seed: int) -> dic
     }
     values = measures.ratios(parts, np.array([row["group"] for row in rows]), seed=seed)
     out: dict[str, Any] = {name: asdict(value) for name, value in values.items()}
-    pair = [values[f"verdict, {label}"].value for label in ("real", "fake")]
-    out["balanced"] = None if None in pair else sum(pair) / 2
+    real, forged_ones = (values[f"verdict, {label}"].value for label in ("real", "fake"))
+    out["balanced"] = None if real is None or forged_ones is None else (real + forged_ones) / 2
     return out
 
 

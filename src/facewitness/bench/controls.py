@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -45,6 +46,7 @@ def blind(table: pa.Table, *, by_label: bool = False, folds: int = FOLDS, seed: 
     fold = _deal(columns["group"], folds, seed)
     labels = columns["label"] if by_label else [None] * table.num_rows
     rows: dict[Key, list[int]] = defaultdict(list)
+    at: Key
     for i, at in enumerate(zip(columns["question"], labels, strict=True)):
         rows[at].append(i)
     references = [[r for r in row or () if r and r.strip()] for row in columns["references"]]
@@ -104,7 +106,7 @@ def at_random(table: pa.Table, seed: int = 0) -> NDArray[np.float64]:
     return np.random.default_rng(seed).random(table.num_rows)
 
 
-def _columns(table: pa.Table, *names: str) -> dict[str, list]:
+def _columns(table: pa.Table, *names: str) -> dict[str, list[Any]]:
     missing = [name for name in names if name not in table.column_names]
     if missing:
         raise InputError(
@@ -138,7 +140,7 @@ def _choose(heard: dict[Key, list[list[str]]]) -> dict[Key, str]:
         cut = [kept for row in rows if (kept := [words[r] for r in row if words[r]])]
         if not cut:
             continue
-        weight: Counter[str] = Counter()
+        weight: dict[str, float] = defaultdict(float)
         for row in cut:
             for sentence in row:
                 weight[sentence] += 1 / len(row)  # every row weighs the same

@@ -229,14 +229,15 @@ def ratios(
     """
     if not parts:
         return {}
-    sums, rows = [], []
+    sums: list[Floats] = []
+    rows: list[int] = []
     index = np.unique(np.asarray(group), return_inverse=True)[1]
     clusters = int(index.max(initial=-1)) + 1
     for part, whole in parts.values():
         part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
         known = ~(np.isnan(part) | np.isnan(whole))
         rows.append(int((known & (whole != 0)).sum()))
-        sums += [np.bincount(index, np.where(known, x, 0.0), clusters) for x in (part, whole)]
+        sums += [np.bincount(index, np.where(known, x, 0.0), clusters).astype(np.float64) for x in (part, whole)]
     table = np.stack(sums, 1)  # (clusters, 2 · names)
     draws = np.stack([times @ table for times in drawn(np.arange(clusters), draws_for(max(rows)), seed)] or [table[:0]])
     found = {}
@@ -276,7 +277,8 @@ def detection(
     once = Weighted(ranking)
     draws: dict[str, list[float | None]] = {name: [] for name in measures if name not in skipped}
     if intervals:
-        few, weights = ranking, drawn(group, draws_for(n), seed)
+        few = ranking
+        weights: Iterable[Floats] = drawn(group, draws_for(n), seed)
         if n > 5 * CELLS:
             few, weights = _in_cells(ranking, group, (0.5, 0.5 if threshold is None else threshold), seed)
         for weight in weights:

@@ -51,7 +51,8 @@ _DASHES: tuple[Any, ...] = (
     (0, (3, 1, 1, 1, 1, 1)),
 )
 _DASHED = ("", "5 2", "1.5 1.5", "6 2 1.5 2", "9 3", "3 1 1 1 1 1")
-_STYLE = {
+_STYLE: Any = {  # each key is to be one of matplotlib's own literals
+    "svg.hashsalt": "facewitness",
     "svg.fonttype": "none", "text.parse_math": False, "font.size": 9.0, "axes.spines.top": False,
     "axes.spines.right": False, "axes.edgecolor": _MUTED, "axes.labelcolor": _MUTED, "text.color": _INK,
     "xtick.color": _MUTED, "ytick.color": _MUTED, "axes.grid": True, "grid.color": _LINE, "grid.linewidth": 0.7,
@@ -207,14 +208,14 @@ class _Draw:
     ) -> Element:
         """`paint` on axes of `size` inches, `left` from the edge, as a figure; `alt` is it in words."""
         tips = _Tips()
-        with warnings.catch_warnings(), matplotlib.rc_context({**_STYLE, "svg.hashsalt": "facewitness"}):
+        with warnings.catch_warnings(), matplotlib.rc_context(_STYLE):
             warnings.filterwarnings("ignore", message="Glyph .* missing")  # a browser has more glyphs than our font
             width, height = size
             figure = Figure(figsize=size)
             figure.subplots_adjust(left / width, 0.46 / height, 1 - 0.12 / width, 1 - 0.14 / height)
             paint(figure.add_subplot(), tips)
             out = io.BytesIO()
-            FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Creator": None})
+            FigureCanvasSVG(figure).print_figure(out, format="svg", metadata={"Date": None, "Creator": None})
         svg = _inline(out.getvalue(), f"f{next(self._count)}-", tips, alt)
         return _e("figure", _e("figcaption", _e("strong", caption), f" {note}"), svg)
 
@@ -461,16 +462,15 @@ def _strengths(
     def paint(axes: Axes, tips: _Tips) -> None:
         lowest = 0.5
         for system, points in at.items():
-            x, values = [p[0] for p in points], [p[1] for p in points]
-            ys = [v.value for v in values if v.value is not None]
-            lowest = min(lowest, *ys, *(v.low for v in values if v.low is not None))
-            low, high = (
-                [getattr(v, k) if getattr(v, k) is not None else v.value for v in values] for k in ("low", "high")
-            )
+            known = [(s, v, v.value) for s, v in points if v.value is not None]
+            x, ys = [s for s, _, _ in known], [y for _, _, y in known]
+            low = [y if v.low is None else v.low for _, v, y in known]
+            high = [y if v.high is None else v.high for _, v, y in known]
+            lowest = min(lowest, *low)
             axes.fill_between(x, low, high, color=_SERIES[colours[system]], alpha=0.15, linewidth=0)
             _plotted(axes, x, ys, colours[system])
-            for s, v in points:
-                dot = axes.plot([s], [v.value], "o", markersize=4.5, color=_SERIES[colours[system]])[0]
+            for s, v, y in known:
+                dot = axes.plot([s], [y], "o", markersize=4.5, color=_SERIES[colours[system]])[0]
                 tips.on(dot, _tip(f"{system}, {name} {numbers[s - 1]:g}: AUC " if s else f"{system}, none: AUC ", v))
         axes.axhline(0.5, color=_MUTED, linewidth=0.8, linestyle=":")
         axes.set(xlim=(-0.2, 5.2), ylim=(max(0.0, lowest - 0.03), 1.02), xlabel=unit, ylabel="AUC")
@@ -547,6 +547,8 @@ def _mistake(row: Mapping[str, Any], meaning: str) -> Element:
 
 def _worst(entry: Entry) -> list[dict[str, Any]]:
     """The rows with a picture that are most wrong, genuine ones first."""
+    if entry.run is None:
+        return []  # a peer's scores come without pictures
     table = ds.dataset(entry.run / "predictions.parquet").to_table(
         columns=["file", "frame", "label", "method", "score", "fake", "perturbation", "thumbnail"],
         filter=pc.field("thumbnail").is_valid() & (pc.field("perturbation") == "none"),

@@ -322,7 +322,7 @@ _TEXT = (*_WORDING, *(f"{reading}_{name}" for reading in READINGS for name in ("
 
 def _worded(texts: list[str | None], references: list[list[str]], group: Any) -> dict[str, Value]:
     few = {name: len(texts) <= most for name, most in _MOST_TEXTS.items()}
-    found = wording.measure(texts, references, **few)
+    found = wording.measure(texts, references, meteor=few["meteor"], similarity=few["similarity"])
     means = {name: (found.per_item[name], np.ones(len(texts))) for name in ("rouge_l", "cider")}
     intervals = measures.ratios(means, group)
     values = {}

@@ -162,7 +162,7 @@ class _Grams(NamedTuple):
     start: Ints  # (sentences + 1,): where each sentence's entries begin
     sentence: Ints
     gram: Ints
-    count: Ints
+    often: Ints
     kinds: int  # gram < kinds
 
     def of(self, sentences: Ints) -> tuple[Ints, Ints]:
@@ -222,9 +222,9 @@ class Corpus:
         for n, grams in enumerate(self._grams):
             for part, said, _, _, match, found in self._matches(grams):
                 most = np.zeros(len(said), np.int64)  # the most often any one reference has it
-                np.maximum.at(most, match, grams.count[found])
+                np.maximum.at(most, match, grams.often[found])
                 item, _ = grams.of(self._text[part.items])
-                kept = np.minimum(most, grams.count[said])
+                kept = np.minimum(most, grams.often[said])
                 right[part.items, n] = np.bincount(item, kept, minlength=part.items.stop - part.items.start)
         grams_said = np.maximum(lengths[:, None] - np.arange(ORDERS), 0).astype(np.float64)
         return grams_said, closest[:, None].astype(np.float64), right
@@ -259,7 +259,7 @@ class Corpus:
                 first = seen[np.diff(seen, prepend=-1) > 0]  # quicker than np.unique, which hashes
                 with_it += np.bincount(first % grams.kinds, minlength=grams.kinds)
             rarity = math.log(len(self._text)) - np.log(np.maximum(with_it, 1))
-            weight = grams.count * rarity[grams.gram]
+            weight = grams.often * rarity[grams.gram]
             norm = np.sqrt(np.bincount(grams.sentence, weight**2, minlength=len(self._lengths)))
             dot = np.zeros(len(self._reference))
             for part, said, reference, _, match, found in self._matches(grams):
@@ -422,12 +422,13 @@ def _meteor(corpus: Corpus) -> tuple[float | None, str | None]:
         with subprocess.Popen(
             [*command, "-norm"], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         ) as java:
-            assert java.stdin is not None and java.stdout is not None
+            to_java, from_java = java.stdin, java.stdout
+            assert to_java is not None and from_java is not None
 
             def ask(*fields: str, answers: int = 1) -> str:
-                java.stdin.write(f"{' ||| '.join(fields)}\n".encode(errors="replace"))
-                java.stdin.flush()
-                return [java.stdout.readline() for _ in range(answers)][-1].decode().strip()
+                to_java.write(f"{' ||| '.join(fields)}\n".encode(errors="replace"))
+                to_java.flush()
+                return [from_java.readline() for _ in range(answers)][-1].decode().strip()
 
             try:
                 statistics = [

@@ -114,12 +114,12 @@ def _samples(root: Path, split: str | None, tell: Tell) -> Iterator[Sample]:
             )  # fmt: skip
             left.pop(name, None)
     for table in sorted(root.glob("*.parquet")) if left else ():
-        compression = next((c for c in _COMPRESSIONS if c in table.stem.split("_")), None)
+        named = next((c for c in _COMPRESSIONS if c in table.stem.split("_")), None)
         for row in plugins.get("datasets", "parquet").samples(table):
             item_of_row = left.pop(Path(row.file).stem, None)
             if item_of_row is not None:
                 made = _of(item_of_row, file=row.file)
-                yield replace(made, image=row.image, original=row.original, compression=compression)
+                yield replace(made, image=row.image, original=row.original, compression=named)
     for name in left:
         tell(
             f"{NAME}: the picture of {name} is not in {root}: expected {name}.png or .jpg, the video "

@@ -80,8 +80,7 @@ def _nobody(split: str, number: int) -> Sample:
     rng = np.random.default_rng((3, number))
     look, group = _Look.drawn(rng), f"nobody-{number:02}"
     points = _posed(look, rng)
-    mask = partial(np.ones, (_SIZE, _SIZE), np.float32)
-    truth = _forged("synthesis", "entire_synthesis", mask, mask(), points)
+    truth = _forged("synthesis", "entire_synthesis", partial(_everywhere, 1.0), _everywhere(1.0), points)
     return _sample(split, group, f"{split}/{group}/1.png", np.rint(_portrait(look, points)).astype(np.uint8), truth)
 
 
@@ -98,7 +97,7 @@ def _pristine() -> Truth:
     answer = "The face looks real. Its grain is the same everywhere."
     return Truth(
         label="real", method="pristine", kind="pristine", regions=frozenset(), boxes={}, texts=(answer,),
-        mask=partial(np.zeros, (_SIZE, _SIZE), np.float32), questions={"Does the face look real or fake?": (answer,)},
+        mask=partial(_everywhere, 0.0), questions={"Does the face look real or fake?": (answer,)},
     )  # fmt: skip
 
 
@@ -117,6 +116,10 @@ def _forged(method: str, kind: str, load: partial[Weights], mask: Weights, point
         label="fake", method=method, kind=kind, mask=load, regions=frozenset(touched), boxes=touched, texts=(answer,),
         questions=questions,
     )  # fmt: skip
+
+
+def _everywhere(value: float) -> Weights:
+    return np.full((_SIZE, _SIZE), value, np.float32)
 
 
 def _touched(name: str, mask: Weights, points: Landmarks) -> Box | None:
@@ -163,25 +166,29 @@ class _Look:
     @classmethod
     def drawn(cls, rng: np.random.Generator) -> _Look:
         light = rng.uniform(0.45, 1.0)
-        skin = np.float32([238, 196, 168]) * light + rng.normal(0, 5, 3)
+        skin = _colour(238, 196, 168) * light + rng.normal(0, 5, 3)
         return cls(
-            skin=np.float32(skin),
-            hair=np.float32(np.float32([92, 62, 40]) * rng.uniform(0.25, 1.5) + rng.normal(0, 6, 3)),
-            iris=np.float32(rng.choice([[70, 100, 140], [86, 60, 36], [80, 110, 70], [52, 38, 28]])),
-            lips=np.float32(skin * [0.84, 0.56, 0.56] + rng.normal(0, 6, 3)),
-            back=np.float32(rng.uniform(90, 210, 3)),
-            shirt=np.float32(rng.uniform(30, 200, 3)),
+            skin=skin.astype(np.float32),
+            hair=(_colour(92, 62, 40) * rng.uniform(0.25, 1.5) + rng.normal(0, 6, 3)).astype(np.float32),
+            iris=rng.choice([[70, 100, 140], [86, 60, 36], [80, 110, 70], [52, 38, 28]]).astype(np.float32),
+            lips=(skin * [0.84, 0.56, 0.56] + rng.normal(0, 6, 3)).astype(np.float32),
+            back=rng.uniform(90, 210, 3).astype(np.float32),
+            shirt=rng.uniform(30, 200, 3).astype(np.float32),
             wide=float(rng.uniform(0.92, 1.06)),
             brows=float(rng.uniform(0.6, 1.6)),
         )
+
+
+def _colour(*rgb: float) -> Weights:
+    return np.array(rgb, np.float32)
 
 
 def _posed(look: _Look, rng: np.random.Generator) -> Landmarks:
     """The average face of this person's width, turned and shifted a little: float32 (468, 2) in pixels."""
     points = (regions.average_landmarks()[:, :2] - 0.5) * (look.wide, 1.1)
     angle = np.deg2rad(rng.uniform(-8, 8))
-    turn = np.float64([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    centre = _SIZE * np.float64([0.5, 0.52]) + rng.uniform(-8, 8, 2)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    centre = _SIZE * np.array([0.5, 0.52]) + rng.uniform(-8, 8, 2)
     return np.asarray(points @ turn * _SIZE * rng.uniform(0.46, 0.54) + centre, np.float32)
 
 
@@ -218,10 +225,10 @@ def _portrait(look: _Look, points: Landmarks) -> Weights:
 
     def paint(weight: Weights, colour: NDArray[np.floating], strength: float = 1.0) -> None:
         nonlocal canvas
-        canvas = canvas + (strength * weight[..., None]) * (np.float32(colour) - canvas)
+        canvas = canvas + (strength * weight[..., None]) * (np.asarray(colour, np.float32) - canvas)
 
     chin, brow, tip = points[152], points[10], points[4]
-    paint(_disc(chin + np.float64([0, 62 * unit]), 95 * unit, 42 * unit, 0.06), look.shirt)
+    paint(_disc(chin + np.array([0, 62 * unit]), 95 * unit, 42 * unit, 0.06), look.shirt)
     paint(_soft(region["neck"], 2 * unit), look.skin * 0.72)
     paint(_soft(region["hair"], 2 * unit), look.hair)
     for ear in ("left_ear", "right_ear"):
@@ -231,19 +238,20 @@ def _portrait(look: _Look, points: Landmarks) -> Weights:
     paint(inside * _disc((brow + tip) / 2 - (0, 6 * unit), 20 * unit, 30 * unit, 1.2), look.skin * 1.08, 0.7)  # light
     for corner, inner in ((234, 50), (454, 280)):
         paint(inside * _disc(points[corner], 14 * unit, 44 * unit, 0.9), look.skin * 0.66, 0.6)  # the face turns away
-        paint(inside * _disc(points[inner], 8 * unit, 7 * unit, 1.0), look.skin * [1.06, 0.9, 0.9], 0.5)  # cheeks
-    paint(inside * _disc(chin + np.float64([0, 3 * unit]), 30 * unit, 8 * unit, 1.0), look.skin * 0.7, 0.7)
+        cheeks = look.skin * np.array([1.06, 0.9, 0.9])
+        paint(inside * _disc(points[inner], 8 * unit, 7 * unit, 1.0), cheeks, 0.5)
+    paint(inside * _disc(chin + np.array([0, 3 * unit]), 30 * unit, 8 * unit, 1.0), look.skin * 0.7, 0.7)
     paint(inside * _disc(brow, 44 * unit, 9 * unit, 1.0), look.skin * 0.74, 0.5)
     for eye, iris in (("right_eye", (33, 133)), ("left_eye", (263, 362))):
         centre = (points[iris[0]] + points[iris[1]]) / 2
         paint(_disc(centre - (0, unit), 12 * unit, 7 * unit, 0.8), look.skin * 0.66, 0.6)
         white, wide = region[eye], float(np.linalg.norm(points[iris[0]] - points[iris[1]]))
-        paint(white, np.float32([232, 228, 224]))
+        paint(white, _colour(232, 228, 224))
         paint(white * _disc(centre, 0.26 * wide, 0.26 * wide, 0.15), look.iris)
-        paint(white * _disc(centre, 0.12 * wide, 0.12 * wide, 0.2), np.float32([14, 12, 12]))
-        paint(_disc(centre - (unit, unit), 0.9 * unit, 0.9 * unit, 0.5), np.float32([250, 250, 250]))
+        paint(white * _disc(centre, 0.12 * wide, 0.12 * wide, 0.2), _colour(14, 12, 12))
+        paint(_disc(centre - (unit, unit), 0.9 * unit, 0.9 * unit, 0.5), _colour(250, 250, 250))
         lid = np.clip(_soft(white, 0.8 * unit) * 4 * (1 - white), 0, 1) * (np.mgrid[0:_SIZE, 0:_SIZE][0] < centre[1])
-        paint(np.float32(lid), look.hair * 0.5, 0.9)
+        paint(lid.astype(np.float32), look.hair * 0.5, 0.9)
     for name in ("left_eyebrow", "right_eyebrow"):
         paint(np.clip(_soft(region[name], 0.8 * unit) * look.brows, 0, 1), look.hair * 0.8, 0.9)
     nose = _soft(region["nose"], 2.5 * unit)

@@ -31,7 +31,7 @@ def change(pixels: Pixels, size: float, rng: np.random.Generator) -> tuple[Pixel
         turn = np.stack([(ramp + hue) % 180, ramp * saturation, ramp], axis=-1)
         hsv = cv2.LUT(cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV), _table(turn))
         pixels = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
-    pixels = cv2.LUT(pixels, _table((ramp[:, None] - 128) * gain + 128 + offset + np.float32(shift)))
+    pixels = cv2.LUT(pixels, _table((ramp[:, None] - 128) * gain + 128 + offset + np.array(shift, np.float32)))
     how: dict[str, Any] = {
         "hue": hue,
         "saturation": saturation,

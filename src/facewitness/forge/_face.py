@@ -172,8 +172,8 @@ def move(points: Landmarks, *, degrees: float, scale: float | tuple[float, float
     cx, cy = points.mean(axis=0) - 0.5  # OpenCV counts from pixel centres
     sx, sy = scale if isinstance(scale, tuple) else (scale, scale)
     turn = np.deg2rad(degrees)
-    matrix = np.float32([[np.cos(turn) * sx, -np.sin(turn) * sy], [np.sin(turn) * sx, np.cos(turn) * sy]])
-    offset = np.float32([cx + shift[0], cy + shift[1]]) - matrix @ np.float32([cx, cy])
+    matrix = np.array([[np.cos(turn) * sx, -np.sin(turn) * sy], [np.sin(turn) * sx, np.cos(turn) * sy]], np.float32)
+    offset = np.array([cx + shift[0], cy + shift[1]], np.float32) - matrix @ np.array([cx, cy], np.float32)
     return np.hstack([matrix, offset[:, None]]).astype(np.float32)
 
 

@@ -196,8 +196,8 @@ def _rounded(values: Any) -> Pixels:
 
 
 def _jpeg(pixels: Pixels, rng: np.random.Generator, strength: float) -> tuple[Pixels, dict[str, Any]]:
-    drawn = {"quality": round(98 - 68 * strength * rng.random()), "subsampling": str(rng.choice(["420", "420", "444"]))}
-    return jpeg(pixels, **drawn), drawn
+    quality, chroma = round(98 - 68 * strength * rng.random()), str(rng.choice(["420", "420", "444"]))
+    return jpeg(pixels, quality, chroma), {"quality": quality, "subsampling": chroma}
 
 
 def _webp(pixels: Pixels, rng: np.random.Generator, strength: float) -> tuple[Pixels, dict[str, Any]]:
@@ -206,9 +206,9 @@ def _webp(pixels: Pixels, rng: np.random.Generator, strength: float) -> tuple[Pi
 
 
 def _h264_like(pixels: Pixels, rng: np.random.Generator, strength: float) -> tuple[Pixels, dict[str, Any]]:
-    drawn = {"crf": _face.number(16 + 26 * strength * rng.random(), 1), "block": int(rng.choice([4, 8, 8]))}
-    drawn["offset"] = [int(v) for v in rng.integers(0, drawn["block"], 2)]
-    return h264_like(pixels, **drawn), drawn
+    crf, block = _face.number(16 + 26 * strength * rng.random(), 1), int(rng.choice([4, 8, 8]))
+    y, x = (int(v) for v in rng.integers(0, block, 2))
+    return h264_like(pixels, crf, block, (y, x)), {"crf": crf, "block": block, "offset": [y, x]}
 
 
 def _resize(pixels: Pixels, rng: np.random.Generator, strength: float) -> tuple[Pixels, dict[str, Any]]:

@@ -176,8 +176,8 @@ def _exemplar(
     if not found:
         return None, None
     found = [place for place in sorted(found) if place[0] <= 2 * min(found)[0]]  # others do not fit
-    _, mirrored, u, v = found[int(rng.integers(len(found)))]
-    shift = [round((columns.start - u) * width / small[0]), round((rows.start - v) * height / small[1])]
+    _, mirrored, left, top = found[int(rng.integers(len(found)))]
+    shift = [round((columns.start - left) * width / small[0]), round((rows.start - top) * height / small[1])]
     source = np.ascontiguousarray(pixels[:, ::-1]) if mirrored else pixels
     matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32)
     return _face.warp(source, matrix, cv2.INTER_NEAREST), {"mirrored": mirrored, "shift": shift}

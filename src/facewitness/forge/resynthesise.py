@@ -110,7 +110,9 @@ def _transposed(image: Any, unevenness: float, rng: np.random.Generator) -> Any:
     """Twice the size by zero insertion and a kernel of four taps; uneven taps leave a checkerboard."""
     spread = np.zeros((2 * image.shape[0], 2 * image.shape[1], 3), np.float32)
     spread[::2, ::2] = image
-    taps = np.float32([0.25, 0.75, 0.75, 0.25]) * (1 + unevenness * rng.standard_normal((2, 4))).astype(np.float32)
+    taps = np.array([0.25, 0.75, 0.75, 0.25], np.float32) * (1 + unevenness * rng.standard_normal((2, 4))).astype(
+        np.float32
+    )
     rows, columns = taps * 2 / taps.sum(axis=1, keepdims=True)
     return cv2.sepFilter2D(spread, -1, rows, columns, anchor=(2, 2), borderType=cv2.BORDER_REFLECT_101)
 

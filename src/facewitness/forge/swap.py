@@ -140,8 +140,8 @@ def _warp(donor: Pixels, source: Landmarks, target: Landmarks, height: int, widt
     if shrink < 0.75:
         before = donor.shape[1::-1]
         donor = cv2.resize(donor, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-        factor = np.float32(donor.shape[1::-1]) / np.float32(before)
-        field = (field + 0.5) * factor - 0.5
+        factor = np.array(donor.shape[1::-1], np.float32) / np.array(before, np.float32)
+        field = ((field + 0.5) * factor - 0.5).astype(np.float32)
     high, wide = donor.shape[:2]
     there = (number > 0) & (field >= -0.5).all(axis=2) & (field[..., 0] <= wide - 0.5) & (field[..., 1] <= high - 0.5)
     warped = cv2.remap(donor, field, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
