@@ -121,7 +121,11 @@ def _add_table(words: Any) -> None:
     table.add_argument("--out", type=Path, required=True, metavar="DIR")
     table.add_argument("--title", default="Benchmark", metavar="TEXT")
     table.add_argument(
-        "--scores", action="append", default=[], metavar="NAME=FILE", help="another system's CSV: file,score"
+        "--scores",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="another system's CSV (file,score), or a score file of DeepfakeBench or DeepSafe",
     )
 
 

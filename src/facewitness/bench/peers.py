@@ -5,6 +5,8 @@
 Without the column frame a row scores all items of its file: a system that gives a video one score gives it to every
 frame, and the mean over the video is that score. With it a score belongs to one item, and a row that fits several
 scores none. Two rows for the same are not chosen between. Items without a score stay, and are counted.
+
+Files of DeepfakeBench and DeepSafe are read, too (`foreign`); their paths mean the items that they end like.
 """
 
 from __future__ import annotations
@@ -12,13 +14,14 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facewitness.bench import foreign
 from facewitness.errors import InputError
 
 _SOME = 5  # unknown files that are named
@@ -34,10 +37,21 @@ class Said:
     scores: pa.Array  # of float64; null where the cell is empty
     labels: list[str]  # empty where there is no such column
     lines: list[int]
+    elsewhere: bool = False  # the items are paths of another machine
 
 
-def read(path: Path) -> Said:
-    """A CSV of scores. Raises InputError with the line for a score that is no number in [0, 1], or another label."""
+def read(path: Path, name: str = "") -> Said:
+    """A file of scores: a CSV of ours, of DeepSafe, or predictions of DeepfakeBench.
+
+    Args:
+        path: of the file.
+        name: of the system, which chooses among the methods of a file that holds several.
+
+    Raises:
+        InputError: says the line of a score that is no number in [0, 1], or of another label.
+    """
+    if foreign.is_deepfakebench(path):
+        return _elsewhere(path, foreign.deepfakebench(path))
     files: list[str] = []
     scores: list[float | None] = []
     labels: list[str] = []
@@ -45,7 +59,12 @@ def read(path: Path) -> Said:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.reader(file)
-            head = [name.strip().lower() for name in next(rows, [])]
+            head = [cell.strip().lower() for cell in next(rows, [])]
+            if foreign.is_deepsafe(head):
+                numbered = [(rows.line_num, row) for row in rows if row]
+                if short := next((line for line, row in numbered if len(row) < len(head)), None):
+                    raise InputError(f"{path}, line {short}: expected {len(head)} cells, as in the first line")
+                return _elsewhere(path, foreign.deepsafe(path, head, numbered, name))
             if "file" not in head or "score" not in head:
                 raise InputError(f"{path}: expected a first line that names file and score, got {','.join(head)!r}")
             at = {name: head.index(name) for name in ("file", "score", "frame", "label") if name in head}
@@ -55,10 +74,10 @@ def read(path: Path) -> Said:
                 where = f"{path}, line {rows.line_num}"
                 if len(row) != len(head):
                     raise InputError(f"{where}: expected {len(head)} cells, as in the first line, got {len(row)}")
-                name = row[at["file"]]
+                file_name = row[at["file"]]
                 if "frame" in at:
-                    name = _key(name, _frame(row[at["frame"]], where))
-                files.append(name)
+                    file_name = _key(file_name, _frame(row[at["frame"]], where))
+                files.append(file_name)
                 scores.append(_score(row[at["score"]].strip(), where))
                 lines.append(rows.line_num)
                 if "label" in at:
@@ -70,6 +89,19 @@ def read(path: Path) -> Said:
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: expected a CSV in UTF-8 ({error})") from error
     return Said(path, "frame" in at, pa.array(files, pa.string()), pa.array(scores, pa.float64()), labels, lines)
+
+
+def _elsewhere(path: Path, rows: Sequence[foreign.Row]) -> Said:
+    scores = [_score(row.score, f"{path}, line {row.line}") for row in rows]
+    return Said(
+        path,
+        False,
+        pa.array([row.file for row in rows], pa.string()),
+        pa.array(scores, pa.float64()),
+        [row.label for row in rows],
+        [row.line for row in rows],
+        elsewhere=True,
+    )
 
 
 def _score(cell: str, where: str) -> float | None:
@@ -101,6 +133,9 @@ def join(said: Said, tables: Sequence[pa.Table]) -> tuple[list[pa.Array], list[s
     """
     keys = [_keys(table, said.framed) for table in tables]
     items = pa.concat_arrays(keys)
+    if said.elsewhere:
+        files = foreign.matched(said.items.to_pylist(), items.to_pylist())
+        said = replace(said, items=pa.array(files, pa.string()))
     labels = pa.concat_arrays([table.column("label").combine_chunks() for table in tables])
     shared = _several(items)
     several = shared if said.framed else shared.slice(0, 0)  # faces of one frame: whose score it is can't be told

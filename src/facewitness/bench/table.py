@@ -105,7 +105,7 @@ def read(runs: Sequence[Path], scores: Mapping[str, Path]) -> tuple[list[Entry],
                 peered.append((entry, prefix, plain.select([*items, "label"])))
     notes: list[str] = []
     for name, path in scores.items():
-        columns, told = peers.join(peers.read(Path(path)), [table for _, _, table in peered])
+        columns, told = peers.join(peers.read(Path(path), name), [table for _, _, table in peered])
         notes += [f"{name}: {sentence}" for sentence in told]
         for (entry, prefix, _), column in zip(peered, columns, strict=True):
             entries += _taken_apart(_scored_by(name, entry, column), prefix)
