@@ -31,6 +31,7 @@ from facewitness.files import write_whole
 
 FORMATS = (".onnx", ".safetensors", ".tflite", ".json")  # .json: cards and calibrations that belong to weights
 LISTING = "SHA256SUMS"
+MOST_THREADS = 256  # that a network may be given; libraries start as many as they are told, and more only wait
 
 _WHEEL = "mediapipe-0.10.21-cp311-cp311-manylinux_2_28_x86_64.whl"
 _WHEEL_SHA256 = "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3"

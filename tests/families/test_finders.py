@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import functools
 import io
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -233,6 +236,75 @@ def test_two_faces_of_different_sizes(finder, photo: Image.Image):
     assert first.quality.size > 1.8 * second.quality.size
     (only,) = find(facemesh.load(most=1), picture)
     assert only.box == first.box
+
+
+def scene(size: tuple[int, int], *faces: tuple[Image.Image, int, tuple[int, int]]) -> Image.Image:
+    """Grey of a size with photos of faces in it: each with the width of its face and where its corner goes."""
+    picture = Image.new("RGB", size, (120, 120, 120))
+    for photo, width, corner in faces:
+        scale = width / (FACE[2] - FACE[0])
+        picture.paste(photo.resize((round(photo.width * scale), round(photo.height * scale)), Image.LANCZOS), corner)
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("size", "large", "small"),
+    [((1600, 1200), 220, 64), ((2600, 1800), 330, 96), ((4000, 3000), 560, 110), ((4000, 3000), 560, 188)],
+)
+def test_a_small_face_beside_a_large_one_is_found(finder, photo: Image.Image, size, large: int, small: int):
+    """Once the search ended at the first level that brought nothing new, and the small one was out of its reach."""
+    head = photo.crop((130, 20, 330, 230))
+    corner = (size[0] - 3 * small - 40, size[1] - 4 * small - 60)
+    faces = find(finder, scene(size, (photo, large, (20, 20)), (head, small, corner)))
+    assert len(faces) == 2
+    assert faces[1].box[0] > corner[0] and faces[1].box[1] > corner[1]
+    assert faces[1].box[2] - faces[1].box[0] == pytest.approx(small, rel=0.15)
+
+
+def test_a_group_of_all_sizes_is_found(finder, photo: Image.Image):
+    head = photo.crop((130, 20, 330, 230))
+    widths = (60, 75, 90, 110, 140, 190, 260, 340)
+    places = [(40 + 720 * (i % 4), 40 + 900 * (i // 4)) for i in range(8)]
+    faces = find(finder, scene((3000, 1800), *((head, w, place) for w, place in zip(widths, places, strict=True))))
+    assert len(faces) == 8
+
+
+def test_a_panorama_is_searched_from_end_to_end(finder, photo: Image.Image):
+    head = photo.crop((130, 20, 330, 230))
+    places = [(200, 300, 240), (2500, 500, 96), (5200, 250, 110), (7500, 560, 90)]
+    faces = find(finder, scene((8000, 1000), *((head, w, (x, y)) for x, y, w in places)))
+    assert len(faces) == 4
+
+
+@pytest.mark.parametrize("shape", [(9_000_000, 1), (1, 1_000_000), (39, 50_000)])
+def test_where_no_face_has_room_none_is_looked_for(finder, shape: tuple[int, int]):
+    started = time.process_time()
+    assert finder.find(Frame(np.zeros((*shape, 3), np.uint8))) == ()
+    assert time.process_time() - started < 2
+
+
+def test_the_squares_of_a_picture_are_bounded():
+    for width, height in ((2_000_000, 50), (16_320, 12_240), (1_000_000, 200), (50, 4_000_000)):
+        squares = [square for _, level in facemesh._levels(width, height, 213.0) for square in level]
+        assert 2 <= len(squares) <= facemesh._MOST_VIEWS + 2
+
+
+def test_finders_that_load_at_once_leave_standard_error_as_it_was(capfd: pytest.CaptureFixture[str]):
+    if why := unavailable():
+        pytest.skip(why)
+    picture = Frame(np.full((64, 64, 3), 90, np.uint8))
+    for number in range(5):
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: facemesh.load().find(picture), range(4)))
+        os.write(2, b"still here\n")
+        assert capfd.readouterr().err.count("still here") == 1, number
+
+
+@pytest.mark.parametrize("threads", [0, -5, 257, 10**20])
+def test_threads_beyond_reason_are_refused(threads: int):
+    for family, name in (("finders", "facemesh"), ("witnesses", "compact")):
+        with pytest.raises(InputError, match="threads from 1 to 256"):
+            plugins.load(family, name, {"threads": threads})
 
 
 @pytest.mark.parametrize("kind", ["grey", "RGBA", "16 bit", "WebP", "AVIF", "EXIF"])

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from facewitness import geometry, regions, weights
 from facewitness.calibration import logistic
-from facewitness.errors import WeightsError
+from facewitness.errors import InputError, WeightsError
 from facewitness.types import KINDS, Face, Finding, Mask, Testimony
 from facewitness.witnesses import _places
 
@@ -34,7 +34,7 @@ def load(model: str | None = None, flip: bool = True, threads: int = 1) -> Compa
     model     path of another ONNX file of `train/compact.py`, its JSON of fits beside it; None for the shipped one
     flip      examine the mirror image too and average (twice the time)
     threads   of ONNX Runtime
-    Raises WeightsError where the file is missing or its hash is not the one in its JSON.
+    Raises WeightsError where the file is missing or its hash is not the one in its JSON, InputError for such threads.
     """
     return Compact(model, flip, threads)
 
@@ -45,6 +45,8 @@ class Compact:
     name = "compact"
 
     def __init__(self, model: str | None = None, flip: bool = True, threads: int = 1):
+        if not 1 <= threads <= weights.MOST_THREADS:
+            raise InputError(f"compact: expected threads from 1 to {weights.MOST_THREADS}, got {threads}")
         if model is None:
             onnx, card = Path("compact.onnx"), Path("compact.json")
             content, written = weights.read(onnx.name)[0], weights.read(card.name)[0]
