@@ -402,3 +402,7 @@ def _png(pixels):
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG")
     return out.getvalue()
+
+
+def test_a_row_has_the_columns_that_are_written():
+    assert list(predictions.Row.__annotations__) == predictions.COLUMNS.names

@@ -10,11 +10,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from facewitness import plugins
 from facewitness.apps._words import ALL, NONE, SOME, add_system, system
 from facewitness.errors import FacewitnessError, InputError
+
+if TYPE_CHECKING:
+    from facewitness.bench.predictions import Coverage
 
 _ABOUT = """Measure witnesses on datasets, honestly: every item is a row, every number has an interval, every text score
 stands beside its controls.
@@ -230,17 +233,20 @@ def _run(given: argparse.Namespace) -> int:
     return ALL if not any(statuses) else NONE if all(s == NONE for s in statuses) else SOME
 
 
-def _told(out: Path, covered: dict[str, Any]) -> int:
-    line = ", ".join(f"{covered[k]} {word}" for k, word in _WORDS.items() if covered[k])
+def _told(out: Path, covered: Coverage) -> int:
+    counts = {
+        "analysed": covered["ok"],
+        "without a face": covered["no_face"],
+        "failed": covered["failed"],
+        "missing": covered["missing"],
+    }
+    line = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     print(f"{out}: {covered['rows']} rows ({line or 'none'})")
     for sentence in covered["examples"][:5]:
         print(f"  missing: {sentence}", file=sys.stderr)
     if not covered["ok"]:
         return NONE
     return SOME if covered["failed"] or covered["missing"] else ALL
-
-
-_WORDS = {"ok": "analysed", "no_face": "without a face", "failed": "failed", "missing": "missing"}
 
 
 @contextmanager

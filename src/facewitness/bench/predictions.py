@@ -15,7 +15,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from facewitness.errors import InputError
 from facewitness.files import write_whole
+from facewitness.types import Box
 
 SCHEMA = "facewitness.predictions/1"
 STATUSES = ("ok", "no_face", "failed")
@@ -53,7 +54,59 @@ COLUMNS = pa.schema(
 Key = tuple[Any, ...]
 
 
-def key(row: Mapping[str, Any]) -> Key:
+class Row(TypedDict, total=False):
+    """One prediction before it is written: COLUMNS with Python's types; what is left out is null."""
+
+    dataset: str
+    file: str
+    frame: int | None
+    box: Box | None
+    video: str | None
+    group: str
+    split: str
+    label: str
+    method: str | None
+    compression: str | None
+    kind: str | None
+    perturbation: str
+    strength: int
+    status: str
+    problem: str | None
+    faces: int
+    score: float | None
+    fake: float | None
+    verdict: str | None
+    mask_iou: float | None
+    mask_precision: float | None
+    mask_recall: float | None
+    mask_f1: float | None
+    mask_ap: float | None
+    regions_true: list[str] | None
+    regions_said: list[str] | None
+    box_iou: float | None
+    text_box: float | None
+    side: float | None
+    question: str | None
+    text: str | None
+    references: list[str] | None
+    claims: int | None
+    claims_right: int | None
+    seconds: float | None
+    thumbnail: bytes | None
+
+
+class Coverage(TypedDict):
+    """What became of a run's items."""
+
+    rows: int
+    ok: int
+    no_face: int
+    failed: int
+    missing: int
+    examples: list[str]
+
+
+def key(row: Row) -> Key:
     """What makes a row the same item under the same perturbation."""
     box = row.get("box")
     return (
@@ -88,7 +141,7 @@ class Writer:
         if before is None:
             self._write_meta({**self.meta, "coverage": None, "finished": False})
 
-    def add(self, *rows: Mapping[str, Any]) -> None:
+    def add(self, *rows: Row) -> None:
         """The rows of one item, which stay together; what a row lacks of COLUMNS is null. Raises InputError."""
         for row in rows:
             unknown = set(row) - set(COLUMNS.names)
@@ -105,7 +158,7 @@ class Writer:
             self._next += 1
             self._rows = []
 
-    def finish(self, missing: list[str]) -> dict[str, Any]:
+    def finish(self, missing: list[str]) -> Coverage:
         """Make one table of all parts, write the coverage, and return it. `missing` says what the dataset lacked."""
         self.flush()
         parts = sorted((self.run / "parts").glob("*.parquet"))
@@ -128,13 +181,20 @@ _IDENTITY = (
 )  # fmt: skip
 
 
-def coverage(table: pa.Table, missing: list[str]) -> dict[str, Any]:
-    """Rows by status, and what was missing: {rows, ok, no_face, failed, missing, examples}."""
+def coverage(table: pa.Table, missing: list[str]) -> Coverage:
+    """Rows by status, and what was missing."""
     table = items(table)
     counts = dict.fromkeys(STATUSES, 0)
     for entry in table.column("status").value_counts().to_pylist():
         counts[entry["values"]] = entry["counts"]
-    return {"rows": table.num_rows, **counts, "missing": len(missing), "examples": missing[:20]}
+    return {
+        "rows": table.num_rows,
+        "ok": counts["ok"],
+        "no_face": counts["no_face"],
+        "failed": counts["failed"],
+        "missing": len(missing),
+        "examples": missing[:20],
+    }
 
 
 def items(table: pa.Table) -> pa.Table:
@@ -142,7 +202,7 @@ def items(table: pa.Table) -> pa.Table:
     return table.filter(pc.is_null(table.column("question")))
 
 
-def gather(run: Path, total: int) -> dict[str, Any] | None:
+def gather(run: Path, total: int) -> Coverage | None:
     """One run from `total` shards, once all are finished; None while some are not. Shards stay where they are."""
     shards = [run / f"shard-{i}-of-{total}" for i in range(1, total + 1)]
     if not all((shard / "predictions.parquet").exists() for shard in shards):
@@ -154,7 +214,8 @@ def gather(run: Path, total: int) -> dict[str, Any] | None:
             raise InputError(f"{shard} was run with other {', '.join(differing)} than {shards[0]}; run it again.")
     table = pa.concat_tables([read(shard)[0] for shard in shards])
     missing = sorted({sentence for meta in metas for sentence in meta["coverage"]["examples"]})
-    covered = {**coverage(table, missing), "missing": max(meta["coverage"]["missing"] for meta in metas)}
+    covered = coverage(table, missing)
+    covered["missing"] = max(meta["coverage"]["missing"] for meta in metas)
     _write_table(table, run / "predictions.parquet")
     meta = {**metas[0], "shard": None, "coverage": covered, "finished": True}
     write_whole(run / "meta.json", (json.dumps(meta, indent=1, default=str) + "\n").encode())

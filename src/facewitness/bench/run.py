@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image
@@ -24,6 +24,7 @@ from PIL import Image
 import facewitness
 from facewitness import geometry, media, plugins
 from facewitness.bench import measures, perturb, predictions
+from facewitness.bench.predictions import Row
 from facewitness.builders import difference
 from facewitness.dialogue import Dialogue
 from facewitness.errors import FacewitnessError, InputError, UnknownName
@@ -80,8 +81,8 @@ def run(
     difference_masks: bool = False,
     questions: bool = False,
     progress: Callable[[int], None] = lambda done: None,
-) -> dict[str, Any]:
-    """Predict, and return the coverage {rows, ok, no_face, failed, missing, examples}.
+) -> predictions.Coverage:
+    """Predict, and return what became of the items.
 
     dataset, root, split, frames   the leaf of `datasets/`, and what its `samples` takes
     perturbations   as `perturb.parse` makes them; reencode   JPEG quality that every picture is saved at first, so that
@@ -121,7 +122,8 @@ def run(
     }  # fmt: skip
     writer = predictions.Writer(folder, meta)
     if writer.finished:
-        return dict(predictions.read_meta(folder)["coverage"])
+        known: predictions.Coverage = predictions.read_meta(folder)["coverage"]
+        return known
 
     def listed() -> Iterator[Sample]:
         told: Callable[[str], None] = missing.append if not missing else lambda sentence: None  # once, not each pass
@@ -234,8 +236,15 @@ def _sources(
     name, strength = perturbation
     for item in items:
         sample = item.sample
-        place = {"dataset": sample.dataset, "file": sample.file, "frame": sample.frame, "box": sample.box}
-        if predictions.key({**place, "perturbation": name, "strength": strength}) in done:
+        row = Row(
+            dataset=sample.dataset,
+            file=sample.file,
+            frame=sample.frame,
+            box=sample.box,
+            perturbation=name,
+            strength=strength,
+        )
+        if predictions.key(row) in done:
             continue
         waiting.append(item)
         if item.source is not None:
@@ -301,9 +310,9 @@ def _face_meant(sample: Sample, report: Report) -> FaceReport | None:
 
 def _row(
     item: _Item, kept: _Kept | None, perturbation: perturb.Perturbation, originals: Mapping[str, Callable[[], Pixels]]
-) -> dict[str, Any]:
+) -> Row:
     sample, truth = item.sample, item.sample.truth
-    row: dict[str, Any] = {
+    row: Row = {
         "dataset": sample.dataset, "file": sample.file, "frame": sample.frame, "box": sample.box, "video": sample.video,
         "group": sample.group, "split": sample.split, "label": truth.label, "method": truth.method,
         "compression": sample.compression, "kind": truth.kind, "perturbation": perturbation[0],
@@ -336,15 +345,15 @@ def _row(
     return row
 
 
-def _answers(sample: Sample, kept: _Kept, row: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _answers(sample: Sample, kept: _Kept, row: Row) -> list[Row]:
     """A row for each question that the dataset asks about this picture, answered from the evidence (`dialogue`)."""
     face = _face_meant(sample, kept.report)
     if face is None or not sample.truth.questions:
         return []
     talk = Dialogue(kept.report)
     talk.choose(kept.report.faces.index(face))
-    of_item = {name: row[name] for name in _OF_ITEM}
-    answered = []
+    of_item = cast(Row, {name: value for name, value in row.items() if name in _OF_ITEM})
+    answered: list[Row] = []
     for question, references in sample.truth.questions.items():
         answer = talk.ask(question)
         answered.append(
@@ -380,9 +389,9 @@ def _with_mask(sample: Sample, report: Report, originals: Mapping[str, Callable[
     return replace(truth, mask=mask)
 
 
-def _located(face: FaceReport, truth: Truth, report: Report) -> dict[str, Any]:
+def _located(face: FaceReport, truth: Truth, report: Report) -> Row:
     """Where: pixels, regions, boxes, and whether claims hold."""
-    row: dict[str, Any] = {}
+    row: Row = {}
     reply = Reply(
         face.verdict.label,
         face.verdict.fake,
@@ -394,7 +403,13 @@ def _located(face: FaceReport, truth: Truth, report: Report) -> dict[str, Any]:
         width, height = report.size
         said = np.zeros((height, width), np.float32) if face.mask is None else geometry.place(face.mask, height, width)
         found = measures.localisation(said, mask)
-        row |= {f"mask_{name}": found[name] for name in ("iou", "precision", "recall", "f1", "ap")}
+        row |= {
+            "mask_iou": found["iou"],
+            "mask_precision": found["precision"],
+            "mask_recall": found["recall"],
+            "mask_f1": found["f1"],
+            "mask_ap": found["ap"],
+        }
     touched = truth.regions
     if touched is None and mask is not None and face.face.landmarks is not None:
         from facewitness import forge
@@ -402,8 +417,9 @@ def _located(face: FaceReport, truth: Truth, report: Report) -> dict[str, Any]:
         touched = forge.regions_touched(mask, face.face.landmarks) if mask.max() >= 0.5 else frozenset()
         truth = replace(truth, regions=touched)
     row["regions_true"] = None if touched is None else sorted(touched)
-    for column, name in (("box_iou", "boxes"), ("text_box", "alignment"), ("side", "side")):
-        row[column] = plugins.get("scores", name).score(reply, truth)
+    row["box_iou"] = plugins.get("scores", "boxes").score(reply, truth)
+    row["text_box"] = plugins.get("scores", "alignment").score(reply, truth)
+    row["side"] = plugins.get("scores", "side").score(reply, truth)
     if touched is not None:
         row["claims"] = len(face.findings)
         row["claims_right"] = sum(f.region in touched for f in face.findings)
@@ -437,11 +453,12 @@ class _Worst:
         self._most = most
         self._errors: dict[str, list[float]] = {"real": [], "fake": []}
 
-    def thumbnail(self, row: Mapping[str, Any], kept: _Kept) -> bytes | None:
+    def thumbnail(self, row: Row, kept: _Kept) -> bytes | None:
         """The row's picture as JPEG, if it is among the worst of its label."""
-        if self._most == 0 or kept.picture is None or row.get("fake") is None or row["perturbation"] != "none":
+        fake = row.get("fake")
+        if self._most == 0 or kept.picture is None or fake is None or row["perturbation"] != "none":
             return None
-        error = row["fake"] if row["label"] == "real" else 1 - row["fake"]
+        error = fake if row["label"] == "real" else 1 - fake
         errors = self._errors[row["label"]]
         if error < 0.5 or (len(errors) >= self._most and error <= errors[0]):
             return None

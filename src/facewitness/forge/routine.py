@@ -93,11 +93,11 @@ def monochrome(pixels: Pixels, grey: str = "luma") -> Pixels:
     """Black and white, by one of GREYS: how a camera or an app weighs the three colours."""
     if grey not in GREYS:
         raise UnknownName("grey", grey, GREYS)
-    return np.asarray(cv2.transform(pixels, np.float32([GREYS[grey]] * 3)), np.uint8)
+    return np.asarray(cv2.transform(pixels, np.array([GREYS[grey]] * 3, np.float32)), np.uint8)
 
 
 # each row gives one channel of the toned picture from red, green and blue
-_SEPIA = np.float32([[0.393, 0.769, 0.189], [0.349, 0.686, 0.168], [0.272, 0.534, 0.131]])
+_SEPIA = np.array([[0.393, 0.769, 0.189], [0.349, 0.686, 0.168], [0.272, 0.534, 0.131]], np.float32)
 
 
 def toned(pixels: Pixels, tone: str = "sepia", share: float = 1.0) -> Pixels:
@@ -109,7 +109,7 @@ def toned(pixels: Pixels, tone: str = "sepia", share: float = 1.0) -> Pixels:
 
 
 def _single(r: float, g: float, b: float) -> NDArray[np.float32]:
-    return np.outer(np.float32([r, g, b]), np.float32(GREYS["luma"])).astype(np.float32)
+    return np.outer(np.array([r, g, b], np.float32), np.array(GREYS["luma"], np.float32)).astype(np.float32)
 
 
 TONES = {
@@ -122,7 +122,7 @@ TONES = {
 
 def white_balance(pixels: Pixels, temperature: float = 0.0, tint: float = 0.0) -> Pixels:
     """Red against blue by `temperature`, green against both by `tint`; each in stops, 0.3 is plainly to be seen."""
-    gains = np.exp2(np.float32([temperature / 2 - tint / 4, tint / 2, -temperature / 2 - tint / 4]))
+    gains = np.exp2(np.array([temperature / 2 - tint / 4, tint / 2, -temperature / 2 - tint / 4], np.float32))
     return _rounded(pixels * gains)
 
 
@@ -230,7 +230,7 @@ def moire(pixels: Pixels, period: float = 2.6, amount: float = 0.12, degrees: fl
     turn = np.deg2rad(degrees)
     along = (xs * np.cos(turn) + ys * np.sin(turn)) / np.float32(period)
     lines = 1 + np.float32(amount / 2) * np.cos(ys * np.float32(2 * np.pi / (period * 1.07)))
-    stripes = np.cos(2 * np.pi * (along[..., None] + np.float32([0, 1 / 3, 2 / 3])))
+    stripes = np.cos(2 * np.pi * (along[..., None] + np.array([0, 1 / 3, 2 / 3], np.float32)))
     return _rounded(pixels * lines[..., None] * (1 + np.float32(amount) * stripes))
 
 
@@ -391,8 +391,13 @@ def _of(function: Callable[..., Pixels], draw: Callable[[np.random.Generator], d
 
 
 def _text(pixels: Pixels, rng: np.random.Generator, place: Box) -> _Drawn:
-    how = {"words": str(rng.choice(_WORDS)), "at": _uniform(rng, 0.05, 1.0), "size": _uniform(rng, 0.06, 0.16),
-           "bar": _uniform(rng, 0.3, 1.0) if rng.random() < 0.5 else 0.0, "colour": _colour(rng)}  # fmt: skip
+    how: dict[str, Any] = {
+        "words": str(rng.choice(_WORDS)),
+        "at": _uniform(rng, 0.05, 1.0),
+        "size": _uniform(rng, 0.06, 0.16),
+        "bar": _uniform(rng, 0.3, 1.0) if rng.random() < 0.5 else 0.0,
+        "colour": _colour(rng),
+    }
     made = text(pixels, place, **how)
     return made.pixels, made.cover, how
 
