@@ -104,12 +104,12 @@ def pack(
                 split = "left_out"
             elif split == "train" and held_out(group):
                 split = "calibrate"
-            parsing = sample.truth.parsing
+            image, parsing = _image(sample), sample.truth.parsing
             row = {"file": sample.file, "label": sample.truth.label, "source": sample.dataset, "group": group,
                    "original": sample.original, "method": sample.truth.method, "kind": sample.truth.kind,
                    "split": split, "height": size[0], "width": size[1], "quality": quality, "sha256": digest,
-                   "at": at, "bytes": len(sample.image), "parsing_at": None, "parsing_bytes": 0}  # fmt: skip
-            at += out.write(sample.image)
+                   "at": at, "bytes": len(image), "parsing_at": None, "parsing_bytes": 0}  # fmt: skip
+            at += out.write(image)
             if parsing is not None:
                 row |= {"parsing_at": at, "parsing_bytes": len(parsing)}
                 at += out.write(parsing)
@@ -139,7 +139,8 @@ def _known(folder: Path) -> dict[str, _Found]:
 
 
 def _faces(samples: Iterable[Sample], known: Mapping[str, _Found], finder: Any, jobs: int | None) -> Iterator[_Found]:
-    pictures = ((sample.image, known.get(hashlib.sha256(sample.image).hexdigest())) for sample in samples)
+    images = (_image(sample) for sample in samples)
+    pictures = ((image, known.get(hashlib.sha256(image).hexdigest())) for image in images)
     if finder is not None:
         _tools["finder"] = finder
         yield from map(_find, pictures)
@@ -147,6 +148,12 @@ def _faces(samples: Iterable[Sample], known: Mapping[str, _Found], finder: Any, 
     count = jobs or min(8, os.cpu_count() or 1)
     with multiprocessing.get_context("spawn").Pool(count, _load) as pool:
         yield from pool.imap(_find, pictures, chunksize=32)
+
+
+def _image(sample: Sample) -> bytes:
+    if sample.image is None:
+        raise InputError(f"{sample.dataset}: expected a picture in the row of {sample.file}, got none; leave it out")
+    return sample.image
 
 
 def _load() -> None:
