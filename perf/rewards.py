@@ -43,7 +43,12 @@ def made_up(count: int, seed: int = 0) -> tuple[list[list[dict[str, str]]], dict
         said = [str(n) for n in rng.choice(regions.MARE, int(rng.integers(1, 5)), replace=False)]
         text = f"The face looks fake ({number}). " + " ".join(f"The {regions.title(n)} is doubled." for n in said)
         good = mare.render(
-            Reply("fake", findings=tuple(Finding(n, _box(rng), None, "", None) for n in said), thought=text, text=text)
+            Reply(
+                "fake",
+                findings=tuple(Finding.on(n, _box(rng), None, "", None) for n in said),
+                thought=text,
+                parts=(text,),
+            )
         )
         many = ", ".join(['"nose": [1, 1, 9, 9]'] * 1000) if number % 80 == 7 else '"nose": [9, 9, 1, 1]'
         kinds = (

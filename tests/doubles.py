@@ -10,15 +10,16 @@ import functools
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facewitness import regions
 from facewitness.calibration import Calibration
-from facewitness.types import KINDS, Face, Finding, Frame, Mask, Quality, Testimony
+from facewitness.types import KINDS, Box, Clip, Face, Finding, Frame, Landmarks, Mask, Pixels, Quality, Testimony, Track
 
 DEADLY = (255, 0, 255)  # a picture whose first pixel has this colour ends the process that examines it
 
@@ -40,6 +41,31 @@ def calibration() -> Calibration:
     return Calibration.fit(scores, labels, groups=np.arange(400) // 2, resamples=50)
 
 
+class Seen(NamedTuple):
+    """A face in a photo, as a witness is shown it: `witness.examine(*seen)`."""
+
+    track: Track
+    clip: Clip
+
+    @classmethod
+    def of(cls, pixels: Pixels, box: Box | None = None, landmarks: Landmarks | None = None) -> Seen:
+        frame = Frame(pixels)
+        face = Face(frame.at, frame.at.box if box is None else box, landmarks)
+        return cls(Track(0, (face,)), Clip("photo", (frame,)))
+
+    def moved(self, landmarks: Landmarks | None) -> Seen:
+        """The same face with another mesh, or none."""
+        return Seen(Track(0, (replace(self.face, landmarks=landmarks),)), self.clip)
+
+    @property
+    def face(self) -> Face:
+        return self.track.face
+
+    @property
+    def pixels(self) -> Pixels:
+        return self.clip.frame.pixels
+
+
 class Brightness:
     """Says how bright the face's box is, with one finding on its upper half where it is brighter than half."""
 
@@ -50,26 +76,27 @@ class Brightness:
     def made_by(self) -> dict[str, Any]:
         return {"weights": {}}
 
-    def examine(self, face: Face, question: str | None = None) -> Testimony:
+    def examine(self, track: Track, clip: Clip) -> Testimony:
+        face, pixels = track.face, clip.at(track.face.at).pixels
         if self.started is not None:
             with Path(self.started).open("ab") as file:
                 file.write(b".")
         time.sleep(self.seconds)
-        if tuple(face.frame.pixels[0, 0]) == DEADLY:
+        if tuple(pixels[0, 0]) == DEADLY:
             os._exit(9)
         if self.mood == "angry":
             raise RuntimeError("I will not look at this")
         if self.mood == "silent":
             return Testimony(self.name, None)
         x1, y1, x2, y2 = face.box
-        seen = face.frame.pixels[int(y1) : int(np.ceil(y2)), int(x1) : int(np.ceil(x2))]
+        seen = pixels[int(y1) : int(np.ceil(y2)), int(x1) : int(np.ceil(x2))]
         score = float(seen.mean() / 255.0)
         upper = (x1, y1, x2, (y1 + y2) / 2)
         mask = Mask(upper, np.full((4, 8), score, np.float32))
         claim = "The forehead is brighter than a face should be."
-        findings = (Finding("forehead", upper, mask, claim, score),) if score > 0.5 else ()
+        findings = (Finding.on("forehead", upper, mask, claim, score, face.at),) if score > 0.5 else ()
         kind = dict(zip(KINDS, (1.0 - score, score / 2, score / 4, score / 4), strict=True))
-        return Testimony(self.name, score, mask, findings, kind, seconds=0.25)
+        return Testimony(self.name, score, mask, findings, kind)
 
 
 class AverageFace:
@@ -80,7 +107,7 @@ class AverageFace:
         mesh = (mesh - mesh.min(0)) / np.ptp(mesh[:, 1])
         points = (mesh * frame.height * 0.7 + (0.2 * frame.width, 0.15 * frame.height)).astype(np.float32)
         (x1, y1), (x2, y2) = points.min(0).tolist(), points.max(0).tolist()
-        return (Face(frame, (x1, y1, x2, y2), points, quality=Quality(score=1.0)),)
+        return (Face(frame.at, (x1, y1, x2, y2), points, quality=Quality(score=1.0)),)
 
 
 def embed(sentences: Sequence[str]) -> NDArray[np.float32]:

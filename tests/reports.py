@@ -6,6 +6,9 @@ by region, so that every finding has a true place and the reports look like thos
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -13,19 +16,24 @@ from facewitness import geometry, regions
 from facewitness.types import (
     KINDS,
     Box,
+    Cause,
+    Clip,
     Face,
-    FaceReport,
     Finding,
     Frame,
     Label,
     Landmarks,
+    Mark,
     Mask,
+    Medium,
+    PersonReport,
     Problem,
     Quality,
     Reply,
     Report,
     Sentence,
     Testimony,
+    Track,
     Verdict,
 )
 
@@ -82,7 +90,7 @@ def finding(frame: Frame, mesh: Landmarks, name: str, claim: str, strength: floa
     """A finding at a region of a painted face; without a mask it has its box only."""
     box = geometry.clip(geometry.bounds(np.concatenate(regions.polygons(name, mesh))), frame.width, frame.height)
     assert box is not None
-    return Finding(name, box, forged_mask(frame, mesh, name) if mask else None, claim, strength)
+    return Finding.on(name, box, forged_mask(frame, mesh, name) if mask else None, claim, strength, frame.at)
 
 
 def kind(*scores: float) -> dict[str, float]:
@@ -102,12 +110,27 @@ def examined(
     reasons: tuple[str, ...] = (),
     quality: Quality | None = None,
     person: int = 0,
-    replies: tuple[Reply, ...] = (),
-) -> FaceReport:
+    reply: Reply | None = None,
+    thresholds: tuple[float, float] | None = (0.35, 0.7),
+    cause: Cause | None = None,
+) -> PersonReport:
     box: Box = geometry.clip(geometry.bounds(mesh), frame.width, frame.height) or (0.0, 0.0, 1.0, 1.0)
-    face = Face(frame, box, mesh, person, quality or Quality(score=0.9, size=min(box[2] - box[0], box[3] - box[1])))
-    said = Testimony("compact", fake, mask, findings, kind, replies, seconds=0.0125)
-    return FaceReport(face, Verdict(label, fake, interval, reasons, (said,)), kind, findings, mask, explanation)
+    face = Face(frame.at, box, mesh, quality or Quality(score=0.9, size=min(box[2] - box[0], box[3] - box[1])))
+    testimony = Testimony("compact", fake, mask, findings, kind, reply)
+    verdict = Verdict(label, fake, interval, thresholds, cause, reasons, (testimony,))
+    return PersonReport(Track(person, (face,)), verdict, (), kind, findings, mask, explanation)
+
+
+def report(
+    source: str,
+    frame: Frame,
+    verdict: Verdict,
+    *people: PersonReport,
+    sha256: str | None = SHA256,
+    made_by: dict[str, Any] = MADE_BY,
+    **more: Any,
+) -> Report:
+    return Report(source, "ok", sha256, Medium(frame.width, frame.height), (), verdict, people, made_by=made_by, **more)
 
 
 def _two_faces() -> Report:
@@ -119,9 +142,9 @@ def _two_faces() -> Report:
         finding(frame, left, "nose", "The nose shows traces of forgery.", 0.41, mask=False),
     )
     sentences = (
-        Sentence("The left eye shows very strong traces of forgery.", 0),
-        Sentence("The mouth shows strong traces of forgery.", 1),
-        Sentence("The nose shows weak traces of forgery.", 2),
+        Sentence("The left eye shows very strong traces of forgery.", (0,)),
+        Sentence("The mouth shows strong traces of forgery.", (1,)),
+        Sentence("The nose shows weak traces of forgery.", (2,)),
         Sentence("The findings are places to look at, not proof of how the picture was made."),
     )
     forged = examined(
@@ -136,8 +159,12 @@ def _two_faces() -> Report:
                         reasons=("The picture is blurred here.",)),
         person=1,
     )  # fmt: skip
-    verdict = Verdict("fake", 0.91, (0.84, 0.953), ("The picture is judged by its most suspicious face, face 1.",))
-    return Report("portraits/two.png", "ok", SHA256, (640, 480), verdict, (forged, genuine), (), MADE_BY, frame)
+    verdict = Verdict("fake", None, reasons=("2 faces: 1 no sign, 0 undecided, 1 fake.", "Face 1 is judged fake."))
+    note = "The picture carries an EXIF orientation and was turned upright."
+    mark = frame.at.box
+    signed = Finding.on(None, mark, None, "The file's metadata names the camera Painted One.", None, frame.at)
+    about = (Testimony("papers", None, findings=(signed,)),)
+    return replace(report("portraits/two.png", frame, verdict, forged, genuine, inspections=about), notes=(note,))
 
 
 def _inconclusive() -> Report:
@@ -145,25 +172,29 @@ def _inconclusive() -> Report:
     frame = painted(160, 140, mesh)
     reasons = ("The face is small: 44 px.", "The witnesses disagree: compact says 20 %, mare says 90 %.")
     found = finding(frame, mesh, "ear", "The ear shows traces of forgery.", None, mask=False)
-    reply = Reply("fake", None, (found,), "The ear looks smeared.\nI am not sure.", "The ear looks fake.", ("no box",))
-    said = examined(frame, mesh, "inconclusive", 0.5, (0.3, 0.72), (found,), (Sentence("The ear may be forged.", 0),),
-                    reasons=reasons, replies=(reply,))  # fmt: skip
-    verdict = Verdict("inconclusive", 0.5, (0.3, 0.72), reasons)
-    return Report("small.jpg", "ok", SHA256, (160, 140), verdict, (said,), (), MADE_BY, frame)
+    thought = "The ear looks smeared.\nI am not sure."
+    reply = Reply("fake", None, ("The ear ", Mark(found), "looks fake."), (found,), thought, ("no box",))
+    hint = Sentence("The ear may be forged.", (0,))
+    said = examined(
+        frame, mesh, "inconclusive", 0.5, (0.3, 0.72), (found,), (hint,), reasons=reasons, reply=reply,
+        cause="contradiction",
+    )  # fmt: skip
+    verdict = Verdict("inconclusive", 0.5, (0.3, 0.72), (0.35, 0.7), "contradiction", reasons)
+    return report("small.jpg", frame, verdict, said)
 
 
 def _unmeasured() -> Report:
     """Everything that may be None is None."""
     mesh = landmarks(20, 20, 80)
     frame = painted(120, 120, mesh)
-    face = Face(frame, geometry.bounds(mesh))
-    verdict = Verdict("inconclusive", None, reasons=("No witness would speak.",))
-    said = FaceReport(face, Verdict("inconclusive", None, None, (), (Testimony("mute", None),)))
-    return Report("array", "ok", None, (120, 120), verdict, (said,), (), {}, frame)
+    track = Track(0, (Face(frame.at, geometry.bounds(mesh)),))
+    verdict = Verdict("inconclusive", None, cause="silent", reasons=("No witness would speak.",))
+    said = PersonReport(track, Verdict("inconclusive", None, testimonies=(Testimony("mute", None),)))
+    return report("array", frame, verdict, said, sha256=None, made_by={})
 
 
 def _no_face() -> Report:
-    return Report("landscape.webp", "no_face", SHA256, (320, 200), made_by=MADE_BY, frame=painted(320, 200))
+    return Report("landscape.webp", "no_face", SHA256, Medium(320, 200), made_by=MADE_BY)
 
 
 def _failed() -> Report:
@@ -179,8 +210,8 @@ def _problems() -> Report:
         Problem("examine", "mare: expected its weights, found none. Install them or leave out --witness mare."),
         Problem("explain", "The findings of face 1 could not be put into words."),
     )
-    verdict = Verdict("real", 0.1, (0.05, 0.2))
-    return Report("half.png", "ok", SHA256, (200, 200), verdict, (said,), problems, MADE_BY, frame)
+    verdict = Verdict("real", 0.1, (0.05, 0.2), (0.35, 0.7))
+    return report("half.png", frame, verdict, said, problems=problems)
 
 
 HOSTILE = '<script>alert("x")</script>\n| `a` | [l](javascript:x) *b* & \u202egnp.exe\udcff\u2028'
@@ -191,26 +222,36 @@ def _hostile() -> Report:
     mesh = landmarks(30, 30, 120)
     frame = painted(200, 200, mesh)
     x1, y1, x2, y2 = geometry.bounds(mesh)
-    found = Finding("</svg><img src=x onerror=alert(1)>", (x1, y1, x2, y2), None, HOSTILE, 0.6)
-    reply = Reply("fake", 0.6, (found,), HOSTILE, HOSTILE, (HOSTILE,))
+    found = Finding.on("</svg><img src=x onerror=alert(1)>", (x1, y1, x2, y2), None, HOSTILE, 0.6, frame.at)
+    reply = Reply("fake", 0.6, (HOSTILE,), (found,), HOSTILE, (HOSTILE,))
     said = examined(
-        frame, mesh, "fake", 0.8, (0.7, 0.9), (found,), (Sentence(HOSTILE, 0), Sentence(HOSTILE)), reasons=(HOSTILE,),
-        quality=Quality(reasons=(HOSTILE,)), replies=(reply,),
+        frame, mesh, "fake", 0.8, (0.7, 0.9), (found,), (Sentence(HOSTILE, (0,)), Sentence(HOSTILE)),
+        reasons=(HOSTILE,), quality=Quality(reasons=(HOSTILE,)), reply=reply,
     )  # fmt: skip
     made_by = {"version": "0.1.0; rm -rf /", HOSTILE: [{"</style>": HOSTILE}, 1, None]}
-    verdict = Verdict("fake", 0.8, (0.7, 0.9), (HOSTILE,))
+    verdict = Verdict("fake", 0.8, (0.7, 0.9), (0.35, 0.7), None, (HOSTILE,))
     problem = Problem(HOSTILE, HOSTILE)
-    return Report(f"/x/{HOSTILE}.png", "ok", SHA256, (200, 200), verdict, (said,), (problem,), made_by, frame)
+    about = (Testimony(HOSTILE, None, findings=(found,), reply=reply),)
+    whole = report(f"/x/{HOSTILE}.png", frame, verdict, said, made_by=made_by, problems=(problem,), inspections=about)
+    return replace(whole, notes=(HOSTILE,))
 
 
 def _unicode() -> Report:
     mesh = landmarks(-30, 60, 140)  # partly outside of the picture
     frame = painted(160, 180, mesh)
     found = finding(frame, mesh, "chin", "Das Kinn zeigt Spuren; подбородок; 下巴.", 0.999)
-    said = examined(frame, mesh, "fake", 0.999, (0.99, 1.0), (found,), (Sentence("下巴 – Kinn.", 0),))
-    verdict = Verdict("fake", 0.999, (0.99, 1.0))
+    said = examined(frame, mesh, "fake", 0.999, (0.99, 1.0), (found,), (Sentence("下巴 – Kinn.", (0,)),))
+    verdict = Verdict("fake", 0.999, (0.99, 1.0), (0.35, 0.7))
     name = "фото 写真 👩‍👧 it's.png"
-    return Report(name, "ok", SHA256, (160, 180), verdict, (said,), (), MADE_BY, frame)
+    return report(name, frame, verdict, said)
+
+
+def clip_of(report: Report) -> Clip | None:
+    """A picture of the size that a report speaks of, painted where its faces are; None for a file that was not read."""
+    if report.medium is None:
+        return None
+    meshes = [person.face.landmarks for person in report.people if person.face.landmarks is not None]
+    return Clip(report.source, (painted(report.medium.width, report.medium.height, *meshes),), report.sha256)
 
 
 REPORTS: dict[str, Report] = {

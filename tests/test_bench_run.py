@@ -17,7 +17,7 @@ from pictures import painted, write_broken
 
 from facewitness import plugins
 from facewitness.errors import InputError, UnknownName
-from facewitness.types import Face, Frame, Sample, Truth
+from facewitness.types import Face, Frame, FrameRef, Sample, Truth
 
 pa = pytest.importorskip("pyarrow", reason="needs the extra 'bench'")
 cv2 = pytest.importorskip("cv2", reason="needs the extra 'forge'")
@@ -339,16 +339,17 @@ class Patch:
     def made_by(self):
         return {}
 
-    def examine(self, face, question=None):
+    def examine(self, track, clip):
+        face = track.face
         from facewitness import geometry, regions
         from facewitness.types import Finding, Testimony
 
         def place(name):
-            return geometry.fill(list(regions.polygons(name, face.landmarks)), face.frame.height, face.frame.width)
+            return geometry.fill(list(regions.polygons(name, face.landmarks)), face.at.height, face.at.width)
 
-        score = float(face.frame.pixels[place("mouth")].mean() / 255)
+        score = float(clip.at(face.at).pixels[place("mouth")].mean() / 255)
         box = geometry.bounds(np.concatenate(regions.polygons(self.claims, face.landmarks)))
-        return Testimony(self.name, score, None, (Finding(self.claims, box, None, "It shows traces.", 0.9),))
+        return Testimony(self.name, score, None, (Finding.on(self.claims, box, None, "It shows traces.", 0.9),))
 
 
 class Average:
@@ -362,7 +363,7 @@ class Average:
         points = regions.average_landmarks()
         low, high = points[:, :2].min(0), points[:, :2].max(0)
         mesh = ((points[:, :2] - low) / (high - low) * 150 + 25).astype(np.float32)
-        return (Face(frame, (25.0, 25.0, 175.0, 175.0), mesh),)
+        return (Face(frame.at, (25.0, 25.0, 175.0, 175.0), mesh),)
 
 
 @pytest.mark.parametrize(("claims", "faithful"), [("mouth", True), ("nose", False)])
@@ -388,9 +389,9 @@ def test_a_face_that_is_larger_than_its_picture_can_be_covered_too():
     from facewitness.types import Finding
 
     mesh = (regions.average_landmarks() * np.float32(320) - np.float32([100, 60, 0])).astype(np.float32)
-    face = Face(Frame(np.full((120, 90, 3), 90, np.uint8)), (0, 0, 90, 120), mesh)
+    face = Face(FrameRef(90, 120), (0, 0, 90, 120), mesh)
     for region in ("nose", "mouth", "left_eye", "chin"):
-        places = deletion._places(face, Finding(region, (0, 0, 9, 9), None, "It is odd.", 0.5))
+        places = deletion._places(face, Finding.on(region, (0, 0, 9, 9), None, "It is odd.", 0.5))
         assert places is None or (places[0].any() and places[1].any() and places[0].shape == (120, 90))
 
 

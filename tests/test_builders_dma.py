@@ -53,9 +53,7 @@ class Placed:
 
     def find(self, frame):
         boxes = [(0.0, 0.0, 9.0, 9.0) if m is None else (*m.min(axis=0), *m.max(axis=0)) for m in self.meshes]
-        return tuple(
-            Face(frame, tuple(map(float, box)), m, i) for i, (box, m) in enumerate(zip(boxes, self.meshes, strict=True))
-        )
+        return tuple(Face(frame.at, tuple(map(float, box)), m) for box, m in zip(boxes, self.meshes, strict=True))
 
 
 def sample(text="It looks fake. The nose is blurred.", label="fake", number=0, **more) -> Sample:
@@ -225,7 +223,7 @@ def test_faces_that_have_no_place_are_counted(reason, finder):
         def find(self, frame):  # a box that is one, whatever the mesh
             return tuple(dataclasses.replace(face, box=(0.0, 0.0, 9.0, 9.0)) for face in self.inner(frame))
 
-        inner = staticmethod(lambda frame: tuple(Face(frame, (0.0, 0.0, 9.0, 9.0), m) for m in finder.meshes))
+        inner = staticmethod(lambda frame: tuple(Face(frame.at, (0.0, 0.0, 9.0, 9.0), m) for m in finder.meshes))
 
     items, statistics = built(sample(), finder=Hidden())
     assert items == [] and statistics.left_out == {reason: 1}
@@ -241,7 +239,7 @@ class Found:
         self.points, self.quality = points, quality or Quality()
 
     def find(self, frame):
-        return (Face(frame, (9.0, 9.0, 99.0, 99.0), self.points.astype(np.float32), 0, self.quality),)
+        return (Face(frame.at, (9.0, 9.0, 99.0, 99.0), self.points.astype(np.float32), self.quality),)
 
 
 RNG = np.random.default_rng(0)

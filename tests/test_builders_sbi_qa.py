@@ -232,7 +232,7 @@ class AverageFace:
         points = (regions.average_landmarks()[:, :2] - 0.5) * frame.height * 0.55 + frame.height * 0.51
         points = points.astype(np.float32)
         (x1, y1), (x2, y2) = points.min(0).tolist(), points.max(0).tolist()
-        return (Face(frame, (x1, y1, x2, y2), points),)
+        return (Face(frame.at, (x1, y1, x2, y2), points),)
 
 
 def test_the_command_builds_from_the_real_pictures_of_a_dataset(tmp_path, monkeypatch, capsys):

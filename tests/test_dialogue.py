@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reports import REPORTS
+from reports import REPORTS, clip_of
 
 from facewitness import plugins, regions
 from facewitness.dialogue import Dialogue, as_reply
@@ -129,7 +129,7 @@ def test_questions_that_are_none():
 
 
 def spoken(*answers: str, report: str = "two_faces") -> Dialogue:
-    return Dialogue(REPORTS[report], plugins.get("backends", "echo").load(answers))
+    return Dialogue(REPORTS[report], plugins.get("backends", "echo").load(answers), clip_of(REPORTS[report]))
 
 
 def test_a_language_model_words_the_answer_from_the_evidence():

@@ -135,8 +135,8 @@ def test_example_format_works(photobooth):
 
 def test_example_score_and_backend_work(photobooth):
     score = plugins.get("scores", "brevity").score
-    assert score(Reply("fake", text="It is forged."), Truth("fake")) == 1
-    assert score(Reply("fake", text="forged " * 80), Truth("fake")) == 0.5
+    assert score(Reply("fake", parts="It is forged."), Truth("fake")) == 1
+    assert score(Reply("fake", parts="forged " * 80), Truth("fake")) == 0.5
     assert score(Reply("fake"), Truth("fake")) is None
     backend = plugins.get("backends", "parrot").load()
     assert backend.ask([{"role": "user", "content": "Polly?"}]) == "Polly?"

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facewitness.explain import HINTS, NO_PROOF, NOTHING_FOUND, SIDES, UNJUDGED, explain
-from facewitness.types import KINDS, LABELS, Face, FaceReport, Finding, Frame, Mask, Testimony, Verdict
+from facewitness import regions
+from facewitness.explain import HINTS, NO_PROOF, NOTHING_FOUND, SIDES, UNJUDGED, UNMEASURED, explain
+from facewitness.types import KINDS, LABELS, Face, Finding, FrameRef, Mask, PersonReport, Testimony, Track, Verdict
 
-FRAME = Frame(np.zeros((64, 64, 3), np.uint8))
-FACE = Face(FRAME, (8.0, 8.0, 56.0, 56.0))
+FACE = Track(0, (Face(FrameRef(64, 64), (8.0, 8.0, 56.0, 56.0)),))
 MASK = Mask((8.0, 8.0, 56.0, 56.0), np.full((4, 4), 0.5, np.float32))
 
 
 def finding(region: str, strength: float | None) -> Finding:
-    return Finding(region, (10.0, 10.0, 20.0, 20.0), MASK, f"The {region} is odd.", strength)
+    return Finding.on(region, (10.0, 10.0, 20.0, 20.0), MASK, f"The {region} is odd.", strength)
 
 
 def kind(name: str) -> dict[str, float]:
@@ -26,7 +26,9 @@ def kind(name: str) -> dict[str, float]:
 
 
 def verdict(label: str, *testimonies: Testimony, fake: float | None = 0.6) -> Verdict:
-    return Verdict(label, fake, None if fake is None else (fake, fake), ("because",), testimonies)
+    cause = "band" if label == "inconclusive" else None
+    interval = None if fake is None else (fake, fake)
+    return Verdict(label, fake, interval, None, cause, ("because",), testimonies)
 
 
 def heard(*findings: Finding, mask: Mask | None = MASK, kinds: str | None = None) -> Testimony:
@@ -40,8 +42,6 @@ def texts(told) -> list[str]:
 @pytest.mark.parametrize(
     ("strength", "start"),
     [
-        (0.0, "Weak sign (< 1 %)"),
-        (0.4999, "Weak sign (50 %)"),
         (0.5, "Moderate sign (50 %)"),
         (0.7, "Strong sign (70 %)"),
         (0.9, "Very strong sign (90 %)"),
@@ -54,10 +54,38 @@ def test_claims_are_graded_by_their_strength(strength, start):
     assert texts(told) == [f"{start}: The nose is odd."]
 
 
+@pytest.mark.parametrize("strength", [0.0, 0.3, 0.4999])
+def test_a_sign_that_is_wrong_more_often_than_right_is_not_claimed(strength):
+    told = explain(FACE, verdict("fake", heard(finding("nose", strength), finding("mouth", 0.6))))
+    assert [f.region for f in told.findings] == ["mouth"]
+
+
+def test_nearly_the_whole_face_is_one_finding_with_all_its_places():
+    named = [finding(name, 0.5 + i / 30) for i, name in enumerate(regions.MARE[:10])]
+    told = explain(FACE, verdict("fake", heard(*named)))
+    (only,) = told.findings
+    assert {place.region for place in only.places} == set(regions.MARE[:10]) and only.region is None
+    assert texts(told)[0] == "Strong sign (80 %): Nearly the whole face shows traces of forgery."
+
+
+def test_the_mask_is_that_of_the_witness_whose_findings_are_claimed():
+    other = Mask((0.0, 0.0, 9.0, 9.0), np.ones((2, 2), np.float32))
+    silent = Testimony("v", 0.6, other)
+    told = explain(FACE, verdict("fake", silent, heard(finding("nose", 0.6))))
+    assert told.mask is MASK
+    assert explain(FACE, verdict("fake", silent, heard())).mask is other
+
+
+def test_a_witness_nobody_has_calibrated_is_heard_and_the_sentence_is_true():
+    judged = Verdict("inconclusive", None, None, None, "uncalibrated", (), (heard(finding("nose", None)),))
+    told = explain(FACE, judged)
+    assert texts(told) == [UNMEASURED, "A sign of unmeasured strength: The nose is odd."]
+
+
 def test_a_fake_face_names_its_regions_strongest_first_each_with_its_own_finding():
     told = explain(FACE, verdict("fake", heard(finding("nose", 0.6), finding("left_eye", 0.95), finding("skin", None))))
     assert [f.region for f in told.findings] == ["left_eye", "nose", "skin"]
-    assert [s.finding for s in told.sentences] == [0, 1, 2, None]
+    assert [s.findings for s in told.sentences] == [(0,), (1,), (2,), ()]
     assert texts(told)[-1] == SIDES
     assert told.mask is MASK
 
@@ -71,7 +99,7 @@ def test_entire_synthesis_is_one_finding_over_the_whole_face():
     said = heard(finding("nose", 0.6), finding("skin", 0.7), kinds="entire_synthesis")
     told = explain(FACE, verdict("fake", said, fake=0.93))
     (only,) = told.findings
-    assert (only.region, only.box, only.strength) == ("face", FACE.box, 0.93)
+    assert (only.region, only.box, only.strength) == ("face", FACE.face.box, 0.93)
     assert texts(told) == [f"Very strong sign (93 %): {only.claim}"]
     assert "entirely synthesised" in only.claim
     assert told.kind["entire_synthesis"] == pytest.approx(0.7)
@@ -104,7 +132,7 @@ def test_an_undecided_face_gives_hints():
 
 
 def test_a_face_that_cannot_be_judged_has_no_places():
-    useless = Verdict("inconclusive", 0.9, None, ("too small",), (heard(finding("nose", 0.9)),))
+    useless = Verdict("inconclusive", 0.9, None, None, "quality", ("too small",), (heard(finding("nose", 0.9)),))
     told = explain(FACE, useless)
     assert (told.findings, told.mask, texts(told)) == ((), None, [UNJUDGED])
 
@@ -121,11 +149,11 @@ FINDINGS = st.lists(st.builds(finding, REGION, st.none() | st.floats(0, 1)), max
 def test_every_claim_has_one_place_and_every_place_its_claim(label, said, fake):
     judged = verdict(label, *(heard(*findings, kinds=kinds) for findings, kinds in said), fake=fake)
     told = explain(FACE, judged)
-    report = FaceReport(FACE, judged, told.kind, told.findings, told.mask, told.sentences)  # its own check passes
-    named = [sentence.finding for sentence in report.explanation if sentence.finding is not None]
+    report = PersonReport(FACE, judged, (), told.kind, told.findings, told.mask, told.sentences)  # its check passes
+    named = [index for sentence in report.explanation for index in sentence.findings]
     assert named == list(range(len(told.findings)))
     assert len({f.region for f in told.findings}) == len(told.findings)
-    for sentence, index in zip((s for s in told.sentences if s.finding is not None), itertools.count(), strict=False):
+    for sentence, index in zip((s for s in told.sentences if s.findings), itertools.count(), strict=False):
         assert told.findings[index].claim in sentence.text
     strengths = [-1.0 if f.strength is None else f.strength for f in told.findings]
     assert strengths == sorted(strengths, reverse=True)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from facewitness.calibration import Calibration
 from facewitness.errors import InputError
-from facewitness.judge import Limits, judge, judge_picture, thresholds
-from facewitness.types import Face, Frame, Quality, Reply, Testimony, Verdict
+from facewitness.judge import Limits, judge, judge_file, quality, thresholds
+from facewitness.types import Face, Finding, FrameRef, Quality, Reply, Testimony, Track, Verdict
 
-FRAME = Frame(np.zeros((64, 64, 3), np.uint8))
+FRAME = FrameRef(64, 64)
 
 
-def face(**quality) -> Face:
-    return Face(FRAME, (8.0, 8.0, 56.0, 56.0), quality=Quality(**quality))
+def face(**quality) -> Track:
+    return Track(0, (Face(FRAME, (8.0, 8.0, 56.0, 56.0), quality=Quality(**quality)),))
 
 
 def said(score: float | None, witness: str = "w") -> Testimony:
@@ -70,13 +71,14 @@ def test_witnesses_that_contradict_each_other_are_inconclusive_whatever_the_mean
     verdict = judge(face(), [said(0.9999, "a"), said(0.15, "b")], both)
     assert verdict.fake > 0.8
     assert verdict.label == "inconclusive"
+    assert verdict.cause == "contradiction"
     assert "contradict each other: a (> 99 %) for fake, b (15 %) for real" in verdict.reasons[0]
 
 
 @pytest.mark.parametrize(("score", "score_says", "words"), [(0.97, "fake", "real"), (0.05, "real", "fake")])
 def test_a_witness_whose_words_contradict_its_score_leaves_it_open_and_the_reason_says_why(score, score_says, words):
     def with_words(label):
-        return Testimony("kfd", score, replies=(Reply(label, text="…"),))
+        return Testimony("kfd", score, reply=Reply(label, parts=("…",)))
 
     assert judge(face(), [with_words(score_says)], {"kfd": calibration()}).label == score_says
     assert judge(face(), [with_words(None)], {"kfd": calibration()}).label == score_says
@@ -90,19 +92,26 @@ def test_a_witness_whose_words_contradict_its_score_leaves_it_open_and_the_reaso
 
 
 def test_words_against_an_undecided_score_are_no_contradiction():
-    undecided = Testimony("kfd", 0.5, replies=(Reply("fake", text="…"),))
+    undecided = Testimony("kfd", 0.5, reply=Reply("fake", parts=("…",)))
     verdict = judge(face(), [undecided], {"kfd": calibration()})
     assert verdict.label == "inconclusive" and "contradicts" not in " ".join(verdict.reasons)
 
 
-def test_nothing_measured_is_none():
-    for testimonies, word in (
-        ([], "No witness"),
-        ([said(None)], "would not say"),
-        ([said(0.9, "x")], "no calibration"),
+def test_what_was_weighed_under_a_hypothesis_contradicts_nothing():
+    sides = (Reply("real", parts=("…",), hypothesis="real"), Reply("fake", parts=("…",), hypothesis="fake"))
+    verdict = judge(face(), [Testimony("ffaa", 0.97, reply=sides[1], considered=sides)], {"ffaa": calibration()})
+    assert verdict.label == "fake"
+
+
+def test_nothing_measured_is_none_and_the_cause_says_why():
+    for testimonies, word, cause in (
+        ([], "No witness", "silent"),
+        ([said(None)], "would not say", "silent"),
+        ([said(0.9, "x")], "no calibration", "uncalibrated"),
     ):
         verdict = judge(face(), testimonies, {"w": calibration()})
         assert (verdict.label, verdict.fake, verdict.interval) == ("inconclusive", None, None)
+        assert verdict.cause == cause
         assert word in " ".join(verdict.reasons)
 
 
@@ -121,6 +130,9 @@ def test_a_poor_face_needs_stronger_evidence_and_a_useless_one_gets_none():
     assert (good.label, poor.label, useless.label) == ("fake", "inconclusive", "inconclusive")
     assert any("only 40 px wide; strong blur" in reason for reason in poor.reasons)
     assert "cannot be judged" in useless.reasons[0]
+    assert (good.cause, poor.cause, useless.cause) == (None, "band", "quality")
+    assert good.thresholds == (0.2, 0.8) and useless.thresholds is None
+    assert poor.thresholds[0] < 0.2 and poor.thresholds[1] > 0.8
     assert useless.fake == pytest.approx(0.85)
     assert useless.interval is None
     strong = judge(face(score=0.9, **words), [said(0.95)], {"w": calibration()})
@@ -147,44 +159,79 @@ def test_limits_are_ordered():
     assert judge(face(score=0.5), [said(0.85)], {"w": calibration()}, Limits(steepness=0.0)).label == "fake"
 
 
-# ------------------------------------------------------------------------------------------------------ a picture
+def test_a_damaged_picture_gets_no_verdict_however_strong_the_evidence():
+    verdict = judge(face(), [said(0.99)], {"w": calibration()}, damage="Half of its rows are missing.")
+    assert (verdict.label, verdict.cause, verdict.interval) == ("inconclusive", "quality", None)
+    assert verdict.reasons[0] == "Half of its rows are missing."
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_the_pooled_quality_of_a_person_lies_between_that_of_its_faces(scores):
+    box = (8.0, 8.0, 56.0, 56.0)
+    faces = tuple(Face(FrameRef(64, 64, i), box, quality=Quality(score=q)) for i, q in enumerate(scores))
+    assert min(scores) - 1e-9 <= quality(Track(0, faces)) <= max(scores) + 1e-9
+
+
+@given(st.floats(0.001, 0.999))
+def test_a_reason_never_says_that_a_number_is_below_itself(p):
+    verdict = judge(face(), [said(p)], {"w": calibration(0.3004, 0.9496)})
+    shown = [float(n) for n in re.findall(r"([\d.]+) %", verdict.reasons[0])]
+    if "below" in verdict.reasons[0]:
+        assert shown[0] < shown[1]
+    elif "between" in verdict.reasons[0]:
+        assert shown[1] <= shown[0] < shown[2] or p == pytest.approx(0.3004)
+    else:
+        assert shown[0] >= shown[1]
+
+
+# --------------------------------------------------------------------------------------------------------- a file
 
 
 def verdict(label: str, fake: float | None = 0.5, why: str = "because") -> Verdict:
-    return Verdict(label, fake, None if fake is None else (fake, fake), (why,))
+    return Verdict(label, fake, None if fake is None else (fake, fake), reasons=(why,))
 
 
-def test_one_face_is_the_picture():
-    only = judge_picture([verdict("fake", 0.9)])
+def test_one_person_is_the_file():
+    only = judge_file([verdict("fake", 0.9)])
     assert (only.label, only.fake, only.reasons) == ("fake", 0.9, ("because",))
 
 
-def test_one_fake_face_makes_a_fake_picture_and_the_reasons_number_it():
-    whole = judge_picture([verdict("real", 0.1), verdict("inconclusive", 0.95), verdict("fake", 0.9)])
-    assert (whole.label, whole.fake, whole.interval) == ("fake", 0.9, (0.9, 0.9))
-    assert "Face 3 of 3 is judged fake." in whole.reasons
-    assert "Face 2 of 3 is not decided." in whole.reasons
+def test_several_people_have_counts_and_no_probability():
+    whole = judge_file([verdict("real", 0.1), verdict("inconclusive", 0.95), verdict("fake", 0.9)])
+    assert (whole.label, whole.fake, whole.interval) == ("fake", None, None)
+    assert whole.reasons[:3] == (
+        "3 faces: 1 no sign, 1 undecided, 1 fake.",
+        "Face 3 is judged fake.",
+        "Face 2 is not decided.",
+    )
+    dozen = judge_file([verdict("real", 0.1)] * 6 + [verdict("inconclusive", 0.8)] * 6)
+    assert (dozen.label, dozen.fake) == ("inconclusive", None)
+    assert dozen.reasons[0] == "12 faces: 6 no sign, 6 undecided, 0 fake."
 
 
 def test_many_faces_are_warned_of_false_alarms():
-    whole = judge_picture([verdict("fake", 0.9)] + [verdict("real", 0.1)] * 29, genuine_called_fake=0.05)
+    whole = judge_file([verdict("fake", 0.9)] + [verdict("real", 0.1)] * 29, genuine_called_fake=0.05)
     assert any("79 % of pictures" in reason for reason in whole.reasons)  # 1 - 0.95 ** 30
 
 
-def test_a_picture_is_real_only_when_every_face_is():
-    assert judge_picture([verdict("real"), verdict("inconclusive", None)]).label == "inconclusive"
-    whole = judge_picture([verdict("real", 0.1), verdict("real", 0.15)])
-    assert (whole.label, whole.fake) == ("real", 0.15)
-    assert whole.reasons == ("All 2 faces are judged real.",)
+def test_a_file_shows_no_sign_only_when_nobody_does():
+    assert judge_file([verdict("real"), verdict("inconclusive", None)]).label == "inconclusive"
+    whole = judge_file([verdict("real", 0.1), verdict("real", 0.15)])
+    assert (whole.label, whole.reasons) == ("real", ("2 faces: 2 no sign, 0 undecided, 0 fake.",))
 
 
 @given(st.lists(st.sampled_from(["fake", "real", "inconclusive"]), min_size=1, max_size=12), st.randoms())
-def test_the_order_of_faces_does_not_matter(labels, random):
+def test_the_order_of_people_does_not_matter(labels, random):
     shuffled = random.sample(labels, len(labels))
-    a, b = (judge_picture([verdict(label) for label in order]) for order in (labels, shuffled))
+    a, b = (judge_file([verdict(label) for label in order]) for order in (labels, shuffled))
     assert (a.label, a.fake) == (b.label, b.fake)
 
 
-def test_no_face_is_no_verdict():
-    with pytest.raises(InputError, match="no verdict"):
-        judge_picture([])
+def test_nobody_is_no_verdict_unless_the_file_tells_by_itself():
+    assert judge_file([]) is None
+    claim = Finding.on(None, FRAME.box, None, "The file is signed by a generator.", None, FRAME)
+    silent, signed = Testimony("papers", None, findings=(claim,)), Testimony("papers", 1.0, findings=(claim,))
+    assert judge_file([], decisive=[silent]) is None
+    whole = judge_file([verdict("real", 0.1)], decisive=[signed])
+    assert whole.label == "fake" and whole.reasons == ("The file is signed by a generator.",)
+    assert judge_file([], decisive=[signed]).label == "fake"

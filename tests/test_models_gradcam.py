@@ -14,7 +14,7 @@ from torch import nn  # noqa: E402
 from facewitness.errors import InputError  # noqa: E402
 from facewitness.formats import overlay  # noqa: E402
 from facewitness.models.gradcam import heatmap  # noqa: E402
-from facewitness.types import Face, FaceReport, Frame, Mask, Report, Verdict  # noqa: E402
+from facewitness.types import Clip, Face, Frame, Mask, Medium, PersonReport, Report, Track, Verdict  # noqa: E402
 
 
 class TwoMaps(nn.Module):
@@ -124,9 +124,11 @@ def test_overlay_draws_the_heat_where_it_is():
     assert heat[10, 10] == 1 and heat[50, 50] == 0
     frame = Frame(np.full((64, 64, 3), 90, np.uint8))
     box = (0.0, 0.0, 64.0, 64.0)
-    said = FaceReport(Face(frame, box), Verdict("fake", 0.9, (0.8, 0.95)), mask=Mask(box, heat))
-    report = Report("painted", "ok", None, (64, 64), said.verdict, (said,), frame=frame)
-    with Image.open(io.BytesIO(overlay.render(report))) as image:
+    track = Track(0, (Face(frame.at, box),))
+    person = PersonReport(track, Verdict("fake", 0.9, (0.8, 0.95)), mask=Mask(box, heat))
+    report = Report("painted", "ok", None, Medium(64, 64), verdict=person.verdict, people=(person,))
+    clip = Clip("painted", (frame,))
+    with Image.open(io.BytesIO(overlay.render(report, clip))) as image:
         drawn = np.asarray(image.convert("RGB")).astype(int)[:64]
     change = np.abs(drawn - 90).max(2)
     assert change[16:28, 16:28].min() > 40 and change[40:56, 40:56].max() == 0

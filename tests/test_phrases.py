@@ -36,11 +36,11 @@ def test_grades_and_percents_grow_with_the_score(a, b):
 @pytest.mark.parametrize(
     ("strength", "words"),
     [
-        *[(None, None), (0.0, "weak"), (0.4999, "weak"), (0.5, "moderate"), (0.6999, "moderate")],
-        *[(0.7, "strong"), (0.8999, "strong"), (0.9, "very strong"), (1.0, "very strong")],
+        *[(None, None), (0.0, "weak"), (0.494, "weak"), (0.4999, "moderate"), (0.694, "moderate")],
+        *[(0.6999, "strong"), (0.894, "strong"), (0.9, "very strong"), (1.0, "very strong")],
     ],
 )
-def test_grade_borders_belong_to_the_stronger_grade(strength, words):
+def test_grades_agree_with_the_percent_that_is_printed(strength, words):
     assert grade(strength) == words
 
 

@@ -14,7 +14,7 @@ import facewitness
 from facewitness.errors import InputError, UnknownName, WeightsError
 from facewitness.formats import json as wire
 from facewitness.pipeline import Analyzer
-from facewitness.types import Face, Frame
+from facewitness.types import Face, Finding, Frame, Testimony
 
 HERE = Path(__file__).parent
 
@@ -39,9 +39,7 @@ class Crowd:
 
     def find(self, frame: Frame) -> tuple[Face, ...]:
         w, h = frame.width / 6, frame.height / 5
-        return tuple(
-            Face(frame, (c * w, r * h, (c + 1) * w, (r + 1) * h), person=6 * r + c) for r in range(5) for c in range(6)
-        )
+        return tuple(Face(frame.at, (c * w, r * h, (c + 1) * w, (r + 1) * h)) for r in range(5) for c in range(6))
 
 
 class Blind:
@@ -71,10 +69,10 @@ def test_a_photo_from_bytes_to_report(tmp_path):
     assert (report.verdict.label, len(report.faces)) == ("fake", 1)
     assert report.verdict.fake == report.faces[0].verdict.fake > 0.9
     (face,) = report.faces
-    assert [sentence.finding for sentence in face.explanation] == [0]
+    assert [sentence.findings for sentence in face.explanation] == [(0,)]
     assert face.findings[0].region == "forehead"
     assert face.mask is not None
-    assert report.frame.pixels.shape == (96, 96, 3)
+    assert analyzer().analysis(path).clip.frame.pixels.shape == (96, 96, 3)
     assert len(report.sha256) == 64
     assert analyzer().analyze(jpeg(painted(40))).verdict.label == "real"
 
@@ -123,7 +121,7 @@ def test_odd_pictures_are_analysed(tmp_path):
         report = analyzer().analyze(path)
         assert (report.status, report.problems) == ("ok", ()), path
     animated = analyzer().analyze(tmp_path / "animated.gif")
-    assert any("first of 3 pictures" in reason for reason in animated.verdict.reasons)
+    assert any("first of 3 pictures" in note for note in animated.notes)
 
 
 def test_an_array_is_analysed_and_a_wrong_one_is_the_callers_error():
@@ -144,6 +142,56 @@ def test_an_array_is_analysed_and_a_wrong_one_is_the_callers_error():
             analyzer().analyze(wrong)
 
 
+def test_a_file_object_and_a_pil_image_are_analysed(tmp_path):
+    path = tmp_path / "a.png"
+    painted(220).save(path)
+    with path.open("rb") as file:
+        report = analyzer().analyze(file)
+    assert (report.source, report.sha256) == (str(path), analyzer().analyze(path).sha256)
+    image = analyzer().analyze(painted(220))
+    assert (image.source, image.sha256, image.verdict.fake) == ("<image>", None, report.verdict.fake)
+    with pytest.raises(InputError, match="open for reading bytes"), path.open(encoding="latin-1") as file:
+        analyzer().analyze(file)
+
+
+class Papers:
+    """Speaks of the file alone, and takes its word for it."""
+
+    name, decisive = "papers", True
+
+    def __init__(self, fake=1.0, fails=False):
+        self.fake, self.fails = fake, fails
+
+    def made_by(self):
+        return {}
+
+    def inspect(self, clip):
+        if self.fails:
+            raise RuntimeError("no papers")
+        claim = Finding.on(None, clip.frame.at.box, None, "A generator signed it.", None)
+        return Testimony(self.name, self.fake, findings=(claim,))
+
+
+def test_a_witness_may_speak_of_the_file_even_where_no_face_is_found():
+    report = Analyzer(finder=Nobody(), witnesses=[Papers(), Brightness()]).analyze(np.asarray(painted(60)))
+    assert (report.status, report.verdict.label) == ("no_face", "fake")
+    assert [finding.claim for finding in report.findings] == ["A generator signed it."]
+    assert wire.parse(wire.render(report)).findings[0].claim == "A generator signed it."
+    unsigned = Analyzer(finder=Nobody(), witnesses=[Papers(None)]).analyze(np.asarray(painted(60)))
+    assert unsigned.verdict is None and unsigned.findings
+    failed = Analyzer(finder="whole", witnesses=[Papers(fails=True), Brightness()]).analyze(np.asarray(painted(60)))
+    assert failed.status == "ok" and "papers failed" in failed.problems[0].message
+
+
+def test_a_witness_that_gives_something_else_than_a_testimony_is_a_problem():
+    class Odd(Brightness):
+        def examine(self, track, clip):
+            return "fake"
+
+    report = Analyzer(finder="whole", witnesses=[Odd(name="odd"), Brightness()]).analyze(np.asarray(painted(60)))
+    assert report.status == "ok" and "expected a Testimony, got str" in report.problems[0].message
+
+
 def test_no_face_is_its_own_answer():
     report = Analyzer(finder=Nobody(), witnesses=[Brightness()]).analyze(np.asarray(painted(60)))
     assert (report.status, report.verdict, report.faces, report.problems) == ("no_face", None, (), ())
@@ -156,7 +204,8 @@ def test_thirty_faces_are_all_judged_and_warned_of():
     report = Analyzer(finder=Crowd(), witnesses=[Brightness()]).analyze(pixels)
     assert [face.verdict.label for face in report.faces] == ["fake"] + ["real"] * 29
     assert report.verdict.label == "fake"
-    assert any("Face 1 of 30" in reason for reason in report.verdict.reasons)
+    assert report.verdict.fake is None and report.verdict.reasons[0] == "30 faces: 29 no sign, 0 undecided, 1 fake."
+    assert "Face 1 is judged fake." in report.verdict.reasons
     assert any("Of 30 genuine faces" in reason for reason in report.verdict.reasons)
 
 

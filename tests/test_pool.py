@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import pickle
 import signal
@@ -17,10 +16,10 @@ import pytest
 from doubles import DEADLY, Brightness
 from pictures import BROKEN, jpeg, painted, write_broken
 
-from facewitness.errors import FacewitnessError, UnknownName, WeightsError
+from facewitness.errors import FacewitnessError, InputError, UnknownName, WeightsError
 from facewitness.formats import json as wire
 from facewitness.pipeline import Analyzer
-from facewitness.pool import analyze_many, without_pictures
+from facewitness.pool import Pool, analyze_many
 from facewitness.types import Face, Frame, Report
 
 HERE = Path(__file__).parent
@@ -39,16 +38,37 @@ def analyzer() -> Analyzer:
     return Analyzer(finder="whole", witnesses=(Brightness(),))
 
 
-def test_without_pictures_keeps_all_but_pixels():
-    report = analyzer().analyze(np.asarray(painted(220, 500)))
-    light = without_pictures(report)
-    assert light.frame is None
-    assert light.faces[0].face.frame.pixels.shape == (500, 500, 3)
-    assert not light.faces[0].face.frame.pixels.any()
-    assert wire.render(light) == wire.render(report)
-    assert len(pickle.dumps(dataclasses.replace(report, faces=(), status="no_face", verdict=None))) > 500 * 500
-    (face,) = light.faces
-    assert (face.findings[0].mask.values == report.faces[0].findings[0].mask.values).all()
+def test_a_report_has_no_pixels_and_travels():
+    analysis = analyzer().analysis(np.asarray(painted(220, 500)))
+    packed = pickle.dumps(analysis.report)
+    assert len(packed) < 30_000 and wire.render(pickle.loads(packed)) == wire.render(analysis.report)
+    assert analysis.clip.frame.pixels.shape == (500, 500, 3)
+
+
+def test_a_pool_answers_what_is_submitted_in_any_order():
+    with Pool(2, finder="whole", witnesses=(Brightness(),)) as pool:
+        futures = [pool.submit(jpeg(painted(60 + number))) for number in range(5)]
+        reports = [future.result(60) for future in reversed(futures)]
+    assert [report.status for report in reports] == ["ok"] * 5
+    with pytest.raises(InputError, match="an open pool"):
+        pool.submit(b"")
+
+
+def test_a_picture_that_takes_too_long_fails_alone(tmp_path):
+    slow = tmp_path / "slow"
+    sources = [jpeg(painted(60)), jpeg(painted(61))]
+    witness = Brightness(seconds=30.0, started=str(slow))
+    reports = list(analyze_many(sources, jobs=2, seconds=0.5, finder="whole", witnesses=(witness,)))
+    assert [report.status for report in reports] == ["failed", "failed"]
+    assert "took longer than 0.5 seconds" in reports[0].problems[0].message and reports[0].made_by
+
+
+def test_a_closed_pool_leaves_nobody_waiting():
+    pool = Pool(1, finder="whole", witnesses=(Brightness(seconds=0.2),))
+    futures = [pool.submit(jpeg(painted(60))) for _ in range(4)]
+    futures[0].result(60)
+    pool.close()
+    assert all(future.done() for future in futures)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -22,11 +22,11 @@ for package in ("peft", "transformers", "trl"):
 from doubles import tiny_fdm  # noqa: E402
 
 from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (it mends torchvision)
-from facewitness.builders import chats, dma  # noqa: E402
+from facewitness.builders import dma  # noqa: E402
 from facewitness.grammars import mare  # noqa: E402
 from facewitness.models.fdm import FDM  # noqa: E402
 from facewitness.models.trace_expert import TraceExpert  # noqa: E402
-from facewitness.train import small_vlm  # noqa: E402
+from facewitness.train import chats, small_vlm  # noqa: E402
 from facewitness.types import Finding, Reply  # noqa: E402
 
 RUNS = Path(__file__).parents[1] / "runs" / "mare"
@@ -65,8 +65,8 @@ def annotated(count: int) -> list[dma.Item]:
         for question, said in texts.items():
             for text in said:
                 names = [name for name in boxes if name in text] if fake else []
-                findings = tuple(Finding(name, boxes[name], None, "", None) for name in names)
-                reply = Reply("fake" if fake else "real", None, findings, "I look for seams.", text)
+                findings = tuple(Finding.on(name, boxes[name], None, "", None) for name in names)
+                reply = Reply("fake" if fake else "real", None, (text,), findings, "I look for seams.")
                 others = tuple(t for t in said if t != text)
                 out.append(
                     dma.Item(
@@ -130,11 +130,12 @@ def test_what_people_replied_is_right_and_controls_are_chance(evaluate, asked, t
 def test_numbers_of_wrong_replies_by_hand(evaluate, asked):
     few = [i for i in asked if i.row["question"] == NOSE][:4]  # real, fake, real, fake
     box = dict(few[1].truth.boxes)["nose"]
+    nose = Finding.on("nose", box, None, "", None)
     said = [
-        mare.render(Reply("fake", None, (), "x", "The nose looks fake.")),  # a claim that is wrong, without a box
-        mare.render(Reply("fake", None, (Finding("nose", box, None, "", None),), "x", "It looks fake.")),  # boxed alone
+        mare.render(Reply("fake", None, ("The nose looks fake.",), (), "x")),  # a claim that is wrong, without a box
+        mare.render(Reply("fake", None, ("It looks fake.",), (nose,), "x")),  # boxed alone
         "no JSON at all",
-        mare.render(Reply("real", None, (), "x", "The nose looks real.")),
+        mare.render(Reply("real", None, ("The nose looks real.",), (), "x")),
     ]
     found, lines, tokenizer = evaluate.measured(few, said, [None, 0.9, 0.2, 0.8], tokenizer="plain")
     assert value(found, "verdict") == 1 / 4 and value(found, "told") == 3 / 4

@@ -349,6 +349,6 @@ def test_random_boxes_on_all_regions_never_pay(boxes):
 
 
 def test_repeating_a_right_finding_pays_nothing_more():
-    nose = Finding("nose", tuple(map(float, NOSE)), None, "", None)
-    once, often = (mare.render(Reply("fake", findings=(nose,) * n, thought="I look.", text=TEXT)) for n in (1, 50))
+    nose = Finding.on("nose", tuple(map(float, NOSE)), None, "", None)
+    once, often = (mare.render(Reply("fake", findings=(nose,) * n, thought="I look.", parts=TEXT)) for n in (1, 50))
     assert paid(once) == paid(often)

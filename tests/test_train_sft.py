@@ -32,21 +32,15 @@ from doubles import tiny_fdm  # noqa: E402
 from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (it mends torchvision)
 from facewitness import geometry  # noqa: E402
 from facewitness.bench import answers as bench  # noqa: E402
-from facewitness.builders import (  # noqa: E402
-    chats,
-    dma,
-    sbi_qa,
-)
-from facewitness.builders.chats import Example  # noqa: E402
+from facewitness.builders import dma, sbi_qa  # noqa: E402
 from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
 from facewitness.grammars import mare  # noqa: E402
 from facewitness.models.fdm import FDM  # noqa: E402
 from facewitness.models.forgery_expert import ForgeryExpert  # noqa: E402
 from facewitness.models.kfd import KFD, Detection, SmallEncoders  # noqa: E402
-from facewitness.train import sft, small_vlm  # noqa: E402
-from facewitness.train.checkpoint import last_checkpoint  # noqa: E402
-from facewitness.train.sft import Recipe, train  # noqa: E402
-from facewitness.train.tuning import Draws  # noqa: E402
+from facewitness.train import chats, sft, small_vlm  # noqa: E402
+from facewitness.train.chats import Example  # noqa: E402
+from facewitness.train.sft import Draws, Recipe, last_checkpoint, train  # noqa: E402
 from facewitness.types import Finding, Reply  # noqa: E402
 
 pytestmark = [
@@ -497,8 +491,8 @@ def annotated(first: int, count: int) -> list[dma.Item]:
         fake = bool(n % 2)
         text = "The image looks fake. The nose is blurred." if fake else "The image looks real."
         for question in ("Does the image looks real/fake?", dma.QUESTION):
-            findings = (Finding("nose", (40.0, 50.0, 72.0, 80.0), None, "", None),) if fake else ()
-            reply = Reply("fake" if fake else "real", None, findings, "I look for seams.", text)
+            findings = (Finding.on("nose", (40.0, 50.0, 72.0, 80.0), None, "", None),) if fake else ()
+            reply = Reply("fake" if fake else "real", None, (text,), findings, "I look for seams.")
             out.append(
                 dma.Item(
                     f"{n}.png", noise(n, fake), None, (SIZE, SIZE), "fake" if fake else "real", f"person {n // 2}",

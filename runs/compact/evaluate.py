@@ -32,7 +32,7 @@ from facewitness.calibration import Calibration
 from facewitness.errors import FacewitnessError
 from facewitness.forge import degrade
 from facewitness.judge import judge
-from facewitness.types import Frame, Pixels, Sample
+from facewitness.types import Frame, Pixels, Sample, Track
 
 FORGERS = ("self_blend", "region_edit", "swap", "inpaint", "resynthesise")
 CONDITIONS: dict[str, Callable[[Pixels], Pixels]] = {
@@ -89,11 +89,12 @@ def _predict(task: tuple[Sample, Sample, str | None, str]) -> dict[str, Any] | N
     label, method, mask, touched = sample.truth.label, sample.truth.method, None, None
     if forger is not None:
         faces = finder.find(Frame(picture))
-        others = finder.find(Frame(_decode(donor)))
+        given = _decode(donor)
+        others = finder.find(Frame(given))
         if not faces or not others:
             return None  # no forgery can be made of a face that is not found; the pristine row tells of it
         rng = np.random.default_rng(zlib.crc32(sample.file.encode()))
-        options = {"donor": (others[0].frame.pixels, others[0].landmarks)} if forger == "swap" else {}
+        options = {"donor": (given, others[0].landmarks)} if forger == "swap" else {}
         try:
             made = plugins.get("forge", forger).forge(picture, faces[0].landmarks, rng, **options)
         except FacewitnessError:
@@ -105,19 +106,20 @@ def _predict(task: tuple[Sample, Sample, str | None, str]) -> dict[str, Any] | N
         "source": sample.dataset, "file": sample.file, "group": sample.group, "label": label, "method": method,
         "self_made": forger is not None, "condition": condition, "score": None, "fake": None, "verdict": None,
     }  # fmt: skip
-    frame = media.read(_encode(CONDITIONS[condition](picture))).frame
+    clip = media.read(_encode(CONDITIONS[condition](picture)))
+    frame = clip.frame
     faces = finder.find(frame)
     if not faces:
         return row
     face = faces[0]
-    testimony = witness.examine(face)
+    testimony = witness.examine(Track(0, (face,)), clip)
     row |= {"score": testimony.fake, "kind": dict(testimony.kind), "quality": face.quality.score}
     row["findings"] = {f.region: f.strength for f in testimony.findings}
     row["touched"] = None if touched is None else sorted(touched)
     row["region_scores"] = None
     if face.landmarks is not None:
         affine = geometry.align(face.landmarks, witness.facts["size"], witness.facts["margin"])
-        answers = witness.answer(geometry.crop(frame.pixels, affine, witness.facts["size"]))
+        answers = witness.answers(geometry.crop(frame.pixels, affine, witness.facts["size"]))
         row["region_scores"] = [float(v) for v in answers.regions]
     if mask is not None and forger is not None:
         seen = geometry.place(testimony.mask, frame.height, frame.width) >= 0.5

@@ -19,6 +19,7 @@ from facewitness.version import __version__
 if TYPE_CHECKING:
     from facewitness.calibration import Calibration as Calibration
     from facewitness.dialogue import Answer as Answer
+    from facewitness.dialogue import Backend as Backend
     from facewitness.dialogue import Dialogue as Dialogue
     from facewitness.errors import BackendError as BackendError
     from facewitness.errors import FacewitnessError as FacewitnessError
@@ -31,18 +32,34 @@ if TYPE_CHECKING:
     from facewitness.errors import WeightsError as WeightsError
     from facewitness.judge import Limits as Limits
     from facewitness.pipeline import Analyzer as Analyzer
+    from facewitness.pipeline import Finder as Finder
+    from facewitness.pipeline import Witness as Witness
     from facewitness.pipeline import analyze as analyze
+    from facewitness.pool import Pool as Pool
     from facewitness.pool import analyze_many as analyze_many
+    from facewitness.types import Analysis as Analysis
+    from facewitness.types import Clip as Clip
     from facewitness.types import Face as Face
-    from facewitness.types import FaceReport as FaceReport
     from facewitness.types import Finding as Finding
     from facewitness.types import Frame as Frame
+    from facewitness.types import FrameRef as FrameRef
+    from facewitness.types import Mark as Mark
     from facewitness.types import Mask as Mask
+    from facewitness.types import Medium as Medium
+    from facewitness.types import Moment as Moment
+    from facewitness.types import PersonReport as PersonReport
+    from facewitness.types import Place as Place
     from facewitness.types import Problem as Problem
     from facewitness.types import Quality as Quality
+    from facewitness.types import Question as Question
+    from facewitness.types import Reply as Reply
     from facewitness.types import Report as Report
+    from facewitness.types import Sample as Sample
     from facewitness.types import Sentence as Sentence
     from facewitness.types import Testimony as Testimony
+    from facewitness.types import Track as Track
+    from facewitness.types import Truth as Truth
+    from facewitness.types import Turn as Turn
     from facewitness.types import Verdict as Verdict
 
 # ONNX Runtime's builds (seen in 1.31) report their use to their makers unless this is set before they are loaded. What
@@ -58,19 +75,48 @@ if sys.argv[:1] == ["-m"] and not sys.flags.safe_path and sys.path:
 
 _WHERE = {
     "calibration": ("Calibration",),
-    "dialogue": ("Answer", "Dialogue"),
+    "dialogue": ("Answer", "Backend", "Dialogue"),
     "errors": (
-        "BackendError", "FacewitnessError", "InputError", "MissingExtra", "ReportError", "TooLarge", "UnknownName",
-        "UnreadableMedia", "WeightsError",
+        "BackendError",
+        "FacewitnessError",
+        "InputError",
+        "MissingExtra",
+        "ReportError",
+        "TooLarge",
+        "UnknownName",
+        "UnreadableMedia",
+        "WeightsError",
     ),
     "judge": ("Limits",),
-    "pipeline": ("Analyzer", "analyze"),
-    "pool": ("analyze_many",),
+    "pipeline": ("Analyzer", "Finder", "Witness", "analyze"),
+    "pool": ("Pool", "analyze_many"),
     "types": (
-        "Face", "FaceReport", "Finding", "Frame", "Mask", "Problem", "Quality", "Report", "Sentence", "Testimony",
+        "Analysis",
+        "Clip",
+        "Face",
+        "Finding",
+        "Frame",
+        "FrameRef",
+        "Mark",
+        "Mask",
+        "Medium",
+        "Moment",
+        "PersonReport",
+        "Place",
+        "Problem",
+        "Quality",
+        "Question",
+        "Reply",
+        "Report",
+        "Sample",
+        "Sentence",
+        "Testimony",
+        "Track",
+        "Truth",
+        "Turn",
         "Verdict",
     ),
-}  # fmt: skip
+}
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = ["__version__", *sorted(_MODULE_OF)]

@@ -15,7 +15,7 @@ place that nothing points to, the answer says so. A model that fails leaves the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -24,12 +24,11 @@ import numpy as np
 
 from facewitness import geometry, plugins, questions, regions
 from facewitness.errors import BackendError, InputError
-from facewitness.explain import NO_PROOF, graded
-from facewitness.phrases import KIND_WORDS, WORDS, chance, listed, percent, visible
-from facewitness.types import FaceReport, Finding, Label, Pixels, Reply, Report
+from facewitness.explain import NO_PROOF, graded, suspicions
+from facewitness.phrases import KIND_WORDS, WORDS, listed, odds, percent, places_of, visible
+from facewitness.types import Clip, Finding, Hear, Label, PersonReport, Pixels, Reply, Report
 
 _REMEMBERED = 8  # turns that a language model is shown again
-Hear = Callable[[str], None]  # is given the next piece of an answer
 TURNED = 30.0  # degrees of yaw from which the far side counts as hidden
 
 
@@ -63,10 +62,10 @@ CAN_ASK = (
 class Dialogue:
     """A conversation about one report. `turns` are the questions and answers so far."""
 
-    def __init__(self, report: Report, backend: Backend | None = None):
-        self.report, self.backend = report, backend
+    def __init__(self, report: Report, backend: Backend | None = None, clip: Clip | None = None):
+        self.report, self.backend, self.clip = report, backend, clip
         self.turns: list[tuple[str, Answer]] = []
-        scored = [-1.0 if f.verdict.fake is None else f.verdict.fake for f in report.faces]
+        scored = [-1.0 if f.verdict.fake is None else f.verdict.fake for f in report.people]
         self.face = int(np.argmax(scored)) if scored else 0  # the most suspicious one, until another is asked for
         self._spoken_of: tuple[str, ...] = ()
 
@@ -85,13 +84,12 @@ class Dialogue:
 
     def _worded(self, question: str, own: Answer, backend: Backend, hear: Hear | None) -> Answer:
         """The model's words to the question, held to what the evidence alone would say (`own`)."""
-        face = self.report.faces[self.face]
-        frame = self.report.frame
+        face = self.report.people[self.face]
         messages = [{"role": "system", "content": evidence(face)}]
         for earlier, answered in self.turns[-_REMEMBERED:]:
             messages += [{"role": "user", "content": earlier}, {"role": "assistant", "content": answered.text}]
         messages.append({"role": "user", "content": question})
-        images = () if frame is None else (frame.pixels,)
+        images = () if self.clip is None else (self.clip.at(face.face.at).pixels,)
         try:
             words = _words(backend, messages, images, hear)
         except BackendError as error:
@@ -103,7 +101,7 @@ class Dialogue:
         notes = []
         if label is not None and own.label is not None and label != own.label:
             notes.append(f"The language model says {label}; the evidence says {own.label}, and the evidence stands.")
-        supported = {f.region for f in face.findings} | set(own.regions)
+        supported = _regions(face.findings) | set(own.regions)
         loose = [name for name in _accused(words) if not _covers(supported, name)]
         if loose and "face" not in supported:
             notes.append(f"Nothing in the evidence points to the {listed(regions.title(name) for name in loose)}.")
@@ -111,7 +109,7 @@ class Dialogue:
 
     def choose(self, face: int) -> None:
         """Speak of this face from now on; the first is 0. Raises InputError where there is none such."""
-        n = len(self.report.faces)
+        n = len(self.report.people)
         if not 0 <= face < n:
             known = "no face" if n == 0 else "one face" if n == 1 else f"{n} faces"
             raise InputError(
@@ -131,7 +129,7 @@ class Dialogue:
                 self.choose(chosen)
             except InputError as error:
                 return Answer(str(error), None, intent="faces")
-        face = report.faces[self.face]
+        face = report.people[self.face]
         named = questions.asked_regions(question)
         intent = questions.intent(question)
         about_place = intent in ("", "verdict", "why", "where", "sure", "quality")
@@ -153,25 +151,25 @@ class Dialogue:
 
     # ------------------------------------------------------------------------------------------ one method an intent
 
-    def _verdict(self, face: FaceReport, question: str) -> Answer:
+    def _verdict(self, face: PersonReport, question: str) -> Answer:
         label, which = face.verdict.label, self._which()
-        odds = chance(face.verdict.fake, face.verdict.interval)
+        chances = odds(face.verdict)
         match label:
             case "fake":
-                said = f"{questions.yes_or_no(question, forged=True)}{which} is judged fake: {odds}."
+                said = f"{questions.yes_or_no(question, forged=True)}{which} is judged fake: {chances}."
             case "real":
-                said = f"{questions.yes_or_no(question, forged=False)}{which} is judged real: {odds}. {NO_PROOF}"
+                said = f"{questions.yes_or_no(question, forged=False)}{which} is judged real: {chances}. {NO_PROOF}"
             case _:
-                said = f"That cannot be decided. {which} is inconclusive: {odds}."
+                said = f"That cannot be decided. {which} is inconclusive: {chances}."
         reasons = " ".join(face.verdict.reasons) if label == "inconclusive" else ""
         return Answer(f"{said} {reasons}".strip(), label, face.findings, intent="verdict")
 
     def _which(self) -> str:
-        return "The face" if len(self.report.faces) == 1 else f"Face {self.face + 1} of {len(self.report.faces)}"
+        return "The face" if len(self.report.people) == 1 else f"Face {self.face + 1} of {len(self.report.people)}"
 
-    def _sure(self, face: FaceReport, question: str) -> Answer:
+    def _sure(self, face: PersonReport, question: str) -> Answer:
         verdict = face.verdict
-        text = f"{self._which()}: {chance(verdict.fake, verdict.interval)}."
+        text = f"{self._which()}: {odds(verdict)}."
         if verdict.interval is not None:
             text += " The range is the 95 % interval of that probability."
         bounds = self.report.made_by.get("thresholds") or {}
@@ -182,19 +180,19 @@ class Dialogue:
             )
         return Answer(text, verdict.label, intent="sure")
 
-    def _where(self, face: FaceReport, question: str) -> Answer:
+    def _where(self, face: PersonReport, question: str) -> Answer:
         if not face.findings:
             return Answer(_sentences(face), face.verdict.label, intent="where")
-        places = _capital(listed(_title(f.region) for f in face.findings))
+        places = _capital(listed(map(places_of, face.findings)))
         lead = "Hints, not proof: " if face.verdict.label == "inconclusive" else ""
         return Answer(f"{lead}{places}. {_sentences(face)}", face.verdict.label, face.findings,
                       intent="where")  # fmt: skip
 
-    def _why(self, face: FaceReport, question: str) -> Answer:
+    def _why(self, face: PersonReport, question: str) -> Answer:
         reasons = " ".join(face.verdict.reasons)
         return Answer(f"{reasons} {_sentences(face)}".strip(), face.verdict.label, face.findings, intent="why")
 
-    def _kind(self, face: FaceReport, question: str) -> Answer:
+    def _kind(self, face: PersonReport, question: str) -> Answer:
         if face.verdict.label != "fake":
             return Answer(
                 f"{self._which()} is not judged fake ({WORDS[face.verdict.label][0].lower()}), so no way of forging is "
@@ -206,20 +204,20 @@ class Dialogue:
         said = ", ".join(f"{KIND_WORDS[name]} {percent(p)}" for p, name in ranked)
         return Answer(f"Most like {KIND_WORDS[ranked[0][1]]}. The witnesses' shares: {said}.", "fake", intent="kind")
 
-    def _faces(self, face: FaceReport, question: str) -> Answer:
+    def _faces(self, face: PersonReport, question: str) -> Answer:
         told = "; ".join(
-            f"face {i}: {WORDS[f.verdict.label][0].lower()}, {chance(f.verdict.fake, f.verdict.interval)}"
-            for i, f in enumerate(self.report.faces, start=1)
+            f"face {i}: {WORDS[f.verdict.label][0].lower()}, {odds(f.verdict)}"
+            for i, f in enumerate(self.report.people, start=1)
         )
-        n = len(self.report.faces)
+        n = len(self.report.people)
         said = "One face was found" if n == 1 else f"{n} faces were found"
         return Answer(f"{said}: {told}. Who they are is not examined.", None, intent="faces")
 
-    def _wrong(self, face: FaceReport, question: str) -> Answer:
+    def _wrong(self, face: PersonReport, question: str) -> Answer:
         reasons = " ".join(face.verdict.reasons) or "No error rate was measured."
         return Answer(f"{reasons} {NO_PROOF}", face.verdict.label, intent="wrong")
 
-    def _quality(self, face: FaceReport, question: str) -> Answer:
+    def _quality(self, face: PersonReport, question: str) -> Answer:
         quality = face.face.quality
         if quality.score is None:
             return Answer("The finder did not measure how good the face is as evidence.", None, intent="quality")
@@ -227,7 +225,7 @@ class Dialogue:
         return Answer(f"As evidence the face is worth {percent(quality.score)} of a good one.{why}", None,
                       intent="quality")  # fmt: skip
 
-    def _suppose_fake(self, face: FaceReport, question: str) -> Answer:
+    def _suppose_fake(self, face: PersonReport, question: str) -> Answer:
         signs = _suspicions(face)
         if face.verdict.fake is None:
             said = "Nothing was measured that could speak for it."
@@ -237,8 +235,8 @@ class Dialogue:
             said = "What would speak for it: " + " ".join(_told(f) for f in signs)
         return Answer(f"{said} {self._stands(face)}", face.verdict.label, signs, intent="suppose_fake")
 
-    def _suppose_real(self, face: FaceReport, question: str) -> Answer:
-        named = {f.region for f in _suspicions(face)}
+    def _suppose_real(self, face: PersonReport, question: str) -> Answer:
+        named = _regions(_suspicions(face))
         quiet = [r for r in regions.MARE if r not in named and not _covers(named, r)]
         if face.verdict.fake is None:
             said = "Nothing was measured that could speak for it."
@@ -250,15 +248,15 @@ class Dialogue:
             said += f" Against it: signs at {listed(_title(r) for r in sorted(named))}."
         return Answer(f"{said} {self._stands(face)}", face.verdict.label, intent="suppose_real")
 
-    def _stands(self, face: FaceReport) -> str:
-        odds = chance(face.verdict.fake, face.verdict.interval)
-        return f"A supposition changes nothing of the verdict: {WORDS[face.verdict.label][0].lower()}, {odds}."
+    def _stands(self, face: PersonReport) -> str:
+        chances = odds(face.verdict)
+        return f"A supposition changes nothing of the verdict: {WORDS[face.verdict.label][0].lower()}, {chances}."
 
 
 # --------------------------------------------------------------------------------------------- for a language model
 
 
-def evidence(face: FaceReport) -> str:
+def evidence(face: PersonReport) -> str:
     """The system's message: the task, and the evidence on one face (KFD's task description and detector result)."""
     verdict = face.verdict
     lines = [
@@ -267,10 +265,10 @@ def evidence(face: FaceReport) -> str:
         "with Yes, No or Inconclusive. Name no forged place that the evidence does not name. Left and right are the "
         "subject's.",
         "",
-        f"Verdict: {verdict.label}, {chance(verdict.fake, verdict.interval)}.",
+        f"Verdict: {verdict.label}, {odds(verdict)}.",
         *verdict.reasons,
     ]
-    lines += [f"Found at the {_title(f.region)}: {_told(f)}" for f in face.findings] or ["No place is named."]
+    lines += [f"Found at the {places_of(f)}: {_told(f)}" for f in face.findings] or ["No place is named."]
     if face.kind is not None and verdict.label == "fake":
         lines.append("Kind: " + ", ".join(f"{KIND_WORDS[name]} {percent(p)}" for name, p in face.kind.items()) + ".")
     return "\n".join(lines)
@@ -300,7 +298,7 @@ def _accused(text: str) -> tuple[str, ...]:
 # ------------------------------------------------------------------------------------------------------- about regions
 
 
-def _about_regions(face: FaceReport, names: Sequence[str], question: str) -> Answer:
+def _about_regions(face: PersonReport, names: Sequence[str], question: str) -> Answer:
     """One answer for all the regions asked about; its label is fake if any is, then inconclusive, then real."""
     parts = [_about(face, name, question) for name in names]
     labels = [answer.label for answer in parts]
@@ -312,7 +310,7 @@ def _about_regions(face: FaceReport, names: Sequence[str], question: str) -> Ans
     return Answer(" ".join(texts), label, findings, tuple(names), "region")
 
 
-def _about(face: FaceReport, name: str, question: str) -> Answer:
+def _about(face: PersonReport, name: str, question: str) -> Answer:
     """What is known of one region. A sign that is wrong more often than right is no "yes"."""
 
     def answer(text: str, label: Label | None, findings: tuple[Finding, ...] = ()) -> Answer:
@@ -322,7 +320,7 @@ def _about(face: FaceReport, name: str, question: str) -> Answer:
     hidden = _hidden(face, name)
     if hidden:
         return answer(f"{hidden} Nothing can be said about {place}.", None)
-    here = tuple(f for f in face.findings if _same_place(f.region, name))
+    here = tuple(f for f in face.findings if _is_at(f, name))
     told = " ".join(_told(f) for f in here)
     covered = _covered(face, name)
     measured = "" if covered is None else f" The forgery mask covers {percent(covered)} of it."
@@ -331,7 +329,7 @@ def _about(face: FaceReport, name: str, question: str) -> Answer:
         return answer(f"That cannot be decided: the face is inconclusive. {hints}{measured}", "inconclusive", here)
     if verdict.label == "real":
         said = f"{questions.yes_or_no(question, forged=False)}Nothing is claimed at {place}: the face is judged real."
-        weak = [f for f in _suspicions(face) if _same_place(f.region, name)]
+        weak = [f for f in _suspicions(face) if _is_at(f, name)]
         if weak:
             said += f" A witness saw something there, too weak for the verdict. {_told(weak[0])}"
         return answer(said, "real")
@@ -347,12 +345,12 @@ def _about(face: FaceReport, name: str, question: str) -> Answer:
             whole,
         )
     seen = {"Yes. ": "As far as can be seen, yes: no", "No. ": "Not as far as can be seen: no"}
-    elsewhere = listed(_title(f.region) for f in face.findings) or "nowhere"
+    elsewhere = listed(map(places_of, face.findings)) or "nowhere"
     lead = seen.get(questions.yes_or_no(question, forged=False), "No")
     return answer(f"{lead} sign was found at {place}.{measured} The signs are at: {elsewhere}.", "real")
 
 
-def _hidden(face: FaceReport, name: str) -> str | None:
+def _hidden(face: PersonReport, name: str) -> str | None:
     """Why a region cannot be seen, or None where it can."""
     if face.face.landmarks is None:
         return "Regions cannot be placed on this face: its finder gives no landmarks."
@@ -361,16 +359,16 @@ def _hidden(face: FaceReport, name: str) -> str | None:
     if yaw is not None and abs(yaw) >= TURNED and name.startswith(far[yaw > 0]):
         return f"The face is turned {abs(yaw):.0f}° to the subject's {'left' if yaw > 0 else 'right'}."
     rings = np.concatenate(list(regions.polygons(name, face.face.landmarks)))
-    frame = face.face.frame
+    frame = face.face.at
     inside = (rings[:, 0] >= 0) & (rings[:, 0] < frame.width) & (rings[:, 1] >= 0) & (rings[:, 1] < frame.height)
     return None if inside.mean() >= 0.5 else f"The {regions.title(name)} lies outside the picture."
 
 
-def _covered(face: FaceReport, name: str) -> float | None:
+def _covered(face: PersonReport, name: str) -> float | None:
     """The share of a region that the forgery mask covers from 0.5 on; None without a mask."""
     if face.mask is None or face.face.landmarks is None:
         return None
-    height, width = face.face.frame.height, face.face.frame.width
+    height, width = face.face.at.height, face.face.at.width
     place = geometry.fill(list(regions.polygons(name, face.face.landmarks)), height, width)
     mask = geometry.place(face.mask, height, width)
     return float((mask[place] >= 0.5).mean()) if place.any() else None
@@ -387,13 +385,19 @@ def _covers(named: Iterable[str], region: str) -> bool:
     return any(_same_place(n, region) for n in named)
 
 
-def _suspicions(face: FaceReport) -> tuple[Finding, ...]:
+def _suspicions(face: PersonReport) -> tuple[Finding, ...]:
     """What witnesses named, claimed by the verdict or not; a region once, strongest first."""
-    best: dict[str, Finding] = {}
-    every = [f for said in face.verdict.testimonies for f in said.findings] or list(face.findings)
-    for finding in sorted(every, key=lambda f: -1.0 if f.strength is None else f.strength, reverse=True):
-        best.setdefault(finding.region, finding)
-    return tuple(best.values())
+    return suspicions(face.verdict) or face.findings
+
+
+def _regions(findings: Iterable[Finding]) -> set[str]:
+    """The regions that findings have places in."""
+    return {place.region for finding in findings for place in finding.places if place.region is not None}
+
+
+def _is_at(finding: Finding, name: str) -> bool:
+    """Whether a finding answers a question about a region."""
+    return any(_same_place(region, name) for region in _regions((finding,)))
 
 
 # ----------------------------------------------------------------------------------------------------------- wording
@@ -408,7 +412,7 @@ def _title(region: str) -> str:
     return regions.title(region) if region in regions.REGIONS else visible(region)
 
 
-def _sentences(face: FaceReport) -> str:
+def _sentences(face: PersonReport) -> str:
     return " ".join(sentence.text for sentence in face.explanation) or "The report gives no explanation."
 
 
@@ -422,4 +426,4 @@ def _capital(text: str) -> str:
 
 def as_reply(answer: Answer) -> Reply:
     """The answer as `scores/` judge it."""
-    return Reply(answer.label, None, answer.findings, text=answer.text)
+    return Reply(answer.label, None, (answer.text,), answer.findings)

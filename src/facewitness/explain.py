@@ -1,4 +1,4 @@
-"""From a verdict to sentences, each claim tied to the one place where it can be checked; no model is needed.
+"""From a verdict to sentences, each claim tied to the places where it can be checked; no model is needed.
 
 What is claimed follows the verdict, so that the words never say more than the judge did:
 
@@ -7,7 +7,8 @@ What is claimed follows the verdict, so that the words never say more than the j
     inconclusive   the same regions, called hints; nothing where the face itself could not be judged
     real           no place: what witnesses suspected stays in their testimonies and is only counted here
 
-A region several witnesses name is claimed once, by the one whose finding is strongest.
+A region several witnesses name is claimed once, by the one whose finding is strongest. A sign that is wrong more often
+than right (a strength below one half) is no finding, and signs over nearly the whole face are one.
 """
 
 from __future__ import annotations
@@ -16,65 +17,88 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from facewitness.phrases import percent
-from facewitness.types import KINDS, Face, Finding, Mask, Sentence, Verdict, grade
+from facewitness.types import KINDS, Finding, Mask, Place, Sentence, Testimony, Track, Verdict, grade
 
 NO_PROOF = (
     "This does not prove that the picture is genuine: forgeries of a kind the witnesses were not trained on, heavy "
     "compression and changes outside the face can go unseen."
 )
 HINTS = "The evidence does not decide. The places named here are hints for an examiner."
+UNMEASURED = (
+    "No calibrated witness gave a score, so nothing was decided. The places named here are hints: how often this "
+    "witness is right was not measured."
+)
 UNJUDGED = "No place is named, because the face could not be judged. This says nothing about whether it is genuine."
 NOTHING_FOUND = "No place on the face stands out."
 SIDES = "Left and right are the subject's."
+WEAK = 0.5  # a sign that is right less often is not claimed
+NEARLY_ALL = 9  # of MARE's twelve regions: so many are one finding on the whole face
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Explanation:
-    """What can be said of one face: the parts of a `FaceReport` that its verdict allows."""
+    """What can be said of one person: the parts of a `PersonReport` that its verdict allows."""
 
     findings: tuple[Finding, ...]  # strongest first
     sentences: tuple[Sentence, ...]
     kind: Mapping[str, float] | None  # mean over the witnesses that gave one
-    mask: Mask | None  # of the first witness that gave one; None where the verdict claims no forgery
+    mask: Mask | None  # of the witness whose findings are claimed; None where the verdict claims no forgery
 
 
-def explain(face: Face, verdict: Verdict) -> Explanation:
+def explain(track: Track, verdict: Verdict) -> Explanation:
     """The findings a verdict claims and the sentences that tell them, each claim with the index of its finding."""
     kind = _mean_kind(verdict)
-    mask = next((said.mask for said in verdict.testimonies if said.mask is not None), None)
     named = _strongest_by_region(verdict)
-    match verdict.label:
-        case "fake":
-            findings = _claimed(face, verdict, kind, mask, named)
-            return Explanation(findings, (*_claims(findings), *_sides(findings)), kind, mask)
-        case "inconclusive" if verdict.interval is None:  # neither probability nor strengths hold for such a face
-            return Explanation((), (Sentence(UNJUDGED),), kind, None)
-        case "inconclusive" if named:
-            return Explanation(named, (Sentence(HINTS), *_claims(named), *_sides(named)), kind, mask)
-        case "inconclusive":
-            return Explanation((), (Sentence(NOTHING_FOUND), Sentence(NO_PROOF)), kind, mask)
-        case _:
-            return Explanation((), (Sentence(_not_claimed(len(named))), Sentence(NO_PROOF)), kind, None)
+    mask = _mask_of(verdict.testimonies, named)
+    if verdict.label == "real":
+        return Explanation((), (Sentence(_not_claimed(len(suspicions(verdict)))), Sentence(NO_PROOF)), kind, None)
+    if verdict.cause == "quality":  # neither probability nor strengths hold for such a face
+        return Explanation((), (Sentence(UNJUDGED),), kind, None)
+    if verdict.label == "fake":
+        findings = _claimed(track, verdict, kind, mask, named)
+        return Explanation(findings, (*_claims(findings), *_sides(findings)), kind, mask)
+    if named:
+        lead = UNMEASURED if verdict.cause in ("uncalibrated", "silent") else HINTS
+        return Explanation(named, (Sentence(lead), *_claims(named), *_sides(named)), kind, mask)
+    return Explanation((), (Sentence(NOTHING_FOUND), Sentence(NO_PROOF)), kind, mask)
+
+
+def suspicions(verdict: Verdict) -> tuple[Finding, ...]:
+    """What witnesses named, claimed by the verdict or not; a region once, strongest first."""
+    best: dict[str | None, Finding] = {}
+    for finding in sorted((f for t in verdict.testimonies for f in t.findings), key=_strength, reverse=True):
+        best.setdefault(finding.region, finding)
+    return tuple(best.values())
 
 
 def _strongest_by_region(verdict: Verdict) -> tuple[Finding, ...]:
-    best: dict[str, Finding] = {}
-    for finding in sorted((f for said in verdict.testimonies for f in said.findings), key=_strength, reverse=True):
-        best.setdefault(finding.region, finding)
-    return tuple(best.values())
+    """The suspicions that may be claimed: right at least as often as wrong, or of a strength nobody measured."""
+    strong = tuple(f for f in suspicions(verdict) if f.strength is None or f.strength >= WEAK)
+    if len({finding.region for finding in strong}) < NEARLY_ALL:
+        return strong
+    places: tuple[Place, ...] = tuple(place for finding in strong for place in finding.places)
+    measured = [finding.strength for finding in strong if finding.strength is not None]
+    return (Finding(places, "Nearly the whole face shows traces of forgery.", max(measured) if measured else None),)
 
 
 def _strength(finding: Finding) -> float:
     return -1.0 if finding.strength is None else finding.strength
 
 
+def _mask_of(testimonies: tuple[Testimony, ...], claimed: tuple[Finding, ...]) -> Mask | None:
+    """The mask of the witness that named the strongest claimed place, else of the first that gave one."""
+    first = claimed[0].places[0] if claimed else None
+    owners = [t for t in testimonies if any(first in finding.places for finding in t.findings)]
+    return next((t.mask for t in (*owners, *testimonies) if t.mask is not None), None)
+
+
 def _mean_kind(verdict: Verdict) -> Mapping[str, float] | None:
-    kinds = [said.kind for said in verdict.testimonies if said.kind is not None]
+    kinds = [testimony.kind for testimony in verdict.testimonies if testimony.kind is not None]
     return {name: sum(kind[name] for kind in kinds) / len(kinds) for name in KINDS} if kinds else None
 
 
 def _claimed(
-    face: Face, verdict: Verdict, kind: Mapping[str, float] | None, mask: Mask | None, named: tuple[Finding, ...]
+    track: Track, verdict: Verdict, kind: Mapping[str, float] | None, mask: Mask | None, named: tuple[Finding, ...]
 ) -> tuple[Finding, ...]:
     """What a verdict of fake claims: the named regions, or the whole face."""
     # "pristine" is left out: that the face is forged is the judge's answer, and here only the way of it is asked for
@@ -85,12 +109,12 @@ def _claimed(
         claim = "The face as a whole shows traces of forgery; no single region stands out."
     else:
         return named
-    return (Finding("face", face.box, mask, claim, verdict.fake),)
+    return (Finding.on("face", track.face.box, mask, claim, verdict.fake, track.face.at),)
 
 
 def _claims(findings: tuple[Finding, ...]) -> tuple[Sentence, ...]:
     """One sentence a finding: its grade and calibrated strength, then the claim."""
-    return tuple(Sentence(f"{graded(finding)}: {finding.claim}", index) for index, finding in enumerate(findings))
+    return tuple(Sentence(f"{graded(finding)}: {finding.claim}", (index,)) for index, finding in enumerate(findings))
 
 
 def graded(finding: Finding) -> str:
@@ -102,8 +126,8 @@ def graded(finding: Finding) -> str:
 
 
 def _sides(findings: tuple[Finding, ...]) -> tuple[Sentence, ...]:
-    sided = any(finding.region.startswith(("left_", "right_")) for finding in findings)
-    return (Sentence(SIDES),) if sided else ()
+    regions = [place.region or "" for finding in findings for place in finding.places]
+    return (Sentence(SIDES),) if any(region.startswith(("left_", "right_")) for region in regions) else ()
 
 
 def _not_claimed(suspected: int) -> str:

@@ -6,10 +6,12 @@
                    pixels, so their errors go together; adding their log-odds up would count one trace several times
     3. decide      real below one threshold, fake from another one on, inconclusive between them; the thresholds come
                    from error rates measured on each source of held-out faces
-    4. abstain     where the face cannot be judged, calibrated witnesses contradict each other, or one of them says the
-                   opposite of its score in words, whatever the score
+    4. abstain     where the face cannot be judged, calibrated witnesses contradict each other, or one of them stands by
+                   words that say the opposite of its score, whatever the score
 
-A witness without a calibration is heard, but cannot decide: its score is not a probability.
+A witness without a calibration cannot decide, for its score is not a probability; its findings are shown as hints. The
+verdict is a person's. A picture of several people has counts instead of a probability (`judge_file`): the highest of
+twelve probabilities is no probability of the picture.
 """
 
 from __future__ import annotations
@@ -21,10 +23,10 @@ import numpy as np
 
 from facewitness.calibration import EDGE, Calibration, decide, logit, sigmoid
 from facewitness.errors import InputError
-from facewitness.phrases import listed, percent
-from facewitness.types import Face, Label, Quality, Testimony, Verdict
+from facewitness.phrases import apart, listed, percent
+from facewitness.types import Cause, Label, Quality, Testimony, Track, Verdict
 
-# ---------------------------------------------------------------------------------------------------------- a face
+# -------------------------------------------------------------------------------------------------------- a person
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,70 +59,93 @@ class Limits:
 
 
 def judge(
-    face: Face,
+    track: Track,
     testimonies: Sequence[Testimony],
     calibrations: Mapping[str, Calibration],
     limits: Limits | None = None,
+    damage: str = "",
 ) -> Verdict:
-    """The verdict on one face. `calibrations` maps a witness's name to its calibration.
+    """The verdict on one person.
 
-    `Verdict.fake` is None where no calibrated witness gave a score. Where the face itself cannot be judged it is kept,
-    but has no interval: that was measured on better faces.
+    Args:
+        track: the person's faces; their quality is pooled by `quality`.
+        testimonies: what each witness says of the person.
+        calibrations: a witness's name to its calibration.
+        limits: when a face is too poor a piece of evidence.
+        damage: a sentence where part of the picture is missing; no verdict on it can be trusted then.
+
+    Returns:
+        The verdict. `fake` is None where no calibrated witness gave a score. Where the face itself cannot be judged it
+        is kept for measuring, but has no interval: that was measured on better faces.
     """
     limits = limits or Limits()
-    heard: list[_Heard] = []
+    weighed: list[_Weighed] = []
     silent: list[str] = []
+    uncalibrated = False
     for testimony in testimonies:
         calibration = calibrations.get(testimony.witness)
         if testimony.fake is None:
             silent.append(f"The witness {testimony.witness} would not say.")
         elif calibration is None:
+            uncalibrated = True
             silent.append(
                 f"The witness {testimony.witness} has no calibration: its score {testimony.fake:.2f} is not a "
                 "probability and does not count."
             )
         else:
-            said = frozenset(reply.label for reply in testimony.replies if reply.label is not None)
-            heard.append(_Heard(testimony.witness, calibration, *calibration.apply(testimony.fake), said))
-    quality = 1.0 if face.quality.score is None else face.quality.score
-    unusable, doubtful = quality < limits.unusable, quality < limits.doubtful
+            words = None if testimony.reply is None else testimony.reply.label
+            weighed.append(_Weighed(testimony.witness, calibration, *calibration.apply(testimony.fake), words))
+    pooled = quality(track)
+    unusable, doubtful = pooled < limits.unusable, pooled < limits.doubtful
+    poor = [damage] if damage else []
     if unusable:
-        poor = [f"The face cannot be judged, for its quality is {_defects(face.quality)}."]
+        poor.append(f"The face cannot be judged, for its quality is {_defects(pooled, track)}.")
     elif doubtful:
-        poor = [f"Stronger evidence than usual was asked for, as the quality of the face is {_defects(face.quality)}."]
-    else:
-        poor = []
-    if not heard:
+        poor.append(
+            f"Stronger evidence than usual was asked for, as the quality of the face is {_defects(pooled, track)}."
+        )
+    heard = tuple(testimonies)
+    if not weighed:
         why = "No witness gave a score that can be weighed, so no probability was measured."
-        return Verdict("inconclusive", None, None, (why, *silent, *poor), tuple(testimonies))
+        cause: Cause = "quality" if unusable or damage else "uncalibrated" if uncalibrated else "silent"
+        return Verdict("inconclusive", None, None, None, cause, (why, *silent, *poor), heard)
 
-    p, low, high = (
-        _mean_odds(column) for column in zip(*((said.p, said.low, said.high) for said in heard), strict=True)
-    )
-    real_below, fake_above = thresholds(said.calibration for said in heard)
+    p, low, high = (_mean_odds(column) for column in zip(*((w.p, w.low, w.high) for w in weighed), strict=True))
+    bounds = thresholds(w.calibration for w in weighed)
     if doubtful and not unusable:
-        stronger = (limits.doubtful / max(quality, EDGE)) ** limits.steepness
-        real_below, fake_above = _shifted(real_below, 1 / stronger), _shifted(fake_above, stronger)
-    contradiction = _contradiction(heard) or _self_contradiction(heard)
-    label = decide(p, real_below, fake_above)
-    if unusable:
-        return Verdict("inconclusive", p, None, (*poor, *silent), tuple(testimonies))
+        stronger = (limits.doubtful / max(pooled, EDGE)) ** limits.steepness
+        bounds = _shifted(bounds[0], 1 / stronger), _shifted(bounds[1], stronger)
+    if unusable or damage:
+        return Verdict("inconclusive", p, None, None, "quality", (*poor, *silent), heard)
+    contradiction = _contradiction(weighed) or _self_contradiction(weighed)
     if contradiction:
-        return Verdict("inconclusive", p, (low, high), (contradiction, *poor, *silent), tuple(testimonies))
-    reasons = (_measured_against(label, p, real_below, fake_above), *poor, *silent)
-    return Verdict(label, p, (low, high), reasons, tuple(testimonies))
+        return Verdict("inconclusive", p, (low, high), bounds, "contradiction", (contradiction, *poor, *silent), heard)
+    label = decide(p, *bounds)
+    reasons = (_measured_against(label, p, *bounds), *poor, *silent)
+    return Verdict(label, p, (low, high), bounds, "band" if label == "inconclusive" else None, reasons, heard)
+
+
+def quality(track: Track) -> float:
+    """How far a person's faces can be trusted as evidence together, in [0, 1].
+
+    Good faces weigh more in a film's verdict, by their quality q; so does their quality: Σ q² / Σ q. For a photo that
+    is the one face's. What was not measured raises no doubt and counts as 1.
+    """
+    scores = [1.0 if face.quality.score is None else face.quality.score for face in track.faces]
+    total = sum(scores)
+    return sum(score * score for score in scores) / total if total > 0.0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
-    """A calibrated testimony: the probability and its interval, and the verdicts of its replies."""
+class _Weighed:
+    """A calibrated testimony: the probability, its interval, and the verdict of the words it stands by."""
 
     witness: str
     calibration: Calibration
     p: float
     low: float
     high: float
-    replies: frozenset[Label]
+    words: Label | None
 
 
 def thresholds(calibrations: Iterable[Calibration]) -> tuple[float, float]:
@@ -140,18 +165,19 @@ def _shifted(threshold: float, odds: float) -> float:
 
 
 def _measured_against(label: Label, p: float, real_below: float, fake_above: float) -> str:
-    chance = f"The probability of forgery, {percent(p)},"
+    chance, real, fake = apart(p, real_below, fake_above)
+    chance = f"The probability of forgery, {chance},"
     if label == "fake":
-        return f"{chance} reaches the threshold for fake, {percent(fake_above)}."
+        return f"{chance} reaches the threshold for fake, {fake}."
     if label == "real":
-        return f"{chance} is below the threshold for real, {percent(real_below)}."
-    return f"{chance} lies between the thresholds for real, {percent(real_below)}, and for fake, {percent(fake_above)}."
+        return f"{chance} is below the threshold for real, {real}."
+    return f"{chance} lies between the thresholds for real, {real}, and for fake, {fake}."
 
 
-def _contradiction(heard: Sequence[_Heard]) -> str | None:
+def _contradiction(weighed: Sequence[_Weighed]) -> str | None:
     """Witnesses that would decide in opposite directions, each by its own thresholds."""
     for_fake, for_real = (
-        [f"{said.witness} ({percent(said.p)})" for said in heard if said.calibration.label(said.p) == label]
+        [f"{w.witness} ({percent(w.p)})" for w in weighed if w.calibration.label(w.p) == label]
         for label in ("fake", "real")
     )
     if not for_fake or not for_real:
@@ -159,70 +185,82 @@ def _contradiction(heard: Sequence[_Heard]) -> str | None:
     return f"The witnesses contradict each other: {listed(for_fake)} for fake, {listed(for_real)} for real."
 
 
-def _self_contradiction(heard: Sequence[_Heard]) -> str | None:
+def _self_contradiction(weighed: Sequence[_Weighed]) -> str | None:
     """A witness whose words say the opposite of what its score decides: nobody has measured which of them is right."""
     opposite: dict[Label, Label] = {"fake": "real", "real": "fake"}
-    for said in heard:
-        label = said.calibration.label(said.p)
-        if opposite.get(label) in said.replies:
+    for w in weighed:
+        label = w.calibration.label(w.p)
+        if label in opposite and opposite[label] == w.words:
             return (
-                f"The witness {said.witness} contradicts itself: its score, {percent(said.p)}, is for {label}, its "
+                f"The witness {w.witness} contradicts itself: its score, {percent(w.p)}, is for {label}, its "
                 f"words are for {opposite[label]}."
             )
     return None
 
 
-def _defects(quality: Quality) -> str:
-    """A face's quality in words: "0.08 of 1 (strong blur; side pose)"."""
-    defects = f" ({'; '.join(quality.reasons)})" if quality.reasons else ""
-    return f"{quality.score or 0.0:.2f} of 1{defects}"
+def _defects(pooled: float, track: Track) -> str:
+    """The quality of a person's faces in words: "0.08 of 1 (strong blur; side pose)"."""
+    face: Quality = track.face.quality
+    defects = f" ({'; '.join(face.reasons)})" if face.reasons else ""
+    return f"{pooled:.2f} of 1{defects}"
 
 
-# ------------------------------------------------------------------------------------------------------- a picture
+# --------------------------------------------------------------------------------------------------------- a file
 
 
-def judge_picture(verdicts: Sequence[Verdict], genuine_called_fake: float = 0.05, notes: Sequence[str] = ()) -> Verdict:
-    """The verdict on a picture from those on its faces, in their order.
+def judge_file(
+    verdicts: Sequence[Verdict], genuine_called_fake: float = 0.05, decisive: Sequence[Testimony] = ()
+) -> Verdict | None:
+    """The verdict on a file from those on its people, in their order, and from what the file says of itself.
 
-    Fake if any face is; else inconclusive if any face is; real only if every face is. Its probability and interval are
-    those of the most suspicious face among the ones that decide. `genuine_called_fake` is the share of genuine faces
-    that are called fake: the more faces a picture has, the likelier it is that one of them is a false alarm, and the
-    reasons say how likely. `notes` on how the file was read join the reasons.
-    Raises InputError for a picture without faces: "no face" is not a verdict.
+    One person's verdict is the file's. Of several people the label is fake if anybody's is, else inconclusive if
+    anybody's is, and real only if everybody's is; there are counts, and no probability.
+
+    Args:
+        verdicts: of the people, in their order.
+        genuine_called_fake: the share of genuine faces that are called fake. The more faces a picture has, the likelier
+            it is that one of them is a false alarm; the reasons say how likely.
+        decisive: testimonies about the whole file that decide by themselves, such as a generator's signature. Those
+            with `fake` of None or 0 decide nothing.
+
+    Returns:
+        The verdict; None where there is nobody and the file does not decide: "no face" is not a verdict.
     """
+    signed = [testimony for testimony in decisive if testimony.fake]
+    if signed:
+        claims = tuple(finding.claim for testimony in signed for finding in testimony.findings)
+        counted = _counts(verdicts) if len(verdicts) > 1 else ()
+        return Verdict("fake", max(t.fake for t in signed if t.fake), None, None, None, (*claims, *counted))
     if not verdicts:
-        raise InputError("judge_picture: expected the verdict of at least one face, got none; 'no face' is no verdict")
+        return None
     if len(verdicts) == 1:
-        only = verdicts[0]
-        return Verdict(only.label, only.fake, only.interval, (*only.reasons, *notes))
-    total = len(verdicts)
-    numbers: dict[Label, list[int]] = {"fake": [], "inconclusive": [], "real": []}
-    for number, verdict in enumerate(verdicts, start=1):
-        numbers[verdict.label].append(number)
-    label: Label = next(name for name in numbers if numbers[name])
-    deciding = [verdicts[number - 1] for number in numbers[label]]
-    worst = max(deciding, key=lambda v: -1.0 if v.fake is None else v.fake)
-
-    reasons = []
-    if numbers["fake"]:
-        reasons.append(f"{_faces(numbers['fake'], total)} judged fake.")
-        alarm = 1.0 - (1.0 - genuine_called_fake) ** total
+        one = verdicts[0]
+        return Verdict(one.label, one.fake, one.interval, one.thresholds, one.cause, one.reasons)
+    label: Label = next(name for name in ("fake", "inconclusive", "real") if any(v.label == name for v in verdicts))
+    reasons = list(_counts(verdicts))
+    if label == "fake":
+        alarm = 1.0 - (1.0 - genuine_called_fake) ** len(verdicts)
         reasons.append(
-            f"Of {total} genuine faces at least one is called fake in up to {percent(alarm)} of pictures "
+            f"Of {len(verdicts)} genuine faces at least one is called fake in up to {percent(alarm)} of pictures "
             f"({percent(genuine_called_fake)} for each face)."
         )
-    if numbers["inconclusive"]:
-        reasons.append(f"{_faces(numbers['inconclusive'], total)} not decided.")
-    if label == "real":
-        reasons.append(f"All {total} faces are judged real.")
-    return Verdict(label, worst.fake, worst.interval, (*reasons, *notes))
+    return Verdict(label, None, None, None, None, tuple(reasons))
 
 
-def _faces(numbers: Sequence[int], total: int) -> str:
-    if len(numbers) == total:
-        return f"All {total} faces are"
-    if len(numbers) == 1:
-        return f"Face {numbers[0]} of {total} is"
-    if len(numbers) > 6:
-        return f"{len(numbers)} of {total} faces are"
-    return f"Faces {listed(map(str, numbers))} of {total} are"
+def _counts(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    """ "12 faces: 6 no sign, 6 undecided, 0 fake." and which ones are fake and undecided."""
+    total = len(verdicts)
+    numbers: dict[Label, list[int]] = {"real": [], "inconclusive": [], "fake": []}
+    for number, verdict in enumerate(verdicts, start=1):
+        numbers[verdict.label].append(number)
+    real, undecided, fake = (len(numbers[name]) for name in ("real", "inconclusive", "fake"))
+    sentences = [f"{total} faces: {real} no sign, {undecided} undecided, {fake} fake."]
+    if 0 < fake < total:
+        sentences.append(f"{_faces(numbers['fake'])} judged fake.")
+    if 0 < undecided < total:
+        sentences.append(f"{_faces(numbers['inconclusive'])} not decided.")
+    return tuple(sentences)
+
+
+def _faces(numbers: Sequence[int]) -> str:
+    return f"Face {numbers[0]} is" if len(numbers) == 1 else f"Faces {listed(map(str, numbers))} are"

@@ -18,15 +18,14 @@ import stat
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facewitness.errors import InputError, MissingExtra, TooLarge, UnreadableMedia
-from facewitness.types import Frame, Pixels
+from facewitness.types import Clip, Frame, Pixels
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -54,34 +53,36 @@ _WANTED = "a picture (JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF, PPM or JPEG 2000)"
 _opening = threading.Lock()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Picture:
-    """A frame and where it came from."""
-
-    frame: Frame
-    sha256: str | None  # of the file's bytes; None for an array
-    source: str  # the path as it was given, or a name for bytes and arrays
-    notes: tuple[str, ...] = ()  # whole sentences: what was decided on the way to the frame
-
-
 def read(
-    source: str | os.PathLike[str] | bytes | NDArray[Any],
+    source: str | os.PathLike[str] | bytes | NDArray[Any] | IO[bytes] | Image.Image,
     *,
     name: str | None = None,
     most_pixels: int = MOST_PIXELS,
     most_bytes: int = MOST_BYTES,
-) -> Picture:
-    """The picture in a file, in bytes, or in an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of uint8.
+) -> Clip:
+    """A picture as a clip of one frame: upright (EXIF), RGB uint8, transparency on white, 16 bits scaled to 8.
 
-    Upright (EXIF), RGB uint8, transparency on white, 16 bits scaled to 8, the first one of an animation. `name` stands
-    for the source in reports and messages. Raises UnreadableMedia, TooLarge, or, for a wrong array, InputError.
+    Args:
+        source: a path, a file's bytes, a file object open for reading bytes, a PIL image, or an array of uint8 with the
+            shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4). Of an animation the first picture is taken.
+        name: stands for the source in reports and messages.
+        most_pixels: a picture of more is refused before it is decoded.
+        most_bytes: a file of more is refused before it is read.
+
+    Raises:
+        UnreadableMedia, TooLarge: the file is no picture, is damaged, or is over a limit.
+        InputError: an array or an object of another kind.
     """
+    if hasattr(source, "read"):
+        source = cast("IO[bytes]", source).read(most_bytes + 1)  # one more than the limit is enough to be refused
+        if not isinstance(source, bytes):
+            raise InputError(f"{name or 'file'}: expected a file open for reading bytes ('rb'), got one for text")
     if isinstance(source, np.ndarray):
         label = name or "array"
         frame, notes = _from_array(source, label)
         if frame.width * frame.height > most_pixels:
             raise _too_many_pixels(label, frame.width, frame.height, most_pixels)
-        return Picture(frame, None, label, notes)
+        return Clip(label, (frame,), notes=notes)
     if isinstance(source, bytes | bytearray | memoryview):
         label, content = name or "bytes", bytes(source)
         if len(content) > most_bytes:
@@ -89,15 +90,17 @@ def read(
     elif isinstance(source, str | os.PathLike):
         label = name or os.fspath(source)
         content = _content(Path(source), label, most_bytes)
+    elif hasattr(source, "getbands") and hasattr(source, "convert"):
+        return _from_image(source, name or "image", most_pixels)
     else:
         raise InputError(
-            f"Expected a path, the bytes of a file, or a numpy array of uint8, got {type(source).__name__}. "
-            "A PIL image becomes an array with numpy.asarray(image.convert('RGB'))."
+            "Expected a path, the bytes of a file, a file object, a PIL image or a numpy array of uint8, got "
+            f"{type(source).__name__}. Turn it into one of these first."
         )
     if not content:
         raise UnreadableMedia(f"'{label}' is empty: expected {_WANTED}, got 0 bytes. Fetch or export it again.")
     pixels, notes = _decode(content, label, most_pixels)
-    return Picture(Frame(pixels), hashlib.sha256(content).hexdigest(), label, notes)
+    return Clip(label, (Frame(pixels),), hashlib.sha256(content).hexdigest(), notes=notes, content=content)
 
 
 def collect(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
@@ -214,6 +217,20 @@ def _decode(content: bytes, label: str, most_pixels: int) -> tuple[Pixels, tuple
                 f"'{label}' is damaged or incomplete ({str(error).rstrip('.') or type(error).__name__}). "
                 "Fetch or export it again."
             ) from error
+
+
+def _from_image(image: Image.Image, label: str, most_pixels: int) -> Clip:
+    """An image that somebody opened with PIL; theirs stays as it is."""
+    if image.width * image.height > most_pixels:
+        raise _too_many_pixels(label, image.width, image.height, most_pixels)
+    if not image.width or not image.height:
+        raise InputError(f"{label}: expected a PIL image with pixels, got {image.width} × {image.height}")
+    notes: list[str] = []
+    try:
+        pixels = _upright_rgb(image.copy(), notes)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{label}: expected a PIL image that can be decoded, got one that cannot ({error})") from error
+    return Clip(label, (Frame(pixels),), notes=tuple(notes))
 
 
 def _upright_rgb(image: Image.Image, notes: list[str]) -> Pixels:

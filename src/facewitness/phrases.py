@@ -11,12 +11,15 @@ from collections.abc import Iterable
 
 from facewitness import regions
 from facewitness.errors import UnknownName
-from facewitness.types import Label, Report, grade
+from facewitness.types import Finding, Label, Report, Verdict, grade
 
 # label or status → (the word that stands large on the page, what it means)
 WORDS: dict[str, tuple[str, str]] = {
     "fake": ("Fake", "A face shows traces of forgery."),
-    "real": ("Real", "No sufficient evidence of forgery was found. That does not prove that the picture is genuine."),
+    "real": (
+        "No sign of forgery found",
+        "No sufficient evidence of forgery was found. That does not prove that the picture is genuine.",
+    ),
     "inconclusive": ("Inconclusive", "The evidence does not allow a decision in either direction."),
     "no_face": ("No face found", "No face was found, so nothing was judged. This is not a verdict of real."),
     "failed": (
@@ -33,13 +36,14 @@ KIND_WORDS: dict[str, str] = {
 }
 
 
-def percent(score: float) -> str:
-    """A score in [0, 1] as a whole percent. Never "0 %" or "100 %": no measurement is that certain."""
-    if score < 0.005:
-        return "< 1 %"
-    if score > 0.995:
-        return "> 99 %"
-    return f"{score * 100:.0f} %"
+def percent(score: float, digits: int = 0) -> str:
+    """A score in [0, 1] as a percent, whole by default. Never "0 %" or "100 %": no measurement is that certain."""
+    edge = 0.5 * 10.0**-digits
+    if score * 100 < edge:
+        return f"< {2 * edge:g} %"
+    if score * 100 > 100 - edge:
+        return f"> {100 - 2 * edge:g} %"
+    return f"{score * 100:.{digits}f} %"
 
 
 def chance(fake: float | None, interval: tuple[float, float] | None = None) -> str:
@@ -50,6 +54,25 @@ def chance(fake: float | None, interval: tuple[float, float] | None = None) -> s
         return f"{percent(fake)} fake"
     low, high = (round(end * 100, 6) for end in interval)  # 0.07 * 100 is a little more than 7
     return f"{percent(fake)} fake ({math.floor(low)}–{math.ceil(high)} %)"
+
+
+def apart(value: float, *bounds: float) -> tuple[str, ...]:
+    """A score and what it is compared with, as percents with so many digits that the comparison shows: 29.6 %, 30 %.
+
+    Where two of them differ and their whole percents do not, digits are added to all, four at most.
+    """
+    for digits in range(5):
+        words = [percent(score, digits) for score in (value, *bounds)]
+        if all(words[0] != word or value == bound for word, bound in zip(words[1:], bounds, strict=True)):
+            break
+    return tuple(words)
+
+
+def odds(verdict: Verdict) -> str:
+    """A verdict's probability in words; of a face that cannot be judged there is none."""
+    if verdict.cause == "quality":
+        return "cannot be judged"
+    return chance(verdict.fake, verdict.interval)
 
 
 def headline(report: Report) -> tuple[str, str, str]:
@@ -93,6 +116,12 @@ def title(region: str) -> str:
         return regions.title(region)
     except UnknownName:
         return visible(region).replace("_", " ")
+
+
+def places_of(finding: Finding) -> str:
+    """Where a finding is, in words: its regions, each once; the whole picture for a place that is no region."""
+    names = dict.fromkeys("whole picture" if p.region is None else title(p.region) for p in finding.places)
+    return listed(names)
 
 
 def strength_in_words(strength: float | None) -> str:

@@ -13,33 +13,39 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from functools import partial
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from os import PathLike
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from facewitness import media, plugins
 from facewitness.calibration import Calibration, Profile
 from facewitness.errors import FacewitnessError, InputError, MissingExtra, UnknownName, WeightsError
 from facewitness.explain import explain
-from facewitness.judge import Limits, judge, judge_picture, thresholds
-from facewitness.types import Face, FaceReport, Frame, Problem, Report, Testimony
+from facewitness.judge import Limits, judge, judge_file, thresholds
+from facewitness.types import Analysis, Clip, Face, Frame, PersonReport, Problem, Report, Testimony, Track
 from facewitness.version import __version__
 
-Source = str | PathLike[str] | bytes | NDArray[Any]
+Source = str | PathLike[str] | bytes | NDArray[Any] | Any  # the last: a file object, or a PIL image
 
 # Packages whose version can change a score by a rounding error or a decoder's choice.
 _LIBRARIES = ("numpy", "pillow", "onnxruntime", "ai-edge-litert")
 
 
 class Finder(Protocol):
-    """What a finder leaf's `load` returns."""
+    """What a finder leaf's `load` returns: it looks at one frame.
+
+    One that follows people through a film has `track(clip) -> Iterable[Track]` besides; of a photo, each face that
+    `find` gives is a track by itself.
+    """
 
     def find(self, frame: Frame) -> tuple[Face, ...]:
         """All faces of a frame."""
@@ -47,12 +53,20 @@ class Finder(Protocol):
 
 
 class Witness(Protocol):
-    """What a witness leaf's `load` returns. It may have `calibration`, without which its score decides nothing."""
+    """What a witness leaf's `load` returns. It may have more, which is asked for where it is there:
+
+        calibration     a `Calibration` or its JSON; without one its score decides nothing
+        answer(track, clip, question, history, hear) -> Reply      a question put to the witness itself
+        inspect(clip) -> Testimony      about the whole file instead of a person; asked where no face is found, too
+        decisive        True where what `inspect` says decides by itself, as a generator's signature does
+
+    A witness that only inspects has no `examine`.
+    """
 
     name: str
 
-    def examine(self, face: Face, question: str | None = None) -> Testimony:
-        """What it says about one face."""
+    def examine(self, track: Track, clip: Clip) -> Testimony:
+        """What it says about one person."""
         ...
 
     def made_by(self) -> Mapping[str, Any]:
@@ -64,7 +78,7 @@ class Analyzer:
     """Everything it takes to analyse pictures, loaded once. Not for several threads at a time.
 
     finder      name of a leaf in `finders/`, or an object with `find(frame)`
-    witnesses   names of leaves in `witnesses/`, or objects with `name`, `examine(face)`, `made_by()` and `calibration`
+    witnesses   names of leaves in `witnesses/`, or objects as the protocol `Witness` has them
     options     leaf's name → keyword arguments of its `load`, such as {"facemesh": {"most": 10}}
     limits      when a face is too poor a piece of evidence
     reading     keyword arguments of `media.read`: its limits on size and pixels
@@ -103,83 +117,118 @@ class Analyzer:
         self.made_by = self._made_by((finder, *witnesses), options)
 
     def analyze(self, source: Source) -> Report:
-        """The report on one picture: a path, an encoded picture's bytes, or an array RGB uint8 (H, W, 3).
+        """The report on one picture; see `analysis`, which keeps the pixels beside it."""
+        return self.analysis(source).report
 
-        Its `source` is the path, "-" for bytes, "<array>" for an array; arrays (H, W), (H, W, 1), (H, W, 4) do too.
-        Raises InputError for an array of another type or shape, WeightsError or MissingExtra where a part that is
-        loaded with its first picture cannot be had. Everything else that goes wrong is in the report.
+    def analysis(self, source: Source) -> Analysis:
+        """The report on one picture, and the picture itself for whoever draws.
+
+        Args:
+            source: a path, an encoded picture's bytes, a file object open for reading bytes, a PIL image, or an array
+                RGB uint8 (H, W, 3); arrays (H, W), (H, W, 1), (H, W, 4) do too. The report's `source` is the path or
+                the file's name, "-" for bytes, "<array>" and "<image>" for the others.
+
+        Raises:
+            InputError: an array of another type or shape.
+            WeightsError, MissingExtra: a part that is loaded with its first picture cannot be had.
+            Everything else that goes wrong is in the report.
         """
-        step, picture = "read", None
+        step, clip = "read", None
         try:
-            picture = media.read(source, name=source_name(source), **self.reading)
+            clip = media.read(source, name=source_name(source), **self.reading)
             step = "find"
-            faces = self.finder.find(picture.frame)
+            tracks = self._find(clip)
             step = "examine"
-            heard, problems = self._examine(faces)
+            testimonies, inspections, problems = self._examine(tracks, clip)
             step = "judge"
             verdicts = [
-                judge(face, said, self.calibrations, self.limits) for face, said in zip(faces, heard, strict=True)
+                judge(track, said, self.calibrations, self.limits, clip.damage)
+                for track, said in zip(tracks, testimonies, strict=True)
             ]
-            verdict = judge_picture(verdicts, self.genuine_called_fake, picture.notes) if faces else None
+            decisive = [inspection for witness, inspection in inspections if getattr(witness, "decisive", False)]
+            verdict = judge_file(verdicts, self.genuine_called_fake, decisive)
             step = "explain"
-            said = [explain(face, verdict) for face, verdict in zip(faces, verdicts, strict=True)]
+            explanations = [explain(track, verdict) for track, verdict in zip(tracks, verdicts, strict=True)]
         except (WeightsError, MissingExtra):
             raise  # the same for every picture: whoever set this up has to know
         except Exception as error:
-            if step == "read" and not isinstance(source, str | PathLike | bytes):
+            if step == "read" and not isinstance(source, str | PathLike | bytes) and not hasattr(source, "read"):
                 raise  # a caller's mistake, not a file's
-            return self._failed(source, step, error, picture)
-        return Report(
-            source=picture.source,
-            status="ok" if faces else "no_face",
-            sha256=picture.sha256,
-            size=(picture.frame.width, picture.frame.height),
+            return Analysis(self._failed(source, step, error, clip), clip)
+        report = Report(
+            source=clip.source,
+            status="ok" if tracks else "no_face",
+            sha256=clip.sha256,
+            medium=clip.medium,
+            notes=clip.notes,
             verdict=verdict,
-            faces=tuple(
-                FaceReport(face, verdict, told.kind, told.findings, told.mask, told.sentences)
-                for face, verdict, told in zip(faces, verdicts, said, strict=True)
+            people=tuple(
+                PersonReport(track, verdict, (), told.kind, told.findings, told.mask, told.sentences)
+                for track, verdict, told in zip(tracks, verdicts, explanations, strict=True)
             ),
+            inspections=tuple(inspection for _, inspection in inspections),
             problems=problems,
             made_by=self.made_by,
-            frame=picture.frame,
         )
+        return Analysis(report, clip)
 
-    def _examine(self, faces: Sequence[Face]) -> tuple[list[tuple[Testimony, ...]], tuple[Problem, ...]]:
-        """What the witnesses say of each face. One that fails is a problem, and the others still count.
+    def _find(self, clip: Clip) -> tuple[Track, ...]:
+        """The people in a clip, in the finder's order."""
+        follow = getattr(self.finder, "track", None)
+        if follow is not None:
+            return tuple(follow(clip))
+        return tuple(Track(person, (face,)) for person, face in enumerate(self.finder.find(clip.frame)))
 
-        Raises FacewitnessError where none of them could testify about any face.
+    def _examine(
+        self, tracks: Sequence[Track], clip: Clip
+    ) -> tuple[list[tuple[Testimony, ...]], list[tuple[Witness, Testimony]], tuple[Problem, ...]]:
+        """What the witnesses say of each person and of the file. One that fails is a problem; the others still count.
+
+        Raises FacewitnessError where none of them could testify about anything.
         """
-        heard: list[tuple[Testimony, ...]] = []
         problems: dict[Problem, None] = {}  # in order, each once
-        for face in faces:
-            testimonies = []
-            for witness in self.witnesses:
-                try:
-                    # Times would make every report differ from the next one on the same file.
-                    said = replace(witness.examine(face), seconds=None)
-                    testimonies.append(said)
-                    if said.problem:
-                        problems[Problem("examine", f"The witness {witness.name}: {said.problem}")] = None
-                except (WeightsError, MissingExtra):
-                    raise
-                except Exception as error:
-                    problems[Problem("examine", f"The witness {witness.name} failed. {_told(error)}")] = None
-            heard.append(tuple(testimonies))
-        if faces and not any(heard):
-            raise FacewitnessError(" ".join(problem.message for problem in problems))
-        return heard, tuple(problems)
 
-    def _failed(self, source: Source, step: str, error: Exception, picture: media.Picture | None) -> Report:
+        def ask(witness: Witness, question: Callable[[], Testimony]) -> Testimony | None:
+            try:
+                testimony = question()
+                if not isinstance(testimony, Testimony):
+                    raise InputError(f"expected a Testimony, got {type(testimony).__name__}")
+            except (WeightsError, MissingExtra):
+                raise
+            except Exception as error:
+                problems[Problem("examine", f"The witness {witness.name} failed. {_told(error)}")] = None
+                return None
+            if testimony.problem:
+                problems[Problem("examine", f"The witness {witness.name}: {testimony.problem}")] = None
+            return testimony
+
+        inspections = []
+        for witness in self.witnesses:
+            inspect = getattr(witness, "inspect", None)
+            if inspect is not None and (inspection := ask(witness, partial(inspect, clip))) is not None:
+                inspections.append((witness, inspection))
+        testimonies = []
+        for track in tracks:
+            asked = [
+                ask(witness, partial(examine, track, clip))
+                for witness in self.witnesses
+                if (examine := getattr(witness, "examine", None)) is not None
+            ]
+            testimonies.append(tuple(testimony for testimony in asked if testimony is not None))
+        if problems and not inspections and (tracks and not any(testimonies)):
+            raise FacewitnessError(" ".join(problem.message for problem in problems))
+        return testimonies, inspections, tuple(problems)
+
+    def _failed(self, source: Source, step: str, error: Exception, clip: Clip | None) -> Report:
         """The report on a picture that could not be analysed, with the step that failed and why."""
-        frame = None if picture is None else picture.frame
         return Report(
             source=source_name(source),
             status="failed",
-            sha256=_sha256(source) if picture is None else picture.sha256,
-            size=None if frame is None else (frame.width, frame.height),
+            sha256=_sha256(source) if clip is None else clip.sha256,
+            medium=None if clip is None else clip.medium,
+            notes=() if clip is None else clip.notes,
             problems=(Problem(step, _told(error)),),
             made_by=self.made_by,
-            frame=frame,
         )
 
     def _made_by(self, asked: Sequence[object], options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -257,7 +306,17 @@ def source_name(source: object) -> str:
     """How a source is called in a report."""
     if isinstance(source, str | PathLike):
         return str(source)
-    return "-" if isinstance(source, bytes) else "<array>"
+    if isinstance(source, bytes | bytearray | memoryview):
+        return "-"
+    if isinstance(source, np.ndarray):
+        return "<array>"
+    name = getattr(source, "filename", None) or getattr(source, "name", None)  # of a PIL image; of a file
+    return name if isinstance(name, str) and name else "-" if hasattr(source, "read") else "<image>"
+
+
+def portable(source: Source) -> Source:
+    """The source as what can travel to another process: an open file becomes its bytes."""
+    return source.read(media.MOST_BYTES + 1) if hasattr(source, "read") else source
 
 
 @functools.cache
@@ -266,7 +325,7 @@ def _default() -> Analyzer:
 
 
 def analyze(source: Source, **options: Any) -> Report:
-    """The report on one picture: see `Analyzer.analyze`. `options` are those of `Analyzer`.
+    """The report on one picture: see `Analyzer.analysis`. `options` are those of `Analyzer`.
 
     Without options one Analyzer is made and kept; for many pictures with options of your own, make one yourself.
     """

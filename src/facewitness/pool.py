@@ -1,148 +1,267 @@
-"""Pool: many pictures on several processes, each with an `Analyzer` of its own, their reports in order."""
+"""Pool: many pictures on several processes, each with an `Analyzer` of its own.
+
+    for report in analyze_many(paths, jobs=2): ...        reports in the order of their sources
+
+    with Pool(jobs=2) as pool:
+        future = pool.submit("photo.jpg")                 a concurrent.futures.Future of what `then` makes of it
+
+A process that dies, or takes longer over a picture than it may, leaves a failed report on that picture; another process
+takes its place and the other pictures go on. (`concurrent.futures` gives up its whole pool when one process dies.)
+"""
 
 from __future__ import annotations
 
-import io
 import multiprocessing
 import os
 import pickle
 import signal
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
-from typing import Any, TypeVar, cast
-
-import numpy as np
+from typing import Any, Generic, TypeVar, cast
 
 from facewitness.errors import FacewitnessError, InputError
-from facewitness.pipeline import Analyzer, Source, source_name
-from facewitness.types import Frame, Problem, Report
+from facewitness.pipeline import Analyzer, Source, portable, source_name
+from facewitness.types import Analysis, Problem, Report
 
 T = TypeVar("T")
 
 
-def without_pictures(report: Report) -> Report:
-    """The same report with its frame gone and its faces' frames black, as one read from JSON: small, and it travels."""
-    return cast(Report, pickle.loads(_packed(replace(report, frame=None))))
+def report_of(analysis: Analysis) -> Report:
+    """The report alone; pixels do not travel between processes."""
+    return analysis.report
 
 
 def analyze_many(
     sources: Iterable[Source],
     *,
     jobs: int = 1,
-    then: Callable[[Report], T] = without_pictures,  # type: ignore[assignment]
+    then: Callable[[Analysis], T] = report_of,  # type: ignore[assignment]
+    seconds: float | None = None,
     **options: Any,
 ) -> Generator[T, None, None]:
-    """What `then` makes of the report on each source, in their order. `options` are those of `Analyzer`.
+    """What `then` makes of the analysis of each source, in their order; by default its report.
 
-    With several jobs each is a process of its own (started by "spawn": a script needs `if __name__ == "__main__":`),
-    holds its own Analyzer, and runs `then` too, which has to be picklable; pictures do not travel between processes.
-    Memory is bounded: sources are taken as they are needed, a few for each job ahead of the one that is yielded. A
-    process that dies leaves a failed report on the picture it held, and another one goes on.
-    Raises what `Analyzer` raises, and what `then` raises.
+    Memory is bounded: sources are taken as they are needed, a few for each job ahead of the one that is yielded.
+
+    Args:
+        sources: what `Analyzer.analyze` takes.
+        jobs: processes. With one, the work is done in this process. Several are started by "spawn": a script needs
+            `if __name__ == "__main__":`.
+        then: runs where the picture was analysed; with several jobs it and its results have to be picklable.
+        seconds: how long one picture may take with several jobs; None for as long as it likes.
+        **options: those of `Analyzer`.
+
+    Raises:
+        InputError: fewer than one job.
+        Whatever `Analyzer` and `then` raise.
     """
     if jobs < 1:
         raise InputError(f"analyze_many: expected at least one job, got {jobs}")
     if jobs == 1:
         analyzer = Analyzer(**options)
         for source in sources:
-            yield then(analyzer.analyze(source))
-    else:
-        yield from _on_processes(sources, jobs, then, options)
+            yield then(analyzer.analysis(source))
+        return
+    with Pool(jobs, then=then, seconds=seconds, **options) as pool:
+        coming: deque[Future[T]] = deque()
+        for source in sources:
+            coming.append(pool.submit(source))
+            while len(coming) >= 4 * jobs or (coming and coming[0].done()):
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
 
 
-def _on_processes(
-    sources: Iterable[Source], jobs: int, then: Callable[[Report], T], options: Mapping[str, Any]
-) -> Generator[T, None, None]:
-    coming = enumerate(sources)
-    workers: list[_Worker] = []
-    results: dict[int, T] = {}
-    following, exhausted = 0, False
-    try:
-        while True:
-            idle = [worker for worker in workers if worker.task is None]
-            while not exhausted and (idle or len(workers) < jobs):
-                if len(results) + sum(worker.task is not None for worker in workers) >= 4 * jobs:
-                    break  # far enough ahead of the one that is waited for
-                task = next(coming, None)
-                if task is None:
-                    exhausted = True
-                    break
-                if not idle:
-                    idle.append(_Worker(then, options))
-                    workers.append(idle[-1])
-                idle.pop().give(task)
-            if not (busy := {worker.pipe: worker for worker in workers if worker.task is not None}):
+class Pool(Generic[T]):
+    """Processes that analyse what is submitted. Use it in a `with` statement, or call `close`.
+
+    Args:
+        jobs: processes; each is started when there is work for it, and holds an Analyzer.
+        then: what is made of each analysis, in the process that made it; it and its results have to be picklable.
+        seconds: how long one picture may take, loading of the models not counted; None for as long as it likes.
+        **options: those of `Analyzer`.
+    """
+
+    def __init__(
+        self,
+        jobs: int = 1,
+        *,
+        then: Callable[[Analysis], T] = report_of,  # type: ignore[assignment]
+        seconds: float | None = None,
+        **options: Any,
+    ):
+        if jobs < 1:
+            raise InputError(f"Pool: expected at least one job, got {jobs}")
+        self._jobs, self._then, self._seconds, self._options = jobs, then, seconds, options
+        self._waiting: deque[tuple[Source, Future[T]]] = deque()
+        self._workers: list[_Worker[T]] = []
+        self._closed = False
+        self._lock = threading.Lock()
+        self._woken, self._wake = multiprocessing.Pipe(duplex=False)
+        if hasattr(signal, "pthread_sigmask"):
+            resource_tracker.ensure_running()  # now: started while Ctrl-C is held back, it would let it through again
+        self._thread = threading.Thread(target=self._run, name="facewitness.pool", daemon=True)
+        self._thread.start()
+
+    def submit(self, source: Source) -> Future[T]:
+        """The future of what `then` makes of the analysis of one source. A future that has not begun can be cancelled.
+
+        Raises:
+            InputError: the pool is closed, or the source is no picture that can travel to another process.
+        """
+        future: Future[T] = Future()
+        with self._lock:
+            if self._closed:
+                raise InputError("Pool.submit: expected an open pool, got one that was closed")
+            self._waiting.append((portable(source), future))
+            self._wake.send_bytes(b".")
+        return future
+
+    def close(self) -> None:
+        """End the processes. What was not begun is cancelled, what was begun gets a CancelledError."""
+        with self._lock:
+            if self._closed:
                 return
-            for pipe in wait(list(busy)):
-                worker = busy[cast(Connection, pipe)]
-                index, result = worker.result(then)
-                results[index] = result
-                if worker.dead:
-                    workers.remove(worker)
-            while following in results:
-                yield results.pop(following)
-                following += 1
-    finally:
-        for worker in workers:
+            self._closed = True
+            self._wake.send_bytes(b".")
+        self._thread.join()
+        for worker in self._workers:
             worker.pipe.close()  # its next read or write fails, and it ends
-        for worker in workers:
+        for worker in self._workers:
             worker.end()
+        for future in [future for _, future in self._waiting] + [w.future for w in self._workers if w.future]:
+            future.cancel()
+            if not future.done():
+                future.set_exception(FacewitnessError("The pool was closed before this picture was analysed."))
+        self._woken.close()
+        self._wake.close()
+
+    def __enter__(self) -> Pool[T]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ------------------------------------------------------------------------------------- in the pool's own thread
+
+    def _run(self) -> None:
+        with _interrupts_held():  # processes that are started here inherit it
+            while not self._closed:
+                self._hand_out()
+                busy = {worker.pipe: worker for worker in self._workers if worker.future is not None}
+                deadlines = [worker.deadline for worker in busy.values() if worker.deadline is not None]
+                patience = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+                for ready in wait([self._woken, *busy], patience):
+                    if ready is self._woken:
+                        self._woken.recv_bytes()
+                    else:
+                        self._collect(busy[cast("Connection", ready)])
+                for worker in busy.values():
+                    late = worker.deadline is not None and worker.deadline <= time.monotonic()
+                    if worker.future is not None and late and not worker.pipe.poll():
+                        self._lose(worker, f"The analysis took longer than {self._seconds:g} seconds.", kill=True)
+
+    def _hand_out(self) -> None:
+        """Give waiting sources to idle processes, and start processes for them."""
+        while True:
+            idle = next((worker for worker in self._workers if worker.future is None), None)
+            if idle is None and len(self._workers) >= self._jobs:
+                return
+            with self._lock:
+                if not self._waiting or self._closed:
+                    return
+                source, future = self._waiting.popleft()
+            if not future.set_running_or_notify_cancel():
+                continue
+            if idle is None:
+                idle = _Worker(self._then, self._options, self._seconds)
+                self._workers.append(idle)
+            idle.give(source, future)
+
+    def _collect(self, worker: _Worker[T]) -> None:
+        """Take what a process has to say: that it has loaded, a result, or an error."""
+        assert worker.future is not None
+        try:
+            worked, value = pickle.loads(worker.pipe.recv_bytes())
+        except (EOFError, OSError):
+            self._lose(worker, "")
+            return
+        if not worked:  # it could not load, or `then` raised: whoever set this up has to know
+            future, worker.future = worker.future, None
+            self._workers.remove(worker)
+            worker.pipe.close()
+            worker.end()
+            future.set_exception(value)
+        elif worker.made_by is None:
+            worker.loaded(value)
+        else:
+            future, worker.future, worker.deadline = worker.future, None, None
+            future.set_result(value)
+
+    def _lose(self, worker: _Worker[T], why: str, kill: bool = False) -> None:
+        """A process died or is too slow: its picture gets a failed report."""
+        assert worker.future is not None
+        future, worker.future = worker.future, None
+        self._workers.remove(worker)
+        if kill:
+            worker.process.kill()
+        worker.process.join()
+        worker.pipe.close()
+        if worker.made_by is None:
+            future.set_exception(
+                FacewitnessError(
+                    f"A process for the analysis ended with status {worker.process.exitcode} while it was loading. In "
+                    'a script, call analyze_many under `if __name__ == "__main__":`; or try with one job.'
+                )
+            )
+            return
+        message = why or (
+            f"The process that analysed this file ended with status {worker.process.exitcode}. Was there enough "
+            "memory? Analyse the file alone to see whether it ends again."
+        )
+        problems = (Problem("examine", message),)
+        report = Report(source_name(worker.source), "failed", problems=problems, made_by=worker.made_by)
+        try:
+            future.set_result(self._then(Analysis(report, None)))
+        except Exception as error:
+            future.set_exception(error)
 
 
-class _Worker:
-    """A process with an Analyzer, and the one task (index, source) it was given."""
+class _Worker(Generic[T]):
+    """A process with an Analyzer, and the one source it was given."""
 
-    def __init__(self, then: Callable[[Report], Any], options: Mapping[str, Any]):
+    def __init__(self, then: Callable[[Analysis], T], options: Mapping[str, Any], seconds: float | None):
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, then, dict(options)), daemon=True)
-        with _not_from_here(), _interrupts_held():  # born deaf to Ctrl-C; `_work` keeps it so
+        with _not_from_here():
             self.process.start()
         theirs.close()  # so that reading meets the end of the pipe when the process dies
-        self.task: tuple[int, Source] | None = None
+        self.source: Source = ""
+        self.future: Future[T] | None = None
         self.made_by: Mapping[str, Any] | None = None  # known once it has loaded
-        self.dead = False
+        self.deadline: float | None = None  # by the monotonic clock
+        self._seconds = seconds
 
-    def give(self, task: tuple[int, Source]) -> None:
-        self.task = task
+    def give(self, source: Source, future: Future[T]) -> None:
+        self.source, self.future = source, future
+        if self.made_by is not None:
+            self._start_clock()
         with suppress(OSError):  # dead already: reading the result will tell
-            self.pipe.send(task[1])
+            self.pipe.send(source)
 
-    def result(self, then: Callable[[Report], T]) -> tuple[int, T]:
-        """The task's index and result; waits for it. Raises what the process raised while it loaded or ran `then`."""
-        assert self.task is not None
-        index, source = self.task
-        try:
-            if self.made_by is None:
-                self.made_by = self._received()
-            result = self._received()
-        except (EOFError, OSError):
-            self.process.join()
-            self.dead = True
-            if self.made_by is None:
-                raise FacewitnessError(
-                    f"A process for the analysis ended with status {self.process.exitcode} while it was loading. In a "
-                    'script, call analyze_many under `if __name__ == "__main__":`; or try with one job.'
-                ) from None
-            why = (
-                f"The process that analysed this file ended with status {self.process.exitcode}. Was there enough "
-                "memory? Analyse the file alone to see whether it ends again."
-            )
-            problem = Problem("examine", why)
-            failed = Report(source_name(source), "failed", problems=(problem,), made_by=self.made_by)
-            result = then(failed)
-        self.task = None
-        return index, result
+    def loaded(self, made_by: Mapping[str, Any]) -> None:
+        self.made_by = made_by
+        self._start_clock()
 
-    def _received(self) -> Any:
-        worked, value = pickle.loads(self.pipe.recv_bytes())
-        if not worked:
-            raise value
-        return value
+    def _start_clock(self) -> None:
+        self.deadline = None if self._seconds is None else time.monotonic() + self._seconds
 
     def end(self) -> None:
         self.process.join(5)
@@ -175,11 +294,10 @@ def _not_from_here() -> Iterator[None]:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Hold back Ctrl-C for a moment; a process started in it inherits that for its whole life."""
+    """Hold back Ctrl-C in this thread; a process started in it inherits that for its whole life."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    resource_tracker.ensure_running()  # now: started in here, it would let Ctrl-C through again when it is done
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -187,35 +305,16 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(pipe: Connection, then: Callable[[Report], Any], options: Mapping[str, Any]) -> None:
+def _work(pipe: Connection, then: Callable[[Analysis], Any], options: Mapping[str, Any]) -> None:
     """A process's whole life: load, then answer sources until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the first one decides
     with suppress(EOFError, OSError):
         try:
             analyzer = Analyzer(**options)
-            pipe.send_bytes(_packed((True, analyzer.made_by)))
+            pipe.send_bytes(pickle.dumps((True, analyzer.made_by)))
             while True:
-                pipe.send_bytes(_packed((True, then(analyzer.analyze(pipe.recv())))))
+                pipe.send_bytes(pickle.dumps((True, then(analyzer.analysis(pipe.recv())))))
         except (EOFError, BrokenPipeError):
             raise
         except Exception as error:
-            pipe.send_bytes(_packed((False, error)))
-
-
-class _Packer(pickle.Pickler):
-    """Pickles frames without their pixels: a black frame of the same size takes no room."""
-
-    def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, Frame):
-            return _black, (obj.height, obj.width, obj.index, obj.seconds)
-        return NotImplemented
-
-
-def _black(height: int, width: int, index: int, seconds: float | None) -> Frame:
-    return Frame(np.broadcast_to(np.zeros((1, 1, 3), np.uint8), (height, width, 3)), index, seconds)
-
-
-def _packed(value: Any) -> bytes:
-    file = io.BytesIO()
-    _Packer(file).dump(value)
-    return file.getvalue()
+            pipe.send_bytes(pickle.dumps((False, error)))

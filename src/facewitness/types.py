@@ -1,6 +1,9 @@
 """The nouns of facewitness, and the one convention they all keep.
 
-    Path → Frame → Face → Testimony → Verdict → Report → bytes
+    Path → Clip → Track of Faces → Testimony → Verdict → PersonReport → Report → bytes
+
+A photo is a clip of one frame, and its tracks have one face each. Only a `Frame`, and the `Clip` that holds frames, has
+pixels: every other noun says by a `FrameRef` which frame it speaks of, so that a report is small and travels.
 
 The convention
     pixels     RGB uint8, (H, W, 3)
@@ -16,7 +19,9 @@ Objects are frozen, checked once when they are made, and trusted afterwards. Sta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -30,8 +35,11 @@ Pixels = NDArray[np.uint8]
 Landmarks = NDArray[np.float32]
 Label = Literal["real", "fake", "inconclusive"]
 Status = Literal["ok", "no_face", "failed"]
+Hear = Callable[[str], None]  # is given the next piece of an answer while it is written
+Cause = Literal["band", "quality", "contradiction", "uncalibrated", "silent"]
 
 LABELS: tuple[Label, ...] = ("real", "fake", "inconclusive")
+CAUSES: tuple[Cause, ...] = ("band", "quality", "contradiction", "uncalibrated", "silent")
 KINDS: tuple[str, ...] = ("pristine", "identity_exchange", "attribute_manipulation", "entire_synthesis")
 
 GRADES: tuple[tuple[float, str], ...] = ((0.5, "weak"), (0.7, "moderate"), (0.9, "strong"))  # below this: that word
@@ -40,11 +48,13 @@ GRADES: tuple[tuple[float, str], ...] = ((0.5, "weak"), (0.7, "moderate"), (0.9,
 def grade(strength: float | None) -> str | None:
     """A finding's calibrated strength in words: weak < 50 % ≤ moderate < 70 % ≤ strong < 90 % ≤ very strong.
 
-    None stays None: a strength nobody measured has no grade.
+    The whole percent decides, for it is what stands beside the word. None stays None: a strength nobody measured has
+    no grade.
     """
     if strength is None:
         return None
-    return next((word for bound, word in GRADES if strength < bound), "very strong")
+    printed = float(f"{strength * 100:.0f}") / 100
+    return next((word for bound, word in GRADES if printed < bound), "very strong")
 
 
 def _check_score(name: str, value: float | None) -> None:
@@ -73,13 +83,35 @@ def _check_kind(name: str, kind: Mapping[str, float] | None) -> None:
         _check_score(f"{name}[{key}]", value)
 
 
+@dataclass(frozen=True, slots=True)
+class FrameRef:
+    """Which frame is spoken of, without its pixels: a photo, or one moment of a film."""
+
+    width: int  # pixels, upright
+    height: int
+    index: int = 0  # number of the frame in the file, from 0
+    seconds: float | None = None  # moment in the film; None for a photo
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1 or self.index < 0:
+            raise InputError(
+                "FrameRef: expected a width and height of at least 1 and an index of at least 0, "
+                f"got {self.width} × {self.height}, {self.index}"
+            )
+
+    @property
+    def box(self) -> Box:
+        """The whole frame as a box."""
+        return (0.0, 0.0, float(self.width), float(self.height))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture: a photo, or one moment of a video."""
+    """The pixels of a photo, or of one moment of a film."""
 
     pixels: Pixels  # RGB uint8 (H, W, 3)
     index: int = 0
-    seconds: float | None = None  # moment in the video; None for a photo
+    seconds: float | None = None  # moment in the film; None for a photo
 
     def __post_init__(self) -> None:
         p = self.pixels
@@ -94,6 +126,72 @@ class Frame:
     @property
     def width(self) -> int:
         return int(self.pixels.shape[1])
+
+    @property
+    def at(self) -> FrameRef:
+        """Which frame this is."""
+        return FrameRef(self.width, self.height, self.index, self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """What kind of file was examined: how large its pictures are, and how many there are in what time."""
+
+    width: int  # pixels, upright
+    height: int
+    frames: int = 1  # in the file, not only those that were judged
+    fps: float | None = None  # frames a second; None for a photo
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1 or self.frames < 1:
+            raise InputError(
+                f"Medium: expected sizes and a number of frames of at least 1, got {self.width} × {self.height}, "
+                f"{self.frames} frames"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clip:
+    """A photo or a film, with the pixels of the frames that are judged. A photo is a clip of one frame."""
+
+    source: str  # the path as it was given, or a name for bytes and arrays
+    kept: tuple[Frame, ...]  # the frames that are judged, in the order of time
+    sha256: str | None = None  # of the file's bytes; None for an array
+    fps: float | None = None  # None for a photo
+    count: int = 1  # frames in the file
+    notes: tuple[str, ...] = ()  # whole sentences: what was decided on the way to the frames
+    damage: str = ""  # a sentence: what of the picture is missing, so that no verdict on it can be trusted
+    content: bytes | None = None  # the file's bytes, for witnesses that read what stands beside the pixels
+
+    def __post_init__(self) -> None:
+        if not self.kept:
+            raise InputError("Clip.kept: expected at least one frame, got none")
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames that are judged, in the order of time."""
+        return iter(self.kept)
+
+    @property
+    def frame(self) -> Frame:
+        """A photo's frame; the first one of a film."""
+        return self.kept[0]
+
+    def at(self, at: FrameRef) -> Frame:
+        """The frame that something speaks of, with its pixels.
+
+        Raises:
+            InputError: the clip does not hold this frame.
+        """
+        for frame in self.kept:
+            if frame.index == at.index:
+                return frame
+        raise InputError(f"Clip: expected a frame that is kept, got number {at.index}; it is of another clip")
+
+    @property
+    def medium(self) -> Medium:
+        """Its sizes, without pixels."""
+        first = self.kept[0]
+        return Medium(first.width, first.height, self.count, self.fps)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,10 +237,9 @@ class Quality:
 class Face:
     """One face in one frame, as a finder found it."""
 
-    frame: Frame
+    at: FrameRef
     box: Box  # tight around the face, brow to chin; may be clipped to the frame
     landmarks: Landmarks | None = None  # (468, 2) or (468, 3): x, y in frame pixels, z in the same scale
-    person: int = 0  # the same number for the same person across frames; within a photo, the face's number
     quality: Quality = field(default_factory=Quality)
 
     def __post_init__(self) -> None:
@@ -153,20 +250,110 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Finding:
-    """A place that gives something away. No claim without a place."""
+class Track:
+    """One person's faces in the order of time; in a photo, one face."""
 
-    region: str  # a name of `regions.py`
+    person: int  # from 0
+    faces: tuple[Face, ...]
+
+    def __post_init__(self) -> None:
+        if not self.faces:
+            raise InputError("Track.faces: expected at least one face, got none")
+
+    @property
+    def face(self) -> Face:
+        """The face that can be judged best; of equals the first."""
+        return max(self.faces, key=lambda face: 0.0 if face.quality.score is None else face.quality.score)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where something is: a frame, a box on it and, where they are known, the region's name and the exact shape."""
+
+    at: FrameRef | None  # None in a text about a picture that the text does not name
+    region: str | None  # a name of `regions.py`; None for a place that is no region of a face
     box: Box
-    mask: Mask | None  # None where a witness knows the box only
+    mask: Mask | None = None  # None where only the box is known
+
+    def __post_init__(self) -> None:
+        if self.region == "":
+            raise InputError("Place.region: expected the name of a region or None, got an empty one")
+        _check_box("Place.box", self.box)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finding:
+    """Something that gives a forgery away, and where it can be looked at. No claim without a place."""
+
+    places: tuple[Place, ...]  # over time too; the first is where to look first
     claim: str  # one sentence without a grade
     strength: float | None  # calibrated share of such findings that are right; None when nobody measured
 
     def __post_init__(self) -> None:
-        if not self.region:
-            raise InputError("Finding.region: expected the name of a region, got an empty one")
-        _check_box("Finding.box", self.box)
+        if not self.places:
+            raise InputError("Finding.places: expected at least one place, got none; no claim without a place")
         _check_score("Finding.strength", self.strength)
+
+    @classmethod
+    def on(
+        cls,
+        region: str | None,
+        box: Box,
+        mask: Mask | None,
+        claim: str,
+        strength: float | None,
+        at: FrameRef | None = None,
+    ) -> Finding:
+        """A finding with one place."""
+        return cls((Place(at, region, box, mask),), claim, strength)
+
+    @property
+    def region(self) -> str | None:
+        """The region of its places; None where they are several regions, or none."""
+        regions = {place.region for place in self.places}
+        return regions.pop() if len(regions) == 1 else None
+
+    @property
+    def here(self) -> tuple[Place, ...]:
+        """Its places on the frame to look at first."""
+        first = self.places[0].at
+        return tuple(place for place in self.places if place.at == first)
+
+    @property
+    def box(self) -> Box:
+        """The box around its places on the frame to look at first."""
+        corners = np.array([place.box for place in self.here])
+        x1, y1 = (float(v) for v in corners[:, :2].min(axis=0))
+        x2, y2 = (float(v) for v in corners[:, 2:].max(axis=0))
+        return (x1, y1, x2, y2)
+
+    @property
+    def mask(self) -> Mask | None:
+        """The shape of its place on the frame to look at first; None where it is not known, or there are several."""
+        return self.here[0].mask if len(self.here) == 1 else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """What somebody wants to know. It may point at places instead of naming them."""
+
+    text: str
+    places: tuple[Place, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question that was asked before, and what was answered."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mark:
+    """A finding spoken of inside a text: what a reader can point at between two words."""
+
+    finding: Finding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,23 +362,56 @@ class Reply:
 
     label: Label | None
     fake: float | None = None
+    parts: tuple[str | Mark, ...] = ()  # the answer's own words, with marks where it points; a plain string is one part
     findings: tuple[Finding, ...] = ()
-    thought: str = ""  # what was reasoned before the answer
-    text: str = ""  # the answer's own words, without markup
+    thought: str = ""  # what was written before the answer
     refusals: tuple[str, ...] | None = None  # why the text breaks its grammar; None where no grammar was kept to
+    hypothesis: Literal["real", "fake"] | None = (
+        None  # what the question supposed (FFAA); None where it supposed nothing
+    )
+    match: float | None = None  # how well the answer fits the picture, by a trained judge of answers (MIDS)
+
+    def __post_init__(self) -> None:
+        parts: Any = self.parts
+        if isinstance(parts, str):
+            object.__setattr__(self, "parts", (parts,) if parts else ())
+        if self.label is not None:
+            _check_label("Reply.label", self.label)
+        if self.hypothesis not in (None, "real", "fake"):
+            raise InputError(f"Reply.hypothesis: expected real, fake or None, got {self.hypothesis!r}")
+        _check_score("Reply.fake", self.fake)
+        _check_score("Reply.match", self.match)
+
+    @property
+    def text(self) -> str:
+        """The words alone."""
+        return "".join(part for part in self.parts if isinstance(part, str))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moment:
+    """The answer for one frame of a film."""
+
+    at: FrameRef
+    fake: float | None  # None where this frame could not be judged
+    mask: Mask | None = None
+
+    def __post_init__(self) -> None:
+        _check_score("Moment.fake", self.fake)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Testimony:
-    """What one witness says about one face."""
+    """What one witness says about one person, or about a file."""
 
     witness: str
     fake: float | None  # the witness's own score, before calibration; None when it would not say
-    mask: Mask | None = None
+    mask: Mask | None = None  # on the frame of the track's best face
     findings: tuple[Finding, ...] = ()
     kind: Mapping[str, float] | None = None  # one score for each of KINDS
-    replies: tuple[Reply, ...] = ()
-    seconds: float | None = None
+    reply: Reply | None = None  # the words that the witness stands by
+    considered: tuple[Reply, ...] = ()  # what it weighed on the way: answers under a hypothesis, drafts
+    series: tuple[Moment, ...] | None = None  # its answers over time; None for a photo
     problem: str = ""  # what failed on the way, where the rest still holds; the report lists it
 
     def __post_init__(self) -> None:
@@ -206,45 +426,59 @@ class Verdict:
     label: Label
     fake: float | None  # calibrated probability; None where nothing could be measured
     interval: tuple[float, float] | None = None  # 95 % interval of `fake`
+    thresholds: tuple[float, float] | None = None  # (real below, fake from) that this verdict was decided by
+    cause: Cause | None = None  # why it is inconclusive; None for real and fake
     reasons: tuple[str, ...] = ()  # in words
     testimonies: tuple[Testimony, ...] = ()
 
     def __post_init__(self) -> None:
         _check_label("Verdict.label", self.label)
         _check_score("Verdict.fake", self.fake)
-        if self.interval is not None:
-            low, high = self.interval
-            if not 0.0 <= low <= high <= 1.0:
-                raise InputError(f"Verdict.interval: expected 0 <= low <= high <= 1, got {self.interval!r}")
+        for name in ("interval", "thresholds"):
+            pair = getattr(self, name)
+            if pair is not None and not 0.0 <= pair[0] <= pair[1] <= 1.0:
+                raise InputError(f"Verdict.{name}: expected 0 <= low <= high <= 1, got {pair!r}")
+        if self.cause is not None and (self.cause not in CAUSES or self.label != "inconclusive"):
+            raise InputError(
+                f"Verdict.cause: expected one of {', '.join(CAUSES)} for an inconclusive verdict and None for any "
+                f"other, got {self.cause!r} for {self.label!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence of an explanation. A claim about the picture names its finding; a caveat has none."""
+    """One sentence of an explanation. A claim about the picture names its findings; a caveat has none."""
 
     text: str
-    finding: int | None = None  # index into the face's findings
+    findings: tuple[int, ...] = ()  # indices into the person's findings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FaceReport:
-    """Everything said of one face."""
+class PersonReport:
+    """Everything said of one person."""
 
-    face: Face
+    track: Track
     verdict: Verdict
+    timeline: tuple[Moment, ...] = ()  # calibrated probabilities over time; empty for a photo
     kind: Mapping[str, float] | None = None
     findings: tuple[Finding, ...] = ()
-    mask: Mask | None = None
+    mask: Mask | None = None  # on the frame of the track's best face
     explanation: tuple[Sentence, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_kind("FaceReport.kind", self.kind)
+        _check_kind("PersonReport.kind", self.kind)
         for sentence in self.explanation:
-            if sentence.finding is not None and not 0 <= sentence.finding < len(self.findings):
-                raise InputError(
-                    f"FaceReport.explanation: a sentence names finding {sentence.finding}, "
-                    f"but there are {len(self.findings)} findings"
-                )
+            for index in sentence.findings:
+                if not 0 <= index < len(self.findings):
+                    raise InputError(
+                        f"PersonReport.explanation: a sentence names finding {index}, "
+                        f"but there are {len(self.findings)} findings"
+                    )
+
+    @property
+    def face(self) -> Face:
+        """The face that can be judged best; in a photo, the one there is."""
+        return self.track.face
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,25 +491,75 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
-    """The answer for one file. "no_face", "failed" and "inconclusive" are three different answers."""
+    """The answer for one file, without pixels. "no_face", "failed" and "inconclusive" are three different answers."""
 
     source: str
     status: Status
     sha256: str | None = None  # of the file's bytes; None when they could not be read or came as an array
-    size: tuple[int, int] | None = None  # (width, height) of the frame, upright
-    verdict: Verdict | None = None  # the whole picture's; None unless status is "ok"
-    faces: tuple[FaceReport, ...] = ()
+    medium: Medium | None = None  # None where the file could not be read
+    notes: tuple[str, ...] = ()  # whole sentences: what was decided while the file was read
+    verdict: Verdict | None = None  # the whole file's; None unless somebody could be judged, or the file told by itself
+    people: tuple[PersonReport, ...] = ()
+    inspections: tuple[Testimony, ...] = ()  # of witnesses that speak of the whole file, not of a person
     problems: tuple[Problem, ...] = ()
     made_by: Mapping[str, Any] = field(default_factory=dict)  # version, options, weight hashes: enough to run it again
-    frame: Frame | None = None  # the picture itself, for formats that draw; never on the JSON wire
 
     def __post_init__(self) -> None:
         if self.status not in ("ok", "no_face", "failed"):
             raise InputError(f"Report.status: expected ok, no_face or failed, got {self.status!r}")
-        if (self.status == "ok") != bool(self.faces):
-            raise InputError(f"Report: status {self.status!r} with {len(self.faces)} faces; only 'ok' has faces")
+        if (self.status == "ok") != bool(self.people):
+            raise InputError(f"Report: status {self.status!r} with {len(self.people)} people; only 'ok' has people")
         if self.status == "failed" and not self.problems:
             raise InputError("Report: status 'failed' needs a Problem that says why")
+
+    @property
+    def faces(self) -> tuple[PersonReport, ...]:
+        """The people by another name: in a photo each of them is one face."""
+        return self.people
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was found about the file as a whole."""
+        return tuple(finding for testimony in self.inspections for finding in testimony.findings)
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(width, height) of its pictures, upright; None where the file could not be read."""
+        return None if self.medium is None else (self.medium.width, self.medium.height)
+
+    # The formats stand above the nouns, so these three fetch them by name when they are called.
+
+    def to_json(self) -> str:
+        """The report as one line of JSON (`facewitness.report/2`), without a line feed."""
+        rendered: bytes = importlib.import_module("facewitness.formats.json").render(self)
+        return rendered.decode("utf-8").rstrip("\n")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as what JSON can hold, in the layout of `facewitness.report/2`."""
+        value: dict[str, Any] = importlib.import_module("json").loads(self.to_json())
+        return value
+
+    def save(self, path: str | os.PathLike[str], clip: Clip | None = None) -> None:
+        """Write the report into a file whose ending names the format: .html, .json, .md, .png …
+
+        Args:
+            path: where to; a file that is there is replaced, whole or not at all.
+            clip: the pixels, for formats that draw. Without it the file named by `source` is read again, as long as
+                it still has the bytes that were examined; where it has not, what can be drawn without pixels is.
+
+        Raises:
+            UnknownName: no format has this ending.
+            ReportError: the format cannot be written, for instance an overlay without pixels.
+        """
+        importlib.import_module("facewitness.formats").save(self, path, clip)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysis:
+    """A report and the pixels it speaks of, for whoever draws. Pixels are dropped when only the report is kept."""
+
+    report: Report
+    clip: Clip | None  # None where the file could not be read
 
 
 @dataclass(frozen=True, slots=True, eq=False)

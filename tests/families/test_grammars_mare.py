@@ -51,12 +51,12 @@ def replies(draw) -> Reply:
     ]
     places = draw(st.dictionaries(st.sampled_from(regions.MARE), BOXES, max_size=12))
     claims = {name: f"The {regions.title(name)} is too smooth." for name in places}
-    findings = tuple(Finding(name, box, None, claims[name], None) for name, box in places.items())
+    findings = tuple(Finding.on(name, box, None, claims[name], None) for name, box in places.items())
     odd = draw(ODD_WORDS | st.sampled_from(["</answer>", "<think>", '"}{\\', "\u2028 鼻", "\\u003cthink>"]))
     odd = odd.replace("\n", " ").strip()
     text = " ".join([opening, *claims.values(), odd])
     thought = draw(st.text(max_size=40).map(str.strip)) or "I look."
-    return Reply(verdict, None, findings, thought, text)
+    return Reply(verdict, None, (text,) if text else (), findings, thought)
 
 
 @given(replies())
@@ -69,8 +69,8 @@ def test_what_is_written_is_read_again(reply):
 
 
 def test_a_written_reply_by_hand():
-    nose = Finding("nose", (4.0, 4.0, 9.5, 9.0), None, "The nose looks fake.", 0.8)
-    reply = Reply("fake", 0.9, (nose,), " I look at the nose. ", "The nose looks fake.")
+    nose = Finding.on("nose", (4.0, 4.0, 9.5, 9.0), None, "The nose looks fake.", 0.8)
+    reply = Reply("fake", 0.9, ("The nose looks fake.",), (nose,), " I look at the nose. ")
     assert mare.render(reply) == (
         '<think>I look at the nose.</think><answer>{"explanation": "The nose looks fake.", '
         '"bboxes": {"nose": [4, 4, 9.5, 9]}}</answer>'
@@ -79,7 +79,7 @@ def test_a_written_reply_by_hand():
 
 def test_what_is_no_word_of_mares_finds_one_or_is_left_out():
     def finding(region, box):
-        return Finding(region, box, None, "", None)
+        return Finding.on(region, box, None, "", None)
 
     places = (
         finding("left_upper_eyelid", (1, 1, 4, 4)),
@@ -96,17 +96,18 @@ def test_what_is_no_word_of_mares_finds_one_or_is_left_out():
 
 @given(st.lists(st.sampled_from(regions.MARE), unique=True))
 def test_what_is_made_of_findings_names_what_it_boxes(names):
-    findings = tuple(Finding(name, (1.0, 1.0, 4.0, 4.0), None, "", None) for name in names)
+    findings = tuple(Finding.on(name, (1.0, 1.0, 4.0, 4.0), None, "", None) for name in names)
     assert regions.mentioned(mare.parse(mare.render(Reply("fake", findings=findings))).text) == tuple(names)
 
 
 def test_a_verdict_that_the_words_leave_out_is_put_before_them_and_one_they_deny_is_not():
     assert (
-        mare.parse(mare.render(Reply("fake", text="The nose is odd."))).text == "The image looks fake. The nose is odd."
+        mare.parse(mare.render(Reply("fake", parts="The nose is odd."))).text
+        == "The image looks fake. The nose is odd."
     )
-    denied = mare.parse(mare.render(Reply("fake", text="It looks real.")))
+    denied = mare.parse(mare.render(Reply("fake", parts="It looks real.")))
     assert (denied.label, denied.text) == ("real", "It looks real.")
-    both = mare.parse(mare.render(Reply("fake", text="Real nose, fake mouth.")))
+    both = mare.parse(mare.render(Reply("fake", parts="Real nose, fake mouth.")))
     assert (both.label, both.text) == (None, "Real nose, fake mouth.")
 
 
@@ -261,14 +262,14 @@ def test_pieces_in_any_order_break_nothing(pieces):
 def test_format_by_hand():
     assert grammar.score(mare.parse(GOOD), FAKE) == 1.0
     assert grammar.score(mare.parse("<think>I look at the nose.</think><answer>fake</answer>"), FAKE) == 0.0
-    assert grammar.score(Reply("fake", text="The nose looks fake."), FAKE) is None
+    assert grammar.score(Reply("fake", parts="The nose looks fake."), FAKE) is None
     assert label.score(mare.parse(GOOD), FAKE) == 1.0 and label.score(mare.parse(GOOD), Truth("real")) == 0.0
 
 
 @pytest.mark.parametrize(("count", "value"), [(0, 0), (4, 0.5), (8, 1), (200, 1), (300, 0.5), (400, 0), (9999, 0)])
 def test_length_by_hand(count, value):
     half = count // 2
-    assert length.score(Reply(None, thought="a " * half, text="b " * (count - half)), FAKE) == value
+    assert length.score(Reply(None, thought="a " * half, parts="b " * (count - half)), FAKE) == value
 
 
 @given(st.text(max_size=60))

@@ -32,7 +32,7 @@ from facewitness.scores import (
     wording,
 )
 from facewitness.scores import regions as plm
-from facewitness.types import Finding, Mask, Reply, Truth
+from facewitness.types import Finding, Mask, Place, Reply, Truth
 
 NAMES = plugins.names("scores")
 PLACES = (boxes, mask, plm, grounding, coverage)  # what judges findings against the truth
@@ -46,19 +46,22 @@ def encoder() -> None:
 
 
 def finding(region, box=(0, 0, 10, 10), mask=None) -> Finding:
-    return Finding(region, box, mask, "It is blurred.", None)
+    return Finding.on(region, box, mask, "It is blurred.", None)
 
 
 def odd(region, box, mask=None) -> Finding:
     """A finding that no check has seen, as one from a careless package."""
+    place = object.__new__(Place)
+    for name, value in (("at", None), ("region", region), ("box", box), ("mask", mask)):
+        object.__setattr__(place, name, value)
     made = object.__new__(Finding)
-    for name, value in (("region", region), ("box", box), ("mask", mask), ("claim", ""), ("strength", None)):
+    for name, value in (("places", (place,)), ("claim", ""), ("strength", None)):
         object.__setattr__(made, name, value)
     return made
 
 
 def reply(*findings, text="", label="fake") -> Reply:
-    return Reply(label, findings=findings, text=text)
+    return Reply(label, findings=findings, parts=text)
 
 
 def painted(box=(0, 0, 10, 10), shape=(40, 40)) -> np.ndarray:
@@ -102,7 +105,7 @@ REPLIES = st.builds(
     Reply,
     label=st.sampled_from(["real", "fake", "inconclusive", None]),
     findings=st.lists(st.builds(odd, REGIONS, BOXES, MASKS), max_size=6).map(tuple),
-    text=TEXTS | st.text(max_size=30),
+    parts=TEXTS | st.text(max_size=30),
 )
 TRUTHS = st.builds(
     Truth,
@@ -144,7 +147,7 @@ def test_laws_of_every_score(answer, truth, seed):
         silent = score(Reply(None), truth)
         assert silent is None if name == "side" else (silent is None) == (value is None), name
         # neither the order of findings nor saying them all twice changes anything
-        assert score(Reply(answer.label, None, tuple(twice), "", answer.text), truth) == value, name
+        assert score(Reply(answer.label, None, answer.parts, tuple(twice)), truth) == value, name
 
 
 @every_score
@@ -213,7 +216,7 @@ def test_label_by_hand():
 def test_a_grammars_no_verdict_is_not_read_a_second_time():
     reply = mare_grammar.parse("The face was manipulated.")  # neither of MARE's two words
     assert reply.label is None and label.score(reply, FAKE) == 0.0
-    assert label.score(Reply("real", text="A fake."), FAKE) == 0.0
+    assert label.score(Reply("real", parts="A fake."), FAKE) == 0.0
 
 
 @pytest.mark.parametrize(

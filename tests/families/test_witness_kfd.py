@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
-from doubles import tiny_kfd  # noqa: E402
+from doubles import Seen, tiny_kfd  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
 from facewitness import plugins, regions  # noqa: E402
@@ -18,7 +18,7 @@ from facewitness.errors import BackendError, InputError, WeightsError  # noqa: E
 from facewitness.judge import judge  # noqa: E402
 from facewitness.models.kfd import KFD, Detection  # noqa: E402
 from facewitness.pipeline import Analyzer  # noqa: E402
-from facewitness.types import Face, Frame  # noqa: E402
+from facewitness.types import Question  # noqa: E402
 from facewitness.witnesses import kfd  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -44,14 +44,14 @@ def calibrated(saved, tmp_path) -> Path:
     return tmp_path / "kfd.safetensors"
 
 
-def face(size: int = 160, landmarks: bool = True) -> Face:
+def face(size: int = 160, landmarks: bool = True) -> Seen:
     pixels = np.random.default_rng(size).integers(0, 256, (size, size, 3), dtype=np.uint8)
     if not landmarks:
-        return Face(Frame(pixels), (0.0, 0.0, float(size), float(size)))
+        return Seen.of(pixels)
     mesh = regions.average_landmarks() * (size * 0.6)
     mesh[:, :2] += (size / 2 - mesh[:, 0].mean(), size * 0.2)
     (x1, y1), (x2, y2) = mesh[:, :2].min(0).tolist(), mesh[:, :2].max(0).tolist()
-    return Face(Frame(pixels), (x1, y1, x2, y2), mesh.astype(np.float32))
+    return Seen.of(pixels, (x1, y1, x2, y2), mesh.astype(np.float32))
 
 
 class Answers:
@@ -81,7 +81,7 @@ class Words:
     def __init__(self, text: str):
         self.text, self.asked = text, []
 
-    def answer(self, face, testimony, question):
+    def answer(self, face, pixels, testimony, question):
         self.asked.append((testimony.fake, question))
         return self.text
 
@@ -91,43 +91,43 @@ class Words:
 
 def test_score_and_mask_are_the_networks_on_the_aligned_crop(saved):
     witness, seen = load(weights=str(saved), flip=False), face(SIZE, landmarks=False)
-    said = witness.examine(seen)
+    said = witness.examine(*seen)
     with torch.inference_mode():
-        pixels = torch.from_numpy(seen.frame.pixels.copy()).permute(2, 0, 1)[None].float()
+        pixels = torch.from_numpy(seen.pixels.copy()).permute(2, 0, 1)[None].float()
         found = KFD.load(saved)(pixels)
-    assert said.fake == pytest.approx(found.score.item(), abs=1e-6) and said.kind is None and said.replies == ()
-    assert said.mask.box == seen.box
+    assert said.fake == pytest.approx(found.score.item(), abs=1e-6) and said.kind is None and said.reply is None
+    assert said.mask.box == seen.face.box
     assert said.mask.values.mean() == pytest.approx(found.map.mean().item(), abs=1e-3)
 
 
 def test_a_mirrored_face_is_judged_alike(saved):
     witness = load(weights=str(saved))
     crop = np.random.default_rng(1).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
-    score, mask = witness.answer(crop)
-    mirrored_score, mirrored = witness.answer(np.ascontiguousarray(crop[:, ::-1]))
+    score, mask = witness.scored(crop)
+    mirrored_score, mirrored = witness.scored(np.ascontiguousarray(crop[:, ::-1]))
     assert score == pytest.approx(mirrored_score, abs=1e-6) and np.allclose(mask, mirrored[:, ::-1], atol=1e-6)
 
 
 def test_regions_under_the_mask_are_found_where_they_are_without_a_strength(saved):
     upper = (slice(0, SIZE // 2), slice(None))
-    said = told(saved, 0.9, upper).examine(face())
+    said = told(saved, 0.9, upper).examine(*face())
     names = {finding.region for finding in said.findings}
     assert {"left_eye", "right_eye", "left_eyebrow", "right_eyebrow"} <= names and not names & {"mouth", "teeth"}
     for finding in said.findings:
         x1, y1, x2, y2 = finding.box
         assert finding.strength is None and finding.claim.endswith(".") and 0 <= x1 < x2 and 0 <= y1 < y2
         assert 0 < finding.mask.values.sum() < said.mask.values.sum()
-    assert told(saved, 0.1).examine(face()).findings == ()
-    assert told(saved, 0.9, upper).examine(face(landmarks=False)).findings == (), "no mesh, no places"
+    assert told(saved, 0.1).examine(*face()).findings == ()
+    assert told(saved, 0.9, upper).examine(*face(landmarks=False)).findings == (), "no mesh, no places"
 
 
 def test_strength_and_calibration_travel_with_the_weights(saved, calibrated):
     assert load(weights=str(saved)).calibration is None
     witness = told(calibrated, 0.9, (slice(None), slice(None)))
-    said = witness.examine(face())
+    said = witness.examine(*face())
     assert witness.calibration == CALIBRATION
     assert said.findings and all(f.strength == pytest.approx(1, abs=1e-3) for f in said.findings)
-    report = Analyzer(finder="whole", witnesses=[witness]).analyze(face(96).frame.pixels)
+    report = Analyzer(finder="whole", witnesses=[witness]).analyze(face(96).pixels)
     assert report.verdict.label == "fake" and report.verdict.fake == pytest.approx(0.9)
 
 
@@ -141,7 +141,7 @@ def test_a_gradcam_that_shows_nothing_leaves_the_detectors_map_and_says_so(saved
     plain, heat = load(weights=str(saved), flip=False), load(weights=str(saved), flip=False, gradcam=True)
     monkeypatch.setattr(heat, "attention", lambda crop: np.zeros(crop.shape[:2], np.float32))
     seen = face()
-    own, shown = plain.examine(seen), heat.examine(seen)
+    own, shown = plain.examine(*seen), heat.examine(*seen)
     assert np.array_equal(own.mask.values, shown.mask.values) and own.problem == ""
     assert shown.problem == "Grad-CAM: no place raises the score; the mask is the detector's own map."
 
@@ -149,7 +149,7 @@ def test_a_gradcam_that_shows_nothing_leaves_the_detectors_map_and_says_so(saved
 def test_gradcam_takes_the_masks_place_and_fades_with_the_score(saved):
     plain, seen = load(weights=str(saved), flip=False), face()
     heat = load(weights=str(saved), flip=False, gradcam=True)
-    said, shown = plain.examine(seen), heat.examine(seen)
+    said, shown = plain.examine(*seen), heat.examine(*seen)
     assert shown.fake == said.fake and shown.mask.box == said.mask.box
     assert [f.region for f in shown.findings] == [f.region for f in said.findings]
     assert not np.allclose(shown.mask.values, said.mask.values)
@@ -161,8 +161,8 @@ def test_gradcam_takes_the_masks_place_and_fades_with_the_score(saved):
 
 def test_words_that_agree_leave_the_verdict_as_it_is(calibrated):
     words = Words("Yes, this face is fake.")
-    said = told(calibrated, 0.9, language=words).examine(face())
-    (reply,) = said.replies
+    said = told(calibrated, 0.9, language=words).examine(*face())
+    reply = said.reply
     assert reply.label == "fake" and reply.text == words.text and reply.thought.startswith("The words agree with")
     assert words.asked == [(said.fake, "Is this a deepfake image?")] and said.fake == pytest.approx(0.9)
 
@@ -172,44 +172,44 @@ def test_words_that_agree_leave_the_verdict_as_it_is(calibrated):
 )
 def test_words_that_contradict_the_score_say_so_and_the_verdict_stays_open(calibrated, score, text, says):
     witness = told(calibrated, score, language=Words(text))
-    said = witness.examine(face(), "Is this face fake?")
-    assert "contradict the detector's score" in said.replies[0].thought and says in said.replies[0].thought
+    said = witness.examine(*face())
+    assert "contradict the detector's score" in said.reply.thought and says in said.reply.thought
     assert said.fake == pytest.approx(score), "the words do not move the score"
-    report = Analyzer(finder="whole", witnesses=[witness]).analyze(face(96).frame.pixels)
+    report = Analyzer(finder="whole", witnesses=[witness]).analyze(face(96).pixels)
     assert report.verdict.label == "inconclusive" and "contradicts itself" in report.verdict.reasons[0]
-    silent = Analyzer(finder="whole", witnesses=[told(calibrated, score)]).analyze(face(96).frame.pixels)
+    silent = Analyzer(finder="whole", witnesses=[told(calibrated, score)]).analyze(face(96).pixels)
     assert silent.verdict.label == says
 
 
 def test_an_answer_about_a_region_is_no_verdict_but_is_held_against_the_map(calibrated):
     upper = (slice(0, SIZE // 2), slice(None))
     witness = told(calibrated, 0.9, upper, language=Words("No. The mouth is genuine."))
-    said = witness.examine(face(), "Is the mouth fake?")
-    assert said.replies[0].label is None and said.replies[0].thought == (
-        "The words agree with the detector's map, which says real."
-    )
-    assert "contradict the detector's map" in witness.examine(face(), "Is the left eye fake?").replies[0].thought
-    verdict = judge(face(), [said], Analyzer(finder="whole", witnesses=[witness]).calibrations)
+    reply = witness.answer(*face(), Question("Is the mouth fake?"))
+    assert reply.label is None and reply.thought == "The words agree with the detector's map, which says real."
+    eye = witness.answer(*face(), Question("Is the left eye fake?"))
+    assert "contradict the detector's map" in eye.thought
+    said = replace(witness.examine(*face()), reply=reply)
+    verdict = judge(face().track, [said], Analyzer(finder="whole", witnesses=[witness]).calibrations)
     assert verdict.label == "fake", "no, not the mouth: the face may be fake all the same"
 
 
 def test_words_that_decide_nothing_contradict_nothing(calibrated):
-    said = told(calibrated, 0.9, language=Words("It is hard to say.")).examine(face(), "  ")
-    assert said.replies[0].label == "inconclusive" and said.replies[0].thought == ""
-    undecided = told(calibrated, 0.5, language=Words("No.")).examine(face())
-    assert undecided.replies[0].label == "real" and undecided.replies[0].thought == ""
+    said = told(calibrated, 0.9, language=Words("It is hard to say.")).examine(*face())
+    assert said.reply.label == "inconclusive" and said.reply.thought == ""
+    undecided = told(calibrated, 0.5, language=Words("No.")).examine(*face())
+    assert undecided.reply.label == "real" and undecided.reply.thought == ""
 
 
 def test_a_language_model_that_is_down_is_a_problem_of_the_report(calibrated):
     class Down:
-        def answer(self, face, testimony, question):
+        def answer(self, face, pixels, testimony, question):
             raise BackendError("The server does not answer. Start it and try again.")
 
     witness = told(calibrated, 0.9, language=Down())
-    report = Analyzer(finder="whole", witnesses=[witness]).analyze(face(96).frame.pixels)
+    report = Analyzer(finder="whole", witnesses=[witness]).analyze(face(96).pixels)
     assert report.status == "ok" and "The server does not answer" in report.problems[0].message
     (said,) = report.faces[0].verdict.testimonies
-    assert said.fake == pytest.approx(0.9) and not said.replies  # what the detector says still counts
+    assert said.fake == pytest.approx(0.9) and said.reply is None  # what the detector says still counts
 
 
 # ----------------------------------------------------------------------------------------------------------- bad input
@@ -233,7 +233,7 @@ def test_weights_are_found_in_the_folder_of_models(saved, tmp_path, monkeypatch)
         lines.append(f"{hashlib.sha256(content).hexdigest()}  kfd{suffix}\n")
     (tmp_path / "SHA256SUMS").write_text("".join(lines))
     monkeypatch.setenv("FACEWITNESS_MODELS", str(tmp_path))
-    assert load(flip=False).examine(face()).fake is not None
+    assert load(flip=False).examine(*face()).fake is not None
 
 
 def test_half_a_checkpoint_a_pickle_and_another_file_are_refused(saved, tmp_path):
@@ -262,8 +262,8 @@ def test_an_unknown_device_is_refused(saved, device):
 
 def test_a_face_outside_its_picture_is_testified_about_without_a_region(saved):
     seen = face()
-    outside = replace(seen, landmarks=seen.landmarks + np.float32(5000))
-    said = load(weights=str(saved), flip=False).examine(outside)
+    outside = seen.moved(seen.face.landmarks + np.float32(5000))
+    said = load(weights=str(saved), flip=False).examine(*outside)
     assert said.findings == () and said.fake is not None
 
 

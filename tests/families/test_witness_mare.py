@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,13 +12,13 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
-from doubles import tiny_fdm, tiny_kfd  # noqa: E402
+from doubles import Seen, tiny_fdm, tiny_kfd  # noqa: E402
 
 from facewitness import geometry, plugins, regions  # noqa: E402
 from facewitness.errors import BackendError, InputError, WeightsError  # noqa: E402
 from facewitness.models.fdm import FDM  # noqa: E402
 from facewitness.pipeline import Analyzer  # noqa: E402
-from facewitness.types import Face, Frame  # noqa: E402
+from facewitness.types import Question  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -39,16 +38,16 @@ def saved(tmp_path_factory) -> Path:
     return path
 
 
-def face(size: int = 160, landmarks: bool = True, turned: float = 0.0) -> Face:
+def face(size: int = 160, landmarks: bool = True, turned: float = 0.0) -> Seen:
     pixels = np.random.default_rng(size).integers(0, 256, (size, size, 3), dtype=np.uint8)
     if not landmarks:
-        return Face(Frame(pixels), (0.0, 0.0, float(size), float(size)))
+        return Seen.of(pixels)
     mesh = regions.average_landmarks() * (size * 0.6)
     mesh[:, :2] += (size / 2 - mesh[:, 0].mean(), size / 2 - mesh[:, 1].mean())
     cos, sin = np.cos(turned), np.sin(turned)
     mesh[:, :2] = (mesh[:, :2] - size / 2) @ np.array([[cos, sin], [-sin, cos]]) + size / 2
     (x1, y1), (x2, y2) = mesh[:, :2].min(0).tolist(), mesh[:, :2].max(0).tolist()
-    return Face(Frame(pixels), (x1, y1, x2, y2), mesh.astype(np.float32))
+    return Seen.of(pixels, (x1, y1, x2, y2), mesh.astype(np.float32))
 
 
 class Words:
@@ -88,10 +87,10 @@ def reply(explanation: str, **boxes) -> str:
     return f"<think>I look at the face.</think><answer>{answer}</answer>"
 
 
-def on_crop(witness, seen: Face, name: str) -> list[float]:
+def on_crop(witness, seen: Seen, name: str) -> list[float]:
     """A region's box on the crop that the language model sees, by the landmarks."""
-    to_crop = geometry.align(seen.landmarks, SIDE, witness.made_by()["options"]["margin"])
-    outline = geometry.transform(to_crop, np.concatenate(regions.polygons(name, seen.landmarks)))
+    to_crop = geometry.align(seen.face.landmarks, SIDE, witness.made_by()["options"]["margin"])
+    outline = geometry.transform(to_crop, np.concatenate(regions.polygons(name, seen.face.landmarks)))
     return [float(v) for v in geometry.bounds(outline)]
 
 
@@ -100,22 +99,22 @@ def on_crop(witness, seen: Face, name: str) -> list[float]:
 
 def test_score_and_mask_are_the_modules_on_the_crop(saved):
     seen = face(64, landmarks=False)
-    said = load(weights=str(saved), flip=False).examine(seen)
-    pixels = torch.from_numpy(seen.frame.pixels.copy()).permute(2, 0, 1)[None].float()
+    said = load(weights=str(saved), flip=False).examine(*seen)
+    pixels = torch.from_numpy(seen.pixels.copy()).permute(2, 0, 1)[None].float()
     module = FDM.load(saved)
     with torch.inference_mode():
         found = module(pixels)
     assert said.fake == pytest.approx(found.score.item(), abs=1e-6) and said.kind is None
-    assert said.findings == () and said.replies == () and said.problem == ""
-    assert said.mask.box == seen.box
+    assert said.findings == () and said.reply is None and said.problem == ""
+    assert said.mask.box == seen.face.box
     assert said.mask.values.mean() == pytest.approx(module.attention(pixels).mean(), abs=0.02)
 
 
 def test_a_mirrored_face_is_judged_alike(saved):
     witness = load(weights=str(saved))
     crop = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    score, attention = witness.answer(crop)
-    mirrored_score, mirrored = witness.answer(np.ascontiguousarray(crop[:, ::-1]))
+    score, attention = witness.scored(crop)
+    mirrored_score, mirrored = witness.scored(np.ascontiguousarray(crop[:, ::-1]))
     assert score == pytest.approx(mirrored_score, abs=1e-6) and np.allclose(attention, mirrored[:, ::-1], atol=1e-6)
 
 
@@ -124,14 +123,14 @@ def test_a_box_on_the_crop_is_a_finding_on_the_frame(saved, turned):
     seen = face(300, turned=turned)
     plain = told(saved, 0.9)
     words = Words(reply("The face looks fake. The nose is blurred.", nose=on_crop(plain, seen, "nose")))
-    said = told(saved, 0.9, words).examine(seen)
+    said = told(saved, 0.9, words).examine(*seen)
     (finding,) = [f for f in said.findings if f.region == "nose"]
-    expected = geometry.bounds(np.concatenate(regions.polygons("nose", seen.landmarks)))
+    expected = geometry.bounds(np.concatenate(regions.polygons("nose", seen.face.landmarks)))
     corners = np.array([[finding.box[i], finding.box[j]] for i in (0, 2) for j in (1, 3)])
     assert finding.claim == "The nose is blurred." and finding.strength is None and finding.mask is None
     if turned:  # the box around a turned box holds the region and is wider
         assert finding.box[0] <= expected[0] + 0.5 and finding.box[3] >= expected[3] - 0.5
-        assert np.abs(corners.mean(0) - seen.landmarks[1, :2]).max() < 40
+        assert np.abs(corners.mean(0) - seen.face.landmarks[1, :2]).max() < 40
     else:
         assert np.allclose(finding.box, expected, atol=0.5)
     ((crop, question),) = words.asked
@@ -146,10 +145,10 @@ SHARES = {"agreed": 0.8, "boxed": 0.9, "named": 0.3}
 
 def test_words_and_boxes_that_agree_are_a_claim_as_strong_as_measured(saved):
     text = reply("The image looks fake. The nose is blurred.", nose=[40, 40, 60, 70])
-    said = told(saved, 0.9, Words(text, SHARES)).examine(face())
+    said = told(saved, 0.9, Words(text, SHARES)).examine(*face())
     assert [(f.region, f.strength) for f in said.findings] == [("nose", 0.8)]
-    assert said.problem == "" and said.replies[0].refusals == ()
-    assert said.replies[0].thought == (
+    assert said.problem == "" and said.reply.refusals == ()
+    assert said.reply.thought == (
         "I look at the face. The words agree with the score of the forgery traces, 0.90, which says fake."
     )
 
@@ -161,22 +160,22 @@ def test_a_region_without_its_box_or_its_words_is_told_and_weaker(saved):
         mouth=[40, 75, 70, 90],
     )
     seen = face()
-    said = told(saved, 0.9, Words(text, SHARES)).examine(seen)
+    said = told(saved, 0.9, Words(text, SHARES)).examine(*seen)
     assert [(f.region, f.strength) for f in said.findings] == [("nose", 0.8), ("mouth", 0.4), ("chin", 0.3)]
     _, mouth, chin = said.findings
     assert mouth.claim == "The mouth shows traces of forgery (boxed, but not named)."
     assert chin.claim == "The chin is too dark (named, but not boxed)."
-    expected = geometry.bounds(np.concatenate(regions.polygons("chin", seen.landmarks)))
+    expected = geometry.bounds(np.concatenate(regions.polygons("chin", seen.face.landmarks)))
     assert chin.box == geometry.clip(expected, 160, 160)
-    assert "The reply boxes the mouth without naming it in words." in said.replies[0].thought
-    assert "The reply names the chin without a box." in said.replies[0].thought
-    unmeasured = told(saved, 0.9, text).examine(seen)
+    assert "The reply boxes the mouth without naming it in words." in said.reply.thought
+    assert "The reply names the chin without a box." in said.reply.thought
+    unmeasured = told(saved, 0.9, text).examine(*seen)
     assert [f.strength for f in unmeasured.findings] == [None] * 3
 
 
 def test_what_is_not_agreed_is_weaker_even_where_nobody_measured_it(saved):
     text = reply("It looks fake. The nose is blurred. The chin is dark.", nose=[40, 40, 60, 70])
-    said = told(saved, 0.9, Words(text, {"agreed": 0.8})).examine(face())
+    said = told(saved, 0.9, Words(text, {"agreed": 0.8})).examine(*face())
     assert [(f.region, f.strength) for f in said.findings] == [("nose", 0.8), ("chin", 0.4)]
 
 
@@ -192,41 +191,41 @@ def test_what_is_not_agreed_is_weaker_even_where_nobody_measured_it(saved):
     ],
 )
 def test_only_what_is_accused_is_claimed(saved, text, found):
-    said = told(saved, 0.9, reply(text)).examine(face())
+    said = told(saved, 0.9, reply(text)).examine(*face())
     assert [f.region for f in said.findings] == found
 
 
 def test_without_a_verdict_a_box_accuses_and_a_name_alone_does_not(saved):
     text = reply("The nose is blurred. The chin is dark.", nose=[40, 40, 60, 70], mouth=[40, 75, 70, 90])
-    said = told(saved, 0.9, Words(text, SHARES)).examine(face())
+    said = told(saved, 0.9, Words(text, SHARES)).examine(*face())
     assert [(f.region, f.strength) for f in said.findings] == [("nose", 0.8), ("mouth", 0.4)]
 
 
 def test_a_box_elsewhere_than_its_region_is_told_and_is_no_box(saved):
     text = reply("The image looks fake. The nose is blurred.", nose=[0, 0, 6, 6], chin=[0, 0, 6, 6])
     seen = face()
-    said = told(saved, 0.9, Words(text, SHARES)).examine(seen)
+    said = told(saved, 0.9, Words(text, SHARES)).examine(*seen)
     (nose,) = said.findings
     assert nose.claim == "The nose is blurred (named, but not boxed)." and nose.strength == 0.3
-    assert "The box of the nose and the chin lies elsewhere on the face." in said.replies[0].thought
-    bare = told(saved, 0.9, Words(text, SHARES)).examine(face(160, landmarks=False))
+    assert "The box of the nose and the chin lies elsewhere on the face." in said.reply.thought
+    bare = told(saved, 0.9, Words(text, SHARES)).examine(*face(160, landmarks=False))
     assert [f.region for f in bare.findings] == ["nose", "chin"], "without a mesh nobody knows better"
 
 
 def test_a_face_without_a_mesh_has_no_place_for_a_region_that_is_only_named(saved):
     text = reply("The image looks fake. The nose is blurred. The chin is dark.", nose=[40, 40, 60, 70])
     seen = face(160, landmarks=False)
-    said = told(saved, 0.9, text).examine(seen)
+    said = told(saved, 0.9, text).examine(*seen)
     assert [f.region for f in said.findings] == ["nose"]
     assert said.findings[0].box == pytest.approx([v * 160 / SIDE for v in (40, 40, 60, 70)], abs=0.01)
-    assert "It is not known where the chin would be" in said.replies[0].thought
+    assert "It is not known where the chin would be" in said.reply.thought
 
 
 def test_a_reply_that_says_real_accuses_no_place(saved):
-    said = told(saved, 0.1, reply("The image looks real. The eyes are natural.")).examine(face())
-    assert said.findings == () and "without a box" not in said.replies[0].thought
-    boxed = told(saved, 0.1, reply("The image looks real.", nose=[40, 40, 60, 70])).examine(face())
-    assert boxed.findings == () and "The reply says real, but boxes the nose." in boxed.replies[0].thought
+    said = told(saved, 0.1, reply("The image looks real. The eyes are natural.")).examine(*face())
+    assert said.findings == () and "without a box" not in said.reply.thought
+    boxed = told(saved, 0.1, reply("The image looks real.", nose=[40, 40, 60, 70])).examine(*face())
+    assert boxed.findings == () and "The reply says real, but boxes the nose." in boxed.reply.thought
 
 
 # -------------------------------------------------------------------------------------------------- words against score
@@ -237,25 +236,27 @@ def test_a_reply_that_says_real_accuses_no_place(saved):
 )
 def test_words_that_contradict_the_score_say_so_and_the_verdict_stays_open(saved, score, explanation, says):
     witness = told(saved, score, reply(explanation))
-    said = witness.examine(face())
-    assert f"contradict the score of the forgery traces, {score:.2f}, which says {says}" in said.replies[0].thought
+    said = witness.examine(*face())
+    assert f"contradict the score of the forgery traces, {score:.2f}, which says {says}" in said.reply.thought
     assert said.fake == pytest.approx(score), "the words do not move the score"
-    report = Analyzer(finder="whole", witnesses=[witness]).analyze(face(96).frame.pixels)
+    report = Analyzer(finder="whole", witnesses=[witness]).analyze(face(96).pixels)
     assert report.verdict.label == "inconclusive" and "contradicts itself" in report.verdict.reasons[0]
-    silent = Analyzer(finder="whole", witnesses=[told(saved, score)]).analyze(face(96).frame.pixels)
+    silent = Analyzer(finder="whole", witnesses=[told(saved, score)]).analyze(face(96).pixels)
     assert silent.verdict.label == says
 
 
 def test_an_answer_about_a_region_is_no_verdict_on_the_face(saved):
     witness = told(saved, 0.9, reply("The nose looks real."))
-    said = witness.examine(face(), "Does the person's nose look real/fake?")
-    assert said.replies[0].label is None and "about the nose, not about the face" in said.replies[0].thought
-    assert witness.examine(face(), "Is this face fake?").replies[0].label == "real", "the face is no region here"
+    heard = []
+    about_nose = witness.answer(*face(), Question("Does the person's nose look real/fake?"), hear=heard.append)
+    assert about_nose.label is None and "about the nose, not about the face" in about_nose.thought
+    assert heard == ["The nose looks real."]
+    assert witness.answer(*face(), Question("Is this face fake?")).label == "real", "the face is no region here"
 
 
 def test_the_report_shows_what_the_reply_says_and_where(saved):
     text = reply("The image looks fake. The nose is blurred.", nose=[40, 40, 60, 70], mouth=[40, 75, 70, 90])
-    report = Analyzer(finder="whole", witnesses=[told(saved, 0.95, text)]).analyze(face(96).frame.pixels)
+    report = Analyzer(finder="whole", witnesses=[told(saved, 0.95, text)]).analyze(face(96).pixels)
     assert report.verdict.label == "fake" and not report.problems
     sentences = [sentence.text for sentence in report.faces[0].explanation]
     assert any("The nose is blurred." in s for s in sentences)
@@ -283,31 +284,31 @@ def test_the_report_shows_what_the_reply_says_and_where(saved):
 )  # fmt: skip
 def test_a_reply_that_breaks_the_grammar_is_a_problem_with_its_reasons(saved, text, sentence):
     witness = told(saved, 0.9, text)
-    said = witness.examine(face())
+    said = witness.examine(*face())
     assert re.search(sentence, said.problem) and said.problem.startswith("The language model's reply breaks")
-    assert said.fake == pytest.approx(0.9) and said.replies[0].refusals
-    report = Analyzer(finder="whole", witnesses=[witness]).analyze(face(96).frame.pixels)
+    assert said.fake == pytest.approx(0.9) and said.reply.refusals
+    report = Analyzer(finder="whole", witnesses=[witness]).analyze(face(96).pixels)
     assert report.status == "ok" and "breaks MARE's grammar" in report.problems[0].message
 
 
 def test_many_reasons_are_counted_and_the_first_are_told(saved):
     text = '<think></think><answer>{"explanation": 3, "boxes": {}, "bboxes": {"tail": [1], "wing": 2}}</answer> bye'
-    said = told(saved, 0.9, text).examine(face())
-    count = len(said.replies[0].refusals)
+    said = told(saved, 0.9, text).examine(*face())
+    count = len(said.reply.refusals)
     assert count > 3 and f"in {count} ways: " in said.problem and f"; and {count - 3} more." in said.problem
 
 
 def test_a_box_half_off_the_crop_is_cut_and_one_off_the_picture_is_told(saved):
     text = reply("Fake: the nose and the chin.", nose=[100, 40, 140, 70], chin=[200, 200, 220, 220])
-    said = told(saved, 0.9, text).examine(face(160, landmarks=False))
+    said = told(saved, 0.9, text).examine(*face(160, landmarks=False))
     assert [f.region for f in said.findings] == ["nose"] and said.findings[0].box[2] == 160
-    assert "The box of the chin lies outside the picture." in said.replies[0].thought
+    assert "The box of the chin lies outside the picture." in said.reply.thought
 
 
 @pytest.mark.parametrize("text", [None, 3, b"fake"])
 def test_what_is_no_text_is_a_problem(saved, text):
-    said = told(saved, 0.9, Words(text)).examine(face())
-    assert "expected a reply in words" in said.problem and said.replies == () and said.fake == pytest.approx(0.9)
+    said = told(saved, 0.9, Words(text)).examine(*face())
+    assert "expected a reply in words" in said.problem and said.reply is None and said.fake == pytest.approx(0.9)
 
 
 def test_a_language_model_that_is_down_costs_its_words_only(saved):
@@ -315,7 +316,7 @@ def test_a_language_model_that_is_down_costs_its_words_only(saved):
         def answer(self, crop, question):
             raise BackendError("The server does not answer. Start it and try again.")
 
-    report = Analyzer(finder="whole", witnesses=[told(saved, 0.9, Down())]).analyze(face(96).frame.pixels)
+    report = Analyzer(finder="whole", witnesses=[told(saved, 0.9, Down())]).analyze(face(96).pixels)
     assert report.status == "ok" and "The server does not answer" in report.problems[0].message
     assert report.faces[0].verdict.testimonies[0].fake == pytest.approx(0.9)
 
@@ -343,8 +344,8 @@ def folder(saved, tmp_path_factory) -> Path:
 
 def test_a_folder_speaks_and_stands_in_made_by_with_its_hashes(saved, folder):
     witness = load(weights=str(saved), language=str(folder), side=SIDE, most=5)
-    said = witness.examine(face())
-    assert len(said.replies) == 1 and said.problem, "an untrained model keeps no grammar"
+    said = witness.examine(*face())
+    assert said.reply is not None and said.problem, "an untrained model keeps no grammar"
     made = json.loads(json.dumps(witness.made_by()))
     assert made["options"]["language"] == folder.name and made["options"]["most"] == 5
     assert set(made["weights"]) >= {"fdm.safetensors", f"{folder.name}/expert.safetensors"}
@@ -403,7 +404,7 @@ def test_a_card_that_does_not_say_the_size_needs_the_option(saved, tmp_path):
     (tmp_path / "fdm.json").write_text(json.dumps({k: v for k, v in facts.items() if k != "crop"}))
     with pytest.raises(WeightsError, match=r"expected crop\.size there, or the option size"):
         load(weights=str(tmp_path / "fdm.safetensors"))
-    assert load(weights=str(tmp_path / "fdm.safetensors"), size=64).examine(face()).fake is not None
+    assert load(weights=str(tmp_path / "fdm.safetensors"), size=64).examine(*face()).fake is not None
 
 
 def test_weights_of_another_kind_and_options_that_cannot_be_are_refused(saved, tmp_path):
@@ -418,6 +419,6 @@ def test_weights_of_another_kind_and_options_that_cannot_be_are_refused(saved, t
 
 def test_a_face_outside_its_picture_is_testified_about(saved):
     seen = face()
-    outside = replace(seen, landmarks=seen.landmarks + np.float32(5000))
-    said = told(saved, 0.9, reply("Fake: the nose and the chin.", nose=[40, 40, 60, 70])).examine(outside)
-    assert said.findings == () and "outside the picture" in said.replies[0].thought
+    outside = seen.moved(seen.face.landmarks + np.float32(5000))
+    said = told(saved, 0.9, reply("Fake: the nose and the chin.", nose=[40, 40, 60, 70])).examine(*outside)
+    assert said.findings == () and "outside the picture" in said.reply.thought

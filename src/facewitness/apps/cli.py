@@ -35,7 +35,7 @@ from facewitness.errors import FacewitnessError, InputError, UnknownName
 from facewitness.files import write_whole
 
 if TYPE_CHECKING:
-    from facewitness.types import Report
+    from facewitness.types import Analysis, Report, Testimony
 
 _BAR_FROM = 5  # a progress bar is drawn for at least so many pictures
 
@@ -195,7 +195,7 @@ def _dialect(name: str) -> str:
 class _Outcome:
     """What became of one picture, small enough to travel between processes."""
 
-    report: Report  # without pictures
+    report: Report
     line: bytes = b""  # its JSON, where that was asked for
     written: tuple[Path, ...] = ()
 
@@ -208,22 +208,23 @@ class _Finish:
     out: Path
     json: bool
 
-    def __call__(self, report: Report) -> _Outcome:
+    def __call__(self, analysis: Analysis) -> _Outcome:
         from facewitness import plugins
-        from facewitness.pool import without_pictures
         from facewitness.types import Problem
 
-        written = []
+        report, written = analysis.report, []
         # A failed report is told, not written: a file in --out means that its picture was analysed.
         for name in self.formats if report.status != "failed" else ():
             try:
                 leaf = plugins.get("formats", name)
-                written.append(write_whole(self.out / _file_name(report, leaf.extension), leaf.render(report)))
+                written.append(
+                    write_whole(self.out / _file_name(report, leaf.extension), leaf.render(report, analysis.clip))
+                )
             except (FacewitnessError, OSError) as error:
                 problem = Problem("render", f"The format {name} could not be written. {error}")
                 report = replace(report, problems=(*report.problems, problem))
         line = plugins.get("formats", "json").render(report) if self.json else b""
-        return _Outcome(without_pictures(report), line, tuple(written))
+        return _Outcome(report, line, tuple(written))
 
 
 def _file_name(report: Report, extension: str) -> str:
@@ -259,7 +260,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
         skipped = count - len(sources)
     outcomes: Generator[_Outcome, None, None]
     if analyzer is not None and arguments.jobs == 1:
-        outcomes = (finish(analyzer.analyze(source)) for source in sources)
+        outcomes = (finish(analyzer.analysis(source)) for source in sources)
     else:
         outcomes = analyze_many(sources, jobs=min(arguments.jobs, max(1, len(sources))), then=finish, **options)
     with contextlib.closing(outcomes):
@@ -364,12 +365,12 @@ def _problems(report: Report) -> Iterator[str]:
 
 def _summary(outcome: _Outcome, detailed: bool) -> Iterator[tuple[str, str | None]]:
     """Lines and their styles. Detailed for a single picture; for each of many, one line and its files."""
-    from facewitness.phrases import chance, headline, visible
+    from facewitness.phrases import headline, odds, visible
 
     report = outcome.report
     name, word, meaning = headline(report)
-    verdict = "" if report.verdict is None else f", {chance(report.verdict.fake, report.verdict.interval)}"
-    faces = len(report.faces)
+    verdict = "" if report.verdict is None or report.verdict.fake is None else f", {odds(report.verdict)}"
+    faces = len(report.people)
     plural = "" if faces == 0 else ", 1 face" if faces == 1 else f", {faces} faces"
     incomplete = " (incomplete: a step failed)" if report.problems else ""
     yield f"{visible(report.source)}: {word}{verdict}{plural}{incomplete}", _STYLES.get(name)
@@ -378,17 +379,29 @@ def _summary(outcome: _Outcome, detailed: bool) -> Iterator[tuple[str, str | Non
         if report.verdict is not None and faces > 1:
             for reason in report.verdict.reasons:
                 yield f"  {visible(reason)}", None
-        for number, said in enumerate(report.faces, start=1):
+        for note in (*report.notes, *(finding.claim for finding in report.findings)):
+            yield f"  {visible(note)}", None
+        for number, said in enumerate(report.people, start=1):
             box = " ".join(str(round(value)) for value in said.face.box)
             yield "", None
-            judged = f"{_WORDS[said.verdict.label]}, {chance(said.verdict.fake, said.verdict.interval)}"
+            judged = f"{_WORDS[said.verdict.label]}, {odds(said.verdict)}"
             yield f"  Face {number} (box {box}): {judged}", _STYLES[said.verdict.label]
             for reason in said.verdict.reasons:
                 yield f"    {visible(reason)}", None
             for sentence in said.explanation:
-                yield f"    {'•' if sentence.finding is not None else ' '} {visible(sentence.text)}", None
+                yield f"    {'•' if sentence.findings else ' '} {visible(sentence.text)}", None
+            for testimony in said.verdict.testimonies:
+                yield from _words_of(testimony)
     for path in outcome.written:
         yield f"  → {visible(str(path))}", "dim"
+
+
+def _words_of(testimony: Testimony) -> Iterator[tuple[str, str | None]]:
+    """The words a witness stands by, with its name."""
+    from facewitness.phrases import visible
+
+    if testimony.reply is not None and testimony.reply.text.strip():
+        yield f"    {visible(testimony.witness)} says: “{visible(testimony.reply.text.strip())}”", "italic"
 
 
 # ------------------------------------------------------------------------------------------------ list, regions

@@ -86,12 +86,13 @@ def _begun(given: argparse.Namespace) -> Dialogue:
     backend = None
     if given.backend is not None:
         backend = plugins.load("backends", given.backend, options["options"].pop(given.backend, {}))
-    report = Analyzer(**options).analyze(source)
+    analysis = Analyzer(**options).analysis(source)
+    report = analysis.report
     if report.status == "failed":
         raise InputError("; ".join(problem.message for problem in report.problems))
     for problem in report.problems:
         print(_visible(f"facewitness: {report.source}: {problem.step}: {problem.message}"), file=sys.stderr)
-    dialogue = Dialogue(report, backend)
+    dialogue = Dialogue(report, backend, analysis.clip)
     if given.face is not None:
         dialogue.choose(given.face - 1)
     return dialogue

@@ -20,7 +20,7 @@ from facewitness import geometry, plugins
 from facewitness.bench import measures
 from facewitness.errors import InputError
 from facewitness.forge import degrade
-from facewitness.types import Face, Frame, Landmarks, Pixels
+from facewitness.types import Clip, Face, Frame, Landmarks, Pixels, Track
 
 FORGERS: Sequence[str] = ("self_blend", "region_edit")
 CONDITIONS: dict[str, Callable[[Pixels], Pixels]] = {
@@ -95,9 +95,10 @@ def examined(
         box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
         for condition in conditions:
             frame = Frame(degrade.jpeg(CONDITIONS[condition](pixels), 95))
-            face = Face(frame, geometry.clip(box, frame.width, frame.height) or box, points.astype(np.float32))
+            face = Face(frame.at, geometry.clip(box, frame.width, frame.height) or box, points.astype(np.float32))
+            person, clip = Track(0, (face,)), Clip(about["file"], (frame,))
             for witness in witnesses:
-                said = witness.examine(face)
+                said = witness.examine(person, clip)
                 iou = None
                 if mask is not None and said.mask is not None:
                     found = geometry.place(said.mask, frame.height, frame.width)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from facewitness import geometry, media
 from facewitness.errors import FacewitnessError
 from facewitness.pipeline import Analyzer
-from facewitness.types import Face, Finding, Frame, Pixels, Sample
+from facewitness.types import Clip, Face, Finding, Frame, Pixels, Sample, Track
 
 DRAWS = 1000
 
@@ -58,8 +58,8 @@ def deletions(
     tally = {"pictures": 0, "without_claim": 0, "without_face": 0, "failed": 0}
     for number, sample in enumerate(samples):
         try:
-            frame = media.read(sample.image if sample.image is not None else root / sample.file).frame
-            faces = analyzer.finder.find(frame)
+            clip = media.read(sample.image if sample.image is not None else root / sample.file)
+            faces = analyzer.finder.find(clip.frame)
         except (FacewitnessError, OSError):
             tally["failed"] += 1
             continue
@@ -67,17 +67,18 @@ def deletions(
         if not faces:
             tally["without_face"] += 1
         for face in faces[:1]:
-            testimony = witness.examine(face)
+            track = Track(0, (face,))
+            testimony = witness.examine(track, clip)
             if testimony.fake is None or not testimony.findings:
                 tally["without_claim"] += 1
                 continue
 
-            def probability(face: Face) -> float:
-                score = witness.examine(face).fake
+            def probability(clip: Clip, track: Track = track) -> float:
+                score = witness.examine(track, clip).fake
                 assert score is not None
                 return score if calibration is None else calibration.apply(score)[0]
 
-            before = probability(face)
+            before = probability(clip)
             for finding in testimony.findings:
                 places = _places(face, finding)
                 if places is None:
@@ -85,10 +86,10 @@ def deletions(
                 named, other = places
                 found.append(
                     Deletion(
-                        sample.file, f"{sample.dataset}/{sample.group}", sample.truth.label, finding.region,
+                        sample.file, f"{sample.dataset}/{sample.group}", sample.truth.label, finding.region or "",
                         finding.strength, before,
-                        probability(_with(face, cover(frame.pixels, named))),
-                        probability(_with(face, cover(frame.pixels, other))),
+                        probability(_with(clip, cover(clip.frame.pixels, named))),
+                        probability(_with(clip, cover(clip.frame.pixels, other))),
                     )
                 )  # fmt: skip
         progress(number + 1)
@@ -101,8 +102,9 @@ def cover(pixels: Pixels, place: NDArray[np.bool_]) -> Pixels:
     return np.asarray(cv2.inpaint(pixels, place.astype(np.uint8) * 255, radius, cv2.INPAINT_TELEA), np.uint8)
 
 
-def _with(face: Face, pixels: Pixels) -> Face:
-    return replace(face, frame=Frame(pixels, face.frame.index, face.frame.seconds))
+def _with(clip: Clip, pixels: Pixels) -> Clip:
+    """A photo with other pixels."""
+    return replace(clip, kept=(Frame(pixels, clip.frame.index, clip.frame.seconds),))
 
 
 def _places(face: Face, finding: Finding) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
@@ -113,9 +115,9 @@ def _places(face: Face, finding: Finding) -> tuple[NDArray[np.bool_], NDArray[np
     """
     from facewitness import regions
 
-    if face.landmarks is None:
+    if face.landmarks is None or finding.region is None:
         return None
-    height, width = face.frame.height, face.frame.width
+    height, width = face.at.height, face.at.width
     named = geometry.fill(list(regions.polygons(finding.region, face.landmarks)), height, width)
     hull = cv2.convexHull(face.landmarks[:, :2].astype(np.float32))[:, 0]
     oval = geometry.fill([hull], height, width)

@@ -29,8 +29,8 @@ from facewitness.builders import difference
 from facewitness.dialogue import Dialogue
 from facewitness.errors import FacewitnessError, InputError, UnknownName
 from facewitness.pipeline import Analyzer, Source, Witness
-from facewitness.pool import analyze_many, without_pictures
-from facewitness.types import FaceReport, Mask, Pixels, Reply, Report, Sample, Truth
+from facewitness.pool import analyze_many
+from facewitness.types import Analysis, Mask, PersonReport, Pixels, Reply, Report, Sample, Truth
 
 THUMBNAIL = 96  # pixels
 _RIGHT_PLACE = 0.5  # IoU from which a found face is the one that a sample's box means
@@ -270,19 +270,20 @@ class _Kept:
     seconds: float | None
 
 
-def _kept(report: Report) -> _Kept:
+def _kept(analysis: Analysis) -> _Kept:
     """Runs where the picture was analysed. The thumbnail is cut by striding: it costs nothing, and is made small."""
-    picture = None
-    if report.frame is not None and report.faces:
-        face = max(report.faces, key=_suspicion)
-        box = geometry.clip(face.face.box, report.frame.width, report.frame.height)
+    picture, report = None, analysis.report
+    if analysis.clip is not None and report.people:
+        face = max(report.people, key=_suspicion)
+        frame = analysis.clip.at(face.face.at)
+        box = geometry.clip(face.face.box, frame.width, frame.height)
         if box is not None:
             x1, y1, x2, y2 = (round(v) for v in box)
             step = max(1, round(max(x2 - x1, y2 - y1) / THUMBNAIL))
-            picture = np.ascontiguousarray(report.frame.pixels[y1:y2:step, x1:x2:step])
+            picture = np.ascontiguousarray(frame.pixels[y1:y2:step, x1:x2:step])
             if picture.size == 0:
                 picture = None
-    return _Kept(without_pictures(report), picture, None)
+    return _Kept(report, picture, None)
 
 
 def _analyzed(sources: Iterator[Source], ready: Analyzer | None, jobs: int, options: dict[str, Any]) -> Iterator[_Kept]:
@@ -291,20 +292,20 @@ def _analyzed(sources: Iterator[Source], ready: Analyzer | None, jobs: int, opti
         return
     for source in sources:
         started = time.perf_counter()
-        kept = _kept(ready.analyze(source))
+        kept = _kept(ready.analysis(source))
         yield replace(kept, seconds=time.perf_counter() - started)
 
 
-def _suspicion(face: FaceReport) -> float:
+def _suspicion(face: PersonReport) -> float:
     return -1.0 if face.verdict.fake is None else face.verdict.fake
 
 
-def _face_meant(sample: Sample, report: Report) -> FaceReport | None:
+def _face_meant(sample: Sample, report: Report) -> PersonReport | None:
     """The face that a sample is about: the one at its box, or the most suspicious one."""
     if sample.box is None:
-        return max(report.faces, key=_suspicion, default=None)
+        return max(report.people, key=_suspicion, default=None)
     box = sample.box
-    best = max(report.faces, key=lambda face: geometry.iou(face.face.box, box), default=None)
+    best = max(report.people, key=lambda face: geometry.iou(face.face.box, box), default=None)
     return best if best is not None and geometry.iou(best.face.box, box) >= _RIGHT_PLACE / 2 else None
 
 
@@ -322,10 +323,10 @@ def _row(
         return row | {"status": "failed", "problem": f"read: {item.failed}", "faces": 0}
     report = kept.report
     problem = "; ".join(f"{p.step}: {p.message}" for p in report.problems) or None
-    row |= {"status": report.status, "problem": problem, "faces": len(report.faces), "seconds": kept.seconds}
+    row |= {"status": report.status, "problem": problem, "faces": len(report.people), "seconds": kept.seconds}
     face = _face_meant(sample, report)
     if face is None:
-        if report.faces:  # there are faces, but not the one that is meant
+        if report.people:  # there are faces, but not the one that is meant
             row |= {"status": "no_face", "problem": problem or "no found face lies at the sample's box"}
         return row
     scores = [t.fake for t in face.verdict.testimonies if t.fake is not None]
@@ -333,7 +334,7 @@ def _row(
         "score": scores[0] if len(scores) == 1 else face.verdict.fake,
         "fake": face.verdict.fake,
         "verdict": face.verdict.label,
-        "regions_said": [f.region for f in face.findings],
+        "regions_said": _regions(face),
         "text": " ".join(s.text for s in face.explanation),
         "references": list(truth.texts) or None,
     }
@@ -351,7 +352,7 @@ def _answers(sample: Sample, kept: _Kept, row: Row) -> list[Row]:
     if face is None or not sample.truth.questions:
         return []
     talk = Dialogue(kept.report)
-    talk.choose(kept.report.faces.index(face))
+    talk.choose(kept.report.people.index(face))
     of_item = cast(Row, {name: value for name, value in row.items() if name in _OF_ITEM})
     answered: list[Row] = []
     for question, references in sample.truth.questions.items():
@@ -389,15 +390,17 @@ def _with_mask(sample: Sample, report: Report, originals: Mapping[str, Callable[
     return replace(truth, mask=mask)
 
 
-def _located(face: FaceReport, truth: Truth, report: Report) -> Row:
+def _regions(face: PersonReport) -> list[str]:
+    """The regions that findings have places in, each once, the strongest finding's first."""
+    named = (place.region for finding in face.findings for place in finding.places)
+    return list(dict.fromkeys(region for region in named if region is not None))
+
+
+def _located(face: PersonReport, truth: Truth, report: Report) -> Row:
     """Where: pixels, regions, boxes, and whether claims hold."""
     row: Row = {}
-    reply = Reply(
-        face.verdict.label,
-        face.verdict.fake,
-        face.findings,
-        text=" ".join(s.text for s in face.explanation),
-    )
+    words = " ".join(sentence.text for sentence in face.explanation)
+    reply = Reply(face.verdict.label, face.verdict.fake, (words,), face.findings)
     mask = truth.mask
     if mask is not None and report.size is not None and mask.max() >= 0.5:
         width, height = report.size
@@ -421,8 +424,9 @@ def _located(face: FaceReport, truth: Truth, report: Report) -> Row:
     row["text_box"] = plugins.get("scores", "alignment").score(reply, truth)
     row["side"] = plugins.get("scores", "side").score(reply, truth)
     if touched is not None:
-        row["claims"] = len(face.findings)
-        row["claims_right"] = sum(f.region in touched for f in face.findings)
+        claimed = _regions(face)
+        row["claims"] = len(claimed)
+        row["claims_right"] = sum(region in touched for region in claimed)
     return row
 
 

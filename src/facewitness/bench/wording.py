@@ -450,7 +450,7 @@ def _similarity(
     try:
         score = plugins.get("scores", "wording").score
         values = [
-            score(Reply(None, text=text or ""), Truth("fake", texts=tuple(refs)))  # it reads the texts only
+            score(Reply(None, parts=(text or "",)), Truth("fake", texts=tuple(refs)))  # it reads the texts only
             for text, refs in zip(texts, references, strict=True)
             if refs
         ]

@@ -447,19 +447,18 @@ def _item(
     if names and not any(boxes):
         counts.leave_out("outside", sample.file, text)
         return None
-    findings = tuple(
-        Finding(name, box, None, "", None) for name, box in zip(names, boxes, strict=True) if box is not None
-    )
+    placed = {name: box for name, box in zip(names, boxes, strict=True) if box is not None}
+    findings = tuple(Finding.on(name, box, None, "", None) for name, box in placed.items())
     rng = np.random.default_rng((seed, zlib.crc32(sample.file.encode()), zlib.crc32(text.encode())))
     template = str(rng.choice(_FAKE_THOUGHTS if fake else _REAL_THOUGHTS))
-    reply = Reply(sample.truth.label, None, findings, _thought(template, [f.region for f in findings]), text)
+    reply = Reply(sample.truth.label, None, (text,), findings, _thought(template, list(placed)))
     counts.items[sample.truth.label] += 1
     counts.splits[sample.split] += 1
     counts.outside += boxes.count(None)
     counts.words += len(text.split())
-    for finding in findings:
-        counts.regions[finding.region] += 1
-        counts.clipped += finding.box != _around(finding.region, picture.landmarks)
+    for name, box in placed.items():
+        counts.regions[name] += 1
+        counts.clipped += box != _around(name, picture.landmarks)
     return Item(
         sample.file, picture.image, picture.mask, picture.size, sample.truth.label, sample.group, sample.split,
         sample.dataset, question, text, (text, *others), names, boxes, mare.render(reply),

@@ -218,9 +218,7 @@ class FaceMesh:
             if not any(_same(face.box, other.box) for other in kept):
                 kept.append(face)
         kept.sort(key=lambda face: -(face.box[2] - face.box[0]) * (face.box[3] - face.box[1]))
-        return tuple(
-            Face(frame, face.box, face.landmarks, person, face.quality) for person, face in enumerate(kept[: self.most])
-        )
+        return tuple(kept[: self.most])
 
     # ------------------------------------------------------------------------------------------------- detections
 
@@ -332,7 +330,7 @@ class FaceMesh:
         box = clip(detection.box, frame.width, frame.height)
         if box is None:
             return None
-        return Face(frame, box, None, 0, rate(size=min(box[2] - box[0], box[3] - box[1]), mesh=0.0))
+        return Face(frame.at, box, None, rate(size=min(box[2] - box[0], box[3] - box[1]), mesh=0.0))
 
     def _with_mesh(self, frame: Frame, pyramid: _Pyramid, landmarks: Landmarks, mesh: float) -> Face | None:
         box = clip(bounds(landmarks), frame.width, frame.height)
@@ -354,7 +352,7 @@ class FaceMesh:
             inside=inside,
             blank=blank(grey),
         )
-        return Face(frame, box, landmarks, 0, quality)
+        return Face(frame.at, box, landmarks, quality)
 
     def _pose(self, landmarks: Landmarks) -> tuple[float, float, float]:
         """Roll, yaw and pitch in degrees, signs as in `Quality`: the rotation from the average face.

@@ -28,7 +28,7 @@ class Whole:
         # the shorter side gives the scale; what lies beyond the centred square is no part of the measure
         left, top = (frame.width - size) / 2, (frame.height - size) / 2
         square = crop(frame.pixels, align((left, top, left + size, top + size), side, 1.0), side)
-        return (Face(frame, box, None, 0, rate(size=float(size), sharpness=sharpness(square @ _GREY))),)
+        return (Face(frame.at, box, None, rate(size=float(size), sharpness=sharpness(square @ _GREY))),)
 
 
 def load() -> Whole:

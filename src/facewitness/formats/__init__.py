@@ -1,4 +1,6 @@
-"""Formats: a report goes in, bytes come out. Each leaf has `render(report) -> bytes` and an `extension`.
+"""Formats: a report goes in, bytes come out. Each leaf has `render(report, clip=None) -> bytes` and an `extension`.
+
+`clip` holds the pixels, for formats that draw; a report that was read from JSON comes without.
 
 What only renderers share stands here: what every report says of its limits, the colours of a mask, what was measured of
 a face, the thresholds, and how to run the analysis again. The words for labels and chances are in `phrases`.
@@ -6,15 +8,21 @@ a face, the thresholds, and how to run the analysis again. The words for labels 
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facewitness import media, plugins
+from facewitness.errors import InputError, UnknownName
+from facewitness.files import write_whole
 from facewitness.phrases import visible
-from facewitness.types import Quality, Report, Verdict
+from facewitness.types import Clip, Quality, Report, Verdict
 
 LIMITS: tuple[str, ...] = (
     "A probability is calibrated on known pictures: of faces given 80 %, about 80 in 100 were forged there. "
@@ -69,20 +77,12 @@ def measured(quality: Quality) -> list[tuple[str, str]]:
     return [fact for fact in facts if fact is not None]
 
 
-def band(made_by: Mapping[str, Any], verdict: Verdict) -> tuple[float, float] | None:
-    """The inconclusive band (low, high) from `made_by["thresholds"]`: below low is real, from high on is fake.
+def band(verdict: Verdict) -> tuple[float, float] | None:
+    """The inconclusive band (low, high): below low is no sign of forgery, from high on is fake.
 
-    It holds for a face of good quality. None where it is not known, or where it is not what decided this verdict
-    (a poor face, witnesses that disagree): the verdict's reasons say what did.
+    None where it is not what decided this verdict: the verdict's reasons say what did.
     """
-    thresholds = made_by.get("thresholds")
-    if not isinstance(thresholds, Mapping) or verdict.fake is None:
-        return None
-    match thresholds.get("real"), thresholds.get("fake"):
-        case (int() | float() as low, int() | float() as high) if 0 <= low <= high <= 1:
-            label = "fake" if verdict.fake >= high else "real" if verdict.fake < low else "inconclusive"
-            return (float(low), float(high)) if label == verdict.label else None
-    return None
+    return verdict.thresholds if verdict.fake is not None and verdict.cause in (None, "band") else None
 
 
 def provenance(made_by: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -122,8 +122,29 @@ def again(report: Report) -> list[tuple[str, str]]:
         name = shlex.quote(source if not source.startswith("-") else f"./{source}")
     steps = []
     if isinstance(version := report.made_by.get("version"), str):
-        steps.append(("Install the same version", shlex.join(["pip", "install", f"facewitness=={version}"])))
+        steps.append((f"Install version {visible(version)}, from a clone of its repository", "pip install ."))
     if report.sha256:
         steps.append(("Check that the file is the same: its SHA-256 stands above", f"sha256sum {name}"))
     steps.append(("Analyse it again, with any options named above, and compare", f"facewitness analyze --json {name}"))
     return [(what, visible(command)) for what, command in steps]
+
+
+def save(report: Report, path: str | os.PathLike[str], clip: Clip | None = None) -> None:
+    """Write a report into a file whose ending names the format; see `Report.save`."""
+    path = Path(path)
+    ending = path.suffix.lower().removeprefix(".")
+    leaves = {plugins.get("formats", name).extension: name for name in reversed(plugins.names("formats"))}
+    if ending not in leaves:
+        raise UnknownName("ending of a report's file", ending, leaves)
+    if clip is None and report.sha256 is not None:
+        clip = _read_again(report)
+    write_whole(path, plugins.get("formats", leaves[ending]).render(report, clip))
+
+
+def _read_again(report: Report) -> Clip | None:
+    """The pixels of the file that a report speaks of; None where it is gone, or holds other bytes by now."""
+    with suppress(InputError):
+        clip = media.read(report.source)
+        if clip.sha256 == report.sha256:
+            return clip
+    return None

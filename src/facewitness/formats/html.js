@@ -6,9 +6,13 @@
 
   const findingOf = (node) => node?.closest?.("[data-finding]")?.dataset.finding ?? null;
 
+  // A sentence may speak of several findings: their names stand in it with spaces between.
+  const share = (node, finding) =>
+    finding !== null && node.dataset.finding?.split(" ").some((name) => finding.split(" ").includes(name)) === true;
+
   function light(finding) {
     for (const node of document.querySelectorAll("[data-finding]")) {
-      node.classList.toggle("lit", node.dataset.finding === finding);
+      node.classList.toggle("lit", share(node, finding));
     }
     document.body.classList.toggle("lighting", finding !== null);
   }
@@ -16,7 +20,7 @@
   function press(finding) {
     pressed = finding;
     for (const node of document.querySelectorAll("[aria-pressed]")) {
-      node.setAttribute("aria-pressed", String(node.dataset.finding === finding));
+      node.setAttribute("aria-pressed", String(share(node, finding)));
     }
     light(finding);
   }
@@ -36,7 +40,7 @@
     if (finding === null) return;
     press(pressed === finding ? null : finding);
     if (event.target.closest(".place")) {
-      document.querySelector(`.sentence[data-finding="${finding}"]`)?.scrollIntoView({ block: "nearest" });
+      document.querySelector(`.sentence[data-finding~="${finding}"]`)?.scrollIntoView({ block: "nearest" });
     }
   });
 

@@ -22,8 +22,20 @@ from PIL import Image
 from facewitness.formats import HEAT, LIMITS, again, band, heat, mark, measured, provenance
 from facewitness.markup import document
 from facewitness.markup import element as _e
-from facewitness.phrases import KIND_WORDS, chance, headline, percent, strength_in_words, title, visible, word
-from facewitness.types import KINDS, Box, FaceReport, Finding, Mask, Pixels, Quality, Reply, Report, Verdict
+from facewitness.phrases import KIND_WORDS, headline, odds, percent, places_of, strength_in_words, visible, word
+from facewitness.types import (
+    KINDS,
+    Box,
+    Clip,
+    Finding,
+    Mask,
+    PersonReport,
+    Pixels,
+    Quality,
+    Report,
+    Testimony,
+    Verdict,
+)
 
 extension = "html"
 LONGEST = (
@@ -36,8 +48,8 @@ OUTLINE = 96  # an outline is traced on a mask of this many samples along its lo
 Sample = tuple[int, int]  # row, column
 
 
-def render(report: Report) -> bytes:
-    """One self-contained HTML page in UTF-8. A report without its picture (parsed from JSON) is drawn without it."""
+def render(report: Report, clip: Clip | None = None) -> bytes:
+    """One self-contained HTML page in UTF-8. Without the picture (a report parsed from JSON) only places are drawn."""
     here = files(__package__)
     style = (here / "html.css").read_text(encoding="utf-8")
     script = (here / "html.js").read_text(encoding="utf-8")
@@ -59,7 +71,7 @@ def render(report: Report) -> bytes:
             "body",
             _symbols(),
             _e("header", *_ruling(report), class_=f"ruling {_tone(report)}"),
-            _e("main", _problems(report), _examination(report)),
+            _e("main", _problems(report), _inspections(report), _examination(report, clip)),
             _e("footer", _reading(), _making(report)),
             _e("script", script),
         ),
@@ -153,7 +165,7 @@ def _ruling(report: Report) -> Iterable[Element | None]:
     verdict = report.verdict
     facts = [f"{report.size[0]:,} × {report.size[1]:,} pixels".replace(",", " ")] if report.size else []
     if report.status == "ok":
-        facts.append("1 face" if len(report.faces) == 1 else f"{len(report.faces)} faces")
+        facts.append("1 face" if len(report.people) == 1 else f"{len(report.people)} faces")
     yield _e("p", "facewitness", _e("span", " examination report", class_="quiet"), class_="wordmark")
     yield _e("p", _e("bdi", _name(report), class_="filename"), *(_e("span", fact, class_="fact") for fact in facts))
     yield _e(
@@ -164,15 +176,17 @@ def _ruling(report: Report) -> Iterable[Element | None]:
         _e("span", "incomplete", class_="incomplete") if report.problems and report.status != "failed" else None,
     )
     if verdict is not None:
-        yield _e("p", chance(verdict.fake, verdict.interval), class_="chance")
-        thresholds = band(report.made_by, verdict)
+        if verdict.fake is not None or verdict.cause == "quality":
+            yield _e("p", odds(verdict), class_="chance")
+        thresholds = band(verdict)
         yield _bar(verdict, thresholds)
-        if verdict.fake is not None:
+        if verdict.fake is not None and verdict.cause != "quality":
             key = "Probability of forgery, with its 95 % interval" if verdict.interval else "Probability of forgery"
-            key += "; hatched: inconclusive, for a face of good quality" if thresholds else ""
+            key += "; hatched: inconclusive" if thresholds else ""
             yield _e("p", f"{key}.", class_="key")
     yield _e("p", meaning, class_="meaning")
     yield _reasons(verdict.reasons if verdict else ())
+    yield _reasons(report.notes)
 
 
 def _reasons(reasons: tuple[str, ...]) -> Element | None:
@@ -181,13 +195,13 @@ def _reasons(reasons: tuple[str, ...]) -> Element | None:
 
 def _bar(verdict: Verdict, thresholds: tuple[float, float] | None) -> Element | None:
     """The probability on a line from 0 to 100 % with its interval, and the inconclusive band where it is known."""
-    if verdict.fake is None:
+    if verdict.fake is None or verdict.cause == "quality":
         return None
 
     def span(low: float, high: float, **attributes: object) -> Element:
         return _e("rect", x=f"{100 * low:.2f}%", width=f"{100 * (high - low):.2f}%", **attributes)
 
-    words = f"Probability on a scale from 0 to 100 %: {chance(verdict.fake, verdict.interval)}."
+    words = f"Probability on a scale from 0 to 100 %: {odds(verdict)}."
     marks = [span(0, 1, y=10, height=8, rx=4, class_="track")]
     ticks = [(0.0, "0 %", "start"), (1.0, "100 %", "end")]
     if thresholds is not None:
@@ -222,25 +236,25 @@ def _problems(report: Report) -> Element | None:
 # ---------------------------------------------------------------- the middle: the picture beside its faces
 
 
-def _examination(report: Report) -> Element | None:
-    picture = _picture(report)
-    faces = [_card(number, said, report) for number, said in enumerate(report.faces, start=1)]
+def _examination(report: Report, clip: Clip | None) -> Element | None:
+    picture = _picture(report, clip)
+    faces = [_card(number, said, report, clip) for number, said in enumerate(report.people, start=1)]
     if not faces:
         return _e("div", picture, class_="alone") if picture is not None else None
     return _e("div", picture, _e("div", *faces, class_="faces"), class_="examination")
 
 
-def _picture(report: Report) -> Element | None:
+def _picture(report: Report, clip: Clip | None) -> Element | None:
     """The whole picture with every mask, box and finding drawn over it, and its switches."""
-    if report.frame is not None:
-        width, height = report.frame.width, report.frame.height
-        source, shown = _photograph(report.frame.pixels, LONGEST)
+    if clip is not None:
+        width, height = clip.frame.width, clip.frame.height
+        source, shown = _photograph(clip.frame.pixels, LONGEST)
         ground = _e("image", href=source, x=0, y=0, width=width, height=height)
         note = "The picture as it was examined, upright"
         if shown != (width, height):
             note += f", scaled from {width} × {height} to {shown[0]} × {shown[1]} pixels for this page"
         note += f"; shown as JPEG, quality {JPEG_QUALITY}. Judge fine traces on the file itself."
-    elif report.size is not None and report.faces:
+    elif report.size is not None and report.people:
         width, height = report.size
         ground = _e("rect", x=0, y=0, width=width, height=height, class_="blank")
         note = "The picture itself is not part of this report; only the places are drawn."
@@ -248,7 +262,7 @@ def _picture(report: Report) -> Element | None:
         return None
     heats, boxes, places = [], [], []
     tag = max(width, height) / 36  # height of a face's number, in pixels of the picture
-    for number, said in enumerate(report.faces, start=1):
+    for number, said in enumerate(report.people, start=1):
         if said.mask is not None:
             heats.append(_heat(said.mask, f"heat-{number}"))
         boxes.append(_face_box(number, said, tag))
@@ -264,7 +278,7 @@ def _picture(report: Report) -> Element | None:
         aria_label="The picture with the faces and findings",
         class_="drawing",
     )
-    controls = _controls(bool(heats)) if report.faces else None
+    controls = _controls(bool(heats)) if report.people else None
     return _e("figure", _e("div", drawing, class_="frame"), controls, _e("figcaption", note), class_="picture")
 
 
@@ -302,7 +316,7 @@ def _heat(mask: Mask, identity: str) -> Element:
     )
 
 
-def _face_box(number: int, said: FaceReport, tag: float) -> Element:
+def _face_box(number: int, said: PersonReport, tag: float) -> Element:
     x1, y1, x2, y2 = said.face.box
     text = str(number)
     wide = tag * (0.9 + 0.62 * len(text))
@@ -331,17 +345,20 @@ def _place(number: int, index: int, finding: Finding) -> Element:
         tabindex=0,
         role="button",
         aria_pressed="false",
-        aria_label=f"Face {number}, finding {mark(index)}: {title(finding.region)}, "
+        aria_label=f"Face {number}, finding {mark(index)}: {places_of(finding)}, "
         + strength_in_words(finding.strength),
     )
 
 
 def _outline(finding: Finding) -> list[Element]:
-    shape = _trace(finding.mask) if finding.mask is not None else ""
-    if not shape:
-        x1, y1, x2, y2 = finding.box
-        shape = f"M{x1:.1f} {y1:.1f}H{x2:.1f}V{y2:.1f}H{x1:.1f}Z"
-    return [_e("path", d=shape, class_="halo"), _e("path", d=shape, class_="edge")]
+    """The lines around a finding's places on the frame to look at first."""
+    shapes = []
+    for place in finding.here:
+        shape = _trace(place.mask) if place.mask is not None else ""
+        x1, y1, x2, y2 = place.box
+        shapes.append(shape or f"M{x1:.1f} {y1:.1f}H{x2:.1f}V{y2:.1f}H{x1:.1f}Z")
+    together = "".join(shapes)
+    return [_e("path", d=together, class_="halo"), _e("path", d=together, class_="edge")]
 
 
 def _trace(mask: Mask) -> str:
@@ -395,21 +412,22 @@ def _trace(mask: Mask) -> str:
 # ---------------------------------------------------------------- a face's card
 
 
-def _card(number: int, said: FaceReport, report: Report) -> Element:
+def _card(number: int, said: PersonReport, report: Report, clip: Clip | None) -> Element:
     verdict = said.verdict
     # A single face's verdict is the picture's, and stands above already.
-    alone = len(report.faces) == 1 and report.verdict is not None and report.verdict.reasons == verdict.reasons
+    alone = len(report.people) == 1 and report.verdict is not None and report.verdict.reasons == verdict.reasons
     return _e(
         "article",
         _e(
             "header",
             _e("h2", f"Face {number}"),
             _e("p", _shape(verdict.label), _e("strong", word(verdict.label)), class_="label"),
-            _e("p", chance(verdict.fake, verdict.interval), class_="chance"),
+            _e("p", odds(verdict), class_="chance"),
         ),
-        None if alone else _bar(verdict, band(report.made_by, verdict)),
+        None if alone else _bar(verdict, band(verdict)),
         None if alone else _reasons(verdict.reasons),
-        _e("div", _close_up(number, said, report), _explanation(number, said), class_="evidence"),
+        _e("div", _close_up(number, said, clip), _explanation(number, said), class_="evidence"),
+        *_words(verdict.testimonies),
         _findings(number, said),
         _e("div", _kind(said), _quality(said), class_="facts") if said.kind or said.face.quality != Quality() else None,
         _testimonies(verdict),
@@ -426,12 +444,13 @@ def _around(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
     return left, top, max(left + 1, min(width, int(x2 + margin) + 1)), max(top + 1, min(height, int(y2 + margin) + 1))
 
 
-def _close_up(number: int, said: FaceReport, report: Report) -> Element | None:
+def _close_up(number: int, said: PersonReport, clip: Clip | None) -> Element | None:
     """The face by itself, cut from the original pixels, with its findings lettered."""
-    if report.frame is None:
+    if clip is None:
         return None
-    left, top, right, bottom = _around(said.face.box, report.frame.width, report.frame.height)
-    crop = np.ascontiguousarray(report.frame.pixels[top:bottom, left:right])
+    frame = clip.at(said.face.at)
+    left, top, right, bottom = _around(said.face.box, frame.width, frame.height)
+    crop = np.ascontiguousarray(frame.pixels[top:bottom, left:right])
     if crop.size == 0:  # a box that lies outside of the picture
         return None
     source, _ = _photograph(crop, CLOSE_UP)
@@ -470,28 +489,28 @@ def _centre(finding: Finding) -> tuple[float, float]:
     return x1 + x * (x2 - x1), y1 + y * (y2 - y1)
 
 
-def _explanation(number: int, said: FaceReport) -> Element | None:
+def _explanation(number: int, said: PersonReport) -> Element | None:
     if not said.explanation:
         return None
     items = []
     for sentence in said.explanation:
-        if sentence.finding is None:
+        if not sentence.findings:
             items.append(_e("li", visible(sentence.text), class_="caveat"))
         else:
             button = _e(
                 "button",
-                _e("span", mark(sentence.finding), class_="letter"),
+                *(_e("span", mark(index), class_="letter") for index in sentence.findings),
                 _e("span", visible(sentence.text)),
                 type="button",
                 class_="sentence",
-                data_finding=_identity(number, sentence.finding),
+                data_finding=" ".join(_identity(number, index) for index in sentence.findings),
                 aria_pressed="false",
             )
             items.append(_e("li", button))
     return _e("ul", *items, class_="explanation", aria_label=f"What was found on face {number}")
 
 
-def _findings(number: int, said: FaceReport) -> Element | None:
+def _findings(number: int, said: PersonReport) -> Element | None:
     if not said.findings:
         nothing = _e("p", "No place on this face gave anything away.", class_="nothing")
         return None if said.explanation else nothing
@@ -502,7 +521,7 @@ def _findings(number: int, said: FaceReport) -> Element | None:
             _e(
                 "tr",
                 _e("td", _e("span", mark(index), class_="letter")),
-                _e("th", title(finding.region), scope="row"),
+                _e("th", places_of(finding), scope="row"),
                 _e(
                     "td",
                     _meter(finding.strength),
@@ -541,7 +560,7 @@ def _meter(score: float | None) -> Element | None:
     )
 
 
-def _kind(said: FaceReport) -> Element | None:
+def _kind(said: PersonReport) -> Element | None:
     if said.kind is None:
         return None
     rows = itertools.chain.from_iterable(
@@ -554,7 +573,7 @@ def _kind(said: FaceReport) -> Element | None:
     return _e("section", _e("h3", "What kind of picture"), _e("dl", *rows, class_="kinds"))
 
 
-def _quality(said: FaceReport) -> Element | None:
+def _quality(said: PersonReport) -> Element | None:
     quality = said.face.quality
     facts = measured(quality)
     if not facts and not quality.reasons:
@@ -566,26 +585,44 @@ def _quality(said: FaceReport) -> Element | None:
 def _testimonies(verdict: Verdict) -> Element | None:
     if not verdict.testimonies:
         return None
-    rows, replies = [], []
-    for said in verdict.testimonies:
-        score = "would not say" if said.fake is None else f"{said.fake:.3f}"
-        rows.append(_e("tr", _e("th", visible(said.witness), scope="row"), _e("td", score)))
-        replies += [part for reply in said.replies for part in _reply(reply)]
+    rows = []
+    for testimony in verdict.testimonies:
+        score = "would not say" if testimony.fake is None else f"{testimony.fake:.3f}"
+        rows.append(_e("tr", _e("th", visible(testimony.witness), scope="row"), _e("td", score)))
     head = _e("tr", *(_e("th", name, scope="col") for name in ("Witness", "Raw score, before calibration")))
     table = _e("div", _e("table", _e("thead", head), _e("tbody", *rows)), class_="wide")
     count = len(verdict.testimonies)
     summary = "What the witness said" if count == 1 else f"What the {count} witnesses said"
-    return _e("details", _e("summary", summary), table, *replies)
+    return _e("details", _e("summary", summary), table)
 
 
-def _reply(reply: Reply) -> Iterator[Element | None]:
-    """A text as it was given: what was reasoned, what was answered, and where it broke the form it should have."""
-    said = [_e("p", visible(text)) for text in (reply.thought, reply.text) if text]
-    if said:
-        yield _e("blockquote", *said)
-    if reply.refusals:
-        yield _e("p", "This text does not keep the form it was asked for:")
-        yield _reasons(reply.refusals)
+def _words(testimonies: Iterable[Testimony]) -> Iterator[Element | None]:
+    """The words that witnesses stand by, as quotations with their names, and where a text broke its form.
+
+    What was written before the answer (`Reply.thought`) is not shown: nobody has measured that it is how the answer
+    came about.
+    """
+    for testimony in testimonies:
+        reply = testimony.reply
+        if reply is None or not reply.text.strip():
+            continue
+        yield _e("p", _e("strong", visible(testimony.witness)), " says, in its own words:")
+        yield _e("blockquote", _e("p", visible(reply.text.strip())))
+        if reply.refusals:
+            yield _e("p", "This text does not keep the form it was asked for:")
+            yield _reasons(reply.refusals)
+
+
+def _inspections(report: Report) -> Element | None:
+    """What witnesses say of the file itself."""
+    parts: list[Element | None] = []
+    for testimony in report.inspections:
+        claims = [_e("li", visible(finding.claim)) for finding in testimony.findings]
+        if claims or testimony.reply is not None:
+            parts.append(_e("h3", visible(testimony.witness)))
+            parts.append(_e("ul", *claims) if claims else None)
+            parts += _words((testimony,))
+    return _e("section", _e("h2", "What the file says of itself"), *parts, class_="inspections") if parts else None
 
 
 # ---------------------------------------------------------------- the bottom: how to read it, how to check it

@@ -1,8 +1,11 @@
 """The wire: a report as one line of strict UTF-8 JSON, and the way back.
 
-`docs/report.schema.json` describes the format; its name and version stand in the field "schema". Everything in a
-Report survives the way there and back, except what is too large for a line and can be made again from the file: the
-picture's pixels and the faces' landmarks. Masks travel as greyscale PNG, so their values come back rounded to 1/255.
+`docs/report.schema.json` describes the format; its name and version stand in the field "schema". Everything in a Report
+survives the way there and back, except the faces' landmarks, which are too large for a line and can be made again from
+the file. Masks travel as greyscale PNG, so their values come back rounded to 1/255; each stands once, in the table
+"masks", and is named by its number there. Lines of version 1 are read too: a photo's face is a person with one face.
+
+Many reports of one run share `made_by`: `Lines` writes it with the first one, and its fingerprint into the others.
 """
 
 from __future__ import annotations
@@ -10,10 +13,11 @@ from __future__ import annotations
 import base64
 import dataclasses
 import difflib
+import hashlib
 import io
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn, TypeVar, cast
 
 import numpy as np
@@ -24,12 +28,18 @@ from facewitness.phrases import title
 from facewitness.types import (
     KINDS,
     Box,
+    Cause,
+    Clip,
     Face,
-    FaceReport,
     Finding,
-    Frame,
+    FrameRef,
     Label,
+    Mark,
     Mask,
+    Medium,
+    Moment,
+    PersonReport,
+    Place,
     Problem,
     Quality,
     Reply,
@@ -37,35 +47,75 @@ from facewitness.types import (
     Sentence,
     Status,
     Testimony,
+    Track,
     Verdict,
     grade,
 )
 
 extension = "json"
-SCHEMA = "facewitness.report/1"
+SCHEMA = "facewitness.report/2"
+READ = (SCHEMA, "facewitness.report/1")  # versions that `parse` reads
 MASK_PIXELS = 1 << 26  # a mask of more pixels than this is refused before it is decoded
 SIDE = 1_000_000  # longest side of a picture, in pixels
 
 T = TypeVar("T")
 
 
-def render(report: Report) -> bytes:
-    """One line of UTF-8 JSON, with its line feed. Raises ReportError where the report cannot be written as JSON."""
-    if report.status == "ok" and (report.verdict is None or report.size is None):
-        lacking = "verdict" if report.verdict is None else "size"
+def render(report: Report, clip: Clip | None = None, *, slim: bool = False) -> bytes:
+    """The report as one line of UTF-8 JSON, with its line feed.
+
+    Args:
+        report: what is written.
+        clip: not needed; every format takes it.
+        slim: leave masks out; boxes stay. A report is then a tenth as long, and its masks come back as None.
+
+    Raises:
+        ReportError: the report cannot be written as JSON.
+    """
+    return _line(report, report.made_by, slim)
+
+
+class Lines:
+    """Writes many reports of one run: `made_by` stands in the first line that has it, its fingerprint in the others."""
+
+    def __init__(self, slim: bool = False):
+        self._slim, self._written = slim, set[str]()
+
+    def render(self, report: Report) -> bytes:
+        """The next line, with its line feed. Raises ReportError where the report cannot be written as JSON."""
+        mark = fingerprint(report.made_by)
+        known = mark in self._written
+        line = _line(report, mark if known else report.made_by, self._slim)
+        self._written.add(mark)
+        return line
+
+
+def fingerprint(made_by: Mapping[str, Any]) -> str:
+    """A hash by which lines of one file name the `made_by` that an earlier line holds: "sha256:" and 64 digits."""
+    text = json.dumps(_plain(made_by, "made_by"), sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _line(report: Report, made_by: Mapping[str, Any] | str, slim: bool) -> bytes:
+    if report.status == "ok" and (report.verdict is None or report.medium is None):
+        lacking = "verdict" if report.verdict is None else "medium"
         raise ReportError(f"{lacking}: a report with status 'ok' needs one on the wire, got None; set Report.{lacking}")
-    if report.status != "ok" and report.verdict is not None:
-        raise ReportError(f"verdict: expected None where the status is {report.status!r}, got {report.verdict.label!r}")
+    if report.status == "failed" and report.verdict is not None:
+        raise ReportError(f"verdict: expected None where the status is 'failed', got {report.verdict.label!r}")
+    writer = _Writer(report.medium, slim)
     wire = {
         "schema": SCHEMA,
         "source": report.source,
         "sha256": report.sha256,
         "status": report.status,
-        "size": report.size,
-        "verdict": None if report.verdict is None else _verdict(report.verdict),
-        "faces": [_face(face) for face in report.faces],
+        "medium": None if report.medium is None else dataclasses.asdict(report.medium),
+        "notes": report.notes,
+        "verdict": None if report.verdict is None else writer.verdict(report.verdict),
+        "people": [writer.person(person) for person in report.people],
+        "inspections": [writer.testimony(testimony) for testimony in report.inspections],
         "problems": [{"step": problem.step, "message": problem.message} for problem in report.problems],
-        "made_by": report.made_by,
+        "made_by": made_by,
+        "masks": writer.masks,
     }
     text = json.dumps(_plain(wire, "report"), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for separator in ("\x7f", "\x85", "\u2028", "\u2029"):  # some readers end a line at these; JSON leaves them raw
@@ -75,20 +125,55 @@ def render(report: Report) -> bytes:
 
 
 def parse(data: bytes | str) -> Report:
-    """The report from its line. Raises ReportError, which says where the line leaves the format and what to do.
+    """The report from its line. Landmarks are None: they do not travel.
 
-    `Report.frame` is None, landmarks are None, and each `Face.frame` is black: the picture itself does not travel.
+    A line that names its `made_by` by a fingerprint comes back with {"fingerprint": …}; `parse_lines` puts the whole
+    one in its place.
+
+    Raises:
+        ReportError: says where the line leaves the format and what to do.
     """
     try:
-        text = data.decode("utf-8") if isinstance(data, bytes) else data
-        value = json.loads(text, parse_constant=_refuse_constant)
-        return _read_report(_Value(value, ""))
-    except UnicodeDecodeError as error:
-        raise ReportError(f"Expected UTF-8 text, got other bytes at {error.start}. Is this a {SCHEMA} file?") from error
+        return _read_report(_Value(_loaded(data), ""))
     except RecursionError as error:
         raise ReportError(
             "Expected one report as JSON, got nesting deeper than any report has. Check its source."
         ) from error
+
+
+def parse_lines(lines: Iterable[bytes | str]) -> Iterator[Report]:
+    """The reports from the lines of one file, each with its whole `made_by`. Empty lines are passed over.
+
+    Raises:
+        ReportError: a line leaves the format, or names a `made_by` that no earlier line holds; it says which line.
+    """
+    known: dict[str, Mapping[str, Any]] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            report = parse(line)
+        except ReportError as error:
+            raise ReportError(f"Line {number}: {error}") from error
+        mark = report.made_by.get("fingerprint")
+        if mark is None:
+            known[fingerprint(report.made_by)] = report.made_by
+        elif mark in known:
+            report = dataclasses.replace(report, made_by=known[mark])
+        else:
+            raise ReportError(
+                f"Line {number}: made_by: expected a fingerprint that an earlier line holds, got {mark!r}. Read the "
+                "file from its first line."
+            )
+        yield report
+
+
+def _loaded(data: bytes | str) -> Any:
+    try:
+        text = data.decode("utf-8") if isinstance(data, bytes) else data
+        return json.loads(text, parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise ReportError(f"Expected UTF-8 text, got other bytes at {error.start}. Is this a {SCHEMA} file?") from error
     except json.JSONDecodeError as error:
         several = error.msg == "Extra data"
         advice = "give one line at a time" if several else "make it again: facewitness analyze --json FILE"
@@ -105,75 +190,112 @@ def parse(data: bytes | str) -> Report:
 # ---------------------------------------------------------------- writing
 
 
-def _verdict(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "label": verdict.label,
-        "fake": verdict.fake,
-        "interval": verdict.interval,
-        "reasons": verdict.reasons,
-        "testimonies": [
-            {
-                "witness": said.witness,
-                "fake": said.fake,
-                "seconds": said.seconds,
-                "kind": _kind(said.kind),
-                "mask": _mask(said.mask),
-                "findings": [_finding(finding) for finding in said.findings],
-                "replies": [
-                    {
-                        "label": reply.label,
-                        "fake": reply.fake,
-                        "findings": [_finding(finding) for finding in reply.findings],
-                        "thought": reply.thought,
-                        "text": reply.text,
-                        "refusals": reply.refusals,
-                    }
-                    for reply in said.replies
-                ],
-            }
-            for said in verdict.testimonies
-        ],
-    }
+class _Writer:
+    """Turns nouns into what JSON can hold; `masks` gathers each mask once."""
 
+    def __init__(self, medium: Medium | None, slim: bool):
+        self.masks: list[dict[str, Any]] = []
+        self._medium, self._slim = medium, slim
+        self._numbers: dict[tuple[Box, str], int] = {}
 
-def _face(said: FaceReport) -> dict[str, Any]:
-    face = said.face
-    return {
-        "box": face.box,
-        "person": face.person,
-        "frame": {"index": face.frame.index, "seconds": face.frame.seconds},
-        "quality": {field.name: getattr(face.quality, field.name) for field in dataclasses.fields(Quality)},
-        "verdict": _verdict(said.verdict),
-        "kind": _kind(said.kind),
-        "findings": [_finding(finding) for finding in said.findings],
-        "mask": _mask(said.mask),
-        "explanation": [{"text": sentence.text, "finding": sentence.finding} for sentence in said.explanation],
-    }
+    def verdict(self, verdict: Verdict) -> dict[str, Any]:
+        return {
+            "label": verdict.label,
+            "fake": verdict.fake,
+            "interval": verdict.interval,
+            "thresholds": verdict.thresholds,
+            "cause": verdict.cause,
+            "reasons": verdict.reasons,
+            "testimonies": [self.testimony(testimony) for testimony in verdict.testimonies],
+        }
 
+    def testimony(self, testimony: Testimony) -> dict[str, Any]:
+        return {
+            "witness": testimony.witness,
+            "fake": testimony.fake,
+            "kind": _kind(testimony.kind),
+            "mask": self.mask(testimony.mask),
+            "findings": [self.finding(finding) for finding in testimony.findings],
+            "reply": None if testimony.reply is None else self.reply(testimony.reply),
+            "considered": [self.reply(reply) for reply in testimony.considered],
+            "series": None if testimony.series is None else [self.moment(moment) for moment in testimony.series],
+            "problem": testimony.problem,
+        }
 
-def _finding(finding: Finding) -> dict[str, Any]:
-    return {
-        "region": finding.region,
-        "title": title(finding.region),
-        "box": finding.box,
-        "strength": finding.strength,
-        "grade": grade(finding.strength),
-        "claim": finding.claim,
-        "mask": _mask(finding.mask),
-    }
+    def reply(self, reply: Reply) -> dict[str, Any]:
+        return {
+            "label": reply.label,
+            "fake": reply.fake,
+            "parts": [
+                {"text": part} if isinstance(part, str) else {"mark": self.finding(part.finding)}
+                for part in reply.parts
+            ],
+            "findings": [self.finding(finding) for finding in reply.findings],
+            "thought": reply.thought,
+            "refusals": reply.refusals,
+            "hypothesis": reply.hypothesis,
+            "match": reply.match,
+        }
+
+    def person(self, person: PersonReport) -> dict[str, Any]:
+        return {
+            "person": person.track.person,
+            "faces": [self.face(face) for face in person.track.faces],
+            "verdict": self.verdict(person.verdict),
+            "timeline": [self.moment(moment) for moment in person.timeline],
+            "kind": _kind(person.kind),
+            "findings": [self.finding(finding) for finding in person.findings],
+            "mask": self.mask(person.mask),
+            "explanation": [{"text": s.text, "findings": s.findings} for s in person.explanation],
+        }
+
+    def face(self, face: Face) -> dict[str, Any]:
+        quality = {field.name: getattr(face.quality, field.name) for field in dataclasses.fields(Quality)}
+        return {"at": self.at(face.at), "box": face.box, "quality": quality}
+
+    def moment(self, moment: Moment) -> dict[str, Any]:
+        return {"at": self.at(moment.at), "fake": moment.fake, "mask": self.mask(moment.mask)}
+
+    def finding(self, finding: Finding) -> dict[str, Any]:
+        return {
+            "claim": finding.claim,
+            "strength": finding.strength,
+            "grade": grade(finding.strength),
+            "places": [self.place(place) for place in finding.places],
+        }
+
+    def place(self, place: Place) -> dict[str, Any]:
+        return {
+            "at": None if place.at is None else self.at(place.at),
+            "region": place.region,
+            "title": None if place.region is None else title(place.region),
+            "box": place.box,
+            "mask": self.mask(place.mask),
+        }
+
+    def at(self, at: FrameRef) -> dict[str, Any]:
+        """A frame; its size only where it is not the medium's."""
+        value: dict[str, Any] = {"index": at.index, "seconds": at.seconds}
+        if self._medium is None or (at.width, at.height) != (self._medium.width, self._medium.height):
+            value |= {"width": at.width, "height": at.height}
+        return value
+
+    def mask(self, mask: Mask | None) -> int | None:
+        """The mask's number in the table."""
+        if mask is None or self._slim:
+            return None
+        height, width = mask.values.shape
+        file = io.BytesIO()
+        Image.fromarray(np.rint(mask.values * 255.0).astype(np.uint8)).save(file, "PNG")
+        png = base64.b64encode(file.getvalue()).decode("ascii")
+        number = self._numbers.setdefault((mask.box, png), len(self.masks))
+        if number == len(self.masks):
+            self.masks.append({"box": mask.box, "size": (width, height), "png": png})
+        return number
 
 
 def _kind(kind: Mapping[str, float] | None) -> dict[str, float] | None:
     return None if kind is None else {name: kind[name] for name in KINDS}
-
-
-def _mask(mask: Mask | None) -> dict[str, Any] | None:
-    if mask is None:
-        return None
-    height, width = mask.values.shape
-    file = io.BytesIO()
-    Image.fromarray(np.rint(mask.values * 255.0).astype(np.uint8)).save(file, "PNG")
-    return {"box": mask.box, "size": (width, height), "png": base64.b64encode(file.getvalue()).decode("ascii")}
 
 
 def _plain(value: Any, where: str) -> Any:
@@ -270,40 +392,89 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _read_report(value: _Value) -> Report:
     schema = value.value.get("schema") if isinstance(value.value, dict) else None
-    if schema != SCHEMA:
-        if isinstance(schema, str) and schema.startswith("facewitness.report/"):
-            raise ReportError(
-                f"schema: this version reads {SCHEMA!r}, got {schema!r}. "
-                "Install the version of facewitness that wrote it."
-            )
+    if schema == SCHEMA:
+        return _read_2(value)
+    if schema in READ:
+        return _read_1(value)
+    if isinstance(schema, str) and schema.startswith("facewitness.report/"):
         raise ReportError(
-            f"schema: expected {SCHEMA!r}, got {schema!r}. Is this a report of `facewitness analyze --json`?"
+            f"schema: this version reads {' and '.join(map(repr, READ))}, got {schema!r}. "
+            "Install the version of facewitness that wrote it."
         )
-    _, source, sha256, status, size, verdict, faces, problems, made_by = value.fields(
-        "schema", "source", "sha256", "status", "size", "verdict", "faces", "problems", "made_by"
-    )
-    if status.value == "ok":
-        for needed in (verdict, size):
-            if needed.value is None:
-                needed.wrong("one where the status is 'ok'")
-    elif verdict.value is not None:
-        verdict.wrong(f"null where the status is {status.value!r}")
-    if not isinstance(made_by.value, dict):
-        made_by.wrong("an object")
-    pair = cast(tuple[int, int] | None, size.maybe(lambda v: v.each(_read_side, 2)))
-    width, height = pair or (1, 1)
-    # One black pixel seen everywhere: a frame of the right size that takes no memory.
-    black = np.broadcast_to(np.zeros((1, 1, 3), np.uint8), (height, width, 3))
+    raise ReportError(f"schema: expected {SCHEMA!r}, got {schema!r}. Is this a report of `facewitness analyze --json`?")
+
+
+def _read_2(value: _Value) -> Report:
+    _, source, sha256, status, medium, notes, verdict, people, inspections, problems, made_by, masks = value.fields(
+        "schema", "source", "sha256", "status", "medium", "notes", "verdict", "people", "inspections", "problems",
+        "made_by", "masks",
+    )  # fmt: skip
+    _needs(status, verdict, medium)
+    read = medium.maybe(_read_medium)
+    reader = _Reader(read, masks)
     return value.make(
         Report,
         source=source.text(),
         status=cast(Status, status.text()),
         sha256=sha256.maybe(_Value.text),
-        size=pair,
-        verdict=verdict.maybe(_read_verdict),
-        faces=faces.each(lambda v: _read_face(v, black)),
+        medium=read,
+        notes=notes.each(_Value.text),
+        verdict=verdict.maybe(reader.verdict),
+        people=people.each(reader.person),
+        inspections=inspections.each(reader.testimony),
         problems=problems.each(_read_problem),
-        made_by=_plain(made_by.value, "made_by"),
+        made_by=_read_made_by(made_by),
+    )
+
+
+def _read_1(value: _Value) -> Report:
+    """Version 1: one frame, faces instead of people, masks where they belong, a sentence with at most one finding."""
+    _, source, sha256, status, size, verdict, faces, problems, made_by = value.fields(
+        "schema", "source", "sha256", "status", "size", "verdict", "faces", "problems", "made_by"
+    )
+    _needs(status, verdict, size)
+    pair = cast(tuple[int, int] | None, size.maybe(lambda v: v.each(_read_side, 2)))
+    medium = None if pair is None else Medium(*pair)
+    reader = _Reader1(medium)
+    return value.make(
+        Report,
+        source=source.text(),
+        status=cast(Status, status.text()),
+        sha256=sha256.maybe(_Value.text),
+        medium=medium,
+        verdict=verdict.maybe(reader.verdict),
+        people=faces.each(reader.person),
+        problems=problems.each(_read_problem),
+        made_by=_read_made_by(made_by),
+    )
+
+
+def _needs(status: _Value, verdict: _Value, size: _Value) -> None:
+    if status.value == "ok":
+        for needed in (verdict, size):
+            if needed.value is None:
+                needed.wrong("one where the status is 'ok'")
+    elif status.value == "failed" and verdict.value is not None:
+        verdict.wrong("null where the status is 'failed'")
+
+
+def _read_made_by(value: _Value) -> dict[str, Any]:
+    if isinstance(value.value, str):
+        return {"fingerprint": value.value}
+    if not isinstance(value.value, dict):
+        value.wrong("an object, or the fingerprint of an earlier line's")
+    plain: dict[str, Any] = _plain(value.value, "made_by")
+    return plain
+
+
+def _read_medium(value: _Value) -> Medium:
+    width, height, frames, fps = value.fields("width", "height", "frames", "fps")
+    return value.make(
+        Medium,
+        width=_read_side(width),
+        height=_read_side(height),
+        frames=frames.whole(),
+        fps=fps.maybe(_Value.number),
     )
 
 
@@ -316,6 +487,10 @@ def _read_box(value: _Value) -> Box:
     return cast(Box, value.each(_Value.number, 4))
 
 
+def _read_pair(value: _Value) -> tuple[float, float]:
+    return cast(tuple[float, float], value.each(_Value.number, 2))
+
+
 def _read_problem(value: _Value) -> Problem:
     step, message = value.fields("step", "message")
     return Problem(step.text(), message.text())
@@ -325,72 +500,6 @@ def _read_kind(value: _Value) -> dict[str, float]:
     return dict(zip(KINDS, (score.number() for score in value.fields(*KINDS)), strict=True))
 
 
-def _read_verdict(value: _Value) -> Verdict:
-    label, fake, interval, reasons, testimonies = value.fields("label", "fake", "interval", "reasons", "testimonies")
-    return value.make(
-        Verdict,
-        label=cast(Label, label.text()),
-        fake=fake.maybe(_Value.number),
-        interval=interval.maybe(lambda v: v.each(_Value.number, 2)),
-        reasons=reasons.each(_Value.text),
-        testimonies=testimonies.each(_read_testimony),
-    )
-
-
-def _read_testimony(value: _Value) -> Testimony:
-    witness, fake, seconds, kind, mask, findings, replies = value.fields(
-        "witness", "fake", "seconds", "kind", "mask", "findings", "replies"
-    )
-    return value.make(
-        Testimony,
-        witness=witness.text(),
-        fake=fake.maybe(_Value.number),
-        mask=mask.maybe(_read_mask),
-        findings=findings.each(_read_finding),
-        kind=kind.maybe(_read_kind),
-        replies=replies.each(_read_reply),
-        seconds=seconds.maybe(_Value.number),
-    )
-
-
-def _read_reply(value: _Value) -> Reply:
-    label, fake, findings, thought, text, refusals = value.fields(
-        "label", "fake", "findings", "thought", later={"text": "", "refusals": None}
-    )
-    return value.make(
-        Reply,
-        label=cast(Label | None, label.maybe(_Value.text)),
-        fake=fake.maybe(_Value.number),
-        findings=findings.each(_read_finding),
-        thought=thought.text(),
-        text=text.text(),
-        refusals=refusals.maybe(lambda v: v.each(_Value.text)),
-    )
-
-
-def _read_face(value: _Value, black: np.ndarray) -> FaceReport:
-    box, person, frame, quality, verdict, kind, findings, mask, explanation = value.fields(
-        "box", "person", "frame", "quality", "verdict", "kind", "findings", "mask", "explanation"
-    )
-    index, seconds = frame.fields("index", "seconds")
-    face = value.make(
-        Face,
-        frame=Frame(black, index=index.whole(), seconds=seconds.maybe(_Value.number)),
-        box=_read_box(box),
-        person=person.whole(),
-        quality=_read_quality(quality),
-    )
-    return value.make(
-        FaceReport,
-        face=face,
-        verdict=_read_verdict(verdict),
-        kind=kind.maybe(_read_kind),
-        findings=findings.each(_read_finding),
-        mask=mask.maybe(_read_mask),
-        explanation=explanation.each(_read_sentence),
-    )
-
-
 def _read_quality(value: _Value) -> Quality:
     *numbers, reasons = value.fields(*(field.name for field in dataclasses.fields(Quality)))
     names = [field.name for field in dataclasses.fields(Quality)][:-1]
@@ -398,22 +507,8 @@ def _read_quality(value: _Value) -> Quality:
     return value.make(Quality, **parts, reasons=reasons.each(_Value.text))
 
 
-def _read_finding(value: _Value) -> Finding:
-    # title and grade follow from region and strength; they stand on the wire for those who read it with other tools
-    region, _, box, strength, _, claim, mask = value.fields(
-        "region", "title", "box", "strength", "grade", "claim", "mask"
-    )
-    return value.make(
-        Finding,
-        region=region.text(),
-        box=_read_box(box),
-        mask=mask.maybe(_read_mask),
-        claim=claim.text(),
-        strength=strength.maybe(_Value.number),
-    )
-
-
-def _read_mask(value: _Value) -> Mask:
+def _decoded(value: _Value) -> Mask:
+    """A mask from its box, size and PNG. Nothing is decoded before its size is known to be within the limit."""
     box, size, png = value.fields("box", "size", "png")
     width, height = size.each(_read_side, 2)
     if width * height > MASK_PIXELS:
@@ -430,6 +525,224 @@ def _read_mask(value: _Value) -> Mask:
     return value.make(Mask, box=_read_box(box), values=values)
 
 
-def _read_sentence(value: _Value) -> Sentence:
-    text, finding = value.fields("text", "finding")
-    return Sentence(text.text(), finding.maybe(_Value.whole))
+class _Reader:
+    """Reads nouns of version 2. `medium` gives a frame its size, `masks` is the table that masks are numbers of."""
+
+    def __init__(self, medium: Medium | None, masks: _Value):
+        self._width, self._height = (1, 1) if medium is None else (medium.width, medium.height)
+        self._table = masks.each(lambda each: each)
+        self._masks: dict[int, Mask] = {}
+        self._pixels = 0
+
+    def verdict(self, value: _Value) -> Verdict:
+        label, fake, interval, thresholds, cause, reasons, testimonies = value.fields(
+            "label", "fake", "interval", "thresholds", "cause", "reasons", "testimonies"
+        )
+        return value.make(
+            Verdict,
+            label=cast(Label, label.text()),
+            fake=fake.maybe(_Value.number),
+            interval=interval.maybe(_read_pair),
+            thresholds=thresholds.maybe(_read_pair),
+            cause=cast(Cause | None, cause.maybe(_Value.text)),
+            reasons=reasons.each(_Value.text),
+            testimonies=testimonies.each(self.testimony),
+        )
+
+    def testimony(self, value: _Value) -> Testimony:
+        witness, fake, kind, mask, findings, reply, considered, series, problem = value.fields(
+            "witness", "fake", "kind", "mask", "findings", "reply", "considered", "series", "problem"
+        )
+        return value.make(
+            Testimony,
+            witness=witness.text(),
+            fake=fake.maybe(_Value.number),
+            mask=mask.maybe(self.mask),
+            findings=findings.each(self.finding),
+            kind=kind.maybe(_read_kind),
+            reply=reply.maybe(self.reply),
+            considered=considered.each(self.reply),
+            series=series.maybe(lambda v: v.each(self.moment)),
+            problem=problem.text(),
+        )
+
+    def reply(self, value: _Value) -> Reply:
+        label, fake, parts, findings, thought, refusals, hypothesis, match = value.fields(
+            "label", "fake", "parts", "findings", "thought", "refusals", "hypothesis", "match"
+        )
+        return value.make(
+            Reply,
+            label=cast(Label | None, label.maybe(_Value.text)),
+            fake=fake.maybe(_Value.number),
+            parts=parts.each(self.part),
+            findings=findings.each(self.finding),
+            thought=thought.text(),
+            refusals=refusals.maybe(lambda v: v.each(_Value.text)),
+            hypothesis=hypothesis.maybe(_Value.text),
+            match=match.maybe(_Value.number),
+        )
+
+    def part(self, value: _Value) -> str | Mark:
+        if isinstance(value.value, dict) and "mark" in value.value:
+            (mark,) = value.fields("mark")
+            return Mark(self.finding(mark))
+        (text,) = value.fields("text")
+        return text.text()
+
+    def person(self, value: _Value) -> PersonReport:
+        person, faces, verdict, timeline, kind, findings, mask, explanation = value.fields(
+            "person", "faces", "verdict", "timeline", "kind", "findings", "mask", "explanation"
+        )
+        return value.make(
+            PersonReport,
+            track=value.make(Track, person=person.whole(), faces=faces.each(self.face)),
+            verdict=self.verdict(verdict),
+            timeline=timeline.each(self.moment),
+            kind=kind.maybe(_read_kind),
+            findings=findings.each(self.finding),
+            mask=mask.maybe(self.mask),
+            explanation=explanation.each(self.sentence),
+        )
+
+    def face(self, value: _Value) -> Face:
+        at, box, quality = value.fields("at", "box", "quality")
+        return value.make(Face, at=self.at(at), box=_read_box(box), quality=_read_quality(quality))
+
+    def moment(self, value: _Value) -> Moment:
+        at, fake, mask = value.fields("at", "fake", "mask")
+        return value.make(Moment, at=self.at(at), fake=fake.maybe(_Value.number), mask=mask.maybe(self.mask))
+
+    def finding(self, value: _Value) -> Finding:
+        # title and grade follow from region and strength; they stand on the wire for those who read it with other tools
+        claim, strength, _, places = value.fields("claim", "strength", "grade", "places")
+        return value.make(
+            Finding, places=places.each(self.place), claim=claim.text(), strength=strength.maybe(_Value.number)
+        )
+
+    def place(self, value: _Value) -> Place:
+        at, region, _, box, mask = value.fields("at", "region", "title", "box", "mask")
+        return value.make(
+            Place,
+            at=at.maybe(self.at),
+            region=region.maybe(_Value.text),
+            box=_read_box(box),
+            mask=mask.maybe(self.mask),
+        )
+
+    def at(self, value: _Value) -> FrameRef:
+        index, seconds, width, height = value.fields(
+            "index", "seconds", later={"width": self._width, "height": self._height}
+        )
+        return value.make(
+            FrameRef,
+            width=_read_side(width),
+            height=_read_side(height),
+            index=index.whole(),
+            seconds=seconds.maybe(_Value.number),
+        )
+
+    def mask(self, value: _Value) -> Mask:
+        number = value.whole()
+        if not 0 <= number < len(self._table):
+            value.wrong(f"a number of the {len(self._table)} masks of this report, from 0")
+        if number not in self._masks:
+            mask = _decoded(self._table[number])
+            self._pixels += mask.values.size
+            if self._pixels > MASK_PIXELS:
+                value.wrong(f"masks of at most {MASK_PIXELS:,} pixels together")
+            self._masks[number] = mask
+        return self._masks[number]
+
+    def sentence(self, value: _Value) -> Sentence:
+        text, findings = value.fields("text", "findings")
+        return Sentence(text.text(), findings.each(_Value.whole))
+
+
+class _Reader1(_Reader):
+    """Reads what stood otherwise in version 1."""
+
+    def __init__(self, medium: Medium | None):
+        super().__init__(medium, _Value([], "masks"))
+
+    def verdict(self, value: _Value) -> Verdict:
+        label, fake, interval, reasons, testimonies = value.fields(
+            "label", "fake", "interval", "reasons", "testimonies"
+        )
+        return value.make(
+            Verdict,
+            label=cast(Label, label.text()),
+            fake=fake.maybe(_Value.number),
+            interval=interval.maybe(_read_pair),
+            reasons=reasons.each(_Value.text),
+            testimonies=testimonies.each(self.testimony),
+        )
+
+    def testimony(self, value: _Value) -> Testimony:
+        witness, fake, _, kind, mask, findings, replies = value.fields(
+            "witness", "fake", "seconds", "kind", "mask", "findings", "replies"
+        )
+        read = replies.each(self.reply)
+        return value.make(
+            Testimony,
+            witness=witness.text(),
+            fake=fake.maybe(_Value.number),
+            mask=mask.maybe(self.mask),
+            findings=findings.each(self.finding),
+            kind=kind.maybe(_read_kind),
+            reply=read[0] if read else None,
+            considered=read[1:],
+        )
+
+    def reply(self, value: _Value) -> Reply:
+        label, fake, findings, thought, text, refusals = value.fields(
+            "label", "fake", "findings", "thought", later={"text": "", "refusals": None}
+        )
+        return value.make(
+            Reply,
+            label=cast(Label | None, label.maybe(_Value.text)),
+            fake=fake.maybe(_Value.number),
+            parts=(text.text(),) if text.text() else (),
+            findings=findings.each(self.finding),
+            thought=thought.text(),
+            refusals=refusals.maybe(lambda v: v.each(_Value.text)),
+        )
+
+    def person(self, value: _Value) -> PersonReport:
+        box, person, frame, quality, verdict, kind, findings, mask, explanation = value.fields(
+            "box", "person", "frame", "quality", "verdict", "kind", "findings", "mask", "explanation"
+        )
+        face = value.make(Face, at=self.at(frame), box=_read_box(box), quality=_read_quality(quality))
+        return value.make(
+            PersonReport,
+            track=Track(person.whole(), (face,)),
+            verdict=self.verdict(verdict),
+            kind=kind.maybe(_read_kind),
+            findings=findings.each(self.finding),
+            mask=mask.maybe(self.mask),
+            explanation=explanation.each(self.sentence),
+        )
+
+    def finding(self, value: _Value) -> Finding:
+        region, _, box, strength, _, claim, mask = value.fields(
+            "region", "title", "box", "strength", "grade", "claim", "mask"
+        )
+        place = value.make(
+            Place,
+            at=FrameRef(self._width, self._height),
+            region=region.text(),
+            box=_read_box(box),
+            mask=mask.maybe(self.mask),
+        )
+        return value.make(Finding, places=(place,), claim=claim.text(), strength=strength.maybe(_Value.number))
+
+    def mask(self, value: _Value) -> Mask:
+        mask = _decoded(value)
+        self._pixels += mask.values.size
+        if self._pixels > MASK_PIXELS:
+            value.wrong(f"masks of at most {MASK_PIXELS:,} pixels together")
+        return mask
+
+    def sentence(self, value: _Value) -> Sentence:
+        text, finding = value.fields("text", "finding")
+        number = finding.maybe(_Value.whole)
+        return Sentence(text.text(), () if number is None else (number,))

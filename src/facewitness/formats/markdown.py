@@ -9,30 +9,35 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from facewitness.formats import LIMITS, again, band, mark, measured, provenance
-from facewitness.phrases import KIND_WORDS, chance, headline, percent, strength_in_words, title, visible, word
-from facewitness.types import KINDS, FaceReport, Finding, Report, Verdict
+from facewitness.phrases import KIND_WORDS, headline, odds, percent, places_of, strength_in_words, visible, word
+from facewitness.types import KINDS, Clip, Finding, PersonReport, Report, Testimony, Verdict
 
 extension = "md"
 
 
-def render(report: Report) -> bytes:
+def render(report: Report, clip: Clip | None = None) -> bytes:
     """The report as Markdown (CommonMark with tables), UTF-8."""
     _, large, meaning = headline(report)
     blocks = [f"# {large}: {escaped(report.source) or 'picture without a name'}", *_problems(report)]
     if report.verdict is not None:
         incomplete = " The report is incomplete: see the failed steps above." if report.problems else ""
-        blocks.append(f"**{_chance(report.verdict)}.** {meaning}{incomplete}")
-        if thresholds := band(report.made_by, report.verdict):
+        chance = "" if report.verdict.fake is None else f"**{_chance(report.verdict)}.** "
+        blocks.append(f"{chance}{meaning}{incomplete}")
+        if thresholds := band(report.verdict):
             low, high = map(percent, thresholds)
             blocks.append(
-                f"A face of good quality is real below {low}, fake from {high} on, and inconclusive between them."
+                f"Below {low} there is no sign of forgery, from {high} on this face is fake, and between them the "
+                "answer is inconclusive."
             )
         blocks += _list(report.verdict.reasons)
     else:
         blocks.append(meaning)
-    if report.faces:
-        blocks.append(_overview(report.faces))
-    for number, said in enumerate(report.faces, start=1):
+    blocks += _list(report.notes)
+    for testimony in report.inspections:
+        blocks += _inspection(testimony)
+    if report.people:
+        blocks.append(_overview(report.people))
+    for number, said in enumerate(report.people, start=1):
         blocks += _face(number, said)
     blocks += ["## How to read this report", "\n".join(f"- {escaped(limit)}" for limit in LIMITS), *_making(report)]
     return ("\n\n".join(blocks) + "\n").encode("utf-8", "replace")
@@ -64,7 +69,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _chance(verdict: Verdict) -> str:
-    return escaped(chance(verdict.fake, verdict.interval))
+    return escaped(odds(verdict))
 
 
 def _problems(report: Report) -> Iterator[str]:
@@ -74,7 +79,24 @@ def _problems(report: Report) -> Iterator[str]:
         yield "\n".join(f"- **{escaped(problem.step)}**: {escaped(problem.message)}" for problem in report.problems)
 
 
-def _overview(faces: Sequence[FaceReport]) -> str:
+def _inspection(testimony: Testimony) -> Iterator[str]:
+    """What a witness says of the whole file."""
+    if testimony.findings or testimony.reply is not None:
+        yield f"## The file itself, by {escaped(testimony.witness)}"
+    yield from _list(finding.claim for finding in testimony.findings)
+    yield from _words(testimony)
+
+
+def _words(testimony: Testimony) -> Iterator[str]:
+    """A witness's own words, as a quotation with its name."""
+    if testimony.reply is not None and testimony.reply.text.strip():
+        yield f"{escaped(testimony.witness)} says, in its own words:\n\n> {escaped(testimony.reply.text.strip())}"
+        if testimony.reply.refusals:
+            yield "This text does not keep the form it was asked for:"
+            yield from _list(testimony.reply.refusals)
+
+
+def _overview(faces: Sequence[PersonReport]) -> str:
     rows = [
         [
             str(number),
@@ -93,12 +115,12 @@ def _box(box: Sequence[float]) -> str:
     return ", ".join(str(round(value)) for value in box)
 
 
-def _face(number: int, said: FaceReport) -> Iterator[str]:
+def _face(number: int, said: PersonReport) -> Iterator[str]:
     yield f"## Face {number}: {word(said.verdict.label).lower()}, {_chance(said.verdict)}"
     yield from _list(said.verdict.reasons)
     if said.explanation:
         yield "\n".join(
-            f"- {escaped(sentence.text)}" + ("" if sentence.finding is None else f" ({number}{mark(sentence.finding)})")
+            f"- {escaped(sentence.text)}" + "".join(f" ({number}{mark(index)})" for index in sentence.findings)
             for sentence in said.explanation
         )
     if said.findings:
@@ -120,11 +142,13 @@ def _face(number: int, said: FaceReport) -> Iterator[str]:
             for testimony in said.verdict.testimonies
         )
         yield f"Witnesses: {', '.join(said_by)}."
+        for testimony in said.verdict.testimonies:
+            yield from _words(testimony)
 
 
 def _finding(name: str, finding: Finding) -> list[str]:
     strength = escaped(strength_in_words(finding.strength))
-    return [name, escaped(title(finding.region)), strength, _box(finding.box), escaped(finding.claim)]
+    return [name, escaped(places_of(finding)), strength, _box(finding.box), escaped(finding.claim)]
 
 
 def _making(report: Report) -> Iterator[str]:

@@ -16,8 +16,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from facewitness.errors import ReportError
 from facewitness.formats import heat, mark
-from facewitness.phrases import chance, headline, strength_in_words, title, visible, word
-from facewitness.types import Box, FaceReport, Mask, Report
+from facewitness.phrases import headline, odds, places_of, strength_in_words, visible, word
+from facewitness.types import Box, Clip, Mask, PersonReport, Report
 
 extension = "png"
 OPACITY = 0.65  # of the highest mask value
@@ -28,23 +28,23 @@ Colour = tuple[int, int, int]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-def render(report: Report) -> bytes:
-    """A PNG: the picture at its own size and a legend below it. Raises ReportError where the report has no picture."""
-    if report.frame is None:
-        why = "the file could not be read" if report.status == "failed" else "a report read from JSON carries none"
+def render(report: Report, clip: Clip | None = None) -> bytes:
+    """A PNG: the picture at its own size and a legend below it. Raises ReportError without the picture."""
+    if clip is None:
+        why = "the file could not be read" if report.status == "failed" else "a report read from JSON comes without"
         raise ReportError(
-            f"overlay: expected a report with its picture (Report.frame), got none: {why}. "
+            f"overlay: expected the picture beside its report, got none: {why}. "
             "Analyse the file itself: facewitness analyze --format overlay FILE"
         )
-    picture = Image.fromarray(report.frame.pixels)
-    for said in report.faces:
+    picture = Image.fromarray(clip.frame.pixels)
+    for said in report.people:
         masks = [said.mask] if said.mask is not None else [f.mask for f in said.findings if f.mask is not None]
         for mask in masks:
             _glow(picture, mask)
     draw = ImageDraw.Draw(picture)
     line = max(2, round(min(picture.size) / 320))
     font = ImageFont.load_default(max(11, round(min(picture.size) / 40)))
-    for number, said in enumerate(report.faces, start=1):
+    for number, said in enumerate(report.people, start=1):
         for index, finding in enumerate(said.findings):
             _draw_box(draw, finding.box, max(1, line // 2), (1, 0), YELLOW)
             _draw_tag(draw, finding.box, mark(index), font, YELLOW)
@@ -59,16 +59,16 @@ def render(report: Report) -> bytes:
 
 def _legend(report: Report) -> Iterator[str]:
     verdict = report.verdict
-    yield headline(report)[1] + (f": {chance(verdict.fake, verdict.interval)}" if verdict is not None else "")
+    yield headline(report)[1] + (f": {odds(verdict)}" if verdict is not None and verdict.fake is not None else "")
     if report.problems:
         yield f"Incomplete: failed at {', '.join(dict.fromkeys(problem.step for problem in report.problems))}"
-    for number, said in enumerate(report.faces, start=1):
+    for number, said in enumerate(report.people, start=1):
         yield f"{number}  {word(said.verdict.label)}: {_face(said)}"
 
 
-def _face(said: FaceReport) -> str:
-    places = (f"{mark(i)} {title(f.region)} ({strength_in_words(f.strength)})" for i, f in enumerate(said.findings))
-    return "; ".join([chance(said.verdict.fake, said.verdict.interval), *places])
+def _face(said: PersonReport) -> str:
+    places = (f"{mark(i)} {places_of(f)} ({strength_in_words(f.strength)})" for i, f in enumerate(said.findings))
+    return "; ".join([odds(said.verdict), *places])
 
 
 def _with_legend(picture: Image.Image, lines: list[str], font: Font) -> Image.Image:

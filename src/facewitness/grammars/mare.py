@@ -59,10 +59,9 @@ def parse(text: str) -> Reply:
     for sentence in _SENTENCE.split(said.explanation) if said.boxes else ():
         for name in regions.mentioned(sentence):
             claims.setdefault(name, sentence)
-    findings = tuple(Finding(name, box, None, claims.get(name, ""), None) for name, box in said.boxes if name)
-    return Reply(
-        words.verdict(said.explanation, STRICT), None, findings, said.thought, said.explanation, refusals=said.refusals
-    )
+    findings = tuple(Finding.on(name, box, None, claims.get(name, ""), None) for name, box in said.boxes if name)
+    parts = (said.explanation,) if said.explanation else ()
+    return Reply(words.verdict(said.explanation, STRICT), None, parts, findings, said.thought, said.refusals)
 
 
 def refusals(text: str, size: tuple[int, int] | None = None) -> tuple[str, ...]:
@@ -82,7 +81,7 @@ def render(reply: Reply) -> str:
     """
     boxes: dict[str, Box] = {}
     for finding in reply.findings:
-        region = regions.REGIONS.get(finding.region)
+        region = regions.REGIONS.get(finding.region or "")
         x1, y1, x2, y2 = (max(0.0, float(value)) for value in finding.box)
         for name in () if region is None or x2 <= x1 or y2 <= y1 else region.mare:
             a = boxes.get(name, (x1, y1, x2, y2))

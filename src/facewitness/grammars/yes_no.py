@@ -20,14 +20,14 @@ _LABELS: dict[str, Label] = {"yes": "fake", "no": "real"}
 def parse(text: str) -> Reply:
     """The reply in a text: its label, or None where it has none, and its words."""
     first = _FIRST.match(words.normal(text))
-    return Reply(_LABELS[first[1]] if first else words.verdict(text, STRICT), text=text.strip())
+    return Reply(_LABELS[first[1]] if first else words.verdict(text, STRICT), parts=(text.strip(),))
 
 
 def render(reply: Reply) -> str:
     """The reply's verdict, and the regions of its findings, each once."""
     titles = [
         f"the {regions.title(name) if name in regions.REGIONS else name}"
-        for name in dict.fromkeys(f.region for f in reply.findings)
+        for name in dict.fromkeys(p.region for f in reply.findings for p in f.places if p.region is not None)
     ]
     match reply.label:
         case "fake" if titles:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from facewitness.regions import REGIONS  # not the module: a leaf of this family has its name
@@ -25,12 +25,22 @@ _LARGEST = 1e6  # pixels: no frame is larger
 _THINNEST = 1e-3  # pixels: a thinner box shows nothing, and its area is lost in rounding
 
 
-def mare(region: str) -> tuple[str, ...]:
+def placed(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Findings with one place each: one that has several on the frame to look at first is as many claims."""
+    for finding in findings:
+        for place in finding.here:
+            yield Finding((place,), finding.claim, finding.strength)
+
+
+def mare(region: str | None) -> tuple[str, ...]:
     """MARE's names of a region of the tree: "left_upper_eyelid" is the left eye, "eyes" are two.
 
-    Empty where MARE has no word (the neck). A name the tree does not have is given back as it is: an invented region
-    is no part of any truth, so it counts against the reply wherever regions are counted.
+    Empty where MARE has no word (the neck), and for a place that is no region. A name the tree does not have is given
+    back as it is: an invented region is no part of any truth, so it counts against the reply wherever regions are
+    counted.
     """
+    if region is None:
+        return ()
     known = REGIONS.get("_".join(re.split(r"[\s_-]+", str(region).strip().lower())))
     return (str(region),) if known is None else known.mare
 
@@ -38,7 +48,7 @@ def mare(region: str) -> tuple[str, ...]:
 def by_region(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
     """MARE's name → the findings that name it; "eyes" stands under both eyes."""
     found: dict[str, list[Finding]] = {}
-    for finding in findings:
+    for finding in placed(findings):
         for name in mare(finding.region):
             found.setdefault(name, []).append(finding)
     return found

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from facewitness.scores import forged_regions, mare, mean
+from facewitness.scores import forged_regions, mare, mean, placed
 from facewitness.scores._canvas import canvas
 from facewitness.types import Finding, Reply, Truth
 
@@ -31,7 +31,8 @@ def score(reply: Reply, truth: Truth) -> float | None:
     """Share of claimed regions that are right, each by the share of its findings; None where no place is known."""
     if truth.label == "real":
         return float(not reply.findings)
-    true, grid = forged_regions(truth), canvas(truth, reply.findings)
+    claims = tuple(placed(reply.findings))
+    true, grid = forged_regions(truth), canvas(truth, claims)
     if true is None and grid is None:
         return None
 
@@ -44,9 +45,9 @@ def score(reply: Reply, truth: Truth) -> float | None:
         return bool(np.count_nonzero(claimed & grid.forged) >= max(1.0, SHARE * np.count_nonzero(claimed)))
 
     rights: dict[str, list[float]] = {}
-    for finding in reply.findings:
+    for finding in claims:
         names = mare(finding.region)
         verdict = float(right(finding, names))
-        for name in names or (finding.region,):
+        for name in names or (finding.region or "",):
             rights.setdefault(name, []).append(verdict)
     return mean(map(mean, rights.values())) if rights else 0.0

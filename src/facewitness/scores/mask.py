@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from facewitness.scores import placed
 from facewitness.scores._canvas import canvas
 from facewitness.types import Reply, Truth
 
@@ -25,8 +26,9 @@ def score(reply: Reply, truth: Truth) -> float | None:
     """IoU of claimed and forged pixels; 0 where nothing is claimed; None where no pixel is known to be forged."""
     if truth.label == "real":
         return None
-    grid = canvas(truth, reply.findings)
+    claims = tuple(placed(reply.findings))
+    grid = canvas(truth, claims)
     if grid is None:
         return None
-    claimed = grid.claimed(reply.findings)
+    claimed = grid.claimed(claims)
     return int(np.count_nonzero(claimed & grid.forged)) / max(1, int(np.count_nonzero(claimed | grid.forged)))

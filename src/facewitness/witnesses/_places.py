@@ -22,7 +22,7 @@ def on_frame(
     values: NDArray[np.float32], face: Face, affine: geometry.Affine, size: int
 ) -> tuple[Mask, geometry.Affine]:
     """A crop's mask (h, h) in [0, 1] as a `Mask` on the frame, and the map from the frame to the mask's samples."""
-    height, width = face.frame.pixels.shape[:2]
+    height, width = face.at.height, face.at.width
     to_frame = geometry.invert(affine)
     corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float64) * size
     box = geometry.clip(geometry.bounds(geometry.transform(to_frame, corners)), width, height) or face.box
@@ -43,7 +43,7 @@ def region_on(face: Face, name: str, mask: Mask, to_grid: geometry.Affine) -> tu
     if face.landmarks is None:
         return None
     polygons = regions.polygons(name, face.landmarks)
-    height, width = face.frame.pixels.shape[:2]
+    height, width = face.at.height, face.at.width
     box = geometry.clip(geometry.bounds(np.concatenate(polygons)), width, height)
     if box is None:
         return None

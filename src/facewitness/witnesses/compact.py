@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,8 +21,8 @@ from numpy.typing import NDArray
 from facewitness import geometry, regions, weights
 from facewitness.calibration import logistic
 from facewitness.errors import InputError, WeightsError
-from facewitness.types import KINDS, Face, Finding, Mask, Testimony
-from facewitness.witnesses import _places
+from facewitness.types import KINDS, Clip, Face, Finding, Mask, Pixels, Testimony, Track
+from facewitness.witnesses import _places, _tracks
 
 SCHEMA = "facewitness.weights/1"
 
@@ -75,11 +74,13 @@ class Compact:
         """What it takes to run this witness again: its options and its weights' SHA-256."""
         return {"options": self._options, "weights": {"compact.onnx": self.facts["sha256"]}}
 
-    def examine(self, face: Face, question: str | None = None) -> Testimony:
-        """Testimony on one face. `question` is not understood by this witness and ignored."""
-        started = time.perf_counter()
+    def examine(self, track: Track, clip: Clip) -> Testimony:
+        """Testimony on one person; over a film the mean of its faces, weighted by quality, with the series."""
+        return _tracks.over(track, clip, self._look)
+
+    def _look(self, face: Face, pixels: Pixels) -> Testimony:
         affine = _places.crop_map(face, self._size, self._margin)
-        answers = self.answer(geometry.crop(face.frame.pixels, affine, self._size))
+        answers = self.answers(geometry.crop(pixels, affine, self._size))
         mask, to_grid = _places.on_frame(answers.mask, face, affine, self._size)
         return Testimony(
             witness=self.name,
@@ -87,10 +88,9 @@ class Compact:
             mask=mask,
             findings=self._findings(face, mask, answers.regions, to_grid),
             kind={name: float(p) for name, p in zip(KINDS, answers.kind, strict=True)},
-            seconds=time.perf_counter() - started,
         )
 
-    def answer(self, crops: NDArray[np.uint8]) -> Answers:
+    def answers(self, crops: NDArray[np.uint8]) -> Answers:
         """What the network says of one crop, uint8 (S, S, 3), averaged with its mirror image if `flip`."""
         batch = np.stack([crops, crops[:, ::-1]]) if self._flip else crops[None]
         logit, kind, mask, found = self._session.run(["fake", "kind", "mask", "regions"], {"crops": batch})
@@ -117,7 +117,7 @@ class Compact:
         if face.landmarks is None:
             return ()  # without a mesh no region has a place
         strengths = self.strength(scores)
-        found = []
+        findings = []
         for i in np.argsort(-strengths):
             name, strength = regions.MARE[i], float(strengths[i])
             if strength < self.facts["strength"]["threshold"]:
@@ -126,8 +126,9 @@ class Compact:
             if place is None:
                 continue  # the region lies outside the picture
             box, inside = place
-            found.append(Finding(name, box, Mask(mask.box, mask.values * inside), _places.claim(name), strength))
-        return tuple(found)
+            part = Mask(mask.box, mask.values * inside)
+            findings.append(Finding.on(name, box, part, _places.claim(name), strength, face.at))
+        return tuple(findings)
 
 
 class Answers(NamedTuple):

@@ -10,8 +10,7 @@ its answer is the opposite of the score, the reply says so, and `judge.judge` th
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,8 +24,8 @@ from facewitness.calibration import decided, logistic
 from facewitness.errors import BackendError, InputError, WeightsError
 from facewitness.models.gradcam import heatmap
 from facewitness.models.kfd import KFD, Encoders
-from facewitness.types import Face, Finding, Mask, Reply, Testimony
-from facewitness.witnesses import _places, _prompted, _words
+from facewitness.types import Clip, Face, Finding, Hear, Mask, Pixels, Question, Reply, Testimony, Track, Turn
+from facewitness.witnesses import _places, _prompted, _tracks, _words
 
 QUESTION = "Is this a deepfake image?"  # KFD, section 3.3: yes means fake
 TASK = (  # of the descriptions that `builders/sbi_qa` puts before a question, the plainest
@@ -45,8 +44,8 @@ HOW = (
 class Language(Protocol):
     """What answers in words, given the face and what the detector found on it."""
 
-    def answer(self, face: Face, testimony: Testimony, question: str) -> str:
-        """Its own words. May raise BackendError."""
+    def answer(self, face: Face, pixels: Pixels, testimony: Testimony, question: str) -> str:
+        """Its own words about a face, given the whole frame's pixels. May raise BackendError."""
 
 
 def load(
@@ -66,8 +65,8 @@ def load(
     gradcam   the mask shows what moved the score (Grad-CAM at the last layer's features, times the score) in the place
               of the locator's map; findings still come from the locator
     language  a folder that `train/sft.py` made without quoting the score, the folder or hub name of a plain model of
-              the families of `models/prompted_vlm`, or an object with `answer(face, testimony, question) -> str`;
-              None leaves the testimony without words
+              the families of `models/prompted_vlm`, or an object with
+              `answer(face, pixels, testimony, question) -> str`; None leaves the testimony without words
     encoders  of a detector whose encoders are of a class of one's own
     Raises WeightsError where the weights are missing, damaged or of another kind, InputError for an unknown device.
     """
@@ -123,16 +122,46 @@ class KFDWitness:
         files = {"kfd.safetensors": self._sha256}
         return {"options": self._options, "weights": files | getattr(self._language, "weights", {})}
 
-    def examine(self, face: Face, question: str | None = None) -> Testimony:
-        """Testimony on one face; `kind` is None, which the detector cannot tell.
+    def examine(self, track: Track, clip: Clip) -> Testimony:
+        """Testimony on one person; `kind` is None, which the detector cannot tell.
 
-        With a language model its reply to `question` (None is "Is this a deepfake image?") is in `replies`. Where it
-        cannot be asked, the detector's testimony stands, with the problem.
+        With a language model its reply to "Is this a deepfake image?", about the face that can be judged best, is the
+        `reply`. Where it cannot be asked, the detector's testimony stands, with the problem.
         """
-        started = time.perf_counter()
+        testimony = _tracks.over(track, clip, self._look)
+        if self._language is None:
+            return testimony
+        try:
+            return replace(testimony, reply=self._reply(track.face, clip, testimony, QUESTION))
+        except BackendError as error:
+            return replace(testimony, problem=f"{testimony.problem} {error}".strip())
+
+    def answer(
+        self, track: Track, clip: Clip, question: Question, history: Sequence[Turn] = (), hear: Hear | None = None
+    ) -> Reply:
+        """The language model's reply to a question about a person, on the face that can be judged best.
+
+        Raises:
+            BackendError: there is no language model, or it cannot answer.
+        """
+        if self._language is None:
+            raise BackendError("kfd has no language model to ask. Name one: --option kfd.language=FOLDER")
+        face = track.face
+        testimony = self._look(face, clip.at(face.at).pixels)
+        reply = self._reply(face, clip, testimony, question.text)
+        if hear is not None:
+            hear(reply.text)
+        return reply
+
+    @property
+    def answers_questions(self) -> bool:
+        """Whether there is a language model to ask."""
+        return self._language is not None
+
+    def _look(self, face: Face, pixels: Pixels) -> Testimony:
         affine = _places.crop_map(face, self._size, self._margin)
-        crop = geometry.crop(face.frame.pixels, affine, self._size)
-        score, located = self.answer(crop)
+        crop = geometry.crop(pixels, affine, self._size)
+        score, located = self.scored(crop)
         mask, to_grid = _places.on_frame(located, face, affine, self._size)
         findings = self._findings(face, mask, to_grid)
         problem = ""
@@ -142,16 +171,9 @@ class KFDWitness:
                 mask, _ = _places.on_frame(attention * np.float32(score), face, affine, self._size)
             else:  # everywhere in the layer more would lower the score
                 problem = "Grad-CAM: no place raises the score; the mask is the detector's own map."
-        testimony = Testimony(self.name, score, mask, findings, problem=problem)
-        if self._language is not None:
-            try:
-                reply = self._reply(self._language, face, testimony, question)
-                testimony = replace(testimony, replies=(reply,))
-            except BackendError as error:
-                testimony = replace(testimony, problem=f"{problem} {error}".strip())
-        return replace(testimony, seconds=time.perf_counter() - started)
+        return Testimony(self.name, score, mask, findings, problem=problem)
 
-    def answer(self, crop: NDArray[np.uint8]) -> tuple[float, NDArray[np.float32]]:
+    def scored(self, crop: NDArray[np.uint8]) -> tuple[float, NDArray[np.float32]]:
         """Score and map (S, S), both in [0, 1], of one crop uint8 (S, S, 3); with `flip` of its mirror image too."""
         views = np.stack([crop, crop[:, ::-1]]) if self._flip else crop[None]
         with torch.inference_mode():
@@ -181,7 +203,8 @@ class KFDWitness:
                 found.append((covered, name, box, Mask(mask.box, mask.values * inside)))
         found.sort(key=lambda f: (-f[0], f[1]))
         return tuple(
-            Finding(name, box, part, _places.claim(name), self._strength(covered)) for covered, name, box, part in found
+            Finding.on(name, box, part, _places.claim(name), self._strength(covered), face.at)
+            for covered, name, box, part in found
         )
 
     def _strength(self, covered: float) -> float | None:
@@ -193,18 +216,18 @@ class KFDWitness:
 
     # -------------------------------------------------------------------------------------------------- in words
 
-    def _reply(self, language: Language, face: Face, testimony: Testimony, question: str | None) -> Reply:
-        asked = QUESTION if question is None or not question.strip() else question
-        reply: Reply = plugins.get("grammars", "yes_no").parse(language.answer(face, testimony, asked))
-        about = [name for name in regions.mentioned(asked) if name != "skin"]
+    def _reply(self, face: Face, clip: Clip, testimony: Testimony, question: str) -> Reply:
+        words = self._language.answer(face, clip.at(face.at).pixels, testimony, question)
+        reply: Reply = plugins.get("grammars", "yes_no").parse(words)
+        about = [name for name in regions.mentioned(question) if name != "skin"]
         if about:  # "no, not the nose" says nothing of the face as a whole: no verdict
             named = any(finding.region in about for finding in testimony.findings)
             thought = _words.beside(reply.label, "fake" if named else "real", "the detector's map")
-            return Reply(None, thought=thought, text=reply.text)
+            return Reply(None, None, reply.parts, thought=thought)
         score = testimony.fake or 0.0
         evidence = decided(score, self.calibration)
         thought = _words.beside(reply.label, evidence, f"the detector's score, {score:.2f}")
-        return Reply(reply.label, thought=thought, text=reply.text)
+        return Reply(reply.label, None, reply.parts, thought=thought)
 
 
 class _Prompted:
@@ -215,9 +238,9 @@ class _Prompted:
         self.name, self.weights = self._model.name, self._model.weights
         self.rests_on = self._model.rests_on
 
-    def answer(self, face: Face, testimony: Testimony, question: str) -> str:
+    def answer(self, face: Face, pixels: Pixels, testimony: Testimony, question: str) -> str:
         """The likeliest reply. Raises BackendError where the model cannot give one."""
-        crop = geometry.crop(face.frame.pixels, _places.crop_map(face, self._size, self._margin), self._size)
+        crop = geometry.crop(pixels, _places.crop_map(face, self._size, self._margin), self._size)
         return self._model.answer(crop, f"{TASK} {question}")
 
 

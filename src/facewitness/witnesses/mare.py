@@ -22,8 +22,7 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,8 +36,8 @@ from facewitness.calibration import decided
 from facewitness.errors import BackendError, InputError, WeightsError
 from facewitness.models.fdm import FDM
 from facewitness.phrases import the_regions
-from facewitness.types import Box, Face, Finding, Label, Pixels, Reply, Testimony
-from facewitness.witnesses import _places, _prompted, _words
+from facewitness.types import Box, Clip, Face, Finding, Hear, Label, Pixels, Question, Reply, Testimony, Track, Turn
+from facewitness.witnesses import _places, _prompted, _tracks, _words
 
 QUESTION = "Does this face look real or fake, and why?"
 MARGIN = 1.15  # crop side over the mesh's longer side: that of the training pictures (DFDC 1.0, FaceForensics++ 1.16)
@@ -141,31 +140,58 @@ class MareWitness:
         files = {"fdm.safetensors": self._sha256}
         return {"options": self._options, "weights": files | getattr(self._language, "weights", {})}
 
-    def examine(self, face: Face, question: str | None = None) -> Testimony:
-        """Testimony on one face; `kind` is None, which MARE cannot tell.
+    def examine(self, track: Track, clip: Clip) -> Testimony:
+        """Testimony on one person; `kind` is None, which MARE cannot tell.
 
-        With a language model its reply to `question` (None is "Does this face look real or fake, and why?") is in
-        `replies`, and the places it accuses are the findings. Where it cannot be asked, or its reply breaks the
-        grammar, the module's testimony stands, with the problem.
+        With a language model its reply to "Does this face look real or fake, and why?", about the face that can be
+        judged best, is the `reply`, and the places it accuses are the findings. Where it cannot be asked, or its reply
+        breaks the grammar, the module's testimony stands, with the problem.
         """
-        started = time.perf_counter()
-        affine = _places.crop_map(face, self._size, self._margin)
-        score, attention = self.answer(geometry.crop(face.frame.pixels, affine, self._size))
-        mask, _ = _places.on_frame(attention, face, affine, self._size)
-        testimony = Testimony(self.name, score, mask)
-        if self._language is not None:
-            to_crop = _places.crop_map(face, self._side, self._margin)
-            shown = geometry.crop(face.frame.pixels, to_crop, self._side)
-            asked = QUESTION if question is None or not question.strip() else question
-            try:
-                text = self._language.answer(shown, plugins.get("grammars", "mare").prompt(asked))
-                reply, problem = self._checked(text, asked, score, face, to_crop)
-                testimony = replace(testimony, replies=(reply,), findings=reply.findings, problem=problem)
-            except BackendError as error:
-                testimony = replace(testimony, problem=str(error))
-        return replace(testimony, seconds=time.perf_counter() - started)
+        testimony = _tracks.over(track, clip, self._look)
+        if self._language is None:
+            return testimony
+        try:
+            reply, problem = self._reply(track.face, clip, QUESTION)
+        except BackendError as error:
+            return replace(testimony, problem=str(error))
+        return replace(testimony, reply=reply, findings=reply.findings, problem=problem)
 
-    def answer(self, crop: NDArray[np.uint8]) -> tuple[float, NDArray[np.float32]]:
+    def answer(
+        self, track: Track, clip: Clip, question: Question, history: Sequence[Turn] = (), hear: Hear | None = None
+    ) -> Reply:
+        """The language model's reply to a question about a person, on the face that can be judged best.
+
+        Raises:
+            BackendError: there is no language model, or it cannot answer.
+        """
+        reply, _ = self._reply(track.face, clip, question.text)
+        if hear is not None:
+            hear(reply.text)
+        return reply
+
+    @property
+    def answers_questions(self) -> bool:
+        """Whether there is a language model to ask."""
+        return self._language is not None
+
+    def _look(self, face: Face, pixels: Pixels) -> Testimony:
+        affine = _places.crop_map(face, self._size, self._margin)
+        score, attention = self.scored(geometry.crop(pixels, affine, self._size))
+        mask, _ = _places.on_frame(attention, face, affine, self._size)
+        return Testimony(self.name, score, mask)
+
+    def _reply(self, face: Face, clip: Clip, question: str) -> tuple[Reply, str]:
+        """The checked reply about one face, and in how far it breaks the grammar. Raises BackendError."""
+        if self._language is None:
+            raise BackendError("mare has no language model to ask. Name one: --option mare.language=FOLDER")
+        pixels = clip.at(face.at).pixels
+        score = self._look(face, pixels).fake or 0.0
+        to_crop = _places.crop_map(face, self._side, self._margin)
+        shown = geometry.crop(pixels, to_crop, self._side)
+        text = self._language.answer(shown, plugins.get("grammars", "mare").prompt(question))
+        return self._checked(text, question, score, face, to_crop)
+
+    def scored(self, crop: NDArray[np.uint8]) -> tuple[float, NDArray[np.float32]]:
         """Score, and attention of the trace branch (h, w), both in [0, 1], of one crop uint8 (S, S, 3)."""
         views = np.stack([crop, crop[:, ::-1]]) if self._flip else crop[None]
         pixels = torch.from_numpy(np.ascontiguousarray(views.transpose(0, 3, 1, 2))).to(self._device).float()
@@ -197,7 +223,7 @@ class MareWitness:
         findings, told = self._findings(read, face, to_crop)
         thought = " ".join(part for part in (read.thought, *notes, *told) if part)
         label: Label | None = None if about else read.label
-        reply = Reply(label, None, findings, thought, read.text, refused)
+        reply = Reply(label, None, read.parts, findings, thought, refused)
         return reply, _problem(refused)
 
     def _findings(
@@ -233,7 +259,7 @@ class MareWitness:
         if homeless:
             notes.append(f"It is not known where {the_regions(homeless)} would be, so nothing is claimed there.")
         return tuple(
-            Finding(name, box, None, _claim(name, kind, claims.get(name, "")), self._strength(kind))
+            Finding.on(name, box, None, _claim(name, kind, claims.get(name, "")), self._strength(kind), face.at)
             for name, kind, box in (*agreed, *alone, *placed)
             if box is not None
         ), tuple(notes)
@@ -246,7 +272,7 @@ class MareWitness:
         x1, y1, x2, y2 = inside
         corners = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
         around = geometry.bounds(geometry.transform(geometry.invert(to_crop), corners))
-        return geometry.clip(around, face.frame.width, face.frame.height)
+        return geometry.clip(around, face.at.width, face.at.height)
 
     def _strength(self, kind: str) -> float | None:
         """The share of such claims that were right on held-out faces; None where nobody has measured it.
@@ -320,7 +346,7 @@ def _around(name: str, face: Face) -> Box | None:
     if face.landmarks is None:
         return None
     outline = geometry.bounds(np.concatenate(regions.polygons(name, face.landmarks)))
-    return geometry.clip(outline, face.frame.width, face.frame.height)
+    return geometry.clip(outline, face.at.width, face.at.height)
 
 
 def _problem(refused: tuple[str, ...], most: int = 3) -> str:
