@@ -152,7 +152,8 @@ class Analyzer:
         except (WeightsError, MissingExtra):
             raise  # the same for every picture: whoever set this up has to know
         except Exception as error:
-            if step == "read" and not isinstance(source, str | PathLike | bytes) and not hasattr(source, "read"):
+            given = isinstance(source, str | PathLike | bytes) or hasattr(source, "read")
+            if step == "read" and (not given or type(error) is InputError):
                 raise  # a caller's mistake, not a file's
             return Analysis(self._failed(source, step, error, clip), clip)
         report = Report(

@@ -322,10 +322,10 @@ class Finding:
     @property
     def box(self) -> Box:
         """The box around its places on the frame to look at first."""
-        corners = np.array([place.box for place in self.here])
-        x1, y1 = (float(v) for v in corners[:, :2].min(axis=0))
-        x2, y2 = (float(v) for v in corners[:, 2:].max(axis=0))
-        return (x1, y1, x2, y2)
+        if len(self.places) == 1:
+            return self.places[0].box
+        left, top, right, bottom = zip(*(place.box for place in self.here), strict=True)
+        return (min(left), min(top), max(right), max(bottom))
 
     @property
     def mask(self) -> Mask | None:
