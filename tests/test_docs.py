@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from facewitness import plugins
-from facewitness.types import Face, Frame, Reply, Report, Testimony, Truth
+from facewitness.types import Clip, Frame, Reply, Report, Testimony, Track, Truth
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "src").rglob("*.md")])
@@ -119,11 +119,13 @@ def test_example_finder_and_witness_work(photobooth):
     noise[20:60, 30:90] = 128  # a smooth patch where the finder looks
     (face,) = plugins.get("finders", "middle").load().find(Frame(noise))
     assert face.box == (30, 20, 90, 60)
+    track = Track(0, (face,))
     witness = plugins.get("witnesses", "grain").load(least=1.0)
-    testimony = witness.examine(face)
+    testimony = witness.examine(track, Clip("noise", (Frame(noise),)))
     assert isinstance(testimony, Testimony)
     assert testimony.fake > 0.9
-    assert witness.examine(Face(Frame(np.full((80, 120, 3), 7, np.uint8)), face.box)).fake is None
+    flat = Frame(np.full((80, 120, 3), 7, np.uint8))
+    assert witness.examine(track, Clip("flat", (flat,))).fake is None
     json.dumps(witness.made_by())
 
 
