@@ -436,3 +436,12 @@ def test_mirroring_a_name_twice_gives_it_back_and_exchanges_sides():
     assert regions.mirrored("left_upper_eyelid") == "right_upper_eyelid" and regions.mirrored("nose") == "nose"
     assert all(regions.mirrored(regions.mirrored(name)) == name for name in regions.REGIONS)
     assert all(regions.mirrored(name) in regions.REGIONS for name in regions.REGIONS)
+
+
+@given(st.data(), st.sampled_from(["the hairline and his lips", "left eyelids", "right and left eyebrows", "cheeks"]))
+def test_letters_that_only_look_alike_name_the_same_regions(data, text):
+    for written in (text.upper(), text.replace("i", "İ"), text.replace("s", "ſ"), text.replace("k", "\u212a")):
+        assert regions.mentioned(written) == regions.mentioned(text) != ()
+        assert regions.sided(written) == regions.sided(text)
+    odd = "".join(data.draw(st.sampled_from([c, c.upper(), chr(ord(c) + 0xFEE0)])) if c.isalpha() else c for c in text)
+    assert regions.mentioned(odd) == regions.mentioned(text)

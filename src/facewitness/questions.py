@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from facewitness import regions
 from facewitness.errors import InputError
+from facewitness.words import normal
 
 MOST = 2_000  # characters of a question
 
@@ -31,15 +32,14 @@ INTENTS: dict[str, str] = {
     "verdict": r"\b(fake\w*|real|genuine|authentic|deep ?fake\w*|forg\w*|manipulat\w*|tampered|edited|altered|"
     r"retouched|photoshop\w*|pristine|verdict|legit\w*|true)\b",
 }
-_PATTERNS = {name: re.compile(pattern, re.IGNORECASE | re.DOTALL) for name, pattern in INTENTS.items()}
-_ASKS_REAL = re.compile(r"\b(real|genuine|authentic|pristine|legit\w*|true|untouched|unaltered)\b", re.IGNORECASE)
+_PATTERNS = {name: re.compile(pattern, re.DOTALL) for name, pattern in INTENTS.items()}
+_ASKS_REAL = re.compile(r"\b(real|genuine|authentic|pristine|legit\w*|true|untouched|unaltered)\b")
 _ASKS_FAKE = re.compile(
     r"\b(fake\w*|deep ?fake\w*|forg\w*|manipulat\w*|tampered|edited|altered|retouched|photoshop\w*|swapped|wrong|"
     r"odd)\b",
-    re.IGNORECASE,
 )
-_THERE = re.compile(r"\b(there|(this|that) (place|region|part|area|one)|them|they)\b", re.IGNORECASE)
-_FACE = re.compile(r"\bface (?:number |no\.? ?|#)?(\d{1,3})\b", re.IGNORECASE)
+_THERE = re.compile(r"\b(there|(this|that) (place|region|part|area|one)|them|they)\b")
+_FACE = re.compile(r"\bface (?:number |no\.? ?|#)?(\d{1,3})\b")
 _ORDINALS = {w: i for i, w in enumerate(("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"))}
 
 
@@ -55,17 +55,17 @@ def asked(question: str) -> str:
 
 def intent(question: str) -> str:
     """The first of INTENTS that fits; "" where none does."""
-    return next((name for name, pattern in _PATTERNS.items() if pattern.search(question)), "")
+    return next((name for name, pattern in _PATTERNS.items() if pattern.search(normal(question))), "")
 
 
 def asks_real(text: str) -> bool:
     """Whether it speaks of being real."""
-    return bool(_ASKS_REAL.search(text))
+    return bool(_ASKS_REAL.search(normal(text)))
 
 
 def points_back(question: str) -> bool:
     """Whether it asks about a place by pointing at what was spoken of: "there", "that part", "they"."""
-    return bool(_THERE.search(question))
+    return bool(_THERE.search(normal(question)))
 
 
 def asked_regions(question: str) -> tuple[str, ...]:
@@ -73,7 +73,8 @@ def asked_regions(question: str) -> tuple[str, ...]:
 
     "Is this face fake?" asks about the face as a whole, not about a region.
     """
-    words = " " + re.sub(r"[\s_\-]+", " ", re.sub(r"[^\w\s\-]", " ", question.lower())).strip() + " "
+    question = normal(question)
+    words = " " + re.sub(r"[\s_\-]+", " ", re.sub(r"[^\w\s\-]", " ", question)).strip() + " "
     own = [
         name
         for name, region in regions.REGIONS.items()
@@ -82,7 +83,7 @@ def asked_regions(question: str) -> tuple[str, ...]:
     own = [a for a in own if not any(a != b and regions.title(a) in regions.title(b) for b in own)]
     if "skin" in words.split():
         own.append("skin")
-    without_face = re.sub(r"\b(lower |whole |entire )?faces?\b", " ", question, flags=re.IGNORECASE)
+    without_face = re.sub(r"\b(lower |whole |entire )?faces?\b", " ", question)
     named = [
         n for n in regions.mentioned(without_face) if not any(regions.within(o, n) or regions.within(n, o) for o in own)
     ]
@@ -91,16 +92,17 @@ def asked_regions(question: str) -> tuple[str, ...]:
 
 def face_asked_for(question: str) -> int | None:
     """The face a question names by its number, from 0: "face 2" and "the second face" are 1; None for none."""
+    question = normal(question)
     numbered = _FACE.search(question)
     if numbered:
         return max(0, int(numbered[1]) - 1)
-    words = re.findall(r"\w+", question.lower())
+    words = re.findall(r"\w+", question)
     return next((_ORDINALS[a] for a, b in pairwise(words) if b in ("face", "person", "one") and a in _ORDINALS), None)
 
 
 def yes_or_no(question: str, forged: bool) -> str:
     """ "Yes. " or "No. " as the question was put, or nothing where it was put neither way, or both ways."""
-    real, fake = asks_real(question), bool(_ASKS_FAKE.search(question))
+    real, fake = asks_real(question), bool(_ASKS_FAKE.search(normal(question)))
     if real == fake:
         return ""
     return "Yes. " if fake == forged else "No. "

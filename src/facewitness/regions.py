@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 
 from facewitness.errors import InputError, UnknownName
 from facewitness.types import Landmarks
+from facewitness.words import normal
 
 # a landmark's index, or start + k (to − from), written (start, k, from, to)
 Point = int | tuple[int, float, int, int]
@@ -411,7 +412,7 @@ _WORDS = _words()
 
 # whose left and right are not the subject's
 _NOT_THE_SUBJECT = "(?:viewer|observer|onlooker|camera|image|picture|photo|photograph|frame|screen)"
-_OF_ANOTHER = re.compile(rf"{_NOT_THE_SUBJECT}(?:['\u2019]s?\s+|[-\u2010-\u2015])\Z", re.IGNORECASE)
+_OF_ANOTHER = re.compile(rf"{_NOT_THE_SUBJECT}(?:['\u2019]s?\s+|[-\u2010-\u2015])\Z")
 
 
 def _retrieval() -> re.Pattern[str]:
@@ -440,14 +441,14 @@ def _retrieval() -> re.Pattern[str]:
     reach = rf"(?:{gap}side{end}(?!{picture})|(?!{another}|{gap}side{end}))"
     after = rf"[{dash}]*(?:\(|(?:on|to|at){gap}{whose})(?P<after>{sides}){end}{reach}"
     before = rf"(?P<before>{sides})(?:{gap}(?:{adjective}){{0,2}}?)?"
-    return re.compile(rf"{start}(?:{before})?(?P<noun>{noun})(?:{after})?", re.IGNORECASE)
+    return re.compile(rf"{start}(?:{before})?(?P<noun>{noun})(?:{after})?")
 
 
 _RETRIEVAL = _retrieval()
 
 
 def _singular(noun: str) -> str:
-    word = re.sub(r"[\s_\-\u2010-\u2015]+", " ", noun.lower())
+    word = re.sub(r"[\s_\-\u2010-\u2015]+", " ", noun)
     return next(form for form in (word, word.removesuffix("s"), word.removesuffix("es")) if form in _WORDS)
 
 
@@ -473,10 +474,11 @@ def sided(text: str) -> tuple[str, ...]:
 
 def _mentions(text: str) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
     """For each mention in turn: the regions its noun may mean, and those of them its sides choose."""
+    text = normal(text)
     for match in _RETRIEVAL.finditer(text):
         named = _WORDS[_singular(match["noun"])]
         given = match["before"] or match["after"] or ""
         if match["before"] and _OF_ANOTHER.search(text, max(0, match.start() - 16), match.start()):
             given = ""
-        sides = re.findall(r"[lr](?=eft|ight|\b)", given.lower().replace("_", " "))
+        sides = re.findall(r"[lr](?=eft|ight|\b)", given.replace("_", " "))
         yield named, tuple(r for side in sides for r in named if r.startswith({"l": "left_", "r": "right_"}[side]))

@@ -36,6 +36,8 @@ def normal(text: str) -> str:
     "ＦＡＫＥ", "ſ", "İ" and a soft hyphen in a word look like letters that a pattern knows, and are none: after this a
     pattern needs no flag for upper case, and no table misses a key.
     """
+    if text.isascii():
+        return text.lower().replace("`", "'")
     seen = (c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
     small = unicodedata.normalize("NFKC", "".join(seen).casefold())
     return small.replace("i\u0307", "i").replace("’", "'").replace("`", "'")
