@@ -117,17 +117,17 @@ def test_hard_pictures_come_back_more_often_and_sources_borrow_genuine_ones(pack
         recipe_file.Batches(packed, replace(recipe, genuine={}), 0)[0]
 
 
-def test_rows_of_a_measured_person_are_left_out_and_a_second_pack_searches_nothing(packed, tmp_path):
+def test_val_rows_of_a_trained_person_are_left_out_and_a_second_pack_searches_nothing(packed, tmp_path):
     class Blind:
         def find(self, frame):
             raise AssertionError("the earlier pack knows every picture")
 
-    groups = {"painted/0.png": "person 7"}  # person 7 is in `val`
+    groups = {f"painted/{i}.png": "person 0" for i in (21, 22, 23)}  # person 7 of `val` is person 0 of `train`
     recipe_file.pack(packed.parent / "painted.parquet", packed, Blind(), groups)
     again = {r["file"]: r["split"] for r in recipe_file.Pack(packed).rows}
     recipe_file.pack(packed.parent / "painted.parquet", packed, Blind())
-    assert again["0.png"] == "left_out" and again["21.png"] == "val"
-    assert recipe_file.Pack(packed).rows[0]["split"] != "left_out"
+    assert again["21.png"] == "left_out" and again["0.png"] != "left_out"
+    assert recipe_file.Pack(packed).rows[21]["split"] == "val"
 
 
 def test_training_ends_at_a_moment_with_the_rate_gone(packed, tmp_path):

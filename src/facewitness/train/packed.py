@@ -83,8 +83,7 @@ def pack(
         folder: Where the pack goes.
         finder: Another finder than `finders/facemesh`; it then searches in this process.
         groups: "source/file" -> the group to file a row under instead of its own, where rows of one person stand in
-            several groups (`train/people`). A group that a `val` row is in keeps no `train` row: such rows get the
-            split "left_out".
+            several groups. A `val` row whose group has a `train` row, too, is left out of both (split "left_out").
         jobs: Processes that search; None for one a core, at most eight.
     """
     parquet = plugins.get("datasets", "parquet")
@@ -92,7 +91,7 @@ def pack(
     known = _known(folder)
     samples = list(parquet.samples(data))
     named = [(groups or {}).get(f"{s.dataset}/{s.file}", s.group) for s in samples]
-    measured = {f"{s.dataset}/{g}" for s, g in zip(samples, named, strict=True) if s.split == "val"}
+    trained = {f"{s.dataset}/{g}" for s, g in zip(samples, named, strict=True) if s.split == "train"}
     rows, meshes, at = [], [], 0
     with progress() as bar, open(folder / "pictures.bin.part", "wb") as out:
         task = bar.add_task("packing", total=len(samples))
@@ -100,7 +99,7 @@ def pack(
             samples, named, _faces(samples, known, finder, jobs), strict=True
         ):
             split = sample.split
-            if split == "train" and f"{sample.dataset}/{group}" in measured:
+            if split == "val" and f"{sample.dataset}/{group}" in trained:
                 split = "left_out"
             elif split == "train" and held_out(group):
                 split = "calibrate"
