@@ -12,7 +12,7 @@ from doubles import AverageFace, Brightness
 from PIL import Image
 
 from facewitness.bench.conditions import CONDITIONS, examined, pictures
-from facewitness.train.packed import Pack, pack
+from facewitness.builders.pack import Pack, pack
 
 
 @pytest.fixture(scope="module")

@@ -22,11 +22,11 @@ for package in ("peft", "transformers", "trl"):
 from doubles import tiny_fdm  # noqa: E402
 
 from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (it mends torchvision)
-from facewitness.builders import dma  # noqa: E402
+from facewitness.builders import chats, dma  # noqa: E402
 from facewitness.grammars import mare  # noqa: E402
 from facewitness.models.fdm import FDM  # noqa: E402
 from facewitness.models.trace_expert import TraceExpert  # noqa: E402
-from facewitness.train import chats, small_vlm  # noqa: E402
+from facewitness.train import small_vlm  # noqa: E402
 from facewitness.types import Finding, Reply  # noqa: E402
 
 RUNS = Path(__file__).parents[1] / "runs" / "mare"

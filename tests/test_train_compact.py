@@ -17,10 +17,10 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 
+from facewitness.builders.pack import held_out  # noqa: E402
 from facewitness.errors import InputError, UnknownName  # noqa: E402
 from facewitness.models.compact import Compact  # noqa: E402
 from facewitness.train import compact as recipe_file  # noqa: E402
-from facewitness.train.packed import held_out  # noqa: E402
 
 TINY = recipe_file.Recipe(
     stage=(recipe_file.Stage(64, 2, 4, 1e-3), recipe_file.Stage(96, 2, 4, 1e-3)),

@@ -17,11 +17,11 @@ import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
+from facewitness.builders.pack import held_out  # noqa: E402
 from facewitness.errors import InputError, UnknownName  # noqa: E402
 from facewitness.models.fdm import FDM  # noqa: E402
 from facewitness.train import fdm as recipe_file  # noqa: E402
 from facewitness.train.fdm import Batches, Pack, Recipe, main, pack, train  # noqa: E402
-from facewitness.train.packed import held_out  # noqa: E402
 
 RUNS = Path(__file__).parents[1] / "runs" / "fdm"
 TINY = Recipe(

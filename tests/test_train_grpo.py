@@ -26,10 +26,10 @@ from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (i
 from facewitness import plugins  # noqa: E402
 from facewitness.builders import dma  # noqa: E402
 from facewitness.errors import InputError, MissingExtra, UnknownName  # noqa: E402
-from facewitness.train import gain, grpo, small_vlm  # noqa: E402
+from facewitness.train import grpo, paired, small_vlm  # noqa: E402
+from facewitness.train.checkpoint import last_checkpoint  # noqa: E402
 from facewitness.train.grpo import Collapse, Recipe, Stop, train  # noqa: E402
 from facewitness.train.rewards import Rewards  # noqa: E402
-from facewitness.train.sft import last_checkpoint  # noqa: E402
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
@@ -160,11 +160,11 @@ def logged(out: Path) -> list[dict[str, str]]:
 
 
 def test_prompts_can_be_kept_to_what_the_module_has_not_learnt_from(made, tmp_path):
-    files = [row["file"] for row in gain.read(made / "train.parquet")]
+    files = [row["file"] for row in paired.read(made / "train.parquet")]
     held = {Path(file).with_suffix(".jpg").name for file in files[2:4]}  # other endings
     splits = {f: "calibrate" if f in held else "train" for f in (Path(file).with_suffix(".jpg").name for file in files)}
     pack = _pack(tmp_path / "pack", splits)
-    kept = grpo._unseen(gain.read(made / "train.parquet"), pack)
+    kept = grpo._unseen(paired.read(made / "train.parquet"), pack)
     assert {Path(row["file"]).with_suffix(".jpg").name for row in kept} == held and len(kept) < len(files)
     run(made, tmp_path / "out", unseen=pack, until=1)
     resolved = json.loads((tmp_path / "out" / "resolved.json").read_text())
@@ -454,10 +454,10 @@ def test_by_command_a_run_is_trained_and_measured(made, tmp_path, capsys):
     assert grpo.main([str(tmp_path / "r.toml"), *words, *third]) == 0
     assert not (tmp_path / "third" / "before_after.json").exists()
     assert (tmp_path / "third" / "drawn" / "before.jsonl").read_bytes() == (one / "drawn" / "before.jsonl").read_bytes()
-    assert gain.main(["ablation", str(one), str(other), "--out", str(tmp_path / "ablation.md")]) == 0
+    assert paired.main(["ablation", str(one), str(other), "--out", str(tmp_path / "ablation.md")]) == 0
     table = (tmp_path / "ablation.md").read_text()
     assert "| (nothing) |" in table and "| grammar |" in table
-    assert gain.main(["ablation", str(one), str(made), "--out", str(tmp_path / "no.md")]) == 1
+    assert paired.main(["ablation", str(one), str(made), "--out", str(tmp_path / "no.md")]) == 1
     assert "expected a run that was measured, with --val" in capsys.readouterr().err
 
 
@@ -466,7 +466,7 @@ def test_by_command_a_run_is_trained_and_measured(made, tmp_path, capsys):
 
 def written(path: Path, table: Path, reply: Any) -> Path:
     """Replies of a model that says what `reply` makes of each row."""
-    lines = [{"file": r["file"], "prompt": r["prompt"], "replies": reply(r)} for r in gain.read(table)]
+    lines = [{"file": r["file"], "prompt": r["prompt"], "replies": reply(r)} for r in paired.read(table)]
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     return path
 
@@ -476,7 +476,7 @@ def test_of_a_rigged_pair_the_better_one_is_better_and_the_interval_excludes_zer
     better = written(tmp_path / "people.jsonl", table, lambda r: [r["reply"]])
     worse = written(tmp_path / "worse.jsonl", table, lambda r: [r["reply"].replace("40, 40", "20, 20")])
     rewards = Rewards({k: v for k, v in REWARDS.items() if k != "length"})
-    found = gain.compare(worse, better, table, tmp_path / "up", rewards=rewards)
+    found = paired.compare(worse, better, table, tmp_path / "up", rewards=rewards)
     overlap = 30 * 40 / (50 * 60)
     assert found["annotations"] == 48 and found["prompts"] == 24 and found["groups"] == 12
     assert found["rewards"]["boxes"]["before"]["value"] == pytest.approx(overlap)
@@ -494,7 +494,7 @@ def test_of_a_rigged_pair_the_better_one_is_better_and_the_interval_excludes_zer
     with Image.open(tmp_path / "up" / "replies.png") as sheet:
         assert sheet.width == 6 * 240
 
-    down = gain.compare(better, worse, table, tmp_path / "down", rewards=rewards)
+    down = paired.compare(better, worse, table, tmp_path / "down", rewards=rewards)
     assert down["rewards"]["reward"]["difference"]["high"] < 0
     assert "falls" in (tmp_path / "down" / "before_after.md").read_text()
 
@@ -509,7 +509,7 @@ ODD = [
 def test_odd_replies_are_judged_and_shown(made, tmp_path):
     table = made / "val.parquet"
     odd = written(tmp_path / "odd.jsonl", table, lambda r: [ODD[(int(r["file"][:-4]) + len(r["text"])) % len(ODD)]])
-    found = gain.compare(odd, odd, table, tmp_path, rewards=Rewards(REWARDS))
+    found = paired.compare(odd, odd, table, tmp_path, rewards=Rewards(REWARDS))
     assert found["rewards"]["reward"]["difference"]["value"] == 0.0
     assert sum(found["refused"]["before"].values()) >= 48
 
@@ -527,14 +527,14 @@ def test_several_replies_count_by_their_mean_and_drawing_leaves_no_trace(made, t
     table = made / "val.parquet"
     both = written(tmp_path / "both.jsonl", table, lambda r: [r["reply"], "nothing"])
     none = written(tmp_path / "none.jsonl", table, lambda r: ["nothing", "nothing"])
-    found = gain.compare(none, both, table, tmp_path, rewards=Rewards({"grammar": 1.0}))
+    found = paired.compare(none, both, table, tmp_path, rewards=Rewards({"grammar": 1.0}))
     assert found["rewards"]["grammar"]["after"]["value"] == 0.5
     state = torch.random.get_rng_state()
-    lines = gain.read(table)[:4]
-    said = gain.heard(made / "plain", lines, gain.Asking(4, samples=2))
+    lines = paired.read(table)[:4]
+    said = paired.heard(made / "plain", lines, paired.Asking(4, samples=2))
     assert [len(texts) for texts in said] == [2] * 4 and said[0] == said[1]  # one picture, one question
     assert torch.equal(state, torch.random.get_rng_state())
-    assert said == gain.heard(made / "plain", lines, gain.Asking(4, samples=2))
+    assert said == paired.heard(made / "plain", lines, paired.Asking(4, samples=2))
 
 
 def test_replies_to_other_prompts_are_refused(made, tmp_path):
@@ -542,4 +542,4 @@ def test_replies_to_other_prompts_are_refused(made, tmp_path):
     (tmp_path / "broken.jsonl").write_text("{}\n")
     for source, sentence in ((other, "48 prompts of the table, got 16"), (tmp_path / "broken.jsonl", "'file'")):
         with pytest.raises(InputError, match=sentence):
-            gain.compare(source, source, made / "val.parquet", tmp_path)
+            paired.compare(source, source, made / "val.parquet", tmp_path)

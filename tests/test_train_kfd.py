@@ -23,12 +23,12 @@ import pyarrow.parquet as pq  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
 from facewitness import plugins  # noqa: E402
+from facewitness.builders.pack import Pack, held_out, pack  # noqa: E402
 from facewitness.calibration import decided  # noqa: E402
 from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
 from facewitness.models.kfd import KFD  # noqa: E402
 from facewitness.train import kfd as recipe_file  # noqa: E402
 from facewitness.train.kfd import Batches, Recipe, genuine, make, train  # noqa: E402
-from facewitness.train.packed import Pack, held_out, pack  # noqa: E402
 from facewitness.types import Mask, Testimony  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -32,15 +32,21 @@ from doubles import tiny_fdm  # noqa: E402
 from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (it mends torchvision)
 from facewitness import geometry  # noqa: E402
 from facewitness.bench import answers as bench  # noqa: E402
-from facewitness.builders import dma, sbi_qa  # noqa: E402
+from facewitness.builders import (  # noqa: E402
+    chats,
+    dma,
+    sbi_qa,
+)
+from facewitness.builders.chats import Example  # noqa: E402
 from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
 from facewitness.grammars import mare  # noqa: E402
 from facewitness.models.fdm import FDM  # noqa: E402
 from facewitness.models.forgery_expert import ForgeryExpert  # noqa: E402
 from facewitness.models.kfd import KFD, Detection, SmallEncoders  # noqa: E402
-from facewitness.train import chats, sft, small_vlm  # noqa: E402
-from facewitness.train.chats import Example  # noqa: E402
-from facewitness.train.sft import Draws, Recipe, last_checkpoint, train  # noqa: E402
+from facewitness.train import sft, small_vlm  # noqa: E402
+from facewitness.train.checkpoint import last_checkpoint  # noqa: E402
+from facewitness.train.sft import Recipe, train  # noqa: E402
+from facewitness.train.tuning import Draws  # noqa: E402
 from facewitness.types import Finding, Reply  # noqa: E402
 
 pytestmark = [

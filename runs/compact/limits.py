@@ -3,7 +3,7 @@
     python runs/compact/limits.py --rows ROWS        the file that `fit.py --rows ROWS` wrote
 
 For each choice the thresholds are fitted as `fit.py` does, on the faces that it does not doubt; then every held-out row
-is judged. Writes `limits.md`. The rows are of training groups that no training drew from (`packed.held_out`).
+is judged. Writes `limits.md`. The rows are of training groups that no training drew from (`builders/pack.held_out`).
 """
 
 from __future__ import annotations

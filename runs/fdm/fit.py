@@ -19,9 +19,9 @@ from typing import Any
 
 from facewitness import plugins
 from facewitness.bench.conditions import CONDITIONS, examined
+from facewitness.builders.pack import Pack
 from facewitness.calibration import Calibration
 from facewitness.files import write_whole
-from facewitness.train.packed import Pack
 
 SOURCES = ("dfdc", "ffpp_c40")
 

@@ -24,7 +24,7 @@ import numpy as np
 from facewitness import plugins
 from facewitness.bench import measures
 from facewitness.bench.conditions import CONDITIONS, FORGERS, examined
-from facewitness.train.packed import Pack
+from facewitness.builders.pack import Pack
 
 COLUMNS = ("witness", "condition", "source", "group", "file", "made", "label", "score", "iou")
 

@@ -23,9 +23,9 @@ from sklearn.linear_model import LogisticRegression
 
 from facewitness import plugins
 from facewitness.bench.conditions import CONDITIONS, examined
+from facewitness.builders.pack import Pack
 from facewitness.calibration import Calibration
 from facewitness.files import write_whole
-from facewitness.train.packed import Pack
 
 MANY = ("dfdc", "utkface", "celebamask_hq")  # the others have too few genuine rows to show a rate of 5 % by themselves
 

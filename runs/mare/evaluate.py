@@ -46,11 +46,12 @@ from PIL import Image
 from facewitness import plugins, regions
 from facewitness.bench import controls, measures, wording
 from facewitness.bench.measures import Value
+from facewitness.builders import chats
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import write_whole
 from facewitness.grammars import mare
 from facewitness.models import prompted_vlm as pv
-from facewitness.train import chats, gain
+from facewitness.train import paired
 from facewitness.types import Box, Finding, Reply, Truth
 from facewitness.witnesses.mare import CLAIMS
 
@@ -250,7 +251,7 @@ def scores_of(model: Any, asked: Sequence[Item], batch: int = 32) -> list[float 
     names, found = list(pictures), dict[str, float]()
     for begin in range(0, len(names), batch):
         part = names[begin : begin + batch]
-        shown = [gain.picture(pictures[name]).resize((size, size), Image.Resampling.BILINEAR) for name in part]
+        shown = [paired.picture(pictures[name]).resize((size, size), Image.Resampling.BILINEAR) for name in part]
         pixels = torch.from_numpy(np.stack([np.asarray(p) for p in shown]).transpose(0, 3, 1, 2).copy())
         with torch.inference_mode():
             found |= dict(zip(part, module(pixels.float().to(device)).score.tolist(), strict=True))
@@ -266,7 +267,7 @@ def replied(name: str, asked: Sequence[Item], most: int, batch: int) -> tuple[li
         model, processor = pv.loaded(name, dtype="auto")
         if torch.cuda.is_available():
             model = model.to("cuda")
-        said = gain.ask(model, processor, [item.row for item in asked], gain.Asking(most=most, batch=batch))
+        said = paired.ask(model, processor, [item.row for item in asked], paired.Asking(most=most, batch=batch))
         return [first for first, *_ in said], scores_of(model, asked)
     try:
         before = [json.loads(line) for line in Path(name).read_text(encoding="utf-8").splitlines()]

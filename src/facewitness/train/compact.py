@@ -13,7 +13,7 @@ What keeps the network from cheating, in the order of how much it matters
     degradation  one chain of compression, resizing, blur and noise, drawn once a pair and done to both
     sources      a source without genuine pictures stands beside genuine ones of a like domain (`genuine` in the recipe)
     one crop     real and fake pass the same alignment, with the same jitter, that `witnesses/compact.py` does
-    groups       one sixteenth of the training groups is held out for calibration (`packed.held_out`) and never drawn
+    groups       one sixteenth of the training groups is held out for calibration (`builders/pack`) and never drawn
 Each batch is drawn from (seed, stage, index) alone: runs repeat whatever the number of workers, and go on after a kill.
 """
 
@@ -41,13 +41,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from facewitness import forge, geometry, plugins, regions
 from facewitness.builders import difference
+from facewitness.builders.pack import Pack, jittered, pack, progress
 from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.forge import degrade, routine
 from facewitness.models import _norm
 from facewitness.models.compact import Answers, Compact
-from facewitness.train import _run
-from facewitness.train.packed import Pack, jittered, pack, progress
+from facewitness.train import checkpoint
+from facewitness.train.recipe import read_recipe
 from facewitness.types import KINDS, Landmarks, Pixels
 
 _MIRROR = [regions.MARE.index(regions.mirrored(name)) for name in regions.MARE]
@@ -104,7 +105,7 @@ class Recipe:
     @classmethod
     def read(cls, path: Path) -> Recipe:
         """From TOML. Raises UnknownName, with the nearest known key, for a key this class does not have."""
-        recipe = _run.read(cls, path)
+        recipe = read_recipe(cls, path)
         for forger in (*recipe.forgers, *recipe.options):
             plugins.get("forge", forger)
         if recipe.native and not (len(recipe.native) == 2 and 16 <= recipe.native[0] <= recipe.native[1]):
@@ -486,18 +487,18 @@ def _save(
 ) -> None:
     """What a resumed run needs, and the averaged weights; each file is replaced whole."""
     place = {"stage": str(stage), "step": str(step), "share": repr(float(share))}
-    _run.write_state(out / "resume.safetensors", model.state_dict(), optimizer, place)
+    checkpoint.write_state(out / "resume.safetensors", model.state_dict(), optimizer, place)
     write_whole(out / "last.safetensors", save({k: v.contiguous() for k, v in average.items()}, place))
 
 
 def _resume(out: Path, model: Compact, average: dict[str, Tensor], optimizer: Any) -> tuple[int, int, float]:
     """Load what `_save` wrote, if anything. Returns (stage, step, share of its cosine) to go on with."""
-    found = _run.read_state(out / "resume.safetensors")
+    found = checkpoint.read_state(out / "resume.safetensors")
     if found is None:
         return 0, 0, 0.0
     place, state = found
     model.load_state_dict(state["model"])
-    _run.restore(optimizer, state["optimizer"])
+    checkpoint.restore(optimizer, state["optimizer"])
     for key, value in load_file(out / "last.safetensors").items():
         average[key].copy_(value)
     return int(place["stage"]), int(place["step"]), float(place.get("share", 0.0))

@@ -55,12 +55,14 @@ from torch.utils.data import DataLoader, Dataset
 from facewitness import __version__, media, plugins
 from facewitness.bench import measures
 from facewitness.bench.measures import Value
+from facewitness.builders import chats
+from facewitness.builders.pack import held_out
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import write_whole
 from facewitness.forge import degrade
 from facewitness.models.fdm import FDM
-from facewitness.train import _run, chats
-from facewitness.train.packed import held_out
+from facewitness.train import checkpoint
+from facewitness.train.recipe import check, known, read_recipe
 from facewitness.types import Pixels
 
 # -------------------------------------------------------------------------------------------------------- the recipe
@@ -100,7 +102,7 @@ class Recipe:
         shares = self.sources.values()
         if not shares or not all(isinstance(s, int | float) and s > 0 for s in shares):
             raise InputError(f"recipe: expected [sources] with shares above 0, got {self.sources}")
-        _run.check(self.model, _MODEL, "[model]")
+        check(self.model, _MODEL, "[model]")
 
     @property
     def validated(self) -> tuple[str, ...]:
@@ -109,17 +111,17 @@ class Recipe:
     @classmethod
     def read(cls, path: Path) -> Recipe:
         """From TOML. Raises UnknownName, with the nearest known key, for a key that nothing reads; InputError."""
-        return _run.read(cls, path)
+        return read_recipe(cls, path)
 
     def without(self, losses: Iterable[str]) -> Recipe:
         """The same recipe with some losses switched off. Raises UnknownName for a loss that cannot be."""
         losses = list(losses)
-        _run.known("loss to leave out", losses, _SWITCHES)
+        known("loss to leave out", losses, _SWITCHES)
         return replace(self, model={**self.model, **{f"{name}_weight": 0.0 for name in losses}})
 
     def only(self, source: str) -> Recipe:
         """The intra-dataset protocol on one of this recipe's sources. Raises UnknownName for another one."""
-        _run.known("source of the recipe", [source], self.sources)
+        known("source of the recipe", [source], self.sources)
         return replace(self, sources={source: 1.0}, validate=(source,))
 
 
@@ -185,7 +187,7 @@ def pack(recipe: Recipe, data: Path, folder: Path, edits: Sequence[Path] = ()) -
                 continue
             out.write(_square(picture, recipe.size).tobytes())
             rows.append(row)
-    _run.known(f"source in {data}", sorted(wanted), seen)
+    known(f"source in {data}", sorted(wanted), seen)
     empty = sorted(wanted - {row["source"] for row in rows})
     if empty:
         raise InputError(f"No picture of {', '.join(empty)} can be read; the first: {problems[0]['message']}")
@@ -374,7 +376,7 @@ def train(
 def _begin(recipe: Recipe, out: Path, start: Path | None, place: torch.device) -> None:
     """Write what the run is made of, or check that what `out` holds was made of the same."""
     file = out / "resolved.json"
-    started = None if start is None else _run.sha256(start)
+    started = None if start is None else checkpoint.sha256(start)
     mine = json.loads(json.dumps({"recipe": asdict(recipe), "start_sha256": started}))
     if file.exists():
         theirs = json.loads(file.read_text(encoding="utf-8"))
@@ -384,23 +386,29 @@ def _begin(recipe: Recipe, out: Path, start: Path | None, place: torch.device) -
         if differing:
             raise InputError(f"{out} holds a run with other {', '.join(differing)}. Give another --out.")
         return
-    made_by = {"facewitness": __version__, "commit": _run.commit(), "torch": torch.__version__, "timm": version("timm"),
-               "device": place.type, "threads": torch.get_num_threads()}  # fmt: skip
+    made_by = {
+        "facewitness": __version__,
+        "commit": checkpoint.commit(),
+        "torch": torch.__version__,
+        "timm": version("timm"),
+        "device": place.type,
+        "threads": torch.get_num_threads(),
+    }
     write_whole(file, json.dumps({**mine, "made_by": made_by}, indent=1).encode())
 
 
 def _save(out: Path, model: FDM, optimizer: Any, step: int) -> None:
-    _run.write_state(out / "resume.safetensors", model.state_dict(), optimizer, {"step": str(step)})
+    checkpoint.write_state(out / "resume.safetensors", model.state_dict(), optimizer, {"step": str(step)})
 
 
 def _resume(out: Path, model: FDM, optimizer: Any) -> int:
     """Load what `_save` wrote, if anything. Returns the step to go on with."""
-    found = _run.read_state(out / "resume.safetensors")
+    found = checkpoint.read_state(out / "resume.safetensors")
     if found is None:
         return 0
     about, state = found
     model.load_state_dict(state["model"])
-    _run.restore(optimizer, state["optimizer"])
+    checkpoint.restore(optimizer, state["optimizer"])
     return int(about["step"])
 
 
@@ -408,7 +416,7 @@ def _forget_after(out: Path, step: int, steps: int) -> None:
     """Take out of the logs what was written after the state that is gone on from; it will be written again."""
     log, table = out / "log.jsonl", out / "validation.csv"
     if log.exists():
-        kept = [line for line in log.read_text(encoding="utf-8").splitlines() if _run.step_of(line) <= step]
+        kept = [line for line in log.read_text(encoding="utf-8").splitlines() if checkpoint.step_of(line) <= step]
         write_whole(log, "".join(line + "\n" for line in kept).encode())
     if table.exists():
         head, *lines = table.read_text(encoding="utf-8").splitlines()

@@ -21,7 +21,7 @@ Where the paper is silent, which is everywhere but for "VLM-R1", "GRPO" and thre
 
 Each step's rewards stand by themselves, with mean and standard deviation, in log.csv, TensorBoard and curve.svg. A run
 stops with a sentence where a reward collapses (`Stop`). In OUT besides: model/, checkpoints/, resolved.json,
-samples.jsonl (the likeliest replies to four prompts while it learned) and, with `--val`, what `train/gain` writes of
+samples.jsonl (the likeliest replies to four prompts while it learned) and, with `--val`, what `train/paired` writes of
 the likeliest replies and, in drawn/, of drawn ones.
 
 A killed run goes on from its last whole checkpoint. Prompt k of step i is drawn from (seed, i, k) alone, and the state
@@ -62,13 +62,15 @@ from peft import PeftModel  # isort: skip
 from transformers import PrinterCallback  # isort: skip
 from trl.trainer.utils import add_fused_lm_head  # isort: skip
 
+from facewitness.builders.chats import Example
 from facewitness.errors import FacewitnessError, InputError, MissingExtra
 from facewitness.files import write_whole
-from facewitness.train import _run, fdm, gain, sft
-from facewitness.train._once import look_once
-from facewitness.train.chats import Example
+from facewitness.models._remembered import look_once
+from facewitness.train import checkpoint, fdm, paired
+from facewitness.train.checkpoint import last_checkpoint, same_run
+from facewitness.train.recipe import known, read_recipe
 from facewitness.train.rewards import WEIGHTS, Rewards
-from facewitness.train.sft import Draws, last_checkpoint
+from facewitness.train.tuning import Draws, Watch
 
 _SAMPLES = 4  # prompts whose replies are shown while it learns
 
@@ -223,14 +225,14 @@ class Recipe:
                 "recipe: expected temperature, clip and lr above 0, top_p in (0, 1] and beta from 0, got "
                 f"{self.temperature}, {self.clip}, {self.lr}, {self.top_p} and {self.beta}"
             )
-        _run.known("way to train the language model", [self.language], ("lora", "full"))
-        _run.known("precision of weights", [self.weights], ("float32", "bfloat16", "float16"))
-        _run.known("loss", [self.loss], ("grpo", "dapo", "dr_grpo", "bnpo"))
-        _run.known("scale of advantages", [self.scale], ("group", "batch", "none"))
-        _run.known("way of vLLM", [self.vllm], ("", "colocate", "server"))
-        _run.known("setting of LoRA", self.lora, ("rank", "alpha", "dropout"))
+        known("way to train the language model", [self.language], ("lora", "full"))
+        known("precision of weights", [self.weights], ("float32", "bfloat16", "float16"))
+        known("loss", [self.loss], ("grpo", "dapo", "dr_grpo", "bnpo"))
+        known("scale of advantages", [self.scale], ("group", "batch", "none"))
+        known("way of vLLM", [self.vllm], ("", "colocate", "server"))
+        known("setting of LoRA", self.lora, ("rank", "alpha", "dropout"))
         self.judged, self.paid  # noqa: B018  (they raise for names and weights that are none)
-        _run.known("reward of the recipe", self.without, self.rewards)
+        known("reward of the recipe", self.without, self.rewards)
 
     @property
     def judged(self) -> Rewards:
@@ -245,16 +247,16 @@ class Recipe:
     @classmethod
     def read(cls, path: Path) -> Recipe:
         """From TOML. Raises UnknownName, with the nearest known key, for a key that nothing has, InputError else."""
-        return _run.read(cls, path)
+        return read_recipe(cls, path)
 
 
 # ---------------------------------------------------------------------------------------------------------- the data
 
 
-def dataset(rows: Sequence[gain.Row], recipe: Recipe, steps: int, evidence: str) -> Any:
+def dataset(rows: Sequence[paired.Row], recipe: Recipe, steps: int, evidence: str) -> Any:
     """What TRL draws replies to: prompt, picture and what is true, put together when they are asked for.
 
-    rows   of `train/gain.read`; evidence   the placeholders of an expert, "" without one
+    rows   of `train/paired.read`; evidence   the placeholders of an expert, "" without one
     """
     draws: Any = Draws(rows, [], Fraction(0), recipe.prompts, recipe.seed)
 
@@ -264,7 +266,7 @@ def dataset(rows: Sequence[gain.Row], recipe: Recipe, steps: int, evidence: str)
         return {
             "prompt": [example.messages(evidence) for example in examples],
             "images": [example.pictures() for example in examples],
-            **gain.columns(found),
+            **paired.columns(found),
         }
 
     return Dataset.from_dict({"index": range(steps * recipe.prompts)}).with_transform(shown)
@@ -359,25 +361,25 @@ def train(
             f"{recipe.prompts} prompts with {recipe.group} replies each: expected a multiple of at_once times the "
             f"processes, {recipe.at_once} · {world}"
         )
-    rows = gain.read(data) if unseen is None else _unseen(gain.read(data), unseen)
-    asked = rows if val is None else _apart(gain.read(val), rows, val)
+    rows = paired.read(data) if unseen is None else _unseen(paired.read(data), unseen)
+    asked = rows if val is None else _apart(paired.read(val), rows, val)
     steps = recipe.steps or max(1, round((recipe.epochs or 0) * len(rows) / recipe.prompts))
     expert = Path(recipe.model) / "expert.safetensors"
     facts = {
         "recipe": dataclasses.asdict(recipe),
         "steps": steps,
         "data": [
-            {"file": path.name, "sha256": _run.sha256(path)}
+            {"file": path.name, "sha256": checkpoint.sha256(path)}
             for path in (data, *(() if unseen is None else (unseen / fdm.ROWS,)))
         ],
-        "detector_sha256": _run.sha256(expert) if expert.exists() else None,
+        "detector_sha256": checkpoint.sha256(expert) if expert.exists() else None,
         "versions": {module.__name__: module.__version__ for module in (torch, transformers, trl, np)},
-        "commit": _run.commit(),
+        "commit": checkpoint.commit(),
     }
-    sft.same_run(out, facts)
+    same_run(out, facts)
     model, processor = make(recipe)
     rewards = recipe.paid
-    rewards.judge([rows[0]["reply"]], **gain.columns(rows[:1]))  # raises here, not after a step, what a reward lacks
+    rewards.judge([rows[0]["reply"]], **paired.columns(rows[:1]))  # raises here, not after a step, what a reward lacks
     adapter = recipe.language == "lora" and not isinstance(model, PeftModel)
     watch = _Watch(out, processor, _several(asked), recipe, show_every, until)
     trainer = _Trainer(
@@ -409,7 +411,7 @@ def train(
     return out / "model"
 
 
-def _unseen(rows: Sequence[gain.Row], pack: Path) -> list[gain.Row]:
+def _unseen(rows: Sequence[paired.Row], pack: Path) -> list[paired.Row]:
     """The rows about pictures that the pack holds out; a table may name them with another ending."""
     held_out = {Path(row["file"]).stem for row in fdm.Pack(pack).rows if row["split"] == "calibrate"}
     kept = [row for row in rows if Path(row["file"]).stem in held_out]
@@ -420,7 +422,7 @@ def _unseen(rows: Sequence[gain.Row], pack: Path) -> list[gain.Row]:
     return kept
 
 
-def _apart(val: list[gain.Row], rows: Sequence[gain.Row], path: Path) -> list[gain.Row]:
+def _apart(val: list[paired.Row], rows: Sequence[paired.Row], path: Path) -> list[paired.Row]:
     shared = {row["group"] for row in val} & {row["group"] for row in rows}
     if shared:
         raise InputError(
@@ -430,7 +432,7 @@ def _apart(val: list[gain.Row], rows: Sequence[gain.Row], path: Path) -> list[ga
     return val
 
 
-def _several(rows: Sequence[gain.Row]) -> list[gain.Row]:
+def _several(rows: Sequence[paired.Row]) -> list[paired.Row]:
     """A few rows of different pictures, genuine and forged by turns as far as there are both."""
     first = {row["image"]: row for row in reversed(rows)}
     kinds = [[row for row in first.values() if row["label"] == label] for label in ("fake", "real")]
@@ -501,13 +503,15 @@ def _save(model: Any, processor: Any, recipe: Recipe, folder: Path) -> None:
 # ----------------------------------------------------------------------------------------------- what a run leaves
 
 
-class _Watch(sft.Watch):
+class _Watch(Watch):
     """A progress bar, log.csv, curve.svg and TensorBoard, and replies of the model as it is; stops at `until`.
 
     `why` says why it stopped the run, where it did.
     """
 
-    def __init__(self, out: Path, processor: Any, asked: list[gain.Row], recipe: Recipe, every: int, until: int | None):
+    def __init__(
+        self, out: Path, processor: Any, asked: list[paired.Row], recipe: Recipe, every: int, until: int | None
+    ):
         super().__init__(out, every, until)
         self.processor, self.asked, self.recipe = processor, asked, recipe
         self.why: str | None = None
@@ -534,9 +538,9 @@ class _Watch(sft.Watch):
 
     def show(self, model: Any, step: int) -> None:
         """The likeliest replies, with what each reward gives them."""
-        shown, texts = [gain.picture(row) for row in self.asked], [row["prompt"] for row in self.asked]
+        shown, texts = [paired.picture(row) for row in self.asked], [row["prompt"] for row in self.asked]
         said = pv.answers(model, self.processor, shown, texts, self.recipe.most)
-        values = self.recipe.judged.judge(said, **gain.columns(self.asked))
+        values = self.recipe.judged.judge(said, **paired.columns(self.asked))
         with open(self.out / "samples.jsonl", "a", encoding="utf-8") as file:
             for i, (row, reply) in enumerate(zip(self.asked, said, strict=True)):
                 line = {
@@ -636,8 +640,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ways = [("", 0)] * given.likeliest + [("drawn", given.samples)] * (given.samples > 0)
             for place, samples in ways:
                 start = recipe.model if given.before is None else given.before / place / "before.jsonl"
-                asking = gain.Asking(recipe.most, samples, recipe.temperature, recipe.top_p, seed=recipe.seed)
-                gain.compare(
+                asking = paired.Asking(recipe.most, samples, recipe.temperature, recipe.top_p, seed=recipe.seed)
+                paired.compare(
                     start, folder, given.val, given.out / place, rewards=recipe.judged, asking=asking,
                     facts={"without": list(recipe.without)},
                 )  # fmt: skip

@@ -50,13 +50,14 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
 from facewitness import geometry, plugins
+from facewitness.builders.pack import Pack, jittered, pack, progress
 from facewitness.errors import FacewitnessError, InputError, WeightsError
 from facewitness.files import write_whole
 from facewitness.forge import Forged, degrade
 from facewitness.models import minilm
 from facewitness.models.kfd import KFD, ClipEncoders, Embed, SmallEncoders
-from facewitness.train import _run
-from facewitness.train.packed import Pack, jittered, pack, progress
+from facewitness.train import checkpoint
+from facewitness.train.recipe import known, read_recipe
 
 _ENCODERS: Mapping[str, type] = {"clip": ClipEncoders, "small": SmallEncoders}
 _TRIES = 8
@@ -112,20 +113,20 @@ class Recipe:
             raise InputError(f"recipe: expected images of at least 1, got {self.images}; leave it out for all")
         if not self.sources or not self.forgers:
             raise InputError("recipe: expected at least one source and one forger")
-        _run.known("kind of encoders", [self.encoders.get("kind", "")], _ENCODERS)
+        known("kind of encoders", [self.encoders.get("kind", "")], _ENCODERS)
         made_from = inspect.signature(_ENCODERS[self.encoders["kind"]]).parameters.keys() - {"weights", "embed"}
-        _run.known("argument of the encoders", self.encoders, {*made_from, "kind"})
+        known("argument of the encoders", self.encoders, {*made_from, "kind"})
         own = inspect.signature(KFD).parameters.keys() - {"encoders", "text", "reference"}
-        _run.known("argument of the detector", self.detector, own)
+        known("argument of the detector", self.detector, own)
         for name, options in self._forgers().items():
             has = inspect.signature(plugins.get("forge", name).forge).parameters.values()
-            _run.known(f"option of {name}", options, {p.name for p in has if p.kind is p.KEYWORD_ONLY} | {"share"})
-        _run.known("kind of parallel", [self.parallel], ("ddp", "fsdp"))
+            known(f"option of {name}", options, {p.name for p in has if p.kind is p.KEYWORD_ONLY} | {"share"})
+        known("kind of parallel", [self.parallel], ("ddp", "fsdp"))
 
     @classmethod
     def read(cls, path: Path) -> Recipe:
         """From TOML. Raises UnknownName, with the nearest known key, for a key that nothing has, InputError else."""
-        return _run.read(cls, path)
+        return read_recipe(cls, path)
 
     def _forgers(self) -> dict[str, dict[str, Any]]:
         return {k: dict(v) if isinstance(v, Mapping) else {"share": v} for k, v in self.forgers.items()}
@@ -160,7 +161,7 @@ def genuine(data: Pack, recipe: Recipe) -> dict[str, list[int]]:
     for i, row in enumerate(data.rows):
         if row["label"] == "real" and row["split"] == "train" and data.landmarks(i) is not None:
             rows[row["source"]].append(i)
-    _run.known("source with genuine faces to train on", recipe.sources, rows)
+    known("source with genuine faces to train on", recipe.sources, rows)
     chosen = {name: sorted(rows[name], key=lambda i: _order(data.rows[i]["file"])) for name in recipe.sources}
     if recipe.images is not None:
         shares = np.cumsum(list(recipe.sources.values())) / sum(recipe.sources.values())
@@ -426,12 +427,12 @@ def _save(
     out: Path, recipe: Recipe, model: KFD, average: Mapping[str, Tensor], optimizer: Any, step: int
 ) -> None:  # fmt: skip
     about = {"step": str(step), "recipe": _digest(recipe)}
-    _run.write_state(out / "resume.safetensors", _own(model), optimizer, about, average=average)
+    checkpoint.write_state(out / "resume.safetensors", _own(model), optimizer, about, average=average)
 
 
 def _resume(out: Path, recipe: Recipe, model: KFD, average: dict[str, Tensor], optimizer: Any) -> int:
     """Load what `_save` wrote, if anything; returns how many steps are done."""
-    found = _run.read_state(out / "resume.safetensors")
+    found = checkpoint.read_state(out / "resume.safetensors")
     if found is None:
         return 0
     about, state = found
@@ -440,7 +441,7 @@ def _resume(out: Path, recipe: Recipe, model: KFD, average: dict[str, Tensor], o
     _load(model, state["model"])
     for name, value in average.items():
         value.copy_(state["average"][name])
-    _run.restore(optimizer, state["optimizer"])
+    checkpoint.restore(optimizer, state["optimizer"])
     return int(about["step"])
 
 
@@ -450,11 +451,11 @@ def _digest(recipe: Recipe) -> str:
 
 def _resolved(recipe: Recipe, start: Path | None, steps: int, world: int) -> dict[str, Any]:
     """What it takes to run it again."""
-    digest = None if start is None else _run.sha256(start)
+    digest = None if start is None else checkpoint.sha256(start)
     return {
         "recipe": asdict(recipe), "steps": steps, "processes": world, "start_sha256": digest,
         "versions": {"torch": torch.__version__, "numpy": np.__version__, "opencv": cv2.__version__},
-        "commit": _run.commit(),
+        "commit": checkpoint.commit(),
     }  # fmt: skip
 
 

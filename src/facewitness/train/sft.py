@@ -38,17 +38,13 @@ tensorboard/ where TensorBoard is installed.
 from __future__ import annotations
 
 import argparse
-import csv
-import importlib.util
 import inspect
-import io
 import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -61,20 +57,23 @@ import transformers  # isort: skip
 import trl  # isort: skip
 from datasets import Dataset  # isort: skip
 from peft import PeftModel, get_peft_model  # isort: skip
-from transformers import PrinterCallback, TrainerCallback  # isort: skip
+from transformers import PrinterCallback  # isort: skip
 
 from facewitness import plugins
+from facewitness.builders import chats
+from facewitness.builders.chats import Example
 from facewitness.errors import FacewitnessError, InputError, WeightsError
 from facewitness.files import write_whole
+from facewitness.models._remembered import look_once
 from facewitness.models.fdm import FDM
 from facewitness.models.forgery_expert import ForgeryExpert
 from facewitness.models.forgery_prompt import ForgeryPromptLearner
 from facewitness.models.kfd import KFD
 from facewitness.models.trace_expert import TraceExpert, TraceProjector
-from facewitness.train import _run, chats
-from facewitness.train._once import look_once
-from facewitness.train.chats import Example
-from facewitness.train.packed import progress
+from facewitness.train import checkpoint
+from facewitness.train.checkpoint import last_checkpoint, same_run
+from facewitness.train.recipe import known, read_recipe
+from facewitness.train.tuning import Draws, Watch
 
 _SAMPLES = 4
 _LEARNER = {  # arguments of the part of an expert that learns, by the detector it belongs to
@@ -142,11 +141,11 @@ class Recipe:
             raise InputError(f"recipe: expected epochs above 0, got {self.epochs}")
         if not 0 <= self.general < 1:
             raise InputError(f"recipe: expected general as a share from 0 to below 1, got {self.general}")
-        _run.known("way to train the language model", [self.language], ("lora", "full", "frozen"))
-        _run.known("precision of weights", [self.weights], ("float32", "bfloat16", "float16"))
-        _run.known("argument of the prompt learner", self.learner, set().union(*_LEARNER.values()))
+        known("way to train the language model", [self.language], ("lora", "full", "frozen"))
+        known("precision of weights", [self.weights], ("float32", "bfloat16", "float16"))
+        known("argument of the prompt learner", self.learner, set().union(*_LEARNER.values()))
         plugins.get("grammars", self.grammar)
-        _run.known("setting of LoRA", self.lora, ("rank", "alpha", "dropout"))
+        known("setting of LoRA", self.lora, ("rank", "alpha", "dropout"))
         if self.language == "frozen" and not self.forgery_prompt:
             raise InputError(
                 'recipe: language = "frozen" without a forgery prompt leaves nothing to train. '
@@ -161,43 +160,10 @@ class Recipe:
     @classmethod
     def read(cls, path: Path) -> Recipe:
         """From TOML. Raises UnknownName, with the nearest known key, for a key that nothing has, InputError else."""
-        return _run.read(cls, path)
+        return read_recipe(cls, path)
 
 
 # --------------------------------------------------------------------------------------------------------- the draws
-
-
-class Draws:
-    """Which example stands where: `draws[i]` is picture i % batch of step i // batch.
-
-    Steps are forensic or general by `share`, evenly spread; 1/2 alternates and begins with a forensic one. Each kind's
-    examples come in an order that is drawn anew for each round through them.
-    """
-
-    def __init__(self, forensic: Sequence[Example], general: Sequence[Example], share: Fraction, batch: int, seed: int):
-        if share and not general:
-            raise InputError(
-                f"general = {float(share)}: expected general dialogue, got none. Name chat JSON with --general, or "
-                "set general = 0."
-            )
-        self.kinds = (forensic, general)
-        self.share, self.batch, self.seed = share, batch, seed
-        self._order = lru_cache(4)(self._drawn)  # of the rounds at hand
-
-    def _drawn(self, kind: int, epoch: int) -> Any:
-        return np.random.default_rng([self.seed, kind, epoch]).permutation(len(self.kinds[kind]))
-
-    def general(self, step: int) -> bool:
-        return int((step + 1) * self.share) > int(step * self.share)
-
-    def __getitem__(self, i: int) -> tuple[Example, bool]:
-        """The example, and whether it is forensic."""
-        step, slot = divmod(i, self.batch)
-        kind, earlier = int(self.general(step)), int(step * self.share)
-        if not kind:
-            earlier = step - earlier
-        epoch, place = divmod(earlier * self.batch + slot, len(self.kinds[kind]))
-        return self.kinds[kind][self._order(kind, epoch)[place]], not kind
 
 
 def dataset(draws: Draws, length: int, evidence: str) -> Any:
@@ -275,7 +241,7 @@ def make(recipe: Recipe, detector: KFD | FDM | None, size: int | None = None) ->
 
 def _expert(recipe: Recipe, detector: KFD | FDM, width: int, size: int | None) -> ForgeryExpert | TraceExpert:
     kind = FDM if isinstance(detector, FDM) else KFD
-    _run.known(f"argument of the prompt learner of {kind.__name__}", recipe.learner, _LEARNER[kind])
+    known(f"argument of the prompt learner of {kind.__name__}", recipe.learner, _LEARNER[kind])
     if not isinstance(detector, FDM):
         return ForgeryExpert.of(detector, width, **recipe.learner)
     options = {"size": size} | recipe.learner
@@ -390,18 +356,6 @@ def _arguments(
     )
 
 
-def last_checkpoint(out: Path) -> Path | None:
-    """The newest checkpoint of a run that is whole: the trainer writes trainer_state.json last."""
-    found = sorted((out / "checkpoints").glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
-    for folder in reversed(found):
-        try:
-            json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        return folder
-    return None
-
-
 def _save(model: Any, processor: Any, recipe: Recipe, folder: Path) -> None:
     """Where the language model is the hub's or another folder's, but for an adapter, its weights are not written."""
     model.eval()
@@ -416,75 +370,6 @@ def _save(model: Any, processor: Any, recipe: Recipe, folder: Path) -> None:
 
 
 # ----------------------------------------------------------------------------------------------- what a run leaves
-
-
-class Watch(TrainerCallback):
-    """A progress bar, log.csv and TensorBoard, and replies of the model as it is, by `show`; stops at `until`.
-
-    alone   whether one process by itself has the whole model, so that it can be asked
-    """
-
-    def __init__(self, out: Path, every: int, until: int | None):
-        self.out, self.every, self.until = out, every, until
-        self.alone = True
-        self.bar = progress()
-        self.board: Any = None
-
-    def show(self, model: Any, step: int) -> None:
-        """Ask the model and tell what it says; nothing here."""
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if not state.is_world_process_zero:
-            return
-        self.task = self.bar.add_task("fine-tuning", total=state.max_steps, completed=state.global_step)
-        self.bar.start()
-        self._keep_samples(state.global_step)
-        if importlib.util.find_spec("tensorboard") is not None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self.board = SummaryWriter(self.out / "tensorboard", purge_step=state.global_step + 1)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        if self.until is not None and state.global_step >= self.until:
-            control.should_training_stop = control.should_save = True
-        if not state.is_world_process_zero:
-            return
-        self.bar.update(self.task, completed=state.global_step)
-        if self.alone and (state.global_step % self.every == 0 or state.global_step == state.max_steps):
-            self.show(model, state.global_step)
-
-    def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        rows = [row for row in state.log_history if "loss" in row]
-        if not state.is_world_process_zero or not rows or "loss" not in state.log_history[-1]:
-            return
-        self.bar.update(self.task, description=f"loss {float(rows[-1]['loss']):.3f}")
-        self.write(rows)
-
-    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """All rows into log.csv, the last one onto the board."""
-        table = io.StringIO()
-        columns = ["step", *sorted({name for row in rows for name in row} - {"step"})]
-        writer = csv.DictWriter(table, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_whole(self.out / "log.csv", table.getvalue().encode())
-        if self.board is not None:
-            for name, value in rows[-1].items():
-                if name != "step" and value is not None:
-                    self.board.add_scalar(name, float(value), rows[-1]["step"])
-            self.board.flush()
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.bar.stop()
-        if self.board is not None:
-            self.board.close()
-
-    def _keep_samples(self, done: int) -> None:
-        """Drop replies of steps that are about to be done again."""
-        file = self.out / "samples.jsonl"
-        if file.exists():
-            lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-            write_whole(file, "".join(x for x in lines if _run.step_of(x) <= done).encode())
 
 
 class _Watch(Watch):
@@ -518,25 +403,11 @@ def _facts(recipe: Recipe, steps: int, data: Sequence[Path], detector: Path | No
     return {
         "recipe": asdict(recipe),
         "steps": steps,
-        "data": [{"file": path.name, "sha256": _run.sha256(path)} for path in data],
-        "detector_sha256": None if detector is None else _run.sha256(detector),
+        "data": [{"file": path.name, "sha256": checkpoint.sha256(path)} for path in data],
+        "detector_sha256": None if detector is None else checkpoint.sha256(detector),
         "versions": {module.__name__: module.__version__ for module in (torch, transformers, trl, np)},
-        "commit": _run.commit(),
+        "commit": checkpoint.commit(),
     }
-
-
-def same_run(out: Path, facts: Mapping[str, Any]) -> None:
-    """Raises InputError where `out` holds checkpoints of a run with another recipe, other data or another detector."""
-    try:
-        before = json.loads((out / "resolved.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return
-    new = json.loads(json.dumps(facts))
-    other = [name for name in ("recipe", "steps", "data", "detector_sha256") if before.get(name) != new[name]]
-    if other and last_checkpoint(out) is not None:
-        raise InputError(
-            f"'{out}' holds a run with another {' and '.join(other)}. Name another folder, or delete it to begin again."
-        )
 
 
 # --------------------------------------------------------------------------------------------------------- by command

@@ -37,8 +37,8 @@ from transformers import (  # isort: skip
     Qwen2VLVideoProcessor,
 )
 
+from facewitness.builders import chats
 from facewitness.errors import FacewitnessError, InputError
-from facewitness.train import chats
 
 MOST = 20_000_000  # parameters of what may be called small
 _PAD, _END, _IMAGE, _VIDEO = "<|pad|>", "<|end|>", "<|image_pad|>", "<|video_pad|>"

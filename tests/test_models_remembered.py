@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
 
-from facewitness.train._once import look_once  # noqa: E402
+from facewitness.models._remembered import look_once  # noqa: E402
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What a model gained by training: the replies of two models to the same held-out prompts, each reward of both, paired.
 
-    python -m facewitness.train.gain compare BEFORE AFTER dma.parquet --out DIR [--samples 4] [--recipe RECIPE.toml]
-    python -m facewitness.train.gain ablation RUN … --out ablation.md        runs of train/grpo, each without a reward
+    python -m facewitness.train.paired compare BEFORE AFTER dma.parquet --out DIR [--samples 4] [--recipe RECIPE.toml]
+    python -m facewitness.train.paired ablation RUN … --out ablation.md        runs of train/grpo, each without a reward
 
 BEFORE and AFTER are folders of models (or hub names), or the replies that an earlier comparison wrote, DIR/before.jsonl
 and DIR/after.jsonl. Both are asked what `builders/dma` asks, in the same words as in training, and judged by the
@@ -36,12 +36,11 @@ from rich.progress import track
 from facewitness import geometry, regions
 from facewitness.bench import measures
 from facewitness.bench.measures import Value
-from facewitness.builders import dma
+from facewitness.builders import chats, dma
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import write_whole
 from facewitness.grammars import mare
 from facewitness.models import prompted_vlm as pv
-from facewitness.train import chats
 from facewitness.train.rewards import Rewards, refused
 
 Row = dict[str, Any]
@@ -336,7 +335,7 @@ def _cell(value: Mapping[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare two models on held-out prompts, or put compared runs into one table."""
-    parser = argparse.ArgumentParser(prog="python -m facewitness.train.gain", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m facewitness.train.paired", description=main.__doc__)
     actions = parser.add_subparsers(dest="action", required=True)
     two = actions.add_parser("compare", help="two models on the same prompts")
     two.add_argument("before", help="a model's folder or hub name, or a .jsonl of its replies")

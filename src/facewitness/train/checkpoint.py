@@ -1,0 +1,127 @@
+"""What a run leaves to go on from: its state, its commit, the digests of its data, and whether a folder is its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import subprocess
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from facewitness.errors import InputError, WeightsError
+from facewitness.files import write_whole
+
+# ---------------------------------------------------------------------------------------------- where it comes from
+
+
+def commit() -> str | None:
+    """The git commit of this code, "+" behind it where files differ from it; None outside a repository."""
+    folder = Path(__file__).parent
+    try:
+        said = [
+            subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, timeout=30, check=True).stdout
+            for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--", "."))
+        ]
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return said[0].strip() + ("+" if said[1].strip() else "")
+
+
+def sha256(path: Path) -> str:
+    """Of a file's bytes. Raises InputError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be read ({error.strerror}). Name another file.") from error
+
+
+# ------------------------------------------------------------------------------------------- the state to go on from
+
+
+def write_state(
+    file: Path, model: Mapping[str, Tensor], optimizer: Any, about: Mapping[str, str], **more: Mapping[str, Tensor]
+) -> None:
+    """Everything a run needs to go on, in one file that is replaced whole: `model.…`, `optimizer.…`, and more tensors.
+
+    about   what `read_state` gives back with them: the step, and whatever tells this run from others
+    """
+    state = {
+        f"{kind}.{name}": value for kind, found in {"model": model, **more}.items() for name, value in found.items()
+    }
+    for i, slots in optimizer.state_dict()["state"].items():
+        state |= {f"optimizer.{i}.{name}": value for name, value in slots.items()}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    write_whole(file, save(tensors, dict(about)))
+
+
+def read_state(file: Path) -> tuple[dict[str, str], dict[str, dict[str, Tensor]]] | None:
+    """(about, {"model": tensors by name, "optimizer": …, …}) of what `write_state` wrote; None where nothing is.
+
+    Raises WeightsError for a damaged file.
+    """
+    if not file.exists():
+        return None
+    found: dict[str, dict[str, Tensor]] = defaultdict(dict)
+    try:
+        with safe_open(file, "pt") as opened:
+            about = dict(opened.metadata() or {})
+            for key in opened.keys():  # noqa: SIM118  (it is no mapping)
+                kind, _, name = key.partition(".")
+                found[kind][name] = opened.get_tensor(key)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"'{file}' cannot be read ({error}). Delete it to begin again.") from error
+    return about, found
+
+
+def step_of(line: str) -> float:
+    """The field "step" of a line of JSON; infinity, later than all others, of one that a kill cut off."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
+
+
+def restore(optimizer: Any, tensors: Mapping[str, Tensor]) -> None:
+    """Put an optimizer's tensors back, as `read_state` gave them: "<parameter's number>.<slot>"."""
+    slots: dict[int, dict[str, Tensor]] = defaultdict(dict)
+    for key, value in tensors.items():
+        number, _, name = key.partition(".")
+        slots[int(number)][name] = value
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": dict(slots)})
+
+
+# ------------------------------------------------------------------------------------------------- runs of a trainer
+
+
+def last_checkpoint(out: Path) -> Path | None:
+    """The newest checkpoint of a run that is whole: the trainer writes trainer_state.json last."""
+    found = sorted((out / "checkpoints").glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
+    for folder in reversed(found):
+        try:
+            json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        return folder
+    return None
+
+
+def same_run(out: Path, facts: Mapping[str, Any]) -> None:
+    """Raises InputError where `out` holds checkpoints of a run with another recipe, other data or another detector."""
+    try:
+        before = json.loads((out / "resolved.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    new = json.loads(json.dumps(facts))
+    other = [name for name in ("recipe", "steps", "data", "detector_sha256") if before.get(name) != new[name]]
+    if other and last_checkpoint(out) is not None:
+        raise InputError(
+            f"'{out}' holds a run with another {' and '.join(other)}. Name another folder, or delete it to begin again."
+        )

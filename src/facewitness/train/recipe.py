@@ -1,0 +1,116 @@
+"""Reads a recipe: TOML into a dataclass of settings, each key known and each value of its type.
+
+    Recipe.read(path)  =  read_recipe(Recipe, path)        a dataclass is all that a recipe needs to be
+
+Settings have one name in every recipe:
+
+    seed, steps, epochs, stop_at_step     what is drawn, how long, and the step that ends a run before its schedule does
+    batch_size, micro_batch_size          examples a step, of all processes together; of one process at once
+    lr, weight_decay, warmup, cosine      the optimizer: steps in which the rate rises, and whether it falls after them
+    ema                                   decay a step of the average of the weights that is saved
+    sources, forgers                      shares of draws, by data set and by leaf of `forge/`
+    model, revision, init_from            a language model by hub name or folder; weights that training begins with
+    max_tokens                            of a reply, longer ones are cut off
+    dtype, bf16, gradient_checkpointing   precision of weights; autocast; activations computed again
+"""
+
+from __future__ import annotations
+
+import tomllib
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from facewitness.errors import InputError, UnknownName
+
+R = TypeVar("R")
+
+
+def read_recipe(kind: type[R], path: Path) -> R:
+    """Reads a recipe out of TOML.
+
+    Args:
+        kind: A dataclass whose fields are the keys. Lists become tuples, and tables dataclasses, where a field says so.
+        path: The TOML file.
+
+    Returns:
+        The dataclass, filled.
+
+    Raises:
+        UnknownName: A key is no field; the message names the nearest one.
+        InputError: There is no TOML, a value is of another type, or a key is missing.
+    """
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected a recipe in TOML ({error})") from error
+    return _made(kind, given, path.name)
+
+
+def _made(kind: type[R], given: Mapping[str, Any], where: str) -> R:
+    hints = typing.get_type_hints(kind)
+    check(given, hints, where)
+    for entry in fields(kind):
+        if entry.name not in given and entry.default is MISSING and entry.default_factory is MISSING:
+            raise InputError(f"{where}: expected {entry.name}, which is missing")
+    return kind(**{name: _valued(value, hints[name], f"{name} in {where}") for name, value in given.items()})
+
+
+def _valued(value: Any, hint: Any, where: str) -> Any:
+    """A value that fits its hint, as the dataclass has it."""
+    parts = typing.get_args(hint)
+    if typing.get_origin(hint) in _UNIONS:
+        return _valued(value, next(part for part in parts if _fits(value, part)), where)
+    if typing.get_origin(hint) is tuple:
+        return tuple(_valued(part, parts[0], where) for part in value)
+    return _made(hint, value, where) if is_dataclass(hint) else value
+
+
+def check(given: Any, hints: Mapping[str, Any], where: str) -> None:
+    """Checks that a table's keys are known and its values of the types that the hints give; raises as `read_recipe`."""
+    if not isinstance(given, Mapping):
+        raise InputError(f"{where}: expected a table, got {given!r}")
+    known(f"key in {where}", given, hints)
+    for name, value in given.items():
+        if not _fits(value, hints[name]):
+            raise InputError(f"{where}: expected {name} of type {_words(hints[name])}, got {value!r}")
+
+
+def known(what: str, names: Iterable[Any], those: Iterable[str]) -> None:
+    """Raises UnknownName, with the nearest one, for a name that is none of those."""
+    those = list(those)
+    for name in names:
+        if name not in those:
+            raise UnknownName(what, str(name), those)
+
+
+_UNIONS = (types.UnionType, typing.Union)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, parts = typing.get_origin(hint) or hint, typing.get_args(hint)
+    if origin in _UNIONS:
+        return any(_fits(value, part) for part in parts)
+    if origin in (tuple, Sequence):
+        return isinstance(value, list | tuple) and all(_fits(part, parts[0]) for part in value)
+    if origin in (dict, Mapping):
+        return isinstance(value, Mapping) and all(_fits(part, parts[1]) for part in value.values())
+    if origin is float:
+        return type(value) in (int, float)
+    if is_dataclass(origin):
+        return isinstance(value, Mapping)
+    return origin is Any or (isinstance(value, origin) and not (origin is int and isinstance(value, bool)))
+
+
+def _words(hint: Any) -> str:
+    origin, parts = typing.get_origin(hint) or hint, typing.get_args(hint)
+    if origin in _UNIONS:
+        return " or ".join(_words(part) for part in parts if part is not type(None))
+    if origin in (tuple, Sequence):
+        return f"list of {_words(parts[0])}"
+    if origin in (dict, Mapping):
+        return "table" if parts[1] is Any else f"table of {_words(parts[1])}"
+    return "table" if is_dataclass(origin) else str(origin.__name__)

@@ -1,0 +1,126 @@
+"""Shared by fine-tuning and reinforcement on TRL's trainers: order of examples, progress bar, log, sample replies."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from facewitness.models import prompted_vlm  # noqa: F401  (first: it mends torchvision for what follows)
+
+from transformers import TrainerCallback  # isort: skip
+
+from facewitness.builders.chats import Example
+from facewitness.builders.pack import progress
+from facewitness.errors import InputError
+from facewitness.files import write_whole
+from facewitness.train.checkpoint import step_of
+
+
+class Draws:
+    """Which example stands where: `draws[i]` is picture i % batch of step i // batch.
+
+    Steps are forensic or general by `share`, evenly spread; 1/2 alternates and begins with a forensic one. Each kind's
+    examples come in an order that is drawn anew for each round through them.
+    """
+
+    def __init__(self, forensic: Sequence[Example], general: Sequence[Example], share: Fraction, batch: int, seed: int):
+        if share and not general:
+            raise InputError(
+                f"general = {float(share)}: expected general dialogue, got none. Name chat JSON with --general, or "
+                "set general = 0."
+            )
+        self.kinds = (forensic, general)
+        self.share, self.batch, self.seed = share, batch, seed
+        self._order = lru_cache(4)(self._drawn)  # of the rounds at hand
+
+    def _drawn(self, kind: int, epoch: int) -> Any:
+        return np.random.default_rng([self.seed, kind, epoch]).permutation(len(self.kinds[kind]))
+
+    def general(self, step: int) -> bool:
+        return int((step + 1) * self.share) > int(step * self.share)
+
+    def __getitem__(self, i: int) -> tuple[Example, bool]:
+        """The example, and whether it is forensic."""
+        step, slot = divmod(i, self.batch)
+        kind, earlier = int(self.general(step)), int(step * self.share)
+        if not kind:
+            earlier = step - earlier
+        epoch, place = divmod(earlier * self.batch + slot, len(self.kinds[kind]))
+        return self.kinds[kind][self._order(kind, epoch)[place]], not kind
+
+
+class Watch(TrainerCallback):
+    """A progress bar, log.csv and TensorBoard, and replies of the model as it is, by `show`; stops at `until`.
+
+    alone   whether one process by itself has the whole model, so that it can be asked
+    """
+
+    def __init__(self, out: Path, every: int, until: int | None):
+        self.out, self.every, self.until = out, every, until
+        self.alone = True
+        self.bar = progress()
+        self.board: Any = None
+
+    def show(self, model: Any, step: int) -> None:
+        """Ask the model and tell what it says; nothing here."""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if not state.is_world_process_zero:
+            return
+        self.task = self.bar.add_task("fine-tuning", total=state.max_steps, completed=state.global_step)
+        self.bar.start()
+        self._keep_samples(state.global_step)
+        if importlib.util.find_spec("tensorboard") is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.board = SummaryWriter(self.out / "tensorboard", purge_step=state.global_step + 1)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        if self.until is not None and state.global_step >= self.until:
+            control.should_training_stop = control.should_save = True
+        if not state.is_world_process_zero:
+            return
+        self.bar.update(self.task, completed=state.global_step)
+        if self.alone and (state.global_step % self.every == 0 or state.global_step == state.max_steps):
+            self.show(model, state.global_step)
+
+    def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        rows = [row for row in state.log_history if "loss" in row]
+        if not state.is_world_process_zero or not rows or "loss" not in state.log_history[-1]:
+            return
+        self.bar.update(self.task, description=f"loss {float(rows[-1]['loss']):.3f}")
+        self.write(rows)
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """All rows into log.csv, the last one onto the board."""
+        table = io.StringIO()
+        columns = ["step", *sorted({name for row in rows for name in row} - {"step"})]
+        writer = csv.DictWriter(table, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_whole(self.out / "log.csv", table.getvalue().encode())
+        if self.board is not None:
+            for name, value in rows[-1].items():
+                if name != "step" and value is not None:
+                    self.board.add_scalar(name, float(value), rows[-1]["step"])
+            self.board.flush()
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.bar.stop()
+        if self.board is not None:
+            self.board.close()
+
+    def _keep_samples(self, done: int) -> None:
+        """Drop replies of steps that are about to be done again."""
+        file = self.out / "samples.jsonl"
+        if file.exists():
+            lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+            write_whole(file, "".join(x for x in lines if step_of(x) <= done).encode())

@@ -1,0 +1,52 @@
+"""A state comes back as it was written, and what cannot be gone on from is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+
+from facewitness.errors import InputError, WeightsError  # noqa: E402
+from facewitness.train import checkpoint  # noqa: E402
+
+
+def _trained() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+    _step(model, optimizer)
+    return model, optimizer
+
+
+def _step(model, optimizer) -> None:
+    optimizer.zero_grad()
+    model(torch.arange(12.0).reshape(4, 3)).square().sum().backward()
+    optimizer.step()
+
+
+def test_a_state_comes_back_and_training_goes_on_the_same(tmp_path):
+    model, optimizer = _trained()
+    file = tmp_path / "resume.safetensors"
+    assert checkpoint.read_state(file) is None
+    checkpoint.write_state(file, model.state_dict(), optimizer, {"step": "1"}, average={"w": torch.ones(2)})
+    _step(model, optimizer)
+
+    about, state = checkpoint.read_state(file)
+    assert about == {"step": "1"} and torch.equal(state["average"]["w"], torch.ones(2))
+    again, other = _trained()
+    _step(again, other)  # somewhere else
+    again.load_state_dict(state["model"])
+    checkpoint.restore(other, state["optimizer"])
+    _step(again, other)
+    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True))
+
+
+def test_a_damaged_state_is_refused(tmp_path):
+    (tmp_path / "resume.safetensors").write_bytes(b"half")
+    with pytest.raises(WeightsError, match="Delete it to begin again"):
+        checkpoint.read_state(tmp_path / "resume.safetensors")
+
+
+def test_a_hash_of_what_is_not_there(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        checkpoint.sha256(tmp_path / "nothing")
