@@ -30,6 +30,7 @@ from facewitness import media, plugins
 from facewitness.calibration import Calibration, Profile
 from facewitness.errors import FacewitnessError, InputError, MissingExtra, UnknownName, WeightsError
 from facewitness.explain import explain
+from facewitness.files import write_whole
 from facewitness.judge import Limits, judge, judge_file, thresholds
 from facewitness.types import Analysis, Clip, Face, Frame, PersonReport, Problem, Report, Testimony, Track
 from facewitness.version import __version__
@@ -331,3 +332,24 @@ def analyze(source: Source, **options: Any) -> Report:
     Without options one Analyzer is made and kept; for many pictures with options of your own, make one yourself.
     """
     return (Analyzer(**options) if options else _default()).analyze(source)
+
+
+def save(report: Report, path: str | PathLike[str], clip: Clip | None = None) -> None:
+    """Write a report into a file whose ending names the format; see `Report.save`."""
+    path = Path(path)
+    ending = path.suffix.lower().removeprefix(".")
+    leaves = {plugins.get("formats", name).extension: name for name in reversed(plugins.names("formats"))}
+    if ending not in leaves:
+        raise UnknownName("ending of a report's file", ending, leaves)
+    if clip is None and report.sha256 is not None:
+        clip = _read_again(report)
+    write_whole(path, plugins.get("formats", leaves[ending]).render(report, clip))
+
+
+def _read_again(report: Report) -> Clip | None:
+    """The pixels of the file that a report speaks of; None where it is gone, or holds other bytes by now."""
+    with suppress(InputError):
+        clip = media.read(report.source)
+        if clip.sha256 == report.sha256:
+            return clip
+    return None

@@ -527,7 +527,7 @@ class Report:
         """(width, height) of its pictures, upright; None where the file could not be read."""
         return None if self.medium is None else (self.medium.width, self.medium.height)
 
-    # The formats stand above the nouns, so these three fetch them by name when they are called.
+    # What writes reports stands above the nouns, so these three fetch it by name when they are called.
 
     def to_json(self) -> str:
         """The report as one line of JSON (`facewitness.report/2`), without a line feed."""
@@ -551,7 +551,7 @@ class Report:
             UnknownName: no format has this ending.
             ReportError: the format cannot be written, for instance an overlay without pixels.
         """
-        importlib.import_module("facewitness.formats").save(self, path, clip)
+        importlib.import_module("facewitness.pipeline").save(self, path, clip)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

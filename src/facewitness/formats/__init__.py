@@ -8,21 +8,15 @@ a face, the thresholds, and how to run the analysis again. The words for labels 
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness import media, plugins
-from facewitness.errors import InputError, UnknownName
-from facewitness.files import write_whole
 from facewitness.phrases import visible
-from facewitness.types import Clip, Quality, Report, Verdict
+from facewitness.types import Quality, Report, Verdict
 
 LIMITS: tuple[str, ...] = (
     "A probability is calibrated on known pictures: of faces given 80 %, about 80 in 100 were forged there. "
@@ -127,24 +121,3 @@ def again(report: Report) -> list[tuple[str, str]]:
         steps.append(("Check that the file is the same: its SHA-256 stands above", f"sha256sum {name}"))
     steps.append(("Analyse it again, with any options named above, and compare", f"facewitness analyze --json {name}"))
     return [(what, visible(command)) for what, command in steps]
-
-
-def save(report: Report, path: str | os.PathLike[str], clip: Clip | None = None) -> None:
-    """Write a report into a file whose ending names the format; see `Report.save`."""
-    path = Path(path)
-    ending = path.suffix.lower().removeprefix(".")
-    leaves = {plugins.get("formats", name).extension: name for name in reversed(plugins.names("formats"))}
-    if ending not in leaves:
-        raise UnknownName("ending of a report's file", ending, leaves)
-    if clip is None and report.sha256 is not None:
-        clip = _read_again(report)
-    write_whole(path, plugins.get("formats", leaves[ending]).render(report, clip))
-
-
-def _read_again(report: Report) -> Clip | None:
-    """The pixels of the file that a report speaks of; None where it is gone, or holds other bytes by now."""
-    with suppress(InputError):
-        clip = media.read(report.source)
-        if clip.sha256 == report.sha256:
-            return clip
-    return None
