@@ -18,12 +18,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from facewitness.train.packed import Pack
 from numpy.typing import NDArray
 from rich.progress import track
 from safetensors.torch import load_file
 
 from facewitness.models.compact import Compact
-from facewitness.train.packed import Pack
 
 
 def vectors(data: Pack, rows: list[int], imagenet: Path, kept: int = 256) -> NDArray[np.float32]:
