@@ -88,7 +88,11 @@ def _add_run(words: Any) -> None:
     run.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run; the same one resumes")
     run.add_argument("--name", metavar="NAME", help="of the system in tables (its witnesses' names)")
     run.add_argument(
-        "--perturb", action="append", default=[], metavar="NAME[:1-5]", help="jpeg, h264, resize, blur, … or all"
+        "--perturb",
+        action="append",
+        default=[],
+        metavar="NAME[:1-5]",
+        help="jpeg, h264, resize, blur, …, routine or all",
     )
     run.add_argument("--reencode", type=int, metavar="QUALITY", help="save every picture as JPEG first, all alike")
     run.add_argument("--shard", type=_shard, default=(1, 1), metavar="I/N", help="the I-th of N shares of the groups")
