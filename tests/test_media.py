@@ -174,7 +174,8 @@ def test_text_named_jpg_is_named_for_what_it_is(tmp_path: Path):
 
 def test_other_kinds_are_told_with_what_to_do():
     assert "HEIC" in refusal(b"\0\0\0\x18ftypheic" + bytes(100))
-    assert "video" in refusal(b"\0\0\0\x18ftypisom" + bytes(100))
+    film = refusal(b"\0\0\0\x18ftypisom" + bytes(100))
+    assert "index or header cannot be read" in film or "facewitness[video]" in film
     assert "document" in refusal(b"%PDF-1.7" + bytes(100))
     assert "of another kind" in refusal(bytes(range(256)) * 4)
 

@@ -1,10 +1,10 @@
-"""A file, bytes or an array goes in; one upright RGB picture comes out, or a sentence that says why not.
+"""A file, bytes or an array goes in; one upright RGB picture or a film comes out, or a sentence that says why not.
 
 Nothing is decoded before its size in bytes and, from its header, in pixels is known to be within the limits. What had
 to be decided on the way (the first picture of an animation was taken, transparency was put on white …) is in the notes.
 
 A picture whose end is missing is refused, not shown in part: decoders fill the rest with grey, and a verdict on grey
-blocks would be a verdict on the decoder.
+blocks would be a verdict on the decoder. Films are read by `film`, which is told by their first bytes.
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ from __future__ import annotations
 import glob
 import hashlib
 import importlib
+import inspect
 import io
 import os
 import stat
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.errors import InputError, MissingExtra, TooLarge, UnreadableMedia
+from facewitness.errors import InputError, MissingExtra, TooLarge, UnknownName, UnreadableMedia
 from facewitness.types import Clip, Frame, Pixels
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ _DECODERS = {
 SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .mpo .png .webp .avif .gif .bmp .tif .tiff .ppm .pgm .pbm .jp2 .j2k".split()  # noqa: SIM905
 )
-_WANTED = "a picture (JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF, PPM or JPEG 2000)"
+FILMS = frozenset(".mp4 .m4v .mov .webm .mkv .avi".split())  # noqa: SIM905
+_WANTED = "a picture (JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF, PPM or JPEG 2000) or a film (MP4, MOV, WebM, MKV or AVI)"
 _opening = threading.Lock()
 
 
@@ -57,24 +59,39 @@ def read(
     source: str | os.PathLike[str] | bytes | NDArray[Any] | IO[bytes] | Image.Image,
     *,
     name: str | None = None,
-    most_pixels: int = MOST_PIXELS,
-    most_bytes: int = MOST_BYTES,
+    most_pixels: int | None = None,
+    most_bytes: int | None = None,
+    as_film: bool = False,
+    sampling: Mapping[str, Any] | None = None,
 ) -> Clip:
-    """A picture as a clip of one frame: upright (EXIF), RGB uint8, transparency on white, 16 bits scaled to 8.
+    """A picture as a clip of one frame, or a film: upright, RGB uint8, transparency on white, 16 bits scaled to 8.
 
     Args:
         source: a path, a file's bytes, a file object open for reading bytes, a PIL image, or an array of uint8 with the
-            shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4). Of an animation the first picture is taken.
+            shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
         name: stands for the source in reports and messages.
-        most_pixels: a picture of more is refused before it is decoded.
-        most_bytes: a file of more is refused before it is read.
+        most_pixels: a picture of more, or a film's frame, is refused before it is decoded; None is MOST_PIXELS for a
+            picture and `film.MOST_PIXELS` for a film.
+        most_bytes: a file of more is refused before it is read; None is MOST_BYTES or `film.MOST_BYTES`.
+        as_film: an animated GIF or WebP, and the film inside a motion photo, are read as films; otherwise the first
+            picture of the one and the photo of the other are taken.
+        sampling: keyword arguments of `film.Sampling`: which frames of a film are judged.
 
     Raises:
-        UnreadableMedia, TooLarge: the file is no picture, is damaged, or is over a limit.
-        InputError: an array or an object of another kind.
+        UnreadableMedia, TooLarge: the file is no picture and no film, is damaged, or is over a limit.
+        InputError: an array or an object of another kind, or moments that a film does not have.
     """
+    limits = {
+        name: most for name, most in (("most_pixels", most_pixels), ("most_bytes", most_bytes)) if most is not None
+    }
+    if isinstance(source, str | os.PathLike | bytes | bytearray | memoryview) and (as_film or _is_film(source)):
+        return _film(source, name, sampling, limits)
+    most_pixels = MOST_PIXELS if most_pixels is None else most_pixels
+    most_bytes = MOST_BYTES if most_bytes is None else most_bytes
     if hasattr(source, "read"):
         source = cast("IO[bytes]", source).read(most_bytes + 1)  # one more than the limit is enough to be refused
+        if isinstance(source, bytes) and (as_film or _is_film(source)):
+            return _film(source, name, sampling, {"most_bytes": most_bytes, **limits})
         if not isinstance(source, bytes):
             raise InputError(f"{name or 'file'}: expected a file open for reading bytes ('rb'), got one for text")
     if isinstance(source, np.ndarray):
@@ -103,12 +120,48 @@ def read(
     return Clip(label, (Frame(pixels),), hashlib.sha256(content).hexdigest(), notes=notes, content=content)
 
 
+def _is_film(source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> bool:
+    """Whether a file begins as films do; False where that cannot be seen, for then it is `read` that says why."""
+    from facewitness import film  # only where there is something to read: it starts processes
+
+    if isinstance(source, bytes | bytearray | memoryview):
+        return film.is_film(bytes(source[:64]))
+    try:
+        path = Path(source)
+        if not stat.S_ISREG(path.stat().st_mode):
+            return False
+        with path.open("rb") as file:
+            return film.is_film(file.read(64))
+    except (OSError, ValueError):
+        return False
+
+
+def _film(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview,
+    name: str | None,
+    sampling: Mapping[str, Any] | None,
+    limits: Mapping[str, int],
+) -> Clip:
+    from facewitness import film
+
+    asked = dict(sampling or {})
+    known = inspect.signature(film.Sampling).parameters
+    for option in asked:
+        if option not in known:
+            raise UnknownName("option of sampling", option, known)
+    content = source if isinstance(source, str | os.PathLike) else bytes(source)
+    try:
+        return film.read(content, film.Sampling(**asked), name=name, burst=film.BURST, **limits)
+    except MissingExtra as error:  # the next file may be a photo
+        raise UnreadableMedia(f"'{name or 'bytes'}' is a film. {error}") from error
+
+
 def collect(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
     """The files that paths, folders and glob patterns stand for, each once, in a stable order.
 
-    A folder gives the pictures in it and below it, by suffix, hidden ones left out; links to folders are not followed.
-    What does not exist or holds no picture is passed on as it is, so that `read` can say so in its place and the
-    others are still analysed.
+    A folder gives the pictures and films in it and below it, by suffix, hidden ones left out; links to folders are not
+    followed. What does not exist or holds no picture is passed on as it is, so that `read` can say so in its place and
+    the others are still analysed.
     """
     seen: set[str] = set()
     for given in paths:
@@ -147,7 +200,7 @@ def _pictures_below(folder: Path) -> Iterator[Path]:
     for where, folders, files in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for file in sorted(files):
-            if not file.startswith(".") and Path(file).suffix.lower() in SUFFIXES:
+            if not file.startswith(".") and Path(file).suffix.lower() in SUFFIXES | FILMS:
                 yield Path(where, file)
     yield from closed  # folders that may not be listed: `read` will say so
 
@@ -159,7 +212,8 @@ def _content(path: Path, label: str, most_bytes: int) -> bytes:
             if not os.access(path, os.R_OK | os.X_OK):
                 raise UnreadableMedia(f"The folder '{label}' may not be listed. Give yourself the right to read it.")
             raise UnreadableMedia(
-                f"'{label}' is a folder without pictures: expected files that end in {', '.join(sorted(SUFFIXES))}. "
+                f"'{label}' is a folder without pictures and films: expected files that end in "
+                f"{', '.join(sorted(SUFFIXES | FILMS))}. "
                 "Name the files themselves if theirs are other endings."
             )
         if not stat.S_ISREG(status.st_mode):
@@ -322,7 +376,7 @@ def _kind(content: bytes) -> str:
             return "HEIC; convert it to JPEG first"
         if box[4:] in (b"avif", b"avis"):
             return "a damaged or incomplete AVIF; fetch or export it again"
-        return "a video; take a picture from it first"
+        return "a damaged or incomplete film; fetch or export it again"
     if content[:4] in (b"%PDF", b"PK\x03\x04"):
         return "a document or an archive; take the picture out of it first"
     head = content[:512]

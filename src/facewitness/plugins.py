@@ -35,7 +35,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
 
 # what to install when a leaf's packages are missing: top-level import name → extra
 _EXTRAS = (
-    {"cv2": "forge", "openai": "language"}
+    {"av": "video", "cv2": "forge", "openai": "language"}
     | dict.fromkeys(("matplotlib", "pyarrow", "scipy", "sklearn"), "bench")
     | dict.fromkeys(("pycocoevalcap", "tokenizers"), "caption")
     | dict.fromkeys(("onnx", "safetensors", "timm", "torch", "torchvision"), "train")
