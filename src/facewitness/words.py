@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import pairwise
 
 from facewitness.types import Label
 
@@ -85,7 +86,8 @@ _FAKE = (
     r"fakes?|faked|deep-?fakes?|deep-?faked|forged|forger(?:y|ies)|manipulat(?:ed|ions?)|tampered|tampering|altered"
     r"|alterations?|edited|retouched|fabricated|falsified|doctored|counterfeit|spoof(?:ed)?|synthe(?:tic|sis|si[sz]ed)"
     r"|photoshopped|(?:ai-|computer-)?generated|(?:made|created|drawn) by (?:an? )?(?:ai|gan|machine|computer)"
-    r"|(?:face[ -])?swap(?:s|ped|ping)?|artificial(?! light)|inauthentic|unreal"
+    r"|(?:ai|gan)[ -](?:images?|pictures?|photos?|faces?|portraits?)|(?:face[ -])?swap(?:s|ped|ping)?"
+    r"|artificial(?! light)|inauthentic|unreal"
 )
 _REAL = (
     r"real|authentic|genuine|pristine|bona fide"
@@ -96,7 +98,8 @@ _SIGNS = r"(?:signs?|evidence|traces?|indications?|art[ei]facts?|hints?|clues?)"
 _SAYS = r"(?:says?|said|claims?|claimed|thinks?|thought|believes?|believed|suspects?|suspected|insists?)"
 _HARMLESS = re.compile(  # looks like a negation or a verdict and is none
     r"\b(?:not (?:only|just|merely|simply)|(?:no|without(?: a| any)?) (?:doubt|question)"
-    rf"|real (?:time|world|life)|real (?={_SIGNS}|reasons?|doubts?|problems?|differences?|cause))\b"
+    rf"|real (?:time|world|life|questions?|deal|thing)|real (?={_SIGNS}|reasons?|doubts?|problems?|differences?|cause)"
+    r"|(?:to|can|could|would|nobody|anybody) fake(?= \w))\b"
     # "this does not prove that the picture is genuine" takes no side, and neither does what it goes on to say
     r"|\b(?:(?:do|does|did|can|is|are)(?: not|n't)|cannot)\s+(?:\w+\s+){0,2}(?:prove|proof|imply|guarantee|mean)\b"
     r"[^.;!?]*"
@@ -114,7 +117,7 @@ _EITHER = re.compile(
 _OPEN = re.compile(  # the text leaves it open; eyebrows may be unclear, too, and nobody can say why
     r"\b(?:inconclusive|undecided|unsure|does not (?:decide|allow a decision))\b"
     r"|\b(?:it|this|that) (?:is|remains|seems) (?:\w+ )?(?:unclear|uncertain)\b"
-    r"|\b(?:unclear|uncertain) (?:whether|if)\b"
+    r"|\b(?:unclear|uncertain) (?:whether|if)\b|\bnot enough (?:evidence|information|detail)\b|\b(?:be|go) either\b"
     r"|\bi am (?:\w+ )?uncertain\b"
     r"|\b(?:can(?:not|'t| not)|could(?: not|n't)|unable to"
     r"|(?:hard|difficult|impossible) to)\s+(?:\w+\s+){0,2}"
@@ -153,6 +156,13 @@ _PART = re.compile(
     r"{0,2}\Z"
 )
 _SUPPOSED = re.compile(r"\s+(?:\w+\s+){0,2}(?:would|should|might|could)\b")  # "a real photo would have no such edge"
+# "the absence of artifacts suggests that the image is genuine" denies the artifacts alone
+_BY_ABSENCE = re.compile(
+    r"\b(?:absence of|lack of)\b.*\b(?:suggests?|indicates?|shows?|means|implies|tells|points? to|makes?)\b"
+)
+_YES = r"(?P<yes>yes|true)|no|none|false"
+_FIELD = re.compile(rf"\b(?P<named>{_FAKE}|{_REAL})\W{{0,4}}[:=]\W{{0,4}}(?:{_YES})\b")  # "Forgery: none"
+_REPLY = re.compile(rf"\W*(?:{_YES})\b")
 _ANNOUNCED = re.compile(
     r"(?:\b(?:verdict|answer|label|conclusion|prediction|classification|class|result)\b\W*(?:(?:is|was|as)\b\W*)?"
     r"|\A\W*)(?:an?\b\W*)?(?:not\b\W*)?\Z"
@@ -195,11 +205,18 @@ def _plain(text: str) -> Label | None:
     if _is_foreign(said):
         return None
     said = _QUOTED.sub(" ", said)
-    said = "".join(s for s in re.split(r"(?<=[.!?\n])", said) if not s.endswith("?"))
+    announced, whole, looks, other = set[Label](), set[Label](), set[Label](), set[Label]()
+    for field in _FIELD.finditer(said):
+        announced |= _answered(field["named"], field)
+    said = _FIELD.sub(" ", said)
+    sentences = re.split(r"(?<=[.!?\n])", said)
+    for question, answer in pairwise(sentences):  # "Is it fake? No."
+        if question.endswith("?") and (reply := _REPLY.match(answer)):
+            announced |= _answered(question, reply)
+    said = "".join(s for s in sentences if not s.endswith("?"))
     open_ = _OPEN.search(said)
     for nothing in (_HARMLESS, _EITHER, _LIST):
         said = nothing.sub(" ", said)
-    announced, whole, looks, other = set[Label](), set[Label](), set[Label](), set[Label]()
     begin = 0
     for end in [*(m.span() for m in _CLAUSE.finditer(said)), (len(said), len(said))]:
         clause, stated = said[begin : end[0]], False
@@ -228,6 +245,7 @@ def _plain(text: str) -> Label | None:
 def _label(cue: re.Match[str], clause: str, before: str) -> Label | None:
     """What one key word says, with what stands around it; None where it is about something else."""
     fake = cue["fake"] is not None
+    before = _BY_ABSENCE.sub("", before)
     if _APART.search(before) or _SUPPOSED.match(clause, cue.end()):
         return None
     denied = bool(_BEFORE.search(before)) != bool(_TWICE.search(before))
@@ -236,6 +254,14 @@ def _label(cue: re.Match[str], clause: str, before: str) -> Label | None:
     denied = denied or bool(_ACT.match(cue[0]) and _AFTER.match(clause, cue.end()))
     denied = denied != bool(_FALSE.match(clause, cue.end()))
     return "fake" if fake != denied else "real"
+
+
+def _answered(question: str, reply: re.Match[str]) -> set[Label]:
+    """The verdict of a yes or no to something that asks for one; nothing where it asks for neither or both."""
+    kinds = {cue.lastgroup for cue in _CUE.finditer(question)}
+    if len(kinds) != 1:
+        return set()
+    return {"fake" if (kinds == {"fake"}) == bool(reply["yes"]) else "real"}
 
 
 def _is_foreign(said: str) -> bool:
