@@ -123,7 +123,7 @@ def _shape(
         if shape == "rectangle":
             u, v = corners @ across, corners @ down
             ends = [(a, b) for a, b in ((u.min(), start), (u.max(), start), (u.max(), v.max()), (u.min(), v.max()))]
-            corners = np.float32([a * across + b * down for a, b in ends])
+            corners = np.array([a * across + b * down for a, b in ends], np.float32)
     mask = cv2.GaussianBlur(_face.hull(corners, height, width), (0, 0), soften, borderType=cv2.BORDER_REPLICATE)
     return _face.settle(mask), how
 
