@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -365,6 +365,13 @@ def _rates(p: NDArray[np.float64], y: NDArray[np.float64], real_below: float, fa
         rates[f"{name}_called_fake"] = float((rows >= fake_above).mean()) if rows.size else None
         rates[f"{name}_called_real"] = float((rows < real_below).mean()) if rows.size else None
     return rates
+
+
+class Logistic(TypedDict):
+    """A fitted logistic as it stands in JSON; `logistic` applies it."""
+
+    slope: float
+    offset: float
 
 
 def decide(p: float, real_below: float, fake_above: float) -> Label:

@@ -39,14 +39,13 @@ from rich.progress import track
 
 from facewitness import regions
 from facewitness.bench import controls, measures, wording
-from facewitness.builders.sbi_qa import CHOICES, prompt, read_parquet
+from facewitness.builders.sbi_qa import CHOICES, Row, prompt, read_parquet
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import write_whole
 from facewitness.grammars import yes_no
 from facewitness.models import prompted_vlm as pv
 from facewitness.models.kfd import KFD
 
-Row = Mapping[str, Any]
 _FAKE = 0.5  # a score above it says fake
 
 
@@ -184,7 +183,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         numbers |= {"table_sha256": hashlib.sha256(given.table.read_bytes()).hexdigest(), **measure(rows, texts)}
         write_whole(given.out, (json.dumps(numbers, indent=1) + "\n").encode())
         kept = ("file", "question", "asked", "label", "regions", "score", "answer")
-        lines = [json.dumps({k: row[k] for k in kept} | {"text": t}) for row, t in zip(rows, texts, strict=True)]
+        lines = [
+            json.dumps({name: value for name, value in row.items() if name in kept} | {"text": text})
+            for row, text in zip(rows, texts, strict=True)
+        ]
         write_whole(given.out.with_suffix(".answers.jsonl"), "".join(f"{line}\n" for line in lines).encode())
     except (FacewitnessError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -193,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _score(rows: list[dict[str, Any]], model: Any, path: Path | None, batch: int) -> dict[str, Any]:
+def _score(rows: list[Row], model: Any, path: Path | None, batch: int) -> dict[str, Any]:
     """Put the scores of the detector named, or of the model's own, into the rows; else the table's own stay."""
     expert = pv.expert_of(model)
     detector = getattr(expert, "detector", None) if path is None else KFD.load(path)

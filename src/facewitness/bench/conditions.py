@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import numpy as np
 from rich.progress import track
@@ -48,14 +48,34 @@ class Faces(Protocol):
         ...
 
 
+class About(TypedDict):
+    """What a picture is."""
+
+    source: str
+    group: str
+    file: str
+    label: str
+    made: str  # the forger's name; "" for a picture that is as it came
+    touched: tuple[str, ...] | None  # the regions known to be forged; None where that is not known
+
+
+class Row(About):
+    """What a witness says of a picture."""
+
+    witness: str
+    condition: str
+    score: float | None
+    iou: float | None  # of the testimony's mask; None where there is no true one
+    found: dict[str, float | None]  # strength of each finding, by region
+
+
 def pictures(
     data: Faces, split: str, seed: int = 0, most: int | None = None, sources: Collection[str] | None = None,
     forgers: Sequence[str] = FORGERS,
-) -> Iterator[tuple[dict[str, Any], Pixels, Landmarks, Any]]:  # fmt: skip
+) -> Iterator[tuple[About, Pixels, Landmarks, Any]]:  # fmt: skip
     """(what it is, pixels, landmarks, mask or None) of each row with a face, and of a forgery of each genuine one.
 
-    `made` is the forger's name; "" for a picture that is as it came. `touched` are the regions that are known to be
-    forged, None where that is not known. `most` rows of each source and label; without `forgers` nothing is made.
+    `most` rows of each source and label; without `forgers` nothing is made.
     """
     counted: dict[tuple[str, str], int] = {}
     for i, row in enumerate(data.rows):
@@ -65,9 +85,16 @@ def pictures(
         if row["split"] != split or points is None or counted.get(key, 0) == most:
             continue
         counted[key] = counted.get(key, 0) + 1
-        about = {name: row[name] for name in ("source", "group", "file", "label")}
+        about: About = {
+            "source": row["source"],
+            "group": row["group"],
+            "file": row["file"],
+            "label": row["label"],
+            "made": "",
+            "touched": () if row["label"] == "real" else None,
+        }
         pixels = data.pixels(i)
-        yield about | {"made": "", "touched": () if row["label"] == "real" else None}, pixels, points, None
+        yield about, pixels, points, None
         if row["label"] == "real" and forgers:
             draw = zlib.crc32(row["file"].encode())
             name = forgers[draw % len(forgers)]
@@ -75,20 +102,16 @@ def pictures(
                 made = plugins.get("forge", name).forge(pixels, points, np.random.default_rng((seed, draw)))
             except InputError:
                 continue  # a mesh half outside its picture
-            forged = about | {"label": "fake", "made": name, "touched": tuple(sorted(made.regions))}
+            forged: About = {**about, "label": "fake", "made": name, "touched": tuple(sorted(made.regions))}
             yield forged, made.pixels, points, made.mask / max(made.mask.max(), 1e-6)
 
 
 def examined(
     witnesses: Sequence[Any], data: Faces, split: str = "val", conditions: Sequence[str] = ("plain",), seed: int = 0,
     most: int | None = None, sources: Collection[str] | None = None, forgers: Sequence[str] = FORGERS,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """A row for each witness, condition and picture of `pictures`.
-
-    {"witness", "condition", "source", "group", "file", "made", "label", "score", "iou", "touched", "found"}: `iou` is
-    that of the testimony's mask, None where there is no true one; `found` the strength of each finding by region.
-    """
-    rows = []
+) -> list[Row]:  # fmt: skip
+    """A row for each witness, condition and picture of `pictures`."""
+    rows: list[Row] = []
     shown = track(list(pictures(data, split, seed, most, sources, forgers)), "examining")
     for about, pixels, points, mask in shown:
         low, high = points.min(axis=0), points.max(axis=0)
@@ -103,6 +126,13 @@ def examined(
                 if mask is not None and said.mask is not None:
                     found = geometry.place(said.mask, frame.height, frame.width)
                     iou = measures.localisation(found, mask.astype(np.float32))["iou"]
-                answer = {"witness": witness.name, "condition": condition, "score": said.fake, "iou": iou}
-                rows.append(about | answer | {"found": {f.region: f.strength for f in said.findings}})
+                row: Row = {
+                    **about,
+                    "witness": witness.name,
+                    "condition": condition,
+                    "score": said.fake,
+                    "iou": iou,
+                    "found": {f.region: f.strength for f in said.findings},
+                }
+                rows.append(row)
     return rows

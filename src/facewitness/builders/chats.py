@@ -112,8 +112,8 @@ def read_dma(path: Path, split: str | None = None) -> list[dict[str, Any]]:
 
 def _of_table(path: Path, quoted: bool | None) -> Iterator[Example]:
     if is_dma(path):
-        for row in read_dma(path):
-            yield Example((("user", mare.prompt(row["question"])),), row["reply"], (row["image"],))
+        for written in read_dma(path):
+            yield Example((("user", mare.prompt(written["question"])),), written["reply"], (written["image"],))
         return
     for row in read_parquet(path):
         if quoted and row["score"] is None:

@@ -27,7 +27,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, cast
 
 import cv2
 import numpy as np
@@ -316,6 +316,22 @@ SCHEMA = pa.schema(
 )  # fmt: skip
 
 
+class Row(TypedDict):
+    """A row of such a table as it is read: SCHEMA without the mask."""
+
+    file: str
+    image: bytes
+    label: str
+    group: str
+    regions: list[str] | None
+    question: str
+    answer: str
+    description: str
+    asked: str | None
+    score: float | None
+    original: str | None
+
+
 _NOTHING = "sbi_qa: expected at least one pristine face that can be forged, got none"
 
 
@@ -324,9 +340,9 @@ def write_parquet(items: Iterable[Item], path: Path, rows: int = 512) -> Path:
     return _disk.write_table(items, SCHEMA, path, _NOTHING, rows)
 
 
-def read_parquet(path: Path) -> list[dict[str, Any]]:
+def read_parquet(path: Path) -> list[Row]:
     """The rows of such a table but for their masks; see `_disk.read_table`."""
-    return _disk.read_table(path, [name for name in SCHEMA.names if name != "mask"], "sbi_qa")
+    return cast(list[Row], _disk.read_table(path, list(Row.__annotations__), "sbi_qa"))
 
 
 def write_chat(items: Iterable[Item], folder: Path) -> Path:

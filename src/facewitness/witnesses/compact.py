@@ -12,14 +12,14 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NotRequired, TypedDict, cast
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from facewitness import geometry, regions, weights
-from facewitness.calibration import logistic
+from facewitness.calibration import Logistic, logistic
 from facewitness.errors import InputError, WeightsError
 from facewitness.types import KINDS, Clip, Face, Finding, Mask, Pixels, Testimony, Track
 from facewitness.witnesses import _places, _tracks
@@ -66,9 +66,8 @@ class Compact:
             raise WeightsError(f"'{onnx}' cannot be loaded by ONNX Runtime ({why}). {_MAKE}") from error
         self._flip, self._options = flip, {"model": None if model is None else onnx.name, "flip": flip}
         self._size, self._margin = int(self.facts["size"]), float(self.facts["margin"])
-        self.calibration: Mapping[str, Any] | None = self.facts.get(
-            "calibration"
-        )  # as JSON, as a profile may replace it
+        # as JSON, as a profile may replace it
+        self.calibration: Mapping[str, Any] | None = self.facts.get("calibration")
 
     def made_by(self) -> dict[str, Any]:
         """What it takes to run this witness again: its options and its weights' SHA-256."""
@@ -153,7 +152,24 @@ def _content(path: Path, card: Path) -> bytes:
         raise WeightsError(f"Expected weights and their fits '{card}' ({error}). {_MAKE}") from error
 
 
-def _facts(onnx: Path, content: bytes, card: Path, written: bytes) -> dict[str, Any]:
+class Strength(Logistic):
+    """How a region's raw score becomes the share of such findings that are right, and from where on it is named."""
+
+    threshold: float
+
+
+class Facts(TypedDict):
+    """What stands beside the weights."""
+
+    schema: str
+    sha256: str
+    size: int  # side of the crop in pixels
+    margin: float  # crop side over the mesh's longer side
+    strength: Strength
+    calibration: NotRequired[Mapping[str, Any] | None]  # `Calibration.to_json`
+
+
+def _facts(onnx: Path, content: bytes, card: Path, written: bytes) -> Facts:
     """What stands beside the weights, after the check that it belongs to them."""
     try:
         facts = json.loads(written)
@@ -174,4 +190,4 @@ def _facts(onnx: Path, content: bytes, card: Path, written: bytes) -> dict[str, 
             f"'{card}': expected numbers for size, margin, and slope, offset and threshold under strength; one is "
             f"missing. {_MAKE}"
         )
-    return facts
+    return cast(Facts, facts)

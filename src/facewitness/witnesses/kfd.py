@@ -13,14 +13,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NotRequired, Protocol, TypedDict, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from facewitness import geometry, plugins, regions, weights
-from facewitness.calibration import decided, logistic
+from facewitness.calibration import Logistic, decided, logistic
 from facewitness.errors import BackendError, InputError, WeightsError
 from facewitness.models.gradcam import heatmap
 from facewitness.models.kfd import KFD, Encoders
@@ -244,7 +244,21 @@ class _Prompted:
         return self._model.answer(crop, f"{TASK} {question}")
 
 
-def _facts(file: Path) -> dict[str, Any]:
+class Crop(TypedDict):
+    """How faces are cropped."""
+
+    margin: float  # crop side over the mesh's longer side
+
+
+class Facts(TypedDict):
+    """What stands beside the weights, as far as this witness reads it."""
+
+    crop: Crop
+    strength: NotRequired[Logistic | None]
+    calibration: NotRequired[Mapping[str, Any] | None]  # `Calibration.to_json`
+
+
+def _facts(file: Path) -> Facts:
     """What stands beside the weights, checked by `KFD.load` but for how faces are cropped, which has to be there."""
     beside = file.with_suffix(".json")
     facts: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
@@ -252,4 +266,4 @@ def _facts(file: Path) -> dict[str, Any]:
         raise WeightsError(
             f"'{beside}' does not say how faces are cropped: expected crop.margin, as train/kfd.py writes it. {HOW}"
         )
-    return facts
+    return cast(Facts, facts)
