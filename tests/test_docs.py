@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facewitness import plugins
+from facewitness import checks, plugins
 from facewitness.types import Clip, Frame, Reply, Report, Testimony, Track, Truth
 
 ROOT = Path(__file__).parents[1]
@@ -112,6 +112,14 @@ def photobooth(tmp_path, monkeypatch):
     forget()
     for module in [m for m in sys.modules if m.split(".")[0] == "photobooth"]:
         del sys.modules[module]
+
+
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [("witnesses", "grain"), ("finders", "middle"), ("formats", "csv"), ("scores", "brevity"), ("backends", "parrot")],
+)
+def test_every_example_keeps_its_familys_promises(photobooth, family, name):
+    checks.run(family, name)
 
 
 def test_example_finder_and_witness_work(photobooth):

@@ -44,13 +44,6 @@ def openai(server, **options):
     return plugins.get("backends", "openai").load(base_url=server.url, **options)
 
 
-@pytest.mark.parametrize("name", plugins.names("backends"))
-def test_every_backend_has_its_function_and_its_sentence(name):
-    leaf = plugins.get("backends", name)
-    assert callable(leaf.load)
-    assert leaf.__doc__.split("\n")[0]
-
-
 def test_a_server_is_asked_with_the_picture_and_answers(server, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "s3cret")
     backend = openai(server, side=30)

@@ -113,19 +113,6 @@ def test_tiny_and_thin_pictures_are_no_trouble(name: str, shape: tuple[int, int]
         assert (face.quality.score or 0) < 0.1
 
 
-@pytest.mark.parametrize("name", plugins.names("finders"))
-def test_the_same_picture_gives_the_same_faces(name: str, astronaut: Pixels):
-    first, second = load(name).find(Frame(astronaut)), load(name).find(Frame(astronaut.copy()))
-    assert [(face.box, face.quality) for face in first] == [(face.box, face.quality) for face in second]
-
-
-@pytest.mark.parametrize("name", plugins.names("finders"))
-def test_made_by_tells_options_and_weights(name: str):
-    made_by = load(name).made_by()
-    assert all(len(digest) == 64 for digest in made_by["weights"].values())
-    assert isinstance(made_by["options"], dict)
-
-
 # --------------------------------------------------------------------------------------------------------- the default
 
 

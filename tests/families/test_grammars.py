@@ -13,15 +13,6 @@ NAMES = plugins.names("grammars")
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("label", LABELS)
-@pytest.mark.parametrize("regions", [(), ("nose",), ("left_eye", "mouth", "left_eye")])
-def test_what_is_written_is_read_again(name, label, regions):
-    leaf = plugins.get("grammars", name)
-    findings = tuple(Finding.on(region, (0.0, 0.0, 1.0, 1.0), None, "It is odd.", None) for region in regions)
-    assert leaf.parse(leaf.render(Reply(label, None, (), findings))).label == label
-
-
-@pytest.mark.parametrize("name", NAMES)
 @given(text=st.text(max_size=300))
 def test_no_text_breaks_it(name, text):
     assert plugins.get("grammars", name).parse(text).label in (*LABELS, None)

@@ -125,14 +125,6 @@ TRUTHS = st.builds(
 )
 
 
-@every_score
-def test_every_score_says_in_a_sentence_what_it_is(name):
-    leaf = plugins.get("scores", name)
-    assert plugins.about("scores", name).endswith((".", "union."))
-    assert "Example" in leaf.__doc__ and "None" in leaf.__doc__ + leaf.score.__doc__
-
-
-# one law after the other over the same replies: making replies is what takes the time
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(answer=REPLIES, truth=TRUTHS, seed=st.integers(0, 99))
 def test_laws_of_every_score(answer, truth, seed):

@@ -1,4 +1,4 @@
-"""What every witness keeps: a testimony about any face, inside the convention; and what the compact one adds."""
+"""What the compact witness adds to its family's promises (tests/test_checks.py)."""
 
 from __future__ import annotations
 
@@ -24,45 +24,6 @@ def _face(pixels: np.ndarray, landmarks: bool = True) -> doubles.Seen:
     mesh[:, :2] += (frame.width / 2 - mesh[:, 0].mean(), frame.height * 0.2)
     (x1, y1), (x2, y2) = mesh[:, :2].min(0).tolist(), mesh[:, :2].max(0).tolist()
     return doubles.Seen.of(pixels, (x1, y1, x2, y2), mesh.astype(np.float32))
-
-
-@pytest.fixture(scope="module", params=plugins.names("witnesses"))
-def witness(request, tmp_path_factory):
-    try:
-        leaf = plugins.get("witnesses", request.param)
-        # no weights of these travel with the package
-        made = {"kfd": doubles.tiny_kfd, "mare": doubles.tiny_fdm}.get(request.param)
-        return leaf.load() if made is None else leaf.load(weights=str(made(tmp_path_factory.mktemp(request.param))))
-    except MissingExtra as error:
-        pytest.skip(str(error))
-
-
-@pytest.mark.parametrize("landmarks", [True, False])
-@pytest.mark.parametrize(("height", "width"), [(200, 200), (90, 160), (41, 33)])
-def test_a_testimony_keeps_the_convention(witness, height, width, landmarks):
-    pixels = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    face = _face(pixels, landmarks)
-    said = witness.examine(*face)
-    assert said.witness == witness.name and said.fake is not None
-    if said.kind is not None:  # not every witness can tell how a face was forged
-        assert set(said.kind) == set(KINDS) and sum(said.kind.values()) == pytest.approx(1, abs=1e-3)
-    boxes = [finding.box for finding in said.findings] + ([said.mask.box] if said.mask else [])
-    for x1, y1, x2, y2 in boxes:
-        assert 0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height
-    for finding in said.findings:
-        assert finding.region in regions.REGIONS and finding.claim.endswith(".") and finding.mask is not None
-    assert np.array_equal(face.pixels, pixels), "a witness does not touch the picture"
-
-
-def test_the_same_face_gets_the_same_testimony(witness):
-    face = _face(np.random.default_rng(0).integers(0, 256, (120, 120, 3), dtype=np.uint8))
-    first, second = witness.examine(*face), witness.examine(*face)
-    assert first.fake == second.fake and np.array_equal(first.mask.values, second.mask.values)
-
-
-def test_made_by_is_enough_to_run_it_again(witness):
-    made = json.loads(json.dumps(witness.made_by()))
-    assert made["options"] is not None and all(len(digest) == 64 for digest in made["weights"].values())
 
 
 # ------------------------------------------------------------------------------------------------------- compact

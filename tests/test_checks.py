@@ -1,0 +1,175 @@
+"""Every leaf keeps its family's promises, and the checks notice one that does not."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+import tempfile
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import doubles
+import numpy as np
+import pytest
+
+from facewitness import checks, plugins
+from facewitness.errors import InputError, MissingExtra, ReportError, UnknownName
+from facewitness.types import Face, Finding, Reply, Testimony
+
+EVERY = [
+    pytest.param(family, name, check, id=f"{family}-{name}-{check.name}")
+    for family in plugins.FAMILIES
+    for name in plugins.names(family)
+    if (family, name) not in (("forge", "degrade"), ("forge", "routine"))  # they change no label, so they forge nothing
+    for check in checks.of(family)
+]
+
+
+@functools.cache
+def options(family: str, name: str) -> dict[str, Any]:
+    """What a leaf needs that does not travel with the package: tiny weights of the same classes."""
+    made = {("witnesses", "kfd"): "tiny_kfd", ("witnesses", "mare"): "tiny_fdm"}.get((family, name))
+    if made is None:
+        return {}
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    return {"weights": str(getattr(doubles, made)(Path(tempfile.mkdtemp())))}
+
+
+@pytest.mark.parametrize(("family", "name", "check"), EVERY)
+def test_every_leaf_keeps_its_promises(family, name, check):
+    try:
+        leaf = plugins.get(family, name)
+        check.run(leaf, options(family, name))
+    except MissingExtra as error:
+        pytest.skip(str(error))
+
+
+def leaf(family: str, **parts: Any) -> ModuleType:
+    """A module of a family, with a sentence on top."""
+    module = ModuleType(f"facewitness.{family}.broken")
+    module.__doc__ = "It breaks a promise."
+    module.__dict__.update(parts)
+    return module
+
+
+class Fair:
+    """A witness that has little to say, which is no fault."""
+
+    name = "fair"
+
+    def examine(self, track, clip):
+        return Testimony(self.name, None)
+
+
+def without(**parts: Any) -> Any:
+    return lambda: type("Unfair", (Fair,), parts)()
+
+
+def outside(self, track, clip):
+    return Testimony(self.name, 0.5, findings=(Finding.on("nose", (0.0, 0.0, 9999.0, 9.0), None, "Odd.", None),))
+
+
+def touches(self, track, clip):
+    clip.frame.pixels[:] = 0
+    return Testimony(self.name, 0.5)
+
+
+class Elsewhere:
+    def find(self, frame):
+        return (Face(dataclasses.replace(frame.at, index=7), (0.0, 0.0, 1.0, 1.0)),)
+
+
+BROKEN = {
+    "no sentence": (leaf("scores", score=lambda reply, truth: None, __doc__="a score"), "it opens with a sentence"),
+    "no function": (leaf("scores"), r"expected score\(\)"),
+    "no name": (leaf("witnesses", load=without(name="")), "a name in words"),
+    "another's name": (
+        leaf("witnesses", load=without(examine=lambda self, track, clip: Testimony("compact", 0.5))),
+        "a testimony by 'fair', got 'compact'",
+    ),
+    "no testimony": (
+        leaf("witnesses", load=without(examine=lambda self, t, c: "fake")),
+        "expected a Testimony, got str",
+    ),
+    "a box off the frame": (leaf("witnesses", load=without(examine=outside)), "boxes inside the frame"),
+    "touched pixels": (leaf("witnesses", load=without(examine=touches)), "pixels that nobody touches"),
+    "chance": (
+        leaf("witnesses", load=without(examine=lambda self, t, c: Testimony("fair", np.random.default_rng().random()))),
+        "the same score twice",
+    ),
+    "made by what JSON cannot hold": (
+        leaf("witnesses", load=without(made_by=lambda self: {"path": Path("x")})),
+        "what JSON can hold",
+    ),
+    "an answer that is no reply": (
+        leaf("witnesses", load=without(answer=lambda self, track, clip, question: "yes")),
+        "expected a Reply, got 'str'",
+    ),
+    "a list of faces": (leaf("finders", load=lambda: SimpleNamespace(find=lambda frame: [])), "a tuple of faces"),
+    "faces of another frame": (leaf("finders", load=Elsewhere), "faces of the frame that was given"),
+    "a grammar that forgets": (
+        leaf("grammars", render=lambda reply: "", parse=lambda text: Reply(None)),
+        "the label 'real', got None",
+    ),
+    "a grammar that raises": (
+        leaf("grammars", render=lambda reply: reply.label, parse=lambda text: Reply(text)),
+        "got InputError",
+    ),
+    "a backend that cannot be asked": (leaf("backends", load=lambda: object()), r"expected ask\("),
+    "a score above 1": (leaf("scores", score=lambda reply, truth: 7.0), r"\[0, 1\] or None, got 7.0"),
+    "a score that raises": (leaf("scores", score=lambda reply, truth: 1 / 0), "ZeroDivisionError"),
+    "a format without an ending": (leaf("formats", render=lambda report, clip=None: b""), "extension = 'csv'"),
+    "a format of words": (
+        leaf("formats", extension="txt", render=lambda report, clip=None: "x"),
+        "bytes for the report",
+    ),
+    "a dataset that finds nothing": (leaf("datasets", samples=lambda root, split=None: []), "got samples"),
+    "a forger of another size": (
+        leaf("forge", forge=lambda p, m, rng: SimpleNamespace(pixels=p[:9], mask=np.zeros(p.shape[:2], np.float32))),
+        "a picture of the same size",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_promise_is_noticed_and_said(case):
+    module, told = BROKEN[case]
+    family = module.__name__.split(".")[1]
+    said = []
+    for check in checks.of(family):
+        try:
+            check.run(module)
+        except checks.Broken as error:
+            said.append(str(error))
+        except Exception:  # a leaf that breaks one promise may make another check raise what it raises
+            continue
+    assert said and any(re.search(told, sentence) for sentence in said), said
+    assert all(sentence.startswith(f"{family}/broken: ") for sentence in said)
+
+
+def test_a_leaf_with_little_to_say_keeps_its_promises():
+    for check in checks.of("witnesses"):
+        check.run(leaf("witnesses", load=Fair))
+    papers = type("Papers", (), {"name": "p", "inspect": lambda self, clip: Testimony("p", None)})
+    for check in checks.of("witnesses"):
+        check.run(leaf("witnesses", load=papers))
+
+    def lacks(report, clip=None):
+        if clip is None:
+            raise ReportError("It draws, so it needs the picture.")
+        return b"drawn"
+
+    for check in checks.of("formats"):
+        if "lacking" not in check.name:
+            check.run(leaf("formats", extension="bmp", render=lacks))
+
+
+def test_all_promises_at_once():
+    checks.run("finders", "whole")
+    with pytest.raises(UnknownName, match="Did you mean 'whole'"):
+        checks.run("finders", "wole")
+    with pytest.raises(UnknownName, match="family"):
+        checks.of("finder")
+    assert issubclass(checks.Broken, AssertionError) and not issubclass(checks.Broken, InputError)
