@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facewitness import plugins
-from facewitness.types import LABELS, Finding, Reply
+from facewitness.types import LABELS
 
 NAMES = plugins.names("grammars")
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from facewitness import plugins, regions, weights
-from facewitness.errors import InputError, MissingExtra, WeightsError
-from facewitness.types import KINDS, Frame
+from facewitness.errors import InputError, WeightsError
+from facewitness.types import Frame
 from facewitness.witnesses import _places
 
 
