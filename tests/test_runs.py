@@ -16,7 +16,7 @@ from PIL import Image
 
 from facewitness import plugins
 from facewitness.calibration import Calibration
-from facewitness.types import Face, Frame
+from facewitness.types import Clip, Frame, Track
 
 RUNS = Path(__file__).parents[1] / "runs"
 
@@ -30,20 +30,21 @@ def script(name: str) -> ModuleType:
     return module
 
 
-def portrait() -> Face:
-    """A face in a photograph of a public package."""
+def portrait() -> tuple[Track, Clip]:
+    """A face in a photograph of a public package, as a witness is shown it."""
     data = pytest.importorskip("skimage.data")
     photo = np.asarray(Image.fromarray(data.astronaut()).crop((150, 0, 300, 200)).resize((300, 400)))
-    (face,) = plugins.get("finders", "facemesh").load().find(Frame(photo))
-    return face
+    frame = Frame(photo)
+    (face,) = plugins.get("finders", "facemesh").load().find(frame)
+    return Track(0, (face,)), Clip("astronaut", (frame,))
 
 
 @pytest.mark.parametrize(("witness", "weights"), [("kfd", "kfd/kfd.safetensors"), ("mare", "fdm/fdm.safetensors")])
 def test_committed_weights_are_whole_and_can_decide(witness, weights):
     pytest.importorskip("torch", reason="needs the extra 'train'")
-    face, loaded = portrait(), plugins.get("witnesses", witness).load(weights=str(RUNS / weights))
+    seen, loaded = portrait(), plugins.get("witnesses", witness).load(weights=str(RUNS / weights))
     Calibration.from_json(loaded.calibration)
-    said, again = loaded.examine(face), loaded.examine(face)
+    said, again = loaded.examine(*seen), loaded.examine(*seen)
     assert 0 < said.fake < 1 and said.fake == again.fake
     assert said.mask is not None and said.mask.values.min() >= 0 and said.mask.values.max() <= 1
 
@@ -57,8 +58,8 @@ def test_the_committed_language_models_answer_in_their_grammar(witness, weights,
         if find_spec(package) is None:
             pytest.skip(f"needs {package}, of the extra 'vlm'")
     loaded = plugins.get("witnesses", witness).load(weights=str(RUNS / weights), language=str(RUNS / model))
-    said = loaded.examine(portrait())
-    (reply,) = said.replies
+    said = loaded.examine(*portrait())
+    reply = said.reply
     assert not said.problem and reply.label in ("real", "fake") and not reply.refusals
 
 
