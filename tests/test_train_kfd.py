@@ -315,7 +315,7 @@ class Knows:
 
     def examine(self, track, clip):
         self.calls += 1
-        whole = Mask((0.0, 0.0, float(clip.width), float(clip.height)), np.ones((4, 4), np.float32))
+        whole = Mask((0.0, 0.0, float(clip.frame.width), float(clip.frame.height)), np.ones((4, 4), np.float32))
         return Testimony("knows", 0.1 if self.calls % 2 else 0.9, whole)  # genuine and forged come in turn
 
 
