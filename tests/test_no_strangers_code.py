@@ -408,23 +408,25 @@ def test_a_pickle_with_the_right_hash_is_not_read(name: str, payload: Payload, t
 
 @needs_torch
 def test_what_training_left_runs_nothing(payload: Payload, tmp_path: Path) -> None:
+    from facewitness.builders import pack
     from facewitness.errors import UnknownName
     from facewitness.models.compact import Compact
-    from facewitness.train import _run, packed
+    from facewitness.train import checkpoint
+    from facewitness.train import recipe as recipes
 
     (tmp_path / "resume.safetensors").write_bytes(payload.pickled)
     with pytest.raises(FacewitnessError, match="Delete it to begin again"):
-        _run.read_state(tmp_path / "resume.safetensors")
+        checkpoint.read_state(tmp_path / "resume.safetensors")
     np.save(tmp_path / "landmarks.npy", np.array([payload], dtype=object), allow_pickle=True)
     write(tmp_path / "rows.json", [])
     with pytest.raises(ValueError, match="Python objects"):
-        packed.Pack(tmp_path)
+        pack.Pack(tmp_path)
     with pytest.raises(UnknownName):
         Compact("hf-hub:attacker/model")
     recipe = tmp_path / "recipe.toml"
     recipe.write_text('backbone = "!!python/object/apply:os.system [id]"\n__class__ = "evil.C"\n')
     with pytest.raises(FacewitnessError):
-        _run.read(type("R", (), {"__annotations__": {}, "__dataclass_fields__": {}}), recipe)
+        recipes.read(type("R", (), {"__annotations__": {}, "__dataclass_fields__": {}}), recipe)
     assert not payload.ran
 
 
