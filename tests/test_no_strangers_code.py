@@ -426,7 +426,7 @@ def test_what_training_left_runs_nothing(payload: Payload, tmp_path: Path) -> No
     recipe = tmp_path / "recipe.toml"
     recipe.write_text('backbone = "!!python/object/apply:os.system [id]"\n__class__ = "evil.C"\n')
     with pytest.raises(FacewitnessError):
-        recipes.read(type("R", (), {"__annotations__": {}, "__dataclass_fields__": {}}), recipe)
+        recipes.read_recipe(type("R", (), {"__annotations__": {}, "__dataclass_fields__": {}}), recipe)
     assert not payload.ran
 
 

@@ -105,7 +105,8 @@ class Pool(Generic[T]):
         self._lock = threading.Lock()
         self._woken, self._wake = multiprocessing.Pipe(duplex=False)
         if hasattr(signal, "pthread_sigmask"):
-            resource_tracker.ensure_running()  # now: started while Ctrl-C is held back, it would let it through again
+            with _not_from_here():
+                resource_tracker.ensure_running()  # now: started while Ctrl-C is held back, it would let it through
         self._thread = threading.Thread(target=self._run, name="facewitness.pool", daemon=True)
         self._thread.start()
 
