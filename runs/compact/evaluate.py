@@ -1,12 +1,21 @@
-"""Measures the compact witness on the `val` rows of the training tables, by the path that `facewitness analyze` takes.
+"""Measures the compact witness on the path of `facewitness analyze`: known sources, unknown ones, and what moves it.
 
-    python runs/compact/evaluate.py --data DIR [--model compact.onnx] [--conditions plain,jpeg50,half,blur]
+    python runs/compact/evaluate.py --data DIR [--unseen DIR] [--model compact.onnx] [--groups groups.json] [--limit 60]
 
-Every picture, real or fake, is decoded, degraded alike (`conditions`), encoded once more as JPEG at quality 95, and
-then read, searched for a face, examined and judged. Self-made forgeries are drawn by seed from the pristine `val`
-rows, one forger after the other. Faces that are not found are rows too: they have no score and are counted.
+Every picture, real or fake, is decoded, brought into a condition, encoded once more as JPEG at quality 95, and then
+read, searched for a face, examined and judged. Self-made forgeries are drawn by seed from the genuine rows, one forger
+after the other. Faces that are not found are rows too: they have no score and are counted.
 
-Writes `results.md`, `results.json` and `predictions.csv`.
+    seen       `val` rows of the tables, no person of which is in `train` (`--groups`, people.py), in four conditions
+    unseen     rows of tables that no run ever saw
+    edits      each routine edit of `bench/perturb` at strength 3, on some rows of each seen source
+    sizes      the same rows with a face of 64 px, 96 px, 128 px
+    travel     as it is; at most 768 px, JPEG 60; at most 512 px, JPEG 40
+    saved      ten ways to save a picture again: does the label turn, does the probability leave the printed interval
+    collages   six genuine faces in one picture
+
+`--limit` takes so many rows of each source and label; the other sections take a fifth of that, ten at least. Writes
+`results.md`, `results.json` and `predictions.csv` into `--out`.
 """
 
 from __future__ import annotations
@@ -18,30 +27,45 @@ import json
 import multiprocessing
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from PIL import Image
 from rich.progress import track
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score, roc_curve
 
 from facewitness import geometry, media, plugins, regions
+from facewitness.bench import perturb
+from facewitness.builders.pack import held_out
 from facewitness.calibration import Calibration
 from facewitness.errors import FacewitnessError
-from facewitness.forge import degrade
+from facewitness.forge import degrade, routine
 from facewitness.judge import judge
-from facewitness.types import Frame, Pixels, Sample, Track
+from facewitness.types import Clip, Face, Frame, Pixels, Sample, Track
 
-FORGERS = ("self_blend", "region_edit", "swap", "inpaint", "resynthesise")
+FORGERS = ("self_blend", "region_edit", "swap", "lip_sync", "inpaint", "resynthesise")
 CONDITIONS: dict[str, Callable[[Pixels], Pixels]] = {
     "plain": lambda p: p,
     "jpeg50": lambda p: degrade.jpeg(p, 50),
     "half": lambda p: degrade.resize(p, 0.5),
     "blur": lambda p: degrade.blur(p, 1.5),
 }
-FLOORS = {"dfdc": (0.90, 0.96), "ffpp_c40": (0.78, 0.92), "stylegan2_photos": (0.95, 0.995), "self-made": (0.95, 0.99)}
+SIZES = (64, 96, 128)
+TRAVEL = {"768": (768, 60), "512": (512, 40)}
+# JPEG qualities, WebP, and a reduction by a tenth with JPEG 85
+SAVED = ("jpeg 95", "jpeg 90", "jpeg 85", "jpeg 80", "jpeg 75", "jpeg 70", "jpeg 65", "jpeg 60", "webp 80", "resize 85")
+FLOORS = {"dfdc": (0.90, 0.96), "ffpp_c40": (0.78, 0.92), "ffpp_c23": (0.85, 0.97), "whole synthesis": (0.97, 0.995),
+          "self-made": (0.93, 0.98)}  # fmt: skip
+# fakes of a source without genuine rows are measured against the genuine rows of one of a like domain
+GENUINE = {"sg1_140k": "ffhq_140k", "genphotos": "ffhq_140k", "sg2_omi": "ffhq_140k", "sg2_edit": "ffhq_140k",
+           "cfd_edit": "amfd", "sd21_sdfd": "celeb_web", "pollinations": "celeb_web"}  # fmt: skip
+SYNTHESIS = ("stylegan2_photos", *GENUINE)
+
+Row = dict[str, Any]
+Task = tuple[Sample, Sample, str | None, str]  # what, whose face a swap takes, forger, condition
 
 _tools: dict[str, Any] = {}
 
@@ -49,47 +73,67 @@ _tools: dict[str, Any] = {}
 # ----------------------------------------------------------------------------------------------------- predictions
 
 
-def split_of(sample: Sample) -> str:
-    """The three splits: a sixteenth of the training groups is kept for calibration."""
-    return "calibrate" if sample.split == "train" and zlib.crc32(sample.group.encode()) % 16 == 0 else sample.split
+def chosen(data: Path, split: str, limit: int | None = None, groups: Mapping[str, str] | None = None) -> list[Sample]:
+    """Samples of a split; "calibrate" is the held-out sixteenth of the training groups (`builders/pack`).
+
+    At most `limit` of each source and label, the same ones whatever the limit. With `groups`, `val` loses those rows
+    whose group has a row of `train`, too.
+    """
+    everything = [
+        s for table in sorted(data.glob("*.parquet")) for s in plugins.get("datasets", "parquet").samples(table)
+    ]
+    named = {id(s): (groups or {}).get(f"{s.dataset}/{s.file}", s.group) for s in everything}
+    trained = {(s.dataset, named[id(s)]) for s in everything if s.split == "train"}
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    found = []
+    for s in sorted(everything, key=lambda s: zlib.crc32(f"{s.dataset}/{s.file}".encode())):
+        its = "calibrate" if s.split == "train" and held_out(s.group) else s.split
+        if its != split or (split == "val" and (s.dataset, named[id(s)]) in trained):
+            continue
+        counts[s.dataset, s.truth.label] += 1
+        if limit is None or counts[s.dataset, s.truth.label] <= limit:
+            found.append(s)
+    return found
 
 
-def predictions(data: Path, split: str, condition: str, model: str | None, jobs: int = 2) -> list[dict[str, Any]]:
-    """One row for each picture of a split and each self-made forgery of it, in a fixed order."""
-    parquet = plugins.get("datasets", "parquet")
-    tables = sorted(data.glob("*.parquet"))
-    chosen = (s for t in tables for s in parquet.samples(t) if split_of(s) == split)
-    donors: dict[str, Sample] = {}
-
-    def tasks() -> Iterator[tuple[Sample, Sample, str | None, str]]:
-        counts: dict[str, int] = defaultdict(int)
-        for sample in chosen:
-            yield sample, sample, None, condition
-            if sample.truth.label == "real":
-                donor = donors.get(sample.dataset, sample)
+def tasks(samples: Sequence[Sample], conditions: Iterable[str], own: bool = True) -> list[Task]:
+    """Each sample in each condition, and with `own` a self-made forgery of each genuine one, forgers in turn."""
+    out: list[Task] = []
+    for condition in conditions:
+        donors: dict[str, Sample] = {}
+        turn = 0
+        for sample in samples:
+            out.append((sample, sample, None, condition))
+            if own and sample.truth.label == "real":
+                out.append((sample, donors.get(sample.dataset, sample), FORGERS[turn % len(FORGERS)], condition))
                 donors[sample.dataset] = sample
-                counts[sample.dataset] += 1
-                yield sample, donor, FORGERS[counts[sample.dataset] % len(FORGERS)], condition
+                turn += 1
+    return out
 
-    everything = list(tasks())
+
+def predictions(todo: Sequence[Task], model: str | None, name: str = "", jobs: int = 2) -> list[Row]:
+    """One row for each task, in order; those whose forgery cannot be made are left out."""
     with multiprocessing.get_context("spawn").Pool(jobs, _load, (model,)) as pool:
-        found = pool.imap(_predict, everything, chunksize=16)
-        return [row for row in track(found, f"{split}, {condition}", total=len(everything)) if row is not None]
+        found = pool.imap(_predict, todo, chunksize=16)
+        return [row for row in track(found, name, total=len(todo)) if row is not None]
 
 
 def _load(model: str | None) -> None:
+    cv2.setNumThreads(1)
     _tools["finder"] = plugins.get("finders", "facemesh").load()
-    _tools["witness"] = plugins.get("witnesses", "compact").load(model=model)
+    _tools["witness"] = witness = plugins.get("witnesses", "compact").load(model=model)
+    fitted = witness.calibration
+    _tools["calibrations"] = {witness.name: Calibration.from_json(fitted)} if fitted else {}
 
 
-def _predict(task: tuple[Sample, Sample, str | None, str]) -> dict[str, Any] | None:
+def _predict(task: Task) -> Row | None:
     sample, donor, forger, condition = task
-    finder, witness = _tools["finder"], _tools["witness"]
-    picture = _decode(sample)
+    finder = _tools["finder"]
+    picture = _decode(sample.image)
     label, method, mask, touched = sample.truth.label, sample.truth.method, None, None
     if forger is not None:
         faces = finder.find(Frame(picture))
-        given = _decode(donor)
+        given = _decode(donor.image)
         others = finder.find(Frame(given))
         if not faces or not others:
             return None  # no forgery can be made of a face that is not found; the pristine row tells of it
@@ -102,96 +146,182 @@ def _predict(task: tuple[Sample, Sample, str | None, str]) -> dict[str, Any] | N
         picture, label, method, mask, touched = made.pixels, "fake", forger, made.mask, made.regions
     elif label == "real":
         mask, touched = np.zeros(picture.shape[:2], np.float32), frozenset()
-    row: dict[str, Any] = {
+    row: Row = {
         "source": sample.dataset, "file": sample.file, "group": sample.group, "label": label, "method": method,
-        "self_made": forger is not None, "condition": condition, "score": None, "fake": None, "verdict": None,
+        "self_made": forger is not None, "condition": condition,
+        "touched": None if touched is None else sorted(touched),
     }  # fmt: skip
-    clip = media.read(_encode(CONDITIONS[condition](picture)))
-    frame = clip.frame
-    faces = finder.find(frame)
-    if not faces:
-        return row
-    face = faces[0]
-    testimony = witness.examine(Track(0, (face,)), clip)
-    row |= {"score": testimony.fake, "kind": dict(testimony.kind), "quality": face.quality.score}
-    row["findings"] = {f.region: f.strength for f in testimony.findings}
-    row["touched"] = None if touched is None else sorted(touched)
-    row["region_scores"] = None
-    if face.landmarks is not None:
-        affine = geometry.align(face.landmarks, witness.facts["size"], witness.facts["margin"])
-        answers = witness.answers(geometry.crop(frame.pixels, affine, witness.facts["size"]))
-        row["region_scores"] = [float(v) for v in answers.regions]
-    if mask is not None and forger is not None:
-        seen = geometry.place(testimony.mask, frame.height, frame.width) >= 0.5
-        truth = mask >= 0.5
-        union = np.logical_or(seen, truth).sum()
-        row["iou"] = float(np.logical_and(seen, truth).sum() / union) if union else None
-    calibrations = {witness.name: Calibration.from_json(witness.calibration)} if witness.calibration else {}
-    verdict = judge(face, (testimony,), calibrations)
-    row |= {"fake": verdict.fake, "verdict": verdict.label}
+    encoded = in_condition(picture, condition, f"{sample.dataset}/{sample.group}")
+    if encoded is None:
+        return None
+    clip = media.read(encoded)
+    faces = finder.find(clip.frame)
+    row |= judged(clip, faces[0] if faces else None)
+    seen = row.pop("mask")
+    if mask is not None and forger is not None and seen is not None and seen.shape == mask.shape:
+        union = np.logical_or(seen, mask >= 0.5).sum()
+        row["iou"] = float(np.logical_and(seen, mask >= 0.5).sum() / union) if union else None
     return row
 
 
-def _decode(sample: Sample) -> Pixels:
-    return np.asarray(Image.open(io.BytesIO(sample.image)).convert("RGB"))
+def judged(clip: Clip, face: Face | None) -> Row:
+    """What the witness and the judge say of a face; empty fields where there is none."""
+    row: Row = dict.fromkeys(
+        ("score", "fake", "low", "high", "verdict", "quality", "findings", "region_scores", "mask")
+    )
+    if face is None:
+        return row
+    witness = _tools["witness"]
+    person = Track(0, (face,))
+    testimony = witness.examine(person, clip)
+    verdict = judge(person, (testimony,), _tools["calibrations"])
+    low, high = verdict.interval or (None, None)
+    row |= {"score": testimony.fake, "quality": face.quality.score, "fake": verdict.fake, "low": low, "high": high,
+            "verdict": verdict.label, "findings": {f.region: f.strength for f in testimony.findings}}  # fmt: skip
+    if face.landmarks is not None:
+        size = witness.facts["size"]
+        affine = geometry.align(face.landmarks, size, witness.facts["margin"])
+        answers = witness.answers(geometry.crop(clip.frame.pixels, affine, size))
+        row["region_scores"] = [float(v) for v in answers.regions]
+    if testimony.mask is not None:
+        row["mask"] = geometry.place(testimony.mask, clip.frame.height, clip.frame.width) >= 0.5
+    return row
 
 
-def _encode(picture: Pixels) -> bytes:
+def in_condition(picture: Pixels, condition: str, group: str) -> bytes | None:
+    """The picture as a file in this condition; None where it cannot be had (a face is not enlarged)."""
+    kind, _, value = condition.partition(":")
+    if kind == "edit":
+        return _encode(perturb.apply(picture, (value, 3), seed=0, group=group))
+    if kind == "edited":  # one routine edit or two, drawn by group
+        return _encode(routine.edit(picture, np.random.default_rng(zlib.crc32(group.encode()))).pixels)
+    if kind == "face":
+        faces = _tools["finder"].find(Frame(picture))
+        if not faces or faces[0].landmarks is None:
+            return None
+        side = float(np.ptp(faces[0].landmarks[:, :2], axis=0).max())
+        return None if side < int(value) else _encode(_scaled(picture, int(value) / side))
+    if kind == "travel":
+        most, quality = TRAVEL[value]
+        return _encode(_scaled(picture, min(1.0, most / max(picture.shape[:2]))), quality)
+    if kind == "saved":
+        how, amount = value.split()
+        if how == "webp":
+            out = io.BytesIO()
+            Image.fromarray(picture).save(out, "WEBP", quality=int(amount))
+            return out.getvalue()
+        return _encode(_scaled(picture, 0.9) if how == "resize" else picture, int(amount))
+    return _encode(CONDITIONS[kind](picture))
+
+
+def _scaled(picture: Pixels, factor: float) -> Pixels:
+    if factor >= 1:
+        return picture
+    size = (max(8, round(picture.shape[1] * factor)), max(8, round(picture.shape[0] * factor)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _decode(image: bytes) -> Pixels:
+    return np.asarray(Image.open(io.BytesIO(image)).convert("RGB"))
+
+
+def _encode(picture: Pixels, quality: int = 95) -> bytes:
     out = io.BytesIO()
-    Image.fromarray(picture).save(out, "JPEG", quality=95, subsampling=0)
+    Image.fromarray(picture).save(out, "JPEG", quality=quality, subsampling=0 if quality >= 95 else 2)
     return out.getvalue()
+
+
+def collages(samples: Sequence[Sample], model: str | None, count: int = 40, jobs: int = 2) -> list[list[str]]:
+    """The verdicts on the faces of `count` pictures of six genuine faces each, of one source where it has enough."""
+    rng = np.random.default_rng(0)
+    genuine = [s for s in samples if s.truth.label == "real"]
+    by_source: dict[str, list[Sample]] = defaultdict(list)
+    for s in genuine:
+        by_source[s.dataset].append(s)
+    large = sorted(name for name, members in by_source.items() if len(members) >= 6)
+    if not large:
+        return []
+    boards = []
+    for i in range(count):
+        members = by_source[large[i % len(large)]]
+        boards.append([members[j].image for j in rng.choice(len(members), 6, replace=False)])
+    with multiprocessing.get_context("spawn").Pool(jobs, _load, (model,)) as pool:
+        return list(track(pool.imap(_collage, boards), "collages", total=count))
+
+
+def _collage(images: Sequence[bytes]) -> list[str]:
+    tiles = [cv2.resize(_decode(image), (224, 224), interpolation=cv2.INTER_AREA) for image in images]
+    clip = media.read(_encode(np.vstack([np.hstack(tiles[:3]), np.hstack(tiles[3:])])))
+    return [judged(clip, face)["verdict"] for face in _tools["finder"].find(clip.frame)]
 
 
 # -------------------------------------------------------------------------------------------------------- measures
 
 
-def measures(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The numbers of one condition. Rows without a face have no score: counted, and left out of AUC and ECE."""
-    seen = [r for r in rows if r["score"] is not None]
+def pairs_of(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Rows by source, a source without genuine rows with those of its like; and the sets that have floors."""
     own = [r for r in rows if not r["self_made"]]
-    out: dict[str, Any] = {
-        "rows": len(rows),
-        "without_face": sum(r["score"] is None for r in own),
-        "without_face_of": len(own),
-        "auc": {},
-        "called_fake": {},
-        "by_method": {},
+    genuine: dict[str, list[Row]] = defaultdict(list)
+    fakes: dict[str, list[Row]] = defaultdict(list)
+    for r in own:
+        (genuine if r["label"] == "real" else fakes)[r["source"]].append(r)
+    sets = {source: fakes[source] + genuine[GENUINE.get(source, source)] for source in sorted(fakes)}
+    synthetic = [s for s in SYNTHESIS if s in sets]
+    if synthetic:
+        reals = {GENUINE.get(s, s) for s in synthetic}
+        sets["whole synthesis"] = [r for s in synthetic for r in fakes[s]] + [r for s in reals for r in genuine[s]]
+    if any(r["self_made"] for r in rows):
+        sets["self-made"] = [r for r in rows if r["self_made"] or r["label"] == "real"]
+    return sets
+
+
+def measures(rows: Sequence[Row], draws: int = 200) -> dict[str, Any]:
+    """The numbers of one condition. Rows without a face have no score: counted, and left out of AUC and ECE."""
+    own = [r for r in rows if not r["self_made"]]
+    out: dict[str, Any] = {"rows": len(rows), "without_face": sum(r["score"] is None for r in own), "own": len(own)}
+    out["auc"] = {
+        name: detection([r for r in part if r["score"] is not None], draws) for name, part in pairs_of(rows).items()
     }
-    sets = {s: [r for r in own if r["source"] == s] for s in ("dfdc", "ffpp_c40", "stylegan2_photos")}
-    sets["self-made"] = [r for r in rows if r["self_made"] or r["label"] == "real"]
-    for name, part in sets.items():
-        out["auc"][name] = detection([r for r in part if r["score"] is not None])
-    for method in FORGERS:
-        part = [r for r in seen if r["method"] == method or (r["label"] == "real" and not r["self_made"])]
-        out["by_method"][method] = detection(part)
-    for method in ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures"):
-        part = [r for r in seen if r["source"] == "ffpp_c40" and not r["self_made"]]
-        out["by_method"][method] = detection([r for r in part if r["method"] == method or r["label"] == "real"])
-    for source in sorted({r["source"] for r in own}):
-        real = [r for r in own if r["source"] == source and r["label"] == "real"]
-        out["called_fake"][source] = {
-            "rows": len(real),
-            "fake": sum(r["verdict"] == "fake" for r in real) / len(real),
-            "inconclusive": sum(r["verdict"] == "inconclusive" for r in real) / len(real),
-        }
-    edits = [r for r in seen if r["method"] == "region_edit"]
-    out["edit_iou"] = float(np.mean([r["iou"] for r in edits if r["iou"] is not None]))
-    truth = np.array([[n in r["touched"] for n in regions.MARE] for r in edits])
-    said = np.array([[n in r["findings"] for n in regions.MARE] for r in edits])
-    out["edit_region_f1"] = float(f1_score(truth.ravel(), said.ravel()))
-    judged = [r for r in own if r["fake"] is not None and r["source"] in ("dfdc", "ffpp_c40", "stylegan2_photos")]
-    out["ece"] = ece([r["fake"] for r in judged], [r["label"] == "fake" for r in judged])
-    decided = [r for r in judged if r["verdict"] != "inconclusive"]
-    out["decided"] = len(decided) / len(judged)
-    out["right_of_decided"] = sum(r["verdict"] == r["label"] for r in decided) / max(1, len(decided))
+    out["by_method"] = {}
+    genuine = [r for r in own if r["label"] == "real" and r["score"] is not None]
+    for method in sorted({r["method"] for r in rows if r["label"] == "fake"}):
+        part = [r for r in rows if r["method"] == method and r["score"] is not None]
+        beside = {GENUINE.get(r["source"], r["source"]) for r in part}
+        out["by_method"][method] = detection(part + [r for r in genuine if r["source"] in beside], draws)
+    out["genuine"] = {
+        s: _shares([r for r in own if r["source"] == s and r["label"] == "real"]) for s in _sources(own, "real")
+    }
+    out["fakes"] = {
+        s: _shares([r for r in own if r["source"] == s and r["label"] == "fake"]) for s in _sources(own, "fake")
+    }
+    out["self_made"] = _shares([r for r in rows if r["self_made"]])
+    edits = [r for r in rows if r["method"] == "region_edit" and r["score"] is not None]
+    overlaps = [r["iou"] for r in edits if r.get("iou") is not None]
+    out["edit_iou"] = float(np.mean(overlaps)) if overlaps else None
+    if edits:
+        truth = np.array([[n in r["touched"] for n in regions.MARE] for r in edits])
+        named = np.array([[n in r["findings"] for n in regions.MARE] for r in edits])
+        out["edit_region_f1"] = float(f1_score(truth.ravel(), named.ravel()))
+    paired = set(out["fakes"]) & set(out["genuine"])
+    weighed = [r for r in own if r["fake"] is not None and r["source"] in paired]
+    out["ece"] = ece([r["fake"] for r in weighed], [r["label"] == "fake" for r in weighed]) if weighed else None
     return out
 
 
-def detection(rows: list[dict[str, Any]], draws: int = 200) -> dict[str, Any]:
-    """Face-level AUC with a 95 % bootstrap interval over groups, AP, EER and accuracy of the score at 0.5."""
+def _sources(rows: Sequence[Row], label: str) -> list[str]:
+    return sorted({r["source"] for r in rows if r["label"] == label})
+
+
+def _shares(rows: Sequence[Row]) -> dict[str, Any]:
+    counts = {v: sum(r["verdict"] == v for r in rows) for v in ("fake", "real", "inconclusive")}
+    return {"rows": len(rows), **{k: v / len(rows) if rows else None for k, v in counts.items()}}
+
+
+def detection(rows: Sequence[Row], draws: int = 200) -> dict[str, Any]:
+    """Face-level AUC with a 95 % bootstrap interval over groups, AP and EER."""
     y = np.array([r["label"] == "fake" for r in rows])
     s = np.array([r["score"] for r in rows])
-    if y.all() or not y.any():
+    if not len(y) or y.all() or not y.any():
         return {"rows": len(rows), "auc": None}
     groups: dict[str, list[int]] = defaultdict(list)
     for i, r in enumerate(rows):
@@ -206,77 +336,223 @@ def detection(rows: list[dict[str, Any]], draws: int = 200) -> dict[str, Any]:
     return {
         "rows": len(rows),
         "auc": float(roc_auc_score(y, s)),
-        "interval": [float(v) for v in np.percentile(again, [2.5, 97.5])],
+        "interval": [float(v) for v in np.percentile(again, [2.5, 97.5])] if again else None,
         "ap": float(average_precision_score(y, s)),
         "eer": float(fpr[np.argmin(np.abs(fpr - (1 - tpr)))]),
     }
 
 
-def ece(probabilities: list[float], labels: list[bool], bins: int = 10) -> float:
+def ece(probabilities: Sequence[float], labels: Sequence[bool], bins: int = 10) -> float:
     """Expected calibration error over bins of equal width."""
     p, y = np.asarray(probabilities), np.asarray(labels, float)
     which = np.minimum((p * bins).astype(int), bins - 1)
     return float(sum(abs(p[which == b].mean() - y[which == b].mean()) * (which == b).mean() for b in np.unique(which)))
 
 
-def page(results: dict[str, dict[str, Any]], model: str) -> str:
+def overall(rows: Sequence[Row]) -> dict[str, Any]:
+    """One line for a condition of a few rows of many sources: everything against everything."""
+    found = [r for r in rows if r["score"] is not None]
+    sets = [m["auc"] for n, m in measures(rows, 0)["auc"].items() if m["auc"] is not None and n != "whole synthesis"]
+    fitted = [r for r in found if r["fake"] is not None]
+    return {
+        "rows": len(rows), "without_face": len(rows) - len(found),
+        "auc": float(np.mean(sets)) if sets else None,
+        "genuine": _shares([r for r in rows if r["label"] == "real"]),
+        "fakes": _shares([r for r in rows if r["label"] == "fake"]),
+        "ece": ece([r["fake"] for r in fitted], [r["label"] == "fake" for r in fitted]) if fitted else None,
+    }  # fmt: skip
+
+
+def saved_again(rows: Sequence[Row]) -> dict[str, Any]:
+    """How often saving again turns a label, and how often the probability leaves the interval of the first file."""
+    by_file: dict[tuple[str, str], dict[str, Row]] = defaultdict(dict)
+    for r in rows:
+        by_file[r["source"], r["file"]][r["condition"]] = r
+    turned = decided = outside = compared = pictures = 0
+    for its in by_file.values():
+        first = its.get("plain")
+        if first is None or first["fake"] is None:
+            continue
+        pictures += 1
+        for name, r in its.items():
+            if name == "plain" or r["fake"] is None:
+                continue
+            decided += 1
+            turned += {first["verdict"], r["verdict"]} == {"real", "fake"}
+            if first["low"] is not None:
+                compared += 1
+                outside += not first["low"] <= r["fake"] <= first["high"]
+    return {
+        "pictures": pictures,
+        "saved": decided,
+        "turned": turned / max(1, decided),
+        "outside": outside / max(1, compared),
+    }
+
+
+# ------------------------------------------------------------------------------------------------------------ page
+
+
+def page(results: Mapping[str, Any], model: str) -> str:
     """The results as Markdown."""
-    names = list(results)
-
-    def line(title: str, value: Callable[[dict[str, Any]], str]) -> str:
-        return f"| {title} | " + " | ".join(value(results[n]) for n in names) + " |"
-
-    def auc(d: dict[str, Any]) -> str:
-        return "n/a" if d["auc"] is None else f"{d['auc']:.3f} ({d['interval'][0]:.3f}–{d['interval'][1]:.3f})"
-
+    limit = results["limit"] or "all"
     out = [
-        "# The compact witness on held-out rows",
+        "# The compact witness, measured",
         "",
         "Written by `python runs/compact/evaluate.py --data DIR`. Face level (one picture, one face); 95 % intervals",
-        f"by bootstrap over groups. All pictures are encoded alike after the condition. Weights: `{model}`.",
+        f"by bootstrap over groups. Weights: `{model}`. Rows of each source and label: {limit}.",
         "",
-        "| | " + " | ".join(names) + " |",
-        "|---|" + "---|" * len(names),
     ]
-    for name, (floor, aim) in FLOORS.items():
-        title = f"AUC {name}, {results[names[0]]['auc'][name]['rows']} faces (floor {floor}, aim {aim})"
-        out.append(line(title, lambda r, n=name: auc(r["auc"][n])))
-    for method in results[names[0]]["by_method"]:
-        out.append(line(f"AUC {method}", lambda r, m=method: auc(r["by_method"][m])))
-    out.append(line("mask IoU, region edits (floor 0.60, aim 0.75)", lambda r: f"{r['edit_iou']:.3f}"))
-    out.append(line("region F1, region edits (floor 0.65, aim 0.85)", lambda r: f"{r['edit_region_f1']:.3f}"))
-    out.append(line("ECE, sets with real forgeries (≤ 0.05)", lambda r: f"{r['ece']:.3f}"))
-    for source in results[names[0]]["called_fake"]:
-        out.append(
-            line(
-                f"genuine called fake, {source} (≤ 5 %); inconclusive",
-                lambda r, s=source: f"{r['called_fake'][s]['fake']:.1%}; {r['called_fake'][s]['inconclusive']:.1%}",
+    for section in ("seen", "unseen"):
+        if section in results:
+            out += [f"## {section.capitalize()} sources", "", *_table(results[section]), ""]
+    if "unseen" in results:
+        plain = results["unseen"]["plain"]
+        values = [m["auc"] for n, m in plain["auc"].items() if m["auc"] is not None and n in plain["fakes"]]
+        out += [f"Mean AUC of unseen sources {np.mean(values):.3f}, the worst {min(values):.3f}.", ""]
+    if "edits" in results:
+        out += [
+            "## Edits, sizes, travel",
+            "",
+            "A few rows of each source; AUC is the mean over sources, the shares are over all rows.",
+            "",
+            "| condition | rows | no face | AUC | genuine called fake / real | fakes called fake / real | ECE |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for name, m in results["edits"].items():
+            shares = f"{_two(m['genuine'])} | {_two(m['fakes'])}"
+            out.append(
+                f"| {name} | {m['rows']} | {m['without_face']} | {_number(m['auc'])} | {shares} | {_number(m['ece'])} |"
             )
+        out.append("")
+    if "saved" in results:
+        m = results["saved"]
+        out += [
+            f"Saved again: {m['pictures']} pictures, {m['saved']} files; labels turned between real and fake "
+            f"{m['turned']:.1%}, outside the printed interval {m['outside']:.1%}.",
+            "",
+        ]
+    if "collages" in results:
+        m = results["collages"]
+        out += [
+            f"Group photographs: {m['accused']} of {m['collages']} collages of six genuine faces have a face called "
+            f"fake ({m['faces_called_fake']} of {m['faces']} faces).",
+            "",
+        ]
+    return "\n".join(out)
+
+
+def _table(conditions: Mapping[str, Any]) -> list[str]:
+    names = list(conditions)
+    out = ["| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
+
+    def line(title: str, value: Callable[[Any], str]) -> None:
+        out.append(f"| {title} | " + " | ".join(value(conditions[n]) for n in names) + " |")
+
+    first = conditions[names[0]]
+    for name, m in first["auc"].items():
+        floor = f" (floor {FLOORS[name][0]}, aim {FLOORS[name][1]})" if name in FLOORS else ""
+        line(f"AUC {name}, {m['rows']} faces{floor}", lambda r, n=name: _auc(r["auc"].get(n)))
+    for method in first["by_method"]:
+        line(f"AUC {method}", lambda r, m=method: _auc(r["by_method"].get(m)))
+    if first.get("edit_iou") is not None:
+        line("mask IoU, region edits (floor 0.45, aim 0.70)", lambda r: _number(r["edit_iou"]))
+        line("region F1, region edits (floor 0.55, aim 0.80)", lambda r: _number(r["edit_region_f1"]))
+    line("ECE, sources with both labels (≤ 0.05)", lambda r: _number(r["ece"]))
+    for source, m in first["genuine"].items():
+        line(
+            f"genuine called fake (≤ 5 %) / real, {source}, {m['rows']}", lambda r, s=source: _two(r["genuine"].get(s))
         )
-    out.append(line("decided, sets with real forgeries", lambda r: f"{r['decided']:.1%}"))
-    out.append(line("right where decided", lambda r: f"{r['right_of_decided']:.1%}"))
-    out.append(line("no face found", lambda r: f"{r['without_face']} of {r['without_face_of']}"))
-    return "\n".join(out) + "\n"
+    for source, m in first["fakes"].items():
+        line(f"fakes called fake / real (≤ 20 %), {source}, {m['rows']}", lambda r, s=source: _two(r["fakes"].get(s)))
+    line("self-made called fake / real", lambda r: _two(r["self_made"]) if r["self_made"]["rows"] else "n/a")
+    line("no face found", lambda r: f"{r['without_face']} of {r['own']}")
+    return out
+
+
+def _auc(m: Mapping[str, Any] | None) -> str:
+    if m is None or m["auc"] is None:
+        return "n/a"
+    return f"{m['auc']:.3f}" + (f" ({m['interval'][0]:.3f}–{m['interval'][1]:.3f})" if m["interval"] else "")
+
+
+def _two(m: Mapping[str, Any] | None) -> str:
+    return "n/a" if m is None or m["fake"] is None else f"{m['fake']:.1%} / {m['real']:.1%}"
+
+
+def _percent(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.1%}"
+
+
+def _number(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.3f}"
+
+
+# ------------------------------------------------------------------------------------------------------------ main
 
 
 def main() -> None:
     """Predict, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument(
+        "--unseen", type=Path, help="folder of tables with the split `test`; looked at once a candidate"
+    )
     parser.add_argument("--model", help="another ONNX file; default: the shipped weights")
+    parser.add_argument("--groups", type=Path, help="JSON of source/file -> group, as people.py writes it")
     parser.add_argument("--conditions", default="plain,jpeg50,half,blur")
+    parser.add_argument("--sections", default="seen,unseen,edits,saved,collages")
+    parser.add_argument("--limit", type=int, help="rows of each source and label")
+    parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     given = parser.parse_args()
-    results, every = {}, []
-    for condition in given.conditions.split(","):
-        rows = predictions(given.data, "val", condition, given.model)
-        results[condition] = measures(rows)
-        every += rows
+    sections = given.sections.split(",")
+    groups = json.loads(given.groups.read_text()) if given.groups else None
+    few = None if given.limit is None else max(10, given.limit // 5)
+    conditions = given.conditions.split(",")
+    results: dict[str, Any] = {"limit": given.limit}
+    every: list[Row] = []
+
+    def run(section: str, samples: Sequence[Sample], names: Sequence[str], own: bool) -> list[Row]:
+        rows = predictions(tasks(samples, names, own), given.model, section, given.jobs)
+        every.extend({"section": section, **r} for r in rows)
+        return rows
+
+    def by_condition(rows: Sequence[Row], names: Sequence[str]) -> dict[str, list[Row]]:
+        return {n: [r for r in rows if r["condition"] == n] for n in names}
+
+    if "seen" in sections:
+        rows = run("seen", chosen(given.data, "val", given.limit, groups), conditions, True)
+        results["seen"] = {n: measures(part) for n, part in by_condition(rows, conditions).items()}
+    if "unseen" in sections and given.unseen:
+        rows = run("unseen", chosen(given.unseen, "test", given.limit), conditions, False)
+        results["unseen"] = {n: measures(part) for n, part in by_condition(rows, conditions).items()}
+    if "edits" in sections:
+        names = [
+            "plain",
+            *(f"edit:{n}" for n in perturb.ROUTINE),
+            *(f"face:{s}" for s in SIZES),
+            *(f"travel:{t}" for t in TRAVEL),
+        ]
+        rows = run("edits", chosen(given.data, "val", few or 40, groups), names, False)
+        results["edits"] = {n: overall(part) for n, part in by_condition(rows, names).items()}
+    if "saved" in sections:
+        names = ["plain", *(f"saved:{s}" for s in SAVED)]
+        rows = run("saved", chosen(given.data, "val", few or 6, groups)[:200], names, False)
+        results["saved"] = saved_again(rows)
+    if "collages" in sections:
+        found = collages(chosen(given.data, "val", given.limit, groups), given.model, jobs=given.jobs)
+        faces = [v for verdicts in found for v in verdicts]
+        results["collages"] = {
+            "collages": len(found), "accused": sum("fake" in verdicts for verdicts in found),
+            "faces": len(faces), "faces_called_fake": faces.count("fake"), "faces_called_real": faces.count("real"),
+        }  # fmt: skip
     given.out.mkdir(parents=True, exist_ok=True)
     facts = plugins.get("witnesses", "compact").load(model=given.model).facts
     (given.out / "results.json").write_text(json.dumps({"weights": facts["sha256"], **results}, indent=1) + "\n")
     (given.out / "results.md").write_text(page(results, facts["sha256"][:12]))
-    columns = ("source", "file", "group", "label", "method", "self_made", "condition", "score", "fake", "verdict")
+    columns = ("section", "source", "file", "group", "label", "method", "self_made", "condition")
+    columns += ("score", "fake", "low", "high", "verdict")
     with open(given.out / "predictions.csv", "w", newline="") as out:
         table = csv.DictWriter(out, columns, extrasaction="ignore")
         table.writeheader()

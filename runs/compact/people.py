@@ -18,11 +18,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from facewitness.train.packed import Pack
 from numpy.typing import NDArray
 from rich.progress import track
 from safetensors.torch import load_file
 
+from facewitness.builders.pack import Pack
 from facewitness.models.compact import Compact
 
 
