@@ -167,6 +167,10 @@ class Film(Clip):
         """Its notes, with what was seen while it was decoded; whole only after a pass."""
         return tuple(dict.fromkeys((*self.notes, *self.passes.notes)))
 
+    def remark(self, sentence: str) -> None:
+        """Add to `remarks` what was seen while people were followed."""
+        self.passes.notes[sentence] = None
+
     def refs(self) -> tuple[FrameRef, ...]:
         """The frames that are judged, without pixels; decodes the film where that has not been done."""
         return tuple(self.passes.refs())
@@ -520,9 +524,10 @@ def _middles(decoder: _Decoder, survey: _Survey, window: tuple[int, int]) -> lis
 
 @dataclass(slots=True)
 class _Kept:
-    """Where a judged frame lies in the temporary file."""
+    """Where a frame lies in the temporary file."""
 
     ref: FrameRef
+    judged: bool
     offset: int | None  # None where there was no room
 
 
@@ -573,16 +578,17 @@ class _Passes:
         if not self.whole:
             for _ in self.watch(None):
                 pass
-        return [kept.ref for _, kept in sorted(self.kept.items())]
+        return [kept.ref for _, kept in sorted(self.kept.items()) if kept.judged]
 
     def judged(self) -> Iterator[Frame]:
-        if not self.whole or any(kept.offset is None for kept in self.kept.values()):
+        if not self.whole or any(kept.offset is None for kept in self.kept.values() if kept.judged):
             for seen in self.watch(None):
                 if seen.judged:
                     yield seen.frame
         else:
             for _, kept in sorted(self.kept.items()):
-                yield self._from_room(kept)
+                if kept.judged:
+                    yield self._from_room(kept)
 
     def at(self, at: FrameRef) -> Frame:
         kept = self.kept.get(at.index)
@@ -617,7 +623,7 @@ class _Passes:
             raise UnreadableMedia(f"'{self.label}': the temporary file with its frames was cut off. Analyse it again.")
         return Frame(pixels, at.index, at.seconds)
 
-    def _keep(self, frame: Frame) -> None:
+    def _keep(self, frame: Frame, judged: bool) -> None:
         if frame.index in self.kept:
             return
         offset: int | None = None
@@ -631,7 +637,7 @@ class _Passes:
                 offset, self.used = self.used, self.used + frame.pixels.nbytes
             except OSError:  # the disk is full: what does not fit is decoded again
                 offset = None
-        self.kept[frame.index] = _Kept(frame.at, offset)
+        self.kept[frame.index] = _Kept(frame.at, judged, offset)
 
     def run(
         self,
@@ -671,8 +677,8 @@ class _Passes:
                 last = float(self.survey.seconds[rank])
                 pixels: Pixels = np.frombuffer(payload, np.uint8).reshape(header["height"], header["width"], 3)
                 frame = Frame(pixels, rank, last)
-                if keep and header["judged"]:
-                    self._keep(frame)
+                if keep and (header["judged"] or header["burst"]):
+                    self._keep(frame, header["judged"])
                 yield Seen(frame, header["judged"], header["cut"], header["burst"])
         except EOFError:
             how = self.decoder.how_it_ended

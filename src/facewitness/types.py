@@ -254,7 +254,8 @@ class Track:
     """One person's faces in the order of time; in a photo, one face."""
 
     person: int  # from 0
-    faces: tuple[Face, ...]
+    faces: tuple[Face, ...]  # in the frames that are judged
+    bursts: tuple[tuple[Face, ...], ...] = ()  # in consecutive frames, for evidence that moves; never on the wire
 
     def __post_init__(self) -> None:
         if not self.faces:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -220,6 +220,32 @@ class FaceMesh:
         kept.sort(key=lambda face: -(face.box[2] - face.box[0]) * (face.box[3] - face.box[1]))
         return tuple(kept[: self.most])
 
+    def follow(self, frame: Frame, before: Sequence[Landmarks], *, checked: bool = True) -> tuple[Face | None, ...]:
+        """Faces in a later frame of a film, from where their landmarks were; the detector does not look.
+
+        Args:
+            frame: the later frame.
+            before: landmarks (468, 2+) of each face, in pixels of a frame of the same size, a fraction of a second ago.
+            checked: the mesh is drawn twice more, and believed as in `find` as far as that goes without the detector;
+                without it one drawing has to do, its own word is taken for it, and the quality is not measured.
+
+        Returns:
+            for each of `before` its face, or None where none is seen there.
+        """
+        pyramid = _Pyramid(frame)
+        return tuple(self._followed(frame, pyramid, landmarks, checked) for landmarks in before)
+
+    def _followed(self, frame: Frame, pyramid: _Pyramid, before: Landmarks, checked: bool) -> Face | None:
+        landmarks, presence = self._landmarks(pyramid, align(before, _MESH_VIEW, _MESH_MARGIN))
+        if not checked:
+            box = clip(bounds(landmarks), frame.width, frame.height)
+            if presence < 0.5 or box is None or float(np.ptp(landmarks[:, :2], axis=0).max()) < 8:
+                return None
+            return Face(frame.at, box, landmarks, Quality(size=min(box[2] - box[0], box[3] - box[1])))
+        landmarks, presence = self._landmarks(pyramid, align(landmarks, _MESH_VIEW, _MESH_MARGIN))
+        mesh = self._drawn_again(pyramid, landmarks, presence)
+        return self._with_mesh(frame, pyramid, landmarks, mesh) if mesh >= 0.1 else None
+
     # ------------------------------------------------------------------------------------------------- detections
 
     def _look(
@@ -312,16 +338,10 @@ class FaceMesh:
         square = _square((x1 + x2) / 2, (y1 + y2) / 2, _MESH_MARGIN * (x2 - x1), _MESH_VIEW, detection.roll)
         proposed, _ = self._landmarks(pyramid, square)
         landmarks, presence = self._landmarks(pyramid, align(proposed, _MESH_VIEW, _MESH_MARGIN))
-        mirror = np.array([[-1.0, 0, _MESH_VIEW], [0, 1, 0]])
-        wide = compose(mirror, align(landmarks, _MESH_VIEW, _WIDE_MARGIN))
-        again, presence_again = self._landmarks(pyramid, wide)
-
+        mesh = self._drawn_again(pyramid, landmarks, presence)
         size = float(np.ptp(landmarks[:, :2], axis=0).max())
-        own_error = _rms(landmarks - again[self._twin]) / size
         places = np.array([landmarks[list(points), :2].mean(axis=0) for points in _SAME_PLACE])
         detector_error = float(np.hypot(*(places - detection.points[:4]).T).mean()) / size
-        # The ramps begin where nine in ten of 299 genuine faces are and end where next to none is any more.
-        mesh = (presence + presence_again) / 2 * _ramp(own_error, 0.12, 0.04)
         mesh *= _ramp(detector_error, 0.25, 0.07) * _ramp(detection.score, 0.4, 0.75)
         if mesh >= 0.1:
             return self._with_mesh(frame, pyramid, landmarks, mesh)
@@ -331,6 +351,18 @@ class FaceMesh:
         if box is None:
             return None
         return Face(frame.at, box, None, rate(size=min(box[2] - box[0], box[3] - box[1]), mesh=0.0))
+
+    def _drawn_again(self, pyramid: _Pyramid, landmarks: Landmarks, presence: float) -> float:
+        """How far a mesh can be believed by what the network draws on a mirrored, wider view, in [0, 1].
+
+        The ramps, here and in `_face`, begin where nine in ten of 299 genuine faces are and end where next to none is
+        any more.
+        """
+        mirror = np.array([[-1.0, 0, _MESH_VIEW], [0, 1, 0]])
+        wide = compose(mirror, align(landmarks, _MESH_VIEW, _WIDE_MARGIN))
+        again, presence_again = self._landmarks(pyramid, wide)
+        own_error = _rms(landmarks - again[self._twin]) / float(np.ptp(landmarks[:, :2], axis=0).max())
+        return (presence + presence_again) / 2 * _ramp(own_error, 0.12, 0.04)
 
     def _with_mesh(self, frame: Frame, pyramid: _Pyramid, landmarks: Landmarks, mesh: float) -> Face | None:
         box = clip(bounds(landmarks), frame.width, frame.height)
