@@ -126,8 +126,8 @@ def graded(finding: Finding) -> str:
 
 
 def _sides(findings: tuple[Finding, ...]) -> tuple[Sentence, ...]:
-    regions = [place.region or "" for finding in findings for place in finding.places]
-    return (Sentence(SIDES),) if any(region.startswith(("left_", "right_")) for region in regions) else ()
+    sided = any((finding.region or "").startswith(("left_", "right_")) for finding in findings)
+    return (Sentence(SIDES),) if sided else ()
 
 
 def _not_claimed(suspected: int) -> str:

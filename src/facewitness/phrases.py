@@ -121,7 +121,7 @@ def title(region: str) -> str:
 def places_of(finding: Finding) -> str:
     """Where a finding is, in words: its regions, each once; the whole picture for a place that is no region."""
     names = dict.fromkeys("whole picture" if p.region is None else title(p.region) for p in finding.places)
-    return listed(names)
+    return listed(names) if len(names) <= 4 else f"{', '.join(list(names)[:3])} and {len(names) - 3} more"
 
 
 def strength_in_words(strength: float | None) -> str:

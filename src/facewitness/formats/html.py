@@ -43,6 +43,7 @@ LONGEST = (
 )
 CLOSE_UP = 560  # the same for one face
 JPEG_QUALITY = 92  # without chroma subsampling: high enough that the page adds no traces an eye could take for forgery
+FAINT = 0.05  # a mask that nowhere reaches this shows nothing, and gets no switch
 OUTLINE = 96  # an outline is traced on a mask of this many samples along its longer side
 
 Sample = tuple[int, int]  # row, column
@@ -202,25 +203,30 @@ def _bar(verdict: Verdict, thresholds: tuple[float, float] | None) -> Element | 
         return _e("rect", x=f"{100 * low:.2f}%", width=f"{100 * (high - low):.2f}%", **attributes)
 
     words = f"Probability on a scale from 0 to 100 %: {odds(verdict)}."
-    marks = [span(0, 1, y=10, height=8, rx=4, class_="track")]
-    ticks = [(0.0, "0 %", "start"), (1.0, "100 %", "end")]
+    marks = [span(0, 1, y=25, height=8, rx=4, class_="track")]
+    ticks = [(0.0, 50, "0 %", "start"), (1.0, 50, "100 %", "end")]
     if thresholds is not None:
         marks += [
-            span(*thresholds, y=3, height=22, class_="band"),
-            span(*thresholds, y=3, height=22, class_="hatched", fill="url(#hatch)"),
+            span(*thresholds, y=18, height=22, class_="band"),
+            span(*thresholds, y=18, height=22, class_="hatched", fill="url(#hatch)"),
         ]
         words += f" Inconclusive from {percent(thresholds[0])} to {percent(thresholds[1])}."
-        apart = [t for t in thresholds if 0.1 < t < 0.88]  # farther out, the number would run into 0 % or 100 %
-        if len(apart) == 2 and apart[1] - apart[0] < 0.12:
-            apart = [sum(apart) / 2]
-            ticks.append((apart[0], f"{percent(thresholds[0])[:-2]}–{percent(thresholds[1])}", "middle"))
+        low, high = thresholds
+        if high - low < 0.3:  # the two would run into each other
+            ticks.append((low, 10, f"inconclusive {percent(low)[:-2]}–{percent(high)}", _anchor((low + high) / 2)))
         else:
-            ticks += [(t, percent(t), "middle") for t in apart]
+            ticks += [(low, 10, f"no sign below {percent(low)}", "start" if low < 0.2 else "end")]
+            ticks += [(high, 10, f"fake from {percent(high)}", "start" if high < 0.8 else "end")]
     if verdict.interval is not None:
-        marks.append(span(*verdict.interval, y=10, height=8, rx=4, class_="interval"))
-    marks.append(_e("circle", cx=f"{100 * verdict.fake:.2f}%", cy=14, r=7, class_="point"))
-    marks += [_e("text", text, x=f"{100 * at:.2f}%", y=42, text_anchor=anchor) for at, text, anchor in ticks]
-    return _e("svg", *marks, width="100%", height=46, role="img", aria_label=words, class_="bar")
+        marks.append(span(*verdict.interval, y=25, height=8, rx=4, class_="interval"))
+    marks.append(_e("circle", cx=f"{100 * verdict.fake:.2f}%", cy=29, r=7, class_="point"))
+    marks += [_e("text", text, x=f"{100 * at:.2f}%", y=y, text_anchor=anchor) for at, y, text, anchor in ticks]
+    return _e("svg", *marks, width="100%", height=54, role="img", aria_label=words, class_="bar")
+
+
+def _anchor(at: float) -> str:
+    """Which end of a text stands at a point of the scale, so that the text stays on it."""
+    return "start" if at < 0.2 else "end" if at > 0.8 else "middle"
 
 
 def _problems(report: Report) -> Element | None:
@@ -241,7 +247,28 @@ def _examination(report: Report, clip: Clip | None) -> Element | None:
     faces = [_card(number, said, report, clip) for number, said in enumerate(report.people, start=1)]
     if not faces:
         return _e("div", picture, class_="alone") if picture is not None else None
-    return _e("div", picture, _e("div", *faces, class_="faces"), class_="examination")
+    several = "several" if len(faces) > 1 else "one"
+    return _e("div", picture, _overview(report), _e("div", *faces, class_="faces"), class_=f"examination {several}")
+
+
+def _overview(report: Report) -> Element | None:
+    """The people of a picture in one table, in the order of their numbers."""
+    if len(report.people) < 2:
+        return None
+    rows = [
+        _e(
+            "tr",
+            _e("th", _e("span", str(number), class_="letter"), scope="row"),
+            _e("td", _shape(person.verdict.label), word(person.verdict.label), class_="label-cell"),
+            _e("td", "" if person.verdict.fake is None else odds(person.verdict)),
+            _e("td", ", ".join(map(places_of, person.findings)) or "no place named"),
+            class_=f"person {person.verdict.label}",
+        )
+        for number, person in enumerate(report.people, start=1)
+    ]
+    head = _e("tr", *(_e("th", name, scope="col") for name in ("Face", "Answer", "Probability", "Places")))
+    table = _e("table", _e("thead", head), _e("tbody", *rows))
+    return _e("section", _e("h2", "Faces"), _e("div", table, class_="wide"), class_="overview")
 
 
 def _picture(report: Report, clip: Clip | None) -> Element | None:
@@ -263,7 +290,7 @@ def _picture(report: Report, clip: Clip | None) -> Element | None:
     heats, boxes, places = [], [], []
     tag = max(width, height) / 36  # height of a face's number, in pixels of the picture
     for number, said in enumerate(report.people, start=1):
-        if said.mask is not None:
+        if said.mask is not None and said.mask.values.max() >= FAINT:
             heats.append(_heat(said.mask, f"heat-{number}"))
         boxes.append(_face_box(number, said, tag))
         places += [_place(number, index, finding) for index, finding in enumerate(said.findings)]
@@ -288,8 +315,8 @@ def _controls(masks: bool) -> Element:
     ]
     if masks:
         switches = [
-            _e("label", _e("input", type="checkbox", id="show-heat", checked="checked"), "Suspected alteration"),
-            _e("label", "Fade", _e("input", type="range", id="fade", min=0, max=100, value=70), class_="fade"),
+            _e("label", _e("input", type="checkbox", id="show-heat"), "Suspected alteration"),
+            _e("label", "Strength", _e("input", type="range", id="fade", min=0, max=100, value=70), class_="fade"),
             *switches,
         ]
         scale = _e(
@@ -457,18 +484,19 @@ def _close_up(number: int, said: PersonReport, clip: Clip | None) -> Element | N
     width, height = right - left, bottom - top
     letters = max(width, height) / 17
     places = []
-    for index, finding in enumerate(said.findings):
-        x, y = _centre(finding)
+    spots = _apart([_centre(finding) for finding in said.findings], 1.6 * letters)
+    for index, (finding, (x, y)) in enumerate(zip(said.findings, spots, strict=True)):
         badge = [
             _e("circle", cx=x, cy=y, r=0.72 * letters),
             _e("text", mark(index), x=x, y=y + 0.33 * letters, font_size=letters, text_anchor="middle"),
         ]
         parts = [*_outline(finding), _e("g", *badge, class_="badge")]
         places.append(_e("g", *parts, class_="place", data_finding=_identity(number, index)))
+    heat_is_drawn = said.mask is not None and said.mask.values.max() >= FAINT
     drawing = _e(
         "svg",
         _e("image", href=source, x=left, y=top, width=width, height=height),
-        _e("g", _e("use", href=f"#heat-{number}"), class_="heat") if said.mask is not None else None,
+        _e("g", _e("use", href=f"#heat-{number}"), class_="heat") if heat_is_drawn else None,
         _e("g", *places, class_="places"),
         viewBox=f"{left} {top} {width} {height}",
         class_="drawing",
@@ -476,6 +504,24 @@ def _close_up(number: int, said: PersonReport, clip: Clip | None) -> Element | N
         aria_label=f"Face {number}, close up",
     )
     return _e("figure", drawing, class_="close-up")
+
+
+def _apart(points: list[tuple[float, float]], least: float) -> list[tuple[float, float]]:
+    """Points pushed apart until each two are at least so far from each other, or nearly; the order stays."""
+    at = np.array(points, float).reshape(-1, 2)
+    for _ in range(40):
+        gaps = at[:, None] - at[None]
+        distance = np.hypot(gaps[..., 0], gaps[..., 1])
+        np.fill_diagonal(distance, np.inf)
+        if distance.size == 0 or distance.min() >= least:
+            break
+        # two points in one place part along a direction of their own
+        turns = np.arange(len(at)) * 2.4
+        gaps = np.where(distance[..., None] > 1e-6, gaps, np.stack([np.cos(turns), np.sin(turns)], -1)[:, None])
+        length = np.maximum(np.hypot(gaps[..., 0], gaps[..., 1]), 1e-6)
+        push = np.where(distance < least, (least - np.minimum(distance, least)) / 2, 0.0)
+        at = at + (gaps / length[..., None] * push[..., None]).sum(axis=1) * 0.6
+    return [(float(x), float(y)) for x, y in at]
 
 
 def _centre(finding: Finding) -> tuple[float, float]:
