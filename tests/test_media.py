@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import struct
 import sys
 import zlib
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageCms
 
-from facewitness import media
+from facewitness import files, media
+from facewitness.calibration import Profile
 from facewitness.errors import InputError, MissingExtra, TooLarge, UnreadableMedia
 
 
@@ -151,6 +153,133 @@ def test_of_an_animation_the_first_picture_is_taken_and_told(kind: str):
     assert picture.notes == ("Only the first of 3 pictures in the file was analysed.",)
 
 
+# linear RGB of a space → XYZ under D50, and its gamma: what a profile of two matrices and a curve says
+_SPACES = {
+    "Display P3": ([[0.51512, 0.29198, 0.15710], [0.24120, 0.69225, 0.06657], [-0.00105, 0.04189, 0.78407]], None),
+    "Adobe RGB": ([[0.60974, 0.20528, 0.14919], [0.31111, 0.62567, 0.06322], [0.01947, 0.06087, 0.74457]], 2.19921875),
+    "ProPhoto": ([[0.79767, 0.13519, 0.03135], [0.28804, 0.71188, 0.00009], [0.0, 0.0, 0.82510]], 1.8),
+    "sRGB again": ([[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061], [0.01392, 0.09708, 0.71410]], None),
+}
+
+
+def _linear(values: np.ndarray, gamma: float | None) -> np.ndarray:
+    if gamma is not None:
+        return values**gamma
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def profile(name: str) -> bytes:
+    """A display profile of version 2: a matrix, three curves, a white point and a name."""
+    matrix, gamma = _SPACES[name]
+
+    def fixed(*numbers: float) -> bytes:
+        return struct.pack(f">{len(numbers)}i", *(round(n * 65536) for n in numbers))
+
+    curve = np.rint(_linear(np.linspace(0, 1, 1024), gamma) * 65535).astype(">u2").tobytes()
+    said = name.encode() + b"\0"
+    tags = {
+        b"desc": b"desc\0\0\0\0" + struct.pack(">I", len(said)) + said + bytes(79),
+        b"cprt": b"text\0\0\0\0nobody's\0",
+        b"wtpt": b"XYZ \0\0\0\0" + fixed(0.9642, 1.0, 0.82491),
+    }
+    for i, colour in enumerate("rgb"):
+        tags[f"{colour}XYZ".encode()] = b"XYZ \0\0\0\0" + fixed(*(row[i] for row in matrix))
+        tags[f"{colour}TRC".encode()] = b"curv\0\0\0\0" + struct.pack(">I", 1024) + curve
+    table, body, at = b"", b"", 128 + 4 + 12 * len(tags)
+    for tag, content in tags.items():
+        content += bytes(-len(content) % 4)
+        table += tag + struct.pack(">II", at + len(body), len(content))
+        body += content
+    header = struct.pack(">I4sI4s4s4s", at + len(body), b"", 0x02100000, b"mntr", b"RGB ", b"XYZ ") + bytes(12)
+    header += b"acsp" + bytes(28) + fixed(0.9642, 1.0, 0.82491)
+    return header + bytes(128 - len(header)) + struct.pack(">I", len(tags)) + table + body
+
+
+def colours() -> np.ndarray:
+    """Colours that all of these spaces hold, RGB uint8 of sRGB."""
+    return np.stack(np.meshgrid(*[np.arange(40, 230, 12)] * 3), -1).reshape(64, -1, 3).astype(np.uint8)
+
+
+def stored_in(name: str, srgb: np.ndarray) -> np.ndarray:
+    """The same colours as a file with that profile holds them."""
+    ours, theirs = np.array(_SPACES["sRGB again"][0]), np.array(_SPACES[name][0])
+    linear = np.clip(_linear(srgb / 255, None) @ (np.linalg.inv(theirs) @ ours).T, 0, 1)
+    gamma = _SPACES[name][1]
+    coded = (
+        np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+        if gamma is None
+        else linear ** (1 / gamma)
+    )
+    return np.rint(coded * 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+@pytest.mark.parametrize("name", ["Display P3", "Adobe RGB", "ProPhoto"])
+def test_the_same_colours_in_another_profile_are_the_same_picture(name: str, mode: str):
+    image = Image.fromarray(stored_in(name, colours()))
+    if mode == "P":
+        image = image.crop((0, 0, 15, 15)).quantize(256)
+    picture = media.read(encoded(image.convert(mode), "PNG", icc_profile=profile(name)))
+    assert picture.notes == (f"Colours were converted from the profile '{name}' to sRGB.",)
+    expected = colours()[:15, :15] if mode == "P" else colours()
+    assert np.abs(picture.frame.pixels.astype(int) - expected).max() <= (8 if mode == "P" or name == "ProPhoto" else 3)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_a_profile_that_is_srgb_changes_nothing_and_is_not_told(kind: str):
+    plain = media.read(encoded(painted(), kind)).frame.pixels
+    for srgb in (profile("sRGB again"), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()):
+        picture = media.read(encoded(painted(), kind, icc_profile=srgb))
+        assert picture.notes == ()
+        np.testing.assert_array_equal(picture.frame.pixels, plain)
+
+
+def test_a_profile_that_cannot_be_used_is_told():
+    for mode in ("RGB", "L", "RGBA"):
+        picture = media.read(encoded(painted().convert(mode), "PNG", icc_profile=b"not a profile"))
+        assert picture.notes == (
+            "The colour profile in the file cannot be used; colours are shown as they are stored.",
+        )
+
+
+def test_a_profile_s_name_cannot_write_on_the_terminal():
+    evil = profile("Display P3").replace(b"Display P3", b"D\x1b]0;x\x07\x1b")
+    (note,) = media.read(encoded(painted(), "PNG", icc_profile=evil)).notes
+    assert note.isprintable()
+
+
+def test_notes_of_all_kinds_stand_together():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    rgba = Image.new("RGBA", (20, 10), (200, 30, 30, 100))
+    content = encoded(
+        rgba, "PNG", exif=exif, icc_profile=profile("Display P3"), save_all=True, append_images=[rgba.rotate(180)]
+    )
+    notes = " ".join(media.read(content + b"more").notes)
+    for part in ("first of", "orientation", "Display P3", "transparent", "4 bytes behind"):
+        assert part in notes
+
+
+@pytest.mark.parametrize("kind", ["RGB", "L", "RGBA", "P", "CMYK", "1", "LA", "I;16", "F", "P3"])
+def test_strips_give_the_very_same_picture(kind: str, monkeypatch: pytest.MonkeyPatch):
+    options: dict[str, object] = {}
+    image = painted()
+    if kind == "I;16":
+        image = Image.fromarray(np.arange(1200, dtype=np.uint16).reshape(30, 40) * 50)
+    elif kind == "P3":
+        options = {"icc_profile": profile("Display P3")}
+    else:
+        image = image.convert(kind)
+    if kind == "RGBA":
+        image.putalpha(Image.linear_gradient("L").resize(image.size))
+    content = encoded(image, "TIFF" if kind in ("F", "CMYK") else "PNG", **options)
+    whole = media.read(content)
+    monkeypatch.setattr(media, "_STRIP", 3 * 40 + 7)
+    strips = media.read(content)
+    np.testing.assert_array_equal(strips.frame.pixels, whole.frame.pixels)
+    assert strips.notes == whole.notes
+
+
 def test_one_pixel_is_a_picture():
     assert media.read(encoded(Image.new("RGB", (1, 1), "red"), "PNG")).frame.pixels.tolist() == [[[255, 0, 0]]]
 
@@ -199,6 +328,120 @@ def test_a_picture_without_its_end_is_refused(kind: str):
     assert "damaged" in message
 
 
+def tiff(*directories: list[tuple[int, int, int, int]], big: bool = False, order: str = "<") -> bytes:
+    """A TIFF's directories, one after the other, each of (tag, type, count, value)."""
+    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "H", 43 if big else 42)
+    body = head + (struct.pack(order + "HHQ", 8, 0, 16) if big else struct.pack(order + "I", 8))
+    for number, entries in enumerate(directories):
+        entries_ = b""
+        for tag, kind, count, value in entries:
+            width = {3: "H", 1: "B"}.get(kind, "I")
+            packed = struct.pack(order + width, value)
+            entries_ += struct.pack(order + ("HHQ" if big else "HHI"), tag, kind, count)
+            entries_ += packed + bytes((8 if big else 4) - len(packed))
+        following = len(body) + (16 if big else 6) + len(entries_)
+        after = following if number + 1 < len(directories) else 0
+        body += struct.pack(order + ("Q" if big else "H"), len(entries)) + entries_
+        body += struct.pack(order + ("Q" if big else "I"), after)
+    return body + bytes(64)
+
+
+_SMALL_COPY = [(254, 4, 1, 1), (256, 3, 1, 16), (257, 3, 1, 16)]
+_FULL = [(254, 4, 1, 0), (256, 3, 1, 16), (257, 3, 1, 16)]
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize(
+    ("directories", "camera"),
+    [
+        ([[*_SMALL_COPY, (50706, 1, 4, 1)]], "DNG|small copy"),
+        ([[*_FULL, (50706, 1, 4, 1)]], "DNG"),
+        ([_SMALL_COPY, _FULL], "small copy"),
+        ([[*_FULL, (259, 3, 1, 34713)]], "NEF"),
+        ([_FULL, [*_FULL, (259, 3, 1, 32767)]], "ARW"),
+        ([_FULL, [*_FULL, (262, 3, 1, 32803)]], "colour filter array"),
+        ([_FULL, _FULL, [*_FULL, (262, 3, 1, 34892)]], "linear raw"),
+        ([[*_FULL, (259, 3, 1, 65535)]], "PEF"),
+    ],
+)
+def test_a_raw_photo_is_not_judged_by_its_thumbnail(directories, camera: str, big: bool, order: str):
+    message = refusal(tiff(*directories, big=big, order=order))
+    assert re.search(rf"a camera's raw file \(.*({camera})", message)
+    assert "Develop it" in message
+
+
+def test_a_raw_photo_in_a_directory_below_is_refused_too():
+    content = tiff([*_FULL, (330, 4, 1, 0)])
+    at = content.index(struct.pack("<HHI", 330, 4, 1)) + 8
+    below = tiff([*_FULL, (262, 3, 1, 32803)])[8:]
+    joined = content[:at] + struct.pack("<I", len(content)) + content[at + 4 :] + below
+    assert "colour filter array" in refusal(joined)
+    assert "CR2" in refusal(b"II*\0\x10\0\0\0CR\x02\0" + bytes(100))
+    assert "loop" not in refusal(tiff([*_FULL, (330, 4, 1, 8)]))  # a directory that names itself ends
+
+
+def test_an_ordinary_tiff_is_a_picture():
+    for options in ({}, {"compression": "tiff_lzw"}, {"compression": "jpeg"}, {"big_tiff": True}):
+        assert media.read(encoded(painted(), "TIFF", **options)).frame.width == 40
+    pages = encoded(painted(), "TIFF", save_all=True, append_images=[painted(), painted()])
+    assert "first of 3" in media.read(pages).notes[0]
+
+
+def box(brand: bytes, *more: bytes) -> bytes:
+    body = b"ftyp" + brand + bytes(4) + b"".join(more)
+    return struct.pack(">I", len(body) + 4) + body + bytes(64)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"\xff\x0a" + bytes(70), "JPEG XL; convert it"),
+        (b"\0\0\0\x0cJXL \x0d\x0a\x87\x0a" + bytes(70), "JPEG XL; convert it"),
+        (b"II\xbc\x01" + bytes(70), "JPEG XR"),
+        (box(b"crx "), "a camera's raw file; export it"),
+        (b"FUJIFILMCCD-RAW 0201" + bytes(70), "a camera's raw file; export it"),
+        (b"IIRO\x08\0\0\0" + bytes(70), "a camera's raw file; export it"),
+        (b"IIU\0\x18\0\0\0" + bytes(70), "a camera's raw file; export it"),
+        *(
+            (box(brand), "HEIC; convert it")
+            for brand in (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"mif1", b"msf1")
+        ),
+        (b"RIFF\0\1\0\0WAVEfmt " + bytes(70), "sound"),
+        (b"FLV\x01" + bytes(70), "a film of a kind that is not read"),
+        (b"8BPS\0\1" + bytes(70), "a Photoshop file; export it"),
+        (b"\0\0\x01\0\x01\0" + bytes(70), "an icon"),
+        (b"%!PS-Adobe-3.0" + bytes(70), "PostScript"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", r"a drawing \(SVG\)"),
+        (b"<!DOCTYPE html><html><body>403</body></html>", "a web page"),
+        (b"\x1f\x8b\x08" + bytes(70), "an archive"),
+        (b"SQLite format 3\0" + bytes(70), "a database"),
+        (b"\x7fELF" + bytes(70), "a program"),
+    ],
+)
+def test_kinds_are_called_by_their_names(content: bytes, kind: str):
+    assert re.search(f"got {kind}", refusal(content)), refusal(content)
+
+
+def test_a_picture_that_would_take_too_much_memory_is_refused_before_it_is_decoded():
+    content = encoded(painted(), "PNG")
+    assert "GB of memory; expected at most" in refusal(content, TooLarge, most_memory=1200 * 7 - 1)
+    assert media.read(content, most_memory=1200 * 7).frame.width == 40
+    for kind, least in (("WEBP", 16), ("AVIF", 15), ("JPEG2000", 19), ("GIF", 4)):
+        content = encoded(painted(), kind)
+        refusal(content, TooLarge, most_memory=1200 * least - 1)
+        assert media.read(content, most_memory=1200 * least).frame.width == 40
+
+
+def test_a_phone_s_photo_of_108_and_200_megapixels_is_within_the_limits():
+    for size in ((12_000, 9_000), (16_320, 12_240)):
+        content = encoded(Image.new("L", size, 120), "PNG", compress_level=1)
+        header = media._opened(content)
+        media._check_size(header, "photo", media.MOST_PIXELS, media.MOST_MEMORY)
+        header._mode = "RGB"  # as a phone writes it
+        media._check_size(header, "photo", media.MOST_PIXELS, media.MOST_MEMORY)
+
+
 def test_a_bomb_is_refused_before_it_is_decoded():
     message = refusal(png_header(60_000, 60_000), TooLarge)
     assert "60000 × 60000" in message
@@ -237,6 +480,45 @@ def test_missing_path_broken_link_folder_and_pipe(tmp_path: Path):
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.jpg")
         assert "not a file" in refusal(tmp_path / "pipe.jpg")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+def test_special_and_endless_files_are_refused_before_they_are_opened(tmp_path: Path):
+    os.mkfifo(tmp_path / "fifo.jpg")
+    special = [tmp_path / "fifo.jpg"]
+    for number, target in enumerate(("/dev/zero", "/dev/stdin", "/proc/kmsg", "/proc/self/mem", "/dev/full")):
+        if Path(target).exists():
+            special.append(tmp_path / f"{number}.jpg")
+            special[-1].symlink_to(target)
+    opened = []
+    real = os.open
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "open", lambda path, *rest, **more: opened.append(str(path)) or real(path, *rest, **more))
+        for path in special:
+            with pytest.raises(UnreadableMedia, match=r"is not a file|is empty"):
+                media.read(path)
+            with pytest.raises(InputError, match="expected a profile"):
+                Profile.read(path)
+    assert not opened
+
+
+def test_a_file_that_grows_while_it_is_read_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "growing.jpg"
+    path.write_bytes(b"x" * 100)
+    real = os.fstat
+
+    def grown(handle: int) -> os.stat_result:
+        with path.open("ab") as file:
+            file.write(b"x" * 100)
+        return real(handle)
+
+    monkeypatch.setattr(files.os, "fstat", grown)
+    with pytest.raises(OSError, match="more than"):
+        files.read_bounded(path, 100)
+    monkeypatch.undo()
+    assert files.read_bounded(path, 200) == b"x" * 200
+    with pytest.raises(TooLarge, match="MB"):
+        media.read(path, most_bytes=199)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")

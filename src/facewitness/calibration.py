@@ -19,8 +19,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facewitness.errors import InputError
+from facewitness.files import read_bounded
 from facewitness.types import Label
 
+MOST_BYTES = 10_000_000  # of a profile; one has a few thousand
 EDGE = 1e-6  # raw scores are kept this far from 0 and 1, so that their log-odds stay finite
 _KNOTS = 33
 
@@ -224,16 +226,27 @@ class Profile:
         """Raises InputError where the file is missing, broken, or of another kind or version."""
         path = Path(path)
         try:
-            content = path.read_bytes()
+            content = read_bounded(path, MOST_BYTES)
             value = json.loads(content)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: expected a profile made by `facewitness calibrate` ({error})") from error
+        except (OSError, ValueError, RecursionError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise InputError(f"{path}: expected a profile made by `facewitness calibrate` ({why})") from error
         if not isinstance(value, dict) or value.get("schema") != cls.SCHEMA:
             came = value.get("schema") if isinstance(value, dict) else type(value).__name__
             raise InputError(
                 f"{path}: expected the schema {cls.SCHEMA}, got {came!r}. Make it with facewitness calibrate."
             )
-        return cls(path.name, hashlib.sha256(content).hexdigest(), value["witnesses"])
+        witnesses = value.get("witnesses")
+        whole = isinstance(witnesses, dict) and all(
+            isinstance(fitted, dict) and isinstance(fitted.get("weights"), dict) and "calibration" in fitted
+            for fitted in witnesses.values()
+        )
+        if not whole or not isinstance(witnesses, dict):
+            raise InputError(
+                f"{path}: expected weights and a calibration for each of its witnesses, one is missing. "
+                "Make it again with facewitness calibrate."
+            )
+        return cls(path.name, hashlib.sha256(content).hexdigest(), witnesses)
 
     def calibrations(self, loaded: Mapping[str, Mapping[str, Any]]) -> dict[str, Calibration]:
         """The calibrations of the witnesses that are loaded, given what each was `made_by`.

@@ -112,13 +112,20 @@ class Notes:
 # ------------------------------------------------------------------------------------------- containers by their bytes
 
 
+# Brands of pictures in a film's boxes: HEIC with its bursts, AVIF, and Canon's raw photos
+_STILL = frozenset(
+    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1", b"avif",
+     b"avis", b"crx ")
+)  # fmt: skip
+
+
 def container_of(head: bytes) -> str | None:
     """The name of a film's container by its first bytes, at least 16: mov, matroska, avi, gif, webp; else None.
 
     Pictures in the same boxes (HEIC, AVIF) are none; a GIF or WebP may be a film or not.
     """
     if head[4:8] == b"ftyp":
-        return None if head[8:12] in (b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif") else "mov"
+        return None if head[8:12] in _STILL else "mov"
     if head[4:8] in (b"moov", b"mdat", b"wide", b"pnot"):
         return "mov"
     if head[:4] == b"\x1aE\xdf\xa3":

@@ -1,8 +1,10 @@
-"""Files written whole or not at all: whoever sees the name sees all of it."""
+"""Files written whole or not at all, and read only where they are files: whoever sees the name sees all of it."""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +29,36 @@ def whole(path: Path) -> Iterator[Path]:
     except BaseException:
         passing.unlink(missing_ok=True)
         raise
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """The bytes of an ordinary file, without waiting for anything and never more than `most` of them.
+
+    A pipe, a socket or a device is refused before it is opened, and what calls itself a file of no bytes, as those of
+    /proc do, is not opened either: reading some of them waits for ever, others never end.
+
+    Raises:
+        OSError: Where it cannot be read; with ENOTSUP for what is no ordinary file and EFBIG for more than `most`
+            bytes, and a `strerror` that says so.
+    """
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.ENOTSUP, "it is a device, a pipe or a socket, no file", str(path))
+    if status.st_size > most:
+        raise OSError(errno.EFBIG, f"it holds {status.st_size / 1e6:,.0f} MB, more than {most / 1e6:,.0f}", str(path))
+    if status.st_size == 0:
+        return b""
+    # It may have been replaced since, and may grow while it is read: neither is waited for.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.ENOTSUP, "it is a device, a pipe or a socket, no file", str(path))
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it holds more than {most / 1e6:,.0f} MB", str(path))
+    return content
 
 
 def write_whole(path: Path, content: bytes) -> Path:

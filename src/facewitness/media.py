@@ -4,11 +4,18 @@ Nothing is decoded before its size in bytes and, from its header, in pixels is k
 to be decided on the way (the first picture of an animation was taken, transparency was put on white …) is in the notes.
 
 A picture whose end is missing is refused, not shown in part: decoders fill the rest with grey, and a verdict on grey
-blocks would be a verdict on the decoder. Films are read by `film`, which is told by their first bytes.
+blocks would be a verdict on the decoder. Where the file ends properly and yet holds only a part, the clip says so
+(`damage`), and no verdict on it is to be sure. A whole picture without its end mark is a picture.
+
+Colours are brought from the picture's own profile (Display P3, Adobe RGB …) to sRGB, which the witnesses learned from.
+Large pictures are converted in strips: at its peak, reading takes little more than the decoder and the result do.
+Films are read by `film`, which is told by their first bytes.
 """
 
 from __future__ import annotations
 
+import errno
+import functools
 import glob
 import hashlib
 import importlib
@@ -18,21 +25,27 @@ import os
 import stat
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facewitness import damage
 from facewitness.errors import InputError, MissingExtra, TooLarge, UnknownName, UnreadableMedia
+from facewitness.files import read_bounded
 from facewitness.types import Clip, Frame, Pixels
 
 if TYPE_CHECKING:
     from PIL import Image
 
 MOST_BYTES = 200_000_000
-MOST_PIXELS = 100_000_000
+MOST_PIXELS = 200_000_000  # phones take 12,000 × 9,000 and 16,320 × 12,240
+MOST_MEMORY = 2_000_000_000  # bytes while a picture is read
+MOST_SCANS = 100  # of a JPEG; encoders write ten, and each takes as long to read as a picture
+
+_STRIP = 1 << 22  # pixels that are converted at a time
 
 # Pillow's decoders we let near a stranger's file, format → module: pictures of pixels, none that runs another program
 # (EPS does). Pillow does not load modules by itself when it is given a choice of formats.
@@ -61,10 +74,11 @@ def read(
     name: str | None = None,
     most_pixels: int | None = None,
     most_bytes: int | None = None,
+    most_memory: int = MOST_MEMORY,
     as_film: bool = False,
     sampling: Mapping[str, Any] | None = None,
 ) -> Clip:
-    """A picture as a clip of one frame, or a film: upright, RGB uint8, transparency on white, 16 bits scaled to 8.
+    """A picture as a clip of one frame, or a film: upright, sRGB uint8, transparency on white, 16 bits scaled to 8.
 
     Args:
         source: a path, a file's bytes, a file object open for reading bytes, a PIL image, or an array of uint8 with the
@@ -73,6 +87,7 @@ def read(
         most_pixels: a picture of more, or a film's frame, is refused before it is decoded; None is MOST_PIXELS for a
             picture and `film.MOST_PIXELS` for a film.
         most_bytes: a file of more is refused before it is read; None is MOST_BYTES or `film.MOST_BYTES`.
+        most_memory: a picture that would take more bytes while it is read, by its format and size, is refused before.
         as_film: an animated GIF or WebP, and the film inside a motion photo, are read as films; otherwise the first
             picture of the one and the photo of the other are taken.
         sampling: keyword arguments of `film.Sampling`: which frames of a film are judged.
@@ -116,8 +131,9 @@ def read(
         )
     if not content:
         raise UnreadableMedia(f"'{label}' is empty: expected {_WANTED}, got 0 bytes. Fetch or export it again.")
-    pixels, notes = _decode(content, label, most_pixels)
-    return Clip(label, (Frame(pixels),), hashlib.sha256(content).hexdigest(), notes=notes, content=content)
+    pixels, notes, missing = _decode(content, label, most_pixels, most_memory)
+    digest = hashlib.sha256(content).hexdigest()
+    return Clip(label, (Frame(pixels),), digest, notes=notes, damage=missing, content=content)
 
 
 def _is_film(source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> bool:
@@ -220,7 +236,7 @@ def _content(path: Path, label: str, most_bytes: int) -> bytes:
             raise UnreadableMedia(f"'{label}' is not a file: expected {_WANTED}. To read a pipe, use '-'.")
         if status.st_size > most_bytes:
             raise _too_many_bytes(label, status.st_size, most_bytes)
-        return path.read_bytes()
+        return read_bounded(path, most_bytes)
     except FileNotFoundError as error:
         if path.is_symlink():
             raise UnreadableMedia(
@@ -233,33 +249,51 @@ def _content(path: Path, label: str, most_bytes: int) -> bytes:
         why = getattr(error, "strerror", None) or error
         if isinstance(error, InputError):
             raise
+        if isinstance(error, OSError) and error.errno == errno.EFBIG:
+            raise TooLarge(f"'{label}': {why}. Make it smaller, or raise most_bytes (--most-megabytes).") from error
         raise UnreadableMedia(f"'{label}' cannot be read: {why}. Check the path.") from error
 
 
 # ----------------------------------------------------------------------------------------------------------- decoding
 
 
-def _decode(content: bytes, label: str, most_pixels: int) -> tuple[Pixels, tuple[str, ...]]:
+def _decode(content: bytes, label: str, most_pixels: int, most_memory: int) -> tuple[Pixels, tuple[str, ...], str]:
+    """The pixels, what was decided on the way, and a sentence where a part of the picture is missing."""
     from PIL import Image, UnidentifiedImageError
 
     for module in _DECODERS.values():
         importlib.import_module(f"PIL.{module}")
+    if camera := _raw_kind(content):
+        raise UnreadableMedia(
+            f"'{label}' is a camera's raw file ({camera}): expected {_WANTED}. Develop it, and export it as JPEG or "
+            "TIFF; the small picture inside was not looked at."
+        )
     notes: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about odd metadata, and about sizes that are checked here
         try:
-            with _opening:  # Pillow's own limit is a global; ours, which knows width and height, takes its place
-                limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-                try:
-                    image: Image.Image = Image.open(io.BytesIO(content), formats=tuple(_DECODERS))
-                finally:
-                    Image.MAX_IMAGE_PIXELS = limit
-            if image.width * image.height > most_pixels:
-                raise _too_many_pixels(label, image.width, image.height, most_pixels)
+            image = _opened(content)
+            _check_size(image, label, most_pixels, most_memory)
+            found = damage.extent(content)
+            if found is not None and found.scans > MOST_SCANS:
+                raise TooLarge(
+                    f"'{label}' is a JPEG of {found.scans:,} scans; expected at most {MOST_SCANS}. Save it again."
+                )
             if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # an MPO is a photo with a spare
                 notes.append(f"Only the first of {image.n_frames} pictures in the file was analysed.")  # type: ignore[attr-defined]
+            mark = _end_mark(content, image.format, found)
+            if mark:
+                content += mark
+                image = _opened(content)
             image.load()
-            return _upright_rgb(image, notes), tuple(notes)
+            incomplete = found is not None and damage.is_short(found, content, image)
+            if mark:
+                if incomplete:
+                    raise UnreadableMedia(f"'{label}' is damaged or incomplete (its end is missing). {_AGAIN}")
+                notes.append("The file lacks its end mark; the picture in it is whole.")
+            elif found is not None and found.trailing and image.format != "MPO":
+                notes.append(f"{found.trailing:,} bytes behind the picture's end in the file were not looked at.")
+            return _upright_rgb(image, notes), tuple(notes), _MISSING if incomplete else ""
         except InputError:
             raise
         except UnidentifiedImageError as error:
@@ -268,9 +302,53 @@ def _decode(content: bytes, label: str, most_pixels: int) -> tuple[Pixels, tuple
             raise TooLarge(f"'{label}' does not fit into memory. Make it smaller.") from error
         except Exception as error:  # a broken file makes decoders raise almost anything
             raise UnreadableMedia(
-                f"'{label}' is damaged or incomplete ({str(error).rstrip('.') or type(error).__name__}). "
-                "Fetch or export it again."
+                f"'{label}' is damaged or incomplete ({str(error).rstrip('.') or type(error).__name__}). {_AGAIN}"
             ) from error
+
+
+_AGAIN = "Fetch or export it again."
+_MISSING = "A part of the picture is missing or damaged in the file; what is shown there is the decoder's."
+
+
+def _opened(content: bytes) -> Image.Image:
+    """The picture with its header read and nothing decoded."""
+    from PIL import Image
+
+    with _opening:  # Pillow's own limit is a global; ours, which knows width and height, takes its place
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(io.BytesIO(content), formats=tuple(_DECODERS))
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+# Bytes that a pixel takes at the peak of decoding, the decoder's own and Pillow's; measured at 32 million pixels, where
+# the result took 3 more and strips another. AVIF: with 10 or 12 bits, half as much again as measured with 8
+_TAKES = {"WEBP": 13, "AVIF": 12, "JPEG2000": 16}
+_A_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "LA": 4, "PA": 4}  # else 4
+
+
+def _check_size(image: Image.Image, label: str, most_pixels: int, most_memory: int) -> None:
+    """Raises TooLarge for more pixels, or more memory while it is read, than there may be."""
+    pixels = image.width * image.height
+    if pixels > most_pixels:
+        raise _too_many_pixels(label, image.width, image.height, most_pixels)
+    stored = _A_PIXEL.get(image.mode, 4)
+    taken = _TAKES.get(image.format or "", stored + (6 if image.info.get("progressive") else 0)) + 3
+    if pixels * taken > most_memory:
+        raise TooLarge(
+            f"'{label}' is {image.width} × {image.height} pixels as {image.format}, and reading it would take "
+            f"{pixels * taken / 1e9:.1f} GB of memory; expected at most {most_memory / 1e9:.1f} GB. Make it smaller."
+        )
+
+
+def _end_mark(content: bytes, kind: str | None, found: damage.Extent | None) -> bytes:
+    """The end mark that a file lacks and its decoder insists on."""
+    if kind == "JPEG" and found is not None and not found.ended:
+        return b"\xff\xd9" if content[-1:] != b"\xff" else b"\xd9"
+    if kind == "JPEG2000" and content[-2:] != b"\xff\xd9":
+        return b"\xff\xd9"
+    return b""
 
 
 def _from_image(image: Image.Image, label: str, most_pixels: int) -> Clip:
@@ -288,51 +366,151 @@ def _from_image(image: Image.Image, label: str, most_pixels: int) -> Clip:
 
 
 def _upright_rgb(image: Image.Image, notes: list[str]) -> Pixels:
-    from PIL import ImageOps
+    """The pixels as they are to be seen, converted in strips."""
+    turn = _turn(image, notes)
+    convert = _conversion(image, notes)
+    width, height = image.size
+    rows = max(1, _STRIP // width)
+    if rows >= height:
+        pixels = convert(image)
+    else:
+        pixels = np.empty((height, width, 3), np.uint8)
+        for top in range(0, height, rows):
+            bottom = min(height, top + rows)
+            pixels[top:bottom] = convert(image.crop((0, top, width, bottom)))
+    # What one strip tells others may tell too; each stands once, in the order of the first.
+    notes[:] = dict.fromkeys(notes)
+    image.close()  # its memory is needed for what follows
+    return pixels if turn is None else np.ascontiguousarray(turn(pixels))
 
+
+_TURNS: dict[int, Callable[[Pixels], Pixels]] = {  # EXIF's orientations
+    2: lambda p: p[:, ::-1],
+    3: lambda p: p[::-1, ::-1],
+    4: lambda p: p[::-1],
+    5: lambda p: p.transpose(1, 0, 2),
+    6: lambda p: np.rot90(p, -1),
+    7: lambda p: p[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda p: np.rot90(p),
+}
+
+
+def _turn(image: Image.Image, notes: list[str]) -> Callable[[Pixels], Pixels] | None:
+    """What makes the picture upright; None where it is."""
     try:
-        ImageOps.exif_transpose(image, in_place=True)
+        turn = _TURNS.get(image.getexif().get(0x0112, 1))
     except Exception:  # EXIF is written by thousands of programs; a photo is not refused for it
         notes.append("The EXIF orientation could not be read; the picture is shown as it is stored.")
+        return None
+    if turn is not None:
+        notes.append("The picture was turned or mirrored as its EXIF orientation says.")
+    return turn
+
+
+def _conversion(image: Image.Image, notes: list[str]) -> Callable[[Image.Image], Pixels]:
+    """What turns a strip of the picture into RGB uint8, and tells of it in the notes."""
     mode = image.mode
     if mode in ("I", "F") or mode.startswith("I;16"):
-        return _from_deep_grey(np.asarray(image), notes)
+        return _from_deep_grey(image, notes)
+    to_srgb = _to_srgb(image, notes)
     if mode == "CMYK":
-        return np.asarray(_cmyk_to_rgb(image, notes))
+        if to_srgb is not None:
+            return lambda strip: np.asarray(to_srgb(strip))
+        notes.append("Printing colours (CMYK) without a usable profile: the colours are approximate.")
+        return lambda strip: np.asarray(strip.convert("RGB"))
     if image.has_transparency_data:
-        return _on_white(np.asarray(image.convert("RGBA")), notes)
-    return np.asarray(image if mode == "RGB" else image.convert("RGB"))
+        return lambda strip: _on_white(_coloured(strip.convert("RGBA"), to_srgb), notes)
+    if to_srgb is not None:
+        return lambda strip: np.asarray(to_srgb(strip))
+    return lambda strip: np.asarray(strip if mode == "RGB" else strip.convert("RGB"))
 
 
-def _cmyk_to_rgb(image: Image.Image, notes: list[str]) -> Image.Image:
+def _coloured(rgba: Image.Image, to_srgb: Callable[[Image.Image], Image.Image] | None) -> NDArray[np.uint8]:
+    """RGBA with its colours in sRGB."""
+    pixels = np.array(rgba)
+    if to_srgb is not None:
+        pixels[:, :, :3] = np.asarray(to_srgb(rgba))
+    return pixels
+
+
+def _to_srgb(image: Image.Image, notes: list[str]) -> Callable[[Image.Image], Image.Image] | None:
+    """What brings the picture's colours to sRGB; None where they are sRGB, or no profile says otherwise."""
     profile = image.info.get("icc_profile")
-    if profile:
-        from PIL import ImageCms
+    if not profile:
+        return None
+    mode = {"CMYK": "CMYK", "L": "L", "1": "L", "LA": "L"}.get(image.mode, "RGB")
+    found = _transform(bytes(profile), mode)
+    if found is None:
+        if mode != "CMYK":
+            notes.append("The colour profile in the file cannot be used; colours are shown as they are stored.")
+        return None
+    transform, name = found
+    if transform is None:
+        return None
+    if mode != "CMYK":
+        notes.append(f"Colours were converted from the profile {name} to sRGB.")
+    from PIL import ImageCms
 
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            rgb = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-            if rgb is not None:
-                return rgb
-        except (ImageCms.PyCMSError, OSError, ValueError):
-            pass
-    notes.append("Printing colours (CMYK) without a usable profile: the colours are approximate.")
-    return image.convert("RGB")
+    def convert(strip: Image.Image) -> Image.Image:
+        made = ImageCms.applyTransform(strip if strip.mode == mode else strip.convert(mode), transform)
+        assert made is not None  # it is None only for a conversion in place
+        return made
+
+    return convert
 
 
-def _from_deep_grey(grey: NDArray[Any], notes: list[str]) -> Pixels:
+@functools.lru_cache(maxsize=16)
+def _transform(profile: bytes, mode: str) -> tuple[Any, str] | None:
+    """A profile's transform to sRGB and its name; the transform is None where it changes next to nothing."""
+    from PIL import Image, ImageCms
+
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        transform = ImageCms.buildTransform(
+            source, ImageCms.createProfile("sRGB"), mode, "RGB", ImageCms.Intent.PERCEPTUAL
+            if mode == "CMYK" else ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        )  # fmt: skip
+        said = "".join(c for c in ImageCms.getProfileDescription(source) if c.isprintable()).strip()
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
+    name = f"'{said[:60]}'" if said else "in the file"
+    if mode != "CMYK":
+        steps = np.arange(0, 256, 17, dtype=np.uint8)
+        shape = (16, 1) if mode == "L" else (256, 16, 3)
+        grid = steps.reshape(shape) if mode == "L" else np.stack(np.meshgrid(steps, steps, steps), -1).reshape(shape)
+        came = np.asarray(ImageCms.applyTransform(Image.fromarray(grid), transform)).astype(int)
+        if np.abs(came - grid.reshape(*grid.shape[:2], -1)).max() <= _SAME_COLOUR:
+            return None, name
+    return transform, name
+
+
+_SAME_COLOUR = 3  # levels of 255: as much as two makers' tables of sRGB differ
+
+
+def _from_deep_grey(image: Image.Image, notes: list[str]) -> Callable[[Image.Image], Pixels]:
     """16 or 32 bits of grey, or floats: scaled to 8 bits, never clipped."""
-    values = grey.astype(np.float64)
-    low, high = 0.0, 65535.0
-    if not np.isfinite(values).all() or values.min() < low or values.max() > high or grey.dtype.kind == "f":
-        finite = values[np.isfinite(values)]
-        if finite.size == 0:
+    low, high, kind = 0.0, 65535.0, "u"
+    least, most, holes = np.inf, -np.inf, False
+    rows = max(1, _STRIP // image.width)
+    for top in range(0, image.height, rows):
+        values = np.asarray(image.crop((0, top, image.width, min(image.height, top + rows))))
+        kind = values.dtype.kind
+        finite = values[np.isfinite(values)] if kind == "f" else values
+        holes = holes or finite.size < values.size
+        if finite.size:
+            least, most = min(least, float(finite.min())), max(most, float(finite.max()))
+    if holes or least < low or most > high or kind == "f":
+        if least > most:
             raise UnreadableMedia("The picture holds no finite values: expected grey values.")
-        low, high = float(finite.min()), float(finite.max())
+        low, high = least, most
         notes.append(f"Grey values from {low:g} to {high:g} were stretched to black and white.")
-        values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
-    eight = np.rint((values - low) * (255.0 / max(high - low, 1e-12))).astype(np.uint8)
-    return np.repeat(eight[:, :, None], 3, axis=2)
+
+    def convert(strip: Image.Image) -> Pixels:
+        values = np.nan_to_num(np.asarray(strip).astype(np.float64), nan=low, posinf=high, neginf=low)
+        eight = np.rint((values - low) * (255.0 / max(high - low, 1e-12))).astype(np.uint8)
+        return np.repeat(eight[:, :, None], 3, axis=2)
+
+    return convert
 
 
 def _on_white(rgba: NDArray[np.uint8], notes: list[str]) -> Pixels:
@@ -368,25 +546,146 @@ def _from_array(array: NDArray[Any], label: str) -> tuple[Frame, tuple[str, ...]
 # ----------------------------------------------------------------------------------------------------------- messages
 
 
+# How bytes begin, and what they are then: a sentence's end
+_CONVERT, _RAW = "convert it to JPEG first", "a camera's raw file; export it as JPEG or TIFF first"
+_VIDEO = "a film of a kind that is not read; convert it to MP4 first"
+_FILM = "a damaged or incomplete film; fetch or export it again"
+_HEIC = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1"))
+_BEGINNINGS: tuple[tuple[bytes, str], ...] = (
+    (b"\xff\x0a", f"JPEG XL; {_CONVERT}"),
+    (b"\x00\x00\x00\x0cJXL ", f"JPEG XL; {_CONVERT}"),
+    (b"II\xbc", f"JPEG XR; {_CONVERT}"),
+    (b"8BPS", f"a Photoshop file; export it, or {_CONVERT}"),
+    (b"8BPB", f"a Photoshop file; export it, or {_CONVERT}"),
+    (b"gimp xcf", f"a GIMP file; export it, or {_CONVERT}"),
+    (b"\x76\x2f\x31\x01", f"OpenEXR; {_CONVERT}"),
+    (b"#?RADIANCE", f"a Radiance picture; {_CONVERT}"),
+    (b"\x00\x00\x01\x00", f"an icon; {_CONVERT}"),
+    (b"icns", f"an icon; {_CONVERT}"),
+    (b"DDS ", f"a texture (DDS); {_CONVERT}"),
+    (b"AT&TFORM", "a scanned document (DjVu); take the picture out of it first"),
+    (b"%!PS", "PostScript, which is a program; convert it elsewhere"),
+    (b"\xc5\xd0\xd3\xc6", "PostScript, which is a program; convert it elsewhere"),
+    (b"\x01\x00\x00\x00\x58", f"a drawing (EMF); {_CONVERT}"),
+    (b"\xd7\xcd\xc6\x9a", f"a drawing (WMF); {_CONVERT}"),
+    (b"FUJIFILMCCD-RAW", _RAW),
+    (b"FOVb", _RAW),
+    (b"\x00MRM", _RAW),
+    (b"IIRO", _RAW),
+    (b"IIRS", _RAW),
+    (b"MMOR", _RAW),
+    (b"IIU\x00", _RAW),
+    (b"FLV\x01", _VIDEO),
+    (b"\x00\x00\x01\xba", _VIDEO),
+    (b"\x00\x00\x01\xb3", _VIDEO),
+    (b"\x30\x26\xb2\x75", _VIDEO),
+    (b"OggS", _VIDEO),
+    (b"ID3", "sound; expected a picture"),
+    (b"fLaC", "sound; expected a picture"),
+    (b"%PDF", "a document (PDF); take the picture out of it first"),
+    (b"PK\x03\x04", "a document or an archive; take the picture out of it first"),
+    (b"\xd0\xcf\x11\xe0", "a document; take the picture out of it first"),
+    (b"{\\rtf", "a document; take the picture out of it first"),
+    (b"\x1f\x8b", "an archive; take the picture out of it first"),
+    (b"7z\xbc\xaf", "an archive; take the picture out of it first"),
+    (b"Rar!", "an archive; take the picture out of it first"),
+    (b"BZh", "an archive; take the picture out of it first"),
+    (b"\xfd7zXZ", "an archive; take the picture out of it first"),
+    (b"MZ", "a program; expected a picture"),
+    (b"\x7fELF", "a program; expected a picture"),
+    (b"SQLite format 3", "a database; expected a picture"),
+)
+
+
 def _kind(content: bytes) -> str:
     """What bytes that are no picture seem to be, for a message."""
-    box = content[4:12]
-    if box[:4] == b"ftyp":
-        if box[4:] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
-            return "HEIC; convert it to JPEG first"
+    if (box := content[4:12])[:4] == b"ftyp":
+        brands = {content[at : at + 4] for at in (8, *range(16, min(len(content), int.from_bytes(content[:4])), 4))}
+        if box[4:] == b"crx ":
+            return _RAW
         if box[4:] in (b"avif", b"avis"):
             return "a damaged or incomplete AVIF; fetch or export it again"
-        return "a damaged or incomplete film; fetch or export it again"
-    if content[:4] in (b"%PDF", b"PK\x03\x04"):
-        return "a document or an archive; take the picture out of it first"
+        if box[4:] in _HEIC or brands & (_HEIC - {b"mif1", b"msf1", b"mif2"}):
+            return f"HEIC; {_CONVERT}"
+        return _FILM
+    if content[4:8] in (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"):
+        return _FILM
+    if content[:4] == b"\x1aE\xdf\xa3":
+        return _FILM
+    if content[:4] == b"RIFF":
+        sound = content[8:12] == b"WAVE"
+        if content[8:12] != b"WEBP":
+            return "sound; expected a picture" if sound else _FILM
+    if content[6:14] == b"HEAPCCDR":
+        return _RAW
+    for beginning, kind in _BEGINNINGS:
+        if content.startswith(beginning):
+            return kind
+    if len(content) > 377 and content[0] == 0x47 and content[188] == 0x47 and content[376] == 0x47:
+        return _VIDEO
+    if content[257:262] == b"ustar":
+        return "an archive; take the picture out of it first"
     head = content[:512]
     try:
         text = head.decode("utf-8", errors="strict" if len(content) <= 512 else "ignore")
     except UnicodeDecodeError:
         text = "\0"
     if all(c.isprintable() or c.isspace() for c in text):
-        return "text; look into the file"
+        if "<svg" in text.lower():
+            return f"a drawing (SVG); {_CONVERT}"
+        return "a web page; save the picture itself" if "<html" in text.lower() else "text; look into the file"
     return "bytes of another kind, or a damaged picture; fetch or export it again"
+
+
+# Of a TIFF: kinds of raw data by compression (tag 259), and by how the values are to be read (262)
+_RAW_COMPRESSIONS = {34713: "NEF", 32767: "ARW", 32769: "SRW", 32770: "SRW", 32772: "SRW", 65000: "DCR", 65535: "PEF"}
+_RAW_READINGS = {32803: "colour filter array", 34892: "linear raw"}
+_MOST_DIRECTORIES = 64
+
+
+def _raw_kind(content: bytes) -> str | None:
+    """What kind of raw file a TIFF is; None for pictures.
+
+    The first directory of a raw file is often a thumbnail, which decoders take for the picture.
+    """
+    head = content[:4]
+    if head not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return None
+    if content[8:10] == b"CR" and head == b"II*\0":
+        return "CR2"
+    order, big = ("little" if head[:2] == b"II" else "big"), b"+" in head
+    number: Callable[[int, int], int] = lambda at, size: int.from_bytes(content[at : at + size], order)  # type: ignore[arg-type]  # noqa: E731
+    wide = 8 if big else 4
+    open_, seen = [number(8 if big else 4, wide)], set[int]()
+    first = True
+    while open_ and len(seen) < _MOST_DIRECTORIES:
+        at = open_.pop(0)
+        if at in seen or not 8 <= at < len(content):
+            continue
+        seen.add(at)
+        count = number(at, 8 if big else 2)
+        entry, place = (20, at + 8) if big else (12, at + 2)
+        for each in range(place, min(place + min(count, 1000) * entry, len(content) - entry + 1), entry):
+            tag, kind, many = number(each, 2), number(each + 2, 2), number(each + 4, wide)
+            value = each + 4 + wide
+            single = number(value, {1: 1, 3: 2}.get(kind, 4))
+            if tag == 50706:
+                return "DNG"
+            if tag == 254 and first and single & 1:
+                return "its first picture is a small copy"
+            if tag == 259 and single in _RAW_COMPRESSIONS:
+                return _RAW_COMPRESSIONS[single]
+            if tag == 262 and single in _RAW_READINGS:
+                return _RAW_READINGS[single]
+            if tag == 330:
+                many = min(many, 16)
+                inline = many * wide <= wide
+                base = value if inline else number(value, wide)
+                open_ += [number(base + i * wide, wide) for i in range(many)]
+        after = place + count * entry
+        open_.append(number(after, wide))
+        first = False
+    return None
 
 
 def _too_many_pixels(label: str, width: int, height: int, most: int) -> TooLarge:

@@ -302,15 +302,18 @@ class FaceMesh:
         seen = np.flatnonzero(scores >= _SUSPECT)
         if seen.size == 0:
             return np.empty((0, 2), np.float32)
+        width = np.abs(raw[seen, 2:4]).max(axis=1)
+        seen, width = seen[width < _SUSPECT_WIDTH], width[width < _SUSPECT_WIDTH]
+        if seen.size == 0:
+            return np.empty((0, 2), np.float32)
         values = raw[seen].reshape(-1, 8, 2)
-        width = np.abs(values[:, 1]).max(axis=1)
         # the points of one face, each from its anchor: eyes in a line, nose at the centre, mouth below
         right, left, nose, mouth = (values[:, 2 + i] for i in range(4))
         eyes, down = left - right, mouth - (left + right) / 2
         apart, length = np.hypot(*eyes.T) / width, np.hypot(*down.T) / width
         crossed = np.abs((eyes * down).sum(axis=1)) < 0.5 * apart * length * width**2
         off = np.hypot(*(values[:, 0] - nose).T) / width
-        like_a_face = (width < _SUSPECT_WIDTH) & (eyes[:, 0] > 0) & (down[:, 1] > 0) & crossed & (off < 0.35)
+        like_a_face = (eyes[:, 0] > 0) & (down[:, 1] > 0) & crossed & (off < 0.35)
         like_a_face &= (apart > 0.2) & (apart < 0.7) & (length > 0.2) & (length < 0.8)
         order = np.argsort(-scores[seen][like_a_face])
         return np.asarray((values[:, 0] + self._anchors[seen])[like_a_face][order], np.float32)
