@@ -445,3 +445,23 @@ def test_letters_that_only_look_alike_name_the_same_regions(data, text):
         assert regions.sided(written) == regions.sided(text)
     odd = "".join(data.draw(st.sampled_from([c, c.upper(), chr(ord(c) + 0xFEE0)])) if c.isalpha() else c for c in text)
     assert regions.mentioned(odd) == regions.mentioned(text)
+
+
+def _alike() -> list[tuple[str, str]]:
+    """ASCII letters and the characters that ignoring case takes for them: ſ for s, K for k, ı and İ for i."""
+    found = []
+    for code in range(0x80, 0x110000):
+        if not 0xD800 <= code < 0xE000:
+            other = chr(code)
+            for letter in {other.lower(), other.upper().lower(), other.casefold()[:1], other.lower()[:1]}:
+                if len(letter) == 1 and letter.isascii() and letter.isalpha():
+                    found.append((letter, other))
+    return [*found, ("i", "ı"), ("i", "İ")]
+
+
+def test_letters_that_only_look_alike_end_no_search():
+    for letter, other in _alike():
+        for word in ("noses", "left eye", "lips", "skin", "cheeks", "left and right eyebrows"):
+            for text in (word.replace(letter, other), word + other, other + word, f"{word} {other}"):
+                regions.mentioned(text)
+                regions.sided(f"Are the {text} fake?")

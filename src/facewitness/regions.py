@@ -447,9 +447,10 @@ def _retrieval() -> re.Pattern[str]:
 _RETRIEVAL = _retrieval()
 
 
-def _singular(noun: str) -> str:
+def _singular(noun: str) -> str | None:
+    """The word of `_WORDS` that a noun is; None where it is one by other letters, as "noſe" with a long s."""
     word = re.sub(r"[\s_\-\u2010-\u2015]+", " ", noun)
-    return next(form for form in (word, word.removesuffix("s"), word.removesuffix("es")) if form in _WORDS)
+    return next((form for form in (word, word.removesuffix("s"), word.removesuffix("es")) if form in _WORDS), None)
 
 
 def mentioned(text: str) -> tuple[str, ...]:
@@ -476,7 +477,10 @@ def _mentions(text: str) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
     """For each mention in turn: the regions its noun may mean, and those of them its sides choose."""
     text = normal(text)
     for match in _RETRIEVAL.finditer(text):
-        named = _WORDS[_singular(match["noun"])]
+        word = _singular(match["noun"])
+        if word is None:
+            continue
+        named = _WORDS[word]
         given = match["before"] or match["after"] or ""
         if match["before"] and _OF_ANOTHER.search(text, max(0, match.start() - 16), match.start()):
             given = ""

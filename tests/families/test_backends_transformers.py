@@ -7,6 +7,8 @@ import importlib.util
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -551,6 +553,21 @@ def test_half_a_model_is_refused_in_one_sentence(copied, tmp_path, monkeypatch, 
         load(copied)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "sprung").exists()
+
+
+def test_a_template_that_never_ends_does_not_keep_the_program(copied):
+    loops = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    (copied / "chat_template.jinja").write_text(loops)
+    code = (
+        "from facewitness.backends import transformers as leaf\n"
+        "from facewitness.errors import BackendError\n"
+        f"model = leaf.load({str(copied)!r}, timeout=1)\n"
+        "try:\n    model.ask([{'role': 'user', 'content': 'Is it real?'}])\n"
+        "except BackendError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert "did not answer within 1 s" in done.stdout, done.stderr
+    assert done.returncode == 0
 
 
 def test_a_model_in_shards_is_a_model(copied, reading):

@@ -136,7 +136,8 @@ class Local:
         """The answer piece by piece as it grows; closing the generator stops the model. Raises what `ask` raises."""
         conversation, words = self._conversation(checked(messages), images), False
         try:
-            for piece in heard(lambda say: self._answer(conversation, say), self.options["timeout"]):
+            # daemon: a template's loops hear of nothing, and the program is not to wait for them
+            for piece in heard(lambda say: self._answer(conversation, say), self.options["timeout"], daemon=True):
                 words = words or bool(piece.strip())
                 yield piece
         except TimeoutError:
