@@ -233,3 +233,23 @@ def boxes_of(mask: NDArray[np.floating], threshold: float = 0.5, smallest: int =
             parts.append((area, (float(min(starts)), float(min(rows)), float(max(ends)), float(max(rows) + 1))))
     parts.sort(key=lambda part: -part[0])
     return tuple(box for _, box in parts)
+
+
+def check_upright(mask: NDArray[np.floating], height: int, width: int) -> None:
+    """Refuses a mask that lies on its side: stretched to its frame it would mark other places.
+
+    Pictures are turned upright as their EXIF orientation says; a mask that was stored as the camera stored the picture,
+    and does not say so itself, was not.
+
+    Raises:
+        InputError: For a mask (H, W) with the proportions of the frame, `height` and `width`, on its side.
+    """
+    if mask.ndim != 2 or 0 in mask.shape or not height or not width:
+        return
+    tall, wide = mask.shape
+    frame = float(np.log(width / height))
+    if abs(frame) > 0.04 and abs(float(np.log(wide / tall)) + frame) < 0.02:
+        raise InputError(
+            f"mask: expected one of the upright picture, {width} × {height}, got {wide} × {tall}, which lies on its "
+            "side. Turn it as the picture's EXIF orientation says, or store both upright."
+        )

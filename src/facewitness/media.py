@@ -172,6 +172,28 @@ def _film(
         raise UnreadableMedia(f"'{name or 'bytes'}' is a film. {error}") from error
 
 
+def check(content: bytes, label: str, most_pixels: int = MOST_PIXELS, most_memory: int = MOST_MEMORY) -> None:
+    """Whether an encoded picture is one and within the limits, from its header alone.
+
+    For those who decode it themselves, such as masks. Raises UnreadableMedia and TooLarge as `read` does.
+    """
+    from PIL import UnidentifiedImageError
+
+    for module in _DECODERS.values():
+        importlib.import_module(f"PIL.{module}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with _opened(content) as image:
+                _check_size(image, label, most_pixels, most_memory)
+        except InputError:
+            raise
+        except UnidentifiedImageError as error:
+            raise UnreadableMedia(f"'{label}': expected {_WANTED}, got {_kind(content)}.") from error
+        except Exception as error:  # a broken file makes decoders raise almost anything
+            raise UnreadableMedia(f"'{label}' is damaged or incomplete ({error}). {_AGAIN}") from error
+
+
 def collect(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
     """The files that paths, folders and glob patterns stand for, each once, in a stable order.
 

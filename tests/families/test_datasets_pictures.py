@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,12 +14,14 @@ import pytest
 from PIL import Image
 
 from facewitness import geometry, plugins
-from facewitness.errors import InputError, UnreadableMedia
+from facewitness.errors import InputError, TooLarge, UnreadableMedia
 from facewitness.types import Mask, Sample
 
 pytest.importorskip("cv2", reason="needs the extra 'forge'")
 pa = pytest.importorskip("pyarrow", reason="needs the extra 'train'")
 import pyarrow.parquet as pq  # noqa: E402
+
+from facewitness.datasets import _disk  # noqa: E402
 
 LEAVES = (
     "celeba", "dffd", "ffa_vqa", "folder", "gandiffface", "huggingface", "manifest", "mmtt", "multiffdi",
@@ -770,6 +774,41 @@ def test_an_outline_that_is_no_polygon_gives_no_mask(tmp_path):
     for outline in ([2, 2, 6, 2, 6, 6], {"counts": "x", "size": [8, 8]}, [[2, 2, 6, 2]], None):
         _write(table, good | {"annotations": [good["annotations"][1] | {"segmentation": outline}]})
         assert [s.truth.mask for s in _read("openforensics", tmp_path, "train")[0]] == [None]
+
+
+def test_a_mask_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
+    packer = zlib.compressobj(1)
+    row = bytes(1 + 40_000)
+    body = b"".join(packer.compress(row * 100) for _ in range(300)) + packer.flush()
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 40_000, 30_000, 8, 0, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    (tmp_path / "mask.png").write_bytes(bomb)
+    with pytest.raises(TooLarge, match="1,200 million pixels"):
+        _disk.mask_of(tmp_path / "mask.png")
+    (tmp_path / "endless.png").symlink_to("/dev/zero")
+    with pytest.raises(UnreadableMedia, match="no file"):
+        _disk.mask_of(tmp_path / "endless.png")
+
+
+def test_a_mask_is_upright_as_its_exif_says_and_one_on_its_side_is_refused(tmp_path):
+    stored = np.zeros((30, 40), np.uint8)
+    stored[:10, :5] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    Image.fromarray(stored).save(buffer, "PNG", exif=exif)
+    np.testing.assert_array_equal(_disk.mask_in(buffer.getvalue()), np.rot90(stored, -1) / 255)
+    geometry.check_upright(_disk.mask_in(buffer.getvalue()), 400, 300)
+    plain = io.BytesIO()
+    Image.fromarray(stored).save(plain, "PNG")
+    with pytest.raises(InputError, match="got 40 × 30, which lies on its side"):
+        geometry.check_upright(_disk.mask_in(plain.getvalue()), 400, 300)
+    for shape in ((400, 300), (40, 30), (300, 300), (100, 301)):
+        geometry.check_upright(np.zeros(shape, np.float32), 400, 300)
 
 
 def test_masks_are_not_loaded_while_listing(tmp_path, monkeypatch):

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from facewitness import media
 from facewitness.errors import InputError, UnreadableMedia
+from facewitness.files import read_bounded
 from facewitness.types import Sample, Truth
 
 Tell = Callable[[str], None]
@@ -173,20 +174,28 @@ def not_empty(samples: Iterator[Sample], dataset: str, split: str | None, root: 
 
 
 def mask_in(content: bytes, name: str = "a mask") -> NDArray[np.float32]:
-    """An encoded grey picture as a mask, float32 (H, W) in [0, 1]. Raises UnreadableMedia where it is not a picture.
+    """An encoded grey picture as a mask, float32 (H, W) in [0, 1], upright as its EXIF says.
+
+    Raises UnreadableMedia where it is not a picture, TooLarge beyond the limits of `media`.
 
     White is forged; a picture of nothing but 0 and 1 is taken as 0 and 255, as some tools write masks so.
     """
-    grey = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE) if content else None
+    try:
+        media.check(content, name)  # OpenCV's own limit is a thousand million pixels, eight gigabytes of a mask
+        grey = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+    except UnreadableMedia:
+        grey = None
     if grey is None:
         raise UnreadableMedia(f"{name}: expected a picture of the forged pixels, could not decode it; copy it again")
-    return np.asarray(grey, np.float32) / (1.0 if grey.max() <= 1 else 255.0)
+    mask = grey.astype(np.float32)
+    mask /= np.float32(1.0 if grey.max() <= 1 else 255.0)
+    return mask
 
 
 def mask_of(path: Path) -> NDArray[np.float32]:
     """The mask in a picture file, as `mask_in`."""
     try:
-        return mask_in(path.read_bytes(), str(path))
+        return mask_in(read_bounded(path, media.MOST_BYTES), str(path))
     except OSError as error:
         raise UnreadableMedia(f"{path}: expected a picture of the forged pixels ({error.strerror})") from error
 
