@@ -203,3 +203,28 @@ def test_what_a_score_alone_decides_is_what_its_calibration_says(fitted):
     for score in np.linspace(0.0, 1.0, 101):
         assert decided(float(score), as_json) == fitted.label(fitted.apply(float(score))[0])
     assert (decided(0.49, None), decided(0.5, None)) == ("real", "fake")
+
+
+def test_the_interval_covers_moves_that_say_nothing_of_forgery():
+    rng = np.random.default_rng(0)
+    x = rng.normal(0, 2, 800)
+    labels = rng.random(800) < 1 / (1 + np.exp(-x))
+    scores = 1 / (1 + np.exp(-x))
+    groups = np.arange(800)
+    after = 1 / (1 + np.exp(-(x + rng.normal(0.2, 0.6, 800))))
+    plain = Calibration.fit(scores, labels, groups, resamples=50)
+    wide = Calibration.fit(scores, labels, groups, moved=np.stack([scores, after], 1), resamples=50)
+    assert (wide.slope, wide.real_below, wide.fake_above) == (plain.slope, plain.real_below, plain.fake_above)
+
+    def inside(fit: Calibration) -> float:
+        ends = [fit.apply(float(s)) for s in scores]
+        return float(
+            np.mean([low <= p <= high for (_, low, high), p in zip(ends, fit.probabilities(after), strict=True)])
+        )
+
+    assert inside(plain) < 0.6
+    assert inside(wide) >= 0.95
+    assert (np.diff(wide.low) >= 0).all()
+    assert (np.diff(wide.high) >= 0).all()
+    with pytest.raises(InputError, match="pairs of scores"):
+        Calibration.fit(scores, labels, groups, moved=[[0.5, 0.5]], resamples=5)

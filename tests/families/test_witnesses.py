@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from facewitness import plugins, regions, weights
-from facewitness.errors import InputError, WeightsError
+from facewitness.calibration import Calibration, logit, sigmoid
+from facewitness.errors import InputError, UnknownName, WeightsError
 from facewitness.types import Frame
 from facewitness.witnesses import _places
 
@@ -42,6 +43,29 @@ def test_a_mirrored_face_is_judged_alike_and_its_sides_are_exchanged(compact, as
     mirrored = [regions.MARE.index(regions.mirrored(name)) for name in regions.MARE]
     assert np.allclose(one.regions, other.regions[mirrored], atol=1e-5)
     assert np.allclose(one.mask, other.mask[:, ::-1], atol=1e-5)
+
+
+def test_a_face_near_a_threshold_is_looked_at_in_further_views(compact, astronaut, monkeypatch):
+    one, every = (plugins.get("witnesses", "compact").load(views=v) for v in ("one", "all"))
+    person, clip = _face(astronaut)
+    first, mean = one.examine(person, clip).fake, every.examine(person, clip).fake
+    assert first != mean and abs(first - mean) < 0.5
+    monkeypatch.setattr(compact, "_near", lambda score: True)
+    assert compact.examine(person, clip).fake == mean
+    monkeypatch.setattr(compact, "_near", lambda score: False)
+    assert compact.examine(person, clip).fake == first
+
+
+def test_near_is_told_by_the_thresholds(compact):
+    fit = Calibration.from_json(compact.calibration)
+    at = (logit(np.array([fit.fake_above])) - fit.offset) / fit.slope
+    scores = sigmoid(at + np.array([0.0, 0.3, 3.0]) / fit.slope)
+    assert [compact._near(float(s)) for s in scores] == [True, True, False]
+
+
+def test_unknown_views_are_named():
+    with pytest.raises(UnknownName, match="near"):
+        plugins.get("witnesses", "compact").load(views="nea")
 
 
 def test_strength_rises_with_the_score_and_decides_what_is_found(compact):

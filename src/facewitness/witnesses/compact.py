@@ -8,34 +8,46 @@ in `weights/compact.json` and come from held-out faces (`runs/compact/fit.py`).
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, NotRequired, TypedDict, cast
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from PIL import Image
 
 from facewitness import geometry, regions, weights
-from facewitness.calibration import Logistic, logistic
-from facewitness.errors import InputError, WeightsError
+from facewitness.calibration import Calibration, Logistic, logistic, logit, sigmoid
+from facewitness.errors import InputError, UnknownName, WeightsError
 from facewitness.types import KINDS, Clip, Face, Finding, Mask, Pixels, Testimony, Track
 from facewitness.witnesses import _places, _tracks
 
 SCHEMA = "facewitness.weights/1"
 
 
-def load(model: str | None = None, flip: bool = True, threads: int = 1) -> Compact:
+VIEWS = ("one", "near", "all")
+_NEAR = 0.5  # log-odds from a threshold within which a photograph's face is looked at in further views
+_SMALL = 110  # pixels of face in the smaller view
+_QUALITY = 75  # of the JPEG that a view is saved as
+
+
+def load(model: str | None = None, flip: bool = True, views: str = "near", threads: int = 1) -> Compact:
     """The witness, ready to examine.
 
     model     path of another ONNX file of `train/compact.py`, its JSON of fits beside it; None for the shipped one
     flip      examine the mirror image too and average (twice the time)
+    views     "one": the face as it is; "near": where the probability of a photograph's face is near a threshold, in
+              further views, too, whose log-odds are averaged: smaller, saved again, in a wider crop; "all": every face
     threads   of ONNX Runtime
-    Raises WeightsError where the file is missing or its hash is not the one in its JSON, InputError for such threads.
+    Raises WeightsError where the file is missing or its hash is not the one in its JSON, UnknownName for other views,
+    InputError for such threads.
     """
-    return Compact(model, flip, threads)
+    return Compact(model, flip, views, threads)
 
 
 class Compact:
@@ -43,7 +55,9 @@ class Compact:
 
     name = "compact"
 
-    def __init__(self, model: str | None = None, flip: bool = True, threads: int = 1):
+    def __init__(self, model: str | None = None, flip: bool = True, views: str = "near", threads: int = 1):
+        if views not in VIEWS:
+            raise UnknownName("views", views, VIEWS)
         if not 1 <= threads <= weights.MOST_THREADS:
             raise InputError(f"compact: expected threads from 1 to {weights.MOST_THREADS}, got {threads}")
         if model is None:
@@ -64,7 +78,8 @@ class Compact:
         except Exception as error:  # ONNX Runtime's errors have no class in common
             why = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise WeightsError(f"'{onnx}' cannot be loaded by ONNX Runtime ({why}). {_MAKE}") from error
-        self._flip, self._options = flip, {"model": None if model is None else onnx.name, "flip": flip}
+        self._flip, self._options = flip, {"model": None if model is None else onnx.name, "flip": flip, "views": views}
+        self._views = views
         self._size, self._margin = int(self.facts["size"]), float(self.facts["margin"])
         # as JSON, as a profile may replace it
         self.calibration: Mapping[str, Any] | None = self.facts.get("calibration")
@@ -75,11 +90,17 @@ class Compact:
 
     def examine(self, track: Track, clip: Clip) -> Testimony:
         """Testimony on one person; over a film the mean of its faces, weighted by quality, with the series."""
-        return _tracks.over(track, clip, self._look)
+        further = self._views == "all" or (self._views == "near" and len(track.faces) == 1)
+        return _tracks.over(track, clip, partial(self._look, further=further))
 
-    def _look(self, face: Face, pixels: Pixels) -> Testimony:
+    def _look(self, face: Face, pixels: Pixels, further: bool) -> Testimony:
         affine = _places.crop_map(face, self._size, self._margin)
         answers = self.answers(geometry.crop(pixels, affine, self._size))
+        if further and (self._views == "all" or self._near(answers.fake)):
+            others = self._logits(np.stack(self._further(face, pixels, affine)))
+            own = float(logit(np.array([answers.fake]))[0])
+            # the first look counts as two: it is one view and its mirror image
+            answers = answers._replace(fake=float(sigmoid(np.array([(2 * own + others.sum()) / (2 + len(others))]))[0]))
         mask, to_grid = _places.on_frame(answers.mask, face, affine, self._size)
         return Testimony(
             witness=self.name,
@@ -88,6 +109,31 @@ class Compact:
             findings=self._findings(face, mask, answers.regions, to_grid),
             kind={name: float(p) for name, p in zip(KINDS, answers.kind, strict=True)},
         )
+
+    def _near(self, score: float) -> bool:
+        """Whether a raw score's probability lies near a threshold of the shipped calibration."""
+        if not self.calibration:
+            return False
+        fit = Calibration.from_json(self.calibration)
+        odds = logit(np.concatenate([fit.probabilities([score]), [fit.real_below, fit.fake_above]]))
+        return bool(np.abs(odds[1:] - odds[0]).min() < _NEAR)
+
+    def _further(self, face: Face, pixels: Pixels, affine: geometry.Affine) -> list[Pixels]:
+        """The face smaller, saved again, and in a wider crop that is mirrored: three crops, uint8 (S, S, 3)."""
+        size = self._size
+        side = size / float(np.sqrt(abs(np.linalg.det(affine[:, :2]))))  # of the crop, in pixels of the frame
+        small = min(_SMALL * self._margin, 0.8 * side)
+        wide = geometry.compose(np.array([[0.85, 0, 0.075 * size], [0, 0.85, 0.075 * size]]), affine)
+        return [
+            _through(pixels, affine, size, round(small)),
+            _through(pixels, affine, size, round(min(2 * size, side)), _QUALITY),
+            np.ascontiguousarray(geometry.crop(pixels, wide, size)[:, ::-1]),
+        ]
+
+    def _logits(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """What the network says of crops (n, S, S, 3), as log-odds (n,)."""
+        (logits,) = self._session.run(["fake"], {"crops": crops})
+        return np.clip(logits.astype(np.float64), -30, 30)
 
     def answers(self, crops: NDArray[np.uint8]) -> Answers:
         """What the network says of one crop, uint8 (S, S, 3), averaged with its mirror image if `flip`."""
@@ -128,6 +174,18 @@ class Compact:
             part = Mask(mask.box, mask.values * inside)
             findings.append(Finding.on(name, box, part, _places.claim(name), strength, face.at))
         return tuple(findings)
+
+
+def _through(pixels: Pixels, affine: geometry.Affine, size: int, side: int, quality: int | None = None) -> Pixels:
+    """A crop of `size` pixels by way of a picture of `side` pixels, which may be saved as JPEG."""
+    side = max(32, side)
+    there = side / size
+    between = geometry.crop(pixels, geometry.compose(np.array([[there, 0, 0], [0, there, 0]]), affine), side)
+    if quality is not None:
+        file = io.BytesIO()
+        Image.fromarray(between).save(file, "JPEG", quality=quality)
+        between = np.asarray(Image.open(file))
+    return geometry.crop(between, np.array([[1 / there, 0, 0], [0, 1 / there, 0]]), size)
 
 
 class Answers(NamedTuple):
