@@ -407,7 +407,3 @@ def test_media_tells_films_from_pictures(tmp_path):
     assert list(media.collect([tmp_path])) == [path]
     with pytest.raises(UnknownName, match="Did you mean 'frames'"):
         media.read(path, sampling={"frame": 3})
-
-
-def test_clock():
-    assert [film.clock(s) for s in (0, 7.4, 760, 3723)] == ["0:00", "0:07", "12:40", "1:02:03"]

@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from facewitness.phrases import percent
+from facewitness.overtime import clock, runs
+from facewitness.phrases import listed, percent
 from facewitness.types import KINDS, Finding, Mask, Place, Sentence, Testimony, Track, Verdict, grade
 
 NO_PROOF = (
@@ -32,6 +33,7 @@ UNJUDGED = "No place is named, because the face could not be judged. This says n
 NOTHING_FOUND = "No place on the face stands out."
 SIDES = "Left and right are the subject's."
 WEAK = 0.5  # a sign that is right less often is not claimed
+_RUNS = 4  # stretches of time that a sentence names
 NEARLY_ALL = 9  # of MARE's twelve regions: so many are one finding on the whole face
 
 
@@ -56,10 +58,10 @@ def explain(track: Track, verdict: Verdict) -> Explanation:
         return Explanation((), (Sentence(UNJUDGED),), kind, None)
     if verdict.label == "fake":
         findings = _claimed(track, verdict, kind, mask, named)
-        return Explanation(findings, (*_claims(findings), *_sides(findings)), kind, mask)
+        return Explanation(findings, (*_claims(findings, track), *_sides(findings)), kind, mask)
     if named:
         lead = UNMEASURED if verdict.cause in ("uncalibrated", "silent") else HINTS
-        return Explanation(named, (Sentence(lead), *_claims(named), *_sides(named)), kind, mask)
+        return Explanation(named, (Sentence(lead), *_claims(named, track), *_sides(named)), kind, mask)
     return Explanation((), (Sentence(NOTHING_FOUND), Sentence(NO_PROOF)), kind, mask)
 
 
@@ -112,9 +114,27 @@ def _claimed(
     return (Finding.on("face", track.face.box, mask, claim, verdict.fake, track.face.at),)
 
 
-def _claims(findings: tuple[Finding, ...]) -> tuple[Sentence, ...]:
-    """One sentence a finding: its grade and calibrated strength, then the claim."""
-    return tuple(Sentence(f"{graded(finding)}: {finding.claim}", (index,)) for index, finding in enumerate(findings))
+def _claims(findings: tuple[Finding, ...], track: Track) -> tuple[Sentence, ...]:
+    """One sentence a finding: its grade and calibrated strength, then the claim and, in a film, when it is seen."""
+    return tuple(
+        Sentence(f"{graded(finding)}: {finding.claim}{_when(finding, track)}", (index,))
+        for index, finding in enumerate(findings)
+    )
+
+
+def _when(finding: Finding, track: Track) -> str:
+    """In a film the moments at which a finding was made, as a sentence with a space before it."""
+    moments = [place.at.seconds for place in finding.places if place.at is not None and place.at.seconds is not None]
+    judged = [face.at.seconds for face in track.faces if face.at.seconds is not None]
+    if not moments or len(judged) < 2:
+        return ""
+    found = runs(moments, [*judged, *moments])
+    if len(found) == 1 and found[0] == (min(judged), max(judged)):
+        return " It is seen at every moment that was judged."
+    longest = sorted(sorted(found, key=lambda run: run[0] - run[1])[:_RUNS])
+    words = [clock(a) if clock(a) == clock(b) else f"{clock(a)} to {clock(b)}" for a, b in longest]
+    more = " and at other moments" if len(found) > _RUNS else ""
+    return f" It is seen at {listed(dict.fromkeys(words))}{more}."
 
 
 def graded(finding: Finding) -> str:

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from facewitness.decoder import container_of
 from facewitness.errors import InputError, MissingExtra, TooLarge, UnreadableMedia
+from facewitness.overtime import clock
 from facewitness.types import Clip, Frame, FrameRef, Medium, Pixels
 
 MOST_BYTES = 20_000_000_000
@@ -468,13 +469,6 @@ def _survey(decoder: _Decoder, label: str, most_seconds: float) -> _Survey:
     if len(ticks) == 1:
         notes.append("The film has one frame only.")
     return _Survey(ticks, seconds, base, int(header["zero"]), rate, tuple(notes))
-
-
-def clock(seconds: float) -> str:
-    """A moment as it is written: 0:07, 12:40, 1:02:03."""
-    whole = round(max(0.0, seconds))
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
 def _window(survey: _Survey, sampling: Sampling, label: str) -> tuple[int, int]:

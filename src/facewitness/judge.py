@@ -23,8 +23,9 @@ import numpy as np
 
 from facewitness.calibration import EDGE, Calibration, decide, logit, sigmoid
 from facewitness.errors import InputError
+from facewitness.overtime import Stretch, mean_interval, share, stretches
 from facewitness.phrases import apart, listed, percent
-from facewitness.types import Cause, Label, Quality, Testimony, Track, Verdict
+from facewitness.types import Cause, Label, Moment, Quality, Testimony, Track, Verdict
 
 # -------------------------------------------------------------------------------------------------------- a person
 
@@ -94,7 +95,9 @@ def judge(
             )
         else:
             words = None if testimony.reply is None else testimony.reply.label
-            weighed.append(_Weighed(testimony.witness, calibration, *calibration.apply(testimony.fake), words))
+            p, low, high = calibration.apply(testimony.fake)
+            low, high = _over_time(testimony, track, calibration, p, low, high)
+            weighed.append(_Weighed(testimony.witness, calibration, p, low, high, words))
     pooled = quality(track)
     unusable, doubtful = pooled < limits.unusable, pooled < limits.doubtful
     poor = [damage] if damage else []
@@ -121,8 +124,61 @@ def judge(
     if contradiction:
         return Verdict("inconclusive", p, (low, high), bounds, "contradiction", (contradiction, *poor, *silent), heard)
     label = decide(p, *bounds)
-    reasons = (_measured_against(label, p, *bounds), *poor, *silent)
+    moments = timeline(testimonies, calibrations)
+    parts = stretches(moments, bounds[1])
+    reasons = (_measured_against(label, p, *bounds), *_in_parts(label, moments, parts), *poor, *silent)
+    if label == "real" and parts:
+        return Verdict("inconclusive", p, (low, high), bounds, "contradiction", reasons, heard)
     return Verdict(label, p, (low, high), bounds, "band" if label == "inconclusive" else None, reasons, heard)
+
+
+def timeline(testimonies: Sequence[Testimony], calibrations: Mapping[str, Calibration]) -> tuple[Moment, ...]:
+    """A person's calibrated probability over time; empty for a photo.
+
+    Witnesses are weighed as in `judge`, moment by moment: the mean of the log-odds of those that gave a score there. A
+    moment that no calibrated witness judged has None. The mask is the first one.
+    """
+    at: dict[int, list[tuple[Moment, float | None]]] = {}
+    for testimony in testimonies:
+        calibration = calibrations.get(testimony.witness)
+        for moment in testimony.series or ():
+            known = calibration is not None and moment.fake is not None
+            p = calibration.apply(moment.fake)[0] if known and calibration and moment.fake is not None else None
+            at.setdefault(moment.at.index, []).append((moment, p))
+    moments = []
+    for _, entries in sorted(at.items()):
+        chances = [p for _, p in entries if p is not None]
+        mask = next((moment.mask for moment, _ in entries if moment.mask is not None), None)
+        moments.append(Moment(entries[0][0].at, _mean_odds(chances) if chances else None, mask))
+    return tuple(moments)
+
+
+def _over_time(
+    testimony: Testimony, track: Track, calibration: Calibration, p: float, low: float, high: float
+) -> tuple[float, float]:
+    """An interval that also holds what the choice of frames does to a film's mean: both in log-odds, squares added."""
+    scored = [moment for moment in testimony.series or () if moment.fake is not None]
+    trust = {face.at.index: 1.0 if face.quality.score is None else face.quality.score for face in track.faces}
+    interval = mean_interval([m.fake or 0.0 for m in scored], [trust.get(m.at.index, 1.0) for m in scored])
+    if interval is None:
+        return low, high
+    ends = np.array([p, low, high, calibration.apply(interval[0])[0], calibration.apply(interval[1])[0]])
+    here, *others = logit(np.clip(ends, EDGE, 1 - EDGE))
+    down = float(np.hypot(here - others[0], max(0.0, here - others[2])))
+    up = float(np.hypot(others[1] - here, max(0.0, others[3] - here)))
+    bounds = sigmoid(np.array([here - down, here + up]))
+    return min(float(bounds[0]), p), max(float(bounds[1]), p)
+
+
+def _in_parts(label: Label, moments: Sequence[Moment], parts: Sequence[Stretch]) -> tuple[str, ...]:
+    """Which part of the time looks forged, where there is time and such a part."""
+    if not parts:
+        return ()
+    when = listed(part.words for part in parts[:5]) + (" and later" if len(parts) > 5 else "")
+    part = percent(share(moments, parts))
+    if label == "real":
+        return (f"For {part} of the time the face looks forged, {when}, and over all of it it does not.",)
+    return (f"The face looks forged for {part} of the time that was judged: {when}.",)
 
 
 def quality(track: Track) -> float:

@@ -31,14 +31,15 @@ from facewitness.calibration import Calibration, Profile
 from facewitness.errors import FacewitnessError, InputError, MissingExtra, UnknownName, WeightsError
 from facewitness.explain import explain
 from facewitness.files import write_whole
-from facewitness.judge import Limits, judge, judge_file, thresholds
+from facewitness.film import Film
+from facewitness.judge import Limits, judge, judge_file, thresholds, timeline
 from facewitness.types import Analysis, Clip, Face, Frame, PersonReport, Problem, Report, Testimony, Track
 from facewitness.version import __version__
 
 Source = str | PathLike[str] | bytes | NDArray[Any] | Any  # the last: a file object, or a PIL image
 
 # Packages whose version can change a score by a rounding error or a decoder's choice.
-_LIBRARIES = ("numpy", "pillow", "onnxruntime", "ai-edge-litert")
+_LIBRARIES = ("numpy", "pillow", "onnxruntime", "ai-edge-litert", "av")
 
 
 class Finder(Protocol):
@@ -148,6 +149,7 @@ class Analyzer:
             ]
             decisive = [inspection for witness, inspection in inspections if getattr(witness, "decisive", False)]
             verdict = judge_file(verdicts, self.genuine_called_fake, decisive)
+            timelines = [timeline(said, self.calibrations) for said in testimonies]
             step = "explain"
             explanations = [explain(track, verdict) for track, verdict in zip(tracks, verdicts, strict=True)]
         except (WeightsError, MissingExtra):
@@ -162,11 +164,11 @@ class Analyzer:
             status="ok" if tracks else "no_face",
             sha256=clip.sha256,
             medium=clip.medium,
-            notes=clip.notes,
+            notes=clip.remarks,
             verdict=verdict,
             people=tuple(
-                PersonReport(track, verdict, (), told.kind, told.findings, told.mask, told.sentences)
-                for track, verdict, told in zip(tracks, verdicts, explanations, strict=True)
+                PersonReport(track, verdict, moments, told.kind, told.findings, told.mask, told.sentences)
+                for track, verdict, moments, told in zip(tracks, verdicts, timelines, explanations, strict=True)
             ),
             inspections=tuple(inspection for _, inspection in inspections),
             problems=problems,
@@ -177,6 +179,8 @@ class Analyzer:
     def _find(self, clip: Clip) -> tuple[Track, ...]:
         """The people in a clip, in the finder's order."""
         follow = getattr(self.finder, "track", None)
+        if follow is None and isinstance(clip, Film):  # any finder of photos can be followed by
+            follow = plugins.load("finders", "tracks", {"finder": self.finder}).track
         if follow is not None:
             return tuple(follow(clip))
         return tuple(Track(person, (face,)) for person, face in enumerate(self.finder.find(clip.frame)))
@@ -228,7 +232,7 @@ class Analyzer:
             status="failed",
             sha256=_sha256(source) if clip is None else clip.sha256,
             medium=None if clip is None else clip.medium,
-            notes=() if clip is None else clip.notes,
+            notes=() if clip is None else clip.remarks,
             problems=(Problem(step, _told(error)),),
             made_by=self.made_by,
         )

@@ -176,6 +176,11 @@ class Clip:
         """A photo's frame; the first one of a film."""
         return self.kept[0]
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """All notes; those of a film are whole once it has been gone through."""
+        return self.notes
+
     def at(self, at: FrameRef) -> Frame:
         """The frame that something speaks of, with its pixels.
 

@@ -52,6 +52,58 @@ def system(arguments: argparse.Namespace) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def add_sampling(parser: Any) -> None:
+    """The options that say which frames of a film are judged."""
+    films = parser.add_argument_group("films (the extra video): which frames are judged")
+    which = films.add_mutually_exclusive_group()
+    which.add_argument("--frames", type=positive, metavar="N", help="so many, spread evenly over time (32)")
+    which.add_argument("--fps", type=rate, metavar="R", help="so many a second")
+    which.add_argument("--scenes", action="store_true", help="one of each scene")
+    which.add_argument("--all", action="store_true", help="every frame")
+    films.add_argument(
+        "--from", type=moment, dest="start", metavar="TIME", help="nothing before it: 12.5, 1:30, 1:02:03"
+    )
+    films.add_argument("--to", type=moment, dest="end", metavar="TIME", help="nothing after it")
+    films.add_argument(
+        "--film", action="store_true", help="read an animated GIF or WebP, and a motion photo's film, as a film"
+    )
+
+
+def sampling(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `add_sampling` read, as keyword arguments of `media.read`; none where nothing was asked for."""
+    asked = {
+        "frames": arguments.frames, "fps": arguments.fps, "scenes": arguments.scenes or None,
+        "every": arguments.all or None, "start": arguments.start, "end": arguments.end,
+    }  # fmt: skip
+    given = {name: value for name, value in asked.items() if value is not None}
+    return ({"sampling": given} if given else {}) | ({"as_film": True} if arguments.film else {})
+
+
+def rate(text: str) -> float:
+    """Reads frames a second."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1000:
+        raise argparse.ArgumentTypeError(f"expected more than 0 and at most 1000 frames a second, got {text!r}")
+    return value
+
+
+def moment(text: str) -> float:
+    """Reads a moment of a film, in seconds: 12.5, 1:30 or 1:02:03."""
+    seconds, parts = 0.0, text.split(":")
+    try:
+        values = [float(part) for part in parts]
+    except ValueError:
+        values = [-1.0]
+    if len(parts) > 3 or not all(0 <= value < float("inf") for value in values):
+        raise argparse.ArgumentTypeError(f"expected a moment such as 12.5, 1:30 or 1:02:03, got {text!r}")
+    for value in values:
+        seconds = 60 * seconds + value
+    return seconds
+
+
 def leaf(family: str) -> Callable[[str], str]:
     """Reads the name of a leaf of a family."""
 

@@ -26,9 +26,11 @@ from facewitness.apps._words import (
     NONE,
     SOME,
     WRONG_USAGE,
+    add_sampling,
     add_system,
     leaf,
     positive,
+    sampling,
     system,
 )
 from facewitness.errors import FacewitnessError, InputError, UnknownName
@@ -141,7 +143,7 @@ def parser() -> argparse.ArgumentParser:
         "--format",
         type=_formats,
         metavar="NAME,…",
-        help="write files: html, json, markdown, overlay (json where --out)",
+        help="write files: html, json, markdown, overlay, film (json where --out)",
     )
     answers.add_argument(
         "--out", type=Path, metavar="DIR", help="folder for these files, made if need be (the current one)"
@@ -154,6 +156,7 @@ def parser() -> argparse.ArgumentParser:
     work = analyze.add_argument_group("work")
     work.add_argument("--jobs", type=positive, default=1, metavar="N", help="processes that share the work (1)")
     add_system(work)
+    add_sampling(analyze)
     limits = analyze.add_argument_group("limits, beyond which a file is refused before it is decoded")
     limits.add_argument("--most-megabytes", type=positive, metavar="N", help="of a file")
     limits.add_argument("--most-megapixels", type=positive, metavar="N", help="of a picture")
@@ -287,7 +290,7 @@ def _sources(arguments: argparse.Namespace) -> list[str | bytes]:
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The keyword arguments of `Analyzer` that were asked for."""
-    reading = {}
+    reading: dict[str, Any] = sampling(arguments)
     if arguments.most_megabytes:
         reading["most_bytes"] = arguments.most_megabytes * 1_000_000
     if arguments.most_megapixels:
@@ -299,11 +302,15 @@ def _is_done(source: str | bytes, analyzer: Any, finish: _Finish) -> bool:
     from facewitness import plugins
 
     try:
-        content = source if isinstance(source, bytes) else Path(source).read_bytes()
+        if isinstance(source, bytes):
+            digest = hashlib.sha256(source).hexdigest()
+        else:
+            with open(source, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return False  # analysing it will say why
     name = "-" if isinstance(source, bytes) else source
-    key = _key(name, hashlib.sha256(content).hexdigest(), analyzer.made_by)
+    key = _key(name, digest, analyzer.made_by)
     extensions = [plugins.get("formats", leaf).extension for leaf in finish.formats]
     return all((finish.out / f"{_stem(name)}-{key}.{extension}").is_file() for extension in extensions)
 

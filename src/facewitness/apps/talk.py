@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facewitness.apps._words import ALL, SOME, add_system, leaf, positive, system
+from facewitness.apps._words import ALL, SOME, add_sampling, add_system, leaf, positive, sampling, system
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import write_whole
 
@@ -63,6 +63,7 @@ def add_to(commands: Any) -> None:
             "--backend", type=leaf("backends"), metavar="NAME", help="a language model that words the answers (none)"
         )
         add_system(parser)
+        add_sampling(parser)
 
 
 def _visible(text: str) -> str:
@@ -86,7 +87,7 @@ def _begun(given: argparse.Namespace) -> Dialogue:
     backend = None
     if given.backend is not None:
         backend = plugins.load("backends", given.backend, options["options"].pop(given.backend, {}))
-    analysis = Analyzer(**options).analysis(source)
+    analysis = Analyzer(**options, reading=sampling(given)).analysis(source)
     report = analysis.report
     if report.status == "failed":
         raise InputError("; ".join(problem.message for problem in report.problems))

@@ -97,7 +97,7 @@ class Tracks:
             yield Track(number, tuple(faces), tuple(tuple(burst) for burst in bursts if len(burst) > 1))
 
 
-def load(*, finder: str = "facemesh", people: int = 8, step: float = 0.2, look: float = 0.8) -> Tracks:
+def load(*, finder: Any = "facemesh", people: int = 8, step: float = 0.2, look: float = 0.8) -> Tracks:
     """The finder for films; see `Tracks` for the options."""
     return Tracks(finder=finder, people=people, step=step, look=look)
 
