@@ -525,3 +525,22 @@ def test_a_full_disk_behind_standard_output_is_one_sentence(capsys, monkeypatch)
 def test_a_dataset_without_its_folder_says_which_option_names_it(capsys, tmp_path):
     assert main(["bench", "run", "folder", "--out", str(tmp_path / "out")]) == 1
     assert "folder: expected the folder where it lies, got none. Name it: --root DIR" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+def test_resume_opens_no_pipe_no_device_and_no_report_without_a_word(tmp_path):
+    """Once each of these hung the whole batch, or filled the memory."""
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    painted(60).save(photos / "a.png")
+    os.mkfifo(photos / "fifo.jpg")
+    (photos / "zero.jpg").symlink_to("/dev/zero")
+    with (photos / "large.jpg").open("wb") as file:
+        file.truncate(3_000_000_000)
+    words = ("analyze", *sorted(photos.iterdir()), "--out", out, "--format", "json", "--resume", *PARTS)
+    first = command(*words)
+    assert first.returncode == 3, first.stderr
+    (report,) = out.glob("a-*.json")
+    report.write_bytes(b"")  # as a power cut may leave it
+    assert command(*words).returncode == 3
+    assert report.stat().st_size > 100

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import io
 import os
 import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 @contextmanager
@@ -24,6 +27,8 @@ def whole(path: Path) -> Iterator[Path]:
     passing = Path(name)
     try:
         yield passing
+        with passing.open("rb") as written:  # else a power cut may leave a name with nothing behind it
+            os.fsync(written.fileno())
         passing.chmod(0o644)
         passing.replace(path)
     except BaseException:
@@ -41,6 +46,27 @@ def read_bounded(path: Path, most: int) -> bytes:
         OSError: Where it cannot be read; with ENOTSUP for what is no ordinary file and EFBIG for more than `most`
             bytes, and a `strerror` that says so.
     """
+    with open_bounded(path, most) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it holds more than {most / 1e6:,.0f} MB", str(path))
+    return content
+
+
+def sha256(path: Path, most: int) -> str:
+    """Of the bytes that `read_bounded` gives, a piece at a time. Raises OSError as it does."""
+    digest, room = hashlib.sha256(), most
+    with open_bounded(path, most) as file:
+        while piece := file.read(1 << 20):
+            room -= len(piece)
+            if room < 0:
+                raise OSError(errno.EFBIG, f"it holds more than {most / 1e6:,.0f} MB", str(path))
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def open_bounded(path: Path, most: int) -> BinaryIO:
+    """An ordinary file, open for reading; see `read_bounded`. How much is read is the caller's to bound."""
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -49,16 +75,14 @@ def read_bounded(path: Path, most: int) -> bytes:
     if status.st_size > most:
         raise OSError(errno.EFBIG, f"it holds {status.st_size / 1e6:,.0f} MB, more than {most / 1e6:,.0f}", str(path))
     if status.st_size == 0:
-        return b""
+        return io.BytesIO()
     # It may have been replaced since, and may grow while it is read: neither is waited for.
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with open(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(errno.ENOTSUP, "it is a device, a pipe or a socket, no file", str(path))
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise OSError(errno.EFBIG, f"it holds more than {most / 1e6:,.0f} MB", str(path))
-    return content
+    file = open(handle, "rb")  # noqa: SIM115  (the caller's to close)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        file.close()
+        raise OSError(errno.ENOTSUP, "it is a device, a pipe or a socket, no file", str(path))
+    return file
 
 
 def write_whole(path: Path, content: bytes) -> Path:

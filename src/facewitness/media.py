@@ -152,6 +152,15 @@ def _is_film(source: str | os.PathLike[str] | bytes | bytearray | memoryview) ->
         return False
 
 
+def limit_of(path: str | os.PathLike[str]) -> int:
+    """How many bytes `read` takes of a file unless told otherwise: many more of a film than of a picture."""
+    if not _is_film(path):
+        return MOST_BYTES
+    from facewitness import film
+
+    return film.MOST_BYTES
+
+
 def _film(
     source: str | os.PathLike[str] | bytes | bytearray | memoryview,
     name: str | None,

@@ -240,7 +240,8 @@ class Analyzer:
     def _made_by(self, asked: Sequence[object], options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """Enough to run it again: version, parts with options and weights, thresholds, libraries. Nothing is random."""
         finder, *witnesses = (
-            _described(part, name, options) for part, name in zip((self.finder, *self.witnesses), asked, strict=True)
+            _described("witnesses" if number else "finders", part, name, options)
+            for number, (part, name) in enumerate(zip((self.finder, *self.witnesses), asked, strict=True))
         )
         real, fake = thresholds(self.calibrations.values()) if self.calibrations else (None, None)
         return {
@@ -273,11 +274,15 @@ def _calibrations(witnesses: Iterable[Witness]) -> dict[str, Calibration]:
     return found
 
 
-def _described(part: Any, asked: object, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """How a part stands in `made_by`: the name it was asked for by, or, for a ready object, its own."""
+def _described(family: str, part: Any, asked: object, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """How a part stands in `made_by`: the name it was asked for by, or, for a ready object, its own.
+
+    Of another package's leaf with that package's name and version: a name alone would not tell whose it is.
+    """
     name = asked if isinstance(asked, str) else str(getattr(part, "name", type(part).__name__))
     said = part.made_by() if hasattr(part, "made_by") else {}
-    return {"name": name, "options": dict(options.get(name, {})), **said}
+    package = plugins.origin(family, asked) if isinstance(asked, str) else None
+    return {"name": name, **({"package": package} if package else {}), "options": dict(options.get(name, {})), **said}
 
 
 def _version(package: str) -> str | None:

@@ -2,6 +2,10 @@
 
 A leaf is a module in the family's folder, and its file name is its registered name; outside packages add leaves with
 an entry point in the group `facewitness.<family>`. Nothing is imported until it is asked for.
+
+An installed package's code is run when its leaf is asked for: whoever installed it trusts it that far, and no further.
+It cannot take the place of a leaf of ours, or of another package's, by taking its name; whatever it raises is one
+sentence; and a report says which package a leaf came from.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from facewitness.errors import FacewitnessError, InputError, MissingExtra, UnknownName
 
@@ -33,6 +37,9 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "scores": ("score", "one reply and the truth -> a number or None"),
 }
 
+# what a leaf of a family has besides its function
+_BESIDES = {"formats": ("extension",), "grammars": ("render",)}
+
 # what to install when a leaf's packages are missing: top-level import name → extra
 _EXTRAS = (
     {"av": "video", "cv2": "forge", "openai": "language"}
@@ -44,9 +51,42 @@ _EXTRAS = (
 
 
 @cache
-def _outside(family: str) -> dict[str, EntryPoint]:
-    """Leaves that other packages bring; read once, because it opens every installed package's metadata."""
-    return {entry.name: entry for entry in entry_points(group=f"facewitness.{family}")}
+def _outside(family: str) -> dict[str, tuple[EntryPoint, ...]]:
+    """Leaves that other packages bring; read once, because it opens every installed package's metadata.
+
+    Of names that a leaf can have; each with all the packages that bring one so called.
+    """
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in entry_points(group=f"facewitness.{family}"):
+        if entry.name.isidentifier() and entry.name.isascii() and entry not in found.setdefault(entry.name, []):
+            found[entry.name].append(entry)
+    return {name: tuple(entries) for name, entries in found.items()}
+
+
+@cache
+def _own(family: str) -> frozenset[str]:
+    package = importlib.import_module(f"facewitness.{family}")
+    return frozenset(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))
+
+
+def _package(entry: EntryPoint) -> str:
+    """The package that brings an entry point, with its version."""
+    said = f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else entry.value
+    return "".join(c for c in said if c.isprintable())[:100]
+
+
+def origin(family: str, name: str) -> str | None:
+    """The package and version that a leaf came from; None for one of ours, and where there is none."""
+    entries = _outside(family).get(name, ())
+    return None if name in _own(family) or len(entries) != 1 else _package(entries[0])
+
+
+def conflict(family: str, name: str) -> str | None:
+    """A sentence where other packages bring a leaf of this name that is not used; None where none does."""
+    packages = " and ".join(_package(entry) for entry in _outside(family).get(name, ()))
+    if name in _own(family):
+        return f"{packages} brings another one of this name, which is refused" if packages else None
+    return f"{packages} each bring one of this name; uninstall one" if len(_outside(family)[name]) > 1 else None
 
 
 @cache
@@ -54,23 +94,46 @@ def names(family: str) -> tuple[str, ...]:
     """Names of all leaves of a family, sorted. Raises UnknownName for a family that does not exist."""
     if family not in FAMILIES:
         raise UnknownName("family", family, FAMILIES)
-    package = importlib.import_module(f"facewitness.{family}")
-    own = {m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")}
-    return tuple(sorted(own | set(_outside(family))))
+    return tuple(sorted(_own(family) | set(_outside(family))))
 
 
 def get(family: str, name: str) -> ModuleType:
-    """The leaf's module. Raises UnknownName (with the nearest name) or MissingExtra (with what to install)."""
+    """The leaf's module.
+
+    Raises:
+        UnknownName: With the nearest name.
+        MissingExtra: With what to install.
+        InputError: For another package's leaf that raises when it is imported or is none, and for a name that two
+            packages claim.
+    """
     if name not in names(family):
         raise UnknownName(f"name in {family}", name, names(family))
-    outside = _outside(family)
+    if name in _own(family):  # first: a package cannot take our name
+        try:
+            return importlib.import_module(f"facewitness.{family}.{name}")
+        except ModuleNotFoundError as error:
+            raise lacking(f"{family}/{name}", error, "bench" if family == "datasets" else None) from error
+    if double := conflict(family, name):
+        raise InputError(f"{family}/{name}: {double}.")
+    return _loaded(family, name, _outside(family)[name][0])
+
+
+def _loaded(family: str, name: str, entry: EntryPoint) -> ModuleType:
+    """Another package's leaf, whatever it does when it is imported."""
+    what, package = f"{family}/{name}", _package(entry)
     try:
-        if name in outside:
-            module: ModuleType = outside[name].load()
-            return module
-        return importlib.import_module(f"facewitness.{family}.{name}")
+        module: Any = entry.load()
     except ModuleNotFoundError as error:
-        raise lacking(f"{family}/{name}", error, "bench" if family == "datasets" else None) from error
+        raise lacking(f"{what} of {package}", error) from error
+    except (Exception, SystemExit) as error:  # it is a stranger's code
+        said = "".join(c if c.isprintable() else " " for c in str(error).split("\n")[0])[:200].strip()
+        why = f"{type(error).__name__}: {said}" if said else type(error).__name__
+        raise InputError(f"{what} of {package} cannot be loaded ({why}). Mend it, or uninstall {package}.") from error
+    function, _ = FAMILIES[family]
+    lacks = next((part for part in (function, *_BESIDES.get(family, ())) if not hasattr(module, part)), None)
+    if lacks is not None:
+        raise InputError(f"{what} of {package}: expected a module with {lacks}, got {entry.value} without it. Mend it.")
+    return cast(ModuleType, module)
 
 
 def load(family: str, name: str, options: Mapping[str, Any]) -> Any:
@@ -88,6 +151,12 @@ def load(family: str, name: str, options: Mapping[str, Any]) -> Any:
         if isinstance(error, FacewitnessError):
             raise
         raise InputError(f"{name} cannot be loaded with the options {dict(options)}: {error}") from error
+    except FacewitnessError:
+        raise
+    except Exception as error:
+        if (package := origin(family, name)) is None:
+            raise  # a fault of ours is to be seen
+        raise InputError(f"{name} of {package} cannot be loaded ({type(error).__name__}: {error})") from error
 
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "words", type(None): "null"}
@@ -121,12 +190,29 @@ def lacking(what: str, error: ModuleNotFoundError, extra: str | None = None) -> 
 
 
 def about(family: str, name: str) -> str:
-    """The first sentence of the leaf's docstring, for listings. Says so when its packages are missing."""
+    """The first sentence of the leaf's docstring, for listings, with the package of one that is not ours.
+
+    Says so where its packages are missing, it cannot be loaded, or another package claims its name.
+    """
+    told = [_about(family, name)]
+    if (package := origin(family, name)) is not None:
+        told.append(f"From {package}.")
+    elif name in _own(family) and (double := conflict(family, name)):
+        told.append(f"({double})")
+    return " ".join(told)
+
+
+def _about(family: str, name: str) -> str:
     try:
-        return (get(family, name).__doc__ or "").strip().split("\n")[0]
+        doc = str(getattr(get(family, name), "__doc__", None) or "").strip().split("\n")[0]
+        return "".join(c for c in doc if c.isprintable())
     except MissingExtra as error:
+        if name not in _own(family):
+            return f"({error})"
         spec = importlib.util.find_spec(f"facewitness.{family}.{name}")
         if spec is None or spec.origin is None:
             return f"({error})"
         doc = ast.get_docstring(ast.parse(Path(spec.origin).read_bytes())) or ""  # read, not run
         return f"{doc.split(chr(10))[0]} ({str(error).rpartition('Try: ')[2]})"
+    except InputError as error:
+        return f"({error})"

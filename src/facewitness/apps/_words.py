@@ -119,8 +119,8 @@ def leaf(family: str) -> Callable[[str], str]:
 
 def positive(text: str) -> int:
     """Reads a whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    if not text.isdecimal() or len(text) > 15 or int(text) < 1:  # longer ones overflow what they are multiplied with
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text[:40]!r}")
     return int(text)
 
 
@@ -134,3 +134,5 @@ def option(text: str) -> tuple[str, str, Any]:
         return part, option, json.loads(value)
     except ValueError:
         return part, option, value
+    except RecursionError:
+        raise argparse.ArgumentTypeError(f"expected a value for {key}, got lists in lists without an end") from None

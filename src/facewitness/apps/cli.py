@@ -299,20 +299,20 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _is_done(source: str | bytes, analyzer: Any, finish: _Finish) -> bool:
-    from facewitness import plugins
+    from facewitness import files, media, plugins
 
     try:
         if isinstance(source, bytes):
             digest = hashlib.sha256(source).hexdigest()
         else:
-            with open(source, "rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+            digest = files.sha256(Path(source), analyzer.reading.get("most_bytes") or media.limit_of(source))
+    except (OSError, ValueError):
         return False  # analysing it will say why
     name = "-" if isinstance(source, bytes) else source
     key = _key(name, digest, analyzer.made_by)
     extensions = [plugins.get("formats", leaf).extension for leaf in finish.formats]
-    return all((finish.out / f"{_stem(name)}-{key}.{extension}").is_file() for extension in extensions)
+    reports = [finish.out / f"{_stem(name)}-{key}.{extension}" for extension in extensions]
+    return all(report.is_file() and report.stat().st_size > 0 for report in reports)
 
 
 # ------------------------------------------------------------------------------------------------ what is shown

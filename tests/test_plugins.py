@@ -1,0 +1,141 @@
+"""Leaves that other packages bring: what they raise is a sentence, whose they are is told, and none takes our name."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facewitness import plugins
+from facewitness.apps.cli import main
+from facewitness.errors import InputError, MissingExtra, UnknownName
+from facewitness.pipeline import Analyzer
+from facewitness.witnesses import compact
+
+GOOD = '''"""A witness that always says the same."""
+from facewitness.types import Testimony
+class Same:
+    name, calibration = "same", None
+    def examine(self, face, question=None): return Testimony("same", 0.5)
+def load(least: float = 0.0): return Same()
+'''
+BAD = {
+    "raises": ("raise RuntimeError('no \\x1b[31mway\\nsecond line')", "RuntimeError: no"),
+    "broken": ("def load(:", "SyntaxError"),
+    "leaves": ("raise SystemExit(3)", "SystemExit"),
+    "silent": ("raise ZeroDivisionError", "ZeroDivisionError"),
+    "empty": ("", "expected a module with load"),
+    "lacking": ("import nobody_has_this", "needs the package 'nobody_has_this'"),
+}
+
+
+def forget() -> None:
+    """What is installed: a process otherwise looks once."""
+    plugins.names.cache_clear()
+    plugins._outside.cache_clear()
+
+
+class Site:
+    """A folder that packages are installed into."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def install(self, package: str, entries: str, **modules: str) -> None:
+        for name, code in modules.items():
+            (self.folder / f"{name}.py").write_text(code)
+        info = self.folder / f"{package}-1.5.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.5\n")
+        (info / "entry_points.txt").write_text(entries)
+        importlib.invalidate_caches()
+        forget()
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+    yield Site(tmp_path)
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+    monkeypatch.undo()
+    forget()
+
+
+def test_a_good_one_is_listed_with_its_package_and_named_in_reports(site: Site, capsys: pytest.CaptureFixture[str]):
+    site.install("elsewhere", "[facewitness.witnesses]\nsame = elsewhere_same\n", elsewhere_same=GOOD)
+    assert plugins.origin("witnesses", "same") == "elsewhere 1.5"
+    assert plugins.about("witnesses", "same") == "A witness that always says the same. From elsewhere 1.5."
+    assert main(["list"]) == 0
+    assert "From elsewhere 1.5." in capsys.readouterr().out
+    report = Analyzer(finder="whole", witnesses=("same", "compact")).analyze(np.zeros((64, 64, 3), np.uint8))
+    same, ours = report.made_by["witnesses"]
+    assert same["package"] == "elsewhere 1.5"
+    assert "package" not in ours and "package" not in report.made_by["finder"]
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_one_that_cannot_be_loaded_is_one_line(kind: str, site: Site, capsys: pytest.CaptureFixture[str]):
+    code, sentence = BAD[kind]
+    site.install("elsewhere", f"[facewitness.witnesses]\nodd = elsewhere_{kind}\n", **{f"elsewhere_{kind}": code})
+    with pytest.raises((InputError, MissingExtra), match=sentence) as caught:
+        plugins.get("witnesses", "odd")
+    assert "elsewhere 1.5" in str(caught.value) and str(caught.value).isprintable()
+    assert main(["list"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  odd ")]
+    assert sentence in line and line.isprintable()
+    assert main(["analyze", "photo.jpg", "--witness", "odd"]) != 0
+    assert "elsewhere 1.5" in capsys.readouterr().err
+
+
+def test_one_that_takes_our_name_is_refused_and_told(site: Site, capsys: pytest.CaptureFixture[str]):
+    evil = "raise AssertionError('it was imported')"
+    site.install(
+        "elsewhere",
+        "[facewitness.witnesses]\ncompact = elsewhere_evil\n[facewitness.finders]\nfacemesh = elsewhere_evil\n",
+        elsewhere_evil=evil,
+    )
+    assert plugins.get("witnesses", "compact") is compact
+    assert plugins.origin("witnesses", "compact") is None
+    assert plugins.names("witnesses").count("compact") == 1
+    assert main(["list"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("(elsewhere 1.5 brings another one of this name, which is refused)") == 2
+
+
+def test_a_name_that_two_packages_claim_is_nobodys(site: Site):
+    site.install("elsewhere", "[facewitness.witnesses]\nsame = elsewhere_same\n", elsewhere_same=GOOD)
+    site.install("nowhere", "[facewitness.witnesses]\nsame = nowhere_same\n", nowhere_same=GOOD)
+    with pytest.raises(InputError, match=r"(elsewhere|nowhere) 1\.5 and (elsewhere|nowhere) 1\.5 each bring one"):
+        plugins.get("witnesses", "same")
+    assert "uninstall one" in plugins.about("witnesses", "same")
+    assert plugins.origin("witnesses", "same") is None
+
+
+def test_a_name_that_is_none_is_not_there(site: Site):
+    names = ("two words", "up.and.down", "../etc", "ünïcode", "1st")
+    entries = "".join(f"{name} = elsewhere_same\n" for name in names)
+    site.install("elsewhere", f"[facewitness.witnesses]\n{entries}", elsewhere_same=GOOD)
+    assert not set(names) & set(plugins.names("witnesses"))
+    for name in names:
+        with pytest.raises(UnknownName):
+            plugins.get("witnesses", name)
+
+
+def test_what_its_load_raises_is_a_sentence(site: Site):
+    code = "def load(): return {}['nothing']"
+    site.install("elsewhere", "[facewitness.witnesses]\nodd = elsewhere_load\n", elsewhere_load=code)
+    with pytest.raises(InputError, match=r"odd of elsewhere 1\.5 cannot be loaded \(KeyError: 'nothing'\)"):
+        plugins.load("witnesses", "odd", {})
+
+
+def test_a_format_without_its_ending_is_told(site: Site):
+    site.install("elsewhere", "[facewitness.formats]\nodd = elsewhere_format\n", elsewhere_format="def render(r): ...")
+    with pytest.raises(InputError, match="expected a module with extension"):
+        plugins.get("formats", "odd")
