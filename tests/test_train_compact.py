@@ -16,6 +16,7 @@ from PIL import Image
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
 
 from facewitness.builders.pack import held_out  # noqa: E402
 from facewitness.errors import InputError, UnknownName  # noqa: E402
@@ -128,6 +129,17 @@ def test_val_rows_of_a_trained_person_are_left_out_and_a_second_pack_searches_no
     recipe_file.pack(packed.parent / "painted.parquet", packed, Blind())
     assert again["21.png"] == "left_out" and again["0.png"] != "left_out"
     assert recipe_file.Pack(packed).rows[21]["split"] == "val"
+
+
+def test_genuine_pictures_that_look_forged_are_mined(packed, tmp_path):
+    torch.manual_seed(0)
+    model = Compact("mobilenetv2_035", noise=True, parsing=True)
+    for bias, some in ((9.0, True), (-9.0, False)):
+        model.to_fake.bias.data.fill_(bias)
+        save_file(model.state_dict(), tmp_path / "w.safetensors")
+        found = recipe_file.mined(TINY, packed, tmp_path / "w.safetensors")
+        assert bool(found) == some
+        assert all(key.startswith("painted/") and 3.5 < weight <= 4 for key, weight in found.items())
 
 
 def test_training_ends_at_a_moment_with_the_rate_gone(packed, tmp_path):

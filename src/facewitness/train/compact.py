@@ -2,7 +2,11 @@
 
     python -m facewitness.train.compact pack   RECIPE --data DIR --cache DIR
     python -m facewitness.train.compact train  RECIPE --cache DIR --start WEIGHTS.safetensors --out DIR
+    python -m facewitness.train.compact mine   RECIPE --cache DIR --out DIR --hard hard.json
     python -m facewitness.train.compact export RECIPE --out DIR --onnx compact.onnx
+
+`mine` weighs genuine training pictures by how far the run in `--out` takes them for forged; `train --hard` draws them
+so much more often.
 
 What keeps the network from cheating, in the order of how much it matters
     pairs        every genuine face stands in a batch beside a forgery of the same source, made from the same face where
@@ -504,6 +508,37 @@ def _resume(out: Path, model: Compact, average: dict[str, Tensor], optimizer: An
     return int(place["stage"]), int(place["step"]), float(place.get("share", 0.0))
 
 
+def mined(recipe: Recipe, folder: Path, weights: Path, most: float = 4.0) -> dict[str, float]:
+    """How many times as often each genuine training picture that looks forged should be drawn: "source/file" -> weight.
+
+    The weight of a picture rises evenly from 1, where the network gives forged and genuine the same chance, to `most`,
+    where it is sure that the picture is forged. Pictures it takes for genuine are left out.
+    """
+    model = Compact(recipe.backbone, noise=recipe.noise, parsing=recipe.parsing)
+    model.load_state_dict(load_file(weights))
+    model = model.eval().to(memory_format=torch.channels_last)
+    stage = recipe.stage[-1]
+    batches = Batches(folder, recipe, len(recipe.stage) - 1)
+    data = batches._open()
+    rows = sorted({i for source in recipe.sources for i in batches.real[recipe.genuine.get(source, source)]})
+    found = {}
+    with progress() as bar, torch.no_grad():
+        task = bar.add_task("mining", total=len(rows))
+        for at in range(0, len(rows), stage.batch):
+            some = rows[at : at + stage.batch]
+            crops = [crop_item(item_of_row(data, i, batches.index), stage.size, recipe.margin)["x"] for i in some]
+            x = torch.from_numpy(np.stack(crops)).float().contiguous(memory_format=torch.channels_last)
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.bfloat16):
+                scores = model(x).fake.float().sigmoid().tolist()
+            for i, score in zip(some, scores, strict=True):
+                if score > 0.5:
+                    found[f"{data.rows[i]['source']}/{data.rows[i]['file']}"] = round(
+                        1 + (most - 1) * (2 * score - 1), 3
+                    )
+            bar.advance(task, len(some))
+    return found
+
+
 # -------------------------------------------------------------------------------------------------------- the export
 
 
@@ -547,26 +582,31 @@ def export(recipe: Recipe, weights: Path, onnx: Path) -> float:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The three commands of this recipe."""
+    """The four commands of this recipe."""
     parser = argparse.ArgumentParser(prog="python -m facewitness.train.compact", description=__doc__.split("\n")[0])
-    parser.add_argument("command", choices=("pack", "train", "export"))
+    parser.add_argument("command", choices=("pack", "train", "mine", "export"))
     parser.add_argument("recipe", type=Path, help="a TOML file such as runs/compact/recipe.toml")
     parser.add_argument("--data", type=Path, help="pack: folder with the Parquet tables")
-    parser.add_argument("--cache", type=Path, help="pack, train: folder of the packed data (about 4 GB)")
+    parser.add_argument("--cache", type=Path, help="pack, train, mine: folder of the packed data")
     parser.add_argument(
         "--start", type=Path, help="train: ImageNet weights of the backbone, or an earlier run's last.safetensors"
     )
     parser.add_argument(
         "--until", type=_moment, help="train: when to be done, such as 2026-11-26T02:00Z; the rate falls with the clock"
     )
-    parser.add_argument("--hard", type=Path, help="train: JSON of source/file -> weight, for genuine pictures")
+    parser.add_argument("--hard", type=Path, help="train, mine: JSON of source/file -> weight, for genuine pictures")
     parser.add_argument("--groups", type=Path, help="pack: JSON of source/file -> group, where people repeat")
-    parser.add_argument("--out", type=Path, help="train, export: folder of the run")
+    parser.add_argument("--out", type=Path, help="train, mine, export: folder of the run")
     parser.add_argument("--onnx", type=Path, help="export: file to write")
     parser.add_argument("--workers", type=int, default=2, help="train: processes that draw batches")
     given = parser.parse_args(arguments)
-    needed = {"pack": ("data", "cache"), "train": ("cache", "out"), "export": ("out", "onnx")}[given.command]
-    for name in needed:
+    needed = {
+        "pack": ("data", "cache"),
+        "train": ("cache", "out"),
+        "mine": ("cache", "out", "hard"),
+        "export": ("out", "onnx"),
+    }
+    for name in needed[given.command]:
         if getattr(given, name) is None:
             parser.error(f"{given.command} needs --{name}")
     recipe = Recipe.read(given.recipe)
@@ -574,6 +614,10 @@ def main(arguments: list[str] | None = None) -> None:
         pack(given.data, given.cache, groups=_json(given.groups))
     elif given.command == "train":
         train(recipe, given.cache, given.start, given.out, given.workers, until=given.until, hard=_json(given.hard))
+    elif given.command == "mine":
+        found = mined(recipe, given.cache, given.out / "last.safetensors")
+        write_whole(given.hard, json.dumps(found, indent=0).encode())
+        print(f"{len(found)} genuine pictures look forged; {given.hard} weighs them")
     else:
         print(f"largest difference to torch: {export(recipe, given.out / 'last.safetensors', given.onnx):.2e}")
 
