@@ -19,15 +19,17 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from PIL import Image
 
-from facewitness.formats import HEAT, LIMITS, again, band, heat, mark, measured, provenance
+from facewitness.formats import HEAT, LIMITS, _timeline, again, band, heat, mark, measured, provenance
 from facewitness.markup import document
 from facewitness.markup import element as _e
+from facewitness.overtime import clock
 from facewitness.phrases import KIND_WORDS, headline, odds, percent, places_of, strength_in_words, visible, word
 from facewitness.types import (
     KINDS,
     Box,
     Clip,
     Finding,
+    FrameRef,
     Mask,
     PersonReport,
     Pixels,
@@ -165,6 +167,9 @@ def _ruling(report: Report) -> Iterable[Element | None]:
     key, large, meaning = headline(report)
     verdict = report.verdict
     facts = [f"{report.size[0]:,} × {report.size[1]:,} pixels".replace(",", " ")] if report.size else []
+    if report.medium is not None and report.medium.fps:
+        length = clock(report.medium.frames / report.medium.fps)
+        facts.append(f"{length}, {report.medium.frames} frames")
     if report.status == "ok":
         facts.append("1 face" if len(report.people) == 1 else f"{len(report.people)} faces")
     yield _e("p", "facewitness", _e("span", " examination report", class_="quiet"), class_="wordmark")
@@ -273,30 +278,41 @@ def _overview(report: Report) -> Element | None:
 
 def _picture(report: Report, clip: Clip | None) -> Element | None:
     """The whole picture with every mask, box and finding drawn over it, and its switches."""
+    film = _film_frame(report)
     if clip is not None:
-        width, height = clip.frame.width, clip.frame.height
-        source, shown = _photograph(clip.frame.pixels, LONGEST)
+        frame = clip.frame if film is None else clip.at(film)
+        width, height = frame.width, frame.height
+        source, shown = _photograph(frame.pixels, LONGEST)
         ground = _e("image", href=source, x=0, y=0, width=width, height=height)
         note = "The picture as it was examined, upright"
+        if film is not None:
+            note = f"The film at {clock(film.seconds or 0.0)} (frame {film.index}), upright"
         if shown != (width, height):
             note += f", scaled from {width} × {height} to {shown[0]} × {shown[1]} pixels for this page"
         note += f"; shown as JPEG, quality {JPEG_QUALITY}. Judge fine traces on the file itself."
     elif report.size is not None and report.people:
-        width, height = report.size
+        width, height = report.size if film is None else (film.width, film.height)
         ground = _e("rect", x=0, y=0, width=width, height=height, class_="blank")
         note = "The picture itself is not part of this report; only the places are drawn."
     else:
         return None
-    heats, boxes, places = [], [], []
+    heats: list[Element] = []
+    boxes: list[Element] = []
+    places: list[Element] = []
+    elsewhere: list[Element] = []  # masks of people who are best seen in another frame of a film
     tag = max(width, height) / 36  # height of a face's number, in pixels of the picture
     for number, said in enumerate(report.people, start=1):
         if said.mask is not None and said.mask.values.max() >= FAINT:
-            heats.append(_heat(said.mask, f"heat-{number}"))
-        boxes.append(_face_box(number, said, tag))
-        places += [_place(number, index, finding) for index, finding in enumerate(said.findings)]
+            here = film is None or said.face.at.index == film.index
+            (heats if here else elsewhere).append(_heat(said.mask, f"heat-{number}"))
+        face = said.face if film is None else next((f for f in said.track.faces if f.at.index == film.index), None)
+        if face is not None:
+            boxes.append(_face_box(number, said, face.box, tag))
+        places += [_place(number, index, finding) for index, finding in _seen_at(said, film)]
     drawing = _e(
         "svg",
         ground,
+        _e("defs", *elsewhere) if elsewhere else None,
         _e("g", *heats, class_="heat"),
         _e("g", *boxes, class_="boxes", aria_hidden="true"),
         _e("g", *places, class_="places"),
@@ -307,6 +323,26 @@ def _picture(report: Report, clip: Clip | None) -> Element | None:
     )
     controls = _controls(bool(heats)) if report.people else None
     return _e("figure", _e("div", drawing, class_="frame"), controls, _e("figcaption", note), class_="picture")
+
+
+def _film_frame(report: Report) -> FrameRef | None:
+    """The frame of a film that stands for it: the most suspicious person's best. None for a photo."""
+    if not report.people or report.medium is None or not report.medium.fps:
+        return None
+    suspicious = max(report.people, key=lambda said: -1.0 if said.verdict.fake is None else said.verdict.fake)
+    return suspicious.face.at
+
+
+def _seen_at(said: PersonReport, at: FrameRef | None) -> list[tuple[int, Finding]]:
+    """A person's findings with their numbers; of a film those that are seen in one frame, with their place there."""
+    if at is None:
+        return list(enumerate(said.findings))
+    found = []
+    for index, finding in enumerate(said.findings):
+        place = next((p for p in finding.places if p.at is not None and p.at.index == at.index), None)
+        if place is not None:
+            found.append((index, Finding((place,), finding.claim, finding.strength)))
+    return found
 
 
 def _controls(masks: bool) -> Element:
@@ -343,8 +379,8 @@ def _heat(mask: Mask, identity: str) -> Element:
     )
 
 
-def _face_box(number: int, said: PersonReport, tag: float) -> Element:
-    x1, y1, x2, y2 = said.face.box
+def _face_box(number: int, said: PersonReport, box: Box, tag: float) -> Element:
+    x1, y1, x2, y2 = box
     text = str(number)
     wide = tag * (0.9 + 0.62 * len(text))
     top = y1 - 1.25 * tag if y1 >= 1.25 * tag else y1  # above the box, or inside where there is no room above
@@ -453,6 +489,7 @@ def _card(number: int, said: PersonReport, report: Report, clip: Clip | None) ->
         ),
         None if alone else _bar(verdict, band(verdict)),
         None if alone else _reasons(verdict.reasons),
+        _timeline.section(number, said, clip),
         _e("div", _close_up(number, said, clip), _explanation(number, said), class_="evidence"),
         *_words(verdict.testimonies),
         _findings(number, said),
@@ -484,8 +521,9 @@ def _close_up(number: int, said: PersonReport, clip: Clip | None) -> Element | N
     width, height = right - left, bottom - top
     letters = max(width, height) / 17
     places = []
-    spots = _apart([_centre(finding) for finding in said.findings], 1.6 * letters)
-    for index, (finding, (x, y)) in enumerate(zip(said.findings, spots, strict=True)):
+    seen = _seen_at(said, said.face.at if said.timeline else None)
+    spots = _apart([_centre(finding) for _, finding in seen], 1.6 * letters)
+    for (index, finding), (x, y) in zip(seen, spots, strict=True):
         badge = [
             _e("circle", cx=x, cy=y, r=0.72 * letters),
             _e("text", mark(index), x=x, y=y + 0.33 * letters, font_size=letters, text_anchor="middle"),

@@ -1,0 +1,164 @@
+"""A person's scores over time as a drawing to hover and step through, and the frames that say most, as a strip.
+
+Each judged moment is a point with its time, probability and quality; the strip below holds the frames with the highest
+probabilities and the lowest, with their masks, and a point whose frame is there links to it. Nothing here needs script.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element
+
+import numpy as np
+from PIL import Image
+
+from facewitness.formats import heat
+from facewitness.markup import element as _e
+from facewitness.overtime import clock, share, stretches
+from facewitness.phrases import percent
+from facewitness.types import Box, Clip, Face, FrameRef, Moment, PersonReport
+
+_WIDE, _HIGH, _LOW = 1000.0, 180.0, 226.0  # of the drawing: where time ends, where 0 % is, where it ends
+WORST, BEST = 4, 2  # frames in the strip
+_SIDE = 220  # pixels of a frame there
+
+
+def section(number: int, said: PersonReport, clip: Clip | None) -> Element | None:
+    """Timeline and strip of one person; None for a photo, and where no moment was judged."""
+    scored = [moment for moment in said.timeline if moment.fake is not None and moment.at.seconds is not None]
+    if len(scored) < 2:
+        return None
+    chosen = _chosen(scored) if clip is not None else []
+    return _e(
+        "section",
+        _e("h3", "Over time"),
+        _drawing(number, said, scored, {moment.at.index for moment in chosen}),
+        _e("p", _key(said), class_="key"),
+        _e("div", *(_shot(number, said, moment, clip) for moment in chosen), class_="strip")
+        if clip and chosen
+        else None,
+        class_="timeline",
+    )
+
+
+def _key(said: PersonReport) -> str:
+    threshold = said.verdict.thresholds
+    parts = stretches(said.timeline, threshold[1]) if threshold else ()
+    words = "Probability of forgery at each judged moment; below it the quality of the face there."
+    if threshold:
+        words += f" Dashed: the thresholds of this verdict, {percent(threshold[0])} and {percent(threshold[1])}."
+    if parts:
+        when = ", ".join(part.words for part in parts)
+        words += f" Shaded: it looks forged, {percent(share(said.timeline, parts))} of the time judged: {when}."
+    return words
+
+
+def _chosen(scored: Sequence[Moment]) -> list[Moment]:
+    """The moments for the strip, in the order of time."""
+    ranked = sorted(scored, key=lambda moment: -(moment.fake or 0.0))
+    picked = [*ranked[:WORST], *ranked[max(WORST, len(ranked) - BEST) :]]
+    return sorted(picked, key=lambda moment: moment.at.index)
+
+
+def _drawing(number: int, said: PersonReport, scored: Sequence[Moment], shown: set[int]) -> Element:
+    seconds = [moment.at.seconds or 0.0 for moment in scored]
+    start, length = seconds[0], max(seconds[-1] - seconds[0], 1e-6)
+
+    def x(second: float) -> float:
+        return round(20 + (_WIDE - 40) * (second - start) / length, 1)
+
+    def y(score: float) -> float:
+        return round(10 + (_HIGH - 10) * (1 - score), 1)
+
+    marks: list[Element] = [_e("rect", x=0, y=10, width=_WIDE, height=_HIGH - 10, class_="ground")]
+    if said.verdict.thresholds is not None:
+        for part in stretches(said.timeline, said.verdict.thresholds[1]):
+            left, right = x(part.start), x(part.end)
+            title = _e("title", f"{part.words}: looks forged, {percent(part.fake)}")
+            marks.append(
+                _e("rect", title, x=left - 4, y=10, width=right - left + 8, height=_HIGH - 10, class_="stretch")
+            )
+        marks += [
+            _e("line", x1=0, x2=_WIDE, y1=y(bound), y2=y(bound), class_="bound") for bound in said.verdict.thresholds
+        ]
+    if said.verdict.interval is not None and said.verdict.cause != "quality":
+        low, high = said.verdict.interval
+        title = _e("title", f"The 95 % interval of the whole: {percent(low)} to {percent(high)}")
+        marks.append(
+            _e("rect", title, x=_WIDE - 10, y=y(high), width=8, height=max(2.0, y(low) - y(high)), class_="whole")
+        )
+    gap = 3 * float(np.median(np.diff(seconds)))
+    points = ""
+    for i, moment in enumerate(scored):
+        step = "L" if i and seconds[i] - seconds[i - 1] <= gap else "M"
+        points += f"{step}{x(seconds[i])} {y(moment.fake or 0.0)} "
+    marks.append(_e("path", d=points.strip(), class_="line"))
+    quality = {face.at.index: face.quality.score for face in said.track.faces}
+    wide = max(3.0, (_WIDE - 40) / len(scored) - 1)
+    for moment, second in zip(scored, seconds, strict=True):
+        score = quality.get(moment.at.index)
+        if score is not None:
+            marks.append(
+                _e("rect", x=x(second) - wide / 2, y=_HIGH + 6, width=wide, height=8, fill_opacity=f"{score:.2f}",
+                   class_="worth")
+            )  # fmt: skip
+        marks.append(_point(number, moment, x(second), y(moment.fake or 0.0), score, moment.at.index in shown))
+    for second, anchor in ((seconds[0], "start"), (start + length / 2, "middle"), (seconds[-1], "end")):
+        marks.append(_e("text", clock(second), x=x(second), y=_LOW + 8, text_anchor=anchor))
+    marks += [_e("text", words, x=2, y=at, text_anchor="start") for words, at in (("100 %", 26), ("0 %", _HIGH - 6))]
+    worst = max(scored, key=lambda moment: moment.fake or 0.0)
+    label = (
+        f"Probability of forgery of face {number} from {clock(seconds[0])} to {clock(seconds[-1])}, at most "
+        f"{percent(worst.fake or 0.0)} at {clock(worst.at.seconds or 0.0)}."
+    )
+    return _e(
+        "svg", *marks, viewBox=f"0 0 {_WIDE:.0f} {_LOW + 20:.0f}", role="group", aria_label=label, class_="series"
+    )
+
+
+def _point(number: int, moment: Moment, x: float, y: float, quality: float | None, linked: bool) -> Element:
+    words = f"{clock(moment.at.seconds or 0.0)}: {percent(moment.fake or 0.0)} fake"
+    if quality is not None:
+        words += f", quality {quality:.2f}"
+    dot = _e("circle", _e("title", words), cx=x, cy=y, r=6 if linked else 4, class_="dot")
+    if not linked:
+        return _e("g", dot, tabindex=0, role="img", aria_label=words)
+    return _e("a", dot, href=f"#moment-{number}-{moment.at.index}", aria_label=words)
+
+
+def _shot(number: int, said: PersonReport, moment: Moment, clip: Clip) -> Element:
+    """One frame of the strip: the face with its mask, its time and probability."""
+    face = next((face for face in said.track.faces if face.at.index == moment.at.index), said.face)
+    frame = clip.at(moment.at)
+    left, top, right, bottom = _around(face, moment.at)
+    picture = Image.fromarray(np.ascontiguousarray(frame.pixels[top:bottom, left:right]))
+    picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    parts = [_e("image", href=_uri(picture, "JPEG"), x=left, y=top, width=right - left, height=bottom - top)]
+    if moment.mask is not None:
+        x1, y1, x2, y2 = moment.mask.box
+        over = Image.fromarray(heat(moment.mask.values))
+        parts.append(
+            _e("image", href=_uri(over, "PNG"), x=x1, y=y1, width=x2 - x1, height=y2 - y1, preserveAspectRatio="none",
+               class_="heat")
+        )  # fmt: skip
+    words = f"{clock(moment.at.seconds or 0.0)}, {percent(moment.fake or 0.0)}"
+    drawing = _e("svg", *parts, viewBox=f"{left} {top} {right - left} {bottom - top}", role="img", aria_label=words)
+    caption = _e("figcaption", words, _e("span", f" frame {moment.at.index}", class_="quiet"))
+    return _e("figure", drawing, caption, id=f"moment-{number}-{moment.at.index}", class_="shot")
+
+
+def _around(face: Face, at: FrameRef) -> tuple[int, int, int, int]:
+    """The square around a face, with a quarter of its size on each side, inside the frame."""
+    box: Box = face.box
+    half = 0.75 * max(box[2] - box[0], box[3] - box[1])
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    left, top = max(0, int(x - half)), max(0, int(y - half))
+    return left, top, max(left + 1, min(at.width, int(x + half) + 1)), max(top + 1, min(at.height, int(y + half) + 1))
+
+
+def _uri(picture: Image.Image, kind: str) -> str:
+    out = io.BytesIO()
+    picture.save(out, kind, **({"quality": 88} if kind == "JPEG" else {}))
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(out.getvalue()).decode('ascii')}"

@@ -1,0 +1,79 @@
+"""A film's report to look at: the page's timeline and strip, and the film with boxes and masks over it."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+
+pytest.importorskip("av", reason="needs the extra 'video'")
+import av
+import films
+
+from facewitness import media
+from facewitness.calibration import Calibration
+from facewitness.errors import ReportError
+from facewitness.formats import film as overlay
+from facewitness.formats import html, markdown
+from facewitness.formats import json as wire
+from facewitness.pipeline import Analyzer
+from facewitness.types import Mask, Moment, Testimony
+
+
+class Late:
+    """Says that the face is forged in the second half of a film."""
+
+    name = "late"
+    calibration = Calibration(
+        1.0, 0.0, (-8.0, 8.0), (0.0, 0.9), (0.1, 1.0), 0.3, 0.7, 0.05, 0.05, 0.5, 100, 50, {}
+    )  # fmt: skip
+
+    def examine(self, track, clip):
+        mask = Mask((10.0, 10.0, 60.0, 60.0), np.full((8, 8), 0.9, np.float32))
+        series = tuple(Moment(face.at, 0.95 if face.at.index >= 30 else 0.1, mask) for face in track.faces)
+        return Testimony(self.name, float(np.mean([m.fake for m in series])), mask, series=series)
+
+    def made_by(self):
+        return {"options": {}, "weights": {}}
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    analyzer = Analyzer(finder="whole", witnesses=[Late()], reading={"sampling": {"frames": 10}})
+    return analyzer.analysis(films.film(60))
+
+
+def test_the_page_has_a_timeline_and_a_strip(analysis):
+    page = html.render(analysis.report, analysis.clip).decode()
+    assert 'class="timeline"' in page and page.count('class="shot"') == 6
+    links = set(re.findall(r'href="#(moment-1-\d+)"', page))
+    assert len(links) == 6 and all(f'id="{link}"' in page for link in links)
+    assert "it looks forged, 50 % of the time judged: 0:01 to 0:02" in page
+    assert page.count("<circle") >= 10 and "0:02: 95 % fake, quality" in page
+    assert "0:02, 60 frames" in page and "The film at 0:0" in page
+
+
+def test_the_page_without_pixels_keeps_the_timeline(analysis):
+    page = html.render(wire.parse(wire.render(analysis.report))).decode()
+    assert 'class="timeline"' in page and 'class="shot"' not in page
+    assert markdown.render(analysis.report)
+
+
+def test_a_photo_has_no_timeline():
+    photo = Analyzer(finder="whole", witnesses=[Late()]).analysis(np.full((90, 90, 3), 90, np.uint8))
+    assert 'class="timeline"' not in html.render(photo.report, photo.clip).decode()
+    assert len(films.decoded(overlay.render(photo.report, photo.clip))) == 1
+
+
+def test_the_overlay_film_plays_and_shows_boxes(analysis):
+    content = overlay.render(analysis.report, analysis.clip)
+    drawn = films.decoded(content)
+    plain = [frame.pixels for frame in media.read(films.film(60), sampling={"every": True}).frames()]
+    assert len(drawn) == 60 and drawn[0].shape == (96, 128, 3)
+    assert media.read(content).fps == pytest.approx(25)
+    with av.open(io.BytesIO(content)) as opened:
+        assert opened.streams.video[0].codec_context.name == "h264"
+    changed = np.abs(drawn[40].astype(int) - plain[40]).mean(axis=2)
+    assert changed[10:60, 10:60].mean() > 20  # the mask
+    with pytest.raises(ReportError, match="--format film"):
+        overlay.render(analysis.report)
