@@ -12,11 +12,13 @@ import films
 
 from facewitness import media
 from facewitness.calibration import Calibration
+from facewitness.dialogue import Dialogue
 from facewitness.errors import ReportError
 from facewitness.formats import film as overlay
 from facewitness.formats import html, markdown
 from facewitness.formats import json as wire
 from facewitness.pipeline import Analyzer
+from facewitness.questions import moment_asked_for
 from facewitness.types import Mask, Moment, Testimony
 
 
@@ -77,3 +79,27 @@ def test_the_overlay_film_plays_and_shows_boxes(analysis):
     assert changed[10:60, 10:60].mean() > 20  # the mask
     with pytest.raises(ReportError, match="--format film"):
         overlay.render(analysis.report)
+
+
+def test_a_question_may_be_about_time(analysis):
+    talk = Dialogue(analysis.report)
+    when = talk.ask("When does it look fake?")
+    assert when.intent == "when" and "It looks forged at 0:01 to 0:02, 50 % of the time that was judged" in when.text
+    assert "highest probability is 95 %" in when.text
+    late, early = talk.ask("Is the face fake at 0:02?"), talk.ask("And at 0:00?")
+    assert (late.label, early.label) == ("fake", "real")
+    assert "At 0:01 the probability" in late.text or "At 0:02 the probability" in late.text
+    mouth = talk.ask("Is the mouth fake at 0:14?")
+    assert "0:14 was not judged; the nearest moment that was is 0:02." in mouth.text
+    assert "Nothing points to the mouth" in mouth.text and mouth.regions == ("mouth",)
+    assert "face 1" in talk.ask("Who is fake?").text
+    photo = Dialogue(Analyzer(finder="whole", witnesses=[Late()]).analyze(np.full((90, 90, 3), 90, np.uint8)))
+    assert "has no time" in photo.ask("When?").text
+
+
+@pytest.mark.parametrize(
+    ("question", "second"),
+    [("at 0:14", 14), ("Is it fake at 1:02:03?", 3723), ("after 14 seconds", 14), ("is face 2 fake?", None)],
+)
+def test_moments_in_questions(question, second):
+    assert moment_asked_for(question) == second

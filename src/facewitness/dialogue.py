@@ -23,8 +23,10 @@ from typing import Protocol
 import numpy as np
 
 from facewitness import geometry, plugins, questions, regions
+from facewitness.calibration import decide
 from facewitness.errors import BackendError, InputError
 from facewitness.explain import NO_PROOF, graded, suspicions
+from facewitness.overtime import clock, share, stretches
 from facewitness.phrases import KIND_WORDS, WORDS, listed, odds, percent, places_of, visible
 from facewitness.types import Clip, Finding, Hear, Label, PersonReport, Pixels, Reply, Report
 
@@ -135,6 +137,10 @@ class Dialogue:
         about_place = intent in ("", "verdict", "why", "where", "sure", "quality")
         if not named and self._spoken_of and about_place and (questions.points_back(question) or intent == "why"):
             named = self._spoken_of
+        moment = questions.moment_asked_for(question)
+        if moment is not None and face.timeline:
+            self._spoken_of = named
+            return _at(face, moment, named, question)
         if named and about_place:
             self._spoken_of = named
             return _about_regions(face, named, question)
@@ -142,7 +148,7 @@ class Dialogue:
             intent = "verdict"
         say = {
             "verdict": self._verdict, "sure": self._sure, "where": self._where, "why": self._why, "kind": self._kind,
-            "faces": self._faces, "wrong": self._wrong, "quality": self._quality,
+            "faces": self._faces, "when": self._when, "wrong": self._wrong, "quality": self._quality,
             "suppose_real": self._suppose_real, "suppose_fake": self._suppose_fake,
         }.get(intent)  # fmt: skip
         if say is None:
@@ -212,6 +218,21 @@ class Dialogue:
         n = len(self.report.people)
         said = "One face was found" if n == 1 else f"{n} faces were found"
         return Answer(f"{said}: {told}. Who they are is not examined.", None, intent="faces")
+
+    def _when(self, face: PersonReport, question: str) -> Answer:
+        scored = [m for m in face.timeline if m.fake is not None and m.at.seconds is not None]
+        if not scored:
+            return Answer("The picture has no time: it is a photo, or no moment of it was judged.", None, intent="when")
+        threshold = face.verdict.thresholds
+        parts = stretches(face.timeline, threshold[1]) if threshold else ()
+        worst = max(scored, key=lambda moment: moment.fake or 0.0)
+        peak = f"Its highest probability is {percent(worst.fake or 0.0)}, at {clock(worst.at.seconds or 0.0)}."
+        if not parts:
+            return Answer(f"No stretch of time looks forged by itself. {peak}", face.verdict.label, intent="when")
+        when = listed(part.words for part in parts)
+        of = percent(share(face.timeline, parts))
+        text = f"It looks forged at {when}, {of} of the time that was judged. {peak}"
+        return Answer(text, face.verdict.label, face.findings, intent="when")
 
     def _wrong(self, face: PersonReport, question: str) -> Answer:
         reasons = " ".join(face.verdict.reasons) or "No error rate was measured."
@@ -296,6 +317,47 @@ def _accused(text: str) -> tuple[str, ...]:
 
 
 # ------------------------------------------------------------------------------------------------------- about regions
+
+
+def _at(face: PersonReport, second: float, names: Sequence[str], question: str) -> Answer:
+    """What was seen at one moment of a film, of a person or of regions of the face."""
+    scored = [moment for moment in face.timeline if moment.fake is not None and moment.at.seconds is not None]
+    if not scored:
+        return Answer("No moment of this film was judged.", None, regions=tuple(names), intent="when")
+    near = min(scored, key=lambda moment: abs((moment.at.seconds or 0.0) - second))
+    at, p = near.at.seconds or 0.0, near.fake or 0.0
+    asked = (
+        f"{clock(second)} was not judged; the nearest moment that was is {clock(at)}. " if abs(at - second) >= 1 else ""
+    )
+    label = "inconclusive" if face.verdict.thresholds is None else decide(p, *face.verdict.thresholds)
+    if face.verdict.cause == "quality":
+        label = "inconclusive"
+    chance = f"At {clock(at)} the probability of forgery is {percent(p)}: {WORDS[label][0].lower()}."
+    if not names:
+        return Answer(f"{asked}{chance}", label, intent="when")
+    words, found = [], []
+    for name in names:
+        here = [
+            finding
+            for finding in suspicions(face.verdict)
+            if any(
+                place.at is not None
+                and place.at.index == near.at.index
+                and place.region is not None
+                and (regions.within(place.region, name) or regions.within(name, place.region))
+                for place in finding.places
+            )
+        ]
+        found += here
+        claimed = label == "fake" and bool(here)
+        lead = questions.yes_or_no(question, forged=claimed) if label != "inconclusive" or not here else ""
+        if not here:
+            words.append(f"{lead}Nothing points to the {regions.title(name)} at {clock(at)}.")
+        else:
+            words.append(f"{lead}{graded(here[0])} at {clock(at)}: {here[0].claim}")
+    if label == "real" and found:
+        words.append("The face as a whole shows no sufficient sign at that moment, so this is a hint and no more.")
+    return Answer(f"{asked}{' '.join(words)} {chance}", label, tuple(dict.fromkeys(found)), tuple(names), "when")
 
 
 def _about_regions(face: PersonReport, names: Sequence[str], question: str) -> Answer:

@@ -18,6 +18,8 @@ INTENTS: dict[str, str] = {
     r"\b(evidence|speaks?|argument\w*|reasons?)\b.*\b(for|that it is|it's)\b.*\b(real|genuine|authentic)\b",
     "suppose_fake": r"\b(suppos\w*|assum\w*|imagin\w*|if)\b.*\b(fake\w*|forged|manipulated|deepfake|synthetic)\b|"
     r"\b(evidence|speaks?|argument\w*)\b.*\bfor\b.*\b(fake|forged|forgery|manipulation)\b",
+    "when": r"\bwhen\b|\b(at )?(what|which) (times?|moments?|seconds?|minutes?|parts? of the (film|video|clip))\b|"
+    r"\bhow long\b|\bhow much of the (time|film|video|clip)\b",
     "faces": r"\bhow many (faces|people|persons)\b|\bwho (else )?is\b",
     "wrong": r"\b(how often|error rate|false (alarm|positive)s?|mistakes?|be wrong|trust|reliab\w*|accura\w*|"
     r"limits?)\b",
@@ -39,6 +41,9 @@ _ASKS_FAKE = re.compile(
     r"odd)\b",
 )
 _THERE = re.compile(r"\b(there|(this|that) (place|region|part|area|one)|them|they)\b")
+_MOMENT = re.compile(
+    r"\b(?:(\d{1,2}):)?(\d{1,3}):(\d{2})\b|\b(?:at|after|around|second) (\d+(?:\.\d+)?) ?(?:s|sec|seconds?)\b"
+)
 _FACE = re.compile(r"\bface (?:number |no\.? ?|#)?(\d{1,3})\b")
 _ORDINALS = {w: i for i, w in enumerate(("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"))}
 
@@ -98,6 +103,16 @@ def face_asked_for(question: str) -> int | None:
         return max(0, int(numbered[1]) - 1)
     words = re.findall(r"\w+", question)
     return next((_ORDINALS[a] for a, b in pairwise(words) if b in ("face", "person", "one") and a in _ORDINALS), None)
+
+
+def moment_asked_for(question: str) -> float | None:
+    """The moment of a film that a question names, in seconds: "at 0:14", "at 1:02:03", "after 14 seconds"."""
+    found = _MOMENT.search(normal(question))
+    if found is None:
+        return None
+    if found[4] is not None:
+        return float(found[4])
+    return 3600 * int(found[1] or 0) + 60 * int(found[2]) + int(found[3])
 
 
 def yes_or_no(question: str, forged: bool) -> str:

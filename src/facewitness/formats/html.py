@@ -19,7 +19,20 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from PIL import Image
 
-from facewitness.formats import HEAT, LIMITS, _timeline, again, band, heat, mark, measured, provenance
+from facewitness.formats import (
+    HEAT,
+    LIMITS,
+    _timeline,
+    again,
+    band,
+    face_at,
+    film_frame,
+    heat,
+    mark,
+    measured,
+    provenance,
+    seen_at,
+)
 from facewitness.markup import document
 from facewitness.markup import element as _e
 from facewitness.overtime import clock
@@ -29,7 +42,6 @@ from facewitness.types import (
     Box,
     Clip,
     Finding,
-    FrameRef,
     Mask,
     PersonReport,
     Pixels,
@@ -278,7 +290,7 @@ def _overview(report: Report) -> Element | None:
 
 def _picture(report: Report, clip: Clip | None) -> Element | None:
     """The whole picture with every mask, box and finding drawn over it, and its switches."""
-    film = _film_frame(report)
+    film = film_frame(report)
     if clip is not None:
         frame = clip.frame if film is None else clip.at(film)
         width, height = frame.width, frame.height
@@ -305,10 +317,10 @@ def _picture(report: Report, clip: Clip | None) -> Element | None:
         if said.mask is not None and said.mask.values.max() >= FAINT:
             here = film is None or said.face.at.index == film.index
             (heats if here else elsewhere).append(_heat(said.mask, f"heat-{number}"))
-        face = said.face if film is None else next((f for f in said.track.faces if f.at.index == film.index), None)
+        face = face_at(said, film)
         if face is not None:
             boxes.append(_face_box(number, said, face.box, tag))
-        places += [_place(number, index, finding) for index, finding in _seen_at(said, film)]
+        places += [_place(number, index, finding) for index, finding in seen_at(said, film)]
     drawing = _e(
         "svg",
         ground,
@@ -323,26 +335,6 @@ def _picture(report: Report, clip: Clip | None) -> Element | None:
     )
     controls = _controls(bool(heats)) if report.people else None
     return _e("figure", _e("div", drawing, class_="frame"), controls, _e("figcaption", note), class_="picture")
-
-
-def _film_frame(report: Report) -> FrameRef | None:
-    """The frame of a film that stands for it: the most suspicious person's best. None for a photo."""
-    if not report.people or report.medium is None or not report.medium.fps:
-        return None
-    suspicious = max(report.people, key=lambda said: -1.0 if said.verdict.fake is None else said.verdict.fake)
-    return suspicious.face.at
-
-
-def _seen_at(said: PersonReport, at: FrameRef | None) -> list[tuple[int, Finding]]:
-    """A person's findings with their numbers; of a film those that are seen in one frame, with their place there."""
-    if at is None:
-        return list(enumerate(said.findings))
-    found = []
-    for index, finding in enumerate(said.findings):
-        place = next((p for p in finding.places if p.at is not None and p.at.index == at.index), None)
-        if place is not None:
-            found.append((index, Finding((place,), finding.claim, finding.strength)))
-    return found
 
 
 def _controls(masks: bool) -> Element:
@@ -521,7 +513,7 @@ def _close_up(number: int, said: PersonReport, clip: Clip | None) -> Element | N
     width, height = right - left, bottom - top
     letters = max(width, height) / 17
     places = []
-    seen = _seen_at(said, said.face.at if said.timeline else None)
+    seen = seen_at(said, said.face.at if said.timeline else None)
     spots = _apart([_centre(finding) for _, finding in seen], 1.6 * letters)
     for (index, finding), (x, y) in zip(seen, spots, strict=True):
         badge = [

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from facewitness.errors import ReportError
-from facewitness.formats import heat, mark
+from facewitness.formats import face_at, film_frame, heat, mark, seen_at
 from facewitness.phrases import headline, odds, places_of, strength_in_words, visible, word
 from facewitness.types import Box, Clip, Mask, PersonReport, Report
 
@@ -36,8 +36,11 @@ def render(report: Report, clip: Clip | None = None) -> bytes:
             f"overlay: expected the picture beside its report, got none: {why}. "
             "Analyse the file itself: facewitness analyze --format overlay FILE"
         )
-    picture = Image.fromarray(clip.frame.pixels)
+    film = film_frame(report)  # of a film one frame is drawn, with those who are in it
+    picture = Image.fromarray((clip.frame if film is None else clip.at(film)).pixels)
     for said in report.people:
+        if film is not None and said.face.at.index != film.index:
+            continue  # the mask is that of another frame
         masks = [said.mask] if said.mask is not None else [f.mask for f in said.findings if f.mask is not None]
         for mask in masks:
             _glow(picture, mask)
@@ -45,11 +48,14 @@ def render(report: Report, clip: Clip | None = None) -> bytes:
     line = max(2, round(min(picture.size) / 320))
     font = ImageFont.load_default(max(11, round(min(picture.size) / 40)))
     for number, said in enumerate(report.people, start=1):
-        for index, finding in enumerate(said.findings):
+        face = face_at(said, film)
+        if face is None:
+            continue
+        for index, finding in seen_at(said, film):
             _draw_box(draw, finding.box, max(1, line // 2), (1, 0), YELLOW)
             _draw_tag(draw, finding.box, mark(index), font, YELLOW)
-        _draw_box(draw, said.face.box, line, DASHES[said.verdict.label], PAPER)
-        _draw_tag(draw, said.face.box, str(number), font, PAPER)
+        _draw_box(draw, face.box, line, DASHES[said.verdict.label], PAPER)
+        _draw_tag(draw, face.box, str(number), font, PAPER)
     file = io.BytesIO()
     _with_legend(picture, list(_legend(report)), font).save(
         file, "PNG", compress_level=2
