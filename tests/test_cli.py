@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -544,3 +545,32 @@ def test_resume_opens_no_pipe_no_device_and_no_report_without_a_word(tmp_path):
     report.write_bytes(b"")  # as a power cut may leave it
     assert command(*words).returncode == 3
     assert report.stat().st_size > 100
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ask", "{evil}.jpg", "Is it fake?"),
+        ("chat", "{evil}.jpg"),
+        ("analyze", "{evil}.jpg", "--profile", "{evil}.json"),
+        ("analyze", "x.jpg", "--{evil}"),
+        ("analyze", "x.jpg", "--witness", "{evil}"),
+        ("analyze", "x.jpg", "--option", "compact.{evil}=1"),
+        ("analyze", "x.jpg", "--option", "{evil}"),
+        ("datasets", "check", "manifest", "{evil}.csv"),
+        ("bench", "table", "{evil}", "--out", "{evil}"),
+        ("bench", "compare", "{evil}", "{evil}"),
+        ("bench", "run", "folder", "--root", "{evil}", "--out", "{evil}"),
+    ],
+)
+def test_no_word_of_a_message_gives_the_terminal_orders(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    evil = "x\x1b]0;pwned\a\x9b2J\u202e\u200b\udcffy"
+    status = 2
+    with contextlib.suppress(SystemExit):
+        status = main([word.format(evil=evil) for word in words])
+    assert status
+    out, err = capsys.readouterr()
+    for sign in evil[1:-1]:
+        assert sign.isprintable() or sign not in out + err
+    assert r"\x1b]0;pwned" in err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +51,40 @@ def test_visible_text_is_one_printable_line(text):
     shown = phrases.visible(text)
     assert len(shown.splitlines()) <= 1 and "\u202e" not in shown
     shown.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    ["\x1b]0;x\x07", "\x7f", "\x9b2J", "\u200b", "\u200e", "\u2060", "\u202e", "\u2066", "\ufeff", "\xad", "\u034f",
+     "\u3164", "\u2800", "\ufe01", "\U000e0041", "\U000e0101", "\u2028", "\udcff", "\u200d", "\u200c"],
+)  # fmt: skip
+def test_what_cannot_be_seen_is_written_out(hidden):
+    shown = phrases.visible(f"in{hidden}put")
+    assert hidden not in shown and shown.startswith("in\\")
+    line = phrases.json_line({hidden: hidden})
+    assert line.isascii() and line.isprintable()
+    assert json.loads(line) == {hidden: hidden}
+
+
+@pytest.mark.parametrize("text", ["नमस्ते क्‍ष", "نمی‌خواهم", "👩‍👧 ❤️‍🔥 🏴", "Müller–Œuvre 写真", "a  b"])
+def test_people_may_write_as_they_do(text):
+    assert phrases.visible(text) == text
+    assert text in phrases.json_line(text)
+
+
+@given(st.text(st.characters(codec=None)))
+def test_a_line_of_json_says_all_and_hides_nothing(text):
+    line = phrases.json_line(["é", text])
+    assert json.loads(line) == json.loads(json.dumps(["é", text]))
+    assert phrases.visible(line) == line
+
+
+@given(st.text(st.characters(codec=None)) | st.from_regex(r"\s*[=+@-].*"))
+def test_no_cell_is_a_formula(text):
+    shown = phrases.cell(text)
+    assert shown.isprintable() or phrases.visible(shown) == shown
+    assert not shown.strip().startswith(("=", "+", "-", "@"))
+    assert phrases.cell(-1.5) == -1.5 and phrases.cell(None) is None
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,12 @@ Judge, explanation, dialogue and renderers take them from here, so that one numb
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import unicodedata
 from collections.abc import Iterable
+from typing import Any
 
 from facewitness import regions
 from facewitness.errors import UnknownName
@@ -93,21 +96,65 @@ def word(label: Label) -> str:
     return WORDS[label][0]
 
 
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# What no font draws and Unicode's categories do not tell: fillers that count as letters or signs, and selectors of
+# variants but the two that emoji need. Text could be hidden in them, and two names look alike that are not.
+_FILLERS = (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2065, 0x2800, 0x3164, 0xFFA0)
+_SELECTORS = (*range(0x180B, 0x1810), *range(0xFE00, 0xFE0E), *range(0xE0000, 0xE1000))
+_UNSEEN = frozenset(map(chr, (*_FILLERS, *_SELECTORS)))
+_ODD = re.compile(r"[^ -~]")  # all that is not plain ASCII: what is looked at
+_ODD_IN_JSON = re.compile(r"[^\n -~]")
 
 
 def visible(text: str) -> str:
     """Text from outside with everything that hides or breaks lines written as an escape, such as \\n or \\u202e.
 
-    Control characters, line separators, lone surrogates (bytes of a file name that are not UTF-8) and the marks that
-    turn the reading direction could make a report show another name than the file has.
+    Control characters, line separators, lone surrogates (bytes of a file name that are not UTF-8), the marks that turn
+    the reading direction, and what has no width could make a report show another name than the file has, or give a
+    terminal orders. A joiner stays between letters of the scripts that are spelt with it, and between emoji.
     """
-    return "".join(
-        c.encode("unicode_escape").decode("ascii")
-        if c in _BIDI or unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")
-        else c
-        for c in text
-    )
+    return _ODD.sub(lambda m: m[0].encode("unicode_escape").decode("ascii") if _hides(m) else m[0], text)
+
+
+def json_line(value: object, **layout: Any) -> str:
+    """A value as JSON that says all of it, and gives a terminal nothing that `visible` would not.
+
+    Args:
+        value: what `json.dumps` takes.
+        **layout: its keyword arguments `indent`, `separators`, `default`, `allow_nan`.
+
+    Returns:
+        JSON with letters as they are; what hides is written by JSON's own escapes, so that no reader sees a difference.
+    """
+    text = json.dumps(value, ensure_ascii=False, **layout)
+    return _ODD_IN_JSON.sub(lambda m: json.dumps(m[0])[1:-1].replace("\x7f", "\\u007f") if _hides(m) else m[0], text)
+
+
+def cell(value: object) -> object:
+    """A value for a cell of a CSV file: text is made visible and never begins as a formula does; a number stays one.
+
+    An apostrophe in front tells a spreadsheet that what follows is text.
+    """
+    if not isinstance(value, str):
+        return value
+    shown = visible(value)
+    return f"'{shown}" if shown.lstrip()[:1] in _FORMULA else shown
+
+
+_FORMULA = tuple("=+-@＝＋－＠")  # the wide ones are the same to a spreadsheet set to Japanese or Chinese
+
+
+def _hides(match: re.Match[str]) -> bool:
+    """Whether a character of a text is one that is not seen where it stands."""
+    if match[0] in "\u200c\u200d":
+        between = match.string[max(0, match.start() - 1) : match.end() + 1]
+        return len(between) < 3 or not (_takes_joiners(between[0]) and _takes_joiners(between[2]))
+    return match[0] in _UNSEEN or unicodedata.category(match[0]) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def _takes_joiners(c: str) -> bool:
+    """Whether a character is of Arabic, of the scripts of India and its neighbours, or may be in an emoji."""
+    drawn = unicodedata.category(c) not in ("Cc", "Cf", "Cs") and c not in _UNSEEN
+    return drawn and ("\u0600" <= c <= "\u1fff" or "\u2190" <= c <= "\u2bff" or c >= "\ufe0f")
 
 
 def title(region: str) -> str:

@@ -6,7 +6,9 @@ Every reader raises `argparse.ArgumentTypeError` with what was expected; nothing
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,19 @@ from typing import Any
 from facewitness.errors import UnknownName
 
 ALL, NONE, WRONG_USAGE, SOME, INTERRUPTED, NO_READER = 0, 1, 2, 3, 130, 141  # exit statuses
+
+
+def shown(text: object) -> str:
+    """A text as a terminal may have it: `phrases.visible`, which brings numpy, for which --help need not wait."""
+    from facewitness.phrases import visible
+
+    return visible(str(text))
+
+
+def complain(text: object) -> None:
+    """A line on standard error, as a terminal may have it."""
+    with contextlib.suppress(OSError):  # nobody listens on standard error: nothing more can be said
+        print(shown(text), file=sys.stderr, flush=True)
 
 
 def add_system(parser: Any) -> None:

@@ -28,9 +28,11 @@ from facewitness.apps._words import (
     WRONG_USAGE,
     add_sampling,
     add_system,
+    complain,
     leaf,
     positive,
     sampling,
+    shown,
     system,
 )
 from facewitness.errors import FacewitnessError, InputError, UnknownName
@@ -79,10 +81,10 @@ def main(words: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         return status
     except FacewitnessError as error:
-        _complain(str(error))
+        complain(f"facewitness: {error}")
         return WRONG_USAGE if isinstance(error, UnknownName) else NONE
     except KeyboardInterrupt:
-        _complain("interrupted. What was written is whole; --resume goes on from there.")
+        complain("facewitness: interrupted. What was written is whole; --resume goes on from there.")
         return INTERRUPTED
     except BrokenPipeError:  # whoever read our output has gone, as `head` does
         with contextlib.suppress(OSError, ValueError):  # nor must flushing at the end fail
@@ -90,13 +92,8 @@ def main(words: Sequence[str] | None = None) -> int:
         return NO_READER
     except OSError as error:  # a full disk behind standard output, or a path that cannot be written
         where = f" '{error.filename}'" if error.filename else ""
-        _complain(f"expected to read or write{where}, and could not ({error.strerror or error}).")
+        complain(f"facewitness: expected to read or write{where}, and could not ({error.strerror or error}).")
         return NONE
-
-
-def _complain(text: str) -> None:
-    with contextlib.suppress(OSError):  # nobody listens on standard error: nothing more can be said
-        print(f"facewitness: {text}", file=sys.stderr, flush=True)
 
 
 # ------------------------------------------------------------------------------------------------------ the words
@@ -113,6 +110,10 @@ class _Parser(argparse.ArgumentParser):
         if unknown:  # here, not at the top, where the options of the sub-command are not known
             self.error(f"unknown argument {unknown[0]}.{_near(unknown[0], self._option_string_actions)}")
         return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the words, as a terminal may have it."""
+        super().error(shown(message))
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
@@ -237,8 +238,8 @@ def _file_name(report: Report, extension: str) -> str:
 
 def _stem(source: str) -> str:
     stem = "stdin" if source == "-" else Path(source).stem
-    shown = "".join(c if c.isprintable() and c not in '\\/:*?"<>|' else "_" for c in stem)
-    return shown.encode("utf-8", "replace")[:120].decode("utf-8", "ignore") or "picture"
+    plain = "".join(c if c.isprintable() and c not in '\\/:*?"<>|' else "_" for c in stem)
+    return plain.encode("utf-8", "replace")[:120].decode("utf-8", "ignore") or "picture"
 
 
 def _key(source: str, sha256: str | None, made_by: Mapping[str, Any]) -> str:
@@ -421,7 +422,7 @@ def _list(arguments: argparse.Namespace) -> int:
         print(f"{family}: {what}, by {function}()")
         names = plugins.names(family)
         for name in names:
-            print(f"  {name:<{max(map(len, names))}}  {plugins.about(family, name)}")
+            print(shown(f"  {name:<{max(map(len, names))}}  {plugins.about(family, name)}"))
     return ALL
 
 
@@ -433,8 +434,8 @@ def _regions(arguments: argparse.Namespace) -> int:
         return ALL
     names = regions.DIALECTS[arguments.dialect]
     for number, (name, places) in enumerate(names.items()):
-        shown = ", ".join(map(regions.title, places)) or "(no place on the face)"
-        print(f"{number:>2}  {name:<{max(map(len, names))}}  {shown}")
+        where = ", ".join(map(regions.title, places)) or "(no place on the face)"
+        print(f"{number:>2}  {name:<{max(map(len, names))}}  {where}")
     return ALL
 
 

@@ -7,14 +7,12 @@ facewitness datasets check faceforensics FaceForensics++     what is there, what
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facewitness import plugins
-from facewitness.apps._words import ALL, NONE, SOME
+from facewitness.apps._words import ALL, NONE, SOME, complain, shown
 
 if TYPE_CHECKING:
     from facewitness.bench.listing import Found, Tally
@@ -70,10 +68,12 @@ def _list(given: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
+    from facewitness.phrases import json_line
+
     about = {name: plugins.about("datasets", name) for name in plugins.names("datasets")}
     screen = Console(highlight=False)
     if given.json:
-        print(json.dumps(about, ensure_ascii=False, indent=1))
+        print(json_line(about, indent=1))
     elif screen.is_terminal:
         table = Table("dataset", "what it is", box=None, header_style="bold")
         for name, sentence in about.items():
@@ -82,7 +82,7 @@ def _list(given: argparse.Namespace) -> int:
     else:
         wide = max(map(len, about))
         for name, sentence in about.items():
-            print(f"{name:<{wide}}  {sentence}")
+            print(shown(f"{name:<{wide}}  {sentence}"))
     return ALL
 
 
@@ -90,6 +90,7 @@ def _check(given: argparse.Namespace) -> int:
     from rich.console import Console
 
     from facewitness.bench.listing import check
+    from facewitness.phrases import json_line
 
     errors = Console(stderr=True)
     if errors.is_terminal:
@@ -98,7 +99,7 @@ def _check(given: argparse.Namespace) -> int:
     else:
         found = check(given.name, given.root, given.split, frames=given.frames)
     if given.json:
-        print(json.dumps(_object(given, found), ensure_ascii=False, indent=1))
+        print(json_line(_object(given, found), indent=1))
         return _status(found)
     screen = Console(highlight=False, soft_wrap=True)
     rows = [_row(split, tally) for split, tally in found.splits.items()]
@@ -113,11 +114,11 @@ def _check(given: argparse.Namespace) -> int:
             table.add_row(*map(_escaped, row))
         screen.print(table, soft_wrap=False)
     elif rows:
-        print("\n".join(_aligned([_COLUMNS, *rows])))
+        print("\n".join(map(shown, _aligned([_COLUMNS, *rows]))))
     for line in _said(found, given.split):
         screen.print(line, markup=False, emoji=False)
     if found.problem:
-        print(f"facewitness: {found.problem}", file=sys.stderr)
+        complain(f"facewitness: {found.problem}")
     return _status(found)
 
 
@@ -157,23 +158,23 @@ def _said(found: Found, split: str | None) -> Iterator[str]:
         if found.missing > len(found.examples):
             yield f"  … and {found.missing - len(found.examples)} more"
     if found.duplicates:
-        shown = ", ".join(map(visible, found.twice))
-        yield f"there twice: {found.duplicates} samples ({shown}{_more(found.duplicates, found.twice)})"
+        names = ", ".join(map(visible, found.twice))
+        yield f"there twice: {found.duplicates} samples ({names}{_more(found.duplicates, found.twice)})"
     if found.divided:
-        shown = ", ".join(
+        names = ", ".join(
             f"{visible(group)} in {' and '.join(splits)}"
             for group, splits in list(found.divided.items())[:DIVIDED_SHOWN]
         )
         more = "…" if len(found.divided) > DIVIDED_SHOWN else ""
-        yield f"in two splits: {len(found.divided)} groups ({shown}{more}); a score on such splits is too high"
+        yield f"in two splits: {len(found.divided)} groups ({names}{more}); a score on such splits is too high"
     elif split is None and len(found.splits) > 1:
         yield "no group is in two splits"
     elif found.splits:
         yield "one split only: whether it shares groups with others was not looked at"
 
 
-def _more(count: int, shown: tuple[str, ...]) -> str:
-    return "…" if count > len(shown) else ""
+def _more(count: int, listed: tuple[str, ...]) -> str:
+    return "…" if count > len(listed) else ""
 
 
 def _object(given: argparse.Namespace, found: Found) -> dict[str, Any]:

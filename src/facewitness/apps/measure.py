@@ -6,14 +6,13 @@ Heavy imports stand inside the commands, so that --help is quick on a plain inst
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facewitness import plugins
-from facewitness.apps._words import ALL, NONE, SOME, add_system, system
+from facewitness.apps._words import ALL, NONE, SOME, add_system, complain, shown, system
 from facewitness.errors import FacewitnessError, InputError
 
 if TYPE_CHECKING:
@@ -216,7 +215,7 @@ def _run(given: argparse.Namespace) -> int:
     for test in plan.tests:
         root = roots.get(test.dataset, roots.get(None))
         if root is None:
-            print(f"{test.name}: skipped, for no folder was given. Add --root {test.dataset}=DIR", file=sys.stderr)
+            complain(f"{test.name}: skipped, for no folder was given. Add --root {test.dataset}=DIR")
             statuses.append(SOME)
             continue
         keep: dict[str, tuple[str, ...]] = {"dataset": (test.source,)} if test.source else {}
@@ -232,7 +231,7 @@ def _run(given: argparse.Namespace) -> int:
                 )  # fmt: skip
             statuses.append(_told(out, covered))
         except FacewitnessError as error:  # one set that is not there must not take the others with it
-            print(f"facewitness: {test.name}: {error}", file=sys.stderr)
+            complain(f"facewitness: {test.name}: {error}")
             statuses.append(NONE)
     return ALL if not any(statuses) else NONE if all(s == NONE for s in statuses) else SOME
 
@@ -245,9 +244,9 @@ def _told(out: Path, covered: Coverage) -> int:
         "missing": covered["missing"],
     }
     line = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    print(f"{out}: {covered['rows']} rows ({line or 'none'})")
+    print(shown(f"{out}: {covered['rows']} rows ({line or 'none'})"))
     for sentence in covered["examples"][:5]:
-        print(f"  missing: {sentence}", file=sys.stderr)
+        complain(f"  missing: {sentence}")
     if not covered["ok"]:
         return NONE
     return SOME if covered["failed"] or covered["missing"] else ALL
@@ -278,7 +277,7 @@ def _table(given: argparse.Namespace) -> int:
             raise InputError(f"--scores: expected NAME=FILE, got {text!r}")
         scores[name] = Path(path)
     for path in write(given.runs, given.out, scores=scores, title=given.title):
-        print(path)
+        print(shown(path))
     return ALL
 
 
@@ -286,7 +285,8 @@ def _compare(given: argparse.Namespace) -> int:
     from facewitness.bench import compare, predictions
 
     first, second = predictions.read(given.first), predictions.read(given.second)
-    print(compare.render(compare.compare(first[0], second[0]), first[1]["name"], second[1]["name"]))
+    text = compare.render(compare.compare(first[0], second[0]), first[1]["name"], second[1]["name"])
+    print("\n".join(map(shown, text.split("\n"))))
     return ALL
 
 
@@ -320,10 +320,10 @@ def _protocols(given: argparse.Namespace) -> int:
 
     for name in protocol.names():
         plan = protocol.read(name)
-        print(f"{name}: {plan.about}")
+        print(shown(f"{name}: {plan.about}"))
         for test in plan.tests:
             printed = "".join(f"; {k} prints {v}" for k, v in test.published.items())
-            print(f"  {test.name}: {test.dataset}, split {test.split or 'all'}, {plan.level} level{printed}")
+            print(shown(f"  {test.name}: {test.dataset}, split {test.split or 'all'}, {plan.level} level{printed}"))
     return ALL
 
 
@@ -364,9 +364,9 @@ def _calibrate(given: argparse.Namespace) -> int:
             f"({fitted.unscored} without a score). Real below {c.real_below:.1%}, fake from {c.fake_above:.1%}."
         )
         for source, rates in c.rates.items():
-            shown = {k: v for k, v in rates.items() if k not in ("genuine", "fakes") and v is not None}
-            print(f"  {source}: " + ", ".join(f"{k.replace('_', ' ')} {v:.1%}" for k, v in shown.items()))
+            known = {k: v for k, v in rates.items() if k not in ("genuine", "fakes") and v is not None}
+            print(shown(f"  {source}: " + ", ".join(f"{k.replace('_', ' ')} {v:.1%}" for k, v in known.items())))
         for warning in fitted.warnings:
-            print(f"  note: {warning}", file=sys.stderr)
-    print(calibrate.write(given.out, fits, data=given.data.name, options=options))
+            complain(f"  note: {warning}")
+    print(shown(calibrate.write(given.out, fits, data=given.data.name, options=options)))
     return ALL

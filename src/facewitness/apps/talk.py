@@ -8,12 +8,22 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facewitness.apps._words import ALL, SOME, add_sampling, add_system, leaf, positive, sampling, system
+from facewitness.apps._words import (
+    ALL,
+    SOME,
+    add_sampling,
+    add_system,
+    complain,
+    leaf,
+    positive,
+    sampling,
+    shown,
+    system,
+)
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import write_whole
 
@@ -66,12 +76,6 @@ def add_to(commands: Any) -> None:
         add_sampling(parser)
 
 
-def _visible(text: str) -> str:
-    from facewitness.phrases import visible  # brings numpy, which --help need not wait for
-
-    return visible(text)
-
-
 def _begun(given: argparse.Namespace) -> Dialogue:
     """The photo analysed, ready to be asked about. Raises InputError where it could not be, or has no such face."""
     from facewitness import plugins
@@ -92,7 +96,7 @@ def _begun(given: argparse.Namespace) -> Dialogue:
     if report.status == "failed":
         raise InputError("; ".join(problem.message for problem in report.problems))
     for problem in report.problems:
-        print(_visible(f"facewitness: {report.source}: {problem.step}: {problem.message}"), file=sys.stderr)
+        complain(f"facewitness: {report.source}: {problem.step}: {problem.message}")
     dialogue = Dialogue(report, backend, analysis.clip)
     if given.face is not None:
         dialogue.choose(given.face - 1)
@@ -106,16 +110,18 @@ def _ask(given: argparse.Namespace) -> int:
     dialogue = _begun(given)
     answer = dialogue.ask(given.question)
     if given.json:
-        print(json.dumps(_wire(given.question, answer), ensure_ascii=False))
+        from facewitness.phrases import json_line
+
+        print(json_line(_wire(given.question, answer)))
     else:
-        print(_visible(answer.text))
+        print(shown(answer.text))
     return ALL if not _complained(answer) else SOME
 
 
 def _complained(answer: Answer) -> bool:
     """Whether the language model failed, after saying so."""
     if answer.problem:
-        print(_visible(f"facewitness: {answer.problem} The answer is from the evidence alone."), file=sys.stderr)
+        complain(f"facewitness: {answer.problem} The answer is from the evidence alone.")
     return bool(answer.problem)
 
 
@@ -158,7 +164,7 @@ def _chat(given: argparse.Namespace) -> int:
             else:
                 _say(dialogue, line, typed)
         except (FacewitnessError, OSError) as error:
-            print(_visible(str(error)))
+            print(shown(error))
 
 
 def _say(dialogue: Dialogue, question: str, streamed: bool) -> None:
@@ -167,7 +173,7 @@ def _say(dialogue: Dialogue, question: str, streamed: bool) -> None:
 
     def hear(piece: str) -> None:
         heard.append(piece)
-        print("\n".join(map(_visible, piece.split("\n"))), end="", flush=True)
+        print("\n".join(map(shown, piece.split("\n"))), end="", flush=True)
 
     try:
         answer = dialogue.ask(question, hear if streamed else None)
@@ -177,9 +183,9 @@ def _say(dialogue: Dialogue, question: str, streamed: bool) -> None:
         print("\n[Stopped. This question is left out of the conversation.]")
         return
     if heard:
-        print("".join(f"\n[{_visible(note)}]" for note in answer.notes))
+        print("".join(f"\n[{shown(note)}]" for note in answer.notes))
     if not heard or answer.problem:
-        print(_visible(answer.text))
+        print(shown(answer.text))
     _complained(answer)
 
 
@@ -210,7 +216,7 @@ def _command(dialogue: Dialogue, line: str, streamed: bool) -> None:
         case "save":
             if not rest:
                 raise InputError("/save: expected the name of a file, such as /save talk.md")
-            print(_visible(f"→ {_saved(dialogue, Path(rest).expanduser())}"))
+            print(shown(f"→ {_saved(dialogue, Path(rest).expanduser())}"))
         case _:
             raise UnknownName("command", word, ("help", "regions", "region", "faces", "face", "save", "quit"))
 
@@ -218,12 +224,14 @@ def _command(dialogue: Dialogue, line: str, streamed: bool) -> None:
 def _saved(dialogue: Dialogue, path: Path) -> Path:
     report = dialogue.report
     if path.suffix.lower() == ".json":
-        content = json.dumps(
+        from facewitness.phrases import json_line
+
+        content = json_line(
             {
                 "source": report.source, "sha256": report.sha256, "made_by": dict(report.made_by),
                 "turns": [_wire(question, answer) for question, answer in dialogue.turns],
             },
-            ensure_ascii=False, indent=1, default=str,
+            indent=1, default=str,
         )  # fmt: skip
     else:
         from facewitness.formats.markdown import escaped

@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from facewitness.errors import InputError, ReportError
-from facewitness.phrases import title
+from facewitness.phrases import json_line, title
 from facewitness.types import (
     KINDS,
     Box,
@@ -117,11 +117,8 @@ def _line(report: Report, made_by: Mapping[str, Any] | str, slim: bool) -> bytes
         "made_by": made_by,
         "masks": writer.masks,
     }
-    text = json.dumps(_plain(wire, "report"), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for separator in ("\x7f", "\x85", "\u2028", "\u2029"):  # some readers end a line at these; JSON leaves them raw
-        text = text.replace(separator, f"\\u{ord(separator):04x}")
-    # A file name that is not UTF-8 holds lone surrogates. "backslashreplace" writes them as \udcXX, the JSON escape.
-    return text.encode("utf-8", "backslashreplace") + b"\n"
+    text = json_line(_plain(wire, "report"), allow_nan=False, separators=(",", ":"))
+    return text.encode() + b"\n"
 
 
 def parse(data: bytes | str) -> Report:

@@ -46,8 +46,14 @@ def render(report: Report, clip: Clip | None = None) -> bytes:
 def escaped(text: str) -> str:
     """Text from outside, with every character escaped that Markdown or the HTML inside it would read as markup."""
     text = visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    text = re.sub(r"([\\`*_{}\[\]#|~$])", r"\\\1", text)
-    return re.sub(r"(?i)\b(https?|ftp|www|mailto)(?=[.:])", r"\1&#8203;", text)  # no link that nobody meant to make
+    text = re.sub(r"([\\`*_{}\[\]#|~$])", r"\\\1", text.strip())
+    text = re.sub(r"^([-+=]|\d{1,9}(?=[.)](?:\s|$)))", _first, text)  # no list and no heading in a list
+    # No link, address or name that nobody meant to make: renderers find them in plain text, too.
+    return re.sub(r"(?i)(https?|ftp|www|mailto|xmpp)(?=[.:])|@", r"\g<0>&#8203;", text)
+
+
+def _first(sign: re.Match[str]) -> str:
+    return f"{sign[0]}&#8203;" if sign[0].isdigit() else f"\\{sign[0]}"
 
 
 def _code(text: str) -> str:

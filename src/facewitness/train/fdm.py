@@ -61,6 +61,7 @@ from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import write_whole
 from facewitness.forge import degrade
 from facewitness.models.fdm import FDM
+from facewitness.phrases import cell
 from facewitness.train import checkpoint
 from facewitness.train.recipe import check, known, read_recipe
 from facewitness.types import Pixels
@@ -509,7 +510,7 @@ def _csv(columns: Sequence[str], lines: Iterable[dict[str, Any]], head: bool = T
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     if head:
         writer.writeheader()
-    writer.writerows(lines)
+    writer.writerows({name: cell(value) for name, value in line.items()} for line in lines)
     return text.getvalue().encode()
 
 
