@@ -74,9 +74,10 @@ def predicted(rows: int, seed: int = 0) -> pa.Table:
         "faces": pa.array((~no_face).astype(np.int16)), "score": some(p, ~no_face, pa.float64()),
         "fake": some(p, ~no_face, pa.float64()), "verdict": some(verdict, ~no_face, pa.string()),
         **{c: some(rng.random(n).astype(np.float32), masked, pa.float32())
-           for c in ("mask_iou", "mask_precision", "mask_recall", "mask_f1", "mask_ap")},
+           for c in ("mask_precision", "mask_recall", "mask_f1", "mask_ap")},
         "regions_true": pa.ListArray.from_arrays(pa.array(ends), words(REGIONS, rng.integers(5, size=n))),
         "regions_said": pa.ListArray.from_arrays(pa.array(ends), words(REGIONS, rng.integers(5, size=n))),
+        "speaker": words(["explanation"], np.zeros(n)),
         "seconds": pa.array(np.full(n, 0.1, np.float32)), "thumbnail": thumbnails(p, fake, strength[video], no_face),
     }  # fmt: skip
     arrays = [columns.get(f.name, pa.nulls(n, f.type)).cast(f.type) for f in predictions.COLUMNS]

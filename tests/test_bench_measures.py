@@ -140,10 +140,12 @@ def test_ratios_are_sums_over_sums_and_skip_what_is_not_known():
 
 def table(rows) -> pa.Table:
     plain = {
-        "dataset": "D", "group": "g", "perturbation": "none", "strength": 0, "status": "ok", "faces": 1, "label": "fake"
+        "dataset": "D", "group": "g", "perturbation": "none", "strength": 0, "status": "ok", "faces": 1,
+        "label": "fake", "speaker": "explanation",
     }  # fmt: skip
+    scores = dict.fromkeys(name.removeprefix("score/") for row in rows for name in row if name.startswith("score/"))
     return pa.Table.from_pylist(
-        [{**plain, "file": f"{i}.png", **row} for i, row in enumerate(rows)], predictions.COLUMNS
+        [{**plain, "file": f"{i}.png", **row} for i, row in enumerate(rows)], predictions.schema(scores)
     )
 
 
@@ -195,17 +197,16 @@ def test_places():
     found = measures.places(
         table(
             [
-                {"regions_true": ["nose", "mouth"], "regions_said": ["nose"], "mask_iou": 0.5, "group": "1"},
+                {"regions_true": ["nose", "mouth"], "regions_said": ["nose"], "mask_f1": 0.5, "group": "1"},
                 {"regions_true": [], "regions_said": [], "group": "2", "label": "real"},
-                {"regions_true": ["eyes"], "regions_said": ["nose", "eyes"], "mask_iou": 0.25, "group": "3"},
+                {"regions_true": ["eyes"], "regions_said": ["nose", "eyes"], "mask_f1": 0.25, "group": "3"},
                 {"regions_true": None, "regions_said": ["nose"], "group": "4"},
             ]
         )
     )
-    assert found["mask_iou"].value == 0.375
-    assert found["mask_iou"].n == 2
+    assert found["mask_f1"].value == 0.375
+    assert found["mask_f1"].n == 2
     assert found["mask_ap"].value is None
-    assert found["plm"].value == pytest.approx((1 / 2 + 1 + 1 / 2) / 3)
     assert found["region_f1"].value == pytest.approx(2 * 2 / (3 + 3))
     assert found["region_f1/nose"].value == pytest.approx(2 / 3)
     assert found["region_f1/mouth"].value == 0
@@ -213,7 +214,20 @@ def test_places():
     assert found["forged_claimed"].value == pytest.approx(2 / 3)
     nothing = measures.places(table([{"regions_true": [], "regions_said": []}]))
     assert nothing["claims_right"].why == "no claims were made"
-    assert measures.places(table([{"regions_true": None}]))["plm"].value is None
+    assert measures.places(table([{"regions_true": None}]))["region_f1"].value is None
+
+
+def test_every_score_column_is_a_mean_and_one_over_genuine_rows_alone_has_a_footnote():
+    rows = [
+        {"label": "real", "score/grounding": 1.0, "score/brevity": 0.25},
+        {"label": "fake", "score/grounding": None, "score/brevity": 0.75},
+    ]
+    found = measures.scores(table(rows))
+    assert found["brevity"].value == 0.5 and found["brevity"].n == 2 and not found["brevity"].why
+    assert found["grounding"].value == 1.0 and found["grounding"].why.startswith("over genuine pictures alone")
+    genuine = measures.places(table([{"regions_true": [], "regions_said": ["nose"], "label": "real"},
+                                     {"regions_true": None, "regions_said": ["nose"], "label": "fake"}]))  # fmt: skip
+    assert genuine["claims_right"].value == 0 and "genuine pictures alone" in genuine["claims_right"].why
 
 
 @settings(max_examples=40, deadline=None)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +21,15 @@ from pictures import painted, write_broken
 
 from facewitness import plugins
 from facewitness.errors import InputError, UnknownName
-from facewitness.types import Face, Frame, FrameRef, Sample, Truth
+from facewitness.files import held
+from facewitness.types import Face, Frame, FrameRef, Reply, Sample, Truth
 
 pa = pytest.importorskip("pyarrow", reason="needs the extra 'bench'")
+pq = pytest.importorskip("pyarrow.parquet")
 cv2 = pytest.importorskip("cv2", reason="needs the extra 'forge'")
-from facewitness.bench import calibrate, deletion, perturb, predictions, protocol  # noqa: E402
+from facewitness.bench import calibrate, deletion, perturb, predictions, protocol, speakers  # noqa: E402
 from facewitness.bench.run import System, run  # noqa: E402
+from facewitness.bench.table import write  # noqa: E402
 
 HERE = Path(__file__).parent
 
@@ -31,7 +38,7 @@ HERE = Path(__file__).parent
 def labelled(tmp_path: Path) -> Path:
     """real/ is dark, fake/ is bright; one picture of each lies on the wrong side, and one is broken."""
     folder = tmp_path / "labelled"
-    for label, levels in (("real", (40, 50, 60, 70, 80, 200)), ("fake", (150, 170, 180, 190, 60))):
+    for label, levels in (("real", (40, 50, 65, 70, 80, 200)), ("fake", (150, 170, 180, 190, 60))):
         (folder / label).mkdir(parents=True)
         for level in levels:
             painted(level).save(folder / label / f"{label}{level}.png")
@@ -49,7 +56,7 @@ def rows(out: Path) -> list[dict]:
 
 def test_every_item_is_a_row_whatever_became_of_it(labelled, tmp_path):
     covered = run("folder", labelled, tmp_path / "run", system=system())
-    assert covered == {"rows": 12, "ok": 11, "no_face": 0, "failed": 1, "missing": 0, "examples": []}
+    assert covered == {"rows": 12, "ok": 11, "no_face": 0, "failed": 1, "missing": 0, "examples": [], "notes": []}
     by_file = {r["file"]: r for r in rows(tmp_path / "run")}
     assert by_file["real/real50.png"]["score"] == pytest.approx(50 / 255, abs=0.01)
     assert by_file["fake/fake190.png"]["verdict"] == "fake" and by_file["fake/fake190.png"]["label"] == "fake"
@@ -69,9 +76,11 @@ def test_only_the_worst_mistakes_keep_a_picture(labelled, tmp_path):
 
 
 def test_a_finished_run_is_not_run_again(labelled, tmp_path):
-    first = run("folder", labelled, tmp_path / "run", system=system())
-    (labelled / "real" / "real40.png").unlink()
-    assert run("folder", labelled, tmp_path / "run", system=system()) == first
+    counted = tmp_path / "counted"
+    first = run("folder", labelled, tmp_path / "run", system=system(started=str(counted)))
+    counted.unlink()
+    assert run("folder", labelled, tmp_path / "run", system=system(started=str(counted))) == first
+    assert not counted.exists()
 
 
 def test_questions_of_a_dataset_are_rows_of_their_own(tmp_path, monkeypatch):
@@ -92,9 +101,89 @@ def test_questions_of_a_dataset_are_rows_of_their_own(tmp_path, monkeypatch):
     assert answers[0]["question"] == "Does the image look real or fake?"
     assert answers[0]["references"] == ["It looks fake.", "Fake."]
     assert "is judged fake" in answers[0]["text"]
-    assert answers[0]["score"] is None
+    assert {r["speaker"] for r in answers} == {"dialogue"} and answers[0]["says"] == "fake"
+    assert answers[0]["score/label"] == 1 and answers[0]["seconds"] is None
     with pytest.raises(InputError, match="other questions"):
         run("ddvqa", root, tmp_path / "run", system=system())
+
+
+class Speaking(Brightness):
+    """A witness that says in MARE's grammar what it sees, and answers questions with yes."""
+
+    def __init__(self):
+        super().__init__(name="mare")
+
+    def examine(self, track, clip):
+        testimony = super().examine(track, clip)
+        label = "fake" if testimony.fake > 0.5 else "real"
+        reply = Reply(label, None, (f"The face looks {label}.",), testimony.findings, "I look.", ("no think",))
+        return replace(testimony, reply=reply)
+
+    def answer(self, track, clip, question, history=(), hear=None):
+        assert clip.at(track.face.at).pixels.size
+        return Reply("fake", None, (f"Yes: {question.text}",))
+
+
+def test_each_speaker_has_a_row_with_its_own_words_and_every_score(tmp_path):
+    """The report's sentences, the witness's words, and both their answers to what the dataset asks."""
+    root = tmp_path / "vqa"
+    root.mkdir()
+    for name, level in (("0_001_002", 180), ("5_001", 60)):
+        painted(level).save(root / f"{name}.png")
+    asked = {"0": {"question": "Does the image look real or fake?", "answer": ["It looks fake."]}}
+    (root / "test_set.json").write_text(json.dumps({"0_001_002": asked, "5_001": asked}))
+    run("ddvqa", root, tmp_path / "run", system=System("whole", (Speaking(),)), questions=True)
+    table, meta = predictions.read(tmp_path / "run")
+    by = speakers.each(table)
+    assert list(by) == ["explanation", "mare's own words", "dialogue", "dialogue, mare"]
+    own = by["mare's own words"].to_pylist()
+    assert [(r["says"], r["text"], r["grammar"]) for r in own] == [
+        ("fake", "The face looks fake.", "mare"), ("real", "The face looks real.", "mare"),
+    ]  # fmt: skip
+    assert own[0]["thought"] == "I look." and own[0]["refusals"] == ["no think"]
+    assert own[0]["score/label"] == own[1]["score/label"] == 1 and own[0]["score/grammar"] == 0
+    assert by["dialogue, mare"]["text"].to_pylist() == ["Yes: Does the image look real or fake?"] * 2
+    assert by["dialogue, mare"]["score/label"].to_pylist() == [1, 0]
+    assert by["explanation"]["text"].to_pylist() != by["dialogue"]["text"].to_pylist()
+    assert set(predictions.score_columns(table)) == {*meta["scores"]} >= {"label", "regions", "mask", "boxes", "length"}
+    reply, truth = speakers.replies(by["mare's own words"])[0], speakers.truths(by["mare's own words"])[0]
+    for name in meta["scores"]:
+        if name != "mask":  # whose pixels are not kept
+            value = speakers.scored(reply, truth, [name])[name]
+            assert own[0][f"score/{name}"] == (None if value is None else pytest.approx(value))
+    with pytest.raises(InputError, match="--jobs 1 where a witness answers"):
+        run("ddvqa", root, tmp_path / "two", system=System("whole", (Speaking(),)), questions=True, jobs=2)
+
+
+BREVITY = '''
+"""Whether the reply is short."""
+def score(reply, truth):
+    """min(1, 4 / words)."""
+    words = len(reply.text.split())
+    return min(1.0, 4 / words) if words else None
+'''
+
+
+def test_a_score_of_another_package_is_a_column_at_once(labelled, tmp_path, monkeypatch):
+    for name, text in (("their_brevity", BREVITY), ("their_broken", "raise RuntimeError('no')")):
+        (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    entries = {n: EntryPoint(n, f"their_{n}", "facewitness.scores") for n in ("brevity", "broken")}
+    outside = plugins._outside
+    monkeypatch.setattr(plugins, "_outside", lambda family: entries if family == "scores" else outside(family))
+    plugins.names.cache_clear()
+    try:
+        run("folder", labelled, tmp_path / "run", system=system())
+        write([tmp_path / "run"], tmp_path / "out")
+    finally:
+        monkeypatch.undo()
+        plugins.names.cache_clear()
+    spoken = [r for r in rows(tmp_path / "run") if r["text"]]
+    for row in spoken:
+        assert row["score/brevity"] == pytest.approx(min(1, 4 / len(row["text"].split())))
+    assert spoken
+    assert "brevity" in (tmp_path / "out" / "table.md").read_text()
+    assert "no" in predictions.read_meta(tmp_path / "run")["scores_lacking"]["broken"]
 
 
 def test_two_systems_do_not_mix(labelled, tmp_path):
@@ -112,7 +201,7 @@ from facewitness.bench import predictions
 from facewitness.bench.run import System, run
 import facewitness.bench.run as module
 writer = predictions.Writer.__init__
-predictions.Writer.__init__ = lambda self, run, meta: writer(self, run, meta, every=2)
+predictions.Writer.__init__ = lambda self, run, meta, data: writer(self, run, meta, every=2, data=data)
 if __name__ == "__main__":
     witness = Brightness(seconds=float(sys.argv[3]), started=sys.argv[4])
     print(run("folder", sys.argv[1], Path(sys.argv[2]), system=System("whole", (witness,)))["rows"])
@@ -159,6 +248,194 @@ def test_two_processes_say_what_one_says(labelled, tmp_path):
     run("folder", labelled, tmp_path / "two", system=compact, jobs=2)
     one, two = ({r["file"]: (r["status"], r["score"]) for r in rows(tmp_path / n)} for n in ("one", "two"))
     assert one == two
+
+
+# ------------------------------------------------------------------------------- the same data, one writer, every kill
+
+
+def test_a_run_knows_its_data_by_content(labelled, tmp_path):
+    """A changed, added, removed or relabelled picture and another root are told; a copy elsewhere is the same data."""
+    out = tmp_path / "run"
+    first = run("folder", labelled, out, system=system())
+    copy = tmp_path / "elsewhere" / "labelled"
+    shutil.copytree(labelled, copy)
+    assert run("folder", copy, out, system=system()) == first
+    (copy / "real" / "real40.png").unlink()
+    with pytest.raises(
+        InputError, match=r"over other data: 1 removed \(real/real40.png\)\. Give another --out, or delete"
+    ):
+        run("folder", copy, out, system=system())
+    painted(41).save(copy / "real" / "new.png")
+    painted(42).save(copy / "real" / "real50.png")
+    (copy / "fake" / "fake60.png").rename(copy / "real" / "fake60.png")
+    sentence = "1 changed .real/real50.png., 2 added .*real/new.png.*, 2 removed .*fake/fake60.png"
+    with pytest.raises(InputError, match=sentence):
+        run("folder", copy, out, system=system())
+    assert len(rows(out)) == 12, "what was measured stays"
+
+
+def test_what_is_amiss_with_the_data_is_told_in_its_own_words(labelled, tmp_path):
+    (labelled / "fake" / "again.png").write_bytes((labelled / "real" / "real50.png").read_bytes())
+    covered = run("folder", labelled, tmp_path / "twins", system=system())
+    (note,) = covered["notes"]
+    assert "1 picture with the same bytes under two labels" in note
+    assert "real/real50.png and fake/again.png" in note
+    shutil.rmtree(labelled / "fake")
+    covered = run("folder", labelled, tmp_path / "one", system=system())
+    assert any(note.startswith("one class only: all 6 items are genuine") for note in covered["notes"])
+
+
+def test_labels_the_wrong_way_round_are_asked_about(tmp_path):
+    for label, base in (("real", 150), ("fake", 30)):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        for n in range(12):
+            painted(base + 5 * n).save(tmp_path / "set" / label / f"{n}.png")
+    covered = run("folder", tmp_path / "set", tmp_path / "run", system=system())
+    assert any(
+        "AUC 0.00, where one half is chance): are the labels the wrong way round?" in n for n in covered["notes"]
+    )
+
+
+def begun(labelled, out, count=4):
+    """A run as a kill leaves it: two rows in a part, `count` of them."""
+    stop = iter(range(10 * count))
+    with pytest.MonkeyPatch.context() as patch:
+        writer = predictions.Writer.__init__
+        patch.setattr(
+            predictions.Writer, "__init__", lambda self, run, meta, data: writer(self, run, meta, every=2, data=data)
+        )
+
+        def progress(done):
+            if next(stop) >= 2 * count - 1:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            run("folder", labelled, out, system=system(), progress=progress)
+
+
+def test_a_second_writer_is_refused_and_one_that_is_gone_is_not(labelled, tmp_path):
+    out = tmp_path / "run"
+    begun(labelled, out, 2)
+    assert not (out / "lock").exists()
+    with held(out / "lock"), pytest.raises(InputError, match=rf"written to by process {os.getpid()}\. Wait for it"):
+        run("folder", labelled, out, system=system())
+    alive = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    host = json.dumps({"pid": alive.pid, "host": platform.node(), "started": None})
+    (out / "lock").write_text(host)
+    with pytest.raises(InputError, match=f"written to by process {alive.pid}"):
+        run("folder", labelled, out, system=system())
+    alive.communicate(b"\n")
+    (out / "lock").write_text(json.dumps({"pid": 7, "host": "another", "started": None}))
+    with pytest.raises(InputError, match=r"process 7 on another\. If that process is gone, delete .*lock"):
+        run("folder", labelled, out, system=system())
+    (out / "lock").write_text("")
+    with pytest.raises(InputError, match="does not say who"):
+        run("folder", labelled, out, system=system())
+    (out / "lock").write_text(host)  # of one that has ended
+    assert run("folder", labelled, out, system=system())["rows"] == 12
+    assert not (out / "lock").exists()
+
+
+def test_two_commands_at_once_lose_nothing(labelled, tmp_path):
+    """One of the two is refused, or finds the other's run finished; all rows are there once."""
+    script, out = tmp_path / "two.py", tmp_path / "run"
+    script.write_text(_KILLED.format(tests=str(HERE)))
+    command = [sys.executable, str(script), str(labelled), str(out), "0.1", str(tmp_path / "counted")]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    ended = [(process.communicate(), process.returncode) for process in both]
+    assert 0 in {status for _, status in ended}
+    for (_, errors), status in ended:
+        assert status == 0 or "is being written to by process" in errors
+    files = [r["file"] for r in rows(out)]
+    assert len(files) == len(set(files)) == 12
+
+
+@pytest.mark.parametrize("state", ["table before meta", "table instead of parts", "parts after meta"])
+def test_a_kill_between_any_two_writes_is_mended(labelled, tmp_path, state):
+    out, whole = tmp_path / "run", tmp_path / "whole"
+    begun(labelled, out)
+    run("folder", labelled, whole, system=system())
+    parts = sorted((out / "parts").iterdir())
+    if state == "table before meta":  # the table was written, meta.json does not say so yet
+        shutil.copy(whole / "predictions.parquet", out / "predictions.parquet")
+    elif state == "table instead of parts":
+        shutil.rmtree(out / "parts")
+        shutil.copy(whole / "predictions.parquet", out / "predictions.parquet")
+    else:
+        shutil.copytree(out / "parts", whole / "parts")
+        out = whole
+    assert parts and run("folder", labelled, out, system=system())["rows"] == 12
+    assert len(rows(out)) == 12 and not (out / "parts").exists()
+    assert {r["file"]: r["score"] for r in rows(out)} == {r["file"]: r["score"] for r in rows(whole)}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("00000 (copy).parquet", None, r"00000 \(copy\)\.parquet is no part of this run: expected names such as"),
+        ("00007.parquet", b"", r"00007\.parquet is empty\. Delete 00007\.parquet, and give the same command again"),
+        ("00007.parquet", b"PAR1 and no more", r"00007\.parquet is no whole Parquet table"),
+        ("00007.parquet", "other", r"00007\.parquet is part of another run than"),
+    ],
+)
+def test_a_foreign_empty_or_copied_part_is_told(labelled, tmp_path, name, content, sentence):
+    out = tmp_path / "run"
+    begun(labelled, out)
+    part = sorted((out / "parts").iterdir())[0]
+    if content == "other":
+        other = tmp_path / "other"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys.modules[__name__], "system", lambda: System("whole", (Brightness(mood="uncalibrated"),)))
+            (labelled / "real" / "real40.png").unlink()
+            begun(labelled, other)
+            painted(40).save(labelled / "real" / "real40.png")
+        content = sorted((other / "parts").iterdir())[0].read_bytes()
+    (out / "parts" / name).write_bytes(part.read_bytes() if content is None else content)
+    with pytest.raises(InputError, match=sentence):
+        run("folder", labelled, out, system=system())
+    (out / "parts" / name).unlink()
+    assert run("folder", labelled, out, system=system())["rows"] == 12
+
+
+def test_parts_without_their_meta_are_told(labelled, tmp_path):
+    begun(labelled, tmp_path / "run")
+    (tmp_path / "run" / "meta.json").unlink()
+    with pytest.raises(InputError, match=r"holds parts but no meta\.json that says of what"):
+        run("folder", labelled, tmp_path / "run", system=system())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are no text exist there")
+def test_a_name_that_is_no_text_is_a_row_and_a_line(labelled, tmp_path):
+    (labelled / "real" / "real40.png").rename(os.fsdecode(bytes(labelled) + b"/real/\xff=1.png"))
+    out = tmp_path / "run"
+    begun(labelled, out, 1)
+    assert run("folder", labelled, out, system=system())["rows"] == 12
+    assert [r["file"] for r in rows(out) if "udcff" in r["file"]] == ["real/\\udcff=1.png"]
+    assert write([out], tmp_path / "out")
+
+
+def test_predictions_of_the_version_before_are_read(labelled, tmp_path):
+    out = tmp_path / "run"
+    run("folder", labelled, out, system=system())
+    table = predictions.read(out)[0]
+    before = {name: table[name] for name in table.column_names if name in BEFORE}
+    before |= {name: pa.nulls(12, pa.float32()) for name in ("mask_iou", "text_box", "side")}
+    before["box_iou"] = pa.array([0.5] * 12, pa.float32())
+    pq.write_table(pa.table(before), out / "predictions.parquet")
+    meta = json.loads((out / "meta.json").read_text())
+    (out / "meta.json").write_text(json.dumps(meta | {"schema": predictions.BEFORE}))
+    old, _ = predictions.read(out)
+    assert old["score/boxes"].to_pylist() == [0.5] * 12 and set(old["speaker"].to_pylist()) == {"explanation"}
+    assert old["says"].to_pylist() == table["verdict"].to_pylist()
+    assert write([out], tmp_path / "out")
+
+
+BEFORE = (
+    "dataset", "file", "frame", "box", "video", "group", "split", "label", "method", "compression", "kind",
+    "perturbation", "strength", "status", "problem", "faces", "score", "fake", "verdict", "mask_precision",
+    "mask_recall", "mask_f1", "mask_ap", "regions_true", "regions_said", "question", "text", "references", "seconds",
+    "thumbnail",
+)  # fmt: skip
 
 
 def test_perturbations_are_rows_of_their_own_and_fall_the_same_on_both_labels(labelled, tmp_path):
@@ -412,4 +689,4 @@ def _png(pixels):
 
 
 def test_a_row_has_the_columns_that_are_written():
-    assert list(predictions.Row.__annotations__) == predictions.COLUMNS.names
+    assert list(predictions.Row.__annotations__) == [*predictions.COLUMNS.names, "scores"]

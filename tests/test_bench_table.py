@@ -25,7 +25,8 @@ def meta(name="compact", **changed):
         "frames": 4, "finder": {"name": "facemesh"},
         "witnesses": [{"name": "compact", "weights": {"compact.onnx": "ab" * 32}}], "options": {}, "profile": None,
         "thresholds": {"real": 0.3, "fake": 0.7}, "perturbations": [["none", 0], ["jpeg", 3]], "seed": 0, "limit": None,
-        "keep": {}, "shard": None, "version": "9.9", "libraries": {"numpy": "2"}, "platform": "Linux",
+        "keep": {}, "shard": None,
+        "scores": ["label", "mask", "brevity"], "version": "9.9", "libraries": {"numpy": "2"}, "platform": "Linux",
     } | changed  # fmt: skip
 
 
@@ -70,7 +71,10 @@ def words_and_places(fake, p, v, f):
         "references": [f"The {'nose' if v % 4 == 1 else 'mouth'} of this {'fake' if fake else 'real'} face looks odd"],
     }  # fmt: skip
     if fake:
-        row |= {"mask_iou": p / 2, "mask_precision": p, "mask_recall": 0.5, "mask_f1": p / 2, "mask_ap": p}
+        row |= {"mask_precision": p, "mask_recall": 0.5, "mask_f1": p / 2, "mask_ap": p}
+    label = "fake" if fake else "real"
+    row["says"] = "fake" if p > 0.5 else "real"
+    row["scores"] = {"label": float(row["says"] == label), "mask": p / 2 if fake else None, "brevity": p}
     return row
 
 
@@ -88,9 +92,10 @@ def still_rows(dataset="Stills", label=None, count=30, seed=1):
 
 def made(folder, rows, missing=(), **changed):
     writer = predictions.Writer(folder, meta(**changed))
-    for row in rows:
-        writer.add(row)
-    writer.finish(list(missing))
+    with writer:
+        for row in rows:
+            writer.add(row)
+        writer.finish(list(missing))
     return folder
 
 
@@ -100,7 +105,6 @@ def quick():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(measures, "DRAWS", 40)
         patch.setenv("PATH", "")
-        patch.setitem(table._MOST_TEXTS, "similarity", 0)
         yield
 
 
@@ -123,13 +127,13 @@ def results(tmp_path_factory, quick):
 def cells(root):
     with (root / "out" / "table.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    keys = ("system", "dataset", "level", "measure", "method", "perturbation", "strength")
+    keys = ("system", "dataset", "level", "measure", "method", "perturbation", "strength", "speaker")
     assert len({tuple(row[k] for k in keys) for row in rows}) == len(rows)  # no number stands twice
     return {tuple(row[k] for k in keys): row for row in rows}
 
 
-def number(found, *key, method="", perturbation="none", strength="0"):
-    return found[(*key, method, perturbation, strength)]
+def number(found, *key, method="", perturbation="none", strength="0", speaker=""):
+    return found[(*key, method, perturbation, strength, speaker)]
 
 
 def test_detection_is_what_the_measures_say(results):
@@ -185,7 +189,7 @@ def test_places_and_verdicts_are_what_the_measures_say(results):
             row = number(found, "compact", "Painted", level, name)
             assert row["value"] == ("" if value.value is None else repr(value.value))
     assert number(found, "compact", "Painted", "place", "region_f1/nose")["value"]
-    row = number(found, "compact", "Stills", "place", "mask_iou")
+    row = number(found, "compact", "Stills", "place", "mask_f1")
     assert row["value"] == "" and row["why"] == "no item has a truth mask"
 
 
@@ -194,20 +198,50 @@ def test_words_stand_beside_their_controls(results):
     found = cells(root)
     rows, _ = predictions.read(root / "videos")
     plain = rows.filter(pc.and_(pc.equal(rows["perturbation"], "none"), pc.is_valid(rows["references"])))
-    texts = {"": plain["text"].to_pylist(), "/shuffled": controls.shuffled(plain), "/blind": controls.blind(plain)}
+    texts = {
+        "": plain["text"].to_pylist(),
+        ": shuffled": controls.shuffled(plain),
+        ": image-blind": controls.blind(plain),
+    }
     assert all(None not in column for column in texts.values())
     for suffix, column in texts.items():
         expected = wording.measure(column, plain["references"].to_pylist(), meteor=False)
         for name in ("bleu4", "rouge_l", "cider"):
-            row = number(found, "compact", "Painted", "text", f"{name}{suffix}")
+            row = number(found, "compact", "Painted", "text", name, speaker=f"explanation{suffix}")
             assert float(row["value"]) == getattr(expected, name)
-    row = number(found, "compact", "Painted", "text", "cider")
+    row = number(found, "compact", "Painted", "text", "cider", speaker="explanation")
     assert float(row["low"]) <= float(row["value"]) <= float(row["high"])
-    assert "Java" in number(found, "compact", "Painted", "text", "meteor")["why"]
-    assert "too slow" in number(found, "compact", "Painted", "text", "similarity")["why"]
+    assert "Java" in number(found, "compact", "Painted", "text", "meteor", speaker="explanation")["why"]
     said = wording.verdicts(texts[""], plain["label"].to_pylist())
-    assert float(number(found, "compact", "Painted", "text", "verdict_acc")["value"]) == pytest.approx(said.accuracy)
-    assert float(number(found, "compact", "Painted", "text", "verdict_f1")["value"]) == pytest.approx(said.f1)
+    for name, value in (("verdict_acc", said.accuracy), ("verdict_f1", said.f1)):
+        row = number(found, "compact", "Painted", "text", name, speaker="explanation")
+        assert float(row["value"]) == pytest.approx(value)
+
+
+def test_every_score_is_a_column_of_every_speaker_beside_its_controls(results):
+    """ "brevity" is no score of ours: whatever the predictions hold is in the table."""
+    root, written = results
+    found = cells(root)
+    rows, _ = predictions.read(root / "videos")
+    plain = rows.filter(pc.equal(rows["perturbation"], "none"))
+    for name in ("label", "mask", "brevity"):
+        row = number(found, "compact", "Painted", "score", name, speaker="explanation")
+        assert float(row["value"]) == pytest.approx(np.nanmean(plain[f"score/{name}"].to_numpy().astype(float)))
+    labels = plain.filter(pc.is_valid(plain["text"]))["label"].to_pylist()
+    shares = [labels.count(label) / len(labels) for label in ("fake", "real")]
+    for label, share in zip(("fake", "real"), shares, strict=True):
+        row = number(found, "compact", "Painted", "score", "label", speaker=f"explanation: always {label}")
+        assert float(row["value"]) == pytest.approx(share)
+    alone = number(found, "compact", "Painted", "score", "label", speaker="explanation: score alone")
+    p = np.array([np.nan if v is None else v for v in plain["fake"].to_pylist()], float)
+    right = (p >= 0.7) == np.array([v == "fake" for v in plain["label"].to_pylist()])
+    assert float(alone["value"]) == pytest.approx(right[~np.isnan(p)].mean())
+    nothing = number(found, "compact", "Painted", "score", "label", speaker="explanation: map alone")
+    assert nothing["value"] == "" and "no mask" in nothing["why"]
+    head = next(
+        line for line in written[0].read_text().splitlines() if line.startswith("| system") and "brevity" in line
+    )
+    assert "mask IoU" in head and "who speaks" in head
 
 
 def test_baselines_have_seen_nothing(results):
@@ -317,7 +351,7 @@ def test_thumbnails_are_shown_when_kept_and_absent_when_not(results, tmp_path):
 def test_markdown_footnotes_are_all_there(results):
     _, written = results
     text = written[0].read_text()
-    used, told = set(re.findall(r"—\[\^(\d+)\]", text)), set(re.findall(r"^\[\^(\d+)\]:", text, re.M))
+    used, told = set(re.findall(r"(?<=[—\]\d])\[\^(\d+)\]", text)), set(re.findall(r"^\[\^(\d+)\]:", text, re.M))
     assert used == told and used
     for block in re.findall(r"(?:^\|.*\n)+", text, re.M):
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
@@ -362,14 +396,14 @@ def test_a_run_of_another_version(tmp_path):
     raw = json.loads((run / "meta.json").read_text())
     (run / "meta.json").write_text(json.dumps(raw | {"schema": "facewitness.predictions/0"}))
     refused(
-        tmp_path, r"expected the schema facewitness.predictions/1, got 'facewitness.predictions/0'.*run it again", [run]
+        tmp_path, r"expected the schema facewitness.predictions/2, got 'facewitness.predictions/0'.*run it again", [run]
     )
 
 
 def test_an_unfinished_run(tmp_path):
-    writer = predictions.Writer(tmp_path / "run", meta())
-    writer.add(next(still_rows()))
-    writer.flush()
+    with predictions.Writer(tmp_path / "run", meta()) as writer:
+        writer.add(next(still_rows()))
+        writer.flush()
     refused(tmp_path, "run is not finished: it holds parts.*again", [tmp_path / "run"])
 
 

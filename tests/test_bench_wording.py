@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facewitness import plugins
 from facewitness.bench import wording
 from facewitness.bench.wording import Corpus, measure, tokenize, verdicts
 from facewitness.errors import InputError, MissingExtra, UnknownName
@@ -253,16 +252,6 @@ def test_plain_words() -> None:
 def test_an_unknown_tokenizer_is_refused() -> None:
     with pytest.raises(UnknownName, match="Did you mean 'plain'"):
         tokenize(["a"], "plane")
-
-
-def test_similarity_is_the_score_of_that_name() -> None:
-    texts, references = ["The nose is blurred.", "The nose is blurred."], [["The nose is blurred."], ["A sunny day."]]
-    got = measure(texts, references, tokenizer="plain", meteor=False, similarity=True)
-    if got.similarity is None:
-        assert got.notes["similarity"]
-        pytest.skip(got.notes["similarity"])
-    assert 0.5 < got.similarity < 0.95
-    assert plugins.get("scores", "wording")
 
 
 def test_verdicts_counts_those_that_do_not_tell() -> None:

@@ -1,17 +1,22 @@
-"""Files written whole or not at all, and read only where they are files: whoever sees the name sees all of it."""
+"""Files written whole or not at all, read only where they are files, and folders with one writer at a time."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import io
+import json
 import os
+import platform
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from facewitness.errors import InputError
 
 
 @contextmanager
@@ -90,3 +95,85 @@ def write_whole(path: Path, content: bytes) -> Path:
     with whole(path) as passing:
         passing.write_bytes(content)
     return path
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keeps other processes out while one writes: a file that names who holds it, gone at the end.
+
+    A holder on this machine that is gone, killed or not, holds nothing: its file is taken over. Whether one on another
+    machine still runs can't be seen from here, so its file stays until somebody deletes it.
+
+    Raises:
+        InputError: somebody else holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    host = platform.node()
+    while True:
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+            break
+        except FileExistsError:
+            _take_over(path, host)
+    try:
+        mine = {"pid": os.getpid(), "host": host, "started": _started(os.getpid())}
+        os.write(handle, json.dumps(mine).encode())
+        os.close(handle)
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _take_over(path: Path, host: str) -> None:
+    """Remove the file of a holder that is gone. Raises InputError where it is not, or that can't be seen."""
+    advice = f"If that process is gone, delete {path}."
+    for _ in range(20):  # its holder may be about to write into it
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return
+        if content:
+            break
+        time.sleep(0.05)
+    try:
+        there = json.loads(content)
+        pid, other = int(there["pid"]), str(there["host"])
+    except (ValueError, TypeError, KeyError):
+        raise InputError(
+            f"{path.parent} is being written to by somebody: {path.name} does not say who. {advice}"
+        ) from None
+    if other != host:
+        raise InputError(f"{path.parent} is being written to by process {pid} on {other}. {advice}")
+    now, then = _started(pid), there.get("started")
+    if _alive(pid) and (now == then or None in (now, then)):
+        raise InputError(
+            f"{path.parent} is being written to by process {pid}. Wait for it, or give another folder. {advice}"
+        )
+    # two that find the same dead holder at once: only one of them can give the file this name
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    with suppress(FileNotFoundError):
+        path.rename(aside)
+    if aside.exists() and aside.read_bytes() != content:  # it had just been taken over: give it back
+        with suppress(FileExistsError, OSError):
+            os.link(aside, path)
+    aside.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    if os.name == "nt":  # where signal 0 is Ctrl-C
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # it is there, and somebody else's
+    return True
+
+
+def _started(pid: int) -> str | None:
+    """When a process began, in the system's ticks, for a number is given to another one later; None where not known."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return None

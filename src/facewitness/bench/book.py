@@ -50,7 +50,8 @@ class Entry:
 class Line:
     """One number of the table.
 
-    level   "rows" (coverage), "frame", "video", "verdict", "place", "text"
+    level     "rows" (coverage), "frame", "video", "verdict", "place", "text", "score"
+    speaker   whose words a number of the last two levels is about, such as "explanation: shuffled"
     """
 
     system: str
@@ -61,6 +62,7 @@ class Line:
     method: str = ""
     perturbation: str = "none"
     strength: int = 0
+    speaker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Grid:
     nothing: str = ""  # in place of rows that would all be dashes
 
 
-Key = tuple[str, str, str, str, str, int, str]
+Key = tuple[str, str, str, str, str, int, str, str]
 _ABSENT = Value(None, why="not among the predictions")
 
 
@@ -86,23 +88,36 @@ class Book:
         self.methods: dict[tuple[str, str], dict[str, None]] = {}  # of each system and test set, in order
         self.perturbations: dict[tuple[str, str], dict[str, None]] = {}
         for x in lines:
-            self._values[x.system, x.dataset, x.level, x.method, x.perturbation, x.strength, x.measure] = x.value
+            key = (x.system, x.dataset, x.level, x.method, x.perturbation, x.strength, x.speaker, x.measure)
+            self._values[key] = x.value
             if x.method:
                 self.methods.setdefault((x.system, x.dataset), {})[x.method] = None
             if x.perturbation != "none":
                 self.perturbations.setdefault((x.system, x.dataset), {})[x.perturbation] = None
 
     def value(
-        self, entry: Entry, level: str, measure: str, method: str = "", perturbation: str = "none", strength: int = 0
+        self,
+        entry: Entry,
+        level: str,
+        measure: str,
+        method: str = "",
+        perturbation: str = "none",
+        strength: int = 0,
+        speaker: str = "",
     ) -> Value:
         """A number; "not measured" where there is none."""
-        key = (entry.system, entry.dataset, level, method, perturbation, strength, measure)
+        key = (entry.system, entry.dataset, level, method, perturbation, strength, speaker, measure)
         return self._values.get(key, _ABSENT)
 
-    def measures(self, entry: Entry, level: str) -> list[str]:
+    def measures(self, entry: Entry, level: str, speaker: str = "") -> list[str]:
         """Names of what there is without method and perturbation."""
-        at = (entry.system, entry.dataset, level, "", "none", 0)
-        return [key[6] for key in self._values if key[:6] == at]
+        at = (entry.system, entry.dataset, level, "", "none", 0, speaker)
+        return [key[7] for key in self._values if key[:7] == at]
+
+    def speakers(self, entry: Entry, level: str) -> list[str]:
+        """Whose words there are numbers about, in order."""
+        at = (entry.system, entry.dataset, level)
+        return list(dict.fromkeys(key[6] for key in self._values if key[:3] == at))
 
     def level(self, entry: Entry) -> str:
         """The level that figures show: video where there are videos."""

@@ -1,16 +1,25 @@
 """Whether the copy of a dataset on your disk is whole, and its splits apart: every sample counted, none decoded.
 
 No picture is decoded and no mask loaded, so that a million samples take a minute or two.
+
+The same file knows data by content (`listed`): each item with a digest of its bytes and of its truth, which a run keeps
+to see that its data are still the same. A file is known by its size and the SHA-256 of its first and last megabyte:
+that is all of a picture, and enough of a film. Its time of change and the folder it lies in say nothing: a copy is the
+same data. The same bytes under two labels or in two splits are told (`amiss`), for no threshold is right on them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from facewitness import plugins
 from facewitness.errors import FacewitnessError, InputError, UnknownName
@@ -68,6 +77,7 @@ class Found:
     duplicates: int
     twice: tuple[str, ...]  # the first of them
     problem: str | None  # why reading ended before the end
+    notes: tuple[str, ...] = ()  # what is amiss with the data as a whole: one class only, one picture under two labels
 
     @property
     def samples(self) -> int:
@@ -77,7 +87,7 @@ class Found:
     @property
     def amiss(self) -> bool:
         """Whether something is missing, there twice, in two splits, or could not be read."""
-        return bool(self.missing or self.divided or self.duplicates or self.problem)
+        return bool(self.missing or self.divided or self.duplicates or self.problem or self.notes)
 
 
 def check(name: str, root: str | Path | None, split: str | None = None, *, frames: int = 0) -> Found:
@@ -93,6 +103,7 @@ def check(name: str, root: str | Path | None, split: str | None = None, *, frame
     examples: list[str] = []
     twice: list[str] = []
     missing, duplicates, problem = 0, 0, None
+    seen_as = _Contents(root)
 
     def tell(sentence: str) -> None:
         nonlocal missing
@@ -104,6 +115,7 @@ def check(name: str, root: str | Path | None, split: str | None = None, *, frame
         for sample in _samples(leaf, name, root, split, frames, tell):
             splits.setdefault(sample.split, Tally()).add(sample)
             homes.setdefault((sample.dataset, sample.group), set()).add(sample.split)
+            seen_as.add(sample)
             item = hash((sample.dataset, sample.file, sample.frame, sample.box))
             if item in seen:
                 duplicates += 1
@@ -118,7 +130,8 @@ def check(name: str, root: str | Path | None, split: str | None = None, *, frame
                if len(homes[dataset, group]) > 1}  # fmt: skip
     order = {each: number for number, each in enumerate(getattr(leaf, "SPLITS", ()))}
     splits = dict(sorted(splits.items(), key=lambda pair: (order.get(pair[0], len(order)), pair[0])))
-    return Found(splits, missing, tuple(examples), divided, duplicates, tuple(twice), problem)
+    notes = (*one_class(sum(t.real for t in splits.values()), sum(t.fake for t in splits.values())), *seen_as.notes())
+    return Found(splits, missing, tuple(examples), divided, duplicates, tuple(twice), problem, notes)
 
 
 def _samples(
@@ -132,3 +145,161 @@ def _samples(
         options["frames"] = frames
     samples: Iterable[Sample] = leaf.samples(root, split, **options)
     return samples
+
+
+# ----------------------------------------------------------------------------------------------- data by its content
+
+_PIECE = 1_000_000  # bytes at either end of a file
+
+
+def listed(samples: Iterable[Sample], root: Path | None) -> pa.Table:
+    """Each item by content: its name, label and split, a digest of its bytes, and one of its bytes and its truth.
+
+    An item whose file cannot be read has the digest "unreadable": that it can be read later is a change.
+    """
+    known: dict[Path, str] = {}
+    rows = []
+    for sample in samples:
+        truth = sample.truth
+        content = _content(sample, root, known)
+        regions = None if truth.regions is None else sorted(truth.regions)
+        boxes = None if truth.boxes is None else sorted(truth.boxes.items())
+        questions = None if truth.questions is None else sorted(truth.questions.items())
+        about = (content, truth.label, truth.method, truth.kind, sample.split, sample.group, regions, boxes,
+                 truth.texts, questions)  # fmt: skip
+        rows.append(
+            {
+                "item": "\0".join((_utf8(sample.file), str(sample.frame), str(sample.box), sample.dataset)),
+                "label": truth.label,
+                "split": sample.split,
+                "content": content,
+                "digest": hashlib.sha256(repr(about).encode("utf-8", "backslashreplace")).hexdigest()[:32],
+            }
+        )
+    return pa.Table.from_pylist(rows, pa.schema([(name, pa.string()) for name in _LISTED]))
+
+
+_LISTED = ("item", "label", "split", "content", "digest")
+
+
+def amiss(data: pa.Table) -> list[str]:
+    """What is amiss with the data as a whole, in sentences: one class only, the same picture twice with two truths."""
+    labels = Counter(data.column("label").to_pylist())
+    twins = _Twins()
+    for row in data.to_pylist():
+        if row["content"] != UNREADABLE:
+            twins.add(row["content"], row["item"].split("\0")[0], row["label"], row["split"])
+    return [*one_class(labels["real"], labels["fake"]), *twins.notes()]
+
+
+UNREADABLE = "unreadable"
+
+
+def one_class(real: int, fake: int) -> list[str]:
+    """A sentence where there are pictures of one label only."""
+    if bool(real) == bool(fake):
+        return []
+    only, lacking = ("genuine", "fake") if real else ("fake", "genuine")
+    return [f"one class only: all {real + fake} items are {only}. Without a {lacking} one there is no AUC."]
+
+
+class _Twins:
+    """Which items are the same bytes, and whether these have two labels or are in two splits."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, tuple[str, str, str]] = {}
+        self._labels: list[tuple[str, str]] = []
+        self._splits: list[tuple[str, str]] = []
+
+    def add(self, content: str, file: str, label: str, split: str) -> None:
+        other, other_label, other_split = self._first.setdefault(content, (file, label, split))
+        if other_label != label:
+            self._labels.append((other, file))
+        elif other_split != split:
+            self._splits.append((other, file))
+
+    def notes(self) -> list[str]:
+        found = []
+        for pairs, what in (
+            (self._labels, "the same bytes under two labels: no threshold is right on both. Take one out"),
+            (self._splits, "the same bytes in two splits: one is learnt from, the other tested on. Take one out"),
+        ):
+            if pairs:
+                shown = "; ".join(f"{a} and {b}" for a, b in pairs[:DIVIDED_SHOWN])
+                more = "; …" if len(pairs) > DIVIDED_SHOWN else ""
+                pictures = "picture" if len(pairs) == 1 else "pictures"
+                found.append(f"{len(pairs)} {pictures} with {what} ({shown}{more}).")
+        return found
+
+
+class _Contents:
+    """Finds twins without reading what has a size of its own: only files of one size are compared."""
+
+    def __init__(self, root: str | Path | None):
+        self._root = None if root is None else _below(root)
+        self._by_size: dict[int, list[tuple[Path, str, str, str]]] = {}
+        self._twins = _Twins()
+
+    def add(self, sample: Sample) -> None:
+        label, split = sample.truth.label, sample.split
+        if sample.frame is not None or sample.video is not None or sample.box is not None:
+            return  # frames of one file, and faces of one picture, are told apart by more than its bytes
+        if sample.image is not None:
+            self._twins.add(hashlib.sha256(sample.image).hexdigest(), sample.file, label, split)
+        elif self._root is not None:
+            path = self._root / sample.file
+            try:
+                size = path.stat().st_size
+            except (OSError, ValueError):
+                return
+            self._by_size.setdefault(size, []).append((path, sample.file, label, split))
+
+    def notes(self) -> list[str]:
+        for same in self._by_size.values():
+            if len(same) > 1:
+                for path, file, label, split in same:
+                    content = _of_file(path)
+                    if content != UNREADABLE:
+                        self._twins.add(content, file, label, split)
+        return self._twins.notes()
+
+
+def _below(root: str | Path) -> Path:
+    """The folder that an item's file is below: of a list that is named as a file, the folder it lies in."""
+    root = Path(root)
+    return root.parent if root.is_file() else root
+
+
+def _content(sample: Sample, root: Path | None, known: dict[Path, str]) -> str:
+    if sample.image is not None:
+        of = hashlib.sha256(sample.image).hexdigest()[:32]
+    else:
+        path = (root or Path()) / sample.file
+        if path not in known:
+            if len(known) > 4096:
+                known.clear()
+            known[path] = _of_file(path)
+        of = known[path]
+    if of == UNREADABLE or (sample.frame is None and sample.box is None):
+        return of
+    return f"{of} {sample.frame} {sample.box}"
+
+
+def _of_file(path: Path) -> str:
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            return UNREADABLE
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            digest = hashlib.sha256(str(size).encode())
+            digest.update(file.read(_PIECE))
+            if size > _PIECE:
+                file.seek(max(_PIECE, size - _PIECE))
+                digest.update(file.read(_PIECE))
+    except (OSError, ValueError):
+        return UNREADABLE
+    return digest.hexdigest()[:32]
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

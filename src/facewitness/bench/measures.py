@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy import sparse
 
+from facewitness.bench.predictions import SCORE, score_columns
 from facewitness.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -37,7 +38,10 @@ NO_ROWS = "no scored rows"
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A measure with its 95 % interval and the rows it rests on; where it is None, `why` says so."""
+    """A measure with its 95 % interval and the rows it rests on; where it is None, `why` says so.
+
+    With a value, `why` is a footnote: what the number must be read with.
+    """
 
     value: float | None
     low: float | None = None
@@ -396,17 +400,50 @@ def verdicts(table: pa.Table, seed: int = 0) -> dict[str, Value]:
     )
 
 
+def scores(table: pa.Table, seed: int = 0) -> dict[str, Value]:
+    """The mean of each column score/<name> over the rows that could be judged, under the score's name."""
+    ones = np.ones(table.num_rows)
+    parts = {
+        name: (table.column(SCORE + name).to_numpy(zero_copy_only=False).astype(np.float64), ones)
+        for name in score_columns(table)
+    }
+    return footnoted(ratios(parts, groups(table), seed=seed), parts, table.column("label").to_pylist())
+
+
+def footnoted(
+    found: Mapping[str, Value], parts: Mapping[str, tuple[Any, Any]], labels: Sequence[str], mixed: bool | None = None
+) -> dict[str, Value]:
+    """The same values; one that rests on genuine rows alone, where the data have fakes too, says so.
+
+    Where regions are known of genuine pictures alone, any claim is wrong and any silence right: such a mean is none of
+    the whole.
+
+    Args:
+        found: values by name.
+        parts: what they were made of, as `ratios` takes it.
+        labels: of the rows, "real" or "fake".
+        mixed: whether the data have both; None where all of them are among the rows.
+    """
+    fake = np.array([label == "fake" for label in labels], bool)
+    if not (fake.any() if mixed is None else mixed):
+        return dict(found)
+    out = dict(found)
+    for name, (part, whole) in parts.items():
+        part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+        counted = ~np.isnan(part) & ~np.isnan(whole) & (whole != 0)
+        if found[name].value is not None and counted.any() and not fake[counted].any():
+            out[name] = replace(found[name], why="over genuine pictures alone: of fakes the truth is not known")
+    return out
+
+
 def places(table: pa.Table, seed: int = 0) -> dict[str, Value]:
     """Localisation and regions: means over the rows that have such a truth.
 
-    mask_…          pixels, of rows with a truth mask (`localisation`)
-    plm             Jaccard index of the sets of regions (ForgeryTalker Eq. 12), 1 where both are empty
+    mask_…          pixels of the witness's mask, of rows with a truth mask (`localisation`)
     region_f1       F1 over all (row, region) pairs; "region_f1/nose" of one region
-    box_iou, text_box    MARE Eq. 5 and 6
-    side            share of eyes and brows named with a side that are forged on that side
     claims_right    share of claims whose place is really forged;   forged_claimed   share of forged regions claimed
     """
-    columns = ("mask_iou", "mask_precision", "mask_recall", "mask_f1", "mask_ap", "box_iou", "text_box", "side")
+    columns = ("mask_precision", "mask_recall", "mask_f1", "mask_ap")
     ones = np.ones(table.num_rows)
     parts: dict[str, tuple[Any, Any]] = {
         name: (table.column(name).to_numpy(zero_copy_only=False).astype(np.float64), ones) for name in columns
@@ -418,9 +455,8 @@ def places(table: pa.Table, seed: int = 0) -> dict[str, Value]:
     said, other = _sets(table.column("regions_said").filter(known))
     vocabulary = sorted({*names, *other})
     t, s = _spread(true, names, vocabulary), _spread(said, other, vocabulary)
-    both, either = (t & s).sum(1), (t | s).sum(1)
+    both = (t & s).sum(1)
     parts = {
-        "plm": (np.where(either > 0, both / np.maximum(either, 1), 1.0), np.ones(len(t))),
         "region_f1": (2 * both, t.sum(1) + s.sum(1)),
         "claims_right": (both, s.sum(1)),
         "forged_claimed": (both, t.sum(1)),
@@ -429,7 +465,10 @@ def places(table: pa.Table, seed: int = 0) -> dict[str, Value]:
         if region in names:
             parts[f"region_f1/{region}"] = (2 * (t[:, i] & s[:, i]), t[:, i] + s[:, i].astype(int))
     reasons = {"claims_right": "no claims were made", "forged_claimed": "no region is forged"}
-    return found | ratios(parts, group[known.to_numpy(zero_copy_only=False)], seed=seed, why=reasons)
+    regions = ratios(parts, group[known.to_numpy(zero_copy_only=False)], seed=seed, why=reasons)
+    labels = table.column("label")
+    mixed = pc.any(pc.equal(labels, "fake")).as_py() is True
+    return found | footnoted(regions, parts, labels.filter(known).to_pylist(), mixed)
 
 
 def _sets(column: Any) -> tuple[Bools, list[str]]:

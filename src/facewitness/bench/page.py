@@ -79,13 +79,19 @@ def render(
         "AUC under perturbation, video level": lambda: _perturbations(draw, entries, book),
         "Verdicts": lambda: _mistakes(entries),
     }
-    sections = []
+    sections, shown, nothing = [], [], []
     for grid in grids:
-        more = drawn.get(grid.title, lambda: iter(()))()
+        more = list(drawn.get(grid.title, lambda: iter(()))())
+        if grid.nothing and not more:
+            nothing.append(f"{grid.title} ({grid.nothing})")
+            continue
+        shown.append(grid)
         sections.append(_e("section", *_grid(grid, footnotes), *more, id=_anchor(grid.title)))
+    if nothing:
+        sections.append(_e("section", _e("p", f"Not measured: {visible('; '.join(nothing))}.", class_="nothing")))
     style = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-    links = (_e("li", _e("a", grid.title, href=f"#{_anchor(grid.title)}")) for grid in grids)
+    links = (_e("li", _e("a", grid.title, href=f"#{_anchor(grid.title)}")) for grid in shown)
     page = _e(
         "html",
         _e(
@@ -175,7 +181,8 @@ def _cell(cell: str | tuple[Value, int], column: int, footnotes: _Footnotes) -> 
     bounds = None
     if value.low is not None and value.high is not None:
         bounds = _e("small", f"{value.low:.{digits}f}–{value.high:.{digits}f}")
-    return _e("td", f"{value.value:.{digits}f}", bounds, title=_tip("", value))
+    mark = footnotes.mark(value.why) if value.why else None
+    return _e("td", f"{value.value:.{digits}f}", bounds, mark, title=_tip("", value))
 
 
 def _tip(what: str, value: Value) -> str:

@@ -1,14 +1,17 @@
-"""One system over one dataset: a row for every item, whatever became of it, and nothing done twice.
+"""One system over one dataset: a row for every item and speaker, whatever became of it, and nothing done twice.
 
     samples (a dataset leaf) → items (decoded only where a perturbation needs it) → `analyze_many` → rows → predictions
 
-A killed run goes on with the same command. `shard` splits a dataset by group, so that a video stays in one process.
+Who speaks: the report's explanation, each witness in its own words, and the dialogue where the dataset asks questions;
+every score of `scores/` is taken of each of them. A killed run goes on with the same command. `shard` splits a dataset
+by group, so that a video stays in one process.
 """
 
 from __future__ import annotations
 
 import inspect
 import io
+import json
 import platform
 import time
 import zlib
@@ -22,15 +25,28 @@ import numpy as np
 from PIL import Image
 
 import facewitness
-from facewitness import geometry, media, plugins
-from facewitness.bench import measures, perturb, predictions
+from facewitness import geometry, media, plugins, regions
+from facewitness.bench import listing, measures, perturb, predictions, speakers
 from facewitness.bench.predictions import Row
 from facewitness.builders import difference
-from facewitness.dialogue import Dialogue
+from facewitness.dialogue import Dialogue, as_reply
 from facewitness.errors import FacewitnessError, InputError, UnknownName
 from facewitness.pipeline import Analyzer, Source, Witness
 from facewitness.pool import analyze_many
-from facewitness.types import Analysis, Mask, PersonReport, Pixels, Reply, Report, Sample, Truth
+from facewitness.types import (
+    Analysis,
+    Clip,
+    Finding,
+    Mask,
+    PersonReport,
+    Pixels,
+    Question,
+    Reply,
+    Report,
+    Sample,
+    Testimony,
+    Truth,
+)
 
 THUMBNAIL = 96  # pixels
 _RIGHT_PLACE = 0.5  # IoU from which a found face is the one that a sample's box means
@@ -92,18 +108,25 @@ def run(
     name            of the system in tables; its witnesses' names by default
     thumbnails      how many of the worst mistakes of each label are kept as small pictures; 0 keeps none
     difference_masks   make truth masks of fakes whose pristine counterpart is in the dataset (`builders/difference`)
-    questions       ask what the dataset asks about a picture (`Truth.questions`), each a row with question and text
+    questions       ask what the dataset asks about a picture (`Truth.questions`), each a row with question and text:
+                    the answer from the evidence, and with one job that of each witness that can answer
     progress        called with the number of items done after each
-    Raises InputError for an unknown split, an empty dataset, an `out` that holds another run.
+    Raises InputError for an unknown split, an empty dataset, an `out` that holds another run or is written to.
     """
     system = system or System()
     missing: list[str] = []
     leaf = plugins.get("datasets", dataset)
+    files = folder_of(root)
     i, n = shard
     if not 1 <= i <= n:
         raise InputError(f"shard: expected 1 ≤ i ≤ n, got {i}/{n}")
     folder = out if n == 1 else out / f"shard-{i}-of-{n}"
     analyzer = Analyzer(**system.arguments(("none", 0), seed))
+    able = [w for w in analyzer.witnesses if questions and getattr(w, "answers_questions", hasattr(w, "answer"))]
+    if able and jobs > 1:
+        named = ", ".join(w.name for w in able)
+        raise InputError(f"bench run: expected --jobs 1 where a witness answers questions ({named}), got {jobs}")
+    scores, lacking = speakers.available()
     meta = {
         "schema": predictions.SCHEMA,
         "name": name or system.name,
@@ -116,60 +139,70 @@ def run(
         "perturbations": [list(p) for p in perturbations], "reencode": reencode, "seed": seed, "limit": limit,
         "keep": {k: list(v) for k, v in (keep or {}).items()},
         "shard": None if n == 1 else [i, n], "difference_masks": difference_masks,
-        "questions": questions,
+        "questions": questions, "scores": list(scores), "scores_lacking": lacking,
         "version": facewitness.__version__, "libraries": analyzer.made_by["libraries"],
         "platform": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     }  # fmt: skip
-    writer = predictions.Writer(folder, meta)
-    if writer.finished:
-        known: predictions.Coverage = predictions.read_meta(folder)["coverage"]
-        return known
 
     def listed() -> Iterator[Sample]:
         told: Callable[[str], None] = missing.append if not missing else lambda sentence: None  # once, not each pass
         samples = samples_of(leaf, root, split, frames, told)
-        chosen = (s for s in samples if zlib.crc32(s.group.encode()) % n == i - 1 and wanted(s, keep or {}))
-        for number, sample in enumerate(chosen):
+        chosen = (s for s in samples if zlib.crc32(s.group.encode("utf-8", "replace")) % n == i - 1)
+        for number, sample in enumerate(s for s in chosen if wanted(s, keep or {})):
             if limit is not None and number >= limit:
                 return
             yield sample
 
-    originals = _originals(leaf, root, split, frames) if difference_masks else {}
-    worst = _Worst(thumbnails)
-    seen, done = 0, 0
-    try:
-        for perturbation in perturbations:
-            waiting: deque[_Item] = deque()
-            items = _items(listed(), Path(root or "."), perturbation, reencode, seed)
-            sources = _sources(items, waiting, writer.done, perturbation)
-            arguments = system.arguments(perturbation, seed)
-            ready = analyzer if perturbation[0] != "crop_shift" else None
-            for kept in _analyzed(sources, ready, jobs, arguments):
-                while waiting[0].failed:  # items that never became a source stand in their order among the others
-                    writer.add(_row(waiting.popleft(), None, perturbation, {}))
-                    done += 1
-                item = waiting.popleft()
-                row = _row(item, kept, perturbation, originals)
-                row["thumbnail"] = worst.thumbnail(row, kept)
-                asked = _answers(item.sample, kept, row) if questions and perturbation[0] == "none" else []
-                writer.add(row, *asked)
-                done += 1
-                progress(done + len(writer.done))
-            while waiting:
-                writer.add(_row(waiting.popleft(), None, perturbation, {}))
-                done += 1
-            seen = done + len(writer.done)
-    except BaseException:
-        writer.flush()  # what was worked out is kept, whatever stopped us
-        raise
-    if seen == 0 and n == 1:
+    data = listing.listed(listed(), files)
+    if data.num_rows == 0 and n == 1:
         what = f"the split {split!r} of {dataset}" if split else f"{dataset} at {root}"
-        said = f" {missing[0]}" if missing else ""
-        raise InputError(f"{what} has no samples.{said} See `facewitness datasets check {dataset} ROOT`.")
-    covered = writer.finish(missing)
+        told = f" {missing[0]}" if missing else ""
+        raise InputError(f"{what} has no samples.{told} See `facewitness datasets check {dataset} ROOT`.")
+    with predictions.Writer(folder, meta, data=data) as writer:
+        if writer.finished:
+            known: predictions.Coverage = predictions.read_meta(folder)["coverage"]
+            return known
+        originals = _originals(leaf, root, split, frames) if difference_masks else {}
+        worst = _Worst(thumbnails)
+        done = 0
+        try:
+            for perturbation in perturbations:
+                plain = perturbation[0] == "none"
+                waiting: deque[_Item] = deque()
+                items = _items(listed(), files or Path(), perturbation, reencode, seed)
+                sources = _sources(items, waiting, writer.done, perturbation)
+                arguments = system.arguments(perturbation, seed)
+                ready = analyzer if perturbation[0] != "crop_shift" else None
+                for kept in _analyzed(sources, ready, jobs, arguments, pixels=plain and bool(able)):
+                    while waiting[0].failed:  # items that never became a source stand in their order among the others
+                        writer.add(_row(waiting.popleft(), perturbation))
+                        done += 1
+                    item = waiting.popleft()
+                    row, *others = _rows(item, kept, perturbation, originals, scores if plain else ())
+                    row["thumbnail"] = worst.thumbnail(row, kept)
+                    if questions and plain:
+                        others += _answers(item.sample, kept, row, able, scores)
+                    writer.add(row, *others)
+                    done += 1
+                    progress(done)
+                while waiting:
+                    writer.add(_row(waiting.popleft(), perturbation))
+                    done += 1
+        except BaseException:
+            writer.flush()  # what was worked out is kept, whatever stopped us
+            raise
+        covered = writer.finish(missing, listing.amiss(data) if n == 1 else ())
     if n > 1:
         return predictions.gather(out, n) or covered
     return covered
+
+
+def folder_of(root: str | Path | None) -> Path | None:
+    """What items' files are below: the root, or the folder of a list that is named as a file."""
+    if root is None:
+        return None
+    root = Path(root)
+    return root.parent if root.is_file() else root
 
 
 def samples_of(
@@ -268,6 +301,7 @@ class _Kept:
     report: Report
     picture: Pixels | None
     seconds: float | None
+    clip: Clip | None = None  # where a witness is to be asked more
 
 
 def _kept(analysis: Analysis) -> _Kept:
@@ -286,14 +320,17 @@ def _kept(analysis: Analysis) -> _Kept:
     return _Kept(report, picture, None)
 
 
-def _analyzed(sources: Iterator[Source], ready: Analyzer | None, jobs: int, options: dict[str, Any]) -> Iterator[_Kept]:
+def _analyzed(
+    sources: Iterator[Source], ready: Analyzer | None, jobs: int, options: dict[str, Any], pixels: bool
+) -> Iterator[_Kept]:
     if jobs > 1 or ready is None:
         yield from analyze_many(sources, jobs=jobs, then=_kept, **options)
         return
     for source in sources:
         started = time.perf_counter()
-        kept = _kept(ready.analysis(source))
-        yield replace(kept, seconds=time.perf_counter() - started)
+        analysis = ready.analysis(source)
+        kept = _kept(analysis)
+        yield replace(kept, seconds=time.perf_counter() - started, clip=analysis.clip if pixels else None)
 
 
 def _suspicion(face: PersonReport) -> float:
@@ -309,45 +346,82 @@ def _face_meant(sample: Sample, report: Report) -> PersonReport | None:
     return best if best is not None and geometry.iou(best.face.box, box) >= _RIGHT_PLACE / 2 else None
 
 
-def _row(
-    item: _Item, kept: _Kept | None, perturbation: perturb.Perturbation, originals: Mapping[str, Callable[[], Pixels]]
-) -> Row:
+def _row(item: _Item, perturbation: perturb.Perturbation) -> Row:
+    """The item's row, before anything is known of its report."""
     sample, truth = item.sample, item.sample.truth
     row: Row = {
         "dataset": sample.dataset, "file": sample.file, "frame": sample.frame, "box": sample.box, "video": sample.video,
         "group": sample.group, "split": sample.split, "label": truth.label, "method": truth.method,
         "compression": sample.compression, "kind": truth.kind, "perturbation": perturbation[0],
-        "strength": perturbation[1],
+        "strength": perturbation[1], "speaker": "explanation",
     }  # fmt: skip
-    if kept is None:
-        return row | {"status": "failed", "problem": f"read: {item.failed}", "faces": 0}
-    report = kept.report
+    return row if item.failed is None else row | {"status": "failed", "problem": f"read: {item.failed}", "faces": 0}
+
+
+def _rows(
+    item: _Item,
+    kept: _Kept,
+    perturbation: perturb.Perturbation,
+    originals: Mapping[str, Callable[[], Pixels]],
+    scores: Sequence[str],
+) -> list[Row]:
+    """The item's row, which is its explanation's, then one for each witness that has words of its own."""
+    sample, report = item.sample, kept.report
+    row = _row(item, perturbation)
     problem = "; ".join(f"{p.step}: {p.message}" for p in report.problems) or None
     row |= {"status": report.status, "problem": problem, "faces": len(report.people), "seconds": kept.seconds}
     face = _face_meant(sample, report)
     if face is None:
         if report.people:  # there are faces, but not the one that is meant
             row |= {"status": "no_face", "problem": problem or "no found face lies at the sample's box"}
-        return row
-    scores = [t.fake for t in face.verdict.testimonies if t.fake is not None]
+        return [row]
+    said = [t.fake for t in face.verdict.testimonies if t.fake is not None]
     row |= {
-        "score": scores[0] if len(scores) == 1 else face.verdict.fake,
+        "score": said[0] if len(said) == 1 else face.verdict.fake,
         "fake": face.verdict.fake,
         "verdict": face.verdict.label,
-        "regions_said": _regions(face),
-        "text": " ".join(s.text for s in face.explanation),
-        "references": list(truth.texts) or None,
+        "regions_said": _regions(face.findings),
+        "mapped": _mapped(face),
     }
+    truth = replace(sample.truth, mask=None)
     try:
-        truth = _with_mask(sample, report, originals)
+        truth = _truth(sample, face, report, originals)
         row |= _located(face, truth, report)
     except (FacewitnessError, OSError) as error:  # a mask that can't be read is no reason to lose the score
         row["problem"] = "; ".join(filter(None, (problem, f"truth: {error}")))
-    return row
+    row |= {
+        "regions_true": None if truth.regions is None else sorted(truth.regions),
+        "boxes_true": None if truth.boxes is None else _boxes(truth),
+        "references": list(truth.texts) or None,
+    }
+    text = " ".join(sentence.text for sentence in face.explanation)
+    reply = Reply(face.verdict.label, face.verdict.fake, (text,), face.findings)
+    row |= _said(reply, truth, scores)
+    of_item = cast(Row, {name: value for name, value in row.items() if name in _OF_ITEM})
+    others = [of_item | _said(t.reply, truth, scores) | _by(t) for t in face.verdict.testimonies if t.reply is not None]
+    return [row, *others]
 
 
-def _answers(sample: Sample, kept: _Kept, row: Row) -> list[Row]:
-    """A row for each question that the dataset asks about this picture, answered from the evidence (`dialogue`)."""
+def _said(reply: Reply, truth: Truth, scores: Sequence[str]) -> Row:
+    """What a speaker said, and what each score makes of it."""
+    return {
+        "says": reply.label, "text": reply.text, "thought": reply.thought or None,
+        "refusals": None if reply.refusals is None else list(reply.refusals),
+        "findings": speakers.findings_json(reply.findings), "regions_said": _regions(reply.findings),
+        "scores": speakers.scored(reply, truth, scores),
+    }  # fmt: skip
+
+
+def _by(testimony: Testimony) -> Row:
+    """A row by a witness: who, its own score, and the grammar its words were read by."""
+    grammar = testimony.witness if testimony.witness in plugins.names("grammars") else None
+    return {
+        "speaker": "witness", "witness": testimony.witness, "score": testimony.fake, "fake": None, "grammar": grammar,
+    }  # fmt: skip
+
+
+def _answers(sample: Sample, kept: _Kept, row: Row, able: Sequence[Witness], scores: Sequence[str]) -> list[Row]:
+    """Rows for each question the dataset asks about this picture: the evidence's answer, then witnesses'."""
     face = _face_meant(sample, kept.report)
     if face is None or not sample.truth.questions:
         return []
@@ -356,17 +430,73 @@ def _answers(sample: Sample, kept: _Kept, row: Row) -> list[Row]:
     of_item = cast(Row, {name: value for name, value in row.items() if name in _OF_ITEM})
     answered: list[Row] = []
     for question, references in sample.truth.questions.items():
-        answer = talk.ask(question)
-        answered.append(
-            of_item | {"question": question, "text": answer.text, "verdict": answer.label, "references": [*references]}
+        regions_true = row.get("regions_true")
+        truth = Truth(
+            sample.truth.label,
+            regions=None if regions_true is None else frozenset(regions_true),
+            boxes=sample.truth.boxes,
+            texts=tuple(references),
         )
+        about: Row = {"speaker": "dialogue", "question": question, "references": [*references]}
+        reply = as_reply(talk.ask(question))
+        answered.append(of_item | about | _said(reply, truth, scores))
+        for witness in able:
+            try:
+                assert kept.clip is not None
+                reply = cast(Any, witness).answer(face.track, kept.clip, Question(question), ())
+                told = _said(reply, truth, scores)
+            except FacewitnessError as error:
+                told = {"problem": str(error)}
+            answered.append(of_item | about | told | {"witness": witness.name})
     return answered
 
 
 _OF_ITEM = (
     "dataset", "file", "frame", "box", "video", "group", "split", "label", "method", "compression", "kind",
-    "perturbation", "strength", "status", "faces",
+    "perturbation", "strength", "status", "faces", "score", "fake", "mapped", "regions_true", "boxes_true",
+    "references",
 )  # fmt: skip
+
+
+def _boxes(truth: Truth) -> str:
+    return json.dumps({name: [round(float(v), 1) for v in box] for name, box in (truth.boxes or {}).items()})
+
+
+def _mapped(face: PersonReport) -> str | None:
+    """The regions that the witnesses' mask covers, as findings with boxes; None without a mask or a mesh."""
+    landmarks, mask = face.face.landmarks, face.mask
+    if mask is None or landmarks is None:
+        return None
+    from facewitness import forge
+
+    width, height = face.face.at.width, face.face.at.height
+    placed = geometry.place(mask, height, width)
+    covered = sorted(forge.regions_touched(placed, landmarks)) if placed.max() >= _MAPPED else []
+    boxes = {name: geometry.clip(_around(name, face), width, height) for name in covered}
+    return speakers.findings_json(
+        Finding.on(name, box, None, "The mask covers it.", None) for name, box in boxes.items() if box is not None
+    )
+
+
+_MAPPED = 0.5  # a mask below it everywhere says that nothing is forged
+
+
+def _around(name: str, face: PersonReport) -> Any:
+    assert face.face.landmarks is not None
+    return geometry.bounds(np.concatenate(regions.polygons(name, face.face.landmarks)))
+
+
+def _truth(sample: Sample, face: PersonReport, report: Report, originals: Mapping[str, Callable[[], Pixels]]) -> Truth:
+    """The truth on the frame: its mask as an array, and the regions that this touches where nobody listed them."""
+    truth = _with_mask(sample, report, originals)
+    if callable(truth.mask) or not isinstance(truth.mask, np.ndarray):
+        return replace(truth, mask=None)
+    if truth.regions is None and face.face.landmarks is not None:
+        from facewitness import forge
+
+        touched = forge.regions_touched(truth.mask, face.face.landmarks) if truth.mask.max() >= 0.5 else frozenset()
+        truth = replace(truth, regions=touched)
+    return truth
 
 
 def _with_mask(sample: Sample, report: Report, originals: Mapping[str, Callable[[], Pixels]]) -> Truth:
@@ -391,44 +521,24 @@ def _with_mask(sample: Sample, report: Report, originals: Mapping[str, Callable[
     return replace(truth, mask=mask)
 
 
-def _regions(face: PersonReport) -> list[str]:
+def _regions(findings: Iterable[Finding]) -> list[str]:
     """The regions that findings have places in, each once, the strongest finding's first."""
-    named = (place.region for finding in face.findings for place in finding.places)
+    named = (place.region for finding in findings for place in finding.places)
     return list(dict.fromkeys(region for region in named if region is not None))
 
 
 def _located(face: PersonReport, truth: Truth, report: Report) -> Row:
-    """Where: pixels, regions, boxes, and whether claims hold."""
-    row: Row = {}
-    words = " ".join(sentence.text for sentence in face.explanation)
-    reply = Reply(face.verdict.label, face.verdict.fake, (words,), face.findings)
+    """How well the witness's mask lies on the truth's, pixel by pixel."""
     mask = truth.mask
-    if mask is not None and report.size is not None and mask.max() >= 0.5:
-        width, height = report.size
-        said = np.zeros((height, width), np.float32) if face.mask is None else geometry.place(face.mask, height, width)
-        found = measures.localisation(said, mask)
-        row |= {
-            "mask_iou": found["iou"],
-            "mask_precision": found["precision"],
-            "mask_recall": found["recall"],
-            "mask_f1": found["f1"],
-            "mask_ap": found["ap"],
-        }
-    touched = truth.regions
-    if touched is None and mask is not None and face.face.landmarks is not None:
-        from facewitness import forge
-
-        touched = forge.regions_touched(mask, face.face.landmarks) if mask.max() >= 0.5 else frozenset()
-        truth = replace(truth, regions=touched)
-    row["regions_true"] = None if touched is None else sorted(touched)
-    row["box_iou"] = plugins.get("scores", "boxes").score(reply, truth)
-    row["text_box"] = plugins.get("scores", "alignment").score(reply, truth)
-    row["side"] = plugins.get("scores", "side").score(reply, truth)
-    if touched is not None:
-        claimed = _regions(face)
-        row["claims"] = len(claimed)
-        row["claims_right"] = sum(region in touched for region in claimed)
-    return row
+    if mask is None or report.size is None or mask.max() < 0.5:
+        return {}
+    width, height = report.size
+    said = np.zeros((height, width), np.float32) if face.mask is None else geometry.place(face.mask, height, width)
+    found = measures.localisation(said, mask)
+    return {
+        "mask_precision": found["precision"], "mask_recall": found["recall"], "mask_f1": found["f1"],
+        "mask_ap": found["ap"],
+    }  # fmt: skip
 
 
 def _originals(

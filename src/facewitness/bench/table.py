@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,34 +22,36 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facewitness import words
-from facewitness.bench import controls, measures, page, peers, perturb, predictions, wording
+from facewitness.bench import measures, page, peers, perturb, predictions, speakers, wording
 from facewitness.bench.book import BASELINES, Book, Entry, Grid, Line
 from facewitness.bench.measures import DETECTION, Value
 from facewitness.errors import InputError
 from facewitness.files import write_whole
+from facewitness.formats import markdown as md
+from facewitness.phrases import visible
+from facewitness.types import Reply
 
-TEXT_CONTROLS: Mapping[str, tuple[str, Callable[[pa.Table], list[str | None]]]] = {
-    "shuffled": ("shuffled", controls.shuffled),
-    "blind": ("image-blind", controls.blind),
-    "blind_by_label": ("image-blind, told the label", partial(controls.blind, by_label=True)),
-}
 READINGS: Mapping[str, bool] = {"verdict": False, "literal": True}  # of `words.verdict`: whether it is strict
 ALL_SETS = "all test sets"
 UNKNOWN = "unknown"  # a fake whose method the dataset does not tell
-_MOST_TEXTS = {"meteor": 50_000, "similarity": 2000}  # a Java program and a network: above, a table would take too long
+_MOST_TEXTS = {"meteor": 50_000}  # a Java program: above, a table would take too long
+_MOST_SCORED = {"wording": 2000}  # a network reads every text of a control: likewise
+_MOST_CONTROLLED = 20_000  # rows of a speaker whose controls are scored
 _REASONS = {  # in place of "nothing to judge"
-    "mask": "no item has a truth mask", "box_iou": "no item has truth boxes",
-    "text_box": "no item has truth boxes and a text that names regions", "plm": "no item has true regions",
-    "side": "no eye or brow is forged and named with its side",
+    "mask": "no item has a truth mask", "boxes": "no item has truth boxes",
+    "alignment": "no item is fake", "regions": "no item has true regions",
+    "side": "no eye or brow is forged and named with its side", "grammar": "no grammar was asked for",
+    "grounding": "no item has true regions or a truth mask", "coverage": "no fake has true regions or a truth mask",
+    "wording": "people wrote nothing about these pictures", "length": "nobody speaks",
     "region_f1": "no region is forged or claimed", "decided_acc": "no verdict is real or fake",
-    "coverage": "no rows", "decided": "no verdicts: only scores are known",
+    "decided": "no verdicts: only scores are known",
     "genuine_called_fake": "no verdicts on genuine rows", "fakes_called_real": "no verdicts on fake rows",
 }  # fmt: skip
 _ITEM = ["dataset", "video", "group", "label", "method"]
 _SCORES = [*_ITEM, "score", "fake"]  # what detection needs
 _COLUMNS = [
-    *_SCORES, "perturbation", "strength", "status", "verdict", "mask_iou", "mask_precision", "mask_recall", "mask_f1",
-    "mask_ap", "regions_true", "regions_said", "box_iou", "text_box", "side",
+    *_SCORES, "perturbation", "strength", "status", "verdict", "mask_precision", "mask_recall", "mask_f1", "mask_ap",
+    "regions_true", "regions_said",
 ]  # fmt: skip
 
 
@@ -74,7 +76,7 @@ def write(
         "table.csv": _csv(lines),
         "index.html": page.render(title, grids, entries, book, reading=READING, notes=notes, made=made),
     }
-    return [write_whole(out / name, text.encode()) for name, text in files.items()]
+    return [write_whole(out / name, text.encode("utf-8", "backslashreplace")) for name, text in files.items()]
 
 
 # ------------------------------------------------------------------------------------------------------- reading
@@ -89,7 +91,7 @@ def read(runs: Sequence[Path], scores: Mapping[str, Path]) -> tuple[list[Entry],
     for i, run in enumerate(runs):
         for folder, name in _folders(Path(run)):
             items = ["file", "frame"] if i == 0 and scores else []
-            table, meta = predictions.read(folder, [*_COLUMNS, *items, "question"])
+            table, meta = predictions.read(folder, [*_COLUMNS, *items, "speaker"])
             table = predictions.items(table)
             unperturbed = pc.equal(table.column("perturbation"), "none")
             plain, perturbed = table.filter(unperturbed), table.filter(pc.invert(unperturbed)).select(_COLUMNS)
@@ -179,7 +181,8 @@ def measured(entry: Entry) -> Iterator[Line]:
             for level, found in _levels(table, only=("auc", "acc")):
                 for measure, value in found.items():
                     yield line(level, measure, value, perturbation=perturbation, strength=strength)
-        yield from (line("text", measure, value) for measure, value in _texts(entry).items())
+        for speaker, level, measure, value in _spoken(entry):
+            yield line(level, measure, value, speaker=speaker)
 
 
 def _count(value: int | None, why: str = "") -> Value:
@@ -253,10 +256,14 @@ def _by_row(entry: Entry) -> Iterator[tuple[str, str, Value]]:
         return
     for level, found in (("verdict", measures.verdicts(entry.plain)), ("place", measures.places(entry.plain))):
         for measure, value in found.items():
-            reason = _REASONS.get(measure) or _REASONS.get(measure.split("_")[0])
-            if value.value is None and reason and value.why in ("nothing to judge", "no genuine rows", "no fake rows"):
-                value = replace(value, why=reason)
-            yield level, measure, value
+            yield level, measure, _with_reason(measure, value)
+
+
+def _with_reason(measure: str, value: Value) -> Value:
+    reason = _REASONS.get(measure) or _REASONS.get(measure.split("_")[0])
+    if value.value is None and reason and value.why in ("nothing to judge", "no genuine rows", "no fake rows"):
+        return replace(value, why=reason)
+    return value
 
 
 def _spread(entries: Sequence[Entry], lines: Sequence[Line]) -> Iterator[Line]:
@@ -280,49 +287,107 @@ def _spread(entries: Sequence[Entry], lines: Sequence[Line]) -> Iterator[Line]:
 # --------------------------------------------------------------------------------------------------------- texts
 
 
-def _texts(entry: Entry) -> dict[str, Value]:
-    """What the words are worth, each beside what controls score: "cider", then "cider/blind" and so on."""
+def _spoken(entry: Entry) -> Iterator[tuple[str, str, str, Value]]:
+    """(who speaks, level, measure, value): what each speaker's words are worth, each beside what controls get."""
     if entry.run is None:
-        return dict.fromkeys(_TEXT, Value(None, why="a list of scores says nothing else"))
-    table, _ = predictions.read(entry.run, ["group", "label", "perturbation", "question", "text", "references"])
+        alone = Value(None, why="a list of scores says nothing else")
+        yield from (("explanation", "text", name, alone) for name in _TEXT)
+        return
+    table, _ = predictions.read(entry.run)
     table = table.filter(pc.equal(table.column("perturbation"), "none"))
-    spoken = table.filter(pc.is_valid(table.column("text")))
-    found = _verdicts_in(spoken)
-    referenced = table.filter(pc.fill_null(pc.greater(pc.list_value_length(table.column("references")), 0), False))
-    if not (referenced.num_rows and spoken.num_rows):
-        why = "people wrote nothing about these pictures" if spoken.num_rows else "the system said nothing"
-        return found | dict.fromkeys(_WORDING, Value(None, why=why))
-    said: dict[str, list[str | None]] = {"": pc.fill_null(referenced.column("text"), "").to_pylist()}
-    said |= {name: control(referenced) for name, (_, control) in TEXT_CONTROLS.items()}
-    possible = {name: texts for name, texts in said.items() if any(text is not None for text in texts)}
-    shared = [i for i, row in enumerate(zip(*possible.values(), strict=True)) if None not in row]
-    if not shared:
-        possible, shared = {"": said[""]}, list(range(referenced.num_rows))
-    found["left_out"] = _count(referenced.num_rows - len(shared))  # rows that a control has no answer for
-    references = referenced.column("references").to_pylist()
-    group = np.unique([str(g) for g in referenced.column("group").to_pylist()], return_inverse=True)[1]
-    label = referenced.column("label").to_pylist()
-    for name in said:
-        suffix = f"/{name}" if name else ""
-        if name not in possible:
-            why = "no control: no other group has an answer to the same question"
-            found |= {f"{measure}{suffix}": Value(None, why=why) for measure in _WORDING}
+    for speaker, rows in speakers.each(table).items():
+        # an item without a face has no words; a question without an answer has, and they are nothing
+        spoken = rows.filter(pc.or_(pc.is_valid(rows.column("text")), pc.is_valid(rows.column("question"))))
+        for name, value in measures.scores(rows).items():
+            yield speaker, "score", name, _with_reason(name, value)
+        for name, value in _verdicts_in(spoken).items():
+            yield speaker, "text", name, value
+        if not spoken.num_rows:
+            why = Value(None, why="the system said nothing")
+            yield from ((speaker, "text", name, why) for name in _WORDING)
             continue
-        texts = [possible[name][i] for i in shared]
-        values = _worded(texts, [references[i] for i in shared], group[shared])
+        threshold = 0.5 if entry.threshold is None else entry.threshold
+        said = {name: control(spoken, threshold) for name, control in speakers.CONTROLS.items()}
+        yield from _controlled(speaker, spoken, said)
+        yield from _words(speaker, spoken, said)
+
+
+def _controlled(
+    speaker: str, rows: pa.Table, said: Mapping[str, list[Reply | None]]
+) -> Iterator[tuple[str, str, str, Value]]:
+    """Each score of each control of a speaker."""
+    scores = [n for n in predictions.score_columns(rows) if n != "mask"]  # whose pixels are not kept
+    if rows.num_rows > _MOST_CONTROLLED:
+        why = Value(None, why=f"controls are not scored above {_MOST_CONTROLLED} rows")
+        yield from ((f"{speaker}: {name}", "score", score, why) for name in said for score in scores)
+        return
+    can = set(speakers.available()[0])
+    truths, group = speakers.truths(rows), measures.groups(rows)
+    names = [n for n in scores if n in can and rows.num_rows <= _MOST_SCORED.get(n, _MOST_CONTROLLED)]
+    for control, replies in said.items():
+        if all(reply is None for reply in replies):
+            why = Value(
+                None, why=_UNCONTROLLED.get(control, "no control: no other group has an answer to the question")
+            )
+            yield from ((f"{speaker}: {control}", "score", name, why) for name in scores)
+            continue
+        values = speakers.all_scored(replies, truths, names)
+        parts = {name: (np.array(each), np.ones(len(each))) for name, each in values.items()}
+        found = measures.footnoted(measures.ratios(parts, group), parts, rows.column("label").to_pylist())
+        for name in scores:
+            value = found.get(name, Value(None, why=f"too slow for a table above {_MOST_SCORED.get(name)} texts"))
+            yield f"{speaker}: {control}", "score", name, _with_reason(name, value)
+
+
+_UNCONTROLLED = {
+    "score alone": "no control: the system gave no score",
+    "map alone": "no control: the system gave no mask, or no mesh to name its regions by",
+}
+
+
+def _words(
+    speaker: str, rows: pa.Table, said: Mapping[str, list[Reply | None]]
+) -> Iterator[tuple[str, str, str, Value]]:
+    """How near the words come to people's, and the verdicts read in the controls' words."""
+    referenced = pc.fill_null(pc.greater(pc.list_value_length(rows.column("references")), 0), False)
+    at = [int(i) for i in np.flatnonzero(referenced.to_numpy(zero_copy_only=False))]
+    texts: dict[str, list[str | None]] = {"": pc.fill_null(rows.column("text"), "").to_pylist()}
+    texts |= {name: [None if r is None else r.text for r in replies] for name, replies in said.items()}
+    label = rows.column("label").to_pylist()
+    group = np.unique([str(g) for g in rows.column("group").to_pylist()], return_inverse=True)[1]
+    chosen = [name for name in _CHOSEN if any(text is not None for text in texts[name])]
+    shared = [i for i in at if all(texts[name][i] is not None for name in chosen)] or at
+    if at:
+        yield speaker, "text", "left_out", _count(len(at) - len(shared))  # rows that a control has no answer for
+    else:
+        why = Value(None, why="people wrote nothing about these pictures")
+        yield from ((speaker, "text", name, why) for name in _WORDING)
+    references = rows.column("references").to_pylist()
+    for name, own in texts.items():
+        who = f"{speaker}: {name}" if name else speaker
         if name:
-            values |= _verdicts_of(texts, [label[i] for i in shared], group[shared])
-        found |= {f"{measure}{suffix}": value for measure, value in values.items()}
-    return found
+            known = [i for i in (shared if at else range(len(own))) if own[i] is not None]
+            read = _verdicts_of([own[i] for i in known], [label[i] for i in known], group[known])
+            yield from ((who, "text", measure, value) for measure, value in read.items())
+        if not at:
+            continue
+        kept = [i for i in shared if own[i] is not None]
+        if not kept:
+            why = Value(None, why=_UNCONTROLLED.get(name, "no control: no other group has an answer to the question"))
+            yield from ((who, "text", measure, why) for measure in _WORDING)
+            continue
+        values = _worded([own[i] for i in kept], [references[i] for i in kept], group[kept])
+        yield from ((who, "text", measure, value) for measure, value in values.items())
 
 
-_WORDING = ("bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "meteor", "cider", "similarity")
+_CHOSEN = ("shuffled", "image-blind", "image-blind, told the label")  # controls that have no reply to some rows
+_WORDING = ("bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "meteor", "cider")
 _TEXT = (*_WORDING, *(f"{reading}_{name}" for reading in READINGS for name in ("told", "acc", "f1")))
 
 
 def _worded(texts: list[str | None], references: list[list[str]], group: Any) -> dict[str, Value]:
     few = {name: len(texts) <= most for name, most in _MOST_TEXTS.items()}
-    found = wording.measure(texts, references, meteor=few["meteor"], similarity=few["similarity"])
+    found = wording.measure(texts, references, meteor=few["meteor"])
     means = {name: (found.per_item[name], np.ones(len(texts))) for name in ("rouge_l", "cider")}
     intervals = measures.ratios(means, group)
     values = {}
@@ -353,10 +418,13 @@ def _verdicts_of(texts: Sequence[str | None], label: list[str], group: Any) -> d
     """
     values: dict[str, Value] = {}
     for reading, strict in READINGS.items():
-        known = {text: words.verdict(text, strict) for text in set(texts)}
+        known = {text: _verdict(text, strict) for text in set(texts)}
         told = np.array([known[text] or "" for text in texts], dtype="U12")
         values |= {f"{reading}_{name}": value for name, value in _told(told, label, group).items()}
     return values
+
+
+_verdict = cache(words.verdict)  # the same texts stand in rows, in shuffled rows and in constant answers
 
 
 def _told(told: Any, label: list[str], group: Any) -> dict[str, Value]:
@@ -389,17 +457,11 @@ _VERDICTS = {
     "coverage": "with a verdict", "decided": "decided", "decided_acc": "right, if decided",
     "genuine_called_fake": "genuine called fake", "fakes_called_real": "fakes called real",
 }  # fmt: skip
-_MASKS = {
-    "mask_iou": "IoU", "mask_precision": "precision", "mask_recall": "recall", "mask_f1": "F1", "mask_ap": "PR-AUC",
-    "box_iou": "box IoU", "text_box": "text–box alignment",
-}  # fmt: skip
-_REGIONS = {
-    "plm": "PLM", "region_f1": "micro F1",
-    "side": "sides right", "claims_right": "claims right", "forged_claimed": "forged regions claimed",
-}  # fmt: skip
+_MASKS = {"mask_precision": "precision", "mask_recall": "recall", "mask_f1": "F1", "mask_ap": "PR-AUC"}
+_REGIONS = {"region_f1": "micro F1", "claims_right": "claims right", "forged_claimed": "forged regions claimed"}
 _WORDS = {
     "bleu1": "BLEU-1", "bleu2": "BLEU-2", "bleu3": "BLEU-3", "bleu4": "BLEU-4", "rouge_l": "ROUGE-L",
-    "meteor": "METEOR", "cider": "CIDEr", "similarity": "similarity", "verdict_told": "tells a verdict",
+    "meteor": "METEOR", "cider": "CIDEr", "verdict_told": "tells a verdict",
     "verdict_acc": "its ACC", "verdict_f1": "its F1", "literal_told": "tells one literally",
     "literal_acc": "its ACC", "literal_f1": "its F1",
 }  # fmt: skip
@@ -455,8 +517,8 @@ def _grids(entries: Sequence[Entry], lines: Sequence[Line], book: Book) -> list[
         "video": "The mean probability of a video's frames, one row a video. The baselines have seen no picture.",
         "method": "The fakes of one method against the pristine rows of the same test set.",
         "verdict": "What became of them: a system may decline to decide.",
-        "place": "Means over the items that have such a truth.",
-        "regions": "PLM is the Jaccard index of forged and claimed regions; sums over all items make the others.",
+        "place": "The witness's mask, pixel by pixel, over the items whose truth has one. Claims are under Scores.",
+        "regions": "Sums over all items whose forged regions are known.",
     }
     heads = ("AUC, frames", "ACC, frames", "AUC, videos", "ACC, videos")
     return [
@@ -471,6 +533,7 @@ def _grids(entries: Sequence[Entry], lines: Sequence[Line], book: Book) -> list[
         plain("Localisation", about["place"], "place", _MASKS, systems, 3),
         plain("Regions and grounding", about["regions"], "place", _REGIONS, systems, 3),
         _grid("F1 by region", "", (*pair, "region"), ("F1",), regions, 3, "no item has true regions"),
+        _score_grid(book, whole),
         _text_grid(book, whole),
     ]
 
@@ -496,20 +559,36 @@ def _sacc(lines: Sequence[Line]) -> Grid:
     return _grid("Steadiness", about, ("system",), ["sACC, frames", "sACC, videos"], rows, 3)
 
 
+_TITLES = {"regions": "regions (PLM)", "mask": "mask IoU", "boxes": "boxes (Eq. 5)", "alignment": "alignment (Eq. 6)"}
+
+
+def _score_grid(book: Book, entries: Sequence[Entry]) -> Grid:
+    """Every leaf of scores/ of every speaker: what is measured here is what is rewarded in training."""
+    rows, names = [], dict[str, None]()
+    for entry in entries:
+        for speaker in book.speakers(entry, "score"):
+            names |= dict.fromkeys(book.measures(entry, "score", speaker))
+    for entry in entries:
+        for speaker in book.speakers(entry, "score"):
+            values = [book.value(entry, "score", name, speaker=speaker) for name in names]
+            rows.append(((entry.system, entry.dataset, speaker), values))
+    about = (
+        "The mean of each score of `scores/`, which are the rewards in training too; each stands beside what speakers "
+        "get that have not looked. Always fake and always real: one verdict for all. Score alone and map alone: what "
+        "the words add to the number and to the mask."
+    )
+    heads = [_TITLES.get(name, name) for name in names]
+    return _grid("Scores", about, ("system", "test set", "who speaks"), heads, rows, 3, "nobody speaks")
+
+
 def _text_grid(book: Book, entries: Sequence[Entry]) -> Grid:
     rows, tokenizers = [], dict[str, None]()
     for entry in entries:
-        there = book.measures(entry, "text")
-        tokenizers |= dict.fromkeys(
-            m.split("/")[0].removeprefix("tokenizer_") for m in there if m.startswith("tokenizer_")
-        )
-        told = [m for m in there if "/" not in m]
-        if told:
-            rows.append(((entry.system, entry.dataset, "the system"), [book.value(entry, "text", m) for m in _WORDS]))
-        for name, (meaning, _) in TEXT_CONTROLS.items():
-            if any(m.endswith(f"/{name}") for m in there):
-                values = [book.value(entry, "text", f"{m}/{name}") for m in _WORDS]
-                rows.append(((entry.system, entry.dataset, meaning), values))
+        for speaker in book.speakers(entry, "text"):
+            there = book.measures(entry, "text", speaker)
+            tokenizers |= dict.fromkeys(m.removeprefix("tokenizer_") for m in there if m.startswith("tokenizer_"))
+            values = [book.value(entry, "text", m, speaker=speaker) for m in _WORDS]
+            rows.append(((entry.system, entry.dataset, speaker), values))
     about = (
         "A system whose words score like its controls' has shown nothing. Shuffled: its own answers, swapped between "
         "pictures. Image-blind: one constant answer a question. Verdicts are read from the words as English has them; "
@@ -530,21 +609,21 @@ def markdown(title: str, grids: Sequence[Grid], notes: Sequence[str], made: Sequ
     def cell(what: str | tuple[Value, int]) -> str:
         if isinstance(what, str):
             return escaped(what)
-        if what[0].value is None:
-            return f"—[^{reasons.setdefault(what[0].why, len(reasons) + 1)}]"
-        return printed(*what)
+        mark = f"[^{reasons.setdefault(what[0].why, len(reasons) + 1)}]" if what[0].why else ""
+        return f"{printed(*what)}{mark}"
 
     parts = [f"# {escaped(title)}", READING]
     for grid in grids:
-        parts.append(f"## {grid.title}")
         if grid.nothing:
-            parts.append(f"Not measured: {escaped(grid.nothing)}.")
             continue
+        parts.append(f"## {grid.title}")
         if grid.about:
             parts.append(grid.about)
         rows = [" | ".join(grid.head), " | ".join("---" for _ in grid.head)]
         rows += [" | ".join(map(cell, row)) for row in grid.rows]
         parts.append("\n".join(f"| {row} |" for row in rows))
+    if nothing := [f"{grid.title} ({grid.nothing})" for grid in grids if grid.nothing]:
+        parts.append(f"Not measured: {escaped('; '.join(nothing))}.")
     if notes:
         parts += ["## Notes", "\n".join(f"- {escaped(note)}" for note in notes)]
     parts += ["## Made by", "\n".join(f"- {escaped(line)}" for line in made)]
@@ -570,10 +649,8 @@ def printed(value: Value, digits: int) -> str:
 
 
 def escaped(text: str) -> str:
-    """Words that Markdown, and HTML inside it, take as they are."""
-    for sign in "\\`*[]|":
-        text = text.replace(sign, f"\\{sign}")
-    return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
+    """Words that Markdown, and HTML inside it, take as they are; on one line, as a table needs it."""
+    return md.escaped(" ".join(text.split()))
 
 
 def made_by(entries: Sequence[Entry]) -> list[str]:
@@ -612,6 +689,7 @@ def _csv(lines: Iterable[Line]) -> str:
             "method",
             "perturbation",
             "strength",
+            "speaker",
             "measure",
             "value",
             "low",
@@ -624,18 +702,25 @@ def _csv(lines: Iterable[Line]) -> str:
         v = x.value
         writer.writerow(
             (
-                x.system,
-                x.dataset,
+                spreadsheet(x.system),
+                spreadsheet(x.dataset),
                 x.level,
-                x.method,
+                spreadsheet(x.method),
                 x.perturbation,
                 x.strength,
-                x.measure,
+                spreadsheet(x.speaker),
+                spreadsheet(x.measure),
                 v.value,
                 v.low,
                 v.high,
                 v.n,
-                v.why,
+                spreadsheet(v.why),
             )
         )
     return out.getvalue()
+
+
+def spreadsheet(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula, without controls; one that would be begins with an apostrophe."""
+    shown = visible(text)
+    return f"'{shown}" if shown.lstrip()[:1] in ("=", "+", "-", "@") else shown

@@ -33,10 +33,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness import plugins
 from facewitness import words as reader
-from facewitness.errors import FacewitnessError, InputError, MissingExtra, UnknownName
-from facewitness.types import Reply, Truth
+from facewitness.errors import InputError, MissingExtra, UnknownName
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -59,7 +57,6 @@ class Wording:
     rouge_l: float | None
     meteor: float | None
     cider: float | None  # on CIDEr's own scale, 0 to 10
-    similarity: float | None  # mean of scores/wording; None unless asked for
     tokenizer: Tokenizer
     items: int
     scored: int  # items with references: what every measure is over
@@ -87,7 +84,6 @@ def measure(
     *,
     tokenizer: Tokenizer | None = None,
     meteor: bool = True,
-    similarity: bool = False,
 ) -> Wording:
     """All measures of `texts` against `references` (one list of reference texts an item).
 
@@ -121,13 +117,6 @@ def measure(
             notes["meteor"] = why
     else:
         notes["meteor"] = "not asked for"
-    alike = None
-    if similarity:
-        alike, why = _similarity(texts, references)
-        if why:
-            notes["similarity"] = why
-    else:
-        notes["similarity"] = "not asked for"
     return Wording(
         bleu1=bleu[0],
         bleu2=bleu[1],
@@ -136,7 +125,6 @@ def measure(
         rouge_l=float(rouge.mean()) if scored else None,
         meteor=meteor_value,
         cider=float(cider.mean()) if len(scored) > 1 else None,
-        similarity=alike,
         tokenizer=tokenizer,
         items=len(texts),
         scored=len(scored),
@@ -441,26 +429,6 @@ def _meteor(corpus: Corpus) -> tuple[float | None, str | None]:
                 java.kill()
     except (OSError, ValueError) as error:
         return None, f"METEOR's program stopped ({error}). See that 2 GB of memory are free and `java -version` works"
-
-
-def _similarity(
-    texts: Sequence[str | None], references: Sequence[Sequence[str] | None]
-) -> tuple[float | None, str | None]:
-    """Mean of the score `wording` (sentence similarity) over items with references, or None and why not."""
-    try:
-        score = plugins.get("scores", "wording").score
-        values = [
-            score(Reply(None, parts=(text or "",)), Truth("fake", texts=tuple(refs)))  # it reads the texts only
-            for text, refs in zip(texts, references, strict=True)
-            if refs
-        ]
-    except FacewitnessError as error:
-        return None, str(error)
-    judged = [v for v in values if v is not None]
-    if not judged:
-        return None, "the score wording could judge no item" if values else _NOTHING
-    left_out = len(values) - len(judged)
-    return float(np.mean(judged)), f"{left_out} of {len(values)} items could not be judged" if left_out else None
 
 
 # --- verdicts ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,266 @@
+"""Who speaks in a run, and what it is worth: replies and truths from rows, their scores, and who has not looked.
+
+    replies(table)          what a speaker said, as `scores/` judge it
+    truths(table)           what is true of each row
+    CONTROLS                speakers that every number in words stands beside
+
+The controls, in the words they get:
+
+    shuffled        the system's own replies, swapped between pictures of other groups: what its style is worth
+    image-blind     one constant answer a question, chosen on other groups; also one told the label
+    score alone     "The picture is fake." from the score and its threshold: what the words add to the number
+    map alone       the regions that the witness's mask covers, in a sentence: what they add to the map
+    always fake, always real    one verdict for all
+
+A reply is None where a control has none; such a row is left out of the system's number and the control's alike.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from facewitness import plugins, questions, regions, words
+from facewitness.bench import controls, predictions
+from facewitness.errors import FacewitnessError, InputError
+from facewitness.types import Box, Finding, Label, Place, Reply, Truth
+
+Scores = dict[str, float | None]
+
+
+# ---------------------------------------------------------------------------------------------- rows and their nouns
+
+
+def findings_json(findings: Iterable[Finding]) -> str:
+    """Findings as a row keeps them: claim, strength and places with region and box. Masks are not kept."""
+    return json.dumps(
+        [
+            {
+                "claim": finding.claim,
+                "strength": finding.strength,
+                "places": [{"region": p.region, "box": [round(float(v), 1) for v in p.box]} for p in finding.places],
+            }
+            for finding in findings
+        ],
+        ensure_ascii=True,
+    )
+
+
+def findings_of(kept: str | None) -> tuple[Finding, ...]:
+    """Findings from a row."""
+    return tuple(
+        Finding(
+            tuple(Place(None, p["region"], tuple(p["box"])) for p in each["places"]), each["claim"], each["strength"]
+        )
+        for each in json.loads(kept or "[]")
+        if each["places"]
+    )
+
+
+def replies(table: pa.Table) -> list[Reply | None]:
+    """What was said in each row; None where nothing was."""
+    names = ["says", "text", "thought", "refusals", "findings"]
+    columns = [table.column(name).to_pylist() for name in names]
+    return [
+        None
+        if text is None
+        else Reply(says, None, (text,), findings_of(found), thought or "", None if refused is None else tuple(refused))
+        for says, text, thought, refused, found in zip(*columns, strict=True)
+    ]
+
+
+def truths(table: pa.Table) -> list[Truth]:
+    """What is true of each row, without pixels."""
+    names = ["label", "regions_true", "boxes_true", "references"]
+    columns = [table.column(name).to_pylist() for name in names]
+    return [
+        Truth(
+            label,
+            regions=None if touched is None else frozenset(touched),
+            boxes=None if boxes is None else {name: tuple(box) for name, box in json.loads(boxes).items()},
+            texts=tuple(references or ()),
+        )
+        for label, touched, boxes, references in zip(*columns, strict=True)
+    ]
+
+
+# ------------------------------------------------------------------------------------------------------- the scores
+
+
+def available() -> tuple[tuple[str, ...], dict[str, str]]:
+    """Scores that can be taken here, and why others cannot: those of all packages, ours and others'."""
+    there, lacking = [], dict[str, str]()
+    probe = Reply("fake", None, ("It is fake.",)), Truth("fake", texts=("It is fake.",))
+    for name in plugins.names("scores"):
+        try:
+            _taken(name, plugins.get("scores", name).score, *probe)
+            there.append(name)
+        except FacewitnessError as error:
+            lacking[name] = str(error)
+        except Exception as error:  # another package's leaf may raise anything where it is imported
+            lacking[name] = f"The score {name} cannot be loaded ({type(error).__name__}: {error})."
+    return tuple(there), lacking
+
+
+def _taken(name: str, judge: Callable[[Reply, Truth], Any], reply: Reply, truth: Truth) -> float | None:
+    """One score of one reply. Raises InputError for a leaf that does not keep what its family promises."""
+    try:
+        value = judge(reply, truth)
+    except FacewitnessError:
+        raise
+    except Exception as error:
+        raise InputError(f"The score {name} failed ({type(error).__name__}: {error}); a score never raises.") from error
+    if value is None:
+        return None
+    number = float(value) if isinstance(value, int | float | np.number) else np.nan
+    if not 0 <= number <= 1:  # NaN is not
+        raise InputError(f"The score {name}: expected a number in [0, 1] or None, got {value!r}.")
+    return number
+
+
+def scored(reply: Reply, truth: Truth, names: Iterable[str]) -> Scores:
+    """Each score of one reply."""
+    return {name: _taken(name, plugins.get("scores", name).score, reply, truth) for name in names}
+
+
+def all_scored(said: Sequence[Reply | None], true: Sequence[Truth], names: Sequence[str]) -> dict[str, list[float]]:
+    """Each score of each reply, NaN for "not measured" and for no reply."""
+    judges = [(name, plugins.get("scores", name).score) for name in names]
+    out: dict[str, list[float]] = {name: [] for name in names}
+    for reply, truth in zip(said, true, strict=True):
+        for name, judge in judges:
+            value = None if reply is None else _taken(name, judge, reply, truth)
+            out[name].append(np.nan if value is None else value)
+    return out
+
+
+# ------------------------------------------------------------------------------------------------------ the controls
+
+Control = Callable[[pa.Table, float], list[Reply | None]]
+
+
+def _shuffled(table: pa.Table, threshold: float) -> list[Reply | None]:
+    """Whole replies move, with their findings: they are swapped by their row's number."""
+    numbered = table.set_column(
+        table.column_names.index("text"), "text", pa.array([str(i) for i in range(table.num_rows)], pa.string())
+    )
+    own = replies(table)
+    silent = Reply(None)
+    return [None if at is None else own[int(at)] or silent for at in controls.shuffled(numbered)]
+
+
+def _blind(table: pa.Table, threshold: float, by_label: bool = False) -> list[Reply | None]:
+    grammars = table.column("grammar").to_pylist()
+    texts = controls.blind(table, by_label=by_label)
+    boxes = _usual_boxes(table)
+    groups = table.column("group").to_pylist()
+    labels = {pair: _label(*pair) for pair in set(zip(texts, grammars, strict=True))}  # each distinct text is read once
+    out: list[Reply | None] = []
+    for text, grammar, group in zip(texts, grammars, groups, strict=True):
+        if text is None:
+            out.append(None)
+            continue
+        label = labels[text, grammar]
+        named = regions.mentioned(text) if label != "real" else ()
+        placed = [(name, boxes.get((group, name))) for name in named]
+        found = tuple(Finding.on(name, box, None, text, None) for name, box in placed if box is not None)
+        out.append(Reply(label, None, (text,), found, refusals=None if grammar is None else ()))
+    return out
+
+
+def _label(text: str | None, grammar: str | None) -> Label | None:
+    strict = grammar is not None and bool(getattr(plugins.get("grammars", grammar), "STRICT", False))
+    return None if text is None else words.verdict(text, strict)
+
+
+def _usual_boxes(table: pa.Table) -> dict[tuple[str, str], Box | None]:
+    """(group, region) → the median of the region's true boxes in all other groups: where it lies in most pictures."""
+    found: dict[str, list[tuple[str, list[float]]]] = {}
+    groups = table.column("group").to_pylist()
+    for group, kept in zip(groups, table.column("boxes_true").to_pylist(), strict=True):
+        for name, box in json.loads(kept or "{}").items():
+            found.setdefault(name, []).append((group, box))
+    usual: dict[tuple[str, str], Box | None] = {}
+    for name, boxes in found.items():
+        of, values = np.array([group for group, _ in boxes]), np.array([box for _, box in boxes])
+        for group in dict.fromkeys(groups):
+            others = values[of != group]
+            x1, y1, x2, y2 = np.median(others, axis=0).round().tolist() if len(others) else (0, 0, 0, 0)
+            usual[group, name] = (x1, y1, x2, y2) if x2 > x1 and y2 > y1 else None
+    return usual
+
+
+def _always(label: Label, table: pa.Table, threshold: float) -> list[Reply | None]:
+    return [_verdict(label)] * table.num_rows
+
+
+def _score_alone(table: pa.Table, threshold: float) -> list[Reply | None]:
+    p = [
+        score if fake is None else fake
+        for fake, score in zip(table.column("fake").to_pylist(), table.column("score").to_pylist(), strict=True)
+    ]
+    return [None if value is None else _verdict("fake" if value >= threshold else "real") for value in p]
+
+
+def _map_alone(table: pa.Table, threshold: float) -> list[Reply | None]:
+    out: list[Reply | None] = []
+    asked = table.column("question").to_pylist()
+    for kept, question in zip(table.column("mapped").to_pylist(), asked, strict=True):
+        if kept is None:
+            out.append(None)
+            continue
+        found = findings_of(kept)
+        about = questions.asked_regions(question) if question else ()
+        if about:
+            found = tuple(f for f in found if any(_covers(f.region, name) for name in about))
+        out.append(_verdict("fake" if found else "real", found))
+    return out
+
+
+def _covers(region: str | None, asked: str) -> bool:
+    return region is not None and (regions.within(region, asked) or regions.within(asked, region))
+
+
+def _verdict(label: Label, found: tuple[Finding, ...] = ()) -> Reply:
+    text = f"The picture is {label}."
+    if found:
+        named = ", ".join(f"the {regions.title(f.region)}" for f in found if f.region is not None)
+        text += f" Forged: {named}."
+    return Reply(label, None, (text,), found)
+
+
+CONTROLS: Mapping[str, Control] = {
+    "shuffled": _shuffled,
+    "image-blind": _blind,
+    "image-blind, told the label": partial(_blind, by_label=True),
+    "score alone": _score_alone,
+    "map alone": _map_alone,
+    "always fake": partial(_always, "fake"),
+    "always real": partial(_always, "real"),
+}
+
+
+def name_of(speaker: str, witness: str | None) -> str:
+    """How a speaker is called in tables: "explanation", "mare's own words", "dialogue", "dialogue, mare"."""
+    if witness is None:
+        return speaker
+    return f"{witness}'s own words" if speaker == "witness" else f"{speaker}, {witness}"
+
+
+def each(table: pa.Table) -> dict[str, pa.Table]:
+    """The rows of each speaker of a table, those of the explanation first."""
+    found: dict[str, list[int]] = {}
+    pairs = zip(table.column("speaker").to_pylist(), table.column("witness").to_pylist(), strict=True)
+    for i, (speaker, witness) in enumerate(pairs):
+        found.setdefault(name_of(speaker, witness), []).append(i)
+    order = sorted(found, key=lambda name: next(i for i, s in enumerate(predictions.SPEAKERS) if _is(name, s)))
+    return {name: table.take(pa.array(found[name], pa.int64())) for name in order}
+
+
+def _is(name: str, speaker: str) -> bool:
+    return name.endswith("own words") if speaker == "witness" else name.split(",")[0] == speaker
