@@ -17,13 +17,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from facewitness import plugins
 from facewitness.errors import FacewitnessError, InputError, UnknownName
 from facewitness.types import Sample
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SHOWN = 20  # sentences about what is missing
 DIVIDED_SHOWN = 5  # groups that are in two splits, and samples that are there twice
@@ -157,6 +158,8 @@ def listed(samples: Iterable[Sample], root: Path | None) -> pa.Table:
 
     An item whose file cannot be read has the digest "unreadable": that it can be read later is a change.
     """
+    import pyarrow as pa  # here, so that to check a dataset needs no more than to read it
+
     known: dict[Path, str] = {}
     rows = []
     for sample in samples:
