@@ -168,7 +168,7 @@ def test_a_score_of_another_package_is_a_column_at_once(labelled, tmp_path, monk
     for name, text in (("their_brevity", BREVITY), ("their_broken", "raise RuntimeError('no')")):
         (tmp_path / f"{name}.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    entries = {n: EntryPoint(n, f"their_{n}", "facewitness.scores") for n in ("brevity", "broken")}
+    entries = {n: (EntryPoint(n, f"their_{n}", "facewitness.scores"),) for n in ("brevity", "broken")}
     outside = plugins._outside
     monkeypatch.setattr(plugins, "_outside", lambda family: entries if family == "scores" else outside(family))
     plugins.names.cache_clear()

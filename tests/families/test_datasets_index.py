@@ -348,9 +348,8 @@ def test_datasets_lists_every_leaf_with_its_sentence(capsys):
 
 
 def test_check_counts_what_is_there_and_proves_the_splits_apart(tmp_path, capsys):
-    _paint(
-        tmp_path, "train/real/1.png", "train/fake/GAN/1.png", "train/fake/2.png", "test/real/3.png", "test/fake/4.png"
-    )
+    for number, file in enumerate(("train/real/1", "train/fake/GAN/1", "train/fake/2", "test/real/3", "test/fake/4")):
+        _paint(tmp_path, f"{file}.png", values=90 + number)
     assert _command("check", "folder", str(tmp_path)) == ALL
     said = capsys.readouterr().out
     assert said.splitlines()[0].split() == [
@@ -382,6 +381,26 @@ def test_check_finds_groups_in_two_splits_and_samples_that_are_there_twice(tmp_p
     said = capsys.readouterr().out
     assert "in two splits: 7 groups (person 0 in train and val, " in said and "person 4 in train and val…)" in said
     assert "there twice: 1 samples (0.png)" in said and "no group is in two splits" not in said
+
+
+def test_check_tells_what_no_score_can_be_right_on(tmp_path, capsys):
+    """The same bytes under two labels, in two splits, and pictures of one label only, each in its own words."""
+    _paint(tmp_path / "two", "real/a.png", "fake/b.png")
+    assert _command("check", "folder", str(tmp_path / "two")) == SOME
+    said = capsys.readouterr().out
+    assert "1 picture with the same bytes under two labels" in said and "(real/a.png and fake/b.png)" in said
+    assert "missing" not in said
+    for number, file in enumerate(("train/real/1", "test/fake/2", "train/fake/3")):
+        _paint(tmp_path / "leak", f"{file}.png", values=90 + number)
+    _paint(tmp_path / "leak", "test/real/1.png", values=90)
+    assert _command("check", "folder", str(tmp_path / "leak"), "--json") == SOME
+    (note,) = json.loads(capsys.readouterr().out)["notes"]
+    assert "the same bytes in two splits" in note and "train/real/1.png and test/real/1.png" in note
+    _write(tmp_path / "one" / "manifest.csv", "file,label\na.png,fake\nb.png,fake\n")
+    _paint(tmp_path / "one", "a.png")
+    _paint(tmp_path / "one", "b.png", values=91)
+    assert _command("check", "manifest", str(tmp_path / "one")) == SOME
+    assert "one class only: all 2 items are fake. Without a genuine one there is no AUC." in capsys.readouterr().out
 
 
 def test_check_shows_the_first_sentences_of_what_is_missing(tmp_path, capsys):
@@ -430,7 +449,8 @@ def test_unknown_names_suggest_the_near_one():
 def test_a_terminal_gets_a_table(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes this for a terminal
     root = tmp_path / "[bold]set"  # no markup
-    _paint(root, "test/real/1.png", "test/fake/[red]/2.png")
+    _paint(root, "test/real/1.png")
+    _paint(root, "test/fake/[red]/2.png", values=91)
     assert _command("check", "folder", str(root)) == ALL
     said = capsys.readouterr().out
     assert "[bold]set" in said and "\x1b[" in said and "test: 1 [red], 1 pristine" in said

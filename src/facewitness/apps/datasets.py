@@ -29,10 +29,10 @@ _ABOUT_CHECK = """Count what is there and what is not, and prove that no group (
 splits. Nothing is decoded; with --frames videos are opened, so that broken ones are found.
 
 exit status:
-  0  all that the dataset lists is there, once, and its splits share no group
+  0  all that the dataset lists is there, once, of both labels, and its splits share no group
   1  nothing is there
   2  the command was wrong
-  3  something is missing, there twice, or in two splits"""
+  3  something is amiss, and told: missing, there twice, in two splits, under two labels, or of one label only"""
 
 
 # ------------------------------------------------------------------------------------------------------ the words
@@ -157,6 +157,8 @@ def _said(found: Found, split: str | None) -> Iterator[str]:
             yield f"  {visible(sentence)}"
         if found.missing > len(found.examples):
             yield f"  … and {found.missing - len(found.examples)} more"
+    for note in found.notes:
+        yield visible(note)
     if found.duplicates:
         names = ", ".join(map(visible, found.twice))
         yield f"there twice: {found.duplicates} samples ({names}{_more(found.duplicates, found.twice)})"
@@ -191,6 +193,7 @@ def _object(given: argparse.Namespace, found: Found) -> dict[str, Any]:
             "first": {group: list(splits) for group, splits in list(found.divided.items())[:DIVIDED_SHOWN]},
         },
         "duplicates": {"count": found.duplicates, "first": list(found.twice)},
+        "notes": list(found.notes),
         "problem": found.problem,
     }
 

@@ -241,15 +241,17 @@ def _told(out: Path, covered: Coverage) -> int:
         "analysed": covered["ok"],
         "without a face": covered["no_face"],
         "failed": covered["failed"],
-        "missing": covered["missing"],
+        "missing or noted": covered["missing"],
     }
     line = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     print(shown(f"{out}: {covered['rows']} rows ({line or 'none'})"))
     for sentence in covered["examples"][:5]:
-        complain(f"  missing: {sentence}")
+        complain(f"  {sentence}")
+    for sentence in covered.get("notes", ()):
+        complain(f"  note: {sentence}")
     if not covered["ok"]:
         return NONE
-    return SOME if covered["failed"] or covered["missing"] else ALL
+    return SOME if covered["failed"] or covered["missing"] or covered.get("notes") else ALL
 
 
 @contextmanager
