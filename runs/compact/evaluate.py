@@ -111,14 +111,18 @@ def tasks(samples: Sequence[Sample], conditions: Iterable[str], own: bool = True
     return out
 
 
-def predictions(todo: Sequence[Task], model: str | None, name: str = "", jobs: int = 2) -> list[Row]:
-    """One row for each task, in order; those whose forgery cannot be made are left out."""
-    with multiprocessing.get_context("spawn").Pool(jobs, _load, (model,)) as pool:
+def predictions(todo: Sequence[Task], model: str | None, name: str = "", jobs: int = 2, raw: bool = False) -> list[Row]:
+    """One row for each task, in order; those whose forgery cannot be made are left out.
+
+    With `raw`, faces whose touched regions are known have the network's raw region scores, too: another look at each.
+    """
+    with multiprocessing.get_context("spawn").Pool(jobs, _load, (model, raw)) as pool:
         found = pool.imap(_predict, todo, chunksize=16)
         return [row for row in track(found, name, total=len(todo)) if row is not None]
 
 
-def _load(model: str | None) -> None:
+def _load(model: str | None, raw: bool = False) -> None:
+    _tools["raw"] = raw
     cv2.setNumThreads(1)
     _tools["finder"] = plugins.get("finders", "facemesh").load()
     _tools["witness"] = witness = plugins.get("witnesses", "compact").load(model=model)
@@ -178,7 +182,7 @@ def judged(clip: Clip, face: Face | None) -> Row:
     low, high = verdict.interval or (None, None)
     row |= {"score": testimony.fake, "quality": face.quality.score, "fake": verdict.fake, "low": low, "high": high,
             "verdict": verdict.label, "findings": {f.region: f.strength for f in testimony.findings}}  # fmt: skip
-    if face.landmarks is not None:
+    if face.landmarks is not None and _tools["raw"]:
         size = witness.facts["size"]
         affine = geometry.align(face.landmarks, size, witness.facts["margin"])
         answers = witness.answers(geometry.crop(clip.frame.pixels, affine, size))
@@ -503,12 +507,13 @@ def main() -> None:
     parser.add_argument("--conditions", default="plain,jpeg50,half,blur")
     parser.add_argument("--sections", default="seen,unseen,edits,saved,collages")
     parser.add_argument("--limit", type=int, help="rows of each source and label")
+    parser.add_argument("--few", type=int, help="the same for edits and saving again; default: a fifth, 10 at least")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     given = parser.parse_args()
     sections = given.sections.split(",")
     groups = json.loads(given.groups.read_text()) if given.groups else None
-    few = None if given.limit is None else max(10, given.limit // 5)
+    few = given.few if given.few or given.limit is None else max(10, given.limit // 5)
     conditions = given.conditions.split(",")
     results: dict[str, Any] = {"limit": given.limit}
     every: list[Row] = []

@@ -66,31 +66,42 @@ def main() -> None:
         samples = chosen(given.data, "calibrate", given.limit)
         todo = tasks(samples, ("plain", "edited")) + tasks(samples, CONDITIONS[1:4] + CONDITIONS[5:], own=False)
         todo += tasks(samples[:200], [f"saved:{how}" for how in SAVED], own=False)
-        rows = predictions(todo, str(given.model), "held out")
+        rows = predictions(todo, str(given.model), "held out", raw=True)
     if given.rows:
         given.rows.write_text(json.dumps(rows))
     rows = [r for r in rows if r["score"] is not None]
     facts["strength"] = strength([r for r in rows if r["condition"] in CONDITIONS])
     # the judge asks stronger evidence of doubtful faces, so thresholds are for the others
     good = [r for r in rows if (r["quality"] or 0) >= Limits().doubtful and not r["self_made"]]
-    fitted = [r for r in good if r["condition"] in CONDITIONS]
-    # the probability is fitted where genuine faces stand beside real forgeries; all genuine sets bound the threshold
-    forged = {r["source"] for r in fitted if r["label"] == "fake"}
-    paired = forged | {GENUINE.get(source, source) for source in forged}
-    facts["calibration"] = Calibration.fit(
-        [r["score"] for r in fitted],
-        [r["label"] == "fake" for r in fitted],
-        groups=[f"{r['source']}/{r['group']}" for r in fitted],
-        sources=[domain(r) for r in fitted],
-        weights=[float(r["source"] in paired) for r in fitted],
-        moved=saved_again(good),
-        confidence=0.5,  # the rate measured here keeps the bound; to show it with more confidence takes more rows
-        fakes_called_real=given.fakes_called_real,
-    ).to_json()
+    facts["calibration"] = calibrated(good, given.fakes_called_real, saved_again(good)).to_json()
     beside.write_text(json.dumps(facts, indent=1) + "\n")
     listing = [f"{hashlib.sha256(f.read_bytes()).hexdigest()}  {f.name}\n" for f in (given.model, beside)]
     given.model.with_name("SHA256SUMS").write_text("".join(listing))
     print(json.dumps({k: facts[k] for k in ("strength", "calibration")}, indent=1))
+
+
+def calibrated(
+    rows: list[Row],
+    fakes_called_real: float = 0.1,
+    moved: list[tuple[float, float]] | None = None,
+    resamples: int = 300,
+) -> Calibration:
+    """The fit on rows that are as they came or forged by others, in CONDITIONS."""
+    rows = [r for r in rows if r["condition"] in CONDITIONS]
+    # the probability is fitted where genuine faces stand beside real forgeries; all genuine sets bound the threshold
+    forged = {r["source"] for r in rows if r["label"] == "fake"}
+    paired = forged | {GENUINE.get(source, source) for source in forged}
+    return Calibration.fit(
+        [r["score"] for r in rows],
+        [r["label"] == "fake" for r in rows],
+        groups=[f"{r['source']}/{r['group']}" for r in rows],
+        sources=[domain(r) for r in rows],
+        weights=[float(r["source"] in paired) for r in rows],
+        moved=moved,
+        confidence=0.5,  # the rate measured here keeps the bound; to show it with more confidence takes more rows
+        fakes_called_real=fakes_called_real,
+        resamples=resamples,
+    )
 
 
 def domain(row: Row) -> str:
