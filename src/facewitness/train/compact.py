@@ -100,9 +100,7 @@ class Recipe:
     own_share: float = 0.5  # share of draws whose fake is self-made where the source also has real forgeries
     ema: float = 0.998  # decay of the weight average a step
     weight_decay: float = 0.02
-    bfloat16: bool = (
-        False  # forward and backward in bfloat16 but for the first layers: twice as quick where CPUs have it
-    )
+    bf16: bool = False  # forward and backward in bfloat16 but for the first layers: twice as quick where CPUs have it
     batch_statistics: bool = False  # batch normalisation by the batch, as the first runs had it; see models/_norm
     weights: dict[str, float] = field(default_factory=lambda: dict(_LOSSES))
 
@@ -453,7 +451,7 @@ def train(
                     zlib.crc32(f"{recipe.seed} {number} {step}".encode())
                 )  # dropout, too, repeats after a kill
                 x = batch["x"].float().contiguous(memory_format=torch.channels_last)
-                with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.bfloat16):
+                with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.bf16):
                     answers = model(x)
                 parts = losses(Answers(*(None if a is None else a.float() for a in answers)), batch)
                 loss = torch.stack([recipe.weights[k] * v for k, v in parts.items()]).sum()
@@ -528,7 +526,7 @@ def mined(recipe: Recipe, folder: Path, weights: Path, most: float = 4.0) -> dic
             some = rows[at : at + stage.batch]
             crops = [crop_item(item_of_row(data, i, batches.index), stage.size, recipe.margin)["x"] for i in some]
             x = torch.from_numpy(np.stack(crops)).float().contiguous(memory_format=torch.channels_last)
-            with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.bfloat16):
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.bf16):
                 scores = model(x).fake.float().sigmoid().tolist()
             for i, score in zip(some, scores, strict=True):
                 if score > 0.5:
