@@ -32,7 +32,8 @@ from facewitness.types import Box, Clip, Face, Frame, Track
 
 Floats = NDArray[np.float32]
 
-_ALIKE = 0.46  # likeness from which two tracks are joined across a cut
+_MANY = 60  # people; among more nobody is joined at the end
+_ALIKE = 0.4  # likeness from which two tracks are joined across a cut
 _MARGIN = 0.04  # and by which the next person has to be behind
 _SAME_SHOT = 0.1  # likeness that the same person keeps from one look to the next
 _PATIENCE = 1.5  # seconds that somebody lost is waited for in the same shot
@@ -167,7 +168,7 @@ def _standard(picture: Floats) -> Floats:
 # ---------------------------------------------------------------------------------------------------------- following
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Piece:
     """One person in one shot, from when they are first seen to when they are lost."""
 
@@ -211,7 +212,7 @@ class _Piece:
 _BANK = 6
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Person:
     """One person over the whole film."""
 
@@ -342,7 +343,43 @@ class _Following:
         for piece in self.live:
             self._ended(piece)
         self.live = []
-        return self.people
+        return _united(self.people)
+
+
+def _united(people: list[_Person]) -> list[_Person]:
+    """People of whom more has been seen now: those who turn out to be one are joined, the most alike first.
+
+    Two stay apart where somebody who was seen beside one of them resembles the other about as much.
+    """
+    if len(people) > _MANY:
+        return people
+    people, apart = list(people), set[tuple[int, int]]()
+    while True:
+        pairs = [
+            (_alike(a, b), a, b)
+            for i, a in enumerate(people)
+            for b in people[:i]
+            if (id(a), id(b)) not in apart and all(b.alone(piece) for piece in a.tracks)
+        ]
+        best, a, b = max(pairs, key=lambda pair: pair[0], default=(-np.inf, None, None))
+        if a is None or b is None or best < _ALIKE:
+            return people
+        rivals = [
+            _alike(one, other)
+            for one, beside in ((a, b), (b, a))
+            for other in people
+            if other not in (a, b) and not all(beside.alone(piece) for piece in other.tracks)
+        ]
+        if best - max(rivals, default=-np.inf) < _MARGIN:
+            apart.add((id(a), id(b)))
+            continue
+        b.tracks += a.tracks
+        people.remove(a)
+
+
+def _alike(a: _Person, b: _Person) -> float:
+    pairs = sorted(x.like(y) for first in a.tracks for x in first.looks for second in b.tracks for y in second.looks)
+    return float(np.mean(pairs[-3:]))
 
 
 def _worth_judging(people: list[_Person], length: float) -> tuple[list[_Person], int]:
