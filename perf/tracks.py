@@ -2,6 +2,8 @@
 
     python perf/tracks.py TABLE.parquet [--films 12] [--seed 0] [--split val]
     python perf/tracks.py FOLDER        a folder with a folder of portraits for each person
+    python perf/tracks.py … --judge     the default analysis of each film besides: its people are genuine, so who is
+                                        called fake is a false alarm
 
 Two to six people of the table's genuine pictures (the column `group` names a person) move over backgrounds, cross,
 turn away and come back; three shots a film, somebody missing in the later ones. Four frames a second are judged.
@@ -30,6 +32,7 @@ from facewitness import film
 from facewitness.bench.composed import Portrait, Where, compose
 from facewitness.finders import facemesh, tracks
 from facewitness.geometry import iou
+from facewitness.pipeline import Analyzer
 from facewitness.types import Frame, Track
 
 
@@ -114,12 +117,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=12)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--split", default=None)
+    parser.add_argument("--judge", action="store_true", help="analyse the films too, 32 frames each")
     parser.add_argument("--keep", type=Path, help="a folder for the films; else they are removed")
     given = parser.parse_args()
     people = portraits_of(given.faces, given.split)
     print(f"{len(people)} people with {sum(map(len, people))} portraits")
     finder, total = tracks.load(), Counter[str]()
     cut_hits: Counter[str] = Counter()
+    labels: Counter[str] = Counter()
+    analyzer = Analyzer() if given.judge else None
     with tempfile.TemporaryDirectory() as name:
         folder = given.keep or Path(name)
         for number in range(given.films):
@@ -138,11 +144,18 @@ def main() -> None:
             cut_hits["hit"] += sum(any(abs(c - s) <= 1 for s in seen) for c in cuts)
             cut_hits["false"] += sum(not any(abs(c - s) <= 1 for c in cuts) for s in seen)
             total += counts
+            if analyzer is not None:
+                labels.update(person.verdict.label for person in analyzer.analyze(path).people)
             print(f"{number:3} {len(chosen)} people, {len(found)} tracks, {took:5.1f} s", dict(counts), flush=True)
     print(f"missed     {1 - total['tracked'] / total['visible']:.1%} of {total['visible']} visible faces")
     print(f"switched   {1 - total['right'] / total['tracked']:.1%} of {total['tracked']}")
     print(f"           of that in tracks that mix people: {total['mixed'] / total['tracked']:.1%}")
     print(f"joined     {total['joined']} of {total['people']} people lie in one track")
+    if analyzer is not None:
+        judged_people = sum(labels.values())
+        print(
+            f"verdicts   {dict(labels)} of {judged_people} genuine people; fake: {labels['fake'] / judged_people:.1%}"
+        )
     print(f"cuts       {cut_hits['hit']} of {cut_hits['cuts']} seen, {cut_hits['false']} that are none")
 
 
