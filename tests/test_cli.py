@@ -373,6 +373,50 @@ def test_ctrl_c_is_quiet_and_130(tmp_path, jobs):
     assert told.decode() == "facewitness: interrupted. What was written is whole; --resume goes on from there.\n"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise there")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_sigterm_keeps_what_ctrl_c_keeps_and_is_143(tmp_path, jobs):
+    pq = pytest.importorskip("pyarrow.parquet", reason="needs the extra 'bench'")
+    for label in ("real", "fake"):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        for number in range(6):
+            painted(40 + number).save(tmp_path / "set" / label / f"{number}.png")
+    started, out = tmp_path / "started", tmp_path / "run"
+    slow = ("--option", "brightness.seconds=0.15", "--option", f"brightness.started={started}")
+    words = [
+        "bench",
+        "run",
+        "--dataset",
+        "folder",
+        "--root",
+        str(tmp_path / "set"),
+        "--out",
+        str(out),
+        "--jobs",
+        str(jobs),
+        *slow,
+        *PARTS,
+    ]
+    with subprocess.Popen(
+        [sys.executable, "-m", "facewitness", *words], stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        wait_for(lambda: started.exists() and started.stat().st_size >= 4, process)
+        os.killpg(process.pid, signal.SIGTERM)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 143, told
+    assert "the same command goes on from there" in told.decode()
+    kept = [row for part in (out / "parts").glob("*.parquet") for row in pq.read_table(part).to_pylist()]
+    assert len(kept) >= 2 and all(row["status"] == "ok" for row in kept)
+
+
+@pytest.mark.parametrize("words", [("ask", "PHOTO", "Is it fake?"), ("analyze", "PHOTO"), ("chat", "PHOTO")])
+def test_names_that_command_a_terminal_never_reach_it(words, tmp_path, capsys):
+    evil = "evil\x1b]0;pwned\x07\x1b[31mred\u202e.jpg"
+    main([str(tmp_path / evil) if word == "PHOTO" else word for word in words])
+    said = "".join(capsys.readouterr())
+    assert "evil" in said and not {"\x1b", "\x07", "\u202e"} & set(said)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
 def test_a_reader_that_goes_away_is_no_error(tmp_path):
     for number in range(6):

@@ -308,7 +308,9 @@ def _interrupts_held() -> Iterator[None]:
 
 def _work(pipe: Connection, then: Callable[[Analysis], Any], options: Mapping[str, Any]) -> None:
     """A process's whole life: load, then answer sources until the pipe closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the first one decides
+    # Ctrl-C reaches all processes of a terminal, and SIGTERM those of a job; the first one decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with suppress(EOFError, OSError):
         try:
             analyzer = Analyzer(**options)

@@ -15,7 +15,7 @@ from typing import Any
 
 from facewitness.errors import UnknownName
 
-ALL, NONE, WRONG_USAGE, SOME, INTERRUPTED, NO_READER = 0, 1, 2, 3, 130, 141  # exit statuses
+ALL, NONE, WRONG_USAGE, SOME, INTERRUPTED, NO_READER, TERMINATED = 0, 1, 2, 3, 130, 141, 143  # exit statuses
 
 
 def shown(text: object) -> str:

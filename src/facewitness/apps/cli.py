@@ -13,6 +13,7 @@ import hashlib
 import importlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from facewitness.apps._words import (
     NO_READER,
     NONE,
     SOME,
+    TERMINATED,
     WRONG_USAGE,
     add_sampling,
     add_system,
@@ -69,11 +71,28 @@ _EXIT = """exit status:
   3  some could not be"""
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, as schedulers and containers send it before they kill: what Ctrl-C keeps is kept."""
+
+
+def _hear_sigterm() -> Any:
+    """Turn SIGTERM into an interruption; returns what was there before, None where nothing was changed."""
+
+    def stop(*_: object) -> NoReturn:
+        raise _Terminated
+
+    with contextlib.suppress(ValueError):  # not in the main thread: somebody else's business
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            return signal.signal(signal.SIGTERM, stop)
+    return None
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status. `words` are its arguments, those of the process by default."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to stop
+    before = _hear_sigterm()
     try:
         arguments = parser().parse_args(words)
         status: int = arguments.run(arguments)
@@ -83,9 +102,11 @@ def main(words: Sequence[str] | None = None) -> int:
     except FacewitnessError as error:
         complain(f"facewitness: {error}")
         return WRONG_USAGE if isinstance(error, UnknownName) else NONE
-    except KeyboardInterrupt:
-        complain("facewitness: interrupted. What was written is whole; --resume goes on from there.")
-        return INTERRUPTED
+    except KeyboardInterrupt as error:
+        command = next(iter(sys.argv[1:] if words is None else words), "")
+        again = {"analyze": "--resume goes on from there", "bench": "the same command goes on from there"}.get(command)
+        complain(f"facewitness: interrupted.{f' What was written is whole; {again}.' if again else ''}")
+        return TERMINATED if isinstance(error, _Terminated) else INTERRUPTED
     except BrokenPipeError:  # whoever read our output has gone, as `head` does
         with contextlib.suppress(OSError, ValueError):  # nor must flushing at the end fail
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -94,6 +115,9 @@ def main(words: Sequence[str] | None = None) -> int:
         where = f" '{error.filename}'" if error.filename else ""
         complain(f"facewitness: expected to read or write{where}, and could not ({error.strerror or error}).")
         return NONE
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 # ------------------------------------------------------------------------------------------------------ the words
