@@ -386,7 +386,6 @@ def test_sigterm_keeps_what_ctrl_c_keeps_and_is_143(tmp_path, jobs):
     words = [
         "bench",
         "run",
-        "--dataset",
         "folder",
         "--root",
         str(tmp_path / "set"),
@@ -400,7 +399,7 @@ def test_sigterm_keeps_what_ctrl_c_keeps_and_is_143(tmp_path, jobs):
     with subprocess.Popen(
         [sys.executable, "-m", "facewitness", *words], stderr=subprocess.PIPE, start_new_session=True
     ) as process:
-        wait_for(lambda: started.exists() and started.stat().st_size >= 4, process)
+        wait_for(lambda: started.exists() and started.stat().st_size >= 8, process)
         os.killpg(process.pid, signal.SIGTERM)
         _, told = process.communicate(timeout=60)
     assert process.returncode == 143, told
