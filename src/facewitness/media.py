@@ -369,7 +369,8 @@ def _check_size(image: Image.Image, label: str, most_pixels: int, most_memory: i
     if pixels * taken > most_memory:
         raise TooLarge(
             f"'{label}' is {image.width} × {image.height} pixels as {image.format}, and reading it would take "
-            f"{pixels * taken / 1e9:.1f} GB of memory; expected at most {most_memory / 1e9:.1f} GB. Make it smaller."
+            f"{pixels * taken / 1e9:.1f} GB of memory; expected at most {most_memory / 1e9:.1f} GB. Make it "
+            "smaller, or raise most_memory (--most-memory)."
         )
 
 

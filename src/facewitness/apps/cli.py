@@ -183,8 +183,9 @@ def parser() -> argparse.ArgumentParser:
     add_system(work)
     add_sampling(analyze)
     limits = analyze.add_argument_group("limits, beyond which a file is refused before it is decoded")
-    limits.add_argument("--most-megabytes", type=positive, metavar="N", help="of a file")
-    limits.add_argument("--most-megapixels", type=positive, metavar="N", help="of a picture")
+    limits.add_argument("--most-megabytes", type=positive, metavar="N", help="of a file (200; of a film 20,000)")
+    limits.add_argument("--most-megapixels", type=positive, metavar="N", help="of a picture (200)")
+    limits.add_argument("--most-memory", type=positive, metavar="N", help="megabytes while a picture is read (2,000)")
 
     listing = commands.add_parser("list", help="show every family and its leaves", description="Show what there is.")
     listing.set_defaults(run=_list)
@@ -320,6 +321,8 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
         reading["most_bytes"] = arguments.most_megabytes * 1_000_000
     if arguments.most_megapixels:
         reading["most_pixels"] = arguments.most_megapixels * 1_000_000
+    if arguments.most_memory:
+        reading["most_memory"] = arguments.most_memory * 1_000_000
     return {**system(arguments), "reading": reading}
 
 
