@@ -134,7 +134,8 @@ def test_no_path_of_anyones_machine_is_written_down():
     files = [
         p for top in ("src", "tests", "docs", "perf", "runs") for p in (ROOT / top).rglob("*") if p.suffix in kinds
     ]
-    files += [ROOT / name for name in ("README.md", "SECURITY.md", "CHANGELOG.md", "LOG.md", "Makefile", "pyproject.toml")]
+    texts = ("README.md", "SECURITY.md", "CHANGELOG.md", "LOG.md", "Makefile", "pyproject.toml")
+    files += [ROOT / name for name in texts]
     this = Path(__file__)
     assert [str(p) for p in files if p != this and telling.search(p.read_text(encoding="utf-8"))] == []
 
