@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from facewitness import plugins, regions
 from facewitness.dialogue import Dialogue, as_reply
 from facewitness.errors import BackendError, InputError
 from facewitness.questions import MOST
+from facewitness.types import Question, Reply, Turn
 
 
 @pytest.fixture
@@ -36,11 +39,19 @@ def two() -> Dialogue:
         ("Where?", "fake", "Left eye, mouth and nose."),
         ("Which regions are manipulated?", "fake", "Left eye, mouth and nose."),
         ("How sure are you?", "fake", "Face 1 of 2: 91 % fake (84–96 %). The range is the 95 % interval"),
-        ("How was it made?", "fake", "Most like identity exchange."),
-        ("What about the second face?", "real", "Face 2 of 2 is judged real: 8 % fake"),
-        ("Is face 2 fake?", "real", "No. Face 2 of 2 is judged real"),
+        ("How was it made?", "fake", "Most like: face swap."),
+        (
+            "What about the second face?",
+            "real",
+            "Face 2 of 2 is judged real, as no sign of forgery was found: 8 % fake",
+        ),
+        (
+            "Is face 2 fake?",
+            "real",
+            "Not as far as can be seen. Face 2 of 2 is judged real, as no sign of forgery was found: 8 % fake",
+        ),
         ("Is face 7 fake?", None, "There are 2 faces in this picture, so there is no face 7."),
-        ("How many faces are there?", None, "2 faces were found: face 1: fake"),
+        ("How many faces are there?", None, "2 faces were found, numbered left to right, top to bottom: face 1: fake"),
         ("Suppose it is fake.", "fake", "What would speak for it: Very strong sign (92 %): The left eye"),
         ("Assume it is genuine. What evidence do you have?", "fake", "What would speak for it: no sign at skin"),
         ("Tell me a joke", None, "I did not understand that. I can say whether"),
@@ -54,13 +65,100 @@ def test_answers(two, question, label, begins):
 
 def test_a_conversation_remembers_the_region_and_the_face(two):
     assert two.ask("Is the mouth fake?").regions == ("mouth",)
-    assert two.ask("Why?").text == "Strong sign (74 %): The mouth shows traces of forgery."
+    why = two.ask("Why?")
+    assert why.text.startswith("The witness compact points at the mouth: strong sign (74 %): The mouth shows traces")
+    assert "The forgery mask covers" in why.text
+    assert (why.label, why.regions) == ("fake", ("mouth",))
     assert two.ask("And the nose?").regions == ("nose",)
     assert two.ask("Is it genuine?").text.startswith("No. Face 1")  # the picture, not the nose
     assert two.ask("What of face 2?").label == "real"
     assert "the mouth: the face is judged real" in two.ask("Is the mouth fake?").text
-    assert two.ask("Is it genuine?").text.startswith("Yes. Face 2")
+    assert two.ask("Is it genuine?").text.startswith("As far as can be seen, yes. Face 2 of 2 is judged real")
     assert [question for question, _ in two.turns][1] == "Why?"
+
+
+LEFT, RIGHT, EITHER = (
+    "Face 1 of 2 is judged fake",
+    "Face 2 of 2 is judged real",
+    "I cannot tell which face is meant. Say face 1",
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "holds", "label"),
+    [
+        ("Is the face on the right fake?", RIGHT, "real"),
+        ("Is the person on the right real?", RIGHT, "real"),
+        ("Is the second face from the left fake?", RIGHT, "real"),
+        ("Is the smaller face fake?", RIGHT, "real"),
+        ("Is the person on the left fake?", LEFT, "fake"),
+        ("Is the big face fake?", LEFT, "fake"),
+        ("And the leftmost one?", LEFT, "fake"),
+        ("Is the woman in the middle fake?", EITHER, None),
+        ("Is the man real?", EITHER, None),
+        ("Is the one with glasses fake?", EITHER, None),
+        ("Is the face at the top fake?", EITHER, None),
+        ("Is the left eye of the person on the right fake?", "Nothing is claimed at the left eye", "real"),
+        ("Is the left one or the right one fake?", "Face 1: fake, 91 % fake (84–96 %); face 2: no sign", None),
+        ("Which faces are fake?", "Judged fake: face 1. Undecided: none. No sign of forgery found: face 2.", None),
+        ("Who is fake?", "Judged fake: face 1.", None),
+        ("Is anybody real?", "No sign of forgery found: face 2.", None),
+        ("Is the picture fake?", "Yes. The picture has a face that is judged fake. 2 faces: 1 no sign", "fake"),
+        ("Is the background fake?", "The background was not examined: only faces are.", None),
+        ("Is the voice real?", "The voice and the sound were not examined", None),
+        ("Are the hands fake?", "The hands were not examined", None),
+        ("Is this person a real politician?", "Who it is was not examined", None),
+        ("Is that Angela Merkel?", "Who it is was not examined", None),
+        ("What does inconclusive mean?", "neither a weak yes nor a weak no", None),
+        ("What does a weak sign mean?", "weak below 50 %", None),
+        ("Can I publish this?", "That decision is yours", None),
+        ("What should I do next?", "Search for the original", None),
+        ("Was it made with Midjourney?", "Which program made or changed a picture is not told", None),
+        ("Is it AI generated?", "face swap 71 %", "fake"),
+        ("Ist das Gesicht echt?", "Only questions in English are read. Ask, for example", None),
+        ("هل هذا الوجه حقيقي؟", "Only questions in English are read", None),
+        ("x", "I did not understand that", None),
+        ("Is the noſe fake?", "Perhaps. Weak sign (41 %)", "inconclusive"),
+        ("İs it fake?", LEFT, "fake"),
+        ("\x1b[2J\u202e<script>alert(1)</script>", "I did not understand that", None),
+    ],
+)
+def test_questions_as_people_put_them(two, question, holds, label):
+    answer = two.ask(question)
+    assert holds in answer.text
+    assert answer.label == label
+
+
+def test_the_other_face_is_the_one_that_was_not_spoken_of(two):
+    assert RIGHT in two.ask("Is the face on the right fake?").text
+    assert LEFT in two.ask("And the other one?").text
+    assert RIGHT in two.ask("And the other?").text
+
+
+def test_why_after_a_region_is_another_and_fuller_answer(two):
+    for region in ("mouth", "nose", "chin"):
+        first, why = two.ask(f"And the {region}?").text, two.ask("Why?").text
+        assert why != first
+        assert "The face as a whole: fake, 91 % fake (84–96 %)." in why
+    assert "No witness points at the chin." in why
+
+
+def test_how_often_it_is_wrong_is_told_from_what_was_measured():
+    measured = {
+        "rates": {
+            "genuine": 2390, "genuine_called_fake": 0.004, "genuine_called_real": 0.54,
+            "fakes": 1767, "fakes_called_fake": 0.22, "fakes_called_real": 0.1,
+        },
+        "knows": "Knows face swaps.", "does_not_know": "Does not know pictures that diffusion models made.",
+    }  # fmt: skip
+    made_by = {"witnesses": [{"name": "compact", "measured": measured}]}
+    dialogue = Dialogue(replace(REPORTS["two_faces"], made_by=made_by))
+    wrong = dialogue.ask("How often are you wrong?").text
+    assert "Of 2,390 genuine faces that were held out of its training, compact called 0.4 % fake" in wrong
+    assert "Of 1,767 forged faces" in wrong
+    assert "diffusion models" in dialogue.ask("Was it made with Midjourney?").text
+    unmeasured = Dialogue(REPORTS["two_faces"]).ask("How often are you wrong?").text
+    assert unmeasured.startswith("The error rates of these witnesses were not measured")
 
 
 def test_every_finding_an_answer_names_is_one_of_the_report(two):
@@ -213,3 +311,95 @@ def test_without_a_face_no_language_model_is_asked():
     dialogue = spoken("Yes.", report="no_face")
     assert dialogue.ask("Is it fake?").label is None
     assert not dialogue.backend.heard
+
+
+# ----------------------------------------------------------------------------------------------------- with a witness
+
+
+class Speaking:
+    """A witness that says what it was told to."""
+
+    name = "orator"
+    answers_questions = True
+
+    def __init__(self, *replies: Reply | Exception):
+        self._replies = list(replies)
+        self.asked: list[tuple[int, Question, tuple[Turn, ...]]] = []
+
+    def answer(self, track, clip, question, history=(), hear=None):
+        self.asked.append((track.person, question, tuple(history)))
+        reply = self._replies.pop(0)
+        if isinstance(reply, Exception):
+            raise reply
+        if hear is not None:
+            hear(reply.text)
+        return reply
+
+
+def speaking(*replies: Reply | Exception) -> tuple[Dialogue, Speaking]:
+    report, witness = REPORTS["two_faces"], Speaking(*replies)
+    return Dialogue(report, None, clip_of(report), [object(), witness]), witness
+
+
+def test_a_witness_is_asked_and_its_words_stand_beside_the_evidence():
+    dialogue, witness = speaking(Reply("fake", parts=("The mouth is smeared.",), thought="secret"), Reply(None))
+    answer = dialogue.ask("Is the mouth fake?")
+    assert answer.text == ("Yes. Strong sign (74 %): The mouth shows traces of forgery.\norator: The mouth is smeared.")
+    assert (answer.label, answer.witness, answer.reply.text) == ("fake", "orator", "The mouth is smeared.")
+    dialogue.ask("Why?")
+    (person, question, _), (_, _, history) = witness.asked
+    assert (person, question.text, [place.region for place in question.places]) == (0, "Is the mouth fake?", ["mouth"])
+    assert history == (Turn("Is the mouth fake?", "The mouth is smeared."),)
+    assert "secret" not in "".join(answered.text for _, answered in dialogue.turns)
+    assert dialogue.turns[1][1].text.endswith("orator: (no words)")
+
+
+@pytest.mark.parametrize(
+    ("question", "reply", "note"),
+    [
+        ("Is it fake?", Reply("real", parts=("Nothing looks forged.",)), "The witness orator says real; the evidence"),
+        ("Is it real?", Reply("fake", parts=("Yes, it is.",)), "The witness orator says real; the evidence says fake"),
+        ("Is it fake?", Reply("fake", parts=("The chin is odd.",)), "Nothing in the evidence points to the chin."),
+        ("Is it fake?", Reply("fake", parts=("The mouth is odd.",)), None),
+    ],
+)
+def test_a_witness_is_held_to_the_evidence(question, reply, note):
+    answer = speaking(reply)[0].ask(question)
+    assert answer.label == "fake"
+    assert (note in answer.text) if note else not answer.notes
+
+
+@pytest.mark.parametrize("fault", [BackendError("nobody there"), ValueError("a fault of its own")])
+def test_a_witness_that_fails_costs_its_words(fault):
+    heard: list[str] = []
+    answer = speaking(fault)[0].ask("Is it fake?", heard.append)
+    assert answer.text.startswith("Yes. Face 1 of 2 is judged fake")
+    assert "nobody there" in answer.problem or "ValueError: a fault of its own" in answer.problem
+    assert "".join(heard).startswith(answer.text)
+
+
+def test_the_answer_from_the_evidence_is_heard_first():
+    heard: list[str] = []
+    answer = speaking(Reply("real", parts=("No.",)))[0].ask("Is it fake?", heard.append)
+    assert "".join(heard) == answer.text.removesuffix(f" [{answer.notes[0]}]")
+
+
+def test_what_is_no_face_s_is_not_put_to_a_witness():
+    dialogue, witness = speaking()
+    for question in (
+        "Is the background fake?",
+        "Which faces are fake?",
+        "What next?",
+        "Is the man fake?",
+        "Ist das echt?",
+    ):
+        dialogue.ask(question)
+    assert not witness.asked
+
+
+def test_a_witness_without_anybody_to_ask_is_not_asked():
+    witness = Speaking()
+    witness.answers_questions = False
+    dialogue = Dialogue(REPORTS["two_faces"], None, clip_of(REPORTS["two_faces"]), [witness])
+    assert dialogue.witness is None
+    assert dialogue.ask("Is it fake?").text.startswith("Yes. Face 1 of 2")

@@ -89,7 +89,10 @@ def test_made_by_is_enough_to_run_it_again():
     made_by = analyzer(chosen, reading={"most_pixels": 10_000}).made_by
     assert made_by["version"] == facewitness.__version__
     assert made_by["finder"]["name"] == "whole"
-    assert made_by["witnesses"] == [{"name": "brightness", "options": {}, "weights": {}}]
+    (described,) = made_by["witnesses"]
+    rates = described.pop("measured")["rates"]
+    assert described == {"name": "brightness", "options": {}, "weights": {}}
+    assert rates["genuine"] + rates["fakes"] == 400
     assert made_by["thresholds"] == {"real": chosen.calibration.real_below, "fake": chosen.calibration.fake_above}
     assert made_by["reading"] == {"most_pixels": 10_000}
     assert {"numpy", "pillow"} <= set(made_by["libraries"])

@@ -25,11 +25,77 @@ def test_regions_in_questions(question, named):
 
 
 @pytest.mark.parametrize(
-    ("question", "face"),
-    [("What about face 2?", 1), ("Is the second face fake?", 1), ("face #12", 11), ("face 0", 0), ("A face?", None)],
+    ("question", "intent"),
+    [
+        ("Which faces are fake?", "which"),
+        ("who is fake?", "which"),
+        ("Is anyone fake?", "which"),
+        ("Are all faces real?", "which"),
+        ("Is one of the faces fake?", "which"),
+        ("How many faces are there?", "faces"),
+        ("What does inconclusive mean?", "means"),
+        ("Can I publish this?", "publish"),
+        ("Should we run it?", "publish"),
+        ("What should I do next?", "next"),
+        ("what now", "next"),
+        ("How often are you wrong?", "wrong"),
+        ("Can I trust it?", "wrong"),
+        ("Was it made with Midjourney?", "tool"),
+        ("Which software was used?", "tool"),
+        ("Is it AI generated?", "made"),
+        ("Was the picture made by an AI?", "made"),
+        ("How was it made?", "kind"),
+        ("Was it photoshopped?", "verdict"),
+        ("Can you tell if it is fake?", "verdict"),
+        ("Suppose it is legit", "suppose_real"),
+        ("If it is fake, why?", "suppose_fake"),
+        ("Is the noſe faKe?", "verdict"),
+        ("İs it fake?", "verdict"),
+        ("?", ""),
+    ],
 )
-def test_the_face_in_questions(question, face):
-    assert questions.face_asked_for(question) == face
+def test_intents(question, intent):
+    assert questions.intent(question) == intent
+
+
+@pytest.mark.parametrize(
+    ("question", "what"),
+    [
+        ("Is the background fake?", "the background"),
+        ("Is the voice real?", "the voice and the sound"),
+        ("Are the hands real?", "the hands"),
+        ("Is the text below forged?", "text and signs in the picture"),
+        ("Who is this?", "who it is"),
+        ("Is this person a real politician?", "who it is"),
+        ("Is this Tom Hanks?", "who it is"),
+        ("When was it taken?", "where, when and by whom it was made"),
+        ("Is the face on the left-hand side fake?", None),
+        ("Is the nose fake?", None),
+        ("Is anybody fake?", None),
+        ("Is the hair real?", None),  # a region
+    ],
+)
+def test_what_nobody_examined(question, what):
+    assert questions.unexamined(question) == what
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Ist das Gesicht gefälscht?", "¿Es falsa esta cara?", "Le visage est-il faux ?", "هل هذا الوجه مزيف؟",
+        "这是假的吗", "Какая часть поддельная?", "Es real?", "Is de neus nep?", "A foto é verdadeira?",
+        "Bu yüz sahte mi?",
+    ],
+)  # fmt: skip
+def test_other_languages(question):
+    assert not questions.is_english(question)
+
+
+@pytest.mark.parametrize(
+    "question", ["Fake?", "x", "?", "nose", "Is the Señora fake?", "Is this Charles de Gaulle?", "𝐅𝐚𝐤𝐞?"]
+)
+def test_english(question):
+    assert questions.is_english(question)
 
 
 @pytest.mark.parametrize(

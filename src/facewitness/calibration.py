@@ -188,6 +188,23 @@ class Calibration:
         """The answer for a calibrated probability."""
         return decide(p, self.real_below, self.fake_above)
 
+    def overall(self) -> dict[str, Any]:
+        """The measured error rates of all sources together, each row counting the same; None without such rows.
+
+        Returns:
+            "genuine" and "fakes", how many there were, and the shares "genuine_called_fake", "genuine_called_real",
+            "fakes_called_fake" and "fakes_called_real" of them.
+        """
+        answers: dict[str, Any] = {}
+        for kind in ("genuine", "fakes"):
+            answers[kind] = sum(int(rates.get(kind) or 0) for rates in self.rates.values())
+            for label in ("fake", "real"):
+                name = f"{kind}_called_{label}"
+                known = [r for r in self.rates.values() if r.get(kind) and r.get(name) is not None]
+                total = sum(r[kind] for r in known)
+                answers[name] = sum(r[kind] * r[name] for r in known) / total if total else None
+        return answers
+
     def to_json(self) -> dict[str, Any]:
         """All of it as what JSON can hold; goes into the file beside the weights."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}

@@ -1,15 +1,19 @@
 """Questions after the verdict, answered from the evidence alone: no language model, no claim without a place.
 
-`questions` reads what a question asks for and the regions it names; the answer is a fixed sentence filled from the
-report, so it never says more than the judge did, and what cannot be answered is said to be so. A conversation remembers
+`questions` reads what a question asks for and the regions it names, `people` whom it means; the answer is a fixed
+sentence filled from the report, so it never says more than the judge did. What cannot be answered is said to be so: a
+face that cannot be told is asked back for, and what nobody examined gets no face's verdict. A conversation remembers
 the face and the region spoken of: "Is the nose fake?" "And the mouth?" "How sure are you?". "Suppose it is genuine" and
 "suppose it is fake" gather the evidence for either side (FFAA asks its model under both hypotheses).
 
     Dialogue(report).ask("Is the nose fake?")  →  Answer(text, label, findings, regions, intent)
 
-With a language model (`backends/`) the words are the model's and the label stays the evidence's: the model is given the
-evidence and the photo, what it says is read by `grammars/yes_no`, and where it contradicts the evidence, or names a
-place that nothing points to, the answer says so. A model that fails leaves the answer from the evidence, and a problem.
+Others may speak, too, and are held to the evidence in the same way: what they say is read by `grammars/yes_no`, and
+where it contradicts the evidence, or names a place that nothing points to, the answer says so. The label stays the
+evidence's, and who fails leaves the answer from the evidence, and a problem.
+
+    a witness that can answer (`answer`)      its own words stand beside the answer from the evidence, with its name
+    a language model (`backends/`)            it is given the evidence and the photo, and words the answer
 """
 
 from __future__ import annotations
@@ -18,17 +22,31 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from facewitness import geometry, plugins, questions, regions
+from facewitness import geometry, people, plugins, questions, regions
 from facewitness.calibration import decide
 from facewitness.errors import BackendError, InputError
 from facewitness.explain import NO_PROOF, graded, suspicions
 from facewitness.overtime import clock, share, stretches
-from facewitness.phrases import KIND_WORDS, WORDS, listed, odds, percent, places_of, visible
-from facewitness.types import Clip, Finding, Hear, Label, PersonReport, Pixels, Reply, Report
+from facewitness.phrases import KIND_WORDS, WORDS, error_rates, known, listed, odds, percent, places_of, visible
+from facewitness.types import (
+    Clip,
+    Finding,
+    Hear,
+    Label,
+    PersonReport,
+    Pixels,
+    Place,
+    Question,
+    Reply,
+    Report,
+    Track,
+    Turn,
+)
+from facewitness.words import normal
 
 _REMEMBERED = 8  # turns that a language model is shown again
 TURNED = 30.0  # degrees of yaw from which the far side counts as hidden
@@ -42,9 +60,11 @@ class Answer:
     label: Label | None = None  # of what was asked about; None where the question is not about real or fake
     findings: tuple[Finding, ...] = ()
     regions: tuple[str, ...] = ()  # what was asked about
-    intent: str = ""  # a name of INTENTS
-    notes: tuple[str, ...] = ()  # where a language model's words and the evidence part; they end `text`, too
-    problem: str = ""  # why the language model did not answer
+    intent: str = ""  # a name of INTENTS, or of ASIDE
+    notes: tuple[str, ...] = ()  # where somebody's words and the evidence part; they end `text`, too
+    problem: str = ""  # why the one who was to speak did not
+    witness: str = ""  # the witness that spoke
+    reply: Reply | None = None  # what it said
 
 
 class Backend(Protocol):
@@ -55,32 +75,128 @@ class Backend(Protocol):
         ...
 
 
+class Answering(Protocol):
+    """A witness that can be asked."""
+
+    name: str
+
+    def answer(
+        self, track: Track, clip: Clip, question: Question, history: Sequence[Turn] = (), hear: Hear | None = None
+    ) -> Reply:
+        """Its reply to a question about a person. Raises BackendError."""
+        ...
+
+
 CAN_ASK = (
     "I can say whether the picture, a face or a region is forged, where and why, how sure that is, how it was "
-    "probably made, how often such a verdict is wrong, and what speaks for either side."
+    "probably made, how often such a verdict is wrong, what to do next, and what speaks for either side."
+)
+ENGLISH_ONLY = (
+    'Only questions in English are read. Ask, for example: "Is this face fake?", "Where was it forged?", "How sure are '
+    'you?"'
+)
+MEANINGS: tuple[tuple[str, str], ...] = (
+    (
+        r"inconclusive|undecided|cannot be decided",
+        "Inconclusive means that the evidence does not allow a decision in either direction: the probability lies "
+        "between the two thresholds, the face is too poor to judge, or the witnesses contradict each other. It is "
+        "neither a weak yes nor a weak no.",
+    ),
+    (
+        r"weak|moderate|strong|signs?\b",
+        "A sign's strength is the measured share of such signs that are right: weak below 50 %, moderate from 50 %, "
+        "strong from 70 %, very strong from 90 %.",
+    ),
+    (r"no sign|real|genuine|authentic", f"{WORDS['real'][0]} means: {WORDS['real'][1]}"),
+    (
+        r"threshold",
+        "Below the lower threshold there is no sign of forgery, from the upper one on a face is called fake, and "
+        "between them it is inconclusive. They were chosen so that few genuine faces are called fake.",
+    ),
+    (
+        r"interval|range|in brackets",
+        "The range beside a probability is its 95 % interval: how far the probability would move with other faces to "
+        "measure it on. It is not the chance that the verdict is right.",
+    ),
+    (
+        r"fake|forged|manipulated",
+        "Fake means that the probability of forgery reaches the upper threshold. The places named with it are where "
+        "the evidence lies, not proof of what was done there.",
+    ),
+    (
+        r"probabilit|per ?cent|%|calibrated|chance",
+        "The probability is calibrated: of known faces given 80 %, about 80 in 100 were forged. Pictures of another "
+        "origin may behave differently.",
+    ),
+    (
+        r"quality",
+        "The quality says how far a face can be trusted as evidence: 1 is a large, sharp face seen from the front.",
+    ),
+    (r"witness", "A witness is a program that examines faces: it gives a score and the places that it suspects."),
+    (r"mask|overlay|colou?r", "The mask shows where on the face a witness suspects a change: the higher, the more so."),
+    (r"finding", "A finding is one place that gives a forgery away, with a box to look at and a measured strength."),
+)
+_MEANINGS = tuple((re.compile(words), meaning) for words, meaning in MEANINGS)
+NEXT = (
+    "Look at the places that the report names, in the picture itself. Search for the original, with a reverse image "
+    "search, and compare. Ask whoever sent it for the unedited file. Have a second method or an examiner look at it."
+)
+
+# Answers that are no face's: nobody else is asked about them, and they say nothing about real or fake.
+ASIDE = frozenset(
+    ("faces", "which", "means", "publish", "next", "wrong", "tool", "unexamined", "unclear", "language", "picture")
 )
 
 
 class Dialogue:
-    """A conversation about one report. `turns` are the questions and answers so far."""
+    """A conversation about one report. `turns` are the questions and answers so far.
 
-    def __init__(self, report: Report, backend: Backend | None = None, clip: Clip | None = None):
+    Args:
+        report: what is spoken of.
+        backend: a language model that words the answers.
+        clip: the pixels, for a language model and for witnesses.
+        witnesses: those that examined the picture; the first that can answer is asked too, where there is a clip.
+    """
+
+    def __init__(
+        self,
+        report: Report,
+        backend: Backend | None = None,
+        clip: Clip | None = None,
+        witnesses: Sequence[Any] = (),
+    ):
         self.report, self.backend, self.clip = report, backend, clip
+        self.witness: Answering | None = next((w for w in witnesses if can_answer(w)), None)
         self.turns: list[tuple[str, Answer]] = []
         scored = [-1.0 if f.verdict.fake is None else f.verdict.fake for f in report.people]
         self.face = int(np.argmax(scored)) if scored else 0  # the most suspicious one, until another is asked for
+        self._chosen = len(report.people) == 1  # somebody said which face is meant
         self._spoken_of: tuple[str, ...] = ()
 
     def ask(self, question: str, hear: Hear | None = None) -> Answer:
-        """The answer to one question. Raises InputError for an empty one and one of more than 2,000 characters.
+        """The answer to one question.
 
-        `hear` is given a language model's words piece by piece, where its backend can `stream`; notes come with the
-        answer, once all is said. What `hear` raises stops the model and leaves the conversation as it was.
+        Args:
+            question: of at most 2,000 characters.
+            hear: is given the answer piece by piece where somebody else speaks, a language model's words as they come
+                if its backend can `stream`; notes come with the answer, once all is said. What `hear` raises stops the
+                model and leaves the conversation as it was.
+
+        Raises:
+            InputError: an empty question, or one that is too long.
         """
         question = questions.asked(question)
+        before = self.face, self._chosen, self._spoken_of
         answer = self._answered(question)
-        if self.backend is not None and self.report.status == "ok":
-            answer = self._worded(question, answer, self.backend, hear)
+        try:
+            if self.report.status == "ok" and answer.intent not in ASIDE:
+                if self.backend is not None:
+                    answer = self._worded(question, answer, self.backend, hear)
+                elif self.witness is not None and self.clip is not None:
+                    answer = self._testified(question, answer, self.witness, self.clip, hear)
+        except BaseException:
+            self.face, self._chosen, self._spoken_of = before
+            raise
         self.turns.append((question, answer))
         return answer
 
@@ -96,18 +212,34 @@ class Dialogue:
             words = _words(backend, messages, images, hear)
         except BackendError as error:
             return replace(own, problem=str(error))
-        label = plugins.get("grammars", "yes_no").parse(words).label
-        # it was asked whether it is real
-        if label in ("real", "fake") and questions.yes_or_no(question, forged=True) == "No. ":
-            label = {"real": "fake", "fake": "real"}[label] if re.match(r"\W*(yes|no)\b", words, re.I) else label
-        notes = []
-        if label is not None and own.label is not None and label != own.label:
-            notes.append(f"The language model says {label}; the evidence says {own.label}, and the evidence stands.")
-        supported = _regions(face.findings) | set(own.regions)
-        loose = [name for name in _accused(words) if not _covers(supported, name)]
-        if loose and "face" not in supported:
-            notes.append(f"Nothing in the evidence points to the {listed(regions.title(name) for name in loose)}.")
-        return replace(own, text=" ".join([words, *(f"[{note}]" for note in notes)]), notes=tuple(notes))
+        notes = _parting("The language model", _label_of(words, None, question), words, own, face)
+        return replace(own, text=_with_notes(words, notes), notes=notes)
+
+    def _testified(self, question: str, own: Answer, witness: Answering, clip: Clip, hear: Hear | None) -> Answer:
+        """The answer from the evidence and, beside it, the witness's own words, held to that answer."""
+        face = self.report.people[self.face]
+        name = visible(witness.name)
+        history = [
+            Turn(earlier, answered.text if answered.reply is None else answered.reply.text)
+            for earlier, answered in self.turns[-_REMEMBERED:]
+        ]
+        if hear is not None:
+            hear(f"{own.text}\n{name}: ")
+        try:
+            reply = witness.answer(face.track, clip, Question(question, _places(face, own.regions)), history, hear)
+            if not isinstance(reply, Reply):
+                raise BackendError(f"The witness {name}: expected a Reply, got {type(reply).__name__}.")
+        except BackendError as error:
+            return replace(own, problem=str(error))
+        except Exception as error:  # of another package's witness: its fault costs its words, not the answer
+            return replace(own, problem=f"The witness {name} could not answer: {type(error).__name__}: {error}.")
+        words = reply.text.strip()
+        pointed = [place.region for finding in reply.findings for place in finding.places]
+        label = _label_of(words, reply.label, question) if words else reply.label
+        notes = _parting(f"The witness {name}", label, words, own, face, [r for r in pointed if r is not None])
+        spoken = f"{name}: {words or '(no words)'}"
+        text = f"{own.text}\n{_with_notes(spoken, notes)}"
+        return replace(own, text=text, notes=notes, witness=name, reply=reply)
 
     def choose(self, face: int) -> None:
         """Speak of this face from now on; the first is 0. Raises InputError where there is none such."""
@@ -117,7 +249,7 @@ class Dialogue:
             raise InputError(
                 f"There {'are' if n > 1 else 'is'} {known} in this picture, so there is no face {face + 1}."
             )
-        self.face, self._spoken_of = face, ()
+        self.face, self._chosen, self._spoken_of = face, True, ()
 
     def _answered(self, question: str) -> Answer:
         report = self.report
@@ -125,18 +257,32 @@ class Dialogue:
             return Answer(f"{WORDS['failed'][1]} {report.problems[0].message}", None, intent="failed")
         if report.status == "no_face":
             return Answer(WORDS["no_face"][1], None, intent="no_face")
-        chosen = questions.face_asked_for(question)
-        if chosen is not None:
+        if not questions.is_english(question):
+            return Answer(ENGLISH_ONLY, None, intent="language")
+        intent, named = questions.intent(question), questions.asked_regions(question)
+        meant = self._meant(question, named)
+        if intent in ("means", "publish", "next"):
+            return self._about_the_report(intent, question)
+        if intent in ("which", "faces") and not meant:
+            return self._which_faces() if intent == "which" else self._faces()
+        if meant == ():
+            return Answer(self._ask_back(), None, intent="unclear")
+        unexamined = questions.unexamined(question)
+        if unexamined is not None:
+            return Answer(_not_examined(unexamined), None, intent="unexamined")
+        if meant is not None and len(meant) > 1 and all(0 <= person < len(report.people) for person in meant):
+            return self._faces(meant)
+        if meant is not None:
             try:
-                self.choose(chosen)
+                self.choose(meant[0])
             except InputError as error:
                 return Answer(str(error), None, intent="faces")
         face = report.people[self.face]
-        named = questions.asked_regions(question)
-        intent = questions.intent(question)
-        about_place = intent in ("", "verdict", "why", "where", "sure", "quality")
+        about_place = intent in ("", "verdict", "why", "where", "sure", "quality", "made")
         if not named and self._spoken_of and about_place and (questions.points_back(question) or intent == "why"):
             named = self._spoken_of
+            if intent == "why":
+                return self._because(face, named)
         moment = questions.moment_asked_for(question)
         if moment is not None and face.timeline:
             self._spoken_of = named
@@ -144,16 +290,48 @@ class Dialogue:
         if named and about_place:
             self._spoken_of = named
             return _about_regions(face, named, question)
-        if chosen is not None and not intent:
+        if meant is not None and not intent:
             intent = "verdict"
+        if (
+            intent == "verdict"
+            and not self._chosen
+            and re.search(r"\b(picture|photo\w*|image|shot)s?\b", question, re.I)
+        ):
+            return self._picture(question)
         say = {
             "verdict": self._verdict, "sure": self._sure, "where": self._where, "why": self._why, "kind": self._kind,
-            "faces": self._faces, "when": self._when, "wrong": self._wrong, "quality": self._quality,
+            "when": self._when, "made": self._made, "tool": self._tool, "wrong": self._wrong, "quality": self._quality,
             "suppose_real": self._suppose_real, "suppose_fake": self._suppose_fake,
         }.get(intent)  # fmt: skip
         if say is None:
             return Answer(f"I did not understand that. {CAN_ASK}", None, intent="unknown")
         return say(face, question)
+
+    def _meant(self, question: str, named: Sequence[str]) -> tuple[int, ...] | None:
+        """The people a question names; empty where it cannot be told who is meant."""
+        found = [person.face for person in self.report.people]
+        spoken_of = self.face if self._chosen or self.turns else None
+        frame = found[0].at
+        meant = people.meant(question, [f.box for f in found], frame.width, frame.height, spoken_of, bare=not named)
+        if meant and len({face.at.index for face in found}) > 1 and not people.numbered(question):
+            return ()  # in a film these boxes are of different moments: who is on the right there says nothing
+        return meant
+
+    def _ask_back(self) -> str:
+        n = len(self.report.people)
+        if n == 1:
+            return (
+                "I cannot tell whether the one face that was found is the one that is meant. Say face 1 if it is; "
+                "nobody else was found."
+            )
+        return (
+            f"I cannot tell which face is meant. Say {'face 1 or face 2' if n == 2 else f'face 1 … face {n}'}; they "
+            f"are numbered {'by their first appearance' if self._film() else 'left to right, top to bottom'}. What "
+            "people look like was not examined."
+        )
+
+    def _film(self) -> bool:
+        return self.report.medium is not None and self.report.medium.frames > 1
 
     # ------------------------------------------------------------------------------------------ one method an intent
 
@@ -164,7 +342,8 @@ class Dialogue:
             case "fake":
                 said = f"{questions.yes_or_no(question, forged=True)}{which} is judged fake: {chances}."
             case "real":
-                said = f"{questions.yes_or_no(question, forged=False)}{which} is judged real: {chances}. {NO_PROOF}"
+                begin = _AS_SEEN[questions.yes_or_no(question, forged=False)]
+                said = f"{begin}{which} is judged real, as no sign of forgery was found: {chances}. {NO_PROOF}"
             case _:
                 said = f"That cannot be decided. {which} is inconclusive: {chances}."
         reasons = " ".join(face.verdict.reasons) if label == "inconclusive" else ""
@@ -173,17 +352,26 @@ class Dialogue:
     def _which(self) -> str:
         return "The face" if len(self.report.people) == 1 else f"Face {self.face + 1} of {len(self.report.people)}"
 
+    def _picture(self, question: str) -> Answer:
+        """The verdict on a picture of several people."""
+        verdict = self.report.verdict
+        if verdict is None:
+            return self._which_faces()
+        begin = {
+            "fake": f"{questions.yes_or_no(question, forged=True)}The picture has a face that is judged fake.",
+            "real": f"{_AS_SEEN[questions.yes_or_no(question, forged=False)]}{WORDS['real'][0]}. {NO_PROOF}",
+            "inconclusive": "That cannot be decided.",
+        }[verdict.label]
+        return Answer(f"{begin} {' '.join(verdict.reasons)}".strip(), verdict.label, intent="picture")
+
     def _sure(self, face: PersonReport, question: str) -> Answer:
         verdict = face.verdict
         text = f"{self._which()}: {odds(verdict)}."
         if verdict.interval is not None:
             text += " The range is the 95 % interval of that probability."
-        bounds = self.report.made_by.get("thresholds") or {}
-        if {"real", "fake"} <= set(bounds):
-            text += (
-                f" Below {percent(bounds['real'])} a face is called real, from {percent(bounds['fake'])} on fake, and "
-                "inconclusive in between."
-            )
+        if verdict.thresholds is not None:
+            low, high = map(percent, verdict.thresholds)
+            text += f" Below {low} there is no sign of forgery, from {high} on it is fake, and inconclusive in between."
         return Answer(text, verdict.label, intent="sure")
 
     def _where(self, face: PersonReport, question: str) -> Answer:
@@ -191,33 +379,83 @@ class Dialogue:
             return Answer(_sentences(face), face.verdict.label, intent="where")
         places = _capital(listed(map(places_of, face.findings)))
         lead = "Hints, not proof: " if face.verdict.label == "inconclusive" else ""
-        return Answer(f"{lead}{places}. {_sentences(face)}", face.verdict.label, face.findings,
-                      intent="where")  # fmt: skip
+        return Answer(f"{lead}{places}. {_sentences(face)}", face.verdict.label, face.findings, intent="where")
 
     def _why(self, face: PersonReport, question: str) -> Answer:
         reasons = " ".join(face.verdict.reasons)
         return Answer(f"{reasons} {_sentences(face)}".strip(), face.verdict.label, face.findings, intent="why")
 
+    def _because(self, face: PersonReport, names: Sequence[str]) -> Answer:
+        """Why a region was answered about as it was: who pointed at it, how strongly, and what decided the face."""
+        answer = _about_regions(face, names, "")
+        told = [_pointing(face, name) for name in names]
+        reasons = " ".join(face.verdict.reasons)
+        lead = f"The face as a whole: {WORDS[face.verdict.label][0].lower()}, {odds(face.verdict)}."
+        return replace(answer, text=" ".join(part for part in (*told, lead, reasons) if part))
+
     def _kind(self, face: PersonReport, question: str) -> Answer:
         if face.verdict.label != "fake":
             return Answer(
                 f"{self._which()} is not judged fake ({WORDS[face.verdict.label][0].lower()}), so no way of forging is "
-                "named.", face.verdict.label, intent="kind",
+                f"claimed.{_shares(face)}", face.verdict.label, intent="kind",
             )  # fmt: skip
         if face.kind is None:
             return Answer("No witness could tell the way of forging.", "fake", intent="kind")
         ranked = sorted(((p, name) for name, p in face.kind.items() if name != "pristine"), reverse=True)
         said = ", ".join(f"{KIND_WORDS[name]} {percent(p)}" for p, name in ranked)
-        return Answer(f"Most like {KIND_WORDS[ranked[0][1]]}. The witnesses' shares: {said}.", "fake", intent="kind")
+        return Answer(f"Most like: {KIND_WORDS[ranked[0][1]]}. The witnesses' shares: {said}.", "fake", intent="kind")
 
-    def _faces(self, face: PersonReport, question: str) -> Answer:
-        told = "; ".join(
-            f"face {i}: {WORDS[f.verdict.label][0].lower()}, {odds(f.verdict)}"
-            for i, f in enumerate(self.report.people, start=1)
-        )
+    def _made(self, face: PersonReport, question: str) -> Answer:
+        """Whether it was generated: the verdict, the kinds, and what the witnesses know of generators."""
+        label = face.verdict.label
+        first = f"{self._which()}: {WORDS[label][0].lower()}, {odds(face.verdict)}.{_shares(face)}"
+        return Answer(f"{first} {self._known()}".strip(), label, face.findings, intent="made")
+
+    def _tool(self, face: PersonReport, question: str) -> Answer:
+        said = "Which program made or changed a picture is not told by looking at faces."
+        signed = [finding.claim for finding in self.report.findings]
+        if signed:
+            said += f" Of the file itself: {' '.join(signed)}"
+        return Answer(f"{said}{_shares(face)} {self._known()}".strip(), None, intent="tool")
+
+    def _known(self) -> str:
+        """What the witnesses know and do not know."""
+        return " ".join(sentence for described in _witnesses(self.report) for sentence in known(described))
+
+    def _faces(self, which: Sequence[int] | None = None) -> Answer:
         n = len(self.report.people)
+        told = "; ".join(
+            f"face {i + 1}: {WORDS[self.report.people[i].verdict.label][0].lower()}, "
+            f"{odds(self.report.people[i].verdict)}"
+            for i in (range(n) if which is None else which)
+        )
+        if which is not None:
+            return Answer(f"{_capital(told)}.", None, intent="faces")
         said = "One face was found" if n == 1 else f"{n} faces were found"
-        return Answer(f"{said}: {told}. Who they are is not examined.", None, intent="faces")
+        order = "" if n == 1 or self._film() else ", numbered left to right, top to bottom"
+        return Answer(f"{said}{order}: {told}. Who they are is not examined.", None, intent="faces")
+
+    def _which_faces(self) -> Answer:
+        """How many are fake, undecided and without a sign, and which."""
+        n = len(self.report.people)
+        if n == 1:
+            return replace(self._verdict(self.report.people[0], ""), intent="which")
+        numbers: dict[Label, list[str]] = {"fake": [], "inconclusive": [], "real": []}
+        for number, person in enumerate(self.report.people, start=1):
+            numbers[person.verdict.label].append(str(number))
+        parts = [
+            f"{begin}: {'none' if not found else ('face ' if len(found) == 1 else 'faces ') + listed(found)}."
+            for begin, found in (
+                ("Judged fake", numbers["fake"]),
+                ("Undecided", numbers["inconclusive"]),
+                ("No sign of forgery found", numbers["real"]),
+            )
+        ]
+        order = "by their first appearance" if self._film() else "left to right, top to bottom"
+        text = f"{' '.join(parts)} The {n} faces are numbered {order}."
+        if numbers["real"]:
+            text += " No sign does not prove that a face is genuine."
+        return Answer(text, None, intent="which")
 
     def _when(self, face: PersonReport, question: str) -> Answer:
         scored = [m for m in face.timeline if m.fake is not None and m.at.seconds is not None]
@@ -234,17 +472,38 @@ class Dialogue:
         text = f"It looks forged at {when}, {of} of the time that was judged. {peak}"
         return Answer(text, face.verdict.label, face.findings, intent="when")
 
+    def _about_the_report(self, intent: str, question: str) -> Answer:
+        """Questions about what the report means and what to do with it."""
+        verdict = self.report.verdict
+        label = None if verdict is None else verdict.label
+        if intent == "means":
+            text = normal(question)
+            told = next((meaning for words, meaning in _MEANINGS if words.search(text)), None)
+            return Answer(told or f"I cannot explain that word. {CAN_ASK}", None, intent=intent)
+        if intent == "next":
+            return Answer(f"{NEXT} {_STANDS[label]}".strip(), None, intent=intent)
+        decision = "That decision is yours: one result is not enough to publish or to accuse anybody."
+        return Answer(f"{decision} {_STANDS[label]} {NEXT}", None, intent=intent)
+
     def _wrong(self, face: PersonReport, question: str) -> Answer:
-        reasons = " ".join(face.verdict.reasons) or "No error rate was measured."
-        return Answer(f"{reasons} {NO_PROOF}", face.verdict.label, intent="wrong")
+        rates = [
+            sentence
+            for described in _witnesses(self.report)
+            for sentence in error_rates(visible(str(described.get("name", ""))), described)
+        ]
+        text = (
+            " ".join(rates) or "The error rates of these witnesses were not measured, or do not stand in this report."
+        )
+        known_of = self._known()
+        return Answer(" ".join(part for part in (text, known_of, NO_PROOF) if part), face.verdict.label, intent="wrong")
 
     def _quality(self, face: PersonReport, question: str) -> Answer:
         quality = face.face.quality
         if quality.score is None:
             return Answer("The finder did not measure how good the face is as evidence.", None, intent="quality")
-        why = f" Lowered because: {' '.join(quality.reasons)}" if quality.reasons else ""
-        return Answer(f"As evidence the face is worth {percent(quality.score)} of a good one.{why}", None,
-                      intent="quality")  # fmt: skip
+        why = f" Lowered because: {'; '.join(quality.reasons)}." if quality.reasons else ""
+        text = f"As evidence the face is worth {percent(quality.score)} of a good one.{why.replace('..', '.')}"
+        return Answer(text, None, intent="quality")
 
     def _suppose_fake(self, face: PersonReport, question: str) -> Answer:
         signs = _suspicions(face)
@@ -272,6 +531,81 @@ class Dialogue:
     def _stands(self, face: PersonReport) -> str:
         chances = odds(face.verdict)
         return f"A supposition changes nothing of the verdict: {WORDS[face.verdict.label][0].lower()}, {chances}."
+
+
+_AS_SEEN = {"": "", "Yes. ": "As far as can be seen, yes. ", "No. ": "Not as far as can be seen. "}
+_STANDS: dict[Label | None, str] = {
+    "fake": "The report calls a face fake; genuine faces are called so now and then (ask: how often are you wrong?).",
+    "real": "The report found no sign of forgery, which does not prove that the picture is genuine.",
+    "inconclusive": "The report is inconclusive: it speaks neither for nor against the picture.",
+    None: "",
+}
+
+
+def can_answer(witness: object) -> bool:
+    """Whether a witness can be asked: it has `answer`, and does not say that it has nobody to ask."""
+    return callable(getattr(witness, "answer", None)) and bool(getattr(witness, "answers_questions", True))
+
+
+def _not_examined(what: str) -> str:
+    """The answer about what nobody looked at."""
+    were = "was" if what in ("the background", "the body", "who it is") or what.startswith(("where", "how")) else "were"
+    return f"{_capital(what)} {were} not examined: only faces are. The report says nothing about that."
+
+
+def _witnesses(report: Report) -> tuple[Mapping[str, Any], ...]:
+    """How the witnesses of a report describe themselves in its `made_by`."""
+    found = report.made_by.get("witnesses")
+    return tuple(w for w in found if isinstance(w, Mapping)) if isinstance(found, list | tuple) else ()
+
+
+def _shares(face: PersonReport) -> str:
+    """The witnesses' shares of the kinds, with a space before; empty where nobody gave them."""
+    if face.kind is None:
+        return ""
+    said = ", ".join(f"{KIND_WORDS[name]} {percent(p)}" for name, p in face.kind.items())
+    return f" The witnesses' shares for how it was made, which decide nothing: {said}."
+
+
+def _pointing(face: PersonReport, name: str) -> str:
+    """Who pointed at a region and how strongly, and how much of it the mask covers."""
+    place = f"the {regions.title(name)}"
+    here = [(t.witness, f) for t in face.verdict.testimonies for f in t.findings if _is_at(f, name)]
+    if here:
+        said = " ".join(
+            f"The witness {visible(witness)} points at the {places_of(f)}: {_lower(_told(f))}" for witness, f in here
+        )
+        if not any(_is_at(f, name) for f in face.findings):
+            said += " That is too weak, or the verdict too uncertain, to be claimed."
+    else:
+        said = f"No witness points at {place}."
+    covered = _covered(face, name)
+    mask = "" if covered is None else f" The forgery mask covers {percent(covered)} of {place}."
+    order = [f.strength for f in face.findings if f.strength is not None]
+    rank = ""
+    strongest = max((f.strength for _, f in here if f.strength is not None), default=None)
+    if strongest is not None and len(order) > 1:
+        stronger = sum(strength > strongest for strength in order)
+        rank = f" {'No sign' if not stronger else 'One sign' if stronger == 1 else f'{stronger} signs'} on this face "
+        rank += "is stronger." if stronger < 2 else "are stronger."
+    return f"{said}{mask}{rank}"
+
+
+def _places(face: PersonReport, names: Sequence[str]) -> tuple[Place, ...]:
+    """Regions asked about as places on the face's frame, as far as they can be placed."""
+    landmarks, at = face.face.landmarks, face.face.at
+    if landmarks is None:
+        return ()
+    boxes = [
+        (
+            name,
+            geometry.clip(
+                geometry.bounds(np.concatenate(list(regions.polygons(name, landmarks)))), at.width, at.height
+            ),
+        )
+        for name in names
+    ]
+    return tuple(Place(at, name, box) for name, box in boxes if box is not None)
 
 
 # --------------------------------------------------------------------------------------------- for a language model
@@ -305,6 +639,37 @@ def _words(backend: Backend, messages: Sequence[Mapping[str, str]], images: Sequ
             hear(piece)
             said.append(piece)
     return "".join(said).strip()
+
+
+def _label_of(words: str, label: Label | None, question: str) -> Label | None:
+    """What words say of the face: `label`, if they were read already, else as they read.
+
+    To "is it genuine?" a yes says real and a no fake: the grammar's yes is that of "is it fake?".
+    """
+    first = re.match(r"\W*(yes|no)\b", words, re.IGNORECASE)
+    if label is None or first:
+        label = plugins.get("grammars", "yes_no").parse(words).label
+    if first and label in ("real", "fake") and questions.yes_or_no(question, forged=True) == "No. ":
+        return "fake" if label == "real" else "real"
+    return label
+
+
+def _parting(
+    who: str, label: Label | None, words: str, own: Answer, face: PersonReport, pointed: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Where somebody's words and the evidence part, in sentences: another label, and places nothing points to."""
+    notes = []
+    if label is not None and own.label is not None and label != own.label:
+        notes.append(f"{who} says {label}; the evidence says {own.label}, and the evidence stands.")
+    supported = _regions(face.findings) | set(own.regions)
+    loose = [name for name in dict.fromkeys((*_accused(words), *pointed)) if not _covers(supported, name)]
+    if loose and "face" not in supported:
+        notes.append(f"Nothing in the evidence points to the {listed(map(_title, loose))}.")
+    return tuple(notes)
+
+
+def _with_notes(words: str, notes: Sequence[str]) -> str:
+    return " ".join([words, *(f"[{note}]" for note in notes)])
 
 
 _DENIES = re.compile(r"\b(no|not|never|without|nothing|neither|nor|free of)\b|n['’]t\b", re.IGNORECASE)

@@ -9,7 +9,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from facewitness import regions
@@ -32,10 +32,10 @@ WORDS: dict[str, tuple[str, str]] = {
 }
 
 KIND_WORDS: dict[str, str] = {
-    "pristine": "pristine",
-    "identity_exchange": "identity exchange",
-    "attribute_manipulation": "attribute manipulation",
-    "entire_synthesis": "entire synthesis",
+    "pristine": "untouched",
+    "identity_exchange": "face swap",
+    "attribute_manipulation": "changed features",
+    "entire_synthesis": "wholly generated",
 }
 
 
@@ -94,6 +94,40 @@ def headline(report: Report) -> tuple[str, str, str]:
 def word(label: Label) -> str:
     """A verdict's label as it stands in a report."""
     return WORDS[label][0]
+
+
+def error_rates(name: str, described: Mapping[str, Any]) -> tuple[str, ...]:
+    """The measured error rates of a witness in words, from how `made_by` describes it; empty where nobody measured.
+
+    "Of 2,390 genuine faces that were held out, compact called 0.4 % fake and 54 % real."
+    """
+    measured = described.get("measured")
+    rates = measured.get("rates") if isinstance(measured, Mapping) else None
+    if not isinstance(rates, Mapping):
+        return ()
+    sentences = []
+    for kind, called in (("genuine", "genuine"), ("fakes", "forged")):
+        count, fake, real = (rates.get(key) for key in (kind, f"{kind}_called_fake", f"{kind}_called_real"))
+        if not isinstance(count, int) or not isinstance(fake, int | float) or not isinstance(real, int | float):
+            continue
+        digits = 1 if min(fake, real) < 0.1 else 0
+        sentences.append(
+            f"Of {count:,} {called} faces that were held out of its training, {name} called {percent(fake, digits)} "
+            f"fake and {percent(real, digits)} without a sign; the others stayed undecided."
+        )
+    return tuple(sentences)
+
+
+def known(described: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a witness knows and does not know, and what came of the deletion test, as its `made_by` has it."""
+    measured = described.get("measured")
+    if not isinstance(measured, Mapping):
+        return ()
+    return tuple(
+        visible(sentence)
+        for name in ("knows", "does_not_know", "deletion")
+        if isinstance(sentence := measured.get(name), str) and sentence
+    )
 
 
 # What no font draws and Unicode's categories do not tell: fillers that count as letters or signs, and selectors of

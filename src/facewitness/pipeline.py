@@ -33,6 +33,7 @@ from facewitness.explain import explain
 from facewitness.files import write_whole
 from facewitness.film import Film
 from facewitness.judge import Limits, judge, judge_file, thresholds, timeline
+from facewitness.people import reading_order
 from facewitness.types import Analysis, Clip, Face, Frame, PersonReport, Problem, Report, Testimony, Track
 from facewitness.version import __version__
 
@@ -58,6 +59,8 @@ class Witness(Protocol):
     """What a witness leaf's `load` returns. It may have more, which is asked for where it is there:
 
         calibration     a `Calibration` or its JSON; without one its score decides nothing
+        card            sentences on what its weights were measured to be worth, by the names "knows", "does_not_know"
+                        and "deletion" (whether its places are what moves its score)
         answer(track, clip, question, history, hear) -> Reply      a question put to the witness itself
         inspect(clip) -> Testimony      about the whole file instead of a person; asked where no face is found, too
         decisive        True where what `inspect` says decides by itself, as a generator's signature does
@@ -177,13 +180,15 @@ class Analyzer:
         return Analysis(report, clip)
 
     def _find(self, clip: Clip) -> tuple[Track, ...]:
-        """The people in a clip, in the finder's order."""
+        """The people in a clip: of a photo in reading order, of a film in the finder's order."""
         follow = getattr(self.finder, "track", None)
         if follow is None and isinstance(clip, Film):  # any finder of photos can be followed by
             follow = plugins.load("finders", "tracks", {"finder": self.finder}).track
         if follow is not None:
             return tuple(follow(clip))
-        return tuple(Track(person, (face,)) for person, face in enumerate(self.finder.find(clip.frame)))
+        faces = self.finder.find(clip.frame)
+        order = reading_order([face.box for face in faces])
+        return tuple(Track(person, (faces[i],)) for person, i in enumerate(order))
 
     def _examine(
         self, tracks: Sequence[Track], clip: Clip
@@ -243,6 +248,9 @@ class Analyzer:
             _described("witnesses" if number else "finders", part, name, options)
             for number, (part, name) in enumerate(zip((self.finder, *self.witnesses), asked, strict=True))
         )
+        for witness, described in zip(self.witnesses, witnesses, strict=True):
+            if measured := _measured(witness, self.calibrations.get(witness.name)):
+                described["measured"] = measured
         real, fake = thresholds(self.calibrations.values()) if self.calibrations else (None, None)
         return {
             "version": __version__,
@@ -283,6 +291,12 @@ def _described(family: str, part: Any, asked: object, options: Mapping[str, Mapp
     said = part.made_by() if hasattr(part, "made_by") else {}
     package = plugins.origin(family, asked) if isinstance(asked, str) else None
     return {"name": name, **({"package": package} if package else {}), "options": dict(options.get(name, {})), **said}
+
+
+def _measured(witness: Witness, calibration: Calibration | None) -> dict[str, Any]:
+    """What was measured of a witness with the weights it has: its error rates, what it knows and what it does not."""
+    rates = {} if calibration is None else {"rates": calibration.overall()}
+    return {**rates, **dict(getattr(witness, "card", None) or {})}
 
 
 def _version(package: str) -> str | None:

@@ -1,51 +1,143 @@
-"""Questions: what somebody asks of a report, read by words: the intent, the regions and the face that are meant."""
+"""Questions: what somebody asks of a report, read by words: the intent, the regions, and what nobody examined.
+
+Nothing here knows an answer. What is not understood is said to be so (`intent` gives an empty string), so that whoever
+answers can say what it can answer instead of guessing. Which person is meant is read by `people`.
+"""
 
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+import unicodedata
 
 from facewitness import regions
 from facewitness.errors import InputError
+from facewitness.people import NOUN
 from facewitness.words import normal
 
 MOST = 2_000  # characters of a question
 
+_FAKE = (
+    r"(?:fake[sd]?|deep ?fake[sd]?|forge[ds]?|forger(?:y|ies)|manipulat\w*|tampered|edited|altered|retouched|"
+    r"photoshop\w*|swapped|doctored|false|bogus|phony)"
+)
+_REAL = r"(?:real|genuine|authentic|pristine|legit\w*|true|untouched|unaltered|original)"
+_LABEL = rf"(?:{_FAKE}|{_REAL}|inconclusive|undecided)"
+_IF = r"\b(?:suppos\w*|assum\w*|imagin\w*|(?<!tell )(?<!know )(?<!see )(?<!say )if)\b"
+_TOOLS = (
+    r"(?:mid ?journey|dall[ -·]?e\d*|stable ?diffusion|sdxl|flux|firefly|imagen|gemini|chat ?gpt|gpt\S*|sora|veo|grok|"
+    r"ideogram|runway|kling|comfy ?ui|style ?gan\d*|deep ?face ?(?:lab|live)|face ?app|roop|lightroom|gimp)"
+)
+_AI = r"(?:ai|artificial intelligence|a machine|a computer|a (?:neural )?network|a generator)"
+
 # What questions ask for, in the order in which they are tried. A question that names a region asks about that region
-# unless an earlier line fits.
+# unless it asks for something that is not a face's.
 INTENTS: dict[str, str] = {
-    "suppose_real": r"\b(suppos\w*|assum\w*|imagin\w*|if)\b.*\b(real|genuine|authentic|pristine)\b|"
-    r"\b(evidence|speaks?|argument\w*|reasons?)\b.*\b(for|that it is|it's)\b.*\b(real|genuine|authentic)\b",
-    "suppose_fake": r"\b(suppos\w*|assum\w*|imagin\w*|if)\b.*\b(fake\w*|forged|manipulated|deepfake|synthetic)\b|"
-    r"\b(evidence|speaks?|argument\w*)\b.*\bfor\b.*\b(fake|forged|forgery|manipulation)\b",
+    "means": r"\bwhat (does|do|did|is|are)\b.*\b(means?|meaning|meant)\b|\bmeaning of\b|\bdefin(e|ition)\b|"
+    r"\bwhat(('s)| is| are) (an? |the )?(inconclusive|calibrated|thresholds?|interval|probability of forgery|mask|"
+    r"((very )?strong|moderate|weak) sign|findings?|witness(es)?)\b",
+    "publish": r"\b(can|may|should|could|shall|must|ok(ay)?|safe|allowed)\b.*\b(publish|print|post|share|run|use|air|"
+    r"broadcast|accuse|rely on|sue|fire|report (him|her|them|it))\b|\bfit (to|for) (print|publication)\b",
+    "next": r"\bwhat (should|shall|can|could|do|must|would) (i|we|you|one)\b.*\bdo\b|\bwhat('s| is| comes)? next\b|"
+    r"\bnext steps?\b|\b(what|how) now\b|\bwhat to do\b|\bwhat (should|can|do) (i|we) (check|try|look (at|for))\b|"
+    r"\bhow (can|could|do|should) (i|we) (check|verify|confirm|find out|make sure|prove)\b",
+    "suppose_real": rf"{_IF}.*\b{_REAL}\b|"
+    rf"\b(evidence|speaks?|argument\w*|reasons?)\b.*\b(for|that it is|it's)\b.*\b{_REAL}\b",
+    "suppose_fake": rf"{_IF}.*\b({_FAKE}|synthetic)\b|"
+    rf"\b(evidence|speaks?|argument\w*)\b.*\bfor\b.*\b({_FAKE}|manipulation)\b",
     "when": r"\bwhen\b|\b(at )?(what|which) (times?|moments?|seconds?|minutes?|parts? of the (film|video|clip))\b|"
     r"\bhow long\b|\bhow much of the (time|film|video|clip)\b",
-    "faces": r"\bhow many (faces|people|persons)\b|\bwho (else )?is\b",
-    "wrong": r"\b(how often|error rate|false (alarm|positive)s?|mistakes?|be wrong|trust|reliab\w*|accura\w*|"
-    r"limits?)\b",
+    "which": rf"\b(which|what)( of (the|these|those))?( {NOUN})?( is| are| was| were| looks?| seems?)"
+    rf"( the)? {_LABEL}( {NOUN})?\b|"
+    rf"\bwho('s| is| are| was| were| looks?| seems?)( the)? {_LABEL}\b|"
+    rf"\b(is|are|was|were) (any|some|every)(one|body)\b.*\b{_LABEL}\b|"
+    rf"\b(is|are|was|were) (all|any|both|each|none|either|one)( of)?( the| these| those| them)?( \w+)? ?{NOUN}?\b.*"
+    rf"\b{_LABEL}\b|\bhow many\b.*\b{_LABEL}\b|"
+    rf"\b(are|were) (the|these|those) (faces|people|persons|men|women|children)\b.*\b{_LABEL}\b",
+    "faces": r"\bhow many (faces|people|persons|men|women|children)\b|\bwho else\b|\bwho (is|are) (there|in)\b|"
+    r"\b(which|what) (faces|people|persons)\b|\b(list|show) (me )?(all )?(the )?(faces|people|persons)\b",
+    "tool": rf"\b{_TOOLS}\b|\b(which|what) (tool|software|program|app|generator|model)\b|"
+    rf"\b(made|created|generated|edited|forged|faked|drawn) (with|using|in|by) (?!(?:an? )?{_AI}\b)\w+",
+    "made": rf"\b{_AI}\b|\b(machine|computer)[ -]?(generated|made)\b|\bgenerated\b|\bsynthes\w*|\bsynthetic\b|"
+    r"\bartificial\w*|\bgans?\b|\bdiffusion\b|\bcgi\b",
+    "wrong": r"\bhow (often|accurate|reliable|trustworthy|good are)\b|\berror rates?\b|\bmistak\w+|\btrust\b|"
+    r"\bfalse (alarm|positive|negative)s?\b|\b(be|are|been|were|is|was) (you |it |this )?(ever |often )?wrong\b|"
+    r"\breliab\w*|\baccura\w*|\blimit(s|ations?)?\b|\btrack record\b",
     "sure": r"\b(how (sure|certain|confident|likely|probable)|probabilit\w*|confidence|certainty|chances?|"
-    r"per ?cent)\b",
-    "kind": r"\b(what|which) (kind|type|sort|method|technique|tool)\b|\bhow (was|is|were) (it|this|that|the (face|"
-    r"picture|photo|image))\b.*\b(made|forged|faked|done|created|manipulated)\b|\bface.?swap\w*|\b(gan|diffusion|"
-    r"ai.generated|generated|synthes\w*)\b",
+    r"per ?cent|are you (sure|certain))\b",
+    "kind": r"\b(what|which) (kind|type|sort|method|technique|way)\b|\bhow (was|is|were) (it|this|that|the (face|"
+    r"picture|photo|image))\b.*\b(made|forged|faked|done|created|manipulated)\b|\bface.?swap\w*",
     "where": r"\bwhere\b|\b(which|what) (parts?|regions?|areas?|places?|features?)\b",
-    "why": r"\bwhy\b|\bevidence\b|\bhow (do|can|did) you (know|tell|see)\b|\bexplain\b|\breasons?\b|\bshow me\b",
+    "why": r"\bwhy\b|\bevidence\b|\bhow (do|can|did) you (know|tell|see)\b|\bexplain\b|\breasons?\b|\bshow me\b|"
+    r"\bhow come\b|\btell me more\b",
     "quality": r"\b(quality|blur\w*|sharp\w*|resolution|dark|too small)\b",
-    "verdict": r"\b(fake\w*|real|genuine|authentic|deep ?fake\w*|forg\w*|manipulat\w*|tampered|edited|altered|"
-    r"retouched|photoshop\w*|pristine|verdict|legit\w*|true)\b",
+    "verdict": rf"\b({_FAKE}|{_REAL}|verdict|result|conclusion)\b",
 }
 _PATTERNS = {name: re.compile(pattern, re.DOTALL) for name, pattern in INTENTS.items()}
-_ASKS_REAL = re.compile(r"\b(real|genuine|authentic|pristine|legit\w*|true|untouched|unaltered)\b")
+
+# What a question may be about that nobody examined: how it is called in the answer, and by which words it is known.
+UNEXAMINED: dict[str, str] = {
+    "the background": r"\bbackgrounds?\b|\bbackdrop\b|\bscenery\b|\bsky\b|\bbuildings?\b|\b(room|wall|street) behind\b",
+    "the voice and the sound": r"\bvoices?\b|\baudio\b|\bsound(track)?\b|\bspeech\b|\bspeaking\b|\bmusic\b",
+    "the hands": r"(?<!left-)(?<!right-)(?<!left )(?<!right )\bhands?\b(?! side)|\bfingers?\b",
+    "the body": r"\b(body|arms?|legs?|shoulders?|torso|feet)\b",
+    "clothes and things worn": r"\bcloth(es|ing)\b|\b(shirt|dress|uniform|jacket|necktie|scarf|jewell?ery|tattoos?|"
+    r"earrings?)\b",
+    "text and signs in the picture": r"\b(text|caption|writing|letters|headline|logo|watermark|banner|poster|"
+    r"subtitles?|license plate|number plate)\b",
+    "who it is": r"\bwho('s| is| are| was)? (this|that|he|she|it|they|the|these|those)\b|\bwhose\b|\bwhat is (his|her|"
+    r"their) name\b|\bidentify (him|her|them|this|that|the (m[ae]n|wom[ae]n|persons?))\b|\b"
+    r"(recogni[sz]e|know) (him|her|them|this (person|man|woman))\b|\bidentity of\b|"
+    r"\b(politician|celebrity|actor|actress|president|minister|chancellor|senator|king|queen|singer|"
+    r"famous|vip|somebody else|someone else|look ?alike|impersonat\w*)\b|\breally exists?\b|"
+    r"\bdoes (he|she|this person) exist\b",
+    "how old a person is, and such traits": r"\bhow old\b|\b(his|her|their) (age|gender|race|nationality|religion|"
+    r"ethnicity)\b|\b(male or female|man or a? ?woman)\b|\b(lying|happy|angry|drunk|guilty)\b",
+    "where, when and by whom it was made": r"\b(was|were) (it|this|that) (taken|filmed|shot|recorded)\b|"
+    r"\b(when|where) (was|were|is) (it|this|that|the (photo|picture|image|video)) "
+    r"(taken|shot|made|filmed|recorded|from)\b|\bwho (took|made|posted|faked|forged|shot|did|published)\b|\b(copyright|"
+    r"photographer)\b",
+}
+_UNEXAMINED = {name: re.compile(pattern) for name, pattern in UNEXAMINED.items()}
+_NAMED = re.compile(r"\b(?:[Ii]s|[Ww]as) (?:this|that|it|he|she)(?: really)? (?:[A-Z][\w'’-]+)(?: [A-Z][\w'’-]+)+")
+
+# Small words that only one of these languages has, enough to tell that a question is not English.
+_ENGLISH = frozenset(
+    re.findall(
+        r"\w+",
+        """a an and any are at be by can could did do does for from he her his how i if in is it its looks made more my
+        nose not of on or picture photo she should that the their there these they this those to was we were what when
+        where which who why will with would you your face faces fake image about""",
+    )
+)
+_FOREIGN = (
+    frozenset(
+        re.findall(
+            r"\w+",
+            # German and Dutch; French; Spanish; Portuguese; Italian; Polish, Czech and Turkish; Swedish, Danish,
+            # Norwegian, Finnish and Hungarian; Romanian, Indonesian and Vietnamese
+            """ist das der dem den ein eine einer und nicht wie warum gesicht bild wurde sind auch oder mit
+            het een nep echt neus deze dit dat niet waarom hoe gezicht zijn en van
+            le la les des du un une est cette ce ces pourquoi comment visage et ou qui avec elle il
+            el los las una uno esta este esto es son por porque como cara rostro foto quien verdadero falso falsa
+            o os um uma isto isso não nao e que quem rosto verdadeira
+            il lo gli di che è questo questa perché perche viso volto vero
+            czy to jest twarz dlaczego nie je tohle obličej proč bu yüz sahte mi mı gerçek nedir neden
+            är det ansiktet varför er dette ansigtet hvorfor ikke onko tämä kasvot miksi ez az arc hamis
+            aceasta fața fals apakah wajah ini palsu mengapa có phải không""",
+        )
+    )
+    - _ENGLISH
+)
+_ASKS_REAL = re.compile(rf"\b{_REAL}\b")
 _ASKS_FAKE = re.compile(
-    r"\b(fake\w*|deep ?fake\w*|forg\w*|manipulat\w*|tampered|edited|altered|retouched|photoshop\w*|swapped|wrong|"
-    r"odd)\b",
+    r"\b(fake\w*|deep ?fake\w*|forg\w*|manipulat\w*|tampered|edited|altered|retouched|photoshop\w*|swapped|wrong|odd|"
+    r"doctored|false|bogus|phony)\b",
 )
 _THERE = re.compile(r"\b(there|(this|that) (place|region|part|area|one)|them|they)\b")
+
 _MOMENT = re.compile(
     r"\b(?:(\d{1,2}):)?(\d{1,3}):(\d{2})\b|\b(?:at|after|around|second) (\d+(?:\.\d+)?) ?(?:s|sec|seconds?)\b"
 )
-_FACE = re.compile(r"\bface (?:number |no\.? ?|#)?(\d{1,3})\b")
-_ORDINALS = {w: i for i, w in enumerate(("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"))}
 
 
 def asked(question: str) -> str:
@@ -95,14 +187,22 @@ def asked_regions(question: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*own, *named]))
 
 
-def face_asked_for(question: str) -> int | None:
-    """The face a question names by its number, from 0: "face 2" and "the second face" are 1; None for none."""
-    question = normal(question)
-    numbered = _FACE.search(question)
-    if numbered:
-        return max(0, int(numbered[1]) - 1)
-    words = re.findall(r"\w+", question)
-    return next((_ORDINALS[a] for a, b in pairwise(words) if b in ("face", "person", "one") and a in _ORDINALS), None)
+def unexamined(question: str) -> str | None:
+    """What a question is about that nobody examined, in words; None where it is about nothing of the kind."""
+    plain = normal(question)
+    if _NAMED.search(question):
+        return "who it is"
+    return next((name for name, pattern in _UNEXAMINED.items() if pattern.search(plain)), None)
+
+
+def is_english(question: str) -> bool:
+    """Whether a question can be English: by its letters, and by the small words that are in it."""
+    letters = [c for c in question if c.isalpha()]
+    latin = sum(unicodedata.name(c, "").startswith(("LATIN", "FULLWIDTH LATIN", "MATHEMATICAL")) for c in letters)
+    if letters and latin < len(letters) / 2:
+        return False
+    words = re.findall(r"[^\W\d_]+", normal(question))
+    return sum(word in _FOREIGN for word in words) <= sum(word in _ENGLISH for word in words)
 
 
 def moment_asked_for(question: str) -> float | None:

@@ -1,4 +1,4 @@
-"""`facewitness ask` and `facewitness chat`: questions about one photo, answered from the evidence (`dialogue`).
+"""`facewitness ask` and `facewitness chat`: questions about one photo or film, answered from the evidence (`dialogue`).
 
 A conversation reads lines from standard input, so it can be typed, piped or scripted. What is typed after a slash is a
 command (`/region nose`, `/face 2`, `/save talk.md`, …); everything else is a question.
@@ -39,7 +39,12 @@ examples:
   facewitness ask photo.jpg "Suppose it is genuine: what speaks for it?" --json
   facewitness ask photo.jpg "What is odd about the eyes?" --backend openai --option openai.base_url=http://127.0.0.1:8000/v1
 
-With --backend the words are a language model's and the verdict stays the evidence's; contradictions are marked."""
+A witness that has a language model of its own is asked, too; its words stand beside the answer, with its name:
+  facewitness ask photo.jpg "Is the nose fake?" --witness mare --option mare.weights=runs/fdm/fdm.safetensors \\
+    --option mare.language=runs/mare/model
+
+With --backend the words are a language model's and the verdict stays the evidence's. Whoever speaks is held to the
+evidence: contradictions, and places that nothing points to, are marked."""
 
 _CHAT = """Talk about a photo. It remembers the face and the region spoken of.
 
@@ -76,6 +81,11 @@ def add_to(commands: Any) -> None:
         add_sampling(parser)
 
 
+def _lines(text: str) -> str:
+    """Text with its line feeds kept, and everything else that hides or breaks lines made visible."""
+    return "\n".join(map(shown, text.split("\n")))
+
+
 def _begun(given: argparse.Namespace) -> Dialogue:
     """The photo analysed, ready to be asked about. Raises InputError where it could not be, or has no such face."""
     from facewitness import plugins
@@ -91,13 +101,14 @@ def _begun(given: argparse.Namespace) -> Dialogue:
     backend = None
     if given.backend is not None:
         backend = plugins.load("backends", given.backend, options["options"].pop(given.backend, {}))
-    analysis = Analyzer(**options, reading=sampling(given)).analysis(source)
+    analyzer = Analyzer(**options, reading=sampling(given))
+    analysis = analyzer.analysis(source)
     report = analysis.report
     if report.status == "failed":
         raise InputError("; ".join(problem.message for problem in report.problems))
     for problem in report.problems:
         complain(f"facewitness: {report.source}: {problem.step}: {problem.message}")
-    dialogue = Dialogue(report, backend, analysis.clip)
+    dialogue = Dialogue(report, backend, analysis.clip, analyzer.witnesses)
     if given.face is not None:
         dialogue.choose(given.face - 1)
     return dialogue
@@ -114,14 +125,15 @@ def _ask(given: argparse.Namespace) -> int:
 
         print(json_line(_wire(given.question, answer)))
     else:
-        print(shown(answer.text))
+        print(_lines(answer.text))
     return ALL if not _complained(answer) else SOME
 
 
 def _complained(answer: Answer) -> bool:
     """Whether the language model failed, after saying so."""
     if answer.problem:
-        complain(f"facewitness: {answer.problem} The answer is from the evidence alone.")
+        problem = answer.problem.strip().rstrip(".")
+        complain(f"facewitness: {problem}. The answer is from the evidence alone.")
     return bool(answer.problem)
 
 
@@ -129,6 +141,8 @@ def _wire(question: str, answer: Answer) -> dict[str, Any]:
     return {
         "question": question, "answer": answer.text, "label": answer.label, "intent": answer.intent,
         "regions": list(answer.regions), "problem": answer.problem or None,
+        "witness": answer.witness or None, "words": None if answer.reply is None else answer.reply.text,
+        "notes": list(answer.notes),
         "findings": [{"region": f.region, "box": list(f.box), "claim": f.claim, "strength": f.strength}
                      for f in answer.findings],
     }  # fmt: skip
@@ -173,7 +187,7 @@ def _say(dialogue: Dialogue, question: str, streamed: bool) -> None:
 
     def hear(piece: str) -> None:
         heard.append(piece)
-        print("\n".join(map(shown, piece.split("\n"))), end="", flush=True)
+        print(_lines(piece), end="", flush=True)
 
     try:
         answer = dialogue.ask(question, hear if streamed else None)
@@ -184,8 +198,8 @@ def _say(dialogue: Dialogue, question: str, streamed: bool) -> None:
         return
     if heard:
         print("".join(f"\n[{shown(note)}]" for note in answer.notes))
-    if not heard or answer.problem:
-        print(shown(answer.text))
+    if not heard or (answer.problem and not "".join(heard).startswith(answer.text)):  # it may stand there already
+        print(_lines(answer.text))
     _complained(answer)
 
 

@@ -1,0 +1,272 @@
+"""People: the order in which the faces of a photo are numbered, and which of them a question means.
+
+Faces are numbered as one reads: row by row from the top, each row from left to right. A question may name a face by its
+number, by where it stands in the picture ("the second from the left", "the woman in the middle") or by its size ("the
+big face"). What a person looks like was not examined, so "the man with the beard" cannot be told; nor is a position
+guessed where two faces share it. Left and right are the viewer's here, as nobody says "the face on the right" of the
+subject's right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+from facewitness.types import Box
+from facewitness.words import normal
+
+NOUN = (
+    r"(?:faces?|persons?|people|m[ae]n|wom[ae]n|guys?|girls?|boys?|lad(?:y|ies)|child(?:ren)?|kids?|bab(?:y|ies)|"
+    r"ones?|heads?|subjects?|individuals?|figures?|gentlem[ae]n)"
+)
+SAME_ROW = 1 / 3  # two faces stand in one row where they share this much of the smaller one's height
+APART = 0.25  # of the narrower face's width: so far apart have two faces to be for one to be further left
+BIGGER = 1.2  # a face is the big one where its area is this many times that of the next
+
+_COUNT = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_ORDINALS = {
+    word: number
+    for number, words in enumerate(
+        (
+            ("first", "1st"), ("second", "2nd"), ("third", "3rd"), ("fourth", "4th"), ("fifth", "5th"),
+            ("sixth", "6th"), ("seventh", "7th"), ("eighth", "8th"), ("ninth", "9th"), ("tenth", "10th"),
+        ),
+        start=1,
+    )
+    for word in words
+} | {"last": -1}  # fmt: skip
+_ORDINAL = "|".join(_ORDINALS)
+_NUMBER = re.compile(
+    rf"\b{NOUN} (?:number |no\.? ?|#)?(\d{{1,9}}|{'|'.join(_COUNT)})\b|\b(?:number |no\.? ?|#)(\d{{1,9}})\b"
+)
+_FROM = re.compile(
+    rf"\b({_ORDINAL})(?: {NOUN})?(?: is| was)? (?:counting |counted |starting )?(?:from|on|at|to) (?:the )?"
+    r"(?:far |very )?(left|right)\b"
+)
+_NTH = re.compile(rf"\b({_ORDINAL}) (?:face|person|one|head|man|woman|subject)\b")
+_SIDE = (  # "the face on the right", "the top left face", "the leftmost one"
+    re.compile(
+        rf"\b{NOUN}\b(?P<between>[\w' ,]{{0,30}}?)\b(?:on|at|to|in) (?:the |my |our )?(?:far |very |extreme |outer )?"
+        r"(?:(?P<height>upper|top|lower|bottom)[- ]?)?(?P<side>left|right)\b(?!\s+(?:eye|ear|brow|eyebrow|cheek))"
+    ),
+    re.compile(
+        rf"\b(?:(?P<height>upper|top|lower|bottom)[- ]?)?(?P<side>left|right)(?:most|[- ]hand)?(?: side)?(?: most)? "
+        rf"{NOUN}\b"
+    ),
+    re.compile(r"\b(?P<side>left|right)[- ]?most\b"),
+)
+_BARE_SIDE = re.compile(r"\b(?:on|at|to) the (?:far |very )?(?P<side>left|right)\b(?! (?:side )?of\b)")
+_HEIGHT = (
+    re.compile(
+        rf"\b{NOUN}\b[\w' ,]{{0,30}}?\b(?:at|on|in) the (?:very )?(?P<height>top|bottom)\b(?![- ]?(?:left|right|row))"
+    ),
+    re.compile(rf"\b(?P<height>top|topmost|upper|uppermost|bottom|lower|lowest|highest) {NOUN}\b"),
+)
+_SIZE = re.compile(
+    rf"\b(?P<size>big|bigger|biggest|large|larger|largest|main|huge|small|smaller|smallest|little|tiny|tiniest)\b"
+    rf"(?: \w+)? {NOUN}\b|\b(?P<alone>biggest|largest|smallest|tiniest)\b"
+)
+_MIDDLE = re.compile(
+    rf"\b(?:middle|cent(?:er|re|ral)) {NOUN}\b|\b(?:in|at) the (?:very )?(?:middle|cent(?:er|re))\b"
+    r"(?! of (?:the|his|her) (?:face|forehead|nose|mouth|chin|cheek))"
+)
+_OTHER = re.compile(rf"\b(?:the )?other {NOUN}\b|\bthe other\b(?! (?:eye|ear|brow|eyebrow|side|half|cheek))")
+_ROW = re.compile(rf"\b(top|upper|bottom|lower|middle|back|front|{_ORDINAL}) row\b")
+_BESIDE = re.compile(
+    rf"\b{NOUN}\b[\w' ,]{{0,30}}?\b(?:next to|beside|besides|between|behind|in front of|above|below|under|"
+    r"in the (?:back|background|front|foreground|distance|crowd|mirror)|looking|facing|turning|turned)\b"
+)
+_LOOKS = re.compile(
+    r"\b(?P<which>the|this|that|an?|his|her|my|our|which) (?P<look>(?:\w+ ){0,2}?)"
+    r"(?P<noun>man|woman|guy|girl|boy|lady|child|kid|baby|gentleman|mother|father|son|daughter|wife|husband|bride|groom|"
+    r"bloke|teenager|toddler)\b|"
+    rf"\b{NOUN}\b (?:is )?(?:with|wearing|who(?:se)?|holding|in (?:the |a )?(?:red|blue|green|black|white|yellow|pink|"
+    r"grey|gray|brown|suit|hat|dress|shirt))\b|"
+    rf"\b(?:old|young|older|younger|blonde?|bald|bearded|smiling|laughing|dark|fair|female|male) {NOUN}\b"
+)
+
+
+def rows(boxes: Sequence[Box]) -> tuple[tuple[int, ...], ...]:
+    """The faces as one reads them: rows from the top, each from left to right, as numbers of `boxes`."""
+    left = sorted(range(len(boxes)), key=lambda i: (boxes[i][1], boxes[i][0], i))
+    found = []
+    while left:
+        top = boxes[left[0]]  # the topmost face decides which others stand beside it
+        row = [i for i in left if _shared(boxes[i], top) >= SAME_ROW]
+        found.append(tuple(sorted(row, key=lambda i: (_x(boxes[i]), i))))
+        left = [i for i in left if i not in row]
+    return tuple(found)
+
+
+def reading_order(boxes: Sequence[Box]) -> tuple[int, ...]:
+    """The numbers of the faces in the order in which people count them."""
+    return tuple(i for row in rows(boxes) for i in row)
+
+
+def meant(
+    question: str, boxes: Sequence[Box], width: int, height: int, spoken_of: int | None = None, bare: bool = False
+) -> tuple[int, ...] | None:
+    """The people that a question names.
+
+    Args:
+        question: in English.
+        boxes: of the people's faces, in their order.
+        width: of the picture, in pixels.
+        height: of the picture, in pixels.
+        spoken_of: the person the conversation is about, if it has come to one: what "the other one" is not.
+        bare: "on the right" alone names a person, too; not where the question names a region, which may stand there.
+
+    Returns:
+        Their numbers, from 0, as they are named; None where the question names nobody, empty where it cannot be told
+        who is meant. A number may be that of a person who is not there.
+    """
+    text = re.sub(r"\s+", " ", normal(question))
+    n = len(boxes)
+    if n == 0:
+        return None
+    among: Sequence[int] = range(n)
+    if row := _ROW.search(text):
+        chosen = _row(row[1], rows(boxes))
+        if chosen is None:
+            return ()
+        among = chosen
+        text = text[: row.start()] + text[row.end() :]
+    numbers = [
+        int(m[1] or m[2]) if (m[1] or m[2]).isdecimal() else 1 + _COUNT.index(m[1]) for m in _NUMBER.finditer(text)
+    ]
+    if numbers:
+        return tuple(dict.fromkeys(max(1, number) - 1 for number in numbers))
+    by_kind: list[list[int | None]] = []
+    taken = text
+    counted: list[int | None] = []
+    for match in _FROM.finditer(text):
+        counted.append(_counted(_ORDINALS[match[1]], match[2], boxes, among))
+        taken = taken.replace(match[0], " ")
+    for match in _NTH.finditer(taken):
+        number = _ORDINALS[match[1]]
+        counted.append(among[number if number < 0 else number - 1] if -1 <= number <= len(among) else number - 1)
+    by_kind.append(counted)
+    taken = _NTH.sub(" ", taken)
+    beside = _BESIDE.search(taken)
+    if beside is not None:
+        return ()
+    sides: list[int | None] = []
+    rest = taken
+    for pattern in (*_SIDE, *((_BARE_SIDE,) if bare else ())):
+        for match in pattern.finditer(rest):
+            groups = match.groupdict()
+            sides.append(_at(groups.get("side"), groups.get("height"), boxes, among, width, height))
+        rest = pattern.sub("one", rest)
+    by_kind.append(sides)
+    heights = [
+        _at(None, m["height"], boxes, among, width, height) for pattern in _HEIGHT for m in pattern.finditer(rest)
+    ]
+    by_kind.append(heights)
+    by_kind.append([_sized(m["size"] or m["alone"], boxes, among) for m in _SIZE.finditer(rest)])
+    by_kind.append([_middle(boxes, among)] if _MIDDLE.search(rest) else [])
+    by_kind.append([_other(n, spoken_of)] if _OTHER.search(rest) else [])
+    kinds = [kind for kind in by_kind if kind]
+    if not kinds:
+        looks = _LOOKS.search(text) if n > 1 else None
+        if looks is None or (spoken_of is not None and looks["which"] in ("this", "that")):
+            return None if row is None or n == 1 else ()
+        return ()
+    if any(person is None for kind in kinds for person in kind):
+        return ()
+    if len(kinds) == 1:
+        return tuple(dict.fromkeys(person for person in kinds[0] if person is not None))
+    shared = set(kinds[0]).intersection(*kinds[1:])  # "the big face on the left": both have to be true of it
+    return tuple(person for person in shared if person is not None) if len(shared) == 1 else ()
+
+
+def numbered(question: str) -> bool:
+    """Whether a question names a face by its number."""
+    return bool(_NUMBER.search(normal(question)) or _NTH.search(normal(question)))
+
+
+def _row(word: str, found: tuple[tuple[int, ...], ...]) -> tuple[int, ...] | None:
+    """The row that a word names; None where there is no such row, or depth is meant, which was not measured."""
+    if len(found) < 2 or word in ("back", "front"):
+        return None
+    number = {"top": 1, "upper": 1, "bottom": -1, "lower": -1}.get(word) or _ORDINALS.get(word)
+    if word == "middle":
+        return found[1] if len(found) == 3 else None
+    if number is None or number > len(found):
+        return None
+    return found[number] if number < 0 else found[number - 1]
+
+
+def _counted(number: int, side: str, boxes: Sequence[Box], among: Sequence[int]) -> int | None:
+    """The nth face from a side, where those up to it stand clearly apart."""
+    order = sorted(among, key=lambda i: _x(boxes[i]), reverse=side == "right")
+    place = number - 1 if number > 0 else 0  # "the last one on the right" is the outermost there
+    if place >= len(order):
+        return None
+    near = order[: place + 2]
+    return order[place] if all(_apart(boxes[a], boxes[b]) for a, b in pairwise(near)) else None
+
+
+def _at(
+    side: str | None, level: str | None, boxes: Sequence[Box], among: Sequence[int], width: int, height: int
+) -> int | None:
+    """The outermost face of a side, of the top or of the bottom; None where no single one is."""
+    if len(among) == 1:  # the only face found may be somebody else than the one who is asked about
+        x, y = _x(boxes[among[0]]) / width, _y(boxes[among[0]]) / height
+        wrong = (side == "left" and x > 0.6) or (side == "right" and x < 0.4)
+        high = level in ("upper", "top", "topmost", "uppermost", "highest")
+        return None if wrong or (level is not None and (y > 0.6 if high else y < 0.4)) else among[0]
+    if level is not None:
+        found = [row for row in rows(boxes) if set(row) & set(among)]
+        if len(found) < 2:
+            return None
+        last = level in ("lower", "bottom", "lowest")
+        among = [i for i in found[-1 if last else 0] if i in among]
+    if side is None:
+        return among[0] if len(among) == 1 else None
+    order = sorted(among, key=lambda i: _x(boxes[i]), reverse=side == "right")
+    return order[0] if len(order) == 1 or _apart(boxes[order[0]], boxes[order[1]]) else None
+
+
+def _sized(word: str, boxes: Sequence[Box], among: Sequence[int]) -> int | None:
+    small = word in ("small", "smaller", "smallest", "little", "tiny", "tiniest")
+    order = sorted(among, key=lambda i: _area(boxes[i]), reverse=not small)
+    if len(order) == 1:
+        return order[0]
+    larger, smaller = sorted((_area(boxes[order[0]]), _area(boxes[order[1]])), reverse=True)
+    return order[0] if larger >= BIGGER * smaller else None
+
+
+def _middle(boxes: Sequence[Box], among: Sequence[int]) -> int | None:
+    """The face with as many on its left as on its right."""
+    order = sorted(among, key=lambda i: _x(boxes[i]))
+    half, odd = divmod(len(order), 2)
+    if not odd:
+        return None
+    near = order[max(0, half - 1) : half + 2]
+    return order[half] if all(_apart(boxes[a], boxes[b]) for a, b in pairwise(near)) else None
+
+
+def _other(n: int, spoken_of: int | None) -> int | None:
+    return 1 - spoken_of if n == 2 and spoken_of is not None else None
+
+
+def _x(box: Box) -> float:
+    return (box[0] + box[2]) / 2
+
+
+def _y(box: Box) -> float:
+    return (box[1] + box[3]) / 2
+
+
+def _area(box: Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _shared(a: Box, b: Box) -> float:
+    """How much of the smaller height two boxes share."""
+    return (min(a[3], b[3]) - max(a[1], b[1])) / min(a[3] - a[1], b[3] - b[1])
+
+
+def _apart(a: Box, b: Box) -> bool:
+    return abs(_x(a) - _x(b)) >= APART * min(a[2] - a[0], b[2] - b[0])

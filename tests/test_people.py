@@ -1,0 +1,127 @@
+"""People are numbered as one reads, and a question's words choose the face that they say, or none."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facewitness import people
+
+TWO = [(10, 50, 60, 110), (150, 20, 260, 150)]  # a small one left, a big one right
+THREE = [(10, 50, 60, 110), (150, 50, 210, 110), (300, 50, 350, 110)]
+GRID = [(i * 100 + 10, j * 100 + 10, i * 100 + 60, j * 100 + 70) for j in range(2) for i in range(3)]
+ONE = [(300, 20, 360, 80)]  # on the right
+UNCLEAR = ()
+
+
+def meant(question, boxes, **more):
+    return people.meant(question, boxes, 400, 300, **more)
+
+
+@pytest.mark.parametrize(
+    ("question", "two", "three", "grid"),
+    [
+        ("Is the face on the right fake?", (1,), (2,), UNCLEAR),
+        ("Is the person on the right real?", (1,), (2,), UNCLEAR),
+        ("Is the second face from the left fake?", (1,), (1,), UNCLEAR),
+        ("Is the big face fake?", (1,), (1,), UNCLEAR),
+        ("What about the largest one?", (1,), (1,), UNCLEAR),
+        ("And the smaller face?", (0,), UNCLEAR, UNCLEAR),
+        ("Is the woman in the middle fake?", UNCLEAR, (1,), UNCLEAR),
+        ("Is the left one fake?", (0,), (0,), UNCLEAR),
+        ("Is the left eye of the person on the right fake?", (1,), (2,), UNCLEAR),
+        ("Is the person on the left real and the one on the right fake?", (0, 1), (0, 2), UNCLEAR),
+        ("And the third from the right?", UNCLEAR, (0,), UNCLEAR),
+        ("Is the second person in the bottom row fake?", UNCLEAR, UNCLEAR, (4,)),
+        ("Is the top left face fake?", UNCLEAR, UNCLEAR, (0,)),
+        ("Is the bottom right one fake?", UNCLEAR, UNCLEAR, (5,)),
+        ("Is the big face on the left fake?", UNCLEAR, UNCLEAR, UNCLEAR),  # two things of which one is not true
+        ("Is the big face on the right fake?", (1,), UNCLEAR, UNCLEAR),
+        ("What of face 2?", (1,), (1,), (1,)),
+        ("What of face two?", (1,), (1,), (1,)),
+        ("And person no. 1?", (0,), (0,), (0,)),
+        ("Is the second face fake?", (1,), (1,), (1,)),
+        ("The last one?", (1,), (2,), (5,)),
+        ("face #12", (11,), (11,), (11,)),
+        ("face 0", (0,), (0,), (0,)),
+        ("Is the man fake?", UNCLEAR, UNCLEAR, UNCLEAR),
+        ("Is the person with the beard fake?", UNCLEAR, UNCLEAR, UNCLEAR),
+        ("Is the person next to the one on the left fake?", UNCLEAR, UNCLEAR, UNCLEAR),
+        ("Is the man in the background fake?", UNCLEAR, UNCLEAR, UNCLEAR),
+        ("Is the person looking to the left fake?", UNCLEAR, UNCLEAR, UNCLEAR),
+        ("Is the front row fake?", UNCLEAR, UNCLEAR, UNCLEAR),
+        ("Is this face fake?", None, None, None),
+        ("Is he real?", None, None, None),
+        ("Is the left eye fake?", None, None, None),
+        ("Is the left side of the face fake?", None, None, None),
+        ("Is the middle of the face blurred?", None, None, None),
+        ("Is the background fake?", None, None, None),
+        ("Which faces are fake?", None, None, None),
+        ("Is that right?", None, None, None),
+        ("A face?", None, None, None),
+    ],
+)
+def test_who_is_meant(question, two, three, grid):
+    assert (meant(question, TWO), meant(question, THREE), meant(question, GRID)) == (two, three, grid)
+
+
+@pytest.mark.parametrize(
+    ("question", "person"),
+    [
+        ("Is the face on the right fake?", (0,)),
+        ("Is the person on the left fake?", UNCLEAR),  # nobody was found there
+        ("Is the man fake?", None),
+        ("Is the big face fake?", (0,)),
+        ("Is the other face fake?", UNCLEAR),
+        ("Is the second face fake?", (1,)),  # whoever answers says that there is none
+    ],
+)
+def test_a_single_face_may_be_another_than_the_one_asked_about(question, person):
+    assert meant(question, ONE) == person
+
+
+def test_the_other_one_is_whoever_was_not_spoken_of():
+    assert meant("And the other one?", TWO, spoken_of=1) == (0,)
+    assert meant("And the other one?", TWO) == UNCLEAR
+    assert meant("And the other one?", THREE, spoken_of=1) == UNCLEAR
+    assert meant("Is this man fake?", TWO, spoken_of=1) is None  # the one spoken of
+
+
+def test_a_side_without_a_noun_is_a_person_where_no_region_is_named():
+    assert meant("And on the right?", TWO, bare=True) == (1,)
+    assert meant("And on the right?", TWO) is None
+
+
+def test_faces_above_each_other_are_not_told_by_left_and_right():
+    above = [(100, 10, 160, 80), (104, 120, 164, 190)]
+    assert meant("Is the face on the right fake?", above) == UNCLEAR
+    assert meant("Is the top face fake?", above) == (0,)
+    assert meant("Is the face at the bottom fake?", above) == (1,)
+
+
+def test_reading_order():
+    assert people.reading_order([TWO[1], TWO[0]]) == (1, 0)
+    assert people.reading_order(list(reversed(GRID))) == (5, 4, 3, 2, 1, 0)
+    slanted = [(300, 60, 360, 120), (10, 20, 70, 80), (150, 40, 210, 100), (20, 200, 60, 240)]
+    assert people.rows(slanted) == ((1, 2, 0), (3,))
+    assert people.reading_order([]) == ()
+
+
+_SIDES = st.floats(0, 1000, width=32)
+_BOXES = st.lists(
+    st.tuples(_SIDES, _SIDES, st.floats(1, 300), st.floats(1, 300)).map(
+        lambda v: (v[0], v[1], v[0] + v[2], v[1] + v[3])
+    )
+)
+
+
+@given(_BOXES)
+def test_everybody_has_one_number(boxes):
+    assert sorted(people.reading_order(boxes)) == list(range(len(boxes)))
+
+
+@given(_BOXES, st.text(max_size=60), st.booleans())
+def test_no_words_break_it(boxes, question, bare):
+    named = meant(question, boxes, bare=bare)
+    assert named is None or all(person >= 0 for person in named)
