@@ -16,6 +16,8 @@ for package in ("peft", "transformers"):
     if find_spec(package) is None:
         pytest.skip(f"needs {package}, of the extra 'vlm'", allow_module_level=True)
 
+from facewitness.apps.cli import main  # noqa: E402
+
 from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (it mends torchvision)
 from facewitness.bench import answers  # noqa: E402
 from facewitness.builders import sbi_qa  # noqa: E402
@@ -117,7 +119,7 @@ def test_the_command_asks_a_saved_model_and_scores_with_its_own_detector(tmp_pat
     pv.attach(model, ForgeryExpert.of(detector, pv.width_of(model), tokens=4, width=4), processor)
     pv.save(model, processor, tmp_path / "model")
     arguments = [str(tmp_path / "model"), str(tmp_path / "t.parquet"), "--out", str(tmp_path / "a.json")]
-    assert answers.main(arguments) == 0
+    assert main(["bench", "answers", *arguments]) == 0
     assert "agreement" in capsys.readouterr().out
     numbers = json.loads((tmp_path / "a.json").read_text())
     lines = [json.loads(line) for line in (tmp_path / "a.answers.jsonl").read_text().splitlines()]
@@ -127,5 +129,5 @@ def test_the_command_asks_a_saved_model_and_scores_with_its_own_detector(tmp_pat
         expected = float(detector(torch.from_numpy(pixels.copy()).float()).score)
     assert lines[0]["score"] == lines[1]["score"] == pytest.approx(expected, abs=1e-5)
     assert numbers["score"] == "the model's own" and numbers["questions"] == 12
-    assert answers.main([str(tmp_path / "none"), *arguments[1:]]) == 1
+    assert main(["bench", "answers", str(tmp_path / "none"), *arguments[1:]]) == 1
     assert "There is no folder" in capsys.readouterr().err

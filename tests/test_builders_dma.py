@@ -17,6 +17,7 @@ cv2 = pytest.importorskip("cv2", reason="needs the extra 'forge'")
 pq = pytest.importorskip("pyarrow.parquet", reason="needs the extra 'bench'")
 
 from facewitness import plugins, regions  # noqa: E402
+from facewitness.apps.cli import main  # noqa: E402
 from facewitness.builders import _disk, dma  # noqa: E402
 from facewitness.errors import InputError, WeightsError  # noqa: E402
 from facewitness.grammars import mare  # noqa: E402
@@ -613,11 +614,12 @@ def test_the_contact_sheet_shows_boxes_where_they_are():
 
 
 def test_the_command_says_what_is_wrong_in_one_line(tmp_path, capsys):
-    assert dma.main(["painted", "-", "--out", str(tmp_path), "--finder", "whole", "--split", "val"]) == 1
-    assert "error: dma: expected at least one annotation" in capsys.readouterr().err
+    assert main(["build", "dma", "painted", "-", "--out", str(tmp_path), "--finder", "whole", "--split", "val"]) == 2
+    assert "facewitness: dma: expected at least one annotation" in capsys.readouterr().err
     told = json.loads((tmp_path / "statistics.json").read_text())
     assert told["left_out"]["no mesh"]["count"] > 0 and not (tmp_path / "dma.parquet").exists()
-    assert dma.main(["painter", "-", "--out", str(tmp_path)]) == 1
+    with pytest.raises(SystemExit):
+        main(["build", "dma", "painter", "-", "--out", str(tmp_path)])
     assert "Did you mean 'painted'?" in capsys.readouterr().err
 
 
@@ -625,7 +627,23 @@ def test_the_command_builds_from_a_dataset(tmp_path, capsys, monkeypatch):
     leaf = plugins.get("finders", "whole")
     monkeypatch.setattr(leaf, "load", lambda: Placed(mesh(side=256)))  # painted faces stand about there
     assert (
-        dma.main(["painted", "-", "--out", str(tmp_path), "--finder", "whole", "--split", "val", "--size", "96"]) == 0
+        main(
+            [
+                "build",
+                "dma",
+                "painted",
+                "-",
+                "--out",
+                str(tmp_path),
+                "--finder",
+                "whole",
+                "--split",
+                "val",
+                "--size",
+                "96",
+            ]
+        )
+        == 0
     )
     assert "items of 18 samples" in capsys.readouterr().out
     assert {p.name for p in tmp_path.iterdir()} == {

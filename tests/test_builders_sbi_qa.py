@@ -17,6 +17,7 @@ pa = pytest.importorskip("pyarrow", reason="needs the extra 'bench'")
 pq = pytest.importorskip("pyarrow.parquet")
 
 from facewitness import plugins, regions  # noqa: E402
+from facewitness.apps.cli import main  # noqa: E402
 from facewitness.builders import sbi_qa  # noqa: E402
 from facewitness.builders.sbi_qa import Pristine  # noqa: E402
 from facewitness.errors import InputError, UnknownName  # noqa: E402
@@ -240,13 +241,13 @@ def test_the_command_builds_from_the_real_pictures_of_a_dataset(tmp_path, monkey
 
     monkeypatch.setattr(facemesh, "load", AverageFace)
     out = tmp_path / "out"
-    assert sbi_qa.main(["painted", str(tmp_path), "--split", "val", "--faces", "2", "--out", str(out)]) == 0
+    assert main(["build", "sbi_qa", "painted", str(tmp_path), "--split", "val", "--faces", "2", "--out", str(out)]) == 0
     rows = pq.read_table(out / "sbi_qa.parquet").to_pylist()
     assert len(rows) == 8 and len({r["original"] for r in rows}) == 2
     assert all("swap" not in r["original"] and "edit" not in r["original"] for r in rows)
     assert len(json.loads((out / "chat.json").read_text())) == 8
     assert "8 questions about 4 pictures" in capsys.readouterr().out
-    assert sbi_qa.main(["painted", str(tmp_path), "--split", "dev", "--out", str(out)]) == 1
+    assert main(["build", "sbi_qa", "painted", str(tmp_path), "--split", "dev", "--out", str(out)]) == 2
     assert "Unknown split" in capsys.readouterr().err
 
 
@@ -270,12 +271,12 @@ def test_the_command_asks_a_saved_detector_at_its_own_size(tmp_path, monkeypatch
     model.save(tmp_path / "kfd.safetensors")
     monkeypatch.setattr(facemesh, "load", AverageFace)
     chosen = ["--faces", "1", "--out", str(tmp_path), "--detector", str(tmp_path / "kfd.safetensors")]
-    assert sbi_qa.main(["painted", str(tmp_path), *chosen]) == 0
+    assert main(["build", "sbi_qa", "painted", str(tmp_path), *chosen]) == 0
     for row in pq.read_table(tmp_path / "sbi_qa.parquet").to_pylist():
         pixels = torch.tensor(picture(row["image"])).permute(2, 0, 1)[None].float()
         with torch.no_grad():
             assert row["score"] == pytest.approx(float(model(pixels).score), abs=1e-6)
-    assert sbi_qa.main(["painted", str(tmp_path), *chosen[:-1], str(tmp_path / "absent.safetensors")]) == 1
+    assert main(["build", "sbi_qa", "painted", str(tmp_path), *chosen[:-1], str(tmp_path / "absent.safetensors")]) == 2
 
 
 def test_the_edits_are_a_dataset_that_other_builders_take(items, tmp_path):

@@ -17,11 +17,12 @@ import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from facewitness.builders.pack import held_out  # noqa: E402
+from facewitness.apps.cli import main  # noqa: E402
+from facewitness.builders.pack import Pack, held_out, pack  # noqa: E402
 from facewitness.errors import InputError, UnknownName  # noqa: E402
 from facewitness.models.fdm import FDM  # noqa: E402
 from facewitness.train import fdm as recipe_file  # noqa: E402
-from facewitness.train.fdm import Batches, Pack, Recipe, main, pack, train  # noqa: E402
+from facewitness.train.fdm import Batches, Recipe, train  # noqa: E402
 
 RUNS = Path(__file__).parents[1] / "runs" / "fdm"
 TINY = Recipe(
@@ -30,9 +31,9 @@ TINY = Recipe(
     seed=3,
     size=32,
     steps=5,
-    batch=4,
+    batch_size=4,
     lr=1e-2,
-    warm_up=1,
+    warmup=1,
     validate_every=3,
 )
 
@@ -56,6 +57,13 @@ def _row(group: int, fake: bool, source: str = "painted") -> dict:
             "method": "Deepfakes" if fake else "pristine", "split": "val" if group >= 6 else "train"}  # fmt: skip
 
 
+class Blind:
+    """Finds no face: the module looks at whole pictures."""
+
+    def find(self, frame):
+        return ()
+
+
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("tables")
@@ -71,7 +79,7 @@ def tables(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def packed(tables, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("pack")
-    pack(TINY, tables, folder)
+    pack(tables, folder, Blind())
     return folder
 
 
@@ -86,24 +94,21 @@ def whole(packed, tmp_path_factory) -> Path:
 # ------------------------------------------------------------------------------------------------- packs and batches
 
 
-def test_a_pack_holds_the_recipes_sources_square_and_counts_what_cannot_be_read(packed):
+def test_a_pack_gives_squares_of_any_size_and_counts_what_cannot_be_read(packed):
     data = Pack(packed)
-    assert len(data.rows) == 56 and {row["source"] for row in data.rows} == {"painted"}
+    assert len(data.rows) == 58 and {row["source"] for row in data.rows} == {"painted", "portraits"}
     assert [p["file"] for p in data.problems] == ["torn 0.png", "torn 7.png"]
     assert "torn 0.png" in data.problems[0]["message"]
-    assert data.pixels(0).shape == (32, 32, 3)
+    assert data.square(0, 32).shape == (32, 32, 3) and data.landmarks(0) is None
     middle = np.asarray(_picture(2, False))[:, 4:44].astype(float)
-    assert abs(data.pixels(4).mean((0, 1)) - middle.mean((0, 1))).max() < 1.0
+    assert abs(data.square(4, 32).mean((0, 1)) - middle.mean((0, 1))).max() < 1.0
 
 
-def test_a_pack_that_is_missing_or_lacks_a_source_says_what_to_do(tmp_path, tables):
-    with pytest.raises(InputError, match=r"facewitness\.train\.fdm pack"):
+def test_a_pack_that_is_missing_or_lacks_a_source_says_what_to_do(tmp_path, packed):
+    with pytest.raises(InputError, match="facewitness build pack"):
         Pack(tmp_path)
     with pytest.raises(UnknownName, match="Did you mean 'painted'"):
-        pack(replace(TINY, sources={"paintd": 1.0}), tables, tmp_path)
-    pack(TINY, tables, tmp_path)
-    with pytest.raises(InputError, match="Pack again"):
-        Batches(tmp_path, replace(TINY, size=64))
+        Batches(packed, replace(TINY, sources={"paintd": 1.0}))
 
 
 def test_edits_are_packed_beside_real_forgeries_with_the_identity_they_were_made_of(tables, tmp_path):
@@ -118,7 +123,7 @@ def test_edits_are_packed_beside_real_forgeries_with_the_identity_they_were_made
     stray = {**edit(2, True, "forged-0"), "file": "elsewhere.png/forged-0.png"}
     pq.write_table(pa.Table.from_pylist([*rows, {**rows[0], "question": "Where?"}, stray]), tmp_path / "dma.parquet")
     recipe = replace(TINY, sources={"painted": 0.5, "sbi_qa": 0.5})
-    data = pack(recipe, tables, tmp_path / "pack", [tmp_path / "dma.parquet"])
+    data = pack(tables, tmp_path / "pack", Blind(), edits=[tmp_path / "dma.parquet"])
     edits = [row for row in data.rows if row["source"] == "sbi_qa"]
     assert [row["file"] for row in edits] == [*(row["file"] for row in rows), stray["file"]]  # a picture once
     assert edits[0]["identity"] == "painted/person 0" and edits[-1]["identity"] == "sbi_qa/person 2"
@@ -128,7 +133,7 @@ def test_edits_are_packed_beside_real_forgeries_with_the_identity_they_were_made
     assert len(Batches(tmp_path / "pack", recipe)) == recipe.steps
     pq.write_table(pa.table({"file": ["a"]}), tmp_path / "other.parquet")
     with pytest.raises(InputError, match="builders/dma"):
-        pack(recipe, tables, tmp_path / "pack", [tmp_path / "other.parquet"])
+        pack(tables, tmp_path / "pack", Blind(), edits=[tmp_path / "other.parquet"])
 
 
 def test_some_training_groups_are_held_out_for_calibration(packed):
@@ -149,16 +154,15 @@ def test_batches_are_balanced_repeat_and_know_identities_of_training_alone(packe
     for i, k in batches.identity.items():
         assert data.rows[i]["split"] == "train" and data.rows[i]["group"] == f"person {k}"
     plain = Batches(packed, replace(TINY, degraded=0.0))[0]
-    stored = [data.pixels(i) for i in batches.identity]
+    stored = [data.square(i, 32) for i in batches.identity]
     for picture in plain["pixels"].permute(0, 2, 3, 1).numpy():
         assert any(np.array_equal(picture, s) or np.array_equal(picture, s[:, ::-1]) for s in stored)
 
 
-def test_a_source_of_one_label_is_refused(tables, tmp_path):
+def test_a_source_of_one_label_is_refused(packed):
     recipe = replace(TINY, sources={"painted": 1.0, "portraits": 1.0})
-    pack(recipe, tables, tmp_path)
     with pytest.raises(InputError, match="portraits: expected real and fake training rows"):
-        Batches(tmp_path, recipe)
+        Batches(packed, recipe)
 
 
 # ---------------------------------------------------------------------------------------------------------- training
@@ -210,7 +214,7 @@ def test_a_run_trains_and_leaves_everything_beside_its_weights(whole, packed):
     model, data = FDM.load(whole / "fdm.safetensors"), Pack(packed)
     assert len(predictions) == 44 and {row["group"] for row in predictions} == {f"person {k}" for k in range(6, 28)}
     row = next(i for i, r in enumerate(data.rows) if r["file"] == predictions[5]["file"])
-    score = model(torch.from_numpy(data.pixels(row).transpose(2, 0, 1)[None].copy())).score.item()
+    score = model(torch.from_numpy(data.square(row, 32).transpose(2, 0, 1)[None].copy())).score.item()
     assert score == pytest.approx(float(predictions[5]["score"]), abs=1e-5)
     torch.manual_seed(TINY.seed)
     start = FDM(5, **TINY.model).state_dict()
@@ -234,7 +238,7 @@ def test_an_ablation_starts_from_a_file_and_logs_only_its_losses(packed, tmp_pat
     (line,) = [json.loads(line) for line in (tmp_path / "f" / "log.jsonl").read_text().splitlines()]
     assert line["loss"] == line["forgery"] and not {"identity", "reconstruction", "adversarial"} & set(line)
     assert "probe" not in results and not any("decoder" in k for k in load_file(tmp_path / "f" / "fdm.safetensors"))
-    with pytest.raises(InputError, match="other start_sha256"):
+    with pytest.raises(InputError, match="other init_from_sha256"):
         train(recipe, packed, None, tmp_path / "f", workers=0)
     with pytest.raises(InputError, match="cannot be read"):
         train(recipe, packed, tmp_path / "nowhere.safetensors", tmp_path / "g", workers=0)
@@ -304,7 +308,7 @@ def test_the_runs_in_the_repository_are_read_and_make_a_network(name):
         ("steps = 1", "expected sources, which is missing"),
         ("steps = 'many'\n[sources]\na = 1", "expected steps of type int, got 'many'"),
         ("[sources]\na = 1\n[model]\nwidth = 'x'", r"\[model\]: expected width of type int, got 'x'"),
-        ("batch = 3\n[sources]\na = 1", "an even batch"),
+        ("batch_size = 3\n[sources]\na = 1", "an even batch_size"),
         ("steps = 0\n[sources]\na = 1", "steps of at least 1"),
         ("degraded = 2\n[sources]\na = 1", r"degraded in \[0, 1\]"),
         ("[sources]\na = -1", "shares above 0"),
@@ -320,24 +324,25 @@ def test_a_recipe_that_cannot_be_is_refused_in_words(tmp_path, text, says):
 def test_the_commands_run_and_end_bad_input_with_a_sentence(tables, tmp_path, capsys):
     recipe = tmp_path / "r.toml"
     recipe.write_text(
-        "size = 32\nsteps = 1\nbatch = 2\n[sources]\npainted = 1\n[model]\nbackbone = 'test_efficientnet'\nwidth = 8\n"
+        "size = 32\nsteps = 1\nbatch_size = 2\n[sources]\npainted = 1\n"
+        "[model]\nbackbone = 'test_efficientnet'\nwidth = 8\n"
     )
-    arguments = [str(recipe), "--cache", str(tmp_path / "cache")]
-    main(["pack", *arguments, "--data", str(tables)])
-    assert "56 pictures of 32 px, 2 could not be read" in capsys.readouterr().out
-    out = ["--out", str(tmp_path / "out"), "--workers", "0", "--device", "cpu", "--without", "adversarial"]
-    main(["train", *arguments, *out])
+    assert main(["build", "pack", str(tables), str(tmp_path / "pack"), "--finder", "whole"]) == 0
+    shown = capsys.readouterr()
+    assert "58 pictures, 0 with a face; 2 could not be read" in shown.out and "torn 0.png" in shown.err
+    arguments = ["train", "fdm", str(recipe), "--pack", str(tmp_path / "pack"), "--workers", "0", "--device", "cpu"]
+    out = ["--out", str(tmp_path / "out"), "--without", "adversarial"]
+    assert main([*arguments, *out]) == 0
     said = capsys.readouterr().out
-    assert "painted auc" in said and "identity by a linear probe, after: chance 0.045" in said
+    assert "painted  auc" in said and "identity by a linear probe, after: chance 0.045" in said
     for bad, sentence in (
         (["--without", "forgery"], "Known: adversarial, identity, reconstruction"),
         (["--only", "paintd"], "Did you mean 'painted'"),
         (["--seed", "9"], "other seed"),
+        (["--pack", str(tmp_path / "nowhere")], "No pack in"),
     ):
-        with pytest.raises(SystemExit) as left:
-            main(["train", *arguments, *out, *bad])
-        assert left.value.code == 2
+        assert main([*arguments, *out, *bad]) == 2
         assert sentence in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        main(["train", *arguments])
-    assert "train needs --out" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 2 and "--out" in capsys.readouterr().err

@@ -22,6 +22,8 @@ for package in ("peft", "transformers", "trl"):
     if find_spec(package) is None:
         pytest.skip(f"needs {package}, of the extra 'vlm'", allow_module_level=True)
 
+from facewitness.apps.cli import main  # noqa: E402
+
 from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (it mends torchvision)
 from facewitness import plugins  # noqa: E402
 from facewitness.builders import dma  # noqa: E402
@@ -40,7 +42,8 @@ RUNS = Path(__file__).parents[1] / "runs" / "mare"
 SIZE = 112
 REWARDS = {"grammar": 1.0, "label": 1.0, "boxes": 1.0, "alignment": 1.0, "regions": 1.0, "length": 1.0, "side": 0.0}
 TINY = Recipe(
-    language="full", rewards=REWARDS, group=2, prompts=2, at_once=2, most=6, beta=0.1, steps=2, lr=1e-3, seed=3
+    language="full", rewards=REWARDS, group_size=2, prompts=2, micro_batch_size=2, max_tokens=6, beta=0.1, steps=2,
+    lr=1e-3, seed=3,
 )  # fmt: skip
 
 
@@ -143,12 +146,14 @@ def run(made: Path, out: Path, recipe: Recipe = TINY, start: str = "whole", **op
 
 
 def _pack(folder: Path, splits: dict[str, str]) -> Path:
-    """A pack of train/fdm with pictures of one pixel."""
+    """A pack that holds nothing but names."""
     folder.mkdir()
     rows = [{"file": file, "source": "painted", "group": file, "label": "real", "method": None, "split": split}
             for file, split in splits.items()]  # fmt: skip
-    (folder / "rows.json").write_text(json.dumps({"size": 1, "rows": rows, "problems": []}))
-    (folder / "pixels.bin").write_bytes(bytes(3 * len(rows)))
+    rows = [row | {"at": 0, "bytes": 1} for row in rows]
+    (folder / "rows.json").write_text(json.dumps(rows))
+    (folder / "pictures.bin").write_bytes(b"0")
+    np.save(folder / "landmarks.npy", np.zeros((len(rows), 468, 2), np.float32))
     return folder
 
 
@@ -166,7 +171,7 @@ def test_prompts_can_be_kept_to_what_the_module_has_not_learnt_from(made, tmp_pa
     pack = _pack(tmp_path / "pack", splits)
     kept = grpo._unseen(paired.read(made / "train.parquet"), pack)
     assert {Path(row["file"]).with_suffix(".jpg").name for row in kept} == held and len(kept) < len(files)
-    run(made, tmp_path / "out", unseen=pack, until=1)
+    run(made, tmp_path / "out", unseen=pack, stop_at_step=1)
     resolved = json.loads((tmp_path / "out" / "resolved.json").read_text())
     assert [data["file"] for data in resolved["data"]] == ["train.parquet", "rows.json"]
     none = _pack(tmp_path / "none", dict.fromkeys(splits, "train"))
@@ -187,7 +192,7 @@ def learnt(made: Path, start: str, folder: Path) -> set[str]:
 def test_a_killed_run_goes_on_and_ends_the_same(made, tmp_path, start, language):
     recipe = replace(TINY, language=language, lr=1e-2)
     straight = run(made, tmp_path / "straight", recipe, start, val=made / "val.parquet")
-    assert run(made, tmp_path / "killed", recipe, start, until=1, val=made / "val.parquet") is None
+    assert run(made, tmp_path / "killed", recipe, start, stop_at_step=1, val=made / "val.parquet") is None
     assert last_checkpoint(tmp_path / "killed").name == "checkpoint-1"
     killed = run(made, tmp_path / "killed", recipe, start, val=made / "val.parquet")
     ours, theirs = (dict(pv.loaded(str(folder))[0].state_dict()) for folder in (straight, killed))
@@ -239,7 +244,8 @@ def test_what_is_paid_is_said_more_often(made, tmp_path, monkeypatch):
 
     monkeypatch.setattr(plugins.get("scores", "length"), "score", vowels)
     recipe = replace(
-        TINY, rewards={"grammar": 0.0, "length": 1.0}, group=8, at_once=16, most=8, beta=0.0, steps=12, lr=1e-2,
+        TINY, rewards={"grammar": 0.0, "length": 1.0}, group_size=8, micro_batch_size=16, max_tokens=8, beta=0.0,
+        steps=12, lr=1e-2,
         stop=Stop(cut=1.0),
     )  # fmt: skip
     run(made, tmp_path, recipe, "plain", save_every=100, show_every=100)
@@ -260,8 +266,8 @@ def test_a_reward_left_out_is_logged_and_pays_nothing(made, tmp_path):
 def test_people_of_both_tables_are_refused(made, tmp_path):
     with pytest.raises(InputError, match=r"got 4 groups that are in both tables, such as person 0"):
         run(made, tmp_path, val=made / "train.parquet")
-    with pytest.raises(InputError, match="multiple of at_once times the processes"):
-        run(made, tmp_path, replace(TINY, at_once=3))
+    with pytest.raises(InputError, match="multiple of micro_batch_size times the processes"):
+        run(made, tmp_path, replace(TINY, micro_batch_size=3))
 
 
 # -- when to stop -----------------------------------------------------------------------------------------------------
@@ -367,7 +373,7 @@ def test_a_run_that_collapses_stops_with_its_reason(made, tmp_path, monkeypatch)
 )
 def test_the_recipes_that_are_given_can_be_read(name):
     recipe = Recipe.read(RUNS / f"{name}.toml")
-    assert recipe.group * recipe.prompts % recipe.at_once == 0 and recipe.judged.weights.keys() >= {
+    assert recipe.group_size * recipe.prompts % recipe.micro_batch_size == 0 and recipe.judged.weights.keys() >= {
         "boxes",
         "alignment",
     }
@@ -398,7 +404,7 @@ def test_unknown_names_are_refused_with_the_nearest(tmp_path, line, sentence):
     ("line", "sentence"),
     [
         ("epochs = 1.0", "either steps or epochs"),
-        ("group = 1", "group of at least 2"),
+        ("group_size = 1", "group_size of at least 2"),
         ("top_p = 0.0", r"top_p in \(0, 1\]"),
         ("lr = 'much'", "expected lr of type float, got 'much'"),
         ("[rewards]\nlabel = -1.0", "expected a weight from 0"),
@@ -426,38 +432,38 @@ def test_vllm_is_asked_for_by_name_and_never_with_an_expert(made, monkeypatch):
 def test_the_command_says_what_is_wrong(made, tmp_path, capsys):
     (tmp_path / "r.toml").write_text("steps = 1\n")
     words = [str(tmp_path / "r.toml"), "--data", str(made / "train.parquet"), "--out", str(tmp_path / "out")]
-    assert grpo.main(words) == 1
+    assert main(["train", "grpo", *words]) == 2
     assert "--model" in capsys.readouterr().err
-    assert grpo.main([*words, "--model", str(made / "nowhere")]) == 1
+    assert main(["train", "grpo", *words, "--model", str(made / "nowhere")]) == 2
     assert "There is no folder" in capsys.readouterr().err
     (tmp_path / "none.parquet").write_bytes(b"none")
-    assert grpo.main([*words[:2], str(tmp_path / "none.parquet"), *words[3:]]) == 1
+    assert main(["train", "grpo", *words[:2], str(tmp_path / "none.parquet"), *words[3:]]) == 2
     assert "expected a Parquet table that builders/dma wrote" in capsys.readouterr().err
 
 
 def test_by_command_a_run_is_trained_and_measured(made, tmp_path, capsys):
     (tmp_path / "r.toml").write_text(
-        'language = "full"\ngroup = 2\nprompts = 1\nat_once = 2\nmost = 4\nsteps = 1\nbeta = 0.0\n'
+        'language = "full"\ngroup_size = 2\nprompts = 1\nmicro_batch_size = 2\nmax_tokens = 4\nsteps = 1\nbeta = 0.0\n'
         "[rewards]\ngrammar = 1.0\nlength = 1.0\n"
     )
     words = ["--data", str(made / "train.parquet"), "--model", str(made / "plain"), "--val", str(made / "val.parquet")]
     one, other = tmp_path / "one", tmp_path / "other"
-    assert grpo.main([str(tmp_path / "r.toml"), *words, "--out", str(one)]) == 0
+    assert main(["train", "grpo", str(tmp_path / "r.toml"), *words, "--out", str(one)]) == 0
     assert "before_after.md" in capsys.readouterr().out
     drawn = json.loads((one / "drawn" / "before.jsonl").read_text().splitlines()[0])["replies"]
     assert len(drawn) == 4 and not (one / "drawn" / "drawn").exists()
     again = ["--before", str(one), "--without", "grammar", "--samples", "0", "--out", str(other)]
-    assert grpo.main([str(tmp_path / "r.toml"), *words, *again]) == 0
+    assert main(["train", "grpo", str(tmp_path / "r.toml"), *words, *again]) == 0
     assert (one / "before.jsonl").read_bytes() == (other / "before.jsonl").read_bytes()
     assert not (other / "drawn").exists()
     third = ["--before", str(one), "--no-likeliest", "--samples", "4", "--out", str(tmp_path / "third")]
-    assert grpo.main([str(tmp_path / "r.toml"), *words, *third]) == 0
+    assert main(["train", "grpo", str(tmp_path / "r.toml"), *words, *third]) == 0
     assert not (tmp_path / "third" / "before_after.json").exists()
     assert (tmp_path / "third" / "drawn" / "before.jsonl").read_bytes() == (one / "drawn" / "before.jsonl").read_bytes()
-    assert paired.main(["ablation", str(one), str(other), "--out", str(tmp_path / "ablation.md")]) == 0
+    assert main(["bench", "ablation", str(one), str(other), "--out", str(tmp_path / "ablation.md")]) == 0
     table = (tmp_path / "ablation.md").read_text()
     assert "| (nothing) |" in table and "| grammar |" in table
-    assert paired.main(["ablation", str(one), str(made), "--out", str(tmp_path / "no.md")]) == 1
+    assert main(["bench", "ablation", str(one), str(made), "--out", str(tmp_path / "no.md")]) == 1
     assert "expected a run that was measured, with --val" in capsys.readouterr().err
 
 

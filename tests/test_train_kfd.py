@@ -23,6 +23,7 @@ import pyarrow.parquet as pq  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
 from facewitness import plugins  # noqa: E402
+from facewitness.apps.cli import main  # noqa: E402
 from facewitness.builders.pack import Pack, held_out, pack  # noqa: E402
 from facewitness.calibration import decided  # noqa: E402
 from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
@@ -40,7 +41,7 @@ TINY = Recipe(
     forgers={"self_blend": 0.5, "region_edit": {"share": 0.5, "most": 2, "blends": ["alpha"]}},
     detector={"width": 4, "pool": 2, "hidden": 8},
     steps=4,
-    batch=4,
+    batch_size=4,
     lr=3e-3,
     ema=0.5,
     seed=3,
@@ -105,7 +106,7 @@ def test_a_batch_holds_pairs_and_repeats(packed):
 
 
 def test_nothing_but_the_forgery_tells_a_pair_apart(packed):
-    plain = replace(TINY, degradation=(1.0,), batch=12)
+    plain = replace(TINY, degradation=(1.0,), batch_size=12)
     batch = Batches(packed, plain, SIZE)[0]
     pixels, mask = batch["pixels"].float(), batch["mask"]
     change = (pixels[1::2] - pixels[0::2]).abs().mean(1, keepdim=True)
@@ -115,8 +116,8 @@ def test_nothing_but_the_forgery_tells_a_pair_apart(packed):
 
 
 def test_processes_share_the_draws_of_one(packed):
-    whole = Batches(packed, replace(TINY, batch=8), SIZE)[0]["pixels"]
-    parts = [Batches(packed, replace(TINY, batch=8), SIZE, rank, 2)[0]["pixels"] for rank in (0, 1)]
+    whole = Batches(packed, replace(TINY, batch_size=8), SIZE)[0]["pixels"]
+    parts = [Batches(packed, replace(TINY, batch_size=8), SIZE, rank, 2)[0]["pixels"] for rank in (0, 1)]
     pairs = [parts[0][:2], parts[1][:2], parts[0][2:], parts[1][2:]]
     assert torch.equal(torch.cat(pairs), whole)
 
@@ -144,7 +145,7 @@ def test_a_second_stage_goes_on_from_the_first_at_another_size(packed, tmp_path)
 
 def test_a_killed_run_goes_on_with_the_same_result(packed, tmp_path):
     run(packed, tmp_path / "whole")
-    run(packed, tmp_path / "parts", until=2)
+    run(packed, tmp_path / "parts", stop_at_step=2)
     # what a kill after the log's line and before the file of step 3 leaves
     with (tmp_path / "parts" / "log.jsonl").open("a") as log:
         log.write(json.dumps({"step": 3, "classification": 99.0}) + "\n")
@@ -191,7 +192,7 @@ def test_another_recipe_in_the_same_folder_and_a_damaged_file_are_refused(packed
 
 
 def test_both_losses_fall_on_20_painted_faces(packed):
-    recipe = replace(TINY, batch=40, degradation=(1.0,), detector={})
+    recipe = replace(TINY, batch_size=40, degradation=(1.0,), detector={})
     batch, model = Batches(packed, recipe, SIZE)[0], make(recipe, embed=embed).train()
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], recipe.lr)
     seen = []
@@ -205,7 +206,7 @@ def test_both_losses_fall_on_20_painted_faces(packed):
 
 
 def test_a_run_on_draws_that_never_repeat_learns_where_forgeries_are(packed, tmp_path):
-    recipe = replace(TINY, steps=24, batch=8, degradation=(1.0,), forgers={"self_blend": {"ratios": [1.0]}})
+    recipe = replace(TINY, steps=24, batch_size=8, degradation=(1.0,), forgers={"self_blend": {"ratios": [1.0]}})
     run(packed, tmp_path, recipe, save_every=6)
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert rows[-1]["localisation"] < rows[0]["localisation"] - 0.1
@@ -230,8 +231,10 @@ def test_rows_as_references_equal_pictures_as_references():
 
 def test_the_rate_rises_and_falls():
     steady, cosine = replace(TINY, warmup=2), replace(TINY, cosine=True)
-    assert [steady.rate(i, 10) for i in range(4)] == pytest.approx([1.5e-3, 3e-3, 3e-3, 3e-3])
-    assert cosine.rate(0, 10) == pytest.approx(3e-3) and cosine.rate(10, 10) == pytest.approx(0.02 * 3e-3)
+    assert [steady.schedule(10).rate(i) for i in range(4)] == pytest.approx([1.5e-3, 3e-3, 3e-3, 3e-3])
+    assert cosine.schedule(10).rate(0) == pytest.approx(3e-3) and cosine.schedule(10).rate(10) == pytest.approx(
+        0.02 * 3e-3
+    )
 
 
 # --------------------------------------------------------------------------------------------------------- the recipe
@@ -271,7 +274,7 @@ def test_an_unknown_key_is_refused_with_the_nearest(tmp_path, line, near):
     ("change", "sentence"),
     [
         ({"steps": None}, "either steps or epochs"),
-        ({"batch": 3}, "even batch"),
+        ({"batch_size": 3}, "even batch"),
         ({"images": 0}, "images of at least 1"),
         ({"forgers": {}}, "at least one source and one forger"),
     ],
@@ -283,11 +286,11 @@ def test_a_recipe_that_makes_no_sense_is_refused(change, sentence):
 
 def test_bad_input_at_the_command_line_is_a_sentence(tmp_path, capsys):
     recipe = str(RUNS / "small.toml")
-    assert recipe_file.main(["train", recipe, "--cache", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    assert main(["train", "kfd", recipe, "--pack", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert "No pack in" in capsys.readouterr().err
     broken = tmp_path / "broken.toml"
     broken.write_text("steps = [")
-    assert recipe_file.main(["train", str(broken), "--cache", str(tmp_path), "--out", str(tmp_path)]) == 1
+    assert main(["train", "kfd", str(broken), "--pack", str(tmp_path), "--out", str(tmp_path)]) == 2
     assert "expected a recipe in TOML" in capsys.readouterr().err
     (tmp_path / "old.pt").write_bytes(b"\x80\x04.")
     with pytest.raises(WeightsError, match=r"old\.pt"):
@@ -396,7 +399,7 @@ torch.set_num_threads(1)
 with processes():
     recipe = {recipe}
     train(recipe, Path(sys.argv[1]), Path(sys.argv[2]), embed={embed}, workers=0, save_every=1,
-          until=None if sys.argv[3] == "all" else int(sys.argv[3]))
+          stop_at_step=None if sys.argv[3] == "all" else int(sys.argv[3]))
 """
 
 

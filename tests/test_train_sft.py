@@ -29,6 +29,8 @@ for package in ("peft", "transformers", "trl"):
 
 from doubles import tiny_fdm  # noqa: E402
 
+from facewitness.apps.cli import main  # noqa: E402
+
 from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (it mends torchvision)
 from facewitness import geometry  # noqa: E402
 from facewitness.bench import answers as bench  # noqa: E402
@@ -62,8 +64,8 @@ TINY = Recipe(
     learner={"base": 2, "grid": 2, "tokens": 4, "width": 4, "scale": 0.1},
     general=0.0,
     steps=4,
-    batch=4,
-    at_once=4,
+    batch_size=4,
+    micro_batch_size=4,
     lr=3e-3,
     seed=3,
 )
@@ -261,7 +263,7 @@ def test_the_recipes_that_are_given_can_be_read(name):
         ("language = 'loar'", "Did you mean 'lora'"),
         ("[learner]\ntoken = 3", "Did you mean 'tokens'"),
         ("[lora]\nrnk = 3", "Did you mean 'rank'"),
-        ("weights = 'float3'", "Did you mean 'float32'"),
+        ("dtype = 'float3'", "Did you mean 'float32'"),
     ],
 )
 def test_unknown_keys_are_refused_with_the_nearest(tmp_path, line, sentence):
@@ -275,7 +277,7 @@ def test_unknown_keys_are_refused_with_the_nearest(tmp_path, line, sentence):
     [
         ({"epochs": 1.0}, "either steps or epochs"),
         ({"general": 1.0}, "share from 0 to below 1"),
-        ({"batch": 0}, "batch of at least 1"),
+        ({"batch_size": 0}, "batch_size of at least 1"),
         ({"language": "frozen", "forgery_prompt": False}, "leaves nothing to train"),
     ],
 )
@@ -287,11 +289,11 @@ def test_recipes_that_make_no_sense_are_refused(changes, sentence):
 def test_the_command_says_what_is_wrong(made, tmp_path, capsys):
     (tmp_path / "r.toml").write_text("steps = 2\nquoted = false\ngeneral = 0.0\n")
     arguments = [str(tmp_path / "r.toml"), "--forensic", str(made / "train.parquet"), "--out", str(tmp_path / "out")]
-    assert sft.main(arguments) == 1
+    assert main(["train", "sft", *arguments]) == 2
     assert "--model" in capsys.readouterr().err
-    assert sft.main([*arguments, "--model", str(made / "small")]) == 1
+    assert main(["train", "sft", *arguments, "--model", str(made / "small")]) == 2
     assert "expected --detector" in capsys.readouterr().err
-    assert sft.main([*arguments, "--model", str(made / "nowhere"), "--no-forgery-prompt"]) == 1
+    assert main(["train", "sft", *arguments, "--model", str(made / "nowhere"), "--no-forgery-prompt"]) == 2
     assert "There is no folder" in capsys.readouterr().err
 
 
@@ -361,10 +363,10 @@ def test_only_the_prompt_learner_learns_and_the_detector_keeps_its_statistics(ma
 @pytest.mark.parametrize("language", ["full", "lora", "frozen"])
 def test_a_killed_run_goes_on_and_ends_the_same(made, tmp_path, language):
     general = 0.0 if language == "frozen" else 0.5
-    recipe = replace(TINY, language=language, general=general, at_once=2, lora={"rank": 2, "dropout": 0.1})
+    recipe = replace(TINY, language=language, general=general, micro_batch_size=2, lora={"rank": 2, "dropout": 0.1})
     options = {"general": [made / "talk.json"]} if general else {}
     straight = run(made, tmp_path / "straight", recipe, **options)
-    assert run(made, tmp_path / "killed", recipe, until=3, **options) is None
+    assert run(made, tmp_path / "killed", recipe, stop_at_step=3, **options) is None
     assert last_checkpoint(tmp_path / "killed").name == "checkpoint-3"
     (tmp_path / "killed" / "checkpoints" / "checkpoint-3" / "trainer_state.json").write_text("{")  # half written
     assert last_checkpoint(tmp_path / "killed").name == "checkpoint-2"
@@ -395,14 +397,14 @@ def test_a_killed_run_goes_on_and_ends_the_same(made, tmp_path, language):
 
 
 def test_a_run_may_end_before_its_rate_has_fallen(made, tmp_path):
-    recipe = replace(TINY, steps=4, stop=2, cosine=True, general=0.0)
+    recipe = replace(TINY, steps=4, stop_at_step=2, cosine=True, general=0.0)
     folder = run(made, tmp_path / "a", recipe)
     assert folder is not None and [row["step"] for row in logged(tmp_path / "a")] == ["1", "2"]
     first = weights(folder)
     shutil.rmtree(folder)  # as if killed before it was saved
     again = weights(run(made, tmp_path / "a", recipe))
     assert all(torch.equal(first[name], again[name]) for name in first)
-    assert run(made, tmp_path / "b", recipe, until=1) is None
+    assert run(made, tmp_path / "b", recipe, stop_at_step=1) is None
     on = weights(run(made, tmp_path / "b", recipe))
     assert all(torch.equal(first[name], on[name]) for name in first)
 
@@ -442,7 +444,9 @@ def test_with_the_prompt_learner_the_verdict_follows_the_detector_and_without_it
     sbi_qa.write_parquet(items(0, 200), tmp_path / "train.parquet")
     sbi_qa.write_parquet(items(1000, 60), tmp_path / "val.parquet")
     rows = sbi_qa.read_parquet(tmp_path / "val.parquet")
-    recipe = replace(TINY, model=str(made / "small"), steps=150, batch=16, at_once=16, cosine=True, warmup=10)
+    recipe = replace(
+        TINY, model=str(made / "small"), steps=150, batch_size=16, micro_batch_size=16, cosine=True, warmup=10
+    )
     numbers = {}
     for learner in (True, False):
         taught = []
@@ -467,7 +471,7 @@ def test_with_the_prompt_learner_the_verdict_follows_the_detector_and_without_it
 def test_two_processes_learn_what_one_does(made, tmp_path):
     """The same batches and, but for rounding, the same weights."""
     (tmp_path / "r.toml").write_text(
-        'language = "full"\nquoted = false\ngeneral = 0.0\nsteps = 3\nbatch = 4\nat_once = 2\nlr = 1e-3\n'
+        'language = "full"\nquoted = false\ngeneral = 0.0\nsteps = 3\nbatch_size = 4\nmicro_batch_size = 2\nlr = 1e-3\n'
         "[learner]\nbase = 2\ngrid = 2\ntokens = 4\nwidth = 4\n"
     )
     folders = []
@@ -477,7 +481,7 @@ def test_two_processes_learn_what_one_does(made, tmp_path):
         subprocess.run(
             [
                 sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes), *port, "-m",
-                "facewitness.train.sft", str(tmp_path / "r.toml"), "--forensic", str(made / "train.parquet"),
+                "facewitness", "train", "sft", str(tmp_path / "r.toml"), "--forensic", str(made / "train.parquet"),
                 "--model", str(made / "small"), "--detector", str(made / "kfd.safetensors"), "--out", str(out),
             ],
             check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, timeout=300,
@@ -523,7 +527,7 @@ def taught(made, tmp_path_factory) -> Path:
     return folder
 
 
-MARES = replace(TINY, learner={"grid": 2}, grammar="mare", most=96)
+MARES = replace(TINY, learner={"grid": 2}, grammar="mare", max_tokens=96)
 
 
 def test_a_table_of_dma_is_told_by_its_columns_and_says_what_its_chat_json_says(taught):
@@ -579,9 +583,9 @@ def test_several_tables_are_learnt_from_together(taught, tmp_path):
     few = chats.read_dma(taught / "dma.parquet")[:4]
     table = pq.read_table(taught / "dma.parquet")
     pq.write_table(table.filter(pa.array([i < len(few) for i in range(len(table))])), tmp_path / "few.parquet")
-    recipe = replace(MARES, model=str(taught / "small"), steps=None, epochs=1, batch=4, at_once=4)
+    recipe = replace(MARES, model=str(taught / "small"), steps=None, epochs=1, batch_size=4, micro_batch_size=4)
     tables = [taught / "dma.parquet", tmp_path / "few.parquet"]
-    train(recipe, tables, tmp_path / "out", detector=taught / "fdm.safetensors", until=1, save_every=1)
+    train(recipe, tables, tmp_path / "out", detector=taught / "fdm.safetensors", stop_at_step=1, save_every=1)
     resolved = json.loads((tmp_path / "out" / "resolved.json").read_text())
     assert resolved["steps"] == (24 + 4) / 4, "an epoch shows each question of both once"
     assert [data["file"] for data in resolved["data"]] == ["dma.parquet", "few.parquet"]
@@ -610,7 +614,9 @@ def test_what_learns_beside_mares_module_is_its_own_projector(taught, made, tmp_
 
 @pytest.mark.slow
 def test_a_tiny_model_learns_mares_form_and_boxes(taught, tmp_path):
-    recipe = replace(MARES, model=str(taught / "small"), steps=250, batch=8, at_once=8, cosine=True, warmup=10)
+    recipe = replace(
+        MARES, model=str(taught / "small"), steps=250, batch_size=8, micro_batch_size=8, cosine=True, warmup=10
+    )
     folder = train(
         recipe, [taught / "dma.parquet"], tmp_path, detector=taught / "fdm.safetensors", save_every=1000,
         show_every=1000,

@@ -267,7 +267,9 @@ def replied(name: str, asked: Sequence[Item], most: int, batch: int) -> tuple[li
         model, processor = pv.loaded(name, dtype="auto")
         if torch.cuda.is_available():
             model = model.to("cuda")
-        said = paired.ask(model, processor, [item.row for item in asked], paired.Asking(most=most, batch=batch))
+        said = paired.ask(
+            model, processor, [item.row for item in asked], paired.Asking(max_tokens=most, batch_size=batch)
+        )
         return [first for first, *_ in said], scores_of(model, asked)
     try:
         before = [json.loads(line) for line in Path(name).read_text(encoding="utf-8").splitlines()]

@@ -202,7 +202,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-_WORKSHOPS = ("facewitness.apps.talk", "facewitness.apps.measure", "facewitness.apps.datasets")
+_WORKSHOPS = tuple(f"facewitness.apps.{name}" for name in ("talk", "measure", "datasets", "build", "train"))
 
 
 def _formats(text: str) -> tuple[str, ...]:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facewitness import plugins
-from facewitness.apps._words import ALL, NONE, SOME, add_system, complain, shown, system
+from facewitness.apps._words import ALL, NONE, SOME, add_system, complain, positive, shown, system
 from facewitness.errors import FacewitnessError, InputError
+from facewitness.files import write_whole
 
 if TYPE_CHECKING:
     from facewitness.bench.predictions import Coverage
@@ -48,6 +49,8 @@ def add_to(commands: Any) -> None:
     deletion.set_defaults(run=_with_extra(_deletion))
     _add_data(deletion)
     deletion.add_argument("--out", type=Path, metavar="FILE", help="write every claim as JSON, one a line")
+    _add_answers(words)
+    _add_replies(words)
     protocols = words.add_parser("protocols", help="list the protocols")
     protocols.set_defaults(run=_with_extra(_protocols))
 
@@ -140,6 +143,69 @@ def _add_compare(words: Any) -> None:
     compare.set_defaults(run=_with_extra(_compare))
     compare.add_argument("first", type=Path, metavar="RUN")
     compare.add_argument("second", type=Path, metavar="RUN")
+
+
+def _add_answers(words: Any) -> None:
+    answers = words.add_parser("answers", help="ask a language model every question of a table (KFD)")
+    answers.set_defaults(run=_with_extra(_answers))
+    answers.add_argument("model", metavar="MODEL", help="folder of train sft's model, or a plain folder or hub name")
+    answers.add_argument("table", type=Path, metavar="TABLE", help="sbi_qa.parquet of faces it has not seen")
+    answers.add_argument("--out", type=Path, required=True, metavar="FILE.json", help="answers go beside it")
+    answers.add_argument("--detector", type=Path, metavar="KFD.safetensors", help="default: the model's own expert")
+    answers.add_argument("--quoted", action="store_true", help="tell the model the detector's score in words")
+    answers.add_argument("--batch-size", type=positive, default=32, metavar="N", help="questions at once (32)")
+    answers.add_argument("--limit", type=positive, metavar="N", help="the first N questions only")
+
+
+def _add_replies(words: Any) -> None:
+    replies = words.add_parser("replies", help="rewards of two models' replies to the same prompts, paired (MARE)")
+    replies.set_defaults(run=_with_extra(_replies))
+    replies.add_argument("before", metavar="BEFORE", help="a model's folder or hub name, or a .jsonl of its replies")
+    replies.add_argument("after", metavar="AFTER", help="likewise")
+    replies.add_argument("table", type=Path, metavar="TABLE", help="dma.parquet of people that neither has seen")
+    replies.add_argument("--out", type=Path, required=True, metavar="DIR")
+    replies.add_argument("--recipe", type=Path, metavar="TOML", help="of train grpo: its rewards and sampling")
+    replies.add_argument("--max-tokens", type=positive, metavar="N", help="of a reply (the recipe's, else 256)")
+    replies.add_argument("--samples", type=int, default=0, metavar="N", help="draw N replies each; 0: the likeliest")
+    replies.add_argument("--batch-size", type=positive, default=32, metavar="N", help="prompts at once (32)")
+    replies.add_argument("--seed", type=int, default=0, metavar="N")
+    ablation = words.add_parser("ablation", help="runs of train grpo, each without a reward, as one table")
+    ablation.set_defaults(run=_with_extra(_ablation))
+    ablation.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    ablation.add_argument("--out", type=Path, required=True, metavar="FILE.md")
+
+
+def _answers(given: argparse.Namespace) -> int:
+    from facewitness.bench import answers
+
+    numbers = answers.run(
+        given.model, given.table, given.out, detector=given.detector, quoted=given.quoted, batch_size=given.batch_size,
+        limit=given.limit,
+    )  # fmt: skip
+    print(answers.summary(numbers))
+    return ALL
+
+
+def _replies(given: argparse.Namespace) -> int:
+    from facewitness.train import paired
+    from facewitness.train.rewards import Rewards
+
+    recipe = paired.read_settings(given.recipe)
+    asked = {k: recipe[k] for k in ("max_tokens", "temperature", "top_p") if k in recipe}
+    asked |= {} if given.max_tokens is None else {"max_tokens": given.max_tokens}
+    asking = paired.Asking(**asked, samples=given.samples, batch_size=given.batch_size, seed=given.seed)
+    rewards = Rewards.of(recipe)
+    paired.compare(given.before, given.after, given.table, given.out, rewards=rewards, asking=asking)
+    print(given.out / "before_after.md")
+    return ALL
+
+
+def _ablation(given: argparse.Namespace) -> int:
+    from facewitness.train import paired
+
+    write_whole(given.out, paired.ablation(given.runs).encode())
+    print(given.out)
+    return ALL
 
 
 def _share(text: str) -> float:

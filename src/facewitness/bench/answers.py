@@ -1,6 +1,6 @@
 """Whether a language model's answers follow the evidence: verdicts and regions in words, against truth and detector.
 
-    python -m facewitness.bench.answers MODEL sbi_qa.parquet --out answers.json [--detector kfd.safetensors]
+    facewitness bench answers MODEL sbi_qa.parquet --out answers.json [--detector kfd.safetensors]
 
 MODEL is what `train/sft` or models/prompted_vlm saved, or a plain model's folder or hub name. The questions are those
 of `builders/sbi_qa`: half of all verdicts are fake and half of all regions asked about are forged, so 0.5 is chance.
@@ -19,12 +19,10 @@ from a bootstrap over groups.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import io
 import json
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -40,7 +38,7 @@ from rich.progress import track
 from facewitness import regions
 from facewitness.bench import controls, measures, wording
 from facewitness.builders.sbi_qa import CHOICES, Row, prompt, read_parquet
-from facewitness.errors import FacewitnessError, InputError
+from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.grammars import yes_no
 from facewitness.models import prompted_vlm as pv
@@ -161,38 +159,40 @@ def _jaccard(row: Row, text: str | None) -> float:
     return len(forged & named) / len(forged | named) if forged | named else 0.0
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Ask a model every question of a table and write what its answers are worth, beside controls, as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m facewitness.bench.answers", description=main.__doc__)
-    parser.add_argument("model", help="folder of train/sft's model, or a plain model's folder or hub name")
-    parser.add_argument("table", type=Path, help="sbi_qa.parquet of faces the model has not seen")
-    parser.add_argument("--out", type=Path, required=True, help="JSON file; the answers go beside it, .answers.jsonl")
-    parser.add_argument("--detector", type=Path, metavar="KFD.safetensors", help="default: the model's own expert")
-    parser.add_argument("--quoted", action="store_true", help="tell the model the detector's score in words")
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--most", type=int, metavar="N", help="ask the first N questions")
-    given = parser.parse_args(arguments)
-    try:
-        rows = read_parquet(given.table)[: given.most]
-        model, processor = pv.loaded(given.model, dtype="auto")
-        if torch.cuda.is_available():
-            model = model.to("cuda")
-        facts = _score(rows, model, given.detector, given.batch)
-        texts = ask(model, processor, rows, quoted=given.quoted, batch=given.batch)
-        numbers: dict[str, Any] = {"model_name": Path(given.model).name, "quoted": given.quoted, **facts}
-        numbers |= {"table_sha256": hashlib.sha256(given.table.read_bytes()).hexdigest(), **measure(rows, texts)}
-        write_whole(given.out, (json.dumps(numbers, indent=1) + "\n").encode())
-        kept = ("file", "question", "asked", "label", "regions", "score", "answer")
-        lines = [
-            json.dumps({name: value for name, value in row.items() if name in kept} | {"text": text})
-            for row, text in zip(rows, texts, strict=True)
-        ]
-        write_whole(given.out.with_suffix(".answers.jsonl"), "".join(f"{line}\n" for line in lines).encode())
-    except (FacewitnessError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(summary(numbers))
-    return 0
+def run(
+    name: str, table: Path, out: Path, *, detector: Path | None = None, quoted: bool = False, batch_size: int = 32,
+    limit: int | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Asks a model every question of a table and writes what its answers are worth, beside controls, as JSON.
+
+    Args:
+        name: A folder of `train/sft`'s model, or a plain model's folder or hub name.
+        table: sbi_qa.parquet of faces that the model has not seen.
+        out: The JSON file; the answers go beside it, .answers.jsonl.
+        detector: Weights of KFD whose scores replace the table's; None takes the model's own expert, if it has one.
+        quoted: Whether the model is told the detector's score in words.
+        batch_size: Questions at once.
+        limit: The first so many questions alone.
+
+    Returns:
+        What the JSON file holds.
+    """
+    rows = read_parquet(table)[:limit]
+    model, processor = pv.loaded(name, dtype="auto")
+    if torch.cuda.is_available():
+        model = model.to("cuda")
+    facts = _score(rows, model, detector, batch_size)
+    texts = ask(model, processor, rows, quoted=quoted, batch=batch_size)
+    numbers: dict[str, Any] = {"model_name": Path(name).name, "quoted": quoted, **facts}
+    numbers |= {"table_sha256": hashlib.sha256(table.read_bytes()).hexdigest(), **measure(rows, texts)}
+    write_whole(out, (json.dumps(numbers, indent=1) + "\n").encode())
+    kept = ("file", "question", "asked", "label", "regions", "score", "answer")
+    lines = [
+        json.dumps({name: value for name, value in row.items() if name in kept} | {"text": text})
+        for row, text in zip(rows, texts, strict=True)
+    ]
+    write_whole(out.with_suffix(".answers.jsonl"), "".join(f"{line}\n" for line in lines).encode())
+    return numbers
 
 
 def _score(rows: list[Row], model: Any, path: Path | None, batch: int) -> dict[str, Any]:
@@ -213,7 +213,3 @@ def summary(numbers: Mapping[str, Any]) -> str:
     for name in ("verdict", "agreement", "detector", "regions", "named", "untold"):
         lines.append(f"{name:28}" + "".join(f"{show(numbers[column][name]):>10}" for column in columns))
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

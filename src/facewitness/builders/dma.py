@@ -1,6 +1,6 @@
 """MARE's multimodal alignment data (DMA): what people wrote about a face, and a box for every region they name.
 
-    python -m facewitness.builders.dma DATASET ROOT --out FOLDER [--split train] [--size 224]
+    facewitness build dma DATASET ROOT --out FOLDER [--split train] [--size 224]
 
 Xu et al., "MARE: Multimodal Alignment and Reinforcement for Explainable Deepfake Detection", section 3.2, Eq. 1:
 
@@ -22,12 +22,10 @@ written as they are made: a dataset may be larger than the memory.
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import math
 import re
-import sys
 import textwrap
 import zlib
 from collections import Counter
@@ -41,9 +39,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from facewitness import geometry, media, plugins, regions, words
+from facewitness import geometry, media, regions, words
 from facewitness.builders import _disk
-from facewitness.errors import FacewitnessError, InputError, MissingExtra, WeightsError
+from facewitness.errors import InputError, MissingExtra, WeightsError
 from facewitness.files import write_whole
 from facewitness.grammars import mare
 from facewitness.phrases import the_regions
@@ -573,44 +571,3 @@ def _typed(text: str) -> str:
 
 
 # --------------------------------------------------------------------------------------------------------- by command
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Build from a dataset with texts: FOLDER/dma.parquet, chat.json, images, statistics.json and contact.png."""
-    parser = argparse.ArgumentParser(prog="python -m facewitness.builders.dma", description=main.__doc__)
-    parser.add_argument("dataset", help="a name of `facewitness list`, such as ddvqa or mmtt")
-    parser.add_argument("root", type=Path, help="where the dataset lies")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--split")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--size", type=int, metavar="PX", help="crop faces to squares of so many pixels")
-    parser.add_argument("--margin", type=float, default=1.5, help="side of that square over the mesh's longer side")
-    parser.add_argument("--finder", default="facemesh")
-    parser.add_argument("--verdicts", action="store_true", help="only what was said of the whole face")
-    chosen = parser.parse_args(arguments)
-    statistics = Statistics()
-    try:
-        samples = plugins.get("datasets", chosen.dataset).samples(chosen.root, chosen.split)
-        finder = plugins.get("finders", chosen.finder).load()
-        made = build(
-            samples,
-            finder,
-            root=chosen.root,
-            size=chosen.size,
-            margin=chosen.margin,
-            questions=not chosen.verdicts,
-            seed=chosen.seed,
-            statistics=statistics,
-        )
-        table, chat, sheet = write_all(made, statistics, chosen.out, chosen.seed)
-    except (FacewitnessError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    left = ", ".join(f"{count} {reason}" for reason, count in statistics.left_out.most_common()) or "nothing"
-    count = sum(statistics.items.values())
-    print(f"{count} items of {statistics.samples} samples: {table}, {chat}, {sheet}. Left out: {left}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,7 @@
-"""What training reads instead of tables: every picture as it came, with its face found once, in two files on disk.
+"""What training reads instead of tables: every picture as it came, with its face found once, in a few files on disk.
 
-pack(tables, folder)     find the faces, write; four minutes for 28,000 pictures on one core
+    facewitness build pack TABLES FOLDER        find the faces, write; four minutes for 28,000 pictures on one core
+
 Pack(folder)             the same pictures, mapped into memory and decoded when asked for
 jittered(affine, …)      the way to a crop, moved and perhaps mirrored as training wants it
 
@@ -14,7 +15,7 @@ import json
 import multiprocessing
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from facewitness import geometry, media, plugins
+from facewitness.builders import chats
 from facewitness.errors import InputError
 from facewitness.files import write_whole
-from facewitness.types import Frame, Landmarks, Pixels, Sample
+from facewitness.types import Frame, Landmarks, Pixels, Sample, Truth
 
 
 def held_out(group: str) -> bool:
@@ -37,29 +39,54 @@ def held_out(group: str) -> bool:
 class Pack:
     """Encoded pictures with their landmarks, on disk, mapped into memory: what every epoch reads.
 
-    rows        dicts of file, label, source, group, original, method, kind, split ("train", "calibrate" or "val")
-    pixels(i)   RGB uint8 (H, W, 3)     landmarks(i)   float32 (468, 2), or None where no face was found
-    parsing(i)  uint8 (H, W) of CelebAMask-HQ ids, or None
+    Attributes:
+        rows: Dicts of file, label, source, group, original, method, kind, split ("train", "calibrate", "val" or
+            "left_out"), in the tables' order; of an edit also `identity`, the source and group of the picture that it
+            was made of.
+        problems: The same of rows whose picture could not be read, each with a message.
+
+    Raises:
+        InputError: There is no pack in the folder, or it is one of an earlier form.
     """
 
     def __init__(self, folder: Path):
         if not (folder / "rows.json").exists():
-            raise InputError(f"No pack in {folder}. Make it with: python -m facewitness.train.compact pack RECIPE …")
+            raise InputError(f"No pack in {folder}. Make it with: facewitness build pack TABLES {folder}")
         self.folder = folder
         self.rows: list[dict[str, Any]] = json.loads((folder / "rows.json").read_text())
         if self.rows and "bytes" not in self.rows[0]:
             raise InputError(f"{folder}: expected a pack of encoded pictures, got an older one. Pack again.")
+        problems = folder / "problems.json"
+        self.problems: list[dict[str, Any]] = json.loads(problems.read_text()) if problems.exists() else []
         self._landmarks = np.load(folder / "landmarks.npy", mmap_mode="r", allow_pickle=False)
         self._pictures = np.memmap(folder / "pictures.bin", np.uint8, "r")
 
     def pixels(self, i: int) -> Pixels:
+        """Row i's picture, RGB uint8 (H, W, 3)."""
         return media.read(self._read(self.rows[i]["at"], self.rows[i]["bytes"])).frame.pixels
 
+    def square(self, i: int, size: int) -> Pixels:
+        """The middle square of row i's picture, RGB uint8 (size, size, 3)."""
+        picture = self.pixels(i)
+        height, width = picture.shape[:2]
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        middle = np.ascontiguousarray(picture[top : top + side, left : left + side])
+        how = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+        return np.asarray(cv2.resize(middle, (size, size), interpolation=how), np.uint8)
+
+    def indices(self, split: str, sources: Iterable[str]) -> list[int]:
+        """Which rows are of a split and of one of the sources."""
+        wanted = set(sources)
+        return [i for i, row in enumerate(self.rows) if row["split"] == split and row["source"] in wanted]
+
     def landmarks(self, i: int) -> Landmarks | None:
+        """Row i's mesh in its pixels, float32 (468, 2); None where no face was found."""
         points = np.array(self._landmarks[i])
         return None if np.isnan(points[0, 0]) else points
 
     def parsing(self, i: int) -> NDArray[np.uint8] | None:
+        """Row i's CelebAMask-HQ ids, uint8 (H, W), or None."""
         row = self.rows[i]
         if row["parsing_at"] is None:
             return None
@@ -72,8 +99,13 @@ class Pack:
 
 
 def pack(
-    data: Path, folder: Path, finder: Any = None, groups: Mapping[str, str] | None = None, jobs: int | None = None
-) -> None:
+    data: Path,
+    folder: Path,
+    finder: Any = None,
+    groups: Mapping[str, str] | None = None,
+    jobs: int | None = None,
+    edits: Sequence[Path] = (),
+) -> Pack:
     """Find the face of every row of the tables in `data`, and write a `Pack` into `folder`.
 
     Faces of pictures that an earlier pack in `folder` holds are not searched for again.
@@ -85,44 +117,77 @@ def pack(
         groups: "source/file" -> the group to file a row under instead of its own, where rows of one person stand in
             several groups. A `val` row whose group has a `train` row, too, is left out of both (split "left_out").
         jobs: Processes that search; None for one a core, at most eight.
+        edits: Tables of `builders/dma` made of pictures in `data`, as `builders/sbi_qa` makes them; each is a source by
+            the name in its column `dataset`.
+
+    Returns:
+        The pack. A picture that cannot be read is among its problems.
+
+    Raises:
+        InputError: There is no table, one is not of the form named, or no picture at all can be read.
     """
     parquet = plugins.get("datasets", "parquet")
     folder.mkdir(parents=True, exist_ok=True)
     known = _known(folder)
-    samples = list(parquet.samples(data))
+    samples, identities = list(parquet.samples(data)), dict[int, str]()
+    for sample, identity in _edits(edits, samples):
+        identities[len(samples)] = identity
+        samples.append(sample)
     named = [(groups or {}).get(f"{s.dataset}/{s.file}", s.group) for s in samples]
     trained = {f"{s.dataset}/{g}" for s, g in zip(samples, named, strict=True) if s.split == "train"}
-    rows, meshes, at = [], [], 0
+    rows, problems, meshes, at = [], [], [], 0
     with progress() as bar, open(folder / "pictures.bin.part", "wb") as out:
         task = bar.add_task("packing", total=len(samples))
-        for sample, group, (digest, size, mesh, quality) in zip(
-            samples, named, _faces(samples, known, finder, jobs), strict=True
-        ):
+        found = zip(samples, named, _faces(samples, known, finder, jobs), strict=True)
+        for number, (sample, group, (digest, size, mesh, quality, trouble)) in enumerate(found):
+            bar.advance(task)
             split = sample.split
             if split == "val" and f"{sample.dataset}/{group}" in trained:
                 split = "left_out"
             elif split == "train" and held_out(group):
                 split = "calibrate"
             image, parsing = _image(sample), sample.truth.parsing
-            row = {"file": sample.file, "label": sample.truth.label, "source": sample.dataset, "group": group,
-                   "original": sample.original, "method": sample.truth.method, "kind": sample.truth.kind,
-                   "split": split, "height": size[0], "width": size[1], "quality": quality, "sha256": digest,
-                   "at": at, "bytes": len(image), "parsing_at": None, "parsing_bytes": 0}  # fmt: skip
+            row: dict[str, Any] = {
+                "file": sample.file, "label": sample.truth.label, "source": sample.dataset, "group": group,
+                "original": sample.original, "method": sample.truth.method, "kind": sample.truth.kind, "split": split,
+            }  # fmt: skip
+            if number in identities:
+                row["identity"] = identities[number]
+            if trouble is not None:
+                problems.append(row | {"message": f"{sample.file}: {trouble}"})
+                continue
+            row |= {"height": size[0], "width": size[1], "quality": quality, "sha256": digest}
+            row |= {"at": at, "bytes": len(image), "parsing_at": None, "parsing_bytes": 0}
             at += out.write(image)
             if parsing is not None:
                 row |= {"parsing_at": at, "parsing_bytes": len(parsing)}
                 at += out.write(parsing)
             meshes.append(np.full((468, 2), np.nan, np.float32) if mesh is None else mesh)
             rows.append(row)
-            bar.advance(task)
+    if not rows:
+        raise InputError(f"{data}: expected pictures, got none that can be read. The first: {problems[0]['message']}")
     (folder / "pictures.bin.part").replace(folder / "pictures.bin")
     np.save(folder / "landmarks.npy", np.asarray(meshes, np.float32).reshape(-1, 468, 2))
+    write_whole(folder / "problems.json", json.dumps(problems).encode())
     write_whole(folder / "rows.json", json.dumps(rows).encode())
+    return Pack(folder)
 
 
-_Found = tuple[
-    str, tuple[int, int], NDArray[np.float32] | None, float | None
-]  # SHA-256, (height, width), mesh, quality
+def _edits(tables: Sequence[Path], samples: Sequence[Sample]) -> Iterator[tuple[Sample, str]]:
+    """Each picture of the edits' tables once, and the identity of the picture that it was made of."""
+    made_of = {f"{s.group}/{s.file}": f"{s.dataset}/{s.group}" for s in reversed(samples)}
+    for table in tables:
+        pictures = {row["file"]: row for row in chats.read_dma(table)}  # with several questions it is one picture
+        for name, row in pictures.items():
+            original = name.rpartition("/")[0]  # as builders/sbi_qa names what it makes: ORIGINAL/real.png
+            yield (
+                Sample(name, Truth(row["label"]), row["split"], row["group"], row["dataset"], image=row["image"]),
+                made_of.get(f"{row['group']}/{original}", f"{row['dataset']}/{row['group']}"),
+            )
+
+
+# SHA-256, (height, width), mesh, quality, and why the picture cannot be read
+_Found = tuple[str, tuple[int, int], NDArray[np.float32] | None, float | None, str | None]
 _tools: dict[str, Any] = {}
 
 
@@ -132,7 +197,7 @@ def _known(folder: Path) -> dict[str, _Found]:
         return {}
     earlier = Pack(folder)
     return {
-        row["sha256"]: (row["sha256"], (row["height"], row["width"]), earlier.landmarks(i), row["quality"])
+        row["sha256"]: (row["sha256"], (row["height"], row["width"]), earlier.landmarks(i), row["quality"], None)
         for i, row in enumerate(earlier.rows)
     }
 
@@ -163,12 +228,16 @@ def _find(picture: tuple[bytes, _Found | None]) -> _Found:
     image, known = picture
     if known is not None:
         return known
-    pixels = media.read(image).frame.pixels
+    digest = hashlib.sha256(image).hexdigest()
+    try:
+        pixels = media.read(image).frame.pixels
+    except InputError as error:
+        return digest, (0, 0), None, None, str(error)
     face = next((f for f in _tools["finder"].find(Frame(pixels)) if f.landmarks is not None), None)
-    digest, size = hashlib.sha256(image).hexdigest(), (pixels.shape[0], pixels.shape[1])
+    size = (pixels.shape[0], pixels.shape[1])
     if face is None:
-        return digest, size, None, None
-    return digest, size, np.asarray(face.landmarks[:, :2], np.float32), face.quality.score
+        return digest, size, None, None, None
+    return digest, size, np.asarray(face.landmarks[:, :2], np.float32), face.quality.score, None
 
 
 def jittered(affine: geometry.Affine, size: int, rng: np.random.Generator) -> tuple[geometry.Affine, bool]:

@@ -1,6 +1,6 @@
 """KFD's questions and answers, from pristine faces alone: one to three regions are forged, and the answer names them.
 
-    python -m facewitness.builders.sbi_qa DATASET ROOT --out FOLDER [--split train] [--detector kfd.safetensors]
+    facewitness build sbi_qa DATASET ROOT --out FOLDER [--split train] [--detector kfd.safetensors]
 
 Yu et al., "Unlocking the Capabilities of Vision-Language Models for Generalizable and Explainable Deepfake Detection",
 section 3.3. The forgery is equation 6, I_M = M ⊙ I_affine + (1 − M) ⊙ I_real with M the convex hull of the regions'
@@ -21,8 +21,6 @@ Where the paper is silent
 
 from __future__ import annotations
 
-import argparse
-import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -35,7 +33,7 @@ import pyarrow as pa
 
 from facewitness import geometry, media, plugins, regions
 from facewitness.builders import _disk
-from facewitness.errors import FacewitnessError, InputError
+from facewitness.errors import InputError
 from facewitness.forge import Forged
 from facewitness.phrases import the_regions
 from facewitness.types import Landmarks, Pixels
@@ -378,7 +376,7 @@ def pristine(
             yield Pristine(sample.file, frame.pixels, found[0].landmarks, sample.group)
 
 
-def _detector(path: Path) -> tuple[Callable[[Pixels], float], int]:
+def scorer(path: Path) -> tuple[Callable[[Pixels], float], int]:
     """A saved KFD as a function of a picture, and the side of the pictures it reads."""
     import torch  # only where a detector is asked for
 
@@ -391,47 +389,3 @@ def _detector(path: Path) -> tuple[Callable[[Pixels], float], int]:
             return float(model(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float()).score)
 
     return score, model.encoders.size
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Build from a dataset's real pictures: FOLDER/sbi_qa.parquet, FOLDER/chat.json and FOLDER/images."""
-    parser = argparse.ArgumentParser(prog="python -m facewitness.builders.sbi_qa", description=main.__doc__)
-    parser.add_argument("dataset", help="a name of `facewitness list`")
-    parser.add_argument("root", type=Path, help="where the dataset lies")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--split")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--faces", type=int, metavar="N", help="use the first N faces")
-    parser.add_argument("--every", type=int, default=1, metavar="K", help="use each K-th face, of all the dataset")
-    parser.add_argument("--copies", type=int, default=1, help="forgeries of each face")
-    parser.add_argument("--pairs", type=int, default=1, help="yes and no about regions of each forgery")
-    parser.add_argument("--elsewhere", type=float, default=0.5, metavar="SHARE", help="of no, about the forged picture")
-    parser.add_argument("--detector", type=Path, metavar="KFD.safetensors", help="puts its scores into the prompts")
-    chosen = parser.parse_args(arguments)
-    if chosen.every < 1:
-        parser.error(f"--every: expected at least 1, got {chosen.every}")
-    try:
-        detector, size = (None, 224) if chosen.detector is None else _detector(chosen.detector)
-        faces = pristine(chosen.dataset, chosen.root, chosen.split, chosen.faces, every=chosen.every)
-        made = build(
-            faces,
-            seed=chosen.seed,
-            copies=chosen.copies,
-            pairs=chosen.pairs,
-            elsewhere=chosen.elsewhere,
-            size=size,
-            detector=detector,
-            tell=lambda sentence: print(sentence, file=sys.stderr),
-        )
-        items = list(made)
-        table = write_parquet(items, chosen.out / "sbi_qa.parquet")
-        chat = write_chat(items, chosen.out)
-    except (FacewitnessError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(f"{len(items)} questions about {len({i.file for i in items})} pictures: {table}, {chat}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

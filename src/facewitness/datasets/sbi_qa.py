@@ -3,7 +3,7 @@
     ROOT/sbi_qa.parquet, or ROOT is the table itself
 
 So the edits of one system are data of another: MARE's boxes and thoughts are put to them by
-`python -m facewitness.builders.dma sbi_qa ROOT --out FOLDER --split train`.
+`facewitness build dma sbi_qa ROOT --out FOLDER --split train`.
 A sample is a picture with the first verdict on it; what asks about one region is left out. `Truth.regions` are MARE's
 names of what was edited (a cheek is skin), `Truth.mask` where pixels changed. A table is of one split and does not say
 which: it is the one that is asked for, else "train". The group is that of the pristine picture.

@@ -1,12 +1,12 @@
 """Trains the compact witness: pack the data once, then draw pairs of a genuine face and a forged one until done.
 
-    python -m facewitness.train.compact pack   RECIPE --data DIR --cache DIR
-    python -m facewitness.train.compact train  RECIPE --cache DIR --start WEIGHTS.safetensors --out DIR
-    python -m facewitness.train.compact mine   RECIPE --cache DIR --out DIR --hard hard.json
-    python -m facewitness.train.compact export RECIPE --out DIR --onnx compact.onnx
+    facewitness build pack TABLES PACK
+    facewitness train compact RECIPE --pack PACK --init-from WEIGHTS.safetensors --out RUN
+    facewitness build hard RECIPE PACK RUN hard.json
+    facewitness build onnx RECIPE RUN compact.onnx
 
-`mine` weighs genuine training pictures by how far the run in `--out` takes them for forged; `train --hard` draws them
-so much more often.
+`build hard` weighs genuine training pictures by how far a run takes them for forged; `train --hard` draws them so much
+more often.
 
 What keeps the network from cheating, in the order of how much it matters
     pairs        every genuine face stands in a batch beside a forgery of the same source, made from the same face where
@@ -23,14 +23,11 @@ Each batch is drawn from (seed, stage, index) alone: runs repeat whatever the nu
 
 from __future__ import annotations
 
-import argparse
 import json
-import time
-import zlib
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,18 +38,19 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from facewitness import forge, geometry, plugins, regions
 from facewitness.builders import difference
-from facewitness.builders.pack import Pack, jittered, pack, progress
+from facewitness.builders.pack import Pack, jittered, progress
 from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.forge import degrade, routine
 from facewitness.models import _norm
 from facewitness.models.compact import Answers, Compact
 from facewitness.train import checkpoint
-from facewitness.train.recipe import read_recipe
+from facewitness.train.loop import Batch, Loop, Schedule, resume
+from facewitness.train.recipe import known, read_recipe
 from facewitness.types import KINDS, Landmarks, Pixels
 
 _MIRROR = [regions.MARE.index(regions.mirrored(name)) for name in regions.MARE]
@@ -63,20 +61,20 @@ _MIRROR = [regions.MARE.index(regions.mirrored(name)) for name in regions.MARE]
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of training at one crop size: `steps` batches of `batch` crops, cosine from the learning rate `lr`.
+    """A stretch of training at one crop size: `steps` batches of `batch_size` crops, the rate a cosine from `lr`.
 
-    `stop` ends it before the cosine does.
+    `stop_at_step` ends it before the cosine does.
     """
 
     size: int
     steps: int
-    batch: int
+    batch_size: int
     lr: float
-    stop: int | None = None
+    stop_at_step: int | None = None
 
     @property
     def end(self) -> int:
-        return self.steps if self.stop is None else min(self.stop, self.steps)
+        return self.steps if self.stop_at_step is None else min(self.stop_at_step, self.steps)
 
 
 @dataclass(frozen=True)
@@ -100,9 +98,10 @@ class Recipe:
     own_share: float = 0.5  # share of draws whose fake is self-made where the source also has real forgeries
     ema: float = 0.998  # decay of the weight average a step
     weight_decay: float = 0.02
+    warmup: int = 150  # steps in which the rate rises, once for all stages
     bf16: bool = False  # forward and backward in bfloat16 but for the first layers: twice as quick where CPUs have it
     batch_statistics: bool = False  # batch normalisation by the batch, as the first runs had it; see models/_norm
-    weights: dict[str, float] = field(default_factory=lambda: dict(_LOSSES))
+    loss_weights: dict[str, float] = field(default_factory=lambda: dict(_LOSSES))
 
     @classmethod
     def read(cls, path: Path) -> Recipe:
@@ -118,7 +117,7 @@ class Recipe:
             raise InputError(
                 f"enlarged in {path.name}: expected a share in [0, 1] and a factor of at least 1, got {recipe.enlarged}"
             )
-        return replace(recipe, weights={**_LOSSES, **recipe.weights})
+        return replace(recipe, loss_weights={**_LOSSES, **recipe.loss_weights})
 
 
 _COUNTS = (0.3, 0.3, 0.22, 0.12, 0.06)  # shares of pairs that suffer no degradation, one, two …
@@ -264,6 +263,8 @@ class Batches(Dataset):
                         self.real[row["source"]].append(i)
                     else:
                         self.fake[row["source"]][row["method"]].append(i)
+            wanted = [self.recipe.genuine.get(source, source) for source in self.recipe.sources]
+            known("source with genuine pictures in the pack", wanted, {row["source"] for row in rows})
             for source in self.recipe.sources:
                 if not self.real[self.recipe.genuine.get(source, source)]:
                     raise InputError(
@@ -278,6 +279,10 @@ class Batches(Dataset):
             self.weights = {source: w / w.sum() for source, w in self.weights.items()}
         return self.data
 
+    def check(self) -> None:
+        """Raises UnknownName or InputError where the pack has not what the recipe draws from."""
+        self._open()
+
     def _genuine(self, source: str, rng: np.random.Generator) -> int:
         """A genuine training row for this source; hard ones more often."""
         source = self.recipe.genuine.get(source, source)
@@ -287,7 +292,7 @@ class Batches(Dataset):
         data = self._open()
         rng = np.random.default_rng([self.recipe.seed, self.number, i])
         crops = []
-        for _ in range(self.stage.batch // 2):
+        for _ in range(self.stage.batch_size // 2):
             pair = self._pair(data, rng)
             seed, edited = int(rng.integers(2**32)), rng.random() < self.recipe.edited
             for item in pair:
@@ -377,7 +382,7 @@ def losses(answers: Answers, batch: dict[str, Tensor]) -> dict[str, Tensor]:
 def train(
     recipe: Recipe,
     folder: Path,
-    start: Path | None,
+    init_from: Path | None,
     out: Path,
     workers: int = 2,
     save_every: int = 100,
@@ -389,7 +394,7 @@ def train(
     Args:
         recipe: What to train, and on which draws.
         folder: The pack.
-        start: ImageNet weights of the backbone, or all weights of an earlier run; None for neither.
+        init_from: ImageNet weights of the backbone, or all weights of an earlier run; None for neither.
         out: Folder of the run; one that holds a state goes on from it.
         workers: Processes that draw batches; 0 draws in this one.
         save_every: Steps between states.
@@ -397,12 +402,12 @@ def train(
             stands at the start of this call to nothing at that moment, wherever its steps alone would be slower.
         hard: "source/file" -> how many times as often a genuine picture is drawn as others of its source.
     """
+    Batches(folder, recipe, 0, hard).check()
     torch.manual_seed(recipe.seed)
     out.mkdir(parents=True, exist_ok=True)
     model = Compact(recipe.backbone, noise=recipe.noise, parsing=recipe.parsing)
-    if start is not None:
-        tensors = load_file(start)
-        tensors = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
+    if init_from is not None:
+        tensors = {k: v.float() if v.dtype == torch.float16 else v for k, v in load_file(init_from).items()}
         if "conv_stem.weight" in tensors:
             model.start_from(tensors)
         else:
@@ -414,96 +419,38 @@ def train(
     optimizer = torch.optim.AdamW(
         [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": other, "weight_decay": 0.0}], lr=1e-3
     )
-    first_stage, first_step, done = _resume(out, model, average, optimizer)
-    (out / "resolved.json").write_text(json.dumps({"recipe": asdict(recipe), "torch": torch.__version__}, indent=1))
+    place = resume(out, model.state_dict(), average, optimizer, {})
+    resolved = {"recipe": asdict(recipe), "commit": checkpoint.commit(), "torch": torch.__version__}
+    write_whole(out / "resolved.json", json.dumps(resolved, indent=1).encode())
+
+    def loss(batch: Batch, step: int) -> dict[str, Tensor]:
+        model.train()
+        if not recipe.batch_statistics:
+            _norm.keep_statistics(model)
+        x = batch["x"].float().contiguous(memory_format=torch.channels_last)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.bf16):
+            answers = model(x)
+        parts = losses(Answers(*(None if a is None else a.float() for a in answers)), dict(batch))
+        return {"loss": torch.stack([recipe.loss_weights[k] * v for k, v in parts.items()]).sum(), **parts}
+
+    def saved() -> None:
+        write_whole(out / "last.safetensors", save({k: v.contiguous() for k, v in average.items()}))
+
     for number, stage in enumerate(recipe.stage):
-        if number < first_stage:
+        if number < int(place.get("stage", 0)):
             continue
-        begin = first_step if number == first_stage else 0
-        batches = Batches(folder, recipe, number, hard)
-        loader = DataLoader(
-            batches, batch_size=None, sampler=range(begin, stage.end), num_workers=workers,
-            prefetch_factor=4 if workers else None, multiprocessing_context="spawn" if workers else None,
+        here = place if number == int(place.get("stage", 0)) else {}
+        last = number == len(recipe.stage) - 1
+        schedule = Schedule(
+            stage.lr, stage.steps, recipe.warmup, before=sum(s.end for s in recipe.stage[:number]),
+            until=until if last else None, share=float(here.get("share", 0.0)),
         )  # fmt: skip
-        total = sum(s.end for s in recipe.stage)
-        done_before = sum(s.end for s in recipe.stage[:number])
-        running: dict[str, float] = defaultdict(float)
-        clock, since = time.monotonic(), begin
-        opened = datetime.now(UTC)
-        from_share = max(done if number == first_stage else 0.0, begin / stage.steps)
-        with progress() as bar:
-            task = bar.add_task(
-                f"stage {number + 1}/{len(recipe.stage)}, {stage.size} px", total=stage.end, completed=begin
-            )
-            for step, batch in enumerate(loader, start=begin):
-                warm = min(1.0, (done_before + step + 1) / 150)
-                share = step / stage.steps  # of the cosine
-                if until is not None and number == len(recipe.stage) - 1:
-                    passed = (datetime.now(UTC) - opened) / max(until - opened, timedelta(seconds=1))
-                    share = min(1.0, max(share, from_share + (1 - from_share) * passed))
-                rate = stage.lr * warm * (0.5 * (1 + np.cos(np.pi * share)) * 0.98 + 0.02)
-                for group in optimizer.param_groups:
-                    group["lr"] = rate
-                model.train()
-                if not recipe.batch_statistics:
-                    _norm.keep_statistics(model)
-                torch.manual_seed(
-                    zlib.crc32(f"{recipe.seed} {number} {step}".encode())
-                )  # dropout, too, repeats after a kill
-                x = batch["x"].float().contiguous(memory_format=torch.channels_last)
-                with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.bf16):
-                    answers = model(x)
-                parts = losses(Answers(*(None if a is None else a.float() for a in answers)), batch)
-                loss = torch.stack([recipe.weights[k] * v for k, v in parts.items()]).sum()
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-                optimizer.step()
-                decay = min(recipe.ema, (1 + done_before + step) / (10 + done_before + step))
-                with torch.no_grad():
-                    for k, v in model.state_dict().items():
-                        if v.is_floating_point():
-                            average[k].lerp_(v, 1 - decay)
-                        else:
-                            average[k].copy_(v)
-                for k, v in parts.items():
-                    running[k] += v.item()
-                bar.advance(task)
-                if (step + 1) % save_every == 0 or step + 1 == stage.end or share >= 1:
-                    n = step + 1 - since
-                    line = {"stage": number, "step": step + 1, "of": total, "lr": round(rate, 7),
-                            "images_per_second": round(n * stage.batch / (time.monotonic() - clock), 1),
-                            **{k: round(v / n, 4) for k, v in running.items()}}  # fmt: skip
-                    with open(out / "log.jsonl", "a") as log:
-                        log.write(json.dumps(line) + "\n")
-                    running.clear()
-                    clock, since = time.monotonic(), step + 1
-                    _save(out, model, average, optimizer, number, step + 1, share)
-                if share >= 1:
-                    break
-        first_step = 0
-
-
-def _save(
-    out: Path, model: Compact, average: dict[str, Tensor], optimizer: Any, stage: int, step: int, share: float
-) -> None:
-    """What a resumed run needs, and the averaged weights; each file is replaced whole."""
-    place = {"stage": str(stage), "step": str(step), "share": repr(float(share))}
-    checkpoint.write_state(out / "resume.safetensors", model.state_dict(), optimizer, place)
-    write_whole(out / "last.safetensors", save({k: v.contiguous() for k, v in average.items()}, place))
-
-
-def _resume(out: Path, model: Compact, average: dict[str, Tensor], optimizer: Any) -> tuple[int, int, float]:
-    """Load what `_save` wrote, if anything. Returns (stage, step, share of its cosine) to go on with."""
-    found = checkpoint.read_state(out / "resume.safetensors")
-    if found is None:
-        return 0, 0, 0.0
-    place, state = found
-    model.load_state_dict(state["model"])
-    checkpoint.restore(optimizer, state["optimizer"])
-    for key, value in load_file(out / "last.safetensors").items():
-        average[key].copy_(value)
-    return int(place["stage"]), int(place["step"]), float(place.get("share", 0.0))
+        loop = Loop(
+            out, model, optimizer, schedule, loss, seed=f"{recipe.seed} {number}", batch_size=stage.batch_size,
+            ema=recipe.ema, average=average, place={"stage": number}, save_every=save_every, workers=workers,
+            of=sum(s.end for s in recipe.stage), saved=saved,
+        )  # fmt: skip
+        loop.run(Batches(folder, recipe, number, hard), int(here.get("step", 0)), stage.end)
 
 
 def mined(recipe: Recipe, folder: Path, weights: Path, most: float = 4.0) -> dict[str, float]:
@@ -522,8 +469,8 @@ def mined(recipe: Recipe, folder: Path, weights: Path, most: float = 4.0) -> dic
     found = {}
     with progress() as bar, torch.no_grad():
         task = bar.add_task("mining", total=len(rows))
-        for at in range(0, len(rows), stage.batch):
-            some = rows[at : at + stage.batch]
+        for at in range(0, len(rows), stage.batch_size):
+            some = rows[at : at + stage.batch_size]
             crops = [crop_item(item_of_row(data, i, batches.index), stage.size, recipe.margin)["x"] for i in some]
             x = torch.from_numpy(np.stack(crops)).float().contiguous(memory_format=torch.channels_last)
             with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.bf16):
@@ -571,68 +518,10 @@ def export(recipe: Recipe, weights: Path, onnx: Path) -> float:
     for node in (*graph.graph.node, *graph.graph.value_info):  # the exporter notes where this code lay on disk
         del node.metadata_props[:]
         node.doc_string = ""
-    onnx.write_bytes(graph.SerializeToString())
+    graph.metadata_props.add(key="margin", value=str(recipe.margin))  # how the witness is to crop
+    write_whole(onnx, graph.SerializeToString())
     session = onnxruntime.InferenceSession(str(onnx), providers=["CPUExecutionProvider"])
     again = session.run(names, {"crops": crops.numpy()})
     with torch.no_grad():
         first = deployed(crops)
     return max(float(np.abs(a.numpy() - b).max()) for a, b in zip(first, again, strict=True))
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """The four commands of this recipe."""
-    parser = argparse.ArgumentParser(prog="python -m facewitness.train.compact", description=__doc__.split("\n")[0])
-    parser.add_argument("command", choices=("pack", "train", "mine", "export"))
-    parser.add_argument("recipe", type=Path, help="a TOML file such as runs/compact/recipe.toml")
-    parser.add_argument("--data", type=Path, help="pack: folder with the Parquet tables")
-    parser.add_argument("--cache", type=Path, help="pack, train, mine: folder of the packed data")
-    parser.add_argument(
-        "--start", type=Path, help="train: ImageNet weights of the backbone, or an earlier run's last.safetensors"
-    )
-    parser.add_argument(
-        "--until", type=_moment, help="train: when to be done, such as 2026-11-26T02:00Z; the rate falls with the clock"
-    )
-    parser.add_argument("--hard", type=Path, help="train, mine: JSON of source/file -> weight, for genuine pictures")
-    parser.add_argument("--groups", type=Path, help="pack: JSON of source/file -> group, where people repeat")
-    parser.add_argument("--out", type=Path, help="train, mine, export: folder of the run")
-    parser.add_argument("--onnx", type=Path, help="export: file to write")
-    parser.add_argument("--workers", type=int, default=2, help="train: processes that draw batches")
-    given = parser.parse_args(arguments)
-    needed = {
-        "pack": ("data", "cache"),
-        "train": ("cache", "out"),
-        "mine": ("cache", "out", "hard"),
-        "export": ("out", "onnx"),
-    }
-    for name in needed[given.command]:
-        if getattr(given, name) is None:
-            parser.error(f"{given.command} needs --{name}")
-    recipe = Recipe.read(given.recipe)
-    if given.command == "pack":
-        pack(given.data, given.cache, groups=_json(given.groups))
-    elif given.command == "train":
-        train(recipe, given.cache, given.start, given.out, given.workers, until=given.until, hard=_json(given.hard))
-    elif given.command == "mine":
-        found = mined(recipe, given.cache, given.out / "last.safetensors")
-        write_whole(given.hard, json.dumps(found, indent=0).encode())
-        print(f"{len(found)} genuine pictures look forged; {given.hard} weighs them")
-    else:
-        print(f"largest difference to torch: {export(recipe, given.out / 'last.safetensors', given.onnx):.2e}")
-
-
-def _moment(words: str) -> datetime:
-    when = datetime.fromisoformat(words)
-    return when if when.tzinfo is not None else when.astimezone()
-
-
-def _json(path: Path | None) -> Any:
-    if path is None:
-        return None
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: expected JSON ({error})") from error
-
-
-if __name__ == "__main__":
-    main()

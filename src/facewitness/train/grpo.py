@@ -1,8 +1,8 @@
 """Teaches a language model by rewards to put its boxes where its words are: MARE's second stage, GRPO by TRL.
 
-    python -m facewitness.train.grpo RECIPE --data dma.parquet --model SFT_FOLDER --out DIR
+    facewitness train grpo RECIPE --data dma.parquet --model SFT_FOLDER --out DIR
         [--val dma.parquet] [--unseen PACK] [--steps N] [--seed N] [--without REWARD …]
-    torchrun --nproc-per-node 8 -m facewitness.train.grpo RECIPE …             the same on several GPUs, or processes
+    torchrun --nproc-per-node 8 -m facewitness train grpo RECIPE …             the same on several GPUs, or processes
 
 Xu et al., "MARE: Multimodal Alignment and Reinforcement for Explainable Deepfake Detection", sections 3.3 and 3.5. To
 each prompt the model draws a group of replies; `train/rewards` judges them, Eq. 2 to 6 and their weighted sum Eq. 11;
@@ -32,7 +32,6 @@ otherwise, and replies differ from there on: the same prompts, another run in th
 
 from __future__ import annotations
 
-import argparse
 import copy
 import dataclasses
 import importlib.util
@@ -40,9 +39,8 @@ import io
 import json
 import math
 import os
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -63,10 +61,11 @@ from transformers import PrinterCallback  # isort: skip
 from trl.trainer.utils import add_fused_lm_head  # isort: skip
 
 from facewitness.builders.chats import Example
+from facewitness.builders.pack import Pack
 from facewitness.errors import FacewitnessError, InputError, MissingExtra
 from facewitness.files import write_whole
 from facewitness.models._remembered import look_once
-from facewitness.train import checkpoint, fdm, paired
+from facewitness.train import checkpoint, paired
 from facewitness.train.checkpoint import last_checkpoint, same_run
 from facewitness.train.recipe import known, read_recipe
 from facewitness.train.rewards import WEIGHTS, Rewards
@@ -89,7 +88,7 @@ class Stop:
     share    a paid reward's mean fell below this share of its best mean over as many steps before. A run younger than
              two windows is judged by its halves, down to half a window each
     floor    which must have been at least so much: of almost nothing, little can be lost
-    cut      more than this share of replies was cut off at `most` tokens
+    cut      more than this share of replies was cut off at `max_tokens`
     same     in no group did replies differ in reward: there is nothing to learn from. False lets that pass
     """
 
@@ -129,12 +128,12 @@ class Stop:
         if self.same and all(row["frac_reward_zero_std"] == 1 for row in recent):
             return (
                 f"for {n} steps all replies of every group had the same reward, so nothing can be learnt. Raise the "
-                "temperature or the group, choose other rewards, or, where all are 0, fine-tune longer before."
+                "temperature or group_size, choose other rewards, or, where all are 0, fine-tune longer before."
             )
         if (share := _mean(recent, "completions/clipped_ratio")) is not None and share > self.cut:
             return (
-                f"over {n} steps {share:.0%} of replies did not end before they were cut off. Raise most, fine-tune "
-                "longer before so that the model learns to end, or look in samples.jsonl at what it repeats."
+                f"over {n} steps {share:.0%} of replies did not end before they were cut off. Raise max_tokens, "
+                "fine-tune longer before so that the model learns to end, or look in samples.jsonl at what it repeats."
             )
         return None
 
@@ -163,18 +162,18 @@ class Recipe:
     lora         rank, alpha, dropout of a new adapter
     rewards      name → weight; `train/rewards` says what there is. Weight 0 pays nothing and is logged
     without      rewards that pay nothing all the same, for ablations
-    group        replies drawn to each prompt; prompts   a step, of all processes together
-    at_once      replies a process computes the gradient of at once: the rest is accumulated
-    temperature, top_p   of drawing; most   tokens of a reply, longer ones are cut off
+    group_size   replies drawn to each prompt; prompts   a step, of all processes together
+    micro_batch_size      replies a process computes the gradient of at once: the rest is accumulated
+    temperature, top_p   of drawing; max_tokens   of a reply, longer ones are cut off
     beta         weight of the KL term; 0 needs no reference model
-    clip         ε of the clipped ratio; it never binds while each draw of replies is used for one step, as here
+    epsilon      ε of the clipped ratio; it never binds while each draw of replies is used for one step, as here
     loss         "grpo", or another of TRL's: "dapo", "dr_grpo", "bnpo"
     scale        what an advantage is divided by: the standard deviation of rewards in its "group", in the "batch", or
                  "none". In a group whose replies got nearly the same, the first makes much of next to nothing
     steps, epochs    one of the two; an epoch shows each annotation once
     warmup       steps in which the learning rate rises; cosine   whether it falls to 0 after them, or stays
-    weights      precision of the model's weights; bf16   compute in bfloat16 (autocast)
-    checkpointing    compute activations again in the backward pass, to save memory
+    dtype        precision of the model's weights; bf16   compute in bfloat16 (autocast)
+    gradient_checkpointing    compute activations again in the backward pass, to save memory
     vllm         "": transformers draws the replies. "colocate": vLLM does, on the GPUs that train, in `vllm_memory` of
                  their memory. "server": a vLLM server on this machine, started with `trl vllm-serve`. Only for models
                  without an expert, which vLLM does not know
@@ -187,14 +186,14 @@ class Recipe:
     lora: dict[str, Any] = field(default_factory=dict)
     rewards: dict[str, float] = field(default_factory=lambda: dict(WEIGHTS))
     without: tuple[str, ...] = ()
-    group: int = 8
+    group_size: int = 8
     prompts: int = 8
-    at_once: int = 8
+    micro_batch_size: int = 8
     temperature: float = 1.0
     top_p: float = 1.0
-    most: int = 256
+    max_tokens: int = 256
     beta: float = 0.04
-    clip: float = 0.2
+    epsilon: float = 0.2
     loss: str = "grpo"
     scale: str = "group"
     steps: int | None = None
@@ -203,9 +202,9 @@ class Recipe:
     weight_decay: float = 0.0
     warmup: int = 0
     cosine: bool = False
-    weights: str = "float32"
+    dtype: str = "float32"
     bf16: bool = False
-    checkpointing: bool = False
+    gradient_checkpointing: bool = False
     vllm: str = ""
     vllm_memory: float = 0.3
     stop: Stop = field(default_factory=Stop)
@@ -214,19 +213,19 @@ class Recipe:
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.epochs is None):
             raise InputError("recipe: expected either steps or epochs")
-        least = {"group": 2, "prompts": 1, "at_once": 1, "most": 1, "steps": 1}
+        least = {"group_size": 2, "prompts": 1, "micro_batch_size": 1, "max_tokens": 1, "steps": 1}
         for name, low in least.items():
             if (value := getattr(self, name)) is not None and value < low:
                 raise InputError(f"recipe: expected {name} of at least {low}, got {value}")
         if self.epochs is not None and self.epochs <= 0:
             raise InputError(f"recipe: expected epochs above 0, got {self.epochs}")
-        if not (self.temperature > 0 and 0 < self.top_p <= 1 and self.beta >= 0 and self.clip > 0 and self.lr > 0):
+        if not (self.temperature > 0 and 0 < self.top_p <= 1 and self.beta >= 0 and self.epsilon > 0 and self.lr > 0):
             raise InputError(
-                "recipe: expected temperature, clip and lr above 0, top_p in (0, 1] and beta from 0, got "
-                f"{self.temperature}, {self.clip}, {self.lr}, {self.top_p} and {self.beta}"
+                "recipe: expected temperature, epsilon and lr above 0, top_p in (0, 1] and beta from 0, got "
+                f"{self.temperature}, {self.epsilon}, {self.lr}, {self.top_p} and {self.beta}"
             )
         known("way to train the language model", [self.language], ("lora", "full"))
-        known("precision of weights", [self.weights], ("float32", "bfloat16", "float16"))
+        known("precision of weights", [self.dtype], ("float32", "bfloat16", "float16"))
         known("loss", [self.loss], ("grpo", "dapo", "dr_grpo", "bnpo"))
         known("scale of advantages", [self.scale], ("group", "batch", "none"))
         known("way of vLLM", [self.vllm], ("", "colocate", "server"))
@@ -290,7 +289,7 @@ def make(recipe: Recipe) -> tuple[Any, Any]:
             f"vllm = \"{recipe.vllm}\" needs the package 'vllm', which is not installed. Try: pip install vllm, on a "
             'machine with a GPU that it knows, or set vllm = "" and transformers draws the replies.'
         )
-    precision = getattr(torch, recipe.weights)
+    precision = getattr(torch, recipe.dtype)
     if (Path(recipe.model) / "prompted.json").is_file():
         model, processor = pv.load(recipe.model, trainable=True, dtype=precision)
     else:
@@ -344,22 +343,22 @@ def train(
     unseen: Path | None = None,
     save_every: int = 20,
     show_every: int = 20,
-    until: int | None = None,
+    stop_at_step: int | None = None,
 ) -> Path | None:
-    """Run the recipe; go on where `out` stopped. `until` stops after so many steps, with a checkpoint.
+    """Run the recipe; go on where `out` stopped. `stop_at_step` stops after so many steps, with a checkpoint.
 
-    unseen   the pack of `train/fdm`: prompts are of pictures alone that it holds out of the module's training. On those
+    unseen   the pack that MARE's module learnt from: prompts are of pictures alone that were held out. On those that
              it learnt from, its score is nearly always right, and no reward teaches what to say when it is not
     val   whose first prompts are answered while it learns; None takes the first of those it learns from
-    Returns the folder of the finished model, None where `until` came first. Raises Collapse where `Stop` says so,
-    InputError for data that does not fit, for people in `val` that are in `data` too, and where `out` holds a run of
-    another recipe or other data.
+    Returns the folder of the finished model, None where `stop_at_step` came first. Raises Collapse where `Stop` says
+    so, InputError for data that does not fit, for people in `val` that are in `data` too, and where `out` holds a run
+    of another recipe or other data.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
-    if recipe.group * recipe.prompts % (recipe.at_once * world):
+    if recipe.group_size * recipe.prompts % (recipe.micro_batch_size * world):
         raise InputError(
-            f"{recipe.prompts} prompts with {recipe.group} replies each: expected a multiple of at_once times the "
-            f"processes, {recipe.at_once} · {world}"
+            f"{recipe.prompts} prompts with {recipe.group_size} replies each: expected a multiple of "
+            f"micro_batch_size times the processes, {recipe.micro_batch_size} · {world}"
         )
     rows = paired.read(data) if unseen is None else _unseen(paired.read(data), unseen)
     asked = rows if val is None else _apart(paired.read(val), rows, val)
@@ -370,7 +369,7 @@ def train(
         "steps": steps,
         "data": [
             {"file": path.name, "sha256": checkpoint.sha256(path)}
-            for path in (data, *(() if unseen is None else (unseen / fdm.ROWS,)))
+            for path in (data, *(() if unseen is None else (unseen / "rows.json",)))
         ],
         "detector_sha256": checkpoint.sha256(expert) if expert.exists() else None,
         "versions": {module.__name__: module.__version__ for module in (torch, transformers, trl, np)},
@@ -381,7 +380,7 @@ def train(
     rewards = recipe.paid
     rewards.judge([rows[0]["reply"]], **paired.columns(rows[:1]))  # raises here, not after a step, what a reward lacks
     adapter = recipe.language == "lora" and not isinstance(model, PeftModel)
-    watch = _Watch(out, processor, _several(asked), recipe, show_every, until)
+    watch = _Watch(out, processor, _several(asked), recipe, show_every, stop_at_step)
     trainer = _Trainer(
         model,
         _arguments(recipe, out, steps, world, save_every, pv.unspoken(model)),
@@ -411,9 +410,37 @@ def train(
     return out / "model"
 
 
+def measure(
+    recipe: Recipe, model: Path, val: Path, out: Path, *, before: Path | None = None, samples: int = 4,
+    likeliest: bool = True,
+) -> list[Path]:  # fmt: skip
+    """What the run gained on a table of other people, by `train/paired`.
+
+    Args:
+        recipe: Its rewards and sampling.
+        model: The trained model; the recipe's is what training began with.
+        val: dma.parquet.
+        out: Folder of the run; drawn replies go to drawn/.
+        before: An earlier run whose replies before training are taken.
+        samples: Replies drawn to each prompt; 0 draws none.
+        likeliest: Whether the likeliest reply is measured, too.
+
+    Returns:
+        The pages written.
+    """
+    pages = []
+    for place, count in [("", 0)] * likeliest + [("drawn", samples)] * (samples > 0):
+        start = recipe.model if before is None else before / place / "before.jsonl"
+        asking = paired.Asking(recipe.max_tokens, count, recipe.temperature, recipe.top_p, seed=recipe.seed)
+        facts = {"without": list(recipe.without)}
+        paired.compare(start, model, val, out / place, rewards=recipe.judged, asking=asking, facts=facts)
+        pages.append(out / place / "before_after.md")
+    return pages
+
+
 def _unseen(rows: Sequence[paired.Row], pack: Path) -> list[paired.Row]:
     """The rows about pictures that the pack holds out; a table may name them with another ending."""
-    held_out = {Path(row["file"]).stem for row in fdm.Pack(pack).rows if row["split"] == "calibrate"}
+    held_out = {Path(row["file"]).stem for row in Pack(pack).rows if row["split"] == "calibrate"}
     kept = [row for row in rows if Path(row["file"]).stem in held_out]
     if not kept:
         raise InputError(
@@ -450,14 +477,14 @@ def _arguments(recipe: Recipe, out: Path, steps: int, world: int, save_every: in
     return trl.GRPOConfig(
         output_dir=str(out / "checkpoints"),
         max_steps=steps,
-        num_generations=recipe.group,
-        per_device_train_batch_size=recipe.at_once,
-        gradient_accumulation_steps=recipe.group * recipe.prompts // (recipe.at_once * world),
+        num_generations=recipe.group_size,
+        per_device_train_batch_size=recipe.micro_batch_size,
+        gradient_accumulation_steps=recipe.group_size * recipe.prompts // (recipe.micro_batch_size * world),
         temperature=recipe.temperature,
         top_p=recipe.top_p,
-        max_completion_length=recipe.most,
+        max_completion_length=recipe.max_tokens,
         beta=recipe.beta,
-        epsilon=recipe.clip,
+        epsilon=recipe.epsilon,
         loss_type=recipe.loss,
         scale_rewards=recipe.scale,
         reward_weights=recipe.paid.values,
@@ -467,7 +494,7 @@ def _arguments(recipe: Recipe, out: Path, steps: int, world: int, save_every: in
         warmup_steps=recipe.warmup,
         disable_dropout=True,
         bf16=recipe.bf16,
-        gradient_checkpointing=recipe.checkpointing,
+        gradient_checkpointing=recipe.gradient_checkpointing,
         shuffle_dataset=False,  # `Draws` has shuffled
         remove_unused_columns=False,
         seed=recipe.seed,
@@ -539,7 +566,7 @@ class _Watch(Watch):
     def show(self, model: Any, step: int) -> None:
         """The likeliest replies, with what each reward gives them."""
         shown, texts = [paired.picture(row) for row in self.asked], [row["prompt"] for row in self.asked]
-        said = pv.answers(model, self.processor, shown, texts, self.recipe.most)
+        said = pv.answers(model, self.processor, shown, texts, self.recipe.max_tokens)
         values = self.recipe.judged.judge(said, **paired.columns(self.asked))
         with open(self.out / "samples.jsonl", "a", encoding="utf-8") as file:
             for i, (row, reply) in enumerate(zip(self.asked, said, strict=True)):
@@ -599,58 +626,3 @@ def _smooth(y: Any, over: int = 10) -> Any:
 
 
 # --------------------------------------------------------------------------------------------------------- by command
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Train by rewards, by a recipe; the same command again goes on where it stopped."""
-    parser = argparse.ArgumentParser(prog="python -m facewitness.train.grpo", description=main.__doc__)
-    parser.add_argument("recipe", type=Path, help="a TOML file such as runs/mare/grpo-small.toml")
-    parser.add_argument("--data", type=Path, required=True, help="dma.parquet of builders/dma")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--model", help="folder of train/sft's model, or a hub name; replaces the recipe's")
-    parser.add_argument("--val", type=Path, help="dma.parquet of other people: measured before and after")
-    parser.add_argument("--unseen", type=Path, metavar="PACK", help="of train/fdm: learn from what it holds out alone")
-    parser.add_argument("--before", type=Path, metavar="OUT", help="an earlier run: its replies before training do")
-    parser.add_argument("--samples", type=int, default=4, metavar="N", help="replies drawn to each prompt of --val")
-    parser.add_argument(
-        "--likeliest", action=argparse.BooleanOptionalAction, default=True, help="measure the likeliest replies too"
-    )
-    parser.add_argument("--without", nargs="+", default=[], metavar="REWARD", help="ablation: rewards that pay nothing")
-    parser.add_argument("--steps", type=int, metavar="N", help="another number of steps than the recipe's")
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--save-every", type=int, default=20, metavar="STEPS")
-    parser.add_argument("--show-every", type=int, default=20, metavar="STEPS", help="replies shown, curve drawn")
-    parser.add_argument("--until", type=int, metavar="STEPS", help="stop after so many steps")
-    given = parser.parse_args(arguments)
-    if given.val is not None and not (given.likeliest or given.samples):
-        parser.error("--val: expected something to measure, got --no-likeliest and no --samples")
-    changes: dict[str, Any] = {k: v for k in ("model", "seed") if (v := getattr(given, k)) is not None}
-    changes |= {"without": tuple(given.without)} if given.without else {}
-    changes |= {} if given.steps is None else {"steps": given.steps, "epochs": None}
-    try:
-        recipe = replace(Recipe.read(given.recipe), **changes)
-        folder = train(
-            recipe, given.data, given.out, val=given.val, unseen=given.unseen, save_every=given.save_every,
-            show_every=given.show_every, until=given.until,
-        )  # fmt: skip
-        if folder is None:
-            return 0
-        print(f"the model: {folder}")
-        if given.val is not None and int(os.environ.get("RANK", "0")) == 0:
-            ways = [("", 0)] * given.likeliest + [("drawn", given.samples)] * (given.samples > 0)
-            for place, samples in ways:
-                start = recipe.model if given.before is None else given.before / place / "before.jsonl"
-                asking = paired.Asking(recipe.most, samples, recipe.temperature, recipe.top_p, seed=recipe.seed)
-                paired.compare(
-                    start, folder, given.val, given.out / place, rewards=recipe.judged, asking=asking,
-                    facts={"without": list(recipe.without)},
-                )  # fmt: skip
-                print(f"before and after: {given.out / place / 'before_after.md'}")
-    except (FacewitnessError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

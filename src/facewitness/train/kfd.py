@@ -1,9 +1,9 @@
 """Trains KFD's detector, stage 1 of the paper, on genuine faces alone: every forgery is made here, while it learns.
 
-    python -m facewitness.train.kfd pack  RECIPE --data DIR --cache DIR
-    python -m facewitness.train.kfd train RECIPE --cache DIR --out DIR [--start BACKBONE.safetensors]
-    python -m facewitness.train.kfd train LARGER --cache DIR --out DIR2 --go-on DIR/kfd.safetensors      a second stage
-    torchrun --nproc-per-node 2 -m facewitness.train.kfd train RECIPE …        the same on several GPUs, or processes
+    facewitness build pack TABLES PACK
+    facewitness train kfd RECIPE --pack PACK --out RUN [--init-from BACKBONE.safetensors]
+    facewitness train kfd LARGER --pack PACK --out RUN2 --go-on RUN/kfd.safetensors                a second stage
+    torchrun --nproc-per-node 2 -m facewitness train kfd RECIPE …              the same on several GPUs, or processes
 
 Yu et al., "Unlocking the Capabilities of Vision-Language Models for Generalizable and Explainable Deepfake Detection",
 sections 3.1 and 3.3: "we trained only on real data". A step draws pairs of a genuine face and a forgery of it, which
@@ -23,21 +23,15 @@ In OUT: kfd.safetensors and kfd.json (the detector, as `witnesses/kfd` loads it)
 
 from __future__ import annotations
 
-import argparse
-import csv
 import hashlib
-import importlib.util
 import inspect
-import io
 import json
 import os
-import sys
-import time
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,16 +41,17 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from facewitness import geometry, plugins
-from facewitness.builders.pack import Pack, jittered, pack, progress
-from facewitness.errors import FacewitnessError, InputError, WeightsError
+from facewitness.builders.pack import Pack, jittered
+from facewitness.errors import InputError, WeightsError
 from facewitness.files import write_whole
 from facewitness.forge import Forged, degrade
 from facewitness.models import minilm
 from facewitness.models.kfd import KFD, ClipEncoders, Embed, SmallEncoders
 from facewitness.train import checkpoint
+from facewitness.train.loop import Batch, Loop, Schedule, put
 from facewitness.train.recipe import known, read_recipe
 
 _ENCODERS: Mapping[str, type] = {"clip": ClipEncoders, "small": SmallEncoders}
@@ -77,7 +72,7 @@ class Recipe:
     detector       arguments of `KFD`
     text, reference, images    the ablations: no text; no equation 2; so many genuine pictures (None is all)
     steps, epochs  one of the two; an epoch draws as many pairs as there are genuine pictures
-    batch          pictures a step, of all processes together; half of them are genuine
+    batch_size     pictures a step, of all processes together; half of them are genuine
     warmup         steps in which the learning rate rises; cosine   whether it falls to 2 % after them, or stays
     ema            decay a step of the average of the weights that is saved; 0 saves the weights themselves
     degradation    shares of pairs that suffer no degradation, one, two …
@@ -93,7 +88,7 @@ class Recipe:
     images: int | None = None
     steps: int | None = None
     epochs: float | None = None
-    batch: int = 32
+    batch_size: int = 32
     lr: float = 1e-4
     weight_decay: float = 1e-5
     warmup: int = 0
@@ -107,8 +102,10 @@ class Recipe:
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.epochs is None):
             raise InputError("recipe: expected either steps or epochs")
-        if self.batch < 2 or self.batch % 2:
-            raise InputError(f"recipe: expected an even batch of at least 2, half of it genuine, got {self.batch}")
+        if self.batch_size < 2 or self.batch_size % 2:
+            raise InputError(
+                f"recipe: expected an even batch_size of at least 2, half of it genuine, got {self.batch_size}"
+            )
         if self.images is not None and self.images < 1:
             raise InputError(f"recipe: expected images of at least 1, got {self.images}; leave it out for all")
         if not self.sources or not self.forgers:
@@ -137,10 +134,9 @@ class Recipe:
         name = _by_share({k: v.get("share", 1.0) for k, v in forgers.items()}, rng)
         return plugins.get("forge", name), {k: v for k, v in forgers[name].items() if k != "share"}
 
-    def rate(self, step: int, steps: int) -> float:
-        """The learning rate of a step."""
-        rate = self.lr * min(1.0, (step + 1) / self.warmup) if self.warmup else self.lr
-        return rate * float(0.5 * (1 + np.cos(np.pi * step / steps)) * 0.98 + 0.02) if self.cosine else rate
+    def schedule(self, steps: int) -> Schedule:
+        """The learning rate over so many steps."""
+        return Schedule(self.lr, steps, self.warmup, self.cosine)
 
 
 def _by_share(shares: Mapping[str, float], rng: np.random.Generator) -> str:
@@ -181,7 +177,7 @@ def _order(file: str) -> int:
 
 
 class Batches(Dataset):
-    """One process's part of each step's batch: pairs `rank`, `rank + world` … of its `recipe.batch / 2`."""
+    """One process's part of each step's batch: pairs `rank`, `rank + world` … of its `recipe.batch_size / 2`."""
 
     def __init__(self, folder: Path, recipe: Recipe, size: int, rank: int = 0, world: int = 1):
         self.folder, self.recipe, self.size, self.rank, self.world = folder, recipe, size, rank, world
@@ -199,7 +195,7 @@ class Batches(Dataset):
         """pixels uint8 (B, 3, S, S), genuine and forged in turn; mask (B, 1, S, S), label and reference (B,)."""
         data = self._open()
         pictures, masks = [], []
-        for k in range(self.rank, self.recipe.batch // 2, self.world):
+        for k in range(self.rank, self.recipe.batch_size // 2, self.world):
             real, fake, mask = self._pair(data, np.random.default_rng([self.recipe.seed, step, k]))
             pictures += [real, fake]
             masks += [np.zeros_like(mask), mask]
@@ -241,9 +237,9 @@ class Batches(Dataset):
 
 
 def make(
-    recipe: Recipe, start: Path | None = None, embed: Embed | None = None, go_on: Path | None = None
+    recipe: Recipe, init_from: Path | None = None, embed: Embed | None = None, go_on: Path | None = None
 ) -> KFD:  # fmt: skip
-    """The detector as training begins: `start` is the small pair's backbone, `embed` its sentence encoder (MiniLM).
+    """The detector as training begins: `init_from` is the small pair's backbone, `embed` its sentence encoder (MiniLM).
 
     `go_on` is a detector that an earlier recipe made, of another picture size for instance: its weights are taken over.
     Raises WeightsError for weights that do not fit, MissingExtra without the sentence encoder.
@@ -251,9 +247,9 @@ def make(
     torch.manual_seed(recipe.seed)
     arguments = {k: v for k, v in recipe.encoders.items() if k != "kind"}
     if recipe.encoders["kind"] == "small":
-        arguments |= {"weights": start, "embed": (embed or minilm.embed) if recipe.text else None}
-    elif start is not None:
-        raise InputError("start: expected none, a CLIP comes by its own name (encoders.name); leave it out")
+        arguments |= {"weights": init_from, "embed": (embed or minilm.embed) if recipe.text else None}
+    elif init_from is not None:
+        raise InputError("init_from: expected none, a CLIP comes by its own name (encoders.name); leave it out")
     encoders = _ENCODERS[recipe.encoders["kind"]](**arguments)
     model = KFD(encoders, text=recipe.text, reference=recipe.reference, **recipe.detector)
     if go_on is not None:
@@ -263,7 +259,7 @@ def make(
             raise WeightsError(
                 f"'{go_on}' is not a detector of this recipe: {len(unfit)} tensors differ, as {unfit[0]}"
             )
-        _load(model, tensors)
+        put(_own(model), tensors)
     return model
 
 
@@ -275,71 +271,53 @@ def train(
     recipe: Recipe,
     folder: Path,
     out: Path,
-    start: Path | None = None,
+    init_from: Path | None = None,
     *,
     embed: Embed | None = None,
     go_on: Path | None = None,
     workers: int = 2,
     save_every: int = 100,
-    until: int | None = None,
+    stop_at_step: int | None = None,
 ) -> KFD:
-    """Run the recipe on the pack in `folder`; go on where `out` stopped. `until` stops after so many steps.
+    """Run the recipe on the pack in `folder`; go on where `out` stopped. `stop_at_step` ends it after so many steps.
 
     Returns the detector in evaluation mode. Raises InputError where `out` holds a run of another recipe.
     """
     rank, world = _rank_and_world()
-    if recipe.batch % (2 * world):
-        raise InputError(f"batch = {recipe.batch}: expected a multiple of {2 * world}, a pair for each process")
+    if recipe.batch_size % (2 * world):
+        raise InputError(f"batch_size = {recipe.batch_size}: expected a multiple of {2 * world}, a pair a process")
     steps = _steps(recipe, folder)
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if torch.cuda.is_available() else _CPU
-    model = make(recipe, start, embed, go_on).to(device).to(memory_format=torch.channels_last)
-    average = {k: v.detach().clone() for k, v in _own(model).items()} if recipe.ema else {}
+    model = make(recipe, init_from, embed, go_on).to(device).to(memory_format=torch.channels_last)
     learned = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(learned, lr=recipe.lr, weight_decay=recipe.weight_decay)
-    done = _resume(out, recipe, model, average, optimizer)
-    last = steps if until is None else min(until, steps)
-    wrapped = _spread(model, recipe) if world > 1 else model
-    batches = Batches(folder, recipe, model.encoders.size, rank, world)
-    loader = DataLoader(
-        batches, batch_size=None, sampler=range(done, last), num_workers=workers,
-        prefetch_factor=4 if workers else None, multiprocessing_context="spawn" if workers else None,
+
+    def loss(batch: Batch, step: int) -> dict[str, Tensor]:
+        batch = {k: v.to(device, non_blocking=True) for k, v in batch.items()}
+        pixels = batch["pixels"].float().contiguous(memory_format=torch.channels_last)
+        wrapped.train()
+        detection = wrapped(pixels, batch["reference"] if recipe.reference else None)
+        losses = model.loss(detection, batch["label"], batch["mask"])
+        return {
+            "loss": losses.total,
+            "localisation": losses.localisation,
+            "classification": losses.classification,
+            "correct": ((detection.logit > 0) == (batch["label"] > 0)).float().mean(),
+        }
+
+    loop = Loop(
+        out, model, optimizer, recipe.schedule(steps), loss, seed=str(recipe.seed), batch_size=recipe.batch_size,
+        ema=recipe.ema, own=lambda: _own(model), about={"recipe": _digest(recipe)}, save_every=save_every,
+        workers=workers, main=rank == 0,
     )  # fmt: skip
+    done = loop.resume()
+    last = steps if stop_at_step is None else min(stop_at_step, steps)
+    wrapped = _spread(model, recipe) if world > 1 else model
     if rank == 0:
-        facts = _resolved(recipe, go_on or start, steps, world)
+        facts = _resolved(recipe, go_on or init_from, steps, world)
         write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
-    sums: dict[str, float] = defaultdict(float)
-    clock, since = time.monotonic(), done
-    with _Log(out, done, rank == 0) as log, progress() as bar:
-        task = bar.add_task("training", total=last, completed=done, visible=rank == 0)
-        for step, batch in enumerate(loader, start=done):
-            torch.manual_seed(zlib.crc32(f"{recipe.seed} {step}".encode()))  # dropout, too, repeats after a kill
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.rate(step, steps)
-            batch = {k: v.to(device, non_blocking=True) for k, v in batch.items()}
-            pixels = batch["pixels"].float().contiguous(memory_format=torch.channels_last)
-            wrapped.train()
-            detection = wrapped(pixels, batch["reference"] if recipe.reference else None)
-            losses = model.loss(detection, batch["label"], batch["mask"])
-            optimizer.zero_grad(set_to_none=True)
-            losses.total.backward()
-            torch.nn.utils.clip_grad_norm_(learned, 5.0)
-            optimizer.step()
-            _follow(average, model, min(recipe.ema, (1 + step) / (10 + step)))
-            sums["localisation"] += losses.localisation.item()
-            sums["classification"] += losses.classification.item()
-            sums["correct"] += ((detection.logit > 0) == (batch["label"] > 0)).float().mean().item()
-            bar.advance(task)
-            if (step + 1) % save_every == 0 or step + 1 == last:
-                n = step + 1 - since
-                rate = round(n * recipe.batch / (time.monotonic() - clock), 2)
-                means = {k: round(v / n, 5) for k, v in sums.items()}
-                if rank == 0:
-                    log.write({"step": step + 1, "of": steps, "lr": recipe.rate(step, steps), **means,
-                               "images_per_second": rate})  # fmt: skip
-                    _save(out, recipe, model, average, optimizer, step + 1)
-                sums.clear()
-                clock, since = time.monotonic(), step + 1
-    _load(model, average)
+    loop.run(Batches(folder, recipe, model.encoders.size, rank, world), done, last)
+    put(_own(model), loop.average)
     model.eval()
     if rank == 0:
         model.save(out / "kfd.safetensors", {"crop": {"margin": recipe.margin}, "trained": {"steps": last}})
@@ -350,32 +328,13 @@ def _steps(recipe: Recipe, folder: Path) -> int:
     pictures = sum(len(rows) for rows in genuine(Pack(folder), recipe).values())
     if recipe.steps is not None:
         return recipe.steps
-    return max(1, round((recipe.epochs or 0) * pictures / (recipe.batch / 2)))
+    return max(1, round((recipe.epochs or 0) * pictures / (recipe.batch_size / 2)))
 
 
 def _own(model: KFD) -> dict[str, Tensor]:
     """The tensors a run changes or has to keep: without a frozen CLIP, which comes by its name again."""
     elsewhere = f"encoders.{model.encoders.elsewhere}" if model.encoders.elsewhere else None
     return {k: v for k, v in model.state_dict().items() if elsewhere is None or not k.startswith(elsewhere)}
-
-
-def _load(model: KFD, tensors: Mapping[str, Tensor]) -> None:
-    """Put tensors of `_own` back."""
-    with torch.no_grad():
-        for name, value in _own(model).items():
-            if name in tensors:
-                value.copy_(tensors[name])
-
-
-def _follow(average: dict[str, Tensor], model: KFD, decay: float) -> None:
-    if not average:
-        return
-    with torch.no_grad():
-        for name, value in _own(model).items():
-            if value.is_floating_point():
-                average[name].lerp_(value, 1 - decay)
-            else:
-                average[name].copy_(value)
 
 
 # ------------------------------------------------------------------------------------------------ several processes
@@ -423,28 +382,6 @@ def _spread(model: KFD, recipe: Recipe) -> DistributedDataParallel:
 # ----------------------------------------------------------------------------------------------- what a run leaves
 
 
-def _save(
-    out: Path, recipe: Recipe, model: KFD, average: Mapping[str, Tensor], optimizer: Any, step: int
-) -> None:  # fmt: skip
-    about = {"step": str(step), "recipe": _digest(recipe)}
-    checkpoint.write_state(out / "resume.safetensors", _own(model), optimizer, about, average=average)
-
-
-def _resume(out: Path, recipe: Recipe, model: KFD, average: dict[str, Tensor], optimizer: Any) -> int:
-    """Load what `_save` wrote, if anything; returns how many steps are done."""
-    found = checkpoint.read_state(out / "resume.safetensors")
-    if found is None:
-        return 0
-    about, state = found
-    if about.get("recipe") != _digest(recipe):
-        raise InputError(f"'{out}' holds a run of another recipe. Name another folder, or delete it to begin again.")
-    _load(model, state["model"])
-    for name, value in average.items():
-        value.copy_(state["average"][name])
-    checkpoint.restore(optimizer, state["optimizer"])
-    return int(about["step"])
-
-
 def _digest(recipe: Recipe) -> str:
     return hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()
 
@@ -453,93 +390,10 @@ def _resolved(recipe: Recipe, start: Path | None, steps: int, world: int) -> dic
     """What it takes to run it again."""
     digest = None if start is None else checkpoint.sha256(start)
     return {
-        "recipe": asdict(recipe), "steps": steps, "processes": world, "start_sha256": digest,
+        "recipe": asdict(recipe), "steps": steps, "processes": world, "init_from_sha256": digest,
         "versions": {"torch": torch.__version__, "numpy": np.__version__, "opencv": cv2.__version__},
         "commit": checkpoint.commit(),
     }  # fmt: skip
 
 
-class _Log:
-    """log.jsonl, log.csv and TensorBoard; lines beyond the step a run goes on from are dropped."""
-
-    def __init__(self, out: Path, done: int, mine: bool):
-        self.out, self.board = out, None
-        file = out / "log.jsonl"
-        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-        self.rows = [row for row in map(json.loads, lines) if row["step"] <= done]
-        if mine and importlib.util.find_spec("tensorboard") is not None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self.board = SummaryWriter(out / "tensorboard", purge_step=done + 1)
-
-    def __enter__(self) -> _Log:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.board is not None:
-            self.board.close()
-
-    def write(self, row: dict[str, Any]) -> None:
-        self.rows.append(row)
-        write_whole(self.out / "log.jsonl", "".join(json.dumps(r) + "\n" for r in self.rows).encode())
-        table = io.StringIO()
-        writer = csv.DictWriter(table, list(row), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        write_whole(self.out / "log.csv", table.getvalue().encode())
-        if self.board is not None:
-            for name, value in row.items():
-                if name not in ("step", "of"):
-                    self.board.add_scalar(name, value, row["step"])
-            self.board.flush()
-
-
 # --------------------------------------------------------------------------------------------------------- by command
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The two commands of this recipe."""
-    parser = argparse.ArgumentParser(prog="python -m facewitness.train.kfd", description=__doc__.split("\n")[0])
-    parser.add_argument("command", choices=("pack", "train"))
-    parser.add_argument("recipe", type=Path, help="a TOML file such as runs/kfd/small.toml")
-    parser.add_argument("--data", type=Path, help="pack: folder with the Parquet tables")
-    parser.add_argument("--cache", type=Path, help="folder of the packed data, the same that train/compact.py makes")
-    parser.add_argument("--start", type=Path, help="train: ImageNet weights of the small pair's backbone, safetensors")
-    parser.add_argument("--go-on", type=Path, metavar="KFD.safetensors", help="train: an earlier stage's detector")
-    parser.add_argument("--out", type=Path, help="train: folder of the run")
-    parser.add_argument(
-        "--workers", type=int, default=2, help="train: processes that draw batches, for each that learns"
-    )
-    parser.add_argument("--save-every", type=int, default=100, metavar="STEPS")
-    parser.add_argument("--until", type=int, metavar="STEPS", help="train: stop after so many steps")
-    parser.add_argument("--images", type=int, metavar="N", help="ablation: train on N genuine pictures")
-    parser.add_argument("--steps", type=int, metavar="N", help="another number of steps than the recipe's")
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--no-text", action="store_true", help="ablation: visual features alone")
-    parser.add_argument("--no-reference", action="store_true", help="ablation: without equation 2")
-    given = parser.parse_args(arguments)
-    for name in {"pack": ("data", "cache"), "train": ("cache", "out")}[given.command]:
-        if getattr(given, name) is None:
-            parser.error(f"{given.command} needs --{name}")
-    changes: dict[str, Any] = {k: v for k in ("images", "seed") if (v := getattr(given, k)) is not None}
-    changes |= {"text": False} if given.no_text else {}
-    changes |= {"reference": False} if given.no_reference else {}
-    changes |= {} if given.steps is None else {"steps": given.steps, "epochs": None}
-    try:
-        recipe = replace(Recipe.read(given.recipe), **changes)
-        if given.command == "pack":
-            pack(given.data, given.cache)
-            return 0
-        with processes():
-            train(
-                recipe, given.cache, given.out, given.start, go_on=given.go_on, workers=given.workers,
-                save_every=given.save_every, until=given.until,
-            )  # fmt: skip
-    except FacewitnessError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

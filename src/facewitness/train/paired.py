@@ -1,7 +1,7 @@
 """What a model gained by training: the replies of two models to the same held-out prompts, each reward of both, paired.
 
-    python -m facewitness.train.paired compare BEFORE AFTER dma.parquet --out DIR [--samples 4] [--recipe RECIPE.toml]
-    python -m facewitness.train.paired ablation RUN … --out ablation.md        runs of train/grpo, each without a reward
+    facewitness bench replies BEFORE AFTER dma.parquet --out DIR [--samples 4] [--recipe RECIPE.toml]
+    facewitness bench ablation RUN … --out ablation.md        runs of train/grpo, each without a reward
 
 BEFORE and AFTER are folders of models (or hub names), or the replies that an earlier comparison wrote, DIR/before.jsonl
 and DIR/after.jsonl. Both are asked what `builders/dma` asks, in the same words as in training, and judged by the
@@ -16,11 +16,9 @@ pictures, and replies.png, those with their boxes drawn. It shows faces: it is f
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import io
 import json
-import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -37,7 +35,7 @@ from facewitness import geometry, regions
 from facewitness.bench import measures
 from facewitness.bench.measures import Value
 from facewitness.builders import chats, dma
-from facewitness.errors import FacewitnessError, InputError
+from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.grammars import mare
 from facewitness.models import prompted_vlm as pv
@@ -68,20 +66,26 @@ def columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How replies are got: `samples` drawn at a temperature, or with 0 the likeliest; at most `most` tokens."""
+    """How replies are got: `samples` drawn at a temperature, or with 0 the likeliest; at most `max_tokens` tokens."""
 
-    most: int = 256
+    max_tokens: int = 256
     samples: int = 0
     temperature: float = 1.0
     top_p: float = 1.0
-    batch: int = 32
+    batch_size: int = 32
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.most < 1 or self.samples < 0 or self.batch < 1 or self.temperature <= 0 or not 0 < self.top_p <= 1:
+        if (
+            self.max_tokens < 1
+            or self.samples < 0
+            or self.batch_size < 1
+            or self.temperature <= 0
+            or not 0 < self.top_p <= 1
+        ):
             raise InputError(
-                "asking: expected most and batch from 1, samples from 0, a temperature above 0 and top_p in (0, 1], "
-                f"got {asdict(self)}"
+                "asking: expected max_tokens and batch_size from 1, samples from 0, a temperature above 0 and "
+                f"top_p in (0, 1], got {asdict(self)}"
             )
 
 
@@ -92,13 +96,13 @@ def ask(model: Any, processor: Any, rows: Sequence[Row], asking: Asking) -> Repl
     unique, said = list(different.values()), Replies()
     with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
         torch.manual_seed(asking.seed)
-        for begin in track(range(0, len(unique), asking.batch), "asking"):
-            part = unique[begin : begin + asking.batch]
+        for begin in track(range(0, len(unique), asking.batch_size), "asking"):
+            part = unique[begin : begin + asking.batch_size]
             shown, texts = [picture(row) for row in part], [row["prompt"] for row in part]
             if asking.samples:
                 said += _drawn(model, processor, shown, texts, asking)
             else:
-                said += [[text] for text in pv.answers(model, processor, shown, texts, asking.most)]
+                said += [[text] for text in pv.answers(model, processor, shown, texts, asking.max_tokens)]
     replies = dict(zip(different, said, strict=True))
     return [replies[prompt] for prompt in asked]
 
@@ -118,7 +122,7 @@ def _drawn(model: Any, processor: Any, shown: list[Image.Image], texts: list[str
     ).to(model.device)
     with torch.no_grad():
         out = model.generate(
-            **inputs, max_new_tokens=asking.most, do_sample=True, num_return_sequences=asking.samples,
+            **inputs, max_new_tokens=asking.max_tokens, do_sample=True, num_return_sequences=asking.samples,
             temperature=asking.temperature, top_p=asking.top_p, top_k=0,
         )  # fmt: skip
     said = processor.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
@@ -333,40 +337,9 @@ def _cell(value: Mapping[str, Any]) -> str:
     return f"{after:.3f} ({change['value']:+.3f}{bounds})"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Compare two models on held-out prompts, or put compared runs into one table."""
-    parser = argparse.ArgumentParser(prog="python -m facewitness.train.paired", description=main.__doc__)
-    actions = parser.add_subparsers(dest="action", required=True)
-    two = actions.add_parser("compare", help="two models on the same prompts")
-    two.add_argument("before", help="a model's folder or hub name, or a .jsonl of its replies")
-    two.add_argument("after", help="likewise")
-    two.add_argument("table", type=Path, help="dma.parquet of people that neither has seen")
-    two.add_argument("--out", type=Path, required=True, metavar="DIR")
-    two.add_argument("--recipe", type=Path, help="a recipe of train/grpo: its rewards and sampling")
-    two.add_argument("--most", type=int, metavar="TOKENS", help="of a reply; default: the recipe's, else 256")
-    two.add_argument("--samples", type=int, default=0, metavar="N", help="draw N replies each; 0 takes the likeliest")
-    two.add_argument("--batch", type=int, default=32)
-    two.add_argument("--seed", type=int, default=0)
-    many = actions.add_parser("ablation", help="runs of train/grpo as a table")
-    many.add_argument("runs", type=Path, nargs="+", metavar="RUN")
-    many.add_argument("--out", type=Path, required=True, metavar="FILE.md")
-    given = parser.parse_args(arguments)
+def read_settings(path: Path | None) -> dict[str, Any]:
+    """A recipe of `train/grpo` as its TOML says it; empty for none. Raises InputError."""
     try:
-        if given.action == "ablation":
-            write_whole(given.out, ablation(given.runs).encode())
-            print(given.out)
-            return 0
-        recipe = {} if given.recipe is None else tomllib.loads(given.recipe.read_text(encoding="utf-8"))
-        drawn = {k: recipe[k] for k in ("most", "temperature", "top_p") if k in recipe}
-        drawn |= {} if given.most is None else {"most": given.most}
-        asking = Asking(**drawn, samples=given.samples, batch=given.batch, seed=given.seed)
-        compare(given.before, given.after, given.table, given.out, rewards=Rewards.of(recipe), asking=asking)
-    except (FacewitnessError, OSError, ValueError) as error:  # ValueError: TOML that is none
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(given.out / "before_after.md")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        return {} if path is None else tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected a recipe in TOML ({error})") from error

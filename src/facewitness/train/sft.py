@@ -1,9 +1,9 @@
 """Teaches a language model to say what a detector saw: supervised fine-tuning by TRL, KFD's stage 2 or MARE's start.
 
-    python -m facewitness.train.sft RECIPE --forensic sbi_qa.parquet --detector kfd.safetensors --out DIR
+    facewitness train sft RECIPE --forensic sbi_qa.parquet --detector kfd.safetensors --out DIR
         [--model NAME] [--general dialogue.json …] [--val sbi_qa.parquet] [--language full] [--no-forgery-prompt]
-    python -m facewitness.train.sft RECIPE --forensic dma.parquet --detector fdm.safetensors --out DIR   MARE's replies
-    torchrun --nproc-per-node 2 -m facewitness.train.sft RECIPE …              the same on several GPUs, or processes
+    facewitness train sft RECIPE --forensic dma.parquet --detector fdm.safetensors --out DIR   MARE's replies
+    torchrun --nproc-per-node 2 -m facewitness train sft RECIPE …              the same on several GPUs, or processes
 
 What the weights file is, as the JSON beside it says, decides what is put into the prompt: of KFD's detector
 `models/forgery_expert`, of MARE's forgery disentanglement module `models/trace_expert`. What is taught is what the
@@ -37,13 +37,11 @@ tensorboard/ where TensorBoard is installed.
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -62,7 +60,7 @@ from transformers import PrinterCallback  # isort: skip
 from facewitness import plugins
 from facewitness.builders import chats
 from facewitness.builders.chats import Example
-from facewitness.errors import FacewitnessError, InputError, WeightsError
+from facewitness.errors import InputError, WeightsError
 from facewitness.files import write_whole
 from facewitness.models._remembered import look_once
 from facewitness.models.fdm import FDM
@@ -96,15 +94,15 @@ class Recipe:
     learner          arguments of ForgeryPromptLearner, or for MARE's module of TraceProjector and `size`, the side of
                      the pictures it sees, where the JSON beside its weights has none
     lora             rank, alpha, dropout
-    grammar          in which sample replies are read; most   tokens of one
+    grammar          in which sample replies are read; max_tokens   of one
     general          share of steps whose batch is general dialogue; 0.5 alternates. A frozen language model learns
                      nothing from them and skips them.
     steps, epochs    one of the two; an epoch is as many steps as show each forensic question once
-    stop             ends the run at this step of them, before the rate has fallen all the way
-    batch            examples a step, of all processes together; at_once   of a process: the rest is accumulated
+    stop_at_step     ends the run at this step of them, before the rate has fallen all the way
+    batch_size       examples a step, of all processes together; micro_batch_size   of a process: the rest accumulates
     warmup           steps in which the learning rate rises; cosine   whether it falls to 0 after them, or stays
-    weights          precision of the base model's weights; bf16   compute in bfloat16 (autocast)
-    checkpointing    compute activations again in the backward pass, to save memory
+    dtype            precision of the base model's weights; bf16   compute in bfloat16 (autocast)
+    gradient_checkpointing    compute activations again in the backward pass, to save memory
     """
 
     model: str = ""
@@ -115,26 +113,32 @@ class Recipe:
     learner: dict[str, Any] = field(default_factory=dict)
     lora: dict[str, Any] = field(default_factory=dict)
     grammar: str = "yes_no"
-    most: int = 64
+    max_tokens: int = 64
     general: float = 0.5
     steps: int | None = None
     epochs: float | None = None
-    stop: int | None = None
-    batch: int = 16
-    at_once: int = 16
+    stop_at_step: int | None = None
+    batch_size: int = 16
+    micro_batch_size: int = 16
     lr: float = 1e-4
     weight_decay: float = 1e-5
     warmup: int = 0
     cosine: bool = False
-    weights: str = "float32"
+    dtype: str = "float32"
     bf16: bool = False
-    checkpointing: bool = False
+    gradient_checkpointing: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.epochs is None):
             raise InputError("recipe: expected either steps or epochs")
-        for name, least in (("batch", 1), ("at_once", 1), ("steps", 1), ("stop", 1), ("most", 1)):
+        for name, least in (
+            ("batch_size", 1),
+            ("micro_batch_size", 1),
+            ("steps", 1),
+            ("stop_at_step", 1),
+            ("max_tokens", 1),
+        ):
             if (value := getattr(self, name)) is not None and value < least:
                 raise InputError(f"recipe: expected {name} of at least {least}, got {value}")
         if self.epochs is not None and self.epochs <= 0:
@@ -142,7 +146,7 @@ class Recipe:
         if not 0 <= self.general < 1:
             raise InputError(f"recipe: expected general as a share from 0 to below 1, got {self.general}")
         known("way to train the language model", [self.language], ("lora", "full", "frozen"))
-        known("precision of weights", [self.weights], ("float32", "bfloat16", "float16"))
+        known("precision of weights", [self.dtype], ("float32", "bfloat16", "float16"))
         known("argument of the prompt learner", self.learner, set().union(*_LEARNER.values()))
         plugins.get("grammars", self.grammar)
         known("setting of LoRA", self.lora, ("rank", "alpha", "dropout"))
@@ -213,7 +217,7 @@ def make(recipe: Recipe, detector: KFD | FDM | None, size: int | None = None) ->
     """
     if not recipe.model:
         raise InputError("Expected the language model's hub name or folder: --model, or model = in the recipe.")
-    dtype = getattr(torch, recipe.weights)
+    dtype = getattr(torch, recipe.dtype)
     if recipe.forgery_prompt and detector is None and pv.is_saved(recipe.model):
         model, processor = pv.load(recipe.model, dtype=dtype)
         if isinstance(model, PeftModel):
@@ -265,36 +269,37 @@ def train(
     save_every: int = 200,
     show_every: int = 200,
     log_every: int = 10,
-    until: int | None = None,
+    stop_at_step: int | None = None,
 ) -> Path | None:
-    """Run the recipe; go on where `out` stopped. `until` stops after so many steps, with a checkpoint.
+    """Run the recipe; go on where `out` stopped. `stop_at_step` stops after so many steps, with a checkpoint.
 
     forensic   tables and chat JSON that are learnt from together
     val        whose questions are asked while it learns; None asks the first of those it learns from
-    Returns the folder of the finished model, None where `until` came first. Raises InputError for data that does not
-    fit and where `out` holds a run of another recipe or other data.
+    Returns the folder of the finished model, None where `stop_at_step` came first. Raises InputError for data that does
+    not fit and where `out` holds a run of another recipe or other data.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
-    if recipe.batch % (recipe.at_once * world):
+    if recipe.batch_size % (recipe.micro_batch_size * world):
         raise InputError(
-            f"batch = {recipe.batch}: expected a multiple of at_once times the processes, {recipe.at_once} · {world}"
+            f"batch_size = {recipe.batch_size}: expected a multiple of micro_batch_size times the processes, "
+            f"{recipe.micro_batch_size} · {world}"
         )
     examples = [example for path in forensic for example in chats.read(path, recipe.quoted)]
     dialogue = [example for path in general for example in chats.read(path)] if recipe.share else []
-    draws = Draws(examples, dialogue, recipe.share, recipe.batch, recipe.seed)
-    steps = recipe.steps or max(1, round((recipe.epochs or 0) * len(examples) / recipe.batch / (1 - recipe.share)))
-    end = min(steps, recipe.stop or steps)
+    draws = Draws(examples, dialogue, recipe.share, recipe.batch_size, recipe.seed)
+    steps = recipe.steps or max(1, round((recipe.epochs or 0) * len(examples) / recipe.batch_size / (1 - recipe.share)))
+    end = min(steps, recipe.stop_at_step or steps)
     asked = (examples if val is None else chats.read(val, recipe.quoted))[:_SAMPLES]
     facts = _facts(recipe, steps, [*forensic, *general], detector if recipe.forgery_prompt else None)
     same_run(out, facts)
     seeing, card = (None, {}) if detector is None or not recipe.forgery_prompt else detector_of(detector)
     model, processor = make(recipe, seeing, card.get("crop", {}).get("size"))
     evidence = pv.placeholders(model) if recipe.forgery_prompt else ""
-    watch = _Watch(out, processor, asked, recipe, show_every, min(end, until or end))
+    watch = _Watch(out, processor, asked, recipe, show_every, min(end, stop_at_step or end))
     trainer = trl.SFTTrainer(
         model,
         args=_arguments(recipe, out, steps, world, workers, save_every, log_every),
-        train_dataset=dataset(draws, steps * recipe.batch, evidence),
+        train_dataset=dataset(draws, steps * recipe.batch_size, evidence),
         processing_class=processor,
         peft_config=pv.language_lora(model, **recipe.lora) if recipe.language == "lora" else None,
         optimizer_cls_and_kwargs=(torch.optim.Adam, {"lr": recipe.lr, "weight_decay": recipe.weight_decay}),
@@ -332,8 +337,8 @@ def _arguments(
     return trl.SFTConfig(
         output_dir=str(out / "checkpoints"),
         max_steps=steps,
-        per_device_train_batch_size=recipe.at_once,
-        gradient_accumulation_steps=recipe.batch // (recipe.at_once * world),
+        per_device_train_batch_size=recipe.micro_batch_size,
+        gradient_accumulation_steps=recipe.batch_size // (recipe.micro_batch_size * world),
         learning_rate=recipe.lr,
         weight_decay=recipe.weight_decay,
         lr_scheduler_type=schedule,
@@ -341,7 +346,7 @@ def _arguments(
         completion_only_loss=True,  # equation 5
         max_length=None,  # a cut prompt would lose its placeholders
         bf16=recipe.bf16,
-        gradient_checkpointing=recipe.checkpointing,
+        gradient_checkpointing=recipe.gradient_checkpointing,
         train_sampling_strategy="sequential",  # `Draws` has shuffled
         remove_unused_columns=False,
         seed=recipe.seed,
@@ -379,7 +384,7 @@ class _Watch(Watch):
         self, out: Path, processor: Any, asked: Sequence[Example], recipe: Recipe, every: int, until: int | None
     ):
         super().__init__(out, every, until)
-        self.processor, self.asked, self.most = processor, asked, recipe.most
+        self.processor, self.asked, self.most = processor, asked, recipe.max_tokens
         self.parse = plugins.get("grammars", recipe.grammar).parse
 
     def show(self, model: Any, step: int) -> None:
@@ -411,52 +416,3 @@ def _facts(recipe: Recipe, steps: int, data: Sequence[Path], detector: Path | No
 
 
 # --------------------------------------------------------------------------------------------------------- by command
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Fine-tune by a recipe; the same command again goes on where it stopped."""
-    parser = argparse.ArgumentParser(prog="python -m facewitness.train.sft", description=main.__doc__)
-    parser.add_argument("recipe", type=Path, help="a TOML file such as runs/kfd/sft-small.toml")
-    parser.add_argument(
-        "--forensic",
-        type=Path,
-        nargs="+",
-        required=True,
-        metavar="TABLE",
-        help="sbi_qa.parquet, dma.parquet, chat JSON …",
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--detector", type=Path, metavar="WEIGHTS", help="of train/kfd or train/fdm, .safetensors")
-    parser.add_argument("--general", type=Path, nargs="+", default=[], metavar="JSON", help="general dialogue")
-    parser.add_argument("--val", type=Path, help="a table whose first questions are asked while it learns")
-    parser.add_argument("--model", help="hub name or folder; replaces the recipe's")
-    parser.add_argument("--language", help='"lora", "full" or "frozen"; replaces the recipe\'s')
-    parser.add_argument("--no-forgery-prompt", action="store_true", help="ablation: without the prompt learner")
-    parser.add_argument("--steps", type=int, metavar="N", help="another number of steps than the recipe's")
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--workers", type=int, default=0, help="processes that decode pictures, for each that learns")
-    parser.add_argument("--save-every", type=int, default=200, metavar="STEPS")
-    parser.add_argument("--show-every", type=int, default=200, metavar="STEPS", help="replies are shown")
-    parser.add_argument("--until", type=int, metavar="STEPS", help="stop after so many steps")
-    given = parser.parse_args(arguments)
-    changes: dict[str, Any] = {
-        k: v for k in ("model", "language", "seed") if (v := getattr(given, k)) is not None
-    }  # fmt: skip
-    changes |= {"forgery_prompt": False} if given.no_forgery_prompt else {}
-    changes |= {} if given.steps is None else {"steps": given.steps, "epochs": None}
-    try:
-        folder = train(
-            replace(Recipe.read(given.recipe), **changes), given.forensic, given.out, general=given.general,
-            detector=given.detector, val=given.val, workers=given.workers, save_every=given.save_every,
-            show_every=given.show_every, until=given.until,
-        )  # fmt: skip
-    except FacewitnessError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    if folder is not None:
-        print(f"the model: {folder}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

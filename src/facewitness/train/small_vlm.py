@@ -1,6 +1,6 @@
 """A vision-language model made from nothing, small enough to be trained on two CPU cores.
 
-    python -m facewitness.train.small_vlm DATA.parquet --out small [--layers 6] [--width 256]
+    facewitness build small_vlm DATA.parquet --out small [--layers 6] [--width 256]
 
 It has Qwen2.5-VL's architecture and no knowledge: random weights, and a byte-level BPE tokenizer learned from the very
 questions and answers it will be taught (`builders/sbi_qa`, `builders/dma`, or any chat JSON). What comes out is a
@@ -17,10 +17,7 @@ The sizes are ours: the paper's smallest language model is Llama-3.2-1B (Table 6
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -37,8 +34,7 @@ from transformers import (  # isort: skip
     Qwen2VLVideoProcessor,
 )
 
-from facewitness.builders import chats
-from facewitness.errors import FacewitnessError, InputError
+from facewitness.errors import InputError
 
 MOST = 20_000_000  # parameters of what may be called small
 _PAD, _END, _IMAGE, _VIDEO = "<|pad|>", "<|end|>", "<|image_pad|>", "<|video_pad|>"
@@ -147,32 +143,3 @@ def make(
 def parameters(model: Any) -> int:
     """How many numbers a model has, those that two places share once."""
     return sum(p.numel() for p in {id(p): p for p in model.parameters()}.values())
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write a small model with random weights, and a tokenizer learned from the data it will be taught."""
-    parser = argparse.ArgumentParser(prog="python -m facewitness.train.small_vlm", description=main.__doc__)
-    parser.add_argument("data", type=Path, nargs="+", help="sbi_qa.parquet, dma.parquet or chat JSON")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--width", type=int, default=256)
-    parser.add_argument("--layers", type=int, default=6)
-    parser.add_argument("--rows", type=int, default=2048, help="of the vocabulary, at most")
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args(arguments)
-    try:
-        read = [example for path in given.data for example in chats.read(path)]
-        sentences = [text for example in read for text in example.texts()]
-        model, processor = make(
-            sentences, width=given.width, layers=given.layers, rows=given.rows, seed=given.seed
-        )  # fmt: skip
-        model.save_pretrained(given.out)
-        processor.save_pretrained(given.out)
-    except (FacewitnessError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(f"{given.out}: {parameters(model):,} parameters, {len(processor.tokenizer)} tokens")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -58,13 +58,13 @@ class Draws:
 
 
 class Watch(TrainerCallback):
-    """A progress bar, log.csv and TensorBoard, and replies of the model as it is, by `show`; stops at `until`.
+    """A progress bar, log.csv and TensorBoard, and replies of the model as it is, by `show`; stops at `stop_at_step`.
 
     alone   whether one process by itself has the whole model, so that it can be asked
     """
 
-    def __init__(self, out: Path, every: int, until: int | None):
-        self.out, self.every, self.until = out, every, until
+    def __init__(self, out: Path, every: int, stop_at_step: int | None):
+        self.out, self.every, self.stop_at_step = out, every, stop_at_step
         self.alone = True
         self.bar = progress()
         self.board: Any = None
@@ -84,7 +84,7 @@ class Watch(TrainerCallback):
             self.board = SummaryWriter(self.out / "tensorboard", purge_step=state.global_step + 1)
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        if self.until is not None and state.global_step >= self.until:
+        if self.stop_at_step is not None and state.global_step >= self.stop_at_step:
             control.should_training_stop = control.should_save = True
         if not state.is_world_process_zero:
             return

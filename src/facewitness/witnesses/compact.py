@@ -39,7 +39,9 @@ _QUALITY = 75  # of the JPEG that a view is saved as
 def load(model: str | None = None, flip: bool = True, views: str = "near", threads: int = 1) -> Compact:
     """The witness, ready to examine.
 
-    model     path of another ONNX file of `train/compact.py`, its JSON of fits beside it; None for the shipped one
+    model     path of another ONNX file of `facewitness build onnx`, at its own size; None for the shipped one. Where a
+              JSON of fits stands beside it, it is used; else the witness is uncalibrated until `facewitness calibrate`
+              has run
     flip      examine the mirror image too and average (twice the time)
     views     "one": the face as it is; "near": where the probability of a photograph's face is near a threshold, in
               further views, too, whose log-odds are averaged: smaller, saved again, in a wider crop; "all": every face
@@ -62,12 +64,12 @@ class Compact:
             raise InputError(f"compact: expected threads from 1 to {weights.MOST_THREADS}, got {threads}")
         if model is None:
             onnx, card = Path("compact.onnx"), Path("compact.json")
+            written: bytes | None
             content, written = weights.read(onnx.name)[0], weights.read(card.name)[0]
         else:
             onnx = Path(model)
             card = onnx.with_suffix(".json")
-            content, written = _content(onnx, card), _content(card, card)
-        self.facts = _facts(onnx, content, card, written)
+            content, written = _content(onnx), _content(card) if card.exists() else None
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = threads
         settings.inter_op_num_threads = 1
@@ -78,6 +80,16 @@ class Compact:
         except Exception as error:  # ONNX Runtime's errors have no class in common
             why = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise WeightsError(f"'{onnx}' cannot be loaded by ONNX Runtime ({why}). {_MAKE}") from error
+        size, margin = _crop(self._session, onnx)
+        if written is None:
+            self.facts = _unfitted(content, size, margin)
+        else:
+            self.facts = _facts(onnx, content, card, written)
+            if self.facts["size"] != size:
+                raise WeightsError(
+                    f"'{card}': expected size {size}, the side of the crops that '{onnx}' takes, got "
+                    f"{self.facts['size']}. Delete the file to read the size from the model."
+                )
         self._flip, self._options = flip, {"model": None if model is None else onnx.name, "flip": flip, "views": views}
         self._views = views
         self._size, self._margin = int(self.facts["size"]), float(self.facts["margin"])
@@ -200,14 +212,52 @@ class Answers(NamedTuple):
 _MIRROR = [regions.MARE.index(regions.mirrored(name)) for name in regions.MARE]
 
 
-_MAKE = "Make weights and fits with runs/compact/fit.py."
+_MAKE = "Make a model with facewitness train compact and facewitness build onnx."
+_OUTPUTS = {"fake", "kind", "mask", "regions"}
+_MARGIN = 1.25  # of recipes that say nothing else
 
 
-def _content(path: Path, card: Path) -> bytes:
+def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise WeightsError(f"Expected weights and their fits '{card}' ({error}). {_MAKE}") from error
+        raise WeightsError(f"'{path}' cannot be read ({error.strerror or error}). {_MAKE}") from error
+
+
+def _crop(session: onnxruntime.InferenceSession, onnx: Path) -> tuple[int, float]:
+    """The side of the crops that a network takes, pixels, and how much of a face's surroundings they show."""
+    inputs = {i.name: (i.type, i.shape) for i in session.get_inputs()}
+    kind, shape = inputs.get("crops", ("", ()))
+    sides = {side for side in shape[1:3] if isinstance(side, int) and 8 <= side <= 4096}
+    outputs = {o.name for o in session.get_outputs()}
+    if len(inputs) != 1 or kind != "tensor(uint8)" or len(shape) != 4 or shape[3] != 3 or len(sides) != 1:
+        raise WeightsError(
+            f"'{onnx}': expected one input 'crops', uint8 (N, S, S, 3) with a fixed S, got "
+            f"{', '.join(f'{name} {kind} {shape}' for name, (kind, shape) in inputs.items()) or 'none'}. {_MAKE}"
+        )
+    if not outputs >= _OUTPUTS:
+        raise WeightsError(
+            f"'{onnx}': expected the outputs {', '.join(sorted(_OUTPUTS))}, got {', '.join(sorted(outputs))}. {_MAKE}"
+        )
+    try:
+        margin = float(session.get_modelmeta().custom_metadata_map.get("margin", _MARGIN))
+    except ValueError:
+        margin = math.nan
+    if not 0.5 <= margin <= 4:
+        raise WeightsError(f"'{onnx}': expected a margin from 0.5 to 4 in its metadata, got {margin}. {_MAKE}")
+    return sides.pop(), margin
+
+
+def _unfitted(content: bytes, size: int, margin: float) -> Facts:
+    """What is known of a network that nothing was fitted for: raw scores stand for strengths, and no thresholds."""
+    return {
+        "schema": SCHEMA,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size": size,
+        "margin": margin,
+        "strength": {"slope": 1.0, "offset": 0.0, "threshold": 0.5},
+        "calibration": None,
+    }
 
 
 class Strength(Logistic):

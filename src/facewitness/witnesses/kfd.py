@@ -35,7 +35,7 @@ LONGEST = 64  # tokens of an answer; those it was taught have 26 at most
 COVERED = 1 / 3  # a region is forged where the map's mean inside it is at least this (as in `forge.regions_touched`)
 HOW = (
     "The detector's weights do not travel with facewitness. Take runs/kfd/kfd.safetensors of its repository, or make "
-    "them, a few hours on a CPU, with: python -m facewitness.train.kfd train runs/kfd/small.toml … "
+    "them, a few hours on a CPU, with: facewitness train kfd runs/kfd/small.toml … "
     "(runs/kfd/README.md), and name the file: --option kfd.weights=FILE. Or put kfd.safetensors and kfd.json into the "
     "folder that FACEWITNESS_MODELS names, with a line for each in its SHA256SUMS."
 )

@@ -45,7 +45,7 @@ LONGEST = 20_000  # characters of a reply that are read; MARE's have a few hundr
 CLAIMS = "claims.json"  # in a language model's folder: how often its claims are right (`runs/mare/evaluate.py`)
 HOW = (
     "The weights of MARE's module do not travel with facewitness. Take runs/fdm/fdm.safetensors of its repository, or "
-    "make them, half an hour on a CPU, with: python -m facewitness.train.fdm train runs/fdm/edits.toml … (the head of "
+    "make them, half an hour on a CPU, with: facewitness train fdm runs/fdm/edits.toml … (the head of "
     "that file says how), and name the file: --option mare.weights=FILE. Or put fdm.safetensors and fdm.json "
     "into the folder that FACEWITNESS_MODELS names, with a line for each in its SHA256SUMS."
 )

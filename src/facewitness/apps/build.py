@@ -1,0 +1,243 @@
+"""`facewitness build`: tables, packs, questions and annotations to train on, and the files that training leads to.
+
+Nothing heavy is imported until a command runs: --help needs no torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from facewitness import plugins
+from facewitness.apps._words import ALL, leaf, positive
+from facewitness.apps.train import Command, guarded, read_json
+from facewitness.errors import InputError
+from facewitness.files import write_whole
+
+_ABOUT = """Make what training begins with, and what it leads to.
+
+examples:
+  facewitness build table my-photos tables/photos.parquet     pictures in real/ and fake/ become a table
+  facewitness build pack tables pack                           its faces, found once
+  facewitness build sbi_qa parquet tables --out questions      questions and answers about self-made forgeries
+  facewitness build dma ddvqa DD-VQA --out annotations         people's explanations, with boxes, as MARE replies
+  facewitness build onnx recipe.toml out compact.onnx          a trained compact network, for facewitness analyze"""
+
+
+def add_to(commands: Any) -> None:
+    """Add `build` and its builders to the top parser's sub-commands."""
+    build = commands.add_parser("build", help="make data to train on", description=_ABOUT)
+    names = build.add_subparsers(title="builders", metavar="NAME", required=True)
+    for name, add, about, example in (
+        ("table", _add_table, "Put labelled pictures into one Parquet table.", "my-photos tables/photos.parquet"),
+        ("pack", _add_pack, "Find the face in every picture of the tables, once.", "tables pack"),
+        ("sbi_qa", _add_sbi_qa, "Forge genuine faces, and ask about them (KFD).", "parquet tables --out questions"),
+        (
+            "dma",
+            _add_dma,
+            "Turn what people wrote about faces into replies with boxes (MARE).",
+            "ddvqa DD-VQA --out out",
+        ),
+        (
+            "small_vlm",
+            _add_small_vlm,
+            "Make a small vision-language model with random weights.",
+            "out/dma.parquet --out small",
+        ),
+        (
+            "hard",
+            _add_hard,
+            "Weigh genuine pictures that a trained compact network takes for forged, to draw them more often.",
+            "runs/compact/recipe.toml pack out hard.json",
+        ),
+        ("onnx", _add_onnx, "Export a trained compact network.", "runs/compact/recipe.toml out compact.onnx"),
+    ):
+        text = f"{about}\n\nexample:\n  facewitness build {name} {example}"
+        parser = names.add_parser(name, help=about[0].lower() + about[1:-1], description=text)
+        parser.set_defaults(run=guarded(add(parser), "Building"))
+
+
+def _note(sentence: str) -> None:
+    print(f"facewitness: {sentence}", file=sys.stderr)
+
+
+def _add_table(parser: Any) -> Command:
+    parser.add_argument("root", type=Path, metavar="FOLDER", help="the dataset's folder, or its list")
+    parser.add_argument("table", type=Path, metavar="TABLE.parquet", help="the table to write")
+    parser.add_argument(
+        "--dataset", type=leaf("datasets"), default="folder", metavar="NAME", help="how it is laid out (folder)"
+    )
+    parser.add_argument("--split", metavar="NAME", help="one split of it only")
+    parser.add_argument("--source", metavar="NAME", help="its name in recipes (the dataset's own)")
+
+    def run(given: argparse.Namespace) -> int:
+        from facewitness.builders import table
+
+        if given.table.suffix != ".parquet":
+            raise InputError(f"expected a table's name that ends in .parquet, got '{given.table}'")
+        count = table.of(given.dataset, given.root, given.split, given.table, given.source, _note)
+        print(f"{given.table}: {_tally(count)}")
+        return ALL
+
+    return run
+
+
+def _tally(count: Counter[tuple[str, str, str]]) -> str:
+    return ", ".join(f"{n} {label} ({source}, {split})" for (source, split, label), n in sorted(count.items()))
+
+
+def _add_pack(parser: Any) -> Command:
+    parser.add_argument("data", type=Path, metavar="TABLES", help="a table, or a folder of them")
+    parser.add_argument("pack", type=Path, metavar="FOLDER", help="to write; about as large as the tables")
+    parser.add_argument("--finder", type=leaf("finders"), metavar="NAME", help="what finds the faces (facemesh)")
+    parser.add_argument("--groups", type=Path, metavar="JSON", help="source/file -> group, where people repeat")
+    parser.add_argument("--edits", type=Path, nargs="+", default=[], metavar="TABLE", help="dma.parquet of edits")
+    parser.add_argument("--jobs", type=positive, metavar="N", help="processes that search (one a core, at most 8)")
+
+    def run(given: argparse.Namespace) -> int:
+        from facewitness.builders import pack
+
+        finder = None if given.finder is None else plugins.get("finders", given.finder).load()
+        made = pack.pack(given.data, given.pack, finder, read_json(given.groups), given.jobs, given.edits)
+        faces = sum(made.landmarks(i) is not None for i in range(len(made.rows)))
+        print(f"{given.pack}: {len(made.rows)} pictures, {faces} with a face; {len(made.problems)} could not be read")
+        for problem in made.problems[:5]:
+            _note(problem["message"])
+        return ALL
+
+    return run
+
+
+def _add_sbi_qa(parser: Any) -> Command:
+    parser.add_argument("dataset", type=leaf("datasets"), metavar="DATASET", help="a name of facewitness datasets")
+    parser.add_argument("root", type=Path, metavar="ROOT", help="where the dataset lies")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--split", metavar="NAME")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--faces", type=positive, metavar="N", help="use the first N faces")
+    parser.add_argument("--every", type=positive, default=1, metavar="K", help="use each K-th face, of all the dataset")
+    parser.add_argument("--copies", type=positive, default=1, metavar="N", help="forgeries of each face")
+    parser.add_argument(
+        "--pairs", type=positive, default=1, metavar="N", help="yes and no about regions of each forgery"
+    )
+    parser.add_argument(
+        "--elsewhere", type=float, default=0.5, metavar="SHARE", help="of no, about the forged picture (0.5)"
+    )
+    parser.add_argument("--detector", type=Path, metavar="KFD.safetensors", help="puts its scores into the prompts")
+
+    def run(given: argparse.Namespace) -> int:
+        from facewitness.builders import sbi_qa
+
+        detector, size = (None, 224) if given.detector is None else sbi_qa.scorer(given.detector)
+        faces = sbi_qa.pristine(given.dataset, given.root, given.split, given.faces, every=given.every)
+        made = sbi_qa.build(
+            faces, seed=given.seed, copies=given.copies, pairs=given.pairs, elsewhere=given.elsewhere, size=size,
+            detector=detector, tell=_note,
+        )  # fmt: skip
+        items = list(made)
+        table = sbi_qa.write_parquet(items, given.out / "sbi_qa.parquet")
+        chat = sbi_qa.write_chat(items, given.out)
+        print(f"{len(items)} questions about {len({i.file for i in items})} pictures: {table}, {chat}")
+        return ALL
+
+    return run
+
+
+def _add_dma(parser: Any) -> Command:
+    parser.add_argument("dataset", type=leaf("datasets"), metavar="DATASET", help="a name of facewitness datasets")
+    parser.add_argument("root", type=Path, metavar="ROOT", help="where the dataset lies")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--split", metavar="NAME")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--size", type=positive, metavar="PX", help="crop faces to squares of so many pixels")
+    parser.add_argument(
+        "--margin", type=float, default=1.5, metavar="X", help="their side over the mesh's longer side (1.5)"
+    )
+    parser.add_argument("--finder", type=leaf("finders"), default="facemesh", metavar="NAME")
+    parser.add_argument("--verdicts", action="store_true", help="only what was said of the whole face")
+
+    def run(given: argparse.Namespace) -> int:
+        from facewitness.builders import dma
+
+        statistics = dma.Statistics()
+        samples = plugins.get("datasets", given.dataset).samples(given.root, given.split)
+        made = dma.build(
+            samples, plugins.get("finders", given.finder).load(), root=given.root, size=given.size, margin=given.margin,
+            questions=not given.verdicts, seed=given.seed, statistics=statistics,
+        )  # fmt: skip
+        table, chat, sheet = dma.write_all(made, statistics, given.out, given.seed)
+        left = ", ".join(f"{count} {reason}" for reason, count in statistics.left_out.most_common()) or "nothing"
+        count = sum(statistics.items.values())
+        print(f"{count} items of {statistics.samples} samples: {table}, {chat}, {sheet}. Left out: {left}")
+        return ALL
+
+    return run
+
+
+def _add_small_vlm(parser: Any) -> Command:
+    parser.add_argument("data", type=Path, nargs="+", metavar="DATA", help="sbi_qa.parquet, dma.parquet or chat JSON")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--width", type=positive, default=256, metavar="N", help="of the language model (256)")
+    parser.add_argument("--layers", type=positive, default=6, metavar="N", help="of it (6)")
+    parser.add_argument("--rows", type=positive, default=2048, metavar="N", help="of the vocabulary, at most (2048)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+
+    def run(given: argparse.Namespace) -> int:
+        from facewitness.builders import chats
+        from facewitness.train import small_vlm
+
+        sentences = [text for path in given.data for example in chats.read(path) for text in example.texts()]
+        model, processor = small_vlm.make(
+            sentences, width=given.width, layers=given.layers, rows=given.rows, seed=given.seed
+        )
+        model.save_pretrained(given.out)
+        processor.save_pretrained(given.out)
+        print(f"{given.out}: {small_vlm.parameters(model):,} parameters, {len(processor.tokenizer)} tokens")
+        return ALL
+
+    return run
+
+
+def _add_hard(parser: Any) -> Command:
+    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="that the run was made by")
+    parser.add_argument("pack", type=Path, metavar="PACK", help="made by facewitness build pack")
+    parser.add_argument("folder", type=Path, metavar="RUN", help="folder of the run")
+    parser.add_argument("hard", type=Path, metavar="HARD.json", help="the file to write, for train compact --hard")
+
+    def run(given: argparse.Namespace) -> int:
+        from facewitness.train import compact
+
+        recipe = compact.Recipe.read(given.recipe)
+        found = compact.mined(recipe, given.pack, _weights(given.folder))
+        write_whole(given.hard, json.dumps(found, indent=0).encode())
+        print(f"{given.hard}: {len(found)} genuine pictures look forged")
+        return ALL
+
+    return run
+
+
+def _weights(folder: Path) -> Path:
+    weights = folder / "last.safetensors"
+    if not weights.is_file():
+        raise InputError(f"'{weights}' does not exist. Name a folder of facewitness train compact.")
+    return weights
+
+
+def _add_onnx(parser: Any) -> Command:
+    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="that the run was made by")
+    parser.add_argument("folder", type=Path, metavar="RUN", help="folder of the run")
+    parser.add_argument("onnx", type=Path, metavar="MODEL.onnx", help="the file to write")
+
+    def run(given: argparse.Namespace) -> int:
+        from facewitness.train import compact
+
+        weights = _weights(given.folder)
+        worst = compact.export(compact.Recipe.read(given.recipe), weights, given.onnx)
+        print(f"{given.onnx}: differs from torch by at most {worst:.2e}")
+        return ALL
+
+    return run

@@ -1,0 +1,306 @@
+"""`facewitness train`: one recipe a network, each a TOML file of settings; the same command again goes on.
+
+Nothing heavy is imported until a command runs: --help needs no torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from facewitness import plugins
+from facewitness.apps._words import ALL, INTERRUPTED, NONE, WRONG_USAGE, positive
+from facewitness.errors import FacewitnessError, InputError, MissingExtra
+
+_ABOUT = """Train a network by a recipe: a TOML file of settings, such as those in the repository's runs/. A run that
+was stopped goes on when the same command is given again; its folder says what it was made of (resolved.json).
+
+examples:
+  facewitness build table my-photos tables/photos.parquet      pictures in real/ and fake/ become a table
+  facewitness build pack tables pack                            every face is found once
+  facewitness train compact recipe.toml --pack pack --out out   the small network that reads photos
+  facewitness build onnx recipe.toml out compact.onnx           as `facewitness analyze` takes it
+  torchrun --nproc-per-node 2 -m facewitness train kfd …        on several GPUs: kfd, sft and grpo"""
+
+_EXIT = """exit status:
+  0  the run is done, or stopped where it was told to
+  1  training failed
+  2  the command, the recipe or the data were wrong"""
+
+
+def add_to(commands: Any) -> None:
+    """Add `train` and its recipes to the top parser's sub-commands."""
+    train = commands.add_parser("train", help="train a network by a recipe", description=_ABOUT, epilog=_EXIT)
+    names = train.add_subparsers(title="networks", metavar="NAME", required=True)
+    for name, add, about in (
+        ("compact", _add_compact, "the small network that analyses photos on a CPU"),
+        ("kfd", _add_kfd, "KFD's detector, from genuine faces alone (its stage 1)"),
+        ("fdm", _add_fdm, "MARE's forgery disentanglement module"),
+        ("sft", _add_sft, "a language model, to say what a detector saw (KFD's stage 2, MARE's start)"),
+        ("grpo", _add_grpo, "a language model by rewards, to put its boxes where its words are (MARE)"),
+    ):
+        parser = names.add_parser(name, help=about, description=f"Train {about}.\n\nexample:\n  {_EXAMPLES[name]}")
+        parser.add_argument("recipe", type=Path, metavar="RECIPE", help="a TOML file of settings")
+        parser.set_defaults(run=guarded(add(parser), "Training"))
+
+
+_EXAMPLES = {
+    "compact": "facewitness train compact runs/compact/recipe.toml --pack pack --init-from IMAGENET --out out",
+    "kfd": "facewitness train kfd runs/kfd/small.toml --pack pack --init-from IMAGENET --out out",
+    "fdm": "facewitness train fdm runs/fdm/small.toml --pack pack --init-from IMAGENET --out out",
+    "sft": "facewitness train sft runs/kfd/sft-small.toml --forensic sbi_qa.parquet --detector out/kfd.safetensors "
+    "--model small --out out/sft",
+    "grpo": "facewitness train grpo runs/mare/grpo-small.toml --data dma.parquet --model out/sft/model --out out/grpo",
+}
+
+
+def guarded(command: Callable[[argparse.Namespace], int], what: str) -> Callable[[argparse.Namespace], int]:
+    """The command with mistakes as sentences: status 2 for the user's, 1 with what to install where a package lacks."""
+
+    def run(given: argparse.Namespace) -> int:
+        try:
+            return command(given)
+        except ModuleNotFoundError as error:
+            lacking = error if isinstance(error, MissingExtra) else plugins.lacking(what, error)
+            return _complain(str(lacking), NONE)
+        except (FacewitnessError, UnicodeDecodeError) as error:
+            return _complain(str(error), NONE if type(error).__name__ == "Collapse" else WRONG_USAGE)
+        except KeyboardInterrupt:
+            return _complain("interrupted. What was saved is whole; the same command goes on from there.", INTERRUPTED)
+        except OSError as error:
+            where = f" '{error.filename}'" if error.filename else ""
+            return _complain(
+                f"expected to read or write{where}, and could not ({error.strerror or error}).", WRONG_USAGE
+            )
+
+    return run
+
+
+def _complain(text: str, status: int) -> int:
+    print(f"facewitness: {text}", file=sys.stderr, flush=True)
+    return status
+
+
+# ------------------------------------------------------------------------------------------------------ the words
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def _add_run(parser: Any, pack: bool = True, workers: int = 2) -> None:
+    if pack:
+        parser.add_argument("--pack", type=Path, required=True, metavar="DIR", help="made by facewitness build pack")
+        parser.add_argument(
+            "--init-from", type=Path, metavar="FILE", help="weights to begin with: ImageNet's or an earlier run's"
+        )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of the run; the same one resumes"
+    )
+    parser.add_argument("--save-every", type=positive, metavar="STEPS", help="steps between two states")
+    parser.add_argument("--workers", type=int, default=workers, metavar="N", help=f"that draw batches ({workers})")
+
+
+def _add_changes(parser: Any) -> None:
+    parser.add_argument("--steps", type=positive, metavar="N", help="another number of steps than the recipe's")
+    parser.add_argument("--stop-at-step", type=positive, metavar="N", help="stop there; the same command goes on")
+    parser.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
+
+
+def _changes(given: argparse.Namespace, *names: str) -> dict[str, Any]:
+    changes = {name: value for name in (*names, "seed") if (value := getattr(given, name)) is not None}
+    return changes | ({} if given.steps is None else {"steps": given.steps, "epochs": None})
+
+
+def _saving(given: argparse.Namespace) -> dict[str, Any]:
+    return {} if given.save_every is None else {"save_every": given.save_every}
+
+
+def _moment(words: str) -> datetime:
+    try:
+        when = datetime.fromisoformat(words)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a moment such as 2026-11-26T02:00Z, got {words!r}") from None
+    return when if when.tzinfo is not None else when.astimezone()
+
+
+def read_json(path: Path | None) -> Any:
+    """A JSON object; None for no path. Raises InputError."""
+    if path is None:
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"'{path}': expected JSON ({error})") from error
+
+
+# ------------------------------------------------------------------------------------------------------ the recipes
+
+
+def _add_compact(parser: Any) -> Command:
+    _add_run(parser)
+    parser.add_argument(
+        "--until",
+        type=_moment,
+        metavar="TIME",
+        help="when to be done, as 2026-11-26T02:00Z: the rate falls with the clock",
+    )
+    parser.add_argument("--hard", type=Path, metavar="JSON", help="source/file -> weight of a genuine picture")
+
+    def run(given: argparse.Namespace) -> int:
+        from facewitness.train import compact
+
+        recipe = compact.Recipe.read(given.recipe)
+        hard = read_json(given.hard)
+        compact.train(
+            recipe,
+            given.pack,
+            given.init_from,
+            given.out,
+            given.workers,
+            until=given.until,
+            hard=hard,
+            **_saving(given),
+        )
+        print(f"the weights: {given.out / 'last.safetensors'}")
+        return ALL
+
+    return run
+
+
+def _add_kfd(parser: Any) -> Command:
+    _add_run(parser)
+    _add_changes(parser)
+    parser.add_argument("--go-on", type=Path, metavar="KFD.safetensors", help="an earlier stage's detector")
+    parser.add_argument("--images", type=positive, metavar="N", help="ablation: train on N genuine pictures")
+    parser.add_argument("--no-text", action="store_true", help="ablation: visual features alone")
+    parser.add_argument("--no-reference", action="store_true", help="ablation: without equation 2")
+
+    def run(given: argparse.Namespace) -> int:
+        from facewitness.train import kfd
+
+        changes = _changes(given, "images")
+        changes |= {"text": False} if given.no_text else {}
+        changes |= {"reference": False} if given.no_reference else {}
+        recipe = replace(kfd.Recipe.read(given.recipe), **changes)
+        with kfd.processes():
+            kfd.train(
+                recipe, given.pack, given.out, given.init_from, go_on=given.go_on, workers=given.workers,
+                stop_at_step=given.stop_at_step, **_saving(given),
+            )  # fmt: skip
+        print(f"the detector: {given.out / 'kfd.safetensors'}")
+        return ALL
+
+    return run
+
+
+def _add_fdm(parser: Any) -> Command:
+    _add_run(parser)
+    parser.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
+    parser.add_argument("--without", nargs="+", default=[], metavar="LOSS", help="ablation: losses to switch off")
+    parser.add_argument("--only", metavar="SOURCE", help="one of the recipe's sources: the intra-dataset protocol")
+    parser.add_argument("--device", metavar="NAME", help="as torch names it; a GPU where there is one")
+
+    def run(given: argparse.Namespace) -> int:
+        from facewitness.train import fdm
+
+        recipe = fdm.Recipe.read(given.recipe).without(given.without)
+        recipe = recipe if given.only is None else recipe.only(given.only)
+        recipe = recipe if given.seed is None else replace(recipe, seed=given.seed)
+        results = fdm.train(
+            recipe, given.pack, given.init_from, given.out, workers=given.workers, device=given.device, **_saving(given)
+        )
+        print(fdm.summary(results))
+        return ALL
+
+    return run
+
+
+def _add_sft(parser: Any) -> Command:
+    _add_run(parser, pack=False, workers=0)
+    _add_changes(parser)
+    parser.add_argument(
+        "--forensic",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="TABLE",
+        help="sbi_qa.parquet, dma.parquet, chat JSON",
+    )
+    parser.add_argument("--detector", type=Path, metavar="FILE", help="of train kfd or train fdm, .safetensors")
+    parser.add_argument("--general", type=Path, nargs="+", default=[], metavar="JSON", help="general dialogue")
+    parser.add_argument("--val", type=Path, metavar="TABLE", help="whose first questions are asked while it learns")
+    parser.add_argument("--model", metavar="NAME", help="hub name or folder; replaces the recipe's")
+    parser.add_argument("--language", metavar="HOW", help='"lora", "full" or "frozen"; replaces the recipe\'s')
+    parser.add_argument("--no-forgery-prompt", action="store_true", help="ablation: without the prompt learner")
+    parser.add_argument("--show-every", type=positive, default=200, metavar="STEPS", help="replies are shown (200)")
+
+    def run(given: argparse.Namespace) -> int:
+        from facewitness.train import sft
+
+        changes = _changes(given, "model", "language")
+        changes |= {"forgery_prompt": False} if given.no_forgery_prompt else {}
+        folder = sft.train(
+            replace(sft.Recipe.read(given.recipe), **changes), given.forensic, given.out, general=given.general,
+            detector=given.detector, val=given.val, workers=given.workers, show_every=given.show_every,
+            stop_at_step=given.stop_at_step, **_saving(given),
+        )  # fmt: skip
+        if folder is not None:
+            print(f"the model: {folder}")
+        return ALL
+
+    return run
+
+
+def _add_grpo(parser: Any) -> Command:
+    _add_run(parser, pack=False, workers=0)
+    _add_changes(parser)
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="TABLE", help="dma.parquet of facewitness build dma"
+    )
+    parser.add_argument("--model", metavar="NAME", help="folder of train sft's model, or a hub name")
+    parser.add_argument("--val", type=Path, metavar="TABLE", help="dma.parquet of others: measured before and after")
+    parser.add_argument("--unseen", type=Path, metavar="PACK", help="of train fdm: learn from what it holds out alone")
+    parser.add_argument("--before", type=Path, metavar="OUT", help="reuse the baseline replies of an earlier run")
+    parser.add_argument("--samples", type=int, default=4, metavar="N", help="replies drawn to each prompt of --val (4)")
+    parser.add_argument(
+        "--likeliest", action=argparse.BooleanOptionalAction, default=True, help="measure the likeliest replies too"
+    )
+    parser.add_argument("--without", nargs="+", default=[], metavar="REWARD", help="ablation: rewards that pay nothing")
+    parser.add_argument(
+        "--show-every", type=positive, default=20, metavar="STEPS", help="replies shown, curve drawn (20)"
+    )
+
+    def run(given: argparse.Namespace) -> int:
+        from facewitness.train import grpo
+
+        if given.val is not None and not (given.likeliest or given.samples):
+            raise InputError("--val: expected something to measure, got --no-likeliest and --samples 0")
+        changes = _changes(given, "model") | ({"without": tuple(given.without)} if given.without else {})
+        recipe = replace(grpo.Recipe.read(given.recipe), **changes)
+        folder = grpo.train(
+            recipe, given.data, given.out, val=given.val, unseen=given.unseen, show_every=given.show_every,
+            stop_at_step=given.stop_at_step, **_saving(given),
+        )  # fmt: skip
+        if folder is None:
+            return ALL
+        print(f"the model: {folder}")
+        if given.val is not None and int(os.environ.get("RANK", "0")) == 0:
+            for path in grpo.measure(
+                recipe,
+                folder,
+                given.val,
+                given.out,
+                before=given.before,
+                samples=given.samples,
+                likeliest=given.likeliest,
+            ):
+                print(f"before and after: {path}")
+        return ALL
+
+    return run

@@ -1,0 +1,307 @@
+"""The one training loop: draw, forward, clip, step, average, log, save. A recipe brings its batches and its loss.
+
+    loop = Loop(out, model, optimizer, Schedule(lr, steps, warmup=100), loss, seed="1", batch_size=32, ema=0.998)
+    loop.run(batches, loop.resume(), steps)
+
+A killed run ends as one that nobody killed: a batch depends on its number alone, every step seeds torch anew (dropout,
+too, repeats), and the state is replaced whole, with the average of the weights in it. Of the log, what was written
+after the state is dropped; it will be written again.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import json
+import math
+import time
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from facewitness.builders.pack import progress
+from facewitness.errors import InputError, WeightsError
+from facewitness.files import write_whole
+from facewitness.train import checkpoint
+
+CLIP = 5.0  # the largest norm of a gradient
+Batch = Mapping[str, Tensor]
+
+
+@dataclass
+class Schedule:
+    """The learning rate of a step: it rises over `warmup` steps and then, with `cosine`, falls to a fiftieth.
+
+    Args:
+        lr: The highest rate.
+        steps: Steps of the whole cosine.
+        warmup: Steps in which the rate rises.
+        cosine: Whether it falls at all.
+        before: Steps of earlier stages, which count as warm-up.
+        until: A moment at which the run has to be over: the cosine then falls with the clock, from where it stands
+            when the run begins, wherever its steps alone would be slower.
+        share: How much of the cosine an earlier part of this run has behind it.
+    """
+
+    lr: float
+    steps: int
+    warmup: int = 0
+    cosine: bool = True
+    before: int = 0
+    until: datetime | None = None
+    share: float = 0.0
+
+    def begin(self, step: int) -> None:
+        """Starts the clock."""
+        self.opened, self.share = datetime.now(UTC), max(self.share, step / self.steps)
+        self._from = self.share
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, which moves `share` on."""
+        self.share = step / self.steps
+        if self.until is not None:
+            passed = (datetime.now(UTC) - self.opened) / max(self.until - self.opened, timedelta(seconds=1))
+            self.share = min(1.0, max(self.share, self._from + (1 - self._from) * passed))
+        rate = self.lr * min(1.0, (self.before + step + 1) / self.warmup) if self.warmup else self.lr
+        return rate * (0.5 * (1 + math.cos(math.pi * self.share)) * 0.98 + 0.02) if self.cosine else rate
+
+    @property
+    def over(self) -> bool:
+        """Whether the clock has ended the run."""
+        return self.until is not None and self.share >= 1
+
+
+class Loop:
+    """A run of one recipe, or of one stage of it.
+
+    Args:
+        out: Folder of the run: resume.safetensors, log.jsonl, log.csv, and tensorboard/ where TensorBoard is installed.
+        model: What is trained.
+        optimizer: Of its weights.
+        schedule: The learning rate.
+        loss: (batch, step) -> scalars by name; "loss" is what is made smaller, all are logged as means.
+        seed: Words that, with a step's number, seed what is random in the step.
+        batch_size: Pictures a step, of all processes together: for the log.
+        ema: Decay a step of the weights' average; 0 keeps none.
+        own: The tensors that a run changes or has to keep; all of the model's by default.
+        place: What tells this stage from others; stands in every line of the log and in the state.
+        about: What else stands in the state.
+        save_every: Steps between two states, each with a line of the log.
+        workers: Processes that draw batches; 0 draws in this one.
+        of: Steps of all stages, for the log; the schedule's by default.
+        each: Called after every step with how many are done, before a state is saved.
+        saved: Called after every state.
+        main: Whether this process writes; one of several does.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        model: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        schedule: Schedule,
+        loss: Callable[[Batch, int], Mapping[str, Tensor]],
+        *,
+        seed: str,
+        batch_size: int,
+        ema: float = 0.0,
+        own: Callable[[], Mapping[str, Tensor]] | None = None,
+        average: dict[str, Tensor] | None = None,
+        place: Mapping[str, int] | None = None,
+        about: Mapping[str, str] | None = None,
+        save_every: int = 100,
+        workers: int = 2,
+        of: int | None = None,
+        each: Callable[[int], None] | None = None,
+        saved: Callable[[], None] | None = None,
+        main: bool = True,
+    ):
+        self.out, self.model, self.optimizer, self.schedule, self.loss = out, model, optimizer, schedule, loss
+        self.seed, self.batch_size, self.ema, self.own = seed, batch_size, ema, own or model.state_dict
+        self.place, self.about = dict(place or {}), dict(about or {})
+        self.save_every, self.workers = save_every, workers
+        self.of, self.each, self.saved, self.main = of or schedule.steps, each, saved, main
+        self.learned = [p for group in optimizer.param_groups for p in group["params"]]
+        self.average = average or ({k: v.detach().clone() for k, v in self.own().items()} if ema else {})
+
+    def resume(self) -> int:
+        """Takes over the state in `out`, if there is one.
+
+        Returns:
+            How many steps are done.
+
+        Raises:
+            InputError: The state is of another recipe.
+            WeightsError: It is damaged, or of other tensors.
+        """
+        return int(resume(self.out, self.own(), self.average, self.optimizer, self.about).get("step", 0))
+
+    def run(self, batches: Dataset[Any], begin: int, end: int) -> None:
+        """Does steps `begin` to `end`, or fewer where the schedule's clock ends the run.
+
+        Raises:
+            InputError: The loss is no number any more.
+        """
+        loader: Iterable[Batch] = DataLoader(
+            batches,
+            batch_size=None,
+            sampler=range(begin, end),
+            num_workers=self.workers,
+            prefetch_factor=4 if self.workers else None,
+            multiprocessing_context="spawn" if self.workers else None,
+        )
+        sums: dict[str, float] = defaultdict(float)
+        self.schedule.begin(begin)
+        clock, since = time.monotonic(), begin
+        with _Log(self.out, self.place, begin, self.main) as log, progress() as bar:
+            task = bar.add_task("training", total=end, completed=begin, visible=self.main)
+            for step, batch in enumerate(loader, start=begin):
+                rate = self.schedule.rate(step)
+                for name, value in self._step(batch, step, rate).items():
+                    sums[name] += value.item()
+                if not math.isfinite(sums["loss"]):
+                    raise InputError(f"The loss is no number any more at step {step + 1}. Lower lr in the recipe.")
+                bar.advance(task)
+                if self.each is not None:
+                    self.each(step + 1)
+                if (step + 1) % self.save_every and step + 1 != end and not self.schedule.over:
+                    continue
+                count = step + 1 - since
+                means = {name: round(value / count, 5) for name, value in sums.items()}
+                if self.main:
+                    speed = round(count * self.batch_size / (time.monotonic() - clock), 2)
+                    row = {"step": step + 1, "of": self.of, "lr": round(rate, 9), **means}
+                    log.write(row | {"images_per_second": speed})
+                    self.save(step + 1)
+                bar.update(task, description=f"loss {means['loss']:.3f}")
+                sums.clear()
+                clock, since = time.monotonic(), step + 1
+                if self.schedule.over:
+                    break
+
+    def _step(self, batch: Batch, step: int, rate: float) -> Mapping[str, Tensor]:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        torch.manual_seed(zlib.crc32(f"{self.seed} {step}".encode()))
+        parts = self.loss(batch, step)
+        self.optimizer.zero_grad(set_to_none=True)
+        parts["loss"].backward()
+        torch.nn.utils.clip_grad_norm_(self.learned, CLIP)
+        self.optimizer.step()
+        if self.ema:
+            before = self.schedule.before + step
+            follow(self.average, self.own(), min(self.ema, (1 + before) / (10 + before)))
+        return parts
+
+    def save(self, step: int) -> None:
+        """Replaces the state."""
+        place = {**self.place, "step": step, "share": float(self.schedule.share)}
+        about = {**self.about, **{name: repr(value) for name, value in place.items()}}
+        average = {"average": self.average} if self.average else {}
+        checkpoint.write_state(self.out / "resume.safetensors", self.own(), self.optimizer, about, **average)
+        if self.saved is not None:
+            self.saved()
+
+
+def resume(
+    out: Path, own: Mapping[str, Tensor], average: Mapping[str, Tensor], optimizer: Any, about: Mapping[str, str]
+) -> dict[str, str]:
+    """Takes over the state in `out`; returns what stands in it besides tensors, nothing where there is none.
+
+    Raises:
+        InputError: Something in `about` differs from what the state says.
+        WeightsError: The state is damaged, or of other tensors.
+    """
+    found = checkpoint.read_state(out / "resume.safetensors")
+    if found is None:
+        return {}
+    there, state = found
+    if any(there.get(name) != value for name, value in about.items()):
+        raise InputError(f"'{out}' holds a run of another recipe. Name another folder, or delete it to begin again.")
+    for kind, tensors in (("model", own), ("average", average)):
+        held = state.get(kind, {})
+        unfit = [name for name, value in tensors.items() if name not in held or held[name].shape != value.shape]
+        if unfit:
+            raise WeightsError(
+                f"'{out / 'resume.safetensors'}': expected the {kind} of this recipe, and {len(unfit)} tensors differ, "
+                f"such as {unfit[0]}. Name another folder, or delete it to begin again."
+            )
+        put(tensors, held)
+    checkpoint.restore(optimizer, state["optimizer"])
+    return there
+
+
+def put(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+    """Copies tensors into those of the same name."""
+    with torch.no_grad():
+        for name, value in own.items():
+            if name in tensors:
+                value.copy_(tensors[name])
+
+
+def follow(average: Mapping[str, Tensor], own: Mapping[str, Tensor], decay: float) -> None:
+    """Moves an average towards the weights: average ← decay · average + (1 − decay) · weights. Counters are copied."""
+    with torch.no_grad():
+        for name, value in own.items():
+            if value.is_floating_point():
+                average[name].lerp_(value, 1 - decay)
+            else:
+                average[name].copy_(value)
+
+
+class _Log:
+    """log.jsonl, log.csv and TensorBoard; lines beyond the step that a run goes on from are dropped."""
+
+    def __init__(self, out: Path, place: Mapping[str, int], done: int, main: bool):
+        self.out, self.place, self.board = out, place, None
+        file = out / "log.jsonl"
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        here = (place.get("stage", 0), done)
+        kept = [line for line in lines if (_stage_of(line), checkpoint.step_of(line)) <= here]
+        self.rows: list[dict[str, Any]] = [json.loads(line) for line in kept]
+        if main:
+            out.mkdir(parents=True, exist_ok=True)
+        if main and len(kept) < len(lines):
+            write_whole(file, "".join(f"{line}\n" for line in kept).encode())
+        if main and importlib.util.find_spec("tensorboard") is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.board = SummaryWriter(out / "tensorboard", purge_step=done + 1)
+
+    def __enter__(self) -> _Log:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.board is not None:
+            self.board.close()
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        self.rows.append({**self.place, **row})
+        write_whole(self.out / "log.jsonl", "".join(json.dumps(r) + "\n" for r in self.rows).encode())
+        table = io.StringIO()
+        columns = dict.fromkeys(name for r in self.rows for name in r)
+        writer = csv.DictWriter(table, list(columns), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_whole(self.out / "log.csv", table.getvalue().encode())
+        if self.board is not None:
+            for name, value in row.items():
+                if name not in ("step", "of"):
+                    self.board.add_scalar(name, value, row["step"])
+            self.board.flush()
+
+
+def _stage_of(line: str) -> float:
+    try:
+        return float(json.loads(line).get("stage", 0))
+    except (ValueError, AttributeError):
+        return math.inf
