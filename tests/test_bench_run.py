@@ -20,6 +20,7 @@ from doubles import Brightness
 from pictures import painted, write_broken
 
 from facewitness import plugins
+from facewitness.apps import cli
 from facewitness.errors import InputError, UnknownName
 from facewitness.files import held
 from facewitness.types import Face, Frame, FrameRef, Reply, Sample, Truth
@@ -283,6 +284,72 @@ def test_what_is_amiss_with_the_data_is_told_in_its_own_words(labelled, tmp_path
     shutil.rmtree(labelled / "fake")
     covered = run("folder", labelled, tmp_path / "one", system=system())
     assert any(note.startswith("one class only: all 6 items are genuine") for note in covered["notes"])
+
+
+def test_a_list_that_is_named_as_a_file_is_measured(labelled, tmp_path):
+    """Its pictures lie below the folder that it lies in; `analyze` takes it, too."""
+    lines = [f"{p.parent.name}\\{p.name},{p.parent.name}" for p in sorted(labelled.rglob("*.png"))]
+    (labelled / "list.csv").write_text("\n".join(["file,label", *lines]))
+    covered = run("manifest", labelled / "list.csv", tmp_path / "run", system=system())
+    assert covered["rows"] == covered["ok"] == 11
+    assert run("manifest", labelled, tmp_path / "run", system=system()) == covered
+    assert {str(p) for p in labelled.rglob("*.png")} == set(cli._listed(labelled / "list.csv"))
+    with pytest.raises(InputError, match="If it is a list, read it as manifest"):
+        run("folder", labelled / "list.csv", tmp_path / "other", system=system())
+
+
+def command(*words):
+    return subprocess.Popen(
+        [sys.executable, "-m", "facewitness", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_request_to_end_keeps_what_ctrl_c_keeps(tmp_path):
+    """SIGTERM, as docker and batch systems send it: rows that are in no part yet are written."""
+    for label, base in (("real", 20), ("fake", 140)):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        for n in range(100):
+            painted(base + n).save(tmp_path / "set" / label / f"{n}.png")
+    out = tmp_path / "run"
+    words = (
+        "bench",
+        "run",
+        "folder",
+        "--root",
+        tmp_path / "set",
+        "--out",
+        out,
+        "--finder",
+        "whole",
+        "--perturb",
+        "all",
+    )
+    process = command(*words)
+    deadline = time.monotonic() + 60
+    while not (out / "meta.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate()
+    assert process.returncode == 143
+    assert errors == "facewitness: interrupted. What was written is whole; the same command goes on from there.\n"
+    assert not (out / "lock").exists()
+    assert sum(pq.read_table(part).num_rows for part in (out / "parts").iterdir()) > 0
+
+
+def test_the_deletion_test_is_printed_for_people_and_as_json(labelled, capsys):
+    words = ["bench", "deletion", "folder", "--root", str(labelled), "--finder", "whole"]
+    assert cli.main(words) == 1
+    assert "no claim could be tested, so nothing is known of what the explanations rest on" in capsys.readouterr().out
+    assert cli.main([*words, "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["claims"] == 0
+    made = [deletion.Deletion(f"{n}.png", f"g{n}", "fake", "nose", 0.5, 0.9, 0.4, 0.8 - 0.01 * n) for n in range(12)]
+    told = deletion.in_words({"pictures": 12, "without_claim": 2, **deletion.summary(made)})
+    assert "12 claims of 12 groups in 12 pictures (2 faces without a claim)" in told and "the test is passed" in told
+    assert "nose                  12" in told
 
 
 def test_labels_the_wrong_way_round_are_asked_about(tmp_path):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facewitness import geometry, plugins
+from facewitness import geometry, media, plugins
 from facewitness.errors import InputError, TooLarge, UnreadableMedia
 from facewitness.types import Mask, Sample
 
@@ -335,7 +335,6 @@ def test_frames_in_a_manifest_are_keyed_by_all_that_tells_videos_apart(tmp_path)
     [
         ("file,lable\n1.png,real\n", "label missing; came file, lable"),
         ("file,label\n1.png,1\n", r"line 2: 1\.png: expected label real or fake, got '1'"),
-        ("file,label\n1.png,real\n1.png,fake\n", r"line 3: 1\.png is already in line 2"),
         ("file,label,split,group\n1.png,real,train,p\n2.png,fake,test,p\n", "the group 'p' is in the split 'test' and"),
         ("file,label\n", "expected a line for each picture, found none"),
         ("", "expected the columns file, label"),
@@ -355,6 +354,60 @@ def test_what_is_wrong_with_a_manifest_is_said(tmp_path, lines, sentence):
     _write(tmp_path / "manifest.csv", lines)
     with pytest.raises(InputError, match=sentence):
         _read("manifest", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "disk"),
+    [
+        ("file,label\na\\1.png,real\n.\\b\\2.png,fake\n", ("a/1.png", "b/2.png")),
+        ("file,label\n./a/1.png,real\nb//2.png,fake\n", ("a/1.png", "b/2.png")),
+        ("file,label\na/IMG_1.png,real\nB/2.PNG,fake\n", ("a/IMG_1.PNG", "b/2.png")),
+        ("sep=;\r\nfile;label\r\na/1.png;real\r\nb/2.png;fake\r\n;\r\n;\r\n", ("a/1.png", "b/2.png")),
+        ("\ufeffsep=;\nfile;label;\na/1.png;real;\n\nb/2.png;fake;\n;;\n", ("a/1.png", "b/2.png")),
+        ("file,label\n/home/ann/set/a/1.png,real\nC:\\Users\\ann\\set\\b\\2.png,fake\n", ("a/1.png", "b/2.png")),
+        ("file,label\nan\u0303o/e\u0301.png,real\nb/\u00e4.png,fake\n", ("a\u00f1o/\u00e9.png", "b/a\u0308.png")),
+    ],
+    ids=["backslashes", "dots", "capitals", "excel", "excel with a mark", "absolute", "accents apart"],
+)
+def test_a_list_of_another_machine_is_read(tmp_path, lines, disk):
+    _paint(tmp_path, *disk)
+    _write(tmp_path / "list.csv", lines)
+    for root in (tmp_path, tmp_path / "list.csv"):
+        found, told = _read("manifest", root)
+        assert [s.file for s in found] == list(disk) and told == []
+
+
+def test_a_path_that_could_be_two_files_is_none(tmp_path):
+    _paint(tmp_path, "A/1.png", "a/1.png", "real/2.png")
+    if len(list(tmp_path.iterdir())) == 3:  # the disk tells capitals apart
+        _write(tmp_path / "manifest.csv", "file,label\nÄ/1.png,real\n2.png,real\nreal/2.png,fake\n")
+        found, told = _read("manifest", tmp_path)
+        assert [s.file for s in found] == ["real/2.png"] and len(told) == 2
+        assert all("does not exist" in sentence for sentence in told)
+    _write(tmp_path / "manifest.csv", "file,label\na\\..\\..\\1.png,real\n")
+    with pytest.raises(InputError, match="expected file below"):
+        _read("manifest", tmp_path)
+
+
+def test_a_file_that_is_listed_twice_is_read_once_and_one_with_two_labels_not_at_all(tmp_path):
+    _paint(tmp_path, "a/1.png", "a/2.png", "a/3.png")
+    lines = "file,label\na/1.png,real\na\\1.png,fake\na/2.png,fake\n./a/2.png,fake\na/3.png,real\n"
+    _write(tmp_path / "manifest.csv", lines)
+    found, told = _read("manifest", tmp_path)
+    assert [s.file for s in found] == ["a/2.png", "a/3.png"]
+    assert "a/1.png is real in line 2 and fake in line 3: one of the two is wrong, so both are left out" in told[0]
+    assert "line 5: a/2.png is already in line 4; it is read once" in told[1]
+
+
+def test_datasets_read_every_picture_that_the_analyser_reads_and_tell_the_others(tmp_path):
+    endings = sorted(media.SUFFIXES)
+    _paint(tmp_path, *(f"real/{n}{ending}" for n, ending in enumerate(endings)), "fake/a.GIF")
+    for name in ("real/b.heic", "real/c.HEIC", "fake/d.jpg_large", "fake/notes", "fake/.hidden", "fake/Thumbs.db"):
+        _write(tmp_path / name, "x")
+    found, told = _read("folder", tmp_path)
+    assert len(found) == len(endings) + 1
+    assert any("real that are no pictures we read are left out: 2 .heic" in sentence for sentence in told)
+    assert any("left out: 1 .jpg_large, 1 without an ending" in sentence for sentence in told)
 
 
 def test_a_manifest_must_be_text_and_one(tmp_path):

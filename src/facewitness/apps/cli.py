@@ -160,7 +160,12 @@ def parser() -> argparse.ArgumentParser:
 
     analyze = commands.add_parser("analyze", help="analyse pictures", description=_ABOUT_ANALYZE, epilog=_EXIT)
     analyze.set_defaults(run=_analyze)
-    analyze.add_argument("paths", nargs="+", metavar="PATH", help="a file, a folder, a glob, or - for standard input")
+    analyze.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="a file, a folder, a glob, a list (CSV with a column file), or - for input",
+    )
     answers = analyze.add_argument_group("answers")
     answers.add_argument("--json", action="store_true", help="print one JSON report a line, and nothing else")
     answers.add_argument("--quiet", action="store_true", help="print no summary and no bar; problems still show")
@@ -309,9 +314,24 @@ def _sources(arguments: argparse.Namespace) -> list[str | bytes]:
                 raise InputError("-: expected a picture on standard input, which is closed")
             most = arguments.most_megabytes * 1_000_000 if arguments.most_megabytes else media.MOST_BYTES
             sources.append(sys.stdin.buffer.read(most + 1))  # one more than the limit is enough to be refused
+        elif Path(path).suffix.lower() == ".csv" and Path(path).is_file():
+            sources += _listed(Path(path))
         else:
             sources += map(str, media.collect([path]))
     return list(dict.fromkeys(sources))
+
+
+def _listed(path: Path) -> Iterator[str]:
+    """The pictures of a list, as the benchmark reads it: those that are not there are passed on, to be told."""
+    from facewitness import lists
+
+    found = lists.read(path)
+    if "file" not in found.columns:
+        raise InputError(
+            f"{path}: expected a column file in its first line, came {', '.join(found.columns) or 'nothing'}"
+        )
+    for line in found.lines:
+        yield str(path.parent / (lists.located(path.parent, line.values["file"]) or line.values["file"]))
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:

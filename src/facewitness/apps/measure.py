@@ -49,6 +49,7 @@ def add_to(commands: Any) -> None:
     deletion.set_defaults(run=_with_extra(_deletion))
     _add_data(deletion)
     deletion.add_argument("--out", type=Path, metavar="FILE", help="write every claim as JSON, one a line")
+    deletion.add_argument("--json", action="store_true", help="print the numbers as a JSON object instead of sentences")
     _add_answers(words)
     _add_replies(words)
     protocols = words.add_parser("protocols", help="list the protocols")
@@ -376,10 +377,14 @@ def _deletion(given: argparse.Namespace) -> int:
     chosen = itertools.islice((s for s in samples if run.wanted(s, keep)), given.limit)
     analyzer = Analyzer(**_system(given).arguments(("none", 0), 0))
     with _progress("covering") as progress:
-        found, tally = deletion.deletions(chosen, Path(root or "."), analyzer, progress=progress)
+        below = run.folder_of(root) or Path()
+        found, tally = deletion.deletions(chosen, below, analyzer, progress=progress)
     if given.out:
         write_whole(given.out, "".join(json.dumps(asdict(d)) + "\n" for d in found).encode())
-    print(json.dumps({**tally, **deletion.summary(found)}, indent=1))
+    numbers = {**tally, **deletion.summary(found)}
+    text = json.dumps(numbers, indent=1) if given.json else deletion.in_words(numbers)
+    for line in text.split("\n"):
+        print(shown(line))
     return ALL if found else NONE
 
 

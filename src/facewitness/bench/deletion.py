@@ -12,7 +12,7 @@ BMVC 2018), with one step and a control, and as there a witness whose explanatio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewitness import geometry, media
+from facewitness.bench import measures
 from facewitness.errors import FacewitnessError
+from facewitness.phrases import listed
 from facewitness.pipeline import Analyzer
 from facewitness.types import Clip, Face, Finding, Frame, Pixels, Sample, Track
-
-DRAWS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +153,8 @@ def summary(found: list[Deletion], seed: int = 0) -> dict[str, Any]:
         return {"claims": 0, "why": "no claim could be tested"}
     fall = np.array([d.before - d.covered for d in found])
     other = np.array([d.before - d.elsewhere for d in found])
-    names, group = np.unique([d.group for d in found], return_inverse=True)
-    rng = np.random.default_rng(seed)
-    drawn = []
-    for _ in range(DRAWS):
-        times = np.bincount(rng.integers(names.size, size=names.size), minlength=names.size)[group]
-        if times.sum():
-            drawn.append(float(np.average(fall - other, weights=times)))
-    low, high = np.percentile(drawn, [2.5, 97.5])
+    group, ones = np.array([d.group for d in found]), np.ones(len(found))
+    value = measures.ratios({"faithfulness": (fall - other, ones)}, group, seed=seed)["faithfulness"]
     by_region = {
         name: {
             "claims": sum(d.region == name for d in found),
@@ -169,8 +163,44 @@ def summary(found: list[Deletion], seed: int = 0) -> dict[str, Any]:
         for name in sorted({d.region for d in found})
     }
     return {
-        "claims": len(found), "groups": int(names.size),
+        "claims": len(found), "groups": int(np.unique(group).size),
         "fall_claimed": float(fall.mean()), "fall_elsewhere": float(other.mean()),
-        "faithfulness": float((fall - other).mean()), "interval": [float(low), float(high)],
+        "faithfulness": value.value, "interval": [value.low, value.high],
         "better_than_elsewhere": float((fall > other).mean()), "by_region": by_region,
     }  # fmt: skip
+
+
+def in_words(numbers: Mapping[str, Any]) -> str:
+    """The numbers of `summary`, with the tally, as sentences and a small table."""
+    left = [
+        f"{numbers[name]} {what}"
+        for name, what in (("without_face", "without a face"), ("without_claim", "faces without a claim"),
+                           ("failed", "that could not be read"))
+        if numbers.get(name)
+    ]  # fmt: skip
+    pictures = f"{numbers.get('pictures', 0)} pictures{f' ({listed(left)})' if left else ''}"
+    if not numbers["claims"]:
+        return f"{pictures}: {numbers['why']}, so nothing is known of what the explanations rest on."
+    low, high = numbers["interval"]
+    value = numbers["faithfulness"]
+    bounds = "no interval: too few groups" if low is None else f"95 % interval {low:+.4f} … {high:+.4f}"
+    passed = low is not None and low > 0
+    verdict = (
+        "The score falls further where a claim points: the test is passed."
+        if passed
+        else "The score does not fall further where a claim points: the test is not passed."
+    )
+    lines = [
+        f"{numbers['claims']} claims of {numbers['groups']} groups in {pictures}.",
+        f"The probability falls by {numbers['fall_claimed']:+.4f} where the claimed place is covered, by "
+        f"{numbers['fall_elsewhere']:+.4f} where another of its size is.",
+        f"Faithfulness {value:+.4f} ({bounds}); {numbers['better_than_elsewhere']:.0%} of claims beat the other place.",
+        verdict,
+        "",
+        f"{'region':<16}{'claims':>8}{'faithfulness':>14}",
+    ]
+    lines += [
+        f"{name or 'no region':<16}{each['claims']:>8}{each['faithfulness']:>+14.4f}"
+        for name, each in numbers["by_region"].items()
+    ]
+    return "\n".join(lines)

@@ -28,7 +28,7 @@ from facewitness.bench.measures import DETECTION, Value
 from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.formats import markdown as md
-from facewitness.phrases import visible
+from facewitness.phrases import cell
 from facewitness.types import Reply
 
 READINGS: Mapping[str, bool] = {"verdict": False, "literal": True}  # of `words.verdict`: whether it is strict
@@ -606,7 +606,7 @@ def markdown(title: str, grids: Sequence[Grid], notes: Sequence[str], made: Sequ
     """The grids as Markdown; what is not measured is an em dash with a footnote that says why."""
     reasons: dict[str, int] = {}
 
-    def cell(what: str | tuple[Value, int]) -> str:
+    def shown(what: str | tuple[Value, int]) -> str:
         if isinstance(what, str):
             return escaped(what)
         mark = f"[^{reasons.setdefault(what[0].why, len(reasons) + 1)}]" if what[0].why else ""
@@ -620,7 +620,7 @@ def markdown(title: str, grids: Sequence[Grid], notes: Sequence[str], made: Sequ
         if grid.about:
             parts.append(grid.about)
         rows = [" | ".join(grid.head), " | ".join("---" for _ in grid.head)]
-        rows += [" | ".join(map(cell, row)) for row in grid.rows]
+        rows += [" | ".join(map(shown, row)) for row in grid.rows]
         parts.append("\n".join(f"| {row} |" for row in rows))
     if nothing := [f"{grid.title} ({grid.nothing})" for grid in grids if grid.nothing]:
         parts.append(f"Not measured: {escaped('; '.join(nothing))}.")
@@ -702,25 +702,19 @@ def _csv(lines: Iterable[Line]) -> str:
         v = x.value
         writer.writerow(
             (
-                spreadsheet(x.system),
-                spreadsheet(x.dataset),
+                cell(x.system),
+                cell(x.dataset),
                 x.level,
-                spreadsheet(x.method),
+                cell(x.method),
                 x.perturbation,
                 x.strength,
-                spreadsheet(x.speaker),
-                spreadsheet(x.measure),
+                cell(x.speaker),
+                cell(x.measure),
                 v.value,
                 v.low,
                 v.high,
                 v.n,
-                spreadsheet(v.why),
+                cell(v.why),
             )
         )
     return out.getvalue()
-
-
-def spreadsheet(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula, without controls; one that would be begins with an apostrophe."""
-    shown = visible(text)
-    return f"'{shown}" if shown.lstrip()[:1] in ("=", "+", "-", "@") else shown

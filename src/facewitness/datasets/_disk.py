@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -28,8 +29,8 @@ from facewitness.files import read_bounded
 from facewitness.types import Sample, Truth
 
 Tell = Callable[[str], None]
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif")
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
+PICTURES = tuple(sorted(media.SUFFIXES))  # what `analyze` reads, datasets read
+VIDEOS = tuple(sorted(media.FILMS))
 PRISTINE = Truth("real", "pristine", "pristine", regions=frozenset())  # of a picture nobody changed
 
 
@@ -77,6 +78,23 @@ def pictures(below: Path, deep: bool = True) -> list[Path]:
     """The pictures of a folder, in natural order; `deep` looks into its folders too. An absent folder has none."""
     found = below.rglob("*") if deep else below.glob("*")
     return sorted((p for p in found if p.suffix.lower() in PICTURES and not p.name.startswith(".")), key=natural)
+
+
+def left_out(below: Path, deep: bool = True) -> str:
+    """The other files of a folder by their endings, such as "2 .heic, 1 .txt"; empty where there are none.
+
+    Hidden files and what file managers leave are not counted.
+    """
+    kinds: Counter[str] = Counter()
+    for path in below.rglob("*") if deep else below.glob("*"):
+        name = path.name
+        if name.startswith(".") or name.lower() in _CLUTTER or path.suffix.lower() in PICTURES or not path.is_file():
+            continue
+        kinds[path.suffix.lower() or "without an ending"] += 1
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+
+
+_CLUTTER = ("thumbs.db", "desktop.ini")
 
 
 def videos(below: Path, deep: bool = False) -> list[Path]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from facewitness.datasets._disk import PRISTINE, Tell, folder, not_empty, pictures, silent, wanted
+from facewitness.datasets._disk import PRISTINE, Tell, folder, left_out, not_empty, pictures, silent, wanted
 from facewitness.errors import InputError
 from facewitness.types import Sample, Truth
 
@@ -31,9 +31,12 @@ _LABEL_OF = {"real": "real", "0_real": "real", "pristine": "real", "original": "
 def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) -> Iterator[Sample]:
     """All pictures, in natural order, real ones first; `split` keeps one split.
 
-    Tells of a split that holds pictures of one label only, and of pictures outside real/ and fake/. Raises InputError
+    Tells of a split that holds pictures of one label only, of pictures outside real/ and fake/, and of files inside
+    that are no pictures. Raises InputError
     for a folder without any of both, and for a split that is not there.
     """
+    if root is not None and Path(root).is_file():
+        raise InputError(f"folder: expected a folder, got the file {root}. If it is a list, read it as manifest.")
     root = folder(root, "folder", ())
     name = root.resolve().name
     found = {"all": _labelled(root)} if _labelled(root) else {}
@@ -75,6 +78,11 @@ def _samples(
                     split=each,
                     group=file,
                     dataset=name,
+                )
+        for _, where in found[each]:
+            if kinds := left_out(where):
+                tell(
+                    f"{name}: files in {where} that are no pictures we read are left out: {kinds}; convert what is one"
                 )
         for absent in sorted({"real", "fake"} - labels):
             tell(f"{name}: the split '{each}' has no {absent} picture; AUC needs both labels: put some into {absent}/")

@@ -8,7 +8,8 @@ with manifest.csv or one CSV file.
     b/001.jpg,fake,train,person 1,StyleGAN2,masks/001.png
 
 Needed columns: `file` (below the folder of the CSV) and `label` (real or fake; not 0 and 1, which mean one thing here
-and the other there). Others, all optional, empty where unknown:
+and the other there). A path from another machine is found by its end (`lists`). A file that is listed twice is read
+once, and one with two labels not at all: both are told. Others, all optional, empty where unknown:
 
     split        any name; "all" where the column is missing
     group        the source video or identity. One group stays in one split; without it a picture is its own group
@@ -22,19 +23,20 @@ and the other there). Others, all optional, empty where unknown:
     regions      MARE's names of what is forged, with blanks between: nose left_eye
     text         what somebody wrote about it
 
-Commas, semicolons or tabs between the columns.
+Commas, semicolons or tabs between the columns; what Excel adds is passed over.
 """
 
 from __future__ import annotations
 
-import csv
 import difflib
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from facewitness import lists
 from facewitness.datasets._disk import Tell, folder, mask_of, not_empty, silent, wanted
 from facewitness.errors import InputError
 from facewitness.regions import MARE
@@ -74,37 +76,37 @@ def _table(root: Path) -> Path:
 
 
 def _rows(table: Path, tell: Tell) -> list[_Row]:
-    """All lines, checked. Raises InputError that names the line."""
-    rows: list[_Row] = []
-    lines_of: dict[tuple[str, str], int] = {}
-    splits_of: dict[str, tuple[str, int]] = {}
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            file.seek(0)
-            reader = csv.DictReader(file, delimiter=max(",;\t", key=first.count), strict=True)
-            columns = [c.strip().lower() for c in reader.fieldnames or ()]
-            _check_columns(table, columns, tell)
-            reader.fieldnames = columns
-            for values in reader:
-                if None in values or None in values.values():
-                    raise InputError(
-                        f"{table}, line {reader.line_num}: expected {len(columns)} values as in its first line; "
-                        f"put quotes around a value with a comma"
-                    )
-                row = {key: value.strip() for key, value in values.items()}
-                _check(table, reader.line_num, row, lines_of, splits_of)
-                rows.append((reader.line_num, row))
-    except UnicodeDecodeError as error:
-        raise InputError(f"{table} is not UTF-8 text ({error}); save it as CSV in UTF-8") from error
-    except csv.Error as error:
-        raise InputError(f"{table} is not CSV ({error}); save it again") from error
-    if not rows:
+    """All lines, checked; their files as the disk has them. Raises InputError that names the line."""
+    listed = lists.read(table)
+    _check_columns(table, listed.columns, tell)
+    if not listed.lines:
         raise InputError(f"{table}: expected a line for each picture, found none below the column names")
-    return rows
+    rows: dict[tuple[str, str], _Row] = {}
+    disputed: set[tuple[str, str]] = set()
+    splits_of: dict[str, tuple[str, int]] = {}
+    for line in listed.lines:
+        row = dict(line.values)
+        _check(table, line.number, row, splits_of)
+        key = (row["file"], row.get("box", ""))
+        if key not in rows:
+            rows[key] = (line.number, row)
+            continue
+        first, before = rows[key]
+        if before["label"] != row["label"]:
+            disputed.add(key)
+            tell(
+                f"{table}: {row['file']} is {before['label']} in line {first} and {row['label']} in line "
+                f"{line.number}: one of the two is wrong, so both are left out"
+            )
+        else:
+            tell(
+                f"{table}, line {line.number}: {row['file']} is already in line {first}; it is read once. Keep one, "
+                "or give each a box"
+            )
+    return [row for key, row in rows.items() if key not in disputed]
 
 
-def _check_columns(table: Path, columns: list[str], tell: Tell) -> None:
+def _check_columns(table: Path, columns: Sequence[str], tell: Tell) -> None:
     known = (*_NEEDED, *_OPTIONAL)
     missing = [c for c in _NEEDED if c not in columns]
     if missing:
@@ -112,9 +114,6 @@ def _check_columns(table: Path, columns: list[str], tell: Tell) -> None:
             f"{table}: expected the columns {', '.join(_NEEDED)} in its first line, {', '.join(missing)} missing; "
             f"came {', '.join(columns) or 'nothing'}"
         )
-    twice = sorted({c for c in columns if columns.count(c) > 1})
-    if twice:
-        raise InputError(f"{table}: the column {', '.join(twice)} is there twice; rename one of them")
     for column in columns:
         if column not in known:
             near = difflib.get_close_matches(column, known, n=1)
@@ -125,7 +124,6 @@ def _check(
     table: Path,
     line: int,
     row: dict[str, str],
-    lines_of: dict[tuple[str, str], int],
     splits_of: dict[str, tuple[str, int]],
 ) -> None:
     """One line's values, against themselves and against the lines before; fills in split and group."""
@@ -134,17 +132,16 @@ def _check(
     if not file:
         raise InputError(f"{here}: expected a file, found an empty value")
     for column in ("file", "mask", "original"):
-        path = Path(row.get(column, ""))
-        if path.is_absolute() or ".." in path.parts:
+        given = row.get(column, "")
+        if ".." in re.split(r"[\\/]+", given):
             raise InputError(
-                f"{here}: expected {column} below {table.parent}, got {path}; move the list above its pictures"
+                f"{here}: expected {column} below {table.parent}, got {given}; move the list above its pictures"
             )
+        if given and (found := lists.located(table.parent, given)) is not None:
+            row[column] = found
+    file = row["file"]
     if label not in ("real", "fake"):
         raise InputError(f"{here}: {file}: expected label real or fake, got {row['label']!r}")
-    key = (file, row.get("box", ""))
-    if key in lines_of:
-        raise InputError(f"{here}: {file} is already in line {lines_of[key]}; keep one, or give each a box")
-    lines_of[key] = line
     row["label"] = label
     row["split"] = row.get("split") or "all"
     row["group"] = row.get("group") or row.get("video") or file

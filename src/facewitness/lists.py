@@ -1,0 +1,158 @@
+"""Lists of pictures as CSV files, also those that other machines and spreadsheets write: one reader for all commands.
+
+    for line in lists.read(Path("list.csv")): line.number, line.values["file"]
+    lists.located(folder, r".\\a\\1.jpg")  →  "a/1.jpg", as the disk has it
+
+Read are commas, semicolons and tabs, Excel's first line `sep=;`, its lines of nothing but separators, and a byte order
+mark. A path may have either slash, a drive or folders of another machine before it, other capitals, and letters with
+their accents apart (macOS writes them so): it means the one file that it can mean, and two of them are none.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from facewitness.errors import InputError
+
+MOST_BYTES = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a list: its number in the file, and its values by column, without blanks around them."""
+
+    number: int
+    values: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """A list as it was read: its columns, in small letters, and its lines."""
+
+    columns: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+
+def read(path: Path) -> List:
+    """All lines of a list that say anything.
+
+    Raises:
+        InputError: the file is no UTF-8 text or no CSV, a column is there twice, or a line has too many or too few
+            values.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"{path}: expected a list of at most {MOST_BYTES // 1_000_000} MB; split it")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            separator, skipped = _separator(file.readline()), 0
+            if separator is not None:
+                skipped, first = 1, ""
+            else:
+                file.seek(0)
+                first = file.readline()
+                file.seek(0)
+                separator = max(",;\t", key=first.count)
+            return _lines(path, csv.reader(file, delimiter=separator, strict=True), skipped)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text ({error}); save it as CSV in UTF-8") from error
+    except csv.Error as error:
+        raise InputError(f"{path} is not CSV ({error}); save it again") from error
+    except OSError as error:
+        raise InputError(f"{path}: expected a list that can be read ({error.strerror})") from error
+
+
+def _separator(line: str) -> str | None:
+    """What Excel's first line says, "sep=;"; None for any other line."""
+    said = re.fullmatch(r"\ufeff?\"?sep=(.)\"?\s*", line, re.IGNORECASE)
+    return said[1] if said else None
+
+
+def _lines(path: Path, rows: Iterator[list[str]], skipped: int) -> List:
+    head = next(rows, [])
+    columns = tuple(name.strip().lower() for name in head)
+    while len(columns) > 1 and not columns[-1]:  # a spreadsheet's empty columns
+        columns = columns[:-1]
+    if twice := sorted({name for name in columns if columns.count(name) > 1}):
+        raise InputError(f"{path}: the column {', '.join(twice)} is there twice; rename one of them")
+    found = []
+    for row in rows:
+        number = rows.line_num + skipped  # type: ignore[attr-defined]
+        values = [value.strip() for value in row]
+        if not any(values):
+            continue
+        while len(values) > len(columns) and not values[-1]:
+            values.pop()
+        if len(values) != len(columns):
+            raise InputError(
+                f"{path}, line {number}: expected {len(columns)} values as in its first line; put quotes around a "
+                "value with a comma"
+            )
+        found.append(Line(number, dict(zip(columns, values, strict=True))))
+    return List(columns, tuple(found))
+
+
+def located(folder: Path, listed: str) -> str | None:
+    """The file below a folder that a list names, as the disk spells it; None where there is none, or no one file.
+
+    Of a path of another machine, what stands before the part that is below the folder is cut away, but never the last
+    folder: of `C:\\sets\\FF\\000\\1.png` at least 000/1.png is looked for. A path that climbs out by `..` is none.
+    """
+    if "\0" in listed:
+        return None
+    whole = re.split(r"/+", listed.strip())
+    for parts in (whole, re.split(r"[\\/]+", listed.strip())):  # a backslash may stand in a name
+        steps = [part for part in parts if part not in ("", ".")]
+        if not steps or ".." in steps:
+            return None
+        for first in range(max(1, len(steps) - 1)):
+            if (folder.joinpath(*steps[first:])).is_file():
+                return "/".join(steps[first:])
+    for first in range(max(1, len(steps) - 1)):
+        if (found := _respelt(folder, steps[first:])) is not None:
+            return found
+    return None
+
+
+def _respelt(folder: Path, steps: list[str]) -> str | None:
+    """A path whose steps differ from the disk's in capitals or in how accents are written."""
+    found: list[str] = []
+    for step in steps:
+        names = _names(str(folder), _changed(folder)).get(_plain(step), ())
+        if step in names:
+            names = (step,)
+        if len(names) != 1:
+            return None
+        found.append(names[0])
+        folder = folder / names[0]
+    return "/".join(found) if folder.is_file() else None
+
+
+@lru_cache(maxsize=256)
+def _names(folder: str, changed: int) -> dict[str, tuple[str, ...]]:
+    """The names in a folder by what they have in common, whatever their capitals and accents."""
+    found: dict[str, tuple[str, ...]] = {}
+    try:
+        with os.scandir(folder) as there:
+            for entry in there:
+                found[_plain(entry.name)] = (*found.get(_plain(entry.name), ()), entry.name)
+    except OSError:
+        pass
+    return found
+
+
+def _changed(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
