@@ -127,21 +127,3 @@ def test_place_puts_values_where_the_box_is():
     assert full[20:40, 10:30].min() == 1.0
     beyond = geometry.place(Mask((-10.0, -10.0, 5.0, 5.0), np.ones((2, 2), np.float32)), 60, 50)
     assert beyond.sum() == pytest.approx(25)
-
-
-@given(st.integers(0, 2**32 - 1))
-def test_boxes_of_cover_all_that_is_on(seed):
-    mask = np.random.default_rng(seed).random((12, 15)) > 0.7
-    found = geometry.boxes_of(mask.astype(np.float32))
-    covered = np.zeros_like(mask)
-    for x1, y1, x2, y2 in found:
-        covered[int(y1) : int(y2), int(x1) : int(x2)] = True
-    assert covered[mask].all()
-
-
-def test_boxes_of_separates_parts_and_joins_a_u():
-    mask = np.zeros((10, 20), np.float32)
-    mask[1:8, 1] = mask[1:8, 5] = mask[7, 1:6] = 1  # a U is one part
-    mask[2:4, 10:13] = 1
-    assert geometry.boxes_of(mask) == ((1.0, 1.0, 6.0, 8.0), (10.0, 2.0, 13.0, 4.0))
-    assert len(geometry.boxes_of(mask, smallest=10)) == 1

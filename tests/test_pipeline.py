@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,14 @@ def test_a_photo_from_bytes_to_report(tmp_path):
     assert analyzer().analysis(path).clip.frame.pixels.shape == (96, 96, 3)
     assert len(report.sha256) == 64
     assert analyzer().analyze(jpeg(painted(40))).verdict.label == "real"
+
+
+def test_threads_may_share_an_analyzer():
+    shared = analyzer()
+    pictures = [jpeg(painted(40 + 20 * number)) for number in range(8)]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda picture: wire.render(shared.analyze(picture)), pictures))
+    assert together == [wire.render(analyzer().analyze(picture)) for picture in pictures]
 
 
 def test_the_same_file_gives_the_same_bytes(tmp_path):

@@ -34,15 +34,21 @@ _KNOTS = 33
 class Calibration:
     """How one witness's raw score becomes a probability, and from where on it decides; fitted on held-out faces.
 
-    slope, offset     p = σ(slope · logit(score) + offset); slope ≥ 0, so p never falls when the score rises
-    knots, low, high  the 95 % interval of p (low to high) at raw log-odds (knots), by a bootstrap over groups
-    real_below        p below this is real            } real_below ≤ 0.5 ≤ fake_above: no verdict
-    fake_above        p from this on is fake          } contradicts its own probability
-    genuine_called_fake, fakes_called_real   the bounds that the thresholds were chosen for
-    fakes             weighted share of fakes among the rows of the fit: the prior that p stands on
-    rows, groups      how many rows in how many groups the fit saw
-    rates             source → {"genuine", "fakes": rows; "genuine_called_fake", "genuine_called_real",
-                      "fakes_called_fake", "fakes_called_real": measured shares, None where there are no rows}
+    Attributes:
+        slope: of p = σ(slope · logit(score) + offset); 0 or more, so p never falls when the score rises.
+        offset: see `slope`.
+        knots: raw log-odds, rising, at which the interval of p is known.
+        low: lower end of the 95 % interval of p at each knot, by a bootstrap over groups.
+        high: upper end at each knot.
+        real_below: p below this is real; at most 0.5 when fitted, so no verdict contradicts its own probability.
+        fake_above: p from this on is fake; at least 0.5 when fitted.
+        genuine_called_fake: the bound on genuine rows called fake that `fake_above` was chosen for.
+        fakes_called_real: the bound on fakes called real that `real_below` was chosen for.
+        fakes: weighted share of fakes among the rows of the fit, the prior that p stands on.
+        rows: rows that the fit saw.
+        groups: groups that the fit saw.
+        rates: source → numbers of rows "genuine" and "fakes", and the measured shares "genuine_called_fake",
+            "genuine_called_real", "fakes_called_fake", "fakes_called_real"; None where there are no rows.
     """
 
     slope: float
@@ -93,20 +99,28 @@ class Calibration:
     ) -> Calibration:
         """Fit on held-out rows, which the witness was not trained on.
 
-        scores   (n,) raw scores in [0, 1]          labels   (n,) 1 or True for fake, 0 or False for genuine
-        groups   (n,) source video or identity: the bootstrap draws groups, for rows of one group are not independent
-        sources  (n,) the data set of each row; None is one source
-        weights  (n,) of each row in the fit of the probability (not in the thresholds); None counts every row once
-        moved    (k, 2) raw scores of a picture and of the same picture after what says nothing of forgery, such as
-                 saving it again; the interval then covers 95 % of such moves, too. None: the bootstrap alone
-
         `fake_above` is the lowest threshold at which, for *each* source with genuine rows (the worst one decides), no
         more are called fake than shows with the given confidence (one-sided, binomial) that the true rate there is at
         most `genuine_called_fake`. `real_below` is the highest threshold at which at most `fakes_called_real` of the
         fakes are called real on average, each source counting the same: were the worst one to decide here too, one
         source whose traces compression has destroyed would forbid the answer "real" for everything.
 
-        Raises InputError for NaN, scores outside [0, 1], other labels, unequal lengths, a missing class or one group.
+        Args:
+            scores: (n,) raw scores in [0, 1].
+            labels: (n,) 1 or True for fake, 0 or False for genuine.
+            groups: (n,) source video or identity. The bootstrap draws groups: rows of one group are not independent.
+            sources: (n,) the data set of each row; None is one source.
+            weights: (n,) of each row in the fit of the probability, not in the thresholds; None counts each row once.
+            moved: (k, 2) raw scores of a picture and of the same picture after what says nothing of forgery, such as
+                saving it again; the interval then covers 95 % of such moves, too. None: the bootstrap alone.
+            genuine_called_fake: bound on the share of genuine rows called fake.
+            fakes_called_real: bound on the share of fakes called real.
+            confidence: with which the first bound is shown to hold.
+            resamples: draws of the bootstrap.
+            seed: of the bootstrap.
+
+        Raises:
+            InputError: NaN, scores outside [0, 1], other labels, unequal lengths, a missing class or one group.
         """
         x = logit(_checked_scores(scores))
         y = np.asarray(labels).astype(np.float64)
@@ -233,8 +247,10 @@ class Calibration:
 class Profile:
     """Calibrations fitted to somebody's own labelled pictures (`facewitness calibrate`), for given weights.
 
-    name        of its file, and sha256 of its bytes: both stand in every report that was made with it
-    witnesses   witness's name -> {"weights": {file: sha256}, "calibration": as `Calibration.to_json` gives it}
+    Attributes:
+        name: of its file. Name and hash stand in every report that was made with it.
+        sha256: of its bytes.
+        witnesses: witness's name → {"weights": {file: sha256}, "calibration": as `Calibration.to_json` gives it}.
     """
 
     name: str

@@ -197,44 +197,6 @@ def place(mask: Mask, height: int, width: int) -> NDArray[np.float32]:
     return frame
 
 
-def boxes_of(mask: NDArray[np.floating], threshold: float = 0.5, smallest: int = 1) -> tuple[Box, ...]:
-    """Boxes of the 4-connected parts of a mask (H, W) at or above a threshold, largest part first.
-
-    Parts of fewer than `smallest` pixels are left out.
-    """
-    on = np.asarray(mask) >= threshold
-    labels = np.zeros(on.shape, np.int32)
-    parts: list[tuple[int, Box]] = []
-    runs: list[tuple[int, int, int]] = []  # row, start, end (excluded) of every horizontal run
-    for y in range(on.shape[0]):
-        edges = np.flatnonzero(np.diff(np.concatenate(([0], on[y].view(np.int8), [0]))))
-        runs += [(y, int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-    parent = list(range(len(runs)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for i, (y, a, b) in enumerate(runs):
-        if y > 0:
-            for other in np.unique(labels[y - 1, a:b]):
-                if other:
-                    parent[root(int(other) - 1)] = root(i)
-        labels[y, a:b] = i + 1
-    groups: dict[int, list[tuple[int, int, int]]] = {}
-    for i, run in enumerate(runs):
-        groups.setdefault(root(i), []).append(run)
-    for members in groups.values():
-        rows, starts, ends = zip(*members, strict=True)
-        area = sum(ends) - sum(starts)
-        if area >= smallest:
-            parts.append((area, (float(min(starts)), float(min(rows)), float(max(ends)), float(max(rows) + 1))))
-    parts.sort(key=lambda part: -part[0])
-    return tuple(box for _, box in parts)
-
-
 def check_upright(mask: NDArray[np.floating], height: int, width: int) -> None:
     """Refuses a mask that lies on its side: stretched to its frame it would mark other places.
 

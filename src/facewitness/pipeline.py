@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -80,15 +81,19 @@ class Witness(Protocol):
 
 
 class Analyzer:
-    """Everything it takes to analyse pictures, loaded once. Not for several threads at a time.
+    """Everything it takes to analyse pictures, loaded once. Threads may share one: it takes one picture at a time.
 
-    finder      name of a leaf in `finders/`, or an object with `find(frame)`
-    witnesses   names of leaves in `witnesses/`, or objects as the protocol `Witness` has them
-    options     leaf's name → keyword arguments of its `load`, such as {"facemesh": {"most": 10}}
-    limits      when a face is too poor a piece of evidence
-    reading     keyword arguments of `media.read`: its limits on size and pixels
-    profile     file made by `facewitness calibrate`: calibrations and thresholds fitted to somebody's own pictures
-    Raises UnknownName for a leaf or option that does not exist, MissingExtra or WeightsError where one cannot load.
+    Args:
+        finder: name of a leaf in `finders/`, or an object with `find(frame)`.
+        witnesses: names of leaves in `witnesses/`, or objects as the protocol `Witness` has them.
+        options: leaf's name → keyword arguments of its `load`, such as {"facemesh": {"most": 10}}.
+        limits: when a face is too poor a piece of evidence.
+        reading: keyword arguments of `media.read`: its limits on size and pixels.
+        profile: file made by `facewitness calibrate`: calibrations and thresholds fitted to somebody's own pictures.
+
+    Raises:
+        UnknownName: a leaf or option does not exist.
+        MissingExtra, WeightsError: a leaf cannot be loaded here.
     """
 
     def __init__(
@@ -120,6 +125,7 @@ class Analyzer:
             self.calibrations |= self.profile.calibrations({w.name: w.made_by() for w in self.witnesses})
         self.genuine_called_fake = max((c.genuine_called_fake for c in self.calibrations.values()), default=0.0)
         self.made_by = self._made_by((finder, *witnesses), options)
+        self._one_at_a_time = threading.Lock()  # a network's interpreter holds the picture it works on
 
     def analyze(self, source: Source) -> Report:
         """The report on one picture; see `analysis`, which keeps the pixels beside it."""
@@ -138,6 +144,10 @@ class Analyzer:
             WeightsError, MissingExtra: a part that is loaded with its first picture cannot be had.
             Everything else that goes wrong is in the report.
         """
+        with self._one_at_a_time:
+            return self._analysis(source)
+
+    def _analysis(self, source: Source) -> Analysis:
         step, clip = "read", None
         try:
             clip = media.read(source, name=source_name(source), **self.reading)
