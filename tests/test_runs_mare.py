@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pa = pytest.importorskip("pyarrow", reason="needs the extra 'bench'")
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 for package in ("peft", "transformers", "trl"):
     if find_spec(package) is None:
@@ -22,6 +23,7 @@ for package in ("peft", "transformers", "trl"):
 from doubles import tiny_fdm  # noqa: E402
 
 from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (it mends torchvision)
+from facewitness.bench import predictions, speakers  # noqa: E402
 from facewitness.builders import chats, dma  # noqa: E402
 from facewitness.grammars import mare  # noqa: E402
 from facewitness.models.fdm import FDM  # noqa: E402
@@ -96,6 +98,15 @@ def replies(asked: list[Any], table: Path) -> list[str]:
     ]
 
 
+def predicted(evaluate, asked, texts, traces=None) -> Any:
+    made = evaluate.rows_of(asked, texts, traces or [None] * len(asked))
+    names = list(made[0]["scores"])
+    rows = [{**row, **{f"score/{n}": v for n, v in row["scores"].items()}} for row in made]
+    table = pa.Table.from_pylist([{k: v for k, v in row.items() if k != "scores"} for row in rows],
+                                 predictions.schema(names))  # fmt: skip
+    return table, speakers.replies(table)
+
+
 def value(found: dict[str, Any], name: str) -> Any:
     return found[name].value
 
@@ -109,21 +120,23 @@ def test_a_question_about_a_picture_is_asked_once_with_all_its_answers(asked):
 
 
 def test_what_people_replied_is_right_and_controls_are_chance(evaluate, asked, table):
-    scores = [0.9 if i.row["label"] == "fake" else 0.1 for i in asked]
-    found = {
-        name: evaluate.measured(asked, texts, scores, tokenizer="plain")[0]
-        for name, texts in evaluate.systems(asked, replies(asked, table)).items()
-    }
-    assert list(found) == ["model", "blind", "blind, told", "shuffled"]
+    traces = [0.9 if i.row["label"] == "fake" else 0.1 for i in asked]
+    rows, _ = predicted(evaluate, asked, replies(asked, table), traces)
+    found = {name: evaluate.measured(rows, said, tokenizer="plain")[0] for name, said in evaluate.systems(rows).items()}
+    assert list(found) == ["model", *speakers.CONTROLS]
     model = found["model"]
-    for name in ("verdict", "f1", "verdict, whole", "told", "format", "rouge_l", "box iou", "alignment", "agreement"):
+    for name in ("verdict", "f1", "verdict, whole", "told", "rouge_l", "agreement", "score/grammar", "score/boxes",
+                 "score/alignment", "score/label"):  # fmt: skip
         assert value(model, name) == pytest.approx(1), name
     assert value(model, "bleu4") == pytest.approx(1, abs=1e-6) and model["bleu4"].low <= 1 + 1e-6
     assert value(model, "claims, agreed") == 1 and value(model, "claims, boxed") is None
-    assert value(model, "side error") is None
-    assert value(found["blind"], "verdict") == pytest.approx(0.5, abs=0.15)
-    assert value(found["shuffled"], "verdict") < 0.8 and value(found["blind, told"], "verdict") == 1
-    assert 0.5 < value(found["blind, told"], "box iou") < 1, "the median box is near, and not there"
+    assert value(model, "score/side") is None
+    assert value(found["image-blind"], "verdict") == pytest.approx(0.5, abs=0.15)
+    assert value(found["always fake"], "verdict") == value(found["always real"], "verdict") == 0.5
+    assert value(found["score alone"], "verdict") == 1 and value(found["map alone"], "verdict") is None
+    told = found["image-blind, told the label"]
+    assert value(found["shuffled"], "verdict") < 0.8 and value(told, "verdict") == 1
+    assert 0.5 < value(told, "score/boxes") < 1, "the median box is near, and not there"
     assert value(found["shuffled"], "cider") < value(model, "cider")
 
 
@@ -137,12 +150,14 @@ def test_numbers_of_wrong_replies_by_hand(evaluate, asked):
         "no JSON at all",
         mare.render(Reply("real", None, ("The nose looks real.",), (), "x")),
     ]
-    found, lines, tokenizer = evaluate.measured(few, said, [None, 0.9, 0.2, 0.8], tokenizer="plain")
+    rows, read = predicted(evaluate, few, said, [None, 0.9, 0.2, 0.8])
+    found, tokenizer = evaluate.measured(rows, read, tokenizer="plain")
     assert value(found, "verdict") == 1 / 4 and value(found, "told") == 3 / 4
     assert value(found, "f1") == pytest.approx(2 / (2 + 2))  # said fake: 2, are fake: 2, both: 1
-    assert value(found, "format") == 3 / 4 and lines[2]["refusals"][0].startswith("no think")
+    assert value(found, "score/grammar") == 3 / 4 and rows["refusals"].to_pylist()[2][0].startswith("no think")
+    assert rows["raw"].to_pylist() == said
     assert value(found, "claims, named") == 0 and value(found, "claims, boxed") == 1
-    assert value(found, "box iou") == pytest.approx((1 + 0) / 2)  # of the two fakes, the second boxes nothing
+    assert value(found, "score/boxes") == pytest.approx((1 + 0) / 2)  # of the two fakes, the second boxes nothing
     assert value(found, "agreement") == 1 / 2 and value(found, "score") == 1
     assert found["verdict, whole"].value is None and tokenizer == "plain"
 
@@ -151,16 +166,17 @@ def test_numbers_of_wrong_replies_by_hand(evaluate, asked):
     "text", ["", "[" * 5000, "<think>" * 500, '{"bboxes": {"tail": [1, NaN, "x"]}}', "fake " * 9000]
 )
 def test_no_reply_stops_the_measuring(evaluate, asked, text):
-    found, lines, _ = evaluate.measured(asked[:6], [text] * 6, [None] * 6, tokenizer="plain")
-    assert value(found, "format") == 0 and all(line["refusals"] for line in lines)
+    rows, read = predicted(evaluate, asked[:6], [text] * 6)
+    found, _ = evaluate.measured(rows, read, tokenizer="plain")
+    assert value(found, "score/grammar") == 0 and all(rows["refusals"].to_pylist())
     assert 0 <= value(found, "verdict") <= 1 and value(found, "score") is None
 
 
 def test_a_text_that_is_none_counts_nowhere(evaluate, asked, table):
-    texts = [None if n % 2 else text for n, text in enumerate(replies(asked, table))]
-    found, lines, _ = evaluate.measured(asked, texts, [0.5] * len(asked), tokenizer="plain")
+    rows, read = predicted(evaluate, asked, replies(asked, table), [0.5] * len(asked))
+    said = [None if n % 2 else reply for n, reply in enumerate(read)]
+    found, _ = evaluate.measured(rows, said, tokenizer="plain")
     assert value(found, "verdict") == 1 and found["verdict"].n == 20 and found["bleu4"].n == 20
-    assert np.isnan(lines[1]["format"])
 
 
 @pytest.fixture(scope="module")
@@ -178,18 +194,19 @@ def test_the_command_asks_a_model_and_measures_what_it_said_again_without_it(eva
     assert evaluate.main([str(model), str(table), "--out", str(tmp_path / "a"), "--keep", *options]) == 0
     assert "| verdict, whole |" in capsys.readouterr().out
     first = json.loads((tmp_path / "a" / "results.json").read_text())
-    assert first["items"] == 6 and first["pictures"] == 3 and first["model"]["format"]["value"] == 0
+    assert first["items"] == 6 and first["pictures"] == 3 and first["model"]["score/grammar"]["value"] == 0
     assert sum(first["refused"].values()) >= 6
-    lines = [json.loads(line) for line in (tmp_path / "a" / "predictions.jsonl").read_text().splitlines()]
-    assert len(lines) == 6 and all(0 <= line["score"] <= 1 and line["format"] == 0 for line in lines)
-    before = str(tmp_path / "a" / "predictions.jsonl")
-    assert evaluate.main([before, str(table), "--out", str(tmp_path / "b"), *options]) == 0
+    lines = predictions.read(tmp_path / "a" / "predictions")[0].to_pylist()
+    assert len(lines) == 6 and all(0 <= line["score"] <= 1 and line["score/grammar"] == 0 for line in lines)
+    before = str(tmp_path / "a" / "predictions")
+    assert evaluate.main([before, "--out", str(tmp_path / "b"), "--tokenizer", "plain"]) == 0
     second = json.loads((tmp_path / "b" / "results.json").read_text())
     assert second["model"] == first["model"] and second["shuffled"] == first["shuffled"]
 
 
 def test_shares_of_right_claims_are_kept_where_the_witness_reads_them(evaluate, asked, table, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluate, "replied", lambda *_: (replies(asked, table), [None] * len(asked)))
+    made = evaluate.rows_of(asked, replies(asked, table), [None] * len(asked))
+    monkeypatch.setattr(evaluate, "replied", lambda *_: made)
     options = ["--out", str(tmp_path / "out"), "--keep", "--tokenizer", "plain"]
     assert evaluate.main([str(tmp_path), str(table), *options]) == 0
     assert not (tmp_path / evaluate.CLAIMS).exists(), "a share of a handful of claims is no measure"
@@ -201,10 +218,8 @@ def test_shares_of_right_claims_are_kept_where_the_witness_reads_them(evaluate, 
 
 def test_what_cannot_be_measured_is_one_sentence(evaluate, model, table, tmp_path, capsys):
     out = ["--out", str(tmp_path / "out")]
-    (tmp_path / "p.jsonl").write_text("")
     for arguments, sentence in (
-        ([str(tmp_path / "p.jsonl"), str(table)], "expected a reply to every item"),
-        ([str(tmp_path / "none.jsonl"), str(table)], "expected predictions that this command wrote"),
+        ([str(model)], "expected predictions in it, or a table of questions beside a model"),
         ([str(model), str(tmp_path / "none.parquet")], "that builders/dma wrote"),
         ([str(model), str(table), "--split", "test"], "expected rows of the split test, got val"),
         ([str(model), str(table), "--most", "0"], "at least one question"),

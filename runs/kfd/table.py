@@ -47,7 +47,7 @@ def _answers(runs: Sequence[Path]) -> list[tuple[str, list[str]]]:
         found = _read(run / "answers.json")
         cells = []
         for name in ANSWERS:
-            beside = [f"{found[who][name]['value']:.3f}" for who in ("blind", "shuffled")]
+            beside = [f"{found[who][name]['value']:.3f}" for who in ("image-blind", "shuffled")]
             cells.append(f"{_of(found['model'][name])}; blind {beside[0]}, shuffled {beside[1]}")
         rows.append((run.name, cells))
     return rows

@@ -1,27 +1,24 @@
 """Measures what a language model replies about held-out faces, in MARE's grammar, beside controls that have not looked.
 
     python runs/mare/evaluate.py MODEL_FOLDER dma.parquet --out DIR [--split val] [--whole] [--keep]
-    python runs/mare/evaluate.py DIR/predictions.jsonl dma.parquet --out DIR           again, without asking the model
+    python runs/mare/evaluate.py DIR/predictions --out DIR                     again, without asking the model
 
 Each picture is asked each question once; all that people answered are its references, and the boxes are those of the
-regions they name. Beside the model stand
-
-    blind            one constant answer a question, chosen on other groups; boxes are the medians of other groups'
-    blind, told      the same, a question and label: what is left to say once the label is known
-    shuffled         the model's own replies, swapped between pictures of other groups
+regions they name. The replies are predictions as `bench run --questions` writes them, whose runs are read likewise.
+Beside the model stand the controls of `bench/speakers`: image-blind, also told the label (their boxes are the medians
+of other groups'), shuffled, the score alone, the map alone where it is known, always fake and always real.
 
 Rows of the table (Σ part / Σ whole, with a 95 % interval from a bootstrap over groups)
     verdict, f1      right verdicts of all replies (no verdict is wrong), F1 of "fake"; "whole": of questions about the
                      whole image, which is the paper's table 3
-    told             replies with a verdict          format   replies that keep the grammar
+    told             replies with a verdict
     cider, bleu4, rouge_l                            of the explanation; the tokenizer stands in results.json
-    side error       eyes and brows named on a side where nothing is forged, of those named with a side
-    box iou          equation 5: the mean over regions that reply and truth both box; 0 where there is none
-    regions          Jaccard index of regions said and true       alignment   equation 6, of regions named and boxed
+    score/…          every score of `scores/`, as it is rewarded: the form (grammar), boxes (equation 5), alignment
+                     (equation 6), regions, side and the others
     claims           right claims of all, by mutual validation: "agreed" (named and boxed), "boxed" alone, "named" alone
     agreement        verdicts that are the score's of the forgery traces; "score": how often that one is right
 
-In DIR: results.json, results.md, predictions.jsonl. With --keep the shares of right claims go into the model's folder
+In DIR: results.json, results.md, predictions/. With --keep the shares of right claims go into the model's folder
 as claims.json, where `witnesses/mare` takes the strength of its findings from.
 """
 
@@ -34,17 +31,18 @@ import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from PIL import Image
 
-from facewitness import plugins, regions
-from facewitness.bench import controls, measures, wording
+from facewitness import regions
+from facewitness.bench import measures, predictions, speakers, wording
 from facewitness.bench.measures import Value
 from facewitness.builders import chats
 from facewitness.errors import FacewitnessError, InputError
@@ -52,13 +50,11 @@ from facewitness.files import write_whole
 from facewitness.grammars import mare
 from facewitness.models import prompted_vlm as pv
 from facewitness.train import paired
-from facewitness.types import Box, Finding, Reply, Truth
+from facewitness.types import Reply, Truth
 from facewitness.witnesses.mare import CLAIMS
 
 KINDS = ("agreed", "boxed", "named")
 ENOUGH = 30  # claims of a kind, for their share to be a strength
-SCORES = {"box iou": "boxes", "regions": "regions", "alignment": "alignment"}
-NAN = float("nan")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +67,12 @@ class Item:
     @property
     def whole(self) -> bool:
         """Whether the question is about the whole image."""
-        return not regions.mentioned(re.sub(r"\bfaces?\b", " ", self.row["question"], flags=re.IGNORECASE))
+        return is_whole(self.row["question"])
+
+
+def is_whole(question: str) -> bool:
+    """Whether a question is about the whole image."""
+    return not regions.mentioned(re.sub(r"\bfaces?\b", " ", question, flags=re.IGNORECASE))
 
 
 def items(rows: Sequence[Mapping[str, Any]]) -> list[Item]:
@@ -94,154 +95,113 @@ def items(rows: Sequence[Mapping[str, Any]]) -> list[Item]:
     return out
 
 
-# -------------------------------------------------------------------------------------------------------- the controls
+# ----------------------------------------------------------------------------------------------------- the predictions
 
 
-def systems(asked: Sequence[Item], replies: Sequence[str], seed: int = 0) -> dict[str, list[str | None]]:
-    """What is measured: the model's replies, and the controls', None where there is none."""
-    table = pa.table(
-        {
-            "question": [item.row["question"] for item in asked],
-            "references": [list(item.truth.texts) for item in asked],
-            "label": [item.row["label"] for item in asked],
-            "group": [item.row["group"] for item in asked],
-            "text": list(replies),
-        }
-    )
-    median = _median_boxes(asked)
-    return {
-        "model": list(replies),
-        "blind": _worded(asked, controls.blind(table, seed=seed), median),
-        "blind, told": _worded(asked, controls.blind(table, by_label=True, seed=seed), median),
-        "shuffled": controls.shuffled(table, seed=seed),
-    }
+def rows_of(
+    asked: Sequence[Item], texts: Sequence[str | None], traces: Sequence[float | None]
+) -> list[predictions.Row]:
+    """The model's replies as predictions, each with every score; a text that is None is no row.
 
-
-def _worded(
-    asked: Sequence[Item], texts: Sequence[str | None], median: Mapping[tuple[str, str], Box | None]
-) -> list[str | None]:
-    """Constant texts as replies: every region that a text accuses gets its median box."""
-    out: list[str | None] = []
-    for item, text in zip(asked, texts, strict=True):
-        label = None if text is None else mare.parse(text).label
-        accused = regions.mentioned(text) if text is not None and label != "real" else ()
-        boxes = {name: median.get((item.row["group"], name)) for name in accused}
-        findings = tuple(Finding.on(name, box, None, "", None) for name, box in boxes.items() if box is not None)
-        out.append(None if text is None else mare.render(Reply(label, None, (text,), findings, "I do not look.")))
-    return out
-
-
-def _median_boxes(asked: Sequence[Item]) -> dict[tuple[str, str], Box | None]:
-    """(group, region) → the median of the region's boxes in all other groups."""
-    found: dict[str, list[tuple[str, Box]]] = defaultdict(list)
-    for item in asked:
-        for name, box in (item.truth.boxes or {}).items():
-            found[name].append((item.row["group"], box))
-    out: dict[tuple[str, str], Box | None] = {}
-    for name, boxes in found.items():
-        groups, values = np.array([group for group, _ in boxes]), np.array([box for _, box in boxes])
-        for group in {item.row["group"] for item in asked}:
-            others = values[groups != group]
-            x1, y1, x2, y2 = np.median(others, axis=0).round().tolist() if len(others) else (0, 0, 0, 0)
-            out[group, name] = (x1, y1, x2, y2) if x2 > x1 and y2 > y1 else None
-    return out
+    Args:
+        asked: the questions.
+        texts: what the model wrote.
+        traces: the score of the forgery traces for each item's picture.
+    """
+    names = speakers.available()[0]
+    rows: list[predictions.Row] = []
+    for item, text, score in zip(asked, texts, traces, strict=True):
+        if text is None:
+            continue
+        width, height = item.row["size"]
+        refused = mare.refusals(text, (width, height))
+        reply = replace(mare.parse(text), refusals=refused)
+        boxes = {name: [float(v) for v in box] for name, box in (item.truth.boxes or {}).items()}
+        rows.append(
+            {
+                "dataset": "dma", "file": item.row["file"], "frame": None, "group": item.row["group"],
+                "split": item.row.get("split") or "all", "label": item.truth.label, "perturbation": "none",
+                "strength": 0, "status": "ok", "score": score, "regions_true": sorted(item.truth.regions or ()),
+                "boxes_true": json.dumps(boxes), "speaker": "dialogue", "witness": "model", "grammar": "mare",
+                "question": item.row["question"], "says": reply.label, "text": reply.text, "thought": reply.thought,
+                "refusals": list(refused), "raw": text, "findings": speakers.findings_json(reply.findings),
+                "references": list(item.truth.texts), "scores": speakers.scored(reply, item.truth, names),
+            }
+        )  # fmt: skip
+    return rows
 
 
 # --------------------------------------------------------------------------------------------------------- the numbers
 
 
-def measured(
-    asked: Sequence[Item],
-    texts: Sequence[str | None],
-    scores: Sequence[float | None],
-    seed: int = 0,
-    tokenizer: wording.Tokenizer | None = None,
-) -> tuple[dict[str, Value], list[dict[str, Any]], str]:
-    """One system's numbers, what was made of each reply, and the tokenizer's name; a text that is None counts nowhere.
+def systems(table: pa.Table) -> dict[str, list[Reply | None]]:
+    """What is measured: the model's replies, and the controls', None where there is none."""
+    own = {"model": speakers.replies(table)}
+    return own | {name: control(table, 0.5) for name, control in speakers.CONTROLS.items()}
 
-    scores   of the forgery traces, one an item; tokenizer   as `wording.measure` takes it
+
+def measured(
+    table: pa.Table, said: Sequence[Reply | None], seed: int = 0, tokenizer: wording.Tokenizer | None = None
+) -> tuple[dict[str, Value], str]:
+    """One speaker's numbers and the tokenizer's name; a reply that is None counts nowhere.
+
+    Args:
+        table: the predictions.
+        said: the speaker's reply to each row's question.
+        seed: of the bootstrap.
+        tokenizer: as `wording.measure` takes it.
     """
-    read = [None if text is None else mare.parse(text) for text in texts]
-    lines = [_line(item, text, reply) for item, text, reply in zip(asked, texts, read, strict=True)]
-    group = [item.row["group"] for item in asked]
-    ones = np.ones(len(asked))
-    has = np.array([reply is not None for reply in read], np.float64)
-    fake = np.array([item.row["label"] == "fake" for item in asked])
-    verdict = np.array([line["verdict"] or "" for line in lines])
+    truths, group = speakers.truths(table), measures.groups(table)
+    ones = np.ones(table.num_rows)
+    has = np.array([reply is not None for reply in said], np.float64)
+    fake = np.array([truth.label == "fake" for truth in truths])
+    verdict = np.array([("" if reply is None else reply.label) or "" for reply in said])
     right, says = verdict == np.where(fake, "fake", "real"), verdict == "fake"
     both, either = 2.0 * (says & fake), says * 1.0 + fake
     told = np.isin(verdict, ("real", "fake"))
-    scored = np.array([NAN if score is None else score for score in scores])
-    score_says = np.where(scored >= 0.5, "fake", "real")
-    known = np.where(np.isnan(scored), 0.0, 1.0) * has
+    traces = table.column("score").to_numpy(zero_copy_only=False).astype(np.float64)
+    score_says = np.where(traces >= 0.5, "fake", "real")
+    known = np.where(np.isnan(traces), 0.0, 1.0) * has
     parts: dict[str, tuple[Any, Any]] = {"verdict": (right * has, has), "f1": (both * has, either * has)}
-    whole = np.array([item.whole for item in asked]) * has
+    whole = np.array([is_whole(question) for question in table.column("question").to_pylist()]) * has
     parts |= {"verdict, whole": (right * whole, whole), "f1, whole": (both * whole, either * whole)}
-    parts |= {"told": (told * has, has), "format": ([line["format"] for line in lines], ones)}
-    references = [item.truth.texts if reply is not None else () for item, reply in zip(asked, read, strict=True)]
-    said = ["" if reply is None else reply.text for reply in read]
-    words = wording.measure(said, references, tokenizer=tokenizer, meteor=False)
+    parts |= {"told": (told * has, has)}
+    references = [truth.texts if reply is not None else () for truth, reply in zip(truths, said, strict=True)]
+    texts = ["" if reply is None else reply.text for reply in said]
+    words = wording.measure(texts, references, tokenizer=tokenizer, meteor=False)
     parts |= {name: (words.per_item[name], ones) for name in ("cider", "rouge_l")}
-    parts["side error"] = ([line["side error"] for line in lines], ones)
-    parts |= {name: ([line[name] for line in lines], ones) for name in SCORES}
+    names = [name for name in speakers.available()[0] if name != "mask"]  # whose pixels are not kept
+    parts |= {f"score/{name}": (each, ones) for name, each in speakers.all_scored(said, truths, names).items()}
+    claims = [_claims(reply, truth) for reply, truth in zip(said, truths, strict=True)]
     for kind in KINDS:
-        claims = [line["claims"][kind] for line in lines]
-        parts[f"claims, {kind}"] = ([c[0] for c in claims], [c[1] for c in claims])
+        parts[f"claims, {kind}"] = ([each[kind][0] for each in claims], [each[kind][1] for each in claims])
     parts["agreement"] = ((verdict == score_says) * known * told, known * told)
     parts["score"] = ((score_says == np.where(fake, "fake", "real")) * known, known)
     found = measures.ratios(parts, group, seed=seed)
-    found["bleu4"] = _bleu(said, references, group, words.tokenizer, seed)
+    kept = [i for i, each in enumerate(references) if each]
+    found["bleu4"] = speakers.bleu4(
+        [texts[i] for i in kept], [references[i] for i in kept], [group[i] for i in kept], words.tokenizer, seed
+    )
     order = list(parts)
     order.insert(order.index("cider") + 1, "bleu4")
-    return {name: found[name] for name in order}, lines, words.tokenizer
+    return {name: found[name] for name in order}, words.tokenizer
 
 
-def _line(item: Item, text: str | None, reply: Reply | None) -> dict[str, Any]:
-    """One reply's numbers; NaN is "not measured"."""
-    out: dict[str, Any] = {"verdict": None, "refusals": (), "format": NAN, "side error": NAN}
-    out |= dict.fromkeys(SCORES, NAN) | {"claims": dict.fromkeys(KINDS, (0, 0))}
-    if reply is None or text is None:
-        return out
-    width, height = item.row["size"]
-    out["verdict"] = reply.label
-    out["refusals"] = mare.refusals(text, (width, height))
-    out["format"] = float(not out["refusals"])
-    for name, score in SCORES.items():
-        value = plugins.get("scores", score).score(reply, item.truth)
-        out[name] = NAN if value is None else value
-    side = plugins.get("scores", "side").score(reply, item.truth)
-    out["side error"] = NAN if side is None else 1 - side
-    if reply.label != "real":  # "the eyes look natural" claims nothing
-        named = set(regions.mentioned(reply.text))
-        boxed = {finding.region for finding in reply.findings} & set(regions.MARE)
-        true = item.truth.regions or frozenset()
-        claimed = {"agreed": named & boxed, "boxed": boxed - named, "named": named - boxed}
-        out["claims"] = {kind: (len(claimed[kind] & true), len(claimed[kind])) for kind in KINDS}
-    return out
-
-
-def _bleu(
-    said: Sequence[str], references: Sequence[Sequence[str]], group: Sequence[str], tokenizer: Any, seed: int
-) -> Value:
-    """BLEU-4 of the corpus, and its interval by drawing groups."""
-    kept = [i for i, refs in enumerate(references) if refs]
-    flat = wording.tokenize([said[i] for i in kept] + [r for i in kept for r in references[i]], tokenizer)
-    rest = iter(flat[len(kept) :])
-    words = [[r for r in (next(rest) for _ in references[i]) if r] for i in kept]
-    usable = [k for k, refs in enumerate(words) if refs]
-    if not usable:
-        return Value(None, why="no item has references")
-    corpus = wording.Corpus([flat[k] for k in usable], [words[k] for k in usable])
-    groups = [group[kept[k]] for k in usable]
-    draws = [corpus.bleu(w)[3] for w in measures.drawn(groups, measures.draws_for(len(usable)), seed)]
-    low, high = measures.interval(draws) or (None, None)
-    return Value(corpus.bleu()[3], low, high, len(usable))
+def _claims(reply: Reply | None, truth: Truth) -> dict[str, tuple[int, int]]:
+    """Right claims and all claims of each of KINDS; "the eyes look natural" claims nothing."""
+    if reply is None or reply.label == "real":
+        return dict.fromkeys(KINDS, (0, 0))
+    named = set(regions.mentioned(reply.text))
+    boxed = {finding.region for finding in reply.findings} & set(regions.MARE)
+    true = truth.regions or frozenset()
+    claimed = {"agreed": named & boxed, "boxed": boxed - named, "named": named - boxed}
+    return {kind: (len(claimed[kind] & true), len(claimed[kind])) for kind in KINDS}
 
 
 # ----------------------------------------------------------------------------------------------------------- the model
 
 
-def scores_of(model: Any, asked: Sequence[Item], batch: int = 32) -> list[float | None]:
+def traces_of(model: Any, asked: Sequence[Item], batch: int = 32) -> list[float | None]:
     """ĝ of the model's own forgery disentanglement module for each item's picture; None without one."""
     module = getattr(pv.expert_of(model), "fdm", None)
     if module is None:
@@ -258,28 +218,14 @@ def scores_of(model: Any, asked: Sequence[Item], batch: int = 32) -> list[float 
     return [found[item.row["file"]] for item in asked]
 
 
-def replied(name: str, asked: Sequence[Item], most: int, batch: int) -> tuple[list[str], list[float | None]]:
-    """The model's replies to all items and its module's scores; both from a predictions.jsonl where that is named.
-
-    Raises InputError for predictions that lack an item, WeightsError for a model that cannot be had.
-    """
-    if not name.endswith(".jsonl"):
-        model, processor = pv.loaded(name, dtype="auto")
-        if torch.cuda.is_available():
-            model = model.to("cuda")
-        said = paired.ask(
-            model, processor, [item.row for item in asked], paired.Asking(max_tokens=most, batch_size=batch)
-        )
-        return [first for first, *_ in said], scores_of(model, asked)
-    try:
-        before = [json.loads(line) for line in Path(name).read_text(encoding="utf-8").splitlines()]
-        known = {(line["file"], line["question"]): (line["reply"], line["score"]) for line in before}
-        kept = [known[item.row["file"], item.row["question"]] for item in asked]
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"'{name}': expected predictions that this command wrote ({error})") from error
-    except KeyError as error:
-        raise InputError(f"'{name}': expected a reply to every item of the table, got none for {error}") from error
-    return [reply for reply, _ in kept], [score for _, score in kept]
+def replied(name: str, asked: Sequence[Item], most: int, batch: int) -> list[predictions.Row]:
+    """The model's replies to all items, and its module's scores, as predictions. Raises WeightsError."""
+    model, processor = pv.loaded(name, dtype="auto")
+    if torch.cuda.is_available():
+        model = model.to("cuda")
+    asking = paired.Asking(max_tokens=most, batch_size=batch)
+    said = paired.ask(model, processor, [item.row for item in asked], asking)
+    return rows_of(asked, [first for first, *_ in said], traces_of(model, asked))
 
 
 # ------------------------------------------------------------------------------------------------------ what is written
@@ -300,16 +246,11 @@ def _cell(value: Value) -> str:
     return f"{value.value:.3f}{between}"
 
 
-def _plain(value: Any) -> Any:
-    """NaN as None, for JSON."""
-    return None if isinstance(value, float) and np.isnan(value) else value
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Ask a model, or read what it replied, and measure it beside the controls."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("model", help="folder of train/sft's or train/grpo's model, a plain one, or predictions.jsonl")
-    parser.add_argument("table", type=Path, help="dma.parquet of faces the model has not seen")
+    parser.add_argument("model", help="folder of train/sft's or train/grpo's model, a plain one, or DIR/predictions")
+    parser.add_argument("table", type=Path, nargs="?", help="dma.parquet of faces the model has not seen")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--split", help="only rows of this split")
     parser.add_argument("--whole", action="store_true", help="only questions about the whole image")
@@ -323,54 +264,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given.keep and not Path(given.model).is_dir():
             raise InputError(f"--keep: expected a model's folder to write {CLAIMS} into, got '{given.model}'")
-        asked = [item for item in items(chats.read_dma(given.table, given.split)) if item.whole or not given.whole]
-        asked = asked[: given.most]
-        if not asked:
-            raise InputError(f"'{given.table}': expected at least one question that can be asked, got none")
-        replies, scores = replied(given.model, asked, given.tokens, given.batch)
-        print(_written(asked, replies, scores, given))
+        print(_written(*_predicted(given), given))
     except (FacewitnessError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _written(
-    asked: Sequence[Item], replies: Sequence[str], scores: Sequence[float | None], given: argparse.Namespace
-) -> str:
-    """Measure and write all files; what results.md says."""
-    found: dict[str, dict[str, Value]] = {}
-    lines: list[dict[str, Any]] = []
-    tokenizer = ""
-    for name, texts in systems(asked, replies, given.seed).items():
-        found[name], made, tokenizer = measured(asked, texts, scores, given.seed, given.tokenizer)
-        lines = made if name == "model" else lines
-    refused = Counter(reason.partition(":")[0] for line in lines for reason in line["refusals"])
-    numbers: dict[str, Any] = {
+def _predicted(given: argparse.Namespace) -> tuple[pa.Table, dict[str, Any]]:
+    """The predictions that are named, or those of the model that is, which are kept in DIR/predictions."""
+    if (Path(given.model) / "predictions.parquet").exists():
+        table, meta = predictions.read(given.model)
+        table = table.filter(pc.is_valid(table.column("question")))
+        if not table.num_rows:
+            raise InputError(f"'{given.model}': expected replies to questions, got none. Ask with --questions.")
+        return table, {k: meta.get(k) for k in ("model", "table_sha256", "split", "tokens")}
+    if given.table is None:
+        raise InputError(f"'{given.model}': expected predictions in it, or a table of questions beside a model")
+    asked = [item for item in items(chats.read_dma(given.table, given.split)) if item.whole or not given.whole]
+    asked = asked[: given.most]
+    if not asked:
+        raise InputError(f"'{given.table}': expected at least one question that can be asked, got none")
+    facts = {
         "model": Path(given.model).name,
         "table_sha256": hashlib.sha256(given.table.read_bytes()).hexdigest(),
         "split": given.split,
-        "seed": given.seed,
         "tokens": given.tokens,
-        "items": len(asked),
-        "pictures": len({item.row["file"] for item in asked}),
-        "groups": len({item.row["group"] for item in asked}),
+    }
+    rows = replied(given.model, asked, given.tokens, given.batch)
+    meta = {"name": facts["model"], "dataset": "dma", "questions": True, **facts}
+    return predictions.write(given.out / "predictions", meta, rows), facts
+
+
+def _written(said: pa.Table, facts: Mapping[str, Any], given: argparse.Namespace) -> str:
+    """Measure and write all files; what results.md says."""
+    found: dict[str, dict[str, Value]] = {}
+    tokenizer = ""
+    for name, replies in systems(said).items():
+        found[name], tokenizer = measured(said, replies, given.seed, given.tokenizer)
+    refused = Counter(
+        reason.partition(":")[0] for reasons in said.column("refusals").to_pylist() for reason in reasons or ()
+    )
+    numbers: dict[str, Any] = {
+        **facts,
+        "seed": given.seed,
+        "items": said.num_rows,
+        "pictures": pc.count_distinct(said.column("file")).as_py(),
+        "groups": pc.count_distinct(said.column("group")).as_py(),
         "tokenizer": tokenizer,
         "refused": dict(refused.most_common()),
         **{name: {k: asdict(v) for k, v in values.items()} for name, values in found.items()},
     }
-    predictions = []
-    for item, reply, score, line in zip(asked, replies, scores, lines, strict=True):
-        kept = {k: item.row[k] for k in ("file", "question", "label", "group")}
-        rest = {k: _plain(v) for k, v in line.items()}
-        texts = list(item.truth.texts)
-        predictions.append(json.dumps(kept | {"score": score, "reply": reply, "texts": texts} | rest))
     counted = ", ".join(f"{count} {kind}" for kind, count in refused.most_common()) or "none"
     text = (
         f"{table(found)}\n{numbers['items']} questions about {numbers['pictures']} pictures of {numbers['groups']} "
         f"groups; words cut by the tokenizer {tokenizer}. What breaks the grammar, by kind: {counted}.\n"
     )
-    write_whole(given.out / "predictions.jsonl", "".join(f"{line}\n" for line in predictions).encode())
     write_whole(given.out / "results.json", (json.dumps(numbers, indent=1) + "\n").encode())
     write_whole(given.out / "results.md", text.encode())
     if given.keep:

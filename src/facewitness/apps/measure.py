@@ -149,8 +149,8 @@ def _add_compare(words: Any) -> None:
 def _add_answers(words: Any) -> None:
     answers = words.add_parser("answers", help="ask a language model every question of a table (KFD)")
     answers.set_defaults(run=_with_extra(_answers))
-    answers.add_argument("model", metavar="MODEL", help="folder of train sft's model, or a plain folder or hub name")
-    answers.add_argument("table", type=Path, metavar="TABLE", help="sbi_qa.parquet of faces it has not seen")
+    answers.add_argument("model", metavar="MODEL", help="folder of train sft's model, a hub name, or predictions")
+    answers.add_argument("table", type=Path, nargs="?", metavar="TABLE", help="sbi_qa.parquet of faces it has not seen")
     answers.add_argument("--out", type=Path, required=True, metavar="FILE.json", help="answers go beside it")
     answers.add_argument("--detector", type=Path, metavar="KFD.safetensors", help="default: the model's own expert")
     answers.add_argument("--quoted", action="store_true", help="tell the model the detector's score in words")

@@ -1,6 +1,7 @@
 """Whether a language model's answers follow the evidence: verdicts and regions in words, against truth and detector.
 
     facewitness bench answers MODEL sbi_qa.parquet --out answers.json [--detector kfd.safetensors]
+    facewitness bench answers PREDICTIONS --out answers.json                         again, without asking the model
 
 MODEL is what `train/sft` or models/prompted_vlm saved, or a plain model's folder or hub name. The questions are those
 of `builders/sbi_qa`: half of all verdicts are fake and half of all regions asked about are forged, so 0.5 is chance.
@@ -11,8 +12,9 @@ of `builders/sbi_qa`: half of all verdicts are fake and half of all regions aske
     named        Jaccard index of the regions a verdict on a forgery names and those that were forged
     detector     accuracy of the score itself, which words cannot be expected to pass
 
-Beside each stands what two systems get that have not looked (`controls`): "blind" gives each question its best constant
-answer, "shuffled" gives the model's own answers to pictures of other people. The mean over yes and no of the accuracy,
+Beside each stands what speakers get that have not looked, or add nothing (`speakers.CONTROLS`): the best constant
+answer to each question, the model's own answers to pictures of other people, the score alone, the map alone where it is
+known, always fake and always real. The mean over yes and no of the accuracy,
 `balanced`, is what KFD's Table 4 calls AUC of an answer in words. All values are Σ right / Σ asked with a 95 % interval
 from a bootstrap over groups.
 """
@@ -30,19 +32,21 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
 
-from facewitness import regions
-from facewitness.bench import controls, measures, wording
+from facewitness import questions, regions
+from facewitness.bench import measures, predictions, speakers, wording
 from facewitness.builders.sbi_qa import CHOICES, Row, prompt, read_parquet
 from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.grammars import yes_no
 from facewitness.models import prompted_vlm as pv
 from facewitness.models.kfd import KFD
+from facewitness.types import Reply
 
 _FAKE = 0.5  # a score above it says fake
 
@@ -81,46 +85,58 @@ def _picture(content: bytes) -> Image.Image:
     return Image.open(io.BytesIO(content)).convert("RGB")
 
 
-def measure(rows: Sequence[Row], texts: Sequence[str | None], seed: int = 0) -> dict[str, Any]:
-    """All numbers of `texts`, the answers to `rows`, as JSON. Raises InputError where the lengths differ."""
+def rows_of(rows: Sequence[Row], texts: Sequence[str], dataset: str = "sbi_qa") -> list[predictions.Row]:
+    """The model's answers as predictions, in the order of the questions. Raises InputError where the lengths differ."""
     if len(rows) != len(texts):
         raise InputError(f"answers: expected an answer for each row, got {len(texts)} for {len(rows)}")
-    table = pa.table(
+    return [
         {
-            "question": [row["question"] for row in rows],
-            "references": [[row["answer"]] for row in rows],
-            "group": [row["group"] for row in rows],
-            "text": list(texts),
+            "dataset": dataset, "file": row["file"], "frame": None, "group": row["group"], "split": "all",
+            "label": row["label"], "perturbation": "none", "strength": 0, "status": "ok", "score": row["score"],
+            "regions_true": sorted(row["regions"] or ()), "speaker": "dialogue", "witness": "model",
+            "grammar": "yes_no", "question": row["question"], "says": yes_no.parse(text).label, "text": text,
+            "raw": text, "references": [row["answer"]],
         }
-    )
-    systems = {
-        "model": list(texts),
-        "blind": controls.blind(table, seed=seed),
-        "shuffled": controls.shuffled(table, seed=seed),
-    }
-    words = wording.measure(texts, table["references"].to_pylist(), meteor=False)
+        for row, text in zip(rows, texts, strict=True)
+    ]  # fmt: skip
+
+
+def measure(table: pa.Table, seed: int = 0) -> dict[str, Any]:
+    """All numbers of answers in a table of predictions, and of the controls beside them, as JSON.
+
+    Raises:
+        InputError: the table has no answer to a question.
+    """
+    table = table.filter(pc.is_valid(table.column("question")))
+    if not table.num_rows:
+        raise InputError("answers: expected predictions with answers to questions, got none. Run with --questions.")
+    own = speakers.replies(table)
+    systems = {"model": own} | {name: control(table, _FAKE) for name, control in speakers.CONTROLS.items()}
+    texts = [None if reply is None else reply.text for reply in own]
+    words = wording.measure(texts, table.column("references").to_pylist(), meteor=False)
     return {
-        "questions": len(rows),
-        "pictures": len({row["file"] for row in rows}),
-        "groups": len({row["group"] for row in rows}),
-        **{name: _numbers(rows, said, seed) for name, said in systems.items()},
+        "questions": table.num_rows,
+        "pictures": pc.count_distinct(table.column("file")).as_py(),
+        "groups": pc.count_distinct(table.column("group")).as_py(),
+        **{name: _numbers(table, said, seed) for name, said in systems.items()},
         "wording": {k: getattr(words, k) for k in ("bleu4", "rouge_l", "cider", "tokenizer")},
     }
 
 
-def _numbers(rows: Sequence[Row], texts: Sequence[str | None], seed: int) -> dict[str, Any]:
-    """One system's numbers; a text that is None has no answer to be judged and counts nowhere."""
-    said = [None if text is None else yes_no.parse(text).label for text in texts]
-    answered = np.array([text is not None for text in texts])
-    verdict = np.array([row["asked"] is None for row in rows])
-    fake = np.array([_truth(row) for row in rows])
-    right = np.array([label == ("fake" if truth else "real") for label, truth in zip(said, fake, strict=True)])
-    score = np.array([np.nan if row["score"] is None else row["score"] for row in rows], np.float64)
-    follows = np.array([label == ("fake" if s > _FAKE else "real") for label, s in zip(said, score, strict=True)])
-    forged = np.array([row["label"] == "fake" for row in rows])
-    told = np.array([label is not None for label in said])
-    jaccard = np.array([_jaccard(row, text) for row, text in zip(rows, texts, strict=True)])
+def _numbers(table: pa.Table, said: Sequence[Reply | None], seed: int) -> dict[str, Any]:
+    """One speaker's numbers; a reply that is None has no answer to be judged and counts nowhere."""
+    asked = [questions.asked_regions(question) for question in table.column("question").to_pylist()]
+    true = [frozenset(regions_true or ()) for regions_true in table.column("regions_true").to_pylist()]
+    forged = np.array([label == "fake" for label in table.column("label").to_pylist()])
+    answered = np.array([reply is not None for reply in said])
+    verdict = np.array([not about for about in asked])
+    fake = np.array([bool(true[i].intersection(about)) if about else bool(forged[i]) for i, about in enumerate(asked)])
+    label = np.array(["" if reply is None else reply.label or "" for reply in said])
+    right = label == np.where(fake, "fake", "real")
+    score = table.column("score").to_numpy(zero_copy_only=False).astype(np.float64)
     scored = ~np.isnan(score)
+    follows = label == np.where(score > _FAKE, "fake", "real")
+    jaccard = np.array([_jaccard(at, reply) for at, reply in zip(true, said, strict=True)])
 
     def share(part: NDArray[Any], of: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         whole = of & answered
@@ -130,7 +146,7 @@ def _numbers(rows: Sequence[Row], texts: Sequence[str | None], seed: int) -> dic
         "verdict": share(right, verdict),
         "verdict, real": share(right, verdict & ~fake),
         "verdict, fake": share(right, verdict & fake),
-        "untold": share(~told, verdict | ~verdict),
+        "untold": share(label == "", verdict | ~verdict),
         "agreement": share(follows, verdict & scored),
         "detector": share((score > _FAKE) == fake, verdict & scored),
         "regions": share(right, ~verdict),
@@ -139,36 +155,37 @@ def _numbers(rows: Sequence[Row], texts: Sequence[str | None], seed: int) -> dic
         "regions, nothing is forged": share(right, ~verdict & ~forged),
         "named": share(jaccard, verdict & fake),
     }
-    values = measures.ratios(parts, np.array([row["group"] for row in rows]), seed=seed)
+    values = measures.ratios(parts, measures.groups(table), seed=seed)
     out: dict[str, Any] = {name: asdict(value) for name, value in values.items()}
     real, forged_ones = (values[f"verdict, {label}"].value for label in ("real", "fake"))
     out["balanced"] = None if real is None or forged_ones is None else (real + forged_ones) / 2
     return out
 
 
-def _truth(row: Row) -> bool:
-    """Whether "yes" is the right answer to a row's question."""
-    return bool(row["label"] == "fake") if row["asked"] is None else row["asked"] in (row["regions"] or ())
-
-
-def _jaccard(row: Row, text: str | None) -> float:
+def _jaccard(forged: frozenset[str], reply: Reply | None) -> float:
     """Of the regions named and those forged, by the names that the answers of `builders/sbi_qa` use."""
-    forged = set(row["regions"] or ())
-    said = (text or "").lower()
+    said = ("" if reply is None else reply.text).lower()
     named = {n for n in forged | set(CHOICES) if re.search(rf"\b{re.escape(regions.title(n))}\b", said)}
     return len(forged & named) / len(forged | named) if forged | named else 0.0
 
 
 def run(
-    name: str, table: Path, out: Path, *, detector: Path | None = None, quoted: bool = False, batch_size: int = 32,
+    name: str,
+    table: Path | None,
+    out: Path,
+    *,
+    detector: Path | None = None,
+    quoted: bool = False,
+    batch_size: int = 32,
     limit: int | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Asks a model every question of a table and writes what its answers are worth, beside controls, as JSON.
 
     Args:
-        name: A folder of `train/sft`'s model, or a plain model's folder or hub name.
+        name: A folder of `train/sft`'s model, a plain model's folder or hub name, or predictions that hold answers:
+            those of this command, or a run of `bench run --questions`.
         table: sbi_qa.parquet of faces that the model has not seen.
-        out: The JSON file; the answers go beside it, .answers.jsonl.
+        out: The JSON file; the answers are the predictions in the folder beside it that is called like it.
         detector: Weights of KFD whose scores replace the table's; None takes the model's own expert, if it has one.
         quoted: Whether the model is told the detector's score in words.
         batch_size: Questions at once.
@@ -177,21 +194,27 @@ def run(
     Returns:
         What the JSON file holds.
     """
-    rows = read_parquet(table)[:limit]
-    model, processor = pv.loaded(name, dtype="auto")
-    if torch.cuda.is_available():
-        model = model.to("cuda")
-    facts = _score(rows, model, detector, batch_size)
-    texts = ask(model, processor, rows, quoted=quoted, batch=batch_size)
-    numbers: dict[str, Any] = {"model_name": Path(name).name, "quoted": quoted, **facts}
-    numbers |= {"table_sha256": hashlib.sha256(table.read_bytes()).hexdigest(), **measure(rows, texts)}
+    kept = out.with_suffix("")
+    facts: dict[str, Any]
+    if (Path(name) / "predictions.parquet").exists():
+        said, facts = predictions.read(name)
+        facts = {key: facts[key] for key in ("model_name", "quoted", "score", "table_sha256") if key in facts}
+    elif table is None:
+        raise InputError(
+            f"answers: expected predictions in {name}, or beside a model a table of questions, got neither"
+        )
+    else:
+        rows = read_parquet(table)[:limit]
+        model, processor = pv.loaded(name, dtype="auto")
+        if torch.cuda.is_available():
+            model = model.to("cuda")
+        facts = {"model_name": Path(name).name, "quoted": quoted, **_score(rows, model, detector, batch_size)}
+        facts["table_sha256"] = hashlib.sha256(table.read_bytes()).hexdigest()
+        texts = ask(model, processor, rows, quoted=quoted, batch=batch_size)
+        meta = {"name": Path(name).name, "dataset": "sbi_qa", "questions": True, **facts}
+        said = predictions.write(kept, meta, rows_of(rows, texts))
+    numbers = {**facts, **measure(said)}
     write_whole(out, (json.dumps(numbers, indent=1) + "\n").encode())
-    kept = ("file", "question", "asked", "label", "regions", "score", "answer")
-    lines = [
-        json.dumps({name: value for name, value in row.items() if name in kept} | {"text": text})
-        for row, text in zip(rows, texts, strict=True)
-    ]
-    write_whole(out.with_suffix(".answers.jsonl"), "".join(f"{line}\n" for line in lines).encode())
     return numbers
 
 
@@ -207,9 +230,9 @@ def _score(rows: list[Row], model: Any, path: Path | None, batch: int) -> dict[s
 
 def summary(numbers: Mapping[str, Any]) -> str:
     """The numbers as a small table for people."""
-    columns = ("model", "blind", "shuffled")
+    columns = ("model", *speakers.CONTROLS)
     show: Callable[[Any], str] = lambda v: "—" if v is None or v["value"] is None else f"{v['value']:.3f}"  # noqa: E731
-    lines = [f"{'':28}" + "".join(f"{name:>10}" for name in columns)]
+    lines = [f"{'':28}" + "".join(f"{name:>16.16}" for name in columns)]
     for name in ("verdict", "agreement", "detector", "regions", "named", "untold"):
-        lines.append(f"{name:28}" + "".join(f"{show(numbers[column][name]):>10}" for column in columns))
+        lines.append(f"{name:28}" + "".join(f"{show(numbers[column][name]):>16}" for column in columns))
     return "\n".join(lines)

@@ -25,7 +25,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -62,6 +62,7 @@ COLUMNS = pa.schema(
         # in words: who, asked what, and what was said
         ("speaker", pa.string()), ("witness", pa.string()), ("grammar", pa.string()), ("question", pa.string()),
         ("says", pa.string()), ("text", pa.string()), ("thought", pa.string()), ("refusals", _STRINGS),
+        ("raw", pa.string()),  # as a model wrote it, where nobody but its grammar stood between
         ("findings", pa.string()), ("references", _STRINGS),
         # on the side
         ("seconds", pa.float32()), ("thumbnail", pa.binary()),
@@ -108,6 +109,7 @@ class Row(TypedDict, total=False):
     text: str | None
     thought: str | None
     refusals: list[str] | None
+    raw: str | None
     findings: str | None
     references: list[str] | None
     seconds: float | None
@@ -305,6 +307,18 @@ class Writer:
 
     def _write_meta(self, meta: Mapping[str, Any]) -> None:
         write_whole(self.run / "meta.json", (json.dumps(meta, indent=1, default=str) + "\n").encode())
+
+
+def write(run: Path, meta: Mapping[str, Any], rows: Sequence[Row]) -> pa.Table:
+    """A finished run at once, in the place of what is there: of a model that was asked outside of `bench run`."""
+    names = list(dict.fromkeys(name for row in rows for name in row.get("scores", ())))
+    for name in ("predictions.parquet", "meta.json"):
+        (run / name).unlink(missing_ok=True)
+    shutil.rmtree(run / "parts", ignore_errors=True)
+    with Writer(run, {**meta, "schema": SCHEMA, "scores": names}) as writer:
+        writer.add(*rows)
+        writer.finish([])
+    return read(run)[0]
 
 
 # two runs that agree on these may be continued or gathered; libraries and dates may differ

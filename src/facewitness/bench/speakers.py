@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 
 from facewitness import plugins, questions, regions, words
-from facewitness.bench import controls, predictions
+from facewitness.bench import controls, measures, predictions, wording
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.types import Box, Finding, Label, Place, Reply, Truth
 
@@ -174,8 +174,12 @@ def _blind(table: pa.Table, threshold: float, by_label: bool = False) -> list[Re
 
 
 def _label(text: str | None, grammar: str | None) -> Label | None:
-    strict = grammar is not None and bool(getattr(plugins.get("grammars", grammar), "STRICT", False))
-    return None if text is None else words.verdict(text, strict)
+    if text is None:
+        return None
+    if grammar is None:
+        return words.verdict(text)
+    reply: Reply = plugins.get("grammars", grammar).parse(text)
+    return reply.label
 
 
 def _usual_boxes(table: pa.Table) -> dict[tuple[str, str], Box | None]:
@@ -264,3 +268,35 @@ def each(table: pa.Table) -> dict[str, pa.Table]:
 
 def _is(name: str, speaker: str) -> bool:
     return name.endswith("own words") if speaker == "witness" else name.split(",")[0] == speaker
+
+
+# ------------------------------------------------------------------------------------------------------ the wording
+
+
+def bleu4(
+    texts: Sequence[str],
+    references: Sequence[Sequence[str]],
+    group: Any,
+    tokenizer: wording.Tokenizer,
+    seed: int = 0,
+) -> measures.Value:
+    """BLEU-4 of a corpus, over the texts that have references, and its interval by drawing groups.
+
+    Args:
+        texts: one a row.
+        references: what people wrote, for each row any number of texts.
+        group: of each row.
+        tokenizer: as `wording.tokenize` takes it.
+        seed: of the bootstrap.
+    """
+    flat = wording.tokenize([*texts, *(r for each in references for r in each)], tokenizer)
+    rest = iter(flat[len(texts) :])
+    cut = [[r for r in (next(rest) for _ in each) if r] for each in references]
+    usable = [i for i, each in enumerate(cut) if each]
+    if not usable:
+        return measures.Value(None, why="no item has references")
+    corpus = wording.Corpus([flat[i] for i in usable], [cut[i] for i in usable])
+    groups = [group[i] for i in usable]
+    draws = [corpus.bleu(w)[3] for w in measures.drawn(groups, measures.draws_for(len(usable)), seed)]
+    low, high = measures.interval(draws) or (None, None)
+    return measures.Value(corpus.bleu()[3], low, high, len(usable))
