@@ -135,7 +135,7 @@ def main() -> None:
             print(f"exact    {container:9}{codec:11}{same} of {len(plain)} frames")
         path = folder / "large.mp4"
         short = folder / "short.mp4"
-        made(short, min(250, 25 * given.seconds), 1920, 1080, "mp4", "libx264", {"preset": "veryfast", "crf": "26"})
+        made(short, min(250, 25 * given.seconds), 1920, 1080, "mp4", "libx264", {"preset": "veryfast", "crf": "20"})
         looped(short, path, max(1, given.seconds // 10))
         judged = max(1, round(32 * given.seconds / 60))
         times: dict[str, list[float]] = {"plain": [], "film": [], "opencv": []}

@@ -34,6 +34,8 @@ Floats = NDArray[np.float32]
 
 _MANY = 60  # people; among more nobody is joined at the end
 _ALIKE = 0.4  # likeness from which two tracks are joined across a cut
+_LEAST = 0.15  # where the film's own strangers are less alike by _FAR, so much will do at its end
+_FAR = 0.25
 _MARGIN = 0.04  # and by which the next person has to be behind
 _SAME_SHOT = 0.1  # likeness that the same person keeps from one look to the next
 _PATIENCE = 1.5  # seconds that somebody lost is waited for in the same shot
@@ -349,28 +351,40 @@ class _Following:
 def _united(people: list[_Person]) -> list[_Person]:
     """People of whom more has been seen now: those who turn out to be one are joined, the most alike first.
 
-    Two stay apart where somebody who was seen beside one of them resembles the other about as much.
+    How alike they have to be is told by the film itself where it can be: people who are seen at once are strangers, and
+    in a film in which these are far from alike, less will do. Two stay apart where somebody who was seen beside one of
+    them resembles the other about as much.
     """
     if len(people) > _MANY:
         return people
     people, apart = list(people), set[tuple[int, int]]()
+    known: dict[tuple[int, int, int, int], float] = {}
+
+    def alike(a: _Person, b: _Person) -> float:
+        key = (id(a), len(a.tracks), id(b), len(b.tracks))
+        if key not in known:
+            known[key] = _alike(a, b)
+        return known[key]
+
     while True:
-        pairs = [
-            (_alike(a, b), a, b)
-            for i, a in enumerate(people)
-            for b in people[:i]
-            if (id(a), id(b)) not in apart and all(b.alone(piece) for piece in a.tracks)
-        ]
-        best, a, b = max(pairs, key=lambda pair: pair[0], default=(-np.inf, None, None))
-        if a is None or b is None or best < _ALIKE:
+        pairs = [(a, b) for i, a in enumerate(people) for b in people[:i]]
+        beside = {(id(a), id(b)) for a, b in pairs if not all(b.alone(piece) for piece in a.tracks)}
+        strangers = max((alike(a, b) for a, b in pairs if (id(a), id(b)) in beside), default=np.inf)
+        enough = min(_ALIKE, max(_LEAST, strangers + _FAR))
+        open_pairs = [(a, b) for a, b in pairs if (id(a), id(b)) not in beside | apart]
+        best = max(open_pairs, key=lambda pair: alike(*pair), default=None)
+        if best is None or alike(*best) < enough:
             return people
+        a, b = best
         rivals = [
-            _alike(one, other)
-            for one, beside in ((a, b), (b, a))
+            alike(one, other)
+            for one, twin in ((a, b), (b, a))
             for other in people
-            if other not in (a, b) and not all(beside.alone(piece) for piece in other.tracks)
+            if other is not a
+            and other is not b
+            and ((id(twin), id(other)) in beside or (id(other), id(twin)) in beside)
         ]
-        if best - max(rivals, default=-np.inf) < _MARGIN:
+        if alike(a, b) - max(rivals, default=-np.inf) < _MARGIN:
             apart.add((id(a), id(b)))
             continue
         b.tracks += a.tracks

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from facewitness.types import Clip, Face, Finding, Moment, Pixels, Place, Testimony, Track
+
+KEPT = 64  # masks of a series, and places of a finding: what is shown of a film, however long it is
 
 
 def over(track: Track, clip: Clip, look: Callable[[Face, Pixels], Testimony]) -> Testimony:
@@ -19,40 +21,76 @@ def over(track: Track, clip: Clip, look: Callable[[Face, Pixels], Testimony]) ->
     Returns:
         The testimony. Over several faces its score is their mean weighted by quality, `series` holds each one's,
         mask and kind are those of the face that can be judged best, and a region that is named in several frames is
-        one finding with a place in each, strongest first, with the mean of their strengths.
+        one finding with a place in each, strongest first, with the mean of their strengths. Of a long film the
+        KEPT highest scores have their masks, and a finding its KEPT strongest places: memory has a bound.
     """
-    each = [(face, look(face, clip.at(face.at).pixels)) for face in track.faces]
-    if len(each) == 1:
-        return each[0][1]
-    best = next(testimony for face, testimony in each if face is track.face)
-    scored = [(_weight(face), testimony.fake) for face, testimony in each if testimony.fake is not None]
-    total = sum(weight for weight, _ in scored)
-    fake = sum(weight * score for weight, score in scored) / total if total > 0.0 else None
-    problems = dict.fromkeys(testimony.problem for _, testimony in each if testimony.problem)
+    moments: list[Moment] = []
+    gathered = _Gathered()
+    best: Testimony | None = None
+    first: Testimony | None = None
+    weighed = total = 0.0
+    problems: dict[str, None] = {}
+    for face in track.faces:
+        testimony = look(face, clip.at(face.at).pixels)
+        first = first or testimony
+        best = testimony if face is track.face else best
+        if testimony.fake is not None:
+            weighed, total = weighed + _weight(face) * testimony.fake, total + _weight(face)
+        if testimony.problem:
+            problems[testimony.problem] = None
+        gathered.add(testimony.findings)
+        moments.append(Moment(face.at, testimony.fake, testimony.mask))
+        if len(moments) > 2 * KEPT:
+            moments = _with_masks(moments)
+    if len(moments) == 1 and first is not None:
+        return first
+    assert best is not None  # the best face is one of them
     return replace(
         best,
-        fake=fake,
-        findings=_gathered([finding for _, testimony in each for finding in testimony.findings]),
-        series=tuple(Moment(face.at, testimony.fake, testimony.mask) for face, testimony in each),
+        fake=weighed / total if total > 0.0 else None,
+        findings=gathered.findings(),
+        series=tuple(_with_masks(moments)),
         problem=" ".join(problems),
     )
+
+
+def _with_masks(moments: list[Moment]) -> list[Moment]:
+    """The same moments with a mask at KEPT of them, those with the highest scores: a long film has thousands."""
+    masked = sorted((m for m in moments if m.mask is not None), key=lambda m: -1.0 if m.fake is None else m.fake)
+    dropped = {id(moment) for moment in masked[:-KEPT]}
+    return [replace(moment, mask=None) if id(moment) in dropped else moment for moment in moments]
 
 
 def _weight(face: Face) -> float:
     return 1.0 if face.quality.score is None else face.quality.score
 
 
-def _gathered(findings: list[Finding]) -> tuple[Finding, ...]:
-    """Findings on the same region as one, with all their places; the region with the most strength first."""
-    by_region: dict[str | None, list[Finding]] = {}
-    for finding in sorted(findings, key=_strength, reverse=True):
-        by_region.setdefault(finding.region, []).append(finding)
-    gathered = []
-    for same in by_region.values():
-        strengths = [finding.strength for finding in same if finding.strength is not None]
-        places: tuple[Place, ...] = tuple(place for finding in same for place in finding.places)
-        gathered.append(Finding(places, same[0].claim, sum(strengths) / len(strengths) if strengths else None))
-    return tuple(sorted(gathered, key=_strength, reverse=True))
+class _Gathered:
+    """Findings on the same region as one; of the places those KEPT stay that stand on the strongest findings."""
+
+    def __init__(self) -> None:
+        self.strongest: dict[str | None, list[Finding]] = {}
+        self.measured: dict[str | None, list[float]] = {}
+
+    def add(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            same = self.strongest.setdefault(finding.region, [])
+            same.append(finding)
+            if len(same) > 2 * KEPT:
+                same.sort(key=_strength, reverse=True)
+                del same[KEPT:]
+            if finding.strength is not None:
+                self.measured.setdefault(finding.region, []).append(finding.strength)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """One a region, with the mean of the strengths and all its places; the strongest first."""
+        found = []
+        for region, same in self.strongest.items():
+            same.sort(key=_strength, reverse=True)
+            places: tuple[Place, ...] = tuple(place for finding in same[:KEPT] for place in finding.places)
+            strengths = self.measured.get(region, [])
+            found.append(Finding(places, same[0].claim, sum(strengths) / len(strengths) if strengths else None))
+        return tuple(sorted(found, key=_strength, reverse=True))
 
 
 def _strength(finding: Finding) -> float:
