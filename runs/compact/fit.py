@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--recipe", type=Path, default=Path(__file__).with_name("recipe.toml"))
     parser.add_argument("--limit", type=int, default=120, help="rows of each source and label")
     parser.add_argument("--fakes-called-real", type=float, default=0.1, help="bound of the threshold for real")
+    parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--rows", type=Path, help="keep the predictions in this file, or read them from it")
     given = parser.parse_args()
     recipe = tomllib.loads(given.recipe.read_text())
@@ -65,8 +66,9 @@ def main() -> None:
     else:
         samples = chosen(given.data, "calibrate", given.limit)
         todo = tasks(samples, ("plain", "edited")) + tasks(samples, CONDITIONS[1:4] + CONDITIONS[5:], own=False)
-        todo += tasks(samples[:200], [f"saved:{how}" for how in SAVED], own=False)
-        rows = predictions(todo, str(given.model), "held out", raw=True)
+        few = chosen(given.data, "calibrate", max(4, given.limit // 8))[:200]
+        todo += tasks(few, [f"saved:{how}" for how in SAVED], own=False)
+        rows = predictions(todo, str(given.model), "held out", given.jobs, raw=True)
     if given.rows:
         given.rows.write_text(json.dumps(rows))
     rows = [r for r in rows if r["score"] is not None]
