@@ -255,7 +255,7 @@ def test_files_are_whole_or_not_at_all(tmp_path, capsys, monkeypatch):
     )
     status = analyze(tmp_path / "a.png", "--out", out)
     assert status == 1
-    assert "render: The format json could not be written" in capsys.readouterr().err
+    assert "a.png: The format json could not be written" in capsys.readouterr().err
     assert list(out.iterdir()) == []  # no half a file, no temporary one
 
 
@@ -337,6 +337,151 @@ def wait_for(true, process: subprocess.Popen, seconds: float = 60.0) -> None:
         assert process.poll() is None, "the command ended early"
         assert time.monotonic() < end, "nothing happened"
         time.sleep(0.02)
+
+
+def lines_of(path: Path) -> list[facewitness.Report]:
+    with path.open("rb") as file:
+        return list(wire.parse_lines(file))
+
+
+def test_lines_hold_made_by_once_and_can_be_resumed(tmp_path, capsys):
+    pictures, out = tmp_path / "pictures", tmp_path / "lines.jsonl"
+    pictures.mkdir()
+    for number in range(3):
+        painted(40 + 80 * number).save(pictures / f"{number}.png")
+    assert analyze(pictures, "--lines", out, "--quiet") == 0
+    whole = out.read_bytes()
+    assert whole.count(b'"finder":') == 1 and whole.count(b"sha256:") == 2
+    capsys.readouterr()
+    assert analyze(pictures, "--lines", out) == 2  # nothing that is there is lost
+    assert "holds something already. Add --resume" in capsys.readouterr().err
+    out.write_bytes(whole[: whole.index(b"\n") + 40])  # a run that was killed while it wrote the second line
+    (pictures / "text.png").write_text("no picture")
+    assert analyze(pictures, "--lines", out, "--resume") == 3
+    told = capsys.readouterr()
+    assert (
+        "4 pictures: 1 fake, 1 inconclusive, 1 not analysed; 1 done before" in told.out or "1 done before" in told.out
+    )
+    assert [report.status for report in lines_of(out)] == ["ok", "ok", "ok", "failed"]
+    assert analyze(pictures, "--lines", out, "--resume", "--quiet") in (1, 3)  # the failed one is tried again
+    assert [Path(report.source).name for report in lines_of(out)] == ["0.png", "1.png", "2.png", "text.png"]
+    assert not list(tmp_path.glob("*.lock"))
+
+
+def test_lines_of_another_run_are_kept_and_do_not_count_as_done(tmp_path, capsys):
+    painted(40).save(tmp_path / "a.png")
+    out = tmp_path / "lines.jsonl"
+    assert analyze(tmp_path / "a.png", "--lines", out) == 0
+    assert analyze(tmp_path / "a.png", "--lines", out, "--resume", "--most-megapixels", 50) == 0
+    assert [report.made_by["reading"] for report in lines_of(out)] == [{}, {"most_pixels": 50_000_000}]
+    out.write_text('{"schema": "else"}\n')
+    assert analyze(tmp_path / "a.png", "--lines", out, "--resume") == 2
+    assert "line 1: expected a report" in capsys.readouterr().err
+    assert out.read_text() == '{"schema": "else"}\n'
+
+
+def test_resumed_lines_get_made_by_again_where_its_line_was_taken_out(tmp_path, capsys):
+    (tmp_path / "0.png").write_text("no picture")
+    for number in (1, 2):
+        painted(40 + number).save(tmp_path / f"{number}.png")
+    out = tmp_path / "out" / "lines.jsonl"
+    assert analyze(tmp_path, "--lines", out) == 3
+    assert analyze(tmp_path, "--lines", out, "--resume") in (1, 3)
+    reports = lines_of(out)
+    assert [(Path(r.source).name, r.made_by["finder"]["name"]) for r in reports] == [
+        ("1.png", "whole"), ("2.png", "whole"), ("0.png", "whole"),
+    ]  # fmt: skip
+
+
+def test_slim_json_has_no_masks(tmp_path, capsys):
+    painted(220).save(tmp_path / "a.png")
+    assert analyze(tmp_path / "a.png", "--json", "--slim", "--out", tmp_path / "out") == 0
+    printed = json.loads(capsys.readouterr().out)
+    (file,) = (tmp_path / "out").iterdir()
+    assert printed["masks"] == json.loads(file.read_text())["masks"] == []
+    assert printed["people"][0]["findings"][0]["places"][0]["box"]
+
+
+def test_a_limit_may_be_a_fraction(tmp_path, capsys):
+    painted(40).save(tmp_path / "a.png")  # 96 x 96
+    assert analyze(tmp_path / "a.png", "--most-megapixels", "0.001") == 1
+    assert analyze(tmp_path / "a.png", "--most-megapixels", "0.1") == 0
+
+
+def test_a_folder_s_other_files_are_counted_by_kind(tmp_path, capsys):
+    painted(40).save(tmp_path / "a.png")
+    for name in ("a.heic", "b.PDF", "c.txt", "d.md", "e", "f.xyz", ".hidden"):
+        (tmp_path / name).write_text("x")
+    others = "skipped 6 other files: 1 .xyz file, 1 HEIC, 1 PDF, 1 file without an ending, 2 text"
+    for words, stream in (((), 0), (("--json",), 1), (("--quiet",), 1)):
+        assert analyze(tmp_path, *words) == 0
+        assert others in capsys.readouterr()[stream]
+    assert analyze(tmp_path, tmp_path / "c.txt") == 3  # named itself: told by itself
+    told = capsys.readouterr()
+    assert "skipped 5 other files" in told.out and "c.txt" in told.err
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "status"), [("fake", 4), ("real", 0), ("real,fake", 4), ("inconclusive, real", 0)]
+)
+def test_fail_on_ends_with_status_4(tmp_path, capsys, verdicts, status):
+    painted(220).save(tmp_path / "a.png")  # fake
+    assert analyze(tmp_path / "a.png", "--fail-on", verdicts) == status
+
+
+def test_a_message_names_its_file_once_and_no_step(tmp_path, capsys):
+    (tmp_path / "x.jpg").write_text("no picture")
+    assert analyze(tmp_path / "x.jpg") == 1
+    err = capsys.readouterr().err
+    assert err.count("x.jpg") == 1 and "read:" not in err
+
+
+def test_without_a_command_it_teaches_and_a_photo_is_analysed(tmp_path, capsys, monkeypatch):
+    assert main([]) == 0
+    assert "examples:" in capsys.readouterr().out
+    painted(220).save(tmp_path / "a.png")
+    assert main([str(tmp_path / "a.png"), *PARTS]) == 0
+    assert "Fake" in capsys.readouterr().out
+    assert main(["--json", str(tmp_path / "a.png"), *PARTS]) == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "ok"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list").write_text("a file named as a command")
+    assert main(["list"]) == 0
+    assert "witnesses" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "ends"),
+    [
+        (("--lines", "{out}"), "What was written is whole; --resume goes on from there."),
+        (("--json",), "The lines printed so far are whole. With --lines FILE in place of --json a run can be resumed."),
+        ((), "interrupted."),
+    ],
+)
+def test_the_words_of_an_interruption_are_true(tmp_path, capsys, monkeypatch, words, ends):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    painted(40).save(tmp_path / "a.png")
+    monkeypatch.setattr("facewitness.apps.cli._tell", stop)
+    assert analyze(tmp_path / "a.png", *(word.format(out=tmp_path / "x.jsonl") for word in words)) == 130
+    assert capsys.readouterr().err.rstrip().endswith(ends)
+
+
+def test_a_picture_that_takes_too_long_is_ended_and_the_others_go_on(tmp_path):
+    for number in range(3):
+        painted(40 + number).save(tmp_path / f"{number}.png")
+    slow = ("--option", "brightness.seconds=30")
+    done = command("analyze", tmp_path, "--json", "--most-seconds", "0.5", *slow, *PARTS)
+    assert done.returncode == 1
+    assert done.stderr.count(b"The analysis took longer than 0.5 seconds.") == 3
+    assert [json.loads(line)["status"] for line in done.stdout.splitlines()] == ["failed"] * 3
+
+
+def test_a_profile_that_is_not_there_is_a_mistake_in_the_command(tmp_path, capsys):
+    painted(40).save(tmp_path / "a.png")
+    assert analyze(tmp_path / "a.png", "--profile", tmp_path / "none.json") == 2
+    assert "expected a profile" in capsys.readouterr().err
 
 
 # ------------------------------------------------------------------------------------------------- how it ends
@@ -443,13 +588,13 @@ def test_options_reach_their_part_and_unknown_ones_are_refused(tmp_path, capsys)
     assert "Unknown option of brightness 'mode'. Did you mean 'mood'?" in capsys.readouterr().err
 
 
-def test_a_part_that_cannot_be_loaded_is_one_sentence_and_status_1(tmp_path, capsys, monkeypatch):
+def test_a_part_that_cannot_be_loaded_is_one_sentence_and_status_2(tmp_path, capsys, monkeypatch):
     def load() -> None:
         raise facewitness.WeightsError("The weights are not there. Fetch them.")
 
     painted(40).save(tmp_path / "a.png")
     monkeypatch.setattr(plugins.get("witnesses", "brightness"), "load", load)
-    assert analyze(tmp_path / "a.png", "--json") == 1
+    assert analyze(tmp_path / "a.png", "--json") == 2
     assert capsys.readouterr() == ("", "facewitness: The weights are not there. Fetch them.\n")
 
 
@@ -458,7 +603,10 @@ def test_a_part_that_cannot_be_loaded_is_one_sentence_and_status_1(tmp_path, cap
     [
         (["analyse", "a.jpg"], "Did you mean analyze?"),
         (["analyze"], "the following arguments are required: PATH"),
-        ([], "the following arguments are required: COMMAND"),
+        (["--quiet"], "the following arguments are required: COMMAND"),
+        (["analyze", "a.jpg", "--fail-on", "fakes"], "Did you mean 'fake'?"),
+        (["analyze", "a.jpg", "--json", "--lines", "x.jsonl"], "give one of them"),
+        (["analyze", "a.jpg", "--most-megapixels", "0"], "a number above 0"),
         (["analyze", "a.jpg", "--jsn"], "Did you mean --json?"),
         (["analyze", "a.jpg", "--formt=html"], "Did you mean --format?"),
         (["analyze", "a.jpg", "--format", "htm"], "Did you mean 'html'?"),
@@ -553,7 +701,7 @@ def test_standard_input_is_read_no_further_than_the_limit(monkeypatch, capsys):
 
 def test_an_empty_name_is_not_the_folder_one_is_in(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main(["analyze", ""]) == 1
+    assert main(["analyze", ""]) == 2
     assert "got an empty name; is a variable of the shell not set?" in capsys.readouterr().err
 
 
@@ -567,7 +715,7 @@ def test_a_full_disk_behind_standard_output_is_one_sentence(capsys, monkeypatch)
 
 
 def test_a_dataset_without_its_folder_says_which_option_names_it(capsys, tmp_path):
-    assert main(["bench", "run", "folder", "--out", str(tmp_path / "out")]) == 1
+    assert main(["bench", "run", "folder", "--out", str(tmp_path / "out")]) == 2
     assert "folder: expected the folder where it lies, got none. Name it: --root DIR" in capsys.readouterr().err
 
 

@@ -203,33 +203,58 @@ def check(content: bytes, label: str, most_pixels: int = MOST_PIXELS, most_memor
             raise UnreadableMedia(f"'{label}' is damaged or incomplete ({error}). {_AGAIN}") from error
 
 
-def collect(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
+def collect(paths: Iterable[str | os.PathLike[str]], left_out: set[Path] | None = None) -> Iterator[Path]:
     """The files that paths, folders and glob patterns stand for, each once, in a stable order.
 
     A folder gives the pictures and films in it and below it, by suffix, hidden ones left out; links to folders are not
     followed. What does not exist or holds no picture is passed on as it is, so that `read` can say so in its place and
     the others are still analysed.
+
+    Args:
+        paths: files, folders, patterns.
+        left_out: gets the folders' other files, which have no ending of a picture or a film.
     """
     seen: set[str] = set()
+    others = set[Path]() if left_out is None else left_out
     for given in paths:
-        for path in _expand(Path(given)):
+        for path in _expand(Path(given), others):
             if str(path) not in seen:
                 seen.add(str(path))
                 yield path
 
 
+_KINDS = {
+    "HEIC": ".heic .heif .hif",
+    "video": ".mpg .mpeg .wmv .flv .mts .m2ts .3gp .ogv .mxf .vob",
+    "audio": ".mp3 .wav .m4a .aac .flac .ogg .opus",
+    "PDF": ".pdf",
+    "text": ".txt .md .csv .tsv .json .jsonl .xml .html .htm .log .rtf .yaml .yml .ini",
+    "document": ".doc .docx .odt .xls .xlsx .ods .ppt .pptx .odp .pages .key",
+    "raw photo": ".dng .cr2 .cr3 .nef .arw .orf .rw2 .raf .pef .srw .raw",
+    "drawing": ".svg .eps .ai .psd .xcf .sketch",
+    "archive": ".zip .tar .gz .tgz .7z .rar .bz2 .xz .zst",
+}
+_KIND_OF = {suffix: kind for kind, suffixes in _KINDS.items() for suffix in suffixes.split()}
+
+
+def kind_of(path: Path) -> str:
+    """What a file that is no picture and no film to us is, by its ending: "PDF", "text", "archive"; else the ending."""
+    ending = path.suffix.lower()
+    return _KIND_OF.get(ending) or (f"{ending} file" if ending else "file without an ending")
+
+
 # -------------------------------------------------------------------------------------------------------------- paths
 
 
-def _expand(path: Path) -> Iterator[Path]:
+def _expand(path: Path, others: set[Path]) -> Iterator[Path]:
     if _is_folder(path):
-        files = list(_pictures_below(path))
+        files = list(_pictures_below(path, others))
         yield from files or [path]
     elif glob.has_magic(str(path)) and not os.path.lexists(path):
         matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 -- takes absolute patterns
         files = []
         for match in matches:
-            files += list(_pictures_below(match)) if _is_folder(match) else [match]
+            files += list(_pictures_below(match, others)) if _is_folder(match) else [match]
         yield from files or [path]
     else:
         yield path
@@ -242,13 +267,17 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _pictures_below(folder: Path) -> Iterator[Path]:
+def _pictures_below(folder: Path, others: set[Path]) -> Iterator[Path]:
     closed: list[Path] = []
     for where, folders, files in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for file in sorted(files):
-            if not file.startswith(".") and Path(file).suffix.lower() in SUFFIXES | FILMS:
+            if file.startswith("."):
+                continue
+            if Path(file).suffix.lower() in SUFFIXES | FILMS:
                 yield Path(where, file)
+            else:
+                others.add(Path(where, file))
     yield from closed  # folders that may not be listed: `read` will say so
 
 

@@ -42,7 +42,7 @@ def analyze_many(
     *,
     jobs: int = 1,
     then: Callable[[Analysis], T] = report_of,  # type: ignore[assignment]
-    seconds: float | None = None,
+    seconds: float | Callable[[Source], float | None] | None = None,
     **options: Any,
 ) -> Generator[T, None, None]:
     """What `then` makes of the analysis of each source, in their order; by default its report.
@@ -51,10 +51,11 @@ def analyze_many(
 
     Args:
         sources: what `Analyzer.analyze` takes.
-        jobs: processes. With one, the work is done in this process. Several are started by "spawn": a script needs
-            `if __name__ == "__main__":`.
+        jobs: processes. With one and no limit of time, the work is done in this process. Others are started by "spawn":
+            a script needs `if __name__ == "__main__":`.
         then: runs where the picture was analysed; with several jobs it and its results have to be picklable.
-        seconds: how long one picture may take with several jobs; None for as long as it likes.
+        seconds: how long one picture may take, or a function that says it of a source; None for as long as it likes.
+            What takes longer is ended with its process, and gets a failed report.
         **options: those of `Analyzer`.
 
     Raises:
@@ -63,15 +64,15 @@ def analyze_many(
     """
     if jobs < 1:
         raise InputError(f"analyze_many: expected at least one job, got {jobs}")
-    if jobs == 1:
+    if jobs == 1 and seconds is None:
         analyzer = Analyzer(**options)
         for source in sources:
             yield then(analyzer.analysis(source))
         return
-    with Pool(jobs, then=then, seconds=seconds, **options) as pool:
+    with Pool(jobs, then=then, **options) as pool:
         coming: deque[Future[T]] = deque()
         for source in sources:
-            coming.append(pool.submit(source))
+            coming.append(pool.submit(source, seconds(source) if callable(seconds) else seconds))
             while len(coming) >= 4 * jobs or (coming and coming[0].done()):
                 yield coming.popleft().result()
         while coming:
@@ -99,7 +100,7 @@ class Pool(Generic[T]):
         if jobs < 1:
             raise InputError(f"Pool: expected at least one job, got {jobs}")
         self._jobs, self._then, self._seconds, self._options = jobs, then, seconds, options
-        self._waiting: deque[tuple[Source, Future[T]]] = deque()
+        self._waiting: deque[tuple[Source, Future[T], float | None]] = deque()
         self._workers: list[_Worker[T]] = []
         self._closed = False
         self._lock = threading.Lock()
@@ -110,8 +111,12 @@ class Pool(Generic[T]):
         self._thread = threading.Thread(target=self._run, name="facewitness.pool", daemon=True)
         self._thread.start()
 
-    def submit(self, source: Source) -> Future[T]:
+    def submit(self, source: Source, seconds: float | None = None) -> Future[T]:
         """The future of what `then` makes of the analysis of one source. A future that has not begun can be cancelled.
+
+        Args:
+            source: what `Analyzer.analyze` takes.
+            seconds: how long it may take; None for what the pool was told.
 
         Raises:
             InputError: the pool is closed, or the source is no picture that can travel to another process.
@@ -120,7 +125,7 @@ class Pool(Generic[T]):
         with self._lock:
             if self._closed:
                 raise InputError("Pool.submit: expected an open pool, got one that was closed")
-            self._waiting.append((portable(source), future))
+            self._waiting.append((portable(source), future, self._seconds if seconds is None else seconds))
             self._wake.send_bytes(b".")
         return future
 
@@ -136,7 +141,7 @@ class Pool(Generic[T]):
             worker.pipe.close()  # its next read or write fails, and it ends
         for worker in self._workers:
             worker.end()
-        for future in [future for _, future in self._waiting] + [w.future for w in self._workers if w.future]:
+        for future in [future for _, future, _ in self._waiting] + [w.future for w in self._workers if w.future]:
             future.cancel()
             if not future.done():
                 future.set_exception(FacewitnessError("The pool was closed before this picture was analysed."))
@@ -166,7 +171,7 @@ class Pool(Generic[T]):
                 for worker in busy.values():
                     late = worker.deadline is not None and worker.deadline <= time.monotonic()
                     if worker.future is not None and late and not worker.pipe.poll():
-                        self._lose(worker, f"The analysis took longer than {self._seconds:g} seconds.", kill=True)
+                        self._lose(worker, f"The analysis took longer than {worker.seconds:g} seconds.", kill=True)
 
     def _hand_out(self) -> None:
         """Give waiting sources to idle processes, and start processes for them."""
@@ -177,13 +182,13 @@ class Pool(Generic[T]):
             with self._lock:
                 if not self._waiting or self._closed:
                     return
-                source, future = self._waiting.popleft()
+                source, future, seconds = self._waiting.popleft()
             if not future.set_running_or_notify_cancel():
                 continue
             if idle is None:
-                idle = _Worker(self._then, self._options, self._seconds)
+                idle = _Worker(self._then, self._options)
                 self._workers.append(idle)
-            idle.give(source, future)
+            idle.give(source, future, seconds)
 
     def _collect(self, worker: _Worker[T]) -> None:
         """Take what a process has to say: that it has loaded, a result, or an error."""
@@ -237,7 +242,7 @@ class Pool(Generic[T]):
 class _Worker(Generic[T]):
     """A process with an Analyzer, and the one source it was given."""
 
-    def __init__(self, then: Callable[[Analysis], T], options: Mapping[str, Any], seconds: float | None):
+    def __init__(self, then: Callable[[Analysis], T], options: Mapping[str, Any]):
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, then, dict(options)), daemon=True)
@@ -248,10 +253,10 @@ class _Worker(Generic[T]):
         self.future: Future[T] | None = None
         self.made_by: Mapping[str, Any] | None = None  # known once it has loaded
         self.deadline: float | None = None  # by the monotonic clock
-        self._seconds = seconds
+        self.seconds: float | None = None  # how long it may take over its source
 
-    def give(self, source: Source, future: Future[T]) -> None:
-        self.source, self.future = source, future
+    def give(self, source: Source, future: Future[T], seconds: float | None) -> None:
+        self.source, self.future, self.seconds = source, future, seconds
         if self.made_by is not None:
             self._start_clock()
         with suppress(OSError):  # dead already: reading the result will tell
@@ -262,7 +267,7 @@ class _Worker(Generic[T]):
         self._start_clock()
 
     def _start_clock(self) -> None:
-        self.deadline = None if self._seconds is None else time.monotonic() + self._seconds
+        self.deadline = None if self.seconds is None else time.monotonic() + self.seconds
 
     def end(self) -> None:
         self.process.join(5)

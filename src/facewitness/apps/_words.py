@@ -13,9 +13,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from facewitness.errors import UnknownName
+from facewitness.errors import BackendError, FacewitnessError, TooLarge, UnknownName, UnreadableMedia
 
-ALL, NONE, WRONG_USAGE, SOME, INTERRUPTED, NO_READER, TERMINATED = 0, 1, 2, 3, 130, 141, 143  # exit statuses
+ALL, NONE, WRONG_USAGE, SOME, VERDICT = 0, 1, 2, 3, 4  # exit statuses
+INTERRUPTED, NO_READER, TERMINATED = 130, 141, 143
+
+
+class NotAnalysed(FacewitnessError):
+    """The one file that a command is about could not be analysed."""
+
+
+def status_of(error: FacewitnessError) -> int:
+    """The exit status for an error that ends a command: 1 where a file is at fault, 2 where the command is."""
+    return NONE if isinstance(error, NotAnalysed | UnreadableMedia | TooLarge | BackendError) else WRONG_USAGE
+
+
+def problem_of(source: str, message: str) -> str:
+    """A problem with the file it is about, named once."""
+    return f"facewitness: {message}" if source and f"'{source}'" in message else f"facewitness: {source}: {message}"
 
 
 def shown(text: object) -> str:
@@ -137,6 +152,17 @@ def positive(text: str) -> int:
     if not text.isdecimal() or len(text) > 15 or int(text) < 1:  # longer ones overflow what they are multiplied with
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text[:40]!r}")
     return int(text)
+
+
+def size(text: str) -> float:
+    """Reads a number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text[:40]!r}")
+    return value
 
 
 def option(text: str) -> tuple[str, str, Any]:

@@ -7,15 +7,18 @@ the problems and the progress bar. Heavy packages are imported by the commands t
 from __future__ import annotations
 
 import argparse
+import collections
 import contextlib
+import datetime
 import difflib
 import hashlib
 import importlib
+import inspect
 import json
 import os
 import signal
 import sys
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -27,22 +30,27 @@ from facewitness.apps._words import (
     NONE,
     SOME,
     TERMINATED,
+    VERDICT,
     WRONG_USAGE,
     add_sampling,
     add_system,
     complain,
     leaf,
     positive,
+    problem_of,
     sampling,
     shown,
+    size,
+    status_of,
     system,
 )
-from facewitness.errors import FacewitnessError, InputError, UnknownName
+from facewitness.errors import FacewitnessError, InputError, ReportError, UnknownName
 from facewitness.files import write_whole
 
 if TYPE_CHECKING:
     from facewitness.types import Analysis, Report, Testimony
 
+_SECONDS = 20  # for one picture of several, where the default witness looks at it
 _BAR_FROM = 5  # a progress bar is drawn for at least so many pictures
 
 _ABOUT = """Where and why a face was forged: a verdict you can check.
@@ -50,7 +58,7 @@ _ABOUT = """Where and why a face was forged: a verdict you can check.
 examples:
   facewitness analyze photo.jpg                        a summary on the terminal
   facewitness analyze photo.jpg --format html          a report to look at: one file, works offline
-  facewitness analyze photos/ --json > reports.jsonl   a folder, one JSON report a line
+  facewitness analyze photos/ --lines reports.jsonl    a folder, one JSON report a line
   facewitness ask photo.jpg "Is the nose fake?"        one question; facewitness chat photo.jpg for several
   facewitness list                                     finders, witnesses, formats: what there is"""
 
@@ -61,14 +69,17 @@ examples:
   facewitness analyze photo.jpg
   facewitness analyze photo.jpg --format html,overlay --out reports
   facewitness analyze photos/ 'more/*.jpg' --out reports --jobs 2 --resume
+  facewitness analyze photos/ --lines reports.jsonl --resume    a run that was broken off goes on
+  facewitness analyze photos/ --quiet --fail-on fake || echo "look at these"
   cat photo.jpg | facewitness analyze - --json
   facewitness analyze crop.png --finder whole --option compact.flip=false"""
 
 _EXIT = """exit status:
   0  all pictures were analysed, whatever the verdicts
   1  none could be
-  2  the command was wrong
-  3  some could not be"""
+  2  the command was wrong: an option, a profile, a part that is not installed
+  3  some could not be
+  4  all were, or some, and one has a verdict that --fail-on names"""
 
 
 class _Terminated(KeyboardInterrupt):
@@ -93,19 +104,23 @@ def main(words: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to stop
     before = _hear_sigterm()
+    given = list(sys.argv[1:] if words is None else words)
     try:
-        arguments = parser().parse_args(words)
+        grammar = parser()
+        if not given:
+            grammar.print_help()
+            return ALL
+        given = _guessed(given, grammar.commands)
+        arguments = grammar.parse_args(given)
         status: int = arguments.run(arguments)
         if sys.stdout is not None:  # closed by whoever started us
             sys.stdout.flush()
         return status
     except FacewitnessError as error:
         complain(f"facewitness: {error}")
-        return WRONG_USAGE if isinstance(error, UnknownName) else NONE
+        return status_of(error)
     except KeyboardInterrupt as error:
-        command = next(iter(sys.argv[1:] if words is None else words), "")
-        again = {"analyze": "--resume goes on from there", "bench": "the same command goes on from there"}.get(command)
-        complain(f"facewitness: interrupted.{f' What was written is whole; {again}.' if again else ''}")
+        complain(f"facewitness: interrupted.{_goes_on(given)}")
         return TERMINATED if isinstance(error, _Terminated) else INTERRUPTED
     except BrokenPipeError:  # whoever read our output has gone, as `head` does
         with contextlib.suppress(OSError, ValueError):  # nor must flushing at the end fail
@@ -120,11 +135,37 @@ def main(words: Sequence[str] | None = None) -> int:
             signal.signal(signal.SIGTERM, before)
 
 
+def _goes_on(words: list[str]) -> str:
+    """How a command that was interrupted can go on, as a sentence with a space before it; empty where it cannot."""
+    if words[:1] == ["bench"]:
+        return " What was written is whole; the same command goes on from there."
+    options = {word.partition("=")[0] for word in words}
+    if words[:1] == ["analyze"]:
+        if options & {"--out", "--format", "--lines"}:
+            return " What was written is whole; --resume goes on from there."
+        if "--json" in options:
+            return " The lines printed so far are whole. With --lines FILE in place of --json a run can be resumed."
+    return ""
+
+
 # ------------------------------------------------------------------------------------------------------ the words
+
+
+def _guessed(words: list[str], commands: Iterable[str]) -> list[str]:
+    """`facewitness photo.jpg` means analyze: the command is put before words that name a file and no command."""
+    if {"-h", "--help", "--version"} & set(words) or any(word in commands for word in words[:1]):
+        return words
+    with contextlib.suppress(OSError, ValueError):
+        named = next((word for word in words if not word.startswith("-")), "")
+        if words[0] == "-" or ((words[0] == named or words[0].startswith("-")) and os.path.lexists(named)):
+            return ["analyze", *words]
+    return words
 
 
 class _Parser(argparse.ArgumentParser):
     """Says which word was nearest when it does not know one."""
+
+    commands: Mapping[str, Any]  # of the whole command line's parser
 
     def __init__(self, **settings: Any):
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
@@ -136,8 +177,8 @@ class _Parser(argparse.ArgumentParser):
         return found, unknown
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong with the words, as a terminal may have it."""
-        super().error(shown(message))
+        """Say what is wrong with the words, as a terminal may have it, and where to read on."""
+        self.exit(WRONG_USAGE, f"{self.prog}: error: {shown(message)}\nTry: {self.prog} --help\n")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
@@ -152,14 +193,14 @@ def _near(word: str, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]}?" if near else ""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> _Parser:
     """The grammar of the command line."""
     top = _Parser(prog="facewitness", description=_ABOUT, epilog="Each command has its own --help.")
     top.add_argument("--version", action=_Version, help="print versions and the hashes of weights")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
 
     analyze = commands.add_parser("analyze", help="analyse pictures", description=_ABOUT_ANALYZE, epilog=_EXIT)
-    analyze.set_defaults(run=_analyze)
+    analyze.set_defaults(run=_analyze, parser=analyze)
     analyze.add_argument(
         "paths",
         nargs="+",
@@ -168,6 +209,9 @@ def parser() -> argparse.ArgumentParser:
     )
     answers = analyze.add_argument_group("answers")
     answers.add_argument("--json", action="store_true", help="print one JSON report a line, and nothing else")
+    answers.add_argument("--lines", type=Path, metavar="FILE", help="write one JSON report a line into this file")
+    answers.add_argument("--slim", action="store_true", help="leave the masks out of JSON: a tenth as long")
+    answers.add_argument("--no-date", action="store_true", help="no date of the analysis in HTML and Markdown files")
     answers.add_argument("--quiet", action="store_true", help="print no summary and no bar; problems still show")
     answers.add_argument(
         "--format",
@@ -181,16 +225,29 @@ def parser() -> argparse.ArgumentParser:
     answers.add_argument(
         "--resume",
         action="store_true",
-        help="skip pictures whose files are in --out already, from the same bytes, version, options and weights",
+        help="skip pictures whose reports are in --out or --lines already, from the same bytes, version, options and "
+        "weights",
+    )
+    answers.add_argument(
+        "--fail-on",
+        type=_labels,
+        metavar="VERDICT,…",
+        help="end with status 4 where a picture, or a face on it, is fake, inconclusive or real",
     )
     work = analyze.add_argument_group("work")
     work.add_argument("--jobs", type=positive, default=1, metavar="N", help="processes that share the work (1)")
     add_system(work)
     add_sampling(analyze)
     limits = analyze.add_argument_group("limits, beyond which a file is refused before it is decoded")
-    limits.add_argument("--most-megabytes", type=positive, metavar="N", help="of a file (200; of a film 20,000)")
-    limits.add_argument("--most-megapixels", type=positive, metavar="N", help="of a picture (200)")
-    limits.add_argument("--most-memory", type=positive, metavar="N", help="megabytes while a picture is read (2,000)")
+    limits.add_argument("--most-megabytes", type=size, metavar="N", help="of a file (200; of a film 20,000)")
+    limits.add_argument("--most-megapixels", type=size, metavar="N", help="of a picture (200)")
+    limits.add_argument("--most-memory", type=size, metavar="N", help="megabytes while a picture is read (2,000)")
+    limits.add_argument(
+        "--most-seconds",
+        type=size,
+        metavar="N",
+        help=f"for one of several files ({_SECONDS} for a picture and the witness compact; else no limit)",
+    )
 
     listing = commands.add_parser("list", help="show every family and its leaves", description="Show what there is.")
     listing.set_defaults(run=_list)
@@ -204,6 +261,7 @@ def parser() -> argparse.ArgumentParser:
     )
     for workshop in _WORKSHOPS:  # each adds its commands; by name, for a plain install lacks what the benchmark imports
         importlib.import_module(workshop).add_to(commands)
+    top.commands = commands.choices
     return top
 
 
@@ -212,6 +270,15 @@ _WORKSHOPS = tuple(f"facewitness.apps.{name}" for name in ("talk", "measure", "d
 
 def _formats(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(leaf("formats")(name.strip()) for name in text.split(",")))
+
+
+def _labels(text: str) -> frozenset[str]:
+    labels = ("fake", "inconclusive", "real")
+    chosen = frozenset(name.strip() for name in text.split(","))
+    for name in sorted(chosen):
+        if name not in labels:
+            raise argparse.ArgumentTypeError(str(UnknownName("verdict", name, labels)))
+    return chosen
 
 
 def _dialect(name: str) -> str:
@@ -230,7 +297,6 @@ class _Outcome:
     """What became of one picture, small enough to travel between processes."""
 
     report: Report
-    line: bytes = b""  # its JSON, where that was asked for
     written: tuple[Path, ...] = ()
 
 
@@ -240,7 +306,8 @@ class _Finish:
 
     formats: tuple[str, ...]
     out: Path
-    json: bool
+    slim: bool = False
+    date: str | None = None  # of the analysis, for pages that are read by people
 
     def __call__(self, analysis: Analysis) -> _Outcome:
         from facewitness import plugins
@@ -251,14 +318,17 @@ class _Finish:
         for name in self.formats if report.status != "failed" else ():
             try:
                 leaf = plugins.get("formats", name)
-                written.append(
-                    write_whole(self.out / _file_name(report, leaf.extension), leaf.render(report, analysis.clip))
-                )
+                content = leaf.render(report, analysis.clip, **self._settings(leaf.render))
+                written.append(write_whole(self.out / _file_name(report, leaf.extension), content))
             except (FacewitnessError, OSError) as error:
                 problem = Problem("render", f"The format {name} could not be written. {error}")
                 report = replace(report, problems=(*report.problems, problem))
-        line = plugins.get("formats", "json").render(report) if self.json else b""
-        return _Outcome(report, line, tuple(written))
+        return _Outcome(report, tuple(written))
+
+    def _settings(self, render: Callable[..., bytes]) -> dict[str, Any]:
+        """What was asked for and a format takes: not every format has masks to leave out, or a place for a date."""
+        taken = inspect.signature(render).parameters
+        return {name: value for name, value in (("slim", self.slim), ("date", self.date)) if value and name in taken}
 
 
 def _file_name(report: Report, extension: str) -> str:
@@ -278,47 +348,94 @@ def _key(source: str, sha256: str | None, made_by: Mapping[str, Any]) -> str:
 
 
 def _analyze(arguments: argparse.Namespace) -> int:
+    from facewitness import media
     from facewitness.pipeline import Analyzer
     from facewitness.pool import analyze_many
 
     formats = arguments.format or (("json",) if arguments.out else ())
-    if arguments.resume and not formats:
-        parser().error("--resume needs --out or --format: it skips pictures whose files are there already")
+    if arguments.resume and not formats and arguments.lines is None:
+        arguments.parser.error(
+            "--resume needs --out, --format or --lines: it skips pictures whose reports are there already"
+        )
+    if arguments.lines is not None and arguments.json:
+        arguments.parser.error("--json prints the lines that --lines writes into a file: give one of them")
     options = _options(arguments)
-    finish = _Finish(formats, arguments.out or Path(), arguments.json)
-    sources = _sources(arguments)
+    date = None if arguments.no_date else datetime.datetime.now().astimezone().isoformat(" ", "seconds")
+    finish = _Finish(formats, arguments.out or Path(), arguments.slim, date)
+    sources, left_out = _sources(arguments)
     count, skipped = len(sources), 0
-    analyzer = Analyzer(**options) if arguments.jobs == 1 or arguments.resume else None
-    if arguments.resume and analyzer is not None:
-        sources = [source for source in sources if not _is_done(source, analyzer, finish)]
-        skipped = count - len(sources)
-    outcomes: Generator[_Outcome, None, None]
-    if analyzer is not None and arguments.jobs == 1:
-        outcomes = (finish(analyzer.analysis(source)) for source in sources)
+    limited = count > 1 and (arguments.most_seconds or options["witnesses"] == ("compact",))
+    analyzer = Analyzer(**options) if arguments.resume or (arguments.jobs == 1 and not limited) else None
+    with contextlib.ExitStack() as closing:
+        write, done = _writer(arguments, analyzer, closing)
+        if arguments.resume and analyzer is not None:
+            sources = [source for source in sources if not _is_done(source, analyzer, finish, done)]
+            skipped = count - len(sources)
+        outcomes: Generator[_Outcome, None, None]
+        if analyzer is not None and arguments.jobs == 1 and not limited:
+            outcomes = (finish(analyzer.analysis(source)) for source in sources)
+        else:
+
+            def seconds(source: Any) -> float | None:
+                film = isinstance(source, str) and media.limit_of(source) != media.MOST_BYTES
+                return arguments.most_seconds or (None if film or not limited else _SECONDS)
+
+            jobs = min(arguments.jobs, max(1, len(sources)))
+            outcomes = analyze_many(sources, jobs=jobs, then=finish, seconds=seconds, **options)
+        closing.enter_context(contextlib.closing(outcomes))
+        return _tell(outcomes, len(sources), skipped, left_out, write, arguments)
+
+
+def _writer(
+    arguments: argparse.Namespace, analyzer: Any, closing: contextlib.ExitStack
+) -> tuple[Callable[[Report], None] | None, set[tuple[str, str | None]] | None]:
+    """What writes a report as a line, where lines were asked for, and which stand in the file already."""
+    if not arguments.json and arguments.lines is None:
+        return None, None
+    from facewitness import files
+    from facewitness.formats import json as wire
+
+    if arguments.lines is None:
+        lines, stream = wire.Lines(arguments.slim), sys.stdout.buffer
+        done: set[tuple[str, str | None]] | None = None
     else:
-        outcomes = analyze_many(sources, jobs=min(arguments.jobs, max(1, len(sources))), then=finish, **options)
-    with contextlib.closing(outcomes):
-        return _tell(outcomes, len(sources), skipped, arguments)
+        path: Path = arguments.lines
+        path.parent.mkdir(parents=True, exist_ok=True)
+        closing.enter_context(files.held(path.with_name(path.name + ".lock")))
+        if not arguments.resume and path.exists() and path.stat().st_size:
+            raise InputError(f"--lines: '{path}' holds something already. Add --resume to go on, or name another file.")
+        lines, done = wire.Lines(arguments.slim), set()
+        if arguments.resume:
+            lines, done = wire.go_on(path, analyzer.made_by, arguments.slim)
+        stream = closing.enter_context(path.open("ab"))
+
+    def write(report: Report) -> None:
+        stream.write(lines.render(report))
+        stream.flush()
+
+    return write, done
 
 
-def _sources(arguments: argparse.Namespace) -> list[str | bytes]:
-    """What the paths stand for, each once and in their order; standard input as its bytes."""
+def _sources(arguments: argparse.Namespace) -> tuple[list[str | bytes], set[Path]]:
+    """What the paths stand for, each once and in their order; standard input as its bytes. And what was left out."""
     from facewitness import media
 
     sources: list[str | bytes] = []
+    left_out: set[Path] = set()
     for path in dict.fromkeys(arguments.paths):
         if not path:
             raise InputError("expected a file or folder, got an empty name; is a variable of the shell not set?")
         if path == "-":
             if sys.stdin is None:
                 raise InputError("-: expected a picture on standard input, which is closed")
-            most = arguments.most_megabytes * 1_000_000 if arguments.most_megabytes else media.MOST_BYTES
+            most = round(arguments.most_megabytes * 1_000_000) if arguments.most_megabytes else media.MOST_BYTES
             sources.append(sys.stdin.buffer.read(most + 1))  # one more than the limit is enough to be refused
         elif Path(path).suffix.lower() == ".csv" and Path(path).is_file():
             sources += _listed(Path(path))
         else:
-            sources += map(str, media.collect([path]))
-    return list(dict.fromkeys(sources))
+            sources += map(str, media.collect([path], left_out))
+    sources = list(dict.fromkeys(sources))
+    return sources, {path for path in left_out if str(path) not in sources}  # it may have been named itself
 
 
 def _listed(path: Path) -> Iterator[str]:
@@ -338,15 +455,18 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The keyword arguments of `Analyzer` that were asked for."""
     reading: dict[str, Any] = sampling(arguments)
     if arguments.most_megabytes:
-        reading["most_bytes"] = arguments.most_megabytes * 1_000_000
+        reading["most_bytes"] = round(arguments.most_megabytes * 1_000_000)
     if arguments.most_megapixels:
-        reading["most_pixels"] = arguments.most_megapixels * 1_000_000
+        reading["most_pixels"] = round(arguments.most_megapixels * 1_000_000)
     if arguments.most_memory:
-        reading["most_memory"] = arguments.most_memory * 1_000_000
+        reading["most_memory"] = round(arguments.most_memory * 1_000_000)
     return {**system(arguments), "reading": reading}
 
 
-def _is_done(source: str | bytes, analyzer: Any, finish: _Finish) -> bool:
+def _is_done(
+    source: str | bytes, analyzer: Any, finish: _Finish, done: set[tuple[str, str | None]] | None = None
+) -> bool:
+    """Whether all reports that were asked for are there: its files, and its line among those `done`."""
     from facewitness import files, media, plugins
 
     try:
@@ -357,6 +477,8 @@ def _is_done(source: str | bytes, analyzer: Any, finish: _Finish) -> bool:
     except (OSError, ValueError):
         return False  # analysing it will say why
     name = "-" if isinstance(source, bytes) else source
+    if done is not None and (name, digest) not in done:
+        return False
     key = _key(name, digest, analyzer.made_by)
     extensions = [plugins.get("formats", leaf).extension for leaf in finish.formats]
     reports = [finish.out / f"{_stem(name)}-{key}.{extension}" for extension in extensions]
@@ -366,10 +488,19 @@ def _is_done(source: str | bytes, analyzer: Any, finish: _Finish) -> bool:
 # ------------------------------------------------------------------------------------------------ what is shown
 
 
-def _tell(outcomes: Iterator[_Outcome], count: int, skipped: int, arguments: argparse.Namespace) -> int:
+def _tell(
+    outcomes: Iterator[_Outcome],
+    count: int,
+    skipped: int,
+    left_out: set[Path],
+    write: Callable[[Report], None] | None,
+    arguments: argparse.Namespace,
+) -> int:
     """Print what became of each picture as it comes; returns the exit status."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from facewitness.phrases import visible
 
     screen, errors = Console(soft_wrap=True, highlight=False), Console(stderr=True, soft_wrap=True, highlight=False)
     columns = (TextColumn("analysing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -377,7 +508,7 @@ def _tell(outcomes: Iterator[_Outcome], count: int, skipped: int, arguments: arg
     drawn = count >= _BAR_FROM and errors.is_terminal and not arguments.quiet
     above = errors if drawn and screen.is_terminal else screen  # lines above a bar go through the console that draws it
     tally: dict[str, int] = {}
-    failures = 0
+    failures, met = 0, False
     with bar if drawn else contextlib.nullcontext():
         task = bar.add_task("analysing", total=count)
         for outcome in outcomes:
@@ -385,20 +516,42 @@ def _tell(outcomes: Iterator[_Outcome], count: int, skipped: int, arguments: arg
             failures += report.status == "failed" or any(problem.step == "render" for problem in report.problems)
             name = report.status if report.verdict is None else report.verdict.label
             tally[name] = tally.get(name, 0) + 1
-            if arguments.json:
-                sys.stdout.buffer.write(outcome.line)
-                sys.stdout.buffer.flush()
-            elif not arguments.quiet and report.status != "failed":
+            labels = {name, *(person.verdict.label for person in report.people)}
+            met = met or bool(labels & (arguments.fail_on or frozenset()))
+            if write is not None:
+                try:
+                    write(report)
+                except ReportError as error:
+                    failures += report.status != "failed"
+                    errors.print(visible(problem_of(report.source, str(error))), markup=False, emoji=False)
+            if not arguments.json and not arguments.quiet and report.status != "failed":
                 for text, style in _summary(outcome, detailed=count == 1):
                     above.print(text, style=style, markup=False, emoji=False)
             for said in _problems(report):
                 errors.print(said, markup=False, emoji=False)
             bar.advance(task)
+    where = errors if arguments.json or arguments.quiet else screen
+    others = _others(left_out)
     if not arguments.quiet and (count > 1 or skipped):
         total = ", ".join(f"{number} {_WORDS[name]}" for name, number in sorted(tally.items()))
         words = f"{count} pictures{f': {total}' if total else ''}"
-        (errors if arguments.json else screen).print(words + (f"; {skipped} done before" if skipped else ""))
+        where.print(words + (f"; {skipped} done before" if skipped else "") + (f"; {others}" if others else ""))
+    elif others:  # nothing is left out without a word
+        where.print(f"facewitness: {others}" if arguments.quiet else others, markup=False, emoji=False)
+    if met:
+        return VERDICT
     return ALL if failures == 0 else NONE if failures == count and not skipped else SOME
+
+
+def _others(left_out: set[Path]) -> str:
+    """What of the folders was left out, by kind: "skipped 4 other files: 1 HEIC, 1 PDF, 2 text"; or nothing."""
+    if not left_out:
+        return ""
+    from facewitness import media
+
+    kinds = collections.Counter(media.kind_of(path) for path in left_out)
+    told = ", ".join(f"{number} {shown(kind)}" for kind, number in sorted(kinds.items()))
+    return f"skipped {len(left_out)} other file{'s' if len(left_out) > 1 else ''}: {told}"
 
 
 _WORDS = {
@@ -415,7 +568,7 @@ def _problems(report: Report) -> Iterator[str]:
     from facewitness.phrases import visible
 
     for problem in report.problems:
-        yield visible(f"facewitness: {report.source}: {problem.step}: {problem.message}")
+        yield visible(problem_of(report.source, problem.message))
 
 
 def _summary(outcome: _Outcome, detailed: bool) -> Iterator[tuple[str, str | None]]:

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 from facewitness.apps._words import (
     ALL,
     SOME,
+    NotAnalysed,
     add_sampling,
     add_system,
     complain,
     leaf,
     positive,
+    problem_of,
     sampling,
     shown,
     system,
@@ -105,9 +107,9 @@ def _begun(given: argparse.Namespace) -> Dialogue:
     analysis = analyzer.analysis(source)
     report = analysis.report
     if report.status == "failed":
-        raise InputError("; ".join(problem.message for problem in report.problems))
+        raise NotAnalysed("; ".join(problem.message for problem in report.problems))
     for problem in report.problems:
-        complain(f"facewitness: {report.source}: {problem.step}: {problem.message}")
+        complain(problem_of(report.source, problem.message))
     dialogue = Dialogue(report, backend, analysis.clip, analyzer.witnesses)
     if given.face is not None:
         dialogue.choose(given.face - 1)

@@ -18,12 +18,14 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
 
 import numpy as np
 from PIL import Image
 
 from facewitness.errors import InputError, ReportError
+from facewitness.files import whole
 from facewitness.phrases import json_line, title
 from facewitness.types import (
     KINDS,
@@ -78,8 +80,9 @@ def render(report: Report, clip: Clip | None = None, *, slim: bool = False) -> b
 class Lines:
     """Writes many reports of one run: `made_by` stands in the first line that has it, its fingerprint in the others."""
 
-    def __init__(self, slim: bool = False):
-        self._slim, self._written = slim, set[str]()
+    def __init__(self, slim: bool = False, written: Iterable[str] = ()):
+        """`written` are the fingerprints of what stands in the file already."""
+        self._slim, self._written = slim, set(written)
 
     def render(self, report: Report) -> bytes:
         """The next line, with its line feed. Raises ReportError where the report cannot be written as JSON."""
@@ -88,6 +91,65 @@ class Lines:
         line = _line(report, mark if known else report.made_by, self._slim)
         self._written.add(mark)
         return line
+
+
+def go_on(path: Path, made_by: Mapping[str, Any], slim: bool = False) -> tuple[Lines, set[tuple[str, str | None]]]:
+    """Prepare a file of lines, written in part by a run that was broken off, for the rest of them.
+
+    A last line that was cut off, and lines of files that could not be analysed, are taken out: they come again.
+
+    Args:
+        path: the file; it need not be there.
+        made_by: of the run that goes on.
+        slim: how `Lines` is to write the rest.
+
+    Returns:
+        What writes the other lines, and (source, sha256) of the reports that stand in the file and were made in the
+        same way.
+
+    Raises:
+        ReportError: a line in the file is no report; the file is left as it is.
+    """
+    if not path.exists():
+        return Lines(slim), set()
+    mine, known, written = fingerprint(made_by), dict[str, Any](), set[str]()
+    done: set[tuple[str, str | None]] = set()
+    with whole(path) as passing, path.open("rb") as old, passing.open("wb") as new:
+        for number, line in enumerate(old, start=1):
+            if not line.endswith(b"\n"):
+                break
+            if not line.strip():
+                continue
+            wire = _line_of(line, number, path)
+            made = wire["made_by"]
+            mark = made if isinstance(made, str) else fingerprint(made)
+            if not isinstance(made, str):
+                known[mark] = made
+            if wire.get("status") == "failed":
+                continue
+            if mark not in written:  # the line that held it may have been taken out
+                if mark not in known:
+                    raise ReportError(f"'{path}', line {number}: made_by names no earlier line. Name another file.")
+                if isinstance(made, str):
+                    wire["made_by"] = known[mark]
+                    line = json.dumps(wire, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+                written.add(mark)
+            new.write(line)
+            if mark == mine:
+                done.add((str(wire.get("source")), wire.get("sha256")))
+    return Lines(slim, written), done
+
+
+def _line_of(line: bytes, number: int, path: Path) -> dict[str, Any]:
+    try:
+        wire = json.loads(line)
+    except (ValueError, RecursionError):
+        wire = None
+    if not isinstance(wire, dict) or wire.get("schema") not in READ or not isinstance(wire.get("made_by"), str | dict):
+        raise ReportError(
+            f"'{path}', line {number}: expected a report ({SCHEMA}), got something else. Name another file."
+        )
+    return wire
 
 
 def fingerprint(made_by: Mapping[str, Any]) -> str:
