@@ -272,7 +272,7 @@ def _pictures_below(folder: Path, others: set[Path]) -> Iterator[Path]:
     for where, folders, files in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for file in sorted(files):
-            if file.startswith("."):
+            if file.startswith(".") or file.lower() in ("thumbs.db", "desktop.ini"):  # what file managers leave
                 continue
             if Path(file).suffix.lower() in SUFFIXES | FILMS:
                 yield Path(where, file)
