@@ -26,6 +26,7 @@ from facewitness.apps.cli import main  # noqa: E402
 
 from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (it mends torchvision)
 from facewitness import plugins  # noqa: E402
+from facewitness.bench import predictions  # noqa: E402
 from facewitness.builders import dma  # noqa: E402
 from facewitness.errors import InputError, MissingExtra, UnknownName  # noqa: E402
 from facewitness.train import grpo, paired, small_vlm  # noqa: E402
@@ -503,6 +504,25 @@ def test_of_a_rigged_pair_the_better_one_is_better_and_the_interval_excludes_zer
     down = paired.compare(better, worse, table, tmp_path / "down", rewards=rewards)
     assert down["rewards"]["reward"]["difference"]["high"] < 0
     assert "falls" in (tmp_path / "down" / "before_after.md").read_text()
+
+
+def test_replies_that_are_predictions_are_read(made, tmp_path):
+    """Those of another measuring: the model is not asked again, and a question it was not asked is told."""
+    table = paired.read(made / "val.parquet")
+    rows = [
+        {"dataset": "dma", "file": r["file"], "frame": None, "group": r["group"], "split": "val", "label": r["label"],
+         "perturbation": "none", "strength": 0, "status": "ok", "speaker": "dialogue", "witness": "model",
+         "question": r["question"], "raw": f"{r['reply']} ", "text": "x"}
+        for r in {(r["file"], r["question"]): r for r in table}.values()
+    ]  # fmt: skip
+    predictions.write(tmp_path / "run", {"name": "m"}, rows)
+    said = paired.heard(tmp_path / "run", table, paired.Asking())
+    assert len(said) == len(table) and all(texts[0].endswith(" ") for texts in said)
+    found = paired.compare(tmp_path / "run", tmp_path / "run", made / "val.parquet", tmp_path / "out")
+    assert found["rewards"]["reward"]["difference"]["value"] == 0.0
+    predictions.write(tmp_path / "run", {"name": "m"}, rows[1:])
+    with pytest.raises(InputError, match="a model's own text to each of the table's questions, got none to"):
+        paired.heard(tmp_path / "run", table, paired.Asking())
 
 
 ODD = [

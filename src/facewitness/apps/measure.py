@@ -161,7 +161,7 @@ def _add_answers(words: Any) -> None:
 def _add_replies(words: Any) -> None:
     replies = words.add_parser("replies", help="rewards of two models' replies to the same prompts, paired (MARE)")
     replies.set_defaults(run=_with_extra(_replies))
-    replies.add_argument("before", metavar="BEFORE", help="a model's folder or hub name, or a .jsonl of its replies")
+    replies.add_argument("before", metavar="BEFORE", help="a model's folder or hub name, predictions, or a .jsonl")
     replies.add_argument("after", metavar="AFTER", help="likewise")
     replies.add_argument("table", type=Path, metavar="TABLE", help="dma.parquet of people that neither has seen")
     replies.add_argument("--out", type=Path, required=True, metavar="DIR")

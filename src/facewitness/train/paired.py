@@ -3,11 +3,12 @@
     facewitness bench replies BEFORE AFTER dma.parquet --out DIR [--samples 4] [--recipe RECIPE.toml]
     facewitness bench ablation RUN … --out ablation.md        runs of train/grpo, each without a reward
 
-BEFORE and AFTER are folders of models (or hub names), or the replies that an earlier comparison wrote, DIR/before.jsonl
-and DIR/after.jsonl. Both are asked what `builders/dma` asks, in the same words as in training, and judged by the
-rewards of `train/rewards`. A row of the table is an annotation; annotations of one picture that ask the same share one
-reply. Without `--samples` it is the likeliest reply, which is what a user reads; with it, so many are drawn at the
-training's temperature, which is what GRPO raises, and a row counts by their mean.
+BEFORE and AFTER are folders of models (or hub names), predictions that hold a model's own texts (such as those of
+runs/mare/evaluate.py), or the replies that an earlier comparison wrote, DIR/before.jsonl and DIR/after.jsonl. Both are
+asked what `builders/dma` asks, in the same words as in training, and judged by the rewards of `train/rewards`. A row of
+the table is an annotation; annotations of one picture that ask the same share one reply. Without `--samples` it is the
+likeliest reply, which is what a user reads; with it, so many are drawn at the training's temperature, which is what
+GRPO raises, and a row counts by their mean.
 
 The difference is after − before over the rows that both have a value for, its 95 % interval from a bootstrap over
 groups (people, videos), both models drawn together. In DIR: before_after.json and .md with the replies on ten
@@ -32,7 +33,7 @@ from PIL import Image
 from rich.progress import track
 
 from facewitness import geometry, regions
-from facewitness.bench import measures
+from facewitness.bench import measures, predictions
 from facewitness.bench.measures import Value
 from facewitness.builders import chats, dma
 from facewitness.errors import InputError
@@ -130,10 +131,12 @@ def _drawn(model: Any, processor: Any, shown: list[Image.Image], texts: list[str
 
 
 def heard(source: str | Path, rows: Sequence[Row], asking: Asking) -> Replies:
-    """The replies of a model by folder or hub name, or those in a .jsonl that `compare` wrote.
+    """The replies of a model by folder or hub name, of predictions, or those in a .jsonl that `compare` wrote.
 
     Raises InputError where such a file is about other rows, WeightsError and UnknownName where there is no model.
     """
+    if (Path(source) / "predictions.parquet").exists():
+        return _predicted(Path(source), rows)
     if Path(source).suffix != ".jsonl":
         model, processor = pv.loaded(str(source), dtype="auto")
         return ask(model.to("cuda") if torch.cuda.is_available() else model, processor, rows, asking)
@@ -149,6 +152,27 @@ def heard(source: str | Path, rows: Sequence[Row], asking: Asking) -> Replies:
             "the model instead, and it is asked."
         )
     return said
+
+
+def _predicted(source: Path, rows: Sequence[Row]) -> Replies:
+    """The replies to the rows' questions among predictions, as the model wrote them.
+
+    Raises:
+        InputError: a question of the table was not answered there, or who answered did not keep what a model wrote.
+    """
+    table, _ = predictions.read(source, ["file", "question", "raw"])
+    said: dict[tuple[str, str], list[str]] = {}
+    for row in table.to_pylist():
+        if row["question"] is not None and row["raw"] is not None:
+            said.setdefault((row["file"], row["question"]), []).append(row["raw"])
+    lacking = [row for row in rows if (row["file"], row["question"]) not in said]
+    if lacking:
+        raise InputError(
+            f"'{source}': expected a model's own text to each of the table's questions, got none to {len(lacking)} of "
+            f"{len(rows)}, such as {lacking[0]['question']!r} about {lacking[0]['file']}. Name the model instead, and "
+            "it is asked."
+        )
+    return [said[row["file"], row["question"]] for row in rows]
 
 
 # ----------------------------------------------------------------------------------------------------- the comparison
