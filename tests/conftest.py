@@ -30,7 +30,7 @@ def astronaut_path() -> Path:
     """A portrait of 512 × 512 px, one face of about 110 px, that comes inside scikit-image (NASA, public domain)."""
     package = importlib.util.find_spec("skimage")  # finds the files without importing all of scikit-image
     if package is None or package.origin is None:
-        pytest.skip("scikit-image is not installed; it holds the photograph. Try: pip install 'facewitness[dev]'")
+        pytest.skip("scikit-image is not installed; it holds the photograph. Try: pip install '.[dev]'")
     return Path(package.origin).parent / "data" / "astronaut.png"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-pytest.importorskip("cv2", reason="perturbing needs OpenCV: pip install 'facewitness[forge]'")
+pytest.importorskip("cv2", reason="perturbing needs OpenCV: pip install '.[forge]'")
 
 from facewitness.bench import perturb
 from facewitness.errors import InputError, UnknownName

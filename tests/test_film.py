@@ -389,7 +389,7 @@ def test_without_pyav_a_film_says_what_to_install(monkeypatch, tmp_path):
     (tmp_path / "av.py").write_text("raise ModuleNotFoundError(\"No module named 'av'\", name='av')\n")
     content = films.film(3)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    with pytest.raises(MissingExtra, match=r"decoded with PyAV.*pip install 'facewitness\[video\]'"):
+    with pytest.raises(MissingExtra, match=r"decoded with PyAV.*pip install '\.\[video\]'"):
         film.read(content)
 
 

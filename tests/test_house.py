@@ -175,7 +175,7 @@ def test_on_a_plain_install_measuring_says_what_to_install(tmp_path):
     ):
         done = command(*words)
         assert done.returncode == 2  # a mistake in the command: this installation cannot do it
-        assert "pip install 'facewitness[bench]'" in done.stderr
+        assert "pip install '.[bench]'" in done.stderr
         assert "Traceback" not in done.stderr
     listed = command("datasets")
     assert listed.returncode == 0

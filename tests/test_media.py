@@ -304,7 +304,7 @@ def test_text_named_jpg_is_named_for_what_it_is(tmp_path: Path):
 def test_other_kinds_are_told_with_what_to_do():
     assert "HEIC" in refusal(b"\0\0\0\x18ftypheic" + bytes(100))
     film = refusal(b"\0\0\0\x18ftypisom" + bytes(100))
-    assert "index or header cannot be read" in film or "facewitness[video]" in film
+    assert "index or header cannot be read" in film or "pip install '.[video]'" in film
     assert "document" in refusal(b"%PDF-1.7" + bytes(100))
     assert "of another kind" in refusal(bytes(range(256)) * 4)
 
@@ -656,5 +656,5 @@ def test_a_frame_that_a_video_lacks_is_a_sentence(film, tmp_path):
 
 def test_without_opencv_a_video_says_what_to_install(film, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'facewitness\[forge\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install '\.\[forge\]'"):
         media.Video().frame(film, 0)

@@ -369,7 +369,7 @@ def test_five_outcomes_are_told_apart(keys, monkeypatch):
     assert invalid.outcome == "invalid" and "not the one that was signed" in invalid.why
     monkeypatch.setattr(credentials, "installed", lambda: False)
     unchecked = outcome(content)
-    assert unchecked.outcome == "unchecked" and "facewitness[c2pa]" in unchecked.why and unchecked.fits is True
+    assert unchecked.outcome == "unchecked" and "pip install '.[c2pa]'" in unchecked.why and unchecked.fits is True
     assert outcome(changed(content)).outcome == "invalid", "that the picture is another one is told on a plain install"
 
 

@@ -411,7 +411,8 @@ def _checked(header: Mapping[str, Any], label: str) -> None:
     if header["kind"] == "missing":
         what = "PyAV" if header["package"] == "av" else header["package"]
         raise MissingExtra(
-            f"Films are decoded with {what}, which is not installed. Try: pip install 'facewitness[video]'"
+            f"Films are decoded with {what}, which is not installed. Try: pip install '.[video]', from a clone of the "
+            "repository"
         )
 
 

@@ -810,5 +810,7 @@ def _opencv() -> Any:
     try:
         import cv2
     except ImportError as error:
-        raise MissingExtra("Videos are read with OpenCV. Install it with: pip install 'facewitness[forge]'") from error
+        raise MissingExtra(
+            "Videos are read with OpenCV. Install it with: pip install '.[forge]', from a clone of the repository"
+        ) from error
     return cv2

@@ -179,13 +179,18 @@ def _check(name: str, function: Any, options: Mapping[str, Any]) -> None:
         raise InputError(f"{name}.{option}: expected {expected}, got {value!r}")
 
 
+def install(extra: str) -> str:
+    """The advice that gives an extra: the package is in no index, so it is installed from a clone of its repository."""
+    return f"pip install '.[{extra}]', from a clone of the repository"
+
+
 def lacking(what: str, error: ModuleNotFoundError, extra: str | None = None) -> MissingExtra:
     """What to install for something that needs a package. Raises the error itself where the package is ours."""
     missing = (error.name or "").split(".")[0]
     if missing == "facewitness" or not missing:
         raise error
     extra = extra or _EXTRAS.get(missing)
-    advice = f"pip install 'facewitness[{extra}]'" if extra else f"pip install {missing}"
+    advice = install(extra) if extra else f"pip install {missing}"
     return MissingExtra(f"{what} needs the package '{missing}', which is not installed. Try: {advice}")
 
 
@@ -213,6 +218,6 @@ def _about(family: str, name: str) -> str:
         if spec is None or spec.origin is None:
             return f"({error})"
         doc = ast.get_docstring(ast.parse(Path(spec.origin).read_bytes())) or ""  # read, not run
-        return f"{doc.split(chr(10))[0]} ({str(error).rpartition('Try: ')[2]})"
+        return f"{doc.split(chr(10))[0]} ({str(error).rpartition('Try: ')[2].partition(', from')[0]})"
     except InputError as error:
         return f"({error})"

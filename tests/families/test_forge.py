@@ -18,7 +18,7 @@ from facewitness.errors import InputError, UnknownName
 from facewitness.forge import Forged
 from facewitness.types import KINDS, Landmarks, Pixels
 
-cv2 = pytest.importorskip("cv2", reason="forging needs OpenCV: pip install 'facewitness[forge]'")
+cv2 = pytest.importorskip("cv2", reason="forging needs OpenCV: pip install '.[forge]'")
 
 # These change no label, so they have `degrade` and `edit` instead of `forge`: the exceptions of the family.
 FORGERS = [name for name in plugins.names("forge") if name not in ("degrade", "routine")]

@@ -62,14 +62,14 @@ _EXAMPLES = {
 
 
 def guarded(command: Callable[[argparse.Namespace], int], what: str) -> Callable[[argparse.Namespace], int]:
-    """The command with mistakes as sentences: status 2 for the user's, 1 with what to install where a package lacks."""
+    """The command with mistakes as sentences: status 2, with what to install where a package lacks."""
 
     def run(given: argparse.Namespace) -> int:
         try:
             return command(given)
         except ModuleNotFoundError as error:
             lacking = error if isinstance(error, MissingExtra) else plugins.lacking(what, error)
-            return _complain(str(lacking), NONE)
+            return _complain(str(lacking), WRONG_USAGE)
         except (FacewitnessError, UnicodeDecodeError) as error:
             return _complain(str(error), NONE if type(error).__name__ == "Collapse" else WRONG_USAGE)
         except KeyboardInterrupt:

@@ -392,7 +392,9 @@ def _package() -> Path:
 def _lacking_java() -> str | None:
     """What Java's tokenizer and METEOR lack here, as the end of a sentence; None where they can run."""
     if find_spec("pycocoevalcap") is None:
-        return "needs pycocoevalcap, which is not installed. Try: pip install 'facewitness[caption]'"
+        return (
+            "needs pycocoevalcap, which is not installed. Try: pip install '.[caption]', from a clone of the repository"
+        )
     if shutil.which("java") is None:
         return "needs Java, and there is no `java` on the path. Install a Java runtime, 8 or later"
     return None

