@@ -630,21 +630,68 @@ def test_wrong_usage_is_status_2_and_says_what_is_near(words, sentence, capsys):
 
 def test_list_shows_every_family_and_leaf_with_its_sentence(capsys):
     assert main(["list"]) == 0
-    shown: dict[str, dict[str, str]] = {}
+    seen: dict[str, dict[str, str]] = {}
+    absent: dict[str, list[str]] = {}
     for line in capsys.readouterr().out.splitlines():
         if not line.startswith(" "):
-            shown[family := line.partition(":")[0]] = {}
-        else:
+            seen[family := line.partition(":")[0]] = {}
+            absent[family] = []
+        elif line.startswith("  not installed (pip install "):
+            absent[family] += line.partition("): ")[2].split(", ")
+        elif not line.startswith("   "):
             name, sentence = line.split(maxsplit=1)
-            shown[family][name] = sentence
-    assert shown.keys() == set(plugins.FAMILIES)
-    for family, leaves in shown.items():
-        assert list(leaves) == list(plugins.names(family)) and all(len(sentence) > 20 for sentence in leaves.values())
+            seen[family][name] = sentence
+    assert seen.keys() == set(plugins.FAMILIES)
+    for family, leaves in seen.items():
+        assert sorted([*leaves, *absent[family]]) == list(plugins.names(family))
+        assert all(len(sentence) > 20 for sentence in leaves.values())
+
+
+def test_list_shows_what_is_not_installed_in_one_line_and_what_witnesses_know(capsys, monkeypatch):
+    lacking = {"facewitness[bench]": ("celeba", "dfdc"), "facewitness[train]": ("kfd",)}
+    monkeypatch.setattr(
+        plugins, "missing", lambda family, name: next((x for x, names in lacking.items() if name in names), "")
+    )
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    assert "  not installed (pip install 'facewitness[bench]'): celeba, dfdc\n" in out
+    assert "  not installed (pip install 'facewitness[train]'): kfd\n" in out
+    assert "compact does not know pictures that diffusion models" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "card"),
+    [
+        ("compact", "src/facewitness/weights/compact.json"),
+        ("kfd", "runs/kfd/kfd.json"),
+        ("mare", "runs/fdm/fdm.json"),
+    ],
+)
+def test_what_the_list_says_of_a_witness_stands_beside_its_weights(name, card):
+    told = json.loads((HERE.parent / card).read_text(encoding="utf-8"))["card"]
+    assert plugins.measured("witnesses", name) == f"{told['knows']} {told['does_not_know']}"
+
+
+def test_pages_carry_the_date_and_what_the_witnesses_know_and_json_no_date(tmp_path, capsys):
+    painted(220).save(tmp_path / "a.png")
+    words = (tmp_path / "a.png", "--format", "json,markdown,html", "--out")
+    assert analyze(*words, tmp_path / "dated") == 0
+    assert analyze(*words, tmp_path / "undated", "--no-date") == 0
+    dated, undated = (
+        {path.suffix: path.read_text(encoding="utf-8") for path in (tmp_path / name).iterdir()}
+        for name in ("dated", "undated")
+    )
+    assert dated[".json"] == undated[".json"]
+    assert "| analysed | 20" in dated[".md"] and "analysed" not in undated[".md"]
+    assert "<dt>analysed</dt>" in dated[".html"] and "<dt>analysed</dt>" not in undated[".html"]
+    for page in (dated[".md"], dated[".html"]):
+        assert "genuine faces that were held out of its training, brightness called" in page
 
 
 def test_regions_draws_the_tree_and_the_dialects(capsys):
     assert main(["regions"]) == 0
-    assert "left eyebrow" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "left eyebrow" in out and "In brackets: MARE's name for it" in out
     assert main(["regions", "--dialect", "mare"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 12
     assert main(["regions", "--dialect", "celebamask"]) == 0

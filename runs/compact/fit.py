@@ -59,6 +59,9 @@ def main() -> None:
         "calibration": None,
     }
     beside = given.model.with_suffix(".json")
+    before = json.loads(beside.read_text()) if beside.exists() else {}
+    if before.get("sha256") == facts["sha256"] and "card" in before:  # what somebody wrote of these very weights
+        facts["card"] = before["card"]
     beside.write_text(json.dumps(facts, indent=1))
 
     if given.rows and given.rows.exists():

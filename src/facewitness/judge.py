@@ -255,10 +255,10 @@ def _self_contradiction(weighed: Sequence[_Weighed]) -> str | None:
 
 
 def _defects(pooled: float, track: Track) -> str:
-    """The quality of a person's faces in words: "0.08 of 1 (strong blur; side pose)"."""
+    """The quality of a person's faces in words: "8 % of a good one's (strong blur; side pose)"."""
     face: Quality = track.face.quality
     defects = f" ({'; '.join(face.reasons)})" if face.reasons else ""
-    return f"{pooled:.2f} of 1{defects}"
+    return f"{percent(pooled)} of a good one's{defects}"
 
 
 # --------------------------------------------------------------------------------------------------------- a file

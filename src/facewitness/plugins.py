@@ -207,6 +207,27 @@ def about(family: str, name: str) -> str:
     return " ".join(told)
 
 
+def measured(family: str, name: str) -> str:
+    """What a leaf of ours was measured to know and not to know: the paragraph "Measured: …" of its docstring; or ""."""
+    spec = importlib.util.find_spec(f"facewitness.{family}.{name}") if name in _own(family) else None
+    if spec is None or spec.origin is None:
+        return ""
+    doc = ast.get_docstring(ast.parse(Path(spec.origin).read_bytes())) or ""  # read, not run
+    told = [" ".join(part.split()) for part in doc.split("\n\n") if part.startswith("Measured: ")]
+    return told[0].removeprefix("Measured: ") if told else ""
+
+
+def missing(family: str, name: str) -> str:
+    """What to install for a leaf of ours whose packages are not there, such as "facewitness[bench]"; or ""."""
+    try:
+        get(family, name)
+    except MissingExtra as error:
+        return str(error).rpartition("pip install ")[2].strip("' ") if name in _own(family) else ""
+    except InputError:
+        return ""
+    return ""
+
+
 def _about(family: str, name: str) -> str:
     try:
         doc = str(getattr(get(family, name), "__doc__", None) or "").strip().split("\n")[0]

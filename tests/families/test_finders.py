@@ -406,7 +406,7 @@ def test_reasons_are_words():
         "strong blur",
         "side pose (70°",
         "tilted 60°",
-        "not look like a face",
+        "not have the features of a face",
         "60%",
         "40%",
     ):

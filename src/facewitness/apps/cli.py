@@ -620,10 +620,25 @@ def _list(arguments: argparse.Namespace) -> int:
 
     for family, (function, what) in plugins.FAMILIES.items():
         print(f"{family}: {what}, by {function}()")
-        names = plugins.names(family)
+        lacking: dict[str, list[str]] = {}
+        names = [name for name in plugins.names(family) if not _lacks(family, name, lacking)]
         for name in names:
             print(shown(f"  {name:<{max(map(len, names))}}  {plugins.about(family, name)}"))
+            if worth := plugins.measured(family, name):
+                print(shown(f"  {'':<{max(map(len, names))}}  {worth}"))
+        for extra, absent in lacking.items():
+            print(shown(f"  not installed (pip install '{extra}'): {', '.join(absent)}"))
     return ALL
+
+
+def _lacks(family: str, name: str, lacking: dict[str, list[str]]) -> bool:
+    """Whether packages are missing for a leaf; then it is put down under what brings them."""
+    from facewitness import plugins
+
+    extra = plugins.missing(family, name)
+    if extra:
+        lacking.setdefault(extra, []).append(name)
+    return bool(extra)
 
 
 def _regions(arguments: argparse.Namespace) -> int:
@@ -631,6 +646,7 @@ def _regions(arguments: argparse.Namespace) -> int:
 
     if arguments.dialect is None:
         print(regions.draw_tree())
+        print("\nIn brackets: MARE's name for it, where that is another. Left and right are the subject's.")
         return ALL
     names = regions.DIALECTS[arguments.dialect]
     for number, (name, places) in enumerate(names.items()):

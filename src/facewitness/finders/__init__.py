@@ -76,8 +76,8 @@ NOTED = 0.97  # from here on the judge has no doubts (`judge.Limits`)
 _MESH = _Gate(
     0.2,
     1.0,
-    "the mesh does not fit the face well: it may be covered in part",
-    "the mesh fits the face a little loosely",
+    "its features could not be followed well: it may be covered in part",
+    "its features could be followed only roughly",
 )
 _GATES = (  # one for each measurement, in the order of `rate`
     _Gate(16, 80, "the face is only {:.0f} px wide"),
@@ -88,7 +88,7 @@ _GATES = (  # one for each measurement, in the order of `rate`
     _Gate(0.5, 0.95, "only {:.0%} of the face lies inside the picture"),
     _Gate(0.35, 0.1, "{:.0%} of the face is covered, or too dark or too bright to show anything"),
 )
-NO_MESH = "the mesh does not look like a face"
+NO_MESH = "what was found does not have the features of a face"
 
 
 def rate(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.phrases import visible
+from facewitness.phrases import error_rates, known, visible
 from facewitness.types import Face, Finding, FrameRef, PersonReport, Quality, Report, Verdict
 
 LIMITS: tuple[str, ...] = (
@@ -88,7 +88,7 @@ def measured(quality: Quality) -> list[tuple[str, str]]:
         None if quality.score is None else ("quality, overall", f"{quality.score:.2f} of 1"),
         None if quality.size is None else ("size", f"{quality.size:.0f} px"),
         None if quality.sharpness is None else ("sharpness", f"{quality.sharpness:.2f} of 1"),
-        None if quality.mesh is None else ("face mesh", f"{quality.mesh:.2f} of 1"),
+        None if quality.mesh is None else ("fit of the face's outline", f"{quality.mesh:.2f} of 1"),
         angle("tilt", quality.roll, "clockwise", "anticlockwise"),
         angle("turn", quality.yaw, "to the subject's left", "to the subject's right"),
         angle("nod", quality.pitch, "up", "down"),
@@ -104,6 +104,17 @@ def band(verdict: Verdict) -> tuple[float, float] | None:
     return verdict.thresholds if verdict.fake is not None and verdict.cause in (None, "band") else None
 
 
+def worth(made_by: Mapping[str, Any]) -> tuple[str, ...]:
+    """What was measured of the witnesses: their error rates, what they know and do not know, the deletion test."""
+    witnesses = made_by.get("witnesses")
+    return tuple(
+        sentence
+        for described in (witnesses if isinstance(witnesses, list | tuple) else ())
+        if isinstance(described, Mapping)
+        for sentence in (*error_rates(visible(str(described.get("name", ""))), described), *known(described))
+    )
+
+
 def provenance(made_by: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """`made_by`, flattened for reading: ("witnesses › compact › weights", "9f2c…"), in the order it was written."""
 
@@ -111,7 +122,8 @@ def provenance(made_by: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         match value:
             case Mapping() if value:
                 for key, inner in value.items():
-                    yield from walk((*path, str(key)), inner)
+                    if key != "measured":  # stands in sentences: `worth`
+                        yield from walk((*path, str(key)), inner)
             case list() | tuple() if any(isinstance(inner, Mapping) for inner in value):
                 for number, inner in enumerate(value, start=1):
                     if isinstance(inner, Mapping) and isinstance(inner.get("name"), str):  # a leaf goes by its name

@@ -32,6 +32,7 @@ from facewitness.formats import (
     measured,
     provenance,
     seen_at,
+    worth,
 )
 from facewitness.markup import document
 from facewitness.markup import element as _e
@@ -63,8 +64,14 @@ OUTLINE = 96  # an outline is traced on a mask of this many samples along its lo
 Sample = tuple[int, int]  # row, column
 
 
-def render(report: Report, clip: Clip | None = None) -> bytes:
-    """One self-contained HTML page in UTF-8. Without the picture (a report parsed from JSON) only places are drawn."""
+def render(report: Report, clip: Clip | None = None, *, date: str | None = None) -> bytes:
+    """One self-contained HTML page in UTF-8.
+
+    Args:
+        report: what is shown.
+        clip: the picture; without it (a report parsed from JSON) only places are drawn.
+        date: when it was analysed, in words; without it the same report gives the same bytes.
+    """
     here = files(__package__)
     style = (here / "html.css").read_text(encoding="utf-8")
     script = (here / "html.js").read_text(encoding="utf-8")
@@ -87,7 +94,7 @@ def render(report: Report, clip: Clip | None = None) -> bytes:
             _symbols(),
             _e("header", *_ruling(report), class_=f"ruling {_tone(report)}"),
             _e("main", _problems(report), _inspections(report), _examination(report, clip)),
-            _e("footer", _reading(), _making(report)),
+            _e("footer", _reading(report), _making(report, date)),
             _e("script", script),
         ),
         lang="en",
@@ -665,7 +672,7 @@ def _testimonies(verdict: Verdict) -> Element | None:
     for testimony in verdict.testimonies:
         score = "would not say" if testimony.fake is None else f"{testimony.fake:.3f}"
         rows.append(_e("tr", _e("th", visible(testimony.witness), scope="row"), _e("td", score)))
-    head = _e("tr", *(_e("th", name, scope="col") for name in ("Witness", "Raw score, before calibration")))
+    head = _e("tr", *(_e("th", name, scope="col") for name in ("Witness", "Its score as it is (no probability)")))
     table = _e("div", _e("table", _e("thead", head), _e("tbody", *rows)), class_="wide")
     count = len(verdict.testimonies)
     summary = "What the witness said" if count == 1 else f"What the {count} witnesses said"
@@ -704,17 +711,22 @@ def _inspections(report: Report) -> Element | None:
 # ---------------------------------------------------------------- the bottom: how to read it, how to check it
 
 
-def _reading() -> Element:
-    return _e("section", _e("h2", "How to read this report"), _e("ul", *(_e("li", text) for text in LIMITS)))
+def _reading(report: Report) -> Element:
+    parts = [_e("h2", "How to read this report"), _e("ul", *(_e("li", text) for text in LIMITS))]
+    if sentences := worth(report.made_by):
+        parts += [_e("h3", "What the witnesses know"), _e("ul", *(_e("li", text) for text in sentences))]
+    return _e("section", *parts)
 
 
-def _making(report: Report) -> Element:
+def _making(report: Report, date: str | None) -> Element:
     rows = [
         ("file", visible(report.source)),
         ("SHA-256", report.sha256 or "not known: the picture did not come as a readable file"),
     ]
     if report.size:
         rows.append(("size", f"{report.size[0]} × {report.size[1]} pixels"))
+    if date is not None:
+        rows.append(("analysed", visible(date)))
     rows += [(name, visible(value)) for name, value in provenance(report.made_by)]
     table = itertools.chain.from_iterable((_e("dt", visible(name)), _e("dd", _e("bdi", value))) for name, value in rows)
     steps = (_e("li", what, ": ", _e("code", command)) for what, command in again(report))

@@ -8,15 +8,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from facewitness.formats import LIMITS, again, band, mark, measured, provenance
+from facewitness.formats import LIMITS, again, band, mark, measured, provenance, worth
 from facewitness.phrases import KIND_WORDS, headline, odds, percent, places_of, strength_in_words, visible, word
 from facewitness.types import KINDS, Clip, Finding, PersonReport, Report, Testimony, Verdict
 
 extension = "md"
 
 
-def render(report: Report, clip: Clip | None = None) -> bytes:
-    """The report as Markdown (CommonMark with tables), UTF-8."""
+def render(report: Report, clip: Clip | None = None, *, date: str | None = None) -> bytes:
+    """The report as Markdown (CommonMark with tables), UTF-8.
+
+    Args:
+        report: what is written.
+        clip: not needed; every format takes it.
+        date: when it was analysed, in words; without it the same report gives the same bytes.
+    """
     _, large, meaning = headline(report)
     blocks = [f"# {large}: {escaped(report.source) or 'picture without a name'}", *_problems(report)]
     if report.verdict is not None:
@@ -39,7 +45,10 @@ def render(report: Report, clip: Clip | None = None) -> bytes:
         blocks.append(_overview(report.people))
     for number, said in enumerate(report.people, start=1):
         blocks += _face(number, said)
-    blocks += ["## How to read this report", "\n".join(f"- {escaped(limit)}" for limit in LIMITS), *_making(report)]
+    blocks += ["## How to read this report", "\n".join(f"- {escaped(limit)}" for limit in LIMITS)]
+    if sentences := worth(report.made_by):
+        blocks += ["## What the witnesses know", *_list(sentences)]
+    blocks += _making(report, date)
     return ("\n\n".join(blocks) + "\n").encode("utf-8", "replace")
 
 
@@ -143,11 +152,10 @@ def _face(number: int, said: PersonReport) -> Iterator[str]:
     yield from _list(said.face.quality.reasons)
     if said.verdict.testimonies:
         said_by = (
-            f"{escaped(testimony.witness)} "
-            + ("would not say" if testimony.fake is None else f"{testimony.fake:.3f} before calibration")
+            f"{escaped(testimony.witness)} " + ("would not say" if testimony.fake is None else f"{testimony.fake:.3f}")
             for testimony in said.verdict.testimonies
         )
-        yield f"Witnesses: {', '.join(said_by)}."
+        yield f"Scores of the witnesses, as they are (no probabilities): {', '.join(said_by)}."
         for testimony in said.verdict.testimonies:
             yield from _words(testimony)
 
@@ -157,11 +165,13 @@ def _finding(name: str, finding: Finding) -> list[str]:
     return [name, escaped(places_of(finding)), strength, _box(finding.box), escaped(finding.claim)]
 
 
-def _making(report: Report) -> Iterator[str]:
+def _making(report: Report, date: str | None) -> Iterator[str]:
     yield "## Where this report comes from"
     rows = [["file", escaped(report.source)], ["SHA-256", report.sha256 or "not known"]]
     if report.size is not None:
         rows.append(["size", f"{report.size[0]} × {report.size[1]} pixels"])
+    if date is not None:
+        rows.append(["analysed", escaped(date)])
     rows += [[escaped(name), escaped(value)] for name, value in provenance(report.made_by)]
     yield _table(["what", "value"], rows)
     yield "How to run it again:"

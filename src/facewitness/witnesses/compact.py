@@ -3,6 +3,10 @@
 It gives a score, a kind, a mask, and a finding for each of MARE's 12 regions it suspects. What it was trained on, how
 well it does and where it fails is in its model card, `weights/compact.md`; thresholds and fits stand beside the weights
 in `weights/compact.json` and come from held-out faces (`runs/compact/fit.py`).
+
+Measured: compact knows face swaps like DFDC's (AUC 0.87 on held-out faces) and faces that StyleGAN2 made as a whole
+(0.99). compact does not know pictures that diffusion models or other generators made, nor forgeries made after 2020;
+it is weak on small edits and on strongly compressed video (FaceForensics++ c40: AUC 0.71, NeuralTextures: 0.51).
 """
 
 from __future__ import annotations
@@ -95,6 +99,7 @@ class Compact:
         self._size, self._margin = int(self.facts["size"]), float(self.facts["margin"])
         # as JSON, as a profile may replace it
         self.calibration: Mapping[str, Any] | None = self.facts.get("calibration")
+        self.card: Mapping[str, str] | None = self.facts.get("card")  # what these weights were measured to be worth
 
     def made_by(self) -> dict[str, Any]:
         """What it takes to run this witness again: its options and its weights' SHA-256."""
@@ -275,6 +280,7 @@ class Facts(TypedDict):
     margin: float  # crop side over the mesh's longer side
     strength: Strength
     calibration: NotRequired[Mapping[str, Any] | None]  # `Calibration.to_json`
+    card: NotRequired[Mapping[str, str]]  # "knows", "does_not_know", "deletion": a sentence each
 
 
 def _facts(onnx: Path, content: bytes, card: Path, written: bytes) -> Facts:
