@@ -14,6 +14,7 @@ playlist, a reference to a network or to another file inside it has nobody who w
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import struct
@@ -233,7 +234,10 @@ def _survey(file: BinaryIO, container: str, most_pixels: int) -> dict[str, Any]:
         ticks = array("q", (index * step for index in range(len(ticks) + without)))
     if not ticks:
         raise Refused("it holds no picture: expected at least one. Export it again.")
-    times = np.unique(np.frombuffer(ticks, np.int64))
+    times = np.frombuffer(ticks, np.int64)  # sorted in its place
+    times.sort()
+    if (times[1:] == times[:-1]).any():
+        times = np.unique(times)
     zero = _zero(opened, stream, int(times[0]))
     claimed = stream.duration * base if stream.duration else Fraction(opened.duration or 0, 1_000_000)
     return {
@@ -641,6 +645,7 @@ def main() -> None:
                     _confined(int(asked["most_memory"]))
                     confined = True
                 answer(file, asked, send)
+            gc.collect()  # PyAV's containers and streams name each other; the index of a long film is large
     except BrokenPipeError:  # nobody reads on
         os._exit(0)
 

@@ -347,7 +347,7 @@ class _Decoder:
         self.process = subprocess.Popen(
             [sys.executable, "-c", code, json.dumps(sys.path)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, pipesize=1 << 20,
-            env={**os.environ, "MALLOC_ARENA_MAX": "1"},  # glibc's heaps for each thread grow with a film's length
+            env={**os.environ, **_HEAP},
         )  # fmt: skip
         self.finalizer = weakref.finalize(self, _ended, self.process)
 
@@ -392,6 +392,10 @@ class _Decoder:
         if status == -9:
             return "was ended by the system, perhaps for want of memory"
         return f"ended by signal {-status}" if status < 0 else f"ended with status {status}"
+
+
+# glibc's heaps grow with a film's length where each thread has its own and what was freed is kept.
+_HEAP = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "1000000", "MALLOC_TRIM_THRESHOLD_": "1000000"}
 
 
 def _ended(process: subprocess.Popen[bytes]) -> None:
@@ -444,7 +448,7 @@ def _survey(decoder: _Decoder, label: str, most_seconds: float) -> _Survey:
     length = float(seconds[-1] - seconds[0])
     if length > most_seconds:
         raise TooLarge(
-            f"'{label}' lasts {clock(length)}; expected at most {clock(most_seconds)}. "
+            f"'{label}' lasts {clock(round(length))}; expected at most {clock(round(most_seconds))}. "
             "Cut it, or raise most_seconds (--most-minutes)."
         )
     notes = list(header["notes"])
@@ -452,21 +456,19 @@ def _survey(decoder: _Decoder, label: str, most_seconds: float) -> _Survey:
     if measured is not None and not (rate and 0.9 < measured / rate < 1.1):
         rate = measured
     claimed_frames, claimed = header["claimed_frames"], header["claimed_seconds"]
-    frame = 1 / rate if rate else 0.04
+    frame, end = 1 / rate if rate else 0.04, clock(round(seconds[-1]))
     if claimed_frames and len(ticks) < 0.98 * claimed_frames - 1:
         notes.append(
             f"The film is incomplete: it should have {claimed_frames:,} frames and breaks off after {len(ticks):,}, "
-            f"at {clock(seconds[-1])}; it was analysed up to there."
+            f"at {end}; it was analysed up to there."
         )
     elif claimed and claimed > 1.1 * (seconds[-1] + frame) + 1:
         notes.append(
-            f"The film says that it lasts {clock(claimed)}, and its pictures end at {clock(seconds[-1])}; "
+            f"The film says that it lasts {clock(round(claimed))}, and its pictures end at {end}; "
             "it was analysed up to there."
         )
     elif claimed and claimed < 0.9 * seconds[-1] - 1:
-        notes.append(
-            f"The film says that it lasts {clock(claimed)}, and its pictures go on until {clock(seconds[-1])}."
-        )
+        notes.append(f"The film says that it lasts {clock(round(claimed))}, and its pictures go on until {end}.")
     if len(ticks) == 1:
         notes.append("The film has one frame only.")
     return _Survey(ticks, seconds, base, int(header["zero"]), rate, tuple(notes))
@@ -480,7 +482,7 @@ def _window(survey: _Survey, sampling: Sampling, label: str) -> tuple[int, int]:
     if first >= last:
         asked = f"{clock(sampling.start or 0)} to {'its end' if sampling.end is None else clock(sampling.end)}"
         raise InputError(
-            f"'{label}': expected moments inside the film, which ends at {clock(seconds[-1])}; got {asked}."
+            f"'{label}': expected moments inside the film, which ends at {clock(round(seconds[-1]))}; got {asked}."
         )
     return first, last
 
