@@ -70,6 +70,7 @@ def test_intents(question, intent):
         ("Is this Tom Hanks?", "who it is"),
         ("When was it taken?", "where, when and by whom it was made"),
         ("Is the face on the left-hand side fake?", None),
+        ("Is it a painting?", "whether it is a photograph"),
         ("Is the nose fake?", None),
         ("Is anybody fake?", None),
         ("Is the hair real?", None),  # a region

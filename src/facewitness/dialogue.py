@@ -142,6 +142,8 @@ NEXT = (
     "search, and compare. Ask whoever sent it for the unedited file. Have a second method or an examiner look at it."
 )
 
+KINDS_KNOWN = ("knows", "does_not_know")  # the sentences of a witness's card that say which forgeries it knows
+
 # Answers that are no face's: nobody else is asked about them, and they say nothing about real or fake.
 ASIDE = frozenset(
     ("faces", "which", "means", "publish", "next", "wrong", "tool", "unexamined", "unclear", "language", "picture")
@@ -420,7 +422,7 @@ class Dialogue:
 
     def _known(self) -> str:
         """What the witnesses know and do not know."""
-        return " ".join(sentence for described in _witnesses(self.report) for sentence in known(described))
+        return " ".join(sentence for described in _witnesses(self.report) for sentence in known(described, KINDS_KNOWN))
 
     def _faces(self, which: Sequence[int] | None = None) -> Answer:
         n = len(self.report.people)
@@ -549,7 +551,11 @@ def can_answer(witness: object) -> bool:
 
 def _not_examined(what: str) -> str:
     """The answer about what nobody looked at."""
-    were = "was" if what in ("the background", "the body", "who it is") or what.startswith(("where", "how")) else "were"
+    were = (
+        "was"
+        if what in ("the background", "the body", "who it is") or what.startswith(("where", "how", "whether"))
+        else "were"
+    )
     return f"{_capital(what)} {were} not examined: only faces are. The report says nothing about that."
 
 

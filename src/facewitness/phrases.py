@@ -115,19 +115,21 @@ def error_rates(name: str, described: Mapping[str, Any]) -> tuple[str, ...]:
             f"Of {count:,} {called} faces that were held out of its training, {name} called {percent(fake, digits)} "
             f"fake and {percent(real, digits)} without a sign; the others stayed undecided."
         )
+    if sentences:
+        sentences.append(
+            "The thresholds were chosen on these faces: on pictures of another origin it may err more often."
+        )
     return tuple(sentences)
 
 
-def known(described: Mapping[str, Any]) -> tuple[str, ...]:
+def known(
+    described: Mapping[str, Any], names: tuple[str, ...] = ("knows", "does_not_know", "deletion")
+) -> tuple[str, ...]:
     """What a witness knows and does not know, and what came of the deletion test, as its `made_by` has it."""
     measured = described.get("measured")
     if not isinstance(measured, Mapping):
         return ()
-    return tuple(
-        visible(sentence)
-        for name in ("knows", "does_not_know", "deletion")
-        if isinstance(sentence := measured.get(name), str) and sentence
-    )
+    return tuple(visible(sentence) for name in names if isinstance(sentence := measured.get(name), str) and sentence)
 
 
 # What no font draws and Unicode's categories do not tell: fillers that count as letters or signs, and selectors of

@@ -84,6 +84,8 @@ UNEXAMINED: dict[str, str] = {
     r"earrings?)\b",
     "text and signs in the picture": r"\b(text|caption|writing|letters|headline|logo|watermark|banner|poster|"
     r"subtitles?|license plate|number plate)\b",
+    "whether it is a photograph": r"\b(paintings?|drawings?|cartoons?|sketch|statues?|dolls?|mannequins?|puppets?|"
+    r"wax figures?|screen ?shots?|photo of a (photo|screen)|game)\b",
     "who it is": r"\bwho('s| is| are| was)? (this|that|he|she|it|they|the|these|those)\b|\bwhose\b|\bwhat is (his|her|"
     r"their) name\b|\bidentify (him|her|them|this|that|the (m[ae]n|wom[ae]n|persons?))\b|\b"
     r"(recogni[sz]e|know) (him|her|them|this (person|man|woman))\b|\bidentity of\b|"

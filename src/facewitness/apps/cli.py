@@ -574,6 +574,7 @@ def _problems(report: Report) -> Iterator[str]:
 def _summary(outcome: _Outcome, detailed: bool) -> Iterator[tuple[str, str | None]]:
     """Lines and their styles. Detailed for a single picture; for each of many, one line and its files."""
     from facewitness.phrases import headline, odds, visible
+    from facewitness.phrases import word as word_of
 
     report = outcome.report
     name, word, meaning = headline(report)
@@ -592,7 +593,7 @@ def _summary(outcome: _Outcome, detailed: bool) -> Iterator[tuple[str, str | Non
         for number, said in enumerate(report.people, start=1):
             box = " ".join(str(round(value)) for value in said.face.box)
             yield "", None
-            judged = f"{_WORDS[said.verdict.label]}, {odds(said.verdict)}"
+            judged = f"{word_of(said.verdict.label).lower()}, {odds(said.verdict)}"
             yield f"  Face {number} (box {box}): {judged}", _STYLES[said.verdict.label]
             for reason in said.verdict.reasons:
                 yield f"    {visible(reason)}", None

@@ -6,7 +6,8 @@ in `weights/compact.json` and come from held-out faces (`runs/compact/fit.py`).
 
 Measured: compact knows face swaps like DFDC's (AUC 0.87 on held-out faces) and faces that StyleGAN2 made as a whole
 (0.99). compact does not know pictures that diffusion models or other generators made, nor forgeries made after 2020;
-it is weak on small edits and on strongly compressed video (FaceForensics++ c40: AUC 0.71, NeuralTextures: 0.51).
+it is weak on small edits and on strongly compressed video (FaceForensics++ c40: AUC 0.71, NeuralTextures: 0.51). It
+was not made for paintings, cartoons and heavily retouched advertising.
 """
 
 from __future__ import annotations
