@@ -63,6 +63,18 @@ def test_a_picture_that_takes_too_long_fails_alone(tmp_path):
     assert "took longer than 0.5 seconds" in reports[0].problems[0].message and reports[0].made_by
 
 
+def test_each_source_may_have_a_time_of_its_own_with_one_job_too():
+    sources = [jpeg(painted(60)), jpeg(painted(61))]
+    witness = Brightness(seconds=1.0)
+    reports = list(
+        analyze_many(
+            sources, seconds=lambda source: 0.3 if source == sources[0] else None, finder="whole", witnesses=(witness,)
+        )
+    )
+    assert [report.status for report in reports] == ["failed", "ok"]
+    assert "took longer than 0.3 seconds" in reports[0].problems[0].message
+
+
 def test_a_closed_pool_leaves_nobody_waiting():
     pool = Pool(1, finder="whole", witnesses=(Brightness(seconds=0.2),))
     futures = [pool.submit(jpeg(painted(60))) for _ in range(4)]
