@@ -140,3 +140,21 @@ def tiny_fdm(folder: Path) -> Path:
     path = folder / "fdm.safetensors"
     FDM(5, "test_efficientnet", stage=-2, width=8).save(path, {"crop": {"size": 64}})
     return path
+
+
+def tiny_onnx(folder: Path) -> Path:
+    """A classifier of pictures in an ONNX file: a line through the mean colour, one logit. Needs onnx."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    line = numpy_helper.from_array(np.array([[0.4], [-0.3], [0.2]], np.float32), "line")
+    nodes = [
+        helper.make_node("ReduceMean", ["picture"], ["colour"], axes=[2, 3], keepdims=0),
+        helper.make_node("MatMul", ["colour", "line"], ["logit"]),
+    ]
+    shapes = (("picture", [1, 3, 32, 32]), ("logit", [1, 1]))
+    given, answer = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes)
+    graph = helper.make_graph(nodes, "tiny", [given], [answer], [line])
+    path = folder / "tiny.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path

@@ -16,7 +16,7 @@ twelve probabilities is no probability of the picture.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +65,7 @@ def judge(
     calibrations: Mapping[str, Calibration],
     limits: Limits | None = None,
     damage: str = "",
+    whole: Collection[str] = (),
 ) -> Verdict:
     """The verdict on one person.
 
@@ -74,6 +75,7 @@ def judge(
         calibrations: a witness's name to its calibration.
         limits: when a face is too poor a piece of evidence.
         damage: a sentence where part of the picture is missing; no verdict on it can be trusted then.
+        whole: names of witnesses that look at the whole photograph and not at the face.
 
     Returns:
         The verdict. `fake` is None where no calibrated witness gave a score. Where the face itself cannot be judged it
@@ -120,7 +122,7 @@ def judge(
         bounds = _shifted(bounds[0], 1 / stronger), _shifted(bounds[1], stronger)
     if unusable or damage:
         return Verdict("inconclusive", p, None, None, "quality", (*poor, *silent), heard)
-    contradiction = _contradiction(weighed) or _self_contradiction(weighed)
+    contradiction = _contradiction(weighed, whole) or _self_contradiction(weighed)
     if contradiction:
         return Verdict("inconclusive", p, (low, high), bounds, "contradiction", (contradiction, *poor, *silent), heard)
     label = decide(p, *bounds)
@@ -230,15 +232,23 @@ def _measured_against(label: Label, p: float, real_below: float, fake_above: flo
     return f"{chance} lies between the thresholds for real, {real}, and for fake, {fake}."
 
 
-def _contradiction(weighed: Sequence[_Weighed]) -> str | None:
+def _contradiction(weighed: Sequence[_Weighed], whole: Collection[str]) -> str | None:
     """Witnesses that would decide in opposite directions, each by its own thresholds."""
-    for_fake, for_real = (
-        [f"{w.witness} ({percent(w.p)})" for w in weighed if w.calibration.label(w.p) == label]
-        for label in ("fake", "real")
-    )
+    for_fake, for_real = ([w for w in weighed if w.calibration.label(w.p) == label] for label in ("fake", "real"))
     if not for_fake or not for_real:
         return None
-    return f"The witnesses contradict each other: {listed(for_fake)} for fake, {listed(for_real)} for real."
+    fakes, reals = (listed(f"{w.witness} ({percent(w.p)})" for w in side) for side in (for_fake, for_real))
+    if all(w.witness in whole for w in for_fake) and not any(w.witness in whole for w in for_real):
+        return (
+            f"The photograph and the face are judged apart: as a whole it is for fake by {fakes}, the face for real by "
+            f"{reals}. What is forged may lie outside the face."
+        )
+    if all(w.witness in whole for w in for_real) and not any(w.witness in whole for w in for_fake):
+        return (
+            f"The photograph and the face are judged apart: the face is for fake by {fakes}, the photograph as a whole "
+            f"for real by {reals}. A forged face is a small part of a photograph."
+        )
+    return f"The witnesses contradict each other: {fakes} for fake, {reals} for real."
 
 
 def _self_contradiction(weighed: Sequence[_Weighed]) -> str | None:
@@ -276,17 +286,18 @@ def judge_file(
         verdicts: of the people, in their order.
         genuine_called_fake: the share of genuine faces that are called fake. The more faces a picture has, the likelier
             it is that one of them is a false alarm; the reasons say how likely.
-        decisive: testimonies about the whole file that decide by themselves, such as a generator's signature. Those
-            with `fake` of None or 0 decide nothing.
+        decisive: testimonies about the whole file that decide by themselves, such as a generator's signature; the
+            first finding of each says why. Those with `fake` of None or 0 decide nothing. A statement is no
+            measurement, so that the verdict it decides has no probability.
 
     Returns:
         The verdict; None where there is nobody and the file does not decide: "no face" is not a verdict.
     """
     signed = [testimony for testimony in decisive if testimony.fake]
     if signed:
-        claims = tuple(finding.claim for testimony in signed for finding in testimony.findings)
+        claims = tuple(testimony.findings[0].claim for testimony in signed if testimony.findings)
         counted = _counts(verdicts) if len(verdicts) > 1 else ()
-        return Verdict("fake", max(t.fake for t in signed if t.fake), None, None, None, (*claims, *counted))
+        return Verdict("fake", None, None, None, None, (*claims, *counted))
     if not verdicts:
         return None
     if len(verdicts) == 1:

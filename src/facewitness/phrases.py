@@ -80,6 +80,9 @@ def odds(verdict: Verdict) -> str:
 
 def headline(report: Report) -> tuple[str, str, str]:
     """What stands at the top of every report: its key in WORDS, the large word, and the sentence that explains it."""
+    if report.verdict is not None and report.verdict.label == "fake" and not _is_any_fake(report):
+        nobody = "No face was found. " if report.status == "no_face" else ""
+        return ("fake", WORDS["fake"][0], f"{nobody}The file itself says that the picture was generated.")
     if report.status != "ok":
         return (report.status, *WORDS[report.status])
     if report.verdict is None:
@@ -89,6 +92,10 @@ def headline(report: Report) -> tuple[str, str, str]:
             "The faces were examined, but no verdict was reached for the whole picture.",
         )
     return (report.verdict.label, *WORDS[report.verdict.label])
+
+
+def _is_any_fake(report: Report) -> bool:
+    return any(person.verdict.label == "fake" for person in report.people)
 
 
 def word(label: Label) -> str:

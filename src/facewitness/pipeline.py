@@ -40,6 +40,7 @@ from facewitness.version import __version__
 
 Source = str | PathLike[str] | bytes | NDArray[Any] | Any  # the last: a file object, or a PIL image
 
+WITNESSES = ("compact", "provenance")  # who is asked where nobody is named
 # Packages whose version can change a score by a rounding error or a decoder's choice.
 _LIBRARIES = ("numpy", "pillow", "onnxruntime", "ai-edge-litert", "av")
 
@@ -65,6 +66,7 @@ class Witness(Protocol):
         answer(track, clip, question, history, hear) -> Reply      a question put to the witness itself
         inspect(clip) -> Testimony      about the whole file instead of a person; asked where no face is found, too
         decisive        True where what `inspect` says decides by itself, as a generator's signature does
+        scope           "photograph" where `examine` looks at the whole photograph, whoever the person is
 
     A witness that only inspects has no `examine`.
     """
@@ -100,7 +102,7 @@ class Analyzer:
         self,
         *,
         finder: str | Finder = "facemesh",
-        witnesses: Sequence[str | Witness] = ("compact",),
+        witnesses: Sequence[str | Witness] = WITNESSES,
         options: Mapping[str, Mapping[str, Any]] | None = None,
         limits: Limits | None = None,
         reading: Mapping[str, Any] | None = None,
@@ -122,8 +124,10 @@ class Analyzer:
         self.profile = None if profile is None else Profile.read(profile)
         self.calibrations = _calibrations(self.witnesses)
         if self.profile is not None:
-            self.calibrations |= self.profile.calibrations({w.name: w.made_by() for w in self.witnesses})
+            scored = {w.name: w.made_by() for w in self.witnesses if hasattr(w, "examine")}
+            self.calibrations |= self.profile.calibrations(scored)
         self.genuine_called_fake = max((c.genuine_called_fake for c in self.calibrations.values()), default=0.0)
+        self._whole = frozenset(w.name for w in self.witnesses if getattr(w, "scope", "face") == "photograph")
         self.made_by = self._made_by((finder, *witnesses), options)
         self._one_at_a_time = threading.Lock()  # a network's interpreter holds the picture it works on
 
@@ -157,7 +161,7 @@ class Analyzer:
             testimonies, inspections, problems = self._examine(tracks, clip)
             step = "judge"
             verdicts = [
-                judge(track, said, self.calibrations, self.limits, clip.damage)
+                judge(track, said, self.calibrations, self.limits, clip.damage, self._whole)
                 for track, said in zip(tracks, testimonies, strict=True)
             ]
             decisive = [inspection for witness, inspection in inspections if getattr(witness, "decisive", False)]

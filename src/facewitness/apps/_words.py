@@ -15,6 +15,8 @@ from typing import Any
 
 from facewitness.errors import BackendError, FacewitnessError, TooLarge, UnknownName, UnreadableMedia
 
+ANALYSING = ("compact", "provenance")  # as `pipeline.WITNESSES`, which is not loaded for --help
+MEASURED = ("compact",)  # what a file says of itself is no score
 ALL, NONE, WRONG_USAGE, SOME, VERDICT = 0, 1, 2, 3, 4  # exit statuses
 INTERRUPTED, NO_READER, TERMINATED = 130, 141, 143
 
@@ -46,8 +48,14 @@ def complain(text: object) -> None:
         print(shown(text), file=sys.stderr, flush=True)
 
 
-def add_system(parser: Any) -> None:
-    """The options that say who finds faces, who testifies, and by which thresholds it is judged."""
+def add_system(parser: Any, asked: tuple[str, ...]) -> None:
+    """The options that say who finds faces, who testifies, and by which thresholds it is judged.
+
+    Args:
+        parser: of a command.
+        asked: the witnesses where none is named.
+    """
+    parser.set_defaults(asked=asked)
     parser.add_argument(
         "--finder", type=leaf("finders"), default="facemesh", metavar="NAME", help="what finds the faces (facemesh)"
     )
@@ -56,7 +64,7 @@ def add_system(parser: Any) -> None:
         type=leaf("witnesses"),
         action="append",
         metavar="NAME",
-        help="who testifies (compact); give it again for several",
+        help=f"who testifies ({' and '.join(asked)}); give it again for several",
     )
     parser.add_argument(
         "--option",
@@ -76,7 +84,7 @@ def system(arguments: argparse.Namespace) -> dict[str, Any]:
     parts: dict[str, dict[str, Any]] = {}
     for part, key, value in arguments.option:
         parts.setdefault(part, {})[key] = value
-    witnesses = tuple(dict.fromkeys(arguments.witness or ("compact",)))
+    witnesses = tuple(dict.fromkeys(arguments.witness or arguments.asked))
     return {
         "finder": arguments.finder, "witnesses": witnesses, "options": parts, "profile": arguments.profile,
     }  # fmt: skip

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from facewitness.apps._words import (
     ALL,
+    ANALYSING,
     INTERRUPTED,
     NO_READER,
     NONE,
@@ -236,7 +237,7 @@ def parser() -> _Parser:
     )
     work = analyze.add_argument_group("work")
     work.add_argument("--jobs", type=positive, default=1, metavar="N", help="processes that share the work (1)")
-    add_system(work)
+    add_system(work, ANALYSING)
     add_sampling(analyze)
     limits = analyze.add_argument_group("limits, beyond which a file is refused before it is decoded")
     limits.add_argument("--most-megabytes", type=size, metavar="N", help="of a file (200; of a film 20,000)")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facewitness import plugins
-from facewitness.apps._words import ALL, NONE, SOME, add_system, complain, positive, shown, system
+from facewitness.apps._words import ALL, MEASURED, NONE, SOME, add_system, complain, positive, shown, system
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import write_whole
 
@@ -66,7 +66,7 @@ def add_to(commands: Any) -> None:
         "--confidence", type=_share, default=0.5, metavar="SHARE", help="with which --max-fpr must be shown (0.5)"
     )
     calibrate.add_argument("--out", type=Path, default=Path("profile.json"), metavar="FILE", help="(profile.json)")
-    add_system(calibrate)
+    add_system(calibrate, MEASURED)
 
 
 def _with_extra(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
@@ -121,7 +121,7 @@ def _add_data(parser: Any, optional: bool = False) -> None:
         "--keep", action="append", default=[], metavar="COLUMN=VALUE,…", help="only this dataset, compression or method"
     )
     parser.add_argument("--limit", type=int, metavar="N", help="the first N items only")
-    add_system(parser)
+    add_system(parser, MEASURED)
 
 
 def _add_table(words: Any) -> None:
@@ -412,6 +412,8 @@ def _calibrate(given: argparse.Namespace) -> int:
     options = {"max_fpr": given.max_fpr, "max_fnr": given.max_fnr, "confidence": given.confidence}
     fits = []
     for witness in loaded:
+        if not hasattr(witness, "examine"):
+            raise InputError(f"calibrate: expected witnesses that look at faces, got {witness.name}. Leave it out.")
         with tempfile.TemporaryDirectory() as folder, _progress(f"scoring by {witness.name}") as progress:
             from dataclasses import replace
 

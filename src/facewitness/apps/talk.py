@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from facewitness.apps._words import (
     ALL,
+    ANALYSING,
     SOME,
     NotAnalysed,
     add_sampling,
@@ -79,7 +80,7 @@ def add_to(commands: Any) -> None:
         parser.add_argument(
             "--backend", type=leaf("backends"), metavar="NAME", help="a language model that words the answers (none)"
         )
-        add_system(parser)
+        add_system(parser, ANALYSING)
         add_sampling(parser)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 import facewitness
@@ -56,6 +57,13 @@ def fit(
             f"calibrate: expected at least {FEWEST} genuine and {FEWEST} fake pictures with a face, got {len(genuine)} "
             f"and {len(fakes)} ({len(rows) - len(scored)} without a score). A few hundred of each are better."
         )
+    auc = _auc([r["score"] for r in fakes], [r["score"] for r in genuine])
+    noise = ((1 / len(genuine) + 1 / len(fakes)) / 12) ** 0.5  # deviation of the AUC of scores that tell nothing
+    if auc + 4 * noise < 0.5:
+        raise InputError(
+            f"calibrate: the scores of {witness} run the wrong way: fakes get lower ones than genuine pictures (AUC "
+            f"{auc:.2f}). Check the labels of the pictures; of the witness hub, name the other output with hub.fake."
+        )
     calibration = Calibration.fit(
         [r["score"] for r in scored],
         [r["label"] == "fake" for r in scored],
@@ -77,6 +85,13 @@ def fit(
     if max_fpr * len(genuine) < 1:
         warnings.append(f"{len(genuine)} genuine pictures cannot show a share of {max_fpr:.1%}: it is extrapolated.")
     return Fitted(calibration, len(genuine), len(fakes), len(rows) - len(scored), tuple(warnings))
+
+
+def _auc(fakes: Sequence[float], genuine: Sequence[float]) -> float:
+    """The share of pairs in which the fake has the higher score; ties count half (Mann and Whitney)."""
+    values = np.sort(np.asarray(genuine, np.float64))
+    below, upto = (np.searchsorted(values, fakes, side=side) for side in ("left", "right"))
+    return float((below + upto).sum() / (2 * len(fakes) * len(genuine)))
 
 
 def write(

@@ -1,0 +1,199 @@
+"""Any picture classifier in an ONNX file: how it wants pictures is read from the file, and what its outputs are.
+
+The input's shape says where the three colours stand and how large pictures are; a size that the file leaves open is the
+picture's own, up to `MOST_SIDE`. Beside the file, `preprocessor_config.json` and `config.json` of an export from the
+Hugging Face hub are read where they lie there: mean, deviation and the labels' names.
+
+Outputs may be logits or shares. Nothing in the file says which, so it is asked about a few pictures of noise: what then
+always lies in [0, 1], and for two outputs adds up to 1, is taken for shares.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from PIL import Image
+
+from facewitness import weights
+from facewitness.errors import InputError, WeightsError
+from facewitness.types import Pixels
+
+MOST_SIDE = 2_048  # pixels
+LEAST_SIDE = 32
+# mean and deviation of values in [0, 1] by name; "bytes" leaves 0 to 255
+NORMS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "unit": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    "bytes": ((0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)),
+}
+_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+_MULTIPLE = 32  # a size of its own is cut to multiples of this, which the strides of common networks divide
+
+
+class OnnxClassifier:
+    """A loaded file.
+
+    Attributes:
+        labels: in the order of the outputs; empty where none are known.
+        outputs: 1 or 2.
+        shares: whether the outputs are shares in [0, 1]; logits otherwise.
+        sha256: file → hash.
+    """
+
+    def __init__(self, path: Path, norm: str, threads: int = 1):
+        """Load a file.
+
+        Raises:
+            WeightsError: it cannot be read, or is no classifier of one or two outputs that takes one picture.
+        """
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise WeightsError(f"'{path}' cannot be read ({error.strerror}). Name another file.") from error
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads, settings.inter_op_num_threads = threads, 1
+        settings.log_severity_level = 4
+        whole = weights.whole_onnx(content, path)
+        try:
+            self._session = onnxruntime.InferenceSession(whole, settings, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's errors have no class in common
+            raise WeightsError(
+                f"'{path}' cannot be loaded by ONNX Runtime ({_first(error)}). Export it again."
+            ) from error
+        self._path, self.sha256 = path, {path.name: hashlib.sha256(content).hexdigest()}
+        self._read_input()
+        wanted = _json(path.with_name("preprocessor_config.json"))
+        self._mean, self._std = _norm(wanted) or NORMS[norm]
+        self.labels = _labels(_json(path.with_name("config.json")))
+        self.outputs, self.shares = self._probe()
+
+    def logits(self, pixels: Pixels) -> NDArray[np.float64]:
+        """Its outputs for a picture RGB uint8 (H, W, 3): (1,) or (2,) logits, or shares.
+
+        Raises:
+            InputError: outputs that are not finite, or no shares where they were before.
+        """
+        answer = self._answer(pixels)
+        if not np.isfinite(answer).all():
+            raise InputError(f"'{self._path.name}' answered with NaN or infinity; expected finite numbers.")
+        if self.shares and not ((answer >= 0) & (answer <= 1)).all():
+            raise InputError(
+                f"'{self._path.name}' answered {answer.max():g} where it answered shares in [0, 1] before."
+            )
+        return answer
+
+    def _read_input(self) -> None:
+        inputs = self._session.get_inputs()
+        shape = list(inputs[0].shape) if len(inputs) == 1 else []
+        self._type = _TYPES.get(inputs[0].type) if len(inputs) == 1 else None
+        if (
+            len(shape) != 4
+            or self._type is None
+            or 3 not in (shape[1], shape[3])
+            or shape[0] not in (1, *_open(shape[0]))
+        ):
+            came = "; ".join(f"{one.type} {one.shape}" for one in inputs) or "none"
+            raise WeightsError(
+                f"'{self._path}': expected one input with the shape (1, 3, height, width) or (1, height, width, 3) of "
+                f"float or uint8, got {came}. Export a classifier of pictures."
+            )
+        self._name, self._first_colour = inputs[0].name, shape[1] == 3
+        sides = shape[2:] if self._first_colour else shape[1:3]
+        self._size = tuple(side if isinstance(side, int) and side > 0 else None for side in sides)
+        if any(side is not None and not 8 <= side <= MOST_SIDE for side in self._size):
+            raise WeightsError(f"'{self._path}': expected pictures of 8 to {MOST_SIDE} px, got {self._size}.")
+
+    def _answer(self, pixels: Pixels) -> NDArray[np.float64]:
+        picture = self._sized(pixels)
+        if self._type is np.uint8:
+            values: NDArray[Any] = picture
+        else:
+            values = ((picture.astype(np.float32) / 255.0 - np.float32(self._mean)) / np.float32(self._std)).astype(
+                self._type
+            )
+        values = np.ascontiguousarray(values.transpose(2, 0, 1) if self._first_colour else values)[None]
+        try:
+            answer = self._session.run(None, {self._name: values})[0]
+        except Exception as error:  # of a graph that does not fit its own shapes
+            raise WeightsError(
+                f"'{self._path}' fails on a picture of its size ({_first(error)}). Export it again."
+            ) from error
+        return np.asarray(answer, np.float64).reshape(-1)
+
+    def _sized(self, pixels: Pixels) -> Pixels:
+        height, width = self._size
+        if height is not None and width is not None:
+            return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
+        # at its own resolution: the middle, in multiples; what is smaller is continued by its mirror image
+        sides = []
+        for fixed, own in zip((height, width), pixels.shape[:2], strict=True):
+            sides.append(fixed or max(LEAST_SIDE, min(own, MOST_SIDE) // _MULTIPLE * _MULTIPLE))
+        lacking = [max(0, side - own) for side, own in zip(sides, pixels.shape[:2], strict=True)]
+        if any(lacking):
+            pixels = np.pad(pixels, ((0, lacking[0]), (0, lacking[1]), (0, 0)), mode="symmetric")
+        top, left = ((own - side) // 2 for own, side in zip(pixels.shape[:2], sides, strict=True))
+        return pixels[top : top + sides[0], left : left + sides[1]]
+
+    def _probe(self) -> tuple[int, bool]:
+        """How many outputs there are, and whether they are shares."""
+        rng = np.random.default_rng(0)
+        side = next((side for side in self._size if side is not None), 224)
+        pictures = [np.full((side, side, 3), value, np.uint8) for value in (0, 128, 255)]
+        pictures += [rng.integers(0, 256, (side, side, 3), dtype=np.uint8) for _ in range(3)]
+        answers = [self._answer(picture) for picture in pictures]
+        count = answers[0].size
+        if count not in (1, 2):
+            raise WeightsError(
+                f"'{self._path}': expected 1 or 2 outputs for a picture, got {count}. Name another model."
+            )
+        values = np.stack(answers)
+        shares = bool(((values >= 0) & (values <= 1)).all()) and (
+            count == 1 or np.allclose(values.sum(axis=1), 1, atol=1e-3)
+        )
+        return count, bool(shares)
+
+
+def _open(side: object) -> tuple[object, ...]:
+    """An axis whose length the file leaves open."""
+    return (side,) if not isinstance(side, int) or side < 1 else ()
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes()) if path.is_file() and path.stat().st_size < 1_000_000 else {}
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _norm(settings: Mapping[str, Any]) -> tuple[Sequence[float], Sequence[float]] | None:
+    if settings.get("do_normalize") is False:
+        return NORMS["unit"] if settings.get("do_rescale", True) else NORMS["bytes"]
+    mean, std = (_three(settings.get(name)) for name in ("image_mean", "image_std"))
+    return (mean, std) if mean and std and min(std) > 0 else None
+
+
+def _three(value: object) -> tuple[float, ...]:
+    """Three numbers; none where it is anything else."""
+    numbers = isinstance(value, list) and len(value) == 3 and all(isinstance(one, int | float) for one in value)
+    return tuple(float(one) for one in value) if numbers and isinstance(value, list) else ()
+
+
+def _labels(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    named = settings.get("id2label")
+    if not isinstance(named, dict) or not all(str(key).isdecimal() for key in named):
+        return ()
+    return tuple(str(named[key]) for key in sorted(named, key=int))
+
+
+def _first(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
