@@ -365,7 +365,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
     finish = _Finish(formats, arguments.out or Path(), arguments.slim, date)
     sources, left_out = _sources(arguments)
     count, skipped = len(sources), 0
-    limited = count > 1 and (arguments.most_seconds or options["witnesses"] == ("compact",))
+    limited = count > 1 and (arguments.most_seconds or set(options["witnesses"]) <= set(ANALYSING))
     analyzer = Analyzer(**options) if arguments.resume or (arguments.jobs == 1 and not limited) else None
     with contextlib.ExitStack() as closing:
         write, done = _writer(arguments, analyzer, closing)
