@@ -80,8 +80,11 @@ def main() -> None:
     good = [r for r in rows if (r["quality"] or 0) >= Limits().doubtful and not r["self_made"]]
     facts["calibration"] = calibrated(good, given.fakes_called_real, saved_again(good)).to_json()
     beside.write_text(json.dumps(facts, indent=1) + "\n")
-    listing = [f"{hashlib.sha256(f.read_bytes()).hexdigest()}  {f.name}\n" for f in (given.model, beside)]
-    given.model.with_name("SHA256SUMS").write_text("".join(listing))
+    sums = given.model.with_name("SHA256SUMS")
+    listed = [line.split() for line in sums.read_text().splitlines()] if sums.exists() else []
+    digests = {name: digest for digest, name in listed}  # other witnesses' files are listed there, too
+    digests |= {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in (given.model, beside)}
+    sums.write_text("".join(f"{digest}  {name}\n" for name, digest in digests.items()))
     print(json.dumps({k: facts[k] for k in ("strength", "calibration")}, indent=1))
 
 

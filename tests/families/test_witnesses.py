@@ -96,14 +96,14 @@ def test_weights_that_do_not_belong_to_their_fits_are_refused(tmp_path):
     (tmp_path / "mine.json").write_text(json.dumps(facts))
     assert load(model=str(tmp_path / "mine.onnx")).facts["sha256"] == facts["sha256"]
     (tmp_path / "mine.json").write_text(json.dumps(facts | {"size": 96}))
-    with pytest.raises(WeightsError, match="expected size 224, the side of the crops"):
+    with pytest.raises(WeightsError, match="expected size 192, the side of the crops"):
         load(model=str(tmp_path / "mine.onnx"))
 
 
 def test_a_network_without_fits_is_used_at_its_own_size_and_counts_for_nothing(tmp_path, astronaut):
     shutil.copy(weights.find("compact.onnx").path, tmp_path / "mine.onnx")
     mine = plugins.get("witnesses", "compact").load(model=str(tmp_path / "mine.onnx"), views="one")
-    assert mine.calibration is None and mine.facts["size"] == 224 and mine.facts["margin"] == 1.25
+    assert mine.calibration is None and mine.facts["size"] == 192 and mine.facts["margin"] == 1.25
     shipped = plugins.get("witnesses", "compact").load(views="one")
     track, clip = _face(astronaut)
     assert mine.examine(track, clip).fake == shipped.examine(track, clip).fake
