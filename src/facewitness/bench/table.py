@@ -35,7 +35,7 @@ READINGS: Mapping[str, bool] = {"verdict": False, "literal": True}  # of `words.
 ALL_SETS = "all test sets"
 UNKNOWN = "unknown"  # a fake whose method the dataset does not tell
 _MOST_TEXTS = {"meteor": 50_000}  # a Java program: above, a table would take too long
-_MOST_SCORED = {"wording": 2000}  # a network reads every text of a control: likewise
+_MOST_SCORED = {"wording": 200}  # a network reads every text of a control: likewise
 _MOST_CONTROLLED = 20_000  # rows of a speaker whose controls are scored
 _REASONS = {  # in place of "nothing to judge"
     "mask": "no item has a truth mask", "boxes": "no item has truth boxes",
@@ -376,7 +376,8 @@ def _words(
             why = Value(None, why=_UNCONTROLLED.get(name, "no control: no other group has an answer to the question"))
             yield from ((who, "text", measure, why) for measure in _WORDING)
             continue
-        values = _worded([own[i] for i in kept], [references[i] for i in kept], group[kept])
+        meteor = not name or name in _CHOSEN  # a program that takes its time, and a verdict alone has few words
+        values = _worded([own[i] for i in kept], [references[i] for i in kept], group[kept], meteor)
         yield from ((who, "text", measure, value) for measure, value in values.items())
 
 
@@ -385,9 +386,9 @@ _WORDING = ("bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "meteor", "cider")
 _TEXT = (*_WORDING, *(f"{reading}_{name}" for reading in READINGS for name in ("told", "acc", "f1")))
 
 
-def _worded(texts: list[str | None], references: list[list[str]], group: Any) -> dict[str, Value]:
+def _worded(texts: list[str | None], references: list[list[str]], group: Any, meteor: bool) -> dict[str, Value]:
     few = {name: len(texts) <= most for name, most in _MOST_TEXTS.items()}
-    found = wording.measure(texts, references, meteor=few["meteor"])
+    found = wording.measure(texts, references, meteor=few["meteor"] and meteor)
     means = {name: (found.per_item[name], np.ones(len(texts))) for name in ("rouge_l", "cider")}
     intervals = measures.ratios(means, group)
     values = {}
