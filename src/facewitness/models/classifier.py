@@ -100,14 +100,19 @@ def _commfor(network: torch.nn.Module, side: int, digest: str, device: torch.dev
 def _transformers(folder: Path, name: str, device: torch.device) -> Classifier:
     import transformers
 
-    safe = {"local_files_only": True, "trust_remote_code": False}
     loud = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()  # its tables of missing tensors come before our sentence
     try:
         network, found = transformers.AutoModelForImageClassification.from_pretrained(
-            folder, use_safetensors=True, output_loading_info=True, **safe
+            folder,
+            use_safetensors=True,
+            output_loading_info=True,
+            local_files_only=True,
+            trust_remote_code=False,
         )
-        processor = transformers.AutoImageProcessor.from_pretrained(folder, **safe)
+        processor = transformers.AutoImageProcessor.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
     except Exception as error:  # transformers lets errors of its parts through
         raise WeightsError(
             f"'{name}' cannot be loaded as an image classifier ({_hub.first(error)}). Expected a folder with "
