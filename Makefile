@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test check style types imports models docs perf size clean
+.PHONY: help demo quick test check style types imports models docs perf size hostile lock sbom clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -60,6 +60,26 @@ perf: $(DEV)/installed models  ## Print the numbers that the documentation quote
 ifdef DATA
 	@echo "== perf/regions.py"; $(DEV)/bin/python perf/regions.py "$(DATA)/celebamask_hq.parquet"
 endif
+
+hostile: $(DEV)/installed models  ## What strangers may send, in bulk; HOSTILE=--long for a night's length
+	PYTHONPATH=tests $(DEV)/bin/python -m hostile $(HOSTILE)
+
+RELEASE := build/release/bin/python#  tools that a release needs, in an environment of their own
+$(RELEASE): pyproject.toml
+	$(PYTHON) -m venv --clear build/release
+	@# only the extra's own packages: what they ask about is another environment
+	build/release/bin/pip install --quiet $$($(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["release"])')
+	@touch $@
+
+lock: $(RELEASE)  ## requirements.lock: the plain install, each package's version and hashes
+	build/release/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command 'make lock' --upgrade pyproject.toml --output-file requirements.lock
+
+sbom: $(RELEASE) $(USE)/installed  ## dist/facewitness.cdx.json: what a plain install holds, as CycloneDX
+	@mkdir -p dist
+	build/release/bin/cyclonedx-py environment $(USE)/bin/python --pyproject pyproject.toml --mc-type library \
+		--output-reproducible --output-file dist/facewitness.cdx.json
+	@echo "Bill of materials: dist/facewitness.cdx.json"
 
 size: $(USE)/installed  ## How much a plain install takes; fails from 350 MB on
 	@megabytes=$$(du -sm $(USE)/lib/python*/site-packages | cut -f1); \

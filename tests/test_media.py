@@ -5,12 +5,14 @@ import io
 import os
 import re
 import struct
+import subprocess
 import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hostile import corpus
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -658,3 +660,12 @@ def test_without_opencv_a_video_says_what_to_install(film, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(MissingExtra, match=r"pip install '\.\[forge\]'"):
         media.Video().frame(film, 0)
+
+
+def test_a_decoder_s_own_log_is_not_printed(tmp_path):
+    """Pillow logs a TIFF of 200 samples a pixel as an error, which Python prints where nobody set a log up."""
+    file = tmp_path / "odd.tif"
+    file.write_bytes(corpus.tiff({277: 200}, bytes(999)))
+    code = "import sys\nfrom facewitness import media\ntry: media.read(sys.argv[1])\nexcept ValueError as e: print(e)"
+    ran = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=True)
+    assert ran.stdout and ran.stderr == ""

@@ -21,6 +21,7 @@ import hashlib
 import importlib
 import inspect
 import io
+import logging
 import os
 import stat
 import threading
@@ -181,6 +182,16 @@ def _film(
         raise UnreadableMedia(f"'{name or 'bytes'}' is a film. {error}") from error
 
 
+@functools.cache
+def _load_decoders() -> None:
+    """Pillow's modules for the formats that are read; what it logs is not printed where nobody set a log up."""
+    for module in _DECODERS.values():
+        importlib.import_module(f"PIL.{module}")
+    logging.getLogger("PIL").addHandler(
+        logging.NullHandler()
+    )  # what it logs of a file is in the sentence that is raised
+
+
 def check(content: bytes, label: str, most_pixels: int = MOST_PIXELS, most_memory: int = MOST_MEMORY) -> None:
     """Whether an encoded picture is one and within the limits, from its header alone.
 
@@ -188,8 +199,7 @@ def check(content: bytes, label: str, most_pixels: int = MOST_PIXELS, most_memor
     """
     from PIL import UnidentifiedImageError
 
-    for module in _DECODERS.values():
-        importlib.import_module(f"PIL.{module}")
+    _load_decoders()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -321,8 +331,7 @@ def _decode(content: bytes, label: str, most_pixels: int, most_memory: int) -> t
     """The pixels, what was decided on the way, and a sentence where a part of the picture is missing."""
     from PIL import Image, UnidentifiedImageError
 
-    for module in _DECODERS.values():
-        importlib.import_module(f"PIL.{module}")
+    _load_decoders()
     if camera := _raw_kind(content):
         raise UnreadableMedia(
             f"'{label}' is a camera's raw file ({camera}): expected {_WANTED}. Develop it, and export it as JPEG or "

@@ -1,0 +1,237 @@
+"""Work that is killed at any moment and taken up again: nothing may be lost, doubled or half.
+
+A folder of pictures is analysed, a dataset measured, a network trained; each time the process gets SIGKILL, SIGTERM or
+SIGINT after a time drawn by dice, until the work has been killed often enough. Then it is finished, and what lies in
+its folder is compared with what an undisturbed run wrote. A file that is half is seen at once, after each kill.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pictures import painted
+
+import facewitness
+from hostile import Figure
+
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+_HERE = Path(__file__).parents[1]
+_PARTS = ("--finder", "whole", "--witness", "brightness", "--option", "brightness.seconds=0.03")
+
+
+def attack(scale: int = 1, analyze: int = 60, bench: int = 25, train: int = 15) -> Iterator[Figure]:
+    """So many kills of each kind of work."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        photos = _photos(folder / "photos")
+        site = _site(folder / "site")
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join((str(site), str(Path(facewitness.__file__).parents[1]), str(_HERE))),
+            "OMP_NUM_THREADS": "1",
+        }
+        command = (sys.executable, "-m", "facewitness")
+        works: dict[str, tuple[int, Callable[[Path], Sequence[str]], Callable[[Path], Any]]] = {
+            "analyze --out --resume": (
+                analyze,
+                lambda out: (
+                    *command,
+                    "analyze",
+                    str(photos),
+                    "--out",
+                    str(out),
+                    "--format",
+                    "json,html",
+                    "--resume",
+                    *_PARTS,
+                ),
+                _files,
+            ),
+            "bench run": (
+                bench,
+                lambda out: (
+                    *command,
+                    "bench",
+                    "run",
+                    "folder",
+                    "--root",
+                    str(photos),
+                    "--out",
+                    str(out),
+                    "--thumbnails",
+                    "0",
+                    *_PARTS,
+                ),
+                _rows,
+            ),
+            "train": (train, lambda out: (sys.executable, "-m", "hostile.kills", str(out)), _trained),
+        }
+        for name, (count, words, read) in works.items():
+            if count:
+                yield killed(f"kills of {name}", count * scale, words, read, folder / name.split()[0], environment)
+
+
+def killed(
+    kind: str,
+    count: int,
+    words: Callable[[Path], Sequence[str]],
+    read: Callable[[Path], Any],
+    folder: Path,
+    environment: dict[str, str],
+) -> Figure:
+    """Kill a work `count` times in all, and compare each folder that is finished with that of an undisturbed run."""
+    figure, dice, done = Figure(kind), random.Random(kind), 0
+    began = time.monotonic()
+    undisturbed = _run(words(folder / "whole"), environment, None, 0.0)
+    usual = time.monotonic() - began
+    expected = read(folder / "whole")
+    assert expected, undisturbed[1][-500:]
+    rounds, most = 0, 0
+    while done < count:
+        out, rounds, kills = folder / f"round {rounds}", rounds + 1, 0
+        while done < count and kills < 8:
+            ended, said = _run(words(out), environment, SIGNALS[done % 3], dice.uniform(0.2, 1.1) * usual)
+            if not ended:
+                done, kills = done + 1, kills + 1
+                figure.expect("Traceback" not in said, f"kill {done}: {said[-300:]}")
+            elif kills:
+                break
+            amiss = _half(out)
+            if amiss:
+                figure.failures.append(f"after kill {done}: {amiss}")
+        _, said = _run(words(out), environment, None, 0.0)
+        most = max(most, kills)
+        found = read(out)
+        if found != expected:
+            figure.failures.append(
+                f"round {rounds}, {kills} kills: what is there differs from an undisturbed run. {said[-300:]}"
+            )
+        left = [path.name for path in out.rglob(".facewitness-*")]
+        if len(left) > kills:  # one that SIGKILL left behind is a kill's, and no more than one each
+            figure.failures.append(f"round {rounds}: temporary files left: {left[:3]}")
+    figure.worst = f"{most} kills of one run; an undisturbed one takes {usual:.1f} s"
+    return figure
+
+
+def _run(
+    words: Sequence[str], environment: dict[str, str], sign: signal.Signals | None, after: float
+) -> tuple[bool, str]:
+    """Run a command, to its end or until it is killed; (whether it came to its end, what it said on standard error)."""
+    process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        _, said = process.communicate(timeout=after if sign else 600)
+        return True, said
+    except subprocess.TimeoutExpired:
+        assert sign is not None
+        process.send_signal(sign)
+        try:
+            _, said = process.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return False, f"Traceback: did not end within two minutes of {sign.name}"
+        return False, said
+
+
+def _photos(folder: Path) -> Path:
+    for label, brightness in (("real", 60), ("fake", 200)):
+        (folder / label).mkdir(parents=True)
+        for number in range(8):
+            painted(brightness + number, 48).save(folder / label / f"{number}.png")
+    return folder
+
+
+def _site(folder: Path) -> Path:
+    """A folder that brings the witness `brightness` as an installed package would."""
+    about = folder / "doubles-0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: doubles\nVersion: 0\n")
+    (about / "entry_points.txt").write_text("[facewitness.witnesses]\nbrightness = doubles\n")
+    return folder
+
+
+def _half(out: Path) -> str:
+    """The first file in a folder that is not whole."""
+    for path in out.rglob("*"):
+        if not path.is_file() or path.name.startswith("."):
+            continue
+        content = path.read_bytes()
+        whole = {
+            ".json": lambda c: bool(json.loads(c) or True),
+            ".html": lambda c: c.rstrip().endswith(b"</html>"),
+            ".parquet": lambda c: len(c) > 8 and c[:4] == c[-4:] == b"PAR1",
+            ".jsonl": lambda c: not c or (c.endswith(b"\n") and all(json.loads(line) for line in c.splitlines())),
+        }.get(path.suffix)
+        try:
+            if whole is not None and not whole(content):
+                return path.name
+        except ValueError:
+            return path.name
+    return ""
+
+
+def _files(out: Path) -> dict[str, bytes]:
+    return (
+        {path.name: path.read_bytes() for path in out.iterdir() if not path.name.startswith(".")}
+        if out.is_dir()
+        else {}
+    )
+
+
+def _rows(out: Path) -> list[Any]:
+    """The rows of a finished run, without how long each took."""
+    from facewitness.bench import predictions
+
+    table, _ = predictions.read(out)
+    rows = table.drop_columns([name for name in ("seconds",) if name in table.column_names]).to_pylist()
+    return sorted(rows, key=str)
+
+
+def _trained(out: Path) -> dict[str, Any]:
+    """The weights at the end, to a hash, and which steps are in the log."""
+    import hashlib
+
+    last = out / "last.safetensors"
+    if not last.exists():
+        return {}
+    from safetensors.numpy import load_file
+
+    digest = hashlib.sha256()
+    for name, values in sorted(load_file(last).items()):
+        digest.update(name.encode() + np.round(values.astype(np.float64), 4).tobytes())
+    log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return {"weights": digest.hexdigest(), "steps": [(entry["stage"], entry["step"]) for entry in log]}
+
+
+def main(out: Path) -> None:
+    """Train the compact network at a tiny size, as `train.compact train` does, and go on where it was begun."""
+    import torch
+    from test_train_compact import TINY, packed
+
+    from facewitness.train import compact
+
+    torch.set_num_threads(1)
+    pack = out.parent / "data" / "pack"
+    if not pack.exists():
+
+        class Folders:
+            @staticmethod
+            def mktemp(name: str) -> Path:
+                (out.parent / name).mkdir(parents=True)
+                return out.parent / name
+
+        packed.__wrapped__(Folders)
+    compact.train(TINY, pack, None, out, workers=0, save_every=1)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,64 @@
+"""What a release carries besides its wheel: the lock of the plain install, and the word on security."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+LOCK = (ROOT / "requirements.lock").read_text() if (ROOT / "requirements.lock").exists() else ""
+WHERE = {"python_version": "3.11", "python_full_version": "3.11.9", "sys_platform": "linux", "platform_system": "Linux"}
+
+
+def _asked_for() -> dict[str, Requirement]:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        listed = [Requirement(line) for line in tomllib.load(file)["project"]["dependencies"]]
+    return {each.name: each for each in listed}
+
+
+def _locked() -> list[tuple[Requirement, list[str]]]:
+    """Each package with its hashes."""
+    joined = LOCK.replace("\\\n", " ")
+    lines = [line for line in joined.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    return [(Requirement(line.split("--hash")[0]), re.findall(r"--hash=sha256:([0-9a-f]{64})", line)) for line in lines]
+
+
+def test_the_lock_holds_what_pyproject_asks_for_and_within_its_ranges():
+    locked = [each for each, _ in _locked() if each.marker is None or each.marker.evaluate(WHERE)]
+    versions = {each.name: next(iter(each.specifier)).version for each in locked}
+    assert len(versions) == len(locked)
+    for name, asked in _asked_for().items():
+        assert name in versions, f"{name} is not locked: make lock"
+        assert asked.specifier.contains(versions[name]), f"{name} {versions[name]} is not {asked.specifier}: make lock"
+
+
+@pytest.mark.parametrize("locked", _locked(), ids=lambda pair: pair[0].name)
+def test_every_locked_package_has_one_version_and_hashes(locked):
+    package, hashes = locked
+    assert re.fullmatch(r"==[^*,]+", str(package.specifier))
+    assert package.url is None and hashes
+
+
+def test_the_lock_names_no_place_to_fetch_from():
+    assert not re.search(r"://|--index|--find-links|--trusted|@ ", LOCK)
+
+
+def test_tools_of_a_release_are_pinned():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        extras = tomllib.load(file)["project"]["optional-dependencies"]
+    for line in (*extras["release"], *extras["fuzz"]):
+        assert re.fullmatch(r"[a-z-]+==[\d.]+", line)
+
+
+def test_security_says_where_to_report_and_names_what_is_there():
+    said = (ROOT / "SECURITY.md").read_text()
+    assert "security advisories" in said
+    for named in re.findall(r"`((?:tests|docs)/[\w./]+|requirements\.lock)`|\]\(([\w./]+)\)", said):
+        assert (ROOT / (named[0] or named[1])).exists(), named
+    targets = re.findall(r"`make (\w+)", said)
+    makefile = (ROOT / "Makefile").read_text()
+    assert targets and all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
