@@ -132,3 +132,32 @@ def test_detectors_and_answers_stand_side_by_side(tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         table.main(["answers", str(tmp_path / "no-text"), "--out", str(tmp_path / "a.md")])
     assert "Measure that run first" in capsys.readouterr().err
+
+
+def _judged(source: str, file: str, condition: str, fake: float, verdict: str) -> dict:
+    label = "fake" if source.startswith("sg") else "real"
+    row = {"source": source, "file": file, "group": file, "label": label, "method": label, "self_made": False}
+    return row | {"condition": condition, "score": fake, "fake": fake, "low": 0.1, "high": 0.4, "verdict": verdict}
+
+
+def test_saving_again_is_counted_by_picture_and_fakes_alone_borrow_genuine_pictures():
+    evaluate = script("compact/evaluate")
+    rows = [
+        _judged("a", "1", "plain", 0.2, "real"),
+        _judged("a", "1", "saved:jpeg 60", 0.3, "real"),
+        _judged("a", "1", "saved:jpeg 90", 0.9, "fake"),
+        _judged("a", "2", "saved:jpeg 90", 0.9, "fake"),  # nothing to compare it with
+    ]
+    assert evaluate.saved_again(rows) == {"pictures": 1, "saved": 2, "turned": 0.5, "outside": 0.5}
+    rows = [_judged("ffhq_140k", "1", "plain", 0.2, "real"), _judged("sg2_omi", "2", "plain", 0.8, "fake")]
+    measured = evaluate.measures(rows, draws=5)
+    assert measured["auc"]["sg2_omi"]["auc"] == 1.0 and measured["auc"]["whole synthesis"]["rows"] == 2
+    assert measured["genuine"]["ffhq_140k"] == {"rows": 1, "fake": 0.0, "real": 1.0, "inconclusive": 0.0}
+    assert measured["edit_iou"] is None, "there is no region edit"
+
+
+def test_a_picture_travels_and_is_saved_in_every_condition(astronaut):
+    evaluate = script("compact/evaluate")
+    conditions = ["plain", "edit:sepia", "edited:", "travel:512", *(f"saved:{how}" for how in evaluate.SAVED)]
+    sizes = {c: len(evaluate.in_condition(astronaut, c, "a")) for c in conditions}
+    assert sizes["saved:jpeg 60"] < sizes["saved:jpeg 95"] and sizes["travel:512"] < sizes["plain"]
