@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 from doubles import DEADLY
 from pictures import BROKEN, jpeg, painted, write_broken, write_odd
@@ -114,6 +115,28 @@ def test_a_folder_without_pictures(tmp_path, capsys):
 def test_a_glob_that_meets_nothing(tmp_path, capsys):
     assert analyze(tmp_path / "*.jpg") == 1
     assert "does not exist" in capsys.readouterr().err
+
+
+def test_a_web_address_is_told_to_be_one(capsys):
+    assert analyze("https://example.org/a.jpg") == 1
+    assert "got a web address" in capsys.readouterr().err
+
+
+def test_a_profile_of_words_is_refused_without_a_parsers_words(tmp_path, capsys):
+    (tmp_path / "words.txt").write_text("hello")
+    assert analyze(tmp_path / "a.png", "--profile", tmp_path / "words.txt") == 2
+    assert "made by `facewitness calibrate` (it is not JSON)" in capsys.readouterr().err
+
+
+def test_one_picture_is_one_picture(tmp_path, capsys):
+    PIL.Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "a.png")
+    lines = ("--lines", tmp_path / "r.jsonl")
+    assert analyze(tmp_path / "a.png", *lines) == 0
+    PIL.Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "b.png")
+    capsys.readouterr()
+    assert analyze(tmp_path / "a.png", tmp_path / "b.png", *lines, "--resume") == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("1 picture: ") and last.endswith("; 1 done before")
 
 
 @pytest.mark.parametrize("name", ["🙂 smile.png", "line\nbreak.png", "with space.png", "\u202egnp.png", "-dash.png"])

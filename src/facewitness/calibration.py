@@ -267,7 +267,7 @@ class Profile:
             content = read_bounded(path, MOST_BYTES)
             value = json.loads(content)
         except (OSError, ValueError, RecursionError) as error:
-            why = getattr(error, "strerror", None) or error
+            why = getattr(error, "strerror", None) or "it is not JSON"
             raise InputError(f"{path}: expected a profile made by `facewitness calibrate` ({why})") from error
         if not isinstance(value, dict) or value.get("schema") != cls.SCHEMA:
             came = value.get("schema") if isinstance(value, dict) else type(value).__name__

@@ -312,6 +312,10 @@ def _content(path: Path, label: str, most_bytes: int) -> bytes:
             raise UnreadableMedia(
                 f"'{label}' is a link to '{path.readlink()}', which does not exist. Mend or remove the link."
             ) from error
+        if str(path).lower().startswith(("http:/", "https:/")):
+            raise UnreadableMedia(
+                f"'{label}': expected a file, got a web address. Save what is there, and name the file."
+            ) from error
         raise UnreadableMedia(f"'{label}' does not exist. Check the path.") from error
     except PermissionError as error:
         raise UnreadableMedia(f"'{label}' may not be read. Give yourself the right to read it.") from error

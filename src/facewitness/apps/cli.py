@@ -535,7 +535,7 @@ def _tell(
     others = _others(left_out)
     if not arguments.quiet and (count > 1 or skipped):
         total = ", ".join(f"{number} {_WORDS[name]}" for name, number in sorted(tally.items()))
-        words = f"{count} pictures{f': {total}' if total else ''}"
+        words = f"{count} {'picture' if count == 1 else 'pictures'}{f': {total}' if total else ''}"
         where.print(words + (f"; {skipped} done before" if skipped else "") + (f"; {others}" if others else ""))
     elif others:  # nothing is left out without a word
         where.print(f"facewitness: {others}" if arguments.quiet else others, markup=False, emoji=False)
