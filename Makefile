@@ -26,7 +26,7 @@ demo: $(USE)/installed $(PHOTO)  ## Analyse a photograph on a plain install; nam
 	@find build/demo -maxdepth 1 -name '*.html' -exec echo "Report: $(CURDIR)/{}" \;
 
 quick: $(QUICK)/installed  ## Run the tests that need no torch: under 90 s on two cores; PYTEST='-k house' passes options on
-	$(QUICK)/bin/python -m pytest -q -p no:cacheprovider $(PYTEST)
+	$(QUICK)/bin/python -m pytest -q -n auto $(PYTEST)
 
 test: $(DEV)/installed models  ## Run the tests; PYTEST='-m slow' passes options on
 	$(DEV)/bin/python -m pytest $(PYTEST)
@@ -50,7 +50,7 @@ docs: $(QUICK)/installed $(DOCS)/installed  ## Build the pages and the API refer
 	$(QUICK)/bin/python docs/draw_regions.py
 	$(QUICK)/bin/python -m pytest -q tests/test_docs.py
 	$(DOCS)/bin/mkdocs build --quiet
-	@echo "The pages: $(CURDIR)/site/start/index.html"
+	@echo "The pages: $(CURDIR)/site/index.html"
 
 perf: $(DEV)/installed models  ## Print the numbers that the documentation quotes; DATA=folder adds those that need data
 	@for script in $(filter-out perf/regions.py perf/finder.py,$(wildcard perf/*.py)); do \

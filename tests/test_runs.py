@@ -125,7 +125,8 @@ def test_detectors_and_answers_stand_side_by_side(tmp_path, capsys):
     lines = (tmp_path / "d.md").read_text().splitlines()
     assert lines[2].startswith("| whole | 0.900 [0.800, 0.950] | –") and lines[3].startswith("| no-text | 0.800")
     value = {"value": 0.7, "low": 0.6, "high": 0.8}
-    said = {name: dict.fromkeys(("verdict", "agreement", "regions"), value) for name in ("model", "blind", "shuffled")}
+    whose = ("model", "image-blind", "shuffled")
+    said = {name: dict.fromkeys(("verdict", "agreement", "regions"), value) for name in whose}
     (tmp_path / "whole" / "answers.json").write_text(json.dumps(said))
     table.main(["answers", str(tmp_path / "whole"), "--out", str(tmp_path / "a.md")])
     assert "| whole | 0.700 [0.600, 0.800]; blind 0.700, shuffled 0.700 |" in capsys.readouterr().out

@@ -464,7 +464,7 @@ def test_by_command_a_run_is_trained_and_measured(made, tmp_path, capsys):
     assert main(["bench", "ablation", str(one), str(other), "--out", str(tmp_path / "ablation.md")]) == 0
     table = (tmp_path / "ablation.md").read_text()
     assert "| (nothing) |" in table and "| grammar |" in table
-    assert main(["bench", "ablation", str(one), str(made), "--out", str(tmp_path / "no.md")]) == 1
+    assert main(["bench", "ablation", str(one), str(made), "--out", str(tmp_path / "no.md")]) == 2
     assert "expected a run that was measured, with --val" in capsys.readouterr().err
 
 

@@ -392,9 +392,9 @@ def test_a_folder_that_is_no_model_is_refused(saved, tmp_path):
 
 def test_missing_weights_say_how_to_make_them(tmp_path, monkeypatch):
     monkeypatch.setenv("FACEWITNESS_MODELS", str(tmp_path))
-    with pytest.raises(WeightsError, match=r"facewitness\.train\.fdm train"):
+    with pytest.raises(WeightsError, match=r"facewitness train fdm"):
         load()
-    with pytest.raises(WeightsError, match=r"absent\.safetensors.*facewitness\.train\.fdm train"):
+    with pytest.raises(WeightsError, match=r"absent\.safetensors.*facewitness train fdm"):
         load(weights=str(tmp_path / "absent.safetensors"))
 
 

@@ -465,8 +465,11 @@ def load(
     with _saved.settings_of(folder / _CARD):
         expert = maker(**made_with)
     try:
-        # assign: the expert keeps the precision it was saved in
-        expert.load_state_dict(load_file(folder / _EXPERT), assign=True)
+        # assign: the expert keeps the precision it was saved in, the widest where large kernels were stored in half
+        tensors = load_file(folder / _EXPERT)
+        widest = max((t.dtype for t in tensors.values() if t.is_floating_point()), key=lambda kind: kind.itemsize)
+        tensors = {k: v.to(widest) if v.is_floating_point() else v for k, v in tensors.items()}
+        expert.load_state_dict(tensors, assign=True)
     except (OSError, SafetensorError, RuntimeError) as error:
         raise WeightsError(
             f"'{folder / _EXPERT}': expected the weights of {made_by}, got a file that is missing, broken or of "
