@@ -53,6 +53,7 @@ def attack(scale: int = 1, analyze: int = 60, bench: int = 25, train: int = 15) 
                     "--format",
                     "json,html",
                     "--resume",
+                    "--no-date",
                     *_PARTS,
                 ),
                 _files,
@@ -113,14 +114,30 @@ def killed(
         most = max(most, kills)
         found = read(out)
         if found != expected:
-            figure.failures.append(
-                f"round {rounds}, {kills} kills: what is there differs from an undisturbed run. {said[-300:]}"
-            )
+            figure.failures.append(f"round {rounds}, {kills} kills: {_difference(expected, found)} {said[-300:]}")
         left = [path.name for path in out.rglob(".facewitness-*")]
         if len(left) > kills:  # one that SIGKILL left behind is a kill's, and no more than one each
             figure.failures.append(f"round {rounds}: temporary files left: {left[:3]}")
     figure.worst = f"{most} kills of one run; an undisturbed one takes {usual:.1f} s"
     return figure
+
+
+def _difference(expected: Any, found: Any) -> str:
+    """The first place where two results differ, in short."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        absent, new = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+        other = [(key, *_apart(expected[key], found[key])) for key in expected if found.get(key) != expected[key]]
+        return f"absent {absent[:3]}, new {new[:3]}, different {other[:1]}"
+    unequal = [pair for pair in zip(expected, found, strict=False) if pair[0] != pair[1]]
+    return f"{len(expected)} rows expected, {len(found)} are there; different {unequal[:1]}"
+
+
+def _apart(one: Any, other: Any) -> tuple[Any, Any]:
+    """Two values from a little before they differ."""
+    if not isinstance(one, bytes | list) or not isinstance(other, bytes | list):
+        return one, other
+    at = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return one[max(0, at - 60) : at + 60], other[max(0, at - 60) : at + 60]
 
 
 def _run(
