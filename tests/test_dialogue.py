@@ -403,3 +403,14 @@ def test_a_witness_without_anybody_to_ask_is_not_asked():
     dialogue = Dialogue(REPORTS["two_faces"], None, clip_of(REPORTS["two_faces"]), [witness])
     assert dialogue.witness is None
     assert dialogue.ask("Is it fake?").text.startswith("Yes. Face 1 of 2")
+
+
+@pytest.mark.parametrize("question", ["Is it fake?", "Is the nose fake?", "How sure are you?", "Is this AI generated?"])
+def test_of_several_people_an_answer_says_whom_it_is_about_and_counts_the_others(question):
+    answer = Dialogue(REPORTS["two_faces"]).ask(question)
+    assert (
+        "This is about face 1 of 2, the likeliest to be forged. 2 faces: 1 no sign, 0 undecided, 1 fake." in answer.text
+    )
+    chosen = Dialogue(REPORTS["two_faces"])
+    chosen.choose(0)
+    assert "This is about" not in chosen.ask(question).text

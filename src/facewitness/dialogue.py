@@ -291,7 +291,7 @@ class Dialogue:
             return _at(face, moment, named, question)
         if named and about_place:
             self._spoken_of = named
-            return _about_regions(face, named, question)
+            return self._of_several(_about_regions(face, named, question))
         if meant is not None and not intent:
             intent = "verdict"
         if (
@@ -307,7 +307,15 @@ class Dialogue:
         }.get(intent)  # fmt: skip
         if say is None:
             return Answer(f"I did not understand that. {CAN_ASK}", None, intent="unknown")
-        return say(face, question)
+        return self._of_several(say(face, question))
+
+    def _of_several(self, answer: Answer) -> Answer:
+        """The answer with what it leaves open where several people are there and nobody said which one is meant."""
+        if self._chosen or answer.label is None:
+            return answer
+        counts = self.report.verdict.reasons[:1] if self.report.verdict is not None else ()
+        which = f"This is about {self._which()[:1].lower()}{self._which()[1:]}, the likeliest to be forged."
+        return replace(answer, text=" ".join([answer.text, which, *counts]))
 
     def _meant(self, question: str, named: Sequence[str]) -> tuple[int, ...] | None:
         """The people a question names; empty where it cannot be told who is meant."""
