@@ -325,7 +325,7 @@ def test_resume_skips_what_is_done_and_only_that(tmp_path, capsys):
     assert capsys.readouterr().out == ""
     assert analyze(*words, "--format", "json,markdown") == 0  # a format that is not there yet
     assert len(capsys.readouterr().out.splitlines()) == 3
-    assert analyze(*words, "--most-megapixels", 50) == 0  # other options may give other answers
+    assert analyze(*words, "--max-megapixels", 50) == 0  # other options may give other answers
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
@@ -395,8 +395,8 @@ def test_lines_of_another_run_are_kept_and_do_not_count_as_done(tmp_path, capsys
     painted(40).save(tmp_path / "a.png")
     out = tmp_path / "lines.jsonl"
     assert analyze(tmp_path / "a.png", "--lines", out) == 0
-    assert analyze(tmp_path / "a.png", "--lines", out, "--resume", "--most-megapixels", 50) == 0
-    assert [report.made_by["reading"] for report in lines_of(out)] == [{}, {"most_pixels": 50_000_000}]
+    assert analyze(tmp_path / "a.png", "--lines", out, "--resume", "--max-megapixels", 50) == 0
+    assert [report.made_by["reading"] for report in lines_of(out)] == [{}, {"max_pixels": 50_000_000}]
     out.write_text('{"schema": "else"}\n')
     assert analyze(tmp_path / "a.png", "--lines", out, "--resume") == 2
     assert "line 1: expected a report" in capsys.readouterr().err
@@ -427,8 +427,8 @@ def test_slim_json_has_no_masks(tmp_path, capsys):
 
 def test_a_limit_may_be_a_fraction(tmp_path, capsys):
     painted(40).save(tmp_path / "a.png")  # 96 x 96
-    assert analyze(tmp_path / "a.png", "--most-megapixels", "0.001") == 1
-    assert analyze(tmp_path / "a.png", "--most-megapixels", "0.1") == 0
+    assert analyze(tmp_path / "a.png", "--max-megapixels", "0.001") == 1
+    assert analyze(tmp_path / "a.png", "--max-megapixels", "0.1") == 0
 
 
 def test_a_folder_s_other_files_are_counted_by_kind(tmp_path, capsys):
@@ -495,7 +495,7 @@ def test_a_picture_that_takes_too_long_is_ended_and_the_others_go_on(tmp_path):
     for number in range(3):
         painted(40 + number).save(tmp_path / f"{number}.png")
     slow = ("--option", "brightness.seconds=30")
-    done = command("analyze", tmp_path, "--json", "--most-seconds", "0.5", *slow, *PARTS)
+    done = command("analyze", tmp_path, "--json", "--max-seconds", "0.5", *slow, *PARTS)
     assert done.returncode == 1
     assert done.stderr.count(b"The analysis took longer than 0.5 seconds.") == 3
     assert [json.loads(line)["status"] for line in done.stdout.splitlines()] == ["failed"] * 3
@@ -629,7 +629,7 @@ def test_a_part_that_cannot_be_loaded_is_one_sentence_and_status_2(tmp_path, cap
         (["--quiet"], "the following arguments are required: COMMAND"),
         (["analyze", "a.jpg", "--fail-on", "fakes"], "Did you mean 'fake'?"),
         (["analyze", "a.jpg", "--json", "--lines", "x.jsonl"], "give one of them"),
-        (["analyze", "a.jpg", "--most-megapixels", "0"], "a number above 0"),
+        (["analyze", "a.jpg", "--max-megapixels", "0"], "a number above 0"),
         (["analyze", "a.jpg", "--jsn"], "Did you mean --json?"),
         (["analyze", "a.jpg", "--formt=html"], "Did you mean --format?"),
         (["analyze", "a.jpg", "--format", "htm"], "Did you mean 'html'?"),
@@ -764,7 +764,7 @@ def test_standard_input_is_read_no_further_than_the_limit(monkeypatch, capsys):
         buffer = io.BytesIO(b"x" * 3_000_000)
 
     monkeypatch.setattr(sys, "stdin", Stream())
-    assert analyze("-", "--most-megabytes", 1) == 1
+    assert analyze("-", "--max-megabytes", 1) == 1
     assert Stream.buffer.tell() == 1_000_001
     assert "at most 1 MB" in capsys.readouterr().err
 

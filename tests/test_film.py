@@ -263,9 +263,9 @@ def test_limits(tmp_path):
     with pytest.raises(TooLarge, match=r"10000 × 10000 = 100 million pixels; expected at most 40 million"):
         film.read(films.that_claims_to_be(10_000, 10_000))
     with pytest.raises(TooLarge, match=r"lasts 0:02; expected at most 0:01"):
-        film.read(content, most_seconds=1.0)
+        film.read(content, max_seconds=1.0)
     with pytest.raises(TooLarge, match=r"expected at most 0 MB"):
-        film.read(content, most_bytes=1000)
+        film.read(content, max_bytes=1000)
     with pytest.raises(UnreadableMedia, match="does not exist"):
         film.read(tmp_path / "none.mp4")
     with pytest.raises(UnreadableMedia, match="is a folder"):

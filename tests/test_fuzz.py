@@ -62,7 +62,7 @@ def changed(draw: st.DrawFn, whole: list[bytes]) -> bytes:
 def test_any_bytes_are_a_picture_or_a_sentence(content):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        clip, sentence = attempt(lambda: media.read(content, most_pixels=100_000, most_bytes=1_000_000), InputError)
+        clip, sentence = attempt(lambda: media.read(content, max_pixels=100_000, max_bytes=1_000_000), InputError)
     assert sentence or clip.frame.pixels.shape == (clip.medium.height, clip.medium.width, 3)
 
 

@@ -95,7 +95,7 @@ def test_the_same_file_gives_the_same_bytes(tmp_path):
 
 def test_made_by_is_enough_to_run_it_again():
     chosen = Brightness()
-    made_by = analyzer(chosen, reading={"most_pixels": 10_000}).made_by
+    made_by = analyzer(chosen, reading={"max_pixels": 10_000}).made_by
     assert made_by["version"] == facewitness.__version__
     assert made_by["finder"]["name"] == "whole"
     (described,) = made_by["witnesses"]
@@ -103,7 +103,7 @@ def test_made_by_is_enough_to_run_it_again():
     assert described == {"name": "brightness", "options": {}, "weights": {}}
     assert rates["genuine"] + rates["fakes"] == 400
     assert made_by["thresholds"] == {"real": chosen.calibration.real_below, "fake": chosen.calibration.fake_above}
-    assert made_by["reading"] == {"most_pixels": 10_000}
+    assert made_by["reading"] == {"max_pixels": 10_000}
     assert {"numpy", "pillow"} <= set(made_by["libraries"])
     assert made_by["seed"] is None
 
@@ -261,8 +261,8 @@ def test_missing_weights_are_an_exception_not_a_picture_that_failed():
 def test_unknown_names_and_options_are_refused_with_the_nearest():
     with pytest.raises(UnknownName, match="Did you mean 'whole'"):
         Analyzer(finder="wole", witnesses=[Brightness()])
-    with pytest.raises(UnknownName, match=r"option of facemesh 'mst'\. Did you mean 'most'"):
-        Analyzer(finder="facemesh", witnesses=[Brightness()], options={"facemesh": {"mst": 1}})
+    with pytest.raises(UnknownName, match=r"option of facemesh 'max_face'\. Did you mean 'max_faces'"):
+        Analyzer(finder="facemesh", witnesses=[Brightness()], options={"facemesh": {"max_face": 1}})
     with pytest.raises(UnknownName, match=r"part to give options to 'hole'\. Did you mean 'whole'"):
         analyzer(options={"hole": {}})
     with pytest.raises(InputError, match="different names"):

@@ -22,7 +22,7 @@ from facewitness.errors import InputError
 from facewitness.files import read_bounded
 from facewitness.types import Label
 
-MOST_BYTES = 10_000_000  # of a profile; one has a few thousand
+MAX_BYTES = 10_000_000  # of a profile; one has a few thousand
 EDGE = 1e-6  # raw scores are kept this far from 0 and 1, so that their log-odds stay finite
 _KNOTS = 33
 
@@ -264,7 +264,7 @@ class Profile:
         """Raises InputError where the file is missing, broken, or of another kind or version."""
         path = Path(path)
         try:
-            content = read_bounded(path, MOST_BYTES)
+            content = read_bounded(path, MAX_BYTES)
             value = json.loads(content)
         except (OSError, ValueError, RecursionError) as error:
             why = getattr(error, "strerror", None) or "it is not JSON"

@@ -193,11 +193,11 @@ def _reason(error: BaseException) -> str:
     return (text[:1].lower() + text[1:]) or type(error).__name__
 
 
-def _check_size(width: int, height: int, most_pixels: int) -> None:
-    if width * height > most_pixels:
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
         raise Refused(
             f"its pictures have {width} × {height} = {width * height / 1e6:,.0f} million pixels; expected at most "
-            f"{most_pixels / 1e6:,.0f} million. Make it smaller.",
+            f"{max_pixels / 1e6:,.0f} million. Make it smaller.",
             large=True,
         )
 
@@ -209,10 +209,10 @@ def _zero(opened: InputContainer, stream: VideoStream, first: int | None) -> int
     return min(known, default=0)
 
 
-def _survey(file: BinaryIO, container: str, most_pixels: int) -> dict[str, Any]:
+def _survey(file: BinaryIO, container: str, max_pixels: int) -> dict[str, Any]:
     opened, stream = _opened(file, container)
     context = stream.codec_context
-    _check_size(context.width, context.height, most_pixels)
+    _check_size(context.width, context.height, max_pixels)
     ticks = array("q")  # eight bytes each: a long film has hundreds of thousands
     without = 0
     notes = Notes()
@@ -268,13 +268,13 @@ def _packets(opened: InputContainer, stream: VideoStream, notes: Notes) -> Itera
             return
 
 
-def _shots(file: BinaryIO, container: str, most_pixels: int, times: Array | None, notes: Notes) -> Iterator[Shot]:
+def _shots(file: BinaryIO, container: str, max_pixels: int, times: Array | None, notes: Notes) -> Iterator[Shot]:
     """All pictures of a film in the order of their presentation."""
     import av
 
     opened, stream = _opened(file, container)
     context = stream.codec_context
-    _check_size(context.width, context.height, most_pixels)
+    _check_size(context.width, context.height, max_pixels)
     context.thread_type = "AUTO"
     context.thread_count = _THREADS
     context.options = {"err_detect": "explode"}  # damage is to be seen, not painted over
@@ -293,8 +293,8 @@ def _shots(file: BinaryIO, container: str, most_pixels: int, times: Array | None
                 when = 0 if last is None else last + 1
             last = int(when)
             number += 1
-            _check_size(frame.width, frame.height, most_pixels)
-            yield Shot(last, _Picture(frame, stream, most_pixels, notes), _small(frame), frame.is_corrupt)
+            _check_size(frame.width, frame.height, max_pixels)
+            yield Shot(last, _Picture(frame, stream, max_pixels, notes), _small(frame), frame.is_corrupt)
 
     def seconds(tick: int | None) -> float:
         return 0.0 if tick is None else float(tick * stream.time_base)
@@ -340,8 +340,8 @@ def _small(frame: VideoFrame) -> Array:
 class _Picture:
     """A decoded picture that becomes RGB when it is called: most of a film's never are."""
 
-    def __init__(self, frame: VideoFrame, stream: VideoStream, most_pixels: int, notes: Notes):
-        self.frame, self.stream, self.most_pixels, self.notes = frame, stream, most_pixels, notes
+    def __init__(self, frame: VideoFrame, stream: VideoStream, max_pixels: int, notes: Notes):
+        self.frame, self.stream, self.max_pixels, self.notes = frame, stream, max_pixels, notes
 
     def __call__(self) -> Array:
         frame, notes = self.frame, self.notes
@@ -351,7 +351,7 @@ class _Picture:
             pixels = _deinterlaced(pixels)
         ratio = self.stream.sample_aspect_ratio
         if ratio and ratio > 0 and abs(ratio - 1) > 0.01:
-            wide = min(max(1, round(frame.width * ratio)), max(1, self.most_pixels // frame.height))
+            wide = min(max(1, round(frame.width * ratio)), max(1, self.max_pixels // frame.height))
             notes(
                 f"The film's pixels are not square; its pictures were brought from {frame.width} to {wide} pixels in "
                 "width."
@@ -451,7 +451,7 @@ def tone_mapped(deep: Array, curve: str) -> Array:
 # --------------------------------------------------------------------------------------------------------- with Pillow
 
 
-def _animation(file: BinaryIO, container: str, most_pixels: int) -> Any:
+def _animation(file: BinaryIO, container: str, max_pixels: int) -> Any:
     import importlib
     import warnings
 
@@ -464,13 +464,13 @@ def _animation(file: BinaryIO, container: str, most_pixels: int) -> Any:
         image = Image.open(file, formats=(container.upper(),))
     except Exception as error:  # a broken file makes decoders raise almost anything
         raise Refused(f"it is damaged or incomplete ({_reason(error)}). Fetch or export it again.") from error
-    _check_size(image.width, image.height, most_pixels)
+    _check_size(image.width, image.height, max_pixels)
     return image
 
 
-def _stills(file: BinaryIO, container: str, most_pixels: int, notes: Notes) -> Iterator[Shot]:
+def _stills(file: BinaryIO, container: str, max_pixels: int, notes: Notes) -> Iterator[Shot]:
     """The pictures of an animation; a tick is a millisecond. Pauses of up to 10 ms last 100, as browsers have it."""
-    image = _animation(file, container, most_pixels)
+    image = _animation(file, container, max_pixels)
     now = index = 0
     while True:
         try:
@@ -497,12 +497,12 @@ def _stills(file: BinaryIO, container: str, most_pixels: int, notes: Notes) -> I
             return
 
 
-def _survey_animation(file: BinaryIO, container: str, most_pixels: int) -> dict[str, Any]:
+def _survey_animation(file: BinaryIO, container: str, max_pixels: int) -> dict[str, Any]:
     notes = Notes()
-    times = [shot.ticks for shot in _stills(file, container, most_pixels, notes)]
+    times = [shot.ticks for shot in _stills(file, container, max_pixels, notes)]
     if not times:
         raise Refused("it holds no whole picture: expected at least one. Fetch or export it again.")
-    claimed = getattr(_animation(file, container, most_pixels), "n_frames", len(times))
+    claimed = getattr(_animation(file, container, max_pixels), "n_frames", len(times))
     rate = (len(times) - 1) * 1000 / times[-1] if len(times) > 1 else None
     return {
         "codec": container, "base": [1, 1000], "zero": 0, "rate": rate, "claimed_frames": claimed,
@@ -542,7 +542,7 @@ class Cuts:
 
 def _decode(file: BinaryIO, asked: dict[str, Any], send: Callable[[dict[str, Any], Any], None]) -> None:
     """Send what was asked for: the picture at or after each target, `burst` from there on, one every `step` ticks."""
-    container, most = asked["container"], int(asked["most_pixels"])
+    container, most = asked["container"], int(asked["max_pixels"])
     targets, burst = list(asked["targets"]), int(asked["burst"])
     every, step, start, end = bool(asked["every"]), asked["step"], asked["start"], asked["end"]
     notes = Notes()
@@ -593,7 +593,7 @@ def answer(file: BinaryIO, asked: dict[str, Any], send: Callable[[dict[str, Any]
     try:
         if asked["do"] == "survey":
             still = asked["container"] in ("gif", "webp")
-            facts = (_survey_animation if still else _survey)(file, asked["container"], int(asked["most_pixels"]))
+            facts = (_survey_animation if still else _survey)(file, asked["container"], int(asked["max_pixels"]))
             times = facts.pop("times")
             send({"kind": "survey", **facts}, times.astype("<i8"))
         else:
@@ -642,7 +642,7 @@ def main() -> None:
                     )
                     continue
                 if not confined:
-                    _confined(int(asked["most_memory"]))
+                    _confined(int(asked["max_memory"]))
                     confined = True
                 answer(file, asked, send)
             gc.collect()  # PyAV's containers and streams name each other; the index of a long film is large
@@ -650,13 +650,13 @@ def main() -> None:
         os._exit(0)
 
 
-def _confined(most_memory: int) -> None:
+def _confined(max_memory: int) -> None:
     """From here on this process may write no file and take so many bytes of memory, where the system can see to it."""
     try:
         import resource
     except ImportError:  # Windows
         return
-    for what, most in ((resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_AS, most_memory), (resource.RLIMIT_CORE, 0)):
+    for what, most in ((resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_AS, max_memory), (resource.RLIMIT_CORE, 0)):
         try:
             resource.setrlimit(what, (most, most))
         except (OSError, ValueError):  # a limit that is lower already

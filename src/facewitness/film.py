@@ -34,10 +34,10 @@ from facewitness.errors import InputError, MissingExtra, TooLarge, UnreadableMed
 from facewitness.overtime import clock
 from facewitness.types import Clip, Frame, FrameRef, Medium, Pixels
 
-MOST_BYTES = 20_000_000_000
-MOST_PIXELS = 40_000_000  # of one frame: 8K has 33 million
-MOST_SECONDS = 12 * 3600.0
-MOST_MEMORY = 6_000_000_000  # bytes of address space for the process that decodes
+MAX_BYTES = 20_000_000_000
+MAX_PIXELS = 40_000_000  # of one frame: 8K has 33 million
+MAX_SECONDS = 12 * 3600.0
+MAX_MEMORY = 6_000_000_000  # bytes of address space for the process that decodes
 MOST_KEPT = 2_000_000_000  # bytes of frames in the temporary file
 PATIENCE = 120.0  # seconds without a word from the process that decodes
 
@@ -99,9 +99,9 @@ def read(
     sampling: Sampling | None = None,
     *,
     name: str | None = None,
-    most_pixels: int = MOST_PIXELS,
-    most_bytes: int = MOST_BYTES,
-    most_seconds: float = MOST_SECONDS,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
+    max_seconds: float = MAX_SECONDS,
     burst: int = 1,
 ) -> Film:
     """A film, looked through once without decoding: its size, its length and the time of every frame are known.
@@ -110,9 +110,9 @@ def read(
         source: a path, or the bytes of a file; also a GIF or animated WebP, and a photo that carries a film.
         sampling: which frames are judged; 32, spread evenly, unless said otherwise.
         name: stands for the source in reports and messages.
-        most_pixels: of one frame.
-        most_bytes: of the file.
-        most_seconds: from the first frame to the last.
+        max_pixels: of one frame.
+        max_bytes: of the file.
+        max_seconds: from the first frame to the last.
         burst: from each judged frame on so many consecutive ones are shown in `watch`, for evidence that moves.
 
     Raises:
@@ -124,12 +124,12 @@ def read(
     sampling = sampling or Sampling()
     if isinstance(source, bytes | bytearray | memoryview):
         label = name or "bytes"
-        file = _File.of_bytes(_film_inside(bytes(source)), label, most_bytes)
+        file = _File.of_bytes(_film_inside(bytes(source)), label, max_bytes)
     else:
         label = name or os.fspath(source)
-        file = _File.of_path(Path(source), label, most_bytes)
-    decoder = _Decoder(file, label, most_pixels)
-    survey = _survey(decoder, label, most_seconds)
+        file = _File.of_path(Path(source), label, max_bytes)
+    decoder = _Decoder(file, label, max_pixels)
+    survey = _survey(decoder, label, max_seconds)
     window = _window(survey, sampling, label)
     targets = _targets(survey, sampling, window)
     if sampling.scenes:
@@ -205,15 +205,15 @@ class Film(Clip):
 class _File:
     """A file that is opened again for every pass, and has to be the same each time."""
 
-    def __init__(self, path: Path, label: str, most_bytes: int):
+    def __init__(self, path: Path, label: str, max_bytes: int):
         self.path, self.label = path, label
         try:
             with path.open("rb") as file:
                 status = os.fstat(file.fileno())
-                if status.st_size > most_bytes:
+                if status.st_size > max_bytes:
                     raise TooLarge(
-                        f"'{label}' is {status.st_size / 1e6:,.0f} MB; expected at most {most_bytes / 1e6:,.0f} MB. "
-                        "Make it smaller, or raise most_bytes (--most-megabytes)."
+                        f"'{label}' is {status.st_size / 1e6:,.0f} MB; expected at most {max_bytes / 1e6:,.0f} MB. "
+                        "Make it smaller, or raise max_bytes (--max-megabytes)."
                     )
                 head = file.read(64)
                 file.seek(0)
@@ -238,22 +238,22 @@ class _File:
         self.container = container
 
     @classmethod
-    def of_path(cls, path: Path, label: str, most_bytes: int) -> _File:
+    def of_path(cls, path: Path, label: str, max_bytes: int) -> _File:
         with contextlib.suppress(OSError, ValueError):
             if path.is_file() and path.stat().st_size <= 200_000_000:
                 with path.open("rb") as file:
                     picture = file.read(3) == b"\xff\xd8\xff"
                 if picture:
-                    return cls.of_bytes(_film_inside(path.read_bytes()), label, most_bytes)
-        return cls(path, label, most_bytes)
+                    return cls.of_bytes(_film_inside(path.read_bytes()), label, max_bytes)
+        return cls(path, label, max_bytes)
 
     @classmethod
-    def of_bytes(cls, content: bytes, label: str, most_bytes: int) -> _File:
+    def of_bytes(cls, content: bytes, label: str, max_bytes: int) -> _File:
         file = tempfile.NamedTemporaryFile(prefix="facewitness-", suffix=".film")  # noqa: SIM115 -- lives as long as the film
         try:
             file.write(content)
             file.flush()
-            made = cls(Path(file.name), label, most_bytes)
+            made = cls(Path(file.name), label, max_bytes)
         except BaseException:
             file.close()
             raise
@@ -307,8 +307,8 @@ def _kind(head: bytes) -> str:
 class _Decoder:
     """A process that runs `decoder`: it is started when it is first asked, and again where it has ended."""
 
-    def __init__(self, file: _File, label: str, most_pixels: int):
-        self.file, self.label, self.most_pixels = file, label, most_pixels
+    def __init__(self, file: _File, label: str, max_pixels: int):
+        self.file, self.label, self.max_pixels = file, label, max_pixels
         self.process: subprocess.Popen[bytes] | None = None
         self.idle = True  # it has said all that it was asked for
         self.silent, self.fault = False, ""
@@ -320,7 +320,7 @@ class _Decoder:
         assert self.process is not None and self.process.stdin is not None
         question = {
             "path": str(self.file.path), "identity": self.file.identity, "container": self.file.container,
-            "most_pixels": self.most_pixels, "most_memory": MOST_MEMORY, **asked,
+            "max_pixels": self.max_pixels, "max_memory": MAX_MEMORY, **asked,
         }  # fmt: skip
         self.idle, self.silent, self.fault = False, False, ""
         with contextlib.suppress(OSError):  # it has died: reading will tell
@@ -433,7 +433,7 @@ class _Survey:
     notes: tuple[str, ...] = ()
 
 
-def _survey(decoder: _Decoder, label: str, most_seconds: float) -> _Survey:
+def _survey(decoder: _Decoder, label: str, max_seconds: float) -> _Survey:
     try:
         header, payload = next(decoder.ask(do="survey"))
     except (EOFError, StopIteration):
@@ -446,10 +446,10 @@ def _survey(decoder: _Decoder, label: str, most_seconds: float) -> _Survey:
     base = header["base"][0] / header["base"][1]
     seconds = (ticks - header["zero"]) * header["base"][0] / header["base"][1]
     length = float(seconds[-1] - seconds[0])
-    if length > most_seconds:
+    if length > max_seconds:
         raise TooLarge(
-            f"'{label}' lasts {clock(round(length))}; expected at most {clock(round(most_seconds))}. "
-            "Cut it, or raise most_seconds (--most-minutes)."
+            f"'{label}' lasts {clock(round(length))}; expected at most {clock(round(max_seconds))}. "
+            "Cut it, or raise max_seconds (--max-minutes)."
         )
     notes = list(header["notes"])
     rate, measured = header["rate"], (len(ticks) - 1) / length if length > 0 else None

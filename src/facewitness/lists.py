@@ -21,7 +21,7 @@ from pathlib import Path
 
 from facewitness.errors import InputError
 
-MOST_BYTES = 1_000_000_000
+MAX_BYTES = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ def read(path: Path) -> List:
             values.
     """
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise InputError(f"{path}: expected a list of at most {MOST_BYTES // 1_000_000} MB; split it")
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path}: expected a list of at most {MAX_BYTES // 1_000_000} MB; split it")
         with path.open(encoding="utf-8-sig", newline="") as file:
             separator, skipped = _separator(file.readline()), 0
             if separator is not None:

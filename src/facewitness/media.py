@@ -41,9 +41,9 @@ from facewitness.types import Clip, Frame, Pixels
 if TYPE_CHECKING:
     from PIL import Image
 
-MOST_BYTES = 200_000_000
-MOST_PIXELS = 200_000_000  # phones take 12,000 × 9,000 and 16,320 × 12,240
-MOST_MEMORY = 2_000_000_000  # bytes while a picture is read
+MAX_BYTES = 200_000_000
+MAX_PIXELS = 200_000_000  # phones take 12,000 × 9,000 and 16,320 × 12,240
+MAX_MEMORY = 2_000_000_000  # bytes while a picture is read
 MOST_SCANS = 100  # of a JPEG; encoders write ten, and each takes as long to read as a picture
 
 _STRIP = 1 << 22  # pixels that are converted at a time
@@ -73,9 +73,9 @@ def read(
     source: str | os.PathLike[str] | bytes | NDArray[Any] | IO[bytes] | Image.Image,
     *,
     name: str | None = None,
-    most_pixels: int | None = None,
-    most_bytes: int | None = None,
-    most_memory: int = MOST_MEMORY,
+    max_pixels: int | None = None,
+    max_bytes: int | None = None,
+    max_memory: int = MAX_MEMORY,
     as_film: bool = False,
     sampling: Mapping[str, Any] | None = None,
 ) -> Clip:
@@ -85,10 +85,10 @@ def read(
         source: a path, a file's bytes, a file object open for reading bytes, a PIL image, or an array of uint8 with the
             shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
         name: stands for the source in reports and messages.
-        most_pixels: a picture of more, or a film's frame, is refused before it is decoded; None is MOST_PIXELS for a
-            picture and `film.MOST_PIXELS` for a film.
-        most_bytes: a file of more is refused before it is read; None is MOST_BYTES or `film.MOST_BYTES`.
-        most_memory: a picture that would take more bytes while it is read, by its format and size, is refused before.
+        max_pixels: a picture of more, or a film's frame, is refused before it is decoded; None is MAX_PIXELS for a
+            picture and `film.MAX_PIXELS` for a film.
+        max_bytes: a file of more is refused before it is read; None is MAX_BYTES or `film.MAX_BYTES`.
+        max_memory: a picture that would take more bytes while it is read, by its format and size, is refused before.
         as_film: an animated GIF or WebP, and the film inside a motion photo, are read as films; otherwise the first
             picture of the one and the photo of the other are taken.
         sampling: keyword arguments of `film.Sampling`: which frames of a film are judged.
@@ -97,34 +97,32 @@ def read(
         UnreadableMedia, TooLarge: the file is no picture and no film, is damaged, or is over a limit.
         InputError: an array or an object of another kind, or moments that a film does not have.
     """
-    limits = {
-        name: most for name, most in (("most_pixels", most_pixels), ("most_bytes", most_bytes)) if most is not None
-    }
+    limits = {name: most for name, most in (("max_pixels", max_pixels), ("max_bytes", max_bytes)) if most is not None}
     if isinstance(source, str | os.PathLike | bytes | bytearray | memoryview) and (as_film or _is_film(source)):
         return _film(source, name, sampling, limits)
-    most_pixels = MOST_PIXELS if most_pixels is None else most_pixels
-    most_bytes = MOST_BYTES if most_bytes is None else most_bytes
+    max_pixels = MAX_PIXELS if max_pixels is None else max_pixels
+    max_bytes = MAX_BYTES if max_bytes is None else max_bytes
     if hasattr(source, "read"):
-        source = cast("IO[bytes]", source).read(most_bytes + 1)  # one more than the limit is enough to be refused
+        source = cast("IO[bytes]", source).read(max_bytes + 1)  # one more than the limit is enough to be refused
         if isinstance(source, bytes) and (as_film or _is_film(source)):
-            return _film(source, name, sampling, {"most_bytes": most_bytes, **limits})
+            return _film(source, name, sampling, {"max_bytes": max_bytes, **limits})
         if not isinstance(source, bytes):
             raise InputError(f"{name or 'file'}: expected a file open for reading bytes ('rb'), got one for text")
     if isinstance(source, np.ndarray):
         label = name or "array"
         frame, notes = _from_array(source, label)
-        if frame.width * frame.height > most_pixels:
-            raise _too_many_pixels(label, frame.width, frame.height, most_pixels)
+        if frame.width * frame.height > max_pixels:
+            raise _too_many_pixels(label, frame.width, frame.height, max_pixels)
         return Clip(label, (frame,), notes=notes)
     if isinstance(source, bytes | bytearray | memoryview):
         label, content = name or "bytes", bytes(source)
-        if len(content) > most_bytes:
-            raise _too_many_bytes(label, len(content), most_bytes)
+        if len(content) > max_bytes:
+            raise _too_many_bytes(label, len(content), max_bytes)
     elif isinstance(source, str | os.PathLike):
         label = name or os.fspath(source)
-        content = _content(Path(source), label, most_bytes)
+        content = _content(Path(source), label, max_bytes)
     elif hasattr(source, "getbands") and hasattr(source, "convert"):
-        return _from_image(source, name or "image", most_pixels)
+        return _from_image(source, name or "image", max_pixels)
     else:
         raise InputError(
             "Expected a path, the bytes of a file, a file object, a PIL image or a numpy array of uint8, got "
@@ -132,7 +130,7 @@ def read(
         )
     if not content:
         raise UnreadableMedia(f"'{label}' is empty: expected {_WANTED}, got 0 bytes. Fetch or export it again.")
-    pixels, notes, missing = _decode(content, label, most_pixels, most_memory)
+    pixels, notes, missing = _decode(content, label, max_pixels, max_memory)
     digest = hashlib.sha256(content).hexdigest()
     return Clip(label, (Frame(pixels),), digest, notes=notes, damage=missing, content=content)
 
@@ -156,10 +154,10 @@ def _is_film(source: str | os.PathLike[str] | bytes | bytearray | memoryview) ->
 def limit_of(path: str | os.PathLike[str]) -> int:
     """How many bytes `read` takes of a file unless told otherwise: many more of a film than of a picture."""
     if not _is_film(path):
-        return MOST_BYTES
+        return MAX_BYTES
     from facewitness import film
 
-    return film.MOST_BYTES
+    return film.MAX_BYTES
 
 
 def _film(
@@ -192,7 +190,7 @@ def _load_decoders() -> None:
     )  # what it logs of a file is in the sentence that is raised
 
 
-def check(content: bytes, label: str, most_pixels: int = MOST_PIXELS, most_memory: int = MOST_MEMORY) -> None:
+def check(content: bytes, label: str, max_pixels: int = MAX_PIXELS, max_memory: int = MAX_MEMORY) -> None:
     """Whether an encoded picture is one and within the limits, from its header alone.
 
     For those who decode it themselves, such as masks. Raises UnreadableMedia and TooLarge as `read` does.
@@ -204,7 +202,7 @@ def check(content: bytes, label: str, most_pixels: int = MOST_PIXELS, most_memor
         warnings.simplefilter("ignore")
         try:
             with _opened(content) as image:
-                _check_size(image, label, most_pixels, most_memory)
+                _check_size(image, label, max_pixels, max_memory)
         except InputError:
             raise
         except UnidentifiedImageError as error:
@@ -291,7 +289,7 @@ def _pictures_below(folder: Path, others: set[Path]) -> Iterator[Path]:
     yield from closed  # folders that may not be listed: `read` will say so
 
 
-def _content(path: Path, label: str, most_bytes: int) -> bytes:
+def _content(path: Path, label: str, max_bytes: int) -> bytes:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
@@ -304,9 +302,9 @@ def _content(path: Path, label: str, most_bytes: int) -> bytes:
             )
         if not stat.S_ISREG(status.st_mode):
             raise UnreadableMedia(f"'{label}' is not a file: expected {_WANTED}. To read a pipe, use '-'.")
-        if status.st_size > most_bytes:
-            raise _too_many_bytes(label, status.st_size, most_bytes)
-        return read_bounded(path, most_bytes)
+        if status.st_size > max_bytes:
+            raise _too_many_bytes(label, status.st_size, max_bytes)
+        return read_bounded(path, max_bytes)
     except FileNotFoundError as error:
         if path.is_symlink():
             raise UnreadableMedia(
@@ -324,14 +322,14 @@ def _content(path: Path, label: str, most_bytes: int) -> bytes:
         if isinstance(error, InputError):
             raise
         if isinstance(error, OSError) and error.errno == errno.EFBIG:
-            raise TooLarge(f"'{label}': {why}. Make it smaller, or raise most_bytes (--most-megabytes).") from error
+            raise TooLarge(f"'{label}': {why}. Make it smaller, or raise max_bytes (--max-megabytes).") from error
         raise UnreadableMedia(f"'{label}' cannot be read: {why}. Check the path.") from error
 
 
 # ----------------------------------------------------------------------------------------------------------- decoding
 
 
-def _decode(content: bytes, label: str, most_pixels: int, most_memory: int) -> tuple[Pixels, tuple[str, ...], str]:
+def _decode(content: bytes, label: str, max_pixels: int, max_memory: int) -> tuple[Pixels, tuple[str, ...], str]:
     """The pixels, what was decided on the way, and a sentence where a part of the picture is missing."""
     from PIL import Image, UnidentifiedImageError
 
@@ -346,7 +344,7 @@ def _decode(content: bytes, label: str, most_pixels: int, most_memory: int) -> t
         warnings.simplefilter("ignore")  # about odd metadata, and about sizes that are checked here
         try:
             image = _opened(content)
-            _check_size(image, label, most_pixels, most_memory)
+            _check_size(image, label, max_pixels, max_memory)
             found = damage.extent(content)
             if found is not None and found.scans > MOST_SCANS:
                 raise TooLarge(
@@ -401,18 +399,18 @@ _TAKES = {"WEBP": 13, "AVIF": 12, "JPEG2000": 16}
 _A_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "LA": 4, "PA": 4}  # else 4
 
 
-def _check_size(image: Image.Image, label: str, most_pixels: int, most_memory: int) -> None:
+def _check_size(image: Image.Image, label: str, max_pixels: int, max_memory: int) -> None:
     """Raises TooLarge for more pixels, or more memory while it is read, than there may be."""
     pixels = image.width * image.height
-    if pixels > most_pixels:
-        raise _too_many_pixels(label, image.width, image.height, most_pixels)
+    if pixels > max_pixels:
+        raise _too_many_pixels(label, image.width, image.height, max_pixels)
     stored = _A_PIXEL.get(image.mode, 4)
     taken = _TAKES.get(image.format or "", stored + (6 if image.info.get("progressive") else 0)) + 3
-    if pixels * taken > most_memory:
+    if pixels * taken > max_memory:
         raise TooLarge(
             f"'{label}' is {image.width} × {image.height} pixels as {image.format}, and reading it would take "
-            f"{pixels * taken / 1e9:.1f} GB of memory; expected at most {most_memory / 1e9:.1f} GB. Make it "
-            "smaller, or raise most_memory (--most-memory)."
+            f"{pixels * taken / 1e9:.1f} GB of memory; expected at most {max_memory / 1e9:.1f} GB. Make it "
+            "smaller, or raise max_memory (--max-memory)."
         )
 
 
@@ -425,10 +423,10 @@ def _end_mark(content: bytes, kind: str | None, found: damage.Extent | None) -> 
     return b""
 
 
-def _from_image(image: Image.Image, label: str, most_pixels: int) -> Clip:
+def _from_image(image: Image.Image, label: str, max_pixels: int) -> Clip:
     """An image that somebody opened with PIL; theirs stays as it is."""
-    if image.width * image.height > most_pixels:
-        raise _too_many_pixels(label, image.width, image.height, most_pixels)
+    if image.width * image.height > max_pixels:
+        raise _too_many_pixels(label, image.width, image.height, max_pixels)
     if not image.width or not image.height:
         raise InputError(f"{label}: expected a PIL image with pixels, got {image.width} × {image.height}")
     notes: list[str] = []
@@ -765,14 +763,14 @@ def _raw_kind(content: bytes) -> str | None:
 def _too_many_pixels(label: str, width: int, height: int, most: int) -> TooLarge:
     return TooLarge(
         f"'{label}' is {width} × {height} = {width * height / 1e6:,.0f} million pixels; expected at most "
-        f"{most / 1e6:,.0f} million. Make it smaller, or raise most_pixels (--most-megapixels)."
+        f"{most / 1e6:,.0f} million. Make it smaller, or raise max_pixels (--max-megapixels)."
     )
 
 
 def _too_many_bytes(label: str, size: int, most: int) -> TooLarge:
     return TooLarge(
         f"'{label}' is {size / 1e6:,.0f} MB; expected at most {most / 1e6:,.0f} MB. "
-        "Make it smaller, or raise most_bytes (--most-megabytes)."
+        "Make it smaller, or raise max_bytes (--max-megabytes)."
     )
 
 

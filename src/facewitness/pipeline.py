@@ -88,7 +88,7 @@ class Analyzer:
     Args:
         finder: name of a leaf in `finders/`, or an object with `find(frame)`.
         witnesses: names of leaves in `witnesses/`, or objects as the protocol `Witness` has them.
-        options: leaf's name → keyword arguments of its `load`, such as {"facemesh": {"most": 10}}.
+        options: leaf's name → keyword arguments of its `load`, such as {"facemesh": {"max_faces": 10}}.
         limits: when a face is too poor a piece of evidence.
         reading: keyword arguments of `media.read`: its limits on size and pixels.
         profile: file made by `facewitness calibrate`: calibrations and thresholds fitted to somebody's own pictures.
@@ -327,7 +327,7 @@ def _sha256(source: Source) -> str | None:
     if isinstance(source, str | PathLike):
         path = Path(source)
         with suppress(OSError, ValueError):
-            if path.is_file() and path.stat().st_size <= media.MOST_BYTES:  # a pipe would be waited for
+            if path.is_file() and path.stat().st_size <= media.MAX_BYTES:  # a pipe would be waited for
                 return hashlib.sha256(path.read_bytes()).hexdigest()
     return None
 
@@ -355,7 +355,7 @@ def source_name(source: object) -> str:
 
 def portable(source: Source) -> Source:
     """The source as what can travel to another process: an open file becomes its bytes."""
-    return source.read(media.MOST_BYTES + 1) if hasattr(source, "read") else source
+    return source.read(media.MAX_BYTES + 1) if hasattr(source, "read") else source
 
 
 @functools.cache

@@ -219,7 +219,7 @@ def test_two_faces_of_different_sizes(finder, photo: Image.Image):
     picture.paste(photo.crop((100, 0, 350, 250)).resize((160, 160)), (800, 300))
     first, second = find(finder, picture)
     assert first.quality.size > 1.8 * second.quality.size
-    (only,) = find(facemesh.load(most=1), picture)
+    (only,) = find(facemesh.load(max_faces=1), picture)
     assert only.box == first.box
 
 
@@ -339,8 +339,8 @@ def test_a_blurred_face_is_told(finder, photo: Image.Image):
 
 
 def test_options_are_checked(finder):
-    for wrong in ({"most": 0}, {"smallest": 0}, {"threads": 0}, {"confidence": 1.0}):
-        with pytest.raises(InputError, match="expected most"):
+    for wrong in ({"max_faces": 0}, {"smallest": 0}, {"threads": 0}, {"confidence": 1.0}):
+        with pytest.raises(InputError, match="expected max_faces"):
             facemesh.load(**wrong)
 
 

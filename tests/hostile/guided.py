@@ -22,7 +22,7 @@ with atheris.instrument_imports(include=["facewitness"]):
 
 
 def _media(content: bytes) -> None:
-    media.read(content, most_pixels=1_000_000, most_bytes=1_000_000)
+    media.read(content, max_pixels=1_000_000, max_bytes=1_000_000)
 
 
 def _metadata(content: bytes) -> None:

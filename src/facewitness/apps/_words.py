@@ -72,7 +72,7 @@ def add_system(parser: Any, asked: tuple[str, ...]) -> None:
         action="append",
         default=[],
         metavar="PART.KEY=VALUE",
-        help="an option of a finder or witness, such as facemesh.most=10",
+        help="an option of a finder or witness, such as facemesh.max_faces=10",
     )
     parser.add_argument(
         "--profile", type=Path, metavar="FILE", help="judge by thresholds made with facewitness calibrate"
@@ -178,7 +178,7 @@ def option(text: str) -> tuple[str, str, Any]:
     key, equals, value = text.partition("=")
     part, dot, option = key.partition(".")
     if not (equals and dot and part and option):
-        raise argparse.ArgumentTypeError(f"expected PART.KEY=VALUE, such as facemesh.most=10, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected PART.KEY=VALUE, such as facemesh.max_faces=10, got {text!r}")
     try:
         return part, option, json.loads(value)
     except ValueError:

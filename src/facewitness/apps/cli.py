@@ -240,11 +240,11 @@ def parser() -> _Parser:
     add_system(work, ANALYSING)
     add_sampling(analyze)
     limits = analyze.add_argument_group("limits, beyond which a file is refused before it is decoded")
-    limits.add_argument("--most-megabytes", type=size, metavar="N", help="of a file (200; of a film 20,000)")
-    limits.add_argument("--most-megapixels", type=size, metavar="N", help="of a picture (200)")
-    limits.add_argument("--most-memory", type=size, metavar="N", help="megabytes while a picture is read (2,000)")
+    limits.add_argument("--max-megabytes", type=size, metavar="N", help="of a file (200; of a film 20,000)")
+    limits.add_argument("--max-megapixels", type=size, metavar="N", help="of a picture (200)")
+    limits.add_argument("--max-memory", type=size, metavar="N", help="megabytes while a picture is read (2,000)")
     limits.add_argument(
-        "--most-seconds",
+        "--max-seconds",
         type=size,
         metavar="N",
         help=f"for one of several files ({_SECONDS} for a picture and the witness compact; else no limit)",
@@ -365,7 +365,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
     finish = _Finish(formats, arguments.out or Path(), arguments.slim, date)
     sources, left_out = _sources(arguments)
     count, skipped = len(sources), 0
-    limited = count > 1 and (arguments.most_seconds or set(options["witnesses"]) <= set(ANALYSING))
+    limited = count > 1 and (arguments.max_seconds or set(options["witnesses"]) <= set(ANALYSING))
     analyzer = Analyzer(**options) if arguments.resume or (arguments.jobs == 1 and not limited) else None
     with contextlib.ExitStack() as closing:
         write, done = _writer(arguments, analyzer, closing)
@@ -378,8 +378,8 @@ def _analyze(arguments: argparse.Namespace) -> int:
         else:
 
             def seconds(source: Any) -> float | None:
-                film = isinstance(source, str) and media.limit_of(source) != media.MOST_BYTES
-                return arguments.most_seconds or (None if film or not limited else _SECONDS)
+                film = isinstance(source, str) and media.limit_of(source) != media.MAX_BYTES
+                return arguments.max_seconds or (None if film or not limited else _SECONDS)
 
             jobs = min(arguments.jobs, max(1, len(sources)))
             outcomes = analyze_many(sources, jobs=jobs, then=finish, seconds=seconds, **options)
@@ -429,7 +429,7 @@ def _sources(arguments: argparse.Namespace) -> tuple[list[str | bytes], set[Path
         if path == "-":
             if sys.stdin is None:
                 raise InputError("-: expected a picture on standard input, which is closed")
-            most = round(arguments.most_megabytes * 1_000_000) if arguments.most_megabytes else media.MOST_BYTES
+            most = round(arguments.max_megabytes * 1_000_000) if arguments.max_megabytes else media.MAX_BYTES
             sources.append(sys.stdin.buffer.read(most + 1))  # one more than the limit is enough to be refused
         elif Path(path).suffix.lower() == ".csv" and Path(path).is_file():
             sources += _listed(Path(path))
@@ -455,12 +455,12 @@ def _listed(path: Path) -> Iterator[str]:
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The keyword arguments of `Analyzer` that were asked for."""
     reading: dict[str, Any] = sampling(arguments)
-    if arguments.most_megabytes:
-        reading["most_bytes"] = round(arguments.most_megabytes * 1_000_000)
-    if arguments.most_megapixels:
-        reading["most_pixels"] = round(arguments.most_megapixels * 1_000_000)
-    if arguments.most_memory:
-        reading["most_memory"] = round(arguments.most_memory * 1_000_000)
+    if arguments.max_megabytes:
+        reading["max_bytes"] = round(arguments.max_megabytes * 1_000_000)
+    if arguments.max_megapixels:
+        reading["max_pixels"] = round(arguments.max_megapixels * 1_000_000)
+    if arguments.max_memory:
+        reading["max_memory"] = round(arguments.max_memory * 1_000_000)
     return {**system(arguments), "reading": reading}
 
 
@@ -474,7 +474,7 @@ def _is_done(
         if isinstance(source, bytes):
             digest = hashlib.sha256(source).hexdigest()
         else:
-            digest = files.sha256(Path(source), analyzer.reading.get("most_bytes") or media.limit_of(source))
+            digest = files.sha256(Path(source), analyzer.reading.get("max_bytes") or media.limit_of(source))
     except (OSError, ValueError):
         return False  # analysing it will say why
     name = "-" if isinstance(source, bytes) else source

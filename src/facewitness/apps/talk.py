@@ -97,9 +97,9 @@ def _begun(given: argparse.Namespace) -> Dialogue:
 
     source: str | bytes = given.photo
     if given.photo == "-":
-        from facewitness.media import MOST_BYTES
+        from facewitness.media import MAX_BYTES
 
-        source = sys.stdin.buffer.read(MOST_BYTES + 1)
+        source = sys.stdin.buffer.read(MAX_BYTES + 1)
     options = system(given)
     backend = None
     if given.backend is not None:

@@ -21,7 +21,7 @@ import numpy as np
 
 from facewitness.errors import InputError
 
-MOST_BYTES = 500_000_000
+MAX_BYTES = 500_000_000
 PREDICTIONS, IMAGES = "metric_dict_best.pickle", "data_dict_test.pickle"
 _REAL_OR_FAKE = {"0": "real", "1": "fake", "real": "real", "fake": "fake"}
 
@@ -153,8 +153,8 @@ class _Unpickler(pickle.Unpickler):
 
 def _unpickled(path: Path) -> Any:
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise InputError(f"{path}: expected at most {MOST_BYTES / 1e6:.0f} MB")
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path}: expected at most {MAX_BYTES / 1e6:.0f} MB")
         value = _Unpickler(io.BytesIO(path.read_bytes())).load()
     except OSError as error:
         raise InputError(f"{path}: expected a file that DeepfakeBench's test wrote ({error.strerror})") from error

@@ -213,7 +213,7 @@ def mask_in(content: bytes, name: str = "a mask") -> NDArray[np.float32]:
 def mask_of(path: Path) -> NDArray[np.float32]:
     """The mask in a picture file, as `mask_in`."""
     try:
-        return mask_in(read_bounded(path, media.MOST_BYTES), str(path))
+        return mask_in(read_bounded(path, media.MAX_BYTES), str(path))
     except OSError as error:
         raise UnreadableMedia(f"{path}: expected a picture of the forged pixels ({error.strerror})") from error
 

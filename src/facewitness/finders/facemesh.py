@@ -157,7 +157,7 @@ class _Pyramid:
 class FaceMesh:
     """Finds the faces of a frame, with 468 landmarks each.
 
-    most        at most so many faces are returned, the largest ones
+    max_faces   at most so many faces are returned, the largest ones
     smallest    pixels: narrower faces are not looked for
     confidence  in [0, 1]: detections below this score are not believed
     threads     threads a network may use
@@ -165,14 +165,14 @@ class FaceMesh:
 
     name = "facemesh"
 
-    def __init__(self, *, most: int = 100, smallest: int = 40, confidence: float = 0.5, threads: int = 1):
-        if most < 1 or smallest < 1 or not 1 <= threads <= weights.MOST_THREADS or not 0 < confidence < 1:
+    def __init__(self, *, max_faces: int = 100, smallest: int = 40, confidence: float = 0.5, threads: int = 1):
+        if max_faces < 1 or smallest < 1 or not 1 <= threads <= weights.MOST_THREADS or not 0 < confidence < 1:
             raise InputError(
-                "facemesh: expected most and smallest of at least 1, threads from 1 to "
+                "facemesh: expected max_faces and smallest of at least 1, threads from 1 to "
                 f"{weights.MOST_THREADS} and a confidence between 0 and 1, got "
-                f"most={most}, smallest={smallest}, threads={threads}, confidence={confidence}"
+                f"max_faces={max_faces}, smallest={smallest}, threads={threads}, confidence={confidence}"
             )
-        self.most, self.smallest, self.confidence, self.threads = most, smallest, confidence, threads
+        self.max_faces, self.smallest, self.confidence, self.threads = max_faces, smallest, confidence, threads
         self._detector, self._mesh = _Network(DETECTOR, threads), _Network(MESH, threads)
         self._anchors = _anchors()
         average = average_landmarks().astype(np.float64)
@@ -182,7 +182,7 @@ class FaceMesh:
     def made_by(self) -> dict[str, object]:
         """Options and weights' hashes: enough to find the same faces again."""
         return {
-            "options": {"most": self.most, "smallest": self.smallest, "confidence": self.confidence},
+            "options": {"max_faces": self.max_faces, "smallest": self.smallest, "confidence": self.confidence},
             "weights": {file: weights.find(file).sha256 for file in (DETECTOR, MESH)},
         }
 
@@ -218,7 +218,7 @@ class FaceMesh:
             if not any(_same(face.box, other.box) for other in kept):
                 kept.append(face)
         kept.sort(key=lambda face: -(face.box[2] - face.box[0]) * (face.box[3] - face.box[1]))
-        return tuple(kept[: self.most])
+        return tuple(kept[: self.max_faces])
 
     def follow(self, frame: Frame, before: Sequence[Landmarks], *, checked: bool = True) -> tuple[Face | None, ...]:
         """Faces in a later frame of a film, from where their landmarks were; the detector does not look.
@@ -408,9 +408,9 @@ class FaceMesh:
         return float(np.degrees(roll)), float(np.degrees(yaw)), float(np.degrees(pitch))
 
 
-def load(*, most: int = 100, smallest: int = 40, confidence: float = 0.5, threads: int = 1) -> FaceMesh:
+def load(*, max_faces: int = 100, smallest: int = 40, confidence: float = 0.5, threads: int = 1) -> FaceMesh:
     """The default finder; see `FaceMesh` for the options. The networks are loaded with the first picture."""
-    return FaceMesh(most=most, smallest=smallest, confidence=confidence, threads=threads)
+    return FaceMesh(max_faces=max_faces, smallest=smallest, confidence=confidence, threads=threads)
 
 
 # -------------------------------------------------------------------------------------------------------------- views
