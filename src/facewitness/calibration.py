@@ -292,7 +292,7 @@ class Profile:
         Raises InputError for a loaded witness that the profile does not know, or knows with other weights: a
         calibration says nothing about another network's scores.
         """
-        found = {}
+        ready = {}
         for name, made_by in loaded.items():
             if name not in self.witnesses:
                 raise InputError(
@@ -302,8 +302,8 @@ class Profile:
             fitted = self.witnesses[name]
             if dict(fitted["weights"]) != dict(made_by.get("weights", {})):
                 raise InputError(f"{self.name}: was fitted to other weights of {name}. Fit it again to these.")
-            found[name] = Calibration.from_json(fitted["calibration"])
-        return found
+            ready[name] = Calibration.from_json(fitted["calibration"])
+        return ready
 
     def made_by(self) -> dict[str, str]:
         """How it stands in a report."""

@@ -59,30 +59,30 @@ def extent(content: bytes) -> Extent | None:
     return None
 
 
-def is_short(found: Extent, content: bytes, image: Image.Image) -> bool:
+def is_short(extent: Extent, content: bytes, image: Image.Image) -> bool:
     """Whether a part of the picture is missing or damaged in the file.
 
     Args:
-        found: Of the same content.
+        extent: Of the same content.
         content: The file's bytes, with an end mark.
         image: The decoded picture, in the mode and orientation in which it is stored.
     """
-    if found.missing:
+    if extent.missing:
         return True
-    if found.zlib_pieces:
+    if extent.zlib_pieces:
         last = np.asarray(image.crop((0, max(0, image.height - 2), image.width, image.height)))  # two: interlaced
-        return not all(row.any() for row in last) and _inflated(found, content) < found.expected
-    if not found.exact or not found.data_end:
+        return not all(row.any() for row in last) and _inflated(extent, content) < extent.expected
+    if not extent.exact or not extent.data_end:
         return False
-    if not (found.progressive or found.suspicious or _ends_flat(image)):
+    if not (extent.progressive or extent.suspicious or _ends_flat(image)):
         return False
-    scale = 2 if found.progressive else 8  # a block's mean tells; of a progressive picture finer detail comes last
-    before, end = content[: found.data_end], content[found.data_end :]
+    scale = 2 if extent.progressive else 8  # a block's mean tells; of a progressive picture finer detail comes last
+    before, end = content[: extent.data_end], content[extent.data_end :]
     shown = _small(content, scale)
     if shown is None or _small(before + _FILLING + end, scale) != shown:
         return True
     fewer = before.rstrip(b"\0\xff")[:-4]  # zeros before the end are padding
-    return found.suspicious and not found.progressive and _small(fewer + end, scale) == shown
+    return extent.suspicious and not extent.progressive and _small(fewer + end, scale) == shown
 
 
 def _ends_flat(image: Image.Image) -> bool:
@@ -109,7 +109,7 @@ def _small(content: bytes, scale: int) -> bytes | None:
 
 def _jpeg(content: bytes) -> Extent | None:
     """Walks from marker to marker; a scan's data end at the next marker that is no restart."""
-    found = Extent(scans=0, ended=False)
+    extent = Extent(scans=0, ended=False)
     data = np.frombuffer(content, np.uint8)
     places = np.flatnonzero(data[:-1] == 0xFF)
     after = data[places + 1]
@@ -121,14 +121,14 @@ def _jpeg(content: bytes) -> Extent | None:
     place, size = 2, len(content)
     while place + 1 < size:
         if content[place] != 0xFF:
-            found.missing = found.missing or found.scans > 0
-            return found
+            extent.missing = extent.missing or extent.scans > 0
+            return extent
         marker = content[place + 1]
         if marker == 0xFF:
             place += 1
             continue
         if marker == 0xD9:
-            found.ended, found.trailing = True, size - place - 2
+            extent.ended, extent.trailing = True, size - place - 2
             break
         if marker in (0x01, *range(0xD0, 0xD9)):
             place += 2
@@ -144,13 +144,13 @@ def _jpeg(content: bytes) -> Extent | None:
                 frames += 1
                 height, width = struct.unpack_from(">HH", body, 1)
                 components = {body[6 + 3 * i]: (body[7 + 3 * i] >> 4, body[7 + 3 * i] & 15) for i in range(body[5])}
-                found.progressive = marker == 0xC2
-                found.exact = marker in (0xC0, 0xC1, 0xC2)
+                extent.progressive = marker == 0xC2
+                extent.exact = marker in (0xC0, 0xC1, 0xC2)
                 depth = {component: np.full(64, -1, np.int8) for component in components}
             elif marker == 0xDD:
                 interval = struct.unpack_from(">H", body)[0]
             elif marker == 0xDA:
-                found.scans += 1
+                extent.scans += 1
                 start = place + 2 + length
                 index = int(np.searchsorted(markers, start))
                 end = int(markers[index]) if index < len(markers) else size - (content[-1:] == b"\xff")
@@ -159,25 +159,25 @@ def _jpeg(content: bytes) -> Extent | None:
                 for component in chosen:
                     if component in depth:
                         depth[component][first : last + 1] = bits
-                if interval and found.exact and not found.progressive and len(chosen) == len(components):
+                if interval and extent.exact and not extent.progressive and len(chosen) == len(components):
                     units = _units(width, height, list(components.values()))
                     came = int(np.count_nonzero((restarts >= start) & (restarts < end)))
-                    found.missing = found.missing or (units > 0 and came < (units - 1) // interval)
-                found.suspicious = found.suspicious or content.find(_ZEROS, start, end) >= 0
+                    extent.missing = extent.missing or (units > 0 and came < (units - 1) // interval)
+                extent.suspicious = extent.suspicious or content.find(_ZEROS, start, end) >= 0
                 # a marker that can only stand before all scans, or none at all: the data were cut or overwritten here
                 odd = index < len(markers) and content[end + 1] not in (0xC4, 0xD9, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE)
-                found.suspicious = found.suspicious or (odd and not 0xE0 <= content[end + 1] <= 0xEF)
-                found.data_end = end
+                extent.suspicious = extent.suspicious or (odd and not 0xE0 <= content[end + 1] <= 0xEF)
+                extent.data_end = end
                 place = end
                 continue
         except (IndexError, struct.error):
-            return found
+            return extent
         place += 2 + length
     if frames > 1:
-        found.missing = True
-    if found.progressive and found.scans:
-        found.missing = found.missing or any((bits != 0).any() for bits in depth.values())
-    return found
+        extent.missing = True
+    if extent.progressive and extent.scans:
+        extent.missing = extent.missing or any((bits != 0).any() for bits in depth.values())
+    return extent
 
 
 def _units(width: int, height: int, samplings: list[tuple[int, int]]) -> int:
@@ -196,7 +196,7 @@ _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 
 
 def _png(content: bytes) -> Extent | None:
-    found = Extent(ended=False)
+    extent = Extent(ended=False)
     place, size = 8, len(content)
     while place + 8 <= size:
         length, kind = struct.unpack_from(">I4s", content, place)
@@ -206,22 +206,22 @@ def _png(content: bytes) -> Extent | None:
             passes = _ADAM7 if laced else ((0, 0, 1, 1),)
             for left, top, right, down in passes:
                 columns, rows = -(-max(0, width - left) // right), -(-max(0, height - top) // down)
-                found.expected += rows * (1 + -(-columns * a_pixel // 8)) if columns and rows else 0
+                extent.expected += rows * (1 + -(-columns * a_pixel // 8)) if columns and rows else 0
         elif kind == b"IDAT":
-            found.zlib_pieces.append((place + 8, min(size, place + 8 + length)))
+            extent.zlib_pieces.append((place + 8, min(size, place + 8 + length)))
         elif kind == b"IEND":
-            found.ended, found.trailing = True, max(0, size - place - 12)
+            extent.ended, extent.trailing = True, max(0, size - place - 12)
             break
         place += 12 + length
-    return found
+    return extent
 
 
-def _inflated(found: Extent, content: bytes) -> int:
+def _inflated(extent: Extent, content: bytes) -> int:
     """How many bytes of rows there are, up to the number expected."""
     inflater, came = zlib.decompressobj(), 0
-    for start, end in found.zlib_pieces:
+    for start, end in extent.zlib_pieces:
         piece = content[start:end]
-        while piece and came < found.expected and not inflater.eof:
+        while piece and came < extent.expected and not inflater.eof:
             try:
                 came += len(inflater.decompress(piece, _PIECE))
             except zlib.error:

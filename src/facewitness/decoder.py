@@ -490,7 +490,7 @@ def _stills(file: BinaryIO, container: str, max_pixels: int, notes: Notes) -> It
         except Exception:  # a broken file makes decoders raise almost anything
             notes.broken.append([now / 1000])
             return
-        yield Shot(now, lambda kept=pixels: kept, grey)  # type: ignore[misc]
+        yield Shot(now, lambda picture=pixels: picture, grey)  # type: ignore[misc]
         now += pause if pause > 10 else 100
         index += 1
         if index > MOST_PACKETS:
@@ -540,16 +540,16 @@ class Cuts:
         return cut
 
 
-def _decode(file: BinaryIO, asked: dict[str, Any], send: Callable[[dict[str, Any], Any], None]) -> None:
+def _decode(file: BinaryIO, request: dict[str, Any], send: Callable[[dict[str, Any], Any], None]) -> None:
     """Send what was asked for: the picture at or after each target, `burst` from there on, one every `step` ticks."""
-    container, most = asked["container"], int(asked["max_pixels"])
-    targets, burst = list(asked["targets"]), int(asked["burst"])
-    every, step, start, end = bool(asked["every"]), asked["step"], asked["start"], asked["end"]
+    container, most = request["container"], int(request["max_pixels"])
+    targets, burst = list(request["targets"]), int(request["burst"])
+    every, step, start, end = bool(request["every"]), request["step"], request["start"], request["end"]
     notes = Notes()
     if container in ("gif", "webp"):
         shots = _stills(file, container, most, notes)
     else:
-        times = None if asked["times"] is None else np.array(asked["times"], np.int64)
+        times = None if request["times"] is None else np.array(request["times"], np.int64)
         shots = _shots(file, container, most, times, notes)
     cuts, waiting, sizes = Cuts(), False, None
     following, left, next_step, number = 0, 0, None, -1
@@ -583,21 +583,21 @@ def _decode(file: BinaryIO, asked: dict[str, Any], send: Callable[[dict[str, Any
                 np.ascontiguousarray(pixels),
             )  # fmt: skip
             waiting = False
-        if asked["stop"] and following == len(targets) and left <= 1 and not every:
+        if request["stop"] and following == len(targets) and left <= 1 and not every:
             break
     send({"kind": "end", "decoded": number + 1, "notes": notes.new(), "broken": notes.broken}, None)
 
 
-def answer(file: BinaryIO, asked: dict[str, Any], send: Callable[[dict[str, Any], Any], None]) -> None:
+def answer(file: BinaryIO, request: dict[str, Any], send: Callable[[dict[str, Any], Any], None]) -> None:
     """Do what was asked with an open film."""
     try:
-        if asked["do"] == "survey":
-            still = asked["container"] in ("gif", "webp")
-            facts = (_survey_animation if still else _survey)(file, asked["container"], int(asked["max_pixels"]))
+        if request["do"] == "survey":
+            still = request["container"] in ("gif", "webp")
+            facts = (_survey_animation if still else _survey)(file, request["container"], int(request["max_pixels"]))
             times = facts.pop("times")
             send({"kind": "survey", **facts}, times.astype("<i8"))
         else:
-            _decode(file, asked, send)
+            _decode(file, request, send)
     except Refused as error:
         send({"kind": "refused", "why": str(error), "large": error.large}, None)
     except ModuleNotFoundError as error:
@@ -628,23 +628,23 @@ def main() -> None:
     confined = False
     try:
         for line in sys.stdin.buffer:
-            asked = json.loads(line)
+            request = json.loads(line)
             try:
-                file = open(asked["path"], "rb")  # noqa: SIM115 -- closed below; its own errors are told apart
+                file = open(request["path"], "rb")  # noqa: SIM115 -- closed below; its own errors are told apart
             except OSError as error:
                 send({"kind": "refused", "why": f"it cannot be opened: {error.strerror}.", "large": False}, None)
                 continue
             with file:
                 status = os.fstat(file.fileno())
-                if [status.st_ino, status.st_size, status.st_mtime_ns] != asked["identity"]:
+                if [status.st_ino, status.st_size, status.st_mtime_ns] != request["identity"]:
                     send(
                         {"kind": "refused", "why": "it was changed while it was read. Try again.", "large": False}, None
                     )
                     continue
                 if not confined:
-                    _confined(int(asked["max_memory"]))
+                    _confined(int(request["max_memory"]))
                     confined = True
-                answer(file, asked, send)
+                answer(file, request, send)
             gc.collect()  # PyAV's containers and streams name each other; the index of a long film is large
     except BrokenPipeError:  # nobody reads on
         os._exit(0)

@@ -319,11 +319,11 @@ class Dialogue:
 
     def _meant(self, question: str, named: Sequence[str]) -> tuple[int, ...] | None:
         """The people a question names; empty where it cannot be told who is meant."""
-        found = [person.face for person in self.report.people]
+        faces = [person.face for person in self.report.people]
         spoken_of = self.face if self._chosen or self.turns else None
-        frame = found[0].at
-        meant = people.meant(question, [f.box for f in found], frame.width, frame.height, spoken_of, bare=not named)
-        if meant and len({face.at.index for face in found}) > 1 and not people.numbered(question):
+        frame = faces[0].at
+        meant = people.meant(question, [f.box for f in faces], frame.width, frame.height, spoken_of, bare=not named)
+        if meant and len({face.at.index for face in faces}) > 1 and not people.numbered(question):
             return ()  # in a film these boxes are of different moments: who is on the right there says nothing
         return meant
 
@@ -350,14 +350,14 @@ class Dialogue:
         chances = odds(face.verdict)
         match label:
             case "fake":
-                said = f"{questions.yes_or_no(question, forged=True)}{which} is judged fake: {chances}."
+                answer = f"{questions.yes_or_no(question, forged=True)}{which} is judged fake: {chances}."
             case "real":
                 begin = _AS_SEEN[questions.yes_or_no(question, forged=False)]
-                said = f"{begin}{which} is judged real, as no sign of forgery was found: {chances}. {NO_PROOF}"
+                answer = f"{begin}{which} is judged real, as no sign of forgery was found: {chances}. {NO_PROOF}"
             case _:
-                said = f"That cannot be decided. {which} is inconclusive: {chances}."
+                answer = f"That cannot be decided. {which} is inconclusive: {chances}."
         reasons = " ".join(face.verdict.reasons) if label == "inconclusive" else ""
-        return Answer(f"{said} {reasons}".strip(), label, face.findings, intent="verdict")
+        return Answer(f"{answer} {reasons}".strip(), label, face.findings, intent="verdict")
 
     def _which(self) -> str:
         return "The face" if len(self.report.people) == 1 else f"Face {self.face + 1} of {len(self.report.people)}"
@@ -398,10 +398,10 @@ class Dialogue:
     def _because(self, face: PersonReport, names: Sequence[str]) -> Answer:
         """Why a region was answered about as it was: who pointed at it, how strongly, and what decided the face."""
         answer = _about_regions(face, names, "")
-        told = [_pointing(face, name) for name in names]
+        sentences = [_pointing(face, name) for name in names]
         reasons = " ".join(face.verdict.reasons)
         lead = f"The face as a whole: {WORDS[face.verdict.label][0].lower()}, {odds(face.verdict)}."
-        return replace(answer, text=" ".join(part for part in (*told, lead, reasons) if part))
+        return replace(answer, text=" ".join(part for part in (*sentences, lead, reasons) if part))
 
     def _kind(self, face: PersonReport, question: str) -> Answer:
         if face.verdict.label != "fake":
@@ -412,8 +412,8 @@ class Dialogue:
         if face.kind is None:
             return Answer("No witness could tell the way of forging.", "fake", intent="kind")
         ranked = sorted(((p, name) for name, p in face.kind.items() if name != "pristine"), reverse=True)
-        said = ", ".join(f"{KIND_WORDS[name]} {percent(p)}" for p, name in ranked)
-        return Answer(f"Most like: {KIND_WORDS[ranked[0][1]]}. The witnesses' shares: {said}.", "fake", intent="kind")
+        kinds = ", ".join(f"{KIND_WORDS[name]} {percent(p)}" for p, name in ranked)
+        return Answer(f"Most like: {KIND_WORDS[ranked[0][1]]}. The witnesses' shares: {kinds}.", "fake", intent="kind")
 
     def _made(self, face: PersonReport, question: str) -> Answer:
         """Whether it was generated: the verdict, the kinds, and what the witnesses know of generators."""
@@ -422,11 +422,11 @@ class Dialogue:
         return Answer(f"{first} {self._known()}".strip(), label, face.findings, intent="made")
 
     def _tool(self, face: PersonReport, question: str) -> Answer:
-        said = "Which program made or changed a picture is not told by looking at faces."
+        answer = "Which program made or changed a picture is not told by looking at faces."
         signed = [finding.claim for finding in self.report.findings]
         if signed:
-            said += f" Of the file itself: {' '.join(signed)}"
-        return Answer(f"{said}{_shares(face)} {self._known()}".strip(), None, intent="tool")
+            answer += f" Of the file itself: {' '.join(signed)}"
+        return Answer(f"{answer}{_shares(face)} {self._known()}".strip(), None, intent="tool")
 
     def _known(self) -> str:
         """What the witnesses know and do not know."""
@@ -434,16 +434,16 @@ class Dialogue:
 
     def _faces(self, which: Sequence[int] | None = None) -> Answer:
         n = len(self.report.people)
-        told = "; ".join(
+        places = "; ".join(
             f"face {i + 1}: {WORDS[self.report.people[i].verdict.label][0].lower()}, "
             f"{odds(self.report.people[i].verdict)}"
             for i in (range(n) if which is None else which)
         )
         if which is not None:
-            return Answer(f"{_capital(told)}.", None, intent="faces")
-        said = "One face was found" if n == 1 else f"{n} faces were found"
+            return Answer(f"{_capital(places)}.", None, intent="faces")
+        answer = "One face was found" if n == 1 else f"{n} faces were found"
         order = "" if n == 1 or self._film() else ", numbered left to right, top to bottom"
-        return Answer(f"{said}{order}: {told}. Who they are is not examined.", None, intent="faces")
+        return Answer(f"{answer}{order}: {places}. Who they are is not examined.", None, intent="faces")
 
     def _which_faces(self) -> Answer:
         """How many are fake, undecided and without a sign, and which."""
@@ -488,8 +488,8 @@ class Dialogue:
         label = None if verdict is None else verdict.label
         if intent == "means":
             text = normal(question)
-            told = next((meaning for words, meaning in _MEANINGS if words.search(text)), None)
-            return Answer(told or f"I cannot explain that word. {CAN_ASK}", None, intent=intent)
+            definition = next((meaning for words, meaning in _MEANINGS if words.search(text)), None)
+            return Answer(definition or f"I cannot explain that word. {CAN_ASK}", None, intent=intent)
         if intent == "next":
             return Answer(f"{NEXT} {_STANDS[label]}".strip(), None, intent=intent)
         decision = "That decision is yours: one result is not enough to publish or to accuse anybody."
@@ -518,25 +518,25 @@ class Dialogue:
     def _suppose_fake(self, face: PersonReport, question: str) -> Answer:
         signs = _suspicions(face)
         if face.verdict.fake is None:
-            said = "Nothing was measured that could speak for it."
+            answer = "Nothing was measured that could speak for it."
         elif not signs:
-            said = "Nothing was found that would speak for it: no witness names a place."
+            answer = "Nothing was found that would speak for it: no witness names a place."
         else:
-            said = "What would speak for it: " + " ".join(_told(f) for f in signs)
-        return Answer(f"{said} {self._stands(face)}", face.verdict.label, signs, intent="suppose_fake")
+            answer = "What would speak for it: " + " ".join(_told(f) for f in signs)
+        return Answer(f"{answer} {self._stands(face)}", face.verdict.label, signs, intent="suppose_fake")
 
     def _suppose_real(self, face: PersonReport, question: str) -> Answer:
         named = _regions(_suspicions(face))
         quiet = [r for r in regions.MARE if r not in named and not _covers(named, r)]
         if face.verdict.fake is None:
-            said = "Nothing was measured that could speak for it."
+            answer = "Nothing was measured that could speak for it."
         elif quiet:
-            said = f"What would speak for it: no sign at {listed(regions.title(r) for r in quiet)}."
+            answer = f"What would speak for it: no sign at {listed(regions.title(r) for r in quiet)}."
         else:
-            said = "Nothing speaks for it: signs were found everywhere."
+            answer = "Nothing speaks for it: signs were found everywhere."
         if named:
-            said += f" Against it: signs at {listed(_title(r) for r in sorted(named))}."
-        return Answer(f"{said} {self._stands(face)}", face.verdict.label, intent="suppose_real")
+            answer += f" Against it: signs at {listed(_title(r) for r in sorted(named))}."
+        return Answer(f"{answer} {self._stands(face)}", face.verdict.label, intent="suppose_real")
 
     def _stands(self, face: PersonReport) -> str:
         chances = odds(face.verdict)
@@ -569,16 +569,16 @@ def _not_examined(what: str) -> str:
 
 def _witnesses(report: Report) -> tuple[Mapping[str, Any], ...]:
     """How the witnesses of a report describe themselves in its `made_by`."""
-    found = report.made_by.get("witnesses")
-    return tuple(w for w in found if isinstance(w, Mapping)) if isinstance(found, list | tuple) else ()
+    witnesses = report.made_by.get("witnesses")
+    return tuple(w for w in witnesses if isinstance(w, Mapping)) if isinstance(witnesses, list | tuple) else ()
 
 
 def _shares(face: PersonReport) -> str:
     """The witnesses' shares of the kinds, with a space before; empty where nobody gave them."""
     if face.kind is None:
         return ""
-    said = ", ".join(f"{KIND_WORDS[name]} {percent(p)}" for name, p in face.kind.items())
-    return f" The witnesses' shares for how it was made, which decide nothing: {said}."
+    shares = ", ".join(f"{KIND_WORDS[name]} {percent(p)}" for name, p in face.kind.items())
+    return f" The witnesses' shares for how it was made, which decide nothing: {shares}."
 
 
 def _pointing(face: PersonReport, name: str) -> str:
@@ -586,13 +586,13 @@ def _pointing(face: PersonReport, name: str) -> str:
     place = f"the {regions.title(name)}"
     here = [(t.witness, f) for t in face.verdict.testimonies for f in t.findings if _is_at(f, name)]
     if here:
-        said = " ".join(
+        sentence = " ".join(
             f"The witness {visible(witness)} points at the {places_of(f)}: {_lower(_told(f))}" for witness, f in here
         )
         if not any(_is_at(f, name) for f in face.findings):
-            said += " That is too weak, or the verdict too uncertain, to be claimed."
+            sentence += " That is too weak, or the verdict too uncertain, to be claimed."
     else:
-        said = f"No witness points at {place}."
+        sentence = f"No witness points at {place}."
     covered = _covered(face, name)
     mask = "" if covered is None else f" The forgery mask covers {percent(covered)} of {place}."
     order = [f.strength for f in face.findings if f.strength is not None]
@@ -602,7 +602,7 @@ def _pointing(face: PersonReport, name: str) -> str:
         stronger = sum(strength > strongest for strength in order)
         rank = f" {'No sign' if not stronger else 'One sign' if stronger == 1 else f'{stronger} signs'} on this face "
         rank += "is stronger." if stronger < 2 else "are stronger."
-    return f"{said}{mask}{rank}"
+    return f"{sentence}{mask}{rank}"
 
 
 def _places(face: PersonReport, names: Sequence[str]) -> tuple[Place, ...]:
@@ -647,12 +647,12 @@ def _words(backend: Backend, messages: Sequence[Mapping[str, str]], images: Sequ
     """The whole answer; `hear` is given its pieces as they come, where the backend can stream."""
     if hear is None or not hasattr(backend, "stream"):
         return backend.ask(messages, images)
-    said = []
+    sentences = []
     with closing(backend.stream(messages, images)) as pieces:  # whatever ends the hearing stops the model too
         for piece in pieces:
             hear(piece)
-            said.append(piece)
-    return "".join(said).strip()
+            sentences.append(piece)
+    return "".join(sentences).strip()
 
 
 def _label_of(words: str, label: Label | None, question: str) -> Label | None:
@@ -691,8 +691,10 @@ _DENIES = re.compile(r"\b(no|not|never|without|nothing|neither|nor|free of)\b|n[
 
 def _accused(text: str) -> tuple[str, ...]:
     """MARE's names of the regions a text speaks of in sentences that deny nothing and call nothing real."""
-    said = [s for s in re.split(r"(?<=[.;!?])\s", text) if not _DENIES.search(s) and not questions.asks_real(s)]
-    return tuple(dict.fromkeys(name for sentence in said for name in regions.mentioned(sentence) if name != "skin"))
+    sentences = [s for s in re.split(r"(?<=[.;!?])\s", text) if not _DENIES.search(s) and not questions.asks_real(s)]
+    return tuple(
+        dict.fromkeys(name for sentence in sentences for name in regions.mentioned(sentence) if name != "skin")
+    )
 
 
 # ------------------------------------------------------------------------------------------------------- about regions
@@ -714,7 +716,7 @@ def _at(face: PersonReport, second: float, names: Sequence[str], question: str) 
     chance = f"At {clock(at)} the probability of forgery is {percent(p)}: {WORDS[label][0].lower()}."
     if not names:
         return Answer(f"{asked}{chance}", label, intent="when")
-    words, found = [], []
+    words, findings = [], []
     for name in names:
         here = [
             finding
@@ -727,16 +729,16 @@ def _at(face: PersonReport, second: float, names: Sequence[str], question: str) 
                 for place in finding.places
             )
         ]
-        found += here
+        findings += here
         claimed = label == "fake" and bool(here)
         lead = questions.yes_or_no(question, forged=claimed) if label != "inconclusive" or not here else ""
         if not here:
             words.append(f"{lead}Nothing points to the {regions.title(name)} at {clock(at)}.")
         else:
             words.append(f"{lead}{graded(here[0])} at {clock(at)}: {here[0].claim}")
-    if label == "real" and found:
+    if label == "real" and findings:
         words.append("The face as a whole shows no sufficient sign at that moment, so this is a hint and no more.")
-    return Answer(f"{asked}{' '.join(words)} {chance}", label, tuple(dict.fromkeys(found)), tuple(names), "when")
+    return Answer(f"{asked}{' '.join(words)} {chance}", label, tuple(dict.fromkeys(findings)), tuple(names), "when")
 
 
 def _about_regions(face: PersonReport, names: Sequence[str], question: str) -> Answer:
@@ -762,22 +764,22 @@ def _about(face: PersonReport, name: str, question: str) -> Answer:
     if hidden:
         return answer(f"{hidden} Nothing can be said about {place}.", None)
     here = tuple(f for f in face.findings if _is_at(f, name))
-    told = " ".join(_told(f) for f in here)
+    sentences = " ".join(_told(f) for f in here)
     covered = _covered(face, name)
     measured = "" if covered is None else f" The forgery mask covers {percent(covered)} of it."
     if verdict.label == "inconclusive":
-        hints = f"Hints there: {_lower(told)}" if here else f"No sign was found at {place}."
+        hints = f"Hints there: {_lower(sentences)}" if here else f"No sign was found at {place}."
         return answer(f"That cannot be decided: the face is inconclusive. {hints}{measured}", "inconclusive", here)
     if verdict.label == "real":
-        said = f"{questions.yes_or_no(question, forged=False)}Nothing is claimed at {place}: the face is judged real."
+        words = f"{questions.yes_or_no(question, forged=False)}Nothing is claimed at {place}: the face is judged real."
         weak = [f for f in _suspicions(face) if _is_at(f, name)]
         if weak:
-            said += f" A witness saw something there, too weak for the verdict. {_told(weak[0])}"
-        return answer(said, "real")
+            words += f" A witness saw something there, too weak for the verdict. {_told(weak[0])}"
+        return answer(words, "real")
     if any(f.strength is not None and f.strength >= 0.5 for f in here):
-        return answer(f"{questions.yes_or_no(question, forged=True)}{told}", "fake", here)
+        return answer(f"{questions.yes_or_no(question, forged=True)}{sentences}", "fake", here)
     if here:
-        return answer(f"Perhaps. {told}{measured}", "inconclusive", here)
+        return answer(f"Perhaps. {sentences}{measured}", "inconclusive", here)
     whole = tuple(f for f in face.findings if f.region == "face")
     if whole:
         return answer(

@@ -128,12 +128,12 @@ def _when(finding: Finding, track: Track) -> str:
     judged = [face.at.seconds for face in track.faces if face.at.seconds is not None]
     if not moments or len(judged) < 2:
         return ""
-    found = runs(moments, [*judged, *moments])
-    if len(found) == 1 and found[0] == (min(judged), max(judged)):
+    spans = runs(moments, [*judged, *moments])
+    if len(spans) == 1 and spans[0] == (min(judged), max(judged)):
         return " It is seen at every moment that was judged."
-    longest = sorted(sorted(found, key=lambda run: run[0] - run[1])[:_RUNS])
+    longest = sorted(sorted(spans, key=lambda run: run[0] - run[1])[:_RUNS])
     words = [clock(a) if clock(a) == clock(b) else f"{clock(a)} to {clock(b)}" for a, b in longest]
-    more = " and at other moments" if len(found) > _RUNS else ""
+    more = " and at other moments" if len(spans) > _RUNS else ""
     return f" It is seen at {listed(dict.fromkeys(words))}{more}."
 
 

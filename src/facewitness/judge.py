@@ -109,11 +109,11 @@ def judge(
         poor.append(
             f"Stronger evidence than usual was asked for, as the quality of the face is {_defects(pooled, track)}."
         )
-    heard = tuple(testimonies)
+    all_testimonies = tuple(testimonies)
     if not weighed:
         why = "No witness gave a score that can be weighed, so no probability was measured."
         cause: Cause = "quality" if unusable or damage else "uncalibrated" if uncalibrated else "silent"
-        return Verdict("inconclusive", None, None, None, cause, (why, *silent, *poor), heard)
+        return Verdict("inconclusive", None, None, None, cause, (why, *silent, *poor), all_testimonies)
 
     p, low, high = (_mean_odds(column) for column in zip(*((w.p, w.low, w.high) for w in weighed), strict=True))
     bounds = thresholds(w.calibration for w in weighed)
@@ -121,17 +121,19 @@ def judge(
         stronger = (limits.doubtful / max(pooled, EDGE)) ** limits.steepness
         bounds = _shifted(bounds[0], 1 / stronger), _shifted(bounds[1], stronger)
     if unusable or damage:
-        return Verdict("inconclusive", p, None, None, "quality", (*poor, *silent), heard)
+        return Verdict("inconclusive", p, None, None, "quality", (*poor, *silent), all_testimonies)
     contradiction = _contradiction(weighed, whole) or _self_contradiction(weighed)
     if contradiction:
-        return Verdict("inconclusive", p, (low, high), bounds, "contradiction", (contradiction, *poor, *silent), heard)
+        return Verdict(
+            "inconclusive", p, (low, high), bounds, "contradiction", (contradiction, *poor, *silent), all_testimonies
+        )
     label = decide(p, *bounds)
     moments = timeline(testimonies, calibrations)
     parts = stretches(moments, bounds[1])
     reasons = (_measured_against(label, p, *bounds), *_in_parts(label, moments, parts), *poor, *silent)
     if label == "real" and parts:
-        return Verdict("inconclusive", p, (low, high), bounds, "contradiction", reasons, heard)
-    return Verdict(label, p, (low, high), bounds, "band" if label == "inconclusive" else None, reasons, heard)
+        return Verdict("inconclusive", p, (low, high), bounds, "contradiction", reasons, all_testimonies)
+    return Verdict(label, p, (low, high), bounds, "band" if label == "inconclusive" else None, reasons, all_testimonies)
 
 
 def timeline(testimonies: Sequence[Testimony], calibrations: Mapping[str, Calibration]) -> tuple[Moment, ...]:

@@ -70,8 +70,8 @@ def read(path: Path) -> List:
 
 def _separator(line: str) -> str | None:
     """What Excel's first line says, "sep=;"; None for any other line."""
-    said = re.fullmatch(r"\ufeff?\"?sep=(.)\"?\s*", line, re.IGNORECASE)
-    return said[1] if said else None
+    declared = re.fullmatch(r"\ufeff?\"?sep=(.)\"?\s*", line, re.IGNORECASE)
+    return declared[1] if declared else None
 
 
 def _lines(path: Path, rows: Iterator[list[str]], skipped: int) -> List:
@@ -81,7 +81,7 @@ def _lines(path: Path, rows: Iterator[list[str]], skipped: int) -> List:
         columns = columns[:-1]
     if twice := sorted({name for name in columns if columns.count(name) > 1}):
         raise InputError(f"{path}: the column {', '.join(twice)} is there twice; rename one of them")
-    found = []
+    lines = []
     for row in rows:
         number = rows.line_num + skipped  # type: ignore[attr-defined]
         values = [value.strip() for value in row]
@@ -94,8 +94,8 @@ def _lines(path: Path, rows: Iterator[list[str]], skipped: int) -> List:
                 f"{path}, line {number}: expected {len(columns)} values as in its first line; put quotes around a "
                 "value with a comma"
             )
-        found.append(Line(number, dict(zip(columns, values, strict=True))))
-    return List(columns, tuple(found))
+        lines.append(Line(number, dict(zip(columns, values, strict=True))))
+    return List(columns, tuple(lines))
 
 
 def located(folder: Path, listed: str) -> str | None:
@@ -122,29 +122,29 @@ def located(folder: Path, listed: str) -> str | None:
 
 def _respelt(folder: Path, steps: list[str]) -> str | None:
     """A path whose steps differ from the disk's in capitals or in how accents are written."""
-    found: list[str] = []
+    spelling: list[str] = []
     for step in steps:
         names = _names(str(folder), _changed(folder)).get(_plain(step), ())
         if step in names:
             names = (step,)
         if len(names) != 1:
             return None
-        found.append(names[0])
+        spelling.append(names[0])
         folder = folder / names[0]
-    return "/".join(found) if folder.is_file() else None
+    return "/".join(spelling) if folder.is_file() else None
 
 
 @lru_cache(maxsize=256)
 def _names(folder: str, changed: int) -> dict[str, tuple[str, ...]]:
     """The names in a folder by what they have in common, whatever their capitals and accents."""
-    found: dict[str, tuple[str, ...]] = {}
+    names: dict[str, tuple[str, ...]] = {}
     try:
         with os.scandir(folder) as there:
             for entry in there:
-                found[_plain(entry.name)] = (*found.get(_plain(entry.name), ()), entry.name)
+                names[_plain(entry.name)] = (*names.get(_plain(entry.name), ()), entry.name)
     except OSError:
         pass
-    return found
+    return names
 
 
 def _changed(folder: Path) -> int:

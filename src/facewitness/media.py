@@ -168,14 +168,14 @@ def _film(
 ) -> Clip:
     from facewitness import film
 
-    asked = dict(sampling or {})
+    options = dict(sampling or {})
     known = inspect.signature(film.Sampling).parameters
-    for option in asked:
+    for option in options:
         if option not in known:
             raise UnknownName("option of sampling", option, known)
     content = source if isinstance(source, str | os.PathLike) else bytes(source)
     try:
-        return film.read(content, film.Sampling(**asked), name=name, burst=film.BURST, **limits)
+        return film.read(content, film.Sampling(**options), name=name, burst=film.BURST, **limits)
     except MissingExtra as error:  # the next file may be a photo
         raise UnreadableMedia(f"'{name or 'bytes'}' is a film. {error}") from error
 
@@ -345,25 +345,25 @@ def _decode(content: bytes, label: str, max_pixels: int, max_memory: int) -> tup
         try:
             image = _opened(content)
             _check_size(image, label, max_pixels, max_memory)
-            found = damage.extent(content)
-            if found is not None and found.scans > MOST_SCANS:
+            extent = damage.extent(content)
+            if extent is not None and extent.scans > MOST_SCANS:
                 raise TooLarge(
-                    f"'{label}' is a JPEG of {found.scans:,} scans; expected at most {MOST_SCANS}. Save it again."
+                    f"'{label}' is a JPEG of {extent.scans:,} scans; expected at most {MOST_SCANS}. Save it again."
                 )
             if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # an MPO is a photo with a spare
                 notes.append(f"Only the first of {image.n_frames} pictures in the file was analysed.")  # type: ignore[attr-defined]
-            mark = _end_mark(content, image.format, found)
+            mark = _end_mark(content, image.format, extent)
             if mark:
                 content += mark
                 image = _opened(content)
             image.load()
-            incomplete = found is not None and damage.is_short(found, content, image)
+            incomplete = extent is not None and damage.is_short(extent, content, image)
             if mark:
                 if incomplete:
                     raise UnreadableMedia(f"'{label}' is damaged or incomplete (its end is missing). {_AGAIN}")
                 notes.append("The file lacks its end mark; the picture in it is whole.")
-            elif found is not None and found.trailing and image.format != "MPO":
-                notes.append(f"{found.trailing:,} bytes behind the picture's end in the file were not looked at.")
+            elif extent is not None and extent.trailing and image.format != "MPO":
+                notes.append(f"{extent.trailing:,} bytes behind the picture's end in the file were not looked at.")
             return _upright_rgb(image, notes), tuple(notes), _MISSING if incomplete else ""
         except InputError:
             raise
@@ -414,9 +414,9 @@ def _check_size(image: Image.Image, label: str, max_pixels: int, max_memory: int
         )
 
 
-def _end_mark(content: bytes, kind: str | None, found: damage.Extent | None) -> bytes:
+def _end_mark(content: bytes, kind: str | None, extent: damage.Extent | None) -> bytes:
     """The end mark that a file lacks and its decoder insists on."""
-    if kind == "JPEG" and found is not None and not found.ended:
+    if kind == "JPEG" and extent is not None and not extent.ended:
         return b"\xff\xd9" if content[-1:] != b"\xff" else b"\xd9"
     if kind == "JPEG2000" and content[-2:] != b"\xff\xd9":
         return b"\xff\xd9"
@@ -511,12 +511,12 @@ def _to_srgb(image: Image.Image, notes: list[str]) -> Callable[[Image.Image], Im
     if not profile:
         return None
     mode = {"CMYK": "CMYK", "L": "L", "1": "L", "LA": "L"}.get(image.mode, "RGB")
-    found = _transform(bytes(profile), mode)
-    if found is None:
+    conversion = _transform(bytes(profile), mode)
+    if conversion is None:
         if mode != "CMYK":
             notes.append("The colour profile in the file cannot be used; colours are shown as they are stored.")
         return None
-    transform, name = found
+    transform, name = conversion
     if transform is None:
         return None
     if mode != "CMYK":
@@ -542,10 +542,10 @@ def _transform(profile: bytes, mode: str) -> tuple[Any, str] | None:
             source, ImageCms.createProfile("sRGB"), mode, "RGB", ImageCms.Intent.PERCEPTUAL
             if mode == "CMYK" else ImageCms.Intent.RELATIVE_COLORIMETRIC,
         )  # fmt: skip
-        said = "".join(c for c in ImageCms.getProfileDescription(source) if c.isprintable()).strip()
+        description = "".join(c for c in ImageCms.getProfileDescription(source) if c.isprintable()).strip()
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return None
-    name = f"'{said[:60]}'" if said else "in the file"
+    name = f"'{description[:60]}'" if description else "in the file"
     if mode != "CMYK":
         steps = np.arange(0, 256, 17, dtype=np.uint8)
         shape = (16, 1) if mode == "L" else (256, 16, 3)

@@ -99,16 +99,16 @@ def stretches(timeline: Sequence[Moment], threshold: float, least: int = LEAST) 
     values = np.array([fake for _, fake in scored])
     padded = np.concatenate([values[:1], values, values[-1:]])
     smooth = np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
-    found, first = [], None
+    parts, first = [], None
     for i in range(len(values) + 1):
         on = i < len(values) and smooth[i] >= threshold
         if on and first is None:
             first = i
         elif not on and first is not None:
             if i - first >= least:
-                found.append(Stretch(scored[first][0], scored[i - 1][0], float(values[first:i].mean()), i - first))
+                parts.append(Stretch(scored[first][0], scored[i - 1][0], float(values[first:i].mean()), i - first))
             first = None
-    return tuple(found)
+    return tuple(parts)
 
 
 def share(timeline: Sequence[Moment], parts: Sequence[Stretch]) -> float:
@@ -126,11 +126,11 @@ def runs(seconds: Sequence[float], among: Sequence[float]) -> tuple[tuple[float,
     """
     judged = sorted(set(among))
     places = sorted({int(np.searchsorted(judged, second)) for second in seconds})
-    found: list[list[int]] = []
+    spans: list[list[int]] = []
     for place in places:
-        if found and place == found[-1][1] + 1:
-            found[-1][1] = place
+        if spans and place == spans[-1][1] + 1:
+            spans[-1][1] = place
         else:
-            found.append([place, place])
+            spans.append([place, place])
     last = len(judged) - 1
-    return tuple((judged[min(a, last)], judged[min(b, last)]) for a, b in found)
+    return tuple((judged[min(a, last)], judged[min(b, last)]) for a, b in spans)

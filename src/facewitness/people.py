@@ -90,13 +90,13 @@ _LOOKS = re.compile(
 def rows(boxes: Sequence[Box]) -> tuple[tuple[int, ...], ...]:
     """The faces as one reads them: rows from the top, each from left to right, as numbers of `boxes`."""
     left = sorted(range(len(boxes)), key=lambda i: (boxes[i][1], boxes[i][0], i))
-    found = []
+    result = []
     while left:
         top = boxes[left[0]]  # the topmost face decides which others stand beside it
         row = [i for i in left if _shared(boxes[i], top) >= SAME_ROW]
-        found.append(tuple(sorted(row, key=lambda i: (_x(boxes[i]), i))))
+        result.append(tuple(sorted(row, key=lambda i: (_x(boxes[i]), i))))
         left = [i for i in left if i not in row]
-    return tuple(found)
+    return tuple(result)
 
 
 def reading_order(boxes: Sequence[Box]) -> tuple[int, ...]:
@@ -217,11 +217,11 @@ def _at(
         high = level in ("upper", "top", "topmost", "uppermost", "highest")
         return None if wrong or (level is not None and (y > 0.6 if high else y < 0.4)) else among[0]
     if level is not None:
-        found = [row for row in rows(boxes) if set(row) & set(among)]
-        if len(found) < 2:
+        matching = [row for row in rows(boxes) if set(row) & set(among)]
+        if len(matching) < 2:
             return None
         last = level in ("lower", "bottom", "lowest")
-        among = [i for i in found[-1 if last else 0] if i in among]
+        among = [i for i in matching[-1 if last else 0] if i in among]
     if side is None:
         return among[0] if len(among) == 1 else None
     order = sorted(among, key=lambda i: _x(boxes[i]), reverse=side == "right")

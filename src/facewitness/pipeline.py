@@ -161,12 +161,12 @@ class Analyzer:
             testimonies, inspections, problems = self._examine(tracks, clip)
             step = "judge"
             verdicts = [
-                judge(track, said, self.calibrations, self.limits, clip.damage, self._whole)
-                for track, said in zip(tracks, testimonies, strict=True)
+                judge(track, person_testimonies, self.calibrations, self.limits, clip.damage, self._whole)
+                for track, person_testimonies in zip(tracks, testimonies, strict=True)
             ]
             decisive = [inspection for witness, inspection in inspections if getattr(witness, "decisive", False)]
             verdict = judge_file(verdicts, self.genuine_called_fake, decisive)
-            timelines = [timeline(said, self.calibrations) for said in testimonies]
+            timelines = [timeline(person_testimonies, self.calibrations) for person_testimonies in testimonies]
             step = "explain"
             explanations = [explain(track, verdict) for track, verdict in zip(tracks, verdicts, strict=True)]
         except (WeightsError, MissingExtra):
@@ -184,8 +184,16 @@ class Analyzer:
             notes=clip.remarks,
             verdict=verdict,
             people=tuple(
-                PersonReport(track, verdict, moments, told.kind, told.findings, told.mask, told.sentences)
-                for track, verdict, moments, told in zip(tracks, verdicts, timelines, explanations, strict=True)
+                PersonReport(
+                    track,
+                    verdict,
+                    moments,
+                    explanation.kind,
+                    explanation.findings,
+                    explanation.mask,
+                    explanation.sentences,
+                )
+                for track, verdict, moments, explanation in zip(tracks, verdicts, timelines, explanations, strict=True)
             ),
             inspections=tuple(inspection for _, inspection in inspections),
             problems=problems,
@@ -234,12 +242,12 @@ class Analyzer:
                 inspections.append((witness, inspection))
         testimonies = []
         for track in tracks:
-            asked = [
+            answers = [
                 ask(witness, partial(examine, track, clip))
                 for witness in self.witnesses
                 if (examine := getattr(witness, "examine", None)) is not None
             ]
-            testimonies.append(tuple(testimony for testimony in asked if testimony is not None))
+            testimonies.append(tuple(testimony for testimony in answers if testimony is not None))
         if problems and not inspections and (tracks and not any(testimonies)):
             raise FacewitnessError(" ".join(problem.message for problem in problems))
         return testimonies, inspections, tuple(problems)
@@ -256,11 +264,11 @@ class Analyzer:
             made_by=self.made_by,
         )
 
-    def _made_by(self, asked: Sequence[object], options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    def _made_by(self, requested: Sequence[object], options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """Enough to run it again: version, parts with options and weights, thresholds, libraries. Nothing is random."""
         finder, *witnesses = (
             _described("witnesses" if number else "finders", part, name, options)
-            for number, (part, name) in enumerate(zip((self.finder, *self.witnesses), asked, strict=True))
+            for number, (part, name) in enumerate(zip((self.finder, *self.witnesses), requested, strict=True))
         )
         for witness, described in zip(self.witnesses, witnesses, strict=True):
             if measured := _measured(witness, self.calibrations.get(witness.name)):
@@ -287,24 +295,29 @@ def _loaded(family: str, part: Any, options: Mapping[str, Mapping[str, Any]]) ->
 
 
 def _calibrations(witnesses: Iterable[Witness]) -> dict[str, Calibration]:
-    found = {}
+    calibrations = {}
     for witness in witnesses:
         calibration = getattr(witness, "calibration", None)
         if calibration is not None:
             ready = isinstance(calibration, Calibration)
-            found[witness.name] = calibration if ready else Calibration.from_json(calibration)
-    return found
+            calibrations[witness.name] = calibration if ready else Calibration.from_json(calibration)
+    return calibrations
 
 
-def _described(family: str, part: Any, asked: object, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _described(family: str, part: Any, requested: object, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """How a part stands in `made_by`: the name it was asked for by, or, for a ready object, its own.
 
     Of another package's leaf with that package's name and version: a name alone would not tell whose it is.
     """
-    name = asked if isinstance(asked, str) else str(getattr(part, "name", type(part).__name__))
-    said = part.made_by() if hasattr(part, "made_by") else {}
-    package = plugins.origin(family, asked) if isinstance(asked, str) else None
-    return {"name": name, **({"package": package} if package else {}), "options": dict(options.get(name, {})), **said}
+    name = requested if isinstance(requested, str) else str(getattr(part, "name", type(part).__name__))
+    described = part.made_by() if hasattr(part, "made_by") else {}
+    package = plugins.origin(family, requested) if isinstance(requested, str) else None
+    return {
+        "name": name,
+        **({"package": package} if package else {}),
+        "options": dict(options.get(name, {})),
+        **described,
+    }
 
 
 def _measured(witness: Witness, calibration: Calibration | None) -> dict[str, Any]:

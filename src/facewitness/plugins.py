@@ -56,11 +56,11 @@ def _outside(family: str) -> dict[str, tuple[EntryPoint, ...]]:
 
     Of names that a leaf can have; each with all the packages that bring one so called.
     """
-    found: dict[str, list[EntryPoint]] = {}
+    by_name: dict[str, list[EntryPoint]] = {}
     for entry in entry_points(group=f"facewitness.{family}"):
-        if entry.name.isidentifier() and entry.name.isascii() and entry not in found.setdefault(entry.name, []):
-            found[entry.name].append(entry)
-    return {name: tuple(entries) for name, entries in found.items()}
+        if entry.name.isidentifier() and entry.name.isascii() and entry not in by_name.setdefault(entry.name, []):
+            by_name[entry.name].append(entry)
+    return {name: tuple(entries) for name, entries in by_name.items()}
 
 
 @cache
@@ -71,8 +71,8 @@ def _own(family: str) -> frozenset[str]:
 
 def _package(entry: EntryPoint) -> str:
     """The package that brings an entry point, with its version."""
-    said = f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else entry.value
-    return "".join(c for c in said if c.isprintable())[:100]
+    package = f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else entry.value
+    return "".join(c for c in package if c.isprintable())[:100]
 
 
 def origin(family: str, name: str) -> str | None:
@@ -126,8 +126,8 @@ def _loaded(family: str, name: str, entry: EntryPoint) -> ModuleType:
     except ModuleNotFoundError as error:
         raise lacking(f"{what} of {package}", error) from error
     except (Exception, SystemExit) as error:  # it is a stranger's code
-        said = "".join(c if c.isprintable() else " " for c in str(error).split("\n")[0])[:200].strip()
-        why = f"{type(error).__name__}: {said}" if said else type(error).__name__
+        reason = "".join(c if c.isprintable() else " " for c in str(error).split("\n")[0])[:200].strip()
+        why = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
         raise InputError(f"{what} of {package} cannot be loaded ({why}). Mend it, or uninstall {package}.") from error
     function, _ = FAMILIES[family]
     lacks = next((part for part in (function, *_BESIDES.get(family, ())) if not hasattr(module, part)), None)
@@ -199,12 +199,12 @@ def about(family: str, name: str) -> str:
 
     Says so where its packages are missing, it cannot be loaded, or another package claims its name.
     """
-    told = [_about(family, name)]
+    paragraphs = [_about(family, name)]
     if (package := origin(family, name)) is not None:
-        told.append(f"From {package}.")
+        paragraphs.append(f"From {package}.")
     elif name in _own(family) and (double := conflict(family, name)):
-        told.append(f"({double})")
-    return " ".join(told)
+        paragraphs.append(f"({double})")
+    return " ".join(paragraphs)
 
 
 def measured(family: str, name: str) -> str:
@@ -213,8 +213,8 @@ def measured(family: str, name: str) -> str:
     if spec is None or spec.origin is None:
         return ""
     doc = ast.get_docstring(ast.parse(Path(spec.origin).read_bytes())) or ""  # read, not run
-    told = [" ".join(part.split()) for part in doc.split("\n\n") if part.startswith("Measured: ")]
-    return told[0].removeprefix("Measured: ") if told else ""
+    paragraphs = [" ".join(part.split()) for part in doc.split("\n\n") if part.startswith("Measured: ")]
+    return paragraphs[0].removeprefix("Measured: ") if paragraphs else ""
 
 
 def missing(family: str, name: str) -> str:

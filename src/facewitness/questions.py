@@ -209,12 +209,12 @@ def is_english(question: str) -> bool:
 
 def moment_asked_for(question: str) -> float | None:
     """The moment of a film that a question names, in seconds: "at 0:14", "at 1:02:03", "after 14 seconds"."""
-    found = _MOMENT.search(normal(question))
-    if found is None:
+    match = _MOMENT.search(normal(question))
+    if match is None:
         return None
-    if found[4] is not None:
-        return float(found[4])
-    return 3600 * int(found[1] or 0) + 60 * int(found[2]) + int(found[3])
+    if match[4] is not None:
+        return float(match[4])
+    return 3600 * int(match[1] or 0) + 60 * int(match[2]) + int(match[3])
 
 
 def yes_or_no(question: str, forged: bool) -> str:

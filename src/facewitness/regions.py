@@ -359,8 +359,8 @@ def regions_of(dialect: str, name: str) -> tuple[str, ...]:
 
 def to_mare(dialect: str, name: str) -> tuple[str, ...]:
     """MARE's names for a dialect's name, in MARE's order; empty where MARE has none (a hat). Raises UnknownName."""
-    found = {mare for region in regions_of(dialect, name) for mare in REGIONS[region].mare}
-    return tuple(mare for mare in MARE if mare in found)
+    parts = {mare for region in regions_of(dialect, name) for mare in REGIONS[region].mare}
+    return tuple(mare for mare in MARE if mare in parts)
 
 
 # ---------------------------------------------------------------------------------------------------------- words

@@ -102,14 +102,14 @@ def find(name: str) -> Weights:
 
 def read(name: str) -> tuple[bytes, str]:
     """The bytes of that file, and their SHA-256: what is loaded is what was hashed. Raises WeightsError as `find`."""
-    found = find(name)
+    file = find(name)
     try:
-        content = found.path.read_bytes()
+        content = file.path.read_bytes()
     except OSError as error:
-        raise WeightsError(f"'{found.path}' cannot be read ({error.strerror}).") from error
-    if hashlib.sha256(content).hexdigest() != found.sha256:  # replaced since it was found
-        raise WeightsError(f"'{found.path}' changed while it was being read. Try again.")
-    return content, found.sha256
+        raise WeightsError(f"'{file.path}' cannot be read ({error.strerror}).") from error
+    if hashlib.sha256(content).hexdigest() != file.sha256:  # replaced since it was found
+        raise WeightsError(f"'{file.path}' changed while it was being read. Try again.")
+    return content, file.sha256
 
 
 def whole_onnx(content: bytes, path: Path) -> bytes:
@@ -269,8 +269,8 @@ def _download(folder: Path) -> None:
     # Isolated and in an empty folder: Python would else import a pip.py that lies in the folder of the photographs.
     if importlib.util.find_spec("pip"):
         pip = [sys.executable, "-I", "-m", "pip"]
-    elif (found := shutil.which("pip") or shutil.which("pip3")) and Path(found).parent.resolve() != Path.cwd():
-        pip = [found]
+    elif (located := shutil.which("pip") or shutil.which("pip3")) and Path(located).parent.resolve() != Path.cwd():
+        pip = [located]
     else:
         raise WeightsError(f"MediaPipe's face models are not cached and there is no pip to fetch them. {_BY_HAND}")
     quiet = ["--quiet", "--no-input", "--disable-pip-version-check", "--retries", "2", "--dest", str(folder)]

@@ -199,34 +199,34 @@ def _plain(text: str) -> Label | None:
     mouth looks real"); but a picture that looks real and has a forged mouth is neither. Questions, "whether …", "if …",
     "real or fake", what others say or write, and other languages, say nothing.
     """
-    said = normal(text)
-    said = re.sub(r"</[^<>]*>", " . ", said)
-    said = re.sub(r"<([^<>]*)>", r" \1: ", said)
-    if _is_foreign(said):
+    plain = normal(text)
+    plain = re.sub(r"</[^<>]*>", " . ", plain)
+    plain = re.sub(r"<([^<>]*)>", r" \1: ", plain)
+    if _is_foreign(plain):
         return None
-    said = _QUOTED.sub(" ", said)
+    plain = _QUOTED.sub(" ", plain)
     announced, whole, looks, other = set[Label](), set[Label](), set[Label](), set[Label]()
-    for field in _FIELD.finditer(said):
+    for field in _FIELD.finditer(plain):
         announced |= _answered(field["named"], field)
-    said = _FIELD.sub(" ", said)
-    sentences = re.split(r"(?<=[.!?\n])", said)
+    plain = _FIELD.sub(" ", plain)
+    sentences = re.split(r"(?<=[.!?\n])", plain)
     for question, answer in pairwise(sentences):  # "Is it fake? No."
         if question.endswith("?") and (reply := _REPLY.match(answer)):
             announced |= _answered(question, reply)
-    said = "".join(s for s in sentences if not s.endswith("?"))
-    open_ = _OPEN.search(said)
+    plain = "".join(s for s in sentences if not s.endswith("?"))
+    open_ = _OPEN.search(plain)
     for nothing in (_HARMLESS, _EITHER, _LIST):
-        said = nothing.sub(" ", said)
+        plain = nothing.sub(" ", plain)
     begin = 0
-    for end in [*(m.span() for m in _CLAUSE.finditer(said)), (len(said), len(said))]:
-        clause, stated = said[begin : end[0]], False
+    for end in [*(m.span() for m in _CLAUSE.finditer(plain)), (len(plain), len(plain))]:
+        clause, stated = plain[begin : end[0]], False
         for cue in _CUE.finditer(clause):
             before = clause[max(0, cue.start() - _REACH) : cue.start()]
             label = _label(cue, clause, before)
             if label is None:
                 continue
             at = begin + cue.start()
-            if _ANNOUNCED.search(said, max(0, at - _REACH), at) and _ANNOUNCES.match(said, begin + cue.end()):
+            if _ANNOUNCED.search(plain, max(0, at - _REACH), at) and _ANNOUNCES.match(plain, begin + cue.end()):
                 announced.add(label)
             elif not stated and (_WHOLE.search(before) or _LOOKS.search(before)):
                 (whole if _WHOLE.search(before) else looks).add(label)
@@ -264,8 +264,8 @@ def _answered(question: str, reply: re.Match[str]) -> set[Label]:
     return {"fake" if (kinds == {"fake"}) == bool(reply["yes"]) else "real"}
 
 
-def _is_foreign(said: str) -> bool:
+def _is_foreign(text: str) -> bool:
     """Whether more of the small words are of another language than of English, or most words in other letters."""
-    words = re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", said)
+    words = re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", text)
     foreign = sum(bool(_FOREIGN.fullmatch(word)) or ord(max(word)) > 0x24F for word in words)
     return foreign > sum(bool(_ENGLISH.fullmatch(word)) for word in words)

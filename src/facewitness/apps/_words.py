@@ -109,11 +109,11 @@ def add_sampling(parser: Any) -> None:
 
 def sampling(arguments: argparse.Namespace) -> dict[str, Any]:
     """What `add_sampling` read, as keyword arguments of `media.read`; none where nothing was asked for."""
-    asked = {
+    requested = {
         "frames": arguments.frames, "fps": arguments.fps, "scenes": arguments.scenes or None,
         "every": arguments.all or None, "start": arguments.start, "end": arguments.end,
     }  # fmt: skip
-    given = {name: value for name, value in asked.items() if value is not None}
+    given = {name: value for name, value in requested.items() if value is not None}
     return ({"sampling": given} if given else {}) | ({"as_film": True} if arguments.film else {})
 
 

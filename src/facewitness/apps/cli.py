@@ -172,10 +172,10 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        found, unknown = super().parse_known_args(args, namespace)
+        parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:  # here, not at the top, where the options of the sub-command are not known
             self.error(f"unknown argument {unknown[0]}.{_near(unknown[0], self._option_string_actions)}")
-        return found, unknown
+        return parsed, unknown
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the words, as a terminal may have it, and where to read on."""
@@ -443,12 +443,12 @@ def _listed(path: Path) -> Iterator[str]:
     """The pictures of a list, as the benchmark reads it: those that are not there are passed on, to be told."""
     from facewitness import lists
 
-    found = lists.read(path)
-    if "file" not in found.columns:
+    entries = lists.read(path)
+    if "file" not in entries.columns:
         raise InputError(
-            f"{path}: expected a column file in its first line, came {', '.join(found.columns) or 'nothing'}"
+            f"{path}: expected a column file in its first line, came {', '.join(entries.columns) or 'nothing'}"
         )
-    for line in found.lines:
+    for line in entries.lines:
         yield str(path.parent / (lists.located(path.parent, line.values["file"]) or line.values["file"]))
 
 
@@ -528,8 +528,8 @@ def _tell(
             if not arguments.json and not arguments.quiet and report.status != "failed":
                 for text, style in _summary(outcome, detailed=count == 1):
                     above.print(text, style=style, markup=False, emoji=False)
-            for said in _problems(report):
-                errors.print(said, markup=False, emoji=False)
+            for sentence in _problems(report):
+                errors.print(sentence, markup=False, emoji=False)
             bar.advance(task)
     where = errors if arguments.json or arguments.quiet else screen
     others = _others(left_out)
@@ -551,8 +551,8 @@ def _others(left_out: set[Path]) -> str:
     from facewitness import media
 
     kinds = collections.Counter(media.kind_of(path) for path in left_out)
-    told = ", ".join(f"{number} {shown(kind)}" for kind, number in sorted(kinds.items()))
-    return f"skipped {len(left_out)} other file{'s' if len(left_out) > 1 else ''}: {told}"
+    counted = ", ".join(f"{number} {shown(kind)}" for kind, number in sorted(kinds.items()))
+    return f"skipped {len(left_out)} other file{'s' if len(left_out) > 1 else ''}: {counted}"
 
 
 _WORDS = {
@@ -591,16 +591,16 @@ def _summary(outcome: _Outcome, detailed: bool) -> Iterator[tuple[str, str | Non
                 yield f"  {visible(reason)}", None
         for note in (*report.notes, *(finding.claim for finding in report.findings)):
             yield f"  {visible(note)}", None
-        for number, said in enumerate(report.people, start=1):
-            box = " ".join(str(round(value)) for value in said.face.box)
+        for number, person in enumerate(report.people, start=1):
+            box = " ".join(str(round(value)) for value in person.face.box)
             yield "", None
-            judged = f"{word_of(said.verdict.label).lower()}, {odds(said.verdict)}"
-            yield f"  Face {number} (box {box}): {judged}", _STYLES[said.verdict.label]
-            for reason in said.verdict.reasons:
+            judged = f"{word_of(person.verdict.label).lower()}, {odds(person.verdict)}"
+            yield f"  Face {number} (box {box}): {judged}", _STYLES[person.verdict.label]
+            for reason in person.verdict.reasons:
                 yield f"    {visible(reason)}", None
-            for sentence in said.explanation:
+            for sentence in person.explanation:
                 yield f"    {'•' if sentence.findings else ' '} {visible(sentence.text)}", None
-            for testimony in said.verdict.testimonies:
+            for testimony in person.verdict.testimonies:
                 yield from _words_of(testimony)
     for path in outcome.written:
         yield f"  → {visible(str(path))}", "dim"

@@ -95,14 +95,14 @@ def _check(given: argparse.Namespace) -> int:
     errors = Console(stderr=True)
     if errors.is_terminal:
         with errors.status(f"counting {given.name}"):
-            found = check(given.name, given.root, given.split, frames=given.frames)
+            result = check(given.name, given.root, given.split, frames=given.frames)
     else:
-        found = check(given.name, given.root, given.split, frames=given.frames)
+        result = check(given.name, given.root, given.split, frames=given.frames)
     if given.json:
-        print(json_line(_object(given, found), indent=1))
-        return _status(found)
+        print(json_line(_object(given, result), indent=1))
+        return _status(result)
     screen = Console(highlight=False, soft_wrap=True)
-    rows = [_row(split, tally) for split, tally in found.splits.items()]
+    rows = [_row(split, tally) for split, tally in result.splits.items()]
     if rows and screen.is_terminal:
         from rich import box
         from rich.table import Table
@@ -115,15 +115,15 @@ def _check(given: argparse.Namespace) -> int:
         screen.print(table, soft_wrap=False)
     elif rows:
         print("\n".join(map(shown, _aligned([_COLUMNS, *rows]))))
-    for line in _said(found, given.split):
+    for line in _said(result, given.split):
         screen.print(line, markup=False, emoji=False)
-    if found.problem:
-        complain(f"facewitness: {found.problem}")
-    return _status(found)
+    if result.problem:
+        complain(f"facewitness: {result.problem}")
+    return _status(result)
 
 
-def _status(found: Found) -> int:
-    return NONE if not found.samples else SOME if found.amiss else ALL
+def _status(result: Found) -> int:
+    return NONE if not result.samples else SOME if result.amiss else ALL
 
 
 _COLUMNS = ("split", "real", "fake", "methods", "videos", "groups", "masks", "texts", "regions")
@@ -144,34 +144,34 @@ def _aligned(rows: list[tuple[str, ...]]) -> Iterator[str]:
         yield "  ".join((f"{first:<{wide[0]}}", *(f"{n:>{w}}" for n, w in zip(numbers, wide[1:], strict=True))))
 
 
-def _said(found: Found, split: str | None) -> Iterator[str]:
+def _said(result: Found, split: str | None) -> Iterator[str]:
     """In sentences: what is amiss, and what was proved."""
     from facewitness.bench.listing import DIVIDED_SHOWN
     from facewitness.phrases import visible
 
-    for name, tally in found.splits.items():
+    for name, tally in result.splits.items():
         yield visible(f"{name}: " + ", ".join(f"{count} {method}" for method, count in sorted(tally.methods.items())))
-    if found.missing:
-        yield f"missing or noted: {found.missing}"
-        for sentence in found.examples:
+    if result.missing:
+        yield f"missing or noted: {result.missing}"
+        for sentence in result.examples:
             yield f"  {visible(sentence)}"
-        if found.missing > len(found.examples):
-            yield f"  … and {found.missing - len(found.examples)} more"
-    for note in found.notes:
+        if result.missing > len(result.examples):
+            yield f"  … and {result.missing - len(result.examples)} more"
+    for note in result.notes:
         yield visible(note)
-    if found.duplicates:
-        names = ", ".join(map(visible, found.twice))
-        yield f"there twice: {found.duplicates} samples ({names}{_more(found.duplicates, found.twice)})"
-    if found.divided:
+    if result.duplicates:
+        names = ", ".join(map(visible, result.twice))
+        yield f"there twice: {result.duplicates} samples ({names}{_more(result.duplicates, result.twice)})"
+    if result.divided:
         names = ", ".join(
             f"{visible(group)} in {' and '.join(splits)}"
-            for group, splits in list(found.divided.items())[:DIVIDED_SHOWN]
+            for group, splits in list(result.divided.items())[:DIVIDED_SHOWN]
         )
-        more = "…" if len(found.divided) > DIVIDED_SHOWN else ""
-        yield f"in two splits: {len(found.divided)} groups ({names}{more}); a score on such splits is too high"
-    elif split is None and len(found.splits) > 1:
+        more = "…" if len(result.divided) > DIVIDED_SHOWN else ""
+        yield f"in two splits: {len(result.divided)} groups ({names}{more}); a score on such splits is too high"
+    elif split is None and len(result.splits) > 1:
         yield "no group is in two splits"
-    elif found.splits:
+    elif result.splits:
         yield "one split only: whether it shares groups with others was not looked at"
 
 
@@ -179,22 +179,22 @@ def _more(count: int, listed: tuple[str, ...]) -> str:
     return "…" if count > len(listed) else ""
 
 
-def _object(given: argparse.Namespace, found: Found) -> dict[str, Any]:
+def _object(given: argparse.Namespace, result: Found) -> dict[str, Any]:
     from facewitness.bench.listing import DIVIDED_SHOWN
 
     return {
         "dataset": given.name,
         "root": None if given.root is None else str(given.root),
         "split": given.split,
-        "splits": {split: tally.numbers() for split, tally in found.splits.items()},
-        "missing": {"count": found.missing, "first": list(found.examples)},
+        "splits": {split: tally.numbers() for split, tally in result.splits.items()},
+        "missing": {"count": result.missing, "first": list(result.examples)},
         "divided": {
-            "count": len(found.divided),
-            "first": {group: list(splits) for group, splits in list(found.divided.items())[:DIVIDED_SHOWN]},
+            "count": len(result.divided),
+            "first": {group: list(splits) for group, splits in list(result.divided.items())[:DIVIDED_SHOWN]},
         },
-        "duplicates": {"count": found.duplicates, "first": list(found.twice)},
-        "notes": list(found.notes),
-        "problem": found.problem,
+        "duplicates": {"count": result.duplicates, "first": list(result.twice)},
+        "notes": list(result.notes),
+        "problem": result.problem,
     }
 
 

@@ -192,9 +192,9 @@ def _replies(given: argparse.Namespace) -> int:
     from facewitness.train.rewards import Rewards
 
     recipe = paired.read_settings(given.recipe)
-    asked = {k: recipe[k] for k in ("max_tokens", "temperature", "top_p") if k in recipe}
-    asked |= {} if given.max_tokens is None else {"max_tokens": given.max_tokens}
-    asking = paired.Asking(**asked, samples=given.samples, batch_size=given.batch_size, seed=given.seed)
+    sampling = {k: recipe[k] for k in ("max_tokens", "temperature", "top_p") if k in recipe}
+    sampling |= {} if given.max_tokens is None else {"max_tokens": given.max_tokens}
+    asking = paired.Asking(**sampling, samples=given.samples, batch_size=given.batch_size, seed=given.seed)
     rewards = Rewards.of(recipe)
     paired.compare(given.before, given.after, given.table, given.out, rewards=rewards, asking=asking)
     print(given.out / "before_after.md")
@@ -378,14 +378,14 @@ def _deletion(given: argparse.Namespace) -> int:
     analyzer = Analyzer(**_system(given).arguments(("none", 0), 0))
     with _progress("covering") as progress:
         below = run.folder_of(root) or Path()
-        found, tally = deletion.deletions(chosen, below, analyzer, progress=progress)
+        deletions, tally = deletion.deletions(chosen, below, analyzer, progress=progress)
     if given.out:
-        write_whole(given.out, "".join(json.dumps(asdict(d)) + "\n" for d in found).encode())
-    numbers = {**tally, **deletion.summary(found)}
+        write_whole(given.out, "".join(json.dumps(asdict(d)) + "\n" for d in deletions).encode())
+    numbers = {**tally, **deletion.summary(deletions)}
     text = json.dumps(numbers, indent=1) if given.json else deletion.in_words(numbers)
     for line in text.split("\n"):
         print(shown(line))
-    return ALL if found else NONE
+    return ALL if deletions else NONE
 
 
 def _protocols(given: argparse.Namespace) -> int:
@@ -418,8 +418,8 @@ def _calibrate(given: argparse.Namespace) -> int:
             from dataclasses import replace
 
             parts = {system.finder, witness.name}
-            kept = {name: options for name, options in system.options.items() if name in parts}
-            alone = replace(system, witnesses=(witness.name,), options=kept)
+            witness_options = {name: options for name, options in system.options.items() if name in parts}
+            alone = replace(system, witnesses=(witness.name,), options=witness_options)
             run(
                 given.dataset, given.data, Path(folder), system=alone, split=given.split, thumbnails=0,
                 progress=progress,

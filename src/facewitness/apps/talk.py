@@ -186,10 +186,10 @@ def _chat(given: argparse.Namespace) -> int:
 
 def _say(dialogue: Dialogue, question: str, streamed: bool) -> None:
     """Answer one question; on a terminal a language model's words appear as they come, and Ctrl-C stops them."""
-    heard: list[str] = []
+    pieces: list[str] = []
 
     def hear(piece: str) -> None:
-        heard.append(piece)
+        pieces.append(piece)
         print(_lines(piece), end="", flush=True)
 
     try:
@@ -199,9 +199,9 @@ def _say(dialogue: Dialogue, question: str, streamed: bool) -> None:
             raise
         print("\n[Stopped. This question is left out of the conversation.]")
         return
-    if heard:
+    if pieces:
         print("".join(f"\n[{shown(note)}]" for note in answer.notes))
-    if not heard or (answer.problem and not "".join(heard).startswith(answer.text)):  # it may stand there already
+    if not pieces or (answer.problem and not "".join(pieces).startswith(answer.text)):  # it may stand there already
         print(_lines(answer.text))
     _complained(answer)
 

@@ -58,27 +58,27 @@ def ask(model: Any, processor: Any, rows: Sequence[Row], *, quoted: bool, batch:
     """
     if quoted and any(row["score"] is None for row in rows):
         raise InputError("answers: expected a detector's score in every row to quote. Name one with --detector.")
-    said: list[str] = []
+    replies: list[str] = []
     for begin in track(range(0, len(rows), batch), "asking"):
         part = rows[begin : begin + batch]
         texts = [prompt(r["description"], r["score"] if quoted else None, r["question"]) for r in part]
-        said += pv.answers(model, processor, [_picture(r["image"]) for r in part], texts, most)
-    return said
+        replies += pv.answers(model, processor, [_picture(r["image"]) for r in part], texts, most)
+    return replies
 
 
 def scores(detector: KFD, rows: Sequence[Row], batch: int = 32) -> list[float]:
     """The detector's score of each row's picture, 1 means fake; a picture of many questions is looked at once."""
     pictures = {row["file"]: row["image"] for row in rows}
     names, size = list(pictures), detector.encoders.size
-    found: dict[str, float] = {}
+    results: dict[str, float] = {}
     device = next(detector.parameters()).device
     for begin in range(0, len(names), batch):
         part = names[begin : begin + batch]
         pixels = [np.asarray(_picture(pictures[name]).resize((size, size), Image.Resampling.BILINEAR)) for name in part]
         with torch.inference_mode():
             score = detector(torch.from_numpy(np.stack(pixels).transpose(0, 3, 1, 2).copy()).float().to(device)).score
-        found |= dict(zip(part, score.tolist(), strict=True))
-    return [found[row["file"]] for row in rows]
+        results |= dict(zip(part, score.tolist(), strict=True))
+    return [results[row["file"]] for row in rows]
 
 
 def _picture(content: bytes) -> Image.Image:
@@ -118,25 +118,27 @@ def measure(table: pa.Table, seed: int = 0) -> dict[str, Any]:
         "questions": table.num_rows,
         "pictures": pc.count_distinct(table.column("file")).as_py(),
         "groups": pc.count_distinct(table.column("group")).as_py(),
-        **{name: _numbers(table, said, seed) for name, said in systems.items()},
+        **{name: _numbers(table, replies, seed) for name, replies in systems.items()},
         "wording": {k: getattr(words, k) for k in ("bleu4", "rouge_l", "cider", "tokenizer")},
     }
 
 
-def _numbers(table: pa.Table, said: Sequence[Reply | None], seed: int) -> dict[str, Any]:
+def _numbers(table: pa.Table, replies: Sequence[Reply | None], seed: int) -> dict[str, Any]:
     """One speaker's numbers; a reply that is None has no answer to be judged and counts nowhere."""
-    asked = [questions.asked_regions(question) for question in table.column("question").to_pylist()]
+    regions_asked = [questions.asked_regions(question) for question in table.column("question").to_pylist()]
     true = [frozenset(regions_true or ()) for regions_true in table.column("regions_true").to_pylist()]
     forged = np.array([label == "fake" for label in table.column("label").to_pylist()])
-    answered = np.array([reply is not None for reply in said])
-    verdict = np.array([not about for about in asked])
-    fake = np.array([bool(true[i].intersection(about)) if about else bool(forged[i]) for i, about in enumerate(asked)])
-    label = np.array(["" if reply is None else reply.label or "" for reply in said])
+    answered = np.array([reply is not None for reply in replies])
+    verdict = np.array([not about for about in regions_asked])
+    fake = np.array(
+        [bool(true[i].intersection(about)) if about else bool(forged[i]) for i, about in enumerate(regions_asked)]
+    )
+    label = np.array(["" if reply is None else reply.label or "" for reply in replies])
     right = label == np.where(fake, "fake", "real")
     score = table.column("score").to_numpy(zero_copy_only=False).astype(np.float64)
     scored = ~np.isnan(score)
     follows = label == np.where(score > _FAKE, "fake", "real")
-    jaccard = np.array([_jaccard(at, reply) for at, reply in zip(true, said, strict=True)])
+    jaccard = np.array([_jaccard(at, reply) for at, reply in zip(true, replies, strict=True)])
 
     def share(part: NDArray[Any], of: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         whole = of & answered
@@ -164,8 +166,8 @@ def _numbers(table: pa.Table, said: Sequence[Reply | None], seed: int) -> dict[s
 
 def _jaccard(forged: frozenset[str], reply: Reply | None) -> float:
     """Of the regions named and those forged, by the names that the answers of `builders/sbi_qa` use."""
-    said = ("" if reply is None else reply.text).lower()
-    named = {n for n in forged | set(CHOICES) if re.search(rf"\b{re.escape(regions.title(n))}\b", said)}
+    text = ("" if reply is None else reply.text).lower()
+    named = {n for n in forged | set(CHOICES) if re.search(rf"\b{re.escape(regions.title(n))}\b", text)}
     return len(forged & named) / len(forged | named) if forged | named else 0.0
 
 
@@ -197,7 +199,7 @@ def run(
     kept = out.with_suffix("")
     facts: dict[str, Any]
     if (Path(name) / "predictions.parquet").exists():
-        said, facts = predictions.read(name)
+        reply_table, facts = predictions.read(name)
         facts = {key: facts[key] for key in ("model_name", "quoted", "score", "table_sha256") if key in facts}
     elif table is None:
         raise InputError(
@@ -212,8 +214,8 @@ def run(
         facts["table_sha256"] = hashlib.sha256(table.read_bytes()).hexdigest()
         texts = ask(model, processor, rows, quoted=quoted, batch=batch_size)
         meta = {"name": Path(name).name, "dataset": "sbi_qa", "questions": True, **facts}
-        said = predictions.write(kept, meta, rows_of(rows, texts))
-    numbers = {**facts, **measure(said)}
+        reply_table = predictions.write(kept, meta, rows_of(rows, texts))
+    numbers = {**facts, **measure(reply_table)}
     write_whole(out, (json.dumps(numbers, indent=1) + "\n").encode())
     return numbers
 

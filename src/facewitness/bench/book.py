@@ -37,8 +37,8 @@ class Entry:
     @property
     def threshold(self) -> float | None:
         """The shipped threshold from which a verdict says fake."""
-        said = ((self.meta or {}).get("thresholds") or {}).get("fake")
-        return None if said is None else float(said)
+        value = ((self.meta or {}).get("thresholds") or {}).get("fake")
+        return None if value is None else float(value)
 
     @property
     def baseline(self) -> bool:

@@ -53,11 +53,11 @@ def compare(first: pa.Table, second: pa.Table, seed: int = 0) -> tuple[Compariso
     label: then they are not about the same data.
     """
     a, b, left_out = _paired(first, second)
-    found = [_level("frame", measures.scored(a), measures.scored(b), left_out, seed)]
+    levels = [_level("frame", measures.scored(a), measures.scored(b), left_out, seed)]
     video_a, video_b = measures.videos(a), measures.videos(b)
     if video_a is not None and video_b is not None:
-        found.append(_level("video", video_a, video_b, 0, seed))
-    return tuple(found)
+        levels.append(_level("video", video_a, video_b, 0, seed))
+    return tuple(levels)
 
 
 def _paired(first: pa.Table, second: pa.Table) -> tuple[pa.Table, pa.Table, int]:
@@ -100,19 +100,19 @@ def _level(level: str, a: measures.Scored, b: measures.Scored, left_out: int, se
             if x is not None and y is not None:
                 draws[name].append(x - y)
     once, twice = Weighted(first), Weighted(second)
-    found = []
+    rows = []
     for name, measure in DETECTION.items():
         if name not in names:
-            found.append(Difference(name, None, None, None, None, None, None, ONE_CLASS))
+            rows.append(Difference(name, None, None, None, None, None, None, ONE_CLASS))
             continue
         x, y = measure(once), measure(twice)
         assert x is not None and y is not None
         low, high = measures.interval(draws[name]) or (None, None)
-        found.append(Difference(name, x, y, x - y, low, high, _p(np.array(draws[name]))))
+        rows.append(Difference(name, x, y, x - y, low, high, _p(np.array(draws[name]))))
     right_a, right_b = (a.p >= 0.5) == a.fake, (b.p >= 0.5) == b.fake
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     mcnemar = float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else None
-    return Comparison(level, int(a.fake.size), left_out, tuple(found), only_a, only_b, mcnemar)
+    return Comparison(level, int(a.fake.size), left_out, tuple(rows), only_a, only_b, mcnemar)
 
 
 def _p(draws: np.ndarray) -> float | None:

@@ -121,18 +121,18 @@ def examined(
             face = Face(frame.at, geometry.clip(box, frame.width, frame.height) or box, points.astype(np.float32))
             person, clip = Track(0, (face,)), Clip(about["file"], (frame,))
             for witness in witnesses:
-                said = witness.examine(person, clip)
+                testimony = witness.examine(person, clip)
                 iou = None
-                if mask is not None and said.mask is not None:
-                    found = geometry.place(said.mask, frame.height, frame.width)
-                    iou = measures.localisation(found, mask.astype(np.float32))["iou"]
+                if mask is not None and testimony.mask is not None:
+                    placed = geometry.place(testimony.mask, frame.height, frame.width)
+                    iou = measures.localisation(placed, mask.astype(np.float32))["iou"]
                 row: Row = {
                     **about,
                     "witness": witness.name,
                     "condition": condition,
-                    "score": said.fake,
+                    "score": testimony.fake,
                     "iou": iou,
-                    "found": {f.region: f.strength for f in said.findings},
+                    "found": {f.region: f.strength for f in testimony.findings},
                 }
                 rows.append(row)
     return rows

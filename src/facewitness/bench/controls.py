@@ -54,9 +54,9 @@ def blind(table: pa.Table, *, by_label: bool = False, folds: int = FOLDS, seed: 
     out: list[str | None] = [None] * table.num_rows
     for one in range(folds):
         # the rarity of words comes from all questions of the other folds, so that one question alone can be judged
-        heard = {at: [i for i in same if fold[i] != one and references[i]] for at, same in rows.items()}
-        heard = {at: _some(same, rng) for at, same in heard.items() if same}
-        chosen = _choose({at: [references[i] for i in same] for at, same in heard.items()})
+        others = {at: [i for i in same if fold[i] != one and references[i]] for at, same in rows.items()}
+        others = {at: _some(same, rng) for at, same in others.items() if same}
+        chosen = _choose({at: [references[i] for i in same] for at, same in others.items()})
         for at, same in rows.items():
             for i in same:
                 if fold[i] == one:
@@ -127,16 +127,16 @@ def _some(rows: list[int], rng: np.random.Generator) -> list[int]:
     return rows if len(rows) <= _HEARD else [rows[i] for i in sorted(rng.choice(len(rows), _HEARD, replace=False))]
 
 
-def _choose(heard: dict[Key, list[list[str]]]) -> dict[Key, str]:
+def _choose(replies: dict[Key, list[list[str]]]) -> dict[Key, str]:
     """The best constant answer to each question, from some rows' references to it."""
-    written = list(dict.fromkeys(r for rows in heard.values() for row in rows for r in row))
+    written = list(dict.fromkeys(r for rows in replies.values() for row in rows for r in row))
     words = dict(zip(written, tokenize(written, "plain"), strict=True))
     sentences = {sentence: i for i, sentence in enumerate(dict.fromkeys(w for w in words.values() if w))}
     if not sentences:
         return {}
     vectors = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 4)).fit_transform(sentences)
     tried, texts, references = [], [], []
-    for at, rows in heard.items():
+    for at, rows in replies.items():
         cut = [kept for row in rows if (kept := [words[r] for r in row if words[r]])]
         if not cut:
             continue
@@ -152,8 +152,8 @@ def _choose(heard: dict[Key, list[list[str]]]) -> dict[Key, str]:
         texts += [candidate for candidate in best for _ in cut]
         references += cut * _CANDIDATES
     values, out = Corpus(texts, references).cider(), {}
-    said = Counter(r for rows in heard.values() for row in rows for r in row)
-    spelling = {words[r]: r for r in sorted(written, key=lambda r: (said[r], r))}  # the commonest of the same words
+    counts = Counter(r for rows in replies.values() for row in rows for r in row)
+    spelling = {words[r]: r for r in sorted(written, key=lambda r: (counts[r], r))}  # the commonest of the same words
     for at, best, count in tried:
         means = values[: _CANDIDATES * count].reshape(_CANDIDATES, count).mean(axis=1)
         values = values[_CANDIDATES * count :]

@@ -54,7 +54,7 @@ def deletions(
     """All claims of all faces, by the analyzer's first witness; and how many pictures were used or why not."""
     witness = analyzer.witnesses[0]
     calibration = analyzer.calibrations.get(witness.name)
-    found: list[Deletion] = []
+    result: list[Deletion] = []
     tally = {"pictures": 0, "without_claim": 0, "without_face": 0, "failed": 0}
     for number, sample in enumerate(samples):
         try:
@@ -84,7 +84,7 @@ def deletions(
                 if places is None:
                     continue
                 named, other = places
-                found.append(
+                result.append(
                     Deletion(
                         sample.file, f"{sample.dataset}/{sample.group}", sample.truth.label, finding.region or "",
                         finding.strength, before,
@@ -93,7 +93,7 @@ def deletions(
                     )
                 )  # fmt: skip
         progress(number + 1)
-    return found, tally
+    return result, tally
 
 
 def cover(pixels: Pixels, place: NDArray[np.bool_]) -> Pixels:
@@ -147,23 +147,23 @@ def _places(face: Face, finding: Finding) -> tuple[NDArray[np.bool_], NDArray[np
     return named, best
 
 
-def summary(found: list[Deletion], seed: int = 0) -> dict[str, Any]:
+def summary(deletions: list[Deletion], seed: int = 0) -> dict[str, Any]:
     """Means over claims, an interval by groups, and the share of claims that beat the other place."""
-    if not found:
+    if not deletions:
         return {"claims": 0, "why": "no claim could be tested"}
-    fall = np.array([d.before - d.covered for d in found])
-    other = np.array([d.before - d.elsewhere for d in found])
-    group, ones = np.array([d.group for d in found]), np.ones(len(found))
+    fall = np.array([d.before - d.covered for d in deletions])
+    other = np.array([d.before - d.elsewhere for d in deletions])
+    group, ones = np.array([d.group for d in deletions]), np.ones(len(deletions))
     value = measures.ratios({"faithfulness": (fall - other, ones)}, group, seed=seed)["faithfulness"]
     by_region = {
         name: {
-            "claims": sum(d.region == name for d in found),
-            "faithfulness": float(np.mean([d.faithfulness for d in found if d.region == name])),
+            "claims": sum(d.region == name for d in deletions),
+            "faithfulness": float(np.mean([d.faithfulness for d in deletions if d.region == name])),
         }
-        for name in sorted({d.region for d in found})
+        for name in sorted({d.region for d in deletions})
     }
     return {
-        "claims": len(found), "groups": int(np.unique(group).size),
+        "claims": len(deletions), "groups": int(np.unique(group).size),
         "fall_claimed": float(fall.mean()), "fall_elsewhere": float(other.mean()),
         "faithfulness": value.value, "interval": [value.low, value.high],
         "better_than_elsewhere": float((fall > other).mean()), "by_region": by_region,

@@ -112,12 +112,12 @@ def matched(files: Sequence[str], items: Sequence[str]) -> list[str]:
     by_name: dict[str, list[str]] = {}
     for item, path in parts.items():
         by_name.setdefault(path[-1] if path else "", []).append(item)
-    found = []
+    matches = []
     for file in files:
         own = tuple(part for part in PurePosixPath(file.replace("\\", "/")).parts if part != ".")
         fits = [item for item in by_name.get(own[-1] if own else "", []) if _ends_alike(own, parts[item])]
-        found.append(fits[0] if len(fits) == 1 else file)
-    return found
+        matches.append(fits[0] if len(fits) == 1 else file)
+    return matches
 
 
 def _ends_alike(one: Sequence[str], other: Sequence[str]) -> bool:

@@ -222,7 +222,7 @@ class _Twins:
             self._splits.append((other, file))
 
     def notes(self) -> list[str]:
-        found = []
+        sentences = []
         for pairs, what in (
             (self._labels, "the same bytes under two labels: no threshold is right on both. Take one out"),
             (self._splits, "the same bytes in two splits: one is learnt from, the other tested on. Take one out"),
@@ -231,8 +231,8 @@ class _Twins:
                 shown = "; ".join(f"{a} and {b}" for a, b in pairs[:DIVIDED_SHOWN])
                 more = "; …" if len(pairs) > DIVIDED_SHOWN else ""
                 pictures = "picture" if len(pairs) == 1 else "pictures"
-                found.append(f"{len(pairs)} {pictures} with {what} ({shown}{more}).")
-        return found
+                sentences.append(f"{len(pairs)} {pictures} with {what} ({shown}{more}).")
+        return sentences
 
 
 class _Contents:

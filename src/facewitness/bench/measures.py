@@ -244,16 +244,16 @@ def ratios(
         sums += [np.bincount(index, np.where(known, x, 0.0), clusters).astype(np.float64) for x in (part, whole)]
     table = np.stack(sums, 1)  # (clusters, 2 · names)
     draws = np.stack([times @ table for times in drawn(np.arange(clusters), draws_for(max(rows)), seed)] or [table[:0]])
-    found = {}
+    results = {}
     for i, name in enumerate(parts):
         whole = float(table[:, 2 * i + 1].sum())
         if whole == 0:
-            found[name] = Value(None, why=(why or {}).get(name, "nothing to judge"))
+            results[name] = Value(None, why=(why or {}).get(name, "nothing to judge"))
             continue
         values = [float(p / w) if w else None for p, w in draws[:, 2 * i : 2 * i + 2]]
         low, high = interval(values) or (None, None)
-        found[name] = Value(float(table[:, 2 * i].sum()) / whole, low, high, rows[i])
-    return found
+        results[name] = Value(float(table[:, 2 * i].sum()) / whole, low, high, rows[i])
+    return results
 
 
 def detection(
@@ -289,11 +289,11 @@ def detection(
             at = Weighted(few, weight)
             for name, values in draws.items():
                 values.append(measures[name](at))
-    found = {}
+    results = {}
     for name, measure in measures.items():
         low, high = interval(draws.get(name, [])) or (None, None)
-        found[name] = Value(None, n=n, why=ONE_CLASS) if name in skipped else Value(measure(once), low, high, n)
-    return found
+        results[name] = Value(None, n=n, why=ONE_CLASS) if name in skipped else Value(measure(once), low, high, n)
+    return results
 
 
 def _in_cells(ranking: Ranking, group: Any, thresholds: Sequence[float], seed: int) -> tuple[Ranking, Iterable[Floats]]:
@@ -383,16 +383,16 @@ def verdicts(table: pa.Table, seed: int = 0) -> dict[str, Value]:
     decided         real or fake, of the rows with a verdict;   decided_acc   right among those
     """
     label = np.array(table.column("label").to_pylist())
-    said = np.array([v or "" for v in table.column("verdict").to_pylist()])
-    has, decided = said != "", (said == "real") | (said == "fake")
+    predicted = np.array([v or "" for v in table.column("verdict").to_pylist()])
+    has, decided = predicted != "", (predicted == "real") | (predicted == "fake")
     genuine, fake = label == "real", label == "fake"
     return ratios(
         {
-            "coverage": (has, np.ones(len(said))),
+            "coverage": (has, np.ones(len(predicted))),
             "decided": (decided, has),
-            "decided_acc": (decided & (said == label), decided),
-            "genuine_called_fake": ((said == "fake") & genuine, has & genuine),
-            "fakes_called_real": ((said == "real") & fake, has & fake),
+            "decided_acc": (decided & (predicted == label), decided),
+            "genuine_called_fake": ((predicted == "fake") & genuine, has & genuine),
+            "fakes_called_real": ((predicted == "real") & fake, has & fake),
         },
         groups(table),
         seed=seed,
@@ -411,7 +411,7 @@ def scores(table: pa.Table, seed: int = 0) -> dict[str, Value]:
 
 
 def footnoted(
-    found: Mapping[str, Value], parts: Mapping[str, tuple[Any, Any]], labels: Sequence[str], mixed: bool | None = None
+    values: Mapping[str, Value], parts: Mapping[str, tuple[Any, Any]], labels: Sequence[str], mixed: bool | None = None
 ) -> dict[str, Value]:
     """The same values; one that rests on genuine rows alone, where the data have fakes too, says so.
 
@@ -419,20 +419,20 @@ def footnoted(
     the whole.
 
     Args:
-        found: values by name.
+        values: values by name.
         parts: what they were made of, as `ratios` takes it.
         labels: of the rows, "real" or "fake".
         mixed: whether the data have both; None where all of them are among the rows.
     """
     fake = np.array([label == "fake" for label in labels], bool)
     if not (fake.any() if mixed is None else mixed):
-        return dict(found)
-    out = dict(found)
+        return dict(values)
+    out = dict(values)
     for name, (part, whole) in parts.items():
         part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
         counted = ~np.isnan(part) & ~np.isnan(whole) & (whole != 0)
-        if found[name].value is not None and counted.any() and not fake[counted].any():
-            out[name] = replace(found[name], why="over genuine pictures alone: of fakes the truth is not known")
+        if values[name].value is not None and counted.any() and not fake[counted].any():
+            out[name] = replace(values[name], why="over genuine pictures alone: of fakes the truth is not known")
     return out
 
 
@@ -449,12 +449,12 @@ def places(table: pa.Table, seed: int = 0) -> dict[str, Value]:
         name: (table.column(name).to_numpy(zero_copy_only=False).astype(np.float64), ones) for name in columns
     }
     group = groups(table)
-    found = ratios(parts, group, seed=seed)
+    values = ratios(parts, group, seed=seed)
     known = pc.and_(pc.is_valid(table.column("regions_true")), pc.is_valid(table.column("regions_said")))
     true, names = _sets(table.column("regions_true").filter(known))
-    said, other = _sets(table.column("regions_said").filter(known))
+    predicted, other = _sets(table.column("regions_said").filter(known))
     vocabulary = sorted({*names, *other})
-    t, s = _spread(true, names, vocabulary), _spread(said, other, vocabulary)
+    t, s = _spread(true, names, vocabulary), _spread(predicted, other, vocabulary)
     both = (t & s).sum(1)
     parts = {
         "region_f1": (2 * both, t.sum(1) + s.sum(1)),
@@ -468,7 +468,7 @@ def places(table: pa.Table, seed: int = 0) -> dict[str, Value]:
     regions = ratios(parts, group[known.to_numpy(zero_copy_only=False)], seed=seed, why=reasons)
     labels = table.column("label")
     mixed = pc.any(pc.equal(labels, "fake")).as_py() is True
-    return found | footnoted(regions, parts, labels.filter(known).to_pylist(), mixed)
+    return values | footnoted(regions, parts, labels.filter(known).to_pylist(), mixed)
 
 
 def _sets(column: Any) -> tuple[Bools, list[str]]:
@@ -493,23 +493,23 @@ def _spread(has: Bools, names: list[str], vocabulary: list[str]) -> Bools:
 
 
 def localisation(
-    said: NDArray[np.float32], truth: NDArray[np.float32], threshold: float = 0.5
+    predicted: NDArray[np.float32], truth: NDArray[np.float32], threshold: float = 0.5
 ) -> Mapping[str, float | None]:
     """iou, precision, recall, f1 of two masks (H, W) at a fixed threshold, and ap over all thresholds (PR-AUC).
 
     Precision of a mask that says nothing is 0: a forged place was there to be found. None where the truth is empty.
     """
-    if said.shape != truth.shape:
-        raise InputError(f"localisation: expected masks of one shape, got {said.shape} and {truth.shape}")
-    true, hit = truth >= 0.5, said >= threshold
+    if predicted.shape != truth.shape:
+        raise InputError(f"localisation: expected masks of one shape, got {predicted.shape} and {truth.shape}")
+    true, hit = truth >= 0.5, predicted >= threshold
     if not true.any():
         return dict.fromkeys(("iou", "precision", "recall", "f1", "ap"))
     both = float((true & hit).sum())
     precision, recall = both / max(1.0, float(hit.sum())), both / float(true.sum())
     # outside the box of what is said or true every pixel is a correct zero at the lowest threshold: count, don't sort
-    near = true | (said > 0)
+    near = true | (predicted > 0)
     rest = int(near.size - near.sum())
-    ranking = Ranking.of(np.append(true[near], False), np.append(np.clip(said[near], 0, 1), 0.0))
+    ranking = Ranking.of(np.append(true[near], False), np.append(np.clip(predicted[near], 0, 1), 0.0))
     weighted = Weighted(ranking, np.append(np.ones(int(near.sum())), float(rest)))
     return {
         "iou": both / float((true | hit).sum()),

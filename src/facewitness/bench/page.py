@@ -292,11 +292,11 @@ def _legend(systems: Iterable[str], colours: Mapping[str, int]) -> Element:
 
 
 def _by_set(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
-    found: dict[str, list[Entry]] = {}
+    groups: dict[str, list[Entry]] = {}
     for entry in entries:
         if not entry.baseline:
-            found.setdefault(entry.dataset, []).append(entry)
-    return found
+            groups.setdefault(entry.dataset, []).append(entry)
+    return groups
 
 
 # --- curves
@@ -308,7 +308,7 @@ def _curves(draw: _Draw, entries: Sequence[Entry], book: Book) -> Iterator[Eleme
         yield _e("h3", visible(dataset))
         yield _legend([e.system for e in same], colours)
         for level, of in (("frame", measures.scored), ("video", measures.videos)):
-            data = {e.system: found for e in same if (found := of(e.plain)) is not None and found.p.size}
+            data = {e.system: scored for e in same if (scored := of(e.plain)) is not None and scored.p.size}
             tips = {
                 e.system: {m: _tip(f"{e.system}: {m.upper()} ", value(e, level, m)) for m in ("auc", "ap", "ece")}
                 for e in same
@@ -561,12 +561,12 @@ def _worst(entry: Entry) -> list[dict[str, Any]]:
         filter=pc.field("thumbnail").is_valid() & (pc.field("perturbation") == "none"),
     )
     p = pc.coalesce(table.column("fake"), table.column("score")).to_numpy(zero_copy_only=False).astype(np.float64)
-    found = []
+    worst_rows = []
     for label in ("real", "fake"):
         at = np.flatnonzero(pc.equal(table.column("label"), label).to_numpy(zero_copy_only=False))
         off = p[at] if label == "real" else 1 - p[at]
         worst = at[np.argsort(-off, kind="stable")][:WORST]
         worst = worst[np.nan_to_num(p[worst] if label == "real" else 1 - p[worst]) >= 0.5]
         rows = table.take(worst).to_pylist()
-        found += [row | {"p": float(p[i])} for row, i in zip(rows, worst, strict=True)]
-    return found
+        worst_rows += [row | {"p": float(p[i])} for row, i in zip(rows, worst, strict=True)]
+    return worst_rows

@@ -126,43 +126,43 @@ def _key(file: str, frame: str) -> str:
     return f"{file}\0{frame}"
 
 
-def join(said: Said, tables: Sequence[pa.Table]) -> tuple[list[pa.Array], list[str]]:
+def join(peer: Said, tables: Sequence[pa.Table]) -> tuple[list[pa.Array], list[str]]:
     """A column of scores for each table (with the columns file, frame and label), and what did not fit, in sentences.
 
     Raises InputError where no row fits any item, or where a label is another than the item's.
     """
-    keys = [_keys(table, said.framed) for table in tables]
+    keys = [_keys(table, peer.framed) for table in tables]
     items = pa.concat_arrays(keys)
-    if said.elsewhere:
-        files = foreign.matched(said.items.to_pylist(), items.to_pylist())
-        said = replace(said, items=pa.array(files, pa.string()))
+    if peer.elsewhere:
+        files = foreign.matched(peer.items.to_pylist(), items.to_pylist())
+        peer = replace(peer, items=pa.array(files, pa.string()))
     labels = pa.concat_arrays([table.column("label").combine_chunks() for table in tables])
     shared = _several(items)
-    several = shared if said.framed else shared.slice(0, 0)  # faces of one frame: whose score it is can't be told
-    twice = _several(said.items)
-    where = pc.index_in(items, said.items)
+    several = shared if peer.framed else shared.slice(0, 0)  # faces of one frame: whose score it is can't be told
+    twice = _several(peer.items)
+    where = pc.index_in(items, peer.items)
     fits = pc.and_not(pc.is_valid(where), pc.or_(pc.is_in(items, several), pc.is_in(items, twice)))
     if not pc.any(fits).as_py():
         example = items[0].as_py().split("\0")[0] if len(items) else "none"
         raise InputError(
-            f"{said.path}: none of its {len(said.items)} rows fits an item. Expected the column file to be as in "
+            f"{peer.path}: none of its {len(peer.items)} rows fits an item. Expected the column file to be as in "
             f"predictions.parquet, such as {example!r}."
         )
-    if said.labels:
-        told = pc.take(pa.array(said.labels), where)
+    if peer.labels:
+        stated = pc.take(pa.array(peer.labels), where)
         other = np.flatnonzero(
-            pc.and_(fits, pc.not_equal(told, labels)).fill_null(False).to_numpy(zero_copy_only=False)
+            pc.and_(fits, pc.not_equal(stated, labels)).fill_null(False).to_numpy(zero_copy_only=False)
         )
         if other.size:
             i = int(other[0])
             raise InputError(
-                f"{said.path}, line {said.lines[where[i].as_py()]}: says {told[i].as_py()} where the run says "
+                f"{peer.path}, line {peer.lines[where[i].as_py()]}: says {stated[i].as_py()} where the run says "
                 f"{labels[i].as_py()}. They are not about the same data."
             )
-    scores = pc.if_else(fits, pc.take(said.scores, where), pa.scalar(None, pa.float64()))
-    notes = _notes(said, items, where, fits, scores)
-    if not said.framed and (of_files := pc.sum(pc.and_(fits, pc.is_in(items, shared))).as_py()):
-        notes.append(f"{said.path.name}: {of_files} items share their file, and its score, with others.")
+    scores = pc.if_else(fits, pc.take(peer.scores, where), pa.scalar(None, pa.float64()))
+    notes = _notes(peer, items, where, fits, scores)
+    if not peer.framed and (of_files := pc.sum(pc.and_(fits, pc.is_in(items, shared))).as_py()):
+        notes.append(f"{peer.path.name}: {of_files} items share their file, and its score, with others.")
     columns, start = [], 0
     for table in tables:
         columns.append(scores.slice(start, table.num_rows))
@@ -182,7 +182,7 @@ def _several(keys: pa.Array) -> pa.Array:
     return counts.field("values").filter(pc.greater(counts.field("counts"), 1))
 
 
-def _notes(said: Said, items: pa.Array, where: pa.Array, fits: pa.Array, scores: pa.Array) -> list[str]:
+def _notes(peer: Said, items: pa.Array, where: pa.Array, fits: pa.Array, scores: pa.Array) -> list[str]:
     notes = []
     absent = where.null_count
     ambiguous = len(items) - absent - pc.sum(fits).as_py()
@@ -193,9 +193,9 @@ def _notes(said: Said, items: pa.Array, where: pa.Array, fits: pa.Array, scores:
         (empty, "with an empty score"),
     ):
         if count:
-            notes.append(f"{said.path.name}: {count} of {len(items)} items have no score: {why}.")
-    unknown = said.items.filter(pc.invert(pc.is_in(said.items, items)))
+            notes.append(f"{peer.path.name}: {count} of {len(items)} items have no score: {why}.")
+    unknown = peer.items.filter(pc.invert(pc.is_in(peer.items, items)))
     if len(unknown):
         named = ", ".join(dict.fromkeys(key.split("\0")[0] for key in unknown[:_SOME].to_pylist()))
-        notes.append(f"{said.path.name}: {len(unknown)} of its rows are about no item of the run, such as {named}.")
+        notes.append(f"{peer.path.name}: {len(unknown)} of its rows are about no item of the run, such as {named}.")
     return notes

@@ -230,13 +230,13 @@ class Writer:
             whole.unlink()
 
     def _parts(self) -> list[Path]:
-        found = sorted((self.run / "parts").glob("[!.]*"))
-        if strange := [p for p in found if not _PART.fullmatch(p.name)]:
+        parts = sorted((self.run / "parts").glob("[!.]*"))
+        if strange := [p for p in parts if not _PART.fullmatch(p.name)]:
             raise InputError(
                 f"{strange[0]} is no part of this run: expected names such as 00000.parquet. Take it away, and give "
                 "the same command again."
             )
-        return found
+        return parts
 
     def _part(self, path: Path, columns: list[str] | None = None) -> pa.Table:
         advice = f"Delete {path.name}, and give the same command again: what it held is worked out anew."
@@ -398,12 +398,12 @@ def _changes(before: Path, data: pa.Table | None) -> str:
         "added": [name for name in new if name not in old],
         "removed": [name for name in old if name not in new],
     }
-    told = []
+    sentences = []
     for word, names in kinds.items():
         if names:
             shown = ", ".join(name.split("\0")[0] for name in names[:3])
-            told.append(f"{len(names)} {word} ({shown}{', …' if len(names) > 3 else ''})")
-    return ", ".join(told) or "in another order"
+            sentences.append(f"{len(names)} {word} ({shown}{', …' if len(names) > 3 else ''})")
+    return ", ".join(sentences) or "in another order"
 
 
 def gather(run: Path, total: int) -> Coverage | None:
@@ -469,9 +469,9 @@ def _from_before(table: pa.Table) -> pa.Table:
 
     Its `mask_iou` compared the witness's mask, and score/mask compares the claims: it is left out.
     """
-    asked = pc.is_valid(table.column("question"))
+    has_question = pc.is_valid(table.column("question"))
     there = {name: table.column(name) for name in table.column_names if name in COLUMNS.names}
-    there["speaker"] = pc.if_else(asked, "dialogue", "explanation")
+    there["speaker"] = pc.if_else(has_question, "dialogue", "explanation")
     there["says"] = table.column("verdict")
     renamed = {"boxes": "box_iou", "alignment": "text_box", "side": "side"}
     arrays = [

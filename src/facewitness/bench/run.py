@@ -145,8 +145,8 @@ def run(
     }  # fmt: skip
 
     def listed() -> Iterator[Sample]:
-        told: Callable[[str], None] = missing.append if not missing else lambda sentence: None  # once, not each pass
-        samples = samples_of(leaf, root, split, frames, told)
+        note: Callable[[str], None] = missing.append if not missing else lambda sentence: None  # once, not each pass
+        samples = samples_of(leaf, root, split, frames, note)
         chosen = (s for s in samples if zlib.crc32(s.group.encode("utf-8", "replace")) % n == i - 1)
         for number, sample in enumerate(s for s in chosen if wanted(s, keep or {})):
             if limit is not None and number >= limit:
@@ -156,8 +156,8 @@ def run(
     data = listing.listed(listed(), files)
     if data.num_rows == 0 and n == 1:
         what = f"the split {split!r} of {dataset}" if split else f"{dataset} at {root}"
-        told = f" {missing[0]}" if missing else ""
-        raise InputError(f"{what} has no samples.{told} See `facewitness datasets check {dataset} ROOT`.")
+        note = f" {missing[0]}" if missing else ""
+        raise InputError(f"{what} has no samples.{note} See `facewitness datasets check {dataset} ROOT`.")
     with predictions.Writer(folder, meta, data=data) as writer:
         if writer.finished:
             known: predictions.Coverage = predictions.read_meta(folder)["coverage"]
@@ -173,15 +173,15 @@ def run(
                 sources = _sources(items, waiting, writer.done, perturbation)
                 arguments = system.arguments(perturbation, seed)
                 ready = analyzer if perturbation[0] != "crop_shift" else None
-                for kept in _analyzed(sources, ready, jobs, arguments, pixels=plain and bool(able)):
+                for analysis in _analyzed(sources, ready, jobs, arguments, pixels=plain and bool(able)):
                     while waiting[0].failed:  # items that never became a source stand in their order among the others
                         writer.add(_row(waiting.popleft(), perturbation))
                         done += 1
                     item = waiting.popleft()
-                    row, *others = _rows(item, kept, perturbation, originals, scores if plain else ())
-                    row["thumbnail"] = worst.thumbnail(row, kept)
+                    row, *others = _rows(item, analysis, perturbation, originals, scores if plain else ())
+                    row["thumbnail"] = worst.thumbnail(row, analysis)
                     if questions and plain:
-                        others += _answers(item.sample, kept, row, able, scores)
+                        others += _answers(item.sample, analysis, row, able, scores)
                     writer.add(row, *others)
                     done += 1
                     progress(done)
@@ -329,8 +329,8 @@ def _analyzed(
     for source in sources:
         started = time.perf_counter()
         analysis = ready.analysis(source)
-        kept = _kept(analysis)
-        yield replace(kept, seconds=time.perf_counter() - started, clip=analysis.clip if pixels else None)
+        result = _kept(analysis)
+        yield replace(result, seconds=time.perf_counter() - started, clip=analysis.clip if pixels else None)
 
 
 def _suspicion(face: PersonReport) -> float:
@@ -360,16 +360,16 @@ def _row(item: _Item, perturbation: perturb.Perturbation) -> Row:
 
 def _rows(
     item: _Item,
-    kept: _Kept,
+    analysis: _Kept,
     perturbation: perturb.Perturbation,
     originals: Mapping[str, Callable[[], Pixels]],
     scores: Sequence[str],
 ) -> list[Row]:
     """The item's row, which is its explanation's, then one for each witness that has words of its own."""
-    sample, report = item.sample, kept.report
+    sample, report = item.sample, analysis.report
     row = _row(item, perturbation)
     problem = "; ".join(f"{p.step}: {p.message}" for p in report.problems) or None
-    row |= {"status": report.status, "problem": problem, "faces": len(report.people), "seconds": kept.seconds}
+    row |= {"status": report.status, "problem": problem, "faces": len(report.people), "seconds": analysis.seconds}
     face = _face_meant(sample, report)
     if face is None:
         if report.people:  # there are faces, but not the one that is meant
@@ -420,13 +420,13 @@ def _by(testimony: Testimony) -> Row:
     }  # fmt: skip
 
 
-def _answers(sample: Sample, kept: _Kept, row: Row, able: Sequence[Witness], scores: Sequence[str]) -> list[Row]:
+def _answers(sample: Sample, analysis: _Kept, row: Row, able: Sequence[Witness], scores: Sequence[str]) -> list[Row]:
     """Rows for each question the dataset asks about this picture: the evidence's answer, then witnesses'."""
-    face = _face_meant(sample, kept.report)
+    face = _face_meant(sample, analysis.report)
     if face is None or not sample.truth.questions:
         return []
-    talk = Dialogue(kept.report)
-    talk.choose(kept.report.people.index(face))
+    talk = Dialogue(analysis.report)
+    talk.choose(analysis.report.people.index(face))
     of_item = cast(Row, {name: value for name, value in row.items() if name in _OF_ITEM})
     answered: list[Row] = []
     for question, references in sample.truth.questions.items():
@@ -442,12 +442,12 @@ def _answers(sample: Sample, kept: _Kept, row: Row, able: Sequence[Witness], sco
         answered.append(of_item | about | _said(reply, truth, scores))
         for witness in able:
             try:
-                assert kept.clip is not None
-                reply = cast(Any, witness).answer(face.track, kept.clip, Question(question), ())
-                told = _said(reply, truth, scores)
+                assert analysis.clip is not None
+                reply = cast(Any, witness).answer(face.track, analysis.clip, Question(question), ())
+                outcome = _said(reply, truth, scores)
             except FacewitnessError as error:
-                told = {"problem": str(error)}
-            answered.append(of_item | about | told | {"witness": witness.name})
+                outcome = {"problem": str(error)}
+            answered.append(of_item | about | outcome | {"witness": witness.name})
     return answered
 
 
@@ -533,11 +533,11 @@ def _located(face: PersonReport, truth: Truth, report: Report) -> Row:
     if mask is None or report.size is None or mask.max() < 0.5:
         return {}
     width, height = report.size
-    said = np.zeros((height, width), np.float32) if face.mask is None else geometry.place(face.mask, height, width)
-    found = measures.localisation(said, mask)
+    predicted = np.zeros((height, width), np.float32) if face.mask is None else geometry.place(face.mask, height, width)
+    values = measures.localisation(predicted, mask)
     return {
-        "mask_precision": found["precision"], "mask_recall": found["recall"], "mask_f1": found["f1"],
-        "mask_ap": found["ap"],
+        "mask_precision": values["precision"], "mask_recall": values["recall"], "mask_f1": values["f1"],
+        "mask_ap": values["ap"],
     }  # fmt: skip
 
 
@@ -545,11 +545,11 @@ def _originals(
     leaf: Any, root: str | Path | None, split: str | None, frames: int
 ) -> Mapping[str, Callable[[], Pixels]]:
     """Pristine pictures that the dataset holds inside, by name, decoded when asked for."""
-    found: dict[str, Callable[[], Pixels]] = {}
+    originals: dict[str, Callable[[], Pixels]] = {}
     for sample in samples_of(leaf, root, split, frames, lambda sentence: None):
         if sample.truth.label == "real" and sample.image is not None:
-            found[sample.file] = _Decoded(sample.image, sample.file)
-    return found
+            originals[sample.file] = _Decoded(sample.image, sample.file)
+    return originals
 
 
 @dataclass(frozen=True, slots=True)

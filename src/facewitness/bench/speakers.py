@@ -51,13 +51,13 @@ def findings_json(findings: Iterable[Finding]) -> str:
     )
 
 
-def findings_of(kept: str | None) -> tuple[Finding, ...]:
+def findings_of(text: str | None) -> tuple[Finding, ...]:
     """Findings from a row."""
     return tuple(
         Finding(
             tuple(Place(None, p["region"], tuple(p["box"])) for p in each["places"]), each["claim"], each["strength"]
         )
-        for each in json.loads(kept or "[]")
+        for each in json.loads(text or "[]")
         if each["places"]
     )
 
@@ -69,8 +69,10 @@ def replies(table: pa.Table) -> list[Reply | None]:
     return [
         None
         if text is None
-        else Reply(says, None, (text,), findings_of(found), thought or "", None if refused is None else tuple(refused))
-        for says, text, thought, refused, found in zip(*columns, strict=True)
+        else Reply(
+            says, None, (text,), findings_of(findings), thought or "", None if refused is None else tuple(refused)
+        )
+        for says, text, thought, refused, findings in zip(*columns, strict=True)
     ]
 
 
@@ -128,11 +130,11 @@ def scored(reply: Reply, truth: Truth, names: Iterable[str]) -> Scores:
     return {name: _taken(name, plugins.get("scores", name).score, reply, truth) for name in names}
 
 
-def all_scored(said: Sequence[Reply | None], true: Sequence[Truth], names: Sequence[str]) -> dict[str, list[float]]:
+def all_scored(replies: Sequence[Reply | None], true: Sequence[Truth], names: Sequence[str]) -> dict[str, list[float]]:
     """Each score of each reply, NaN for "not measured" and for no reply."""
     judges = [(name, plugins.get("scores", name).score) for name in names]
     out: dict[str, list[float]] = {name: [] for name in names}
-    for reply, truth in zip(said, true, strict=True):
+    for reply, truth in zip(replies, true, strict=True):
         for name, judge in judges:
             value = None if reply is None else _taken(name, judge, reply, truth)
             out[name].append(np.nan if value is None else value)
@@ -168,8 +170,8 @@ def _blind(table: pa.Table, threshold: float, by_label: bool = False) -> list[Re
         label = labels[text, grammar]
         named = regions.mentioned(text) if label != "real" else ()
         placed = [(name, boxes.get((group, name))) for name in named]
-        found = tuple(Finding.on(name, box, None, text, None) for name, box in placed if box is not None)
-        out.append(Reply(label, None, (text,), found, refusals=None if grammar is None else ()))
+        findings = tuple(Finding.on(name, box, None, text, None) for name, box in placed if box is not None)
+        out.append(Reply(label, None, (text,), findings, refusals=None if grammar is None else ()))
     return out
 
 
@@ -184,13 +186,13 @@ def _label(text: str | None, grammar: str | None) -> Label | None:
 
 def _usual_boxes(table: pa.Table) -> dict[tuple[str, str], Box | None]:
     """(group, region) → the median of the region's true boxes in all other groups: where it lies in most pictures."""
-    found: dict[str, list[tuple[str, list[float]]]] = {}
+    boxes_of: dict[str, list[tuple[str, list[float]]]] = {}
     groups = table.column("group").to_pylist()
-    for group, kept in zip(groups, table.column("boxes_true").to_pylist(), strict=True):
-        for name, box in json.loads(kept or "{}").items():
-            found.setdefault(name, []).append((group, box))
+    for group, boxes_true in zip(groups, table.column("boxes_true").to_pylist(), strict=True):
+        for name, box in json.loads(boxes_true or "{}").items():
+            boxes_of.setdefault(name, []).append((group, box))
     usual: dict[tuple[str, str], Box | None] = {}
-    for name, boxes in found.items():
+    for name, boxes in boxes_of.items():
         of, values = np.array([group for group, _ in boxes]), np.array([box for _, box in boxes])
         for group in dict.fromkeys(groups):
             others = values[of != group]
@@ -213,29 +215,29 @@ def _score_alone(table: pa.Table, threshold: float) -> list[Reply | None]:
 
 def _map_alone(table: pa.Table, threshold: float) -> list[Reply | None]:
     out: list[Reply | None] = []
-    asked = table.column("question").to_pylist()
-    for kept, question in zip(table.column("mapped").to_pylist(), asked, strict=True):
-        if kept is None:
+    question_column = table.column("question").to_pylist()
+    for findings_text, question in zip(table.column("mapped").to_pylist(), question_column, strict=True):
+        if findings_text is None:
             out.append(None)
             continue
-        found = findings_of(kept)
+        findings = findings_of(findings_text)
         about = questions.asked_regions(question) if question else ()
         if about:
-            found = tuple(f for f in found if any(_covers(f.region, name) for name in about))
-        out.append(_verdict("fake" if found else "real", found))
+            findings = tuple(f for f in findings if any(_covers(f.region, name) for name in about))
+        out.append(_verdict("fake" if findings else "real", findings))
     return out
 
 
-def _covers(region: str | None, asked: str) -> bool:
-    return region is not None and (regions.within(region, asked) or regions.within(asked, region))
+def _covers(region: str | None, region_asked: str) -> bool:
+    return region is not None and (regions.within(region, region_asked) or regions.within(region_asked, region))
 
 
-def _verdict(label: Label, found: tuple[Finding, ...] = ()) -> Reply:
+def _verdict(label: Label, findings: tuple[Finding, ...] = ()) -> Reply:
     text = f"The picture is {label}."
-    if found:
-        named = ", ".join(f"the {regions.title(f.region)}" for f in found if f.region is not None)
+    if findings:
+        named = ", ".join(f"the {regions.title(f.region)}" for f in findings if f.region is not None)
         text += f" Forged: {named}."
-    return Reply(label, None, (text,), found)
+    return Reply(label, None, (text,), findings)
 
 
 CONTROLS: Mapping[str, Control] = {
@@ -258,12 +260,12 @@ def name_of(speaker: str, witness: str | None) -> str:
 
 def each(table: pa.Table) -> dict[str, pa.Table]:
     """The rows of each speaker of a table, those of the explanation first."""
-    found: dict[str, list[int]] = {}
+    rows_of: dict[str, list[int]] = {}
     pairs = zip(table.column("speaker").to_pylist(), table.column("witness").to_pylist(), strict=True)
     for i, (speaker, witness) in enumerate(pairs):
-        found.setdefault(name_of(speaker, witness), []).append(i)
-    order = sorted(found, key=lambda name: next(i for i, s in enumerate(predictions.SPEAKERS) if _is(name, s)))
-    return {name: table.take(pa.array(found[name], pa.int64())) for name in order}
+        rows_of.setdefault(name_of(speaker, witness), []).append(i)
+    order = sorted(rows_of, key=lambda name: next(i for i, s in enumerate(predictions.SPEAKERS) if _is(name, s)))
+    return {name: table.take(pa.array(rows_of[name], pa.int64())) for name in order}
 
 
 def _is(name: str, speaker: str) -> bool:

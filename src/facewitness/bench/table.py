@@ -107,8 +107,8 @@ def read(runs: Sequence[Path], scores: Mapping[str, Path]) -> tuple[list[Entry],
                 peered.append((entry, prefix, plain.select([*items, "label"])))
     notes: list[str] = []
     for name, path in scores.items():
-        columns, told = peers.join(peers.read(Path(path), name), [table for _, _, table in peered])
-        notes += [f"{name}: {sentence}" for sentence in told]
+        columns, peer_notes = peers.join(peers.read(Path(path), name), [table for _, _, table in peered])
+        notes += [f"{name}: {sentence}" for sentence in peer_notes]
         for (entry, prefix, _), column in zip(peered, columns, strict=True):
             entries += _taken_apart(_scored_by(name, entry, column), prefix)
     seen: dict[tuple[str, str], Entry] = {}
@@ -166,20 +166,20 @@ def measured(entry: Entry) -> Iterator[Line]:
     line = partial(Line, entry.system, entry.dataset)
     for measure, value in _coverage(entry).items():
         yield line("rows", measure, value)
-    for level, found in _levels(entry.plain, threshold=entry.threshold):
-        yield from (line(level, measure, value) for measure, value in found.items())
+    for level, values in _levels(entry.plain, threshold=entry.threshold):
+        yield from (line(level, measure, value) for measure, value in values.items())
     if entry.baseline:
         return
     for level, measure, value in _by_row(entry):
         yield line(level, measure, value)
     if not entry.taken_apart:
         for method, table in _methods(entry.plain):
-            for level, found in _levels(table, only=("auc", "acc")):
-                yield from (line(level, measure, value, method) for measure, value in found.items())
+            for level, values in _levels(table, only=("auc", "acc")):
+                yield from (line(level, measure, value, method) for measure, value in values.items())
     if entry.whole:
         for perturbation, strength, table in _strengths(entry.perturbed):
-            for level, found in _levels(table, only=("auc", "acc")):
-                for measure, value in found.items():
+            for level, values in _levels(table, only=("auc", "acc")):
+                for measure, value in values.items():
                     yield line(level, measure, value, perturbation=perturbation, strength=strength)
         for speaker, level, measure, value in _spoken(entry):
             yield line(level, measure, value, speaker=speaker)
@@ -199,15 +199,15 @@ def _coverage(entry: Entry) -> dict[str, Value]:
         "fake": pc.sum(pc.equal(labels, "fake")).as_py(),
         "scored": pc.sum(scored).as_py(),
     }
-    found = {name: _count(value or 0) for name, value in counted.items()}
+    counts = {name: _count(value or 0) for name, value in counted.items()}
     for status in predictions.STATUSES:
         known = statuses.null_count < rows.num_rows
         count = pc.sum(pc.equal(statuses, status)).as_py() or 0
-        found[status] = _count(count if known else None, "a list of scores does not say what became of a picture")
+        counts[status] = _count(count if known else None, "a list of scores does not say what became of a picture")
     missing = ((entry.meta or {}).get("coverage") or {}).get("missing")
     why = "known of the whole run only" if entry.meta else "a list of scores does not say what the dataset lacks"
-    found["missing"] = _count(missing if entry.whole else None, why)
-    return found
+    counts["missing"] = _count(missing if entry.whole else None, why)
+    return counts
 
 
 def _levels(
@@ -222,10 +222,10 @@ def _levels(
                 {name: Value(None, why="still pictures: there are no videos to average over") for name in names},
             )
             continue
-        found = measures.detection(data.fake, data.p, data.group, threshold=threshold, only=only)
+        values = measures.detection(data.fake, data.p, data.group, threshold=threshold, only=only)
         if "acc_shipped" in names and threshold is None:
-            found["acc_shipped"] = Value(None, n=data.p.size, why="no shipped threshold is known")
-        yield level, {**found, "unscored": _count(data.unscored)}
+            values["acc_shipped"] = Value(None, n=data.p.size, why="no shipped threshold is known")
+        yield level, {**values, "unscored": _count(data.unscored)}
 
 
 def _methods(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
@@ -254,8 +254,8 @@ def _by_row(entry: Entry) -> Iterator[tuple[str, str, Value]]:
         for level, names in (("verdict", _VERDICTS), ("place", {**_MASKS, **_REGIONS})):
             yield from ((level, name, Value(None, why="a list of scores says nothing else")) for name in names)
         return
-    for level, found in (("verdict", measures.verdicts(entry.plain)), ("place", measures.places(entry.plain))):
-        for measure, value in found.items():
+    for level, values in (("verdict", measures.verdicts(entry.plain)), ("place", measures.places(entry.plain))):
+        for measure, value in values.items():
             yield level, measure, _with_reason(measure, value)
 
 
@@ -307,24 +307,24 @@ def _spoken(entry: Entry) -> Iterator[tuple[str, str, str, Value]]:
             yield from ((speaker, "text", name, why) for name in _WORDING)
             continue
         threshold = 0.5 if entry.threshold is None else entry.threshold
-        said = {name: control(spoken, threshold) for name, control in speakers.CONTROLS.items()}
-        yield from _controlled(speaker, spoken, said)
-        yield from _words(speaker, spoken, said)
+        replies = {name: control(spoken, threshold) for name, control in speakers.CONTROLS.items()}
+        yield from _controlled(speaker, spoken, replies)
+        yield from _words(speaker, spoken, replies)
 
 
 def _controlled(
-    speaker: str, rows: pa.Table, said: Mapping[str, list[Reply | None]]
+    speaker: str, rows: pa.Table, spoken: Mapping[str, list[Reply | None]]
 ) -> Iterator[tuple[str, str, str, Value]]:
     """Each score of each control of a speaker."""
     scores = [n for n in predictions.score_columns(rows) if n != "mask"]  # whose pixels are not kept
     if rows.num_rows > _MOST_CONTROLLED:
         why = Value(None, why=f"controls are not scored above {_MOST_CONTROLLED} rows")
-        yield from ((f"{speaker}: {name}", "score", score, why) for name in said for score in scores)
+        yield from ((f"{speaker}: {name}", "score", score, why) for name in spoken for score in scores)
         return
     can = set(speakers.available()[0])
     truths, group = speakers.truths(rows), measures.groups(rows)
     names = [n for n in scores if n in can and rows.num_rows <= _MOST_SCORED.get(n, _MOST_CONTROLLED)]
-    for control, replies in said.items():
+    for control, replies in spoken.items():
         if all(reply is None for reply in replies):
             why = Value(
                 None, why=_UNCONTROLLED.get(control, "no control: no other group has an answer to the question")
@@ -333,9 +333,11 @@ def _controlled(
             continue
         values = speakers.all_scored(replies, truths, names)
         parts = {name: (np.array(each), np.ones(len(each))) for name, each in values.items()}
-        found = measures.footnoted(measures.ratios(parts, group), parts, rows.column("label").to_pylist())
+        measured_values = measures.footnoted(measures.ratios(parts, group), parts, rows.column("label").to_pylist())
         for name in scores:
-            value = found.get(name, Value(None, why=f"too slow for a table above {_MOST_SCORED.get(name)} texts"))
+            value = measured_values.get(
+                name, Value(None, why=f"too slow for a table above {_MOST_SCORED.get(name)} texts")
+            )
             yield f"{speaker}: {control}", "score", name, _with_reason(name, value)
 
 
@@ -346,13 +348,13 @@ _UNCONTROLLED = {
 
 
 def _words(
-    speaker: str, rows: pa.Table, said: Mapping[str, list[Reply | None]]
+    speaker: str, rows: pa.Table, spoken: Mapping[str, list[Reply | None]]
 ) -> Iterator[tuple[str, str, str, Value]]:
     """How near the words come to people's, and the verdicts read in the controls' words."""
     referenced = pc.fill_null(pc.greater(pc.list_value_length(rows.column("references")), 0), False)
     at = [int(i) for i in np.flatnonzero(referenced.to_numpy(zero_copy_only=False))]
     texts: dict[str, list[str | None]] = {"": pc.fill_null(rows.column("text"), "").to_pylist()}
-    texts |= {name: [None if r is None else r.text for r in replies] for name, replies in said.items()}
+    texts |= {name: [None if r is None else r.text for r in replies] for name, replies in spoken.items()}
     label = rows.column("label").to_pylist()
     group = np.unique([str(g) for g in rows.column("group").to_pylist()], return_inverse=True)[1]
     chosen = [name for name in _CHOSEN if any(text is not None for text in texts[name])]

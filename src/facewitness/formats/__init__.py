@@ -54,25 +54,25 @@ def film_frame(report: Report) -> FrameRef | None:
     """The frame of a film that stands for it: the most suspicious person's best. None for a photo."""
     if not report.people or report.medium is None or not report.medium.fps:
         return None
-    suspicious = max(report.people, key=lambda said: -1.0 if said.verdict.fake is None else said.verdict.fake)
+    suspicious = max(report.people, key=lambda person: -1.0 if person.verdict.fake is None else person.verdict.fake)
     return suspicious.face.at
 
 
-def seen_at(said: PersonReport, at: FrameRef | None) -> list[tuple[int, Finding]]:
+def seen_at(person: PersonReport, at: FrameRef | None) -> list[tuple[int, Finding]]:
     """A person's findings with their numbers; of a film those that are seen in one frame, with their place there."""
     if at is None:
-        return list(enumerate(said.findings))
-    found = []
-    for index, finding in enumerate(said.findings):
+        return list(enumerate(person.findings))
+    seen = []
+    for index, finding in enumerate(person.findings):
         place = next((p for p in finding.places if p.at is not None and p.at.index == at.index), None)
         if place is not None:
-            found.append((index, Finding((place,), finding.claim, finding.strength)))
-    return found
+            seen.append((index, Finding((place,), finding.claim, finding.strength)))
+    return seen
 
 
-def face_at(said: PersonReport, at: FrameRef | None) -> Face | None:
+def face_at(person: PersonReport, at: FrameRef | None) -> Face | None:
     """A person's face in one frame of a film, None where it is not there; for a photo (no frame named) the one."""
-    return said.face if at is None else next((face for face in said.track.faces if face.at.index == at.index), None)
+    return person.face if at is None else next((face for face in person.track.faces if face.at.index == at.index), None)
 
 
 def measured(quality: Quality) -> list[tuple[str, str]]:

@@ -25,33 +25,33 @@ WORST, BEST = 4, 2  # frames in the strip
 _SIDE = 220  # pixels of a frame there
 
 
-def section(number: int, said: PersonReport, clip: Clip | None) -> Element | None:
+def section(number: int, person: PersonReport, clip: Clip | None) -> Element | None:
     """Timeline and strip of one person; None for a photo, and where no moment was judged."""
-    scored = [moment for moment in said.timeline if moment.fake is not None and moment.at.seconds is not None]
+    scored = [moment for moment in person.timeline if moment.fake is not None and moment.at.seconds is not None]
     if len(scored) < 2:
         return None
     chosen = _chosen(scored) if clip is not None else []
     return _e(
         "section",
         _e("h3", "Over time"),
-        _drawing(number, said, scored, {moment.at.index for moment in chosen}),
-        _e("p", _key(said), class_="key"),
-        _e("div", *(_shot(number, said, moment, clip) for moment in chosen), class_="strip")
+        _drawing(number, person, scored, {moment.at.index for moment in chosen}),
+        _e("p", _key(person), class_="key"),
+        _e("div", *(_shot(number, person, moment, clip) for moment in chosen), class_="strip")
         if clip and chosen
         else None,
         class_="timeline",
     )
 
 
-def _key(said: PersonReport) -> str:
-    threshold = said.verdict.thresholds
-    parts = stretches(said.timeline, threshold[1]) if threshold else ()
+def _key(person: PersonReport) -> str:
+    threshold = person.verdict.thresholds
+    parts = stretches(person.timeline, threshold[1]) if threshold else ()
     words = "Probability of forgery at each judged moment; below it the quality of the face there."
     if threshold:
         words += f" Dashed: the thresholds of this verdict, {percent(threshold[0])} and {percent(threshold[1])}."
     if parts:
         when = ", ".join(part.words for part in parts)
-        words += f" Shaded: it looks forged, {percent(share(said.timeline, parts))} of the time judged: {when}."
+        words += f" Shaded: it looks forged, {percent(share(person.timeline, parts))} of the time judged: {when}."
     return words
 
 
@@ -62,7 +62,7 @@ def _chosen(scored: Sequence[Moment]) -> list[Moment]:
     return sorted(picked, key=lambda moment: moment.at.index)
 
 
-def _drawing(number: int, said: PersonReport, scored: Sequence[Moment], shown: set[int]) -> Element:
+def _drawing(number: int, person: PersonReport, scored: Sequence[Moment], shown: set[int]) -> Element:
     seconds = [moment.at.seconds or 0.0 for moment in scored]
     start, length = seconds[0], max(seconds[-1] - seconds[0], 1e-6)
 
@@ -73,18 +73,18 @@ def _drawing(number: int, said: PersonReport, scored: Sequence[Moment], shown: s
         return round(10 + (_HIGH - 10) * (1 - score), 1)
 
     marks: list[Element] = [_e("rect", x=0, y=10, width=_WIDE, height=_HIGH - 10, class_="ground")]
-    if said.verdict.thresholds is not None:
-        for part in stretches(said.timeline, said.verdict.thresholds[1]):
+    if person.verdict.thresholds is not None:
+        for part in stretches(person.timeline, person.verdict.thresholds[1]):
             left, right = x(part.start), x(part.end)
             title = _e("title", f"{part.words}: looks forged, {percent(part.fake)}")
             marks.append(
                 _e("rect", title, x=left - 4, y=10, width=right - left + 8, height=_HIGH - 10, class_="stretch")
             )
         marks += [
-            _e("line", x1=0, x2=_WIDE, y1=y(bound), y2=y(bound), class_="bound") for bound in said.verdict.thresholds
+            _e("line", x1=0, x2=_WIDE, y1=y(bound), y2=y(bound), class_="bound") for bound in person.verdict.thresholds
         ]
-    if said.verdict.interval is not None and said.verdict.cause != "quality":
-        low, high = said.verdict.interval
+    if person.verdict.interval is not None and person.verdict.cause != "quality":
+        low, high = person.verdict.interval
         title = _e("title", f"The 95 % interval of the whole: {percent(low)} to {percent(high)}")
         marks.append(
             _e("rect", title, x=_WIDE - 10, y=y(high), width=8, height=max(2.0, y(low) - y(high)), class_="whole")
@@ -95,7 +95,7 @@ def _drawing(number: int, said: PersonReport, scored: Sequence[Moment], shown: s
         step = "L" if i and seconds[i] - seconds[i - 1] <= gap else "M"
         points += f"{step}{x(seconds[i])} {y(moment.fake or 0.0)} "
     marks.append(_e("path", d=points.strip(), class_="line"))
-    quality = {face.at.index: face.quality.score for face in said.track.faces}
+    quality = {face.at.index: face.quality.score for face in person.track.faces}
     wide = max(3.0, (_WIDE - 40) / len(scored) - 1)
     for moment, second in zip(scored, seconds, strict=True):
         score = quality.get(moment.at.index)
@@ -128,9 +128,9 @@ def _point(number: int, moment: Moment, x: float, y: float, quality: float | Non
     return _e("a", dot, href=f"#moment-{number}-{moment.at.index}", aria_label=words)
 
 
-def _shot(number: int, said: PersonReport, moment: Moment, clip: Clip) -> Element:
+def _shot(number: int, person: PersonReport, moment: Moment, clip: Clip) -> Element:
     """One frame of the strip: the face with its mask, its time and probability."""
-    face = next((face for face in said.track.faces if face.at.index == moment.at.index), said.face)
+    face = next((face for face in person.track.faces if face.at.index == moment.at.index), person.face)
     frame = clip.at(moment.at)
     left, top, right, bottom = _around(face, moment.at)
     picture = Image.fromarray(np.ascontiguousarray(frame.pixels[top:bottom, left:right]))

@@ -39,7 +39,7 @@ def render(report: Report, clip: Clip | None = None) -> bytes:
         )
     still = not hasattr(clip, "watch")
     frames: Iterable[Frame] = clip.frames() if still else (seen.frame for seen in cast(Any, clip).watch(1e-6))
-    shown = [_Shown.of(number, said) for number, said in enumerate(report.people, start=1)]
+    shown = [_Shown.of(number, someone) for number, someone in enumerate(report.people, start=1)]
     lack = ": incomplete, a step failed" if report.problems else ""
     out = io.BytesIO()
     rate = Fraction(clip.fps or 25).limit_denominator(1001)
@@ -86,16 +86,16 @@ class _Shown:
     held: float
 
     @classmethod
-    def of(cls, number: int, said: PersonReport) -> _Shown:
-        at = {moment.at.index: moment for moment in said.timeline}
-        faces = said.track.faces
+    def of(cls, number: int, person: PersonReport) -> _Shown:
+        at = {moment.at.index: moment for moment in person.timeline}
+        faces = person.track.faces
         seconds = tuple(face.at.seconds or 0.0 for face in faces)
         moments = [at.get(face.at.index) for face in faces]
         gap = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 1.0
         return cls(
             number,
-            said.verdict.label,
-            word(said.verdict.label),
+            person.verdict.label,
+            word(person.verdict.label),
             seconds,
             tuple(face.box for face in faces),
             tuple(None if moment is None else moment.fake for moment in moments),

@@ -268,7 +268,7 @@ def _problems(report: Report) -> Element | None:
 
 def _examination(report: Report, clip: Clip | None) -> Element | None:
     picture = _picture(report, clip)
-    faces = [_card(number, said, report, clip) for number, said in enumerate(report.people, start=1)]
+    faces = [_card(number, person, report, clip) for number, person in enumerate(report.people, start=1)]
     if not faces:
         return _e("div", picture, class_="alone") if picture is not None else None
     several = "several" if len(faces) > 1 else "one"
@@ -320,14 +320,14 @@ def _picture(report: Report, clip: Clip | None) -> Element | None:
     places: list[Element] = []
     elsewhere: list[Element] = []  # masks of people who are best seen in another frame of a film
     tag = max(width, height) / 36  # height of a face's number, in pixels of the picture
-    for number, said in enumerate(report.people, start=1):
-        if said.mask is not None and said.mask.values.max() >= FAINT:
-            here = film is None or said.face.at.index == film.index
-            (heats if here else elsewhere).append(_heat(said.mask, f"heat-{number}"))
-        face = face_at(said, film)
+    for number, person in enumerate(report.people, start=1):
+        if person.mask is not None and person.mask.values.max() >= FAINT:
+            here = film is None or person.face.at.index == film.index
+            (heats if here else elsewhere).append(_heat(person.mask, f"heat-{number}"))
+        face = face_at(person, film)
         if face is not None:
-            boxes.append(_face_box(number, said, face.box, tag))
-        places += [_place(number, index, finding) for index, finding in seen_at(said, film)]
+            boxes.append(_face_box(number, person, face.box, tag))
+        places += [_place(number, index, finding) for index, finding in seen_at(person, film)]
     drawing = _e(
         "svg",
         ground,
@@ -378,7 +378,7 @@ def _heat(mask: Mask, identity: str) -> Element:
     )
 
 
-def _face_box(number: int, said: PersonReport, box: Box, tag: float) -> Element:
+def _face_box(number: int, person: PersonReport, box: Box, tag: float) -> Element:
     x1, y1, x2, y2 = box
     text = str(number)
     wide = tag * (0.9 + 0.62 * len(text))
@@ -389,7 +389,7 @@ def _face_box(number: int, said: PersonReport, box: Box, tag: float) -> Element:
         _e("rect", x=x1, y=y1, width=x2 - x1, height=y2 - y1, class_="edge"),
         _e("rect", x=x1, y=top, width=wide, height=1.25 * tag, class_="tag"),
         _e("text", text, x=x1 + wide / 2, y=top + 0.96 * tag, font_size=tag, text_anchor="middle"),
-        class_=f"face-box {said.verdict.label}",
+        class_=f"face-box {person.verdict.label}",
     )
 
 
@@ -474,8 +474,8 @@ def _trace(mask: Mask) -> str:
 # ---------------------------------------------------------------- a face's card
 
 
-def _card(number: int, said: PersonReport, report: Report, clip: Clip | None) -> Element:
-    verdict = said.verdict
+def _card(number: int, person: PersonReport, report: Report, clip: Clip | None) -> Element:
+    verdict = person.verdict
     # A single face's verdict is the picture's, and stands above already.
     alone = len(report.people) == 1 and report.verdict is not None and report.verdict.reasons == verdict.reasons
     return _e(
@@ -488,11 +488,13 @@ def _card(number: int, said: PersonReport, report: Report, clip: Clip | None) ->
         ),
         None if alone else _bar(verdict, band(verdict)),
         None if alone else _reasons(verdict.reasons),
-        _timeline.section(number, said, clip),
-        _e("div", _close_up(number, said, clip), _explanation(number, said), class_="evidence"),
+        _timeline.section(number, person, clip),
+        _e("div", _close_up(number, person, clip), _explanation(number, person), class_="evidence"),
         *_words(verdict.testimonies),
-        _findings(number, said),
-        _e("div", _kind(said), _quality(said), class_="facts") if said.kind or said.face.quality != Quality() else None,
+        _findings(number, person),
+        _e("div", _kind(person), _quality(person), class_="facts")
+        if person.kind or person.face.quality != Quality()
+        else None,
         _testimonies(verdict),
         class_=f"card {verdict.label}",
         id=f"face-{number}",
@@ -507,12 +509,12 @@ def _around(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
     return left, top, max(left + 1, min(width, int(x2 + margin) + 1)), max(top + 1, min(height, int(y2 + margin) + 1))
 
 
-def _close_up(number: int, said: PersonReport, clip: Clip | None) -> Element | None:
+def _close_up(number: int, person: PersonReport, clip: Clip | None) -> Element | None:
     """The face by itself, cut from the original pixels, with its findings lettered."""
     if clip is None:
         return None
-    frame = clip.at(said.face.at)
-    left, top, right, bottom = _around(said.face.box, frame.width, frame.height)
+    frame = clip.at(person.face.at)
+    left, top, right, bottom = _around(person.face.box, frame.width, frame.height)
     crop = np.ascontiguousarray(frame.pixels[top:bottom, left:right])
     if crop.size == 0:  # a box that lies outside of the picture
         return None
@@ -520,7 +522,7 @@ def _close_up(number: int, said: PersonReport, clip: Clip | None) -> Element | N
     width, height = right - left, bottom - top
     letters = max(width, height) / 17
     places = []
-    seen = seen_at(said, said.face.at if said.timeline else None)
+    seen = seen_at(person, person.face.at if person.timeline else None)
     spots = _apart([_centre(finding) for _, finding in seen], 1.6 * letters)
     for (index, finding), (x, y) in zip(seen, spots, strict=True):
         badge = [
@@ -529,7 +531,7 @@ def _close_up(number: int, said: PersonReport, clip: Clip | None) -> Element | N
         ]
         parts = [*_outline(finding), _e("g", *badge, class_="badge")]
         places.append(_e("g", *parts, class_="place", data_finding=_identity(number, index)))
-    heat_is_drawn = said.mask is not None and said.mask.values.max() >= FAINT
+    heat_is_drawn = person.mask is not None and person.mask.values.max() >= FAINT
     drawing = _e(
         "svg",
         _e("image", href=source, x=left, y=top, width=width, height=height),
@@ -572,11 +574,11 @@ def _centre(finding: Finding) -> tuple[float, float]:
     return x1 + x * (x2 - x1), y1 + y * (y2 - y1)
 
 
-def _explanation(number: int, said: PersonReport) -> Element | None:
-    if not said.explanation:
+def _explanation(number: int, person: PersonReport) -> Element | None:
+    if not person.explanation:
         return None
     items = []
-    for sentence in said.explanation:
+    for sentence in person.explanation:
         if not sentence.findings:
             items.append(_e("li", visible(sentence.text), class_="caveat"))
         else:
@@ -593,12 +595,12 @@ def _explanation(number: int, said: PersonReport) -> Element | None:
     return _e("ul", *items, class_="explanation", aria_label=f"What was found on face {number}")
 
 
-def _findings(number: int, said: PersonReport) -> Element | None:
-    if not said.findings:
+def _findings(number: int, person: PersonReport) -> Element | None:
+    if not person.findings:
         nothing = _e("p", "No place on this face gave anything away.", class_="nothing")
-        return None if said.explanation else nothing
+        return None if person.explanation else nothing
     rows = []
-    for index, finding in enumerate(said.findings):
+    for index, finding in enumerate(person.findings):
         box = ", ".join(f"{round(v)}" for v in finding.box)
         rows.append(
             _e(
@@ -625,7 +627,7 @@ def _findings(number: int, said: PersonReport) -> Element | None:
         _e("th", "Claim", scope="col"),
         _e("th", "Box (x1, y1, x2, y2)", scope="col"),
     )
-    summary = "1 finding as measured" if len(said.findings) == 1 else f"{len(said.findings)} findings as measured"
+    summary = "1 finding as measured" if len(person.findings) == 1 else f"{len(person.findings)} findings as measured"
     table = _e("div", _e("table", _e("thead", head), _e("tbody", *rows), class_="findings"), class_="wide")
     return _e("details", _e("summary", summary), table)
 
@@ -643,21 +645,21 @@ def _meter(score: float | None) -> Element | None:
     )
 
 
-def _kind(said: PersonReport) -> Element | None:
-    if said.kind is None:
+def _kind(person: PersonReport) -> Element | None:
+    if person.kind is None:
         return None
     rows = itertools.chain.from_iterable(
         (
             _e("dt", KIND_WORDS[kind]),
-            _e("dd", _meter(said.kind[kind]), _e("span", percent(said.kind[kind]), class_="amount")),
+            _e("dd", _meter(person.kind[kind]), _e("span", percent(person.kind[kind]), class_="amount")),
         )
         for kind in KINDS
     )
     return _e("section", _e("h3", "What kind of picture"), _e("dl", *rows, class_="kinds"))
 
 
-def _quality(said: PersonReport) -> Element | None:
-    quality = said.face.quality
+def _quality(person: PersonReport) -> Element | None:
+    quality = person.face.quality
     facts = measured(quality)
     if not facts and not quality.reasons:
         return None

@@ -43,8 +43,8 @@ def render(report: Report, clip: Clip | None = None, *, date: str | None = None)
         blocks += _inspection(testimony)
     if report.people:
         blocks.append(_overview(report.people))
-    for number, said in enumerate(report.people, start=1):
-        blocks += _face(number, said)
+    for number, person in enumerate(report.people, start=1):
+        blocks += _face(number, person)
     blocks += ["## How to read this report", "\n".join(f"- {escaped(limit)}" for limit in LIMITS)]
     if sentences := worth(report.made_by):
         blocks += ["## What the witnesses know", *_list(sentences)]
@@ -115,13 +115,13 @@ def _overview(faces: Sequence[PersonReport]) -> str:
     rows = [
         [
             str(number),
-            word(said.verdict.label).lower(),
-            _chance(said.verdict),
-            _box(said.face.box),
-            KIND_WORDS[max(KINDS, key=said.kind.__getitem__)] if said.kind else "not measured",
-            str(len(said.findings)),
+            word(person.verdict.label).lower(),
+            _chance(person.verdict),
+            _box(person.face.box),
+            KIND_WORDS[max(KINDS, key=person.kind.__getitem__)] if person.kind else "not measured",
+            str(len(person.findings)),
         ]
-        for number, said in enumerate(faces, start=1)
+        for number, person in enumerate(faces, start=1)
     ]
     return _table(["face", "verdict", "probability", "box (x1, y1, x2, y2)", "likeliest kind", "findings"], rows)
 
@@ -130,33 +130,33 @@ def _box(box: Sequence[float]) -> str:
     return ", ".join(str(round(value)) for value in box)
 
 
-def _face(number: int, said: PersonReport) -> Iterator[str]:
-    yield f"## Face {number}: {word(said.verdict.label).lower()}, {_chance(said.verdict)}"
-    yield from _list(said.verdict.reasons)
-    if said.explanation:
+def _face(number: int, person: PersonReport) -> Iterator[str]:
+    yield f"## Face {number}: {word(person.verdict.label).lower()}, {_chance(person.verdict)}"
+    yield from _list(person.verdict.reasons)
+    if person.explanation:
         yield "\n".join(
             f"- {escaped(sentence.text)}" + "".join(f" ({number}{mark(index)})" for index in sentence.findings)
-            for sentence in said.explanation
+            for sentence in person.explanation
         )
-    if said.findings:
-        rows = [_finding(f"{number}{mark(index)}", finding) for index, finding in enumerate(said.findings)]
+    if person.findings:
+        rows = [_finding(f"{number}{mark(index)}", finding) for index, finding in enumerate(person.findings)]
         yield _table(["finding", "region", "strength", "box (x1, y1, x2, y2)", "claim"], rows)
-    elif not said.explanation:
+    elif not person.explanation:
         yield "No place on this face gave anything away."
-    if said.kind is not None:
-        kinds = ", ".join(f"{KIND_WORDS[kind]} {escaped(percent(said.kind[kind]))}" for kind in KINDS)
+    if person.kind is not None:
+        kinds = ", ".join(f"{KIND_WORDS[kind]} {escaped(percent(person.kind[kind]))}" for kind in KINDS)
         yield f"Kind of picture: {kinds}."
-    facts = [f"{name} {value}" for name, value in measured(said.face.quality)]
+    facts = [f"{name} {value}" for name, value in measured(person.face.quality)]
     if facts:
         yield f"How well it can be judged: {escaped(', '.join(facts))}."
-    yield from _list(said.face.quality.reasons)
-    if said.verdict.testimonies:
+    yield from _list(person.face.quality.reasons)
+    if person.verdict.testimonies:
         said_by = (
             f"{escaped(testimony.witness)} " + ("would not say" if testimony.fake is None else f"{testimony.fake:.3f}")
-            for testimony in said.verdict.testimonies
+            for testimony in person.verdict.testimonies
         )
         yield f"Scores of the witnesses, as they are (no probabilities): {', '.join(said_by)}."
-        for testimony in said.verdict.testimonies:
+        for testimony in person.verdict.testimonies:
             yield from _words(testimony)
 
 

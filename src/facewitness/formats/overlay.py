@@ -38,23 +38,23 @@ def render(report: Report, clip: Clip | None = None) -> bytes:
         )
     film = film_frame(report)  # of a film one frame is drawn, with those who are in it
     picture = Image.fromarray((clip.frame if film is None else clip.at(film)).pixels)
-    for said in report.people:
-        if film is not None and said.face.at.index != film.index:
+    for person in report.people:
+        if film is not None and person.face.at.index != film.index:
             continue  # the mask is that of another frame
-        masks = [said.mask] if said.mask is not None else [f.mask for f in said.findings if f.mask is not None]
+        masks = [person.mask] if person.mask is not None else [f.mask for f in person.findings if f.mask is not None]
         for mask in masks:
             _glow(picture, mask)
     draw = ImageDraw.Draw(picture)
     line = max(2, round(min(picture.size) / 320))
     font = ImageFont.load_default(max(11, round(min(picture.size) / 40)))
-    for number, said in enumerate(report.people, start=1):
-        face = face_at(said, film)
+    for number, person in enumerate(report.people, start=1):
+        face = face_at(person, film)
         if face is None:
             continue
-        for index, finding in seen_at(said, film):
+        for index, finding in seen_at(person, film):
             _draw_box(draw, finding.box, max(1, line // 2), (1, 0), YELLOW)
             _draw_tag(draw, finding.box, mark(index), font, YELLOW)
-        _draw_box(draw, face.box, line, DASHES[said.verdict.label], PAPER)
+        _draw_box(draw, face.box, line, DASHES[person.verdict.label], PAPER)
         _draw_tag(draw, face.box, str(number), font, PAPER)
     file = io.BytesIO()
     _with_legend(picture, list(_legend(report)), font).save(
@@ -68,13 +68,13 @@ def _legend(report: Report) -> Iterator[str]:
     yield headline(report)[1] + (f": {odds(verdict)}" if verdict is not None and verdict.fake is not None else "")
     if report.problems:
         yield f"Incomplete: failed at {', '.join(dict.fromkeys(problem.step for problem in report.problems))}"
-    for number, said in enumerate(report.people, start=1):
-        yield f"{number}  {word(said.verdict.label)}: {_face(said)}"
+    for number, person in enumerate(report.people, start=1):
+        yield f"{number}  {word(person.verdict.label)}: {_face(person)}"
 
 
-def _face(said: PersonReport) -> str:
-    places = (f"{mark(i)} {places_of(f)} ({strength_in_words(f.strength)})" for i, f in enumerate(said.findings))
-    return "; ".join([odds(said.verdict), *places])
+def _face(person: PersonReport) -> str:
+    places = (f"{mark(i)} {places_of(f)} ({strength_in_words(f.strength)})" for i, f in enumerate(person.findings))
+    return "; ".join([odds(person.verdict), *places])
 
 
 def _with_legend(picture: Image.Image, lines: list[str], font: Font) -> Image.Image:
