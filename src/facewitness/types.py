@@ -42,6 +42,8 @@ LABELS: tuple[Label, ...] = ("real", "fake", "inconclusive")
 CAUSES: tuple[Cause, ...] = ("band", "quality", "contradiction", "uncalibrated", "silent")
 KINDS: tuple[str, ...] = ("pristine", "identity_exchange", "attribute_manipulation", "entire_synthesis")
 
+LONGEST = 1e9  # seconds: thirty years of film
+
 GRADES: tuple[tuple[float, str], ...] = ((0.5, "weak"), (0.7, "moderate"), (0.9, "strong"))  # below this: that word
 
 
@@ -98,6 +100,8 @@ class FrameRef:
                 "FrameRef: expected a width and height of at least 1 and an index of at least 0, "
                 f"got {self.width} × {self.height}, {self.index}"
             )
+        if self.seconds is not None and not abs(self.seconds) <= LONGEST:  # NaN fails this test too
+            raise InputError(f"FrameRef.seconds: expected at most {LONGEST:g} seconds or None, got {self.seconds!r}")
 
     @property
     def box(self) -> Box:

@@ -231,7 +231,8 @@ masks = st.builds(
     boxes,
     arrays.arrays(np.float32, arrays.array_shapes(min_dims=2, max_dims=2), elements=st.floats(0, 1, width=32)),
 )
-refs = st.builds(FrameRef, st.integers(1, 9999), st.integers(1, 9999), st.integers(0, 10**9), st.none() | numbers)
+moments_in_time = st.none() | st.floats(-1e9, 1e9)
+refs = st.builds(FrameRef, st.integers(1, 9999), st.integers(1, 9999), st.integers(0, 10**9), moments_in_time)
 places = st.builds(Place, st.none() | refs, st.none() | texts.filter(bool), boxes, st.none() | masks)
 findings = st.builds(Finding, st.lists(places, min_size=1, max_size=2).map(tuple), texts, maybe_scores)
 many_findings = st.lists(findings, max_size=2).map(tuple)
