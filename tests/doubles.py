@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from facewitness import regions
@@ -144,7 +145,7 @@ def tiny_fdm(folder: Path) -> Path:
 
 def tiny_onnx(folder: Path) -> Path:
     """A classifier of pictures in an ONNX file: a line through the mean colour, one logit. Needs onnx."""
-    import onnx
+    onnx = pytest.importorskip("onnx", reason="needs the extra 'train'")
     from onnx import TensorProto, helper, numpy_helper
 
     line = numpy_helper.from_array(np.array([[0.4], [-0.3], [0.2]], np.float32), "line")

@@ -68,7 +68,7 @@ def test_logits_become_shares():
 
 
 def onnx_file(path: Path, shape, outputs=1, sigmoid=False, colours=3) -> str:
-    onnx = pytest.importorskip("onnx")
+    onnx = pytest.importorskip("onnx", reason="needs the extra 'train'")
     from onnx import TensorProto, helper, numpy_helper
 
     first = shape[1] == colours
