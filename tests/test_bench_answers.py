@@ -139,5 +139,5 @@ def test_the_command_asks_a_saved_model_and_scores_with_its_own_detector(tmp_pat
     assert numbers["score"] == "the model's own" and numbers["questions"] == 12
     again = answers.run(str(tmp_path / "a"), None, tmp_path / "b.json")
     assert again == numbers == json.loads((tmp_path / "b.json").read_text())
-    assert main(["bench", "answers", str(tmp_path / "none"), *arguments[1:]]) == 1
+    assert main(["bench", "answers", str(tmp_path / "none"), *arguments[1:]]) == 2
     assert "There is no folder" in capsys.readouterr().err

@@ -679,7 +679,7 @@ def test_list_shows_what_is_not_installed_in_one_line_and_what_witnesses_know(ca
     out = capsys.readouterr().out
     assert "  not installed (pip install 'facewitness[bench]'): celeba, dfdc\n" in out
     assert "  not installed (pip install 'facewitness[train]'): kfd\n" in out
-    assert "compact does not know pictures that diffusion models" in out
+    assert "compact hardly knows real-time swaps" in out
 
 
 @pytest.mark.parametrize(

@@ -486,5 +486,5 @@ def test_without_the_encoder_wording_says_what_to_install(monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     minilm._model.cache_clear()
     minilm.embedding.cache_clear()
-    with pytest.raises(MissingExtra, match=rf"{package}.*facewitness\[caption\]"):
+    with pytest.raises(MissingExtra, match=rf"{package}.*\[caption\]"):
         wording.score(reply(text="The nose."), FAKE)

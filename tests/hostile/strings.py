@@ -351,9 +351,9 @@ def _terminal(content: str, usual: str | None) -> str:
 def _printed(report: Report) -> str:
     """What `facewitness analyze` prints about a report."""
     out = io.StringIO()
-    given = Namespace(quiet=False, json=False)
+    given = Namespace(quiet=False, json=False, fail_on=None)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-        cli._tell(iter([cli._Outcome(report, b"", (Path("out") / "x.html",))]), 1, 0, given)
+        cli._tell(iter([cli._Outcome(report, (Path("out") / "x.html",))]), 1, 0, set(), None, given)
     return out.getvalue()
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 from reports import REPORTS
 
-from facewitness import plugins, questions, regions, words
+from facewitness import people, plugins, questions, regions, words
 from facewitness.dialogue import Dialogue
 from facewitness.errors import InputError
 from hostile import Figure
@@ -44,7 +44,7 @@ def _readers() -> dict[str, Callable[[str], object]]:
     asking: dict[str, Callable[[str], object]] = {
         "intent": questions.intent,
         "regions asked for": questions.asked_regions,
-        "face asked for": questions.face_asked_for,
+        "people meant": lambda text: people.meant(text, [(0, 0, 9, 9), (20, 0, 29, 9)], 40, 20, None),
         "moment asked for": questions.moment_asked_for,
         "points back": questions.points_back,
         "asks for real": questions.asks_real,
