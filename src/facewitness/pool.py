@@ -277,6 +277,7 @@ class _Worker(Generic[T]):
 
 
 _BIRTH = threading.Lock()
+_BORN_WITH = {"PYTHONSAFEPATH": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 @contextmanager
@@ -284,18 +285,22 @@ def _not_from_here() -> Iterator[None]:
     """While it lasts, a process that starts does not import from the current folder.
 
     "spawn" starts `python -c …`, which puts the current folder first among the places for modules: a pickle.py beside
-    strangers' photographs would be run before a line of ours.
+    strangers' photographs would be run before a line of ours. Its linear algebra keeps to one thread, unless the user
+    has said otherwise: the matrices are small, and threads that wait for them by spinning cost as much as the work.
     """
     with _BIRTH:
-        before = os.environ.get("PYTHONSAFEPATH")
-        os.environ["PYTHONSAFEPATH"] = "1"
+        before = {name: os.environ.get(name) for name in _BORN_WITH}
+        os.environ |= {
+            name: value for name, value in _BORN_WITH.items() if name == "PYTHONSAFEPATH" or not before[name]
+        }
         try:
             yield
         finally:
-            if before is None:
-                del os.environ["PYTHONSAFEPATH"]
-            else:
-                os.environ["PYTHONSAFEPATH"] = before
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
 
 
 @contextmanager
