@@ -82,7 +82,7 @@ def test_no_output_has_a_stranger_s_markup_links_formulas_or_orders():
         ("_csv", "a,=1+1\n"),
         ("_csv", "a,\u200b\n"),
         ("_json", '{"a": "\u202e"}'),
-        ("_terminal", "\x1b[31m"),
+        ("_hidden_in", "\x1b[31m"),
     ],
 )
 def test_each_judge_of_an_output_sees_what_is_amiss(reads, content):

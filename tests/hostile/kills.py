@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,16 @@ def attack(scale: int = 1, analyze: int = 60, bench: int = 25, train: int = 15) 
             ),
             "train": (train, lambda out: (sys.executable, "-m", "hostile.kills", str(out)), _trained),
         }
-        for name, (count, words, read) in works.items():
-            if count:
-                yield killed(f"kills of {name}", count * scale, words, read, folder / name.split()[0], environment)
+        with ThreadPoolExecutor(len(works)) as several:  # most of the time each waits
+            coming = [
+                several.submit(
+                    killed, f"kills of {name}", count * scale, words, read, folder / name.split()[0], environment
+                )
+                for name, (count, words, read) in works.items()
+                if count
+            ]
+            for each in coming:
+                yield each.result()
 
 
 def killed(

@@ -16,22 +16,22 @@ import os
 import re
 import tempfile
 import traceback
-from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from markdown_it import MarkdownIt
 from reports import MADE_BY, REPORTS, clip_of
 
 from facewitness import plugins
-from facewitness.apps import cli, talk
-from facewitness.dialogue import Dialogue
+from facewitness.apps import cli
 from facewitness.phrases import visible
-from facewitness.types import Problem, Reply, Report, Sentence, Testimony
+from facewitness.pipeline import Analyzer
+from facewitness.types import Analysis, Problem, Reply, Report, Sentence, Testimony
 from hostile import Figure
 
 _PLAIN = "plain"
@@ -344,47 +344,50 @@ def _csv(content: str, usual: str | None) -> str:
     return ""
 
 
-def _terminal(content: str, usual: str | None) -> str:
+def _hidden_in(content: str, usual: str | None) -> str:
     return _hidden(content)
 
 
-def _printed(report: Report) -> str:
-    """What `facewitness analyze` prints about a report."""
-    out = io.StringIO()
-    given = Namespace(quiet=False, json=False, fail_on=None)
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-        cli._tell(iter([cli._Outcome(report, (Path("out") / "x.html",))]), 1, 0, set(), None, given)
+def _commanded(report: Report, *words: str, typed: str = "") -> str:
+    """What a command prints, on both streams, where the analysis gives this report."""
+    out, photo = io.StringIO(), clip_of(REPORTS["two_faces"])
+    given = Analysis(report, photo)
+    with (
+        mock.patch.object(Analyzer, "analysis", return_value=given),
+        mock.patch("sys.stdin", io.StringIO(typed)),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(out),
+    ):
+        cli.main([*words, "--finder", "whole", "--witness", "compact"])
     return out.getvalue()
 
 
-def _talked(report: Report, question: str) -> tuple[str, str, dict[str, str]]:
-    """What `ask` prints, what `ask --json` prints, and what /save writes."""
-    from facewitness.apps._words import shown
-    from facewitness.phrases import json_line
-
-    dialogue = Dialogue(report)
-    with contextlib.suppress(ValueError):  # an empty question, or one that is too long
-        dialogue.ask(question)
-    for usual in ("What is the verdict?", "Why?", "Where?", "What is the quality?"):
-        answer = dialogue.ask(usual)
-    saved = {}
+def _talked(report: Report, text: str) -> dict[str, str]:
+    """What `chat` prints and what /save writes, where the text is among what is asked."""
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("talk.md", "talk.json"):
-            saved[name] = talk._saved(dialogue, Path(folder, name)).read_text("utf-8")
-    said = "\n".join(shown(answer.text) for _, answer in dialogue.turns)
-    return said, json_line(talk._wire(question, answer)), saved
+        saves = [Path(folder, "talk.md"), Path(folder, "talk.json")]
+        lines = [
+            text.replace("\n", " ")[:1_900],
+            "Why?",
+            "Where?",
+            "How good is the picture?",
+            *(f"/save {f}" for f in saves),
+        ]
+        made = {"chat": _commanded(report, "chat", "photo.jpg", typed="\n".join([*lines, "/quit"]))}
+        return made | {f"/save {path.name}": path.read_text("utf-8") for path in saves}
 
 
 _OUTPUTS: dict[str, Callable[[str, str | None], str]] = {
     "html": _html,
     "markdown": _markdown,
     "json": _json,
-    "terminal": _terminal,
-    "ask": _terminal,
+    "overlay": _hidden_in,
+    "analyze": _hidden_in,
+    "ask": _hidden_in,
     "ask --json": _json,
+    "chat": _hidden_in,
     "/save talk.md": _markdown,
     "/save talk.json": _json,
-    "overlay": _terminal,
 }
 
 
@@ -397,16 +400,15 @@ def outputs(text: str) -> dict[str, str]:
     made = {
         name: plugins.get("formats", name).render(report, clip).decode("utf-8") for name in ("html", "markdown", "json")
     }
-    said, line, saved = _talked(report, text)
-    drawn = overlay._typed(text)  # the letters that are drawn
     overlay.render(report, clip)
+    said = _commanded(report, "ask", "photo.jpg", "Why?", "--json").split("\n")
     return {
         **made,
-        "terminal": _printed(report),
-        "ask": said,
-        "ask --json": line,
-        "overlay": drawn,
-        **{f"/save {name}": content for name, content in saved.items()},
+        "overlay": overlay._typed(text),  # the letters that are drawn
+        "analyze": _commanded(report, "analyze", "photo.jpg"),
+        "ask": _commanded(report, "ask", "photo.jpg", "Where?"),
+        "ask --json": next(line for line in said if line.startswith("{")),
+        **_talked(report, text),
     }
 
 
