@@ -134,6 +134,6 @@ def test_a_half_file_is_seen(tmp_path):
 
 
 def test_the_figures_take_their_place_in_the_page():
-    page = hostile.filled(hostile.PAGE.read_text(), [Figure("a | b", 3, ["x"], "ÿ")], 60.0)
-    assert "| a | b | 3 | 1 | \\xff |" in page and "| **all** | **3** | **1** | |" in page
+    page = hostile.filled(hostile.PAGE.read_text(), [Figure("a | b", 3, ["x"], "a\u202eb")], 60.0)
+    assert "| a | b | 3 | 1 | a\\u202eb |" in page and "| **all** | **3** | **1** | |" in page
     assert hostile.filled(page, [], 1.0).count("<!-- figures -->") == 1

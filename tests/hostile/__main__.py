@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+from facewitness.phrases import visible
 from hostile import Figure
 
 ATTACKS = ("reading", "kills", "strings", "texts", "payloads", "servers")
@@ -61,7 +62,7 @@ def filled(page: str, figures: list[Figure], seconds: float) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").encode("ascii", "backslashreplace").decode("ascii")
+    return visible(text).replace("|", "\\|")
 
 
 if __name__ == "__main__":
