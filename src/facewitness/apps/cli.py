@@ -266,7 +266,7 @@ def parser() -> _Parser:
     return top
 
 
-_WORKSHOPS = tuple(f"facewitness.apps.{name}" for name in ("talk", "measure", "datasets", "build", "train"))
+_WORKSHOPS = tuple(f"facewitness.apps.{name}" for name in ("talk", "measure", "datasets", "build", "review", "train"))
 
 
 def _formats(text: str) -> tuple[str, ...]:
