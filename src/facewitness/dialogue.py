@@ -801,6 +801,10 @@ def _hidden(face: PersonReport, name: str) -> str | None:
     far = {True: "left_", False: "right_"}  # turning to one's left hides one's left
     if yaw is not None and abs(yaw) >= TURNED and name.startswith(far[yaw > 0]):
         return f"The face is turned {abs(yaw):.0f}° to the subject's {'left' if yaw > 0 else 'right'}."
+    if name in face.face.unseen:
+        if name == "beard" and "jaw" not in face.face.unseen:
+            return "No beard can be seen on this face."
+        return f"Something covers the {regions.title(name)}."
     rings = np.concatenate(list(regions.polygons(name, face.face.landmarks)))
     frame = face.face.at
     inside = (rings[:, 0] >= 0) & (rings[:, 0] < frame.width) & (rings[:, 1] >= 0) & (rings[:, 1] < frame.height)

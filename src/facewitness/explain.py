@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from facewitness.overtime import clock, runs
-from facewitness.phrases import listed, percent
+from facewitness.phrases import listed, percent, title
 from facewitness.types import KINDS, Finding, Mask, Place, Sentence, Testimony, Track, Verdict, grade
 
 NO_PROOF = (
@@ -53,16 +53,17 @@ def explain(track: Track, verdict: Verdict) -> Explanation:
     named = _strongest_by_region(verdict)
     mask = _mask_of(verdict.testimonies, named)
     if verdict.label == "real":
-        return Explanation((), (Sentence(_not_claimed(len(suspicions(verdict)))), Sentence(NO_PROOF)), kind, None)
+        told = Sentence(_not_claimed(len(suspicions(verdict))))
+        return Explanation((), (told, *_unseen(track), Sentence(NO_PROOF)), kind, None)
     if verdict.cause == "quality":  # neither probability nor strengths hold for such a face
         return Explanation((), (Sentence(UNJUDGED),), kind, None)
     if verdict.label == "fake":
         findings = _claimed(track, verdict, kind, mask, named)
-        return Explanation(findings, (*_claims(findings, track), *_sides(findings)), kind, mask)
+        return Explanation(findings, (*_claims(findings, track), *_unseen(track), *_sides(findings)), kind, mask)
     if named:
         lead = UNMEASURED if verdict.cause in ("uncalibrated", "silent") else HINTS
-        return Explanation(named, (Sentence(lead), *_claims(named, track), *_sides(named)), kind, mask)
-    return Explanation((), (Sentence(NOTHING_FOUND), Sentence(NO_PROOF)), kind, mask)
+        return Explanation(named, (Sentence(lead), *_claims(named, track), *_unseen(track), *_sides(named)), kind, mask)
+    return Explanation((), (Sentence(NOTHING_FOUND), *_unseen(track), Sentence(NO_PROOF)), kind, mask)
 
 
 def suspicions(verdict: Verdict) -> tuple[Finding, ...]:
@@ -143,6 +144,17 @@ def graded(finding: Finding) -> str:
     if finding.strength is None or word is None:
         return "A sign of unmeasured strength"
     return f"{word.capitalize()} sign ({percent(finding.strength)})"
+
+
+def _unseen(track: Track) -> tuple[Sentence, ...]:
+    """What something covers on a photo's face, so that nobody takes silence about it for an answer."""
+    hidden = track.face.unseen - ({"jaw"} if "jaw" in track.face.unseen else {"beard"}) - {"teeth", "skin"}
+    if len(track.faces) > 1 or not hidden:
+        return ()
+    names = listed([f"the {title(name)}" for name in sorted(hidden)])
+    are = "are" if len(hidden) > 1 else "is"
+    sentence = f"{names} {are} covered or cannot be seen: nothing is said of {'them' if len(hidden) > 1 else 'it'}."
+    return (Sentence(sentence[0].upper() + sentence[1:]),)
 
 
 def _sides(findings: tuple[Finding, ...]) -> tuple[Sentence, ...]:

@@ -27,7 +27,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness import media, plugins
+from facewitness import media, plugins, surface
 from facewitness.calibration import Calibration, Profile
 from facewitness.errors import FacewitnessError, InputError, MissingExtra, UnknownName, WeightsError
 from facewitness.explain import explain
@@ -210,7 +210,7 @@ class Analyzer:
             return tuple(follow(clip))
         faces = self.finder.find(clip.frame)
         order = reading_order([face.box for face in faces])
-        return tuple(Track(person, (faces[i],)) for person, i in enumerate(order))
+        return tuple(Track(person, (surface.seen(faces[i], clip.frame.pixels),)) for person, i in enumerate(order))
 
     def _examine(
         self, tracks: Sequence[Track], clip: Clip
@@ -247,7 +247,9 @@ class Analyzer:
                 for witness in self.witnesses
                 if (examine := getattr(witness, "examine", None)) is not None
             ]
-            testimonies.append(tuple(testimony for testimony in answers if testimony is not None))
+            testimonies.append(
+                tuple(surface.without_unseen(testimony, track.faces) for testimony in answers if testimony is not None)
+            )
         if problems and not inspections and (tracks and not any(testimonies)):
             raise FacewitnessError(" ".join(problem.message for problem in problems))
         return testimonies, inspections, tuple(problems)

@@ -250,6 +250,7 @@ class Face:
     box: Box  # tight around the face, brow to chin; may be clipped to the frame
     landmarks: Landmarks | None = None  # (468, 2) or (468, 3): x, y in frame pixels, z in the same scale
     quality: Quality = field(default_factory=Quality)
+    unseen: frozenset[str] = frozenset()  # regions that something covers, and "beard" where there is none (`surface`)
 
     def __post_init__(self) -> None:
         _check_box("Face.box", self.box)

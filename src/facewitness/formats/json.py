@@ -310,7 +310,7 @@ class _Writer:
 
     def face(self, face: Face) -> dict[str, Any]:
         quality = {field.name: getattr(face.quality, field.name) for field in dataclasses.fields(Quality)}
-        return {"at": self.at(face.at), "box": face.box, "quality": quality}
+        return {"at": self.at(face.at), "box": face.box, "quality": quality, "unseen": sorted(face.unseen)}
 
     def moment(self, moment: Moment) -> dict[str, Any]:
         return {"at": self.at(moment.at), "fake": moment.fake, "mask": self.mask(moment.mask)}
@@ -664,8 +664,14 @@ class _Reader:
         )
 
     def face(self, value: _Value) -> Face:
-        at, box, quality = value.fields("at", "box", "quality")
-        return value.make(Face, at=self.at(at), box=_read_box(box), quality=_read_quality(quality))
+        at, box, quality, unseen = value.fields("at", "box", "quality", later={"unseen": []})
+        return value.make(
+            Face,
+            at=self.at(at),
+            box=_read_box(box),
+            quality=_read_quality(quality),
+            unseen=frozenset(unseen.each(_Value.text)),
+        )
 
     def moment(self, value: _Value) -> Moment:
         at, fake, mask = value.fields("at", "fake", "mask")

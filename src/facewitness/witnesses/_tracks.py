@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from facewitness import surface
 from facewitness.types import Clip, Face, Finding, Moment, Pixels, Place, Testimony, Track
 
 KEPT = 64  # masks of a series, and places of a finding: what is shown of a film, however long it is
@@ -31,7 +32,10 @@ def over(track: Track, clip: Clip, look: Callable[[Face, Pixels], Testimony]) ->
     weighed = total = 0.0
     problems: dict[str, None] = {}
     for face in track.faces:
-        testimony = look(face, clip.at(face.at).pixels)
+        pixels = clip.at(face.at).pixels
+        testimony = look(face, pixels)
+        if len(track.faces) > 1 and testimony.findings:  # a photo's face comes with what is unseen of it
+            testimony = surface.without_unseen(testimony, (surface.seen(face, pixels),))
         first = first or testimony
         best = testimony if face is track.face else best
         if testimony.fake is not None:
