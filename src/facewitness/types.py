@@ -500,6 +500,63 @@ class Problem:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Exhibit:
+    """What was handed in, as it was received."""
+
+    label: str  # such as "MK/1"
+    source: str  # who handed it in, or where it was taken from
+    received: str  # when, and how, in words
+    sha256: str | None = None  # at receipt; None where nobody took it
+    dates: tuple[str, ...] = ()  # what is said of when it was made, sent, saved
+    custody: tuple[str, ...] = ()  # who had it when, one step each
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """Something that was done with the exhibit: by whom or what, how, and what came of it."""
+
+    name: str
+    version: str = ""
+    settings: str = ""
+    scope: str = ""  # what it is made to tell
+    finding: str = ""  # what came of it, nothing found included
+    limits: str = ""  # what it cannot show
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What the examiner concludes, as a level of a verbal scale: never a per cent by itself."""
+
+    level: str  # one of `scale`
+    scale: tuple[str, ...]  # from the weakest to the strongest
+    grounds: str  # why
+    favours: int | None = None  # 0 or 1: which of the two propositions; None where neither
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What an examiner knows that no picture shows, for a report that stands in a file of a case."""
+
+    reference: str  # the case's own number
+    exhibit: Exhibit
+    question: str
+    propositions: tuple[str, str]  # both ways in which the exhibit may have come about
+    examiner: str
+    reviewer: str = ""
+    methods: tuple[Method, ...] = ()  # beside those of this package
+    comparable: str = ""  # how far the material of the error rates compares with the exhibit
+    conclusion: Conclusion | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.propositions) != 2 or not all(self.propositions) or self.propositions[0] == self.propositions[1]:
+            raise InputError(f"Case.propositions: expected two different ones, got {self.propositions!r}")
+        end = self.conclusion
+        if end is not None and (end.level not in end.scale or end.favours not in (None, 0, 1)):
+            raise InputError(f"Case.conclusion: expected a level of its scale, got {end.level!r}")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
     """The answer for one file, without pixels. "no_face", "failed" and "inconclusive" are three different answers."""
@@ -514,6 +571,7 @@ class Report:
     inspections: tuple[Testimony, ...] = ()  # of witnesses that speak of the whole file, not of a person
     problems: tuple[Problem, ...] = ()
     made_by: Mapping[str, Any] = field(default_factory=dict)  # version, options, weight hashes: enough to run it again
+    case: Case | None = None  # what an examiner adds; see `facewitness.case`
 
     def __post_init__(self) -> None:
         if self.status not in ("ok", "no_face", "failed"):

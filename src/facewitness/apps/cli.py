@@ -49,7 +49,7 @@ from facewitness.errors import FacewitnessError, InputError, ReportError, Unknow
 from facewitness.files import write_whole
 
 if TYPE_CHECKING:
-    from facewitness.types import Analysis, Report, Testimony
+    from facewitness.types import Analysis, Case, Report, Testimony
 
 _SECONDS = 20  # for one picture of several, where the default witness looks at it
 _BAR_FROM = 5  # a progress bar is drawn for at least so many pictures
@@ -218,7 +218,7 @@ def parser() -> _Parser:
         "--format",
         type=_formats,
         metavar="NAME,…",
-        help="write files: html, json, markdown, overlay, film (json where --out)",
+        help="write files: html, json, markdown, overlay, film, pdf (json where --out)",
     )
     answers.add_argument(
         "--out", type=Path, metavar="DIR", help="folder for these files, made if need be (the current one)"
@@ -234,6 +234,12 @@ def parser() -> _Parser:
         type=_labels,
         metavar="VERDICT,…",
         help="end with status 4 where a picture, or a face on it, is fake, inconclusive or real",
+    )
+    answers.add_argument(
+        "--case",
+        type=Path,
+        metavar="FILE",
+        help="a case file (facewitness case prints one to fill in), for one picture",
     )
     work = analyze.add_argument_group("work")
     work.add_argument("--jobs", type=positive, default=1, metavar="N", help="processes that share the work (1)")
@@ -309,12 +315,16 @@ class _Finish:
     out: Path
     slim: bool = False
     date: str | None = None  # of the analysis, for pages that are read by people
+    case: Case | None = None  # what an examiner adds
 
     def __call__(self, analysis: Analysis) -> _Outcome:
+        from facewitness import case as cases
         from facewitness import plugins
         from facewitness.types import Problem
 
         report, written = analysis.report, []
+        if self.case is not None:
+            report = cases.attached(self.case, report)
         # A failed report is told, not written: a file in --out means that its picture was analysed.
         for name in self.formats if report.status != "failed" else ():
             try:
@@ -362,8 +372,17 @@ def _analyze(arguments: argparse.Namespace) -> int:
         arguments.parser.error("--json prints the lines that --lines writes into a file: give one of them")
     options = _options(arguments)
     date = None if arguments.no_date else datetime.datetime.now().astimezone().isoformat(" ", "seconds")
-    finish = _Finish(formats, arguments.out or Path(), arguments.slim, date)
     sources, left_out = _sources(arguments)
+    case = None
+    if arguments.case is not None:
+        from facewitness import case as cases
+
+        case = cases.read(arguments.case)
+        if len(sources) != 1:
+            raise InputError(f"--case: expected one picture, for a case file describes one exhibit, got {len(sources)}")
+        if arguments.resume:
+            arguments.parser.error("--resume does not look into a case file: leave it out where there is a --case")
+    finish = _Finish(formats, arguments.out or Path(), arguments.slim, date, case)
     count, skipped = len(sources), 0
     limited = count > 1 and (arguments.max_seconds or set(options["witnesses"]) <= set(ANALYSING))
     analyzer = Analyzer(**options) if arguments.resume or (arguments.jobs == 1 and not limited) else None

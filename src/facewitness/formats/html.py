@@ -22,6 +22,7 @@ from PIL import Image
 from facewitness.formats import (
     HEAT,
     LIMITS,
+    _record,
     _timeline,
     again,
     band,
@@ -33,6 +34,9 @@ from facewitness.formats import (
     provenance,
     seen_at,
     worth,
+)
+from facewitness.formats import (
+    _outline as _outline_of,
 )
 from facewitness.markup import document
 from facewitness.markup import element as _e
@@ -59,9 +63,6 @@ LONGEST = (
 CLOSE_UP = 560  # the same for one face
 JPEG_QUALITY = 92  # without chroma subsampling: high enough that the page adds no traces an eye could take for forgery
 FAINT = 0.05  # a mask that nowhere reaches this shows nothing, and gets no switch
-OUTLINE = 96  # an outline is traced on a mask of this many samples along its longer side
-
-Sample = tuple[int, int]  # row, column
 
 
 def render(report: Report, clip: Clip | None = None, *, date: str | None = None) -> bytes:
@@ -93,7 +94,7 @@ def render(report: Report, clip: Clip | None = None, *, date: str | None = None)
             "body",
             _symbols(),
             _e("header", *_ruling(report), class_=f"ruling {_tone(report)}"),
-            _e("main", _problems(report), _inspections(report), _examination(report, clip)),
+            _e("main", _problems(report), _inspections(report), _examination(report, clip), *_record_of(report)),
             _e("footer", _reading(report), _making(report, date)),
             _e("script", script),
         ),
@@ -424,51 +425,8 @@ def _outline(finding: Finding) -> list[Element]:
 
 
 def _trace(mask: Mask) -> str:
-    """The line at half of a mask's highest value, as an SVG path in the picture's coordinates. "" for an empty mask.
-
-    Marching squares (Lorensen and Cline's marching cubes in two dimensions): the line crosses the sides of the squares
-    between samples, where linear interpolation puts it. Walked clockwise, a square's border leaves the inside at some
-    sides and enters it at others; each leaving side is joined to the entering side before it. What leaves one square
-    enters its neighbour, so the joints close into rings.
-    """
-    highest = float(mask.values.max())
-    if highest <= 0.0:
-        return ""
-    height, width = mask.values.shape
-    grow = OUTLINE / max(height, width)
-    size = (max(1, round(width * grow)), max(1, round(height * grow)))
-    fine = np.asarray(Image.fromarray(mask.values).resize(size, Image.Resampling.BICUBIC))
-    # The border of zeros closes a line that runs along the mask's edge.
-    values = np.pad(np.clip(fine / highest, 0.0, 1.0), 1) - 0.5
-    inside = values >= 0.0
-    corners = inside[:-1, :-1], inside[:-1, 1:], inside[1:, 1:], inside[1:, :-1]  # clockwise from the upper left
-    mixed = np.logical_or.reduce(corners) & ~np.logical_and.reduce(corners)
-
-    joined: dict[tuple[Sample, Sample], tuple[Sample, Sample]] = {}  # a side is (its inner sample, its outer sample)
-    for y, x in np.argwhere(mixed).tolist():
-        square = [(y, x), (y, x + 1), (y + 1, x + 1), (y + 1, x)]
-        sides = [(a, b) for a, b in zip(square, [*square[1:], square[0]], strict=True) if inside[a] != inside[b]]
-        for index, (a, b) in enumerate(sides):
-            if inside[a]:
-                outer, inner = sides[index - 1]
-                joined[a, b] = (inner, outer)
-
-    x1, y1, x2, y2 = mask.box
-    parts = []
-    while joined:
-        ring = []
-        side, following = joined.popitem()
-        while True:
-            a, b = side
-            share = values[a] / (values[a] - values[b])
-            row, column = (a[i] + share * (b[i] - a[i]) - 0.5 for i in (0, 1))  # minus the border, plus half a sample
-            ring.append((x1 + column * (x2 - x1) / size[0], y1 + row * (y2 - y1) / size[1]))
-            if following not in joined:
-                break
-            side, following = following, joined.pop(following)
-        if len(ring) >= 8:  # fewer is a speck
-            parts.append("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in ring) + "Z")
-    return "".join(parts)
+    """A mask's outline as an SVG path in the picture's coordinates; "" for an empty mask."""
+    return "".join("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in ring) + "Z" for ring in _outline_of.rings(mask))
 
 
 # ---------------------------------------------------------------- a face's card
@@ -708,6 +666,30 @@ def _inspections(report: Report) -> Element | None:
             parts.append(_e("ul", *claims) if claims else None)
             parts += _words((testimony,))
     return _e("section", _e("h2", "What the file says of itself"), *parts, class_="inspections") if parts else None
+
+
+# ---------------------------------------------------------------- the examiner's own part
+
+
+def _record_of(report: Report) -> Iterator[Element]:
+    """What forensic guidance asks for, where the report stands in a file of a case."""
+    for section in _record.sections(report):
+        parts: list[Element] = [_e("h2", section.title)]
+        if section.facts:
+            rows = itertools.chain.from_iterable(
+                (_e("dt", name), _e("dd", _e("bdi", value))) for name, value in section.facts
+            )
+            parts.append(_e("dl", *rows, class_="provenance"))
+        if section.items:
+            parts.append(_e("ul", *(_e("li", item) for item in section.items)))
+        if section.rows:
+            head = _e("tr", *(_e("th", name, scope="col") for name in _record.METHOD_HEAD))
+            body = [
+                _e("tr", _e("th", first, scope="row"), *(_e("td", text) for text in rest))
+                for first, *rest in section.rows
+            ]
+            parts.append(_e("div", _e("table", _e("thead", head), _e("tbody", *body), class_="methods"), class_="wide"))
+        yield _e("section", *parts, class_="record")
 
 
 # ---------------------------------------------------------------- the bottom: how to read it, how to check it

@@ -30,8 +30,11 @@ from facewitness.phrases import json_line, title
 from facewitness.types import (
     KINDS,
     Box,
+    Case,
     Cause,
     Clip,
+    Conclusion,
+    Exhibit,
     Face,
     Finding,
     FrameRef,
@@ -39,6 +42,7 @@ from facewitness.types import (
     Mark,
     Mask,
     Medium,
+    Method,
     Moment,
     PersonReport,
     Place,
@@ -179,6 +183,8 @@ def _line(report: Report, made_by: Mapping[str, Any] | str, slim: bool) -> bytes
         "made_by": made_by,
         "masks": writer.masks,
     }
+    if report.case is not None:
+        wire["case"] = dataclasses.asdict(report.case)
     text = json_line(_plain(wire, "report"), allow_nan=False, separators=(",", ":"))
     return text.encode() + b"\n"
 
@@ -464,10 +470,11 @@ def _read_report(value: _Value) -> Report:
 
 
 def _read_2(value: _Value) -> Report:
-    _, source, sha256, status, medium, notes, verdict, people, inspections, problems, made_by, masks = value.fields(
+    fields = value.fields(
         "schema", "source", "sha256", "status", "medium", "notes", "verdict", "people", "inspections", "problems",
-        "made_by", "masks",
+        "made_by", "masks", later={"case": None},
     )  # fmt: skip
+    _, source, sha256, status, medium, notes, verdict, people, inspections, problems, made_by, masks, case = fields
     _needs(status, verdict, medium)
     read = medium.maybe(_read_medium)
     reader = _Reader(read, masks)
@@ -483,6 +490,7 @@ def _read_2(value: _Value) -> Report:
         inspections=inspections.each(reader.testimony),
         problems=problems.each(_read_problem),
         made_by=_read_made_by(made_by),
+        case=case.maybe(_read_case),
     )
 
 
@@ -553,6 +561,40 @@ def _read_pair(value: _Value) -> tuple[float, float]:
 def _read_problem(value: _Value) -> Problem:
     step, message = value.fields("step", "message")
     return Problem(step.text(), message.text())
+
+
+def _read_case(value: _Value) -> Case:
+    reference, exhibit, question, propositions, examiner, reviewer, methods, comparable, conclusion, notes = (
+        value.fields(*(field.name for field in dataclasses.fields(Case)))
+    )
+    label, source, received, sha256, dates, custody = exhibit.fields(*(f.name for f in dataclasses.fields(Exhibit)))
+    return value.make(
+        Case,
+        reference=reference.text(),
+        exhibit=Exhibit(
+            label.text(),
+            source.text(),
+            received.text(),
+            sha256.maybe(_Value.text),
+            dates.each(_Value.text),
+            custody.each(_Value.text),
+        ),
+        question=question.text(),
+        propositions=propositions.each(_Value.text, 2),
+        examiner=examiner.text(),
+        reviewer=reviewer.text(),
+        methods=methods.each(
+            lambda each: Method(*(part.text() for part in each.fields(*(f.name for f in dataclasses.fields(Method)))))
+        ),
+        comparable=comparable.text(),
+        conclusion=conclusion.maybe(_read_conclusion),
+        notes=notes.each(_Value.text),
+    )
+
+
+def _read_conclusion(value: _Value) -> Conclusion:
+    level, scale, grounds, favours = value.fields(*(field.name for field in dataclasses.fields(Conclusion)))
+    return Conclusion(level.text(), scale.each(_Value.text), grounds.text(), favours.maybe(_Value.whole))
 
 
 def _read_kind(value: _Value) -> dict[str, float]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from facewitness.formats import LIMITS, again, band, mark, measured, provenance, worth
+from facewitness.formats import LIMITS, _record, again, band, mark, measured, provenance, worth
 from facewitness.phrases import KIND_WORDS, headline, odds, percent, places_of, strength_in_words, visible, word
 from facewitness.types import KINDS, Clip, Finding, PersonReport, Report, Testimony, Verdict
 
@@ -45,6 +45,7 @@ def render(report: Report, clip: Clip | None = None, *, date: str | None = None)
         blocks.append(_overview(report.people))
     for number, person in enumerate(report.people, start=1):
         blocks += _face(number, person)
+    blocks += _record_of(report)
     blocks += ["## How to read this report", "\n".join(f"- {escaped(limit)}" for limit in LIMITS)]
     if sentences := worth(report.made_by):
         blocks += ["## What the witnesses know", *_list(sentences)]
@@ -163,6 +164,17 @@ def _face(number: int, person: PersonReport) -> Iterator[str]:
 def _finding(name: str, finding: Finding) -> list[str]:
     strength = escaped(strength_in_words(finding.strength))
     return [name, escaped(places_of(finding)), strength, _box(finding.box), escaped(finding.claim)]
+
+
+def _record_of(report: Report) -> Iterator[str]:
+    """What forensic guidance asks for, where the report stands in a file of a case."""
+    for section in _record.sections(report):
+        yield f"## {section.title}"
+        if section.facts:
+            yield _table(["what", "value"], [[escaped(name), escaped(value)] for name, value in section.facts])
+        yield from _list(section.items)
+        if section.rows:
+            yield _table(_record.METHOD_HEAD, [[escaped(text) for text in row] for row in section.rows])
 
 
 def _making(report: Report, date: str | None) -> Iterator[str]:
