@@ -9,14 +9,28 @@ section 3.1. An image encoder gives features of l layers, a linear layer each ta
     L_cls  = −(c log ĉ + (1 − c) log(1 − ĉ))                                                                   (4)
 
 with F_text (2 × C_text) the descriptions of real and fake faces amid learnable context, φ the locator and ĉ the score.
-Where the paper is silent
-    the descriptions    are ours (`REAL`, `FAKE`); several of a class are averaged as unit vectors
-    F_text, F_vis       F_text has unit length, as both text encoders were trained to be compared; F_vis is not
-                        normalised, because equation 1 is no cosine while equation 2 is
+
+The defaults follow the paper's text. Where the authors' public code (botianzhe/LVLM-DFD: inference, and the forward
+pass of stage 2) says otherwise or says more, a switch takes its way, and runs/kfd/authors.toml takes all of them:
+
+    | | by default | the authors' code | switch |
+    |---|---|---|---|
+    | F_vis of equation 1 | as it is: the equation is no cosine | unit length, times 100 | `unit_scale = 100` |
+    | image encoder | frozen | LoRA of rank 32 in every block | `ClipEncoders(lora=32)` |
+    | descriptions | two sentences a class (`REAL`, `FAKE`) | the words "real" and "fake" | `real`, `fake` |
+    | context | 16 token embeddings for each class | 16 vectors for both, in the output | `shared_context` |
+    | L_loc | Dice | focal + Dice | `focal = 1` |
+    | width of the locator | 32 | 128 | `locator_width = 128` |
+
+Their stage 1 is not published, so that equations 2 and 3 and what learned there cannot be compared.
+Where both are silent
+    several sentences   of a class are averaged as unit vectors; F_text has unit length, as both text encoders were
+                        trained to be compared
     φ of C_ref          has one channel a layer where φ reads two: Cos stands for real, 1 − Cos for fake
     λ, and the sum      1, and L_loc + L_cls: no weight is mentioned between the two losses
     Dice                2 Σ pg / (Σ p² + Σ g²), which a soft mask itself optimises, summed over the batch: a pristine
-                        face has an empty mask, and on one alone Dice is all but flat
+                        face has an empty mask, and on one alone Dice is all but flat. `dice = "picture"` is the mean
+                        over forged pictures instead: an edited eye then weighs as much as a swapped face
     sizes of the branches, and where they are joined: see `KFD`, `_Locator` and `_Classifier`
 """
 
@@ -346,6 +360,28 @@ def dice_loss(predicted: Tensor, mask: Tensor) -> Tensor:
     return 1 - (2 * (predicted * mask).sum() + 1) / (predicted.square().sum() + mask.square().sum() + 1)
 
 
+def dice_loss_of_pictures(predicted: Tensor, mask: Tensor) -> Tensor:
+    """The mean of `dice_loss` over the pictures whose mask is not empty, each by itself; 0 where all are empty."""
+    forged = mask.flatten(1).amax(1) > 0
+    if not forged.any():
+        return predicted.sum() * 0
+    p, g = predicted[forged].flatten(1), mask[forged].flatten(1)
+    return (1 - (2 * (p * g).sum(1) + 1) / (p.square().sum(1) + g.square().sum(1) + 1)).mean()
+
+
+def focal_loss(predicted: Tensor, mask: Tensor, gamma: float = 2.0) -> Tensor:
+    """Mean over places of |g − p|^γ · BCE(p, g) (Lin et al. 2017, for soft masks as Li et al. 2020 have it).
+
+    Args:
+        predicted: (B, 1, H, W) in [0, 1].
+        mask: Of the same shape, in [0, 1].
+        gamma: 2 is Lin et al.'s; with 0 it is the plain cross-entropy.
+    """
+    with torch.autocast(predicted.device.type, enabled=False):
+        p, g = predicted.float().clamp(1e-6, 1 - 1e-6), mask.float()
+        return ((g - p).abs().pow(gamma) * F.binary_cross_entropy(p, g, reduction="none")).mean()
+
+
 # ----------------------------------------------------------------------------------------------------- the detector
 
 
@@ -376,6 +412,10 @@ class Losses(NamedTuple):
         return self.localisation + self.classification
 
 
+_DICE = ("batch", "picture")
+_PAPER: Mapping[str, Any] = {"unit_scale": None, "focal": 0.0, "dice": "batch", "locator_width": None}
+
+
 class KFD(nn.Module):
     """The knowledge-guided forgery detector. Made without arguments it has the paper's encoders and sizes.
 
@@ -384,8 +424,12 @@ class KFD(nn.Module):
                stays as it is: the ablation "visual features alone"
     reference  False leaves equation 2 and the second part of equation 3 out
     λ          is `reference_weight`
-    width      channels of the locator's and classifier's branches; pool   the side each classifier branch ends with;
-               hidden   width between the two fully connected layers. The paper gives none of the three.
+    unit_scale None leaves F_vis of equation 1 as it is; a number makes each place's features a unit vector times it
+    focal      weight of the focal loss beside Dice in equation 3; dice   "batch" or "picture" (see the file's head)
+    width      channels of the locator's and classifier's branches; locator_width   of the locator's, None for the same;
+               pool   the side each classifier branch ends with; hidden   width between the two fully connected layers.
+               The paper gives none of these.
+    Raises UnknownName for another kind of Dice, InputError for a scale or a weight that is not above 0.
     """
 
     def __init__(
@@ -395,22 +439,35 @@ class KFD(nn.Module):
         text: bool = True,
         reference: bool = True,
         reference_weight: float = 1.0,
+        unit_scale: float | None = None,
+        focal: float = 0.0,
+        dice: str = "batch",
         width: int = 32,
+        locator_width: int | None = None,
         pool: int = 4,
         hidden: int = 128,
     ):
         super().__init__()
+        if unit_scale is not None and unit_scale <= 0:
+            raise InputError(f"unit_scale: expected a number above 0, such as 100, got {unit_scale}; leave it out")
+        if focal < 0:
+            raise InputError(f"focal: expected a weight of 0 or more, got {focal}")
+        if dice not in _DICE:
+            raise UnknownName("kind of Dice", str(dice), _DICE)
         self.config = {
             "text": text, "reference": reference, "reference_weight": reference_weight, "width": width, "pool": pool,
             "hidden": hidden,
         }  # fmt: skip
+        switched = {"unit_scale": unit_scale, "focal": focal, "dice": dice, "locator_width": locator_width}
+        self.config |= {name: value for name, value in switched.items() if value != _PAPER[name]}
+        self.unit_scale, self.focal, self.dice = unit_scale, focal, dice
         self.encoders: Any = ClipEncoders() if encoders is None else encoders
         self.reference, self.reference_weight = reference, reference_weight
         levels, d = len(self.encoders.channels), self.encoders.text_width
         self.linear = nn.ModuleList(nn.Conv2d(c, d, 1) for c in self.encoders.channels)  # the paper's linear layer
         self.instead_of_text = None if text else nn.Parameter(torch.randn(2, d))
         self.encoders.context.requires_grad_(text)
-        self.locator = _Locator(levels, width)
+        self.locator = _Locator(levels, locator_width or width)
         self.classifier = _Classifier(levels, width, pool, hidden)
 
     def features(self, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -429,7 +486,10 @@ class KFD(nn.Module):
         instead, int64 (B,): each picture then passes the encoder once. Raises InputError for another shape.
         """
         features, embedding = self.features(pixels)
-        maps = text_maps(features, self.text())
+        aligned = features
+        if self.unit_scale is not None:
+            aligned = [self.unit_scale * F.normalize(f, dim=1) for f in features]
+        maps = text_maps(aligned, self.text())
         reference_map = None
         if reference is not None and self.reference:
             pristine = [f[reference] for f in features] if reference.ndim == 1 else self.features(reference)[0]
@@ -446,11 +506,16 @@ class KFD(nn.Module):
 
     def loss(self, detection: Detection, label: Tensor, mask: Tensor) -> Losses:
         """Equations 3 and 4. `label` (B,) is 0 for real and 1 for fake; `mask` (B, 1, S, S) in [0, 1], 1 forged."""
-        localisation = dice_loss(detection.map, mask)
+        localisation = self._map_loss(detection.map, mask)
         if detection.reference_map is not None:
-            localisation = localisation + self.reference_weight * dice_loss(detection.reference_map, mask)
+            localisation = localisation + self.reference_weight * self._map_loss(detection.reference_map, mask)
         classification = F.binary_cross_entropy_with_logits(detection.logit, label.to(detection.logit.dtype))
         return Losses(localisation, classification)
+
+    def _map_loss(self, predicted: Tensor, mask: Tensor) -> Tensor:
+        """Dice, and the focal loss where it has a weight."""
+        loss = dice_loss(predicted, mask) if self.dice == "batch" else dice_loss_of_pictures(predicted, mask)
+        return loss + self.focal * focal_loss(predicted, mask) if self.focal else loss
 
     # ------------------------------------------------------------------------------------------------ on the disk
 
