@@ -131,3 +131,11 @@ def test_each_token_begins_as_its_own_place():
         changed[0, 0, row * 16 + 4 : row * 16 + 12, column * 16 + 4 : column * 16 + 12] = 1
         moved = (learner(changed, consistency, score) - before).square().sum(dim=2)[0]
         assert int(moved.argmax()) == place
+
+
+def test_the_authors_sizes_are_nine_of_each_and_a_kernel_over_the_width():
+    module = ForgeryPromptLearner(24, base=9, grid=3, tokens=9, width=8, kernel=3)
+    assert module.mix.weight.shape == (9, 9 + 9 + 9 + 1, 3)
+    assert module(*evidence()).shape == (3, 9, 24)
+    with pytest.raises(InputError, match="odd kernel"):
+        ForgeryPromptLearner(24, kernel=2)

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
 from facewitness.models import kfd  # noqa: E402
 from facewitness.models.kfd import KFD, ClipEncoders, Detection, SmallEncoders  # noqa: E402
+from facewitness.models.sbi import SBI  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 STRIDES, SIZE = (4, 8, 16), 32
@@ -451,3 +452,117 @@ def test_a_few_steps_of_training_separate_real_from_fake(encoders):
     assert losses[-1] < 0.6 * losses[0]
     score = detector(forged).score
     assert score[4:].min() > score[:4].max()
+
+
+# ------------------------------------------------------------------------------------------------ the authors' switches
+
+
+def test_unit_features_make_equation_1_a_bounded_cosine(encoders):
+    detector, literal = tiny(encoders, unit_scale=100.0), tiny(encoders)
+    literal.load_state_dict(detector.state_dict())
+    with torch.no_grad():
+        scaled, plain = detector(faces()), literal(faces())
+        features, _ = detector.features(faces())
+        first = features[0]
+        cosine = torch.einsum("bdhw,cd->bchw", first / first.norm(dim=1, keepdim=True), detector.text())
+    assert scaled.consistency.abs().max() <= 100.0 + 1e-3
+    assert torch.allclose(scaled.consistency[:, :2], 100 * cosine, atol=1e-3)
+    assert not torch.allclose(plain.consistency, scaled.consistency)
+
+
+def test_dice_of_each_picture_weighs_a_small_forgery_like_a_large_one():
+    mask = torch.zeros(3, 1, 16, 16)
+    mask[0, :, :, :], mask[1, :, :2, :2] = 1.0, 1.0
+    missed = mask.clone()
+    missed[1] = 0.0  # the small one is not seen
+    of_each = 1 - (2 * 0 + 1) / (0 + 4 + 1)
+    assert kfd.dice_loss_of_pictures(missed, mask).item() == pytest.approx(of_each / 2)
+    assert kfd.dice_loss(missed, mask).item() == pytest.approx(1 - (2 * 256 + 1) / (256 + 260 + 1), abs=1e-6)
+    assert kfd.dice_loss_of_pictures(missed[2:], mask[2:]).item() == 0.0
+
+
+def test_focal_loss_by_hand():
+    predicted, mask = torch.tensor([[[[0.8, 0.4]]]]), torch.tensor([[[[1.0, 0.0]]]])
+    by_hand = (0.2**2 * -np.log(0.8) + 0.4**2 * -np.log(0.6)) / 2
+    assert kfd.focal_loss(predicted, mask).item() == pytest.approx(by_hand, rel=1e-5)
+    plain = (-np.log(0.8) - np.log(0.6)) / 2
+    assert kfd.focal_loss(predicted, mask, gamma=0.0).item() == pytest.approx(plain, rel=1e-5)
+
+
+def test_switches_are_part_of_what_is_saved_and_only_where_they_differ(encoders, tmp_path):
+    assert "unit_scale" not in tiny(encoders).config and "focal" not in tiny(encoders).config
+    detector = tiny(encoders, unit_scale=100.0, focal=1.0, dice="picture", locator_width=6)
+    detector.save(tmp_path / "kfd.safetensors")
+    back = KFD.load(tmp_path / "kfd.safetensors", encoders)
+    assert (back.unit_scale, back.focal, back.dice) == (100.0, 1.0, "picture")
+    with torch.no_grad():
+        assert torch.equal(back(faces()).map, detector.eval()(faces()).map)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"unit_scale": 0.0}, "above 0"),
+        ({"focal": -1.0}, "0 or more"),
+        ({"dice": "pictures"}, "picture"),
+    ],
+)
+def test_switches_that_make_no_sense_are_refused(options, sentence):
+    with pytest.raises((InputError, UnknownName), match=sentence):
+        tiny(small(), **options)
+
+
+def test_one_context_for_both_classes_stands_in_the_output(clip_folder):
+    torch.manual_seed(1)
+    shared = ClipEncoders(
+        str(clip_folder), layers=(1,), size=SIZE, context=5, real=("real",), fake=("fake",), shared_context=True
+    )
+    assert shared.context.shape == (5, 12)
+    text = shared.text()
+    text[0].sum().backward()
+    assert shared.context.grad.abs().sum() > 0
+    with torch.no_grad():
+        shared.context.fill_(50.0)  # a context that drowns the words makes the classes one
+        both = shared.text()
+    assert torch.allclose(both[0], both[1], atol=1e-2)
+    assert not torch.allclose(text[0], text[1], atol=1e-2)
+
+
+def test_lora_in_every_block_learns_and_is_all_that_is_saved_of_the_towers(clip_folder, tmp_path):
+    pytest.importorskip("peft")
+    torch.manual_seed(1)
+    made = ClipEncoders(str(clip_folder), layers=(1, 2, 3), size=SIZE, context=5, lora=2)
+    detector = tiny(made).train()
+    adapters = [k for k, p in detector.named_parameters() if p.requires_grad and ".clip." in k]
+    assert adapters and all(".lora_" in k for k in adapters)
+    assert {k.split(".layers.")[1].split(".")[0] for k in adapters if "vision_model" in k} == {"0", "1", "2"}
+    found = detector(faces(4), torch.tensor([0, 0, 2, 2]))
+    detector.loss(found, torch.tensor([0, 1, 0, 1]), torch.rand(4, 1, SIZE, SIZE)).total.backward()
+    assert any(p.grad is not None and p.grad.abs().sum() > 0 for k, p in detector.named_parameters() if ".lora_" in k)
+    with torch.no_grad():
+        for k, p in detector.named_parameters():
+            if ".lora_" in k:
+                p.normal_(std=0.2)
+    detector.save(tmp_path / "kfd.safetensors")
+    back = KFD.load(tmp_path / "kfd.safetensors", ClipEncoders(**made.config))
+    with torch.no_grad():
+        assert torch.allclose(back(faces()).logit, detector.eval()(faces()).logit, atol=1e-5)
+
+
+def test_a_negative_rank_is_refused(clip_folder):
+    with pytest.raises(InputError, match="rank"):
+        ClipEncoders(str(clip_folder), layers=(1,), size=SIZE, lora=-1)
+
+
+def test_the_rival_is_saved_and_comes_back_the_same(tmp_path):
+    rival = SBI(small())
+    found = rival.eval()(faces())
+    assert found.logit.shape == (2,) and not found.map.any()
+    losses = rival.loss(found, torch.tensor([0, 1]), found.map)
+    by_hand = torch.nn.functional.binary_cross_entropy(found.score, torch.tensor([0.0, 1.0]))
+    assert losses.total.item() == pytest.approx(by_hand.item(), rel=1e-4)
+    rival.save(tmp_path / "sbi.safetensors")
+    with torch.no_grad():
+        assert torch.equal(SBI.load(tmp_path / "sbi.safetensors")(faces()).logit, found.logit)
+    with pytest.raises(WeightsError):
+        KFD.load(tmp_path / "sbi.safetensors")

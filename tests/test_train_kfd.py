@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from facewitness.builders.pack import Pack, held_out, pack  # noqa: E402
 from facewitness.calibration import decided  # noqa: E402
 from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
 from facewitness.models.kfd import KFD  # noqa: E402
+from facewitness.models.sbi import SBI  # noqa: E402
 from facewitness.train import kfd as recipe_file  # noqa: E402
 from facewitness.train.kfd import Batches, Recipe, genuine, make, train  # noqa: E402
 from facewitness.types import Mask, Testimony  # noqa: E402
@@ -219,6 +221,52 @@ def test_ablations_train(packed, tmp_path, ablation):
     assert (model.instead_of_text is not None) == (not recipe.text) and model.reference == recipe.reference
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert rows[-1]["of"] == (2 if "epochs" in ablation else 1), "0.2 of 20 pictures are two batches of two pairs"
+
+
+def test_the_rival_of_the_same_size_trains_and_stops_by_the_clock(packed, tmp_path):
+    recipe = replace(
+        TINY, steps=50, baseline="sbi", text=False, detector={}, forgers={"self_blend": {"change": "either"}}
+    )
+    before = datetime.now(UTC)  # it is over a second later, in one of the steps
+    model = run(packed, tmp_path, recipe, until=before)
+    assert isinstance(model, SBI)
+    card = json.loads((tmp_path / "sbi.json").read_text())
+    assert card["model"] == "sbi" and card["trained"]["steps"] < 50
+    assert SBI.load(tmp_path / "sbi.safetensors").full.weight.shape == model.full.weight.shape
+
+
+def test_an_ablation_is_a_setting_on_the_command_line(tmp_path):
+    recipe = Recipe.read(RUNS / "ffpp.toml", ["detector.unit_scale=100", "lr=2e-3", "encoders.size = 64"])
+    assert recipe.detector == {"unit_scale": 100} and recipe.lr == 2e-3 and recipe.encoders["size"] == 64
+    assert Recipe.read(RUNS / "ffpp.toml", ["parallel=fsdp"]).parallel == "fsdp"
+    for change, sentence in (("lr", "KEY=VALUE"), ("lr.x=1", "table"), ("=1", "KEY=VALUE"), ("lrr=1", "lr")):
+        with pytest.raises((InputError, UnknownName), match=sentence):
+            Recipe.read(RUNS / "ffpp.toml", [change])
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"baseline": "sbj", "detector": {}}, "sbi"),
+        ({"baseline": "sbi", "detector": {"focal": 1.0}}, "no .detector. table"),
+    ],
+)
+def test_a_rival_that_does_not_fit_is_refused(change, sentence):
+    with pytest.raises((InputError, UnknownName), match=sentence):
+        replace(TINY, **change)
+
+
+def test_the_recipe_after_the_authors_code_has_each_switch_and_is_else_the_papers():
+    ours, theirs = Recipe.read(RUNS / "recipe.toml"), Recipe.read(RUNS / "authors.toml")
+    assert theirs.detector == {"unit_scale": 100.0, "focal": 1.0, "locator_width": 128}
+    assert theirs.encoders["lora"] == 32 and theirs.encoders["shared_context"] and theirs.encoders["real"] == ["real"]
+    same = ("epochs", "lr", "weight_decay", "batch_size", "sources", "forgers", "degradation", "margin")
+    assert all(getattr(ours, name) == getattr(theirs, name) for name in same)
+    assert ours.forgers["region_edit"]["changed"] == 0.0, "equation 6 changes no colours"
+    sbi = Recipe.read(RUNS / "ffpp-sbi.toml")
+    ffpp = Recipe.read(RUNS / "ffpp.toml")
+    alike = ("steps", "batch_size", "lr", "encoders", "sources", "degradation", "seed", "ema", "warmup")
+    assert all(getattr(sbi, name) == getattr(ffpp, name) for name in alike)
 
 
 def test_rows_as_references_equal_pictures_as_references():

@@ -110,6 +110,22 @@ def _add_changes(parser: Any) -> None:
     parser.add_argument("--steps", type=positive, metavar="N", help="another number of steps than the recipe's")
     parser.add_argument("--stop-at-step", type=positive, metavar="N", help="stop there; the same command goes on")
     parser.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="another setting of the recipe, such as detector.unit_scale=100; repeat it for several",
+    )
+
+
+def _add_until(parser: Any) -> None:
+    parser.add_argument(
+        "--until",
+        type=_moment,
+        metavar="TIME",
+        help="when to be done, as 2026-11-26T02:00Z: the rate falls with the clock",
+    )
 
 
 def _changes(given: argparse.Namespace, *names: str) -> dict[str, Any]:
@@ -144,12 +160,7 @@ def read_json(path: Path | None) -> Any:
 
 def _add_compact(parser: Any) -> Command:
     _add_run(parser)
-    parser.add_argument(
-        "--until",
-        type=_moment,
-        metavar="TIME",
-        help="when to be done, as 2026-11-26T02:00Z: the rate falls with the clock",
-    )
+    _add_until(parser)
     parser.add_argument("--hard", type=Path, metavar="JSON", help="source/file -> weight of a genuine picture")
 
     def run(given: argparse.Namespace) -> int:
@@ -176,6 +187,7 @@ def _add_compact(parser: Any) -> Command:
 def _add_kfd(parser: Any) -> Command:
     _add_run(parser)
     _add_changes(parser)
+    _add_until(parser)
     parser.add_argument("--go-on", type=Path, metavar="KFD.safetensors", help="an earlier stage's detector")
     parser.add_argument("--images", type=positive, metavar="N", help="ablation: train on N genuine pictures")
     parser.add_argument("--no-text", action="store_true", help="ablation: visual features alone")
@@ -187,13 +199,14 @@ def _add_kfd(parser: Any) -> Command:
         changes = _changes(given, "images")
         changes |= {"text": False} if given.no_text else {}
         changes |= {"reference": False} if given.no_reference else {}
-        recipe = replace(kfd.Recipe.read(given.recipe), **changes)
+        recipe = replace(kfd.Recipe.read(given.recipe, given.set), **changes)
         with kfd.processes():
             kfd.train(
                 recipe, given.pack, given.out, given.init_from, go_on=given.go_on, workers=given.workers,
-                stop_at_step=given.stop_at_step, **_saving(given),
+                stop_at_step=given.stop_at_step, until=given.until, **_saving(given),
             )  # fmt: skip
-        print(f"the detector: {given.out / 'kfd.safetensors'}")
+        name = recipe.baseline or "kfd"
+        print(f"the detector: {given.out / name}.safetensors")
         return ALL
 
     return run
@@ -245,9 +258,9 @@ def _add_sft(parser: Any) -> Command:
 
         changes = _changes(given, "model", "language")
         changes |= {"forgery_prompt": False} if given.no_forgery_prompt else {}
+        recipe = replace(sft.Recipe.read(given.recipe, given.set), **changes)
         folder = sft.train(
-            replace(sft.Recipe.read(given.recipe), **changes), given.forensic, given.out, general=given.general,
-            detector=given.detector, val=given.val, workers=given.workers, show_every=given.show_every,
+            recipe, given.forensic, given.out, general=given.general, detector=given.detector, val=given.val, workers=given.workers, show_every=given.show_every,
             stop_at_step=given.stop_at_step, **_saving(given),
         )  # fmt: skip
         if folder is not None:
@@ -282,7 +295,7 @@ def _add_grpo(parser: Any) -> Command:
         if given.val is not None and not (given.likeliest or given.samples):
             raise InputError("--val: expected something to measure, got --no-likeliest and --samples 0")
         changes = _changes(given, "model") | ({"without": tuple(given.without)} if given.without else {})
-        recipe = replace(grpo.Recipe.read(given.recipe), **changes)
+        recipe = replace(grpo.Recipe.read(given.recipe, given.set), **changes)
         folder = grpo.train(
             recipe, given.data, given.out, val=given.val, unseen=given.unseen, show_every=given.show_every,
             stop_at_step=given.stop_at_step, **_saving(given),

@@ -91,9 +91,11 @@ def settings_of(path: Path) -> Iterator[None]:
 def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path, left_out: str = "") -> None:
     """Put the tensors into the network; those of its own whose names begin with `left_out` keep their values.
 
+    Adapters of what is left out are not left out themselves.
+
     Raises WeightsError unless names and shapes are the network's own.
     """
-    own = {k: v for k, v in network.state_dict().items() if not left_out or not k.startswith(left_out)}
+    own = {k: v for k, v in network.state_dict().items() if not left_out or not k.startswith(left_out) or ".lora_" in k}
     unfit = sorted(own.keys() ^ tensors.keys())
     unfit += sorted(k for k in own.keys() & tensors.keys() if tensors[k].shape != own[k].shape)
     if unfit:

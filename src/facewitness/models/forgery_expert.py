@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from facewitness.errors import WeightsError
 from facewitness.models.forgery_prompt import ForgeryPromptLearner
-from facewitness.models.kfd import KFD, Detection, encoders_of
+from facewitness.models.kfd import KFD, Detection, encoders_of, is_elsewhere
 from facewitness.models.prompted_vlm import pictures
 
 
@@ -91,9 +91,9 @@ class ForgeryExpert(nn.Module):
 
 
 def _leave_out(module: Any, state: dict[str, Tensor], prefix: str, _: Any) -> None:
-    for name in [k for k in state if k.startswith(prefix + module._elsewhere)]:
+    for name in [k for k in state if is_elsewhere(k, prefix + module._elsewhere)]:
         del state[name]
 
 
 def _do_not_miss(module: Any, incompatible: Any) -> None:
-    incompatible.missing_keys[:] = [k for k in incompatible.missing_keys if module._elsewhere not in k]
+    incompatible.missing_keys[:] = [k for k in incompatible.missing_keys if module._elsewhere not in k or ".lora_" in k]

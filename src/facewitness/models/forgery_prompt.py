@@ -7,12 +7,14 @@ learnable base prompts E_base (n_1 × C_emb) they are concatenated, and a convol
 
 Where the paper is silent
     n_1, n_2, n_3, n_f   8, 16, 16 and 16: the two networks end in a grid of 4 × 4 places, fine enough to tell an eye
-                         from a mouth, and the tokens are as many as one of them
+                         from a mouth, and the tokens are as many as one of them. The authors' code (botianzhe/LVLM-DFD)
+                         has 9, 9, 9 and 9: base = 9, grid = 3, tokens = 9
     the two networks     three and two convolutions of stride 2, then the mean over each place of the grid: a map at
                          the picture's resolution needs more steps than consistency maps at a tenth of it
     the last convolution runs over tokens as channels with kernel 1: neighbours along C_emb mean nothing to each other.
-                         Where the tokens are as many as the places of the grid, each begins as one place: mixed at
-                         random, a small language model learned whether a face is forged and not where (LOG.md)
+                         The authors' has kernel 3 along C_emb: kernel = 3. Where the tokens are as many as the
+                         places of the grid, each begins as one place: mixed at random, a small language model learned
+                         whether a face is forged and not where (LOG.md)
     the scale            a layer norm whose gain begins at `scale`, because a language model's word embeddings are
                          small (0.02 is what most begin training with) and tokens much larger than they are drown them
 """
@@ -32,8 +34,9 @@ class ForgeryPromptLearner(nn.Module):
     levels      layers of the detector; each has two consistency maps
     base        n_1; grid   n_2 = n_3 = grid²; tokens   n_f
     width       channels of the two networks; scale   of the tokens at first, their root mean square
+    kernel      of the last convolution along C_emb, an odd number
 
-    Raises InputError for sizes that are not positive.
+    Raises InputError for sizes that are not positive, and for an even kernel.
     """
 
     def __init__(
@@ -45,25 +48,28 @@ class ForgeryPromptLearner(nn.Module):
         tokens: int = 16,
         width: int = 64,
         scale: float = 0.02,
+        kernel: int = 1,
     ):
         super().__init__()
         self.config = {
             "embedding": embedding, "levels": levels, "base": base, "grid": grid, "tokens": tokens, "width": width,
-            "scale": scale,
+            "scale": scale, "kernel": kernel,
         }  # fmt: skip
         for name, value in self.config.items():
             if value <= 0:
                 raise InputError(f"ForgeryPromptLearner: expected {name} above 0, got {value}")
+        if kernel < 1 or kernel % 2 == 0:
+            raise InputError(f"ForgeryPromptLearner: expected an odd kernel, such as 1 or 3, got {kernel}")
         self.levels, self.tokens = levels, tokens
         self.base = nn.Parameter(torch.randn(base, embedding) * 0.02)
         self.from_map = _network(1, width, embedding, steps=3, grid=grid)
         self.from_consistency = _network(2 * levels, width, embedding, steps=2, grid=grid)
         self.from_score = nn.Linear(1, embedding)
-        self.mix = nn.Conv1d(base + 2 * grid * grid + 1, tokens, 1)
+        self.mix = nn.Conv1d(base + 2 * grid * grid + 1, tokens, kernel, padding=kernel // 2)
         if tokens == grid * grid:
             with torch.no_grad():
                 for first in (base, base + grid * grid):  # the map's places, and those of the consistency maps
-                    self.mix.weight[:, first : first + tokens, 0] += torch.eye(tokens)
+                    self.mix.weight[:, first : first + tokens, kernel // 2] += torch.eye(tokens)
         self.norm = nn.LayerNorm(embedding)
         nn.init.constant_(self.norm.weight, scale)
 

@@ -106,6 +106,13 @@ class ClipEncoders(nn.Module):
     from layer to layer, so each is normalised over its channels (layer norm without parameters) before the detector's
     linear layer; the paper does not speak of it.
 
+    real, fake      the descriptions; the authors' code has ("real",) and ("fake",)
+    shared_context  one context for both classes, `context` vectors of the embedding's width whose mean is averaged with
+                    the pooled embedding of a description, as in the authors' code. By default a class has its own
+    lora            rank of an adapter on query, value, output and both layers of the MLP in every block of both towers,
+                    with alpha = rank and a dropout of 0.1, as the authors' code has it with 32; 0 keeps both frozen.
+                    A detector's file holds the adapter, and the towers still come by their name
+
     Raises WeightsError where the model cannot be had or is not whole, InputError for a layer, size or description that
     does not fit it, MissingExtra without transformers.
     """
@@ -120,13 +127,19 @@ class ClipEncoders(nn.Module):
         fake: Sequence[str] = FAKE,
         revision: str = "main",
         *,
+        shared_context: bool = False,
+        lora: int = 0,
         fetch: bool = True,
     ):
         super().__init__()
+        if lora < 0:
+            raise InputError(f"lora: expected a rank of 0 (none) or more, got {lora}")
         self.config = {
             "name": str(name), "layers": list(layers), "size": size, "context": context, "real": list(real),
             "fake": list(fake), "revision": revision,
         }  # fmt: skip
+        self.config |= {"shared_context": True} if shared_context else {}
+        self.config |= {"lora": lora} if lora else {}
         self.clip, tokenizer = _pretrained(str(name), revision, fetch)
         self.clip.requires_grad_(False).eval()
         vision, words = self.clip.config.vision_config, self.clip.config.text_config
@@ -140,26 +153,32 @@ class ClipEncoders(nn.Module):
         self.text_width = self.embedding_width = self.clip.config.projection_dim
         self.elsewhere = "clip."
         self.fingerprint = _fingerprint(self.clip.visual_projection.weight, self.clip.text_projection.weight)
+        self.lora, self.shared_context = lora, shared_context
+        if lora:
+            _adapt(self.clip, lora)
 
         self.register_buffer("mean", torch.tensor(OPENAI_CLIP_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(OPENAI_CLIP_STD).view(1, 3, 1, 1), persistent=False)
-        ids, mask, places = _around(tokenizer, real, fake, context, words.max_position_embeddings)
+        among = 0 if shared_context else context
+        ids, mask, places = _around(tokenizer, real, fake, among, words.max_position_embeddings)
         self.register_buffer("ids", ids, persistent=False)  # (n, T), real descriptions first
         self.register_buffer("mask", mask, persistent=False)  # (n, T), 1 where a token is
         self.register_buffer("places", places, persistent=False)  # (n, context): where the context stands
         # (n,): which of the two contexts
         self.register_buffer("classes", torch.tensor([0] * len(real) + [1] * len(fake)), persistent=False)
-        self.context = nn.Parameter(torch.randn(2, context, words.hidden_size) * 0.02)
+        shape = (context, self.text_width) if shared_context else (2, context, words.hidden_size)
+        self.context = nn.Parameter(torch.randn(*shape) * 0.02)
 
     def train(self, mode: bool = True) -> ClipEncoders:
         super().train(mode)
-        self.clip.eval()  # frozen: it has no training mode
+        if not self.lora:
+            self.clip.eval()  # frozen: it has no training mode
         return self
 
     def visual(self, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
         """As `Encoders.visual`; features are (B, C, size / patch, size / patch), the embedding is CLIP's own."""
         _check(pixels, self.size)
-        with torch.no_grad():
+        with torch.set_grad_enabled(torch.is_grad_enabled() and bool(self.lora)):
             out = self.clip.vision_model(
                 pixel_values=(pixels / 255 - self.mean) / self.std,
                 output_hidden_states=True,
@@ -174,6 +193,10 @@ class ClipEncoders(nn.Module):
 
     def text(self) -> Tensor:
         """As `Encoders.text`; the gradient runs through the frozen tower to the context."""
+        if self.shared_context:
+            pooled = self.clip.text_model(input_ids=self.ids, attention_mask=self.mask).pooler_output
+            embedded = (F.normalize(self.clip.text_projection(pooled), dim=1) + self.context.mean(0)) / 2
+            return _by_class(embedded, self.classes)
         rows = torch.arange(len(self.ids), device=self.ids.device)[:, None]
 
         def put_context(module: nn.Module, _: Any, embedded: Tensor) -> Tensor:
@@ -186,6 +209,23 @@ class ClipEncoders(nn.Module):
         finally:
             hook.remove()
         return _by_class(self.clip.text_projection(pooled), self.classes)
+
+
+def _adapt(clip: nn.Module, rank: int) -> None:
+    """LoRA in every block of both towers of a CLIP, in place. Raises MissingExtra without peft."""
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ImportError as error:
+        raise MissingExtra(
+            "LoRA in the encoders needs the package 'peft'. Try: pip install 'facewitness[vlm]'"
+        ) from error
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=rank,
+        lora_dropout=0.1,
+        target_modules=r".*\.layers\.\d+\..*(q_proj|v_proj|out_proj|fc1|fc2)",
+    )
+    inject_adapter_in_model(config, clip)
 
 
 def _pretrained(name: str, revision: str, fetch: bool) -> tuple[Any, Any]:
@@ -401,6 +441,11 @@ class Detection:
         return self.logit.sigmoid()
 
 
+def is_elsewhere(name: str, left_out: str) -> bool:
+    """Whether a tensor comes with the encoders' own name: it begins with `left_out` and is no adapter's."""
+    return bool(left_out) and name.startswith(left_out) and ".lora_" not in name
+
+
 class Losses(NamedTuple):
     """Equations 3 and 4."""
 
@@ -431,6 +476,8 @@ class KFD(nn.Module):
                The paper gives none of these.
     Raises UnknownName for another kind of Dice, InputError for a scale or a weight that is not above 0.
     """
+
+    kind = "kfd"
 
     def __init__(
         self,
@@ -526,7 +573,7 @@ class KFD(nn.Module):
         `facts` are further keys of the JSON file: what else belongs to these weights, such as how faces are cropped.
         """
         left_out = self._left_out()
-        tensors = {k: v for k, v in self.state_dict().items() if not left_out or not k.startswith(left_out)}
+        tensors = {k: v for k, v in self.state_dict().items() if not is_elsewhere(k, left_out)}
         card: dict[str, Any] = {
             "elsewhere": self.encoders.fingerprint,
             "encoders": {"kind": type(self.encoders).__name__, **self.encoders.config},
@@ -560,7 +607,17 @@ class KFD(nn.Module):
 _KINDS: Mapping[str, Callable[..., Any]] = {"ClipEncoders": ClipEncoders, "SmallEncoders": SmallEncoders}
 # what a card may say of each: the keys of `config`, and nothing that names a file to be read
 _SAYS: Mapping[str, tuple[str, ...]] = {
-    "ClipEncoders": ("name", "layers", "size", "context", "real", "fake", "revision"),
+    "ClipEncoders": (
+        "name",
+        "layers",
+        "size",
+        "context",
+        "real",
+        "fake",
+        "revision",
+        "shared_context",
+        "lora",
+    ),
     "SmallEncoders": ("backbone", "strides", "size", "text_width", "real", "fake", "frozen"),
 }
 

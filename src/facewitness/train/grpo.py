@@ -244,9 +244,9 @@ class Recipe:
         return Rewards({name: 0.0 if name in self.without else weight for name, weight in self.rewards.items()})
 
     @classmethod
-    def read(cls, path: Path) -> Recipe:
+    def read(cls, path: Path, changes: Sequence[str] = ()) -> Recipe:
         """From TOML. Raises UnknownName, with the nearest known key, for a key that nothing has, InputError else."""
-        return read_recipe(cls, path)
+        return read_recipe(cls, path, changes)
 
 
 # ---------------------------------------------------------------------------------------------------------- the data

@@ -29,9 +29,10 @@ import json
 import os
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ from facewitness.errors import InputError, WeightsError
 from facewitness.files import write_whole
 from facewitness.forge import Forged, degrade
 from facewitness.models import minilm
-from facewitness.models.kfd import KFD, ClipEncoders, Embed, SmallEncoders
+from facewitness.models.kfd import KFD, ClipEncoders, Embed, SmallEncoders, is_elsewhere
+from facewitness.models.sbi import SBI
 from facewitness.train import checkpoint
 from facewitness.train.loop import Batch, Loop, Schedule, put
 from facewitness.train.recipe import known, read_recipe
@@ -71,6 +73,8 @@ class Recipe:
     forgers        leaf of `forge/` → its share, or a table of its share and options
     detector       arguments of `KFD`
     text, reference, images    the ablations: no text; no equation 2; so many genuine pictures (None is all)
+    baseline       "sbi" trains a plain classifier on the same backbone in KFD's place (`models/sbi`), as the paper's
+                   table 1 and figure 5 have it beside theirs
     steps, epochs  one of the two; an epoch draws as many pairs as there are genuine pictures
     batch_size     pictures a step, of all processes together; half of them are genuine
     warmup         steps in which the learning rate rises; cosine   whether it falls to 2 % after them, or stays
@@ -86,6 +90,7 @@ class Recipe:
     text: bool = True
     reference: bool = True
     images: int | None = None
+    baseline: str | None = None
     steps: int | None = None
     epochs: float | None = None
     batch_size: int = 32
@@ -118,12 +123,21 @@ class Recipe:
         for name, options in self._forgers().items():
             has = inspect.signature(plugins.get("forge", name).forge).parameters.values()
             known(f"option of {name}", options, {p.name for p in has if p.kind is p.KEYWORD_ONLY} | {"share"})
+        if self.baseline is not None:
+            known("baseline", [self.baseline], ("sbi",))
+            if self.encoders["kind"] != "small" or self.detector:
+                raise InputError('recipe: baseline = "sbi" expects the small encoders and no [detector] table')
         known("kind of parallel", [self.parallel], ("ddp", "fsdp"))
 
     @classmethod
-    def read(cls, path: Path) -> Recipe:
-        """From TOML. Raises UnknownName, with the nearest known key, for a key that nothing has, InputError else."""
-        return read_recipe(cls, path)
+    def read(cls, path: Path, changes: Sequence[str] = ()) -> Recipe:
+        """From TOML, with `changes` as `read_recipe` takes them.
+
+        Raises:
+            UnknownName: A key is nothing's; the message names the nearest.
+            InputError: There is no TOML, or a value is of another type.
+        """
+        return read_recipe(cls, path, changes)
 
     def _forgers(self) -> dict[str, dict[str, Any]]:
         return {k: dict(v) if isinstance(v, Mapping) else {"share": v} for k, v in self.forgers.items()}
@@ -134,9 +148,9 @@ class Recipe:
         name = _by_share({k: v.get("share", 1.0) for k, v in forgers.items()}, rng)
         return plugins.get("forge", name), {k: v for k, v in forgers[name].items() if k != "share"}
 
-    def schedule(self, steps: int) -> Schedule:
-        """The learning rate over so many steps."""
-        return Schedule(self.lr, steps, self.warmup, self.cosine)
+    def schedule(self, steps: int, until: datetime | None = None) -> Schedule:
+        """The learning rate over so many steps, or by the clock where that is over before them."""
+        return Schedule(self.lr, steps, self.warmup, self.cosine, until=until)
 
 
 def _by_share(shares: Mapping[str, float], rng: np.random.Generator) -> str:
@@ -238,7 +252,7 @@ class Batches(Dataset):
 
 def make(
     recipe: Recipe, init_from: Path | None = None, embed: Embed | None = None, go_on: Path | None = None
-) -> KFD:  # fmt: skip
+) -> KFD | SBI:  # fmt: skip
     """The detector as training begins: `init_from` is the small pair's backbone, `embed` its sentence encoder (MiniLM).
 
     `go_on` is a detector that an earlier recipe made, of another picture size for instance: its weights are taken over.
@@ -251,6 +265,10 @@ def make(
     elif init_from is not None:
         raise InputError("init_from: expected none, a CLIP comes by its own name (encoders.name); leave it out")
     encoders = _ENCODERS[recipe.encoders["kind"]](**arguments)
+    if recipe.baseline == "sbi":
+        if go_on is not None:
+            raise InputError("go_on: expected none for the baseline, which has one stage")
+        return SBI(encoders)
     model = KFD(encoders, text=recipe.text, reference=recipe.reference, **recipe.detector)
     if go_on is not None:
         tensors, own = _own(KFD.load(go_on, encoders if encoders.elsewhere else None)), _own(model)
@@ -278,9 +296,11 @@ def train(
     workers: int = 2,
     save_every: int = 100,
     stop_at_step: int | None = None,
-) -> KFD:
+    until: datetime | None = None,
+) -> KFD | SBI:
     """Run the recipe on the pack in `folder`; go on where `out` stopped. `stop_at_step` ends it after so many steps.
 
+    `until` is when it has to be done: a cosine then falls with the clock where the steps alone would be slower.
     Returns the detector in evaluation mode. Raises InputError where `out` holds a run of another recipe.
     """
     rank, world = _rank_and_world()
@@ -305,10 +325,11 @@ def train(
             "correct": ((detection.logit > 0) == (batch["label"] > 0)).float().mean(),
         }
 
+    counted: list[int] = []
     loop = Loop(
-        out, model, optimizer, recipe.schedule(steps), loss, seed=str(recipe.seed), batch_size=recipe.batch_size,
+        out, model, optimizer, recipe.schedule(steps, until), loss, seed=str(recipe.seed), batch_size=recipe.batch_size,
         ema=recipe.ema, own=lambda: _own(model), about={"recipe": _digest(recipe)}, save_every=save_every,
-        workers=workers, main=rank == 0,
+        workers=workers, main=rank == 0, each=counted.append,
     )  # fmt: skip
     done = loop.resume()
     last = steps if stop_at_step is None else min(stop_at_step, steps)
@@ -320,7 +341,9 @@ def train(
     put(_own(model), loop.average)
     model.eval()
     if rank == 0:
-        model.save(out / "kfd.safetensors", {"crop": {"margin": recipe.margin}, "trained": {"steps": last}})
+        steps_done = counted[-1] if counted else done  # the clock may have ended the run before its steps did
+        facts = {"crop": {"margin": recipe.margin}, "trained": {"steps": steps_done}}
+        model.save(out / f"{model.kind}.safetensors", facts)
     return model
 
 
@@ -331,10 +354,10 @@ def _steps(recipe: Recipe, folder: Path) -> int:
     return max(1, round((recipe.epochs or 0) * pictures / (recipe.batch_size / 2)))
 
 
-def _own(model: KFD) -> dict[str, Tensor]:
+def _own(model: KFD | SBI) -> dict[str, Tensor]:
     """The tensors a run changes or has to keep: without a frozen CLIP, which comes by its name again."""
-    elsewhere = f"encoders.{model.encoders.elsewhere}" if model.encoders.elsewhere else None
-    return {k: v for k, v in model.state_dict().items() if elsewhere is None or not k.startswith(elsewhere)}
+    elsewhere = f"encoders.{model.encoders.elsewhere}" if model.encoders.elsewhere else ""
+    return {k: v for k, v in model.state_dict().items() if not is_elsewhere(k, elsewhere)}
 
 
 # ------------------------------------------------------------------------------------------------ several processes
@@ -359,7 +382,7 @@ def _rank_and_world() -> tuple[int, int]:
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
-def _spread(model: KFD, recipe: Recipe) -> DistributedDataParallel:
+def _spread(model: KFD | SBI, recipe: Recipe) -> DistributedDataParallel:
     """DDP over what learns. With "fsdp" a frozen CLIP's layers lie in parts on the processes, gathered as they are met.
 
     Only frozen layers are sharded, for they are nearly all there is: of ViT-H/14's 986 million weights none learns,
@@ -370,6 +393,8 @@ def _spread(model: KFD, recipe: Recipe) -> DistributedDataParallel:
 
         if not isinstance(model.encoders, ClipEncoders):
             raise InputError('parallel = "fsdp": expected the encoders "clip", only a frozen CLIP is worth sharding')
+        if model.encoders.lora:
+            raise InputError('parallel = "fsdp": expected frozen encoders, got LoRA in them. Use parallel = "ddp".')
         for tower in (model.encoders.clip.vision_model, model.encoders.clip.text_model):
             for layer in tower.encoder.layers:
                 fully_shard(layer)

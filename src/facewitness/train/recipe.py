@@ -29,12 +29,13 @@ from facewitness.errors import InputError, UnknownName
 R = TypeVar("R")
 
 
-def read_recipe(kind: type[R], path: Path) -> R:
+def read_recipe(kind: type[R], path: Path, changes: Sequence[str] = ()) -> R:
     """Reads a recipe out of TOML.
 
     Args:
         kind: A dataclass whose fields are the keys. Lists become tuples, and tables dataclasses, where a field says so.
         path: The TOML file.
+        changes: "key=value" or "table.key=value", a value as TOML has it: what an ablation has otherwise.
 
     Returns:
         The dataclass, filled.
@@ -47,7 +48,27 @@ def read_recipe(kind: type[R], path: Path) -> R:
         given = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected a recipe in TOML ({error})") from error
+    for change in changes:
+        _change(given, change)
     return _made(kind, given, path.name)
+
+
+def _change(given: dict[str, Any], change: str) -> None:
+    """Puts "table.key=value" into a recipe."""
+    key, equals, value = change.partition("=")
+    *tables, last = key.strip().split(".")
+    if not equals or not all((*tables, last)):
+        raise InputError(f"--set: expected KEY=VALUE, such as lr=1e-4 or detector.unit_scale=100, got {change!r}")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except ValueError:
+        parsed = value.strip()  # a word needs no quotes
+    table: Any = given
+    for name in tables:
+        table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            raise InputError(f"--set {change}: expected {name} to be a table of the recipe, got {table!r}")
+    table[last] = parsed
 
 
 def _made(kind: type[R], given: Mapping[str, Any], where: str) -> R:

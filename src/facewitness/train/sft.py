@@ -162,9 +162,14 @@ class Recipe:
         return Fraction(0) if self.language == "frozen" else Fraction(self.general).limit_denominator(1000)
 
     @classmethod
-    def read(cls, path: Path) -> Recipe:
-        """From TOML. Raises UnknownName, with the nearest known key, for a key that nothing has, InputError else."""
-        return read_recipe(cls, path)
+    def read(cls, path: Path, changes: Sequence[str] = ()) -> Recipe:
+        """From TOML, with `changes` as `read_recipe` takes them.
+
+        Raises:
+            UnknownName: A key is nothing's; the message names the nearest.
+            InputError: There is no TOML, or a value is of another type.
+        """
+        return read_recipe(cls, path, changes)
 
 
 # --------------------------------------------------------------------------------------------------------- the draws
