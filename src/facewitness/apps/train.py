@@ -260,8 +260,8 @@ def _add_sft(parser: Any) -> Command:
         changes |= {"forgery_prompt": False} if given.no_forgery_prompt else {}
         recipe = replace(sft.Recipe.read(given.recipe, given.set), **changes)
         folder = sft.train(
-            recipe, given.forensic, given.out, general=given.general, detector=given.detector, val=given.val, workers=given.workers, show_every=given.show_every,
-            stop_at_step=given.stop_at_step, **_saving(given),
+            recipe, given.forensic, given.out, general=given.general, detector=given.detector, val=given.val,
+            workers=given.workers, show_every=given.show_every, stop_at_step=given.stop_at_step, **_saving(given),
         )  # fmt: skip
         if folder is not None:
             print(f"the model: {folder}")

@@ -505,7 +505,12 @@ class KFD(nn.Module):
             "text": text, "reference": reference, "reference_weight": reference_weight, "width": width, "pool": pool,
             "hidden": hidden,
         }  # fmt: skip
-        switched = {"unit_scale": unit_scale, "focal": focal, "dice": dice, "locator_width": locator_width}
+        switched: dict[str, Any] = {
+            "unit_scale": unit_scale,
+            "focal": focal,
+            "dice": dice,
+            "locator_width": locator_width,
+        }
         self.config |= {name: value for name, value in switched.items() if value != _PAPER[name]}
         self.unit_scale, self.focal, self.dice = unit_scale, focal, dice
         self.encoders: Any = ClipEncoders() if encoders is None else encoders
