@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -182,7 +182,14 @@ class Film(Clip):
 
     def watch(self, seconds: float | None = None) -> Iterator[Seen]:
         """One pass over the film: the judged frames and, between them, one every so many seconds."""
-        return self.passes.watch(seconds)
+        for seen in self.passes.watch(seconds):
+            if self.passes.tell is not None and self.seconds > 0:
+                self.passes.tell(min(1.0, (seen.frame.seconds or 0.0) / self.seconds))
+            yield seen
+
+    def told(self, tell: Callable[[float], None]) -> None:
+        """From now on `tell` is given the share of the film that a pass of `watch` has gone through."""
+        self.passes.tell = tell
 
     def at(self, at: FrameRef) -> Frame:
         """The frame that something speaks of, with its pixels.
@@ -547,6 +554,7 @@ class _Passes:
         self.notes: dict[str, None] = {}
         self.kept: dict[int, _Kept] = {}  # by index
         self.whole = False  # all judged frames have been seen
+        self.tell: Callable[[float], None] | None = None
         self.room: IO[bytes] | None = None
         self.used = 0
         self.ahead: Iterator[Seen] | None = None  # a pass that `at` may go on with

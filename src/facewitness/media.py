@@ -76,6 +76,7 @@ def read(
     max_pixels: int | None = None,
     max_bytes: int | None = None,
     max_memory: int = MAX_MEMORY,
+    max_seconds: float | None = None,
     as_film: bool = False,
     sampling: Mapping[str, Any] | None = None,
 ) -> Clip:
@@ -89,6 +90,7 @@ def read(
             picture and `film.MAX_PIXELS` for a film.
         max_bytes: a file of more is refused before it is read; None is MAX_BYTES or `film.MAX_BYTES`.
         max_memory: a picture that would take more bytes while it is read, by its format and size, is refused before.
+        max_seconds: a film that lasts longer is refused before it is decoded; None is `film.MAX_SECONDS`.
         as_film: an animated GIF or WebP, and the film inside a motion photo, are read as films; otherwise the first
             picture of the one and the photo of the other are taken.
         sampling: keyword arguments of `film.Sampling`: which frames of a film are judged.
@@ -97,7 +99,8 @@ def read(
         UnreadableMedia, TooLarge: the file is no picture and no film, is damaged, or is over a limit.
         InputError: an array or an object of another kind, or moments that a film does not have.
     """
-    limits = {name: most for name, most in (("max_pixels", max_pixels), ("max_bytes", max_bytes)) if most is not None}
+    given = (("max_pixels", max_pixels), ("max_bytes", max_bytes), ("max_seconds", max_seconds))
+    limits: dict[str, Any] = {name: most for name, most in given if most is not None}
     if isinstance(source, str | os.PathLike | bytes | bytearray | memoryview) and (as_film or _is_film(source)):
         return _film(source, name, sampling, limits)
     max_pixels = MAX_PIXELS if max_pixels is None else max_pixels
@@ -164,7 +167,7 @@ def _film(
     source: str | os.PathLike[str] | bytes | bytearray | memoryview,
     name: str | None,
     sampling: Mapping[str, Any] | None,
-    limits: Mapping[str, int],
+    limits: Mapping[str, Any],
 ) -> Clip:
     from facewitness import film
 

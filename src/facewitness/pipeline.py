@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -39,6 +40,7 @@ from facewitness.types import Analysis, Clip, Face, Frame, PersonReport, Problem
 from facewitness.version import __version__
 
 Source = str | PathLike[str] | bytes | NDArray[Any] | Any  # the last: a file object, or a PIL image
+Tell = Callable[[str, float | None], None]  # is told the step that is worked on, and the share of it that is done
 
 WITNESSES = ("compact", "provenance")  # who is asked where nobody is named
 # Packages whose version can change a score by a rounding error or a decoder's choice.
@@ -135,31 +137,46 @@ class Analyzer:
         """The report on one picture; see `analysis`, which keeps the pixels beside it."""
         return self.analysis(source).report
 
-    def analysis(self, source: Source) -> Analysis:
+    def analysis(
+        self,
+        source: Source,
+        *,
+        name: str | None = None,
+        reading: Mapping[str, Any] | None = None,
+        tell: Tell | None = None,
+    ) -> Analysis:
         """The report on one picture, and the picture itself for whoever draws.
 
         Args:
             source: a path, an encoded picture's bytes, a file object open for reading bytes, a PIL image, or an array
                 RGB uint8 (H, W, 3); arrays (H, W), (H, W, 1), (H, W, 4) do too. The report's `source` is the path or
                 the file's name, "-" for bytes, "<array>" and "<image>" for the others.
+            name: stands for the source in the report and its messages instead.
+            reading: for this source alone: what is put over the `reading` of this Analyzer.
+            tell: is told each step as it begins, and of finding and examining the share that is done.
 
         Raises:
             InputError: an array of another type or shape.
             WeightsError, MissingExtra: a part that is loaded with its first picture cannot be had.
             Everything else that goes wrong is in the report.
         """
+        name = source_name(source) if name is None else name
         with self._one_at_a_time:
-            return self._analysis(source)
+            return self._analysis(source, name, {**self.reading, **(reading or {})}, tell or _tell_nobody)
 
-    def _analysis(self, source: Source) -> Analysis:
+    def _analysis(self, source: Source, name: str, reading: Mapping[str, Any], tell: Tell) -> Analysis:
         step, clip = "read", None
+        made_by = self.made_by if reading == self.reading else {**self.made_by, "reading": dict(reading)}
         try:
-            clip = media.read(source, name=source_name(source), **self.reading)
+            tell(step, None)
+            clip = media.read(source, name=name, **reading)
             step = "find"
-            tracks = self._find(clip)
+            tell(step, None)
+            tracks = self._find(clip, tell)
             step = "examine"
-            testimonies, inspections, problems = self._examine(tracks, clip)
+            testimonies, inspections, problems = self._examine(tracks, clip, tell)
             step = "judge"
+            tell(step, None)
             verdicts = [
                 judge(track, person_testimonies, self.calibrations, self.limits, clip.damage, self._whole)
                 for track, person_testimonies in zip(tracks, testimonies, strict=True)
@@ -175,7 +192,7 @@ class Analyzer:
             given = isinstance(source, str | PathLike | bytes) or hasattr(source, "read")
             if step == "read" and (not given or type(error) is InputError):
                 raise  # a caller's mistake, not a file's
-            return Analysis(self._failed(source, step, error, clip), clip)
+            return Analysis(self._failed(source, name, made_by, step, error, clip), clip)
         report = Report(
             source=clip.source,
             status="ok" if tracks else "no_face",
@@ -197,31 +214,37 @@ class Analyzer:
             ),
             inspections=tuple(inspection for _, inspection in inspections),
             problems=problems,
-            made_by=self.made_by,
+            made_by=made_by,
         )
         return Analysis(report, clip)
 
-    def _find(self, clip: Clip) -> tuple[Track, ...]:
+    def _find(self, clip: Clip, tell: Tell) -> tuple[Track, ...]:
         """The people in a clip: of a photo in reading order, of a film in the finder's order."""
         follow = getattr(self.finder, "track", None)
         if follow is None and isinstance(clip, Film):  # any finder of photos can be followed by
             follow = plugins.load("finders", "tracks", {"finder": self.finder}).track
         if follow is not None:
+            if isinstance(clip, Film):
+                clip.told(lambda share: tell("find", share))
             return tuple(follow(clip))
         faces = self.finder.find(clip.frame)
         order = reading_order([face.box for face in faces])
         return tuple(Track(person, (surface.seen(faces[i], clip.frame.pixels),)) for person, i in enumerate(order))
 
     def _examine(
-        self, tracks: Sequence[Track], clip: Clip
+        self, tracks: Sequence[Track], clip: Clip, tell: Tell
     ) -> tuple[list[tuple[Testimony, ...]], list[tuple[Witness, Testimony]], tuple[Problem, ...]]:
         """What the witnesses say of each person and of the file. One that fails is a problem; the others still count.
 
         Raises FacewitnessError where none of them could testify about anything.
         """
         problems: dict[Problem, None] = {}  # in order, each once
+        asking = sum(hasattr(witness, "inspect") for witness in self.witnesses)
+        asking += len(tracks) * sum(hasattr(witness, "examine") for witness in self.witnesses)
+        asked = itertools.count()
 
         def ask(witness: Witness, question: Callable[[], Testimony]) -> Testimony | None:
+            tell("examine", next(asked) / asking)
             try:
                 testimony = question()
                 if not isinstance(testimony, Testimony):
@@ -254,16 +277,18 @@ class Analyzer:
             raise FacewitnessError(" ".join(problem.message for problem in problems))
         return testimonies, inspections, tuple(problems)
 
-    def _failed(self, source: Source, step: str, error: Exception, clip: Clip | None) -> Report:
+    def _failed(
+        self, source: Source, name: str, made_by: Mapping[str, Any], step: str, error: Exception, clip: Clip | None
+    ) -> Report:
         """The report on a picture that could not be analysed, with the step that failed and why."""
         return Report(
-            source=source_name(source),
+            source=name,
             status="failed",
             sha256=_sha256(source) if clip is None else clip.sha256,
             medium=None if clip is None else clip.medium,
             notes=() if clip is None else clip.remarks,
             problems=(Problem(step, _told(error)),),
-            made_by=self.made_by,
+            made_by=made_by,
         )
 
     def _made_by(self, requested: Sequence[object], options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -287,6 +312,10 @@ class Analyzer:
             "libraries": {name: version for name in _LIBRARIES if (version := _version(name)) is not None},
             "seed": None,
         }
+
+
+def _tell_nobody(step: str, done: float | None) -> None:
+    """Where nobody wants to know how far it is."""
 
 
 def _loaded(family: str, part: Any, options: Mapping[str, Mapping[str, Any]]) -> Any:

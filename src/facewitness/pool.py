@@ -4,6 +4,8 @@
 
     with Pool(jobs=2) as pool:
         future = pool.submit("photo.jpg")                 a concurrent.futures.Future of what `then` makes of it
+        pool.call(function, *args)                        a Future of function(analyzer, *args), before what waits
+        pool.stop(future)                                 whether it waits or is worked on
 
 A process that dies, or takes longer over a picture than it may, leaves a failed report on that picture; another process
 takes its place and the other pictures go on. (`concurrent.futures` gives up its whole pool when one process dies.)
@@ -19,17 +21,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar, cast
 
 from facewitness.errors import FacewitnessError, InputError
-from facewitness.pipeline import Analyzer, Source, portable, source_name
-from facewitness.types import Analysis, Problem, Report
+from facewitness.pipeline import Analyzer, Source, Tell, portable, source_name
+from facewitness.types import Analysis, Hear, Problem, Report
 
 T = TypeVar("T")
+_OFTEN = 0.2  # seconds between two words about one step
 
 
 def report_of(analysis: Analysis) -> Report:
@@ -100,7 +104,8 @@ class Pool(Generic[T]):
         if jobs < 1:
             raise InputError(f"Pool: expected at least one job, got {jobs}")
         self._jobs, self._then, self._seconds, self._options = jobs, then, seconds, options
-        self._waiting: deque[tuple[Source, Future[T], float | None]] = deque()
+        self._waiting: deque[_Task] = deque()
+        self._stopping: list[Future[Any]] = []
         self._workers: list[_Worker[T]] = []
         self._closed = False
         self._lock = threading.Lock()
@@ -111,23 +116,64 @@ class Pool(Generic[T]):
         self._thread = threading.Thread(target=self._run, name="facewitness.pool", daemon=True)
         self._thread.start()
 
-    def submit(self, source: Source, seconds: float | None = None) -> Future[T]:
+    def submit(
+        self,
+        source: Source,
+        seconds: float | None = None,
+        *,
+        tell: Tell | None = None,
+        **asked: Any,
+    ) -> Future[T]:
         """The future of what `then` makes of the analysis of one source. A future that has not begun can be cancelled.
 
         Args:
             source: what `Analyzer.analyze` takes.
             seconds: how long it may take; None for what the pool was told.
+            tell: as for `Analyzer.analysis`; it is called in the pool's own thread, and has to be quick.
+            **asked: the other keyword arguments of `Analyzer.analysis`: `name`, `reading`.
 
         Raises:
             InputError: the pool is closed, or the source is no picture that can travel to another process.
         """
-        future: Future[T] = Future()
+        task = _Task(Future(), self._seconds if seconds is None else seconds, tell, portable(source), asked)
+        self._take(task, urgent=False)
+        return task.future
+
+    def call(
+        self, function: Callable[..., Any], *args: Any, seconds: float | None = None, hear: Hear | None = None
+    ) -> Future[Any]:
+        """The future of `function(analyzer, *args)`, run in one of the processes before what waits there.
+
+        For what needs the loaded parts, or should not run in this process. What it raises is the future's exception.
+
+        Args:
+            function: found by its module and name, as pickle does; it and its arguments have to be picklable.
+            *args: the arguments.
+            seconds: how long it may take; a process that takes longer is ended.
+            hear: if given, the function gets a keyword argument `hear`, and each text that it says by it comes to this
+                function, in the pool's own thread.
+
+        Raises:
+            InputError: the pool is closed.
+        """
+        task = _Task(Future(), seconds, hear, None, {}, function, args)
+        self._take(task, urgent=True)
+        return task.future
+
+    def stop(self, future: Future[Any]) -> None:
+        """End what a future stands for: it is cancelled, or its process ended and its exception a CancelledError."""
+        if not future.cancel():
+            with self._lock:
+                if not self._closed:
+                    self._stopping.append(future)
+                    self._wake.send_bytes(b".")
+
+    def _take(self, task: _Task, urgent: bool) -> None:
         with self._lock:
             if self._closed:
-                raise InputError("Pool.submit: expected an open pool, got one that was closed")
-            self._waiting.append((portable(source), future, self._seconds if seconds is None else seconds))
+                raise InputError("Pool: expected an open pool, got one that was closed")
+            (self._waiting.appendleft if urgent else self._waiting.append)(task)
             self._wake.send_bytes(b".")
-        return future
 
     def close(self) -> None:
         """End the processes. What was not begun is cancelled, what was begun gets a CancelledError."""
@@ -141,7 +187,7 @@ class Pool(Generic[T]):
             worker.pipe.close()  # its next read or write fails, and it ends
         for worker in self._workers:
             worker.end()
-        for future in [future for _, future, _ in self._waiting] + [w.future for w in self._workers if w.future]:
+        for future in [task.future for task in self._waiting] + [w.task.future for w in self._workers if w.task]:
             future.cancel()
             if not future.done():
                 future.set_exception(FacewitnessError("The pool was closed before this picture was analysed."))
@@ -160,7 +206,7 @@ class Pool(Generic[T]):
         with _interrupts_held():  # processes that are started here inherit it
             while not self._closed:
                 self._hand_out()
-                busy = {worker.pipe: worker for worker in self._workers if worker.future is not None}
+                busy = {worker.pipe: worker for worker in self._workers if worker.task is not None}
                 deadlines = [worker.deadline for worker in busy.values() if worker.deadline is not None]
                 patience = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
                 for ready in wait([self._woken, *busy], patience):
@@ -168,79 +214,122 @@ class Pool(Generic[T]):
                         self._woken.recv_bytes()
                     else:
                         self._collect(busy[cast("Connection", ready)])
+                self._end_stopped()
                 for worker in busy.values():
                     late = worker.deadline is not None and worker.deadline <= time.monotonic()
-                    if worker.future is not None and late and not worker.pipe.poll():
-                        self._lose(worker, f"The analysis took longer than {worker.seconds:g} seconds.", kill=True)
+                    if worker.task is not None and late and not worker.pipe.poll():
+                        self._lose(worker, f"The analysis took longer than {worker.task.seconds:g} seconds.", kill=True)
 
     def _hand_out(self) -> None:
         """Give waiting sources to idle processes, and start processes for them."""
         while True:
-            idle = next((worker for worker in self._workers if worker.future is None), None)
+            idle = next((worker for worker in self._workers if worker.task is None), None)
             if idle is None and len(self._workers) >= self._jobs:
                 return
             with self._lock:
                 if not self._waiting or self._closed:
                     return
-                source, future, seconds = self._waiting.popleft()
-            if not future.set_running_or_notify_cancel():
+                task = self._waiting.popleft()
+            if not task.future.set_running_or_notify_cancel():
                 continue
             if idle is None:
                 idle = _Worker(self._then, self._options)
                 self._workers.append(idle)
-            idle.give(source, future, seconds)
+            idle.give(task)
+
+    def _end_stopped(self) -> None:
+        """End the processes of what is to be stopped."""
+        with self._lock:
+            stopping, self._stopping = self._stopping, []
+        for worker in [w for w in self._workers if w.task is not None and w.task.future in stopping]:
+            task = self._end(worker, kill=True)
+            task.future.set_exception(CancelledError())
 
     def _collect(self, worker: _Worker[T]) -> None:
-        """Take what a process has to say: that it has loaded, a result, or an error."""
-        assert worker.future is not None
+        """Take what a process has to say: that it has loaded, a piece of what it is asked, a result, or an error."""
+        assert worker.task is not None
         try:
-            worked, value = pickle.loads(worker.pipe.recv_bytes())
+            kind, value = pickle.loads(worker.pipe.recv_bytes())
         except (EOFError, OSError):
             self._lose(worker, "")
             return
-        if not worked:  # it could not load, or `then` raised: whoever set this up has to know
-            future, worker.future = worker.future, None
-            self._workers.remove(worker)
-            worker.pipe.close()
-            worker.end()
-            future.set_exception(value)
-        elif worker.made_by is None:
+        if kind == "loaded":
             worker.loaded(value)
+        elif kind == "piece":
+            with suppress(Exception):  # whoever listens may have gone
+                assert worker.task.hear is not None
+                worker.task.hear(*value)
+        elif kind == "broken":  # it could not load, or `then` raised: whoever set this up has to know
+            task = self._end(worker, kill=False)
+            task.future.set_exception(value)
         else:
-            future, worker.future, worker.deadline = worker.future, None, None
-            future.set_result(value)
+            task, worker.task, worker.deadline = worker.task, None, None
+            if kind == "result":
+                task.future.set_result(value)
+            else:
+                task.future.set_exception(value)
+
+    def _end(self, worker: _Worker[T], kill: bool) -> _Task:
+        """Take a process out, and return what it worked on."""
+        assert worker.task is not None
+        task, worker.task = worker.task, None
+        self._workers.remove(worker)
+        if kill:
+            worker.process.kill()
+            worker.process.join()
+        worker.pipe.close()
+        worker.end()
+        return task
 
     def _lose(self, worker: _Worker[T], why: str, kill: bool = False) -> None:
         """A process died or is too slow: its picture gets a failed report."""
-        assert worker.future is not None
-        future, worker.future = worker.future, None
+        assert worker.task is not None
+        task, worker.task = worker.task, None
         self._workers.remove(worker)
         if kill:
             worker.process.kill()
         worker.process.join()
         worker.pipe.close()
+        status = worker.process.exitcode
         if worker.made_by is None:
-            future.set_exception(
+            task.future.set_exception(
                 FacewitnessError(
-                    f"A process for the analysis ended with status {worker.process.exitcode} while it was loading. In "
+                    f"A process for the analysis ended with status {status} while it was loading. In "
                     'a script, call analyze_many under `if __name__ == "__main__":`; or try with one job.'
                 )
             )
             return
+        if task.function is not None:
+            task.future.set_exception(FacewitnessError(why or f"The process ended with status {status}."))
+            return
         message = why or (
-            f"The process that analysed this file ended with status {worker.process.exitcode}. Was there enough "
+            f"The process that analysed this file ended with status {status}. Was there enough "
             "memory? Analyse the file alone to see whether it ends again."
         )
         problems = (Problem("examine", message),)
-        report = Report(source_name(worker.source), "failed", problems=problems, made_by=worker.made_by)
+        name = task.asked.get("name") or source_name(task.source)
+        report = Report(name, "failed", problems=problems, made_by=worker.made_by)
         try:
-            future.set_result(self._then(Analysis(report, None)))
+            task.future.set_result(self._then(Analysis(report, None)))
         except Exception as error:
-            future.set_exception(error)
+            task.future.set_exception(error)
+
+
+@dataclass(slots=True, eq=False)
+class _Task:
+    """One thing to be done by a process: a source to analyse, or a function to call."""
+
+    future: Future[Any]
+    seconds: float | None
+    hear: Callable[..., None] | None  # is given what comes before the result
+    source: Source = None
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    function: Callable[..., Any] | None = None
+    args: tuple[Any, ...] = ()
 
 
 class _Worker(Generic[T]):
-    """A process with an Analyzer, and the one source it was given."""
+    """A process with an Analyzer, and the one thing it was given."""
 
     def __init__(self, then: Callable[[Analysis], T], options: Mapping[str, Any]):
         context = multiprocessing.get_context("spawn")
@@ -249,25 +338,24 @@ class _Worker(Generic[T]):
         with _not_from_here():
             self.process.start()
         theirs.close()  # so that reading meets the end of the pipe when the process dies
-        self.source: Source = ""
-        self.future: Future[T] | None = None
+        self.task: _Task | None = None
         self.made_by: Mapping[str, Any] | None = None  # known once it has loaded
         self.deadline: float | None = None  # by the monotonic clock
-        self.seconds: float | None = None  # how long it may take over its source
 
-    def give(self, source: Source, future: Future[T], seconds: float | None) -> None:
-        self.source, self.future, self.seconds = source, future, seconds
+    def give(self, task: _Task) -> None:
+        self.task = task
         if self.made_by is not None:
             self._start_clock()
         with suppress(OSError):  # dead already: reading the result will tell
-            self.pipe.send(source)
+            self.pipe.send((task.function, task.source, task.asked, task.args, task.hear is not None))
 
     def loaded(self, made_by: Mapping[str, Any]) -> None:
         self.made_by = made_by
         self._start_clock()
 
     def _start_clock(self) -> None:
-        self.deadline = None if self.seconds is None else time.monotonic() + self.seconds
+        seconds = None if self.task is None else self.task.seconds
+        self.deadline = None if seconds is None else time.monotonic() + seconds
 
     def end(self) -> None:
         self.process.join(5)
@@ -317,17 +405,52 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def _work(pipe: Connection, then: Callable[[Analysis], Any], options: Mapping[str, Any]) -> None:
-    """A process's whole life: load, then answer sources until the pipe closes."""
+    """A process's whole life: load, then do what comes until the pipe closes."""
     # Ctrl-C reaches all processes of a terminal, and SIGTERM those of a job; the first one decides
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    def say(kind: str, value: Any) -> None:
+        pipe.send_bytes(pickle.dumps((kind, value)))
+
     with suppress(EOFError, OSError):
         try:
             analyzer = Analyzer(**options)
-            pipe.send_bytes(pickle.dumps((True, analyzer.made_by)))
+            say("loaded", analyzer.made_by)
             while True:
-                pipe.send_bytes(pickle.dumps((True, then(analyzer.analysis(pipe.recv())))))
+                function, source, asked, args, heard = pipe.recv()
+                if function is None:
+                    tell = _Teller(say) if heard else None
+                    say("result", then(analyzer.analysis(source, tell=tell, **asked)))
+                else:
+                    _call(say, analyzer, function, args, heard)
         except (EOFError, BrokenPipeError):
             raise
         except Exception as error:
-            pipe.send_bytes(pickle.dumps((False, error)))
+            say("broken", error)
+
+
+def _call(
+    say: Callable[[str, Any], None], analyzer: Analyzer, function: Callable[..., Any], args: Any, heard: bool
+) -> None:
+    """Call a function and say its result, or what it raises."""
+    hear = {"hear": lambda piece: say("piece", (piece,))} if heard else {}
+    try:
+        result = function(analyzer, *args, **hear)
+    except Exception as error:
+        say("raised", error)
+    else:
+        say("result", result)
+
+
+class _Teller:
+    """Says how far an analysis is: each step, and within a step now and then."""
+
+    def __init__(self, say: Callable[[str, Any], None]):
+        self._say, self._step, self._last = say, "", 0.0
+
+    def __call__(self, step: str, done: float | None) -> None:
+        now = time.monotonic()
+        if step != self._step or now - self._last >= _OFTEN:
+            self._step, self._last = step, now
+            self._say("piece", (step, done))
