@@ -33,6 +33,7 @@ from facewitness.explain import NO_PROOF, graded, suspicions
 from facewitness.overtime import clock, share, stretches
 from facewitness.phrases import KIND_WORDS, WORDS, error_rates, known, listed, odds, percent, places_of, visible
 from facewitness.types import (
+    Box,
     Clip,
     Finding,
     Hear,
@@ -175,11 +176,21 @@ class Dialogue:
         self._chosen = len(report.people) == 1  # somebody said which face is meant
         self._spoken_of: tuple[str, ...] = ()
 
-    def ask(self, question: str, hear: Hear | None = None) -> Answer:
+    @property
+    def memory(self) -> dict[str, Any]:
+        """Whom and what the conversation speaks of, as what JSON can hold; `recall` takes it up again."""
+        return {"face": self.face, "chosen": self._chosen, "spoken_of": list(self._spoken_of)}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Go on where another Dialogue about the same report left off; `turns` are the caller's to restore."""
+        self.face, self._chosen = int(memory["face"]), bool(memory["chosen"])
+        self._spoken_of = tuple(name for name in memory["spoken_of"] if name in regions.REGIONS)
+
+    def ask(self, question: str | Question, hear: Hear | None = None) -> Answer:
         """The answer to one question.
 
         Args:
-            question: of at most 2,000 characters.
+            question: of at most 2,000 characters. One that points at places is about whom and what is there.
             hear: is given the answer piece by piece where somebody else speaks, a language model's words as they come
                 if its backend can `stream`; notes come with the answer, once all is said. What `hear` raises stops the
                 model and leaves the conversation as it was.
@@ -187,9 +198,10 @@ class Dialogue:
         Raises:
             InputError: an empty question, or one that is too long.
         """
-        question = questions.asked(question)
+        places = question.places if isinstance(question, Question) else ()
+        question = questions.asked(question.text if isinstance(question, Question) else question)
         before = self.face, self._chosen, self._spoken_of
-        answer = self._answered(question)
+        answer = self._answered(question, places)
         try:
             if self.report.status == "ok" and answer.intent not in ASIDE:
                 if self.backend is not None:
@@ -253,7 +265,21 @@ class Dialogue:
             )
         self.face, self._chosen, self._spoken_of = face, True, ()
 
-    def _answered(self, question: str) -> Answer:
+    def _pointed(self, places: Sequence[Place]) -> tuple[str, ...]:
+        """Speak of the person that places are on, and of the regions there; empty where they are on nobody."""
+        people = self.report.people
+        on = [max(range(len(people)), key=lambda i: _shared(people[i].face.box, place.box)) for place in places]
+        on = [i for i, place in zip(on, places, strict=True) if _shared(people[i].face.box, place.box) > 0]
+        if not on:
+            return ()
+        if on[0] != self.face:
+            self.choose(on[0])
+        self._chosen = True
+        face = people[self.face]
+        self._spoken_of = tuple(dict.fromkeys(name for place in places for name in regions_at(face, place)))
+        return self._spoken_of
+
+    def _answered(self, question: str, places: Sequence[Place] = ()) -> Answer:
         report = self.report
         if report.status == "failed":
             return Answer(f"{WORDS['failed'][1]} {report.problems[0].message}", None, intent="failed")
@@ -262,6 +288,15 @@ class Dialogue:
         if not questions.is_english(question):
             return Answer(ENGLISH_ONLY, None, intent="language")
         intent, named = questions.intent(question), questions.asked_regions(question)
+        if places:
+            pointed = self._pointed(places)
+            if not pointed and not named:
+                return Answer("That place is on no face that was examined.", None, intent="unexamined")
+            named = pointed or named
+            if intent == "why":
+                return self._because(report.people[self.face], named)
+            if intent in ("", "verdict", "where", "sure", "quality", "made"):
+                return _about_regions(report.people[self.face], named, question)
         meant = self._meant(question, named)
         if intent in ("means", "publish", "next"):
             return self._about_the_report(intent, question)
@@ -603,6 +638,54 @@ def _pointing(face: PersonReport, name: str) -> str:
         rank = f" {'No sign' if not stronger else 'One sign' if stronger == 1 else f'{stronger} signs'} on this face "
         rank += "is stronger." if stronger < 2 else "are stronger."
     return f"{sentence}{mask}{rank}"
+
+
+_FEW = 0.25  # of a place: a region that holds a smaller share of it is not what is pointed at
+
+
+def regions_at(face: PersonReport, place: Place) -> tuple[str, ...]:
+    """The regions of a face that a place points at: the one it names, else the smallest that hold most of it.
+
+    A click is a place of a pixel; of a larger one each region counts that holds a quarter of it, unless a part of that
+    region does, too. Without landmarks it is the face as a whole.
+    """
+    if place.region is not None:
+        return (place.region,)
+    landmarks = face.face.landmarks
+    if landmarks is None:
+        return ("face",)
+    left, top, right, bottom = place.box
+    side = 24
+    weights = np.ones((side, side), np.float32)
+    if place.mask is not None:
+        x1, y1, x2, y2 = place.mask.box
+        left, top, right, bottom = x1, y1, x2, y2
+        rows = np.arange(side) * place.mask.values.shape[0] // side
+        columns = np.arange(side) * place.mask.values.shape[1] // side
+        weights = place.mask.values[np.ix_(rows, columns)]
+    if not weights.any():
+        return ()
+    corner = np.array([left, top], np.float32)
+    scale = np.array([side / (right - left), side / (bottom - top)], np.float32)
+    held: dict[str, float] = {}
+    for name in regions.REGIONS:
+        if regions.within(name, "beard"):
+            continue  # whoever points there means chin, cheek or lip
+        rings = [(ring[:, :2] - corner) * scale for ring in regions.polygons(name, landmarks)]
+        if rings:
+            held[name] = float(weights[geometry.fill(rings, side, side)].sum() / weights.sum())
+    there = [name for name, share in held.items() if share >= _FEW]
+    finest = [name for name in there if not any(name != other and regions.within(other, name) for other in there)]
+    return tuple(sorted(finest, key=lambda name: -held[name]))[:3]
+
+
+def _shared(face: Box, place: Box) -> float:
+    """The share of a place that lies on a face's box."""
+    width = min(face[2], place[2]) - max(face[0], place[0])
+    height = min(face[3], place[3]) - max(face[1], place[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    return width * height / ((place[2] - place[0]) * (place[3] - place[1]))
 
 
 def _places(face: PersonReport, names: Sequence[str]) -> tuple[Place, ...]:

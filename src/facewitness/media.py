@@ -193,10 +193,10 @@ def _load_decoders() -> None:
     )  # what it logs of a file is in the sentence that is raised
 
 
-def check(content: bytes, label: str, max_pixels: int = MAX_PIXELS, max_memory: int = MAX_MEMORY) -> None:
-    """Whether an encoded picture is one and within the limits, from its header alone.
+def check(content: bytes | Path, label: str, max_pixels: int = MAX_PIXELS, max_memory: int = MAX_MEMORY) -> None:
+    """Whether an encoded picture, its bytes or its file, is one and within the limits, from its header alone.
 
-    For those who decode it themselves, such as masks. Raises UnreadableMedia and TooLarge as `read` does.
+    For those who decode it themselves, such as masks, or later. Raises UnreadableMedia and TooLarge as `read` does.
     """
     from PIL import UnidentifiedImageError
 
@@ -209,7 +209,9 @@ def check(content: bytes, label: str, max_pixels: int = MAX_PIXELS, max_memory: 
         except InputError:
             raise
         except UnidentifiedImageError as error:
-            raise UnreadableMedia(f"'{label}': expected {_WANTED}, got {_kind(content)}.") from error
+            with content.open("rb") if isinstance(content, Path) else io.BytesIO(content) as file:
+                kind = _kind(file.read(_KNOWN_BY))
+            raise UnreadableMedia(f"'{label}': expected {_WANTED}, got {kind}.") from error
         except Exception as error:  # a broken file makes decoders raise almost anything
             raise UnreadableMedia(f"'{label}' is damaged or incomplete ({error}). {_AGAIN}") from error
 
@@ -381,17 +383,19 @@ def _decode(content: bytes, label: str, max_pixels: int, max_memory: int) -> tup
 
 
 _AGAIN = "Fetch or export it again."
+_KNOWN_BY = 4096  # bytes from which `_kind` tells what a file is
 _MISSING = "A part of the picture is missing or damaged in the file; what is shown there is the decoder's."
 
 
-def _opened(content: bytes) -> Image.Image:
+def _opened(content: bytes | Path) -> Image.Image:
     """The picture with its header read and nothing decoded."""
     from PIL import Image
 
     with _opening:  # Pillow's own limit is a global; ours, which knows width and height, takes its place
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            return Image.open(io.BytesIO(content), formats=tuple(_DECODERS))
+            file = content if isinstance(content, Path) else io.BytesIO(content)
+            return Image.open(file, formats=tuple(_DECODERS))
         finally:
             Image.MAX_IMAGE_PIXELS = limit
 

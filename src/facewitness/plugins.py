@@ -43,6 +43,8 @@ _BESIDES = {"formats": ("extension",), "grammars": ("render",)}
 # what to install when a leaf's packages are missing: top-level import name → extra
 _EXTRAS = (
     {"av": "video", "cv2": "forge", "openai": "language", "reportlab": "pdf"}
+    | dict.fromkeys(("alembic", "fastapi", "prometheus_client", "python_multipart", "sqlalchemy", "uvicorn"), "serve")
+    | {"psycopg": "postgres"}
     | dict.fromkeys(("matplotlib", "pyarrow", "scipy", "sklearn"), "bench")
     | dict.fromkeys(("pycocoevalcap", "tokenizers"), "caption")
     | dict.fromkeys(("onnx", "safetensors", "timm", "torch", "torchvision"), "train")

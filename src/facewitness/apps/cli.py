@@ -272,7 +272,9 @@ def parser() -> _Parser:
     return top
 
 
-_WORKSHOPS = tuple(f"facewitness.apps.{name}" for name in ("talk", "measure", "datasets", "build", "review", "train"))
+_WORKSHOPS = tuple(
+    f"facewitness.apps.{name}" for name in ("talk", "serve", "measure", "datasets", "build", "review", "train")
+)
 
 
 def _formats(text: str) -> tuple[str, ...]:

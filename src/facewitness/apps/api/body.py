@@ -1,0 +1,184 @@
+"""Uploads as they stream in: the file goes from the socket to the disk, hashed on its way, and is never held in memory.
+
+A raw body is the file itself; of a multipart form the part `file` is, and the other parts are short words about it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import unquote
+
+from fastapi import Request
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect
+
+from facewitness.apps.api.problems import Refused
+from facewitness.apps.service.service import NOTE
+from facewitness.apps.service.settings import Settings
+from facewitness.apps.service.uploads import Incoming
+
+_MOST_FIELD = 4 * NOTE  # bytes
+_MOST_FIELDS = 20
+_MOST_HEADER = 4_000
+_OPAQUE = ("", "application/octet-stream", "binary/octet-stream")
+
+
+async def receive(request: Request, incoming: Incoming, settings: Settings) -> tuple[str | None, dict[str, str]]:
+    """Write a request's file as it comes.
+
+    Returns:
+        The file's name where the form gives one, and the form's other fields.
+
+    Raises:
+        Refused: the upload is no file, stands still, breaks off, or is no form where it says so.
+        TooLarge, NoRoom: as `Incoming.write`.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    declared = kind.decode("latin-1").lower()
+    if declared == "multipart/form-data":
+        form = _Form(incoming, options.get(b"boundary", b""))
+        async for piece in _pieces(request, settings):
+            form.feed(piece)
+        return form.done()
+    if declared not in _OPAQUE and not declared.startswith(("image/", "video/")):
+        raise Refused(
+            "wrong-type",
+            "Expected multipart/form-data, or a picture or film as the body (image/…, video/…, "
+            f"application/octet-stream), got {declared[:80]}.",
+        )
+    async for piece in _pieces(request, settings):
+        incoming.write(piece)
+    return None, {}
+
+
+async def _pieces(request: Request, settings: Settings) -> AsyncIterator[bytes]:
+    """The body's pieces. Raises Refused where they stop coming, or come too slowly."""
+    began, came = time.monotonic(), 0
+    body = request.stream().__aiter__()
+    while True:
+        try:
+            piece = await asyncio.wait_for(anext(body), settings.upload_time)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise _slow(f"Nothing came for {settings.upload_time:g} seconds.") from None
+        except ClientDisconnect:
+            raise Refused("bad-request", "The upload broke off. Send it again.") from None
+        came += len(piece)
+        late = time.monotonic() - began - settings.upload_time
+        if late > 0 and came < late * settings.upload_rate:
+            raise _slow(f"Less than {settings.upload_rate:,} bytes a second came.")
+        if piece:
+            yield piece
+
+
+def _slow(what: str) -> Refused:
+    return Refused("slow", f"{what} Send it again over a better connection.", {"Connection": "close"})
+
+
+class _Form:
+    """Takes a multipart form apart as it comes."""
+
+    def __init__(self, incoming: Incoming, boundary: bytes):
+        if not 0 < len(boundary) <= 200:
+            raise Refused("bad-request", "Expected multipart/form-data with a boundary, got none.")
+        self._incoming, self._fields = incoming, dict[str, str]()
+        self._name: str | None = None
+        self._seen = self._whole = False
+        self._header, self._value, self._field = b"", b"", b""
+        self._disposition, self._size = b"", 0
+        self._into = ""  # the field that comes now; "file" goes to the disk
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin,
+                "on_header_field": self._on_field,
+                "on_header_value": self._on_value,
+                "on_header_end": self._on_header,
+                "on_headers_finished": self._on_headers,
+                "on_part_data": self._on_data,
+                "on_part_end": self._end,
+                "on_end": self._on_end,
+            },
+        )
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next bytes. Raises Refused where they are no form."""
+        try:
+            self._parser.write(piece)
+        except ValueError as error:  # what the parser raises of its own
+            if isinstance(error, Refused) or type(error).__module__.startswith("facewitness"):
+                raise
+            raise Refused("bad-request", f"Expected multipart/form-data, got something else ({error}).") from error
+
+    def done(self) -> tuple[str | None, dict[str, str]]:
+        """The form has come. Raises Refused where it breaks off or has no file."""
+        if not self._whole:
+            raise Refused("bad-request", "The form breaks off before its end. Send it again.")
+        if not self._seen:
+            raise Refused("invalid", "Expected a form with a part 'file', got one without.")
+        return self._name, self._fields
+
+    def _begin(self) -> None:
+        self._field = self._value = self._disposition = b""
+        self._size = 0
+
+    def _on_field(self, data: bytes, start: int, end: int) -> None:
+        self._field += data[start:end]
+        self._check_header()
+
+    def _on_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+        self._check_header()
+
+    def _check_header(self) -> None:
+        self._size += 1
+        if len(self._field) + len(self._value) > _MOST_HEADER or self._size > _MOST_HEADER:
+            raise Refused("bad-request", "The form has a part with headers that are too long.")
+
+    def _on_header(self) -> None:
+        if self._field.lower() == b"content-disposition":
+            self._disposition = self._value
+        self._field = self._value = b""
+
+    def _on_headers(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        self._into = options.get(b"name", b"").decode("utf-8", "replace")
+        if self._into == "file":
+            if self._seen:
+                raise Refused("invalid", "Expected one part 'file', got several. Send each file by itself.")
+            self._seen = True
+            name = options.get(b"filename", b"").decode("utf-8", "replace")
+            self._name = unquote(name) if b"filename*=" in self._disposition else name
+        elif len(self._fields) >= _MOST_FIELDS:
+            raise Refused("invalid", f"Expected at most {_MOST_FIELDS} fields in the form, got more.")
+        else:
+            self._fields[self._into] = ""
+        self._value = b""
+
+    def _on_data(self, data: bytes, start: int, end: int) -> None:
+        if self._into == "file":
+            self._incoming.write(data[start:end])
+            return
+        self._value += data[start:end]
+        if len(self._value) > _MOST_FIELD:
+            raise Refused("invalid", f"{self._into[:40]}: expected at most {NOTE:,} characters, got more.")
+
+    def _end(self) -> None:
+        if self._into != "file":
+            try:
+                self._fields[self._into] = self._value.decode("utf-8")
+            except UnicodeDecodeError:
+                raise Refused("invalid", f"{self._into[:40]}: expected text in UTF-8, got other bytes.") from None
+        self._into = ""
+
+    def _on_end(self) -> None:
+        self._whole = True
+
+
+def words_of(fields: dict[str, str], query: Any) -> dict[str, str]:
+    """What was said about a file, in the form or, where the form does not say it, in the address."""
+    return {**{name: str(value) for name, value in query.items()}, **fields}

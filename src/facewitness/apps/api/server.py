@@ -1,0 +1,101 @@
+"""The process: its sockets, its signals, and how long a client may take to say what it wants (uvicorn)."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from facewitness.errors import InputError
+
+HEADER_TIME = 15.0  # seconds in which the headers of a request have to come
+MOST_CONNECTIONS = 1_000
+_GRACE = 10  # seconds for answers that are being given when the server is asked to end
+
+
+class Patient(H11Protocol):
+    """HTTP/1.1 from a client that may not take for ever over its headers."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._timer: asyncio.TimerHandle | None = None
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Wait no more once a request has begun; wait again where a part of one has come."""
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        under_way = self.cycle is not None and not self.cycle.response_complete
+        if under_way and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        elif not under_way and self._timer is None and not self.transport.is_closing():
+            self._timer = self.loop.call_later(HEADER_TIME, self._give_up)
+
+    def _give_up(self) -> None:
+        self._timer = None
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine can call an address."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises InputError where it cannot."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(1024)
+        listening.setblocking(False)
+    except OSError as error:
+        listening.close()
+        raise InputError(
+            f"expected to listen at {host}, port {port}, and could not ({error.strerror or error}). Is another server "
+            "there? Try another --port, or --port 0 for any that is free."
+        ) from error
+    return listening
+
+
+def run(app: FastAPI, listening: socket.socket) -> bool:
+    """Serve until a signal ends it. Returns whether it had begun."""
+    config = uvicorn.Config(
+        app,
+        http=Patient,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=15,
+        h11_max_incomplete_event_size=64_000,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    server = uvicorn.Server(config)
+    server.run(sockets=[listening])
+    return bool(server.started)

@@ -1,0 +1,1 @@
+"""Changes of the database's form since its first one; `tables.upgraded` runs them (Alembic)."""
