@@ -231,7 +231,7 @@ def test_summary_of_many_pictures_is_one_line_each_and_a_count(tmp_path, capsys)
     assert analyze(tmp_path) == 0
     out = capsys.readouterr().out.splitlines()
     assert len(out) == 4
-    assert out[-1] == "3 pictures: 1 fake, 2 real"
+    assert out[-1] == "3 pictures: 1 fake, 2 without a sign of forgery"
     assert analyze(tmp_path, "--quiet") == 0
     assert capsys.readouterr() == ("", "")
 

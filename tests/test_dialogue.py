@@ -43,12 +43,12 @@ def two() -> Dialogue:
         (
             "What about the second face?",
             "real",
-            "Face 2 of 2 is judged real, as no sign of forgery was found: 8 % fake",
+            "Face 2 of 2 shows no sign of forgery: 8 % fake",
         ),
         (
             "Is face 2 fake?",
             "real",
-            "Not as far as can be seen. Face 2 of 2 is judged real, as no sign of forgery was found: 8 % fake",
+            "Not as far as can be seen. Face 2 of 2 shows no sign of forgery: 8 % fake",
         ),
         ("Is face 7 fake?", None, "There are 2 faces in this picture, so there is no face 7."),
         ("How many faces are there?", None, "2 faces were found, numbered left to right, top to bottom: face 1: fake"),
@@ -72,14 +72,14 @@ def test_a_conversation_remembers_the_region_and_the_face(two):
     assert two.ask("And the nose?").regions == ("nose",)
     assert two.ask("Is it genuine?").text.startswith("No. Face 1")  # the picture, not the nose
     assert two.ask("What of face 2?").label == "real"
-    assert "the mouth: the face is judged real" in two.ask("Is the mouth fake?").text
-    assert two.ask("Is it genuine?").text.startswith("As far as can be seen, yes. Face 2 of 2 is judged real")
+    assert "the mouth: the face shows no sign" in two.ask("Is the mouth fake?").text
+    assert two.ask("Is it genuine?").text.startswith("As far as can be seen, yes. Face 2 of 2 shows no sign of forgery")
     assert [question for question, _ in two.turns][1] == "Why?"
 
 
 LEFT, RIGHT, EITHER = (
     "Face 1 of 2 is judged fake",
-    "Face 2 of 2 is judged real",
+    "Face 2 of 2 shows no sign of forgery",
     "I cannot tell which face is meant. Say face 1",
 )
 

@@ -401,6 +401,8 @@ def test_a_long_text_is_read_in_time(strict, piece, after, label):
     [
         (f"No place on the face stands out. {NO_PROOF}", None),
         (f"The face is judged real: 8 % fake (3–14 %). {NO_PROOF}", "real"),
+        (f"The face shows no sign of forgery: 8 % fake (3–14 %). {NO_PROOF}", "real"),
+        ("The face is judged: 99 % fake.", "fake"),
         (f"{HINTS} Weak sign (41 %): The nose shows traces of forgery.", "inconclusive"),
         ("Strong sign (74 %): The mouth shows traces of forgery.", "fake"),
         ("It does not show signs of forgery.", "real"),

@@ -30,8 +30,21 @@ from facewitness import geometry, people, plugins, questions, regions
 from facewitness.calibration import decide
 from facewitness.errors import BackendError, InputError
 from facewitness.explain import NO_PROOF, graded, suspicions
-from facewitness.overtime import clock, share, stretches
-from facewitness.phrases import KIND_WORDS, WORDS, error_rates, known, listed, odds, percent, places_of, visible
+from facewitness.overtime import clock, digits, share, stretches
+from facewitness.phrases import (
+    KIND_WORDS,
+    WORDS,
+    error_rates,
+    is_film,
+    known,
+    listed,
+    odds,
+    of_medium,
+    percent,
+    places_of,
+    someone,
+    visible,
+)
 from facewitness.types import (
     Box,
     Clip,
@@ -259,9 +272,10 @@ class Dialogue:
         """Speak of this face from now on; the first is 0. Raises InputError where there is none such."""
         n = len(self.report.people)
         if not 0 <= face < n:
-            known = "no face" if n == 0 else "one face" if n == 1 else f"{n} faces"
+            there = f"{'no' if n == 0 else 'one' if n == 1 else n} {someone(self._film, max(1, n))}"
             raise InputError(
-                f"There {'are' if n > 1 else 'is'} {known} in this picture, so there is no face {face + 1}."
+                f"There {'are' if n > 1 else 'is'} {there} in this {self._medium}, so there is no "
+                f"{someone(self._film)} {face + 1}."
             )
         self.face, self._chosen, self._spoken_of = face, True, ()
 
@@ -364,19 +378,28 @@ class Dialogue:
 
     def _ask_back(self) -> str:
         n = len(self.report.people)
+        who = someone(self._film)
         if n == 1:
             return (
-                "I cannot tell whether the one face that was found is the one that is meant. Say face 1 if it is; "
+                f"I cannot tell whether the one {who} that was found is the one that is meant. Say {who} 1 if it is; "
                 "nobody else was found."
             )
         return (
-            f"I cannot tell which face is meant. Say {'face 1 or face 2' if n == 2 else f'face 1 … face {n}'}; they "
-            f"are numbered {'by their first appearance' if self._film() else 'left to right, top to bottom'}. What "
-            "people look like was not examined."
+            f"I cannot tell which {who} is meant. Say {who} 1 {'or' if n == 2 else '…'} {who} {n}; they "
+            f"are numbered {self._order}. What people look like was not examined."
         )
 
+    @property
     def _film(self) -> bool:
-        return self.report.medium is not None and self.report.medium.frames > 1
+        return is_film(self.report)
+
+    @property
+    def _medium(self) -> str:
+        return of_medium("picture", self._film)
+
+    @property
+    def _order(self) -> str:
+        return "by how long they are seen" if self._film else "left to right, top to bottom"
 
     # ------------------------------------------------------------------------------------------ one method an intent
 
@@ -388,14 +411,16 @@ class Dialogue:
                 answer = f"{questions.yes_or_no(question, forged=True)}{which} is judged fake: {chances}."
             case "real":
                 begin = _AS_SEEN[questions.yes_or_no(question, forged=False)]
-                answer = f"{begin}{which} is judged real, as no sign of forgery was found: {chances}. {NO_PROOF}"
+                proof = of_medium(NO_PROOF, self._film)
+                answer = f"{begin}{which} shows no sign of forgery: {chances}. {proof}"
             case _:
                 answer = f"That cannot be decided. {which} is inconclusive: {chances}."
         reasons = " ".join(face.verdict.reasons) if label == "inconclusive" else ""
         return Answer(f"{answer} {reasons}".strip(), label, face.findings, intent="verdict")
 
     def _which(self) -> str:
-        return "The face" if len(self.report.people) == 1 else f"Face {self.face + 1} of {len(self.report.people)}"
+        n = len(self.report.people)
+        return "The face" if n == 1 else f"{someone(self._film).capitalize()} {self.face + 1} of {n}"
 
     def _picture(self, question: str) -> Answer:
         """The verdict on a picture of several people."""
@@ -403,8 +428,10 @@ class Dialogue:
         if verdict is None:
             return self._which_faces()
         begin = {
-            "fake": f"{questions.yes_or_no(question, forged=True)}The picture has a face that is judged fake.",
-            "real": f"{_AS_SEEN[questions.yes_or_no(question, forged=False)]}{WORDS['real'][0]}. {NO_PROOF}",
+            "fake": f"{questions.yes_or_no(question, forged=True)}The {self._medium} has a {someone(self._film)} "
+            "that is judged fake.",
+            "real": f"{_AS_SEEN[questions.yes_or_no(question, forged=False)]}{WORDS['real'][0]}. "
+            f"{of_medium(NO_PROOF, self._film)}",
             "inconclusive": "That cannot be decided.",
         }[verdict.label]
         return Answer(f"{begin} {' '.join(verdict.reasons)}".strip(), verdict.label, intent="picture")
@@ -470,14 +497,15 @@ class Dialogue:
     def _faces(self, which: Sequence[int] | None = None) -> Answer:
         n = len(self.report.people)
         places = "; ".join(
-            f"face {i + 1}: {WORDS[self.report.people[i].verdict.label][0].lower()}, "
+            f"{someone(self._film)} {i + 1}: {WORDS[self.report.people[i].verdict.label][0].lower()}, "
             f"{odds(self.report.people[i].verdict)}"
             for i in (range(n) if which is None else which)
         )
         if which is not None:
             return Answer(f"{_capital(places)}.", None, intent="faces")
-        answer = "One face was found" if n == 1 else f"{n} faces were found"
-        order = "" if n == 1 or self._film() else ", numbered left to right, top to bottom"
+        who = someone(self._film, n)
+        answer = f"One {who} was found" if n == 1 else f"{n} {who} were found"
+        order = "" if n == 1 else f", numbered {self._order}"
         return Answer(f"{answer}{order}: {places}. Who they are is not examined.", None, intent="faces")
 
     def _which_faces(self) -> Answer:
@@ -489,15 +517,14 @@ class Dialogue:
         for number, person in enumerate(self.report.people, start=1):
             numbers[person.verdict.label].append(str(number))
         parts = [
-            f"{begin}: {'none' if not found else ('face ' if len(found) == 1 else 'faces ') + listed(found)}."
+            f"{begin}: {f'{someone(self._film, len(found))} {listed(found)}' if found else 'none'}."
             for begin, found in (
                 ("Judged fake", numbers["fake"]),
                 ("Undecided", numbers["inconclusive"]),
                 ("No sign of forgery found", numbers["real"]),
             )
         ]
-        order = "by their first appearance" if self._film() else "left to right, top to bottom"
-        text = f"{' '.join(parts)} The {n} faces are numbered {order}."
+        text = f"{' '.join(parts)} The {n} {someone(self._film, n)} are numbered {self._order}."
         if numbers["real"]:
             text += " No sign does not prove that a face is genuine."
         return Answer(text, None, intent="which")
@@ -506,10 +533,11 @@ class Dialogue:
         scored = [m for m in face.timeline if m.fake is not None and m.at.seconds is not None]
         if not scored:
             return Answer("The picture has no time: it is a photo, or no moment of it was judged.", None, intent="when")
+        fine = digits([moment.at.seconds for moment in scored])
         threshold = face.verdict.thresholds
         parts = stretches(face.timeline, threshold[1]) if threshold else ()
         worst = max(scored, key=lambda moment: moment.fake or 0.0)
-        peak = f"Its highest probability is {percent(worst.fake or 0.0)}, at {clock(worst.at.seconds or 0.0)}."
+        peak = f"Its highest probability is {percent(worst.fake or 0.0)}, at {clock(worst.at.seconds or 0.0, fine)}."
         if not parts:
             return Answer(f"No stretch of time looks forged by itself. {peak}", face.verdict.label, intent="when")
         when = listed(part.words for part in parts)
@@ -790,13 +818,17 @@ def _at(face: PersonReport, second: float, names: Sequence[str], question: str) 
         return Answer("No moment of this film was judged.", None, regions=tuple(names), intent="when")
     near = min(scored, key=lambda moment: abs((moment.at.seconds or 0.0) - second))
     at, p = near.at.seconds or 0.0, near.fake or 0.0
+    fine = max(digits([moment.at.seconds for moment in scored]), digits([float(int(second)), second]))
+    when = clock(at, fine)
     asked = (
-        f"{clock(second)} was not judged; the nearest moment that was is {clock(at)}. " if abs(at - second) >= 1 else ""
+        f"{clock(second, fine)} was not judged; the nearest moment that was is {when}. "
+        if abs(at - second) >= 1
+        else ""
     )
     label = "inconclusive" if face.verdict.thresholds is None else decide(p, *face.verdict.thresholds)
     if face.verdict.cause == "quality":
         label = "inconclusive"
-    chance = f"At {clock(at)} the probability of forgery is {percent(p)}: {WORDS[label][0].lower()}."
+    chance = f"At {when} the probability of forgery is {percent(p)}: {WORDS[label][0].lower()}."
     if not names:
         return Answer(f"{asked}{chance}", label, intent="when")
     words, findings = [], []
@@ -816,9 +848,9 @@ def _at(face: PersonReport, second: float, names: Sequence[str], question: str) 
         claimed = label == "fake" and bool(here)
         lead = questions.yes_or_no(question, forged=claimed) if label != "inconclusive" or not here else ""
         if not here:
-            words.append(f"{lead}Nothing points to the {regions.title(name)} at {clock(at)}.")
+            words.append(f"{lead}Nothing points to the {regions.title(name)} at {when}.")
         else:
-            words.append(f"{lead}{graded(here[0])} at {clock(at)}: {here[0].claim}")
+            words.append(f"{lead}{graded(here[0])} at {when}: {here[0].claim}")
     if label == "real" and findings:
         words.append("The face as a whole shows no sufficient sign at that moment, so this is a hint and no more.")
     return Answer(f"{asked}{' '.join(words)} {chance}", label, tuple(dict.fromkeys(findings)), tuple(names), "when")
@@ -854,7 +886,8 @@ def _about(face: PersonReport, name: str, question: str) -> Answer:
         hints = f"Hints there: {_lower(sentences)}" if here else f"No sign was found at {place}."
         return answer(f"That cannot be decided: the face is inconclusive. {hints}{measured}", "inconclusive", here)
     if verdict.label == "real":
-        words = f"{questions.yes_or_no(question, forged=False)}Nothing is claimed at {place}: the face is judged real."
+        words = f"{questions.yes_or_no(question, forged=False)}Nothing is claimed at {place}: "
+        words += "the face shows no sign of forgery."
         weak = [f for f in _suspicions(face) if _is_at(f, name)]
         if weak:
             words += f" A witness saw something there, too weak for the verdict. {_told(weak[0])}"

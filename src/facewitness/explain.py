@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from facewitness.overtime import clock, runs
-from facewitness.phrases import listed, percent, title
+from facewitness.overtime import digits, runs, span
+from facewitness.phrases import listed, of_medium, percent, title
 from facewitness.types import KINDS, Finding, Mask, Place, Sentence, Testimony, Track, Verdict, grade
 
 NO_PROOF = (
@@ -49,12 +49,13 @@ class Explanation:
 
 def explain(track: Track, verdict: Verdict) -> Explanation:
     """The findings a verdict claims and the sentences that tell them, each claim with the index of its finding."""
+    no_proof = Sentence(of_medium(NO_PROOF, track.face.at.seconds is not None))
     kind = _mean_kind(verdict)
     named = _strongest_by_region(verdict)
     mask = _mask_of(verdict.testimonies, named)
     if verdict.label == "real":
         told = Sentence(_not_claimed(len(suspicions(verdict))))
-        return Explanation((), (told, *_unseen(track), Sentence(NO_PROOF)), kind, None)
+        return Explanation((), (told, *_unseen(track), no_proof), kind, None)
     if verdict.cause == "quality":  # neither probability nor strengths hold for such a face
         return Explanation((), (Sentence(UNJUDGED),), kind, None)
     if verdict.label == "fake":
@@ -63,7 +64,7 @@ def explain(track: Track, verdict: Verdict) -> Explanation:
     if named:
         lead = UNMEASURED if verdict.cause in ("uncalibrated", "silent") else HINTS
         return Explanation(named, (Sentence(lead), *_claims(named, track), *_unseen(track), *_sides(named)), kind, mask)
-    return Explanation((), (Sentence(NOTHING_FOUND), *_unseen(track), Sentence(NO_PROOF)), kind, mask)
+    return Explanation((), (Sentence(NOTHING_FOUND), *_unseen(track), no_proof), kind, mask)
 
 
 def suspicions(verdict: Verdict) -> tuple[Finding, ...]:
@@ -133,7 +134,8 @@ def _when(finding: Finding, track: Track) -> str:
     if len(spans) == 1 and spans[0] == (min(judged), max(judged)):
         return " It is seen at every moment that was judged."
     longest = sorted(sorted(spans, key=lambda run: run[0] - run[1])[:_RUNS])
-    words = [clock(a) if clock(a) == clock(b) else f"{clock(a)} to {clock(b)}" for a, b in longest]
+    fine = digits(sorted({*judged, *moments}))
+    words = [span(a, b, fine) for a, b in longest]
     more = " and at other moments" if len(spans) > _RUNS else ""
     return f" It is seen at {listed(dict.fromkeys(words))}{more}."
 

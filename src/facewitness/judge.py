@@ -24,7 +24,7 @@ import numpy as np
 from facewitness.calibration import EDGE, Calibration, decide, logit, sigmoid
 from facewitness.errors import InputError
 from facewitness.overtime import Stretch, mean_interval, share, stretches
-from facewitness.phrases import apart, listed, percent
+from facewitness.phrases import apart, listed, percent, someone
 from facewitness.types import Cause, Label, Moment, Quality, Testimony, Track, Verdict
 
 # -------------------------------------------------------------------------------------------------------- a person
@@ -230,8 +230,8 @@ def _measured_against(label: Label, p: float, real_below: float, fake_above: flo
     if label == "fake":
         return f"{chance} reaches the threshold for fake, {fake}."
     if label == "real":
-        return f"{chance} is below the threshold for real, {real}."
-    return f"{chance} lies between the thresholds for real, {real}, and for fake, {fake}."
+        return f"{chance} is below {real}, under which there is no sign of forgery."
+    return f"{chance} lies between {real}, under which there is no sign of forgery, and {fake}, from which it is fake."
 
 
 def _contradiction(weighed: Sequence[_Weighed], whole: Collection[str]) -> str | None:
@@ -277,7 +277,10 @@ def _defects(pooled: float, track: Track) -> str:
 
 
 def judge_file(
-    verdicts: Sequence[Verdict], genuine_called_fake: float = 0.05, decisive: Sequence[Testimony] = ()
+    verdicts: Sequence[Verdict],
+    genuine_called_fake: float = 0.05,
+    decisive: Sequence[Testimony] = (),
+    film: bool = False,
 ) -> Verdict | None:
     """The verdict on a file from those on its people, in their order, and from what the file says of itself.
 
@@ -291,6 +294,7 @@ def judge_file(
         decisive: testimonies about the whole file that decide by themselves, such as a generator's signature; the
             first finding of each says why. Those with `fake` of None or 0 decide nothing. A statement is no
             measurement, so that the verdict it decides has no probability.
+        film: it is a film, and its people are people; those of a photo are faces.
 
     Returns:
         The verdict; None where there is nobody and the file does not decide: "no face" is not a verdict.
@@ -298,7 +302,7 @@ def judge_file(
     signed = [testimony for testimony in decisive if testimony.fake]
     if signed:
         claims = tuple(testimony.findings[0].claim for testimony in signed if testimony.findings)
-        counted = _counts(verdicts) if len(verdicts) > 1 else ()
+        counted = _counts(verdicts, film) if len(verdicts) > 1 else ()
         return Verdict("fake", None, None, None, None, (*claims, *counted))
     if not verdicts:
         return None
@@ -306,30 +310,32 @@ def judge_file(
         one = verdicts[0]
         return Verdict(one.label, one.fake, one.interval, one.thresholds, one.cause, one.reasons)
     label: Label = next(name for name in ("fake", "inconclusive", "real") if any(v.label == name for v in verdicts))
-    reasons = list(_counts(verdicts))
+    reasons = list(_counts(verdicts, film))
     if label == "fake":
         alarm = 1.0 - (1.0 - genuine_called_fake) ** len(verdicts)
         reasons.append(
-            f"Of {len(verdicts)} genuine faces at least one is called fake in up to {percent(alarm)} of pictures "
-            f"({percent(genuine_called_fake)} for each face)."
+            f"Of {len(verdicts)} genuine {someone(film, 2)} at least one is called fake in up to {percent(alarm)} of "
+            f"{'films' if film else 'pictures'} ({percent(genuine_called_fake)} for each {someone(film)})."
         )
     return Verdict(label, None, None, None, None, tuple(reasons))
 
 
-def _counts(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+def _counts(verdicts: Sequence[Verdict], film: bool) -> tuple[str, ...]:
     """ "12 faces: 6 no sign, 6 undecided, 0 fake." and which ones are fake and undecided."""
     total = len(verdicts)
     numbers: dict[Label, list[int]] = {"real": [], "inconclusive": [], "fake": []}
     for number, verdict in enumerate(verdicts, start=1):
         numbers[verdict.label].append(number)
     real, undecided, fake = (len(numbers[name]) for name in ("real", "inconclusive", "fake"))
-    sentences = [f"{total} faces: {real} no sign, {undecided} undecided, {fake} fake."]
+    sentences = [f"{total} {someone(film, total)}: {real} no sign, {undecided} undecided, {fake} fake."]
     if 0 < fake < total:
-        sentences.append(f"{_faces(numbers['fake'])} judged fake.")
+        sentences.append(f"{_those(numbers['fake'], film)} judged fake.")
     if 0 < undecided < total:
-        sentences.append(f"{_faces(numbers['inconclusive'])} not decided.")
+        sentences.append(f"{_those(numbers['inconclusive'], film)} not decided.")
     return tuple(sentences)
 
 
-def _faces(numbers: Sequence[int]) -> str:
-    return f"Face {numbers[0]} is" if len(numbers) == 1 else f"Faces {listed(map(str, numbers))} are"
+def _those(numbers: Sequence[int], film: bool) -> str:
+    """ "Face 1 is", "Faces 1 and 3 are", "Person 2 is", "People 1 and 2 are"."""
+    who = someone(film, len(numbers)).capitalize()
+    return f"{who} {listed(map(str, numbers))} {'is' if len(numbers) == 1 else 'are'}"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facewitness.types import Moment
+from facewitness.types import Moment, Track
 
 DRAWS = 1000
 LEAST = 3  # moments in a row, so that one odd frame is no stretch
@@ -29,19 +29,47 @@ class Stretch:
     end: float
     fake: float
     moments: int
+    digits: int = 0  # after the seconds, as `digits` has them
 
     @property
     def words(self) -> str:
         """As it is written: "0:12 to 0:19", or "0:12"."""
-        first, last = clock(self.start), clock(self.end)
-        return first if first == last else f"{first} to {last}"
+        return span(self.start, self.end, self.digits)
 
 
-def clock(seconds: float) -> str:
-    """A moment as it is written: 0:07, 12:40, 1:02:03."""
-    whole = int(max(0.0, seconds) + 1e-6)
+def clock(seconds: float, digits: int = 0) -> str:
+    """A moment as it is written: 0:07, 12:40, 1:02:03; with one digit 0:07.4. It is cut off, not rounded."""
+    parts = int(max(0.0, seconds) * 10**digits + 1e-6)
+    whole, rest = divmod(parts, 10**digits)
     hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+    start = f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+    return f"{start}.{rest:0{digits}}" if digits else start
+
+
+def span(first: float, last: float, digits: int = 0) -> str:
+    """A stretch of time as it is written: "0:12 to 0:19"; "0:12" where both ends read the same."""
+    begins, ends = clock(first, digits), clock(last, digits)
+    return begins if begins == ends else f"{begins} to {ends}"
+
+
+def digits(seconds: Sequence[float | None]) -> int:
+    """How many digits moments need so that no two neighbours read the same, two at most: none a second apart.
+
+    Args:
+        seconds: moments in the order of time; None is left out.
+    """
+    known = [second for second in seconds if second is not None]
+    for count in (0, 1):
+        written = [clock(second, count) for second in known]
+        if len(set(written)) == len(set(known)):
+            return count
+    return 2
+
+
+def seen(track: Track) -> str:
+    """When somebody was judged in a film: "0:03 to 0:12"; empty for a photo."""
+    moments = [face.at.seconds for face in track.faces if face.at.seconds is not None]
+    return span(moments[0], moments[-1], digits(moments)) if moments else ""
 
 
 def neighbours(scores: Sequence[float]) -> float:
@@ -99,14 +127,16 @@ def stretches(timeline: Sequence[Moment], threshold: float, least: int = LEAST) 
     values = np.array([fake for _, fake in scored])
     padded = np.concatenate([values[:1], values, values[-1:]])
     smooth = np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0)
-    parts, first = [], None
+    parts, first, fine = [], None, digits([second for second, _ in scored])
     for i in range(len(values) + 1):
         on = i < len(values) and smooth[i] >= threshold
         if on and first is None:
             first = i
         elif not on and first is not None:
             if i - first >= least:
-                parts.append(Stretch(scored[first][0], scored[i - 1][0], float(values[first:i].mean()), i - first))
+                parts.append(
+                    Stretch(scored[first][0], scored[i - 1][0], float(values[first:i].mean()), i - first, fine)
+                )
             first = None
     return tuple(parts)
 

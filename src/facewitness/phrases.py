@@ -82,20 +82,42 @@ def headline(report: Report) -> tuple[str, str, str]:
     """What stands at the top of every report: its key in WORDS, the large word, and the sentence that explains it."""
     if report.verdict is not None and report.verdict.label == "fake" and not _is_any_fake(report):
         nobody = "No face was found. " if report.status == "no_face" else ""
-        return ("fake", WORDS["fake"][0], f"{nobody}The file itself says that the picture was generated.")
-    if report.status != "ok":
-        return (report.status, *WORDS[report.status])
-    if report.verdict is None:
         return (
+            "fake",
+            WORDS["fake"][0],
+            of_medium(f"{nobody}The file itself says that the picture was generated.", is_film(report)),
+        )
+    if report.status == "ok" and report.verdict is None:
+        key, large, meaning = (
             "inconclusive",
             "No verdict",
             "The faces were examined, but no verdict was reached for the whole picture.",
         )
-    return (report.verdict.label, *WORDS[report.verdict.label])
+    else:
+        key = report.status if report.status != "ok" or report.verdict is None else report.verdict.label
+        large, meaning = WORDS[key]
+    return (key, large, of_medium(meaning, is_film(report)))
 
 
 def _is_any_fake(report: Report) -> bool:
     return any(person.verdict.label == "fake" for person in report.people)
+
+
+def is_film(report: Report) -> bool:
+    """Whether a report is on a film: its people are seen in time."""
+    medium = report.medium
+    timed = medium is not None and (medium.fps is not None or medium.frames > 1)
+    return timed or any(person.face.at.seconds is not None for person in report.people)
+
+
+def someone(film: bool, count: int = 1) -> str:
+    """What is counted: faces on a photo, people in a film, each of whom has many faces."""
+    return ("person" if count == 1 else "people") if film else ("face" if count == 1 else "faces")
+
+
+def of_medium(sentence: str, film: bool) -> str:
+    """A sentence of ours about a picture, said of a film where it is one."""
+    return sentence.replace("picture", "film") if film else sentence
 
 
 def word(label: Label) -> str:

@@ -182,7 +182,7 @@ class Analyzer:
                 for track, person_testimonies in zip(tracks, testimonies, strict=True)
             ]
             decisive = [inspection for witness, inspection in inspections if getattr(witness, "decisive", False)]
-            verdict = judge_file(verdicts, self.genuine_called_fake, decisive)
+            verdict = judge_file(verdicts, self.genuine_called_fake, decisive, isinstance(clip, Film))
             timelines = [timeline(person_testimonies, self.calibrations) for person_testimonies in testimonies]
             step = "explain"
             explanations = [explain(track, verdict) for track, verdict in zip(tracks, verdicts, strict=True)]

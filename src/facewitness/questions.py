@@ -138,7 +138,8 @@ _ASKS_FAKE = re.compile(
 _THERE = re.compile(r"\b(there|(this|that) (place|region|part|area|one)|them|they)\b")
 
 _MOMENT = re.compile(
-    r"\b(?:(\d{1,2}):)?(\d{1,3}):(\d{2})\b|\b(?:at|after|around|second) (\d+(?:\.\d+)?) ?(?:s|sec|seconds?)\b"
+    r"\b(?:(\d{1,2}):)?(\d{1,3}):(\d{2}(?:\.\d{1,3})?)\b|"
+    r"\b(?:at|after|around|second) (\d+(?:\.\d+)?) ?(?:s|sec|seconds?)\b"
 )
 
 
@@ -214,7 +215,7 @@ def moment_asked_for(question: str) -> float | None:
         return None
     if match[4] is not None:
         return float(match[4])
-    return 3600 * int(match[1] or 0) + 60 * int(match[2]) + int(match[3])
+    return 3600 * int(match[1] or 0) + 60 * int(match[2]) + float(match[3])
 
 
 def yes_or_no(question: str, forged: bool) -> str:

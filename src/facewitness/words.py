@@ -100,6 +100,8 @@ _HARMLESS = re.compile(  # looks like a negation or a verdict and is none
     r"\b(?:not (?:only|just|merely|simply)|(?:no|without(?: a| any)?) (?:doubt|question)"
     rf"|real (?:time|world|life|questions?|deal|thing)|real (?={_SIGNS}|reasons?|doubts?|problems?|differences?|cause)"
     r"|(?:to|can|could|would|nobody|anybody) fake(?= \w))\b"
+    # "8 % fake" is a measurement that says the opposite, if anything
+    rf"|(?<![\d.])[0-4]?\d(?:\.\d+)? ?(?:%|per ?cent) (?:{_FAKE}|{_REAL})(?![\w-])"
     # "this does not prove that the picture is genuine" takes no side, and neither does what it goes on to say
     r"|\b(?:(?:do|does|did|can|is|are)(?: not|n't)|cannot)\s+(?:\w+\s+){0,2}(?:prove|proof|imply|guarantee|mean)\b"
     r"[^.;!?]*"

@@ -578,7 +578,7 @@ def _others(left_out: set[Path]) -> str:
 
 _WORDS = {
     "fake": "fake",
-    "real": "real",
+    "real": "without a sign of forgery",
     "inconclusive": "inconclusive",
     "no_face": "without a face",
     "failed": "not analysed",
@@ -595,14 +595,16 @@ def _problems(report: Report) -> Iterator[str]:
 
 def _summary(outcome: _Outcome, detailed: bool) -> Iterator[tuple[str, str | None]]:
     """Lines and their styles. Detailed for a single picture; for each of many, one line and its files."""
-    from facewitness.phrases import headline, odds, visible
+    from facewitness.overtime import seen
+    from facewitness.phrases import headline, is_film, odds, someone, visible
     from facewitness.phrases import word as word_of
 
     report = outcome.report
     name, word, meaning = headline(report)
     verdict = "" if report.verdict is None or report.verdict.fake is None else f", {odds(report.verdict)}"
     faces = len(report.people)
-    plural = "" if faces == 0 else ", 1 face" if faces == 1 else f", {faces} faces"
+    film = is_film(report)
+    plural = f", {faces} {someone(film, faces)}" if faces else ""
     incomplete = " (incomplete: a step failed)" if report.problems else ""
     yield f"{visible(report.source)}: {word}{verdict}{plural}{incomplete}", _STYLES.get(name)
     if detailed:
@@ -614,9 +616,10 @@ def _summary(outcome: _Outcome, detailed: bool) -> Iterator[tuple[str, str | Non
             yield f"  {visible(note)}", None
         for number, person in enumerate(report.people, start=1):
             box = " ".join(str(round(value)) for value in person.face.box)
+            where = seen(person.track) if film else f"box {box}"
             yield "", None
             judged = f"{word_of(person.verdict.label).lower()}, {odds(person.verdict)}"
-            yield f"  Face {number} (box {box}): {judged}", _STYLES[person.verdict.label]
+            yield f"  {someone(film).capitalize()} {number} ({where}): {judged}", _STYLES[person.verdict.label]
             for reason in person.verdict.reasons:
                 yield f"    {visible(reason)}", None
             for sentence in person.explanation:

@@ -92,7 +92,7 @@ class Tracks:
                 "Raise people (--option tracks.people=…) for more."
             )
         if passing:
-            whom = "One more face was" if passing == 1 else f"{passing} more faces were"
+            whom = "One more person was" if passing == 1 else f"{passing} more people were"
             clip.remark(f"{whom} too small, or seen too briefly, to be judged.")
         for number, person in enumerate(judged[: self.people]):
             faces = sorted((face for track in person.tracks for face in track.faces), key=lambda face: face.at.index)

@@ -16,11 +16,12 @@ from PIL import Image
 
 from facewitness.formats import heat
 from facewitness.markup import element as _e
-from facewitness.overtime import clock, share, stretches
+from facewitness.overtime import clock, digits, share, stretches
 from facewitness.phrases import percent
 from facewitness.types import Box, Clip, Face, FrameRef, Moment, PersonReport
 
 _WIDE, _HIGH, _LOW = 1000.0, 180.0, 226.0  # of the drawing: where time ends, where 0 % is, where it ends
+_LEFT = 84.0  # where the drawing begins, beside its scale
 WORST, BEST = 4, 2  # frames in the strip
 _SIDE = 220  # pixels of a frame there
 
@@ -31,12 +32,13 @@ def section(number: int, person: PersonReport, clip: Clip | None) -> Element | N
     if len(scored) < 2:
         return None
     chosen = _chosen(scored) if clip is not None else []
+    fine = digits([moment.at.seconds for moment in scored])
     return _e(
         "section",
         _e("h3", "Over time"),
-        _drawing(number, person, scored, {moment.at.index for moment in chosen}),
+        _drawing(number, person, scored, {moment.at.index for moment in chosen}, fine),
         _e("p", _key(person), class_="key"),
-        _e("div", *(_shot(number, person, moment, clip) for moment in chosen), class_="strip")
+        _e("div", *(_shot(number, person, moment, clip, fine) for moment in chosen), class_="strip")
         if clip and chosen
         else None,
         class_="timeline",
@@ -62,17 +64,17 @@ def _chosen(scored: Sequence[Moment]) -> list[Moment]:
     return sorted(picked, key=lambda moment: moment.at.index)
 
 
-def _drawing(number: int, person: PersonReport, scored: Sequence[Moment], shown: set[int]) -> Element:
+def _drawing(number: int, person: PersonReport, scored: Sequence[Moment], shown: set[int], fine: int) -> Element:
     seconds = [moment.at.seconds or 0.0 for moment in scored]
     start, length = seconds[0], max(seconds[-1] - seconds[0], 1e-6)
 
     def x(second: float) -> float:
-        return round(20 + (_WIDE - 40) * (second - start) / length, 1)
+        return round(_LEFT + 20 + (_WIDE - _LEFT - 40) * (second - start) / length, 1)
 
     def y(score: float) -> float:
         return round(10 + (_HIGH - 10) * (1 - score), 1)
 
-    marks: list[Element] = [_e("rect", x=0, y=10, width=_WIDE, height=_HIGH - 10, class_="ground")]
+    marks: list[Element] = [_e("rect", x=_LEFT, y=10, width=_WIDE - _LEFT, height=_HIGH - 10, class_="ground")]
     if person.verdict.thresholds is not None:
         for part in stretches(person.timeline, person.verdict.thresholds[1]):
             left, right = x(part.start), x(part.end)
@@ -81,7 +83,8 @@ def _drawing(number: int, person: PersonReport, scored: Sequence[Moment], shown:
                 _e("rect", title, x=left - 4, y=10, width=right - left + 8, height=_HIGH - 10, class_="stretch")
             )
         marks += [
-            _e("line", x1=0, x2=_WIDE, y1=y(bound), y2=y(bound), class_="bound") for bound in person.verdict.thresholds
+            _e("line", x1=_LEFT, x2=_WIDE, y1=y(bound), y2=y(bound), class_="bound")
+            for bound in person.verdict.thresholds
         ]
     if person.verdict.interval is not None and person.verdict.cause != "quality":
         low, high = person.verdict.interval
@@ -96,7 +99,7 @@ def _drawing(number: int, person: PersonReport, scored: Sequence[Moment], shown:
         points += f"{step}{x(seconds[i])} {y(moment.fake or 0.0)} "
     marks.append(_e("path", d=points.strip(), class_="line"))
     quality = {face.at.index: face.quality.score for face in person.track.faces}
-    wide = max(3.0, (_WIDE - 40) / len(scored) - 1)
+    wide = max(3.0, (_WIDE - _LEFT - 40) / len(scored) - 1)
     for moment, second in zip(scored, seconds, strict=True):
         score = quality.get(moment.at.index)
         if score is not None:
@@ -104,22 +107,22 @@ def _drawing(number: int, person: PersonReport, scored: Sequence[Moment], shown:
                 _e("rect", x=x(second) - wide / 2, y=_HIGH + 6, width=wide, height=8, fill_opacity=f"{score:.2f}",
                    class_="worth")
             )  # fmt: skip
-        marks.append(_point(number, moment, x(second), y(moment.fake or 0.0), score, moment.at.index in shown))
+        marks.append(_point(number, moment, x(second), y(moment.fake or 0.0), score, moment.at.index in shown, fine))
     for second, anchor in ((seconds[0], "start"), (start + length / 2, "middle"), (seconds[-1], "end")):
-        marks.append(_e("text", clock(second), x=x(second), y=_LOW + 8, text_anchor=anchor))
-    marks += [_e("text", words, x=2, y=at, text_anchor="start") for words, at in (("100 %", 26), ("0 %", _HIGH - 6))]
+        marks.append(_e("text", clock(second, fine), x=x(second), y=_LOW + 8, text_anchor=anchor))
+    marks += [_e("text", words, x=_LEFT - 8, y=at, text_anchor="end") for words, at in (("100 %", 26), ("0 %", _HIGH))]
     worst = max(scored, key=lambda moment: moment.fake or 0.0)
     label = (
-        f"Probability of forgery of face {number} from {clock(seconds[0])} to {clock(seconds[-1])}, at most "
-        f"{percent(worst.fake or 0.0)} at {clock(worst.at.seconds or 0.0)}."
+        f"Probability of forgery of person {number} from {clock(seconds[0], fine)} to {clock(seconds[-1], fine)}, "
+        f"at most {percent(worst.fake or 0.0)} at {clock(worst.at.seconds or 0.0, fine)}."
     )
     return _e(
         "svg", *marks, viewBox=f"0 0 {_WIDE:.0f} {_LOW + 20:.0f}", role="group", aria_label=label, class_="series"
     )
 
 
-def _point(number: int, moment: Moment, x: float, y: float, quality: float | None, linked: bool) -> Element:
-    words = f"{clock(moment.at.seconds or 0.0)}: {percent(moment.fake or 0.0)} fake"
+def _point(number: int, moment: Moment, x: float, y: float, quality: float | None, linked: bool, fine: int) -> Element:
+    words = f"{clock(moment.at.seconds or 0.0, fine)}: {percent(moment.fake or 0.0)} fake"
     if quality is not None:
         words += f", quality {quality:.2f}"
     dot = _e("circle", _e("title", words), cx=x, cy=y, r=6 if linked else 4, class_="dot")
@@ -128,7 +131,7 @@ def _point(number: int, moment: Moment, x: float, y: float, quality: float | Non
     return _e("a", dot, href=f"#moment-{number}-{moment.at.index}", aria_label=words)
 
 
-def _shot(number: int, person: PersonReport, moment: Moment, clip: Clip) -> Element:
+def _shot(number: int, person: PersonReport, moment: Moment, clip: Clip, fine: int) -> Element:
     """One frame of the strip: the face with its mask, its time and probability."""
     face = next((face for face in person.track.faces if face.at.index == moment.at.index), person.face)
     frame = clip.at(moment.at)
@@ -143,7 +146,7 @@ def _shot(number: int, person: PersonReport, moment: Moment, clip: Clip) -> Elem
             _e("image", href=_uri(over, "PNG"), x=x1, y=y1, width=x2 - x1, height=y2 - y1, preserveAspectRatio="none",
                class_="heat")
         )  # fmt: skip
-    words = f"{clock(moment.at.seconds or 0.0)}, {percent(moment.fake or 0.0)}"
+    words = f"{clock(moment.at.seconds or 0.0, fine)}, {percent(moment.fake or 0.0)}"
     drawing = _e("svg", *parts, viewBox=f"{left} {top} {right - left} {bottom - top}", role="img", aria_label=words)
     caption = _e("figcaption", words, _e("span", f" frame {moment.at.index}", class_="quiet"))
     return _e("figure", drawing, caption, id=f"moment-{number}-{moment.at.index}", class_="shot")

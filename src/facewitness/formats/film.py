@@ -62,7 +62,7 @@ def render(report: Report, clip: Clip | None = None) -> bytes:
             for person in shown:
                 person.draw(picture, second, ratio, font)
             drawn = ImageDraw.Draw(picture)
-            _label(drawn, (8, size[1] - 30), f"{clock(second)} · facewitness{lack}", (30, 30, 30), font)
+            _label(drawn, (8, size[1] - 30), f"{clock(second, 1)} · facewitness{lack}", (30, 30, 30), font)
             image = av.VideoFrame.from_ndarray(np.asarray(picture), format="rgb24")
             last = max(last + 1, round((second - first) * 90_000))  # two frames at one time would be refused
             image.pts, image.time_base = last, Fraction(1, 90_000)

@@ -40,8 +40,19 @@ from facewitness.formats import (
 )
 from facewitness.markup import document
 from facewitness.markup import element as _e
-from facewitness.overtime import clock
-from facewitness.phrases import KIND_WORDS, headline, odds, percent, places_of, strength_in_words, visible, word
+from facewitness.overtime import clock, digits, seen
+from facewitness.phrases import (
+    KIND_WORDS,
+    headline,
+    is_film,
+    odds,
+    percent,
+    places_of,
+    someone,
+    strength_in_words,
+    visible,
+    word,
+)
 from facewitness.types import (
     KINDS,
     Box,
@@ -191,7 +202,8 @@ def _ruling(report: Report) -> Iterable[Element | None]:
         length = clock(report.medium.frames / report.medium.fps)
         facts.append(f"{length}, {report.medium.frames} frames")
     if report.status == "ok":
-        facts.append("1 face" if len(report.people) == 1 else f"{len(report.people)} faces")
+        count = len(report.people)
+        facts.append(f"{count} {someone(is_film(report), count)}")
     yield _e("p", "facewitness", _e("span", " examination report", class_="quiet"), class_="wordmark")
     yield _e("p", _e("bdi", _name(report), class_="filename"), *(_e("span", fact, class_="fact") for fact in facts))
     yield _e(
@@ -291,9 +303,12 @@ def _overview(report: Report) -> Element | None:
         )
         for number, person in enumerate(report.people, start=1)
     ]
-    head = _e("tr", *(_e("th", name, scope="col") for name in ("Face", "Answer", "Probability", "Places")))
+    film = is_film(report)
+    heads = (someone(film).capitalize(), "Answer", "Probability", "Places")
+    head = _e("tr", *(_e("th", name, scope="col") for name in heads))
     table = _e("table", _e("thead", head), _e("tbody", *rows))
-    return _e("section", _e("h2", "Faces"), _e("div", table, class_="wide"), class_="overview")
+    title = someone(film, 2).capitalize()
+    return _e("section", _e("h2", title), _e("div", table, class_="wide"), class_="overview")
 
 
 def _picture(report: Report, clip: Clip | None) -> Element | None:
@@ -306,7 +321,8 @@ def _picture(report: Report, clip: Clip | None) -> Element | None:
         ground = _e("image", href=source, x=0, y=0, width=width, height=height)
         note = "The picture as it was examined, upright"
         if film is not None:
-            note = f"The film at {clock(film.seconds or 0.0)} (frame {film.index}), upright"
+            fine = max(digits([face.at.seconds for face in person.track.faces]) for person in report.people)
+            note = f"The film at {clock(film.seconds or 0.0, fine)} (frame {film.index}), upright"
         if shown != (width, height):
             note += f", scaled from {width} × {height} to {shown[0]} × {shown[1]} pixels for this page"
         note += f"; shown as JPEG, quality {JPEG_QUALITY}. Judge fine traces on the file itself."
@@ -320,21 +336,22 @@ def _picture(report: Report, clip: Clip | None) -> Element | None:
     boxes: list[Element] = []
     places: list[Element] = []
     elsewhere: list[Element] = []  # masks of people who are best seen in another frame of a film
-    tag = max(width, height) / 36  # height of a face's number, in pixels of the picture
+    marked: list[tuple[int, PersonReport, Box]] = []
     for number, person in enumerate(report.people, start=1):
         if person.mask is not None and person.mask.values.max() >= FAINT:
             here = film is None or person.face.at.index == film.index
             (heats if here else elsewhere).append(_heat(person.mask, f"heat-{number}"))
         face = face_at(person, film)
         if face is not None:
-            boxes.append(_face_box(number, person, face.box, tag))
-        places += [_place(number, index, finding) for index, finding in seen_at(person, film)]
+            boxes.append(_face_box(number, person, face.box))
+            marked.append((number, person, face.box))
+        places += [_place(number, index, finding, person) for index, finding in seen_at(person, film)]
     drawing = _e(
         "svg",
         ground,
         _e("defs", *elsewhere) if elsewhere else None,
         _e("g", *heats, class_="heat"),
-        _e("g", *boxes, class_="boxes", aria_hidden="true"),
+        _e("g", *boxes, *_numbers(marked, width, height), class_="boxes", aria_hidden="true"),
         _e("g", *places, class_="places"),
         viewBox=f"0 0 {width} {height}",
         role="group",
@@ -379,26 +396,56 @@ def _heat(mask: Mask, identity: str) -> Element:
     )
 
 
-def _face_box(number: int, person: PersonReport, box: Box, tag: float) -> Element:
+def _face_box(number: int, person: PersonReport, box: Box) -> Element:
     x1, y1, x2, y2 = box
-    text = str(number)
-    wide = tag * (0.9 + 0.62 * len(text))
-    top = y1 - 1.25 * tag if y1 >= 1.25 * tag else y1  # above the box, or inside where there is no room above
     return _e(
         "g",
         _e("rect", x=x1, y=y1, width=x2 - x1, height=y2 - y1, class_="halo"),
         _e("rect", x=x1, y=y1, width=x2 - x1, height=y2 - y1, class_="edge"),
-        _e("rect", x=x1, y=top, width=wide, height=1.25 * tag, class_="tag"),
-        _e("text", text, x=x1 + wide / 2, y=top + 0.96 * tag, font_size=tag, text_anchor="middle"),
         class_=f"face-box {person.verdict.label}",
     )
+
+
+def _numbers(marked: list[tuple[int, PersonReport, Box]], width: int, height: int) -> Iterator[Element]:
+    """The number of each face on a plate that covers no face: above its box, below it or beside it.
+
+    Of the places inside the picture the one that covers least of all faces and of the plates before is taken.
+    """
+    tag = max(width, height) / 36  # height of a figure, in pixels of the picture
+    tall = 1.25 * tag
+    taken: list[Box] = [box for _, _, box in marked]
+    for number, person, (x1, y1, x2, y2) in marked:
+        text = str(number)
+        wide = tag * (0.9 + 0.62 * len(text))
+        corners = ((x1, y1 - tall), (x2 - wide, y1 - tall), (x1, y2), (x1 - wide, y1), (x2, y1), (x2 - wide, y2))
+        plates = [
+            (x, y, x + wide, y + tall)
+            for x, y in (
+                (min(max(x, 0.0), max(0.0, width - wide)), min(max(y, 0.0), max(0.0, height - tall)))
+                for x, y in corners
+            )
+        ]
+        plate = min(plates, key=lambda plate: sum(_shared(plate, box) for box in taken))
+        taken.append(plate)
+        left, top = plate[:2]
+        yield _e(
+            "g",
+            _e("rect", x=left, y=top, width=wide, height=tall, class_="tag"),
+            _e("text", text, x=left + wide / 2, y=top + 0.96 * tag, font_size=tag, text_anchor="middle"),
+            class_=f"face-box {person.verdict.label}",
+        )
+
+
+def _shared(a: Box, b: Box) -> float:
+    """The area that two boxes share."""
+    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
 
 
 def _identity(number: int, index: int) -> str:
     return f"{number}{mark(index)}"
 
 
-def _place(number: int, index: int, finding: Finding) -> Element:
+def _place(number: int, index: int, finding: Finding, person: PersonReport) -> Element:
     """Where a finding is: the outline of its mask, or its box. Can be pointed at, focused and pressed."""
     return _e(
         "g",
@@ -408,7 +455,7 @@ def _place(number: int, index: int, finding: Finding) -> Element:
         tabindex=0,
         role="button",
         aria_pressed="false",
-        aria_label=f"Face {number}, finding {mark(index)}: {places_of(finding)}, "
+        aria_label=f"{_called(person).capitalize()} {number}, finding {mark(index)}: {places_of(finding)}, "
         + strength_in_words(finding.strength),
     )
 
@@ -440,7 +487,8 @@ def _card(number: int, person: PersonReport, report: Report, clip: Clip | None) 
         "article",
         _e(
             "header",
-            _e("h2", f"Face {number}"),
+            _e("h2", f"{_called(person).capitalize()} {number}"),
+            _e("p", seen(person.track), class_="when") if person.timeline else None,
             _e("p", _shape(verdict.label), _e("strong", word(verdict.label)), class_="label"),
             _e("p", odds(verdict), class_="chance"),
         ),
@@ -457,6 +505,11 @@ def _card(number: int, person: PersonReport, report: Report, clip: Clip | None) 
         class_=f"card {verdict.label}",
         id=f"face-{number}",
     )
+
+
+def _called(person: PersonReport) -> str:
+    """ "person" in a film, "face" on a photo."""
+    return someone(person.face.at.seconds is not None)
 
 
 def _around(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
@@ -498,7 +551,7 @@ def _close_up(number: int, person: PersonReport, clip: Clip | None) -> Element |
         viewBox=f"{left} {top} {width} {height}",
         class_="drawing",
         role="img",
-        aria_label=f"Face {number}, close up",
+        aria_label=f"{_called(person).capitalize()} {number}, close up",
     )
     return _e("figure", drawing, class_="close-up")
 
@@ -550,7 +603,7 @@ def _explanation(number: int, person: PersonReport) -> Element | None:
                 aria_pressed="false",
             )
             items.append(_e("li", button))
-    return _e("ul", *items, class_="explanation", aria_label=f"What was found on face {number}")
+    return _e("ul", *items, class_="explanation", aria_label=f"What was found on {_called(person)} {number}")
 
 
 def _findings(number: int, person: PersonReport) -> Element | None:

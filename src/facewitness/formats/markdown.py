@@ -9,7 +9,19 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from facewitness.formats import LIMITS, _record, again, band, mark, measured, provenance, worth
-from facewitness.phrases import KIND_WORDS, headline, odds, percent, places_of, strength_in_words, visible, word
+from facewitness.overtime import seen
+from facewitness.phrases import (
+    KIND_WORDS,
+    headline,
+    is_film,
+    odds,
+    percent,
+    places_of,
+    someone,
+    strength_in_words,
+    visible,
+    word,
+)
 from facewitness.types import KINDS, Clip, Finding, PersonReport, Report, Testimony, Verdict
 
 extension = "md"
@@ -42,7 +54,7 @@ def render(report: Report, clip: Clip | None = None, *, date: str | None = None)
     for testimony in report.inspections:
         blocks += _inspection(testimony)
     if report.people:
-        blocks.append(_overview(report.people))
+        blocks.append(_overview(report.people, is_film(report)))
     for number, person in enumerate(report.people, start=1):
         blocks += _face(number, person)
     blocks += _record_of(report)
@@ -112,7 +124,7 @@ def _words(testimony: Testimony) -> Iterator[str]:
             yield from _list(testimony.reply.refusals)
 
 
-def _overview(faces: Sequence[PersonReport]) -> str:
+def _overview(faces: Sequence[PersonReport], film: bool) -> str:
     rows = [
         [
             str(number),
@@ -124,7 +136,7 @@ def _overview(faces: Sequence[PersonReport]) -> str:
         ]
         for number, person in enumerate(faces, start=1)
     ]
-    return _table(["face", "verdict", "probability", "box (x1, y1, x2, y2)", "likeliest kind", "findings"], rows)
+    return _table([someone(film), "verdict", "probability", "box (x1, y1, x2, y2)", "likeliest kind", "findings"], rows)
 
 
 def _box(box: Sequence[float]) -> str:
@@ -132,7 +144,9 @@ def _box(box: Sequence[float]) -> str:
 
 
 def _face(number: int, person: PersonReport) -> Iterator[str]:
-    yield f"## Face {number}: {word(person.verdict.label).lower()}, {_chance(person.verdict)}"
+    when = seen(person.track)
+    judged = f"{word(person.verdict.label).lower()}, {_chance(person.verdict)}"
+    yield f"## {someone(bool(when)).capitalize()} {number}: {judged}{f' ({when})' if when else ''}"
     yield from _list(person.verdict.reasons)
     if person.explanation:
         yield "\n".join(
