@@ -44,6 +44,8 @@ def add_to(commands: Any) -> None:
         ("kfd", _add_kfd, "KFD's detector, from genuine faces alone (its stage 1)"),
         ("fdm", _add_fdm, "MARE's forgery disentanglement module"),
         ("sft", _add_sft, "a language model, to say what a detector saw (KFD's stage 2, MARE's start)"),
+        ("forgerytalker", _add_forgerytalker, "ForgeryTalker: a mask and a report from one encoder"),
+        ("fifa", _add_fifa, "Fake-in-Facext: words with masks between them, and questions that point"),
         ("grpo", _add_grpo, "a language model by rewards, to put its boxes where its words are (MARE)"),
     ):
         parser = names.add_parser(name, help=about, description=f"Train {about}.\n\nexample:\n  {_EXAMPLES[name]}")
@@ -57,6 +59,10 @@ _EXAMPLES = {
     "fdm": "facewitness train fdm runs/fdm/small.toml --pack pack --init-from IMAGENET --out out",
     "sft": "facewitness train sft runs/kfd/sft-small.toml --forensic sbi_qa.parquet --detector out/kfd.safetensors "
     "--model small --out out/sft",
+    "forgerytalker": "facewitness train forgerytalker runs/forgerytalker/small.toml --pack pack --init-from "
+    "runs/compact/last.safetensors --out out",
+    "fifa": "facewitness train fifa runs/fifa/small.toml --pack pack --init-from runs/compact/last.safetensors "
+    "--out out",
     "grpo": "facewitness train grpo runs/mare/grpo-small.toml --data dma.parquet --model out/sft/model --out out/grpo",
 }
 
@@ -268,6 +274,88 @@ def _add_sft(parser: Any) -> Command:
         return ALL
 
     return run
+
+
+def _add_forgerytalker(parser: Any) -> Command:
+    _add_grounding(parser)
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of MMTT, for a published recipe")
+    parser.add_argument("--stages", nargs="+", metavar="STAGE", help="of pretrain, fpn and report (all)")
+    parser.add_argument("--no-pretrain", action="store_true", help="ablation: without the pretraining")
+    parser.add_argument("--no-fpn", action="store_true", help="ablation: neither prompted nor enriched by the FPN")
+    parser.add_argument("--no-enrich", action="store_true", help="ablation: the mask asks without F_g^m")
+    parser.add_argument("--oracle", action="store_true", help="ablation: instructions name the true areas")
+    parser.add_argument("--weights", type=float, nargs=4, metavar="λ", help="ablation: of equation 5")
+
+    def run(given: argparse.Namespace) -> int:
+        from facewitness.train import forgerytalker
+        from facewitness.train.recipe import known
+
+        recipe = forgerytalker.Recipe.read(given.recipe)
+        changes: dict[str, Any] = {} if given.seed is None else {"seed": given.seed}
+        changes |= {"pretrain": None} if given.no_pretrain else {}
+        changes |= {"oracle": True} if given.oracle else {}
+        changes |= {"weights": tuple(given.weights)} if given.weights else {}
+        if given.no_fpn:
+            changes["network"] = {"enrich": False, "fpn_prompt": False}
+        elif given.no_enrich:
+            changes["network"] = {"enrich": False}
+        recipe = forgerytalker.changed(recipe, **changes)
+        if given.plan:
+            print(forgerytalker.plan(recipe))
+            return ALL
+        if given.out is None:
+            raise InputError("train forgerytalker: expected --out, the folder of the run, or --plan")
+        known("stage", given.stages or (), forgerytalker.STAGES)
+        forgerytalker.train(
+            recipe, given.out, pack=given.pack, data=given.data, init_from=given.init_from, draws=given.draws,
+            stages=given.stages or forgerytalker.STAGES, stop_at_step=given.stop_at_step, **_saving(given),
+        )  # fmt: skip
+        print(f"the network: {given.out / 'forgerytalker.safetensors'}")
+        return ALL
+
+    return run
+
+
+def _add_fifa(parser: Any) -> Command:
+    _add_grounding(parser)
+    parser.add_argument(
+        "--no-region-prediction", action="store_true", help="ablation: no token of every concept for the words"
+    )
+
+    def run(given: argparse.Namespace) -> int:
+        from facewitness.train import fifa
+
+        recipe = fifa.Recipe.read(given.recipe)
+        recipe = recipe if given.seed is None else replace(recipe, seed=given.seed)
+        if given.no_region_prediction:
+            recipe = replace(recipe, network={**recipe.network, "region_prediction": False})
+        if given.plan:
+            print(fifa.plan(recipe))
+            return ALL
+        if given.out is None:
+            raise InputError("train fifa: expected --out, the folder of the run, or --plan")
+        fifa.train(
+            recipe, given.out, pack=given.pack, init_from=given.init_from, draws=given.draws,
+            stop_at_step=given.stop_at_step, **_saving(given),
+        )  # fmt: skip
+        print(f"the network: {given.out / 'fifa.safetensors'}")
+        return ALL
+
+    return run
+
+
+def _add_grounding(parser: Any) -> None:
+    """What the two grounding systems have in common."""
+    parser.add_argument("--plan", action="store_true", help="say what a run would take, and do nothing")
+    parser.add_argument("--pack", type=Path, metavar="DIR", help="made by facewitness build pack, for a small recipe")
+    parser.add_argument("--init-from", type=Path, metavar="FILE", help="the compact network's weights, for a small one")
+    parser.add_argument(
+        "--draws", type=Path, metavar="DIR", help="where self-made edits are kept (in the run's folder)"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; the same one resumes")
+    parser.add_argument("--save-every", type=positive, metavar="STEPS", help="steps between two states")
+    parser.add_argument("--stop-at-step", type=positive, metavar="N", help="stop there; the same command goes on")
+    parser.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
 
 
 def _add_grpo(parser: Any) -> Command:

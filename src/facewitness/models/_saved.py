@@ -88,6 +88,44 @@ def settings_of(path: Path) -> Iterator[None]:
         ) from error
 
 
+def once(network: nn.Module) -> dict[str, Tensor]:
+    """The network's tensors, those that several names share under the first of them."""
+    seen: dict[int, str] = {}
+    return {k: v for k, v in network.state_dict(keep_vars=True).items() if seen.setdefault(id(v), k) == k}
+
+
+def shared(network: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors as `once` gave them, under all their names, in single precision."""
+    first: dict[int, str] = {}
+    found = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+    for name, own in network.state_dict(keep_vars=True).items():
+        twin = first.setdefault(id(own), name)
+        if twin != name and twin in found and name not in found:
+            found[name] = found[twin]
+    return found
+
+
+def plain(config: Mapping[str, Any], tables: Sequence[str], keys: Sequence[str]) -> None:
+    """Raises TypeError where a card's settings could name a file, code, or a way of computing that is somebody else's.
+
+    Args:
+        config: The card's settings.
+        tables: Those that are tables of numbers and words.
+        keys: Those that are none.
+    """
+    if unknown := sorted(set(config) - {*tables, *keys}):
+        raise TypeError(f"unknown key {unknown[0]!r}")
+    for table in tables:
+        part = config.get(table)
+        if not isinstance(part, Mapping):
+            raise TypeError(f"{table}: expected a table, got {part!r}")
+        for key, value in part.items():
+            if key.startswith("_") or any(word in key for word in ("implementation", "auto", "name", "path")):
+                raise TypeError(f"{table}.{key} is no setting of this network")
+            if not isinstance(value, int | float | bool | str | type(None)):
+                raise TypeError(f"{table}.{key}: expected a number or a word, got {value!r}")
+
+
 def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path, left_out: str = "") -> None:
     """Put the tensors into the network; those of its own whose names begin with `left_out` keep their values.
 

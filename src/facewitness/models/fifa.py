@@ -1,0 +1,519 @@
+"""FiFa-MLLM: a language model that is asked about places and answers with masks between its words.
+
+Qin et al., "Fake-in-Facext: Towards Fine-Grained Explainable DeepFake Analysis" (arXiv 2510.20531), of which only the
+abstract was at hand: "a unified multi-task learning architecture … to simultaneously support abundant multimodal
+inputs and outputs", text "interleaved with segmentation masks of manipulated artifacts", "queries for arbitrary facial
+regions", "multiple auxiliary supervision tasks". What we make of it, in the way of GLaMM and LISA
+
+    in     [REG] in a question is a place: a box, a mask, a click or a named region, pooled from the visual encoder
+    out    [SEG] in an answer is a mask: its hidden state asks the mask decoder that ForgeryTalker uses, too
+    one    encoder for the language, the regions and the masks (the paper's is FaRL, a CLIP trained on faces)
+    L      = L_text + Σ over [SEG] (BCE + Dice) + auxiliary: parsing of K concepts, localisation of the whole forgery,
+             detection, kind, and which concepts are forged
+
+The last is our way to tie words to places ("region prediction", switchable): of every concept the language model sees
+one token, the features pooled where the parsing says the concept is, with the chance that it is forged. The words then
+rest on what the maps show, and a concept needs no mesh to be found. What the abstract leaves open is ours throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from facewitness.errors import InputError, WeightsError
+from facewitness.models import _encoder, _hub, _saved, _torchvision  # noqa: F401
+from facewitness.models._encoder import Features
+from facewitness.models._reader import Reader
+from facewitness.models.mask_decoder import MaskDecoder, bce_loss, dice_loss, enlarged
+from facewitness.types import KINDS
+
+# isort: split
+from transformers import LlamaConfig, LlamaForCausalLM
+
+LANGUAGE = "lmsys/vicuna-7b-v1.5"  # GLaMM's; FiFa counts 0.94 billion parameters less, which are GLaMM's two encoders'
+REG, SEG, OPEN, CLOSE, ANSWER = "[REG]", "[SEG]", "<p>", "</p>", "<answer>"
+TOKENS = (REG, SEG, OPEN, CLOSE, ANSWER)
+POINTS = ("name", "box", "mask", "click")  # how a question may point
+QUESTIONS: Mapping[str, str] = {  # of the eleven tasks, as they are asked
+    "detection": "Is this face real or fake?",
+    "kind": "What kind of forgery is this?",
+    "image_explanation": "What is wrong with this face?",
+    "text_explanation": "Explain in words why this face is fake or real.",
+    "region_explanation": f"What is wrong with the place {REG}?",
+    "grounded_explanation": "Explain and show what is forged.",
+    "region_question": f"Is the {{name}} {REG} forged?",
+    "box_question": f"Is the place {REG} forged?",
+    "region_parsing": "Show the {name}.",
+    "localisation": "Show where it was forged.",
+    "region_detection": "Which regions are forged?",
+}
+KIND_ANSWERS: Mapping[str, str] = {
+    "pristine": "No forgery.", "identity_exchange": "An exchanged identity.",
+    "attribute_manipulation": "A manipulated attribute.", "entire_synthesis": "A synthesis of the whole picture.",
+}  # fmt: skip
+YES, NO, REAL, FAKE, NOTHING = "Yes.", "No.", "Real.", "Fake.", "Nothing is wrong there."
+NO_FORGERY = "No facial area shows a manipulation."
+_TITLES = {
+    "left_under_eye": "area under the left eye", "right_under_eye": "area under the right eye", "beard": "beard area",
+}  # fmt: skip
+MAP = 112  # side of a map that a question points with
+MOST_TOKENS = 192
+MOST_SEGS = 2  # of an answer whose masks are learned in one step; all are made when it is asked
+WEIGHTS: Mapping[str, float] = {
+    "text": 1.0,
+    "bce": 2.0,
+    "dice": 0.5,
+    "parsing": 1.0,
+    "where": 2.0,
+    "detection": 0.5,
+    "kind": 0.3,
+    "regions": 1.0,
+}  # fmt: skip  (bce 2 and dice 0.5 are GLaMM's and LISA's; the others are ours)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """A place that a question points at."""
+
+    how: str  # one of POINTS
+    map: NDArray[np.float32]  # (g, g) in [0, 1] on the picture, any g
+
+    def __post_init__(self) -> None:
+        if self.how not in POINTS:
+            raise InputError(f"Query.how: expected one of {', '.join(POINTS)}, got {self.how!r}")
+        if self.map.ndim != 2 or not np.isfinite(self.map).all() or float(self.map.max(initial=0)) <= 0:
+            raise InputError(
+                "Query.map: expected a map (g, g) with something on it, got one that is empty; the place lies outside "
+                "the face that is looked at"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """One question about picture `row` of a batch, and its answer."""
+
+    row: int
+    question: str  # with [REG] for every query
+    answer: str  # with [SEG] for every mask
+    queries: tuple[Query, ...] = ()
+    masks: tuple[NDArray[np.float32], ...] = ()  # (h, w) in [0, 1]
+
+
+class Truth(NamedTuple):
+    """What is known of N pictures, for the auxiliary tasks."""
+
+    mask: Tensor  # (N, h, w) in [0, 1]
+    parsing: Tensor  # (N, K, g, g) in [0, 1]
+    forged: Tensor  # (N, K): which concepts
+    fake: Tensor  # (N,)
+    kind: Tensor  # (N,) int64: index in KINDS, −1 unknown
+
+
+class Seen(NamedTuple):
+    """What is seen on N pictures before anybody asks."""
+
+    parsing: Tensor  # (N, K, h, w) logits: where each concept is
+    where: Tensor  # (N, 4h, 4w) logits: what is forged
+    forged: Tensor  # (N, K) logits: which concepts are
+    fake: Tensor  # (N,) logits
+    kind: Tensor  # (N, 4) logits
+    tokens: Tensor  # (N, t, width): what the language model is given
+    image: Tensor  # (N, hidden, h, w): the grid as the mask decoder looks at it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answered:
+    """An answer to one question."""
+
+    text: str  # with <p>, </p> and [SEG], as it was written
+    masks: tuple[NDArray[np.float32], ...]  # one for each [SEG], (size, size) in [0, 1]
+
+
+class FiFa(nn.Module):
+    """The network. `config` says of what parts, as `published` and `small` give it.
+
+    config
+        encoder   kind and arguments of `models/_encoder`
+        language  of transformers' LlamaConfig
+        decoder   of `models/mask_decoder.MaskDecoder`
+        concepts  names of the tree's concepts that are parsed
+        grid      side of the grid of picture tokens that the language model is given
+        region_prediction   give it a token of every concept, too
+        frozen_language     the language model does not learn (but for LoRA around it, which `train/fifa` puts there)
+    """
+
+    def __init__(self, config: Mapping[str, Any], reader: Reader):
+        super().__init__()
+        self.config, self.reader = dict(config), reader
+        self.concepts: tuple[str, ...] = tuple(config["concepts"])
+        self.predicted = bool(config.get("region_prediction", True))
+        self.grid = int(config.get("grid", 4))
+        self.encoder: Any = _encoder.made(config["encoder"])
+        self.size: int = self.encoder.size
+        language = LlamaConfig(**config["language"])
+        self.language = LlamaForCausalLM(language)
+        width = language.hidden_size
+        self.decoder = MaskDecoder(self.encoder.width, width, **config["decoder"])
+        hidden = self.decoder.hidden
+        self.to_parsing = nn.Conv2d(hidden, len(self.concepts), 1)
+        self.where = nn.Parameter(torch.randn(1, 1, 1, width) * 0.02)
+        self.to_forged = nn.Sequential(nn.Linear(hidden + 2, hidden), nn.GELU(), nn.Linear(hidden, 1))
+        self.forged_bias = nn.Parameter(torch.zeros(len(self.concepts)))
+        summary = self.encoder.whole + 2 * hidden + 2
+        self.to_fake = nn.Linear(summary, 1)
+        self.to_kind = nn.Linear(summary, len(KINDS))
+        self.from_whole = nn.Linear(self.encoder.whole, width)
+        self.from_grid = nn.Linear(hidden, width)
+        self.place = nn.Parameter(torch.randn(self.grid**2, width) * 0.02)
+        self.concept = nn.Parameter(torch.randn(len(self.concepts), width) * 0.02)
+        self.from_chance = nn.Linear(2, width)
+        self.from_region = nn.Linear(hidden + hidden + 4, width)
+        self.how = nn.Parameter(torch.randn(len(POINTS), width) * 0.02)
+        self.to_prompt = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
+
+    # ------------------------------------------------------------------------------------------------ before a question
+
+    def seen(self, features: Features) -> Seen:
+        """What is on N pictures."""
+        image = self.decoder.image(features.grid)
+        parsing = self.to_parsing(image)
+        where = self.decoder.masks(image, self.where.expand(len(image), -1, -1, -1)).logits[:, 0]
+        chance = F.adaptive_avg_pool2d(where[:, None].sigmoid(), image.shape[-2:])
+        share = parsing.sigmoid().flatten(2)  # (N, K, h·w)
+        share = share / share.sum(2, keepdim=True).clamp_min(1e-3)
+        pooled = share @ image.flatten(2).transpose(1, 2)  # (N, K, hidden)
+        inside = share @ chance.flatten(2).transpose(1, 2)  # (N, K, 1): how much of it the map says is forged
+        strongest = F.max_pool2d(chance, image.shape[-1]).flatten(1)
+        forged = self.to_forged(
+            torch.cat([pooled, inside, strongest[:, None].expand(-1, len(self.concepts), -1)], dim=2)
+        )[..., 0] + self.forged_bias  # fmt: skip
+        weight = chance / chance.sum((2, 3), keepdim=True).clamp_min(1e-3)
+        summary = torch.cat(
+            [features.whole, image.mean((2, 3)), (image * weight).sum((2, 3)), chance.mean((2, 3)), strongest], dim=1
+        )
+        grid = F.adaptive_avg_pool2d(image, self.grid).flatten(2).transpose(1, 2)
+        tokens = [self.from_whole(features.whole)[:, None], self.from_grid(grid) + self.place]
+        if self.predicted:
+            told = torch.stack([forged.sigmoid(), inside[..., 0]], dim=2).detach()  # the words do not bend the maps
+            tokens.append(self.from_grid(pooled) + self.concept + self.from_chance(told * 2 - 1))
+        return Seen(
+            parsing, where, forged, self.to_fake(summary)[:, 0], self.to_kind(summary), torch.cat(tokens, dim=1),
+            image,
+        )  # fmt: skip
+
+    def regions(self, seen: Seen, row: int, queries: Sequence[Query]) -> Tensor:
+        """The tokens of the places that a question points at, (R, width)."""
+        image = seen.image[row : row + 1]
+        maps = torch.stack([_resized(q.map, image.shape[-1]) for q in queries]).to(image)
+        share = maps.flatten(1)
+        total = share.sum(1, keepdim=True)
+        # a place smaller than a cell of the grid is the cell it lies in
+        share = share / total.clamp_min(1e-6)
+        pooled = share @ image[0].flatten(1).T
+        boxes = torch.tensor([_bounds(q.map) for q in queries], device=image.device, dtype=image.dtype)
+        centre = torch.stack([(boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2], dim=1)
+        kinds = torch.tensor([POINTS.index(q.how) for q in queries], device=image.device)
+        return self.from_region(torch.cat([pooled, self.decoder.fourier(centre), boxes], dim=1)) + self.how[kinds]
+
+    # ------------------------------------------------------------------------------------------------ to learn
+
+    def losses(self, features: Features, examples: Sequence[Example], truth: Truth) -> dict[str, Tensor]:
+        """Every loss by name, of N pictures and the questions asked about them; `total` weighs them.
+
+        An answer's [SEG] without a mask, and a mask without a [SEG], are left out of the masks' losses.
+        """
+        seen = self.seen(features)
+        found: dict[str, Tensor] = dict(self.auxiliary(seen, truth))
+        if not examples:
+            return found
+        embedded, heard, targets, places = self._batch(seen, examples)
+        out = self.language.model(inputs_embeds=embedded, attention_mask=heard).last_hidden_state
+        rows = targets[:, 1:] >= 0
+        logits = self.language.lm_head(out[:, :-1][rows])
+        found["text"] = F.cross_entropy(logits.float(), targets[:, 1:][rows])
+        asked = [
+            (i, at, mask)
+            for i, (example, ats) in enumerate(zip(examples, places, strict=True))
+            for at, mask in list(zip(ats, example.masks, strict=False))[:MOST_SEGS]
+        ]
+        if asked:
+            of = torch.tensor([examples[i].row for i, _, _ in asked], device=out.device)
+            hidden = torch.stack([out[i, at] for i, at, _ in asked])
+            masks = self.decoder.masks(seen.image[of], self.to_prompt(hidden)[:, None, None]).logits
+            shape = masks.shape[-1]
+            true = torch.stack([_resized(mask, shape) for _, _, mask in asked])[:, None].to(masks)
+            found["bce"], found["dice"] = bce_loss(masks.float(), true.float()), dice_loss(masks.float(), true.float())
+        return found
+
+    def auxiliary(self, seen: Seen, truth: Truth) -> dict[str, Tensor]:
+        """The losses of the auxiliary tasks."""
+        shape, small = seen.where.shape[-2:], seen.parsing.shape[-2:]
+        mask = F.adaptive_avg_pool2d(truth.mask[:, None], shape)
+        where = seen.where[:, None].float()
+        parsing = F.adaptive_avg_pool2d(truth.parsing, small)
+        some = truth.fake > 0.5
+        losses = {
+            "where": bce_loss(where, mask) + (0.25 * dice_loss(where[some], mask[some]) if some.any() else 0.0),
+            "parsing": bce_loss(seen.parsing.float(), parsing),
+            "regions": F.binary_cross_entropy_with_logits(seen.forged.float(), truth.forged),
+            "detection": F.binary_cross_entropy_with_logits(seen.fake.float(), truth.fake),
+        }
+        if (truth.kind >= 0).any():
+            losses["kind"] = F.cross_entropy(seen.kind.float(), truth.kind, ignore_index=-1)
+        return losses
+
+    @staticmethod
+    def total(losses: Mapping[str, Tensor], weights: Mapping[str, float] = WEIGHTS) -> Tensor:
+        """The weighted sum."""
+        return torch.stack([weights[name] * value for name, value in losses.items()]).sum()
+
+    # ------------------------------------------------------------------------------------------------ to answer
+
+    @torch.inference_mode()
+    def answer(
+        self, seen: Seen, questions: Sequence[tuple[int, str, Sequence[Query]]], max_tokens: int = MOST_TOKENS
+    ) -> list[Answered]:
+        """Answers to (row, question, queries), each with one mask for every [SEG] it writes."""
+        examples = [Example(row, question, "", tuple(queries)) for row, question, queries in questions]
+        embedded, heard = self._asked(seen, examples)
+        written = self.language.generate(
+            inputs_embeds=embedded, attention_mask=heard, max_new_tokens=max_tokens, do_sample=False, num_beams=1,
+            pad_token_id=self._id("<pad>"), eos_token_id=self.reader.language.eos_token_id,
+        )  # fmt: skip
+        table = self.language.get_input_embeddings()
+        whole = torch.cat([embedded, table(written)], dim=1)
+        seen_too = torch.cat([heard, torch.ones_like(written)], dim=1)
+        out = self.language.model(inputs_embeds=whole, attention_mask=seen_too,
+                                  position_ids=(seen_too.cumsum(1) - 1).clamp_min(0)).last_hidden_state  # fmt: skip
+        end = self.reader.language.eos_token_id
+        answers = []
+        for i, ids in enumerate(written.tolist()):
+            ids = ids[: ids.index(end)] if end in ids else ids
+            at = [embedded.shape[1] + k for k, token in enumerate(ids) if token == self._id(SEG)]
+            masks: tuple[NDArray[np.float32], ...] = ()
+            if at:
+                prompts = self.to_prompt(out[i, at])[None, :, None]
+                row = examples[i].row
+                logits = self.decoder.masks(seen.image[row : row + 1], prompts).logits
+                masks = tuple(enlarged(logits, self.size)[0].sigmoid().float().cpu().numpy())
+            words = self.reader.language.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+            answers.append(Answered(" ".join(words.replace("<pad>", "").split()), masks))
+        return answers
+
+    # ------------------------------------------------------------------------------------------------ its parts
+
+    def _id(self, token: str) -> int:
+        return int(self.reader.language.convert_tokens_to_ids(token))
+
+    def _ids(self, text: str, most: int) -> list[int]:
+        ids: list[int] = self.reader.language(text, add_special_tokens=False)["input_ids"][:most]
+        return ids
+
+    def _prompt(self, seen: Seen, example: Example) -> Tensor:
+        """(t, width): the picture's tokens, the question with its places, and the answer's beginning."""
+        ids = torch.tensor([*self._ids(example.question, 256), self._id(ANSWER)], device=seen.tokens.device)
+        words = self.language.get_input_embeddings()(ids)
+        at = (ids == self._id(REG)).nonzero()[:, 0]
+        if len(at) != len(example.queries):
+            raise InputError(
+                f"question: expected as many {REG} as places, got {len(at)} and {len(example.queries)}: "
+                f"{example.question!r}"
+            )
+        if len(at):
+            words = words.index_put((at,), self.regions(seen, example.row, example.queries).to(words.dtype))
+        return torch.cat([seen.tokens[example.row].to(words.dtype), words])
+
+    def _batch(self, seen: Seen, examples: Sequence[Example]) -> tuple[Tensor, Tensor, Tensor, list[list[int]]]:
+        """Embeddings (n, t, width), where they are, targets (n, t) and the places of each answer's [SEG]."""
+        end = self.reader.language.eos_token_id
+        rows, targets, places = [], [], []
+        for example in examples:
+            prompt = self._prompt(seen, example)
+            ids = [*self._ids(example.answer, MOST_TOKENS), end]
+            words = self.language.get_input_embeddings()(torch.tensor(ids, device=prompt.device))
+            rows.append(torch.cat([prompt, words]))
+            targets.append(torch.tensor([-100] * len(prompt) + ids, device=prompt.device))
+            places.append([len(prompt) + k for k, token in enumerate(ids) if token == self._id(SEG)])
+        embedded = nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        heard = nn.utils.rnn.pad_sequence([torch.ones(len(r), dtype=torch.long, device=r.device) for r in rows], True)
+        return embedded, heard, nn.utils.rnn.pad_sequence(targets, True, -100), places
+
+    def _asked(self, seen: Seen, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
+        """Prompts with their ends beneath each other, and where they are."""
+        rows = [self._prompt(seen, example) for example in examples]
+        length = max(map(len, rows))
+        embedded = torch.stack([F.pad(r, (0, 0, length - len(r), 0)) for r in rows])
+        heard = torch.tensor([[0] * (length - len(r)) + [1] * len(r) for r in rows], device=embedded.device)
+        return embedded, heard
+
+    def learned(self) -> list[nn.Parameter]:
+        """What training changes: all but the encoder, and a frozen language model's own weights."""
+        fixed = {id(p) for p in self.encoder.parameters()}
+        if self.config.get("frozen_language"):
+            fixed |= {id(p) for name, p in self.language.named_parameters() if "lora_" not in name}
+        return [p for p in self.parameters() if id(p) not in fixed]
+
+    # ------------------------------------------------------------------------------------------------ on the disk
+
+    def save(self, path: Path, facts: Mapping[str, Any] | None = None) -> str:
+        """Writes `path` (.safetensors), its card (.json) and its words beside it; returns the SHA-256."""
+        words = self.reader.save(path)
+        return _saved.write(path, "fifa", _saved.once(self), {**(facts or {}), "network": self.config, "words": words})
+
+    @classmethod
+    def load(cls, path: Path) -> FiFa:
+        """A saved network, in evaluation mode.
+
+        Raises:
+            WeightsError: A file is missing, damaged, or not what its card says.
+        """
+        card, tensors = _saved.read(path, "fifa", ["network", "words"])
+        reader = Reader.load(path, card["words"])
+        with _saved.settings_of(path):
+            if not isinstance(card["network"], Mapping):
+                raise TypeError(f"expected a table, got {card['network']!r}")
+            _saved.plain(card["network"], ("encoder", "language", "decoder"),
+                         ("concepts", "grid", "region_prediction", "frozen_language"))  # fmt: skip
+            network = cls(card["network"], reader)
+        _saved.fill(network, _saved.shared(network, tensors), path)
+        network.sha256 = card["sha256"]
+        return network.eval()
+
+
+def title(name: str) -> str:
+    """How texts call a region of the tree."""
+    return _TITLES.get(name, name.replace("_", " "))
+
+
+def named(words: str, concepts: Sequence[str]) -> str | None:
+    """The concept that texts call so; None where none is."""
+    return next((name for name in concepts if title(name) == words.strip().lower()), None)
+
+
+def box_map(box: tuple[float, float, float, float], g: int = MAP) -> NDArray[np.float32]:
+    """A box, in shares of the crop's sides, as a map; one thinner than a sample is one sample."""
+    map_ = np.zeros((g, g), np.float32)
+    x1, y1, x2, y2 = (float(np.clip(v, 0, 1)) * g for v in box)
+    left, top = int(min(x1, g - 1)), int(min(y1, g - 1))
+    map_[top : max(int(np.ceil(y2)), top + 1), left : max(int(np.ceil(x2)), left + 1)] = 1
+    return map_
+
+
+def click_map(x: float, y: float, g: int = MAP) -> NDArray[np.float32]:
+    """A click, in shares of the crop's sides, as a soft spot about a tenth of the crop wide."""
+    ys, xs = np.mgrid[0:g, 0:g] + 0.5
+    return np.exp(-((xs / g - x) ** 2 + (ys / g - y) ** 2) / (2 * 0.03**2)).astype(np.float32)
+
+
+def _resized(values: NDArray[np.float32], size: int) -> Tensor:
+    """A map (g, g) at another resolution, by the mean; a map smaller than a sample does not vanish."""
+    return F.adaptive_avg_pool2d(torch.from_numpy(np.ascontiguousarray(values, np.float32))[None], size)[0]
+
+
+def _bounds(values: NDArray[np.float32]) -> tuple[float, float, float, float]:
+    """The box around what is on a map, as shares of its sides."""
+    there = values >= 0.5 * values.max()
+    ys, xs = there.any(1).nonzero()[0], there.any(0).nonzero()[0]
+    h, w = values.shape
+    return float(xs[0] / w), float(ys[0] / h), float((xs[-1] + 1) / w), float((ys[-1] + 1) / h)
+
+
+# --------------------------------------------------------------------------------------------------- of what parts
+
+
+def small(concepts: Sequence[str], words: int, **changes: Any) -> dict[str, Any]:
+    """A network of about 5 million parameters on the compact network's features, for two CPU cores."""
+    return {
+        "encoder": {"kind": "compact", "size": 224},
+        "language": {"vocab_size": words, "hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4,
+                     "num_attention_heads": 4, "num_key_value_heads": 4, "max_position_embeddings": 640,
+                     "tie_word_embeddings": True, "pad_token_id": 0, "bos_token_id": None, "eos_token_id": 1},
+        "decoder": {"hidden": 128, "heads": 4, "mlp": 256, "further": 0},
+        "concepts": list(concepts), "grid": 4, "region_prediction": True, "frozen_language": False, **changes,
+    }  # fmt: skip
+
+
+def published(concepts: Sequence[str], **changes: Any) -> dict[str, Any]:
+    """Published-like sizes: FaRL's ViT-B/16 as the one encoder, Vicuna-7B, SAM's decoder."""
+    return {
+        "encoder": {"kind": "clip", "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
+                    "num_attention_heads": 12, "image_size": 224, "patch_size": 16, "hidden_act": "quick_gelu"},
+        "language": {"vocab_size": 32000 + len(TOKENS), "hidden_size": 4096, "intermediate_size": 11008,
+                     "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32,
+                     "max_position_embeddings": 4096, "rms_norm_eps": 1e-5, "tie_word_embeddings": False},
+        "decoder": {"hidden": 256, "further": 3},
+        "concepts": list(concepts), "grid": 14, "region_prediction": True, "frozen_language": True, **changes,
+    }  # fmt: skip
+
+
+def from_hub(
+    concepts: Sequence[str], language: str = LANGUAGE, encoder: str | None = None, revision: str = "main",
+    fetch: bool = True, **changes: Any,
+) -> FiFa:  # fmt: skip
+    """The published-like network around a LLaMA and a CLIP-like encoder by hub names or folders; the rest is random.
+
+    Args:
+        concepts: Names that are parsed.
+        language: A LLaMA-like language model.
+        encoder: A CLIP vision tower, such as FaRL's weights in transformers' names; None leaves it random.
+        revision: Of the language model.
+        fetch: Whether the hub may be asked.
+        changes: Further keys of the configuration.
+
+    Raises:
+        WeightsError: A model cannot be had, or is of another kind.
+    """
+    from transformers import AutoTokenizer, CLIPVisionModel
+
+    folder = _hub.whole(language, None if Path(language).is_dir() else revision, fetch)
+    try:
+        model = LlamaForCausalLM.from_pretrained(folder, local_files_only=True, use_safetensors=True,
+                                                 trust_remote_code=False, dtype=torch.float32)  # fmt: skip
+        words = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tower = None
+        if encoder is not None:
+            place = _hub.whole(encoder, None if Path(encoder).is_dir() else "main", fetch)
+            tower = CLIPVisionModel.from_pretrained(place, local_files_only=True, use_safetensors=True,
+                                                    trust_remote_code=False, dtype=torch.float32)  # fmt: skip
+    except Exception as error:  # transformers and tokenizers raise anything over a broken file
+        raise WeightsError(f"'{language}' or '{encoder}' cannot be loaded ({_hub.first(error)}).") from error
+    words.add_special_tokens({"additional_special_tokens": list(TOKENS)})
+    model.resize_token_embeddings(len(words))
+    own = {k: v for k, v in model.config.to_dict().items() if k in LANGUAGE_KEYS}
+    config = published(concepts, language=own | {"vocab_size": len(words)})
+    if tower is not None:
+        seen = tower.config.to_dict()
+        keys = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "image_size",
+                "patch_size", "hidden_act", "layer_norm_eps")  # fmt: skip
+        config["encoder"] = {"kind": "clip", **{k: seen[k] for k in keys}}
+    network = FiFa(config | changes, Reader(words))
+    network.language.load_state_dict(model.state_dict())
+    if tower is not None:
+        network.encoder.tower.load_state_dict(tower.state_dict())
+    return network
+
+
+LANGUAGE_KEYS = (
+    "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+    "max_position_embeddings", "rms_norm_eps", "tie_word_embeddings", "bos_token_id", "eos_token_id", "pad_token_id",
+    "head_dim",
+)  # fmt: skip
+
+
+def parts(config: Mapping[str, Any]) -> dict[str, int]:
+    """How many parameters each part has, without making room for any."""
+    with torch.device("meta"):
+        network = FiFa(config, Reader.none())
+    count = {name: sum(p.numel() for p in part.parameters()) for name, part in network.named_children()}
+    heads = sum(n for k, n in count.items() if k not in ("encoder", "language", "decoder"))
+    own = sum(p.numel() for p in network.parameters(recurse=False))
+    return {**{k: count[k] for k in ("encoder", "language", "decoder")}, "heads": heads + own}

@@ -1,0 +1,428 @@
+"""Trains FiFa-MLLM on eleven tasks at once: words, masks between the words, and questions that point.
+
+    facewitness train fifa runs/fifa/small.toml --pack PACK --init-from COMPACT.safetensors --out RUN
+    facewitness train fifa runs/fifa/published.toml --plan
+
+Of the paper (arXiv 2510.20531) only the abstract was at hand: the eleven tasks' wordings and shares are ours. Each
+picture of a step is asked a few questions of tasks drawn by share; the auxiliary losses of `models/fifa` go along. What
+is answered comes from the known mask of a self-made edit (`train/edits`) and the operation that made it
+(`train/reports`); a mention's mask is that mask within the concept's polygon.
+
+    detection · kind · region detection           what, in words             region question · box question   yes or no
+    image explanation · text-only explanation     why, in words              region parsing · localisation    a mask
+    region explanation                            why there                  artefact-grounding explanation   both
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from facewitness.errors import InputError
+from facewitness.files import write_whole
+from facewitness.models import fifa
+from facewitness.models._encoder import Features
+from facewitness.models._reader import Reader, learned
+from facewitness.models.fifa import (
+    CLOSE,
+    FAKE,
+    KIND_ANSWERS,
+    NO,
+    NOTHING,
+    OPEN,
+    POINTS,
+    QUESTIONS,
+    REAL,
+    SEG,
+    YES,
+    Example,
+    FiFa,
+    Query,
+    Truth,
+    box_map,
+    click_map,
+    title,
+)
+from facewitness.train import checkpoint, edits, reports
+from facewitness.train.loop import Batch, Loop, Schedule
+from facewitness.train.recipe import known, read_recipe
+from facewitness.types import KINDS
+
+TASKS: Mapping[str, float] = {  # share of questions
+    "detection": 0.05, "kind": 0.05, "image_explanation": 0.06, "text_explanation": 0.06, "region_explanation": 0.1,
+    "grounded_explanation": 0.26, "region_question": 0.14, "box_question": 0.08, "region_parsing": 0.06,
+    "localisation": 0.04, "region_detection": 0.1,
+}  # fmt: skip
+PARSING = 28  # side of the maps of concepts
+_UNTOUCHED = 0.1  # of a region in the mask, up to which "no" is the truth
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides the weights.
+
+    Attributes:
+        kind: "small", from nothing on the compact network's features, or "hub", around the language model `model`.
+        draws: What is drawn; a family of FAMILIES left out stays unseen.
+        model, revision, encoder: By hub name or folder.
+        network: Changes to the configuration, such as region_prediction = false.
+        steps, batch_size, lr, warmup, weight_decay: Of the run; `asked` questions a picture.
+        loss_weights: Changes to `models/fifa.WEIGHTS`; tasks: changes to TASKS' shares.
+        vocabulary: Rows of the small one's tokenizer at most.
+        lora: Rank of LoRA around a frozen language model's query and value; 0 for none.
+        bf16: Forward and backward in bfloat16.
+        seed: Of everything drawn.
+    """
+
+    kind: str
+    steps: int
+    batch_size: int
+    lr: float
+    draws: edits.Draws | None = None
+    model: str = fifa.LANGUAGE
+    revision: str = "main"
+    encoder: str | None = None
+    network: dict[str, Any] = field(default_factory=dict)
+    asked: int = 3
+    warmup: int = 0
+    weight_decay: float = 0.01
+    loss_weights: dict[str, float] = field(default_factory=dict)
+    tasks: dict[str, float] = field(default_factory=dict)
+    vocabulary: int = 768
+    lora: int = 0
+    bf16: bool = False
+    max_tokens: int = 160
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        known("kind of FiFa", [self.kind], ("small", "hub"))
+        known("loss", self.loss_weights, fifa.WEIGHTS)
+        known("task", self.tasks, TASKS)
+        if self.kind == "small" and self.draws is None:
+            raise InputError("recipe: expected [draws] in a small one, which makes its own edits")
+
+    @classmethod
+    def read(cls, path: Path) -> Recipe:
+        """From TOML. Raises UnknownName, with the nearest known key, for a key that nothing has, InputError else."""
+        return read_recipe(cls, path)
+
+    def config(self, words: int) -> dict[str, Any]:
+        """Of the network."""
+        make = fifa.small(reports.SPOKEN, words) if self.kind == "small" else fifa.published(reports.SPOKEN)
+        return make | self.network
+
+
+# ------------------------------------------------------------------------------------------------------ the material
+
+
+class Asked:
+    """Self-made edits with everything that is asked about them."""
+
+    def __init__(self, made: edits.Edits, seed: int):
+        self.edits, self.seed, self.size = made, seed, int(made.pixels.shape[1])
+        self.kept: edits.Kept | None = None
+        n, self.concepts = len(made), reports.SPOKEN
+        self.parsing = np.zeros((n, len(self.concepts), PARSING, PARSING), np.uint8)
+        self.shares = np.full((n, len(self.concepts)), np.nan, np.float32)  # of a concept in the mask; NaN: not there
+        self.told = []
+        for i, row in enumerate(made.rows):
+            mesh, mask = made.meshes[i], np.asarray(made.masks[i])
+            for k, name in enumerate(self.concepts):
+                there = self.polygon(i, name, 2 * PARSING)
+                if there.sum() < 8:
+                    continue
+                small = there.reshape(PARSING, 2, PARSING, 2).mean((1, 3))
+                self.parsing[i, k] = np.rint(255 * small)
+                on = cv2.resize(mask, (2 * PARSING, 2 * PARSING), interpolation=cv2.INTER_AREA)
+                self.shares[i, k] = float((on[there] >= 128).mean())
+            self.told.append(reports.sentences(row, mesh, mask, self.size, np.random.default_rng([seed, i])))
+
+    def __len__(self) -> int:
+        return len(self.edits)
+
+    def polygon(self, i: int, name: str, grid: int) -> NDArray[np.bool_]:
+        """A concept on picture i, sampled by grid × grid."""
+        return reports.inside(name, self.edits.meshes[i], self.size, grid)
+
+    def masked(self, i: int, name: str) -> NDArray[np.float32]:
+        """The known mask within a concept, (h, w) in [0, 1]: the truth about a mention."""
+        mask = np.asarray(self.edits.masks[i], np.float32) / 255
+        return np.asarray(mask * self.polygon(i, name, mask.shape[0]), np.float32)
+
+    def truth(self, rows: Any) -> Truth:
+        """Of the auxiliary tasks."""
+        indices = np.arange(len(self))[rows]
+        forged = np.zeros((len(indices), len(self.concepts)), np.float32)
+        for at, i in enumerate(indices):
+            forged[at] = [name in {told for told, _ in self.told[i]} or (self.shares[i, k] >= reports.COVERED)
+                          for k, name in enumerate(self.concepts)]  # fmt: skip
+        facts = [self.edits.rows[i] for i in indices]
+        kinds = [KINDS.index(row["kind"]) if row["fake"] else 0 for row in facts]
+        return Truth(
+            self.edits.truth(rows), torch.from_numpy(self.parsing[indices]).float() / 255, torch.from_numpy(forged),
+            torch.tensor([float(row["fake"]) for row in facts]), torch.tensor(kinds),
+        )  # fmt: skip
+
+    def query(self, i: int, name: str, how: str, rng: np.random.Generator | None = None) -> Query | None:
+        """A concept pointed at in one of four ways; None where it is not on the crop."""
+        there = self.polygon(i, name, 112)
+        return None if there.sum() < 8 else pointed(there, how, rng)
+
+    def example(self, task: str, row: int, i: int, rng: np.random.Generator) -> Example | None:
+        """A question of a task about picture i, which is `row` of a batch; None where nothing fits."""
+        told, fake = self.told[i], bool(self.edits.rows[i]["fake"])
+        question = QUESTIONS[task]
+        names = ", ".join(title(name) for name, _ in told)
+        match task:
+            case "detection":
+                return Example(row, question, FAKE if fake else REAL)
+            case "kind":
+                return Example(row, question, KIND_ANSWERS[self.edits.rows[i]["kind"] if fake else "pristine"])
+            case "image_explanation":
+                return Example(row, question, f"It is forged at the {names}." if told else reports.NOTHING)
+            case "text_explanation":
+                return Example(row, question, f"{FAKE if fake else REAL} {reports.text(told)}")
+            case "region_detection":
+                return Example(row, question, f"{names[:1].upper()}{names[1:]}." if told else "None.")
+            case "grounded_explanation":
+                return Example(row, question, grounded(told), masks=tuple(self.masked(i, name) for name, _ in told))
+            case "localisation":
+                if not fake:
+                    return Example(row, question, "There is nothing to show.")
+                whole = np.asarray(self.edits.masks[i], np.float32) / 255
+                return Example(row, question, f"It was forged here: {SEG}.", masks=(whole,))
+        visible = [name for k, name in enumerate(self.concepts) if np.isfinite(self.shares[i, k])]
+        if task == "region_parsing":
+            if not visible:
+                return None
+            name = str(rng.choice(visible))
+            there = self.polygon(i, name, 112).astype(np.float32)
+            words = title(name)
+            return Example(row, question.format(name=words), f"{OPEN}{words}{CLOSE} {SEG}", masks=(there,))
+        # what points: as many yes as no, where both can be
+        forged = [name for name, _ in told]
+        whole_again = [n for k, n in enumerate(self.concepts) if self.shares[i, k] <= _UNTOUCHED]
+        pool = forged if forged and (rng.random() < 0.5 or not whole_again) else whole_again
+        if not pool:
+            return None
+        name = str(rng.choice(pool))
+        how = {"region_question": "name", "box_question": "box"}.get(task) or str(rng.choice(POINTS))
+        if task == "box_question" and rng.random() < 0.5:
+            how = str(rng.choice(("mask", "click")))
+        query = self.query(i, name, how, rng)
+        if query is None:
+            return None
+        if task == "region_explanation":
+            answer = next((sentence for told_name, sentence in told if told_name == name), NOTHING)
+        else:
+            answer = YES if name in forged else NO
+        return Example(row, question.format(name=title(name)), answer, (query,))
+
+    def examples(
+        self, rows: NDArray[np.intp], asked: int, shares: Mapping[str, float], seed: Sequence[int]
+    ) -> list[Example]:
+        """`asked` questions about each picture."""
+        names, weights = list(shares), np.array(list(shares.values()), np.float64)
+        found = []
+        for row, i in enumerate(rows.tolist()):
+            rng = np.random.default_rng([*seed, i])
+            for _ in range(asked):
+                example = self.example(str(rng.choice(names, p=weights / weights.sum())), row, i, rng)
+                if example is not None:
+                    found.append(example)
+        return found
+
+
+def grounded(told: Sequence[tuple[str, str]]) -> str:
+    """A report with every region between <p> and </p>, and a [SEG] behind it."""
+    parts = []
+    for name, sentence in told:
+        words = title(name)
+        parts.append(sentence.replace(words, f"{OPEN}{words}{CLOSE} {SEG}", 1))
+    return " ".join(parts) or reports.NOTHING
+
+
+def pointed(there: NDArray[np.bool_], how: str, rng: np.random.Generator | None = None) -> Query:
+    """A place (g, g) pointed at: by its name or mask as it is, by the box around it, by a click into it.
+
+    With an rng the box's sides move by up to a tenth and the click is anywhere inside; without one the box is tight and
+    the click is the inside's centre.
+    """
+    g = there.shape[0]
+    if how in ("name", "mask"):
+        return Query(how, there.astype(np.float32))
+    ys, xs = there.nonzero()
+    if how == "box":
+        sides = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1], np.float64)
+        if rng is not None:
+            sides += rng.uniform(-0.1, 0.1, 4) * np.tile(sides[2:] - sides[:2], 2)
+        return Query("box", box_map((sides[0] / g, sides[1] / g, sides[2] / g, sides[3] / g), g))
+    middle = (
+        int(np.argmin((xs - xs.mean()) ** 2 + (ys - ys.mean()) ** 2)) if rng is None else int(rng.integers(len(xs)))
+    )
+    return Query("click", click_map((xs[middle] + 0.5) / g, (ys[middle] + 0.5) / g, g))
+
+
+# ------------------------------------------------------------------------------------------------------ the training
+
+
+def texts(material: Asked) -> list[str]:
+    """What a small one's tokenizer learns from."""
+    told = [grounded(t) for t in material.told]
+    words = [*QUESTIONS.values(), *KIND_ANSWERS.values(), YES, NO, REAL, FAKE, NOTHING, reports.NOTHING]
+    plain = [reports.text(t) for t in material.told]
+    return [*told, *plain, *(title(name) for name in reports.SPOKEN), *words * 20]
+
+
+def make(recipe: Recipe, sentences: Sequence[str], init_from: Path | None = None) -> FiFa:
+    """The network as training begins.
+
+    Raises:
+        WeightsError: A model of the hub cannot be had.
+        InputError: The weights do not fit.
+    """
+    torch.manual_seed(recipe.seed)
+    if recipe.kind == "hub":
+        network = fifa.from_hub(reports.SPOKEN, recipe.model, recipe.encoder, recipe.revision, **recipe.network)
+        if recipe.lora:
+            from peft import LoraConfig, inject_adapter_in_model
+
+            inject_adapter_in_model(
+                LoraConfig(r=recipe.lora, lora_alpha=2 * recipe.lora, target_modules=["q_proj", "v_proj"]),
+                network.language,
+            )
+        return network
+    words = learned(sentences, recipe.vocabulary, fifa.TOKENS)
+    network = FiFa(recipe.config(len(words)), Reader(words))
+    if init_from is not None:
+        network.encoder.start_from(load_file(init_from))
+    return network
+
+
+def train(
+    recipe: Recipe,
+    out: Path,
+    *,
+    pack: Path | None = None,
+    init_from: Path | None = None,
+    draws: Path | None = None,
+    save_every: int = 50,
+    stop_at_step: int | None = None,
+) -> FiFa:
+    """Runs the recipe; goes on where `out` stopped.
+
+    Args:
+        recipe: Of a small network or of the published-like one.
+        out: Folder of the run.
+        pack: Of `builders/pack`.
+        init_from: The compact network's weights, for a small one.
+        draws: Where the edits are kept; in `out` by default.
+        save_every: Steps between two states.
+        stop_at_step: Ends it after so many.
+
+    Returns:
+        The network in evaluation mode, saved as `fifa.safetensors`.
+
+    Raises:
+        InputError: There is nothing to learn from, or `out` holds a run of another recipe.
+    """
+    if pack is None or recipe.draws is None or (recipe.kind == "small" and init_from is None):
+        raise InputError(
+            "fifa: expected --pack (facewitness build pack), [draws] in the recipe and, for a small one, --init-from, "
+            "the compact network's weights"
+        )
+    made = edits.drawn(recipe.draws, pack, draws or out / "edits", "train")
+    material = Asked(made, recipe.seed)
+    network = make(recipe, texts(material), init_from)
+    if init_from is not None:
+        material.kept = made.features(network.encoder, f"compact-{checkpoint.sha256(init_from)[:8]}")
+    device = torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
+    network.to(device)
+    out.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "recipe": asdict(recipe), "pictures": len(material), "commit": checkpoint.commit(),
+        "init_from_sha256": None if init_from is None else checkpoint.sha256(init_from),
+        "versions": {"torch": torch.__version__, "numpy": np.__version__},
+    }  # fmt: skip
+    write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
+    parameters = network.learned()
+    own = {id(p) for p in parameters}
+    kept: dict[str, Tensor] = {k: v for k, v in network.named_parameters() if id(v) in own}
+    kept |= {k: v for k, v in network.named_buffers() if k.startswith("decoder.")}
+    for p in network.parameters():
+        p.requires_grad_(id(p) in own)
+    optimizer = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    weights = {**fifa.WEIGHTS, **recipe.loss_weights}
+    shares = {**TASKS, **recipe.tasks}
+
+    def loss(batch: Batch, step: int) -> dict[str, Tensor]:
+        rows = batch["rows"].numpy()
+        network.train()
+        examples = material.examples(rows, recipe.asked, shares, (recipe.seed, step))
+        truth = Truth(*(x.to(device) for x in material.truth(rows)))
+        with _precision(recipe, device):
+            features = material.kept.of(rows) if material.kept is not None else network.encoder(
+                made.images(rows).to(device)
+            )  # fmt: skip
+            features = Features(*(x.to(device) for x in features))
+            losses = network.losses(features, examples, truth)
+        return {"loss": network.total(losses, weights), **{k: v.detach() for k, v in losses.items()}}
+
+    loop = Loop(
+        out, network, optimizer, Schedule(recipe.lr, recipe.steps, recipe.warmup), loss, seed=str(recipe.seed),
+        batch_size=recipe.batch_size, own=lambda: {k: v.detach() for k, v in kept.items()},
+        about={"recipe": hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()},
+        save_every=save_every, workers=0,
+    )  # fmt: skip
+    done = loop.resume()
+    last = recipe.steps if stop_at_step is None else min(stop_at_step, recipe.steps)
+    if done < last:
+        loop.run(edits.Rows(len(material), recipe.batch_size, recipe.seed), done, last)
+    network.eval()
+    network.save(
+        out / "fifa.safetensors", {"crop": {"margin": recipe.draws.margin}, "trained": {"steps": max(done, last)}}
+    )
+    return network
+
+
+def _precision(recipe: Recipe, device: torch.device) -> ExitStack:
+    stack = ExitStack()
+    if recipe.bf16:
+        if device.type == "cpu":  # fused attention goes backwards slowly on a CPU
+            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        stack.enter_context(torch.autocast(device.type, torch.bfloat16))
+    return stack
+
+
+def plan(recipe: Recipe) -> str:
+    """What a run would take: parameters, memory and steps, without loading or fetching anything."""
+    config = recipe.config(recipe.vocabulary)
+    count = fifa.parts(config)
+    whole = sum(count.values())
+    frozen = count["encoder"] + (count["language"] if config.get("frozen_language") else 0)
+    lines = [f"{'part':<10} {'parameters':>14}", *(f"{name:<10} {value:>14,}" for name, value in count.items())]
+    lines.append(f"{'all':<10} {whole:>14,}   {whole * 2 / 2**30:.1f} GiB in half precision")
+    state = (whole - frozen) * 12 / 2**30
+    lines.append(f"{'frozen':<10} {frozen:>14,}   the rest needs {state:.1f} GiB for gradients and AdamW's two moments")
+    if recipe.lora:
+        lines.append(f"LoRA of rank {recipe.lora} around the language model's queries and values comes on top")
+    pictures = recipe.steps * recipe.batch_size
+    lines.append(f"{recipe.steps:,} steps of {recipe.batch_size}, lr {recipe.lr:g}: {pictures:,} pictures, "
+                 f"{pictures * recipe.asked:,} questions")  # fmt: skip
+    return "\n".join(lines)
+
+
+__all__ = ["QUESTIONS", "TASKS", "Asked", "Recipe", "grounded", "make", "plan", "pointed", "train"]

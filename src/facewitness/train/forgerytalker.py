@@ -1,0 +1,447 @@
+"""Trains ForgeryTalker in three steps: pretraining, the FPN alone, then reports and masks with the FPN fixed.
+
+    facewitness train forgerytalker runs/forgerytalker/small.toml --pack PACK --init-from COMPACT.safetensors --out RUN
+    facewitness train forgerytalker runs/forgerytalker/published.toml --data MMTT --out RUN
+    facewitness train forgerytalker runs/forgerytalker/published.toml --plan
+
+Lian et al., "Generating Attribution Reports for Manipulated Facial Images: A Dataset and Baseline", sections 3.1 to 3.3
+and appendix C; the losses are `models/forgerytalker`'s equations 1 to 5, 10 and 11, and `models/fpn`'s 8 and 9. The
+published recipe reads MMTT as its authors distribute it, by their lists: a test list of 21,679 of the 152,217 samples,
+as their repository reports, is a seventh and not the tenth of the paper's 8 : 1 : 1.
+The small one draws its own edits (`train/edits`) and writes their reports (`train/reports`).
+
+The encoder is frozen in every step, as in the authors' code; of a small one all features are computed once. Each step
+is a `Loop` in a folder of its own below RUN and goes on after a kill.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from facewitness import plugins
+from facewitness.errors import InputError
+from facewitness.files import write_whole
+from facewitness.models import forgerytalker as ft
+from facewitness.models import fpn
+from facewitness.models._encoder import Features
+from facewitness.models._reader import Reader, learned
+from facewitness.models.fpn import OMEGA, Prompt
+from facewitness.train import checkpoint, edits, reports
+from facewitness.train.loop import Batch, Loop, Schedule
+from facewitness.train.recipe import known, read_recipe
+
+STAGES = ("pretrain", "fpn", "report")
+
+
+# -------------------------------------------------------------------------------------------------------- the recipe
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of training: `steps` batches, or `epochs` over the data."""
+
+    batch_size: int
+    lr: float
+    steps: int | None = None
+    epochs: float | None = None
+    warmup: int = 0
+    cosine: bool = True
+    weight_decay: float = 0.01
+
+    def length(self, pictures: int) -> int:
+        """Steps in all; 0 leaves the stage out."""
+        if self.steps is not None:
+            return self.steps
+        return max(1, round((self.epochs or 0) * pictures / self.batch_size))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides the weights.
+
+    Attributes:
+        kind: "small", from nothing on the compact network's features, or "hub", around the InstructBLIP `model`.
+        pretrain, fpn, report: The three steps; without `pretrain` there is none (Table 5's first row).
+        draws: What the small one learns from; the published one reads --data.
+        model, revision: An InstructBLIP by hub name or folder.
+        network: Changes to the configuration, such as enrich = false.
+        weights: λ1 : λ2 : λ3 : λ4 of equation 5.
+        omega, dice: Of the FPN's loss.
+        oracle: Instructions name the true areas instead of the FPN's (Table 4's "w/ FPN-GT").
+        vocabulary: Rows of the small one's tokenizer at most.
+        bf16: Forward and backward in bfloat16.
+        max_tokens: Of a report when it is written.
+        seed: Of everything drawn.
+    """
+
+    kind: str
+    fpn: Stage
+    report: Stage
+    pretrain: Stage | None = None
+    draws: edits.Draws | None = None
+    model: str = ft.NAME
+    revision: str = "main"
+    network: dict[str, Any] = field(default_factory=dict)
+    weights: tuple[float, ...] = ft.WEIGHTS
+    omega: float = OMEGA
+    dice: bool = True
+    oracle: bool = False
+    vocabulary: int = 768
+    bf16: bool = False
+    max_tokens: int = 120
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        known("kind of ForgeryTalker", [self.kind], ("small", "hub"))
+        if self.kind == "small" and self.draws is None:
+            raise InputError("recipe: expected [draws] in a small one, which makes its own edits")
+        if len(self.weights) != 4 or min(self.weights) < 0:
+            raise InputError(f"recipe: expected four weights of at least 0, got {self.weights}")
+        for name in STAGES:
+            stage = getattr(self, name)
+            if stage is not None and (stage.steps is None) == (stage.epochs is None):
+                raise InputError(f"recipe: expected either steps or epochs in [{name}]")
+
+    @classmethod
+    def read(cls, path: Path) -> Recipe:
+        """From TOML. Raises UnknownName, with the nearest known key, for a key that nothing has, InputError else."""
+        return read_recipe(cls, path)
+
+    def config(self, words: int) -> dict[str, Any]:
+        """Of the network."""
+        make = ft.small(reports.AREAS, words) if self.kind == "small" else ft.published(tuple(reports.AREAS))
+        return make | self.network
+
+
+# ------------------------------------------------------------------------------------------------------ the material
+
+
+class Material(Protocol):
+    """What is learned from: pictures with masks and reports."""
+
+    def __len__(self) -> int: ...
+
+    def images(self, rows: Any) -> Tensor:
+        """float (n, 3, S, S) in 0..255."""
+
+    def truth(self, rows: Any) -> Tensor:
+        """Masks, float (n, h, w) in [0, 1]."""
+
+    def reports(self, rows: Any) -> list[str]:
+        """One text a picture."""
+
+    def features(self, rows: Any) -> Features | None:
+        """What the frozen encoder says, where it is known."""
+
+
+class Drawn:
+    """Self-made edits with their reports; the same seed gives the same texts."""
+
+    def __init__(self, made: edits.Edits, seed: int, kept: edits.Kept | None = None):
+        self.edits, self.kept = made, kept
+        size = int(made.pixels.shape[1])
+        self.told = [
+            reports.sentences(row, made.meshes[i], made.masks[i], size, np.random.default_rng([seed, i]))
+            for i, row in enumerate(made.rows)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.edits)
+
+    def images(self, rows: Any) -> Tensor:
+        return self.edits.images(rows)
+
+    def truth(self, rows: Any) -> Tensor:
+        return self.edits.truth(rows)
+
+    def reports(self, rows: Any) -> list[str]:
+        return [reports.text(self.told[i]) for i in np.arange(len(self))[rows]]
+
+    def features(self, rows: Any) -> Features | None:
+        return None if self.kept is None else self.kept.of(rows)
+
+
+class Published:
+    """Pictures of a dataset with masks and texts, such as MMTT: whole pictures, brought to the encoder's size."""
+
+    def __init__(self, dataset: str, root: Path, split: str, size: int):
+        import cv2
+
+        self._cv2, self.size, self.root = cv2, size, root
+        leaf = plugins.get("datasets", dataset)
+        self.samples = [s for s in leaf.samples(root, split) if s.truth.texts and s.truth.mask is not None]
+        if not self.samples:
+            raise InputError(f"{root}: expected pictures with masks and texts in the split '{split}', found none")
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def images(self, rows: Any) -> Tensor:
+        from facewitness import media
+
+        found = [media.read(s.image or str(self.root / s.file)).frame.pixels for s in self._of(rows)]
+        resized = [self._cv2.resize(p, (self.size, self.size), interpolation=self._cv2.INTER_AREA) for p in found]
+        return torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).float()
+
+    def truth(self, rows: Any) -> Tensor:
+        masks = []
+        for sample in self._of(rows):
+            mask = sample.truth.mask() if callable(sample.truth.mask) else sample.truth.mask
+            masks.append(self._cv2.resize(np.asarray(mask, np.float32), (self.size, self.size),
+                                          interpolation=self._cv2.INTER_AREA))  # fmt: skip
+        return torch.from_numpy(np.stack(masks))
+
+    def reports(self, rows: Any) -> list[str]:
+        return [sample.truth.texts[0] for sample in self._of(rows)]
+
+    def features(self, rows: Any) -> Features | None:
+        return None
+
+    def _of(self, rows: Any) -> list[Any]:
+        return [self.samples[i] for i in np.arange(len(self))[rows]]
+
+
+# ------------------------------------------------------------------------------------------------------ the training
+
+
+def make(recipe: Recipe, texts: Sequence[str], init_from: Path | None = None) -> ft.ForgeryTalker:
+    """The network as training begins.
+
+    Args:
+        recipe: Says which.
+        texts: What the small one's tokenizer learns from.
+        init_from: The compact network's weights, for the small one.
+
+    Raises:
+        WeightsError: An InstructBLIP cannot be had.
+        InputError: The weights do not fit.
+    """
+    torch.manual_seed(recipe.seed)
+    if recipe.kind == "hub":
+        if init_from is not None:
+            raise InputError("init_from: expected none, an InstructBLIP comes by its own name (model); leave it out")
+        network = ft.from_hub(tuple(reports.AREAS), recipe.model, recipe.revision, **recipe.network)
+        network.reader.spans = reports.spans
+        return network
+    whole = [*texts, reports.NOTHING, ft.INSTRUCTION, ft.WITHOUT, ", ".join(reports.AREAS), ft.NONE]
+    words = learned(whole, recipe.vocabulary)
+    network = ft.ForgeryTalker(recipe.config(len(words)), Reader(words, spans=reports.spans))
+    if init_from is not None:
+        network.encoder.start_from(load_file(init_from))
+    return network
+
+
+def train(
+    recipe: Recipe,
+    out: Path,
+    *,
+    pack: Path | None = None,
+    data: Path | None = None,
+    init_from: Path | None = None,
+    draws: Path | None = None,
+    stages: Sequence[str] = STAGES,
+    save_every: int = 50,
+    stop_at_step: int | None = None,
+) -> ft.ForgeryTalker:
+    """Runs the recipe's steps one after the other; goes on where `out` stopped.
+
+    Args:
+        recipe: Of a small network or of the published one.
+        out: Folder of the run.
+        pack: Of `builders/pack`, for a small one.
+        data: MMTT's folder, for the published one.
+        init_from: The compact network's weights, for a small one.
+        draws: Where the edits are kept; in `out` by default.
+        stages: Which of the three steps.
+        save_every: Steps between two states.
+        stop_at_step: Ends each of the three after so many steps.
+
+    Returns:
+        The network in evaluation mode, saved as `forgerytalker.safetensors`.
+
+    Raises:
+        InputError: There is nothing to learn from, or `out` holds a run of another recipe.
+    """
+    material, network, margin = _begin(recipe, out, pack, data, init_from, draws)
+    device = torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
+    network.to(device)
+    out.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "recipe": asdict(recipe), "pictures": len(material), "commit": checkpoint.commit(),
+        "init_from_sha256": None if init_from is None else checkpoint.sha256(init_from),
+        "versions": {"torch": torch.__version__, "numpy": np.__version__},
+    }  # fmt: skip
+    write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
+    for name in STAGES:
+        stage = getattr(recipe, name)
+        if stage is not None and name in stages:
+            _run(network, recipe, name, stage, material, out / name, device, save_every, stop_at_step)
+    network.eval()
+    network.save(out / "forgerytalker.safetensors", {"crop": {"margin": margin}, "trained": _steps_of(out)})
+    return network
+
+
+def _begin(
+    recipe: Recipe, out: Path, pack: Path | None, data: Path | None, init_from: Path | None, draws: Path | None
+) -> tuple[Material, ft.ForgeryTalker, float]:
+    if recipe.kind == "hub":
+        if data is None:
+            raise InputError("forgerytalker: expected --data, the folder of MMTT, for a published recipe")
+        network = make(recipe, (), init_from)
+        return Published("mmtt", data, "train", network.size), network, 1.0
+    if pack is None or init_from is None or recipe.draws is None:
+        raise InputError(
+            "forgerytalker: expected --pack (facewitness build pack) and --init-from, the compact network's weights"
+        )
+    made = edits.drawn(recipe.draws, pack, draws or out / "edits", "train")
+    drawn = Drawn(made, recipe.seed)
+    network = make(recipe, drawn.reports(slice(None)), init_from)
+    drawn.kept = made.features(network.encoder, f"compact-{checkpoint.sha256(init_from)[:8]}")
+    return drawn, network, recipe.draws.margin
+
+
+def _run(
+    network: ft.ForgeryTalker, recipe: Recipe, name: str, stage: Stage, material: Material, out: Path,
+    device: torch.device, save_every: int, stop_at_step: int | None,
+) -> None:  # fmt: skip
+    steps = stage.length(len(material))
+    parameters = network.learned(name)
+    own = {id(p) for p in parameters}
+    kept: dict[str, Tensor] = {
+        k: v for k, v in network.named_parameters() if id(v) in own
+    }  # a table that T5 has under four names once
+    kept |= {k: v for k, v in network.named_buffers() if name == "fpn" and k.startswith("fpn.")}
+    for p in network.parameters():
+        p.requires_grad_(id(p) in own)
+    optimizer = torch.optim.AdamW(parameters, lr=stage.lr, weight_decay=stage.weight_decay)
+    texts = [reports.areas(text) for text in material.reports(slice(None))]
+    labels = torch.tensor([[label in named for label in network.labels] for named in texts], dtype=torch.float32)
+
+    def loss(batch: Batch, step: int) -> dict[str, Tensor]:
+        rows = batch["rows"].numpy()
+        network.train()
+        if name != "fpn":
+            network.fpn.eval()
+        pixels = material.images(rows).to(device)
+        with _precision(recipe, device):
+            known_features = material.features(rows)
+            features = network.encoder(pixels) if known_features is None else known_features
+            features = Features(*(x.to(device) for x in features))
+            if name == "fpn":
+                prompt = network.prompt(pixels, features)
+                target = labels[rows].to(device)
+                logits = prompt.logits.float()
+                return {
+                    "loss": fpn.loss(logits, target, recipe.omega, recipe.dice),
+                    "plm": torch.tensor(_plm(network, logits, [texts[i] for i in rows])),
+                }
+            words, mask = material.reports(rows), material.truth(rows).to(device)
+            if name == "pretrain":
+                parts = network.pretraining(features, words, mask)
+                return {"loss": parts.total(recipe.weights), **parts._asdict()}
+            with torch.no_grad():
+                prompt = network.prompt(pixels, features) if network.prompted or network.enriched else None
+                named = _named(network, recipe, prompt, [texts[i] for i in rows])
+            losses = network.reporting(features, prompt, named, words, mask)
+            return {"loss": losses.total, **losses._asdict()}
+
+    loop = Loop(
+        out, network, optimizer, Schedule(stage.lr, steps, stage.warmup, stage.cosine), loss,
+        seed=f"{recipe.seed} {name}", batch_size=stage.batch_size, own=lambda: {k: v.detach() for k, v in kept.items()},
+        about={"recipe": _digest(recipe)}, save_every=save_every, workers=0,
+    )  # fmt: skip
+    done = loop.resume()
+    last = steps if stop_at_step is None else min(stop_at_step, steps)
+    if done < last:
+        loop.run(edits.Rows(len(material), stage.batch_size, recipe.seed), done, last)
+
+
+def _named(
+    network: ft.ForgeryTalker, recipe: Recipe, prompt: Prompt | None, true: Sequence[Sequence[str]]
+) -> list[tuple[str, ...]]:
+    """R of each picture: the FPN's areas, the true ones of an oracle, none without an FPN."""
+    if recipe.oracle:
+        return [tuple(names) for names in true]
+    return [() for _ in true] if prompt is None or not network.prompted else network.named(prompt)
+
+
+def _plm(network: ft.ForgeryTalker, logits: Tensor, true: Sequence[Sequence[str]]) -> float:
+    named = network.named(Prompt(logits.detach(), logits, logits))
+    return fpn.plm(named, true) or 0.0
+
+
+def _precision(recipe: Recipe, device: torch.device) -> ExitStack:
+    stack = ExitStack()
+    if recipe.bf16:
+        if device.type == "cpu":  # fused attention goes backwards slowly on a CPU
+            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        stack.enter_context(torch.autocast(device.type, torch.bfloat16))
+    return stack
+
+
+def _digest(recipe: Recipe) -> str:
+    return hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _steps_of(out: Path) -> dict[str, int]:
+    steps = {}
+    for name in STAGES:
+        state = checkpoint.read_state(out / name / "resume.safetensors")
+        if state is not None:
+            steps[name] = int(state[0].get("step", "0"))
+    return steps
+
+
+# ------------------------------------------------------------------------------------------------------ what it costs
+
+
+def plan(recipe: Recipe, pictures: int = 121_774) -> str:
+    """What a run would take: parameters, memory and steps, without loading or fetching anything.
+
+    Args:
+        recipe: Of the run.
+        pictures: How many there are; eight tenths of MMTT by default, the draws of a small recipe.
+    """
+    if recipe.draws is not None:
+        pictures = recipe.draws.images
+    config = recipe.config(recipe.vocabulary)
+    count = ft.parts(config)
+    lines = [f"{'part':<14} {'parameters':>14}"]
+    lines += [f"{name:<14} {value:>14,}" for name, value in count.items()]
+    whole = sum(count.values())
+    lines.append(f"{'all':<14} {whole:>14,}   {whole * 2 / 2**30:.1f} GiB in half precision")
+    frozen = count["encoder"] + (count["language"] if config.get("frozen_language") else 0)
+    state = (whole - frozen) * 12 / 2**30
+    lines.append(f"frozen         {frozen:>14,}   the rest needs {state:.1f} GiB for gradients and AdamW's two moments")
+    for name in STAGES:
+        stage = getattr(recipe, name)
+        if stage is not None:
+            steps = stage.length(pictures)
+            seen = steps * stage.batch_size
+            lines.append(
+                f"{name:<10} {steps:>8,} steps of {stage.batch_size}, lr {stage.lr:g}: {seen:,} pictures, "
+                f"{seen / pictures:.1f} epochs of {pictures:,}"
+            )
+    return "\n".join(lines)
+
+
+def changed(recipe: Recipe, **changes: Any) -> Recipe:
+    """A recipe with other values; `network` is merged."""
+    if "network" in changes:
+        changes["network"] = {**recipe.network, **changes["network"]}
+    return replace(recipe, **changes)
+
+
+__all__ = ["STAGES", "Drawn", "Published", "Recipe", "Stage", "changed", "make", "plan", "train"]

@@ -1,0 +1,147 @@
+"""What is written about a self-made edit: only areas that were edited, each with the artefact its operation causes.
+
+    sentences(row, mesh, mask, rng)  →  (("left_eyebrow", "The left eyebrow is smeared and has lost its detail."), …)
+
+The mask is known, and so is every operation. A region of the tree is spoken of where at least half of it was edited,
+by the mesh's polygon: that stands for the face parser of MMTT and FiFa. The words for an artefact name no region, so a
+text names what was edited and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facewitness import geometry, regions
+from facewitness.models.fifa import NO_FORGERY, title
+from facewitness.types import Landmarks
+
+# Regions that a report speaks of, in its order: what is large or told apart by people, without their own parts.
+SPOKEN: tuple[str, ...] = (
+    "left_eye", "right_eye", "left_eyebrow", "right_eyebrow", "nose", "mouth", "chin", "forehead", "left_cheek",
+    "right_cheek", "left_under_eye", "right_under_eye", "hairline", "left_ear", "right_ear", "beard",
+)  # fmt: skip
+MOST = 6  # of a report: MMTT's have 27 words on the average, and two to five areas
+COVERED = 0.5  # of a region that lies in the mask, from which on it was edited
+NOTHING = NO_FORGERY
+ARTEFACTS: Mapping[str, tuple[str, ...]] = {
+    "swap": (
+        "does not match its surroundings in colour",
+        "is lit in another way than what is around it",
+        "looks pasted, with a soft seam at its border",
+    ),
+    "replace": (
+        "is shifted a little and no longer fits its surroundings",
+        "is turned and stretched against the rest",
+        "has a faint doubled edge",
+    ),
+    "telea": (
+        "is smeared and has lost its detail",
+        "is a smooth patch without any grain",
+        "fades into a blur",
+    ),
+    "navier_stokes": (
+        "is drawn out into streaks",
+        "is smooth where detail belongs",
+        "flows into its surroundings",
+    ),
+    "exemplar": (
+        "repeats a piece from elsewhere",
+        "is covered by a patch that does not belong there",
+        "was filled with a copied texture",
+    ),
+    "blend": (
+        "differs a little in tone and sharpness",
+        "has a veil of another colour over it",
+        "is blended in with a faint seam",
+    ),
+}
+
+
+def inside(name: str, mesh: Landmarks, size: int, grid: int) -> NDArray[np.bool_]:
+    """A region's polygon on a crop of `size` pixels, sampled by grid × grid."""
+    scale = np.array([[grid / size, 0, 0], [0, grid / size, 0]])
+    return geometry.fill([geometry.transform(scale, ring) for ring in regions.polygons(name, mesh)], grid, grid)
+
+
+def edited(mesh: Landmarks, mask: NDArray[np.uint8], size: int) -> tuple[str, ...]:
+    """The regions that a mask edits, in the order of SPOKEN; where none is edited by half, the one that is most.
+
+    Args:
+        mesh: (468, 2) in the crop's pixels.
+        mask: (g, g), 255 forged.
+        size: Side of the crop, pixels.
+    """
+    grid = 64
+    small = cv2.resize(mask, (grid, grid), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    shares: dict[str, float] = {}
+    for name in SPOKEN:
+        there = inside(name, mesh, size, grid)
+        if there.sum() >= 6:  # outside the crop, or hidden by the pose
+            shares[name] = float((small[there] >= 0.5).mean())
+    found = tuple(name for name, share in shares.items() if share >= COVERED)
+    best = max(shares, key=lambda name: shares[name], default=None)
+    return found or ((best,) if best is not None and shares[best] > 0.05 else ())
+
+
+def sentences(
+    row: Mapping[str, Any], mesh: Landmarks, mask: NDArray[np.uint8], size: int, rng: np.random.Generator
+) -> tuple[tuple[str, str], ...]:
+    """(region, sentence) of every edited region that is spoken of; empty for a genuine picture."""
+    if not row["fake"]:
+        return ()
+    return tuple(
+        (name, f"The {title(name)} {rng.choice(ARTEFACTS[_operation(row['record'], name)])}.")
+        for name in edited(mesh, mask, size)[:MOST]
+    )
+
+
+def text(told: Sequence[tuple[str, str]]) -> str:
+    """The report as plain text."""
+    return " ".join(sentence for _, sentence in told) or NOTHING
+
+
+def _operation(record: Sequence[Mapping[str, Any]], name: str) -> str:
+    """What was done to a region: the operation on the region itself, or on one that holds it, else the first one."""
+    done = [entry for entry in record if entry.get("operation") in ("swap", "replace", "remove")]
+    own = [e for e in done if e.get("region") and (
+        regions.within(name, str(e["region"])) or regions.within(str(e["region"]), name))
+        if str(e["region"]) in regions.REGIONS]  # fmt: skip
+    entry = (own or done or [{}])[-1]
+    operation = str(entry.get("operation", "blend"))
+    return str(entry["fill"]) if operation == "remove" else operation
+
+
+# ------------------------------------------------------------------------------------------------- the 21 labels
+
+# The authors' 21 labels and the words that count for each, from their public code.
+AREAS: Mapping[str, tuple[str, ...]] = {
+    "eye": ("eye", "eyes", "ocular", "optic"), "pupil": ("pupil", "pupils"),
+    "lip": ("lip", "lips", "labium", "labia"), "mouth": ("mouth", "oral cavity"),
+    "nose": ("nose", "nasal", "nostril", "nostrils"), "ear": ("ear", "ears", "auricle", "pinna"),
+    "cheek": ("cheek", "cheeks", "buccal", "malar"), "forehead": ("forehead", "frontal", "brow"),
+    "chin": ("chin", "mentum"), "jaw": ("jaw", "mandible", "maxilla"), "eyebrow": ("eyebrow", "eyebrows"),
+    "tooth": ("tooth", "teeth", "dentition"), "tongue": ("tongue", "glossa", "lingua"),
+    "beard": ("beard", "facial hair"), "mustache": ("mustache", "moustache"),
+    "skin": ("skin", "derma", "epidermis"), "hair": ("hair", "hairline", "locks", "tresses"),
+    "wrinkle": ("wrinkle", "wrinkles", "line", "lines"), "freckle": ("freckle", "freckles"),
+    "scar": ("scar", "scars"), "dimple": ("dimple", "dimples"),
+}  # fmt: skip
+_WORD = {word: label for label, words in AREAS.items() for word in words}
+_FIND = re.compile(r"(?<!\w)(" + "|".join(sorted(map(re.escape, _WORD), key=len, reverse=True)) + r")(?!\w)", re.I)
+
+
+def spans(words: str) -> list[tuple[int, int]]:
+    """Where a text names one of the 21 areas, as (begin, end)."""
+    return [match.span() for match in _FIND.finditer(words)]
+
+
+def areas(words: str) -> tuple[str, ...]:
+    """The areas a text names, in the labels' order."""
+    named = {_WORD[match[1].lower()] for match in _FIND.finditer(words)}
+    return tuple(label for label in AREAS if label in named)
