@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from facewitness import plugins
 from facewitness.apps._words import ALL, MEASURED, NONE, SOME, add_system, complain, positive, shown, system
+from facewitness.apps.train import guarded
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import write_whole
 
@@ -38,6 +39,14 @@ examples:
   facewitness analyze photo.jpg --profile newsroom.json"""
 
 
+_MISJUDGED = """Report a wrong verdict: what was said of a file, beside what you know of it, as a small JSON file. It
+holds hashes, scores and your note; the picture only with --with-picture. `bench regressions` says what becomes of it.
+
+examples:
+  facewitness misjudged portrait.jpg --truth real --note "our own photograph"
+  facewitness bench regressions misjudged --pictures archive"""
+
+
 def add_to(commands: Any) -> None:
     """Add the three commands to the top parser's sub-commands."""
     bench = commands.add_parser("bench", help="measure witnesses on datasets", description=_ABOUT)
@@ -52,8 +61,25 @@ def add_to(commands: Any) -> None:
     deletion.add_argument("--json", action="store_true", help="print the numbers as a JSON object instead of sentences")
     _add_answers(words)
     _add_replies(words)
+    regressions = words.add_parser("regressions", help="reported misjudgements: the verdicts then and now")
+    regressions.set_defaults(run=_with_extra(_regressions))
+    regressions.add_argument("folder", type=Path, metavar="FOLDER", help="records of facewitness misjudged")
+    regressions.add_argument("--pictures", type=Path, metavar="DIR", help="where their files are looked for, by hash")
+    regressions.add_argument("--out", type=Path, metavar="FILE", help="write the table (Markdown)")
+    regressions.add_argument("--fail-on-worse", action="store_true", help="exit 1 where a verdict is newly wrong")
+    add_system(regressions, MEASURED)
     protocols = words.add_parser("protocols", help="list the protocols")
     protocols.set_defaults(run=_with_extra(_protocols))
+
+    misjudged = commands.add_parser("misjudged", help="report a wrong verdict", description=_MISJUDGED)
+    misjudged.set_defaults(run=guarded(_misjudged, "Reporting"))
+    misjudged.add_argument("picture", metavar="PICTURE", help="the file that was misjudged")
+    misjudged.add_argument("--truth", required=True, choices=("real", "fake"), help="what it is")
+    misjudged.add_argument("--person", type=positive, metavar="N", help="who is meant, from 1 in reading order")
+    misjudged.add_argument("--note", default="", metavar="TEXT", help="how you know, where it comes from")
+    misjudged.add_argument("--with-picture", action="store_true", help="keep the picture beside the record")
+    misjudged.add_argument("--into", type=Path, default=Path("misjudged"), metavar="FOLDER", help="(misjudged)")
+    add_system(misjudged, MEASURED)
 
     calibrate = commands.add_parser("calibrate", help="fit thresholds to your own pictures", description=_CALIBRATE)
     calibrate.set_defaults(run=_with_extra(_calibrate))
@@ -386,6 +412,45 @@ def _deletion(given: argparse.Namespace) -> int:
     for line in text.split("\n"):
         print(shown(line))
     return ALL if deletions else NONE
+
+
+def _misjudged(given: argparse.Namespace) -> int:
+    from facewitness import media
+    from facewitness.bench import regressions
+    from facewitness.files import read_bounded
+    from facewitness.pipeline import Analyzer
+
+    analyzer = Analyzer(**_system(given).arguments(("none", 0), 0))
+    report = analyzer.analyze(given.picture)
+    if report.status == "failed":
+        raise InputError(report.problems[0].message)
+    person = None if given.person is None else given.person - 1
+    entry = regressions.record(report, given.truth, given.note, person)
+    picture = read_bounded(Path(given.picture), media.limit_of(given.picture)) if given.with_picture else None
+    path = regressions.Kept(given.into).add(entry, picture, Path(given.picture).suffix.lower())
+    print(shown(str(path)))
+    if not entry.wrong:
+        complain(f"facewitness: the verdict is {entry.label}, so it was not the wrong one; kept all the same")
+    return ALL
+
+
+def _regressions(given: argparse.Namespace) -> int:
+    from facewitness.bench import regressions
+    from facewitness.pipeline import Analyzer
+
+    analyzer = Analyzer(**_system(given).arguments(("none", 0), 0))
+    outcomes = list(regressions.again(regressions.Kept(given.folder), analyzer, given.pictures))
+    text = regressions.page(outcomes)
+    if given.out:
+        write_whole(given.out, f"{text}\n".encode())
+    for line in text.split("\n"):
+        print(shown(line))
+    if all(outcome.label is None for outcome in outcomes):
+        complain(
+            "facewitness: no file of these records was at hand. Name the folder that holds them with --pictures DIR."
+        )
+        return NONE
+    return SOME if given.fail_on_worse and any(outcome.what == "worse" for outcome in outcomes) else ALL
 
 
 def _protocols(given: argparse.Namespace) -> int:

@@ -1,0 +1,103 @@
+"""Misjudgements that are kept: records without pictures, and what is said of the same files now."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from skimage import data
+
+from facewitness.apps.cli import main
+from facewitness.bench import regressions
+from facewitness.errors import InputError
+from facewitness.pipeline import Analyzer
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("photos") / "astronaut.png"
+    Image.fromarray(data.astronaut()).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def entry(photo: Path) -> regressions.Misjudged:
+    return regressions.record(Analyzer().analyze(photo), "fake", "a test")
+
+
+def test_a_record_holds_hashes_and_numbers_and_comes_back(tmp_path: Path, entry: regressions.Misjudged) -> None:
+    path = regressions.Kept(tmp_path).add(entry)
+    written = json.loads(path.read_text())
+    assert written["schema"] == regressions.SCHEMA
+    assert len(written["weights"]["compact.onnx"]) == 64
+    assert written["picture"] is None
+    (again,) = regressions.Kept(tmp_path).entries()
+    assert (again.sha256, again.truth, again.note, again.scores) == (entry.sha256, "fake", "a test", entry.scores)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_the_command_reports_and_the_table_says_what_became_of_it(
+    tmp_path: Path, photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "kept"
+    assert main(["misjudged", str(photo), "--truth", "fake", "--into", str(folder)]) == 0
+    assert main(["bench", "regressions", str(folder)]) == 1  # the file is not beside the record
+    assert "--pictures" in capsys.readouterr().err
+    assert (
+        main(["bench", "regressions", str(folder), "--pictures", str(photo.parent), "--out", str(tmp_path / "t.md")])
+        == 0
+    )
+    assert "1 reported:" in (tmp_path / "t.md").read_text()
+    assert main(["misjudged", str(photo), "--truth", "fake", "--with-picture", "--into", str(folder)]) == 0
+    assert main(["bench", "regressions", str(folder)]) == 0
+    assert "0 whose file was not at hand" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "what"),
+    [("fake", "real", "mended"), ("fake", "inconclusive", "open"), ("fake", "fake", "wrong"),
+     ("inconclusive", "fake", "worse"), ("fake", None, "missing")],
+)  # fmt: skip
+def test_each_outcome_has_its_word(entry: regressions.Misjudged, before: str, now: str | None, what: str) -> None:
+    import dataclasses
+
+    genuine = dataclasses.replace(entry, truth="real", label=before)
+    outcome = regressions.Outcome(genuine, now, 0.5)
+    assert outcome.what == what
+    assert regressions.page([outcome]).count("\n") == 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", '{"schema": "facewitness.misjudged/9"}', '{"schema": "facewitness.misjudged/1", "sha256": 3}',
+     '{"schema": "facewitness.misjudged/1", "who": "me"}', "[" * 100_000],
+)  # fmt: skip
+def test_a_damaged_record_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(InputError, match="no record of a misjudgement"):
+        regressions.Kept(tmp_path).entries()
+
+
+def test_a_record_cannot_name_a_file_elsewhere(tmp_path: Path, entry: regressions.Misjudged) -> None:
+    path = regressions.Kept(tmp_path).add(entry)
+    values = json.loads(path.read_text()) | {"picture": "../secret.png"}
+    path.write_text(json.dumps(values))
+    with pytest.raises(InputError, match="in this folder"):
+        regressions.Kept(tmp_path).entries()
+
+
+def test_what_cannot_be_reported_is_told(tmp_path: Path, photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = tmp_path / "empty.png"
+    Image.new("RGB", (64, 64), "white").save(empty)
+    report = Analyzer().analyze(photo)
+    for arguments in ((report, "maybe"), (report, "real", "x" * 2001), (report, "real", "", 4)):
+        with pytest.raises(InputError, match="expected"):
+            regressions.record(*arguments)
+    assert main(["misjudged", str(empty), "--truth", "real", "--into", str(tmp_path)]) == 2
+    assert "expected a file with a face" in capsys.readouterr().err
+    with pytest.raises(InputError, match="got others"):
+        regressions.Kept(tmp_path).add(regressions.record(report, "real"), b"other bytes", ".png")
+    with pytest.raises(InputError, match="no folder"):
+        regressions.Kept(tmp_path / "none").entries()
