@@ -7,8 +7,9 @@ What is claimed follows the verdict, so that the words never say more than the j
     inconclusive   the same regions, called hints; nothing where the face itself could not be judged
     real           no place: what witnesses suspected stays in their testimonies and is only counted here
 
-A region several witnesses name is claimed once, by the one whose finding is strongest. A sign that is wrong more often
-than right (a strength below one half) is no finding, and signs over nearly the whole face are one.
+A place on which the score does not rest is not claimed either: where a witness painted it over (`Finding.moves`), the
+score has to fall. A region several witnesses name is claimed once, by the one whose finding is strongest. A sign that
+is wrong more often than right (a strength below one half) is no finding, and signs over nearly the whole face are one.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ UNJUDGED = "No place is named, because the face could not be judged. This says n
 NOTHING_FOUND = "No place on the face stands out."
 SIDES = "Left and right are the subject's."
 WEAK = 0.5  # a sign that is right less often is not claimed
+MOVES = 0.1  # log-odds that painting its place over must take from the score, beyond what another place takes
+RESTS = "Painted over one at a time, each of these places lowers the score more than another place of its shape does."
 _RUNS = 4  # stretches of time that a sentence names
 NEARLY_ALL = 9  # of MARE's twelve regions: so many are one finding on the whole face
 
@@ -60,7 +63,9 @@ def explain(track: Track, verdict: Verdict) -> Explanation:
         return Explanation((), (Sentence(UNJUDGED),), kind, None)
     if verdict.label == "fake":
         findings = _claimed(track, verdict, kind, mask, named)
-        return Explanation(findings, (*_claims(findings, track), *_unseen(track), *_sides(findings)), kind, mask)
+        return Explanation(
+            findings, (*_claims(findings, track), *_rest(findings), *_unseen(track), *_sides(findings)), kind, mask
+        )
     if named:
         lead = UNMEASURED if verdict.cause in ("uncalibrated", "silent") else HINTS
         return Explanation(named, (Sentence(lead), *_claims(named, track), *_unseen(track), *_sides(named)), kind, mask)
@@ -77,12 +82,17 @@ def suspicions(verdict: Verdict) -> tuple[Finding, ...]:
 
 def _strongest_by_region(verdict: Verdict) -> tuple[Finding, ...]:
     """The suspicions that may be claimed: right at least as often as wrong, or of a strength nobody measured."""
-    strong = tuple(f for f in suspicions(verdict) if f.strength is None or f.strength >= WEAK)
+    strong = tuple(f for f in suspicions(verdict) if (f.strength is None or f.strength >= WEAK) and rests_on(f))
     if len({finding.region for finding in strong}) < NEARLY_ALL:
         return strong
     places: tuple[Place, ...] = tuple(place for finding in strong for place in finding.places)
     measured = [finding.strength for finding in strong if finding.strength is not None]
     return (Finding(places, "Nearly the whole face shows traces of forgery.", max(measured) if measured else None),)
+
+
+def rests_on(finding: Finding) -> bool:
+    """Whether the score rests on a finding's place, as far as that was tried: only then is it claimed."""
+    return finding.moves is None or finding.moves >= MOVES
 
 
 def _strength(finding: Finding) -> float:
@@ -146,6 +156,10 @@ def graded(finding: Finding) -> str:
     if finding.strength is None or word is None:
         return "A sign of unmeasured strength"
     return f"{word.capitalize()} sign ({percent(finding.strength)})"
+
+
+def _rest(findings: tuple[Finding, ...]) -> tuple[Sentence, ...]:
+    return (Sentence(RESTS),) if findings and all(f.moves is not None for f in findings) else ()
 
 
 def _unseen(track: Track) -> tuple[Sentence, ...]:

@@ -20,6 +20,7 @@ Objects are frozen, checked once when they are made, and trusted afterwards. Sta
 from __future__ import annotations
 
 import importlib
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -299,11 +300,16 @@ class Finding:
     places: tuple[Place, ...]  # over time too; the first is where to look first
     claim: str  # one sentence without a grade
     strength: float | None  # calibrated share of such findings that are right; None when nobody measured
+    # how much further the log-odds of a forgery fall where its place is painted over than where another place of its
+    # shape is; None where nobody tried
+    moves: float | None = None
 
     def __post_init__(self) -> None:
         if not self.places:
             raise InputError("Finding.places: expected at least one place, got none; no claim without a place")
         _check_score("Finding.strength", self.strength)
+        if self.moves is not None and not math.isfinite(self.moves):
+            raise InputError(f"Finding.moves: expected a number, got {self.moves}")
 
     @classmethod
     def on(

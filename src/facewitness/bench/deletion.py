@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from facewitness import geometry, media
 from facewitness.bench import measures
 from facewitness.errors import FacewitnessError
+from facewitness.explain import rests_on
 from facewitness.phrases import listed
 from facewitness.pipeline import Analyzer
 from facewitness.types import Clip, Face, Finding, Frame, Pixels, Sample, Track
@@ -69,8 +70,12 @@ def deletions(
         for face in faces[:1]:
             track = Track(0, (face,))
             testimony = witness.examine(track, clip)
-            if testimony.fake is None or not testimony.findings:
+            if testimony.fake is None or not any(map(rests_on, testimony.findings)):
                 tally["without_claim"] += 1
+                continue
+
+            if calibration is not None and calibration.apply(testimony.fake)[0] < calibration.real_below:
+                tally["without_claim"] += 1  # of a face without a sign of forgery nothing is claimed
                 continue
 
             def probability(clip: Clip, track: Track = track) -> float:
@@ -79,7 +84,7 @@ def deletions(
                 return score if calibration is None else calibration.apply(score)[0]
 
             before = probability(clip)
-            for finding in testimony.findings:
+            for finding in filter(rests_on, testimony.findings):  # the others are not claimed
                 places = _places(face, finding)
                 if places is None:
                     continue

@@ -326,6 +326,7 @@ class _Writer:
             "claim": finding.claim,
             "strength": finding.strength,
             "grade": grade(finding.strength),
+            "moves": finding.moves,
             "places": [self.place(place) for place in finding.places],
         }
 
@@ -721,9 +722,13 @@ class _Reader:
 
     def finding(self, value: _Value) -> Finding:
         # title and grade follow from region and strength; they stand on the wire for those who read it with other tools
-        claim, strength, _, places = value.fields("claim", "strength", "grade", "places")
+        claim, strength, _, places, moves = value.fields("claim", "strength", "grade", "places", later={"moves": None})
         return value.make(
-            Finding, places=places.each(self.place), claim=claim.text(), strength=strength.maybe(_Value.number)
+            Finding,
+            places=places.each(self.place),
+            claim=claim.text(),
+            strength=strength.maybe(_Value.number),
+            moves=moves.maybe(_Value.number),
         )
 
     def place(self, value: _Value) -> Place:

@@ -18,6 +18,7 @@ import io
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, NotRequired, TypedDict, cast
@@ -31,7 +32,7 @@ from facewitness import geometry, regions, weights
 from facewitness.calibration import Calibration, Logistic, logistic, logit, sigmoid
 from facewitness.errors import InputError, UnknownName, WeightsError
 from facewitness.types import KINDS, Clip, Face, Finding, Mask, Pixels, Testimony, Track
-from facewitness.witnesses import _places, _tracks
+from facewitness.witnesses import _causal, _places, _tracks
 
 SCHEMA = "facewitness.weights/1"
 
@@ -40,6 +41,7 @@ VIEWS = ("one", "near", "all")
 _NEAR = 0.5  # log-odds from a threshold within which a photograph's face is looked at in further views
 _SMALL = 110  # pixels of face in the smaller view
 _QUALITY = 75  # of the JPEG that a view is saved as
+_TRIED = 6  # findings of a photograph's face whose places are painted over, the strongest first
 
 
 def load(model: str | None = None, flip: bool = True, views: str = "near", threads: int = 1) -> Compact:
@@ -121,11 +123,14 @@ class Compact:
             # the first look counts as two: it is one view and its mirror image
             answers = answers._replace(fake=float(sigmoid(np.array([(2 * own + others.sum()) / (2 + len(others))]))[0]))
         mask, to_grid = _places.on_frame(answers.mask, face, affine, self._size)
+        findings = self._findings(face, mask, answers.regions, to_grid)
+        if further and self._suspected(answers.fake):
+            findings = self._tried(findings, face, geometry.crop(pixels, affine, self._size), affine)
         return Testimony(
             witness=self.name,
             fake=float(answers.fake),
             mask=mask,
-            findings=self._findings(face, mask, answers.regions, to_grid),
+            findings=findings,
             kind={name: float(p) for name, p in zip(KINDS, answers.kind, strict=True)},
         )
 
@@ -136,6 +141,28 @@ class Compact:
         fit = Calibration.from_json(self.calibration)
         odds = logit(np.concatenate([fit.probabilities([score]), [fit.real_below, fit.fake_above]]))
         return bool(np.abs(odds[1:] - odds[0]).min() < _NEAR)
+
+    def _suspected(self, score: float) -> bool:
+        """Whether a raw score leaves the answer "no sign of forgery" behind: only then are places claimed or hinted at."""
+        if not self.calibration:
+            return False
+        fit = Calibration.from_json(self.calibration)
+        return bool(fit.probabilities([score])[0] >= fit.real_below)
+
+    def _tried(
+        self, findings: tuple[Finding, ...], face: Face, crop: Pixels, affine: geometry.Affine
+    ) -> tuple[Finding, ...]:
+        """The strongest findings with what painting their places over does to the score."""
+        if face.landmarks is None or not findings:
+            return findings
+        points = np.array(face.landmarks, np.float32)
+        points[:, :2] = geometry.transform(affine, face.landmarks[:, :2])
+        outline = geometry.fill(list(regions.polygons("face", points)), self._size, self._size)
+        tried = [finding for finding in findings[:_TRIED] if finding.region is not None]
+        places = [geometry.fill(list(regions.polygons(f.region or "", points)), self._size, self._size) for f in tried]
+        inside = [place & outline if (place & outline).any() else place for place in places]
+        moves = dict(zip(tried, _causal.falls(crop, inside, outline, self._logits), strict=True))
+        return tuple(replace(finding, moves=moves.get(finding)) for finding in findings)
 
     def _further(self, face: Face, pixels: Pixels, affine: geometry.Affine) -> list[Pixels]:
         """The face smaller, saved again, and in a wider crop that is mirrored: three crops, uint8 (S, S, 3)."""
