@@ -1,4 +1,4 @@
-"""Whether a score rests on a place: a score that is made by one place, one that is made by none, places without room."""
+"""Whether a score rests on a place: one that a single place makes, one that none makes, places without room."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness import explain
-from facewitness.explain import rests_on
-from facewitness.types import Finding, FrameRef, Verdict
+from facewitness.explain import explain, rests_on
+from facewitness.types import Face, Finding, FrameRef, Testimony, Track, Verdict
 from facewitness.witnesses import _causal
 
 S = 96
@@ -65,5 +64,11 @@ def test_what_the_score_does_not_rest_on_is_not_claimed() -> None:
     still = dataclasses.replace(finding, moves=0.0)
     moving = dataclasses.replace(finding, moves=0.7)
     assert [rests_on(f) for f in (finding, still, moving)] == [True, False, True]
-    assert explain.RESTS.startswith("Painted over")
-    assert Verdict("fake", 0.9).label == "fake"
+    track = Track(0, (Face(at, (1, 1, 9, 9)),))
+    chin = Finding.on("chin", (1, 1, 9, 9), None, "The chin shows traces of forgery.", 0.9, at)
+    verdict = Verdict("fake", 0.9, testimonies=(Testimony("w", 0.9, findings=(still, moving, chin)),))
+    explanation = explain(track, dataclasses.replace(verdict))
+    assert [f.region for f in explanation.findings] == ["chin", "nose"]
+    assert "The score rests on the nose: painted over, it lowers the score more" in " ".join(
+        s.text for s in explanation.sentences
+    )

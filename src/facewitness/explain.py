@@ -35,7 +35,6 @@ NOTHING_FOUND = "No place on the face stands out."
 SIDES = "Left and right are the subject's."
 WEAK = 0.5  # a sign that is right less often is not claimed
 MOVES = 0.1  # log-odds that painting its place over must take from the score, beyond what another place takes
-RESTS = "Painted over one at a time, each of these places lowers the score more than another place of its shape does."
 _RUNS = 4  # stretches of time that a sentence names
 NEARLY_ALL = 9  # of MARE's twelve regions: so many are one finding on the whole face
 
@@ -159,7 +158,13 @@ def graded(finding: Finding) -> str:
 
 
 def _rest(findings: tuple[Finding, ...]) -> tuple[Sentence, ...]:
-    return (Sentence(RESTS),) if findings and all(f.moves is not None for f in findings) else ()
+    """On which of the claimed places the score was found to rest."""
+    tried = [finding.region for finding in findings if finding.moves is not None and finding.region is not None]
+    if not tried:
+        return ()
+    each = "each lowers" if len(tried) > 1 else "it lowers"
+    names = listed([f"the {title(name)}" for name in tried])
+    return (Sentence(f"The score rests on {names}: painted over, {each} the score more than another place."),)
 
 
 def _unseen(track: Track) -> tuple[Sentence, ...]:

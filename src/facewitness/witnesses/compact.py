@@ -143,7 +143,7 @@ class Compact:
         return bool(np.abs(odds[1:] - odds[0]).min() < _NEAR)
 
     def _suspected(self, score: float) -> bool:
-        """Whether a raw score leaves the answer "no sign of forgery" behind: only then are places claimed or hinted at."""
+        """Whether a raw score is above the answer "no sign of forgery": only then are places claimed or hinted at."""
         if not self.calibration:
             return False
         fit = Calibration.from_json(self.calibration)
