@@ -14,7 +14,7 @@ is wrong more often than right (a strength below one half) is no finding, and si
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from facewitness.overtime import digits, runs, span
@@ -73,15 +73,20 @@ def explain(track: Track, verdict: Verdict) -> Explanation:
 
 def suspicions(verdict: Verdict) -> tuple[Finding, ...]:
     """What witnesses named, claimed by the verdict or not; a region once, strongest first."""
+    return _once(f for t in verdict.testimonies for f in t.findings)
+
+
+def _once(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     best: dict[str | None, Finding] = {}
-    for finding in sorted((f for t in verdict.testimonies for f in t.findings), key=_strength, reverse=True):
+    for finding in sorted(findings, key=_strength, reverse=True):
         best.setdefault(finding.region, finding)
     return tuple(best.values())
 
 
 def _strongest_by_region(verdict: Verdict) -> tuple[Finding, ...]:
     """The suspicions that may be claimed: right at least as often as wrong, or of a strength nobody measured."""
-    strong = tuple(f for f in suspicions(verdict) if (f.strength is None or f.strength >= WEAK) and rests_on(f))
+    everything = (f for t in verdict.testimonies for f in t.findings)
+    strong = _once(f for f in everything if (f.strength is None or f.strength >= WEAK) and rests_on(f))
     if len({finding.region for finding in strong}) < NEARLY_ALL:
         return strong
     places: tuple[Place, ...] = tuple(place for finding in strong for place in finding.places)
