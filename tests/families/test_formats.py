@@ -63,6 +63,8 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 def words_of(leaf, data: bytes) -> str:
     """What a format says in words, on one line; of a PDF what a reader finds in it."""
+    if leaf.extension == "zip":
+        data = leaf.read(data).files["report.html"]
     if leaf.extension != "pdf":
         return data.decode()
     pages = pypdfium2.PdfDocument(data)

@@ -218,7 +218,7 @@ def parser() -> _Parser:
         "--format",
         type=_formats,
         metavar="NAME,…",
-        help="write files: html, json, markdown, overlay, film, pdf (json where --out)",
+        help="write files: html, json, markdown, overlay, pdf, bundle, film (json where --out)",
     )
     answers.add_argument(
         "--out", type=Path, metavar="DIR", help="folder for these files, made if need be (the current one)"
@@ -273,7 +273,8 @@ def parser() -> _Parser:
 
 
 _WORKSHOPS = tuple(
-    f"facewitness.apps.{name}" for name in ("talk", "serve", "measure", "datasets", "build", "review", "train")
+    f"facewitness.apps.{name}"
+    for name in ("talk", "serve", "evidence", "measure", "datasets", "build", "review", "train")
 )
 
 
