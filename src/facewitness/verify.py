@@ -414,6 +414,8 @@ def _people(name: str, one: PersonReport, other: PersonReport, tolerance: Mappin
         yield f"{name} was judged at other moments"
     elif any(_apart(a.fake, b.fake, tolerance) for a, b in zip(one.timeline, other.timeline, strict=True)):
         yield f"{name} has other probabilities over time"
+    if one.face.unseen != other.face.unseen:
+        yield f"{name} is covered elsewhere"
     if _masks(one.mask, other.mask, tolerance):
         yield f"{name} has another mask"
     said, says = ([_finding(f) for f in person.findings] for person in (one, other))
