@@ -168,11 +168,8 @@ def _by_sigstore(data: bytes, made: bytes, identity: str | None, issuer: str | N
         who = policy.Identity(identity=identity, issuer=issuer)
         Verifier.production(offline=True).verify_artifact(data, Bundle.from_json(made), who)
     except (Error, ValueError) as error:
-        return Check(
-            "sigstore",
-            False,
-            f"These bytes were not signed by {visible(identity)} ({visible(' '.join(str(error).split()))[:200]}).",
-        )
+        why = visible(" ".join(str(error).split()))[:200]
+        return Check("sigstore", False, f"These bytes were not signed by {visible(identity)} ({why}).")
     return Check(
         "sigstore", True, f"Signed by {visible(identity)}, for whom {visible(issuer)} vouches; checked offline."
     )
