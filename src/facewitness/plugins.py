@@ -209,6 +209,18 @@ def about(family: str, name: str) -> str:
     return " ".join(paragraphs)
 
 
+@cache
+def headline(family: str, name: str) -> str:
+    """The first sentence of a leaf's docstring, read and not run; of another package's leaf, the package."""
+    if name not in _own(family):
+        package = origin(family, name)
+        return "" if package is None else f"From {package}."
+    spec = importlib.util.find_spec(f"facewitness.{family}.{name}")
+    if spec is None or spec.origin is None:
+        return ""
+    return (ast.get_docstring(ast.parse(Path(spec.origin).read_bytes())) or "").split("\n")[0]
+
+
 def measured(family: str, name: str) -> str:
     """What a leaf of ours was measured to know and not to know: the paragraph "Measured: …" of its docstring; or ""."""
     spec = importlib.util.find_spec(f"facewitness.{family}.{name}") if name in _own(family) else None

@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
@@ -19,12 +19,22 @@ from facewitness.apps.api.guard import allowed
 from facewitness.apps.api.problems import MEDIA, Refused
 from facewitness.apps.service import Service
 from facewitness.apps.service.keys import Caller
+from facewitness.apps.service.service import NotYet
 from facewitness.apps.service.store import AnalysisRow, TurnRow
 from facewitness.version import __version__
 
 Who = Annotated[Caller, Depends(allowed)]
 Number = Annotated[str, Path(description="The analysis's id.", max_length=64, examples=[wire.EXAMPLE_ID])]
-Words = Annotated[str, Query(max_length=200)]
+Prefer = Annotated[
+    str | None,
+    Header(description="`wait=30`: answer when it has ended, or after 30 seconds (RFC 7240).", examples=["wait=30"]),
+]
+Repeat = Annotated[
+    str | None,
+    Header(
+        max_length=200, description="A word of your choice: a request that repeats it gets the first one's analysis."
+    ),
+]
 
 REPORTS = {"report.json": "json", "report.html": "html", "report.md": "markdown", "report.pdf": "pdf"}
 _TYPES = {
@@ -63,12 +73,10 @@ def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) 
     return Response(json.dumps(value).encode(), status, headers, "application/json")
 
 
-def _wait(request: Request, here: Service) -> float:
-    """Seconds for which the caller would rather wait (RFC 7240: Prefer: wait=10)."""
-    for words in request.headers.getlist("prefer"):
-        if match := re.search(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})", words):
-            return min(float(match[1]), here.settings.wait_time)
-    return 0.0
+def _wait(prefer: str | None, here: Service) -> float:
+    """Seconds for which the caller would rather wait (RFC 7240)."""
+    match = re.search(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})", prefer or "")
+    return 0.0 if match is None else min(float(match[1]), here.settings.wait_time)
 
 
 async def _shown(here: Service, row: AnalysisRow, status: int, waited: float, slim: bool) -> Response:
@@ -76,12 +84,12 @@ async def _shown(here: Service, row: AnalysisRow, status: int, waited: float, sl
 
     def load() -> tuple[dict[str, Any], bytes | None]:
         shown = wire.analysis(row, here.before(row), _formats())
-        stored = here.store.report(row.id) if row.ended else None
-        return shown, None if stored is None else stored[0]
+        try:
+            return shown, here.report(row.id, slim=slim) if row.ended else None
+        except NotYet:
+            return shown, None
 
     shown, report = await run_in_threadpool(load)
-    if report is not None and slim:
-        report = json.dumps({**json.loads(report), "masks": []}).encode()
     text = json.dumps(shown)[:-1].encode() + b', "report": ' + (report or b"null").strip() + b"}"
     headers = {"Location": f"/v1/analyses/{row.id}"} if status == 202 else {}
     if waited:
@@ -136,6 +144,8 @@ async def send(
     request: Request,
     here: Here,
     who: Who,
+    prefer: Prefer = None,
+    idempotency_key: Repeat = None,
     name: Annotated[str, Query(max_length=255, description="The file's name, for a raw body.")] = "",
     case_name: Annotated[str, Query(max_length=200, description="What it belongs to.")] = "",
     note: Annotated[str, Query(max_length=2_000, description="What is said of it.")] = "",
@@ -163,11 +173,11 @@ async def send(
                 case_name=said.get("case_name", ""),
                 note=said.get("note", ""),
                 sampling=_sampling(said),
-                repeat=request.headers.get("idempotency-key"),
+                repeat=idempotency_key,
             )
         finally:
             await run_in_threadpool(incoming.__exit__, None, None, None)
-    waited = _wait(request, here)
+    waited = _wait(prefer, here)
     if waited and not row.ended:
         row = await events.until_ended(here, row.id, who.name, waited)
     return await _shown(here, row, 200 if row.ended else 202, waited, slim)
@@ -238,14 +248,14 @@ def _cursor(text: str) -> tuple[float, str]:
     "/{number}", summary="An analysis, with its report once there is one", response_model=wire.AnalysisWithReport
 )
 async def show(
-    request: Request,
     number: Number,
     here: Here,
     who: Who,
+    prefer: Prefer = None,
     slim: Annotated[bool, Query(description="Leave the masks out of the report.")] = False,
 ) -> Response:
     """How far it is, and the report. With `Prefer: wait=30` the answer comes when it has ended, or after 30 seconds."""
-    waited = _wait(request, here)
+    waited = _wait(prefer, here)
     row = await events.until_ended(here, number, who.name, waited)
     return await _shown(here, row, 200, waited, slim)
 

@@ -37,6 +37,7 @@ def create_app(settings: Settings | None = None, service: Service | None = None)
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(here.start)
+        here.warm()
         try:
             yield
         finally:

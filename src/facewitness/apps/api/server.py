@@ -80,8 +80,8 @@ def bound(host: str, port: int) -> socket.socket:
     return listening
 
 
-def run(app: FastAPI, listening: socket.socket) -> bool:
-    """Serve until a signal ends it. Returns whether it had begun."""
+def made(app: FastAPI) -> uvicorn.Server:
+    """The server, to be run with a socket."""
     config = uvicorn.Config(
         app,
         http=Patient,
@@ -96,6 +96,11 @@ def run(app: FastAPI, listening: socket.socket) -> bool:
         h11_max_incomplete_event_size=64_000,
         timeout_graceful_shutdown=_GRACE,
     )
-    server = uvicorn.Server(config)
+    return uvicorn.Server(config)
+
+
+def run(app: FastAPI, listening: socket.socket) -> bool:
+    """Serve until a signal ends it. Returns whether it had begun."""
+    server = made(app)
     server.run(sockets=[listening])
     return bool(server.started)

@@ -93,9 +93,11 @@ def healthz() -> Response:
     response_model=wire.Health,
     responses={503: {"description": "Not now.", "model": wire.Health}},
 )
-def readyz(here: Here) -> Response:
-    """Models loaded, database and disk at hand. Needs no key, and says no more than it must without one."""
+def readyz(request: Request, here: Here) -> Response:
+    """Models loaded, database and disk at hand. Needs no key, and without one does not say what is wrong."""
     faults = here.faults()
+    if faults and request.state.caller is None:
+        faults = ["Send a key to read what is wrong."]
     return _json({"status": "not ready" if faults else "ok", "faults": faults}, 503 if faults else 200)
 
 

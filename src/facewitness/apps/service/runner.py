@@ -48,8 +48,16 @@ class Counted:
 class Runner:
     """A thread that keeps the pool busy. `start` it once; `close` puts back what was not finished."""
 
-    def __init__(self, settings: Settings, store: Store, uploads: Uploads, pool: Pool[Outcome]):
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        uploads: Uploads,
+        pool: Pool[Outcome],
+        loaded: Callable[[], bool] = lambda: True,
+    ):
         self.settings, self.store, self.uploads, self.pool = settings, store, uploads, pool
+        self._loaded = loaded  # before that no job is begun: what cannot be loaded is no job's fault
         self.name = secrets.token_hex(8)
         self.counted = Counted({"done": 0, "failed": 0, "cancelled": 0}, [])
         self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
@@ -76,6 +84,9 @@ class Runner:
         if self._thread.is_alive():
             self._thread.join()
         with suppress(Unavailable):
+            while not self._events.empty():
+                self._handle(*self._events.get_nowait())
+            self._write_down()
             self.store.release(self.name)
 
     def wake(self) -> None:
@@ -139,7 +150,7 @@ class Runner:
 
     def _fill(self) -> None:
         """Give each idle process a job."""
-        while len(self._running) < self.settings.jobs and not self._closing:
+        while len(self._running) < self.settings.jobs and not self._closing and self._loaded():
             job = self.store.claim(self.name)
             if job is None:
                 return
@@ -172,8 +183,6 @@ class Runner:
     def _write_down(self) -> None:
         while self._ended:
             job, future = self._ended[0]
-            if self._closing:
-                return
             self._finish(job, future)
             self._ended.pop(0)
             self._running.pop(job.id, None)

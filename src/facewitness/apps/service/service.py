@@ -28,7 +28,8 @@ from facewitness.apps.service.store import AnalysisRow, Store, TurnRow
 from facewitness.apps.service.uploads import Incoming, Uploads
 from facewitness.dialogue import Answer
 from facewitness.errors import FacewitnessError, InputError, MissingExtra, UnreadableMedia
-from facewitness.film import Sampling
+from facewitness.film import Sampling, is_film
+from facewitness.formats import json as wire
 from facewitness.phrases import title
 from facewitness.pool import Pool
 from facewitness.types import Finding, Hear, Place, Question, grade
@@ -69,13 +70,13 @@ class Service:
     def __init__(self, settings: Settings):
         self.settings = settings
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.store = Store(settings.url)
+        self.store = Store(settings.url, settings.database_time)
         self.keys = Keys(self.store, settings.data)
         self.uploads = Uploads(settings.data / "uploads", settings.reserve, settings.max_stored)
         self.pool: Pool[work.Outcome] = Pool(settings.jobs, then=work.outcome, **settings.analyzer())
         # draws and reads what is there already, beside what takes long; it needs no model
         self.desk: Pool[work.Outcome] = Pool(1, then=work.outcome, finder="whole", witnesses=("provenance",))
-        self.runner = Runner(settings, self.store, self.uploads, self.pool)
+        self.runner = Runner(settings, self.store, self.uploads, self.pool, self._is_loaded)
         self._closing = ExitStack()
         self._described: Future[Mapping[str, Any]] | None = None
         self._naming = threading.Lock()  # a file gets its name and its analysis at once, or loses both
@@ -88,8 +89,12 @@ class Service:
         if alone:
             self._closing.enter_context(files.held(self.settings.data / "serve.lock"))
         self._described = self.pool.call(work.described)
-        self.desk.call(work.described)  # so that the first page need not wait for it
+        self._described.add_done_callback(lambda _: self.runner.wake())
         self.runner.start(alone)
+
+    def warm(self) -> None:
+        """Start what draws, so that the first page need not wait for it."""
+        self.desk.call(work.described)
 
     def close(self) -> None:
         """End; what was not finished is done by the next server."""
@@ -101,19 +106,20 @@ class Service:
 
     # --------------------------------------------------------------------------------------------------- analyses
 
-    def receive(self, most: int | None = None) -> Incoming:
+    def receive(self) -> Incoming:
         """A file that is about to come, to be used in a `with`: `write` its pieces, then `submit` it.
-
-        Args:
-            most: bytes at most; None for what a film may have.
 
         Raises:
             NoRoom: the disk is full.
-            Busy: the queue is full.
+            Busy: the queue is full, or the models cannot be loaded.
         """
+        described = self._described
+        if described is not None and described.done() and (error := described.exception()) is not None:
+            raise Busy(f"The server's models cannot be loaded. {error}")
         if self.store.counts()["queued"] >= self.settings.max_queued:
             raise Busy(f"{self.settings.max_queued:,} analyses wait already. Send it again in a while.")
-        return self.uploads.receive(self.settings.max_body if most is None else most)
+        s = self.settings
+        return self.uploads.receive(s.max_body, lambda head: s.max_body if is_film(head) else s.max_picture)
 
     def submit(
         self,
@@ -156,10 +162,6 @@ class Service:
         if incoming.size == 0:
             raise UnreadableMedia(f"'{name}' is empty: expected a picture or a film, got 0 bytes. Send it again.")
         kind = work.file_kind(incoming.path, name, {"max_pixels": self.settings.max_pixels})
-        most = self.settings.max_body if kind == "film" else self.settings.max_picture
-        if incoming.size > most:
-            incoming.most = most
-            incoming.write(b"")  # says what the limit is
         reading: dict[str, Any] = {}
         if kind == "film":
             _films_can_be_read()
@@ -193,6 +195,9 @@ class Service:
             finished=None,
         )
         with self._naming:
+            known = self.store.repeated(owner, repeat)
+            if known is not None:
+                return known
             self.uploads.take(incoming)
             row = self.store.add(row)
         self.runner.wake()
@@ -260,9 +265,10 @@ class Service:
 
     # ---------------------------------------------------------------------------------------------------- reports
 
-    def report(self, number: str, owner: str | None = None) -> bytes:
-        """The report as one line of `facewitness.report/2`. Raises NotThere, NotYet."""
-        return self.kept(number, owner).report
+    def report(self, number: str, owner: str | None = None, slim: bool = False) -> bytes:
+        """The report as one line of `facewitness.report/2`; `slim` is without masks. Raises NotThere, NotYet."""
+        line = self.kept(number, owner).report
+        return wire.render(wire.parse(line), slim=True) if slim else line
 
     def kept(self, number: str, owner: str | None = None) -> work.Kept:
         """What is kept of an analysis. Raises NotThere, NotYet."""
@@ -402,10 +408,7 @@ class Service:
         assert self._described is not None
         made_by = self._described.result(self.settings.answer_time)["made_by"]
         asked = {witness["name"]: witness for witness in made_by["witnesses"]}
-        others = [
-            {"name": name, "about": plugins.about("witnesses", name), "asked": name in asked}
-            for name in plugins.names("witnesses")
-        ]
+        others = [{"name": name, "about": _about(name), "asked": name in asked} for name in plugins.names("witnesses")]
         return {
             "version": made_by["version"],
             "finder": made_by["finder"],
@@ -438,6 +441,10 @@ class Service:
         return self.store.counts()
 
     # --------------------------------------------------------------------------------------------------------- inside
+
+    def _is_loaded(self) -> bool:
+        described = self._described
+        return described is not None and described.done() and described.exception() is None
 
     def _at_the_desk(self, function: Callable[..., Any], *args: Any) -> Any:
         return self.desk.call(function, *args, seconds=self.settings.answer_time).result()
@@ -492,7 +499,7 @@ def _place(place: Place) -> dict[str, Any]:
 
 
 def _about(name: str) -> str:
-    return plugins.about("witnesses", name) if name in plugins.names("witnesses") else ""
+    return plugins.headline("witnesses", name) if name in plugins.names("witnesses") else ""
 
 
 def _hear_nothing(_: str) -> None:

@@ -36,6 +36,7 @@ class Settings:
     Args:
         data: folder for uploads and, unless `database` says otherwise, the database.
         database: URL as SQLAlchemy has them; None for an SQLite file in `data`.
+        database_time: how long a statement waits for a locked database.
         jobs: worker processes.
         finder, witnesses, options, profile: as `Analyzer` has them.
         backend: name of a leaf of `backends/` that words answers; its options stand in `options` under its name.
@@ -60,8 +61,9 @@ class Settings:
 
     data: Path = field(default_factory=data_folder)
     database: str | None = None
+    database_time: float = 10.0
     jobs: int = 1
-    finder: str = "facemesh"
+    finder: Any = "facemesh"
     witnesses: tuple[Any, ...] = WITNESSES
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     profile: Path | None = None

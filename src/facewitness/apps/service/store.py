@@ -100,8 +100,9 @@ class Store:
         Unavailable: it cannot be reached; every method may raise this.
     """
 
-    def __init__(self, url: str):
-        self.engine = _engine(url)
+    def __init__(self, url: str, patience: float = 10.0):
+        """`patience` is how many seconds a statement waits for a locked database."""
+        self.engine = _engine(url, patience)
         self._guarded(lambda: tables.upgraded(self.engine))
 
     def close(self) -> None:
@@ -447,7 +448,7 @@ def _plain(word: str) -> str:
     return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, patience: float) -> Engine:
     try:
         parsed = make_url(url)
     except SQLAlchemyError as error:
@@ -462,12 +463,21 @@ def _engine(url: str) -> Engine:
         raise InputError(f"--database: expected one of sqlite and postgresql, got {kind}.")
     try:
         if kind == "postgresql":
-            return create_engine(parsed, pool_pre_ping=True, pool_size=10, max_overflow=20, pool_timeout=10)
+            waiting = f"-c lock_timeout={round(1000 * patience)} -c statement_timeout={round(6000 * patience)}"
+            options = {"options": waiting, "connect_timeout": max(2, round(patience))}
+            return create_engine(
+                parsed, pool_pre_ping=True, pool_size=10, max_overflow=20, pool_timeout=10, connect_args=options
+            )
         if not parsed.database or parsed.database == ":memory:":
             raise InputError("--database: expected a file for SQLite, such as sqlite:///facewitness.sqlite, got none.")
         Path(parsed.database).absolute().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         engine = create_engine(
-            parsed, poolclass=QueuePool, pool_size=10, max_overflow=20, pool_timeout=10, connect_args={"timeout": 10}
+            parsed,
+            poolclass=QueuePool,
+            pool_size=10,
+            max_overflow=20,
+            pool_timeout=10,
+            connect_args={"timeout": patience},
         )
     except ModuleNotFoundError as error:
         raise MissingExtra(
@@ -483,7 +493,7 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     """A log of writes, so that readers don't wait; every commit reaches the disk before it counts."""
     connection.isolation_level = None  # the driver's own BEGIN comes too late for what is read before it is written
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -13,7 +13,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -48,10 +48,15 @@ class Uploads:
             raise ValueError(f"expected a SHA-256 of 64 digits, got {sha256!r}")
         return self.folder / sha256[:2] / sha256
 
-    def receive(self, most: int) -> Incoming:
-        """A file that is about to come, of at most so many bytes. Raises NoRoom where there is none."""
+    def receive(self, most: int, most_for: Callable[[bytes], int] | None = None) -> Incoming:
+        """A file that is about to come. Raises NoRoom where there is no room.
+
+        Args:
+            most: bytes at most.
+            most_for: bytes at most by the file's first 64 bytes.
+        """
         self.check_room(0)
-        return Incoming(self, most)
+        return Incoming(self, most, most_for)
 
     def check_room(self, size: int) -> None:
         """Raises NoRoom where so many bytes more would go beyond what may be stored."""
@@ -118,8 +123,8 @@ class Uploads:
 class Incoming:
     """A file on its way in; `with` deletes what is left of one that was not taken."""
 
-    def __init__(self, uploads: Uploads, most: int):
-        self.most = most
+    def __init__(self, uploads: Uploads, most: int, most_for: Callable[[bytes], int] | None = None):
+        self.most, self._most_for = most, most_for
         self.path = uploads.folder / f"{_PASSING}{secrets.token_hex(16)}"
         try:
             self._file = os.fdopen(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
@@ -135,13 +140,15 @@ class Incoming:
     def write(self, piece: bytes) -> None:
         """Take the next bytes. Raises TooLarge beyond what was agreed, NoRoom where the disk is full."""
         self.size += len(piece)
+        if len(self.head) < 64:
+            self.head = (self.head + piece[:64])[:64]
+            if len(self.head) == 64 and self._most_for is not None:
+                self.most = min(self.most, self._most_for(self.head))
         if self.size > self.most:
             raise TooLarge(
                 f"Expected a file of at most {self.most / 1e6:,.0f} MB, got more. Make it smaller, or have the "
                 "server's limit raised."
             )
-        if len(self.head) < 64:
-            self.head = (self.head + piece[:64])[:64]
         self._digest.update(piece)
         try:
             self._file.write(piece)

@@ -1,6 +1,7 @@
 """What runs in worker processes: what is kept of an analysis, pages and pictures that are drawn, answers.
 
-A stranger's file is decoded here and nowhere else in a server, so one that ends a process ends a worker.
+A stranger's file is decoded here and nowhere else in a server, so one that ends a process ends a worker; of a picture
+that comes in the server itself reads the header (`file_kind`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,314 @@
+"""What strangers may send to the service: too much, too slow, half, wrong, forged, from elsewhere, all at once."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+import pytest
+from doubles import Brightness
+from films import film, pictures
+from pictures import bomb, jpeg, painted
+from serving import Running, problem, serving
+
+from facewitness.apps.api import server
+
+PHOTO = jpeg(painted(200, 240))
+RAW = {"Content-Type": "application/octet-stream"}
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    limits = {
+        "max_body": 300_000,
+        "max_picture": 100_000,
+        "upload_time": 0.5,
+        "upload_rate": 50_000,
+        "max_length": 3600,
+    }
+    with serving(tmp_path_factory.mktemp("hostile"), **limits) as running:
+        yield running
+
+
+def spoken(here: Running, text: bytes, wait: float = 0.0) -> bytes:
+    """What the server answers to bytes that no client would send."""
+    with here.connect() as connection:
+        connection.sendall(text)
+        time.sleep(wait)
+        connection.settimeout(20)
+        heard = b""
+        while piece := connection.recv(65536):
+            heard += piece
+            if b"\r\n\r\n" in heard and b"request_id" in heard:
+                break
+        return heard
+
+
+def left(here: Running) -> list[str]:
+    """What is left of uploads that broke off."""
+    return [path.name for path in here.service.uploads.folder.glob("incoming-*")]
+
+
+def test_what_is_too_large_is_refused_before_it_is_sent_and_while_it_comes(here):
+    announced = spoken(here, b"POST /v1/analyses HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000000\r\n\r\n")
+    assert announced.startswith(b"HTTP/1.1 413") and b"/problems/too-large" in announced
+
+    def pieces() -> Iterator[bytes]:
+        yield PHOTO
+        for _ in range(60):
+            yield bytes(10_000)
+
+    try:  # no length is announced; the answer may come while we send
+        answer = here.client.post("/v1/analyses", content=pieces(), headers=RAW)
+    except (httpx2.WriteError, httpx2.ReadError, httpx2.RemoteProtocolError):
+        pass
+    else:
+        assert "at most 0 MB" in problem(answer, 413)
+    assert "at most 0 MB" in problem(here.client.post("/v1/analyses", content=PHOTO + bytes(150_000), headers=RAW), 413)
+    form = here.client.post("/v1/analyses", files={"file": ("a.jpg", PHOTO + bytes(150_000))})
+    problem(form, 413)
+    assert left(here) == []
+
+
+def test_a_film_may_be_larger_than_a_picture(here):
+    pytest.importorskip("av")
+    content = film(pictures(30)) + bytes(100_000)  # players ignore what follows
+    assert here.send(content, "film.mp4", frames=2)["state"] == "done"
+
+
+def test_what_is_neither_picture_nor_film_is_415(here):
+    for content, words in (
+        (b"just text", "text"),
+        (b"%PDF-1.4 " + bytes(80), "PDF"),
+        (b"<svg xmlns='x'/>", "SVG"),
+        (b"", "empty"),
+    ):
+        assert words in problem(here.client.post("/v1/analyses", content=content, headers=RAW), 415)
+    for kind in ("text/plain", "application/json", "application/x-www-form-urlencoded"):
+        answer = here.client.post("/v1/analyses", content=PHOTO, headers={"Content-Type": kind})
+        assert kind in problem(answer, 415)
+
+
+def test_a_bomb_is_422_before_it_is_decoded(here):
+    began = time.monotonic()
+    with_limit = {"max_body": 3_000_000, "max_picture": 3_000_000}
+    assert "million pixels" in problem(here.client.post("/v1/analyses", content=bomb(20_000, 20_000), headers=RAW), 422)
+    assert time.monotonic() - began < 10 and with_limit
+
+
+def test_half_an_upload_leaves_nothing(here):
+    head = b"POST /v1/analyses HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: 90000\r\n\r\n"
+    before = len(here.client.get("/v1/analyses", params={"limit": 200}).json()["analyses"])
+    with here.connect() as connection:
+        connection.sendall(head + PHOTO[:2000])
+    boundary = b"Content-Type: multipart/form-data; boundary=x\r\n"
+    body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n' + PHOTO
+    broken = b"POST /v1/analyses HTTP/1.1\r\nHost: localhost\r\n" + boundary
+    heard = spoken(here, broken + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    assert b" 400 " in heard.split(b"\r\n")[0] and b"breaks off" in heard
+    until = time.monotonic() + 10
+    while left(here) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert left(here) == []
+    assert len(here.client.get("/v1/analyses", params={"limit": 200}).json()["analyses"]) == before
+
+
+def test_forms_that_are_none_are_refused(here):
+    def form(body: bytes, kind: str = "multipart/form-data; boundary=x") -> httpx2.Response:
+        return here.client.post("/v1/analyses", content=body, headers={"Content-Type": kind})
+
+    part = b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
+    photo = part % (b"file", PHOTO)
+    end = b"--x--\r\n"
+    assert "boundary" in problem(form(photo, "multipart/form-data"), 400)
+    problem(form(b"no form at all"), 400)
+    assert "part 'file'" in problem(form(part % (b"note", b"hi") + end), 422)
+    assert "several" in problem(form(photo + photo + end), 422)
+    assert "UTF-8" in problem(form(part % (b"note", b"\xff\xfe") + photo + end), 422)
+    assert "at most" in problem(form(part % (b"note", b"n" * 50_000) + photo + end), 422)
+    assert "fields" in problem(form(b"".join(part % (b"n%d" % i, b"") for i in range(30)) + photo + end), 422)
+    assert "headers" in problem(form(b"--x\r\nX-Long: " + b"a" * 9000 + b"\r\n\r\n" + end), 400)
+    assert "whole number" in problem(form(part % (b"frames", b"many") + photo + end), 422)
+
+
+def test_a_client_that_stands_still_is_let_go(here):
+    head = b"POST /v1/analyses HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: 90000\r\n\r\n"
+    heard = spoken(here, head + PHOTO[:100])
+    assert heard.startswith(b"HTTP/1.1 408") and b"Nothing came for 0.5 seconds" in heard
+    with here.connect() as connection:  # or that drips
+        connection.sendall(head)
+        heard = b""
+        connection.settimeout(0.05)
+        for at in range(300):
+            try:
+                connection.sendall(PHOTO[at : at + 1])
+                heard += connection.recv(4096)
+                break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+    assert heard.startswith(b"HTTP/1.1 408") and b"bytes a second" in heard
+    assert left(here) == []
+
+
+def test_headers_that_never_end_are_not_waited_for(here, monkeypatch):
+    monkeypatch.setattr(server, "HEADER_TIME", 0.3)
+    for beginning in (b"", b"GET /healthz HTTP/1.1\r\nHost: local"):
+        with here.connect() as connection:
+            connection.sendall(beginning)
+            connection.settimeout(10)
+            assert connection.recv(100) == b""  # it hung up
+    with here.connect() as connection:  # a second request on the same connection, too
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        connection.settimeout(10)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+        connection.sendall(b"GET /hea")
+        while connection.recv(4096):
+            pass
+
+
+def test_tricks_with_paths_find_nothing(here):
+    for path in (
+        "/v1/analyses/..%2f..%2fserve.lock",
+        "/v1/analyses/%2e%2e/%2e%2e/facewitness.sqlite",
+        "/v1/analyses/%00",
+        "/v1/analyses/'%20OR%201=1--",
+        "/v1/analyses/" + "a" * 64,
+        "/v1/analyses/x/masks/..%2f0.png",
+        "/v1/analyses/é",
+        "//v1/analyses",
+        "/v1/../v1/analyses/x",
+    ):
+        assert here.client.get(path).status_code in (404, 422), path
+    assert "There is no analysis" in problem(here.client.get("/v1/analyses/" + "0" * 32), 404)
+    assert here.client.get("/v1/analyses/" + "a" * 5000).status_code in (404, 422)
+    shown = here.send(PHOTO, "../../../etc/passwd\x00.jpg")
+    assert shown["name"] == "passwd_.jpg"
+    form = here.client.post("/v1/analyses", files={"file": ("..\\..\\boot.ini", PHOTO)})
+    assert form.json()["name"] == "boot.ini"
+    folder = here.service.settings.data
+    assert {path.name for path in folder.iterdir()} <= {
+        *("uploads", "serve.lock", "session.secret"),
+        *("facewitness.sqlite", "facewitness.sqlite-wal", "facewitness.sqlite-shm"),
+    }
+
+
+def test_words_that_no_database_takes(here):
+    assert problem(here.client.get("/v1/analyses", params={"q": "a\x00"}), 422)
+    here.client.get("/v1/analyses", params={"q": "%_\\'\";--"}).raise_for_status()
+    shown = here.send(PHOTO)
+    headers = {"Content-Type": "application/json"}
+    for note in ('{"note": "\\ud800"}', '{"note": "\\u0000"}', '{"note": 3}', "[]", '{"note": "' + "x" * 10_001 + '"}'):
+        problem(here.client.patch(shown["links"]["self"], content=note, headers=headers), 422)
+    problem(here.client.patch(shown["links"]["self"], content="[" * 100_000, headers=headers), 400)
+
+
+def test_no_other_site_may_act_here(here):
+    for headers in (
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ):
+        answer = here.client.post("/v1/analyses", content=PHOTO, headers={**RAW, **headers})
+        assert "own page" in problem(answer, 403)
+        problem(here.client.delete("/v1/analyses/" + "0" * 32, headers=headers), 403)
+    own = {"Origin": f"http://127.0.0.1:{here.port}", "Sec-Fetch-Site": "same-origin"}
+    assert here.client.post("/v1/analyses", content=PHOTO, headers={**RAW, **own}).status_code == 202
+    assert here.client.get("/healthz", headers={"Origin": "http://evil.example"}).status_code == 200
+
+
+def test_a_name_that_is_not_this_servers_is_refused(here):
+    for host in (
+        "evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "a b",
+        "",
+        "[::1",
+        "localhost:1:2",
+    ):
+        assert "not called" in problem(here.client.get("/v1/analyses", headers={"Host": host}), 421), host
+    for host in ("localhost", "LOCALHOST:80", "127.0.0.1:9", "[::1]:80", "192.168.1.7"):
+        assert here.client.get("/healthz", headers={"Host": host}).status_code == 200, host
+
+
+def test_a_caller_has_so_many_requests(tmp_path):
+    with serving(tmp_path, rate=60, burst=20) as here:
+        statuses = [here.client.get("/healthz") for _ in range(30)]
+        refused = [answer for answer in statuses if answer.status_code == 429]
+        assert refused and int(refused[0].headers["retry-after"]) >= 1
+        assert "60 requests a minute" in problem(refused[0], 429)
+
+
+def test_a_hundred_uploads_at_once(tmp_path):
+    with serving(tmp_path, max_uploads=8) as here:
+
+        def send(number: int) -> int:
+            with httpx2.Client(base_url=here.client.base_url, timeout=120, trust_env=False) as client:
+                content = jpeg(painted(number % 10, 64)) + bytes(number)
+                return client.post("/v1/analyses", content=content, headers=RAW).status_code
+
+        with ThreadPoolExecutor(25) as threads:
+            assert list(threads.map(send, range(100))) == [202] * 100
+        until = time.monotonic() + 240
+        while (counts := here.service.counts())["done"] < 100 and time.monotonic() < until:
+            time.sleep(0.1)
+        assert counts == {"queued": 0, "running": 0, "done": 100, "failed": 0, "cancelled": 0}
+
+
+def test_a_film_of_ten_hours_fails_with_its_length(here):
+    pytest.importorskip("av")
+    shown = here.send(film(pictures(3), times=[0, 1, 25 * 36_000]), "long.mp4")
+    assert shown["state"] == "failed" and "lasts 10:00:00" in shown["error"]
+    assert shown["report"]["status"] == "failed" and shown["label"] == "failed"
+
+
+def test_no_room_and_a_locked_database_are_said_in_words(tmp_path):
+    import sqlite3
+
+    with serving(tmp_path, database_time=0.2, max_stored=len(PHOTO) + 10, witnesses=(Brightness(),)) as here:
+        here.send(PHOTO)
+        full = here.client.post("/v1/analyses", content=jpeg(painted(1, 300)), headers=RAW)
+        assert "no room" in problem(full, 507) and full.headers["retry-after"]
+        lock = sqlite3.connect(tmp_path / "facewitness.sqlite", isolation_level=None)
+        lock.execute("BEGIN EXCLUSIVE")
+        try:
+            answer = here.client.post("/v1/analyses", content=PHOTO, headers=RAW)
+            assert "locked" in problem(answer, 503) and answer.headers["retry-after"]
+            assert here.client.get("/healthz").status_code == 200
+        finally:
+            lock.execute("ROLLBACK")
+            lock.close()
+        assert here.send(PHOTO)["state"] == "done"
+
+
+def test_what_is_not_http_harms_nobody(here):
+    for words in (b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/9.9\r\n\r\n", b"A" * 70_000, b"\r\n" * 100):
+        with here.connect() as connection:
+            try:
+                connection.sendall(words)
+                connection.shutdown(socket.SHUT_WR)
+                connection.recv(4096)
+            except OSError:
+                pass
+    assert here.client.get("/healthz").status_code == 200
+
+
+def test_requests_at_one_time_do_not_wait_for_an_analysis(tmp_path):
+    with serving(tmp_path, witnesses=(Brightness(seconds=30),)) as here:
+        waiting = threading.Thread(target=lambda: here.send(PHOTO, wait=3), daemon=True)
+        waiting.start()
+        time.sleep(0.5)
+        began = time.monotonic()
+        answer = here.client.get("/v1/analyses")
+        assert answer.status_code == 200 and time.monotonic() - began < 2
+        waiting.join()
+        assert json.loads(answer.content)["analyses"][0]["state"] in ("queued", "running")
