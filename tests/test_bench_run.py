@@ -23,12 +23,13 @@ from facewitness import plugins
 from facewitness.apps import cli
 from facewitness.errors import InputError, UnknownName
 from facewitness.files import held
-from facewitness.types import Face, Frame, FrameRef, Reply, Sample, Truth
+from facewitness.types import Face, Frame, FrameRef, Moment, Reply, Sample, Testimony, Truth
 
 pa = pytest.importorskip("pyarrow", reason="needs the extra 'bench'")
 pq = pytest.importorskip("pyarrow.parquet")
 cv2 = pytest.importorskip("cv2", reason="needs the extra 'forge'")
 from facewitness.bench import calibrate, deletion, perturb, predictions, protocol, speakers  # noqa: E402
+from facewitness.bench import run as bench_run  # noqa: E402
 from facewitness.bench.run import System, run  # noqa: E402
 from facewitness.bench.table import write  # noqa: E402
 
@@ -757,3 +758,47 @@ def _png(pixels):
 
 def test_a_row_has_the_columns_that_are_written():
     assert list(predictions.Row.__annotations__) == [*predictions.COLUMNS.names, "scores"]
+
+
+def test_films_are_judged_as_films_and_asked_about(tmp_path):
+    """One row a film, its score the plain mean over its frames; the table has the video level and how many frames."""
+    films = pytest.importorskip("films", reason="needs the extra 'video'")
+    folder = tmp_path / "own"
+    for label, levels in (("real", (40, 60)), ("fake", (200, 220))):
+        (folder / label).mkdir(parents=True)
+        for level in levels:
+            grey = [np.full((64, 64, 3), level + i, np.uint8) for i in range(12)]
+            (folder / label / f"{level}.mp4").write_bytes(films.film(grey))
+
+    class Highest(Brightness):
+        """Its score of a film is that of the brightest frame; its series has them all."""
+
+        def examine(self, track, clip):
+            scores = [float(clip.at(face.at).pixels.mean()) / 255 for face in track.faces]
+            series = tuple(Moment(face.at, score) for face, score in zip(track.faces, scores, strict=True))
+            return Testimony(self.name, max(scores), series=series if len(series) > 1 else None)
+
+    bright = System("whole", (Highest(),))
+    frames = run("folder", folder, tmp_path / "frames", system=bright, frames=3)
+    whole = run("folder", folder, tmp_path / "films", system=bright, frames=3, films=True, questions=True, name="films")
+    assert (frames["rows"], whole["rows"]) == (12, 4) and frames["ok"] == 12 and whole["ok"] == 4
+    found = rows(tmp_path / "films")
+    items = [r for r in found if r["speaker"] == "explanation"]
+    assert sorted(r["score"] * 255 for r in items) == pytest.approx([46, 66, 206, 226], abs=2)  # the mean of 2, 6, 10
+    assert {r["question"] for r in found if r["speaker"] == "dialogue"} == set(bench_run.FILM_QUESTIONS)
+    assert all(r["frame"] is None and r["video"] for r in items)
+    write([tmp_path / "frames", tmp_path / "films"], tmp_path / "table")
+    text = (tmp_path / "table" / "table.md").read_text()
+    assert "films judged as a whole: see the video level" in text and "frames a video" in text
+    import csv
+
+    with (tmp_path / "table" / "table.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    auc = {(r["system"], r["level"]): r["value"] for r in lines if r["measure"] == "auc" and not r["method"]}
+    assert auc["films", "video"] == "1.0" and auc["films", "frame"] == ""
+    asked = {
+        r["system"]: r["value"] for r in lines if r["measure"] == "frames_a_video" and "baseline" not in r["system"]
+    }
+    assert set(asked.values()) == {"3.0"}
+    with pytest.raises(InputError, match="films are judged as they are"):
+        run("folder", folder, tmp_path / "other", system=system(), films=True, perturbations=perturb.parse(["blur:1"]))

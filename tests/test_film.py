@@ -407,3 +407,39 @@ def test_media_tells_films_from_pictures(tmp_path):
     assert list(media.collect([tmp_path])) == [path]
     with pytest.raises(UnknownName, match="Did you mean 'frames'"):
         media.read(path, sampling={"frame": 3})
+
+
+# ------------------------------------------------------------------------------------------- frames by their number
+
+
+@pytest.fixture
+def video(tmp_path):
+    """A video whose frame i is about 2 · i grey."""
+    file = tmp_path / "a.mp4"
+    file.write_bytes(films.film(20))
+    return file
+
+
+def test_frames_come_as_asked_for_forwards_and_back(video):
+    frames, plain = film.Frames(), films.decoded(video.read_bytes())
+    assert frames.count(video) == 20
+    for index in (0, 3, 4, 19, 2, 2, 7):
+        pixels = frames.frame(video, index)
+        assert np.array_equal(pixels, plain[index]) and pixels.flags["C_CONTIGUOUS"]
+    frames.expect(video, (2, 9, 15))
+    assert all(np.array_equal(frames.frame(video, index), plain[index]) for index in (2, 9, 15, 16, 1))
+    frames.close()
+    assert np.array_equal(frames.frame(video, 5), plain[5])
+
+
+def test_a_frame_that_a_video_lacks_is_a_sentence(video, tmp_path):
+    frames = film.Frames()
+    with pytest.raises(UnreadableMedia, match=r"a\.mp4: expected a frame 20, but the video has 20"):
+        frames.frame(video, 20)
+    assert frames.frame(video, 19).mean() > 30
+    broken = tmp_path / "b.mp4"
+    broken.write_bytes(b"no video")
+    assert frames.count(broken) == frames.count(tmp_path / "none.mp4") == 0
+    with pytest.raises(UnreadableMedia, match=r"b\.mp4: expected a frame 0, got none"):
+        frames.frame(broken, 0)
+    assert frames.frame(video, 1).mean() < 20

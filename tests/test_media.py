@@ -20,7 +20,7 @@ from PIL import Image, ImageCms
 
 from facewitness import files, media
 from facewitness.calibration import Profile
-from facewitness.errors import InputError, MissingExtra, TooLarge, UnreadableMedia
+from facewitness.errors import InputError, TooLarge, UnreadableMedia
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -616,50 +616,6 @@ def test_a_file_whose_name_is_a_pattern_is_that_file(tmp_path: Path):
     path = tmp_path / "a[1].jpg"
     path.touch()
     assert list(media.collect([path])) == [path]
-
-
-# ------------------------------------------------------------------------------------------------------- videos
-
-
-@pytest.fixture
-def film(tmp_path):
-    """A video whose frame i is grey 10 · i."""
-    cv2 = pytest.importorskip("cv2", reason="needs the extra 'forge'")
-    file = tmp_path / "a.mp4"
-    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"mp4v"), 10, (64, 64))
-    for i in range(20):
-        writer.write(np.full((64, 64, 3), 10 * i, np.uint8))
-    writer.release()
-    return file
-
-
-def test_frames_come_as_asked_for_forwards_and_back(film):
-    video = media.Video()
-    assert media.frames_in(film) == 20
-    for index in (0, 3, 4, 19, 2, 2, 7):
-        pixels = video.frame(film, index)
-        assert pixels.shape == (64, 64, 3) and pixels.dtype == np.uint8 and pixels.flags["C_CONTIGUOUS"]
-        assert abs(pixels.mean() - 10 * index) < 4
-    video.close()
-    assert abs(video.frame(film, 5).mean() - 50) < 4
-
-
-def test_a_frame_that_a_video_lacks_is_a_sentence(film, tmp_path):
-    video = media.Video()
-    with pytest.raises(UnreadableMedia, match=r"a\.mp4: expected a frame 20, but the video breaks off at 20"):
-        video.frame(film, 20)
-    assert abs(video.frame(film, 19).mean() - 190) < 4
-    broken = tmp_path / "b.mp4"
-    broken.write_bytes(b"no video")
-    assert media.frames_in(broken) == media.frames_in(tmp_path / "none.mp4") == 0
-    with pytest.raises(UnreadableMedia, match=r"b\.mp4: expected a frame 0, but the video breaks off at 0"):
-        video.frame(broken, 0)
-
-
-def test_without_opencv_a_video_says_what_to_install(film, monkeypatch):
-    monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(MissingExtra, match=r"pip install '\.\[forge\]'"):
-        media.Video().frame(film, 0)
 
 
 def test_a_decoder_s_own_log_is_not_printed(tmp_path):

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -212,7 +212,7 @@ class Film(Clip):
 class _File:
     """A file that is opened again for every pass, and has to be the same each time."""
 
-    def __init__(self, path: Path, label: str, max_bytes: int):
+    def __init__(self, path: Path, label: str, max_bytes: int, hashed: bool = True):
         self.path, self.label = path, label
         try:
             with path.open("rb") as file:
@@ -224,7 +224,7 @@ class _File:
                     )
                 head = file.read(64)
                 file.seek(0)
-                self.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                self.sha256 = hashlib.file_digest(file, "sha256").hexdigest() if hashed else ""
         except FileNotFoundError as error:
             raise UnreadableMedia(f"'{label}' does not exist. Check the path.") from error
         except IsADirectoryError as error:
@@ -425,6 +425,110 @@ def _checked(header: Mapping[str, Any], label: str) -> None:
             f"Films are decoded with {what}, which is not installed. Try: pip install '.[video]', from a clone of the "
             "repository"
         )
+
+
+# ------------------------------------------------------------------------------------------- frames by their number
+
+
+class Frames:
+    """Frames of video files by their number, one file after another, for datasets and masks: nothing is judged.
+
+    One process decodes them all. Quick where a file's frames are asked for in their order, quicker where `expect` says
+    which: the others are decoded and not brought here.
+    """
+
+    def __init__(self) -> None:
+        self.decoder: _Decoder | None = None
+        self.path: Path | None = None
+        self.survey: _Survey | None = None
+        self.coming: Iterator[tuple[int, Pixels]] | None = None
+        self.at = -1
+        self.expected: tuple[int, ...] = ()
+
+    def count(self, path: Path) -> int:
+        """How many frames a video has; 0 where it cannot be read. Raises MissingExtra without PyAV."""
+        try:
+            self._open(path)
+        except UnreadableMedia:
+            return 0
+        return 0 if self.survey is None else len(self.survey.ticks)
+
+    def expect(self, path: Path, indices: Sequence[int]) -> None:
+        """Which frames of a file will be asked for next."""
+        self.close()
+        self.expected, self.path = tuple(sorted(set(indices))), path
+
+    def frame(self, path: Path, index: int) -> Pixels:
+        """Frame `index` of a file, from 0: RGB uint8 (H, W, 3).
+
+        Raises:
+            UnreadableMedia: the video ends or breaks before it.
+            MissingExtra: without PyAV.
+        """
+        if path != self.path:
+            self.close()
+        try:
+            self._open(path)
+            pixels = self._next(index) if index > self.at else None
+            if pixels is None:
+                self.coming = self._from(index)
+                pixels = self._next(index)
+        except UnreadableMedia as error:
+            raise UnreadableMedia(f"{path.name}: expected a frame {index}, got none. {error}") from error
+        if pixels is None:
+            there = 0 if self.survey is None else len(self.survey.ticks)
+            raise UnreadableMedia(
+                f"{path.name}: expected a frame {index}, but the video has {there} and ends there, or is damaged; "
+                "copy it again"
+            )
+        return pixels
+
+    def _next(self, index: int) -> Pixels | None:
+        """A frame among those that are on their way; None where it is not, and then nothing is any more."""
+        for number, pixels in self.coming or ():
+            self.at = number
+            if number == index:
+                return pixels
+            if number > index:
+                break
+        self.coming = None
+        return None
+
+    def close(self) -> None:
+        """Let go of the file; the process stays."""
+        self.path, self.survey, self.coming, self.at, self.expected = None, None, None, -1, ()
+
+    def _open(self, path: Path) -> None:
+        if self.survey is not None and path == self.path:
+            return
+        expected = self.expected if path == self.path else ()
+        self.close()
+        file = _File(path, str(path), MAX_BYTES, hashed=False)
+        if self.decoder is None:
+            self.decoder = _Decoder(file, str(path), MAX_PIXELS)
+        self.decoder.file, self.decoder.label = file, str(path)
+        self.survey = _survey(self.decoder, str(path), MAX_SECONDS)
+        self.path, self.expected = path, expected
+
+    def _from(self, index: int) -> Iterator[tuple[int, Pixels]]:
+        """The frames that are expected from one on, or all from there on."""
+        assert self.survey is not None and self.decoder is not None
+        if not 0 <= index < len(self.survey.ticks):
+            return
+        wanted = [i for i in self.expected if index <= i < len(self.survey.ticks)]
+        if index not in wanted:
+            wanted = []
+        passes = _Passes(self.decoder, self.survey, [], (0, len(self.survey.ticks)), False, 1)
+        targets = [int(self.survey.ticks[i]) for i in wanted]
+        run = passes.run(
+            targets=targets,
+            stop=bool(targets),
+            step=None if targets else 1,
+            start=int(self.survey.ticks[index]),
+            keep=False,
+        )
+        for seen in run:
+            yield seen.frame.index, seen.frame.pixels
 
 
 # -------------------------------------------------------------------------------------------------------- what is in it

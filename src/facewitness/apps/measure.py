@@ -27,6 +27,7 @@ examples:
   facewitness bench run folder --root my-photos --out runs/mine
   facewitness bench run faceforensics --root FaceForensics++ --split test --keep compression=c23 --out runs/ff
   facewitness bench run painted --perturb all --out runs/curves
+  facewitness bench run folder --root my-films --films --questions --out runs/films
   facewitness bench run --protocol kfd-cross --root celebdf=CDF2 --root dfdc=DFDC --out runs/cross
   facewitness bench table runs/* --out tables
   facewitness bench compare runs/ours runs/theirs"""
@@ -129,6 +130,9 @@ def _add_run(words: Any) -> None:
     run.add_argument("--seed", type=int, default=0, metavar="N")
     run.add_argument("--thumbnails", type=int, default=24, metavar="N", help="worst mistakes kept as pictures (24)")
     run.add_argument("--questions", action="store_true", help="ask what the dataset asks about each picture")
+    run.add_argument(
+        "--films", action="store_true", help="judge each video file as analyze does, people followed: one row a film"
+    )
     run.add_argument("--difference-masks", action="store_true", help="truth masks from pristine counterparts")
 
 
@@ -288,7 +292,7 @@ def _run(given: argparse.Namespace) -> int:
         raise InputError("bench run: expected a DATASET or a --protocol, one of the two. See facewitness datasets.")
     common: dict[str, Any] = {
         "system": _system(given), "shard": given.shard, "jobs": given.jobs, "seed": given.seed, "limit": given.limit,
-        "thumbnails": given.thumbnails, "name": given.name,
+        "thumbnails": given.thumbnails, "name": given.name, "films": given.films,
     }  # fmt: skip
     roots = _roots(given)
     if given.dataset is not None:
@@ -320,7 +324,8 @@ def _run(given: argparse.Namespace) -> int:
                 covered = run(
                     test.dataset, root, out, split=test.split, frames=test.frames, keep=keep,
                     perturbations=perturb.parse([*plan.perturbations, *given.perturb]), reencode=plan.reencode,
-                    difference_masks=plan.difference_masks, questions=plan.questions, progress=progress, **common,
+                    difference_masks=plan.difference_masks, questions=plan.questions or given.questions,
+                    progress=progress, **common,
                 )  # fmt: skip
             statuses.append(_told(out, covered))
         except FacewitnessError as error:  # one set that is not there must not take the others with it

@@ -41,6 +41,11 @@ class Entry:
         return None if value is None else float(value)
 
     @property
+    def films(self) -> bool:
+        """Whether films were judged as a whole, with one row each."""
+        return bool((self.meta or {}).get("films"))
+
+    @property
     def baseline(self) -> bool:
         """Whether it is one of BASELINES."""
         return self.system in BASELINES

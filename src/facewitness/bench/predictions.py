@@ -324,7 +324,7 @@ def write(run: Path, meta: Mapping[str, Any], rows: Sequence[Row]) -> pa.Table:
 # two runs that agree on these may be continued or gathered; libraries and dates may differ
 _IDENTITY = (
     "schema", "dataset", "split", "frames", "finder", "witnesses", "options", "perturbations", "reencode", "seed",
-    "shard", "profile", "keep", "limit", "difference_masks", "questions", "scores",
+    "shard", "profile", "keep", "limit", "difference_masks", "questions", "films", "scores",
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import itertools
 import json
 import platform
 import time
@@ -31,6 +32,8 @@ from facewitness.bench.predictions import Row
 from facewitness.builders import difference
 from facewitness.dialogue import Dialogue, as_reply
 from facewitness.errors import FacewitnessError, InputError, UnknownName
+from facewitness.film import Frames
+from facewitness.phrases import is_film
 from facewitness.pipeline import Analyzer, Source, Witness
 from facewitness.pool import analyze_many
 from facewitness.types import (
@@ -38,6 +41,7 @@ from facewitness.types import (
     Clip,
     Finding,
     Mask,
+    Moment,
     PersonReport,
     Pixels,
     Question,
@@ -48,6 +52,7 @@ from facewitness.types import (
     Truth,
 )
 
+FILM_QUESTIONS = ("Is this film fake?", "When does it look fake?", "How sure are you?")
 THUMBNAIL = 96  # pixels
 _RIGHT_PLACE = 0.5  # IoU from which a found face is the one that a sample's box means
 
@@ -60,6 +65,7 @@ class System:
     witnesses: tuple[str | Witness, ...] = ("compact",)
     options: Mapping[str, Mapping[str, Any]] | None = None
     profile: Path | None = None
+    reading: Mapping[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -74,7 +80,13 @@ class System:
             share = perturb.value(perturbation)
             assert share is not None
             finder = perturb.ShiftedFinder(self.finder, dict(options.pop(self.finder, {})), share, seed)
-        return {"finder": finder, "witnesses": self.witnesses, "options": options, "profile": self.profile}
+        return {
+            "finder": finder,
+            "witnesses": self.witnesses,
+            "options": options,
+            "profile": self.profile,
+            "reading": self.reading,
+        }
 
 
 def run(
@@ -96,6 +108,7 @@ def run(
     thumbnails: int = 24,
     difference_masks: bool = False,
     questions: bool = False,
+    films: bool = False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> predictions.Coverage:
     """Predict, and return what became of the items.
@@ -109,11 +122,19 @@ def run(
     thumbnails      how many of the worst mistakes of each label are kept as small pictures; 0 keeps none
     difference_masks   make truth masks of fakes whose pristine counterpart is in the dataset (`builders/difference`)
     questions       ask what the dataset asks about a picture (`Truth.questions`), each a row with question and text:
-                    the answer from the evidence, and with one job that of each witness that can answer
+                    the answer from the evidence, and with one job that of each witness that can answer; of a film
+                    FILM_QUESTIONS besides
+    films           each video file is one item and is analysed as `analyze` does it: people are followed through it,
+                    `frames` of it are judged, and its score is the plain mean over them, of whoever is likeliest to be
+                    forged. Pictures, and videos that lie there as folders of pictures, stay what they are
     progress        called with the number of items done after each
     Raises InputError for an unknown split, an empty dataset, an `out` that holds another run or is written to.
     """
     system = system or System()
+    if films:
+        if reencode is not None or any(name != "none" for name, _ in perturbations):
+            raise InputError("bench run: films are judged as they are; leave out --perturb and --reencode, or --films")
+        system = replace(system, reading={**(system.reading or {}), "sampling": {"frames": frames}})
     missing: list[str] = []
     leaf = plugins.get("datasets", dataset)
     files = folder_of(root)
@@ -139,7 +160,7 @@ def run(
         "perturbations": [list(p) for p in perturbations], "reencode": reencode, "seed": seed, "limit": limit,
         "keep": {k: list(v) for k, v in (keep or {}).items()},
         "shard": None if n == 1 else [i, n], "difference_masks": difference_masks,
-        "questions": questions, "scores": list(scores), "scores_lacking": lacking,
+        "questions": questions, "films": films or None, "scores": list(scores), "scores_lacking": lacking,
         "version": facewitness.__version__, "libraries": analyzer.made_by["libraries"],
         "platform": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     }  # fmt: skip
@@ -147,6 +168,7 @@ def run(
     def listed() -> Iterator[Sample]:
         note: Callable[[str], None] = missing.append if not missing else lambda sentence: None  # once, not each pass
         samples = samples_of(leaf, root, split, frames, note)
+        samples = whole_films(samples) if films else samples
         chosen = (s for s in samples if zlib.crc32(s.group.encode("utf-8", "replace")) % n == i - 1)
         for number, sample in enumerate(s for s in chosen if wanted(s, keep or {})):
             if limit is not None and number >= limit:
@@ -216,6 +238,20 @@ def samples_of(
     yield from leaf.samples(root, split, **options)
 
 
+def whole_films(samples: Iterable[Sample]) -> Iterator[Sample]:
+    """The samples with the frames of each video file as one, which has no frame's mask; all others as they are."""
+    seen: set[tuple[str, str | None]] = set()
+    for sample in samples:
+        film = sample.frame is not None or Path(sample.file).suffix.lower() in media.FILMS
+        if not film or sample.image is not None:
+            yield sample
+        elif (sample.file, sample.video) not in seen:
+            seen.add((sample.file, sample.video))
+            truth = sample.truth
+            key = "/".join((sample.dataset, truth.method or truth.label, sample.compression or "-", sample.file))
+            yield replace(sample, frame=None, box=None, video=sample.video or key, truth=replace(truth, mask=None))
+
+
 def wanted(sample: Sample, keep: Mapping[str, Sequence[str]]) -> bool:
     """Whether a sample is kept. Raises UnknownName for a column that samples are not chosen by."""
     values = {"dataset": sample.dataset, "compression": sample.compression, "method": sample.truth.method}
@@ -241,9 +277,9 @@ def _items(
     samples: Iterable[Sample], root: Path, perturbation: perturb.Perturbation, reencode: int | None, seed: int
 ) -> Iterator[_Item]:
     """Each sample with what `analyze` takes: bytes or a path where nothing changes them, else pixels."""
-    video = media.Video()
+    video = Frames()
     changed = perturbation[0] in perturb.PIXELS
-    for sample in samples:
+    for sample in _announced(samples, root, video):
         try:
             source: Source
             if sample.frame is not None:
@@ -260,6 +296,17 @@ def _items(
             yield _Item(sample, source)
         except (FacewitnessError, OSError) as error:
             yield _Item(sample, None, str(error))
+
+
+def _announced(samples: Iterable[Sample], root: Path, video: Frames) -> Iterator[Sample]:
+    """The samples; of each video file it is said first which of its frames will be read."""
+    for file, members in itertools.groupby(samples, key=lambda s: None if s.frame is None else s.file):
+        if file is None:
+            yield from members
+            continue
+        together = list(members)
+        video.expect(root / file, [s.frame for s in together if s.frame is not None])
+        yield from together
 
 
 def _sources(
@@ -375,10 +422,11 @@ def _rows(
         if report.people:  # there are faces, but not the one that is meant
             row |= {"status": "no_face", "problem": problem or "no found face lies at the sample's box"}
         return [row]
-    said = [t.fake for t in face.verdict.testimonies if t.fake is not None]
+    scores_of = [t for t in face.verdict.testimonies if t.fake is not None]
+    fake = _over_frames(face.timeline, face.verdict.fake)
     row |= {
-        "score": said[0] if len(said) == 1 else face.verdict.fake,
-        "fake": face.verdict.fake,
+        "score": _over_frames(scores_of[0].series or (), scores_of[0].fake) if len(scores_of) == 1 else fake,
+        "fake": fake,
         "verdict": face.verdict.label,
         "regions_said": _regions(face.findings),
         "mapped": _mapped(face),
@@ -402,6 +450,12 @@ def _rows(
     return [row, *others]
 
 
+def _over_frames(series: Sequence[Moment], whole: float | None) -> float | None:
+    """The plain mean over a film's frames, as papers have it; a verdict's own weighs them by quality. Else `whole`."""
+    known = [moment.fake for moment in series if moment.fake is not None]
+    return float(np.mean(known)) if known and whole is not None else whole
+
+
 def _said(reply: Reply, truth: Truth, scores: Sequence[str]) -> Row:
     """What a speaker said, and what each score makes of it."""
     return {
@@ -423,19 +477,22 @@ def _by(testimony: Testimony) -> Row:
 def _answers(sample: Sample, analysis: _Kept, row: Row, able: Sequence[Witness], scores: Sequence[str]) -> list[Row]:
     """Rows for each question the dataset asks about this picture: the evidence's answer, then witnesses'."""
     face = _face_meant(sample, analysis.report)
-    if face is None or not sample.truth.questions:
+    asked = {question: tuple(references) for question, references in (sample.truth.questions or {}).items()}
+    if is_film(analysis.report):
+        asked |= {question: () for question in FILM_QUESTIONS if question not in asked}
+    if face is None or not asked:
         return []
     talk = Dialogue(analysis.report)
     talk.choose(analysis.report.people.index(face))
     of_item = cast(Row, {name: value for name, value in row.items() if name in _OF_ITEM})
     answered: list[Row] = []
-    for question, references in sample.truth.questions.items():
+    for question, references in asked.items():
         regions_true = row.get("regions_true")
         truth = Truth(
             sample.truth.label,
             regions=None if regions_true is None else frozenset(regions_true),
             boxes=sample.truth.boxes,
-            texts=tuple(references),
+            texts=references,
         )
         about: Row = {"speaker": "dialogue", "question": question, "references": [*references]}
         reply = as_reply(talk.ask(question))

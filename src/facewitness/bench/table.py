@@ -166,7 +166,7 @@ def measured(entry: Entry) -> Iterator[Line]:
     line = partial(Line, entry.system, entry.dataset)
     for measure, value in _coverage(entry).items():
         yield line("rows", measure, value)
-    for level, values in _levels(entry.plain, threshold=entry.threshold):
+    for level, values in _levels(entry.plain, threshold=entry.threshold, films=entry.films):
         yield from (line(level, measure, value) for measure, value in values.items())
     if entry.baseline:
         return
@@ -174,7 +174,7 @@ def measured(entry: Entry) -> Iterator[Line]:
         yield line(level, measure, value)
     if not entry.taken_apart:
         for method, table in _methods(entry.plain):
-            for level, values in _levels(table, only=("auc", "acc")):
+            for level, values in _levels(table, only=("auc", "acc"), films=entry.films):
                 yield from (line(level, measure, value, method) for measure, value in values.items())
     if entry.whole:
         for perturbation, strength, table in _strengths(entry.perturbed):
@@ -204,23 +204,40 @@ def _coverage(entry: Entry) -> dict[str, Value]:
         known = statuses.null_count < rows.num_rows
         count = pc.sum(pc.equal(statuses, status)).as_py() or 0
         counts[status] = _count(count if known else None, "a list of scores does not say what became of a picture")
+    counts |= _sampled(entry)
     missing = ((entry.meta or {}).get("coverage") or {}).get("missing")
     why = "known of the whole run only" if entry.meta else "a list of scores does not say what the dataset lacks"
     counts["missing"] = _count(missing if entry.whole else None, why)
     return counts
 
 
+def _sampled(entry: Entry) -> dict[str, Value]:
+    """How many videos there are, and of how many frames each is judged: the median over the videos."""
+    keys = pc.drop_null(entry.plain.column("video"))
+    stills = Value(None, why="still pictures: there are no videos")
+    if not len(keys):
+        return {"videos": stills, "frames_a_video": stills}
+    times = [each["counts"] for each in pc.value_counts(keys).to_pylist()]
+    frames = float(np.median(times))
+    if entry.films:
+        frames = float((entry.meta or {}).get("frames") or 0)
+        why = "so many were asked for, and the people in them were followed between"
+    else:
+        why = "" if min(times) == max(times) else f"the median: from {min(times)} to {max(times)}"
+    return {"videos": _count(len(times)), "frames_a_video": Value(frames, n=len(times), why=why)}
+
+
 def _levels(
-    table: pa.Table, threshold: float | None = None, only: Sequence[str] | None = None
+    table: pa.Table, threshold: float | None = None, only: Sequence[str] | None = None, films: bool = False
 ) -> Iterator[tuple[str, dict[str, Value]]]:
-    """Detection at frame and at video level."""
+    """Detection at frame and at video level; `films` were judged as a whole and have no rows for their frames."""
     names = tuple(only or (*DETECTION, "acc_shipped"))
     for level, data in (("frame", measures.scored(table)), ("video", measures.videos(table))):
-        if data is None:
-            yield (
-                level,
-                {name: Value(None, why="still pictures: there are no videos to average over") for name in names},
-            )
+        if data is None or (films and level == "frame"):
+            why = "still pictures: there are no videos to average over"
+            if data is not None:
+                why = "films judged as a whole: see the video level"
+            yield level, {name: Value(None, why=why) for name in names}
             continue
         values = measures.detection(data.fake, data.p, data.group, threshold=threshold, only=only)
         if "acc_shipped" in names and threshold is None:
@@ -302,6 +319,7 @@ def _spoken(entry: Entry) -> Iterator[tuple[str, str, str, Value]]:
             yield speaker, "score", name, _with_reason(name, value)
         for name, value in _verdicts_in(spoken).items():
             yield speaker, "text", name, value
+        yield speaker, "text", "video_auc", _words_over_videos(rows)
         if not spoken.num_rows:
             why = Value(None, why="the system said nothing")
             yield from ((speaker, "text", name, why) for name in _WORDING)
@@ -310,6 +328,24 @@ def _spoken(entry: Entry) -> Iterator[tuple[str, str, str, Value]]:
         replies = {name: control(spoken, threshold) for name, control in speakers.CONTROLS.items()}
         yield from _controlled(speaker, spoken, replies)
         yield from _words(speaker, spoken, replies)
+
+
+_SAYS = {"fake": 1.0, "inconclusive": 0.5, "real": 0.0}
+
+
+def _words_over_videos(rows: pa.Table) -> Value:
+    """The AUC of the verdicts in words at video level, as KFD has it: the mean over a video's frames of yes and no.
+
+    A frame of which the words leave it open counts as one half; one of which nothing is said does not count.
+    """
+    says = pa.array([None if s is None else _SAYS[s] for s in rows.column("says").to_pylist()], pa.float64())
+    table = rows.select(_ITEM).append_column("score", says).append_column("fake", pa.nulls(rows.num_rows, pa.float64()))
+    data = measures.videos(table)
+    if data is None:
+        return Value(None, why="still pictures: there are no videos to average over")
+    if not data.p.size:
+        return Value(None, why="the words say neither real nor fake")
+    return measures.detection(data.fake, data.p, data.group, only=("auc",))["auc"]
 
 
 def _controlled(
@@ -454,7 +490,7 @@ _DETECTION = {
 }  # fmt: skip
 _COVERAGE = {
     "rows": "rows", "real": "real", "fake": "fake", "scored": "scored", "ok": "analysed", "no_face": "no face",
-    "failed": "failed", "missing": "missing files",
+    "failed": "failed", "missing": "missing files", "videos": "videos", "frames_a_video": "frames a video",
 }  # fmt: skip
 _VERDICTS = {
     "coverage": "with a verdict", "decided": "decided", "decided_acc": "right, if decided",
@@ -466,7 +502,7 @@ _WORDS = {
     "bleu1": "BLEU-1", "bleu2": "BLEU-2", "bleu3": "BLEU-3", "bleu4": "BLEU-4", "rouge_l": "ROUGE-L",
     "meteor": "METEOR", "cider": "CIDEr", "verdict_told": "tells a verdict",
     "verdict_acc": "its ACC", "verdict_f1": "its F1", "literal_told": "tells one literally",
-    "literal_acc": "its ACC", "literal_f1": "its F1",
+    "literal_acc": "its ACC", "literal_f1": "its F1", "video_auc": "AUC of what it says, videos",
 }  # fmt: skip
 Row = tuple[tuple[str, ...], list[Value]]  # what it is about, and its numbers
 
@@ -517,7 +553,8 @@ def _grids(entries: Sequence[Entry], lines: Sequence[Line], book: Book) -> list[
     about = {
         "coverage": "Every item is a row. AUC and its like are over the scored rows only.",
         "frame": "One row an item. The baselines have seen no picture.",
-        "video": "The mean probability of a video's frames, one row a video. The baselines have seen no picture.",
+        "video": "The plain mean of the probabilities of a video's frames, as many of each as Coverage says and spread "
+        "evenly over it; one row a video. The baselines have seen no picture.",
         "method": "The fakes of one method against the pristine rows of the same test set.",
         "verdict": "What became of them: a system may decline to decide.",
         "place": "The witness's mask, pixel by pixel, over the items whose truth has one. Claims are under Scores.",
@@ -667,6 +704,7 @@ def made_by(entries: Sequence[Entry]) -> list[str]:
         command += [
             f"--{key} {meta[key]}" for key in ("split", "frames", "limit", "reencode") if meta.get(key) is not None
         ]
+        command += [f"--{key}" for key in ("films", "questions") if meta.get(key)]
         command += [f"--keep {key}={','.join(map(str, values))}" for key, values in (meta.get("keep") or {}).items()]
         asked = [(str(name), int(s)) for name, s in meta.get("perturbations") or [] if name != "none"]
         every = set(asked) == set(perturb.parse(["all"])) - {("none", 0)}

@@ -43,6 +43,7 @@ from facewitness import geometry, media, regions, words
 from facewitness.builders import _disk
 from facewitness.errors import InputError, MissingExtra, WeightsError
 from facewitness.files import write_whole
+from facewitness.film import Frames
 from facewitness.grammars import mare
 from facewitness.phrases import the_regions
 from facewitness.types import Box, Face, Finding, Frame, Landmarks, Mask, Reply, Sample, Truth
@@ -215,7 +216,7 @@ def build(
     if (size is not None and size < 16) or not 1 <= margin <= 10:
         raise InputError(f"dma: expected a size of at least 16 and a margin of 1 to 10, got {size} and {margin}")
     counts = Statistics() if statistics is None else statistics
-    video = media.Video()
+    video = Frames()
     for sample in samples:
         counts.samples += 1
         asked = _annotations(sample, questions)
@@ -306,7 +307,7 @@ def _picture(
     sample: Sample,
     finder: Finder,
     root: Path | None,
-    video: media.Video,
+    video: Frames,
     size: int | None,
     margin: float,
     counts: Statistics,
@@ -384,7 +385,7 @@ def _mask(truth: Truth, frame: Frame) -> NDArray[np.uint8] | None:
     return np.asarray(grey.resize((frame.width, frame.height), Image.Resampling.BILINEAR))
 
 
-def _read(sample: Sample, root: Path | None, video: media.Video) -> tuple[Frame, bytes | None]:
+def _read(sample: Sample, root: Path | None, video: Frames) -> tuple[Frame, bytes | None]:
     """The picture, and its bytes as the dataset has them where they show it as it is."""
     if sample.image is None and root is None:
         raise InputError("expected the folder of the samples' files, got none; give it as root")

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from facewitness import media
 from facewitness.errors import InputError, UnreadableMedia
 from facewitness.files import read_bounded
+from facewitness.film import Frames
 from facewitness.types import Sample, Truth
 
 Tell = Callable[[str], None]
@@ -88,7 +89,8 @@ def left_out(below: Path, deep: bool = True) -> str:
     kinds: Counter[str] = Counter()
     for path in below.rglob("*") if deep else below.glob("*"):
         name = path.name
-        if name.startswith(".") or name.lower() in _CLUTTER or path.suffix.lower() in PICTURES or not path.is_file():
+        read = path.suffix.lower() in (*PICTURES, *VIDEOS)
+        if name.startswith(".") or name.lower() in _CLUTTER or read or not path.is_file():
             continue
         kinds[path.suffix.lower() or "without an ending"] += 1
     return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
@@ -171,7 +173,7 @@ def of_video(
     if frames == 0:
         yield Sample(file=relative, **common)
         return
-    total = media.frames_in(video)
+    total = _frames.count(video)
     if total == 0:
         tell(f"{dataset}: {video} cannot be opened as a video; copy or download it again")
         yield Sample(file=relative, **common)
@@ -218,7 +220,8 @@ def mask_of(path: Path) -> NDArray[np.float32]:
         raise UnreadableMedia(f"{path}: expected a picture of the forged pixels ({error.strerror})") from error
 
 
-_masks = media.Video()  # one for all: the masks of a video are asked for in their order
+_frames = Frames()  # counts
+_masks = Frames()  # one for all: the masks of a video are asked for in their order
 
 
 def mask_in_video(path: Path, frame: int, threshold: int = 25) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Your own pictures, in a folder of real ones and a folder of fakes.
+"""Your own pictures and films, in a folder of real ones and a folder of fakes.
 
 Paper, licence: none; the pictures are yours. How to obtain: nothing to obtain. Expected tree, without or with splits:
 
@@ -9,6 +9,7 @@ Paper, licence: none; the pictures are yours. How to obtain: nothing to obtain. 
 Also read: 0_real/ and 1_fake/, pristine/, original/, forged/, manipulated/, with any capitals; valid/ and validation/
 for val/. Pictures without a split above them have the split "all". Folders say nothing of who is shown, so every
 picture is a group of its own: where several show one person or come from one video, write a manifest with a `group`.
+Of a film (MP4, MOV, WebM, MKV, AVI) so many `frames` are read, spread evenly; it is a group, too.
 """
 
 from __future__ import annotations
@@ -16,7 +17,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from facewitness.datasets._disk import PRISTINE, Tell, folder, left_out, not_empty, pictures, silent, wanted
+from facewitness.datasets._disk import (
+    PRISTINE,
+    VIDEOS,
+    Tell,
+    folder,
+    left_out,
+    natural,
+    not_empty,
+    of_video,
+    pictures,
+    silent,
+    videos,
+    wanted,
+)
 from facewitness.errors import InputError
 from facewitness.types import Sample, Truth
 
@@ -28,8 +42,8 @@ _LABEL_OF = {"real": "real", "0_real": "real", "pristine": "real", "original": "
              "fake": "fake", "1_fake": "fake", "forged": "fake", "manipulated": "fake"}  # fmt: skip
 
 
-def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) -> Iterator[Sample]:
-    """All pictures, in natural order, real ones first; `split` keeps one split.
+def samples(root: str | Path, split: str | None = None, *, frames: int = 32, tell: Tell = silent) -> Iterator[Sample]:
+    """All pictures, and `frames` of each film, in natural order, real ones first; `split` keeps one split.
 
     Tells of a split that holds pictures of one label only, of pictures outside real/ and fake/, and of files inside
     that are no pictures. Raises InputError
@@ -50,7 +64,7 @@ def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) 
             f"Move the pictures into such folders, or list them in a manifest"
         )
     wanted(split, found, name)
-    return not_empty(_samples(root, name, found, split, tell), name, split, root)
+    return not_empty(_samples(root, name, found, split, frames, tell), name, split, root)
 
 
 def _labelled(below: Path) -> list[tuple[str, Path]]:
@@ -62,19 +76,25 @@ def _labelled(below: Path) -> list[tuple[str, Path]]:
 
 
 def _samples(
-    root: Path, name: str, found: dict[str, list[tuple[str, Path]]], split: str | None, tell: Tell
+    root: Path, name: str, found: dict[str, list[tuple[str, Path]]], split: str | None, frames: int, tell: Tell
 ) -> Iterator[Sample]:
     for each in (s for s in SPLITS if s in found and split in (None, s)):
         labels = set()
         for label, where in found[each]:
-            for picture in pictures(where):
+            for picture in sorted([*pictures(where), *videos(where, deep=True)], key=natural):
                 labels.add(label)
                 inside = picture.relative_to(where).parts
                 forged = Truth("fake", inside[0] if len(inside) > 1 else None)
                 file = picture.relative_to(root).as_posix()
+                truth = PRISTINE if label == "real" else forged
+                if picture.suffix.lower() in VIDEOS:
+                    yield from of_video(
+                        root, picture, truth, dataset=name, split=each, group=file, frames=frames, tell=tell
+                    )
+                    continue
                 yield Sample(
                     file=file,
-                    truth=PRISTINE if label == "real" else forged,
+                    truth=truth,
                     split=each,
                     group=file,
                     dataset=name,
