@@ -143,6 +143,55 @@ def tiny_fdm(folder: Path) -> Path:
     return path
 
 
+_TOWER = {"kind": "clip", "hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
+          "image_size": 32, "patch_size": 8}  # fmt: skip
+_DECODER = {"hidden": 16, "heads": 2, "mlp": 16, "layers": 1, "further": 0}
+AREAS = ("eye", "nose", "mouth")
+TALK = ("The nose is smeared.", "The left eye has a seam. The mouth is pasted.", "No facial area shows a manipulation.")
+
+
+def tiny_forgerytalker(folder: Path) -> Path:
+    """A ForgeryTalker of 32 px with random weights, saved as a trained one is. Needs torch and transformers."""
+    import torch
+
+    from facewitness.models import forgerytalker as ft
+    from facewitness.models._reader import Reader, learned
+
+    words = learned([*TALK, ft.INSTRUCTION, ", ".join(AREAS)] * 2, 330)
+    torch.manual_seed(0)
+    config = ft.small(
+        AREAS, len(words), encoder=_TOWER, decoder=_DECODER, queries=3, fuse=8,
+        fpn={"size": 32, "patch": 8, "width": 16, "layers": 2, "heads": 2, "mlp": 16, "convolved": 1, "stem": 24},
+        qformer={"vocab_size": len(words), "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+                 "intermediate_size": 16, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
+        language={"vocab_size": len(words), "d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2,
+                  "dropout_rate": 0.0, "pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0},
+    )  # fmt: skip
+    path = folder / "forgerytalker.safetensors"
+    ft.ForgeryTalker(config, Reader(words)).save(path, {"crop": {"margin": 1.25}})
+    return path
+
+
+def tiny_fifa(folder: Path) -> Path:
+    """A FiFa of 32 px with random weights, saved as a trained one is. Needs torch and transformers."""
+    import torch
+
+    from facewitness.models import fifa
+    from facewitness.models._reader import Reader, learned
+
+    words = learned([*TALK, *fifa.QUESTIONS.values(), fifa.YES, fifa.NO] * 2, 360, fifa.TOKENS)
+    torch.manual_seed(0)
+    language = {"vocab_size": len(words), "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
+                "num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 256,
+                "tie_word_embeddings": True, "pad_token_id": 0, "bos_token_id": None, "eos_token_id": 1}  # fmt: skip
+    config = fifa.small(
+        ("left_eye", "nose", "mouth"), len(words), encoder=_TOWER, decoder=_DECODER, language=language, grid=2
+    )
+    path = folder / "fifa.safetensors"
+    fifa.FiFa(config, Reader(words)).save(path, {"crop": {"margin": 1.25}})
+    return path
+
+
 def tiny_onnx(folder: Path) -> Path:
     """A classifier of pictures in an ONNX file: a line through the mean colour, one logit. Needs onnx."""
     onnx = pytest.importorskip("onnx", reason="needs the extra 'train'")

@@ -33,7 +33,8 @@ def options(family: str, name: str) -> dict[str, Any]:
     if (family, name) == ("witnesses", "hub"):
         pytest.importorskip("onnx", reason="needs the extra 'train'")
         return {"model": str(doubles.tiny_onnx(Path(tempfile.mkdtemp()))), "fake": 1}
-    made = {("witnesses", "kfd"): "tiny_kfd", ("witnesses", "mare"): "tiny_fdm"}.get((family, name))
+    tiny = {"kfd": "tiny_kfd", "mare": "tiny_fdm", "forgerytalker": "tiny_forgerytalker", "fifa": "tiny_fifa"}
+    made = tiny.get(name) if family == "witnesses" else None
     if made is None:
         return {}
     pytest.importorskip("torch", reason="needs the extra 'train'")

@@ -209,3 +209,55 @@ def test_on_a_terminal_words_come_as_they_are_said_and_ctrl_c_keeps_the_conversa
     last = [m["content"] for m in server.heard[-1]["messages"] if m["role"] == "user"]
     assert last[2:] == ["Is the chin forged?"]
     assert "Traceback" not in screen.shown
+
+
+# ------------------------------------------------------------------------------------------------------- pointing
+
+
+@pytest.mark.parametrize("words", [("--region", "left eye"), ("--box", "250,90,262,100"), ("--at", "256,95")])
+def test_ask_points_without_a_question(photo, capsys, words):
+    assert main(["ask", str(photo), *words, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["intent"] == "region" and answer["regions"] and answer["question"] == "Is this place forged?"
+    if words[0] == "--region":
+        assert answer["regions"] == ["left_eye"]
+
+
+def test_ask_points_with_a_mask(photo, tmp_path, capsys):
+    mask = Image.new("L", (512, 512))
+    mask.paste(255, (205, 95, 225, 105))
+    mask.save(tmp_path / "mask.png")
+    assert main(["ask", str(photo), "Is this forged?", "--mask", str(tmp_path / "mask.png"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["regions"]
+
+
+def test_a_click_off_the_face_is_an_answer(photo, capsys):
+    assert main(["ask", str(photo), "--at", "5,500"]) == 0
+    assert "on no face that was examined" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), "expected a question"),
+        (("--box", "10,10,10,40"), "which is empty"),
+        (("--box", "9000,10,9010,40"), "outside it"),
+        (("--box", "1,2,3"), "expected 4 numbers"),
+        (("--at", "9000,10"), "expected a point in the picture"),
+        (("--at", "nan,10"), "expected 2 numbers"),
+        (("--region", "left elbow"), "Unknown region"),
+        (("--mask", "{small}"), "expected a picture of 512 × 512"),
+        (("--mask", "{black}"), "expected white where a place is meant"),
+        (("--mask", "{absent}"), "does not exist"),
+    ],
+)
+def test_what_cannot_be_pointed_at_is_told(photo, tmp_path, capsys, words, sentence):
+    files = {name: tmp_path / f"{name}.png" for name in ("small", "black", "absent")}
+    Image.new("L", (64, 64), 255).save(files["small"])
+    Image.new("L", (512, 512)).save(files["black"])
+    try:
+        status = main(["ask", str(photo), *(word.format(**files) for word in words)])
+    except SystemExit as stopped:  # argparse's own refusals
+        status = stopped.code
+    assert status == (1 if sentence == "does not exist" else 2)  # a file at fault, or the command
+    assert sentence in capsys.readouterr().err

@@ -28,7 +28,7 @@ import numpy as np
 
 from facewitness import geometry, people, plugins, questions, regions
 from facewitness.calibration import decide
-from facewitness.errors import BackendError, InputError
+from facewitness.errors import BackendError, InputError, UnknownName
 from facewitness.explain import NO_PROOF, graded, suspicions
 from facewitness.overtime import clock, digits, share, stretches
 from facewitness.phrases import (
@@ -220,7 +220,7 @@ class Dialogue:
                 if self.backend is not None:
                     answer = self._worded(question, answer, self.backend, hear)
                 elif self.witness is not None and self.clip is not None:
-                    answer = self._testified(question, answer, self.witness, self.clip, hear)
+                    answer = self._testified(question, answer, self.witness, self.clip, hear, places)
         except BaseException:
             self.face, self._chosen, self._spoken_of = before
             raise
@@ -242,7 +242,15 @@ class Dialogue:
         notes = _parting("The language model", _label_of(words, None, question), words, own, face)
         return replace(own, text=_with_notes(words, notes), notes=notes)
 
-    def _testified(self, question: str, own: Answer, witness: Answering, clip: Clip, hear: Hear | None) -> Answer:
+    def _testified(
+        self,
+        question: str,
+        own: Answer,
+        witness: Answering,
+        clip: Clip,
+        hear: Hear | None,
+        places: Sequence[Place] = (),
+    ) -> Answer:
         """The answer from the evidence and, beside it, the witness's own words, held to that answer."""
         face = self.report.people[self.face]
         name = visible(witness.name)
@@ -253,7 +261,9 @@ class Dialogue:
         if hear is not None:
             hear(f"{own.text}\n{name}: ")
         try:
-            reply = witness.answer(face.track, clip, Question(question, _places(face, own.regions)), history, hear)
+            # what somebody points at goes on as it is: a box is more than the regions in it
+            asked = Question(question, tuple(places) or _places(face, own.regions))
+            reply = witness.answer(face.track, clip, asked, history, hear)
             if not isinstance(reply, Reply):
                 raise BackendError(f"The witness {name}: expected a Reply, got {type(reply).__name__}.")
         except BackendError as error:
@@ -278,6 +288,25 @@ class Dialogue:
                 f"{someone(self._film)} {face + 1}."
             )
         self.face, self._chosen, self._spoken_of = face, True, ()
+
+    def place(self, name: str) -> Place:
+        """A region of the face that is spoken of, as a place that a question can point at.
+
+        Raises:
+            UnknownName: There is no such region.
+            InputError: Nobody was examined, or the region cannot be placed: no mesh, or outside the picture.
+        """
+        if name not in regions.REGIONS:
+            raise UnknownName("region", name, regions.REGIONS)
+        if not self.report.people:
+            raise InputError("expected a face to point at, got a picture without one")
+        found = _places(self.report.people[self.face], [name])
+        if not found:
+            raise InputError(
+                f"expected a region that can be placed, got the {regions.title(name)}: the face has no mesh, or the "
+                "region lies outside the picture. Point with a box or a click instead."
+            )
+        return found[0]
 
     def _pointed(self, places: Sequence[Place]) -> tuple[str, ...]:
         """Speak of the person that places are on, and of the regions there; empty where they are on nobody."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ from facewitness.files import write_whole
 
 if TYPE_CHECKING:
     from facewitness.dialogue import Answer, Dialogue
+    from facewitness.types import FrameRef, Place
 
 _ASK = """Ask one question about a photo. The answer is made from the evidence alone, by a fixed grammar, and claims no
 more than the verdict does.
@@ -40,6 +42,7 @@ examples:
   facewitness ask photo.jpg "Is the nose fake?"
   facewitness ask photo.jpg "How sure are you?"
   facewitness ask photo.jpg "Suppose it is genuine: what speaks for it?" --json
+  facewitness ask photo.jpg --region left_eye        facewitness ask photo.jpg "Is this forged?" --at 120,96
   facewitness ask photo.jpg "What is odd about the eyes?" --backend openai --option openai.base_url=http://127.0.0.1:8000/v1
 
 A witness that has a language model of its own is asked, too; its words stand beside the answer, with its name:
@@ -74,7 +77,10 @@ def add_to(commands: Any) -> None:
             "photo", metavar="PHOTO", help="a file, or - for standard input" if run is _ask else "a file"
         )
         if run is _ask:
-            parser.add_argument("question", metavar="QUESTION")
+            parser.add_argument(
+                "question", metavar="QUESTION", nargs="?", help="not needed where a place is pointed at"
+            )
+            _add_pointing(parser)
             parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
         parser.add_argument("--face", type=positive, metavar="N", help="which face (the most suspicious)")
         parser.add_argument(
@@ -117,12 +123,91 @@ def _begun(given: argparse.Namespace) -> Dialogue:
     return dialogue
 
 
+def _add_pointing(parser: Any) -> None:
+    """How a question points instead of naming."""
+    places = parser.add_argument_group("pointing", "Places in the picture's pixels; each may be given several times.")
+    places.add_argument("--region", action="append", default=[], metavar="NAME", help="a region, such as left_eye")
+    places.add_argument("--box", action="append", default=[], type=_numbers(4), metavar="X1,Y1,X2,Y2")
+    places.add_argument("--at", action="append", default=[], type=_numbers(2), metavar="X,Y", help="a click")
+    places.add_argument(
+        "--mask",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a picture of the same size, white where it is meant",
+    )
+
+
+def _numbers(count: int) -> Callable[[str], tuple[float, ...]]:
+    def read(words: str) -> tuple[float, ...]:
+        try:
+            found = tuple(float(word) for word in words.split(","))
+        except ValueError:
+            found = ()
+        if len(found) != count or not all(abs(value) < 1e9 for value in found):  # NaN fails this, too
+            raise argparse.ArgumentTypeError(f"expected {count} numbers with commas between them, got {words!r}")
+        return found
+
+    return read
+
+
+def _pointed(given: argparse.Namespace, dialogue: Dialogue) -> tuple[Place, ...]:
+    """The places that a question points at. Raises InputError for one that cannot be pointed at."""
+    from facewitness.types import Place
+
+    if not (given.region or given.box or given.at or given.mask):
+        return ()
+    if not dialogue.report.people:
+        raise InputError("expected a face to point at, got a picture without one")
+    at = dialogue.report.people[dialogue.face].face.at
+    places = [dialogue.place(name.strip().lower().replace(" ", "_").replace("-", "_")) for name in given.region]
+    for x1, y1, x2, y2 in given.box:
+        if x2 <= x1 or y2 <= y1:
+            raise InputError(f"--box: expected X1 < X2 and Y1 < Y2, got {x1:g},{y1:g},{x2:g},{y2:g}, which is empty")
+        if x2 <= 0 or y2 <= 0 or x1 >= at.width or y1 >= at.height:
+            raise InputError(f"--box: expected a box in the picture, {at.width} × {at.height}, got one outside it")
+        places.append(Place(at, None, (x1, y1, x2, y2)))
+    for x, y in given.at:
+        if not (0 <= x < at.width and 0 <= y < at.height):
+            raise InputError(f"--at: expected a point in the picture, {at.width} × {at.height}, got {x:g},{y:g}")
+        places.append(Place(at, None, (x - 0.5, y - 0.5, x + 0.5, y + 0.5)))
+    return (*places, *(_mask(name, at) for name in given.mask))
+
+
+def _mask(name: str, at: FrameRef) -> Place:
+    import numpy as np
+
+    from facewitness import media
+    from facewitness.types import Mask, Place
+
+    values = media.read(name).frame.pixels.mean(axis=2).astype(np.float32) / 255
+    if values.shape != (at.height, at.width):
+        raise InputError(
+            f"--mask: expected a picture of {at.width} × {at.height}, as the photo is, got {values.shape[1]} × "
+            f"{values.shape[0]}"
+        )
+    rows, columns = np.flatnonzero((values >= 0.5).any(axis=1)), np.flatnonzero((values >= 0.5).any(axis=0))
+    if not rows.size:
+        raise InputError(f"--mask: expected white where a place is meant, got '{name}', which has none")
+    y1, y2, x1, x2 = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+    box = (float(x1), float(y1), float(x2), float(y2))
+    return Place(at, None, box, Mask(box, np.ascontiguousarray(values[y1:y2, x1:x2])))
+
+
 def _ask(given: argparse.Namespace) -> int:
     from facewitness.questions import asked
+    from facewitness.types import Question
 
+    pointing = bool(given.region or given.box or given.at or given.mask)
+    if given.question is None:
+        if not pointing:
+            raise InputError(
+                'ask: expected a question, such as "Is the nose fake?", or a place to ask about (--region)'
+            )
+        given.question = "Is this place forged?"
     asked(given.question)  # before the photo is looked at
     dialogue = _begun(given)
-    answer = dialogue.ask(given.question)
+    answer = dialogue.ask(Question(given.question, _pointed(given, dialogue)))
     if given.json:
         from facewitness.phrases import json_line
 

@@ -308,7 +308,8 @@ def _add_forgerytalker(parser: Any) -> Command:
         known("stage", given.stages or (), forgerytalker.STAGES)
         forgerytalker.train(
             recipe, given.out, pack=given.pack, data=given.data, init_from=given.init_from, draws=given.draws,
-            stages=given.stages or forgerytalker.STAGES, stop_at_step=given.stop_at_step, **_saving(given),
+            stages=given.stages or forgerytalker.STAGES, stop_at_step=given.stop_at_step, until=given.until,
+            **_saving(given),
         )  # fmt: skip
         print(f"the network: {given.out / 'forgerytalker.safetensors'}")
         return ALL
@@ -336,7 +337,7 @@ def _add_fifa(parser: Any) -> Command:
             raise InputError("train fifa: expected --out, the folder of the run, or --plan")
         fifa.train(
             recipe, given.out, pack=given.pack, init_from=given.init_from, draws=given.draws,
-            stop_at_step=given.stop_at_step, **_saving(given),
+            stop_at_step=given.stop_at_step, until=given.until, **_saving(given),
         )  # fmt: skip
         print(f"the network: {given.out / 'fifa.safetensors'}")
         return ALL
@@ -346,6 +347,7 @@ def _add_fifa(parser: Any) -> Command:
 
 def _add_grounding(parser: Any) -> None:
     """What the two grounding systems have in common."""
+    _add_until(parser)
     parser.add_argument("--plan", action="store_true", help="say what a run would take, and do nothing")
     parser.add_argument("--pack", type=Path, metavar="DIR", help="made by facewitness build pack, for a small recipe")
     parser.add_argument("--init-from", type=Path, metavar="FILE", help="the compact network's weights, for a small one")

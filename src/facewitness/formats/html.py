@@ -58,10 +58,12 @@ from facewitness.types import (
     Box,
     Clip,
     Finding,
+    Mark,
     Mask,
     PersonReport,
     Pixels,
     Quality,
+    Reply,
     Report,
     Testimony,
     Verdict,
@@ -496,7 +498,7 @@ def _card(number: int, person: PersonReport, report: Report, clip: Clip | None) 
         None if alone else _reasons(verdict.reasons),
         _timeline.section(number, person, clip),
         _e("div", _close_up(number, person, clip), _explanation(number, person), class_="evidence"),
-        *_words(verdict.testimonies),
+        *_words(verdict.testimonies, person),
         _findings(number, person),
         _e("div", _kind(person), _quality(person), class_="facts")
         if person.kind or person.face.quality != Quality()
@@ -692,9 +694,10 @@ def _testimonies(verdict: Verdict) -> Element | None:
     return _e("details", _e("summary", summary), table)
 
 
-def _words(testimonies: Iterable[Testimony]) -> Iterator[Element | None]:
+def _words(testimonies: Iterable[Testimony], person: PersonReport | None = None) -> Iterator[Element | None]:
     """The words that witnesses stand by, as quotations with their names, and where a text broke its form.
 
+    Where words point, the little mask that they point at stands behind them.
     What was written before the answer (`Reply.thought`) is not shown: nobody has measured that it is how the answer
     came about.
     """
@@ -703,10 +706,44 @@ def _words(testimonies: Iterable[Testimony]) -> Iterator[Element | None]:
         if reply is None or not reply.text.strip():
             continue
         yield _e("p", _e("strong", visible(testimony.witness)), " says, in its own words:")
-        yield _e("blockquote", _e("p", visible(reply.text.strip())))
+        yield _e("blockquote", _e("p", *_spoken(reply, person)))
         if reply.refusals:
             yield _e("p", "This text does not keep the form it was asked for:")
             yield _reasons(reply.refusals)
+
+
+def _spoken(reply: Reply, person: PersonReport | None) -> Iterator[str | Element]:
+    """A reply's words, and a little mask for each of its marks."""
+    if person is None or not any(isinstance(part, Mark) for part in reply.parts):
+        yield visible(reply.text.strip())
+        return
+    first, last = 0, len(reply.parts) - 1
+    for index, part in enumerate(reply.parts):
+        if isinstance(part, Mark):
+            yield _little(part.finding, person)
+            continue
+        words = part.lstrip() if index == first else part
+        yield visible(words.rstrip() if index == last else words)
+
+
+def _little(finding: Finding, person: PersonReport) -> Element:
+    """A finding's mask in the face's oval, as small as a word."""
+    x1, y1, x2, y2 = person.face.box
+    shapes = []
+    for place in finding.here:
+        shape = _trace(place.mask) if place.mask is not None else ""
+        left, top, right, bottom = place.box
+        shapes.append(shape or f"M{left:.1f} {top:.1f}H{right:.1f}V{bottom:.1f}H{left:.1f}Z")
+    oval = _e("ellipse", cx=(x1 + x2) / 2, cy=(y1 + y2) / 2, rx=(x2 - x1) / 2, ry=(y2 - y1) / 2, class_="oval")
+    return _e(
+        "svg",
+        oval,
+        _e("path", d="".join(shapes), class_="part", fill_rule="evenodd"),
+        viewBox=f"{x1:.1f} {y1:.1f} {x2 - x1:.1f} {y2 - y1:.1f}",
+        class_="little",
+        role="img",
+        aria_label=f"mask: {places_of(finding)}",
+    )
 
 
 def _inspections(report: Report) -> Element | None:

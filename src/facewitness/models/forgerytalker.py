@@ -185,6 +185,17 @@ class ForgeryTalker(nn.Module):
         return self.speak_of(pixels, features, max_tokens, named)
 
     @torch.inference_mode()
+    def look(self, pixels: Tensor) -> tuple[dict[str, float], NDArray[np.float32]]:
+        """Ŷ and the mask (size, size) of one picture (1, 3, size, size), without a word."""
+        features = self.encoder(pixels)
+        prompt = self.prompt(pixels, features)
+        ids, seen = (x.to(pixels.device) for x in self.reader.read([self.instruction(self.named(prompt)[0])]))
+        queries, text = self._qformer(features, ids, seen)
+        logits = enlarged(self._masks(self._ask(features, queries, text, seen), prompt), self.size)
+        chances = prompt.logits[0].sigmoid().cpu().tolist()
+        return dict(zip(self.labels, chances, strict=True)), logits[0, 0].sigmoid().float().cpu().numpy()
+
+    @torch.inference_mode()
     def speak_of(
         self, pixels: Tensor, features: Features, max_tokens: int = MOST_TOKENS,
         named: Sequence[Sequence[str]] | None = None,

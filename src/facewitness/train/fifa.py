@@ -20,6 +20,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -321,6 +322,7 @@ def train(
     draws: Path | None = None,
     save_every: int = 50,
     stop_at_step: int | None = None,
+    until: datetime | None = None,
 ) -> FiFa:
     """Runs the recipe; goes on where `out` stopped.
 
@@ -332,6 +334,7 @@ def train(
         draws: Where the edits are kept; in `out` by default.
         save_every: Steps between two states.
         stop_at_step: Ends it after so many.
+        until: When to be done: the rate falls with the clock.
 
     Returns:
         The network in evaluation mode, saved as `fifa.safetensors`.
@@ -382,8 +385,8 @@ def train(
         return {"loss": network.total(losses, weights), **{k: v.detach() for k, v in losses.items()}}
 
     loop = Loop(
-        out, network, optimizer, Schedule(recipe.lr, recipe.steps, recipe.warmup), loss, seed=str(recipe.seed),
-        batch_size=recipe.batch_size, own=lambda: {k: v.detach() for k, v in kept.items()},
+        out, network, optimizer, Schedule(recipe.lr, recipe.steps, recipe.warmup, until=until), loss,
+        seed=str(recipe.seed), batch_size=recipe.batch_size, own=lambda: {k: v.detach() for k, v in kept.items()},
         about={"recipe": hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()},
         save_every=save_every, workers=0,
     )  # fmt: skip

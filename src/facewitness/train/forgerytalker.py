@@ -21,6 +21,7 @@ import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,6 +44,7 @@ from facewitness.train.loop import Batch, Loop, Schedule
 from facewitness.train.recipe import known, read_recipe
 
 STAGES = ("pretrain", "fpn", "report")
+TIME = {"pretrain": 0.15, "fpn": 0.3, "report": 0.55}  # shares of a run that ends by the clock
 
 
 # -------------------------------------------------------------------------------------------------------- the recipe
@@ -254,6 +256,7 @@ def train(
     stages: Sequence[str] = STAGES,
     save_every: int = 50,
     stop_at_step: int | None = None,
+    until: datetime | None = None,
 ) -> ft.ForgeryTalker:
     """Runs the recipe's steps one after the other; goes on where `out` stopped.
 
@@ -267,6 +270,7 @@ def train(
         stages: Which of the three steps.
         save_every: Steps between two states.
         stop_at_step: Ends each of the three after so many steps.
+        until: When to be done: the rates fall with the clock, and each step gets its share of what is left (`TIME`).
 
     Returns:
         The network in evaluation mode, saved as `forgerytalker.safetensors`.
@@ -287,7 +291,10 @@ def train(
     for name in STAGES:
         stage = getattr(recipe, name)
         if stage is not None and name in stages:
-            _run(network, recipe, name, stage, material, out / name, device, save_every, stop_at_step)
+            share = TIME[name] / sum(TIME[other] for other in STAGES[STAGES.index(name) :] if other in stages)
+            now = datetime.now(UTC)
+            deadline = None if until is None else now + (until - now) * share
+            _run(network, recipe, name, stage, material, out / name, device, save_every, stop_at_step, deadline)
     network.eval()
     network.save(out / "forgerytalker.safetensors", {"crop": {"margin": margin}, "trained": _steps_of(out)})
     return network
@@ -314,7 +321,7 @@ def _begin(
 
 def _run(
     network: ft.ForgeryTalker, recipe: Recipe, name: str, stage: Stage, material: Material, out: Path,
-    device: torch.device, save_every: int, stop_at_step: int | None,
+    device: torch.device, save_every: int, stop_at_step: int | None, until: datetime | None,
 ) -> None:  # fmt: skip
     steps = stage.length(len(material))
     parameters = network.learned(name)
@@ -358,7 +365,7 @@ def _run(
             return {"loss": losses.total, **losses._asdict()}
 
     loop = Loop(
-        out, network, optimizer, Schedule(stage.lr, steps, stage.warmup, stage.cosine), loss,
+        out, network, optimizer, Schedule(stage.lr, steps, stage.warmup, stage.cosine, until=until), loss,
         seed=f"{recipe.seed} {name}", batch_size=stage.batch_size, own=lambda: {k: v.detach() for k, v in kept.items()},
         about={"recipe": _digest(recipe)}, save_every=save_every, workers=0,
     )  # fmt: skip

@@ -26,7 +26,9 @@ SPOKEN: tuple[str, ...] = (
     "left_eye", "right_eye", "left_eyebrow", "right_eyebrow", "nose", "mouth", "chin", "forehead", "left_cheek",
     "right_cheek", "left_under_eye", "right_under_eye", "hairline", "left_ear", "right_ear", "beard",
 )  # fmt: skip
-MOST = 6  # of a report: MMTT's have 27 words on the average, and two to five areas
+MOST = 4  # regions of a report: MMTT's have 27 words on the average
+# of more than that, as after a swap, those come first
+FIRST = ("nose", "mouth", "left_eye", "right_eye", "left_eyebrow", "right_eyebrow", "chin", "forehead")
 COVERED = 0.5  # of a region that lies in the mask, from which on it was edited
 NOTHING = NO_FORGERY
 ARTEFACTS: Mapping[str, tuple[str, ...]] = {
@@ -95,9 +97,12 @@ def sentences(
     """(region, sentence) of every edited region that is spoken of; empty for a genuine picture."""
     if not row["fake"]:
         return ()
+    names = edited(mesh, mask, size)
+    first = sorted(names, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))[:MOST]
     return tuple(
         (name, f"The {title(name)} {rng.choice(ARTEFACTS[_operation(row['record'], name)])}.")
-        for name in edited(mesh, mask, size)[:MOST]
+        for name in names
+        if name in first
     )
 
 

@@ -1,0 +1,91 @@
+"""Words that point: from a text and a mask to a reply whose mentions of regions carry their part of the mask."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+
+from facewitness import regions
+from facewitness.types import Box, Face, Finding, Mark, Mask, Place
+
+SEEN = 0.5  # of a mask, from which on a sample is forged
+# what texts call regions besides their titles in the tree; sides are the subject's
+_MORE = {
+    "area under the left eye": "left_under_eye", "area under the right eye": "right_under_eye", "beard area": "beard",
+    "lips": "mouth", "lip": "mouth", "ears": "ear", "tooth": "teeth", "moustache": "mustache", "eye": "eyes",
+    "eyebrow": "eyebrows", "brows": "eyebrows", "cheek": "cheeks", "nostril": "nostrils",
+}  # fmt: skip
+
+
+def _names() -> dict[str, str]:
+    named = {regions.title(name): name for name in regions.REGIONS if name not in ("face", "skin")}
+    return named | _MORE
+
+
+_NAMES = _names()
+_MENTION = re.compile(r"(?<!\w)(" + "|".join(sorted(map(re.escape, _NAMES), key=len, reverse=True)) + r")(?!\w)", re.I)
+_SENTENCE = re.compile(r"[^.!?]*[.!?]?")
+
+
+def tight(mask: Mask, least: float = SEEN) -> Mask | None:
+    """The part of a mask around what is forged in it; None where nothing is."""
+    there = mask.values >= least
+    if not there.any():
+        return None
+    rows, columns = np.flatnonzero(there.any(axis=1)), np.flatnonzero(there.any(axis=0))
+    top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+    x1, y1, x2, y2 = mask.box
+    sx, sy = (x2 - x1) / mask.values.shape[1], (y2 - y1) / mask.values.shape[0]
+    box: Box = (x1 + left * sx, y1 + top * sy, x1 + right * sx, y1 + bottom * sy)
+    values = np.where(there, mask.values, np.float32(0))[top:bottom, left:right]
+    return Mask(box, np.ascontiguousarray(values, np.float32))
+
+
+def marked(
+    text: str, face: Face, of: Callable[[str], Mask | None], strength: float | None = None
+) -> tuple[tuple[str | Mark, ...], tuple[Finding, ...], tuple[str, ...]]:
+    """A text as parts, with a mark after each region that it names and that has a mask.
+
+    Args:
+        text: Somebody's words.
+        face: Whom they are about.
+        of: A region's name → its part of the mask, None where the mask has nothing there.
+        strength: Share of such mentions that are right; None where nobody measured.
+
+    Returns:
+        The parts, whose strings joined are the text; one finding for each mark; regions that are named and not in the
+        mask, each once.
+    """
+    parts: list[str | Mark] = []
+    findings: dict[str, Finding] = {}
+    without: dict[str, None] = {}
+    begin = 0
+    for match in _MENTION.finditer(text):
+        name = _NAMES[match[1].lower()]
+        mask = of(name)
+        if mask is None:
+            without[name] = None
+            continue
+        parts.append(text[begin : match.end()])
+        begin = match.end()
+        if name not in findings:
+            place = Place(face.at, name, mask.box, mask)
+            findings[name] = Finding((place,), _sentence(text, match.start()), strength)
+        parts.append(Mark(findings[name]))
+    if text[begin:]:
+        parts.append(text[begin:])
+    return tuple(parts), tuple(findings.values()), tuple(without)
+
+
+def mentioned(text: str) -> tuple[str, ...]:
+    """The regions that a text names, each once, in their order."""
+    return tuple(dict.fromkeys(_NAMES[match[1].lower()] for match in _MENTION.finditer(text)))
+
+
+def _sentence(text: str, at: int) -> str:
+    for match in _SENTENCE.finditer(text):
+        if match.start() <= at < match.end():
+            return match[0].strip()
+    return text.strip()

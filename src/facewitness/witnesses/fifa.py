@@ -1,0 +1,299 @@
+"""FiFa: explanations with a mask behind every region they name, and answers to questions that point at a place.
+
+Trained by `train/fifa`; how well it does is in `runs/fifa/`. No weights travel with the package: see `load`.
+
+A question may point by a region's name, a box, a mask or a click (`ask --region`, `--box`, `--mask`, `--at`); each is
+pooled from the one encoder that the maps are made of, too. Where words, maps and score disagree, the reply says so.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from facewitness import geometry, plugins, regions, weights
+from facewitness.calibration import decided
+from facewitness.errors import BackendError, InputError, WeightsError
+from facewitness.models import fifa
+from facewitness.models.fifa import QUESTIONS, REG, SEG, FiFa, Query, Seen
+from facewitness.phrases import listed
+from facewitness.types import (
+    KINDS,
+    Clip,
+    Face,
+    Finding,
+    Hear,
+    Label,
+    Mark,
+    Mask,
+    Pixels,
+    Place,
+    Question,
+    Reply,
+    Testimony,
+    Track,
+    Turn,
+)
+from facewitness.witnesses import _grounded, _places, _tracks, _words
+
+HOW = (
+    "The network's weights do not travel with facewitness. Take runs/fifa/fifa.safetensors of its repository with the "
+    ".json files beside it, or make them, an hour on a CPU, with: facewitness train fifa runs/fifa/small.toml … "
+    "(runs/fifa/README.md), and name the file: --option fifa.weights=FILE"
+)
+CLICK = 2.0  # pixels: a place no larger than that is a click
+LEAST = 0.5  # of a concept's chance, from which on it counts as forged
+_MAP = 112
+
+
+def load(weights: str | None = None, device: str = "cpu", words: bool = True, max_tokens: int = 160) -> Facext:
+    """The witness, ready to examine and to answer.
+
+    Args:
+        weights: Path of a network that `train/fifa` saved; None looks for fifa.safetensors where
+            `facewitness.weights` looks.
+        device: torch's name of one.
+        words: Whether it explains what it examines; without it examines faster, and can still be asked.
+        max_tokens: Of an answer.
+
+    Raises:
+        WeightsError: The weights are missing, damaged or of another kind.
+        InputError: The device is unknown.
+    """
+    return Facext(weights, device, words, max_tokens)
+
+
+class Facext:
+    """One loaded network. `examine` takes a track, of any finder, and returns its testimony."""
+
+    name = "fifa"
+    answers_questions = True
+
+    def __init__(self, path: str | None, device: str, words: bool, max_tokens: int):
+        file = weights.with_card("fifa.safetensors", HOW) if path is None else Path(path)
+        if not file.is_file():
+            raise WeightsError(f"There is no network at '{file}'. {HOW}")
+        if max_tokens < 1:
+            raise InputError(f"fifa.max_tokens: expected at least 1, got {max_tokens}")
+        try:
+            self._device = torch.device(device)
+            self.network = FiFa.load(file).to(self._device)
+        except (RuntimeError, AssertionError) as error:  # torch raises either for a device it cannot use
+            raise InputError(
+                f"device: expected one that torch has here, such as cpu, got {device!r} ({error})"
+            ) from None
+        facts = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+        margin = facts.get("crop", {}).get("margin") if isinstance(facts.get("crop"), dict) else None
+        if not isinstance(margin, int | float):
+            raise WeightsError(f"'{file.with_suffix('.json')}': expected crop.margin, which is missing. {HOW}")
+        self._margin, self._size, self._talks, self._most = float(margin), self.network.size, words, max_tokens
+        self._strength = facts.get("strength")  # share of mentions that were right; None where nobody measured
+        self._options = {"weights": None if path is None else file.name, "device": device, "words": words,
+                         "max_tokens": max_tokens}  # fmt: skip
+        self.calibration: Mapping[str, Any] | None = facts.get("calibration")
+        self.card: Mapping[str, str] | None = facts.get("card")
+
+    def made_by(self) -> dict[str, Any]:
+        """What it takes to run this witness again: its options and its weights' SHA-256."""
+        return {"options": self._options, "weights": {"fifa.safetensors": self.network.sha256}}
+
+    def examine(self, track: Track, clip: Clip) -> Testimony:
+        """Testimony on one person; the explanation is about the face that can be judged best."""
+        testimony = _tracks.over(track, clip, self._look)
+        if not self._talks:
+            return testimony
+        face = track.face
+        affine, seen = self._seen(face, clip.at(face.at).pixels)
+        reply = self._explained(face, affine, seen)
+        return replace(testimony, reply=reply, findings=reply.findings)
+
+    def answer(
+        self, track: Track, clip: Clip, question: Question, history: Sequence[Turn] = (), hear: Hear | None = None
+    ) -> Reply:
+        """The reply to a question, which may point, about the face that can be judged best.
+
+        Raises:
+            BackendError: What it points at lies outside the face's crop.
+        """
+        face = track.face
+        affine, seen = self._seen(face, clip.at(face.at).pixels)
+        if question.places:
+            reply = self._about(face, affine, seen, question.places)
+        else:
+            reply = self._told(face, affine, seen, question.text)
+        if hear is not None:
+            hear(reply.text)
+        return reply
+
+    # ------------------------------------------------------------------------------------------------ looking
+
+    def _look(self, face: Face, pixels: Pixels) -> Testimony:
+        affine, seen = self._seen(face, pixels)
+        mask, _ = _places.on_frame(self._map(seen.where[0]), face, affine, self._size)
+        shares = torch.softmax(seen.kind[0].double(), 0).tolist()
+        kind = dict(zip(KINDS, (float(np.clip(s, 0, 1)) for s in shares), strict=True))
+        return Testimony(self.name, self._score(seen), mask, kind=kind)
+
+    def _seen(self, face: Face, pixels: Pixels) -> tuple[geometry.Affine, Seen]:
+        affine = _places.crop_map(face, self._size, self._margin)
+        crop = geometry.crop(pixels, affine, self._size)
+        batch = torch.from_numpy(np.ascontiguousarray(crop.transpose(2, 0, 1)))[None].to(self._device).float()
+        with torch.inference_mode():
+            return affine, self.network.seen(self.network.encoder(batch))
+
+    def _score(self, seen: Seen) -> float:
+        return float(seen.fake[0].double().sigmoid())
+
+    def _map(self, logits: torch.Tensor) -> NDArray[np.float32]:
+        return np.clip(logits.sigmoid().float().cpu().numpy(), 0, 1)
+
+    # ------------------------------------------------------------------------------------------------ explaining
+
+    def _explained(self, face: Face, affine: geometry.Affine, seen: Seen) -> Reply:
+        answer = self.network.answer(seen, [(0, QUESTIONS["grounded_explanation"], ())], self._most)[0]
+        reply = self._read(answer, face, affine)
+        named = {place.region for finding in reply.findings for place in finding.places}
+        label: Label = "fake" if named or SEG in answer.text else "real"
+        evidence = decided(self._score(seen), self.calibration)
+        quarrels = list(reply.refusals or ())
+        beside = _words.beside(label, evidence, f"the score, {self._score(seen):.2f}")
+        if label != evidence and beside:
+            quarrels.append(beside)
+        chances = seen.forged[0].sigmoid().tolist()
+        forged = [n for n, p in zip(self.network.concepts, chances, strict=True) if p >= LEAST]
+        silent = [n for n in forged if not any(r is not None and _same(n, r) for r in named)]
+        without = [r for r in named if r is not None and not any(_same(n, r) for n in forged)]
+        if silent and label == "fake":
+            quarrels.append(f"Its maps, and not its words, point at {listed([f'the {_title(n)}' for n in silent])}.")
+        if without:
+            quarrels.append(f"Its words, and not its maps, point at {listed([f'the {_title(n)}' for n in without])}.")
+        return replace(reply, label=label, thought=beside if label == evidence else "", refusals=tuple(quarrels))
+
+    def _read(self, answer: fifa.Answered, face: Face, affine: geometry.Affine) -> Reply:
+        """A text with its masks, by the grammar; each mask where its words say a region is found on the frame."""
+        masks = [self._shown(values, face, affine) for values in answer.masks]
+        reply: Reply = plugins.get("grammars", "interleaved").parse(answer.text, masks, face.at)
+        parts = tuple(Mark(self._renamed(p.finding, answer.text)) if isinstance(p, Mark) else p for p in reply.parts)
+        findings = tuple(p.finding for p in parts if isinstance(p, Mark))
+        return replace(reply, parts=parts, findings=findings)
+
+    def _renamed(self, finding: Finding, text: str) -> Finding:
+        """The finding with the concept its words mean here, and with what such findings were measured to be worth."""
+        place = finding.places[0]
+        spoken = next(
+            (name for name in self.network.concepts if fifa.title(name) in finding.claim.lower() and _same_words(
+                fifa.title(name), place.region, finding.claim)), place.region,
+        )  # fmt: skip
+        return Finding((replace(place, region=spoken),), finding.claim, self._strength)
+
+    def _shown(self, values: NDArray[np.float32], face: Face, affine: geometry.Affine) -> Mask | None:
+        mask, _ = _places.on_frame(np.clip(values, 0, 1).astype(np.float32), face, affine, self._size)
+        return _grounded.tight(mask)
+
+    # ------------------------------------------------------------------------------------------------ answering
+
+    def _told(self, face: Face, affine: geometry.Affine, seen: Seen, words: str) -> Reply:
+        """A question without a place, by what it asks for."""
+        words = words.lower()
+        task = next((task for task, pattern in _ASKED.items() if re.search(pattern, words)), "grounded_explanation")
+        if task == "grounded_explanation":
+            return self._explained(face, affine, seen)
+        answer = self.network.answer(seen, [(0, QUESTIONS[task], ())], self._most)[0]
+        reply = self._read(answer, face, affine)
+        if task != "detection":
+            return replace(reply, label=None, fake=None)
+        label: Label | None = {fifa.FAKE: "fake", fifa.REAL: "real"}.get(answer.text)  # type: ignore[assignment]
+        evidence = decided(self._score(seen), self.calibration)
+        thought = _words.beside(label, evidence, f"the score, {self._score(seen):.2f}")
+        return replace(reply, label=label, fake=self._score(seen), thought=thought)
+
+    def _about(self, face: Face, affine: geometry.Affine, seen: Seen, places: Sequence[Place]) -> Reply:
+        """Whether each place is forged, and why."""
+        parts: list[str | Mark] = []
+        findings: list[Finding] = []
+        for place in places:
+            query = self._query(place, face, affine)
+            title = None if place.region is None else regions.title(place.region)
+            known = place.region in self.network.concepts
+            named = QUESTIONS["region_question"].format(name=_title(str(place.region))) if known else ""
+            asked = [(0, named or QUESTIONS["box_question"], (query,)), (0, QUESTIONS["region_explanation"], (query,))]
+            yes, why = (a.text for a in self.network.answer(seen, asked, self._most))
+            forged = yes.strip() == fifa.YES
+            there = f"the {title}" if title else "that place"
+            parts.append(
+                f"{' ' if parts else ''}{'Yes' if forged else 'No'}, {there} {'is' if forged else 'is not'} forged"
+            )
+            if forged:
+                mask = self._part(place, query, face, affine, seen)
+                found = Place(face.at, place.region, place.box if mask is None else mask.box, mask)
+                claim = "" if why == fifa.NOTHING else _grounded_claim(why)
+                findings.append(
+                    Finding((found,), claim or f"{there[:1].upper()}{there[1:]} is forged.", self._strength)
+                )
+                parts += [Mark(findings[-1]), f". {why}" if claim else "."]
+            else:
+                parts.append(".")
+        return Reply(None, None, tuple(parts), tuple(findings))
+
+    def _part(self, place: Place, query: Query, face: Face, affine: geometry.Affine, seen: Seen) -> Mask | None:
+        """What of the whole mask lies in a place that a question points at."""
+        where = self._map(seen.where[0])
+        there = torch.nn.functional.interpolate(torch.from_numpy(query.map)[None, None], where.shape)[0, 0].numpy()
+        return self._shown((where * (there >= 0.3)).astype(np.float32), face, affine)
+
+    def _query(self, place: Place, face: Face, affine: geometry.Affine) -> Query:
+        scale = self._size / _MAP
+        to_map = geometry.compose(np.array([[1 / scale, 0, 0], [0, 1 / scale, 0]]), affine)
+        x1, y1, x2, y2 = place.box
+        corners = geometry.transform(to_map, np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float64))
+        middle = corners.mean(0)
+        outside = InputError("expected a place on the face that is looked at, got one that lies outside its crop")
+        try:
+            if not (corners.max(0) > 0).all() or not (corners.min(0) < _MAP).all():
+                raise outside
+            if place.mask is not None:
+                whole = geometry.place(place.mask, face.at.height, face.at.width)
+                return Query("mask", np.clip(geometry.crop(whole, to_map, _MAP), 0, 1).astype(np.float32))
+            if place.region is not None and face.landmarks is not None:
+                rings = [geometry.transform(to_map, ring) for ring in regions.polygons(place.region, face.landmarks)]
+                return Query("name", geometry.fill(rings, _MAP, _MAP).astype(np.float32))
+            if max(x2 - x1, y2 - y1) <= CLICK:
+                return Query("click", fifa.click_map(float(middle[0]) / _MAP, float(middle[1]) / _MAP, _MAP))
+            low, high = corners.min(0) / _MAP, corners.max(0) / _MAP
+            return Query("box", fifa.box_map((float(low[0]), float(low[1]), float(high[0]), float(high[1])), _MAP))
+        except InputError as error:
+            raise BackendError(f"fifa: {error}") from error
+
+
+_ASKED: Mapping[str, str] = {  # what a question asks for, by its words; else it is explained
+    "kind": r"\bkind\b|\btype\b|\bhow was\b|\bhow (is|were)\b.*\bmade\b",
+    "region_detection": r"\b(which|what) (parts?|regions?|areas?)\b",
+    "localisation": r"\bshow\b.*\bwhere\b",
+    "detection": r"^(is|was|are)\b.*\b(real|fake|forged|genuine|manipulated|a deepfake)\b",
+}
+
+
+def _title(name: str) -> str:
+    return fifa.title(name)
+
+
+def _same(a: str, b: str) -> bool:
+    return regions.within(a, b) or regions.within(b, a)
+
+
+def _same_words(title: str, region: str | None, claim: str) -> bool:
+    """Whether a concept's words hold those that a region is called by: "area under the left eye" holds "left eye"."""
+    return region is None or regions.title(region) in title
+
+
+def _grounded_claim(text: str) -> str:
+    """A sentence about a place without tags and placeholders."""
+    return " ".join(text.replace(fifa.OPEN, "").replace(fifa.CLOSE, "").replace(SEG, "").replace(REG, "").split())

@@ -1,0 +1,176 @@
+"""ForgeryTalker: a mask of what was edited, and a report about it whose every mention of a region shows its part of it.
+
+Trained by `train/forgerytalker`; how well it does is in `runs/forgerytalker/`. No weights travel with the package: see
+`load`. It was made to say where a forgery is, not whether there is one: the score is the largest of the prompter
+network's probabilities, and without a calibration the judge hears it and lets it decide nothing.
+
+Text, mask and prompter may disagree. The report is written about those of the prompter's areas that the mask touches,
+where there are any; what is named and not in the mask gets no mark, and the reply says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from facewitness import geometry, regions, weights
+from facewitness.errors import InputError, WeightsError
+from facewitness.models.forgerytalker import ForgeryTalker
+from facewitness.phrases import listed
+from facewitness.types import Clip, Face, Label, Mask, Pixels, Reply, Testimony, Track
+from facewitness.witnesses import _grounded, _places, _tracks, _words
+
+HOW = (
+    "The network's weights do not travel with facewitness. Take runs/forgerytalker/forgerytalker.safetensors of its "
+    "repository with the .json files beside it, or make them: facewitness train forgerytalker "
+    "runs/forgerytalker/small.toml … (runs/forgerytalker/README.md), and name the file: --option "
+    "forgerytalker.weights=FILE"
+)
+TOUCHED = 0.15  # of a region in the mask, from which on a mention of it is shown there
+COVERED = 0.5  # of a region in the mask, from which on a report that leaves it out is told to
+# the tree's regions of each of the 21 labels, as far as the mesh has them
+AREAS: Mapping[str, tuple[str, ...]] = {
+    "eye": ("eyes",), "pupil": ("eyes",), "lip": ("upper_lip", "lower_lip"), "mouth": ("mouth",), "nose": ("nose",),
+    "ear": ("ear",), "cheek": ("cheeks",), "forehead": ("forehead",), "chin": ("chin",), "jaw": ("jaw",),
+    "eyebrow": ("eyebrows",), "tooth": ("teeth",), "beard": ("beard",), "mustache": ("mustache",),
+    "hair": ("hairline",),
+}  # fmt: skip
+
+
+def load(weights: str | None = None, device: str = "cpu", words: bool = True, max_tokens: int = 120) -> Talker:
+    """The witness, ready to examine.
+
+    Args:
+        weights: Path of a network that `train/forgerytalker` saved; None looks for forgerytalker.safetensors where
+            `facewitness.weights` looks.
+        device: torch's name of one.
+        words: Whether it writes a report; without it examines faster.
+        max_tokens: Of a report.
+
+    Raises:
+        WeightsError: The weights are missing, damaged or of another kind.
+        InputError: The device is unknown.
+    """
+    return Talker(weights, device, words, max_tokens)
+
+
+class Talker:
+    """One loaded network. `examine` takes a track, of any finder, and returns its testimony."""
+
+    name = "forgerytalker"
+    answers_questions = False  # it was taught one instruction
+
+    def __init__(self, path: str | None, device: str, words: bool, max_tokens: int):
+        file = weights.with_card("forgerytalker.safetensors", HOW) if path is None else Path(path)
+        if not file.is_file():
+            raise WeightsError(f"There is no network at '{file}'. {HOW}")
+        if max_tokens < 1:
+            raise InputError(f"forgerytalker.max_tokens: expected at least 1, got {max_tokens}")
+        try:
+            self._device = torch.device(device)
+            self.network = ForgeryTalker.load(file).to(self._device)
+        except (RuntimeError, AssertionError) as error:  # torch raises either for a device it cannot use
+            raise InputError(
+                f"device: expected one that torch has here, such as cpu, got {device!r} ({error})"
+            ) from None
+        facts = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+        margin = facts.get("crop", {}).get("margin") if isinstance(facts.get("crop"), dict) else None
+        if not isinstance(margin, int | float):
+            raise WeightsError(f"'{file.with_suffix('.json')}': expected crop.margin, which is missing. {HOW}")
+        self._margin, self._size, self._talks, self._most = float(margin), self.network.size, words, max_tokens
+        self._strength = facts.get("strength")  # share of mentions that were right; None where nobody measured
+        self._options = {"weights": None if path is None else file.name, "device": device, "words": words,
+                         "max_tokens": max_tokens}  # fmt: skip
+        self.calibration: Mapping[str, Any] | None = facts.get("calibration")
+        self.card: Mapping[str, str] | None = facts.get("card")
+
+    def made_by(self) -> dict[str, Any]:
+        """What it takes to run this witness again: its options and its weights' SHA-256."""
+        return {"options": self._options, "weights": {"forgerytalker.safetensors": self.network.sha256}}
+
+    def examine(self, track: Track, clip: Clip) -> Testimony:
+        """Testimony on one person; the report is about the face that can be judged best."""
+        testimony = _tracks.over(track, clip, self._look)
+        if not self._talks:
+            return testimony
+        face = track.face
+        reply = self._reply(face, clip.at(face.at).pixels)
+        found = reply.findings or testimony.findings
+        return replace(testimony, reply=reply, findings=found)
+
+    def _look(self, face: Face, pixels: Pixels) -> Testimony:
+        affine, crop = self._crop(face, pixels)
+        areas, values = self.network.look(crop)
+        mask, _ = _places.on_frame(values, face, affine, self._size)
+        return Testimony(self.name, max(areas.values()), mask)
+
+    def _crop(self, face: Face, pixels: Pixels) -> tuple[geometry.Affine, torch.Tensor]:
+        affine = _places.crop_map(face, self._size, self._margin)
+        crop = geometry.crop(pixels, affine, self._size)
+        return affine, torch.from_numpy(np.ascontiguousarray(crop.transpose(2, 0, 1)))[None].to(self._device).float()
+
+    def _reply(self, face: Face, pixels: Pixels) -> Reply:
+        affine, crop = self._crop(face, pixels)
+        areas, values = self.network.look(crop)
+        mask, to_grid = _places.on_frame(values, face, affine, self._size)
+        named = tuple(name for name, chance in areas.items() if chance >= 0.5)
+        touched = tuple(name for name in named if self._touches(name, face, mask, to_grid))
+        spoken = self.network.speak(crop, self._most, named=[touched or named])[0]
+        parts, findings, without = _grounded.marked(
+            spoken.text, face, lambda name: self._part(name, face, mask, to_grid), self._strength
+        )
+        names = _grounded.mentioned(spoken.text)
+        label: Label = "fake" if names else "real"
+        there = _grounded.tight(mask) is not None
+        thought = f"The prompter network names: {listed(list(named)) if named else 'no area'}."
+        quarrels = [] if label == ("fake" if there else "real") else [
+            _words.beside(label, "fake" if there else "real", "the mask")
+        ]  # fmt: skip
+        if without:
+            quarrels.append(f"The report names, and the mask does not show: {listed(list(map(_title, without)))}.")
+        silent = [name for name in self._covered(face, mask, to_grid) if not _named(name, names)]
+        if silent:
+            quarrels.append(f"The mask covers, and the report does not name: {listed(list(map(_title, silent)))}.")
+        return Reply(label, None, parts, findings, thought, tuple(quarrels))
+
+    # ------------------------------------------------------------------------------------------------ text and mask
+
+    def _inside(self, name: str, face: Face, mask: Mask, to_grid: geometry.Affine) -> NDArray[np.bool_] | None:
+        place = _places.region_on(face, name, mask, to_grid)
+        return None if place is None or not place[1].any() else place[1]
+
+    def _share(self, name: str, face: Face, mask: Mask, to_grid: geometry.Affine) -> float:
+        inside = self._inside(name, face, mask, to_grid)
+        return 0.0 if inside is None else float((mask.values[inside] >= _grounded.SEEN).mean())
+
+    def _touches(self, label: str, face: Face, mask: Mask, to_grid: geometry.Affine) -> bool:
+        return any(self._share(name, face, mask, to_grid) >= TOUCHED for name in AREAS.get(label, ()))
+
+    def _part(self, name: str, face: Face, mask: Mask, to_grid: geometry.Affine) -> Mask | None:
+        """The mask within a region; None where it hardly touches it. Without a mesh it is the whole mask."""
+        if face.landmarks is None:
+            return _grounded.tight(mask)
+        inside = self._inside(name, face, mask, to_grid)
+        if inside is None or self._share(name, face, mask, to_grid) < TOUCHED:
+            return None
+        return _grounded.tight(Mask(mask.box, mask.values * inside))
+
+    def _covered(self, face: Face, mask: Mask, to_grid: geometry.Affine) -> list[str]:
+        names = ("left_eye", "right_eye", "left_eyebrow", "right_eyebrow", "nose", "mouth", "chin", "forehead",
+                 "left_cheek", "right_cheek")  # fmt: skip
+        return [name for name in names if self._share(name, face, mask, to_grid) >= COVERED]
+
+
+def _named(name: str, names: tuple[str, ...]) -> bool:
+    return any(regions.within(name, other) or regions.within(other, name) for other in names)
+
+
+def _title(name: str) -> str:
+    return f"the {regions.title(name)}"

@@ -1,0 +1,251 @@
+"""The witnesses forgerytalker and fifa: words with masks, quarrels that are told, and questions that point."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+pytest.importorskip("transformers", reason="needs the extra 'train'")
+from doubles import Seen, tiny_fifa, tiny_forgerytalker  # noqa: E402
+from hypothesis import given  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+
+from facewitness import geometry, plugins, regions  # noqa: E402
+from facewitness.errors import BackendError, InputError, WeightsError  # noqa: E402
+from facewitness.models.fifa import Answered  # noqa: E402
+from facewitness.models.forgerytalker import Spoken  # noqa: E402
+from facewitness.types import Face, Frame, FrameRef, Mark, Mask, Place, Question  # noqa: E402
+from facewitness.witnesses import _grounded  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def talker_file(tmp_path_factory):
+    return tiny_forgerytalker(tmp_path_factory.mktemp("talker"))
+
+
+@pytest.fixture(scope="module")
+def fifa_file(tmp_path_factory):
+    return tiny_fifa(tmp_path_factory.mktemp("fifa"))
+
+
+def _seen(pixels: np.ndarray) -> Seen:
+    frame = Frame(pixels)
+    mesh = regions.average_landmarks() * (frame.height * 0.6)
+    mesh[:, :2] += (frame.width / 2 - mesh[:, 0].mean(), frame.height * 0.2)
+    (x1, y1), (x2, y2) = mesh[:, :2].min(0).tolist(), mesh[:, :2].max(0).tolist()
+    return Seen.of(pixels, (x1, y1, x2, y2), mesh.astype(np.float32))
+
+
+@pytest.fixture
+def seen() -> Seen:
+    return _seen(np.random.default_rng(0).integers(0, 255, (160, 160, 3), dtype=np.uint8))
+
+
+def _over(witness, face: Face, *names: str) -> np.ndarray:
+    """A map on the witness's crop that is 1 in these regions."""
+    affine = geometry.align(face.landmarks, 32, 1.25)
+    rings = [geometry.transform(affine, ring) for name in names for ring in regions.polygons(name, face.landmarks)]
+    return np.maximum.reduce([geometry.fill([ring], 32, 32) for ring in rings]).astype(np.float32)
+
+
+class Says:
+    """A network that says what a test wants it to."""
+
+    size, sha256 = 32, "0" * 64
+
+    def __init__(self, text: str, areas: dict[str, float], mask: np.ndarray):
+        self.text, self.areas, self.mask = text, areas, mask
+        self.told: list = []
+
+    def look(self, pixels):
+        return self.areas, self.mask
+
+    def speak(self, pixels, most, named):
+        self.told = named
+        return [Spoken(self.text, self.areas, tuple(named[0]), self.mask)]
+
+
+# ---------------------------------------------------------------------------------------------------- words that point
+
+
+def test_every_mention_that_the_mask_shows_has_its_part_of_it():
+    face = Face(FrameRef(100, 100), (10, 10, 90, 90))
+    mask = Mask((20.0, 20.0, 40.0, 40.0), np.ones((4, 4), np.float32))
+    parts, findings, without = _grounded.marked(
+        "The left eyebrow is blurred, and the nose is not. The left eyebrow again.",
+        face, lambda name: mask if name == "left_eyebrow" else None, 0.8,
+    )  # fmt: skip
+    assert "".join(p for p in parts if isinstance(p, str)).startswith("The left eyebrow is blurred, and the nose")
+    assert [p.finding.region for p in parts if isinstance(p, Mark)] == ["left_eyebrow"] * 2
+    assert len(findings) == 1 and findings[0].strength == 0.8 and without == ("nose",)
+    assert findings[0].claim == "The left eyebrow is blurred, and the nose is not."
+    assert isinstance(parts[1], Mark) and parts[0] == "The left eyebrow"
+
+
+@given(st.text(max_size=300))
+def test_words_stay_as_they_are_whatever_they_are(text):
+    mask = Mask((0.0, 0.0, 4.0, 4.0), np.ones((2, 2), np.float32))
+    parts, _, _ = _grounded.marked(text, Face(FrameRef(9, 9), (0, 0, 9, 9)), lambda name: mask)
+    assert "".join(p for p in parts if isinstance(p, str)) == text
+
+
+def test_a_report_of_two_thousand_words_is_read():
+    mask = Mask((0.0, 0.0, 4.0, 4.0), np.ones((2, 2), np.float32))
+    text = "The left eye is odd and the noseless year is not. " * 200
+    parts, findings, _ = _grounded.marked(text, Face(FrameRef(9, 9), (0, 0, 9, 9)), lambda name: mask)
+    assert len(findings) == 1 and sum(isinstance(p, Mark) for p in parts) == 200
+
+
+def test_a_mask_is_cut_to_what_is_in_it():
+    values = np.zeros((8, 8), np.float32)
+    values[2:4, 6] = 0.9
+    cut = _grounded.tight(Mask((0.0, 0.0, 80.0, 80.0), values))
+    assert cut is not None and cut.box == (60.0, 20.0, 70.0, 40.0) and cut.values.shape == (2, 1)
+    assert _grounded.tight(Mask((0.0, 0.0, 8.0, 8.0), np.full((2, 2), 0.4, np.float32))) is None
+
+
+# -------------------------------------------------------------------------------------------------------- forgerytalker
+
+
+def test_the_report_points_and_what_it_points_at_lies_in_the_region(talker_file, seen):
+    witness = plugins.get("witnesses", "forgerytalker").load(weights=str(talker_file))
+    face = seen.track.face
+    witness.network = Says("The nose is smeared.", {"nose": 0.9, "eye": 0.2}, _over(witness, face, "nose"))
+    testimony = witness.examine(*seen)
+    assert testimony.fake == 0.9 and testimony.reply.label == "fake" and testimony.reply.refusals == ()
+    (finding,) = testimony.findings
+    assert finding.region == "nose" and finding.strength is None, "nobody measured how often it is right"
+    nose = geometry.bounds(np.concatenate(regions.polygons("nose", face.landmarks)))
+    assert geometry.iou(finding.box, nose) > 0.5
+    assert testimony.reply.text == "The nose is smeared."
+
+
+def test_a_quarrel_between_text_and_mask_is_told(talker_file, seen):
+    witness = plugins.get("witnesses", "forgerytalker").load(weights=str(talker_file))
+    face = seen.track.face
+    witness.network = Says("The mouth is pasted.", {"mouth": 0.9, "nose": 0.8}, _over(witness, face, "nose"))
+    reply = witness.examine(*seen).reply
+    assert witness.network.told == [("nose",)], "the report is asked for what the mask touches"
+    assert not reply.findings and reply.text == "The mouth is pasted."
+    assert any("does not show: the mouth" in said for said in reply.refusals)
+    assert any("does not name: the nose" in said for said in reply.refusals)
+    witness.network = Says("No facial area shows a manipulation.", {"nose": 0.1}, _over(witness, face, "nose"))
+    reply = witness.examine(*seen).reply
+    assert reply.label == "real" and any("contradict the mask" in said for said in reply.refusals)
+
+
+def test_the_network_itself_examines_and_is_described(talker_file, seen):
+    witness = plugins.get("witnesses", "forgerytalker").load(weights=str(talker_file), max_tokens=6)
+    testimony = witness.examine(*seen)
+    assert 0 <= testimony.fake <= 1 and testimony.mask is not None and testimony.reply is not None
+    card = json.loads(talker_file.with_suffix(".json").read_text())
+    assert witness.made_by()["weights"] == {"forgerytalker.safetensors": card["sha256"]}
+    silent = plugins.get("witnesses", "forgerytalker").load(weights=str(talker_file), words=False)
+    assert silent.examine(*seen).reply is None
+
+
+@pytest.mark.parametrize("name", ["forgerytalker", "fifa"])
+def test_weights_that_are_not_there_or_another_kind_are_told(name, talker_file, fifa_file, tmp_path):
+    load = plugins.get("witnesses", name).load
+    with pytest.raises(WeightsError, match=f"facewitness train {name}"):
+        load(weights=str(tmp_path / "none.safetensors"))
+    with pytest.raises(WeightsError, match=f"saved {name}"):
+        load(weights=str(fifa_file if name == "forgerytalker" else talker_file))
+    with pytest.raises(InputError, match="max_tokens"):
+        load(weights=str(talker_file if name == "forgerytalker" else fifa_file), max_tokens=0)
+    with pytest.raises(InputError, match="device"):
+        load(weights=str(talker_file if name == "forgerytalker" else fifa_file), device="abacus")
+
+
+# ---------------------------------------------------------------------------------------------------------------- fifa
+
+
+@pytest.fixture
+def facext(fifa_file):
+    return plugins.get("witnesses", "fifa").load(weights=str(fifa_file), max_tokens=8)
+
+
+def _answers(witness, monkeypatch, *answers: Answered):
+    asked = []
+
+    def answer(seen, questions, most):
+        asked.extend(questions)
+        return [answers[min(i, len(answers) - 1)] for i in range(len(questions))]
+
+    monkeypatch.setattr(witness.network, "answer", answer)
+    return asked
+
+
+def test_the_explanation_has_a_mask_behind_every_region(facext, seen, monkeypatch):
+    face = seen.track.face
+    masks = (_over(facext, face, "left_eye"), _over(facext, face, "nose"))
+    text = "The <p>left eye</p> [SEG] has a seam. The <p>nose</p> [SEG] is smeared."
+    _answers(facext, monkeypatch, Answered(text, masks))
+    testimony = facext.examine(*seen)
+    assert [f.region for f in testimony.findings] == ["left_eye", "nose"]
+    assert testimony.reply.text == "The left eye has a seam. The nose is smeared." and testimony.reply.label == "fake"
+    assert set(testimony.kind) and sum(testimony.kind.values()) == pytest.approx(1)
+    box = geometry.bounds(np.concatenate(regions.polygons("left_eye", face.landmarks)))
+    assert geometry.iou(testimony.findings[0].box, box) > 0.3
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("The <p>nose [SEG] is smeared.", 1),
+        ("The <p>left <p>eye</p></p> [SEG] is odd.", 1),
+        ("The <p>nose</p> [SEG] [SEG] is odd.", 1),
+        ("The <p>nose</p> is odd.", 0),
+        ("The <p>nose</p> [SEG] is odd.", 0),
+    ],
+)
+def test_text_that_breaks_its_form_is_told_and_never_ends_an_examination(facext, seen, monkeypatch, text, count):
+    _answers(facext, monkeypatch, Answered(text, tuple(np.ones((32, 32), np.float32) for _ in range(count))))
+    reply = facext.examine(*seen).reply
+    assert reply.refusals and any(word in reply.text for word in ("odd", "smeared"))
+
+
+@pytest.mark.parametrize("how", ["name", "box", "click", "mask"])
+def test_a_question_may_point_in_four_ways(facext, seen, monkeypatch, how):
+    face = seen.track.face
+    box = geometry.bounds(np.concatenate(regions.polygons("nose", face.landmarks)))
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    place = {
+        "name": Place(face.at, "nose", box),
+        "box": Place(face.at, None, box),
+        "click": Place(face.at, None, (x - 0.5, y - 0.5, x + 0.5, y + 0.5)),
+        "mask": Place(face.at, None, box, Mask(box, np.ones((6, 6), np.float32))),
+    }[how]
+    asked = _answers(facext, monkeypatch, Answered("Yes.", ()), Answered("The nose is smeared.", ()))
+    reply = facext.answer(*seen, Question("Is this forged?", (place,)))
+    assert reply.text.startswith("Yes, the nose is forged" if how == "name" else "Yes, that place is forged")
+    (query,) = asked[0][2]
+    assert query.how == how
+    ys, xs = (query.map > 0.5).nonzero()
+    there = geometry.transform(geometry.align(face.landmarks, 112, 1.25), np.array([[x, y]]))[0]
+    assert np.hypot(xs.mean() + 0.5 - there[0], ys.mean() + 0.5 - there[1]) < 6
+    assert reply.findings and reply.findings[0].claim == "The nose is smeared."
+
+
+def test_no_to_a_place_points_nowhere(facext, seen, monkeypatch):
+    face = seen.track.face
+    box = geometry.bounds(np.concatenate(regions.polygons("nose", face.landmarks)))
+    _answers(facext, monkeypatch, Answered("No.", ()), Answered("Nothing is wrong there.", ()))
+    reply = facext.answer(*seen, Question("Is this forged?", (Place(face.at, "nose", box),)))
+    assert reply.text == "No, the nose is not forged." and not reply.findings
+
+
+def test_a_place_off_the_face_is_told(facext, seen):
+    at = seen.track.face.at
+    with pytest.raises(BackendError, match="outside its crop"):
+        facext.answer(*seen, Question("Is this forged?", (Place(at, None, (-50.0, -50.0, -40.0, -40.0)),)))
+
+
+def test_questions_without_a_place_are_answered(facext, seen):
+    for words in ("Is this face real?", "What kind of forgery is it?", "Which regions are forged?", "Why?"):
+        assert facext.answer(*seen, Question(words)) is not None
