@@ -35,6 +35,7 @@ from facewitness import geometry, media, plugins, regions
 from facewitness.builders import _disk
 from facewitness.errors import InputError
 from facewitness.forge import Forged
+from facewitness.grammars.yes_no import prompt
 from facewitness.phrases import the_regions
 from facewitness.types import Landmarks, Pixels
 
@@ -109,12 +110,6 @@ _REGION_NO_REAL = (
     "No, the {region} {be} real; this face was not manipulated.",
     "No. Nothing was altered, neither at the {region} nor elsewhere.",
 )
-
-
-def prompt(description: str, score: float | None, question: str) -> str:
-    """[task description][detector's result] question, as the paper has it; None leaves the detector's result out."""
-    result = "" if score is None else f"The KFD detector gives a forgery score of {score:.2f}. "
-    return f"{description} {result}{question}"
 
 
 def _about(template: str, region: str, places: Sequence[str] = ()) -> str:

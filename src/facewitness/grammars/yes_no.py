@@ -7,14 +7,49 @@ its words decide, in the plain reading of `words.verdict`: "it looks authentic" 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from facewitness import regions, words
-from facewitness.phrases import listed
+from facewitness.phrases import listed, the_regions
 from facewitness.types import Label, Reply
 
 STRICT = False  # which reading of `words.verdict` this grammar chooses
 _FIRST = re.compile(r"\W*(yes|no)\b(?!\s+(?:doubt|question|longer|real|way|one)\b)")
 _LABELS: dict[str, Label] = {"yes": "fake", "no": "real"}
+
+
+def prompt(description: str, score: float | None, question: str) -> str:
+    """[task description][detector's result] question, as the paper has it; None leaves the detector's result out."""
+    result = "" if score is None else f"The KFD detector gives a forgery score of {score:.2f}. "
+    return f"{description} {result}{question}"
+
+
+# The replies between which evidence decides: one wording of those that `builders/sbi_qa` teaches.
+
+
+def genuine() -> str:
+    """No, to "is it fake?"."""
+    return "No, this face is real. Nothing on the face was altered."
+
+
+def forged(places: Sequence[str]) -> str:
+    """Yes, to "is it fake?", at regions of the tree."""
+    return f"Yes, this face is fake. The forged part is {the_regions(places)}."
+
+
+def region_forged(name: str) -> str:
+    """Yes, to "is the nose fake?"."""
+    return f"Yes. The {regions.title(name)} is fake."
+
+
+def region_genuine(name: str) -> str:
+    """No, to "is the nose fake?", and nothing else is."""
+    return f"No. The {regions.title(name)} is genuine, and so is the rest of the face."
+
+
+def region_untouched(name: str, places: Sequence[str]) -> str:
+    """No, to "is the nose fake?", but others are."""
+    return f"No. The {regions.title(name)} is untouched; the forged part is {the_regions(places)}."
 
 
 def parse(text: str) -> Reply:

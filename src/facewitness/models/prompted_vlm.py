@@ -28,6 +28,7 @@ import functools
 import importlib
 import inspect
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -391,12 +392,20 @@ def _trainable(name: str, module: nn.Module) -> Iterator[str]:
             yield from _trainable(f"{name}.{child}", submodule)
 
 
-def save(model: Any, processor: Any, folder: str | Path, base: str | None = None, revision: str | None = None) -> None:
+def save(
+    model: Any,
+    processor: Any,
+    folder: str | Path,
+    base: str | None = None,
+    revision: str | None = None,
+    taught: Taught | None = None,
+) -> None:
     """Write a model with its expert into `folder`, as safetensors and JSON, with the processor.
 
     base      the hub name (or a folder) of the unchanged base model, with its `revision`; without it, the full weights
               are written too. A model wrapped by PEFT needs it: its adapter is written, not the base. To write full
               weights of such a model, call its `merge_and_unload` first.
+    taught    how the model was taught to be asked, so that it is asked so
     prompted.json is written last: a folder without it is half a checkpoint. Raises InputError.
     """
     inner, folder = _inner(model), Path(folder)
@@ -431,6 +440,8 @@ def save(model: Any, processor: Any, folder: str | Path, base: str | None = None
         "revision": revision,
         "adapter": adapter,
         "token": prompt.token,
+        "quoted": taught is not None and taught.quoted,
+        "turns": 1 if taught is None else taught.turns,
         "expert": {"class": f"{maker.__module__}:{maker.__qualname__}", "options": expert.options},
     }
     write_whole(folder / _CARD, json.dumps(card, indent=2).encode())
@@ -511,6 +522,34 @@ def _lora(file: Path) -> LoraConfig:
         return LoraConfig(**{name: written[name] for name in _LORA if name in written})
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(f"'{file}' cannot be read ({error}). Copy the whole folder again.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """How a model was taught to be asked.
+
+    Attributes:
+        quoted: whether its prompts told the detector's score in words.
+        turns: the most questions that a conversation had.
+    """
+
+    quoted: bool = False
+    turns: int = 1
+
+
+def taught(name: str | Path) -> Taught:
+    """What the card of a folder says that `save` wrote; a plain model can converse and is told no score.
+
+    Raises:
+        WeightsError: The card cannot be read.
+    """
+    if not is_saved(name):
+        return Taught(turns=sys.maxsize)
+    try:
+        card = json.loads((Path(name) / _CARD).read_text(encoding="utf-8"))
+        return Taught(card.get("quoted", False) is True, int(card.get("turns", 1)))
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise WeightsError(f"'{Path(name) / _CARD}' cannot be read ({error}). Copy the whole folder again.") from error
 
 
 def is_saved(name: str | Path) -> bool:
@@ -616,19 +655,100 @@ def turn(model: Any, text: str) -> dict[str, Any]:
     return {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": evidence + text}]}
 
 
+def conversation(model: Any, text: str, before: Sequence[tuple[str, str]] = ()) -> list[dict[str, Any]]:
+    """A question about one picture after earlier ones and their answers, the picture in the first of them."""
+    asked = [*(question for question, _ in before), text]
+    messages = [turn(model, asked[0])]
+    for (_, answered), question in zip(before, asked[1:], strict=True):
+        messages.append({"role": "assistant", "content": [{"type": "text", "text": answered}]})
+        messages.append({"role": "user", "content": [{"type": "text", "text": question}]})
+    return messages
+
+
+def likelihoods(
+    model: Any,
+    processor: Any,
+    shown: NDArray[Any] | Any,
+    text: str,
+    replies: Sequence[str],
+    before: Sequence[tuple[str, str]] = (),
+) -> list[float]:
+    """The log-likelihood of each reply to one text about one picture, in nats, with the end of the turn.
+
+    Args:
+        model: With or without an expert.
+        processor: Its own.
+        shown: RGB uint8 (H, W, 3) or a PIL image.
+        text: The user's.
+        replies: At least one, each of at least one token.
+        before: Earlier questions with their answers.
+    """
+    messages = conversation(model, text, before)
+    asked = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    whole = []
+    for reply in replies:
+        said = {"role": "assistant", "content": [{"type": "text", "text": reply}]}
+        ended = processor.apply_chat_template([*messages, said], tokenize=False)
+        whole.append(ended if ended.startswith(asked) else f"{asked}{reply}{processor.tokenizer.eos_token or ''}")
+    inputs = processor(
+        images=[shown], text=[asked], return_tensors="pt",
+        add_special_tokens=False,  # the template has them
+    ).to(model.device)  # fmt: skip
+    ended = processor.tokenizer(
+        [text[len(asked) :] for text in whole], padding=True, padding_side="right", return_tensors="pt",
+        add_special_tokens=False,
+    ).to(model.device)  # fmt: skip
+    ids, there = ended["input_ids"], ended["attention_mask"]
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():  # the prompt once, and every reply after it
+            begun = model(**inputs, use_cache=True, logits_to_keep=1)
+            begun.past_key_values.batch_repeat_interleave(len(whole))
+            attention = inputs["attention_mask"].expand(len(whole), -1)
+            followed = model(
+                input_ids=ids, attention_mask=torch.cat([attention, there], 1), past_key_values=begun.past_key_values,
+                use_cache=True, **_positions(model, inputs["input_ids"].shape[1], ids),
+            )  # fmt: skip
+    finally:
+        model.train(training)
+    first = begun.logits[:, -1:].expand(len(whole), -1, -1)
+    logits = torch.cat([first, followed.logits[:, :-1]], 1).float()
+    each = logits.log_softmax(-1).gather(-1, ids[..., None])[..., 0]
+    return [float(value) for value in (each * there).sum(1)]
+
+
+def _positions(model: Any, begin: int, ids: Tensor) -> dict[str, Tensor]:
+    """Where tokens (n, L) stand after a prompt of `begin`: of Qwen's, whose pictures take fewer positions than tokens."""
+    deltas = getattr(_inner(model).base_model, "rope_deltas", None)
+    if deltas is None:
+        return {}
+    places = torch.arange(begin, begin + ids.shape[1], device=ids.device) + deltas.flatten()[0].to(ids.device)
+    return {"position_ids": places.expand(3, len(ids), -1)}
+
+
 def answers(
-    model: Any, processor: Any, shown: Sequence[NDArray[Any] | Any], texts: Sequence[str], most: int = 64
+    model: Any,
+    processor: Any,
+    shown: Sequence[NDArray[Any] | Any],
+    texts: Sequence[str],
+    most: int = 64,
+    before: Sequence[Sequence[tuple[str, str]]] | None = None,
 ) -> list[str]:
     """The likeliest answer to each text about its own picture (RGB uint8 (H, W, 3) or a PIL image), in one batch.
 
-    most   tokens of an answer. Raises InputError where there are not as many pictures as texts.
+    most     tokens of an answer
+    before   for each text, earlier questions about the same picture with their answers
+    Raises InputError where there are not as many pictures as texts.
     """
     if len(shown) != len(texts):
         raise InputError(f"answers: expected a picture for each text, got {len(shown)} and {len(texts)}")
     if not texts:
         return []
+    earlier = before or [()] * len(texts)
     prompts = [
-        processor.apply_chat_template([turn(model, text)], add_generation_prompt=True, tokenize=False) for text in texts
+        processor.apply_chat_template(conversation(model, text, turns), add_generation_prompt=True, tokenize=False)
+        for text, turns in zip(texts, earlier, strict=True)
     ]
     inputs = processor(
         images=list(shown), text=prompts, padding=True, padding_side="left", return_tensors="pt",

@@ -331,7 +331,8 @@ def train(
                 whole = get_peft_model(whole, pv.language_lora(whole, **recipe.lora))
             whole.load_state_dict(state)
     if trainer.is_world_process_zero():
-        _save(whole, processor, recipe, out / "model")
+        turns = max(sum(role == "user" for role, _ in example.before) for example in examples)
+        _save(whole, processor, recipe, out / "model", turns)
     return out / "model"
 
 
@@ -366,7 +367,7 @@ def _arguments(
     )
 
 
-def _save(model: Any, processor: Any, recipe: Recipe, folder: Path) -> None:
+def _save(model: Any, processor: Any, recipe: Recipe, folder: Path, turns: int) -> None:
     """Where the language model is the hub's or another folder's, but for an adapter, its weights are not written."""
     model.eval()
     if not recipe.forgery_prompt:
@@ -376,7 +377,7 @@ def _save(model: Any, processor: Any, recipe: Recipe, folder: Path) -> None:
     else:
         local = pv.base_of(recipe.model)
         base = None if recipe.language == "full" else str(local.resolve() if local.is_dir() else recipe.model)
-        pv.save(model, processor, folder, base, recipe.revision)
+        pv.save(model, processor, folder, base, recipe.revision, pv.Taught(recipe.quoted, turns))
 
 
 # ----------------------------------------------------------------------------------------------- what a run leaves

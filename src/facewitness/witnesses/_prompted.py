@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from facewitness.errors import BackendError, FacewitnessError, WeightsError
+from facewitness.models._remembered import look_once
 from facewitness.types import Pixels
+
+_KEPT = 64 << 20  # bytes of what the expert saw of the latest pictures
 
 
 class Prompted:
@@ -21,12 +25,14 @@ class Prompted:
         import transformers  # isort: skip  (after prompted_vlm, which mends torchvision for it)
 
         transformers.utils.logging.disable_progress_bar()  # loading takes a moment; the command has a bar of its own
-        self._ask, self._most = pv.answers, most
+        self._ask, self._weigh, self._most = pv.answers, pv.likelihoods, most
         model, self._processor = pv.loaded(name, dtype="auto")
         self._model = model.to(device)
         self.expert = pv.expert_of(model)  # None of a plain model
+        if self.expert is not None:
+            look_once(self.expert, _KEPT)  # several replies about one picture are weighed with one look
         folder = Path(name)
-        self.name = folder.name
+        self.name, self.taught = folder.name, pv.taught(name)
         # a model by its hub's name has no files here
         files = sorted(folder.rglob("*.safetensors")) if folder.is_dir() else []
         self.weights = {
@@ -60,9 +66,22 @@ class Prompted:
                 "which the score would come. Name the module that it was fine-tuned with (train/sft --detector)."
             )
 
-    def answer(self, crop: Pixels, question: str) -> str:
-        """The likeliest reply. Raises BackendError where the model cannot give one."""
+    def likelihoods(
+        self, crop: Pixels, question: str, replies: Sequence[str], before: Sequence[tuple[str, str]] = ()
+    ) -> list[float]:
+        """The log-likelihood of each reply. Raises BackendError where the model cannot tell."""
         try:
-            return self._ask(self._model, self._processor, [crop], [question], self._most)[0]
+            return self._weigh(self._model, self._processor, crop, question, replies, before)
+        except (FacewitnessError, RuntimeError) as error:
+            raise BackendError(f"The language model {self.name} could not weigh its replies: {error}") from error
+
+    def answer(self, crop: Pixels, question: str, before: Sequence[tuple[str, str]] = ()) -> str:
+        """The likeliest reply, after earlier questions and answers.
+
+        Raises:
+            BackendError: The model cannot give one.
+        """
+        try:
+            return self._ask(self._model, self._processor, [crop], [question], self._most, [before])[0]
         except (FacewitnessError, RuntimeError) as error:  # torch's RuntimeError is also for too little memory
             raise BackendError(f"The language model {self.name} could not answer: {error}") from error

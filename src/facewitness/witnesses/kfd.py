@@ -3,8 +3,9 @@
 Trained by `train/kfd.py` on self-blends of genuine faces only, so it has seen no generator; how well it does is in
 `runs/kfd/`. No weights travel with the package: see `load`.
 
-Score and map come from the detector alone. A language model may put them into words, and the words may be wrong: where
-its answer is the opposite of the score, the reply says so, and `judge.judge` then leaves the verdict open.
+Score and map come from the detector alone. A language model may put them into words, and the words may be wrong. So for
+questions that score and map can answer, the reply is the likeliest of those that they allow (`_chosen`); where an answer
+is the opposite of the score all the same, the reply says so, and `judge.judge` then leaves the verdict open.
 
 Measured: kfd knows where a face was blended: self-blends (AUC 0.93 on held-out faces) and edited regions (0.87). kfd
 does not know forgeries of videos (DFDC: AUC 0.60, FaceForensics++ c40: 0.57), nor faces that a generator made as a
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NotRequired, Protocol, TypedDict, cast
 
@@ -26,10 +27,11 @@ from numpy.typing import NDArray
 from facewitness import geometry, plugins, regions, weights
 from facewitness.calibration import Logistic, decided, logistic
 from facewitness.errors import BackendError, InputError, WeightsError
+from facewitness.grammars import yes_no
 from facewitness.models.gradcam import heatmap
 from facewitness.models.kfd import KFD, Encoders
 from facewitness.types import Clip, Face, Finding, Hear, Mask, Pixels, Question, Reply, Testimony, Track, Turn
-from facewitness.witnesses import _places, _prompted, _tracks, _words
+from facewitness.witnesses import _chosen, _places, _prompted, _tracks, _words
 
 QUESTION = "Is this a deepfake image?"  # KFD, section 3.3: yes means fake
 TASK = (  # of the descriptions that `builders/sbi_qa` puts before a question, the plainest
@@ -68,9 +70,9 @@ def load(
     flip      examine the mirror image too and average (twice the time)
     gradcam   the mask shows what moved the score (Grad-CAM at the last layer's features, times the score) in the place
               of the locator's map; findings still come from the locator
-    language  a folder that `train/sft.py` made without quoting the score, the folder or hub name of a plain model of
-              the families of `models/prompted_vlm`, or an object with
-              `answer(face, pixels, testimony, question) -> str`; None leaves the testimony without words
+    language  a folder that `train/sft.py` made, the folder or hub name of a plain model of the families of
+              `models/prompted_vlm`, or an object with `answer(face, pixels, testimony, question) -> str`; None leaves
+              the testimony without words. A model is told the score exactly when it was taught with the score told
     encoders  of a detector whose encoders are of a class of one's own
     Raises WeightsError where the weights are missing, damaged or of another kind, InputError for an unknown device.
     """
@@ -105,9 +107,10 @@ class KFDWitness:
         self._sha256 = self.detector.sha256
         self._flip, self._gradcam = flip, gradcam
         self._size, self._margin = int(self.detector.encoders.size), float(self.facts["crop"]["margin"])
+        self._latest: _Seen | None = None
         self._language: Any = language
         if isinstance(language, str):
-            self._language = _Prompted(language, device, self._size, self._margin)
+            self._language = _Prompted(language, device)
             self._language.rests_on(self.name, "detector", self.detector, file)
         self._options = {
             "weights": None if path is None else file.name,
@@ -153,7 +156,7 @@ class KFDWitness:
             raise BackendError("kfd has no language model to ask. Name one: --option kfd.language=FOLDER")
         face = track.face
         testimony = self._look(face, clip.at(face.at).pixels)
-        reply = self._reply(face, clip, testimony, question.text)
+        reply = self._reply(face, clip, testimony, question.text, history)
         if hear is not None:
             hear(reply.text)
         return reply
@@ -167,6 +170,7 @@ class KFDWitness:
         affine = _places.crop_map(face, self._size, self._margin)
         crop = geometry.crop(pixels, affine, self._size)
         score, located = self.scored(crop)
+        self._latest = _Seen(face, crop, score, located)
         mask, to_grid = _places.on_frame(located, face, affine, self._size)
         findings = self._findings(face, mask, to_grid)
         problem = ""
@@ -221,8 +225,25 @@ class KFDWitness:
 
     # -------------------------------------------------------------------------------------------------- in words
 
-    def _reply(self, face: Face, clip: Clip, testimony: Testimony, question: str) -> Reply:
-        words = self._language.answer(face, clip.at(face.at).pixels, testimony, question)
+    def _seen(self, face: Face, pixels: Pixels) -> _Seen:
+        """What the detector says of a face, without a second look at the latest one."""
+        if self._latest is None or self._latest.face is not face:
+            self._look(face, pixels)
+        if self._latest is None:
+            raise BackendError("kfd has not looked at the face that it is asked about.")
+        return self._latest
+
+    def _to_crop(self, face: Face) -> geometry.Affine:
+        return _places.crop_map(face, self._size, self._margin)
+
+    def _reply(
+        self, face: Face, clip: Clip, testimony: Testimony, question: str, history: Sequence[Turn] = ()
+    ) -> Reply:
+        pixels = clip.at(face.at).pixels
+        if isinstance(self._language, _Prompted):
+            words = self._language.reply(self._seen(face, pixels), self._to_crop(face), question, history)
+        else:
+            words = self._language.answer(face, pixels, testimony, question)
         reply: Reply = plugins.get("grammars", "yes_no").parse(words)
         about = [name for name in regions.mentioned(question) if name != "skin"]
         if about:  # "no, not the nose" says nothing of the face as a whole: no verdict
@@ -235,18 +256,49 @@ class KFDWitness:
         return Reply(reply.label, None, reply.parts, thought=thought)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """One look of the detector."""
+
+    face: Face
+    crop: Pixels  # (S, S, 3)
+    score: float
+    located: NDArray[np.float32]  # (S, S) in [0, 1]
+
+
 class _Prompted:
     """A language model that is shown the detector's own crop, as `builders/sbi_qa` made what it learned from."""
 
-    def __init__(self, name: str, device: str, size: int, margin: float):
-        self._model, self._size, self._margin = _prompted.Prompted(name, device, LONGEST), size, margin
+    def __init__(self, name: str, device: str):
+        self._model = _prompted.Prompted(name, device, LONGEST)
         self.name, self.weights = self._model.name, self._model.weights
         self.rests_on = self._model.rests_on
+        self._choice = _chosen.read(Path(name))
 
-    def answer(self, face: Face, pixels: Pixels, testimony: Testimony, question: str) -> str:
-        """The likeliest reply. Raises BackendError where the model cannot give one."""
-        crop = geometry.crop(pixels, _places.crop_map(face, self._size, self._margin), self._size)
-        return self._model.answer(crop, f"{TASK} {question}")
+    def reply(self, seen: _Seen, to_crop: geometry.Affine, question: str, history: Sequence[Turn] = ()) -> str:
+        """The likeliest reply that the evidence allows, else the model's own.
+
+        Raises:
+            BackendError: The model cannot give one.
+        """
+        before: list[tuple[str, str]] = []
+        for turn in history if self._model.taught.turns > 1 else ():
+            before.append((turn.question if before else self._prompt(seen, turn.question), turn.answer))
+        prompt = question if before else self._prompt(seen, question)
+        if self._choice is not None and seen.face.landmarks is not None:
+            points = geometry.transform(to_crop, seen.face.landmarks[:, :2])
+            covered = _chosen.coverage(seen.located, points)
+
+            def weigh(replies: Sequence[str]) -> list[float]:
+                return self._model.likelihoods(seen.crop, prompt, replies, before)
+
+            chosen = _chosen.reply(question, seen.score, covered, weigh, self._choice)
+            if chosen is not None:
+                return chosen
+        return self._model.answer(seen.crop, prompt, before)
+
+    def _prompt(self, seen: _Seen, question: str) -> str:
+        return yes_no.prompt(TASK, seen.score if self._model.taught.quoted else None, question)
 
 
 class Crop(TypedDict):

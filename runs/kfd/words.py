@@ -1,0 +1,272 @@
+"""What KFD's language model adds to its detector: fits how words and evidence count together, and measures it.
+
+    python runs/kfd/words.py fit     --pack DIR --weights kfd.safetensors --model MODEL            writes MODEL/choice.json
+    python runs/kfd/words.py measure --pack DIR --weights kfd.safetensors --model MODEL --out DIR
+
+Pictures are genuine faces of a pack, and forgeries of one to three of their regions as `builders/sbi_qa` makes them, with
+its questions. `fit` sees the split `calibrate` and nothing else; `measure` the split `val`. Both ask as the witness does
+(`witnesses/kfd`): its description of the task, the detector's score and map with the mirror image.
+
+`measure` writes three folders of predictions and a JSON each, as `facewitness bench answers` does, with the rows "score
+alone", "map alone", "always fake" and "always real" beside them: `model`, the language model's own likeliest reply;
+`chosen`, the reply that evidence and model choose together, which is what a user gets; and words.md, both in a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+from sklearn.linear_model import LogisticRegression
+
+from facewitness import geometry, plugins
+from facewitness.bench import answers, predictions, speakers
+from facewitness.builders import sbi_qa
+from facewitness.builders.pack import Pack
+from facewitness.files import write_whole
+from facewitness.grammars import yes_no
+from facewitness.types import Finding, Landmarks, Place
+from facewitness.witnesses import _chosen, _prompted
+from facewitness.witnesses import kfd as witness_file
+
+MARGIN = 1.3
+PLACES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)  # weights of the map's say about places that are tried
+COVERED = 1 / 3  # from which coverage on the map alone calls a region forged, as the witness's findings do
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Looked:
+    """A picture with what the detector says of it."""
+
+    crop: NDArray[np.uint8]
+    score: float
+    covered: Mapping[str, float]
+
+
+def questions(data: Pack, split: str, pictures: int, seed: int, sources: Sequence[str] | None) -> Iterator[Any]:
+    """(source, landmarks in the crop, item) of the questions about genuine rows of a split, spread over its sources."""
+    rows = [
+        i
+        for i, row in enumerate(data.rows)
+        if row["split"] == split and row["label"] == "real" and data.landmarks(i) is not None
+        and (sources is None or row["source"] in sources)
+    ]  # fmt: skip
+    chosen = np.random.default_rng(seed).permutation(len(rows))[:pictures]
+    for i in sorted(rows[k] for k in chosen):
+        row, points = data.rows[i], data.landmarks(i)
+        if points is None:
+            continue
+        face = sbi_qa.Pristine(f"{row['source']}/{row['file']}", data.pixels(i), points, f"{row['source']}/{row['group']}")
+        for item in sbi_qa.build([face], seed=seed, margin=MARGIN, pairs=2):
+            yield row["source"], item
+
+
+def crop_landmarks(data: Pack) -> dict[str, Landmarks]:
+    """Each genuine row's mesh in the pixels of its crop, by "source/file"."""
+    out = {}
+    for i, row in enumerate(data.rows):
+        points = data.landmarks(i)
+        if row["label"] == "real" and points is not None:
+            affine = geometry.align(points, 224, MARGIN)
+            out[f"{row['source']}/{row['file']}"] = geometry.transform(affine, points[:, :2])
+    return out
+
+
+def looked(witness: Any, item: sbi_qa.Item, points: Landmarks) -> Looked:
+    """The detector's score and coverage of an item's picture."""
+    crop = cv2.cvtColor(cv2.imdecode(np.frombuffer(item.image, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    score, located = witness.scored(crop)
+    return Looked(crop, score, _chosen.coverage(located, points))
+
+
+def gathered(given: argparse.Namespace, split: str) -> tuple[Any, list[tuple[sbi_qa.Item, Looked]]]:
+    """The language model, and every question with what the detector says of its picture."""
+    data = Pack(given.pack)
+    meshes = crop_landmarks(data)
+    witness = witness_file.load(weights=str(given.weights))
+    model = _prompted.Prompted(str(given.model), "cpu", witness_file.LONGEST)
+    model.rests_on("kfd", "detector", witness.detector, given.weights)
+    seen: dict[str, Looked] = {}
+    out = []
+    for _, item in track(list(questions(data, split, given.pictures, given.seed, given.sources)), "looking"):
+        if item.file not in seen:
+            seen[item.file] = looked(witness, item, meshes[item.original])
+        out.append((item, seen[item.file]))
+    return model, out
+
+
+def asked_of(model: Any, item: sbi_qa.Item, seen: Looked) -> str:
+    """The prompt, as the witness writes it."""
+    return yes_no.prompt(witness_file.TASK, seen.score if model.taught.quoted else None, item.question)
+
+
+# ----------------------------------------------------------------------------------------------------------- the fit
+
+
+def fit(given: argparse.Namespace) -> None:
+    """Fit on held-out training groups; write choice.json."""
+    model, rows = gathered(given, "calibrate")
+    forged = _forged_by_coverage(rows)
+    neutral = _chosen.Choice(_chosen.Odds(1, 0), _chosen.Odds(1, 0), 1.0, forged)
+    table: dict[str, list[tuple[float, float, bool]]] = {"verdict": [], "region": []}
+    places: list[tuple[tuple[str, ...], list[tuple[tuple[str, ...], float, float]]]] = []
+    for item, seen in track(rows, "weighing"):
+        about = (item.asked,) if item.asked else ()
+        if any(name not in seen.covered for name in about):
+            continue
+        prompt, chance = asked_of(model, item, seen), neutral.chance(seen.covered)
+        yes, no = _texts(about, chance)
+        values = dict(zip([*yes, *no], model.likelihoods(seen.crop, prompt, [*yes, *no]), strict=True))
+        words = _chosen._log_sum([values[t] for t in yes]) - _chosen._log_sum([values[t] for t in no])
+        truth = item.asked in item.regions if item.asked else item.label == "fake"
+        evidence = _chosen._logit(chance[about[0]] if about else seen.score)
+        table["region" if about else "verdict"].append((words, evidence, truth))
+        if truth and not about:
+            places.append((item.regions, [(s, values[t], _chosen._log_prior(s, chance)) for t, s in yes.items()]))
+    choice = _chosen.Choice(_odds(table["verdict"]), _odds(table["region"]), _weight(places), forged)
+    about_it = {
+        "fitted": {
+            "split": "calibrate", "pictures": given.pictures, "seed": given.seed, "questions": len(rows),
+            "places_tried": list(PLACES),
+        }
+    }  # fmt: skip
+    write_whole(given.model / _chosen.FILE, json.dumps(choice.to_json() | about_it, indent=1).encode())
+    print(json.dumps(choice.to_json(), indent=1))
+
+
+def _texts(about: tuple[str, ...], chance: Mapping[str, float]) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    if not about:
+        return {yes_no.forged(s): s for s in _chosen._sets(chance)}, [yes_no.genuine()]
+    name = about[0]
+    others = _chosen._sets({k: v for k, v in chance.items() if k != name}, most=2)
+    no = [yes_no.region_genuine(name), *(yes_no.region_untouched(name, s) for s in others)]
+    return {yes_no.region_forged(name): (name,)}, no
+
+
+def _forged_by_coverage(rows: Sequence[tuple[sbi_qa.Item, Looked]]) -> dict[str, tuple[float, float]]:
+    """Slope and offset of each region: one slope for all, and an offset a region that few rows cannot carry far."""
+    pictures = {item.file: (item, seen) for item, seen in rows}
+    cases = [
+        (name, _chosen._logit(value), name in item.regions)
+        for item, seen in pictures.values()
+        for name, value in seen.covered.items()
+    ]
+    columns = np.array([[x, *(name == each for each in _chosen.NAMED)] for name, x, _ in cases], np.float64)
+    columns[:, 0] *= 5  # the slope is hardly shrunk, the offsets are
+    model = LogisticRegression(C=1.0, max_iter=1000).fit(columns, [truth for _, _, truth in cases])
+    slope, *offsets = model.coef_[0].tolist()
+    base = float(model.intercept_[0])
+    return {name: (5 * slope, base + offset) for name, offset in zip(_chosen.NAMED, offsets, strict=True)}
+
+
+def _odds(rows: Sequence[tuple[float, float, bool]]) -> _chosen.Odds:
+    x = np.array([(words, evidence) for words, evidence, _ in rows])
+    model = LogisticRegression(C=1.0, max_iter=1000).fit(x, [truth for _, _, truth in rows])
+    return _chosen.Odds(float(model.coef_[0, 0]), float(model.coef_[0, 1]), float(model.intercept_[0]))
+
+
+def _weight(rows: Sequence[tuple[tuple[str, ...], list[tuple[tuple[str, ...], float, float]]]]) -> float:
+    """The weight of the map's say with which the sets named agree best with those forged, by the Jaccard index."""
+
+    def agreement(weight: float) -> float:
+        total = 0.0
+        for truth, sets in rows:
+            best = max(sets, key=lambda each: each[1] + weight * each[2])[0]
+            total += len(set(truth) & set(best)) / len(set(truth) | set(best))
+        return total / len(rows)
+
+    return max(PLACES, key=agreement)
+
+
+# ------------------------------------------------------------------------------------------------------ the measuring
+
+
+def measure(given: argparse.Namespace) -> None:
+    """Ask on `val`, measure both ways to answer, write."""
+    model, rows = gathered(given, "val")
+    choice = _chosen.read(given.model)
+    texts: dict[str, list[str]] = {"model": [], "chosen": []}
+    for item, seen in track(rows, "asking"):
+        prompt = asked_of(model, item, seen)
+        own = model.answer(seen.crop, prompt)
+        chosen = None
+        if choice is not None:
+            weigh = lambda replies: model.likelihoods(seen.crop, prompt, replies)  # noqa: B023, E731  (used at once)
+            chosen = _chosen.reply(item.question, seen.score, seen.covered, weigh, choice)
+        texts["model"].append(own)
+        texts["chosen"].append(own if chosen is None else chosen)
+    found = {}
+    for name, said in texts.items():
+        table = answers.rows_of([_row(item, seen) for item, seen in rows], said)
+        for row, (_, seen) in zip(table, rows, strict=True):
+            row["mapped"] = mapped(seen.covered)
+        facts = {"model_name": given.model.name, "quoted": model.taught.quoted, "score": given.weights.name, "how": name}
+        meta = {"name": name, "dataset": "sbi_qa", "questions": True, "split": "val", **facts}
+        found[name] = {**facts, **answers.measure(predictions.write(given.out / name, meta, table))}
+        write_whole(given.out / f"{name}.json", (json.dumps(found[name], indent=1) + "\n").encode())
+    text = table_of(found)
+    write_whole(given.out / "words.md", text.encode())
+    print(text)
+
+
+def _row(item: sbi_qa.Item, seen: Looked) -> Any:
+    return {**{name: getattr(item, name) for name in ("file", "label", "group", "question", "answer")},
+            "regions": list(item.regions), "score": seen.score}  # fmt: skip
+
+
+def mapped(covered: Mapping[str, float]) -> str:
+    """The regions that the map covers, as predictions hold findings."""
+    return speakers.findings_json(
+        Finding((Place(None, name, (0.0, 0.0, 1.0, 1.0)),), "", value)
+        for name, value in sorted(covered.items(), key=lambda each: -each[1])
+        if value >= COVERED
+    )
+
+
+def table_of(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """The rows of both ways to answer and of the controls, as Markdown."""
+    columns = {"verdict": "verdict", "agreement": "says what the score says", "regions": "“Is the nose fake?”",
+               "named": "regions named, Jaccard"}  # fmt: skip
+    lines = [f"| | {' | '.join(columns.values())} |", f"|---|{'---|' * len(columns)}"]
+    for name, numbers in [(n, f["model"]) for n, f in found.items()] + [
+        (n, found["chosen"][n]) for n in speakers.CONTROLS
+    ]:
+        lines.append(f"| {name} | {' | '.join(_cell(numbers[column]) for column in columns)} |")
+    one = found["chosen"]
+    lines += ["", f"{one['questions']} questions about {one['pictures']} pictures of {one['groups']} groups, `val`."]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: Mapping[str, Any]) -> str:
+    if value["value"] is None:
+        return "–"
+    interval = "" if value["low"] is None else f" ({value['low']:.3f}–{value['high']:.3f})"
+    return f"{value['value']:.3f}{interval}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Fit or measure."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("what", choices=["fit", "measure"])
+    parser.add_argument("--pack", type=Path, required=True, help="folder of facewitness build pack")
+    parser.add_argument("--weights", type=Path, required=True, help="the detector")
+    parser.add_argument("--model", type=Path, required=True, help="folder of the language model")
+    parser.add_argument("--sources", nargs="*", help="data sets; all with genuine rows by default")
+    parser.add_argument("--pictures", type=int, default=120, help="genuine pictures, each with a forgery of it")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("words"), help="folder of `measure`")
+    given = parser.parse_args(arguments)
+    plugins.get("witnesses", "kfd")  # says what to install where a package lacks
+    (fit if given.what == "fit" else measure)(given)
+
+
+if __name__ == "__main__":
+    main()

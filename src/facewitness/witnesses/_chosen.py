@@ -1,0 +1,218 @@
+"""Which reply KFD's language model gives: the likeliest of those that the detector's evidence allows.
+
+Left alone, a small language model answers worse than the evidence it reads: it names a left cheek where the map shows a
+brow. So for the two questions that the detector can answer (is it fake, and is this region fake) the replies are
+written out, the model says how likely each is, and what the map and the score say of it is a prior on them:
+
+    log-odds of yes  =  words · (the model's)  +  evidence · (the detector's)  +  offset
+    places of a yes  =  argmax over sets of regions of  log p(reply) + places · log p(set | map)
+
+The four numbers are fitted on held-out pictures (`runs/kfd/words.py fit`) and stand in the language model's folder as
+choice.json; without that file the model's own likeliest reply is given. It is a prior and no ban: where the model is sure
+enough, it names what the map does not show. Every other question is answered by the model alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewitness import geometry, regions
+from facewitness.errors import WeightsError
+from facewitness.grammars import yes_no
+from facewitness.types import Landmarks
+
+FILE = "choice.json"
+NAMED = (  # the regions that a reply may name, as `builders/sbi_qa` teaches them
+    "nose", "mouth", "left_eye", "right_eye", "left_eyebrow", "right_eyebrow", "chin", "forehead", "left_cheek",
+    "right_cheek",
+)  # fmt: skip
+_FEW = 3  # regions that a reply names at most, of as many that are likeliest
+_EDGE = 1e-4  # probabilities are kept this far from 0 and 1
+_FAKE = re.compile(r"\b(fake\w*|deep ?fake\w*|forge\w*|manipulat\w*|tampered|altered|blending)\b", re.IGNORECASE)
+_OTHER = re.compile(r"\b(why|how|what|when|who|real|genuine|authentic|not)\b|n't\b", re.IGNORECASE)
+
+Likelihoods = Callable[[Sequence[str]], Sequence[float]]  # replies -> the model's log-likelihood of each
+
+
+@dataclass(frozen=True, slots=True)
+class Odds:
+    """Weights of two log-odds of a yes, and what is added."""
+
+    words: float
+    evidence: float
+    offset: float = 0.0
+
+    def together(self, words: float, evidence: float) -> float:
+        """The log-odds of both."""
+        return self.words * words + self.evidence * evidence + self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was fitted on held-out pictures.
+
+    Attributes:
+        verdict: of "is it fake", whose evidence is the score's log-odds.
+        region: of "is the nose fake", whose evidence is the log-odds of `forged`.
+        places: weight of log p(set of regions | map).
+        forged: region → slope and offset of the log-odds that it is forged over the logit of how far the map covers it.
+    """
+
+    verdict: Odds
+    region: Odds
+    places: float
+    forged: Mapping[str, tuple[float, float]]
+
+    def chance(self, covered: Mapping[str, float]) -> dict[str, float]:
+        """The probability that each region is forged, by how far the map covers it."""
+        out = {}
+        for name, value in covered.items():
+            slope, offset = self.forged[name]
+            out[name] = float(1 / (1 + np.exp(-(slope * _logit(value) + offset))))
+        return out
+
+    def to_json(self) -> dict[str, Any]:
+        """As choice.json holds it."""
+        odds = {
+            name: {"words": value.words, "evidence": value.evidence, "offset": value.offset}
+            for name, value in (("verdict", self.verdict), ("region", self.region))
+        }
+        return {**odds, "places": self.places, "forged": {name: list(line) for name, line in self.forged.items()}}
+
+
+def read(folder: Path) -> Choice | None:
+    """What stands in a language model's folder; None where it has none.
+
+    Raises:
+        WeightsError: The file is not what `runs/kfd/words.py` writes.
+    """
+    file = folder / FILE
+    if not file.is_file():
+        return None
+    try:
+        held = json.loads(file.read_text(encoding="utf-8"))
+        forged = {name: (float(held["forged"][name][0]), float(held["forged"][name][1])) for name in NAMED}
+        verdict, region = (
+            Odds(*(float(held[which][key]) for key in ("words", "evidence", "offset")))
+            for which in ("verdict", "region")
+        )
+        choice = Choice(verdict, region, float(held["places"]), forged)
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise WeightsError(
+            f"'{file}': expected the weights of words and evidence that runs/kfd/words.py fits, got something else "
+            f"({type(error).__name__}: {error}). Copy it again, or delete it and the model answers by itself."
+        ) from error
+    numbers = [*choice.forged.values(), (choice.places,), *((o.words, o.evidence, o.offset) for o in (verdict, region))]
+    if not all(np.isfinite(number) for line in numbers for number in line):
+        raise WeightsError(f"'{file}': expected finite numbers, got NaN or infinity. Fit it again.")
+    return choice
+
+
+def coverage(located: NDArray[np.floating], landmarks: Landmarks) -> dict[str, float]:
+    """How far a crop's map covers each region that a reply may name: its mean inside, in [0, 1].
+
+    Args:
+        located: (S, S) in [0, 1].
+        landmarks: (468, 2) in pixels of the crop. A region that lies outside it is left out.
+    """
+    out = {}
+    for name in NAMED:
+        inside = geometry.fill(regions.polygons(name, landmarks), *located.shape)
+        if inside.any():
+            out[name] = float(located[inside].mean())
+    return out
+
+
+def asked(question: str) -> tuple[str, ...] | None:
+    """The region that a question is about, none of a verdict on the face; None for a question of another kind.
+
+    "Yes" has to mean fake, so that a question after what is real is of another kind.
+    """
+    about = tuple(name for name in NAMED if re.search(rf"\b{re.escape(regions.title(name))}\b", question.lower()))
+    if len(about) > 1 or _OTHER.search(question) or not (_FAKE.search(question) or "replaced" in question):
+        return None
+    if not about and set(regions.mentioned(question)) - {"skin"}:
+        return None  # teeth or a beard, of which nothing was taught
+    return about
+
+
+def reply(
+    question: str, fake: float, covered: Mapping[str, float], likelihoods: Likelihoods, choice: Choice
+) -> str | None:
+    """The likeliest reply to a question, given words and evidence; None where the evidence cannot answer it.
+
+    Args:
+        question: by itself, without the description of the task.
+        fake: the detector's score as a probability.
+        covered: see `coverage`.
+        likelihoods: of the language model, for replies to this question.
+        choice: how much either counts.
+    """
+    about = asked(question)
+    if about is None or not covered or any(name not in covered for name in about):
+        return None
+    chance = choice.chance(covered)
+    if about:
+        return _of_region(about[0], fake, chance, likelihoods, choice)
+    yes = {yes_no.forged(places): _log_prior(places, chance) for places in _sets(chance)}
+    texts = [*yes, yes_no.genuine()]
+    values = dict(zip(texts, likelihoods(texts), strict=True))
+    words = _log_sum([values[text] for text in yes]) - values[texts[-1]]
+    if choice.verdict.together(words, _logit(fake)) <= 0:
+        return texts[-1]
+    return max(yes, key=lambda text: values[text] + choice.places * yes[text])
+
+
+def _of_region(
+    name: str, fake: float, chance: Mapping[str, float], likelihoods: Likelihoods, choice: Choice
+) -> str:
+    others = {key: value for key, value in chance.items() if key != name}
+    real = yes_no.region_genuine(name)
+    no = {real: float(np.log1p(-_kept(fake)))}
+    for places in _sets(others, most=2):
+        no[yes_no.region_untouched(name, places)] = float(np.log(_kept(fake))) + _log_prior(places, others)
+    yes = yes_no.region_forged(name)
+    texts = [yes, *no]
+    values = dict(zip(texts, likelihoods(texts), strict=True))
+    words = values[yes] - _log_sum([values[text] for text in no])
+    if choice.region.together(words, _logit(chance[name])) > 0:
+        return yes
+    return max(no, key=lambda text: values[text] + choice.places * no[text])
+
+
+def _sets(chance: Mapping[str, float], most: int = 3) -> list[tuple[str, ...]]:
+    """Sets of one to three of the regions that are likeliest to be forged, in the order of `NAMED`."""
+    likely = sorted(chance, key=lambda name: -chance[name])[:most]
+    likely.sort(key=NAMED.index)
+    return [places for n in range(1, min(_FEW, len(likely)) + 1) for places in itertools.combinations(likely, n)]
+
+
+def _log_prior(places: Sequence[str], chance: Mapping[str, float]) -> float:
+    """log p(exactly these regions are forged | at least one is), regions by themselves."""
+    each = {name: _kept(p) for name, p in chance.items()}
+    exactly = sum(np.log(p) if name in places else np.log1p(-p) for name, p in each.items())
+    none = sum(np.log1p(-p) for p in each.values())
+    return float(exactly - np.log(-np.expm1(min(none, -1e-9))))
+
+
+def _log_sum(values: Sequence[float]) -> float:
+    highest = max(values)
+    return float(highest + np.log(np.exp(np.asarray(values) - highest).sum()))
+
+
+def _kept(p: float) -> float:
+    return float(min(max(p, _EDGE), 1 - _EDGE))
+
+
+def _logit(p: float) -> float:
+    kept = _kept(p)
+    return float(np.log(kept) - np.log1p(-kept))
