@@ -1,4 +1,4 @@
-"""The prompted language model, with the four families built tiny and at random, offline."""
+"""The prompted language model, with every family built tiny and at random, offline."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ for package in ("peft", "transformers"):
         pytest.skip(f"needs {package}", allow_module_level=True)
 
 from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
+from facewitness.models import panda  # noqa: E402
 from facewitness.models import prompted_vlm as pv  # noqa: E402  (before transformers: it mends torchvision)
 
 from peft import PeftModel, get_peft_model  # noqa: E402  isort: skip
@@ -27,11 +28,16 @@ from PIL import Image  # noqa: E402
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: E402
 from torch import nn  # noqa: E402
 from transformers import (  # noqa: E402
+    AutoModelForCausalLM,
+    CLIPVisionConfig,
+    CLIPVisionModel,
     GotOcr2ImageProcessor,
+    GPT2Config,
     InternVLConfig,
     InternVLForConditionalGeneration,
     InternVLProcessor,
     InternVLVideoProcessor,
+    LlamaConfig,
     LlavaNextConfig,
     LlavaNextForConditionalGeneration,
     LlavaNextImageProcessor,
@@ -40,12 +46,18 @@ from transformers import (  # noqa: E402
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLProcessor,
+    Qwen2Config,
     Qwen2VLImageProcessor,
     Qwen2VLVideoProcessor,
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
     Qwen3VLProcessor,
     Qwen3VLVideoProcessor,
+    SmolVLMConfig,
+    SmolVLMForConditionalGeneration,
+    SmolVLMImageProcessor,
+    SmolVLMProcessor,
+    SmolVLMVideoProcessor,
 )
 
 pytestmark = [
@@ -61,12 +73,16 @@ SPECIAL = {
     "qwen3_vl": ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"],
     "llava_next": ["<image>"],
     "internvl": ["<img>", "</img>", "<IMG_CONTEXT>", "<video>"],
+    "smolvlm": ["<fake_token_around_image>", "<global-img>", "<image>", "<end_of_utterance>"],
+    "panda_gpt": ["<image>"],
 }
 IMAGE = {
     "qwen2_5_vl": "<|vision_start|><|image_pad|><|vision_end|>",
     "qwen3_vl": "<|vision_start|><|image_pad|><|vision_end|>",
     "llava_next": "<image>",
     "internvl": "<IMG_CONTEXT>",
+    "smolvlm": "<image>",
+    "panda_gpt": "<Img><image></Img>",
 }
 TEXT = {
     "hidden_size": WIDTH,
@@ -211,6 +227,51 @@ def plain_of(family: str, rows: int = ROWS) -> tuple[Any, Any]:
             chat_template=template,
             num_additional_image_tokens=1,
         )
+    elif family == "smolvlm":
+        vision = {
+            "hidden_size": 32,
+            "intermediate_size": 48,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "image_size": 56,
+            "patch_size": 14,
+        }
+        config = SmolVLMConfig(
+            text_config=text | {"model_type": "llama"},
+            vision_config=vision,
+            image_token_id=token["<image>"],
+            scale_factor=2,
+            tie_word_embeddings=False,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+        model = SmolVLMForConditionalGeneration(config)
+        pictures = SmolVLMImageProcessor(
+            size={"longest_edge": 56}, max_image_size={"longest_edge": 56}, do_image_splitting=True
+        )
+        processor = SmolVLMProcessor(
+            pictures, tokenizer, SmolVLMVideoProcessor(video_sampling={"fps": 1, "max_frames": 1, "video_size": {"longest_edge": 56}}, max_image_size={"longest_edge": 56}),
+            image_seq_len=4, chat_template=template,
+        )  # fmt: skip
+        processor.image_processor.do_image_splitting = False
+    elif family == "panda_gpt":
+        vision = {
+            "model_type": "clip_vision_model",
+            "hidden_size": 32,
+            "intermediate_size": 48,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "image_size": 28,
+            "patch_size": 14,
+        }
+        config = panda.PandaConfig(
+            text_config=text | {"model_type": "llama"},
+            vision_config=vision,
+            image_token_id=token["<image>"],
+            image_seq_length=1,
+            tie_word_embeddings=False,
+        )
+        model = panda.PandaForConditionalGeneration(config)
+        processor = panda.processor(tokenizer, 28)
     else:
         vision = {
             "hidden_size": 32,
@@ -280,6 +341,36 @@ def replies(model: Any, inputs: Any, **options: Any) -> Any:
 def logits(model: Any, inputs: Any) -> Any:
     with torch.no_grad():
         return model(**inputs).logits
+
+
+# -- asked ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_likelihood_of_a_reply_is_the_sum_over_its_tokens_and_its_end(family: str, made: Any) -> None:
+    _, prompted, processor = made
+    picture = np.array(photo(1, 56, 56))
+    texts = ["Yes.", "No, the nose is real.", "Yes. Where?"]
+    before = [("Is this face real?", "No.")]
+    for turns in ((), before):
+        found = pv.likelihoods(prompted, processor, picture, "Where?", texts, turns)
+        messages = pv.conversation(prompted, "Where?", turns)
+        asked = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        for text, value in zip(texts, found, strict=True):
+            said = {"role": "assistant", "content": [{"type": "text", "text": text}]}
+            whole = processor.apply_chat_template([*messages, said], tokenize=False)
+            assert whole.startswith(asked)
+            ids = processor.tokenizer(whole[len(asked) :], add_special_tokens=False)["input_ids"]
+            inputs = processor(images=[picture], text=[asked], return_tensors="pt", add_special_tokens=False)
+            alone = 0.0
+            for token in ids:  # each token after all before it, without a cache
+                with torch.no_grad():
+                    alone += prompted(**inputs).logits[0, -1].log_softmax(-1)[token].item()
+                inputs["input_ids"] = torch.cat([inputs["input_ids"], torch.tensor([[token]])], 1)
+                for name in ("attention_mask", "mm_token_type_ids"):
+                    if name in inputs:
+                        more = torch.full((1, 1), int(name == "attention_mask"))
+                        inputs[name] = torch.cat([inputs[name], more.to(inputs[name].dtype)], 1)
+            assert value == pytest.approx(alone, abs=1e-3)
 
 
 # -- plain ------------------------------------------------------------------------------------------------------------
@@ -636,7 +727,10 @@ def test_lora_trains_the_language_model_and_the_expert_alone(family: str, made: 
     model = get_peft_model(plain, pv.language_lora(plain, rank=2, dropout=0.0))
     assert torch.equal(logits(model, inputs), before)
     trained = {name for name, p in model.named_parameters() if p.requires_grad}
-    assert all("language_model.layers" in n or "expert" in n for n in trained)
+    learned = ("language_model.layers", "text_model.layers", "expert")
+    learned += ("multi_modal_projector",) if family == "panda_gpt" else ()  # it begins at random
+    assert all(any(part in n for part in learned) for n in trained)
+    assert any("projector" in n for n in trained) == (family == "panda_gpt")
     assert len([n for n in trained if "lora_A" in n]) == 2 * 7
     optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.01)
     for _ in range(2):
@@ -812,3 +906,55 @@ def test_a_name_on_the_hub_without_a_network_says_so_at_once(monkeypatch: pytest
     with pytest.raises(WeightsError, match=r"no folder here and not complete in the hub's cache, and the hub cannot"):
         pv.plain("someone/some-model")
     assert time.monotonic() - started < 5, "transformers by itself tries for half a minute"
+
+
+# -- a language model of text alone, given eyes -----------------------------------------------------------------------
+
+
+def halves(folder: Any, kind: str = "llama") -> tuple[str, str]:
+    """A tiny language model and a tiny CLIP, saved as any other."""
+    torch.manual_seed(0)
+    tokenizer = tokenizer_of("panda_gpt")
+    tokenizer.chat_template = None
+    text = TEXT | {"vocab_size": ROWS, "eos_token_id": tokenizer.eos_token_id, "bos_token_id": None}
+    config = {"llama": LlamaConfig, "qwen2": Qwen2Config, "gpt2": GPT2Config}[kind](**text, tie_word_embeddings=False)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder / kind)
+    tokenizer.save_pretrained(folder / kind)
+    tower = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
+    CLIPVisionModel(CLIPVisionConfig(**tower, image_size=28, patch_size=14)).save_pretrained(folder / "clip")
+    return str(folder / kind), str(folder / "clip")
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen2"])
+def test_a_language_model_of_text_gets_eyes_and_is_one_of_the_families(kind: str, tmp_path: Any) -> None:
+    language, eyes = halves(tmp_path, kind)
+    model, processor = panda.make(language, eyes)
+    alone = AutoModelForCausalLM.from_pretrained(language)
+    ids = torch.tensor([[5, 6, 7]])
+    assert torch.allclose(logits(model, {"input_ids": ids}), logits(alone, {"input_ids": ids}), atol=1e-5)
+    model.save_pretrained(tmp_path / "panda")
+    processor.save_pretrained(tmp_path / "panda")
+    back, its = pv.plain(str(tmp_path / "panda"))
+    assert back.config.model_type == "panda_gpt" and its.tokenizer.convert_tokens_to_ids("<image>") > 0
+    prompt = its.apply_chat_template(pv.conversation(back, "Is it real?"), add_generation_prompt=True, tokenize=False)
+    assert prompt == "###Human: <Img><image></Img>Is it real? ###Assistant: "
+    inputs = its(images=[photo(1)], text=[prompt], return_tensors="pt")
+    assert (inputs["input_ids"] == back.config.image_token_id).sum() == 1, "a picture is one token"
+    assert pv.answers(back, its, [np.array(photo(1))], ["Is it real?"], 4) is not None
+    pv.attach(back, Colour(), its)
+    assert not torch.equal(
+        logits(back, its(images=[photo(1)], text=[prompt.replace("Is", "<forgery>" * N)], return_tensors="pt")),
+        logits(back, its(images=[photo(2)], text=[prompt.replace("Is", "<forgery>" * N)], return_tensors="pt")),
+    )
+
+
+def test_another_language_model_is_refused_and_so_is_half_a_one(tmp_path: Any) -> None:
+    language, eyes = halves(tmp_path, "gpt2")
+    with pytest.raises(UnknownName, match="llama"):
+        panda.make(language, eyes)
+    language, eyes = halves(tmp_path, "llama")
+    with pytest.raises(WeightsError):
+        panda.make(language, str(tmp_path / "nothing"))
+    (tmp_path / "llama" / "model.safetensors").unlink()
+    with pytest.raises(WeightsError):
+        panda.make(language, eyes)

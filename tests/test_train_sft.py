@@ -350,6 +350,10 @@ def test_only_the_prompt_learner_learns_and_the_detector_keeps_its_statistics(ma
     assert {name.split(".")[0] for name, p in expert.named_parameters() if p.requires_grad} == {"learner"}
     again = ForgeryExpert(**json.loads(json.dumps(expert.options)))
     again.load_state_dict(expert.state_dict())
+    assert not any(name.startswith("detector.") for name in expert.state_dict()), "it is stored once, in its own file"
+    with pytest.raises(WeightsError, match=r"kfd\.safetensors with SHA-256"):
+        again.complete([made / "elsewhere"])
+    again.complete([made / "elsewhere", made])
     grid = {"image_mean": (0.5,) * 3, "image_std": (0.5,) * 3, "image_sizes": torch.tensor([[SIZE, SIZE]])}
     pixel_values = torch.rand(1, 1, 3, SIZE, SIZE)
     assert torch.equal(again(pixel_values, **grid), expert(pixel_values, **grid))

@@ -1,13 +1,13 @@
 """What KFD's language model adds to its detector: fits how words and evidence count together, and measures it.
 
-    python runs/kfd/words.py fit     --pack DIR --weights kfd.safetensors --model MODEL            writes MODEL/choice.json
+    python runs/kfd/words.py fit     --pack DIR --weights kfd.safetensors --model MODEL        writes MODEL/choice.json
     python runs/kfd/words.py measure --pack DIR --weights kfd.safetensors --model MODEL --out DIR
 
-Pictures are genuine faces of a pack, and forgeries of one to three of their regions as `builders/sbi_qa` makes them, with
-its questions. `fit` sees the split `calibrate` and nothing else; `measure` the split `val`. Both ask as the witness does
-(`witnesses/kfd`): its description of the task, the detector's score and map with the mirror image.
+Pictures are genuine faces of a pack, and forgeries of one to three of their regions as `builders/sbi_qa` makes them,
+with its questions. `fit` sees the split `calibrate` and nothing else; `measure` the split `val`. Both ask as the witness
+does (`witnesses/kfd`): its description of the task, the detector's score and map with the mirror image.
 
-`measure` writes three folders of predictions and a JSON each, as `facewitness bench answers` does, with the rows "score
+`measure` writes two folders of predictions and a JSON each, as `facewitness bench answers` does, with the rows "score
 alone", "map alone", "always fake" and "always real" beside them: `model`, the language model's own likeliest reply;
 `chosen`, the reply that evidence and model choose together, which is what a user gets; and words.md, both in a table.
 """
@@ -64,7 +64,8 @@ def questions(data: Pack, split: str, pictures: int, seed: int, sources: Sequenc
         row, points = data.rows[i], data.landmarks(i)
         if points is None:
             continue
-        face = sbi_qa.Pristine(f"{row['source']}/{row['file']}", data.pixels(i), points, f"{row['source']}/{row['group']}")
+        name, group = f"{row['source']}/{row['file']}", f"{row['source']}/{row['group']}"
+        face = sbi_qa.Pristine(name, data.pixels(i), points, group)
         for item in sbi_qa.build([face], seed=seed, margin=MARGIN, pairs=2):
             yield row["source"], item
 
@@ -208,7 +209,7 @@ def measure(given: argparse.Namespace) -> None:
         table = answers.rows_of([_row(item, seen) for item, seen in rows], said)
         for row, (_, seen) in zip(table, rows, strict=True):
             row["mapped"] = mapped(seen.covered)
-        facts = {"model_name": given.model.name, "quoted": model.taught.quoted, "score": given.weights.name, "how": name}
+        facts = {"model_name": given.model.name, "quoted": model.taught.quoted, "score": given.weights.name}
         meta = {"name": name, "dataset": "sbi_qa", "questions": True, "split": "val", **facts}
         found[name] = {**facts, **answers.measure(predictions.write(given.out / name, meta, table))}
         write_whole(given.out / f"{name}.json", (json.dumps(found[name], indent=1) + "\n").encode())

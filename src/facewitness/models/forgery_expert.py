@@ -15,6 +15,10 @@ The prompt is `###Human: <Img>E_visual</Img>E_forgery [Task description][KFD res
 
 from __future__ import annotations
 
+import hashlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,17 +30,27 @@ from facewitness.models.kfd import KFD, Detection, encoders_of, is_elsewhere
 from facewitness.models.prompted_vlm import pictures
 
 
+DETECTOR = "kfd.safetensors"  # the file of a detector that is stored by itself
+
+
 class ForgeryExpert(nn.Module):
     """An `Expert` of models/prompted_vlm: pixel values → n_f forgery tokens a picture.
 
     encoders, detector, learner   the configurations of the three, as `of` writes them into `options`
     fingerprint   of encoder weights that come from elsewhere (a frozen CLIP) and are left out of what is saved
+    stored        SHA-256 of the detector's own file, kfd.safetensors: it is then not saved a second time, and `complete`
+                  takes it from there; "" saves it with the learner
     Raises UnknownName for encoders that are not those of models/kfd, WeightsError where CLIP's weights are other ones
     than those the detector was trained with.
     """
 
     def __init__(
-        self, encoders: dict[str, Any], detector: dict[str, Any], learner: dict[str, Any], fingerprint: str = ""
+        self,
+        encoders: dict[str, Any],
+        detector: dict[str, Any],
+        learner: dict[str, Any],
+        fingerprint: str = "",
+        stored: str = "",
     ):
         super().__init__()
         made = encoders_of(encoders)
@@ -45,20 +59,24 @@ class ForgeryExpert(nn.Module):
                 f"The detector was trained on other encoder weights than '{encoders.get('name', encoders['kind'])}' "
                 f"has now: expected the fingerprint {fingerprint}, got {made.fingerprint}."
             )
-        self._set(KFD(made, **detector), ForgeryPromptLearner(**learner))
+        self._set(KFD(made, **detector), ForgeryPromptLearner(**learner), stored)
 
     @classmethod
     def of(cls, detector: KFD, embedding: int, **learner: Any) -> ForgeryExpert:
         """Of a trained detector and a new prompt learner; `learner` has further arguments of ForgeryPromptLearner.
 
-        embedding is the width of the language model (`width_of`).
+        embedding is the width of the language model (`width_of`). A detector that was loaded from a file is stored there
+        and not again.
         """
         expert = cls.__new__(cls)
         nn.Module.__init__(expert)
-        expert._set(detector, ForgeryPromptLearner(embedding, levels=len(detector.encoders.channels), **learner))
+        stored = str(getattr(detector, "sha256", ""))
+        expert._set(
+            detector, ForgeryPromptLearner(embedding, levels=len(detector.encoders.channels), **learner), stored
+        )
         return expert
 
-    def _set(self, detector: KFD, learner: ForgeryPromptLearner) -> None:
+    def _set(self, detector: KFD, learner: ForgeryPromptLearner, stored: str) -> None:
         self.detector, self.learner = detector.requires_grad_(False).eval(), learner
         self.n_tokens = learner.tokens
         encoders = detector.encoders
@@ -68,10 +86,56 @@ class ForgeryExpert(nn.Module):
             "learner": dict(learner.config),
             "fingerprint": encoders.fingerprint,
         }
-        if encoders.elsewhere:
-            self._elsewhere = f"detector.encoders.{encoders.elsewhere}"
+        self.options |= {"stored": stored} if stored else {}
+        self.stored = stored
+        self._elsewhere = "detector." if stored else f"detector.encoders.{encoders.elsewhere}"
+        if stored or encoders.elsewhere:
             self.register_state_dict_post_hook(_leave_out)
             self.register_load_state_dict_post_hook(_do_not_miss)
+
+    def keep(self, folder: Path) -> None:
+        """Put a copy of a detector that is stored by itself into a folder, with its card, unless `complete` finds it.
+
+        Raises:
+            WeightsError: The file that it came from is gone, or another one.
+        """
+        file = getattr(self.detector, "file", None)
+        for there in (folder / DETECTOR, folder.parent / DETECTOR, file):
+            if there is None or not self.stored:
+                continue
+            if there.is_file() and hashlib.sha256(there.read_bytes()).hexdigest() == self.stored:
+                if there == file and there.parent not in (folder, folder.parent):
+                    shutil.copyfile(there, folder / DETECTOR)
+                    shutil.copyfile(there.with_suffix(".json"), (folder / DETECTOR).with_suffix(".json"))
+                return
+        if self.stored:
+            raise WeightsError(f"The detector's file '{file}' is gone, or another one than was loaded. Put it back.")
+
+    def _is_elsewhere(self, name: str, prefix: str) -> bool:
+        """Whether a tensor is not saved: the whole detector's, or those of a CLIP that comes by its name."""
+        place = prefix + self._elsewhere
+        return name.startswith(place) if self.stored else is_elsewhere(name, place)
+
+    def complete(self, folders: Sequence[Path]) -> None:
+        """Take a detector that is stored in a file of its own from the first of these folders that holds it.
+
+        Raises:
+            WeightsError: None of them does, or the file is another one.
+        """
+        if not self.stored:
+            return
+        for folder in folders:
+            file = folder / DETECTOR
+            if file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == self.stored:
+                encoders = self.detector.encoders if self.detector.encoders.elsewhere else None
+                self.detector.load_state_dict(KFD.load(file, encoders).state_dict())
+                self.detector.file = file
+                return
+        raise WeightsError(
+            f"The detector that the language model learned from is stored by itself, and is in none of "
+            f"{', '.join(str(folder) for folder in folders)}: expected {DETECTOR} with SHA-256 {self.stored}. Copy it "
+            f"and its .json into {folders[0]}."
+        )
 
     def train(self, mode: bool = True) -> ForgeryExpert:
         super().train(mode)
@@ -91,9 +155,11 @@ class ForgeryExpert(nn.Module):
 
 
 def _leave_out(module: Any, state: dict[str, Tensor], prefix: str, _: Any) -> None:
-    for name in [k for k in state if is_elsewhere(k, prefix + module._elsewhere)]:
+    for name in [k for k in state if module._is_elsewhere(k, prefix)]:
         del state[name]
 
 
 def _do_not_miss(module: Any, incompatible: Any) -> None:
-    incompatible.missing_keys[:] = [k for k in incompatible.missing_keys if module._elsewhere not in k or ".lora_" in k]
+    incompatible.missing_keys[:] = [
+        k for k in incompatible.missing_keys if module._elsewhere not in k or (".lora_" in k and not module.stored)
+    ]

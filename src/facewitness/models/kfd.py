@@ -602,6 +602,7 @@ class KFD(nn.Module):
             )
         _saved.fill(detector, tensors, path, detector._left_out())
         detector.sha256 = card["sha256"]  # of the bytes that these tensors came from
+        detector.file = path
         return detector.eval()
 
     def _left_out(self) -> str:

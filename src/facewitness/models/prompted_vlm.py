@@ -3,7 +3,8 @@
 The prompt says "<image> <forgery><forgery>… Is this face real?". Wherever the placeholder `<forgery>` stands, the
 language model receives not the token's own embedding but one that an *expert* computed from the same picture. This is
 KFD's forgery prompt E_forgery beside E_visual (section 3.2 of its paper); region prompts and MARE's forgery traces take
-the same road. It works for Qwen2.5-VL, Qwen3-VL, LLaVA-NeXT and InternVL of transformers:
+the same road. It works for Qwen2.5-VL, Qwen3-VL, LLaVA-NeXT, InternVL and SmolVLM of transformers, and for
+a language model of text alone behind an image encoder (`models/panda`):
 
     model, processor = plain("Qwen/Qwen2.5-VL-3B-Instruct")     a model without an expert
     attach(model, MyExpert(…), processor)                       from here on it has one, in place
@@ -50,6 +51,8 @@ from transformers.models.internvl.modeling_internvl import InternVLModel  # isor
 from transformers.models.llava_next.modeling_llava_next import LlavaNextModel  # isort: skip
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLModel  # isort: skip
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLModel  # isort: skip
+from transformers.models.smolvlm.modeling_smolvlm import SmolVLMModel  # isort: skip
+from facewitness.models.panda import PandaModel  # isort: skip
 
 from facewitness.errors import FacewitnessError, InputError, UnknownName, WeightsError
 from facewitness.files import write_whole
@@ -154,14 +157,20 @@ PromptedQwen2_5_VLModel = _prompted(Qwen2_5_VLModel)
 PromptedQwen3VLModel = _prompted(Qwen3VLModel)
 PromptedLlavaNextModel = _prompted(LlavaNextModel)
 PromptedInternVLModel = _prompted(InternVLModel)
+PromptedSmolVLMModel = _prompted(SmolVLMModel)
+PromptedSmolVLMModel.language_model = property(lambda self: self.text_model)  # as the others call it
+PromptedPandaModel = _prompted(PandaModel)
 
 _BACKBONES: dict[type, type] = {
     Qwen2_5_VLModel: PromptedQwen2_5_VLModel,
     Qwen3VLModel: PromptedQwen3VLModel,
     LlavaNextModel: PromptedLlavaNextModel,
     InternVLModel: PromptedInternVLModel,
+    SmolVLMModel: PromptedSmolVLMModel,
+    PandaModel: PromptedPandaModel,
 }
-FAMILIES: tuple[str, ...] = ("qwen2_5_vl", "qwen3_vl", "llava_next", "internvl")  # transformers' model types
+# transformers' model types, and that of models/panda: a language model of text alone behind an image encoder
+FAMILIES: tuple[str, ...] = ("qwen2_5_vl", "qwen3_vl", "llava_next", "internvl", "smolvlm", "panda_gpt")
 
 
 def _evidence(backbone: Any, ids: Tensor, mask: Tensor, pixels: dict[str, Any], copies: int) -> Tensor:
@@ -194,7 +203,11 @@ def _evidence(backbone: Any, ids: Tensor, mask: Tensor, pixels: dict[str, Any], 
     pixel_values = pixels["pixel_values"]
     grid = {name: pixels[name] for name in _GRID if pixels.get(name) is not None}
     total = int(per_row.sum())
-    if not grid:  # InternVL says nowhere how many tiles a picture has; its tokens do
+    if not grid and pixel_values.ndim == 5:  # SmolVLM pads rows of fewer pictures with empty ones
+        every = pixel_values.flatten(0, 1)
+        pixel_values = every[every.flatten(1).any(1)]
+        grid["tiles"] = torch.ones(len(pixel_values), dtype=torch.long, device=pixel_values.device)
+    elif not grid:  # InternVL says nowhere how many tiles a picture has; its tokens do
         tokens = torch.bincount(owner[::copies][image[::copies]], minlength=total)
         grid["tiles"] = tokens // backbone.config.image_seq_length
     came = len(grid["tiles"]) if "tiles" in grid else len(next(iter(grid.values())))
@@ -264,7 +277,7 @@ def _unpatched(pixel_values: Tensor, image_grid_thw: Tensor, merge: int) -> Iter
 
 
 def attach(model: Any, expert: Expert, processor: Any, token: str = "<forgery>") -> None:
-    """Give a model of the four families an expert, in place.
+    """Give a model of one of the families an expert, in place.
 
     The tokenizer of `processor` learns the placeholder `token`; the embeddings grow where they have no spare row for it
     (a row of zeros, which is never read). Generation will not produce the placeholder, nor the tokens of images.
@@ -294,6 +307,8 @@ def attach(model: Any, expert: Expert, processor: Any, token: str = "<forgery>")
             f"The processor: expected one for text and images, got {type(processor).__name__}. Where AutoProcessor "
             "returns a tokenizer, torchvision is missing."
         )
+    if getattr(image_processor, "do_image_splitting", False):
+        image_processor.do_image_splitting = False  # a crop of a face is one picture, not a page of tiles
     tokenizer = processor.tokenizer
     tokenizer.add_tokens([AddedToken(token, special=True, normalized=False)], special_tokens=True)
     rows = model.get_input_embeddings().weight.shape[0]
@@ -366,12 +381,14 @@ def language_lora(model: Any, rank: int = 16, alpha: int = 32, dropout: float = 
     the one that was attached, so a reference policy is the model before training.
     """
     expert = expert_of(model)
+    learned = [] if expert is None else list(_trainable("expert", expert))
+    projector = _inner(model).config.model_type == "panda_gpt"  # it begins at random, and has to be learned too
     return LoraConfig(
         r=rank,
         lora_alpha=alpha,
         lora_dropout=dropout,
-        target_modules=r".*language_model\.layers\..*\.(q|k|v|o|gate|up|down)_proj",
-        modules_to_save=None if expert is None else list(_trainable("expert", expert)),
+        target_modules=r".*(language_model|text_model)\.layers\..*\.(q|k|v|o|gate|up|down)_proj",
+        modules_to_save=[*learned, *(["multi_modal_projector"] if projector else [])] or None,
         task_type="CAUSAL_LM",
         **options,
     )
@@ -427,6 +444,9 @@ def save(
         if "modules_to_save." not in name
     }
     save_file(state, folder / _EXPERT)
+    whole = getattr(expert, "original_module", expert)
+    if hasattr(whole, "keep"):
+        whole.keep(folder)
     if adapter:
         model.save_pretrained(folder / _ADAPTER, save_embedding_layers=False)
     elif base is None:
@@ -486,6 +506,8 @@ def load(
             f"'{folder / _EXPERT}': expected the weights of {made_by}, got a file that is missing, broken or of "
             f"another shape ({error}). Save the model again."
         ) from error
+    if hasattr(expert, "complete"):  # what is stored once, beside it
+        expert.complete([folder, folder.resolve().parent])
     attach(model, expert, processor, token)
     if adapter:
         if not (folder / _ADAPTER / "adapter_model.safetensors").is_file():
@@ -563,7 +585,7 @@ def base_of(name: str | Path) -> Path:
 
 
 def plain(name: str, revision: str | None = None, **options: Any) -> tuple[Any, Any]:
-    """A model of the four families without an expert, in evaluation mode, and its processor.
+    """A model of one of the families without an expert, in evaluation mode, and its processor.
 
     name   a hub name or a local folder; only safetensors are read. Of a folder that `save` wrote with whole weights,
            the language model is taken and its expert left, so that another one can be attached. Raises UnknownName
@@ -719,7 +741,7 @@ def likelihoods(
 
 
 def _positions(model: Any, begin: int, ids: Tensor) -> dict[str, Tensor]:
-    """Where tokens (n, L) stand after a prompt of `begin`: of Qwen's, whose pictures take fewer positions than tokens."""
+    """Where tokens (n, L) stand after a prompt of `begin`: of Qwen's, where a picture takes fewer than its tokens."""
     deltas = getattr(_inner(model).base_model, "rope_deltas", None)
     if deltas is None:
         return {}

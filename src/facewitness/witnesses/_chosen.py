@@ -8,8 +8,8 @@ written out, the model says how likely each is, and what the map and the score s
     places of a yes  =  argmax over sets of regions of  log p(reply) + places · log p(set | map)
 
 The four numbers are fitted on held-out pictures (`runs/kfd/words.py fit`) and stand in the language model's folder as
-choice.json; without that file the model's own likeliest reply is given. It is a prior and no ban: where the model is sure
-enough, it names what the map does not show. Every other question is answered by the model alone.
+choice.json; without that file the model's own likeliest reply is given. It is a prior and no ban: where the model is
+sure enough, it names what the map does not show. Every other question is answered by the model alone.
 """
 
 from __future__ import annotations
@@ -172,9 +172,7 @@ def reply(
     return max(yes, key=lambda text: values[text] + choice.places * yes[text])
 
 
-def _of_region(
-    name: str, fake: float, chance: Mapping[str, float], likelihoods: Likelihoods, choice: Choice
-) -> str:
+def _of_region(name: str, fake: float, chance: Mapping[str, float], likelihoods: Likelihoods, choice: Choice) -> str:
     others = {key: value for key, value in chance.items() if key != name}
     real = yes_no.region_genuine(name)
     no = {real: float(np.log1p(-_kept(fake)))}

@@ -3,9 +3,9 @@
 Trained by `train/kfd.py` on self-blends of genuine faces only, so it has seen no generator; how well it does is in
 `runs/kfd/`. No weights travel with the package: see `load`.
 
-Score and map come from the detector alone. A language model may put them into words, and the words may be wrong. So for
-questions that score and map can answer, the reply is the likeliest of those that they allow (`_chosen`); where an answer
-is the opposite of the score all the same, the reply says so, and `judge.judge` then leaves the verdict open.
+Score and map come from the detector alone. A language model may put them into words, and the words may be wrong. So
+for questions that score and map can answer, the reply is the likeliest of those that they allow (`_chosen`); where an
+answer is the opposite of the score all the same, the reply says so, and `judge.judge` then leaves the verdict open.
 
 Measured: kfd knows where a face was blended: self-blends (AUC 0.93 on held-out faces) and edited regions (0.87). kfd
 does not know forgeries of videos (DFDC: AUC 0.60, FaceForensics++ c40: 0.57), nor faces that a generator made as a

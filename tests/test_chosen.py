@@ -1,0 +1,128 @@
+"""Which of the replies that evidence allows is given: by words and evidence together, a prior and no ban."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facewitness import regions
+from facewitness.errors import WeightsError
+from facewitness.grammars import yes_no
+from facewitness.witnesses import _chosen
+from facewitness.witnesses._chosen import NAMED, Choice, Odds
+
+FORGED = dict.fromkeys(NAMED, (1.0, 0.0))
+BOTH = Choice(Odds(1.0, 1.0), Odds(1.0, 1.0), 1.0, FORGED)
+COVERED = dict.fromkeys(NAMED, 0.02) | {"left_eyebrow": 0.9, "chin": 0.4}
+
+
+def indifferent(replies):
+    return [0.0] * len(replies)
+
+
+def test_a_model_that_does_not_care_says_what_the_evidence_says():
+    accused = _chosen.reply("Is this a deepfake image?", 0.95, COVERED, indifferent, BOTH)
+    assert accused == yes_no.forged(("left_eyebrow",)), "of all sets the map's likeliest"
+    cleared = _chosen.reply("Is this a deepfake image?", 0.01, COVERED, indifferent, BOTH)
+    assert cleared == yes_no.genuine()
+    assert _chosen.reply("Is the left eyebrow fake?", 0.95, COVERED, indifferent, BOTH) == yes_no.region_forged(
+        "left_eyebrow"
+    )
+    other = _chosen.reply("Is the nose fake?", 0.95, COVERED, indifferent, BOTH)
+    assert other == yes_no.region_untouched("nose", ("left_eyebrow",))
+    assert _chosen.reply("Is the nose fake?", 0.01, COVERED, indifferent, BOTH) == yes_no.region_genuine("nose")
+
+
+def test_it_is_a_prior_and_no_ban():
+    def sure(replies):
+        return [0.0 if text == yes_no.region_forged("nose") else -30.0 for text in replies]
+
+    assert _chosen.reply("Is the nose fake?", 0.01, COVERED, sure, BOTH) == yes_no.region_forged("nose")
+
+
+def test_evidence_that_counts_nothing_leaves_the_models_likeliest():
+    alone = Choice(Odds(1.0, 0.0), Odds(1.0, 0.0), 0.0, FORGED)
+    values = {}
+
+    def drawn(replies):
+        values.update({text: -float(len(text)) for text in replies})
+        return [values[text] for text in replies]
+
+    said = _chosen.reply("Is this face fake?", 0.99, COVERED, drawn, alone)
+    yes = [text for text in values if text.startswith("Yes")]
+    assert said == (max(yes, key=values.get) if sum(np.exp(values[t]) for t in yes) > np.exp(values[yes_no.genuine()])
+                    else yes_no.genuine())  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("question", "about"),
+    [
+        ("Is this a deepfake image?", ()),
+        ("Was the left eye replaced or altered?", ("left_eye",)),
+        ("Does the forgery include the chin?", ("chin",)),
+        ("Is this face real?", None),
+        ("Why is it fake?", None),
+        ("What was altered?", None),
+        ("Are the teeth fake?", None),
+        ("Are the nose and the mouth fake?", None),
+        ("Isn't it fake?", None),
+        ("Hello", None),
+    ],
+)
+def test_questions_that_evidence_can_answer(question, about):
+    assert _chosen.asked(question) == about
+    if about is None:
+        assert _chosen.reply(question, 0.9, COVERED, indifferent, BOTH) is None
+
+
+def test_every_question_and_reply_is_one_that_the_model_was_taught():
+    sbi_qa = pytest.importorskip("facewitness.builders.sbi_qa", reason="needs the extra 'forge'")
+    assert NAMED == sbi_qa.CHOICES
+    taught = {f"{a} {b}" for a in sbi_qa._REAL_OPENINGS for b in sbi_qa._REAL_BODIES}
+    assert yes_no.genuine() in taught
+    places = ("nose", "left_eye")
+    said = {
+        f"{a} {b.format(places='the nose and the left eye')}"
+        for a in sbi_qa._FAKE_OPENINGS
+        for b in sbi_qa._FAKE_BODIES
+    }
+    assert yes_no.forged(places) in said
+    assert yes_no.region_forged("chin") in {sbi_qa._about(t, "chin") for t in sbi_qa._REGION_YES}
+    assert yes_no.region_genuine("chin") in {sbi_qa._about(t, "chin") for t in sbi_qa._REGION_NO_REAL}
+    assert yes_no.region_untouched("chin", places) in {sbi_qa._about(t, "chin", places) for t in sbi_qa._REGION_NO}
+    questions = [sbi_qa._about(t, "left_eyebrow") for t in sbi_qa.REGION_QUESTIONS]
+    assert all(_chosen.asked(q) == ("left_eyebrow",) for q in questions)
+    assert sum(_chosen.asked(q) == () for q in sbi_qa.VERDICT_QUESTIONS) >= 7, "one asks where besides"
+
+
+@given(st.lists(st.floats(0, 1), min_size=len(NAMED), max_size=len(NAMED)))
+def test_priors_of_sets_are_at_most_one_together(values):
+    chance = dict(zip(NAMED, values, strict=True))
+    total = sum(np.exp(_chosen._log_prior(s, chance)) for s in _chosen._sets(chance, most=len(NAMED)))
+    assert total <= 1 + 1e-6
+
+
+def test_coverage_is_the_mean_inside_a_region():
+    mesh = regions.average_landmarks()[:, :2] * 150 + 40
+    located = np.zeros((224, 224), np.float32)
+    inside = _chosen.geometry.fill(regions.polygons("mouth", mesh), 224, 224)
+    located[inside] = 0.75
+    covered = _chosen.coverage(located, mesh)
+    assert covered["mouth"] == pytest.approx(0.75) and covered["forehead"] == 0.0
+    assert set(covered) == set(NAMED)
+    assert _chosen.coverage(located, mesh + 5000) == {}
+
+
+def test_a_choice_comes_back_from_its_file_and_a_damaged_one_is_told(tmp_path):
+    assert _chosen.read(tmp_path) is None
+    file = tmp_path / "choice.json"
+    file.write_text(json.dumps(BOTH.to_json()))
+    assert _chosen.read(tmp_path) == BOTH
+    for spoilt in ("{", "[]", json.dumps({"verdict": {}}), json.dumps(BOTH.to_json() | {"places": float("nan")})):
+        file.write_text(spoilt)
+        with pytest.raises(WeightsError, match=r"choice\.json"):
+            _chosen.read(tmp_path)
