@@ -248,8 +248,9 @@ def plain_of(family: str, rows: int = ROWS) -> tuple[Any, Any]:
         pictures = SmolVLMImageProcessor(
             size={"longest_edge": 56}, max_image_size={"longest_edge": 56}, do_image_splitting=True
         )
+        films = {"fps": 1, "max_frames": 1, "video_size": {"longest_edge": 56}}
         processor = SmolVLMProcessor(
-            pictures, tokenizer, SmolVLMVideoProcessor(video_sampling={"fps": 1, "max_frames": 1, "video_size": {"longest_edge": 56}}, max_image_size={"longest_edge": 56}),
+            pictures, tokenizer, SmolVLMVideoProcessor(video_sampling=films, max_image_size={"longest_edge": 56}),
             image_seq_len=4, chat_template=template,
         )  # fmt: skip
         processor.image_processor.do_image_splitting = False

@@ -40,7 +40,7 @@ from rich.progress import track
 
 from facewitness import questions, regions
 from facewitness.bench import measures, predictions, speakers, wording
-from facewitness.builders.sbi_qa import CHOICES, Row, prompt, read_parquet
+from facewitness.builders.sbi_qa import CHOICES, Row, read_parquet
 from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.grammars import yes_no
@@ -61,7 +61,7 @@ def ask(model: Any, processor: Any, rows: Sequence[Row], *, quoted: bool, batch:
     replies: list[str] = []
     for begin in track(range(0, len(rows), batch), "asking"):
         part = rows[begin : begin + batch]
-        texts = [prompt(r["description"], r["score"] if quoted else None, r["question"]) for r in part]
+        texts = [yes_no.prompt(r["description"], r["score"] if quoted else None, r["question"]) for r in part]
         replies += pv.answers(model, processor, [_picture(r["image"]) for r in part], texts, most)
     return replies
 

@@ -24,9 +24,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from facewitness.builders.sbi_qa import prompt, read_parquet
+from facewitness.builders.sbi_qa import read_parquet
 from facewitness.errors import InputError, UnreadableMedia
 from facewitness.grammars import mare
+from facewitness.grammars.yes_no import prompt
 
 _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
 _DMA = (

@@ -29,7 +29,6 @@ from facewitness.models.forgery_prompt import ForgeryPromptLearner
 from facewitness.models.kfd import KFD, Detection, encoders_of, is_elsewhere
 from facewitness.models.prompted_vlm import pictures
 
-
 DETECTOR = "kfd.safetensors"  # the file of a detector that is stored by itself
 
 
@@ -38,8 +37,8 @@ class ForgeryExpert(nn.Module):
 
     encoders, detector, learner   the configurations of the three, as `of` writes them into `options`
     fingerprint   of encoder weights that come from elsewhere (a frozen CLIP) and are left out of what is saved
-    stored        SHA-256 of the detector's own file, kfd.safetensors: it is then not saved a second time, and `complete`
-                  takes it from there; "" saves it with the learner
+    stored        SHA-256 of the detector's own file, kfd.safetensors: it is then not saved a second time, and
+                  `complete` takes it from there; "" saves it with the learner
     Raises UnknownName for encoders that are not those of models/kfd, WeightsError where CLIP's weights are other ones
     than those the detector was trained with.
     """
@@ -65,8 +64,8 @@ class ForgeryExpert(nn.Module):
     def of(cls, detector: KFD, embedding: int, **learner: Any) -> ForgeryExpert:
         """Of a trained detector and a new prompt learner; `learner` has further arguments of ForgeryPromptLearner.
 
-        embedding is the width of the language model (`width_of`). A detector that was loaded from a file is stored there
-        and not again.
+        embedding is the width of the language model (`width_of`). A detector that was loaded from a file is stored
+        there and not again.
         """
         expert = cls.__new__(cls)
         nn.Module.__init__(expert)
