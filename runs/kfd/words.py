@@ -4,8 +4,8 @@
     python runs/kfd/words.py measure --pack DIR --weights kfd.safetensors --model MODEL --out DIR
 
 Pictures are genuine faces of a pack, and forgeries of one to three of their regions as `builders/sbi_qa` makes them,
-with its questions. `fit` sees the split `calibrate` and nothing else; `measure` the split `val`. Both ask as the witness
-does (`witnesses/kfd`): its description of the task, the detector's score and map with the mirror image.
+with its questions. `fit` sees the split `calibrate` and nothing else; `measure` the split `val`. Both ask as the
+witness does (`witnesses/kfd`): its description of the task, the detector's score and map with the mirror image.
 
 `measure` writes two folders of predictions and a JSON each, as `facewitness bench answers` does, with the rows "score
 alone", "map alone", "always fake" and "always real" beside them: `model`, the language model's own likeliest reply;
