@@ -433,9 +433,9 @@ def test_a_limit_may_be_a_fraction(tmp_path, capsys):
 
 def test_a_folder_s_other_files_are_counted_by_kind(tmp_path, capsys):
     painted(40).save(tmp_path / "a.png")
-    for name in ("a.heic", "b.PDF", "c.txt", "d.md", "e", "f.xyz", ".hidden"):
+    for name in ("a.cr2", "b.PDF", "c.txt", "d.md", "e", "f.xyz", ".hidden"):
         (tmp_path / name).write_text("x")
-    others = "skipped 6 other files: 1 .xyz file, 1 HEIC, 1 PDF, 1 file without an ending, 2 text"
+    others = "skipped 6 other files: 1 .xyz file, 1 PDF, 1 file without an ending, 1 raw photo, 2 text"
     for words, stream in (((), 0), (("--json",), 1), (("--quiet",), 1)):
         assert analyze(tmp_path, *words) == 0
         assert others in capsys.readouterr()[stream]

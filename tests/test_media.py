@@ -307,7 +307,7 @@ def test_other_kinds_are_told_with_what_to_do():
     assert "HEIC" in refusal(b"\0\0\0\x18ftypheic" + bytes(100))
     film = refusal(b"\0\0\0\x18ftypisom" + bytes(100))
     assert "index or header cannot be read" in film or "pip install '.[video]'" in film
-    assert "document" in refusal(b"%PDF-1.7" + bytes(100))
+    assert "PDF" in refusal(b"%PDF-1.7" + bytes(100))
     assert "of another kind" in refusal(bytes(range(256)) * 4)
 
 
@@ -398,17 +398,11 @@ def box(brand: bytes, *more: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        (b"\xff\x0a" + bytes(70), "JPEG XL; convert it"),
-        (b"\0\0\0\x0cJXL \x0d\x0a\x87\x0a" + bytes(70), "JPEG XL; convert it"),
         (b"II\xbc\x01" + bytes(70), "JPEG XR"),
         (box(b"crx "), "a camera's raw file; export it"),
         (b"FUJIFILMCCD-RAW 0201" + bytes(70), "a camera's raw file; export it"),
         (b"IIRO\x08\0\0\0" + bytes(70), "a camera's raw file; export it"),
         (b"IIU\0\x18\0\0\0" + bytes(70), "a camera's raw file; export it"),
-        *(
-            (box(brand), "HEIC; convert it")
-            for brand in (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"mif1", b"msf1")
-        ),
         (b"RIFF\0\1\0\0WAVEfmt " + bytes(70), "sound"),
         (b"FLV\x01" + bytes(70), "a film of a kind that is not read"),
         (b"8BPS\0\1" + bytes(70), "a Photoshop file; export it"),

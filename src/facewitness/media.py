@@ -9,7 +9,11 @@ blocks would be a verdict on the decoder. Where the file ends properly and yet h
 
 Colours are brought from the picture's own profile (Display P3, Adobe RGB …) to sRGB, which the witnesses learned from.
 Large pictures are converted in strips: at its peak, reading takes little more than the decoder and the result do.
-Films are read by `film`, which is told by their first bytes.
+Films are read by `film`, which is told by their first bytes; HEIC, JPEG XL and the pictures inside a PDF by `stills`,
+in a process of its own.
+
+A part of a file has a name: scan.tif#2 is its second page, letter.pdf#3 its third picture, shot.png#120,340,980,1500
+what lies in that box (x1, y1, x2, y2). `parts` gives the names of all pages or pictures of a file.
 """
 
 from __future__ import annotations
@@ -19,11 +23,17 @@ import functools
 import glob
 import hashlib
 import importlib
+import importlib.util
 import inspect
 import io
+import json
 import logging
 import os
+import re
+import shlex
 import stat
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,7 +43,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness import damage
+from facewitness import damage, screenshot, stills
 from facewitness.errors import InputError, MissingExtra, TooLarge, UnknownName, UnreadableMedia
 from facewitness.files import read_bounded
 from facewitness.types import Clip, Frame, Pixels
@@ -61,8 +71,20 @@ _DECODERS = {
     "PPM": "PpmImagePlugin",
     "JPEG2000": "Jpeg2KImagePlugin",
 }
+# Kinds that take a package besides: kind → (its name, the package's module, the extra, endings)
+_EXTRAS = {
+    "heif": ("HEIC", "pillow_heif", "heic", (".heic", ".heif", ".hif")),
+    "jxl": ("JPEG XL", "pillow_jxl", "jxl", (".jxl",)),
+    "pdf": ("PDF", "pypdfium2", "documents", (".pdf",)),
+}
 SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .mpo .png .webp .avif .gif .bmp .tif .tiff .ppm .pgm .pbm .jp2 .j2k".split()  # noqa: SIM905
+).union(
+    *(
+        endings
+        for kind, (_, module, _, endings) in _EXTRAS.items()
+        if kind != "pdf" and importlib.util.find_spec(module)
+    )
 )
 FILMS = frozenset(".mp4 .m4v .mov .webm .mkv .avi".split())  # noqa: SIM905
 _WANTED = "a picture (JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF, PPM or JPEG 2000) or a film (MP4, MOV, WebM, MKV or AVI)"
@@ -99,9 +121,14 @@ def read(
         UnreadableMedia, TooLarge: the file is no picture and no film, is damaged, or is over a limit.
         InputError: an array or an object of another kind, or moments that a film does not have.
     """
+    part: tuple[int, ...] = ()
+    if isinstance(source, str | os.PathLike):
+        name, (source, part) = name or os.fspath(source), _part_of(source)
     given = (("max_pixels", max_pixels), ("max_bytes", max_bytes), ("max_seconds", max_seconds))
     limits: dict[str, Any] = {name: most for name, most in given if most is not None}
     if isinstance(source, str | os.PathLike | bytes | bytearray | memoryview) and (as_film or _is_film(source)):
+        if part:
+            raise UnreadableMedia(f"'{name}' names a part of a film. Say from when to when instead: --from, --to.")
         return _film(source, name, sampling, limits)
     max_pixels = MAX_PIXELS if max_pixels is None else max_pixels
     max_bytes = MAX_BYTES if max_bytes is None else max_bytes
@@ -133,7 +160,12 @@ def read(
         )
     if not content:
         raise UnreadableMedia(f"'{label}' is empty: expected {_WANTED}, got 0 bytes. Fetch or export it again.")
-    pixels, notes, missing = _decode(content, label, max_pixels, max_memory)
+    page = part[0] if len(part) == 1 else None
+    pixels, notes, missing = _decode(content, label, max_pixels, max_memory, page)
+    if len(part) == 4:
+        pixels, notes = _cropped(pixels, notes, part, label)
+    else:
+        notes = (*notes, *_proposed(pixels, label, isinstance(source, str | os.PathLike)))
     digest = hashlib.sha256(content).hexdigest()
     return Clip(label, (Frame(pixels),), digest, notes=notes, damage=missing, content=content)
 
@@ -152,6 +184,84 @@ def _is_film(source: str | os.PathLike[str] | bytes | bytearray | memoryview) ->
             return film.is_film(file.read(64))
     except (OSError, ValueError):
         return False
+
+
+# What stands behind the # of a name: a page or picture from 1, or a box
+_PART = re.compile(r"(.+)#(?:(\d{1,6})|(\d{1,7}),(\d{1,7}),(\d{1,7}),(\d{1,7}))", re.DOTALL)
+
+
+def _part_of(path: str | os.PathLike[str]) -> tuple[str | os.PathLike[str], tuple[int, ...]]:
+    """The file that a name stands for, and which part of it: (), (page,) or (x1, y1, x2, y2)."""
+    match = _PART.fullmatch(os.fspath(path))
+    if match is None or os.path.lexists(path) or not os.path.lexists(match[1]):
+        return path, ()
+    return match[1], tuple(int(number) for number in match.groups()[1:] if number is not None)
+
+
+def file_of(path: str | os.PathLike[str]) -> Path:
+    """The file that a name stands for: of scan.tif#2 it is scan.tif, unless there is a file of that name."""
+    return Path(_part_of(path)[0])
+
+
+def parts(path: str | os.PathLike[str]) -> list[str]:
+    """The names of a file's pages or pictures: those of a TIFF of several pages and of a PDF; else the name itself.
+
+    What cannot be read goes by its own name, so that `read` can say why. No more than `stills.MOST_PARTS` are named.
+    """
+    name = os.fspath(path)
+    try:
+        with file_of(path).open("rb") as file:
+            head = file.read(16)
+        is_tiff, is_pdf = head[:4] in _TIFF, stills.kind_of(head) == "pdf"
+        if not (is_tiff or is_pdf) or _part_of(path)[1]:
+            return [name]
+        content = _content(Path(path), name, MAX_BYTES)
+        if is_pdf:
+            asked = {"max_pixels": MAX_PIXELS, "max_memory": MAX_MEMORY, "counting": True}
+            count = _ask_stills(content, "pdf", name, asked, MAX_PIXELS)[0]["parts"]
+        elif _raw_kind(content) is not None:
+            count = 1
+        else:
+            _load_decoders()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                count = getattr(_opened(content), "n_frames", 1)
+    except Exception:  # whatever it is, `read` meets it again and says so
+        return [name]
+    return [name] if count < 2 else [f"{name}#{number}" for number in range(1, min(count, stills.MOST_PARTS) + 1)]
+
+
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def _cropped(
+    pixels: Pixels, notes: tuple[str, ...], box: tuple[int, ...], label: str
+) -> tuple[Pixels, tuple[str, ...]]:
+    """What lies in a box of a picture, with a note that says so."""
+    x1, y1, x2, y2 = box
+    height, width = pixels.shape[:2]
+    if not (0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height):
+        raise UnreadableMedia(
+            f"'{label}': expected a box (x1,y1,x2,y2) inside the picture of {width} × {height} pixels, got {box}."
+        )
+    note = (
+        f"Only the part from {x1}, {y1} to {x2}, {y2} of the picture of {width} × {height} pixels was analysed; places "
+        "are counted from that part's corner."
+    )
+    return np.ascontiguousarray(pixels[y1:y2, x1:x2]), (*notes, note)
+
+
+def _proposed(pixels: Pixels, label: str, is_file: bool) -> tuple[str, ...]:
+    """A note where a photograph seems to stand inside a screenshot: where it is, and how to analyse it by itself."""
+    box = screenshot.photograph_in(pixels)
+    if box is None:
+        return ()
+    x1, y1, x2, y2 = box
+    name = f"{label if is_file else 'FILE'}#{x1},{y1},{x2},{y2}"
+    return (
+        f"This looks like a picture of a screen or a page: a photograph seems to stand in it, {x2 - x1} × {y2 - y1} "
+        f"pixels from {x1}, {y1} to {x2}, {y2}. By itself it is analysed with: facewitness analyze {shlex.quote(name)}",
+    )
 
 
 def limit_of(path: str | os.PathLike[str]) -> int:
@@ -201,6 +311,10 @@ def check(content: bytes | Path, label: str, max_pixels: int = MAX_PIXELS, max_m
     from PIL import UnidentifiedImageError
 
     _load_decoders()
+    with content.open("rb") if isinstance(content, Path) else io.BytesIO(content) as file:
+        kind = stills.kind_of(file.read(16))
+    if kind is not None and importlib.util.find_spec(_EXTRAS[kind][1]) is not None:
+        return  # the process that decodes it sees to the limits
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -210,8 +324,8 @@ def check(content: bytes | Path, label: str, max_pixels: int = MAX_PIXELS, max_m
             raise
         except UnidentifiedImageError as error:
             with content.open("rb") if isinstance(content, Path) else io.BytesIO(content) as file:
-                kind = _kind(file.read(_KNOWN_BY))
-            raise UnreadableMedia(f"'{label}': expected {_WANTED}, got {kind}.") from error
+                came = _kind(file.read(_KNOWN_BY))
+            raise UnreadableMedia(f"'{label}': expected {_WANTED}, got {came}.") from error
         except Exception as error:  # a broken file makes decoders raise almost anything
             raise UnreadableMedia(f"'{label}' is damaged or incomplete ({error}). {_AGAIN}") from error
 
@@ -294,6 +408,9 @@ def _pictures_below(folder: Path, others: set[Path]) -> Iterator[Path]:
     yield from closed  # folders that may not be listed: `read` will say so
 
 
+_ADDRESS = re.compile(r"(?i)((?:https?|ftps?|s3|gs|az|sftp|ipfs):)/+")
+
+
 def _content(path: Path, label: str, max_bytes: int) -> bytes:
     try:
         status = path.stat()
@@ -315,9 +432,14 @@ def _content(path: Path, label: str, max_bytes: int) -> bytes:
             raise UnreadableMedia(
                 f"'{label}' is a link to '{path.readlink()}', which does not exist. Mend or remove the link."
             ) from error
-        if str(path).lower().startswith(("http:/", "https:/")):
+        if match := _ADDRESS.match(str(path)):
+            address = shlex.quote(f"{match[1]}//{str(path)[match.end() :]}")  # a path keeps one slash of two
+            web = match[1].lower().startswith("http")
+            how = f"curl -L -o picture.jpg {address} && " if web else "its own tool, and then: "
             raise UnreadableMedia(
-                f"'{label}': expected a file, got a web address. Save what is there, and name the file."
+                f"'{label}': expected a file, got a web address. Nothing is fetched: whoever serves it would see who "
+                "looks at it and when, and could send you another file than others get. Fetch it yourself"
+                f"{':' if web else ' with'} {how}facewitness analyze picture.jpg"
             ) from error
         raise UnreadableMedia(f"'{label}' does not exist. Check the path.") from error
     except PermissionError as error:
@@ -334,11 +456,18 @@ def _content(path: Path, label: str, max_bytes: int) -> bytes:
 # ----------------------------------------------------------------------------------------------------------- decoding
 
 
-def _decode(content: bytes, label: str, max_pixels: int, max_memory: int) -> tuple[Pixels, tuple[str, ...], str]:
-    """The pixels, what was decided on the way, and a sentence where a part of the picture is missing."""
+def _decode(
+    content: bytes, label: str, max_pixels: int, max_memory: int, page: int | None = None
+) -> tuple[Pixels, tuple[str, ...], str]:
+    """The pixels, what was decided on the way, and a sentence where a part of the picture is missing.
+
+    `page` counts from 1 the pages of a TIFF, the pictures of an animation, a HEIC or a PDF; None is the main one.
+    """
     from PIL import Image, UnidentifiedImageError
 
     _load_decoders()
+    if (kind := stills.kind_of(content[:16])) is not None:
+        return _decode_elsewhere(content, kind, label, max_pixels, max_memory, page)
     if camera := _raw_kind(content):
         raise UnreadableMedia(
             f"'{label}' is a camera's raw file ({camera}): expected {_WANTED}. Develop it, and export it as JPEG or "
@@ -355,8 +484,14 @@ def _decode(content: bytes, label: str, max_pixels: int, max_memory: int) -> tup
                 raise TooLarge(
                     f"'{label}' is a JPEG of {extent.scans:,} scans; expected at most {MOST_SCANS}. Save it again."
                 )
-            if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # an MPO is a photo with a spare
-                notes.append(f"Only the first of {image.n_frames} pictures in the file was analysed.")  # type: ignore[attr-defined]
+            count = getattr(image, "n_frames", 1)
+            if page is not None and not 1 <= page <= count:
+                raise UnreadableMedia(f"'{label}': the file holds {count} pictures; expected a number from 1 to that.")
+            if count > 1 and image.format != "MPO":  # an MPO is a photo with a spare
+                notes += _which(page, count, label, "page" if image.format == "TIFF" else "picture")
+            if page is not None and page > 1:
+                image.seek(page - 1)
+                _check_size(image, label, max_pixels, max_memory)
             mark = _end_mark(content, image.format, extent)
             if mark:
                 content += mark
@@ -382,6 +517,114 @@ def _decode(content: bytes, label: str, max_pixels: int, max_memory: int) -> tup
             ) from error
 
 
+def _which(page: int | None, count: int, label: str, what: str) -> list[str]:
+    """Which of several pictures of a file this is, and how the others are called."""
+    if page is not None:
+        return [f"This is {what} {page} of {count} in the file."]
+    if what == "picture":
+        return [f"Only the first of {count} pictures in the file was analysed."]
+    name = label.rpartition("/")[2]
+    return [f"Only the first of {count} {what}s in the file was analysed; the second is named {name}#2."]
+
+
+def _decode_elsewhere(
+    content: bytes, kind: str, label: str, max_pixels: int, max_memory: int, page: int | None
+) -> tuple[Pixels, tuple[str, ...], str]:
+    """As `_decode`, by `stills` in a process of its own."""
+    from PIL import Image
+
+    asked = {"max_pixels": max_pixels, "max_memory": max_memory, "part": page}
+    header, icc, payload = _ask_stills(content, kind, label, asked, max_pixels)
+    notes: list[str] = list(header["notes"])
+    if kind == "pdf" and page is None and header["parts"] > 1:
+        notes.append(f"The others are named {label.rpartition('/')[2]}#2 and so on.")
+    elif kind == "heif" and header["parts"] > 1:
+        notes += _which(page, header["parts"], label, "picture")
+    if header.get("encoded"):  # a JPEG or JPEG 2000, as it lies inside
+        pixels, more, missing = _decode(payload, label, max_pixels, max_memory)
+        return pixels, (*notes, *more), missing
+    try:
+        image = Image.frombytes(header["mode"], tuple(header["size"]), payload)
+        image.info["icc_profile"] = icc or None
+        return _upright_rgb(image, notes), tuple(notes), ""
+    except (ValueError, OSError) as error:
+        raise UnreadableMedia(f"'{label}' is damaged or incomplete ({error}). {_AGAIN}") from error
+    except MemoryError as error:
+        raise TooLarge(f"'{label}' does not fit into memory. Make it smaller.") from error
+
+
+def _ask_stills(
+    content: bytes, kind: str, label: str, asked: Mapping[str, Any], max_pixels: int
+) -> tuple[dict[str, Any], bytes, bytes]:
+    """What the process says of a file: its answer, a colour profile and the payload. Raises as `read` does."""
+    name, module, extra, _ = _EXTRAS[kind]
+    if importlib.util.find_spec(module) is None:
+        raise UnreadableMedia(
+            f"'{label}': expected {_WANTED}, got {name}, which takes pip install 'facewitness[{extra}]'. Install that, "
+            f"or {'take the picture out of it' if kind == 'pdf' else 'convert it to JPEG'} first."
+        )
+    code = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from facewitness.stills import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, json.dumps(sys.path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
+    )  # fmt: skip
+    silent = threading.Event()
+
+    def give_up() -> None:
+        silent.set()
+        process.kill()
+
+    watchdog = threading.Timer(_PATIENCE, give_up)
+    watchdog.daemon = True
+    watchdog.start()
+    assert process.stdin is not None and process.stdout is not None
+    question = json.dumps({**asked, "kind": kind, "bytes": len(content)}).encode() + b"\n"
+    feeding = threading.Thread(target=_feed, args=(process.stdin, question, content), daemon=True)
+    feeding.start()
+    try:
+        line = process.stdout.readline(1_000_000)
+        header = json.loads(line) if line.endswith(b"\n") else {}
+        sizes = header.get("icc", 0), header.get("bytes", 0)
+        if sizes[0] > 10_000_000 or sizes[1] > 4 * max_pixels + MAX_BYTES:
+            header, sizes = {}, (0, 0)  # no answer that it could give to this question
+        icc, payload = (process.stdout.read(size) for size in sizes)
+        if not header or len(icc) + len(payload) < sum(sizes):
+            why = f"gave no answer for {_PATIENCE:g} seconds" if silent.is_set() else _end_of(process)
+            raise UnreadableMedia(f"'{label}' could not be read: the {name} decoder {why}. {_AGAIN}")
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.wait()
+        feeding.join()
+        process.stdout.close()
+    if header.get("lacking"):
+        raise UnreadableMedia(
+            f"'{label}' is {name}, and its decoder cannot be loaded: pip install 'facewitness[{extra}]'."
+        )
+    if refused := str(header.get("refused") or ""):
+        end = "" if refused.endswith(".") else f". {_AGAIN}"
+        raise (TooLarge if header["large"] else UnreadableMedia)(f"'{label}' {refused}{end}")
+    return header, icc, payload
+
+
+def _feed(stream: IO[bytes], question: bytes, content: bytes) -> None:
+    try:
+        with stream:
+            stream.write(question)
+            stream.write(content)
+    except OSError:  # it has ended before it read everything: its answer says why
+        pass
+
+
+def _end_of(process: subprocess.Popen[bytes]) -> str:
+    status = process.wait()
+    if status == -9:
+        return "was ended by the system, perhaps for want of memory"
+    return f"ended by signal {-status}" if status < 0 else "gave no answer"
+
+
+_PATIENCE = 120.0  # seconds for one picture elsewhere
 _AGAIN = "Fetch or export it again."
 _KNOWN_BY = 4096  # bytes from which `_kind` tells what a file is
 _MISSING = "A part of the picture is missing or damaged in the file; what is shown there is the decoder's."

@@ -369,7 +369,7 @@ def _sha256(source: Source) -> str | None:
     if isinstance(source, bytes):
         return hashlib.sha256(source).hexdigest()
     if isinstance(source, str | PathLike):
-        path = Path(source)
+        path = media.file_of(source)
         with suppress(OSError, ValueError):
             if path.is_file() and path.stat().st_size <= media.MAX_BYTES:  # a pipe would be waited for
                 return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -456,7 +456,11 @@ def _sources(arguments: argparse.Namespace) -> tuple[list[str | bytes], set[Path
         elif Path(path).suffix.lower() == ".csv" and Path(path).is_file():
             sources += _listed(Path(path))
         else:
-            sources += map(str, media.collect([path], left_out))
+            for found in map(str, media.collect([path], left_out)):
+                several = found == path or found.lower().endswith(
+                    (".tif", ".tiff")
+                )  # others of a folder are not opened
+                sources += media.parts(found) if several else [found]
     sources = list(dict.fromkeys(sources))
     return sources, {path for path in left_out if str(path) not in sources}  # it may have been named itself
 
@@ -496,7 +500,7 @@ def _is_done(
         if isinstance(source, bytes):
             digest = hashlib.sha256(source).hexdigest()
         else:
-            digest = files.sha256(Path(source), analyzer.reading.get("max_bytes") or media.limit_of(source))
+            digest = files.sha256(media.file_of(source), analyzer.reading.get("max_bytes") or media.limit_of(source))
     except (OSError, ValueError):
         return False  # analysing it will say why
     name = "-" if isinstance(source, bytes) else source

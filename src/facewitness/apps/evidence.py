@@ -109,7 +109,7 @@ def _bundle(arguments: argparse.Namespace) -> int:
     if arguments.case is not None:
         report = cases.attached(cases.read(arguments.case), report)
     source, clip = arguments.file or Path(report.source), None
-    if arguments.file is not None or source.is_file():
+    if arguments.file is not None or media.file_of(source).is_file():
         from facewitness.verify import reading_of
 
         clip = media.read(source, name=report.source, **reading_of(report))

@@ -1,0 +1,142 @@
+"""Looks for a photograph that stands inside a picture of a screen, on a page or between bars, and says where it is.
+
+A face in a photo of a chat is small on the screenshot, and the words around it are no part of the photograph. What is
+proposed is a rectangle of many colours on a ground of few: the ground is the three commonest colours of the picture,
+the rectangle the largest connected part of the rest whose box it fills, found on a coarse grid and then brought to the
+pixel. Nothing is cut off by itself: a proposal is a note, and whoever looks decides.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewitness.types import Pixels
+
+_CELLS = 64  # along the longer side of the coarse grid
+_NEAR = 10  # levels of 255 by which the ground may differ from its colour: JPEG and anti-aliasing
+_GROUND = (0.12, 0.04)  # least share of the picture that is ground, and that one of its colours has
+_AREA = (0.06, 0.92)  # least and most share of the picture that a photograph takes
+_FILLED = (0.93, 0.7)  # shares of a photograph's box, and of each of its corners, that are not ground
+_COLOURS = 250  # in 32 levels a channel, of 4,096 samples: photographs have more, drawings and text fewer
+_LEAST = 96  # pixels, the shorter side of a photograph
+
+
+def photograph_in(pixels: Pixels) -> tuple[int, int, int, int] | None:
+    """The box (x1, y1, x2, y2) of a photograph inside a picture; None where none is seen, or the picture is one itself.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+    """
+    height, width = pixels.shape[:2]
+    if min(height, width) < 2 * _LEAST:
+        return None
+    step = max(1, round(max(height, width) / (4 * _CELLS)))
+    small = pixels[step // 2 :: step, step // 2 :: step]
+    ground = _ground(small[::2, ::2])
+    if not ground:
+        return None
+    cells = _coarse(~_is_near(small, ground)) > 0.5
+    box = _largest(cells)
+    if box is None:
+        return None
+    x1, y1, x2, y2 = box
+    share = (x2 - x1) * (y2 - y1) / cells.size
+    if cells[y1:y2, x1:x2].mean() < 0.9 or not 0.8 * _AREA[0] <= share <= 1.05 * _AREA[1]:
+        return None
+    x1, y1, x2, y2 = (edge * 4 * step for edge in box)
+    left, top, right, bottom = _refined(pixels, ground, (x1, y1, min(x2, width), min(y2, height)), 6 * step)
+    area = (right - left) * (bottom - top) / (width * height)
+    if min(right - left, bottom - top) < _LEAST or not _AREA[0] <= area <= _AREA[1]:
+        return None
+    inside = pixels[top:bottom, left:right]
+    across = max(1, int(np.sqrt(inside.shape[0] * inside.shape[1] / 4096)))
+    sample = inside[across // 2 :: across, across // 2 :: across].reshape(-1, 3)
+    if (~_is_near(sample[None], ground)).mean() < _FILLED[0] or len(np.unique(_packed(sample))) < _COLOURS:
+        return None
+    wide, high = max(8, (right - left) // 10), max(8, (bottom - top) // 10)
+    corners = (inside[rows, columns] for rows in _ends(high) for columns in _ends(wide))
+    if any((~_is_near(corner, ground)).mean() < _FILLED[1] for corner in corners):
+        return None  # a disc, a head on white
+    return left, top, right, bottom
+
+
+def _ends(size: int) -> tuple[slice, slice]:
+    return slice(None, size), slice(-size, None)
+
+
+def _packed(pixels: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Colours as numbers, in 32 levels a channel."""
+    levels = pixels.astype(np.int32) >> 3
+    return levels[..., 0] << 10 | levels[..., 1] << 5 | levels[..., 2]
+
+
+def _ground(small: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    """The commonest colours, where they take enough of the picture; none where they do not."""
+    flat = small.reshape(-1, 3)
+    exact = flat.astype(np.int32)
+    colours, counts = np.unique(exact[:, 0] << 16 | exact[:, 1] << 8 | exact[:, 2], return_counts=True)
+    chosen: list[NDArray[np.uint8]] = []
+    for index in np.argsort(-counts, kind="stable")[:12]:
+        if counts[index] < _GROUND[1] * len(flat) or len(chosen) == 3:
+            break
+        number = int(colours[index])
+        colour = np.array([number >> 16, number >> 8 & 255, number & 255], np.uint8)
+        if not any(np.abs(colour.astype(int) - other).max() <= _NEAR for other in chosen):
+            chosen.append(colour)
+    return chosen if chosen and _is_near(small, chosen).mean() >= _GROUND[0] else []
+
+
+def _is_near(pixels: NDArray[np.uint8], ground: list[NDArray[np.uint8]]) -> NDArray[np.bool_]:
+    values = pixels.astype(np.int16)
+    near = np.zeros(pixels.shape[:-1], bool)
+    for colour in ground:
+        near |= (np.abs(values - colour) <= _NEAR).all(axis=-1)
+    return near
+
+
+def _coarse(rest: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Shares of cells of 4 × 4 samples."""
+    rows, columns = rest.shape[0] // 4, rest.shape[1] // 4
+    return rest[: rows * 4, : columns * 4].reshape(rows, 4, columns, 4).mean(axis=(1, 3))
+
+
+def _largest(cells: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+    """The box of the largest connected part, in cells; None where there is none."""
+    rows, columns = cells.shape
+    left = set(np.flatnonzero(cells).tolist())
+    best: list[int] = []
+    while len(left) > len(best):
+        part, edge = [], [left.pop()]
+        while edge:
+            cell = edge.pop()
+            part.append(cell)
+            column = cell % columns
+            for near, inside in (
+                (cell - columns, cell >= columns),
+                (cell + columns, cell < (rows - 1) * columns),
+                (cell - 1, column > 0),
+                (cell + 1, column < columns - 1),
+            ):
+                if inside and near in left:
+                    left.remove(near)
+                    edge.append(near)
+        best = max(best, part, key=len)
+    if not best:
+        return None
+    at = np.array(best)
+    y, x = at // columns, at % columns
+    return int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1
+
+
+def _refined(pixels: Pixels, ground: list[NDArray[np.uint8]], box: tuple[int, ...], reach: int) -> tuple[int, ...]:
+    """The box to the pixel: each side to the outermost line of which more than half is not ground, within reach."""
+    height, width = pixels.shape[:2]
+    x1, y1, x2, y2 = (int(edge) for edge in box)
+    left, top, right, bottom = max(0, x1 - reach), max(0, y1 - reach), min(width, x2 + reach), min(height, y2 + reach)
+    columns = ~_is_near(pixels[y1:y2, left:right], ground)
+    rows = ~_is_near(pixels[top:bottom, x1:x2], ground)
+    wide, high = np.flatnonzero(columns.mean(axis=0) > 0.5), np.flatnonzero(rows.mean(axis=1) > 0.5)
+    if not len(wide) or not len(high):
+        return 0, 0, 0, 0
+    return left + int(wide[0]), top + int(high[0]), left + int(wide[-1]) + 1, top + int(high[-1]) + 1
