@@ -78,7 +78,7 @@ def serving(folder: Path, **given: Any) -> Iterator[Running]:
     thread.start()
     with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
         for _ in range(600):
-            if made.started and client.get("/readyz").status_code == 200:
+            if made.started and not service.faults():
                 break
             assert thread.is_alive()
             time.sleep(0.05)

@@ -63,6 +63,9 @@ examples:
   facewitness ask photo.jpg "Is the nose fake?"        one question; facewitness chat photo.jpg for several
   facewitness list                                     finders, witnesses, formats: what there is"""
 
+_ABOUT_FETCH = """Fetch MediaPipe's face models into the cache, as the first analysis would, and compare their hashes.
+For images, and for machines that have no connection later: then nothing more is fetched."""
+
 _ABOUT_ANALYZE = """Analyse pictures. Each face gets a verdict (real, fake, inconclusive) with a calibrated probability,
 the places that give it away, and the reasons.
 
@@ -255,6 +258,9 @@ def parser() -> _Parser:
         metavar="N",
         help=f"for one of several files ({_SECONDS} for a picture and the witness compact; else no limit)",
     )
+
+    fetch = commands.add_parser("fetch", help="fetch the models that are not in the package", description=_ABOUT_FETCH)
+    fetch.set_defaults(run=_fetch)
 
     listing = commands.add_parser("list", help="show every family and its leaves", description="Show what there is.")
     listing.set_defaults(run=_list)
@@ -644,6 +650,15 @@ def _words_of(testimony: Testimony) -> Iterator[tuple[str, str | None]]:
 
 
 # ------------------------------------------------------------------------------------------------ list, regions
+
+
+def _fetch(arguments: argparse.Namespace) -> int:
+    from facewitness import weights
+
+    for name in sorted(weights.SOURCES):
+        file = weights.find(name)
+        print(shown(f"{file.path}  sha256 {file.sha256}"))
+    return ALL
 
 
 def _list(arguments: argparse.Namespace) -> int:

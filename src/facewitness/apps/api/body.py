@@ -22,7 +22,6 @@ from facewitness.apps.service.uploads import Incoming
 
 _MOST_FIELD = 4 * NOTE  # bytes
 _MOST_FIELDS = 20
-_MOST_HEADER = 4_000
 _OPAQUE = ("", "application/octet-stream", "binary/octet-stream")
 
 
@@ -89,7 +88,7 @@ class _Form:
         self._name: str | None = None
         self._seen = self._whole = False
         self._header, self._value, self._field = b"", b"", b""
-        self._disposition, self._size = b"", 0
+        self._disposition = b""
         self._into = ""  # the field that comes now; "file" goes to the disk
         self._parser = MultipartParser(
             boundary,
@@ -124,20 +123,12 @@ class _Form:
 
     def _begin(self) -> None:
         self._field = self._value = self._disposition = b""
-        self._size = 0
 
     def _on_field(self, data: bytes, start: int, end: int) -> None:
         self._field += data[start:end]
-        self._check_header()
 
     def _on_value(self, data: bytes, start: int, end: int) -> None:
         self._value += data[start:end]
-        self._check_header()
-
-    def _check_header(self) -> None:
-        self._size += 1
-        if len(self._field) + len(self._value) > _MOST_HEADER or self._size > _MOST_HEADER:
-            raise Refused("bad-request", "The form has a part with headers that are too long.")
 
     def _on_header(self) -> None:
         if self._field.lower() == b"content-disposition":

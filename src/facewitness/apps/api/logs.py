@@ -42,3 +42,4 @@ def log_to_stderr(kind: Format, level: int = logging.INFO) -> None:
     logging.getLogger("facewitness").setLevel(level)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # else the bytes of strangers' forms

@@ -146,7 +146,7 @@ class Incoming:
                 self.most = min(self.most, self._most_for(self.head))
         if self.size > self.most:
             raise TooLarge(
-                f"Expected a file of at most {self.most / 1e6:,.0f} MB, got more. Make it smaller, or have the "
+                f"Expected a file of at most {self.most / 1e6:,.6g} MB, got more. Make it smaller, or have the "
                 "server's limit raised."
             )
         self._digest.update(piece)
