@@ -1,8 +1,8 @@
 """What the REST service costs beyond the analysis itself, and what it loses when it is killed: nothing.
 
-    python perf/serve.py latency [--photos 60]                      p50 of a request over p50 in-process; the goal: ≤ 1.3
-    python perf/serve.py load [--clients 8] [--seconds 300]         errors, growth of memory; the goals: 0, ≤ 5 %
-    python perf/serve.py kills [--jobs 1000] [--kills 3]            results of jobs that were accepted: each once
+    python perf/serve.py latency [--photos 60]                   p50 of a request over p50 in-process; the goal: ≤ 1.3
+    python perf/serve.py load [--clients 8] [--seconds 300]      errors, growth of memory; the goals: 0, ≤ 5 %
+    python perf/serve.py kills [--jobs 1000] [--kills 3]         results of jobs that were accepted: each once
 
 A server in a process of its own on this machine, the default witnesses, photographs of 1,024 px. `kills` analyses
 pictures of 256 px, for it measures no time. Without a word: all three, at a tenth of their length.

@@ -287,7 +287,7 @@ def delete(number: Number, here: Here, who: Who) -> Response:
     response_class=Response,
     responses={
         200: {
-            "content": {events.MEDIA: {"schema": {"type": "string"}}},
+            "content": {events.MEDIA: {"schema": {"description": "Events; what each holds is JSON."}}},
             "description": "`progress` events, then `end`.",
         }
     },
@@ -434,7 +434,7 @@ def original(number: Number, here: Here, who: Who) -> Response:
             "description": "Events: `piece` (text of the answer as it is said, where somebody speaks), `answer` (the "
             "whole answer). With `Accept: application/json` the answer alone.",
             "content": {
-                events.MEDIA: {"schema": {"type": "string"}},
+                events.MEDIA: {"schema": {"description": "Events; what each holds is JSON."}},
                 "application/json": {"schema": {"$ref": "#/components/schemas/Answer"}},
             },
         },
