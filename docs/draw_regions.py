@@ -118,6 +118,15 @@ def markdown() -> str:
     ]
     words = [(f"`{name}`", ", ".join(regions.KEYWORDS[name]), ", ".join(_ours(name)) or "–") for name in regions.MARE]
     forgerytalker = [(f"`{name}`", _code(regions.to_mare("forgerytalker", name))) for name in regions.FORGERYTALKER]
+    mmtt = [
+        (
+            f"`{label}`",
+            ", ".join(regions.SYNONYMS[label]),
+            _code(regions.regions_of("mmtt", label)),
+            _code(regions.to_mare("mmtt", label)),
+        )
+        for label in regions.MMTT
+    ]
     ddvqa = [
         (f"`{name}`", _code(regions.regions_of("ddvqa", name)), _code(regions.to_mare("ddvqa", name)))
         for name in regions.DDVQA
@@ -172,9 +181,16 @@ word for word; the third is ours.
 
 ## ForgeryTalker's 21
 
-The paper speaks of 21 facial semantics and does not list them. These are ours.
+The paper speaks of 21 facial semantics and does not list them. These are ours, with sides.
 
 {_table(("label", "MARE"), forgerytalker)}
+
+## MMTT's 21
+
+The labels of the published data, in the order of its vectors, as the authors' code has them: a caption has a label when
+one of these words occurs in it (`captioned(text)`). They know no sides, and "brow" is the forehead there.
+
+{_table(("label", "words", "region", "MARE"), mmtt)}
 
 ## CelebAMask-HQ's 19
 

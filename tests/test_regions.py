@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 from facewitness import regions
 from facewitness.errors import InputError, UnknownName
 from facewitness.geometry import fill
-from facewitness.regions import CELEBAMASK, DDVQA, DIALECTS, FORGERYTALKER, KEYWORDS, MARE, REGIONS, mentioned, polygons
+from facewitness.regions import (
+    CELEBAMASK,
+    DDVQA,
+    DIALECTS,
+    FORGERYTALKER,
+    KEYWORDS,
+    MARE,
+    MMTT,
+    REGIONS,
+    SYNONYMS,
+    mentioned,
+    polygons,
+)
 
 SIDE = 512
 DOCS = Path(__file__).parent.parent / "docs"
@@ -251,6 +263,7 @@ def test_the_dialects_are_complete():
         (FORGERYTALKER, "forgerytalker"),
         (CELEBAMASK, "celebamask"),
         (DDVQA, "ddvqa"),
+        (MMTT, "mmtt"),
     ):
         assert tuple(DIALECTS[dialect]) == names
         for name in names:
@@ -290,6 +303,45 @@ def test_unknown_names_of_dialects_are_told_the_nearest():
         regions.to_mare("celebmask", "hair")
     with pytest.raises(UnknownName, match=r"name in the dialect celebamask 'l_brows'.*Did you mean 'l_brow'"):
         regions.to_mare("celebamask", "l_brows")
+
+
+@pytest.mark.parametrize(("label", "word"), [(label, word) for label, words in SYNONYMS.items() for word in words])
+def test_a_caption_has_the_label_of_every_synonym(label, word):
+    assert label in regions.captioned(f"An odd {word.upper()} here.")
+    assert label not in regions.captioned(f"An odd {word}ish{word} here.") or " " in word
+
+
+def test_labels_of_a_caption():
+    assert len(MMTT) == 21
+    assert MMTT[:2] == ("eye", "pupil")
+    assert MMTT[-1] == "dimple"
+    assert regions.captioned("") == ()
+    assert regions.captioned("The year of the noseless eyelid") == ()
+    assert regions.captioned("His brows, the Left eyebrow and facial hair") == ("forehead", "eyebrow", "beard", "hair")
+    assert regions.captioned("nose " * 100_000) == ("nose",)
+
+
+@pytest.mark.parametrize(
+    ("region", "labels"),
+    [
+        ("left_upper_eyelid", ("eye",)), ("eyes", ("eye",)), ("upper_lip", ("lip",)), ("mouth", ("mouth",)),
+        ("teeth", ("tooth",)), ("glabella", ("forehead",)), ("left_nasolabial_fold", ("cheek",)), ("left_jaw", ("jaw",)),
+        ("hairline", ("hair",)), ("mustache", ("mustache",)), ("philtrum", ("skin",)), ("face", ()), ("neck", ()),
+    ],
+)  # fmt: skip
+def test_regions_go_under_labels(region, labels):
+    assert regions.to_mmtt(region) == labels
+
+
+@pytest.mark.parametrize(
+    ("phrase", "region"),
+    [
+        ("left eyebrow", "left_eyebrow"), ("The Eyes", "eyes"), ("left-eye", "left_eye"), ("nose bridge", "nose_bridge"),
+        ("the nostril of the nose", "nose"), ("hat", None), ("nose and mouth", None), ("", None), ("eye", None),
+    ],
+)  # fmt: skip
+def test_what_a_phrase_calls(phrase, region):
+    assert regions.called(phrase) == region
 
 
 # ------------------------------------------------------------------------------------------------------------ words

@@ -243,6 +243,21 @@ def title(name: str) -> str:
     return _region(name).name.replace("_", " ")
 
 
+def called(phrase: str) -> str | None:
+    """The one region that a phrase such as "left eye" or "the eyes" calls by its name; None where it calls none.
+
+    A title of the tree is taken as it is, with or without an article; other words as `mentioned` reads them, where
+    they name a single region of MARE's.
+    """
+    words = re.sub(r"[\s_\-\u2010-\u2015]+", " ", normal(phrase)).strip(" .,;:!?\"'()")
+    words = re.sub(r"\A(?:the|a|an|his|her|their|its|this|both|subject's|person's)\s+", "", words)
+    name = words.replace(" ", "_")
+    if name in REGIONS:
+        return name
+    named = mentioned(words)
+    return named[0] if len(named) == 1 else None
+
+
 def mirrored(name: str) -> str:
     """The region's name in a picture flipped left to right: "left_eye" becomes "right_eye". Raises UnknownName."""
     _region(name)
@@ -312,12 +327,42 @@ MARE: tuple[str, ...] = (
 )  # fmt: skip
 
 # The ForgeryTalker paper speaks of 21 facial semantics and lists none of them ("left eye", "nose bridge" and "right
-# eyebrow" occur in its text). These 21 are ours: MARE's twelve and the nine parts that reports name most.
+# eyebrow" occur in its text). These 21 are ours: MARE's twelve and the nine parts that reports name most, with sides.
+# The 21 that its authors' code uses are another dialect, `MMTT`, without sides.
 FORGERYTALKER: tuple[str, ...] = (
     "skin", "forehead", "left_cheek", "right_cheek", "left_eye", "right_eye", "left_eyebrow", "right_eyebrow",
     "nose", "nose_bridge", "nose_tip", "nostrils", "mouth", "upper_lip", "lower_lip", "teeth", "chin", "jaw",
     "beard", "hairline", "ear",
 )  # fmt: skip
+
+# The labels of the MMTT data set in the order of its `multilabel` vectors, as its authors' public code has them
+# (scripts/data_preparation/to_mutilabel.py), each with the words that give it to a caption. They know no sides, "brow"
+# is the forehead and "buccal" both cheek and mouth. The four last of the skin can be anywhere on it.
+_MMTT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "eye": (("left_eye", "right_eye"), ("eye", "eyes", "ocular", "optic", "vision")),
+    "pupil": (("left_eye", "right_eye"), ("pupil", "pupils")),
+    "lip": (("upper_lip", "lower_lip"), ("lip", "lips", "labium", "labia")),
+    "mouth": (("mouth",), ("mouth", "mouths", "oral cavity", "buccal")),
+    "nose": (("nose",), ("nose", "noses", "nasal", "nostril", "nostrils")),
+    "ear": (("ear",), ("ear", "ears", "auricle", "pinna", "pinnae")),
+    "cheek": (("left_cheek", "right_cheek"), ("cheek", "cheeks", "buccal", "malar")),
+    "forehead": (("forehead",), ("forehead", "frontal", "brow", "brows")),
+    "chin": (("chin",), ("chin", "chins", "mentum")),
+    "jaw": (("jaw",), ("jaw", "jaws", "mandible", "maxilla")),
+    "eyebrow": (("left_eyebrow", "right_eyebrow"), ("eyebrow", "eyebrows")),
+    "tooth": (("teeth",), ("tooth", "teeth", "dentition")),
+    "tongue": (("teeth",), ("tongue", "tongues", "glossa", "lingua")),
+    "beard": (("beard",), ("beard", "beards", "facial hair")),
+    "mustache": (("mustache",), ("mustache", "mustaches", "moustache", "moustaches")),
+    "skin": (("skin",), ("skin", "derma", "epidermis", "cutis")),
+    "hair": (("hair",), ("hair", "hairs", "locks", "tresses", "strands")),
+    "wrinkle": ((), ("wrinkle", "wrinkles", "line", "lines", "crease", "creases")),
+    "freckle": ((), ("freckle", "freckles", "lentigo", "lentigines")),
+    "scar": ((), ("scar", "scars", "cicatrix", "cicatrices")),
+    "dimple": ((), ("dimple", "dimples", "fossa", "fossae")),
+}
+MMTT: tuple[str, ...] = tuple(_MMTT)
+SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType({label: words for label, (_, words) in _MMTT.items()})
 
 # In the order of CelebAMask-HQ's class ids 0 … 18, with the regions of our tree each one shows. Its "l" is the
 # subject's left: in 94 of 100 parsings (1,100 looked at) class 4 lies on the picture's right, in the others all sides
@@ -342,6 +387,7 @@ DIALECTS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "mare": {name: (name,) for name in MARE},
         "forgerytalker": {name: (name,) for name in FORGERYTALKER},
+        "mmtt": {label: places for label, (places, _) in _MMTT.items()},
         "celebamask": _CELEBAMASK,
         "ddvqa": _DDVQA,
     }
@@ -361,6 +407,45 @@ def to_mare(dialect: str, name: str) -> tuple[str, ...]:
     """MARE's names for a dialect's name, in MARE's order; empty where MARE has none (a hat). Raises UnknownName."""
     parts = {mare for region in regions_of(dialect, name) for mare in REGIONS[region].mare}
     return tuple(mare for mare in MARE if mare in parts)
+
+
+_SYNONYM = {
+    label: re.compile(rf"\b(?:{'|'.join(re.escape(word) for word in words)})\b") for label, words in SYNONYMS.items()
+}
+
+
+def captioned(text: str) -> tuple[str, ...]:
+    """MMTT's labels that a caption has, in their order: those of which a synonym occurs as a word, in any case.
+
+    The rule of the authors' code, so that a vector over `MMTT` is their `multilabel`. Without grammar: "not the nose"
+    has the nose, "facial hair" both beard and hair.
+    """
+    text = normal(text)
+    return tuple(label for label, pattern in _SYNONYM.items() if pattern.search(text))
+
+
+def to_mmtt(region: str) -> tuple[str, ...]:
+    """The labels of MMTT that a region of the tree goes under, as a report of it would be labelled.
+
+    A part goes under the nearest of its areas that has a label: an upper eyelid is an eye, an upper lip a lip and no
+    mouth. Empty where none has one (the face as a whole, the neck). Raises UnknownName.
+    """
+    node: str | None = _region(region).name
+    while node is not None:
+        labels = tuple(label for label, (places, _) in _MMTT.items() if node in _all_of(places) and label not in _FINE)
+        if labels:
+            return labels
+        node = REGIONS[node].parent
+    return ()
+
+
+_FINE = ("pupil", "tongue")  # of an eye and a mouth, whose outlines they borrow
+
+
+def _all_of(places: tuple[str, ...]) -> tuple[str, ...]:
+    """The regions, and the one that is all of them: "eyes" for the two eyes."""
+    whole = tuple(name for name in REGIONS if len(places) > 1 and set(parts(name)) == set(places))
+    return places + whole
 
 
 # ---------------------------------------------------------------------------------------------------------- words
