@@ -325,7 +325,8 @@ def test_labels_of_a_caption():
     ("region", "labels"),
     [
         ("left_upper_eyelid", ("eye",)), ("eyes", ("eye",)), ("upper_lip", ("lip",)), ("mouth", ("mouth",)),
-        ("teeth", ("tooth",)), ("glabella", ("forehead",)), ("left_nasolabial_fold", ("cheek",)), ("left_jaw", ("jaw",)),
+        ("teeth", ("tooth",)), ("glabella", ("forehead",)), ("left_nasolabial_fold", ("cheek",)),
+        ("left_jaw", ("jaw",)),
         ("hairline", ("hair",)), ("mustache", ("mustache",)), ("philtrum", ("skin",)), ("face", ()), ("neck", ()),
     ],
 )  # fmt: skip
@@ -336,7 +337,8 @@ def test_regions_go_under_labels(region, labels):
 @pytest.mark.parametrize(
     ("phrase", "region"),
     [
-        ("left eyebrow", "left_eyebrow"), ("The Eyes", "eyes"), ("left-eye", "left_eye"), ("nose bridge", "nose_bridge"),
+        ("left eyebrow", "left_eyebrow"), ("The Eyes", "eyes"), ("left-eye", "left_eye"),
+        ("nose bridge", "nose_bridge"),
         ("the nostril of the nose", "nose"), ("hat", None), ("nose and mouth", None), ("", None), ("eye", None),
     ],
 )  # fmt: skip

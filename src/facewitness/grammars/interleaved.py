@@ -8,10 +8,11 @@ that token's hidden state. So a text has as many [SEG] as it has masks, in the s
     render(reply)        a reply          → such a text; its masks are those of its marks, in their order
     mentions(text)       what a text points at, without masks
 
-In `Reply.parts` the words of a place are a part of their own, and the `Mark` that points comes right after them, so that
-`Reply.text` reads on without tags. Only the paper's abstract was at hand; the form above is GLaMM's, and what a text
-can do wrong (an unclosed or nested <p>, a [SEG] without a place, more [SEG] than masks, …) stands in `Reply.refusals`,
-each a kind and a detail. `parse` keeps what can be kept: words always stay, a place without a mask gets no mark.
+In `Reply.parts` the words of a place are a part of their own, and the `Mark` that points comes right after them, so
+that `Reply.text` reads on without tags. Only the paper's abstract was at hand; the form above is GLaMM's, and what a
+text can do wrong (an unclosed or nested <p>, a [SEG] without a place, more [SEG] than masks, …) stands in
+`Reply.refusals`, each a kind and a detail. `parse` keeps what can be kept: words always stay, a place without a
+mask gets no mark.
 """
 
 from __future__ import annotations
@@ -103,7 +104,9 @@ def render(reply: Reply) -> str:
     """The reply in this grammar; `parse` reads it again, given the masks of its marks.
 
     The part before a mark stands between <p> and </p> where it names the mark's region in a few words. Of a long one
-    that ends with the region's title it is the title alone, and where it names something else the title is added. A reply without words gets them from its label and its findings. A verdict that the words leave out is put before them.
+    that ends with the region's title it is the title alone, and where it names something else the title is added. A
+    reply without words gets them from its label and its findings. A verdict that the words leave out is put before
+    them.
     """
     if not reply.text.strip():
         return _composed(reply)
@@ -128,7 +131,7 @@ def render(reply: Reply) -> str:
 
 def _phrase(words_before: str, region: str | None) -> tuple[str, str]:
     """What stands before a place's words, and these words; those of the region's title where it has nothing else."""
-    title = regions.title(region) if region in regions.REGIONS else "place"
+    title = regions.title(region) if region is not None and region in regions.REGIONS else "place"
     if not words_before.strip():
         return words_before, title
     bare = words_before.rstrip()
@@ -149,7 +152,7 @@ def _composed(reply: Reply) -> str:
         regions.title(place.region)
         for finding in reply.findings
         for place in finding.places
-        if place.region in regions.REGIONS
+        if place.region is not None and place.region in regions.REGIONS
     )
     if not names or reply.label != "fake":
         return _OPENINGS[reply.label]
