@@ -22,7 +22,10 @@ LINE = 15  # height of a line of the legend
 _AROUND = ("hair", "hairline", "left_ear", "right_ear", "beard", "mustache", "neck")
 # of the mesh itself: what lies side by side, without the areas that contain others
 _WHOLE = ("face", "skin", "nose", "mouth")
-_PARTS = tuple(name for name, region in regions.REGIONS.items() if region.rings and name not in (*_AROUND, *_WHOLE))
+# the finest level has pictures of its own: docs/draw_concepts.py
+_PARTS = tuple(
+    name for name, region in regions.REGIONS.items() if region.rings and name not in (*_AROUND, *_WHOLE, *regions.ATOMS)
+)
 PANELS = (("MARE's twelve", regions.MARE), ("parts", _PARTS), ("around the mesh, extrapolated", _AROUND))
 
 
@@ -131,6 +134,17 @@ def markdown() -> str:
         (f"`{name}`", _code(regions.regions_of("ddvqa", name)), _code(regions.to_mare("ddvqa", name)))
         for name in regions.DDVQA
     ]
+    atoms = [
+        (
+            f"`{region.name}`",
+            f"`{region.parent}`",
+            "–" if regions.covering(region.name) == region.parent else f"`{regions.covering(region.name)}`",
+            ", ".join(regions.CONCEPT_KEYWORDS.get(name, ())) or "–",
+        )
+        for name, region in sorted(
+            {n.removeprefix("left_").removeprefix("right_"): _one_side(n) for n in regions.ATOMIC}.items()
+        )
+    ]
     return f"""# The regions of a face
 
 <!-- Written by docs/draw_regions.py from src/facewitness/regions.py. Change those, then run it again. -->
@@ -192,6 +206,21 @@ one of these words occurs in it (`captioned(text)`). They know no sides, and "br
 
 {_table(("label", "words", "region", "MARE"), mmtt)}
 
+## The 112 atomic concepts
+
+Fake-in-Facext's tree ends in 112 concepts that are divided no further; which, is not public, so these are ours
+(`regions.ATOMIC`): of a brow its head, body and tail, of an eye the iris, the pupil, both whites, both corners, lashes
+and lids. `named(text)` finds their titles and the words of the last column in a text; `hidden(landmarks)` says which of
+all regions cannot be seen: turned away by the pose, or closed. *Lies in* is the area that holds the concept on an
+average face, where that is not its parent. The mesh has no iris: it is laid over 39 % of the eye's width.
+
+![Every level of the tree on a photograph](concepts.jpg)
+
+One picture a level, from the areas to the atomic concepts, by `python docs/draw_concepts.py` on scikit-image's
+photograph of the astronaut Eileen Collins (NASA, public domain).
+
+{_table(("concept", "part of", "lies in", "words besides its title"), atoms)}
+
 ## CelebAMask-HQ's 19
 
 By class id. Its `l_` is the subject's left: so it is in 94 of 100 parsings (1,100 looked at), and in the others all
@@ -206,6 +235,11 @@ Its first question is about the whole image, the others about one of five topics
 
 {_table(("topic", "region", "MARE"), ddvqa)}
 """
+
+
+def _one_side(name: str) -> regions.Region:
+    """The region, or its left one where it has two."""
+    return regions.REGIONS[name.replace("right_", "left_")]
 
 
 def _ours(mare: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Where regions lie, what texts call them, and what the dialects call them."""
 
+import functools
 import importlib.util
 import time
 from pathlib import Path
@@ -36,6 +37,7 @@ def mesh(size: float = 256.0) -> np.ndarray:
     return ((regions.average_landmarks() - [0.5, 0.5, 0.0]) * size + [SIDE / 2, SIDE / 2, 0]).astype(np.float32)
 
 
+@functools.cache
 def area(name: str) -> np.ndarray:
     return fill(polygons(name, mesh()), SIDE, SIDE)
 
@@ -68,14 +70,73 @@ def test_every_side_has_its_other_side():
 
 
 def test_parts_titles_and_the_drawn_tree():
-    assert regions.parts("mouth") == ("upper_lip", "lower_lip", "teeth")
-    assert regions.parts("teeth") == ()
+    assert regions.parts("mouth") == ("upper_lip", "lower_lip", "teeth", "left_mouth_corner", "right_mouth_corner")
+    assert regions.parts("teeth") == ("upper_teeth", "lower_teeth", "tongue")
     assert regions.title("left_nasolabial_fold") == "left nasolabial fold"
     lines = regions.draw_tree().splitlines()
     assert len(lines) == len(REGIONS)
     assert lines[0] == "face  (skin)"
     assert "│   ├── left eye" in lines
-    assert "└── neck  (not in MARE)" in lines
+    assert "├── neck  (not in MARE)" in lines
+
+
+def test_the_tree_has_112_atomic_concepts_and_each_lies_in_its_area():
+    assert len(regions.ATOMIC) == 112
+    elsewhere = {name: regions.covering(name) for name in regions.ATOMIC}
+    elsewhere = {name: area for name, area in elsewhere.items() if area != REGIONS[name].parent}
+    assert {name.removeprefix("left_").removeprefix("right_") for name in elsewhere} == {
+        "nasolabial_fold", "under_eye", "inner_eye_corner", "outer_eye_corner", "mouth_corner",
+    }  # fmt: skip
+    assert regions.covering("left_under_eye") == "skin"
+    assert regions.covering("face") is None
+
+
+def turned(degrees: float) -> np.ndarray:
+    """The average face turned to the subject's left, in the picture's plane."""
+    face, turn = regions.average_landmarks(), np.deg2rad(degrees)
+    face[:, 0] = (face[:, 0] - 0.5) * np.cos(turn) + face[:, 2] * np.sin(turn)
+    return face
+
+
+def test_a_pose_hides_the_far_side_and_closed_lips_hide_the_teeth():
+    assert regions.hidden(mesh()) == frozenset()
+    assert regions.hidden(turned(10)) == frozenset()
+    far = regions.hidden(turned(40))
+    assert {"right_ear", "right_ear_lobe", "right_temple", "right_cheek"} <= far
+    assert not any(name.startswith("left_") for name in far)
+    assert far < regions.hidden(turned(60))
+    assert {name.replace("right_", "left_") for name in far} == set(regions.hidden(turned(-40)))
+    assert regions.hidden(mesh() * [-1, 1, 1]) == frozenset()  # a mirror hides nothing
+    closed = mesh()
+    for above, below in ((13, 14), (82, 87), (81, 178), (80, 88), (191, 95), (312, 317), (311, 402), (310, 318)):
+        closed[below] = closed[above]
+    closed[324] = closed[415]
+    assert regions.hidden(closed) == {"teeth", "upper_teeth", "lower_teeth", "tongue"}
+    with pytest.raises(InputError, match="expected landmarks"):
+        regions.hidden(np.zeros((5, 2), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("The left iris and the eyebrow", (("left_iris",), ("left_eyebrow", "right_eyebrow"))),
+        ("his upper lip", (("upper_lip",),)),
+        ("Cupid's bow is odd", (("upper_lip_centre",),)),
+        ("the tip of the nose", (("nose_tip",),)),
+        ("left and right cheekbones", (("left_cheekbone", "right_cheekbone"),)),
+        ("crow's feet", (("left_crows_feet", "right_crows_feet"),)),
+        ("the eyes", (("eyes",),)),
+        ("a hat", ()),
+    ],
+)
+def test_what_a_text_names_on_all_levels(text, found):
+    assert regions.named(text) == found
+
+
+@every_region
+def test_every_title_names_its_region(name):
+    assert name in regions.named(f"There is something at the {regions.title(name)} here.")[0]
+    assert regions.called(f"the {regions.title(name)}") == name
 
 
 # --------------------------------------------------------------------------------------------------- the average face
@@ -110,7 +171,7 @@ def test_a_region_has_an_area_and_stays_near_the_face(name):
     rings = polygons(name, mesh())
     assert all(ring.dtype == np.float32 and ring.ndim == 2 and ring.shape[1] == 2 and len(ring) > 2 for ring in rings)
     points = np.concatenate(rings)
-    assert area(name).sum() >= 30
+    assert area(name).sum() >= 28
     assert points.min() >= 0.05 * SIDE
     assert points.max() <= 0.95 * SIDE
 
@@ -325,7 +386,8 @@ def test_labels_of_a_caption():
     ("region", "labels"),
     [
         ("left_upper_eyelid", ("eye",)), ("eyes", ("eye",)), ("upper_lip", ("lip",)), ("mouth", ("mouth",)),
-        ("teeth", ("tooth",)), ("glabella", ("forehead",)), ("left_nasolabial_fold", ("cheek",)),
+        ("teeth", ("tooth",)), ("left_pupil", ("pupil",)), ("tongue", ("tongue",)),
+        ("glabella", ("forehead",)), ("left_nasolabial_fold", ("cheek",)),
         ("left_jaw", ("jaw",)),
         ("hairline", ("hair",)), ("mustache", ("mustache",)), ("philtrum", ("skin",)), ("face", ()), ("neck", ()),
     ],

@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -213,7 +214,121 @@ def _band(above: Ring, below: Ring) -> Ring:
     return (*reversed(above), *left_above[1:], *reversed(left_below), *below[1:])
 
 
-REGIONS: Mapping[str, Region] = MappingProxyType({region.name: region for region in _tree()})
+# ------------------------------------------------------------------------------------------------ the atomic concepts
+
+# Fake-in-Facext's tree has 112 atomic concepts, as its authors say in public; which, they do not say there. These 112
+# are ours: the leaves below the regions above, so fine that an artefact has one place (the head of a brow, an iris, the
+# wing of a nose). They lie on the mesh and, where it ends, at the multiples of the regions that they are parts of.
+
+
+def _atoms() -> Iterator[Region]:
+    """The atomic concepts that are no region of the tree above, each after its parent."""
+
+    def both(name: str, parent: str, ring: Ring, mare: str) -> Iterator[Region]:
+        yield from _pair(f"{{side}}_{name}", parent, ring, mare)
+
+    def middle(name: str, parent: str, path: Ring, mare: str) -> Iterator[Region]:
+        yield Region(name, parent, (mare,), (_symmetric(path),))
+
+    skin, eye, brow = "skin", "{side}_eye", "{side}_eyebrow"
+    # forehead: its middle and its sides, above and below
+    yield from middle("middle_upper_forehead", "forehead", (10, 109, 108, 151), skin)
+    yield from middle("middle_lower_forehead", "forehead", (151, 108, 107, 9), skin)
+    yield from both("upper_forehead", "forehead", (109, 67, 103, 54, 68, 104, 69, 108), skin)
+    yield from both("lower_forehead", "forehead", (108, 69, 104, 68, 21, 71, 70, 63, 105, 66, 107), skin)
+    # cheeks, from the bone below the eye down to the jaw and out to the ear
+    cheek = "{side}_cheek"
+    yield from both("cheekbone", cheek, (34, 143, 35, 31, 228, 229, 118, 50, 123, 93, 234), skin)
+    yield from both("inner_cheek", cheek, (230, 231, 232, 128, 114, 217, 209, 129, 36, 101, 119), skin)
+    yield from both("middle_cheek", cheek, (229, 230, 119, 101, 36, 205, 50, 118), skin)
+    yield from both("outer_cheek", cheek, (93, 123, 50, 187, 192, 58, 132), skin)
+    yield from both("lower_cheek", cheek, (50, 205, 206, 216, 212, 192, 187), skin)
+    yield from both("crows_feet", "skin", (124, 113, 226, 31, 111, 143), skin)
+    # eyebrows: head, body, tail from the nose outwards
+    low: Ring = tuple((a, 0.4, b, a) for a, b in _EYEBROW_LINES)
+    high: Ring = tuple((b, 0.1, a, b) for a, b in _EYEBROW_LINES)
+    for name, part in (("eyebrow_head", slice(3, 5)), ("eyebrow_body", slice(1, 4)), ("eyebrow_tail", slice(0, 2))):
+        yield from both(name, brow, (*low[part], *reversed(high[part])), brow)
+    # eyes; the mesh has no iris: it is laid over 39 % of the eye's width, as wide as it is on the average (11.7 mm)
+    axis = (33, 133)
+    iris: Ring = ((159, -0.1, *axis), (159, 0.1, *axis), (33, 0.695, *axis), (145, 0.1, *axis), (145, -0.1, *axis))
+    yield from both("iris", eye, (*iris, (33, 0.305, *axis)), eye)
+    pupil: Ring = ((159, 0.22, 159, 145), (33, 0.59, *axis), (145, 0.22, 145, 159), (33, 0.41, *axis))
+    yield from both("pupil", eye, pupil, eye)
+    yield from both("outer_eye_white", eye, (33, 7, 163, 144, (33, 0.305, *axis), 160, 161, 246), eye)
+    yield from both("inner_eye_white", eye, (153, 154, 155, 133, 173, 157, 158, (33, 0.695, *axis)), eye)
+    yield from both("inner_eye_corner", eye, (190, 243, 112, 155, 133, 173), eye)
+    yield from both("outer_eye_corner", eye, (247, 130, 25, 7, 33, 246), eye)
+    lid = ((173, 190), (157, 56), (158, 28), (159, 27), (160, 29), (161, 30), (246, 247))
+    lashes: Ring = tuple((a, 0.35, a, b) for a, b in lid)
+    upper = "{side}_upper_eyelid"
+    yield from both("upper_lashes", upper, (*(a for a, _ in lid), *reversed(lashes)), eye)
+    yield from both("eyelid_crease", upper, (*lashes, *(b for _, b in reversed(lid))), eye)
+    lid = ((155, 112), (154, 26), (153, 22), (145, 23), (144, 24), (163, 110), (7, 25))
+    lashes = tuple((a, 0.45, a, b) for a, b in lid)
+    lower = "{side}_lower_eyelid"
+    yield from both("lower_lashes", lower, (*(a for a, _ in lid), *reversed(lashes)), eye)
+    yield from both("lower_lid_fold", lower, (*lashes, *(b for _, b in reversed(lid))), eye)
+    # nose
+    yield from middle("nose_root", "nose_bridge", (168, 193, 245, 6), "nose")
+    yield from middle("upper_nose_bridge", "nose_bridge", (6, 245, 188, 196, 197), "nose")
+    yield from middle("lower_nose_bridge", "nose_bridge", (197, 196, 174, 236, 51, 5), "nose")
+    yield from middle("columella", "nose", (19, 125, 241, 97, 2), "nose")
+    yield from both("nose_side", "nose", (245, 128, 114, 217, 209, 198, 236, 174, 188), "nose")
+    yield from both("nose_wing", "{side}_nostril", (129, 198, 134, 220, 237, 239, 79, 59, 235, 64), "nose")
+    yield from both("nostril_opening", "{side}_nostril", (59, 79, 239, 238, 20, 99, 240, 235), "nose")
+    # lips and what is between them
+    yield from middle("upper_lip_centre", "upper_lip", (0, 37, 39, 81, 82, 13), "mouth")
+    yield from both("upper_lip_side", "upper_lip", (39, 40, 185, 61, 78, 191, 80, 81), "mouth")
+    yield from middle("lower_lip_centre", "lower_lip", (14, 87, 178, 181, 84, 17), "mouth")
+    yield from both("lower_lip_side", "lower_lip", (61, 146, 91, 181, 178, 88, 95, 78), "mouth")
+    yield from both("mouth_corner", "mouth", (57, 186, 185, 61, 146, 43), "mouth")
+    half: Ring = ((80, 0.5, 80, 88), (81, 0.5, 81, 178), (82, 0.5, 82, 87), (13, 0.5, 13, 14))
+    yield from middle("upper_teeth", "teeth", (13, 82, 81, 80, 191, 78, *half), "teeth")
+    yield from middle("lower_teeth", "teeth", (*reversed(half), 78, 95, 88, 178, 87, 14), "teeth")
+    yield from middle("tongue", "teeth", (half[3], half[2], half[1], 178, 87, 14), "mouth")
+    # chin and jaw
+    yield from middle("chin_crease", "chin", (18, 83, 182, 194, 201, 200), "chin")
+    yield from middle("chin_centre", "chin", (200, 201, 194, 32, 140, 208, 199), "chin")
+    yield from middle("chin_tip", "chin", (199, 208, 140, 176, 148, 152), "chin")
+    yield from both("chin_side", "chin", (106, 204, 211, 170, 149, 140, 32, 194, 182), "chin")
+    jaw = "{side}_jaw"
+    yield from both("jaw_angle", jaw, (58, 192, 212, 214, 135, 172), "chin")
+    yield from both("jaw_body", jaw, (172, 135, 210, 204, 211, 170, 149, 150, 136), "chin")
+    yield from both("marionette_line", jaw, (57, 43, 106, 204, 210, 212), "chin")
+    # beard: above the mouth, on the cheeks, on the chin
+    yield from both("mustache_half", "mustache", (2, 97, 98, 165, 92, 186, 61, 185, 40, 39, 37, 0), "beard")
+    yield from both("beard_side", "beard", (206, 207, 213, 132, 58, 172, 214, 212, 216), "beard")
+    edge = _beyond(13, (149, 0.09), (176, 0.1), (148, 0.1), (152, 0.1))
+    yield from middle("chin_beard", "beard", (18, 83, 182, 204, *edge), "beard")
+    # hair and the line where it begins, above the forehead and beside it
+    yield Region("top_hair", "hair", ("hairline",), (_band(_HAIR_ENDS[:4], _HAIRLINE_ABOVE[:4]),))
+    yield from both("side_hair", "hair", (*_HAIRLINE_ABOVE[3:], *reversed(_HAIR_ENDS[3:])), "hairline")
+    yield Region("middle_hairline", "hairline", ("hairline",), (_band(_HAIRLINE_ABOVE[:4], _HAIRLINE_BELOW[:4]),))
+    yield from both("side_hairline", "hairline", (*_HAIRLINE_BELOW[3:], *reversed(_HAIRLINE_ABOVE[3:])), "hairline")
+    yield from both("upper_ear", "{side}_ear", (*_EAR[:4], 234), "ear")
+    yield from both("middle_ear", "{side}_ear", (234, *_EAR[3:5], 93), "ear")
+    yield from both("ear_lobe", "{side}_ear", (93, *_EAR[4:7]), "ear")
+    yield Region("left_neck", "neck", (), (_other_side(_NECK),))
+    yield Region("right_neck", "neck", (), (_NECK,))
+    # the face's outline, where a pasted face ends: a strip inside it
+    yield Region("contour", "face", ("skin",))
+    for name, path in (("forehead_contour", (10, 109, 67, 103, 54)), ("chin_contour", (149, 176, 148, 152))):
+        inner = _beyond(4, *((point, -0.09) for point in path))
+        ring = _band(path, inner) if path[0] == 10 else _band(tuple(reversed(inner)), tuple(reversed(path)))
+        yield Region(name, "contour", ("skin" if path[0] == 10 else "chin",), (ring,))
+    for name, path, mare in (
+        ("temple_contour", (54, 21, 162, 127, 234), skin), ("cheek_contour", (234, 93, 132, 58), skin),
+        ("jaw_contour", (58, 172, 136, 150, 149), "chin"),
+    ):  # fmt: skip
+        yield from both(name, "contour", (*path, *reversed(_beyond(4, *((p, -0.09) for p in path)))), mare)
+
+
+_FINEST = tuple(_atoms())
+ATOMS: tuple[str, ...] = tuple(region.name for region in _FINEST)  # what `_atoms` adds to the tree
+REGIONS: Mapping[str, Region] = MappingProxyType({region.name: region for region in (*_tree(), *_FINEST)})
+# the leaves: 112 concepts that are divided no further
+ATOMIC: tuple[str, ...] = tuple(n for n in REGIONS if not any(region.parent == n for region in REGIONS.values()))
 
 
 def _region(name: str) -> Region:
@@ -246,16 +361,18 @@ def title(name: str) -> str:
 def called(phrase: str) -> str | None:
     """The one region that a phrase such as "left eye" or "the eyes" calls by its name; None where it calls none.
 
-    A title of the tree is taken as it is, with or without an article; other words as `mentioned` reads them, where
-    they name a single region of MARE's.
+    A title of the tree is taken as it is, with or without an article; other words as `named` and `mentioned` read
+    them, where they name a single region.
     """
     words = re.sub(r"[\s_\-\u2010-\u2015]+", " ", normal(phrase)).strip(" .,;:!?\"'()")
     words = re.sub(r"\A(?:the|a|an|his|her|their|its|this|both|subject's|person's)\s+", "", words)
     name = words.replace(" ", "_")
     if name in REGIONS:
         return name
-    named = mentioned(words)
-    return named[0] if len(named) == 1 else None
+    for found in (named(words), tuple((region,) for region in mentioned(words))):
+        if len(found) == 1 and len(found[0]) == 1:
+            return found[0][0]
+    return None
 
 
 def mirrored(name: str) -> str:
@@ -263,6 +380,124 @@ def mirrored(name: str) -> str:
     _region(name)
     sides = {"left": "right", "right": "left"}
     return "_".join(sides.get(word, word) for word in name.split("_"))
+
+
+@cache
+def covering(name: str) -> str | None:
+    """The area of the tree that a region lies in: its parent where that holds half of it, else the smallest that does.
+
+    Mostly the parent. Where it is another one, the parent says what the region is a part of, and this says where it
+    lies: an under-eye is the eye's and lies on the skin. None where nothing holds it. Judged on the average face.
+    Raises UnknownName.
+    """
+    side = 256
+    landmarks = (average_landmarks()[:, :2] * 0.5 + 0.25) * side
+    one = _filled(polygons(name, landmarks.astype(np.float32)), side)
+    sizes: dict[str, int] = {}
+    for other in REGIONS:
+        if other in ATOMIC or other == name or within(other, name):
+            continue
+        area = _filled(polygons(other, landmarks.astype(np.float32)), side)
+        if (area & one).sum() >= 0.5 * one.sum():
+            sizes[other] = int(area.sum())
+    parent = _region(name).parent
+    return parent if parent in sizes else min(sizes, key=lambda other: sizes[other], default=None)
+
+
+def _filled(rings: Iterable[NDArray[np.float32]], side: int) -> NDArray[np.bool_]:
+    """The pixels inside rings by the even-odd rule, bool (side, side); coarse, for what is compared with itself."""
+    y, x = np.mgrid[0:side, 0:side] + 0.5
+    inside = np.zeros((side, side), bool)
+    for ring in rings:
+        for (xa, ya), (xb, yb) in zip(ring.tolist(), np.roll(ring, -1, axis=0).tolist(), strict=True):
+            if ya != yb:
+                inside ^= ((ya > y) != (yb > y)) & (x < (xb - xa) * (y - ya) / (yb - ya) + xa)
+    return inside
+
+
+# A region is hidden where its outline has turned over, or has less than this share of the average face's.
+_SEEN = 0.05
+_TURNED = 30.0  # degrees, at which a far ear is behind the cheek
+_BEHIND = ("ear", "side_hair", "side_hairline")  # beside the mesh: these go with the contour that they stand on
+
+
+def hidden(landmarks: Landmarks) -> frozenset[str]:
+    """The regions that cannot be seen on a face: turned away by its pose, or closed (the teeth behind closed lips).
+
+    On a face turned far the mesh still has all its points, and the far side's outlines lie folded over the near one's.
+    Ears and hair have no points: those of a side are hidden where that side of the face is as narrow against the other
+    one as on the average face at 30°. Only x and y are used. A hand or hair in front of a face is not seen here.
+    Raises InputError as `polygons` does.
+    """
+    points = np.asarray(landmarks)
+    polygons("face", points)  # checks them
+    xy = points[:, :2].astype(np.float64)
+    scale = float(np.hypot(*(xy[152] - xy[10])))
+    names, usual = _outlined(), _usual_areas()
+    now = _areas(xy)
+    # a picture flipped left to right has all outlines turned over, and hides nothing
+    flipped = np.sign(now[0]) * np.sign(usual[0])
+    seen = now * flipped * np.sign(usual) > _SEEN * np.abs(usual) * scale * scale
+    found = {name for name, there in zip(names, seen.tolist(), strict=True) if not there}
+    axis = xy[[263, 362]].mean(axis=0) - xy[[33, 133]].mean(axis=0)
+    right, left = ((xy[168] - xy[234]) @ axis, (xy[454] - xy[168]) @ axis)
+    for side, near, far in (("left", right, left), ("right", left, right)):
+        if far < _at_thirty_degrees() * near:
+            found |= {name for name in REGIONS if name.startswith(f"{side}_") and _is_beside(name)}
+    for name in reversed(REGIONS):
+        below = parts(name)
+        if below and not REGIONS[name].rings and found.issuperset(below):
+            found.add(name)
+    return frozenset(found)
+
+
+def _is_beside(name: str) -> bool:
+    return any(name.removeprefix("left_").removeprefix("right_") == each for each in _BEHIND) or within(name, "ear")
+
+
+@cache
+def _outlined() -> tuple[str, ...]:
+    """The regions with an outline of their own, the face first."""
+    return tuple(name for name, region in REGIONS.items() if region.rings)
+
+
+@cache
+def _all_columns() -> tuple[tuple[NDArray[Any], ...], NDArray[np.intp], NDArray[np.intp]]:
+    """The first rings of all outlines as columns in a row, for each point the next of its ring, and the rings' starts.
+
+    One sum over all of them is ten times as fast as one after another.
+    """
+    rings = [_columns(name)[0] for name in _outlined()]
+    lengths = np.array([len(ring[0]) for ring in rings])
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    following = np.arange(lengths.sum()) + 1
+    following[starts + lengths - 1] = starts
+    return tuple(np.concatenate(column) for column in zip(*rings, strict=True)), following, starts
+
+
+def _areas(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The area of each outline's first ring, negative where it runs the other way round."""
+    (start, k, a, b), following, starts = _all_columns()
+    p = xy[start] + k * (xy[b] - xy[a]) - xy.mean(axis=0)
+    q = p[following]
+    return np.asarray(np.add.reduceat(p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0], starts) / 2)
+
+
+@cache
+def _usual_areas() -> NDArray[np.float64]:
+    """Those of the average face, 1 high from forehead to chin."""
+    face = average_landmarks()[:, :2].astype(np.float64)
+    return _areas(face / (face[152, 1] - face[10, 1]))
+
+
+@cache
+def _at_thirty_degrees() -> float:
+    """How wide the far half of the average face is against its near half, turned so far."""
+    face = average_landmarks().astype(np.float64)
+    turn = np.deg2rad(_TURNED)
+    x = (face[:, 0] - 0.5) * np.cos(turn) + face[:, 2] * np.sin(turn)
+    sides = sorted((abs(x[168] - x[234]), abs(x[454] - x[168])))
+    return float(sides[0] / sides[1])
 
 
 def draw_tree() -> str:
@@ -340,7 +575,7 @@ FORGERYTALKER: tuple[str, ...] = (
 # is the forehead and "buccal" both cheek and mouth. The four last of the skin can be anywhere on it.
 _MMTT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "eye": (("left_eye", "right_eye"), ("eye", "eyes", "ocular", "optic", "vision")),
-    "pupil": (("left_eye", "right_eye"), ("pupil", "pupils")),
+    "pupil": (("left_pupil", "right_pupil"), ("pupil", "pupils")),
     "lip": (("upper_lip", "lower_lip"), ("lip", "lips", "labium", "labia")),
     "mouth": (("mouth",), ("mouth", "mouths", "oral cavity", "buccal")),
     "nose": (("nose",), ("nose", "noses", "nasal", "nostril", "nostrils")),
@@ -351,7 +586,7 @@ _MMTT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "jaw": (("jaw",), ("jaw", "jaws", "mandible", "maxilla")),
     "eyebrow": (("left_eyebrow", "right_eyebrow"), ("eyebrow", "eyebrows")),
     "tooth": (("teeth",), ("tooth", "teeth", "dentition")),
-    "tongue": (("teeth",), ("tongue", "tongues", "glossa", "lingua")),
+    "tongue": (("tongue",), ("tongue", "tongues", "glossa", "lingua")),
     "beard": (("beard",), ("beard", "beards", "facial hair")),
     "mustache": (("mustache",), ("mustache", "mustaches", "moustache", "moustaches")),
     "skin": (("skin",), ("skin", "derma", "epidermis", "cutis")),
@@ -432,14 +667,11 @@ def to_mmtt(region: str) -> tuple[str, ...]:
     """
     node: str | None = _region(region).name
     while node is not None:
-        labels = tuple(label for label, (places, _) in _MMTT.items() if node in _all_of(places) and label not in _FINE)
+        labels = tuple(label for label, (places, _) in _MMTT.items() if node in _all_of(places))
         if labels:
             return labels
         node = REGIONS[node].parent
     return ()
-
-
-_FINE = ("pupil", "tongue")  # of an eye and a mouth, whose outlines they borrow
 
 
 def _all_of(places: tuple[str, ...]) -> tuple[str, ...]:
@@ -500,12 +732,12 @@ _NOT_THE_SUBJECT = "(?:viewer|observer|onlooker|camera|image|picture|photo|photo
 _OF_ANOTHER = re.compile(rf"{_NOT_THE_SUBJECT}(?:['\u2019]s?\s+|[-\u2010-\u2015])\Z")
 
 
-def _retrieval() -> re.Pattern[str]:
+def _retrieval(known: Iterable[str]) -> re.Pattern[str]:
     """One expression for [sides [adjectives]] noun [on the sides], its repetitions bounded: long texts stay cheap."""
     start, end = r"(?<![^\W_])", r"(?![^\W_])"  # borders of words; an underscore parts words
     dash = r"\s_\-\u2010-\u2015"
     gap = rf"[{dash}]+"
-    nouns = sorted(_WORDS, key=len, reverse=True)  # the longest first: "hair line" before "hair"
+    nouns = sorted(known, key=len, reverse=True)  # the longest first: "hair line" before "hair"
     noun = rf"(?:{'|'.join(word.replace(' ', gap) for word in nouns)})(?:e?s)?{end}"
     # a single letter is a side only right before its noun
     side = rf"(?:left|right|[lr](?={gap}(?:eye|brow)))"
@@ -529,13 +761,14 @@ def _retrieval() -> re.Pattern[str]:
     return re.compile(rf"{start}(?:{before})?(?P<noun>{noun})(?:{after})?")
 
 
-_RETRIEVAL = _retrieval()
+_RETRIEVAL = _retrieval(_WORDS)
 
 
-def _singular(noun: str) -> str | None:
-    """The word of `_WORDS` that a noun is; None where it is one by other letters, as "noſe" with a long s."""
+def _singular(noun: str, known: Mapping[str, tuple[str, ...]]) -> str | None:
+    """The known word that a noun is; None where it is one by other letters, as "noſe" with a long s."""
     word = re.sub(r"[\s_\-\u2010-\u2015]+", " ", noun)
-    return next((form for form in (word, word.removesuffix("s"), word.removesuffix("es")) if form in _WORDS), None)
+    forms = (word, word.removesuffix("s"), word.removesuffix("es"))
+    return next((form for form in forms if form in known), None)
 
 
 def mentioned(text: str) -> tuple[str, ...]:
@@ -558,16 +791,113 @@ def sided(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for _, sided in _mentions(text) for name in sided))
 
 
-def _mentions(text: str) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+def _mentions(
+    text: str, pattern: re.Pattern[str] = _RETRIEVAL, known: Mapping[str, tuple[str, ...]] = _WORDS
+) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
     """For each mention in turn: the regions its noun may mean, and those of them its sides choose."""
     text = normal(text)
-    for match in _RETRIEVAL.finditer(text):
-        word = _singular(match["noun"])
+    for match in pattern.finditer(text):
+        word = _singular(match["noun"], known)
         if word is None:
             continue
-        named = _WORDS[word]
+        named = known[word]
         given = match["before"] or match["after"] or ""
         if match["before"] and _OF_ANOTHER.search(text, max(0, match.start() - 16), match.start()):
             given = ""
         sides = re.findall(r"[lr](?=eft|ight|\b)", given.replace("_", " "))
         yield named, tuple(r for side in sides for r in named if r.startswith({"l": "left_", "r": "right_"}[side]))
+
+
+# What people call the tree's regions besides their titles: region without its side → words.
+CONCEPT_KEYWORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "face": ("facial area", "countenance"),
+        "skin": ("complexion", "facial skin"),
+        "middle_upper_forehead": ("middle of the forehead",),
+        "glabella": ("frown lines", "area between the eyebrows"),
+        "upper_forehead": ("forehead near the hairline",),
+        "lower_forehead": ("forehead above the eyebrow", "brow ridge"),
+        "temple": ("side of the forehead",),
+        "cheekbone": ("zygomatic", "malar"),
+        "inner_cheek": ("cheek beside the nose",),
+        "middle_cheek": ("apple of the cheek",),
+        "outer_cheek": ("cheek near the ear",),
+        "lower_cheek": ("jowl",),
+        "nasolabial_fold": ("smile line", "laugh line"),
+        "crows_feet": ("crow's feet", "crows foot"),
+        "philtrum": ("groove above the lip",),
+        "eyebrow": ("brow", "eye brow"),
+        "eyebrow_head": ("inner eyebrow",),
+        "eyebrow_body": ("eyebrow arch",),
+        "eyebrow_tail": ("outer eyebrow", "tail of the eyebrow"),
+        "eye": ("ocular", "eyeball"),
+        "iris": ("irises",),
+        "pupil": (),
+        "outer_eye_white": ("outer sclera",),
+        "inner_eye_white": ("inner sclera", "sclera", "white of the eye"),
+        "inner_eye_corner": ("inner canthus",),
+        "outer_eye_corner": ("outer canthus",),
+        "upper_lashes": ("upper eyelashes", "eyelash", "eyelashes"),
+        "eyelid_crease": ("crease of the eyelid",),
+        "upper_eyelid": ("eyelid", "upper lid"),
+        "lower_eyelid": ("lower lid",),
+        "lower_lashes": ("lower eyelashes",),
+        "lower_lid_fold": ("fold below the eye",),
+        "under_eye": ("eye bag", "under-eye", "dark circle", "tear trough"),
+        "nose": ("nasal",),
+        "nose_root": ("root of the nose", "nasion"),
+        "nose_bridge": ("bridge of the nose", "nasal bridge"),
+        "nose_tip": ("tip of the nose", "nosetip"),
+        "columella": ("nasal septum",),
+        "nose_side": ("side of the nose",),
+        "nose_wing": ("nasal ala", "wing of the nose"),
+        "nostril": (),
+        "mouth": ("lips",),
+        "teeth": ("tooth",),
+        "upper_lip_centre": ("cupid's bow", "middle of the upper lip"),
+        "lower_lip_centre": ("middle of the lower lip",),
+        "mouth_corner": ("corner of the mouth",),
+        "upper_teeth": ("upper row of teeth",),
+        "tongue": (),
+        "chin_crease": ("mental crease",),
+        "chin_tip": ("tip of the chin",),
+        "jaw": ("jaw line", "jawline"),
+        "jaw_angle": ("corner of the jaw",),
+        "marionette_line": ("marionette fold",),
+        "mustache": ("moustache",),
+        "beard": ("facial hair", "goatee", "stubble"),
+        "beard_side": ("sideburn",),
+        "hair": ("hairstyle", "bangs"),
+        "hairline": ("hair line",),
+        "ear_lobe": ("earlobe",),
+        "upper_ear": ("helix",),
+        "contour": ("face contour", "facial outline", "outline of the face"),
+        "lower_face": (),
+        "jaw_contour": ("edge of the jaw",),
+        "neck": ("throat",),
+    }
+)
+
+
+def _titles() -> dict[str, tuple[str, ...]]:
+    """Each noun without its side → the regions of the tree that it may mean."""
+    bases: dict[str, list[str]] = {}
+    for name in REGIONS:
+        bases.setdefault(name.removeprefix("left_").removeprefix("right_"), []).append(name)
+    words = {keyword: bases[base] for base, keywords in CONCEPT_KEYWORDS.items() for keyword in keywords}
+    words |= {base.replace("_", " "): names for base, names in bases.items()}
+    return {word: tuple(names) for word, names in words.items()}
+
+
+_TITLES = _titles()
+_NAMED = _retrieval(_TITLES)
+
+
+def named(text: str) -> tuple[tuple[str, ...], ...]:
+    """What a text speaks of, on all levels of the tree: for each mention in turn, the regions that it may mean.
+
+    One region where a mention has a side or needs none, several where it leaves the side open: "the left iris and the
+    eyebrow" gives (left_iris), (left_eyebrow, right_eyebrow). The grammar is `mentioned`'s, the words are the titles of
+    the tree and `CONCEPT_KEYWORDS`, the longest first: an upper lip is no lip.
+    """
+    return tuple(sided or candidates for candidates, sided in _mentions(text, _NAMED, _TITLES))
