@@ -444,7 +444,7 @@ def hidden(landmarks: Landmarks) -> frozenset[str]:
     for side, near, far in (("left", right, left), ("right", left, right)):
         if far < _at_thirty_degrees() * near:
             found |= {name for name in REGIONS if name.startswith(f"{side}_") and _is_beside(name)}
-    for name in reversed(REGIONS):
+    for name in reversed(tuple(REGIONS)):
         below = parts(name)
         if below and not REGIONS[name].rings and found.issuperset(below):
             found.add(name)
