@@ -37,6 +37,7 @@ def add_to(commands: Any) -> None:
         "--allow-host", action="append", default=[], metavar="NAME", help="a name that this server is called by"
     )
     serve.add_argument("--log-format", choices=("text", "json"), default="text", help="of lines on standard error")
+    serve.add_argument("--review", type=Path, metavar="QUEUE", help="a queue that people review on the page (none)")
     _add_places(serve)
     add_system(serve, ANALYSING)
     serve.add_argument(

@@ -1,0 +1,190 @@
+"""What a page shows of a report: people, places, moments and sentences, as plain values for the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from facewitness import phrases
+from facewitness.dialogue import Dialogue
+from facewitness.explain import suspicions
+from facewitness.formats import worth
+from facewitness.overtime import clock
+from facewitness.phrases import visible
+from facewitness.types import Box, Finding, FrameRef, PersonReport, Report
+
+MOMENTS = 400  # bars of a timeline
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceView:
+    """A finding's place on the frame that is shown."""
+
+    id: str
+    number: str
+    claim: str
+    strength: str
+    box: Box
+    region: str
+    person: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersonView:
+    """One person."""
+
+    number: int
+    label: str
+    answer: str
+    chance: str
+    places_named: str
+    box: Box | None
+    mask: int | None  # its number in the report's table of masks
+    mask_box: Box | None
+    sentences: tuple[tuple[str, str], ...]  # ids of the places with spaces between, text
+    speaks_for: tuple[tuple[str, str], ...]
+    speaks_against: tuple[str, ...]
+    moments: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportView:
+    """A whole report."""
+
+    label: str
+    headline: str
+    meaning: str
+    chance: str
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+    problems: tuple[str, ...]
+    width: int
+    height: int
+    frame: int | None  # number of the film's frame that is shown
+    film: bool
+    people: tuple[PersonView, ...]
+    places: tuple[PlaceView, ...]
+    provenance: tuple[str, ...]
+    worth: tuple[str, ...]
+    next: str
+
+
+def of(report: Report, masks: Sequence[int | None]) -> ReportView:
+    """A report as a page shows it.
+
+    Args:
+        report: as it was read from its line.
+        masks: of each person the mask's number in the report's table, where there is one.
+    """
+    label, large, meaning = phrases.headline(report)
+    film = phrases.is_film(report)
+    shown = report.people[0].face.at if report.people else None
+    people, places = [], []
+    for number, person in enumerate(report.people, start=1):
+        own = list(_places(number, person, shown))
+        places += own
+        people.append(_person(number, person, shown, masks[number - 1]))
+    medium = report.medium
+    return ReportView(
+        label=label, headline=large, meaning=meaning,
+        chance="" if report.verdict is None or (report.verdict.fake is None and report.verdict.cause != "quality")
+        else phrases.odds(report.verdict),
+        reasons=tuple(map(visible, report.verdict.reasons if report.verdict else ())),
+        notes=tuple(map(visible, report.notes)),
+        problems=tuple(visible(problem.message) for problem in report.problems),
+        width=medium.width if medium else 0, height=medium.height if medium else 0,
+        frame=shown.index if film and shown is not None else None, film=film,
+        people=tuple(people), places=tuple(places),
+        provenance=tuple(
+            visible(finding.claim) for inspection in report.inspections for finding in inspection.findings
+        ),
+        worth=tuple(map(visible, worth(report.made_by))),
+        next=visible(Dialogue(report).ask("What should I do next?").text),
+    )  # fmt: skip
+
+
+def _person(
+    number: int, person: PersonReport, shown: FrameRef | None, table_number: int | None
+) -> PersonView:
+    on_frame = next((face for face in person.track.faces if face.at == shown), None)
+    mask = person.mask if on_frame is not None and person.face.at == shown else None
+    return PersonView(
+        number=number, label=person.verdict.label, answer=phrases.word(person.verdict.label),
+        chance=phrases.odds(person.verdict),
+        places_named=", ".join(map(phrases.places_of, person.findings)),
+        box=None if on_frame is None else on_frame.box,
+        mask=None if mask is None else table_number, mask_box=None if mask is None else mask.box,
+        sentences=tuple(
+            (" ".join(_id(number, i) for i in sentence.findings), visible(sentence.text))
+            for sentence in person.explanation
+        ),
+        speaks_for=tuple(_for(number, person)), speaks_against=tuple(_against(person)),
+        moments=tuple(
+            {
+                "index": moment.at.index, "time": clock(moment.at.seconds or 0.0),
+                "fake": moment.fake, "chance": phrases.chance(moment.fake),
+            }
+            for moment in person.timeline[:: max(1, len(person.timeline) // MOMENTS)]
+        ),
+    )  # fmt: skip
+
+
+def _id(number: int, index: int) -> str:
+    return f"p{number}f{index}"
+
+
+def _places(number: int, person: PersonReport, shown: FrameRef | None) -> Iterator[PlaceView]:
+    for index, finding in enumerate(person.findings):
+        for place in finding.places:
+            if place.at is None or place.at == shown:
+                yield PlaceView(
+                    _id(number, index), chr(ord("A") + index % 26), visible(finding.claim),
+                    phrases.strength_in_words(finding.strength), place.box, place.region or "", number - 1,
+                )  # fmt: skip
+                break
+
+
+def _for(number: int, person: PersonReport) -> Iterator[tuple[str, str]]:
+    """What was found, claimed or not, and what a witness said under the hypothesis that the face is forged."""
+    claimed = {id(finding): index for index, finding in enumerate(person.findings)}
+    regions = {finding.region: index for index, finding in enumerate(person.findings)}
+    for finding in suspicions(person.verdict):
+        index = claimed.get(id(finding), regions.get(finding.region))
+        yield ("" if index is None else _id(number, index)), f"{visible(finding.claim)} {_measured(finding)}"
+    yield from (("", text) for text in _hypothetical(person, "fake"))
+
+
+def _measured(finding: Finding) -> str:
+    words = f"({phrases.strength_in_words(finding.strength)}"
+    if finding.moves is not None:
+        words += "; painted over, the score falls" if finding.moves > 0 else "; painted over, the score does not fall"
+    return f"{words})"
+
+
+def _against(person: PersonReport) -> Iterator[str]:
+    """Why it may be genuine, or cannot be told."""
+    verdict = person.verdict
+    if verdict.label == "real":
+        yield phrases.WORDS["real"][1]
+    for reason in (*verdict.reasons, *person.face.quality.reasons):
+        if verdict.label != "fake" or reason not in verdict.reasons:
+            yield visible(reason)
+    still = [finding for finding in suspicions(verdict) if finding.moves is not None and finding.moves <= 0]
+    if still:
+        places = phrases.listed(phrases.places_of(finding) for finding in still)
+        yield f"Painted over, these places do not lower the score: {places}."
+    if verdict.label != "real":
+        yield _LIMITS
+    yield from _hypothetical(person, "real")
+
+
+_LIMITS = "Heavy compression, retouching and filters can leave traces that look like forgery."
+
+
+def _hypothetical(person: PersonReport, hypothesis: str) -> Iterator[str]:
+    for testimony in person.verdict.testimonies:
+        for reply in testimony.considered:
+            if reply.hypothesis == hypothesis:
+                match = "" if reply.match is None else f" (match {phrases.percent(reply.match)})"
+                yield f"{testimony.witness}: {visible(reply.text)}{match}"
