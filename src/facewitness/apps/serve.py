@@ -173,7 +173,9 @@ def _serve(given: argparse.Namespace) -> int:
     host, port = listening.getsockname()[:2]
     complain(f"facewitness: serving at http://{f'[{host}]' if ':' in host else host}:{port} (Ctrl-C ends it)")
     try:
-        begun = server.run(create_app(service=service), listening)
+        app = create_app(service=service)
+        app.state.review = given.review
+        begun = server.run(app, listening)
     except KeyboardInterrupt:  # uvicorn has ended as it was asked to, and raises the signal again
         begun = True
     return ALL if begun else NONE

@@ -158,10 +158,10 @@ def history(request: Request, q: str = "", before: str = "") -> Response:
     except ValueError:
         cursor = None
     rows = _service(request).history(caller.name, words=words, before=cursor, limit=_PAGE)
-    older = f"/analyses?q={quote(words)}&before={quote(f'{rows[-1].created!r} {rows[-1].id}')}"
-    return _shown(
-        request, "history.html", rows=[_listed(row) for row in rows], q=words, older=older if len(rows) == _PAGE else ""
-    )
+    older = ""
+    if len(rows) == _PAGE:
+        older = f"/analyses?q={quote(words)}&before={quote(f'{rows[-1].created!r} {rows[-1].id}')}"
+    return _shown(request, "history.html", rows=[_listed(row) for row in rows], q=words, older=older)
 
 
 @router.get("/analyses/{number}")
@@ -272,7 +272,7 @@ def review(request: Request, who: str = "") -> Response:
     return _shown(
         request, "review.html", queue=True, item=item, who=who.strip()[:100], waiting=len(waiting), count=len(items),
         alpha=agreement.alpha, seconds=round(queue.least_seconds),
-        fields=[] if item is None else [(k, v if isinstance(v, str) else json.dumps(v)) for k, v in item.content.items()],
+        fields=[(key, _editable(value)) for key, value in ({} if item is None else item.content).items()],
     )  # fmt: skip
 
 
@@ -300,6 +300,10 @@ async def decide(request: Request, number: str) -> Response:
     except FacewitnessError as error:
         return _problem(request, error)
     return RedirectResponse(f"/review?who={quote(who)}", 303, _HEADERS)
+
+
+def _editable(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _edited(before: Any, text: str) -> Any:

@@ -104,9 +104,7 @@ def of(report: Report, masks: Sequence[int | None]) -> ReportView:
     )  # fmt: skip
 
 
-def _person(
-    number: int, person: PersonReport, shown: FrameRef | None, table_number: int | None
-) -> PersonView:
+def _person(number: int, person: PersonReport, shown: FrameRef | None, table_number: int | None) -> PersonView:
     on_frame = next((face for face in person.track.faces if face.at == shown), None)
     mask = person.mask if on_frame is not None and person.face.at == shown else None
     return PersonView(

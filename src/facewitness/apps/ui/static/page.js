@@ -64,7 +64,8 @@ if (upload) {
     if (files.length > 1) complain(fill(words.many, { count: files.length }));
     if (files.length) send(files[0]);
   };
-  for (const name of ["file", "camera"]) $(name).addEventListener("change", (event) => several(event.target.files));
+  $("file").addEventListener("change", (event) => { $("chosen").textContent = event.target.files[0]?.name ?? ""; });
+  $("camera").addEventListener("change", (event) => several(event.target.files));
   upload.addEventListener("submit", (event) => {
     event.preventDefault();
     several($("file").files);
@@ -136,6 +137,16 @@ if (stage) {
   const overlay = $("overlay");
   const width = Number(stage.dataset.width);
   const height = Number(stage.dataset.height);
+  // as large as its column and the window allow; a picture of few pixels is enlarged, the lens shows them
+  const fit = () => {
+    const column = stage.parentElement.clientWidth;
+    stage.style.width = `${Math.min(column, Math.max(240, 0.78 * innerHeight * (width / height)), Math.max(width, 900))}px`;
+  };
+  if (photo) {
+    stage.classList.add("fitted");
+    fit();
+    addEventListener("resize", fit);
+  }
   for (const text of stage.querySelectorAll(".face text")) text.style.fontSize = `${Math.max(width, height) / 45}px`;
 
   const split = () => {

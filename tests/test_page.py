@@ -1,0 +1,199 @@
+"""The web page without a browser: every address, words from outside, keys, forms without script, and the catalogue."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from skimage import data
+
+fastapi = pytest.importorskip("fastapi")
+
+from starlette.testclient import TestClient  # noqa: E402
+
+from facewitness.apps.api import create_app  # noqa: E402
+from facewitness.apps.service import Settings  # noqa: E402
+from facewitness.apps.ui import words  # noqa: E402
+from facewitness.builders.review import Item, Queue  # noqa: E402
+from facewitness.errors import UnknownName  # noqa: E402
+
+UI = files("facewitness.apps.ui")
+
+
+class Tags(HTMLParser):
+    """All tags of a page with their attributes, as a browser reads them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep it."""
+        self.found.append((tag, {name: value or "" for name, value in attrs}))
+
+
+def picture(size: int = 512) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(data.astronaut()).resize((size, size)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    made = create_app(Settings(data=tmp_path_factory.mktemp("serve") / "data"))
+    queue = Queue(tmp_path_factory.mktemp("queue"))
+    item = Item(
+        "one", "ffa_vqa", {"text": "<script>1</script>", "boxes": [1, 2]}, ("one.png",), {"label": "real"}, "ours"
+    )
+    queue.add([item], {"one.png": picture(64)})
+    made.state.review = queue.folder
+    return made
+
+
+@pytest.fixture(scope="module")
+def client(app: Any) -> Iterator[TestClient]:
+    with TestClient(app, base_url="http://127.0.0.1:8000") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def analysed(client: TestClient) -> str:
+    """The address of an analysis that has ended, of a file with a hostile name."""
+    answer = client.post(
+        "/v1/analyses", files={"file": ('"><img src=x onerror=alert(1)>.png', picture())},
+        data={"case_name": "{{ 7*7 }}", "note": "</textarea><b>"}, headers={"Prefer": "wait=60"},
+    )  # fmt: skip
+    assert answer.status_code == 200, answer.text
+    return f"/analyses/{answer.json()['id']}"
+
+
+def test_every_page_forbids_what_is_not_its_own(client: TestClient, analysed: str) -> None:
+    for address in ("/", "/analyses", "/login", "/review", analysed, "/analyses/" + "0" * 32):
+        answer = client.get(address)
+        policy = answer.headers["content-security-policy"]
+        assert "script-src 'self';" in policy, address
+        assert "unsafe" not in policy, address
+        tags = Tags()
+        tags.feed(answer.text)
+        for tag, attributes in tags.found:
+            assert tag != "style", address
+            assert tag != "script" or attributes["src"].startswith("/static/"), address
+            for name, value in attributes.items():
+                assert not name.startswith("on") and name != "style", (address, name)
+                assert name not in ("src", "href", "action") or value.startswith(("/", "#")), (address, value)
+
+
+def test_words_from_outside_are_text(client: TestClient, analysed: str) -> None:
+    page = client.get(analysed).text
+    assert "<img src=x" not in page
+    assert "&lt;img src=x" in page
+    assert "{{ 7*7 }}" in page
+    assert "49" not in re.findall(r'class="fact"><bdi>(.*?)</bdi>', page)
+    assert "&lt;/textarea&gt;&lt;b&gt;" in page
+
+
+def test_an_analysis_shows_people_evidence_cases_and_what_to_do(client: TestClient, analysed: str) -> None:
+    page = client.get(analysed).text
+    for key in ("people.heading", "case.for", "case.against", "next.heading", "file.heading", "export.heading"):
+        assert words.say(key) in page
+    assert 'class="overlay off"' in page  # shown when it is asked for
+    assert "/frame.jpg" in page
+    for address in re.findall(r'href="(/v1/[^"]+)"', page):
+        assert client.get(address).status_code == 200, address
+
+
+def test_forms_work_without_script(client: TestClient, analysed: str) -> None:
+    answer = client.post(f"{analysed}/questions", data={"question": "Is the nose forged?"})
+    assert answer.status_code == 200
+    assert "Is the nose forged?" in answer.text
+    answer = client.post(f"{analysed}/keep", data={"case_name": "17", "note": "mine"})
+    assert "mine" in answer.text
+    assert client.post(f"{analysed}/questions", data={"question": ""}).status_code == 400
+    sent = client.post("/analyses", files={"file": ("a.png", picture(256))})
+    assert sent.status_code == 200
+    number = str(sent.url).rsplit("/", 1)[1]
+    assert client.post(f"/analyses/{number}/cancel").status_code == 200
+    assert client.post(f"/analyses/{number}/delete").url.path == "/"
+    assert client.get(f"/analyses/{number}").status_code == 404
+    assert "expected a picture (JPEG" in client.post("/analyses", files={"file": ("a.txt", b"words")}).text
+
+
+def test_the_history_finds_and_pages(client: TestClient, analysed: str) -> None:
+    assert analysed in client.get("/analyses").text
+    assert analysed in client.get("/analyses", params={"q": "onerror"}).text
+    assert words.say("history.nothing") in client.get("/analyses", params={"q": "no such word"}).text
+    assert client.get("/analyses", params={"before": "x y", "q": "\x00a"}).status_code == 200
+
+
+def test_no_other_site_can_act_and_no_address_leads_elsewhere(client: TestClient, analysed: str) -> None:
+    foreign = {"Origin": "https://elsewhere.example"}
+    assert client.post(f"{analysed}/delete", headers=foreign).status_code == 403
+    assert client.get("/static/..%2fwords%2fen.json").status_code == 404
+    assert client.get("/static/en.json").status_code == 404
+    for to in ("https://elsewhere.example", "//elsewhere.example", "/\\elsewhere.example"):
+        assert 'name="to" value="/"' in client.get("/login", params={"to": to}).text
+
+
+def test_with_keys_a_page_asks_for_one(tmp_path: Path) -> None:
+    app = create_app(Settings(data=tmp_path / "data"))
+    key = app.state.service.keys.add("newsroom")
+    with TestClient(app, base_url="http://127.0.0.1:8000") as client:
+        assert client.get("/", follow_redirects=False).headers["location"] == "/login?to=/"
+        wrong = client.post("/login", data={"key": "fw_nothing"})
+        assert wrong.status_code == 403
+        assert words.say("login.wrong") in wrong.text
+        entered = client.post("/login", data={"key": key, "to": "/analyses"}, follow_redirects=False)
+        assert entered.headers["location"] == "/analyses"
+        cookie = entered.headers["set-cookie"]
+        assert "HttpOnly" in cookie
+        assert "samesite=strict" in cookie.lower()
+        assert client.get("/analyses").status_code == 200
+        client.cookies.set("facewitness_session", "forged.1.2")
+        client.cookies.delete("facewitness_session")
+        client.cookies.set("facewitness_session", "a.99999999999.b")
+        assert client.get("/analyses", follow_redirects=False).status_code == 303
+
+
+def test_an_item_is_reviewed(client: TestClient, app: Any) -> None:
+    page = client.get("/review", params={"who": "anna"}).text
+    assert "&lt;script&gt;1&lt;/script&gt;" in page
+    assert client.get("/review/one/0").headers["content-type"] == "image/png"
+    assert client.get("/review/one/7").status_code == 404
+    early = client.post("/review/one", data={"who": "anna", "choice": "accept", "seconds": "1"})
+    assert "5 seconds" in early.text
+    bad = {"who": "anna", "choice": "edit", "seconds": "9", "content.text": "x", "content.boxes": "[1,"}
+    assert "expected JSON" in client.post("/review/one", data=bad).text
+    good = {**bad, "content.boxes": "[3]"}
+    assert words.say("review.done") in client.post("/review/one", data=good).text
+    (decision,) = Queue(app.state.review).decisions()["one"].values()
+    assert decision.content == {"text": "x", "boxes": [3]}
+    app.state.review = None
+    assert client.post("/review/one", data=good).status_code == 400
+    assert words.say("review.none") in client.get("/review").text
+
+
+def test_all_words_stand_in_the_catalogue_and_are_used() -> None:
+    catalogue = words.catalogue("en")
+    sources = "".join(
+        path.read_text("utf-8") for folder in ("templates", ".") for path in (UI / folder).iterdir()
+        if path.name.endswith((".html", ".py"))
+    )  # fmt: skip
+    composed = ("state.", "progress.", "failed.", "cancelled.")
+    used = set(re.findall(r'say\(f?"([a-z_.]+[a-z_])"', sources))
+    assert used <= set(catalogue)
+    assert {key for key in catalogue if not key.startswith(composed)} - used == set()
+    text = re.sub(r"\{%.*?%\}|\{\{.*?\}\}|<[^>]*>", " ", "".join(
+        path.read_text("utf-8") for path in (UI / "templates").iterdir()
+    ), flags=re.S)  # fmt: skip
+    assert re.findall(r"[A-Za-z]{3,}", text) == []  # no word stands in a template itself
+    with pytest.raises(UnknownName):
+        words.say("nothing.of.that")
+    with pytest.raises(UnknownName):
+        words.catalogue("tlh")
