@@ -20,7 +20,7 @@ from starlette.testclient import TestClient  # noqa: E402
 
 from facewitness.apps.api import create_app  # noqa: E402
 from facewitness.apps.service import Settings  # noqa: E402
-from facewitness.apps.ui import words  # noqa: E402
+from facewitness.apps.ui import routes, words  # noqa: E402
 from facewitness.builders.review import Item, Queue  # noqa: E402
 from facewitness.errors import UnknownName  # noqa: E402
 
@@ -47,7 +47,7 @@ def picture(size: int = 512) -> bytes:
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    made = create_app(Settings(data=tmp_path_factory.mktemp("serve") / "data"))
+    made = routes.add_to(create_app(Settings(data=tmp_path_factory.mktemp("serve") / "data")))
     queue = Queue(tmp_path_factory.mktemp("queue"))
     item = Item(
         "one", "ffa_vqa", {"text": "<script>1</script>", "boxes": [1, 2]}, ("one.png",), {"label": "real"}, "ours"
@@ -142,7 +142,7 @@ def test_no_other_site_can_act_and_no_address_leads_elsewhere(client: TestClient
 
 
 def test_with_keys_a_page_asks_for_one(tmp_path: Path) -> None:
-    app = create_app(Settings(data=tmp_path / "data"))
+    app = routes.add_to(create_app(Settings(data=tmp_path / "data")))
     key = app.state.service.keys.add("newsroom")
     with TestClient(app, base_url="http://127.0.0.1:8000") as client:
         assert client.get("/", follow_redirects=False).headers["location"] == "/login?to=/"

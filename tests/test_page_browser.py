@@ -35,10 +35,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     from facewitness.apps.api import create_app
     from facewitness.apps.service import Settings
+    from facewitness.apps.ui import routes
     from facewitness.builders.review import Item, Queue
 
     folder = tmp_path_factory.mktemp("server")
-    app = create_app(Settings(data=folder / "data"))
+    app = routes.add_to(create_app(Settings(data=folder / "data")))
     queue = Queue(folder / "queue")
     picture = io.BytesIO()
     Image.fromarray(data.astronaut()[:200, :200]).save(picture, "PNG")

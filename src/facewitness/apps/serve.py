@@ -153,6 +153,7 @@ def _serve(given: argparse.Namespace) -> int:
     settings = _settings(given)
     try:
         from facewitness.apps.api import create_app, logs, server
+        from facewitness.apps.ui import routes
     except ModuleNotFoundError as error:
         raise plugins.lacking("facewitness serve", error, "serve") from error
     from facewitness.apps.service import Service
@@ -173,9 +174,7 @@ def _serve(given: argparse.Namespace) -> int:
     host, port = listening.getsockname()[:2]
     complain(f"facewitness: serving at http://{f'[{host}]' if ':' in host else host}:{port} (Ctrl-C ends it)")
     try:
-        app = create_app(service=service)
-        app.state.review = given.review
-        begun = server.run(app, listening)
+        begun = server.run(routes.add_to(create_app(service=service), given.review), listening)
     except KeyboardInterrupt:  # uvicorn has ended as it was asked to, and raises the signal again
         begun = True
     return ALL if begun else NONE

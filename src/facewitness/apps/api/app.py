@@ -15,7 +15,6 @@ from facewitness.apps.api import analyses, system, wire
 from facewitness.apps.api.guard import Guard
 from facewitness.apps.api.problems import answer_errors
 from facewitness.apps.service import Service, Settings
-from facewitness.apps.ui import routes as pages
 from facewitness.version import __version__
 
 _ABOUT = """Send a picture or a film; get, for each person, *fake*, *no sign of forgery found* or *inconclusive* with a
@@ -60,7 +59,6 @@ def create_app(settings: Settings | None = None, service: Service | None = None)
     answer_errors(app)
     app.include_router(analyses.router)
     app.include_router(system.router)
-    app.include_router(pages.router)
     app.add_middleware(Guard, service=here, measure=app.state.metrics.measure)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, FastAPI, Form, Request
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
@@ -44,6 +44,13 @@ _pages = Environment(
     trim_blocks=True, lstrip_blocks=True,
 )  # fmt: skip
 _pages.globals.update(say=say, version=__version__)
+
+
+def add_to(app: FastAPI, review: Path | None = None) -> FastAPI:
+    """The REST service's application with the pages, and with a queue to review where there is one."""
+    app.state.review = review
+    app.include_router(router)
+    return app
 
 
 def _service(request: Request) -> Service:
