@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -249,7 +249,7 @@ def _listed(row: AnalysisRow) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _turn(asked: dict[str, Any], answered: dict[str, Any]) -> dict[str, Any]:
+def _turn(asked: Mapping[str, Any], answered: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "question": asked["question"], "pointed": bool(asked["places"]), "answer": answered["answer"],
         "label": answered["label"] or "", "words": answered["words"], "witness": answered["witness"],
