@@ -81,6 +81,24 @@ def sound() -> bytes:
     return out.getvalue()
 
 
+def cover() -> bytes:
+    """A film's container with sound and a still picture, as music is sold."""
+    out = io.BytesIO()
+    with av.open(out, "w", format="mp4") as opened:
+        stream = opened.add_stream("aac", rate=44100)
+        picture = opened.add_stream("mjpeg", rate=1)
+        picture.width, picture.height, picture.pix_fmt = 64, 48, "yuvj420p"
+        picture.disposition = av.stream.Disposition.attached_pic
+        still = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8), format="rgb24")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 44100
+        opened.mux(picture.encode(still))
+        opened.mux(picture.encode())
+        opened.mux(stream.encode(frame))
+        opened.mux(stream.encode())
+    return out.getvalue()
+
+
 def of_two_sizes() -> bytes:
     """Twenty frames of 128 × 96 and twenty of 64 × 48."""
     out = io.BytesIO()

@@ -193,6 +193,13 @@ def test_a_motion_photo_carries_a_film():
     Image.new("RGB", (64, 48)).save(photo, "JPEG")
     inside = films.film(10)
     assert len(list(film.read(photo.getvalue() + inside).frames())) == 10
+    still = media.read(photo.getvalue() + inside)
+    assert len(list(still.frames())) == 1 and still.notes == (
+        "A film follows the photo in the file (a motion photo); --film analyses it instead.",
+    )
+    assert media.read(photo.getvalue() + inside, as_film=True).count == 10
+    behind = media.read(photo.getvalue() + b"ftyp" * 50)
+    assert behind.notes == ("200 bytes behind the picture's end in the file were not looked at.",)
     with pytest.raises(UnreadableMedia, match="a photo without a film in it"):
         film.read(photo.getvalue())
 
@@ -238,6 +245,7 @@ def with_a_broken_index() -> bytes:
     ("made", "sentence"),
     [
         (films.sound, "expected a film, got a file with only sound"),
+        (films.cover, "expected a film, got a file with a still picture"),
         (without_pictures, r"index or header cannot be read \(end of file\)"),
         (with_a_broken_index, "it holds no picture: expected at least one"),
         (lambda: films.film(50)[:2000], "index or header cannot be read"),

@@ -41,6 +41,8 @@ MAX_MEMORY = 6_000_000_000  # bytes of address space for the process that decode
 MOST_KEPT = 2_000_000_000  # bytes of frames in the temporary file
 PATIENCE = 120.0  # seconds without a word from the process that decodes
 
+_MANY = 1000  # frames from whose distances the usual one is told
+
 BURST = 4  # consecutive frames from each judged one on, for evidence that moves
 WANTED = "a film (MP4, MOV, WebM, MKV, AVI, or as a film on request: GIF, animated WebP)"
 
@@ -269,22 +271,23 @@ class _File:
 
 
 def _film_inside(content: bytes) -> bytes:
-    """The film of a motion photo (a JPEG with an MP4 behind it); any other content as it is.
+    """The film of a motion photo; any other content as it is."""
+    at = film_at(content)
+    return content if at is None else content[at:]
+
+
+def film_at(content: bytes) -> int | None:
+    """Where the film of a motion photo (a JPEG with an MP4 behind it) begins; None where there is none.
 
     Google's and Samsung's phones write it behind the picture; its first box, `ftyp`, is looked for there.
     """
-    if content[:3] != b"\xff\xd8\xff":
-        return content
-    at = content.find(b"ftyp")
+    end = content.find(b"\xff\xd9") if content[:3] == b"\xff\xd8\xff" else -1
+    at = content.find(b"ftyp", end) if end > 0 else -1
     while at != -1:
-        if (
-            at >= 4
-            and 8 <= int.from_bytes(content[at - 4 : at], "big") <= 64
-            and content[: at - 4].rfind(b"\xff\xd9") > 0
-        ):
-            return content[at - 4 :]
+        if 8 <= int.from_bytes(content[at - 4 : at], "big") <= 64:
+            return at - 4
         at = content.find(b"ftyp", at + 4)
-    return content
+    return None
 
 
 def _kind(head: bytes) -> str:
@@ -553,9 +556,11 @@ def _survey(decoder: _Decoder, label: str, max_seconds: float) -> _Survey:
             "again."
         ) from None
     _checked(header, label)
-    ticks = np.frombuffer(payload, "<i8").astype(np.int64)
+    ticks = np.frombuffer(payload, "<i8").astype(np.int64, copy=False)  # a long film has hundreds of thousands
     base = header["base"][0] / header["base"][1]
-    seconds = (ticks - header["zero"]) * header["base"][0] / header["base"][1]
+    seconds = ticks - np.float64(header["zero"])
+    seconds *= header["base"][0]
+    seconds /= header["base"][1]
     length = float(seconds[-1] - seconds[0])
     if length > max_seconds:
         raise TooLarge(
@@ -604,7 +609,7 @@ def _targets(survey: _Survey, sampling: Sampling, window: tuple[int, int]) -> li
         return []
     ticks, seconds = survey.ticks[slice(*window)], survey.seconds[slice(*window)]
     # a frame is on screen until the next one; the last for as long as frames usually are
-    end = float(seconds[-1]) + (float(np.median(np.diff(seconds))) if len(seconds) > 1 else 0.04)
+    end = float(seconds[-1]) + (float(np.median(np.diff(seconds[-_MANY:]))) if len(seconds) > 1 else 0.04)
     start = float(seconds[0])
     if sampling.fps is not None:
         moments = np.arange(start + 0.5 / sampling.fps, end, 1 / sampling.fps)

@@ -502,6 +502,8 @@ def _decode(
                 if incomplete:
                     raise UnreadableMedia(f"'{label}' is damaged or incomplete (its end is missing). {_AGAIN}")
                 notes.append("The file lacks its end mark; the picture in it is whole.")
+            elif _carries_film(content):
+                notes.append("A film follows the photo in the file (a motion photo); --film analyses it instead.")
             elif extent is not None and extent.trailing and image.format != "MPO":
                 notes.append(f"{extent.trailing:,} bytes behind the picture's end in the file were not looked at.")
             return _upright_rgb(image, notes), tuple(notes), _MISSING if incomplete else ""
@@ -628,6 +630,13 @@ _PATIENCE = 120.0  # seconds for one picture elsewhere
 _AGAIN = "Fetch or export it again."
 _KNOWN_BY = 4096  # bytes from which `_kind` tells what a file is
 _MISSING = "A part of the picture is missing or damaged in the file; what is shown there is the decoder's."
+
+
+def _carries_film(content: bytes) -> bool:
+    """Whether it is a photo with a film behind it, as phones write them."""
+    from facewitness import film
+
+    return film.film_at(content) is not None
 
 
 def _opened(content: bytes | Path) -> Image.Image:
