@@ -646,6 +646,23 @@ def test_neither_does_the_module(beside: Path, payload: Payload) -> None:
     assert not payload.ran
 
 
+def test_neither_do_films_and_processes(beside: Path, payload: Payload) -> None:
+    """The process that decodes, and those that a module of the standard library starts for a pack or for training."""
+    films = pytest.importorskip("films", reason="needs the extra 'video'")
+    (beside / "a.mp4").write_bytes(films.film(4))
+    done = ran(beside, "-P", "-m", "facewitness", "analyze", "a.mp4", "--finder", "whole")
+    assert done.returncode == 0, done.stderr
+    script = beside.parent / "spawning.py"
+    script.write_text(
+        "import multiprocessing\nfrom facewitness.processes import not_from_here\nif __name__ == '__main__':\n"
+        "    with not_from_here():\n        pool = multiprocessing.get_context('spawn').Pool(1)\n"
+        "    with pool:\n        assert pool.map(abs, [-1]) == [1]\n"
+    )
+    done = ran(beside, str(script))
+    assert done.returncode == 0, done.stderr
+    assert not payload.ran
+
+
 def test_neither_does_pip(beside: Path, payload: Payload, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("FACEWITNESS_MODELS", str(beside))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from facewitness import questions
@@ -111,3 +113,10 @@ def test_english(question):
 def test_yes_and_no_answer_the_question_as_it_was_put(question, where_forged, where_not):
     assert questions.yes_or_no(question, forged=True) == where_forged
     assert questions.yes_or_no(question, forged=False) == where_not
+
+
+def test_a_long_text_is_read_in_time():
+    started = time.process_time()
+    for piece in ("what is ", "can ", "who fake how many ", "how was it ", "is anyone "):
+        questions.intent(piece * (200_000 // len(piece)))
+    assert time.process_time() - started < 20

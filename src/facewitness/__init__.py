@@ -18,6 +18,7 @@ from facewitness.version import __version__
 
 if TYPE_CHECKING:
     from facewitness.calibration import Calibration as Calibration
+    from facewitness.calibration import Profile as Profile
     from facewitness.dialogue import Answer as Answer
     from facewitness.dialogue import Backend as Backend
     from facewitness.dialogue import Dialogue as Dialogue
@@ -74,7 +75,7 @@ if sys.argv[:1] == ["-m"] and not sys.flags.safe_path and sys.path:
         del sys.path[0]
 
 _WHERE = {
-    "calibration": ("Calibration",),
+    "calibration": ("Calibration", "Profile"),
     "dialogue": ("Answer", "Backend", "Dialogue"),
     "errors": (
         "BackendError",

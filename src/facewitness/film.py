@@ -355,7 +355,7 @@ class _Decoder:
         self.close()
         code = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from facewitness.decoder import main; main()"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code, json.dumps(sys.path)],
+            [sys.executable, "-I", "-c", code, json.dumps(sys.path)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, pipesize=1 << 20,
             env={**os.environ, **_HEAP},
         )  # fmt: skip

@@ -14,7 +14,6 @@ takes its place and the other pictures go on. (`concurrent.futures` gives up its
 from __future__ import annotations
 
 import multiprocessing
-import os
 import pickle
 import signal
 import threading
@@ -30,6 +29,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.pipeline import Analyzer, Source, Tell, portable, source_name
+from facewitness.processes import not_from_here
 from facewitness.types import Analysis, Hear, Problem, Report
 
 T = TypeVar("T")
@@ -111,7 +111,7 @@ class Pool(Generic[T]):
         self._lock = threading.Lock()
         self._woken, self._wake = multiprocessing.Pipe(duplex=False)
         if hasattr(signal, "pthread_sigmask"):
-            with _not_from_here():
+            with not_from_here():
                 resource_tracker.ensure_running()  # now: started while Ctrl-C is held back, it would let it through
         self._thread = threading.Thread(target=self._run, name="facewitness.pool", daemon=True)
         self._thread.start()
@@ -335,7 +335,7 @@ class _Worker(Generic[T]):
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, then, dict(options)), daemon=True)
-        with _not_from_here():
+        with not_from_here():
             self.process.start()
         theirs.close()  # so that reading meets the end of the pipe when the process dies
         self.task: _Task | None = None
@@ -362,33 +362,6 @@ class _Worker(Generic[T]):
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
-
-
-_BIRTH = threading.Lock()
-_BORN_WITH = {"PYTHONSAFEPATH": "1", "OPENBLAS_NUM_THREADS": "1"}
-
-
-@contextmanager
-def _not_from_here() -> Iterator[None]:
-    """While it lasts, a process that starts does not import from the current folder.
-
-    "spawn" starts `python -c …`, which puts the current folder first among the places for modules: a pickle.py beside
-    strangers' photographs would be run before a line of ours. Its linear algebra keeps to one thread, unless the user
-    has said otherwise: the matrices are small, and threads that wait for them by spinning cost as much as the work.
-    """
-    with _BIRTH:
-        before = {name: os.environ.get(name) for name in _BORN_WITH}
-        os.environ |= {
-            name: value for name, value in _BORN_WITH.items() if name == "PYTHONSAFEPATH" or not before[name]
-        }
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
 
 
 @contextmanager

@@ -72,7 +72,8 @@ INTENTS: dict[str, str] = {
     "quality": r"\b(quality|blur\w*|sharp\w*|resolution|dark|too small)\b",
     "verdict": rf"\b({_FAKE}|{_REAL}|verdict|result|conclusion)\b",
 }
-_PATTERNS = {name: re.compile(pattern, re.DOTALL) for name, pattern in INTENTS.items()}
+_REACH = ".{0,200}"  # what ".*" stands for: with no end, a long text that begins the same thing often would take long
+_PATTERNS = {name: re.compile(pattern.replace(".*", _REACH), re.DOTALL) for name, pattern in INTENTS.items()}
 
 # What a question may be about that nobody examined: how it is called in the answer, and by which words it is known.
 UNEXAMINED: dict[str, str] = {

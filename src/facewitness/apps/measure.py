@@ -385,7 +385,12 @@ def _compare(given: argparse.Namespace) -> int:
     from facewitness.bench import compare, predictions
 
     first, second = predictions.read(given.first), predictions.read(given.second)
-    text = compare.render(compare.compare(first[0], second[0]), first[1]["name"], second[1]["name"])
+    names = [str(meta["name"]) for _, meta in (first, second)]
+    if names[0] == names[1]:  # two runs of one system go by their folders
+        names = [f"{names[0]} ({run})" for run in (given.first, given.second)]
+    if names[0] == names[1]:
+        names = [f"{names[0]}, once", f"{names[1]}, again"]
+    text = compare.render(compare.compare(first[0], second[0]), *names)
     print("\n".join(map(shown, text.split("\n"))))
     return ALL
 

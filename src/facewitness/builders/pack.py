@@ -28,6 +28,7 @@ from facewitness import geometry, media, plugins
 from facewitness.builders import chats
 from facewitness.errors import InputError
 from facewitness.files import write_whole
+from facewitness.processes import not_from_here
 from facewitness.types import Frame, Landmarks, Pixels, Sample, Truth
 
 
@@ -210,7 +211,9 @@ def _faces(samples: Iterable[Sample], known: Mapping[str, _Found], finder: Any, 
         yield from map(_find, pictures)
         return
     count = jobs or min(8, os.cpu_count() or 1)
-    with multiprocessing.get_context("spawn").Pool(count, _load) as pool:
+    with not_from_here():
+        started = multiprocessing.get_context("spawn").Pool(count, _load)
+    with started as pool:
         yield from pool.imap(_find, pictures, chunksize=32)
 
 

@@ -65,6 +65,7 @@ from facewitness.builders.pack import Pack
 from facewitness.errors import FacewitnessError, InputError, MissingExtra
 from facewitness.files import write_whole
 from facewitness.models._remembered import look_once
+from facewitness.processes import not_from_here
 from facewitness.train import checkpoint, paired
 from facewitness.train.checkpoint import last_checkpoint, same_run
 from facewitness.train.recipe import known, read_recipe
@@ -395,7 +396,7 @@ def train(
     if trainer.is_world_process_zero():
         write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
     last = last_checkpoint(out)
-    with pv.own_names(model):
+    with pv.own_names(model), not_from_here():  # it starts processes of its own
         trainer.train(resume_from_checkpoint=None if last is None else str(last))
     if watch.why is not None:
         kept = last_checkpoint(out)

@@ -31,6 +31,7 @@ from torch.utils.data import DataLoader, Dataset
 from facewitness.builders.pack import progress
 from facewitness.errors import InputError, WeightsError
 from facewitness.files import write_whole
+from facewitness.processes import not_from_here
 from facewitness.train import checkpoint
 
 CLIP = 5.0  # the largest norm of a gradient
@@ -164,7 +165,9 @@ class Loop:
         clock, since = time.monotonic(), begin
         with _Log(self.out, self.place, begin, self.main) as log, progress() as bar:
             task = bar.add_task("training", total=end, completed=begin, visible=self.main)
-            for step, batch in enumerate(loader, start=begin):
+            with not_from_here():
+                coming = iter(loader)  # its processes start here
+            for step, batch in enumerate(coming, start=begin):
                 rate = self.schedule.rate(step)
                 for name, value in self._step(batch, step, rate).items():
                     sums[name] += value.item()

@@ -68,6 +68,7 @@ from facewitness.models.forgery_expert import ForgeryExpert
 from facewitness.models.forgery_prompt import ForgeryPromptLearner
 from facewitness.models.kfd import KFD
 from facewitness.models.trace_expert import TraceExpert, TraceProjector
+from facewitness.processes import not_from_here
 from facewitness.train import checkpoint
 from facewitness.train.checkpoint import last_checkpoint, same_run
 from facewitness.train.recipe import known, read_recipe
@@ -319,7 +320,8 @@ def train(
         if last is not None and end < steps and int(last.name.rpartition("-")[2]) >= end:
             trainer._load_from_checkpoint(str(last))  # killed between its last step and saving the model
         else:
-            trainer.train(resume_from_checkpoint=None if last is None else str(last))
+            with not_from_here():  # it starts processes of its own
+                trainer.train(resume_from_checkpoint=None if last is None else str(last))
             if trainer.state.global_step < end:
                 return None
     whole = trainer.accelerator.unwrap_model(trainer.model)
