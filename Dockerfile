@@ -9,7 +9,7 @@ WORKDIR /source
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY src src
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN python -m venv /facewitness && /facewitness/bin/pip install '.[postgres,video,pdf]'
+RUN python -m venv /facewitness && /facewitness/bin/pip install '.[postgres,video,pdf,heic,documents,c2pa]'
 ENV FACEWITNESS_CACHE=/facewitness/models
 RUN /facewitness/bin/facewitness fetch && chmod -R a+rX /facewitness
 

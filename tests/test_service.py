@@ -131,7 +131,7 @@ def test_what_is_no_picture_is_refused_before_it_is_a_job(service):
         (b"This is no picture.\n", UnreadableMedia, "text"),
         (b"", UnreadableMedia, "empty"),
         (bomb(), TooLarge, "million pixels"),
-        (b"%PDF-1.7 " + bytes(100), UnreadableMedia, "PDF"),
+        (b"\x1f\x8b" + bytes(100), UnreadableMedia, "expected a picture"),
     ):
         with pytest.raises(error, match=words):
             sent(service, content)
