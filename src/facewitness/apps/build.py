@@ -25,6 +25,8 @@ examples:
   facewitness build pack tables pack                           its faces, found once
   facewitness build sbi_qa parquet tables --out questions      questions and answers about self-made forgeries
   facewitness build dma ddvqa DD-VQA --out annotations         people's explanations, with boxes, as MARE replies
+  facewitness build mmtt folder my-photos --out forged         forged portraits with masks and reports, as MMTT has them
+  facewitness build fifa folder my-photos --out questions      questions whose answers carry masks, as FiFa has them
   facewitness build onnx recipe.toml out compact.onnx          a trained compact network, for facewitness analyze"""
 
 
@@ -41,6 +43,18 @@ def add_to(commands: Any) -> None:
             _add_dma,
             "Turn what people wrote about faces into replies with boxes (MARE).",
             "ddvqa DD-VQA --out out",
+        ),
+        (
+            "mmtt",
+            _add_mmtt,
+            "Forge portraits in four families, each with its mask and a report (MMTT).",
+            "folder my-photos --out forged --copies 4",
+        ),
+        (
+            "fifa",
+            _add_fifa,
+            "Ask about forged and genuine faces, with answers that carry masks (Fake-in-Facext).",
+            "folder my-photos --out questions",
         ),
         (
             "small_vlm",
@@ -173,6 +187,113 @@ def _add_dma(parser: Any) -> Command:
         left = ", ".join(f"{count} {reason}" for reason, count in statistics.left_out.most_common()) or "nothing"
         count = sum(statistics.items.values())
         print(f"{count} items of {statistics.samples} samples: {table}, {chat}, {sheet}. Left out: {left}")
+        return ALL
+
+    return run
+
+
+def _add_portraits(parser: Any, size: int, copies: int) -> None:
+    """The arguments of both builders that forge portraits."""
+    parser.add_argument("dataset", type=leaf("datasets"), metavar="DATASET", help="a name of facewitness datasets")
+    parser.add_argument("root", type=Path, metavar="ROOT", help="where the dataset lies")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--split", metavar="NAME")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--faces", type=positive, metavar="N", help="use the first N genuine faces")
+    parser.add_argument("--copies", type=positive, default=copies, metavar="N", help=f"forgeries of each ({copies})")
+    parser.add_argument("--size", type=positive, default=size, metavar="PX", help=f"side of the pictures ({size})")
+    parser.add_argument(
+        "--families", metavar="A,B", help="ways to forge (the builder's own); 'every' takes all forgers of facewitness"
+    )
+    parser.add_argument("--diffusion", metavar="MODEL", help="inpaint by a diffusion model of the hub, too")
+
+
+def _families(given: argparse.Namespace, own: Any) -> tuple[tuple[str, ...], dict[str, dict[str, Any]]]:
+    """The families that were asked for, and options of their forgers."""
+    from facewitness.builders import grounded
+
+    names = tuple(own)
+    if given.families == "every":
+        names = tuple(name for name in grounded.EVERY if name != "diffusion")
+    elif given.families:
+        names = tuple(name.strip() for name in given.families.split(",") if name.strip())
+    if not given.diffusion:
+        return names, {}
+    return tuple(dict.fromkeys((*names, "diffusion"))), {"diffusion": {"model": given.diffusion}}
+
+
+def _portraits(given: argparse.Namespace) -> Any:
+    """The genuine faces of a dataset."""
+    from facewitness.builders import mmtt, sbi_qa
+
+    for face in sbi_qa.pristine(given.dataset, given.root, given.split, given.faces):
+        yield mmtt.Portrait(face.file, face.pixels, face.landmarks, face.group)
+
+
+def _add_mmtt(parser: Any) -> Command:
+    _add_portraits(parser, 512, 1)
+    parser.add_argument("--review", type=Path, metavar="QUEUE", help="put the reports into a queue for people, too")
+    parser.add_argument("--annotator", metavar="MODEL", help="have a vision model of this name write the reports")
+    parser.add_argument(
+        "--backend", type=leaf("backends"), default="openai", metavar="NAME", help="that asks it (openai)"
+    )
+    parser.add_argument("--base-url", metavar="URL", help="of its server")
+
+    def run(given: argparse.Namespace) -> int:
+        from facewitness.builders import annotate, grounded, mmtt, review
+
+        families, options = _families(given, grounded.FAMILIES)
+        statistics = mmtt.Statistics()
+        made = mmtt.build(
+            _portraits(given), seed=given.seed, copies=given.copies, size=given.size, families=families,
+            options=options, statistics=statistics,
+        )  # fmt: skip
+        texts: dict[str, str] | None = None
+        if given.annotator or given.review:
+            made = list(made)  # they are gone through twice
+        if given.annotator:
+            asked = {"model": given.annotator} | ({} if given.base_url is None else {"base_url": given.base_url})
+            backend = plugins.get("backends", given.backend).load(**asked)
+            quality = annotate.Statistics()
+            told = annotate.annotate(
+                mmtt.tasks(made), backend, given.out / "annotation", model=given.annotator, check=mmtt.check,
+                statistics=quality,
+            )  # fmt: skip
+            texts = {task.id: text for task, text in told}
+            made = [item for item in made if item.id in texts]
+            print(f"{given.annotator}: {quality.as_dict()}")
+        count = mmtt.write(made, given.out, texts)
+        if given.review:
+            new = mmtt.queue(review.Queue(given.review), made, texts, given.annotator or "")
+            print(f"{given.review}: {new} reports to look at")
+        write_whole(given.out / "statistics.json", json.dumps(statistics.as_dict(), indent=1).encode())
+        left = ", ".join(f"{n} {reason}" for reason, n in statistics.left_out.most_common()) or "nothing"
+        shares = ", ".join(f"{n} {split}" for split, n in count.items())
+        print(
+            f"{given.out}: {sum(count.values())} forgeries of {statistics.portraits} faces ({shares}). Left out: {left}"
+        )
+        return ALL
+
+    return run
+
+
+def _add_fifa(parser: Any) -> Command:
+    _add_portraits(parser, 224, 2)
+    parser.add_argument("--tasks", metavar="A,B", help="of the eleven (all)")
+
+    def run(given: argparse.Namespace) -> int:
+        from facewitness.builders import fifa
+
+        families, options = _families(given, fifa.FAMILIES)
+        statistics = fifa.Statistics()
+        tasks = tuple(given.tasks.split(",")) if given.tasks else fifa.TASKS
+        made = fifa.build(
+            _portraits(given), seed=given.seed, copies=given.copies, size=given.size, families=families, tasks=tasks,
+            options=options, statistics=statistics,
+        )  # fmt: skip
+        print(f"{fifa.write(made, given.out)}:")
+        fifa.summary(statistics, print)
+        write_whole(given.out / "statistics.json", json.dumps(statistics.as_dict(), indent=1).encode())
         return ALL
 
     return run

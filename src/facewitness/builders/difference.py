@@ -65,3 +65,13 @@ def mask(
     difference = cv2.absdiff(fake, pristine).max(axis=2).astype(np.float32)
     smooth = cv2.GaussianBlur(difference, (0, 0), max(0.8, sigma * fake.shape[1]))
     return np.clip((smooth - low) / (high - low), 0.0, 1.0)
+
+
+def amount(fake: Pixels, pristine: Pixels, sigma: float = 1.0) -> NDArray[np.float32]:
+    """By how many grey levels two pictures differ, float32 (H, W): the largest channel's, smoothed by `sigma` pixels.
+
+    Raises InputError where the sizes differ.
+    """
+    if fake.shape != pristine.shape:
+        raise InputError(f"difference: expected two pictures of one size, got {fake.shape} and {pristine.shape}")
+    return np.asarray(cv2.GaussianBlur(cv2.absdiff(fake, pristine).max(axis=2).astype(np.float32), (0, 0), sigma))

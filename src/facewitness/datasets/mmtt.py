@@ -15,8 +15,9 @@ Documented in the authors' README and loader (github.com/NattyLianJc/Generating-
 lavis/datasets/datasets/caption_datasets.py, scripts/utils/count.py). A JSON file is a list of
 {image_id, instance_id, img_path, mask_path, caption, multilabel}; the paths begin with "dataset/". The beginning of
 `image_id` tells the method (count.py): sd (diffusion inpainting), mat (MAT inpainting), e4s (E4S face swap), else an
-edited attribute. `multilabel` are 21 words looked up in the caption; we look MARE's regions up there ourselves, as ours
-know sides, so `Truth.regions` is what the report speaks of, which need not be all that the mask covers.
+edited attribute; own_<family>_… is of `builders/mmtt`, which writes this layout. `multilabel` are 21 words looked up in
+the caption (`regions.captioned`); we look MARE's regions up there ourselves, as ours know sides, so `Truth.regions` is
+what the report speaks of, which need not be all that the mask covers.
 
 Group: the portrait a forgery was made from, taken from the picture's file name (not documented; a name that is no
 number is its own group). A face swap mixes two portraits and names one. The official split need not keep forgeries of
@@ -43,6 +44,7 @@ SPLITS = ("train", "val", "test")
 NAME = "MMTT"
 
 _STEMS = {"train": "train", "val": "eval", "test": "test"}
+OWN = "own_"  # begins the image_id of a forgery that builders/mmtt made
 # beginning of image_id → method, kind
 _METHODS = (
     ("sd", "diffusion inpainting", "attribute_manipulation"),
@@ -115,7 +117,7 @@ def _sample(
         absent = root / first["mask_path"]
         tell(f"{NAME}: {absent}, the mask of {first['img_path']}, does not exist; the picture is used without it")
     captions = tuple(dict.fromkeys(e["caption"].strip() for e in entries if e["caption"].strip()))
-    method, kind = next((m, k) for start, m, k in _METHODS if first["image_id"].lower().startswith(start))
+    method, kind = _method(first["image_id"])
     yield Sample(
         file=picture.relative_to(root).as_posix(),
         truth=Truth(
@@ -130,6 +132,15 @@ def _sample(
         group=group,
         dataset=NAME,
     )
+
+
+def _method(image_id: str) -> tuple[str, str]:
+    """(method, kind) of a picture."""
+    if image_id.startswith(OWN):
+        family = image_id.removeprefix(OWN).rsplit("_", 2)[0]
+        whole = family in ("swap", "self_blend", "resynthesise")
+        return family.replace("_", " "), "identity_exchange" if whole else "attribute_manipulation"
+    return next((m, k) for start, m, k in _METHODS if image_id.lower().startswith(start))
 
 
 def _file(root: Path, listed: str) -> Path | None:

@@ -1,0 +1,302 @@
+"""Data in MMTT's form: forged portraits with a mask and a report each, in four families, in the published layout.
+
+    facewitness build mmtt DATASET ROOT --out FOLDER        from any dataset's genuine faces
+
+    FOLDER/dataset/own/<family>/<portrait>_<copy>.png          a forged picture
+    FOLDER/dataset/own/<family>/<portrait>_<copy>_mask.png     what was changed, white
+    FOLDER/{train,eval,test}-mutilabel-simple.json             [{image_id, instance_id, img_path, mask_path, caption,
+                                                                 multilabel}, …], the authors' spelling
+    FOLDER/grounded.jsonl                                      of each: <p>…</p> [SEG] text, regions, family, record
+
+`datasets/mmtt` reads the folder. Lian et al., "Where AND Why in Image Forgery" (MMTT, ForgeryTalker), section 2:
+
+    I_f = (1 − M) I + M I_g          every family keeps to it: outside M a forgery equals its portrait
+    T                                "exclusively within the manipulated regions", self-contained, at most 120 words
+
+Their forgers are E4S, StyleCLIP and HFGI, MAT and SDXL; ours are the house's (`grounded.FAMILIES`), and any diffusion
+model of the hub by name ("diffusion", the extra `diffusers`). Where they cut masks by a face parser, ours come from
+the mesh. Reports are written by grammar from what was done, or by a vision model under the same guideline (`tasks`,
+`annotate`); `grounded.faults` is the automatic flag of section 2.2, and `queue` puts what it lets pass before people.
+
+The paper says that MMTT is split 8:1:1; its published lists are not (their test list has 21,679 of 152,217 pictures,
+one in seven). Ours are 8:1:1 by portrait, and no portrait is in two.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facewitness import regions
+from facewitness.builders import annotate, grounded, review
+from facewitness.builders.grounded import Drawn
+from facewitness.errors import FacewitnessError, InputError, UnknownName
+from facewitness.files import write_whole
+from facewitness.types import Landmarks, Pixels
+
+SIZE = 512  # "All images are resized to 512×512 pixels"
+SHARES = (8, 1, 1)  # train, val, test: "an 8:1:1 train/validation/test split"
+LISTS = {"train": "train", "val": "eval", "test": "test"}
+NAMES = tuple(name for name in grounded.NAMES if name not in regions.ATOMS)  # what reports of this kind name
+GUIDELINE = (
+    "You see a face that was manipulated, and a second picture in which the manipulated regions are white. Describe in "
+    "at most 120 words what looks unnatural or badly integrated, and only inside these regions. Name each region. Say "
+    "nothing about regions that are black there. Do not mention the second picture, a mask, or an original picture: "
+    "your description has to stand alone."
+)
+_TRIES = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Portrait:
+    """A genuine face to forge."""
+
+    file: str
+    pixels: Pixels  # RGB uint8 (H, W, 3)
+    landmarks: Landmarks  # (468, 2+), pixels
+    group: str  # who it is: portraits of one person are in one split
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Item:
+    """One forged portrait with its report."""
+
+    id: str
+    portrait: Portrait
+    split: str
+    drawn: Drawn
+
+
+@dataclass(slots=True)
+class Statistics:
+    """What became of the portraits, and what was wrong with reports."""
+
+    portraits: int = 0
+    items: Counter[str] = field(default_factory=Counter)  # by family
+    left_out: Counter[str] = field(default_factory=Counter)  # by reason
+    faults: Counter[str] = field(default_factory=Counter)  # of reports, by kind
+    places: Counter[int] = field(default_factory=Counter)  # regions that a report names
+    words: Counter[int] = field(default_factory=Counter)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "portraits": self.portraits, "items": dict(self.items), "left_out": dict(self.left_out),
+            "faults": dict(self.faults), "places": {str(k): v for k, v in sorted(self.places.items())},
+            "words": {str(k): v for k, v in sorted(self.words.items())},
+        }  # fmt: skip
+
+
+def split_of(group: str, seed: int = 0) -> str:
+    """The split of a person's portraits: 8:1:1, decided by the name alone."""
+    at = zlib.crc32(f"{seed}:{group}".encode()) % sum(SHARES)
+    return ("train", "val", "test")[0 if at < SHARES[0] else 1 if at < SHARES[0] + SHARES[1] else 2]
+
+
+def build(
+    portraits: Sequence[Portrait] | Iterable[Portrait],
+    *,
+    seed: int = 0,
+    copies: int = 1,
+    size: int | None = SIZE,
+    margin: float = 1.6,
+    families: Sequence[str] = tuple(grounded.FAMILIES),
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    statistics: Statistics | None = None,
+) -> Iterator[Item]:
+    """Forge every portrait `copies` times, the families in turn.
+
+    The donor of a swap is the portrait before of another group. The same seed and portraits give the same items. A
+    draw whose report breaks a rule, or that changed nothing, is drawn again; what fails `_TRIES` times is left out.
+
+    Args:
+        portraits: Genuine faces.
+        seed: What everything is drawn from.
+        copies: Forgeries of each portrait.
+        size: Pixels of the square around the face; None leaves pictures as they are.
+        margin: Its side over the mesh's longer side.
+        families: Of `grounded.EVERY`.
+        options: For a family's forger: {"diffusion": {"model": NAME}}.
+        statistics: Is filled.
+
+    Raises:
+        UnknownName: a family that does not exist.
+        InputError: no copies or no families.
+    """
+    if copies < 1 or not families:
+        raise InputError(f"mmtt: expected at least one copy and one family, got {copies} and {len(families)}")
+    for name in families:
+        if name not in grounded.EVERY:
+            raise UnknownName("family of forgeries", name, grounded.EVERY)
+    counts = Statistics() if statistics is None else statistics
+    donor: Portrait | None = None
+    number = 0
+    for portrait in portraits:
+        counts.portraits += 1
+        try:
+            pixels, points = _cut(portrait, size, margin)
+        except FacewitnessError as error:
+            counts.left_out[str(error).split(":")[0][:60]] += 1
+            continue
+        for copy in range(copies):
+            family = families[number % len(families)]
+            number += 1
+            other = None if donor is None or donor.group == portrait.group else (donor.pixels, donor.landmarks)
+            drawn = _drawn(portrait, copy, seed, family, pixels, points, other, (options or {}).get(family), counts)
+            if drawn is not None:
+                counts.items[family] += 1
+                counts.places[len(drawn.named)] += 1
+                counts.words[len(drawn.text.split())] += 1
+                name = f"own_{family}_{zlib.crc32(portrait.file.encode()):010}_{copy}"
+                yield Item(name, portrait, split_of(portrait.group, seed), drawn)
+        donor = portrait
+
+
+def _cut(portrait: Portrait, size: int | None, margin: float) -> tuple[Pixels, Landmarks]:
+    if size is None:
+        return portrait.pixels, portrait.landmarks
+    return grounded.cropped(portrait.pixels, portrait.landmarks, size, margin)
+
+
+def _drawn(
+    portrait: Portrait, copy: int, seed: int, family: str, pixels: Pixels, points: Landmarks,
+    donor: tuple[Pixels, Landmarks] | None, options: Mapping[str, Any] | None, counts: Statistics,
+) -> Drawn | None:  # fmt: skip
+    why = "nothing"
+    for attempt in range(_TRIES):
+        rng = np.random.default_rng((seed, zlib.crc32(portrait.file.encode()), copy, attempt))
+        try:
+            drawn = grounded.draw(
+                pixels, points, rng, family=family, donor=donor, names=NAMES, verdict=False, options=options
+            )
+        except InputError as error:
+            why = str(error).split(":")[0][:60]
+            continue
+        wrong = grounded.faults(drawn.text, drawn.mask, points)
+        if not wrong:
+            return drawn
+        counts.faults.update(reason.split(":")[0] for reason in wrong)
+        why = wrong[0].split(":")[0]
+    counts.left_out[f"{family}: {why}"] += 1
+    return None
+
+
+# -------------------------------------------------------------------------------------------------- reports by a model
+
+
+def tasks(items: Iterable[Item]) -> Iterator[annotate.Task]:
+    """A request for a report on each item, under the paper's guideline; the answer is to be held to `check`."""
+    for item in items:
+        mask = np.rint(item.drawn.mask * 255).astype(np.uint8)
+        places = ", ".join(f"the {regions.title(name)}" for name in item.drawn.named)
+        yield annotate.Task(
+            item.id, GUIDELINE, f"The manipulated regions are: {places}. Describe what looks unnatural in them.",
+            (png(item.drawn.pixels), png(mask)),
+            {"label": "fake", "file": item.portrait.file, "family": item.drawn.family, "item": item},
+        )  # fmt: skip
+
+
+def check(task: annotate.Task, text: str) -> str:
+    """Why a model's report cannot stand, by `grounded.faults`; empty where it can. For `annotate.annotate`."""
+    item: Item = task.about["item"]
+    wrong = grounded.faults(text, item.drawn.mask, item.drawn.landmarks)
+    return wrong[0].split(":")[0] if wrong else ""
+
+
+def queue(folder: review.Queue, items: Iterable[Item], texts: Mapping[str, str] | None = None, who: str = "") -> int:
+    """Put reports before people: the model's `texts` by item id, else those by grammar. Gives how many are new."""
+    new = 0
+    for item in items:
+        pictures = {f"{item.id}.png": png(item.drawn.pixels)}
+        pictures[f"{item.id}_mask.png"] = png(np.rint(item.drawn.mask * 255).astype(np.uint8))
+        text = (texts or {}).get(item.id, item.drawn.text)
+        new += folder.add(
+            [
+                review.Item(
+                    item.id,
+                    "mmtt",
+                    {"text": text},
+                    tuple(pictures),
+                    {"label": "fake", "family": item.drawn.family, "regions": list(item.drawn.named)},
+                    who if texts and item.id in texts else "evidence",
+                )
+            ],
+            pictures,
+        )
+    return new
+
+
+# -------------------------------------------------------------------------------------------------------- on the disk
+
+
+def write(
+    items: Iterable[Item], folder: Path, texts: Mapping[str, str] | None = None,
+    tell: Callable[[Item], None] = lambda item: None,
+) -> dict[str, int]:  # fmt: skip
+    """The published layout, below `folder`; a report in `texts`, by item id, stands in place of the grammar's.
+
+    Returns:
+        Split → items. Lists of splits without one are written too, empty.
+
+    Raises:
+        InputError: there are no items.
+    """
+    entries: dict[str, list[dict[str, Any]]] = {split: [] for split in LISTS}
+    lines: list[str] = []
+    for number, item in enumerate(items):
+        tell(item)
+        drawn = item.drawn
+        stem = f"{item.id.removeprefix(f'own_{drawn.family}_')}"
+        path = f"dataset/own/{drawn.family}/{stem}"
+        write_whole(folder / f"{path}.png", png(drawn.pixels))
+        write_whole(folder / f"{path}_mask.png", png(np.where(drawn.mask >= 0.5 * drawn.mask.max(), 255, 0)))
+        caption = (texts or {}).get(item.id, drawn.text)
+        entries[item.split].append(
+            {
+                "image_id": item.id,
+                "instance_id": number,
+                "img_path": f"{path}.png",
+                "mask_path": f"{path}_mask.png",
+                "caption": caption,
+                "multilabel": multilabel(caption),
+            }
+        )
+        about: dict[str, Any] = {
+            "image_id": item.id,
+            "family": drawn.family,
+            "regions": list(drawn.named),
+            "text": drawn.interleaved,
+        }
+        about |= {"portrait": item.portrait.file, "group": item.portrait.group, "record": list(drawn.record)}
+        lines.append(json.dumps(about, default=str))
+    if not lines:
+        raise InputError("mmtt: expected at least one portrait that can be forged, got none")
+    for split, rows in entries.items():
+        content = json.dumps(rows, indent=1, ensure_ascii=False)
+        write_whole(folder / f"{LISTS[split]}-mutilabel-simple.json", content.encode())
+    write_whole(folder / "grounded.jsonl", ("\n".join(lines) + "\n").encode())
+    return {split: len(rows) for split, rows in entries.items()}
+
+
+def multilabel(caption: str) -> list[int]:
+    """The 21 labels of a caption as the published lists have them."""
+    there = regions.captioned(caption)
+    return [int(label in there) for label in regions.MMTT]
+
+
+def png(picture: NDArray[Any]) -> bytes:
+    """RGB or grey as PNG. Raises InputError for what is no picture."""
+    values = np.asarray(picture, np.uint8)
+    done, content = cv2.imencode(".png", values if values.ndim == 2 else cv2.cvtColor(values, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise InputError(f"a picture of shape {values.shape} cannot be written as PNG")
+    return content.tobytes()

@@ -1,0 +1,282 @@
+"""Forged faces with region masks and words (builders/grounded), in MMTT's form (mmtt) and in FiFa's tasks (fifa)."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("cv2", reason="forging needs OpenCV: pip install '.[forge]'")
+pytest.importorskip("pyarrow", reason="tables need pyarrow: pip install '.[bench]'")
+
+from facewitness import checks, regions
+from facewitness.builders import annotate, fifa, grounded, mmtt, review
+from facewitness.datasets import mmtt as dataset
+from facewitness.errors import InputError, UnknownName
+from facewitness.grammars import interleaved
+
+
+def face(width, height, seed):
+    track, clip = checks.photo(width, height, seed)
+    return clip.frame.pixels, track.face.landmarks[:, :2]
+
+
+PIXELS, POINTS = face(200, 200, 3)
+DONOR = face(180, 190, 5)
+EASY = [name for name in grounded.EVERY if name != "diffusion"]
+
+
+def drawn(family: str = "attribute", seed: int = 0, **options):
+    return grounded.draw(PIXELS, POINTS, np.random.default_rng(seed), family=family, donor=DONOR, **options)
+
+
+@pytest.mark.parametrize("family", EASY)
+def test_every_family_knows_what_it_changed(family):
+    made = drawn(family)
+    assert made.label == "fake"
+    assert made.family == family
+    untouched = made.mask == 0
+    if family != "self_blend":  # its background may be the changed copy
+        assert (made.pixels[untouched] == made.original[untouched]).all()  # I_f = (1 − M) I + M I_g
+    union = made.mask >= 0.5 * made.mask.max()
+    for name in made.named:
+        place = made.places[name]
+        assert place.any()
+        assert not (place & ~union).any()
+        assert not (place & ~grounded.outline(name, POINTS, 200, 200)).any()
+    assert 1 <= len(made.named) <= grounded.MOST_PLACES
+    assert grounded.faults(made.text, made.mask, POINTS) == ()
+
+
+def test_the_text_points_at_every_region_that_it_names():
+    made = drawn("inpainting", 2)
+    mentions = interleaved.mentions(made.interleaved)
+    assert tuple(mention.region for mention in mentions) == made.named
+    assert [mention.seg for mention in mentions] == list(range(len(made.named)))
+    read = interleaved.parse(made.interleaved, [grounded.boxed(made.places[name]) for name in made.named])
+    assert read.refusals == ()
+    assert read.label == "fake"
+    assert read.text == made.text
+    assert set(made.labels) == set(regions.captioned(made.text))
+
+
+def test_the_same_seed_draws_the_same_and_another_another():
+    one, two, other = drawn(seed=4), drawn(seed=4), drawn(seed=5)
+    assert one.text == two.text
+    assert (one.pixels == two.pixels).all()
+    assert (one.pixels != other.pixels).any()
+
+
+def test_words_are_tied_to_what_was_done():
+    made = drawn("smooth_inpainting", 1)
+    said = {cue for cues in made.artefacts.values() for cue in cues}
+    assert said <= {"smeared", *grounded.CAUSES["change"], "halo"}
+    assert "smeared" in said
+    assert all(cue in grounded.ARTEFACTS for cues in grounded.CAUSES.values() for cue in cues)
+    assert grounded.worded("blurred", "left_eye", np.random.default_rng(0)).startswith("is ")
+    assert grounded.worded("blurred", "eyes", np.random.default_rng(0)).startswith("are ")
+    with pytest.raises(UnknownName, match="Did you mean 'blurred'"):
+        grounded.worded("blured", "nose", np.random.default_rng(0))
+
+
+def test_a_genuine_face_names_nothing():
+    made = grounded.genuine(PIXELS, POINTS, np.random.default_rng(0))
+    assert (made.label, made.places, made.mask.max(), made.reply.label) == ("real", {}, 0, "real")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "empty"),
+        ("word " * 2_000, "too long"),
+        ("The nose is blurred. " * 500, "too long"),
+        ("The left eye is blurred.", "outside"),
+        ("Something is odd.", "no region"),
+        ("Unlike the original image, the nose is blurred.", "not self-contained"),
+        ("The <p>left eye</p> [SEG] is odd.", "outside"),
+    ],
+)
+def test_what_is_wrong_with_a_report_is_told(text, fault):
+    mask = grounded.outline("nose", POINTS, 200, 200)
+    assert any(reason.startswith(fault) for reason in grounded.faults(text, mask, POINTS))
+
+
+def test_a_report_about_the_mask_may_stand():
+    mask = grounded.outline("nose", POINTS, 200, 200)
+    for text in ("The nose is blurred.", "The nose tip and the left nostril are odd.", "The bridge of the nose."):
+        assert grounded.faults(text, mask, POINTS) == ()
+
+
+def test_a_region_that_the_pose_hides_is_told_and_never_drawn():
+    points = regions.average_landmarks().astype(np.float64)
+    turn = np.deg2rad(45)
+    points[:, 0] = (points[:, 0] - 0.5) * np.cos(turn) + points[:, 2] * np.sin(turn)
+    points = (points[:, :2] * 150 + [100, 25]).astype(np.float32)
+    everything = np.ones((200, 200), bool)
+    assert any(r.startswith("hidden") for r in grounded.faults("The right ear is odd.", everything, points))
+    assert "right_ear" not in grounded.manipulated(everything, points)
+    assert "left_ear" in grounded.manipulated(everything, points)
+
+
+def test_bad_arguments_are_told():
+    with pytest.raises(UnknownName, match="Did you mean 'swap'"):
+        drawn("swop")
+    with pytest.raises(UnknownName, match="left_eye"):
+        drawn(names=("left_eys",))
+    with pytest.raises(InputError, match="expected a donor"):
+        grounded.draw(PIXELS, POINTS, np.random.default_rng(0), family="swap")
+    with pytest.raises(InputError, match="empty"):
+        grounded.boxed(np.zeros((4, 4), bool))
+    with pytest.raises(InputError, match="finite"):
+        grounded.cropped(PIXELS, np.full((468, 2), np.nan, np.float32), 64)
+
+
+# --------------------------------------------------------------------------------------------------------------- MMTT
+
+
+@pytest.fixture(scope="module")
+def portraits():
+    made = [face(200, 200, seed) for seed in range(3)]
+    return [mmtt.Portrait(f"{n}.png", *each, f"person-{n}") for n, each in enumerate(made)]
+
+
+def test_mmtt_writes_what_its_reader_reads(portraits, tmp_path):
+    statistics = mmtt.Statistics()
+    items = list(mmtt.build(portraits, copies=4, size=128, statistics=statistics))
+    assert set(statistics.items) == set(grounded.FAMILIES)
+    count = mmtt.write(items, tmp_path)
+    assert sum(count.values()) == len(items) == sum(statistics.items.values())
+    samples = list(dataset.samples(tmp_path))
+    assert len(samples) == len(items)
+    by_text = {(sample.truth.method, sample.truth.texts): sample for sample in samples}
+    for item in items:
+        sample = by_text[item.drawn.family.replace("_", " "), (item.drawn.text,)]
+        assert sample.split == item.split
+        mask = sample.truth.mask()
+        assert (mask > 0.5).sum() == (item.drawn.mask >= 0.5 * item.drawn.mask.max()).sum()
+    lists = [json.loads((tmp_path / f"{name}-mutilabel-simple.json").read_text()) for name in mmtt.LISTS.values()]
+    for entry in itertools.chain(*lists):
+        assert len(entry["caption"].split()) <= grounded.MOST_WORDS
+        assert entry["multilabel"] == [int(label in regions.captioned(entry["caption"])) for label in regions.MMTT]
+    lines = [json.loads(line) for line in (tmp_path / "grounded.jsonl").read_text().splitlines()]
+    assert {line["family"] for line in lines} == set(grounded.FAMILIES)
+    assert all("[SEG]" in line["text"] for line in lines)
+
+
+def test_splits_are_by_person_and_about_8_1_1():
+    splits = [mmtt.split_of(f"person-{n}") for n in range(2_000)]
+    assert 0.76 < splits.count("train") / 2_000 < 0.84
+    assert 0.07 < splits.count("test") / 2_000 < 0.13
+
+
+def test_reports_of_a_model_are_held_to_the_guideline_and_reviewed(portraits, tmp_path):
+    items = list(mmtt.build(portraits[:1], copies=2, size=128, families=("attribute",)))
+    good = {item.id: f"The {regions.title(item.drawn.named[0])} looks odd." for item in items}
+
+    class Model:
+        def ask(self, messages, images=()):
+            assert len(images) == 2
+            text = " ".join(message["content"] for message in messages)
+            assert "120 words" in text
+            first = next(item for item in items if f"the {regions.title(item.drawn.named[0])}" in text)
+            return good[first.id]
+
+    told = annotate.annotate(mmtt.tasks(items), Model(), tmp_path / "asked", model="double", check=mmtt.check)
+    texts = {task.id: text for task, text in told}
+    assert set(texts) <= set(good)
+    assert texts
+    bad = next(iter(mmtt.tasks(items)))
+    assert mmtt.check(bad, "The original image was sharper.") == "not self-contained"
+    assert mmtt.check(bad, "") == "empty"
+    queue = review.Queue(tmp_path / "queue")
+    assert mmtt.queue(queue, items, texts, "double") == len(items)
+    assert mmtt.queue(queue, items, texts, "double") == 0
+    shown = next(iter(queue.items().values()))
+    assert shown.builder == "mmtt"
+    assert all(queue.picture(name).is_file() for name in shown.pictures)
+
+
+def test_mmtt_tells_what_cannot_be(portraits, tmp_path):
+    with pytest.raises(UnknownName, match="Did you mean"):
+        list(mmtt.build(portraits, families=("atribute",)))
+    with pytest.raises(InputError, match="at least one copy"):
+        list(mmtt.build(portraits, copies=0))
+    with pytest.raises(InputError, match="at least one portrait"):
+        mmtt.write([], tmp_path)
+    broken = mmtt.Portrait("x.png", PIXELS, np.full((468, 2), np.nan, np.float32), "x")
+    statistics = mmtt.Statistics()
+    assert list(mmtt.build([broken], size=64, statistics=statistics)) == []
+    assert sum(statistics.left_out.values()) == 1
+
+
+# --------------------------------------------------------------------------------------------------------------- FiFa
+
+
+def test_the_difference_mask_is_the_largest_5_percent():
+    made = drawn("attribute", 3)
+    found = fifa.difference_mask(made.pixels, made.original)
+    assert 0.03 <= found.mean() <= 0.06
+    assert (found & (made.mask > 0)).sum() > 0.8 * found.sum()
+    assert not fifa.difference_mask(PIXELS, PIXELS).any()
+    with pytest.raises(InputError, match="one size"):
+        fifa.difference_mask(PIXELS, PIXELS[:50])
+    with pytest.raises(InputError, match="share"):
+        fifa.difference_mask(PIXELS, PIXELS, 0.0)
+
+
+def test_annotation_by_difference_is_measured_against_what_was_done():
+    agreement = fifa.Agreement()
+    assert agreement.as_dict()["precision"] is None
+    for seed in range(3):
+        agreement.add(drawn("attribute", seed))
+    numbers = agreement.as_dict()
+    assert numbers["precision"] > 0.5
+    assert 0 < numbers["recall"] <= 1
+    assert 0 < numbers["mask_iou"] < 1
+
+
+def test_all_eleven_tasks_about_every_face(portraits, tmp_path):
+    assert len(fifa.TASKS) == 11
+    statistics = fifa.Statistics()
+    items = list(fifa.build(portraits[:2], copies=2, size=128, statistics=statistics))
+    assert {item.task for item in items} == set(fifa.TASKS)
+    assert not statistics.faults
+    for item in items:
+        mentions = [mention for mention in interleaved.mentions(item.answer) if mention.seg is not None]
+        assert len(mentions) == len(item.masks)
+        assert all(fifa.as_array(mask).any() for mask in item.masks)
+        if item.task == "grounding" and item.label == "fake":
+            assert tuple(mention.region for mention in mentions) == item.regions
+        if item.task == "text_explanation":
+            assert "[SEG]" not in item.answer
+        if item.task in ("region_question", "box_question"):
+            assert item.answer.startswith("Yes" if item.masks else "No")
+            assert item.region is not None
+        if item.pointer == "click":
+            x, y = item.click
+            assert grounded.outline(item.region, _mesh_of(item, portraits), 128, 128)[int(y), int(x)]
+    table = fifa.write(items, tmp_path)
+    rows = fifa.read(table)
+    assert len(rows) == len(items)
+    assert rows[0]["task"] == items[0].task
+    assert statistics.as_dict()["annotation_by_difference"]["precision"] is not None
+
+
+def _mesh_of(item, portraits):
+    portrait = next(p for p in portraits if item.file.startswith(p.file))
+    return grounded.cropped(portrait.pixels, portrait.landmarks, 128, 1.6)[1]
+
+
+def test_an_answer_whose_masks_do_not_match_is_left_out():
+    made = drawn("attribute", 1)
+    about = {"file": "a", "group": "a", "split": "train"}
+    item = next(iter(fifa.items(made, np.random.default_rng(0), tasks=("grounding",), **about)))
+    assert fifa.faults(item, made) == ()
+    assert fifa.faults(replace(item, masks=item.masks[1:]), made)[0].startswith("masks")
+    lied = replace(item, answer=item.answer + " The <p>left ear lobe</p> is odd.")
+    assert any(reason.startswith("outside") for reason in fifa.faults(lied, made))
+    with pytest.raises(UnknownName, match="task of FiFa"):
+        list(fifa.items(made, np.random.default_rng(0), tasks=("parse",), **about))
