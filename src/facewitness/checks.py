@@ -429,6 +429,9 @@ def _samples(leaf: ModuleType, options: Options) -> None:
 def _forges(leaf: ModuleType, options: Options) -> None:
     if not hasattr(leaf, "forge"):
         return
+    asked = inspect.signature(leaf.forge).parameters
+    if "model" in asked and asked["model"].default is inspect.Parameter.empty and "model" not in options:
+        return  # nobody has named the model that it forges with
     track, clip = photo(160, 160)
     points, pixels = track.face.landmarks, clip.frame.pixels.copy()
     if "donor" in inspect.signature(leaf.forge).parameters and "donor" not in options:
