@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("cv2", reason="forging needs OpenCV: pip install '.[forge]'")
+pytest.importorskip("facewitness.models._torchvision", reason="needs torch")  # before anything of transformers
 diffusers = pytest.importorskip("diffusers", reason="needs the extra diffusers")
 
 import torch  # noqa: E402

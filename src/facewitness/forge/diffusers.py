@@ -142,8 +142,13 @@ def _pipeline(model: str, device: str) -> Any:
     """The model's pipeline, loaded once."""
     try:
         import diffusers
+
+        import facewitness.models._torchvision  # noqa: F401 (transformers looks for it beside a CPU-only torch)
     except ImportError as error:
-        raise MissingExtra("Inpainting by a diffusion model", "diffusers") from error
+        raise MissingExtra(
+            "Inpainting by a diffusion model needs the package 'diffusers', which is not installed. Try: pip install "
+            "'facewitness[diffusers]'"
+        ) from error
     diffusers.utils.logging.disable_progress_bar()
     try:
         loaded = diffusers.AutoPipelineForInpainting.from_pretrained(model, use_safetensors=True)
