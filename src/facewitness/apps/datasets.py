@@ -23,7 +23,8 @@ examples:
   facewitness datasets
   facewitness datasets --json
   facewitness datasets check faceforensics FaceForensics++
-  facewitness datasets check celebdf Celeb-DF-v2 --split test --frames 32"""
+  facewitness datasets check celebdf Celeb-DF-v2 --split test --frames 32
+  facewitness datasets stats mmtt=MMTT ddvqa=DD-VQA --figure terms.svg"""
 
 _ABOUT_CHECK = """Count what is there and what is not, and prove that no group (a source video or a person) is in two
 splits. Nothing is decoded; with --frames videos are opened, so that broken ones are found.
@@ -53,6 +54,53 @@ def add_to(commands: Any) -> None:
         "--frames", type=_count, default=0, metavar="N", help="open videos and count N frames of each (0: do not open)"
     )
     check.add_argument("--json", action="store_true", help="print a JSON object instead of a table")
+
+    stats = words.add_parser("stats", help="what its texts speak of", description=_ABOUT_STATS)
+    stats.set_defaults(run=_stats)
+    stats.add_argument("data", nargs="+", metavar="NAME[=ROOT]", help="datasets and their folders")
+    stats.add_argument("--split", metavar="NAME", help="one split only")
+    stats.add_argument("--figure", type=Path, metavar="FILE.svg", help="draw the most frequent terms of all of them")
+    stats.add_argument("--json", action="store_true", help="print a JSON object")
+
+
+_ABOUT_STATS = """Count shares of labels, kinds and methods, the parts that are touched, parts a picture, words a text,
+and the terms that occur most: what papers show as word clouds, as bars that can be compared. Nothing is decoded.
+
+examples:
+  facewitness datasets stats painted
+  facewitness datasets stats mmtt=MMTT ddvqa=DD-VQA ffa_vqa=FFA-VQA --figure terms.svg"""
+
+
+def _stats(given: argparse.Namespace) -> int:
+    from facewitness.bench import stats
+    from facewitness.phrases import json_line
+
+    found = {}
+    for each in given.data:
+        name, _, root = each.partition("=")
+        leaf = plugins.get("datasets", name)
+        found[each] = stats.of(leaf.samples(Path(root) if root else None, given.split))
+    if given.figure is not None:
+        stats.figure({name.partition("=")[0]: each for name, each in found.items()}, given.figure)
+    if given.json:
+        print(json_line({name: each.as_dict() for name, each in found.items()}, indent=1))
+        return ALL
+    for name, each in found.items():
+        print("\n".join(map(shown, _stats_lines(name, each.as_dict()))))
+    return ALL
+
+
+def _stats_lines(name: str, numbers: dict[str, Any]) -> Iterator[str]:
+    yield f"{name}: {numbers['samples']} samples"
+    for what in ("labels", "kinds", "methods", "parts", "labels_of_21"):
+        counted = ", ".join(f"{key} {v['share']:.0%}" for key, v in list(numbers[what].items())[:21])
+        yield f"  {what.replace('_', ' ')}: {counted or 'none'}"
+    yield f"  parts a picture: {', '.join(f'{k}: {v}' for k, v in numbers['parts_a_picture'].items()) or 'no texts'}"
+    words = numbers["words_a_text"]
+    if words:
+        much = f"a text has {words['mean']:.1f} (most {words['most']})"
+        yield f"  {numbers['texts']} texts, {numbers['words']} words; {much}"
+    yield f"  terms: {', '.join(f'{term} {n}' for term, n in list(numbers['terms'].items())[:25]) or 'none'}"
 
 
 def _count(text: str) -> int:

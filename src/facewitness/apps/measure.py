@@ -6,6 +6,7 @@ Heavy imports stand inside the commands, so that --help is quick on a plain inst
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,6 +62,7 @@ def add_to(commands: Any) -> None:
     deletion.add_argument("--out", type=Path, metavar="FILE", help="write every claim as JSON, one a line")
     deletion.add_argument("--json", action="store_true", help="print the numbers as a JSON object instead of sentences")
     _add_answers(words)
+    _add_grounded(words)
     _add_replies(words)
     regressions = words.add_parser("regressions", help="reported misjudgements: the verdicts then and now")
     regressions.set_defaults(run=_with_extra(_regressions))
@@ -186,6 +188,54 @@ def _add_answers(words: Any) -> None:
     answers.add_argument("--quoted", action="store_true", help="tell the model the detector's score in words")
     answers.add_argument("--batch-size", type=positive, default=32, metavar="N", help="questions at once (32)")
     answers.add_argument("--limit", type=positive, metavar="N", help="the first N questions only")
+
+
+def _add_grounded(words: Any) -> None:
+    mmtt = words.add_parser("mmtt", help="reports and masks against MMTT's lists (ForgeryTalker)")
+    mmtt.set_defaults(run=_with_extra(_mmtt))
+    mmtt.add_argument("root", type=Path, metavar="ROOT", help="MMTT's folder, or one of build mmtt")
+    mmtt.add_argument("--captions", type=Path, required=True, metavar="JSON", help="[{image_id, caption}, …]")
+    mmtt.add_argument("--masks", type=Path, metavar="FOLDER", help="PNG masks named as the pictures are")
+    mmtt.add_argument("--split", default="test", metavar="NAME", help="train, val or test (test)")
+    mmtt.add_argument("--system", default="system", metavar="NAME", help="its name in the table")
+    mmtt.add_argument("--out", type=Path, metavar="FILE.json", help="write all numbers")
+    fifa = words.add_parser("fifa", help="answers with masks in Fake-in-Facext's eleven tasks")
+    fifa.set_defaults(run=_with_extra(_fifa))
+    fifa.add_argument("table", type=Path, metavar="fifa.parquet", help="made by build fifa")
+    fifa.add_argument(
+        "answers", type=Path, metavar="JSONL", help="{file, task, question, answer, masks: [PNG, …]} a line"
+    )
+    fifa.add_argument("--split", metavar="NAME", help="one split of it only")
+    fifa.add_argument("--out", type=Path, metavar="FILE.json", help="write all numbers")
+
+
+def _mmtt(given: argparse.Namespace) -> int:
+    from facewitness.bench import grounded
+
+    reports, notes = grounded.read_mmtt(given.root, given.split, given.captions, given.masks)
+    numbers = grounded.mmtt(reports)
+    print(grounded.markdown(numbers, given.system))
+    for note in notes[:5]:
+        complain(f"facewitness: {note}")
+    if len(notes) > 5:
+        complain(f"facewitness: … and {len(notes) - 5} more of this kind")
+    if given.out is not None:
+        write_whole(given.out, json.dumps(numbers | {"notes": notes}, indent=1).encode())
+    return ALL
+
+
+def _fifa(given: argparse.Namespace) -> int:
+    from facewitness.bench import grounded
+    from facewitness.builders import fifa
+
+    rows = [row for row in fifa.read(given.table) if given.split in (None, row["split"])]
+    if not rows:
+        raise InputError(f"'{given.table}': expected rows of the split {given.split}, got none")
+    numbers = grounded.fifa(rows, grounded.read_answers(given.answers))
+    print(json.dumps(numbers, indent=1))
+    if given.out is not None:
+        write_whole(given.out, json.dumps(numbers, indent=1).encode())
+    return ALL
 
 
 def _add_replies(words: Any) -> None:

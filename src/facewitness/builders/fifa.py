@@ -174,6 +174,7 @@ class Item:
     box: Box | None = None
     click: tuple[float, float] | None = None
     place: bytes | None = None
+    landmarks: bytes | None = None  # float32 (468, 2), pixels: where the regions are that an answer may name
 
 
 def items(
@@ -200,7 +201,8 @@ def items(
         title = regions.title(points["region"]) if points.get("region") else ""
         yield Item(
             file, image, mask, by_difference, drawn.label, drawn.kind, drawn.family, group, split, task,
-            wording.format(region=title), answer, tuple(mmtt.png(each * 255) for each in masks), drawn.named, **points,
+            wording.format(region=title), answer, tuple(mmtt.png(each * 255) for each in masks), drawn.named,
+            landmarks=np.ascontiguousarray(drawn.landmarks, np.float32).tobytes(), **points,
         )  # fmt: skip
 
 
@@ -392,7 +394,7 @@ SCHEMA = pa.schema(
         ("split", pa.string()), ("task", pa.string()), ("question", pa.string()), ("answer", pa.string()),
         ("masks", pa.list_(pa.binary())), ("regions", pa.list_(pa.string())), ("pointer", pa.string()),
         ("region", pa.string()), ("box", pa.list_(pa.float32())), ("click", pa.list_(pa.float32())),
-        ("place", pa.binary()),
+        ("place", pa.binary()), ("landmarks", pa.binary()),
     ]
 )  # fmt: skip
 _NOTHING = "fifa: expected at least one face, got none"

@@ -1,0 +1,544 @@
+"""Whether words and masks agree with each other and with what was changed: MMTT's protocol, and Fake-in-Facext's tasks.
+
+    facewitness bench mmtt ROOT --captions captions.json --masks masks --split test
+    facewitness bench fifa fifa.parquet answers.jsonl
+
+MMTT (Lian et al., Tables 2 and 6): CIDEr, METEOR, BLEU-1 to 4 and ROUGE-L of the reports; IoU, precision and recall of
+the masks, each picture by itself and then averaged, two empty masks counting as 1, as the authors' script has it; PLM,
+Eq. 12, of the labels that report and reference have:
+
+    PLM = |predicted ∩ true| / |predicted ∪ true|                                                                 (12)
+
+Text scores stand beside two speakers that did not look: the best constant report (image-blind) and the system's own
+reports about other pictures (shuffled). Predictions are what the authors' script reads: a list of {image_id, caption},
+and masks named as the pictures are.
+
+Artefact grounding (AGE): each place that an answer names has a mask, and the truth is the known mask ∩ the region's
+outline; beside it the 5 % difference mask ∩ outline, which is what the paper has.
+
+    mask_iou       mean IoU over the mentions of regions that were changed; 0 for one without a mask
+    right          share of them with an IoU of at least 0.5
+    invented       share of mentions whose region was not changed, or is no region
+    unmasked       share of mentions without a mask;  unmentioned, share of masks without a mention
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from facewitness import geometry, regions, words
+from facewitness.bench import controls, measures, wording
+from facewitness.bench.measures import Value
+from facewitness.errors import InputError
+from facewitness.grammars import interleaved
+from facewitness.types import Landmarks, Pixels
+
+Bools = NDArray[np.bool_]
+RIGHT = 0.5  # IoU from which a mask is right
+FEWEST = 6  # pixels of a region that were changed: with fewer nobody can say that it was
+
+# What papers print, for orientation; never mixed with measured numbers. CIDEr, BLEU, ROUGE-L and masks in per cent.
+_TEXT = ("CIDEr", "METEOR", "BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "IoU", "Precision", "Recall")
+PUBLISHED: Mapping[str, Mapping[str, tuple[float | None, ...]]] = {
+    "MMTT, Table 2": {
+        "SCA": (40.6, 29.2, 30.6, 17.8, 11.2, 8.2, 27.6, 46.69, 48.49, 92.11),
+        "LISA-7B": (44.1, 28.1, 31.1, 17.9, 10.8, 8.5, 28.4, 52.45, 73.26, 71.53),
+        "Osprey": (24.5, 27.5, 28.7, 16.4, 9.4, 6.2, 25.9, None, None, None),
+        "InstructBLIP": (51.7, 14.6, 31.8, 20.3, 14.6, 11.4, 27.7, 64.04, 87.88, 78.53),
+        "ForgeryTalker": (59.3, 15.9, 35.0, 22.1, 16.0, 12.5, 28.8, 73.67, 91.43, 86.22),
+    },
+    "MMTT, test set (their repository)": {
+        "ForgeryTalker": (69.48, None, None, None, None, 13.47, 30.54, 66.06, 76.27, 81.83),
+    },
+    "MMTT, Table 6": {
+        "Seed1.5VL": (0.54, None, 17.19, 5.35, 1.86, 0.98, 13.74, None, None, None),
+        "Qwen2.5VL (72B)": (2.72, None, 20.34, 6.33, 2.55, 1.46, 16.52, None, None, None),
+        "Qwen2.5VL (32B)": (2.53, None, 22.44, 8.16, 3.3, 1.78, 16.89, None, None, None),
+        "Qwen2.5VL (7B)": (2.48, None, 22.33, 8.2, 3.24, 1.78, 17.0, None, None, None),
+        "llava (72B)": (3.06, None, 22.01, 8.35, 3.3, 1.8, 16.83, None, None, None),
+        "llava (8B)": (2.1, None, 20.75, 7.66, 3.15, 1.75, 18.05, None, None, None),
+        "InternVL3 (78B)": (2.67, None, 22.31, 8.08, 3.16, 1.75, 16.82, None, None, None),
+        "InternVL3 (38B)": (2.29, None, 21.21, 7.83, 3.2, 1.76, 17.18, None, None, None),
+        "InternVL3 (14B)": (2.29, None, 20.81, 7.54, 3.03, 1.71, 16.85, None, None, None),
+        "IML-ViT": (None, None, None, None, None, None, None, 77.89, 83.76, 90.04),
+        "PSCC-NET": (None, None, None, None, None, None, None, 32.33, 70.3, 37.44),
+    },
+    "DQ_F++, Table 3": {
+        "SCA": (71.0, None, 47.6, 39.9, 35.2, 30.1, 40.4, None, None, None),
+        "LISA": (74.3, None, 46.5, 38.4, 33.1, 31.2, 45.6, None, None, None),
+        "InstructBLIP": (98.5, None, 43.5, 38.0, 34.2, 31.0, 47.9, None, None, None),
+        "ForgeryTalker (2:1:1:1)": (113.6, None, 47.1, 40.0, 35.1, 31.0, 46.8, None, None, None),
+        "ForgeryTalker (1:1:1:2)": (113.3, None, 48.5, 41.4, 36.5, 32.4, 47.2, None, None, None),
+    },
+}
+FIFA_PUBLISHED: Mapping[str, float] = {"AGE mIoU": 30.4, "Loc mIoU": 30.9, "TOE METEOR": 21.3}
+
+
+# -------------------------------------------------------------------------------------------------------------- masks
+
+
+def overlap(claimed: Bools | None, changed: Bools) -> tuple[float, float, float]:
+    """(IoU, precision, recall) of a mask on one picture, by the authors' rules for empty ones; None claims nothing.
+
+    Raises InputError for masks of two sizes: stretched, one would mark other places.
+    """
+    said = np.zeros_like(changed) if claimed is None else claimed
+    if said.shape != changed.shape:
+        raise InputError(f"mask of another size: expected {changed.shape}, got {said.shape}")
+    both, either = int((said & changed).sum()), int((said | changed).sum())
+    claims, true = int(said.sum()), int(changed.sum())
+    iou = 1.0 if either == 0 else both / either
+    precision = both / claims if claims else float(true == 0)
+    recall = both / true if true else float(claims == 0)
+    return iou, precision, recall
+
+
+def plm(predicted: Iterable[str], true: Iterable[str]) -> float | None:
+    """Positive label matching, Eq. 12; None where neither has a label."""
+    a, b = frozenset(predicted), frozenset(true)
+    return len(a & b) / len(a | b) if a | b else None
+
+
+# ---------------------------------------------------------------------------------------------------------------- AGE
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """What is true of one picture."""
+
+    changed: Bools  # (H, W)
+    landmarks: Landmarks
+    group: str
+    difference: Bools | None = None  # the largest 5 % of differences from the original
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What a system said of it: words with <p>…</p> [SEG], and a mask for each [SEG], None where it made none."""
+
+    text: str
+    masks: tuple[Bools | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One mention, judged."""
+
+    region: str | None
+    group: str
+    changed: bool  # whether its region was
+    masked: bool  # whether it has a mask
+    iou: float | None  # against known ∩ region; None where the region was not changed
+    difference_iou: float | None  # against difference ∩ region; None where that is empty or not known
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What of a text no mention tells."""
+
+    masks: int = 0
+    unmentioned: int = 0  # masks without a place in words
+    wrong_size: int = 0
+    refusals: int = 0  # ways in which texts break the grammar
+
+
+def judged(answers: Sequence[Answer], known: Sequence[Known]) -> tuple[list[Judged], Counts]:
+    """Every mention of every answer against what is known; a mask of another size counts as none, and is counted.
+
+    Raises InputError for lists of different lengths.
+    """
+    if len(answers) != len(known):
+        raise InputError(f"grounding: expected an answer for each picture, got {len(answers)} and {len(known)}")
+    found: list[Judged] = []
+    masks = unmentioned = wrong_size = refusals = 0
+    for answer, truth in zip(answers, known, strict=True):
+        height, width = truth.changed.shape
+        usable = [None if m is None or m.shape != truth.changed.shape else m for m in answer.masks]
+        wrong_size += sum(m is not None and m.shape != truth.changed.shape for m in answer.masks)
+        masks += sum(m is not None for m in usable)
+        mentions = interleaved.mentions(answer.text)
+        used = {mention.seg for mention in mentions if mention.seg is not None}
+        unmentioned += sum(m is not None and index not in used for index, m in enumerate(usable))
+        refusals += len(interleaved.parse(answer.text).refusals or ()) - bool(interleaved.SEG in answer.text)
+        for mention in mentions:
+            mask = usable[mention.seg] if mention.seg is not None and mention.seg < len(usable) else None
+            if mention.region is None:
+                found.append(Judged(None, truth.group, False, mask is not None, None, None))
+                continue
+            area = geometry.fill(regions.polygons(mention.region, truth.landmarks), height, width)
+            place = area & truth.changed
+            changed = int(place.sum()) >= FEWEST
+            near = None if truth.difference is None else area & truth.difference
+            found.append(
+                Judged(
+                    mention.region, truth.group, changed, mask is not None,
+                    (0.0 if mask is None else overlap(mask, place)[0]) if changed else None,
+                    None if near is None or not near.any() else 0.0 if mask is None else overlap(mask, near)[0],
+                )
+            )  # fmt: skip
+    return found, Counts(masks, unmentioned, wrong_size, refusals)
+
+
+def age(answers: Sequence[Answer], known: Sequence[Known], seed: int = 0) -> dict[str, Value]:
+    """The measures of artefact grounding, with intervals from a bootstrap over groups; see the top of this file."""
+    mentions, counts = judged(answers, known)
+    groups = [mention.group for mention in mentions] or [""]
+    one = np.ones(len(mentions) or 1)
+
+    def column(values: Sequence[float | None]) -> NDArray[np.float64]:
+        return np.array([np.nan if value is None else value for value in values] or [np.nan])
+
+    ious = column([m.iou for m in mentions])
+    parts = {
+        "mask_iou": (ious, one),
+        "right": (np.where(np.isnan(ious), np.nan, ious >= RIGHT), one),
+        "mask_iou_by_difference": (column([m.difference_iou for m in mentions]), one),
+        "invented": (column([float(not m.changed) for m in mentions]), one),
+        "unmasked": (column([float(not m.masked) for m in mentions]), one),
+    }
+    values = measures.ratios(parts, groups, seed=seed, why={"mask_iou": "no mention of a region that was changed"})
+    values["unmentioned"] = Value(
+        counts.unmentioned / counts.masks if counts.masks else None, n=counts.masks, why="no answer has a mask"
+    )
+    return values
+
+
+def asked(answers: Sequence[str], true: Sequence[bool], groups: Sequence[str], seed: int = 0) -> dict[str, Value]:
+    """Questions about a region: accuracy of yes and no, and its mean over both (`balanced`); no yes or no is wrong."""
+    told = [_yes(answer) for answer in answers]
+    right = np.array([said is not None and said == fact for said, fact in zip(told, true, strict=True)], float)
+    yes = np.array(true, float)
+    values = measures.ratios(
+        {"accuracy": (right, np.ones(len(right))), "of_yes": (right * yes, yes), "of_no": (right * (1 - yes), 1 - yes)},
+        list(groups), seed=seed,
+    )  # fmt: skip
+    both = [values[name].value for name in ("of_yes", "of_no")]
+    known = [value for value in both if value is not None]
+    values["balanced"] = Value(
+        sum(known) / 2 if len(known) == 2 else None, n=len(right), why="only yes or only no was right"
+    )
+    return values
+
+
+def _yes(answer: str) -> bool | None:
+    first = words.normal(answer).lstrip(" *\"'").split(" ")[0].strip(".,!:;*")
+    return {"yes": True, "no": False}.get(first)
+
+
+# --------------------------------------------------------------------------------------------------------------- MMTT
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Report:
+    """One picture's report and mask, with the truth about both."""
+
+    text: str | None
+    references: tuple[str, ...]
+    group: str
+    claimed: Bools | None = None
+    changed: Bools | None = None
+    labels: tuple[str, ...] | None = None  # a region prompter's; None reads them in the report
+
+
+def mmtt(reports: Sequence[Report], *, seed: int = 0, meteor: bool = True) -> dict[str, Any]:
+    """All numbers of MMTT's protocol, JSON-ready: the system's, and its controls' words.
+
+    Raises InputError where there are no reports, or a mask is of another size than the truth's.
+    """
+    if not reports:
+        raise InputError("mmtt: expected at least one report, got none")
+    groups = [report.group for report in reports]
+    references = [list(report.references) for report in reports]
+    table = pa.table(
+        {
+            "question": ["report"] * len(reports), "text": [report.text or "" for report in reports],
+            "group": groups, "references": references,
+        }
+    )  # fmt: skip
+    own = wording.measure([report.text for report in reports], references, meteor=meteor)
+    numbers: dict[str, Any] = {"reports": len(reports), "words": _worded(own)}
+    for name, texts in (
+        ("image-blind", controls.blind(table, seed=seed)),
+        ("shuffled", controls.shuffled(table, seed)),
+    ):
+        kept = [index for index, text in enumerate(texts) if text is not None]
+        if not kept:
+            numbers[name] = {"why": "one group only: nobody else was asked"}
+            continue
+        theirs = wording.measure([texts[i] for i in kept], [references[i] for i in kept], meteor=meteor)
+        mine = wording.measure([reports[i].text for i in kept], [references[i] for i in kept], meteor=False)
+        difference = mine.per_item["cider"] - theirs.per_item["cider"]
+        margin = measures.ratios({"m": (difference, np.ones(len(kept)))}, [groups[i] for i in kept], seed=seed)["m"]
+        numbers[name] = _worded(theirs) | {"CIDEr margin": _in_percent(margin)}
+    masked = [(r, overlap(r.claimed, r.changed)) for r in reports if r.changed is not None]
+    if masked:
+        ones = np.ones(len(masked))
+        places = measures.ratios(
+            {name: (np.array([each[i] for _, each in masked]), ones) for i, name in enumerate(_TEXT[7:])},
+            [report.group for report, _ in masked], seed=seed,
+        )  # fmt: skip
+        numbers["masks"] = {name: _in_percent(value) for name, value in places.items()}
+    matches = [
+        plm(
+            regions.captioned(r.text or "") if r.labels is None else r.labels, regions.captioned(" ".join(r.references))
+        )
+        for r in reports
+    ]
+    value = measures.ratios(
+        {"PLM": (np.array([np.nan if m is None else m for m in matches]), np.ones(len(matches)))}, groups, seed=seed
+    )
+    numbers["PLM"] = _in_percent(value["PLM"])
+    return numbers
+
+
+def _worded(measured: wording.Wording) -> dict[str, Any]:
+    """Measures of words in per cent, as the papers print them: CIDEr times 100, too."""
+    values = (
+        measured.cider, measured.meteor, measured.bleu1, measured.bleu2, measured.bleu3, measured.bleu4,
+        measured.rouge_l,
+    )  # fmt: skip
+    made: dict[str, Any] = {
+        name: None if value is None else round(100 * value, 2) for name, value in zip(_TEXT, values, strict=False)
+    }
+    return made | {"tokenizer": measured.tokenizer, "notes": dict(measured.notes)}
+
+
+def _in_percent(value: Value) -> dict[str, Any]:
+    return {
+        "value": None if value.value is None else round(100 * value.value, 2),
+        "low": None if value.low is None else round(100 * value.low, 2),
+        "high": None if value.high is None else round(100 * value.high, 2),
+        "why": value.why if value.value is None else "",
+    }
+
+
+def markdown(
+    numbers: Mapping[str, Any], system: str, tables: Sequence[str] = ("MMTT, Table 2", "MMTT, Table 6")
+) -> str:
+    """A table in the shape of the paper's: the measured row, its controls, and what papers print, marked as quoted."""
+
+    def row(name: str, values: Sequence[Any]) -> str:
+        return f"| {name} | " + " | ".join("–" if value is None else f"{value:g}" for value in values) + " |"
+
+    masks = numbers.get("masks", {})
+    own = [numbers["words"].get(name) for name in _TEXT[:7]] + [masks.get(name, {}).get("value") for name in _TEXT[7:]]
+    lines = ["| system | " + " | ".join(_TEXT) + " |", "|---" * (len(_TEXT) + 1) + "|", row(system, own)]
+    for name in ("image-blind", "shuffled"):
+        if name in numbers:
+            lines.append(row(f"{system}, {name}", [numbers[name].get(each) for each in _TEXT[:7]] + [None] * 3))
+    for table in tables:
+        lines += [row(f"{name} (quoted: {table}; not run)", values) for name, values in PUBLISHED[table].items()]
+    lines.append("")
+    lines.append(
+        f"PLM {numbers['PLM']['value']} (quoted, Table 7: FPN 41.05). Words cut by {numbers['words']['tokenizer']}."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def read_mmtt(root: Path, split: str, captions: Path, masks: Path | None) -> tuple[list[Report], list[str]]:
+    """Reports in the authors' form: [{image_id or img_path, caption, labels?}, …], and masks named as the pictures.
+
+    Returns:
+        A report for every picture of the split that has a mask or a reference, and what was missing, as sentences.
+
+    Raises:
+        InputError: the list is not JSON of that form.
+    """
+    from facewitness.datasets import mmtt as dataset
+    from facewitness.datasets._disk import mask_of
+
+    try:
+        entries = json.loads(captions.read_text(encoding="utf-8"))
+        said = {str(e["img_path"]).removeprefix("dataset/"): e for e in entries if "img_path" in e}
+        said |= {str(e["image_id"]): e for e in entries if "image_id" in e}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            f"'{captions}': expected a list of {{image_id, caption}} or {{img_path, caption}} ({error})"
+        ) from None
+    notes: list[str] = []
+    reports: list[Report] = []
+    ids = _ids(root, split)
+    for sample in dataset.samples(root, split, tell=notes.append):
+        key = sample.file.removeprefix("dataset/")
+        entry = said.get(key) or said.get(ids.get(key, ""))
+        if entry is None:
+            notes.append(f"{sample.file}: no report; counts as an empty one")
+        changed = None if sample.truth.mask is None else np.asarray(sample.truth.mask()) >= 0.5
+        claimed = None
+        if masks is not None and changed is not None:
+            file = next(
+                (f for f in (masks / f"{key[: key.rfind('.')]}.png", masks / Path(key).name) if f.is_file()), None
+            )
+            if file is None:
+                notes.append(f"{sample.file}: no mask; counts as an empty one")
+            else:
+                claimed = mask_of(file) >= 0.5
+                if claimed.shape != changed.shape:
+                    notes.append(f"{file}: a mask of another size, {claimed.shape} for {changed.shape}; left out")
+                    claimed = None
+        text = None if entry is None else str(entry.get("caption", ""))
+        labels = None if entry is None or "labels" not in entry else tuple(map(str, entry["labels"]))
+        reports.append(
+            Report(text, sample.truth.texts, sample.group, claimed, changed if masks is not None else None, labels)
+        )
+    return reports, notes
+
+
+def _ids(root: Path, split: str) -> dict[str, str]:
+    """A picture's path below dataset/ → its image_id."""
+    name = {"val": "eval"}.get(split, split)
+    for end in ("-simple", ""):
+        file = root / f"{name}-mutilabel{end}.json"
+        if file.is_file():
+            return {
+                str(e["img_path"]).replace("\\", "/").removeprefix("dataset/"): str(e["image_id"])
+                for e in json.loads(file.read_text(encoding="utf-8"))
+            }
+    return {}
+
+
+# --------------------------------------------------------------------------------------------------------------- FiFa
+
+
+def fifa(
+    rows: Sequence[Mapping[str, Any]], answers: Mapping[tuple[str, str, str], Answer], seed: int = 0
+) -> dict[str, Any]:
+    """The eleven tasks of a table of `builders/fifa` against answers by (file, task, question); JSON-ready.
+
+    A question without an answer counts as an empty answer.
+    """
+    from facewitness.builders.fifa import as_array
+
+    numbers: dict[str, Any] = {"published": dict(FIFA_PUBLISHED)}
+    by_task: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        by_task.setdefault(row["task"], []).append(row)
+
+    def given(row: Mapping[str, Any]) -> Answer:
+        return answers.get((row["file"], row["task"], row["question"]), Answer(""))
+
+    for task, these in by_task.items():
+        texts, groups = [given(row).text for row in these], [row["group"] for row in these]
+        about: dict[str, Any] = {"questions": len(these), "answered": sum(bool(text.strip()) for text in texts)}
+        if task in ("detection", "classification"):
+            said = [words.verdict(text) for text in texts]
+            right = [float(a == row["label"]) for a, row in zip(said, these, strict=True)]
+            if task == "classification":
+                right = [float(_bare(t) == _bare(row["answer"])) for t, row in zip(texts, these, strict=True)]
+            about |= _shown(measures.ratios({"accuracy": (right, np.ones(len(right)))}, groups, seed=seed))
+        elif task in ("region_question", "box_question"):
+            about |= _shown(asked(texts, [bool(row["masks"]) for row in these], groups, seed))
+        elif task in ("localisation", "region_parsing"):
+            ious = []
+            for row in these:
+                true = [as_array(mask) for mask in row["masks"]]
+                masks = [mask for mask in given(row).masks if mask is not None]
+                if true:
+                    fits = masks and masks[0].shape == true[0].shape
+                    ious.append(overlap(masks[0] if fits else None, true[0])[0])
+                else:
+                    ious.append(np.nan)
+            about |= _shown(measures.ratios({"mask_iou": (np.array(ious), np.ones(len(ious)))}, groups, seed=seed))
+        elif task in ("grounding", "region_detection"):
+            fakes = [row for row in these if row["label"] == "fake"]
+            about |= _shown(age([given(row) for row in fakes], [_known(row, as_array) for row in fakes], seed))
+        if task in ("image_explanation", "text_explanation", "grounding", "region_explanation"):
+            plain = [interleaved.parse(text).text for text in texts]
+            references = [[interleaved.parse(row["answer"]).text] for row in these]
+            about["words"] = _worded(wording.measure(plain, references))
+        numbers[task] = about
+    return numbers
+
+
+def _bare(text: str) -> str:
+    return " ".join(words.normal(text).split()).strip(" .")
+
+
+def _known(row: Mapping[str, Any], as_array: Any) -> Known:
+    points = np.frombuffer(row["landmarks"], np.float32).reshape(468, 2)
+    near = None if row["difference"] is None else as_array(row["difference"])
+    return Known(as_array(row["mask"]), points, row["group"], near)
+
+
+def _shown(values: Mapping[str, Value]) -> dict[str, Any]:
+    return {name: _in_percent(value) for name, value in values.items()}
+
+
+def read_answers(path: Path) -> dict[tuple[str, str, str], Answer]:
+    """Answers by (file, task, question): JSON lines {file, task, question, answer, masks: [PNG below the folder, …]}.
+
+    Raises InputError for a line that is none.
+    """
+    found: dict[tuple[str, str, str], Answer] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            names = [None if name is None else str(name) for name in entry.get("masks", ())]
+            key = (str(entry["file"]), str(entry["task"]), str(entry["question"]))
+            text = str(entry["answer"])
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InputError(
+                f"'{path}', line {number}: expected {{file, task, question, answer, masks}} ({error})"
+            ) from None
+        found[key] = Answer(text, tuple(None if name is None else _mask(path.parent, name) for name in names))
+    return found
+
+
+def _mask(folder: Path, name: str) -> Bools | None:
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise InputError(f"expected a mask's name below '{folder}', got {name!r}")
+    try:
+        with Image.open(folder / name) as opened:
+            return np.asarray(opened.convert("L")) > 127
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return None
+
+
+# ------------------------------------------------------------------------------------------------------------- sheets
+
+
+def sheet(items: Sequence[tuple[Pixels, Bools | None, Bools, str, str]], path: Path, side: int = 256) -> Path:
+    """A picture of answers: what was claimed in green over what was changed in red, with both texts below.
+
+    Args:
+        items: (pixels, claimed mask or None, changed mask, the answer, the reference).
+        path: PNG or JPEG to write.
+        side: Pixels of a picture.
+
+    Raises:
+        InputError: there is nothing to show.
+    """
+    if not items:
+        raise InputError("sheet: expected at least one picture, got none")
+    columns = min(3, len(items))
+    tall = side + 150
+    page = Image.new("RGB", (columns * side, -(-len(items) // columns) * tall), "white")
+    pen = ImageDraw.Draw(page)
+    for number, (pixels, claimed, changed, answer, reference) in enumerate(items):
+        left, top = number % columns * side, number // columns * tall
+        shown = pixels.astype(np.float32)
+        for mask, colour in ((changed, (220, 40, 40)), (claimed, (40, 190, 70))):
+            if mask is not None and mask.shape == changed.shape:
+                shown[mask] = 0.55 * shown[mask] + 0.45 * np.array(colour, np.float32)
+        page.paste(Image.fromarray(shown.astype(np.uint8)).resize((side, side)), (left, top))
+        text = "\n".join([*_wrapped(f"said: {answer}", side), *_wrapped(f"true: {reference}", side)][:13])
+        pen.text((left + 4, top + side + 2), text, fill="black", spacing=1)
+    page.save(path)
+    return path
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(" ".join(text.split())[:400], max(10, width // 6))[:6]

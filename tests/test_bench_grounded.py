@@ -1,0 +1,241 @@
+"""Whether words and masks agree (bench/grounded), what texts speak of (bench/stats), and DFA-Bench's reader."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("cv2", reason="forging needs OpenCV: pip install '.[forge]'")
+pytest.importorskip("sklearn", reason="measures need the extra bench")
+
+from PIL import Image
+
+from facewitness import checks, plugins, regions
+from facewitness.apps.cli import main
+from facewitness.bench import grounded as bench
+from facewitness.bench import protocol, stats
+from facewitness.builders import fifa, grounded, mmtt
+from facewitness.datasets import dfa_bench, painted
+from facewitness.errors import InputError
+
+
+def face(seed=3, side=160):
+    track, clip = checks.photo(side, side, seed)
+    return clip.frame.pixels, track.face.landmarks[:, :2]
+
+
+def square(x1, y1, x2, y2, side=20):
+    mask = np.zeros((side, side), bool)
+    mask[y1:y2, x1:x2] = True
+    return mask
+
+
+def test_overlap_keeps_to_the_authors_rules():
+    a, b = square(0, 0, 10, 10), square(5, 0, 15, 10)
+    assert bench.overlap(a, b) == (pytest.approx(50 / 150), 0.5, 0.5)
+    nothing = square(0, 0, 0, 0)
+    assert bench.overlap(nothing, nothing) == (1.0, 1.0, 1.0)
+    assert bench.overlap(None, a) == (0.0, 0.0, 0.0)
+    assert bench.overlap(a, nothing) == (0.0, 0.0, 0.0)
+    with pytest.raises(InputError, match="another size"):
+        bench.overlap(square(0, 0, 1, 1, 8), a)
+
+
+def test_plm_is_equation_12():
+    assert bench.plm(("nose", "eye"), ("eye", "lip")) == pytest.approx(1 / 3)
+    assert bench.plm((), ("eye",)) == 0
+    assert bench.plm((), ()) is None
+
+
+def truth(names=("nose", "left_eye")):
+    _, points = face()
+    changed = np.zeros((160, 160), bool)
+    for name in names:
+        changed |= grounded.outline(name, points, 160, 160)
+    return bench.Known(changed, points, "a"), {n: grounded.outline(n, points, 160, 160) for n in (*names, "mouth")}
+
+
+def test_grounding_is_judged_mention_by_mention():
+    known, areas = truth()
+    text = "The <p>nose</p> [SEG] is odd, the <p>left eye</p> too, the <p>mouth</p> [SEG], a <p>hat</p> [SEG]."
+    values = bench.age([bench.Answer(text, (areas["nose"], areas["mouth"], areas["nose"]))], [known])
+    assert values["mask_iou"].value == pytest.approx(0.5, abs=0.05)  # the nose is right, the eye has no mask
+    assert values["right"].value == 0.5
+    assert values["invented"].value == 0.5  # the mouth was not changed, a hat is no region
+    assert values["unmasked"].value == 0.25
+    assert values["unmentioned"].value == 0
+
+
+def test_masks_without_words_and_of_another_size_are_counted():
+    known, areas = truth()
+    small = np.ones((8, 8), bool)
+    mentions, counts = bench.judged([bench.Answer("It is odd. [SEG]", (areas["nose"], small))], [known])
+    assert mentions == []
+    assert (counts.masks, counts.unmentioned, counts.wrong_size) == (1, 1, 1)
+    values = bench.age([bench.Answer("", ())], [known])
+    assert values["mask_iou"].value is None
+    assert values["unmentioned"].value is None
+    with pytest.raises(InputError, match="an answer for each"):
+        bench.age([], [known])
+    for text in ("<p>nose", "<p><p>nose</p>", "[SEG]" * 500, "word " * 2_000):
+        bench.age([bench.Answer(text, (areas["nose"],))], [known])
+
+
+def test_the_truth_answers_itself_perfectly():
+    pixels, points = face()
+    made = grounded.draw(pixels, points, np.random.default_rng(1), family="attribute")
+    known = bench.Known(
+        made.mask >= 0.5 * made.mask.max(), points, "a", fifa.difference_mask(made.pixels, made.original)
+    )
+    values = bench.age([bench.Answer(made.interleaved, tuple(made.places[n] for n in made.named))], [known])
+    assert values["mask_iou"].value > 0.9
+    assert values["right"].value == 1
+    assert values["invented"].value == 0
+    assert values["mask_iou_by_difference"].value < values["mask_iou"].value
+
+
+def test_questions_about_regions():
+    values = bench.asked(["Yes. It is.", "no", "Perhaps", "No!"], [True, False, True, True], list("abcd"))
+    assert values["accuracy"].value == 0.5
+    assert values["balanced"].value == pytest.approx((1 / 3 + 1) / 2)
+    assert bench.asked(["yes"], [True], ["a"])["balanced"].value is None
+
+
+def test_mmtt_by_the_command(tmp_path, capsys):
+    portraits = [mmtt.Portrait(f"{n}.png", *face(n), f"person-{n}") for n in range(4)]
+    items = list(mmtt.build(portraits, copies=2, size=96, families=("attribute", "inpainting")))
+    mmtt.write(items, tmp_path)
+    split = items[0].split
+    these = [item for item in items if item.split == split]
+    captions = [{"image_id": item.id, "caption": item.drawn.text} for item in these]
+    (tmp_path / "captions.json").write_text(json.dumps(captions[1:]))
+    out = tmp_path / "numbers.json"
+    masks = tmp_path / "dataset" / "own"
+    assert main(["bench", "mmtt", str(tmp_path), "--captions", str(tmp_path / "captions.json"), "--split", split,
+                 "--out", str(out)]) == 0  # fmt: skip
+    numbers = json.loads(out.read_text())
+    assert numbers["reports"] == len(these)
+    assert numbers["words"]["BLEU-1"] > 50
+    assert "not run" in capsys.readouterr().out
+    assert any("no report" in note for note in numbers["notes"])
+    for item in these:  # the truth's masks, named as a system names its own
+        name = f"{item.id.removeprefix(f'own_{item.drawn.family}_')}.png"
+        where = tmp_path / "masks" / "own" / item.drawn.family
+        where.mkdir(parents=True, exist_ok=True)
+        (where / name).write_bytes((masks / item.drawn.family / name.replace(".png", "_mask.png")).read_bytes())
+    reports, _ = bench.read_mmtt(tmp_path, split, tmp_path / "captions.json", tmp_path / "masks")
+    numbers = bench.mmtt(reports, meteor=False)
+    assert numbers["masks"]["IoU"]["value"] == 100
+    (tmp_path / "captions.json").write_text("{")
+    assert main(["bench", "mmtt", str(tmp_path), "--captions", str(tmp_path / "captions.json")]) == 2
+
+
+def test_fifa_tasks_by_the_table(tmp_path):
+    portraits = [mmtt.Portrait(f"{n}.png", *face(n), f"person-{n}") for n in range(2)]
+    rows = fifa.read(fifa.write(fifa.build(portraits, copies=1, size=96, families=("attribute",)), tmp_path))
+    perfect = {
+        (row["file"], row["task"], row["question"]): bench.Answer(
+            row["answer"], tuple(fifa.as_array(mask) for mask in row["masks"])
+        )
+        for row in rows
+    }
+    numbers = bench.fifa(rows, perfect)
+    assert numbers["detection"]["accuracy"]["value"] == 100
+    assert numbers["localisation"]["mask_iou"]["value"] == 100
+    assert numbers["grounding"]["mask_iou"]["value"] > 90
+    assert numbers["grounding"]["invented"]["value"] == 0
+    assert numbers["published"]["AGE mIoU"] == 30.4
+    silent = bench.fifa(rows, {})
+    assert silent["detection"]["accuracy"]["value"] == 0
+    assert silent["localisation"]["mask_iou"]["value"] == 0
+
+
+def test_answers_are_read_and_bad_lines_told(tmp_path):
+    Image.fromarray(np.full((4, 4), 255, np.uint8)).save(tmp_path / "m.png")
+    line = {"file": "a", "task": "grounding", "question": "q", "answer": "x", "masks": ["m.png", None, "gone.png"]}
+    (tmp_path / "a.jsonl").write_text(json.dumps(line) + "\n")
+    answer = bench.read_answers(tmp_path / "a.jsonl")["a", "grounding", "q"]
+    assert answer.masks[0].all()
+    assert answer.masks[1:] == (None, None)
+    for bad in ("{", "[]", json.dumps(line | {"masks": ["../m.png"]}), '{"file": "a"}'):
+        (tmp_path / "a.jsonl").write_text(bad)
+        with pytest.raises(InputError):
+            bench.read_answers(tmp_path / "a.jsonl")
+
+
+def test_a_sheet_shows_claims_in_green_and_truth_in_red(tmp_path):
+    pixels = np.full((20, 20, 3), 128, np.uint8)
+    path = bench.sheet(
+        [(pixels, square(0, 0, 10, 20), square(10, 0, 20, 20), "said " * 50, "true")], tmp_path / "s.png"
+    )
+    shown = np.asarray(Image.open(path))
+    left, right = shown[128, 40], shown[128, 220]
+    assert left[1] > left[0]
+    assert right[0] > right[1]
+    with pytest.raises(InputError, match="at least one"):
+        bench.sheet([], path)
+
+
+# -------------------------------------------------------------------------------------------------------------- stats
+
+
+def test_terms_are_adjectives_with_their_nouns():
+    texts = ["The left eye is blurred. The smooth skin around the nose bridge has a visible seam."] * 4
+    found = stats.terms(texts)
+    assert found["left eye"] == 4
+    assert found["nose bridge"] == 4
+    assert found["smooth skin"] == 4
+    assert found["visible seam"] == 4
+    assert not any("the" in term.split() for term in found)
+
+
+def test_statistics_of_a_dataset_and_their_figure(tmp_path, capsys):
+    numbers = stats.of(painted.samples(split="test")).as_dict()
+    assert numbers["samples"] == 18
+    assert sum(each["share"] for each in numbers["kinds"].values()) == pytest.approx(1)
+    assert main(["datasets", "stats", "painted", "--split", "test"]) == 0
+    assert "kinds" in capsys.readouterr().out
+    counted = stats.Statistics(words=[3, 4], terms=stats.Counter({"left eye": 3}))
+    assert stats.figure({"a": counted, "b": counted}, tmp_path / "terms.svg").read_text().startswith("<?xml")
+    with pytest.raises(InputError, match="with texts"):
+        stats.figure({"a": stats.Statistics()}, tmp_path / "x.svg")
+
+
+# ---------------------------------------------------------------------------------------------------------- DFA-Bench
+
+
+def test_dfa_bench_is_read(tmp_path):
+    for name in ("fake/1_0.png", "real/2.png", "3.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    entries = [
+        {"image": "fake/1_0.png", "conversations": [
+            {"from": "human", "value": "<image>\nIs it real or fake?"}, {"from": "gpt", "value": "It is fake."},
+            {"from": "human", "value": "Why?"},
+            {"from": "gpt", "value": "The nose is blurred and the mouth has a seam."}]},
+        {"image": "real/2.png", "conversations": [
+            {"from": "human", "value": "Describe."}, {"from": "gpt", "value": "A face."}]},
+        {"image": "3.png", "conversations": []},
+        {"image": "gone.png", "conversations": []},
+    ]  # fmt: skip
+    (tmp_path / "test.json").write_text(json.dumps(entries))
+    told = []
+    found = list(dfa_bench.samples(tmp_path, "test", tell=told.append))
+    assert [(s.file, s.truth.label) for s in found] == [("fake/1_0.png", "fake"), ("real/2.png", "real")]
+    assert found[0].truth.regions == {"nose", "mouth"}
+    assert found[0].truth.questions["Is it real or fake?"] == ("It is fake.",)
+    assert found[0].group == "fake/1"
+    assert len(told) == 2
+    (tmp_path / "test.json").write_text('[{"image": "3.png"}]')
+    with pytest.raises(InputError, match="entry 0"):
+        list(dfa_bench.samples(tmp_path))
+
+
+def test_the_protocols_know_both():
+    assert [test.split for test in protocol.read("mmtt").tests] == ["test", "val"]
+    assert protocol.read("fifa-bench").tests[0].dataset == "dfa_bench"
+    assert "dfa_bench" in plugins.names("datasets")
+    assert set(bench.PUBLISHED) >= {"MMTT, Table 2", "MMTT, Table 6", "DQ_F++, Table 3"}
+    assert regions.MMTT
