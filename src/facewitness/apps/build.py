@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -244,13 +245,13 @@ def _add_mmtt(parser: Any) -> Command:
 
         families, options = _families(given, grounded.FAMILIES)
         statistics = mmtt.Statistics()
-        made = mmtt.build(
+        made: Iterable[mmtt.Item] = mmtt.build(
             _portraits(given), seed=given.seed, copies=given.copies, size=given.size, families=families,
             options=options, statistics=statistics,
         )  # fmt: skip
         texts: dict[str, str] | None = None
         if given.annotator or given.review:
-            made = list(made)  # they are gone through twice
+            made = list(made)  # gone through more than once
         if given.annotator:
             asked = {"model": given.annotator} | ({} if given.base_url is None else {"base_url": given.base_url})
             backend = plugins.get("backends", given.backend).load(**asked)

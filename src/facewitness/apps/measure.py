@@ -197,6 +197,7 @@ def _add_grounded(words: Any) -> None:
     mmtt.add_argument("--captions", type=Path, required=True, metavar="JSON", help="[{image_id, caption}, …]")
     mmtt.add_argument("--masks", type=Path, metavar="FOLDER", help="PNG masks named as the pictures are")
     mmtt.add_argument("--split", default="test", metavar="NAME", help="train, val or test (test)")
+    mmtt.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which takes Java")
     mmtt.add_argument("--system", default="system", metavar="NAME", help="its name in the table")
     mmtt.add_argument("--out", type=Path, metavar="FILE.json", help="write all numbers")
     fifa = words.add_parser("fifa", help="answers with masks in Fake-in-Facext's eleven tasks")
@@ -213,7 +214,7 @@ def _mmtt(given: argparse.Namespace) -> int:
     from facewitness.bench import grounded
 
     reports, notes = grounded.read_mmtt(given.root, given.split, given.captions, given.masks)
-    numbers = grounded.mmtt(reports)
+    numbers = grounded.mmtt(reports, meteor=not given.no_meteor)
     print(grounded.markdown(numbers, given.system))
     for note in notes[:5]:
         complain(f"facewitness: {note}")

@@ -410,7 +410,10 @@ def _ids(root: Path, split: str) -> dict[str, str]:
 
 
 def fifa(
-    rows: Sequence[Mapping[str, Any]], answers: Mapping[tuple[str, str, str], Answer], seed: int = 0
+    rows: Sequence[Mapping[str, Any]],
+    answers: Mapping[tuple[str, str, str], Answer],
+    seed: int = 0,
+    meteor: bool = True,
 ) -> dict[str, Any]:
     """The eleven tasks of a table of `builders/fifa` against answers by (file, task, question); JSON-ready.
 
@@ -454,7 +457,7 @@ def fifa(
         if task in ("image_explanation", "text_explanation", "grounding", "region_explanation"):
             plain = [interleaved.parse(text).text for text in texts]
             references = [[interleaved.parse(row["answer"]).text] for row in these]
-            about["words"] = _worded(wording.measure(plain, references))
+            about["words"] = _worded(wording.measure(plain, references, meteor=meteor))
         numbers[task] = about
     return numbers
 

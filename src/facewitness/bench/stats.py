@@ -40,13 +40,15 @@ def _listed(text: str) -> frozenset[str]:
 
 
 _DETERMINERS = _listed("the a an his her its their this that these those both each some no any")
-_OTHER = _listed("""the a an his her its their this that these those both each some no any of in on at to from with without by for as
+_OTHER = _listed(
+    """the a an his her its their this that these those both each some no any of in on at to from with without by for as
     and or but nor so than then is are was were be been being has have had do does did not it he she they there here who
     which what when where while because if very too more most less least also only just quite rather like such can could
     may might will would should must look looks looked looking seem seems seemed appear appears appearing make makes
     made making give gives given show shows shown showing see seen around over under above below between into onto
     against near next through across one two other another same all own up down out off i we you me my your our
-    him them itself himself herself yes real fake""")
+    him them itself himself herself yes real fake"""
+)
 _SUFFIXES = ("al", "ous", "ful", "ive", "less", "ish", "able", "ible", "ic", "ed", "ing", "y", "ent", "ant")
 _NO_ADJECTIVES = _listed("eye eyebrow body boundary jaw lip lighting shading blending editing swapping symmetry")
 

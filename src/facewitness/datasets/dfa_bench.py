@@ -21,15 +21,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from facewitness.datasets._disk import Tell, below, folder, not_empty, read_json, silent, wanted
 from facewitness.errors import InputError
 from facewitness.regions import mentioned
-from facewitness.types import Label, Sample, Truth
+from facewitness.types import Sample, Truth
 
 SPLITS = ("train", "val", "test")
 NAME = "DFA-Bench"
+
+Label = Literal["real", "fake"]
 
 _ASKS = re.compile(r"\b(?:real|fake|genuine|authentic|deepfake|manipulated|forged)\b", re.IGNORECASE)
 _FAKE = re.compile(r"\b(?:fake|deepfake|manipulated|forged|synthetic)\b", re.IGNORECASE)

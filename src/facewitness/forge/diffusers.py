@@ -151,7 +151,8 @@ def _pipeline(model: str, device: str) -> Any:
         ) from error
     diffusers.utils.logging.disable_progress_bar()
     try:
-        loaded = diffusers.AutoPipelineForInpainting.from_pretrained(model, use_safetensors=True)
+        kind: Any = diffusers.AutoPipelineForInpainting
+        loaded = kind.from_pretrained(model, use_safetensors=True)
     except (OSError, ValueError, ImportError, KeyError) as error:
         reason = str(error).strip().split("\n")[0][:200]
         raise WeightsError(
