@@ -35,9 +35,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from facewitness import geometry, regions, words
+from facewitness import regions, words
 from facewitness.bench import controls, measures, wording
 from facewitness.bench.measures import Value
+from facewitness.builders.grounded import outline
 from facewitness.errors import InputError
 from facewitness.grammars import interleaved
 from facewitness.types import Landmarks, Pixels
@@ -174,7 +175,7 @@ def judged(answers: Sequence[Answer], known: Sequence[Known]) -> tuple[list[Judg
             if mention.region is None:
                 found.append(Judged(None, truth.group, False, mask is not None, None, None))
                 continue
-            area = geometry.fill(regions.polygons(mention.region, truth.landmarks), height, width)
+            area = outline(mention.region, truth.landmarks, height, width)
             place = area & truth.changed
             changed = int(place.sum()) >= FEWEST
             near = None if truth.difference is None else area & truth.difference
