@@ -7,8 +7,8 @@ a cloud cannot be compared by eye; the same figure for all three can.
 
 Terms are nouns and adjectives, found without a tagger, by three rules that the corpus itself feeds:
 
-    noun        a word that names a region (`regions.named`), or that follows a determiner or an adjective at least
-                `OFTEN` times in the texts and is not on the list of other words
+    noun        a word of a region's names, or one that ends a phrase after a determiner, with or without a word of an
+                adjective's suffix between, at least `OFTEN` times in the texts
     adjective   a word with a suffix of adjectives, or that stands before a noun at least as often as anywhere else
     term        an adjective with the noun right after it, or a noun alone, lower case, in the singular as written
 
@@ -158,7 +158,10 @@ def _nouns_and_adjectives(sentences: Sequence[Sequence[str]]) -> tuple[set[str],
         total.update(sentence)
         for index, word in enumerate(sentence[1:], 1):
             last = index + 1 == len(sentence) or sentence[index + 1] in _OTHER
-            if sentence[index - 1] in _DETERMINERS and last:
+            before = sentence[index - 1]
+            if index > 1 and before.endswith(_SUFFIXES) and before not in _OTHER:
+                before = sentence[index - 2]  # "a visible seam"
+            if before in _DETERMINERS and last:
                 after_determiner[word] += 1
     nouns = {word for word, n in after_determiner.items() if n >= OFTEN and word not in _OTHER}
     nouns |= {word for word in total if word.removesuffix("s") in _PARTS or word in _PARTS}
