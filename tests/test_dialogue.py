@@ -13,7 +13,7 @@ from facewitness import plugins, regions
 from facewitness.dialogue import Dialogue, as_reply
 from facewitness.errors import BackendError, InputError
 from facewitness.questions import MOST
-from facewitness.types import Question, Reply, Turn
+from facewitness.types import Finding, Question, Reply, Testimony, Turn
 
 
 @pytest.fixture
@@ -413,3 +413,15 @@ def test_of_several_people_an_answer_says_whom_it_is_about_and_counts_the_others
     chosen = Dialogue(REPORTS["two_faces"])
     chosen.choose(0)
     assert "This is about" not in chosen.ask(question).text
+
+
+@pytest.mark.parametrize("question", ["What camera was used?", "When was the photo taken?", "Is there any EXIF data?"])
+def test_what_the_file_says_of_itself_is_told_without_a_face_too(two, question):
+    claim = "The file says that it was taken with an ACME X100."
+    said = Testimony("provenance", None, findings=(Finding.on(None, (0, 0, 9, 9), None, claim, None),))
+    for report in (two.report, replace(two.report, status="no_face", people=(), verdict=None)):
+        answer = Dialogue(replace(report, inspections=(said,))).ask(question)
+        assert answer.text.startswith(claim) and "can be written by anybody" in answer.text
+        assert (answer.intent, answer.label, answer.findings) == ("file", None, said.findings)
+    nothing = Dialogue(replace(two.report, inspections=(Testimony("provenance", None),))).ask(question)
+    assert nothing.text.startswith("Nothing was found that the file says of itself.")

@@ -683,3 +683,15 @@ def test_no_call_of_a_library_leaves_it_to_ask_for_code() -> None:
                 assert isinstance(refuses, ast.Constant) and refuses.value is False, f"{file}:{node.lineno}"
             owner = getattr(node.func.value, "id", "")
             assert (owner, node.func.attr) not in {("torch", "load"), ("pickle", "load"), ("yaml", "load")}, file
+
+
+def test_every_process_of_python_is_started_apart_from_the_current_folder() -> None:
+    """[sys.executable, …] is followed by -I, or else a module beside the photographs is imported before ours."""
+    found = 0
+    for file in Path(weights.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.List) and node.elts and ast.unparse(node.elts[0]) == "sys.executable":
+                found += 1
+                flag = node.elts[1] if len(node.elts) > 1 else None
+                assert isinstance(flag, ast.Constant) and flag.value == "-I", f"{file}:{node.lineno}"
+    assert found >= 2

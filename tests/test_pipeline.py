@@ -12,7 +12,7 @@ from doubles import Brightness
 from pictures import BROKEN, jpeg, painted, write_broken, write_odd
 
 import facewitness
-from facewitness.errors import InputError, UnknownName, WeightsError
+from facewitness.errors import InputError, ReportError, UnknownName, WeightsError
 from facewitness.formats import json as wire
 from facewitness.pipeline import Analyzer
 from facewitness.types import Face, Finding, Frame, Testimony
@@ -288,3 +288,11 @@ def test_the_default_parts_analyse_a_photograph(astronaut_path):
     assert 0.0 <= report.verdict.fake <= 1.0
     assert report.verdict.label != "fake"
     assert facewitness.analyze(astronaut_path).verdict.fake == report.verdict.fake
+
+
+def test_a_picture_that_nobody_kept_says_how_to_keep_it(tmp_path):
+    analysis = Analyzer(finder="whole", witnesses=[Brightness()]).analysis(np.full((64, 64, 3), 90, np.uint8))
+    with pytest.raises(ReportError, match=r"analysis\.report\.save\(path, analysis\.clip\)"):
+        analysis.report.save(tmp_path / "a.png")
+    analysis.report.save(tmp_path / "a.png", analysis.clip)
+    assert (tmp_path / "a.png").stat().st_size > 0

@@ -62,6 +62,8 @@ from facewitness.types import (
 )
 from facewitness.words import normal
 
+_CLAIMS = 8  # statements of a file that an answer repeats
+_OF_ITSELF = "What a file says of itself can be written by anybody, and that it says nothing proves nothing."
 _REMEMBERED = 8  # turns that a language model is shown again
 TURNED = 30.0  # degrees of yaw from which the far side counts as hidden
 
@@ -160,7 +162,20 @@ KINDS_KNOWN = ("knows", "does_not_know")  # the sentences of a witness's card th
 
 # Answers that are no face's: nobody else is asked about them, and they say nothing about real or fake.
 ASIDE = frozenset(
-    ("faces", "which", "means", "publish", "next", "wrong", "tool", "unexamined", "unclear", "language", "picture")
+    (
+        "faces",
+        "which",
+        "means",
+        "publish",
+        "next",
+        "wrong",
+        "tool",
+        "unexamined",
+        "unclear",
+        "language",
+        "picture",
+        "file",
+    )
 )
 
 
@@ -326,6 +341,8 @@ class Dialogue:
         report = self.report
         if report.status == "failed":
             return Answer(f"{WORDS['failed'][1]} {report.problems[0].message}", None, intent="failed")
+        if questions.about_file(question) and report.inspections:
+            return self._file()
         if report.status == "no_face":
             return Answer(WORDS["no_face"][1], None, intent="no_face")
         if not questions.is_english(question):
@@ -518,6 +535,13 @@ class Dialogue:
         if signed:
             answer += f" Of the file itself: {' '.join(signed)}"
         return Answer(f"{answer}{_shares(face)} {self._known()}".strip(), None, intent="tool")
+
+    def _file(self) -> Answer:
+        """What the file says of itself, as the witnesses that look at files found it."""
+        claims = [finding.claim for finding in self.report.findings]
+        said = " ".join(claims[:_CLAIMS]) if claims else "Nothing was found that the file says of itself."
+        more = f" {len(claims) - _CLAIMS} more such statements are in the report." if len(claims) > _CLAIMS else ""
+        return Answer(f"{said}{more} {_OF_ITSELF}", None, tuple(self.report.findings[:_CLAIMS]), intent="file")
 
     def _known(self) -> str:
         """What the witnesses know and do not know."""

@@ -327,7 +327,7 @@ def check(content: bytes | Path, label: str, max_pixels: int = MAX_PIXELS, max_m
                 came = _kind(file.read(_KNOWN_BY))
             raise UnreadableMedia(f"'{label}': expected {_WANTED}, got {came}.") from error
         except Exception as error:  # a broken file makes decoders raise almost anything
-            raise UnreadableMedia(f"'{label}' is damaged or incomplete ({error}). {_AGAIN}") from error
+            raise UnreadableMedia(f"'{label}' is damaged or incomplete ({_in_our_words(error)}). {_AGAIN}") from error
 
 
 def collect(paths: Iterable[str | os.PathLike[str]], left_out: set[Path] | None = None) -> Iterator[Path]:
@@ -514,9 +514,7 @@ def _decode(
         except (MemoryError, Image.DecompressionBombError) as error:
             raise TooLarge(f"'{label}' does not fit into memory. Make it smaller.") from error
         except Exception as error:  # a broken file makes decoders raise almost anything
-            raise UnreadableMedia(
-                f"'{label}' is damaged or incomplete ({str(error).rstrip('.') or type(error).__name__}). {_AGAIN}"
-            ) from error
+            raise UnreadableMedia(f"'{label}' is damaged or incomplete ({_in_our_words(error)}). {_AGAIN}") from error
 
 
 def _which(page: int | None, count: int, label: str, what: str) -> list[str]:
@@ -567,7 +565,7 @@ def _ask_stills(
         )
     code = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from facewitness.stills import main; main()"
     process = subprocess.Popen(
-        [sys.executable, "-c", code, json.dumps(sys.path)],
+        [sys.executable, "-I", "-c", code, json.dumps(sys.path)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
     )  # fmt: skip
@@ -627,6 +625,14 @@ def _end_of(process: subprocess.Popen[bytes]) -> str:
 
 
 _PATIENCE = 120.0  # seconds for one picture elsewhere
+
+
+def _in_our_words(error: Exception) -> str:
+    """What is wrong with a file that a decoder cannot read; its own words speak of how the decoder is made."""
+    words = str(error).lower()
+    return "its end is missing" if "truncat" in words or isinstance(error, EOFError) else "its data cannot be decoded"
+
+
 _AGAIN = "Fetch or export it again."
 _KNOWN_BY = 4096  # bytes from which `_kind` tells what a file is
 _MISSING = "A part of the picture is missing or damaged in the file; what is shown there is the decoder's."

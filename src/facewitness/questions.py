@@ -103,6 +103,13 @@ UNEXAMINED: dict[str, str] = {
 _UNEXAMINED = {name: re.compile(pattern) for name, pattern in UNEXAMINED.items()}
 _NAMED = re.compile(r"\b(?:[Ii]s|[Ww]as) (?:this|that|it|he|she)(?: really)? (?:[A-Z][\w'’-]+)(?: [A-Z][\w'’-]+)+")
 
+_FILE = re.compile(
+    r"\b(cameras?|lens|exif|meta ?data|gps|c2pa|content credentials?|provenance|thumbnail|serial number)\b|"
+    r"\b(which|what) (phones?|software|programs?|app)\b|\bwhat does the file say\b|"
+    r"\b(when|where|with what) (was|were|is) (it|this|that|the (photo|photograph|picture|image|file)) "
+    r"(taken|shot|saved|edited)\b"
+)
+
 # Small words that only one of these languages has, enough to tell that a question is not English.
 _ENGLISH = frozenset(
     re.findall(
@@ -157,6 +164,11 @@ def asked(question: str) -> str:
 def intent(question: str) -> str:
     """The first of INTENTS that fits; "" where none does."""
     return next((name for name, pattern in _PATTERNS.items() if pattern.search(normal(question))), "")
+
+
+def about_file(question: str) -> bool:
+    """Whether it asks for what a file says of itself: its camera, its date, its software, its credentials."""
+    return bool(_FILE.search(normal(question)))
 
 
 def asks_real(text: str) -> bool:

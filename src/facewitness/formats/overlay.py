@@ -32,10 +32,11 @@ def render(report: Report, clip: Clip | None = None) -> bytes:
     """A PNG: the picture at its own size and a legend below it. Raises ReportError without the picture."""
     if clip is None:
         why = "the file could not be read" if report.status == "failed" else "a report read from JSON comes without"
-        raise ReportError(
-            f"overlay: expected the picture beside its report, got none: {why}. "
-            "Analyse the file itself: facewitness analyze --format overlay FILE"
-        )
+        mend = "Analyse the file itself: facewitness analyze --format overlay FILE"
+        if report.source.startswith("<") and report.sha256 is None:
+            why = "it came as an array or an image, which nobody has kept"
+            mend = "Keep it: analysis = Analyzer().analysis(picture); analysis.report.save(path, analysis.clip)"
+        raise ReportError(f"overlay: expected the picture beside its report, got none: {why}. {mend}")
     film = film_frame(report)  # of a film one frame is drawn, with those who are in it
     picture = Image.fromarray((clip.frame if film is None else clip.at(film)).pixels)
     for person in report.people:
