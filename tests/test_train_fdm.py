@@ -128,8 +128,8 @@ def test_edits_are_packed_beside_real_forgeries_with_the_identity_they_were_made
     assert [row["file"] for row in edits] == [*(row["file"] for row in rows), stray["file"]]  # a picture once
     assert edits[0]["identity"] == "painted/person 0" and edits[-1]["identity"] == "sbi_qa/person 2"
     assert {row["split"] for row in edits} >= {"train", "val"}
-    known = recipe_file.identity_names(data, ["painted"])
-    assert set(recipe_file.identity_names(data, recipe.sources)) - set(known) == {"sbi_qa/person 2"}
+    known = recipe_file.identity_names(data, replace(recipe, sources={"painted": 1.0}))
+    assert set(recipe_file.identity_names(data, recipe)) - set(known) == {"sbi_qa/person 2"}
     assert len(Batches(tmp_path / "pack", recipe)) == recipe.steps
     pq.write_table(pa.table({"file": ["a"]}), tmp_path / "other.parquet")
     with pytest.raises(InputError, match="builders/dma"):

@@ -30,9 +30,10 @@ The only published setting is the backbone, Xception. Where the paper is silent
 from __future__ import annotations
 
 import difflib
+import functools
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,10 @@ class Disentangled:
     def score(self) -> Tensor:
         """ĝ, (B,) in [0, 1]; 1 means fake."""
         return self.logit.sigmoid()
+
+    def float(self) -> Disentangled:
+        """The same in single precision."""
+        return replace(self, **{f.name: v.float() for f in fields(self) if (v := getattr(self, f.name)) is not None})
 
 
 class FDM(nn.Module):
@@ -197,17 +202,26 @@ class FDM(nn.Module):
         return y
 
     def loss(self, said: Disentangled, fake: Tensor, identity: Tensor) -> Losses:
-        """Equations 7 to 10 and the adversarial heads. `fake` (B,) is 0 or 1, `identity` (B,) from 0 to M − 1."""
-        adversarial = None
+        """Equations 7 to 10 and the adversarial heads.
+
+        Args:
+            said: What `forward` gave for the B pictures.
+            fake: (B,), 0 or 1.
+            identity: (B,) from 0 to M − 1, or −1 where the person is not known: such a picture counts in no loss about
+                identities.
+        """
+        adversarial, person = None, identity >= 0
         if said.identities_from_trace is not None and said.logit_from_identity is not None:
-            adversarial = F.cross_entropy(said.identities_from_trace, identity)
+            adversarial = _over_known(F.cross_entropy, said.identities_from_trace, identity, person)
             adversarial = adversarial + F.binary_cross_entropy_with_logits(
                 said.logit_from_identity, fake.to(said.logit.dtype)
             )
         return Losses(
             identity=None
             if said.identities is None
-            else identity_loss(said.identities, identity, gamma=self.identity_gamma),
+            else _over_known(
+                functools.partial(identity_loss, gamma=self.identity_gamma), said.identities, identity, person
+            ),
             forgery=forgery_loss(said.logit, fake, alpha=self.forgery_alpha, gamma=self.forgery_gamma)
             if self.weights["forgery"]
             else None,
@@ -311,6 +325,11 @@ class Losses:
     def total(self) -> Tensor:
         """Equation 10, with the adversarial heads as a fourth part."""
         return torch.stack([self.weights[name] * value for name, value in self.parts.items()]).sum()
+
+
+def _over_known(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, identity: Tensor, person: Tensor) -> Tensor:
+    """The mean loss over the pictures whose person is known; 0, with a gradient of 0, where none is."""
+    return loss(logits[person], identity[person]) if bool(person.any()) else logits.sum() * 0.0
 
 
 def identity_loss(logits: Tensor, identity: Tensor, alpha: Tensor | None = None, gamma: float = 2.0) -> Tensor:

@@ -11,14 +11,17 @@ source by the name in its column `dataset`: self-made edits beside the real forg
 brought to the recipe's size as they are drawn, the middle square of each.
 
 What the data gives and what it does not
-    identity   is the column `group`: a video or a person. In an identity exchange the group keeps the scene and the
-               person who is replaced, not the face that is put on, so "identity" here is all that frames of one group
-               share. Groups of different sources are different identities
+    identity   is a person where the recipe's [people] says that a source's groups are people: equation 7 and the probe
+               look at those sources alone, and sources of the same people (FaceForensics++ at two compressions) share
+               their numbers. In an identity exchange the group keeps the person who is replaced, not the face that is
+               put on. Without [people] every group of every source counts as one, which on DFDC, where a group is one
+               frame and its forgery, tells frames apart and no people
     splits     a group is in one split, so no identity of `val` was trained on; the probe asks whether identity *can* be
                told from features, by a linear classifier fitted on some pictures of a group and tried on another one.
                An edit has the identity of the picture that it was made of, whichever table that is in.
                One training group in sixteen is held out for calibration (runs/fdm/fit.py)
-    balance    half of every batch is forged, in each source; so a source must have both labels
+    balance    half of every batch is forged, in each source; so a source must have both labels. `paired` puts a forgery
+               beside the genuine frame that it was made of, both damaged and mirrored alike, where that is a training row
 The paper gives no settings of this training (see `models/fdm` for the network's): rates, sizes, steps, augmentation and
 the rising strength of the reversal (2 / (1 + e^−10p) − 1 at progress p, as Ganin and Lempitsky 2015) are chosen.
 Each batch is drawn from (seed, step) alone: a run repeats whatever the number of workers and goes on after a kill, to
@@ -34,7 +37,7 @@ import math
 import warnings
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -75,6 +78,7 @@ class Recipe:
 
     sources: dict[str, float]  # source → share of draws; shares need not sum to one
     validate: tuple[str, ...] = ()  # sources whose val rows are measured; none: those of `sources`
+    people: dict[str, str] = field(default_factory=dict)  # source whose groups are people → whose; none: all groups
     model: dict[str, Any] = field(default_factory=dict)  # keyword arguments of `models.fdm.FDM`, losses' weights too
     seed: int = 0
     size: int = 299  # side of the pictures, pixels; Xception's own
@@ -83,6 +87,9 @@ class Recipe:
     lr: float = 2e-4
     warmup: int = 200  # steps in which the rate rises; after them it falls as a cosine, to a fiftieth
     weight_decay: float = 0.01
+    paired: bool = False  # a forgery stands beside its own genuine frame
+    statistics: str = "batch"  # of batch normalisation: the "batch"'s, or "kept" as training began with them
+    bf16: bool = False  # compute in bfloat16, but for the first layer: eight bits would round the traces away
     degraded: float = 0.5  # share of pictures that pass a chain of compression, resizing, blur and noise
     validate_every: int = 1000
     probe_groups: int = 300  # at most so many identities of the val rows in the linear probe; 0 leaves it out
@@ -98,6 +105,8 @@ class Recipe:
         shares = self.sources.values()
         if not shares or not all(isinstance(s, int | float) and s > 0 for s in shares):
             raise InputError(f"recipe: expected [sources] with shares above 0, got {self.sources}")
+        known("statistics", [self.statistics], ("batch", "kept"))
+        known("source in [people]", self.people, {*self.sources, *self.validate})
         check(self.model, _MODEL, "[model]")
 
     @property
@@ -118,25 +127,33 @@ class Recipe:
     def only(self, source: str) -> Recipe:
         """The intra-dataset protocol on one of this recipe's sources. Raises UnknownName for another one."""
         known("source of the recipe", [source], self.sources)
-        return replace(self, sources={source: 1.0}, validate=(source,))
+        people = {name: whose for name, whose in self.people.items() if name == source}
+        return replace(self, sources={source: 1.0}, validate=(source,), people=people)
+
+    def person(self, row: Mapping[str, Any]) -> str | None:
+        """Whom a picture shows, as far as identities go: None where nobody knows."""
+        if row.get("identity"):  # an edit, by the picture that it was made of
+            source, _, group = str(row["identity"]).partition("/")
+        else:
+            source, group = row["source"], row["group"]
+        if self.people:
+            return f"{self.people[source]}/{group}" if source in self.people else None
+        return f"{source}/{group}"
 
 
 # ------------------------------------------------------------------------------------------------------- the batches
 
 
-def identity_names(data: Pack, sources: Iterable[str]) -> list[str]:
-    """What the identity classifier tells apart: every identity of the training rows, sorted."""
-    return sorted({_identity(data.rows[i]) for i in data.indices("train", sources)})
-
-
-def _identity(row: dict[str, Any]) -> str:
-    return str(row.get("identity") or f"{row['source']}/{row['group']}")
+def identity_names(data: Pack, recipe: Recipe) -> list[str]:
+    """What the identity classifier tells apart: every person of the training rows, sorted."""
+    people = (recipe.person(data.rows[i]) for i in data.indices("train", recipe.sources))
+    return sorted({name for name in people if name is not None})
 
 
 class Batches(Dataset):
     """Batch i: real and forged pictures in turn, drawn from (seed, i) alone.
 
-    {"pixels": uint8 (B, 3, S, S), "fake": float32 (B,), "identity": int64 (B,)}
+    {"pixels": uint8 (B, 3, S, S), "fake": float32 (B,), "identity": int64 (B,), -1 where the person is not known}
     Raises InputError where a source has training rows of one label only: the source would tell the label.
     """
 
@@ -154,9 +171,13 @@ class Batches(Dataset):
                     f"{source}: expected real and fake training rows in the pack, found no {label} one. Pack again "
                     "from other tables, or take the source out of [sources]: it would tell the label by itself."
                 )
-        number = {name: i for i, name in enumerate(identity_names(data, self.names))}
-        self.identities = len(number)
-        self.identity = {i: number[_identity(data.rows[i])] for rows in self.of.values() for i in rows}
+        number = {name: i for i, name in enumerate(identity_names(data, recipe))}
+        self.identities = max(1, len(number))
+        mine = [i for rows in self.of.values() for i in rows]
+        self.identity = {i: number.get(recipe.person(data.rows[i]) or "", -1) for i in mine}
+        named = {(data.rows[i]["source"], data.rows[i]["file"]): i for i in mine if data.rows[i]["label"] == "real"}
+        originals = {i: (data.rows[i]["source"], data.rows[i]["original"]) for i in mine if data.rows[i]["original"]}
+        self.original = {i: named[key] for i, key in originals.items() if key in named}
         self._data: Pack | None = None  # opened once in every worker: a memory map does not travel
 
     def __len__(self) -> int:
@@ -168,19 +189,40 @@ class Batches(Dataset):
             self._data = Pack(self.folder)
         rng = np.random.default_rng([self.recipe.seed, step])
         pictures, drawn = [], []
-        for k in range(self.recipe.batch_size):
-            rows = self.of[self.names[rng.choice(len(self.names), p=self.shares)], ("real", "fake")[k % 2]]
-            i = rows[rng.integers(len(rows))]
-            picture = self._data.square(i, self.recipe.size)
-            if rng.random() < self.recipe.degraded:
-                picture, _ = degrade.degrade(picture, rng, strength=float(rng.random()))
-            pictures.append(picture[:, ::-1] if rng.random() < 0.5 else picture)
-            drawn.append(i)
+        for k in range(0, self.recipe.batch_size, 2):
+            rows = self._pair(rng)
+            damage = rng.integers(1 << 32, size=2)
+            if self.recipe.paired:
+                damage[1] = damage[0]
+            for i, seed in zip(rows, damage, strict=True):
+                pictures.append(self._seen(i, np.random.default_rng([self.recipe.seed, step, k, int(seed)])))
+            drawn += rows
         return {
             "pixels": torch.from_numpy(np.stack(pictures).transpose(0, 3, 1, 2).copy()),
             "fake": torch.arange(self.recipe.batch_size) % 2 * 1.0,
             "identity": torch.tensor([self.identity[i] for i in drawn]),
         }
+
+    def _pair(self, rng: np.random.Generator) -> tuple[int, int]:
+        """A genuine row and a forged one, of one source each, or of one and the same frame."""
+
+        def one(source: str, label: str) -> int:
+            rows = self.of[source, label]
+            return rows[rng.integers(len(rows))]
+
+        first, second = (self.names[k] for k in rng.choice(len(self.names), size=2, p=self.shares))
+        if not self.recipe.paired:
+            return one(first, "real"), one(second, "fake")
+        forged = one(first, "fake")
+        return self.original[forged] if forged in self.original else one(first, "real"), forged
+
+    def _seen(self, i: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """Row i as it is learnt from: some of them damaged, half of them mirrored."""
+        assert self._data is not None
+        picture = self._data.square(i, self.recipe.size)
+        if rng.random() < self.recipe.degraded:
+            picture, _ = degrade.degrade(picture, rng, strength=float(rng.random()))
+        return picture[:, ::-1] if rng.random() < 0.5 else picture
 
 
 # ------------------------------------------------------------------------------------------------------ the training
@@ -215,6 +257,9 @@ def train(
     if init_from is not None:
         model.start_from(init_from)
     model = model.to(place, memory_format=torch.channels_last)
+    if recipe.bf16:
+        first = next(part for part in model.backbone.modules() if isinstance(part, torch.nn.Conv2d))
+        first.forward = torch.autocast(place.type, enabled=False)(first.forward)
     decayed = [p for p in model.parameters() if p.ndim > 1]
     other = [p for p in model.parameters() if p.ndim <= 1]
     optimizer = torch.optim.AdamW(
@@ -223,9 +268,15 @@ def train(
 
     def loss(batch: Batch, step: int) -> dict[str, Tensor]:
         model.train()
+        if recipe.statistics == "kept":
+            for part in model.modules():
+                if isinstance(part, torch.nn.modules.batchnorm._BatchNorm):
+                    part.eval()
         pixels = batch["pixels"].to(place, memory_format=torch.channels_last)
         reversal = 2 / (1 + math.exp(-10 * step / recipe.steps)) - 1
-        losses = model.loss(model(pixels, reversal=reversal), batch["fake"].to(place), batch["identity"].to(place))
+        with torch.autocast(place.type, torch.bfloat16, enabled=recipe.bf16):
+            seen = model(pixels, reversal=reversal)
+        losses = model.loss(seen.float(), batch["fake"].to(place), batch["identity"].to(place))
         return {"loss": losses.total, **losses.parts}
 
     def each(done: int) -> None:
@@ -364,30 +415,35 @@ def _csv(columns: Sequence[str], lines: Iterable[dict[str, Any]], head: bool = T
 
 
 def probe(model: FDM, data: Pack, recipe: Recipe, place: torch.device) -> dict[str, Value]:
-    """How well a linear classifier reads identity from F_f and F_I: the share of pictures it puts into their group.
+    """How well a linear classifier reads identity from F_f and F_I: the share of pictures it puts to their person.
 
-    Of each of at most `probe_groups` groups of val rows with two pictures or more, one picture is tried and the others
+    Of each of at most `probe_groups` people of val rows with two pictures or more, one picture is tried and the others
     are fitted on: logistic regression on the means over places, each scaled to unit spread. {"trace", "identity",
-    "chance"}; intervals are by group. Which groups and pictures, depends on the recipe's seed alone. Values are None,
-    with the reason, where fewer than two groups have two pictures.
+    "thumbnail", "chance"}; intervals are by person. "thumbnail" is the control: the same of grey pictures of 4 × 4
+    pixels, which know the scene and no face, so a value near it says that scenes are told apart. Which people and
+    pictures, depends on the recipe's seed alone. Values are None, with the reason, where fewer than two people have two
+    pictures.
     """
     groups: dict[str, list[int]] = defaultdict(list)
     for i in data.indices("val", recipe.validated):
-        groups[_identity(data.rows[i])].append(i)
+        if (person := recipe.person(data.rows[i])) is not None:
+            groups[person].append(i)
     rng = np.random.default_rng([recipe.seed, zlib.crc32(b"probe")])
     several = [name for name, rows in sorted(groups.items()) if len(rows) > 1]
     chosen = [several[k] for k in sorted(rng.permutation(len(several))[: recipe.probe_groups])]
     if len(chosen) < 2:
         nothing = Value(None, why="fewer than two groups of val rows have two pictures")
-        return {"trace": nothing, "identity": nothing, "chance": nothing}
+        return dict.fromkeys(("chance", "trace", "identity", "thumbnail"), nothing)
     tried = {name: groups[name][rng.integers(len(groups[name]))] for name in chosen}
     rows = [i for name in chosen for i in groups[name]]
     of = np.array([k for k, name in enumerate(chosen) for _ in groups[name]])
     test = np.array([i in set(tried.values()) for i in rows])
     read = list(_read(model, data, rows, recipe.size, place))
+    seen = {name: np.concatenate([part[name] for part in read]) for name in ("trace", "identity")}
+    seen["thumbnail"] = np.stack([data.square(i, 4).mean(2).ravel() for i in rows])
     found = {"chance": Value(1 / len(chosen), n=len(chosen))}
-    for name in ("trace", "identity"):
-        features = np.concatenate([part[name] for part in read]).astype(np.float64)
+    for name, values in seen.items():
+        features = values.astype(np.float64)
         scale = StandardScaler().fit(features[~test])
         with warnings.catch_warnings():  # a group often has one picture to fit on: as many classes as rows are meant
             warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
