@@ -367,9 +367,9 @@ def test_a_run_that_collapses_stops_with_its_reason(made, tmp_path, monkeypatch)
         "grpo-2/recipe",
         "grpo-3/recipe",
         "grpo-ablation",
-        "grpo-qwen3b",
-        "grpo-qwen7b",
-        "grpo-internvl4b",
+        "published-qwen3b",
+        "published-qwen7b",
+        "published-internvl4b",
     ],
 )
 def test_the_recipes_that_are_given_can_be_read(name):

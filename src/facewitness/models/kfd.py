@@ -155,7 +155,7 @@ class ClipEncoders(nn.Module):
         self.fingerprint = _fingerprint(self.clip.visual_projection.weight, self.clip.text_projection.weight)
         self.lora, self.shared_context = lora, shared_context
         if lora:
-            _adapt(self.clip, lora)
+            adapt(self.clip, lora)
 
         self.register_buffer("mean", torch.tensor(OPENAI_CLIP_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(OPENAI_CLIP_STD).view(1, 3, 1, 1), persistent=False)
@@ -211,7 +211,7 @@ class ClipEncoders(nn.Module):
         return _by_class(self.clip.text_projection(pooled), self.classes)
 
 
-def _adapt(clip: nn.Module, rank: int) -> None:
+def adapt(clip: nn.Module, rank: int) -> None:
     """LoRA in every block of both towers of a CLIP, in place. Raises MissingExtra without peft."""
     try:
         from peft import LoraConfig, inject_adapter_in_model

@@ -235,6 +235,11 @@ def _spans(mask: Tensor, n: int) -> Tensor:
     return places[:, -1] - places[:, 0] + 1
 
 
+def exactly(x: Tensor) -> contextlib.AbstractContextManager[Any]:
+    """No autocast around what is computed of x: evidence is not to be rounded."""
+    return contextlib.nullcontext() if x.device.type == "meta" else torch.autocast(x.device.type, enabled=False)
+
+
 def pictures(
     pixel_values: Tensor,
     size: int,
@@ -317,15 +322,33 @@ def attach(model: Any, expert: Expert, processor: Any, token: str = "<forgery>")
         with torch.no_grad():  # zeros, so that a saved model finds the same rows again when it is attached anew
             for embeddings in (model.get_input_embeddings(), model.get_output_embeddings()):
                 embeddings.weight[rows:] = 0.0
+    number = tokenizer.convert_tokens_to_ids(token)
+    written = tokenizer(token * expert.n_tokens, add_special_tokens=False)["input_ids"]
+    if written != [number] * expert.n_tokens:
+        raise InputError(
+            f"The tokenizer does not keep the placeholder {token} as one token: expected {expert.n_tokens} times its "
+            f"number {number}, got {written[:8]}. Take the tokenizer that was published with the language model."
+        )
+    mean, std = tuple(image_processor.image_mean), tuple(image_processor.image_std)
+    mount(model, expert.to(model.device), Prompt(token, number, expert.n_tokens, mean, std))
+
+
+def mount(model: Any, expert: Any, prompt: Prompt) -> None:
+    """The part of `attach` that needs no processor: put the expert into the backbone.
+
+    Raises:
+        InputError: The expert's embeddings are not as wide as the language model's.
+    """
+    backbone = model.base_model
+    embedding, width = getattr(expert, "embedding", None), width_of(model)
+    if embedding is not None and embedding != width:
+        raise InputError(
+            f"The detector and the language model do not fit: the expert speaks in embeddings of {embedding} numbers, "
+            f"the language model reads {width}. Make the expert anew for this language model, with --detector."
+        )
     backbone.__class__ = _BACKBONES[type(backbone)]
-    backbone.expert = expert.to(model.device).train(model.training)
-    backbone.prompt = Prompt(
-        token,
-        tokenizer.convert_tokens_to_ids(token),
-        expert.n_tokens,
-        tuple(image_processor.image_mean),
-        tuple(image_processor.image_std),
-    )
+    backbone.expert = expert.train(model.training)
+    backbone.prompt = prompt
     model.generation_config.suppress_tokens = unspoken(model)
     model._weight_conversions = []  # what `save` writes has the names the model has; see `own_names`
 
@@ -493,6 +516,11 @@ def load(
     _hub.harmless(folder, str(folder))
     model = _base_model(base or str((folder / _BASE).resolve()), revision, options, fetch=False)
     processor = _processor(folder, str(folder))
+    if token not in getattr(processor, "tokenizer", processor).get_vocab():
+        raise WeightsError(
+            f"'{folder}': its tokenizer does not know the placeholder {token} that {_CARD} names. Copy tokenizer.json "
+            "from where the folder came, or save the model again."
+        )
     with _saved.settings_of(folder / _CARD):
         expert = maker(**made_with)
     try:

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from facewitness.errors import InputError
 from facewitness.models.fdm import FDM, Disentangled
-from facewitness.models.prompted_vlm import pictures
+from facewitness.models.prompted_vlm import exactly, pictures
 
 
 class TraceProjector(nn.Module):
@@ -95,7 +95,7 @@ class TraceExpert(nn.Module):
         if size < 1:
             raise InputError(f"TraceExpert: expected a size in pixels of at least 1, got {size}")
         self.fdm, self.learner, self.size = fdm.requires_grad_(False).eval(), learner, size
-        self.n_tokens = learner.tokens
+        self.n_tokens, self.embedding = learner.tokens, int(learner.config["embedding"])
         self.options = {"fdm": dict(fdm.config), "learner": dict(learner.config), "size": size}
 
     def train(self, mode: bool = True) -> TraceExpert:
@@ -106,7 +106,7 @@ class TraceExpert(nn.Module):
     def detect(self, pixel_values: Tensor, **grid: Any) -> Disentangled:
         """What the module says of the pictures behind `pixel_values`; no gradient."""
         rgb = pictures(pixel_values, self.size, **grid)
-        with torch.no_grad(), torch.autocast(rgb.device.type, enabled=False):  # the evidence is not to be rounded
+        with torch.no_grad(), exactly(rgb):
             return self.fdm(rgb * 255)
 
     def forward(self, pixel_values: Tensor, **grid: Any) -> Tensor:

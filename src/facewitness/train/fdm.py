@@ -20,8 +20,9 @@ What the data gives and what it does not
                told from features, by a linear classifier fitted on some pictures of a group and tried on another one.
                An edit has the identity of the picture that it was made of, whichever table that is in.
                One training group in sixteen is held out for calibration (runs/fdm/fit.py)
-    balance    half of every batch is forged, in each source; so a source must have both labels. `paired` puts a forgery
-               beside the genuine frame that it was made of, both damaged and mirrored alike, where that is a training row
+    balance    half of every batch is forged, in each source; so a source must have both labels. `paired` puts a
+               forgery beside the genuine frame that it was made of, both damaged and mirrored alike, where that is a
+               training row
 The paper gives no settings of this training (see `models/fdm` for the network's): rates, sizes, steps, augmentation and
 the rising strength of the reversal (2 / (1 + e^−10p) − 1 at progress p, as Ganin and Lempitsky 2015) are chosen.
 Each batch is drawn from (seed, step) alone: a run repeats whatever the number of workers and goes on after a kill, to
@@ -39,6 +40,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -63,6 +65,7 @@ from facewitness.models.fdm import FDM
 from facewitness.phrases import cell
 from facewitness.train import checkpoint
 from facewitness.train.loop import Batch, Loop, Schedule
+from facewitness.train.plan import CONVOLUTIONS, Plan, passed_through
 from facewitness.train.recipe import check, known, read_recipe
 
 # -------------------------------------------------------------------------------------------------------- the recipe
@@ -225,6 +228,35 @@ class Batches(Dataset):
         return picture[:, ::-1] if rng.random() < 0.5 else picture
 
 
+# ---------------------------------------------------------------------------------------------------------- the plan
+
+_PEOPLE = 5000  # identities where no pack says how many: FaceForensics++, Celeb-DF and DFD have fewer together
+
+
+def blank(recipe: Recipe, identities: int = _PEOPLE) -> FDM:
+    """The module's shapes on the meta device."""
+    with torch.device("meta"):
+        return FDM(identities, **recipe.model).eval()
+
+
+def plan(recipe: Recipe) -> Plan:
+    """What the run needs, without weights or data."""
+    page = Plan(f"the forgery disentanglement module on {recipe.model.get('backbone', 'legacy_xception')}")
+    model = blank(recipe).train()
+    pixels = torch.empty(recipe.batch_size, 3, recipe.size, recipe.size, device="meta")
+    seen, kept, flops = passed_through(model, pixels)
+    page.passed(
+        f"a picture of {recipe.size} px becomes traces of {tuple(seen.trace.shape[1:])} out of features of "
+        f"{tuple(seen.shared.shape[1:])}"
+    )
+    page.holds("the module", model)
+    page.takes("activations", 2 * kept / (2 if recipe.bf16 else 1), f"{recipe.batch_size} pictures, with gradients")
+    steps = page.steps(recipe.steps, recipe.batch_size, None, None) or 0
+    page.works("learning", 3.0 * flops * steps, f"{flops / recipe.batch_size / 1e9:.1f}e9 operations a picture, thrice",
+               share=CONVOLUTIONS)  # fmt: skip
+    return page
+
+
 # ------------------------------------------------------------------------------------------------------ the training
 
 
@@ -237,11 +269,13 @@ def train(
     workers: int = 2,
     save_every: int = 200,
     device: str | None = None,
+    until: datetime | None = None,
 ) -> dict[str, Any]:
     """Run the recipe on a pack, and go on where `out` stopped. Returns what `results.json` says.
 
     init_from    weights of the backbone (safetensors, timm's names), or a module to go on from; None: random
     device   as torch names it; None: a GPU where there is one
+    until    when training has to be over: the rate then falls with the clock where the steps alone would be slower
     Writes into `out`: `resolved.json`; `resume.safetensors` and a line of `log.jsonl` every `save_every` steps;
     `validation.csv`; at the end `fdm.safetensors` + `.json` (`FDM.lean`), `predictions.csv` and `results.json`.
     Raises InputError where `out` holds another run, the data does not fit, or the loss is no number any more.
@@ -279,21 +313,24 @@ def train(
         losses = model.loss(seen.float(), batch["fake"].to(place), batch["identity"].to(place))
         return {"loss": losses.total, **losses.parts}
 
+    counted = [0]
+
     def each(done: int) -> None:
+        counted[0] = done
         if done % recipe.validate_every == 0 and done < recipe.steps:
             _note_validation(out, done, _measured(data, predict(model, data, recipe.validated, recipe.size, place)))
 
     loop = Loop(
-        out, model, optimizer, Schedule(recipe.lr, recipe.steps, recipe.warmup), loss, seed=str(recipe.seed),
-        batch_size=recipe.batch_size, save_every=save_every, workers=workers, each=each,
+        out, model, optimizer, Schedule(recipe.lr, recipe.steps, recipe.warmup, until=until), loss,
+        seed=str(recipe.seed), batch_size=recipe.batch_size, save_every=save_every, workers=workers, each=each,
     )  # fmt: skip
-    begin = loop.resume()
+    begin = counted[0] = loop.resume()
     _forget_after(out, begin, recipe.steps)
     if begin == 0 and recipe.probe_groups:
         before = {name: asdict(value) for name, value in probe(model, data, recipe, place).items()}
         write_whole(out / "probe_before.json", json.dumps(before, indent=1).encode())
     loop.run(batches, begin, recipe.steps)
-    return _finish(recipe, out, model, data, place)
+    return _finish(recipe, out, model, data, place, counted[0])
 
 
 def _begin(recipe: Recipe, out: Path, init_from: Path | None, place: torch.device) -> None:
@@ -330,10 +367,10 @@ def _forget_after(out: Path, step: int, steps: int) -> None:
         write_whole(table, "".join(line + "\n" for line in (head, *kept)).encode())
 
 
-def _finish(recipe: Recipe, out: Path, model: FDM, data: Pack, place: torch.device) -> dict[str, Any]:
+def _finish(recipe: Recipe, out: Path, model: FDM, data: Pack, place: torch.device, steps: int) -> dict[str, Any]:
     scored = predict(model, data, recipe.validated, recipe.size, place)
     measured = _measured(data, scored)
-    _note_validation(out, recipe.steps, measured)
+    _note_validation(out, steps, measured)
     columns = ("source", "file", "group", "label")
     lines: list[dict[str, Any]] = [
         {**{k: data.rows[i][k] for k in columns}, "score": float(f"{p:.6g}")} for i, p in scored
@@ -343,6 +380,7 @@ def _finish(recipe: Recipe, out: Path, model: FDM, data: Pack, place: torch.devi
     write_whole(out / "predictions.csv", _csv((*columns, "score"), lines))
     results: dict[str, Any] = {
         "recipe": asdict(recipe),
+        "steps": steps,
         "identities": model.config["identities"],
         "weights_sha256": model.lean().save(out / "fdm.safetensors", {"crop": {"size": recipe.size}}),
         "unread": {"train": sum(p["split"] == "train" for p in data.problems), "validated": len(unread)},

@@ -1,6 +1,8 @@
 """Teaches a language model by rewards to put its boxes where its words are: MARE's second stage, GRPO by TRL.
 
     facewitness train grpo RECIPE --data dma.parquet --model SFT_FOLDER --out DIR
+    facewitness train grpo RECIPE --data dma.parquet --detector fdm.safetensors --out DIR    a plain model, by name
+    facewitness train grpo RECIPE --plan --detector runs/fdm/recipe.toml                     what it needs, by count
         [--val dma.parquet] [--unseen PACK] [--steps N] [--seed N] [--without REWARD …]
     torchrun --nproc-per-node 8 -m facewitness train grpo RECIPE …             the same on several GPUs, or processes
 
@@ -8,8 +10,9 @@ Xu et al., "MARE: Multimodal Alignment and Reinforcement for Explainable Deepfak
 each prompt the model draws a group of replies; `train/rewards` judges them, Eq. 2 to 6 and their weighted sum Eq. 11;
 what a reply got above its group's mean, in standard deviations of the group, is its advantage (Shao et al.,
 "DeepSeekMath", 2024, section 4.1), and a KL term holds the model near the one that training began with. SFT_FOLDER is
-what `train/sft` made of a model, with whatever expert it carries, or a plain model's folder or hub name. The prompt is
-the one of `builders/dma`, put together as in `train/sft`.
+what `train/sft` made of a model, with whatever expert it carries. A plain model, by its folder or hub name, gets the
+expert of figure 2 with `--detector`: the module is trained first and stays as it is, its projector learns by rewards
+with the adapter. The prompt is the one of `builders/dma`, put together as in `train/sft`.
 
 Where the paper is silent, which is everywhere but for "VLM-R1", "GRPO" and three models' names
     rewards   weights β of Eq. 11, and what stands beside them against naming every region: see `train/rewards`
@@ -68,8 +71,10 @@ from facewitness.models._remembered import look_once
 from facewitness.processes import not_from_here
 from facewitness.train import checkpoint, paired
 from facewitness.train.checkpoint import last_checkpoint, same_run
+from facewitness.train.plan import GIB, Language, Plan, loadable, speaks
 from facewitness.train.recipe import known, read_recipe
 from facewitness.train.rewards import WEIGHTS, Rewards
+from facewitness.train.sft import LEARNER, detector_of, expert_for, with_expert
 from facewitness.train.tuning import Draws, Watch
 
 _SAMPLES = 4  # prompts whose replies are shown while it learns
@@ -158,6 +163,8 @@ class Recipe:
     """All that decides the weights, but for the data and what training starts from.
 
     model        folder of `train/sft`, or a plain model's folder or hub name; revision   of the latter
+    forgery_prompt   True demands an expert: the model's own, or one of --detector; False takes the model as it comes
+    learner      arguments of the expert's part that learns, as in `train/sft`, where --detector makes a new one
     language     "lora", "full": how it learns. An adapter that the folder has is trained further (its rank stays), with
                  "full" it is merged first
     lora         rank, alpha, dropout of a new adapter
@@ -183,6 +190,8 @@ class Recipe:
 
     model: str = ""
     revision: str | None = None
+    forgery_prompt: bool = False
+    learner: dict[str, Any] = field(default_factory=dict)
     language: str = "lora"
     lora: dict[str, Any] = field(default_factory=dict)
     rewards: dict[str, float] = field(default_factory=lambda: dict(WEIGHTS))
@@ -231,6 +240,12 @@ class Recipe:
         known("scale of advantages", [self.scale], ("group", "batch", "none"))
         known("way of vLLM", [self.vllm], ("", "colocate", "server"))
         known("setting of LoRA", self.lora, ("rank", "alpha", "dropout"))
+        known("argument of the prompt learner", self.learner, set().union(*LEARNER.values()))
+        if self.vllm and self.forgery_prompt:
+            raise InputError(
+                f'recipe: vllm = "{self.vllm}" with a forgery prompt: vLLM cannot be given an expert\'s embeddings '
+                'beside a picture\'s (docs/training.md says why). Set vllm = "", or forgery_prompt = false.'
+            )
         self.judged, self.paid  # noqa: B018  (they raise for names and weights that are none)
         known("reward of the recipe", self.without, self.rewards)
 
@@ -275,11 +290,18 @@ def dataset(rows: Sequence[paired.Row], recipe: Recipe, steps: int, evidence: st
 # --------------------------------------------------------------------------------------------------------- the model
 
 
-def make(recipe: Recipe) -> tuple[Any, Any]:
+def make(recipe: Recipe, detector: Path | None = None) -> tuple[Any, Any]:
     """The model as training begins, before a new adapter, and its processor.
 
-    Raises InputError without a model's name and where vLLM would have to know an expert, MissingExtra without vLLM,
-    WeightsError and UnknownName as models/prompted_vlm does.
+    Args:
+        recipe: Names the model.
+        detector: Weights of MARE's module, or of KFD's detector, for a model without an expert.
+
+    Raises:
+        InputError: There is no model's name; the recipe demands an expert and there is none, or the model has one
+            besides the detector; vLLM would have to know an expert.
+        MissingExtra: vLLM is asked for and not installed.
+        WeightsError, UnknownName: As models/prompted_vlm.
     """
     if not recipe.model:
         raise InputError(
@@ -290,11 +312,27 @@ def make(recipe: Recipe) -> tuple[Any, Any]:
             f"vllm = \"{recipe.vllm}\" needs the package 'vllm', which is not installed. Try: pip install vllm, on a "
             'machine with a GPU that it knows, or set vllm = "" and transformers draws the replies.'
         )
+    loadable(recipe.model)
     precision = getattr(torch, recipe.dtype)
-    if (Path(recipe.model) / "prompted.json").is_file():
+    saved = pv.is_saved(recipe.model)
+    if saved and detector is not None:
+        raise InputError(
+            f"'{recipe.model}' has an expert already: expected it without --detector, or a plain model with it."
+        )
+    if recipe.forgery_prompt and not saved and detector is None:
+        raise InputError(
+            f"The recipe demands a forgery prompt and '{recipe.model}' is a plain model: expected --detector with the "
+            "weights of MARE's module (facewitness train fdm), or --model with what `train sft` made."
+        )
+    if saved:
         model, processor = pv.load(recipe.model, trainable=True, dtype=precision)
     else:
+        seeing, card = (None, {}) if detector is None else detector_of(detector)  # before gigabytes are read
         model, processor = pv.plain(recipe.model, recipe.revision, dtype=precision)
+        if seeing is not None:
+            torch.manual_seed(recipe.seed)
+            size = card.get("crop", {}).get("size")
+            pv.attach(model, expert_for(seeing, recipe.learner, pv.width_of(model), size), processor)
     if recipe.vllm and pv.expert_of(model) is not None:
         raise InputError(
             f"vllm = \"{recipe.vllm}\": '{recipe.model}' has an expert, whose embeddings vLLM cannot be given. "
@@ -340,6 +378,7 @@ def train(
     data: Path,
     out: Path,
     *,
+    detector: Path | None = None,
     val: Path | None = None,
     unseen: Path | None = None,
     save_every: int = 20,
@@ -348,6 +387,7 @@ def train(
 ) -> Path | None:
     """Run the recipe; go on where `out` stopped. `stop_at_step` stops after so many steps, with a checkpoint.
 
+    detector   weights of MARE's module for a plain model, see `make`
     unseen   the pack that MARE's module learnt from: prompts are of pictures alone that were held out. On those that
              it learnt from, its score is nearly always right, and no reward teaches what to say when it is not
     val   whose first prompts are answered while it learns; None takes the first of those it learns from
@@ -364,7 +404,7 @@ def train(
     rows = paired.read(data) if unseen is None else _unseen(paired.read(data), unseen)
     asked = rows if val is None else _apart(paired.read(val), rows, val)
     steps = recipe.steps or max(1, round((recipe.epochs or 0) * len(rows) / recipe.prompts))
-    expert = Path(recipe.model) / "expert.safetensors"
+    expert = Path(recipe.model) / "expert.safetensors" if detector is None else detector
     facts = {
         "recipe": dataclasses.asdict(recipe),
         "steps": steps,
@@ -377,7 +417,7 @@ def train(
         "commit": checkpoint.commit(),
     }
     same_run(out, facts)
-    model, processor = make(recipe)
+    model, processor = make(recipe, detector)
     rewards = recipe.paid
     rewards.judge([rows[0]["reply"]], **paired.columns(rows[:1]))  # raises here, not after a step, what a reward lacks
     adapter = recipe.language == "lora" and not isinstance(model, PeftModel)
@@ -521,11 +561,60 @@ def _save(model: Any, processor: Any, recipe: Recipe, folder: Path) -> None:
         processor.save_pretrained(folder)
         return
     base, revision = None, None
-    if isinstance(model, PeftModel):
+    if isinstance(model, PeftModel) and not pv.is_saved(recipe.model):  # a plain model that --detector gave an expert
+        local = Path(recipe.model)
+        base, revision = str(local.resolve() if local.is_dir() else recipe.model), recipe.revision
+    elif isinstance(model, PeftModel):
         start = Path(recipe.model)
         card = json.loads((start / "prompted.json").read_text(encoding="utf-8"))
         base, revision = card["base"] or str((start / "base").resolve()), card["revision"]
     pv.save(model, processor, folder, base, revision)
+
+
+# ---------------------------------------------------------------------------------------------------------- the plan
+
+_DRAWN = 1.6e-3  # seconds a layer for each token that transformers draws: its own cost in Python, whatever the card
+
+
+def plan(recipe: Recipe, detector: Path | None = None, examples: int | None = None, processes: int = 1) -> Plan:
+    """What the run needs, without a byte of weights; as `train/sft.plan`, with the replies that are drawn."""
+    page = Plan(f"rewards (GRPO) for {recipe.model}" + (f" on {processes} processes" * (processes > 1)), processes)
+    if recipe.group_size * recipe.prompts % (recipe.micro_batch_size * processes):
+        raise InputError(
+            f"{recipe.prompts} prompts with {recipe.group_size} replies each: expected a multiple of micro_batch_size "
+            f"times the processes, {recipe.micro_batch_size} · {processes}"
+        )
+    model, asked = with_expert(page, recipe, detector, recipe.learner, needed=recipe.forgery_prompt)
+    inner = model.get_base_model() if isinstance(model, PeftModel) else model
+    words, tokens = Language.of(inner), asked + recipe.max_tokens
+    speaks(page, inner, tokens)
+    paid = {name: weight for name, weight in recipe.paid.weights.items() if weight}
+    page.passed("rewards: " + ", ".join(f"{name} × {weight:g}" for name, weight in paid.items()))
+    page.holds("the model", model)
+    if recipe.beta and recipe.language == "full":
+        page.takes("the reference", sum(p.numel() * p.element_size() for p in inner.parameters()), "a copy, for KL")
+    replies, micro = recipe.group_size * recipe.prompts, recipe.micro_batch_size
+    drawing = words.cache(replies // processes, tokens) + words.logits(replies // processes, 1)
+    learning = words.activations(micro, tokens, recipe.gradient_checkpointing)
+    learning += words.logits(micro, recipe.max_tokens)
+    page.takes(
+        "drawing replies, or learning from them, whichever is more", max(drawing, learning),
+        f"keys and values of {replies // processes} replies {drawing / GIB:.2f} GiB; activations and scores of "
+        f"{micro} {learning / GIB:.2f} GiB",
+    )  # fmt: skip
+    steps = page.steps(recipe.steps, recipe.prompts, examples, recipe.epochs)
+    if steps is not None:
+        once = 2 * words.parameters * tokens * replies * steps
+        every = steps * recipe.max_tokens  # tokens drawn one after another; a batch of replies at once
+        weights = sum(p.numel() * p.element_size() for p in inner.parameters())
+        page.works(
+            "drawing", once, f"{replies} replies a step, by {'vLLM' if recipe.vllm else 'transformers'}",
+            read=every * weights * processes,
+            seconds=0.0 if recipe.vllm else every * words.layers * _DRAWN * processes,
+        )  # fmt: skip
+        flops = words.flops(tokens * replies, recipe.language == "full", recipe.gradient_checkpointing)
+        page.works("learning", (flops + (once / steps if recipe.beta else 0)) * steps, "with the reference's pass")
+    return page
 
 
 # ----------------------------------------------------------------------------------------------- what a run leaves

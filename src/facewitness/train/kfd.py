@@ -40,7 +40,7 @@ import cv2
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import Dataset
 
@@ -50,10 +50,11 @@ from facewitness.errors import InputError, WeightsError
 from facewitness.files import write_whole
 from facewitness.forge import Forged, degrade
 from facewitness.models import minilm
-from facewitness.models.kfd import KFD, ClipEncoders, Embed, SmallEncoders, is_elsewhere
+from facewitness.models.kfd import KFD, ClipEncoders, Embed, SmallEncoders, adapt, is_elsewhere
 from facewitness.models.sbi import SBI
 from facewitness.train import checkpoint
 from facewitness.train.loop import Batch, Loop, Schedule, put
+from facewitness.train.plan import Plan, passed_through
 from facewitness.train.recipe import known, read_recipe
 
 _ENCODERS: Mapping[str, type] = {"clip": ClipEncoders, "small": SmallEncoders}
@@ -247,6 +248,83 @@ class Batches(Dataset):
         raise InputError(f"None of {_TRIES} pictures drawn could be forged; their meshes may lie outside them.")
 
 
+# ---------------------------------------------------------------------------------------------------------- the plan
+
+
+class _BlankClip(nn.Module):
+    """`ClipEncoders` on the meta device: both towers' shapes, and of the descriptions what comes out of them."""
+
+    elsewhere, fingerprint, frozen = "clip.", "", True
+
+    def __init__(self, page: Plan, arguments: Mapping[str, Any]):
+        super().__init__()
+        known = inspect.signature(ClipEncoders).parameters
+        given = {name: p.default for name, p in known.items()} | dict(arguments)
+        self.config = {"name": given["name"], "layers": list(given["layers"]), "size": given["size"]}
+        self.size, self.layers = given["size"], tuple(given["layers"])
+        self.clip = page.blank(given["name"]).requires_grad_(False)
+        vision, words = self.clip.config.vision_config, self.clip.config.text_config
+        if not self.layers or max(self.layers) > vision.num_hidden_layers:
+            raise InputError(f"layers: expected numbers from 1 to {vision.num_hidden_layers}, got {self.layers}")
+        self.channels = (vision.hidden_size,) * len(self.layers)
+        self.text_width = self.embedding_width = self.clip.config.projection_dim
+        self._patches = self.size // vision.patch_size
+        shared = given.get("shared_context", False)
+        shape = (given["context"], self.text_width) if shared else (2, given["context"], words.hidden_size)
+        self.context = nn.Parameter(torch.empty(shape, device="meta"))
+        if rank := given.get("lora", 0):
+            with torch.device("meta"):
+                adapt(self.clip, rank)
+
+    def visual(self, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
+        """As `Encoders.visual`."""
+        out = self.clip.vision_model(pixel_values=pixels, output_hidden_states=True)
+        hidden = [out.hidden_states[layer][:, 1:].transpose(1, 2) for layer in self.layers]
+        grid = (self._patches, self._patches)
+        return [h.unflatten(2, grid) for h in hidden], self.clip.visual_projection(out.pooler_output)
+
+    def text(self) -> Tensor:
+        """As `Encoders.text`."""
+        return torch.empty(2, self.text_width, device="meta")
+
+
+def blank(recipe: Recipe, page: Plan) -> KFD:
+    """The detector's shapes on the meta device, CLIP's by `train/published.json`."""
+    arguments = {k: v for k, v in recipe.encoders.items() if k != "kind"}
+    with torch.device("meta"):
+        encoders = _BlankClip(page, arguments) if recipe.encoders["kind"] == "clip" else SmallEncoders(**arguments)
+        return KFD(encoders, text=recipe.text, reference=recipe.reference, **recipe.detector)
+
+
+def plan(recipe: Recipe, pictures: int | None = None, processes: int = 1) -> Plan:
+    """What the run needs, without weights.
+
+    Args:
+        recipe: Its encoders are CLIP's by a listed name, or the small pair.
+        pictures: Genuine pictures to learn from; None where no pack was named.
+        processes: That share the run.
+    """
+    page = Plan("KFD's detector, stage 1", processes)
+    model = blank(recipe, page)
+    batch = max(1, recipe.batch_size // processes)
+    pixels = torch.empty(batch, 3, model.encoders.size, model.encoders.size, device="meta")
+    learned = sum(p.numel() for p in model.encoders.parameters() if p.requires_grad) > model.encoders.context.numel()
+    rows = torch.zeros(batch, dtype=torch.long, device="meta")
+    seen, kept, flops = passed_through(model, pixels, rows, frozen=None if learned else model.encoders)
+    page.passed(f"a picture of {model.encoders.size} px becomes a map of {tuple(seen.map.shape[1:])} and consistency "
+                f"maps of {tuple(seen.consistency.shape[1:])}")  # fmt: skip
+    page.holds("the detector", model)
+    page.takes("activations", 2 * kept, f"{batch} pictures" + ", with the encoder's" * learned)
+    epochs = None if pictures is None else recipe.epochs
+    steps = page.steps(
+        recipe.steps, recipe.batch_size, None if pictures is None else 2 * pictures, epochs or recipe.epochs
+    )
+    if steps is not None:
+        how = "the encoder learns, too" if learned else "the encoder is frozen: one pass of it, three of the rest"
+        page.works("learning", (3.0 if learned else 1.3) * flops * steps * processes, how)
+    return page
+
+
 # ------------------------------------------------------------------------------------------------------ the training
 
 
@@ -347,8 +425,13 @@ def train(
     return model
 
 
+def count(recipe: Recipe, folder: Path) -> int:
+    """How many genuine pictures of a pack the recipe learns from."""
+    return sum(len(rows) for rows in genuine(Pack(folder), recipe).values())
+
+
 def _steps(recipe: Recipe, folder: Path) -> int:
-    pictures = sum(len(rows) for rows in genuine(Pack(folder), recipe).values())
+    pictures = count(recipe, folder)
     if recipe.steps is not None:
         return recipe.steps
     return max(1, round((recipe.epochs or 0) * pictures / (recipe.batch_size / 2)))

@@ -16,10 +16,11 @@ MARE's reward is the weighted sum of five, Eq. 11:
 Example: a reply of the right form (1) with the right verdict (1), whose words are near to people's by 0.8, with IoU 0.5
 for the one region it boxes, and a second one named without a box (alignment 1/2): with all β = 1, R = 3.8.
 
-The paper gives no β; we take 1 for each. Eq. 5 looks only at regions that reply and truth both have, and Eq. 6 only at
-the reply: an answer that names and boxes all twelve regions of the face is paid in full by both. So `regions`, the
-Jaccard index of said and true regions, stands beside them with weight 2 unless the run says otherwise: of up to three
-forged regions, to find half with an IoU of 1/2 then pays more than twelve perfect boxes (tests/test_train_rewards.py).
+The paper gives no β; `WEIGHTS` has exactly these five, each with 1. Eq. 5 looks only at regions that reply and truth
+both have, and Eq. 6 only at the reply: an answer that names and boxes all twelve regions of the face is paid in full by
+both. So `GUARDED`, ours, puts `regions`, the Jaccard index of said and true regions, beside them with weight 2: of up
+to three forged regions, to find half with an IoU of 1/2 then pays more than twelve perfect boxes
+(tests/test_train_rewards.py). A run takes it by its table [rewards], or by --rewards runs/mare/rewards-guarded.toml.
 
 A run's table names all rewards it wants. One with weight 0 pays nothing and is logged: `side`, `grounding`, `coverage`
 and `length` are there so, for this is what the five do not see. TRL logs each by itself, with mean and spread.
@@ -33,10 +34,12 @@ width and height, which its boxes must not leave. All but label may lack.
 from __future__ import annotations
 
 import math
+import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -50,10 +53,10 @@ from facewitness.types import Box, Reply, Truth
 WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
         "grammar": 1.0, "label": 1.0, "wording": 1.0, "boxes": 1.0, "alignment": 1.0,  # Eq. 11
-        "regions": 2.0,  # ours, against naming everything
-        "side": 0.0, "grounding": 0.0, "coverage": 0.0, "length": 0.0,  # ours, only looked at
+        "regions": 0.0, "side": 0.0, "grounding": 0.0, "coverage": 0.0, "length": 0.0,  # ours, only looked at
     }
 )  # fmt: skip
+GUARDED: Mapping[str, float] = MappingProxyType({**WEIGHTS, "regions": 2.0})  # ours, against naming everything
 
 # a reply as TRL gives it: text, or messages {"role": …, "content": text or parts of text}
 Completion = str | Sequence[Mapping[str, Any]]
@@ -96,6 +99,17 @@ class Reward:
         """The score of each reply that was read."""
         judge = plugins.get("scores", self.score).score
         return [judge(reply, truth) for reply, truth in zip(replies, true, strict=True)]
+
+
+def read_weights(path: Path) -> dict[str, float]:
+    """The table [rewards] of a TOML file, such as runs/mare/rewards-guarded.toml. Raises InputError, UnknownName."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8")).get("rewards")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected TOML with a table [rewards] ({error})") from error
+    if not isinstance(table, dict):
+        raise InputError(f"{path}: expected a table [rewards] of names and weights, got none")
+    return dict(Rewards(table).weights)
 
 
 def reward(score: str, weight: float = 1.0, grammar: str = "mare") -> Reward:

@@ -40,6 +40,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
@@ -60,7 +61,7 @@ from transformers import PrinterCallback  # isort: skip
 from facewitness import plugins
 from facewitness.builders import chats
 from facewitness.builders.chats import Example
-from facewitness.errors import InputError, WeightsError
+from facewitness.errors import InputError, UnknownName, WeightsError
 from facewitness.files import write_whole
 from facewitness.models._remembered import look_once
 from facewitness.models.fdm import FDM
@@ -71,11 +72,13 @@ from facewitness.models.trace_expert import TraceExpert, TraceProjector
 from facewitness.processes import not_from_here
 from facewitness.train import checkpoint
 from facewitness.train.checkpoint import last_checkpoint, same_run
+from facewitness.train.plan import Language, Plan, loadable, picture_tokens, sees, speaks
 from facewitness.train.recipe import known, read_recipe
 from facewitness.train.tuning import Draws, Watch
 
 _SAMPLES = 4
-_LEARNER = {  # arguments of the part of an expert that learns, by the detector it belongs to
+_WORDS = 160  # tokens of a question with the grammar's instructions and the template, about
+LEARNER = {  # arguments of the part of an expert that learns, by the detector it belongs to
     KFD: inspect.signature(ForgeryPromptLearner).parameters.keys() - {"embedding", "levels"},
     FDM: inspect.signature(TraceProjector).parameters.keys() - {"embedding", "width"} | {"size"},
 }
@@ -148,7 +151,7 @@ class Recipe:
             raise InputError(f"recipe: expected general as a share from 0 to below 1, got {self.general}")
         known("way to train the language model", [self.language], ("lora", "full", "frozen"))
         known("precision of weights", [self.dtype], ("float32", "bfloat16", "float16"))
-        known("argument of the prompt learner", self.learner, set().union(*_LEARNER.values()))
+        known("argument of the prompt learner", self.learner, set().union(*LEARNER.values()))
         plugins.get("grammars", self.grammar)
         known("setting of LoRA", self.lora, ("rank", "alpha", "dropout"))
         if self.language == "frozen" and not self.forgery_prompt:
@@ -223,6 +226,7 @@ def make(recipe: Recipe, detector: KFD | FDM | None, size: int | None = None) ->
     """
     if not recipe.model:
         raise InputError("Expected the language model's hub name or folder: --model, or model = in the recipe.")
+    loadable(recipe.model)
     dtype = getattr(torch, recipe.dtype)
     if recipe.forgery_prompt and detector is None and pv.is_saved(recipe.model):
         model, processor = pv.load(recipe.model, dtype=dtype)
@@ -240,7 +244,7 @@ def make(recipe: Recipe, detector: KFD | FDM | None, size: int | None = None) ->
                 "A forgery prompt needs a detector: expected --detector kfd.safetensors or fdm.safetensors, got none."
             )
         torch.manual_seed(recipe.seed)
-        expert = _expert(recipe, detector, pv.width_of(model), size)
+        expert = expert_for(detector, recipe.learner, pv.width_of(model), size)
         pv.attach(model, expert, processor)
         look_once(expert)
     if recipe.language == "frozen":
@@ -249,12 +253,26 @@ def make(recipe: Recipe, detector: KFD | FDM | None, size: int | None = None) ->
     return model, processor
 
 
-def _expert(recipe: Recipe, detector: KFD | FDM, width: int, size: int | None) -> ForgeryExpert | TraceExpert:
+def expert_for(
+    detector: KFD | FDM, learner: Mapping[str, Any], width: int, size: int | None
+) -> ForgeryExpert | TraceExpert:
+    """A new expert of a trained detector for a language model.
+
+    Args:
+        detector: KFD's or MARE's.
+        learner: Arguments of the part that learns, as a recipe's [learner] has them.
+        width: Of the language model's embeddings.
+        size: Of the pictures that MARE's module sees, pixels; the learner's comes first.
+
+    Raises:
+        UnknownName: An argument that the learner of this detector does not have.
+        InputError: Nobody says the size.
+    """
     kind = FDM if isinstance(detector, FDM) else KFD
-    known(f"argument of the prompt learner of {kind.__name__}", recipe.learner, _LEARNER[kind])
+    known(f"argument of the prompt learner of {kind.__name__}", learner, LEARNER[kind])
     if not isinstance(detector, FDM):
-        return ForgeryExpert.of(detector, width, **recipe.learner)
-    options = {"size": size} | recipe.learner
+        return ForgeryExpert.of(detector, width, **learner)
+    options = {"size": size} | dict(learner)
     if options["size"] is None:
         raise InputError(
             "The JSON beside MARE's module does not say how large its pictures are: expected crop.size there, or size "
@@ -336,6 +354,94 @@ def train(
         turns = max(sum(role == "user" for role, _ in example.before) for example in examples)
         _save(whole, processor, recipe, out / "model", turns)
     return out / "model"
+
+
+def detector_planned(path: Path, page: Plan) -> tuple[Any, dict[str, Any]]:
+    """A detector's shapes on meta: of saved weights, or of the recipe (.toml) that would train it; and its card."""
+    if path.suffix != ".toml":
+        detector, card = detector_of(path)
+        return detector.to("meta"), card
+    from facewitness.train import fdm, kfd  # what trains detectors is of another extra than what trains language models
+
+    try:
+        keys = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected a detector's recipe in TOML ({error})") from error
+    if "encoders" in keys:
+        recipe = kfd.Recipe.read(path)
+        return kfd.blank(recipe, page), {"crop": {"margin": recipe.margin}}
+    module = fdm.Recipe.read(path)
+    return fdm.blank(module), {"crop": {"size": module.size}}
+
+
+def with_expert(
+    page: Plan, recipe: Any, detector: Path | None, learner: Mapping[str, Any], *, needed: bool
+) -> tuple[Any, int]:
+    """The language model of a recipe on meta, with the expert of a detector, and how many tokens a question has.
+
+    What does not fit is told by exceptions, as at the first step. The adapter of LoRA is there, too.
+    """
+    model = page.blank(recipe.model, recipe.dtype)
+    if model.config.model_type not in pv.FAMILIES:
+        raise UnknownName("family of vision-language models", model.config.model_type, pv.FAMILIES)
+    shown = picture_tokens(model)
+    tokens = shown + _WORDS
+    if detector is not None:
+        seeing, card = detector_planned(detector, page)
+        with torch.device("meta"):
+            expert = expert_for(seeing, learner, pv.width_of(model), card.get("crop", {}).get("size"))
+        sees(page, model, expert)
+        pv.mount(model, expert, pv.Prompt("<forgery>", model.config.get_text_config().vocab_size - 1, expert.n_tokens,
+                                          (0.5,) * 3, (0.5,) * 3))  # fmt: skip
+        tokens += expert.n_tokens
+    elif needed:
+        raise InputError(
+            "A forgery prompt needs a detector: expected --detector with its weights, or with the recipe that trains "
+            "it (runs/fdm/recipe.toml), got none."
+        )
+    if recipe.language == "lora":
+        model = get_peft_model(model, pv.language_lora(model, **recipe.lora), low_cpu_mem_usage=True)
+    elif recipe.language == "frozen":
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(".expert.learner." in name)
+    page.facts.append(f"tokens of a question: {tokens}, of them {shown} of a 224 px picture and about {_WORDS} words")
+    return model, tokens
+
+
+def plan(recipe: Recipe, detector: Path | None = None, examples: int | None = None, processes: int = 1) -> Plan:
+    """What the run needs, without a byte of weights.
+
+    Args:
+        recipe: With a model that `train/published.json` lists, or the folder of one.
+        detector: Its weights, or the recipe that trains it.
+        examples: How many answers there are to learn; None where no data was named.
+        processes: That share the run.
+
+    Raises:
+        UnknownName: A name that is not listed.
+        InputError: Detector and language model do not fit.
+        WeightsError: A folder that cannot be read, or would run code.
+    """
+    page = Plan(f"fine-tuning of {recipe.model}" + (f" on {processes} processes" * (processes > 1)), processes)
+    model, asked = with_expert(
+        page, recipe, detector if recipe.forgery_prompt else None, recipe.learner, needed=recipe.forgery_prompt
+    )
+    inner = model.get_base_model() if isinstance(model, PeftModel) else model
+    words = Language.of(inner)
+    tokens = asked + recipe.max_tokens
+    speaks(page, inner, tokens)
+    page.holds("the model", model)
+    micro = recipe.micro_batch_size
+    page.takes(
+        "activations", words.activations(micro, tokens, recipe.gradient_checkpointing),
+        f"{micro} examples of {tokens} tokens" + ", checkpointed" * recipe.gradient_checkpointing,
+    )  # fmt: skip
+    page.takes("scores of words", words.logits(micro, tokens), f"{words.vocabulary:,} words")
+    steps = page.steps(recipe.steps, recipe.batch_size, examples, recipe.epochs)
+    if steps is not None:
+        flops = words.flops(tokens, recipe.language == "full", recipe.gradient_checkpointing)
+        page.works("learning", flops * steps * recipe.batch_size, f"{tokens} tokens an example")
+    return page
 
 
 def _arguments(

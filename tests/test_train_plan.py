@@ -1,0 +1,180 @@
+"""Recipes of published size, planned on the meta device without a weight, and what does not fit before a step."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+for package in ("peft", "transformers", "trl"):
+    if find_spec(package) is None:
+        pytest.skip(f"needs {package}, of the extra 'vlm'", allow_module_level=True)
+
+from facewitness.apps.cli import main  # noqa: E402
+
+from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (it mends torchvision)
+from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
+from facewitness.models.fdm import FDM  # noqa: E402
+from facewitness.models.trace_expert import TraceExpert  # noqa: E402
+from facewitness.train import fdm, grpo, kfd, plan, sft, small_vlm  # noqa: E402
+
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.filterwarnings(r"ignore:`(is_)?gradient_checkpointing\w*` is deprecated:FutureWarning"),
+]
+
+RUNS = Path(__file__).parents[1] / "runs"
+MODULE, KFDS = RUNS / "fdm" / "recipe.toml", RUNS / "kfd" / "recipe.toml"
+TINY = {"backbone": "test_efficientnet", "width": 8, "identity_weight": 0.0, "adversarial_weight": 0.0}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Path:
+    """A language model of 64 numbers a word, as a folder."""
+    folder = tmp_path_factory.mktemp("small") / "plain"
+    model, processor = small_vlm.make(
+        ["Is it fake?"], width=64, layers=1, rows=300, size=112, vision_width=32, vision_layers=1
+    )
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+# ------------------------------------------------------------------------------------------------- published sizes
+
+
+@pytest.mark.parametrize("name", plan.published())
+def test_the_settings_of_every_listed_name_give_the_parameters_that_the_hub_has(name):
+    page = plan.Plan("a test")
+    model = page.blank(name, "bfloat16")
+    assert plan.count(model) == plan.published()[name]["parameters"] and {
+        p.device.type for p in model.parameters()
+    } == {"meta"}
+    assert name in page.checks[0]
+
+
+@pytest.mark.parametrize("name", ["qwen3b", "qwen7b", "internvl4b"])
+def test_rewards_at_published_size_are_planned_with_the_module(name):
+    page = grpo.plan(grpo.Recipe.read(RUNS / "mare" / f"published-{name}.toml"), MODULE, examples=8000)
+    text = str(page)
+    assert "a picture of 224 px becomes 26 tokens of the detector" in text  # 5 × 5 places and the score
+    assert "grammar × 1, label × 1, wording × 1, boxes × 1, alignment × 1" in text and "regions" not in text
+    assert "steps: 1,000 of 8 examples" in text
+    weights = {"qwen3b": 3.75e9, "qwen7b": 8.29e9, "internvl4b": 3.71e9}[name] * 2
+    assert weights < page.bytes < weights + 16 * plan.GIB  # bfloat16, an adapter, and 64 replies
+    assert 1 < page.hours("80 GB card (H100)") < 100
+    assert ("has published a conversion" in text) == (name == "internvl4b")
+
+
+def test_fine_tuning_at_published_size_is_planned():
+    recipes = [sft.Recipe.read(RUNS / "mare" / f"published-sft-{n}.toml") for n in ("qwen3b", "qwen7b", "internvl4b")]
+    assert {recipe.lora["rank"] for recipe in recipes} == {64}
+    page = sft.plan(recipes[0], MODULE)
+    assert "epochs; name the data" in str(page) and "26 tokens of the detector" in str(page)
+    assert not page.work, "without data nobody knows how many steps there are"
+
+
+def test_kfds_two_stages_are_planned_with_its_encoders():
+    one = kfd.plan(kfd.Recipe.read(KFDS), pictures=1000, processes=2)
+    assert "986,109,441 parameters" in str(one) and "a map of (1, 224, 224)" in str(one) and one.processes == 2
+    assert "steps: 3,125 of 32 examples" in str(one)
+    two = sft.plan(sft.Recipe.read(RUNS / "kfd" / "sft.toml"), KFDS, processes=2)
+    assert "16 tokens of the detector, 4096 wide" in str(two) and two.bytes < 24 * plan.GIB
+
+
+def test_the_module_is_planned_on_xception():
+    page = fdm.plan(fdm.Recipe.read(MODULE))
+    assert "traces of (256, 10, 10) out of features of (2048, 10, 10)" in str(page)
+    assert 10 * plan.GIB < page.bytes < 40 * plan.GIB and page.hours("80 GB card (A100)") > 0.1
+
+
+def test_memory_is_counted_tensor_by_tensor():
+    layer = torch.nn.Linear(1000, 1000, bias=False)
+    page = plan.Plan("a test")
+    page.holds("layer", layer)
+    page.holds("frozen", layer.requires_grad_(False))
+    assert [size for _, size, _ in page.memory] == [4e6, 12e6, 4e6]  # weights, a gradient and two moments, weights
+    _, kept, flops = plan.passed_through(layer.to("meta"), torch.empty(3, 1000, device="meta"))
+    assert (kept, flops) == (3 * 1000 * 4, 2 * 3 * 1000 * 1000)
+
+
+def test_a_plan_is_printed_by_command_and_needs_no_data(capsys, small):
+    recipe = str(RUNS / "mare" / "published-qwen3b.toml")
+    assert main(["train", "grpo", recipe, "--plan", "--model", str(small), "--detector", str(MODULE)]) == 0
+    printed = capsys.readouterr().out
+    assert "is a folder: qwen2_5_vl" in printed and "26 tokens of the detector, 64 wide" in printed
+    assert "fits a 24 GB card" in printed
+    assert main(["train", "grpo", recipe, "--plan"]) == 2
+    assert "A forgery prompt needs a detector" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "grpo", recipe])
+    assert ended.value.code == 2 and "required: --data, --out" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------ what does not fit, before a first step
+
+
+def test_a_name_that_nobody_lists_is_told_with_the_nearest():
+    with pytest.raises(UnknownName, match=r"Did you mean 'Qwen/Qwen2\.5-VL-3B-Instruct'"):
+        plan.Plan("a test").blank("Qwen/Qwen2.5-VL-3B-Instrukt")
+
+
+def test_settings_that_give_another_model_than_listed_are_refused(monkeypatch):
+    listed = json.loads(json.dumps(plan.published()))
+    listed["Qwen/Qwen2.5-VL-3B-Instruct"]["config"]["text_config"]["num_hidden_layers"] = 35
+    monkeypatch.setattr(plan, "published", lambda: listed)
+    with pytest.raises(WeightsError, match=r"expected 3,754,622,976 as on the hub"):
+        plan.Plan("a test").blank("Qwen/Qwen2.5-VL-3B-Instruct")
+
+
+def test_a_model_with_code_of_its_own_is_told_by_name_and_by_folder(tmp_path):
+    recipe = sft.Recipe.read(RUNS / "mare" / "published-sft-internvl4b.toml")
+    with pytest.raises(WeightsError, match=r"code of its own, which is never run.*InternVL2_5-2B-MPO-hf"):
+        sft.make(recipe, None)
+    with pytest.raises(WeightsError, match="code of its own"):
+        grpo.make(grpo.Recipe.read(RUNS / "mare" / "published-internvl4b.toml"))
+    settings = {"model_type": "internvl_chat", "auto_map": {"AutoConfig": "configuration_chat.ChatConfig"}}
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    (tmp_path / "configuration_chat.py").write_text("raise SystemExit('ran')")
+    with pytest.raises(WeightsError, match="code of a model's own is never run"):
+        plan.Plan("a test").blank(str(tmp_path))
+
+
+def test_a_detector_for_another_language_model_is_told_before_a_step(small):
+    model, processor = pv.plain(str(small))
+    expert = TraceExpert.of(FDM(1, **TINY), embedding=48, size=32)
+    with pytest.raises(InputError, match="embeddings of 48 numbers, the language model reads 64"):
+        pv.attach(model, expert, processor)
+
+
+def test_a_module_of_another_kind_is_no_detector(tmp_path, small):
+    (tmp_path / "net.safetensors").write_bytes(b"")
+    (tmp_path / "net.json").write_text(json.dumps({"model": "compact"}))
+    recipe = replace(grpo.Recipe.read(RUNS / "mare" / "published-qwen3b.toml"), model=str(small), dtype="float32")
+    with pytest.raises(WeightsError, match="the card of a detector, kfd or fdm, got 'compact'"):
+        grpo.make(recipe, tmp_path / "net.safetensors")
+    with pytest.raises(UnknownName, match="argument of the prompt learner of FDM"):
+        sft.plan(replace(sft.Recipe.read(RUNS / "kfd" / "sft.toml"), model=str(small)), MODULE)  # KFD's learner
+
+
+def test_rewards_that_demand_a_forgery_prompt_take_no_plain_model(small):
+    recipe = replace(grpo.Recipe.read(RUNS / "mare" / "published-qwen3b.toml"), model=str(small))
+    with pytest.raises(InputError, match="is a plain model: expected --detector"):
+        grpo.make(recipe)
+    with pytest.raises(InputError, match="vLLM cannot be given an expert's embeddings"):
+        replace(recipe, vllm="colocate")
+
+
+def test_a_tokenizer_that_lost_the_placeholder_is_told(tmp_path, small):
+    model, processor = pv.plain(str(small))
+    pv.attach(model, TraceExpert.of(FDM(1, **TINY), embedding=64, size=32), processor)
+    pv.save(model, processor, tmp_path / "saved")
+    pv.load(tmp_path / "saved")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / "saved" / name).write_bytes((small / name).read_bytes())
+    with pytest.raises(WeightsError, match="does not know the placeholder <forgery>"):
+        pv.load(tmp_path / "saved")
