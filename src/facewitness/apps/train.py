@@ -102,13 +102,18 @@ def _complain(text: str, status: int) -> int:
 Command = Callable[[argparse.Namespace], int]
 
 
-def _add_run(parser: Any, pack: bool = True, workers: int = 2) -> None:
+def _add_run(parser: Any, pack: bool = True, workers: int = 2, plan: bool = False) -> None:
+    """The words of every run; where `plan` says that the recipe has --plan, `_add_plan` asks for what is needed."""
     if pack:
-        parser.add_argument("--pack", type=Path, metavar="DIR", help="made by facewitness build pack")
+        parser.add_argument(
+            "--pack", type=Path, required=not plan, metavar="DIR", help="made by facewitness build pack"
+        )
         parser.add_argument(
             "--init-from", type=Path, metavar="FILE", help="weights to begin with: ImageNet's or an earlier run's"
         )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; the same one resumes")
+    parser.add_argument(
+        "--out", type=Path, required=not plan, metavar="DIR", help="folder of the run; the same one resumes"
+    )
     parser.add_argument("--save-every", type=positive, metavar="STEPS", help="steps between two states")
     parser.add_argument("--workers", type=int, default=workers, metavar="N", help=f"that draw batches ({workers})")
 
@@ -205,8 +210,6 @@ def _add_compact(parser: Any) -> Command:
     parser.add_argument("--hard", type=Path, metavar="JSON", help="source/file -> weight of a genuine picture")
 
     def run(given: argparse.Namespace) -> int:
-        if lacking := [f"--{name}" for name in ("pack", "out") if getattr(given, name) is None]:
-            parser.error(f"the following arguments are required: {', '.join(lacking)}")
         from facewitness.train import compact
 
         recipe = compact.Recipe.read(given.recipe)
@@ -228,7 +231,7 @@ def _add_compact(parser: Any) -> Command:
 
 
 def _add_kfd(parser: Any) -> Command:
-    _add_run(parser)
+    _add_run(parser, plan=True)
     _add_changes(parser)
     _add_until(parser)
     parser.add_argument("--go-on", type=Path, metavar="KFD.safetensors", help="an earlier stage's detector")
@@ -272,7 +275,7 @@ def _add_kfd(parser: Any) -> Command:
 
 
 def _add_fdm(parser: Any) -> Command:
-    _add_run(parser)
+    _add_run(parser, plan=True)
     parser.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
     parser.add_argument("--without", nargs="+", default=[], metavar="LOSS", help="ablation: losses to switch off")
     parser.add_argument("--only", metavar="SOURCE", help="one of the recipe's sources: the intra-dataset protocol")
@@ -316,7 +319,7 @@ def _add_fdm(parser: Any) -> Command:
 
 
 def _add_sft(parser: Any) -> Command:
-    _add_run(parser, pack=False, workers=0)
+    _add_run(parser, pack=False, workers=0, plan=True)
     _add_changes(parser)
     parser.add_argument(
         "--forensic",
@@ -437,19 +440,23 @@ def _add_grounding(parser: Any) -> None:
     """What the two grounding systems have in common."""
     _add_until(parser)
     parser.add_argument("--plan", action="store_true", help="say what a run would take, and do nothing")
-    parser.add_argument("--pack", type=Path, metavar="DIR", help="made by facewitness build pack, for a small recipe")
+    parser.add_argument(
+        "--pack", type=Path, required=not plan, metavar="DIR", help="made by facewitness build pack, for a small recipe"
+    )
     parser.add_argument("--init-from", type=Path, metavar="FILE", help="the compact network's weights, for a small one")
     parser.add_argument(
         "--draws", type=Path, metavar="DIR", help="where self-made edits are kept (in the run's folder)"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; the same one resumes")
+    parser.add_argument(
+        "--out", type=Path, required=not plan, metavar="DIR", help="folder of the run; the same one resumes"
+    )
     parser.add_argument("--save-every", type=positive, metavar="STEPS", help="steps between two states")
     parser.add_argument("--stop-at-step", type=positive, metavar="N", help="stop there; the same command goes on")
     parser.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
 
 
 def _add_grpo(parser: Any) -> Command:
-    _add_run(parser, pack=False, workers=0)
+    _add_run(parser, pack=False, workers=0, plan=True)
     _add_changes(parser)
     parser.add_argument("--data", type=Path, metavar="TABLE", help="dma.parquet of facewitness build dma")
     parser.add_argument("--model", metavar="NAME", help="folder of train sft's model, or a hub name")

@@ -191,7 +191,8 @@ class Batches(Dataset):
             cv2.setNumThreads(0)
             self._data = Pack(self.folder)
         rng = np.random.default_rng([self.recipe.seed, step])
-        pictures, drawn = [], []
+        pictures: list[NDArray[np.uint8]] = []
+        drawn: list[int] = []
         for k in range(0, self.recipe.batch_size, 2):
             rows = self._pair(rng)
             damage = rng.integers(1 << 32, size=2)
