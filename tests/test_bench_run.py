@@ -28,7 +28,7 @@ from facewitness.types import Face, Frame, FrameRef, Moment, Reply, Sample, Test
 pa = pytest.importorskip("pyarrow", reason="needs the extra 'bench'")
 pq = pytest.importorskip("pyarrow.parquet")
 cv2 = pytest.importorskip("cv2", reason="needs the extra 'forge'")
-from facewitness.bench import calibrate, deletion, perturb, predictions, protocol, speakers  # noqa: E402
+from facewitness.bench import calibrate, deletion, perturb, predictions, protocol, speakers, table  # noqa: E402
 from facewitness.bench import run as bench_run  # noqa: E402
 from facewitness.bench.run import System, run  # noqa: E402
 from facewitness.bench.table import write  # noqa: E402
@@ -613,6 +613,31 @@ def test_predictions_of_another_version_are_refused(labelled, tmp_path):
 def test_every_protocol_can_be_read(name):
     plan = protocol.read(name)
     assert plan.about and plan.tests and plan.level in protocol.LEVELS
+
+
+def test_what_papers_print_stands_beside_what_is_measured(tmp_path):
+    fused = protocol.read("mare-fused")
+    assert [test.name for test in fused.tests] == ["FF++", "Celeb-DF", "WDF", "DFDC", "DFD"]
+    assert fused.tests[3].published["MARE"] == {"auc": 99.77, "acc": 98.83} and "M2F2" in fused.tests[4].published
+    assert protocol.read("kfd-cross").tests[0].published["SBI"] == {"auc": 93.82, "ap": 92.99}
+    intra = protocol.read("kfd-intra")
+    assert "FaceShifter" in intra.tests[0].method and "genuine frames only" in intra.train["datasets"][0]
+    assert protocol.read("mare-intra").tests[0].published["TGN"] == {"auc": 99.32}
+    assert protocol.printed(tmp_path) is None
+    protocol.note(fused, tmp_path)
+    (grid,) = table._printed_grids([tmp_path])
+    assert grid.title == "Printed in papers (mare-fused)" and "not measured here" in grid.about
+    row = next(row for row in grid.rows if row[:2] == ("MARE", "DFD"))
+    assert [cell[0].value for cell in row[2:]] == [0.9968, None, 0.9825]
+    path = tmp_path / "mine.toml"
+    head = 'about = "a"\n[[test]]\nname = "n"\ndataset = "folder"\n'
+    for line, kind, expected in (
+        ("S = { auk = 1 }", UnknownName, "printed measure in mine"),
+        ("S = { auc = 101 }", InputError, "per cent for auc of S"),
+    ):
+        path.write_text(f"{head}[test.published]\n{line}\n")
+        with pytest.raises(kind, match=expected):
+            protocol.read(path)
 
 
 def test_what_is_wrong_with_a_protocol_is_said(tmp_path):

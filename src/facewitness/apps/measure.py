@@ -360,6 +360,8 @@ def _run(given: argparse.Namespace) -> int:
 
     plan = protocol.read(given.protocol)
     statuses = []
+    given.out.mkdir(parents=True, exist_ok=True)
+    protocol.note(plan, given.out)
     for test in plan.tests:
         root = roots.get(test.dataset, roots.get(None))
         if root is None:
@@ -369,7 +371,7 @@ def _run(given: argparse.Namespace) -> int:
         keep: dict[str, tuple[str, ...]] = {"dataset": (test.source,)} if test.source else {}
         keep |= {"compression": (test.compression,)} if test.compression else {}
         keep |= {"method": test.method} if test.method else {}
-        out = given.out / "".join(c if c.isalnum() or c in "+-." else "-" for c in test.name)
+        out = given.out / protocol.folder_of(test)
         try:
             with _progress(test.name) as progress:
                 covered = run(
@@ -521,7 +523,10 @@ def _protocols(given: argparse.Namespace) -> int:
         plan = protocol.read(name)
         print(shown(f"{name}: {plan.about}"))
         for test in plan.tests:
-            printed = "".join(f"; {k} prints {v}" for k, v in test.published.items())
+            printed = "".join(
+                f"; {system} prints {', '.join(f'{name} {value:g}' for name, value in values.items())}"
+                for system, values in test.published.items()
+            )
             print(shown(f"  {test.name}: {test.dataset}, split {test.split or 'all'}, {plan.level} level{printed}"))
     return ALL
 

@@ -440,16 +440,12 @@ def _add_grounding(parser: Any) -> None:
     """What the two grounding systems have in common."""
     _add_until(parser)
     parser.add_argument("--plan", action="store_true", help="say what a run would take, and do nothing")
-    parser.add_argument(
-        "--pack", type=Path, required=not plan, metavar="DIR", help="made by facewitness build pack, for a small recipe"
-    )
+    parser.add_argument("--pack", type=Path, metavar="DIR", help="made by facewitness build pack, for a small recipe")
     parser.add_argument("--init-from", type=Path, metavar="FILE", help="the compact network's weights, for a small one")
     parser.add_argument(
         "--draws", type=Path, metavar="DIR", help="where self-made edits are kept (in the run's folder)"
     )
-    parser.add_argument(
-        "--out", type=Path, required=not plan, metavar="DIR", help="folder of the run; the same one resumes"
-    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; the same one resumes")
     parser.add_argument("--save-every", type=positive, metavar="STEPS", help="steps between two states")
     parser.add_argument("--stop-at-step", type=positive, metavar="N", help="stop there; the same command goes on")
     parser.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")

@@ -10,11 +10,13 @@ dataset = "celebdf"                      # a leaf of datasets/
 split = "test"
 frames = 32
 compression = "c23"                      # keep only rows like this; method = [...] likewise
-published = { KFD = 94.71 }              # what papers print, for orientation: never mixed with measured numbers
+published = { KFD = { auc = 94.71, ap = 93.59 }, SBI = { auc = 93.82 } }    # what papers print, per cent: for
+                                         # orientation beside what is measured, never mixed with it; a number is an AUC
 """
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -23,6 +25,7 @@ from typing import Any
 
 from facewitness import plugins
 from facewitness.errors import InputError, UnknownName
+from facewitness.files import write_whole
 
 LEVELS = ("frame", "video")
 FOLDER = Path(__file__).with_name("protocols")
@@ -41,7 +44,7 @@ class Test:
     compression: str | None = None
     method: tuple[str, ...] = ()
     source: str | None = None  # Sample.dataset, where a leaf holds several
-    published: Mapping[str, float] = field(default_factory=dict)  # system -> AUC in per cent, as printed
+    published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # system -> measure -> per cent, printed
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +63,53 @@ class Protocol:
     questions: bool = False
 
 
+PRINTED = ("auc", "ap", "acc")  # measures that papers print
+
+
+def _published(given: Any, path: Path) -> dict[str, dict[str, float]]:
+    """System → measure → per cent. Raises UnknownName for another measure, InputError for what is no number."""
+    found: dict[str, dict[str, float]] = {}
+    for system, values in dict(given).items():
+        values = values if isinstance(values, Mapping) else {"auc": values}
+        for measure, value in values.items():
+            if measure not in PRINTED:
+                raise UnknownName(f"printed measure in {path.name}", measure, PRINTED)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+                raise InputError(f"{path}: expected per cent for {measure} of {system}, got {value!r}")
+        found[system] = {measure: float(value) for measure, value in values.items()}
+    return found
+
+
 def names() -> tuple[str, ...]:
     """The protocols that come with facewitness."""
     return tuple(sorted(p.stem for p in FOLDER.glob("*.toml")))
+
+
+PRINTED_FILE = "printed.json"  # in the folder of a protocol's runs: what papers print for its test sets
+
+
+def folder_of(test: Test) -> str:
+    """The folder of a test's run inside the protocol's."""
+    return "".join(c if c.isalnum() or c in "+-." else "-" for c in test.name)
+
+
+def note(plan: Protocol, out: Path) -> None:
+    """Write what papers print beside the runs, for `bench table`."""
+    printed = {folder_of(test): test.published for test in plan.tests if test.published}
+    about = {"protocol": plan.name, "paper": plan.paper, "level": plan.level, "tests": printed}
+    write_whole(out / PRINTED_FILE, json.dumps(about, indent=1).encode())
+
+
+def printed(out: Path) -> dict[str, Any] | None:
+    """What `note` wrote into the folder of runs; None where nothing is there. Raises InputError for a broken file."""
+    file = out / PRINTED_FILE
+    if not file.exists():
+        return None
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return {key: found[key] for key in ("protocol", "paper", "level", "tests")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"'{file}': expected what a protocol prints, as bench run wrote it ({error})") from error
 
 
 def read(name: str | Path) -> Protocol:
@@ -91,6 +138,7 @@ def read(name: str | Path) -> Protocol:
                 raise UnknownName(f"key of a test in {path.name}", key, allowed)
         if test.get("dataset") not in plugins.names("datasets"):
             raise UnknownName(f"dataset in {path.name}", str(test.get("dataset")), plugins.names("datasets"))
+        test = {**test, "published": _published(test.get("published", {}), path)}
         try:
             made.append(Test(**{**test, "method": tuple(test.get("method", ()))}))
         except TypeError as error:

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facewitness import words
-from facewitness.bench import measures, page, peers, perturb, predictions, speakers, wording
+from facewitness.bench import measures, page, peers, perturb, predictions, protocol, speakers, wording
 from facewitness.bench.book import BASELINES, Book, Entry, Grid, Line
 from facewitness.bench.measures import DETECTION, Value
 from facewitness.errors import InputError
@@ -70,7 +70,7 @@ def write(
     lines = [line for entry in entries for line in measured(entry)]
     lines += _spread(entries, lines)
     book = Book(lines)
-    grids, made = _grids(entries, lines, book), made_by(entries)
+    grids, made = [*_grids(entries, lines, book), *_printed_grids(runs)], made_by(entries)
     files = {
         "table.md": markdown(title, grids, notes, made),
         "table.csv": _csv(lines),
@@ -637,6 +637,25 @@ def _text_grid(book: Book, entries: Sequence[Entry]) -> Grid:
     if tokenizers:
         about += f" Tokenizer: {', '.join(tokenizers)}; numbers by different ones must not be compared."
     return _grid("Text", about, ("system", "test set", "who speaks"), _WORDS.values(), rows, 3, "no texts")
+
+
+def _printed_grids(runs: Sequence[Path]) -> Iterator[Grid]:
+    """What papers print for the test sets of protocols, one grid a protocol."""
+    for run in runs:
+        found = protocol.printed(Path(run))
+        if found is None:
+            continue
+        rows = [
+            ((system, name), [Value(values[m] / 100 if m in values else None) for m in protocol.PRINTED])
+            for name, systems in found["tests"].items()
+            for system, values in systems.items()
+        ]
+        about = (
+            f"{found['paper']}, {found['level']} level: numbers of others on test sets as those authors have them, not "
+            "measured here. Crops, frames and training differ, so they are for orientation."
+        )
+        heads = [{"auc": "AUC", "ap": "AP", "acc": "ACC"}[m] for m in protocol.PRINTED]
+        yield _grid(f"Printed in papers ({found['protocol']})", about, ("system", "test set"), heads, rows, 4)
 
 
 # ------------------------------------------------------------------------------------------------------- printing
