@@ -1,6 +1,6 @@
 """Stores trained weights in half precision, and says how much the network's scores change on painted faces.
 
-    python runs/halve.py runs/kfd/kfd.safetensors runs/fdm/fdm.safetensors
+    python runs/halve.py runs/kfd/kfd.safetensors runs/mare/model/fdm.safetensors
 
 Kernels of at least 16,384 numbers become float16: nine tenths of the file. What is smaller stays as it is. Those are
 the first layers, whose rounding every later one enlarges (halved, too, KFD's scores change by 0.009), and the

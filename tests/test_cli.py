@@ -687,7 +687,7 @@ def test_list_shows_what_is_not_installed_in_one_line_and_what_witnesses_know(ca
     [
         ("compact", "src/facewitness/weights/compact.json"),
         ("kfd", "runs/kfd/kfd.json"),
-        ("mare", "runs/fdm/fdm.json"),
+        ("mare", "runs/mare/model/fdm.json"),
     ],
 )
 def test_what_the_list_says_of_a_witness_stands_beside_its_weights(name, card):

@@ -118,7 +118,7 @@ def test_the_language_model_reads_the_modules_own_look_at_the_picture_and_is_sav
     seen: dict[str, Any] = {}
     expert = pv.expert_of(model)
     hook = expert.register_forward_hook(lambda _m, _a, out: seen.update(tokens=out))
-    (said,) = pv.answers(model, processor, [picture], [prompt], most=4)
+    (said,) = pv.answers(model, processor, [picture], [prompt], max_tokens=4)
     hook.remove()
     with torch.no_grad():
         pixels = torch.from_numpy(picture.transpose(2, 0, 1)[None].copy()).float()
@@ -131,4 +131,4 @@ def test_the_language_model_reads_the_modules_own_look_at_the_picture_and_is_sav
     pv.save(model, processor, tmp_path / "model")
     again, same = pv.loaded(str(tmp_path / "model"))
     assert isinstance(pv.expert_of(again), TraceExpert) and pv.placeholders(again).count("<forgery>") == 5
-    assert pv.answers(again, same, [picture], [prompt], most=4) == [said]
+    assert pv.answers(again, same, [picture], [prompt], max_tokens=4) == [said]

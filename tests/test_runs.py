@@ -39,7 +39,9 @@ def portrait() -> tuple[Track, Clip]:
     return Track(0, (face,)), Clip("astronaut", (frame,))
 
 
-@pytest.mark.parametrize(("witness", "weights"), [("kfd", "kfd/kfd.safetensors"), ("mare", "fdm/fdm.safetensors")])
+@pytest.mark.parametrize(
+    ("witness", "weights"), [("kfd", "kfd/kfd.safetensors"), ("mare", "mare/model/fdm.safetensors")]
+)
 def test_committed_weights_are_whole_and_can_decide(witness, weights):
     pytest.importorskip("torch", reason="needs the extra 'train'")
     seen, loaded = portrait(), plugins.get("witnesses", witness).load(weights=str(RUNS / weights))
@@ -51,7 +53,7 @@ def test_committed_weights_are_whole_and_can_decide(witness, weights):
 
 @pytest.mark.parametrize(
     ("witness", "weights", "model"),
-    [("kfd", "kfd/kfd.safetensors", "kfd/model"), ("mare", "fdm/fdm.safetensors", "mare/model")],
+    [("kfd", "kfd/kfd.safetensors", "kfd/model"), ("mare", "mare/model/fdm.safetensors", "mare/model")],
 )
 def test_the_committed_language_models_answer_in_their_grammar(witness, weights, model):
     for package in ("torch", "peft", "transformers"):

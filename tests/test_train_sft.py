@@ -334,7 +334,7 @@ def test_the_experts_tokens_are_those_of_its_detectors_own_look_at_the_picture(m
     picture = Image.open(io.BytesIO(noise(5, True)))
     seen: dict[str, Any] = {}
     hook = expert.register_forward_hook(lambda _m, _a, out: seen.update(tokens=out))
-    pv.answers(model, processor, [picture], ["Is this face fake?"], most=1)
+    pv.answers(model, processor, [picture], ["Is this face fake?"], max_tokens=1)
     hook.remove()
     with torch.no_grad():
         pixels = torch.from_numpy(np.asarray(picture).transpose(2, 0, 1)[None].copy()).float()

@@ -16,7 +16,9 @@ Each message says what was expected, what came, and what to do next.
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterable
+from typing import Any
 
 
 class FacewitnessError(Exception):
@@ -66,3 +68,14 @@ class BackendError(FacewitnessError):
 
 class ReportError(FacewitnessError, ValueError):
     """A report that does not follow the wire format."""
+
+
+def renamed(leaf: str, old: str, given: Any, new: str, value: Any) -> Any:
+    """The value of an option that had another name before: what came under the old one, which is told, else `value`."""
+    if given is None:
+        return value
+    warnings.warn(
+        f"{leaf}: the option {old} is called {new} now. The old name is still read; say {leaf}.{new}={given}.",
+        FutureWarning, stacklevel=3,
+    )  # fmt: skip
+    return given

@@ -123,7 +123,7 @@ def test_pieces_arrive_one_by_one(server):
 
 def test_who_stops_listening_hangs_up(server):
     server.mood = "talkative"
-    pieces = openai(server, most_tokens=10**6).stream(QUESTION)
+    pieces = openai(server, max_tokens=10**6).stream(QUESTION)
     next(pieces)
     pieces.close()
     assert server.hung_up.wait(2)
@@ -141,7 +141,7 @@ def test_a_stream_is_the_answer_and_a_server_need_not_know_streaming(server, moo
         ("cut stream", 3, "broke off in the middle of its answer"),
         ("error in stream", 3, "broke off in the middle of its answer"),
         ("rubbish in stream", 3, "broke off in the middle of its answer"),
-        ("talkative", 65, r"sends far more than the 512 tokens .* try --option openai\.most_tokens=2048"),
+        ("talkative", 65, r"sends far more than the 512 tokens .* try --option openai\.max_tokens=2048"),
         ("endless line", 3, "sends far more than the 512 tokens"),
     ],
 )
@@ -172,7 +172,7 @@ def test_neither_photo_nor_key_follows_a_server_that_sends_us_elsewhere(server, 
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("timeout", 0), ("timeout", float("nan")), ("timeout", float("inf")), ("retries", -1), ("most_tokens", 0),
+    [("timeout", 0), ("timeout", float("nan")), ("timeout", float("inf")), ("retries", -1), ("max_tokens", 0),
      ("side", "big"), ("temperature", -1)],
 )  # fmt: skip
 def test_numbers_that_cannot_be(server, option, value):

@@ -120,7 +120,7 @@ def seer(tmp_path_factory) -> Path:
 
 
 def load(folder, **options):
-    return leaf.load(str(folder), **({"device": "cpu", "most_tokens": 12} | options))
+    return leaf.load(str(folder), **({"device": "cpu", "max_tokens": 12} | options))
 
 
 @pytest.fixture(scope="module")
@@ -278,9 +278,9 @@ def inputs_length(backend, messages):
 
 def test_the_answer_needs_room_too(reader, reading):
     room = 400 - inputs_length(reading, QUESTION)
-    assert load(reader, most_tokens=room).ask(QUESTION)
+    assert load(reader, max_tokens=room).ask(QUESTION)
     with pytest.raises(BackendError, match=f"the answer may have {room + 1}"):
-        load(reader, most_tokens=room + 1).ask(QUESTION)
+        load(reader, max_tokens=room + 1).ask(QUESTION)
 
 
 def test_control_tokens_in_a_question_are_only_text(seeing):
@@ -316,7 +316,7 @@ def test_a_template_that_takes_no_system_message(copied):
 
 
 def test_an_answer_without_a_text(reader):
-    backend = load(reader, most_tokens=3)
+    backend = load(reader, max_tokens=3)
     backend._network.generation_config.suppress_tokens = None
     torch.nn.init.zeros_(backend._network.lm_head.weight)  # the first token wins all ties, and that is <pad>
     with pytest.raises(BackendError, match="answered without a text"):
@@ -340,7 +340,7 @@ def test_a_slow_model_is_not_waited_for_and_answers_again(reader, reading):
 
 
 def test_who_stops_listening_stops_the_model(reader):
-    backend, steps = load(reader, most_tokens=200), []
+    backend, steps = load(reader, max_tokens=200), []
     backend._network.register_forward_pre_hook(lambda *_: steps.append(time.sleep(0.02)))
     pieces = backend.stream(QUESTION)
     next(pieces)
@@ -384,7 +384,7 @@ def test_made_by_tells_the_files_the_options_and_how_it_generates(copied):
     made = json.loads(json.dumps(backend.made_by()))
     assert made["name"] == "transformers"
     assert (made["model"], made["commit"], made["device"]) == (str(copied), None, "cpu")
-    assert (made["seed"], made["temperature"], made["most_tokens"]) == (5, 0.5, 12)
+    assert (made["seed"], made["temperature"], made["max_tokens"]) == (5, 0.5, 12)
     assert made["generation"]["temperature"] == 0.5
     assert made["transformers"] == transformers.__version__
     for name in ("model.safetensors", "tokenizer.json", "chat_template.jinja", "config.json"):
@@ -394,7 +394,7 @@ def test_made_by_tells_the_files_the_options_and_how_it_generates(copied):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"most_tokens": 0}, "expected most_tokens as a number of at least 1, got 0"),
+        ({"max_tokens": 0}, "expected max_tokens as a number of at least 1, got 0"),
         ({"temperature": -1}, "expected temperature as a number"),
         ({"temperature": float("nan")}, "expected temperature as a number"),
         ({"timeout": 0}, "expected timeout as a number"),

@@ -343,11 +343,11 @@ def folder(saved, tmp_path_factory) -> Path:
 
 
 def test_a_folder_speaks_and_stands_in_made_by_with_its_hashes(saved, folder):
-    witness = load(weights=str(saved), language=str(folder), side=SIDE, most=5)
+    witness = load(weights=str(saved), language=str(folder), side=SIDE, max_tokens=5)
     said = witness.examine(*face())
     assert said.reply is not None and said.problem, "an untrained model keeps no grammar"
     made = json.loads(json.dumps(witness.made_by()))
-    assert made["options"]["language"] == folder.name and made["options"]["most"] == 5
+    assert made["options"]["language"] == folder.name and made["options"]["max_tokens"] == 5
     assert set(made["weights"]) >= {"fdm.safetensors", f"{folder.name}/expert.safetensors"}
     assert all(len(digest) == 64 for digest in made["weights"].values())
 
@@ -355,7 +355,7 @@ def test_a_folder_speaks_and_stands_in_made_by_with_its_hashes(saved, folder):
 def test_measured_shares_lie_beside_the_language_model(saved, folder):
     (folder / "claims.json").write_text(json.dumps({**SHARES, "groups": 12}))
     try:
-        witness = load(weights=str(saved), language=str(folder), side=SIDE, most=1)
+        witness = load(weights=str(saved), language=str(folder), side=SIDE, max_tokens=1)
         assert [witness._strength(kind) for kind in ("agreed", "boxed", "named")] == [0.8, 0.4, 0.3]
         for content, sentence in (("{", "is no JSON"), ('{"agreed": 7}', r"expected shares in \[0, 1\]")):
             (folder / "claims.json").write_text(content)
@@ -410,7 +410,7 @@ def test_a_card_that_does_not_say_the_size_needs_the_option(saved, tmp_path):
 def test_weights_of_another_kind_and_options_that_cannot_be_are_refused(saved, tmp_path):
     with pytest.raises(WeightsError):
         load(weights=str(tiny_kfd(tmp_path)))
-    for options in ({"margin": 0.2}, {"side": 0}, {"most": 0}):
+    for options in ({"margin": 0.2}, {"side": 0}, {"max_tokens": 0}):
         with pytest.raises(InputError, match=f"expected {next(iter(options))} of at least 1"):
             load(weights=str(saved), **options)
     with pytest.raises(InputError, match="device: expected one that torch has here"):

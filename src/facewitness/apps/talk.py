@@ -46,7 +46,7 @@ examples:
   facewitness ask photo.jpg "What is odd about the eyes?" --backend openai --option openai.base_url=http://127.0.0.1:8000/v1
 
 A witness that has a language model of its own is asked, too; its words stand beside the answer, with its name:
-  facewitness ask photo.jpg "Is the nose fake?" --witness mare --option mare.weights=runs/fdm/fdm.safetensors \\
+  facewitness ask photo.jpg "Is the nose fake?" --witness mare --option mare.weights=runs/mare/model/fdm.safetensors \\
     --option mare.language=runs/mare/model
 
 With --backend the words are a language model's and the verdict stays the evidence's. Whoever speaks is held to the

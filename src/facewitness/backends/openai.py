@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facewitness.backends import Message, Say, checked, heard
-from facewitness.errors import BackendError, InputError
+from facewitness.errors import BackendError, InputError, renamed
 
 _LETTERS = 32  # characters a token may stand for on average: several times what languages need
 _BYTES = 4_096  # bytes a token may take on the wire, its frame of JSON and a hidden thought included
@@ -41,25 +41,28 @@ def load(
     key_variable: str = "OPENAI_API_KEY",
     timeout: float = 60.0,
     retries: int = 2,
-    most_tokens: int = 512,
+    max_tokens: int = 512,
     temperature: float = 0.0,
     side: int = 1024,
+    most_tokens: int | None = None,
 ) -> Server:
     """A server and one of its models; the only one it has where `model` is empty.
 
     timeout       seconds for a whole answer, all tries together  retries   after errors that may pass (busy, starting)
-    most_tokens   of an answer; one of many times that length is not listened to
+    max_tokens    of an answer; one of many times that length is not listened to
     side          pixels: larger pictures are made smaller before they are sent
+    most_tokens   the name that max_tokens had before; still read
     Raises InputError for an address that is none and a number that cannot be, BackendError where a key is needed and
     the variable is not set.
     """
+    max_tokens = renamed("openai", "most_tokens", most_tokens, "max_tokens", max_tokens)
     for name, value, least in (
-        ("timeout", timeout, 0.001), ("retries", retries, 0), ("most_tokens", most_tokens, 1),
+        ("timeout", timeout, 0.001), ("retries", retries, 0), ("max_tokens", max_tokens, 1),
         ("temperature", temperature, 0), ("side", side, 1),
     ):  # fmt: skip
         if not isinstance(value, int | float) or not (value >= least and math.isfinite(value)):
             raise InputError(f"openai: expected {name} as a number of at least {least}, got {value!r}")
-    return Server(model, base_url, key_variable, float(timeout), int(retries), int(most_tokens), temperature, int(side))
+    return Server(model, base_url, key_variable, float(timeout), int(retries), int(max_tokens), temperature, int(side))
 
 
 class Server:
@@ -68,7 +71,7 @@ class Server:
     name = "openai"
 
     def __init__(
-        self, model: str, base_url: str, key_variable: str, timeout: float, retries: int, most_tokens: int,
+        self, model: str, base_url: str, key_variable: str, timeout: float, retries: int, max_tokens: int,
         temperature: float, side: int,
     ):  # fmt: skip
         host, secure = _address(base_url)
@@ -83,12 +86,12 @@ class Server:
                 "address here."
             )
         self.model, self.base_url, self.timeout, self.retries = model, base_url, timeout, retries
-        self.most_tokens, self.temperature, self.side = most_tokens, temperature, side
+        self.max_tokens, self.temperature, self.side = max_tokens, temperature, side
 
     def made_by(self) -> dict[str, Any]:
         """Server, model and options; no key."""
         return {
-            "name": self.name, "model": self.model, "base_url": self.base_url, "most_tokens": self.most_tokens,
+            "name": self.name, "model": self.model, "base_url": self.base_url, "max_tokens": self.max_tokens,
             "temperature": self.temperature, "side": self.side,
         }  # fmt: skip
 
@@ -143,7 +146,7 @@ class Server:
         read = response.iter_bytes
 
         def bounded(*arguments: Any) -> Iterator[bytes]:
-            room = _REST + _BYTES * self.most_tokens
+            room = _REST + _BYTES * self.max_tokens
             for chunk in read(*arguments):
                 room -= len(chunk)
                 if room < 0:
@@ -162,7 +165,7 @@ class Server:
                 for piece in self._once(client, conversation, streamed, until):
                     length += len(piece)
                     words = words or bool(piece.strip())
-                    if length > _LETTERS * self.most_tokens:
+                    if length > _LETTERS * self.max_tokens:
                         raise self._endless()
                     say(piece)
                 if not words:
@@ -195,7 +198,7 @@ class Server:
         answer: Any = client.chat.completions.with_raw_response.create(
             model=self.model,
             messages=conversation,  # type: ignore[arg-type]  # its type is a dict for each role
-            max_completion_tokens=self.most_tokens,
+            max_completion_tokens=self.max_tokens,
             temperature=self.temperature,
             stream=streamed,
         )
@@ -213,9 +216,9 @@ class Server:
 
     def _endless(self) -> BackendError:
         return BackendError(
-            f"openai: {self.base_url} sends far more than the {self.most_tokens} tokens it was asked for, and is not "
-            "listened to. Does the server heed max_completion_tokens? For long answers try --option openai.most_tokens="
-            f"{4 * self.most_tokens}."
+            f"openai: {self.base_url} sends far more than the {self.max_tokens} tokens it was asked for, and is not "
+            "listened to. Does the server heed max_completion_tokens? For long answers try --option openai.max_tokens="
+            f"{4 * self.max_tokens}."
         )
 
     def _told(self, error: Exception, broken_off: bool = False) -> str:

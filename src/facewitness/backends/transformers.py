@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facewitness.backends import Message, Say, checked, heard
-from facewitness.errors import BackendError, FacewitnessError, InputError, WeightsError
+from facewitness.errors import BackendError, FacewitnessError, InputError, WeightsError, renamed
 from facewitness.models import (
     _hub,
     _torchvision,  # noqa: F401  (transformers' image processors import torchvision)
@@ -40,12 +40,13 @@ def load(
     revision: str | None = None,
     device: str = "auto",
     dtype: str = "auto",
-    most_tokens: int = 512,
+    max_tokens: int = 512,
     temperature: float = 0.0,
     seed: int = 0,
     timeout: float | None = None,
     side: int = 1024,
     blind: bool = False,
+    most_tokens: int | None = None,
 ) -> Local:
     """A model that is ready to be asked.
 
@@ -54,25 +55,27 @@ def load(
     revision      branch, tag or commit on the hub ("main")
     device        "cpu", "cuda", "cuda:1", "mps"; "auto" is all GPUs there are, else the CPU
     dtype         of the weights: "float32", "bfloat16" or "float16"; "auto" is what they are stored in
-    most_tokens   at most so many tokens of answer; it breaks off there
+    max_tokens    at most so many tokens of answer; it breaks off there
     temperature   0 always takes the likeliest token; else tokens are drawn, from `seed` anew for each answer
     timeout       seconds for an answer. The model itself stops after the step it is at, and only then answers again.
     side          pixels: larger pictures are made smaller before they are shown
     blind         show no pictures, so that a model that reads only text can word what the messages say
+    most_tokens   the name that max_tokens had before; still read
     Raises InputError for an option that cannot be, WeightsError where the model cannot be had or is not complete.
     """
     if not model or not isinstance(model, str):
         raise InputError(f"transformers: expected a model, such as --option transformers.model={_hub.EXAMPLE}")
     if dtype not in _DTYPES:
         raise InputError(f"transformers: expected dtype to be one of {', '.join(_DTYPES)}, got {dtype!r}")
+    max_tokens = renamed("transformers", "most_tokens", most_tokens, "max_tokens", max_tokens)
     for name, value, least in (
-        ("most_tokens", most_tokens, 1), ("temperature", temperature, 0), ("seed", seed, 0), ("side", side, 1),
+        ("max_tokens", max_tokens, 1), ("temperature", temperature, 0), ("seed", seed, 0), ("side", side, 1),
         ("timeout", 1 if timeout is None else timeout, 0.001),
     ):  # fmt: skip
         if not isinstance(value, int | float) or not least <= value < float("inf"):
             raise InputError(f"transformers: expected {name} as a number of at least {least}, got {value!r}")
     options = {
-        "dtype": dtype, "most_tokens": int(most_tokens), "temperature": float(temperature), "seed": int(seed),
+        "dtype": dtype, "max_tokens": int(max_tokens), "temperature": float(temperature), "seed": int(seed),
         "timeout": timeout, "side": int(side), "blind": bool(blind),
     }  # fmt: skip
     return Local(model, revision, _device(device), options)
@@ -106,7 +109,7 @@ class Local:
 
     def _decide(self, settings: Any) -> None:
         """Put our options into the model's own settings for answering; its penalties stay as its makers chose them."""
-        settings.max_new_tokens, settings.max_length = self.options["most_tokens"], None
+        settings.max_new_tokens, settings.max_length = self.options["max_tokens"], None
         settings.num_beams = settings.num_return_sequences = 1  # beams cannot be streamed
         settings.return_dict_in_generate = False
         settings.do_sample = self.options["temperature"] > 0
@@ -143,7 +146,7 @@ class Local:
         except TimeoutError:
             raise BackendError(
                 f"transformers: '{self.model}' did not answer within {self.options['timeout']:g} s. Try --option "
-                "transformers.timeout=300, fewer most_tokens, a smaller side, or a smaller model."
+                "transformers.timeout=300, fewer max_tokens, a smaller side, or a smaller model."
             ) from None
         except FacewitnessError:
             raise
@@ -200,12 +203,12 @@ class Local:
                 f"transformers: the chat template or the image processor of '{self.model}' refuses this conversation "
                 f"({_hub.first(error)}). Ask without what it names, or choose another model."
             ) from error
-        length, most = inputs["input_ids"].shape[-1], self.options["most_tokens"]
+        length, most = inputs["input_ids"].shape[-1], self.options["max_tokens"]
         if self.window is not None and length + most > self.window:
             raise BackendError(
                 f"transformers: the prompt has {length:,} tokens, pictures included, and the answer may have {most:,}; "
                 f"'{self.model}' takes {self.window:,} together. Shorten the conversation, or lower "
-                "transformers.most_tokens or transformers.side."
+                "transformers.max_tokens or transformers.side."
             )
         dtype, device = self._network.dtype, self._network.device
         tensors = {k: v.to(device) for k, v in inputs.items() if isinstance(v, torch.Tensor)}

@@ -130,6 +130,8 @@ class FDM(nn.Module):
             raise InputError(f"FDM: expected forgery_alpha and dropout in [0, 1], got {forgery_alpha} and {dropout}")
         if not any(self.weights.values()):
             raise InputError("FDM: expected at least one loss with a weight above 0")
+        self.file: Path | None = None
+        self.facts: dict[str, Any] = {}  # what else its card says: the pictures' size, a calibration
         self.identity_gamma, self.forgery_gamma, self.forgery_alpha = identity_gamma, forgery_gamma, forgery_alpha
 
         # What every ablation has is made first: with one seed, all of them begin with the same values there.
@@ -289,7 +291,7 @@ class FDM(nn.Module):
 
         `facts` are further keys of the JSON file: what else belongs to these weights, such as the pictures' size.
         """
-        return _saved.write(path, "fdm", self.state_dict(), {**(facts or {}), "config": self.config})
+        return _saved.write(path, "fdm", self.state_dict(), {**self.facts, **(facts or {}), "config": self.config})
 
     @classmethod
     def load(cls, path: Path) -> FDM:
@@ -299,6 +301,8 @@ class FDM(nn.Module):
             module = cls(**card["config"])
         _saved.fill(module, tensors, path)
         module.sha256 = card["sha256"]  # of the bytes that these tensors came from
+        module.file = path
+        module.facts = {k: v for k, v in card.items() if k not in ("config", "model", "sha256")}
         return module.eval()
 
 

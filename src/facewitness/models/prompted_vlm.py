@@ -782,13 +782,13 @@ def answers(
     processor: Any,
     shown: Sequence[NDArray[Any] | Any],
     texts: Sequence[str],
-    most: int = 64,
+    max_tokens: int = 64,
     before: Sequence[Sequence[tuple[str, str]]] | None = None,
 ) -> list[str]:
     """The likeliest answer to each text about its own picture (RGB uint8 (H, W, 3) or a PIL image), in one batch.
 
-    most     tokens of an answer
-    before   for each text, earlier questions about the same picture with their answers
+    max_tokens   of an answer
+    before       for each text, earlier questions about the same picture with their answers
     Raises InputError where there are not as many pictures as texts.
     """
     if len(shown) != len(texts):
@@ -808,7 +808,7 @@ def answers(
     model.eval()
     try:
         with torch.no_grad():
-            out = model.generate(**inputs, max_new_tokens=most, do_sample=False)
+            out = model.generate(**inputs, max_new_tokens=max_tokens, do_sample=False)
     finally:
         model.train(training)
     said: list[str] = processor.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)

@@ -20,16 +20,21 @@ Where the paper is silent
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from facewitness.errors import InputError
+from facewitness.errors import InputError, WeightsError
 from facewitness.models.fdm import FDM, Disentangled
 from facewitness.models.prompted_vlm import exactly, pictures
+
+MODULE = "fdm.safetensors"  # the file of a module that is stored by itself
 
 
 class TraceProjector(nn.Module):
@@ -73,30 +78,72 @@ class TraceExpert(nn.Module):
 
     fdm, learner   the configurations of the module and of the projector, as `of` writes them into `options`
     size           side of the pictures the module was trained on, pixels
+    stored         SHA-256 of the module's own file, fdm.safetensors: it is then not saved a second time, and `complete`
+                   takes it from there; "" saves it with the learner
     Raises InputError for a size that is not positive, and what FDM and TraceProjector raise.
     """
 
-    def __init__(self, fdm: Mapping[str, Any], learner: Mapping[str, Any], size: int):
+    def __init__(self, fdm: Mapping[str, Any], learner: Mapping[str, Any], size: int, stored: str = ""):
         super().__init__()
-        self._set(FDM(**fdm), TraceProjector(**learner), size)
+        self._set(FDM(**fdm), TraceProjector(**learner), size, stored)
 
     @classmethod
     def of(cls, fdm: FDM, embedding: int, size: int, **learner: Any) -> TraceExpert:
         """Of a trained module and a new projector; `learner` has further arguments of TraceProjector.
 
-        embedding is the width of the language model (`prompted_vlm.width_of`).
+        embedding is the width of the language model (`prompted_vlm.width_of`). A module that was loaded from a file is
+        stored there and not again.
         """
         expert = cls.__new__(cls)
         nn.Module.__init__(expert)
-        expert._set(fdm, TraceProjector(embedding, int(fdm.config["width"]), **learner), size)
+        stored = str(getattr(fdm, "sha256", ""))
+        expert._set(fdm, TraceProjector(embedding, int(fdm.config["width"]), **learner), size, stored)
         return expert
 
-    def _set(self, fdm: FDM, learner: TraceProjector, size: int) -> None:
+    def _set(self, fdm: FDM, learner: TraceProjector, size: int, stored: str) -> None:
         if size < 1:
             raise InputError(f"TraceExpert: expected a size in pixels of at least 1, got {size}")
         self.fdm, self.learner, self.size = fdm.requires_grad_(False).eval(), learner, size
         self.n_tokens, self.embedding = learner.tokens, int(learner.config["embedding"])
         self.options = {"fdm": dict(fdm.config), "learner": dict(learner.config), "size": size}
+        self.options |= {"stored": stored} if stored else {}
+        self.stored = stored
+        if stored:
+            self.register_state_dict_post_hook(_leave_out)
+            self.register_load_state_dict_post_hook(_do_not_miss)
+
+    def keep(self, folder: Path) -> None:
+        """Put a copy of a module that is stored by itself into a folder, with its card, unless `complete` finds it.
+
+        Raises:
+            WeightsError: The file that it came from is gone, or another one.
+        """
+        if not self.stored or _holder([folder, folder.parent], self.stored) is not None:
+            return
+        file = getattr(self.fdm, "file", None)
+        if file is None or _holder([file.parent], self.stored, file.name) is None:
+            raise WeightsError(f"The module's file '{file}' is gone, or another one than was loaded. Put it back.")
+        shutil.copyfile(file, folder / MODULE)
+        shutil.copyfile(file.with_suffix(".json"), (folder / MODULE).with_suffix(".json"))
+
+    def complete(self, folders: Sequence[Path]) -> None:
+        """Take a module that is stored in a file of its own from the first of these folders that holds it.
+
+        Raises:
+            WeightsError: None of them does, or the file is another one.
+        """
+        if not self.stored:
+            return
+        file = _holder(folders, self.stored)
+        if file is None:
+            raise WeightsError(
+                f"The module that the language model learned from is stored by itself, and is in none of "
+                f"{', '.join(str(folder) for folder in folders)}: expected {MODULE} with SHA-256 {self.stored}. Copy "
+                f"it and its .json into {folders[0]}."
+            )
+        module = FDM.load(file)
+        self.fdm.load_state_dict(module.state_dict())
+        self.fdm.file, self.fdm.sha256 = file, module.sha256
 
     def train(self, mode: bool = True) -> TraceExpert:
         super().train(mode)
@@ -113,3 +160,22 @@ class TraceExpert(nn.Module):
         """A family's `pixel_values` and what `pictures` needs with them → (pictures, grid² + 1, C_emb)."""
         seen = self.detect(pixel_values, **grid)
         return self.learner(seen.trace, seen.score)
+
+
+def _holder(folders: Sequence[Path], sha256: str, name: str = MODULE) -> Path | None:
+    """The file of these folders that has these bytes."""
+    for folder in folders:
+        if (folder / name).is_file() and hashlib.sha256((folder / name).read_bytes()).hexdigest() == sha256:
+            return folder / name
+    return None
+
+
+def _leave_out(module: Any, state: dict[str, Tensor], prefix: str, _: Any) -> None:
+    for name in [k for k in state if k.startswith(prefix + "fdm.")]:
+        del state[name]
+
+
+def _do_not_miss(module: Any, incompatible: Any) -> None:
+    incompatible.missing_keys[:] = [
+        k for k in incompatible.missing_keys if not k.startswith("fdm.") and ".fdm." not in k
+    ]

@@ -498,14 +498,14 @@ class _Watch(Watch):
         self, out: Path, processor: Any, asked: Sequence[Example], recipe: Recipe, every: int, until: int | None
     ):
         super().__init__(out, every, until)
-        self.processor, self.asked, self.most = processor, asked, recipe.max_tokens
+        self.processor, self.asked, self.max_tokens = processor, asked, recipe.max_tokens
         self.parse = plugins.get("grammars", recipe.grammar).parse
 
     def show(self, model: Any, step: int) -> None:
         """The likeliest answers."""
         texts = [example.before[-1][1] for example in self.asked]
         shown = [example.pictures()[0] for example in self.asked]
-        said = pv.answers(model, self.processor, shown, texts, self.most)
+        said = pv.answers(model, self.processor, shown, texts, self.max_tokens)
         with open(self.out / "samples.jsonl", "a", encoding="utf-8") as file:
             for example, text, reply in zip(self.asked, texts, said, strict=True):
                 row = {

@@ -19,13 +19,13 @@ _KEPT = 64 << 20  # bytes of what the expert saw of the latest pictures
 class Prompted:
     """A model of `train/sft` or `train/grpo`, or a plain one; `weights` are its files' SHA-256 by their names."""
 
-    def __init__(self, name: str, device: str, most: int):
+    def __init__(self, name: str, device: str, max_tokens: int):
         from facewitness.models import prompted_vlm as pv  # transformers: only where somebody is to speak
 
         import transformers  # isort: skip  (after prompted_vlm, which mends torchvision for it)
 
         transformers.utils.logging.disable_progress_bar()  # loading takes a moment; the command has a bar of its own
-        self._ask, self._weigh, self._most = pv.answers, pv.likelihoods, most
+        self._ask, self._weigh, self._max_tokens = pv.answers, pv.likelihoods, max_tokens
         model, self._processor = pv.loaded(name, dtype="auto")
         self._model = model.to(device)
         self.expert = pv.expert_of(model)  # None of a plain model
@@ -82,6 +82,6 @@ class Prompted:
             BackendError: The model cannot give one.
         """
         try:
-            return self._ask(self._model, self._processor, [crop], [question], self._most, [before])[0]
+            return self._ask(self._model, self._processor, [crop], [question], self._max_tokens, [before])[0]
         except (FacewitnessError, RuntimeError) as error:  # torch's RuntimeError is also for too little memory
             raise BackendError(f"The language model {self.name} could not answer: {error}") from error

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from facewitness import geometry, plugins, regions, weights, words
 from facewitness.calibration import decided
-from facewitness.errors import BackendError, InputError, WeightsError
+from facewitness.errors import BackendError, InputError, WeightsError, renamed
 from facewitness.models.fdm import FDM
 from facewitness.phrases import the_regions
 from facewitness.types import Box, Clip, Face, Finding, Hear, Label, Pixels, Question, Reply, Testimony, Track, Turn
@@ -48,8 +48,8 @@ MARGIN = 1.15  # crop side over the mesh's longer side: that of the training pic
 LONGEST = 20_000  # characters of a reply that are read; MARE's have a few hundred
 CLAIMS = "claims.json"  # in a language model's folder: how often its claims are right (`runs/mare/evaluate.py`)
 HOW = (
-    "The weights of MARE's module do not travel with facewitness. Take runs/fdm/fdm.safetensors of its repository, or "
-    "make them, half an hour on a CPU, with: facewitness train fdm runs/fdm/edits.toml … (the head of "
+    "The weights of MARE's module do not travel with facewitness. Take runs/mare/model/fdm.safetensors of its "
+    "repository, or make them, half an hour on a CPU, with: facewitness train fdm runs/fdm/edits.toml … (the head of "
     "that file says how), and name the file: --option mare.weights=FILE. Or put fdm.safetensors and fdm.json "
     "into the folder that FACEWITNESS_MODELS names, with a line for each in its SHA256SUMS."
 )
@@ -70,12 +70,13 @@ def load(
     flip: bool = True,
     language: str | Language | None = None,
     side: int = 224,
-    most: int = 384,
+    max_tokens: int = 384,
+    most: int | None = None,
 ) -> MareWitness:
     """The witness, ready to examine.
 
-    weights   path of a module that `train/fdm.py` saved (.safetensors, its .json beside it); None looks for
-              fdm.safetensors where `facewitness.weights` looks
+    weights   path of a module that `train/fdm.py` saved (.safetensors, its .json beside it); None takes the one in the
+              language model's folder, else fdm.safetensors where `facewitness.weights` looks
     device    torch's name of one, for both models
     size      side of the pictures the module was trained on; None takes crop.size of the .json
     margin    side of a crop over the mesh's longer side; None takes crop.margin of the .json, else 1.15
@@ -84,10 +85,11 @@ def load(
               families of models/prompted_vlm, or an object with `answer(crop, question) -> str`; None leaves the
               testimony without words and without findings
     side      pixels of the crop the language model sees: 224 in the data it learned from
-    most      tokens of its reply; it breaks off there
+    max_tokens   of its reply; it breaks off there; most   the name that it had before, still read
     Raises WeightsError where weights are missing, damaged or of another kind, InputError for an option that cannot be.
     """
-    return MareWitness(weights, device, size, margin, flip, language, side, most)
+    max_tokens = renamed("mare", "most", most, "max_tokens", max_tokens)
+    return MareWitness(weights, device, size, margin, flip, language, side, max_tokens)
 
 
 class MareWitness:
@@ -104,8 +106,11 @@ class MareWitness:
         flip: bool,
         language: str | Language | None,
         side: int,
-        most: int,
+        max_tokens: int,
     ):
+        own = Path(language) / "fdm.safetensors" if isinstance(language, str) else None
+        if path is None and own is not None and own.is_file():
+            path = str(own)  # what the language model learned with
         file = weights.with_card("fdm.safetensors", HOW) if path is None else Path(path)
         if not file.is_file():
             raise WeightsError(f"There is no module at '{file}'. {HOW}")
@@ -120,18 +125,18 @@ class MareWitness:
         crop = self.facts.get("crop") if isinstance(self.facts.get("crop"), dict) else {}
         self._size = _number("size", crop.get("size") if size is None else size, file)
         self._margin = float(crop.get("margin", MARGIN) if margin is None else margin)
-        for name, value in (("margin", self._margin), ("side", side), ("most", most)):
+        for name, value in (("margin", self._margin), ("side", side), ("max_tokens", max_tokens)):
             if not 1 <= value < float("inf"):
                 raise InputError(f"mare: expected {name} of at least 1, got {value!r}")
         self._flip, self._side = flip, side
-        self._language = Prompted(language, device, most) if isinstance(language, str) else language
+        self._language = Prompted(language, device, max_tokens) if isinstance(language, str) else language
         if isinstance(self._language, Prompted):
             self._language.rests_on(self.name, "fdm", self.module, file)
         self._shares = getattr(self._language, "shares", None) or {}
         self._sha256 = self.module.sha256
         self._options = {
             "weights": None if path is None else file.name, "device": device, "size": self._size,
-            "margin": self._margin, "flip": flip, "side": side, "most": most,
+            "margin": self._margin, "flip": flip, "side": side, "max_tokens": max_tokens,
             "language": None
             if self._language is None
             else str(getattr(self._language, "name", type(self._language).__name__)),
@@ -293,8 +298,8 @@ class MareWitness:
 class Prompted(_prompted.Prompted):
     """With `shares`: how often its claims are right, None where not measured."""
 
-    def __init__(self, name: str, device: str, most: int):
-        super().__init__(name, device, most)
+    def __init__(self, name: str, device: str, max_tokens: int):
+        super().__init__(name, device, max_tokens)
         self.shares = _shares(Path(name) / CLAIMS)
 
 
@@ -354,13 +359,13 @@ def _around(name: str, face: Face) -> Box | None:
     return geometry.clip(outline, face.at.width, face.at.height)
 
 
-def _problem(refused: tuple[str, ...], most: int = 3) -> str:
+def _problem(refused: tuple[str, ...], shown: int = 3) -> str:
     """Why a reply breaks the grammar, as a sentence; empty where it does not."""
     if not refused:
         return ""
     ways = "one way" if len(refused) == 1 else f"{len(refused)} ways"
-    more = f"; and {len(refused) - most} more" if len(refused) > most else ""
-    return f"The language model's reply breaks MARE's grammar in {ways}: {'; '.join(refused[:most])}{more}."
+    more = f"; and {len(refused) - shown} more" if len(refused) > shown else ""
+    return f"The language model's reply breaks MARE's grammar in {ways}: {'; '.join(refused[:shown])}{more}."
 
 
 def _number(name: str, value: Any, file: Path) -> int:
