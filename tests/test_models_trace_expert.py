@@ -18,7 +18,7 @@ for package in ("peft", "transformers"):
 from doubles import tiny_fdm  # noqa: E402
 
 from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (it mends torchvision)
-from facewitness.errors import InputError  # noqa: E402
+from facewitness.errors import InputError, WeightsError  # noqa: E402
 from facewitness.grammars import mare  # noqa: E402
 from facewitness.models.fdm import FDM  # noqa: E402
 from facewitness.models.trace_expert import TraceExpert, TraceProjector  # noqa: E402
@@ -105,7 +105,11 @@ def test_only_the_projector_learns_and_the_module_keeps_its_statistics(saved):
 def test_its_options_make_it_again(saved):
     expert = expert_of(saved, grid=2)
     again = TraceExpert(**json.loads(json.dumps(expert.options)))
-    again.load_state_dict(expert.state_dict())
+    again.load_state_dict(expert.state_dict())  # without the module, which is stored by itself
+    assert not any(name.startswith("fdm") for name in expert.state_dict())
+    again.complete([saved.parent])
+    with pytest.raises(WeightsError, match=r"is in none of .*expected fdm\.safetensors with SHA-256"):
+        again.complete([saved.parent / "elsewhere"])
     pixel_values = torch.rand(1, 1, 3, 64, 64)
     assert torch.equal(again.eval()(pixel_values, **GRID), expert.eval()(pixel_values, **GRID))
 

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 pa = pytest.importorskip("pyarrow", reason="needs the extra 'bench'")
+pq = pytest.importorskip("pyarrow.parquet")
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 for package in ("peft", "transformers", "trl"):
     if find_spec(package) is None:
@@ -227,3 +228,71 @@ def test_what_cannot_be_measured_is_one_sentence(evaluate, model, table, tmp_pat
     ):
         assert evaluate.main([*arguments, *out]) == 1
         assert sentence in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------------------------------- the figures
+
+
+@pytest.fixture(scope="module")
+def figures():
+    spec = importlib.util.spec_from_file_location("mare_figures", RUNS / "figures.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def spoken(evaluate, asked, table, tmp_path) -> dict[str, Path]:
+    """Replies of two: what people said, and one that says the same of all."""
+    same = '<think>I see.</think><answer>{"explanation": "Hair lacks texture.", "bboxes": {}}</answer>'
+    out = {}
+    for name, texts in (("echo", replies(asked, table)), ("same", [same] * len(asked))):
+        rows = evaluate.rows_of(asked, texts, [None] * len(asked))
+        predictions.write(tmp_path / name, {"name": name, "dataset": "dma", "questions": True}, rows)
+        out[name] = tmp_path / name
+    return out
+
+
+def test_terms_are_counted_once_a_reply_and_compared_with_peoples(figures, spoken, tmp_path):
+    assert figures.terms("The nose, the nose looks very FAKE!") == {"nose"}
+    assert figures.shares(["The nose.", "A blurred nose."]) == {"nose": 1.0, "blurred": 0.5}
+    assert figures.nearness({"a": 0.5, "b": 0.5}, {"a": 1.0, "b": 1.0}) == pytest.approx(1)  # as often, in proportion
+    assert figures.nearness({"a": 1.0}, {"b": 1.0}) == pytest.approx(0) and figures.nearness({}, {"a": 1.0}) is None
+    of = [f"{name}={folder}" for name, folder in spoken.items()]
+    assert figures.main(["words", *of, "--out", str(tmp_path / "words.svg")]) == 0
+    numbers = json.loads((tmp_path / "words.json").read_text())
+    assert numbers["terms"]["people"]["nose"] > 0.2 and numbers["terms"]["same"]["texture"] == 1.0
+    assert numbers["near"]["echo"] > 0.9 and numbers["near"]["same"] == 0
+    assert "share of replies" in (tmp_path / "words.svg").read_text()
+
+
+def test_a_sheet_has_the_same_faces_for_everybody(figures, spoken, table, tmp_path, capsys):
+    drawn = figures.sheet(spoken, table, count=2)
+    assert len(drawn.axes) == 2 * 3 and {axes.get_title().split("\n")[-1] for axes in drawn.axes} == {
+        "people", "echo", "same",
+    }  # fmt: skip
+    boxed = [axes for axes in drawn.axes if axes.patches]
+    assert {axes.get_title().split("\n")[-1] for axes in boxed} <= {"people", "echo"} and boxed
+    assert figures.main(["sheet", f"echo={spoken['echo']}", "--out", str(tmp_path / "x.png")]) == 1
+    assert "expected --table" in capsys.readouterr().err
+
+
+def test_attention_of_several_modules_stands_in_columns(figures, tmp_path):
+    from facewitness.builders import pack
+
+    rows = [
+        {"file": f"{n}.png", "image": annotated(n + 1)[-1].image, "label": "fake" if n % 2 else "real", "source": "s",
+         "group": str(n), "original": None, "method": "made", "split": "val"}
+        for n in range(4)
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "s.parquet")
+
+    class Blind:
+        def find(self, frame):
+            return ()
+
+    pack.pack(tmp_path / "s.parquet", tmp_path / "pack", Blind())
+    weights = tiny_fdm(tmp_path)
+    drawn = figures.attention({"whole": weights, "no L_r": weights}, tmp_path / "pack", ["s"], count=2)
+    assert len(drawn.axes) == 2 * 3 and [axes.get_title() for axes in drawn.axes[:3]] == ["s, made", "whole", "no L_r"]
+    assert len(drawn.axes[1].images) == 2 and len(drawn.axes[0].images) == 1
