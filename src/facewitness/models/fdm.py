@@ -82,15 +82,28 @@ class Disentangled:
 class FDM(nn.Module):
     """The module. `forward` takes RGB (B, 3, H, W) in 0..255; the backbone says which sizes it reads.
 
-    identities   M, how many the identity classifier tells apart; it is of use in training alone
-    backbone     a timm name, made without weights (see `start_from`); options   more arguments for timm
-    stage        which of the backbone's stages is F, as timm counts them (-2 is often stride 16); None is the end of
-                 the whole backbone. Earlier stages have a finer grid and know more of texture
-    width        D, channels of a branch; dropout   on the means that classifiers and heads read
-    mean, std    of the backbone's input, RGB in [0, 1]; None is what timm notes for it
-    …_weight     λ of each loss; 0 leaves the loss and what serves it alone out. Without identity, reconstruction and
-                 adversarial there is a plain classifier, the first row of the paper's table 5
-    Raises UnknownName for a backbone timm does not have, InputError for options or numbers that cannot be.
+    Args:
+        identities: M, how many the identity classifier tells apart; it is of use in training alone.
+        backbone: A timm name, made without weights (see `start_from`).
+        options: More arguments for timm.
+        stage: Which of the backbone's stages is F, as timm counts them (-2 is often stride 16); None is the end of the
+            whole backbone. Earlier stages have a finer grid and know more of texture.
+        width: D, channels of a branch.
+        dropout: On the means that classifiers and heads read.
+        mean: Of the backbone's input, RGB in [0, 1]; None is what timm notes for it.
+        std: Likewise.
+        identity_weight: λ_1 of equation 10; 0 leaves the loss and what serves it alone out. Without identity,
+            reconstruction and adversarial there is a plain classifier, the first row of the paper's table 5.
+        forgery_weight: λ_2.
+        reconstruction_weight: λ_3.
+        adversarial_weight: Of the two heads of figure 4.
+        identity_gamma: γ of equation 7.
+        forgery_gamma: γ̂ of equation 8.
+        forgery_alpha: α of equation 8.
+
+    Raises:
+        UnknownName: A backbone that timm does not have.
+        InputError: Options or numbers that cannot be.
     """
 
     def __init__(
@@ -159,9 +172,14 @@ class FDM(nn.Module):
         }  # fmt: skip
 
     def forward(self, pixels: Tensor, reversal: float = 1.0) -> Disentangled:
-        """RGB (B, 3, H, W) in 0..255 → `Disentangled`. `reversal` scales the gradient that is reversed.
+        """What the module sees in pictures.
 
-        Raises InputError for another shape.
+        Args:
+            pixels: RGB (B, 3, H, W) in 0..255.
+            reversal: Scales the gradient that is reversed.
+
+        Raises:
+            InputError: Another shape.
         """
         if pixels.ndim != 4 or pixels.shape[1] != 3:
             raise InputError(f"pixels: expected RGB (B, 3, H, W) in 0..255, got {tuple(pixels.shape)}")
@@ -203,33 +221,33 @@ class FDM(nn.Module):
             return y.permute(0, 3, 1, 2)
         return y
 
-    def loss(self, said: Disentangled, fake: Tensor, identity: Tensor) -> Losses:
+    def loss(self, seen: Disentangled, fake: Tensor, identity: Tensor) -> Losses:
         """Equations 7 to 10 and the adversarial heads.
 
         Args:
-            said: What `forward` gave for the B pictures.
+            seen: What `forward` gave for the B pictures.
             fake: (B,), 0 or 1.
             identity: (B,) from 0 to M − 1, or −1 where the person is not known: such a picture counts in no loss about
                 identities.
         """
         adversarial, person = None, identity >= 0
-        if said.identities_from_trace is not None and said.logit_from_identity is not None:
-            adversarial = _over_known(F.cross_entropy, said.identities_from_trace, identity, person)
+        if seen.identities_from_trace is not None and seen.logit_from_identity is not None:
+            adversarial = _over_known(F.cross_entropy, seen.identities_from_trace, identity, person)
             adversarial = adversarial + F.binary_cross_entropy_with_logits(
-                said.logit_from_identity, fake.to(said.logit.dtype)
+                seen.logit_from_identity, fake.to(seen.logit.dtype)
             )
         return Losses(
             identity=None
-            if said.identities is None
+            if seen.identities is None
             else _over_known(
-                functools.partial(identity_loss, gamma=self.identity_gamma), said.identities, identity, person
+                functools.partial(identity_loss, gamma=self.identity_gamma), seen.identities, identity, person
             ),
-            forgery=forgery_loss(said.logit, fake, alpha=self.forgery_alpha, gamma=self.forgery_gamma)
+            forgery=forgery_loss(seen.logit, fake, alpha=self.forgery_alpha, gamma=self.forgery_gamma)
             if self.weights["forgery"]
             else None,
             reconstruction=None
-            if said.reconstruction is None
-            else reconstruction_loss(said.shared, said.reconstruction),
+            if seen.reconstruction is None
+            else reconstruction_loss(seen.shared, seen.reconstruction),
             adversarial=adversarial,
             weights=self.weights,
         )
@@ -259,7 +277,9 @@ class FDM(nn.Module):
         """Load the backbone's weights alone, a safetensors file in timm's names; a classifier in it is passed over.
 
         Of a saved module, which has its JSON beside it, the branches and the classifier of `lean` are taken too.
-        Raises WeightsError where the file cannot be read or does not fit.
+
+        Raises:
+            WeightsError: The file cannot be read or does not fit.
         """
         if _saved.kind_of(path) == "fdm":
             theirs, mine = type(self).load(path).lean().state_dict(), self.state_dict()
@@ -287,15 +307,24 @@ class FDM(nn.Module):
         return module.eval()
 
     def save(self, path: Path, facts: Mapping[str, Any] | None = None) -> str:
-        """Write `path` (.safetensors) and its configuration beside it (.json); returns the SHA-256 of the weights.
+        """Write the weights, and beside them the configuration (.json).
 
-        `facts` are further keys of the JSON file: what else belongs to these weights, such as the pictures' size.
+        Args:
+            path: Ends in .safetensors.
+            facts: Further keys of the JSON file: what else belongs to these weights, such as the pictures' size.
+
+        Returns:
+            The SHA-256 of the weights.
         """
         return _saved.write(path, "fdm", self.state_dict(), {**self.facts, **(facts or {}), "config": self.config})
 
     @classmethod
     def load(cls, path: Path) -> FDM:
-        """A saved module, in evaluation mode. Raises WeightsError where a file is missing, damaged or does not fit."""
+        """A saved module, in evaluation mode.
+
+        Raises:
+            WeightsError: A file is missing, damaged or does not fit.
+        """
         card, tensors = _saved.read(path, "fdm", ["config"])
         with _saved.settings_of(path):
             module = cls(**card["config"])

@@ -40,11 +40,14 @@ MODULE = "fdm.safetensors"  # the file of a module that is stored by itself
 class TraceProjector(nn.Module):
     """Traces and score of a batch → tokens for a language model: the part of the expert that learns.
 
-    embedding   C_emb, the width of the language model's embeddings
-    width       D, channels of the traces; grid   places along a side: grid² + 1 tokens
-    scale       of the tokens at first, their root mean square
+    Args:
+        embedding: C_emb, the width of the language model's embeddings.
+        width: D, channels of the traces.
+        grid: Places along a side: grid² + 1 tokens.
+        scale: Of the tokens at first, their root mean square.
 
-    Raises InputError for numbers that are not positive.
+    Raises:
+        InputError: Numbers that are not positive.
     """
 
     def __init__(self, embedding: int, width: int, grid: int = 4, scale: float = 0.02):
@@ -76,11 +79,15 @@ class TraceProjector(nn.Module):
 class TraceExpert(nn.Module):
     """An `Expert` of models/prompted_vlm: pixel values → one token for the score and one for each place.
 
-    fdm, learner   the configurations of the module and of the projector, as `of` writes them into `options`
-    size           side of the pictures the module was trained on, pixels
-    stored         SHA-256 of the module's own file, fdm.safetensors: it is then not saved a second time, and `complete`
-                   takes it from there; "" saves it with the learner
-    Raises InputError for a size that is not positive, and what FDM and TraceProjector raise.
+    Args:
+        fdm: The configuration of the module, as `of` writes it into `options`.
+        learner: That of the projector.
+        size: Side of the pictures the module was trained on, pixels.
+        stored: SHA-256 of the module's own file, fdm.safetensors: it is then not saved a second time, and `complete`
+            takes it from there; "" saves it with the learner.
+
+    Raises:
+        InputError: A size that is not positive, and what FDM and TraceProjector raise.
     """
 
     def __init__(self, fdm: Mapping[str, Any], learner: Mapping[str, Any], size: int, stored: str = ""):

@@ -162,30 +162,36 @@ def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
 class Recipe:
     """All that decides the weights, but for the data and what training starts from.
 
-    model        folder of `train/sft`, or a plain model's folder or hub name; revision   of the latter
-    forgery_prompt   True demands an expert: the model's own, or one of --detector; False takes the model as it comes
-    learner      arguments of the expert's part that learns, as in `train/sft`, where --detector makes a new one
-    language     "lora", "full": how it learns. An adapter that the folder has is trained further (its rank stays), with
-                 "full" it is merged first
-    lora         rank, alpha, dropout of a new adapter
-    rewards      name → weight; `train/rewards` says what there is. Weight 0 pays nothing and is logged
-    without      rewards that pay nothing all the same, for ablations
-    group_size   replies drawn to each prompt; prompts   a step, of all processes together
-    micro_batch_size      replies a process computes the gradient of at once: the rest is accumulated
-    temperature, top_p   of drawing; max_tokens   of a reply, longer ones are cut off
-    beta         weight of the KL term; 0 needs no reference model
-    epsilon      ε of the clipped ratio; it never binds while each draw of replies is used for one step, as here
-    loss         "grpo", or another of TRL's: "dapo", "dr_grpo", "bnpo"
-    scale        what an advantage is divided by: the standard deviation of rewards in its "group", in the "batch", or
-                 "none". In a group whose replies got nearly the same, the first makes much of next to nothing
-    steps, epochs    one of the two; an epoch shows each annotation once
-    warmup       steps in which the learning rate rises; cosine   whether it falls to 0 after them, or stays
-    dtype        precision of the model's weights; bf16   compute in bfloat16 (autocast)
-    gradient_checkpointing    compute activations again in the backward pass, to save memory
-    vllm         "": transformers draws the replies. "colocate": vLLM does, on the GPUs that train, in `vllm_memory` of
-                 their memory. "server": a vLLM server on this machine, started with `trl vllm-serve`. Only for models
-                 without an expert, which vLLM does not know
-    stop         when to give up, see `Stop`
+    Attributes:
+        model: Folder of `train/sft`, or a plain model's folder or hub name.
+        revision: Of a hub name.
+        forgery_prompt: True demands an expert: the model's own, or one of --detector; False takes the model as it is.
+        learner: Arguments of the expert's part that learns, as in `train/sft`, where --detector makes a new one.
+        language: "lora", "full": how it learns. An adapter that the folder has is trained further (its rank stays),
+            with "full" it is merged first.
+        lora: rank, alpha, dropout of a new adapter.
+        rewards: Name → weight; `train/rewards` says what there is. Weight 0 pays nothing and is logged.
+        without: Rewards that pay nothing all the same, for ablations.
+        group_size: Replies drawn to each prompt.
+        prompts: A step, of all processes together.
+        micro_batch_size: Replies a process computes the gradient of at once: the rest is accumulated.
+        temperature: Of drawing, as `top_p`.
+        max_tokens: Of a reply, longer ones are cut off.
+        beta: Weight of the KL term; 0 needs no reference model.
+        epsilon: ε of the clipped ratio; it never binds while each draw of replies is used for one step, as here.
+        loss: "grpo", or another of TRL's: "dapo", "dr_grpo", "bnpo".
+        scale: What an advantage is divided by: the standard deviation of rewards in its "group", in the "batch", or
+            "none". In a group whose replies got nearly the same, the first makes much of next to nothing.
+        steps: Or `epochs`, one of the two; an epoch shows each annotation once.
+        warmup: Steps in which the learning rate rises.
+        cosine: Whether it falls to 0 after them, or stays.
+        dtype: Precision of the model's weights.
+        bf16: Compute in bfloat16 (autocast).
+        gradient_checkpointing: Compute activations again in the backward pass, to save memory.
+        vllm: "": transformers draws the replies. "colocate": vLLM does, on the GPUs that train, in `vllm_memory` of
+            their memory. "server": a vLLM server on this machine, started with `trl vllm-serve`. Only for models
+            without an expert, which vLLM does not know.
+        stop: When to give up, see `Stop`.
     """
 
     model: str = ""

@@ -91,22 +91,28 @@ LEARNER = {  # arguments of the part of an expert that learns, by the detector i
 class Recipe:
     """All that decides the weights, but for the data and what training starts from.
 
-    model            hub name, or folder, of a model of one of the families of models/prompted_vlm; revision   of it
-    language         "lora", "full" or "frozen": how the language model learns (see the file's head)
-    forgery_prompt   False leaves the expert out: the ablation without FPL
-    quoted           whether the prompt says the detector's score in words (KFD's tables only; chat JSON is as it is)
-    learner          arguments of ForgeryPromptLearner, or for MARE's module of TraceProjector and `size`, the side of
-                     the pictures it sees, where the JSON beside its weights has none
-    lora             rank, alpha, dropout
-    grammar          in which sample replies are read; max_tokens   of one
-    general          share of steps whose batch is general dialogue; 0.5 alternates. A frozen language model learns
-                     nothing from them and skips them.
-    steps, epochs    one of the two; an epoch is as many steps as show each forensic question once
-    stop_at_step     ends the run at this step of them, before the rate has fallen all the way
-    batch_size       examples a step, of all processes together; micro_batch_size   of a process: the rest accumulates
-    warmup           steps in which the learning rate rises; cosine   whether it falls to 0 after them, or stays
-    dtype            precision of the base model's weights; bf16   compute in bfloat16 (autocast)
-    gradient_checkpointing    compute activations again in the backward pass, to save memory
+    Attributes:
+        model: Hub name, or folder, of a model of one of the families of models/prompted_vlm.
+        revision: Of a hub name.
+        language: "lora", "full" or "frozen": how the language model learns (see the file's head).
+        forgery_prompt: False leaves the expert out: the ablation without FPL.
+        quoted: Whether the prompt says the detector's score in words (KFD's tables only; chat JSON is as it is).
+        learner: Arguments of ForgeryPromptLearner, or for MARE's module of TraceProjector and `size`, the side of the
+            pictures it sees, where the JSON beside its weights has none.
+        lora: rank, alpha, dropout.
+        grammar: In which sample replies are read.
+        max_tokens: Of a reply.
+        general: Share of steps whose batch is general dialogue; 0.5 alternates. A frozen language model learns nothing
+            from them and skips them.
+        steps: Or `epochs`, one of the two; an epoch is as many steps as show each forensic question once.
+        stop_at_step: Ends the run at this step of them, before the rate has fallen all the way.
+        batch_size: Examples a step, of all processes together.
+        micro_batch_size: Of a process at once: the rest accumulates.
+        warmup: Steps in which the learning rate rises.
+        cosine: Whether it falls to 0 after them, or stays.
+        dtype: Precision of the base model's weights.
+        bf16: Compute in bfloat16 (autocast).
+        gradient_checkpointing: Compute activations again in the backward pass, to save memory.
     """
 
     model: str = ""

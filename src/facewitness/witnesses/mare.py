@@ -75,18 +75,23 @@ def load(
 ) -> MareWitness:
     """The witness, ready to examine.
 
-    weights   path of a module that `train/fdm.py` saved (.safetensors, its .json beside it); None takes the one in the
-              language model's folder, else fdm.safetensors where `facewitness.weights` looks
-    device    torch's name of one, for both models
-    size      side of the pictures the module was trained on; None takes crop.size of the .json
-    margin    side of a crop over the mesh's longer side; None takes crop.margin of the .json, else 1.15
-    flip      examine the mirror image too and average (twice the time)
-    language  a folder that `train/sft.py` or `train/grpo.py` made, the folder or hub name of a plain model of the
-              families of models/prompted_vlm, or an object with `answer(crop, question) -> str`; None leaves the
-              testimony without words and without findings
-    side      pixels of the crop the language model sees: 224 in the data it learned from
-    max_tokens   of its reply; it breaks off there; most   the name that it had before, still read
-    Raises WeightsError where weights are missing, damaged or of another kind, InputError for an option that cannot be.
+    Args:
+        weights: Path of a module that `train/fdm.py` saved (.safetensors, its .json beside it); None takes the one in
+            the language model's folder, else fdm.safetensors where `facewitness.weights` looks.
+        device: torch's name of one, for both models.
+        size: Side of the pictures the module was trained on; None takes crop.size of the .json.
+        margin: Side of a crop over the mesh's longer side; None takes crop.margin of the .json, else 1.15.
+        flip: Examine the mirror image too and average (twice the time).
+        language: A folder that `train/sft.py` or `train/grpo.py` made, the folder or hub name of a plain model of the
+            families of models/prompted_vlm, or an object with `answer(crop, question) -> str`; None leaves the
+            testimony without words and without findings.
+        side: Pixels of the crop the language model sees: 224 in the data it learned from.
+        max_tokens: Of its reply; it breaks off there.
+        most: The name that max_tokens had before; still read.
+
+    Raises:
+        WeightsError: Weights are missing, damaged or of another kind.
+        InputError: An option that cannot be.
     """
     max_tokens = renamed("mare", "most", most, "max_tokens", max_tokens)
     return MareWitness(weights, device, size, margin, flip, language, side, max_tokens)
