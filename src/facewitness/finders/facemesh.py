@@ -88,6 +88,11 @@ class _Network:
         self._lock = threading.Lock()
         self._interpreter: Interpreter | None = None
 
+    @property
+    def ready(self) -> bool:
+        """Whether it has been loaded, and so checked."""
+        return self._interpreter is not None
+
     def __call__(self, view: NDArray[np.uint8], divisor: float, shift: float) -> list[Floats]:
         """Outputs for view / divisor + shift, the smallest first, without the batch dimension."""
         with self._lock:
@@ -277,7 +282,10 @@ class FaceMesh:
         self, pyramid: _Pyramid, to_view: Affine, suspected: list[tuple[float, float]] | None = None
     ) -> list[_Detection]:
         """What the detector sees in one view, in frame pixels."""
-        logits, raw = self._detector(pyramid.view(to_view, _VIEW), 127.5, -1.0)
+        view = pyramid.view(to_view, _VIEW)
+        if self._detector.ready and float(view.max()) - float(view.min()) < _FLAT:
+            return []
+        logits, raw = self._detector(view, 127.5, -1.0)
         scores = _sigmoid(logits[:, 0])
         if suspected is not None:
             places = self._suspected(scores, raw)
@@ -322,6 +330,8 @@ class FaceMesh:
 
     def _faces(self, frame: Frame, pyramid: _Pyramid, detections: list[_Detection]) -> tuple[list[Face], list[Face]]:
         """The faces of detections: those whose mesh is believed, and those without one that are faces all the same."""
+        if len(detections) > _MOST_TRIED:  # stripes and textures: a mesh for each would take many seconds
+            detections = sorted(detections, key=lambda detection: -detection.score)[:_MOST_TRIED]
         faces = [face for detection in detections if (face := self._face(frame, pyramid, detection))]
         return [face for face in faces if face.landmarks is not None], [
             face for face in faces if face.landmarks is None
@@ -412,6 +422,9 @@ def load(*, max_faces: int = 100, smallest: int = 40, confidence: float = 0.5, t
     """The default finder; see `FaceMesh` for the options. The networks are loaded with the first picture."""
     return FaceMesh(max_faces=max_faces, smallest=smallest, confidence=confidence, threads=threads)
 
+
+_FLAT = 6.0  # levels of 255 between the darkest and the brightest of a view: no face can be seen in less
+_MOST_TRIED = 250  # detections that a mesh is drawn for, the surest first
 
 # -------------------------------------------------------------------------------------------------------------- views
 
