@@ -35,8 +35,6 @@ def options(family: str, name: str) -> dict[str, Any]:
         return {"model": str(doubles.tiny_onnx(Path(tempfile.mkdtemp()))), "fake": 1}
     tiny = {"kfd": "tiny_kfd", "mare": "tiny_fdm", "forgerytalker": "tiny_forgerytalker", "fifa": "tiny_fifa"}
     made = tiny.get(name) if family == "witnesses" else None
-    if name == "fifa" and "interleaved" not in plugins.names("grammars"):
-        pytest.skip("needs the grammar interleaved")
     if made is None:
         return {}
     pytest.importorskip("torch", reason="needs the extra 'train'")

@@ -167,8 +167,6 @@ def test_weights_that_are_not_there_or_another_kind_are_told(name, talker_file, 
 
 @pytest.fixture
 def facext(fifa_file):
-    if "interleaved" not in plugins.names("grammars"):
-        pytest.skip("needs the grammar interleaved")
     return plugins.get("witnesses", "fifa").load(weights=str(fifa_file), max_tokens=8)
 
 

@@ -124,29 +124,16 @@ def _operation(record: Sequence[Mapping[str, Any]], name: str) -> str:
 
 # ------------------------------------------------------------------------------------------------- the 21 labels
 
-# The authors' 21 labels and the words that count for each, from their public code.
-AREAS: Mapping[str, tuple[str, ...]] = {
-    "eye": ("eye", "eyes", "ocular", "optic"), "pupil": ("pupil", "pupils"),
-    "lip": ("lip", "lips", "labium", "labia"), "mouth": ("mouth", "oral cavity"),
-    "nose": ("nose", "nasal", "nostril", "nostrils"), "ear": ("ear", "ears", "auricle", "pinna"),
-    "cheek": ("cheek", "cheeks", "buccal", "malar"), "forehead": ("forehead", "frontal", "brow"),
-    "chin": ("chin", "mentum"), "jaw": ("jaw", "mandible", "maxilla"), "eyebrow": ("eyebrow", "eyebrows"),
-    "tooth": ("tooth", "teeth", "dentition"), "tongue": ("tongue", "glossa", "lingua"),
-    "beard": ("beard", "facial hair"), "mustache": ("mustache", "moustache"),
-    "skin": ("skin", "derma", "epidermis"), "hair": ("hair", "hairline", "locks", "tresses"),
-    "wrinkle": ("wrinkle", "wrinkles", "line", "lines"), "freckle": ("freckle", "freckles"),
-    "scar": ("scar", "scars"), "dimple": ("dimple", "dimples"),
-}  # fmt: skip
-_WORD = {word: label for label, words in AREAS.items() for word in words}
-_FIND = re.compile(r"(?<!\w)(" + "|".join(sorted(map(re.escape, _WORD), key=len, reverse=True)) + r")(?!\w)", re.I)
+AREAS = regions.MMTT  # in the order of the FPN's answers
+areas = regions.captioned  # the labels that a text has
+_FIND = re.compile(
+    r"\b(?:"
+    + "|".join(sorted({re.escape(w) for words in regions.SYNONYMS.values() for w in words}, key=len)[::-1])
+    + r")\b",
+    re.IGNORECASE,
+)
 
 
 def spans(words: str) -> list[tuple[int, int]]:
-    """Where a text names one of the 21 areas, as (begin, end)."""
+    """Where a text names one of the 21 areas, as (begin, end): what pretraining masks."""
     return [match.span() for match in _FIND.finditer(words)]
-
-
-def areas(words: str) -> tuple[str, ...]:
-    """The areas a text names, in the labels' order."""
-    named = {_WORD[match[1].lower()] for match in _FIND.finditer(words)}
-    return tuple(label for label in AREAS if label in named)

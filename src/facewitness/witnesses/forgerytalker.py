@@ -35,13 +35,7 @@ HOW = (
 )
 TOUCHED = 0.15  # of a region in the mask, from which on a mention of it is shown there
 COVERED = 0.5  # of a region in the mask, from which on a report that leaves it out is told to
-# the tree's regions of each of the 21 labels, as far as the mesh has them
-AREAS: Mapping[str, tuple[str, ...]] = {
-    "eye": ("eyes",), "pupil": ("eyes",), "lip": ("upper_lip", "lower_lip"), "mouth": ("mouth",), "nose": ("nose",),
-    "ear": ("ear",), "cheek": ("cheeks",), "forehead": ("forehead",), "chin": ("chin",), "jaw": ("jaw",),
-    "eyebrow": ("eyebrows",), "tooth": ("teeth",), "beard": ("beard",), "mustache": ("mustache",),
-    "hair": ("hairline",),
-}  # fmt: skip
+AREAS = regions.DIALECTS["mmtt"]  # the tree's regions of each of the 21 labels, as far as it has them
 
 
 def load(weights: str | None = None, device: str = "cpu", words: bool = True, max_tokens: int = 120) -> Talker:
