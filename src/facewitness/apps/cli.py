@@ -280,7 +280,7 @@ def parser() -> _Parser:
 
 _WORKSHOPS = tuple(
     f"facewitness.apps.{name}"
-    for name in ("talk", "serve", "evidence", "measure", "datasets", "build", "review", "train")
+    for name in ("talk", "serve", "evidence", "measure", "datasets", "build", "review", "train", "importing")
 )
 
 

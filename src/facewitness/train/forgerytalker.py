@@ -39,7 +39,7 @@ from facewitness.models import fpn
 from facewitness.models._encoder import Features
 from facewitness.models._reader import Reader, learned
 from facewitness.models.fpn import OMEGA, Prompt
-from facewitness.train import checkpoint, edits, reports
+from facewitness.train import checkpoint, edits, published, reports
 from facewitness.train.loop import Batch, Loop, Schedule
 from facewitness.train.recipe import known, read_recipe
 
@@ -224,7 +224,7 @@ def make(recipe: Recipe, texts: Sequence[str], init_from: Path | None = None) ->
     Args:
         recipe: Says which.
         texts: What the small one's tokenizer learns from.
-        init_from: The compact network's weights, for the small one.
+        init_from: The compact network's weights for the small one, an imported checkpoint for the published one.
 
     Raises:
         WeightsError: An InstructBLIP cannot be had.
@@ -232,10 +232,14 @@ def make(recipe: Recipe, texts: Sequence[str], init_from: Path | None = None) ->
     """
     torch.manual_seed(recipe.seed)
     if recipe.kind == "hub":
-        if init_from is not None:
-            raise InputError("init_from: expected none, an InstructBLIP comes by its own name (model); leave it out")
         network = ft.from_hub(tuple(reports.AREAS), recipe.model, recipe.revision, **recipe.network)
         network.reader.spans = reports.spans
+        if init_from is not None:  # what `facewitness import` wrote: a part of the network
+            tensors = load_file(init_from)
+            _, wrong = published.unfit({k: tuple(v.shape) for k, v in network.state_dict().items()}, tensors)
+            if wrong:
+                raise InputError(f"init_from: {len(wrong)} tensors of '{init_from}' do not fit, such as {wrong[0]}")
+            network.load_state_dict(tensors, strict=False)
         return network
     whole = [*texts, reports.NOTHING, ft.INSTRUCTION, ft.WITHOUT, ", ".join(reports.AREAS), ft.NONE]
     words = learned(whole, recipe.vocabulary)
