@@ -43,7 +43,7 @@ def face_vit(channels: int = 5) -> dict[str, torch.Tensor]:
         shapes |= {f"{layer}.ffn.fc1.weight": (MLP, WIDTH), f"{layer}.ffn.fc1.bias": (MLP,)}
         shapes |= {f"{layer}.ffn.fc2.weight": (WIDTH, MLP), f"{layer}.ffn.fc2.bias": (WIDTH,)}
     torch.manual_seed(0)
-    tensors = {name: torch.randn(shape) for name, shape in shapes.items()}
+    tensors = {name: torch.rand(shape) for name, shape in shapes.items()}
     return tensors | {f"{n}.num_batches_tracked": torch.tensor(3) for n in ("coord_conv_branch.1", "conv_branch2.1")}
 
 

@@ -15,7 +15,9 @@ from facewitness.apps.train import guarded
 _ABOUT = """Bring a published checkpoint of a grounding system under the names used here. It is opened in a process of
 its own that reads tensors and nothing else, without a network, and is written as safetensors.
 
-  forgerytalker   LianJC/DFF-InstructBLIP-Detection        fpn   LianJC/Face-ViT-MultiLabel        farl   FaRL's image tower
+  forgerytalker   LianJC/DFF-InstructBLIP-Detection
+  fpn             LianJC/Face-ViT-MultiLabel
+  farl            FaRL's image tower, for FiFa
 
 example:
   facewitness import fpn face-vit.pth --out fpn.safetensors"""

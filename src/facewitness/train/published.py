@@ -10,8 +10,8 @@ The kinds
     farl            FaRL's CLIP, of which the image tower is taken (FiFa's encoder)
 
 Names are as public code has them (NattyLianJc/Generating-Attribution-Reports, LAVIS, OpenAI's CLIP); no checkpoint
-was at hand. The authors' mask decoder is SAM's two-way transformer with heads of their own: its transformer is taken where
-the sizes fit (`decoder.hidden = 1408`), its heads are left, so that what is imported is a start to train from.
+was at hand. The authors' mask decoder is SAM's two-way transformer with heads of their own: its transformer is taken
+where the sizes fit (`decoder.hidden = 1408`), its heads are left, so that what is imported is a start to train from.
 
 A pickle can hold code. It is opened in a process of its own, with torch's reader for tensors alone (`weights_only`),
 with no network where the system can take it away, and comes back as safetensors.
