@@ -1,0 +1,191 @@
+"""The recipes of ForgeryTalker and FiFa at tiny sizes on painted faces: what is drawn, said, learned and kept."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from doubles import AverageFace
+from PIL import Image
+
+torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+pytest.importorskip("transformers", reason="needs the extra 'train'")
+import pyarrow as pa  # noqa: E402
+import pyarrow.parquet as pq  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
+
+from facewitness import regions  # noqa: E402
+from facewitness.apps.cli import main  # noqa: E402
+from facewitness.builders.pack import held_out, pack  # noqa: E402
+from facewitness.errors import InputError, UnknownName  # noqa: E402
+from facewitness.models import fifa as fm  # noqa: E402
+from facewitness.models.compact import Compact  # noqa: E402
+from facewitness.models.fifa import FiFa  # noqa: E402
+from facewitness.models.forgerytalker import ForgeryTalker  # noqa: E402
+from facewitness.train import edits, fifa, forgerytalker, reports  # noqa: E402
+from facewitness.train.forgerytalker import Recipe, Stage  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+RUNS = Path(__file__).parents[1] / "runs"
+SIZE = 64
+DRAWS = edits.Draws({"painted": 1.0}, images=6, measured=4, genuine=0.2, size=SIZE, degradation=(1.0,), seed=2)
+DECODER = {"hidden": 16, "heads": 2, "mlp": 16, "layers": 1, "further": 0}
+STAGE = Stage(batch_size=3, lr=1e-3, steps=2)
+TINY = Recipe(
+    kind="small", fpn=STAGE, report=STAGE, pretrain=STAGE, draws=DRAWS, vocabulary=330,
+    network={
+        "encoder": {"kind": "compact", "size": SIZE}, "decoder": DECODER, "queries": 3, "fuse": 8,
+        "fpn": {"size": SIZE, "patch": 16, "width": 16, "layers": 2, "heads": 2, "mlp": 16, "convolved": 2, "kernel": 3,
+                "local": 4, "stem": 344, "dropout": 0.0},
+        "qformer": {"vocab_size": 330, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+                    "intermediate_size": 16, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
+        "language": {"vocab_size": 330, "d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2,
+                     "dropout_rate": 0.0, "pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0},
+    },
+)  # fmt: skip
+FIFA = fifa.Recipe(
+    kind="small", steps=2, batch_size=3, lr=1e-3, draws=DRAWS, vocabulary=360, asked=2,
+    network={
+        "encoder": {"kind": "compact", "size": SIZE}, "decoder": DECODER, "grid": 2,
+        "language": {"vocab_size": 360, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
+                     "num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 512,
+                     "tie_word_embeddings": True, "pad_token_id": 0, "bos_token_id": None, "eos_token_id": 1},
+    },
+)  # fmt: skip
+
+
+def _picture(seed: int) -> bytes:
+    rng = np.random.default_rng(seed)
+    small = rng.integers(60, 200, (12, 12, 3), dtype=np.uint8)
+    soft = np.asarray(Image.fromarray(small).resize((96, 96), Image.Resampling.BICUBIC)).astype(int)
+    out = io.BytesIO()
+    Image.fromarray(np.clip(soft + rng.normal(0, 25, (96, 96, 1)), 0, 255).astype(np.uint8)).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    rows = []
+    for i in range(9):
+        group = f"person {i}"
+        while held_out(group):
+            group += "'"
+        rows.append({"file": f"{i}.png", "image": _picture(i), "label": "real", "source": "painted", "group": group,
+                     "original": None, "method": "pristine", "split": "val" if i >= 7 else "train"})  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), folder / "table.parquet")
+    pack(folder, folder / "pack", AverageFace())
+    return folder / "pack"
+
+
+@pytest.fixture(scope="module")
+def compact(tmp_path_factory) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("compact") / "compact.safetensors"
+    save_file(Compact(noise=True).state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def drawn(packed, tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("edits")
+
+
+def test_edits_are_drawn_once_and_repeat(packed, drawn, tmp_path):
+    one = edits.drawn(DRAWS, packed, drawn, "train")
+    again = edits.drawn(DRAWS, packed, tmp_path, "train")
+    assert len(one) == 6 and np.array_equal(one.pixels, again.pixels) and one.rows == again.rows
+    for row, mask in zip(one.rows, one.masks, strict=True):
+        assert bool(mask.max()) == row["fake"]
+        assert not row["fake"] or row["record"]
+    unseen = edits.drawn(DRAWS, packed, drawn, "val", {"self_blend": 1.0})
+    assert {row.get("family", "self_blend") for row in unseen.rows} == {"self_blend"}
+    with pytest.raises(UnknownName, match="Did you mean 'swap'"):
+        replace(DRAWS, families={"swop": 1.0})
+    with pytest.raises(InputError, match="nobody: expected genuine pictures"):
+        edits.drawn(replace(DRAWS, sources={"nobody": 1.0}), packed, tmp_path / "n", "train")
+
+
+def test_a_report_names_only_what_was_edited(packed, drawn):
+    data = edits.drawn(DRAWS, packed, drawn, "train")
+    for i, row in enumerate(data.rows):
+        told = reports.sentences(row, data.meshes[i], data.masks[i], SIZE, np.random.default_rng(i))
+        text = reports.text(told)
+        assert len(told) <= reports.MOST and len(text.split()) <= 120
+        assert (text == reports.NOTHING) == (not told)
+        if not row["fake"]:
+            assert not told and not reports.areas(text)
+        for name, _ in told:
+            there = reports.inside(name, data.meshes[i], SIZE, SIZE // 2)
+            assert data.masks[i][there].mean() > 255 * 0.04
+
+
+def test_words_for_artefacts_name_no_area():
+    assert not [words for each in reports.ARTEFACTS.values() for words in each if reports.areas(words)]
+    assert reports.areas("The left eyebrow and both lips.") == ("lip", "eyebrow")
+    text = "The nose and an EYEBROW."
+    assert [text[a:b] for a, b in reports.spans(text)] == ["nose", "EYEBROW"]
+    assert all(name in regions.REGIONS for name in reports.SPOKEN)
+
+
+def test_three_stages_learn_their_own_parts_and_a_killed_run_ends_as_another(packed, compact, drawn, tmp_path):
+    options = {"pack": packed, "init_from": compact, "draws": drawn, "save_every": 1}
+    forgerytalker.train(TINY, tmp_path / "a", **options)
+    forgerytalker.train(TINY, tmp_path / "b", stages=("pretrain",), stop_at_step=1, **options)
+    forgerytalker.train(TINY, tmp_path / "b", **options)
+    a, b = (load_file(tmp_path / n / "forgerytalker.safetensors") for n in "ab")
+    assert a.keys() == b.keys() and all(torch.allclose(a[k], b[k], atol=1e-6) for k in a)
+    logged = json.loads((tmp_path / "a" / "pretrain" / "log.jsonl").read_text().splitlines()[0])
+    assert {"mlm", "lm", "seg", "con"} <= logged.keys()
+    stem = load_file(compact)["backbone.conv_stem.weight"]
+    assert torch.equal(a["encoder.network.backbone.conv_stem.weight"], stem), "the encoder is frozen"
+    assert ForgeryTalker.load(tmp_path / "a" / "forgerytalker.safetensors").labels == regions.MMTT
+    with pytest.raises(InputError, match="another recipe"):
+        forgerytalker.train(replace(TINY, omega=0.5), tmp_path / "a", **options)
+
+
+def test_every_task_of_fifa_has_questions_and_true_answers(packed, drawn):
+    asked = fifa.Asked(edits.drawn(DRAWS, packed, drawn, "train"), 1)
+    seen = set()
+    for i in range(len(asked)):
+        for task in fifa.TASKS:
+            example = asked.example(task, 0, i, np.random.default_rng([i, len(task)]))
+            if example is None:
+                continue
+            seen.add(task)
+            assert example.question.count(fm.REG) == len(example.queries)
+            assert example.answer.count(fm.SEG) == len(example.masks)
+            fake = asked.edits.rows[i]["fake"]
+            if task == "detection":
+                assert example.answer == (fm.FAKE if fake else fm.REAL)
+            if task in ("region_question", "box_question") and not fake:
+                assert example.answer == fm.NO
+    assert seen == set(fifa.TASKS)
+
+
+def test_fifa_learns_and_a_killed_run_ends_as_another(packed, compact, drawn, tmp_path):
+    options = {"pack": packed, "init_from": compact, "draws": drawn, "save_every": 1}
+    fifa.train(FIFA, tmp_path / "a", **options)
+    fifa.train(FIFA, tmp_path / "b", stop_at_step=1, **options)
+    fifa.train(FIFA, tmp_path / "b", **options)
+    a, b = (load_file(tmp_path / n / "fifa.safetensors") for n in "ab")
+    assert all(torch.allclose(a[k], b[k], atol=1e-6) for k in a)
+    assert FiFa.load(tmp_path / "a" / "fifa.safetensors").concepts == reports.SPOKEN
+
+
+def test_recipes_in_the_repository_are_read_and_planned(capsys):
+    published = Recipe.read(RUNS / "forgerytalker" / "published.toml")
+    assert (published.fpn.steps, published.fpn.batch_size, published.fpn.lr) == (125_000, 16, 7.5e-3)
+    assert (published.report.epochs, published.report.lr, published.omega) == (60, 4e-6, 0.2)
+    assert published.weights == (2, 1, 1, 1)
+    small = [kind.read(RUNS / name / "small.toml") for kind, name in ((Recipe, "forgerytalker"), (fifa.Recipe, "fifa"))]
+    assert small[0].draws == small[1].draws, "they are drawn once for both"
+    for name in ("forgerytalker", "fifa"):
+        assert main(["train", name, str(RUNS / name / "published.toml"), "--plan"]) == 0
+        assert "GiB in half precision" in capsys.readouterr().out
+        assert main(["train", name, str(RUNS / name / "small.toml")]) == 2
+        assert "--plan" in capsys.readouterr().err
