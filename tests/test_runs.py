@@ -65,6 +65,24 @@ def test_the_committed_language_models_answer_in_their_grammar(witness, weights,
     assert not said.problem and reply.label in ("real", "fake") and not reply.refusals
 
 
+def test_consistency_maps_are_drawn_layer_by_layer(tmp_path, capsys):
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    from doubles import tiny_kfd
+
+    from facewitness.models.kfd import KFD
+
+    weights = tiny_kfd(tmp_path)
+    maps, detector = script("kfd/maps"), KFD.load(weights)
+    size, layers = detector.encoders.size, len(detector.encoders.channels)
+    crops = [np.full((size, size, 3), level, np.uint8) for level in (40, 200)]
+    figure = maps.drawn(detector, crops, ["dark", "bright"])
+    titles = [axes.get_title() for axes in figure.axes]
+    assert len(titles) == 2 * (2 + 2 * layers) and titles[0].startswith("dark, score 0.") and "layer 1, fake" in titles
+    Image.fromarray(crops[0]).save(tmp_path / "nobody.png")
+    assert maps.main([str(weights), str(tmp_path / "nobody.png"), "--out", str(tmp_path / "m.png")]) == 1
+    assert "expected a face with landmarks, found none" in capsys.readouterr().err
+
+
 # --------------------------------------------------------------------------------------------------- table 5's shape
 
 
