@@ -493,7 +493,8 @@ def faults(text: str, mask: NDArray[Any], landmarks: Landmarks, most_words: int 
         plain = plain[:LONGEST]
     if _ORIGINAL.search(plain.lower()):
         reasons.append("not self-contained: expected no word of the original picture")
-    where = mask >= 0.5 if mask.dtype != np.bool_ else mask
+    # half of the peak, as in `draw`: a forgery pasted at a quarter of its weight is forged in the same places
+    where = mask if mask.dtype == np.bool_ else mask >= max(0.5 * float(mask.max()), 1e-6)
     total = int(where.sum())
     hidden = regions.hidden(landmarks)
     mentions = regions.named(plain)
