@@ -142,6 +142,13 @@ def test_fifa_tasks_by_the_table(tmp_path):
         for row in rows
     }
     numbers = bench.fifa(rows, perfect, meteor=False)
+    assert numbers["grounding"]["shuffled"]
+    there = list(plugins.get("datasets", "fifa").samples(tmp_path))
+    assert {sample.file for sample in there} == {row["file"] for row in rows}
+    assert {sample.truth.label for sample in there} == {"real", "fake"}
+    forged = next(sample for sample in there if sample.truth.label == "fake")
+    assert forged.truth.mask().max() == 1
+    assert forged.truth.texts[0].startswith("This face is fake")
     assert numbers["detection"]["accuracy"]["value"] == 100
     assert numbers["localisation"]["mask_iou"]["value"] == 100
     assert numbers["grounding"]["mask_iou"]["value"] > 90

@@ -197,6 +197,7 @@ def _add_grounded(words: Any) -> None:
     mmtt.add_argument("--captions", type=Path, required=True, metavar="JSON", help="[{image_id, caption}, …]")
     mmtt.add_argument("--masks", type=Path, metavar="FOLDER", help="PNG masks named as the pictures are")
     mmtt.add_argument("--split", default="test", metavar="NAME", help="train, val or test (test)")
+    mmtt.add_argument("--dataset", choices=("mmtt", "ddvqa"), default="mmtt", help="ddvqa: DQ_F++, Table 3 (mmtt)")
     mmtt.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which takes Java")
     mmtt.add_argument("--system", default="system", metavar="NAME", help="its name in the table")
     mmtt.add_argument("--out", type=Path, metavar="FILE.json", help="write all numbers")
@@ -213,9 +214,11 @@ def _add_grounded(words: Any) -> None:
 def _mmtt(given: argparse.Namespace) -> int:
     from facewitness.bench import grounded
 
-    reports, notes = grounded.read_mmtt(given.root, given.split, given.captions, given.masks)
+    reports, notes = grounded.read_mmtt(given.root, given.split, given.captions, given.masks, given.dataset)
     numbers = grounded.mmtt(reports, meteor=not given.no_meteor)
-    print(grounded.markdown(numbers, given.system))
+    tables = ("MMTT, Table 2", "MMTT, test set (their repository)", "MMTT, Table 6")
+    tables = tables if given.dataset == "mmtt" else ("DQ_F++, Table 3",)
+    print(grounded.markdown(numbers, given.system, tables))
     for note in notes[:5]:
         complain(f"facewitness: {note}")
     if len(notes) > 5:

@@ -35,7 +35,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from facewitness import regions, words
+from facewitness import plugins, regions, words
 from facewitness.bench import controls, measures, wording
 from facewitness.bench.measures import Value
 from facewitness.builders.grounded import outline
@@ -259,27 +259,8 @@ def mmtt(reports: Sequence[Report], *, seed: int = 0, meteor: bool = True) -> di
         raise InputError("mmtt: expected at least one report, got none")
     groups = [report.group for report in reports]
     references = [list(report.references) for report in reports]
-    table = pa.table(
-        {
-            "question": ["report"] * len(reports), "text": [report.text or "" for report in reports],
-            "group": groups, "references": references,
-        }
-    )  # fmt: skip
-    own = wording.measure([report.text for report in reports], references, meteor=meteor)
-    numbers: dict[str, Any] = {"reports": len(reports), "words": _worded(own)}
-    for name, texts in (
-        ("image-blind", controls.blind(table, seed=seed)),
-        ("shuffled", controls.shuffled(table, seed)),
-    ):
-        kept = [index for index, text in enumerate(texts) if text is not None]
-        if not kept:
-            numbers[name] = {"why": "one group only: nobody else was asked"}
-            continue
-        theirs = wording.measure([texts[i] for i in kept], [references[i] for i in kept], meteor=meteor)
-        mine = wording.measure([reports[i].text for i in kept], [references[i] for i in kept], meteor=False)
-        difference = mine.per_item["cider"] - theirs.per_item["cider"]
-        margin = measures.ratios({"m": (difference, np.ones(len(kept)))}, [groups[i] for i in kept], seed=seed)["m"]
-        numbers[name] = _worded(theirs) | {"CIDEr margin": _in_percent(margin)}
+    numbers: dict[str, Any] = {"reports": len(reports)}
+    numbers |= controlled([report.text for report in reports], references, groups, seed=seed, meteor=meteor)
     masked = [(r, overlap(r.claimed, r.changed)) for r in reports if r.changed is not None]
     if masked:
         ones = np.ones(len(masked))
@@ -298,6 +279,49 @@ def mmtt(reports: Sequence[Report], *, seed: int = 0, meteor: bool = True) -> di
         {"PLM": (np.array([np.nan if m is None else m for m in matches]), np.ones(len(matches)))}, groups, seed=seed
     )
     numbers["PLM"] = _in_percent(value["PLM"])
+    return numbers
+
+
+def controlled(
+    texts: Sequence[str | None],
+    references: Sequence[Sequence[str]],
+    groups: Sequence[str],
+    questions: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+    meteor: bool = True,
+) -> dict[str, Any]:
+    """Text scores of a system ("words"), and of the two speakers that did not look, with the margin over each.
+
+    Args:
+        texts: What the system said.
+        references: What people, or the builder, said.
+        groups: Who is shown: a control answers from other groups.
+        questions: What was asked, where it was not the same for all.
+        seed: What the controls draw from.
+        meteor: Whether METEOR is measured, which takes Java.
+    """
+    asked_for = list(questions) if questions is not None else ["report"] * len(texts)
+    table = pa.table(
+        {
+            "question": asked_for, "text": [text or "" for text in texts], "group": list(groups),
+            "references": [list(each) for each in references],
+        }
+    )  # fmt: skip
+    numbers: dict[str, Any] = {"words": _worded(wording.measure(texts, references, meteor=meteor))}
+    for name, theirs in (
+        ("image-blind", controls.blind(table, seed=seed)),
+        ("shuffled", controls.shuffled(table, seed)),
+    ):
+        kept = [index for index, text in enumerate(theirs) if text is not None]
+        if not kept:
+            numbers[name] = {"why": "one group only: nobody else was asked"}
+            continue
+        of_control = wording.measure([theirs[i] for i in kept], [references[i] for i in kept], meteor=meteor)
+        of_system = wording.measure([texts[i] for i in kept], [references[i] for i in kept], meteor=False)
+        difference = of_system.per_item["cider"] - of_control.per_item["cider"]
+        margin = measures.ratios({"m": (difference, np.ones(len(kept)))}, [groups[i] for i in kept], seed=seed)["m"]
+        numbers[name] = _worded(of_control) | {"CIDEr margin": _in_percent(margin)}
     return numbers
 
 
@@ -345,8 +369,12 @@ def markdown(
     return "\n".join(lines) + "\n"
 
 
-def read_mmtt(root: Path, split: str, captions: Path, masks: Path | None) -> tuple[list[Report], list[str]]:
+def read_mmtt(
+    root: Path, split: str, captions: Path, masks: Path | None, dataset: str = "mmtt"
+) -> tuple[list[Report], list[str]]:
     """Reports in the authors' form: [{image_id or img_path, caption, labels?}, …], and masks named as the pictures.
+
+    `dataset` is MMTT, or another one with texts (ddvqa for Table 3), whose reports name their picture's file.
 
     Returns:
         A report for every picture of the split that has a mask or a reference, and what was missing, as sentences.
@@ -354,7 +382,6 @@ def read_mmtt(root: Path, split: str, captions: Path, masks: Path | None) -> tup
     Raises:
         InputError: the list is not JSON of that form.
     """
-    from facewitness.datasets import mmtt as dataset
     from facewitness.datasets._disk import mask_of
 
     try:
@@ -367,8 +394,8 @@ def read_mmtt(root: Path, split: str, captions: Path, masks: Path | None) -> tup
         ) from None
     notes: list[str] = []
     reports: list[Report] = []
-    ids = _ids(root, split)
-    for sample in dataset.samples(root, split, tell=notes.append):
+    ids = _ids(root, split) if dataset == "mmtt" else {}
+    for sample in plugins.get("datasets", dataset).samples(root, split, tell=notes.append):
         key = sample.file.removeprefix("dataset/")
         entry = said.get(key) or said.get(ids.get(key, ""))
         if entry is None:
@@ -458,7 +485,7 @@ def fifa(
         if task in ("image_explanation", "text_explanation", "grounding", "region_explanation"):
             plain = [interleaved.parse(text).text for text in texts]
             references = [[interleaved.parse(row["answer"]).text] for row in these]
-            about["words"] = _worded(wording.measure(plain, references, meteor=meteor))
+            about |= controlled(plain, references, groups, seed=seed, meteor=meteor)
         numbers[task] = about
     return numbers
 
