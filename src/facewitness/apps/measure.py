@@ -216,8 +216,8 @@ def _mmtt(given: argparse.Namespace) -> int:
 
     reports, notes = grounded.read_mmtt(given.root, given.split, given.captions, given.masks, given.dataset)
     numbers = grounded.mmtt(reports, meteor=not given.no_meteor)
-    tables = ("MMTT, Table 2", "MMTT, test set (their repository)", "MMTT, Table 6")
-    tables = tables if given.dataset == "mmtt" else ("DQ_F++, Table 3",)
+    of_mmtt = ("MMTT, Table 2", "MMTT, test set (their repository)", "MMTT, Table 6")
+    tables: tuple[str, ...] = of_mmtt if given.dataset == "mmtt" else ("DQ_F++, Table 3",)
     print(grounded.markdown(numbers, given.system, tables))
     for note in notes[:5]:
         complain(f"facewitness: {note}")
