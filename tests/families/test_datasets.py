@@ -35,7 +35,7 @@ def _rows() -> list[dict]:
 
 LEAVES = plugins.names("datasets")
 # anybody's pictures: no paper, splits as they are found
-GENERIC = ("folder", "huggingface", "manifest", "parquet", "sbi_qa")
+GENERIC = ("fifa", "folder", "huggingface", "manifest", "parquet", "sbi_qa")
 ON_DISK = tuple(name for name in LEAVES if name != "painted")
 PUBLISHED = tuple(name for name in ON_DISK if name not in GENERIC)
 
