@@ -42,14 +42,14 @@ def main() -> None:
     words = np.mean([len(drawn.text.split()) for drawn in made])
     print(f"{len(made)} forgeries, {words:.1f} words a report, faults {dict(faults)}")
     for share in SHARES:
-        for family in (None, *(fifa.FAMILIES if share == fifa.LARGEST else ())):
+        for chosen in ("all", *(fifa.FAMILIES if share == fifa.LARGEST else ())):
             agreement = fifa.Agreement()
             for drawn in made:
-                if family in (None, drawn.family):
+                if chosen in ("all", drawn.family):
                     agreement.add(drawn, share)
             numbers = agreement.as_dict()
             shown = "  ".join(f"{name} {numbers[name]:.3f}" for name in ("precision", "recall", "mask_iou"))
-            print(f"{share:.0%}  {family or 'all':<18} {shown}", flush=True)
+            print(f"{share:.0%}  {chosen:<18} {shown}", flush=True)
 
 
 if __name__ == "__main__":

@@ -152,7 +152,7 @@ def _pipeline(model: str, device: str) -> Any:
     diffusers.utils.logging.disable_progress_bar()
     try:
         kind: Any = diffusers.AutoPipelineForInpainting
-        loaded = kind.from_pretrained(model, use_safetensors=True)
+        loaded = kind.from_pretrained(model, use_safetensors=True, trust_remote_code=False)
     except (OSError, ValueError, ImportError, KeyError) as error:
         reason = str(error).strip().split("\n")[0][:200]
         raise WeightsError(
