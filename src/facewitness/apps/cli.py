@@ -49,6 +49,7 @@ from facewitness.errors import FacewitnessError, InputError, ReportError, Unknow
 from facewitness.files import write_whole
 
 if TYPE_CHECKING:
+    from facewitness.apps.summary import Rows
     from facewitness.types import Analysis, Case, Report, Testimony
 
 _SECONDS = 20  # for one picture of several, where the default witness looks at it
@@ -280,7 +281,7 @@ def parser() -> _Parser:
 
 _WORKSHOPS = tuple(
     f"facewitness.apps.{name}"
-    for name in ("talk", "serve", "evidence", "measure", "datasets", "build", "review", "train", "importing")
+    for name in ("talk", "serve", "evidence", "batch", "measure", "datasets", "build", "review", "train", "importing")
 )
 
 
@@ -314,6 +315,7 @@ class _Outcome:
 
     report: Report
     written: tuple[Path, ...] = ()
+    thumb: bytes | None = None  # for the table of many pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +327,7 @@ class _Finish:
     slim: bool = False
     date: str | None = None  # of the analysis, for pages that are read by people
     case: Case | None = None  # what an examiner adds
+    thumbs: bool = False
 
     def __call__(self, analysis: Analysis) -> _Outcome:
         from facewitness import case as cases
@@ -343,7 +346,12 @@ class _Finish:
             except (FacewitnessError, OSError) as error:
                 problem = Problem("render", f"The format {name} could not be written. {error}")
                 report = replace(report, problems=(*report.problems, problem))
-        return _Outcome(report, tuple(written))
+        thumb = None
+        if self.thumbs and analysis.clip is not None:
+            from facewitness.apps.summary import thumbnail
+
+            thumb = thumbnail(analysis.clip)
+        return _Outcome(report, tuple(written), thumb)
 
     def _settings(self, render: Callable[..., bytes]) -> dict[str, Any]:
         """What was asked for and a format takes: not every format has masks to leave out, or a place for a date."""
@@ -391,7 +399,9 @@ def _analyze(arguments: argparse.Namespace) -> int:
             raise InputError(f"--case: expected one picture, for a case file describes one exhibit, got {len(sources)}")
         if arguments.resume:
             arguments.parser.error("--resume does not look into a case file: leave it out where there is a --case")
-    finish = _Finish(formats, arguments.out or Path(), arguments.slim, date, case)
+    several = arguments.out is not None and len(sources) > 1 and any(Path(path).is_dir() for path in arguments.paths)
+    finish = _Finish(formats, arguments.out or Path(), arguments.slim, date, case, several)
+    names = ["-" if isinstance(source, bytes) else source for source in sources]
     count, skipped = len(sources), 0
     limited = count > 1 and (arguments.max_seconds or set(options["witnesses"]) <= set(ANALYSING))
     analyzer = Analyzer(**options) if arguments.resume or (arguments.jobs == 1 and not limited) else None
@@ -412,7 +422,33 @@ def _analyze(arguments: argparse.Namespace) -> int:
             jobs = min(arguments.jobs, max(1, len(sources)))
             outcomes = analyze_many(sources, jobs=jobs, then=finish, seconds=seconds, **options)
         closing.enter_context(contextlib.closing(outcomes))
+        if several:
+            from facewitness.apps.summary import Rows
+
+            rows = Rows(arguments.out, arguments.resume)
+            closing.callback(_table, rows, names, arguments.quiet or arguments.json)
+            outcomes = _put_down(outcomes, rows)
         return _tell(outcomes, len(sources), skipped, left_out, write, arguments)
+
+
+def _table(rows: Rows, names: list[str], quiet: bool) -> None:
+    """Write the table of a folder and its pages, and say where."""
+    *_, page = rows.close(names)
+    if not quiet:
+        print(f"→ {shown(page)}")
+
+
+def _put_down(outcomes: Iterator[_Outcome], rows: Rows) -> Generator[_Outcome, None, None]:
+    """The outcomes, each with its row in the table of the folder and its thumbnail beside the reports."""
+    from facewitness.apps.summary import row_of
+
+    for outcome in outcomes:
+        thumb = None
+        if outcome.thumb is not None:
+            thumb = f"thumbs/{_file_name(outcome.report, 'jpg')}"
+            write_whole(rows.folder / thumb, outcome.thumb)
+        rows.add(row_of(outcome.report, (path.name for path in outcome.written), thumb))
+        yield outcome
 
 
 def _writer(
