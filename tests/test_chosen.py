@@ -20,7 +20,7 @@ BOTH = Choice(Odds(1.0, 1.0), Odds(1.0, 1.0), 1.0, FORGED)
 COVERED = dict.fromkeys(NAMED, 0.02) | {"left_eyebrow": 0.9, "chin": 0.4}
 
 
-def indifferent(replies):
+def indifferent(replies, ended=True):
     return [0.0] * len(replies)
 
 
@@ -38,24 +38,26 @@ def test_a_model_that_does_not_care_says_what_the_evidence_says():
 
 
 def test_it_is_a_prior_and_no_ban():
-    def sure(replies):
-        return [0.0 if text == yes_no.region_forged("nose") else -30.0 for text in replies]
+    def sure(replies, ended=True):
+        return [0.0 if text == "Yes" else -30.0 for text in replies]
 
     assert _chosen.reply("Is the nose fake?", 0.01, COVERED, sure, BOTH) == yes_no.region_forged("nose")
 
 
 def test_evidence_that_counts_nothing_leaves_the_models_likeliest():
     alone = Choice(Odds(1.0, 0.0), Odds(1.0, 0.0), 0.0, FORGED)
-    values = {}
 
-    def drawn(replies):
-        values.update({text: -float(len(text)) for text in replies})
-        return [values[text] for text in replies]
+    def drawn(replies, ended=True):
+        return [-float(len(text)) for text in replies]  # "No" is shorter than "Yes"
 
-    said = _chosen.reply("Is this face fake?", 0.99, COVERED, drawn, alone)
-    yes = [text for text in values if text.startswith("Yes")]
-    assert said == (max(yes, key=values.get) if sum(np.exp(values[t]) for t in yes) > np.exp(values[yes_no.genuine()])
-                    else yes_no.genuine())  # fmt: skip
+    assert _chosen.reply("Is this face fake?", 0.99, COVERED, drawn, alone) == yes_no.genuine()
+
+    def yes(replies, ended=True):
+        return [-float(len(text)) if ended else float(len(text)) for text in replies]
+
+    named = _chosen.reply("Is this face fake?", 0.01, COVERED, yes, alone)
+    likeliest = [yes_no.forged(s) for s in _chosen._sets(alone.chance(COVERED))]
+    assert named == min(likeliest, key=len)
 
 
 @pytest.mark.parametrize(

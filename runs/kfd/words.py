@@ -18,6 +18,7 @@ import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,14 +125,16 @@ def fit(given: argparse.Namespace) -> None:
         if any(name not in seen.covered for name in about):
             continue
         prompt, chance = asked_of(model, item, seen), neutral.chance(seen.covered)
-        yes, no = _texts(about, chance)
-        values = dict(zip([*yes, *no], model.likelihoods(seen.crop, prompt, [*yes, *no]), strict=True))
-        words = _chosen._log_sum([values[t] for t in yes]) - _chosen._log_sum([values[t] for t in no])
+        yes, no = model.likelihoods(seen.crop, prompt, (_chosen.YES, _chosen.NO), ended=False)
+        words = yes - no
         truth = item.asked in item.regions if item.asked else item.label == "fake"
         evidence = _chosen._logit(chance[about[0]] if about else seen.score)
         table["region" if about else "verdict"].append((words, evidence, truth))
         if truth and not about:
-            places.append((item.regions, [(s, values[t], _chosen._log_prior(s, chance)) for t, s in yes.items()]))
+            sets = _chosen._sets(chance)
+            values = model.likelihoods(seen.crop, prompt, [yes_no.forged(s) for s in sets])
+            weighed = [(s, v, _chosen._log_prior(s, chance)) for s, v in zip(sets, values, strict=True)]
+            places.append((item.regions, weighed))
     choice = _chosen.Choice(_odds(table["verdict"]), _odds(table["region"]), _weight(places), forged)
     about_it = {
         "fitted": {
@@ -141,15 +144,6 @@ def fit(given: argparse.Namespace) -> None:
     }  # fmt: skip
     write_whole(given.model / _chosen.FILE, json.dumps(choice.to_json() | about_it, indent=1).encode())
     print(json.dumps(choice.to_json(), indent=1))
-
-
-def _texts(about: tuple[str, ...], chance: Mapping[str, float]) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-    if not about:
-        return {yes_no.forged(s): s for s in _chosen._sets(chance)}, [yes_no.genuine()]
-    name = about[0]
-    others = _chosen._sets({k: v for k, v in chance.items() if k != name}, most=2)
-    no = [yes_no.region_genuine(name), *(yes_no.region_untouched(name, s) for s in others)]
-    return {yes_no.region_forged(name): (name,)}, no
 
 
 def _forged_by_coverage(rows: Sequence[tuple[sbi_qa.Item, Looked]]) -> dict[str, tuple[float, float]]:
@@ -195,12 +189,13 @@ def measure(given: argparse.Namespace) -> None:
     model, rows = gathered(given, "val")
     choice = _chosen.read(given.model)
     texts: dict[str, list[str]] = {"model": [], "chosen": []}
-    for item, seen in track(rows, "asking"):
+    earlier = _answered(given.out / "model", rows)
+    for i, (item, seen) in enumerate(track(rows, "asking")):
         prompt = asked_of(model, item, seen)
-        own = model.answer(seen.crop, prompt)
+        own = model.answer(seen.crop, prompt) if earlier is None else earlier[i]
         chosen = None
         if choice is not None:
-            weigh = lambda replies: model.likelihoods(seen.crop, prompt, replies)  # noqa: B023, E731  (used at once)
+            weigh = partial(_weighed, model, seen.crop, prompt)
             chosen = _chosen.reply(item.question, seen.score, seen.covered, weigh, choice)
         texts["model"].append(own)
         texts["chosen"].append(own if chosen is None else chosen)
@@ -216,6 +211,21 @@ def measure(given: argparse.Namespace) -> None:
     text = table_of(found)
     write_whole(given.out / "words.md", text.encode())
     print(text)
+
+
+def _weighed(model: Any, crop: Any, prompt: str, replies: Sequence[str], ended: bool = True) -> list[float]:
+    likelihoods: list[float] = model.likelihoods(crop, prompt, replies, (), ended)
+    return likelihoods
+
+
+def _answered(folder: Path, rows: Sequence[tuple[sbi_qa.Item, Looked]]) -> list[str] | None:
+    """What the model answered in an earlier run into the same folder; None where there was none of these questions."""
+    if not (folder / "predictions.parquet").exists():
+        return None
+    table, _ = predictions.read(folder, ["file", "question", "raw"])
+    held = {(row["file"], row["question"]): row["raw"] for row in table.to_pylist()}
+    asked = [(item.file, item.question) for item, _ in rows]
+    return [held[key] for key in asked] if all(key in held for key in asked) else None
 
 
 def _row(item: sbi_qa.Item, seen: Looked) -> Any:

@@ -722,6 +722,7 @@ def likelihoods(
     text: str,
     replies: Sequence[str],
     before: Sequence[tuple[str, str]] = (),
+    ended: bool = True,
 ) -> list[float]:
     """The log-likelihood of each reply to one text about one picture, in nats, with the end of the turn.
 
@@ -732,23 +733,24 @@ def likelihoods(
         text: The user's.
         replies: At least one, each of at least one token.
         before: Earlier questions with their answers.
+        ended: False for how a reply begins, such as "Yes": without the end of the turn.
     """
     messages = conversation(model, text, before)
     asked = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-    whole = []
-    for reply in replies:
+    whole = [] if ended else [f"{asked}{reply}" for reply in replies]
+    for reply in replies if ended else ():
         said = {"role": "assistant", "content": [{"type": "text", "text": reply}]}
-        ended = processor.apply_chat_template([*messages, said], tokenize=False)
-        whole.append(ended if ended.startswith(asked) else f"{asked}{reply}{processor.tokenizer.eos_token or ''}")
+        turns = processor.apply_chat_template([*messages, said], tokenize=False)
+        whole.append(turns if turns.startswith(asked) else f"{asked}{reply}{processor.tokenizer.eos_token or ''}")
     inputs = processor(
         images=[shown], text=[asked], return_tensors="pt",
         add_special_tokens=False,  # the template has them
     ).to(model.device)  # fmt: skip
-    ended = processor.tokenizer(
-        [text[len(asked) :] for text in whole], padding=True, padding_side="right", return_tensors="pt",
+    following = processor.tokenizer(
+        [each[len(asked) :] for each in whole], padding=True, padding_side="right", return_tensors="pt",
         add_special_tokens=False,
     ).to(model.device)  # fmt: skip
-    ids, there = ended["input_ids"], ended["attention_mask"]
+    ids, there = following["input_ids"], following["attention_mask"]
     training = model.training
     model.eval()
     try:

@@ -2,7 +2,8 @@
 
 Left alone, a small language model answers worse than the evidence it reads: it names a left cheek where the map shows a
 brow. So for the two questions that the detector can answer (is it fake, and is this region fake) the replies are
-written out, the model says how likely each is, and what the map and the score say of it is a prior on them:
+written out, the model says how likely each is, and what the map and the score say of it is a prior on them. The model's
+log-odds of a yes are those of how it would begin:
 
     log-odds of yes  =  words · (the model's)  +  evidence · (the detector's)  +  offset
     places of a yes  =  argmax over sets of regions of  log p(reply) + places · log p(set | map)
@@ -17,10 +18,10 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,13 @@ _EDGE = 1e-4  # probabilities are kept this far from 0 and 1
 _FAKE = re.compile(r"\b(fake\w*|deep ?fake\w*|forge\w*|manipulat\w*|tampered|altered|blending)\b", re.IGNORECASE)
 _OTHER = re.compile(r"\b(why|how|what|when|who|real|genuine|authentic|not)\b|n't\b", re.IGNORECASE)
 
-Likelihoods = Callable[[Sequence[str]], Sequence[float]]  # replies -> the model's log-likelihood of each
+YES, NO = "Yes", "No"  # how every reply begins; their odds are the model's
+
+
+class Likelihoods(Protocol):
+    """The language model's log-likelihood of each reply, or of how it begins where it is not `ended`."""
+
+    def __call__(self, replies: Sequence[str], ended: bool = True) -> Sequence[float]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,29 +168,28 @@ def reply(
     if about is None or not covered or any(name not in covered for name in about):
         return None
     chance = choice.chance(covered)
+    begins = dict(zip((YES, NO), likelihoods((YES, NO), ended=False), strict=True))
+    words = begins[YES] - begins[NO]
     if about:
-        return _of_region(about[0], fake, chance, likelihoods, choice)
-    yes = {yes_no.forged(places): _log_prior(places, chance) for places in _sets(chance)}
-    texts = [*yes, yes_no.genuine()]
-    values = dict(zip(texts, likelihoods(texts), strict=True))
-    words = _log_sum([values[text] for text in yes]) - values[texts[-1]]
+        return _of_region(about[0], words, fake, chance, likelihoods, choice)
     if choice.verdict.together(words, _logit(fake)) <= 0:
-        return texts[-1]
+        return yes_no.genuine()
+    yes = {yes_no.forged(places): _log_prior(places, chance) for places in _sets(chance)}
+    values = dict(zip(yes, likelihoods(list(yes)), strict=True))
     return max(yes, key=lambda text: values[text] + choice.places * yes[text])
 
 
-def _of_region(name: str, fake: float, chance: Mapping[str, float], likelihoods: Likelihoods, choice: Choice) -> str:
+def _of_region(
+    name: str, words: float, fake: float, chance: Mapping[str, float], likelihoods: Likelihoods, choice: Choice
+) -> str:
+    if choice.region.together(words, _logit(chance[name])) > 0:
+        return yes_no.region_forged(name)
     others = {key: value for key, value in chance.items() if key != name}
     real = yes_no.region_genuine(name)
     no = {real: float(np.log1p(-_kept(fake)))}
     for places in _sets(others, most=2):
         no[yes_no.region_untouched(name, places)] = float(np.log(_kept(fake))) + _log_prior(places, others)
-    yes = yes_no.region_forged(name)
-    texts = [yes, *no]
-    values = dict(zip(texts, likelihoods(texts), strict=True))
-    words = values[yes] - _log_sum([values[text] for text in no])
-    if choice.region.together(words, _logit(chance[name])) > 0:
-        return yes
+    values = dict(zip(no, likelihoods(list(no)), strict=True))
     return max(no, key=lambda text: values[text] + choice.places * no[text])
 
 
@@ -200,11 +206,6 @@ def _log_prior(places: Sequence[str], chance: Mapping[str, float]) -> float:
     exactly = sum(np.log(p) if name in places else np.log1p(-p) for name, p in each.items())
     none = sum(np.log1p(-p) for p in each.values())
     return float(exactly - np.log(-np.expm1(min(none, -1e-9))))
-
-
-def _log_sum(values: Sequence[float]) -> float:
-    highest = max(values)
-    return float(highest + np.log(np.exp(np.asarray(values) - highest).sum()))
 
 
 def _kept(p: float) -> float:

@@ -67,11 +67,20 @@ class Prompted:
             )
 
     def likelihoods(
-        self, crop: Pixels, question: str, replies: Sequence[str], before: Sequence[tuple[str, str]] = ()
+        self,
+        crop: Pixels,
+        question: str,
+        replies: Sequence[str],
+        before: Sequence[tuple[str, str]] = (),
+        ended: bool = True,
     ) -> list[float]:
-        """The log-likelihood of each reply. Raises BackendError where the model cannot tell."""
+        """The log-likelihood of each reply, or of how it begins where it is not `ended`.
+
+        Raises:
+            BackendError: The model cannot tell.
+        """
         try:
-            return self._weigh(self._model, self._processor, crop, question, replies, before)
+            return self._weigh(self._model, self._processor, crop, question, replies, before, ended)
         except (FacewitnessError, RuntimeError) as error:
             raise BackendError(f"The language model {self.name} could not weigh its replies: {error}") from error
 

@@ -289,8 +289,8 @@ class _Prompted:
             points = geometry.transform(to_crop, seen.face.landmarks[:, :2])
             covered = _chosen.coverage(seen.located, points)
 
-            def weigh(replies: Sequence[str]) -> list[float]:
-                return self._model.likelihoods(seen.crop, prompt, replies, before)
+            def weigh(replies: Sequence[str], ended: bool = True) -> list[float]:
+                return self._model.likelihoods(seen.crop, prompt, replies, before, ended)
 
             chosen = _chosen.reply(question, seen.score, covered, weigh, self._choice)
             if chosen is not None:
