@@ -28,7 +28,7 @@ from reports import HOSTILE, REPORTS, SHA256, clip_of, landmarks, painted
 
 from facewitness import formats, plugins
 from facewitness.errors import ReportError, UnknownName
-from facewitness.formats import html, markdown, overlay
+from facewitness.formats import figure, html, markdown, overlay
 from facewitness.formats import json as wire
 from facewitness.types import (
     CAUSES,
@@ -99,7 +99,7 @@ def test_no_format_shows_a_report_with_problems_as_clean(name):
     half = REPORTS["problems"]
     whole = dataclasses.replace(half, problems=())
     assert leaf.render(whole, clip_of(half)) != leaf.render(half, clip_of(half))
-    if leaf.extension not in ("png", "mp4"):
+    if leaf.extension not in ("png", "mp4", "webp"):
         text = words_of(leaf, leaf.render(half))
         assert "expected its weights" in text and "examine" in text
 
@@ -108,7 +108,7 @@ def test_no_format_shows_a_report_with_problems_as_clean(name):
 def test_a_report_from_the_wire_is_rendered_or_the_lack_is_told(name):
     leaf = plugins.get("formats", name)
     report = wire.parse(wire.render(REPORTS["two_faces"]))
-    if name in ("overlay", "film"):
+    if name in ("overlay", "film", "figure"):
         with pytest.raises(ReportError, match=rf"expected the picture.*JSON.*--format {name}"):
             leaf.render(report)
     else:
@@ -661,6 +661,33 @@ def test_overlay_draws_on_the_picture_and_leaves_the_rest_alone():
     assert not changed[400:, 450:].any() and not changed[:40].any()
     x1, y1, x2, y2 = (round(v) for v in report.faces[0].face.box)
     assert changed[y1 : y2 - 1, x1].all() and changed[y2 - 2, x1 : x2 - 1].all()
+
+
+def test_a_figure_has_the_face_its_map_and_the_words_a_row_a_person():
+    report = REPORTS["two_faces"]
+    image = np.asarray(Image.open(io.BytesIO(figure.render(report, clip_of(report)))).convert("RGB")).astype(int)
+    assert image.shape[1] == 2 * figure.SIDE + 10 and image.shape[0] > 2 * figure.SIDE, "two people, two rows"
+    square = figure._around(report.people[0].face.box, *clip_of(report).frame.pixels.shape[:2])
+    face = Image.fromarray(clip_of(report).frame.pixels).crop(square)
+    face = np.asarray(face.resize((figure.SIDE, figure.SIDE), Image.Resampling.BICUBIC)).astype(int)
+    tops = range(image.shape[0] - figure.SIDE)
+    assert any((image[top : top + figure.SIDE, : figure.SIDE] == face).all() for top in tops), "the face as it is"
+    mask = Mask((100.0, 100.0, 200.0, 200.0), np.ones((10, 10), np.float32))
+    placed = figure._placed(mask, (100, 100, 300, 300))
+    assert (
+        placed[: figure.SIDE // 2 - 8, : figure.SIDE // 2 - 8].min() > 0.99
+        and placed[figure.SIDE // 2 + 8 :].max() == 0
+    )
+
+
+def test_a_figure_says_what_a_witness_said_and_without_a_map_that_there_is_none():
+    report = REPORTS["two_faces"]
+    person = report.people[0]
+    said = dataclasses.replace(person.verdict.testimonies[0], reply=Reply("fake", parts=("Yes. The nose is fake.",)))
+    spoken = dataclasses.replace(person, verdict=dataclasses.replace(person.verdict, testimonies=(said,)))
+    assert f"{said.witness}: Yes. The nose is fake." in list(figure._said(spoken))
+    silent = dataclasses.replace(person, findings=(), mask=None, explanation=())
+    assert figure._located(silent, (0, 0, 10, 10), Image.new("RGB", (figure.SIDE, figure.SIDE))) is None
 
 
 def test_overlay_stretches_a_mask_to_its_box():

@@ -222,7 +222,7 @@ def parser() -> _Parser:
         "--format",
         type=_formats,
         metavar="NAME,…",
-        help="write files: html, json, markdown, overlay, pdf, bundle, film (json where --out)",
+        help="write files: html, json, markdown, overlay, figure, pdf, bundle, film (json where --out)",
     )
     answers.add_argument(
         "--out", type=Path, metavar="DIR", help="folder for these files, made if need be (the current one)"
