@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facewitness.calibration import Calibration, decided
-from facewitness.errors import InputError
+from facewitness.errors import InputError, UnknownName
 
 
 def sample(n: int = 3000, seed: int = 0):
@@ -228,3 +229,24 @@ def test_the_interval_covers_moves_that_say_nothing_of_forgery():
     assert (np.diff(wide.high) >= 0).all()
     with pytest.raises(InputError, match="pairs of scores"):
         Calibration.fit(scores, labels, groups, moved=[[0.5, 0.5]], resamples=5)
+
+
+def test_what_was_measured_for_a_kind_and_against_another_witness_comes_back_and_is_checked():
+    plain = Calibration(1.0, 0.0, (0.0,), (0.4,), (0.6,), 0.2, 0.8, 0.05, 0.05, 0.5, 100, 50, {})
+    assert "kinds" not in plain.to_json() and "against" not in plain.to_json()
+    more = dataclasses.replace(
+        plain,
+        kinds={"entire_synthesis": {"slope": 0.0, "offset": 0.0}},
+        against={"compact": {"cases": 10, "right": 4}},
+    )
+    assert Calibration.from_json(json.loads(json.dumps(more.to_json()))) == more
+    assert more.apply(0.9, "entire_synthesis")[0] == 0.5 and more.apply(0.9, "identity_exchange") == plain.apply(0.9)
+    for spoilt in (
+        {"kinds": {"entire_sythesis": {"slope": 0.0, "offset": 0.0}}},
+        {"kinds": {"entire_synthesis": {"slope": -1.0, "offset": 0.0}}},
+        {"kinds": {"entire_synthesis": {"slope": 1.0}}},
+        {"against": {"compact": {"cases": 3, "right": 4}}},
+        {"against": {"compact": 3}},
+    ):
+        with pytest.raises((InputError, UnknownName)):
+            Calibration.from_json(plain.to_json() | spoilt)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import re
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from facewitness.calibration import Calibration
 from facewitness.errors import InputError
 from facewitness.judge import Limits, judge, judge_file, quality, thresholds
-from facewitness.types import Face, Finding, FrameRef, Quality, Reply, Testimony, Track, Verdict
+from facewitness.types import KINDS, Face, Finding, FrameRef, Quality, Reply, Testimony, Track, Verdict
 
 FRAME = FrameRef(64, 64)
 
@@ -64,6 +66,36 @@ def test_thresholds_of_several_witnesses_are_mean_odds():
     real, fake = thresholds([calibration(0.2, 0.8), calibration(0.2, 0.8)])
     assert (real, fake) == (pytest.approx(0.2), pytest.approx(0.8))
     assert thresholds([calibration(0.31, 0.83)]) == (0.31, 0.83)
+
+
+def logit_of(p: float) -> float:
+    return math.log(p / (1 - p))
+
+
+def kinds(name: str) -> dict[str, float]:
+    return {kind: 0.7 if kind == name else 0.1 for kind in KINDS}
+
+
+def test_a_score_counts_as_was_measured_for_the_kind_that_another_witness_names():
+    knows = dataclasses.replace(calibration(), kinds={"entire_synthesis": {"slope": 1.0, "offset": 2.0}})
+    blind = dataclasses.replace(calibration(), kinds={"entire_synthesis": {"slope": 0.0, "offset": 0.0}})
+    names = dataclasses.replace(said(0.95, "b"), kind=kinds("entire_synthesis"))
+    calibrations = {"a": knows, "b": calibration()}
+    higher = judge(face(), [said(0.5, "a"), names], calibrations)
+    assert logit_of(higher.fake) == pytest.approx((2.0 + logit_of(0.95)) / 2, abs=1e-4)
+    alone = judge(face(), [said(0.1, "a"), names], {"a": blind, "b": calibration()})
+    assert alone.fake == pytest.approx(0.95) and alone.label == "fake", "a's low score is no evidence"
+    assert any("a was measured to tell nothing of faces that a generator made" in reason for reason in alone.reasons)
+    other = dataclasses.replace(names, kind=kinds("identity_exchange"))
+    assert judge(face(), [said(0.1, "a"), other], {"a": blind, "b": calibration()}).cause == "contradiction"
+    genuine = dataclasses.replace(names, kind=kinds("pristine"))
+    assert judge(face(), [said(0.5, "a"), genuine], calibrations).fake < higher.fake, "pristine names no kind"
+
+
+def test_where_witnesses_contradict_each_other_the_reason_says_who_was_right_how_often():
+    a = dataclasses.replace(calibration(), against={"b": {"cases": 40, "right": 31}})
+    verdict = judge(face(), [said(0.99, "a"), said(0.1, "b")], {"a": a, "b": calibration()})
+    assert "contradicted each other on 40 held-out faces, a was right 31 times." in verdict.reasons[0]
 
 
 def test_witnesses_that_contradict_each_other_are_inconclusive_whatever_the_mean():

@@ -11,20 +11,21 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facewitness.errors import InputError
+from facewitness.errors import InputError, UnknownName
 from facewitness.files import read_bounded
-from facewitness.types import Label
+from facewitness.types import KINDS, Label
 
 MAX_BYTES = 10_000_000  # of a profile; one has a few thousand
 EDGE = 1e-6  # raw scores are kept this far from 0 and 1, so that their log-odds stay finite
 _KNOTS = 33
+_OPTIONAL = ("kinds", "against")  # what a file may leave out: nobody measured it
 
 
 # ---------------------------------------------------------------------------------------------------- calibration
@@ -49,6 +50,10 @@ class Calibration:
         groups: groups that the fit saw.
         rates: source → numbers of rows "genuine" and "fakes", and the measured shares "genuine_called_fake",
             "genuine_called_real", "fakes_called_fake", "fakes_called_real"; None where there are no rows.
+        kinds: kind of forgery → "slope" and "offset" measured on forgeries of that kind, for faces of which another
+            witness names it. A slope of 0 says that the score tells nothing of the kind.
+        against: another witness → "cases", held-out faces on which the two decided in opposite directions, and "right",
+            how many of them this one had right.
     """
 
     slope: float
@@ -64,6 +69,8 @@ class Calibration:
     rows: int
     groups: int
     rates: Mapping[str, Mapping[str, Any]]
+    kinds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    against: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         numbers = (self.slope, self.offset, *self.knots, *self.low, *self.high, self.real_below, self.fake_above)
@@ -80,6 +87,18 @@ class Calibration:
             raise InputError("Calibration: expected rising knots with one low and one high each")
         if not all(0.0 <= low <= high <= 1.0 for low, high in zip(self.low, self.high, strict=True)):
             raise InputError("Calibration: expected 0 <= low <= high <= 1 at each knot")
+        for kind, line in self.kinds.items():
+            if kind not in KINDS:
+                raise UnknownName("kind of forgery in a calibration", str(kind), KINDS)
+            if (
+                set(line) != {"slope", "offset"}
+                or not all(math.isfinite(v) for v in line.values())
+                or line["slope"] < 0
+            ):
+                raise InputError(f"Calibration.kinds[{kind}]: expected a slope of 0 or more and an offset, got {line}")
+        for name, counts in self.against.items():
+            if set(counts) != {"cases", "right"} or not 0 <= counts["right"] <= counts["cases"]:
+                raise InputError(f"Calibration.against[{name}]: expected cases and, of them, right; got {counts}")
 
     @classmethod
     def fit(
@@ -185,13 +204,19 @@ class Calibration:
         """Raw scores (n,) → calibrated probabilities (n,). Raises InputError for NaN or scores outside [0, 1]."""
         return logistic(_checked_scores(scores), self.slope, self.offset)
 
-    def apply(self, score: float) -> tuple[float, float, float]:
+    def apply(self, score: float, kind: str | None = None) -> tuple[float, float, float]:
         """A raw score → (p, low, high), the last two its 95 % interval; all three rise with the score.
 
-        Raises InputError for NaN or a score outside [0, 1].
+        Args:
+            score: Raw, in [0, 1].
+            kind: Of forgery, where another witness names one: p is then that of `kinds`, as far as it was measured.
+
+        Raises:
+            InputError: NaN, or a score outside [0, 1].
         """
         x = logit(_checked_scores([score]))
-        p = float(sigmoid(self.slope * x + self.offset)[0])
+        line = self.kinds.get(kind or "", {"slope": self.slope, "offset": self.offset})
+        p = float(sigmoid(line["slope"] * x + line["offset"])[0])
         # between knots along the log-odds, which are nearly straight there
         low, high = (
             float(sigmoid(np.interp(x, self.knots, logit(np.array(ends))))[0]) for ends in (self.low, self.high)
@@ -221,22 +246,24 @@ class Calibration:
 
     def to_json(self) -> dict[str, Any]:
         """All of it as what JSON can hold; goes into the file beside the weights."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _OPTIONAL}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()} | {
-            "rates": {source: dict(rates) for source, rates in self.rates.items()}
+            name: {key: dict(inner) for key, inner in getattr(self, name).items()}
+            for name in ("rates", *_OPTIONAL)
+            if name == "rates" or getattr(self, name)
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Calibration:
         """The way back. Raises InputError where a part is missing, unknown or out of range."""
         names = [f.name for f in fields(cls)]
-        wrong = sorted(set(names) ^ set(value)) if isinstance(value, Mapping) else names
+        wrong = sorted((set(names) ^ set(value)) - set(_OPTIONAL)) if isinstance(value, Mapping) else names
         if wrong:
             raise InputError(f"Calibration: expected exactly {', '.join(names)}; {', '.join(wrong)} missing or unknown")
         try:
             parts: dict[str, Any] = {k: tuple(map(float, v)) if isinstance(v, list) else v for k, v in value.items()}
             return cls(**parts)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, AttributeError) as error:
             raise InputError(f"Calibration: {error}") from error
 
 

@@ -3,7 +3,9 @@
     1. calibrate   a witness's raw score s becomes a probability p = σ(a · logit(s) + b) (Platt 1999), with a and b
                    fitted on held-out faces and shipped beside the witness's weights
     2. weigh       several witnesses: the mean of their log-odds, logit(p) = mean_i logit(p_i). Witnesses see the same
-                   pixels, so their errors go together; adding their log-odds up would count one trace several times
+                   pixels, so their errors go together; adding their log-odds up would count one trace several times.
+                   Where another witness names a kind of forgery, a score counts as was measured for that kind, and not
+                   at all where it was measured to tell nothing of it
     3. decide      real below one threshold, fake from another one on, inconclusive between them; the thresholds come
                    from error rates measured on each source of held-out faces
     4. abstain     where the face cannot be judged, calibrated witnesses contradict each other, or one of them stands by
@@ -97,7 +99,14 @@ def judge(
             )
         else:
             words = None if testimony.reply is None else testimony.reply.label
-            p, low, high = calibration.apply(testimony.fake)
+            kind, by = _kind_named(testimonies, testimony)
+            if kind in calibration.kinds and not calibration.kinds[kind]["slope"]:
+                silent.append(
+                    f"The witness {testimony.witness} was measured to tell nothing of {_KIND_WORDS[kind]}, which {by} "
+                    "names: its score does not count here."
+                )
+                continue
+            p, low, high = calibration.apply(testimony.fake, kind)
             low, high = _over_time(testimony, track, calibration, p, low, high)
             weighed.append(_Weighed(testimony.witness, calibration, p, low, high, words))
     pooled = quality(track)
@@ -147,7 +156,11 @@ def timeline(testimonies: Sequence[Testimony], calibrations: Mapping[str, Calibr
         calibration = calibrations.get(testimony.witness)
         for moment in testimony.series or ():
             known = calibration is not None and moment.fake is not None
-            p = calibration.apply(moment.fake)[0] if known and calibration and moment.fake is not None else None
+            p = None
+            if known and calibration and moment.fake is not None:
+                kind, _ = _kind_named(testimonies, testimony)
+                told = kind not in calibration.kinds or calibration.kinds[kind]["slope"] > 0
+                p = calibration.apply(moment.fake, kind)[0] if told else None
             at.setdefault(moment.at.index, []).append((moment, p))
     moments = []
     for _, entries in sorted(at.items()):
@@ -194,6 +207,25 @@ def quality(track: Track) -> float:
     scores = [1.0 if face.quality.score is None else face.quality.score for face in track.faces]
     total = sum(scores)
     return sum(score * score for score in scores) / total if total > 0.0 else 0.0
+
+
+_KIND_WORDS: Mapping[str, str] = {
+    "pristine": "genuine faces",
+    "identity_exchange": "exchanged faces",
+    "attribute_manipulation": "edited faces",
+    "entire_synthesis": "faces that a generator made as a whole",
+}
+
+
+def _kind_named(testimonies: Sequence[Testimony], besides: Testimony) -> tuple[str, str]:
+    """The kind of forgery that another witness holds for likelier than not, and who; empty where nobody names one."""
+    for testimony in testimonies:
+        if testimony is besides or testimony.kind is None:
+            continue
+        kind = max(testimony.kind, key=lambda name: testimony.kind[name] if testimony.kind else 0.0)
+        if kind != "pristine" and testimony.kind[kind] > 0.5:
+            return kind, testimony.witness
+    return "", ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +282,23 @@ def _contradiction(weighed: Sequence[_Weighed], whole: Collection[str]) -> str |
             f"The photograph and the face are judged apart: the face is for fake by {fakes}, the photograph as a whole "
             f"for real by {reals}. A forged face is a small part of a photograph."
         )
-    return f"The witnesses contradict each other: {fakes} for fake, {reals} for real."
+    return (
+        f"The witnesses contradict each other: {fakes} for fake, {reals} for real.{_track_record(for_fake, for_real)}"
+    )
+
+
+def _track_record(for_fake: Sequence[_Weighed], for_real: Sequence[_Weighed]) -> str:
+    """Who was right how often where the same two witnesses contradicted each other before; empty if nobody measured."""
+    sentences = []
+    for one in (*for_fake, *for_real):
+        for other in for_real if one in for_fake else for_fake:
+            counts = one.calibration.against.get(other.witness)
+            if counts and counts["cases"]:
+                sentences.append(
+                    f" Where {one.witness} and {other.witness} contradicted each other on {counts['cases']} held-out "
+                    f"faces, {one.witness} was right {counts['right']} times."
+                )
+    return "".join(sentences)
 
 
 def _self_contradiction(weighed: Sequence[_Weighed]) -> str | None:
