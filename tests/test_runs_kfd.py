@@ -1,0 +1,117 @@
+"""The commands of runs/kfd: video-level numbers, the paper's tables with what is not run, and how words are fitted."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra 'train'")
+pytest.importorskip("transformers", reason="needs the extra 'vlm'")
+
+from facewitness.errors import InputError
+
+RUNS = Path(__file__).parents[1] / "runs" / "kfd"
+
+
+def script(name: str):
+    spec = importlib.util.spec_from_file_location(f"runs_kfd_{name}", RUNS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module  # where dataclasses look for their annotations
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def videos():
+    return script("videos")
+
+
+@pytest.fixture(scope="module")
+def words():
+    return script("words")
+
+
+def rows(*frames: tuple[str, str, str, float]):
+    """(group, method, label, score) of frames of one source."""
+    data = SimpleNamespace(
+        rows=[{"source": "ffpp_c23", "group": g, "method": m, "label": label} for g, m, label, _ in frames]
+    )
+    return data, range(len(frames)), [score for *_, score in frames]
+
+
+def test_a_videos_score_is_the_mean_over_its_frames(videos):
+    """One bad frame of each kind costs frames their order, and videos not."""
+    found = videos.in_videos(
+        *rows(
+            ("1", "pristine", "real", 0.9), ("1", "pristine", "real", 0.1), ("1", "pristine", "real", 0.1),
+            ("1", "Deepfakes", "fake", 0.2), ("1", "Deepfakes", "fake", 0.9), ("1", "Deepfakes", "fake", 0.9),
+            ("2", "pristine", "real", 0.3), ("2", "Deepfakes", "fake", 0.8),
+        )
+    )["ffpp_c23"]  # fmt: skip
+    assert found["videos"]["auc"]["value"] == 1.0 and found["videos"]["auc"]["n"] == 4
+    assert found["frames"]["auc"]["value"] < 1.0 and found["frames"]["auc"]["n"] == 8
+    assert found["videos"]["ap"]["value"] == 1.0
+
+
+def test_yes_and_no_over_the_frames_of_a_video_are_an_auc_of_words(videos):
+    """Table 2's way: a video of which more frames are called fake ranks higher."""
+    said = [("1", "real", v) for v in (0.0, 0.0, 1.0)] + [("1", "fake", v) for v in (1.0, 1.0, 0.0)]
+    frames = [(g, "Deepfakes" if label == "fake" else "pristine", label, v) for g, label, v in said]
+    found = videos.in_videos(*rows(*frames))["ffpp_c23"]
+    assert found["videos"]["auc"]["value"] == 1.0 and found["frames"]["auc"]["value"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("which", ["1", "2", "3", "5", "6"])
+def test_tables_say_what_is_not_run_and_what_the_paper_has(videos, tmp_path, which):
+    data, order, scores = rows(("1", "pristine", "real", 0.1), ("1", "Deepfakes", "fake", 0.8))
+    run = {"steps": 1, **videos.in_videos(data, order, scores)}
+    (tmp_path / "kfd.json").write_text(json.dumps(run))
+    text = videos.table(which, tmp_path)
+    assert "not run" in text and "1.000" in text and "ffpp_c23, video AUC / AP" in text
+    width = {line.count("|") for line in text.strip().splitlines()}
+    assert len(width) == 1, "every row has every column"
+    if which == "1":
+        assert "99.53 %" in text and "SBI (paper)" in text
+    if which == "2":
+        assert "| FAK-Owl | not run" in text and "47.99" not in text
+
+
+def test_a_table_without_runs_and_one_that_does_not_exist_are_told(videos, tmp_path):
+    with pytest.raises(InputError, match="expected runs"):
+        videos.table("1", tmp_path)
+    with pytest.raises(InputError, match="expected one of"):
+        videos.table("4", tmp_path)
+
+
+def test_odds_are_fitted_so_that_the_better_of_words_and_evidence_counts_more(words):
+    rng = np.random.default_rng(0)
+    truth = rng.random(400) < 0.5
+    sign = np.where(truth, 1.0, -1.0)
+    cases = list(zip(sign * 0.2 + rng.normal(0, 1, 400), sign * 2 + rng.normal(0, 1, 400), truth, strict=True))
+    odds = words._odds(cases)
+    assert odds.evidence > 3 * odds.words > 0
+
+
+def test_a_map_that_covers_a_region_makes_it_likelier_that_it_is_forged(words):
+    rng, cases = np.random.default_rng(1), []
+    for i in range(60):
+        name = words._chosen.NAMED[i % 10]
+        covered = {n: float(rng.uniform(0.0, 0.2)) for n in words._chosen.NAMED} | {name: float(rng.uniform(0.5, 1.0))}
+        item = SimpleNamespace(file=str(i), regions=(name,))
+        cases.append((item, SimpleNamespace(covered=covered)))
+    forged = words._forged_by_coverage(cases)
+    choice = words._chosen.Choice(words._chosen.Odds(1, 1), words._chosen.Odds(1, 1), 1.0, forged)
+    chance = choice.chance(dict.fromkeys(words._chosen.NAMED, 0.05) | {"nose": 0.9})
+    assert chance["nose"] > 0.6 > 0.2 > chance["chin"]
+
+
+def test_the_weight_of_places_is_that_with_which_names_agree(words):
+    rows_ = [(("nose",), [(("nose",), -5.0, -0.1), (("chin",), -4.0, -3.0)])]
+    assert words._weight(rows_) >= 0.5, "the model would say chin, the map says nose"
+    assert words._weight([(("chin",), [(("nose",), -5.0, -0.1), (("chin",), -4.0, -3.0)])]) == 0.0
