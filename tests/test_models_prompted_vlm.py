@@ -19,6 +19,7 @@ for package in ("peft", "transformers"):
     if find_spec(package) is None:  # not importorskip: importing them now, with torchvision not yet mended, would fail
         pytest.skip(f"needs {package}", allow_module_level=True)
 
+from facewitness.apps.cli import main  # noqa: E402
 from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
 from facewitness.models import panda  # noqa: E402
 from facewitness.models import prompted_vlm as pv  # noqa: E402  (before transformers: it mends torchvision)
@@ -947,6 +948,16 @@ def test_a_language_model_of_text_gets_eyes_and_is_one_of_the_families(kind: str
         logits(back, its(images=[photo(1)], text=[prompt.replace("Is", "<forgery>" * N)], return_tensors="pt")),
         logits(back, its(images=[photo(2)], text=[prompt.replace("Is", "<forgery>" * N)], return_tensors="pt")),
     )
+
+
+def test_the_command_gives_eyes_and_says_what_is_wrong(tmp_path: Any, capsys: Any) -> None:
+    language, eyes = halves(tmp_path)
+    out = tmp_path / "panda"
+    assert main(["build", "panda", language, "--eyes", eyes, "--out", str(out)]) == 0
+    assert "a token for each picture" in capsys.readouterr().out
+    assert pv.plain(str(out))[0].config.model_type == "panda_gpt"
+    assert main(["build", "panda", eyes, "--eyes", eyes, "--out", str(out)]) == 2
+    assert "family of language models that read text alone" in capsys.readouterr().err
 
 
 def test_another_language_model_is_refused_and_so_is_half_a_one(tmp_path: Any) -> None:

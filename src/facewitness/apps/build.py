@@ -64,6 +64,12 @@ def add_to(commands: Any) -> None:
             "out/dma.parquet --out small",
         ),
         (
+            "panda",
+            _add_panda,
+            "Give a language model that reads text alone the eyes of a CLIP, one token a picture (PandaGPT's shape).",
+            "HuggingFaceTB/SmolLM2-135M-Instruct --eyes openai/clip-vit-base-patch32 --out panda",
+        ),
+        (
             "hard",
             _add_hard,
             "Weigh genuine pictures that a trained compact network takes for forged, to draw them more often.",
@@ -319,6 +325,27 @@ def _add_small_vlm(parser: Any) -> Command:
         model.save_pretrained(given.out)
         processor.save_pretrained(given.out)
         print(f"{given.out}: {small_vlm.parameters(model):,} parameters, {len(processor.tokenizer)} tokens")
+        return ALL
+
+    return run
+
+
+def _add_panda(parser: Any) -> Command:
+    parser.add_argument("language", metavar="MODEL", help="hub name or folder, such as Qwen/Qwen2.5-0.5B-Instruct")
+    parser.add_argument("--eyes", required=True, metavar="CLIP", help="hub name or folder of a CLIP")
+    parser.add_argument("--revision", metavar="NAME", help="of the language model")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the layer between the two")
+
+    def run(given: argparse.Namespace) -> int:
+        from facewitness.models import prompted_vlm  # noqa: F401  (first: it mends torchvision for what follows)
+
+        from facewitness.models import panda  # isort: skip
+
+        model, processor = panda.make(given.language, given.eyes, given.revision, given.seed, dtype="auto")
+        model.save_pretrained(given.out)
+        processor.save_pretrained(given.out)
+        print(f"{given.out}: {sum(p.numel() for p in model.parameters()):,} parameters, a token for each picture")
         return ALL
 
     return run
