@@ -124,6 +124,11 @@ def test_a_choice_comes_back_from_its_file_and_a_damaged_one_is_told(tmp_path):
     file = tmp_path / "choice.json"
     file.write_text(json.dumps(BOTH.to_json()))
     assert _chosen.read(tmp_path) == BOTH
+    alone = Choice(BOTH.verdict, None, 1.0, FORGED)
+    file.write_text(json.dumps(alone.to_json()))
+    assert _chosen.read(tmp_path) == alone
+    assert _chosen.reply("Is the nose fake?", 0.9, COVERED, indifferent, alone) is None, "left to the model"
+    assert _chosen.reply("Is this face fake?", 0.9, COVERED, indifferent, alone) is not None
     for spoilt in ("{", "[]", json.dumps({"verdict": {}}), json.dumps(BOTH.to_json() | {"places": float("nan")})):
         file.write_text(spoilt)
         with pytest.raises(WeightsError, match=r"choice\.json"):

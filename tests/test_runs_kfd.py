@@ -115,3 +115,31 @@ def test_the_weight_of_places_is_that_with_which_names_agree(words):
     rows_ = [(("nose",), [(("nose",), -5.0, -0.1), (("chin",), -4.0, -3.0)])]
     assert words._weight(rows_) >= 0.5, "the model would say chin, the map says nose"
     assert words._weight([(("chin",), [(("nose",), -5.0, -0.1), (("chin",), -4.0, -3.0)])]) == 0.0
+
+
+def test_who_was_right_is_counted_where_two_decide_in_opposite_directions():
+    disagree = script("disagree")
+    fit = disagree.Calibration(1.0, 0.0, (0.0,), (0.4,), (0.6,), 0.2, 0.8, 0.05, 0.05, 0.5, 100, 50, {})
+
+    def row(witness: str, file: str, label: str, score: float, source: str = "x"):
+        return {
+            "witness": witness, "condition": "plain", "source": source, "file": file, "made": "", "label": label,
+            "score": str(score),
+        }  # fmt: skip
+
+    rows_ = [
+        row("kfd", "1", "fake", 0.9), row("compact", "1", "fake", 0.1), row("kfd", "2", "fake", 0.1),
+        row("compact", "2", "fake", 0.9), row("kfd", "3", "real", 0.5), row("compact", "3", "real", 0.9),
+        row("kfd", "4", "real", 0.1), row("compact", "4", "real", 0.1), row("kfd", "5", "real", 0.1),
+    ]  # fmt: skip
+    counts, by_kind = disagree.contradictions(rows_, {"kfd": fit, "compact": fit})
+    assert counts == {"cases": 2, "right": 1} and sum(by_kind.values()) == 2
+    with pytest.raises(InputError, match="examined"):
+        disagree.contradictions(rows_[:1], {"kfd": fit, "compact": fit})
+    whole = [row("kfd", str(i), "fake", 0.1 + i / 100, "gan") for i in range(20)]
+    genuine = [row("kfd", str(i), "real", 0.5 + i / 100) for i in range(20)]
+    assert disagree.of_kind(whole + genuine, "kfd", ["gan"])["slope"] == 0.0, "worse than chance tells nothing"
+    turned = [r | {"score": str(1 - float(r["score"]))} for r in whole + genuine]
+    assert disagree.of_kind(turned, "kfd", ["gan"])["slope"] > 1.0
+    with pytest.raises(InputError, match="one of them alone"):
+        disagree.of_kind(genuine, "kfd", ["gan"])

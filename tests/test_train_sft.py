@@ -251,7 +251,9 @@ def test_a_table_without_scores_cannot_be_quoted_and_a_broken_one_says_so(tmp_pa
 # -- the recipe -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["kfd/sft.toml", "kfd/sft-authors.toml", "kfd/sft-small.toml", "mare/sft-small.toml", "mare/sft-edits.toml"])
+@pytest.mark.parametrize(
+    "name", ["kfd/sft.toml", "kfd/sft-authors.toml", "kfd/sft-small.toml", "mare/sft-small.toml", "mare/sft-edits.toml"]
+)
 def test_the_recipes_that_are_given_can_be_read(name):
     assert Recipe.read(RUNS / name).forgery_prompt
 

@@ -135,7 +135,8 @@ def fit(given: argparse.Namespace) -> None:
             values = model.likelihoods(seen.crop, prompt, [yes_no.forged(s) for s in sets])
             weighed = [(s, v, _chosen._log_prior(s, chance)) for s, v in zip(sets, values, strict=True)]
             places.append((item.regions, weighed))
-    choice = _chosen.Choice(_odds(table["verdict"]), _odds(table["region"]), _weight(places), forged)
+    of_region = None if given.regions_alone else _odds(table["region"])
+    choice = _chosen.Choice(_odds(table["verdict"]), of_region, _weight(places), forged)
     about_it = {
         "fitted": {
             "split": "calibrate", "pictures": given.pictures, "seed": given.seed, "questions": len(rows),
@@ -272,6 +273,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, required=True, help="folder of the language model")
     parser.add_argument("--sources", nargs="*", help="data sets; all with genuine rows by default")
     parser.add_argument("--pictures", type=int, default=120, help="genuine pictures, each with a forgery of it")
+    parser.add_argument("--regions-alone", action="store_true", help="leave questions about a region to the model")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("words"), help="folder of `measure`")
     given = parser.parse_args(arguments)

@@ -69,13 +69,13 @@ class Choice:
 
     Attributes:
         verdict: of "is it fake", whose evidence is the score's log-odds.
-        region: of "is the nose fake", whose evidence is the log-odds of `forged`.
+        region: of "is the nose fake", whose evidence is the log-odds of `forged`; None leaves it to the model alone.
         places: weight of log p(set of regions | map).
         forged: region → slope and offset of the log-odds that it is forged over the logit of how far the map covers it.
     """
 
     verdict: Odds
-    region: Odds
+    region: Odds | None
     places: float
     forged: Mapping[str, tuple[float, float]]
 
@@ -90,7 +90,7 @@ class Choice:
     def to_json(self) -> dict[str, Any]:
         """As choice.json holds it."""
         odds = {
-            name: {"words": value.words, "evidence": value.evidence, "offset": value.offset}
+            name: None if value is None else {"words": value.words, "evidence": value.evidence, "offset": value.offset}
             for name, value in (("verdict", self.verdict), ("region", self.region))
         }
         return {**odds, "places": self.places, "forged": {name: list(line) for name, line in self.forged.items()}}
@@ -108,20 +108,23 @@ def read(folder: Path) -> Choice | None:
     try:
         held = json.loads(file.read_text(encoding="utf-8"))
         forged = {name: (float(held["forged"][name][0]), float(held["forged"][name][1])) for name in NAMED}
-        verdict, region = (
-            Odds(*(float(held[which][key]) for key in ("words", "evidence", "offset")))
-            for which in ("verdict", "region")
-        )
+        verdict = _odds_of(held["verdict"])
+        region = None if held["region"] is None else _odds_of(held["region"])
         choice = Choice(verdict, region, float(held["places"]), forged)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise WeightsError(
             f"'{file}': expected the weights of words and evidence that runs/kfd/words.py fits, got something else "
             f"({type(error).__name__}: {error}). Copy it again, or delete it and the model answers by itself."
         ) from error
-    numbers = [*choice.forged.values(), (choice.places,), *((o.words, o.evidence, o.offset) for o in (verdict, region))]
+    both = [odds for odds in (verdict, region) if odds is not None]
+    numbers = [*choice.forged.values(), (choice.places,), *((o.words, o.evidence, o.offset) for o in both)]
     if not all(np.isfinite(number) for line in numbers for number in line):
         raise WeightsError(f"'{file}': expected finite numbers, got NaN or infinity. Fit it again.")
     return choice
+
+
+def _odds_of(held: Mapping[str, Any]) -> Odds:
+    return Odds(*(float(held[key]) for key in ("words", "evidence", "offset")))
 
 
 def coverage(located: NDArray[np.floating], landmarks: Landmarks) -> dict[str, float]:
@@ -167,6 +170,8 @@ def reply(
     about = asked(question)
     if about is None or not covered or any(name not in covered for name in about):
         return None
+    if about and choice.region is None:
+        return None
     chance = choice.chance(covered)
     begins = dict(zip((YES, NO), likelihoods((YES, NO), ended=False), strict=True))
     words = begins[YES] - begins[NO]
@@ -182,7 +187,7 @@ def reply(
 def _of_region(
     name: str, words: float, fake: float, chance: Mapping[str, float], likelihoods: Likelihoods, choice: Choice
 ) -> str:
-    if choice.region.together(words, _logit(chance[name])) > 0:
+    if choice.region is None or choice.region.together(words, _logit(chance[name])) > 0:
         return yes_no.region_forged(name)
     others = {key: value for key, value in chance.items() if key != name}
     real = yes_no.region_genuine(name)
