@@ -5,7 +5,7 @@
 
 Writes two things into the calibration beside KFD's weights, from faces of `val`, and prints the cases by kind:
 `against`, who was right; and under `kinds` what its score says of faces that a generator made as a whole, a logistic
-over its log-odds whose slope is 0 where a higher score does not mean fake. Another witness may name that kind (`judge`).
+over its log-odds whose slope is 0 where a higher score does not mean fake. Another witness may name that kind.
 """
 
 from __future__ import annotations
