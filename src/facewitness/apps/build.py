@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from facewitness import plugins
-from facewitness.apps._words import ALL, leaf, positive
+from facewitness.apps._words import ALL, leaf, option, positive
 from facewitness.apps.train import Command, guarded, read_json
-from facewitness.errors import InputError
+from facewitness.errors import InputError, UnknownName
 from facewitness.files import write_whole
 
 _ABOUT = """Make what training begins with, and what it leads to.
@@ -56,6 +56,12 @@ def add_to(commands: Any) -> None:
             _add_fifa,
             "Ask about forged and genuine faces, with answers that carry masks (Fake-in-Facext).",
             "folder my-photos --out questions",
+        ),
+        (
+            "ffa_vqa",
+            _add_ffa_vqa,
+            "Have faces analysed in FFAA's chain of thought, by a model or from what is known of them.",
+            "pack PACK --count 1200 --out analyses",
         ),
         (
             "small_vlm",
@@ -304,6 +310,127 @@ def _add_fifa(parser: Any) -> Command:
         return ALL
 
     return run
+
+
+def _add_ffa_vqa(parser: Any) -> Command:
+    parser.add_argument("dataset", metavar="DATASET", help="a name of facewitness datasets, or pack")
+    parser.add_argument("root", type=Path, metavar="ROOT", help="where it lies")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="the same one goes on")
+    parser.add_argument("--split", metavar="NAME")
+    parser.add_argument("--count", type=positive, metavar="N", help="pictures in all (as many as --shares has)")
+    parser.add_argument(
+        "--shares",
+        default="ffa_vqa",
+        metavar="NAME",
+        help="of the kinds: ffa_vqa, multi_attack, or none for all there is",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--finder", type=leaf("finders"), default="facemesh", metavar="NAME")
+    parser.add_argument("--parts", default="all", metavar="PARTS", help="of an answer that are taught: R, DR, FR, all")
+    parser.add_argument("--hypothetical", type=float, default=1 / 3, metavar="SHARE", help="of questions (1/3)")
+    parser.add_argument(
+        "--misleading", type=float, default=0.0, metavar="SHARE", help="of those that suppose wrongly (0)"
+    )
+    parser.add_argument("--llava", type=Path, metavar="FOLDER", help="write LLaVA's format besides")
+    asking = parser.add_argument_group("a model as annotator")
+    asking.add_argument(
+        "--annotator", default="evidence", metavar="NAME", help="a backend; evidence writes what is known (evidence)"
+    )
+    asking.add_argument(
+        "--option", type=option, action="append", default=[], metavar="NAME.KEY=VALUE", help="of the backend"
+    )
+    asking.add_argument("--prices", type=float, nargs=2, metavar=("IN", "OUT"), help="of a million tokens")
+    asking.add_argument("--yes", action="store_true", help="begin without asking whether the cost is right")
+    asking.add_argument("--per-minute", type=float, metavar="N", help="requests a minute at most")
+    asking.add_argument("--jobs", type=positive, default=1, metavar="N", help="requests at once (1)")
+    asking.add_argument("--again", action="store_true", help="ask again what was sent and never answered")
+    people = parser.add_argument_group("people")
+    people.add_argument("--review", type=Path, metavar="QUEUE", help="keep only what people accept in this queue")
+    people.add_argument("--reviewers", type=positive, default=1, metavar="N", help="decisions that an answer needs (1)")
+
+    def run(given: argparse.Namespace) -> int:
+        from facewitness.builders import ffa_vqa
+
+        shares = None if given.shares == "none" else ffa_vqa.SHARES.get(given.shares)
+        if shares is None and given.shares != "none":
+            raise UnknownName("shares", given.shares, [*ffa_vqa.SHARES, "none"])
+        pictures = ffa_vqa.by_command(given.dataset, given.root, given.split, given.finder, _note)
+        chosen = pictures.chosen(given.count, shares, given.seed)
+        written = _analysed(given, chosen)
+        if written is None:
+            return ALL
+        items = list(ffa_vqa.questions(written, given.hypothetical, given.misleading, given.parts, given.seed))
+        table, facts = ffa_vqa.write(items, given.out)
+        if given.llava is not None:
+            _note(f"LLaVA's format: {ffa_vqa.write_llava(items, given.llava)}")
+        print(f"{table}: {json.dumps(facts)}")
+        return ALL
+
+    return run
+
+
+def _analysed(given: argparse.Namespace, pictures: Any) -> Any:
+    """(picture, answer, annotator) of every answer that can stand; None where the user declines the cost."""
+    from facewitness.builders import ffa_vqa
+
+    if given.annotator == "evidence":
+        writer = ffa_vqa.Evidence(given.seed)
+        return _reviewed(given, ((picture, writer.write(picture), writer.name) for picture in pictures))
+    from facewitness.builders import annotate
+
+    listed = list(pictures)
+    tasks = [ffa_vqa.task(picture) for picture in listed]
+    options = {key: value for part, key, value in given.option if part == given.annotator}
+    backend = plugins.get("backends", given.annotator).load(**options)
+    model = f"{given.annotator}:{options.get('model', '')}"
+    prices = None if given.prices is None else annotate.Prices(*given.prices)
+    plan = annotate.estimate(
+        tasks, given.out, model, prices, image_tokens=300, per_minute=given.per_minute, again=given.again
+    )
+    _note(plan.sentence())
+    if plan.to_ask and not given.yes and not _agreed("Begin?"):
+        _note("nothing was asked. --yes begins without this question")
+        return None
+    counts = annotate.Statistics()
+    by_id = {task.id: picture for task, picture in zip(tasks, listed, strict=True)}
+    answers = list(
+        annotate.annotate(
+            tasks, backend, given.out, model=model, check=ffa_vqa.check, per_minute=given.per_minute, jobs=given.jobs,
+            again=given.again, statistics=counts,
+        )
+    )  # fmt: skip
+    refused = ", ".join(f"{number} {reason}" for reason, number in counts.refused.most_common()) or "none"
+    _note(f"{counts.kept} answers stand, {counts.failed} failed; refused: {refused} ({given.out / 'quality.json'})")
+    return _reviewed(given, ((by_id[task.id], text, model) for task, text in answers))
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def _reviewed(given: argparse.Namespace, written: Any) -> Any:
+    """Of the answers those that people kept, with their edits; the others are put into the queue. All without one."""
+    if given.review is None:
+        return written
+    from facewitness.builders import ffa_vqa, review
+
+    queue = review.Queue(given.review, given.reviewers)
+    kept = {item.id: str(content["text"]) for item, content in queue.accepted()}
+    decided = {name for name, said in queue.decisions().items() if len(said) >= given.reviewers}
+    found, waiting = [], 0
+    for picture, answer, annotator in written:
+        item, files = ffa_vqa.to_review(picture, answer, annotator)
+        if item.id in kept:
+            found.append((picture, kept[item.id], annotator))
+        elif item.id not in decided:
+            waiting += 1
+            queue.add([item], files)
+    if waiting:
+        _note(f"{waiting} answers wait for people: facewitness review {given.review} --who NAME")
+    return found or None
 
 
 def _add_small_vlm(parser: Any) -> Command:

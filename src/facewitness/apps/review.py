@@ -77,6 +77,10 @@ def _review(given: argparse.Namespace) -> int:
 
 def _check(item: Item, content: Mapping[str, Any]) -> str:
     """Whether an edit keeps to what its builder asks for."""
+    if item.builder == "ffa_vqa":
+        from facewitness.builders import ffa_vqa
+
+        return ffa_vqa.edit_refused(item, content)
     lacking = [name for name in item.content if name not in content]
     return f"expected {lacking[0]}, which is missing" if lacking else ""
 

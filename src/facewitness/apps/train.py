@@ -48,6 +48,7 @@ def add_to(commands: Any) -> None:
         ("sft", _add_sft, "a language model, to say what a detector saw (KFD's stage 2, MARE's start)"),
         ("forgerytalker", _add_forgerytalker, "ForgeryTalker: a mask and a report from one encoder"),
         ("fifa", _add_fifa, "Fake-in-Facext: words with masks between them, and questions that point"),
+        ("mids", _add_mids, "FFAA's judge of answers, on what a fine-tuned model answered under hypotheses"),
         ("grpo", _add_grpo, "a language model by rewards, to put its boxes where its words are (MARE)"),
     ):
         parser = names.add_parser(name, help=about, description=f"Train {about}.\n\nexample:\n  {_EXAMPLES[name]}")
@@ -66,6 +67,8 @@ _EXAMPLES = {
     "runs/compact/last.safetensors --out out",
     "fifa": "facewitness train fifa runs/fifa/small.toml --pack pack --init-from runs/compact/last.safetensors "
     "--out out",
+    "mids": "facewitness train mids runs/ffaa/mids-small.toml --mined mined.parquet --init-from "
+    "runs/compact/last.safetensors --out out/mids",
     "grpo": "facewitness train grpo runs/mare/grpo-small.toml --data dma.parquet --model out/sft/model --out out/grpo",
 }
 
@@ -449,6 +452,32 @@ def _add_grounding(parser: Any) -> None:
     parser.add_argument("--save-every", type=positive, metavar="STEPS", help="steps between two states")
     parser.add_argument("--stop-at-step", type=positive, metavar="N", help="stop there; the same command goes on")
     parser.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
+
+def _add_mids(parser: Any) -> Command:
+    parser.add_argument(
+        "--mined", type=Path, required=True, metavar="TABLE", help="what a model answered (mined.parquet)"
+    )
+    parser.add_argument(
+        "--init-from", type=Path, metavar="FILE", help="a compact network's weights, for small encoders"
+    )
+    parser.add_argument("--onnx", type=Path, metavar="FILE", help="export it besides, to decide without torch")
+    _add_run(parser, pack=False)
+    parser.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
+
+    def run(given: argparse.Namespace) -> int:
+        from facewitness.models import mids as model
+        from facewitness.train import mids
+
+        recipe = mids.Recipe.read(given.recipe)
+        recipe = recipe if given.seed is None else replace(recipe, seed=given.seed)
+        trained = mids.train(recipe, given.mined, given.out, init_from=given.init_from, **_saving(given))
+        print(f"the weights: {given.out / 'mids.safetensors'}")
+        if given.onnx is not None:
+            facts = {"masked": recipe.masked, "read_tokens": recipe.read_tokens, "size": recipe.size}
+            print(f"{given.onnx}: differs from torch by at most {model.export(trained, given.onnx, facts):.2e}")
+        return ALL
+
+    return run
 
 
 def _add_grpo(parser: Any) -> Command:

@@ -2,12 +2,13 @@
 
     read("sbi_qa.parquet")   rows of `builders/sbi_qa`: KFD's answers
     read("dma.parquet")      rows of `builders/dma`: MARE's replies, with thought, explanation and boxes
+    read("ffa_vqa.parquet")  rows of `builders/ffa_vqa`: FFAA's analyses, asked plainly or under a hypothesis
     read("chat.json")        [{"messages": [{"role", "content"}, …], "images": [path, …]}, …] as `sbi_qa` writes it, or
                              [{"conversations": [{"from": "human" | "gpt", "value"}, …], "image": path}, …]
 
 The second form is LLaVA's; PandaGPT's, which KFD's authors alternate with, says "conversation" and "image_name". A JSON
 file's pictures are looked for from its own folder. Where a conversation has pictures, they are shown before its first
-words. The two tables are told apart by their columns.
+words. The tables are told apart by their columns.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from facewitness.builders._disk import read_table
 from facewitness.builders.sbi_qa import read_parquet
 from facewitness.errors import InputError, UnreadableMedia
 from facewitness.grammars import mare
@@ -111,7 +113,18 @@ def read_dma(path: Path, split: str | None = None) -> list[dict[str, Any]]:
     return rows
 
 
+def _has(path: Path, columns: set[str]) -> bool:
+    try:
+        return columns <= set(pq.read_schema(path).names)
+    except (OSError, pa.ArrowInvalid):
+        return False
+
+
 def _of_table(path: Path, quoted: bool | None) -> Iterator[Example]:
+    if _has(path, {"hypothesis", "annotator"}):
+        for analysed in read_table(path, ("file", "image", "question", "answer"), "ffa_vqa"):
+            yield Example((("user", analysed["question"]),), analysed["answer"], (analysed["image"],))
+        return
     if is_dma(path):
         for written in read_dma(path):
             yield Example((("user", mare.prompt(written["question"])),), written["reply"], (written["image"],))

@@ -132,6 +132,27 @@ def embed(texts: Sequence[str], batch: int = 32) -> Floats:
     return means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), np.float32(1e-12))
 
 
+def states(texts: Sequence[str], batch: int = 32) -> tuple[Floats, NDArray[np.bool_]]:
+    """The last hidden states of each text's tokens (n, T, 384), and which are no padding (n, T).
+
+    A text of more than 256 tokens is cut there. Raises MissingExtra.
+    """
+    tokenizer, weights = _model()
+    rows = [encoding.ids for encoding in tokenizer.encode_batch([_plain(text) for text in texts])]
+    length = max((len(row) for row in rows), default=0)
+    found = np.zeros((len(rows), length, weights["embeddings.word_embeddings.weight"].shape[1]), np.float32)
+    seen = np.zeros((len(rows), length), bool)
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # equal lengths together: little padding
+    for start in range(0, len(order), batch):
+        some = order[start : start + batch]
+        longest = max(len(rows[i]) for i in some)
+        ids = np.zeros((len(some), longest), np.int64)
+        for place, i in enumerate(some):
+            ids[place, : len(rows[i])], seen[i, : len(rows[i])] = rows[i], True
+        found[some, :longest] = hidden(ids, seen[some, :longest])
+    return found * seen[:, :, None], seen
+
+
 def _plain(text: str) -> str:
     """Text that the tokenizer takes: lone surrogates, which no model writes but a file can hold, become "?"."""
     return text[:_CHARACTERS].encode("utf-8", "replace").decode("utf-8")

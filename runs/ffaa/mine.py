@@ -1,0 +1,58 @@
+"""Asks a fine-tuned model about faces without a hypothesis and under both, and keeps what it answers.
+
+    python runs/ffaa/mine.py MODEL PACK --split calibrate --count 240 --out mined/calibrate.parquet
+
+MODEL is a folder of `facewitness train sft`. The split is one that neither it nor its detector learned from:
+`calibrate` (one training group in sixteen, by a hash) for MIDS to learn from, `val` for measuring; `--unseen TABLES` asks about
+tables instead of a pack. Proves with --tuned TABLE that no person or video is in what the model was tuned on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from facewitness.builders import ffa_vqa
+from facewitness.builders.pack import Pack
+from facewitness.models import prompted_vlm as pv
+from facewitness.train import mids
+
+
+def main() -> None:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("pack", type=Path, nargs="?")
+    parser.add_argument("--split", default="calibrate")
+    parser.add_argument("--unseen", type=Path, help="tables to ask about instead")
+    parser.add_argument("--count", type=int)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--max-tokens", type=int, default=110)
+    parser.add_argument("--tuned", type=Path, nargs="*", default=[], help="tables of facewitness build ffa_vqa")
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    if given.unseen is not None:
+        pictures = ffa_vqa.by_command("parquet", given.unseen, None, "facemesh", print)
+        shares = {"pristine": 1, "unknown": 1} if given.count else None
+    else:
+        pictures = ffa_vqa.of_pack(Pack(given.pack), given.split)
+        shares = ffa_vqa.FFA_VQA
+    chosen = list(pictures.chosen(given.count, shares))
+    tuned = [(row["dataset"], row["group"]) for table in given.tuned for row in ffa_vqa.read(table)]
+    mids.disjoint(tuned=tuned, mined=[(picture.dataset, picture.group) for picture in chosen])
+    model, processor = pv.loaded(str(given.model), dtype="auto")
+    began = time.process_time()
+
+    def ask(pixels, prompts):
+        return pv.answers(model.float(), processor, list(pixels), list(prompts), given.max_tokens)
+
+    def tell(done: int, easy: int) -> None:
+        print(f"{done} of {len(chosen)}, {easy} easy, {time.process_time() - began:.0f} s", file=sys.stderr, flush=True)
+
+    mids.write_mined(mids.mine(chosen, ask, ffa_vqa.QUESTIONS[2], given.batch, tell), given.out)
+
+
+if __name__ == "__main__":
+    main()
