@@ -3,8 +3,8 @@
     python runs/ffaa/mine.py MODEL PACK --split calibrate --count 240 --out mined/calibrate.parquet
 
 MODEL is a folder of `facewitness train sft`. The split is one that neither it nor its detector learned from:
-`calibrate` (one training group in sixteen, by a hash) for MIDS to learn from, `val` for measuring; `--unseen TABLES` asks about
-tables instead of a pack. Proves with --tuned TABLE that no person or video is in what the model was tuned on.
+`calibrate` (one training group in sixteen, by a hash) for MIDS to learn from, `val` for measuring; `--unseen TABLES`
+asks about tables instead of a pack. Proves with --tuned TABLE that nobody in it is in what the model was tuned on.
 """
 
 from __future__ import annotations
