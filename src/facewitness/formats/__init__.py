@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.phrases import error_rates, known, visible
-from facewitness.types import Face, Finding, FrameRef, PersonReport, Quality, Report, Verdict
+from facewitness.phrases import error_rates, known, percent, visible
+from facewitness.types import Face, Finding, FrameRef, PersonReport, Quality, Reply, Report, Testimony, Verdict
 
 LIMITS: tuple[str, ...] = (
     "A probability is calibrated on known pictures: of faces given 80 %, about 80 in 100 were forged there. "
@@ -48,6 +48,52 @@ def mark(finding: int) -> str:
         finding, letter = divmod(finding - 1, 26)
         letters = chr(ord("a") + letter) + letters
     return letters
+
+
+def cases(testimony: Testimony) -> tuple[tuple[str, Reply], ...]:
+    """("real", answer) and ("fake", answer): what a witness weighed for each side; nothing unless it weighed both.
+
+    An answer under a hypothesis is that side's case, even where it concedes the other; of several the one that says
+    what its side says, then the one that fits best.
+    """
+    found: dict[str, Reply] = {}
+    for reply in testimony.considered:
+        side = reply.hypothesis or reply.label
+        if side not in ("real", "fake"):
+            continue
+        before = found.get(side)
+        if before is None or (reply.label == side, reply.match or 0.0) > (before.label == side, before.match or 0.0):
+            found[side] = reply
+    return tuple((side, found[side]) for side in ("real", "fake")) if len(found) == 2 else ()
+
+
+def fits(side: str, reply: Reply) -> str:
+    """How well a side's case fits the picture, in words."""
+    if reply.label != side:
+        return "concedes" if reply.label in ("real", "fake") else "has no verdict"
+    return "not judged" if reply.match is None else f"fits the picture by {percent(reply.match)}"
+
+
+def stands(testimony: Testimony, reply: Reply) -> bool:
+    """Whether an answer is of the side that the witness stands by."""
+    return testimony.reply is not None and testimony.reply.label is not None and testimony.reply.label == reply.label
+
+
+def why_it_won(testimony: Testimony) -> str:
+    """Why one of the answers stands, in a sentence; whether all of them agree."""
+    answers = [reply for reply in testimony.considered if reply.label in ("real", "fake")]
+    chosen = testimony.reply
+    if chosen is None or chosen.label not in ("real", "fake"):
+        return "Neither side stands: " + ("no answer has a verdict." if not answers else "both fit equally well.")
+    if len({reply.label for reply in answers}) == 1 and len(answers) == len(testimony.considered):
+        return f"An easy face: every answer says {chosen.label}, whatever was supposed."
+    rivals = [reply.match for reply in answers if reply.label != chosen.label and reply.match is not None]
+    if not rivals or chosen.match is None:
+        return f"“{chosen.label}” stands: for the other side nothing speaks."
+    return (
+        f"A hard face: what is supposed changes the answer. “{chosen.label}” stands because its best answer fits the "
+        f"picture by {percent(chosen.match)}, the other side's by {percent(max(rivals))}."
+    )
 
 
 def film_frame(report: Report) -> FrameRef | None:

@@ -26,13 +26,17 @@ from facewitness.formats import (
     _timeline,
     again,
     band,
+    cases,
     face_at,
     film_frame,
+    fits,
     heat,
     mark,
     measured,
     provenance,
     seen_at,
+    stands,
+    why_it_won,
     worth,
 )
 from facewitness.formats import (
@@ -498,7 +502,8 @@ def _card(number: int, person: PersonReport, report: Report, clip: Clip | None) 
         None if alone else _reasons(verdict.reasons),
         _timeline.section(number, person, clip),
         _e("div", _close_up(number, person, clip), _explanation(number, person), class_="evidence"),
-        *_words(verdict.testimonies, person),
+        *_words([t for t in verdict.testimonies if not cases(t)], person),
+        *_cases(verdict.testimonies),
         _findings(number, person),
         _e("div", _kind(person), _quality(person), class_="facts")
         if person.kind or person.face.quality != Quality()
@@ -692,6 +697,32 @@ def _testimonies(verdict: Verdict) -> Element | None:
     count = len(verdict.testimonies)
     summary = "What the witness said" if count == 1 else f"What the {count} witnesses said"
     return _e("details", _e("summary", summary), table)
+
+
+def _cases(testimonies: Iterable[Testimony]) -> Iterator[Element | None]:
+    """The answers that a witness weighed, those of both sides beside each other, and why one won."""
+    for testimony in testimonies:
+        sides = cases(testimony)
+        if not sides:
+            continue
+        columns = []
+        for side, reply in sides:
+            won = reply.label == side and stands(testimony, reply)
+            columns.append(
+                _e(
+                    "section",
+                    _e("h4", f"The case for “{side}”", _e("span", " stands", class_="stands") if won else None),
+                    *(_e("p", visible(line)) for line in reply.text.strip().splitlines() if line.strip()),
+                    _e("p", fits(side, reply), class_="key"),
+                    class_="case won" if won else "case",
+                )
+            )
+        yield _e(
+            "section",
+            _e("h3", f"Both hypotheses, by {visible(testimony.witness)}"),
+            _e("p", why_it_won(testimony)),
+            _e("div", *columns, class_="cases"),
+        )
 
 
 def _words(testimonies: Iterable[Testimony], person: PersonReport | None = None) -> Iterator[Element | None]:

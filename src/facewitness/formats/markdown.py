@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from facewitness.formats import LIMITS, _record, again, band, mark, measured, provenance, worth
+from facewitness.formats import LIMITS, _record, again, band, cases, fits, mark, measured, provenance, why_it_won, worth
 from facewitness.overtime import seen
 from facewitness.phrases import (
     KIND_WORDS,
@@ -115,6 +115,18 @@ def _inspection(testimony: Testimony) -> Iterator[str]:
     yield from _words(testimony)
 
 
+def _cases(testimony: Testimony) -> Iterator[str]:
+    """The answers that a witness weighed, of each side, and why one won; its own words where it weighed none."""
+    sides = cases(testimony)
+    if not sides:
+        yield from _words(testimony)
+        return
+    yield f"Both hypotheses, by {escaped(testimony.witness)}: {escaped(why_it_won(testimony))}"
+    for side, reply in sides:
+        lines = "\n>\n> ".join(escaped(line) for line in reply.text.strip().splitlines() if line.strip())
+        yield f"The case for “{side}” ({fits(side, reply)}):\n\n> {lines}"
+
+
 def _words(testimony: Testimony) -> Iterator[str]:
     """A witness's own words, as a quotation with its name."""
     if testimony.reply is not None and testimony.reply.text.strip():
@@ -172,7 +184,7 @@ def _face(number: int, person: PersonReport) -> Iterator[str]:
         )
         yield f"Scores of the witnesses, as they are (no probabilities): {', '.join(said_by)}."
         for testimony in person.verdict.testimonies:
-            yield from _words(testimony)
+            yield from _cases(testimony)
 
 
 def _finding(name: str, finding: Finding) -> list[str]:

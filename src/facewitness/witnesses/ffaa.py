@@ -1,0 +1,400 @@
+"""FFAA: what would each hypothesis say? An answer without one and one under each, and the best of the three is chosen.
+
+Huang et al., "FFAA: Multimodal Large Language Model based Explainable Open-World Face Forgery Analysis Assistant". A
+face is asked about three times: plainly, supposing that it is fake, supposing that it is real. A judge of answers
+(MIDS, `models/mids`) gives each a match score with the picture, and the answer with the highest stands; the others are
+in `Testimony.considered`, so that a report can show the case for each side and why one won. A face on which all three
+agree is easy, any other hard (`models/deciding`), and a hard one is judged less certain.
+
+Who answers
+    backend     any of backends/: a server, a model of this machine
+    language    a folder of `facewitness train sft` on FFAA's data, asked in its own wordings
+    neither     the evidence alone: the strongest honest case for "genuine" and for "forged", made of what the witness
+                `rests_on` and `portrait` measured, each clause with its place. Runs on a plain install
+Who judges
+    mids        an ONNX file of `facewitness train mids`, for answers of a language model
+    neither     the probability of the witness that it rests on: an answer fits as well as its verdict is probable
+
+Where answers contradict, lack a verdict or cannot be had, the testimony says so: without any verdict there is no score.
+
+Measured: ffaa knows and misses what the witness that it rests on does. ffaa gives no better ranking of faces by
+the evidence alone than that witness does (`runs/ffaa`): what it adds is both cases, and which faces are hard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewitness import geometry, phrases, plugins, portrait
+from facewitness.calibration import Calibration, logit, sigmoid
+from facewitness.errors import BackendError, InputError, WeightsError
+from facewitness.models import deciding
+from facewitness.portrait import Portrait
+from facewitness.types import (
+    KINDS,
+    Clip,
+    Face,
+    Finding,
+    Hear,
+    Mark,
+    Pixels,
+    Question,
+    Reply,
+    Testimony,
+    Track,
+    Turn,
+)
+from facewitness.witnesses import _cases
+
+QUESTION = "Is the face in this picture real or fake? Explain how you come to that."
+HYPOTHESIS = "This is a {label} human face. What evidence do you have?"  # the paper's hypothetical prompt
+SIDES: tuple[Literal["real", "fake"], ...] = ("real", "fake")
+LONGEST = 20_000  # characters of an answer that are read
+# a hard face's log-odds are multiplied by this; fitted on held-out faces, see runs/ffaa
+HARD = 0.75
+
+
+class Language(Protocol):
+    """What answers a question about a face."""
+
+    def answer(self, crop: Pixels, question: str) -> str:
+        """Its words on an upright crop, RGB uint8 (side, side, 3). May raise BackendError."""
+
+
+def load(
+    backend: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    language: str | Language | None = None,
+    mids: str | None = None,
+    rests_on: str = "compact",
+    side: int = 224,
+    margin: float = 1.3,
+    device: str = "cpu",
+    max_tokens: int = 512,
+) -> FFAA:
+    """The witness, ready to examine.
+
+    backend     a name of backends/ that answers; options   its options
+    language    a folder that train/sft made, a hub name, or an object with `answer(crop, question) -> str`
+    mids        the ONNX file of a judge of answers; needs a language model, and MiniLM's weights to read its answers
+    rests_on    the witness whose evidence the cases are made of
+    side        pixels of the crop that a language model sees; margin   its side over the mesh's longer side
+    device      torch's name of one, for `language`; max_tokens   of an answer of `language`
+    Raises InputError for options that cannot be, UnknownName for a part that does not exist, WeightsError for a file
+    that is none.
+    """
+    return FFAA(backend, options, language, mids, rests_on, side, margin, device, max_tokens)
+
+
+class FFAA:
+    """One loaded witness. `examine` takes a face, of any finder."""
+
+    name = "ffaa"
+
+    def __init__(
+        self,
+        backend: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        language: str | Language | None = None,
+        mids: str | None = None,
+        rests_on: str = "compact",
+        side: int = 224,
+        margin: float = 1.3,
+        device: str = "cpu",
+        max_tokens: int = 512,
+    ):
+        if backend is not None and language is not None:
+            raise InputError("ffaa: expected a backend or a language model, got both; leave one out")
+        if options and backend is None:
+            raise InputError("ffaa: expected options of a backend, got no backend; name one with ffaa.backend=…")
+        if mids is not None and backend is None and language is None:
+            raise InputError("ffaa: expected somebody whose answers mids judges; name a backend or a language model")
+        if rests_on == self.name:
+            raise InputError("ffaa: expected another witness to rest on, got itself")
+        for name, value in (("side", side), ("margin", margin), ("max_tokens", max_tokens)):
+            if not 1 <= value < 1e5:
+                raise InputError(f"ffaa: expected {name} of at least 1, got {value!r}")
+        self._evidence: Any = plugins.get("witnesses", rests_on).load()
+        self._side, self._margin = int(side), float(margin)
+        self._backend: Any = None if backend is None else plugins.get("backends", backend).load(**dict(options or {}))
+        self._language = _prompted(language, device, max_tokens) if isinstance(language, str) else language
+        self._decider = None if mids is None else _decider(Path(mids))
+        spoken = None if language is None else str(getattr(self._language, "name", language))
+        self._options = {
+            "backend": backend, "language": spoken,
+            "mids": None if mids is None else Path(mids).name, "rests_on": rests_on, "side": side, "margin": margin,
+        }  # fmt: skip
+        # the score is on the scale of the witness that it rests on, or of MIDS: only the first has a calibration
+        own = getattr(self._evidence, "calibration", None)
+        self._calibration = None if own is None else Calibration.from_json(own)
+        self.calibration: Mapping[str, Any] | None = own if self._decider is None else None
+        self.card: Mapping[str, str] | None = getattr(self._evidence, "card", None) if self._decider is None else None
+
+    def made_by(self) -> dict[str, Any]:
+        """What it takes to run this witness again."""
+        below = self._evidence.made_by() if hasattr(self._evidence, "made_by") else {}
+        weights = dict(below.get("weights", {})) | dict(getattr(self._language, "weights", {}))
+        if self._decider is not None:
+            weights[self._decider.name] = self._decider.sha256
+        backend = self._backend.made_by() if hasattr(self._backend, "made_by") else None
+        return {"options": self._options, "weights": weights, "backend": backend}
+
+    @property
+    def answers_questions(self) -> bool:
+        """Whether there is a language model to ask."""
+        return self._backend is not None or self._language is not None
+
+    def examine(self, track: Track, clip: Clip) -> Testimony:
+        """Testimony on one person: the chosen answer is the reply, the three are `considered`.
+
+        Over a film the score over time is that of the witness it rests on; the answers are about the face that can be
+        judged best.
+        """
+        testimony: Testimony = self._evidence.examine(track, clip)
+        face = track.face
+        pixels = clip.at(face.at).pixels
+        seen = None if face.landmarks is None else portrait.measure(pixels, np.asarray(face.landmarks))
+        probability = None if testimony.fake is None else self._probability(testimony.fake)
+        said = _cases.clauses(testimony, probability, seen, face)
+        problem = testimony.problem
+        if self.answers_questions:
+            try:
+                replies = self._asked(pixels, face)
+            except BackendError as error:
+                replies = self._argued(said, seen, probability, testimony)
+                problem = " ".join(
+                    part for part in (problem, f"{error} The cases are from the evidence alone.") if part
+                )
+        else:
+            replies = self._argued(said, seen, probability, testimony)
+        return self._decided(replies, testimony, probability, pixels, face, problem)
+
+    def answer(
+        self, track: Track, clip: Clip, question: Question, history: Sequence[Turn] = (), hear: Hear | None = None
+    ) -> Reply:
+        """The language model's reply to a question; one that carries a hypothesis gets both hypotheses' answers.
+
+        "Prove that this is fake" supposes its answer: it is asked plainly and under both hypotheses, and the reply is
+        the answer that was chosen, with a first sentence that says so.
+
+        Raises:
+            BackendError: there is no language model, or it cannot answer.
+        """
+        if not self.answers_questions:
+            raise BackendError("ffaa has no language model to ask. Name one: --option ffaa.backend=openai")
+        face = track.face
+        pixels = clip.at(face.at).pixels
+        supposed = supposes(question.text)
+        if supposed is None:
+            text = self._ask(self._crop(pixels, face), question.text)
+            reply: Reply = plugins.get("grammars", "ffa_cot").parse(text)
+            reply = replace(reply, label=reply.label)
+        else:
+            testimony = self.examine(track, clip)
+            chosen = testimony.reply
+            if chosen is None:
+                raise BackendError(f"ffaa: no answer to a question that supposes its own. {testimony.problem}")
+            opening = (
+                f"The question supposes that the face is {supposed}, so it was asked under both hypotheses. "
+                f"The answer that fits best says {chosen.label or 'neither'}.\n"
+            )
+            reply = replace(chosen, parts=(opening, *chosen.parts))
+        if hear is not None:
+            hear(reply.text)
+        return reply
+
+    # ---------------------------------------------------------------------------------------------------- three answers
+
+    def _asked(self, pixels: Pixels, face: Face) -> tuple[Reply, ...]:
+        """The anchor, then the answers under the opposite and under the same hypothesis."""
+        crop = self._crop(pixels, face)
+        grammar = plugins.get("grammars", "ffa_cot")
+        anchor: Reply = grammar.parse(self._ask(crop, QUESTION)[:LONGEST])
+        same: Literal["real", "fake"] = "real" if anchor.label == "real" else "fake"
+        other: Literal["real", "fake"] = "fake" if same == "real" else "real"
+        replies = [anchor]
+        for hypothesis in (other, same):
+            reply: Reply = grammar.parse(self._ask(crop, HYPOTHESIS.format(label=hypothesis))[:LONGEST])
+            replies.append(replace(reply, hypothesis=hypothesis))
+        return tuple(replies)
+
+    def _ask(self, crop: Pixels, question: str) -> str:
+        if self._language is not None:
+            text = self._language.answer(crop, question)  # it was tuned on these very wordings
+        else:
+            prompt = plugins.get("grammars", "ffa_cot").prompt(question)
+            text = self._backend.ask([{"role": "user", "content": prompt}], [crop])
+        if not isinstance(text, str):
+            raise BackendError(f"The language model: expected an answer in words, got {type(text).__name__}.")
+        return text
+
+    def _crop(self, pixels: Pixels, face: Face) -> Pixels:
+        at = face.landmarks if face.landmarks is not None else face.box
+        affine = geometry.align(at, self._side, self._margin if face.landmarks is not None else 1.0)
+        return np.asarray(geometry.crop(pixels, affine, self._side), np.uint8)
+
+    def _argued(
+        self,
+        said: Sequence[_cases.Clause],
+        seen: Portrait | None,
+        probability: float | None,
+        testimony: Testimony,
+    ) -> tuple[Reply, ...]:
+        """The case that the evidence makes by itself, then the strongest for each side; empty ones say so."""
+        weight = {side: sum(clause.strength for clause in said if clause.side == side) for side in SIDES}
+        lead: Literal["real", "fake"] = (
+            "fake" if (weight["fake"], probability or 0.0) > (weight["real"], 0.5) else "real"
+        )
+        if probability is not None:
+            lead = "fake" if probability >= 0.5 else "real"
+        other: Literal["real", "fake"] = "fake" if lead == "real" else "real"
+        kind = _kind(testimony.kind)
+        anchor = replace(_case(said, lead, seen, kind), hypothesis=None)
+        return anchor, _case(said, other, seen, kind), _case(said, lead, seen, kind)
+
+    # ---------------------------------------------------------------------------------------------------- the decision
+
+    def _decided(
+        self,
+        replies: tuple[Reply, ...],
+        testimony: Testimony,
+        probability: float | None,
+        pixels: Pixels,
+        face: Face,
+        problem: str,
+    ) -> Testimony:
+        """The testimony with the chosen answer, and each answer with its match score."""
+        said: list[str | None] = [reply.label if reply.label in SIDES else None for reply in replies]
+        base = replace(testimony, witness=self.name, considered=replies, reply=None, problem=problem)
+        if not any(said):
+            return replace(base, fake=None, reply=Reply("inconclusive", None, (_nothing(replies),)))
+        by_mids = self._decider is not None and self.answers_questions and not problem
+        if by_mids:
+            decision = deciding.decide(self._logits(replies, pixels, face), said)
+        else:
+            decision = _by_probability(said, probability)
+        if decision is None:
+            return replace(base, fake=None, reply=Reply("inconclusive", None, (_nothing(replies),)))
+        matched = tuple(replace(reply, match=match) for reply, match in zip(replies, decision.matches, strict=True))
+        chosen = matched[decision.chosen]
+        if decision.tie:
+            why = f"Both sides fit equally well ({phrases.percent(decision.match)}), so the evidence does not decide.\n"
+            chosen = Reply("inconclusive", None, (why, *chosen.parts), chosen.findings, match=decision.match)
+        fake = decision.fake if by_mids else testimony.fake
+        if fake is not None and not decision.easy:
+            fake = float(sigmoid(HARD * logit(np.array([fake])))[0])
+        findings = testimony.findings if chosen.label != "real" else ()
+        return replace(base, fake=fake, reply=chosen, considered=matched, findings=findings)
+
+    def _logits(self, replies: Sequence[Reply], pixels: Pixels, face: Face) -> NDArray[np.float64]:
+        """MIDS's logits of each answer with the picture."""
+        from facewitness.models import minilm
+
+        assert self._decider is not None
+        facts = self._decider.facts
+        grammar = plugins.get("grammars", "ffa_cot")
+        texts = [grammar.masked(reply.text) if facts.get("masked", True) else reply.text for reply in replies]
+        states, seen = minilm.states(texts)
+        most = int(facts.get("read_tokens", 160))
+        at = face.landmarks if face.landmarks is not None else face.box
+        size = int(facts.get("size", 192))
+        affine = geometry.align(at, size, self._margin if face.landmarks is not None else 1.0)
+        crop = np.asarray(geometry.crop(pixels, affine, size), np.uint8)[None]
+        return self._decider.logits(crop=crop, text=states[:, :most], seen=seen[:, :most])
+
+    def _probability(self, score: float) -> float:
+        """What the score of the witness it rests on stands for."""
+        return score if self._calibration is None else float(self._calibration.probabilities([score])[0])
+
+
+def supposes(question: str) -> Literal["real", "fake"] | None:
+    """Which answer a question takes for granted: "Prove that this is fake", "This is a real face. …"; None for none."""
+    said = " ".join(question.lower().split())
+    if "real or fake" in said or "fake or real" in said or "genuine or" in said:
+        return None
+    opening = ("prove", "show", "explain why", "argue", "convince", "why is", "this is a", "this is an", "given that",
+               "since this", "assume", "suppose")  # fmt: skip
+    if not said.startswith(opening):
+        return None
+    fake = any(word in said for word in ("fake", "forged", "forgery", "deepfake", "manipulated", "generated"))
+    real = any(word in said for word in ("real", "genuine", "authentic", "original"))
+    return None if fake == real else "fake" if fake else "real"
+
+
+def _case(
+    said: Sequence[_cases.Clause], side: Literal["real", "fake"], seen: Portrait | None, kind: str | None
+) -> Reply:
+    """The strongest honest case for a side, each clause with its place; it concedes where nothing speaks for it."""
+    mine = [clause for clause in said if clause.side == side]
+    grammar = plugins.get("grammars", "ffa_cot")
+    description = "A face." if seen is None else f"A face, {', '.join(portrait.described(seen))}."
+    parts: list[str | Mark] = [f"Image description: {description}\nForgery reasoning: "]
+    findings = []
+    for clause in mine:
+        finding = Finding.on(clause.region, clause.box, None, clause.text, clause.strength)
+        findings.append(finding)
+        parts += [clause.text, Mark(finding), " "]
+    if not mine:
+        meaning = "a genuine photograph" if side == "real" else "a forgery"
+        parts.append(f"Nothing that was measured speaks for {meaning}.")
+        other: Literal["real", "fake"] = "fake" if side == "real" else "real"
+        if not said:
+            return Reply("inconclusive", None, tuple(parts), hypothesis=side)
+        return Reply(other, None, (*parts, f"\nAnalysis result: {other}"), hypothesis=side)
+    sure = min(0.99, 0.5 + 0.5 * max(clause.strength for clause in mine))
+    lines = [f"\nAnalysis result: {side}", f"Probability: {sure:.2f}"]
+    if side == "real" or kind is not None:
+        lines.append(f"Forgery type: {grammar.TYPES['pristine' if side == 'real' else str(kind)]}")
+    parts.append("\n".join(lines))
+    return Reply(side, sure if side == "fake" else 1 - sure, tuple(parts), tuple(findings), hypothesis=side)
+
+
+def _by_probability(said: Sequence[str | None], probability: float | None) -> deciding.Decision | None:
+    """The decision where no judge of answers is at hand: an answer fits as well as its verdict is probable."""
+    if probability is None:
+        return None
+    p = min(max(probability, 1e-6), 1 - 1e-6)
+    odds = float(np.log(p) - np.log1p(-p))
+    return deciding.decide([(0.0, 0.0, odds, odds)] * len(said), said)
+
+
+def _kind(kinds: Mapping[str, float] | None) -> str | None:
+    """The most likely of the three forgery types."""
+    return None if kinds is None else max(KINDS[1:], key=lambda name: kinds[name])
+
+
+def _nothing(replies: Sequence[Reply]) -> str:
+    """Why no answer could be chosen."""
+    if any(reply.refusals for reply in replies):
+        reasons = dict.fromkeys(reason for reply in replies for reason in (reply.refusals or ())[:1])
+        return (
+            f"None of the three answers has a verdict ({'; '.join(reasons)}). Ask another model, or look at the face."
+        )
+    return "There is no evidence for either side: nothing that was measured speaks for a genuine face or for a forgery."
+
+
+def _prompted(name: str, device: str, most: int) -> Any:
+    from facewitness.witnesses._prompted import Prompted  # torch: only where a model of this machine is to answer
+
+    return Prompted(name, device, most)
+
+
+def _decider(path: Path) -> deciding.Decider:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(
+            f"'{path}' cannot be read ({error.strerror}). Make it with facewitness train mids … --onnx {path}."
+        ) from error
+    decider = deciding.Decider(content, path.name)
+    if decider.inputs != ("crop", "text", "seen"):
+        raise WeightsError(
+            f"'{path}': expected the inputs crop, text and seen, got {', '.join(decider.inputs)}. Export it whole."
+        )
+    return decider
