@@ -155,7 +155,7 @@ class SmallEncoders(nn.Module):
                 f"SmallEncoders: expected a size that 32 divides and 0 to 2 stages, got {size} and {unfreeze}"
             )
         self.config = {"size": size, "text": text, "unfreeze": unfreeze}
-        whole = Compact(noise=True)
+        whole: Any = Compact(noise=True)
         self.conv_stem: Any = whole.backbone.conv_stem
         self.bn1: Any = whole.backbone.bn1
         self.noise: Any = whole.noise

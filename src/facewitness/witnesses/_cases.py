@@ -77,13 +77,13 @@ def clauses(testimony: Testimony, probability: float | None, seen: Portrait | No
     if not testimony.findings and face.landmarks is not None:
         found.append(Clause("real", "region", "No part of the face was suspected by itself.", 0.4, None, whole))
     if testimony.kind:
-        kind, share = max(testimony.kind.items(), key=lambda item: item[1])
-        if kind != "pristine" and share > 0.5:
-            found.append(Clause("fake", "kind", f"It looks most like {_KINDS[kind]}.", float(share), None, whole))
-        elif kind == "pristine" and share > 0.5:
+        kind, likely = max(testimony.kind.items(), key=lambda item: item[1])
+        if kind != "pristine" and likely > 0.5:
+            found.append(Clause("fake", "kind", f"It looks most like {_KINDS[kind]}.", float(likely), None, whole))
+        elif kind == "pristine" and likely > 0.5:
             found.append(
                 Clause(
-                    "real", "kind", "It looks most like a photograph that nobody changed.", float(share), None, whole
+                    "real", "kind", "It looks most like a photograph that nobody changed.", float(likely), None, whole
                 )
             )
     if seen is not None:
