@@ -1,0 +1,160 @@
+"""Mining answers, keeping people apart, and teaching the small judge of answers: on painted faces, in seconds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+
+from facewitness import checks  # noqa: E402
+from facewitness.builders import ffa_vqa  # noqa: E402
+from facewitness.errors import InputError, UnknownName  # noqa: E402
+from facewitness.grammars import ffa_cot  # noqa: E402
+from facewitness.train import mids  # noqa: E402
+
+REAL = ffa_cot.write("A face.", "All fits.", "real", 0.9)
+FAKE = ffa_cot.write("A face.", "The nose is smeared.", "fake", 0.9, "identity_exchange")
+
+
+def pictures(n=12):
+    """Genuine faces are grey, forged ones red: what a small judge can learn in a few steps."""
+    made = []
+    for k in range(n):
+        fake = k % 2 == 1
+        pixels = np.random.default_rng(k).integers(60, 120, (224, 224, 3), dtype=np.uint8)
+        if fake:
+            pixels[..., 0] = 230
+        points = checks.landmarks(224, 224)
+        made.append(
+            ffa_vqa.Picture(
+                f"{k}.png", "fake" if fake else "real", "identity_exchange" if fake else "pristine", None, f"g{k}",
+                "calibrate", "painted", pixels, points, pixels, points,
+            )
+        )  # fmt: skip
+    return made
+
+
+def follows(pixels, prompts):
+    """A model that believes every hypothesis, and says real without one."""
+    return [FAKE if "a fake human" in prompt else REAL for prompt in prompts]
+
+
+def stubborn(pixels, prompts):
+    return [FAKE if one[..., 0].mean() > 200 else REAL for one in pixels]
+
+
+def test_three_answers_in_the_papers_order_and_who_is_easy():
+    asked = []
+
+    def ask(pixels, prompts):
+        asked.extend(prompts)
+        return follows(pixels, prompts)
+
+    (row,) = mids.mine(pictures(1), ask, "Real or fake?")
+    assert asked == [
+        "Real or fake?",
+        "This is a fake human face. What evidence do you have?",
+        "This is a real human face. What evidence do you have?",
+    ]
+    assert row.said == ("real", "fake", "real") and row.hypotheses == (None, "fake", "real") and not row.easy
+    assert all(row.easy for row in mids.mine(pictures(3), stubborn, "Real or fake?", batch=2))
+
+
+def test_answers_that_say_nothing_are_kept_as_such():
+    (row,) = mids.mine(pictures(1), lambda pixels, prompts: ["Hm."] * len(prompts), "Real or fake?")
+    assert row.said == (None, None, None) and not row.easy
+    with pytest.raises(InputError, match="hard pictures"):
+        mids.kept(mids.Recipe(), [row])
+
+
+def test_a_table_of_what_was_mined_comes_back(tmp_path):
+    rows = list(mids.mine(pictures(5), follows, "Real or fake?"))
+    mids.write_mined(rows, tmp_path / "mined.parquet")
+    assert mids.read_mined(tmp_path / "mined.parquet") == rows
+
+
+def test_nobody_is_in_two_of_the_three_sets():
+    mids.disjoint(tuned=[("a", "1")], mined=[("a", "2"), ("b", "1")], tested=[("a", "3")])
+    with pytest.raises(InputError, match=r"a/2 is in mined and tested"):
+        mids.disjoint(tuned=[("a", "1")], mined=[("a", "2")], tested=[("a", "2")])
+
+
+def test_the_packs_splits_share_nobody_so_tuning_mining_and_test_do_not():
+    """As runs/ffaa does it: tuned on train, mined on calibrate, measured on val."""
+    from facewitness.builders.pack import held_out
+
+    groups = [f"group {k}" for k in range(200)]
+    tuned = [("d", group) for group in groups if not held_out(group)]
+    mined = [("d", group) for group in groups if held_out(group)]
+    assert tuned and mined
+    mids.disjoint(tuned=tuned, mined=mined)
+
+
+def test_only_hard_faces_are_learned_from_unless_the_recipe_says_otherwise():
+    rows = list(mids.mine(pictures(20), stubborn, "?")) + list(mids.mine(pictures(2), follows, "?"))
+    assert len(mids.kept(mids.Recipe(), rows)) == 2
+    assert len(mids.kept(mids.Recipe(easy=1.0), rows)) == 22
+
+
+def test_augmentation_keeps_size_and_repeats_with_its_seed():
+    pixels = pictures(2)[1].pixels
+    seen = {mids.augmented(pixels, np.random.default_rng(k)).tobytes() for k in range(12)}
+    again = mids.augmented(pixels, np.random.default_rng(3))
+    assert len(seen) > 8 and again.shape == pixels.shape and again.dtype == np.uint8
+    assert np.array_equal(again, mids.augmented(pixels, np.random.default_rng(3)))
+
+
+def test_the_published_recipe_is_the_default():
+    recipe = mids.Recipe()
+    assert (recipe.lr, recipe.batch_size, recipe.weight_decay, recipe.epochs) == (1e-4, 48, 1e-5, 2)
+    assert (recipe.unfreeze, recipe.masked, recipe.easy, recipe.encoders) == (2, True, 0.0, "published")
+
+
+def test_a_recipe_that_makes_no_sense_is_refused(tmp_path):
+    (tmp_path / "r.toml").write_text('encoders = "smal"')
+    with pytest.raises(UnknownName, match="Did you mean 'small'"):
+        mids.Recipe.read(tmp_path / "r.toml")
+    with pytest.raises(InputError, match="epochs above 0"):
+        mids.Recipe(epochs=0)
+
+
+def read(texts):
+    """Every text its own numbers, for MiniLM is 90 MB."""
+    states = np.stack([np.random.default_rng(len(text)).normal(size=(6, 384)) for text in texts])
+    return states.astype(np.float32), np.ones((len(texts), 6), bool)
+
+
+def test_it_learns_which_answer_fits_and_goes_on_where_it_was(tmp_path):
+    recipe = mids.Recipe(
+        encoders="small", size=64, width=32, copies=1, epochs=24.0, batch_size=6, lr=2e-3, unfreeze=1, seed=1
+    )
+    rows = list(mids.mine(pictures(), follows, "?"))
+    mids.write_mined(rows, tmp_path / "mined.parquet")
+    model = mids.train(recipe, tmp_path / "mined.parquet", tmp_path / "out", read=read, save_every=20)
+    given = mids.features(recipe, model, rows, read, 0)
+    decided = mids.decisions(rows, mids.logits(model, given))
+    right = [(decision.fake > 0.5) == (row.label == "fake") for row, decision in zip(rows, decided, strict=True)]
+    assert np.mean(right) >= 0.8
+    anchor = [row.said[0] == row.label for row in rows]
+    assert np.mean(anchor) == 0.5
+    again, card = mids.MIDS.load(tmp_path / "out" / "mids.safetensors")
+    assert card["trained"]["pictures"] == {"real": 6, "fake": 6}
+    assert np.allclose(mids.logits(again, given), mids.logits(model, given), atol=0.1)  # half precision on the disk
+    before = (tmp_path / "out" / "mids.safetensors").read_bytes()
+    mids.train(recipe, tmp_path / "mined.parquet", tmp_path / "out", read=read)
+    assert (tmp_path / "out" / "mids.safetensors").read_bytes() == before
+
+
+def test_masking_is_what_mids_reads(tmp_path):
+    rows = list(mids.mine(pictures(2), follows, "?"))
+    seen = []
+
+    def spy(texts):
+        seen.append(list(texts))
+        return read(texts)
+
+    mids.texts(mids.Recipe(encoders="small", masked=True), rows, spy)
+    mids.texts(mids.Recipe(encoders="small", masked=False), rows, spy)
+    assert not any("Analysis result" in text for text in seen[0])
+    assert all("Analysis result" in text for text in seen[1])
