@@ -9,7 +9,7 @@ import pytest
 from facewitness import checks, formats, plugins
 from facewitness.errors import BackendError, InputError, UnknownName, WeightsError
 from facewitness.formats import html, markdown
-from facewitness.types import Mark, PersonReport, Question, Report, Reply, Testimony, Verdict
+from facewitness.types import Mark, PersonReport, Question, Reply, Report, Testimony, Verdict
 from facewitness.witnesses import _cases, ffaa
 
 REAL = (

@@ -453,6 +453,7 @@ def _add_grounding(parser: Any) -> None:
     parser.add_argument("--stop-at-step", type=positive, metavar="N", help="stop there; the same command goes on")
     parser.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
 
+
 def _add_mids(parser: Any) -> Command:
     parser.add_argument(
         "--mined", type=Path, required=True, metavar="TABLE", help="what a model answered (mined.parquet)"
