@@ -46,6 +46,7 @@ from facewitness.builders import _disk, annotate, difference, dma, review
 from facewitness.builders.pack import Pack
 from facewitness.errors import FacewitnessError, InputError, UnknownName
 from facewitness.files import write_whole
+from facewitness.film import Frames
 from facewitness.grammars import ffa_cot
 from facewitness.types import KINDS, Landmarks, Pixels, Sample
 
@@ -212,7 +213,7 @@ def of_samples(
     """The faces of a dataset, each picture's largest; one without a mesh is told of when its turn comes."""
     listed = list(samples)
     by_file = {sample.file: sample for sample in listed}
-    video = media.Video()
+    video = Frames()
 
     def frame(sample: Sample) -> Pixels:
         if sample.frame is not None:
