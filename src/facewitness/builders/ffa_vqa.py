@@ -20,8 +20,7 @@ Where the paper is silent
     Table 4           its lines lost their names in the text at hand; of 25K, 18K and 24K fakes we take attribute
                       manipulation, entire synthesis and identity exchange, the order of the next paragraph there
     the wordings      ours, as are all prompts; the paper's are in a figure
-    misleading        a share of hypotheses that are wrong, with the true answer. Published is 0: then a small model
-                      learns to believe every hypothesis, and no face is easy (runs/ffaa)
+    misleading        a share of hypotheses that are wrong, with the true answer; published is none
 """
 
 from __future__ import annotations
