@@ -117,6 +117,8 @@ def _add_run(parser: Any, pack: bool = True, workers: int = 2, plan: bool = Fals
     parser.add_argument(
         "--out", type=Path, required=not plan, metavar="DIR", help="folder of the run; the same one resumes"
     )
+    if plan:
+        parser.add_argument("--plan", action="store_true", help="say what a run would take, and do nothing")
     parser.add_argument("--save-every", type=positive, metavar="STEPS", help="steps between two states")
     parser.add_argument("--workers", type=int, default=workers, metavar="N", help=f"that draw batches ({workers})")
 
@@ -455,14 +457,12 @@ def _add_grounding(parser: Any) -> None:
 
 
 def _add_mids(parser: Any) -> Command:
-    parser.add_argument(
-        "--mined", type=Path, required=True, metavar="TABLE", help="what a model answered (mined.parquet)"
-    )
+    parser.add_argument("--mined", type=Path, metavar="TABLE", help="what a model answered (mined.parquet)")
     parser.add_argument(
         "--init-from", type=Path, metavar="FILE", help="a compact network's weights, for small encoders"
     )
     parser.add_argument("--onnx", type=Path, metavar="FILE", help="export it besides, to decide without torch")
-    _add_run(parser, pack=False)
+    _add_run(parser, pack=False, plan=True)
     parser.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
 
     def run(given: argparse.Namespace) -> int:
@@ -471,6 +471,13 @@ def _add_mids(parser: Any) -> Command:
 
         recipe = mids.Recipe.read(given.recipe)
         recipe = recipe if given.seed is None else replace(recipe, seed=given.seed)
+        if given.plan:
+            print(
+                mids.plan(recipe, None if given.mined is None else len(mids.kept(recipe, mids.read_mined(given.mined))))
+            )
+            return ALL
+        if given.mined is None or given.out is None:
+            raise InputError("train mids: expected --mined, what a model answered, and --out, or --plan")
         trained = mids.train(recipe, given.mined, given.out, init_from=given.init_from, **_saving(given))
         print(f"the weights: {given.out / 'mids.safetensors'}")
         if given.onnx is not None:

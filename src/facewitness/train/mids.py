@@ -45,7 +45,7 @@ from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.grammars import ffa_cot
 from facewitness.models import deciding
-from facewitness.models.mids import MIDS, PublishedEncoders, SmallEncoders
+from facewitness.models.mids import MIDS, Fusion, PublishedEncoders, SmallEncoders
 from facewitness.train import checkpoint
 from facewitness.train.loop import Loop, Schedule
 from facewitness.train.recipe import known, read_recipe
@@ -334,6 +334,25 @@ class _Batches(Dataset):
 
 
 # -------------------------------------------------------------------------------------------------------- the training
+
+
+def plan(recipe: Recipe, rows: int | None = None) -> str:
+    """What a run would take, without loading or fetching anything; `rows` are the pictures it learns from."""
+    hidden = "masked" if recipe.masked else "in sight"
+    lines = [f"encoders {recipe.encoders}, their {recipe.unfreeze} last layers learn, results {hidden}"]
+    if recipe.encoders == "published":
+        with torch.device("meta"):
+            fusion = sum(p.numel() for p in Fusion((1024, 1024), 768).parameters())
+        layer = 4 * (1024 * 1024 + 1024) + 2 * 1024 * 4096 + 4096 + 1024 + 4 * 1024  # of CLIP ViT-L
+        learned = recipe.unfreeze * layer + fusion
+        lines.append(f"{learned:,} parameters learn, {learned * 16 / 2**30:.1f} GiB with gradients and AdamW's moments")
+    epochs = (
+        f"{recipe.epochs:g} epochs"
+        if rows is None
+        else f"{max(1, round(recipe.epochs * rows / recipe.batch_size))} steps"
+    )
+    lines.append(f"{epochs} of {recipe.batch_size} pictures with three answers each, lr {recipe.lr:g}")
+    return "\n".join(lines)
 
 
 def make(recipe: Recipe, init_from: Path | None) -> MIDS:
