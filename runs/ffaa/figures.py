@@ -1,0 +1,122 @@
+"""Figures 7 and 10: where the judge of answers looks, and which words answers are made of.
+
+    python runs/ffaa/figures.py clouds ANALYSES/ffa_vqa.parquet MINED.parquet --out runs/ffaa
+    python runs/ffaa/figures.py heat MIDS.safetensors --out runs/ffaa
+
+`clouds` draws the commonest words of the data's answers and of the model's, as large as they are common (SVG; words are
+counted by the letters alone, small words left out). `heat` draws Grad-CAM (`models/gradcam`) of both stages of MIDS's
+image encoder on scikit-image's astronaut, for the class that the answer's verdict belongs to: 0 for real, 3 for fake.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+import numpy as np
+
+from facewitness.files import write_whole
+
+SMALL = frozenset(
+    re.findall(
+        r"[a-z]+",
+        """a an and are as at be by do does face fake for forgery from had has have in is it its nothing of on or
+        real result same some such than that the their there this to two type was what where which while with
+        probability image description reasoning analysis""",
+    )
+)
+WORD = re.compile(r"[a-z]{3,}")
+
+
+def cloud(texts: Iterable[str], title: str, most: int = 48) -> tuple[bytes, list[tuple[str, int]]]:
+    """An SVG of the commonest words, a line after another, and the words with their numbers."""
+    count = Counter(word for text in texts for word in WORD.findall(text.lower()) if word not in SMALL)
+    words = count.most_common(most)
+    top = words[0][1] if words else 1
+    root = Element("svg", xmlns="http://www.w3.org/2000/svg", viewBox="0 0 760 420", role="img")
+    SubElement(root, "title").text = title
+    x, y, line = 12.0, 44.0, 0.0
+    for word, number in sorted(words, key=lambda pair: pair[0]):
+        size = 11 + 29 * (number / top) ** 0.5
+        width = 0.56 * size * len(word) + 12
+        if x + width > 750:
+            x, y, line = 12.0, y + max(line, 20) * 1.15, 0.0
+        text = SubElement(root, "text", x=f"{x:.0f}", y=f"{y:.0f}", fill="#333")
+        text.set("font-size", f"{size:.0f}")
+        text.set("font-family", "sans-serif")
+        text.text = word
+        x, line = x + width, max(line, size)
+    root.set("viewBox", f"0 0 760 {y + 20:.0f}")
+    return tostring(root), words
+
+
+def heat(weights: Path, out: Path) -> None:
+    """Grad-CAM of both stages for a real and a fake answer."""
+    import torch
+    from PIL import Image
+    from skimage.data import astronaut
+
+    from facewitness import geometry, plugins
+    from facewitness.formats import heat as coloured
+    from facewitness.grammars import ffa_cot
+    from facewitness.models import gradcam, minilm
+    from facewitness.models.mids import MIDS
+    from facewitness.types import Frame
+
+    model, _ = MIDS.load(weights)
+    face = plugins.get("finders", "facemesh").load().find(Frame(astronaut()))[0]
+    size = model.encoders.size
+    crop = geometry.crop(astronaut(), geometry.align(face.landmarks, size, 1.3), size)
+    pixels = torch.from_numpy(np.ascontiguousarray(crop.transpose(2, 0, 1)))[None].float()
+    panels: list[Any] = [crop]
+    for label, target in (("real", 0), ("fake", 3)):
+        answer = ffa_cot.write("A face, evenly lit.", "Fine detail goes on across the outline.", label, 0.9)
+        states, seen = (torch.from_numpy(one)[None] for one in minilm.states([ffa_cot.masked(answer)]))
+
+        class Judged(torch.nn.Module):
+            """The logits of one answer, as a function of the picture alone."""
+
+            def __init__(self, text: Any, hidden: Any) -> None:
+                super().__init__()
+                self.model, self.text, self.hidden = model, text, hidden
+
+            def forward(self, picture: Any) -> Any:
+                return self.model(picture, self.text, self.hidden)[:, 0]
+
+        for stage in (5, 6):
+            shown = coloured(gradcam.heatmap(Judged(states, seen), model.encoders.blocks[stage], pixels, target))
+            over = Image.fromarray(crop).convert("RGBA")
+            over.alpha_composite(Image.fromarray(shown))
+            panels.append(np.asarray(over.convert("RGB")))
+    Image.fromarray(np.concatenate(panels, axis=1)).save(out / "heat.jpg", quality=88)
+
+
+def main() -> None:
+    """Draws."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("what", choices=("clouds", "heat"))
+    parser.add_argument("files", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    if given.what == "heat":
+        heat(given.files[0], given.out)
+        return
+    from facewitness.builders import ffa_vqa
+    from facewitness.train import mids
+
+    for name, texts in (
+        ("data", (row["answer"] for row in ffa_vqa.read(given.files[0]))),
+        ("model", (text for row in mids.read_mined(given.files[1]) for text in row.answers)),
+    ):
+        content, words = cloud(texts, f"The commonest words of the answers: {name}")
+        write_whole(given.out / f"words-{name}.svg", content)
+        print(name, ", ".join(f"{word} {number}" for word, number in words[:12]))
+
+
+if __name__ == "__main__":
+    main()
