@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from facewitness import checks, formats, plugins
+from facewitness import checks, formats, plugins, weights
 from facewitness.errors import BackendError, InputError, UnknownName, WeightsError
 from facewitness.formats import html, markdown
 from facewitness.types import Mark, PersonReport, Question, Reply, Report, Testimony, Verdict
@@ -54,7 +54,7 @@ class Says:
 def witness(evidence=None, **options):
     made = plugins.get("witnesses", "ffaa").load(**options)
     if evidence is not None:
-        made._evidence, made._calibration = evidence, None
+        made._evidence, made._calibration, made._cases = evidence, None, None
     return made
 
 
@@ -72,6 +72,29 @@ def test_by_the_evidence_alone_each_side_has_its_case_and_every_clause_its_place
             assert 0 <= x1 < x2 <= 160 and 0 <= y1 < y2 <= 160
             assert mark.finding.claim in reply.text
     assert testimony.reply.match == max(r.match for r in testimony.considered if r.match is not None)
+
+
+def test_the_shipped_judge_chooses_between_the_two_cases_and_has_a_calibration_of_its_own():
+    made = witness()
+    testimony = examined(made)
+    matches = {reply.label: reply.match for reply in testimony.considered}
+    assert all(0 <= match <= 1 for match in matches.values())
+    if testimony.reply.label != "inconclusive":
+        assert testimony.reply.match == max(matches.values())
+        assert (testimony.fake >= 0.5) == (testimony.reply.label == "fake")
+    assert made.made_by()["weights"][ffaa.CASES] == made._cases.sha256
+    assert made.calibration == made._cases.facts["calibration"] != witness(cases=False).calibration
+    assert len(weights.read(ffaa.CASES)[0]) < 1_000_000
+
+
+def test_a_judge_who_leans_to_a_side_for_which_nothing_speaks_decides_nothing(monkeypatch):
+    clause = _cases.Clause("real", "region", "Nothing at the nose.", 0.8, "nose", (10.0, 10.0, 50.0, 50.0))
+    monkeypatch.setattr(_cases, "clauses", lambda *_: (clause,))
+    made = witness()
+    made._cases.logits = lambda **_: [(0.0, 0.0, 5.0, 0.0), (0.0, 0.0, 0.0, 5.0)]
+    testimony = examined(made)
+    assert testimony.reply.label == "inconclusive" and testimony.fake > 0.5
+    assert "fits “fake” better, but nothing that was measured speaks for it" in testimony.reply.text
 
 
 def test_the_verdict_is_the_evidences_and_a_hard_face_is_less_certain():
