@@ -117,8 +117,6 @@ def _add_run(parser: Any, pack: bool = True, workers: int = 2, plan: bool = Fals
     parser.add_argument(
         "--out", type=Path, required=not plan, metavar="DIR", help="folder of the run; the same one resumes"
     )
-    if plan:
-        parser.add_argument("--plan", action="store_true", help="say what a run would take, and do nothing")
     parser.add_argument("--save-every", type=positive, metavar="STEPS", help="steps between two states")
     parser.add_argument("--workers", type=int, default=workers, metavar="N", help=f"that draw batches ({workers})")
 
@@ -463,6 +461,7 @@ def _add_mids(parser: Any) -> Command:
     )
     parser.add_argument("--onnx", type=Path, metavar="FILE", help="export it besides, to decide without torch")
     _add_run(parser, pack=False, plan=True)
+    parser.add_argument("--plan", action="store_true", help="say what a run would take, and do nothing")
     parser.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
 
     def run(given: argparse.Namespace) -> int:
