@@ -239,7 +239,7 @@ class Store:
                 row = c.execute(claim).mappings().first()
                 return number, None if row is None else AnalysisRow(**row)
 
-            number, row = self._write(run)
+            number, row = self._write(run, lasting=False)
             if number is None or row is not None:
                 return row
 
@@ -272,7 +272,7 @@ class Store:
                 c.execute(insert(tables.reports).values(id=job.id, report=report, landmarks=landmarks))
             return True
 
-        return self._write(run)
+        return self._write(run, lasting=False)
 
     def cancel(self, number: str) -> bool:
         """A job that waits or is worked on is to be done no more. False where it has ended, or is not there."""
@@ -290,7 +290,7 @@ class Store:
             for number, (step, done) in steps.items():
                 c.execute(mine.where(a.id == number).values(step=step, done=done))
 
-        self._write(run)
+        self._write(run, lasting=False)
 
     def release(self, runner: str) -> None:
         """This server ends: its jobs go back into the queue, as if it had not begun them."""
@@ -407,9 +407,12 @@ class Store:
 
         return self._guarded(reading)
 
-    def _write(self, run: Callable[[Connection], T]) -> T:
+    def _write(self, run: Callable[[Connection], T], lasting: bool = True) -> T:
+        """One transaction; `lasting` on the disk when it returns. A job's progress need not: lost, it is done again."""
+
         def writing() -> T:
-            with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+            options = {"writes": True, "lasting": lasting}
+            with self.engine.connect().execution_options(**options) as connection, connection.begin():
                 return run(connection)
 
         return self._guarded(writing)
@@ -490,7 +493,7 @@ def _engine(url: str, patience: float) -> Engine:
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
-    """A log of writes, so that readers don't wait; every commit reaches the disk before it counts."""
+    """A log of writes, so that readers don't wait; a commit is on the disk before it counts, unless told otherwise."""
     connection.isolation_level = None  # the driver's own BEGIN comes too late for what is read before it is written
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
@@ -499,4 +502,9 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get("writes"):
+        connection.exec_driver_sql("BEGIN")
+        return
+    connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options['lasting'] else 'NORMAL'}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
