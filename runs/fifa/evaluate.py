@@ -87,10 +87,14 @@ def examined(network: FiFa, data: Asked, rows: Sequence[int], recipe: Recipe) ->
             right[k][how].append(float((answer.text == fifa.YES) == yes))
         for k, i in enumerate(some.tolist()):
             fact = data.edits.rows[i]
+            places = mentions(age[k], network.concepts)
+            cut = [
+                (c, None if c is None else (where[k] * data.polygon(i, c, 112)).astype(np.float32)) for c, _ in places
+            ]
             mask = np.asarray(data.edits.masks[i], np.float32) / 255
             out.append({
                 "at": i, "group": f"{fact['source']}/{fact['group']}", "fake": fact["fake"],
-                "family": fact.get("family", "genuine"), "mentions": mentions(age[k], network.concepts),
+                "family": fact.get("family", "genuine"), "mentions": places, "cut": cut,
                 "segs": age[k].text.count(fifa.SEG), "text": age[k].text, "toe": toe[k].text,
                 "true": f"{fifa.FAKE if fact['fake'] else fifa.REAL} {reports.text(data.told[i])}",
                 "where": iou(where[k], mask) if fact["fake"] else np.nan, "score": float(seen.fake[k].sigmoid()),
@@ -141,6 +145,7 @@ def results(rows: Sequence[dict[str, Any]], data: Asked) -> dict[str, Any]:
     found: dict[str, Any] = {
         "pictures": len(rows), "forged": len(forged), "explanations": grounding(forged, data),
         "explanations, shuffled": grounding(forged, data, dealt),
+        "explanations, masks cut from the map": grounding([{**r, "mentions": r["cut"]} for r in forged], data),
         "others": {("localisation IoU" if k == "where" else k): [v.value, v.low, v.high] for k, v in plain.items()},
     }  # fmt: skip
     if len(forged) < len(rows):
@@ -162,8 +167,9 @@ def table(found: dict[str, Any]) -> str:
         if not isinstance(values, dict):
             continue
         lines += [f"## {name}", "", f"{values['pictures']} pictures, {values['forged']} of them forged.", ""]
-        lines += ["| explanations | own (95 %) | shuffled |", "|---|---|---|"]
-        lines += [f"| {k} | {_three(v)} | {_three(values['explanations, shuffled'][k])} |"
+        lines += ["| explanations | own (95 %) | shuffled | masks cut from the map |", "|---|---|---|---|"]
+        others = [values["explanations, shuffled"], values["explanations, masks cut from the map"]]
+        lines += [f"| {k} | {' | '.join(map(_three, (v, *(other[k] for other in others))))} |"
                   for k, v in values["explanations"].items()]  # fmt: skip
         lines += ["", "| others | value (95 %) |", "|---|---|"]
         lines += [f"| {k} | {_three(v)} |" for k, v in values["others"].items()]

@@ -194,6 +194,17 @@ def test_the_explanation_has_a_mask_behind_every_region(facext, seen, monkeypatc
     assert geometry.iou(testimony.findings[0].box, box) > 0.3
 
 
+def test_a_mask_that_comes_out_empty_is_cut_from_the_map_and_told(facext, seen, monkeypatch):
+    face = seen.track.face
+    monkeypatch.setattr(facext, "_map", lambda logits: _over(facext, face, "nose", "mouth"))
+    empty = np.full((32, 32), 0.2, np.float32)
+    _answers(facext, monkeypatch, Answered("The <p>nose</p> [SEG] is smeared.", (empty,)))
+    reply = facext.examine(*seen).reply
+    nose = geometry.bounds(np.concatenate(regions.polygons("nose", face.landmarks)))
+    assert geometry.iou(reply.findings[0].box, nose) > 0.5
+    assert any("cut from its map" in told for told in reply.refusals)
+
+
 @pytest.mark.parametrize(
     ("text", "count"),
     [

@@ -159,11 +159,18 @@ class Facext:
 
     def _explained(self, face: Face, affine: geometry.Affine, seen: Seen) -> Reply:
         answer = self.network.answer(seen, [(0, QUESTIONS["grounded_explanation"], ())], self._most)[0]
-        reply = self._read(answer, face, affine)
+        masks = [self._shown(values, face, affine) for values in answer.masks]
+        cut = self._cut(answer.text, masks, face, affine, seen)
+        reply = self._read(answer, face, affine, masks)
         named = {place.region for finding in reply.findings for place in finding.places}
         label: Label = "fake" if named or SEG in answer.text else "real"
         evidence = decided(self._score(seen), self.calibration)
         quarrels = list(reply.refusals or ())
+        if cut:
+            quarrels.append(
+                f"The masks of {listed([f'the {_title(n)}' for n in cut])} are cut from its map of the whole forgery: "
+                "their own came out empty."
+            )
         beside = _words.beside(label, evidence, f"the score, {self._score(seen):.2f}")
         if label != evidence and beside:
             quarrels.append(beside)
@@ -177,9 +184,31 @@ class Facext:
             quarrels.append(f"Its words, and not its maps, point at {listed([f'the {_title(n)}' for n in without])}.")
         return replace(reply, label=label, thought=beside if label == evidence else "", refusals=tuple(quarrels))
 
-    def _read(self, answer: fifa.Answered, face: Face, affine: geometry.Affine) -> Reply:
+    def _cut(self, text: str, masks: list[Mask | None], face: Face, affine: geometry.Affine, seen: Seen) -> list[str]:
+        """Puts the map within its region in the place of each [SEG]'s mask that is empty; returns these regions."""
+        found: list[str] = []
+        if face.landmarks is None:
+            return found
+        where = self._map(seen.where[0])
+        scale = where.shape[0] / self._size
+        to_map = geometry.compose(np.array([[scale, 0, 0], [0, scale, 0]]), affine)
+        for mention in plugins.get("grammars", "interleaved").mentions(text):
+            name = fifa.named(mention.phrase, self.network.concepts)
+            at = mention.seg
+            if name is None or at is None or at >= len(masks) or masks[at] is not None:
+                continue
+            rings = [geometry.transform(to_map, ring) for ring in regions.polygons(name, face.landmarks)]
+            masks[at] = self._shown((where * geometry.fill(rings, *where.shape)).astype(np.float32), face, affine)
+            if masks[at] is not None:
+                found.append(name)
+        return list(dict.fromkeys(found))
+
+    def _read(
+        self, answer: fifa.Answered, face: Face, affine: geometry.Affine, masks: Sequence[Mask | None] | None = None
+    ) -> Reply:
         """A text with its masks, by the grammar; each mask where its words say a region is found on the frame."""
-        masks = [self._shown(values, face, affine) for values in answer.masks]
+        if masks is None:
+            masks = [self._shown(values, face, affine) for values in answer.masks]
         reply: Reply = plugins.get("grammars", "interleaved").parse(answer.text, masks, face.at)
         parts = tuple(Mark(self._renamed(p.finding, answer.text)) if isinstance(p, Mark) else p for p in reply.parts)
         findings = tuple(p.finding for p in parts if isinstance(p, Mark))
