@@ -208,6 +208,7 @@ def _add_grounded(words: Any) -> None:
         "answers", type=Path, metavar="JSONL", help="{file, task, question, answer, masks: [PNG, …]} a line"
     )
     fifa.add_argument("--split", metavar="NAME", help="one split of it only")
+    fifa.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which takes Java")
     fifa.add_argument("--out", type=Path, metavar="FILE.json", help="write all numbers")
 
 
@@ -235,7 +236,7 @@ def _fifa(given: argparse.Namespace) -> int:
     rows = [row for row in fifa.read(given.table) if given.split in (None, row["split"])]
     if not rows:
         raise InputError(f"'{given.table}': expected rows of the split {given.split}, got none")
-    numbers = grounded.fifa(rows, grounded.read_answers(given.answers))
+    numbers = grounded.fifa(rows, grounded.read_answers(given.answers), meteor=not given.no_meteor)
     print(json.dumps(numbers, indent=1))
     if given.out is not None:
         write_whole(given.out, json.dumps(numbers, indent=1).encode())

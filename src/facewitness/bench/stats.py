@@ -175,7 +175,7 @@ def _nouns_and_adjectives(sentences: Sequence[Sequence[str]]) -> tuple[set[str],
         for word, n in before_noun.items()
         if word not in _NO_ADJECTIVES and (word.endswith(_SUFFIXES) or 2 * n >= total[word])
     }
-    return nouns - adjectives, adjectives
+    return nouns - adjectives - set(_SIDES), adjectives
 
 
 def figure(statistics: Mapping[str, Statistics], path: Path) -> Path:

@@ -358,7 +358,7 @@ def build(
                     pixels, points, rng, family=family, donor=other, options=(options or {}).get(family)
                 )
             except InputError as error:
-                counts.left_out[f"{family}: {str(error).split(':')[0][:60]}"] += 1
+                counts.left_out[f"{family}: {str(error).split(': ', 1)[-1][:60]}"] += 1
                 continue
             faces.append((f"{portrait.file}/{family}-{copy}.png", made))
             counts.agreement.add(made)

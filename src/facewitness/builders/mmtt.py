@@ -179,7 +179,7 @@ def _drawn(
                 pixels, points, rng, family=family, donor=donor, names=NAMES, verdict=False, options=options
             )
         except InputError as error:
-            why = str(error).split(":")[0][:60]
+            why = str(error).split(": ", 1)[-1][:60]
             continue
         wrong = grounded.faults(drawn.text, drawn.mask, points)
         if not wrong:
