@@ -85,6 +85,14 @@ def test_kfds_two_stages_are_planned_with_its_encoders():
     assert "16 tokens of the detector, 4096 wide" in str(two) and two.bytes < 24 * plan.GIB
 
 
+def test_kfd_after_its_authors_code_learns_in_the_towers_too():
+    paper, code = (
+        kfd.plan(kfd.Recipe.read(RUNS / "kfd" / f"{name}.toml"), processes=2) for name in ("recipe", "authors")
+    )
+    learned = "of the 40,396,418 that learn"  # LoRA of rank 32 in every block, and the rest of the detector
+    assert learned in str(code) and learned not in str(paper) and code.bytes > 2 * paper.bytes
+
+
 def test_the_module_is_planned_on_xception():
     page = fdm.plan(fdm.Recipe.read(MODULE))
     assert "traces of (256, 10, 10) out of features of (2048, 10, 10)" in str(page)

@@ -385,7 +385,7 @@ def _finish(recipe: Recipe, out: Path, model: FDM, data: Pack, place: torch.devi
         "identities": model.config["identities"],
         "weights_sha256": model.lean().save(out / "fdm.safetensors", {"crop": {"size": recipe.size}}),
         "unread": {"train": sum(p["split"] == "train" for p in data.problems), "validated": len(unread)},
-        "validation": {source: {k: asdict(v) for k, v in found.items()} for source, found in measured.items()},
+        "validation": {source: {k: asdict(v) for k, v in values.items()} for source, values in measured.items()},
     }
     if recipe.probe_groups:
         results["probe"] = {
@@ -402,7 +402,7 @@ def _finish(recipe: Recipe, out: Path, model: FDM, data: Pack, place: torch.devi
 def predict(model: FDM, data: Pack, sources: Sequence[str], size: int, place: torch.device) -> list[tuple[int, float]]:
     """(row of the pack, score) of every val row of the sources."""
     rows = data.indices("val", sources)
-    scores = np.concatenate([said["score"] for said in _read(model, data, rows, size, place)])
+    scores = np.concatenate([seen["score"] for seen in _read(model, data, rows, size, place)])
     return list(zip(rows, scores.tolist(), strict=True))
 
 
@@ -413,23 +413,23 @@ def _read(
     model.eval()
     for at in range(0, len(rows), 64):
         pixels = np.stack([data.square(i, size) for i in rows[at : at + 64]]).transpose(0, 3, 1, 2)
-        said = model(torch.from_numpy(pixels.copy()).to(place, memory_format=torch.channels_last))
+        seen = model(torch.from_numpy(pixels.copy()).to(place, memory_format=torch.channels_last))
         yield {
-            "score": said.score.double().cpu().numpy(),
-            "trace": said.trace.mean((2, 3)).cpu().numpy(),
-            "identity": said.identity.mean((2, 3)).cpu().numpy(),
+            "score": seen.score.double().cpu().numpy(),
+            "trace": seen.trace.mean((2, 3)).cpu().numpy(),
+            "identity": seen.identity.mean((2, 3)).cpu().numpy(),
         }
 
 
 def _measured(data: Pack, scored: Sequence[tuple[int, float]]) -> dict[str, dict[str, Value]]:
-    found = {}
+    values = {}
     for source in dict.fromkeys(data.rows[i]["source"] for i, _ in scored):
         mine = [(data.rows[i], p) for i, p in scored if data.rows[i]["source"] == source]
-        found[source] = measures.detection(
+        values[source] = measures.detection(
             [row["label"] == "fake" for row, _ in mine], [p for _, p in mine], [row["group"] for row, _ in mine],
             only=_MEASURES,
         )  # fmt: skip
-    return found
+    return values
 
 
 def _note_validation(out: Path, step: int, measured: dict[str, dict[str, Value]]) -> None:
@@ -437,8 +437,8 @@ def _note_validation(out: Path, step: int, measured: dict[str, dict[str, Value]]
     file, columns = out / "validation.csv", ("step", "source", "measure", "value", "low", "high", "rows")
     lines = (
         {"step": step, "source": source, "measure": name, "value": v.value, "low": v.low, "high": v.high, "rows": v.n}
-        for source, found in measured.items()
-        for name, v in found.items()
+        for source, values in measured.items()
+        for name, v in values.items()
     )
     before = file.read_bytes() if file.exists() else _csv(columns, ())
     write_whole(file, before + _csv(columns, lines, head=False))
@@ -480,7 +480,7 @@ def probe(model: FDM, data: Pack, recipe: Recipe, place: torch.device) -> dict[s
     read = list(_read(model, data, rows, recipe.size, place))
     seen = {name: np.concatenate([part[name] for part in read]) for name in ("trace", "identity")}
     seen["thumbnail"] = np.stack([data.square(i, 4).mean(2).ravel() for i in rows])
-    found = {"chance": Value(1 / len(chosen), n=len(chosen))}
+    shares = {"chance": Value(1 / len(chosen), n=len(chosen))}
     for name, values in seen.items():
         features = values.astype(np.float64)
         scale = StandardScaler().fit(features[~test])
@@ -488,19 +488,19 @@ def probe(model: FDM, data: Pack, recipe: Recipe, place: torch.device) -> dict[s
             warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
             classifier = LogisticRegression(max_iter=3000).fit(scale.transform(features[~test]), of[~test])
         right = (classifier.predict(scale.transform(features[test])) == of[test]).astype(float)
-        found |= measures.ratios({name: (right, np.ones_like(right))}, of[test])
-    return found
+        shares |= measures.ratios({name: (right, np.ones_like(right))}, of[test])
+    return shares
 
 
 def summary(results: dict[str, Any]) -> str:
     """What `results.json` says, in lines for people."""
     lines = [
-        f"{source}  " + "  ".join(_line(name, value) for name, value in found.items())
-        for source, found in results["validation"].items()
+        f"{source}  " + "  ".join(_line(name, value) for name, value in values.items())
+        for source, values in results["validation"].items()
     ]
     lines += [
-        f"identity by a linear probe, {when}: " + "  ".join(_line(name, value) for name, value in found.items())
-        for when, found in results.get("probe", {}).items()
+        f"identity by a linear probe, {when}: " + "  ".join(_line(name, value) for name, value in values.items())
+        for when, values in results.get("probe", {}).items()
     ]
     return "\n".join(lines)
 

@@ -282,12 +282,12 @@ def dataset(rows: Sequence[paired.Row], recipe: Recipe, steps: int, evidence: st
     draws: Any = Draws(rows, [], Fraction(0), recipe.prompts, recipe.seed)
 
     def shown(asked: Mapping[str, Sequence[int]]) -> dict[str, list[Any]]:
-        found = [draws[i][0] for i in asked["index"]]
-        examples = [Example((("user", row["prompt"]),), row["reply"], (row["image"],)) for row in found]
+        drawn = [draws[i][0] for i in asked["index"]]
+        examples = [Example((("user", row["prompt"]),), row["reply"], (row["image"],)) for row in drawn]
         return {
             "prompt": [example.messages(evidence) for example in examples],
             "images": [example.pictures() for example in examples],
-            **paired.columns(found),
+            **paired.columns(drawn),
         }
 
     return Dataset.from_dict({"index": range(steps * recipe.prompts)}).with_transform(shown)
@@ -662,10 +662,10 @@ class _Watch(Watch):
     def show(self, model: Any, step: int) -> None:
         """The likeliest replies, with what each reward gives them."""
         shown, texts = [paired.picture(row) for row in self.asked], [row["prompt"] for row in self.asked]
-        said = pv.answers(model, self.processor, shown, texts, self.recipe.max_tokens)
-        values = self.recipe.judged.judge(said, **paired.columns(self.asked))
+        replies = pv.answers(model, self.processor, shown, texts, self.recipe.max_tokens)
+        values = self.recipe.judged.judge(replies, **paired.columns(self.asked))
         with open(self.out / "samples.jsonl", "a", encoding="utf-8") as file:
-            for i, (row, reply) in enumerate(zip(self.asked, said, strict=True)):
+            for i, (row, reply) in enumerate(zip(self.asked, replies, strict=True)):
                 line = {
                     "step": step, "file": row["file"], "question": row["question"], "label": row["label"],
                     "reply": reply, "people": row["reply"], "rewards": {name: each[i] for name, each in values.items()},

@@ -192,12 +192,12 @@ def dataset(draws: Draws, length: int, evidence: str) -> Any:
     """
 
     def shown(rows: Mapping[str, Sequence[int]]) -> dict[str, list[Any]]:
-        found = [draws[i] for i in rows["index"]]
-        said = [[{"type": "text", "text": example.answer}] for example, _ in found]
+        drawn = [draws[i] for i in rows["index"]]
+        answers = [[{"type": "text", "text": example.answer}] for example, _ in drawn]
         return {
-            "prompt": [example.messages(evidence if forensic else "") for example, forensic in found],
-            "completion": [[{"role": "assistant", "content": content}] for content in said],
-            "images": [example.pictures() for example, _ in found],
+            "prompt": [example.messages(evidence if forensic else "") for example, forensic in drawn],
+            "completion": [[{"role": "assistant", "content": content}] for content in answers],
+            "images": [example.pictures() for example, _ in drawn],
         }
 
     return Dataset.from_dict({"index": range(length)}).with_transform(shown)
@@ -511,16 +511,16 @@ class _Watch(Watch):
         """The likeliest answers."""
         texts = [example.before[-1][1] for example in self.asked]
         shown = [example.pictures()[0] for example in self.asked]
-        said = pv.answers(model, self.processor, shown, texts, self.max_tokens)
+        replies = pv.answers(model, self.processor, shown, texts, self.max_tokens)
         with open(self.out / "samples.jsonl", "a", encoding="utf-8") as file:
-            for example, text, reply in zip(self.asked, texts, said, strict=True):
+            for example, text, reply in zip(self.asked, texts, replies, strict=True):
                 row = {
                     "step": step, "question": text, "reply": reply, "label": self.parse(reply).label,
                     "answer": example.answer,
                 }  # fmt: skip
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
-                told = f"step {step}: {text}\n  it says     {reply}\n  is to say   {example.answer}"
-                self.bar.console.print(told, markup=False)  # a reply may hold anything, "[/b]" too
+                shown_text = f"step {step}: {text}\n  it says     {reply}\n  is to say   {example.answer}"
+                self.bar.console.print(shown_text, markup=False)  # a reply may hold anything, "[/b]" too
 
 
 def _facts(recipe: Recipe, steps: int, data: Sequence[Path], detector: Path | None) -> dict[str, Any]:

@@ -211,8 +211,8 @@ class MareWitness:
         views = np.stack([crop, crop[:, ::-1]]) if self._flip else crop[None]
         pixels = torch.from_numpy(np.ascontiguousarray(views.transpose(0, 3, 1, 2))).to(self._device).float()
         with torch.inference_mode():
-            found = self.module(pixels)
-            score, maps = found.logit.double().mean().sigmoid().item(), found.evidence.sigmoid().cpu().numpy()
+            seen = self.module(pixels)
+            score, maps = seen.logit.double().mean().sigmoid().item(), seen.evidence.sigmoid().cpu().numpy()
         if self._flip:
             maps = np.stack([maps[0], maps[1][:, ::-1]])
         return float(score), np.clip(maps.mean(axis=0), 0, 1).astype(np.float32)
@@ -235,8 +235,8 @@ class MareWitness:
         else:
             evidence = decided(score, self.calibration)
             notes.append(_words.beside(read.label, evidence, f"the score of the forgery traces, {score:.2f}"))
-        findings, told = self._findings(read, face, to_crop)
-        thought = " ".join(part for part in (read.thought, *notes, *told) if part)
+        findings, disagreements = self._findings(read, face, to_crop)
+        thought = " ".join(part for part in (read.thought, *notes, *disagreements) if part)
         label: Label | None = None if about else read.label
         reply = Reply(label, None, read.parts, findings, thought, refused)
         return reply, _problem(refused)
@@ -337,11 +337,11 @@ def _apart(box: Box | None, around: Box | None) -> bool:
 def _claims(text: str, named: tuple[str, ...]) -> dict[str, str]:
     """The first sentence that speaks of each region."""
     sentences = re.split(r"(?<=[.!?])\s+", text) if named else ()
-    found: dict[str, str] = {}
+    claims: dict[str, str] = {}
     for sentence in sentences:
         for name in _places_of(sentence):
-            found.setdefault(name, sentence)
-    return found
+            claims.setdefault(name, sentence)
+    return claims
 
 
 def _places_of(text: str) -> tuple[str, ...]:
