@@ -80,6 +80,7 @@ def test_every_page_forbids_what_is_not_its_own(client: TestClient, analysed: st
         policy = answer.headers["content-security-policy"]
         assert "script-src 'self';" in policy, address
         assert "unsafe" not in policy, address
+        assert answer.headers["referrer-policy"] == "same-origin", address  # else a browser's forms have no origin
         tags = Tags()
         tags.feed(answer.text)
         for tag, attributes in tags.found:

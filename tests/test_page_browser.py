@@ -185,6 +185,7 @@ def test_every_message_is_read(page: Any, tmp_path: Path) -> None:
     page.set_input_files("#file", str(empty))
     page.click("text=Analyse")
     page.wait_for_selector("text=No face found", timeout=60_000)
+    page.wait_for_load_state()
     assert serious(page) == []
 
 

@@ -36,7 +36,8 @@ POLICY = (
 LONGEST = 2048  # pixels of the picture on the page
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _PAGE = 30  # analyses of one page of the history
-_HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
+# With no referrer at all a browser sends forms with the origin "null", which the guard takes for another site's.
+_HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
 
 router = APIRouter(include_in_schema=False)
 _pages = Environment(
