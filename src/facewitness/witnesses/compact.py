@@ -5,9 +5,9 @@ well it does and where it fails is in its model card, `weights/compact.md`; thre
 in `weights/compact.json` and come from held-out faces (`runs/compact/fit.py`).
 
 Measured: compact knows faces that generators it has seen made as a whole (StyleGAN2, Stable Diffusion 2.1, Generated
-Photos: AUC 0.94 on held-out faces) and face swaps like DFDC's (0.86), also after routine edits. compact hardly knows
-real-time swaps (AUC 0.49), strongly compressed video (FaceForensics++ c40: 0.65, NeuralTextures: 0.54), small edits
-(0.70) and generators that it was not trained on (0.66 to 0.73 on three such sources). It was not made for paintings,
+Photos: AUC 0.94 on held-out faces) and face swaps like DFDC's (0.85), also after routine edits. compact hardly knows
+real-time swaps (AUC 0.48), strongly compressed video (FaceForensics++ c40: 0.67, NeuralTextures: 0.53), small edits
+(0.70) and generators that it was not trained on (0.69 to 0.79 on three such sources). It was not made for paintings,
 cartoons and heavily retouched advertising.
 """
 
