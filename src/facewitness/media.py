@@ -45,7 +45,7 @@ from numpy.typing import NDArray
 
 from facewitness import damage, screenshot, stills
 from facewitness.errors import InputError, MissingExtra, TooLarge, UnknownName, UnreadableMedia
-from facewitness.files import read_bounded
+from facewitness.files import open_bounded, read_bounded
 from facewitness.types import Clip, Frame, Pixels
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def parts(path: str | os.PathLike[str]) -> list[str]:
     """
     name = os.fspath(path)
     try:
-        with file_of(path).open("rb") as file:
+        with open_bounded(file_of(path), limit_of(path)) as file:  # a pipe would be waited for
             head = file.read(16)
         is_tiff, is_pdf = head[:4] in _TIFF, stills.kind_of(head) == "pdf"
         if not (is_tiff or is_pdf) or _part_of(path)[1]:
