@@ -462,7 +462,7 @@ def test_frames_of_videos_and_files_on_disk_are_read(tmp_path):
     frame = np.asarray(Image.open(io.BytesIO(items[0].image)))
     assert frame.shape == (64, 64, 3) and abs(frame.mean() - 220) < 6
     assert all(i.image.startswith(b"\x89PNG") for i in items)
-    assert statistics.left_out == {"unreadable": 2} and "breaks off" in statistics.examples["unreadable"][0]
+    assert statistics.left_out == {"unreadable": 2} and "ends there" in statistics.examples["unreadable"][0]
 
 
 @pytest.mark.parametrize("options", [{"size": 4}, {"margin": 0.5}, {"margin": float("nan")}])

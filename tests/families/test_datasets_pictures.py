@@ -402,11 +402,11 @@ def test_a_file_that_is_listed_twice_is_read_once_and_one_with_two_labels_not_at
 def test_datasets_read_every_picture_that_the_analyser_reads_and_tell_the_others(tmp_path):
     endings = sorted(media.SUFFIXES)
     _paint(tmp_path, *(f"real/{n}{ending}" for n, ending in enumerate(endings)), "fake/a.GIF")
-    for name in ("real/b.heic", "real/c.HEIC", "fake/d.jpg_large", "fake/notes", "fake/.hidden", "fake/Thumbs.db"):
+    for name in ("real/b.psd", "real/c.PSD", "fake/d.jpg_large", "fake/notes", "fake/.hidden", "fake/Thumbs.db"):
         _write(tmp_path / name, "x")
     found, told = _read("folder", tmp_path)
     assert len(found) == len(endings) + 1
-    assert any("real that are no pictures we read are left out: 2 .heic" in sentence for sentence in told)
+    assert any("real that are no pictures we read are left out: 2 .psd" in sentence for sentence in told)
     assert any("left out: 1 .jpg_large, 1 without an ending" in sentence for sentence in told)
 
 

@@ -255,11 +255,11 @@ class PublishedEncoders(nn.Module):
         except ImportError as error:
             raise MissingExtra("MIDS's published encoders need: pip install 'facewitness[vlm]'") from error
         folders = [_hub.whole(name, None) for name in (image_model, text_model)]
-        kept: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        kept: dict[str, Any] = {"local_files_only": True}
         try:
-            image = CLIPVisionModel.from_pretrained(folders[0], use_safetensors=True, **kept)
-            text = T5EncoderModel.from_pretrained(folders[1], use_safetensors=True, **kept)
-            tokenizer = AutoTokenizer.from_pretrained(folders[1], **kept)
+            image = CLIPVisionModel.from_pretrained(folders[0], use_safetensors=True, trust_remote_code=False, **kept)
+            text = T5EncoderModel.from_pretrained(folders[1], use_safetensors=True, trust_remote_code=False, **kept)
+            tokenizer = AutoTokenizer.from_pretrained(folders[1], trust_remote_code=False, **kept)
         except Exception as error:  # transformers raises anything over a broken file
             raise WeightsError(f"MIDS's encoders cannot be loaded ({_hub.first(error)}). Check both names.") from error
         return cls(image, text, tokenizer, unfreeze, (image_model, text_model))
