@@ -28,7 +28,7 @@ def test_ask_prints_one_answer(photo, capsys):
     assert main(["ask", str(photo), "Is this face genuine?"]) == 0
     out, err = capsys.readouterr()
     assert out.count("\n") == 1
-    assert "The face is " in out
+    assert "The face shows no sign of forgery" in out
     assert err == ""
 
 
@@ -120,7 +120,7 @@ def test_a_server_that_is_down_costs_the_words_and_not_the_answer(photo, capsys)
     ]
     assert main(words) == 3
     out, err = capsys.readouterr()
-    assert "The face is" in out
+    assert "The face shows no sign of forgery" in out
     assert "nothing answers at http://127.0.0.1:9/v1" in err
     assert "Traceback" not in err
 

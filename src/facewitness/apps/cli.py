@@ -499,12 +499,23 @@ def _sources(arguments: argparse.Namespace) -> tuple[list[str | bytes], set[Path
             sources += _listed(Path(path))
         else:
             for found in map(str, media.collect([path], left_out)):
+                if found != path and _is_ours(Path(found), Path(path), arguments.out):
+                    continue
                 several = found == path or found.lower().endswith(
                     (".tif", ".tiff")
                 )  # others of a folder are not opened
                 sources += media.parts(found) if several else [found]
     sources = list(dict.fromkeys(sources))
-    return sources, {path for path in left_out if str(path) not in sources}  # it may have been named itself
+    # what was left out may have been named itself
+    return sources, {path for path in left_out if str(path) not in sources}
+
+
+def _is_ours(found: Path, folder: Path, out: Path | None) -> bool:
+    """Whether a picture in a folder is what an earlier run wrote: below --out, where that is a folder within it."""
+    if out is None or not folder.is_dir():
+        return False
+    ours = out / "thumbs" if out.resolve() == folder.resolve() else out
+    return found.resolve().is_relative_to(ours.resolve()) and ours.resolve().is_relative_to(folder.resolve())
 
 
 def _listed(path: Path) -> Iterator[str]:

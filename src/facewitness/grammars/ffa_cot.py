@@ -125,8 +125,8 @@ def read(text: str) -> Parts:
     )  # fmt: skip
 
 
-def refusals(text: str) -> tuple[str, ...]:
-    """Why a text breaks the grammar, each reason once; empty where it keeps it."""
+def refusals(text: str, size: tuple[int, int] | None = None) -> tuple[str, ...]:
+    """Why a text breaks the grammar, each reason once; empty where it keeps it. It has no boxes, so no use for `size`."""
     return read(text).refusals
 
 
