@@ -42,6 +42,9 @@ _OPENINGS = {
 }
 
 
+_LONGEST = 20_000  # characters that a verdict is looked for in: a text of 2,000 words has some 12,000
+
+
 @dataclass(frozen=True, slots=True)
 class Mention:
     """A place that a text points at."""
@@ -96,7 +99,7 @@ def parse(text: str, masks: Sequence[Mask | None] = (), at: FrameRef | None = No
             parts.append(Mark(finding))
             findings.append(finding)
     plain = "".join(part for part in parts if isinstance(part, str))
-    label = words.verdict(plain, STRICT)
+    label = words.verdict(plain[:_LONGEST], STRICT)
     return Reply(label, None, tuple(parts), tuple(findings), refusals=tuple(dict.fromkeys(reasons)))
 
 
