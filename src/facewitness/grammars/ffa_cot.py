@@ -126,7 +126,7 @@ def read(text: str) -> Parts:
 
 
 def refusals(text: str, size: tuple[int, int] | None = None) -> tuple[str, ...]:
-    """Why a text breaks the grammar, each reason once; empty where it keeps it. It has no boxes, so no use for `size`."""
+    """Why a text breaks the grammar, each reason once; empty where it keeps it. Without boxes it needs no `size`."""
     return read(text).refusals
 
 
