@@ -1,7 +1,7 @@
-"""Draws docs/concepts.jpg, every level of the tree of facial concepts on a photograph: python docs/draw_concepts.py
+"""Draws docs/concepts.png, every level of the tree of facial concepts on the average face: python docs/draw_concepts.py
 
-The photograph is scikit-image's astronaut; the face is found by the default finder. Each panel holds the concepts of
-one depth of the tree, the last one all 112 atomic concepts. Both sides of a concept have one colour.
+Each panel holds the concepts of one depth of the tree, the last one all 112 atomic concepts. Both sides of a concept
+have one colour. Nobody's photograph is needed: the face is `regions.average_landmarks`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
-from skimage.data import astronaut
 
-from facewitness import plugins, regions
-from facewitness.geometry import align, crop, transform
-from facewitness.types import Frame, Landmarks, Pixels
+from facewitness import regions
+from facewitness.types import Landmarks
 
 SIDE = 560  # pixels of a panel
 
@@ -34,20 +32,21 @@ def panels() -> list[tuple[str, list[str]]]:
     return [*named, (f"the {len(regions.ATOMIC)} atomic concepts", list(regions.ATOMIC))]
 
 
-def face() -> tuple[Pixels, Landmarks]:
-    """The photograph's face, cropped, and its mesh."""
-    pixels = astronaut()
-    found = plugins.get("finders", "facemesh").load().find(Frame(pixels))[0]
-    affine = align(found.landmarks, SIDE, 1.7)
-    return crop(pixels, affine, SIDE), transform(affine, found.landmarks[:, :2])
+def face() -> Landmarks:
+    """The average face on a panel, with room for hair and neck around it: (468, 2) in pixels."""
+    points = regions.average_landmarks()[:, :2]
+    return ((points - (0.5, 0.5)) * SIDE / 1.7 + (SIDE / 2, SIDE / 2 + 20)).astype(np.float32)
 
 
-def drawn(pixels: Pixels, landmarks: Landmarks, heading: str, names: list[str]) -> Image.Image:
-    """One panel: outlines over the photograph, larger ones below."""
+def drawn(landmarks: Landmarks, heading: str, names: list[str]) -> Image.Image:
+    """One panel: the concepts as areas over the lines of the face, larger ones below."""
     sides = [n.removeprefix("left_").removeprefix("right_") for n in names]
     order = list(dict.fromkeys(sides))
-    image = Image.fromarray((pixels * 0.6 + 100).astype(np.uint8))
+    image = Image.new("RGB", (SIDE, SIDE), (246, 245, 241))
     over = ImageDraw.Draw(image, "RGBA")
+    for name in ("face", "left_eyebrow", "right_eyebrow", "left_eye", "right_eye", "nose", "mouth"):
+        for ring in regions.polygons(name, landmarks):
+            over.polygon([tuple(p) for p in ring.tolist()], outline=(120, 120, 120, 255))
 
     def size(name: str) -> float:
         return float(np.prod(np.ptp(np.concatenate(regions.polygons(name, landmarks)), axis=0)))
@@ -64,14 +63,14 @@ def drawn(pixels: Pixels, landmarks: Landmarks, heading: str, names: list[str]) 
 
 def main() -> None:
     """Draws all panels into one picture."""
-    pixels, landmarks = face()
+    landmarks = face()
     each = panels()
     columns = 3
     rows = -(-len(each) // columns)
     sheet = Image.new("RGB", (columns * SIDE, rows * SIDE), "white")
     for number, (heading, names) in enumerate(each):
-        sheet.paste(drawn(pixels, landmarks, heading, names), (number % columns * SIDE, number // columns * SIDE))
-    sheet.save(Path(__file__).parent / "concepts.jpg", quality=82)
+        sheet.paste(drawn(landmarks, heading, names), (number % columns * SIDE, number // columns * SIDE))
+    sheet.quantize(128).save(Path(__file__).parent / "concepts.png", optimize=True)
 
 
 if __name__ == "__main__":

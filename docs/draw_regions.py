@@ -214,7 +214,7 @@ and lids. `named(text)` finds their titles and the words of the last column in a
 all regions cannot be seen: turned away by the pose, or closed. *Lies in* is the area that holds the concept on an
 average face, where that is not its parent. The mesh has no iris: it is laid over 39 % of the eye's width.
 
-![Every level of the tree on a photograph](concepts.jpg)
+![Every level of the tree on the average face](concepts.png)
 
 One picture a level, from the areas to the atomic concepts, by `python docs/draw_concepts.py` on scikit-image's
 photograph of the astronaut Eileen Collins (NASA, public domain).

@@ -78,6 +78,8 @@ def test_consistency_maps_are_drawn_layer_by_layer(tmp_path, capsys):
     figure = maps.drawn(detector, crops, ["dark", "bright"])
     titles = [axes.get_title() for axes in figure.axes]
     assert len(titles) == 2 * (2 + 2 * layers) and titles[0].startswith("dark, score 0.") and "layer 1, fake" in titles
+    alone = [axes.get_title() for axes in maps.drawn(detector, crops, ["dark", "bright"], picture=False).axes]
+    assert len(alone) == 2 * (1 + 2 * layers) and alone[0] == titles[0]  # no picture of anybody stands in it
     Image.fromarray(crops[0]).save(tmp_path / "nobody.png")
     assert maps.main([str(weights), str(tmp_path / "nobody.png"), "--out", str(tmp_path / "m.png")]) == 1
     assert "expected a face with landmarks, found none" in capsys.readouterr().err

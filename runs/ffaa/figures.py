@@ -5,7 +5,8 @@
 
 `clouds` draws the commonest words of the data's answers and of the model's, as large as they are common (SVG; words are
 counted by the letters alone, small words left out). `heat` draws Grad-CAM (`models/gradcam`) of both stages of MIDS's
-image encoder on scikit-image's astronaut, for the class that the answer's verdict belongs to: 0 for real, 3 for fake.
+image encoder on scikit-image's astronaut, over the lines of her face alone, for the class that the answer's verdict
+belongs to: 0 for real, 3 for fake.
 """
 
 from __future__ import annotations
@@ -58,10 +59,10 @@ def cloud(texts: Iterable[str], title: str, most: int = 48) -> tuple[bytes, list
 def heat(weights: Path, out: Path) -> None:
     """Grad-CAM of both stages for a real and a fake answer."""
     import torch
-    from PIL import Image
+    from PIL import Image, ImageDraw
     from skimage.data import astronaut
 
-    from facewitness import geometry, plugins
+    from facewitness import geometry, plugins, regions
     from facewitness.formats import heat as coloured
     from facewitness.grammars import ffa_cot
     from facewitness.models import gradcam, minilm
@@ -73,7 +74,13 @@ def heat(weights: Path, out: Path) -> None:
     size = model.encoders.size
     crop = geometry.crop(astronaut(), geometry.align(face.landmarks, size, 1.3), size)
     pixels = torch.from_numpy(np.ascontiguousarray(crop.transpose(2, 0, 1)))[None].float()
-    panels: list[Any] = [crop]
+    ground = Image.new("RGB", (size, size), (246, 245, 241))
+    lines = ImageDraw.Draw(ground)
+    mesh = geometry.transform(geometry.align(face.landmarks, size, 1.3), face.landmarks[:, :2]).astype(np.float32)
+    for name in ("face", "left_eyebrow", "right_eyebrow", "left_eye", "right_eye", "nose", "mouth"):
+        for ring in regions.polygons(name, mesh):
+            lines.polygon([tuple(point) for point in ring.tolist()], outline=(90, 90, 90))
+    panels: list[Any] = []
     for label, target in (("real", 0), ("fake", 3)):
         answer = ffa_cot.write("A face, evenly lit.", "Fine detail goes on across the outline.", label, 0.9)
         states, seen = (torch.from_numpy(one)[None] for one in minilm.states([ffa_cot.masked(answer)]))
@@ -90,10 +97,10 @@ def heat(weights: Path, out: Path) -> None:
 
         for stage in (5, 6):
             shown = coloured(gradcam.heatmap(Judged(states, seen), model.encoders.blocks[stage], pixels, target))
-            over = Image.fromarray(crop).convert("RGBA")
+            over = ground.convert("RGBA")
             over.alpha_composite(Image.fromarray(shown))
             panels.append(np.asarray(over.convert("RGB")))
-    Image.fromarray(np.concatenate(panels, axis=1)).save(out / "heat.jpg", quality=88)
+    Image.fromarray(np.concatenate(panels, axis=1)).save(out / "heat.png", optimize=True)
 
 
 def main() -> None:

@@ -1,9 +1,10 @@
-"""Draws KFD's consistency maps (figure 3): a picture, the map of forgery, and each layer's maps of "real" and "fake".
+"""Draws KFD's consistency maps (figure 3) of pictures: the map of forgery, and each layer's maps of "real" and "fake".
 
     python runs/kfd/maps.py runs/kfd/kfd.safetensors photo.jpg other.jpg --out maps.png
 
 C_text of equation 1 by layer, from the lowest to the highest value of the picture (its scale differs from layer to
-layer and by `unit_scale`), so compare shapes. Of a photograph the first face is cropped as the witness crops it.
+layer and by `unit_scale`), so compare shapes. The picture itself stands beside them only with --picture. Of a
+photograph the first face is cropped as the witness crops it.
 """
 
 from __future__ import annotations
@@ -35,18 +36,19 @@ def crop_of(path: Path, size: int, margin: float) -> NDArray[np.uint8]:
     return geometry.crop(frame.pixels, _places.crop_map(face, size, margin), size)
 
 
-def drawn(detector: KFD, crops: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> Figure:
-    """A row for each crop: itself, the map, and for each layer C_text of real and of fake."""
+def drawn(detector: KFD, crops: Sequence[NDArray[np.uint8]], names: Sequence[str], picture: bool = True) -> Figure:
+    """A row for each crop: itself where it is wanted, the map, and for each layer C_text of real and of fake."""
     with torch.inference_mode():
         pixels = torch.from_numpy(np.stack(crops).transpose(0, 3, 1, 2).copy()).float()
         seen = detector.eval()(pixels)
     maps = seen.consistency.unflatten(1, (-1, 2)).numpy()  # (B, layers, real and fake, h, w)
-    columns = 2 + 2 * maps.shape[1]
+    columns = picture + 1 + 2 * maps.shape[1]
     figure = Figure(figsize=(1.5 * columns, 1.7 * len(crops)))
     for line, crop in enumerate(crops):
+        caption = f"{names[line]}, score {float(seen.score[line]):.2f}"
         shown = [
-            (f"{names[line]}, score {float(seen.score[line]):.2f}", crop, None),
-            ("map", seen.map[line, 0], (0, 1)),
+            *([(caption, crop, None)] if picture else []),
+            ("map" if picture else caption, seen.map[line, 0], (0, 1)),
         ]
         for layer in range(maps.shape[1]):
             shown += [
@@ -67,13 +69,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("weights", type=Path, help="kfd.safetensors of a run, its .json beside it")
     parser.add_argument("photos", type=Path, nargs="+")
+    parser.add_argument("--picture", action="store_true", help="show the picture itself, too")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.png")
     given = parser.parse_args(arguments)
     try:
         detector = KFD.load(given.weights)
         margin = json.loads(given.weights.with_suffix(".json").read_text(encoding="utf-8"))["crop"]["margin"]
         crops = [crop_of(path, detector.encoders.size, float(margin)) for path in given.photos]
-        FigureCanvasAgg(drawn(detector, crops, [path.stem for path in given.photos])).print_png(given.out)
+        FigureCanvasAgg(drawn(detector, crops, [path.stem for path in given.photos], given.picture)).print_png(
+            given.out
+        )
     except (FacewitnessError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
