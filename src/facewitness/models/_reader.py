@@ -31,21 +31,34 @@ Spans = Callable[[str], Sequence[tuple[int, int]]]  # where a text names a regio
 
 def learned(sentences: Iterable[str], rows: int, further: Sequence[str] = ()) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer of at most `rows` tokens; `further` are tokens of their own, such as [SEG]."""
+    raw = byte_pairs(sentences, rows, [PAD, END, MASK, *further], _PIECE)
+    raw.post_processor = processors.TemplateProcessing(single=f"$A {END}", special_tokens=[(END, 1)])
+    return fast(raw, further)
+
+
+def byte_pairs(sentences: Iterable[str], rows: int, special: Sequence[str], piece: str) -> Tokenizer:
+    """Byte-level BPE of at most `rows` tokens learned from sentences; it can write any text.
+
+    Args:
+        sentences: What it is learned from.
+        rows: Tokens at most, the special ones with them.
+        special: Tokens of their own, the first ids in their order.
+        piece: A regular expression of what no token reaches out of.
+    """
     raw = Tokenizer(models.BPE())
     raw.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(_PIECE), "isolated"),
+            pre_tokenizers.Split(Regex(piece), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
     raw.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=rows, special_tokens=[PAD, END, MASK, *further], show_progress=False,
+        vocab_size=rows, special_tokens=list(special), show_progress=False,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
     )  # fmt: skip
     raw.train_from_iterator(sentences, trainer)
-    raw.post_processor = processors.TemplateProcessing(single=f"$A {END}", special_tokens=[(END, 1)])
-    return fast(raw, further)
+    return raw
 
 
 def fast(raw: Tokenizer, further: Sequence[str] = ()) -> PreTrainedTokenizerFast:

@@ -41,7 +41,7 @@ _CHILD = """
 import ctypes, os, sys
 try:  # a network of its own, which has nothing in it: Linux, where the system lets anybody do so
     ctypes.CDLL(None).unshare(0x10000000 | 0x40000000)
-except Exception:
+except (OSError, AttributeError):  # another system, or one that forbids it: the sockets are refused below all the same
     pass
 import socket
 def refuse(*_, **__):

@@ -23,8 +23,8 @@ from typing import Any
 import torch
 
 from facewitness.models import _torchvision  # noqa: F401  (transformers' image processors import torchvision)
+from facewitness.models._reader import byte_pairs
 
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers  # isort: skip
 from transformers import (  # isort: skip
     PreTrainedTokenizerFast,
     Qwen2_5_VLConfig,
@@ -50,21 +50,7 @@ _TEMPLATE = (
 
 def tokenizer(sentences: Iterable[str], rows: int = 2048) -> Any:
     """A byte-level BPE tokenizer of at most `rows` tokens, learned from the sentences; it can write any text."""
-    raw = Tokenizer(models.BPE())
-    raw.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(_PIECE), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    raw.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=rows,
-        special_tokens=list(_SPECIAL),
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    raw.train_from_iterator(sentences, trainer)
+    raw = byte_pairs(sentences, rows, _SPECIAL, _PIECE)
     return PreTrainedTokenizerFast(
         tokenizer_object=raw, pad_token=_PAD, eos_token=_END, padding_side="left", chat_template=_TEMPLATE
     )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
-from facewitness import regions
+from facewitness import regions, weights
+from facewitness.errors import InputError, WeightsError
 from facewitness.types import Box, Face, Finding, Mark, Mask, Place
 
 SEEN = 0.5  # of a mask, from which on a sample is forged
@@ -89,3 +94,52 @@ def _sentence(text: str, at: int) -> str:
         if match.start() <= at < match.end():
             return match[0].strip()
     return text.strip()
+
+
+class Loaded:
+    """What the grounding witnesses share: a network from its file, the crop it takes, and what stands on its card.
+
+    Args:
+        how: Where weights come from, in words.
+        load: A file → the network.
+        path: The network's file; None looks for `name`.safetensors where `facewitness.weights` looks.
+        device: torch's name of one.
+        words: Whether it explains what it examines.
+        max_tokens: Of its words.
+
+    Raises:
+        WeightsError: The weights are missing, or their card lacks the crop.
+        InputError: The device is unknown, or no token is left.
+    """
+
+    name = ""
+
+    def __init__(
+        self, how: str, load: Callable[[Path], Any], path: str | None, device: str, words: bool, max_tokens: int
+    ):
+        file = weights.with_card(f"{self.name}.safetensors", how) if path is None else Path(path)
+        if not file.is_file():
+            raise WeightsError(f"There is no network at '{file}'. {how}")
+        if max_tokens < 1:
+            raise InputError(f"{self.name}.max_tokens: expected at least 1, got {max_tokens}")
+        try:
+            self._device = torch.device(device)
+            self.network = load(file).to(self._device)
+        except (RuntimeError, AssertionError) as error:  # torch raises either for a device it cannot use
+            raise InputError(
+                f"device: expected one that torch has here, such as cpu, got {device!r} ({error})"
+            ) from None
+        facts = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+        margin = facts.get("crop", {}).get("margin") if isinstance(facts.get("crop"), dict) else None
+        if not isinstance(margin, int | float):
+            raise WeightsError(f"'{file.with_suffix('.json')}': expected crop.margin, which is missing. {how}")
+        self._margin, self._size, self._talks, self._most = float(margin), self.network.size, words, max_tokens
+        self._strength = facts.get("strength")  # share of mentions that were right; None where nobody measured
+        self._options = {"weights": None if path is None else file.name, "device": device, "words": words,
+                         "max_tokens": max_tokens}  # fmt: skip
+        self.calibration: Mapping[str, Any] | None = facts.get("calibration")
+        self.card: Mapping[str, str] | None = facts.get("card")
+
+    def made_by(self) -> dict[str, Any]:
+        """What it takes to run this witness again: its options and its weights' SHA-256."""
+        return {"options": self._options, "weights": {f"{self.name}.safetensors": self.network.sha256}}

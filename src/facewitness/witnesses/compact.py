@@ -103,6 +103,7 @@ class Compact:
         self._size, self._margin = int(self.facts["size"]), float(self.facts["margin"])
         # as JSON, as a profile may replace it
         self.calibration: Mapping[str, Any] | None = self.facts.get("calibration")
+        self._read: tuple[Mapping[str, Any] | None, Calibration | None] = (None, None)
         self.card: Mapping[str, str] | None = self.facts.get("card")  # what these weights were measured to be worth
 
     def made_by(self) -> dict[str, Any]:
@@ -136,18 +137,22 @@ class Compact:
 
     def _near(self, score: float) -> bool:
         """Whether a raw score's probability lies near a threshold of the shipped calibration."""
-        if not self.calibration:
+        fit = self._fit()
+        if fit is None:
             return False
-        fit = Calibration.from_json(self.calibration)
         odds = logit(np.concatenate([fit.probabilities([score]), [fit.real_below, fit.fake_above]]))
         return bool(np.abs(odds[1:] - odds[0]).min() < _NEAR)
 
     def _suspected(self, score: float) -> bool:
         """Whether a raw score is above the answer "no sign of forgery": only then are places claimed or hinted at."""
-        if not self.calibration:
-            return False
-        fit = Calibration.from_json(self.calibration)
-        return bool(fit.probabilities([score])[0] >= fit.real_below)
+        fit = self._fit()
+        return fit is not None and bool(fit.probabilities([score])[0] >= fit.real_below)
+
+    def _fit(self) -> Calibration | None:
+        """The calibration as it stands now, read once: a profile may have replaced it."""
+        if self.calibration is not self._read[0]:
+            self._read = self.calibration, Calibration.from_json(self.calibration) if self.calibration else None
+        return self._read[1]
 
     def _tried(
         self, findings: tuple[Finding, ...], face: Face, crop: Pixels, affine: geometry.Affine

@@ -8,20 +8,17 @@ pooled from the one encoder that the maps are made of, too. Where words, maps an
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from facewitness import geometry, plugins, regions, weights
+from facewitness import geometry, plugins, regions
 from facewitness.calibration import decided
-from facewitness.errors import BackendError, InputError, WeightsError
+from facewitness.errors import BackendError, InputError
 from facewitness.models import fifa
 from facewitness.models.fifa import QUESTIONS, REG, SEG, FiFa, Query, Seen
 from facewitness.phrases import listed
@@ -71,39 +68,16 @@ def load(weights: str | None = None, device: str = "cpu", words: bool = True, ma
     return Facext(weights, device, words, max_tokens)
 
 
-class Facext:
+class Facext(_grounded.Loaded):
     """One loaded network. `examine` takes a track, of any finder, and returns its testimony."""
 
     name = "fifa"
     answers_questions = True
 
-    def __init__(self, path: str | None, device: str, words: bool, max_tokens: int):
-        file = weights.with_card("fifa.safetensors", HOW) if path is None else Path(path)
-        if not file.is_file():
-            raise WeightsError(f"There is no network at '{file}'. {HOW}")
-        if max_tokens < 1:
-            raise InputError(f"fifa.max_tokens: expected at least 1, got {max_tokens}")
-        try:
-            self._device = torch.device(device)
-            self.network = FiFa.load(file).to(self._device)
-        except (RuntimeError, AssertionError) as error:  # torch raises either for a device it cannot use
-            raise InputError(
-                f"device: expected one that torch has here, such as cpu, got {device!r} ({error})"
-            ) from None
-        facts = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
-        margin = facts.get("crop", {}).get("margin") if isinstance(facts.get("crop"), dict) else None
-        if not isinstance(margin, int | float):
-            raise WeightsError(f"'{file.with_suffix('.json')}': expected crop.margin, which is missing. {HOW}")
-        self._margin, self._size, self._talks, self._most = float(margin), self.network.size, words, max_tokens
-        self._strength = facts.get("strength")  # share of mentions that were right; None where nobody measured
-        self._options = {"weights": None if path is None else file.name, "device": device, "words": words,
-                         "max_tokens": max_tokens}  # fmt: skip
-        self.calibration: Mapping[str, Any] | None = facts.get("calibration")
-        self.card: Mapping[str, str] | None = facts.get("card")
+    network: FiFa
 
-    def made_by(self) -> dict[str, Any]:
-        """What it takes to run this witness again: its options and its weights' SHA-256."""
-        return {"options": self._options, "weights": {"fifa.safetensors": self.network.sha256}}
+    def __init__(self, path: str | None, device: str, words: bool, max_tokens: int):
+        super().__init__(HOW, FiFa.load, path, device, words, max_tokens)
 
     def examine(self, track: Track, clip: Clip) -> Testimony:
         """Testimony on one person; the explanation is about the face that can be judged best."""

@@ -10,18 +10,13 @@ where there are any; what is named and not in the mask gets no mark, and the rep
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from facewitness import geometry, regions, weights
-from facewitness.errors import InputError, WeightsError
+from facewitness import geometry, regions
 from facewitness.models.forgerytalker import ForgeryTalker
 from facewitness.phrases import listed
 from facewitness.types import Clip, Face, Label, Mask, Pixels, Reply, Testimony, Track
@@ -55,39 +50,16 @@ def load(weights: str | None = None, device: str = "cpu", words: bool = True, ma
     return Talker(weights, device, words, max_tokens)
 
 
-class Talker:
+class Talker(_grounded.Loaded):
     """One loaded network. `examine` takes a track, of any finder, and returns its testimony."""
 
     name = "forgerytalker"
     answers_questions = False  # it was taught one instruction
 
-    def __init__(self, path: str | None, device: str, words: bool, max_tokens: int):
-        file = weights.with_card("forgerytalker.safetensors", HOW) if path is None else Path(path)
-        if not file.is_file():
-            raise WeightsError(f"There is no network at '{file}'. {HOW}")
-        if max_tokens < 1:
-            raise InputError(f"forgerytalker.max_tokens: expected at least 1, got {max_tokens}")
-        try:
-            self._device = torch.device(device)
-            self.network = ForgeryTalker.load(file).to(self._device)
-        except (RuntimeError, AssertionError) as error:  # torch raises either for a device it cannot use
-            raise InputError(
-                f"device: expected one that torch has here, such as cpu, got {device!r} ({error})"
-            ) from None
-        facts = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
-        margin = facts.get("crop", {}).get("margin") if isinstance(facts.get("crop"), dict) else None
-        if not isinstance(margin, int | float):
-            raise WeightsError(f"'{file.with_suffix('.json')}': expected crop.margin, which is missing. {HOW}")
-        self._margin, self._size, self._talks, self._most = float(margin), self.network.size, words, max_tokens
-        self._strength = facts.get("strength")  # share of mentions that were right; None where nobody measured
-        self._options = {"weights": None if path is None else file.name, "device": device, "words": words,
-                         "max_tokens": max_tokens}  # fmt: skip
-        self.calibration: Mapping[str, Any] | None = facts.get("calibration")
-        self.card: Mapping[str, str] | None = facts.get("card")
+    network: ForgeryTalker
 
-    def made_by(self) -> dict[str, Any]:
-        """What it takes to run this witness again: its options and its weights' SHA-256."""
-        return {"options": self._options, "weights": {"forgerytalker.safetensors": self.network.sha256}}
+    def __init__(self, path: str | None, device: str, words: bool, max_tokens: int):
+        super().__init__(HOW, ForgeryTalker.load, path, device, words, max_tokens)
 
     def examine(self, track: Track, clip: Clip) -> Testimony:
         """Testimony on one person; the report is about the face that can be judged best."""

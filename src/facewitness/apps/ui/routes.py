@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -239,8 +240,6 @@ def _done(request: Request, number: str, anchor: str, change: Callable[[Service,
 
 
 def _listed(row: AnalysisRow) -> dict[str, Any]:
-    import time
-
     label = row.label if row.state == "done" else None
     return {
         "id": row.id, "name": row.name, "state": row.state, "label": label or row.state,
