@@ -81,6 +81,21 @@ class Compact(nn.Module):
         self.to_regions = nn.Linear(pooled, len(MARE))
 
     def forward(self, x: Tensor) -> Answers:
+        pooled, d, mask = self.pooled(x)
+        pooled = self.dropout(pooled)
+        region_map = self.to_region_map(F.avg_pool2d(d, 2))
+        # a smooth maximum (log of the mean exponential): a region counts as forged where any part of it does
+        local = torch.logsumexp(region_map.flatten(2), dim=2) - math.log(region_map.shape[2] * region_map.shape[3])
+        return Answers(
+            fake=self.to_fake(pooled)[:, 0],
+            kind=self.to_kind(pooled),
+            mask=mask,
+            regions=self.to_regions(pooled) + local,
+            parsing=None if self.to_parsing is None else self.to_parsing(d),
+        )
+
+    def pooled(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the linear heads see: features (N, F), the decoder (N, W, S/4, S/4), mask logits (N, S/4, S/4)."""
         b = self.backbone
         with _exactly(x):
             x = x / 128.0 - 1.0
@@ -100,18 +115,7 @@ class Compact(nn.Module):
         mask = self.to_mask(d)[:, 0]
 
         strongest = F.avg_pool2d(mask[:, None], 4).amax(dim=(2, 3))
-        pooled = torch.cat([top.mean((2, 3)), f16.mean((2, 3)), f8.mean((2, 3)), strongest], dim=1)
-        pooled = self.dropout(pooled)
-        region_map = self.to_region_map(F.avg_pool2d(d, 2))
-        # a smooth maximum (log of the mean exponential): a region counts as forged where any part of it does
-        local = torch.logsumexp(region_map.flatten(2), dim=2) - math.log(region_map.shape[2] * region_map.shape[3])
-        return Answers(
-            fake=self.to_fake(pooled)[:, 0],
-            kind=self.to_kind(pooled),
-            mask=mask,
-            regions=self.to_regions(pooled) + local,
-            parsing=None if self.to_parsing is None else self.to_parsing(d),
-        )
+        return torch.cat([top.mean((2, 3)), f16.mean((2, 3)), f8.mean((2, 3)), strongest], dim=1), d, mask
 
     def start_from(self, tensors: Mapping[str, Tensor]) -> None:
         """Load ImageNet weights of the backbone (timm's names). Raises RuntimeError if they do not fit."""

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -289,9 +289,13 @@ class Batches(Dataset):
         return self.real[source][int(rng.choice(len(self.real[source]), p=self.weights[source]))]
 
     def __getitem__(self, i: int) -> dict[str, Tensor]:
-        data = self._open()
         rng = np.random.default_rng([self.recipe.seed, self.number, i])
-        crops = []
+        crops = [crop_item(item, self.stage.size, self.recipe.margin, rng) for item in self.items(rng)]
+        return {k: torch.from_numpy(np.stack([c[k] for c in crops])) for k in crops[0]}
+
+    def items(self, rng: np.random.Generator) -> Iterator[Item]:
+        """The pictures of a batch, edited and degraded, before they are cropped: a genuine and a forged one in turn."""
+        data = self._open()
         for _ in range(self.stage.batch_size // 2):
             pair = self._pair(data, rng)
             seed, edited = int(rng.integers(2**32)), rng.random() < self.recipe.edited
@@ -300,8 +304,7 @@ class Batches(Dataset):
                 if edited:
                     item = routinely_edited(item, same)
                 item.pixels, _ = degrade.degrade(item.pixels, same, strength=float(same.random()), counts=_COUNTS)
-                crops.append(crop_item(item, self.stage.size, self.recipe.margin, rng))
-        return {k: torch.from_numpy(np.stack([c[k] for c in crops])) for k in crops[0]}
+                yield item
 
     def _pair(self, data: Pack, rng: np.random.Generator) -> tuple[Item, Item]:
         """A genuine face and a forged one, of one source and one size."""
