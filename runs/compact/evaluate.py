@@ -155,11 +155,16 @@ def _predict(task: Task) -> Row | None:
         "self_made": forger is not None, "condition": condition,
         "touched": None if touched is None else sorted(touched),
     }  # fmt: skip
-    encoded = in_condition(picture, condition, f"{sample.dataset}/{sample.group}")
+    if condition == "file":  # as it came, never encoded again
+        encoded = sample.image if forger is None else _encode(picture)
+    else:
+        encoded = in_condition(picture, condition, f"{sample.dataset}/{sample.group}")
     if encoded is None:
         return None
     clip = media.read(encoded)
     faces = finder.find(clip.frame)
+    mesh = faces[0].landmarks if faces else None
+    row["side"] = None if mesh is None else float(np.ptp(mesh[:, :2], axis=0).max())
     row |= judged(clip, faces[0] if faces else None)
     seen = row.pop("mask")
     if mask is not None and forger is not None and seen is not None and seen.shape == mask.shape:

@@ -16,17 +16,20 @@ import argparse
 import hashlib
 import json
 import tomllib
+import zlib
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from evaluate import GENUINE, SAVED, Row, chosen, predictions, tasks
+from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from facewitness import regions
 from facewitness.calibration import Calibration
 from facewitness.judge import Limits
+from facewitness.witnesses.compact import region_inputs
 
 CONDITIONS = ("plain", "jpeg50", "half", "blur", "edited", "travel:512")
 # Domains whose genuine pictures are counted together: a few dozen rows show no rate of 5 % by themselves.
@@ -133,28 +136,58 @@ def saved_again(rows: list[Row]) -> list[tuple[float, float]]:
     ]
 
 
-def strength(rows: list[Row]) -> dict[str, float]:
-    """How often a region's raw score is right, as a logistic over its logit, and the threshold of the best F1.
+def strength(rows: list[Row], folds: int = 5) -> dict[str, Any]:
+    """How often a region's raw score is right, as a logistic, and the threshold of the best F1.
 
-    Over all regions together, on faces whose touched regions are known exactly: pristine ones and self-made forgeries
-    but whole-face synthesis. The threshold is not looked for below 0.25, though F1 alone would go there: three wrong
-    claims to a right one are too many.
+    The logistic sees a region's own log-odds, their mean and highest over the face, the face's, and which region it is:
+    a network that half suspects all of a face suspects no place of it. On faces whose touched regions are known
+    exactly: pristine ones and self-made forgeries but whole-face synthesis. The threshold is not looked for below
+    0.25, though F1 alone would go there: three wrong claims to a right one are too many.
+
+    Returns:
+        The fit, and its F1 on forgeries and on region edits alone, of groups that each fit did not see.
     """
     known = [r for r in rows if r["touched"] is not None and r["region_scores"] and r["method"] != "resynthesise"]
-    score = np.array([r["region_scores"] for r in known]).ravel()
-    truth = np.array([[n in r["touched"] for n in regions.MARE] for r in known]).ravel()
-    logit = np.log(np.clip(score, 1e-6, 1 - 1e-6) / np.clip(1 - score, 1e-6, 1))
-    model = LogisticRegression(C=1e6).fit(logit[:, None], truth)
-    slope, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
-    p = 1 / (1 + np.exp(-(slope * logit + offset)))
-    forged = np.repeat([r["label"] == "fake" for r in known], len(regions.MARE))
-    best, best_f1 = 0.5, -1.0
-    for threshold in np.linspace(0.25, 0.8, 56):
-        said = p[forged] >= threshold
-        f1 = 2 * (said & truth[forged]).sum() / max(1, said.sum() + truth[forged].sum())
-        if f1 > best_f1:
-            best, best_f1 = float(threshold), float(f1)
-    return {"slope": slope, "offset": offset, "threshold": round(best, 2), "f1": round(best_f1, 4), "pairs": len(score)}
+    truth = np.array([[n in r["touched"] for n in regions.MARE] for r in known])
+    inputs = np.stack([region_inputs(np.array(r["region_scores"]), r["score"]) for r in known])
+    forged = np.array([r["label"] == "fake" for r in known])
+    edits = np.array([r["method"] == "region_edit" for r in known])
+    fold = np.array([zlib.crc32(f"{r['source']}/{r['group']}".encode()) % folds for r in known])
+    named = np.zeros(truth.shape, bool)
+    for k in range(folds):
+        there = fold != k
+        if not (truth[there & forged].any() and (fold == k).any()):
+            continue
+        model = _logistic(inputs[there], truth[there])
+        named[fold == k] = _right(model, inputs[fold == k]) >= _threshold(
+            _right(model, inputs[there & forged]), truth[there & forged]
+        )
+    model = _logistic(inputs, truth)
+    slopes, own = model.coef_[0], len(regions.MARE)
+    return {
+        "slope": float(slopes[0]), "mean": float(slopes[1]), "most": float(slopes[2]), "face": float(slopes[3]),
+        "offset": float(model.intercept_[0]),
+        "offsets": {name: round(float(v), 6) for name, v in zip(regions.MARE, slopes[4:], strict=True)},
+        "threshold": round(_threshold(_right(model, inputs[forged]), truth[forged]), 2),
+        "f1": round(_f1(named[forged], truth[forged]), 4), "f1_edits": round(_f1(named[edits], truth[edits]), 4),
+        "pairs": len(known) * own,
+    }  # fmt: skip
+
+
+def _logistic(inputs: NDArray[np.float64], truth: NDArray[np.bool_]) -> LogisticRegression:
+    return LogisticRegression(C=1.0, max_iter=2000).fit(inputs.reshape(-1, inputs.shape[-1]), truth.ravel())
+
+
+def _right(model: LogisticRegression, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    return model.predict_proba(inputs.reshape(-1, inputs.shape[-1]))[:, 1].reshape(inputs.shape[:2])
+
+
+def _threshold(p: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
+    return float(max(np.linspace(0.25, 0.8, 56), key=lambda at: _f1(p >= at, truth)))
+
+
+def _f1(named: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    return float(2 * (named & truth).sum() / max(1, named.sum() + truth.sum()))
 
 
 if __name__ == "__main__":

@@ -69,8 +69,18 @@ def test_unknown_views_are_named():
 
 
 def test_strength_rises_with_the_score_and_decides_what_is_found(compact):
-    strengths = compact.strength(np.linspace(0, 1, 50))
-    assert (np.diff(strengths) > 0).all() and strengths.min() >= 0 and strengths.max() <= 1
+    for region in range(len(regions.MARE)):
+        scores = np.full((50, len(regions.MARE)), 0.3)
+        scores[:, region] = np.linspace(0, 1, 50)
+        strengths = np.stack([compact.strength(row, 0.6) for row in scores])
+        assert (np.diff(strengths[:, region]) > 0).all() and strengths.min() >= 0 and strengths.max() <= 1
+
+
+def test_strength_of_fits_without_the_faces_own_numbers_is_a_logistic_over_the_score(compact, monkeypatch):
+    monkeypatch.setitem(compact.facts, "strength", {"slope": 2.0, "offset": -1.0, "threshold": 0.5})
+    scores = np.linspace(0.1, 0.9, len(regions.MARE))
+    expected = sigmoid(2.0 * logit(scores) - 1.0)
+    np.testing.assert_allclose(compact.strength(scores, 0.99), expected)
 
 
 def test_claims_name_the_subjects_side():

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facewitness import geometry, regions, weights
-from facewitness.calibration import Calibration, Logistic, logistic, logit, sigmoid
+from facewitness.calibration import Calibration, Logistic, logit, sigmoid
 from facewitness.errors import InputError, UnknownName, WeightsError
 from facewitness.types import KINDS, Clip, Face, Finding, Mask, Pixels, Testimony, Track
 from facewitness.witnesses import _causal, _places, _tracks
@@ -124,7 +124,7 @@ class Compact:
             # the first look counts as two: it is one view and its mirror image
             answers = answers._replace(fake=float(sigmoid(np.array([(2 * own + others.sum()) / (2 + len(others))]))[0]))
         mask, to_grid = _places.on_frame(answers.mask, face, affine, self._size)
-        findings = self._findings(face, mask, answers.regions, to_grid)
+        findings = self._findings(face, mask, self.strength(answers.regions, answers.fake), to_grid)
         if further and self._suspected(answers.fake):
             findings = self._tried(findings, face, geometry.crop(pixels, affine, self._size), affine)
         return Testimony(
@@ -202,17 +202,28 @@ class Compact:
             found.mean(axis=0),
         )
 
-    def strength(self, region_scores: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Raw region scores -> the share of such findings that were right on held-out forgeries (a fitted logistic)."""
+    def strength(self, region_scores: NDArray[np.floating], fake: float) -> NDArray[np.float64]:
+        """The share of findings like these that were right on held-out forgeries, by a fitted logistic.
+
+        Args:
+            region_scores: (12,) raw, in the order of MARE.
+            fake: The face's raw score.
+
+        Returns:
+            (12,) in [0, 1].
+        """
         fit = self.facts["strength"]
-        return logistic(region_scores.astype(np.float64), fit["slope"], fit["offset"])
+        offsets = fit.get("offsets", {})
+        slopes = [fit["slope"], *(fit.get(key, 0.0) for key in ("mean", "most", "face"))]
+        slopes += [offsets.get(name, 0.0) for name in regions.MARE]
+        inputs = region_inputs(np.asarray(region_scores, np.float64), fake)
+        return np.asarray(sigmoid(inputs @ np.array(slopes, np.float64) + fit["offset"]))
 
     def _findings(
-        self, face: Face, mask: Mask, scores: NDArray[np.floating], to_grid: geometry.Affine
+        self, face: Face, mask: Mask, strengths: NDArray[np.floating], to_grid: geometry.Affine
     ) -> tuple[Finding, ...]:
         if face.landmarks is None:
             return ()  # without a mesh no region has a place
-        strengths = self.strength(scores)
         findings = []
         for i in np.argsort(-strengths):
             name, strength = regions.MARE[i], float(strengths[i])
@@ -225,6 +236,22 @@ class Compact:
             part = Mask(mask.box, mask.values * inside)
             findings.append(Finding.on(name, box, part, _places.claim(name), strength, face.at))
         return tuple(findings)
+
+
+def region_inputs(region_scores: NDArray[np.floating], fake: float) -> NDArray[np.float64]:
+    """What the strength of each region's finding is told by.
+
+    Args:
+        region_scores: (12,) raw, in the order of MARE.
+        fake: The face's raw score.
+
+    Returns:
+        (12, 16): a region's log-odds, their mean and highest over the face, the face's own, and which region it is.
+    """
+    own = logit(np.asarray(region_scores, np.float64))
+    face = float(logit(np.array([fake]))[0])
+    shared = np.tile([own.mean(), own.max(), face], (own.size, 1))
+    return np.concatenate([own[:, None], shared, np.eye(own.size)], axis=1)
 
 
 def _through(pixels: Pixels, affine: geometry.Affine, size: int, side: int, quality: int | None = None) -> Pixels:
@@ -303,6 +330,10 @@ class Strength(Logistic):
     """How a region's raw score becomes the share of such findings that are right, and from where on it is named."""
 
     threshold: float
+    mean: NotRequired[float]  # slopes of `region_inputs` beside a region's own; 0 where they are not there
+    most: NotRequired[float]
+    face: NotRequired[float]
+    offsets: NotRequired[Mapping[str, float]]  # region -> what is added to `offset`
 
 
 class Facts(TypedDict):
@@ -332,7 +363,11 @@ def _facts(onnx: Path, content: bytes, card: Path, written: bytes) -> Facts:
         )
     strength = facts.get("strength")
     numbers = [facts.get("size"), facts.get("margin")]
-    numbers += [strength.get(key) for key in ("slope", "offset", "threshold")] if isinstance(strength, dict) else [None]
+    if isinstance(strength, dict) and isinstance(offsets := strength.get("offsets", {}), dict):
+        numbers += [strength.get(key) for key in ("slope", "offset", "threshold")]
+        numbers += [*(strength.get(key, 0.0) for key in ("mean", "most", "face")), *offsets.values()]
+    else:
+        numbers.append(None)
     if not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers) or not 1 <= facts["size"] <= 4096:
         raise WeightsError(
             f"'{card}': expected numbers for size, margin, and slope, offset and threshold under strength; one is "
