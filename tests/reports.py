@@ -167,13 +167,18 @@ def _two_faces() -> Report:
     return replace(report("portraits/two.png", frame, verdict, forged, genuine, inspections=about), notes=(note,))
 
 
+THOUGHT = "I look for seams, blur and odd shapes. I see none."  # written before an answer, and shown nowhere
+NOTE = "The words contradict the score, 0.90, which says real."
+
+
 def _inconclusive() -> Report:
     mesh = landmarks(50, 40, 60)
     frame = painted(160, 140, mesh)
     reasons = ("The face is small: 44 px.", "The witnesses disagree: compact says 20 %, mare says 90 %.")
     found = finding(frame, mesh, "ear", "The ear shows traces of forgery.", None, mask=False)
-    thought = "The ear looks smeared.\nI am not sure."
-    reply = Reply("fake", None, ("The ear ", Mark(found), "looks fake."), (found,), thought, ("no box",))
+    reply = Reply(
+        "fake", None, ("The ear ", Mark(found), "looks fake."), (found,), THOUGHT, ("no box",), notes=(NOTE,)
+    )  # fmt: skip
     hint = Sentence("The ear may be forged.", (0,))
     said = examined(
         frame, mesh, "inconclusive", 0.5, (0.3, 0.72), (found,), (hint,), reasons=reasons, reply=reply,

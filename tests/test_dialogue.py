@@ -345,7 +345,7 @@ def test_a_witness_is_asked_and_its_words_stand_beside_the_evidence():
     dialogue, witness = speaking(Reply("fake", parts=("The mouth is smeared.",), thought="secret"), Reply(None))
     answer = dialogue.ask("Is the mouth fake?")
     assert answer.text.startswith("Yes. Strong sign (74 %): The mouth shows traces of forgery.")
-    assert answer.text.endswith("\norator: The mouth is smeared.")
+    assert answer.text.endswith("\norator: The mouth is smeared.") and "secret" not in answer.text
     assert (answer.label, answer.witness, answer.reply.text) == ("fake", "orator", "The mouth is smeared.")
     dialogue.ask("Why?")
     (person, question, _), (_, _, history) = witness.asked

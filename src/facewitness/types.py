@@ -381,12 +381,13 @@ class Reply:
     fake: float | None = None
     parts: tuple[str | Mark, ...] = ()  # the answer's own words, with marks where it points; a plain string is one part
     findings: tuple[Finding, ...] = ()
-    thought: str = ""  # what was written before the answer
+    thought: str = ""  # what was written before the answer: for grammar and reward, and shown nowhere
     refusals: tuple[str, ...] | None = None  # why the text breaks its grammar; None where no grammar was kept to
     hypothesis: Literal["real", "fake"] | None = (
         None  # what the question supposed (FFAA); None where it supposed nothing
     )
     match: float | None = None  # how well the answer fits the picture, by a trained judge of answers (MIDS)
+    notes: tuple[str, ...] = ()  # sentences of its witness on it: whether the words agree with what was measured
 
     def __post_init__(self) -> None:
         parts: Any = self.parts

@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
-from reports import HOSTILE, REPORTS, SHA256, clip_of, landmarks, painted
+from reports import HOSTILE, NOTE, REPORTS, SHA256, THOUGHT, clip_of, landmarks, painted
 
 from facewitness import formats, plugins
 from facewitness.errors import ReportError, UnknownName
@@ -102,6 +102,33 @@ def test_no_format_shows_a_report_with_problems_as_clean(name):
     if leaf.extension not in ("png", "mp4", "webp"):
         text = words_of(leaf, leaf.render(half))
         assert "expected its weights" in text and "examine" in text
+
+
+@pytest.mark.parametrize("name", plugins.names("formats"))
+def test_what_was_written_before_an_answer_is_shown_nowhere_and_what_its_witness_notes_is(name):
+    leaf, report = plugins.get("formats", name), REPORTS["inconclusive"]
+    assert report.people[0].verdict.testimonies[0].reply.thought == THOUGHT
+    if leaf.extension in ("png", "mp4", "webp"):
+        bare = dataclasses.replace(report.people[0].verdict.testimonies[0].reply, thought="")
+        person = report.people[0]
+        heard = dataclasses.replace(person.verdict.testimonies[0], reply=bare)
+        verdict = dataclasses.replace(person.verdict, testimonies=(heard, *person.verdict.testimonies[1:]))
+        without = dataclasses.replace(report, people=(dataclasses.replace(person, verdict=verdict),))
+        assert leaf.render(report, clip_of(report)) == leaf.render(without, clip_of(report))
+        return
+    data = leaf.render(report, clip_of(report))
+    text = words_of(leaf, data)
+    assert "seams, blur" not in text and b"seams, blur" not in data
+    assert "The words contradict the score" in text
+
+
+def test_a_report_of_before_that_holds_a_thought_is_read_without_it():
+    held = json.loads(wire.render(REPORTS["inconclusive"]).splitlines()[0])
+    reply = held["people"][0]["verdict"]["testimonies"][0]["reply"]
+    assert "thought" not in reply and reply.pop("notes") == [NOTE]
+    reply["thought"] = THOUGHT
+    read = wire.parse(json.dumps(held).encode()).people[0].verdict.testimonies[0].reply
+    assert read.thought == "" and read.notes == () and read.text == "The ear looks fake."
 
 
 @pytest.mark.parametrize("name", plugins.names("formats"))
@@ -193,6 +220,8 @@ def same(one, other, where="report"):
         for field in dataclasses.fields(one):
             if isinstance(one, Face) and field.name == "landmarks":  # they stay behind
                 assert other.landmarks is None
+            elif isinstance(one, Reply) and field.name == "thought":  # it does not travel
+                assert other.thought == ""
             else:
                 same(getattr(one, field.name), getattr(other, field.name), f"{where}.{field.name}")
     elif isinstance(one, np.ndarray):
@@ -261,6 +290,7 @@ replies = st.builds(
     refusals,
     st.sampled_from([None, "real", "fake"]),
     maybe_scores,
+    st.lists(texts, max_size=2).map(tuple),
 )
 moments = st.builds(Moment, refs, maybe_scores, st.none() | masks)
 testimonies = st.builds(

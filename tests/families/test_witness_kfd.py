@@ -163,7 +163,7 @@ def test_words_that_agree_leave_the_verdict_as_it_is(calibrated):
     words = Words("Yes, this face is fake.")
     said = told(calibrated, 0.9, language=words).examine(*face())
     reply = said.reply
-    assert reply.label == "fake" and reply.text == words.text and reply.thought.startswith("The words agree with")
+    assert reply.label == "fake" and reply.text == words.text and " ".join(reply.notes).startswith("The words agree with")
     assert words.asked == [(said.fake, "Is this a deepfake image?")] and said.fake == pytest.approx(0.9)
 
 
@@ -173,7 +173,7 @@ def test_words_that_agree_leave_the_verdict_as_it_is(calibrated):
 def test_words_that_contradict_the_score_say_so_and_the_verdict_stays_open(calibrated, score, text, says):
     witness = told(calibrated, score, language=Words(text))
     said = witness.examine(*face())
-    assert "contradict the detector's score" in said.reply.thought and says in said.reply.thought
+    assert "contradict the detector's score" in " ".join(said.reply.notes) and says in " ".join(said.reply.notes)
     assert said.fake == pytest.approx(score), "the words do not move the score"
     report = Analyzer(finder="whole", witnesses=[witness]).analyze(face(96).pixels)
     assert report.verdict.label == "inconclusive" and "contradicts itself" in report.verdict.reasons[0]
@@ -185,9 +185,9 @@ def test_an_answer_about_a_region_is_no_verdict_but_is_held_against_the_map(cali
     upper = (slice(0, SIZE // 2), slice(None))
     witness = told(calibrated, 0.9, upper, language=Words("No. The mouth is genuine."))
     reply = witness.answer(*face(), Question("Is the mouth fake?"))
-    assert reply.label is None and reply.thought == "The words agree with the detector's map, which says real."
+    assert reply.label is None and reply.notes == ("The words agree with the detector's map, which says real.",)
     eye = witness.answer(*face(), Question("Is the left eye fake?"))
-    assert "contradict the detector's map" in eye.thought
+    assert "contradict the detector's map" in " ".join(eye.notes)
     said = replace(witness.examine(*face()), reply=reply)
     verdict = judge(face().track, [said], Analyzer(finder="whole", witnesses=[witness]).calibrations)
     assert verdict.label == "fake", "no, not the mouth: the face may be fake all the same"
@@ -195,9 +195,9 @@ def test_an_answer_about_a_region_is_no_verdict_but_is_held_against_the_map(cali
 
 def test_words_that_decide_nothing_contradict_nothing(calibrated):
     said = told(calibrated, 0.9, language=Words("It is hard to say.")).examine(*face())
-    assert said.reply.label == "inconclusive" and said.reply.thought == ""
+    assert said.reply.label == "inconclusive" and said.reply.notes == ()
     undecided = told(calibrated, 0.5, language=Words("No.")).examine(*face())
-    assert undecided.reply.label == "real" and undecided.reply.thought == ""
+    assert undecided.reply.label == "real" and undecided.reply.notes == ()
 
 
 def test_a_language_model_that_is_down_is_a_problem_of_the_report(calibrated):

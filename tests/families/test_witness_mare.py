@@ -148,9 +148,8 @@ def test_words_and_boxes_that_agree_are_a_claim_as_strong_as_measured(saved):
     said = told(saved, 0.9, Words(text, SHARES)).examine(*face())
     assert [(f.region, f.strength) for f in said.findings] == [("nose", 0.8)]
     assert said.problem == "" and said.reply.refusals == ()
-    assert said.reply.thought == (
-        "I look at the face. The words agree with the score of the forgery traces, 0.90, which says fake."
-    )
+    assert said.reply.thought == "I look at the face."
+    assert said.reply.notes == ("The words agree with the score of the forgery traces, 0.90, which says fake.",)
 
 
 def test_a_region_without_its_box_or_its_words_is_told_and_weaker(saved):
@@ -167,8 +166,8 @@ def test_a_region_without_its_box_or_its_words_is_told_and_weaker(saved):
     assert chin.claim == "The chin is too dark (named, but not boxed)."
     expected = geometry.bounds(np.concatenate(regions.polygons("chin", seen.face.landmarks)))
     assert chin.box == geometry.clip(expected, 160, 160)
-    assert "The reply boxes the mouth without naming it in words." in said.reply.thought
-    assert "The reply names the chin without a box." in said.reply.thought
+    assert "The reply boxes the mouth without naming it in words." in " ".join(said.reply.notes)
+    assert "The reply names the chin without a box." in " ".join(said.reply.notes)
     unmeasured = told(saved, 0.9, text).examine(*seen)
     assert [f.strength for f in unmeasured.findings] == [None] * 3
 
@@ -207,7 +206,7 @@ def test_a_box_elsewhere_than_its_region_is_told_and_is_no_box(saved):
     said = told(saved, 0.9, Words(text, SHARES)).examine(*seen)
     (nose,) = said.findings
     assert nose.claim == "The nose is blurred (named, but not boxed)." and nose.strength == 0.3
-    assert "The box of the nose and the chin lies elsewhere on the face." in said.reply.thought
+    assert "The box of the nose and the chin lies elsewhere on the face." in " ".join(said.reply.notes)
     bare = told(saved, 0.9, Words(text, SHARES)).examine(*face(160, landmarks=False))
     assert [f.region for f in bare.findings] == ["nose", "chin"], "without a mesh nobody knows better"
 
@@ -218,14 +217,14 @@ def test_a_face_without_a_mesh_has_no_place_for_a_region_that_is_only_named(save
     said = told(saved, 0.9, text).examine(*seen)
     assert [f.region for f in said.findings] == ["nose"]
     assert said.findings[0].box == pytest.approx([v * 160 / SIDE for v in (40, 40, 60, 70)], abs=0.01)
-    assert "It is not known where the chin would be" in said.reply.thought
+    assert "It is not known where the chin would be" in " ".join(said.reply.notes)
 
 
 def test_a_reply_that_says_real_accuses_no_place(saved):
     said = told(saved, 0.1, reply("The image looks real. The eyes are natural.")).examine(*face())
-    assert said.findings == () and "without a box" not in said.reply.thought
+    assert said.findings == () and "without a box" not in " ".join(said.reply.notes)
     boxed = told(saved, 0.1, reply("The image looks real.", nose=[40, 40, 60, 70])).examine(*face())
-    assert boxed.findings == () and "The reply says real, but boxes the nose." in boxed.reply.thought
+    assert boxed.findings == () and "The reply says real, but boxes the nose." in " ".join(boxed.reply.notes)
 
 
 # -------------------------------------------------------------------------------------------------- words against score
@@ -237,7 +236,7 @@ def test_a_reply_that_says_real_accuses_no_place(saved):
 def test_words_that_contradict_the_score_say_so_and_the_verdict_stays_open(saved, score, explanation, says):
     witness = told(saved, score, reply(explanation))
     said = witness.examine(*face())
-    assert f"contradict the score of the forgery traces, {score:.2f}, which says {says}" in said.reply.thought
+    assert f"contradict the score of the forgery traces, {score:.2f}, which says {says}" in " ".join(said.reply.notes)
     assert said.fake == pytest.approx(score), "the words do not move the score"
     report = Analyzer(finder="whole", witnesses=[witness]).analyze(face(96).pixels)
     assert report.verdict.label == "inconclusive" and "contradicts itself" in report.verdict.reasons[0]
@@ -249,7 +248,7 @@ def test_an_answer_about_a_region_is_no_verdict_on_the_face(saved):
     witness = told(saved, 0.9, reply("The nose looks real."))
     heard = []
     about_nose = witness.answer(*face(), Question("Does the person's nose look real/fake?"), hear=heard.append)
-    assert about_nose.label is None and "about the nose, not about the face" in about_nose.thought
+    assert about_nose.label is None and "about the nose, not about the face" in " ".join(about_nose.notes)
     assert heard == ["The nose looks real."]
     assert witness.answer(*face(), Question("Is this face fake?")).label == "real", "the face is no region here"
 
@@ -302,7 +301,7 @@ def test_a_box_half_off_the_crop_is_cut_and_one_off_the_picture_is_told(saved):
     text = reply("Fake: the nose and the chin.", nose=[100, 40, 140, 70], chin=[200, 200, 220, 220])
     said = told(saved, 0.9, text).examine(*face(160, landmarks=False))
     assert [f.region for f in said.findings] == ["nose"] and said.findings[0].box[2] == 160
-    assert "The box of the chin lies outside the picture." in said.reply.thought
+    assert "The box of the chin lies outside the picture." in " ".join(said.reply.notes)
 
 
 @pytest.mark.parametrize("text", [None, 3, b"fake"])
@@ -421,4 +420,4 @@ def test_a_face_outside_its_picture_is_testified_about(saved):
     seen = face()
     outside = seen.moved(seen.face.landmarks + np.float32(5000))
     said = told(saved, 0.9, reply("Fake: the nose and the chin.", nose=[40, 40, 60, 70])).examine(*outside)
-    assert said.findings == () and "outside the picture" in said.reply.thought
+    assert said.findings == () and "outside the picture" in " ".join(said.reply.notes)

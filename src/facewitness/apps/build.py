@@ -40,6 +40,12 @@ def add_to(commands: Any) -> None:
         ("pack", _add_pack, "Find the face in every picture of the tables, once.", "tables pack"),
         ("sbi_qa", _add_sbi_qa, "Forge genuine faces, and ask about them (KFD).", "parquet tables --out questions"),
         (
+            "scenes",
+            _add_scenes,
+            "Draw scenes of coloured shapes and talk about them: general dialogue beside KFD's questions.",
+            "--out general --count 400",
+        ),
+        (
             "dma",
             _add_dma,
             "Turn what people wrote about faces into replies with boxes (MARE).",
@@ -155,6 +161,9 @@ def _add_sbi_qa(parser: Any) -> Command:
         "--elsewhere", type=float, default=0.5, metavar="SHARE", help="of no, about the forged picture (0.5)"
     )
     parser.add_argument("--detector", type=Path, metavar="KFD.safetensors", help="puts its scores into the prompts")
+    parser.add_argument(
+        "--turns", type=positive, default=1, metavar="N", help="questions a conversation of chat.json has (1)"
+    )
 
     def run(given: argparse.Namespace) -> int:
         from facewitness.builders import sbi_qa
@@ -167,8 +176,23 @@ def _add_sbi_qa(parser: Any) -> Command:
         )  # fmt: skip
         items = list(made)
         table = sbi_qa.write_parquet(items, given.out / "sbi_qa.parquet")
-        chat = sbi_qa.write_chat(items, given.out)
+        chat = sbi_qa.write_chat(items, given.out, given.turns)
         print(f"{len(items)} questions about {len({i.file for i in items})} pictures: {table}, {chat}")
+        return ALL
+
+    return run
+
+
+def _add_scenes(parser: Any) -> Command:
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--count", type=positive, default=400, metavar="N", help="conversations (400)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+
+    def run(given: argparse.Namespace) -> int:
+        from facewitness.builders import scenes
+
+        chat = scenes.write_chat(scenes.build(given.count, given.seed), given.out)
+        print(f"{given.count} conversations: {chat}")
         return ALL
 
     return run

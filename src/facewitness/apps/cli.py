@@ -694,6 +694,8 @@ def _words_of(testimony: Testimony) -> Iterator[tuple[str, str | None]]:
 
     if testimony.reply is not None and testimony.reply.text.strip():
         yield f"    {visible(testimony.witness)} says: “{visible(testimony.reply.text.strip())}”", "italic"
+        if testimony.reply.notes:
+            yield f"    {visible(' '.join(testimony.reply.notes))}", "dim"
 
 
 # ------------------------------------------------------------------------------------------------ list, regions

@@ -84,12 +84,12 @@ def read_table(path: Path, columns: Sequence[str], builder: str) -> list[dict[st
 
 
 @contextmanager
-def chat(folder: Path, nothing: str) -> Iterator[Callable[[bytes, str, str], None]]:
-    """Gives a function that adds a turn: picture, prompt, answer. At the end there are `folder/chat.json` and pictures.
+def chat(folder: Path, nothing: str) -> Iterator[Callable[..., None]]:
+    """Gives a function that adds a conversation. At the end there are `folder/chat.json` and pictures.
 
-    The pictures, each once, are in `folder/images`; chat.json, which names them, comes last. Each turn is a
-    conversation of its own: an answer never stands above the next question about the same picture. The form is what
-    chat-tuned vision-language models are trained on. Raises InputError, saying `nothing`, where no turn came.
+    The function takes a picture, a prompt and its answer, and of a conversation that goes on the later turns, (question,
+    answer) each. The pictures, each once, are in `folder/images`; chat.json, which names them, comes last. The form is
+    what chat-tuned vision-language models are trained on. Raises InputError, saying `nothing`, where none came.
     """
     names: dict[bytes, str] = {}  # SHA-256 of a picture → its name: the pictures themselves would fill the memory
     with (
@@ -98,7 +98,7 @@ def chat(folder: Path, nothing: str) -> Iterator[Callable[[bytes, str, str], Non
     ):
         with passing.open("w", encoding="utf-8", newline="\n") as file:
 
-            def add(picture: bytes, prompt: str, answer: str) -> None:
+            def add(picture: bytes, prompt: str, answer: str, later: Sequence[tuple[str, str]] = ()) -> None:
                 key = hashlib.sha256(picture).digest()
                 file.write(",\n " if names else "[\n ")
                 if key not in names:
@@ -107,6 +107,11 @@ def chat(folder: Path, nothing: str) -> Iterator[Callable[[bytes, str, str], Non
                 asks = [{"type": "image"}, {"type": "text", "text": prompt}]
                 answers = [{"type": "text", "text": answer}]
                 messages = [{"role": "user", "content": asks}, {"role": "assistant", "content": answers}]
+                for question, reply in later:
+                    messages += [
+                        {"role": "user", "content": [{"type": "text", "text": question}]},
+                        {"role": "assistant", "content": [{"type": "text", "text": reply}]},
+                    ]
                 turn = {"messages": messages, "images": [f"images/{names[key]}"]}
                 file.write(json.dumps(turn, ensure_ascii=False, indent=1).replace("\n", "\n "))
 
@@ -119,8 +124,8 @@ def chat(folder: Path, nothing: str) -> Iterator[Callable[[bytes, str, str], Non
             Path(pictures, name).replace(folder / "images" / name)
 
 
-def write_chat(turns: Iterable[tuple[bytes, str, str]], folder: Path, nothing: str) -> Path:
-    """`folder/chat.json` and its pictures, of (picture, prompt, answer) each, as `chat` makes them; gives its path.
+def write_chat(turns: Iterable[tuple[Any, ...]], folder: Path, nothing: str) -> Path:
+    """`folder/chat.json` and its pictures, of (picture, prompt, answer[, later turns]) each, as `chat` makes them.
 
     Raises InputError, saying `nothing`, for no turns.
     """

@@ -1,6 +1,6 @@
 """KFD's questions and answers, from pristine faces alone: one to three regions are forged, and the answer names them.
 
-    facewitness build sbi_qa DATASET ROOT --out FOLDER [--split train] [--detector kfd.safetensors]
+    facewitness build sbi_qa DATASET ROOT --out FOLDER [--split train] [--detector kfd.safetensors] [--turns 3]
 
 Yu et al., "Unlocking the Capabilities of Vision-Language Models for Generalizable and Explainable Deepfake Detection",
 section 3.3. The forgery is equation 6, I_M = M ⊙ I_affine + (1 − M) ⊙ I_real with M the convex hull of the regions'
@@ -17,6 +17,8 @@ Where the paper is silent
     wording        one example each is given; descriptions, questions and answers here are ours and drawn from several
                    dozens of combinations. The detector's result is always the same line, as a program writes it
     pristine faces one for each forged one, and the answer says that nothing was found
+    dialogue       the paper shows several turns about one picture and does not say what they were learned from. With
+                   --turns chat.json holds conversations: the verdict first, then questions about regions
 """
 
 from __future__ import annotations
@@ -338,9 +340,43 @@ def read_parquet(path: Path) -> list[Row]:
     return cast(list[Row], _disk.read_table(path, list(Row.__annotations__), "sbi_qa"))
 
 
-def write_chat(items: Iterable[Item], folder: Path) -> Path:
-    """`folder/chat.json` and its pictures; see `_disk.write_chat`. Raises InputError for no items."""
-    return _disk.write_chat(((i.image, i.prompt, i.answer) for i in items), folder, _NOTHING)
+def conversations(items: Iterable[Item], turns: int) -> Iterator[list[Item]]:
+    """Questions about one picture in turn, at most `turns` of them: first the verdict, then regions, each once.
+
+    Args:
+        items: As `build` gives them: those about one face together, a verdict before the regions.
+        turns: At least 1; with 1 each question is a conversation of its own.
+    """
+    talks: dict[str, list[Item]] = {}
+    original: str | None = None
+    for item in items:
+        if item.original != original:
+            yield from talks.values()
+            talks, original = {}, item.original
+        talk = talks.get(item.file)
+        if talk is not None and item.asked is not None and any(before.asked == item.asked for before in talk):
+            continue
+        if talk is not None and len(talk) < turns and item.asked is not None:
+            talk.append(item)
+            continue
+        if talk is not None:
+            yield talk
+        if item.asked is None or turns == 1:
+            talks[item.file] = [item]
+        else:
+            talks.pop(item.file, None)
+    yield from talks.values()
+
+
+def write_chat(items: Iterable[Item], folder: Path, turns: int = 1) -> Path:
+    """`folder/chat.json` and its pictures, `turns` questions a conversation; see `_disk.write_chat`.
+
+    The description of the task, and the detector's result where there is one, stand in the first question alone.
+    Raises InputError for no items.
+    """
+    talks = ([item] for item in items) if turns == 1 else conversations(items, turns)
+    written = ((t[0].image, t[0].prompt, t[0].answer, [(i.question, i.answer) for i in t[1:]]) for t in talks)
+    return _disk.write_chat(written, folder, _NOTHING)
 
 
 # --------------------------------------------------------------------------------------------------------- by command

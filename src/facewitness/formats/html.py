@@ -729,8 +729,8 @@ def _words(testimonies: Iterable[Testimony], person: PersonReport | None = None)
     """The words that witnesses stand by, as quotations with their names, and where a text broke its form.
 
     Where words point, the little mask that they point at stands behind them.
-    What was written before the answer (`Reply.thought`) is not shown: nobody has measured that it is how the answer
-    came about.
+    What was written before the answer (`Reply.thought`) is shown in no format: nobody has measured that it is how the
+    answer came about. What the witness notes of the words (`Reply.notes`) is.
     """
     for testimony in testimonies:
         reply = testimony.reply
@@ -738,6 +738,8 @@ def _words(testimonies: Iterable[Testimony], person: PersonReport | None = None)
             continue
         yield _e("p", _e("strong", visible(testimony.witness)), " says, in its own words:")
         yield _e("blockquote", _e("p", *_spoken(reply, person)))
+        if reply.notes:
+            yield _e("p", visible(" ".join(reply.notes)), class_="key")
         if reply.refusals:
             yield _e("p", "This text does not keep the form it was asked for:")
             yield _reasons(reply.refusals)

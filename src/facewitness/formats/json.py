@@ -296,7 +296,7 @@ class _Writer:
                 for part in reply.parts
             ],
             "findings": [self.finding(finding) for finding in reply.findings],
-            "thought": reply.thought,
+            "notes": list(reply.notes),
             "refusals": reply.refusals,
             "hypothesis": reply.hypothesis,
             "match": reply.match,
@@ -669,17 +669,18 @@ class _Reader:
         )
 
     def reply(self, value: _Value) -> Reply:
-        label, fake, parts, findings, thought, refusals, hypothesis, match = value.fields(
-            "label", "fake", "parts", "findings", "thought", "refusals", "hypothesis", "match"
-        )
+        label, fake, parts, findings, refusals, hypothesis, match, notes, _ = value.fields(
+            "label", "fake", "parts", "findings", "refusals", "hypothesis", "match",
+            later={"notes": [], "thought": ""},  # the second was written once, and is not read
+        )  # fmt: skip
         return value.make(
             Reply,
             label=cast(Label | None, label.maybe(_Value.text)),
             fake=fake.maybe(_Value.number),
             parts=parts.each(self.part),
             findings=findings.each(self.finding),
-            thought=thought.text(),
             refusals=refusals.maybe(lambda v: v.each(_Value.text)),
+            notes=notes.each(_Value.text),
             hypothesis=hypothesis.maybe(_Value.text),
             match=match.maybe(_Value.number),
         )
@@ -806,7 +807,7 @@ class _Reader1(_Reader):
         )
 
     def reply(self, value: _Value) -> Reply:
-        label, fake, findings, thought, text, refusals = value.fields(
+        label, fake, findings, _, text, refusals = value.fields(
             "label", "fake", "findings", "thought", later={"text": "", "refusals": None}
         )
         return value.make(
@@ -815,7 +816,6 @@ class _Reader1(_Reader):
             fake=fake.maybe(_Value.number),
             parts=(text.text(),) if text.text() else (),
             findings=findings.each(self.finding),
-            thought=thought.text(),
             refusals=refusals.maybe(lambda v: v.each(_Value.text)),
         )
 

@@ -131,6 +131,8 @@ def _words(testimony: Testimony) -> Iterator[str]:
     """A witness's own words, as a quotation with its name."""
     if testimony.reply is not None and testimony.reply.text.strip():
         yield f"{escaped(testimony.witness)} says, in its own words:\n\n> {escaped(testimony.reply.text.strip())}"
+        if testimony.reply.notes:
+            yield escaped(" ".join(testimony.reply.notes))
         if testimony.reply.refusals:
             yield "This text does not keep the form it was asked for:"
             yield from _list(testimony.reply.refusals)

@@ -573,6 +573,8 @@ def _words(testimony: Testimony) -> Iterator[Flowable]:
     if reply is not None and reply.text.strip():
         yield _text(f"{testimony.witness} says, in its own words:", SMALL)
         yield _text(reply.text.strip(), QUOTE)
+        if reply.notes:
+            yield _text(" ".join(reply.notes), SMALL)
         if reply.refusals:
             yield _text("This text does not keep the form it was asked for:", SMALL)
             yield from _items(reply.refusals, _item(7.6))

@@ -11,3 +11,9 @@ def beside(words: Label | None, evidence: Label, source: str) -> str:
         return ""
     how = "agree with" if words == evidence else "contradict"
     return f"The words {how} {source}, which says {evidence}."
+
+
+def notes(words: Label | None, evidence: Label, source: str) -> tuple[str, ...]:
+    """The same as `Reply.notes` has it: one sentence or none."""
+    sentence = beside(words, evidence, source)
+    return (sentence,) if sentence else ()

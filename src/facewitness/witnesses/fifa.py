@@ -156,7 +156,8 @@ class Facext(_grounded.Loaded):
             quarrels.append(f"Its maps, and not its words, point at {listed([f'the {_title(n)}' for n in silent])}.")
         if without:
             quarrels.append(f"Its words, and not its maps, point at {listed([f'the {_title(n)}' for n in without])}.")
-        return replace(reply, label=label, thought=beside if label == evidence else "", refusals=tuple(quarrels))
+        notes = (beside,) if beside and label == evidence else ()
+        return replace(reply, label=label, notes=notes, refusals=tuple(quarrels))
 
     def _cut(self, text: str, masks: list[Mask | None], face: Face, affine: geometry.Affine, seen: Seen) -> list[str]:
         """Puts the map within its region in the place of each [SEG]'s mask that is empty; returns these regions."""
@@ -215,8 +216,8 @@ class Facext(_grounded.Loaded):
             return replace(reply, label=None, fake=None)
         label: Label | None = {fifa.FAKE: "fake", fifa.REAL: "real"}.get(answer.text)  # type: ignore[assignment]
         evidence = decided(self._score(seen), self.calibration)
-        thought = _words.beside(label, evidence, f"the score, {self._score(seen):.2f}")
-        return replace(reply, label=label, fake=self._score(seen), thought=thought)
+        notes = _words.notes(label, evidence, f"the score, {self._score(seen):.2f}")
+        return replace(reply, label=label, fake=self._score(seen), notes=notes)
 
     def _about(self, face: Face, affine: geometry.Affine, seen: Seen, places: Sequence[Place]) -> Reply:
         """Whether each place is forged, and why."""

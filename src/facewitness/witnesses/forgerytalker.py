@@ -95,7 +95,7 @@ class Talker(_grounded.Loaded):
         names = _grounded.mentioned(spoken.text)
         label: Label = "fake" if names else "real"
         there = _grounded.tight(mask) is not None
-        thought = f"The prompter network names: {listed(list(named)) if named else 'no area'}."
+        note = f"The prompter network names: {listed(list(named)) if named else 'no area'}."
         quarrels = [] if label == ("fake" if there else "real") else [
             _words.beside(label, "fake" if there else "real", "the mask")
         ]  # fmt: skip
@@ -104,7 +104,7 @@ class Talker(_grounded.Loaded):
         silent = [name for name in self._covered(face, mask, to_grid) if not _named(name, names)]
         if silent:
             quarrels.append(f"The mask covers, and the report does not name: {listed(list(map(_title, silent)))}.")
-        return Reply(label, None, parts, findings, thought, tuple(quarrels))
+        return Reply(label, None, parts, findings, refusals=tuple(quarrels), notes=(note,))
 
     # ------------------------------------------------------------------------------------------------ text and mask
 

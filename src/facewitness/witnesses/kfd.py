@@ -248,12 +248,12 @@ class KFDWitness:
         about = [name for name in regions.mentioned(question) if name != "skin"]
         if about:  # "no, not the nose" says nothing of the face as a whole: no verdict
             named = any(finding.region in about for finding in testimony.findings)
-            thought = _words.beside(reply.label, "fake" if named else "real", "the detector's map")
-            return Reply(None, None, reply.parts, thought=thought)
+            notes = _words.notes(reply.label, "fake" if named else "real", "the detector's map")
+            return Reply(None, None, reply.parts, notes=notes)
         score = testimony.fake or 0.0
         evidence = decided(score, self.calibration)
-        thought = _words.beside(reply.label, evidence, f"the detector's score, {score:.2f}")
-        return Reply(reply.label, None, reply.parts, thought=thought)
+        notes = _words.notes(reply.label, evidence, f"the detector's score, {score:.2f}")
+        return Reply(reply.label, None, reply.parts, notes=notes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

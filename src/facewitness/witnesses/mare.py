@@ -236,9 +236,9 @@ class MareWitness:
             evidence = decided(score, self.calibration)
             notes.append(_words.beside(read.label, evidence, f"the score of the forgery traces, {score:.2f}"))
         findings, disagreements = self._findings(read, face, to_crop)
-        thought = " ".join(part for part in (read.thought, *notes, *disagreements) if part)
         label: Label | None = None if about else read.label
-        reply = Reply(label, None, read.parts, findings, thought, refused)
+        noted = tuple(note for note in (*notes, *disagreements) if note)
+        reply = Reply(label, None, read.parts, findings, read.thought, refused, notes=noted)
         return reply, _problem(refused)
 
     def _findings(
