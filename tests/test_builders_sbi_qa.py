@@ -18,7 +18,7 @@ pq = pytest.importorskip("pyarrow.parquet")
 
 from facewitness import plugins, regions  # noqa: E402
 from facewitness.apps.cli import main  # noqa: E402
-from facewitness.builders import sbi_qa  # noqa: E402
+from facewitness.builders import chats, sbi_qa  # noqa: E402
 from facewitness.builders.sbi_qa import Pristine  # noqa: E402
 from facewitness.errors import InputError, UnknownName  # noqa: E402
 from facewitness.types import Face  # noqa: E402
@@ -295,3 +295,23 @@ def test_the_edits_are_a_dataset_that_other_builders_take(items, tmp_path):
     pq.write_table(pa.table({"file": ["a"]}), tmp_path / "other.parquet")
     with pytest.raises(InputError, match="expected a table of builders/sbi_qa; image, mask"):
         list(plugins.get("datasets", "sbi_qa").samples(tmp_path / "other.parquet"))
+
+
+def test_a_conversation_asks_for_the_verdict_first_and_after_each_region_once(tmp_path):
+    faces = [painted(n) for n in range(4)]
+    items = list(sbi_qa.build(faces, seed=3, copies=2, size=128, pairs=4, elsewhere=0.5))
+    talks = list(sbi_qa.conversations(items, 3))
+    assert {len(talk) for talk in talks} <= {1, 2, 3} and any(len(talk) == 3 for talk in talks)
+    assert len(talks) == sum(item.asked is None for item in items)  # every verdict opens one
+    for talk in talks:
+        assert talk[0].asked is None and len({item.image for item in talk}) == 1
+        regions_asked = [item.asked for item in talk[1:]]
+        assert None not in regions_asked and len(set(regions_asked)) == len(regions_asked)
+    path = sbi_qa.write_chat(items, tmp_path, turns=3)
+    examples = chats.read(path)
+    assert len(examples) == sum(map(len, talks))
+    last = next(example for example in examples if len(example.before) == 5)
+    asked = [text for role, text in last.before if role == "user"]
+    assert any(asked[0].startswith(text) for text in sbi_qa.DESCRIPTIONS)
+    assert not any(text.startswith(tuple(sbi_qa.DESCRIPTIONS)) for text in asked[1:])
+    assert sbi_qa.write_chat(items, tmp_path / "single").read_text(encoding="utf-8").count('"user"') == len(items)

@@ -257,7 +257,7 @@ def test_a_rival_that_does_not_fit_is_refused(change, sentence):
 
 
 def test_the_recipe_after_the_authors_code_has_each_switch_and_is_else_the_papers():
-    ours, theirs = Recipe.read(RUNS / "recipe.toml"), Recipe.read(RUNS / "authors.toml")
+    ours, theirs = Recipe.read(RUNS / "published.toml"), Recipe.read(RUNS / "authors.toml")
     assert theirs.detector == {"unit_scale": 100.0, "focal": 1.0, "locator_width": 128}
     assert theirs.encoders["lora"] == 32 and theirs.encoders["shared_context"] and theirs.encoders["real"] == ["real"]
     same = ("epochs", "lr", "weight_decay", "batch_size", "sources", "forgers", "degradation", "margin")
@@ -289,7 +289,7 @@ def test_the_rate_rises_and_falls():
 
 
 def test_the_published_recipe_is_the_papers():
-    recipe = Recipe.read(RUNS / "recipe.toml")
+    recipe = Recipe.read(RUNS / "published.toml")
     assert recipe.encoders["name"] == "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
     assert recipe.encoders["layers"] == [16, 24, 32] and recipe.encoders["size"] == 224
     assert (recipe.epochs, recipe.lr, recipe.weight_decay) == (50, 1e-4, 1e-5)

@@ -28,7 +28,7 @@ pytestmark = [
 ]
 
 RUNS = Path(__file__).parents[1] / "runs"
-MODULE, KFDS = RUNS / "fdm" / "recipe.toml", RUNS / "kfd" / "recipe.toml"
+MODULE, KFDS = RUNS / "fdm" / "recipe.toml", RUNS / "kfd" / "published.toml"
 TINY = {"backbone": "test_efficientnet", "width": 8, "identity_weight": 0.0, "adversarial_weight": 0.0}
 
 
@@ -85,9 +85,23 @@ def test_kfds_two_stages_are_planned_with_its_encoders():
     assert "16 tokens of the detector, 4096 wide" in str(two) and two.bytes < 24 * plan.GIB
 
 
+@pytest.mark.parametrize(
+    ("command", "recipe", "more", "says"),
+    [
+        ("kfd", "kfd/published.toml", [], "laion/CLIP-ViT-H-14"),
+        ("kfd", "kfd/authors.toml", [], "laion/CLIP-ViT-H-14"),
+        ("sft", "kfd/sft.toml", ["--detector", str(RUNS / "kfd" / "published.toml")], "llava-hf/llava-v1.6-vicuna-7b"),
+    ],
+)
+def test_kfds_published_recipes_are_planned_by_command(capsys, command, recipe, more, says):
+    assert main(["train", command, str(RUNS / recipe), "--plan", "--processes", "2", *more]) == 0
+    printed = capsys.readouterr().out
+    assert says in printed and "GiB  in all" in printed and "fits a 80 GB card (H100)" in printed
+
+
 def test_kfd_after_its_authors_code_learns_in_the_towers_too():
     paper, code = (
-        kfd.plan(kfd.Recipe.read(RUNS / "kfd" / f"{name}.toml"), processes=2) for name in ("recipe", "authors")
+        kfd.plan(kfd.Recipe.read(RUNS / "kfd" / f"{name}.toml"), processes=2) for name in ("published", "authors")
     )
     learned = "of the 40,396,418 that learn"  # LoRA of rank 32 in every block, and the rest of the detector
     assert learned in str(code) and learned not in str(paper) and code.bytes > 2 * paper.bytes

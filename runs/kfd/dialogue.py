@@ -7,9 +7,9 @@
     facewitness train sft runs/kfd/dialogue.toml …                              see that file
     python runs/kfd/dialogue.py measure MODEL … --talks talks-val/chat.json --general scenes-val/chat.json --out FILE.md
 
-Conversations are `builders/sbi_qa`'s: the verdict first, then two questions about regions. In `measure` a model hears its
-own earlier answers, as in `chat`, not the true ones. An answer is right where its yes or no is; of general dialogue,
-where it is the true sentence. The controls answer every question of a turn with yes, or with no.
+Conversations are `builders/sbi_qa`'s: the verdict first, then two questions about regions. In `measure` a model hears
+its own earlier answers, as in `chat`, not the true ones. An answer is right where its yes or no is; one of general
+dialogue where it is the true sentence. The controls answer every question of a turn with yes, or with no.
 """
 
 from __future__ import annotations

@@ -163,7 +163,8 @@ def test_words_that_agree_leave_the_verdict_as_it_is(calibrated):
     words = Words("Yes, this face is fake.")
     said = told(calibrated, 0.9, language=words).examine(*face())
     reply = said.reply
-    assert reply.label == "fake" and reply.text == words.text and " ".join(reply.notes).startswith("The words agree with")
+    assert reply.label == "fake" and reply.text == words.text
+    assert [note[:20] for note in reply.notes] == ["The words agree with"]
     assert words.asked == [(said.fake, "Is this a deepfake image?")] and said.fake == pytest.approx(0.9)
 
 

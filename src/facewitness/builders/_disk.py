@@ -87,9 +87,10 @@ def read_table(path: Path, columns: Sequence[str], builder: str) -> list[dict[st
 def chat(folder: Path, nothing: str) -> Iterator[Callable[..., None]]:
     """Gives a function that adds a conversation. At the end there are `folder/chat.json` and pictures.
 
-    The function takes a picture, a prompt and its answer, and of a conversation that goes on the later turns, (question,
-    answer) each. The pictures, each once, are in `folder/images`; chat.json, which names them, comes last. The form is
-    what chat-tuned vision-language models are trained on. Raises InputError, saying `nothing`, where none came.
+    The function takes a picture, a prompt and its answer, and of a conversation that goes on the later turns, a
+    question and an answer each. The pictures, each once, are in `folder/images`; chat.json, which names them, comes
+    last. The form is what chat-tuned vision-language models are trained on. Raises InputError, saying `nothing`,
+    where none came.
     """
     names: dict[bytes, str] = {}  # SHA-256 of a picture → its name: the pictures themselves would fill the memory
     with (
