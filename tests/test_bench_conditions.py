@@ -46,19 +46,19 @@ def test_every_row_of_the_split_comes_once_and_a_genuine_one_forged_besides(pack
 
 
 def test_sources_numbers_and_forgers_can_be_chosen(packed):
-    few = [about for about, *_ in pictures(packed, "val", most=1, sources=["painted"], forgers=())]
+    few = [about for about, *_ in pictures(packed, "val", limit=1, sources=["painted"], forgers=())]
     assert [(about["source"], about["label"]) for about in few] == [("painted", "real"), ("painted", "fake")]
 
 
 def test_a_row_stands_for_each_witness_condition_and_picture(packed):
     witnesses = [Brightness(), Brightness(name="again")]
-    rows = examined(witnesses, packed, "val", ["plain", "blur"], most=2)
-    shown = len(list(pictures(packed, "val", most=2)))
+    rows = examined(witnesses, packed, "val", ["plain", "blur"], limit=2)
+    shown = len(list(pictures(packed, "val", limit=2)))
     assert len(rows) == 2 * 2 * shown and {row["witness"] for row in rows} == {"brightness", "again"}
     plain, blurred = ([row["score"] for row in rows if row["condition"] == c] for c in ("plain", "blur"))
     assert plain != blurred and np.allclose(plain, blurred, atol=0.1), "blur changes a mean brightness a little"
     assert all(row["iou"] is None for row in rows if not row["made"])
-    assert examined(witnesses, packed, "val", ["plain", "blur"], most=2) == rows, "forgeries repeat"
+    assert examined(witnesses, packed, "val", ["plain", "blur"], limit=2) == rows, "forgeries repeat"
 
 
 @pytest.mark.parametrize("name", CONDITIONS)

@@ -45,7 +45,7 @@ def test_answers_come_with_their_tasks_and_nothing_is_asked_twice(tmp_path):
     kept, counts = run(tasks(3), backend, tmp_path)
     assert [(task.id, text) for task, text in kept] == [("t0", "one"), ("t1", "two"), ("t2", "three")]
     again, counts = run(tasks(4), backend, tmp_path)
-    assert len(backend.heard) == 4
+    assert len(backend.asked) == 4
     assert (counts.reused, counts.asked, len(again)) == (3, 1, 4)
 
 
@@ -63,11 +63,11 @@ class Crash(Exception):
 def test_a_run_that_crashed_goes_on_and_what_may_have_been_billed_is_not_sent_again(tmp_path):
     class Dying:
         def __init__(self):
-            self.heard = []
+            self.asked = []
 
         def ask(self, messages, images=()):
-            self.heard.append(messages)
-            if len(self.heard) == 2:
+            self.asked.append(messages)
+            if len(self.asked) == 2:
                 raise Crash
             return "fine"
 
@@ -79,9 +79,9 @@ def test_a_run_that_crashed_goes_on_and_what_may_have_been_billed_is_not_sent_ag
     backend = echo("fine")
     kept, counts = run(tasks(4), backend, tmp_path)
     assert [task.id for task, _ in kept] == ["t0", "t2", "t3"]
-    assert (len(backend.heard), counts.in_doubt) == (2, 1)
+    assert (len(backend.asked), counts.in_doubt) == (2, 1)
     kept, counts = run(tasks(4), backend, tmp_path, again=True)
-    assert (len(kept), len(backend.heard)) == (4, 3)
+    assert (len(kept), len(backend.asked)) == (4, 3)
 
 
 def test_the_cost_is_known_before_it_starts(tmp_path):
@@ -126,9 +126,9 @@ def test_requests_leave_evenly(tmp_path):
 
 def test_no_more_than_so_many_are_asked(tmp_path):
     backend = echo("x")
-    assert len(run(tasks(5), backend, tmp_path, most=2)[0]) == 2
-    assert len(run(tasks(5), backend, tmp_path, most=2)[0]) == 4
-    assert len(backend.heard) == 4
+    assert len(run(tasks(5), backend, tmp_path, limit=2)[0]) == 2
+    assert len(run(tasks(5), backend, tmp_path, limit=2)[0]) == 4
+    assert len(backend.asked) == 4
 
 
 def test_a_picture_that_cannot_be_read_is_a_failure_that_nobody_pays_for(tmp_path):

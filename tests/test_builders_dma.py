@@ -572,7 +572,7 @@ def test_nothing_is_left_of_what_breaks_off(tmp_path, count):
 def test_a_contact_sheet_is_drawn_from_all_items_alike_and_again_by_the_same_seed():
     def drawn(seed, count=40):
         kept: dict[int, int] = {}
-        assert list(dma._drawing(range(count), kept, seed, most=5)) == list(range(count))
+        assert list(dma._drawing(range(count), kept, seed, limit=5)) == list(range(count))
         assert list(kept) == list(kept.values()) == sorted(kept)
         return tuple(kept)
 
@@ -592,7 +592,7 @@ def test_memory_does_not_grow_with_the_items(tmp_path):
         )
         tracemalloc.start()
         with _disk.table(dma.SCHEMA, tmp_path / "t.parquet", "", 8) as row, _disk.chat(tmp_path, "") as turn:
-            for each in dma._drawing(made, {}, 0, most=2):
+            for each in dma._drawing(made, {}, 0, limit=2):
                 row(each)
                 turn(each.image, each.prompt, each.reply)
         size = tracemalloc.get_traced_memory()[1]
@@ -609,7 +609,7 @@ def test_the_contact_sheet_shows_boxes_where_they_are():
     x1, y1, x2, y2 = (round(v * 2) for v in items[0].boxes[0])  # of 160 pixels, shown at 320
     yellow = np.abs(sheet.astype(int) - (255, 214, 10)).max(axis=2) < 8
     assert yellow[y2 - 1, x1:x2].all() and yellow[y1:y2, x2 - 1].all()
-    many = Image.open(io.BytesIO(dma.contact_sheet(items * 9, most=6, columns=4, side=100)))
+    many = Image.open(io.BytesIO(dma.contact_sheet(items * 9, limit=6, columns=4, side=100)))
     assert many.width == 400
 
 

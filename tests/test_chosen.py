@@ -104,7 +104,7 @@ def test_every_question_and_reply_is_one_that_the_model_was_taught():
 @given(st.lists(st.floats(0, 1), min_size=len(NAMED), max_size=len(NAMED)))
 def test_priors_of_sets_are_at_most_one_together(values):
     chance = dict(zip(NAMED, values, strict=True))
-    total = sum(np.exp(_chosen._log_prior(s, chance)) for s in _chosen._sets(chance, most=len(NAMED)))
+    total = sum(np.exp(_chosen._log_prior(s, chance)) for s in _chosen._sets(chance, limit=len(NAMED)))
     assert total <= 1 + 1e-6
 
 

@@ -236,7 +236,7 @@ def test_a_language_model_words_the_answer_from_the_evidence():
     assert answer.text == "Yes, the mouth looks forged."
     assert (answer.label, answer.problem) == ("fake", "")
     dialogue.ask("How strong is it?")
-    (first, images), (second, _) = dialogue.backend.heard
+    (first, images), (second, _) = dialogue.backend.asked
     assert images == 1
     assert "Verdict: fake, 91 % fake (84–96 %)." in first[0]["content"]
     assert "Found at the mouth: Strong sign (74 %)" in first[0]["content"]
@@ -310,7 +310,7 @@ def test_what_ends_the_hearing_stops_the_model_and_leaves_the_conversation_as_it
 def test_without_a_face_no_language_model_is_asked():
     dialogue = spoken("Yes.", report="no_face")
     assert dialogue.ask("Is it fake?").label is None
-    assert not dialogue.backend.heard
+    assert not dialogue.backend.asked
 
 
 # ----------------------------------------------------------------------------------------------------- with a witness

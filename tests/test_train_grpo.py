@@ -516,13 +516,13 @@ def test_replies_that_are_predictions_are_read(made, tmp_path):
         for r in {(r["file"], r["question"]): r for r in table}.values()
     ]  # fmt: skip
     predictions.write(tmp_path / "run", {"name": "m"}, rows)
-    said = paired.heard(tmp_path / "run", table, paired.Asking())
+    said = paired.replies_of(tmp_path / "run", table, paired.Asking())
     assert len(said) == len(table) and all(texts[0].endswith(" ") for texts in said)
     found = paired.compare(tmp_path / "run", tmp_path / "run", made / "val.parquet", tmp_path / "out")
     assert found["rewards"]["reward"]["difference"]["value"] == 0.0
     predictions.write(tmp_path / "run", {"name": "m"}, rows[1:])
     with pytest.raises(InputError, match="a model's own text to each of the table's questions, got none to"):
-        paired.heard(tmp_path / "run", table, paired.Asking())
+        paired.replies_of(tmp_path / "run", table, paired.Asking())
 
 
 ODD = [
@@ -557,10 +557,10 @@ def test_several_replies_count_by_their_mean_and_drawing_leaves_no_trace(made, t
     assert found["rewards"]["grammar"]["after"]["value"] == 0.5
     state = torch.random.get_rng_state()
     lines = paired.read(table)[:4]
-    said = paired.heard(made / "plain", lines, paired.Asking(4, samples=2))
+    said = paired.replies_of(made / "plain", lines, paired.Asking(4, samples=2))
     assert [len(texts) for texts in said] == [2] * 4 and said[0] == said[1]  # one picture, one question
     assert torch.equal(state, torch.random.get_rng_state())
-    assert said == paired.heard(made / "plain", lines, paired.Asking(4, samples=2))
+    assert said == paired.replies_of(made / "plain", lines, paired.Asking(4, samples=2))
 
 
 def test_replies_to_other_prompts_are_refused(made, tmp_path):

@@ -425,7 +425,7 @@ def test_what_is_fitted_makes_the_witness_decide(packed, tmp_path, monkeypatch):
             touched = None if label == "fake" and not made else ("nose",) if covered > 0.7 and made else ()
             score = float(np.clip(rng.normal(at, 0.15), 0.01, 0.99))
             rows.append({"source": "dfdc", "group": str(i), "label": label, "made": made, "score": score,
-                         "touched": touched, "found": {"nose": covered}})  # fmt: skip
+                         "touched": touched, "strengths": {"nose": covered}})  # fmt: skip
     monkeypatch.setattr(fit, "examined", lambda *_, **__: rows)
     run(packed, tmp_path, replace(TINY, steps=1))
     fit.main(["--cache", str(packed), "--weights", str(tmp_path / "kfd.safetensors")])

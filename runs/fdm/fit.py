@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     witness = plugins.get("witnesses", "mare").load(weights=str(given.weights))
     rows = examined(
-        [witness], Pack(given.cache), "calibrate", list(CONDITIONS), most=given.most, sources=SOURCES, forgers=()
+        [witness], Pack(given.cache), "calibrate", list(CONDITIONS), limit=given.most, sources=SOURCES, forgers=()
     )
     card = given.weights.with_suffix(".json")
     facts = json.loads(card.read_text(encoding="utf-8")) | {"calibration": calibration(rows)}

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     witness = plugins.get("witnesses", "kfd").load(weights=str(given.weights))
     witness.facts["strength"] = {"slope": 1.0, "offset": 0.0}  # how far the map covers a region, as it is
-    rows = examined([witness], Pack(given.cache), "calibrate", list(CONDITIONS), most=given.most)
+    rows = examined([witness], Pack(given.cache), "calibrate", list(CONDITIONS), limit=given.most)
     card = given.weights.with_suffix(".json")
     facts = json.loads(card.read_text(encoding="utf-8"))
     facts |= {"calibration": calibration(rows), "strength": strength(rows)}
@@ -66,7 +66,7 @@ def strength(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         (covered, region in row["touched"])
         for row in rows
         if row["touched"] is not None
-        for region, covered in row["found"].items()
+        for region, covered in row["strengths"].items()
     ]
     covered, right = np.array([c for c, _ in found]), np.array([r for _, r in found])
     p = np.clip(covered, 1e-6, 1 - 1e-6)

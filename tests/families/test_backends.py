@@ -14,7 +14,7 @@ from chat_server import ChatServer
 from PIL import Image
 
 from facewitness import plugins
-from facewitness.backends import heard
+from facewitness.backends import pieces
 from facewitness.errors import BackendError, InputError
 
 pytest.importorskip("openai", reason="the extra `language` is not installed")
@@ -307,7 +307,7 @@ def test_echo():
     assert load().ask(QUESTION) == "Is it fake?"
     told = load(["one", "two"])
     assert [told.ask(QUESTION, (PICTURE,)) for _ in range(3)] == ["one", "two", "two"]
-    assert told.heard[0] == (QUESTION, 1)
+    assert told.asked[0] == (QUESTION, 1)
     assert list(load(" Yes, it is.\n").stream(QUESTION)) == [" Yes,", " it", " is.\n"]
 
 
@@ -321,10 +321,10 @@ def test_what_is_heard_is_what_was_said_and_errors_come_after_it():
         say("two")
         raise BackendError("and no more")
 
-    pieces = heard(answer, 5)
-    assert [next(pieces), next(pieces)] == ["one", "two"]
+    came = pieces(answer, 5)
+    assert [next(came), next(came)] == ["one", "two"]
     with pytest.raises(BackendError, match="and no more"):
-        next(pieces)
+        next(came)
 
 
 def test_neither_silence_nor_haste_outlasts_the_timeout():
@@ -336,7 +336,7 @@ def test_neither_silence_nor_haste_outlasts_the_timeout():
     for answer in (hasty, lambda say: done.wait(5)):
         started = time.monotonic()
         with pytest.raises(TimeoutError):
-            for _ in heard(answer, 0.2):
+            for _ in pieces(answer, 0.2):
                 pass
         assert time.monotonic() - started < 1
     done.set()
@@ -355,7 +355,7 @@ def test_who_speaks_to_nobody_is_stopped():
         finally:
             stopped.set()
 
-    pieces = heard(answer, None)
-    assert next(pieces) == "x"
-    pieces.close()
+    came = pieces(answer, None)
+    assert next(came) == "x"
+    came.close()
     assert stopped.wait(2)

@@ -144,8 +144,8 @@ def test_any_backend_can_answer_and_is_told_the_form():
     made = witness(Evidence(0.3), backend="echo", options={"answers": [REAL]})
     testimony = examined(made)
     assert testimony.reply.label == "real" and testimony.reply.match == pytest.approx(0.7)
-    assert "Analysis result" in made._backend.heard[0][0][-1]["content"]
-    assert made._backend.heard[0][1] == 1
+    assert "Analysis result" in made._backend.asked[0][0][-1]["content"]
+    assert made._backend.asked[0][1] == 1
 
 
 def test_three_answers_that_fail_to_parse_are_inconclusive_and_it_is_told_why():

@@ -25,20 +25,20 @@ Say = Callable[[str], None]  # takes the next piece of an answer
 
 def checked(messages: Sequence[Message]) -> list[dict[str, str]]:
     """The messages as plain dicts. Raises InputError for an unknown role, and where the last message is no user's."""
-    found = [{"role": str(m.get("role")), "content": str(m.get("content", ""))} for m in messages]
-    odd = next((m["role"] for m in found if m["role"] not in ROLES), None)
+    turns = [{"role": str(m.get("role")), "content": str(m.get("content", ""))} for m in messages]
+    odd = next((m["role"] for m in turns if m["role"] not in ROLES), None)
     if odd is not None:
         raise InputError(f"backend: expected the roles {', '.join(ROLES)}, got {odd!r}")
-    if not found or found[-1]["role"] != "user":
+    if not turns or turns[-1]["role"] != "user":
         raise InputError("backend: expected a conversation that ends with a user's message")
-    return found
+    return turns
 
 
 class Unheard(BaseException):  # no Exception: what turns errors into sentences has to let it through
     """Nobody waits for the answer any more."""
 
 
-def heard(answer: Callable[[Say], None], timeout: float | None, *, daemon: bool = False) -> Generator[str]:
+def pieces(answer: Callable[[Say], None], timeout: float | None, *, daemon: bool = False) -> Generator[str]:
     """What `answer(say)` says, piece by piece, while it goes on in a thread of its own.
 
     A thread, because nothing else bounds the time of a model's slow step, or of a server that sends a byte a second.

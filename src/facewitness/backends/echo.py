@@ -18,13 +18,13 @@ def load(answers: Sequence[str] | str = ()) -> Echo:
 
 
 class Echo:
-    """Remembers what it was asked in `heard`."""
+    """Remembers what it was asked in `asked`."""
 
     name = "echo"
 
     def __init__(self, answers: tuple[str, ...]):
         self._answers = answers
-        self.heard: list[tuple[list[dict[str, str]], int]] = []  # messages, and how many images
+        self.asked: list[tuple[list[dict[str, str]], int]] = []  # messages, and how many images
 
     def made_by(self) -> dict[str, Any]:
         """Its options."""
@@ -33,10 +33,10 @@ class Echo:
     def ask(self, messages: Sequence[Message], images: Sequence[NDArray[np.uint8]] = ()) -> str:
         """The next answer, or the last message's text."""
         conversation = checked(messages)
-        self.heard.append((conversation, len(images)))
+        self.asked.append((conversation, len(images)))
         if not self._answers:
             return conversation[-1]["content"]
-        return self._answers[min(len(self.heard), len(self._answers)) - 1]
+        return self._answers[min(len(self.asked), len(self._answers)) - 1]
 
     def stream(self, messages: Sequence[Message], images: Sequence[NDArray[np.uint8]] = ()) -> Generator[str]:
         """The same, word by word."""

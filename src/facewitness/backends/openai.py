@@ -27,7 +27,7 @@ import openai
 from numpy.typing import NDArray
 from PIL import Image
 
-from facewitness.backends import Message, Say, checked, heard
+from facewitness.backends import Message, Say, checked, pieces
 from facewitness.errors import BackendError, InputError, renamed
 
 _LETTERS = 32  # characters a token may stand for on average: several times what languages need
@@ -119,14 +119,14 @@ class Server:
         try:
             opened = self._client()
         except Exception as error:  # a proxy's address in the environment, certificates
-            raise BackendError(self._told(error)) from None
+            raise BackendError(self._sentence(error)) from None
         with opened as client:
             try:
-                yield from heard(
+                yield from pieces(
                     lambda say: self._answer(client, conversation, streamed, say, until), self.timeout, daemon=True
                 )
             except TimeoutError as error:
-                raise BackendError(self._told(error)) from error
+                raise BackendError(self._sentence(error)) from error
 
     def _client(self) -> openai.OpenAI:
         return openai.OpenAI(
@@ -174,13 +174,13 @@ class Server:
             except (openai.APIConnectionError, openai.RateLimitError, openai.InternalServerError) as error:
                 wait = 0.25 * 2**attempt
                 if length or attempt == self.retries or time.monotonic() + wait >= until:
-                    raise BackendError(self._told(error, broken_off=length > 0)) from error
+                    raise BackendError(self._sentence(error, broken_off=length > 0)) from error
                 say("")
                 time.sleep(wait)
             except (BackendError, TimeoutError):
                 raise
             except Exception as error:  # whatever a server may send, at the door it is one sentence
-                raise BackendError(self._told(error, broken_off=length > 0)) from error
+                raise BackendError(self._sentence(error, broken_off=length > 0)) from error
 
     def _once(
         self, client: openai.OpenAI, conversation: list[dict[str, Any]], streamed: bool, until: float
@@ -221,7 +221,7 @@ class Server:
             f"{4 * self.max_tokens}."
         )
 
-    def _told(self, error: Exception, broken_off: bool = False) -> str:
+    def _sentence(self, error: Exception, broken_off: bool = False) -> str:
         """What happened, in one sentence, and what to do. Never the key, and nothing of a header that may hold it."""
         if isinstance(error, openai.APITimeoutError | TimeoutError):
             return (

@@ -25,7 +25,7 @@ import transformers
 from numpy.typing import NDArray
 from PIL import Image
 
-from facewitness.backends import Message, Say, checked, heard
+from facewitness.backends import Message, Say, checked, pieces
 from facewitness.errors import BackendError, FacewitnessError, InputError, WeightsError, renamed
 from facewitness.models import (
     _hub,
@@ -88,7 +88,7 @@ class Local:
 
     def __init__(self, model: str, revision: str | None, device: str, options: dict[str, Any]):
         self.model, self.options = model, options
-        folder, commit = _hub.found(model, revision)
+        folder, commit = _hub.located(model, revision)
         config = _settings(folder, model)
         kind = _kind(config, model)
         self.sees = kind is transformers.AutoModelForImageTextToText
@@ -140,7 +140,7 @@ class Local:
         conversation, words = self._conversation(checked(messages), images), False
         try:
             # daemon: a template's loops hear of nothing, and the program is not to wait for them
-            for piece in heard(lambda say: self._answer(conversation, say), self.options["timeout"], daemon=True):
+            for piece in pieces(lambda say: self._answer(conversation, say), self.options["timeout"], daemon=True):
                 words = words or bool(piece.strip())
                 yield piece
         except TimeoutError:
@@ -203,11 +203,11 @@ class Local:
                 f"transformers: the chat template or the image processor of '{self.model}' refuses this conversation "
                 f"({_hub.first(error)}). Ask without what it names, or choose another model."
             ) from error
-        length, most = inputs["input_ids"].shape[-1], self.options["max_tokens"]
-        if self.window is not None and length + most > self.window:
+        length, longest = inputs["input_ids"].shape[-1], self.options["max_tokens"]
+        if self.window is not None and length + longest > self.window:
             raise BackendError(
-                f"transformers: the prompt has {length:,} tokens, pictures included, and the answer may have {most:,}; "
-                f"'{self.model}' takes {self.window:,} together. Shorten the conversation, or lower "
+                f"transformers: the prompt has {length:,} tokens, pictures included, and the answer may have "
+                f"{longest:,}; '{self.model}' takes {self.window:,} together. Shorten the conversation, or lower "
                 "transformers.max_tokens or transformers.side."
             )
         dtype, device = self._network.dtype, self._network.device
@@ -237,7 +237,7 @@ class _Words(transformers.generation.streamers.BaseStreamer):  # type: ignore[mi
 
     def __init__(self, tokenizer: Any, say: Say):
         self._tokenizer, self._say = tokenizer, say
-        self._tokens, self._said, self._prompted = list[int](), "", False
+        self._tokens, self._sent, self._prompted = list[int](), "", False
 
     def put(self, value: torch.Tensor) -> None:
         """Called with the prompt, then with each token."""
@@ -253,8 +253,8 @@ class _Words(transformers.generation.streamers.BaseStreamer):  # type: ignore[mi
     def _spell(self, ended: bool) -> None:
         text = self._tokenizer.decode(self._tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         whole = ended or not text.endswith("\ufffd")  # half a character: its other bytes are in the next token
-        self._say(text[len(self._said) :] if whole else "")
-        self._said = text if whole else self._said
+        self._say(text[len(self._sent) :] if whole else "")
+        self._sent = text if whole else self._sent
 
 
 # ------------------------------------------------------------------------------------------------- finding and checking
@@ -373,7 +373,7 @@ def _network(kind: Any, folder: Path, model: str, device: str, dtype: str) -> An
     """The network in evaluation mode, on its device."""
     with _readable(f"The weights of '{model}'"):
         try:
-            network, found = kind.from_pretrained(
+            network, loading = kind.from_pretrained(
                 folder, dtype=dtype, device_map=device, use_safetensors=True, trust_remote_code=False,
                 local_files_only=True, output_loading_info=True,
             )  # fmt: skip
@@ -382,7 +382,7 @@ def _network(kind: Any, folder: Path, model: str, device: str, dtype: str) -> An
                 f"The memory of '{device}' does not suffice for '{model}'. Try a smaller model, another "
                 "transformers.device, or --option transformers.dtype=bfloat16."
             ) from error
-    if missing := sorted(found["missing_keys"]):
+    if missing := sorted(loading["missing_keys"]):
         raise WeightsError(
             f"'{model}' is incomplete: {len(missing)} tensors are missing, the first is {missing[0]}. Fetch or copy it "
             "again."

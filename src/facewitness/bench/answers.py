@@ -51,7 +51,9 @@ from facewitness.types import Reply
 _FAKE = 0.5  # a score above it says fake
 
 
-def ask(model: Any, processor: Any, rows: Sequence[Row], *, quoted: bool, batch: int = 32, most: int = 64) -> list[str]:
+def ask(
+    model: Any, processor: Any, rows: Sequence[Row], *, quoted: bool, batch: int = 32, max_tokens: int = 64
+) -> list[str]:
     """The model's answer to each row's question about the row's picture; `quoted` tells it the row's score in words.
 
     Raises InputError where a score should be quoted and a row has none.
@@ -62,7 +64,7 @@ def ask(model: Any, processor: Any, rows: Sequence[Row], *, quoted: bool, batch:
     for begin in track(range(0, len(rows), batch), "asking"):
         part = rows[begin : begin + batch]
         texts = [yes_no.prompt(r["description"], r["score"] if quoted else None, r["question"]) for r in part]
-        replies += pv.answers(model, processor, [_picture(r["image"]) for r in part], texts, most)
+        replies += pv.answers(model, processor, [_picture(r["image"]) for r in part], texts, max_tokens)
     return replies
 
 

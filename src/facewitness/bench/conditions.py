@@ -66,11 +66,11 @@ class Row(About):
     condition: str
     score: float | None
     iou: float | None  # of the testimony's mask; None where there is no true one
-    found: dict[str, float | None]  # strength of each finding, by region
+    strengths: dict[str, float | None]  # strength of each finding, by region
 
 
 def pictures(
-    data: Faces, split: str, seed: int = 0, most: int | None = None, sources: Collection[str] | None = None,
+    data: Faces, split: str, seed: int = 0, limit: int | None = None, sources: Collection[str] | None = None,
     forgers: Sequence[str] = FORGERS,
 ) -> Iterator[tuple[About, Pixels, Landmarks, Any]]:  # fmt: skip
     """(what it is, pixels, landmarks, mask or None) of each row with a face, and of a forgery of each genuine one.
@@ -82,7 +82,7 @@ def pictures(
         points, key = data.landmarks(i), (row["source"], row["label"])
         if sources is not None and row["source"] not in sources:
             continue
-        if row["split"] != split or points is None or counted.get(key, 0) == most:
+        if row["split"] != split or points is None or counted.get(key, 0) == limit:
             continue
         counted[key] = counted.get(key, 0) + 1
         about: About = {
@@ -108,11 +108,11 @@ def pictures(
 
 def examined(
     witnesses: Sequence[Any], data: Faces, split: str = "val", conditions: Sequence[str] = ("plain",), seed: int = 0,
-    most: int | None = None, sources: Collection[str] | None = None, forgers: Sequence[str] = FORGERS,
+    limit: int | None = None, sources: Collection[str] | None = None, forgers: Sequence[str] = FORGERS,
 ) -> list[Row]:  # fmt: skip
     """A row for each witness, condition and picture of `pictures`."""
     rows: list[Row] = []
-    shown = track(list(pictures(data, split, seed, most, sources, forgers)), "examining")
+    shown = track(list(pictures(data, split, seed, limit, sources, forgers)), "examining")
     for about, pixels, points, mask in shown:
         low, high = points.min(axis=0), points.max(axis=0)
         box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
@@ -132,7 +132,7 @@ def examined(
                     "condition": condition,
                     "score": testimony.fake,
                     "iou": iou,
-                    "found": {f.region: f.strength for f in testimony.findings},
+                    "strengths": {f.region: f.strength for f in testimony.findings},
                 }
                 rows.append(row)
     return rows

@@ -92,11 +92,11 @@ def overlap(claimed: Bools | None, changed: Bools) -> tuple[float, float, float]
 
     Raises InputError for masks of two sizes: stretched, one would mark other places.
     """
-    said = np.zeros_like(changed) if claimed is None else claimed
-    if said.shape != changed.shape:
-        raise InputError(f"mask of another size: expected {changed.shape}, got {said.shape}")
-    both, either = int((said & changed).sum()), int((said | changed).sum())
-    claims, true = int(said.sum()), int(changed.sum())
+    claim = np.zeros_like(changed) if claimed is None else claimed
+    if claim.shape != changed.shape:
+        raise InputError(f"mask of another size: expected {changed.shape}, got {claim.shape}")
+    both, either = int((claim & changed).sum()), int((claim | changed).sum())
+    claims, true = int(claim.sum()), int(changed.sum())
     iou = 1.0 if either == 0 else both / either
     precision = both / claims if claims else float(true == 0)
     recall = both / true if true else float(claims == 0)
@@ -159,7 +159,7 @@ def judged(answers: Sequence[Answer], known: Sequence[Known]) -> tuple[list[Judg
     """
     if len(answers) != len(known):
         raise InputError(f"grounding: expected an answer for each picture, got {len(answers)} and {len(known)}")
-    found: list[Judged] = []
+    judgements: list[Judged] = []
     masks = unmentioned = wrong_size = refusals = 0
     for answer, truth in zip(answers, known, strict=True):
         height, width = truth.changed.shape
@@ -173,20 +173,20 @@ def judged(answers: Sequence[Answer], known: Sequence[Known]) -> tuple[list[Judg
         for mention in mentions:
             mask = usable[mention.seg] if mention.seg is not None and mention.seg < len(usable) else None
             if mention.region is None:
-                found.append(Judged(None, truth.group, False, mask is not None, None, None))
+                judgements.append(Judged(None, truth.group, False, mask is not None, None, None))
                 continue
             area = outline(mention.region, truth.landmarks, height, width)
             place = area & truth.changed
             changed = int(place.sum()) >= FEWEST
             near = None if truth.difference is None else area & truth.difference
-            found.append(
+            judgements.append(
                 Judged(
                     mention.region, truth.group, changed, mask is not None,
                     (0.0 if mask is None else overlap(mask, place)[0]) if changed else None,
                     None if near is None or not near.any() else 0.0 if mask is None else overlap(mask, near)[0],
                 )
             )  # fmt: skip
-    return found, Counts(masks, unmentioned, wrong_size, refusals)
+    return judgements, Counts(masks, unmentioned, wrong_size, refusals)
 
 
 def age(answers: Sequence[Answer], known: Sequence[Known], seed: int = 0) -> dict[str, Value]:
@@ -215,8 +215,10 @@ def age(answers: Sequence[Answer], known: Sequence[Known], seed: int = 0) -> dic
 
 def asked(answers: Sequence[str], true: Sequence[bool], groups: Sequence[str], seed: int = 0) -> dict[str, Value]:
     """Questions about a region: accuracy of yes and no, and its mean over both (`balanced`); no yes or no is wrong."""
-    told = [_yes(answer) for answer in answers]
-    right = np.array([said is not None and said == fact for said, fact in zip(told, true, strict=True)], float)
+    verdicts = [_yes(answer) for answer in answers]
+    right = np.array(
+        [verdict is not None and verdict == fact for verdict, fact in zip(verdicts, true, strict=True)], float
+    )
     yes = np.array(true, float)
     values = measures.ratios(
         {"accuracy": (right, np.ones(len(right))), "of_yes": (right * yes, yes), "of_no": (right * (1 - yes), 1 - yes)},
@@ -386,8 +388,8 @@ def read_mmtt(
 
     try:
         entries = json.loads(captions.read_text(encoding="utf-8"))
-        said = {str(e["img_path"]).removeprefix("dataset/"): e for e in entries if "img_path" in e}
-        said |= {str(e["image_id"]): e for e in entries if "image_id" in e}
+        by_name = {str(e["img_path"]).removeprefix("dataset/"): e for e in entries if "img_path" in e}
+        by_name |= {str(e["image_id"]): e for e in entries if "image_id" in e}
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(
             f"'{captions}': expected a list of {{image_id, caption}} or {{img_path, caption}} ({error})"
@@ -397,7 +399,7 @@ def read_mmtt(
     ids = _ids(root, split) if dataset == "mmtt" else {}
     for sample in plugins.get("datasets", dataset).samples(root, split, tell=notes.append):
         key = sample.file.removeprefix("dataset/")
-        entry = said.get(key) or said.get(ids.get(key, ""))
+        entry = by_name.get(key) or by_name.get(ids.get(key, ""))
         if entry is None:
             notes.append(f"{sample.file}: no report; counts as an empty one")
         changed = None if sample.truth.mask is None else np.asarray(sample.truth.mask()) >= 0.5
@@ -461,8 +463,8 @@ def fifa(
         texts, groups = [given(row).text for row in these], [row["group"] for row in these]
         about: dict[str, Any] = {"questions": len(these), "answered": sum(bool(text.strip()) for text in texts)}
         if task in ("detection", "classification"):
-            said = [words.verdict(text) for text in texts]
-            right = [float(a == row["label"]) for a, row in zip(said, these, strict=True)]
+            verdicts = [words.verdict(text) for text in texts]
+            right = [float(a == row["label"]) for a, row in zip(verdicts, these, strict=True)]
             if task == "classification":
                 right = [float(_bare(t) == _bare(row["answer"])) for t, row in zip(texts, these, strict=True)]
             about |= _shown(measures.ratios({"accuracy": (right, np.ones(len(right)))}, groups, seed=seed))
@@ -509,7 +511,7 @@ def read_answers(path: Path) -> dict[tuple[str, str, str], Answer]:
 
     Raises InputError for a line that is none.
     """
-    found: dict[tuple[str, str, str], Answer] = {}
+    answers: dict[tuple[str, str, str], Answer] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip():
             continue
@@ -522,8 +524,8 @@ def read_answers(path: Path) -> dict[tuple[str, str, str], Answer]:
             raise InputError(
                 f"'{path}', line {number}: expected {{file, task, question, answer, masks}} ({error})"
             ) from None
-        found[key] = Answer(text, tuple(None if name is None else _mask(path.parent, name) for name in names))
-    return found
+        answers[key] = Answer(text, tuple(None if name is None else _mask(path.parent, name) for name in names))
+    return answers
 
 
 def _mask(folder: Path, name: str) -> Bools | None:

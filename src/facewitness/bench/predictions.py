@@ -529,6 +529,6 @@ def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value, default=str))
 
 
-def _short(value: Any, most: int = 300) -> str:
+def _short(value: Any, limit: int = 300) -> str:
     text = json.dumps(value, default=str)
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return text if len(text) <= limit else text[: limit - 1] + "…"

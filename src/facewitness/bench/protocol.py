@@ -68,7 +68,7 @@ PRINTED = ("auc", "ap", "acc")  # measures that papers print
 
 def _published(given: Any, path: Path) -> dict[str, dict[str, float]]:
     """System → measure → per cent. Raises UnknownName for another measure, InputError for what is no number."""
-    found: dict[str, dict[str, float]] = {}
+    published: dict[str, dict[str, float]] = {}
     for system, values in dict(given).items():
         values = values if isinstance(values, Mapping) else {"auc": values}
         for measure, value in values.items():
@@ -76,8 +76,8 @@ def _published(given: Any, path: Path) -> dict[str, dict[str, float]]:
                 raise UnknownName(f"printed measure in {path.name}", measure, PRINTED)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
                 raise InputError(f"{path}: expected per cent for {measure} of {system}, got {value!r}")
-        found[system] = {measure: float(value) for measure, value in values.items()}
-    return found
+        published[system] = {measure: float(value) for measure, value in values.items()}
+    return published
 
 
 def names() -> tuple[str, ...]:
@@ -106,8 +106,8 @@ def printed(out: Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        return {key: found[key] for key in ("protocol", "paper", "level", "tests")}
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        return {key: stored[key] for key in ("protocol", "paper", "level", "tests")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"'{file}': expected what a protocol prints, as bench run wrote it ({error})") from error
 

@@ -91,13 +91,13 @@ def record(report: Report, truth: str, note: str = "", person: int | None = None
 
 
 def _weights(made_by: Mapping[str, Any]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     parts = [part for value in made_by.values() for part in (value if isinstance(value, list | tuple) else [value])]
     for part in parts:
         if isinstance(part, Mapping):
             weights = part.get("weights")
-            found.update(weights if isinstance(weights, Mapping) else {})
-    return found
+            hashes.update(weights if isinstance(weights, Mapping) else {})
+    return hashes
 
 
 class Kept:
@@ -208,17 +208,17 @@ def again(kept: Kept, analyzer: Analyzer, pictures: Path | None = None) -> Itera
 
 
 def _by_hash(folder: Path, wanted: set[str]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for path in media.collect([folder]):
-        if len(found) == len(wanted):
+        if len(paths) == len(wanted):
             break
         try:
             digest = hashlib.sha256(read_bounded(path, media.limit_of(path))).hexdigest()
         except (FacewitnessError, OSError):
             continue  # what cannot be read is not the file
         if digest in wanted:
-            found.setdefault(digest, path)
-    return found
+            paths.setdefault(digest, path)
+    return paths
 
 
 def page(outcomes: list[Outcome]) -> str:
@@ -235,7 +235,7 @@ def page(outcomes: list[Outcome]) -> str:
         "| file | is | said with | then | now | |", "|---|---|---|---|---|---|",
         *(
             f"| {o.entry.sha256[:12]} | {_label(o.entry.truth)} | {o.entry.version}, {o.entry.date} | "
-            f"{_said(o.entry.label, o.entry.fake)} | {_said(o.label, o.fake)} | {words[o.what]} |"
+            f"{_verdict(o.entry.label, o.entry.fake)} | {_verdict(o.label, o.fake)} | {words[o.what]} |"
             for o in outcomes
         ),
         "",
@@ -249,7 +249,7 @@ def _label(label: str) -> str:
     return {"real": "genuine", "fake": "forged", "inconclusive": "undecided"}[label]
 
 
-def _said(label: str | None, fake: float | None) -> str:
+def _verdict(label: str | None, fake: float | None) -> str:
     if label is None:
         return "not at hand"
     return {"real": "no sign", "fake": "fake", "inconclusive": "undecided"}[label] + (

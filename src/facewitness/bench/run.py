@@ -444,9 +444,11 @@ def _rows(
     }
     text = " ".join(sentence.text for sentence in face.explanation)
     reply = Reply(face.verdict.label, face.verdict.fake, (text,), face.findings)
-    row |= _said(reply, truth, scores)
+    row |= _spoken(reply, truth, scores)
     of_item = cast(Row, {name: value for name, value in row.items() if name in _OF_ITEM})
-    others = [of_item | _said(t.reply, truth, scores) | _by(t) for t in face.verdict.testimonies if t.reply is not None]
+    others = [
+        of_item | _spoken(t.reply, truth, scores) | _by(t) for t in face.verdict.testimonies if t.reply is not None
+    ]
     return [row, *others]
 
 
@@ -456,7 +458,7 @@ def _over_frames(series: Sequence[Moment], whole: float | None) -> float | None:
     return float(np.mean(known)) if known and whole is not None else whole
 
 
-def _said(reply: Reply, truth: Truth, scores: Sequence[str]) -> Row:
+def _spoken(reply: Reply, truth: Truth, scores: Sequence[str]) -> Row:
     """What a speaker said, and what each score makes of it."""
     return {
         "says": reply.label, "text": reply.text, "thought": reply.thought or None,
@@ -496,12 +498,12 @@ def _answers(sample: Sample, analysis: _Kept, row: Row, able: Sequence[Witness],
         )
         about: Row = {"speaker": "dialogue", "question": question, "references": [*references]}
         reply = as_reply(talk.ask(question))
-        answered.append(of_item | about | _said(reply, truth, scores))
+        answered.append(of_item | about | _spoken(reply, truth, scores))
         for witness in able:
             try:
                 assert analysis.clip is not None
                 reply = cast(Any, witness).answer(face.track, analysis.clip, Question(question), ())
-                outcome = _said(reply, truth, scores)
+                outcome = _spoken(reply, truth, scores)
             except FacewitnessError as error:
                 outcome = {"problem": str(error)}
             answered.append(of_item | about | outcome | {"witness": witness.name})
@@ -621,22 +623,22 @@ class _Decoded:
 class _Worst:
     """Keeps small pictures of the rows that are most wrong so far; earlier ones are not taken back."""
 
-    def __init__(self, most: int):
-        self._most = most
+    def __init__(self, limit: int):
+        self._limit = limit
         self._errors: dict[str, list[float]] = {"real": [], "fake": []}
 
     def thumbnail(self, row: Row, kept: _Kept) -> bytes | None:
         """The row's picture as JPEG, if it is among the worst of its label."""
         fake = row.get("fake")
-        if self._most == 0 or kept.picture is None or fake is None or row["perturbation"] != "none":
+        if self._limit == 0 or kept.picture is None or fake is None or row["perturbation"] != "none":
             return None
         error = fake if row["label"] == "real" else 1 - fake
         errors = self._errors[row["label"]]
-        if error < 0.5 or (len(errors) >= self._most and error <= errors[0]):
+        if error < 0.5 or (len(errors) >= self._limit and error <= errors[0]):
             return None
         errors.append(error)
         errors.sort()
-        del errors[: -self._most]
+        del errors[: -self._limit]
         image = Image.fromarray(kept.picture)
         image.thumbnail((THUMBNAIL, THUMBNAIL))
         return _encoded(np.asarray(image), 80)

@@ -120,7 +120,7 @@ def terms(texts: Sequence[str]) -> Counter[str]:
     """How often each term occurs; see the top of this file for what a term is."""
     sentences = [_WORD.findall(sentence) for text in texts for sentence in re.split(r"[.!?;:,\n]", text.lower())]
     nouns, adjectives = _nouns_and_adjectives(sentences)
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for sentence in sentences:
         for index, word in enumerate(sentence):
             if word not in nouns:
@@ -130,8 +130,8 @@ def terms(texts: Sequence[str]) -> Counter[str]:
             if after in nouns and f"{word} {after}" in _COMPOUNDS:
                 continue  # counted with the word after it
             lead = f"{before} " if before in adjectives or before in _SIDES or f"{before} {word}" in _COMPOUNDS else ""
-            found[lead + word] += 1
-    return found
+            counts[lead + word] += 1
+    return counts
 
 
 _SIDES = ("left", "right", "upper", "lower")

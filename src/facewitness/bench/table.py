@@ -425,22 +425,22 @@ _TEXT = (*_WORDING, *(f"{reading}_{name}" for reading in READINGS for name in ("
 
 
 def _worded(texts: list[str | None], references: list[list[str]], group: Any, meteor: bool) -> dict[str, Value]:
-    few = {name: len(texts) <= most for name, most in _MOST_TEXTS.items()}
-    found = wording.measure(texts, references, meteor=few["meteor"] and meteor)
-    means = {name: (found.per_item[name], np.ones(len(texts))) for name in ("rouge_l", "cider")}
+    few = {name: len(texts) <= limit for name, limit in _MOST_TEXTS.items()}
+    measured = wording.measure(texts, references, meteor=few["meteor"] and meteor)
+    means = {name: (measured.per_item[name], np.ones(len(texts))) for name in ("rouge_l", "cider")}
     intervals = measures.ratios(means, group)
     values = {}
     for name in _WORDING:
-        value = getattr(found, name)
+        value = getattr(measured, name)
         if value is None:
-            why = found.notes.get(name, "not measured")
+            why = measured.notes.get(name, "not measured")
             if not few.get(name, True):
                 why = f"too slow for a table above {_MOST_TEXTS[name]} texts"
-            values[name] = Value(None, n=found.scored, why=why)
+            values[name] = Value(None, n=measured.scored, why=why)
         else:
             around = intervals.get(name, Value(None))
-            values[name] = Value(value, around.low, around.high, found.scored)
-    values[f"tokenizer_{found.tokenizer}"] = Value(1.0, n=found.scored)
+            values[name] = Value(value, around.low, around.high, measured.scored)
+    values[f"tokenizer_{measured.tokenizer}"] = Value(1.0, n=measured.scored)
     return values
 
 
@@ -458,24 +458,24 @@ def _verdicts_of(texts: Sequence[str | None], label: list[str], group: Any) -> d
     values: dict[str, Value] = {}
     for reading, strict in READINGS.items():
         known = {text: _verdict(text, strict) for text in set(texts)}
-        told = np.array([known[text] or "" for text in texts], dtype="U12")
-        values |= {f"{reading}_{name}": value for name, value in _told(told, label, group).items()}
+        verdicts = np.array([known[text] or "" for text in texts], dtype="U12")
+        values |= {f"{reading}_{name}": value for name, value in _verdict_values(verdicts, label, group).items()}
     return values
 
 
 _verdict = cache(words.verdict)  # the same texts stand in rows, in shuffled rows and in constant answers
 
 
-def _told(told: Any, label: list[str], group: Any) -> dict[str, Value]:
+def _verdict_values(verdicts: Any, label: list[str], group: Any) -> dict[str, Value]:
     labels = np.array(label, dtype="U4")
     if not len(labels):
         return dict.fromkeys(("told", "acc", "f1"), Value(None, why="the system said nothing"))
-    tells = np.isin(told, ("real", "fake"))
-    fakes = tells * ((told == "fake") + (labels == "fake").astype(int))
+    decided = np.isin(verdicts, ("real", "fake"))
+    fakes = decided * ((verdicts == "fake") + (labels == "fake").astype(int))
     parts = {
-        "told": (tells, np.ones(len(labels))),
-        "acc": (tells & (told == labels), tells),
-        "f1": (2 * (tells & (told == "fake") & (labels == "fake")), fakes),
+        "told": (decided, np.ones(len(labels))),
+        "acc": (decided & (verdicts == labels), decided),
+        "f1": (2 * (decided & (verdicts == "fake") & (labels == "fake")), fakes),
     }
     why = {"acc": "no text says real or fake", "f1": "no text says fake, and none should"}
     return measures.ratios(parts, group, why=why)
@@ -590,11 +590,11 @@ def _grid(
 
 
 def _sacc(lines: Sequence[Line]) -> Grid:
-    found: dict[str, dict[str, Value]] = {}
+    by_system: dict[str, dict[str, Value]] = {}
     for line in lines:
         if line.measure == "sacc":
-            found.setdefault(line.system, {})[line.level] = line.value
-    rows = [((system,), [levels["frame"], levels["video"]]) for system, levels in found.items()]
+            by_system.setdefault(line.system, {})[line.level] = line.value
+    rows = [((system,), [levels["frame"], levels["video"]]) for system, levels in by_system.items()]
     about = "The standard deviation of ACC at 0.5 over a system's test sets (sACC, FFAA): lower is steadier."
     return _grid("Steadiness", about, ("system",), ["sACC, frames", "sACC, videos"], rows, 3)
 
@@ -642,20 +642,20 @@ def _text_grid(book: Book, entries: Sequence[Entry]) -> Grid:
 def _printed_grids(runs: Sequence[Path]) -> Iterator[Grid]:
     """What papers print for the test sets of protocols, one grid a protocol."""
     for run in runs:
-        found = protocol.printed(Path(run))
-        if found is None:
+        stored = protocol.printed(Path(run))
+        if stored is None:
             continue
         rows = [
             ((system, name), [Value(values[m] / 100 if m in values else None) for m in protocol.PRINTED])
-            for name, systems in found["tests"].items()
+            for name, systems in stored["tests"].items()
             for system, values in systems.items()
         ]
         about = (
-            f"{found['paper']}, {found['level']} level: numbers of others on test sets as those authors have them, not "
-            "measured here. Crops, frames and training differ, so they are for orientation."
+            f"{stored['paper']}, {stored['level']} level: numbers of others on test sets as those authors have them, "
+            "not measured here. Crops, frames and training differ, so they are for orientation."
         )
         heads = [{"auc": "AUC", "ap": "AP", "acc": "ACC"}[m] for m in protocol.PRINTED]
-        yield _grid(f"Printed in papers ({found['protocol']})", about, ("system", "test set"), heads, rows, 4)
+        yield _grid(f"Printed in papers ({stored['protocol']})", about, ("system", "test set"), heads, rows, 4)
 
 
 # ------------------------------------------------------------------------------------------------------- printing

@@ -208,14 +208,14 @@ class Corpus:
         closest = np.minimum.reduceat(nearest, self._first[:-1]) % longest
         right = np.zeros((len(lengths), ORDERS))
         for n, grams in enumerate(self._grams):
-            for part, said, _, _, match, found in self._matches(grams):
-                most = np.zeros(len(said), np.int64)  # the most often any one reference has it
-                np.maximum.at(most, match, grams.often[found])
+            for part, entry, _, _, match, other in self._matches(grams):
+                best = np.zeros(len(entry), np.int64)  # the most often any one reference has it
+                np.maximum.at(best, match, grams.often[other])
                 item, _ = grams.of(self._text[part.items])
-                kept = np.minimum(most, grams.often[said])
+                kept = np.minimum(best, grams.often[entry])
                 right[part.items, n] = np.bincount(item, kept, minlength=part.items.stop - part.items.start)
-        grams_said = np.maximum(lengths[:, None] - np.arange(ORDERS), 0).astype(np.float64)
-        return grams_said, closest[:, None].astype(np.float64), right
+        of_text = np.maximum(lengths[:, None] - np.arange(ORDERS), 0).astype(np.float64)
+        return of_text, closest[:, None].astype(np.float64), right
 
     def rouge_l(self) -> Floats:
         """ROUGE-L of each item, (items,)."""
@@ -250,8 +250,8 @@ class Corpus:
             weight = grams.often * rarity[grams.gram]
             norm = np.sqrt(np.bincount(grams.sentence, weight**2, minlength=len(self._lengths)))
             dot = np.zeros(len(self._reference))
-            for part, said, reference, _, match, found in self._matches(grams):
-                product = np.minimum(weight[said[match]], weight[found]) * weight[found]
+            for part, own, reference, _, match, other in self._matches(grams):
+                product = np.minimum(weight[own[match]], weight[other]) * weight[other]
                 count = part.references.stop - part.references.start
                 dot[part.references] += np.bincount(reference, product, minlength=count)
             norms = norm[self._text][self._item] * norm[self._reference]
@@ -273,8 +273,8 @@ class Corpus:
         which of the texts' entries, and the reference's entry.
         """
         for part in self._parts():
-            text, said = grams.of(self._text[part.items])
-            keys = text * grams.kinds + grams.gram[said]  # sorted, because the entries of a sentence are
+            text, entries = grams.of(self._text[part.items])
+            keys = text * grams.kinds + grams.gram[entries]  # sorted, because the entries of a sentence are
             reference, entry = grams.of(self._reference[part.references])
             item = self._item[part.references][reference] - part.items.start
             wanted = item * grams.kinds + grams.gram[entry]
@@ -282,7 +282,7 @@ class Corpus:
             hit = np.zeros(len(at), bool)
             inside = at < len(keys)
             hit[inside] = keys[at[inside]] == wanted[inside]
-            yield part, said, reference[hit], item[hit], at[hit], entry[hit]
+            yield part, entries, reference[hit], item[hit], at[hit], entry[hit]
 
     @cached_property
     def _grams(self) -> list[_Grams]:
@@ -441,16 +441,16 @@ def verdicts(texts: Sequence[str | None], labels: Sequence[str]) -> Verdicts:
     if len(texts) != len(labels) or not set(labels) <= {"real", "fake"}:
         odd = sorted(set(labels) - {"real", "fake"})[:3]
         raise InputError(f"expected a label real or fake a text, got {len(texts)} texts, {len(labels)} labels, {odd}")
-    told = [(reader.verdict(text), label) for text, label in zip(texts, labels, strict=True)]
-    clear = [(said, label) for said, label in told if said in ("real", "fake")]
-    right = sum(said == label for said, label in clear)
-    both = sum(said == label == "fake" for said, label in clear)
-    either = sum((said == "fake") + (label == "fake") for said, label in clear)
+    pairs = [(reader.verdict(text), label) for text, label in zip(texts, labels, strict=True)]
+    clear = [(verdict, label) for verdict, label in pairs if verdict in ("real", "fake")]
+    right = sum(verdict == label for verdict, label in clear)
+    both = sum(verdict == label == "fake" for verdict, label in clear)
+    either = sum((verdict == "fake") + (label == "fake") for verdict, label in clear)
     return Verdicts(
         accuracy=right / len(clear) if clear else None,
         f1=2 * both / either if either else None,
-        accuracy_of_all=right / len(told) if told else None,
-        items=len(told),
-        untold=len(told) - len(clear),
-        share_untold=1 - len(clear) / len(told) if told else None,
+        accuracy_of_all=right / len(pairs) if pairs else None,
+        items=len(pairs),
+        untold=len(pairs) - len(clear),
+        share_untold=1 - len(clear) / len(pairs) if pairs else None,
     )

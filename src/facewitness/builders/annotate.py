@@ -247,7 +247,7 @@ def annotate(
     check: Check,
     per_minute: float | None = None,
     jobs: int = 1,
-    most: int | None = None,
+    limit: int | None = None,
     most_failures: int = 10,
     again: bool = False,
     statistics: Statistics | None = None,
@@ -325,7 +325,7 @@ def annotate(
                 if ledger.in_doubt(key) and not again:
                     counts.in_doubt += 1
                     continue
-                if most is not None and counts.asked >= most:
+                if limit is not None and counts.asked >= limit:
                     continue  # what is answered already is still given
                 counts.asked += 1
                 pace.wait()

@@ -59,10 +59,10 @@ class Example:
         out: list[dict[str, Any]] = []
         waiting = [{"type": "image"} for _ in self.images]
         for role, text in self.before:
-            said = [{"type": "text", "text": f"{evidence} {text}" if waiting and evidence else text}]
+            parts = [{"type": "text", "text": f"{evidence} {text}" if waiting and evidence else text}]
             if role == "user":
-                said, waiting = [*waiting, *said], []
-            out.append({"role": role, "content": said})
+                parts, waiting = [*waiting, *parts], []
+            out.append({"role": role, "content": parts})
         return out
 
 
@@ -74,10 +74,10 @@ def read(path: Path, quoted: bool | None = None) -> list[Example]:
     Raises InputError for a file that is neither form, for a prompt that should quote a score where there is none, and
     for a picture that is not there.
     """
-    found = list(_of_table(path, quoted) if path.suffix == ".parquet" else _of_json(path))
-    if not found:
+    examples = list(_of_table(path, quoted) if path.suffix == ".parquet" else _of_json(path))
+    if not examples:
         raise InputError(f"'{path}': expected at least one question with its answer, got none")
-    return found
+    return examples
 
 
 def is_dma(path: Path) -> bool:
@@ -167,12 +167,12 @@ def _of_json(path: Path) -> Iterator[Example]:
 
 def _messages(entry: Mapping[str, Any]) -> tuple[list[tuple[str, str]], list[str]]:
     if "messages" in entry:
-        said = [(m["role"], m["content"]) for m in entry["messages"]]
+        turns = [(m["role"], m["content"]) for m in entry["messages"]]
     else:
-        said = [(m["from"], m["value"]) for m in entry.get("conversations") or entry["conversation"]]
+        turns = [(m["from"], m["value"]) for m in entry.get("conversations") or entry["conversation"]]
     named: Any = next((entry[k] for k in ("images", "image", "image_name") if entry.get(k)), [])
     names = [named] if isinstance(named, str) else list(named)
-    return [(_ROLES[role], _text(content)) for role, content in said], names
+    return [(_ROLES[role], _text(content)) for role, content in turns], names
 
 
 def _text(content: str | Sequence[Mapping[str, Any]]) -> str:

@@ -247,8 +247,8 @@ def _annotations(sample: Sample, questions: bool) -> dict[str, tuple[str | None,
     if not questions and truth.questions:  # the texts are answers to one of them: which, where it can be told
         asked = {next((q for q, a in truth.questions.items() if a == truth.texts), QUESTION): truth.texts}
     tidy = {q: tuple(dict.fromkeys(map(_tidy, texts or ()))) for q, texts in asked.items()}
-    said = {question: tuple(text for text in texts if text != "") for question, texts in tidy.items()}
-    return {question: texts for question, texts in said.items() if texts}
+    texts_of = {question: tuple(text for text in texts if text != "") for question, texts in tidy.items()}
+    return {question: texts for question, texts in texts_of.items() if texts}
 
 
 def _tidy(text: object) -> str | None:
@@ -283,11 +283,11 @@ def is_english(text: str) -> bool:
     Words for regions and of reports are English; little words of six other languages and letters beyond a to z are
     foreign; what several languages share ("no", "real", "image") is not looked at, and decides nothing by itself.
     """
-    said = [word.lower() for word in _WORD.findall(text)]
-    telling = [word for word in said if word not in _SHARED]
+    spelt = [word.lower() for word in _WORD.findall(text)]
+    telling = [word for word in spelt if word not in _SHARED]
     english = sum(word in _ENGLISH or word.removesuffix("s") in _ENGLISH for word in telling)
     foreign = sum(word in _FOREIGN or not word.isascii() for word in telling)
-    return bool(said) and english - foreign >= _ENGLISH_SHARE * len(telling)
+    return bool(spelt) and english - foreign >= _ENGLISH_SHARE * len(telling)
 
 
 # ------------------------------------------------------------------------------------------------------- the picture
@@ -503,13 +503,13 @@ def write_all(items: Iterable[Item], statistics: Statistics, folder: Path, seed:
     return path, folder / "chat.json", write_whole(folder / "contact.png", contact_sheet(list(shown.values())))
 
 
-def _drawing(items: Iterable[Item], drawn: dict[int, Item], seed: int, most: int = 12) -> Iterator[Item]:
+def _drawing(items: Iterable[Item], drawn: dict[int, Item], seed: int, limit: int = 12) -> Iterator[Item]:
     """The items as they come. `drawn` (number → item) holds `most` of those that came, each as likely, in order."""
     rng = np.random.default_rng(seed)
     for number, item in enumerate(items):
-        if number >= most and (place := rng.integers(number + 1)) < most:
+        if number >= limit and (place := rng.integers(number + 1)) < limit:
             del drawn[list(drawn)[place]]
-        if len(drawn) < most:
+        if len(drawn) < limit:
             drawn[number] = item
         yield item
 
@@ -534,14 +534,14 @@ def write_statistics(statistics: Statistics, path: Path) -> Path:
 _INK, _PAPER, _YELLOW = (16, 18, 20), (255, 255, 255), (255, 214, 10)
 
 
-def contact_sheet(items: Sequence[Item], *, most: int = 12, columns: int = 4, side: int = 240) -> bytes:
+def contact_sheet(items: Sequence[Item], *, limit: int = 12, columns: int = 4, side: int = 240) -> bytes:
     """A PNG of up to `most` items, evenly taken, with their boxes drawn, named, and their texts below.
 
     It shows faces: of photographs of people it is for the eyes of whoever may see them. Raises InputError for no items.
     """
     if not items:
         raise InputError(_NOTHING)
-    shown = [items[int((i + 0.5) * len(items) / most)] for i in range(most)] if len(items) > most else list(items)
+    shown = [items[int((i + 0.5) * len(items) / limit)] for i in range(limit)] if len(items) > limit else list(items)
     lines, step, font = 7, 13, ImageFont.load_default(11)
     height = side + lines * step + 6
     sheet = Image.new("RGB", (columns * side, math.ceil(len(shown) / columns) * height), _INK)
@@ -558,8 +558,8 @@ def contact_sheet(items: Sequence[Item], *, most: int = 12, columns: int = 4, si
             place = (left + x1, top + y1, left + max(x1 + 1, x2 - 1), top + max(y1 + 1, y2 - 1))
             draw.rectangle(place, outline=_YELLOW)
             draw.text(place[:2], regions.title(name), _YELLOW, font, stroke_width=1, stroke_fill=_INK)
-        said = textwrap.wrap(_typed(f"{item.label}: {item.text}"), side // 6)
-        for row, line in enumerate(said[:lines]):
+        wrapped = textwrap.wrap(_typed(f"{item.label}: {item.text}"), side // 6)
+        for row, line in enumerate(wrapped[:lines]):
             draw.text((left + 4, top + side + 2 + row * step), line, _PAPER, font)
     out = io.BytesIO()
     sheet.save(out, "PNG")

@@ -246,14 +246,14 @@ def _answer(
         return f"The {title} is shown.", [area], {"pointer": "name", "region": name}
     forged = drawn.places.get(name)
     if forged is None:
-        said = f"The {regions.title(name)} shows no traces of manipulation."
+        sentence = f"The {regions.title(name)} shows no traces of manipulation."
         masks: list[Bools] = []
     else:
         cues = drawn.artefacts.get(name) or grounded.cues(forged, drawn, name, rng)
-        said = f"The {title} {' and '.join(grounded.worded(cue, name, rng) for cue in cues)}."
+        sentence = f"The {title} {' and '.join(grounded.worded(cue, name, rng) for cue in cues)}."
         masks = [forged]
     lead = "" if task == "region_explanation" else "Yes. " if forged is not None else "No. "
-    return lead + said, masks, _pointing(task, name, area, rng)
+    return lead + sentence, masks, _pointing(task, name, area, rng)
 
 
 def _asked(drawn: Drawn, rng: np.random.Generator) -> str | None:
@@ -375,10 +375,10 @@ def build(
 
 def faults(item: Item, drawn: Drawn) -> tuple[str, ...]:
     """Why an item cannot stand: its text against the mask, and its [SEG] against its masks."""
-    found = len([mention for mention in interleaved.mentions(item.answer) if mention.seg is not None])
+    grounded_mentions = len([mention for mention in interleaved.mentions(item.answer) if mention.seg is not None])
     wrong: list[str] = []
-    if found != len(item.masks):
-        wrong.append(f"masks: expected one for each [SEG], got {found} [SEG] and {len(item.masks)} masks")
+    if grounded_mentions != len(item.masks):
+        wrong.append(f"masks: expected one for each [SEG], got {grounded_mentions} [SEG] and {len(item.masks)} masks")
     explains = item.task in ("image_explanation", "text_explanation", "grounding", "region_detection")
     if explains and drawn.label == "fake":
         wrong += grounded.faults(item.answer, drawn.mask, drawn.landmarks)

@@ -181,7 +181,7 @@ def draw(
     family: str | None = None,
     donor: tuple[Pixels, Landmarks] | None = None,
     names: Sequence[str] | None = None,
-    most: int = MOST_PLACES,
+    max_places: int = MOST_PLACES,
     verdict: bool = True,
     options: Mapping[str, Any] | None = None,
 ) -> Drawn:
@@ -216,14 +216,14 @@ def draw(
         given["donor"] = donor
     made = plugins.get("forge", way.forger).forge(pixels, landmarks, rng, **given)
     points = np.asarray(landmarks, np.float32)[:, :2]
-    found = manipulated(made.mask >= 0.5 * made.mask.max(), points, NAMES if names is None else names)
-    if not found:
+    touched = manipulated(made.mask >= 0.5 * made.mask.max(), points, NAMES if names is None else names)
+    if not touched:
         raise InputError(f"{chosen}: nothing that a region's name could say was forged; draw again")
-    chosen_names = _named(found, made.record, rng, most)
-    artefacts = {name: _cues(found[name], made.pixels, pixels, made.record, name, rng) for name in chosen_names}
-    reply = _report(chosen_names, artefacts, found, rng, verdict)
+    chosen_names = _named(touched, made.record, rng, max_places)
+    artefacts = {name: _cues(touched[name], made.pixels, pixels, made.record, name, rng) for name in chosen_names}
+    reply = _report(chosen_names, artefacts, touched, rng, verdict)
     return Drawn(
-        made.pixels, pixels, points, made.mask, found, chosen_names, chosen, made.kind, made.record, artefacts, reply
+        made.pixels, pixels, points, made.mask, touched, chosen_names, chosen, made.kind, made.record, artefacts, reply
     )
 
 
@@ -271,7 +271,7 @@ def manipulated(
     """
     height, width = mask.shape
     hidden = regions.hidden(landmarks)
-    found: dict[str, Bools] = {}
+    touched: dict[str, Bools] = {}
     holding: dict[str, tuple[int, Bools]] = {}
     total = int(mask.sum())
     ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
@@ -291,32 +291,32 @@ def manipulated(
         if shared < SMALLEST:
             continue
         if shared >= least * size:
-            found[name] = both
+            touched[name] = both
         elif shared >= 0.5 * total:
             holding[name] = (size, both)
-    if not found and holding:
+    if not touched and holding:
         name = min(holding, key=lambda each: holding[each][0])
-        found[name] = holding[name][1]
-    return found
+        touched[name] = holding[name][1]
+    return touched
 
 
 def _named(
-    found: Mapping[str, Bools], record: Sequence[Mapping[str, Any]], rng: np.random.Generator, most: int
+    touched: Mapping[str, Bools], record: Sequence[Mapping[str, Any]], rng: np.random.Generator, max_places: int
 ) -> tuple[str, ...]:
     """Regions for a report: what the forger says it changed first, then others, none within another one."""
-    said = [str(step["region"]) for step in record if step.get("region") in found]
-    said += [str(part) for step in record for part in step.get("parts", ()) if part in found]
+    recorded = [str(step["region"]) for step in record if step.get("region") in touched]
+    recorded += [str(part) for step in record for part in step.get("parts", ()) if part in touched]
     # areas as large as a face say little: rather their parts
-    rest = [name for name in found if name not in _LARGE] or list(found)
+    rest = [name for name in touched if name not in _LARGE] or list(touched)
     rest = [rest[i] for i in rng.permutation(len(rest))]
-    count = int(rng.integers(min(2, most), most + 1))
+    count = int(rng.integers(min(2, max_places), max_places + 1))
     chosen: list[str] = []
-    for name in dict.fromkeys((*said, *rest)):
-        if len(chosen) >= (most if name in said else count):
+    for name in dict.fromkeys((*recorded, *rest)):
+        if len(chosen) >= (max_places if name in recorded else count):
             continue
         if any(regions.within(name, other) or regions.within(other, name) for other in chosen):
             continue
-        if any(_overlap(found[name], found[other]) > 0.6 for other in chosen):
+        if any(_overlap(touched[name], touched[other]) > 0.6 for other in chosen):
             continue
         chosen.append(name)
     return tuple(chosen)
@@ -423,8 +423,8 @@ def worded(cue: str, name: str, rng: np.random.Generator) -> str:
 
 
 def _report(
-    named: Sequence[str], artefacts: Mapping[str, Sequence[str]], found: Mapping[str, Bools], rng: np.random.Generator,
-    verdict: bool,
+    named: Sequence[str], artefacts: Mapping[str, Sequence[str]], touched: Mapping[str, Bools],
+    rng: np.random.Generator, verdict: bool,
 ) -> Reply:  # fmt: skip
     """A sentence for each named region, with a mark on its words."""
     parts: list[str | Mark] = ["This face is fake. "] if verdict else []
@@ -432,7 +432,7 @@ def _report(
     for number, name in enumerate(named):
         claim = " and ".join(worded(cue, name, rng) for cue in artefacts[name])
         title = regions.title(name)
-        mask = boxed(found[name])
+        mask = boxed(touched[name])
         finding = Finding.on(name, mask.box, mask, f"The {title} {claim}.", None)
         parts += ["The " if number == 0 or verdict else " The ", title, Mark(finding)]
         parts.append(f" {claim}." + (" " if verdict and number + 1 < len(named) else ""))

@@ -139,8 +139,8 @@ def pack(
     rows, problems, meshes, at = [], [], [], 0
     with progress() as bar, open(folder / "pictures.bin.part", "wb") as out:
         task = bar.add_task("packing", total=len(samples))
-        found = zip(samples, named, _faces(samples, known, finder, jobs), strict=True)
-        for number, (sample, group, (digest, size, mesh, quality, trouble)) in enumerate(found):
+        finds = zip(samples, named, _faces(samples, known, finder, jobs), strict=True)
+        for number, (sample, group, (digest, size, mesh, quality, trouble)) in enumerate(finds):
             bar.advance(task)
             split = sample.split
             if split == "val" and f"{sample.dataset}/{group}" in trained:

@@ -119,7 +119,7 @@ class Queue:
 
     def items(self) -> dict[str, Item]:
         """All items by their names, in the order in which they came."""
-        found: dict[str, Item] = {}
+        items: dict[str, Item] = {}
         for line in _lines.read(self.folder / "items.jsonl"):
             try:
                 item = Item(
@@ -128,8 +128,8 @@ class Queue:
                 )  # fmt: skip
             except (KeyError, TypeError, ValueError):
                 continue
-            found.setdefault(item.id, item)
-        return found
+            items.setdefault(item.id, item)
+        return items
 
     def add(self, items: Iterable[Item], pictures: Mapping[str, bytes] | None = None) -> int:
         """Put items into the queue, and the pictures that they name; items that are there already stay as they are.
@@ -162,7 +162,7 @@ class Queue:
 
     def decisions(self) -> dict[str, dict[str, Decision]]:
         """Item → who → the newest decision."""
-        found: dict[str, dict[str, Decision]] = defaultdict(dict)
+        decisions: dict[str, dict[str, Decision]] = defaultdict(dict)
         for line in _lines.read(self.folder / "decisions.jsonl"):
             try:
                 decision = Decision(
@@ -171,9 +171,9 @@ class Queue:
                 )  # fmt: skip
             except (KeyError, TypeError, ValueError, UnknownName):
                 continue
-            found[decision.item].pop(decision.who, None)
-            found[decision.item][decision.who] = decision  # the newest last
-        return dict(found)
+            decisions[decision.item].pop(decision.who, None)
+            decisions[decision.item][decision.who] = decision  # the newest last
+        return dict(decisions)
 
     def pending(self, who: str | None = None) -> list[Item]:
         """What still needs decisions, fewest first; with a name, what this person has not decided."""
@@ -230,17 +230,17 @@ class Queue:
         """What people kept: each item with its content, edited where somebody edited it."""
         decided = self.decisions()
         for item in self.items().values():
-            said = list(decided.get(item.id, {}).values())
-            against = sum(decision.choice == "reject" for decision in said)
-            if len(said) < self.reviewers or 2 * against >= len(said):
+            decisions = list(decided.get(item.id, {}).values())
+            against = sum(decision.choice == "reject" for decision in decisions)
+            if len(decisions) < self.reviewers or 2 * against >= len(decisions):
                 continue
-            edits = [decision.content for decision in said if decision.content is not None]
+            edits = [decision.content for decision in decisions if decision.content is not None]
             yield item, edits[-1] if edits else item.content
 
     def agreement(self) -> Agreement:
         """How far the reviewers agree."""
         decided = self.decisions()
-        choices = [[decision.choice for decision in said.values()] for said in decided.values()]
+        choices = [[decision.choice for decision in decisions.values()] for decisions in decided.values()]
         several = [row for row in choices if len(row) > 1]
         pairs = [(a == b) for row in several for i, a in enumerate(row) for b in row[:i]]
         return Agreement(

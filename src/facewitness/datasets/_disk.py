@@ -61,11 +61,11 @@ def folder(root: str | Path, dataset: str, needed: Iterable[str], any_of: bool =
         raise InputError(f"{dataset}: expected a folder at {root}, found none.{hint}")
     there = [bool(next(root.glob(pattern), None)) for pattern in needed]
     if needed and not (any(there) if any_of else all(there)):
-        absent = [pattern for pattern, found in zip(needed, there, strict=True) if not found]
-        found = ", ".join(sorted(p.name for p in root.iterdir())[:8]) or "nothing"
+        absent = [pattern for pattern, content in zip(needed, there, strict=True) if not content]
+        content = ", ".join(sorted(p.name for p in root.iterdir())[:8]) or "nothing"
         what = f"at least one of {', '.join(needed)}" if any_of else ", ".join(absent)
         raise InputError(
-            f"{dataset}: expected {what} in {root}, which holds {found}. Give the folder as it is unpacked."
+            f"{dataset}: expected {what} in {root}, which holds {content}. Give the folder as it is unpacked."
         )
     return root
 
@@ -77,8 +77,8 @@ def natural(path: Path | str) -> list[Any]:
 
 def pictures(below: Path, deep: bool = True) -> list[Path]:
     """The pictures of a folder, in natural order; `deep` looks into its folders too. An absent folder has none."""
-    found = below.rglob("*") if deep else below.glob("*")
-    return sorted((p for p in found if p.suffix.lower() in PICTURES and not p.name.startswith(".")), key=natural)
+    files = below.rglob("*") if deep else below.glob("*")
+    return sorted((p for p in files if p.suffix.lower() in PICTURES and not p.name.startswith(".")), key=natural)
 
 
 def left_out(below: Path, deep: bool = True) -> str:
@@ -101,8 +101,8 @@ _CLUTTER = ("thumbs.db", "desktop.ini")
 
 def videos(below: Path, deep: bool = False) -> list[Path]:
     """The videos of a folder, in natural order."""
-    found = below.rglob("*") if deep else below.glob("*")
-    return sorted((p for p in found if p.suffix.lower() in VIDEOS and not p.name.startswith(".")), key=natural)
+    files = below.rglob("*") if deep else below.glob("*")
+    return sorted((p for p in files if p.suffix.lower() in VIDEOS and not p.name.startswith(".")), key=natural)
 
 
 def sources(below: Path) -> dict[str, Path]:
@@ -110,13 +110,13 @@ def sources(below: Path) -> dict[str, Path]:
 
     A video is a file in the folder or its `videos`, else a folder of extracted frames in its `frames` or `images`.
     """
-    found: dict[str, Path] = {}
+    clips: dict[str, Path] = {}
     for place in (below / "images", below / "frames"):
         if place.is_dir():
-            found |= {p.name: p for p in place.iterdir() if p.is_dir() and not p.name.startswith(".")}
+            clips |= {p.name: p for p in place.iterdir() if p.is_dir() and not p.name.startswith(".")}
     for place in (below / "videos", below):
-        found |= {p.stem: p for p in videos(place)}
-    return {name: found[name] for name in sorted(found, key=natural)}
+        clips |= {p.stem: p for p in videos(place)}
+    return {name: clips[name] for name in sorted(clips, key=natural)}
 
 
 def evenly(total: int, wanted: int) -> tuple[int, ...]:
@@ -184,11 +184,11 @@ def of_video(
 
 def not_empty(samples: Iterator[Sample], dataset: str, split: str | None, root: Path) -> Iterator[Sample]:
     """The samples; raises InputError at the end where there was none, since a table of nothing looks like a result."""
-    found = False
+    any_came = False
     for sample in samples:
-        found = True
+        any_came = True
         yield sample
-    if not found:
+    if not any_came:
         what = f"the split '{split}'" if split is not None else "the dataset"
         raise InputError(f"{dataset}: expected pictures for {what} in {root}, found none; is it unpacked completely?")
 

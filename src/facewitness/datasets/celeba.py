@@ -72,15 +72,15 @@ def _split(table: Path, name: str, number: str) -> str:
 
 def _pairs(table: Path) -> dict[str, str]:
     """Picture → the word after it. Raises InputError that names the line."""
-    found: dict[str, str] = {}
+    pairs: dict[str, str] = {}
     for number, line in enumerate(read_lines(table, NAME), 1):
         if not line.strip():
             continue
         words = line.split()
-        if len(words) != 2 or words[0] in found:
+        if len(words) != 2 or words[0] in pairs:
             why = "the picture is there twice" if len(words) == 2 else f"got {line!r}"
             raise InputError(
                 f"{NAME}: {table}, line {number}: expected a picture and a number, {why}; download it again"
             )
-        found[words[0]] = words[1]
-    return found
+        pairs[words[0]] = words[1]
+    return pairs

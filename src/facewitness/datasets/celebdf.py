@@ -53,27 +53,27 @@ def samples(root: str | Path, split: str | None = None, *, frames: int = 32, tel
 
 
 def _samples(root: Path, split: str | None, frames: int, tell: Tell) -> Iterator[Sample]:
-    found = {place: sources(root / place) for place in _LABEL_OF}
-    for place, there in found.items():
+    clips = {place: sources(root / place) for place in _LABEL_OF}
+    for place, there in clips.items():
         if not there:
             tell(f"{NAME}: {root / place} holds no video; unpack the whole archive again")
     test = _tested(root / _LIST)
     dataset = _version(
-        root, [name for place, there in found.items() for name in there if place != "YouTube-real"], tell
+        root, [name for place, there in clips.items() for name in there if place != "YouTube-real"], tell
     )
     for place, name in test:
-        if name not in found[place]:
+        if name not in clips[place]:
             tell(f"{dataset}: {place}/{name}, listed in {_LIST}, does not exist; unpack {place} again")
-    splits = {(p, n): "test" if (p, n) in test else "train" for p, there in found.items() for n in there}
+    splits = {(p, n): "test" if (p, n) in test else "train" for p, there in clips.items() for n in there}
     group = apart(((_source(p, n), s) for (p, n), s in splits.items()), dataset, tell)
     for (place, name), each in splits.items():
         if split not in (None, each):
             continue
         real = _LABEL_OF[place] == "real"
-        pristine = None if real else found["Celeb-real"].get(_source(place, name).partition("/")[2])
+        pristine = None if real else clips["Celeb-real"].get(_source(place, name).partition("/")[2])
         yield from of_video(
             root,
-            found[place][name],
+            clips[place][name],
             _PRISTINE if real else _SWAP,
             dataset=dataset,
             split=each,
@@ -93,7 +93,7 @@ def _source(place: str, name: str) -> str:
 
 def _tested(table: Path) -> dict[tuple[str, str], None]:
     """(folder, name) of the videos in the list, in its order. Raises InputError that names the line."""
-    found: dict[tuple[str, str], None] = {}
+    tested: dict[tuple[str, str], None] = {}
     for number, line in enumerate(table.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
         if not line.strip():
             continue
@@ -108,12 +108,12 @@ def _tested(table: Path) -> dict[tuple[str, str], None]:
                 f"{NAME}: {table}, line {number}: expected 1 for real and 0 for fake, got {line!r}; take the list of "
                 "the authors, not one with the labels turned round"
             )
-        if (named[2], named[3]) in found:
+        if (named[2], named[3]) in tested:
             raise InputError(f"{NAME}: {table}, line {number}: {named[2]}/{named[3]} is there twice; download it again")
-        found[named[2], named[3]] = None
-    if not found:
+        tested[named[2], named[3]] = None
+    if not tested:
         raise InputError(f"{NAME}: {table}: expected the videos of the test split, found none; download it again")
-    return found
+    return tested
 
 
 def _version(root: Path, names: list[str], tell: Tell) -> str:

@@ -98,16 +98,16 @@ def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) 
 
 
 def _samples(root: Path, split: str | None, tell: Tell) -> Iterator[Sample]:
-    found = _Found(root)
-    items = {item.name: item for item in _items(found, tell) if split in (None, item.split)}
+    files = _Found(root)
+    items = {item.name: item for item in _items(files, tell) if split in (None, item.split)}
     left = dict(items)
-    stills = {p.stem: p for p in found.pictures}
+    stills = {p.stem: p for p in files.pictures}
     for name, item in items.items():
         if name in stills:
             yield _of(item, file=stills[name].relative_to(root).as_posix())
             del left[name]
             continue
-        for compression, video, original in found.videos(item):
+        for compression, video, original in files.videos(item):
             yield from of_video(
                 root, video, item.truth, dataset=NAME, split=item.split, group=item.group, frames=1, tell=tell,
                 compression=compression, original=original, name=item.video,
@@ -185,7 +185,7 @@ def _items(below: _Found, tell: Tell) -> list[_Item]:
     lists, files = _files(below)
     home = {video: split for split, pairs in lists.items() for pair in pairs for video in pair}
     shelved = _shelved(root)
-    found: dict[str, tuple[Path, str, str, Truth]] = {}
+    items: dict[str, tuple[Path, str, str, Truth]] = {}
     unknown, unsplit = 0, []
     for path in files:
         content = read_json(path, NAME)
@@ -197,12 +197,12 @@ def _items(below: _Found, tell: Tell) -> list[_Item]:
             if match is None or match[1] not in _METHODS:
                 unknown += 1
                 continue
-            if name in found:
-                raise InputError(f"{NAME}: {name} is in {found[name][0]} and again in {path}; keep one of them")
+            if name in items:
+                raise InputError(f"{NAME}: {name} is in {items[name][0]} and again in {path}; keep one of them")
             split = named or home.get(match[2][:3]) or shelved.get(name)
             if split is None:
                 unsplit.append(name)
-            found[name] = (path, match[2], split or "train", _truth(match[1], asked, f"{path}: {name}"))
+            items[name] = (path, match[2], split or "train", _truth(match[1], asked, f"{path}: {name}"))
     if unknown:
         tell(f"{NAME}: {unknown} answered pictures are of no method that the authors explain; they are left out")
     if unsplit:
@@ -211,24 +211,24 @@ def _items(below: _Found, tell: Tell) -> list[_Item]:
             f"'train'; put the files into train_set/ or test_set/, or FaceForensics++'s pairs into split/, in {root}"
         )
     pairs = [pair for each in lists.values() for pair in each]
-    person = joined([*pairs, *((v[:3], v[-3:]) for _, v, _, _ in found.values())])
-    group = apart(((person[v[:3]], split) for _, v, split, _ in found.values()), NAME, tell)
+    person = joined([*pairs, *((v[:3], v[-3:]) for _, v, _, _ in items.values())])
+    group = apart(((person[v[:3]], split) for _, v, split, _ in items.values()), NAME, tell)
     return [
         _Item(name, video, truth, split, group[person[video[:3]], split])
-        for name, (_, video, split, truth) in found.items()
+        for name, (_, video, split, truth) in items.items()
     ]
 
 
 def _shelved(root: Path) -> dict[str, str]:
     """The split of each picture in the root's tables, by its name."""
-    found: dict[str, str] = {}
+    shelves: dict[str, str] = {}
     for path in sorted(root.glob("*.parquet")):
         opened = table_of(path)
         if {"file", "split"} <= set(opened.schema_arrow.names):
             table = opened.read(["file", "split"])
             pairs = zip(table["file"].to_pylist(), table["split"].to_pylist(), strict=True)
-            found |= {Path(file).stem: split for file, split in pairs if file and split in SPLITS}
-    return found
+            shelves |= {Path(file).stem: split for file, split in pairs if file and split in SPLITS}
+    return shelves
 
 
 def _files(below: _Found) -> tuple[dict[str, list[tuple[str, str]]], list[Path]]:

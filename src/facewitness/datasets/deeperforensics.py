@@ -58,19 +58,19 @@ def _samples(root: Path, split: str | None, frames: int, tell: Tell) -> Iterator
         if not place.is_dir():
             tell(f"{NAME}: {place} does not exist; unpack it, or read the table without this variant")
             continue
-        found = sources(place)
-        odd = [name for name in found if name not in listed]
+        clips = sources(place)
+        odd = [name for name in clips if name not in listed]
         if odd:
             tell(f"{NAME}: {place} holds {len(odd)} videos that no split lists ({', '.join(odd[:3])}…), left out")
         for name, each in listed.items():
             if split not in (None, each):
                 continue
-            if name not in found:
+            if name not in clips:
                 tell(f"{NAME}: {name} of the split '{each}' is not in {place}; unpack it again")
                 continue
             yield from of_video(
                 root,
-                found[name],
+                clips[name],
                 _SWAP,
                 dataset=NAME,
                 split=each,
@@ -88,7 +88,7 @@ def _actor(name: str) -> str:
 
 def _listed(root: Path) -> dict[str, str]:
     """Video → its split. Raises InputError that names the line."""
-    found: dict[str, str] = {}
+    split_of: dict[str, str] = {}
     for each in SPLITS:
         table = root / "lists" / "splits" / f"{each}.txt"
         for number, line in enumerate(table.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
@@ -97,9 +97,10 @@ def _listed(root: Path) -> dict[str, str]:
             name = PurePosixPath(line.split()[0]).stem
             if not _actor(name):
                 raise InputError(f"{NAME}: {table}, line {number}: expected a name such as 000_M101.mp4, got {line!r}")
-            if name in found:
+            if name in split_of:
                 raise InputError(
-                    f"{NAME}: {table}, line {number}: {name} is already in the split '{found[name]}'; unpack it again"
+                    f"{NAME}: {table}, line {number}: {name} is already in the split '{split_of[name]}'; "
+                    "unpack it again"
                 )
-            found[name] = each
-    return found
+            split_of[name] = each
+    return split_of

@@ -110,15 +110,15 @@ def _samples(root: Path, split: str | None, frames: int, tell: Tell) -> Iterator
 
 def _of(root: Path, video: _Video, split: str, group: str, frames: int, tell: Tell) -> Iterator[Sample]:
     chosen = [video.frames[i] for i in evenly(len(video.frames), frames)] if frames else list(video.frames[:1])
-    found = {name: path for name in chosen if (path := _below(root, name)) is not None}
+    lists = {name: path for name in chosen if (path := _below(root, name)) is not None}
     key = "/".join((video.dataset, str(video.truth.method), video.compression or "-", video.name))
-    if len(found) < len(chosen) or not chosen:
-        absent = next((name for name in chosen if name not in found), "nothing")
+    if len(lists) < len(chosen) or not chosen:
+        absent = next((name for name in chosen if name not in lists), "nothing")
         tell(
-            f"{NAME}: {len(chosen) - len(found)} of {len(chosen)} frames of {key} are not in {root} (the list has "
+            f"{NAME}: {len(chosen) - len(lists)} of {len(chosen)} frames of {key} are not in {root} (the list has "
             f"{absent}); unpack the frames there"
         )
-    for path in found.values():
+    for path in lists.values():
         mask = video.masks.get(path.stem)
         mask_path = _below(root, mask) if mask else None
         truth = video.truth
@@ -153,20 +153,20 @@ def _source(video: _Video) -> tuple[str, str | None]:
 
 def _listed(root: Path, tell: Tell) -> list[tuple[_Video, str]]:
     """Every video of every list once, with its one split."""
-    found: dict[tuple[str, str, str | None, str], tuple[_Video, str]] = {}
+    videos: dict[tuple[str, str, str | None, str], tuple[_Video, str]] = {}
     moved = 0
     for pattern in _LISTS:
         for path in sorted(root.glob(pattern), key=natural):
             for split, video in _videos(path, tell):
                 key = (video.dataset, str(video.truth.method), video.compression, video.name)
-                before = found[key][1] if key in found else split
+                before = videos[key][1] if key in videos else split
                 moved += before != split
-                found[key] = (video, max(before, split, key=SPLITS.index))
+                videos[key] = (video, max(before, split, key=SPLITS.index))
     if moved:
         tell(
             f"{NAME}: {moved} times a video is listed in a further split; it counts in test, else in val, else in train"
         )
-    return list(found.values())
+    return list(videos.values())
 
 
 def _videos(path: Path, tell: Tell) -> Iterator[tuple[str, _Video]]:
@@ -189,14 +189,14 @@ def _videos(path: Path, tell: Tell) -> Iterator[tuple[str, _Video]]:
 
 def _video(dataset: str, label: str, compression: str | None, name: str, entry: Any, where: str) -> _Video:
     entry = _object(entry, where)
-    said = entry.get("label", label)
+    label_text = entry.get("label", label)
     frames, masks = entry.get("frames"), entry.get("masks") or []
     if not all(isinstance(paths, list) and all(isinstance(p, str) for p in paths) for paths in (frames, masks)):
         raise InputError(f'{NAME}: {where}: expected "frames": ["…/000.png", …]; download the list again')
-    known, kind = _DATASETS.get(re.split(r"[-_]", str(said))[0], (dataset, None))
+    known, kind = _DATASETS.get(re.split(r"[-_]", str(label_text))[0], (dataset, None))
     return _Video(
         dataset=known,
-        truth=_truth(str(said), kind, where),
+        truth=_truth(str(label_text), kind, where),
         compression=compression,
         name=name,
         frames=tuple(sorted(frames or (), key=natural)),

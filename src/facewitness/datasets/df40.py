@@ -123,11 +123,11 @@ def _samples(root: Path, split: str | None, frames: int, tell: Tell) -> Iterator
 
 def _places(root: Path, tell: Tell) -> dict[str, Path]:
     """The folder of methods of each split."""
-    found = {s: root / n for s, names in _FOLDERS_OF.items() for n in reversed(names) if (root / n).is_dir()}
-    for each in SPLITS if found else ():
-        if each not in found:
+    places = {s: root / n for s, names in _FOLDERS_OF.items() for n in reversed(names) if (root / n).is_dir()}
+    for each in SPLITS if places else ():
+        if each not in places:
             tell(f"{NAME}: {root} holds none of {', '.join(_FOLDERS_OF[each])}, so nothing of the split '{each}'")
-    return found or {"train" if "train" in root.resolve().name.lower() else "test": root}
+    return places or {"train" if "train" in root.resolve().name.lower() else "test": root}
 
 
 def _items(root: Path, split: str, place: Path, tell: Tell) -> Iterator[_Item]:

@@ -82,12 +82,12 @@ def _entry(entry: Any) -> tuple[str, list[tuple[str, str]]]:
     """A picture's name, and questions with answers."""
     named = entry.get("image") or entry["images"][0]
     if "messages" in entry:
-        said = [(m["role"], str(m["content"])) for m in entry["messages"]]
+        spoken = [(m["role"], str(m["content"])) for m in entry["messages"]]
     else:
-        said = [(m["from"], str(m["value"])) for m in entry["conversations"]]
+        spoken = [(m["from"], str(m["value"])) for m in entry["conversations"]]
     turns: list[tuple[str, str]] = []
     asked = ""
-    for role, text in said:
+    for role, text in spoken:
         if role in ("human", "user"):
             asked = _MARK.sub(" ", text).strip()
         elif role in ("gpt", "assistant") and asked:

@@ -50,9 +50,9 @@ def _samples(root: Path, frames: int, tell: Tell) -> Iterator[Sample]:
         if not any(there.values()):
             tell(f"{NAME}: {place} holds no video in {', '.join(_COMPRESSIONS)}; download it")
         masks = sources(place / "masks")
-        for compression, found in there.items():
+        for compression, clips in there.items():
             pristine = sources(root / _REAL / compression) if truth is _SWAP else {}
-            for name, video in found.items():
+            for name, video in clips.items():
                 swap = re.fullmatch(r"(\d+)_\d+__(.+)__[A-Z0-9]+", name)
                 origin = pristine.get(f"{swap[1]}__{swap[2]}") if swap else None
                 made = of_video(

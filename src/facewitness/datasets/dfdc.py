@@ -67,7 +67,7 @@ def _samples(root: Path, split: str | None, frames: int, tell: Tell) -> Iterator
             if table is None:
                 tell(f"{NAME}: {part} holds neither metadata.json nor labels.csv; unpack it again")
                 continue
-            listed, found = _listed(table), sources(part)
+            listed, clips = _listed(table), sources(part)
             for file, (label, original) in listed.items():
                 if file in seen:
                     raise InputError(
@@ -75,13 +75,13 @@ def _samples(root: Path, split: str | None, frames: int, tell: Tell) -> Iterator
                     )
                 seen[file] = table
                 name = Path(file).stem
-                if name not in found:
+                if name not in clips:
                     tell(f"{NAME}: {part / file}, listed in {table.name}, does not exist; unpack {part.name} again")
                     continue
-                pristine = found.get(Path(original).stem) if original else None
+                pristine = clips.get(Path(original).stem) if original else None
                 yield from of_video(
                     root,
-                    found[name],
+                    clips[name],
                     _PRISTINE if label == "real" else _SWAP,
                     dataset=NAME,
                     split=each,
@@ -95,11 +95,11 @@ def _samples(root: Path, split: str | None, frames: int, tell: Tell) -> Iterator
 
 def _parts(root: Path) -> list[Path]:
     """The folders of the train parts; an archive that holds a folder of its own name is looked into."""
-    found = []
+    parts = []
     for part in (p for pattern in _PARTS for p in root.glob(pattern) if p.is_dir()):
         inner = [p.parent for p in part.glob("dfdc_train_part_*/metadata.json")]
-        found += inner if inner and not (part / "metadata.json").is_file() else [part]
-    return sorted(found, key=natural)
+        parts += inner if inner and not (part / "metadata.json").is_file() else [part]
+    return sorted(parts, key=natural)
 
 
 def _listed(table: Path) -> _Listed:
@@ -110,16 +110,16 @@ def _json(table: Path) -> _Listed:
     content = read_json(table, NAME)
     if not isinstance(content, dict) or not all(isinstance(entry, dict) for entry in content.values()):
         raise InputError(f"{NAME}: {table}: expected an entry for each video; download it again")
-    found: _Listed = {}
+    listed: _Listed = {}
     for file, entry in content.items():
         original = entry.get("original")
         label = _label(table, file, entry.get("label", entry.get("is_fake")))
-        found[file] = label, original if isinstance(original, str) and original else None
-    return found
+        listed[file] = label, original if isinstance(original, str) and original else None
+    return listed
 
 
 def _csv(table: Path) -> _Listed:
-    found: _Listed = {}
+    listed: _Listed = {}
     # an odd byte then makes an odd name or label, which is said
     with table.open(encoding="utf-8-sig", errors="replace", newline="") as opened:
         rows = csv.DictReader(opened)
@@ -127,16 +127,16 @@ def _csv(table: Path) -> _Listed:
             raise InputError(f"{NAME}: {table}: expected the columns filename and label, got {rows.fieldnames}")
         for row in rows:
             file = row["filename"] or ""
-            if file in found:
+            if file in listed:
                 raise InputError(f"{NAME}: {table}: {file} is there twice; download it again")
-            found[file] = _label(table, file, row["label"]), None
-    return found
+            listed[file] = _label(table, file, row["label"]), None
+    return listed
 
 
 def _label(table: Path, file: str, value: Any) -> Literal["real", "fake"]:
-    said = str(value).strip().lower()
-    if re.fullmatch(r"real|0(\.0)?|false", said):
+    spelt = str(value).strip().lower()
+    if re.fullmatch(r"real|0(\.0)?|false", spelt):
         return "real"
-    if re.fullmatch(r"fake|1(\.0)?|true", said):
+    if re.fullmatch(r"fake|1(\.0)?|true", spelt):
         return "fake"
     raise InputError(f"{NAME}: {table}: {file}: expected the label REAL or FAKE (0 or 1), got {value!r}")

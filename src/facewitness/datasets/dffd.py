@@ -54,13 +54,13 @@ def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) 
 
 def _samples(root: Path, split: str | None, tell: Tell) -> Iterator[Sample]:
     for source, kind in (_KIND_OF | _BY_HAND).items():
-        found = [(picture, each) for each in SPLITS for picture in pictures(root / source / _FOLDER_OF[each])]
-        absent = [each for each in SPLITS if split in (None, each) and each not in {there for _, there in found}]
+        files = [(picture, each) for each in SPLITS for picture in pictures(root / source / _FOLDER_OF[each])]
+        absent = [each for each in SPLITS if split in (None, each) and each not in {there for _, there in files}]
         for each in absent if source in _KIND_OF else ():
             tell(f"{NAME}: {root / source / _FOLDER_OF[each]} holds no picture; unpack {source}.zip again")
-        group = apart(((_face(source, picture), each) for picture, each in found), NAME, tell)
+        group = apart(((_face(source, picture), each) for picture, each in files), NAME, tell)
         truth = PRISTINE if kind == "pristine" else Truth("fake", source, kind)
-        for picture, each in found:
+        for picture, each in files:
             if split in (None, each):
                 file = picture.relative_to(root).as_posix()
                 yield Sample(file, truth, each, group[_face(source, picture), each], NAME)

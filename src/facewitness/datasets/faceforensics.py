@@ -79,19 +79,19 @@ def _samples(root: Path, split: str | None, frames: int, tell: Tell) -> Iterator
             tell(f"{NAME}: {place} holds none of {', '.join(_COMPRESSIONS)}; download it, or read the table without it")
         masks = {} if real else sources(place / "masks")
         for compression in there:
-            found = sources(place / compression)
+            clips = sources(place / compression)
             pristine = sources(root / "original_sequences" / "youtube" / compression)
             listed = ids if real else swaps
-            _unlisted(place / compression, found, listed, tell)
+            _unlisted(place / compression, clips, listed, tell)
             for each in SPLITS:
                 for name, target in listed[each] if split in (None, each) else ():
-                    if name not in found:
+                    if name not in clips:
                         tell(f"{NAME}: {name} of the split '{each}' is not in {place / compression}; download it again")
                         continue
                     origin = None if real else pristine.get(target)
                     made = of_video(
                         root,
-                        found[name],
+                        clips[name],
                         _PRISTINE if real else Truth("fake", method, _KIND_OF[method]),
                         dataset=NAME,
                         split=each,
@@ -108,7 +108,7 @@ def _samples(root: Path, split: str | None, frames: int, tell: Tell) -> Iterator
 
 def _pairs(root: Path) -> dict[str, list[tuple[str, str]]]:
     """The official pairs of every split. Raises InputError where a file is absent, odd, or two splits share an id."""
-    found: dict[str, list[tuple[str, str]]] = {}
+    pairs: dict[str, list[tuple[str, str]]] = {}
     seen: dict[str, str] = {}
     for each in SPLITS:
         places = (root / "splits" / f"{each}.json", root / f"{each}.json", root / "dataset" / "splits" / f"{each}.json")
@@ -128,12 +128,12 @@ def _pairs(root: Path) -> dict[str, list[tuple[str, str]]]:
             if x in seen:
                 raise InputError(f"{NAME}: {table}: {x} is already in the split '{seen[x]}'; download the splits again")
             seen[x] = each
-        found[each] = [(a, b) for a, b in content]
-    return found
+        pairs[each] = [(a, b) for a, b in content]
+    return pairs
 
 
-def _unlisted(place: Path, found: dict[str, Path], listed: dict[str, list[tuple[str, str]]], tell: Tell) -> None:
+def _unlisted(place: Path, clips: dict[str, Path], listed: dict[str, list[tuple[str, str]]], tell: Tell) -> None:
     known = {name for names in listed.values() for name, _ in names}
-    odd = [name for name in found if name not in known]
+    odd = [name for name in clips if name not in known]
     if odd:
         tell(f"{NAME}: {place} holds {len(odd)} videos that no split lists ({', '.join(odd[:3])}…); they are left out")

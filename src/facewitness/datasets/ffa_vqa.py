@@ -110,8 +110,8 @@ def _labelled(name: str, table: Path, picture: str, value: Any) -> Truth:
     if label == "real":
         return PRISTINE
     _, method, kind = _SETS.get(name, ("", None, None))
-    said = " ".join(str(v).lower() for v in further)
-    return Truth("fake", method, kind or next((k for word, k in _TYPES.items() if word in said), None))
+    wording = " ".join(str(v).lower() for v in further)
+    return Truth("fake", method, kind or next((k for word, k in _TYPES.items() if word in wording), None))
 
 
 def _answered(name: str, table: Path, entries: list[Any]) -> dict[str, Truth]:
@@ -128,23 +128,25 @@ def _answered(name: str, table: Path, entries: list[Any]) -> dict[str, Truth]:
         for (asker, question), (answerer, answer) in pairwise(spoken):
             if asker == "human" and answerer == "gpt":
                 turns.setdefault(picture, []).append((question.replace("<image>", "").strip(), answer.strip()))
-    found: dict[str, Truth] = {}
+    truths: dict[str, Truth] = {}
     for picture, pairs in turns.items():
         results = {match[1].lower() for _, answer in pairs if (match := _RESULT.search(answer))}
         if len(results) != 1:
-            said = " and ".join(sorted(results)) or "none"
-            raise InputError(f"{NAME}: {table}: {picture}: expected one 'Analysis result', real or fake, found {said}")
+            results_text = " and ".join(sorted(results)) or "none"
+            raise InputError(
+                f"{NAME}: {table}: {picture}: expected one 'Analysis result', real or fake, found {results_text}"
+            )
         real = results == {"real"}
-        said = " ".join(answer.lower() for _, answer in pairs).rpartition("analysis result")[2]
+        results_text = " ".join(answer.lower() for _, answer in pairs).rpartition("analysis result")[2]
         questions: dict[str, tuple[str, ...]] = {}
         for question, answer in pairs:
             questions[question] = (*questions.get(question, ()), answer)
-        found[picture] = Truth(
+        truths[picture] = Truth(
             label="real" if real else "fake",
             method="pristine" if real else None,
-            kind="pristine" if real else next((k for word, k in _TYPES.items() if word in said), None),
+            kind="pristine" if real else next((k for word, k in _TYPES.items() if word in results_text), None),
             regions=frozenset() if real else None,
             texts=tuple(answer for _, answer in pairs),
             questions=questions,
         )
-    return found
+    return truths

@@ -48,14 +48,14 @@ def _samples(root: Path, split: str | None, frames: int, tell: Tell) -> Iterator
             continue
         real, masks = sources(root / "source" / each), sources(root / "target_mask" / each)
         for side, truth in _TRUTH_OF.items():
-            found = sources(root / side / each)
-            if not found:
+            clips = sources(root / side / each)
+            if not clips:
                 tell(f"{NAME}: {root / side / each} holds no video; unpack it again")
             for what, there in (("mask", masks), ("real video", real)) if side == "target" else ():
-                without = [name for name in found if name not in there]
+                without = [name for name in clips if name not in there]
                 if without:
                     tell(f"{NAME}: {len(without)} fakes in {root / side / each} have no {what} ({without[0]}, …)")
-            for name, video in found.items():
+            for name, video in clips.items():
                 origin = real.get(name) if side == "target" else None
                 made = of_video(
                     root,

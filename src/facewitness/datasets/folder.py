@@ -53,18 +53,18 @@ def samples(root: str | Path, split: str | None = None, *, frames: int = 32, tel
         raise InputError(f"folder: expected a folder, got the file {root}. If it is a list, read it as manifest.")
     root = folder(root, "folder", ())
     name = root.resolve().name
-    found = {"all": _labelled(root)} if _labelled(root) else {}
+    labelled = {"all": _labelled(root)} if _labelled(root) else {}
     for below in sorted(p for p in root.iterdir() if p.is_dir() and p.name.lower() in _SPLIT_OF):
         if _labelled(below):
-            found.setdefault(_SPLIT_OF[below.name.lower()], []).extend(_labelled(below))
-    if not found:
+            labelled.setdefault(_SPLIT_OF[below.name.lower()], []).extend(_labelled(below))
+    if not labelled:
         there = ", ".join(sorted(p.name for p in root.iterdir())[:8]) or "nothing"
         raise InputError(
             f"{name}: expected the folders real and fake in {root}, or in its train, val and test; it holds {there}. "
             f"Move the pictures into such folders, or list them in a manifest"
         )
-    wanted(split, found, name)
-    return not_empty(_samples(root, name, found, split, frames, tell), name, split, root)
+    wanted(split, labelled, name)
+    return not_empty(_samples(root, name, labelled, split, frames, tell), name, split, root)
 
 
 def _labelled(below: Path) -> list[tuple[str, Path]]:
@@ -76,11 +76,11 @@ def _labelled(below: Path) -> list[tuple[str, Path]]:
 
 
 def _samples(
-    root: Path, name: str, found: dict[str, list[tuple[str, Path]]], split: str | None, frames: int, tell: Tell
+    root: Path, name: str, labelled: dict[str, list[tuple[str, Path]]], split: str | None, frames: int, tell: Tell
 ) -> Iterator[Sample]:
-    for each in (s for s in SPLITS if s in found and split in (None, s)):
+    for each in (s for s in SPLITS if s in labelled and split in (None, s)):
         labels = set()
-        for label, where in found[each]:
+        for label, where in labelled[each]:
             for picture in sorted([*pictures(where), *videos(where, deep=True)], key=natural):
                 labels.add(label)
                 inside = picture.relative_to(where).parts
@@ -99,13 +99,13 @@ def _samples(
                     group=file,
                     dataset=name,
                 )
-        for _, where in found[each]:
+        for _, where in labelled[each]:
             if kinds := left_out(where):
                 tell(
                     f"{name}: files in {where} that are no pictures we read are left out: {kinds}; convert what is one"
                 )
         for absent in sorted({"real", "fake"} - labels):
             tell(f"{name}: the split '{each}' has no {absent} picture; AUC needs both labels: put some into {absent}/")
-        for around in sorted({where.parent for _, where in found[each]}):
+        for around in sorted({where.parent for _, where in labelled[each]}):
             if stray := pictures(around, deep=False):
                 tell(f"{name}: {len(stray)} pictures in {around} are neither in real/ nor in fake/ and are left out")

@@ -38,10 +38,10 @@ def _samples(root: Path, tell: Tell) -> Iterator[Sample]:
     below = next(p for place in _PLACES if any((p := root / place).joinpath(name).is_dir() for name in _DEMOGRAPHICS))
     truth = Truth("fake", "GANDiffFace", "entire_synthesis")
     for name in _DEMOGRAPHICS:
-        found = pictures(below / name)
-        if not found:
+        files = pictures(below / name)
+        if not files:
             tell(f"{NAME}: {below / name} holds no picture; unpack it again where your copy had it")
-        for picture in found:
+        for picture in files:
             identity = (
                 picture.relative_to(below).parts[1] if len(picture.relative_to(below).parts) > 2 else picture.stem
             )

@@ -60,8 +60,8 @@ def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) 
     else:
         base = folder(path, "huggingface", ("**/*.parquet", "**/*.arrow"), any_of=True)
         # arrow files with "cache-" before are what `datasets` remembers of computations
-        found = [*base.rglob("*.parquet"), *(p for p in base.rglob("*.arrow") if not p.name.startswith("cache-"))]
-        tables = sorted(found, key=natural)
+        files = [*base.rglob("*.parquet"), *(p for p in base.rglob("*.arrow") if not p.name.startswith("cache-"))]
+        tables = sorted(files, key=natural)
     name = (path.parent if path.is_file() else path).resolve().name
     columns = {table: _Columns(table, _schema(table)) for table in tables}
     groups = [pair for table, column in columns.items() for pair in _groups(table, column, _split_of(table, base))]
@@ -95,11 +95,19 @@ class _Columns:
         return [c for c in each if c is not None]
 
     def label_of(self, row: int, value: Any) -> str:
-        said = self.names[value] if isinstance(value, int) and self.names and 0 <= value < len(self.names) else value
-        label = _LABEL_OF.get(said.strip().lower()) if isinstance(said, str) else None
+        label_name = (
+            self.names[value] if isinstance(value, int) and self.names and 0 <= value < len(self.names) else value
+        )
+        label = _LABEL_OF.get(label_name.strip().lower()) if isinstance(label_name, str) else None
         if label is None:
-            how = "" if isinstance(said, str) else " (a number without a name; save the column as ClassLabel or text)"
-            raise InputError(f"{self.table}, row {row}: expected a label that says real or fake, got {said!r}{how}")
+            how = (
+                ""
+                if isinstance(label_name, str)
+                else " (a number without a name; save the column as ClassLabel or text)"
+            )
+            raise InputError(
+                f"{self.table}, row {row}: expected a label that says real or fake, got {label_name!r}{how}"
+            )
         return label
 
 

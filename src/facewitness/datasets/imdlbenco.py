@@ -110,9 +110,9 @@ def _of_folders(root: Path, split: str | None, tell: Tell) -> Iterator[Sample]:
 def _by_picture(forged: list[Path], masks: list[Path], place: Path, tell: Tell) -> dict[Path, Path]:
     """Picture → mask, by name, or by order where no name fits."""
     named = {re.sub(r"[_-](gt|mask)$", "", mask.stem, flags=re.IGNORECASE): mask for mask in masks}
-    found = {file: named[file.stem] for file in forged if file.stem in named}
-    if found or len(forged) != len(masks) or not forged:
-        return found
+    matched = {file: named[file.stem] for file in forged if file.stem in named}
+    if matched or len(forged) != len(masks) or not forged:
+        return matched
     tell(f"{NAME}: no mask in {place / 'Gt'} is named as a picture in {place / 'Tp'}; they are paired by order")
     return dict(zip(sorted(forged), sorted(masks), strict=True))  # not in natural order: as the original has it
 

@@ -70,8 +70,8 @@ def _table(root: Path) -> Path:
         return root / "manifest.csv"
     tables = sorted(root.glob("*.csv"))
     if len(tables) != 1:
-        found = ", ".join(t.name for t in tables) or "none"
-        raise InputError(f"Expected manifest.csv or one CSV file in {root}, found {found}. Give the file itself.")
+        names = ", ".join(t.name for t in tables) or "none"
+        raise InputError(f"Expected manifest.csv or one CSV file in {root}, found {names}. Give the file itself.")
     return tables[0]
 
 
@@ -137,8 +137,8 @@ def _check(
             raise InputError(
                 f"{here}: expected {column} below {table.parent}, got {given}; move the list above its pictures"
             )
-        if given and (found := lists.located(table.parent, given)) is not None:
-            row[column] = found
+        if given and (located := lists.located(table.parent, given)) is not None:
+            row[column] = located
     file = row["file"]
     if label not in ("real", "fake"):
         raise InputError(f"{here}: {file}: expected label real or fake, got {row['label']!r}")

@@ -87,7 +87,7 @@ def _by_picture(table: Path) -> dict[str, list[dict[str, Any]]]:
     entries = read_json(table, NAME)
     if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
         raise InputError(f"{NAME}: expected a list of entries in {table}, got something else; download it again")
-    found: dict[str, list[dict[str, Any]]] = {}
+    entries_of: dict[str, list[dict[str, Any]]] = {}
     instances: set[str] = set()
     for number, entry in enumerate(entries):
         missing = [k for k in ("image_id", "img_path", "mask_path", "caption") if not isinstance(entry.get(k), str)]
@@ -99,8 +99,8 @@ def _by_picture(table: Path) -> dict[str, list[dict[str, Any]]]:
         if instance is not None and str(instance) in instances:
             raise InputError(f"{NAME}: {table}, entry {number}: instance_id {instance} is there twice; keep one")
         instances.add(str(instance))
-        found.setdefault(entry["img_path"].replace("\\", "/"), []).append(entry)
-    return found
+        entries_of.setdefault(entry["img_path"].replace("\\", "/"), []).append(entry)
+    return entries_of
 
 
 def _sample(

@@ -61,10 +61,10 @@ def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) 
 def _samples(root: Path, split: str | None, tell: Tell) -> Iterator[Sample]:
     tables: dict[Path, str] = {}
     for each, name in _FILES.items():
-        found = sorted([*root.glob(f"data/{name}"), *root.glob(name)], key=natural)
+        files = sorted([*root.glob(f"data/{name}"), *root.glob(name)], key=natural)
         if split in (None, each):
-            _tell_absent(root, each, name, found, tell)
-        tables |= dict.fromkeys(found, each)
+            _tell_absent(root, each, name, files, tell)
+        tables |= dict.fromkeys(files, each)
     # one column of all tables: which group is in which splits must not depend on what is asked for
     ids = ((_group(values["img_id"]), each) for table, each in tables.items() for values in _rows(table, ("img_id",)))
     group = apart(ids, NAME, tell)
@@ -85,7 +85,7 @@ def _tell_absent(root: Path, split: str, name: str, tables: list[Path], tell: Te
         tell(f"{NAME}: {root / 'data' / name}, the split '{split}', is absent; {how}")
         return
     if numbered := re.search(r"-of-(\d+)", tables[0].name):
-        there = {int(found[1]) for t in tables if (found := re.search(r"-(\d+)-of-", t.name))}
+        there = {int(match[1]) for t in tables if (match := re.search(r"-(\d+)-of-", t.name))}
         absent = sorted(set(range(int(numbered[1]))) - there)
         if absent:
             tell(f"{NAME}: {len(absent)} of {int(numbered[1])} files {name}, number {absent[0]} first, are absent")

@@ -114,14 +114,14 @@ def forge(
 
 def _shown(points: Landmarks, choices: Sequence[str], height: int, width: int) -> dict[str, Any]:
     """The outlines of those choices that the pose does not hide and of which at least half lies in the frame."""
-    hidden, found = regions.hidden(points), {}
+    hidden, outlines = regions.hidden(points), {}
     for name in choices:
         rings = list(regions.polygons(name, points))
         area = sum(cv2.contourArea(ring) for ring in rings)
         inside = _face.fill(rings, height, width).sum()
         if name not in hidden and area >= 9 and inside >= area / 2:
-            found[name] = rings
-    return found
+            outlines[name] = rings
+    return outlines
 
 
 def _merged(

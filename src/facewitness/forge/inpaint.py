@@ -160,7 +160,7 @@ def _exemplar(
     u0, v0 = np.array([width - x, y]) * factor - np.array(piece.shape[::-1]) / 2
     reach = 0.08 * _face.size(points) * scale + 2
 
-    found: list[tuple[float, bool, int, int]] = []
+    candidates: list[tuple[float, bool, int, int]] = []
     sources = ((few, np.maximum.reduce([gap, *features])), (few[:, ::-1].copy(), gap[:, ::-1].copy()))
     for mirrored, (there, torn) in enumerate(sources):
         cost = cv2.matchTemplate(there, piece, cv2.TM_SQDIFF, mask=1 - missing)
@@ -171,12 +171,12 @@ def _exemplar(
         for _ in range(1 if mirrored else 3):  # the best places, a neighbourhood apart
             v, u = np.unravel_index(int(np.argmin(cost)), cost.shape)
             if np.isfinite(cost[v, u]):
-                found.append((float(cost[v, u]), bool(mirrored), int(u), int(v)))
+                candidates.append((float(cost[v, u]), bool(mirrored), int(u), int(v)))
             cost[max(0, v - 4) : v + 5, max(0, u - 4) : u + 5] = np.inf
-    if not found:
+    if not candidates:
         return None, None
-    found = [place for place in sorted(found) if place[0] <= 2 * min(found)[0]]  # others do not fit
-    _, mirrored, left, top = found[int(rng.integers(len(found)))]
+    candidates = [place for place in sorted(candidates) if place[0] <= 2 * min(candidates)[0]]  # others do not fit
+    _, mirrored, left, top = candidates[int(rng.integers(len(candidates)))]
     shift = [round((columns.start - left) * width / small[0]), round((rows.start - top) * height / small[1])]
     source = np.ascontiguousarray(pixels[:, ::-1]) if mirrored else pixels
     matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32)

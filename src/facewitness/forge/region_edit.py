@@ -89,7 +89,7 @@ def forge(
 
 def _in_frame(points: Landmarks, choices: Sequence[str], height: int, width: int) -> dict[str, Any]:
     """The outlines of those choices of which at least half lies inside the frame and which are not mere slivers."""
-    found = {}
+    outlines = {}
     for name in choices:
         rings = list(regions.polygons(name, points))
         if name not in _ARCHES:
@@ -97,8 +97,8 @@ def _in_frame(points: Landmarks, choices: Sequence[str], height: int, width: int
         area = sum(cv2.contourArea(ring) for ring in rings)
         # closed lips show no teeth: their outline is a line then
         if area >= max(9.0, 1e-3 * _face.size(points) ** 2) and _face.fill(rings, height, width).sum() >= area / 2:
-            found[name] = rings
-    return found
+            outlines[name] = rings
+    return outlines
 
 
 def _edit(

@@ -159,12 +159,12 @@ def _delaunay(points: Landmarks) -> NDArray[np.intp]:
     for i, (x, y) in enumerate(scaled.tolist()):
         division.insert((x, y))
         index.setdefault((x, y), i)
-    found = []
+    triangles_of = []
     for x1, y1, x2, y2, x3, y3 in np.asarray(division.getTriangleList()).tolist():
         triangle = [index.get(corner) for corner in ((x1, y1), (x2, y2), (x3, y3))]
         if None not in triangle:  # OpenCV adds corners of its own far outside
-            found.append(triangle)
-    triangles = np.array(found, np.intp).reshape(-1, 3)
+            triangles_of.append(triangle)
+    triangles = np.array(triangles_of, np.intp).reshape(-1, 3)
     a, b, c = (points[triangles[:, i]].astype(np.float64) for i in range(3))
     area = np.abs((b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0]))
     return triangles[area > 1e-6 * spread**2]

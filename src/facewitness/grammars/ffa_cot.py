@@ -77,12 +77,12 @@ def prompt(question: str) -> str:
 
 def parse(text: str) -> Reply:
     """The reply in a text. Never raises; what breaks the grammar stands in `Reply.refusals`."""
-    found = read(text)
-    fake = None if found.probability is None or found.result not in ("real", "fake") else found.probability
-    if fake is not None and found.result == "real":
+    sections = read(text)
+    fake = None if sections.probability is None or sections.result not in ("real", "fake") else sections.probability
+    if fake is not None and sections.result == "real":
         fake = 1.0 - fake
-    label = found.result if found.result is not None else words.verdict(text[:_LONGEST], STRICT)
-    return Reply(label, fake, parts=(text.strip(),), refusals=found.refusals)
+    label = sections.result if sections.result is not None else words.verdict(text[:_LONGEST], STRICT)
+    return Reply(label, fake, parts=(text.strip(),), refusals=sections.refusals)
 
 
 def read(text: str) -> Parts:
@@ -136,9 +136,11 @@ def masked(text: str) -> str:
     The two first fields as the authors' code leaves them. Where a text has neither, its words from the first field that
     is to be hidden on are cut off, and the rest stays as it is.
     """
-    found = read(text)
+    sections = read(text)
     kept = [
-        f"{name}: {value}" for name, value in zip(FIELDS, (found.description, found.reasoning), strict=False) if value
+        f"{name}: {value}"
+        for name, value in zip(FIELDS, (sections.description, sections.reasoning), strict=False)
+        if value
     ]
     if kept:
         return "\n".join(kept)
@@ -161,8 +163,8 @@ def write(
 
 def render(reply: Reply) -> str:
     """The reply in this grammar; `parse` reads it again. A text that is in the grammar already stays as it is."""
-    found = read(reply.text)
-    if found.result is not None and found.result == reply.label and not found.refusals:
+    sections = read(reply.text)
+    if sections.result is not None and sections.result == reply.label and not sections.refusals:
         return reply.text
     if reply.label is None:
         return reply.text
@@ -170,7 +172,7 @@ def render(reply: Reply) -> str:
         f"the {regions.title(name) if name in regions.REGIONS else name}"
         for name in dict.fromkeys(p.region for f in reply.findings for p in f.places if p.region is not None)
     ]
-    reasoning = found.reasoning or reply.text
+    reasoning = sections.reasoning or reply.text
     if not reasoning.strip():
         where = f" Signs of it are at {phrases.listed(names)}." if names else ""
         reasoning = {
@@ -179,7 +181,7 @@ def render(reply: Reply) -> str:
             "inconclusive": f"The evidence does not decide.{where}",
         }[reply.label]
     sure = None if reply.fake is None else max(reply.fake, 1 - reply.fake)
-    return write(found.description or "A human face.", reasoning, reply.label, sure)
+    return write(sections.description or "A human face.", reasoning, reply.label, sure)
 
 
 def _line(text: str) -> str:
@@ -195,16 +197,16 @@ def _result(written: str) -> Label | None:
 
 
 def _probability(written: str) -> float | None:
-    found = _NUMBER.search(written)
-    if found is None:
+    number = _NUMBER.search(written)
+    if number is None:
         return None
-    value = float(found[1])
-    value = value / 100 if found[2] or value > 1 else value
+    value = float(number[1])
+    value = value / 100 if number[2] or value > 1 else value
     return value if 0 <= value <= 1 else None
 
 
 def _kind(written: str, result: Label | None) -> str | None:
     if result == "real":
         return "pristine"
-    said = written.lower()
-    return next((kind for kind, word in _KINDS if word in said), None)
+    lowered = written.lower()
+    return next((kind for kind, word in _KINDS if word in lowered), None)

@@ -54,14 +54,14 @@ def parse(text: str) -> Reply:
 
     A finding's claim is the first sentence of the explanation that names its region; it is empty where none does.
     """
-    said = _read(text, None)
+    answer = _read(text, None)
     claims: dict[str, str] = {}
-    for sentence in _SENTENCE.split(said.explanation) if said.boxes else ():
+    for sentence in _SENTENCE.split(answer.explanation) if answer.boxes else ():
         for name in regions.mentioned(sentence):
             claims.setdefault(name, sentence)
-    findings = tuple(Finding.on(name, box, None, claims.get(name, ""), None) for name, box in said.boxes if name)
-    parts = (said.explanation,) if said.explanation else ()
-    return Reply(words.verdict(said.explanation, STRICT), None, parts, findings, said.thought, said.refusals)
+    findings = tuple(Finding.on(name, box, None, claims.get(name, ""), None) for name, box in answer.boxes if name)
+    parts = (answer.explanation,) if answer.explanation else ()
+    return Reply(words.verdict(answer.explanation, STRICT), None, parts, findings, answer.thought, answer.refusals)
 
 
 def refusals(text: str, size: tuple[int, int] | None = None) -> tuple[str, ...]:
@@ -141,9 +141,9 @@ def _read(text: str, size: tuple[int, int] | None) -> _Said:
     explanations: list[str] = []
     boxes: list[tuple[str, Box]] = []
     for body in inside["<answer>"] or (outside,):
-        explanation, found, wrong = _answer(body, size)
+        explanation, boxes_here, wrong = _answer(body, size)
         explanations.append(explanation)
-        boxes += found
+        boxes += boxes_here
         reasons += wrong if inside["<answer>"] else ()  # without an answer that is all there is to say
     explanation = explanations[0] if len(explanations) == 1 else " ".join(e for e in explanations if e)
     return _Said(thoughts, explanation, tuple(boxes), tuple(dict.fromkeys(reasons)))
@@ -180,26 +180,30 @@ def _answer(body: str, size: tuple[int, int] | None) -> tuple[str, list[tuple[st
         wrong.append("fenced: expected JSON alone, without ```")
         bare = bare.removeprefix("```").removeprefix("json").removesuffix("```")
     try:
-        said = json.loads(bare, object_pairs_hook=_Pairs)
+        content = json.loads(bare, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError) as error:  # RecursionError: thousands of brackets in each other
         why = f"{error.msg} at character {error.pos}" if isinstance(error, json.JSONDecodeError) else "too deep or long"
         return bare, [], [*wrong, f"not JSON: {why}"]
-    if not isinstance(said, _Pairs):
-        return bare, [], [*wrong, f"another shape: expected an object with explanation and bboxes, got {_kind(said)}"]
+    if not isinstance(content, _Pairs):
+        return (
+            bare,
+            [],
+            [*wrong, f"another shape: expected an object with explanation and bboxes, got {_kind(content)}"],
+        )
 
-    names = Counter("bboxes" if name in _BOXES else name for name, _ in said)
+    names = Counter("bboxes" if name in _BOXES else name for name, _ in content)
     wrong += [f"twice: {name[:40]!r} is there {count} times" for name, count in names.items() if count > 1]
     wrong += [
         f"unknown field: expected explanation and bboxes, got {name[:40]!r}"
         for name in names
         if name not in ("explanation", "bboxes")
     ]
-    given_words = [value for name, value in said if name == "explanation"]
+    given_words = [value for name, value in content if name == "explanation"]
     explanation = " ".join(value for value in given_words if isinstance(value, str))
     if not explanation.strip():
         got = _kind(given_words[0]) if given_words else "nothing"
         wrong.append(f"no explanation: expected words that say why the face is real or fake, got {got}")
-    places = [value for name, value in said if name in _BOXES]
+    places = [value for name, value in content if name in _BOXES]
     if not places:
         wrong.append("no bboxes: expected an object of boxes, empty where there are none")
 

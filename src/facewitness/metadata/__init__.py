@@ -18,8 +18,8 @@ from facewitness.phrases import visible
 MOST_SHOWN = 80  # characters of a stranger's text in a sentence of ours
 
 
-def shown(text: str, most: int = MOST_SHOWN) -> str:
+def shown(text: str, limit: int = MOST_SHOWN) -> str:
     """A stranger's text for a sentence: in quotation marks, one line, cut, and with what hides written as an escape."""
-    cut = text[: most + 1]
+    cut = text[: limit + 1]
     cut = " ".join(cut.replace("\0", " ").split())
-    return f"“{visible(cut[:most])}{'…' if len(cut) > most or len(text) > most + 1 else ''}”"
+    return f"“{visible(cut[:limit])}{'…' if len(cut) > limit or len(text) > limit + 1 else ''}”"

@@ -364,7 +364,7 @@ def _locations(view: memoryview, at: int) -> dict[int, list[tuple[int, int]]]:
         at += width
         return int.from_bytes(view[at - width : at])
 
-    found: dict[int, list[tuple[int, int]]] = {}
+    extents_of: dict[int, list[tuple[int, int]]] = {}
     for _ in range(min(number(wide), MOST_PIECES)):
         item = number(wide)
         method = number(2) & 15 if version else 0
@@ -375,8 +375,8 @@ def _locations(view: memoryview, at: int) -> dict[int, list[tuple[int, int]]]:
             number(index)
             extents.append((start + number(place), number(size)))
         if method == 0:  # offsets into the file
-            found[item] = extents
-    return found
+            extents_of[item] = extents
+    return extents_of
 
 
 _WALKS = (

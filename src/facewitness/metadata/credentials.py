@@ -205,19 +205,19 @@ def traces(credentials: Credentials) -> list[generators.Trace]:
 
     Those of an invalid manifest are not told; those of one that may be about another picture decide nothing.
     """
-    found: list[generators.Trace] = []
+    traces_so_far: list[generators.Trace] = []
     signed = {
         "valid": f"It is signed by {credentials.signer}.",
         "unknown": f"Nobody known here signed it. {generators.WRITABLE}",
         "unchecked": f"The signature was not checked. {generators.WRITABLE}",
     }.get(credentials.outcome)
     if signed is None:
-        return found
+        return traces_so_far
     for label, whole in _reached(credentials):
         for trace in _of_claim(credentials.claims[label], signed, whole, credentials.fits is True):
-            if trace not in found and len(found) < 16:
-                found.append(trace)
-    return found
+            if trace not in traces_so_far and len(traces_so_far) < 16:
+                traces_so_far.append(trace)
+    return traces_so_far
 
 
 def _reached(credentials: Credentials) -> list[tuple[str, bool]]:
@@ -235,7 +235,7 @@ def _reached(credentials: Credentials) -> list[tuple[str, bool]]:
 
 
 def _of_claim(claim: Claim, signed: str, whole: bool, fits: bool) -> list[generators.Trace]:
-    found = []
+    traces_of_claim = []
     for action in _actions(claim):
         kind = action.get("digitalSourceType")
         known = generators.source_type(kind) if isinstance(kind, str) else None
@@ -249,21 +249,23 @@ def _of_claim(claim: Claim, signed: str, whole: bool, fits: bool) -> list[genera
         first = action.get("action") == "c2pa.created"
         about = "this picture" if whole else "a picture that was put into this one"
         text = f"The C2PA manifest says of {about}{by}: {meaning} (“{name}”). {signed}"
-        found.append(generators.Trace(f"C2PA {name}", text, generated is True and first and whole and fits))
+        traces_of_claim.append(generators.Trace(f"C2PA {name}", text, generated is True and first and whole and fits))
     for label, value in claim.assertions:
         if label.startswith("c2pa.soft-binding") and isinstance(value, dict):
             name = shown(str(value.get("alg", "")))
             text = (
                 f"The C2PA manifest names a soft binding, {name}: a mark in the pixels by which it can be found again."
             )
-            found.append(generators.Trace("soft binding", text + " The mark itself was not looked for.", False))
-    return found
+            traces_of_claim.append(
+                generators.Trace("soft binding", text + " The mark itself was not looked for.", False)
+            )
+    return traces_of_claim
 
 
 def _actions(claim: Claim) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+    actions: list[dict[str, Any]] = []
     for label, value in claim.assertions:
         if label.startswith("c2pa.actions") and isinstance(value, dict):
             listed = value.get("actions")
-            found += [one for one in (listed if isinstance(listed, list) else [])[:64] if isinstance(one, dict)]
-    return found
+            actions += [one for one in (listed if isinstance(listed, list) else [])[:64] if isinstance(one, dict)]
+    return actions

@@ -108,15 +108,15 @@ def traces(texts: Sequence[tuple[str, str]], exif: Exif, properties: Mapping[str
 
 def _user_comments(exif: Exif, properties: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str]]:
     """Fields that generators put whole texts into where a format has no chunks for them."""
-    found: list[tuple[str, str]] = [
+    comments: list[tuple[str, str]] = [
         (name, exif.texts[name]) for name in ("UserComment", "ImageDescription", "XPComment") if name in exif.texts
     ]
     for name in ("Make", "Model", "Software"):  # ComfyUI's WebP: "prompt:{…}", "workflow:{…}"
         keyword, colon, rest = exif.texts.get(name, "").partition(":")
         if colon and rest.startswith("{"):
-            found.append((keyword.strip().lower(), rest))
-    found += [("UserComment", value) for value in properties.get(xmp.EXIF + "UserComment", ())]
-    return found
+            comments.append((keyword.strip().lower(), rest))
+    comments += [("UserComment", value) for value in properties.get(xmp.EXIF + "UserComment", ())]
+    return comments
 
 
 # --------------------------------------------------------------------------------------------------------------- texts
@@ -217,8 +217,8 @@ def source_type(value: str) -> tuple[str, str, bool | None] | None:
     match = _SOURCE.fullmatch(value.strip())
     if match is None:
         return None
-    found = {name.lower(): name for name in SOURCE_TYPES}.get(match[1].lower())
-    return None if found is None else (found, *SOURCE_TYPES[found])
+    canonical = {name.lower(): name for name in SOURCE_TYPES}.get(match[1].lower())
+    return None if canonical is None else (canonical, *SOURCE_TYPES[canonical])
 
 
 def _of_xmp(properties: Mapping[str, tuple[str, ...]]) -> Iterator[Trace]:

@@ -58,11 +58,11 @@ class _Reader:
     def __init__(self) -> None:
         self._names: list[str] = []  # open elements
         self._text: list[list[str]] = []
-        self._found: dict[str, list[str]] = {}
+        self._values: dict[str, list[str]] = {}
         self._count = self._length = 0
 
     def values(self) -> dict[str, tuple[str, ...]]:
-        return {name: tuple(values) for name, values in self._found.items()}
+        return {name: tuple(values) for name, values in self._values.items()}
 
     def parse(self, packet: bytes) -> None:
         parser = expat.ParserCreate(namespace_separator="\n")
@@ -111,4 +111,4 @@ class _Reader:
         if self._count > MOST_VALUES:
             raise _Refused(f"The XMP holds more than {MOST_VALUES:,} values; it was not read further.")
         self._length = 0
-        self._found.setdefault(name, []).append(value[:MOST_TEXT])
+        self._values.setdefault(name, []).append(value[:MOST_TEXT])

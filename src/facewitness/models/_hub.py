@@ -42,11 +42,11 @@ EXAMPLE = "Qwen/Qwen2.5-VL-3B-Instruct"
 
 def whole(model: str, revision: str | None, fetch: bool = True) -> Path:
     """The folder of a model with its weights. Raises WeightsError where it cannot be had."""
-    folder, commit = found(model, revision, fetch)
+    folder, commit = located(model, revision, fetch)
     return folder if commit is None else fetched(model, commit, (*SMALL, *WEIGHTS), fetch)
 
 
-def found(model: str, revision: str | None, fetch: bool = True) -> tuple[Path, str | None]:
+def located(model: str, revision: str | None, fetch: bool = True) -> tuple[Path, str | None]:
     """The folder with at least the small files, and the commit where it is the hub's cache.
 
     Args:
@@ -191,5 +191,5 @@ def fetched(model: str, revision: str | None, patterns: Sequence[str], fetch: bo
 
 def first(error: BaseException) -> str:
     """The first line of what an error says, for a sentence."""
-    said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return re.sub(r"[.:]+$", "", said[:200]) or type(error).__name__
+    sentence = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return re.sub(r"[.:]+$", "", sentence[:200]) or type(error).__name__

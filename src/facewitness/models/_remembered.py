@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 
-def look_once(expert: Any, most: int = 4 << 30) -> None:
+def look_once(expert: Any, max_bytes: int = 4 << 30) -> None:
     """Let the frozen parts of an expert remember what they said of the latest pictures, `most` bytes of host memory.
 
     An epoch shows each picture in several questions, and in GRPO the replies of a group share one, about which drawing,
@@ -21,15 +21,15 @@ def look_once(expert: Any, most: int = 4 << 30) -> None:
     """
     for part in expert.children():
         if not any(p.requires_grad for p in part.parameters()) and any(True for _ in part.parameters()):
-            part.forward = _Remembered(part.forward, most)
+            part.forward = _Remembered(part.forward, max_bytes)
 
 
 class _Remembered:
     """A network's forward, (B, …) → a tensor or a dataclass of tensors (B, …) or None, once for each of B pictures."""
 
-    def __init__(self, forward: Callable[..., Any], most: int):
-        self.forward, self.most, self.kept = forward, most, 0  # bytes
-        self.said: OrderedDict[bytes, Any] = OrderedDict()
+    def __init__(self, forward: Callable[..., Any], max_bytes: int):
+        self.forward, self.max_bytes, self.kept = forward, max_bytes, 0  # bytes
+        self.answers: OrderedDict[bytes, Any] = OrderedDict()
 
     def __deepcopy__(self, _: Any) -> _Remembered:
         return self  # a reference model's detector is the same one
@@ -39,25 +39,25 @@ class _Remembered:
             return self.forward(pixels, *others, **named)
         keys = [hashlib.sha256(picture.detach().float().cpu().numpy().tobytes()).digest() for picture in pixels]
         for i, key in enumerate(keys):
-            if key not in self.said:
-                self.said[key] = _each([self.forward(pixels[i : i + 1])], lambda parts: parts[0].cpu())
-                self.kept += _bytes(self.said[key])
-            self.said.move_to_end(key)
-        found = [self.said[key] for key in keys]
-        while self.kept > self.most:
-            self.kept -= _bytes(self.said.popitem(last=False)[1])
-        return _each(found, lambda parts: torch.cat(parts).to(pixels.device))
+            if key not in self.answers:
+                self.answers[key] = _each([self.forward(pixels[i : i + 1])], lambda parts: parts[0].cpu())
+                self.kept += _bytes(self.answers[key])
+            self.answers.move_to_end(key)
+        each = [self.answers[key] for key in keys]
+        while self.kept > self.max_bytes:
+            self.kept -= _bytes(self.answers.popitem(last=False)[1])
+        return _each(each, lambda parts: torch.cat(parts).to(pixels.device))
 
 
-def _each(said: list[Any], do: Callable[[list[torch.Tensor]], torch.Tensor]) -> Any:
+def _each(outputs: list[Any], do: Callable[[list[torch.Tensor]], torch.Tensor]) -> Any:
     """`do` to the tensors of the same name in all that was said; to the tensors themselves where they have no names."""
-    if not dataclasses.is_dataclass(said[0]):
-        return do(said)
-    first: Any = said[0]
-    columns = {f.name: [getattr(one, f.name) for one in said] for f in fields(first)}
+    if not dataclasses.is_dataclass(outputs[0]):
+        return do(outputs)
+    first: Any = outputs[0]
+    columns = {f.name: [getattr(one, f.name) for one in outputs] for f in fields(first)}
     return replace(first, **{name: None if parts[0] is None else do(parts) for name, parts in columns.items()})
 
 
-def _bytes(said: Any) -> int:
-    parts = [getattr(said, f.name) for f in fields(said)] if dataclasses.is_dataclass(said) else [said]
+def _bytes(output: Any) -> int:
+    parts = [getattr(output, f.name) for f in fields(output)] if dataclasses.is_dataclass(output) else [output]
     return sum(part.nbytes for part in parts if part is not None)

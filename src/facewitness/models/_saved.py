@@ -97,12 +97,12 @@ def once(network: nn.Module) -> dict[str, Tensor]:
 def shared(network: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Tensors as `once` gave them, under all their names, in single precision."""
     first: dict[int, str] = {}
-    found = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+    named = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
     for name, own in network.state_dict(keep_vars=True).items():
         twin = first.setdefault(id(own), name)
-        if twin != name and twin in found and name not in found:
-            found[name] = found[twin]
-    return found
+        if twin != name and twin in named and name not in named:
+            named[name] = named[twin]
+    return named
 
 
 def plain(config: Mapping[str, Any], tables: Sequence[str], keys: Sequence[str]) -> None:

@@ -103,7 +103,7 @@ def _transformers(folder: Path, name: str, device: torch.device) -> Classifier:
     loud = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()  # its tables of missing tensors come before our sentence
     try:
-        network, found = transformers.AutoModelForImageClassification.from_pretrained(
+        network, loading = transformers.AutoModelForImageClassification.from_pretrained(
             folder,
             use_safetensors=True,
             output_loading_info=True,
@@ -120,7 +120,7 @@ def _transformers(folder: Path, name: str, device: torch.device) -> Classifier:
         ) from error
     finally:
         transformers.logging.set_verbosity(loud)
-    if lacking := sorted(found["missing_keys"]):  # they would be drawn at random, another score every day
+    if lacking := sorted(loading["missing_keys"]):  # they would be drawn at random, another score every day
         raise WeightsError(
             f"'{name}' is no trained classifier: {len(lacking)} of its tensors are not in its weights, among them "
             f"{lacking[0]}. Name a model that was trained to tell real from fake."

@@ -58,12 +58,12 @@ class Decision:
     tie: bool
 
 
-def label(fake: bool, said_fake: bool) -> int:
+def label(fake: bool, reply_fake: bool) -> int:
     """The class of an image and an answer (Eq. 3)."""
-    return 2 * fake + said_fake
+    return 2 * fake + reply_fake
 
 
-def match_score(logits: Sequence[float] | NDArray[np.floating], said: str | None) -> float | None:
+def match_score(logits: Sequence[float] | NDArray[np.floating], label: str | None) -> float | None:
     """The match score of one answer (Eq. 1).
 
     Args:
@@ -76,14 +76,14 @@ def match_score(logits: Sequence[float] | NDArray[np.floating], said: str | None
     values = np.asarray(logits, np.float64)
     if values.shape != (4,) or not np.isfinite(values).all():
         raise InputError(f"match score: expected four finite logits, got {values.tolist()!r}")
-    if said not in ("real", "fake"):
+    if label not in ("real", "fake"):
         return None
     # softmax over four, of which two count: the others and the sum cancel
-    with_image, against = (values[0], values[2]) if said == "real" else (values[3], values[1])
+    with_image, against = (values[0], values[2]) if label == "real" else (values[3], values[1])
     return float(1.0 / (1.0 + math.exp(min(700.0, max(-700.0, against - with_image)))))
 
 
-def decide(logits: Sequence[Sequence[float]] | NDArray[np.floating], said: Sequence[str | None]) -> Decision | None:
+def decide(logits: Sequence[Sequence[float]] | NDArray[np.floating], labels: Sequence[str | None]) -> Decision | None:
     """The decision between answers; None where none has a verdict.
 
     Args:
@@ -93,25 +93,25 @@ def decide(logits: Sequence[Sequence[float]] | NDArray[np.floating], said: Seque
     Raises:
         InputError: Other numbers of logits than of answers.
     """
-    if len(logits) != len(said) or not len(said):
-        raise InputError(f"decide: expected logits for each of {len(said)} answers, got {len(logits)}")
-    matches = tuple(match_score(row, verdict) for row, verdict in zip(logits, said, strict=True))
+    if len(logits) != len(labels) or not len(labels):
+        raise InputError(f"decide: expected logits for each of {len(labels)} answers, got {len(logits)}")
+    matches = tuple(match_score(row, verdict) for row, verdict in zip(logits, labels, strict=True))
     known = [i for i, value in enumerate(matches) if value is not None]
     if not known:
         return None
     chosen = max(known, key=lambda i: (matches[i], -i))
     best = matches[chosen]
     assert best is not None
-    rivals = (matches[i] for i in known if said[i] != said[chosen])
+    rivals = (matches[i] for i in known if labels[i] != labels[chosen])
     return Decision(
-        chosen, best, best if said[chosen] == "fake" else 1.0 - best, matches, is_easy(said),
+        chosen, best, best if labels[chosen] == "fake" else 1.0 - best, matches, is_easy(labels),
         any(value is not None and abs(value - best) <= _TIE for value in rivals),
     )  # fmt: skip
 
 
-def is_easy(said: Sequence[str | None]) -> bool:
+def is_easy(labels: Sequence[str | None]) -> bool:
     """Whether all answers have a verdict, and the same one."""
-    return len(set(said)) == 1 and said[0] in ("real", "fake")
+    return len(set(labels)) == 1 and labels[0] in ("real", "fake")
 
 
 class Decider:
@@ -154,10 +154,10 @@ class Decider:
     def logits(self, **inputs: NDArray[Any]) -> NDArray[np.float64]:
         """(n, 4) for n answers. Raises WeightsError where the file does not take these inputs."""
         try:
-            (found,) = self._session.run(["logits"], {name: inputs[name] for name in self.inputs})
+            (values,) = self._session.run(["logits"], {name: inputs[name] for name in self.inputs})
         except Exception as error:
             raise WeightsError(
                 f"'{self.name}' fails on {', '.join(f'{k} {v.shape}' for k, v in inputs.items())} "
                 f"({(str(error) or type(error).__name__).splitlines()[0][:200]}). Export it again."
             ) from error
-        return np.asarray(found, np.float64)
+        return np.asarray(values, np.float64)

@@ -104,7 +104,7 @@ def _clip(tensors: Mapping[str, Tensor], unit: bool) -> GenD:
     # OpenAI's CLIP, "Learning Transferable Visual Models": mean and deviation of its pictures
     mean, std = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
     # its class token after a layer normalisation
-    return GenD(CLIPVisionModel(config), lambda found: found.pooler_output, width, unit, mean, std)
+    return GenD(CLIPVisionModel(config), lambda output: output.pooler_output, width, unit, mean, std)
 
 
 def _dino(tensors: Mapping[str, Tensor], unit: bool) -> GenD:
@@ -125,7 +125,7 @@ def _dino(tensors: Mapping[str, Tensor], unit: bool) -> GenD:
         use_gated_mlp=any(".mlp.gate_proj." in k for k in tensors),
     )
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-    return GenD(DINOv3ViTModel(config), lambda found: found.last_hidden_state[:, 0], width, unit, mean, std)
+    return GenD(DINOv3ViTModel(config), lambda output: output.last_hidden_state[:, 0], width, unit, mean, std)
 
 
 def _perception(backbone: str, unit: bool, name: str) -> GenD:
@@ -135,7 +135,7 @@ def _perception(backbone: str, unit: bool, name: str) -> GenD:
         raise WeightsError(f"'{name}': expected one of timm's vit_pe_core networks, got {backbone!r}.")
     encoder = timm.create_model(backbone, pretrained=False, dynamic_img_size=True)
     encoder.head = nn.Identity()
-    return GenD(encoder, lambda found: found, encoder.num_features, unit, [0.5] * 3, [0.5] * 3)
+    return GenD(encoder, lambda output: output, encoder.num_features, unit, [0.5] * 3, [0.5] * 3)
 
 
 def _layers(tensors: Mapping[str, Tensor], pattern: str) -> int:

@@ -254,7 +254,7 @@ def _pretrained(name: str, revision: str, fetch: bool) -> tuple[Any, Any]:
 
 
 def _around(
-    tokenizer: Any, real: Sequence[str], fake: Sequence[str], context: int, most: int
+    tokenizer: Any, real: Sequence[str], fake: Sequence[str], context: int, max_tokens: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Token ids with room for the context: [begin] context/2 [description] context/2 [end], padded."""
     if not real or not fake:
@@ -265,10 +265,10 @@ def _around(
         after = 1 + before + len(words)
         rows.append([tokenizer.bos_token_id, *[0] * before, *words, *[0] * (context - before), tokenizer.eos_token_id])
         places.append([*range(1, 1 + before), *range(after, after + context - before)])
-        if len(rows[-1]) > most:
+        if len(rows[-1]) > max_tokens:
             raise InputError(
                 f"description {sentence!r}: {len(rows[-1])} tokens with begin, end and {context} of context, but this "
-                f"encoder reads {most}; shorten it"
+                f"encoder reads {max_tokens}; shorten it"
             )
     longest = max(map(len, rows))
     mask = [[1] * len(row) + [0] * (longest - len(row)) for row in rows]

@@ -140,7 +140,7 @@ def states(texts: Sequence[str], batch: int = 32) -> tuple[Floats, NDArray[np.bo
     tokenizer, weights = _model()
     rows = [encoding.ids for encoding in tokenizer.encode_batch([_plain(text) for text in texts])]
     length = max((len(row) for row in rows), default=0)
-    found = np.zeros((len(rows), length, weights["embeddings.word_embeddings.weight"].shape[1]), np.float32)
+    out = np.zeros((len(rows), length, weights["embeddings.word_embeddings.weight"].shape[1]), np.float32)
     seen = np.zeros((len(rows), length), bool)
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # equal lengths together: little padding
     for start in range(0, len(order), batch):
@@ -149,8 +149,8 @@ def states(texts: Sequence[str], batch: int = 32) -> tuple[Floats, NDArray[np.bo
         ids = np.zeros((len(some), longest), np.int64)
         for place, i in enumerate(some):
             ids[place, : len(rows[i])], seen[i, : len(rows[i])] = rows[i], True
-        found[some, :longest] = hidden(ids, seen[some, :longest])
-    return found * seen[:, :, None], seen
+        out[some, :longest] = hidden(ids, seen[some, :longest])
+    return out * seen[:, :, None], seen
 
 
 def _plain(text: str) -> str:

@@ -152,7 +152,7 @@ def processor(tokenizer: Any, size: int) -> Any:
 
 def _speaker(name: str, revision: str | None, options: dict[str, Any]) -> tuple[tuple[Any, Any], Any]:
     """((the language model without its head, its head), its tokenizer)."""
-    folder = _found(name, revision)
+    folder = _located(name, revision)
     kind = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False).model_type
     if kind not in LANGUAGES:
         raise UnknownName("family of language models that read text alone", kind, LANGUAGES)
@@ -169,11 +169,11 @@ def _speaker(name: str, revision: str | None, options: dict[str, Any]) -> tuple[
 
 
 def _eyes(name: str, options: dict[str, Any]) -> tuple[Any, int]:
-    tower = _loaded(CLIPVisionModel, _found(name, None), name, options)
+    tower = _loaded(CLIPVisionModel, _located(name, None), name, options)
     return tower, int(tower.config.image_size)
 
 
-def _found(name: str, revision: str | None) -> Path:
+def _located(name: str, revision: str | None) -> Path:
     return _hub.whole(name, revision)
 
 

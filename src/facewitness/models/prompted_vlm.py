@@ -625,7 +625,7 @@ def plain(name: str, revision: str | None = None, **options: Any) -> tuple[Any, 
             "that. Name the language model itself, or save with whole weights."
         )
     model = _base_model(str(base_of(name)) if is_saved(name) else name, revision, options)
-    return model, _processor(_hub.found(name, revision)[0], name)
+    return model, _processor(_hub.located(name, revision)[0], name)
 
 
 def _processor(folder: Path, name: str) -> Any:
@@ -643,7 +643,7 @@ def loaded(name: str, **options: Any) -> tuple[Any, Any]:
 
 
 def _base_model(name: str, revision: str | None, options: dict[str, Any], fetch: bool = True) -> Any:
-    folder, commit = _hub.found(name, revision, fetch)
+    folder, commit = _hub.located(name, revision, fetch)
     try:
         kind = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False).model_type
         if kind not in FAMILIES:  # before gigabytes are fetched
@@ -739,8 +739,8 @@ def likelihoods(
     asked = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     whole = [] if ended else [f"{asked}{reply}" for reply in replies]
     for reply in replies if ended else ():
-        said = {"role": "assistant", "content": [{"type": "text", "text": reply}]}
-        turns = processor.apply_chat_template([*messages, said], tokenize=False)
+        answer = {"role": "assistant", "content": [{"type": "text", "text": reply}]}
+        turns = processor.apply_chat_template([*messages, answer], tokenize=False)
         whole.append(turns if turns.startswith(asked) else f"{asked}{reply}{processor.tokenizer.eos_token or ''}")
     inputs = processor(
         images=[shown], text=[asked], return_tensors="pt",
@@ -813,5 +813,5 @@ def answers(
             out = model.generate(**inputs, max_new_tokens=max_tokens, do_sample=False)
     finally:
         model.train(training)
-    said: list[str] = processor.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-    return [text.strip() for text in said]
+    texts_out: list[str] = processor.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    return [text.strip() for text in texts_out]

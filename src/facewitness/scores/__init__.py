@@ -47,11 +47,11 @@ def mare(region: str | None) -> tuple[str, ...]:
 
 def by_region(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
     """MARE's name → the findings that name it; "eyes" stands under both eyes."""
-    found: dict[str, list[Finding]] = {}
+    findings_of: dict[str, list[Finding]] = {}
     for finding in placed(findings):
         for name in mare(finding.region):
-            found.setdefault(name, []).append(finding)
-    return found
+            findings_of.setdefault(name, []).append(finding)
+    return findings_of
 
 
 def forged_regions(truth: Truth) -> frozenset[str] | None:

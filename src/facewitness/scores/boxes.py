@@ -30,6 +30,6 @@ def score(reply: Reply, truth: Truth) -> float | None:
     overlaps = []
     for name, findings in by_region(reply.findings).items():
         if name in true:
-            said = (usable(finding.box) for finding in findings)
-            overlaps.append(mean(geometry.iou(box, true[name]) if box else 0.0 for box in said))
+            boxes = (usable(finding.box) for finding in findings)
+            overlaps.append(mean(geometry.iou(box, true[name]) if box else 0.0 for box in boxes))
     return min(1.0, mean(overlaps)) if overlaps else 0.0

@@ -26,7 +26,7 @@ def score(reply: Reply, truth: Truth) -> float | None:
     true = forged_regions(truth)
     if true is None:
         return None
-    said = frozenset(by_region(reply.findings))
+    named = frozenset(by_region(reply.findings))
     if not reply.findings and reply.label != "real":
-        said = frozenset(mentioned(reply.text))
-    return jaccard(said, true) if said or true else float(reply.label == "real")
+        named = frozenset(mentioned(reply.text))
+    return jaccard(named, true) if named or true else float(reply.label == "real")

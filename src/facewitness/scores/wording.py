@@ -27,5 +27,5 @@ def score(reply: Reply, truth: Truth) -> float | None:
         return None
     if not reply.text.strip():
         return 0.0
-    said = embedding(reply.text)
-    return min(1.0, max(0.0, *(float(said @ embedding(text)) for text in references)))
+    vector = embedding(reply.text)
+    return min(1.0, max(0.0, *(float(vector @ embedding(text)) for text in references)))

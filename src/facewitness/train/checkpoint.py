@@ -25,13 +25,13 @@ def commit() -> str | None:
     """The git commit of this code, "+" behind it where files differ from it; None outside a repository."""
     folder = Path(__file__).parent
     try:
-        said = [
+        outputs = [
             subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, timeout=30, check=True).stdout
             for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--", "."))
         ]
     except (OSError, subprocess.SubprocessError):
         return None
-    return said[0].strip() + ("+" if said[1].strip() else "")
+    return outputs[0].strip() + ("+" if outputs[1].strip() else "")
 
 
 def sha256(path: Path) -> str:
@@ -53,9 +53,7 @@ def write_state(
 
     about   what `read_state` gives back with them: the step, and whatever tells this run from others
     """
-    state = {
-        f"{kind}.{name}": value for kind, found in {"model": model, **more}.items() for name, value in found.items()
-    }
+    state = {f"{kind}.{name}": value for kind, part in {"model": model, **more}.items() for name, value in part.items()}
     for i, slots in optimizer.state_dict()["state"].items():
         state |= {f"optimizer.{i}.{name}": value for name, value in slots.items()}
     tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
@@ -69,16 +67,16 @@ def read_state(file: Path) -> tuple[dict[str, str], dict[str, dict[str, Tensor]]
     """
     if not file.exists():
         return None
-    found: dict[str, dict[str, Tensor]] = defaultdict(dict)
+    parts: dict[str, dict[str, Tensor]] = defaultdict(dict)
     try:
         with safe_open(file, "pt") as opened:
             about = dict(opened.metadata() or {})
             for key in opened.keys():  # noqa: SIM118  (it is no mapping)
                 kind, _, name = key.partition(".")
-                found[kind][name] = opened.get_tensor(key)
+                parts[kind][name] = opened.get_tensor(key)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"'{file}' cannot be read ({error}). Delete it to begin again.") from error
-    return about, found
+    return about, parts
 
 
 def step_of(line: str) -> float:
@@ -103,8 +101,8 @@ def restore(optimizer: Any, tensors: Mapping[str, Tensor]) -> None:
 
 def last_checkpoint(out: Path) -> Path | None:
     """The newest checkpoint of a run that is whole: the trainer writes trainer_state.json last."""
-    found = sorted((out / "checkpoints").glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
-    for folder in reversed(found):
+    folders = sorted((out / "checkpoints").glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
+    for folder in reversed(folders):
         try:
             json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):

@@ -184,7 +184,7 @@ def genuine(data: Pack, recipe: Recipe) -> dict[str, list[int]]:
                     "lower its share or the number"
                 )
             chosen[name] = chosen[name][:count]
-    return {name: found for name, found in chosen.items() if found}
+    return {name: pictures for name, pictures in chosen.items() if pictures}
 
 
 def _order(file: str) -> int:

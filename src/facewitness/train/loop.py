@@ -224,10 +224,10 @@ def resume(
         InputError: Something in `about` differs from what the state says.
         WeightsError: The state is damaged, or of other tensors.
     """
-    found = checkpoint.read_state(out / "resume.safetensors")
-    if found is None:
+    stored = checkpoint.read_state(out / "resume.safetensors")
+    if stored is None:
         return {}
-    there, state = found
+    there, state = stored
     if any(there.get(name) != value for name, value in about.items()):
         raise InputError(f"'{out}' holds a run of another recipe. Name another folder, or delete it to begin again.")
     for kind, tensors in (("model", own), ("average", average)):

@@ -94,17 +94,17 @@ def ask(model: Any, processor: Any, rows: Sequence[Row], asking: Asking) -> Repl
     """The model's replies to each row's prompt about its picture; rows that ask the same have the same."""
     asked = [(row["image"], row["prompt"]) for row in rows]
     different = dict(zip(asked, rows, strict=True))
-    unique, said = list(different.values()), Replies()
+    unique, answers = list(different.values()), Replies()
     with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
         torch.manual_seed(asking.seed)
         for begin in track(range(0, len(unique), asking.batch_size), "asking"):
             part = unique[begin : begin + asking.batch_size]
             shown, texts = [picture(row) for row in part], [row["prompt"] for row in part]
             if asking.samples:
-                said += _drawn(model, processor, shown, texts, asking)
+                answers += _drawn(model, processor, shown, texts, asking)
             else:
-                said += [[text] for text in pv.answers(model, processor, shown, texts, asking.max_tokens)]
-    replies = dict(zip(different, said, strict=True))
+                answers += [[text] for text in pv.answers(model, processor, shown, texts, asking.max_tokens)]
+    replies = dict(zip(different, answers, strict=True))
     return [replies[prompt] for prompt in asked]
 
 
@@ -126,11 +126,13 @@ def _drawn(model: Any, processor: Any, shown: list[Image.Image], texts: list[str
             **inputs, max_new_tokens=asking.max_tokens, do_sample=True, num_return_sequences=asking.samples,
             temperature=asking.temperature, top_p=asking.top_p, top_k=0,
         )  # fmt: skip
-    said = processor.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-    return [[text.strip() for text in said[i : i + asking.samples]] for i in range(0, len(said), asking.samples)]
+    texts_out = processor.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    return [
+        [text.strip() for text in texts_out[i : i + asking.samples]] for i in range(0, len(texts_out), asking.samples)
+    ]
 
 
-def heard(source: str | Path, rows: Sequence[Row], asking: Asking) -> Replies:
+def replies_of(source: str | Path, rows: Sequence[Row], asking: Asking) -> Replies:
     """The replies of a model by folder or hub name, of predictions, or those in a .jsonl that `compare` wrote.
 
     Raises InputError where such a file is about other rows, WeightsError and UnknownName where there is no model.
@@ -143,15 +145,15 @@ def heard(source: str | Path, rows: Sequence[Row], asking: Asking) -> Replies:
     try:
         lines = [json.loads(line) for line in Path(source).read_text(encoding="utf-8").splitlines()]
         keys = [(line["file"], line["prompt"]) for line in lines]
-        said = [[str(reply) for reply in line["replies"]] for line in lines]
+        replies = [[str(reply) for reply in line["replies"]] for line in lines]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"'{source}': expected replies that a comparison wrote ({error!r})") from error
-    if keys != [(row["file"], row["prompt"]) for row in rows] or not all(said):
+    if keys != [(row["file"], row["prompt"]) for row in rows] or not all(replies):
         raise InputError(
             f"'{source}': expected replies to the {len(rows)} prompts of the table, got {len(lines)} to others. Name "
             "the model instead, and it is asked."
         )
-    return said
+    return replies
 
 
 def _predicted(source: Path, rows: Sequence[Row]) -> Replies:
@@ -161,28 +163,28 @@ def _predicted(source: Path, rows: Sequence[Row]) -> Replies:
         InputError: a question of the table was not answered there, or who answered did not keep what a model wrote.
     """
     table, _ = predictions.read(source, ["file", "question", "raw"])
-    said: dict[tuple[str, str], list[str]] = {}
+    texts_of: dict[tuple[str, str], list[str]] = {}
     for row in table.to_pylist():
         if row["question"] is not None and row["raw"] is not None:
-            said.setdefault((row["file"], row["question"]), []).append(row["raw"])
-    lacking = [row for row in rows if (row["file"], row["question"]) not in said]
+            texts_of.setdefault((row["file"], row["question"]), []).append(row["raw"])
+    lacking = [row for row in rows if (row["file"], row["question"]) not in texts_of]
     if lacking:
         raise InputError(
             f"'{source}': expected a model's own text to each of the table's questions, got none to {len(lacking)} of "
             f"{len(rows)}, such as {lacking[0]['question']!r} about {lacking[0]['file']}. Name the model instead, and "
             "it is asked."
         )
-    return [said[row["file"], row["question"]] for row in rows]
+    return [texts_of[row["file"], row["question"]] for row in rows]
 
 
 # ----------------------------------------------------------------------------------------------------- the comparison
 
 
-def judged(rows: Sequence[Row], said: Replies, rewards: Rewards) -> dict[str, list[float]]:
+def judged(rows: Sequence[Row], replies: Replies, rewards: Rewards) -> dict[str, list[float]]:
     """Each reward of each row, the mean over its replies, and under "reward" their weighted sum; NaN for none."""
-    many = [(row, text) for row, texts in zip(rows, said, strict=True) for text in texts]
+    many = [(row, text) for row, texts in zip(rows, replies, strict=True) for text in texts]
     values = rewards.judge([text for _, text in many], **columns([row for row, _ in many]))
-    ends = np.cumsum([len(texts) for texts in said])[:-1]
+    ends = np.cumsum([len(texts) for texts in replies])[:-1]
     out = {}
     for name, each in values.items():
         parts = np.split(np.array([np.nan if v is None else v for v in each], np.float64), ends)
@@ -207,20 +209,22 @@ def compare(
     """
     rewards, asking, rows = rewards or Rewards(), asking or Asking(), read(table)
     groups = [row["group"] for row in rows]
-    said = {name: heard(source, rows, asking) for name, source in (("before", before), ("after", after))}
-    values = {name: judged(rows, replies, rewards) for name, replies in said.items()}
+    replies_by_model = {
+        name: replies_of(source, rows, asking) for name, source in (("before", before), ("after", after))
+    }
+    values = {name: judged(rows, replies, rewards) for name, replies in replies_by_model.items()}
     numbers = {}
     for name in values["before"]:
         b, a = (np.array(values[when][name]) for when in ("before", "after"))
         both = np.where(np.isnan(a - b), np.nan, 1.0)  # a pair counts where both have a value
         parts = {"before": (b, both), "after": (a, both), "difference": (a - b, both)}
         numbers[name] = {k: asdict(v) for k, v in measures.ratios(parts, groups, seed=asking.seed).items()}
-    flat = {name: [text for texts in replies for text in texts] for name, replies in said.items()}
+    flat = {name: [text for texts in replies for text in texts] for name, replies in replies_by_model.items()}
     sizes = {
         name: [row["size"] for row, texts in zip(rows, replies, strict=True) for _ in texts]
-        for name, replies in said.items()
+        for name, replies in replies_by_model.items()
     }
-    found: dict[str, Any] = {
+    report: dict[str, Any] = {
         **(facts or {}),
         "table_sha256": hashlib.sha256(table.read_bytes()).hexdigest(),
         "annotations": len(rows),
@@ -232,21 +236,21 @@ def compare(
         "refused": {
             name: dict(refused(texts, rewards.grammar, sizes[name]).most_common()) for name, texts in flat.items()
         },
-        "shown": _shown(rows, said, values),
+        "shown": _shown(rows, replies_by_model, values),
     }
-    for name, replies in said.items():
+    for name, replies in replies_by_model.items():
         lines = [
             json.dumps({"file": row["file"], "prompt": row["prompt"], "replies": texts}, ensure_ascii=False)
             for row, texts in zip(rows, replies, strict=True)
         ]
         write_whole(out / f"{name}.jsonl", "".join(f"{line}\n" for line in lines).encode())
-    write_whole(out / "replies.png", _sheet(rows, found["shown"]))
-    write_whole(out / "before_after.json", (json.dumps(found, ensure_ascii=False, indent=1) + "\n").encode())
-    write_whole(out / "before_after.md", render(found).encode())
-    return found
+    write_whole(out / "replies.png", _sheet(rows, report["shown"]))
+    write_whole(out / "before_after.json", (json.dumps(report, ensure_ascii=False, indent=1) + "\n").encode())
+    write_whole(out / "before_after.md", render(report).encode())
+    return report
 
 
-def _shown(rows: Sequence[Row], said: Mapping[str, Replies], values: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+def _shown(rows: Sequence[Row], replies: Mapping[str, Replies], values: Mapping[str, Mapping[str, Any]]) -> list[Any]:
     """Ten pictures, evenly taken, with both models' first reply."""
     first: dict[bytes, int] = {}
     for i, row in enumerate(rows):
@@ -256,7 +260,7 @@ def _shown(rows: Sequence[Row], said: Mapping[str, Replies], values: Mapping[str
     return [
         {
             "row": i, "file": rows[i]["file"], "label": rows[i]["label"], "question": rows[i]["question"],
-            "people": rows[i]["reply"], "before": said["before"][i][0], "after": said["after"][i][0],
+            "people": rows[i]["reply"], "before": replies["before"][i][0], "after": replies["after"][i][0],
             "reward": {when: _number(values[when]["reward"][i]) for when in ("before", "after")},
         }
         for i in chosen
@@ -278,38 +282,38 @@ def _sheet(rows: Sequence[Row], shown: Sequence[Mapping[str, Any]]) -> bytes:
             fields = {name: row.get(name, "") for name in dma.SCHEMA.names}
             fields |= {"text": f"{who.upper()} {reply.text}", "regions": (*placed,), "boxes": (*placed.values(),)}
             items.append(dma.Item(**fields))
-    return dma.contact_sheet(items, most=len(items), columns=6)
+    return dma.contact_sheet(items, limit=len(items), columns=6)
 
 
 # -------------------------------------------------------------------------------------------------------- for people
 
 
-def render(found: Mapping[str, Any]) -> str:
+def render(report: Mapping[str, Any]) -> str:
     """A comparison as Markdown: the numbers, what of them is shown, and the ten replies."""
-    samples, weights = found["asking"]["samples"], found["weights"]
+    samples, weights = report["asking"]["samples"], report["weights"]
     how = f"{samples} replies drawn for each" if samples else "the likeliest reply to each"
     lines = [
         "# Before and after", "",
-        f"{found['annotations']} annotations of {found['prompts']} prompts, {found['groups']} groups; {how}.", "",
+        f"{report['annotations']} annotations of {report['prompts']} prompts, {report['groups']} groups; {how}.", "",
         "| reward | weight | before | after | difference | 95 % interval | rows |", "|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for name in ("reward", *weights):
-        value = {k: Value(**v) for k, v in found["rewards"][name].items()}
+        value = {k: Value(**v) for k, v in report["rewards"][name].items()}
         weight = "their sum" if name == "reward" else f"{weights[name]:g}"
         change = value["difference"]
         if change.value is None or change.low is None or change.high is None:
             lines.append(f"| {name} | {weight} | — | — | — | {change.why or 'too few rows'} | {change.n} |")
             continue
-        told = "rises" if change.low > 0 else "falls" if change.high < 0 else "no difference is shown"
+        change_text = "rises" if change.low > 0 else "falls" if change.high < 0 else "no difference is shown"
         lines.append(
             f"| {name} | {weight} | {value['before'].value:.4f} | {value['after'].value:.4f} | {change.value:+.4f} | "
-            f"{change.low:+.4f} … {change.high:+.4f}, {told} | {change.n} |"
+            f"{change.low:+.4f} … {change.high:+.4f}, {change_text} | {change.n} |"
         )
     lines += ["", "Replies that break the grammar, by the way they do:", ""]
-    for when, kinds in found["refused"].items():
+    for when, kinds in report["refused"].items():
         lines.append(f"- {when}: " + (", ".join(f"{kind} {count}" for kind, count in kinds.items()) or "none"))
     lines += ["", "## Ten pictures", ""]
-    for each in found["shown"]:
+    for each in report["shown"]:
         lines += [f"**{_plain(each['file'])}** ({each['label']}). {_plain(each['question'])}", ""]
         for who in ("people", "before", "after"):
             paid = each["reward"].get(who)
@@ -329,25 +333,25 @@ def ablation(runs: Sequence[Path]) -> str:
 
     Raises InputError for a folder without before_after.json, and for runs that were not measured alike.
     """
-    found = []
+    reports = []
     for run in runs:
         try:
-            found.append(json.loads((run / "before_after.json").read_text(encoding="utf-8")))
+            reports.append(json.loads((run / "before_after.json").read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
             raise InputError(f"'{run}': expected a run that was measured, with --val ({error})") from error
-    alike = [{k: one.get(k) for k in ("table_sha256", "weights", "asking")} for one in found]
+    alike = [{k: one.get(k) for k in ("table_sha256", "weights", "asking")} for one in reports]
     if differing := [str(run) for run, one in zip(runs, alike, strict=True) if one != alike[0]]:
         raise InputError(
             f"ablation: expected runs measured on the same prompts with the same weights and sampling as '{runs[0]}', "
             f"got others in {', '.join(differing)}"
         )
-    names = ["reward", *found[0]["weights"]] if found else []
+    names = ["reward", *reports[0]["weights"]] if reports else []
     lines = [
         "After training, and in brackets the gain over the start with its 95 % interval. The weighted sum counts every "
         "reward, also the one that training was without.", "",
         f"| without | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|",
     ]  # fmt: skip
-    for one in found:
+    for one in reports:
         cells = [_cell(one["rewards"][name]) for name in names]
         lines.append(f"| {', '.join(one.get('without') or ()) or '(nothing)'} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])

@@ -179,50 +179,50 @@ def translated(kind: str, tensors: Mapping[str, Tensor]) -> Translation:
     if kind not in KINDS:
         raise UnknownName("kind of checkpoint", kind, KINDS)
     rules = [(re.compile(theirs), ours) for theirs, ours in _RULES[kind]]
-    found: dict[str, Tensor] = {}
+    renamed: dict[str, Tensor] = {}
     left = []
     for name, value in tensors.items():
         ours = next((match.expand(to) for rule, to in rules if (match := rule.fullmatch(name))), None)
         if ours is None:
             left.append(name)
         else:
-            found[ours] = value
+            renamed[ours] = value
     for make in (_biases_of_eva, _thirds_of_clip):
-        found |= make(tensors, left)
-    for name in [n for n in found if n.endswith("local.0.0.conv.weight")]:
-        found[name] = _once(found[name])
-    if lacking := [name for name in _NEEDED[kind] if name not in found]:
+        renamed |= make(tensors, left)
+    for name in [n for n in renamed if n.endswith("local.0.0.conv.weight")]:
+        renamed[name] = _once(renamed[name])
+    if lacking := [name for name in _NEEDED[kind] if name not in renamed]:
         raise WeightsError(
-            f"expected a checkpoint of {kind}, got one without {lacking[0]} ({len(found)} of its {len(tensors)} "
+            f"expected a checkpoint of {kind}, got one without {lacking[0]} ({len(renamed)} of its {len(tensors)} "
             "tensors are known). Name another kind or another file."
         )
-    return Translation(found, tuple(left))
+    return Translation(renamed, tuple(left))
 
 
 def _biases_of_eva(tensors: Mapping[str, Tensor], left: list[str]) -> dict[str, Tensor]:
     """EVA keeps a bias for queries and one for values; transformers one for all three, the keys' being zero."""
-    found = {}
+    biases = {}
     for name in [n for n in left if re.fullmatch(r"visual_encoder\.blocks\.\d+\.attn\.q_bias", n)]:
         other = name.replace("q_bias", "v_bias")
         if other in left:
             q, v = tensors[name], tensors[other]
             number = name.split(".")[2]
-            found[f"{_EVA}.encoder.layers.{number}.self_attn.qkv.bias"] = torch.cat([q, torch.zeros_like(v), v])
+            biases[f"{_EVA}.encoder.layers.{number}.self_attn.qkv.bias"] = torch.cat([q, torch.zeros_like(v), v])
             left.remove(name)
             left.remove(other)
-    return found
+    return biases
 
 
 def _thirds_of_clip(tensors: Mapping[str, Tensor], left: list[str]) -> dict[str, Tensor]:
     """CLIP keeps queries, keys and values in one matrix, transformers in three."""
-    found = {}
+    thirds = {}
     for name in list(left):
         match = re.fullmatch(r"visual\.transformer\.resblocks\.(\d+)\.attn\.in_proj_(weight|bias)", name)
         if match and tensors[name].shape[0] % 3 == 0:
             for part, value in zip("qkv", tensors[name].chunk(3), strict=True):
-                found[f"encoder.layers.{match[1]}.self_attn.{part}_proj.{match[2]}"] = value
+                thirds[f"encoder.layers.{match[1]}.self_attn.{part}_proj.{match[2]}"] = value
             left.remove(name)
-    return found
+    return thirds
 
 
 def _once(weight: Tensor) -> Tensor:

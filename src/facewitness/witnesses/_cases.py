@@ -59,36 +59,36 @@ def clauses(testimony: Testimony, probability: float | None, seen: Portrait | No
         seen: What was measured of the face; None without a mesh.
         face: Gives places their boxes.
     """
-    found: list[Clause] = []
+    gathered: list[Clause] = []
     whole = _box(face, "face")
     if probability is not None:
         side = "fake" if probability >= 0.5 else "real"
         sure = abs(probability - 0.5) * 2
         share = round(100 * (probability if side == "fake" else 1 - probability))
         meaning = "forged" if side == "fake" else "genuine"
-        found.append(
+        gathered.append(
             Clause(
                 side, "score", f"Of faces that look like this one to the network, about {share} in 100 are {meaning}.",
                 sure, None, whole,
             )
         )  # fmt: skip
     for finding in testimony.findings[:4]:
-        found.append(Clause("fake", "region", finding.claim, finding.strength or 0.0, finding.region, finding.box))
+        gathered.append(Clause("fake", "region", finding.claim, finding.strength or 0.0, finding.region, finding.box))
     if not testimony.findings and face.landmarks is not None:
-        found.append(Clause("real", "region", "No part of the face was suspected by itself.", 0.4, None, whole))
+        gathered.append(Clause("real", "region", "No part of the face was suspected by itself.", 0.4, None, whole))
     if testimony.kind:
         kind, likely = max(testimony.kind.items(), key=lambda item: item[1])
         if kind != "pristine" and likely > 0.5:
-            found.append(Clause("fake", "kind", f"It looks most like {_KINDS[kind]}.", float(likely), None, whole))
+            gathered.append(Clause("fake", "kind", f"It looks most like {_KINDS[kind]}.", float(likely), None, whole))
         elif kind == "pristine" and likely > 0.5:
-            found.append(
+            gathered.append(
                 Clause(
                     "real", "kind", "It looks most like a photograph that nobody changed.", float(likely), None, whole
                 )
             )
     if seen is not None:
-        found += _measured(seen, face, whole)
-    return tuple(sorted(found, key=lambda clause: -clause.strength))
+        gathered += _measured(seen, face, whole)
+    return tuple(sorted(gathered, key=lambda clause: -clause.strength))
 
 
 _KINDS = {
@@ -99,25 +99,29 @@ _KINDS = {
 
 
 def _measured(seen: Portrait, face: Face, whole: Box) -> list[Clause]:
-    found = []
+    gathered = []
     seam = abs(seen.seam)
     if seam > portrait.SEAM:
-        found.append(
+        gathered.append(
             Clause(
                 "fake", "seam", "Fine detail changes where the face ends.", _above(seam, portrait.SEAM), "face", whole
             )
         )  # fmt: skip
     elif seam < portrait.SEAM / 3:
-        found.append(Clause("real", "seam", "Fine detail goes on across the outline of the face.", 0.3, "face", whole))
+        gathered.append(
+            Clause("real", "seam", "Fine detail goes on across the outline of the face.", 0.3, "face", whole)
+        )
     for pair in _EYES:
         if all(name in seen.parts for name in pair):
             difference = seen.parts[pair[0]] - seen.parts[pair[1]]
             if abs(difference) > _UNEQUAL and abs(seen.turn) < portrait.TURNED:
                 weak = pair[0] if difference < 0 else pair[1]
                 text = f"The subject's {regions.title(weak)} is much softer than that of the other side."
-                found.append(Clause("fake", "parts", text, _above(abs(difference), _UNEQUAL), weak, _box(face, weak)))
+                gathered.append(
+                    Clause("fake", "parts", text, _above(abs(difference), _UNEQUAL), weak, _box(face, weak))
+                )
     if portrait.SMOOTH <= seen.noise <= portrait.NOISY:
-        found.append(
+        gathered.append(
             Clause(
                 "real",
                 "noise",
@@ -128,7 +132,7 @@ def _measured(seen: Portrait, face: Face, whole: Box) -> list[Clause]:
             )
         )
     elif seen.noise < portrait.SMOOTH:
-        found.append(
+        gathered.append(
             Clause(
                 "fake",
                 "noise",
@@ -139,7 +143,7 @@ def _measured(seen: Portrait, face: Face, whole: Box) -> list[Clause]:
             )
         )
     if abs(seen.side) > portrait.SIDE:
-        found.append(
+        gathered.append(
             Clause(
                 "real",
                 "light",
@@ -149,7 +153,7 @@ def _measured(seen: Portrait, face: Face, whole: Box) -> list[Clause]:
                 whole,
             )
         )
-    return found
+    return gathered
 
 
 def _above(value: float, threshold: float) -> float:
@@ -169,24 +173,24 @@ def _box(face: Face, name: str) -> Box:
 # ---------------------------------------------------------------------------------------------- as numbers, for a judge
 
 
-def states(said: Sequence[Clause], supposed: str, most: int = 12) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def states(clauses: Sequence[Clause], supposed: str, limit: int = 12) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """The clauses of one case as states (T, WIDTH), and which are no padding (T,); T is `most`.
 
     An empty case is one blank clause. The result of the case is not in it (masked); which side it argues is.
     """
-    found, seen = np.zeros((most, WIDTH), np.float32), np.zeros(most, bool)
-    for row, clause in enumerate(said[:most]):
-        found[row, TYPES.index(clause.type)] = 1.0
-        found[row, len(TYPES)] = 1.0 if clause.side == "fake" else -1.0
-        found[row, len(TYPES) + 1] = clause.strength
+    rows_out, seen = np.zeros((limit, WIDTH), np.float32), np.zeros(limit, bool)
+    for row, clause in enumerate(clauses[:limit]):
+        rows_out[row, TYPES.index(clause.type)] = 1.0
+        rows_out[row, len(TYPES)] = 1.0 if clause.side == "fake" else -1.0
+        rows_out[row, len(TYPES) + 1] = clause.strength
         region = _PARTS.get(clause.region or "", clause.region or "")
         if region in regions.MARE:
-            found[row, len(TYPES) + 3 + regions.MARE.index(region)] = 1.0
+            rows_out[row, len(TYPES) + 3 + regions.MARE.index(region)] = 1.0
         seen[row] = True
-    if not said:
-        found[0, TYPES.index("blank")], seen[0] = 1.0, True
-    found[:, len(TYPES) + 2] = 1.0 if supposed == "fake" else -1.0
-    return found, seen
+    if not clauses:
+        rows_out[0, TYPES.index("blank")], seen[0] = 1.0, True
+    rows_out[:, len(TYPES) + 2] = 1.0 if supposed == "fake" else -1.0
+    return rows_out, seen
 
 
 def grids(pixels: Pixels, face: Face, mask: Mask | None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -192,15 +192,15 @@ def _of_region(
     others = {key: value for key, value in chance.items() if key != name}
     real = yes_no.region_genuine(name)
     no = {real: float(np.log1p(-_kept(fake)))}
-    for places in _sets(others, most=2):
+    for places in _sets(others, limit=2):
         no[yes_no.region_untouched(name, places)] = float(np.log(_kept(fake))) + _log_prior(places, others)
     values = dict(zip(no, likelihoods(list(no)), strict=True))
     return max(no, key=lambda text: values[text] + choice.places * no[text])
 
 
-def _sets(chance: Mapping[str, float], most: int = 3) -> list[tuple[str, ...]]:
+def _sets(chance: Mapping[str, float], limit: int = 3) -> list[tuple[str, ...]]:
     """Sets of one to three of the regions that are likeliest to be forged, in the order of `NAMED`."""
-    likely = sorted(chance, key=lambda name: -chance[name])[:most]
+    likely = sorted(chance, key=lambda name: -chance[name])[:limit]
     likely.sort(key=NAMED.index)
     return [places for n in range(1, min(_FEW, len(likely)) + 1) for places in itertools.combinations(likely, n)]
 

@@ -29,7 +29,7 @@ def meaning(label: str) -> bool | None:
     return fake != any(word in _NOT for word in words)
 
 
-def fake_index(labels: Sequence[str], told: int | None, name: str) -> int:
+def fake_index(labels: Sequence[str], given: int | None, name: str) -> int:
     """Which of a classifier's outputs means fake; of a single output, 1 where a high one does and 0 where a low one.
 
     Args:
@@ -43,10 +43,10 @@ def fake_index(labels: Sequence[str], told: int | None, name: str) -> int:
     listed = ", ".join(repr(label) for label in labels[:6]) or "none"
     if len(labels) not in (1, 2):
         raise InputError(f"'{name}' has {len(labels)} labels ({listed}); expected real and fake. Name another model.")
-    if told not in (None, 0, 1):
-        raise InputError(f"hub.fake: expected 0 or 1, the number of the output that means fake, got {told}")
-    if told is not None:
-        return told
+    if given not in (None, 0, 1):
+        raise InputError(f"hub.fake: expected 0 or 1, the number of the output that means fake, got {given}")
+    if given is not None:
+        return given
     means = [meaning(label) for label in labels]
     if len(means) == 1 and means[0] is not None:
         return int(means[0])

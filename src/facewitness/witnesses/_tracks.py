@@ -88,13 +88,13 @@ class _Gathered:
 
     def findings(self) -> tuple[Finding, ...]:
         """One a region, with the mean of the strengths and all its places; the strongest first."""
-        found = []
+        merged = []
         for region, same in self.strongest.items():
             same.sort(key=_strength, reverse=True)
             places: tuple[Place, ...] = tuple(place for finding in same[:KEPT] for place in finding.places)
             strengths = self.measured.get(region, [])
-            found.append(Finding(places, same[0].claim, sum(strengths) / len(strengths) if strengths else None))
-        return tuple(sorted(found, key=_strength, reverse=True))
+            merged.append(Finding(places, same[0].claim, sum(strengths) / len(strengths) if strengths else None))
+        return tuple(sorted(merged, key=_strength, reverse=True))
 
 
 def _strength(finding: Finding) -> float:

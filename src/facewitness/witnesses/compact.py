@@ -189,17 +189,17 @@ class Compact:
     def answers(self, crops: NDArray[np.uint8]) -> Answers:
         """What the network says of one crop, uint8 (S, S, 3), averaged with its mirror image if `flip`."""
         batch = np.stack([crops, crops[:, ::-1]]) if self._flip else crops[None]
-        logit, kind, mask, found = self._session.run(["fake", "kind", "mask", "regions"], {"crops": batch})
+        logit, kind, mask, regions = self._session.run(["fake", "kind", "mask", "regions"], {"crops": batch})
         if self._flip:
             mask = np.stack([mask[0], mask[1][:, ::-1]])
-            found = np.stack([found[0], found[1][_MIRROR]])
+            regions = np.stack([regions[0], regions[1][_MIRROR]])
         p = 1.0 / (1.0 + np.exp(-np.clip(logit.mean(dtype=np.float64), -30, 30)))
         kind = kind.mean(axis=0)
         return Answers(
             float(p),
             np.clip(kind / kind.sum(), 0, 1),
             np.clip(mask.mean(axis=0), 0, 1).astype(np.float32),
-            found.mean(axis=0),
+            regions.mean(axis=0),
         )
 
     def strength(self, region_scores: NDArray[np.floating], fake: float) -> NDArray[np.float64]:

@@ -112,8 +112,8 @@ class Temporal:
         words = _WORDS[base]
         moving = moved(track, clip)
         if moving:
-            told = ", ".join(f"{key} {value:.3g}" for key, value in moving.items())
-            words += f" (between consecutive frames: {told}; these weigh nothing)"
+            shares = ", ".join(f"{key} {value:.3g}" for key, value in moving.items())
+            words += f" (between consecutive frames: {shares}; these weigh nothing)"
         return (Finding(places, f"{words}.", None),)
 
 
