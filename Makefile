@@ -29,8 +29,8 @@ demo: $(USE)/installed $(PHOTO)  ## Analyse a photograph on a plain install; nam
 quick: $(QUICK)/installed  ## Run the tests that need no torch: under 90 s on two cores; PYTEST='-k house' passes options on
 	$(QUICK)/bin/python -m pytest -q -n auto $(LONG:%=--ignore=tests/%) $(PYTEST)
 
-test: $(DEV)/installed models  ## Run the tests; PYTEST='-m slow' passes options on
-	$(DEV)/bin/python -m pytest $(PYTEST)
+test: $(DEV)/installed models  ## Run the tests on all cores; PYTEST='-m slow -n 0' passes options on
+	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n auto --maxprocesses=4 --dist worksteal $(PYTEST)
 
 check: style types imports  ## Style, types and who may import whom
 
