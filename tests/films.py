@@ -43,12 +43,14 @@ def film(
     mux: dict[str, str] | None = None,
     tags: dict[str, int] | None = None,
     shape: Fraction | None = None,  # of a pixel
+    says: dict[str, str] | None = None,  # what the container says of itself
 ) -> bytes:
     """An encoded film."""
     name, given, container = CONTAINERS[kind]
     with tempfile.TemporaryDirectory() as folder:  # a muxer may go back in its file
         path = Path(folder, "film")
         with av.open(str(path), "w", format=container, options=mux or {}) as out:
+            out.metadata.update(says or {})
             stream = None
             for i, picture in enumerate(pictures(frames) if isinstance(frames, int) else frames):
                 if stream is None:

@@ -59,6 +59,7 @@ CODECS = frozenset(
 )
 MOST_PACKETS = 5_000_000  # pictures in a film: 46 hours at 30 a second
 MOST_STREAMS = 64
+_MOST_TAGS, _MOST_TAG = 200, 200_000  # what a container says of itself; characters of one text, and of all together
 _DAMAGES = 50  # places where a film may break before the rest is given up
 _GRID = (36, 64)  # rows and columns of the small picture that cuts are seen on
 _THREADS = 2
@@ -153,7 +154,7 @@ def _opened(file: BinaryIO, container: str) -> tuple[InputContainer, VideoStream
             file,
             "r",
             format=container,
-            options={"protocol_whitelist": "none", "enable_drefs": "0"},
+            options={"protocol_whitelist": "none", "enable_drefs": "0", "export_xmp": "1"},
             metadata_errors="replace",
         )
     except (av.error.FFmpegError, ValueError, OverflowError) as error:
@@ -250,8 +251,22 @@ def _survey(file: BinaryIO, container: str, max_pixels: int) -> dict[str, Any]:
         "claimed_seconds": float(claimed) or None,
         "packets": len(ticks),
         "notes": list(notes.sentences),
+        "tags": _tags(opened),
         "times": times,
     }
+
+
+def _tags(opened: InputContainer) -> dict[str, str]:
+    """What the container says of itself and of its streams, by names in small letters; the first of a name counts."""
+    found: dict[str, str] = {}
+    room = _MOST_TAG
+    named = [("", opened.metadata), *((f"{stream.type}.", stream.metadata) for stream in opened.streams)]
+    for where, metadata in named:
+        for key, value in metadata.items():
+            name, text = f"{where}{key.lower()}"[:100], str(value)[:room]
+            if text and name not in found and len(found) < _MOST_TAGS:
+                found[name], room = text, room - len(text)
+    return found
 
 
 def _packets(opened: InputContainer, stream: VideoStream, notes: Notes) -> Iterator[Packet]:
@@ -512,7 +527,7 @@ def _survey_animation(file: BinaryIO, container: str, max_pixels: int) -> dict[s
     rate = (len(times) - 1) * 1000 / times[-1] if len(times) > 1 else None
     return {
         "codec": container, "base": [1, 1000], "zero": 0, "rate": rate, "claimed_frames": claimed,
-        "claimed_seconds": None, "packets": len(times), "notes": [], "times": np.array(times, np.int64),
+        "claimed_seconds": None, "packets": len(times), "notes": [], "tags": {}, "times": np.array(times, np.int64),
     }  # fmt: skip
 
 

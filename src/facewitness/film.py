@@ -22,9 +22,9 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -166,6 +166,15 @@ class Film(Clip):
         return float(self.passes.survey.seconds[-1])
 
     @property
+    def tags(self) -> Mapping[str, str]:
+        """What its container says of itself, name → a stranger's text."""
+        return dict(self.passes.survey.tags)
+
+    def file(self) -> BinaryIO | None:
+        """The file, open for reading; None where it is gone, or is another one by now."""
+        return self.passes.decoder.file.opened()
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """Its notes, with what was seen while it was decoded; whole only after a pass."""
         return tuple(dict.fromkeys((*self.notes, *self.passes.notes)))
@@ -245,6 +254,16 @@ class _File:
         if container is None:
             raise UnreadableMedia(f"'{label}': expected {WANTED}, got {_kind(head)}.")
         self.container = container
+
+    def opened(self) -> BinaryIO | None:
+        """The file again; None where it is gone, or is another one by now."""
+        with contextlib.suppress(OSError):
+            file = self.path.open("rb")
+            status = os.fstat(file.fileno())
+            if [status.st_ino, status.st_size, status.st_mtime_ns] == self.identity:
+                return file
+            file.close()
+        return None
 
     @classmethod
     def of_path(cls, path: Path, label: str, max_bytes: int) -> _File:
@@ -545,6 +564,7 @@ class _Survey:
     zero: int  # the tick of 0:00
     rate: float | None
     notes: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)  # what the container says of itself
 
 
 def _survey(decoder: _Decoder, label: str, max_seconds: float) -> _Survey:
@@ -587,7 +607,7 @@ def _survey(decoder: _Decoder, label: str, max_seconds: float) -> _Survey:
         notes.append(f"The film says that it lasts {clock(round(claimed))}, and its pictures go on until {end}.")
     if len(ticks) == 1:
         notes.append("The film has one frame only.")
-    return _Survey(ticks, seconds, base, int(header["zero"]), rate, tuple(notes))
+    return _Survey(ticks, seconds, base, int(header["zero"]), rate, tuple(notes), header["tags"])
 
 
 def _window(survey: _Survey, sampling: Sampling, label: str) -> tuple[int, int]:

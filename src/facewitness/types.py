@@ -20,11 +20,12 @@ Objects are frozen, checked once when they are made, and trusted afterwards. Sta
 from __future__ import annotations
 
 import importlib
+import io
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,6 +186,15 @@ class Clip:
     def remarks(self) -> tuple[str, ...]:
         """All notes; those of a film are whole once it has been gone through."""
         return self.notes
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """What a film's container says of itself, name → a stranger's text; empty for a photo."""
+        return {}
+
+    def file(self) -> BinaryIO | None:
+        """The file, open for reading; whoever asks closes it. None for an array, and where it is gone or changed."""
+        return None if self.content is None else io.BytesIO(self.content)
 
     def at(self, at: FrameRef) -> Frame:
         """The frame that something speaks of, with its pixels.

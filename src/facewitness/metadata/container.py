@@ -1,7 +1,8 @@
-"""Where a file keeps its metadata: the pieces of JPEG, PNG, WebP, GIF, TIFF and of files made of boxes (AVIF, MP4).
+"""Where a file keeps its metadata: the pieces of JPEG, PNG, WebP, GIF, TIFF and of files made of boxes (AVIF, HEIC).
 
 Each piece is at most `MOST_PIECE` bytes, all of them at most `MOST_TOGETHER`; larger ones are left out and said. Only
-headers are walked over, so that a file of 200 MB costs no more than a small one.
+headers are walked over, so that a file of 200 MB costs no more than a small one. Films may be far larger than memory:
+of theirs (MP4, MOV, AVI) no more is read than those headers and pieces; what their tags say is read by `decoder`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 MOST_PIECE = 8_000_000  # bytes; a C2PA manifest with its thumbnails is seldom more than one million
 MOST_TOGETHER = 24_000_000
@@ -60,6 +62,81 @@ def split(content: bytes) -> Parts:
     except (struct.error, IndexError, ValueError, zlib.error):
         parts.leave("The file's structure is damaged; its metadata was read up to there.")
     return parts
+
+
+def split_film(file: BinaryIO) -> Parts:
+    """The same of a film, which is read in pieces: C2PA manifest and XMP where they stand at the file's first level.
+
+    Args:
+        file: open for reading, and able to seek.
+    """
+    file.seek(0)
+    head = file.read(16)
+    file.seek(0)
+    if head[:4] == b"GIF8" or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        content = file.read(MOST_ANIMATION + 1)
+        return split(content[:MOST_ANIMATION])
+    parts = Parts()
+    try:
+        if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+            _film_chunks(file, parts)
+        elif head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"):
+            _film_boxes(file, parts)
+        elif head[:4] == b"\x1aE\xdf\xa3":
+            parts.format = "matroska"
+    except (struct.error, ValueError, OSError):
+        parts.leave("The file's structure is damaged; its metadata was read up to there.")
+    return parts
+
+
+MOST_ANIMATION = 200_000_000  # bytes of a GIF or WebP
+
+
+def _film_boxes(file: BinaryIO, parts: Parts) -> None:
+    parts.format = "mov"
+    end, at = file.seek(0, 2), 0
+    for _ in range(MOST_PIECES):
+        if at + 8 > end:
+            return
+        file.seek(at)
+        head = file.read(32)
+        length, kind = struct.unpack_from(">I4s", head)
+        body = 8
+        if length == 1:
+            (length,) = struct.unpack_from(">Q", head, 8)
+            body = 16
+        elif length == 0:
+            length = end - at
+        if length < body or at + length > end:
+            raise ValueError("a box longer than the file")
+        if kind in (b"uuid", b"jumb") and (kind == b"jumb" or head[body : body + 16] in (C2PA_UUID, XMP_UUID)):
+            piece = _piece(file, at, length, "A C2PA manifest or XMP", parts)
+            _boxes(memoryview(piece), parts)
+            parts.format = "mov"
+        at += length
+
+
+def _film_chunks(file: BinaryIO, parts: Parts) -> None:
+    parts.format = "avi"
+    end, at = file.seek(0, 2), 12
+    for _ in range(MOST_PIECES):
+        if at + 8 > end:
+            return
+        file.seek(at)
+        kind, length = struct.unpack("<4sI", file.read(8))
+        if kind == b"C2PA":
+            parts.manifest = parts.manifest or _piece(file, at + 8, min(length, end - at - 8), "A C2PA manifest", parts)
+        elif kind == b"_PMX":
+            parts.xmp = parts.xmp or _piece(file, at + 8, min(length, end - at - 8), "XMP", parts)
+        at += 8 + length + length % 2
+
+
+def _piece(file: BinaryIO, at: int, length: int, name: str, parts: Parts) -> bytes:
+    if length > MOST_PIECE:
+        parts.leave(f"{name} of {length / 1e6:,.1f} MB was not read: at most {MOST_PIECE / 1e6:.0f} MB are.")
+        return b""
+    file.seek(at)
+    return file.read(length)
 
 
 # --------------------------------------------------------------------------------------------------------------- JPEG

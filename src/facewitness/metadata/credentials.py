@@ -7,10 +7,10 @@
     unchecked   there is one, or an address of one, and its signature could not be checked here
 
 Whether a manifest is about this very picture can be told without a signature, by the hash that it holds (C2PA 2.1,
-18.5). So a manifest that was taken from another picture is invalid on a plain install, too. All else is done by the
-Content Authenticity Initiative's library (the extra `c2pa`), beside whose own trust list ours stands: `c2pa_trust.pem`,
-dated `TRUSTED_AS_OF`. Nothing is fetched from the network: neither manifests that lie elsewhere nor the state of
-certificates.
+18.5). So a manifest that was taken from another picture is invalid on a plain install, too. A film's hash, which is
+over its boxes, and all else is checked by the Content Authenticity Initiative's library (the extra `c2pa`), beside
+whose own trust list ours stands: `c2pa_trust.pem`, dated `TRUSTED_AS_OF`. Nothing is fetched from the network: neither
+manifests that lie elsewhere nor the state of certificates.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from facewitness.metadata import generators, jumbf, shown
 
 TRUSTED_AS_OF = "2026-09-24"  # of c2pa_trust.pem
 Outcome = Literal["valid", "unknown", "invalid", "absent", "unchecked"]
 _OTHER = "the picture is not the one that was signed, or was changed since"
+_OTHER_FILM = "the film is not the one that was signed, or was changed since"
 _EXTRA = "Try: pip install '.[c2pa]', from a clone of the repository"
 _MEDIA = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif", "tiff": "image/tiff"}
+_FILMS = {"mov": "video/mp4", "avi": "video/x-msvideo", "matroska": "video/x-matroska"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Credentials:
     fits: bool | None = None  # whether the manifest is about this very picture; None where that could not be told
     active: str = ""  # label of the manifest that speaks for the file
     claims: Mapping[str, Claim] = field(default_factory=dict)
+    film: bool = False
 
 
 def installed() -> bool:
@@ -64,17 +67,19 @@ def installed() -> bool:
     return True
 
 
-def check(content: bytes, kind: str, manifest: bytes, anchors: str = "") -> Credentials:
+def check(content: bytes | BinaryIO, kind: str, manifest: bytes, anchors: str = "") -> Credentials:
     """The outcome for a file.
 
     Args:
-        content: the file's bytes.
+        content: the file's bytes; of a film the file, open for reading.
         kind: its format, as `container.split` names it.
         manifest: the JUMBF boxes that were found in it; empty for none.
         anchors: certificates (PEM) that are trusted besides the two lists.
     """
+    film = kind in _FILMS
     if not manifest:
-        return Credentials("absent", "The file holds no C2PA manifest. That proves nothing: most pictures have none.")
+        most = "films" if film else "pictures"
+        return Credentials("absent", f"The file holds no C2PA manifest. That proves nothing: most {most} have none.")
     store = jumbf.read(manifest)
     claims = {one.label: _claim(one) for one in store.manifests}
     active = store.manifests[-1].label if store.manifests else ""
@@ -82,17 +87,19 @@ def check(content: bytes, kind: str, manifest: bytes, anchors: str = "") -> Cred
         why = " ".join(store.left_out) or "The boxes for a C2PA manifest hold none."
         return Credentials("invalid", f"The file's C2PA manifest cannot be read. {why}")
     if not installed():
-        fits = jumbf.fits(content, manifest, store.manifests[-1])
+        fits = jumbf.fits(content, manifest, store.manifests[-1]) if isinstance(content, bytes) else None
         if fits is False:
             why = f"The file holds a C2PA manifest that does not hold: {_OTHER}. What it claims does not count."
             return Credentials("invalid", why, "", False, active, claims)
         why = f"The file holds a C2PA manifest; its signature is not checked without the extra c2pa. {_EXTRA}"
-        return Credentials("unchecked", why, "", fits, active, claims)
+        return Credentials("unchecked", why, "", fits, active, claims, film)
     return _checked(content, kind, anchors, active, claims)
 
 
-def _checked(content: bytes, kind: str, anchors: str, active: str, claims: Mapping[str, Claim]) -> Credentials:
-    c2pa = import_module("c2pa")
+def _checked(
+    content: bytes | BinaryIO, kind: str, anchors: str, active: str, claims: Mapping[str, Claim]
+) -> Credentials:
+    c2pa, film = import_module("c2pa"), kind in _FILMS
     context = c2pa.Context.from_dict(
         {
             "trust": {"user_anchors": trusted() + anchors},
@@ -100,9 +107,11 @@ def _checked(content: bytes, kind: str, anchors: str, active: str, claims: Mappi
         }
     )
     try:
-        reader = c2pa.Reader(_MEDIA.get(kind), io.BytesIO(content), context=context)
+        stream = io.BytesIO(content) if isinstance(content, bytes) else content
+        stream.seek(0)
+        reader = c2pa.Reader({**_MEDIA, **_FILMS}.get(kind), stream, context=context)
         with reader:
-            state, value, failures = reader.get_validation_state(), json.loads(reader.json()), _failures(reader)
+            state, value, failures = reader.get_validation_state(), json.loads(reader.json()), _failures(reader, film)
     except c2pa.C2paError.ManifestNotFound:
         # what our walk found and the library does not is no manifest of this file
         return Credentials("invalid", "The boxes for a C2PA manifest hold none that belongs to this file.")
@@ -116,13 +125,13 @@ def _checked(content: bytes, kind: str, anchors: str, active: str, claims: Mappi
     signer = shown(", ".join(name for name in names if isinstance(name, str) and name))
     if state == "Trusted":
         why = f"The file holds a valid C2PA manifest, signed by {signer}, who is on a trust list (of {TRUSTED_AS_OF})."
-        return Credentials("valid", why, signer, True, active, claims)
+        return Credentials("valid", why, signer, True, active, claims, film)
     if state == "Valid":
         why = (
             f"The file holds a C2PA manifest that fits it, signed by {signer}. The signer is on no trust list here "
             f"(of {TRUSTED_AS_OF}): anyone can make such a signature."
         )
-        return Credentials("unknown", why, signer, True, active, claims)
+        return Credentials("unknown", why, signer, True, active, claims, film)
     why = f"The file holds a C2PA manifest that does not hold: {failures}. What it claims does not count."
     return Credentials("invalid", why, signer, None, active, claims)
 
@@ -142,7 +151,7 @@ _FAILURES = {
 }
 
 
-def _failures(reader: Any) -> str:
+def _failures(reader: Any, film: bool) -> str:
     results = reader.get_validation_results() or {}
     codes = [entry.get("code", "") for entry in results.get("activeManifest", {}).get("failure", [])]
     codes += [
@@ -153,7 +162,8 @@ def _failures(reader: Any) -> str:
     words = dict.fromkeys(
         _FAILURES.get(code, f"check {shown(code)} failed") for code in codes if "untrusted" not in code
     )
-    return "; ".join(list(words)[:3]) or "it is damaged"
+    told = "; ".join(list(words)[:3]) or "it is damaged"
+    return told.replace(_OTHER, _OTHER_FILM) if film else told
 
 
 @cache
@@ -214,7 +224,7 @@ def traces(credentials: Credentials) -> list[generators.Trace]:
     if signed is None:
         return traces_so_far
     for label, whole in _reached(credentials):
-        for trace in _of_claim(credentials.claims[label], signed, whole, credentials.fits is True):
+        for trace in _of_claim(credentials.claims[label], signed, whole, credentials):
             if trace not in traces_so_far and len(traces_so_far) < 16:
                 traces_so_far.append(trace)
     return traces_so_far
@@ -234,8 +244,9 @@ def _reached(credentials: Credentials) -> list[tuple[str, bool]]:
     return list(reached.items())
 
 
-def _of_claim(claim: Claim, signed: str, whole: bool, fits: bool) -> list[generators.Trace]:
+def _of_claim(claim: Claim, signed: str, whole: bool, of: Credentials) -> list[generators.Trace]:
     traces_of_claim = []
+    this, another = ("this film", "a film or picture") if of.film else ("this picture", "a picture")
     for action in _actions(claim):
         kind = action.get("digitalSourceType")
         known = generators.source_type(kind) if isinstance(kind, str) else None
@@ -247,9 +258,10 @@ def _of_claim(claim: Claim, signed: str, whole: bool, fits: bool) -> list[genera
         by = f" with {shown(str(agent))}" if agent else f" with {shown(claim.generator)}" if claim.generator else ""
         # made by a model as its first act; an edit that adds something generated is a part
         first = action.get("action") == "c2pa.created"
-        about = "this picture" if whole else "a picture that was put into this one"
+        about = this if whole else f"{another} that was put into this one"
         text = f"The C2PA manifest says of {about}{by}: {meaning} (“{name}”). {signed}"
-        traces_of_claim.append(generators.Trace(f"C2PA {name}", text, generated is True and first and whole and fits))
+        decides = generated is True and first and whole and of.fits is True
+        traces_of_claim.append(generators.Trace(f"C2PA {name}", text, decides))
     for label, value in claim.assertions:
         if label.startswith("c2pa.soft-binding") and isinstance(value, dict):
             name = shown(str(value.get("alg", "")))

@@ -79,13 +79,39 @@ _PROGRAMS = tuple(
         ("NightCafe", r"\bnightcafe\b"),
         ("Jimeng / Seedream", r"\b(?:jimeng|seedream|doubao)\b"),
         ("StyleGAN", r"\bstylegan\d?\b"),
+        # of films; names that are plain words too, such as "pika" and "vidu", only as a maker writes them
+        ("Google Veo", r"\b(?:google[ -]?veo|veo[ -]?[23](?:\.\d)?)\b"),
+        ("Runway", r"\brunway(?:ml|[ -]?ml|[ -]gen[ -]?\d|(?: ai)? inc)\b|^runway$|\bgen-[34] (?:alpha|turbo)\b"),
+        ("Kling", r"\bkling(?:[ -]?ai)?(?: \d(?:\.\d)?)?\b"),
+        ("Pika", r"\bpika(?:[ -]?labs|\.art| \d\.\d)\b|^pika$"),
+        ("Luma Dream Machine", r"\bluma(?:[ -]?ai|[ -]?labs)\b|\bdream machine\b"),
+        ("Hailuo", r"\bhailuo\b|\bminimax\b"),
+        ("Vidu", r"\bvidu(?:[ -]?ai|\.com)\b|^vidu$"),
+        ("PixVerse", r"\bpixverse\b"),
+        ("Wan", r"\bwan[ -]?(?:2\.\d|video)\b"),
+        ("Seedance", r"\bseedance\b"),
+        ("HunyuanVideo", r"\bhunyuan[ -]?video\b"),
+        ("LTX-Video", r"\bltx[ -]?(?:video|studio|v\d?)\b"),
+        ("CogVideo", r"\bcogvideo(?:x)?\b"),
+        ("Stable Video Diffusion", r"\bstable[ -]video[ -]diffusion\b"),
+        ("AnimateDiff", r"\banimatediff\b"),
+        ("Meta Movie Gen", r"\bmovie gen\b"),
+        ("Higgsfield", r"\bhiggsfield\b"),
+        ("HeyGen", r"\bheygen\b"),
+        ("Synthesia", r"\bsynthesia(?: ltd| ai|\.io)?\b"),
+        ("D-ID", r"\bd-id\b(?! ?card)"),
+        ("Hedra", r"\bhedra(?:[ -]?ai|\.com)\b|^hedra$"),
+        ("SadTalker", r"\bsadtalker\b"),
+        ("LivePortrait", r"\bliveportrait\b"),
+        ("EchoMimic", r"\bechomimic\b"),
     )
 )
 # programs that change faces; a name says nothing of what was done
 _EDITORS = re.compile(
     r"\b(faceapp|facetune\d?|facetune|meitu|beautyplus|remini|reface|youcam|snapseed|airbrush|facemagic|faceswap|"
     r"deepfacelab|roop|facefusion|adobe photoshop(?: lightroom)?|lightroom|gimp|affinity photo|picsart|canva|"
-    r"pixelmator|paint\.net|capture one|luminar|topaz)\b",
+    r"pixelmator|paint\.net|capture one|luminar|topaz|wav2lip|deepfacelive|swapface|avatarify|capcut|premiere(?: pro)?|"
+    r"after effects|davinci resolve|final cut(?: pro)?|imovie|filmora|inshot|kinemaster|videoleap|viggle)\b",
     re.IGNORECASE,
 )
 _PARTLY = re.compile(r"\bedited with (?:google )?ai\b", re.IGNORECASE)
@@ -100,7 +126,7 @@ def traces(texts: Sequence[tuple[str, str]], exif: Exif, properties: Mapping[str
         properties: of its XMP, by qualified name.
     """
     seen: set[tuple[str, bool]] = set()
-    for trace in (*_of_texts([*texts, *_user_comments(exif, properties)]), *_of_xmp(properties), *_of_exif(exif)):
+    for trace in (*of_texts([*texts, *_user_comments(exif, properties)]), *of_xmp(properties), *_of_exif(exif)):
         if (key := (trace.generator, trace.decides)) not in seen:
             seen.add(key)
             yield trace
@@ -127,7 +153,8 @@ _JOB = re.compile(r"\bJob ID: [0-9a-f]{8}-[0-9a-f-]{27}")
 _GROK = re.compile(r"Signature: ?[A-Za-z0-9+/=]{40,}")
 
 
-def _of_texts(texts: Sequence[tuple[str, str]]) -> Iterator[Trace]:
+def of_texts(texts: Sequence[tuple[str, str]]) -> Iterator[Trace]:
+    """What texts under keywords say: settings and graphs that generators write."""
     keywords = {keyword.lower(): text for keyword, text in texts}
     for keyword, text in texts:
         name = keyword.lower()
@@ -150,7 +177,7 @@ def _of_texts(texts: Sequence[tuple[str, str]]) -> Iterator[Trace]:
         if _JOB.search(text):
             yield _generated("Midjourney", "the number of a job")
         if name in ("software", "source", "creator", "author", "generator", "ai_model", "model", "title"):
-            yield from _of_program(keyword, text)
+            yield from of_program(keyword, text)
         if name == "imagedescription" and _GROK.match(text):
             yield Trace(
                 "xAI", "The file carries a signature of the kind that Grok writes; it cannot be checked here.", False
@@ -197,12 +224,14 @@ def _nodes(value: Any) -> tuple[str, ...]:
 def _comfy(nodes: Sequence[str]) -> Trace:
     if any("sampler" in kind.lower() for kind in nodes):
         return _generated("ComfyUI", f"a graph of {len(nodes)} nodes, a sampler among them")
-    what = f"a ComfyUI graph of {len(nodes)} nodes without a sampler: the picture went through it"
+    what = f"a ComfyUI graph of {len(nodes)} nodes without a sampler: it went through it"
     return Trace("ComfyUI", f"The file holds {what}, which says nothing of where it came from.", False)
 
 
 def _generated(generator: str, what: str) -> Trace:
-    return Trace(generator, f"The file says that {generator} generated the picture: it holds {what}. {UNSIGNED}", True)
+    return Trace(
+        generator, f"The file says that {generator} generated what it shows: it holds {what}. {UNSIGNED}", True
+    )
 
 
 WRITABLE = "Whoever had the file could have written it."
@@ -221,7 +250,8 @@ def source_type(value: str) -> tuple[str, str, bool | None] | None:
     return None if canonical is None else (canonical, *SOURCE_TYPES[canonical])
 
 
-def _of_xmp(properties: Mapping[str, tuple[str, ...]]) -> Iterator[Trace]:
+def of_xmp(properties: Mapping[str, tuple[str, ...]]) -> Iterator[Trace]:
+    """What XMP says."""
     for name in ("DigitalSourceType", "digitalsourcetype", "DigitalSourcefileType"):
         for value in properties.get(xmp.IPTC + name, ())[:4]:
             known = source_type(value)
@@ -236,7 +266,7 @@ def _of_xmp(properties: Mapping[str, tuple[str, ...]]) -> Iterator[Trace]:
             yield _aigc(label)
     for name in (xmp.XMP + "CreatorTool", xmp.PHOTOSHOP + "Credit", xmp.DC + "creator", xmp.PHOTOSHOP + "Source"):
         for value in properties.get(name, ())[:4]:
-            yield from _of_program(re.split(r"[/#]", name)[-1], value)
+            yield from of_program(re.split(r"[/#]", name)[-1], value)
     for value in (*properties.get(xmp.DC + "description", ())[:4], *properties.get(xmp.DC + "title", ())[:2]):
         if _JOB.search(value):
             yield _generated("Midjourney", "the number of a job")
@@ -244,11 +274,12 @@ def _of_xmp(properties: Mapping[str, tuple[str, ...]]) -> Iterator[Trace]:
 
 def _of_exif(exif: Exif) -> Iterator[Trace]:
     for name in ("Software", "Make", "Model", "HostComputer", "Artist"):
-        yield from _of_program(name, exif.texts.get(name, ""))
+        yield from of_program(name, exif.texts.get(name, ""))
 
 
-def _of_program(field: str, value: str) -> Iterator[Trace]:
-    value = value[:400]
+def of_program(field: str, value: str, *, named: bool = False, film: bool = False) -> Iterator[Trace]:
+    """What a field says of programs; a hint only where it may name a person, or holds words of one (`named`)."""
+    value, what = value[:400], "films" if film else "pictures"
     if _PARTLY.search(value):
         yield Trace(
             "Google", f"The field {shown(field)} says {shown(value)}: a part may be generated. {UNSIGNED}", False
@@ -257,13 +288,21 @@ def _of_program(field: str, value: str) -> Iterator[Trace]:
     for name, pattern in _PROGRAMS:
         if pattern.search(value):
             # a photographer may be called Gemini: what names a person is a hint only
-            person = field.lower() in ("creator", "author", "artist", "title", "model", "hostcomputer")
+            person = named or field.lower() in ("creator", "author", "artist", "title", "model", "hostcomputer")
             claim = f"The field {shown(field)} names {name}, a generator: {shown(value)}. {UNSIGNED}"
             yield Trace(name, claim, not person)
             return
     if match := _EDITORS.search(value):
-        claim = f"The field {shown(field)} names a program that edits pictures, {shown(match[0])}; not what it did."
+        claim = f"The field {shown(field)} names a program that edits {what}, {shown(match[0])}; not what it did."
         yield Trace(match[0].lower(), claim, False)
+
+
+def of_label(text: str) -> Iterator[Trace]:
+    """China's label for generated content as JSON, with or without its own name around it."""
+    value = _json(text)
+    if isinstance(value, dict):
+        inside = value.get("AIGC", value)
+        yield _aigc(inside if isinstance(inside, dict) else value)
 
 
 def _aigc(label: Mapping[Any, Any]) -> Trace:

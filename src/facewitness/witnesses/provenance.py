@@ -11,14 +11,14 @@ import io
 import warnings
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from facewitness.errors import InputError
-from facewitness.metadata import container, credentials, exif, generators, jpeg, shown, xmp
+from facewitness.metadata import container, credentials, exif, generators, jpeg, shown, tags, xmp
 from facewitness.types import Box, Clip, Finding, FrameRef, Testimony
 
 MOST_FINDINGS = 24
@@ -63,23 +63,49 @@ class Provenance:
 
     def inspect(self, clip: Clip) -> Testimony:
         """What the file says of itself: a finding for each thing, those that decide first; `fake` is 1 or None."""
-        if clip.content is None:  # an array
-            return Testimony(witness=self.name, fake=None)
+        if clip.content is None:
+            file = clip.file()
+            if file is None:  # an array, or a film that is gone
+                return Testimony(witness=self.name, fake=None)
+            with file:
+                return self._inspect_film(file, clip)
         parts = container.split(clip.content)
-        tags = exif.read(parts.exif)
-        properties, refused = xmp.read(parts.xmp or tags.xmp)
+        from_exif = exif.read(parts.exif)
+        properties, refused = xmp.read(parts.xmp or from_exif.xmp)
         checked = credentials.check(clip.content, parts.format, parts.manifest, self._anchors)
-        traces = [*credentials.traces(checked), *generators.traces(parts.texts, tags, properties)]
+        traces = [*credentials.traces(checked), *generators.traces(parts.texts, from_exif, properties)]
         claims = [trace.claim for trace in traces if trace.decides]
         claims.append(_elsewhere(properties) if checked.outcome == "absent" and _elsewhere(properties) else checked.why)
         claims += [trace.claim for trace in traces if not trace.decides]
-        claims += _camera(tags, clip)
-        claims += _saving(parts, tags, clip)
-        claims += [*parts.left_out, *tags.left_out, *([refused] if refused else [])]
+        claims += _camera(from_exif, clip)
+        claims += _saving(parts, from_exif, clip)
+        claims += [*parts.left_out, *from_exif.left_out, *([refused] if refused else [])]
         at = clip.frame.at
         findings = [_about_file(at, claim) for claim in dict.fromkeys(claims)]
-        if tags.thumbnail and parts.format in ("jpeg", "tiff") and (other := _thumbnail(tags, clip)) is not None:
+        if (
+            from_exif.thumbnail
+            and parts.format in ("jpeg", "tiff")
+            and (other := _thumbnail(from_exif, clip)) is not None
+        ):
             findings.append(other)
+        decided = any(trace.decides for trace in traces)
+        return Testimony(self.name, 1.0 if decided else None, findings=tuple(findings[:MOST_FINDINGS]))
+
+    def _inspect_film(self, file: BinaryIO, clip: Clip) -> Testimony:
+        """The same of a film: its C2PA manifest, its XMP and its container's tags."""
+        parts = container.split_film(file)
+        properties, refused = xmp.read(parts.xmp or clip.tags.get("xmp", "").encode())
+        checked = credentials.check(file, parts.format, parts.manifest, self._anchors)
+        traces = [*credentials.traces(checked), *tags.traces(clip.tags, properties)]
+        traces += generators.traces(parts.texts, exif.read(b""), {})  # comments of a GIF
+        claims = [trace.claim for trace in traces if trace.decides]
+        elsewhere = _elsewhere(properties) if checked.outcome == "absent" else ""
+        claims.append(elsewhere or checked.why)
+        claims += [trace.claim for trace in traces if not trace.decides]
+        claims += tags.claims(clip.tags)
+        claims += [*parts.left_out, *([refused] if refused else [])]
+        at = clip.frame.at
+        findings = [_about_file(at, claim) for claim in dict.fromkeys(claims)]
         decided = any(trace.decides for trace in traces)
         return Testimony(self.name, 1.0 if decided else None, findings=tuple(findings[:MOST_FINDINGS]))
 
@@ -112,20 +138,20 @@ def _elsewhere(properties: dict[str, tuple[str, ...]]) -> str:
 # -------------------------------------------------------------------------------------------------------------- camera
 
 
-def _camera(tags: exif.Exif, clip: Clip) -> list[str]:
+def _camera(of: exif.Exif, clip: Clip) -> list[str]:
     claims = []
-    make, model = tags.texts.get("Make", ""), tags.texts.get("Model", "")
-    shots = [name for name in ("ExposureTime", "FNumber", "ISOSpeed", "FocalLength") if name in tags.numbers]
-    if (make or model) and (shots or tags.maker_note) and ":{" not in make + model:
-        when = tags.texts.get("DateTimeOriginal", "")
+    make, model = of.texts.get("Make", ""), of.texts.get("Model", "")
+    shots = [name for name in ("ExposureTime", "FNumber", "ISOSpeed", "FocalLength") if name in of.numbers]
+    if (make or model) and (shots or of.maker_note) and ":{" not in make + model:
+        when = of.texts.get("DateTimeOriginal", "")
         taken = f", taken {shown(when, 20)}" if when else ""
         name = model if model.lower().startswith(make.lower()) else f"{make} {model}"
         claims.append(f"The EXIF names a camera, {shown(name)}{taken}. It can be written by anyone and proves nothing.")
-    if software := tags.texts.get("Software", ""):
+    if software := of.texts.get("Software", ""):
         known = {claim.generator for claim in generators.traces((), exif.Exif({"Software": software}), {})}
         if not known:
             claims.append(f"The EXIF names the software {shown(software)}.")
-    width, height = (tags.numbers.get(name) for name in ("PixelXDimension", "PixelYDimension"))
+    width, height = (of.numbers.get(name) for name in ("PixelXDimension", "PixelYDimension"))
     size = (clip.frame.width, clip.frame.height)
     if width and height and width * height < 1e12 and sorted((int(width), int(height))) != sorted(size):
         claims.append(
@@ -135,12 +161,12 @@ def _camera(tags: exif.Exif, clip: Clip) -> list[str]:
     return claims
 
 
-def _thumbnail(tags: exif.Exif, clip: Clip) -> Finding | None:
+def _thumbnail(of: exif.Exif, clip: Clip) -> Finding | None:
     """A finding where the small picture in the EXIF shows something else than the picture; None where it does not."""
-    small = _decoded(tags.thumbnail)
+    small = _decoded(of.thumbnail)
     if small is None:
         return None
-    small, at = _upright(small, int(tags.numbers.get("Orientation", 1))), clip.frame.at
+    small, at = _upright(small, int(of.numbers.get("Orientation", 1))), clip.frame.at
     if not _of_shape(small, at):
         small = _without_bars(small)
     if min(small.shape) < 24:
@@ -232,7 +258,7 @@ def _averaged(grey: NDArray[np.float32]) -> NDArray[np.float32]:
 # -------------------------------------------------------------------------------------------------------------- saving
 
 
-def _saving(parts: container.Parts, tags: exif.Exif, clip: Clip) -> list[str]:
+def _saving(parts: container.Parts, of: exif.Exif, clip: Clip) -> list[str]:
     """What a JPEG's tables and coefficients say of how it was saved."""
     if parts.format != "jpeg" or 0 not in parts.tables or parts.components not in (1, 3):
         return []
@@ -246,7 +272,7 @@ def _saving(parts: container.Parts, tags: exif.Exif, clip: Clip) -> list[str]:
         signs.append("several passes (progressive)")
     if signs:
         claims.append(f"The JPEG was saved by a program, not by a camera: it has {' and '.join(signs)}.")
-    power = jpeg.saved_twice(_luminance(clip, int(tags.numbers.get("Orientation", 1))), parts.tables[0])
+    power = jpeg.saved_twice(_luminance(clip, int(of.numbers.get("Orientation", 1))), parts.tables[0])
     if power is not None and power >= jpeg.LEVEL:
         claims.append("The picture was saved as JPEG at least twice. Every upload does that; it is no sign of forgery.")
     return claims
