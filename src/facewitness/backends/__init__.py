@@ -24,7 +24,17 @@ Say = Callable[[str], None]  # takes the next piece of an answer
 
 
 def checked(messages: Sequence[Message]) -> list[dict[str, str]]:
-    """The messages as plain dicts. Raises InputError for an unknown role, and where the last message is no user's."""
+    """The messages as plain dicts.
+
+    Args:
+        messages: The conversation, each message with `role` and `content`; the last one is the user's.
+
+    Returns:
+        A dict with `role` and `content` for each message.
+
+    Raises:
+        InputError: For an unknown role, and where the last message is no user's.
+    """
     turns = [{"role": str(m.get("role")), "content": str(m.get("content", ""))} for m in messages]
     odd = next((m["role"] for m in turns if m["role"] not in ROLES), None)
     if odd is not None:
@@ -44,7 +54,14 @@ def pieces(answer: Callable[[Say], None], timeout: float | None, *, daemon: bool
     A thread, because nothing else bounds the time of a model's slow step, or of a server that sends a byte a second.
     Once nobody listens any more `say` raises Unheard; `say("")` only asks. With `daemon` the program may end without
     waiting for what `answer` is at.
-    Raises TimeoutError where an answer is not whole after `timeout` seconds, and what `answer` raises.
+
+    Args:
+        answer: Is called with a function `say`, and calls it with each piece.
+        timeout: Seconds until it is given up; None waits.
+        daemon: Whether the program may end without waiting for `answer`.
+
+    Raises:
+        TimeoutError: Where an answer is not whole after `timeout` seconds, and what `answer` raises.
     """
     pieces: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()  # None at the end
     until = None if timeout is None else time.monotonic() + timeout

@@ -48,12 +48,20 @@ def load(
 ) -> Server:
     """A server and one of its models; the only one it has where `model` is empty.
 
-    timeout       seconds for a whole answer, all tries together  retries   after errors that may pass (busy, starting)
-    max_tokens    of an answer; one of many times that length is not listened to
-    side          pixels: larger pictures are made smaller before they are sent
-    most_tokens   the name that max_tokens had before; still read
-    Raises InputError for an address that is none and a number that cannot be, BackendError where a key is needed and
-    the variable is not set.
+    Args:
+        model: Its name on the server; empty for the only one there is.
+        base_url: Of the server, to which /chat/completions is added.
+        key_variable: Name of the environment variable that holds the key.
+        timeout: Seconds for a whole answer, all tries together.
+        retries: After errors that may pass (busy, starting).
+        max_tokens: Of an answer; one of many times that length is not listened to.
+        temperature: 0 always takes the likeliest token.
+        side: Pixels: larger pictures are made smaller before they are sent.
+        most_tokens: The name that max_tokens had before; still read.
+
+    Raises:
+        InputError: For an address that is none and a number that cannot be.
+        BackendError: Where a key is needed and the variable is not set.
     """
     max_tokens = renamed("openai", "most_tokens", most_tokens, "max_tokens", max_tokens)
     for name, value, least in (
@@ -89,20 +97,36 @@ class Server:
         self.max_tokens, self.temperature, self.side = max_tokens, temperature, side
 
     def made_by(self) -> dict[str, Any]:
-        """Server, model and options; no key."""
+        """Server, model and options; no key.
+
+        Returns:
+            JSON-ready.
+        """
         return {
             "name": self.name, "model": self.model, "base_url": self.base_url, "max_tokens": self.max_tokens,
             "temperature": self.temperature, "side": self.side,
         }  # fmt: skip
 
     def ask(self, messages: Sequence[Message], images: Sequence[NDArray[np.uint8]] = ()) -> str:
-        """The model's answer, stripped. Raises BackendError after `timeout` seconds at the latest."""
+        """The model's answer, stripped.
+
+        Args:
+            messages: The conversation, each message with `role` and `content`; the last one is the user's.
+            images: Pictures that belong to the last message, RGB uint8 (H, W, 3).
+
+        Raises:
+            BackendError: After `timeout` seconds at the latest.
+        """
         return "".join(self._pieces(messages, images, streamed=False)).strip()
 
     def stream(self, messages: Sequence[Message], images: Sequence[NDArray[np.uint8]] = ()) -> Generator[str]:
         """The answer piece by piece as the server sends it; closing the generator hangs up. Raises what `ask` raises.
 
         A server that knows no streaming answers in one piece.
+
+        Args:
+            messages: The conversation, each message with `role` and `content`; the last one is the user's.
+            images: Pictures that belong to the last message, RGB uint8 (H, W, 3).
         """
         return self._pieces(messages, images, streamed=True)
 

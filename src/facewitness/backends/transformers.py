@@ -50,18 +50,23 @@ def load(
 ) -> Local:
     """A model that is ready to be asked.
 
-    model         a folder that `save_pretrained` wrote, or a name on the hub; fetched into the hub's cache, and taken
-                  from there without a network or where the environment variable HF_HUB_OFFLINE is set
-    revision      branch, tag or commit on the hub ("main")
-    device        "cpu", "cuda", "cuda:1", "mps"; "auto" is all GPUs there are, else the CPU
-    dtype         of the weights: "float32", "bfloat16" or "float16"; "auto" is what they are stored in
-    max_tokens    at most so many tokens of answer; it breaks off there
-    temperature   0 always takes the likeliest token; else tokens are drawn, from `seed` anew for each answer
-    timeout       seconds for an answer. The model itself stops after the step it is at, and only then answers again.
-    side          pixels: larger pictures are made smaller before they are shown
-    blind         show no pictures, so that a model that reads only text can word what the messages say
-    most_tokens   the name that max_tokens had before; still read
-    Raises InputError for an option that cannot be, WeightsError where the model cannot be had or is not complete.
+    Args:
+        model: A folder that `save_pretrained` wrote, or a name on the hub; fetched into the hub's cache, and taken from
+            there without a network or where the environment variable HF_HUB_OFFLINE is set.
+        revision: Branch, tag or commit on the hub ("main").
+        device: "cpu", "cuda", "cuda:1", "mps"; "auto" is all GPUs there are, else the CPU.
+        dtype: Of the weights: "float32", "bfloat16" or "float16"; "auto" is what they are stored in.
+        max_tokens: At most so many tokens of answer; it breaks off there.
+        temperature: 0 always takes the likeliest token; else tokens are drawn, from `seed` anew for each answer.
+        seed: Of the tokens that are drawn.
+        timeout: Seconds for an answer. The model itself stops after the step it is at, and only then answers again.
+        side: Pixels: larger pictures are made smaller before they are shown.
+        blind: Show no pictures, so that a model that reads only text can word what the messages say.
+        most_tokens: The name that max_tokens had before; still read.
+
+    Raises:
+        InputError: For an option that cannot be.
+        WeightsError: Where the model cannot be had or is not complete.
     """
     if not model or not isinstance(model, str):
         raise InputError(f"transformers: expected a model, such as --option transformers.model={_hub.EXAMPLE}")
@@ -121,7 +126,11 @@ class Local:
             settings.pad_token_id = ends[0] if isinstance(ends, list) else ends
 
     def made_by(self) -> dict[str, Any]:
-        """Model, commit on the hub or SHA-256 of the folder's files, options, and the settings of its generation."""
+        """Model, commit on the hub or SHA-256 of the folder's files, options, and the settings of its generation.
+
+        Returns:
+            JSON-ready.
+        """
         return {
             "name": self.name, **self._source, **self.options, "device": str(self._network.device),
             "generation": self._network.generation_config.to_diff_dict(), "transformers": transformers.__version__,
@@ -130,13 +139,24 @@ class Local:
     def ask(self, messages: Sequence[Message], images: Sequence[NDArray[np.uint8]] = ()) -> str:
         """The model's answer, stripped.
 
-        Raises InputError for a conversation or a picture that is none; BackendError for pictures the model cannot see,
-        a prompt beyond its context window, an empty answer, and after `timeout`.
+        Args:
+            messages: The conversation, each message with `role` and `content`; the last one is the user's.
+            images: Pictures that belong to the last message, RGB uint8 (H, W, 3).
+
+        Raises:
+            InputError: For a conversation or a picture that is none.
+            BackendError: For pictures the model cannot see, a prompt beyond its context window, an empty answer, and
+                after `timeout`.
         """
         return "".join(self.stream(messages, images)).strip()
 
     def stream(self, messages: Sequence[Message], images: Sequence[NDArray[np.uint8]] = ()) -> Generator[str]:
-        """The answer piece by piece as it grows; closing the generator stops the model. Raises what `ask` raises."""
+        """The answer piece by piece as it grows; closing the generator stops the model. Raises what `ask` raises.
+
+        Args:
+            messages: The conversation, each message with `role` and `content`; the last one is the user's.
+            images: Pictures that belong to the last message, RGB uint8 (H, W, 3).
+        """
         conversation, words = self._conversation(checked(messages), images), False
         try:
             # daemon: a template's loops hear of nothing, and the program is not to wait for them

@@ -56,7 +56,16 @@ def ask(
 ) -> list[str]:
     """The model's answer to each row's question about the row's picture; `quoted` tells it the row's score in words.
 
-    Raises InputError where a score should be quoted and a row has none.
+    Args:
+        model: A language model, with or without an expert.
+        processor: The model's own.
+        rows: What is asked: a picture, a question and what is true of each.
+        quoted: Whether each prompt tells the row's score in words.
+        batch: How many at once.
+        max_tokens: Of an answer, at most.
+
+    Raises:
+        InputError: Where a score should be quoted and a row has none.
     """
     if quoted and any(row["score"] is None for row in rows):
         raise InputError("answers: expected a detector's score in every row to quote. Name one with --detector.")
@@ -69,7 +78,16 @@ def ask(
 
 
 def scores(detector: KFD, rows: Sequence[Row], batch: int = 32) -> list[float]:
-    """The detector's score of each row's picture, 1 means fake; a picture of many questions is looked at once."""
+    """The detector's score of each row's picture, 1 means fake; a picture of many questions is looked at once.
+
+    Args:
+        detector: The detector whose score the answers are held to.
+        rows: What is asked: a picture, a question and what is true of each.
+        batch: How many at once.
+
+    Returns:
+        One a row, in [0, 1], 1 means fake.
+    """
     pictures = {row["file"]: row["image"] for row in rows}
     names, size = list(pictures), detector.encoders.size
     results: dict[str, float] = {}
@@ -88,7 +106,16 @@ def _picture(content: bytes) -> Image.Image:
 
 
 def rows_of(rows: Sequence[Row], texts: Sequence[str], dataset: str = "sbi_qa") -> list[predictions.Row]:
-    """The model's answers as predictions, in the order of the questions. Raises InputError where the lengths differ."""
+    """The model's answers as predictions, in the order of the questions.
+
+    Args:
+        rows: What is asked: a picture, a question and what is true of each.
+        texts: The answers, one a row.
+        dataset: Its name in the predictions.
+
+    Raises:
+        InputError: Where the lengths differ.
+    """
     if len(rows) != len(texts):
         raise InputError(f"answers: expected an answer for each row, got {len(texts)} for {len(rows)}")
     return [
@@ -105,6 +132,13 @@ def rows_of(rows: Sequence[Row], texts: Sequence[str], dataset: str = "sbi_qa") 
 
 def measure(table: pa.Table, seed: int = 0) -> dict[str, Any]:
     """All numbers of answers in a table of predictions, and of the controls beside them, as JSON.
+
+    Args:
+        table: Predictions with answers to questions.
+        seed: Of the bootstrap and of the controls.
+
+    Returns:
+        Name of a part → its numbers.
 
     Raises:
         InputError: the table has no answer to a question.
@@ -233,7 +267,11 @@ def _score(rows: list[Row], model: Any, path: Path | None, batch: int) -> dict[s
 
 
 def summary(numbers: Mapping[str, Any]) -> str:
-    """The numbers as a small table for people."""
+    """The numbers as a small table for people.
+
+    Args:
+        numbers: As the function above gives them.
+    """
     columns = ("model", *speakers.CONTROLS)
     show: Callable[[Any], str] = lambda v: "—" if v is None or v["value"] is None else f"{v['value']:.3f}"  # noqa: E731
     lines = [f"{'':28}" + "".join(f"{name:>16.16}" for name in columns)]

@@ -55,8 +55,9 @@ class Entry:
 class Line:
     """One number of the table.
 
-    level     "rows" (coverage), "frame", "video", "verdict", "place", "text", "score"
-    speaker   whose words a number of the last two levels is about, such as "explanation: shuffled"
+    Attributes:
+        level: "rows" (coverage), "frame", "video", "verdict", "place", "text", "score".
+        speaker: Whose words a number of the last two levels is about, such as "explanation: shuffled".
     """
 
     system: str
@@ -110,20 +111,45 @@ class Book:
         strength: int = 0,
         speaker: str = "",
     ) -> Value:
-        """A number; "not measured" where there is none."""
+        """A number; "not measured" where there is none.
+
+        Args:
+            entry: A run, a peer or a baseline of the table.
+            level: "frame" or "video".
+            measure: Its name, such as "auc".
+            method: Of forgery; "" for all.
+            perturbation: Its name, such as "jpeg"; "none" for pictures as they are.
+            strength: Of the perturbation, 1 to 5; 0 without.
+            speaker: Whose words, such as "explanation"; "" for what is no speaker's.
+        """
         key = (entry.system, entry.dataset, level, method, perturbation, strength, speaker, measure)
         return self._values.get(key, _ABSENT)
 
     def measures(self, entry: Entry, level: str, speaker: str = "") -> list[str]:
-        """Names of what there is without method and perturbation."""
+        """Names of what there is without method and perturbation.
+
+        Args:
+            entry: A run, a peer or a baseline of the table.
+            level: "frame" or "video".
+            speaker: Whose words, such as "explanation"; "" for what is no speaker's.
+        """
         at = (entry.system, entry.dataset, level, "", "none", 0, speaker)
         return [key[7] for key in self._values if key[:7] == at]
 
     def speakers(self, entry: Entry, level: str) -> list[str]:
-        """Whose words there are numbers about, in order."""
+        """Whose words there are numbers about, in order.
+
+        Args:
+            entry: A run, a peer or a baseline of the table.
+            level: "frame" or "video".
+        """
         at = (entry.system, entry.dataset, level)
         return list(dict.fromkeys(key[6] for key in self._values if key[:3] == at))
 
     def level(self, entry: Entry) -> str:
-        """The level that figures show: video where there are videos."""
+        """The level that figures show: video where there are videos.
+
+        Args:
+            entry: A run, a peer or a baseline of the table.
+        """
         return "video" if self.value(entry, "video", "acc").n else "frame"

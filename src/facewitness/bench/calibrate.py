@@ -42,11 +42,16 @@ def fit(
 ) -> Fitted:
     """A calibration from predictions (columns score, label, group, dataset).
 
-    max_fpr      at most this share of genuine faces called fake, in each data set
-    max_fnr      at most this share of fakes called real
-    confidence   with which `max_fpr` must be shown (one-sided, binomial): 0.5 is the best guess; 0.9 asks for a margin,
-                 and for 230 genuine pictures without one mistake to show 1 %
-    Raises InputError where there are fewer than FEWEST scored rows of either label.
+    Args:
+        table: Predictions with the columns score, label, group and dataset.
+        max_fpr: Share of genuine faces that may be called fake, in each data set.
+        max_fnr: Share of fakes that may be called real.
+        confidence: With which `max_fpr` must be shown (one-sided, binomial): 0.5 is the best guess; 0.9 asks for a
+            margin, and for 230 genuine pictures without one mistake to show 1 %.
+        witness: Whose scores these are.
+
+    Raises:
+        InputError: Where there are fewer than FEWEST scored rows of either label.
     """
     rows = table.select(["score", "label", "group", "dataset"]).to_pylist()
     scored = [r for r in rows if r["score"] is not None]
@@ -97,7 +102,14 @@ def _auc(fakes: Sequence[float], genuine: Sequence[float]) -> float:
 def write(
     path: Path, fits: Sequence[tuple[str, dict[str, str], Fitted]], *, data: str, options: dict[str, Any]
 ) -> Path:
-    """Write a profile: (witness, its weights' hashes, the fit) for each. `data` names what it was fitted to."""
+    """Write a profile: (witness, its weights' hashes, the fit) for each. `data` names what it was fitted to.
+
+    Args:
+        path: Of the profile to write.
+        fits: For each witness its name, its weights' hashes and its fit.
+        data: What it was fitted to, in words.
+        options: Of the fit.
+    """
     value = {
         "schema": Profile.SCHEMA,
         "version": facewitness.__version__,

@@ -49,8 +49,16 @@ class Comparison:
 def compare(first: pa.Table, second: pa.Table, seed: int = 0) -> tuple[Comparison, ...]:
     """Paired differences at frame level, and at video level where there are videos.
 
-    Unperturbed rows are compared. Raises InputError where the two have no scored item in common, or disagree about a
-    label: then they are not about the same data.
+    Unperturbed rows are compared.
+
+    Args:
+        first: Predictions of one system.
+        second: Predictions of the other, on the same items.
+        seed: Of the bootstrap and of the controls.
+
+    Raises:
+        InputError: Where the two have no scored item in common, or disagree about a label: then they are not about the
+            same data.
     """
     a, b, left_out = _paired(first, second)
     levels = [_level("frame", measures.scored(a), measures.scored(b), left_out, seed)]
@@ -130,7 +138,13 @@ _NAMES = {
 
 
 def render(comparisons: tuple[Comparison, ...], first: str, second: str) -> str:
-    """The comparison as Markdown, one table a level."""
+    """The comparison as Markdown, one table a level.
+
+    Args:
+        comparisons: One a level.
+        first: Name of one system.
+        second: Name of the other.
+    """
     parts = []
     for c in comparisons:
         left = f" ({c.left_out} items left out: not scored by both)" if c.left_out else ""

@@ -29,7 +29,11 @@ class Portrait:
     landmarks: Landmarks
 
     def cut_out(self) -> tuple[Floats, Floats]:
-        """The picture with a soft outline around face and hair: colours (H, W, 3) and weights (H, W)."""
+        """The picture with a soft outline around face and hair: colours (H, W, 3) and weights (H, W).
+
+        Returns:
+            Colours (H, W, 3), and weights (H, W) in [0, 1].
+        """
         height, width = self.pixels.shape[:2]
         low, high = self.landmarks[:, :2].min(axis=0), self.landmarks[:, :2].max(axis=0)
         centre, half = (low + high) / 2, (high - low) / 2
@@ -78,7 +82,14 @@ def compose(
     Args:
         people: for each person one or more portraits, shown one after another with soft changes.
         rng: everything is drawn from it.
+        seconds: Length of the film.
+        fps: Frames a second.
+        width: Of a frame, pixels.
+        height: Of a frame, pixels.
         shots: the film has so many, with a cut between two.
+
+    Returns:
+        For each frame its pixels, who is where, and whether a shot begins.
     """
     count = round(seconds * fps)
     cuts = [

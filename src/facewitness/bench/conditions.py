@@ -40,11 +40,19 @@ class Faces(Protocol):
         ...
 
     def pixels(self, i: int) -> Pixels:
-        """RGB uint8 (H, W, 3)."""
+        """RGB uint8 (H, W, 3).
+
+        Args:
+            i: Number of the row.
+        """
         ...
 
     def landmarks(self, i: int) -> Landmarks | None:
-        """(468, 2) in pixels; None where no face was found."""
+        """(468, 2) in pixels; None where no face was found.
+
+        Args:
+            i: Number of the row.
+        """
         ...
 
 
@@ -75,7 +83,18 @@ def pictures(
 ) -> Iterator[tuple[About, Pixels, Landmarks, Any]]:  # fmt: skip
     """(what it is, pixels, landmarks, mask or None) of each row with a face, and of a forgery of each genuine one.
 
-    `most` rows of each source and label; without `forgers` nothing is made.
+    `limit` rows of each source and label; without `forgers` nothing is made.
+
+    Args:
+        data: Where the pictures and their meshes come from.
+        split: Which split; None for all.
+        seed: Of forgeries and degradations.
+        limit: Rows of each source and label; None for all.
+        sources: Only these; None for all.
+        forgers: Names of forge/ by which genuine pictures are forged as well; none makes nothing.
+
+    Returns:
+        For each picture what it is, its pixels, its mesh, and its mask or None.
     """
     counted: dict[tuple[str, str], int] = {}
     for i, row in enumerate(data.rows):
@@ -110,7 +129,18 @@ def examined(
     witnesses: Sequence[Any], data: Faces, split: str = "val", conditions: Sequence[str] = ("plain",), seed: int = 0,
     limit: int | None = None, sources: Collection[str] | None = None, forgers: Sequence[str] = FORGERS,
 ) -> list[Row]:  # fmt: skip
-    """A row for each witness, condition and picture of `pictures`."""
+    """A row for each witness, condition and picture of `pictures`.
+
+    Args:
+        witnesses: Who examines.
+        data: Where the pictures and their meshes come from.
+        split: Which split; None for all.
+        conditions: Names of ways to degrade a picture; "plain" is none.
+        seed: Of forgeries and degradations.
+        limit: Rows of each source and label; None for all.
+        sources: Only these; None for all.
+        forgers: Names of forge/ by which genuine pictures are forged as well; none makes nothing.
+    """
     rows: list[Row] = []
     shown = track(list(pictures(data, split, seed, limit, sources, forgers)), "examining")
     for about, pixels, points, mask in shown:

@@ -36,9 +36,17 @@ def blind(table: pa.Table, *, by_label: bool = False, folds: int = FOLDS, seed: 
 
     Reads the columns question, references and group, and label with `by_label`. Groups are dealt into `folds`; a row's
     answer is chosen on the references of the other folds, so that it is not scored on what it was chosen from. The
-    choice: of the 10 reference answers most like the others (tf·idf cosine) the one with the highest mean CIDEr.
-    Rows without a group count as one group. None where the other folds have no references to the question.
-    Raises InputError where a column is missing or `folds` is below 2.
+    choice: of the 10 reference answers most like the others (tf·idf cosine) the one with the highest mean CIDEr. Rows
+    without a group count as one group. None where the other folds have no references to the question.
+
+    Args:
+        table: Predictions with the columns that are named above.
+        by_label: Whether the control knows each row's label.
+        folds: Parts into which groups are dealt, at least 2.
+        seed: Of what is drawn.
+
+    Raises:
+        InputError: Where a column is missing or `folds` is below 2.
     """
     if folds < 2:
         raise InputError(f"expected 2 folds or more, got {folds}: an answer must be chosen on other groups")
@@ -69,7 +77,14 @@ def shuffled(table: pa.Table, seed: int = 0) -> list[str | None]:
 
     Reads the columns question, text and group. Each answer is given once, so that style, length and share of silence
     stay what they are; a missing text moves as "". Where one group has more than half of a question's rows, the rows
-    that nobody else can answer for get None. Raises InputError where a column is missing.
+    that nobody else can answer for get None.
+
+    Args:
+        table: Predictions with the columns that are named above.
+        seed: Of what is drawn.
+
+    Raises:
+        InputError: Where a column is missing.
     """
     columns = _columns(table, "question", "text", "group")
     rng = np.random.default_rng(seed)
@@ -94,7 +109,12 @@ def constant(table: pa.Table) -> NDArray[np.float64]:
     """(rows,) the share of fakes, for every row: the best that one score can do in accuracy, Brier score and ECE.
 
     It is read from the very labels it is scored on, which flatters it. AUC is one half. NaN without labelled rows.
-    Raises InputError where the column label is missing.
+
+    Args:
+        table: Predictions with the columns that are named above.
+
+    Raises:
+        InputError: Where the column label is missing.
     """
     labels = Counter(_columns(table, "label")["label"])
     known = labels["real"] + labels["fake"]
@@ -102,7 +122,12 @@ def constant(table: pa.Table) -> NDArray[np.float64]:
 
 
 def at_random(table: pa.Table, seed: int = 0) -> NDArray[np.float64]:
-    """(rows,) scores drawn evenly from [0, 1)."""
+    """(rows,) scores drawn evenly from [0, 1).
+
+    Args:
+        table: Predictions.
+        seed: Of what is drawn.
+    """
     return np.random.default_rng(seed).random(table.num_rows)
 
 

@@ -44,7 +44,11 @@ class Tally:
     regions: int = 0  # samples of which it is known where they are forged; pristine ones count, for that is nowhere
 
     def add(self, sample: Sample) -> None:
-        """Count one sample."""
+        """Count one sample.
+
+        Args:
+            sample: The sample.
+        """
         truth = sample.truth
         if truth.label == "real":
             self.real += 1
@@ -59,7 +63,11 @@ class Tally:
         self.regions += truth.regions is not None
 
     def numbers(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """As JSON has it.
+
+        Returns:
+            JSON-ready.
+        """
         return {
             "real": self.real, "fake": self.fake, "methods": dict(sorted(self.methods.items())),
             "videos": len(self.videos), "groups": len(self.groups), "masks": self.masks, "texts": self.texts,
@@ -95,7 +103,17 @@ def check(name: str, root: str | Path | None, split: str | None = None, *, frame
     """Read a dataset's samples to the end and count them.
 
     `frames` of each video; 0 leaves videos closed. What stops the reading (a broken list, an absent folder) is in
-    `Found.problem`, with what was counted up to there. Raises UnknownName for a dataset or MissingExtra.
+    `Found.problem`, with what was counted up to there.
+
+    Args:
+        name: Of the dataset.
+        root: Where the samples' files lie.
+        split: Which split; None for all.
+        frames: Of each video; 0 leaves videos closed.
+
+    Raises:
+        UnknownName: For a dataset.
+        MissingExtra: The dataset needs a package that is not installed.
     """
     leaf = plugins.get("datasets", name)
     splits: dict[str, Tally] = {}
@@ -157,6 +175,10 @@ def listed(samples: Iterable[Sample], root: Path | None) -> pa.Table:
     """Each item by content: its name, label and split, a digest of its bytes, and one of its bytes and its truth.
 
     An item whose file cannot be read has the digest "unreadable": that it can be read later is a change.
+
+    Args:
+        samples: Of a dataset.
+        root: Where the samples' files lie.
     """
     import pyarrow as pa  # here, so that to check a dataset needs no more than to read it
 
@@ -186,7 +208,11 @@ _LISTED = ("item", "label", "split", "content", "digest")
 
 
 def amiss(data: pa.Table) -> list[str]:
-    """What is amiss with the data as a whole, in sentences: one class only, the same picture twice with two truths."""
+    """What is amiss with the data as a whole, in sentences: one class only, the same picture twice with two truths.
+
+    Args:
+        data: The listing.
+    """
     labels = Counter(data.column("label").to_pylist())
     twins = _Twins()
     for row in data.to_pylist():
@@ -199,7 +225,12 @@ UNREADABLE = "unreadable"
 
 
 def one_class(real: int, fake: int) -> list[str]:
-    """A sentence where there are pictures of one label only."""
+    """A sentence where there are pictures of one label only.
+
+    Args:
+        real: How many genuine pictures there are.
+        fake: How many fakes there are.
+    """
     if bool(real) == bool(fake):
         return []
     only, lacking = ("genuine", "fake") if real else ("fake", "genuine")

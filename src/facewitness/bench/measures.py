@@ -66,7 +66,12 @@ class Ranking:
 
     @classmethod
     def of(cls, fake: Any, p: Any) -> Ranking:
-        """Raises InputError for lengths that differ, a score that is NaN or outside [0, 1]."""
+        """Raises InputError for lengths that differ, a score that is NaN or outside [0, 1].
+
+        Args:
+            fake: (n,) bool, which rows are fakes.
+            p: (n,) scores in [0, 1].
+        """
         fake, p = np.asarray(fake, bool), np.asarray(p, np.float64)
         if fake.shape != p.shape or fake.ndim != 1:
             raise InputError(f"measures: expected as many labels as scores, got {fake.shape} and {p.shape}")
@@ -80,7 +85,11 @@ class Ranking:
         return cls(fake, p, order, ends, np.minimum((p * BINS).astype(np.intp), BINS - 1), p - fake)
 
     def above(self, threshold: float) -> int:
-        """How many runs of equal scores lie at or above a threshold."""
+        """How many runs of equal scores lie at or above a threshold.
+
+        Args:
+            threshold: From which score on a row counts as fake, in [0, 1].
+        """
         return int(np.searchsorted(-self.p[self.ends], -threshold, side="right"))
 
 
@@ -111,12 +120,20 @@ class Weighted:
 
 
 def auc(at: Weighted) -> float | None:
-    """Area under the ROC: the chance that a fake is ranked above a genuine one, ties counted half."""
+    """Area under the ROC: the chance that a fake is ranked above a genuine one, ties counted half.
+
+    Args:
+        at: Scores with labels, ranked once.
+    """
     return None if at.roc is None else float(np.trapezoid(at.roc[1], at.roc[0]))
 
 
 def average_precision(at: Weighted) -> float | None:
-    """AP = Σ (Rₙ − Rₙ₋₁) Pₙ over thresholds, without interpolation, as scikit-learn."""
+    """AP = Σ (Rₙ − Rₙ₋₁) Pₙ over thresholds, without interpolation, as scikit-learn.
+
+    Args:
+        at: Scores with labels, ranked once.
+    """
     if at.fakes <= 0:
         return None
     tp, rows = at.tp[1:], at.tp[1:] + at.fp[1:]
@@ -125,7 +142,11 @@ def average_precision(at: Weighted) -> float | None:
 
 
 def eer(at: Weighted) -> float | None:
-    """Equal error rate: where the ROC, taken as straight between its points, crosses FPR = 1 − TPR."""
+    """Equal error rate: where the ROC, taken as straight between its points, crosses FPR = 1 − TPR.
+
+    Args:
+        at: Scores with labels, ranked once.
+    """
     if at.roc is None:
         return None
     fpr, tpr = at.roc
@@ -136,36 +157,67 @@ def eer(at: Weighted) -> float | None:
 
 
 def tpr_at(at: Weighted, fpr: float) -> float | None:
-    """The largest true positive rate that a threshold reaches with a false positive rate of at most `fpr`."""
+    """The largest true positive rate that a threshold reaches with a false positive rate of at most `fpr`.
+
+    Args:
+        at: Scores with labels, ranked once.
+        fpr: False positive rate, in [0, 1].
+    """
     return None if at.roc is None else float(at.roc[1][at.roc[0] <= fpr + 1e-12][-1])
 
 
 def accuracy(at: Weighted, threshold: float = 0.5) -> float | None:
-    """Share of rows on the right side of a threshold; a score equal to it is called fake."""
+    """Share of rows on the right side of a threshold; a score equal to it is called fake.
+
+    Args:
+        at: Scores with labels, ranked once.
+        threshold: From which score on a row counts as fake, in [0, 1].
+    """
     i = at.ranking.above(threshold)
     return float((at.tp[i] + at.genuine - at.fp[i]) / at.rows) if at.rows > 0 else None
 
 
 def f1(at: Weighted, threshold: float = 0.5) -> float | None:
-    """2TP / (2TP + FP + FN) of the fakes; None without a fake."""
+    """2TP / (2TP + FP + FN) of the fakes; None without a fake.
+
+    Args:
+        at: Scores with labels, ranked once.
+        threshold: From which score on a row counts as fake, in [0, 1].
+    """
     i = at.ranking.above(threshold)
     return float(2 * at.tp[i] / (at.tp[i] + at.fp[i] + at.fakes)) if at.fakes > 0 else None
 
 
 def ece(at: Weighted) -> float | None:
-    """Expected calibration error, Σ (n_b / n) |share of fakes_b − mean score_b| over BINS equally wide bins."""
+    """Expected calibration error, Σ (n_b / n) |share of fakes_b − mean score_b| over BINS equally wide bins.
+
+    Args:
+        at: Scores with labels, ranked once.
+    """
     if at.rows <= 0:
         return None
     return float(np.abs(np.bincount(at.ranking.bins, at.w * at.ranking.off, BINS)).sum() / at.rows)
 
 
 def brier(at: Weighted) -> float | None:
-    """Mean squared difference between score and label (Brier 1950)."""
+    """Mean squared difference between score and label (Brier 1950).
+
+    Args:
+        at: Scores with labels, ranked once.
+    """
     return float(at.w @ at.ranking.off**2 / at.rows) if at.rows > 0 else None
 
 
 def reliability(fake: Any, p: Any) -> list[tuple[float, float, int]]:
-    """(mean score, share of fakes, rows) of each bin that has rows: the reliability diagram."""
+    """(mean score, share of fakes, rows) of each bin that has rows: the reliability diagram.
+
+    Args:
+        fake: (n,) bool, which rows are fakes.
+        p: (n,) scores in [0, 1].
+
+    Returns:
+        One tuple a bin.
+    """
     ranking = Ranking.of(fake, p)
     n = np.bincount(ranking.bins, minlength=BINS)
     mean, share = np.bincount(ranking.bins, ranking.p, BINS), np.bincount(ranking.bins, ranking.fake, BINS)
@@ -189,7 +241,11 @@ NEEDS_BOTH = frozenset({"auc", "ap", "eer", "f1", "tpr_at_1", "tpr_at_5"})
 
 
 def sacc(accuracies: Iterable[float | None]) -> float | None:
-    """FFAA's sACC: the standard deviation of ACC over test sets (dividing by their number); None for fewer than two."""
+    """FFAA's sACC: the standard deviation of ACC over test sets (dividing by their number); None for fewer than two.
+
+    Args:
+        accuracies: One a test set.
+    """
     known = [a for a in accuracies if a is not None]
     return float(np.std(known)) if len(known) > 1 else None
 
@@ -198,7 +254,11 @@ def sacc(accuracies: Iterable[float | None]) -> float | None:
 
 
 def draws_for(rows: int) -> int:
-    """How many times the bootstrap draws."""
+    """How many times the bootstrap draws.
+
+    Args:
+        rows: How many rows there are.
+    """
     return DRAWS if rows <= MANY else DRAWS_OF_MANY
 
 
@@ -206,6 +266,14 @@ def drawn(group: Any, draws: int, seed: int = 0) -> Iterator[Floats]:
     """Weights (n,) of each draw of the cluster bootstrap: as many groups as there are, with replacement.
 
     Frames of one video are not independent: drawn one by one they would make every interval too narrow.
+
+    Args:
+        group: Of each row; rows of one group are drawn together.
+        draws: How many draws.
+        seed: Of the bootstrap and of the controls.
+
+    Returns:
+        One array of weights a draw.
     """
     names, index = np.unique(np.asarray(group), return_inverse=True)
     rng = np.random.default_rng(seed)
@@ -215,7 +283,14 @@ def drawn(group: Any, draws: int, seed: int = 0) -> Iterator[Floats]:
 
 
 def interval(values: Sequence[float | None]) -> tuple[float, float] | None:
-    """The middle 95 % of a bootstrap's values; None where more than a tenth of the draws had none."""
+    """The middle 95 % of a bootstrap's values; None where more than a tenth of the draws had none.
+
+    Args:
+        values: One a draw; None where a draw had none.
+
+    Returns:
+        Its lower and upper end.
+    """
     known = [v for v in values if v is not None and not np.isnan(v)]
     if not values or len(known) < 0.9 * len(values):
         return None
@@ -228,8 +303,14 @@ def ratios(
 ) -> dict[str, Value]:
     """Σ part / Σ whole over the rows for each name, such as claims that are right over claims made, with intervals.
 
-    parts   name → (part, whole), (n,) each; a row where either is NaN does not count. A mean is x over ones
-    why     name → the reason where there is nothing to divide by
+    Args:
+        parts: Name → (part, whole), (n,) each; a row where either is NaN does not count. A mean is x over ones.
+        group: Of each row; rows of one group are drawn together.
+        seed: Of the bootstrap and of the controls.
+        why: Name → the reason where there is nothing to divide by.
+
+    Returns:
+        Name → its value with an interval.
     """
     if not parts:
         return {}
@@ -266,7 +347,20 @@ def detection(
     seed: int = 0,
     intervals: bool = True,
 ) -> dict[str, Value]:
-    """DETECTION, or `only` some of it, over scored rows; "acc_shipped" is at the threshold of the verdict "fake"."""
+    """DETECTION, or `only` some of it, over scored rows; "acc_shipped" is at the threshold of the verdict "fake".
+
+    Args:
+        fake: (n,) bool, which rows are fakes.
+        p: (n,) scores in [0, 1].
+        group: Of each row; rows of one group are drawn together.
+        threshold: From which score on a row counts as fake, in [0, 1].
+        only: Names of the measures that are wanted; None for DETECTION.
+        seed: Of the bootstrap and of the controls.
+        intervals: Whether intervals are drawn.
+
+    Returns:
+        Name → its value with an interval.
+    """
     ranking = Ranking.of(fake, p)
     n = int(ranking.p.size)
     measures = dict(DETECTION)
@@ -333,7 +427,11 @@ class Scored:
 
 
 def scored(table: pa.Table) -> Scored:
-    """Frame level: one row an item. The calibrated probability; the bare score where a system has no calibration."""
+    """Frame level: one row an item. The calibrated probability; the bare score where a system has no calibration.
+
+    Args:
+        table: Predictions.
+    """
     p = pc.coalesce(table.column("fake"), table.column("score")).to_numpy(zero_copy_only=False).astype(np.float64)
     known = ~np.isnan(p)
     fake = pc.equal(table.column("label"), "fake").to_numpy(zero_copy_only=False).astype(bool)
@@ -344,6 +442,9 @@ def videos(table: pa.Table) -> Scored | None:
     """Video level: the mean probability of a video's frames, keyed dataset/method/compression/video.
 
     None where the table has no videos. A video of which no frame has a score is unscored.
+
+    Args:
+        table: Predictions.
     """
     key = table.column("video")
     if key.null_count == table.num_rows:
@@ -363,7 +464,11 @@ def videos(table: pa.Table) -> Scored | None:
 
 
 def groups(table: pa.Table) -> NDArray[np.intp]:
-    """A number for each row: the same for rows of one dataset and group."""
+    """A number for each row: the same for rows of one dataset and group.
+
+    Args:
+        table: Predictions.
+    """
     return _codes(
         pc.binary_join_element_wise(table.column("dataset"), table.column("group"), "/", null_handling="replace")
     )[0]
@@ -381,6 +486,13 @@ def verdicts(table: pa.Table, seed: int = 0) -> dict[str, Value]:
 
     coverage        rows with a verdict (any of the three) of all rows
     decided         real or fake, of the rows with a verdict;   decided_acc   right among those
+
+    Args:
+        table: Predictions.
+        seed: Of the bootstrap and of the controls.
+
+    Returns:
+        Name → its value with an interval.
     """
     label = np.array(table.column("label").to_pylist())
     predicted = np.array([v or "" for v in table.column("verdict").to_pylist()])
@@ -401,7 +513,15 @@ def verdicts(table: pa.Table, seed: int = 0) -> dict[str, Value]:
 
 
 def scores(table: pa.Table, seed: int = 0) -> dict[str, Value]:
-    """The mean of each column score/<name> over the rows that could be judged, under the score's name."""
+    """The mean of each column score/<name> over the rows that could be judged, under the score's name.
+
+    Args:
+        table: Predictions.
+        seed: Of the bootstrap and of the controls.
+
+    Returns:
+        Name → its value with an interval.
+    """
     ones = np.ones(table.num_rows)
     parts = {
         name: (table.column(SCORE + name).to_numpy(zero_copy_only=False).astype(np.float64), ones)
@@ -442,6 +562,13 @@ def places(table: pa.Table, seed: int = 0) -> dict[str, Value]:
     mask_…          pixels of the witness's mask, of rows with a truth mask (`localisation`)
     region_f1       F1 over all (row, region) pairs; "region_f1/nose" of one region
     claims_right    share of claims whose place is really forged;   forged_claimed   share of forged regions claimed
+
+    Args:
+        table: Predictions.
+        seed: Of the bootstrap and of the controls.
+
+    Returns:
+        Name → its value with an interval.
     """
     columns = ("mask_precision", "mask_recall", "mask_f1", "mask_ap")
     ones = np.ones(table.num_rows)
@@ -498,6 +625,14 @@ def localisation(
     """iou, precision, recall, f1 of two masks (H, W) at a fixed threshold, and ap over all thresholds (PR-AUC).
 
     Precision of a mask that says nothing is 0: a forged place was there to be found. None where the truth is empty.
+
+    Args:
+        predicted: A mask, float (H, W) in [0, 1].
+        truth: The true mask, float (H, W) in [0, 1].
+        threshold: From which value on a pixel counts as claimed, in [0, 1].
+
+    Returns:
+        Name → number in [0, 1], or None.
     """
     if predicted.shape != truth.shape:
         raise InputError(f"localisation: expected masks of one shape, got {predicted.shape} and {truth.shape}")

@@ -70,7 +70,17 @@ def render(
     notes: Sequence[str],
     made: Sequence[str],
 ) -> str:
-    """The page: the grids as tables, each followed by what is drawn of it."""
+    """The page: the grids as tables, each followed by what is drawn of it.
+
+    Args:
+        title: Of the page.
+        grids: The tables.
+        entries: What was measured.
+        book: The numbers, for the figures.
+        reading: How to read the page, in HTML.
+        notes: Sentences on what is missing.
+        made: What made each run, a line each.
+    """
     footnotes = _Footnotes()
     draw = _Draw()
     drawn = {

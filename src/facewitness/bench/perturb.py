@@ -105,7 +105,14 @@ NAMES = (*PIXELS, "crop_shift")
 
 
 def parse(words: Iterable[str]) -> tuple[Perturbation, ...]:
-    """`jpeg:3` is one strength, `jpeg` all five, `routine` all ROUTINE, `all` everything; "none" always comes first."""
+    """`jpeg:3` is one strength, `jpeg` all five, `routine` all ROUTINE, `all` everything; "none" always comes first.
+
+    Args:
+        words: Such as "jpeg:3", "jpeg", "routine", "all".
+
+    Returns:
+        "none", then each once.
+    """
     chosen: dict[Perturbation, None] = {("none", 0): None}
     for word in words:
         name, _, strength = word.partition(":")
@@ -121,7 +128,11 @@ def parse(words: Iterable[str]) -> tuple[Perturbation, ...]:
 
 
 def value(perturbation: Perturbation) -> float | None:
-    """The number behind a strength, in the unit of its perturbation; None for "none"."""
+    """The number behind a strength, in the unit of its perturbation; None for "none".
+
+    Args:
+        perturbation: One perturbation at one strength.
+    """
     name, strength = perturbation
     if name == "none":
         return None
@@ -132,6 +143,15 @@ def apply(pixels: Pixels, perturbation: Perturbation, *, seed: int, group: str) 
     """The picture after a perturbation of pixels; others leave it as it is.
 
     What is drawn depends on the seed and the group alone: a fake and its pristine counterpart draw the same.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        perturbation: One perturbation at one strength.
+        seed: Of what is drawn.
+        group: Whose picture it is; a fake and its pristine counterpart share it.
+
+    Returns:
+        RGB uint8 (H, W, 3).
     """
     name, strength = perturbation
     if name not in PIXELS:
@@ -158,7 +178,11 @@ class ShiftedFinder:
         return {**self._finder.made_by(), "shifted": self._share}
 
     def find(self, frame: Frame) -> tuple[Face, ...]:
-        """All faces, shifted."""
+        """All faces, shifted.
+
+        Args:
+            frame: One frame, RGB.
+        """
         return tuple(self._shifted(face) for face in self._finder.find(frame))
 
     def _shifted(self, face: Face) -> Face:

@@ -130,12 +130,20 @@ class Coverage(TypedDict):
 
 
 def schema(scores: Iterable[str]) -> pa.Schema:
-    """The columns of a run with these scores."""
+    """The columns of a run with these scores.
+
+    Args:
+        scores: Names of scores.
+    """
     return pa.schema([*COLUMNS, *(pa.field(SCORE + name, pa.float32()) for name in scores)])
 
 
 def key(row: Row) -> Key:
-    """What makes a row the same item under the same perturbation, by the same speaker."""
+    """What makes a row the same item under the same perturbation, by the same speaker.
+
+    Args:
+        row: A row.
+    """
     given = row.get("box")
     box = None if given is None else tuple(round(float(v), 1) for v in given)
     return (
@@ -257,7 +265,14 @@ class Writer:
         return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
     def add(self, *rows: Row) -> None:
-        """The rows of one item, which stay together; what a row lacks is null. Raises InputError."""
+        """The rows of one item, which stay together; what a row lacks is null.
+
+        Args:
+            *rows: The rows of one item.
+
+        Raises:
+            InputError: The run has no such column.
+        """
         for row in rows:
             flat: dict[str, Any] = {name: value for name, value in row.items() if name != "scores"}
             flat |= {SCORE + name: value for name, value in row.get("scores", {}).items()}
@@ -310,7 +325,13 @@ class Writer:
 
 
 def write(run: Path, meta: Mapping[str, Any], rows: Sequence[Row]) -> pa.Table:
-    """A finished run at once, in the place of what is there: of a model that was asked outside of `bench run`."""
+    """A finished run at once, in the place of what is there: of a model that was asked outside of `bench run`.
+
+    Args:
+        run: Folder of the run.
+        meta: What meta.json says of the run.
+        rows: All rows of the run.
+    """
     names = list(dict.fromkeys(name for row in rows for name in row.get("scores", ())))
     for name in ("predictions.parquet", "meta.json"):
         (run / name).unlink(missing_ok=True)
@@ -329,7 +350,12 @@ _IDENTITY = (
 
 
 def coverage(table: pa.Table, missing: list[str]) -> Coverage:
-    """Rows by status, and what was missing."""
+    """Rows by status, and what was missing.
+
+    Args:
+        table: The rows of a run.
+        missing: Sentences on what the dataset lacked.
+    """
     table = items(table)
     counts = dict.fromkeys(STATUSES, 0)
     for entry in table.column("status").value_counts().to_pylist():
@@ -352,6 +378,9 @@ def backwards(table: pa.Table) -> list[str]:
     """A sentence where the system ranks genuine pictures above fakes more surely than chance would: labels swapped?
 
     The AUC lies below one half by more than three standard errors (Hanley and McNeil 1982, for a true AUC of one half).
+
+    Args:
+        table: The rows of a run.
     """
     plain = items(table).filter(pc.equal(items(table).column("perturbation"), "none"))
     p = pc.coalesce(plain.column("fake"), plain.column("score"))
@@ -374,12 +403,23 @@ def backwards(table: pa.Table) -> list[str]:
 
 
 def items(table: pa.Table) -> pa.Table:
-    """The rows that stand for an item: its explanation's."""
+    """The rows that stand for an item: its explanation's.
+
+    Args:
+        table: The rows of a run.
+    """
     return table.filter(pc.equal(table.column("speaker"), "explanation"))
 
 
 def digest(data: pa.Table) -> dict[str, Any]:
-    """What stands in meta.json of a listing: how many items, and one hash of them in any order."""
+    """What stands in meta.json of a listing: how many items, and one hash of them in any order.
+
+    Args:
+        data: A listing, as `bench.listing.listed` makes it.
+
+    Returns:
+        JSON-ready.
+    """
     lines = sorted("\0".join(map(str, row.values())) for row in data.to_pylist())
     return {"items": data.num_rows, "sha256": hashlib.sha256("\n".join(lines).encode()).hexdigest()}
 
@@ -407,7 +447,12 @@ def _changes(before: Path, data: pa.Table | None) -> str:
 
 
 def gather(run: Path, total: int) -> Coverage | None:
-    """One run from `total` shards, once all are finished; None while some are not. Shards stay where they are."""
+    """One run from `total` shards, once all are finished; None while some are not. Shards stay where they are.
+
+    Args:
+        run: Folder of the run.
+        total: How many shards there are.
+    """
     shards = [run / f"shard-{i}-of-{total}" for i in range(1, total + 1)]
     if not all((shard / "predictions.parquet").exists() for shard in shards):
         return None
@@ -441,6 +486,9 @@ def read(run: Path | str, columns: list[str] | None = None) -> tuple[pa.Table, d
     Args:
         run: the folder.
         columns: which to read; None for all that it has.
+
+    Returns:
+        The table, and what meta.json says.
 
     Raises:
         InputError: says what is wrong with the run and what mends it.
@@ -483,7 +531,17 @@ def _from_before(table: pa.Table) -> pa.Table:
 
 
 def read_meta(run: Path) -> dict[str, Any]:
-    """A run's meta.json. Raises InputError where it is missing, broken, or of a version that is not read."""
+    """A run's meta.json.
+
+    Args:
+        run: Folder of the run.
+
+    Returns:
+        As it stands in the file.
+
+    Raises:
+        InputError: Where it is missing, broken, or of a version that is not read.
+    """
     path = run / "meta.json"
     try:
         meta = json.loads(path.read_text())
@@ -501,13 +559,21 @@ def read_meta(run: Path) -> dict[str, Any]:
 
 
 def rows(table: pa.Table) -> Iterator[dict[str, Any]]:
-    """The rows as dicts, a batch at a time."""
+    """The rows as dicts, a batch at a time.
+
+    Args:
+        table: The rows of a run.
+    """
     for batch in table.to_batches(max_chunksize=4096):
         yield from batch.to_pylist()
 
 
 def score_columns(table: pa.Table) -> list[str]:
-    """The names of the scores that are columns."""
+    """The names of the scores that are columns.
+
+    Args:
+        table: The rows of a run.
+    """
     return [name.removeprefix(SCORE) for name in table.column_names if name.startswith(SCORE)]
 
 

@@ -89,19 +89,35 @@ PRINTED_FILE = "printed.json"  # in the folder of a protocol's runs: what papers
 
 
 def folder_of(test: Test) -> str:
-    """The folder of a test's run inside the protocol's."""
+    """The folder of a test's run inside the protocol's.
+
+    Args:
+        test: One line of the protocol.
+    """
     return "".join(c if c.isalnum() or c in "+-." else "-" for c in test.name)
 
 
 def note(plan: Protocol, out: Path) -> None:
-    """Write what papers print beside the runs, for `bench table`."""
+    """Write what papers print beside the runs, for `bench table`.
+
+    Args:
+        plan: The protocol.
+        out: The folder to write into.
+    """
     printed = {folder_of(test): test.published for test in plan.tests if test.published}
     about = {"protocol": plan.name, "paper": plan.paper, "level": plan.level, "tests": printed}
     write_whole(out / PRINTED_FILE, json.dumps(about, indent=1).encode())
 
 
 def printed(out: Path) -> dict[str, Any] | None:
-    """What `note` wrote into the folder of runs; None where nothing is there. Raises InputError for a broken file."""
+    """What `note` wrote into the folder of runs; None where nothing is there.
+
+    Args:
+        out: Folder of the runs.
+
+    Raises:
+        InputError: For a broken file.
+    """
     file = out / PRINTED_FILE
     if not file.exists():
         return None
@@ -115,7 +131,12 @@ def printed(out: Path) -> dict[str, Any] | None:
 def read(name: str | Path) -> Protocol:
     """A protocol by its name, or from a file of yours (a path that ends in .toml).
 
-    Raises UnknownName for a name, key or dataset that does not exist, InputError for a file that cannot be read.
+    Args:
+        name: Its name, or the path of a file that ends in .toml.
+
+    Raises:
+        UnknownName: For a name, key or dataset that does not exist.
+        InputError: For a file that cannot be read.
     """
     path = Path(name) if str(name).endswith(".toml") else FOLDER / f"{name}.toml"
     if path.parent == FOLDER and path.stem not in names():

@@ -109,6 +109,11 @@ class Kept:
     def add(self, entry: Misjudged, picture: bytes | None = None, suffix: str = "") -> Path:
         """Writes a record, and the picture beside it where that was asked for.
 
+        Args:
+            entry: The record.
+            picture: The file's bytes; None keeps none.
+            suffix: Of the picture's name.
+
         Raises:
             InputError: The bytes are not those of the file that was judged.
         """
@@ -139,7 +144,11 @@ class Kept:
         return entries
 
     def picture_of(self, entry: Misjudged) -> Path | None:
-        """The picture kept beside a record."""
+        """The picture kept beside a record.
+
+        Args:
+            entry: The record.
+        """
         path = None if entry.picture is None else self.folder / entry.picture
         return path if path is not None and path.is_file() and not path.is_symlink() else None
 
@@ -222,7 +231,11 @@ def _by_hash(folder: Path, wanted: set[str]) -> dict[str, Path]:
 
 
 def page(outcomes: list[Outcome]) -> str:
-    """A Markdown table of scores before and now, and a line with the counts."""
+    """A Markdown table of scores before and now, and a line with the counts.
+
+    Args:
+        outcomes: As `again` gives them.
+    """
     words = {
         "mended": "right now",
         "open": "undecided now",

@@ -73,7 +73,15 @@ class System:
         return "+".join(w if isinstance(w, str) else w.name for w in self.witnesses)
 
     def arguments(self, perturbation: perturb.Perturbation, seed: int) -> dict[str, Any]:
-        """For `analyze_many`; a perturbation of crops stands before the finder."""
+        """For `analyze_many`; a perturbation of crops stands before the finder.
+
+        Args:
+            perturbation: The perturbation of this pass.
+            seed: Of what perturbations draw.
+
+        Returns:
+            Names and values of arguments.
+        """
         options = dict(self.options or {})
         finder: Any = self.finder
         if perturbation[0] == "crop_shift":
@@ -113,22 +121,38 @@ def run(
 ) -> predictions.Coverage:
     """Predict, and return what became of the items.
 
-    dataset, root, split, frames   the leaf of `datasets/`, and what its `samples` takes
-    perturbations   as `perturb.parse` makes them; reencode   JPEG quality that every picture is saved at first, so that
-                    real and fake are encoded alike; None leaves files as they are distributed
-    shard           (i, n): the i-th of n shares of the groups        limit   the first so many items only
-    keep            only samples whose "dataset", "compression" or "method" is among these
-    name            of the system in tables; its witnesses' names by default
-    thumbnails      how many of the worst mistakes of each label are kept as small pictures; 0 keeps none
-    difference_masks   make truth masks of fakes whose pristine counterpart is in the dataset (`builders/difference`)
-    questions       ask what the dataset asks about a picture (`Truth.questions`), each a row with question and text:
-                    the answer from the evidence, and with one job that of each witness that can answer; of a film
-                    FILM_QUESTIONS besides
-    films           each video file is one item and is analysed as `analyze` does it: people are followed through it,
-                    `frames` of it are judged, and its score is the plain mean over them, of whoever is likeliest to be
-                    forged. Pictures, and videos that lie there as folders of pictures, stay what they are
-    progress        called with the number of items done after each
-    Raises InputError for an unknown split, an empty dataset, an `out` that holds another run or is written to.
+    Args:
+        dataset: A leaf of datasets/.
+        root: Its folder; None for one that needs none.
+        out: The run's folder.
+        system: The analyzer's options; None for the default system.
+        split: Which split; None for all.
+        frames: Of each video.
+        perturbations: As `perturb.parse` makes them.
+        reencode: JPEG quality that every picture is saved at first, so that real and fake are encoded alike; None
+            leaves files as they are distributed.
+        shard: (i, n): the i-th of n shares of the groups.
+        jobs: Worker processes.
+        seed: Of what perturbations draw.
+        limit: The first so many items only.
+        keep: Column → values: only samples whose "dataset", "compression" or "method" is among these.
+        name: Of the system in tables; its witnesses' names by default.
+        thumbnails: How many of the worst mistakes of each label are kept as small pictures; 0 keeps none.
+        difference_masks: Make truth masks of fakes whose pristine counterpart is in the dataset
+            (`builders/difference`).
+        questions: Ask what the dataset asks about a picture (`Truth.questions`), each a row with question and text: the
+            answer from the evidence, and with one job that of each witness that can answer; of a film FILM_QUESTIONS
+            besides.
+        films: Each video file is one item and is analysed as `analyze` does it: people are followed through it,
+            `frames` of it are judged, and its score is the plain mean over them, of whoever is likeliest to be forged.
+            Pictures, and videos that lie there as folders of pictures, stay what they are.
+        progress: Is called with the number of items done.
+
+    Returns:
+        How many rows there are of each status, and what was missing.
+
+    Raises:
+        InputError: For an unknown split, an empty dataset, an `out` that holds another run or is written to.
     """
     system = system or System()
     if films:
@@ -220,7 +244,11 @@ def run(
 
 
 def folder_of(root: str | Path | None) -> Path | None:
-    """What items' files are below: the root, or the folder of a list that is named as a file."""
+    """What items' files are below: the root, or the folder of a list that is named as a file.
+
+    Args:
+        root: Its folder; None for one that needs none.
+    """
     if root is None:
         return None
     root = Path(root)
@@ -230,7 +258,15 @@ def folder_of(root: str | Path | None) -> Path | None:
 def samples_of(
     leaf: Any, root: str | Path | None, split: str | None, frames: int, tell: Callable[[str], None]
 ) -> Iterator[Sample]:
-    """What a dataset leaf gives; leaves of stills take no `frames`, and some have nothing to tell."""
+    """What a dataset leaf gives; leaves of stills take no `frames`, and some have nothing to tell.
+
+    Args:
+        leaf: A leaf of datasets/.
+        root: Its folder; None for one that needs none.
+        split: Which split; None for all.
+        frames: Of each video.
+        tell: Is called with each sentence that the user should read.
+    """
     known = inspect.signature(leaf.samples).parameters
     options: dict[str, Any] = {"tell": tell} if "tell" in known else {}
     if "frames" in known:
@@ -239,7 +275,11 @@ def samples_of(
 
 
 def whole_films(samples: Iterable[Sample]) -> Iterator[Sample]:
-    """The samples with the frames of each video file as one, which has no frame's mask; all others as they are."""
+    """The samples with the frames of each video file as one, which has no frame's mask; all others as they are.
+
+    Args:
+        samples: Of a dataset.
+    """
     seen: set[tuple[str, str | None]] = set()
     for sample in samples:
         film = sample.frame is not None or Path(sample.file).suffix.lower() in media.FILMS
@@ -253,7 +293,15 @@ def whole_films(samples: Iterable[Sample]) -> Iterator[Sample]:
 
 
 def wanted(sample: Sample, keep: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a sample is kept. Raises UnknownName for a column that samples are not chosen by."""
+    """Whether a sample is kept.
+
+    Args:
+        sample: The sample.
+        keep: Column → values: only samples whose "dataset", "compression" or "method" is among these.
+
+    Raises:
+        UnknownName: For a column that samples are not chosen by.
+    """
     values = {"dataset": sample.dataset, "compression": sample.compression, "method": sample.truth.method}
     for column in keep:
         if column not in values:

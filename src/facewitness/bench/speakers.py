@@ -37,7 +37,11 @@ Scores = dict[str, float | None]
 
 
 def findings_json(findings: Iterable[Finding]) -> str:
-    """Findings as a row keeps them: claim, strength and places with region and box. Masks are not kept."""
+    """Findings as a row keeps them: claim, strength and places with region and box. Masks are not kept.
+
+    Args:
+        findings: The findings.
+    """
     return json.dumps(
         [
             {
@@ -52,7 +56,11 @@ def findings_json(findings: Iterable[Finding]) -> str:
 
 
 def findings_of(text: str | None) -> tuple[Finding, ...]:
-    """Findings from a row."""
+    """Findings from a row.
+
+    Args:
+        text: A row's findings, JSON; None for none.
+    """
     return tuple(
         Finding(
             tuple(Place(None, p["region"], tuple(p["box"])) for p in each["places"]), each["claim"], each["strength"]
@@ -63,7 +71,11 @@ def findings_of(text: str | None) -> tuple[Finding, ...]:
 
 
 def replies(table: pa.Table) -> list[Reply | None]:
-    """What was said in each row; None where nothing was."""
+    """What was said in each row; None where nothing was.
+
+    Args:
+        table: Rows of a run.
+    """
     names = ["says", "text", "thought", "refusals", "findings"]
     columns = [table.column(name).to_pylist() for name in names]
     return [
@@ -77,7 +89,11 @@ def replies(table: pa.Table) -> list[Reply | None]:
 
 
 def truths(table: pa.Table) -> list[Truth]:
-    """What is true of each row, without pixels."""
+    """What is true of each row, without pixels.
+
+    Args:
+        table: Rows of a run.
+    """
     names = ["label", "regions_true", "boxes_true", "references"]
     columns = [table.column(name).to_pylist() for name in names]
     return [
@@ -95,7 +111,11 @@ def truths(table: pa.Table) -> list[Truth]:
 
 
 def available() -> tuple[tuple[str, ...], dict[str, str]]:
-    """Scores that can be taken here, and why others cannot: those of all packages, ours and others'."""
+    """Scores that can be taken here, and why others cannot: those of all packages, ours and others'.
+
+    Returns:
+        Names of scores that can be taken, and the reason by name for those that cannot.
+    """
     there, lacking = [], dict[str, str]()
     probe = Reply("fake", None, ("It is fake.",)), Truth("fake", texts=("It is fake.",))
     for name in plugins.names("scores"):
@@ -126,12 +146,27 @@ def _taken(name: str, judge: Callable[[Reply, Truth], Any], reply: Reply, truth:
 
 
 def scored(reply: Reply, truth: Truth, names: Iterable[str]) -> Scores:
-    """Each score of one reply."""
+    """Each score of one reply.
+
+    Args:
+        reply: What was answered.
+        truth: What is known of the picture.
+        names: Of scores.
+    """
     return {name: _taken(name, plugins.get("scores", name).score, reply, truth) for name in names}
 
 
 def all_scored(replies: Sequence[Reply | None], true: Sequence[Truth], names: Sequence[str]) -> dict[str, list[float]]:
-    """Each score of each reply, NaN for "not measured" and for no reply."""
+    """Each score of each reply, NaN for "not measured" and for no reply.
+
+    Args:
+        replies: One a row; None where nothing was said.
+        true: What is true of each row.
+        names: Of scores.
+
+    Returns:
+        Score → one number a reply.
+    """
     judges = [(name, plugins.get("scores", name).score) for name in names]
     out: dict[str, list[float]] = {name: [] for name in names}
     for reply, truth in zip(replies, true, strict=True):
@@ -252,14 +287,26 @@ CONTROLS: Mapping[str, Control] = {
 
 
 def name_of(speaker: str, witness: str | None) -> str:
-    """How a speaker is called in tables: "explanation", "mare's own words", "dialogue", "dialogue, mare"."""
+    """How a speaker is called in tables: "explanation", "mare's own words", "dialogue", "dialogue, mare".
+
+    Args:
+        speaker: Whose words, such as "explanation"; "" for what is no speaker's.
+        witness: Whose words; None for the house's own.
+    """
     if witness is None:
         return speaker
     return f"{witness}'s own words" if speaker == "witness" else f"{speaker}, {witness}"
 
 
 def each(table: pa.Table) -> dict[str, pa.Table]:
-    """The rows of each speaker of a table, those of the explanation first."""
+    """The rows of each speaker of a table, those of the explanation first.
+
+    Args:
+        table: Rows of a run.
+
+    Returns:
+        Speaker → its rows.
+    """
     rows_of: dict[str, list[int]] = {}
     pairs = zip(table.column("speaker").to_pylist(), table.column("witness").to_pylist(), strict=True)
     for i, (speaker, witness) in enumerate(pairs):

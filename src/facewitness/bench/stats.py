@@ -68,7 +68,11 @@ class Statistics:
     terms: Counter[str] = field(default_factory=Counter)
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-ready; shares are of samples, None where nothing was counted."""
+        """JSON-ready; shares are of samples, None where nothing was counted.
+
+        Returns:
+            Name → numbers.
+        """
         pictures = sum(self.parts_a_picture.values())
 
         def shares(counts: Mapping[str, int], whole: int) -> dict[str, dict[str, float | int]]:
@@ -95,7 +99,11 @@ class Statistics:
 
 
 def of(samples: Iterable[Sample]) -> Statistics:
-    """Counts over samples. Nothing is decoded: regions come from the truth, parts and terms from texts."""
+    """Counts over samples. Nothing is decoded: regions come from the truth, parts and terms from texts.
+
+    Args:
+        samples: Of a dataset.
+    """
     counts = Statistics()
     texts: list[str] = []
     for sample in samples:
@@ -117,7 +125,11 @@ def of(samples: Iterable[Sample]) -> Statistics:
 
 
 def terms(texts: Sequence[str]) -> Counter[str]:
-    """How often each term occurs; see the top of this file for what a term is."""
+    """How often each term occurs; see the top of this file for what a term is.
+
+    Args:
+        texts: What people wrote.
+    """
     sentences = [_WORD.findall(sentence) for text in texts for sentence in re.split(r"[.!?;:,\n]", text.lower())]
     nouns, adjectives = _nouns_and_adjectives(sentences)
     counts: Counter[str] = Counter()
@@ -179,7 +191,15 @@ def _nouns_and_adjectives(sentences: Sequence[Sequence[str]]) -> tuple[set[str],
 
 
 def figure(statistics: Mapping[str, Statistics], path: Path) -> Path:
-    """Bars of the most frequent terms, one panel a dataset, as SVG, PNG or PDF. Raises InputError without texts."""
+    """Bars of the most frequent terms, one panel a dataset, as SVG, PNG or PDF.
+
+    Args:
+        statistics: Name of each dataset → its counts.
+        path: Ends in .svg, .png or .pdf.
+
+    Raises:
+        InputError: Without texts.
+    """
     from matplotlib.figure import Figure
 
     shown = {name: each for name, each in statistics.items() if each.terms}

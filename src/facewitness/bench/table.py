@@ -60,9 +60,14 @@ def write(
 ) -> list[Path]:
     """Make table.md, table.csv and index.html in `out` from finished runs, and return their paths.
 
-    runs     folders that `bench run` made; a folder of several (as --protocol makes) stands for all of them
-    scores   name → CSV of another system on the items of the first run (`peers`)
-    Raises InputError for a run that is unfinished, empty or of another version, and for two of one name.
+    Args:
+        runs: Folders that `bench run` made; a folder of several (as --protocol makes) stands for all of them.
+        out: The folder to write into.
+        scores: Name → CSV of another system on the items of the first run (`peers`).
+        title: Of the page.
+
+    Raises:
+        InputError: For a run that is unfinished, empty or of another version, and for two of one name.
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: expected a folder to write to, got a file. Give another --out.")
@@ -83,7 +88,15 @@ def write(
 
 
 def read(runs: Sequence[Path], scores: Mapping[str, Path]) -> tuple[list[Entry], list[str]]:
-    """Runs, then peers, then baselines; and what did not fit, in sentences."""
+    """Runs, then peers, then baselines; and what did not fit, in sentences.
+
+    Args:
+        runs: Folders that `bench run` made; a folder of several (as --protocol makes) stands for all of them.
+        scores: Name → CSV of another system on the items of the first run (`peers`).
+
+    Returns:
+        The entries, and sentences on what did not fit.
+    """
     if not runs:
         raise InputError("bench table: expected at least one run. Make one with `facewitness bench run`.")
     entries: list[Entry] = []
@@ -162,7 +175,11 @@ def _scored_by(system: str, entry: Entry, scores: pa.Array) -> Entry:
 
 
 def measured(entry: Entry) -> Iterator[Line]:
-    """Every number of an entry."""
+    """Every number of an entry.
+
+    Args:
+        entry: A run, a peer or a baseline of the table.
+    """
     line = partial(Line, entry.system, entry.dataset)
     for measure, value in _coverage(entry).items():
         yield line("rows", measure, value)
@@ -662,7 +679,14 @@ def _printed_grids(runs: Sequence[Path]) -> Iterator[Grid]:
 
 
 def markdown(title: str, grids: Sequence[Grid], notes: Sequence[str], made: Sequence[str]) -> str:
-    """The grids as Markdown; what is not measured is an em dash with a footnote that says why."""
+    """The grids as Markdown; what is not measured is an em dash with a footnote that says why.
+
+    Args:
+        title: Of the page.
+        grids: The tables.
+        notes: Sentences on what is missing.
+        made: What made each run, a line each.
+    """
     reasons: dict[str, int] = {}
 
     def shown(what: str | tuple[Value, int]) -> str:
@@ -698,7 +722,12 @@ READING = (
 
 
 def printed(value: Value, digits: int) -> str:
-    """A Value with its interval: 0.913 [0.902, 0.924]."""
+    """A Value with its interval: 0.913 [0.902, 0.924].
+
+    Args:
+        value: The number.
+        digits: Behind the point.
+    """
     if value.value is None:
         return "—"
     if digits == 0:
@@ -708,12 +737,20 @@ def printed(value: Value, digits: int) -> str:
 
 
 def escaped(text: str) -> str:
-    """Words that Markdown, and HTML inside it, take as they are; on one line, as a table needs it."""
+    """Words that Markdown, and HTML inside it, take as they are; on one line, as a table needs it.
+
+    Args:
+        text: Any words.
+    """
     return md.escaped(" ".join(text.split()))
 
 
 def made_by(entries: Sequence[Entry]) -> list[str]:
-    """What made each run, in a line: its command as far as the run knows it, versions and weights."""
+    """What made each run, in a line: its command as far as the run knows it, versions and weights.
+
+    Args:
+        entries: What was measured.
+    """
     lines = {}
     for entry in entries:
         meta = entry.meta

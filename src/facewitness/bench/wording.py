@@ -88,7 +88,16 @@ def measure(
     """All measures of `texts` against `references` (one list of reference texts an item).
 
     `tokenizer` None takes "ptb" where Java and pycocoevalcap are found and "plain" otherwise, and `notes` says so.
-    Raises MissingExtra where "ptb" is asked for and cannot be had, InputError where the lengths differ.
+
+    Args:
+        texts: What the system said, one an item; None for silence.
+        references: What people wrote, a list of texts an item.
+        tokenizer: "ptb" or "plain"; None takes "ptb" where Java and pycocoevalcap are found and "plain" otherwise.
+        meteor: Whether METEOR is measured, which takes Java.
+
+    Raises:
+        MissingExtra: Where "ptb" is asked for and cannot be had.
+        InputError: Where the lengths differ.
     """
     if len(texts) != len(references):
         raise InputError(f"expected one list of references a text, got {len(texts)} texts and {len(references)} lists")
@@ -183,7 +192,14 @@ class Corpus:
         self._words = len(vocabulary)
 
     def bleu(self, weight: Floats | None = None) -> tuple[float, float, float, float]:
-        """BLEU-1 to BLEU-4 of the whole corpus, each item counted as often as `weight` (items,) says; None is once."""
+        """BLEU-1 to BLEU-4 of the whole corpus, each item counted as often as `weight` (items,) says; None is once.
+
+        Args:
+            weight: (items,), how often each item counts; None for once.
+
+        Returns:
+            BLEU-1, BLEU-2, BLEU-3 and BLEU-4, each in [0, 1].
+        """
         tiny, small = 1e-15, 1e-9  # COCO's: no n-gram at all gives nearly 0 instead of an error
         times = np.ones(len(self._text)) if weight is None else weight
         lengths, closest, right = (times @ part for part in self._bleu_parts)
@@ -332,7 +348,13 @@ def _common(a: list[int], b: list[int]) -> int:
 def tokenize(texts: Sequence[str], tokenizer: Tokenizer) -> list[str]:
     """Each text in lower case, its words with one space between, without punctuation.
 
-    Raises UnknownName for another tokenizer, MissingExtra where "ptb" lacks Java or pycocoevalcap.
+    Args:
+        texts: What the system said, one an item; None for silence.
+        tokenizer: "ptb" or "plain"; None takes "ptb" where Java and pycocoevalcap are found and "plain" otherwise.
+
+    Raises:
+        UnknownName: For another tokenizer.
+        MissingExtra: Where "ptb" lacks Java or pycocoevalcap.
     """
     if tokenizer not in ("ptb", "plain"):
         raise UnknownName("tokenizer", tokenizer, ("ptb", "plain"))
@@ -437,7 +459,12 @@ def _meteor(corpus: Corpus) -> tuple[float | None, str | None]:
 
 
 def verdicts(texts: Sequence[str | None], labels: Sequence[str]) -> Verdicts:
-    """How often the verdicts that `words.verdict` reads are right. `labels` are "real" or "fake", one a text."""
+    """How often the verdicts that `words.verdict` reads are right. `labels` are "real" or "fake", one a text.
+
+    Args:
+        texts: What the system said, one an item; None for silence.
+        labels: "real" or "fake", one a text.
+    """
     if len(texts) != len(labels) or not set(labels) <= {"real", "fake"}:
         odd = sorted(set(labels) - {"real", "fake"})[:3]
         raise InputError(f"expected a label real or fake a text, got {len(texts)} texts, {len(labels)} labels, {odd}")

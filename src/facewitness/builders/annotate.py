@@ -58,7 +58,13 @@ REASONS: Mapping[str, str] = {
 class Backend(Protocol):
     """What a leaf of backends/ loads."""
 
-    def ask(self, messages: Sequence[Mapping[str, str]], images: Sequence[NDArray[np.uint8]] = ()) -> str: ...
+    def ask(self, messages: Sequence[Mapping[str, str]], images: Sequence[NDArray[np.uint8]] = ()) -> str:
+        """The model's answer, in words.
+
+        Args:
+            messages: The conversation, each message with `role` and `content`.
+            images: Pictures that belong to the last message, RGB uint8 (H, W, 3).
+        """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +86,11 @@ class Task:
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def key(self, model: str) -> str:
-        """The SHA-256 of all that decides the answer."""
+        """The SHA-256 of all that decides the answer.
+
+        Args:
+            model: Name of the model.
+        """
         digest = hashlib.sha256()
         for part in (model.encode(), self.system.encode(), self.prompt.encode(), *self.pictures):
             digest.update(len(part).to_bytes(8, "little") + part)
@@ -141,7 +151,13 @@ class Statistics:
     seconds: float = 0.0
 
     def refuse(self, reason: str, task: str, detail: str) -> None:
-        """Count one answer under a reason; the part before a colon names it."""
+        """Count one answer under a reason; the part before a colon names it.
+
+        Args:
+            reason: Such as "another verdict: it says real".
+            task: Name of the task.
+            detail: What was refused, for people.
+        """
         name = reason.partition(":")[0]
         self.refused[name] += 1
         examples = self.examples.setdefault(name, [])
@@ -149,7 +165,11 @@ class Statistics:
             examples.append(f"{task}: {reason}: {detail[:200]}".encode(errors="replace").decode())
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """For JSON.
+
+        Returns:
+            Counts and sums by name.
+        """
         return {
             "asked": self.asked, "reused": self.reused, "kept": self.kept, "failed": self.failed,
             "in_doubt": self.in_doubt, "refused": dict(self.refused.most_common()),
@@ -184,21 +204,44 @@ class Ledger:
         self._lock = threading.Lock()
 
     def in_doubt(self, key: str) -> bool:
-        """Whether a request left and no answer is here."""
+        """Whether a request left and no answer is here.
+
+        Args:
+            key: Of the request, as `Task.key` gives it.
+        """
         return key in self.sent and key not in self.answers
 
     def send(self, key: str, task: str) -> None:
-        """Write down that a request is about to leave."""
+        """Write down that a request is about to leave.
+
+        Args:
+            key: Of the request, as `Task.key` gives it.
+            task: Name of the task.
+        """
         self._write({"state": "sent", "key": key, "task": task, "at": time.time()})
         self.sent.add(key)
 
     def answer(self, key: str, task: str, text: str, seconds: float) -> None:
-        """Write down what came back."""
+        """Write down what came back.
+
+        Args:
+            key: Of the request, as `Task.key` gives it.
+            task: Name of the task.
+            text: The answer.
+            seconds: That it took.
+        """
         self._write({"state": "answered", "key": key, "task": task, "text": text, "seconds": round(seconds, 3)})
         self.answers[key] = text
 
     def fail(self, key: str, task: str, message: str, billed: bool) -> None:
-        """Write down that nothing came back; `billed`, whether it may have been charged."""
+        """Write down that nothing came back; `billed`, whether it may have been charged.
+
+        Args:
+            key: Of the request, as `Task.key` gives it.
+            task: Name of the task.
+            message: What the error says.
+            billed: Whether it may have been charged.
+        """
         self._write({"state": "failed", "key": key, "task": task, "message": message, "billed": billed})
         self.failures[key] = message
         if not billed:
@@ -220,7 +263,18 @@ def estimate(
     per_minute: float | None = None,
     again: bool = False,
 ) -> Estimate:
-    """What `annotate` will ask for and what it may cost, without asking anything."""
+    """What `annotate` will ask for and what it may cost, without asking anything.
+
+    Args:
+        tasks: What is to be asked.
+        folder: Of the ledger, with what was asked before.
+        model: Name of the model.
+        prices: Of a million tokens in and out; None where unknown.
+        image_tokens: That a picture costs.
+        answer_tokens: That an answer has, about.
+        per_minute: Requests a minute; None where unknown.
+        again: Whether refused answers are asked for again.
+    """
     ledger = Ledger(folder)
     count = answered = doubt = tokens = 0
     for task in tasks:
@@ -264,10 +318,12 @@ def annotate(
         check: Why an answer cannot stand.
         per_minute: Requests a minute at most; None for no limit.
         jobs: Requests under way at once.
-        most: Requests of this run at most.
+        limit: So many requests at most; None for no limit.
         most_failures: In a row, after which the run ends: the server is gone, or the account is empty.
         again: Ask once more where a request left and no answer came. It may be billed twice.
         statistics: Is filled.
+        clock: Gives the time, seconds.
+        sleep: Waits so many seconds.
 
     Yields:
         (task, answer), in the order in which answers are at hand.

@@ -40,7 +40,17 @@ def compare(fake: Pixels, pristine: Pixels, low: float = 4.0, high: float = 12.0
 
     `low` and `high` are grey levels of the smoothed largest channel difference; `sigma` is the smoothing as a share of
     the picture's width. Alignment is measured on the outer tenth on each side (phase correlation, Kuglin and Hines
-    1975), where face forgeries change nothing. Raises InputError where the sizes differ.
+    1975), where face forgeries change nothing.
+
+    Args:
+        fake: The forgery, RGB uint8 (H, W, 3).
+        pristine: What it was made of, of the same size.
+        low: Grey levels of difference that count as none.
+        high: Grey levels of difference that count as all.
+        sigma: The smoothing as a share of the picture's width.
+
+    Raises:
+        InputError: Where the sizes differ.
     """
     soft = mask(fake, pristine, low, high, sigma)
     difference = cv2.absdiff(fake, pristine).max(axis=2).astype(np.float32)
@@ -59,7 +69,18 @@ def compare(fake: Pixels, pristine: Pixels, low: float = 4.0, high: float = 12.0
 def mask(
     fake: Pixels, pristine: Pixels, low: float = 4.0, high: float = 12.0, sigma: float = 0.025
 ) -> NDArray[np.float32]:
-    """The soft mask of `compare` alone, float32 (H, W). Raises InputError where the sizes differ."""
+    """The soft mask of `compare` alone, float32 (H, W).
+
+    Args:
+        fake: The forgery, RGB uint8 (H, W, 3).
+        pristine: What it was made of, of the same size.
+        low: Grey levels of difference that count as none.
+        high: Grey levels of difference that count as all.
+        sigma: The smoothing as a share of the picture's width.
+
+    Raises:
+        InputError: Where the sizes differ.
+    """
     if fake.shape != pristine.shape:
         raise InputError(f"difference mask: expected two pictures of one size, got {fake.shape} and {pristine.shape}")
     difference = cv2.absdiff(fake, pristine).max(axis=2).astype(np.float32)
@@ -70,7 +91,13 @@ def mask(
 def amount(fake: Pixels, pristine: Pixels, sigma: float = 1.0) -> NDArray[np.float32]:
     """By how many grey levels two pictures differ, float32 (H, W): the largest channel's, smoothed by `sigma` pixels.
 
-    Raises InputError where the sizes differ.
+    Args:
+        fake: The forgery, RGB uint8 (H, W, 3).
+        pristine: What it was made of, of the same size.
+        sigma: The smoothing, pixels.
+
+    Raises:
+        InputError: Where the sizes differ.
     """
     if fake.shape != pristine.shape:
         raise InputError(f"difference: expected two pictures of one size, got {fake.shape} and {pristine.shape}")

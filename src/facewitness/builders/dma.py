@@ -120,7 +120,12 @@ _FLATTEST, _SMALLEST = 0.3, 4.0  # those meshes have at least 0.77; pixels: with
 class Finder(Protocol):
     """What a leaf of finders/ loads."""
 
-    def find(self, frame: Frame) -> tuple[Face, ...]: ...
+    def find(self, frame: Frame) -> tuple[Face, ...]:
+        """The faces of one frame.
+
+        Args:
+            frame: One frame, RGB.
+        """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,14 +169,24 @@ class Statistics:
     words: int = 0  # in all texts of items
 
     def leave_out(self, reason: str, file: str, text: str = "") -> None:
-        """Count one sample or annotation for one of `REASONS`."""
+        """Count one sample or annotation for one of `REASONS`.
+
+        Args:
+            reason: One of REASONS.
+            file: Whose it was.
+            text: The text.
+        """
         self.left_out[reason] += 1
         examples = self.examples.setdefault(reason, [])
         if len(examples) < _EXAMPLES:
             examples.append(_writable(f"{file}: {text[:200]}" if text else file))
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON, with every reason in words."""
+        """For JSON, with every reason in words.
+
+        Returns:
+            Counts by name.
+        """
         explained = {
             reason: {"count": self.left_out[reason], "why": why, "examples": self.examples.get(reason, [])}
             for reason, why in REASONS.items()
@@ -210,8 +225,23 @@ def build(
     a square of so many pixels, `margin` times as wide as its mesh, and goes on with the border's pixels where the
     picture ends; None leaves pictures as they are. With `questions` the answers to a sample's questions are its
     annotations, without, or where there are none, its texts. Nothing in a sample raises: what cannot be used is counted
-    in `statistics`. Raises InputError for numbers that make no sense, WeightsError and MissingExtra where the finder
-    lacks what it needs for any picture.
+    in `statistics`.
+
+    Args:
+        samples: Pictures with what people wrote about them.
+        finder: Finds faces with a mesh.
+        root: Where the samples' files lie; samples that hold their picture need none.
+        size: Side of the upright square to which the face is cropped, pixels; None leaves pictures as they are.
+        margin: Side of the crop over the mesh's longer side.
+        questions: Whether the answers to a sample's questions are its annotations, without, or where there are none,
+            its texts.
+        seed: Of the jitter and of what is drawn.
+        statistics: Is filled with what was left out, and why.
+
+    Raises:
+        InputError: For numbers that make no sense.
+        WeightsError: Where the finder lacks what it needs for any picture.
+        MissingExtra: Where the finder lacks what it needs for any picture.
     """
     if (size is not None and size < 16) or not 1 <= margin <= 10:
         raise InputError(f"dma: expected a size of at least 16 and a margin of 1 to 10, got {size} and {margin}")
@@ -282,6 +312,9 @@ def is_english(text: str) -> bool:
 
     Words for regions and of reports are English; little words of six other languages and letters beyond a to z are
     foreign; what several languages share ("no", "real", "image") is not looked at, and decides nothing by itself.
+
+    Args:
+        text: The text.
     """
     spelt = [word.lower() for word in _WORD.findall(text)]
     telling = [word for word in spelt if word not in _SHARED]
@@ -422,7 +455,16 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
 def box_of(name: str, landmarks: Landmarks, width: int, height: int) -> Box | None:
     """Eq. 1: the smallest box of whole pixels around a region's landmarks, clipped; None with nothing on the picture.
 
-    `landmarks` are (468, 2+) in pixels. Raises UnknownName for a region that does not exist.
+    `landmarks` are (468, 2+) in pixels.
+
+    Args:
+        name: Of a region of the tree.
+        landmarks: The face's mesh, (468, 2+), in pixels of the picture.
+        width: Of the picture, pixels.
+        height: Of the picture, pixels.
+
+    Raises:
+        UnknownName: For a region that does not exist.
     """
     return geometry.clip(_around(name, landmarks), width, height)
 
@@ -493,6 +535,15 @@ def write_all(items: Iterable[Item], statistics: Statistics, folder: Path, seed:
 
     The statistics are those that `build` fills while the items are read. Where there is no item they alone are written,
     and InputError is raised; where an item raises, nothing is. The seed draws the items of the contact sheet.
+
+    Args:
+        items: What was built.
+        statistics: Is filled with what was left out, and why.
+        folder: The folder to write into.
+        seed: Of the jitter and of what is drawn.
+
+    Returns:
+        Paths of table, chats and contact sheet.
     """
     path, shown = folder / "dma.parquet", dict[int, Item]()
     with _disk.table(SCHEMA, path, _NOTHING) as add_row, _disk.chat(folder, _NOTHING) as add_turn:
@@ -504,7 +555,7 @@ def write_all(items: Iterable[Item], statistics: Statistics, folder: Path, seed:
 
 
 def _drawing(items: Iterable[Item], drawn: dict[int, Item], seed: int, limit: int = 12) -> Iterator[Item]:
-    """The items as they come. `drawn` (number → item) holds `most` of those that came, each as likely, in order."""
+    """The items as they come. `drawn` (number → item) holds `limit` of those that came, each as likely, in order."""
     rng = np.random.default_rng(seed)
     for number, item in enumerate(items):
         if number >= limit and (place := rng.integers(number + 1)) < limit:
@@ -515,17 +566,39 @@ def _drawing(items: Iterable[Item], drawn: dict[int, Item], seed: int, limit: in
 
 
 def write_parquet(items: Iterable[Item], path: Path, rows: int = 512) -> Path:
-    """One row an item (`SCHEMA`); see `_disk.write_table`. Raises InputError for no items."""
+    """One row an item (`SCHEMA`); see `_disk.write_table`.
+
+    Args:
+        items: What was built.
+        path: Of the file.
+        rows: Rows of the table that are written at once.
+
+    Raises:
+        InputError: For no items.
+    """
     return _disk.write_table(items, SCHEMA, path, _NOTHING, rows)
 
 
 def write_chat(items: Iterable[Item], folder: Path) -> Path:
-    """`folder/chat.json` and its pictures; see `_disk.write_chat`. Raises InputError for no items."""
+    """`folder/chat.json` and its pictures; see `_disk.write_chat`.
+
+    Args:
+        items: What was built.
+        folder: The folder to write into.
+
+    Raises:
+        InputError: For no items.
+    """
     return _disk.write_chat(((i.image, i.prompt, i.reply) for i in items), folder, _NOTHING)
 
 
 def write_statistics(statistics: Statistics, path: Path) -> Path:
-    """What went in, came out and was left out, as JSON."""
+    """What went in, came out and was left out, as JSON.
+
+    Args:
+        statistics: Is filled with what was left out, and why.
+        path: Of the file.
+    """
     return write_whole(path, json.dumps(statistics.as_dict(), ensure_ascii=False, indent=1).encode())
 
 
@@ -535,9 +608,18 @@ _INK, _PAPER, _YELLOW = (16, 18, 20), (255, 255, 255), (255, 214, 10)
 
 
 def contact_sheet(items: Sequence[Item], *, limit: int = 12, columns: int = 4, side: int = 240) -> bytes:
-    """A PNG of up to `most` items, evenly taken, with their boxes drawn, named, and their texts below.
+    """A PNG of up to `limit` items, evenly taken, with their boxes drawn, named, and their texts below.
 
-    It shows faces: of photographs of people it is for the eyes of whoever may see them. Raises InputError for no items.
+    It shows faces: of photographs of people it is for the eyes of whoever may see them.
+
+    Args:
+        items: What was built.
+        limit: How many items are shown.
+        columns: Of the sheet.
+        side: Of each picture on it, pixels.
+
+    Raises:
+        InputError: For no items.
     """
     if not items:
         raise InputError(_NOTHING)

@@ -182,7 +182,14 @@ _NOTHING = "ffa_vqa: expected at least one answer that can stand, got none"
 def of_pack(pack: Pack, split: str, sources: Sequence[str] = (), tell: Callable[[str], Any] = print) -> Pictures:
     """The faces of a pack's split; without sources, of all.
 
-    Raises UnknownName for a source that the pack has not.
+    Args:
+        pack: The pack.
+        split: Of the dataset; None for all.
+        sources: Of the pack; none for all.
+        tell: Is called with each sentence that the user should read.
+
+    Raises:
+        UnknownName: For a source that the pack has not.
     """
     known = {row["source"] for row in pack.rows}
     for name in sources:
@@ -209,7 +216,14 @@ def of_pack(pack: Pack, split: str, sources: Sequence[str] = (), tell: Callable[
 def of_samples(
     samples: Iterable[Sample], finder: Any, root: Path | None, tell: Callable[[str], Any] = print
 ) -> Pictures:
-    """The faces of a dataset, each picture's largest; one without a mesh is told of when its turn comes."""
+    """The faces of a dataset, each picture's largest; one without a mesh is told of when its turn comes.
+
+    Args:
+        samples: Of a dataset.
+        finder: Finds faces with a mesh.
+        root: Where the samples' files lie.
+        tell: Is called with each sentence that the user should read.
+    """
     listed = list(samples)
     by_file = {sample.file: sample for sample in listed}
     video = Frames()
@@ -254,6 +268,11 @@ class Pictures:
 
         A kind of which there is too little gives what it has, and is told of. The order is that of a hash of the names
         and the seed, so a larger count holds the smaller one.
+
+        Args:
+            count: How many; None for all.
+            shares: Kind → its share.
+            seed: What everything is drawn from.
         """
         order = sorted(range(len(self.heads)), key=lambda i: zlib.crc32(f"{seed} {self.heads[i][0]}".encode()))
         wanted = _counts(count, shares)
@@ -329,7 +348,11 @@ def _known(dataset: str, file: str, parsing: NDArray[np.uint8] | None) -> dict[s
 
 
 def task(picture: Picture) -> annotate.Task:
-    """What an annotator is asked about one picture: it is told the truth, and shown the original or the mask."""
+    """What an annotator is asked about one picture: it is told the truth, and shown the original or the mask.
+
+    Args:
+        picture: One face with its truth.
+    """
     by = f" ({picture.method})" if picture.method and picture.label == "fake" else ""
     pictures = [png(picture.pixels)]
     shown = ""
@@ -347,12 +370,23 @@ def task(picture: Picture) -> annotate.Task:
 
 
 def check(asked: annotate.Task, text: str) -> str:
-    """Why an answer cannot stand, "reason: detail", by the names of `annotate.REASONS`; empty where it can."""
+    """Why an answer cannot stand, "reason: detail", by the names of `annotate.REASONS`; empty where it can.
+
+    Args:
+        asked: The request.
+        text: The answer.
+    """
     return refused(text, str(asked.about["label"]), asked.about.get("kind"))
 
 
 def refused(text: str, label: str, kind: str | None) -> str:
-    """`check` for a text and what is known of its picture."""
+    """`check` for a text and what is known of its picture.
+
+    Args:
+        text: The answer.
+        label: What the picture is, "real" or "fake".
+        kind: Which kind of forgery.
+    """
     begun = text.strip().lower().replace("’", "'")
     found = ffa_cot.read(text)
     if begun.startswith(_REFUSING) or (found.result is None and any(word in begun[:200] for word in _REFUSING)):
@@ -371,7 +405,12 @@ def refused(text: str, label: str, kind: str | None) -> str:
 
 
 def edit_refused(item: review.Item, content: Mapping[str, Any]) -> str:
-    """Why a person's edit cannot stand; the same check as an annotator's answer."""
+    """Why a person's edit cannot stand; the same check as an annotator's answer.
+
+    Args:
+        item: One item.
+        content: As the person left it.
+    """
     text = content.get("text")
     if not isinstance(text, str):
         return "expected a text"
@@ -390,7 +429,11 @@ class Evidence:
         self.seed = seed
 
     def write(self, picture: Picture) -> str:
-        """The answer in FFAA's chain of thought."""
+        """The answer in FFAA's chain of thought.
+
+        Args:
+            picture: One face with its truth.
+        """
         rng = np.random.default_rng((self.seed, zlib.crc32(picture.key.encode())))
         seen = portrait.measure(picture.frame, picture.mesh)
         reasons, probability = self._reasons(picture, seen, rng)
@@ -454,7 +497,13 @@ _RIM_NONE = "There is no seam along the outline, since nothing was pasted."
 
 
 def changed_regions(picture: Picture, least: float = 0.3, most: int = 4) -> tuple[str, ...]:
-    """MARE's regions that the mask covers by at least a share, the most covered first; none without a mask."""
+    """MARE's regions that the mask covers by at least a share, the most covered first; none without a mask.
+
+    Args:
+        picture: One face with its truth.
+        least: Share of the region that the mask has to cover.
+        most: How many regions at most.
+    """
     if picture.changed is None:
         return ()
     covered: dict[str, float] = {}
@@ -467,7 +516,11 @@ def changed_regions(picture: Picture, least: float = 0.3, most: int = 4) -> tupl
 
 
 def compared(picture: Picture) -> list[str]:
-    """What the forgery did to the changed places, against the original: sharpness, light and colour."""
+    """What the forgery did to the changed places, against the original: sharpness, light and colour.
+
+    Args:
+        picture: One face with its truth.
+    """
     if picture.reference is None or picture.changed is None or not (inside := picture.changed > 0.5).any():
         return []
     said = []
@@ -496,7 +549,12 @@ def _fine(pixels: Pixels) -> NDArray[np.float32]:
 def reduced(answer: str, parts: str) -> str:
     """An answer of which only some parts are taught (Figure 3): R, DR, FR or all.
 
-    Raises UnknownName for other parts.
+    Args:
+        answer: The whole answer.
+        parts: "R", "DR", "FR" or "all".
+
+    Raises:
+        UnknownName: For other parts.
     """
     if parts not in PARTS:
         raise UnknownName("parts of an answer", parts, PARTS)
@@ -540,7 +598,14 @@ def questions(
 
 
 def hypothetical_prompts(anchor: str) -> tuple[tuple[str, Literal["real", "fake"]], ...]:
-    """The two further prompts after an anchor answer: the opposite hypothesis, then the same (as the authors' code)."""
+    """The two further prompts after an anchor answer: the opposite hypothesis, then the same (as the authors' code).
+
+    Args:
+        anchor: The answer without a hypothesis, "real" or "fake".
+
+    Returns:
+        (prompt, hypothesis), twice.
+    """
     same: Literal["real", "fake"] = "real" if anchor == "real" else "fake"
     other: Literal["real", "fake"] = "fake" if same == "real" else "real"
     return (HYPOTHESIS.format(label=other), other), (HYPOTHESIS.format(label=same), same)
@@ -550,7 +615,16 @@ def hypothetical_prompts(anchor: str) -> tuple[tuple[str, Literal["real", "fake"
 
 
 def to_review(picture: Picture, answer: str, annotator: str) -> tuple[review.Item, dict[str, bytes]]:
-    """What people are shown of one answer, and its pictures."""
+    """What people are shown of one answer, and its pictures.
+
+    Args:
+        picture: One face with its truth.
+        answer: The whole answer.
+        annotator: Who wrote it.
+
+    Returns:
+        The item, and its pictures' bytes by name.
+    """
     name = review.identity(picture.key, answer)
     files = {f"pictures/{name}-1.png": png(picture.pixels)}
     if picture.reference is not None:
@@ -560,7 +634,15 @@ def to_review(picture: Picture, answer: str, annotator: str) -> tuple[review.Ite
 
 
 def write(items: Iterable[Item], out: Path) -> tuple[Path, dict[str, Any]]:
-    """The table `out/ffa_vqa.parquet`, and what is in it, which stands beside it in statistics.json."""
+    """The table `out/ffa_vqa.parquet`, and what is in it, which stands beside it in statistics.json.
+
+    Args:
+        items: What was built.
+        out: The folder to write into.
+
+    Returns:
+        Path of the table, and its statistics.
+    """
     count: Counter[str] = Counter()
     words = 0
     with _disk.table(SCHEMA, out / "ffa_vqa.parquet", _NOTHING) as add:
@@ -577,12 +659,24 @@ def write(items: Iterable[Item], out: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of such a table but for their masks. Raises InputError."""
+    """The rows of such a table but for their masks.
+
+    Args:
+        path: Of the file.
+
+    Raises:
+        InputError: The file is no such table.
+    """
     return _disk.read_table(path, [name for name in SCHEMA.names if name != "mask"], "ffa_vqa")
 
 
 def write_llava(items: Iterable[Item], out: Path) -> Path:
-    """The same in LLaVA's format, which `datasets/ffa_vqa` reads: OUT/imgs and OUT/<name>.json."""
+    """The same in LLaVA's format, which `datasets/ffa_vqa` reads: OUT/imgs and OUT/<name>.json.
+
+    Args:
+        items: What was built.
+        out: The folder to write into.
+    """
     entries, seen = list[dict[str, Any]](), dict[str, str]()
     for item in items:
         if item.file not in seen:
@@ -596,7 +690,11 @@ def write_llava(items: Iterable[Item], out: Path) -> Path:
 
 
 def png(pixels: NDArray[np.uint8]) -> bytes:
-    """Encoded without loss."""
+    """Encoded without loss.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+    """
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG")
     return out.getvalue()
@@ -608,13 +706,26 @@ def _finder(name: str) -> Any:
 
 
 def by_command(dataset: str, root: Path, split: str | None, finder: str, tell: Callable[[str], Any]) -> Pictures:
-    """The pictures of a dataset, or of a pack where `dataset` is "pack"."""
+    """The pictures of a dataset, or of a pack where `dataset` is "pack".
+
+    Args:
+        dataset: A leaf of datasets/, or "pack".
+        root: Where the samples' files lie.
+        split: Of the dataset; None for all.
+        finder: Finds faces with a mesh.
+        tell: Is called with each sentence that the user should read.
+    """
     if dataset == "pack":
         return of_pack(Pack(root), split or "train", tell=tell)
     return of_samples(plugins.get("datasets", dataset).samples(root, split), _finder(finder), root, tell)
 
 
 def with_split(items: Iterable[Item], split: str) -> Iterator[Item]:
-    """The same items under another split."""
+    """The same items under another split.
+
+    Args:
+        items: What was built.
+        split: Of the dataset; None for all.
+    """
     for item in items:
         yield replace(item, split=split)

@@ -87,7 +87,14 @@ def difference_mask(forged: Pixels, original: Pixels, largest: float = LARGEST) 
     """The share `largest` of pixels in which two pictures differ most, bool (H, W); fewer where fewer differ at all.
 
     Differences are the largest over the channels, smoothed by a pixel so that D is made of places and not of grain.
-    Raises InputError for pictures of two sizes, and for a share outside (0, 1].
+
+    Args:
+        forged: The forgery, RGB uint8 (H, W, 3).
+        original: What it was made of, of the same size.
+        largest: Share of pixels, in (0, 1].
+
+    Raises:
+        InputError: For pictures of two sizes, and for a share outside (0, 1].
     """
     if forged.shape != original.shape:
         raise InputError(f"difference mask: expected two pictures of one size, got {forged.shape} and {original.shape}")
@@ -100,7 +107,16 @@ def difference_mask(forged: Pixels, original: Pixels, largest: float = LARGEST) 
 
 
 def concepts(mask: Bools, landmarks: Landmarks, least: float = COVERED) -> dict[str, Bools]:
-    """The atomic concepts of which a mask covers at least `least`, each with mask ∩ concept; without hidden ones."""
+    """The atomic concepts of which a mask covers at least `least`, each with mask ∩ concept; without hidden ones.
+
+    Args:
+        mask: What was changed, bool (H, W).
+        landmarks: The face's mesh, (468, 2+), in pixels of the picture.
+        least: Share of a concept that the mask has to cover, in [0, 1].
+
+    Returns:
+        Concept → its pixels, bool (H, W).
+    """
     return grounded.manipulated(mask, landmarks, regions.ATOMIC, least)
 
 
@@ -114,7 +130,12 @@ class Agreement:
     overlaps: list[float] = field(default_factory=list)  # IoU of D ∩ concept and known ∩ concept, where both have it
 
     def add(self, drawn: Drawn, largest: float = LARGEST) -> None:
-        """Count one forgery."""
+        """Count one forgery.
+
+        Args:
+            drawn: One face with its truth, of `grounded.draw` or `grounded.genuine`.
+            largest: Share of pixels, in (0, 1].
+        """
         by_difference = concepts(difference_mask(drawn.pixels, drawn.original, largest), drawn.landmarks)
         known = concepts(drawn.mask >= 0.5 * drawn.mask.max(), drawn.landmarks, grounded.TOUCHED)
         self.right += len(by_difference.keys() & known.keys())
@@ -125,7 +146,11 @@ class Agreement:
             self.overlaps.append(float((a & b).sum() / max(1, (a | b).sum())))
 
     def as_dict(self) -> dict[str, float | int | None]:
-        """Precision and recall of concepts, mean IoU; None where nothing was counted."""
+        """Precision and recall of concepts, mean IoU; None where nothing was counted.
+
+        Returns:
+            Numbers by name.
+        """
         named, true = self.right + self.invented, self.right + self.missed
         return {
             "concepts_by_difference": named,
@@ -182,7 +207,16 @@ def items(
 ) -> Iterator[Item]:
     """A question of each task about one face. `grounded.draw` and `grounded.genuine` make faces.
 
-    Raises UnknownName for a task that does not exist.
+    Args:
+        drawn: One face with its truth, of `grounded.draw` or `grounded.genuine`.
+        rng: What everything is drawn from; the same state gives the same result.
+        file: Its name in the table.
+        group: Who is shown.
+        split: Of the dataset; None for all.
+        tasks: Names of the tasks.
+
+    Raises:
+        UnknownName: For a task that does not exist.
     """
     for task in tasks:
         if task not in TASKS:
@@ -304,7 +338,11 @@ class Statistics:
     agreement: Agreement = field(default_factory=Agreement)
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
+        """JSON-ready.
+
+        Returns:
+            Numbers by name.
+        """
         return {
             "faces": dict(self.faces), "items": dict(self.items), "left_out": dict(self.left_out),
             "faults": dict(self.faults), "annotation_by_difference": self.agreement.as_dict(),
@@ -327,6 +365,17 @@ def build(
 
     Arguments are those of `mmtt.build`. An answer whose text names what was not changed, or whose [SEG] and masks do
     not match, is counted and left out.
+
+    Args:
+        portraits: Genuine faces.
+        seed: What everything is drawn from.
+        copies: Forgeries of each face.
+        size: Side of the square crop, pixels.
+        margin: Side of the crop over the mesh's longer side.
+        families: Of `grounded.EVERY`.
+        tasks: Names of the tasks.
+        options: For a family's forger: {"diffusion": {"model": NAME}}.
+        statistics: What was counted.
 
     Raises:
         UnknownName: a family or task that does not exist.
@@ -374,7 +423,12 @@ def build(
 
 
 def faults(item: Item, drawn: Drawn) -> tuple[str, ...]:
-    """Why an item cannot stand: its text against the mask, and its [SEG] against its masks."""
+    """Why an item cannot stand: its text against the mask, and its [SEG] against its masks.
+
+    Args:
+        item: One item.
+        drawn: One face with its truth, of `grounded.draw` or `grounded.genuine`.
+    """
     grounded_mentions = len([mention for mention in interleaved.mentions(item.answer) if mention.seg is not None])
     wrong: list[str] = []
     if grounded_mentions != len(item.masks):
@@ -401,17 +455,38 @@ _NOTHING = "fifa: expected at least one face, got none"
 
 
 def write(items: Iterable[Item], folder: Path, rows: int = 512) -> Path:
-    """`folder/fifa.parquet`, one row an item. Raises InputError for no items."""
+    """`folder/fifa.parquet`, one row an item.
+
+    Args:
+        items: What was built.
+        folder: The folder to write into.
+        rows: Rows of the table that are written at once.
+
+    Raises:
+        InputError: For no items.
+    """
     return _disk.write_table(items, SCHEMA, folder / "fifa.parquet", _NOTHING, rows)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of such a table; rows of one picture share its bytes. Raises InputError for what is no such table."""
+    """The rows of such a table; rows of one picture share its bytes.
+
+    Args:
+        path: Of the file.
+
+    Raises:
+        InputError: For what is no such table.
+    """
     return _disk.read_table(path, [field.name for field in SCHEMA], "fifa")
 
 
 def summary(statistics: Statistics, tell: Callable[[str], None]) -> None:
-    """Say what was built, in a few lines."""
+    """Say what was built, in a few lines.
+
+    Args:
+        statistics: What was counted.
+        tell: Is called with each sentence that the user should read.
+    """
     numbers = statistics.as_dict()
     tell(f"faces: {json.dumps(numbers['faces'])}")
     tell(f"questions: {json.dumps(numbers['items'])}")
@@ -425,7 +500,11 @@ def summary(statistics: Statistics, tell: Callable[[str], None]) -> None:
 
 
 def as_array(content: bytes) -> NDArray[np.bool_]:
-    """A mask of the table, bool (H, W)."""
+    """A mask of the table, bool (H, W).
+
+    Args:
+        content: PNG.
+    """
     import cv2
 
     values = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)

@@ -194,7 +194,7 @@ def draw(
         family: One of EVERY; drawn evenly from FAMILIES where None, without "swap" where there is no donor.
         donor: Another face for the families that need one, as (pixels, landmarks).
         names: Regions of the tree that a report may name; where None all but what not every face shows.
-        most: Places that a report names, at most.
+        max_places: Places that a report names, at most.
         verdict: Whether the report begins with "This face is fake.".
         options: For the forger, over the family's own: a hub's name for "diffusion".
 
@@ -228,7 +228,13 @@ def draw(
 
 
 def genuine(pixels: Pixels, landmarks: Landmarks, rng: np.random.Generator) -> Drawn:
-    """A face of which nothing was changed, and a report that says so."""
+    """A face of which nothing was changed, and a report that says so.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        landmarks: The face's mesh, (468, 2+), in pixels of the picture.
+        rng: What everything is drawn from; the same state gives the same result.
+    """
     text = _REAL[int(rng.integers(len(_REAL)))]
     nothing = np.zeros(pixels.shape[:2], np.float32)
     points = np.asarray(landmarks, np.float32)[:, :2]
@@ -238,7 +244,17 @@ def genuine(pixels: Pixels, landmarks: Landmarks, rng: np.random.Generator) -> D
 def cropped(pixels: Pixels, landmarks: Landmarks, size: int, margin: float = 1.5) -> tuple[Pixels, Landmarks]:
     """The upright square of `size` pixels around a face, `margin` times its mesh, and the mesh in it.
 
-    Raises InputError for landmarks that are not finite.
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        landmarks: The face's mesh, (468, 2+), in pixels of the picture.
+        size: Side of the square crop, pixels.
+        margin: Side of the crop over the mesh's longer side.
+
+    Returns:
+        The crop, RGB uint8 (size, size, 3), and the mesh (468, 2+) in its pixels.
+
+    Raises:
+        InputError: For landmarks that are not finite.
     """
     if not np.isfinite(landmarks).all():
         raise InputError("expected finite landmarks, got NaN or infinity; find the face again")
@@ -250,7 +266,14 @@ def cropped(pixels: Pixels, landmarks: Landmarks, size: int, margin: float = 1.5
 
 
 def outline(name: str, landmarks: Landmarks, height: int, width: int) -> Bools:
-    """The pixels of a region on a picture, bool (H, W), by the even-odd rule."""
+    """The pixels of a region on a picture, bool (H, W), by the even-odd rule.
+
+    Args:
+        name: Of a region of the tree.
+        landmarks: The face's mesh, (468, 2+), in pixels of the picture.
+        height: Of the picture, pixels.
+        width: Of the picture, pixels.
+    """
     canvas = np.zeros((height, width), np.uint8)
     reach = 4 * max(height, width)
     rings = [
@@ -268,6 +291,15 @@ def manipulated(
 
     Regions that the pose hides, or that lie off the picture, are left out: nothing can be seen there. A mask so small
     that it covers that share of no region is filed under the smallest one that holds half of it.
+
+    Args:
+        mask: Forged pixels, (H, W), in [0, 1] or bool.
+        landmarks: The face's mesh, (468, 2+), in pixels of the picture.
+        names: Regions of the tree; None for all but what not every face shows.
+        least: Share of a region that the mask has to cover, in [0, 1].
+
+    Returns:
+        Region → its pixels, bool (H, W).
     """
     height, width = mask.shape
     hidden = regions.hidden(landmarks)
@@ -330,7 +362,14 @@ def _overlap(a: Bools, b: Bools) -> float:
 
 
 def cues(place: Bools, drawn: Drawn, name: str, rng: np.random.Generator) -> tuple[str, ...]:
-    """The artefacts of a manipulated region that its report left out."""
+    """The artefacts of a manipulated region that its report left out.
+
+    Args:
+        place: Pixels (H, W) of the place.
+        drawn: The face with its truth.
+        name: Of a region of the tree.
+        rng: What everything is drawn from; the same state gives the same result.
+    """
     return _cues(place, drawn.pixels, drawn.original, drawn.record, name, rng)
 
 
@@ -409,7 +448,16 @@ def _bounds(place: Bools, room: int = 2) -> tuple[slice, slice]:
 
 
 def worded(cue: str, name: str, rng: np.random.Generator) -> str:
-    """An artefact of a region in words: "is blurred". Raises UnknownName for a cue that does not exist."""
+    """An artefact of a region in words: "is blurred".
+
+    Args:
+        cue: Name of an artefact.
+        name: Of a region of the tree.
+        rng: What everything is drawn from; the same state gives the same result.
+
+    Raises:
+        UnknownName: For a cue that does not exist.
+    """
     if cue not in ARTEFACTS:
         raise UnknownName("artefact", cue, ARTEFACTS)
     many = bool(_MANY.search(regions.title(name)))
@@ -441,7 +489,14 @@ def _report(
 
 
 def boxed(place: NDArray[Any]) -> Mask:
-    """A region's pixels (H, W), bool or in [0, 1], as a `Mask` in its box. Raises InputError where there are none."""
+    """A region's pixels (H, W), bool or in [0, 1], as a `Mask` in its box.
+
+    Args:
+        place: Pixels (H, W) of the place.
+
+    Raises:
+        InputError: Where there are none.
+    """
     ys, xs = np.flatnonzero(place.any(axis=1)), np.flatnonzero(place.any(axis=0))
     if ys.size == 0:
         raise InputError("mask: expected at least one pixel, got an empty one")

@@ -88,7 +88,11 @@ class Statistics:
     words: Counter[int] = field(default_factory=Counter)
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
+        """JSON-ready.
+
+        Returns:
+            Numbers by name.
+        """
         return {
             "portraits": self.portraits, "items": dict(self.items), "left_out": dict(self.left_out),
             "faults": dict(self.faults), "places": {str(k): v for k, v in sorted(self.places.items())},
@@ -97,7 +101,12 @@ class Statistics:
 
 
 def split_of(group: str, seed: int = 0) -> str:
-    """The split of a person's portraits: 8:1:1, decided by the name alone."""
+    """The split of a person's portraits: 8:1:1, decided by the name alone.
+
+    Args:
+        group: Who is shown.
+        seed: What everything is drawn from.
+    """
     at = zlib.crc32(f"{seed}:{group}".encode()) % sum(SHARES)
     return ("train", "val", "test")[0 if at < SHARES[0] else 1 if at < SHARES[0] + SHARES[1] else 2]
 
@@ -194,7 +203,11 @@ def _drawn(
 
 
 def tasks(items: Iterable[Item]) -> Iterator[annotate.Task]:
-    """A request for a report on each item, under the paper's guideline; the answer is to be held to `check`."""
+    """A request for a report on each item, under the paper's guideline; the answer is to be held to `check`.
+
+    Args:
+        items: What was built.
+    """
     for item in items:
         mask = np.rint(item.drawn.mask * 255).astype(np.uint8)
         places = ", ".join(f"the {regions.title(name)}" for name in item.drawn.named)
@@ -206,14 +219,26 @@ def tasks(items: Iterable[Item]) -> Iterator[annotate.Task]:
 
 
 def check(task: annotate.Task, text: str) -> str:
-    """Why a model's report cannot stand, by `grounded.faults`; empty where it can. For `annotate.annotate`."""
+    """Why a model's report cannot stand, by `grounded.faults`; empty where it can. For `annotate.annotate`.
+
+    Args:
+        task: The request.
+        text: A model's report.
+    """
     item: Item = task.about["item"]
     wrong = grounded.faults(text, item.drawn.mask, item.drawn.landmarks)
     return wrong[0].split(":")[0] if wrong else ""
 
 
 def queue(folder: review.Queue, items: Iterable[Item], texts: Mapping[str, str] | None = None, who: str = "") -> int:
-    """Put reports before people: the model's `texts` by item id, else those by grammar. Gives how many are new."""
+    """Put reports before people: the model's `texts` by item id, else those by grammar. Gives how many are new.
+
+    Args:
+        folder: The queue that people look at.
+        items: What was built.
+        texts: A model's reports, by item id; None for those by grammar.
+        who: Wrote them.
+    """
     new = 0
     for item in items:
         pictures = {f"{item.id}.png": png(item.drawn.pixels)}
@@ -243,6 +268,12 @@ def write(
     tell: Callable[[Item], None] = lambda item: None,
 ) -> dict[str, int]:  # fmt: skip
     """The published layout, below `folder`; a report in `texts`, by item id, stands in place of the grammar's.
+
+    Args:
+        items: What was built.
+        folder: The folder to write into.
+        texts: A model's reports, by item id; None for those by grammar.
+        tell: Is called with each sentence that the user should read.
 
     Returns:
         Split → items. Lists of splits without one are written too, empty.
@@ -288,13 +319,24 @@ def write(
 
 
 def multilabel(caption: str) -> list[int]:
-    """The 21 labels of a caption as the published lists have them."""
+    """The 21 labels of a caption as the published lists have them.
+
+    Args:
+        caption: The report.
+    """
     there = regions.captioned(caption)
     return [int(label in there) for label in regions.MMTT]
 
 
 def png(picture: NDArray[Any]) -> bytes:
-    """RGB or grey as PNG. Raises InputError for what is no picture."""
+    """RGB or grey as PNG.
+
+    Args:
+        picture: RGB uint8 (H, W, 3), or grey (H, W).
+
+    Raises:
+        InputError: For what is no picture.
+    """
     values = np.asarray(picture, np.uint8)
     done, content = cv2.imencode(".png", values if values.ndim == 2 else cv2.cvtColor(values, cv2.COLOR_RGB2BGR))
     if not done:

@@ -33,7 +33,11 @@ from facewitness.types import Frame, Landmarks, Pixels, Sample, Truth
 
 
 def held_out(group: str) -> bool:
-    """Whether a training group is kept for calibration: one in sixteen, by a hash that is the same everywhere."""
+    """Whether a training group is kept for calibration: one in sixteen, by a hash that is the same everywhere.
+
+    Args:
+        group: Its name.
+    """
     return zlib.crc32(group.encode()) % 16 == 0
 
 
@@ -63,11 +67,20 @@ class Pack:
         self._pictures = np.memmap(folder / "pictures.bin", np.uint8, "r")
 
     def pixels(self, i: int) -> Pixels:
-        """Row i's picture, RGB uint8 (H, W, 3)."""
+        """Row i's picture, RGB uint8 (H, W, 3).
+
+        Args:
+            i: Number of the row.
+        """
         return media.read(self._read(self.rows[i]["at"], self.rows[i]["bytes"])).frame.pixels
 
     def square(self, i: int, size: int) -> Pixels:
-        """The middle square of row i's picture, RGB uint8 (size, size, 3)."""
+        """The middle square of row i's picture, RGB uint8 (size, size, 3).
+
+        Args:
+            i: Number of the row.
+            size: Side of the square crop, pixels.
+        """
         picture = self.pixels(i)
         height, width = picture.shape[:2]
         side = min(height, width)
@@ -77,17 +90,30 @@ class Pack:
         return np.asarray(cv2.resize(middle, (size, size), interpolation=how), np.uint8)
 
     def indices(self, split: str, sources: Iterable[str]) -> list[int]:
-        """Which rows are of a split and of one of the sources."""
+        """Which rows are of a split and of one of the sources.
+
+        Args:
+            split: Its name.
+            sources: Their names.
+        """
         wanted = set(sources)
         return [i for i, row in enumerate(self.rows) if row["split"] == split and row["source"] in wanted]
 
     def landmarks(self, i: int) -> Landmarks | None:
-        """Row i's mesh in its pixels, float32 (468, 2); None where no face was found."""
+        """Row i's mesh in its pixels, float32 (468, 2); None where no face was found.
+
+        Args:
+            i: Number of the row.
+        """
         points = np.array(self._landmarks[i])
         return None if np.isnan(points[0, 0]) else points
 
     def parsing(self, i: int) -> NDArray[np.uint8] | None:
-        """Row i's CelebAMask-HQ ids, uint8 (H, W), or None."""
+        """Row i's CelebAMask-HQ ids, uint8 (H, W), or None.
+
+        Args:
+            i: Number of the row.
+        """
         row = self.rows[i]
         if row["parsing_at"] is None:
             return None
@@ -247,6 +273,14 @@ def jittered(affine: geometry.Affine, size: int, rng: np.random.Generator) -> tu
     """The way to a crop of `size` pixels, turned, scaled and moved a little, mirrored half of the time; whether it is.
 
     Turned by 4°, scaled by 7 % and moved by 2.5 % of the side, each a standard deviation.
+
+    Args:
+        affine: From the picture to an upright crop.
+        size: Side of the square crop, pixels.
+        rng: What everything is drawn from; the same state gives the same result.
+
+    Returns:
+        The map from the picture to the crop, and whether the crop is mirrored.
     """
     turn, grow = np.deg2rad(rng.normal(0, 4)), np.exp(rng.normal(0, 0.07))
     cos, sin = np.cos(turn) * grow, np.sin(turn) * grow

@@ -118,7 +118,11 @@ class Queue:
     # ---------------------------------------------------------------------------------------------------- the items
 
     def items(self) -> dict[str, Item]:
-        """All items by their names, in the order in which they came."""
+        """All items by their names, in the order in which they came.
+
+        Returns:
+            Name → item.
+        """
         items: dict[str, Item] = {}
         for line in _lines.read(self.folder / "items.jsonl"):
             try:
@@ -133,6 +137,10 @@ class Queue:
 
     def add(self, items: Iterable[Item], pictures: Mapping[str, bytes] | None = None) -> int:
         """Put items into the queue, and the pictures that they name; items that are there already stay as they are.
+
+        Args:
+            items: What is to be looked at.
+            pictures: Their bytes by name.
 
         Returns:
             How many are new.
@@ -152,7 +160,14 @@ class Queue:
         return len(new)
 
     def picture(self, name: str) -> Path:
-        """The file of an item's picture. Raises InputError for a name that leads out of the folder."""
+        """The file of an item's picture.
+
+        Args:
+            name: Of the picture.
+
+        Raises:
+            InputError: For a name that leads out of the folder.
+        """
         parts = Path(name).parts
         if not parts or Path(name).is_absolute() or ".." in parts:
             raise InputError(f"review: expected a picture's name below the queue's folder, got {name!r}")
@@ -161,7 +176,11 @@ class Queue:
     # ------------------------------------------------------------------------------------------------ the decisions
 
     def decisions(self) -> dict[str, dict[str, Decision]]:
-        """Item → who → the newest decision."""
+        """Item → who → the newest decision.
+
+        Returns:
+            Item → who → decision.
+        """
         decisions: dict[str, dict[str, Decision]] = defaultdict(dict)
         for line in _lines.read(self.folder / "decisions.jsonl"):
             try:
@@ -176,7 +195,11 @@ class Queue:
         return dict(decisions)
 
     def pending(self, who: str | None = None) -> list[Item]:
-        """What still needs decisions, fewest first; with a name, what this person has not decided."""
+        """What still needs decisions, fewest first; with a name, what this person has not decided.
+
+        Args:
+            who: A person's name; None for anybody.
+        """
         decided = self.decisions()
         waiting = [
             item
@@ -280,7 +303,11 @@ def alpha(rows: Iterable[Iterable[str]]) -> float | None:
 
 
 def identity(*parts: bytes | str) -> str:
-    """A name for an item: of the SHA-256 of what it is made of, so that the same thing comes once."""
+    """A name for an item: of the SHA-256 of what it is made of, so that the same thing comes once.
+
+    Args:
+        *parts: What the item is made of.
+    """
     digest = hashlib.sha256()
     for part in parts:
         content = part if isinstance(part, bytes) else part.encode("utf-8", "replace")

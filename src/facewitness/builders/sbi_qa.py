@@ -176,9 +176,27 @@ def build(
     The same seed gives the same items, whatever the order of the faces. `size` crops each face upright to a square of
     so many pixels, `margin` times the face, before anything is forged; None leaves pictures as they are. `blends` is
     `forge/region_edit`'s: ("poisson",) is the paper alone. `elsewhere` is the share of a "no" that is about an
-    untouched region of the forged picture, as far as there is one. `detector` gives the score of a picture
-    (size, size, 3) for the prompt. A face that cannot be forged is left out and `tell` hears of it. Raises InputError
-    for numbers that make no sense, UnknownName for a region or blend that does not exist.
+    untouched region of the forged picture, as far as there is one. `detector` gives the score of a picture (size, size,
+    3) for the prompt. A face that cannot be forged is left out and `tell` hears of it.
+
+    Args:
+        faces: Genuine faces.
+        seed: What everything is drawn from.
+        copies: Forgeries of each face.
+        size: Side of the upright square to which a face is cropped before anything is forged, pixels; None leaves
+            pictures as they are.
+        margin: Side of the crop over the mesh's longer side.
+        choices: Regions of the tree to draw from.
+        most: Regions that are forged at most: "randomly select 1 to 3 regions".
+        blends: Of `forge/region_edit`; ("poisson",) is the paper alone.
+        pairs: Of yes and no about regions, for each face and copy.
+        elsewhere: Share of a "no" that is about an untouched region of the forged picture, as far as there is one.
+        detector: Gives the score of a picture (size, size, 3) for the prompt; None leaves it out.
+        tell: Is called with each sentence that the user should read.
+
+    Raises:
+        InputError: For numbers that make no sense.
+        UnknownName: For a region or blend that does not exist.
     """
     if min(copies, most, pairs) < 1 or not choices:
         raise InputError(
@@ -331,12 +349,25 @@ _NOTHING = "sbi_qa: expected at least one pristine face that can be forged, got 
 
 
 def write_parquet(items: Iterable[Item], path: Path, rows: int = 512) -> Path:
-    """One row an item (`SCHEMA`); see `_disk.write_table`. Raises InputError for no items."""
+    """One row an item (`SCHEMA`); see `_disk.write_table`.
+
+    Args:
+        items: What was built.
+        path: Of the file.
+        rows: Rows of the table that are written at once.
+
+    Raises:
+        InputError: For no items.
+    """
     return _disk.write_table(items, SCHEMA, path, _NOTHING, rows)
 
 
 def read_parquet(path: Path) -> list[Row]:
-    """The rows of such a table but for their masks; see `_disk.read_table`."""
+    """The rows of such a table but for their masks; see `_disk.read_table`.
+
+    Args:
+        path: Of the file.
+    """
     return cast(list[Row], _disk.read_table(path, list(Row.__annotations__), "sbi_qa"))
 
 
@@ -372,7 +403,14 @@ def write_chat(items: Iterable[Item], folder: Path, turns: int = 1) -> Path:
     """`folder/chat.json` and its pictures, `turns` questions a conversation; see `_disk.write_chat`.
 
     The description of the task, and the detector's result where there is one, stand in the first question alone.
-    Raises InputError for no items.
+
+    Args:
+        items: What was built.
+        folder: The folder to write into.
+        turns: The turns of each item; None for its question and answer.
+
+    Raises:
+        InputError: For no items.
     """
     talks = ([item] for item in items) if turns == 1 else conversations(items, turns)
     written = ((t[0].image, t[0].prompt, t[0].answer, [(i.question, i.answer) for i in t[1:]]) for t in talks)
@@ -389,6 +427,14 @@ def pristine(
     """The real pictures of a dataset in which exactly one face is found, at most `most`; videos are passed over.
 
     `every` takes each so-manieth real picture only: a part of a large dataset, from all of it.
+
+    Args:
+        dataset: A leaf of datasets/.
+        root: The dataset's folder, as it is unpacked.
+        split: Of the dataset; None for all.
+        most: How many pictures; None for all.
+        finder: Name of a leaf of finders/.
+        every: Takes each so-manieth real picture only: a part of a large dataset, from all of it.
     """
     find, count, number = plugins.get("finders", finder).load(), 0, -1
     for sample in plugins.get("datasets", dataset).samples(root, split):
@@ -408,7 +454,14 @@ def pristine(
 
 
 def scorer(path: Path) -> tuple[Callable[[Pixels], float], int]:
-    """A saved KFD as a function of a picture, and the side of the pictures it reads."""
+    """A saved KFD as a function of a picture, and the side of the pictures it reads.
+
+    Args:
+        path: A detector that `facewitness train kfd` saved.
+
+    Returns:
+        The function, and the side in pixels.
+    """
     import torch  # only where a detector is asked for
 
     from facewitness.models.kfd import KFD

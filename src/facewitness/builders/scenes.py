@@ -54,6 +54,10 @@ class Talk:
 def build(count: int, seed: int = 0) -> Iterator[Talk]:
     """So many conversations of three turns; the same seed gives the same ones.
 
+    Args:
+        count: How many.
+        seed: What everything is drawn from.
+
     Raises:
         InputError: `count` is below 1.
     """
@@ -131,6 +135,14 @@ def _png(picture: Pixels) -> bytes:
 
 
 def write_chat(talks: Iterable[Talk], folder: Path) -> Path:
-    """`folder/chat.json` and its pictures; see `_disk.write_chat`. Raises InputError for none."""
+    """`folder/chat.json` and its pictures; see `_disk.write_chat`.
+
+    Args:
+        talks: What is said.
+        folder: The folder to write into.
+
+    Raises:
+        InputError: For none.
+    """
     written = ((talk.image, *talk.turns[0], talk.turns[1:]) for talk in talks)
     return _disk.write_chat(written, folder, _NOTHING)

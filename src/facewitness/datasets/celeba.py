@@ -30,7 +30,13 @@ _FOLDERS = ("img_align_celeba", "img_align_celeba_png", "img_celeba")
 
 
 def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) -> Iterator[Sample]:
-    """All pictures in the order of the official list; `split` keeps one split. Tells of pictures that are absent."""
+    """All pictures in the order of the official list; `split` keeps one split. Tells of pictures that are absent.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        tell: Is called with each sentence about what is absent or odd.
+    """
     root = folder(root, NAME, (_LIST, f"Eval/{_LIST}"), any_of=True)
     root = folder(root, NAME, tuple(f"{place}{name}" for place in ("", "Img/") for name in _FOLDERS), any_of=True)
     wanted(split, SPLITS, NAME)

@@ -90,7 +90,15 @@ class _Item:
 def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) -> Iterator[Sample]:
     """The annotated pictures; of a FaceForensics++ tree the middle frame of the video in every compression there.
 
-    Tells of answers whose picture is absent. Raises InputError where an annotation file is broken.
+    Tells of answers whose picture is absent.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        tell: Is called with each sentence about what is absent or odd.
+
+    Raises:
+        InputError: Where an annotation file is broken.
     """
     root = folder(root, NAME, ())
     wanted(split, SPLITS, NAME)

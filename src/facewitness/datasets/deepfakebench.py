@@ -91,7 +91,16 @@ def samples(
 ) -> Iterator[Sample]:  # fmt: skip
     """The videos of all lists, each once, in the lists' order; `frames` evenly spaced ones of each, 0 for the first.
 
-    Tells of absent frames and of videos that are listed in several splits. Raises InputError for a list that is broken.
+    Tells of absent frames and of videos that are listed in several splits.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        frames: How many evenly spaced frames of each video; 0 for the first.
+        tell: Is called with each sentence about what is absent or odd.
+
+    Raises:
+        InputError: For a list that is broken.
     """
     root = folder(root, NAME, _LISTS, any_of=True)
     wanted(split, SPLITS, NAME)

@@ -67,6 +67,12 @@ def samples(root: str | Path, split: str | None = None, *, frames: int = 32, tel
     """All videos and pictures, a method after the other. Tells of folders that are no method and of absent splits.
 
     `frames` evenly spaced ones of each video; 0 gives one sample for the whole of it. Pictures are all taken.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        frames: How many evenly spaced frames of each video; 0 for one sample a video.
+        tell: Is called with each sentence about what is absent or odd.
     """
     root = folder(root, NAME, ())
     wanted(split, SPLITS, NAME)

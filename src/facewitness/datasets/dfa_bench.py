@@ -41,7 +41,16 @@ _MARK = re.compile(r"\s*</?(?:image|img)>\s*", re.IGNORECASE)
 
 
 def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) -> Iterator[Sample]:
-    """All pictures in the order of the lists, each once, with all its questions. Raises InputError for another form."""
+    """All pictures in the order of the lists, each once, with all its questions.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        tell: Is called with each sentence about what is absent or odd.
+
+    Raises:
+        InputError: For another form.
+    """
     root = folder(root, NAME, ("*.json", "**/*.json"), any_of=True)
     wanted(split, SPLITS, NAME)
     return not_empty(_samples(root, split, tell), NAME, split, root)

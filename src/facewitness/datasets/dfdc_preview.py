@@ -37,6 +37,12 @@ def samples(root: str | Path, split: str | None = None, *, frames: int = 32, tel
     """All videos in the order of the list; `split` keeps one split. Tells of listed videos that are absent.
 
     `frames` evenly spaced ones of each video; 0 gives one sample for the whole of it.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        frames: How many evenly spaced frames of each video; 0 for one sample a video.
+        tell: Is called with each sentence about what is absent or odd.
     """
     root = folder(root, NAME, ("dataset.json",))
     root = folder(root, NAME, ("original_videos", "method_A", "method_B"), any_of=True)

@@ -46,7 +46,13 @@ _BY_HAND = {
 
 
 def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) -> Iterator[Sample]:
-    """All pictures, a source after the other. Tells of distributed sources that are absent."""
+    """All pictures, a source after the other. Tells of distributed sources that are absent.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        tell: Is called with each sentence about what is absent or odd.
+    """
     root = folder(root, NAME, tuple(_KIND_OF), any_of=True)
     wanted(split, SPLITS, NAME)
     return not_empty(_samples(root, split, tell), NAME, split, root)

@@ -52,6 +52,11 @@ def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) 
     """The pictures of all sets, a set after the other; `split` is "test" (labels) or "train" (with texts).
 
     Tells of sets of OW-FFA-Bench that are absent and of pictures that are listed but not there.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        tell: Is called with each sentence about what is absent or odd.
     """
     root = folder(root, NAME, ("imgs", "*/imgs"), any_of=True)
     wanted(split, SPLITS, NAME)

@@ -36,6 +36,12 @@ def samples(root: str | Path, split: str | None = None, *, frames: int = 32, tel
     """The real videos of a split, then its fake ones. Tells of absent folders and of fakes without mask or original.
 
     `frames` evenly spaced ones of each video; 0 gives one sample for the whole of it.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        frames: How many evenly spaced frames of each video; 0 for one sample a video.
+        tell: Is called with each sentence about what is absent or odd.
     """
     root = folder(root, NAME, tuple(f"{side}/{each}" for side in _TRUTH_OF for each in SPLITS), any_of=True)
     wanted(split, SPLITS, NAME)

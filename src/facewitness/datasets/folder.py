@@ -46,8 +46,16 @@ def samples(root: str | Path, split: str | None = None, *, frames: int = 32, tel
     """All pictures, and `frames` of each film, in natural order, real ones first; `split` keeps one split.
 
     Tells of a split that holds pictures of one label only, of pictures outside real/ and fake/, and of files inside
-    that are no pictures. Raises InputError
-    for a folder without any of both, and for a split that is not there.
+    that are no pictures.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        frames: How many evenly spaced frames of each film; 0 for one sample a film.
+        tell: Is called with each sentence about what is absent or odd.
+
+    Raises:
+        InputError: For a folder without any of both, and for a split that is not there.
     """
     if root is not None and Path(root).is_file():
         raise InputError(f"folder: expected a folder, got the file {root}. If it is a list, read it as manifest.")

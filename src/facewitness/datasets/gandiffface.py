@@ -28,7 +28,13 @@ _PLACES = ("", "GANDiffFace/", "images_crops_112x112/")
 
 
 def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) -> Iterator[Sample]:
-    """All pictures, an identity after the other. Tells of demographic groups that are absent."""
+    """All pictures, an identity after the other. Tells of demographic groups that are absent.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        tell: Is called with each sentence about what is absent or odd.
+    """
     root = folder(root, NAME, tuple(place + name for place in _PLACES for name in _DEMOGRAPHICS), any_of=True)
     wanted(split, SPLITS, NAME)
     return not_empty(_samples(root, tell), NAME, split, root)

@@ -46,7 +46,13 @@ _LOADERS = ("ManiDataset", "JsonDataset")
 
 
 def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) -> Iterator[Sample]:
-    """The pictures of all lists, or else of all pairs of folders Tp and Gt. Tells of absent pictures and masks."""
+    """The pictures of all lists, or else of all pairs of folders Tp and Gt. Tells of absent pictures and masks.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        tell: Is called with each sentence about what is absent or odd.
+    """
     root = folder(root, NAME, ("*.json", "Tp", "*/Tp"), any_of=True)
     wanted(split, SPLITS, NAME)
     lists = sorted(root.glob("*.json"), key=natural)

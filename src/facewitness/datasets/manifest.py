@@ -52,8 +52,16 @@ _Row = tuple[int, dict[str, str]]  # line of the file, its values
 def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) -> Iterator[Sample]:
     """The pictures in the order of the lines; `split` keeps one split. The list is checked as a whole first.
 
-    Tells of files and masks that are absent (such lines are left out) and of columns nobody reads. Raises InputError,
-    with the line, for a label that is neither real nor fake, a file that is listed twice and a group in two splits.
+    Tells of files and masks that are absent (such lines are left out) and of columns nobody reads.
+
+    Args:
+        root: The CSV file, or the folder that holds it.
+        split: "train", "val" or "test"; None for all.
+        tell: Is called with each sentence about what is absent or odd.
+
+    Raises:
+        InputError: With the line, for a label that is neither real nor fake, a file that is listed twice and a group in
+            two splits.
     """
     table = _table(Path(root))
     name = table.stem if table.stem != "manifest" else table.resolve().parent.name

@@ -55,7 +55,13 @@ _METHODS = (
 
 
 def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) -> Iterator[Sample]:
-    """All pictures in the order of the lists; several reports of one picture become one sample with several texts."""
+    """All pictures in the order of the lists; several reports of one picture become one sample with several texts.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        tell: Is called with each sentence about what is absent or odd.
+    """
     root = folder(root, NAME, ("*-mutilabel*.json", "dataset"))
     wanted(split, SPLITS, NAME)
     return not_empty(_samples(root, split, tell), NAME, split, root)

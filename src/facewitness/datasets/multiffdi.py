@@ -26,7 +26,13 @@ NAME = "MultiFFDI"
 
 
 def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) -> Iterator[Sample]:
-    """All pictures in the order of the lists. Tells of absent lists and pictures."""
+    """All pictures in the order of the lists. Tells of absent lists and pictures.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        tell: Is called with each sentence about what is absent or odd.
+    """
     lists = tuple(f"{each}set_label.txt" for each in SPLITS)
     root = folder(root, NAME, (*lists, *(f"phase1/{name}" for name in lists)), any_of=True)
     wanted(split, SPLITS, NAME)

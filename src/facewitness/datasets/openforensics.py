@@ -39,7 +39,13 @@ SPLITS = tuple(_FOLDERS)
 
 
 def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) -> Iterator[Sample]:
-    """All faces, a picture after the other. Tells of splits without a list, of absent pictures and of empty boxes."""
+    """All faces, a picture after the other. Tells of splits without a list, of absent pictures and of empty boxes.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        tell: Is called with each sentence about what is absent or odd.
+    """
     places = ("", "Images/", "annotations/", "Images/annotations/", "*/")
     root = folder(root, NAME, tuple(f"{place}*_poly.json" for place in places), any_of=True)
     wanted(split, SPLITS, NAME)

@@ -44,7 +44,15 @@ Weights = NDArray[np.float32]
 
 
 def samples(root: str | Path | None = None, split: str | None = None) -> Iterator[Sample]:
-    """All pictures, painted as they are asked for; `split` keeps one split. Raises UnknownName for another split."""
+    """All pictures, painted as they are asked for; `split` keeps one split.
+
+    Args:
+        root: Not needed: nothing is read.
+        split: "train", "val" or "test"; None for all.
+
+    Raises:
+        UnknownName: For another split.
+    """
     if split is not None and split not in SPLITS:
         raise UnknownName(f"split of {NAME}", split, SPLITS)
     return _samples(SPLITS if split is None else (split,))

@@ -39,7 +39,12 @@ KIND_OF_METHOD = {
 def samples(root: str | Path, split: str | None = None) -> Iterator[Sample]:
     """All samples of a table or of a folder of tables, in file order; `split` keeps one split.
 
-    Raises InputError where there is no table, or where a table lacks a column or holds another label.
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+
+    Raises:
+        InputError: Where there is no table, or where a table lacks a column or holds another label.
     """
     root = Path(root)
     tables = sorted(root.glob("*.parquet")) if root.is_dir() else [root]

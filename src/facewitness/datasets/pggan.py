@@ -25,7 +25,13 @@ NAME = "PGGAN"
 
 
 def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) -> Iterator[Sample]:
-    """All pictures below the root, in natural order. The authors list none, so nothing can be told absent."""
+    """All pictures below the root, in natural order. The authors list none, so nothing can be told absent.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        tell: Is called with each sentence about what is absent or odd.
+    """
     root = folder(root, NAME, ())
     wanted(split, SPLITS, NAME)
     return not_empty(_samples(root), NAME, split, root)

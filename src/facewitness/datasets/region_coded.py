@@ -33,7 +33,13 @@ _CODED = re.compile(r"(easy|mid|hard)_(\d+)_([01]{4})", re.IGNORECASE)
 
 
 def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) -> Iterator[Sample]:
-    """All pictures, real ones first. Tells of fakes whose names do not follow the code, and leaves those out."""
+    """All pictures, real ones first. Tells of fakes whose names do not follow the code, and leaves those out.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        tell: Is called with each sentence about what is absent or odd.
+    """
     root = folder(root, NAME, ("training_fake", "fake", "real_and_fake_face/training_fake"), any_of=True)
     wanted(split, SPLITS, NAME)
     return not_empty(_samples(root, tell), NAME, split, root)

@@ -28,7 +28,13 @@ _FOLDERS = (("0_real", PRISTINE), ("realimages", PRISTINE), ("1_fake", _FAKE), (
 
 
 def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) -> Iterator[Sample]:
-    """All pictures, real ones first. Tells where one of the two labels has none."""
+    """All pictures, real ones first. Tells where one of the two labels has none.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        tell: Is called with each sentence about what is absent or odd.
+    """
     names = tuple(name for name, _ in _FOLDERS)
     root = folder(root, NAME, (*names, *(f"whichfaceisreal/{name}" for name in names)), any_of=True)
     wanted(split, SPLITS, NAME)

@@ -25,6 +25,9 @@ def sharpness(grey: NDArray[np.generic]) -> float | None:
     differences of neighbours and V' those after a box blur of 9 px, sum(max(0, V - V')) / sum(V), along rows and along
     columns, the smaller of the two. It does not depend on contrast. `grey`: (h, w), any number type; None where there
     is nothing to measure (a flat picture, or fewer than 12 px a side).
+
+    Args:
+        grey: Levels 0 … 255, (h, w).
     """
     picture = grey.astype(np.float32)
     if min(picture.shape) < 12:
@@ -46,6 +49,9 @@ def blank(grey: NDArray[np.generic]) -> float | None:
 
     `grey`: the face upright and filling the picture (side, side), levels 0 … 255; the ellipse inside it counts. So seen
     are black bars, patches of one colour, and light or shadow beyond what the camera could hold. None below 64 px.
+
+    Args:
+        grey: Levels 0 … 255, (h, w).
     """
     step = min(grey.shape) // 16
     if step < 4:
@@ -106,6 +112,19 @@ def rate(
 
     Units as in `Quality`; `inside` is the share of the face on the picture, `blank` that of it which shows
     nothing. What is None is not held against the face. `mesh` = 0 says that there is no mesh one could believe.
+
+    Args:
+        size: Of the face, pixels.
+        sharpness: As `sharpness` measures it.
+        roll: Degrees.
+        yaw: Degrees.
+        pitch: Degrees.
+        mesh: How far the mesh can be believed; 0 where there is none that one could.
+        inside: Share of the face on the picture.
+        blank: Share of the face that shows nothing.
+
+    Returns:
+        With every measurement in it.
     """
     score, reasons = 1.0, []
     for gate, value in zip(_GATES, (size, sharpness, yaw, pitch, mesh, inside, blank), strict=True):

@@ -46,10 +46,11 @@ _TINY = 48.0  # pixels, the same for the shorter side of the face
 class Tracks:
     """Finds people in films; in photos it is the finder below.
 
-    finder      name of a leaf in `finders/`, or an object with `find(frame)`; with `follow` it is quicker and surer
-    people      at most so many are judged, those longest on screen
-    step        seconds between the frames that people are followed by
-    look        seconds between two looks of the detector
+    Args:
+        finder: Name of a leaf in `finders/`, or an object with `find(frame)`; with `follow` it is quicker and surer.
+        people: At most so many are judged, those longest on screen.
+        step: Seconds between the frames that people are followed by.
+        look: Seconds between two looks of the detector.
     """
 
     name = "tracks"
@@ -64,7 +65,11 @@ class Tracks:
         self.people, self.step, self.look = people, step, look
 
     def made_by(self) -> Mapping[str, Any]:
-        """Options, and those of the finder below."""
+        """Options, and those of the finder below.
+
+        Returns:
+            JSON-ready.
+        """
         below = self.finder.made_by() if hasattr(self.finder, "made_by") else {}
         return {
             "options": {"people": self.people, "step": self.step, "look": self.look, **below.get("options", {})},
@@ -72,12 +77,20 @@ class Tracks:
         }
 
     def find(self, frame: Frame) -> tuple[Face, ...]:
-        """All faces of a frame, as the finder below gives them."""
+        """All faces of a frame, as the finder below gives them.
+
+        Args:
+            frame: One frame, RGB.
+        """
         faces: tuple[Face, ...] = self.finder.find(frame)
         return faces
 
     def track(self, clip: Clip) -> Iterator[Track]:
-        """The people of a clip, those longest on screen first; of a photo each face, in the finder's order."""
+        """The people of a clip, those longest on screen first; of a photo each face, in the finder's order.
+
+        Args:
+            clip: The file's pixels; a photo is a clip of one frame.
+        """
         if not isinstance(clip, Film):
             yield from (Track(number, (face,)) for number, face in enumerate(self.find(clip.frame)))
             return
@@ -101,7 +114,14 @@ class Tracks:
 
 
 def load(*, finder: Any = "facemesh", people: int = 8, step: float = 0.2, look: float = 0.8) -> Tracks:
-    """The finder for films; see `Tracks` for the options."""
+    """The finder for films; see `Tracks` for the options.
+
+    Args:
+        finder: Name of a leaf of finders/, or an object with `find(frame)`; with `follow` it is quicker and surer.
+        people: At most so many are judged, those longest on screen.
+        step: Seconds between the frames that people are followed by.
+        look: Seconds between two looks of the detector.
+    """
     return Tracks(finder=finder, people=people, step=step, look=look)
 
 
@@ -119,7 +139,12 @@ class Looks:
 
     @classmethod
     def of(cls, frame: Frame, face: Face) -> Looks:
-        """Of a face in its frame."""
+        """Of a face in its frame.
+
+        Args:
+            frame: One frame, RGB.
+            face: In this frame.
+        """
         where: Any = face.box if face.landmarks is None else face.landmarks
         near = crop(frame.pixels, align(where, 32, 1.0), 32).astype(np.float32)
         close = _coarse(crop(frame.pixels, align(where, 24, 1.0), 24))[_FACE]
@@ -136,6 +161,9 @@ class Looks:
         """1.0 for the same picture; 0.1 or more for a person's other frames, 0.24 or less for strangers, nearly always.
 
         The weights are those of a logistic regression on pairs of the frames named above.
+
+        Args:
+            other: Another face's looks.
         """
         colour, light = (
             float(np.sqrt(np.mean((mine - theirs) ** 2)))
@@ -443,6 +471,12 @@ def assigned(costs: NDArray[np.float64]) -> list[tuple[int, int]]:
 
     Shortest augmenting paths (Jonker and Volgenant 1987): rows are added one by one, and prices on rows and columns
     keep the solution so far the cheapest. O(n³) for (n, m) costs.
+
+    Args:
+        costs: (n, m), of joining row and column.
+
+    Returns:
+        (row, column) of each pair.
     """
     rows, columns = costs.shape
     if rows == 0 or columns == 0:

@@ -17,11 +17,19 @@ class Whole:
     name = "whole"
 
     def made_by(self) -> dict[str, object]:
-        """Nothing to choose and nothing loaded."""
+        """Nothing to choose and nothing loaded.
+
+        Returns:
+            JSON-ready.
+        """
         return {"options": {}, "weights": {}}
 
     def find(self, frame: Frame) -> tuple[Face, ...]:
-        """One face whose box is the frame; size and sharpness are measured, pose and mesh are not (None)."""
+        """One face whose box is the frame; size and sharpness are measured, pose and mesh are not (None).
+
+        Args:
+            frame: One frame, RGB.
+        """
         box = (0.0, 0.0, float(frame.width), float(frame.height))
         size = min(frame.width, frame.height)
         side = min(SHARPNESS_SIDE, size)

@@ -43,6 +43,10 @@ def regions_touched(mask: NDArray[np.float32], landmarks: Landmarks) -> frozense
 
     A smaller one is filed under the region that holds most of it. The rule every
     forger follows, for masks that come from elsewhere. Needs OpenCV (the extra `forge`).
+
+    Args:
+        mask: Forged pixels, float (H, W) in [0, 1].
+        landmarks: The face's mesh, (468, 2+), in pixels of the picture.
     """
     from facewitness.forge import _face  # OpenCV: only when asked for
 

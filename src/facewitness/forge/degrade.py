@@ -45,9 +45,22 @@ def degrade(
 ) -> tuple[Pixels, Record]:
     """A picture of the same size after a random chain of operations, and the record of what was drawn.
 
-    pixels: RGB uint8 (H, W, 3). `strength` in [0, 1] says how far from harmless the drawn parameters may go; at 1 JPEG
-    goes down to quality 30. `operations` limits the chain to some of OPERATIONS. `counts` are the probabilities of a
-    chain of 0, 1, 2 … different operations. Raises UnknownName for an operation that does not exist.
+    `strength` in [0, 1] says how far from harmless the drawn parameters may go; at 1 JPEG goes down to quality 30.
+    `operations` limits the chain to some of OPERATIONS. `counts` are the probabilities of a chain of 0, 1, 2 …
+    different operations.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        rng: What is drawn.
+        strength: In [0, 1], how far from harmless the drawn parameters may go; at 1 JPEG goes down to quality 30.
+        operations: Some of OPERATIONS; None for all.
+        counts: Probabilities of a chain of 0, 1, 2 … different operations.
+
+    Returns:
+        RGB uint8 (H, W, 3), and the record.
+
+    Raises:
+        UnknownName: For an operation that does not exist.
     """
     if not 0 <= strength <= 1:
         raise InputError(f"strength: expected a number in [0, 1], got {strength!r}")
@@ -68,7 +81,13 @@ def degrade(
 
 
 def jpeg(pixels: Pixels, quality: int, subsampling: str = "420") -> Pixels:
-    """The picture after JPEG at a quality of 1 to 100 with chroma at "420", "422" or "444"."""
+    """The picture after JPEG at a quality of 1 to 100 with chroma at "420", "422" or "444".
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        quality: 1 to 100.
+        subsampling: Of the chroma: "420", "422" or "444".
+    """
     if subsampling not in SUBSAMPLINGS:
         raise UnknownName("chroma subsampling", subsampling, SUBSAMPLINGS)
     options = [cv2.IMWRITE_JPEG_QUALITY, int(quality), cv2.IMWRITE_JPEG_SAMPLING_FACTOR, SUBSAMPLINGS[subsampling]]
@@ -76,7 +95,12 @@ def jpeg(pixels: Pixels, quality: int, subsampling: str = "420") -> Pixels:
 
 
 def webp(pixels: Pixels, quality: int) -> Pixels:
-    """The picture after lossy WebP at a quality of 1 to 100."""
+    """The picture after lossy WebP at a quality of 1 to 100.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        quality: 1 to 100.
+    """
     return _through(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, int(quality)])
 
 
@@ -93,6 +117,12 @@ def h264_like(pixels: Pixels, crf: float, block: int = 8, offset: tuple[int, int
     prediction (so coefficients, not residuals, are quantised), motion, rate control, and entropy coding, which loses
     nothing. CRF is taken as QP. `block` is 4 or 8; blocks start `offset` (y, x) pixels before the picture, as in a
     crop from a larger frame.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        crf: 0 to 51.
+        block: Side of a block, 4 or 8 pixels.
+        offset: Blocks start so many pixels (y, x) before the picture, as in a crop from a larger frame.
     """
     height, width = pixels.shape[:2]
     planes = list(cv2.split(cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb).astype(np.float32)))
@@ -140,7 +170,14 @@ def _deblock(plane: Any, n: int, offset: int, alpha: float, beta: float) -> None
 
 
 def resize(pixels: Pixels, factor: float, down: str = "area", up: str = "linear") -> Pixels:
-    """The picture scaled by `factor` and back to its size; below 1 it loses detail."""
+    """The picture scaled by `factor` and back to its size; below 1 it loses detail.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        factor: Of the side; below 1 detail is lost.
+        down: Name of the kernel that makes it smaller.
+        up: Name of the kernel that makes it larger.
+    """
     for kernel in (down, up):
         if kernel not in INTERPOLATIONS:
             raise UnknownName("interpolation", kernel, INTERPOLATIONS)
@@ -151,12 +188,23 @@ def resize(pixels: Pixels, factor: float, down: str = "area", up: str = "linear"
 
 
 def blur(pixels: Pixels, sigma: float) -> Pixels:
-    """Gaussian blur; `sigma` in pixels."""
+    """Gaussian blur; `sigma` in pixels.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        sigma: In pixels.
+    """
     return np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma), np.uint8)
 
 
 def motion(pixels: Pixels, length: float, degrees: float) -> Pixels:
-    """Blur along a straight line of `length` pixels."""
+    """Blur along a straight line of `length` pixels.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        length: In pixels.
+        degrees: Direction of the line.
+    """
     reach = int(np.ceil(length / 2)) + 1
     ahead = np.array([np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))]) * length / 2
     ends = np.rint((np.stack([-ahead, ahead]) + reach) * 256).astype(int).tolist()
@@ -166,24 +214,48 @@ def motion(pixels: Pixels, length: float, degrees: float) -> Pixels:
 
 
 def noise(pixels: Pixels, sigma: float, rng: np.random.Generator) -> Pixels:
-    """Gaussian noise, independent in every pixel and channel; `sigma` in grey levels."""
+    """Gaussian noise, independent in every pixel and channel; `sigma` in grey levels.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        sigma: In grey levels.
+        rng: What is drawn.
+    """
     return _rounded(pixels + np.float32(sigma) * rng.standard_normal(pixels.shape, np.float32))
 
 
 def shot(pixels: Pixels, photons: float, rng: np.random.Generator) -> Pixels:
-    """Poisson noise of a sensor that counts `photons` at white, by its normal approximation (good from about 20 on)."""
+    """Poisson noise of a sensor that counts `photons` at white, by its normal approximation (good from about 20 on).
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        photons: Counted at white.
+        rng: What is drawn.
+    """
     spread = np.sqrt(np.arange(256, dtype=np.float32) * np.float32(255 / photons))
     return _rounded(pixels + spread[pixels] * rng.standard_normal(pixels.shape, np.float32))
 
 
 def tone(pixels: Pixels, gamma: float = 1.0, gain: float = 1.0, offset: float = 0.0) -> Pixels:
-    """Gamma, then contrast `gain` about middle grey, then brightness `offset` in grey levels."""
+    """Gamma, then contrast `gain` about middle grey, then brightness `offset` in grey levels.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        gamma: Exponent; 1 changes nothing.
+        gain: Contrast about middle grey; 1 changes nothing.
+        offset: Brightness, grey levels.
+    """
     ramp = (np.arange(256, dtype=np.float32) / 255) ** np.float32(gamma) * 255
     return np.asarray(cv2.LUT(pixels, _rounded((ramp - 128) * np.float32(gain) + 128 + np.float32(offset))), np.uint8)
 
 
 def saturate(pixels: Pixels, factor: float) -> Pixels:
-    """Colours moved away from (above 1) or towards (below 1) the grey of the same brightness."""
+    """Colours moved away from (above 1) or towards (below 1) the grey of the same brightness.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        factor: Above 1 away from grey, below 1 towards it.
+    """
     grey = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     return np.asarray(cv2.addWeighted(pixels, factor, grey, 1 - factor, 0), np.uint8)
 

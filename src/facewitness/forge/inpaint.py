@@ -45,9 +45,19 @@ def forge(
 ) -> Forged:
     """Remove one to `most` of the regions (or blobs) named in `choices` and fill each hole.
 
-    pixels: RGB uint8 (H, W, 3); landmarks: (468, 2+) in pixels. Regions and fills are drawn evenly from the options. A
-    draw that changed almost nothing is drawn again. Raises InputError for a degenerate mesh and when none of the
-    choices lies in the frame, UnknownName for a region or fill that does not exist.
+    Regions and fills are drawn evenly from the options. A draw that changed almost nothing is drawn again.
+
+    Args:
+        pixels: The genuine picture, RGB uint8 (H, W, 3).
+        landmarks: The face's mesh, (468, 2+), in pixels of the picture.
+        rng: What everything is drawn from; the same state gives the same result.
+        choices: Regions of the tree, and "blob".
+        fills: Ways to fill a hole, drawn evenly.
+        most: Holes at most.
+
+    Raises:
+        InputError: For a degenerate mesh and when none of the choices lies in the frame.
+        UnknownName: For a region or fill that does not exist.
     """
     points = _face.mesh(pixels, landmarks)
     for name in fills:

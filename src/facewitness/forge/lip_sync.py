@@ -38,10 +38,20 @@ def forge(
 ) -> Forged:
     """Move the lips and chin, draw the lower face at a generator's resolution, and paste it.
 
-    pixels: RGB uint8 (H, W, 3); landmarks: (468, 2+) in pixels. The pasted shape and the generator's side in pixels for
-    the whole face are drawn evenly from the options; a face that is smaller than its side loses a fifth of its pixels
-    at least. A draw that changed almost nothing is drawn again. Raises InputError for a degenerate mesh or where the
-    lower face lies outside the frame, UnknownName for an unknown shape.
+    The pasted shape and the generator's side in pixels for the whole face are drawn evenly from the options; a face
+    that is smaller than its side loses a fifth of its pixels at least. A draw that changed almost nothing is drawn
+    again.
+
+    Args:
+        pixels: The genuine picture, RGB uint8 (H, W, 3).
+        landmarks: The face's mesh, (468, 2+), in pixels of the picture.
+        rng: What everything is drawn from; the same state gives the same result.
+        shapes: Pasted outlines, drawn evenly.
+        sides: Of the generator's picture of the whole face, pixels, drawn evenly.
+
+    Raises:
+        InputError: For a degenerate mesh or where the lower face lies outside the frame.
+        UnknownName: For an unknown shape.
     """
     points = _face.mesh(pixels, landmarks)
     for name in shapes:

@@ -51,12 +51,25 @@ def forge(
 ) -> Forged:
     """Replace one to `most` of the regions named in `choices`.
 
-    pixels: RGB uint8 (H, W, 3); landmarks: (468, 2+) in pixels. `blends` are drawn from evenly: "poisson" is the
-    paper's, "alpha" is equation 6 alone and quicker. `slight` scales the affine map; at 1 a region turns by up to 7°,
-    grows or shrinks by up to 12 % and shifts by up to 2.5 % of the face, each at least a third of that. `changed` is
-    how often the copy is changed in colour and sharpness first. A draw that changed almost nothing to see is drawn
-    again, with a larger map. Raises InputError for a degenerate mesh and when none of the choices lies in the frame,
-    UnknownName for a region or blend that does not exist.
+    `blends` are drawn from evenly: "poisson" is the paper's, "alpha" is equation 6 alone and quicker. `slight` scales
+    the affine map; at 1 a region turns by up to 7°, grows or shrinks by up to 12 % and shifts by up to 2.5 % of the
+    face, each at least a third of that. `changed` is how often the copy is changed in colour and sharpness first. A
+    draw that changed almost nothing to see is drawn again, with a larger map.
+
+    Args:
+        pixels: The genuine picture, RGB uint8 (H, W, 3).
+        landmarks: The face's mesh, (468, 2+), in pixels of the picture.
+        rng: What everything is drawn from; the same state gives the same result.
+        choices: Regions of the tree to draw from.
+        most: Regions that are replaced at most.
+        blends: Drawn from evenly: "poisson" is the paper's, "alpha" is equation 6 alone and quicker.
+        slight: Scales the affine map; at 1 a region turns by up to 7°, grows or shrinks by up to 12 % and shifts by up
+            to 2.5 % of the face, each at least a third of that.
+        changed: How often the copy is changed in colour and sharpness first, in [0, 1].
+
+    Raises:
+        InputError: For a degenerate mesh and when none of the choices lies in the frame.
+        UnknownName: For a region or blend that does not exist.
     """
     points = _face.mesh(pixels, landmarks)
     for blend in blends:

@@ -38,10 +38,21 @@ def forge(
 ) -> Forged:
     """Draw the whole picture (with probability `whole`) or the face in it anew, with one to `most` of `traces`.
 
-    pixels: RGB uint8 (H, W, 3); landmarks: (468, 2+) in pixels. A whole picture has a mask of ones and the kind
-    `entire_synthesis`; a face alone has a soft hull and the kind `identity_exchange`, because it is how swaps made by
-    autoencoders are pasted. A draw that changed almost nothing is drawn again. Raises InputError for a degenerate
-    mesh, UnknownName for a trace that does not exist.
+    A whole picture has a mask of ones and the kind `entire_synthesis`; a face alone has a soft hull and the kind
+    `identity_exchange`, because it is how swaps made by autoencoders are pasted. A draw that changed almost nothing is
+    drawn again.
+
+    Args:
+        pixels: The genuine picture, RGB uint8 (H, W, 3).
+        landmarks: The face's mesh, (468, 2+), in pixels of the picture.
+        rng: What everything is drawn from; the same state gives the same result.
+        whole: Probability that the whole picture is drawn anew, in [0, 1].
+        traces: Of generators, drawn from.
+        most: Traces that are laid on at most.
+
+    Raises:
+        InputError: For a degenerate mesh.
+        UnknownName: For a trace that does not exist.
     """
     points = _face.mesh(pixels, landmarks)
     for name in traces:

@@ -32,7 +32,11 @@ class Edited:
     record: tuple[Mapping[str, Any], ...]  # every operation in order, with its drawn parameters; JSON-ready
 
     def uncovered(self, mask: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What a mask (H, W) of forged pixels still shows."""
+        """What a mask (H, W) of forged pixels still shows.
+
+        Args:
+            mask: Forged pixels, float (H, W) in [0, 1].
+        """
         return mask if self.cover is None else np.asarray(mask * (1 - self.cover), np.float32)
 
 
@@ -90,7 +94,12 @@ GREYS = {
 
 
 def monochrome(pixels: Pixels, grey: str = "luma") -> Pixels:
-    """Black and white, by one of GREYS: how a camera or an app weighs the three colours."""
+    """Black and white, by one of GREYS: how a camera or an app weighs the three colours.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        grey: One of GREYS.
+    """
     if grey not in GREYS:
         raise UnknownName("grey", grey, GREYS)
     return np.asarray(cv2.transform(pixels, np.array([GREYS[grey]] * 3, np.float32)), np.uint8)
@@ -101,7 +110,13 @@ _SEPIA = np.array([[0.393, 0.769, 0.189], [0.349, 0.686, 0.168], [0.272, 0.534, 
 
 
 def toned(pixels: Pixels, tone: str = "sepia", share: float = 1.0) -> Pixels:
-    """The picture in one tone, mixed with itself by 1 − `share`: "sepia", "cyanotype", "selenium" or "gold"."""
+    """The picture in one tone, mixed with itself by 1 − `share`: "sepia", "cyanotype", "selenium" or "gold".
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        tone: "sepia", "cyanotype", "selenium" or "gold".
+        share: Of the toned picture, in [0, 1].
+    """
     if tone not in TONES:
         raise UnknownName("tone", tone, TONES)
     matrix = TONES[tone] * np.float32(share) + np.eye(3, dtype=np.float32) * np.float32(1 - share)
@@ -121,20 +136,38 @@ TONES = {
 
 
 def white_balance(pixels: Pixels, temperature: float = 0.0, tint: float = 0.0) -> Pixels:
-    """Red against blue by `temperature`, green against both by `tint`; each in stops, 0.3 is plainly to be seen."""
+    """Red against blue by `temperature`, green against both by `tint`; each in stops, 0.3 is plainly to be seen.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        temperature: Red against blue, stops.
+        tint: Green against both, stops.
+    """
     gains = np.exp2(np.array([temperature / 2 - tint / 4, tint / 2, -temperature / 2 - tint / 4], np.float32))
     return _rounded(pixels * gains)
 
 
 def curve(pixels: Pixels, gamma: float = 1.0, contrast: float = 0.0, fade: float = 0.0) -> Pixels:
-    """A filter's tone curve: gamma, then an S of `contrast` (−1 … 1), then blacks lifted to `fade` (0 … 0.3)."""
+    """A filter's tone curve: gamma, then an S of `contrast` (−1 … 1), then blacks lifted to `fade` (0 … 0.3).
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        gamma: Exponent; 1 changes nothing.
+        contrast: −1 … 1.
+        fade: Of the blacks, 0 … 0.3.
+    """
     ramp = (np.arange(256, dtype=np.float32) / 255) ** np.float32(gamma)
     ramp = ramp + np.float32(contrast) * (np.float32(0.5) - np.float32(0.5) * np.cos(np.pi * ramp) - ramp)
     return np.asarray(cv2.LUT(pixels, _rounded((fade + (1 - fade) * ramp) * 255)), np.uint8)
 
 
 def vignette(pixels: Pixels, strength: float) -> Pixels:
-    """Corners darker by `strength` (0 … 1), as cos⁴ of a lens."""
+    """Corners darker by `strength` (0 … 1), as cos⁴ of a lens.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        strength: 0 … 1.
+    """
     height, width = pixels.shape[:2]
     ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
     r = ((xs / width - 0.5) ** 2 + (ys / height - 0.5) ** 2) * 2
@@ -146,31 +179,59 @@ def vignette(pixels: Pixels, strength: float) -> Pixels:
 
 
 def unsharp(pixels: Pixels, sigma: float, amount: float) -> Pixels:
-    """Unsharp mask: what a Gaussian blur of `sigma` pixels takes away, added `amount` times."""
+    """Unsharp mask: what a Gaussian blur of `sigma` pixels takes away, added `amount` times.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        sigma: In pixels.
+        amount: How often what the blur took away is added.
+    """
     return np.asarray(
         cv2.addWeighted(pixels, 1 + amount, cv2.GaussianBlur(pixels, (0, 0), sigma), -amount, 0), np.uint8
     )
 
 
 def local_contrast(pixels: Pixels, limit: float = 2.0, tiles: int = 8) -> Pixels:
-    """CLAHE of the lightness (Zuiderveld 1994), by OpenCV: `limit` clips the histograms of tiles × tiles fields."""
+    """CLAHE of the lightness (Zuiderveld 1994), by OpenCV: `limit` clips the histograms of tiles × tiles fields.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        limit: Clips the histograms.
+        tiles: A side.
+    """
     lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)
     lab[..., 0] = cv2.createCLAHE(limit, (tiles, tiles)).apply(np.ascontiguousarray(lab[..., 0]))
     return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), np.uint8)
 
 
 def bilateral(pixels: Pixels, levels: float = 40.0, sigma: float = 3.0) -> Pixels:
-    """Smoothing that keeps edges of more than about `levels` grey levels; `sigma` in pixels."""
+    """Smoothing that keeps edges of more than about `levels` grey levels; `sigma` in pixels.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        levels: Grey levels from which an edge is kept.
+        sigma: In pixels.
+    """
     return np.asarray(cv2.bilateralFilter(pixels, min(9, 2 * round(sigma) + 1), levels, sigma), np.uint8)
 
 
 def median(pixels: Pixels, side: int = 3) -> Pixels:
-    """The median of `side` × `side` pixels, side odd."""
+    """The median of `side` × `side` pixels, side odd.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        side: Odd, pixels.
+    """
     return np.asarray(cv2.medianBlur(pixels, side), np.uint8)
 
 
 def non_local_means(pixels: Pixels, strength: float = 5.0) -> Pixels:
-    """Denoising by similar patches (Buades et al. 2005), by OpenCV, of 5 px within 11; `strength` in grey levels."""
+    """Denoising by similar patches (Buades et al. 2005), by OpenCV, of 5 px within 11; `strength` in grey levels.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        strength: In grey levels.
+    """
     return np.asarray(cv2.fastNlMeansDenoisingColored(pixels, None, strength, strength, 5, 11), np.uint8)
 
 
@@ -179,6 +240,11 @@ def smooth_skin(pixels: Pixels, amount: float = 0.7, grain: float = 0.15) -> Pix
 
     Skin is told by the usual bounds in YCrCb (Chai and Ngan 1999), softened, so that eyes, lips and hair stay sharp. A
     picture without colour is smoothed all over.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        amount: 0 … 1.
+        grain: Share of the texture that is kept, in [0, 1].
     """
     side = min(pixels.shape[:2])
     smooth = cv2.bilateralFilter(pixels, 9, 45, max(2.0, side / 60))
@@ -192,7 +258,12 @@ def smooth_skin(pixels: Pixels, amount: float = 0.7, grain: float = 0.15) -> Pix
 
 
 def phone(pixels: Pixels, amount: float = 1.0) -> Pixels:
-    """What phones do to every picture: chroma and grain smoothed, edges sharpened with a halo, shadows lifted."""
+    """What phones do to every picture: chroma and grain smoothed, edges sharpened with a halo, shadows lifted.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        amount: 0 … 1.
+    """
     smooth = bilateral(pixels, 14 * amount, 2.0)
     ycrcb = cv2.cvtColor(smooth, cv2.COLOR_RGB2YCrCb)
     for i in (1, 2):
@@ -210,6 +281,12 @@ def print_screen(pixels: Pixels, period: float = 4.0, amount: float = 0.25, degr
     """A print's halftone: one dot screen a colour, `period` pixels wide, turned 30° from the last; `amount` 0 … 1.
 
     Dots are strong where ink is half and vanish in black and white, as on paper.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        period: Of dots or stripes, pixels.
+        amount: 0 … 1.
+        degrees: By which they are turned.
     """
     height, width = pixels.shape[:2]
     ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -224,7 +301,14 @@ def print_screen(pixels: Pixels, period: float = 4.0, amount: float = 0.25, degr
 
 
 def moire(pixels: Pixels, period: float = 2.6, amount: float = 0.12, degrees: float = 4.0) -> Pixels:
-    """A screen photographed: its stripes of red, green and blue beat with the sensor's pixels; `amount` 0 … 1."""
+    """A screen photographed: its stripes of red, green and blue beat with the sensor's pixels; `amount` 0 … 1.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        period: Of dots or stripes, pixels.
+        amount: 0 … 1.
+        degrees: By which they are turned.
+    """
     height, width = pixels.shape[:2]
     ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
     turn = np.deg2rad(degrees)
@@ -235,7 +319,14 @@ def moire(pixels: Pixels, period: float = 2.6, amount: float = 0.12, degrees: fl
 
 
 def grain(pixels: Pixels, sigma: float, size: float, rng: np.random.Generator) -> Pixels:
-    """Film grain: grey noise of `sigma` grey levels in clumps of `size` pixels, strongest in the middle tones."""
+    """Film grain: grey noise of `sigma` grey levels in clumps of `size` pixels, strongest in the middle tones.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        sigma: In grey levels.
+        size: Of a clump, pixels.
+        rng: What everything is drawn from; the same state gives the same result.
+    """
     noise = rng.standard_normal(pixels.shape[:2], np.float32)
     if size > 0.3:
         noise = cv2.GaussianBlur(noise, (0, 0), size)
@@ -246,7 +337,14 @@ def grain(pixels: Pixels, sigma: float, size: float, rng: np.random.Generator) -
 
 
 def night(pixels: Pixels, dark: float, photons: float, rng: np.random.Generator) -> Pixels:
-    """Little light: `dark` stops underexposed, few photons, coloured noise, lifted again and smoothed by the phone."""
+    """Little light: `dark` stops underexposed, few photons, coloured noise, lifted again and smoothed by the phone.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        dark: Stops underexposed.
+        photons: Counted at white.
+        rng: What everything is drawn from; the same state gives the same result.
+    """
     under = np.asarray(pixels, np.float32) * np.float32(2.0**-dark)
     counted = under + np.sqrt(np.maximum(under, 1) * np.float32(255 / photons)) * rng.standard_normal(
         under.shape, np.float32
@@ -262,7 +360,14 @@ def night(pixels: Pixels, dark: float, photons: float, rng: np.random.Generator)
 
 
 def double_jpeg(pixels: Pixels, first: int, second: int, shift: tuple[int, int] = (0, 0)) -> Pixels:
-    """Saved twice, at two qualities, the second time `shift` (y, x) pixels off the first one's 8 × 8 grid."""
+    """Saved twice, at two qualities, the second time `shift` (y, x) pixels off the first one's 8 × 8 grid.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        first: Quality of the first JPEG, 1 to 100.
+        second: Quality of the second JPEG, 1 to 100.
+        shift: Pixels (y, x) off the first one's grid.
+    """
     once = degrade.jpeg(pixels, first)
     y, x = shift
     moved = cv2.copyMakeBorder(once, y, 0, x, 0, cv2.BORDER_REPLICATE)
@@ -270,7 +375,13 @@ def double_jpeg(pixels: Pixels, first: int, second: int, shift: tuple[int, int] 
 
 
 def screenshot(pixels: Pixels, factor: float, kernel: str = "linear") -> Pixels:
-    """Shown at `factor` of its size, stored without loss, and brought back: two rescalings off the pixel grid."""
+    """Shown at `factor` of its size, stored without loss, and brought back: two rescalings off the pixel grid.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        factor: Of the side.
+        kernel: Name of OpenCV's.
+    """
     height, width = pixels.shape[:2]
     shown = (max(8, round(width * factor)), max(8, round(height * factor)))
     flag = degrade.INTERPOLATIONS[kernel]
@@ -279,7 +390,15 @@ def screenshot(pixels: Pixels, factor: float, kernel: str = "linear") -> Pixels:
 
 
 def social(pixels: Pixels, factor: float = 0.7, quality: int = 70, sharpen: float = 0.3, times: int = 1) -> Pixels:
-    """Through a network `times` times: reduced, sharpened, saved as JPEG with 4:2:0, shown at the size it had."""
+    """Through a network `times` times: reduced, sharpened, saved as JPEG with 4:2:0, shown at the size it had.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        factor: Of the side.
+        quality: Of the JPEG, 1 to 100.
+        sharpen: Amount of the unsharp mask.
+        times: How often it travels.
+    """
     height, width = pixels.shape[:2]
     for i in range(times):
         scale = factor if i == 0 else 0.92
@@ -295,7 +414,17 @@ def social(pixels: Pixels, factor: float = 0.7, quality: int = 70, sharpen: floa
 
 
 def text(pixels: Pixels, place: Box, words: str, at: float, size: float, bar: float, colour: Sequence[int]) -> Edited:
-    """A line of words across the face, `at` a share of its height, `size` of it high, on a bar of opacity `bar`."""
+    """A line of words across the face, `at` a share of its height, `size` of it high, on a bar of opacity `bar`.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        place: The face's box, pixels.
+        words: What is written.
+        at: Share of the face's height.
+        size: Of the words, a share of the face's height.
+        bar: Opacity of the bar behind the words, in [0, 1].
+        colour: RGB, 0 … 255.
+    """
     x1, y1, x2, y2 = place
     layer, cover = pixels.copy(), np.zeros(pixels.shape[:2], np.float32)
     letters = max(6.0, size * (y2 - y1))
@@ -320,7 +449,17 @@ def text(pixels: Pixels, place: Box, words: str, at: float, size: float, bar: fl
 def sticker(
     pixels: Pixels, place: Box, shape: str, at: tuple[float, float], size: float, degrees: float, colour: Sequence[int]
 ) -> Edited:
-    """An opaque "disc" (with a drawn smile), "bar" or "star" at a place (x, y) and of a size in shares of the face."""
+    """An opaque "disc" (with a drawn smile), "bar" or "star" at a place (x, y) and of a size in shares of the face.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        place: The face's box, pixels.
+        shape: "disc", "bar" or "star".
+        at: (x, y), in shares of the face.
+        size: In shares of the face.
+        degrees: By which they are turned.
+        colour: RGB, 0 … 255.
+    """
     if shape not in ("disc", "bar", "star"):
         raise UnknownName("sticker", shape, ("disc", "bar", "star"))
     x1, y1, x2, y2 = place

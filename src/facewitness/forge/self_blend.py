@@ -52,10 +52,22 @@ def forge(
 ) -> Forged:
     """Blend a face with a changed copy of itself.
 
-    pixels: RGB uint8 (H, W, 3); landmarks: (468, 2+) in pixels. `change` says which copy gets the colour and sharpness
-    changes: "source" (pasted), "target" (background; then pixels outside the mask differ from the pristine ones) or
-    "either". A hull and a blending ratio are drawn evenly from `hulls` and `ratios`. A draw that left the face
-    practically as it was is drawn again. Raises InputError for a degenerate mesh, UnknownName for an unknown option.
+    `change` says which copy gets the colour and sharpness changes: "source" (pasted), "target" (background; then pixels
+    outside the mask differ from the pristine ones) or "either". A hull and a blending ratio are drawn evenly from
+    `hulls` and `ratios`. A draw that left the face practically as it was is drawn again.
+
+    Args:
+        pixels: The genuine picture, RGB uint8 (H, W, 3).
+        landmarks: The face's mesh, (468, 2+), in pixels of the picture.
+        rng: What everything is drawn from; the same state gives the same result.
+        change: Which copy gets the colour and sharpness changes: "source" (pasted), "target" (background; then pixels
+            outside the mask differ from the pristine ones) or "either".
+        hulls: Outlines of the pasted part, drawn evenly.
+        ratios: Of blending, in [0, 1], drawn evenly.
+
+    Raises:
+        InputError: For a degenerate mesh.
+        UnknownName: For an unknown option.
     """
     points = _face.mesh(pixels, landmarks)
     if change not in _CHANGES:

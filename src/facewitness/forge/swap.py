@@ -48,7 +48,21 @@ def forge(
     channel by channel by "histogram", or not at all; "soft" has a wide border, "poisson" takes the target's colours
     from its border inwards, "alpha" has a narrow border and may be translucent. Poisson blending that would burn the
     face out is replaced by plain blending with the same mask, and the record says so.
-    Raises InputError for a degenerate mesh of either face and when hardly any of the donor's face lies in its picture.
+
+    Args:
+        pixels: The target, RGB uint8 (H, W, 3).
+        landmarks: The target's mesh, (468, 2+), in pixels.
+        rng: What everything is drawn from; the same state gives the same result.
+        donor: The same of another face, in a picture of any size.
+        hulls: Outlines of the pasted part, drawn evenly; "parts" are single features of the donor, as a montage has
+            them.
+        colours: Ways to move the colours, drawn evenly: "moments" by mean and spread in Lab, "histogram" channel by
+            channel, "none" not at all.
+        blends: Drawn evenly: "soft" has a wide border, "poisson" takes the target's colours from its border inwards,
+            "alpha" has a narrow border and may be translucent.
+
+    Raises:
+        InputError: For a degenerate mesh of either face and when hardly any of the donor's face lies in its picture.
     """
     points, source = _face.mesh(pixels, landmarks), _face.mesh(*donor, whose="donor's ")
     for what, drawn, known in (

@@ -34,14 +34,22 @@ HEAT: tuple[tuple[int, int, int], ...] = ((68, 1, 84), (59, 82, 139), (33, 145, 
 
 
 def heat(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Mask values (h, w) in [0, 1] → RGBA (h, w, 4): the colour and the opacity both grow with the value."""
+    """Mask values (h, w) in [0, 1] → RGBA (h, w, 4): the colour and the opacity both grow with the value.
+
+    Args:
+        values: (h, w), in [0, 1].
+    """
     stops = np.linspace(0.0, 1.0, len(HEAT))
     rgb = [np.interp(values, stops, [stop[channel] for stop in HEAT]) for channel in range(3)]
     return np.rint(np.stack([*rgb, values * 255.0], axis=-1)).astype(np.uint8)
 
 
 def mark(finding: int) -> str:
-    """A letter for a finding, by which a sentence and a place in the picture know each other: a, b, … z, aa, ab, …"""
+    """A letter for a finding, by which a sentence and a place in the picture know each other: a, b, … z, aa, ab, …
+
+    Args:
+        finding: Its index in the person's findings.
+    """
     letters = ""
     finding += 1
     while finding:
@@ -55,6 +63,9 @@ def cases(testimony: Testimony) -> tuple[tuple[str, Reply], ...]:
 
     An answer under a hypothesis is that side's case, even where it concedes the other; of several the one that says
     what its side says, then the one that fits best.
+
+    Args:
+        testimony: What one witness testified.
     """
     found: dict[str, Reply] = {}
     for reply in testimony.considered:
@@ -68,19 +79,33 @@ def cases(testimony: Testimony) -> tuple[tuple[str, Reply], ...]:
 
 
 def fits(side: str, reply: Reply) -> str:
-    """How well a side's case fits the picture, in words."""
+    """How well a side's case fits the picture, in words.
+
+    Args:
+        side: "real" or "fake".
+        reply: A witness's reply.
+    """
     if reply.label != side:
         return "concedes" if reply.label in ("real", "fake") else "has no verdict"
     return "not judged" if reply.match is None else f"fits the picture by {percent(reply.match)}"
 
 
 def stands(testimony: Testimony, reply: Reply) -> bool:
-    """Whether an answer is of the side that the witness stands by."""
+    """Whether an answer is of the side that the witness stands by.
+
+    Args:
+        testimony: What one witness testified.
+        reply: A witness's reply.
+    """
     return testimony.reply is not None and testimony.reply.label is not None and testimony.reply.label == reply.label
 
 
 def why_it_won(testimony: Testimony) -> str:
-    """Why one of the answers stands, in a sentence; whether all of them agree."""
+    """Why one of the answers stands, in a sentence; whether all of them agree.
+
+    Args:
+        testimony: What one witness testified.
+    """
     answers = [reply for reply in testimony.considered if reply.label in ("real", "fake")]
     chosen = testimony.reply
     if chosen is None or chosen.label not in ("real", "fake"):
@@ -97,7 +122,11 @@ def why_it_won(testimony: Testimony) -> str:
 
 
 def film_frame(report: Report) -> FrameRef | None:
-    """The frame of a film that stands for it: the most suspicious person's best. None for a photo."""
+    """The frame of a film that stands for it: the most suspicious person's best. None for a photo.
+
+    Args:
+        report: A finished analysis.
+    """
     if not report.people or report.medium is None or not report.medium.fps:
         return None
     suspicious = max(report.people, key=lambda person: -1.0 if person.verdict.fake is None else person.verdict.fake)
@@ -105,7 +134,12 @@ def film_frame(report: Report) -> FrameRef | None:
 
 
 def seen_at(person: PersonReport, at: FrameRef | None) -> list[tuple[int, Finding]]:
-    """A person's findings with their numbers; of a film those that are seen in one frame, with their place there."""
+    """A person's findings with their numbers; of a film those that are seen in one frame, with their place there.
+
+    Args:
+        person: One person of the report.
+        at: The frame; None for a photo.
+    """
     if at is None:
         return list(enumerate(person.findings))
     seen = []
@@ -117,12 +151,21 @@ def seen_at(person: PersonReport, at: FrameRef | None) -> list[tuple[int, Findin
 
 
 def face_at(person: PersonReport, at: FrameRef | None) -> Face | None:
-    """A person's face in one frame of a film, None where it is not there; for a photo (no frame named) the one."""
+    """A person's face in one frame of a film, None where it is not there; for a photo (no frame named) the one.
+
+    Args:
+        person: One person of the report.
+        at: The frame; None for a photo.
+    """
     return person.face if at is None else next((face for face in person.track.faces if face.at.index == at.index), None)
 
 
 def measured(quality: Quality) -> list[tuple[str, str]]:
-    """What a finder measured of a face, as (name, value in words); what was not measured is left out."""
+    """What a finder measured of a face, as (name, value in words); what was not measured is left out.
+
+    Args:
+        quality: As the finder measured it.
+    """
 
     def angle(name: str, value: float | None, positive: str, negative: str) -> tuple[str, str] | None:
         if value is None:
@@ -146,12 +189,19 @@ def band(verdict: Verdict) -> tuple[float, float] | None:
     """The inconclusive band (low, high): below low is no sign of forgery, from high on is fake.
 
     None where it is not what decided this verdict: the verdict's reasons say what did.
+
+    Args:
+        verdict: Of a person.
     """
     return verdict.thresholds if verdict.fake is not None and verdict.cause in (None, "band") else None
 
 
 def worth(made_by: Mapping[str, Any]) -> tuple[str, ...]:
-    """What was measured of the witnesses: their error rates, what they know and do not know, the deletion test."""
+    """What was measured of the witnesses: their error rates, what they know and do not know, the deletion test.
+
+    Args:
+        made_by: What stands in a report of how it was made.
+    """
     witnesses = made_by.get("witnesses")
     return tuple(
         sentence
@@ -162,7 +212,11 @@ def worth(made_by: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def provenance(made_by: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """`made_by`, flattened for reading: ("witnesses › compact › weights", "9f2c…"), in the order it was written."""
+    """`made_by`, flattened for reading: ("witnesses › compact › weights", "9f2c…"), in the order it was written.
+
+    Args:
+        made_by: What stands in a report of how it was made.
+    """
 
     def walk(path: tuple[str, ...], value: Any) -> Iterator[tuple[str, str]]:
         match value:
@@ -190,7 +244,11 @@ def provenance(made_by: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def again(report: Report) -> list[tuple[str, str]]:
-    """How to run the analysis again: (what for, the command to type), ready for a POSIX shell."""
+    """How to run the analysis again: (what for, the command to type), ready for a POSIX shell.
+
+    Args:
+        report: A finished analysis.
+    """
     source = report.source
     from_a_file = report.sha256 is not None or report.status == "failed"
     if not from_a_file or source in ("", "-") or source.startswith("<") or visible(source) != source:

@@ -93,7 +93,13 @@ def render(report: Report, clip: Clip | None = None, *, original: bool = False) 
 
 
 def signed(data: bytes, sign: Any, comment: str) -> bytes:
-    """The bundle with a signature of its manifest. `sign` is a minisign `SecretKey`, open; a signature is replaced."""
+    """The bundle with a signature of its manifest. `sign` is a minisign `SecretKey`, open; a signature is replaced.
+
+    Args:
+        data: A pack.
+        sign: Signs the bundle.
+        comment: Stands in the signature.
+    """
     bundle = read(data)
     made = sign.sign(bundle.files[MANIFEST], trusted_comment=comment)
     return _zipped(
@@ -102,7 +108,11 @@ def signed(data: bytes, sign: Any, comment: str) -> bytes:
 
 
 def weights(made_by: Mapping[str, Any]) -> dict[str, str]:
-    """The weights that a report was made with: part › file → SHA-256."""
+    """The weights that a report was made with: part › file → SHA-256.
+
+    Args:
+        made_by: What stands in a report of how it was made.
+    """
     parts = [made_by.get("finder"), *(made_by.get("witnesses") or ())]
     return {
         f"{part.get('name')} › {file}": str(digest)
@@ -199,6 +209,9 @@ class Bundle:
 
 def read(data: bytes) -> Bundle:
     """A stranger's bundle, in memory.
+
+    Args:
+        data: A pack.
 
     Raises:
         InputError: it is no archive of the kind that `render` writes: names that lead elsewhere, links, encryption,

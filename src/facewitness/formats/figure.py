@@ -28,7 +28,15 @@ _GAP = 10
 
 
 def render(report: Report, clip: Clip | None = None) -> bytes:
-    """A WebP without loss. Raises ReportError without the picture."""
+    """A WebP without loss.
+
+    Args:
+        report: A finished analysis.
+        clip: The file's pixels, for pictures in the report; None leaves them out.
+
+    Raises:
+        ReportError: Without the picture.
+    """
     if clip is None:
         why = "the file could not be read" if report.status == "failed" else "a report read from JSON comes without"
         raise ReportError(

@@ -31,7 +31,15 @@ _HELD = 1.5  # times the usual distance of judged moments: a person not judged f
 
 
 def render(report: Report, clip: Clip | None = None) -> bytes:
-    """The overlay film, MP4; a photo is a film of one frame. Raises ReportError without the pixels."""
+    """The overlay film, MP4; a photo is a film of one frame.
+
+    Args:
+        report: A finished analysis.
+        clip: The file's pixels, for pictures in the report; None leaves them out.
+
+    Raises:
+        ReportError: Without the pixels.
+    """
     if clip is None:
         raise ReportError(
             "The overlay film needs the film: expected the picture beside the report, got a report from JSON, which "

@@ -89,7 +89,14 @@ class Lines:
         self._slim, self._written = slim, set(written)
 
     def render(self, report: Report) -> bytes:
-        """The next line, with its line feed. Raises ReportError where the report cannot be written as JSON."""
+        """The next line, with its line feed.
+
+        Args:
+            report: A finished analysis.
+
+        Raises:
+            ReportError: Where the report cannot be written as JSON.
+        """
         mark = fingerprint(report.made_by)
         known = mark in self._written
         line = _line(report, mark if known else report.made_by, self._slim)
@@ -157,7 +164,11 @@ def _line_of(line: bytes, number: int, path: Path) -> dict[str, Any]:
 
 
 def fingerprint(made_by: Mapping[str, Any]) -> str:
-    """A hash by which lines of one file name the `made_by` that an earlier line holds: "sha256:" and 64 digits."""
+    """A hash by which lines of one file name the `made_by` that an earlier line holds: "sha256:" and 64 digits.
+
+    Args:
+        made_by: What stands in a report of how it was made.
+    """
     text = json.dumps(_plain(made_by, "made_by"), sort_keys=True, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
@@ -195,6 +206,9 @@ def parse(data: bytes | str) -> Report:
     A line that names its `made_by` by a fingerprint comes back with {"fingerprint": …}; `parse_lines` puts the whole
     one in its place.
 
+    Args:
+        data: A pack.
+
     Raises:
         ReportError: says where the line leaves the format and what to do.
     """
@@ -208,6 +222,9 @@ def parse(data: bytes | str) -> Report:
 
 def parse_lines(lines: Iterable[bytes | str]) -> Iterator[Report]:
     """The reports from the lines of one file, each with its whole `made_by`. Empty lines are passed over.
+
+    Args:
+        lines: JSON lines, bytes or text.
 
     Raises:
         ReportError: a line leaves the format, or names a `made_by` that no earlier line holds; it says which line.

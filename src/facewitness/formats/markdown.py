@@ -66,7 +66,11 @@ def render(report: Report, clip: Clip | None = None, *, date: str | None = None)
 
 
 def escaped(text: str) -> str:
-    """Text from outside, with every character escaped that Markdown or the HTML inside it would read as markup."""
+    """Text from outside, with every character escaped that Markdown or the HTML inside it would read as markup.
+
+    Args:
+        text: The text.
+    """
     text = visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*_{}\[\]#|~$])", r"\\\1", text.strip())
     text = re.sub(r"^([-+=]|\d{1,9}(?=[.)](?:\s|$)))", _first, text)  # no list and no heading in a list

@@ -29,7 +29,15 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def render(report: Report, clip: Clip | None = None) -> bytes:
-    """A PNG: the picture at its own size and a legend below it. Raises ReportError without the picture."""
+    """A PNG: the picture at its own size and a legend below it.
+
+    Args:
+        report: A finished analysis.
+        clip: The file's pixels, for pictures in the report; None leaves them out.
+
+    Raises:
+        ReportError: Without the picture.
+    """
     if clip is None:
         why = "the file could not be read" if report.status == "failed" else "a report read from JSON comes without"
         mend = "Analyse the file itself: facewitness analyze --format overlay FILE"

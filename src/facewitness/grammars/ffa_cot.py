@@ -71,12 +71,20 @@ class Parts:
 
 
 def prompt(question: str) -> str:
-    """A question and how it is to be answered."""
+    """A question and how it is to be answered.
+
+    Args:
+        question: The question in words.
+    """
     return f"{question} {INSTRUCTION}"
 
 
 def parse(text: str) -> Reply:
-    """The reply in a text. Never raises; what breaks the grammar stands in `Reply.refusals`."""
+    """The reply in a text. Never raises; what breaks the grammar stands in `Reply.refusals`.
+
+    Args:
+        text: What a model wrote.
+    """
     sections = read(text)
     fake = None if sections.probability is None or sections.result not in ("real", "fake") else sections.probability
     if fake is not None and sections.result == "real":
@@ -86,7 +94,11 @@ def parse(text: str) -> Reply:
 
 
 def read(text: str) -> Parts:
-    """The fields of an answer, and in how far it keeps the grammar."""
+    """The fields of an answer, and in how far it keeps the grammar.
+
+    Args:
+        text: What a model wrote.
+    """
     given = text[:_LONGEST]
     reasons: list[str] = []
     fields: dict[str, str] = {}
@@ -126,7 +138,12 @@ def read(text: str) -> Parts:
 
 
 def refusals(text: str, size: tuple[int, int] | None = None) -> tuple[str, ...]:
-    """Why a text breaks the grammar, each reason once; empty where it keeps it. Without boxes it needs no `size`."""
+    """Why a text breaks the grammar, each reason once; empty where it keeps it. Without boxes it needs no `size`.
+
+    Args:
+        text: What a model wrote.
+        size: The picture's (width, height), for boxes outside it; None where it is not known.
+    """
     return read(text).refusals
 
 
@@ -135,6 +152,9 @@ def masked(text: str) -> str:
 
     The two first fields as the authors' code leaves them. Where a text has neither, its words from the first field that
     is to be hidden on are cut off, and the rest stays as it is.
+
+    Args:
+        text: What a model wrote.
     """
     sections = read(text)
     kept = [
@@ -151,7 +171,15 @@ def masked(text: str) -> str:
 def write(
     description: str, reasoning: str, result: Label, probability: float | None = None, kind: str | None = None
 ) -> str:
-    """An answer of these parts. A fake without a known kind names no type; a genuine face's is "Real"."""
+    """An answer of these parts. A fake without a known kind names no type; a genuine face's is "Real".
+
+    Args:
+        description: What the face is said to look like.
+        reasoning: What it is concluded from.
+        result: "real" or "fake".
+        probability: That the result is right, in [0, 1]; None leaves it out.
+        kind: Of forgery; None names none.
+    """
     lines = [f"Image description: {_line(description)}", f"Forgery reasoning: {_line(reasoning)}"]
     lines.append(f"Analysis result: {result}")
     if probability is not None:
@@ -162,7 +190,11 @@ def write(
 
 
 def render(reply: Reply) -> str:
-    """The reply in this grammar; `parse` reads it again. A text that is in the grammar already stays as it is."""
+    """The reply in this grammar; `parse` reads it again. A text that is in the grammar already stays as it is.
+
+    Args:
+        reply: Any reply.
+    """
     sections = read(reply.text)
     if sections.result is not None and sections.result == reply.label and not sections.refusals:
         return reply.text

@@ -56,12 +56,20 @@ class Mention:
 
 
 def prompt(question: str) -> str:
-    """A question and how it is to be answered."""
+    """A question and how it is to be answered.
+
+    Args:
+        question: The question in words.
+    """
     return f"{question} {INSTRUCTION}"
 
 
 def mentions(text: str) -> tuple[Mention, ...]:
-    """The places between <p> and </p>, in their order, with or without [SEG]. Never raises."""
+    """The places between <p> and </p>, in their order, with or without [SEG]. Never raises.
+
+    Args:
+        text: What a model wrote.
+    """
     pieces, _ = _read(text)
     return tuple(piece for piece in pieces if isinstance(piece, Mention))
 
@@ -110,6 +118,9 @@ def render(reply: Reply) -> str:
     that ends with the region's title it is the title alone, and where it names something else the title is added. A
     reply without words gets them from its label and its findings. A verdict that the words leave out is put before
     them.
+
+    Args:
+        reply: Any reply.
     """
     if not reply.text.strip():
         return _composed(reply)

@@ -45,7 +45,11 @@ _OPENINGS = {  # not "the face": Table 6 counts that word as the skin
 
 
 def prompt(question: str) -> str:
-    """A question and how it is to be answered."""
+    """A question and how it is to be answered.
+
+    Args:
+        question: The question in words.
+    """
     return f"{question} {INSTRUCTION}"
 
 
@@ -53,6 +57,9 @@ def parse(text: str) -> Reply:
     """The reply in a text. Never raises; what breaks the grammar stands in `Reply.refusals`.
 
     A finding's claim is the first sentence of the explanation that names its region; it is empty where none does.
+
+    Args:
+        text: What a model wrote.
     """
     answer = _read(text, None)
     claims: dict[str, str] = {}
@@ -68,6 +75,10 @@ def refusals(text: str, size: tuple[int, int] | None = None) -> tuple[str, ...]:
     """Why a text breaks the grammar, each reason once; empty where it keeps it.
 
     `size` is the picture's (width, height), for boxes outside it.
+
+    Args:
+        text: What a model wrote.
+        size: The picture's (width, height), for boxes outside it; None where it is not known.
     """
     return _read(text, size).refusals
 
@@ -78,6 +89,9 @@ def render(reply: Reply) -> str:
     The explanation is the reply's text, or one made of its findings where it has none; a verdict that the words leave
     out is put before them. A text that contradicts its label stays as it is. A region is called by MARE's name, and has
     the box around all findings on it; what MARE has no word for (the neck), or lies off the picture, is left out.
+
+    Args:
+        reply: Any reply.
     """
     boxes: dict[str, Box] = {}
     for finding in reply.findings:

@@ -19,7 +19,13 @@ _LABELS: dict[str, Label] = {"yes": "fake", "no": "real"}
 
 
 def prompt(description: str, score: float | None, question: str) -> str:
-    """[task description][detector's result] question, as the paper has it; None leaves the detector's result out."""
+    """[task description][detector's result] question, as the paper has it; None leaves the detector's result out.
+
+    Args:
+        description: Of the task.
+        score: The detector's, in [0, 1], 1 means fake; None leaves the detector's result out.
+        question: The question in words.
+    """
     result = "" if score is None else f"The KFD detector gives a forgery score of {score:.2f}. "
     return f"{description} {result}{question}"
 
@@ -33,33 +39,58 @@ def genuine() -> str:
 
 
 def forged(places: Sequence[str]) -> str:
-    """Yes, to "is it fake?", at regions of the tree."""
+    """Yes, to "is it fake?", at regions of the tree.
+
+    Args:
+        places: Regions of the tree.
+    """
     return f"Yes, this face is fake. The forged part is {the_regions(places)}."
 
 
 def region_forged(name: str) -> str:
-    """Yes, to "is the nose fake?"."""
+    """Yes, to "is the nose fake?".
+
+    Args:
+        name: Of a region of the tree.
+    """
     return f"Yes. The {regions.title(name)} is fake."
 
 
 def region_genuine(name: str) -> str:
-    """No, to "is the nose fake?", and nothing else is."""
+    """No, to "is the nose fake?", and nothing else is.
+
+    Args:
+        name: Of a region of the tree.
+    """
     return f"No. The {regions.title(name)} is genuine, and so is the rest of the face."
 
 
 def region_untouched(name: str, places: Sequence[str]) -> str:
-    """No, to "is the nose fake?", but others are."""
+    """No, to "is the nose fake?", but others are.
+
+    Args:
+        name: Of a region of the tree.
+        places: Regions of the tree.
+    """
     return f"No. The {regions.title(name)} is untouched; the forged part is {the_regions(places)}."
 
 
 def parse(text: str) -> Reply:
-    """The reply in a text: its label, or None where it has none, and its words."""
+    """The reply in a text: its label, or None where it has none, and its words.
+
+    Args:
+        text: What a model wrote.
+    """
     first = _FIRST.match(words.normal(text))
     return Reply(_LABELS[first[1]] if first else words.verdict(text, STRICT), parts=(text.strip(),))
 
 
 def render(reply: Reply) -> str:
-    """The reply's verdict, and the regions of its findings, each once."""
+    """The reply's verdict, and the regions of its findings, each once.
+
+    Args:
+        reply: Any reply.
+    """
     titles = [
         f"the {regions.title(name) if name in regions.REGIONS else name}"
         for name in dict.fromkeys(p.region for f in reply.findings for p in f.places if p.region is not None)

@@ -19,7 +19,12 @@ MOST_SHOWN = 80  # characters of a stranger's text in a sentence of ours
 
 
 def shown(text: str, limit: int = MOST_SHOWN) -> str:
-    """A stranger's text for a sentence: in quotation marks, one line, cut, and with what hides written as an escape."""
+    """A stranger's text for a sentence: in quotation marks, one line, cut, and with what hides written as an escape.
+
+    Args:
+        text: A stranger's.
+        limit: Characters that are shown.
+    """
     cut = text[: limit + 1]
     cut = " ".join(cut.replace("\0", " ").split())
     return f"“{visible(cut[:limit])}{'…' if len(cut) > limit or len(text) > limit + 1 else ''}”"

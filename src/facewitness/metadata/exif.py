@@ -59,7 +59,11 @@ class Exif:
 
 
 def read(data: bytes) -> Exif:
-    """EXIF from its TIFF header on. What is damaged or too large is left out with a sentence; never raises."""
+    """EXIF from its TIFF header on. What is damaged or too large is left out with a sentence; never raises.
+
+    Args:
+        data: The bytes.
+    """
     exif = Exif()
     if not data:
         return exif

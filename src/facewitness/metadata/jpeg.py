@@ -51,7 +51,11 @@ class Tables:
 
 
 def tables(luminance: tuple[int, ...]) -> Tables:
-    """Which family a luminance table is of; 64 steps, row by row."""
+    """Which family a luminance table is of; 64 steps, row by row.
+
+    Args:
+        luminance: 64 quantisation steps, row by row.
+    """
     for maker, base in (("libjpeg", _LUMINANCE), ("mozjpeg", _ROBIDOUX)):
         for quality in range(1, 100):
             if luminance == scaled(base, quality):
@@ -60,7 +64,12 @@ def tables(luminance: tuple[int, ...]) -> Tables:
 
 
 def scaled(base: tuple[int, ...], quality: int) -> tuple[int, ...]:
-    """libjpeg's `jpeg_set_quality` for 8 bits: 5000 / q percent below 50, 200 − 2 q from there on."""
+    """libjpeg's `jpeg_set_quality` for 8 bits: 5000 / q percent below 50, 200 − 2 q from there on.
+
+    Args:
+        base: The table at quality 50.
+        quality: 1 to 100.
+    """
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
     return tuple(min(max((step * percent + 50) // 100, 1), 255) for step in base)
 

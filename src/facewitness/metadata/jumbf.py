@@ -39,7 +39,11 @@ class Store:
 
 
 def read(data: bytes) -> Store:
-    """The manifest store in JUMBF boxes. Damage and what breaks a bound is said; never raises."""
+    """The manifest store in JUMBF boxes. Damage and what breaks a bound is said; never raises.
+
+    Args:
+        data: The bytes.
+    """
     store = Store()
     if not data:
         return store
@@ -150,6 +154,9 @@ def fits(content: bytes, manifest: bytes, active: Manifest) -> bool | None:
 
 def decoded(data: bytes) -> Any:
     """One CBOR value (RFC 8949): numbers, texts, bytes, lists, maps, tags (left off) and the simple values.
+
+    Args:
+        data: The bytes.
 
     Raises:
         ValueError: it is damaged, nested deeper than 32, or has more than `MOST_ITEMS` items.

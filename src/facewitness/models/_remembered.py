@@ -13,7 +13,7 @@ import torch
 
 
 def look_once(expert: Any, max_bytes: int = 4 << 30) -> None:
-    """Let the frozen parts of an expert remember what they said of the latest pictures, `most` bytes of host memory.
+    """Let the frozen parts of an expert remember what they said of the latest pictures, in `max_bytes` of memory.
 
     An epoch shows each picture in several questions, and in GRPO the replies of a group share one, about which drawing,
     gradient and reference each ask: the detector's share of a step falls to a fraction. Pictures are looked at one by

@@ -37,6 +37,11 @@ class Classifier:
 def open_folder(folder: Path, name: str, device: torch.device) -> Classifier:
     """The classifier in a folder with `config.json` and safetensors.
 
+    Args:
+        folder: Holds `config.json` and safetensors.
+        name: Of the model, for messages.
+        device: Where to compute, as torch names it.
+
     Raises:
         WeightsError: the folder holds none, or one whose settings are not harmless.
     """

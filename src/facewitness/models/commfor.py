@@ -22,12 +22,23 @@ MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
 def known(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether tensors are named as this family's are."""
+    """Whether tensors are named as this family's are.
+
+    Args:
+        tensors: By name.
+    """
     return "vit.patch_embed.proj.weight" in tensors and "vit.head.weight" in tensors
 
 
 def build(tensors: Mapping[str, Tensor], name: str) -> tuple[nn.Module, int]:
     """The network, pictures (n, 3, S, S) → logits (n, 1), and its S; sizes are read from the tensors.
+
+    Args:
+        tensors: By name.
+        name: Of the file, for messages.
+
+    Returns:
+        The network, and the side S of its pictures, pixels.
 
     Raises:
         WeightsError: the tensors are of another make.

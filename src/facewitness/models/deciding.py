@@ -59,7 +59,12 @@ class Decision:
 
 
 def label(fake: bool, reply_fake: bool) -> int:
-    """The class of an image and an answer (Eq. 3)."""
+    """The class of an image and an answer (Eq. 3).
+
+    Args:
+        fake: Whether the image is fake.
+        reply_fake: Whether the answer says so.
+    """
     return 2 * fake + reply_fake
 
 
@@ -68,7 +73,7 @@ def match_score(logits: Sequence[float] | NDArray[np.floating], label: str | Non
 
     Args:
         logits: Four, in the order of CLASSES.
-        said: "real" or "fake"; anything else has no score.
+        label: What the answer says: "real" or "fake"; anything else has no score.
 
     Raises:
         InputError: Not four finite numbers.
@@ -88,7 +93,7 @@ def decide(logits: Sequence[Sequence[float]] | NDArray[np.floating], labels: Seq
 
     Args:
         logits: (n, 4), of each answer with the same image.
-        said: What each answer says.
+        labels: What each answer says: "real", "fake", or None for no verdict.
 
     Raises:
         InputError: Other numbers of logits than of answers.
@@ -110,7 +115,11 @@ def decide(logits: Sequence[Sequence[float]] | NDArray[np.floating], labels: Seq
 
 
 def is_easy(labels: Sequence[str | None]) -> bool:
-    """Whether all answers have a verdict, and the same one."""
+    """Whether all answers have a verdict, and the same one.
+
+    Args:
+        labels: What each answer says: "real", "fake", or None for no verdict.
+    """
     return len(set(labels)) == 1 and labels[0] in ("real", "fake")
 
 
@@ -152,7 +161,17 @@ class Decider:
             raise WeightsError(f"'{name}': expected its facts as JSON ({error}). Export it again.") from error
 
     def logits(self, **inputs: NDArray[Any]) -> NDArray[np.float64]:
-        """(n, 4) for n answers. Raises WeightsError where the file does not take these inputs."""
+        """(n, 4) for n answers.
+
+        Args:
+            **inputs: By the names that the file gives them.
+
+        Returns:
+            (n, 4).
+
+        Raises:
+            WeightsError: Where the file does not take these inputs.
+        """
         try:
             (values,) = self._session.run(["logits"], {name: inputs[name] for name in self.inputs})
         except Exception as error:

@@ -260,6 +260,10 @@ class FDM(nn.Module):
         probability that a place by itself would give, so a face held for real stays dark. With `relative` it is the
         evidence stretched from each picture's lowest to its highest place, as such maps are often printed: it shows
         where a picture's evidence lies, even where there is next to none, and cannot be compared between pictures.
+
+        Args:
+            pixels: RGB (B, 3, H, W) in 0..255.
+            relative: Whether each picture's lowest and highest place are stretched to 0 and 1.
         """
         training = self.training
         evidence = self.eval()(pixels).evidence[:, None]
@@ -277,6 +281,9 @@ class FDM(nn.Module):
         """Load the backbone's weights alone, a safetensors file in timm's names; a classifier in it is passed over.
 
         Of a saved module, which has its JSON beside it, the branches and the classifier of `lean` are taken too.
+
+        Args:
+            path: Of the .safetensors; its card lies beside it.
 
         Raises:
             WeightsError: The file cannot be read or does not fit.
@@ -322,6 +329,9 @@ class FDM(nn.Module):
     def load(cls, path: Path) -> FDM:
         """A saved module, in evaluation mode.
 
+        Args:
+            path: Of the .safetensors; its card lies beside it.
+
         Raises:
             WeightsError: A file is missing, damaged or does not fit.
         """
@@ -366,19 +376,38 @@ def _over_known(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, identi
 
 
 def identity_loss(logits: Tensor, identity: Tensor, alpha: Tensor | None = None, gamma: float = 2.0) -> Tensor:
-    """Equation 7: logits (N, M), identity (N,) from 0 to M − 1, α (M,) or None for ones → a scalar."""
+    """Equation 7: logits (N, M), identity (N,) from 0 to M − 1, α (M,) or None for ones → a scalar.
+
+    Args:
+        logits: (N, M), of M people.
+        identity: (N,), from 0 to M − 1.
+        alpha: (M,), weights of the people; None for ones.
+        gamma: How much sure answers count less.
+    """
     log_p = F.log_softmax(logits, dim=1).gather(1, identity[:, None])[:, 0]
     each = -((1 - log_p.exp()) ** gamma) * log_p
     return (each if alpha is None else alpha[identity] * each).mean()
 
 
 def forgery_loss(logit: Tensor, fake: Tensor, alpha: float = 0.5, gamma: float = 2.0) -> Tensor:
-    """Equation 8: logit (N,), fake (N,) in {0, 1}, α the weight of forged faces → a scalar."""
+    """Equation 8: logit (N,), fake (N,) in {0, 1}, α the weight of forged faces → a scalar.
+
+    Args:
+        logit: (N,).
+        fake: (N,), 0 or 1.
+        alpha: Weight of forged faces, in [0, 1].
+        gamma: How much sure answers count less.
+    """
     return sigmoid_focal_loss(logit, fake.to(logit.dtype), alpha=alpha, gamma=gamma, reduction="mean")
 
 
 def reconstruction_loss(shared: Tensor, reconstruction: Tensor) -> Tensor:
-    """Equation 9, as the mean over channels and places: two (N, C, h, w) → a scalar. No gradient runs into F itself."""
+    """Equation 9, as the mean over channels and places: two (N, C, h, w) → a scalar. No gradient runs into F itself.
+
+    Args:
+        shared: The features F, (N, C, h, w).
+        reconstruction: Of the same shape.
+    """
     return F.mse_loss(reconstruction, shared.detach())
 
 
@@ -394,7 +423,12 @@ class _Reversal(torch.autograd.Function):
 
 
 def reverse_gradient(x: Tensor, scale: float = 1.0) -> Tensor:
-    """The same values forward; −`scale` times the gradient backward (Ganin and Lempitsky 2015)."""
+    """The same values forward; −`scale` times the gradient backward (Ganin and Lempitsky 2015).
+
+    Args:
+        x: Any tensor.
+        scale: Of the gradient.
+    """
     return _Reversal.apply(x, scale)
 
 

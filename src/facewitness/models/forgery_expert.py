@@ -35,12 +35,14 @@ DETECTOR = "kfd.safetensors"  # the file of a detector that is stored by itself
 class ForgeryExpert(nn.Module):
     """An `Expert` of models/prompted_vlm: pixel values → n_f forgery tokens a picture.
 
-    encoders, detector, learner   the configurations of the three, as `of` writes them into `options`
-    fingerprint   of encoder weights that come from elsewhere (a frozen CLIP) and are left out of what is saved
-    stored        SHA-256 of the detector's own file, kfd.safetensors: it is then not saved a second time, and
-                  `complete` takes it from there; "" saves it with the learner
     Raises UnknownName for encoders that are not those of models/kfd, WeightsError where CLIP's weights are other ones
     than those the detector was trained with.
+
+    Args:
+        encoders, detector, learner: The configurations of the three, as `of` writes them into `options`.
+        fingerprint: Of encoder weights that come from elsewhere (a frozen CLIP) and are left out of what is saved.
+        stored: SHA-256 of the detector's own file, kfd.safetensors: it is then not saved a second time, and `complete`
+            takes it from there; "" saves it with the learner.
     """
 
     def __init__(
@@ -66,6 +68,11 @@ class ForgeryExpert(nn.Module):
 
         embedding is the width of the language model (`width_of`). A detector that was loaded from a file is stored
         there and not again.
+
+        Args:
+            detector: A trained KFD.
+            embedding: Width of the language model's embeddings.
+            **learner: Further arguments of the learner.
         """
         expert = cls.__new__(cls)
         nn.Module.__init__(expert)
@@ -95,6 +102,9 @@ class ForgeryExpert(nn.Module):
     def keep(self, folder: Path) -> None:
         """Put a copy of a detector that is stored by itself into a folder, with its card, unless `complete` finds it.
 
+        Args:
+            folder: The folder.
+
         Raises:
             WeightsError: The file that it came from is gone, or another one.
         """
@@ -118,6 +128,9 @@ class ForgeryExpert(nn.Module):
     def complete(self, folders: Sequence[Path]) -> None:
         """Take a detector that is stored in a file of its own from the first of these folders that holds it.
 
+        Args:
+            folders: Where to look, in order.
+
         Raises:
             WeightsError: None of them does, or the file is another one.
         """
@@ -137,18 +150,33 @@ class ForgeryExpert(nn.Module):
         )
 
     def train(self, mode: bool = True) -> ForgeryExpert:
+        """As torch's; the detector stays in evaluation mode.
+
+        Args:
+            mode: True to train, False to evaluate.
+        """
         super().train(mode)
         self.detector.eval()  # frozen: batch statistics are weights too
         return self
 
     def detect(self, pixel_values: Tensor, **grid: Any) -> Detection:
-        """What the detector says of the pictures behind `pixel_values`; no gradient."""
+        """What the detector says of the pictures behind `pixel_values`; no gradient.
+
+        Args:
+            pixel_values: Pictures as the family's processor gives them.
+            **grid: What places the patches of `pixel_values`, where the family needs it.
+        """
         rgb = pictures(pixel_values, self.detector.encoders.size, **grid)
         with torch.no_grad(), exactly(rgb):
             return self.detector(rgb * 255)
 
     def forward(self, pixel_values: Tensor, **grid: Any) -> Tensor:
-        """A family's `pixel_values` and what `pictures` needs with them → (pictures, n_f, C_emb)."""
+        """A family's `pixel_values` and what `pictures` needs with them → (pictures, n_f, C_emb).
+
+        Args:
+            pixel_values: Pictures as the family's processor gives them.
+            **grid: What places the patches of `pixel_values`, where the family needs it.
+        """
         seen = self.detect(pixel_values, **grid)
         return self.learner(seen.map, seen.consistency, seen.score)
 

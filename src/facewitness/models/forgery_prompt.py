@@ -30,13 +30,15 @@ from facewitness.errors import InputError
 class ForgeryPromptLearner(nn.Module):
     """Map, consistency maps and score of a batch → tokens for a language model.
 
-    embedding   C_emb, the width of the language model's embeddings
-    levels      layers of the detector; each has two consistency maps
     base        n_1; grid   n_2 = n_3 = grid²; tokens   n_f
     width       channels of the two networks; scale   of the tokens at first, their root mean square
-    kernel      of the last convolution along C_emb, an odd number
 
     Raises InputError for sizes that are not positive, and for an even kernel.
+
+    Args:
+        embedding: C_emb, the width of the language model's embeddings.
+        levels: Layers of the detector; each has two consistency maps.
+        kernel: Of the last convolution along C_emb, an odd number.
     """
 
     def __init__(
@@ -76,7 +78,15 @@ class ForgeryPromptLearner(nn.Module):
     def forward(self, forgery_map: Tensor, consistency: Tensor, score: Tensor) -> Tensor:
         """Map (B, 1, H, W) in [0, 1], C_text (B, 2L, h, w), score (B,) in [0, 1] → E_forgery (B, n_f, C_emb).
 
-        Heights and widths are free. Raises InputError for other shapes.
+        Heights and widths are free.
+
+        Args:
+            forgery_map: (B, 1, H, W), in [0, 1].
+            consistency: C_text, the maps of all layers, (B, 2L, h, w).
+            score: (B,), in [0, 1].
+
+        Raises:
+            InputError: For other shapes.
         """
         batch = len(score)
         for name, came, channels in (("map", forgery_map, 1), ("consistency", consistency, 2 * self.levels)):

@@ -100,7 +100,15 @@ class FPN(nn.Module):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, pixels: Tensor, grid: Tensor | None = None) -> Prompt:
-        """RGB (N, 3, size, size) in 0..255 → labels and features. Raises InputError for other shapes."""
+        """RGB (N, 3, size, size) in 0..255 → labels and features.
+
+        Args:
+            pixels: RGB (N, 3, size, size) in 0..255.
+            grid: Features that are known already; None to compute them.
+
+        Raises:
+            InputError: For other shapes.
+        """
         if pixels.ndim != 4 or pixels.shape[1:] != (3, self.size, self.size):
             raise InputError(f"FPN: expected RGB (N, 3, {self.size}, {self.size}) in 0..255, got {tuple(pixels.shape)}")
         if (grid is None) != (self.stem is None):
@@ -128,25 +136,48 @@ class FPN(nn.Module):
 
 
 def bce_loss(logits: Tensor, labels: Tensor, omega: float = OMEGA) -> Tensor:
-    """Equation 8, logits and labels (N, K), the mean over pictures; ω weighs the areas that are not manipulated."""
+    """Equation 8, logits and labels (N, K), the mean over pictures; ω weighs the areas that are not manipulated.
+
+    Args:
+        logits: Raw outputs, before the sigmoid or softmax.
+        labels: (N, K), 1 where an area is manipulated.
+        omega: Weight of the areas that are not manipulated.
+    """
     weight = torch.where(labels > 0.5, 1.0, omega)
     return F.binary_cross_entropy_with_logits(logits, labels, weight=weight)
 
 
 def dice_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Equation 9 of each picture's labels (N, K), averaged; one is added above and below the line."""
+    """Equation 9 of each picture's labels (N, K), averaged; one is added above and below the line.
+
+    Args:
+        logits: Raw outputs, before the sigmoid or softmax.
+        labels: (N, K), 1 where an area is manipulated.
+    """
     p = logits.sigmoid()
     return (1 - (2 * (p * labels).sum(1) + 1) / (labels.sum(1) + p.sum(1) + 1)).mean()
 
 
 def loss(logits: Tensor, labels: Tensor, omega: float = OMEGA, dice: bool = True) -> Tensor:
-    """½ (L_BCE + L_Dice); without `dice` L_BCE alone, an ablation of Table 7."""
+    """½ (L_BCE + L_Dice); without `dice` L_BCE alone, an ablation of Table 7.
+
+    Args:
+        logits: Raw outputs, before the sigmoid or softmax.
+        labels: (N, K), 1 where an area is manipulated.
+        omega: Weight of the areas that are not manipulated.
+        dice: Whether the Dice loss counts too.
+    """
     bce = bce_loss(logits, labels, omega)
     return 0.5 * (bce + dice_loss(logits, labels)) if dice else bce
 
 
 def plm(predicted: Sequence[Sequence[Any]], true: Sequence[Sequence[Any]]) -> float | None:
-    """Equation 12, the mean over pictures; two empty sets agree (1). None without pictures."""
+    """Equation 12, the mean over pictures; two empty sets agree (1). None without pictures.
+
+    Args:
+        predicted: Labels, for each picture.
+        true: Labels, for each picture.
+    """
     shares = []
     for ours, theirs in zip(predicted, true, strict=True):
         union = set(ours) | set(theirs)

@@ -46,6 +46,14 @@ class GenD(nn.Module):
         self._pooled, self._unit = pooled, unit
 
     def forward(self, pictures: Tensor) -> Tensor:
+        """The logits of B pictures.
+
+        Args:
+            pictures: (B, 3, S, S), normalised as its encoder wants.
+
+        Returns:
+            Logits, (B, 2).
+        """
         features = self._pooled(self.encoder(pictures))
         return self.linear(functional.normalize(features, p=2, dim=1) if self._unit else features)
 

@@ -30,13 +30,16 @@ def heatmap(
 ) -> NDArray[np.float32]:
     """The heat map of one picture, float32 (H, W) in [0, 1]; all 0 where nothing speaks for the target.
 
-    network   any module; it is called as `network(pixels)`, in evaluation mode, and left as it was
-    layer     a module inside it whose output is (1, C, h, w), or tokens (1, n, C) of a square grid, with or without
-              one class token before them
-    pixels    (1, 3, H, W), whatever the network reads
-    target    what y is: the number of a class where the network's output is (1, n), or a function from the network's
-              output to one number
-    Raises InputError where the network does not use the layer, or a shape is another one.
+    Args:
+        network: Any module; it is called as `network(pixels)`, in evaluation mode, and left as it was.
+        layer: A module inside it whose output is (1, C, h, w), or tokens (1, n, C) of a square grid, with or without
+            one class token before them.
+        pixels: (1, 3, H, W), whatever the network reads.
+        target: What y is: the number of a class where the network's output is (1, n), or a function from the network's
+            output to one number.
+
+    Raises:
+        InputError: Where the network does not use the layer, or a shape is another one.
     """
     if pixels.ndim != 4 or len(pixels) != 1:
         raise InputError(f"heatmap: expected one picture (1, 3, H, W), got {tuple(pixels.shape)}")

@@ -88,7 +88,14 @@ class Encoders(Protocol):
     config: dict[str, Any]  # JSON-ready arguments that make it again
 
     def visual(self, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
-        """RGB (B, 3, size, size) in 0..255 → features (B, C_l, H_l, W_l) of each layer, pooled embedding (B, E)."""
+        """RGB (B, 3, size, size) in 0..255 → features (B, C_l, H_l, W_l) of each layer, pooled embedding (B, E).
+
+        Args:
+            pixels: RGB (B, 3, S, S) in 0..255.
+
+        Returns:
+            The features of each layer, and the embedding.
+        """
 
     def text(self) -> Tensor:
         """F_text, (2, D): the real descriptions and the fake ones amid their context, each of unit length."""
@@ -106,15 +113,17 @@ class ClipEncoders(nn.Module):
     from layer to layer, so each is normalised over its channels (layer norm without parameters) before the detector's
     linear layer; the paper does not speak of it.
 
-    real, fake      the descriptions; the authors' code has ("real",) and ("fake",)
-    shared_context  one context for both classes, `context` vectors of the embedding's width whose mean is averaged with
-                    the pooled embedding of a description, as in the authors' code. By default a class has its own
-    lora            rank of an adapter on query, value, output and both layers of the MLP in every block of both towers,
-                    with alpha = rank and a dropout of 0.1, as the authors' code has it with 32; 0 keeps both frozen.
-                    A detector's file holds the adapter, and the towers still come by their name
 
     Raises WeightsError where the model cannot be had or is not whole, InputError for a layer, size or description that
     does not fit it, MissingExtra without transformers.
+
+    Args:
+        real, fake: The descriptions; the authors' code has ("real",) and ("fake",).
+        shared_context: One context for both classes, `context` vectors of the embedding's width whose mean is averaged
+            with the pooled embedding of a description, as in the authors' code. By default a class has its own.
+        lora: Rank of an adapter on query, value, output and both layers of the MLP in every block of both towers, with
+            alpha = rank and a dropout of 0.1, as the authors' code has it with 32; 0 keeps both frozen. A detector's
+            file holds the adapter, and the towers still come by their name.
     """
 
     def __init__(
@@ -170,13 +179,25 @@ class ClipEncoders(nn.Module):
         self.context = nn.Parameter(torch.randn(*shape) * 0.02)
 
     def train(self, mode: bool = True) -> ClipEncoders:
+        """As torch's; towers without LoRA stay in evaluation mode.
+
+        Args:
+            mode: True to train, False to evaluate.
+        """
         super().train(mode)
         if not self.lora:
             self.clip.eval()  # frozen: it has no training mode
         return self
 
     def visual(self, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
-        """As `Encoders.visual`; features are (B, C, size / patch, size / patch), the embedding is CLIP's own."""
+        """As `Encoders.visual`; features are (B, C, size / patch, size / patch), the embedding is CLIP's own.
+
+        Args:
+            pixels: RGB (B, 3, S, S) in 0..255.
+
+        Returns:
+            The features of each layer, and the embedding.
+        """
         _check(pixels, self.size)
         with torch.set_grad_enabled(torch.is_grad_enabled() and bool(self.lora)):
             out = self.clip.vision_model(
@@ -212,7 +233,15 @@ class ClipEncoders(nn.Module):
 
 
 def adapt(clip: nn.Module, rank: int) -> None:
-    """LoRA in every block of both towers of a CLIP, in place. Raises MissingExtra without peft."""
+    """LoRA in every block of both towers of a CLIP, in place.
+
+    Args:
+        clip: Of transformers.
+        rank: Of the adapters.
+
+    Raises:
+        MissingExtra: Without peft.
+    """
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
@@ -281,14 +310,16 @@ class SmallEncoders(nn.Module):
     """A MobileNetV2's features of three stages, and sentence embeddings of the descriptions: KFD on a CPU.
 
     backbone   a timm name; strides   of the stages used; size   of the pictures, a multiple of the largest stride
-    weights    safetensors of the backbone in timm's names; None leaves it random
-    frozen     keep the backbone as it came. By default it learns too: unlike a ViT-H's, the features of so small a
-               network do not suffice by themselves
-    embed      gives the sentence embeddings, (n, text_width), e.g. of all-MiniLM-L6-v2; kept as fixed buffers, so a
-               saved detector needs it no more. Without it `text` raises until a saved detector is loaded
     The context is one additive vector for each class, zero at first: sentence embeddings have no tokens to stand among.
     The embedding is the mean of the last stage.
     Raises WeightsError for weights that do not fit, InputError for a stride or size the backbone does not have.
+
+    Args:
+        weights: Safetensors of the backbone in timm's names; None leaves it random.
+        frozen: Keep the backbone as it came. By default it learns too: unlike a ViT-H's, the features of so small a
+            network do not suffice by themselves.
+        embed: Gives the sentence embeddings, (n, text_width), e.g. of all-MiniLM-L6-v2; kept as fixed buffers, so a
+            saved detector needs it no more. Without it `text` raises until a saved detector is loaded.
     """
 
     def __init__(
@@ -339,20 +370,36 @@ class SmallEncoders(nn.Module):
         self.train()
 
     def train(self, mode: bool = True) -> SmallEncoders:
+        """As torch's; a frozen backbone stays in evaluation mode, and normalisation keeps its statistics.
+
+        Args:
+            mode: True to train, False to evaluate.
+        """
         super().train(mode)
         self.backbone.train(mode and not self.frozen)
         _norm.keep_statistics(self.backbone)
         return self
 
     def visual(self, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
-        """As `Encoders.visual`; features are (B, C_l, size / stride, size / stride), the finest first."""
+        """As `Encoders.visual`; features are (B, C_l, size / stride, size / stride), the finest first.
+
+        Args:
+            pixels: RGB (B, 3, S, S) in 0..255.
+
+        Returns:
+            The features of each layer, and the embedding.
+        """
         _check(pixels, self.size)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             features = self.backbone((pixels / 255 - self.mean) / self.std)
         return features, features[-1].mean((2, 3))
 
     def text(self) -> Tensor:
-        """As `Encoders.text`. Raises InputError while there are no sentence embeddings."""
+        """As `Encoders.text`.
+
+        Raises:
+            InputError: While there are no sentence embeddings.
+        """
         if not torch.isfinite(self.sentences).all():
             raise InputError(
                 "The descriptions have no sentence embeddings: expected `embed`, or a saved detector that holds them. "
@@ -383,12 +430,22 @@ def _fingerprint(*tensors: Tensor) -> str:
 
 
 def text_maps(features: Sequence[Tensor], text: Tensor) -> list[Tensor]:
-    """Equation 1: features F_vis^i (B, D, H_i, W_i) and F_text (2, D) → (B, 2, H_i, W_i) each, (real, fake)."""
+    """Equation 1: features F_vis^i (B, D, H_i, W_i) and F_text (2, D) → (B, 2, H_i, W_i) each, (real, fake).
+
+    Args:
+        features: F_vis^i of each layer, (B, D, H_i, W_i).
+        text: F_text, (2, D).
+    """
     return [torch.einsum("bdhw,cd->bchw", f, text) for f in features]
 
 
 def reference_maps(features: Sequence[Tensor], reference: Sequence[Tensor]) -> list[Tensor]:
-    """Equation 2: two lists of (B, D, H_i, W_i) → their cosine at each place, (B, 1, H_i, W_i) each, in [-1, 1]."""
+    """Equation 2: two lists of (B, D, H_i, W_i) → their cosine at each place, (B, 1, H_i, W_i) each, in [-1, 1].
+
+    Args:
+        features: F_vis^i of each layer, (B, D, H_i, W_i).
+        reference: The same of the pristine pictures.
+    """
     return [F.cosine_similarity(r, f, dim=1)[:, None] for r, f in zip(reference, features, strict=True)]
 
 
@@ -396,12 +453,21 @@ def dice_loss(predicted: Tensor, mask: Tensor) -> Tensor:
     """1 − 2 Σ pg / (Σ p² + Σ g²) over the whole batch (Milletari et al. 2016), both (B, 1, H, W) in [0, 1].
 
     One is added above and below the line, so that a batch without any forgery is defined.
+
+    Args:
+        predicted: (B, 1, H, W), in [0, 1].
+        mask: (B, 1, H, W), in [0, 1], 1 forged.
     """
     return 1 - (2 * (predicted * mask).sum() + 1) / (predicted.square().sum() + mask.square().sum() + 1)
 
 
 def dice_loss_of_pictures(predicted: Tensor, mask: Tensor) -> Tensor:
-    """The mean of `dice_loss` over the pictures whose mask is not empty, each by itself; 0 where all are empty."""
+    """The mean of `dice_loss` over the pictures whose mask is not empty, each by itself; 0 where all are empty.
+
+    Args:
+        predicted: (B, 1, H, W), in [0, 1].
+        mask: (B, 1, H, W), in [0, 1], 1 forged.
+    """
     forged = mask.flatten(1).amax(1) > 0
     if not forged.any():
         return predicted.sum() * 0
@@ -442,7 +508,12 @@ class Detection:
 
 
 def is_elsewhere(name: str, left_out: str) -> bool:
-    """Whether a tensor comes with the encoders' own name: it begins with `left_out` and is no adapter's."""
+    """Whether a tensor comes with the encoders' own name: it begins with `left_out` and is no adapter's.
+
+    Args:
+        name: Of the tensor.
+        left_out: Begin of the names that are not stored; "" for none.
+    """
     return bool(left_out) and name.startswith(left_out) and ".lora_" not in name
 
 
@@ -464,10 +535,6 @@ _PAPER: Mapping[str, Any] = {"unit_scale": None, "focal": 0.0, "dice": "batch", 
 class KFD(nn.Module):
     """The knowledge-guided forgery detector. Made without arguments it has the paper's encoders and sizes.
 
-    encoders   an `Encoders`; None makes `ClipEncoders()`, which fetches 4 GB where they are not cached
-    text       False puts two learned vectors in the place of F_text, so that nothing of language is left and all else
-               stays as it is: the ablation "visual features alone"
-    reference  False leaves equation 2 and the second part of equation 3 out
     λ          is `reference_weight`
     unit_scale None leaves F_vis of equation 1 as it is; a number makes each place's features a unit vector times it
     focal      weight of the focal loss beside Dice in equation 3; dice   "batch" or "picture" (see the file's head)
@@ -475,6 +542,12 @@ class KFD(nn.Module):
                pool   the side each classifier branch ends with; hidden   width between the two fully connected layers.
                The paper gives none of these.
     Raises UnknownName for another kind of Dice, InputError for a scale or a weight that is not above 0.
+
+    Args:
+        encoders: An `Encoders`; None makes `ClipEncoders()`, which fetches 4 GB where they are not cached.
+        text: False puts two learned vectors in the place of F_text, so that nothing of language is left and all else
+            stays as it is: the ablation "visual features alone".
+        reference: False leaves equation 2 and the second part of equation 3 out.
     """
 
     kind = "kfd"
@@ -523,7 +596,14 @@ class KFD(nn.Module):
         self.classifier = _Classifier(levels, width, pool, hidden)
 
     def features(self, pixels: Tensor) -> tuple[list[Tensor], Tensor]:
-        """RGB (B, 3, S, S) in 0..255 → F_vis^i (B, D, H_i, W_i) of each layer, and the embedding (B, E)."""
+        """RGB (B, 3, S, S) in 0..255 → F_vis^i (B, D, H_i, W_i) of each layer, and the embedding (B, E).
+
+        Args:
+            pixels: RGB (B, 3, S, S) in 0..255.
+
+        Returns:
+            The features of each layer, and the embedding.
+        """
         raw, embedding = self.encoders.visual(pixels)
         return [linear(f) for linear, f in zip(self.linear, raw, strict=True)], embedding
 
@@ -535,7 +615,15 @@ class KFD(nn.Module):
         """RGB (B, 3, S, S) in 0..255, and in training the pristine pictures they were made from, of the same shape.
 
         A pristine picture is its own reference. Where all of them are in the batch, `reference` may be their rows
-        instead, int64 (B,): each picture then passes the encoder once. Raises InputError for another shape.
+        instead, int64 (B,): each picture then passes the encoder once.
+
+        Args:
+            pixels: RGB (B, 3, S, S) in 0..255.
+            reference: In training the pristine pictures they were made from, of the same shape, or their rows in the
+                batch, int64 (B,).
+
+        Raises:
+            InputError: For another shape.
         """
         features, embedding = self.features(pixels)
         aligned = features
@@ -557,7 +645,13 @@ class KFD(nn.Module):
         )
 
     def loss(self, detection: Detection, label: Tensor, mask: Tensor) -> Losses:
-        """Equations 3 and 4. `label` (B,) is 0 for real and 1 for fake; `mask` (B, 1, S, S) in [0, 1], 1 forged."""
+        """Equations 3 and 4. `label` (B,) is 0 for real and 1 for fake; `mask` (B, 1, S, S) in [0, 1], 1 forged.
+
+        Args:
+            detection: What `forward` gave.
+            label: (B,), 0 real and 1 fake.
+            mask: (B, 1, H, W), in [0, 1], 1 forged.
+        """
         localisation = self._map_loss(detection.map, mask)
         if detection.reference_map is not None:
             localisation = localisation + self.reference_weight * self._map_loss(detection.reference_map, mask)
@@ -576,6 +670,13 @@ class KFD(nn.Module):
 
         A frozen CLIP is left out: it comes from its own name again, and a fingerprint tells whether it is the same.
         `facts` are further keys of the JSON file: what else belongs to these weights, such as how faces are cropped.
+
+        Args:
+            path: Of the .safetensors; its card lies beside it.
+            facts: Further keys of the card beside the weights.
+
+        Returns:
+            The SHA-256 of the weights, hexadecimal.
         """
         left_out = self._left_out()
         tensors = {k: v for k, v in self.state_dict().items() if not is_elsewhere(k, left_out)}
@@ -590,7 +691,12 @@ class KFD(nn.Module):
     def load(cls, path: Path, encoders: Encoders | None = None) -> KFD:
         """A saved detector, in evaluation mode. Encoders of other classes than this file's two are passed in.
 
-        Raises WeightsError where a file is missing, damaged, or not what its configuration says.
+        Args:
+            path: Of the .safetensors; its card lies beside it.
+            encoders: Of a class of one's own; None for the two of this file.
+
+        Raises:
+            WeightsError: Where a file is missing, damaged, or not what its configuration says.
         """
         card, tensors = _saved.read(path, "kfd", ["elsewhere", "encoders", "detector"])
         with _saved.settings_of(path):
@@ -632,6 +738,9 @@ def encoders_of(config: Any) -> Encoders:
     """Encoders as a card describes them: their `config`, and `kind`, one of the two classes of this file.
 
     A CLIP that the card names by its hub name is taken from the hub's cache: a card does not make us fetch anything.
+
+    Args:
+        config: Of the card.
 
     Raises:
         UnknownName: For another kind or another key.

@@ -102,8 +102,10 @@ class Fusion(nn.Module):
         """The logits of n answers to one image each.
 
         Args:
-            image1: (n, m₁, C₁), the last layer's features, [CLS] first; image2: (n, m₂, C₂), of the layer before.
-            text: (n, T, D) of the answers; seen: (n, T), False on padding.
+            image1: (n, m₁, C₁), the last layer's features, [CLS] first.
+            image2: (n, m₂, C₂), of the layer before.
+            text: (n, T, D) of the answers.
+            seen: (n, T), False on padding.
 
         Returns:
             (n, 4).
@@ -127,7 +129,11 @@ class Fusion(nn.Module):
 
 
 def with_mean(features: Tensor) -> Tensor:
-    """(B, C, h, w) → tokens (B, 1 + h·w, C), their mean in the place of a [CLS]."""
+    """(B, C, h, w) → tokens (B, 1 + h·w, C), their mean in the place of a [CLS].
+
+    Args:
+        features: (B, C, h, w).
+    """
     places = features.flatten(2).transpose(1, 2)
     return torch.cat([places.mean(dim=1, keepdim=True), places], dim=1)
 
@@ -168,6 +174,9 @@ class SmallEncoders(nn.Module):
     def start_from(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over the eyes of a trained compact network (names as in runs/compact/last.safetensors).
 
+        Args:
+            tensors: Of a trained compact network, named as in runs/compact/last.safetensors.
+
         Raises:
             WeightsError: They are of another network.
         """
@@ -182,12 +191,21 @@ class SmallEncoders(nn.Module):
         self.load_state_dict({name: given[name].to(value.dtype) for name, value in own.items()})
 
     def train(self, mode: bool = True) -> SmallEncoders:
+        """As torch's; normalisation keeps its statistics.
+
+        Args:
+            mode: True to train, False to evaluate.
+        """
         super().train(mode)
         _norm.keep_statistics(self)
         return self
 
     def frozen(self, pixels: Tensor) -> Tensor:
-        """What never learns: RGB (B, 3, S, S) in 0..255 → (B, 96, S/16, S/16), to be computed once a picture."""
+        """What never learns: RGB (B, 3, S, S) in 0..255 → (B, 96, S/16, S/16), to be computed once a picture.
+
+        Args:
+            pixels: RGB (B, 3, S, S) in 0..255.
+        """
         if pixels.ndim != 4 or pixels.shape[1:] != (3, self.size, self.size):
             raise InputError(
                 f"pixels: expected RGB (B, 3, {self.size}, {self.size}) in 0..255, got {tuple(pixels.shape)}"
@@ -199,16 +217,34 @@ class SmallEncoders(nn.Module):
         return y
 
     def seen(self, frozen: Tensor) -> tuple[Tensor, Tensor]:
-        """The rest: (B, 96, h, w) → tokens of the last stage (B, 1 + m, 320) and of the one before (B, 1 + m, 160)."""
+        """The rest: (B, 96, h, w) → tokens of the last stage (B, 1 + m, 320) and of the one before (B, 1 + m, 160).
+
+        Args:
+            frozen: What `frozen` gave.
+
+        Returns:
+            The tokens of the last stage, and of the one before.
+        """
         before = self.blocks[5](frozen)
         return with_mean(self.blocks[6](before)), with_mean(before)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels to the tokens of both stages."""
+        """Pixels to the tokens of both stages.
+
+        Args:
+            pixels: RGB (B, 3, S, S) in 0..255.
+
+        Returns:
+            The tokens of the last stage, and of the one before.
+        """
         return self.seen(self.frozen(pixels))
 
     def read(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Refused: texts are read from outside (`models/minilm.states`)."""
+        """Refused: texts are read from outside (`models/minilm.states`).
+
+        Args:
+            texts: The answers.
+        """
         raise InputError("SmallEncoders: expected texts as states of an encoder; read them with models/minilm.states")
 
 
@@ -246,6 +282,11 @@ class PublishedEncoders(nn.Module):
     ) -> PublishedEncoders:
         """From the hub, or folders; safetensors only.
 
+        Args:
+            image_model: Hub name or folder of a CLIP.
+            text_model: Hub name or folder of a T5.
+            unfreeze: So many last layers of the image's encoder learn.
+
         Raises:
             WeightsError: They cannot be had.
             MissingExtra: transformers is not installed.
@@ -265,12 +306,21 @@ class PublishedEncoders(nn.Module):
         return cls(image, text, tokenizer, unfreeze, (image_model, text_model))
 
     def train(self, mode: bool = True) -> PublishedEncoders:
+        """As torch's; the encoder of texts stays in evaluation mode.
+
+        Args:
+            mode: True to train, False to evaluate.
+        """
         super().train(mode)
         self.text_encoder.eval()
         return self
 
     def frozen(self, pixels: Tensor) -> Tensor:
-        """Normalised pixels: nothing before the last layers is kept, for 577 × 1,024 numbers a picture are many."""
+        """Normalised pixels: nothing before the last layers is kept, for 577 × 1,024 numbers a picture are many.
+
+        Args:
+            pixels: (B, 3, S, S), normalised as CLIP's are.
+        """
         if pixels.ndim != 4 or pixels.shape[1:] != (3, self.size, self.size):
             raise InputError(
                 f"pixels: expected RGB (B, 3, {self.size}, {self.size}) in 0..255, got {tuple(pixels.shape)}"
@@ -278,16 +328,37 @@ class PublishedEncoders(nn.Module):
         return (pixels / 255 - self.mean) / self.std
 
     def seen(self, frozen: Tensor) -> tuple[Tensor, Tensor]:
-        """Hidden states of the last layer and of the one before, (B, 1 + m, C), [CLS] first."""
+        """Hidden states of the last layer and of the one before, (B, 1 + m, C), [CLS] first.
+
+        Args:
+            frozen: What `frozen` gave.
+
+        Returns:
+            The states of the last layer, and of the one before.
+        """
         states = self.image_encoder(pixel_values=frozen, output_hidden_states=True).hidden_states
         return states[-1], states[-2]
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels to the tokens of both layers."""
+        """Pixels to the tokens of both layers.
+
+        Args:
+            pixels: RGB (B, 3, S, S) in 0..255.
+
+        Returns:
+            The states of the last layer, and of the one before.
+        """
         return self.seen(self.frozen(pixels))
 
     def read(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """States of answers (n, T, D), and which are no padding."""
+        """States of answers (n, T, D), and which are no padding.
+
+        Args:
+            texts: The answers.
+
+        Returns:
+            States (n, T, D), and (n, T), False on padding.
+        """
         found = self.tokenizer(
             list(texts), return_tensors="pt", padding="longest", max_length=_LONGEST, truncation=True
         ).to(self.mean.device)
@@ -327,7 +398,8 @@ class MIDS(nn.Module):
 
         Args:
             pixels: RGB (B, 3, S, S) in 0..255; with `frozen`, what `encoders.frozen` gave.
-            text: (B, N, T, D) states of the answers; seen: (B, N, T), False on padding.
+            text: (B, N, T, D) states of the answers.
+            seen: (B, N, T), False on padding.
             frozen: See pixels.
 
         Returns:
@@ -364,6 +436,12 @@ class MIDS(nn.Module):
     @classmethod
     def load(cls, path: Path) -> tuple[MIDS, dict[str, Any]]:
         """A saved MIDS in evaluation mode, and its card.
+
+        Args:
+            path: Of the .safetensors; its card lies beside it.
+
+        Returns:
+            The network, and its card.
 
         Raises:
             WeightsError: A file is missing, damaged or of another kind.

@@ -69,7 +69,12 @@ def _erf(x: Floats) -> Floats:
 
 
 def hidden(ids: NDArray[np.int64], seen: NDArray[np.bool_]) -> Floats:
-    """The last hidden states (n, length, 384) of token ids (n, length); `seen` is False on padding."""
+    """The last hidden states (n, length, 384) of token ids (n, length); `seen` is False on padding.
+
+    Args:
+        ids: Token ids, (n, length).
+        seen: (n, length), False on padding.
+    """
     _, weights = _model()
 
     def linear(x: Floats, name: str) -> Floats:
@@ -106,10 +111,17 @@ def hidden(ids: NDArray[np.int64], seen: NDArray[np.bool_]) -> Floats:
 
 
 def embed(texts: Sequence[str], batch: int = 32) -> Floats:
-    """Unit vectors (n, 384) of texts. Raises MissingExtra.
+    """Unit vectors (n, 384) of texts.
 
     A text of more than 256 tokens, which the model was not made for, is read in windows of 256, up to eight, and its
     vector is the mean over the tokens of all: so a long tail counts, where cutting the text would let it say anything.
+
+    Args:
+        texts: Any texts.
+        batch: How many at once.
+
+    Raises:
+        MissingExtra: A package of an extra is not installed; the sentence names it.
     """
     tokenizer, weights = _model()
     width = weights["embeddings.word_embeddings.weight"].shape[1]
@@ -135,7 +147,17 @@ def embed(texts: Sequence[str], batch: int = 32) -> Floats:
 def states(texts: Sequence[str], batch: int = 32) -> tuple[Floats, NDArray[np.bool_]]:
     """The last hidden states of each text's tokens (n, T, 384), and which are no padding (n, T).
 
-    A text of more than 256 tokens is cut there. Raises MissingExtra.
+    A text of more than 256 tokens is cut there.
+
+    Args:
+        texts: Any texts.
+        batch: How many at once.
+
+    Returns:
+        States (n, T, 384), and (n, T), False on padding.
+
+    Raises:
+        MissingExtra: A package of an extra is not installed; the sentence names it.
     """
     tokenizer, weights = _model()
     rows = [encoding.ids for encoding in tokenizer.encode_batch([_plain(text) for text in texts])]
@@ -160,7 +182,14 @@ def _plain(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def embedding(text: str) -> Floats:
-    """The unit vector (384,) of one text, remembered: references meet many replies. Raises MissingExtra."""
+    """The unit vector (384,) of one text, remembered: references meet many replies.
+
+    Args:
+        text: The text.
+
+    Raises:
+        MissingExtra: A package of an extra is not installed; the sentence names it.
+    """
     vector = embed([text])[0]
     vector.flags.writeable = False
     return vector

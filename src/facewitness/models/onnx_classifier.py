@@ -79,6 +79,9 @@ class OnnxClassifier:
     def logits(self, pixels: Pixels) -> NDArray[np.float64]:
         """Its outputs for a picture RGB uint8 (H, W, 3): (1,) or (2,) logits, or shares.
 
+        Args:
+            pixels: RGB uint8 (H, W, 3).
+
         Raises:
             InputError: outputs that are not finite, or no shares where they were before.
         """

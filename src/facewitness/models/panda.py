@@ -73,7 +73,15 @@ class PandaModel(LlavaModel):
         self.post_init()
 
     def get_image_features(self, pixel_values: Tensor, **kwargs: Any) -> Any:
-        """(B, 3, S, S) as the processor normalised them → `pooler_output`, for each picture (1, width)."""
+        """(B, 3, S, S) as the processor normalised them → `pooler_output`, for each picture (1, width).
+
+        Args:
+            pixel_values: (B, 3, S, S), as the processor normalised them.
+            **kwargs: Ignored; transformers passes them.
+
+        Returns:
+            With `pooler_output`.
+        """
         outputs = self.vision_tower(pixel_values.to(self.multi_modal_projector.weight.dtype), return_dict=True)
         outputs.pooler_output = list(self.multi_modal_projector(outputs.pooler_output)[:, None])
         return outputs
@@ -105,6 +113,9 @@ def make(language: str, eyes: str, revision: str | None = None, seed: int = 0, *
         seed: Of the linear layer.
         options: For `from_pretrained`, such as dtype.
 
+    Returns:
+        The model, and its processor.
+
     Raises:
         UnknownName: The language model is of another kind.
         WeightsError: One of the two cannot be had, is incomplete, or its tokenizer has no end of a text.
@@ -134,7 +145,12 @@ def make(language: str, eyes: str, revision: str | None = None, seed: int = 0, *
 
 
 def processor(tokenizer: Any, size: int) -> Any:
-    """A picture is one token: a patch as large as the picture."""
+    """A picture is one token: a patch as large as the picture.
+
+    Args:
+        tokenizer: Of the language model.
+        size: Side of the pictures, pixels.
+    """
     tokenizer.padding_side = "left"
     pictures = CLIPImageProcessor(
         size={"height": size, "width": size}, do_center_crop=False, crop_size={"height": size, "width": size}

@@ -36,24 +36,43 @@ class SBI(nn.Module):
         self.full = nn.Linear(encoders.embedding_width, 1)
 
     def forward(self, pixels: Tensor, reference: Tensor | None = None) -> Detection:
-        """RGB (B, 3, S, S) in 0..255 → a detection with logits (B,), and a map (B, 1, S, S) of zeros: it has none."""
+        """RGB (B, 3, S, S) in 0..255 → a detection with logits (B,), and a map (B, 1, S, S) of zeros: it has none.
+
+        Args:
+            pixels: RGB (B, 3, S, S) in 0..255.
+            reference: Not looked at.
+        """
         _, embedding = self.encoders.visual(pixels)
         empty = pixels.new_zeros(len(pixels), 1, *pixels.shape[-2:])
         return Detection(self.full(embedding)[:, 0], empty, empty[:, :0], embedding)
 
     def loss(self, detection: Detection, label: Tensor, mask: Tensor) -> Losses:
-        """Binary cross-entropy of `label` (B,), 0 for real and 1 for fake; nothing is localised."""
+        """Binary cross-entropy of `label` (B,), 0 for real and 1 for fake; nothing is localised.
+
+        Args:
+            detection: What `forward` gave.
+            label: (B,), 0 real and 1 fake.
+            mask: Not looked at.
+        """
         classification = F.binary_cross_entropy_with_logits(detection.logit, label.to(detection.logit.dtype))
         return Losses(torch.zeros_like(classification), classification)
 
     def save(self, path: Path, facts: Mapping[str, Any] | None = None) -> str:
-        """Write `path` (.safetensors) and its card beside it; returns the SHA-256 of the weights."""
+        """Write `path` (.safetensors) and its card beside it; returns the SHA-256 of the weights.
+
+        Args:
+            path: Of the .safetensors; its card lies beside it.
+            facts: Further keys of the card beside the weights.
+        """
         card = {"encoders": {"kind": "SmallEncoders", **self.encoders.config}}
         return _saved.write(path, self.kind, self.state_dict(), {**(facts or {}), **card})
 
     @classmethod
     def load(cls, path: Path) -> SBI:
         """A saved one, in evaluation mode.
+
+        Args:
+            path: Of the .safetensors; its card lies beside it.
 
         Raises:
             WeightsError: A file is missing, damaged, or not what its card says.

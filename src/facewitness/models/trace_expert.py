@@ -66,7 +66,14 @@ class TraceProjector(nn.Module):
     def forward(self, trace: Tensor, score: Tensor) -> Tensor:
         """F_f (B, D, h, w) and ĝ (B,) in [0, 1] → (B, grid² + 1, C_emb); the score's token is the first.
 
-        Heights and widths are free. Raises InputError for other shapes.
+        Heights and widths are free.
+
+        Args:
+            trace: F_f, (B, D, h, w).
+            score: ĝ, (B,), in [0, 1].
+
+        Raises:
+            InputError: For other shapes.
         """
         if trace.ndim != 4 or trace.shape[1] != self.width:
             raise InputError(f"trace: expected (B, {self.width}, height, width), got {tuple(trace.shape)}")
@@ -100,6 +107,12 @@ class TraceExpert(nn.Module):
 
         embedding is the width of the language model (`prompted_vlm.width_of`). A module that was loaded from a file is
         stored there and not again.
+
+        Args:
+            fdm: A trained module.
+            embedding: Width of the language model's embeddings.
+            size: Of the pictures that the module sees, pixels.
+            **learner: Further arguments of TraceProjector.
         """
         expert = cls.__new__(cls)
         nn.Module.__init__(expert)
@@ -122,6 +135,9 @@ class TraceExpert(nn.Module):
     def keep(self, folder: Path) -> None:
         """Put a copy of a module that is stored by itself into a folder, with its card, unless `complete` finds it.
 
+        Args:
+            folder: The folder of the language model.
+
         Raises:
             WeightsError: The file that it came from is gone, or another one.
         """
@@ -135,6 +151,9 @@ class TraceExpert(nn.Module):
 
     def complete(self, folders: Sequence[Path]) -> None:
         """Take a module that is stored in a file of its own from the first of these folders that holds it.
+
+        Args:
+            folders: Where to look, in order.
 
         Raises:
             WeightsError: None of them does, or the file is another one.
@@ -153,18 +172,33 @@ class TraceExpert(nn.Module):
         self.fdm.file, self.fdm.sha256 = file, module.sha256
 
     def train(self, mode: bool = True) -> TraceExpert:
+        """As torch's; the module stays in evaluation mode.
+
+        Args:
+            mode: True to train, False to evaluate.
+        """
         super().train(mode)
         self.fdm.eval()  # frozen: batch statistics are weights too
         return self
 
     def detect(self, pixel_values: Tensor, **grid: Any) -> Disentangled:
-        """What the module says of the pictures behind `pixel_values`; no gradient."""
+        """What the module says of the pictures behind `pixel_values`; no gradient.
+
+        Args:
+            pixel_values: Pictures as the family's processor gives them.
+            **grid: What places the patches of `pixel_values`, where the family needs it.
+        """
         rgb = pictures(pixel_values, self.size, **grid)
         with torch.no_grad(), exactly(rgb):
             return self.fdm(rgb * 255)
 
     def forward(self, pixel_values: Tensor, **grid: Any) -> Tensor:
-        """A family's `pixel_values` and what `pictures` needs with them → (pictures, grid² + 1, C_emb)."""
+        """A family's `pixel_values` and what `pictures` needs with them → (pictures, grid² + 1, C_emb).
+
+        Args:
+            pixel_values: Pictures as the family's processor gives them.
+            **grid: What places the patches of `pixel_values`, where the family needs it.
+        """
         seen = self.detect(pixel_values, **grid)
         return self.learner(seen.trace, seen.score)
 

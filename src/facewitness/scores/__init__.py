@@ -26,7 +26,11 @@ _THINNEST = 1e-3  # pixels: a thinner box shows nothing, and its area is lost in
 
 
 def placed(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Findings with one place each: one that has several on the frame to look at first is as many claims."""
+    """Findings with one place each: one that has several on the frame to look at first is as many claims.
+
+    Args:
+        findings: The findings.
+    """
     for finding in findings:
         for place in finding.here:
             yield Finding((place,), finding.claim, finding.strength)
@@ -38,6 +42,9 @@ def mare(region: str | None) -> tuple[str, ...]:
     Empty where MARE has no word (the neck), and for a place that is no region. A name the tree does not have is given
     back as it is: an invented region is no part of any truth, so it counts against the reply wherever regions are
     counted.
+
+    Args:
+        region: A name of a region, in any spelling; None for none.
     """
     if region is None:
         return ()
@@ -46,7 +53,14 @@ def mare(region: str | None) -> tuple[str, ...]:
 
 
 def by_region(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
-    """MARE's name → the findings that name it; "eyes" stands under both eyes."""
+    """MARE's name → the findings that name it; "eyes" stands under both eyes.
+
+    Args:
+        findings: The findings.
+
+    Returns:
+        Name → findings.
+    """
     findings_of: dict[str, list[Finding]] = {}
     for finding in placed(findings):
         for name in mare(finding.region):
@@ -55,14 +69,22 @@ def by_region(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
 
 
 def forged_regions(truth: Truth) -> frozenset[str] | None:
-    """MARE's names of what is forged: none on a pristine face; None for a fake of which the truth names no region."""
+    """MARE's names of what is forged: none on a pristine face; None for a fake of which the truth names no region.
+
+    Args:
+        truth: What is known of the picture.
+    """
     if truth.label == "real":
         return frozenset()
     return frozenset(name for region in truth.regions or () for name in mare(region)) or None
 
 
 def usable(box: Any) -> Box | None:
-    """The box as four floats; None for one that is no box: not finite, swapped, larger than any frame, too thin."""
+    """The box as four floats; None for one that is no box: not finite, swapped, larger than any frame, too thin.
+
+    Args:
+        box: Four numbers (x1, y1, x2, y2) in pixels of the frame, or anything else.
+    """
     try:
         x1, y1, x2, y2 = (float(v) for v in box)
     except (TypeError, ValueError, OverflowError):
@@ -73,11 +95,20 @@ def usable(box: Any) -> Box | None:
 
 
 def mean(values: Iterable[float]) -> float:
-    """The mean of at least one value, the same in any order."""
+    """The mean of at least one value, the same in any order.
+
+    Args:
+        values: At least one.
+    """
     numbers = list(values)
     return math.fsum(numbers) / len(numbers)
 
 
 def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
-    """|a ∩ b| / |a ∪ b|; 0 where both are empty."""
+    """|a ∩ b| / |a ∪ b|; 0 where both are empty.
+
+    Args:
+        a: Names.
+        b: Names.
+    """
     return len(a & b) / len(a | b) if a or b else 0.0

@@ -22,7 +22,12 @@ from facewitness.types import Reply, Truth
 
 
 def score(reply: Reply, truth: Truth) -> float | None:
-    """Jaccard index of the regions named in the text and the regions with a box; None on a pristine face."""
+    """Jaccard index of the regions named in the text and the regions with a box; None on a pristine face.
+
+    Args:
+        reply: What the system answered.
+        truth: What is known of the picture.
+    """
     if truth.label == "real":
         return None
     boxed = frozenset(by_region(finding for finding in reply.findings if usable(finding.box)))

@@ -21,7 +21,12 @@ from facewitness.types import Reply, Truth
 
 
 def score(reply: Reply, truth: Truth) -> float | None:
-    """Mean IoU over common regions; None where the truth has no boxes. Boxes are in pixels of the frame."""
+    """Mean IoU over common regions; None where the truth has no boxes. Boxes are in pixels of the frame.
+
+    Args:
+        reply: What the system answered.
+        truth: What is known of the picture.
+    """
     true = {
         name: box for region, given in (truth.boxes or {}).items() for name in mare(region) if (box := usable(given))
     }

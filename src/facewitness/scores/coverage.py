@@ -19,7 +19,12 @@ from facewitness.types import Reply, Truth
 
 
 def score(reply: Reply, truth: Truth) -> float | None:
-    """Share of what is forged that is claimed: of regions, or of pixels; None where nothing is known to be forged."""
+    """Share of what is forged that is claimed: of regions, or of pixels; None where nothing is known to be forged.
+
+    Args:
+        reply: What the system answered.
+        truth: What is known of the picture.
+    """
     if truth.label == "real":
         return None
     true = forged_regions(truth)

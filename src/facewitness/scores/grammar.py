@@ -19,5 +19,10 @@ from facewitness.types import Reply, Truth
 
 
 def score(reply: Reply, truth: Truth) -> float | None:
-    """1.0 where nothing of the reply was refused, else 0.0; None where no grammar was asked."""
+    """1.0 where nothing of the reply was refused, else 0.0; None where no grammar was asked.
+
+    Args:
+        reply: What the system answered.
+        truth: What is known of the picture.
+    """
     return None if reply.refusals is None else float(not reply.refusals)

@@ -28,7 +28,12 @@ SHARE = 1 / 3  # of a claimed place that must be forged
 
 
 def score(reply: Reply, truth: Truth) -> float | None:
-    """Share of claimed regions that are right, each by the share of its findings; None where no place is known."""
+    """Share of claimed regions that are right, each by the share of its findings; None where no place is known.
+
+    Args:
+        reply: What the system answered.
+        truth: What is known of the picture.
+    """
     if truth.label == "real":
         return float(not reply.findings)
     claims = tuple(placed(reply.findings))

@@ -20,5 +20,10 @@ from facewitness.types import Reply, Truth
 
 
 def score(reply: Reply, truth: Truth) -> float | None:
-    """1.0 where the reply's verdict is the truth's label, else 0.0."""
+    """1.0 where the reply's verdict is the truth's label, else 0.0.
+
+    Args:
+        reply: What the system answered.
+        truth: What is known of the picture.
+    """
     return float(reply.label == truth.label)

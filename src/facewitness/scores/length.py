@@ -17,6 +17,11 @@ _FEWEST, _MOST = 8, 200
 
 
 def score(reply: Reply, truth: Truth) -> float | None:
-    """1.0 between 8 and 200 words, falling to 0 at none and at 400."""
+    """1.0 between 8 and 200 words, falling to 0 at none and at 400.
+
+    Args:
+        reply: What the system answered.
+        truth: What is known of the picture.
+    """
     count = len(reply.thought.split()) + len(reply.text.split())
     return min(1.0, count / _FEWEST) * min(1.0, max(0.0, 2 - count / _MOST))

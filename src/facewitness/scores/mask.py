@@ -23,7 +23,12 @@ from facewitness.types import Reply, Truth
 
 
 def score(reply: Reply, truth: Truth) -> float | None:
-    """IoU of claimed and forged pixels; 0 where nothing is claimed; None where no pixel is known to be forged."""
+    """IoU of claimed and forged pixels; 0 where nothing is claimed; None where no pixel is known to be forged.
+
+    Args:
+        reply: What the system answered.
+        truth: What is known of the picture.
+    """
     if truth.label == "real":
         return None
     claims = tuple(placed(reply.findings))

@@ -22,7 +22,12 @@ from facewitness.types import Reply, Truth
 
 
 def score(reply: Reply, truth: Truth) -> float | None:
-    """Jaccard index of said and true regions; 1 for "real" and none on a pristine face; None for a fake without any."""
+    """Jaccard index of said and true regions; 1 for "real" and none on a pristine face; None for a fake without any.
+
+    Args:
+        reply: What the system answered.
+        truth: What is known of the picture.
+    """
     true = forged_regions(truth)
     if true is None:
         return None

@@ -22,7 +22,12 @@ from facewitness.types import Reply, Truth
 
 
 def score(reply: Reply, truth: Truth) -> float | None:
-    """Share of sided regions in the text that are forged; None where truth or text has none."""
+    """Share of sided regions in the text that are forged; None where truth or text has none.
+
+    Args:
+        reply: What the system answered.
+        truth: What is known of the picture.
+    """
     true = forged_regions(truth) or frozenset()
     judged = [name for name in sided(reply.text) if name in true or mirrored(name) in true]
     return sum(name in true for name in judged) / len(judged) if judged else None

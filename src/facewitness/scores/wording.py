@@ -21,7 +21,12 @@ from facewitness.types import Reply, Truth
 
 
 def score(reply: Reply, truth: Truth) -> float | None:
-    """Cosine of the reply's text and the reference nearest to it, at least 0; None without references."""
+    """Cosine of the reply's text and the reference nearest to it, at least 0; None without references.
+
+    Args:
+        reply: What the system answered.
+        truth: What is known of the picture.
+    """
     references = [text for text in truth.texts if text.strip()]
     if not references:
         return None

@@ -35,7 +35,14 @@ def commit() -> str | None:
 
 
 def sha256(path: Path) -> str:
-    """Of a file's bytes. Raises InputError where it cannot be read."""
+    """Of a file's bytes.
+
+    Args:
+        path: Of the file.
+
+    Raises:
+        InputError: Where it cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -51,7 +58,12 @@ def write_state(
 ) -> None:
     """Everything a run needs to go on, in one file that is replaced whole: `model.…`, `optimizer.…`, and more tensors.
 
-    about   what `read_state` gives back with them: the step, and whatever tells this run from others
+    Args:
+        file: The state's file, which is replaced whole.
+        model: Tensors by name.
+        optimizer: Of torch.
+        about: What `read_state` gives back with them: the step, and whatever tells this run from others.
+        **more: Kinds → further tensors by name.
     """
     state = {f"{kind}.{name}": value for kind, part in {"model": model, **more}.items() for name, value in part.items()}
     for i, slots in optimizer.state_dict()["state"].items():
@@ -63,7 +75,14 @@ def write_state(
 def read_state(file: Path) -> tuple[dict[str, str], dict[str, dict[str, Tensor]]] | None:
     """(about, {"model": tensors by name, "optimizer": …, …}) of what `write_state` wrote; None where nothing is.
 
-    Raises WeightsError for a damaged file.
+    Args:
+        file: The state's file, which is replaced whole.
+
+    Returns:
+        `about`, and the tensors by kind and name.
+
+    Raises:
+        WeightsError: For a damaged file.
     """
     if not file.exists():
         return None
@@ -80,7 +99,11 @@ def read_state(file: Path) -> tuple[dict[str, str], dict[str, dict[str, Tensor]]
 
 
 def step_of(line: str) -> float:
-    """The field "step" of a line of JSON; infinity, later than all others, of one that a kill cut off."""
+    """The field "step" of a line of JSON; infinity, later than all others, of one that a kill cut off.
+
+    Args:
+        line: Of a log in JSON lines.
+    """
     try:
         return float(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):
@@ -88,7 +111,12 @@ def step_of(line: str) -> float:
 
 
 def restore(optimizer: Any, tensors: Mapping[str, Tensor]) -> None:
-    """Put an optimizer's tensors back, as `read_state` gave them: "<parameter's number>.<slot>"."""
+    """Put an optimizer's tensors back, as `read_state` gave them: "<parameter's number>.<slot>".
+
+    Args:
+        optimizer: Of torch.
+        tensors: As `read_state` gave them.
+    """
     slots: dict[int, dict[str, Tensor]] = defaultdict(dict)
     for key, value in tensors.items():
         number, _, name = key.partition(".")
@@ -100,7 +128,11 @@ def restore(optimizer: Any, tensors: Mapping[str, Tensor]) -> None:
 
 
 def last_checkpoint(out: Path) -> Path | None:
-    """The newest checkpoint of a run that is whole: the trainer writes trainer_state.json last."""
+    """The newest checkpoint of a run that is whole: the trainer writes trainer_state.json last.
+
+    Args:
+        out: Folder of the run.
+    """
     folders = sorted((out / "checkpoints").glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
     for folder in reversed(folders):
         try:
@@ -112,7 +144,12 @@ def last_checkpoint(out: Path) -> Path | None:
 
 
 def same_run(out: Path, facts: Mapping[str, Any]) -> None:
-    """Raises InputError where `out` holds checkpoints of a run with another recipe, other data or another detector."""
+    """Raises InputError where `out` holds checkpoints of a run with another recipe, other data or another detector.
+
+    Args:
+        out: Folder of the run.
+        facts: What tells this run from others.
+    """
     try:
         before = json.loads((out / "resolved.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

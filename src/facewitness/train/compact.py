@@ -105,7 +105,14 @@ class Recipe:
 
     @classmethod
     def read(cls, path: Path) -> Recipe:
-        """From TOML. Raises UnknownName, with the nearest known key, for a key this class does not have."""
+        """From TOML.
+
+        Args:
+            path: The TOML file.
+
+        Raises:
+            UnknownName: With the nearest known key, for a key this class does not have.
+        """
         recipe = read_recipe(cls, path)
         for forger in (*recipe.forgers, *recipe.options):
             plugins.get("forge", forger)
@@ -142,7 +149,13 @@ class Item:
 
 
 def item_of_row(data: Pack, i: int, index: dict[tuple[str, str], int]) -> Item:
-    """A row as it is: masks by difference where there is a pristine counterpart, regions from the mask."""
+    """A row as it is: masks by difference where there is a pristine counterpart, regions from the mask.
+
+    Args:
+        data: A pack.
+        i: Number of the row.
+        index: (source, pristine file) → row.
+    """
     row, picture, mesh = data.rows[i], data.pixels(i), data.landmarks(i)
     if row["label"] == "real":
         zero = np.zeros(picture.shape[:2], np.float32)
@@ -157,7 +170,15 @@ def item_of_row(data: Pack, i: int, index: dict[tuple[str, str], int]) -> Item:
 
 
 def item_forged(item: Item, forger: str, rng: np.random.Generator, donor: Item | None = None, **options: Any) -> Item:
-    """A self-made forgery of a pristine item that has landmarks."""
+    """A self-made forgery of a pristine item that has landmarks.
+
+    Args:
+        item: One picture with its truth.
+        forger: Name of a leaf of forge/.
+        rng: What everything is drawn from; the same state gives the same result.
+        donor: Another face for a swap; None without.
+        **options: Further options, by name.
+    """
     leaf = plugins.get("forge", forger)
     if forger == "swap" and donor is not None:
         options["donor"] = (donor.pixels, donor.landmarks)
@@ -166,14 +187,24 @@ def item_forged(item: Item, forger: str, rng: np.random.Generator, donor: Item |
 
 
 def side_of(item: Item) -> float:
-    """The longer side of the face in pixels; of the picture where no face was found."""
+    """The longer side of the face in pixels; of the picture where no face was found.
+
+    Args:
+        item: One picture with its truth.
+    """
     if item.landmarks is None:
         return float(max(item.pixels.shape[:2]))
     return float(np.ptp(item.landmarks, axis=0).max())
 
 
 def sized(item: Item, side: float, kernel: int) -> Item:
-    """The item with a face of `side` pixels, pixels through one of OpenCV's kernels; mask and mesh go along."""
+    """The item with a face of `side` pixels, pixels through one of OpenCV's kernels; mask and mesh go along.
+
+    Args:
+        item: One picture with its truth.
+        side: Of the face, pixels.
+        kernel: Number of OpenCV's.
+    """
     factor = side / side_of(item)
     height, width = item.pixels.shape[:2]
     shape = (max(8, round(width * factor)), max(8, round(height * factor)))
@@ -190,7 +221,12 @@ def sized(item: Item, side: float, kernel: int) -> Item:
 
 
 def routinely_edited(item: Item, rng: np.random.Generator) -> Item:
-    """The item after a chain of `forge/routine`; what text or stickers hide no longer counts as forged."""
+    """The item after a chain of `forge/routine`; what text or stickers hide no longer counts as forged.
+
+    Args:
+        item: One picture with its truth.
+        rng: What everything is drawn from; the same state gives the same result.
+    """
     place = None if item.landmarks is None else geometry.bounds(item.landmarks)
     made = routine.edit(item.pixels, rng, place=place)
     if made.cover is None or item.mask is None or not item.fake:
@@ -206,6 +242,15 @@ def crop_item(item: Item, size: int, margin: float, rng: np.random.Generator | N
     """The network's input and targets of one item; with an rng, jittered and perhaps mirrored.
 
     Unknown targets are marked by a zero in `has_mask`, `has_regions`, and by -1 in `kind`, 255 in `parsing`.
+
+    Args:
+        item: One picture with its truth.
+        size: Side of the crop, pixels.
+        margin: Side of the crop over the mesh's longer side.
+        rng: Moves the crop a little and perhaps mirrors it; None leaves it in the middle.
+
+    Returns:
+        Name → array; the crop is uint8 (S, S, 3).
     """
     height, width = item.pixels.shape[:2]
     by_box = item.landmarks is None or (rng is not None and rng.random() < 0.06)
@@ -294,7 +339,11 @@ class Batches(Dataset):
         return {k: torch.from_numpy(np.stack([c[k] for c in crops])) for k in crops[0]}
 
     def items(self, rng: np.random.Generator) -> Iterator[Item]:
-        """The pictures of a batch, edited and degraded, before they are cropped: a genuine and a forged one in turn."""
+        """The pictures of a batch, edited and degraded, before they are cropped: a genuine and a forged one in turn.
+
+        Args:
+            rng: What everything is drawn from; the same state gives the same result.
+        """
         data = self._open()
         for _ in range(self.stage.batch_size // 2):
             pair = self._pair(data, rng)
@@ -359,7 +408,15 @@ def _drawn(shares: Mapping[str, float], rng: np.random.Generator) -> str:
 
 
 def losses(answers: Answers, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Each head's loss, over the items whose truth is known."""
+    """Each head's loss, over the items whose truth is known.
+
+    Args:
+        answers: Of the network.
+        batch: Targets by name.
+
+    Returns:
+        Name of the head → a scalar.
+    """
     has_mask, has_regions = batch["has_mask"], batch["has_regions"]
     fake = F.binary_cross_entropy_with_logits(answers.fake, batch["fake"] * 0.96 + 0.02)
     kind = F.cross_entropy(answers.kind, batch["kind"], ignore_index=-1, label_smoothing=0.04)
@@ -461,6 +518,15 @@ def mined(recipe: Recipe, folder: Path, weights: Path, most: float = 4.0) -> dic
 
     The weight of a picture rises evenly from 1, where the network gives forged and genuine the same chance, to `most`,
     where it is sure that the picture is forged. Pictures it takes for genuine are left out.
+
+    Args:
+        recipe: The settings.
+        folder: Folder of the pack.
+        weights: Path of the averaged weights.
+        most: The largest weight.
+
+    Returns:
+        "source/file" → weight.
     """
     model = Compact(recipe.backbone, noise=recipe.noise, parsing=recipe.parsing)
     model.load_state_dict(load_file(weights))
@@ -504,7 +570,16 @@ class _Deployed(torch.nn.Module):
 
 
 def export(recipe: Recipe, weights: Path, onnx: Path) -> float:
-    """Write the averaged weights as ONNX. Returns the largest difference to torch on random crops."""
+    """Write the averaged weights as ONNX.
+
+    Args:
+        recipe: The settings.
+        weights: Path of the averaged weights.
+        onnx: Path of the file to write.
+
+    Returns:
+        The largest difference to torch on random crops.
+    """
     import onnxruntime
 
     model = Compact(recipe.backbone, noise=recipe.noise, parsing=recipe.parsing)

@@ -118,23 +118,49 @@ class Recipe:
 
     @classmethod
     def read(cls, path: Path) -> Recipe:
-        """From TOML. Raises UnknownName, with the nearest known key, for a key that nothing reads; InputError."""
+        """From TOML.
+
+        Args:
+            path: The TOML file.
+
+        Raises:
+            UnknownName: With the nearest known key, for a key that nothing reads.
+            InputError: There is no TOML, or a value is of another type.
+        """
         return read_recipe(cls, path)
 
     def without(self, losses: Iterable[str]) -> Recipe:
-        """The same recipe with some losses switched off. Raises UnknownName for a loss that cannot be."""
+        """The same recipe with some losses switched off.
+
+        Args:
+            losses: Names of those to switch off.
+
+        Raises:
+            UnknownName: For a loss that cannot be.
+        """
         losses = list(losses)
         known("loss to leave out", losses, _SWITCHES)
         return replace(self, model={**self.model, **{f"{name}_weight": 0.0 for name in losses}})
 
     def only(self, source: str) -> Recipe:
-        """The intra-dataset protocol on one of this recipe's sources. Raises UnknownName for another one."""
+        """The intra-dataset protocol on one of this recipe's sources.
+
+        Args:
+            source: One of the recipe's.
+
+        Raises:
+            UnknownName: For another one.
+        """
         known("source of the recipe", [source], self.sources)
         people = {name: whose for name, whose in self.people.items() if name == source}
         return replace(self, sources={source: 1.0}, validate=(source,), people=people)
 
     def person(self, row: Mapping[str, Any]) -> str | None:
-        """Whom a picture shows, as far as identities go: None where nobody knows."""
+        """Whom a picture shows, as far as identities go: None where nobody knows.
+
+        Args:
+            row: Of the pack.
+        """
         if row.get("identity"):  # an edit, by the picture that it was made of
             source, _, group = str(row["identity"]).partition("/")
         else:
@@ -148,7 +174,12 @@ class Recipe:
 
 
 def identity_names(data: Pack, recipe: Recipe) -> list[str]:
-    """What the identity classifier tells apart: every person of the training rows, sorted."""
+    """What the identity classifier tells apart: every person of the training rows, sorted.
+
+    Args:
+        data: A pack.
+        recipe: The settings.
+    """
     people = (recipe.person(data.rows[i]) for i in data.indices("train", recipe.sources))
     return sorted({name for name in people if name is not None})
 
@@ -235,13 +266,22 @@ _PEOPLE = 5000  # identities where no pack says how many: FaceForensics++, Celeb
 
 
 def blank(recipe: Recipe, identities: int = _PEOPLE) -> FDM:
-    """The module's shapes on the meta device."""
+    """The module's shapes on the meta device.
+
+    Args:
+        recipe: The settings.
+        identities: How many people there are.
+    """
     with torch.device("meta"):
         return FDM(identities, **recipe.model).eval()
 
 
 def plan(recipe: Recipe) -> Plan:
-    """What the run needs, without weights or data."""
+    """What the run needs, without weights or data.
+
+    Args:
+        recipe: The settings.
+    """
     page = Plan(f"the forgery disentanglement module on {recipe.model.get('backbone', 'legacy_xception')}")
     model = blank(recipe).train()
     pixels = torch.empty(recipe.batch_size, 3, recipe.size, recipe.size, device="meta")
@@ -272,14 +312,26 @@ def train(
     device: str | None = None,
     until: datetime | None = None,
 ) -> dict[str, Any]:
-    """Run the recipe on a pack, and go on where `out` stopped. Returns what `results.json` says.
+    """Run the recipe on a pack, and go on where `out` stopped.
 
-    init_from    weights of the backbone (safetensors, timm's names), or a module to go on from; None: random
-    device   as torch names it; None: a GPU where there is one
-    until    when training has to be over: the rate then falls with the clock where the steps alone would be slower
     Writes into `out`: `resolved.json`; `resume.safetensors` and a line of `log.jsonl` every `save_every` steps;
     `validation.csv`; at the end `fdm.safetensors` + `.json` (`FDM.lean`), `predictions.csv` and `results.json`.
-    Raises InputError where `out` holds another run, the data does not fit, or the loss is no number any more.
+
+    Args:
+        recipe: The settings.
+        folder: Folder of the pack.
+        init_from: Weights of the backbone (safetensors, timm's names), or a module to go on from; None for random ones.
+        out: Folder of the run.
+        workers: Processes that draw batches.
+        save_every: Steps between two states.
+        device: As torch names it; None for a GPU where there is one.
+        until: When training has to be over: the rate then falls with the clock where the steps alone would be slower.
+
+    Returns:
+        What `results.json` says.
+
+    Raises:
+        InputError: Where `out` holds another run, the data does not fit, or the loss is no number any more.
     """
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     data, batches = Pack(folder), Batches(folder, recipe)
@@ -400,7 +452,18 @@ def _finish(recipe: Recipe, out: Path, model: FDM, data: Pack, place: torch.devi
 
 
 def predict(model: FDM, data: Pack, sources: Sequence[str], size: int, place: torch.device) -> list[tuple[int, float]]:
-    """(row of the pack, score) of every val row of the sources."""
+    """(row of the pack, score) of every val row of the sources.
+
+    Args:
+        model: What is trained.
+        data: A pack.
+        sources: Of the pack.
+        size: Side of the crops, pixels.
+        place: The device.
+
+    Returns:
+        (row of the pack, score), the score in [0, 1].
+    """
     rows = data.indices("val", sources)
     scores = np.concatenate([seen["score"] for seen in _read(model, data, rows, size, place)])
     return list(zip(rows, scores.tolist(), strict=True))
@@ -462,6 +525,15 @@ def probe(model: FDM, data: Pack, recipe: Recipe, place: torch.device) -> dict[s
     pixels, which know the scene and no face, so a value near it says that scenes are told apart. Which people and
     pictures, depends on the recipe's seed alone. Values are None, with the reason, where fewer than two people have two
     pictures.
+
+    Args:
+        model: What is trained.
+        data: A pack.
+        recipe: The settings.
+        place: The device.
+
+    Returns:
+        Name → its value with an interval.
     """
     groups: dict[str, list[int]] = defaultdict(list)
     for i in data.indices("val", recipe.validated):
@@ -493,7 +565,11 @@ def probe(model: FDM, data: Pack, recipe: Recipe, place: torch.device) -> dict[s
 
 
 def summary(results: dict[str, Any]) -> str:
-    """What `results.json` says, in lines for people."""
+    """What `results.json` says, in lines for people.
+
+    Args:
+        results: What `train` gave.
+    """
     lines = [
         f"{source}  " + "  ".join(_line(name, value) for name, value in values.items())
         for source, values in results["validation"].items()

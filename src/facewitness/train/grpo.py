@@ -91,11 +91,12 @@ class Collapse(FacewitnessError):
 class Stop:
     """When a run is given up. All are about `window` steps in a row, so that one bad draw stops nothing.
 
-    share    a paid reward's mean fell below this share of its best mean over as many steps before. A run younger than
-             two windows is judged by its halves, down to half a window each
-    floor    which must have been at least so much: of almost nothing, little can be lost
-    cut      more than this share of replies was cut off at `max_tokens`
-    same     in no group did replies differ in reward: there is nothing to learn from. False lets that pass
+    Attributes:
+        share: A paid reward's mean fell below this share of its best mean over as many steps before. A run younger than
+            two windows is judged by its halves, down to half a window each.
+        floor: Which must have been at least so much: of almost nothing, little can be lost.
+        cut: More than this share of replies was cut off at `max_tokens`.
+        same: In no group did replies differ in reward: there is nothing to learn from. False lets that pass.
     """
 
     window: int = 20
@@ -112,7 +113,12 @@ class Stop:
             )
 
     def reason(self, log: Sequence[Mapping[str, Any]], paid: Sequence[str]) -> str | None:
-        """Why to stop after these steps of the log, None to go on. `paid` are the rewards with a weight above 0."""
+        """Why to stop after these steps of the log, None to go on. `paid` are the rewards with a weight above 0.
+
+        Args:
+            log: One mapping a step.
+            paid: The rewards with a weight above 0.
+        """
         if not log:
             return None
         for name in ("loss", "grad_norm", "kl"):
@@ -267,7 +273,16 @@ class Recipe:
 
     @classmethod
     def read(cls, path: Path, changes: Sequence[str] = ()) -> Recipe:
-        """From TOML. Raises UnknownName, with the nearest known key, for a key that nothing has, InputError else."""
+        """From TOML.
+
+        Args:
+            path: The TOML file.
+            changes: Settings "key=value" or "table.key=value" that take the place of the file's.
+
+        Raises:
+            UnknownName: With the nearest known key, for a key that nothing has.
+            InputError: Else.
+        """
         return read_recipe(cls, path, changes)
 
 
@@ -277,7 +292,11 @@ class Recipe:
 def dataset(rows: Sequence[paired.Row], recipe: Recipe, steps: int, evidence: str) -> Any:
     """What TRL draws replies to: prompt, picture and what is true, put together when they are asked for.
 
-    rows   of `train/paired.read`; evidence   the placeholders of an expert, "" without one
+    Args:
+        rows: Of `train/paired.read`.
+        recipe: The settings.
+        steps: How many there are.
+        evidence: Placeholders of an expert's embeddings, "" without one.
     """
     draws: Any = Draws(rows, [], Fraction(0), recipe.prompts, recipe.seed)
 
@@ -302,6 +321,9 @@ def make(recipe: Recipe, detector: Path | None = None) -> tuple[Any, Any]:
     Args:
         recipe: Names the model.
         detector: Weights of MARE's module, or of KFD's detector, for a model without an expert.
+
+    Returns:
+        The model, and its processor.
 
     Raises:
         InputError: There is no model's name; the recipe demands an expert and there is none, or the model has one
@@ -393,13 +415,25 @@ def train(
 ) -> Path | None:
     """Run the recipe; go on where `out` stopped. `stop_at_step` stops after so many steps, with a checkpoint.
 
-    detector   weights of MARE's module for a plain model, see `make`
-    unseen   the pack that MARE's module learnt from: prompts are of pictures alone that were held out. On those that
-             it learnt from, its score is nearly always right, and no reward teaches what to say when it is not
-    val   whose first prompts are answered while it learns; None takes the first of those it learns from
-    Returns the folder of the finished model, None where `stop_at_step` came first. Raises Collapse where `Stop` says
-    so, InputError for data that does not fit, for people in `val` that are in `data` too, and where `out` holds a run
-    of another recipe or other data.
+    Args:
+        recipe: The settings.
+        data: A table of `builders/dma`.
+        out: Folder of the run.
+        detector: Weights of MARE's module for a plain model, see `make`.
+        val: A table whose first prompts are answered while it learns; None takes the first of those it learns from.
+        unseen: The pack that MARE's module learnt from: prompts are of pictures alone that were held out. On those that
+            it learnt from, its score is nearly always right, and no reward teaches what to say when it is not.
+        save_every: Steps between two states.
+        show_every: Steps between two samples of replies.
+        stop_at_step: Stops after so many steps, with a checkpoint; None for the end.
+
+    Returns:
+        The folder of the finished model, None where `stop_at_step` came first.
+
+    Raises:
+        Collapse: Where `Stop` says so.
+        InputError: For data that does not fit, for people in `val` that are in `data` too, and where `out` holds a run
+            of another recipe or other data.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if recipe.group_size * recipe.prompts % (recipe.micro_batch_size * world):
@@ -583,7 +617,14 @@ _DRAWN = 1.6e-3  # seconds a layer for each token that transformers draws: its o
 
 
 def plan(recipe: Recipe, detector: Path | None = None, examples: int | None = None, processes: int = 1) -> Plan:
-    """What the run needs, without a byte of weights; as `train/sft.plan`, with the replies that are drawn."""
+    """What the run needs, without a byte of weights; as `train/sft.plan`, with the replies that are drawn.
+
+    Args:
+        recipe: The settings.
+        detector: Weights of MARE's module for a plain model, see `make`.
+        examples: How many there are to learn from; None where no data was named.
+        processes: That share the run.
+    """
     page = Plan(f"rewards (GRPO) for {recipe.model}" + (f" on {processes} processes" * (processes > 1)), processes)
     if recipe.group_size * recipe.prompts % (recipe.micro_batch_size * processes):
         raise InputError(
@@ -682,6 +723,10 @@ def curve(log: Sequence[Mapping[str, Any]], weights: Mapping[str, float]) -> byt
     """The run as a picture (SVG): each reward's mean and standard deviation by step, KL, and how long replies were.
 
     Thin: a step; thick: the mean over ten. The band is one standard deviation over the replies of a step.
+
+    Args:
+        log: One mapping a step.
+        weights: Reward → its weight.
     """
     panels = [("reward", "reward", "reward_std"), *((n, f"rewards/{n}/mean", f"rewards/{n}/std") for n in weights)]
     panels += [("KL", "kl", ""), ("tokens of a reply", "completions/mean_length", "")]

@@ -69,19 +69,21 @@ _CPU = torch.device("cpu")
 class Recipe:
     """All that decides the weights, but for the weights it starts from. Shares need not sum to one.
 
-    encoders       kind = "clip" or "small", and arguments of `ClipEncoders` or `SmallEncoders`
-    sources        data set → share of draws
-    forgers        leaf of `forge/` → its share, or a table of its share and options
-    detector       arguments of `KFD`
-    text, reference, images    the ablations: no text; no equation 2; so many genuine pictures (None is all)
-    baseline       "sbi" trains a plain classifier on the same backbone in KFD's place (`models/sbi`), as the paper's
-                   table 1 and figure 5 have it beside theirs
-    steps, epochs  one of the two; an epoch draws as many pairs as there are genuine pictures
-    batch_size     pictures a step, of all processes together; half of them are genuine
     warmup         steps in which the learning rate rises; cosine   whether it falls to 2 % after them, or stays
-    ema            decay a step of the average of the weights that is saved; 0 saves the weights themselves
-    degradation    shares of pairs that suffer no degradation, one, two …
-    parallel       with several processes: "ddp", or "fsdp", which also spreads a frozen CLIP's layers over them
+
+    Attributes:
+        encoders: `kind` = "clip" or "small", and arguments of `ClipEncoders` or `SmallEncoders`.
+        sources: Data set → share of draws.
+        forgers: Leaf of `forge/` → its share, or a table of its share and options.
+        detector: Arguments of `KFD`.
+        text, reference, images: The ablations: no text; no equation 2; so many genuine pictures (None is all).
+        baseline: "sbi" trains a plain classifier on the same backbone in KFD's place (`models/sbi`), as the paper's
+            table 1 and figure 5 have it beside theirs.
+        steps, epochs: One of the two; an epoch draws as many pairs as there are genuine pictures.
+        batch_size: Pictures a step, of all processes together; half of them are genuine.
+        ema: Decay a step of the average of the weights that is saved; 0 saves the weights themselves.
+        degradation: Shares of pairs that suffer no degradation, one, two …
+        parallel: With several processes: "ddp", or "fsdp", which also spreads a frozen CLIP's layers over them.
     """
 
     encoders: dict[str, Any]
@@ -134,6 +136,10 @@ class Recipe:
     def read(cls, path: Path, changes: Sequence[str] = ()) -> Recipe:
         """From TOML, with `changes` as `read_recipe` takes them.
 
+        Args:
+            path: The TOML file.
+            changes: Settings "key=value" or "table.key=value" that take the place of the file's.
+
         Raises:
             UnknownName: A key is nothing's; the message names the nearest.
             InputError: There is no TOML, or a value is of another type.
@@ -144,13 +150,26 @@ class Recipe:
         return {k: dict(v) if isinstance(v, Mapping) else {"share": v} for k, v in self.forgers.items()}
 
     def drawn_forger(self, rng: np.random.Generator) -> tuple[Any, dict[str, Any]]:
-        """A leaf of `forge/` and its options, by share."""
+        """A leaf of `forge/` and its options, by share.
+
+        Args:
+            rng: What everything is drawn from; the same state gives the same result.
+
+        Returns:
+            The leaf, and its options.
+        """
         forgers = self._forgers()
         name = _by_share({k: v.get("share", 1.0) for k, v in forgers.items()}, rng)
         return plugins.get("forge", name), {k: v for k, v in forgers[name].items() if k != "share"}
 
     def schedule(self, steps: int, until: datetime | None = None) -> Schedule:
-        """The learning rate over so many steps, or by the clock where that is over before them."""
+        """The learning rate over so many steps, or by the clock where that is over before them.
+
+        Args:
+            steps: How many there are.
+            until: When training has to be over: the rate then falls with the clock where the steps alone would be
+                slower.
+        """
         return Schedule(self.lr, steps, self.warmup, self.cosine, until=until)
 
 
@@ -165,8 +184,18 @@ def _by_share(shares: Mapping[str, float], rng: np.random.Generator) -> str:
 def genuine(data: Pack, recipe: Recipe) -> dict[str, list[int]]:
     """The rows that are drawn from, by source: genuine training pictures with a mesh, `recipe.images` of them.
 
-    Fewer images are a part of more: each source gives its share, in an order that depends on the pictures' names
-    alone. Raises UnknownName for a source the pack does not have, InputError where a source has too few pictures.
+    Fewer images are a part of more: each source gives its share, in an order that depends on the pictures' names alone.
+
+    Args:
+        data: A pack.
+        recipe: The settings.
+
+    Returns:
+        Source → rows.
+
+    Raises:
+        UnknownName: For a source the pack does not have.
+        InputError: Where a source has too few pictures.
     """
     rows: dict[str, list[int]] = defaultdict(list)
     for i, row in enumerate(data.rows):
@@ -289,7 +318,12 @@ class _BlankClip(nn.Module):
 
 
 def blank(recipe: Recipe, page: Plan) -> KFD:
-    """The detector's shapes on the meta device, CLIP's by `train/published.json`."""
+    """The detector's shapes on the meta device, CLIP's by `train/published.json`.
+
+    Args:
+        recipe: The settings.
+        page: Is filled.
+    """
     arguments = {k: v for k, v in recipe.encoders.items() if k != "kind"}
     with torch.device("meta"):
         encoders = _BlankClip(page, arguments) if recipe.encoders["kind"] == "clip" else SmallEncoders(**arguments)
@@ -334,7 +368,16 @@ def make(
     """The detector as training begins: `init_from` is the small pair's backbone, `embed` its sentence encoder (MiniLM).
 
     `go_on` is a detector that an earlier recipe made, of another picture size for instance: its weights are taken over.
-    Raises WeightsError for weights that do not fit, MissingExtra without the sentence encoder.
+
+    Args:
+        recipe: The settings.
+        init_from: The small pair's backbone; None for random weights.
+        embed: The sentence encoder; None for MiniLM.
+        go_on: A detector that an earlier recipe made; None for none.
+
+    Raises:
+        WeightsError: For weights that do not fit.
+        MissingExtra: Without the sentence encoder.
     """
     torch.manual_seed(recipe.seed)
     arguments = {k: v for k, v in recipe.encoders.items() if k != "kind"}
@@ -379,7 +422,24 @@ def train(
     """Run the recipe on the pack in `folder`; go on where `out` stopped. `stop_at_step` ends it after so many steps.
 
     `until` is when it has to be done: a cosine then falls with the clock where the steps alone would be slower.
-    Returns the detector in evaluation mode. Raises InputError where `out` holds a run of another recipe.
+
+    Args:
+        recipe: The settings.
+        folder: Folder of the pack.
+        out: Folder of the run.
+        init_from: The small pair's backbone; None for random weights.
+        embed: The sentence encoder; None for MiniLM.
+        go_on: A detector that an earlier recipe made; None for none.
+        workers: Processes that draw batches.
+        save_every: Steps between two states.
+        stop_at_step: Stops after so many steps, with a checkpoint; None for the end.
+        until: When training has to be over: the rate then falls with the clock where the steps alone would be slower.
+
+    Returns:
+        The detector in evaluation mode.
+
+    Raises:
+        InputError: Where `out` holds a run of another recipe.
     """
     rank, world = _rank_and_world()
     if recipe.batch_size % (2 * world):
@@ -426,7 +486,12 @@ def train(
 
 
 def count(recipe: Recipe, folder: Path) -> int:
-    """How many genuine pictures of a pack the recipe learns from."""
+    """How many genuine pictures of a pack the recipe learns from.
+
+    Args:
+        recipe: The settings.
+        folder: Folder of the pack.
+    """
     return sum(len(rows) for rows in genuine(Pack(folder), recipe).values())
 
 

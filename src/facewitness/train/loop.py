@@ -62,12 +62,20 @@ class Schedule:
     share: float = 0.0
 
     def begin(self, step: int) -> None:
-        """Starts the clock."""
+        """Starts the clock.
+
+        Args:
+            step: Number of the step.
+        """
         self.opened, self.share = datetime.now(UTC), max(self.share, step / self.steps)
         self._from = self.share
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step, which moves `share` on."""
+        """The learning rate of a step, which moves `share` on.
+
+        Args:
+            step: Number of the step.
+        """
         self.share = step / self.steps
         if self.until is not None:
             passed = (datetime.now(UTC) - self.opened) / max(self.until - self.opened, timedelta(seconds=1))
@@ -149,6 +157,11 @@ class Loop:
     def run(self, batches: Dataset[Any], begin: int, end: int) -> None:
         """Does steps `begin` to `end`, or fewer where the schedule's clock ends the run.
 
+        Args:
+            batches: What is drawn from.
+            begin: First step.
+            end: The step behind the last one.
+
         Raises:
             InputError: The loss is no number any more.
         """
@@ -206,7 +219,11 @@ class Loop:
         return parts
 
     def save(self, step: int) -> None:
-        """Replaces the state."""
+        """Replaces the state.
+
+        Args:
+            step: Number of the step.
+        """
         place = {**self.place, "step": step, "share": float(self.schedule.share)}
         about = {**self.about, **{name: repr(value) for name, value in place.items()}}
         average = {"average": self.average} if self.average else {}
@@ -219,6 +236,13 @@ def resume(
     out: Path, own: Mapping[str, Tensor], average: Mapping[str, Tensor], optimizer: Any, about: Mapping[str, str]
 ) -> dict[str, str]:
     """Takes over the state in `out`; returns what stands in it besides tensors, nothing where there is none.
+
+    Args:
+        out: Folder of the run.
+        own: The weights by name.
+        average: Their average by name.
+        optimizer: Of torch.
+        about: What tells this run from others.
 
     Raises:
         InputError: Something in `about` differs from what the state says.
@@ -244,7 +268,12 @@ def resume(
 
 
 def put(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
-    """Copies tensors into those of the same name."""
+    """Copies tensors into those of the same name.
+
+    Args:
+        own: The weights by name.
+        tensors: By the same names.
+    """
     with torch.no_grad():
         for name, value in own.items():
             if name in tensors:
@@ -252,7 +281,13 @@ def put(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
 
 
 def follow(average: Mapping[str, Tensor], own: Mapping[str, Tensor], decay: float) -> None:
-    """Moves an average towards the weights: average ← decay · average + (1 − decay) · weights. Counters are copied."""
+    """Moves an average towards the weights: average ← decay · average + (1 − decay) · weights. Counters are copied.
+
+    Args:
+        average: Their average by name.
+        own: The weights by name.
+        decay: Share of the average that stays.
+    """
     with torch.no_grad():
         for name, value in own.items():
             if value.is_floating_point():

@@ -101,7 +101,15 @@ class Recipe:
 
     @classmethod
     def read(cls, path: Path) -> Recipe:
-        """From TOML. Raises UnknownName, with the nearest known key, for a key that nothing has, InputError else."""
+        """From TOML.
+
+        Args:
+            path: Of the table.
+
+        Raises:
+            UnknownName: With the nearest known key, for a key that nothing has.
+            InputError: Else.
+        """
         return read_recipe(cls, path)
 
 
@@ -173,12 +181,27 @@ def _verdict(text: str) -> str | None:
 
 
 def write_mined(rows: Iterable[Mined], path: Path) -> Path:
-    """A table of what was mined, as it comes. Raises InputError for no rows."""
+    """A table of what was mined, as it comes.
+
+    Args:
+        rows: What was mined.
+        path: Of the table.
+
+    Raises:
+        InputError: For no rows.
+    """
     return _disk.write_table(rows, SCHEMA, path, "mids: expected at least one picture that was asked about, got none")
 
 
 def read_mined(path: Path) -> list[Mined]:
-    """The rows of such a table. Raises InputError."""
+    """The rows of such a table.
+
+    Args:
+        path: Of the table.
+
+    Raises:
+        InputError: The file is no such table.
+    """
     rows = _disk.read_table(path, SCHEMA.names, "ffa_vqa")
     return [
         Mined(**{**row, "answers": tuple(row["answers"]), "said": tuple(row["said"]),
@@ -189,6 +212,9 @@ def read_mined(path: Path) -> list[Mined]:
 
 def disjoint(**groups: Iterable[tuple[str, str]]) -> None:
     """Proves that no (dataset, group) is in two of the sets given by name, such as tuned=…, mined=…, tested=….
+
+    Args:
+        **groups: Name of a set → its (dataset, group).
 
     Raises:
         InputError: One is; the sentence names it.
@@ -208,7 +234,12 @@ def disjoint(**groups: Iterable[tuple[str, str]]) -> None:
 
 
 def augmented(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """A picture as the authors' training draws it: RGB uint8 (H, W, 3) in and out."""
+    """A picture as the authors' training draws it: RGB uint8 (H, W, 3) in and out.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        rng: What everything is drawn from; the same state gives the same result.
+    """
     picture = np.ascontiguousarray(pixels)
     if rng.random() < 0.5:  # ImageCompression(60, 100)
         picture = _jpeg(picture, int(rng.integers(60, 101)))
@@ -269,7 +300,15 @@ class Features:
 
 
 def features(recipe: Recipe, model: MIDS, rows: Sequence[Mined], read: Any, copies: int) -> Features:
-    """The features of rows; `read` turns texts into states, as `models/minilm.states`."""
+    """The features of rows; `read` turns texts into states, as `models/minilm.states`.
+
+    Args:
+        recipe: The settings.
+        model: The judge.
+        rows: What was mined.
+        read: Texts → states, as `models/minilm.states`.
+        copies: Of each picture, each drawn anew.
+    """
     frozen = []
     model.eval()
     for row in rows:
@@ -290,7 +329,16 @@ def features(recipe: Recipe, model: MIDS, rows: Sequence[Mined], read: Any, copi
 
 
 def texts(recipe: Recipe, rows: Sequence[Mined], read: Any) -> tuple[Tensor, Tensor]:
-    """States (rows, N, T, D) and padding of the rows' answers, masked where the recipe says so."""
+    """States (rows, N, T, D) and padding of the rows' answers, masked where the recipe says so.
+
+    Args:
+        recipe: The settings.
+        rows: What was mined.
+        read: Texts → states, as `models/minilm.states`.
+
+    Returns:
+        States (rows, N, T, D), and padding (rows, N, T).
+    """
     written = [ffa_cot.masked(text) if recipe.masked else text for row in rows for text in row.answers]
     unique = list(dict.fromkeys(written))
     states, seen = (torch.as_tensor(np.asarray(one)) for one in read(unique))
@@ -337,7 +385,12 @@ class _Batches(Dataset):
 
 
 def plan(recipe: Recipe, rows: int | None = None) -> str:
-    """What a run would take, without loading or fetching anything; `rows` are the pictures it learns from."""
+    """What a run would take, without loading or fetching anything; `rows` are the pictures it learns from.
+
+    Args:
+        recipe: The settings.
+        rows: How many pictures it learns from; None where no table was named.
+    """
     hidden = "masked" if recipe.masked else "in sight"
     lines = [f"encoders {recipe.encoders}, their {recipe.unfreeze} last layers learn, results {hidden}"]
     if recipe.encoders == "published":
@@ -356,7 +409,12 @@ def plan(recipe: Recipe, rows: int | None = None) -> str:
 
 
 def make(recipe: Recipe, init_from: Path | None) -> MIDS:
-    """The model as training begins."""
+    """The model as training begins.
+
+    Args:
+        recipe: The settings.
+        init_from: Weights of a compact network, for small encoders; None for random ones.
+    """
     torch.manual_seed(recipe.seed)
     if recipe.encoders == "published":
         encoders: Any = PublishedEncoders.of_hub(unfreeze=recipe.unfreeze)
@@ -369,6 +427,10 @@ def make(recipe: Recipe, init_from: Path | None) -> MIDS:
 
 def kept(recipe: Recipe, rows: Sequence[Mined]) -> list[Mined]:
     """The rows that are learned from: all hard ones, and the recipe's share of the easy ones.
+
+    Args:
+        recipe: The settings.
+        rows: What was mined.
 
     Raises:
         InputError: None is left.
@@ -442,7 +504,11 @@ def train(
 
 
 def replace_copies(recipe: Recipe) -> Recipe:
-    """A recipe whose pictures have the published encoder's size."""
+    """A recipe whose pictures have the published encoder's size.
+
+    Args:
+        recipe: The settings.
+    """
     return Recipe(**{**asdict(recipe), "size": 336})
 
 
@@ -453,7 +519,16 @@ def _minilm() -> Any:
 
 
 def logits(model: MIDS, given: Features, batch: int = 32) -> NDArray[np.float64]:
-    """(rows, N, 4) of the plain pictures."""
+    """(rows, N, 4) of the plain pictures.
+
+    Args:
+        model: The judge.
+        given: What `features` gave.
+        batch: Pictures at once.
+
+    Returns:
+        (rows, N, 4).
+    """
     found = []
     model.eval()
     with torch.no_grad():
@@ -466,5 +541,10 @@ def logits(model: MIDS, given: Features, batch: int = 32) -> NDArray[np.float64]
 
 
 def decisions(rows: Sequence[Mined], found: NDArray[np.float64]) -> list[deciding.Decision | None]:
-    """What is decided about each row by its logits (rows, N, 4)."""
+    """What is decided about each row by its logits (rows, N, 4).
+
+    Args:
+        rows: What was mined.
+        found: Logits, (rows, N, 4).
+    """
     return [deciding.decide(one, row.said) for row, one in zip(rows, found, strict=True)]

@@ -50,7 +50,11 @@ TEN = 10  # pictures that are shown
 def read(path: Path) -> list[Row]:
     """The rows of a table of `builders/dma`, with masks and the prompt; those of one picture share its bytes.
 
-    Raises InputError for a file that is no such table, or is empty.
+    Args:
+        path: A table of `builders/dma`.
+
+    Raises:
+        InputError: For a file that is no such table, or is empty.
     """
     rows = chats.read_dma(path)
     if not rows:
@@ -61,7 +65,14 @@ def read(path: Path) -> list[Row]:
 
 
 def columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
-    """What rewards are told of the truth, as TRL gives it to them."""
+    """What rewards are told of the truth, as TRL gives it to them.
+
+    Args:
+        rows: Of `read`.
+
+    Returns:
+        Name → one value a row.
+    """
     return {name: [row[name] for row in rows] for name in ("label", "texts", "regions", "boxes", "mask", "size")}
 
 
@@ -91,7 +102,14 @@ class Asking:
 
 
 def ask(model: Any, processor: Any, rows: Sequence[Row], asking: Asking) -> Replies:
-    """The model's replies to each row's prompt about its picture; rows that ask the same have the same."""
+    """The model's replies to each row's prompt about its picture; rows that ask the same have the same.
+
+    Args:
+        model: A language model.
+        processor: The model's own.
+        rows: Of `read`.
+        asking: How it is asked.
+    """
     asked = [(row["image"], row["prompt"]) for row in rows]
     different = dict(zip(asked, rows, strict=True))
     unique, answers = list(different.values()), Replies()
@@ -109,7 +127,11 @@ def ask(model: Any, processor: Any, rows: Sequence[Row], asking: Asking) -> Repl
 
 
 def picture(row: Row) -> Image.Image:
-    """A row's picture, RGB."""
+    """A row's picture, RGB.
+
+    Args:
+        row: Of `read`.
+    """
     return Image.open(io.BytesIO(row["image"])).convert("RGB")
 
 
@@ -135,7 +157,15 @@ def _drawn(model: Any, processor: Any, shown: list[Image.Image], texts: list[str
 def replies_of(source: str | Path, rows: Sequence[Row], asking: Asking) -> Replies:
     """The replies of a model by folder or hub name, of predictions, or those in a .jsonl that `compare` wrote.
 
-    Raises InputError where such a file is about other rows, WeightsError and UnknownName where there is no model.
+    Args:
+        source: A folder or hub name of a model, predictions, or a .jsonl that `compare` wrote.
+        rows: Of `read`.
+        asking: How it is asked.
+
+    Raises:
+        InputError: Where such a file is about other rows.
+        WeightsError: Where there is no model.
+        UnknownName: Where there is no model.
     """
     if (Path(source) / "predictions.parquet").exists():
         return _predicted(Path(source), rows)
@@ -181,7 +211,16 @@ def _predicted(source: Path, rows: Sequence[Row]) -> Replies:
 
 
 def judged(rows: Sequence[Row], replies: Replies, rewards: Rewards) -> dict[str, list[float]]:
-    """Each reward of each row, the mean over its replies, and under "reward" their weighted sum; NaN for none."""
+    """Each reward of each row, the mean over its replies, and under "reward" their weighted sum; NaN for none.
+
+    Args:
+        rows: Of `read`.
+        replies: For each row its replies.
+        rewards: What judges them.
+
+    Returns:
+        Reward → one number a row.
+    """
     many = [(row, text) for row, texts in zip(rows, replies, strict=True) for text in texts]
     values = rewards.judge([text for _, text in many], **columns([row for row, _ in many]))
     ends = np.cumsum([len(texts) for texts in replies])[:-1]
@@ -204,8 +243,14 @@ def compare(
 ) -> dict[str, Any]:
     """Ask both, judge both, write what the file's head says into `out`, and return what before_after.json holds.
 
-    rewards   default: MARE's five and ours as `train/rewards` weighs them
-    facts     stand in the JSON besides, such as the reward that training was without
+    Args:
+        before: The model before training: a folder, a hub name, predictions or a .jsonl.
+        after: The model after training, likewise.
+        table: Held-out prompts, of `builders/dma`.
+        out: Folder of the run.
+        rewards: None for MARE's five and ours as `train/rewards` weighs them.
+        asking: How it is asked.
+        facts: Stand in the JSON besides, such as the reward that training was without.
     """
     rewards, asking, rows = rewards or Rewards(), asking or Asking(), read(table)
     groups = [row["group"] for row in rows]
@@ -289,7 +334,11 @@ def _sheet(rows: Sequence[Row], shown: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def render(report: Mapping[str, Any]) -> str:
-    """A comparison as Markdown: the numbers, what of them is shown, and the ten replies."""
+    """A comparison as Markdown: the numbers, what of them is shown, and the ten replies.
+
+    Args:
+        report: What `compare` gave.
+    """
     samples, weights = report["asking"]["samples"], report["weights"]
     how = f"{samples} replies drawn for each" if samples else "the likeliest reply to each"
     lines = [
@@ -331,7 +380,11 @@ def _plain(text: str) -> str:
 def ablation(runs: Sequence[Path]) -> str:
     """Runs of train/grpo as a Markdown table, one line each: every reward after training, and what it gained.
 
-    Raises InputError for a folder without before_after.json, and for runs that were not measured alike.
+    Args:
+        runs: Folders of runs.
+
+    Raises:
+        InputError: For a folder without before_after.json, and for runs that were not measured alike.
     """
     reports = []
     for run in runs:
@@ -366,7 +419,17 @@ def _cell(value: Mapping[str, Any]) -> str:
 
 
 def read_settings(path: Path | None) -> dict[str, Any]:
-    """A recipe of `train/grpo` as its TOML says it; empty for none. Raises InputError."""
+    """A recipe of `train/grpo` as its TOML says it; empty for none.
+
+    Args:
+        path: The TOML file; None for none.
+
+    Returns:
+        As the file has them.
+
+    Raises:
+        InputError: The file cannot be read, or is no TOML.
+    """
     try:
         return {} if path is None else tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -238,6 +238,9 @@ def unfit(own: Mapping[str, Sequence[int]], tensors: Mapping[str, Tensor]) -> tu
     Args:
         own: Shapes of the network's tensors.
         tensors: Under our names.
+
+    Returns:
+        Names that are left as they are, and names that do not fit.
     """
     wrong = [k for k, v in tensors.items() if k not in own or tuple(v.shape) != tuple(own[k])]
     return sorted(own.keys() - tensors.keys()), sorted(wrong)

@@ -91,7 +91,13 @@ def _valued(value: Any, hint: Any, where: str) -> Any:
 
 
 def check(given: Any, hints: Mapping[str, Any], where: str) -> None:
-    """Checks that a table's keys are known and its values of the types that the hints give; raises as `read_recipe`."""
+    """Checks that a table's keys are known and its values of the types that the hints give; raises as `read_recipe`.
+
+    Args:
+        given: A table of TOML.
+        hints: Key → its type.
+        where: Name of the table, for messages.
+    """
     if not isinstance(given, Mapping):
         raise InputError(f"{where}: expected a table, got {given!r}")
     known(f"key in {where}", given, hints)
@@ -101,7 +107,13 @@ def check(given: Any, hints: Mapping[str, Any], where: str) -> None:
 
 
 def known(what: str, names: Iterable[Any], those: Iterable[str]) -> None:
-    """Raises UnknownName, with the nearest one, for a name that is none of those."""
+    """Raises UnknownName, with the nearest one, for a name that is none of those.
+
+    Args:
+        what: What the names are, for messages.
+        names: That are asked for.
+        those: That there are.
+    """
     those = list(those)
     for name in names:
         if name not in those:

@@ -96,13 +96,29 @@ class Reward:
         return self.of(replies, truths(columns, len(replies)))
 
     def of(self, replies: Sequence[Reply], true: Sequence[Truth]) -> list[float | None]:
-        """The score of each reply that was read."""
+        """The score of each reply that was read.
+
+        Args:
+            replies: What was read.
+            true: What is true of each.
+        """
         judge = plugins.get("scores", self.score).score
         return [judge(reply, truth) for reply, truth in zip(replies, true, strict=True)]
 
 
 def read_weights(path: Path) -> dict[str, float]:
-    """The table [rewards] of a TOML file, such as runs/mare/rewards-guarded.toml. Raises InputError, UnknownName."""
+    """The table [rewards] of a TOML file, such as runs/mare/rewards-guarded.toml.
+
+    Args:
+        path: A TOML file with a table [rewards].
+
+    Returns:
+        Score → weight.
+
+    Raises:
+        InputError: The file cannot be read, or a weight is no number.
+        UnknownName: There is no such score.
+    """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8")).get("rewards")
     except (OSError, ValueError) as error:
@@ -113,7 +129,17 @@ def read_weights(path: Path) -> dict[str, float]:
 
 
 def reward(score: str, weight: float = 1.0, grammar: str = "mare") -> Reward:
-    """A score's name to a reward. Raises UnknownName, with the nearest name, InputError for a weight that is none."""
+    """A score's name to a reward.
+
+    Args:
+        score: Name of a leaf of scores/.
+        weight: At least 0.
+        grammar: Name of a leaf of grammars/.
+
+    Raises:
+        UnknownName: With the nearest name.
+        InputError: For a weight that is none.
+    """
     return Reward(score, weight, grammar)
 
 
@@ -132,7 +158,11 @@ class Rewards:
 
     @classmethod
     def of(cls, run: Mapping[str, Any]) -> Rewards:
-        """The rewards of a run file: its table `rewards` of names and weights, or `WEIGHTS`, and its `grammar`."""
+        """The rewards of a run file: its table `rewards` of names and weights, or `WEIGHTS`, and its `grammar`.
+
+        Args:
+            run: A run file.
+        """
         return cls(dict(run.get("rewards", WEIGHTS)), run.get("grammar", "mare"))
 
     @property
@@ -146,7 +176,15 @@ class Rewards:
         return [float(weight) for weight in self.weights.values()]
 
     def judge(self, completions: Sequence[Completion], **columns: Any) -> dict[str, list[float | None]]:
-        """Each reward of each completion by its name, and under "reward" their sum; None where nothing can judge."""
+        """Each reward of each completion by its name, and under "reward" their sum; None where nothing can judge.
+
+        Args:
+            completions: What the model wrote, as TRL gives it.
+            **columns: Name → one value a row, as TRL gives them.
+
+        Returns:
+            Name → one number a completion.
+        """
         replies = read(completions, self.grammar, columns.get("size"))
         true = truths(columns, len(replies))
         each = {function.score: function.of(replies, true) for function in self.functions}
@@ -162,7 +200,13 @@ class Rewards:
 def refused(
     completions: Sequence[Completion], grammar: str = "mare", sizes: Sequence[Size] | None = None
 ) -> Counter[str]:
-    """How many completions break the grammar in which way: kind of refusal → count; a grammar may know no kinds."""
+    """How many completions break the grammar in which way: kind of refusal → count; a grammar may know no kinds.
+
+    Args:
+        completions: What the model wrote, as TRL gives it.
+        grammar: Name of a leaf of grammars/.
+        sizes: (width, height) of each picture; None where they are not known.
+    """
     kinds: Counter[str] = Counter()
     for reply in read(completions, grammar, sizes):
         kinds.update({reason.partition(":")[0] for reason in reply.refusals or ()})
@@ -173,7 +217,13 @@ def refused(
 
 
 def read(completions: Iterable[Completion], grammar: str, sizes: Iterable[Size] | None = None) -> list[Reply]:
-    """What was written, as the grammar reads it; with the pictures' sizes, a box off its picture is refused too."""
+    """What was written, as the grammar reads it; with the pictures' sizes, a box off its picture is refused too.
+
+    Args:
+        completions: What the model wrote, as TRL gives it.
+        grammar: Name of a leaf of grammars/.
+        sizes: (width, height) of each picture; None where they are not known.
+    """
     texts = [_text(completion) for completion in completions]
     replies = [_read(grammar, text) for text in texts]
     if sizes is None:
@@ -205,7 +255,15 @@ def _text(completion: Completion) -> str:
 
 
 def truths(columns: Mapping[str, Sequence[Any]], count: int) -> list[Truth]:
-    """The truth of each of `count` rows. Raises InputError for columns that hold none."""
+    """The truth of each of `count` rows.
+
+    Args:
+        columns: Name → one value a row, as TRL gives them.
+        count: How many rows there are.
+
+    Raises:
+        InputError: For columns that hold none.
+    """
     labels = columns.get("label")
     if labels is None or len(labels) != count:
         came = "none" if labels is None else f"{len(labels)} of them"

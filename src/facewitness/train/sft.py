@@ -175,6 +175,10 @@ class Recipe:
     def read(cls, path: Path, changes: Sequence[str] = ()) -> Recipe:
         """From TOML, with `changes` as `read_recipe` takes them.
 
+        Args:
+            path: The TOML file.
+            changes: Settings "key=value" or "table.key=value" that take the place of the file's.
+
         Raises:
             UnknownName: A key is nothing's; the message names the nearest.
             InputError: There is no TOML, or a value is of another type.
@@ -188,7 +192,10 @@ class Recipe:
 def dataset(draws: Draws, length: int, evidence: str) -> Any:
     """What TRL trains on: prompt, completion and images, put together when they are asked for.
 
-    evidence   the placeholders of forensic prompts, "" without an expert
+    Args:
+        draws: Which example comes when.
+        length: How many draws there are.
+        evidence: Placeholders of an expert's embeddings, "" without one.
     """
 
     def shown(rows: Mapping[str, Sequence[int]]) -> dict[str, list[Any]]:
@@ -207,7 +214,17 @@ def dataset(draws: Draws, length: int, evidence: str) -> Any:
 
 
 def detector_of(path: Path) -> tuple[KFD | FDM, dict[str, Any]]:
-    """A saved detector, KFD's or MARE's as the JSON beside it says, and that JSON. Raises WeightsError."""
+    """A saved detector, KFD's or MARE's as the JSON beside it says, and that JSON.
+
+    Args:
+        path: Weights of a detector, its card beside them.
+
+    Returns:
+        The detector, and its card.
+
+    Raises:
+        WeightsError: A file is missing, damaged, or of neither kind.
+    """
     beside = path.with_suffix(".json")
     try:
         card = json.loads(beside.read_text(encoding="utf-8"))
@@ -225,10 +242,21 @@ def detector_of(path: Path) -> tuple[KFD | FDM, dict[str, Any]]:
 def make(recipe: Recipe, detector: KFD | FDM | None, size: int | None = None) -> tuple[Any, Any]:
     """The model as training begins, with its expert unless the recipe leaves it out, and its processor.
 
-    size   of the pictures that MARE's module sees, pixels; the recipe's comes first
     What an earlier run of this file saved with whole weights goes on with its own expert where no detector is given,
-    and gets a new expert where one is. Raises InputError without a model's name, a detector or a size, WeightsError and
-    UnknownName as models/prompted_vlm.
+    and gets a new expert where one is.
+
+    Args:
+        recipe: The settings.
+        detector: A trained detector; None without an expert.
+        size: Of the pictures that MARE's module sees, pixels; the recipe's comes first.
+
+    Returns:
+        The model, and its processor.
+
+    Raises:
+        InputError: Without a model's name, a detector or a size.
+        WeightsError: As models/prompted_vlm.
+        UnknownName: As models/prompted_vlm.
     """
     if not recipe.model:
         raise InputError("Expected the language model's hub name or folder: --model, or model = in the recipe.")
@@ -303,10 +331,24 @@ def train(
 ) -> Path | None:
     """Run the recipe; go on where `out` stopped. `stop_at_step` stops after so many steps, with a checkpoint.
 
-    forensic   tables and chat JSON that are learnt from together
-    val        whose questions are asked while it learns; None asks the first of those it learns from
-    Returns the folder of the finished model, None where `stop_at_step` came first. Raises InputError for data that does
-    not fit and where `out` holds a run of another recipe or other data.
+    Args:
+        recipe: The settings.
+        forensic: Tables and chat JSON that are learnt from together.
+        out: Folder of the run.
+        general: Conversations about other things, so that the model does not forget them.
+        detector: Weights of a detector; None without an expert.
+        val: A table whose questions are asked while it learns; None asks the first of those it learns from.
+        workers: Processes that draw batches.
+        save_every: Steps between two states.
+        show_every: Steps between two samples of replies.
+        log_every: Steps between two lines of the log.
+        stop_at_step: Stops after so many steps, with a checkpoint; None for the end.
+
+    Returns:
+        The folder of the finished model, None where `stop_at_step` came first.
+
+    Raises:
+        InputError: For data that does not fit and where `out` holds a run of another recipe or other data.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if recipe.batch_size % (recipe.micro_batch_size * world):
@@ -363,7 +405,15 @@ def train(
 
 
 def detector_planned(path: Path, page: Plan) -> tuple[Any, dict[str, Any]]:
-    """A detector's shapes on meta: of saved weights, or of the recipe (.toml) that would train it; and its card."""
+    """A detector's shapes on meta: of saved weights, or of the recipe (.toml) that would train it; and its card.
+
+    Args:
+        path: Weights of a detector, or the recipe (.toml) that would train it.
+        page: Is filled.
+
+    Returns:
+        The detector, and its card.
+    """
     if path.suffix != ".toml":
         detector, card = detector_of(path)
         return detector.to("meta"), card
@@ -386,6 +436,16 @@ def with_expert(
     """The language model of a recipe on meta, with the expert of a detector, and how many tokens a question has.
 
     What does not fit is told by exceptions, as at the first step. The adapter of LoRA is there, too.
+
+    Args:
+        page: Is filled.
+        recipe: The settings.
+        detector: A trained detector; None without an expert.
+        learner: Arguments of the part that learns, as a recipe's [learner] has them.
+        needed: Whether the recipe demands an expert.
+
+    Returns:
+        The model, and tokens of a question.
     """
     model = page.blank(recipe.model, recipe.dtype)
     if model.config.model_type not in pv.FAMILIES:

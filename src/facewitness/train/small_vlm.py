@@ -49,7 +49,12 @@ _TEMPLATE = (
 
 
 def tokenizer(sentences: Iterable[str], rows: int = 2048) -> Any:
-    """A byte-level BPE tokenizer of at most `rows` tokens, learned from the sentences; it can write any text."""
+    """A byte-level BPE tokenizer of at most `rows` tokens, learned from the sentences; it can write any text.
+
+    Args:
+        sentences: What the tokenizer learns from.
+        rows: Of the vocabulary, at most.
+    """
     raw = byte_pairs(sentences, rows, _SPECIAL, _PIECE)
     return PreTrainedTokenizerFast(
         tokenizer_object=raw, pad_token=_PAD, eos_token=_END, padding_side="left", chat_template=_TEMPLATE
@@ -70,11 +75,22 @@ def make(
 ) -> tuple[Any, Any]:
     """A model with random weights, in evaluation mode, and its processor.
 
-    sentences   what the tokenizer learns from; rows   of its vocabulary at most
-    width       of the language model, a multiple of 64 (a head has 64); layers   of it
-    size        side of the pictures as the model and its expert see them, pixels, a multiple of 2 · patch
-    patch       pixels of a patch; four patches make a token, so a picture is (size / 2 patch)² tokens
-    Raises InputError for sizes that do not fit, and for a model of more than 20 million parameters.
+    Args:
+        sentences: What the tokenizer learns from.
+        width: Of the language model, a multiple of 64 (a head has 64).
+        layers: Of the language model.
+        rows: Of the vocabulary, at most.
+        vision_width: Of the vision tower.
+        vision_layers: Of the vision tower.
+        size: Side of the pictures as the model and its expert see them, pixels, a multiple of 2 · patch.
+        patch: Pixels of a patch; four patches make a token, so a picture is (size / 2 patch)² tokens.
+        seed: Of the weights.
+
+    Returns:
+        The model, and its processor.
+
+    Raises:
+        InputError: For sizes that do not fit, and for a model of more than 20 million parameters.
     """
     if width % 64 or width < 64:
         raise InputError(f"small_vlm: expected a width that is a multiple of 64, got {width}")
@@ -127,5 +143,9 @@ def make(
 
 
 def parameters(model: Any) -> int:
-    """How many numbers a model has, those that two places share once."""
+    """How many numbers a model has, those that two places share once.
+
+    Args:
+        model: Of torch.
+    """
     return sum(p.numel() for p in {id(p): p for p in model.parameters()}.values())

@@ -45,6 +45,11 @@ class Draws:
         return np.random.default_rng([self.seed, kind, epoch]).permutation(len(self.kinds[kind]))
 
     def general(self, step: int) -> bool:
+        """Whether a draw is a general conversation.
+
+        Args:
+            step: Number of the step.
+        """
         return int((step + 1) * self.share) > int(step * self.share)
 
     def __getitem__(self, i: int) -> tuple[Example, bool]:
@@ -70,9 +75,21 @@ class Watch(TrainerCallback):
         self.board: Any = None
 
     def show(self, model: Any, step: int) -> None:
-        """Ask the model and tell what it says; nothing here."""
+        """Ask the model and tell what it says; nothing here.
+
+        Args:
+            model: What learns.
+            step: Number of the step.
+        """
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Starts the bar.
+
+        Args:
+            args: Of transformers.
+            state: Of transformers.
+            control: Of transformers.
+        """
         if not state.is_world_process_zero:
             return
         self.task = self.bar.add_task("fine-tuning", total=state.max_steps, completed=state.global_step)
@@ -84,6 +101,14 @@ class Watch(TrainerCallback):
             self.board = SummaryWriter(self.out / "tensorboard", purge_step=state.global_step + 1)
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """Moves the bar, shows replies where it is time, and ends the run at `stop_at_step`.
+
+        Args:
+            args: Of transformers.
+            state: Of transformers.
+            control: Of transformers.
+            model: What learns.
+        """
         if self.stop_at_step is not None and state.global_step >= self.stop_at_step:
             control.should_training_stop = control.should_save = True
         if not state.is_world_process_zero:
@@ -93,6 +118,13 @@ class Watch(TrainerCallback):
             self.show(model, state.global_step)
 
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Keeps a line of the log.
+
+        Args:
+            args: Of transformers.
+            state: Of transformers.
+            control: Of transformers.
+        """
         rows = [row for row in state.log_history if "loss" in row]
         if not state.is_world_process_zero or not rows or "loss" not in state.log_history[-1]:
             return
@@ -100,7 +132,11 @@ class Watch(TrainerCallback):
         self.write(rows)
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """All rows into log.csv, the last one onto the board."""
+        """All rows into log.csv, the last one onto the board.
+
+        Args:
+            rows: The log, a mapping a step.
+        """
         table = io.StringIO()
         columns = ["step", *sorted({name for row in rows for name in row} - {"step"})]
         writer = csv.DictWriter(table, columns, lineterminator="\n")
@@ -114,6 +150,13 @@ class Watch(TrainerCallback):
             self.board.flush()
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Ends the bar.
+
+        Args:
+            args: Of transformers.
+            state: Of transformers.
+            control: Of transformers.
+        """
         self.bar.stop()
         if self.board is not None:
             self.board.close()

@@ -174,7 +174,7 @@ def _box(face: Face, name: str) -> Box:
 
 
 def states(clauses: Sequence[Clause], supposed: str, limit: int = 12) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The clauses of one case as states (T, WIDTH), and which are no padding (T,); T is `most`.
+    """The clauses of one case as states (T, WIDTH), and which are no padding (T,); T is `limit`.
 
     An empty case is one blank clause. The result of the case is not in it (masked); which side it argues is.
     """

@@ -47,15 +47,19 @@ _TRIED = 6  # findings of a photograph's face whose places are painted over, the
 def load(model: str | None = None, flip: bool = True, views: str = "near", threads: int = 1) -> Compact:
     """The witness, ready to examine.
 
-    model     path of another ONNX file of `facewitness build onnx`, at its own size; None for the shipped one. Where a
-              JSON of fits stands beside it, it is used; else the witness is uncalibrated until `facewitness calibrate`
-              has run
-    flip      examine the mirror image too and average (twice the time)
-    views     "one": the face as it is; "near": where the probability of a photograph's face is near a threshold, in
-              further views, too, whose log-odds are averaged: smaller, saved again, in a wider crop; "all": every face
-    threads   of ONNX Runtime
-    Raises WeightsError where the file is missing or its hash is not the one in its JSON, UnknownName for other views,
-    InputError for such threads.
+    Args:
+        model: Path of another ONNX file of `facewitness build onnx`, at its own size; None for the shipped one. Where a
+            JSON of fits stands beside it, it is used; else the witness is uncalibrated until `facewitness calibrate`
+            has run.
+        flip: Examine the mirror image too and average (twice the time).
+        views: "one": the face as it is; "near": where the probability of a photograph's face is near a threshold, in
+            further views, too, whose log-odds are averaged: smaller, saved again, in a wider crop; "all": every face.
+        threads: Of ONNX Runtime.
+
+    Raises:
+        WeightsError: Where the file is missing or its hash is not the one in its JSON.
+        UnknownName: For other views.
+        InputError: For such threads.
     """
     return Compact(model, flip, views, threads)
 
@@ -107,11 +111,20 @@ class Compact:
         self.card: Mapping[str, str] | None = self.facts.get("card")  # what these weights were measured to be worth
 
     def made_by(self) -> dict[str, Any]:
-        """What it takes to run this witness again: its options and its weights' SHA-256."""
+        """What it takes to run this witness again: its options and its weights' SHA-256.
+
+        Returns:
+            JSON-ready.
+        """
         return {"options": self._options, "weights": {"compact.onnx": self.facts["sha256"]}}
 
     def examine(self, track: Track, clip: Clip) -> Testimony:
-        """Testimony on one person; over a film the mean of its faces, weighted by quality, with the series."""
+        """Testimony on one person; over a film the mean of its faces, weighted by quality, with the series.
+
+        Args:
+            track: One person's faces.
+            clip: The file's pixels; a photo is a clip of one frame.
+        """
         further = self._views == "all" or (self._views == "near" and len(track.faces) == 1)
         return _tracks.over(track, clip, partial(self._look, further=further))
 
@@ -187,7 +200,11 @@ class Compact:
         return np.clip(logits.astype(np.float64), -30, 30)
 
     def answers(self, crops: NDArray[np.uint8]) -> Answers:
-        """What the network says of one crop, uint8 (S, S, 3), averaged with its mirror image if `flip`."""
+        """What the network says of one crop, uint8 (S, S, 3), averaged with its mirror image if `flip`.
+
+        Args:
+            crops: One crop, uint8 (S, S, 3).
+        """
         batch = np.stack([crops, crops[:, ::-1]]) if self._flip else crops[None]
         logit, kind, mask, regions = self._session.run(["fake", "kind", "mask", "regions"], {"crops": batch})
         if self._flip:

@@ -75,7 +75,15 @@ class Language(Protocol):
     """What answers a question about a face."""
 
     def answer(self, crop: Pixels, question: str) -> str:
-        """Its words on an upright crop, RGB uint8 (side, side, 3). May raise BackendError."""
+        """Its words on an upright crop, RGB uint8 (side, side, 3).
+
+        Args:
+            crop: An upright face, RGB uint8 (S, S, 3).
+            question: The question in words.
+
+        Raises:
+            BackendError: It cannot answer.
+        """
 
 
 def load(
@@ -92,15 +100,22 @@ def load(
 ) -> FFAA:
     """The witness, ready to examine.
 
-    backend     a name of backends/ that answers; options   its options
-    language    a folder that train/sft made, a hub name, or an object with `answer(crop, question) -> str`
-    mids        the ONNX file of a judge of answers; needs a language model, and MiniLM's weights to read its answers
-    cases       whether the shipped judge chooses between the cases of the evidence; it knows the default witness's
-    rests_on    the witness whose evidence the cases are made of
-    side        pixels of the crop that a language model sees; margin   its side over the mesh's longer side
-    device      torch's name of one, for `language`; max_tokens   of an answer of `language`
-    Raises InputError for options that cannot be, UnknownName for a part that does not exist, WeightsError for a file
-    that is none.
+    Args:
+        backend: A name of backends/ that answers; None for none.
+        options: The backend's options.
+        language: A folder that train/sft made, a hub name, or an object with `answer(crop, question) -> str`.
+        mids: The ONNX file of a judge of answers; needs a language model, and MiniLM's weights to read its answers.
+        rests_on: The witness whose evidence the cases are made of.
+        cases: Whether the shipped judge chooses between the cases of the evidence; it knows the default witness's.
+        side: Pixels of the crop that a language model sees.
+        margin: Side of the crop over the mesh's longer side.
+        device: Torch's name of one, for `language`.
+        max_tokens: Of an answer of `language`.
+
+    Raises:
+        InputError: For options that cannot be.
+        UnknownName: For a part that does not exist.
+        WeightsError: For a file that is none.
     """
     return FFAA(backend, options, language, mids, rests_on, cases, side, margin, device, max_tokens)
 
@@ -158,7 +173,11 @@ class FFAA:
             self.calibration, self.card = self._cases.facts["calibration"], CARD
 
     def made_by(self) -> dict[str, Any]:
-        """What it takes to run this witness again."""
+        """What it takes to run this witness again.
+
+        Returns:
+            JSON-ready.
+        """
         below = self._evidence.made_by() if hasattr(self._evidence, "made_by") else {}
         files = dict(below.get("weights", {})) | dict(getattr(self._language, "weights", {}))
         files |= {one.name: one.sha256 for one in (self._decider, self._cases) if one is not None}
@@ -174,6 +193,10 @@ class FFAA:
         """Testimony on one person: the chosen answer is the reply, the three are `considered`.
 
         Of a film's faces the one is asked about that can be judged best; there is no score over time.
+
+        Args:
+            track: One person's faces.
+            clip: The file's pixels; a photo is a clip of one frame.
         """
         face = track.face
         testimony: Testimony = self._evidence.examine(replace(track, faces=(face,)), clip)
@@ -203,6 +226,13 @@ class FFAA:
 
         "Prove that this is fake" supposes its answer: it is asked plainly and under both hypotheses, and the reply is
         the answer that was chosen, with a first sentence that says so.
+
+        Args:
+            track: One person's faces.
+            clip: The file's pixels; a photo is a clip of one frame.
+            question: The question in words.
+            history: Earlier questions with their replies, oldest first.
+            hear: Is called with each piece of the reply as it comes; None to wait for the whole.
 
         Raises:
             BackendError: there is no language model, or it cannot answer.
@@ -371,7 +401,11 @@ class FFAA:
 
 
 def supposes(question: str) -> Literal["real", "fake"] | None:
-    """Which answer a question takes for granted: "Prove that this is fake", "This is a real face. …"; None for none."""
+    """Which answer a question takes for granted: "Prove that this is fake", "This is a real face. …"; None for none.
+
+    Args:
+        question: The question in words.
+    """
     said = " ".join(question.lower().split())
     if "real or fake" in said or "fake or real" in said or "genuine or" in said:
         return None

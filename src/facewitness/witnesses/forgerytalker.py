@@ -62,7 +62,12 @@ class Talker(_grounded.Loaded):
         super().__init__(HOW, ForgeryTalker.load, path, device, words, max_tokens)
 
     def examine(self, track: Track, clip: Clip) -> Testimony:
-        """Testimony on one person; the report is about the face that can be judged best."""
+        """Testimony on one person; the report is about the face that can be judged best.
+
+        Args:
+            track: One person's faces.
+            clip: The file's pixels; a photo is a clip of one frame.
+        """
         testimony = _tracks.over(track, clip, self._look)
         if not self._talks:
             return testimony

@@ -102,18 +102,31 @@ class Hub:
         self._last: tuple[Clip, Testimony] | None = None
 
     def made_by(self) -> dict[str, Any]:
-        """What it takes to run it again: its options and its weights' SHA-256."""
+        """What it takes to run it again: its options and its weights' SHA-256.
+
+        Returns:
+            JSON-ready.
+        """
         # a profile holds for the same weights asked in the same way: another crop or output has other scores
         asked = {"crop": self._crop} | {name: self._options[name] for name in ("margin", "fake", "norm")}
         settings = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
         return {"options": self._options, "weights": {**self._detector.sha256, "settings": settings}}
 
     def examine(self, track: Track, clip: Clip) -> Testimony:
-        """Its score on one person's faces; of a model for whole photographs, on the photograph."""
+        """Its score on one person's faces; of a model for whole photographs, on the photograph.
+
+        Args:
+            track: One person's faces.
+            clip: The file's pixels; a photo is a clip of one frame.
+        """
         return self._whole(clip) if self._crop == "whole" else _tracks.over(track, clip, self._look)
 
     def inspect(self, clip: Clip) -> Testimony:
-        """Its score on the photograph; None by a model that is shown faces."""
+        """Its score on the photograph; None by a model that is shown faces.
+
+        Args:
+            clip: The file's pixels; a photo is a clip of one frame.
+        """
         if self._crop != "whole":
             return Testimony(self.name, None)
         testimony, at = self._whole(clip), clip.frame.at

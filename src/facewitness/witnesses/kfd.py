@@ -51,7 +51,17 @@ class Language(Protocol):
     """What answers in words, given the face and what the detector found on it."""
 
     def answer(self, face: Face, pixels: Pixels, testimony: Testimony, question: str) -> str:
-        """Its own words about a face, given the whole frame's pixels. May raise BackendError."""
+        """Its own words about a face, given the whole frame's pixels.
+
+        Args:
+            face: Where it is on the frame.
+            pixels: The whole frame, RGB uint8 (H, W, 3).
+            testimony: The detector's.
+            question: The question in words.
+
+        Raises:
+            BackendError: It cannot answer.
+        """
 
 
 def load(
@@ -64,17 +74,21 @@ def load(
 ) -> KFDWitness:
     """The witness, ready to examine.
 
-    weights   path of a detector that `train/kfd.py` saved (.safetensors, its .json beside it); None looks for
-              kfd.safetensors where `facewitness.weights` looks
-    device    torch's name of one
-    flip      examine the mirror image too and average (twice the time)
-    gradcam   the mask shows what moved the score (Grad-CAM at the last layer's features, times the score) in the place
-              of the locator's map; findings still come from the locator
-    language  a folder that `train/sft.py` made, the folder or hub name of a plain model of the families of
-              `models/prompted_vlm`, or an object with `answer(face, pixels, testimony, question) -> str`; None leaves
-              the testimony without words. A model is told the score exactly when it was taught with the score told
-    encoders  of a detector whose encoders are of a class of one's own
-    Raises WeightsError where the weights are missing, damaged or of another kind, InputError for an unknown device.
+    Args:
+        weights: Path of a detector that `train/kfd.py` saved (.safetensors, its .json beside it); None looks for
+            kfd.safetensors where `facewitness.weights` looks.
+        device: Torch's name of one.
+        flip: Examine the mirror image too and average (twice the time).
+        gradcam: The mask shows what moved the score (Grad-CAM at the last layer's features, times the score) in the
+            place of the locator's map; findings still come from the locator.
+        language: A folder that `train/sft.py` made, the folder or hub name of a plain model of the families of
+            `models/prompted_vlm`, or an object with `answer(face, pixels, testimony, question) -> str`; None leaves the
+            testimony without words. A model is told the score exactly when it was taught with the score told.
+        encoders: Of a detector whose encoders are of a class of one's own.
+
+    Raises:
+        WeightsError: Where the weights are missing, damaged or of another kind.
+        InputError: For an unknown device.
     """
     return KFDWitness(weights, device, flip, gradcam, language, encoders)
 
@@ -126,7 +140,11 @@ class KFDWitness:
         self.card: Mapping[str, str] | None = self.facts.get("card")  # what these weights were measured to be worth
 
     def made_by(self) -> dict[str, Any]:
-        """What it takes to run this witness again: its options and its weights' SHA-256."""
+        """What it takes to run this witness again: its options and its weights' SHA-256.
+
+        Returns:
+            JSON-ready.
+        """
         files = {"kfd.safetensors": self._sha256}
         return {"options": self._options, "weights": files | getattr(self._language, "weights", {})}
 
@@ -135,6 +153,10 @@ class KFDWitness:
 
         With a language model its reply to "Is this a deepfake image?", about the face that can be judged best, is the
         `reply`. Where it cannot be asked, the detector's testimony stands, with the problem.
+
+        Args:
+            track: One person's faces.
+            clip: The file's pixels; a photo is a clip of one frame.
         """
         testimony = _tracks.over(track, clip, self._look)
         if self._language is None:
@@ -148,6 +170,13 @@ class KFDWitness:
         self, track: Track, clip: Clip, question: Question, history: Sequence[Turn] = (), hear: Hear | None = None
     ) -> Reply:
         """The language model's reply to a question about a person, on the face that can be judged best.
+
+        Args:
+            track: One person's faces.
+            clip: The file's pixels; a photo is a clip of one frame.
+            question: The question in words.
+            history: Earlier questions with their replies, oldest first.
+            hear: Is called with each piece of the reply as it comes; None to wait for the whole.
 
         Raises:
             BackendError: there is no language model, or it cannot answer.
@@ -183,7 +212,14 @@ class KFDWitness:
         return Testimony(self.name, score, mask, findings, problem=problem)
 
     def scored(self, crop: NDArray[np.uint8]) -> tuple[float, NDArray[np.float32]]:
-        """Score and map (S, S), both in [0, 1], of one crop uint8 (S, S, 3); with `flip` of its mirror image too."""
+        """Score and map (S, S), both in [0, 1], of one crop uint8 (S, S, 3); with `flip` of its mirror image too.
+
+        Args:
+            crop: A crop, uint8 (S, S, 3).
+
+        Returns:
+            The score, and the map float32 (S, S).
+        """
         views = np.stack([crop, crop[:, ::-1]]) if self._flip else crop[None]
         with torch.inference_mode():
             found = self.detector(self._pixels(views))
@@ -193,7 +229,11 @@ class KFDWitness:
         return float(score), np.clip(maps.mean(axis=0), 0, 1).astype(np.float32)
 
     def attention(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Grad-CAM of the score, (S, S) in [0, 1], at the last layer's features as the text meets them."""
+        """Grad-CAM of the score, (S, S) in [0, 1], at the last layer's features as the text meets them.
+
+        Args:
+            crop: A crop, uint8 (S, S, 3).
+        """
         pixels = self._pixels(crop[None])
         return heatmap(self.detector, self.detector.linear[-1], pixels, lambda found: found.logit)
 

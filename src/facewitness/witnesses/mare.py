@@ -59,7 +59,15 @@ class Language(Protocol):
     """What answers in MARE's grammar, given a face."""
 
     def answer(self, crop: Pixels, question: str) -> str:
-        """Its own words on an upright crop, RGB uint8 (side, side, 3). May raise BackendError."""
+        """Its own words on an upright crop, RGB uint8 (side, side, 3).
+
+        Args:
+            crop: A crop, uint8 (S, S, 3).
+            question: The question in words.
+
+        Raises:
+            BackendError: It cannot answer.
+        """
 
 
 def load(
@@ -151,7 +159,11 @@ class MareWitness:
         self.card: Mapping[str, str] | None = self.facts.get("card")  # what these weights were measured to be worth
 
     def made_by(self) -> dict[str, Any]:
-        """What it takes to run this witness again: its options and the SHA-256 of all weights read from files."""
+        """What it takes to run this witness again: its options and the SHA-256 of all weights read from files.
+
+        Returns:
+            JSON-ready.
+        """
         files = {"fdm.safetensors": self._sha256}
         return {"options": self._options, "weights": files | getattr(self._language, "weights", {})}
 
@@ -161,6 +173,10 @@ class MareWitness:
         With a language model its reply to "Does this face look real or fake, and why?", about the face that can be
         judged best, is the `reply`, and the places it accuses are the findings. Where it cannot be asked, or its reply
         breaks the grammar, the module's testimony stands, with the problem.
+
+        Args:
+            track: One person's faces.
+            clip: The file's pixels; a photo is a clip of one frame.
         """
         testimony = _tracks.over(track, clip, self._look)
         if self._language is None:
@@ -175,6 +191,13 @@ class MareWitness:
         self, track: Track, clip: Clip, question: Question, history: Sequence[Turn] = (), hear: Hear | None = None
     ) -> Reply:
         """The language model's reply to a question about a person, on the face that can be judged best.
+
+        Args:
+            track: One person's faces.
+            clip: The file's pixels; a photo is a clip of one frame.
+            question: The question in words.
+            history: Earlier questions with their replies, oldest first.
+            hear: Is called with each piece of the reply as it comes; None to wait for the whole.
 
         Raises:
             BackendError: there is no language model, or it cannot answer.
@@ -207,7 +230,14 @@ class MareWitness:
         return self._checked(text, question, score, face, to_crop)
 
     def scored(self, crop: NDArray[np.uint8]) -> tuple[float, NDArray[np.float32]]:
-        """Score, and attention of the trace branch (h, w), both in [0, 1], of one crop uint8 (S, S, 3)."""
+        """Score, and attention of the trace branch (h, w), both in [0, 1], of one crop uint8 (S, S, 3).
+
+        Args:
+            crop: A crop, uint8 (S, S, 3).
+
+        Returns:
+            The score, and the map float32 (h, w).
+        """
         views = np.stack([crop, crop[:, ::-1]]) if self._flip else crop[None]
         pixels = torch.from_numpy(np.ascontiguousarray(views.transpose(0, 3, 1, 2))).to(self._device).float()
         with torch.inference_mode():

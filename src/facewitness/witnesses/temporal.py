@@ -76,11 +76,20 @@ class Temporal:
         self.calibration: Mapping[str, Any] | None = self.model.get("calibration")
 
     def made_by(self) -> dict[str, Any]:
-        """Its weights' SHA-256."""
+        """Its weights' SHA-256.
+
+        Returns:
+            JSON-ready.
+        """
         return {"options": {}, "weights": {"temporal.json": weights.find("temporal.json").sha256}}
 
     def examine(self, track: Track, clip: Clip) -> Testimony:
-        """The score, and findings with the frames in which a measurement is farthest from genuine ones."""
+        """The score, and findings with the frames in which a measurement is farthest from genuine ones.
+
+        Args:
+            track: One person's faces.
+            clip: The file's pixels; a photo is a clip of one frame.
+        """
         seen = [(face, clip.at(face.at)) for face in track.faces if face.landmarks is not None]
         if len(seen) < LEAST:
             return Testimony(self.name, None)
@@ -161,6 +170,9 @@ def measured(
 
     Args:
         seen: faces with landmarks and their frames, in the order of time; at least two.
+
+    Returns:
+        Name → the measurement over all frames; and for each frame its face with its measurements.
     """
     each = [(face, _of_frame(face, frame.pixels)) for face, frame in seen]
     values: dict[str, float] = {}
@@ -236,7 +248,15 @@ def _of_frame(face: Face, pixels: Pixels) -> dict[str, float]:
 
 
 def moved(track: Track, clip: Clip) -> dict[str, float]:
-    """Jitter, jerk and flicker over the bursts of consecutive frames; empty where there are none of four frames."""
+    """Jitter, jerk and flicker over the bursts of consecutive frames; empty where there are none of four frames.
+
+    Args:
+        track: One person's faces.
+        clip: The file's pixels; a photo is a clip of one frame.
+
+    Returns:
+        Name → number.
+    """
     jitter, jerk, flicker = [], [], []
     for burst in track.bursts:
         faces = [face for face in burst if face.landmarks is not None]
