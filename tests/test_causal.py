@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.explain import explain, rests_on
+from facewitness.explain import claimable, explain, rests_on
 from facewitness.types import Face, Finding, FrameRef, Testimony, Track, Verdict
 from facewitness.witnesses import _causal
 
@@ -66,7 +66,11 @@ def test_what_the_score_does_not_rest_on_is_not_claimed() -> None:
     assert [rests_on(f) for f in (finding, still, moving)] == [True, False, True]
     track = Track(0, (Face(at, (1, 1, 9, 9)),))
     chin = Finding.on("chin", (1, 1, 9, 9), None, "The chin shows traces of forgery.", 0.9, at)
-    verdict = Verdict("fake", 0.9, testimonies=(Testimony("w", 0.9, findings=(still, moving, chin)),))
+    weak = dataclasses.replace(chin, strength=0.4, moves=0.7)
+    assert claimable((still, moving, chin, weak)) == (moving,)  # others were tried, the chin was not
+    assert claimable((finding, chin)) == (finding, chin)  # nothing was tried
+    testimonies = (Testimony("w", 0.9, findings=(still, moving)), Testimony("v", 0.9, findings=(chin,)))
+    verdict = Verdict("fake", 0.9, testimonies=testimonies)
     explanation = explain(track, dataclasses.replace(verdict))
     assert [f.region for f in explanation.findings] == ["chin", "nose"]
     assert "The score rests on the nose: painted over, it lowers the score more" in " ".join(

@@ -3,13 +3,12 @@
     python runs/compact/networks.py --pack PACK --imagenet mobilenetv2.safetensors --lite0 lite0.pth --work DIR
 
 Two folds leave every source of forgeries out once, with the genuine pictures that stand beside it. In each, a common
-start is trained from ImageNet, and every variant goes on from it with the same draws in the same order (networks.toml);
-another backbone gets all of them from ImageNet. Then the forgeries and genuine pictures of the sources left out are
-judged, as they are and after routine edits.
+start is trained from ImageNet, and every variant goes on from it with the same draws in the same order (networks.toml).
+Then the forgeries and genuine pictures of the sources left out are judged, as they are and after routine edits.
 
     plain       MobileNetV2 as it ships: noise branch, mask, regions
     seed        the same with its draws in another order
-    lite0       EfficientNet-Lite0 in its place
+    lite0       EfficientNet-Lite0 in its place, from ImageNet: the common start's draws, so compared to that start
     patches     four windows of 64 × 64 pixels of the picture as it is (eyes, nose, mouth) beside the crop
     spectrum    the logarithm of the crop's amplitude spectrum, through three convolutions
     unit        features of length one, with alignment and uniformity (Yermakov et al. 2025, arXiv:2508.06248)
@@ -340,7 +339,8 @@ def scored(model: Compact, draws: Mapping[str, NDArray[Any]], small: bool = Fals
 
 # ---------------------------------------------------------------------------------------------------------- the runs
 
-TRAINED = ("plain", "seed", "lite0", "patches", "unit", "spectrum")
+TRAINED = ("start", "plain", "seed", "unit", "lite0", "patches", "spectrum")
+BASE = {"start": "plain", "lite0": "start"}  # what a variant is compared to, if not to `plain`
 
 
 class Fold:
@@ -384,7 +384,7 @@ class Fold:
         if variant in ("start", "lite0"):
             tensors = load_file(self.given.imagenet) if variant == "start" else lite0(self.given.lite0)
             model.start_from({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
-            stages = [(first, self.draws("start"))] + ([(then, self.draws("more"))] if variant == "lite0" else [])
+            stages = [(first, self.draws("start"))]
         else:
             start = self.weights("start", until)
             if start is None:
@@ -417,9 +417,9 @@ class Fold:
         if "seed" in have and "plain" in have:
             out["two seeds, mean log-odds"] = (have["plain"] + have["seed"]) / 2
             out["two seeds, mean weights"] = self._kept("soup", self._soup)
-        if "lite0" in have and "plain" in have:
-            spread = [have[v] / have[v].std() for v in ("plain", "lite0")]
-            out["two networks, mean log-odds"] = (spread[0] + spread[1]) / 2
+        if "lite0" in have:
+            spread = [have[v] / have[v].std() for v in ("start", "lite0")]
+            out["start and lite0, mean log-odds"] = (spread[0] + spread[1]) / 2
         if "plain" in have:
             views = self._kept("views", self._views)
             names = ("two views, mean log-odds", "one view, head fitted anew", "two views, head")
@@ -485,21 +485,16 @@ def table(folds: Mapping[str, Fold], given: argparse.Namespace, until: datetime)
                 sets[s, condition] = (name, at, judge["fake"][at], [f"{source[i]}/{rows[i]['group']}" for i in at])
     rng = np.random.default_rng(0)
     draws = {key: resamples(groups, truth, rng, given.resamples) for key, (_, _, truth, groups) in sets.items()}
-    whole = [v for v in scores if set(scores[v]) == set(folds)]
     results: dict[str, Any] = {"left_out": {k: list(v) for k, v in FOLDS.items()}, "rows_a_label": given.limit}
     results["variants"] = {}
-    base: dict[str, NDArray[Any]] = {}
-    for variant in ["plain", *(v for v in whole if v != "plain")]:
-        if variant not in whole:
-            continue
-        entry: dict[str, Any] = {"sources": {}}
+    for variant in sorted(scores, key=lambda v: TRAINED.index(v) if v in TRAINED else len(TRAINED)):
+        base = BASE.get(variant, "start" if variant.startswith("start") else "plain")
+        entry: dict[str, Any] = {"folds": sorted(scores[variant]), "base": base, "sources": {}}
         for condition in _CONDITIONS:
-            keys = [k for k in sets if k[1] == condition]
-            each = np.array([[auc(sets[k], scores[variant], None)] + [auc(sets[k], scores[variant], d)
-                              for d in draws[k]] for k in keys])  # fmt: skip
+            keys = [k for k in sets if k[1] == condition and sets[k][0] in scores[variant]]
+            each = _aucs(keys, sets, scores[variant], draws)
             mean = each.mean(0)
-            base.setdefault(condition, mean)
-            difference = mean - base[condition]
+            difference = mean - _aucs(keys, sets, scores[base], draws).mean(0)
             entry[condition] = {
                 "auc": mean[0], "interval": list(np.quantile(mean[1:], (0.025, 0.975))), "worst": each[:, 0].min(),
                 "difference": difference[0], "difference_interval": list(np.quantile(difference[1:], (0.025, 0.975))),
@@ -511,11 +506,16 @@ def table(folds: Mapping[str, Fold], given: argparse.Namespace, until: datetime)
         k: s.steps * s.batch_size
         for k, s in zip(("start", "more"), next(iter(folds.values())).recipe.stage, strict=True)
     }
-    results["missing"] = [v for v in TRAINED if v not in whole]
+    results["missing"] = [v for v in TRAINED if v not in scores]
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "networks.json").write_text(json.dumps(results, indent=1, default=float) + "\n")
     (given.out / "networks.md").write_text(page(results))
     print(page(results))
+
+
+def _aucs(keys: Sequence[tuple[str, str]], sets: Mapping, scores: Mapping, draws: Mapping) -> NDArray[np.float64]:
+    """AUC (sets, 1 + resamples) of each set as it is, and of each resample."""
+    return np.array([[auc(sets[k], scores, rows) for rows in (None, *draws[k])] for k in keys])
 
 
 def resamples(groups: Sequence[str], truth: NDArray, rng: np.random.Generator, count: int) -> list[NDArray[np.intp]]:
@@ -542,32 +542,34 @@ def auc(part: tuple[str, NDArray, NDArray, list[str]], scores: Mapping[str, NDAr
 def page(results: Mapping[str, Any]) -> str:
     """The table as Markdown."""
     more, start = results["pictures"]["more"], results["pictures"]["start"]
-    first = next(iter(results["variants"].values()), {"sources": {}})
     out = [
         "# Which network", "",
-        f"Written by `networks.py`. Mean AUC over the {len(first['sources'])} sources with forgeries, each judged by a "
-        "network that saw neither it nor the genuine pictures beside it (two folds; at most "
-        f"{results['rows_a_label']} rows a source and label, 160 px). A common start of {start:,} pictures from "
-        f"ImageNet, then {more:,} a variant; `lite0` all {start + more:,} from ImageNet. One order of draws. In "
-        "brackets 95 % intervals by bootstrap over groups; differences to `plain` are on the same resamples. They hold "
-        "for other faces of these sources and not for another training, so a difference smaller than between `plain` "
-        "and `seed` says nothing.", "",
-        "| variant | as they are | worst source | to plain | other size, routine edits | to plain |",
-        "|---|---|---|---|---|---|",
+        "Written by `networks.py`. Mean AUC over sources with forgeries, each judged by a network that saw neither it "
+        f"nor the genuine pictures beside it (at most {results['rows_a_label']} rows a source and label, 160 px). Fold "
+        "A leaves out c23, c40, StyleGAN2 photographs, Stable Diffusion 2.1 and Pollinations, fold B the others; a row "
+        f"names the folds it was trained in. A common start of {start:,} pictures from ImageNet, then {more:,} a "
+        f"variant; `lite0` only the start's {start:,}, so it is compared to `start`, all others to `plain`. In "
+        "brackets 95 % intervals by bootstrap over groups, of differences on the same resamples. They hold for other "
+        "faces of these sources and not for another training: a difference smaller than that between `plain` and "
+        "`seed` says nothing.", "",
+        "| variant | folds | as they are | worst source | difference | other size, routine edits | difference |",
+        "|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for name, v in results["variants"].items():
         p, e = v["plain"], v["edited"]
         out.append(
-            f"| {name} | {p['auc']:.3f} ({p['interval'][0]:.3f}–{p['interval'][1]:.3f}) | {p['worst']:.3f} | "
-            f"{_difference(p)} | {e['auc']:.3f} ({e['interval'][0]:.3f}–{e['interval'][1]:.3f}) | {_difference(e)} |"
+            f"| {name} | {', '.join(v['folds'])} | {p['auc']:.3f} ({p['interval'][0]:.3f}–{p['interval'][1]:.3f}) | "
+            f"{p['worst']:.3f} | {_difference(p)} | {e['auc']:.3f} ({e['interval'][0]:.3f}–{e['interval'][1]:.3f}) | "
+            f"{_difference(e)} |"
         )
     if results["missing"]:
-        out += ["", f"Not trained in both folds when the time was up: {', '.join(results['fake_loss_missing'])}."]
+        out += ["", f"Not trained when the time was up: {', '.join(results['missing'])}."]
     names = list(results["variants"])
+    sources = list(dict.fromkeys(s for v in results["variants"].values() for s in v["sources"]))
     out += ["", "By source, as they are:", "", "| source | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
-    for source in first["sources"]:
-        cells = [f"{results['variants'][n]['sources'][source]['plain']:.3f}" for n in names]
-        out.append(f"| {source} | " + " | ".join(cells) + " |")
+    for source in sources:
+        cells = [results["variants"][n]["sources"].get(source) for n in names]
+        out.append(f"| {source} | " + " | ".join("" if c is None else f"{c['plain']:.3f}" for c in cells) + " |")
     return "\n".join(out) + "\n"
 
 
@@ -592,8 +594,8 @@ def main() -> None:
     given = parser.parse_args()
     cv2.setNumThreads(1)
     folds = {name: Fold(name, given) for name in FOLDS}
-    for variant in given.variants.split(","):
-        for fold in folds.values():
+    for fold in folds.values():
+        for variant in given.variants.split(","):
             fold.scores(variant, given.until)
     table(folds, given, given.until)
 

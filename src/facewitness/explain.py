@@ -7,14 +7,15 @@ What is claimed follows the verdict, so that the words never say more than the j
     inconclusive   the same regions, called hints; nothing where the face itself could not be judged
     real           no place: what witnesses suspected stays in their testimonies and is only counted here
 
-A place on which the score does not rest is not claimed either: where a witness painted it over (`Finding.moves`), the
-score has to fall. A region several witnesses name is claimed once, by the one whose finding is strongest. A sign that
-is wrong more often than right (a strength below one half) is no finding, and signs over nearly the whole face are one.
+A place on which the score does not rest is not claimed either: where a witness painted places over (`Finding.moves`),
+the score has to fall by it. A region several witnesses name is claimed once, by the one whose finding is strongest. A
+sign that is wrong more often than right (a strength below one half) is no finding, and signs over nearly the whole face
+are one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from facewitness.overtime import digits, runs, span
@@ -84,18 +85,31 @@ def _once(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def _strongest_by_region(verdict: Verdict) -> tuple[Finding, ...]:
-    """The suspicions that may be claimed: right at least as often as wrong, or of a strength nobody measured."""
-    everything = (f for t in verdict.testimonies for f in t.findings)
-    strong = _once(f for f in everything if (f.strength is None or f.strength >= WEAK) and rests_on(f))
-    if len({finding.region for finding in strong}) < NEARLY_ALL:
-        return strong
-    places: tuple[Place, ...] = tuple(place for finding in strong for place in finding.places)
-    measured = [finding.strength for finding in strong if finding.strength is not None]
+    """The suspicions that may be claimed, a region once, strongest first; those over nearly the whole face as one."""
+    everything = _once(f for t in verdict.testimonies for f in t.findings if _is_strong(f) and rests_on(f))
+    if len({finding.region for finding in everything}) < NEARLY_ALL:
+        return _once(f for t in verdict.testimonies for f in claimable(t.findings))
+    places: tuple[Place, ...] = tuple(place for finding in everything for place in finding.places)
+    measured = [finding.strength for finding in everything if finding.strength is not None]
     return (Finding(places, "Nearly the whole face shows traces of forgery.", max(measured) if measured else None),)
 
 
+def claimable(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Those of a testimony's findings that may be claimed one by one.
+
+    They are right at least as often as wrong, or of a strength nobody measured, and the score rests on their places.
+    Where a witness tried some of its findings, one that it did not or could not try is not claimed.
+    """
+    tried = any(finding.moves is not None for finding in findings)
+    return tuple(f for f in findings if _is_strong(f) and rests_on(f) and not (tried and f.moves is None))
+
+
+def _is_strong(finding: Finding) -> bool:
+    return finding.strength is None or finding.strength >= WEAK
+
+
 def rests_on(finding: Finding) -> bool:
-    """Whether the score rests on a finding's place, as far as that was tried: only then is it claimed."""
+    """Whether the score rests on a finding's place, as far as that was tried."""
     return finding.moves is None or finding.moves >= MOVES
 
 

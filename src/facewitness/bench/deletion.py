@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from facewitness import geometry, media
 from facewitness.bench import measures
 from facewitness.errors import FacewitnessError
-from facewitness.explain import rests_on
+from facewitness.explain import claimable
 from facewitness.phrases import listed
 from facewitness.pipeline import Analyzer
 from facewitness.types import Clip, Face, Finding, Frame, Pixels, Sample, Track
@@ -70,7 +70,8 @@ def deletions(
         for face in faces[:1]:
             track = Track(0, (face,))
             testimony = witness.examine(track, clip)
-            if testimony.fake is None or not any(map(rests_on, testimony.findings)):
+            claims = claimable(testimony.findings)
+            if testimony.fake is None or not claims:
                 tally["without_claim"] += 1
                 continue
 
@@ -84,7 +85,7 @@ def deletions(
                 return score if calibration is None else calibration.apply(score)[0]
 
             before = probability(clip)
-            for finding in filter(rests_on, testimony.findings):  # the others are not claimed
+            for finding in claims:
                 places = _places(face, finding)
                 if places is None:
                     continue
