@@ -39,7 +39,7 @@ def main() -> None:
         "# Limits on quality",
         "",
         "Written by `python runs/compact/limits.py --rows ROWS`, on held-out training groups. Each cell: genuine faces",
-        "called fake / fakes called fake / all with a verdict, in per cent. The fourth are `judge.Limits`.",
+        "called fake / fakes called fake / all with a verdict, in per cent. The third are `judge.Limits`.",
         "",
     ]
     for name, limits in CHOICES.items():
