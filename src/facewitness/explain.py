@@ -35,7 +35,7 @@ UNJUDGED = "No place is named, because the face could not be judged. This says n
 NOTHING_FOUND = "No place on the face stands out."
 SIDES = "Left and right are the subject's."
 WEAK = 0.5  # a sign that is right less often is not claimed
-MOVES = 0.1  # log-odds that painting its place over must take from the score, beyond what another place takes
+MOVES = 0.2  # log-odds that painting its place over must take from the score, beyond what another place takes
 _RUNS = 4  # stretches of time that a sentence names
 NEARLY_ALL = 9  # of MARE's twelve regions: so many are one finding on the whole face
 
