@@ -152,9 +152,9 @@ def error_rates(name: str, described: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def known(
-    described: Mapping[str, Any], names: tuple[str, ...] = ("knows", "does_not_know", "deletion")
+    described: Mapping[str, Any], names: tuple[str, ...] = ("knows", "does_not_know", "groups", "deletion")
 ) -> tuple[str, ...]:
-    """What a witness knows and does not know, and what came of the deletion test, as its `made_by` has it."""
+    """What a witness knows and does not know, its errors by group and the deletion test, as its `made_by` has them."""
     measured = described.get("measured")
     if not isinstance(measured, Mapping):
         return ()

@@ -362,7 +362,7 @@ class Facts(TypedDict):
     margin: float  # crop side over the mesh's longer side
     strength: Strength
     calibration: NotRequired[Mapping[str, Any] | None]  # `Calibration.to_json`
-    card: NotRequired[Mapping[str, str]]  # "knows", "does_not_know", "deletion": a sentence each
+    card: NotRequired[Mapping[str, str]]  # "knows", "does_not_know", "groups", "deletion": in sentences
 
 
 def _facts(onnx: Path, content: bytes, card: Path, written: bytes) -> Facts:
