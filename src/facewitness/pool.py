@@ -83,6 +83,9 @@ def analyze_many(
             yield coming.popleft().result()
 
 
+_GUARD = 'In a script, call analyze_many under `if __name__ == "__main__":`; or try with one job.'
+
+
 class Pool(Generic[T]):
     """Processes that analyse what is submitted. Use it in a `with` statement, or call `close`.
 
@@ -233,7 +236,12 @@ class Pool(Generic[T]):
             if not task.future.set_running_or_notify_cancel():
                 continue
             if idle is None:
-                idle = _Worker(self._then, self._options)
+                try:
+                    idle = _Worker(self._then, self._options)
+                except (OSError, RuntimeError) as error:  # no memory or processes left; or a script without its guard
+                    why = f"{error}".strip().partition("\n")[0]
+                    task.future.set_exception(FacewitnessError(f"No process could be started ({why}). {_GUARD}"))
+                    continue
                 self._workers.append(idle)
             idle.give(task)
 
@@ -294,8 +302,7 @@ class Pool(Generic[T]):
         if worker.made_by is None:
             task.future.set_exception(
                 FacewitnessError(
-                    f"A process for the analysis ended with status {status} while it was loading. In "
-                    'a script, call analyze_many under `if __name__ == "__main__":`; or try with one job.'
+                    f"A process for the analysis ended with status {status} while it was loading. {_GUARD}"
                 )
             )
             return

@@ -32,21 +32,26 @@ def stream(events: AsyncIterator[bytes]) -> StreamingResponse:
 async def until_ended(service: Service, number: str, owner: str | None, seconds: float) -> AnalysisRow:
     """The analysis once it has ended, or as it is after so many seconds; no thread is held meanwhile."""
     row = None
-    async for row in changes(service, number, owner, seconds):
+    async for row in changes(service, number, owner, seconds, steps=False):
         if row.ended:
             break
     assert row is not None
     return row
 
 
-async def changes(service: Service, number: str, owner: str | None, seconds: float) -> AsyncIterator[AnalysisRow]:
-    """The analysis as it is, and again whenever something has happened to it, for so many seconds at most."""
+async def changes(
+    service: Service, number: str, owner: str | None, seconds: float, steps: bool = True
+) -> AsyncIterator[AnalysisRow]:
+    """The analysis as it is, and again whenever something has happened to it, for so many seconds at most.
+
+    `steps` says whether a job's going on is something, too.
+    """
     changed, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def tell() -> None:
         loop.call_soon_threadsafe(changed.set)
 
-    end = service.listen(number, tell)
+    end = service.listen(number, tell, steps)
     until = time.monotonic() + seconds
     try:
         while True:

@@ -62,9 +62,10 @@ class Runner:
         self.counted = Counted({"done": 0, "failed": 0, "cancelled": 0}, [])
         self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._running: dict[str, tuple[AnalysisRow, Future[Outcome]]] = {}
+        self._ahead: dict[str, tuple[AnalysisRow, Future[Outcome]]] = {}  # begun, and not in the database yet
         self._ended: list[tuple[AnalysisRow, Future[Outcome]]] = []  # not written down yet
         self._steps: dict[str, tuple[str, float | None]] = {}
-        self._listeners: dict[str, list[Callable[[], None]]] = {}
+        self._listeners: dict[str, list[tuple[Callable[[], None], bool]]] = {}
         self._lock = threading.Lock()
         self._closing = False
         self._said = self._swept = 0.0
@@ -101,26 +102,72 @@ class Runner:
         """How far a job of this server is: the step, and the share of it that is done."""
         return self._steps.get(number)
 
-    def listen(self, number: str, changed: Callable[[], None]) -> Callable[[], None]:
-        """Call `changed` whenever something happens to an analysis, from another thread; returns what ends that."""
+    def is_idle(self) -> bool:
+        """Whether a process is without a job."""
         with self._lock:
-            self._listeners.setdefault(number, []).append(changed)
+            return len(self._running) + len(self._ahead) < self.settings.jobs
+
+    def begin_ahead(self, row: AnalysisRow) -> AnalysisRow | None:
+        """Begin a job while its file and its row are still on their way to the disk, where a process is idle.
+
+        Returns:
+            The row as one that this server has claimed: add it to the database and call `added`, or `forget` it. None
+            where it has to wait for its turn.
+        """
+        with self._lock:
+            if self._closing or len(self._running) + len(self._ahead) >= self.settings.jobs or not self._loaded():
+                return None
+            now = time.time()
+            claim: dict[str, Any] = {"state": "running", "runner": self.name, "lease": now + LEASE, "started": now}
+            row = replace(row, **claim, attempts=1)
+            try:
+                self._ahead[row.id] = row, self._submitted(row)
+            except InputError:  # the pool was closed
+                return None
+            return row
+
+    def added(self, row: AnalysisRow) -> None:
+        """A job that was begun ahead stands in the database: its result may, too."""
+        with self._lock:
+            self._running[row.id] = row, future = self._ahead.pop(row.id)
+        self._watch(row, future)
+
+    def forget(self, row: AnalysisRow) -> None:
+        """A job that was begun ahead did not come into the database."""
+        with self._lock:
+            _, future = self._ahead.pop(row.id)
+        self.pool.stop(future)
+        self._steps.pop(row.id, None)
+        self.wake()
+
+    def listen(self, number: str, changed: Callable[[], None], steps: bool = True) -> Callable[[], None]:
+        """Call `changed` whenever something happens to an analysis, from another thread; returns what ends that.
+
+        Args:
+            number: the analysis.
+            changed: has to be quick.
+            steps: also when a job goes on, not only when it begins and ends.
+        """
+        listener = changed, steps
+        with self._lock:
+            self._listeners.setdefault(number, []).append(listener)
 
         def end() -> None:
             with self._lock, suppress(KeyError, ValueError):
-                self._listeners[number].remove(changed)
+                self._listeners[number].remove(listener)
                 if not self._listeners[number]:
                     del self._listeners[number]
 
         return end
 
-    def changed(self, number: str) -> None:
-        """Tell those who listen."""
+    def changed(self, number: str, step: bool = False) -> None:
+        """Tell those who listen; `step` says that a job only goes on."""
         with self._lock:
             listeners = list(self._listeners.get(number, ()))
-        for listener in listeners:
-            with suppress(Exception):  # whoever listened has gone
-                listener()
+        for listener, steps in listeners:
+            if steps or not step:
+                with suppress(Exception):  # whoever listened has gone
+                    listener()
 
     # ---------------------------------------------------------------------------------------- in the runner's thread
 
@@ -145,47 +192,54 @@ class Runner:
     def _handle(self, event: str, value: Any) -> None:
         if event == "ended":
             self._ended.append(value)
-        elif event == "stop" and value in self._running:
-            self.pool.stop(self._running[value][1])
+        elif event == "stop" and (running := self._running.get(value)) is not None:
+            self.pool.stop(running[1])
 
     def _fill(self) -> None:
         """Give each idle process a job."""
-        while len(self._running) < self.settings.jobs and not self._closing and self._loaded():
+        while self.is_idle() and not self._closing and self._loaded():
             job = self.store.claim(self.name)
             if job is None:
                 return
             self._begin(job)
 
     def _begin(self, job: AnalysisRow) -> None:
-        s = self.settings
-        film = job.kind == "film"
-        number = job.id
-
-        def tell(step: str, done: float | None) -> None:
-            self._steps[number] = (step, done)
-            self.changed(number)
-
         try:
-            future = self.pool.submit(
-                str(self.uploads.path(job.sha256)),
-                s.film_time if film else s.picture_time,
-                tell=tell,
-                name=job.name,
-                reading=json.loads(job.reading),
-            )
+            future = self._submitted(job)
         except InputError:  # the pool was closed
             self._closing = True
             return
-        self._running[number] = (job, future)
+        with self._lock:
+            self._running[job.id] = (job, future)
+        self._watch(job, future)
+
+    def _submitted(self, job: AnalysisRow) -> Future[Outcome]:
+        """A job in the pool. Raises InputError where that was closed."""
+        s, number = self.settings, job.id
+
+        def tell(step: str, done: float | None) -> None:
+            self._steps[number] = (step, done)
+            self.changed(number, step=True)
+
+        return self.pool.submit(
+            str(self.uploads.path(job.sha256)),
+            s.film_time if job.kind == "film" else s.picture_time,
+            tell=tell,
+            name=job.name,
+            reading=json.loads(job.reading),
+        )
+
+    def _watch(self, job: AnalysisRow, future: Future[Outcome]) -> None:
         future.add_done_callback(lambda future: self._events.put(("ended", (job, future))))
-        self.changed(number)
+        self.changed(job.id)
 
     def _write_down(self) -> None:
         while self._ended:
             job, future = self._ended[0]
             self._finish(job, future)
             self._ended.pop(0)
-            self._running.pop(job.id, None)
+            with self._lock:
+                self._running.pop(job.id, None)
             self._steps.pop(job.id, None)
             self.changed(job.id)
 
@@ -232,8 +286,11 @@ class Runner:
         if self._running:
             self.store.alive(self.name, dict(self._steps))
         self.store.recover(self.settings.attempts)
-        for number in [number for number in self._running if self._is_gone(number)]:
-            self.pool.stop(self._running[number][1])  # cancelled by another server
+        with self._lock:
+            running = list(self._running.items())
+        for number, (_, future) in running:
+            if self._is_gone(number):
+                self.pool.stop(future)  # cancelled by another server
 
     def _is_gone(self, number: str) -> bool:
         row = self.store.get(number)
@@ -247,13 +304,11 @@ class Runner:
             for number in self.store.ended_before(now - s.keep_reports):
                 self.store.delete(number)
         since = None if s.keep_uploads is None else now - s.keep_uploads
-        expired = [
-            sha256
-            for sha256, received in self.uploads.hashes()
-            if received < now - min(_FRESH, s.keep_uploads if s.keep_uploads is not None else _FRESH)
-            and not self.store.file_in_use(sha256, since)
-        ]
-        self.delete_files(expired)
+        fresh = now - min(_FRESH, s.keep_uploads if s.keep_uploads is not None else _FRESH)
+        for sha256, received in list(self.uploads.hashes()):
+            with self.uploads.naming:
+                if received < fresh and not self.store.file_in_use(sha256, since):
+                    self.delete_files([sha256])
 
     def delete_files(self, hashes: Iterable[str]) -> None:
         """Delete stored files."""

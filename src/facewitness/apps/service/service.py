@@ -79,7 +79,6 @@ class Service:
         self.runner = Runner(settings, self.store, self.uploads, self.pool, self._is_loaded)
         self._closing = ExitStack()
         self._described: Future[Mapping[str, Any]] | None = None
-        self._naming = threading.Lock()  # a file gets its name and its analysis at once, or loses both
         self._talks: weakref.WeakValueDictionary[str, _Talk] = weakref.WeakValueDictionary()
         self._talking = threading.Lock()
 
@@ -116,7 +115,7 @@ class Service:
         described = self._described
         if described is not None and described.done() and (error := described.exception()) is not None:
             raise Busy(f"The server's models cannot be loaded. {error}")
-        if self.store.counts()["queued"] >= self.settings.max_queued:
+        if self.store.queued() >= self.settings.max_queued:
             raise Busy(f"{self.settings.max_queued:,} analyses wait already. Send it again in a while.")
         s = self.settings
         return self.uploads.receive(s.max_body, lambda head: s.max_body if is_film(head) else s.max_picture)
@@ -194,14 +193,29 @@ class Service:
             started=None,
             finished=None,
         )
-        with self._naming:
+        if not self.runner.is_idle():  # else that happens while it is analysed
+            incoming.make_last()
+        with self.uploads.naming:
             known = self.store.repeated(owner, repeat)
             if known is not None:
                 return known
             self.uploads.take(incoming)
-            row = self.store.add(row)
+            row = self._added(row, incoming)
         self.runner.wake()
         return row
+
+    def _added(self, row: AnalysisRow, incoming: Incoming) -> AnalysisRow:
+        """A job whose file has its name, in the database. An idle process works on it while both are made to last."""
+        begun = self.runner.begin_ahead(row) if self.store.queued() == 0 else None
+        added = False
+        try:
+            self.uploads.make_last(incoming)
+            there = self.store.add(begun or row)
+            added = there.id == row.id
+            return there
+        finally:
+            if begun is not None:
+                (self.runner.added if added else self.runner.forget)(begun)
 
     def get(self, number: str, owner: str | None = None) -> AnalysisRow:
         """An analysis and how far it is. Raises NotThere."""
@@ -217,7 +231,7 @@ class Service:
     def wait(self, number: str, seconds: float, owner: str | None = None) -> AnalysisRow:
         """The analysis once it has ended, or as it is after so many seconds. Raises NotThere."""
         changed = threading.Event()
-        end = self.runner.listen(number, changed.set)
+        end = self.runner.listen(number, changed.set, steps=False)
         until = time.monotonic() + seconds
         try:
             while not (row := self.get(number, owner)).ended and (left := until - time.monotonic()) > 0:
@@ -227,9 +241,9 @@ class Service:
         finally:
             end()
 
-    def listen(self, number: str, changed: Callable[[], None]) -> Callable[[], None]:
-        """Call `changed`, from another thread, whenever something happens to an analysis; returns what ends that."""
-        return self.runner.listen(number, changed)
+    def listen(self, number: str, changed: Callable[[], None], steps: bool = True) -> Callable[[], None]:
+        """Call `changed`, from another thread, whenever something happens to an analysis; see `Runner.listen`."""
+        return self.runner.listen(number, changed, steps)
 
     def history(self, owner: str | None = None, **wanted: Any) -> Sequence[AnalysisRow]:
         """Analyses, newest first; `wanted` as `Store.history` has it."""
@@ -256,7 +270,7 @@ class Service:
     def delete(self, number: str, owner: str | None = None) -> None:
         """Delete an analysis with all that hangs on it, and its file if no other analysis has it. Raises NotThere."""
         self.get(number, owner)
-        with self._naming:
+        with self.uploads.naming:
             sha256 = self.store.delete(number)
             if sha256 is not None:
                 self.runner.delete_files([sha256])

@@ -212,6 +212,11 @@ class Store:
         counted = self._read(lambda c: {str(state): int(n) for state, n in c.execute(query)})
         return {state: counted.get(state, 0) for state in STATES}
 
+    def queued(self) -> int:
+        """How many jobs wait."""
+        a = tables.analyses.c
+        return int(self._one_value(select(func.count()).where(a.state == "queued")) or 0)
+
     def waiting_before(self, row: AnalysisRow) -> int:
         """How many jobs are to be done before one that waits."""
         a = tables.analyses.c

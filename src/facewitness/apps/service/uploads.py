@@ -1,7 +1,7 @@
 """Files as they were received, under their SHA-256: the same file twice is stored once.
 
-A file is written under a passing name, hashed on its way, made to last (fsync) and then given its name; so what has a
-name is whole, whatever ended the server. Nothing of a name that a caller gave reaches the disk.
+A file is written under a passing name and hashed on its way. It gets its name, is made to last (fsync), and only then
+stands in the database; what has a name and no analysis is swept. Nothing of a name that a caller gave reaches the disk.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -39,6 +40,7 @@ class Uploads:
 
     def __init__(self, folder: Path, reserve: int = 0, max_stored: int | None = None):
         self.folder, self.reserve, self.max_stored = folder, reserve, max_stored
+        self.naming = threading.Lock()  # a file gets its name and its analysis at once, or loses both
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._total = self.stored() if max_stored is not None else 0
 
@@ -88,10 +90,17 @@ class Uploads:
         try:
             path.parent.mkdir(exist_ok=True, mode=0o700)
             incoming.path.replace(path)
-            _fsync_folder(path.parent)
         except OSError as error:
             raise _no_room(error) from error
         self._total += 0 if known else incoming.size
+
+    def make_last(self, incoming: Incoming) -> None:
+        """See that a file that has its name is on the disk, and its name too. Raises NoRoom as `take`."""
+        incoming.make_last()
+        try:
+            _fsync_folder(self.path(incoming.sha256).parent)
+        except OSError as error:
+            raise _no_room(error) from error
 
     def delete(self, sha256: str) -> None:
         """Delete a file; nothing happens where it is not there."""
@@ -156,9 +165,17 @@ class Incoming:
             raise _no_room(error) from error
 
     def finish(self) -> None:
-        """All has come: see that it is on the disk. Raises NoRoom as `write`."""
+        """All has come: others may read it. Raises NoRoom as `write`."""
         try:
             self._file.flush()
+        except OSError as error:
+            raise _no_room(error) from error
+
+    def make_last(self) -> None:
+        """See that it is on the disk. Raises NoRoom as `write`."""
+        if self._file.closed:
+            return
+        try:
             os.fsync(self._file.fileno())
             self._file.close()
         except OSError as error:
