@@ -186,7 +186,7 @@ def test_all_words_stand_in_the_catalogue_and_are_used() -> None:
         path.read_text("utf-8") for folder in ("templates", ".") for path in (UI / folder).iterdir()
         if path.name.endswith((".html", ".py"))
     )  # fmt: skip
-    composed = ("state.", "progress.", "failed.", "cancelled.")
+    composed = ("state.", "progress.", "failed.", "cancelled.", "fact.")
     used = set(re.findall(r'say\(f?"([a-z_.]+[a-z_])"', sources))
     assert used <= set(catalogue)
     assert {key for key in catalogue if not key.startswith(composed)} - used == set()

@@ -39,7 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from facewitness.builders.review import Item, Queue
 
     folder = tmp_path_factory.mktemp("server")
-    app = routes.add_to(create_app(Settings(data=folder / "data")))
+    app = routes.add_to(create_app(Settings(data=folder / "data", max_picture=3_000_000)))
     queue = Queue(folder / "queue")
     picture = io.BytesIO()
     Image.fromarray(data.astronaut()[:200, :200]).save(picture, "PNG")
@@ -83,6 +83,18 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def film(photo: Path) -> Path:
+    """Two seconds in which the forged photograph moves to the right."""
+    import films
+
+    pixels = np.asarray(Image.open(photo))
+    frames = [np.roll(pixels[:384, 64:448], i, axis=1) for i in range(50)]
+    path = photo.with_name("film.mp4")
+    path.write_bytes(films.film(frames, "mp4", options={"crf": "20", "preset": "ultrafast"}))
+    return path
+
+
 @pytest.fixture(params=[(1600, "light"), (380, "dark")], ids=["wide", "narrow"])
 def page(request: pytest.FixtureRequest, browser: Any, server: str) -> Iterator[Any]:
     width, theme = request.param
@@ -93,7 +105,8 @@ def page(request: pytest.FixtureRequest, browser: Any, server: str) -> Iterator[
     opened.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     opened.goto(server)
     yield opened
-    assert [fault for fault in faults if "404" not in fault and "415" not in fault] == []
+    refused = ("404", "413", "415", "422", "net::ERR_FAILED")  # the browser's own words about answers that are problems
+    assert [fault for fault in faults if not any(word in fault for word in refused)] == []
     context.close()
 
 
@@ -110,6 +123,20 @@ def until(page: Any, condition: str, seconds: float = 30) -> None:
     while not page.evaluate(condition):
         assert time.monotonic() < end, condition
         page.wait_for_timeout(100)
+
+
+def bomb() -> bytes:
+    """A PNG whose header says that it has 40,000 × 40,000 pixels."""
+    import struct
+    import zlib
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    )
 
 
 def serious(page: Any) -> list[str]:
@@ -162,31 +189,135 @@ def test_the_picture_through_the_lens(page: Any, photo: Path) -> None:
 
 
 def test_what_is_exported_can_be_had(page: Any, photo: Path) -> None:
+    from facewitness.formats import bundle
+
     sent(page, photo)
-    for link in page.locator(".links a").all():
-        answer = page.request.get(page.url.split("/analyses")[0] + link.get_attribute("href"))
-        assert answer.status == 200, link.inner_text()
+    links = {link.inner_text(): link.get_attribute("href") for link in page.locator(".links a").all()}
+    assert len(links) >= 6
+    answers = {name: page.request.get(page.url.split("/analyses")[0] + address) for name, address in links.items()}
+    assert {name: answer.status for name, answer in answers.items()} == dict.fromkeys(links, 200)
+    evidence = bundle.read(answers["Bundle with the original (ZIP)"].body())
+    assert evidence.files[evidence.manifest["original"]["path"]] == photo.read_bytes()
+    assert not any(name.startswith("original") for name in bundle.read(answers["Evidence bundle (ZIP)"].body()).files)
+    with page.expect_download() as download:
+        page.click("text=Evidence bundle")
+    assert download.value.suggested_filename.endswith(".zip")
 
 
-def test_every_message_is_read(page: Any, tmp_path: Path) -> None:
-    words = tmp_path / "notes.txt"
-    words.write_text("no picture")
-    page.set_input_files("#file", str(words))
+def test_a_film_plays_with_its_boxes_and_its_moments_are_seen(page: Any, film: Path) -> None:
+    page.set_input_files("#file", str(film))
     page.click("text=Analyse")
+    page.wait_for_selector("#stage", timeout=240_000)
+    page.wait_for_load_state()
+    moments = page.locator(".moment")
+    assert moments.count() >= 4
+    moments.last.click()
+    moving = page.locator(".moving").first
+    assert moving.is_visible() and "index=" in page.get_attribute("#photo", "src")
+    page.check("#play")
+    assert page.locator("#film").is_visible() and not page.locator("#photo").is_visible()
+    until(page, "document.getElementById('film').readyState >= 2")
+    assert page.evaluate("document.getElementById('film').error") is None
+    page.evaluate("document.getElementById('film').pause()")
+    moments.first.click()
+    until(page, "document.getElementById('film').currentTime < 0.2 && !document.getElementById('film').seeking")
+    left = float(moving.locator("rect").get_attribute("x"))
+    moments.last.click()
+    until(page, "document.getElementById('film').currentTime > 1 && !document.getElementById('film').seeking")
+    page.wait_for_timeout(100)
+    assert float(moving.locator("rect").get_attribute("x")) > left + 10
+    assert moments.last.get_attribute("aria-current") == "true"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth") and serious(page) == []
+    page.uncheck("#play")
+    assert page.locator("#photo").is_visible()
+
+
+def test_a_film_that_the_browser_cannot_play_is_said_to_be_so(page: Any, photo: Path) -> None:
+    import films
+
+    pixels = np.asarray(Image.open(photo))[:256, 128:384]
+    path = photo.with_name("old.avi")
+    path.write_bytes(films.film([pixels] * 12, "avi"))
+    page.set_input_files("#file", str(path))
+    page.click("text=Analyse")
+    page.wait_for_selector("#stage", timeout=240_000)
+    page.wait_for_load_state()
+    page.check("#play")
     page.wait_for_selector("#message:not([hidden])")
-    assert "expected a picture (JPEG" in page.inner_text("#message")
+    assert "cannot play" in page.inner_text("#message") and not page.is_checked("#play")
+    assert page.locator("#photo").is_visible()
+
+
+def told(page: Any, path: Path) -> str:
+    """What the page says of a file that it does not take."""
+    page.evaluate("document.getElementById('message').hidden = true")
+    page.set_input_files("#file", str(path))
+    page.click("text=Analyse")
+    page.wait_for_selector("#message:not([hidden])", timeout=60_000)
+    return str(page.inner_text("#message"))
+
+
+def test_every_message_is_read(page: Any, tmp_path: Path, photo: Path) -> None:
     origin = page.url.rstrip("/")
+    (tmp_path / "notes.txt").write_text("no picture")
+    assert "expected a picture (JPEG" in told(page, tmp_path / "notes.txt")
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    assert "0 bytes" in told(page, tmp_path / "empty.jpg")
+    (tmp_path / "large.jpg").write_bytes(photo.read_bytes() + bytes(3_000_000))
+    assert "at most 3 MB" in told(page, tmp_path / "large.jpg")
+    (tmp_path / "bomb.png").write_bytes(bomb())
+    assert "pixels" in told(page, tmp_path / "bomb.png")
+    drop = """(names) => {
+      const data = new DataTransfer();
+      for (const name of names) data.items.add(new File(["no picture"], name));
+      document.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+    }"""
+    page.evaluate("document.getElementById('message').hidden = true")
+    page.evaluate(drop, [])
+    assert "Nothing that can be analysed" in page.inner_text("#message")
+    page.evaluate(drop, ["one.txt", "two.txt"])
+    until(
+        page, "document.getElementById('message').textContent.includes('expected a picture')"
+    )  # after "2 were dropped"
+    page.route("**/v1/analyses", lambda route: route.abort())
+    assert "cannot be reached" in told(page, photo)
+    page.unroute("**/v1/analyses")
     page.goto(f"{origin}/analyses/{'0' * 32}")
     assert "There is no analysis" in page.inner_text("main")
     assert serious(page) == []
+
+
+def test_what_ends_without_a_verdict_says_why(page: Any, tmp_path: Path) -> None:
+    origin = page.url.rstrip("/")
     empty = tmp_path / "white.png"
     Image.new("RGB", (300, 300), "white").save(empty)
-    page.goto(origin)
     page.set_input_files("#file", str(empty))
     page.click("text=Analyse")
     page.wait_for_selector("h1:has-text('No face found')", timeout=60_000)  # the history may say so, too
     page.wait_for_load_state()
     assert serious(page) == []
+    broken = io.BytesIO()
+    Image.fromarray(data.astronaut()).save(broken, "PNG")
+    (tmp_path / "broken.png").write_bytes(broken.getvalue()[:20_000])
+    page.goto(origin)
+    page.set_input_files("#file", str(tmp_path / "broken.png"))
+    page.click("text=Analyse")
+    page.wait_for_selector("h1:has-text('could not be analysed')", timeout=60_000)
+    page.wait_for_load_state()
+    assert "damaged" in page.inner_text("main") or "expected" in page.inner_text("main")
+    assert serious(page) == []
+
+
+def test_a_question_that_cannot_be_answered_says_why(page: Any, photo: Path) -> None:
+    sent(page, photo)
+    count = page.locator(".turn").count()
+    page.press("#words", "Enter")  # nothing to ask
+    assert page.locator(".turn").count() == count
+    page.route("**/questions", lambda route: route.abort())
+    page.fill("#words", "Why?")
+    page.press("#words", "Enter")
+    until(page, "[...document.querySelectorAll('.told')].some((p) => p.textContent.includes('cannot be reached'))")
+    page.unroute("**/questions")
 
 
 def test_the_history_finds_words_and_cases(page: Any, photo: Path) -> None:

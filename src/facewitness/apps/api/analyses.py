@@ -66,7 +66,12 @@ Here = Annotated[Service, Depends(service)]
 
 def _formats() -> list[str]:
     names = plugins.names("formats")
-    return [name for name, leaf in REPORTS.items() if leaf in names] + ["overlay.png", "frame.jpg", "original"]
+    return [name for name, leaf in REPORTS.items() if leaf in names] + [
+        "bundle.zip",
+        "overlay.png",
+        "frame.jpg",
+        "original",
+    ]
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -375,6 +380,17 @@ def report_md(request: Request, number: Number, here: Here, who: Who) -> Respons
 def report_pdf(request: Request, number: Number, here: Here, who: Who) -> Response:
     """For those who print or file it."""
     return _report(request, number, "report.pdf", here, who)
+
+
+@router.get("/{number}/bundle.zip", summary="Evidence that travels", **_document("application/zip"))
+def bundle(
+    number: Number,
+    here: Here,
+    who: Who,
+    original: Annotated[bool, Query(description="Put the file itself in, too.")] = False,
+) -> Response:
+    """Report, pages, crops, masks and hashes in one ZIP, which `facewitness verify` checks elsewhere."""
+    return Response(here.bundle(number, original, who.name), media_type="application/zip")
 
 
 @router.get("/{number}/overlay.png", summary="The picture with everything drawn on it", **_document("image/png"))

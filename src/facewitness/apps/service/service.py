@@ -309,6 +309,17 @@ class Service:
         when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(row.finished)) if date and row.finished else None
         return bytes(self._at_the_desk(work.drawn, kept, leaf, when))
 
+    def bundle(self, number: str, original: bool = False, owner: str | None = None) -> bytes:
+        """The report as evidence that travels; `original` puts the file in.
+
+        Raises:
+            NotThere, NotYet, Gone, InputError: the last where the file is too large for it.
+        """
+        kept = self.kept(number, owner)
+        if original and kept.file is None:
+            raise Gone("The file itself is not kept any more, so it cannot go along. Take the bundle without it.")
+        return bytes(self._at_the_desk(work.bundled, kept, original))
+
     def frame(self, number: str, index: int | None = None, longest: int = 2048, owner: str | None = None) -> bytes:
         """One frame as JPEG, upright; see `work.frame`. Raises NotThere, NotYet, Gone, InputError."""
         kept = self.kept(number, owner)

@@ -120,6 +120,26 @@ def drawn(_: Analyzer, kept: Kept, leaf: str, date: str | None) -> bytes:
     return content
 
 
+def bundled(_: Analyzer, kept: Kept, original: bool) -> bytes:
+    """A report with all that belongs to it as one ZIP that others can check; with `original` the file goes along.
+
+    Raises:
+        InputError: the file is too large for a bundle.
+    """
+    leaf = plugins.get("formats", "bundle")
+    report, clip = kept.opened()
+    if original and clip is not None and kept.file is not None and clip.content is None:
+        file = Path(kept.file)
+        if file.stat().st_size > leaf.MOST_BYTES // 2:
+            raise InputError(
+                f"A bundle holds originals of at most {leaf.MOST_BYTES / 2e6:,.0f} MB, got "
+                f"{file.stat().st_size / 1e6:,.0f} MB. Take it without the original, which its hash names."
+            )
+        clip = replace(clip, content=file.read_bytes())
+    content: bytes = leaf.render(report, clip, original=original)
+    return content
+
+
 def frame(_: Analyzer, kept: Kept, index: int | None, longest: int) -> bytes:
     """One frame as JPEG, upright, as it was examined.
 

@@ -31,11 +31,19 @@ from facewitness.phrases import WORDS
 from facewitness.version import __version__
 
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 LONGEST = 2048  # pixels of the picture on the page
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+# Bytes by which a film's container is known to a browser.
+_FILMS = {
+    b"ftypqt": "video/quicktime",
+    b"ftyp": "video/mp4",
+    b"webm": "video/webm",
+    b"matroska": "video/x-matroska",
+    b"OggS": "video/ogg",
+}
 _PAGE = 30  # analyses of one page of the history
 # With no referrer at all a browser sends forms with the origin "null", which the guard takes for another site's.
 _HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
@@ -128,7 +136,7 @@ def home(request: Request) -> Response:
         return _door(request)
     here = _service(request)
     rows = here.history(caller.name, limit=6)
-    megabytes = [round(value / 1e6) for value in (here.settings.max_picture, here.settings.max_body)]
+    megabytes = [f"{value / 1e6:,.0f}" for value in (here.settings.max_picture, here.settings.max_body)]
     return _shown(request, "home.html", rows=[_listed(row) for row in rows], picture=megabytes[0], film=megabytes[1])
 
 
@@ -199,6 +207,25 @@ def show(request: Request, number: str) -> Response:
     )  # fmt: skip
 
 
+@router.get("/analyses/{number}/film")
+def film(request: Request, number: str) -> Response:
+    """The film as it was received, for the page's player: by its first bytes one of a closed table of kinds."""
+    caller = _caller(request)
+    if caller is None:
+        return _door(request)
+    try:
+        row, path = _service(request).original(number, caller.name)
+    except FacewitnessError as error:
+        return _problem(request, error, 404)
+    if row.kind != "film":
+        return _problem(request, InputError(say("error.no_film")), 404)
+    with Path(path).open("rb") as file:
+        head = file.read(64)
+    kind = next((kind for magic, kind in _FILMS.items() if magic in head), "application/octet-stream")
+    policy = "sandbox; default-src 'none'; media-src 'self'"  # a stranger's bytes: no document of ours
+    return FileResponse(path, media_type=kind, headers={**_HEADERS, "Content-Security-Policy": policy})
+
+
 @router.post("/analyses/{number}/questions")
 def ask(request: Request, number: str, question: Annotated[str, Form()] = "") -> Response:
     """A question from the form, without script."""
@@ -246,6 +273,7 @@ def _listed(row: AnalysisRow) -> dict[str, Any]:
         "answer": WORDS[label][0] if label in WORDS else say(f"state.{row.state}") if row.state != "done" else "",
         "case_name": row.case_name, "note": row.note, "error": row.error, "step": row.step, "done": row.done,
         "kind": row.kind, "when": time.strftime("%Y-%m-%d %H:%M", time.gmtime(row.created)), "sha256": row.sha256,
+        "size": row.size,
     }  # fmt: skip
 
 

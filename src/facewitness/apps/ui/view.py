@@ -9,10 +9,10 @@ from typing import Any
 from facewitness import phrases
 from facewitness.dialogue import Dialogue
 from facewitness.explain import suspicions
-from facewitness.formats import worth
+from facewitness.formats import cases, fits, stands, why_it_won, worth
 from facewitness.overtime import clock
 from facewitness.phrases import visible
-from facewitness.types import Box, Finding, FrameRef, PersonReport, Report
+from facewitness.types import Box, Finding, FrameRef, PersonReport, Report, Testimony
 
 MOMENTS = 400  # bars of a timeline
 
@@ -46,6 +46,23 @@ class PersonView:
     speaks_for: tuple[tuple[str, str], ...]
     speaks_against: tuple[str, ...]
     moments: tuple[dict[str, Any], ...]
+    thresholds: tuple[float, float] | None  # of the verdict, for the moments' colours
+    path: tuple[tuple[float, ...], ...]  # of a film: seconds and box of each moment where the face was seen
+    witnesses: tuple[WitnessView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessView:
+    """What one witness says of one person, or of the file."""
+
+    name: str
+    score: str
+    words: tuple[str, ...]  # lines that it stands by, in its own words
+    refusals: tuple[str, ...]
+    found: tuple[str, ...]
+    cases: tuple[tuple[str, tuple[str, ...], str, bool], ...]  # side, lines, how it fits, whether it stands
+    why: str
+    problem: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +85,7 @@ class ReportView:
     provenance: tuple[str, ...]
     worth: tuple[str, ...]
     next: str
+    facts: tuple[tuple[str, str], ...]  # of the file
 
 
 def of(report: Report, masks: Sequence[int | None]) -> ReportView:
@@ -101,7 +119,18 @@ def of(report: Report, masks: Sequence[int | None]) -> ReportView:
         ),
         worth=tuple(map(visible, worth(report.made_by))),
         next=visible(Dialogue(report).ask("What should I do next?").text),
+        facts=tuple(_facts(report)),
     )  # fmt: skip
+
+
+def _facts(report: Report) -> Iterator[tuple[str, str]]:
+    medium = report.medium
+    if medium is not None:
+        yield "pixels", f"{medium.width:,} × {medium.height:,}"
+        if medium.fps:
+            yield "length", f"{clock(medium.frames / medium.fps)}, {medium.frames:,} frames, {medium.fps:.4g} a second"
+    if report.sha256 is not None:
+        yield "sha256", report.sha256
 
 
 def _person(number: int, person: PersonReport, shown: FrameRef | None, table_number: int | None) -> PersonView:
@@ -120,12 +149,44 @@ def _person(number: int, person: PersonReport, shown: FrameRef | None, table_num
         speaks_for=tuple(_for(number, person)), speaks_against=tuple(_against(person)),
         moments=tuple(
             {
-                "index": moment.at.index, "time": clock(moment.at.seconds or 0.0),
+                "index": moment.at.index, "seconds": round(moment.at.seconds or 0.0, 3),
+                "time": clock(moment.at.seconds or 0.0),
                 "fake": moment.fake, "chance": phrases.chance(moment.fake),
             }
             for moment in person.timeline[:: max(1, len(person.timeline) // MOMENTS)]
         ),
+        thresholds=person.verdict.thresholds, path=tuple(_path(person)),
+        witnesses=tuple(map(_witness, person.verdict.testimonies)),
     )  # fmt: skip
+
+
+def _path(person: PersonReport) -> Iterator[tuple[float, ...]]:
+    """Where a face was over time, to a hundredth of a second and half a pixel."""
+    for face in person.track.faces[:: max(1, len(person.track.faces) // MOMENTS)]:
+        if face.at.seconds is not None:
+            yield (round(face.at.seconds, 2), *(round(2 * value) / 2 for value in face.box))
+
+
+def _witness(testimony: Testimony) -> WitnessView:
+    reply = testimony.reply
+    sides = cases(testimony)
+    return WitnessView(
+        name=visible(testimony.witness),
+        score="" if testimony.fake is None else f"{testimony.fake:.3f}",
+        words=() if reply is None or sides else _lines(reply.text),
+        refusals=() if reply is None else tuple(map(visible, reply.refusals or ())),
+        found=tuple(f"{visible(finding.claim)} {_measured(finding)}" for finding in testimony.findings),
+        cases=tuple(
+            (side, _lines(said.text), fits(side, said), said.label == side and stands(testimony, said))
+            for side, said in sides
+        ),
+        why=why_it_won(testimony) if sides else "",
+        problem=visible(testimony.problem),
+    )
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(visible(line) for line in text.strip().splitlines() if line.strip())
 
 
 def _id(number: int, index: int) -> str:

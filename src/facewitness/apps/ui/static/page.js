@@ -151,6 +151,7 @@ if (stage) {
 
   const split = () => {
     const share = Number($("split").value) / 100;
+    $("split-help").hidden = !share;
     overlay.style.clipPath = share ? `polygon(${share * width}px 0, ${width}px 0, ${width}px ${height}px, ${share * width}px ${height}px)` : "";
   };
   $("show-overlay").addEventListener("change", (event) => overlay.classList.toggle("off", !event.target.checked));
@@ -251,16 +252,105 @@ if (stage) {
     }
   });
 
-  // a film's moments
-  for (const moment of document.querySelectorAll(".moment")) {
+  // a film: its judged moments as frames, or the film itself with the boxes that were judged
+  const moments = [...document.querySelectorAll(".moment")];
+  const film = $("film");
+  const play = $("play");
+  const still = [...drawing.querySelectorAll(".face:not(.moving), .place, .overlay")];
+  const moving = [...drawing.querySelectorAll(".moving")].map((node) => ({ node, path: JSON.parse(node.dataset.path) }));
+  const boxAt = (path, seconds) => {
+    const next = path.findIndex(([t]) => t >= seconds);
+    if (next < 0) return path.length && seconds - path[path.length - 1][0] < 0.5 ? path[path.length - 1].slice(1) : null;
+    const [t1, ...b1] = path[next];
+    if (next === 0) return t1 - seconds < 0.5 ? b1 : null;
+    const [t0, ...b0] = path[next - 1];
+    const share = (seconds - t0) / (t1 - t0);
+    return b0.map((value, i) => value + share * (b1[i] - value));
+  };
+  const follow = (seconds) => {
+    for (const { node, path } of moving) {
+      const box = boxAt(path, seconds);
+      node.toggleAttribute("hidden", !box);
+      if (!box) continue;
+      const [rect, text] = node.children;
+      for (const [name, value] of Object.entries({ x: box[0], y: box[1], width: box[2] - box[0], height: box[3] - box[1] })) rect.setAttribute(name, value);
+      text.setAttribute("x", box[0]);
+      text.setAttribute("y", box[1]);
+    }
+  };
+  const point_out = (seconds) => {
+    for (const line of document.querySelectorAll(".timeline")) {
+      let best = null;
+      for (const moment of line.children) {
+        moment.removeAttribute("aria-current");
+        if (!best || Math.abs(moment.dataset.seconds - seconds) < Math.abs(best.dataset.seconds - seconds)) best = moment;
+      }
+      best?.setAttribute("aria-current", "true");
+    }
+  };
+  const showStill = (whole) => {
+    for (const drawn of still) drawn.style.display = whole ? "" : "none";
+    for (const { node } of moving) node.toggleAttribute("hidden", whole);
+  };
+  for (const moment of moments) {
     const fake = moment.dataset.fake === "" ? null : Number(moment.dataset.fake);
+    const { low, high } = moment.parentElement.dataset;
     moment.style.height = `${4 + 96 * (fake ?? 0)}%`;
-    moment.classList.add(fake === null ? "none" : fake >= 0.8 ? "high" : fake >= 0.4 ? "middle" : "low");
+    moment.classList.add(fake === null ? "none" : high && fake >= Number(high) ? "high" : low && fake < Number(low) ? "low" : "middle");
     moment.addEventListener("click", () => {
-      for (const other of document.querySelectorAll(".moment[aria-current]")) other.removeAttribute("aria-current");
-      moment.setAttribute("aria-current", "true");
+      const seconds = Number(moment.dataset.seconds);
+      point_out(seconds);
+      if (play?.checked) {
+        film.currentTime = seconds;
+        return;
+      }
+      if (!photo) return;
       photo.src = photo.src.replace(/([?&]index=)\d+/, `$1${moment.dataset.index}`);
-      for (const drawn of drawing.querySelectorAll(".face, .place, .overlay")) drawn.style.display = "none";
+      const whole = moment.dataset.index === stage.dataset.frame;
+      showStill(whole);
+      if (!whole) follow(seconds);
+    });
+  }
+  if (film && play) {
+    const now = () => {
+      follow(film.currentTime);
+      point_out(film.currentTime);
+    };
+    const each = () => {
+      if (!play.checked || film.paused) return;
+      now();
+      requestAnimationFrame(each);
+    };
+    film.addEventListener("play", each);
+    film.addEventListener("seeked", now);
+    film.addEventListener("loadeddata", now);
+    const stop = () => {
+      film.pause();
+      film.hidden = true;
+      photo.hidden = false;
+      stage.classList.remove("playing");
+      $("play-help").hidden = true;
+      showStill(photo.src.includes(`index=${stage.dataset.frame}`));
+    };
+    film.addEventListener("error", () => {
+      play.checked = false;
+      stop();
+      complain(stage.dataset.unplayable);
+    });
+    play.addEventListener("change", () => {
+      if (!play.checked) {
+        stop();
+        return;
+      }
+      if (point.checked) point.click();
+      if (magnify?.checked) magnify.click();
+      if (!film.src) film.src = film.dataset.src;
+      film.hidden = false;
+      photo.hidden = true;
+      stage.classList.add("playing");
+      $("play-help").hidden = false;
+      showStill(false);
+      film.play().catch(() => { /* the error event says why, or the reader presses play */ });
     });
   }
 
@@ -288,6 +378,7 @@ if (stage) {
     paragraph(turn, "asked", say.you, question || say.pointed);
     const told = paragraph(turn, "told", say.answer, `${say.working} …`);
     turns.scrollTop = turns.scrollHeight;
+    turn.scrollIntoView({ block: "nearest" }); // on a narrow page the conversation stands far below
     let first = true;
     try {
       const response = await fetch(`/v1/analyses/${stage.dataset.id}/questions`, {
