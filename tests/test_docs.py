@@ -66,6 +66,16 @@ def test_commands_in_the_pages_parse(page, command):
         parser().parse_args(words)
 
 
+def test_the_walks_through_the_code_meet_what_they_name():
+    text = (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8").partition("## Five walks")[2]
+    walks = [line.split(" | ") for line in text.splitlines() if line.startswith("| a ")]
+    assert len(walks) == 5
+    for walk, files, steps in walks:
+        code = "".join((ROOT / "docs" / file).read_text(encoding="utf-8") for file in LINK.findall(files))
+        named = [name for name in re.findall(r"`([\w/]+)`", steps) if "/" not in name]
+        assert [name for name in named if not re.search(rf"\b{name}\b", code)] == [] and len(named) > 4, walk
+
+
 def test_make_targets_in_the_pages_exist():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M))
     named = {

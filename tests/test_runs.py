@@ -179,6 +179,29 @@ def test_saving_again_is_counted_by_picture_and_fakes_alone_borrow_genuine_pictu
     assert measured["edit_iou"] is None, "there is no region edit"
 
 
+def test_numbers_come_from_what_was_kept_and_again_from_the_same(tmp_path, monkeypatch, capsys):
+    evaluate = script("compact/evaluate")
+    rows = [_judged("a", "1", "plain", 0.2, "real"), _judged("a", "1", "saved:jpeg 60", 0.3, "real")]
+    head = {"about": {"weights": "0" * 64, "limit": 1}, "sections": [["saved", ["plain"]], ["collages", []]]}
+    lines = [
+        head,
+        *({"section": "saved", **row} for row in rows),
+        {"section": "collages", "verdicts": ["real", "fake"]},
+    ]
+    (tmp_path / "predictions.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    for out in (tmp_path, tmp_path / "again"):
+        monkeypatch.setattr(sys, "argv", ["evaluate.py", "--read", str(tmp_path), "--out", str(out)])
+        evaluate.main()
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results == json.loads((tmp_path / "again" / "results.json").read_text())
+    assert results["saved"] == {"pictures": 1, "saved": 1, "turned": 0.0, "outside": 0.0}
+    assert results["collages"]["accused"] == 1 and results["collages"]["faces"] == 2
+    monkeypatch.setattr(sys, "argv", ["evaluate.py"])
+    with pytest.raises(SystemExit, match="2"):
+        evaluate.main()
+    assert "expected --data, or --read" in capsys.readouterr().err
+
+
 def test_a_picture_travels_and_is_saved_in_every_condition(astronaut):
     evaluate = script("compact/evaluate")
     conditions = ["plain", "edit:sepia", "edited:", "travel:512", *(f"saved:{how}" for how in evaluate.SAVED)]

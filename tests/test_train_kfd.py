@@ -25,6 +25,7 @@ from safetensors.torch import load_file  # noqa: E402
 
 from facewitness import plugins  # noqa: E402
 from facewitness.apps.cli import main  # noqa: E402
+from facewitness.bench import conditions, predictions  # noqa: E402
 from facewitness.builders.pack import Pack, held_out, pack  # noqa: E402
 from facewitness.calibration import decided  # noqa: E402
 from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
@@ -379,10 +380,10 @@ def test_evaluation_meets_each_genuine_face_and_a_forgery_of_it(packed, evaluate
     assert again == rows
 
 
-def test_numbers_are_of_their_rows(evaluate):
+def test_numbers_are_of_their_rows(evaluate, tmp_path):
     def row(source, group, label, score, made="", iou=None):
         about = {"source": source, "group": group, "label": label, "score": score, "made": made, "iou": iou}
-        return about | {"witness": "w", "condition": "plain"}
+        return about | {"file": f"{source}{group}{label}", "condition": "plain", "touched": None, "strengths": {}}
 
     rows = []
     for i in range(12):  # forgeries made of "a" are told apart, its own are not; "b" the other way round
@@ -390,13 +391,14 @@ def test_numbers_are_of_their_rows(evaluate):
         rows += [row("a", str(i), "fake", 0.4), row("b", str(i), "real", 0.4)]
         rows += [row("b", str(i), "fake", 0.4, "region_edit", 0.7), row("b", str(i), "fake", 0.9)]
     rows.append(row("b", "x", "real", None))
-    found = evaluate.measured(rows)["w, plain"]
+    tables = {"w": predictions.write(tmp_path, {"name": "w"}, conditions.rows_of(rows, "val"))}
+    found = evaluate.measured(tables)["w, plain"]
     assert found["made/a"].value == found["auc/b"].value == 1
     assert found["auc/a"].value == found["made/b"].value == 0.5
     assert found["made"].value == pytest.approx(0.75) and found["made"].low < 0.75 < found["made"].high
     assert found["mask_iou"].value == pytest.approx(0.6) and found["mask_iou"].n == 24
     assert found["mask_iou/self_blend"].value == pytest.approx(0.5) and found["made/region_edit"].value < 0.7
-    text = evaluate.table(evaluate.measured(rows))
+    text = evaluate.table(evaluate.measured(tables))
     assert "| made/a | 1.000 [1.000, 1.000], n = 24 |" in text
 
 
@@ -407,7 +409,12 @@ def test_a_run_is_measured_by_its_command(packed, evaluate, tmp_path):
     results = json.loads((tmp_path / "results.json").read_text())
     assert 0 <= results["numbers"]["kfd, plain"]["made"][0] <= 1 and results["without_a_face"] == 0
     assert "| made |" in (tmp_path / "results.md").read_text()
-    assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 1 + 4
+    table, meta = predictions.read(tmp_path / "predictions" / "kfd")
+    assert table.num_rows == 4 and meta["name"] == "kfd" and set(table.column("speaker").to_pylist()) == {"explanation"}
+    evaluate.main(["--read", str(tmp_path), "--out", str(tmp_path / "again")])
+    assert json.loads((tmp_path / "again" / "results.json").read_text()) == results
+    with pytest.raises(InputError, match="expected predictions/WITNESS in it"):
+        evaluate.main(["--read", str(tmp_path / "again"), "--out", str(tmp_path)])
 
 
 def test_what_is_fitted_makes_the_witness_decide(packed, tmp_path, monkeypatch):

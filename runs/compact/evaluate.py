@@ -1,6 +1,7 @@
 """Measures the compact witness on the path of `facewitness analyze`: known sources, unknown ones, and what moves it.
 
     python runs/compact/evaluate.py --data DIR [--unseen DIR] [--model compact.onnx] [--groups groups.json] [--limit 60]
+    python runs/compact/evaluate.py --read OUT --out OUT               the same numbers from what was predicted before
 
 Every picture, real or fake, is decoded, brought into a condition, encoded once more as JPEG at quality 95, and then
 read, searched for a face, examined and judged. Self-made forgeries are drawn by seed from the genuine rows, one forger
@@ -14,20 +15,20 @@ after the other. Faces that are not found are rows too: they have no score and a
     saved      ten ways to save a picture again: does the label turn, does the probability leave the printed interval
     collages   six genuine faces in one picture
 
-`--limit` takes so many rows of each source and label; the other sections take a fifth of that, ten at least. Writes
-`results.md`, `results.json` and `predictions.csv` into `--out`.
+`--limit` takes so many rows of each source and label; the other sections take a fifth of that, ten at least. What was
+predicted goes into `--out` as `predictions.jsonl`, a face a line, and every number of `results.json` and `results.md`
+is worked out from that file alone (docs/decisions/022-predictions-of-scripts.md).
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import io
 import json
 import multiprocessing
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from facewitness.bench import perturb
 from facewitness.builders.pack import held_out
 from facewitness.calibration import Calibration
 from facewitness.errors import FacewitnessError
+from facewitness.files import write_whole
 from facewitness.forge import degrade, routine
 from facewitness.judge import judge
 from facewitness.types import Clip, Face, Frame, Pixels, Sample, Track
@@ -500,10 +502,60 @@ def _number(value: float | None) -> str:
 # ------------------------------------------------------------------------------------------------------------ main
 
 
+def sections_of(given: argparse.Namespace) -> Iterator[tuple[str, list[str], list[Row]]]:
+    """Each section that is asked for, with its conditions and its rows, predicted now."""
+    asked = given.sections.split(",")
+    groups = json.loads(given.groups.read_text()) if given.groups else None
+    few = given.few if given.few or given.limit is None else max(10, given.limit // 5)
+    conditions = given.conditions.split(",")
+
+    def run(section: str, samples: Sequence[Sample], names: list[str], own: bool) -> tuple[str, list[str], list[Row]]:
+        return section, names, predictions(tasks(samples, names, own), given.model, section, given.jobs)
+
+    if "seen" in asked:
+        yield run("seen", chosen(given.data, "val", given.limit, groups), conditions, True)
+    if "unseen" in asked and given.unseen:
+        yield run("unseen", chosen(given.unseen, "test", given.limit), conditions, False)
+    if "edits" in asked:
+        names = ["plain", *(f"edit:{n}" for n in perturb.ROUTINE), *(f"face:{s}" for s in SIZES)]
+        names += [f"travel:{t}" for t in TRAVEL]
+        yield run("edits", chosen(given.data, "val", few or 40, groups), names, False)
+    if "saved" in asked:
+        names = ["plain", *(f"saved:{s}" for s in SAVED)]
+        yield run("saved", chosen(given.data, "val", few or 6, groups)[:200], names, False)
+    if "collages" in asked:
+        verdicts = collages(chosen(given.data, "val", given.limit, groups), given.model, jobs=given.jobs)
+        yield "collages", [], [{"verdicts": each} for each in verdicts]
+
+
+def numbers_of(section: str, names: Sequence[str], rows: Sequence[Row]) -> dict[str, Any]:
+    """What a section's rows come to."""
+    if section == "saved":
+        return saved_again(rows)
+    if section == "collages":
+        faces = [v for row in rows for v in row["verdicts"]]
+        return {
+            "collages": len(rows), "accused": sum("fake" in row["verdicts"] for row in rows), "faces": len(faces),
+            "faces_called_fake": faces.count("fake"), "faces_called_real": faces.count("real"),
+        }  # fmt: skip
+    measure = overall if section == "edits" else measures
+    return {name: measure([r for r in rows if r["condition"] == name]) for name in names}
+
+
+def kept(path: Path) -> tuple[dict[str, Any], list[tuple[str, list[str], list[Row]]]]:
+    """What an earlier run kept: whose weights and how many rows, and its sections."""
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows: dict[str, list[Row]] = {}
+    for line in lines[1:]:
+        rows.setdefault(line.pop("section"), []).append(line)
+    return lines[0]["about"], [(name, names, rows.get(name, [])) for name, names in lines[0]["sections"]]
+
+
 def main() -> None:
-    """Predict, measure, write."""
+    """Predict, keep, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--read", type=Path, metavar="OUT", help="measure what --out OUT predicted before")
     parser.add_argument(
         "--unseen", type=Path, help="folder of tables with the split `test`; looked at once a candidate"
     )
@@ -516,58 +568,24 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     given = parser.parse_args()
-    sections = given.sections.split(",")
-    groups = json.loads(given.groups.read_text()) if given.groups else None
-    few = given.few if given.few or given.limit is None else max(10, given.limit // 5)
-    conditions = given.conditions.split(",")
-    results: dict[str, Any] = {"limit": given.limit}
-    every: list[Row] = []
-
-    def run(section: str, samples: Sequence[Sample], names: Sequence[str], own: bool) -> list[Row]:
-        rows = predictions(tasks(samples, names, own), given.model, section, given.jobs)
-        every.extend({"section": section, **r} for r in rows)
-        return rows
-
-    def by_condition(rows: Sequence[Row], names: Sequence[str]) -> dict[str, list[Row]]:
-        return {n: [r for r in rows if r["condition"] == n] for n in names}
-
-    if "seen" in sections:
-        rows = run("seen", chosen(given.data, "val", given.limit, groups), conditions, True)
-        results["seen"] = {n: measures(part) for n, part in by_condition(rows, conditions).items()}
-    if "unseen" in sections and given.unseen:
-        rows = run("unseen", chosen(given.unseen, "test", given.limit), conditions, False)
-        results["unseen"] = {n: measures(part) for n, part in by_condition(rows, conditions).items()}
-    if "edits" in sections:
-        names = [
-            "plain",
-            *(f"edit:{n}" for n in perturb.ROUTINE),
-            *(f"face:{s}" for s in SIZES),
-            *(f"travel:{t}" for t in TRAVEL),
-        ]
-        rows = run("edits", chosen(given.data, "val", few or 40, groups), names, False)
-        results["edits"] = {n: overall(part) for n, part in by_condition(rows, names).items()}
-    if "saved" in sections:
-        names = ["plain", *(f"saved:{s}" for s in SAVED)]
-        rows = run("saved", chosen(given.data, "val", few or 6, groups)[:200], names, False)
-        results["saved"] = saved_again(rows)
-    if "collages" in sections:
-        found = collages(chosen(given.data, "val", given.limit, groups), given.model, jobs=given.jobs)
-        faces = [v for verdicts in found for v in verdicts]
-        results["collages"] = {
-            "collages": len(found), "accused": sum("fake" in verdicts for verdicts in found),
-            "faces": len(faces), "faces_called_fake": faces.count("fake"), "faces_called_real": faces.count("real"),
-        }  # fmt: skip
+    if (given.data is None) == (given.read is None):
+        parser.error("expected --data, or --read and what an earlier run predicted")
     given.out.mkdir(parents=True, exist_ok=True)
-    facts = plugins.get("witnesses", "compact").load(model=given.model).facts
-    (given.out / "results.json").write_text(json.dumps({"weights": facts["sha256"], **results}, indent=1) + "\n")
-    (given.out / "results.md").write_text(page(results, facts["sha256"][:12]))
-    columns = ("section", "source", "file", "group", "label", "method", "self_made", "condition")
-    columns += ("score", "fake", "low", "high", "verdict")
-    with open(given.out / "predictions.csv", "w", newline="") as out:
-        table = csv.DictWriter(out, columns, extrasaction="ignore")
-        table.writeheader()
-        table.writerows(every)
-    print(page(results, facts["sha256"][:12]))
+    file = (given.read or given.out) / "predictions.jsonl"
+    if given.read is None:
+        facts = plugins.get("witnesses", "compact").load(model=given.model).facts
+        sections = list(sections_of(given))
+        head = {
+            "about": {"weights": facts["sha256"], "limit": given.limit},
+            "sections": [[name, names] for name, names, _ in sections],
+        }
+        rows = [{"section": name, **row} for name, _, rows in sections for row in rows]
+        write_whole(file, "".join(f"{json.dumps(line)}\n" for line in (head, *rows)).encode())
+    about, sections = kept(file)
+    results = {**about, **{name: numbers_of(name, names, rows) for name, names, rows in sections}}
+    (given.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    (given.out / "results.md").write_text(page(results, about["weights"][:12]))
+    print(page(results, about["weights"][:12]))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""Who was right how often where KFD and another witness decided in opposite directions: what a report then says.
+"""Who was right how often where a witness and another one decided in opposite directions: what a report then says.
 
-    python runs/kfd/evaluate.py --cache DIR --weights runs/kfd/kfd.safetensors --beside compact --out DIR2
-    python runs/kfd/disagree.py DIR2/predictions.csv --weights runs/kfd/kfd.safetensors --other compact
+    python runs/kfd/evaluate.py --cache DIR --weights runs/kfd/kfd.safetensors --beside compact mare \
+        --option mare.weights=runs/mare/model/fdm.safetensors --out DIR2
+    python runs/kfd/disagree.py DIR2/predictions --weights runs/kfd/kfd.safetensors --other compact
+    python runs/kfd/disagree.py DIR2/predictions --witness mare --weights runs/mare/model/fdm.safetensors
 
-Writes two things into the calibration beside KFD's weights, from faces of `val`, and prints the cases by kind:
+Writes two things into the calibration beside the witness's weights, from faces of `val`, and prints the cases by kind:
 `against`, who was right; and under `kinds` what its score says of faces that a generator made as a whole, a logistic
 over its log-odds whose slope is 0 where a higher score does not mean fake. Another witness may name that kind.
 """
@@ -11,16 +13,17 @@ over its log-odds whose slope is 0 where a higher score does not mean fake. Anot
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from facewitness import plugins
+from facewitness.bench import predictions
 from facewitness.calibration import EDGE, Calibration, logit
 from facewitness.errors import InputError
 from facewitness.files import write_whole
@@ -29,7 +32,7 @@ WHOLE = ("genphotos", "stylegan2_photos", "pollinations", "sd21_sdfd", "sg2_omi"
 
 
 def contradictions(
-    rows: Iterable[Mapping[str, str]], calibrations: Mapping[str, Calibration]
+    rows: Iterable[Mapping[str, Any]], calibrations: Mapping[str, Calibration]
 ) -> tuple[dict[str, int], Counter[str]]:
     """Cases in which the two decided in opposite directions, of them those the first had right, and both by kind.
 
@@ -40,7 +43,7 @@ def contradictions(
     labels: dict[tuple[str, ...], dict[str, str]] = {}
     truth: dict[tuple[str, ...], tuple[str, str]] = {}
     for row in rows:
-        if row["witness"] in calibrations and row["score"]:
+        if row["witness"] in calibrations and row["score"] is not None:
             key = (row["condition"], row["source"], row["file"], row["made"])
             fit = calibrations[row["witness"]]
             labels.setdefault(key, {})[row["witness"]] = fit.label(fit.apply(float(row["score"]))[0])
@@ -54,13 +57,13 @@ def contradictions(
     return {"cases": len(apart), "right": right}, by_kind
 
 
-def of_kind(rows: Iterable[Mapping[str, str]], witness: str, sources: Sequence[str]) -> dict[str, float]:
+def of_kind(rows: Iterable[Mapping[str, Any]], witness: str, sources: Sequence[str]) -> dict[str, float]:
     """Slope and offset of the log-odds of fake, for the sources' own fakes against all genuine faces, each half.
 
     Raises:
         InputError: There are no such fakes, or no genuine faces.
     """
-    mine = [row for row in rows if row["witness"] == witness and row["score"] and not row["made"]]
+    mine = [row for row in rows if row["witness"] == witness and row["score"] is not None and not row["made"]]
     kept = [row for row in mine if row["label"] == "real" or row["source"] in sources]
     fake = np.array([row["label"] == "fake" for row in kept], bool)
     if not fake.any() or fake.all():
@@ -71,11 +74,31 @@ def of_kind(rows: Iterable[Mapping[str, str]], witness: str, sources: Sequence[s
     return {"slope": slope, "offset": float(model.intercept_[0]) if slope else 0.0}
 
 
+def read(folder: Path) -> list[dict[str, Any]]:
+    """What the witnesses predicted, each in a run of its own below a folder.
+
+    Raises:
+        InputError: There is no run.
+    """
+    runs = sorted(path.parent for path in folder.glob("*/predictions.parquet"))
+    if not runs:
+        raise InputError(f"'{folder}': expected WITNESS/predictions.parquet, as evaluate.py writes them, got none")
+    return [
+        {
+            "witness": run.name, "condition": row["perturbation"], "source": row["dataset"], "file": row["file"],
+            "made": row["method"] or "", "label": row["label"], "score": row["score"],
+        }
+        for run in runs
+        for row in predictions.rows(predictions.read(run)[0])
+    ]  # fmt: skip
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Count, write, print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("predictions", type=Path, help="predictions.csv of runs/kfd/evaluate.py")
-    parser.add_argument("--weights", type=Path, required=True, help="KFD's")
+    parser.add_argument("predictions", type=Path, help="the folder predictions of runs/kfd/evaluate.py")
+    parser.add_argument("--witness", default="kfd", help="whose calibration is completed: kfd or mare")
+    parser.add_argument("--weights", type=Path, required=True, help="its weights, beside which the calibration stands")
     parser.add_argument("--other", default="compact")
     parser.add_argument("--whole", nargs="+", default=list(WHOLE), help="sources of faces made as a whole")
     given = parser.parse_args(arguments)
@@ -83,12 +106,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     facts = json.loads(card.read_text(encoding="utf-8"))
     other = plugins.get("witnesses", given.other).load()
     calibrations = {
-        "kfd": Calibration.from_json(facts["calibration"]), given.other: Calibration.from_json(other.calibration),
-    }  # fmt: skip
-    with given.predictions.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+        given.witness: Calibration.from_json(facts["calibration"]),
+        given.other: Calibration.from_json(other.calibration),
+    }
+    rows = read(given.predictions)
     counts, by_kind = contradictions(rows, calibrations)
-    facts["calibration"].setdefault("kinds", {})["entire_synthesis"] = of_kind(rows, "kfd", given.whole)
+    facts["calibration"].setdefault("kinds", {})["entire_synthesis"] = of_kind(rows, given.witness, given.whole)
     facts["calibration"].setdefault("against", {})[given.other] = counts
     write_whole(card, (json.dumps(facts, indent=2) + "\n").encode())
     print(counts, facts["calibration"]["kinds"])

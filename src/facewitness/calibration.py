@@ -201,7 +201,14 @@ class Calibration:
         )
 
     def probabilities(self, scores: ArrayLike) -> NDArray[np.float64]:
-        """Raw scores (n,) → calibrated probabilities (n,). Raises InputError for NaN or scores outside [0, 1]."""
+        """Raw scores (n,) → calibrated probabilities (n,).
+
+        Args:
+            scores: Raw scores in [0, 1], (n,).
+
+        Raises:
+            InputError: For NaN or scores outside [0, 1].
+        """
         return logistic(_checked_scores(scores), self.slope, self.offset)
 
     def apply(self, score: float, kind: str | None = None) -> tuple[float, float, float]:
@@ -210,6 +217,9 @@ class Calibration:
         Args:
             score: Raw, in [0, 1].
             kind: Of forgery, where another witness names one: p is then that of `kinds`, as far as it was measured.
+
+        Returns:
+            The probability and its interval, each in [0, 1].
 
         Raises:
             InputError: NaN, or a score outside [0, 1].
@@ -224,7 +234,11 @@ class Calibration:
         return p, min(low, p), max(high, p)
 
     def label(self, p: float) -> Label:
-        """The answer for a calibrated probability."""
+        """The answer for a calibrated probability.
+
+        Args:
+            p: A calibrated probability, in [0, 1].
+        """
         return decide(p, self.real_below, self.fake_above)
 
     def overall(self) -> dict[str, Any]:
@@ -245,7 +259,11 @@ class Calibration:
         return answers
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as what JSON can hold; goes into the file beside the weights."""
+        """All of it as what JSON can hold; goes into the file beside the weights.
+
+        Returns:
+            JSON-ready; `from_json` reads it again.
+        """
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _OPTIONAL}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()} | {
             name: {key: dict(inner) for key, inner in getattr(self, name).items()}
@@ -255,7 +273,14 @@ class Calibration:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Calibration:
-        """The way back. Raises InputError where a part is missing, unknown or out of range."""
+        """The way back.
+
+        Args:
+            value: As `to_json` gives it.
+
+        Raises:
+            InputError: Where a part is missing, unknown or out of range.
+        """
         names = [f.name for f in fields(cls)]
         wrong = sorted((set(names) ^ set(value)) - set(_OPTIONAL)) if isinstance(value, Mapping) else names
         if wrong:
@@ -288,7 +313,14 @@ class Profile:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Profile:
-        """Raises InputError where the file is missing, broken, or of another kind or version."""
+        """A profile from its file.
+
+        Args:
+            path: Of the profile.
+
+        Raises:
+            InputError: The file is missing, broken, or of another kind or version.
+        """
         path = Path(path)
         try:
             content = read_bounded(path, MAX_BYTES)
@@ -316,8 +348,15 @@ class Profile:
     def calibrations(self, loaded: Mapping[str, Mapping[str, Any]]) -> dict[str, Calibration]:
         """The calibrations of the witnesses that are loaded, given what each was `made_by`.
 
-        Raises InputError for a loaded witness that the profile does not know, or knows with other weights: a
-        calibration says nothing about another network's scores.
+        Args:
+            loaded: Name of each witness → its `made_by`.
+
+        Returns:
+            Name of a witness → its calibration.
+
+        Raises:
+            InputError: For a loaded witness that the profile does not know, or knows with other weights: a calibration
+                says nothing about another network's scores.
         """
         ready = {}
         for name, made_by in loaded.items():
@@ -333,7 +372,11 @@ class Profile:
         return ready
 
     def made_by(self) -> dict[str, str]:
-        """How it stands in a report."""
+        """How it stands in a report.
+
+        Returns:
+            Its name and the file's SHA-256.
+        """
         return {"name": self.name, "sha256": self.sha256}
 
 
@@ -371,18 +414,32 @@ def _checked_scores(scores: ArrayLike) -> NDArray[np.float64]:
 
 
 def logit(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log-odds of probabilities, which are kept EDGE away from 0 and 1."""
+    """Log-odds of probabilities, which are kept EDGE away from 0 and 1.
+
+    Args:
+        p: Any shape, in [0, 1].
+    """
     p = np.clip(p, EDGE, 1.0 - EDGE)
     return np.log(p) - np.log1p(-p)
 
 
 def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1 / (1 + e^-x), without overflow."""
+    """1 / (1 + e^-x), without overflow.
+
+    Args:
+        x: Any shape.
+    """
     return 1.0 / (1.0 + np.exp(-np.clip(x, -500.0, 500.0)))
 
 
 def logistic(scores: NDArray[np.float64], slope: float, offset: float) -> NDArray[np.float64]:
-    """Scores in [0, 1], of any shape -> σ(slope · logit(score) + offset): what Platt's fit makes of them."""
+    """Scores in [0, 1], of any shape -> σ(slope · logit(score) + offset): what Platt's fit makes of them.
+
+    Args:
+        scores: Raw scores in [0, 1], (n,).
+        slope: Of the line.
+        offset: Of the line.
+    """
     return sigmoid(slope * logit(scores) + offset)
 
 
@@ -477,14 +534,25 @@ class Logistic(TypedDict):
 
 
 def decide(p: float, real_below: float, fake_above: float) -> Label:
-    """The answer for a probability: real below one threshold, fake from the other one on, inconclusive between them."""
+    """The answer for a probability: real below one threshold, fake from the other one on, inconclusive between them.
+
+    Args:
+        p: A calibrated probability, in [0, 1].
+        real_below: Below it the answer is real.
+        fake_above: From it on the answer is fake.
+    """
     return "fake" if p >= fake_above else "real" if p < real_below else "inconclusive"
 
 
 def decided(score: float, calibration: Mapping[str, Any] | None) -> Label:
     """What a raw score alone says: as the calibration (`Calibration.to_json`) decides; by its half where there is none.
 
-    Raises InputError for a score outside [0, 1] and for a broken calibration.
+    Args:
+        score: Raw, in [0, 1].
+        calibration: As `Calibration.to_json` gives it; None where there is none.
+
+    Raises:
+        InputError: For a score outside [0, 1] and for a broken calibration.
     """
     if calibration is None:
         return "fake" if score >= 0.5 else "real"

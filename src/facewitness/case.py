@@ -75,12 +75,19 @@ custody = ["2026-01-05 received by …", "2026-01-06 copied to …, hash compare
 
 
 def level_for(ratio: float) -> str:
-    """The level of `SCALE` that a likelihood ratio of at least 1 stands for."""
+    """The level of `SCALE` that a likelihood ratio of at least 1 stands for.
+
+    Args:
+        ratio: At least 1.
+    """
     return next((level for bound, level in reversed(LEVELS) if ratio >= bound), NEITHER)
 
 
 def read(path: Path) -> Case:
     """The case that a file describes.
+
+    Args:
+        path: Of the case file, TOML.
 
     Raises:
         InputError: it cannot be read, lacks something, or has a word that no case has; says the nearest one.
@@ -97,7 +104,15 @@ def read(path: Path) -> Case:
 
 
 def parse(content: str, name: str = "the case") -> Case:
-    """The case that a text in TOML describes; `name` stands for it in messages. Raises InputError as `read` does."""
+    """The case that a text in TOML describes; `name` stands for it in messages.
+
+    Args:
+        content: The text.
+        name: Stands for the text in messages.
+
+    Raises:
+        InputError: As `read` does.
+    """
     try:
         values = tomllib.loads(content)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -167,14 +182,24 @@ def _conclusion(table: _Table) -> Conclusion:
 
 
 def attached(case: Case, report: Report) -> Report:
-    """The report with the case in it; with a problem, too, where the file is not the exhibit that was received."""
+    """The report with the case in it; with a problem, too, where the file is not the exhibit that was received.
+
+    Args:
+        case: The case.
+        report: A finished analysis.
+    """
     differs = mismatch(case, report.sha256)
     problems = (*report.problems, Problem("read", differs)) if differs else report.problems
     return dataclasses.replace(report, case=case, problems=problems)
 
 
 def mismatch(case: Case, sha256: str | None) -> str:
-    """A sentence where the file that was analysed is not the exhibit that was received; "" where nothing says so."""
+    """A sentence where the file that was analysed is not the exhibit that was received; "" where nothing says so.
+
+    Args:
+        case: The case.
+        sha256: Of the file that was analysed; None where it could not be read.
+    """
     expected = case.exhibit.sha256
     if expected is None or sha256 is None or expected == sha256:
         return ""

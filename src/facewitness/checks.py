@@ -79,7 +79,14 @@ class Check:
 
 
 def of(family: str) -> tuple[Check, ...]:
-    """The promises of a family. Raises UnknownName for a family that does not exist."""
+    """The promises of a family.
+
+    Args:
+        family: Name of a family, such as "witnesses".
+
+    Raises:
+        UnknownName: For a family that does not exist.
+    """
     if family not in plugins.FAMILIES:
         raise UnknownName("family", family, plugins.FAMILIES)
     every = _CHECKS["*"] + _CHECKS.get(family, [])
@@ -88,6 +95,11 @@ def of(family: str) -> tuple[Check, ...]:
 
 def run(family: str, name: str, options: Options | None = None) -> None:
     """Hold a leaf to all promises of its family.
+
+    Args:
+        family: Name of a family, such as "witnesses".
+        name: Name of a leaf.
+        options: For the leaf's `load`.
 
     Raises:
         Broken: it does not keep them; the message has one sentence a promise.
@@ -126,14 +138,29 @@ def _expect(true: object, expected: str, got: object = "") -> None:
 
 
 def landmarks(width: float, height: float) -> Landmarks:
-    """The average face's mesh in the middle of a picture, three fifths of it high: float32 (468, 3)."""
+    """The average face's mesh in the middle of a picture, three fifths of it high: float32 (468, 3).
+
+    Args:
+        width: Pixels.
+        height: Pixels.
+    """
     mesh = regions.average_landmarks() * (height * 0.6)
     mesh[:, :2] += (width / 2 - mesh[:, 0].mean(), height / 2 - mesh[:, 1].mean())
     return mesh.astype(np.float32)
 
 
 def photo(width: int, height: int, seed: int = 0, mesh: bool = True) -> tuple[Track, Clip]:
-    """A person in a photo of noise, with or without a mesh: what `examine` takes."""
+    """A person in a photo of noise, with or without a mesh: what `examine` takes.
+
+    Args:
+        width: Pixels.
+        height: Pixels.
+        seed: Of the noise.
+        mesh: Whether the face has landmarks.
+
+    Returns:
+        The person's track, and the photo.
+    """
     rng = np.random.default_rng(seed)
     frame = Frame(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
     if not mesh:
@@ -142,7 +169,16 @@ def photo(width: int, height: int, seed: int = 0, mesh: bool = True) -> tuple[Tr
 
 
 def film(width: int, height: int, frames: int = 3) -> tuple[Track, Clip]:
-    """A person in a film of noise."""
+    """A person in a film of noise.
+
+    Args:
+        width: Pixels.
+        height: Pixels.
+        frames: How many there are.
+
+    Returns:
+        The person's track, and the film.
+    """
     rng = np.random.default_rng(frames)
     kept = tuple(
         Frame(rng.integers(0, 256, (height, width, 3), dtype=np.uint8), 5 * index, index / 5) for index in range(frames)
@@ -158,7 +194,11 @@ def _face(frame: Frame) -> Face:
 
 
 def reports() -> dict[str, tuple[Report, Clip | None]]:
-    """A report for each answer that there is, with the pixels it speaks of."""
+    """A report for each answer that there is, with the pixels it speaks of.
+
+    Returns:
+        Name of the answer → the report, and its pixels or None.
+    """
     track, clip = photo(120, 90)
     at = clip.frame.at
     finding = Finding.on("nose", (40.0, 30.0, 60.0, 50.0), None, "The nose shows traces of forgery.", 0.8, at)

@@ -33,9 +33,10 @@ _PIECE = 1 << 20
 class Extent:
     """How far the picture in a file reaches.
 
-    scans     of a JPEG
-    ended     whether there is an end mark
-    trailing  bytes behind it
+    Attributes:
+        scans: Of a JPEG.
+        ended: Whether there is an end mark.
+        trailing: Bytes behind it.
     """
 
     scans: int = 1
@@ -51,7 +52,11 @@ class Extent:
 
 
 def extent(content: bytes) -> Extent | None:
-    """How far the picture of a JPEG or PNG reaches, from its headers; None for other kinds and for broken ones."""
+    """How far the picture of a JPEG or PNG reaches, from its headers; None for other kinds and for broken ones.
+
+    Args:
+        content: The file's bytes.
+    """
     if content[:3] == b"\xff\xd8\xff":
         return _jpeg(content)
     if content[:8] == b"\x89PNG\r\n\x1a\n":

@@ -71,7 +71,18 @@ class ReportError(FacewitnessError, ValueError):
 
 
 def renamed(leaf: str, old: str, given: Any, new: str, value: Any) -> Any:
-    """The value of an option that had another name before: what came under the old one, which is told, else `value`."""
+    """The value of an option that had another name before: what came under the old one, which is told, else `value`.
+
+    Args:
+        leaf: Name of the leaf whose option it is.
+        old: The name it had.
+        given: What came under the old name; None for nothing.
+        new: The name it has.
+        value: What came under the new name.
+
+    Returns:
+        One of both values.
+    """
     if given is None:
         return value
     warnings.warn(

@@ -25,7 +25,12 @@ _RIGHT_EYE, _LEFT_EYE = (33, 133), (362, 263)
 
 
 def iou(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes; 0 where they do not touch."""
+    """Intersection over union of two boxes; 0 where they do not touch.
+
+    Args:
+        a: A box.
+        b: Another box.
+    """
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     if width <= 0 or height <= 0:
@@ -35,14 +40,24 @@ def iou(a: Box, b: Box) -> float:
 
 
 def clip(box: Box, width: int, height: int) -> Box | None:
-    """The part of a box that lies on a frame; None where nothing does."""
+    """The part of a box that lies on a frame; None where nothing does.
+
+    Args:
+        box: (x1, y1, x2, y2), pixels.
+        width: Pixels.
+        height: Pixels.
+    """
     x1, y1 = max(0.0, float(box[0])), max(0.0, float(box[1]))
     x2, y2 = min(float(width), float(box[2])), min(float(height), float(box[3]))
     return (x1, y1, x2, y2) if x2 > x1 and y2 > y1 else None
 
 
 def bounds(points: NDArray[np.floating]) -> Box:
-    """The smallest box around points (n, 2+)."""
+    """The smallest box around points (n, 2+).
+
+    Args:
+        points: (n, 2+), pixels.
+    """
     (x1, y1), (x2, y2) = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
     return (float(x1), float(y1), float(x2), float(y2))
 
@@ -55,6 +70,14 @@ def align(face: Landmarks | Box, size: int, margin: float) -> Affine:
 
     With landmarks (468, 2+) the eye line becomes level and the mesh's longer side fills `1 / margin` of the crop.
     With a box the crop is level with the frame and the box's longer side fills `1 / margin` of it.
+
+    Args:
+        face: Landmarks (468, 2+) or a box, pixels.
+        size: Side of the crop, pixels.
+        margin: Side of the crop over the longer side of the face.
+
+    Returns:
+        (2, 3), float64.
     """
     if isinstance(face, np.ndarray):
         points = face[:, :2].astype(np.float64)
@@ -75,18 +98,38 @@ def align(face: Landmarks | Box, size: int, margin: float) -> Affine:
 
 
 def invert(affine: Affine) -> Affine:
-    """The map back."""
+    """The map back.
+
+    Args:
+        affine: From frame points to crop points, (2, 3).
+
+    Returns:
+        (2, 3).
+    """
     linear = np.linalg.inv(affine[:, :2])
     return np.column_stack([linear, -linear @ affine[:, 2]])
 
 
 def compose(second: Affine, first: Affine) -> Affine:
-    """One map that does `first`, then `second`."""
+    """One map that does `first`, then `second`.
+
+    Args:
+        second: Done second.
+        first: Done first.
+
+    Returns:
+        (2, 3).
+    """
     return np.column_stack([second[:, :2] @ first[:, :2], second[:, :2] @ first[:, 2] + second[:, 2]])
 
 
 def transform(affine: Affine, points: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Points (n, 2) through an affine map."""
+    """Points (n, 2) through an affine map.
+
+    Args:
+        affine: From frame points to crop points, (2, 3).
+        points: (n, 2+), pixels.
+    """
     return (points[:, :2] @ affine[:, :2].T + affine[:, 2]).astype(np.float32)
 
 
@@ -95,6 +138,11 @@ def crop(picture: NDArray[Any], affine: Affine, size: int | tuple[int, int]) -> 
 
     Bilinear; where the map shrinks, blocks of the picture are averaged first, so that fine texture is not aliased.
     Beyond the picture its border pixels go on. Keeps the dtype (uint8 is rounded).
+
+    Args:
+        picture: (H, W) or (H, W, C), any type.
+        affine: From frame points to crop points, (2, 3).
+        size: Side, or (height, width), pixels.
     """
     height, width = (size, size) if isinstance(size, int) else size
     back = invert(affine)
@@ -157,7 +205,15 @@ def _bilinear(part: NDArray[Any], u: NDArray[np.float32], v: NDArray[np.float32]
 def fill(polygons: Sequence[NDArray[np.floating]], height: int, width: int) -> NDArray[np.bool_]:
     """The pixels whose centres lie inside polygons [(n, 2), …], by the even-odd rule over all of them together.
 
-    So a ring inside a ring is a hole. Returns bool (height, width).
+    So a ring inside a ring is a hole.
+
+    Args:
+        polygons: Closed rings, (n, 2) each.
+        height: Pixels.
+        width: Pixels.
+
+    Returns:
+        Bool (height, width).
     """
     inside = np.zeros((height, width), bool)
     if height == 0 or width == 0:
@@ -183,7 +239,13 @@ def fill(polygons: Sequence[NDArray[np.floating]], height: int, width: int) -> N
 
 
 def place(mask: Mask, height: int, width: int) -> NDArray[np.float32]:
-    """A mask on its whole frame, float32 (height, width)."""
+    """A mask on its whole frame, float32 (height, width).
+
+    Args:
+        mask: A mask in its box.
+        height: Pixels.
+        width: Pixels.
+    """
     frame = np.zeros((height, width), np.float32)
     x1, y1, x2, y2 = mask.box
     left, top = max(0, int(np.floor(x1))), max(0, int(np.floor(y1)))
@@ -202,6 +264,11 @@ def check_upright(mask: NDArray[np.floating], height: int, width: int) -> None:
 
     Pictures are turned upright as their EXIF orientation says; a mask that was stored as the camera stored the picture,
     and does not say so itself, was not.
+
+    Args:
+        mask: (h, w), of any size.
+        height: Pixels.
+        width: Pixels.
 
     Raises:
         InputError: For a mask (H, W) with the proportions of the frame, `height` and `width`, on its side.

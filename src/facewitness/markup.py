@@ -9,7 +9,13 @@ _INLINE = frozenset({"a", "bdi", "code", "i", "small", "span", "strong", "sup"})
 
 
 def element(tag: str, *content: Element | str | None, **attributes: object) -> Element:
-    """An element. `class_` is class, `data_finding` is data-finding; what is None is left out."""
+    """An element. `class_` is class, `data_finding` is data-finding; what is None is left out.
+
+    Args:
+        tag: Name of the element.
+        *content: The file's bytes.
+        **attributes: By name; `class_` is class, `data_finding` is data-finding; what is None is left out.
+    """
     made = Element(tag)
     for name, value in attributes.items():
         if value is not None:
@@ -28,5 +34,9 @@ def element(tag: str, *content: Element | str | None, **attributes: object) -> E
 
 
 def document(page: Element) -> str:
-    """A whole page, from its element `html`."""
+    """A whole page, from its element `html`.
+
+    Args:
+        page: The element `html`.
+    """
     return "<!DOCTYPE html>\n" + tostring(page, encoding="unicode", method="html") + "\n"

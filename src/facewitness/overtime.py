@@ -38,7 +38,12 @@ class Stretch:
 
 
 def clock(seconds: float, digits: int = 0) -> str:
-    """A moment as it is written: 0:07, 12:40, 1:02:03; with one digit 0:07.4. It is cut off, not rounded."""
+    """A moment as it is written: 0:07, 12:40, 1:02:03; with one digit 0:07.4. It is cut off, not rounded.
+
+    Args:
+        seconds: From the beginning.
+        digits: Behind the point.
+    """
     parts = int(max(0.0, seconds) * 10**digits + 1e-6)
     whole, rest = divmod(parts, 10**digits)
     hours, minutes = divmod(whole // 60, 60)
@@ -47,7 +52,13 @@ def clock(seconds: float, digits: int = 0) -> str:
 
 
 def span(first: float, last: float, digits: int = 0) -> str:
-    """A stretch of time as it is written: "0:12 to 0:19"; "0:12" where both ends read the same."""
+    """A stretch of time as it is written: "0:12 to 0:19"; "0:12" where both ends read the same.
+
+    Args:
+        first: Seconds.
+        last: Seconds.
+        digits: Behind the point.
+    """
     begins, ends = clock(first, digits), clock(last, digits)
     return begins if begins == ends else f"{begins} to {ends}"
 
@@ -67,13 +78,21 @@ def digits(seconds: Sequence[float | None]) -> int:
 
 
 def seen(track: Track) -> str:
-    """When somebody was judged in a film: "0:03 to 0:12"; empty for a photo."""
+    """When somebody was judged in a film: "0:03 to 0:12"; empty for a photo.
+
+    Args:
+        track: One person's faces.
+    """
     moments = [face.at.seconds for face in track.faces if face.at.seconds is not None]
     return span(moments[0], moments[-1], digits(moments)) if moments else ""
 
 
 def neighbours(scores: Sequence[float]) -> float:
-    """The correlation of each score with the next, in [0, 0.9]; 0 where there are too few to tell."""
+    """The correlation of each score with the next, in [0, 0.9]; 0 where there are too few to tell.
+
+    Args:
+        scores: In the order of time.
+    """
     values = np.asarray(scores, np.float64)
     if len(values) < 4:
         return 0.0
@@ -86,7 +105,11 @@ def neighbours(scores: Sequence[float]) -> float:
 
 
 def effective(scores: Sequence[float]) -> float:
-    """How many independent scores the series is worth, from 1 to its length."""
+    """How many independent scores the series is worth, from 1 to its length.
+
+    Args:
+        scores: In the order of time.
+    """
     rho = neighbours(scores)
     return max(1.0, len(scores) * (1 - rho) / (1 + rho))
 
@@ -120,6 +143,11 @@ def stretches(timeline: Sequence[Moment], threshold: float, least: int = LEAST) 
 
     A score counts as the median of itself and its two neighbours, so that one odd frame neither makes nor breaks a
     stretch. Moments without a score are left out.
+
+    Args:
+        timeline: A person's moments, in the order of time.
+        threshold: In [0, 1].
+        least: Moments that make a stretch.
     """
     scored = [(m.at.seconds, m.fake) for m in timeline if m.fake is not None and m.at.seconds is not None]
     if not scored:
@@ -142,7 +170,12 @@ def stretches(timeline: Sequence[Moment], threshold: float, least: int = LEAST) 
 
 
 def share(timeline: Sequence[Moment], parts: Sequence[Stretch]) -> float:
-    """The share of the moments with a score that lie in some parts of a film."""
+    """The share of the moments with a score that lie in some parts of a film.
+
+    Args:
+        timeline: A person's moments, in the order of time.
+        parts: Of the film.
+    """
     scored = sum(moment.fake is not None for moment in timeline)
     return sum(part.moments for part in parts) / scored if scored else 0.0
 

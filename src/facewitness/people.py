@@ -88,7 +88,11 @@ _LOOKS = re.compile(
 
 
 def rows(boxes: Sequence[Box]) -> tuple[tuple[int, ...], ...]:
-    """The faces as one reads them: rows from the top, each from left to right, as numbers of `boxes`."""
+    """The faces as one reads them: rows from the top, each from left to right, as numbers of `boxes`.
+
+    Args:
+        boxes: Of the faces, pixels.
+    """
     left = sorted(range(len(boxes)), key=lambda i: (boxes[i][1], boxes[i][0], i))
     result = []
     while left:
@@ -100,7 +104,11 @@ def rows(boxes: Sequence[Box]) -> tuple[tuple[int, ...], ...]:
 
 
 def reading_order(boxes: Sequence[Box]) -> tuple[int, ...]:
-    """The numbers of the faces in the order in which people count them."""
+    """The numbers of the faces in the order in which people count them.
+
+    Args:
+        boxes: Of the faces, pixels.
+    """
     return tuple(i for row in rows(boxes) for i in row)
 
 
@@ -181,20 +189,24 @@ def meant(
 
 
 def numbered(question: str) -> bool:
-    """Whether a question names a face by its number."""
+    """Whether a question names a face by its number.
+
+    Args:
+        question: As it was asked.
+    """
     return bool(_NUMBER.search(normal(question)) or _NTH.search(normal(question)))
 
 
-def _row(word: str, found: tuple[tuple[int, ...], ...]) -> tuple[int, ...] | None:
+def _row(word: str, rows: tuple[tuple[int, ...], ...]) -> tuple[int, ...] | None:
     """The row that a word names; None where there is no such row, or depth is meant, which was not measured."""
-    if len(found) < 2 or word in ("back", "front"):
+    if len(rows) < 2 or word in ("back", "front"):
         return None
     number = {"top": 1, "upper": 1, "bottom": -1, "lower": -1}.get(word) or _ORDINALS.get(word)
     if word == "middle":
-        return found[1] if len(found) == 3 else None
-    if number is None or number > len(found):
+        return rows[1] if len(rows) == 3 else None
+    if number is None or number > len(rows):
         return None
-    return found[number] if number < 0 else found[number - 1]
+    return rows[number] if number < 0 else rows[number - 1]
 
 
 def _counted(number: int, side: str, boxes: Sequence[Box], among: Sequence[int]) -> int | None:

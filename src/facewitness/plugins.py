@@ -78,13 +78,23 @@ def _package(entry: EntryPoint) -> str:
 
 
 def origin(family: str, name: str) -> str | None:
-    """The package and version that a leaf came from; None for one of ours, and where there is none."""
+    """The package and version that a leaf came from; None for one of ours, and where there is none.
+
+    Args:
+        family: Name of a family, such as "witnesses".
+        name: Name of a leaf.
+    """
     entries = _outside(family).get(name, ())
     return None if name in _own(family) or len(entries) != 1 else _package(entries[0])
 
 
 def conflict(family: str, name: str) -> str | None:
-    """A sentence where other packages bring a leaf of this name that is not used; None where none does."""
+    """A sentence where other packages bring a leaf of this name that is not used; None where none does.
+
+    Args:
+        family: Name of a family, such as "witnesses".
+        name: Name of a leaf.
+    """
     packages = " and ".join(_package(entry) for entry in _outside(family).get(name, ()))
     if name in _own(family):
         return f"{packages} brings another one of this name, which is refused" if packages else None
@@ -93,7 +103,14 @@ def conflict(family: str, name: str) -> str | None:
 
 @cache
 def names(family: str) -> tuple[str, ...]:
-    """Names of all leaves of a family, sorted. Raises UnknownName for a family that does not exist."""
+    """Names of all leaves of a family, sorted.
+
+    Args:
+        family: Name of a family, such as "witnesses".
+
+    Raises:
+        UnknownName: For a family that does not exist.
+    """
     if family not in FAMILIES:
         raise UnknownName("family", family, FAMILIES)
     return tuple(sorted(_own(family) | set(_outside(family))))
@@ -101,6 +118,10 @@ def names(family: str) -> tuple[str, ...]:
 
 def get(family: str, name: str) -> ModuleType:
     """The leaf's module.
+
+    Args:
+        family: Name of a family, such as "witnesses".
+        name: Name of a leaf.
 
     Raises:
         UnknownName: With the nearest name.
@@ -139,7 +160,17 @@ def _loaded(family: str, name: str, entry: EntryPoint) -> ModuleType:
 
 
 def load(family: str, name: str, options: Mapping[str, Any]) -> Any:
-    """What the `load` of a leaf gives. Raises UnknownName for an unknown option, InputError for a bad value."""
+    """What the `load` of a leaf gives.
+
+    Args:
+        family: Name of a family, such as "witnesses".
+        name: Name of a leaf.
+        options: For `load`.
+
+    Raises:
+        UnknownName: For an unknown option.
+        InputError: For a bad value.
+    """
     function = get(family, name).load
     known = inspect.signature(function).parameters
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
@@ -182,12 +213,22 @@ def _check(name: str, function: Any, options: Mapping[str, Any]) -> None:
 
 
 def install(extra: str) -> str:
-    """The advice that gives an extra: the package is in no index, so it is installed from a clone of its repository."""
+    """The advice that gives an extra: the package is in no index, so it is installed from a clone of its repository.
+
+    Args:
+        extra: Name of the extra.
+    """
     return f"pip install '.[{extra}]', from a clone of the repository"
 
 
 def lacking(what: str, error: ModuleNotFoundError, extra: str | None = None) -> MissingExtra:
-    """What to install for something that needs a package. Raises the error itself where the package is ours."""
+    """What to install for something that needs a package. Raises the error itself where the package is ours.
+
+    Args:
+        what: What needs it.
+        error: As Python raised it.
+        extra: Name of the extra.
+    """
     missing = (error.name or "").split(".")[0]
     if missing == "facewitness" or not missing:
         raise error
@@ -200,6 +241,10 @@ def about(family: str, name: str) -> str:
     """The first sentence of the leaf's docstring, for listings, with the package of one that is not ours.
 
     Says so where its packages are missing, it cannot be loaded, or another package claims its name.
+
+    Args:
+        family: Name of a family, such as "witnesses".
+        name: Name of a leaf.
     """
     paragraphs = [_about(family, name)]
     if (package := origin(family, name)) is not None:
@@ -211,7 +256,12 @@ def about(family: str, name: str) -> str:
 
 @cache
 def headline(family: str, name: str) -> str:
-    """The first sentence of a leaf's docstring, read and not run; of another package's leaf, the package."""
+    """The first sentence of a leaf's docstring, read and not run; of another package's leaf, the package.
+
+    Args:
+        family: Name of a family, such as "witnesses".
+        name: Name of a leaf.
+    """
     if name not in _own(family):
         package = origin(family, name)
         return "" if package is None else f"From {package}."
@@ -222,7 +272,12 @@ def headline(family: str, name: str) -> str:
 
 
 def measured(family: str, name: str) -> str:
-    """What a leaf of ours was measured to know and not to know: the paragraph "Measured: …" of its docstring; or ""."""
+    """What a leaf of ours was measured to know and not to know: the paragraph "Measured: …" of its docstring; or "".
+
+    Args:
+        family: Name of a family, such as "witnesses".
+        name: Name of a leaf.
+    """
     spec = importlib.util.find_spec(f"facewitness.{family}.{name}") if name in _own(family) else None
     if spec is None or spec.origin is None:
         return ""
@@ -232,7 +287,12 @@ def measured(family: str, name: str) -> str:
 
 
 def missing(family: str, name: str) -> str:
-    """What to install for a leaf of ours whose packages are not there, such as "facewitness[bench]"; or ""."""
+    """What to install for a leaf of ours whose packages are not there, such as "facewitness[bench]"; or "".
+
+    Args:
+        family: Name of a family, such as "witnesses".
+        name: Name of a leaf.
+    """
     try:
         get(family, name)
     except MissingExtra as error:

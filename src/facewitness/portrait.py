@@ -112,7 +112,11 @@ def measure(frame: Pixels, landmarks: Landmarks) -> Portrait:
 
 
 def described(seen: Portrait) -> tuple[str, ...]:
-    """What the numbers say in words, each of them true of its number: pose, mouth, light, colour, sharpness, noise."""
+    """What the numbers say in words, each of them true of its number: pose, mouth, light, colour, sharpness, noise.
+
+    Args:
+        seen: The measurements.
+    """
     pose = "seen from the front"
     if abs(seen.turn) > TURNED:
         pose = f"turned to the subject's {'left' if seen.turn > 0 else 'right'}"

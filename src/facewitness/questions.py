@@ -152,7 +152,14 @@ _MOMENT = re.compile(
 
 
 def asked(question: str) -> str:
-    """The question without what stands around it. Raises InputError for none, and one of more than MOST characters."""
+    """The question without what stands around it.
+
+    Args:
+        question: As it was asked.
+
+    Raises:
+        InputError: For none, and one of more than MOST characters.
+    """
     question = question.strip()
     if not question:
         raise InputError('expected a question, such as "Is the nose fake?", got an empty one')
@@ -162,22 +169,38 @@ def asked(question: str) -> str:
 
 
 def intent(question: str) -> str:
-    """The first of INTENTS that fits; "" where none does."""
+    """The first of INTENTS that fits; "" where none does.
+
+    Args:
+        question: As it was asked.
+    """
     return next((name for name, pattern in _PATTERNS.items() if pattern.search(normal(question))), "")
 
 
 def about_file(question: str) -> bool:
-    """Whether it asks for what a file says of itself: its camera, its date, its software, its credentials."""
+    """Whether it asks for what a file says of itself: its camera, its date, its software, its credentials.
+
+    Args:
+        question: As it was asked.
+    """
     return bool(_FILE.search(normal(question)))
 
 
 def asks_real(text: str) -> bool:
-    """Whether it speaks of being real."""
+    """Whether it speaks of being real.
+
+    Args:
+        text: Any text.
+    """
     return bool(_ASKS_REAL.search(normal(text)))
 
 
 def points_back(question: str) -> bool:
-    """Whether it asks about a place by pointing at what was spoken of: "there", "that part", "they"."""
+    """Whether it asks about a place by pointing at what was spoken of: "there", "that part", "they".
+
+    Args:
+        question: As it was asked.
+    """
     return bool(_THERE.search(normal(question)))
 
 
@@ -185,6 +208,9 @@ def asked_regions(question: str) -> tuple[str, ...]:
     """The tree's regions a question names: a part by its own name ("upper lip"), else MARE's by its words.
 
     "Is this face fake?" asks about the face as a whole, not about a region.
+
+    Args:
+        question: As it was asked.
     """
     question = normal(question)
     words = " " + re.sub(r"[\s_\-]+", " ", re.sub(r"[^\w\s\-]", " ", question)).strip() + " "
@@ -204,7 +230,11 @@ def asked_regions(question: str) -> tuple[str, ...]:
 
 
 def unexamined(question: str) -> str | None:
-    """What a question is about that nobody examined, in words; None where it is about nothing of the kind."""
+    """What a question is about that nobody examined, in words; None where it is about nothing of the kind.
+
+    Args:
+        question: As it was asked.
+    """
     plain = normal(question)
     if _NAMED.search(question):
         return "who it is"
@@ -212,7 +242,11 @@ def unexamined(question: str) -> str | None:
 
 
 def is_english(question: str) -> bool:
-    """Whether a question can be English: by its letters, and by the small words that are in it."""
+    """Whether a question can be English: by its letters, and by the small words that are in it.
+
+    Args:
+        question: As it was asked.
+    """
     letters = [c for c in question if c.isalpha()]
     latin = sum(unicodedata.name(c, "").startswith(("LATIN", "FULLWIDTH LATIN", "MATHEMATICAL")) for c in letters)
     if letters and latin < len(letters) / 2:
@@ -222,7 +256,11 @@ def is_english(question: str) -> bool:
 
 
 def moment_asked_for(question: str) -> float | None:
-    """The moment of a film that a question names, in seconds: "at 0:14", "at 1:02:03", "after 14 seconds"."""
+    """The moment of a film that a question names, in seconds: "at 0:14", "at 1:02:03", "after 14 seconds".
+
+    Args:
+        question: As it was asked.
+    """
     match = _MOMENT.search(normal(question))
     if match is None:
         return None
@@ -232,7 +270,12 @@ def moment_asked_for(question: str) -> float | None:
 
 
 def yes_or_no(question: str, forged: bool) -> str:
-    """ "Yes. " or "No. " as the question was put, or nothing where it was put neither way, or both ways."""
+    """ "Yes. " or "No. " as the question was put, or nothing where it was put neither way, or both ways.
+
+    Args:
+        question: As it was asked.
+        forged: The answer to "is it fake?".
+    """
     real, fake = asks_real(question), bool(_ASKS_FAKE.search(normal(question)))
     if real == fake:
         return ""

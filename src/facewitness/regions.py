@@ -338,13 +338,25 @@ def _region(name: str) -> Region:
 
 
 def parts(name: str) -> tuple[str, ...]:
-    """Names of a region's direct parts, in the tree's order; empty for a leaf. Raises UnknownName."""
+    """Names of a region's direct parts, in the tree's order; empty for a leaf.
+
+    Args:
+        name: Name of a region of the tree.
+
+    Raises:
+        UnknownName: There is no such region.
+    """
     _region(name)
     return tuple(region.name for region in REGIONS.values() if region.parent == name)
 
 
 def within(inner: str, outer: str) -> bool:
-    """Whether a region is another, or a part of it."""
+    """Whether a region is another, or a part of it.
+
+    Args:
+        inner: Name of a region.
+        outer: Name of a region.
+    """
     node: str | None = inner
     while node is not None:
         if node == outer:
@@ -354,7 +366,14 @@ def within(inner: str, outer: str) -> bool:
 
 
 def title(name: str) -> str:
-    """The region's name in words: "left eye". Raises UnknownName."""
+    """The region's name in words: "left eye".
+
+    Args:
+        name: Name of a region of the tree.
+
+    Raises:
+        UnknownName: There is no such region.
+    """
     return _region(name).name.replace("_", " ")
 
 
@@ -363,20 +382,30 @@ def called(phrase: str) -> str | None:
 
     A title of the tree is taken as it is, with or without an article; other words as `named` and `mentioned` read
     them, where they name a single region.
+
+    Args:
+        phrase: In any spelling.
     """
     words = re.sub(r"[\s_\-\u2010-\u2015]+", " ", normal(phrase)).strip(" .,;:!?\"'()")
     words = re.sub(r"\A(?:the|a|an|his|her|their|its|this|both|subject's|person's)\s+", "", words)
     name = words.replace(" ", "_")
     if name in REGIONS:
         return name
-    for found in (named(words), tuple((region,) for region in mentioned(words))):
-        if len(found) == 1 and len(found[0]) == 1:
-            return found[0][0]
+    for reading in (named(words), tuple((region,) for region in mentioned(words))):
+        if len(reading) == 1 and len(reading[0]) == 1:
+            return reading[0][0]
     return None
 
 
 def mirrored(name: str) -> str:
-    """The region's name in a picture flipped left to right: "left_eye" becomes "right_eye". Raises UnknownName."""
+    """The region's name in a picture flipped left to right: "left_eye" becomes "right_eye".
+
+    Args:
+        name: Name of a region of the tree.
+
+    Raises:
+        UnknownName: There is no such region.
+    """
     _region(name)
     sides = {"left": "right", "right": "left"}
     return "_".join(sides.get(word, word) for word in name.split("_"))
@@ -388,7 +417,12 @@ def covering(name: str) -> str | None:
 
     Mostly the parent. Where it is another one, the parent says what the region is a part of, and this says where it
     lies: an under-eye is the eye's and lies on the skin. None where nothing holds it. Judged on the average face.
-    Raises UnknownName.
+
+    Args:
+        name: Name of a region of the tree.
+
+    Raises:
+        UnknownName: There is no such region.
     """
     side = 256
     landmarks = (average_landmarks()[:, :2] * 0.5 + 0.25) * side
@@ -427,7 +461,12 @@ def hidden(landmarks: Landmarks) -> frozenset[str]:
     On a face turned far the mesh still has all its points, and the far side's outlines lie folded over the near one's.
     Ears and hair have no points: those of a side are hidden where that side of the face is as narrow against the other
     one as on the average face at 30°. Only x and y are used. A hand or hair in front of a face is not seen here.
-    Raises InputError as `polygons` does.
+
+    Args:
+        landmarks: The face's mesh, (468, 2+), in pixels.
+
+    Raises:
+        InputError: As `polygons` does.
     """
     points = np.asarray(landmarks)
     polygons("face", points)  # checks them
@@ -438,17 +477,17 @@ def hidden(landmarks: Landmarks) -> frozenset[str]:
     # a picture flipped left to right has all outlines turned over, and hides nothing
     flipped = np.sign(now[0]) * np.sign(usual[0])
     seen = now * flipped * np.sign(usual) > _SEEN * np.abs(usual) * scale * scale
-    found = {name for name, there in zip(names, seen.tolist(), strict=True) if not there}
+    unseen = {name for name, there in zip(names, seen.tolist(), strict=True) if not there}
     axis = xy[[263, 362]].mean(axis=0) - xy[[33, 133]].mean(axis=0)
     right, left = ((xy[168] - xy[234]) @ axis, (xy[454] - xy[168]) @ axis)
     for side, near, far in (("left", right, left), ("right", left, right)):
         if far < _at_thirty_degrees() * near:
-            found |= {name for name in REGIONS if name.startswith(f"{side}_") and _is_beside(name)}
+            unseen |= {name for name in REGIONS if name.startswith(f"{side}_") and _is_beside(name)}
     for name in reversed(tuple(REGIONS)):
         below = parts(name)
-        if below and not REGIONS[name].rings and found.issuperset(below):
-            found.add(name)
-    return frozenset(found)
+        if below and not REGIONS[name].rings and unseen.issuperset(below):
+            unseen.add(name)
+    return frozenset(unseen)
 
 
 def _is_beside(name: str) -> bool:
@@ -542,7 +581,14 @@ def polygons(name: str, landmarks: Landmarks) -> tuple[NDArray[np.float32], ...]
     `landmarks` is (468, 2) or (468, 3), in any scale and rotation; z is not used. Fill all rings together by the
     even-odd rule. Rings may reach beyond the face's box and beyond the picture (hair, ears, neck, beard). Equivariant:
     mapping the landmarks by any affine map (shift, rotation, scale, mirror) maps the rings in the same way.
-    Raises UnknownName for a name the tree does not have, InputError for landmarks of another shape or not finite.
+
+    Args:
+        name: Name of a region of the tree.
+        landmarks: The face's mesh, (468, 2+), in pixels.
+
+    Raises:
+        UnknownName: For a name the tree does not have.
+        InputError: For landmarks of another shape or not finite.
     """
     points = np.asarray(landmarks)
     if points.ndim != 2 or points.shape[0] != 468 or points.shape[1] not in (2, 3):
@@ -630,7 +676,15 @@ DIALECTS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 
 def regions_of(dialect: str, name: str) -> tuple[str, ...]:
-    """The tree's regions for a dialect's name; empty for one without a place on the mesh. Raises UnknownName."""
+    """The tree's regions for a dialect's name; empty for one without a place on the mesh.
+
+    Args:
+        dialect: Such as "mmtt" or "celebamask_hq".
+        name: In the dialect.
+
+    Raises:
+        UnknownName: There is no such dialect, or no such name in it.
+    """
     if dialect not in DIALECTS:
         raise UnknownName("dialect of regions", dialect, DIALECTS)
     if name not in DIALECTS[dialect]:
@@ -639,7 +693,15 @@ def regions_of(dialect: str, name: str) -> tuple[str, ...]:
 
 
 def to_mare(dialect: str, name: str) -> tuple[str, ...]:
-    """MARE's names for a dialect's name, in MARE's order; empty where MARE has none (a hat). Raises UnknownName."""
+    """MARE's names for a dialect's name, in MARE's order; empty where MARE has none (a hat).
+
+    Args:
+        dialect: Such as "mmtt" or "celebamask_hq".
+        name: In the dialect.
+
+    Raises:
+        UnknownName: There is no such dialect, or no such name in it.
+    """
     parts = {mare for region in regions_of(dialect, name) for mare in REGIONS[region].mare}
     return tuple(mare for mare in MARE if mare in parts)
 
@@ -654,6 +716,9 @@ def captioned(text: str) -> tuple[str, ...]:
 
     The rule of the authors' code, so that a vector over `MMTT` is their `multilabel`. Without grammar: "not the nose"
     has the nose, "facial hair" both beard and hair.
+
+    Args:
+        text: Any text.
     """
     text = normal(text)
     return tuple(label for label, pattern in _SYNONYM.items() if pattern.search(text))
@@ -663,7 +728,13 @@ def to_mmtt(region: str) -> tuple[str, ...]:
     """The labels of MMTT that a region of the tree goes under, as a report of it would be labelled.
 
     A part goes under the nearest of its areas that has a label: an upper eyelid is an eye, an upper lip a lip and no
-    mouth. Empty where none has one (the face as a whole, the neck). Raises UnknownName.
+    mouth. Empty where none has one (the face as a whole, the neck).
+
+    Args:
+        region: Name of a region of the tree.
+
+    Raises:
+        UnknownName: There is no such region.
     """
     node: str | None = _region(region).name
     while node is not None:
@@ -782,12 +853,19 @@ def mentioned(text: str) -> tuple[str, ...]:
     left side of the photo") name no side. Whole words only, in any case and number, with
     spaces, hyphens or underscores: neither "year" nor "noseless" nor "earring" names a region. A part names its region
     (eyelid → eye). Denial counts: "no beard" speaks of the beard.
+
+    Args:
+        text: Any text.
     """
     return tuple(dict.fromkeys(name for named, sided in _mentions(text) for name in sided or named))
 
 
 def sided(text: str) -> tuple[str, ...]:
-    """Of the regions in `mentioned`, those named with their side: "left eye and both brows" gives left_eye alone."""
+    """Of the regions in `mentioned`, those named with their side: "left eye and both brows" gives left_eye alone.
+
+    Args:
+        text: Any text.
+    """
     return tuple(dict.fromkeys(name for _, sided in _mentions(text) for name in sided))
 
 
@@ -899,5 +977,8 @@ def named(text: str) -> tuple[tuple[str, ...], ...]:
     One region where a mention has a side or needs none, several where it leaves the side open: "the left iris and the
     eyebrow" gives (left_iris), (left_eyebrow, right_eyebrow). The grammar is `mentioned`'s, the words are the titles of
     the tree and `CONCEPT_KEYWORDS`, the longest first: an upper lip is no lip.
+
+    Args:
+        text: Any text.
     """
     return tuple(sided or candidates for candidates, sided in _mentions(text, _NAMED, _TITLES))

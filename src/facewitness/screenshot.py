@@ -27,6 +27,9 @@ def photograph_in(pixels: Pixels) -> tuple[int, int, int, int] | None:
 
     Args:
         pixels: RGB uint8 (H, W, 3).
+
+    Returns:
+        (x1, y1, x2, y2) in pixels, x2 and y2 excluded.
     """
     height, width = pixels.shape[:2]
     if min(height, width) < 2 * _LEAST:

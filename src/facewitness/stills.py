@@ -39,7 +39,11 @@ class Refused(Exception):
 
 
 def kind_of(head: bytes) -> str | None:
-    """heif, jxl or pdf by a file's first bytes, at least 16; None for what is none of them."""
+    """heif, jxl or pdf by a file's first bytes, at least 16; None for what is none of them.
+
+    Args:
+        head: The first bytes of a file.
+    """
     if head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS:
         return "heif"
     if head[:2] == b"\xff\x0a" or head[:12] == b"\x00\x00\x00\x0cJXL \r\n\x87\n":
@@ -89,12 +93,12 @@ def _confine(max_memory: int) -> None:
         import resource
     except ImportError:  # Windows
         return
-    for what, most in (
+    for what, limit in (
         (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_AS, max_memory + _LIBRARIES), (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_CPU, _SECONDS),
     ):  # fmt: skip
         with contextlib.suppress(OSError, ValueError):  # a limit that is lower already
-            resource.setrlimit(what, (most, most))
+            resource.setrlimit(what, (limit, limit))
 
 
 def _check_size(width: int, height: int, asked: dict[str, Any], taken: int) -> None:
@@ -151,7 +155,17 @@ def _jxl(content: bytes, asked: dict[str, Any]) -> tuple[dict[str, Any], bytes, 
 
 
 def jxl_size(content: bytes) -> tuple[int, int]:
-    """Width and height of a JPEG XL from its header (ISO/IEC 18181-1, SizeHeader). Raises Refused without one."""
+    """Width and height of a JPEG XL from its header (ISO/IEC 18181-1, SizeHeader).
+
+    Args:
+        content: The file's bytes.
+
+    Returns:
+        Width and height, pixels.
+
+    Raises:
+        Refused: There is no header.
+    """
     at = 0
     if content[:2] != b"\xff\x0a":
         at = next((start for kind, start in _boxes(content) if kind in (b"jxlc", b"jxlp")), -1)
@@ -207,23 +221,23 @@ def _pdf(content: bytes, asked: dict[str, Any]) -> tuple[dict[str, Any], bytes, 
         raise
     part = asked.get("part")
     counting = asked.get("counting", False)
-    wanted, number, found = 1 if part is None else part, 0, None
+    wanted, number, chosen = 1 if part is None else part, 0, None
     last = None
     for page, picture in _pictures(document):
         number += 1
         last = page
         if number == wanted and not counting:
-            found = _picture(picture, asked), page
+            chosen = _picture(picture, asked), page
     if counting:
         return {"parts": number, "notes": []}, b"", b""
-    if found is None:
+    if chosen is None:
         if number:
             raise Refused(f"holds {number} pictures; expected a number from 1 to that, got {wanted}.")
         raise Refused(
             f"is a PDF without pictures of at least {SMALLEST} × {SMALLEST} pixels: what it shows is drawn. Export the "
             "page as PNG."
         )
-    (header, payload), page = found
+    (header, payload), page = chosen
     notes = [f"This is picture {wanted} of {number} in the PDF, on page {page} of {len(document)}."]
     if last is not None and len(document) > MOST_PAGES:
         notes.append(f"Pages after the first {MOST_PAGES:,} were not looked at.")

@@ -90,6 +90,9 @@ def unseen(measured: Mapping[str, NDArray[np.float64]]) -> frozenset[str]:
 
     Teeth go with the mouth, the jaw with the beard area, the skin as a whole with forehead and both cheeks: a beard
     that is unseen where the jaw is not is no beard.
+
+    Args:
+        measured: As `measures` gives it.
     """
     fits = _fits()
     names = [name for name in REGIONS if name in measured]
@@ -111,12 +114,24 @@ def unseen(measured: Mapping[str, NDArray[np.float64]]) -> frozenset[str]:
 
 
 def area(name: str) -> str:
-    """A region without its side."""
+    """A region without its side.
+
+    Args:
+        name: Of a region.
+    """
     return name.removeprefix("left_").removeprefix("right_")
 
 
 def places(landmarks: Landmarks, affine: geometry.Affine) -> dict[str, NDArray[np.bool_]]:
-    """Where the regions lie on the crop: name -> bool (SIZE, SIZE)."""
+    """Where the regions lie on the crop: name -> bool (SIZE, SIZE).
+
+    Args:
+        landmarks: The face's mesh, (468, 2+), in pixels.
+        affine: From the picture to the crop.
+
+    Returns:
+        Region → its pixels.
+    """
     points = landmarks.copy()
     points[:, :2] = geometry.transform(affine, landmarks[:, :2])
     return {
@@ -129,6 +144,13 @@ def measures(crop: Pixels, where: Mapping[str, NDArray[np.bool_]]) -> dict[str, 
     """How each region that is large enough differs from the face's skin, as float64 (MEASURES,).
 
     Brightness and colour differences are in units of the skin's brightness, so that light does not count.
+
+    Args:
+        crop: RGB uint8 (SIZE, SIZE, 3).
+        where: As `places` gives it.
+
+    Returns:
+        Region → its measurements.
     """
     rgb = crop.astype(np.float32)
     brightness = rgb @ np.array([0.299, 0.587, 0.114], np.float32)

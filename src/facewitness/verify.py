@@ -265,8 +265,8 @@ def _tolerance(bundle: Any, leaf: Any) -> dict[str, float]:
     given = bundle.manifest.get("tolerance")
     given = given if isinstance(given, Mapping) else {}
     return {
-        name: min(most, float(value)) if isinstance(value := given.get(name), int | float) and value >= 0 else most
-        for name, most in leaf.TOLERANCE.items()
+        name: min(limit, float(value)) if isinstance(value := given.get(name), int | float) and value >= 0 else limit
+        for name, limit in leaf.TOLERANCE.items()
     }
 
 
@@ -297,11 +297,11 @@ def _again(
     other = sorted(part for part in mine.keys() | theirs.keys() if mine.get(part) != theirs.get(part))
     words = f"Other weights are installed here: {visible(listed(other))}." if other else "The same weights are here."
     yield Check("weights", not other, words)
-    found = list(differences(report, second, tolerance))
+    differing = list(differences(report, second, tolerance))
     within = f"score ± {tolerance['score']:g}, box ± {tolerance['box']:g} px, mask ± {tolerance['mask']:g}"
-    if found:
-        more = f" and {len(found) - 8} more" if len(found) > 8 else ""
-        yield Check(name, False, f"It differs: {'; '.join(found[:8])}{more}. Tolerance: {within}.")
+    if differing:
+        more = f" and {len(differing) - 8} more" if len(differing) > 8 else ""
+        yield Check(name, False, f"It differs: {'; '.join(differing[:8])}{more}. Tolerance: {within}.")
     else:
         yield Check(name, True, f"It says the same, within the tolerance ({within}).")
 
@@ -315,6 +315,12 @@ def _as_it_travels(analysis: Analysis) -> Report:
 
 def settings_of(made_by: Mapping[str, Any]) -> dict[str, Any]:
     """The keyword arguments of `Analyzer` that a report names, as far as they come from the closed table.
+
+    Args:
+        made_by: Of a report.
+
+    Returns:
+        Name → value.
 
     Raises:
         InputError: a part or an option is none that a stranger's report may choose; says how to choose it yourself.
@@ -360,7 +366,17 @@ def settings_of(made_by: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def reading_of(report: Report) -> dict[str, Any]:
-    """The keyword arguments of `media.read` that a report was made with, within our own limits. Raises InputError."""
+    """The keyword arguments of `media.read` that a report was made with, within our own limits.
+
+    Args:
+        report: A report that somebody else made.
+
+    Returns:
+        Name → value.
+
+    Raises:
+        InputError: It names a setting that is none of ours.
+    """
     return _reading(report.made_by.get("reading"))
 
 
@@ -386,6 +402,11 @@ def differences(first: Report, second: Report, tolerance: Mapping[str, float]) -
     """Sentences on what two reports of one file do not say alike, without full stops; none where they agree.
 
     What depends on the machine (names of files, versions) is not compared.
+
+    Args:
+        first: One report.
+        second: Another one of the same file.
+        tolerance: Name of a measure → by how much it may differ.
     """
     if first.status != second.status:
         yield f"the first was {first.status}, the second {second.status}"
@@ -417,8 +438,8 @@ def _people(name: str, one: PersonReport, other: PersonReport, tolerance: Mappin
         yield f"{name} is covered elsewhere"
     if _masks(one.mask, other.mask, tolerance):
         yield f"{name} has another mask"
-    said, says = ([_finding(f) for f in person.findings] for person in (one, other))
-    if said != says:
+    mine, theirs = ([_finding(f) for f in person.findings] for person in (one, other))
+    if mine != theirs:
         yield f"{name} has other findings"
     elif any(
         _far(a.box, b.box, tolerance["box"])
@@ -477,8 +498,8 @@ def _apart(one: float | None, other: float | None, tolerance: Mapping[str, float
     return abs(one - other) > tolerance["score"]
 
 
-def _far(one: tuple[float, ...], other: tuple[float, ...], most: float) -> bool:
-    return any(abs(a - b) > most for a, b in zip(one, other, strict=True))
+def _far(one: tuple[float, ...], other: tuple[float, ...], limit: float) -> bool:
+    return any(abs(a - b) > limit for a, b in zip(one, other, strict=True))
 
 
 def _masks(one: Mask | None, other: Mask | None, tolerance: Mapping[str, float]) -> bool:

@@ -75,7 +75,11 @@ class Weights:
 def find(name: str) -> Weights:
     """The checked file of that name, fetched into the cache if it has to be.
 
-    Raises WeightsError where it cannot be had or is not what it should be; the message says how to mend it.
+    Args:
+        name: Of the file.
+
+    Raises:
+        WeightsError: Where it cannot be had or is not what it should be; the message says how to mend it.
     """
     if Path(name).name != name or Path(name).suffix not in FORMATS:
         raise WeightsError(
@@ -101,7 +105,17 @@ def find(name: str) -> Weights:
 
 
 def read(name: str) -> tuple[bytes, str]:
-    """The bytes of that file, and their SHA-256: what is loaded is what was hashed. Raises WeightsError as `find`."""
+    """The bytes of that file, and their SHA-256: what is loaded is what was hashed.
+
+    Args:
+        name: Of the file.
+
+    Returns:
+        The bytes, and their SHA-256.
+
+    Raises:
+        WeightsError: It is missing, cannot be fetched, or is another file.
+    """
     file = find(name)
     try:
         content = file.path.read_bytes()
@@ -117,6 +131,10 @@ def whole_onnx(content: bytes, path: Path) -> bytes:
 
     An ONNX file may name other files that hold its tensors; no hash covers those, and whoever changes one changes the
     verdicts. What is loaded must be loaded from these bytes, so that there is nothing else to read.
+
+    Args:
+        content: Of the file.
+        path: Where they lie, for messages.
 
     Raises:
         WeightsError: For tensors that lie in another file, and for what is no ONNX.
@@ -192,7 +210,12 @@ def _varint(message: memoryview, place: int) -> tuple[int, int]:
 def with_card(name: str, how: str) -> Path:
     """The path of a network's weights whose card (.json) lies beside them; `how` ends the sentence where they do not.
 
-    Raises WeightsError as `find` does, for either file.
+    Args:
+        name: Of the file.
+        how: Ends the sentence where they are missing.
+
+    Raises:
+        WeightsError: As `find` does, for either file.
     """
     try:
         path = find(name).path

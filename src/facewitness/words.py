@@ -36,6 +36,9 @@ def normal(text: str) -> str:
 
     "ＦＡＫＥ", "ſ", "İ" and a soft hyphen in a word look like letters that a pattern knows, and are none: after this a
     pattern needs no flag for upper case, and no table misses a key.
+
+    Args:
+        text: Any text.
     """
     if text.isascii():
         return text.lower().replace("`", "'")
@@ -67,6 +70,9 @@ def literal(text: str) -> Label | None:
 
     "The nose looks fake because it lacks the shading of a real one" says fake, for the second word is about something
     else. "inconclusive" is a verdict too, where a text doesn't say clearly either of the others.
+
+    Args:
+        text: Any text.
     """
     text = normal(text)
     labels: set[Label] = set()

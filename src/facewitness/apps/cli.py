@@ -493,29 +493,27 @@ def _sources(arguments: argparse.Namespace) -> tuple[list[str | bytes], set[Path
         if path == "-":
             if sys.stdin is None:
                 raise InputError("-: expected a picture on standard input, which is closed")
-            most = round(arguments.max_megabytes * 1_000_000) if arguments.max_megabytes else media.MAX_BYTES
-            sources.append(sys.stdin.buffer.read(most + 1))  # one more than the limit is enough to be refused
+            limit = round(arguments.max_megabytes * 1_000_000) if arguments.max_megabytes else media.MAX_BYTES
+            sources.append(sys.stdin.buffer.read(limit + 1))  # one more than the limit is enough to be refused
         elif Path(path).suffix.lower() == ".csv" and Path(path).is_file():
             sources += _listed(Path(path))
         else:
-            for found in map(str, media.collect([path], left_out)):
-                if found != path and _is_ours(Path(found), Path(path), arguments.out):
+            for name in map(str, media.collect([path], left_out)):
+                if name != path and _is_ours(Path(name), Path(path), arguments.out):
                     continue
-                several = found == path or found.lower().endswith(
-                    (".tif", ".tiff")
-                )  # others of a folder are not opened
-                sources += media.parts(found) if several else [found]
+                several = name == path or name.lower().endswith((".tif", ".tiff"))  # others of a folder are not opened
+                sources += media.parts(name) if several else [name]
     sources = list(dict.fromkeys(sources))
     # what was left out may have been named itself
     return sources, {path for path in left_out if str(path) not in sources}
 
 
-def _is_ours(found: Path, folder: Path, out: Path | None) -> bool:
+def _is_ours(path: Path, folder: Path, out: Path | None) -> bool:
     """Whether a picture in a folder is what an earlier run wrote: below --out, where that is a folder within it."""
     if out is None or not folder.is_dir():
         return False
     ours = out / "thumbs" if out.resolve() == folder.resolve() else out
-    return found.resolve().is_relative_to(ours.resolve()) and ours.resolve().is_relative_to(folder.resolve())
+    return path.resolve().is_relative_to(ours.resolve()) and ours.resolve().is_relative_to(folder.resolve())
 
 
 def _listed(path: Path) -> Iterator[str]:

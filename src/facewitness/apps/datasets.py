@@ -75,17 +75,17 @@ def _stats(given: argparse.Namespace) -> int:
     from facewitness.bench import stats
     from facewitness.phrases import json_line
 
-    found = {}
+    counted = {}
     for each in given.data:
         name, _, root = each.partition("=")
         leaf = plugins.get("datasets", name)
-        found[each] = stats.of(leaf.samples(Path(root) if root else None, given.split))
+        counted[each] = stats.of(leaf.samples(Path(root) if root else None, given.split))
     if given.figure is not None:
-        stats.figure({name.partition("=")[0]: each for name, each in found.items()}, given.figure)
+        stats.figure({name.partition("=")[0]: each for name, each in counted.items()}, given.figure)
     if given.json:
-        print(json_line({name: each.as_dict() for name, each in found.items()}, indent=1))
+        print(json_line({name: each.as_dict() for name, each in counted.items()}, indent=1))
         return ALL
-    for name, each in found.items():
+    for name, each in counted.items():
         print("\n".join(map(shown, _stats_lines(name, each.as_dict()))))
     return ALL
 
@@ -163,7 +163,7 @@ def _check(given: argparse.Namespace) -> int:
         screen.print(table, soft_wrap=False)
     elif rows:
         print("\n".join(map(shown, _aligned([_COLUMNS, *rows]))))
-    for line in _said(result, given.split):
+    for line in _sentences(result, given.split):
         screen.print(line, markup=False, emoji=False)
     if result.problem:
         complain(f"facewitness: {result.problem}")
@@ -192,7 +192,7 @@ def _aligned(rows: list[tuple[str, ...]]) -> Iterator[str]:
         yield "  ".join((f"{first:<{wide[0]}}", *(f"{n:>{w}}" for n, w in zip(numbers, wide[1:], strict=True))))
 
 
-def _said(result: Found, split: str | None) -> Iterator[str]:
+def _sentences(result: Found, split: str | None) -> Iterator[str]:
     """In sentences: what is amiss, and what was proved."""
     from facewitness.bench.listing import DIVIDED_SHOWN
     from facewitness.phrases import visible

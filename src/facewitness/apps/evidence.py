@@ -79,9 +79,9 @@ def _case(arguments: argparse.Namespace) -> int:
     return ALL
 
 
-def _read(path: Path, most: int, what: str) -> bytes:
+def _read(path: Path, limit: int, what: str) -> bytes:
     try:
-        return read_bounded(path, most)
+        return read_bounded(path, limit)
     except OSError as error:
         raise InputError(f"'{path}': expected {what}, and it cannot be read ({error.strerror or error}).") from error
 

@@ -43,9 +43,9 @@ def _import(given: argparse.Namespace) -> int:
         raise UnknownName("kind of checkpoint", given.kind, published.KINDS)
     if given.out.suffix != ".safetensors":
         raise InputError(f"--out: expected a name that ends in .safetensors, got '{given.out}'")
-    found = published.translated(given.kind, published.read(given.checkpoint))
-    write_whole(given.out, save({k: v.contiguous() for k, v in found.tensors.items()}))
-    print(f"{len(found.tensors)} tensors: {given.out}")
-    if found.left:
-        print(f"{len(found.left)} have no place here, such as {', '.join(sorted(found.left)[:4])}")
+    translation = published.translated(given.kind, published.read(given.checkpoint))
+    write_whole(given.out, save({k: v.contiguous() for k, v in translation.tensors.items()}))
+    print(f"{len(translation.tensors)} tensors: {given.out}")
+    if translation.left:
+        print(f"{len(translation.left)} have no place here, such as {', '.join(sorted(translation.left)[:4])}")
     return ALL

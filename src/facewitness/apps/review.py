@@ -98,8 +98,8 @@ def _read(path: Path) -> dict[str, Any]:
 def _list(queue: Queue) -> int:
     decided = queue.decisions()
     for item in queue.items().values():
-        said = decided.get(item.id, {})
-        words = ", ".join(f"{who}: {decision.choice}" for who, decision in said.items()) or "nobody yet"
+        choices = decided.get(item.id, {})
+        words = ", ".join(f"{who}: {decision.choice}" for who, decision in choices.items()) or "nobody yet"
         print(shown(f"{item.id}  {item.builder}  {item.about.get('label', '')}  {words}"))
     waiting = len(queue.pending())
     complain(f"facewitness: {waiting} of {len(queue.items())} items wait for a decision")
@@ -107,9 +107,18 @@ def _list(queue: Queue) -> int:
 
 
 def _agreement(queue: Queue) -> int:
-    found = queue.agreement()
-    print(json.dumps({"items": found.items, "alpha": found.alpha, "same": found.same, "choices": dict(found.choices)}))
-    if found.alpha is None:
+    agreement = queue.agreement()
+    print(
+        json.dumps(
+            {
+                "items": agreement.items,
+                "alpha": agreement.alpha,
+                "same": agreement.same,
+                "choices": dict(agreement.choices),
+            }
+        )
+    )
+    if agreement.alpha is None:
         complain("facewitness: alpha needs two items that two people decided, and two different choices among them")
     return ALL
 

@@ -141,12 +141,12 @@ def _add_pointing(parser: Any) -> None:
 def _numbers(count: int) -> Callable[[str], tuple[float, ...]]:
     def read(words: str) -> tuple[float, ...]:
         try:
-            found = tuple(float(word) for word in words.split(","))
+            numbers = tuple(float(word) for word in words.split(","))
         except ValueError:
-            found = ()
-        if len(found) != count or not all(abs(value) < 1e9 for value in found):  # NaN fails this, too
+            numbers = ()
+        if len(numbers) != count or not all(abs(value) < 1e9 for value in numbers):  # NaN fails this, too
             raise argparse.ArgumentTypeError(f"expected {count} numbers with commas between them, got {words!r}")
-        return found
+        return numbers
 
     return read
 

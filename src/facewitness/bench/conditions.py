@@ -10,14 +10,14 @@ every genuine picture by seed, by each forger in turn.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypedDict
 
 import numpy as np
 from rich.progress import track
 
 from facewitness import geometry, plugins
-from facewitness.bench import measures
+from facewitness.bench import measures, predictions
 from facewitness.errors import InputError
 from facewitness.forge import degrade
 from facewitness.types import Clip, Face, Frame, Landmarks, Pixels, Track
@@ -166,3 +166,26 @@ def examined(
                 }
                 rows.append(row)
     return rows
+
+
+def rows_of(rows: Iterable[Row], split: str) -> list[predictions.Row]:
+    """What witnesses said as predictions of `bench run`, for every table and comparison that reads those.
+
+    The condition is the perturbation, the forger the method, and the mask's IoU the score of that name.
+
+    Args:
+        rows: As `examined` gives them.
+        split: Its name.
+    """
+    return [
+        {
+            "dataset": row["source"], "file": f"{row['file']}#{row['made']}" if row["made"] else row["file"],
+            "frame": None, "group": row["group"], "split": split, "label": row["label"],
+            "method": row["made"] or None, "perturbation": "none" if row["condition"] == "plain" else row["condition"],
+            "strength": int(row["condition"] != "plain"), "status": "ok", "faces": 1, "score": row["score"],
+            "regions_true": None if row["touched"] is None else list(row["touched"]),
+            "regions_said": sorted(str(name) for name in row["strengths"]), "speaker": "explanation",
+            "scores": {"mask": row["iou"]},
+        }
+        for row in rows
+    ]  # fmt: skip

@@ -52,7 +52,17 @@ class Deletion:
 def deletions(
     samples: Iterable[Sample], root: Path, analyzer: Analyzer, *, progress: Callable[[int], None] = lambda done: None
 ) -> tuple[list[Deletion], dict[str, int]]:
-    """All claims of all faces, by the analyzer's first witness; and how many pictures were used or why not."""
+    """All claims of all faces, by the analyzer's first witness; and how many pictures were used or why not.
+
+    Args:
+        samples: Pictures with their truth.
+        root: Where the items' files lie; None where the samples hold their pictures.
+        analyzer: Whose first witness is tested.
+        progress: Is called with the number of items done.
+
+    Returns:
+        The claims, and how many pictures were used or why not.
+    """
     witness = analyzer.witnesses[0]
     calibration = analyzer.calibrations.get(witness.name)
     result: list[Deletion] = []
@@ -103,7 +113,15 @@ def deletions(
 
 
 def cover(pixels: Pixels, place: NDArray[np.bool_]) -> Pixels:
-    """The picture with a place (H, W) inpainted from its surroundings (Telea 2004)."""
+    """The picture with a place (H, W) inpainted from its surroundings (Telea 2004).
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+        place: Pixels (H, W) of the place.
+
+    Returns:
+        RGB uint8 (H, W, 3).
+    """
     radius = max(3, round(np.sqrt(place.sum()) / 8))
     return np.asarray(cv2.inpaint(pixels, place.astype(np.uint8) * 255, radius, cv2.INPAINT_TELEA), np.uint8)
 
@@ -154,7 +172,15 @@ def _places(face: Face, finding: Finding) -> tuple[NDArray[np.bool_], NDArray[np
 
 
 def summary(deletions: list[Deletion], seed: int = 0) -> dict[str, Any]:
-    """Means over claims, an interval by groups, and the share of claims that beat the other place."""
+    """Means over claims, an interval by groups, and the share of claims that beat the other place.
+
+    Args:
+        deletions: One a claim.
+        seed: Of the bootstrap and of the controls.
+
+    Returns:
+        Name → number, JSON-ready.
+    """
     if not deletions:
         return {"claims": 0, "why": "no claim could be tested"}
     fall = np.array([d.before - d.covered for d in deletions])
@@ -177,7 +203,11 @@ def summary(deletions: list[Deletion], seed: int = 0) -> dict[str, Any]:
 
 
 def in_words(numbers: Mapping[str, Any]) -> str:
-    """The numbers of `summary`, with the tally, as sentences and a small table."""
+    """The numbers of `summary`, with the tally, as sentences and a small table.
+
+    Args:
+        numbers: As `summary` gives them.
+    """
     left = [
         f"{numbers[name]} {what}"
         for name, what in (("without_face", "without a face"), ("without_claim", "faces without a claim"),

@@ -66,11 +66,14 @@ class Ranking:
 
     @classmethod
     def of(cls, fake: Any, p: Any) -> Ranking:
-        """Raises InputError for lengths that differ, a score that is NaN or outside [0, 1].
+        """Scores and labels, ranked.
 
         Args:
             fake: (n,) bool, which rows are fakes.
             p: (n,) scores in [0, 1].
+
+        Raises:
+            InputError: The lengths differ, or a score is NaN or outside [0, 1].
         """
         fake, p = np.asarray(fake, bool), np.asarray(p, np.float64)
         if fake.shape != p.shape or fake.ndim != 1:
@@ -543,6 +546,9 @@ def footnoted(
         parts: what they were made of, as `ratios` takes it.
         labels: of the rows, "real" or "fake".
         mixed: whether the data have both; None where all of them are among the rows.
+
+    Returns:
+        Name → its value.
     """
     fake = np.array([label == "fake" for label in labels], bool)
     if not (fake.any() if mixed is None else mixed):

@@ -174,7 +174,11 @@ class ShiftedFinder:
         return type(self), (self._asked, self._options, self._share, self._seed)
 
     def made_by(self) -> dict[str, Any]:
-        """What the finder below was made by, and the shift."""
+        """What the finder below was made by, and the shift.
+
+        Returns:
+            JSON-ready.
+        """
         return {**self._finder.made_by(), "shifted": self._share}
 
     def find(self, frame: Frame) -> tuple[Face, ...]:

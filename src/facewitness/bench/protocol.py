@@ -115,6 +115,9 @@ def printed(out: Path) -> dict[str, Any] | None:
     Args:
         out: Folder of the runs.
 
+    Returns:
+        Protocol, paper, level and tests, by name.
+
     Raises:
         InputError: For a broken file.
     """

@@ -67,15 +67,15 @@ def cases(testimony: Testimony) -> tuple[tuple[str, Reply], ...]:
     Args:
         testimony: What one witness testified.
     """
-    found: dict[str, Reply] = {}
+    replies: dict[str, Reply] = {}
     for reply in testimony.considered:
         side = reply.hypothesis or reply.label
         if side not in ("real", "fake"):
             continue
-        before = found.get(side)
+        before = replies.get(side)
         if before is None or (reply.label == side, reply.match or 0.0) > (before.label == side, before.match or 0.0):
-            found[side] = reply
-    return tuple((side, found[side]) for side in ("real", "fake")) if len(found) == 2 else ()
+            replies[side] = reply
+    return tuple((side, replies[side]) for side in ("real", "fake")) if len(replies) == 2 else ()
 
 
 def fits(side: str, reply: Reply) -> str:
@@ -192,6 +192,9 @@ def band(verdict: Verdict) -> tuple[float, float] | None:
 
     Args:
         verdict: Of a person.
+
+    Returns:
+        Its lower and upper end, in [0, 1].
     """
     return verdict.thresholds if verdict.fake is not None and verdict.cause in (None, "band") else None
 

@@ -44,7 +44,7 @@ def rings(mask: Mask) -> list[Ring]:
                 joined[a, b] = (inner, outer)
 
     x1, y1, x2, y2 = mask.box
-    found = []
+    outlines = []
     while joined:
         ring: Ring = []
         side, following = joined.popitem()
@@ -57,5 +57,5 @@ def rings(mask: Mask) -> list[Ring]:
                 break
             side, following = following, joined.pop(following)
         if len(ring) >= 8:  # fewer is a speck
-            found.append(ring)
-    return found
+            outlines.append(ring)
+    return outlines

@@ -93,12 +93,12 @@ def _methods(report: Report) -> Iterator[tuple[str, ...]]:
         return
     finder = made.get("finder")
     count = len(report.people)
-    found = "No face was found." if not count else "1 face was found." if count == 1 else f"{count} faces were found."
+    counted = "No face was found." if not count else "1 face was found." if count == 1 else f"{count} faces were found."
     yield (
         f"Finding faces: {_name(finder)}",
         _settings(finder, "none"),
         "Finds faces and their outlines; whatever comes after looks at these.",
-        failed.get("find") or found,
+        failed.get("find") or counted,
         "Faces that it does not find are not examined.",
     )
     witnesses = made.get("witnesses")
@@ -156,8 +156,8 @@ def _witness(described: Mapping[str, Any], report: Report) -> tuple[str, ...]:
         for testimony in person.verdict.testimonies
         if testimony.witness == name
     ]
-    found = [*problems, *(_of_file(testimony) for testimony in about)]
-    found += [_of_face(number, testimony, report.people[number - 1]) for number, testimony in spoken]
+    sentences = [*problems, *(_of_file(testimony) for testimony in about)]
+    sentences += [_of_face(number, testimony, report.people[number - 1]) for number, testimony in spoken]
     return (
         f"Witness: {visible(name)}",
         _settings(described, "none"),
@@ -165,7 +165,7 @@ def _witness(described: Mapping[str, Any], report: Report) -> tuple[str, ...]:
         or (
             "Reads what the file says of itself." if about and not spoken else "Scores each face for traces of forgery."
         ),
-        " ".join(found) or "Nothing was found.",
+        " ".join(sentences) or "Nothing was found.",
         " ".join(known(described, ("does_not_know",))) or "Nobody has measured what it does not see.",
     )
 

@@ -60,7 +60,10 @@ def render(report: Report, clip: Clip | None = None, *, original: bool = False) 
     Args:
         report: what it is about. Of a file: without its hash nobody can tell later which one it was.
         clip: the picture; without it there are no crops, and the page has no picture.
-        original: put the file itself in, too. Raises ReportError where the clip does not hold its bytes.
+        original: put the file itself in, too.
+
+    Raises:
+        ReportError: `original` is asked for, and the clip does not hold the file's bytes.
     """
     wire = importlib.import_module("facewitness.formats.json")
     line: bytes = wire.render(report)
@@ -112,6 +115,9 @@ def weights(made_by: Mapping[str, Any]) -> dict[str, str]:
 
     Args:
         made_by: What stands in a report of how it was made.
+
+    Returns:
+        Name of the file → its SHA-256.
     """
     parts = [made_by.get("finder"), *(made_by.get("witnesses") or ())]
     return {
@@ -123,19 +129,23 @@ def weights(made_by: Mapping[str, Any]) -> dict[str, str]:
 
 
 def environment() -> dict[str, Any]:
-    """What this machine runs: Python, its system, and the packages that can change a number."""
-    found: dict[str, str | None] = {}
+    """What this machine runs: Python, its system, and the packages that can change a number.
+
+    Returns:
+        JSON-ready.
+    """
+    versions: dict[str, str | None] = {}
     for package in _PACKAGES:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
-            found[package] = None
+            versions[package] = None
     return {
         "facewitness": __version__,
         "python": platform.python_version(),
         "system": platform.system(),
         "machine": platform.machine(),
-        "packages": found,
+        "packages": versions,
     }
 
 

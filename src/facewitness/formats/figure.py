@@ -77,11 +77,11 @@ def _row(
     else:
         pair.paste(shown, (SIDE + _GAP, 0))
     return _stacked(
-        [pair, _words([f"{number}  {line}" if i == 0 else line for i, line in enumerate(_said(person))], font)]
+        [pair, _words([f"{number}  {line}" if i == 0 else line for i, line in enumerate(_lines(person))], font)]
     )
 
 
-def _said(person: PersonReport) -> Iterator[str]:
+def _lines(person: PersonReport) -> Iterator[str]:
     yield f"{word(person.verdict.label)}: {odds(person.verdict)}"
     replies = [t for t in person.verdict.testimonies if t.reply is not None and t.reply.text.strip()]
     for testimony in replies:

@@ -184,11 +184,11 @@ def _face(number: int, person: PersonReport) -> Iterator[str]:
         yield f"How well it can be judged: {escaped(', '.join(facts))}."
     yield from _list(person.face.quality.reasons)
     if person.verdict.testimonies:
-        said_by = (
+        scores = (
             f"{escaped(testimony.witness)} " + ("would not say" if testimony.fake is None else f"{testimony.fake:.3f}")
             for testimony in person.verdict.testimonies
         )
-        yield f"Scores of the witnesses, as they are (no probabilities): {', '.join(said_by)}."
+        yield f"Scores of the witnesses, as they are (no probabilities): {', '.join(scores)}."
         for testimony in person.verdict.testimonies:
             yield from _cases(testimony)
 

@@ -380,11 +380,11 @@ def _problems(report: Report) -> Iterator[Flowable]:
 class _Drawing(Flowable):
     """A part of a frame with masks, boxes and outlines over it, in the coordinates of the frame."""
 
-    def __init__(self, part: Box, most: tuple[float, float], pixels: Any | None, longest: int):
+    def __init__(self, part: Box, limit: tuple[float, float], pixels: Any | None, longest: int):
         super().__init__()
         self.part = part
         wide, high = part[2] - part[0], part[3] - part[1]
-        self.scale = min(most[0] / wide, most[1] / high)
+        self.scale = min(limit[0] / wide, limit[1] / high)
         self.width, self.height = wide * self.scale, high * self.scale
         self.hAlign = "LEFT"
         self.ground: io.BytesIO | None = None
@@ -591,8 +591,8 @@ def _faces(report: Report, clip: Clip | None) -> Iterator[Flowable]:
     if len(report.people) > 1:
         yield CondPageBreak(62 * mm)
         yield _text("Faces", HEADING)
-    said = _shared(report)
-    for text, numbers in said.items():
+    shared = _shared(report)
+    for text, numbers in shared.items():
         who = "every face" if len(numbers) == len(report.people) else f"faces {listed(map(str, numbers))}"
         yield _text(f"Of {who}: {text}", _style(7.6, textColor=MUTED, spaceAfter=0.8 * mm))
     narrow = (WIDTH - GUTTER) / 2
@@ -602,9 +602,9 @@ def _faces(report: Report, clip: Clip | None) -> Iterator[Flowable]:
         if not small:
             yield from _row(waiting, narrow)
             waiting = []
-            yield from _wide(number, person, report, clip, said)
+            yield from _wide(number, person, report, clip, shared)
             continue
-        waiting.append(_narrow(number, person, report, clip, narrow, said))
+        waiting.append(_narrow(number, person, report, clip, narrow, shared))
         if len(waiting) == 2:
             yield from _row(waiting, narrow)
             waiting = []
@@ -664,13 +664,13 @@ def _shared(report: Report) -> dict[str, list[int]]:
     return {text: numbers for text, numbers in faces.items() if len(numbers) > 1}
 
 
-def _sentences(number: int, person: PersonReport, size: float, said: Collection[str] = ()) -> list[Flowable]:
+def _sentences(number: int, person: PersonReport, size: float, shared: Collection[str] = ()) -> list[Flowable]:
     """The explanation with letters, each finding with its strength and box; what is `said` elsewhere is left out."""
     parts: list[Flowable] = []
     hanging = _style(size, leftIndent=4.4 * mm, firstLineIndent=-4.4 * mm, spaceAfter=0.5 * mm)
     alone = {sentence.findings[0] for sentence in person.explanation if len(sentence.findings) == 1}
     for sentence in person.explanation:
-        if not sentence.findings and sentence.text in said:
+        if not sentence.findings and sentence.text in shared:
             continue
         letters = "".join(f"<b>{number}{mark(index)}</b> " for index in sentence.findings)
         text = letters + escape(_typed(sentence.text))
@@ -681,10 +681,10 @@ def _sentences(number: int, person: PersonReport, size: float, said: Collection[
             text += f' <font size="{size - 0.8:.1f}" color="#5a626c">{measure}</font>'
         style = hanging if sentence.findings else _style(size, textColor=MUTED, spaceAfter=0.5 * mm)
         parts.append(Paragraph(text, style))
-    told = {index for sentence in person.explanation for index in sentence.findings}
+    worded = {index for sentence in person.explanation for index in sentence.findings}
     for index, finding in enumerate(person.findings):
         if index not in alone:
-            claim = "" if index in told else f"{finding.claim} "
+            claim = "" if index in worded else f"{finding.claim} "
             text = f"<b>{number}{mark(index)}</b> {escape(_typed(f'{claim}{_measure(finding)}'))}"
             parts.append(Paragraph(text, _style(size - 0.8, textColor=MUTED)))
     if not person.findings and not person.explanation:
@@ -705,8 +705,8 @@ def _facts(person: PersonReport) -> list[Flowable]:
     facts = [f"{name} {value}" for name, value in measured(person.face.quality)]
     if facts:
         lines.append(f"How well it can be judged: {', '.join(facts)}.")
-    told = " ".join(person.verdict.reasons)
-    lines += [reason for reason in person.face.quality.reasons if reason not in told]
+    reasons = " ".join(person.verdict.reasons)
+    lines += [reason for reason in person.face.quality.reasons if reason not in reasons]
     if person.verdict.testimonies:
         scores = ", ".join(
             f"{t.witness} {'would not say' if t.fake is None else f'{t.fake:.3f}'}" for t in person.verdict.testimonies
@@ -715,7 +715,7 @@ def _facts(person: PersonReport) -> list[Flowable]:
     return [_text(line, TINY) for line in lines]
 
 
-def _close_up(number: int, person: PersonReport, clip: Clip | None, most: tuple[float, float]) -> _Drawing | None:
+def _close_up(number: int, person: PersonReport, clip: Clip | None, limit: tuple[float, float]) -> _Drawing | None:
     """The face cut from the original pixels, its mask and its findings with their letters."""
     if clip is None:
         return None
@@ -727,7 +727,7 @@ def _close_up(number: int, person: PersonReport, clip: Clip | None, most: tuple[
     if left >= right or top >= bottom:
         return None
     pixels = np.ascontiguousarray(frame.pixels[top:bottom, left:right])
-    drawing = _Drawing((left, top, right, bottom), most, pixels, CLOSE_UP)
+    drawing = _Drawing((left, top, right, bottom), limit, pixels, CLOSE_UP)
     if person.mask is not None and person.mask.values.max() >= FAINT:
         drawing.masks.append(person.mask)
     for index, finding in seen_at(person, person.face.at if person.timeline else None):
@@ -736,12 +736,12 @@ def _close_up(number: int, person: PersonReport, clip: Clip | None, most: tuple[
 
 
 def _narrow(
-    number: int, person: PersonReport, report: Report, clip: Clip | None, width: float, said: Collection[str]
+    number: int, person: PersonReport, report: Report, clip: Clip | None, width: float, shared: Collection[str]
 ) -> list[Flowable]:
     """A card of half the page's width: the face beside what was found on it."""
     side = 23 * mm
     drawing = _close_up(number, person, clip, (side, 32 * mm))
-    words = [*_title(number, person, report), *_sentences(number, person, 7.2, said)]
+    words = [*_title(number, person, report), *_sentences(number, person, 7.2, shared)]
     quoted = [part for testimony in person.verdict.testimonies for part in _words(testimony)]
     if drawing is None:
         return [_Rule(), *words, *quoted, *_facts(person)]
@@ -752,7 +752,7 @@ def _narrow(
 
 
 def _wide(
-    number: int, person: PersonReport, report: Report, clip: Clip | None, said: Collection[str]
+    number: int, person: PersonReport, report: Report, clip: Clip | None, shared: Collection[str]
 ) -> Iterator[Flowable]:
     """A card of the page's whole width, which may run over several pages."""
     yield CondPageBreak(55 * mm)
@@ -761,7 +761,7 @@ def _wide(
     yield from _title(number, person, report)
     yield from _timeline(person)
     drawing = _close_up(number, person, clip, (64 * mm, 72 * mm))
-    words = _sentences(number, person, 8.2, said)
+    words = _sentences(number, person, 8.2, shared)
     if drawing is not None and _length(person) <= 2 * SMALL_CARD:
         style = [("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]
         yield Table([[drawing, words]], [68 * mm, WIDTH - 68 * mm], style=TableStyle(style))

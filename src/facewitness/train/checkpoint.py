@@ -144,11 +144,14 @@ def last_checkpoint(out: Path) -> Path | None:
 
 
 def same_run(out: Path, facts: Mapping[str, Any]) -> None:
-    """Raises InputError where `out` holds checkpoints of a run with another recipe, other data or another detector.
+    """Refuse to go on with another run than the one that began in a folder.
 
     Args:
         out: Folder of the run.
         facts: What tells this run from others.
+
+    Raises:
+        InputError: The folder holds checkpoints of a run with another recipe, other data or another detector.
     """
     try:
         before = json.loads((out / "resolved.json").read_text(encoding="utf-8"))

@@ -325,7 +325,12 @@ class Batches(Dataset):
         return self.data
 
     def check(self) -> None:
-        """Raises UnknownName or InputError where the pack has not what the recipe draws from."""
+        """Refuse a pack that has not what the recipe draws from.
+
+        Raises:
+            UnknownName: There is no such source.
+            InputError: A source has no pictures of the kind.
+        """
         self._open()
 
     def _genuine(self, source: str, rng: np.random.Generator) -> int:

@@ -112,15 +112,29 @@ class Edits:
         return len(self.rows)
 
     def images(self, rows: Any) -> Tensor:
-        """Crops as a network takes them: float (n, 3, S, S) in 0..255."""
+        """Crops as a network takes them: float (n, 3, S, S) in 0..255.
+
+        Args:
+            rows: Which crops: numbers or a slice.
+        """
         return torch.from_numpy(np.array(self.pixels[rows])).permute(0, 3, 1, 2).float()
 
     def truth(self, rows: Any) -> Tensor:
-        """Masks, float (n, S/2, S/2) in [0, 1]."""
+        """Masks, float (n, S/2, S/2) in [0, 1].
+
+        Args:
+            rows: Genuine rows of each source.
+        """
         return torch.from_numpy(np.array(self.masks[rows])).float() / 255
 
     def features(self, encoder: Any, name: str, batch: int = 16) -> Kept:
-        """What an encoder says of every crop, kept in the folder under a name, which says which weights it had."""
+        """What an encoder says of every crop, kept in the folder under a name, which says which weights it had.
+
+        Args:
+            encoder: A frozen network.
+            name: Of what is kept; says which weights it had.
+            batch: Crops at once.
+        """
         return Kept(self, encoder, name, batch)
 
 
@@ -149,7 +163,11 @@ class Kept:
         part.replace(grid)
 
     def of(self, rows: Any) -> Features:
-        """Of some crops, as the encoder would give them."""
+        """Of some crops, as the encoder would give them.
+
+        Args:
+            rows: Genuine rows of each source.
+        """
         whole, grid = (torch.from_numpy(np.array(kept[rows])).float() for kept in (self.whole, self.grid))
         return Features(whole, grid)
 
@@ -238,7 +256,16 @@ def _unmirrored(affine: geometry.Affine, size: int) -> geometry.Affine:
 def forged(
     data: Pack, rows: Mapping[str, list[int]], family: str, picture: Any, mesh: Landmarks, rng: np.random.Generator
 ) -> Forged:
-    """A picture edited in a family's way. A swap's donor is of any source: MMTT pairs portraits at random."""
+    """A picture edited in a family's way. A swap's donor is of any source: MMTT pairs portraits at random.
+
+    Args:
+        data: A pack.
+        rows: Genuine rows of each source.
+        family: Of `builders/grounded`.
+        picture: RGB uint8 (S, S, 3).
+        mesh: (468, 2), in the crop's pixels.
+        rng: What everything is drawn from; the same state gives the same result.
+    """
     name, options = FAMILIES[family]
     options = dict(options)
     if name == "swap":

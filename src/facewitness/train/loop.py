@@ -244,6 +244,9 @@ def resume(
         optimizer: Of torch.
         about: What tells this run from others.
 
+    Returns:
+        Name → text.
+
     Raises:
         InputError: Something in `about` differs from what the state says.
         WeightsError: The state is damaged, or of other tensors.

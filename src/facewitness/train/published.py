@@ -66,6 +66,9 @@ def read(path: Path) -> dict[str, Tensor]:
     Args:
         path: A .safetensors, or a pickle of torch (.pth, .pt, .bin).
 
+    Returns:
+        Name → tensor.
+
     Raises:
         InputError: There is no such file, or it is too large.
         WeightsError: It holds something else than tensors, or is damaged.

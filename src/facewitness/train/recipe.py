@@ -107,12 +107,15 @@ def check(given: Any, hints: Mapping[str, Any], where: str) -> None:
 
 
 def known(what: str, names: Iterable[Any], those: Iterable[str]) -> None:
-    """Raises UnknownName, with the nearest one, for a name that is none of those.
+    """Refuse a name that there is not, with the nearest one.
 
     Args:
         what: What the names are, for messages.
         names: That are asked for.
         those: That there are.
+
+    Raises:
+        UnknownName: A name is none of those.
     """
     those = list(those)
     for name in names:

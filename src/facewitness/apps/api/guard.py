@@ -128,11 +128,11 @@ class Guard:
             address = scope["client"][0] if scope.get("client") else ""
             self._count(state["caller"].key or address if state["caller"] else address)
             length = headers.get("content-length", "0")
-            most = self._service.settings.max_body + 100_000  # what stands around the file
-            if length.isdecimal() and int(length) > most:
+            limit = self._service.settings.max_body + 100_000  # what stands around the file
+            if length.isdecimal() and int(length) > limit:
                 raise Refused(
                     "too-large",
-                    f"Expected at most {most / 1e6:,.0f} MB, got {int(length) / 1e6:,.0f} MB.",
+                    f"Expected at most {limit / 1e6:,.0f} MB, got {int(length) / 1e6:,.0f} MB.",
                     {"Connection": "close"},
                 )
         except Exception as error:

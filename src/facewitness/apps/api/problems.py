@@ -168,8 +168,8 @@ def answer_errors(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         name = _BY_STATUS.get(error.status_code, "bad-request" if error.status_code < 500 else "fault")
         detail = {404: f"Nothing is at {request.url.path}.", 405: f"{request.url.path} does not take {request.method}."}
-        said = detail.get(error.status_code, str(error.detail))
-        return problem(name, said, request.state.request_id, error.headers)
+        sentence = detail.get(error.status_code, str(error.detail))
+        return problem(name, sentence, request.state.request_id, error.headers)
 
     app.add_exception_handler(FacewitnessError, ours)
     app.add_exception_handler(Refused, ours)
