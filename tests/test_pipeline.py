@@ -15,7 +15,7 @@ import facewitness
 from facewitness.errors import InputError, ReportError, UnknownName, WeightsError
 from facewitness.formats import json as wire
 from facewitness.pipeline import Analyzer
-from facewitness.types import Face, Finding, Frame, Testimony
+from facewitness.types import Face, Finding, Frame, Mask, Testimony
 
 HERE = Path(__file__).parent
 
@@ -202,6 +202,23 @@ def test_a_witness_that_gives_something_else_than_a_testimony_is_a_problem():
 
     report = Analyzer(finder="whole", witnesses=[Odd(name="odd"), Brightness()]).analyze(np.asarray(painted(60)))
     assert report.status == "ok" and "expected a Testimony, got str" in report.problems[0].message
+
+
+@pytest.mark.parametrize("what", ["a mask", "a place"])
+def test_what_a_witness_marks_off_the_picture_is_a_problem(what):
+    box = (0.0, 0.0, 900.0, 700.0)  # of a picture of another size
+
+    class Elsewhere(Brightness):
+        def examine(self, track, clip):
+            mask = Mask(box, np.ones((7, 9), np.float32)) if what == "a mask" else None
+            finding = Finding.on("face", box, None, "The face is odd.", 0.9, track.face.at)
+            return Testimony("elsewhere", 0.9, mask, () if mask else (finding,))
+
+    picture = np.asarray(painted(60))
+    report = Analyzer(finder="whole", witnesses=[Elsewhere(name="elsewhere"), Brightness()]).analyze(picture)
+    (problem,) = report.problems
+    assert report.status == "ok" and f"expected {what} on the picture" in problem.message
+    assert f"{picture.shape[1]} × {picture.shape[0]} pixels, got the box 0, 0, 900, 700" in problem.message
 
 
 def test_no_face_is_its_own_answer():

@@ -249,6 +249,7 @@ class Analyzer:
                 testimony = question()
                 if not isinstance(testimony, Testimony):
                     raise InputError(f"expected a Testimony, got {type(testimony).__name__}")
+                _on_the_picture(testimony, clip)
             except (WeightsError, MissingExtra):
                 raise
             except Exception as error:
@@ -312,6 +313,23 @@ class Analyzer:
             "libraries": {name: version for name in _LIBRARIES if (version := _version(name)) is not None},
             "seed": None,
         }
+
+
+def _on_the_picture(testimony: Testimony, clip: Clip) -> None:
+    """Refuse a mask or a place that lies off the picture, as of one of another size: it would mark something else.
+
+    Raises:
+        InputError: Something lies more than a pixel outside.
+    """
+    whole = clip.medium
+    marked = [] if testimony.mask is None else [("a mask", testimony.mask.box, whole.width, whole.height)]
+    for place in (place for finding in testimony.findings for place in finding.places):
+        size = (whole.width, whole.height) if place.at is None else (place.at.width, place.at.height)
+        marked.append(("a place", place.box, *size))
+    for what, (left, top, right, bottom), width, height in marked:
+        if left < -1 or top < -1 or right > width + 1 or bottom > height + 1:
+            came = ", ".join(f"{value:g}" for value in (left, top, right, bottom))
+            raise InputError(f"expected {what} on the picture, which has {width} × {height} pixels, got the box {came}")
 
 
 def _tell_nobody(step: str, done: float | None) -> None:
