@@ -655,3 +655,31 @@ def test_the_command_builds_from_a_dataset(tmp_path, capsys, monkeypatch):
     }
     table = pq.read_table(tmp_path / "dma.parquet")
     assert set(table["split"].to_pylist()) == {"val"} and table["mask"].null_count < table.num_rows
+
+
+def test_what_describes_a_real_face_is_no_reply_to_learn_and_stays_a_reference(tmp_path):
+    told = "The image looks real. Proper hair and hairstyles. The person has thick eyebrows, straight nose, full mouth."
+    bare = "The image looks real. Proper hair and hairstyles."
+    [item], statistics = built(sample(told, "real"))
+    reply = mare.parse(item.reply)
+    assert reply.text == bare and item.text == told and item.texts == (told,)
+    assert statistics.cut == 1 and statistics.as_dict()["descriptions_cut"] == 1 and mare.refusals(item.reply) == ()
+    [whole], statistics = built(sample(told, "real"), descriptions=True)
+    assert mare.parse(whole.reply).text == told and statistics.cut == 0
+    fake = "The image looks fake. The person has mismatched eyebrows."
+    [forged], _ = built(sample(fake, "fake"))
+    assert mare.parse(forged.reply).text == fake  # there it is a sign
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("The person's nose looks real. The person has naturally straight nose.", "The person's nose looks real."),
+        ("The image looks real. The person have complete face feature.", None),  # names no feature
+        ("The image looks real. The person has a nose that looks real.", None),  # a verdict, too
+        ("The person has natural skin.", None),  # there is nothing else
+        ("", None),
+    ],
+)
+def test_only_sentences_that_do_nothing_but_describe_are_cut(text, kept):
+    assert dma.without_descriptions(text) == (text if kept is None else kept)

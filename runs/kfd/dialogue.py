@@ -36,8 +36,9 @@ MARGIN = 1.3
 _TOKENS = 40  # of an answer
 
 
-def items(data: Pack, split: str, pictures: int, seed: int) -> Iterator[sbi_qa.Item]:
-    """The questions about genuine rows of a split, and about forgeries of them."""
+def items(data: Pack, split: str, pictures: int, seed: int, detector: Path | None = None) -> Iterator[sbi_qa.Item]:
+    """The questions about genuine rows of a split, and about forgeries of them; a detector's score stands in them."""
+    score, size = (None, 224) if detector is None else sbi_qa.scorer(detector)
     rows = [
         i
         for i, row in enumerate(data.rows)
@@ -49,8 +50,9 @@ def items(data: Pack, split: str, pictures: int, seed: int) -> Iterator[sbi_qa.I
         if points is not None:
             name, group = f"{row['source']}/{row['file']}", f"{row['source']}/{row['group']}"
             yield from sbi_qa.build(
-                [sbi_qa.Pristine(name, data.pixels(i), points, group)], seed=seed, margin=MARGIN, pairs=TURNS + 1
-            )
+                [sbi_qa.Pristine(name, data.pixels(i), points, group)], seed=seed, margin=MARGIN, pairs=TURNS + 1,
+                detector=score, size=size,
+            )  # fmt: skip
 
 
 def talks(found: Sequence[chats.Example]) -> list[list[tuple[str, str]]]:
@@ -147,6 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made.add_argument("--pack", type=Path, required=True)
     made.add_argument("--split", default="train")
     made.add_argument("--pictures", type=int, default=300, help="genuine ones, each with a forgery of it")
+    made.add_argument("--detector", type=Path, help="kfd.safetensors, whose score the first question then tells")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--out", type=Path, required=True)
     asked = parts.add_parser("measure")
@@ -157,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     try:
         if given.what == "talks":
-            found = items(Pack(given.pack), given.split, given.pictures, given.seed)
+            found = items(Pack(given.pack), given.split, given.pictures, given.seed, given.detector)
             print(sbi_qa.write_chat(found, given.out, TURNS))
         else:
             measure(given)

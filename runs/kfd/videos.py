@@ -1,14 +1,16 @@
 """Video-level AUC and AP of detectors, of language models in words, and of what is not run: KFD's tables 1, 2, 3, 5, 6.
 
     python runs/kfd/videos.py measure --pack DIR --out DIR OUT/ffpp/kfd.safetensors OUT/ffpp-sbi/sbi.safetensors …
-        [--model FOLDER-OR-NAME …]  [--sources ffpp_c23 ffpp_c40 deepfacelive dfdc]  [--most N]
+        [--model FOLDER-OR-NAME … [--quote kfd.safetensors]] [--sources ffpp_c23 ffpp_c40 deepfacelive dfdc] [--most N]
     python runs/kfd/videos.py table 1 DIR …            2, 3, 5 or 6, each with the published rows and "not run"
 
 `measure` looks at the `val` frames of a pack, cropped as in training. A detector is a file of train/kfd, KFD's or the
 rival's (`models/sbi`); it is asked about self-blends and region edits of the genuine frames, too. A video is the frames
 of one method about one group, and its score the mean over them. A language model answers "Is this a deepfake image?"
 about each frame, yes is 1 and no is 0, and a video's score is the mean again: table 2's way to an AUC of words. An
-answer that is neither counts as one half. Each run is a JSON file in DIR, called as its folder.
+answer that is neither counts as one half. `--quote` tells a model without a detector of its own the score, in its
+question. Controls stand in each table: the score alone, the map alone (the mean of its highest hundredth), and one
+answer always. Each run is a JSON file in DIR, called as its folder.
 """
 
 from __future__ import annotations
@@ -56,15 +58,28 @@ PUBLISHED: Mapping[str, Mapping[str, Mapping[str, float | None]]] = {
         "KFD in words (paper)": {"FF++": 97.11, "CDF2": 89.90, "DFD": 92.26, "CDF1": 95.97, "DFDCP": 86.70},
     },
 }
-# Rows that a table of the paper has, and the names with which they would be run
+# Rows that a table of the paper has, and the names with which they are run
 ROWS: Mapping[str, Mapping[str, str]] = {
     "1": {"KFD": "kfd", "SBI": "sbi"},
     "2": {"P-Tuning": "ptuning", "PandaGPT": "panda", "Qwen2-VL": "qwen2-vl", "FAK-Owl": "fak-owl", "KFD": "kfd"},
     "3": {f"{n} pictures": str(n) for n in (50, 100, 200, 500)},
     "5": {"FF++": "ffpp", "DFDC": "dfdc", "DeepFaceLive": "deepfacelive"},
-    "6": {"SmolLM2-135M": "smollm2", "Qwen2.5-0.5B": "qwen2.5", "Llama-3.2-1B": "llama-1b", "Llama-3.2-3B": "llama-3b",
-          "Vicuna-7B": "vicuna", "made from nothing": "small"},
+    "6": {"made from nothing, 0.3 M": "small-64", "made from nothing, 1.4 M": "small-128",
+          "made from nothing, 3.9 M": "small-192", "SmolLM2-135M": "smollm2", "Qwen2.5-0.5B": "qwen2.5",
+          "Llama-3.2-1B": "llama-1b", "Llama-3.2-3B": "llama-3b", "Vicuna-7B": "vicuna"},
 }  # fmt: skip
+# Why a row was not run here, and with what it would be; of what is not named, nobody made the run
+NOT_RUN: Mapping[str, str] = {
+    "ptuning": "the authors' prompts are not published; a tuned model: --model FOLDER",
+    "panda": "weights are not at hand; facewitness build panda … makes its shape, then --model FOLDER",
+    "qwen2-vl": "weights are not at hand; --model Qwen/Qwen2-VL-7B-Instruct, or a server: facewitness bench run",
+    "fak-owl": "its checkpoint is its authors' own; --model FOLDER",
+    "smollm2": "weights are not at hand; facewitness build panda HuggingFaceTB/SmolLM2-135M-Instruct, then train sft",
+    "qwen2.5": "weights are not at hand; facewitness build panda Qwen/Qwen2.5-0.5B-Instruct, then train sft",
+    "llama-1b": "weights are not at hand; facewitness build panda meta-llama/Llama-3.2-1B-Instruct, then train sft",
+    "llama-3b": "weights are not at hand; facewitness build panda meta-llama/Llama-3.2-3B-Instruct, then train sft",
+    "vicuna": "wants a GPU of 24 GB; facewitness train sft runs/kfd/sft.toml",
+}
 
 
 def detector(path: Path) -> KFD | SBI:
@@ -105,11 +120,28 @@ def of_detector(model: KFD | SBI, data: Pack, rows: Sequence[int], batch: int = 
     """Every number of one detector."""
     size = int(model.encoders.size)
     scores: list[float] = []
+    peaks: list[float] = []
     for begin in track(range(0, len(rows), batch), "looking"):
         part = rows[begin : begin + batch]
         crops = [crop(data.pixels(i), data.landmarks(i), size) for i in part]
-        scores += looked(model, crops)[0].tolist()
-    return {"steps": None, **in_videos(data, rows, scores), "made": made(model, data, rows, scores, size)}
+        found, maps = looked(model, crops)
+        scores += found.tolist()
+        peaks += [peak(each) for each in maps]
+    numbers = {"steps": None, **in_videos(data, rows, scores), **constant(data, rows)}
+    if isinstance(model, KFD):
+        numbers["map alone"] = in_videos(data, rows, peaks)
+    return {**numbers, "made": made(model, data, rows, scores, size)}
+
+
+def peak(located: NDArray[Any]) -> float:
+    """A map's verdict by itself: the mean of its highest hundredth."""
+    values = np.sort(located, axis=None)
+    return float(values[-max(1, values.size // 100) :].mean())
+
+
+def constant(data: Pack, rows: Sequence[int]) -> dict[str, Any]:
+    """The same numbers of one answer for every frame, be it fake or real."""
+    return {"one answer always": in_videos(data, rows, [1.0] * len(rows))}
 
 
 def made(
@@ -176,24 +208,47 @@ def in_videos(data: Pack, rows: Sequence[int], scores: Sequence[float]) -> dict[
     return out
 
 
-def of_words(name: str, data: Pack, rows: Sequence[int]) -> dict[str, Any]:
-    """The same of a language model's yes and no."""
+def of_words(name: str, data: Pack, rows: Sequence[int], quote: Path | None = None) -> dict[str, Any]:
+    """The same of a language model's yes and no, beside what the detector says without it.
+
+    Args:
+        name: Folder or hub name.
+        data: The pack.
+        rows: Frames that are asked about.
+        quote: A detector whose score is put into the question of a model that has none of its own.
+
+    Raises:
+        InputError: It was taught with scores, and nobody gives it one.
+    """
     from facewitness.witnesses import _prompted
     from facewitness.witnesses import kfd as witness
 
     model = _prompted.Prompted(name, "cpu", witness.LONGEST)
     own = getattr(model.expert, "detector", None)
-    if model.taught.quoted and own is None:
+    told = model.taught.quoted or (own is None and quote is not None)
+    if own is None and quote is not None:
+        own = detector(quote)
+    if told and own is None:
         raise InputError(f"'{name}' was taught with a detector's score in its prompts, and has no detector of KFD's")
     size = 224 if own is None else int(own.encoders.size)
     values = {"fake": 1.0, "real": 0.0}
-    scores = []
+    said: list[float] = []
+    scores: list[float] = []
+    peaks: list[float] = []
     for i in track(rows, "asking"):
         shown = crop(data.pixels(i), data.landmarks(i), size)
-        quoted = float(looked(own, [shown])[0][0]) if own is not None and model.taught.quoted else None
+        seen = None if own is None else looked(own, [shown])
+        if seen is not None:
+            scores.append(float(seen[0][0]))
+            peaks.append(peak(seen[1][0]))
+        quoted = scores[-1] if told else None
         reply = yes_no.parse(model.answer(shown, yes_no.prompt(witness.TASK, quoted, QUESTION)))
-        scores.append(values.get(reply.label or "", 0.5))
-    return in_videos(data, rows, scores)
+        said.append(values.get(reply.label or "", 0.5))
+    numbers = {**in_videos(data, rows, said), **constant(data, rows)}
+    if scores:
+        numbers["score alone"], numbers["map alone"] = in_videos(data, rows, scores), in_videos(data, rows, peaks)
+        numbers["agreement"] = float(np.mean([(s >= 0.5) == (p >= 0.5) for s, p in zip(said, scores, strict=True)]))
+    return numbers
 
 
 def table(which: str, folder: Path) -> str:
@@ -214,10 +269,19 @@ def table(which: str, folder: Path) -> str:
         known |= set(mine)
         for name in mine or [""]:
             cells = [_cells(runs[name].get(source)) if name else "not run" for source in sources]
+            if not name and cells:
+                cells[0] = f"not run: {NOT_RUN.get(stem, 'nobody has made it yet')}"
             lines.append(f"| {title}{f' ({name})' if name else ''} | {' | '.join([*cells, *['–'] * len(more)])} |")
-    for name in runs.keys() - known:
+    for name in [name for name in runs if name not in known]:
         cells = [_cells(runs[name].get(source)) for source in sources]
         lines.append(f"| {name} | {' | '.join([*cells, *['–'] * len(more)])} |")
+    for control in ("score alone", "map alone", "one answer always"):
+        for name in [name for name in runs if name in known and control in runs[name]]:
+            if control == "one answer always" and any(line.startswith("| one answer") for line in lines):
+                continue  # the same frames, the same numbers
+            cells = [_cells(runs[name][control].get(source)) for source in sources]
+            whose = "" if control == "one answer always" else f" ({name})"
+            lines.append(f"| {control}{whose} | {' | '.join([*cells, *['–'] * len(more)])} |")
     for title, row in published.items():
         cells = ["–" if row.get(name) is None else f"{row[name]:.2f} %" for name in more]
         lines.append(f"| {title} | {' | '.join([*['–'] * len(sources), *cells])} |")
@@ -241,6 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     measure = parts.add_parser("measure")
     measure.add_argument("detectors", type=Path, nargs="*", help="kfd.safetensors or sbi.safetensors of runs")
     measure.add_argument("--model", nargs="*", default=[], help="language models: folders or hub names")
+    measure.add_argument("--quote", type=Path, help="a detector whose score is told to a --model that has none")
     measure.add_argument("--pack", type=Path, required=True)
     measure.add_argument("--sources", nargs="+", default=list(SOURCES))
     measure.add_argument("--most", type=int, help="genuine and forged frames of each source")
@@ -264,7 +329,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         write_whole(given.out / f"{path.parent.name}.json", (json.dumps(numbers, indent=1) + "\n").encode())
     for name in given.model:
-        numbers = of_words(name, data, rows)
+        numbers = of_words(name, data, rows, given.quote)
         write_whole(given.out / f"{Path(name).name}.json", (json.dumps(numbers, indent=1) + "\n").encode())
 
 

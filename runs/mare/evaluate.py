@@ -13,6 +13,8 @@ Rows of the table (Σ part / Σ whole, with a 95 % interval from a bootstrap ove
                      whole image, which is the paper's table 3
     told             replies with a verdict
     cider, bleu4, rouge_l                            of the explanation; the tokenizer stands in results.json
+    cider, without descriptions                      of both sides less what describes a real face's features, which
+                     `builders/dma` leaves out of what is taught
     score/…          every score of `scores/`, as it is rewarded: the form (grammar), boxes (equation 5), alignment
                      (equation 6), regions, side and the others
     claims           right claims of all, by mutual validation: "agreed" (named and boxed), "boxed" alone, "named" alone
@@ -44,7 +46,7 @@ from PIL import Image
 from facewitness import regions
 from facewitness.bench import measures, predictions, speakers, wording
 from facewitness.bench.measures import Value
-from facewitness.builders import chats
+from facewitness.builders import chats, dma
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import write_whole
 from facewitness.grammars import mare
@@ -170,6 +172,10 @@ def measured(
     texts = ["" if reply is None else reply.text for reply in said]
     words = wording.measure(texts, references, tokenizer=tokenizer, meteor=False)
     parts |= {name: (words.per_item[name], ones) for name in ("cider", "rouge_l")}
+    bare = [tuple(map(dma.without_descriptions, each)) if truth.label == "real" else each
+            for each, truth in zip(references, truths, strict=True)]  # fmt: skip
+    short = wording.measure(list(map(dma.without_descriptions, texts)), bare, tokenizer=tokenizer, meteor=False)
+    parts["cider, without descriptions"] = (short.per_item["cider"], ones)
     names = [name for name in speakers.available()[0] if name != "mask"]  # whose pixels are not kept
     parts |= {f"score/{name}": (each, ones) for name, each in speakers.all_scored(said, truths, names).items()}
     claims = [_claims(reply, truth) for reply, truth in zip(said, truths, strict=True)]

@@ -210,6 +210,9 @@ def _add_dma(parser: Any) -> Command:
     )
     parser.add_argument("--finder", type=leaf("finders"), default="facemesh", metavar="NAME")
     parser.add_argument("--verdicts", action="store_true", help="only what was said of the whole face")
+    parser.add_argument(
+        "--descriptions", action="store_true", help="keep in replies what describes a real face's features"
+    )
 
     def run(given: argparse.Namespace) -> int:
         from facewitness.builders import dma
@@ -218,7 +221,7 @@ def _add_dma(parser: Any) -> Command:
         samples = plugins.get("datasets", given.dataset).samples(given.root, given.split)
         made = dma.build(
             samples, plugins.get("finders", given.finder).load(), root=given.root, size=given.size, margin=given.margin,
-            questions=not given.verdicts, seed=given.seed, statistics=statistics,
+            questions=not given.verdicts, descriptions=given.descriptions, seed=given.seed, statistics=statistics,
         )  # fmt: skip
         table, chat, sheet = dma.write_all(made, statistics, given.out, given.seed)
         left = ", ".join(f"{count} {reason}" for reason, count in statistics.left_out.most_common()) or "nothing"

@@ -15,6 +15,10 @@ Where the paper is silent
     "face"     is a keyword of the skin in Table 6, so "The face looks fake" names the skin, and the skin gets a box
     real faces their answers name no place that gives something away, so they have no boxes
     thoughts   ours, from a dozen of wordings: where to look, without the verdict
+    descriptions   DD-VQA's answers about real faces end in a list of features ("The person has thick eyebrows, a full
+               mouth"): no reason for a verdict, and a model that learns them recites them of faces it did not look at.
+               Replies to learn from leave such sentences out (`without_descriptions`), references keep them. The paper
+               cuts nothing; `--descriptions` does as it does
     several    people's answers to one question are one item each, and all of them its references
 Left out, counted and explained in `Statistics`: see `REASONS`. The same samples and seed give the same bytes. Items are
 written as they are made: a dataset may be larger than the memory.
@@ -110,6 +114,9 @@ _FOREIGN = frozenset(
     sieht sind sono sont su sur te tem uit uma un una und une van von voor wie wirkt zijn zonder zu""".split()  # noqa: SIM905
 )  # fmt: skip
 _ENGLISH_SHARE = 0.25  # the least of DD-VQA's 9,858 answers has 0.43
+_SENTENCES = re.compile(r"(?<=[.!?])\s+")
+_DESCRIBES = re.compile(r"\b(?:the person|he|she|they)\s+ha(?:s|ve)\b", re.IGNORECASE)
+_FACES = re.compile(r"\bfac(?:e|es|ial)\b", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]{2,}")  # a single letter is a word in many languages
 
 _DOUBTED = 0.1  # `Quality.mesh` below which finders/facemesh leaves a mesh out
@@ -167,6 +174,7 @@ class Statistics:
     outside: int = 0  # regions without a box in items that have others
     several_faces: int = 0  # samples where the largest was taken
     words: int = 0  # in all texts of items
+    cut: int = 0  # replies about real faces that lost a description of features
 
     def leave_out(self, reason: str, file: str, text: str = "") -> None:
         """Count one sample or annotation for one of `REASONS`.
@@ -204,6 +212,7 @@ class Statistics:
             "regions_outside": self.outside,
             "several_faces": self.several_faces,
             "words_a_text": round(self.words / made, 2) if made else None,
+            "descriptions_cut": self.cut,
             "left_out": explained,
         }
 
@@ -216,32 +225,32 @@ def build(
     size: int | None = None,
     margin: float = 1.5,
     questions: bool = True,
+    descriptions: bool = False,
     seed: int = 0,
     statistics: Statistics | None = None,
 ) -> Iterator[Item]:
-    """An item for every annotation that can be used, in the order of the samples.
-
-    `root` is where the samples' files lie; samples that hold their picture need none. `size` crops the face upright to
-    a square of so many pixels, `margin` times as wide as its mesh, and goes on with the border's pixels where the
-    picture ends; None leaves pictures as they are. With `questions` the answers to a sample's questions are its
-    annotations, without, or where there are none, its texts. Nothing in a sample raises: what cannot be used is counted
-    in `statistics`.
+    """An item ⟨v, q, t, b⟩ (equation 1) for every annotation that can be used, in the order of the samples.
 
     Args:
-        samples: Pictures with what people wrote about them.
-        finder: Finds faces with a mesh.
+        samples: Of any data set with texts.
+        finder: Finds faces with landmarks.
         root: Where the samples' files lie; samples that hold their picture need none.
-        size: Side of the upright square to which the face is cropped, pixels; None leaves pictures as they are.
-        margin: Side of the crop over the mesh's longer side.
-        questions: Whether the answers to a sample's questions are its annotations, without, or where there are none,
-            its texts.
-        seed: Of the jitter and of what is drawn.
-        statistics: Is filled with what was left out, and why.
+        size: Crops the face upright to a square of so many pixels, and goes on with the border's pixels where the
+            picture ends; None leaves pictures as they are.
+        margin: Side of that square over the mesh's longer side.
+        questions: Whether the answers to a sample's questions are its annotations; without, or where there are none,
+            its texts are.
+        descriptions: Whether replies about real faces keep what describes them (see the file's head).
+        seed: Draws the thoughts.
+        statistics: Counts what cannot be used; nothing in a sample raises.
+
+    Yields:
+        Items, whose boxes are whole pixels of their picture.
 
     Raises:
-        InputError: For numbers that make no sense.
-        WeightsError: Where the finder lacks what it needs for any picture.
-        MissingExtra: Where the finder lacks what it needs for any picture.
+        InputError: Numbers that make no sense.
+        WeightsError: The finder lacks its weights.
+        MissingExtra: The finder lacks a package.
     """
     if (size is not None and size < 16) or not 1 <= margin <= 10:
         raise InputError(f"dma: expected a size of at least 16 and a margin of 1 to 10, got {size} and {margin}")
@@ -262,7 +271,7 @@ def build(
         for question, texts in usable.items():
             for text in texts:
                 others = tuple(other for other in texts if other != text)
-                item = _item(sample, picture, question, text, others, seed, counts)
+                item = _item(sample, picture, question, text, others, descriptions, seed, counts)
                 if item is not None:
                     yield item
 
@@ -305,6 +314,21 @@ def _usable(sample: Sample, texts: Iterable[str | None], counts: Statistics) -> 
         else:
             kept.append(text)
     return tuple(kept)
+
+
+def without_descriptions(text: str) -> str:
+    """A text about a real face without the sentences that say what its features are like, and nothing of a forgery.
+
+    Such a sentence says what the person has, names a region other than the face, and holds no verdict: "The person has
+    thick eyebrows, a straight nose." A text that is nothing else stays as it is.
+    """
+
+    def describes(sentence: str) -> bool:
+        said = _DESCRIBES.search(sentence) and regions.mentioned(_FACES.sub(" ", sentence))
+        return bool(said) and words.verdict(sentence, mare.STRICT) is None
+
+    kept = [sentence for sentence in _SENTENCES.split(text) if not describes(sentence)]
+    return " ".join(kept) if kept else text
 
 
 def is_english(text: str) -> bool:
@@ -480,6 +504,7 @@ def _item(
     question: str,
     text: str,
     others: tuple[str, ...],
+    descriptions: bool,
     seed: int,
     counts: Statistics,
 ) -> Item | None:
@@ -493,7 +518,9 @@ def _item(
     findings = tuple(Finding.on(name, box, None, "", None) for name, box in placed.items())
     rng = np.random.default_rng((seed, zlib.crc32(sample.file.encode()), zlib.crc32(text.encode())))
     template = str(rng.choice(_FAKE_THOUGHTS if fake else _REAL_THOUGHTS))
-    reply = Reply(sample.truth.label, None, (text,), findings, _thought(template, list(placed)))
+    told = text if fake or descriptions else without_descriptions(text)
+    counts.cut += told != text
+    reply = Reply(sample.truth.label, None, (told,), findings, _thought(template, list(placed)))
     counts.items[sample.truth.label] += 1
     counts.splits[sample.split] += 1
     counts.outside += boxes.count(None)
