@@ -477,18 +477,19 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def box_of(name: str, landmarks: Landmarks, width: int, height: int) -> Box | None:
-    """Eq. 1: the smallest box of whole pixels around a region's landmarks, clipped; None with nothing on the picture.
-
-    `landmarks` are (468, 2+) in pixels.
+    """Equation 1, b = L(v, r): the smallest box of whole pixels around a region's landmarks, clipped to the picture.
 
     Args:
-        name: Of a region of the tree.
-        landmarks: The face's mesh, (468, 2+), in pixels of the picture.
-        width: Of the picture, pixels.
-        height: Of the picture, pixels.
+        name: A region of the tree.
+        landmarks: (468, 2+) in pixels.
+        width: Of the picture, pixels, as `height`.
+        height: Of the picture.
+
+    Returns:
+        (x1, y1, x2, y2); None with nothing on the picture.
 
     Raises:
-        UnknownName: For a region that does not exist.
+        UnknownName: There is no such region.
     """
     return geometry.clip(_around(name, landmarks), width, height)
 
@@ -558,19 +559,19 @@ _NOTHING = "dma: expected at least one annotation that can be used, got none; th
 
 
 def write_all(items: Iterable[Item], statistics: Statistics, folder: Path, seed: int = 0) -> tuple[Path, Path, Path]:
-    """Table, chats and contact sheet of items that are read once, and their statistics; the paths of the first three.
-
-    The statistics are those that `build` fills while the items are read. Where there is no item they alone are written,
-    and InputError is raised; where an item raises, nothing is. The seed draws the items of the contact sheet.
+    """Table, chats and contact sheet of items that are read once, and their statistics.
 
     Args:
-        items: What was built.
-        statistics: Is filled with what was left out, and why.
-        folder: The folder to write into.
-        seed: Of the jitter and of what is drawn.
+        items: Of `build`.
+        statistics: Those that `build` fills while the items are read.
+        folder: Where all is written.
+        seed: Draws the items of the contact sheet.
 
     Returns:
-        Paths of table, chats and contact sheet.
+        The paths of the first three.
+
+    Raises:
+        InputError: There is no item; the statistics alone are written. Where an item raises, nothing is.
     """
     path, shown = folder / "dma.parquet", dict[int, Item]()
     with _disk.table(SCHEMA, path, _NOTHING) as add_row, _disk.chat(folder, _NOTHING) as add_turn:
@@ -634,19 +635,22 @@ def write_statistics(statistics: Statistics, path: Path) -> Path:
 _INK, _PAPER, _YELLOW = (16, 18, 20), (255, 255, 255), (255, 214, 10)
 
 
-def contact_sheet(items: Sequence[Item], *, limit: int = 12, columns: int = 4, side: int = 240) -> bytes:
-    """A PNG of up to `limit` items, evenly taken, with their boxes drawn, named, and their texts below.
+def contact_sheet(items: Sequence[Item], *, most: int = 12, columns: int = 4, side: int = 240) -> bytes:
+    """Items, evenly taken, with their boxes drawn, named, and their texts below.
 
     It shows faces: of photographs of people it is for the eyes of whoever may see them.
 
     Args:
-        items: What was built.
-        limit: How many items are shown.
+        items: To take from.
+        most: So many at most.
         columns: Of the sheet.
-        side: Of each picture on it, pixels.
+        side: Of each picture, pixels.
+
+    Returns:
+        A PNG.
 
     Raises:
-        InputError: For no items.
+        InputError: There are no items.
     """
     if not items:
         raise InputError(_NOTHING)

@@ -77,25 +77,45 @@ _MEASURES = ("auc", "f1", "acc")
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides the weights. Raises InputError for a value that cannot be."""
+    """All that decides the weights.
 
-    sources: dict[str, float]  # source → share of draws; shares need not sum to one
-    validate: tuple[str, ...] = ()  # sources whose val rows are measured; none: those of `sources`
-    people: dict[str, str] = field(default_factory=dict)  # source whose groups are people → whose; none: all groups
-    model: dict[str, Any] = field(default_factory=dict)  # keyword arguments of `models.fdm.FDM`, losses' weights too
+    Attributes:
+        sources: Source → share of draws; shares need not sum to one.
+        validate: Sources whose val rows are measured; none: those of `sources`.
+        people: Source whose groups are people → whose groups they are; none: every group is a person of its own. Who
+            they are is what equation 7 learns from.
+        model: Arguments of `models.fdm.FDM`, among them the weights of the losses of equation 10.
+        size: Side of the pictures, pixels; Xception's own.
+        batch_size: Pictures a step; 32 is that of the Xception of FaceForensics++ (Rössler et al. 2019), like the rate.
+        lr: The optimizer's rate after `warmup` steps in which it rises; it falls as a cosine, to a fiftieth.
+        paired: Whether a forgery stands beside its own genuine frame.
+        statistics: Of batch normalisation: the "batch"'s, or "kept" as training began with them.
+        bf16: Compute in bfloat16, but for the first layer: eight bits would round the traces away.
+        degraded: Share of pictures that pass a chain of compression, resizing, blur and noise.
+        validate_every: Steps between two looks at the val rows.
+        probe_groups: At most so many people of the val rows in the linear probe; 0 leaves it out.
+
+    Raises:
+        InputError: A value that cannot be.
+    """
+
+    sources: dict[str, float]
+    validate: tuple[str, ...] = ()
+    people: dict[str, str] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
-    size: int = 299  # side of the pictures, pixels; Xception's own
+    size: int = 299
     steps: int = 20_000
-    batch_size: int = 32  # as of the Xception of FaceForensics++ (Rössler et al. 2019), like the rate
+    batch_size: int = 32
     lr: float = 2e-4
-    warmup: int = 200  # steps in which the rate rises; after them it falls as a cosine, to a fiftieth
+    warmup: int = 200
     weight_decay: float = 0.01
-    paired: bool = False  # a forgery stands beside its own genuine frame
-    statistics: str = "batch"  # of batch normalisation: the "batch"'s, or "kept" as training began with them
-    bf16: bool = False  # compute in bfloat16, but for the first layer: eight bits would round the traces away
-    degraded: float = 0.5  # share of pictures that pass a chain of compression, resizing, blur and noise
+    paired: bool = False
+    statistics: str = "batch"
+    bf16: bool = False
+    degraded: float = 0.5
     validate_every: int = 1000
-    probe_groups: int = 300  # at most so many identities of the val rows in the linear probe; 0 leaves it out
+    probe_groups: int = 300
 
     def __post_init__(self) -> None:
         for name in ("size", "steps", "batch_size", "validate_every"):
@@ -187,8 +207,8 @@ def identity_names(data: Pack, recipe: Recipe) -> list[str]:
 class Batches(Dataset):
     """Batch i: real and forged pictures in turn, drawn from (seed, i) alone.
 
-    {"pixels": uint8 (B, 3, S, S), "fake": float32 (B,), "identity": int64 (B,), -1 where the person is not known}
-    Raises InputError where a source has training rows of one label only: the source would tell the label.
+    Each is {"pixels": uint8 (B, 3, S, S), "fake": float32 (B,), 1 means fake, "identity": int64 (B,), the person's
+    number in `identity_names`, for equation 7}.
     """
 
     def __init__(self, folder: Path, recipe: Recipe):
@@ -312,26 +332,26 @@ def train(
     device: str | None = None,
     until: datetime | None = None,
 ) -> dict[str, Any]:
-    """Run the recipe on a pack, and go on where `out` stopped.
+    """Run the recipe on a pack, and go on where `out` stopped. The loss is equation 10, of 7 to 9 (`models/fdm`).
 
     Writes into `out`: `resolved.json`; `resume.safetensors` and a line of `log.jsonl` every `save_every` steps;
     `validation.csv`; at the end `fdm.safetensors` + `.json` (`FDM.lean`), `predictions.csv` and `results.json`.
 
     Args:
-        recipe: The settings.
-        folder: Folder of the pack.
-        init_from: Weights of the backbone (safetensors, timm's names), or a module to go on from; None for random ones.
+        recipe: All that decides the weights.
+        folder: The pack.
+        init_from: Weights of the backbone (safetensors, timm's names), or a module to go on from; None: random.
         out: Folder of the run.
         workers: Processes that draw batches.
         save_every: Steps between two states.
-        device: As torch names it; None for a GPU where there is one.
+        device: As torch names it; None: a GPU where there is one.
         until: When training has to be over: the rate then falls with the clock where the steps alone would be slower.
 
     Returns:
         What `results.json` says.
 
     Raises:
-        InputError: Where `out` holds another run, the data does not fit, or the loss is no number any more.
+        InputError: `out` holds another run, the data does not fit, or the loss is no number any more.
     """
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     data, batches = Pack(folder), Batches(folder, recipe)
@@ -452,17 +472,17 @@ def _finish(recipe: Recipe, out: Path, model: FDM, data: Pack, place: torch.devi
 
 
 def predict(model: FDM, data: Pack, sources: Sequence[str], size: int, place: torch.device) -> list[tuple[int, float]]:
-    """(row of the pack, score) of every val row of the sources.
+    """The module's scores of all val rows of some sources.
 
     Args:
-        model: What is trained.
-        data: A pack.
-        sources: Of the pack.
-        size: Side of the crops, pixels.
-        place: The device.
+        model: In evaluation mode.
+        data: The pack.
+        sources: Whose val rows are looked at.
+        size: Side of the pictures, pixels.
+        place: Where the model is.
 
     Returns:
-        (row of the pack, score), the score in [0, 1].
+        (row of the pack, score in [0, 1]) of each, 1 means fake.
     """
     rows = data.indices("val", sources)
     scores = np.concatenate([seen["score"] for seen in _read(model, data, rows, size, place)])
@@ -520,20 +540,19 @@ def probe(model: FDM, data: Pack, recipe: Recipe, place: torch.device) -> dict[s
     """How well a linear classifier reads identity from F_f and F_I: the share of pictures it puts to their person.
 
     Of each of at most `probe_groups` people of val rows with two pictures or more, one picture is tried and the others
-    are fitted on: logistic regression on the means over places, each scaled to unit spread. {"trace", "identity",
-    "thumbnail", "chance"}; intervals are by person. "thumbnail" is the control: the same of grey pictures of 4 × 4
-    pixels, which know the scene and no face, so a value near it says that scenes are told apart. Which people and
-    pictures, depends on the recipe's seed alone. Values are None, with the reason, where fewer than two people have two
-    pictures.
+    are fitted on: logistic regression on the means over places, each scaled to unit spread. Which people and pictures
+    depends on the recipe's seed alone.
 
     Args:
-        model: What is trained.
-        data: A pack.
-        recipe: The settings.
-        place: The device.
+        model: Gives F_f, the traces, and F_I, the identity features of equation 7.
+        data: The pack.
+        recipe: Says whose val rows, and who is a person.
+        place: Where the model is.
 
     Returns:
-        Name → its value with an interval.
+        "trace", "identity", "thumbnail" and "chance", with intervals by person. "thumbnail" is the control: the same of
+        grey pictures of 4 × 4 pixels, which know the scene and no face, so a value near it says that scenes are told
+        apart. Values are None, with the reason, where fewer than two people have two pictures.
     """
     groups: dict[str, list[int]] = defaultdict(list)
     for i in data.indices("val", recipe.validated):

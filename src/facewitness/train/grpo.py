@@ -92,11 +92,15 @@ class Stop:
     """When a run is given up. All are about `window` steps in a row, so that one bad draw stops nothing.
 
     Attributes:
+        window: Steps.
         share: A paid reward's mean fell below this share of its best mean over as many steps before. A run younger than
             two windows is judged by its halves, down to half a window each.
         floor: Which must have been at least so much: of almost nothing, little can be lost.
         cut: More than this share of replies was cut off at `max_tokens`.
         same: In no group did replies differ in reward: there is nothing to learn from. False lets that pass.
+
+    Raises:
+        InputError: A value that cannot be.
     """
 
     window: int = 20
@@ -113,11 +117,11 @@ class Stop:
             )
 
     def reason(self, log: Sequence[Mapping[str, Any]], paid: Sequence[str]) -> str | None:
-        """Why to stop after these steps of the log, None to go on. `paid` are the rewards with a weight above 0.
+        """Why to stop after these steps, None to go on.
 
         Args:
-            log: One mapping a step.
-            paid: The rewards with a weight above 0.
+            log: TRL's lines, one a step.
+            paid: Rewards with a weight above 0.
         """
         if not log:
             return None
@@ -294,9 +298,9 @@ def dataset(rows: Sequence[paired.Row], recipe: Recipe, steps: int, evidence: st
 
     Args:
         rows: Of `train/paired.read`.
-        recipe: The settings.
-        steps: How many there are.
-        evidence: Placeholders of an expert's embeddings, "" without one.
+        recipe: How many prompts a step.
+        steps: How many steps.
+        evidence: The placeholders of an expert, "" without one.
     """
     draws: Any = Draws(rows, [], Fraction(0), recipe.prompts, recipe.seed)
 
@@ -413,27 +417,27 @@ def train(
     show_every: int = 20,
     stop_at_step: int | None = None,
 ) -> Path | None:
-    """Run the recipe; go on where `out` stopped. `stop_at_step` stops after so many steps, with a checkpoint.
+    """Run the recipe; go on where `out` stopped. What is raised is equation 11 over groups of replies.
 
     Args:
-        recipe: The settings.
-        data: A table of `builders/dma`.
+        recipe: All that decides the weights.
+        data: dma.parquet.
         out: Folder of the run.
         detector: Weights of MARE's module for a plain model, see `make`.
-        val: A table whose first prompts are answered while it learns; None takes the first of those it learns from.
+        val: Whose first prompts are answered while it learns; None takes the first of those it learns from.
         unseen: The pack that MARE's module learnt from: prompts are of pictures alone that were held out. On those that
             it learnt from, its score is nearly always right, and no reward teaches what to say when it is not.
-        save_every: Steps between two states.
-        show_every: Steps between two samples of replies.
-        stop_at_step: Stops after so many steps, with a checkpoint; None for the end.
+        save_every: Steps between two checkpoints.
+        show_every: Steps between two looks at sample replies.
+        stop_at_step: Stops after so many steps, with a checkpoint.
 
     Returns:
-        The folder of the finished model, None where `stop_at_step` came first.
+        The folder of the finished model; None where `stop_at_step` came first.
 
     Raises:
-        Collapse: Where `Stop` says so.
-        InputError: For data that does not fit, for people in `val` that are in `data` too, and where `out` holds a run
-            of another recipe or other data.
+        Collapse: `Stop` says so.
+        InputError: Data that does not fit, people in `val` that are in `data` too, or `out` holds a run of another
+            recipe or other data.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if recipe.group_size * recipe.prompts % (recipe.micro_batch_size * world):
@@ -620,10 +624,15 @@ def plan(recipe: Recipe, detector: Path | None = None, examples: int | None = No
     """What the run needs, without a byte of weights; as `train/sft.plan`, with the replies that are drawn.
 
     Args:
-        recipe: The settings.
-        detector: Weights of MARE's module for a plain model, see `make`.
-        examples: How many there are to learn from; None where no data was named.
+        recipe: With a model that `train/published.json` lists, or the folder of one.
+        detector: Its weights, or the recipe that trains it.
+        examples: How many prompts there are; None where no data was named.
         processes: That share the run.
+
+    Raises:
+        UnknownName: A name that is not listed.
+        InputError: Module and language model do not fit.
+        WeightsError: A folder that cannot be read, or would run code.
     """
     page = Plan(f"rewards (GRPO) for {recipe.model}" + (f" on {processes} processes" * (processes > 1)), processes)
     if recipe.group_size * recipe.prompts % (recipe.micro_batch_size * processes):
@@ -720,13 +729,16 @@ class _Watch(Watch):
 
 
 def curve(log: Sequence[Mapping[str, Any]], weights: Mapping[str, float]) -> bytes:
-    """The run as a picture (SVG): each reward's mean and standard deviation by step, KL, and how long replies were.
+    """The run as a picture: each reward's mean and standard deviation by step, KL, and how long replies were.
 
     Thin: a step; thick: the mean over ten. The band is one standard deviation over the replies of a step.
 
     Args:
-        log: One mapping a step.
-        weights: Reward → its weight.
+        log: TRL's lines, one a step.
+        weights: β of equation 11, by reward.
+
+    Returns:
+        An SVG.
     """
     panels = [("reward", "reward", "reward_std"), *((n, f"rewards/{n}/mean", f"rewards/{n}/std") for n in weights)]
     panels += [("KL", "kl", ""), ("tokens of a reply", "completions/mean_length", "")]

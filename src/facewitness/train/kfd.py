@@ -69,21 +69,28 @@ _CPU = torch.device("cpu")
 class Recipe:
     """All that decides the weights, but for the weights it starts from. Shares need not sum to one.
 
-    warmup         steps in which the learning rate rises; cosine   whether it falls to 2 % after them, or stays
-
     Attributes:
-        encoders: `kind` = "clip" or "small", and arguments of `ClipEncoders` or `SmallEncoders`.
+        encoders: kind = "clip" or "small", and arguments of `ClipEncoders` or `SmallEncoders`.
         sources: Data set → share of draws.
         forgers: Leaf of `forge/` → its share, or a table of its share and options.
         detector: Arguments of `KFD`.
-        text, reference, images: The ablations: no text; no equation 2; so many genuine pictures (None is all).
+        text: Without it two learned vectors stand for F_text of equation 1.
+        reference: Without it equation 2 is left out.
+        images: So many genuine pictures (table 3); None is all.
         baseline: "sbi" trains a plain classifier on the same backbone in KFD's place (`models/sbi`), as the paper's
             table 1 and figure 5 have it beside theirs.
-        steps, epochs: One of the two; an epoch draws as many pairs as there are genuine pictures.
+        steps: Or `epochs`, one of the two; an epoch draws as many pairs as there are genuine pictures.
         batch_size: Pictures a step, of all processes together; half of them are genuine.
+        warmup: Steps in which the learning rate rises.
+        cosine: Whether it falls to 2 % after them, or stays.
         ema: Decay a step of the average of the weights that is saved; 0 saves the weights themselves.
+        margin: Crop side over the mesh's longer side, as `builders/sbi_qa` has it.
         degradation: Shares of pairs that suffer no degradation, one, two …
-        parallel: With several processes: "ddp", or "fsdp", which also spreads a frozen CLIP's layers over them.
+        parallel: With several processes "ddp", or "fsdp", which also spreads a frozen CLIP's layers over them.
+
+    Raises:
+        InputError: A value that cannot be.
+        UnknownName: A name of nothing.
     """
 
     encoders: dict[str, Any]
@@ -182,20 +189,20 @@ def _by_share(shares: Mapping[str, float], rng: np.random.Generator) -> str:
 
 
 def genuine(data: Pack, recipe: Recipe) -> dict[str, list[int]]:
-    """The rows that are drawn from, by source: genuine training pictures with a mesh, `recipe.images` of them.
+    """The rows that are drawn from: genuine training pictures with a mesh, `recipe.images` of them.
 
     Fewer images are a part of more: each source gives its share, in an order that depends on the pictures' names alone.
 
     Args:
-        data: A pack.
-        recipe: The settings.
+        data: The pack.
+        recipe: Its sources and images.
 
     Returns:
-        Source → rows.
+        Source → rows of the pack.
 
     Raises:
-        UnknownName: For a source the pack does not have.
-        InputError: Where a source has too few pictures.
+        UnknownName: A source that the pack does not have.
+        InputError: A source has too few pictures.
     """
     rows: dict[str, list[int]] = defaultdict(list)
     for i, row in enumerate(data.rows):
@@ -318,11 +325,11 @@ class _BlankClip(nn.Module):
 
 
 def blank(recipe: Recipe, page: Plan) -> KFD:
-    """The detector's shapes on the meta device, CLIP's by `train/published.json`.
+    """The detector's shapes on the meta device.
 
     Args:
-        recipe: The settings.
-        page: Is filled.
+        recipe: Its encoders and detector.
+        page: CLIP's shapes come of its list of names (`train/published.json`), and the check of the name goes there.
     """
     arguments = {k: v for k, v in recipe.encoders.items() if k != "kind"}
     with torch.device("meta"):
@@ -365,19 +372,18 @@ def plan(recipe: Recipe, pictures: int | None = None, processes: int = 1) -> Pla
 def make(
     recipe: Recipe, init_from: Path | None = None, embed: Embed | None = None, go_on: Path | None = None
 ) -> KFD | SBI:  # fmt: skip
-    """The detector as training begins: `init_from` is the small pair's backbone, `embed` its sentence encoder (MiniLM).
-
-    `go_on` is a detector that an earlier recipe made, of another picture size for instance: its weights are taken over.
+    """The detector as training begins.
 
     Args:
-        recipe: The settings.
-        init_from: The small pair's backbone; None for random weights.
-        embed: The sentence encoder; None for MiniLM.
-        go_on: A detector that an earlier recipe made; None for none.
+        recipe: Its encoders, detector and seed.
+        init_from: The small pair's backbone; None: random.
+        embed: The small pair's sentence encoder; None: MiniLM.
+        go_on: A detector that an earlier recipe made, of another picture size for instance: its weights are taken over.
 
     Raises:
-        WeightsError: For weights that do not fit.
-        MissingExtra: Without the sentence encoder.
+        WeightsError: Weights that do not fit.
+        InputError: A start that this recipe cannot have.
+        MissingExtra: The sentence encoder is not installed.
     """
     torch.manual_seed(recipe.seed)
     arguments = {k: v for k, v in recipe.encoders.items() if k != "kind"}
@@ -419,27 +425,25 @@ def train(
     stop_at_step: int | None = None,
     until: datetime | None = None,
 ) -> KFD | SBI:
-    """Run the recipe on the pack in `folder`; go on where `out` stopped. `stop_at_step` ends it after so many steps.
-
-    `until` is when it has to be done: a cosine then falls with the clock where the steps alone would be slower.
+    """Run the recipe on a pack, and go on where `out` stopped. The losses are equations 3 and 4.
 
     Args:
-        recipe: The settings.
-        folder: Folder of the pack.
+        recipe: All that decides the weights.
+        folder: The pack.
         out: Folder of the run.
-        init_from: The small pair's backbone; None for random weights.
-        embed: The sentence encoder; None for MiniLM.
-        go_on: A detector that an earlier recipe made; None for none.
+        init_from: See `make`, as `embed` and `go_on`.
+        embed: The small pair's sentence encoder.
+        go_on: An earlier stage's detector.
         workers: Processes that draw batches.
         save_every: Steps between two states.
-        stop_at_step: Stops after so many steps, with a checkpoint; None for the end.
-        until: When training has to be over: the rate then falls with the clock where the steps alone would be slower.
+        stop_at_step: Ends it after so many steps; the same call goes on.
+        until: When it has to be done: a cosine then falls with the clock where the steps alone would be slower.
 
     Returns:
-        The detector in evaluation mode.
+        The detector, in evaluation mode.
 
     Raises:
-        InputError: Where `out` holds a run of another recipe.
+        InputError: `out` holds a run of another recipe.
     """
     rank, world = _rank_and_world()
     if recipe.batch_size % (2 * world):

@@ -78,7 +78,18 @@ def columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How replies are got: `samples` drawn at a temperature, or with 0 the likeliest; at most `max_tokens` tokens."""
+    """How replies are got.
+
+    Attributes:
+        max_tokens: Of a reply, at most.
+        samples: Drawn to each prompt; 0 takes the likeliest reply.
+        temperature: Of what is drawn, as `top_p`.
+        batch_size: Prompts at once.
+        seed: Of what is drawn.
+
+    Raises:
+        InputError: A value that cannot be.
+    """
 
     max_tokens: int = 256
     samples: int = 0
@@ -105,10 +116,13 @@ def ask(model: Any, processor: Any, rows: Sequence[Row], asking: Asking) -> Repl
     """The model's replies to each row's prompt about its picture; rows that ask the same have the same.
 
     Args:
-        model: A language model.
-        processor: The model's own.
+        model: With its expert, where it has one.
+        processor: Of the model.
         rows: Of `read`.
-        asking: How it is asked.
+        asking: How replies are got.
+
+    Returns:
+        For each row its replies: one, or as many as are drawn.
     """
     asked = [(row["image"], row["prompt"]) for row in rows]
     different = dict(zip(asked, rows, strict=True))
@@ -154,18 +168,17 @@ def _drawn(model: Any, processor: Any, shown: list[Image.Image], texts: list[str
     ]
 
 
-def replies_of(source: str | Path, rows: Sequence[Row], asking: Asking) -> Replies:
-    """The replies of a model by folder or hub name, of predictions, or those in a .jsonl that `compare` wrote.
+def heard(source: str | Path, rows: Sequence[Row], asking: Asking) -> Replies:
+    """Replies to the rows, asked for or kept from before.
 
     Args:
-        source: A folder or hub name of a model, predictions, or a .jsonl that `compare` wrote.
+        source: A model's folder or hub name, a folder of predictions, or a .jsonl that `compare` wrote.
         rows: Of `read`.
-        asking: How it is asked.
+        asking: How replies are got.
 
     Raises:
-        InputError: Where such a file is about other rows.
-        WeightsError: Where there is no model.
-        UnknownName: Where there is no model.
+        InputError: A file of replies that is about other rows.
+        WeightsError, UnknownName: There is no model.
     """
     if (Path(source) / "predictions.parquet").exists():
         return _predicted(Path(source), rows)
@@ -210,18 +223,18 @@ def _predicted(source: Path, rows: Sequence[Row]) -> Replies:
 # ----------------------------------------------------------------------------------------------------- the comparison
 
 
-def judged(rows: Sequence[Row], replies: Replies, rewards: Rewards) -> dict[str, list[float]]:
-    """Each reward of each row, the mean over its replies, and under "reward" their weighted sum; NaN for none.
+def judged(rows: Sequence[Row], said: Replies, rewards: Rewards) -> dict[str, list[float]]:
+    """What each row's replies are worth: the terms of equation 11, and their weighted sum.
 
     Args:
         rows: Of `read`.
-        replies: For each row its replies.
-        rewards: What judges them.
+        said: The replies to each.
+        rewards: Which, and their weights.
 
     Returns:
-        Reward → one number a row.
+        Reward, or "reward" for the sum → a number each, the mean over the row's replies; NaN for none.
     """
-    many = [(row, text) for row, texts in zip(rows, replies, strict=True) for text in texts]
+    many = [(row, text) for row, texts in zip(rows, said, strict=True) for text in texts]
     values = rewards.judge([text for _, text in many], **columns([row for row, _ in many]))
     ends = np.cumsum([len(texts) for texts in replies])[:-1]
     out = {}
@@ -241,16 +254,19 @@ def compare(
     asking: Asking | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Ask both, judge both, write what the file's head says into `out`, and return what before_after.json holds.
+    """Ask both, judge both, write what the file's head says.
 
     Args:
-        before: The model before training: a folder, a hub name, predictions or a .jsonl.
-        after: The model after training, likewise.
-        table: Held-out prompts, of `builders/dma`.
-        out: Folder of the run.
-        rewards: None for MARE's five and ours as `train/rewards` weighs them.
-        asking: How it is asked.
+        before: As `heard` takes it, as `after`.
+        after: The model that learned.
+        table: dma.parquet.
+        out: Folder of what is written.
+        rewards: By default MARE's five and ours, as `train/rewards` weighs them.
+        asking: How replies are got.
         facts: Stand in the JSON besides, such as the reward that training was without.
+
+    Returns:
+        What before_after.json holds.
     """
     rewards, asking, rows = rewards or Rewards(), asking or Asking(), read(table)
     groups = [row["group"] for row in rows]

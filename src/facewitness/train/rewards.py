@@ -65,7 +65,18 @@ Size = Sequence[int] | None  # width and height of a picture; None where the tab
 
 @dataclass(frozen=True, slots=True)
 class Reward:
-    """One score as TRL calls it. TRL takes its name from `__name__` and weighs it by its own `reward_weights`."""
+    """One score as TRL calls it: a term of equation 11. TRL takes its name from `__name__`, and weighs it by its own
+    list.
+
+    Attributes:
+        score: A name of scores/: grammar is equation 2, label 3, wording 4, boxes 5, alignment 6.
+        weight: β, at least 0.
+        grammar: A name of grammars/, in which completions are read.
+
+    Raises:
+        UnknownName: A name of no score or grammar.
+        InputError: A weight that is none.
+    """
 
     score: str  # a name of scores/
     weight: float = 1.0
@@ -99,8 +110,11 @@ class Reward:
         """The score of each reply that was read.
 
         Args:
-            replies: What was read.
+            replies: As `read` gives them.
             true: What is true of each.
+
+        Returns:
+            A number in [0, 1] each; None where the score cannot judge.
         """
         judge = plugins.get("scores", self.score).score
         return [judge(reply, truth) for reply, truth in zip(replies, true, strict=True)]
@@ -132,20 +146,28 @@ def reward(score: str, weight: float = 1.0, grammar: str = "mare") -> Reward:
     """A score's name to a reward.
 
     Args:
-        score: Name of a leaf of scores/.
-        weight: At least 0.
-        grammar: Name of a leaf of grammars/.
+        score: A name of scores/.
+        weight: β of equation 11.
+        grammar: A name of grammars/.
 
     Raises:
-        UnknownName: With the nearest name.
-        InputError: For a weight that is none.
+        UnknownName: No such name; the message has the nearest.
+        InputError: A weight that is none.
     """
     return Reward(score, weight, grammar)
 
 
 @dataclass(frozen=True, slots=True)
 class Rewards:
-    """All rewards of a run: each by itself, and their weighted sum."""
+    """All rewards of a run: each by itself, and their weighted sum, equation 11.
+
+    Attributes:
+        weights: Name of a score → β. By default MARE's five with 1 each, and five of ours with 0.
+        grammar: A name of grammars/.
+
+    Raises:
+        InputError: No weight is above 0.
+    """
 
     weights: Mapping[str, float] = field(default_factory=lambda: dict(WEIGHTS))
     grammar: str = "mare"
@@ -200,12 +222,15 @@ class Rewards:
 def refused(
     completions: Sequence[Completion], grammar: str = "mare", sizes: Sequence[Size] | None = None
 ) -> Counter[str]:
-    """How many completions break the grammar in which way: kind of refusal → count; a grammar may know no kinds.
+    """How many completions break the grammar in which way.
 
     Args:
-        completions: What the model wrote, as TRL gives it.
-        grammar: Name of a leaf of grammars/.
-        sizes: (width, height) of each picture; None where they are not known.
+        completions: Texts, or chats that end in one.
+        grammar: A name of grammars/.
+        sizes: (width, height) of each picture, which boxes must not leave; None where boxes are not held to it.
+
+    Returns:
+        Kind of refusal → count; empty where the grammar knows no kinds.
     """
     kinds: Counter[str] = Counter()
     for reply in read(completions, grammar, sizes):
@@ -217,12 +242,15 @@ def refused(
 
 
 def read(completions: Iterable[Completion], grammar: str, sizes: Iterable[Size] | None = None) -> list[Reply]:
-    """What was written, as the grammar reads it; with the pictures' sizes, a box off its picture is refused too.
+    """What was written, as the grammar reads it.
 
     Args:
-        completions: What the model wrote, as TRL gives it.
-        grammar: Name of a leaf of grammars/.
-        sizes: (width, height) of each picture; None where they are not known.
+        completions: Texts, or chats that end in one.
+        grammar: A name of grammars/.
+        sizes: (width, height) of each picture; a box off its picture is refused too.
+
+    Returns:
+        A reply each.
     """
     texts = [_text(completion) for completion in completions]
     replies = [_read(grammar, text) for text in texts]
@@ -255,14 +283,14 @@ def _text(completion: Completion) -> str:
 
 
 def truths(columns: Mapping[str, Sequence[Any]], count: int) -> list[Truth]:
-    """The truth of each of `count` rows.
+    """The truth of each row.
 
     Args:
-        columns: Name → one value a row, as TRL gives them.
-        count: How many rows there are.
+        columns: Of the dataset, as the file's head lists them.
+        count: Rows there are.
 
     Raises:
-        InputError: For columns that hold none.
+        InputError: The columns hold none.
     """
     labels = columns.get("label")
     if labels is None or len(labels) != count:

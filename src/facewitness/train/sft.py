@@ -193,9 +193,9 @@ def dataset(draws: Draws, length: int, evidence: str) -> Any:
     """What TRL trains on: prompt, completion and images, put together when they are asked for.
 
     Args:
-        draws: Which example comes when.
-        length: How many draws there are.
-        evidence: Placeholders of an expert's embeddings, "" without one.
+        draws: Which example stands where.
+        length: Examples in all.
+        evidence: The placeholders of forensic prompts, "" without an expert.
     """
 
     def shown(rows: Mapping[str, Sequence[int]]) -> dict[str, list[Any]]:
@@ -246,17 +246,13 @@ def make(recipe: Recipe, detector: KFD | FDM | None, size: int | None = None) ->
     and gets a new expert where one is.
 
     Args:
-        recipe: The settings.
-        detector: A trained detector; None without an expert.
+        recipe: Names the model, and says what learns.
+        detector: KFD's, or MARE's module.
         size: Of the pictures that MARE's module sees, pixels; the recipe's comes first.
 
-    Returns:
-        The model, and its processor.
-
     Raises:
-        InputError: Without a model's name, a detector or a size.
-        WeightsError: As models/prompted_vlm.
-        UnknownName: As models/prompted_vlm.
+        InputError: There is no model's name, detector or size.
+        WeightsError, UnknownName: As models/prompted_vlm.
     """
     if not recipe.model:
         raise InputError("Expected the language model's hub name or folder: --model, or model = in the recipe.")
@@ -329,26 +325,26 @@ def train(
     log_every: int = 10,
     stop_at_step: int | None = None,
 ) -> Path | None:
-    """Run the recipe; go on where `out` stopped. `stop_at_step` stops after so many steps, with a checkpoint.
+    """Run the recipe; go on where `out` stopped. The loss is KFD's equation 5, of the answers' tokens alone.
 
     Args:
-        recipe: The settings.
+        recipe: All that decides the weights.
         forensic: Tables and chat JSON that are learnt from together.
         out: Folder of the run.
-        general: Conversations about other things, so that the model does not forget them.
-        detector: Weights of a detector; None without an expert.
-        val: A table whose questions are asked while it learns; None asks the first of those it learns from.
-        workers: Processes that draw batches.
-        save_every: Steps between two states.
-        show_every: Steps between two samples of replies.
+        general: Chat JSON of other dialogue, for the recipe's share of steps.
+        detector: Weights of KFD's detector or of MARE's module.
+        val: Whose questions are asked while it learns; None asks the first of those it learns from.
+        workers: Processes that put batches together.
+        save_every: Steps between two checkpoints.
+        show_every: Steps between two looks at sample replies.
         log_every: Steps between two lines of the log.
-        stop_at_step: Stops after so many steps, with a checkpoint; None for the end.
+        stop_at_step: Stops after so many steps, with a checkpoint.
 
     Returns:
-        The folder of the finished model, None where `stop_at_step` came first.
+        The folder of the finished model; None where `stop_at_step` came first.
 
     Raises:
-        InputError: For data that does not fit and where `out` holds a run of another recipe or other data.
+        InputError: Data that does not fit, or `out` holds a run of another recipe or other data.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if recipe.batch_size % (recipe.micro_batch_size * world):
@@ -405,14 +401,15 @@ def train(
 
 
 def detector_planned(path: Path, page: Plan) -> tuple[Any, dict[str, Any]]:
-    """A detector's shapes on meta: of saved weights, or of the recipe (.toml) that would train it; and its card.
+    """A detector's shapes on meta, and its card.
 
     Args:
-        path: Weights of a detector, or the recipe (.toml) that would train it.
-        page: Is filled.
+        path: Its saved weights, or the recipe (.toml) that would train it.
+        page: Takes what is checked.
 
-    Returns:
-        The detector, and its card.
+    Raises:
+        WeightsError: Weights that cannot be read.
+        InputError: A recipe that cannot be.
     """
     if path.suffix != ".toml":
         detector, card = detector_of(path)
@@ -433,19 +430,21 @@ def detector_planned(path: Path, page: Plan) -> tuple[Any, dict[str, Any]]:
 def with_expert(
     page: Plan, recipe: Any, detector: Path | None, learner: Mapping[str, Any], *, needed: bool
 ) -> tuple[Any, int]:
-    """The language model of a recipe on meta, with the expert of a detector, and how many tokens a question has.
-
-    What does not fit is told by exceptions, as at the first step. The adapter of LoRA is there, too.
+    """The language model of a recipe on meta, with the expert of a detector and the adapter of LoRA.
 
     Args:
-        page: Is filled.
-        recipe: The settings.
-        detector: A trained detector; None without an expert.
-        learner: Arguments of the part that learns, as a recipe's [learner] has them.
-        needed: Whether the recipe demands an expert.
+        page: Takes what is checked.
+        recipe: Of this file or of `train/grpo`.
+        detector: Its weights, or the recipe that trains it; None for a model without an expert.
+        learner: Arguments of the part that learns.
+        needed: Whether the lack of a detector is an error.
 
     Returns:
-        The model, and tokens of a question.
+        The model, and how many tokens a question has.
+
+    Raises:
+        UnknownName: A family or an argument that is not known.
+        InputError: What does not fit, as at the first step.
     """
     model = page.blank(recipe.model, recipe.dtype)
     if model.config.model_type not in pv.FAMILIES:
