@@ -33,7 +33,7 @@ MANY = ("dfdc", "utkface", "celebamask_hq")  # the others have too few genuine r
 def main(arguments: Sequence[str] | None = None) -> None:
     """Examine held-out pictures, fit, write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--cache", type=Path, required=True, help="the pack: facewitness.train.kfd pack")
+    parser.add_argument("--cache", type=Path, required=True, help="the pack: facewitness build pack")
     parser.add_argument("--weights", type=Path, required=True, help="kfd.safetensors of a run")
     parser.add_argument("--most", type=int, help="rows of each source and label")
     given = parser.parse_args(arguments)
