@@ -143,3 +143,13 @@ def test_who_was_right_is_counted_where_two_decide_in_opposite_directions():
     assert disagree.of_kind(turned, "kfd", ["gan"])["slope"] > 1.0
     with pytest.raises(InputError, match="one of them alone"):
         disagree.of_kind(genuine, "kfd", ["gan"])
+
+
+def test_the_verdict_in_words_keeps_as_much_of_the_fit_as_agrees_with_the_score(words):
+    fitted = words._chosen.Odds(1.0, 0.2, 0.1)
+    rows_ = [(3.0, -1.0, True), *[(2.0, 2.0, True)] * 4, *[(-2.0, -2.0, False)] * 5]  # the first contradicts the score
+    assert words.agreeing(fitted, rows_, 0.9) == fitted, "nine of ten agree"
+    strict = words.agreeing(fitted, rows_, 0.95)
+    assert 0 < strict.words < 1 and strict.together(3.0, -1.0) < 0, "less of the words, and the score prevails"
+    loud = [(50.0, -1.0, True), (-50.0, 1.0, False)]
+    assert words.agreeing(fitted, loud, 1.0) == words._chosen.Odds(0.0, 1.0, 0.0), "the score alone"

@@ -7,6 +7,9 @@ Pictures are genuine faces of a pack, and forgeries of one to three of their reg
 with its questions. `fit` sees the split `calibrate` and nothing else; `measure` the split `val`. Both ask as the
 witness does (`witnesses/kfd`): its description of the task, the detector's score and map with the mirror image.
 
+The verdict in words is the score's in at least `--agree` of the pictures of `calibrate`: as much of the fitted weights
+as that allows, the rest is the score alone.
+
 `measure` writes two folders of predictions and a JSON each, as `facewitness bench answers` does, with the rows "score
 alone", "map alone", "always fake" and "always real" beside them: `model`, the language model's own likeliest reply;
 `chosen`, the reply that evidence and model choose together, which is what a user gets; and words.md, both in a table.
@@ -136,7 +139,8 @@ def fit(given: argparse.Namespace) -> None:
             weighed = [(s, v, _chosen._log_prior(s, chance)) for s, v in zip(sets, values, strict=True)]
             places.append((item.regions, weighed))
     of_region = None if given.regions_alone else _odds(table["region"])
-    choice = _chosen.Choice(_odds(table["verdict"]), of_region, _weight(places), forged)
+    verdict = agreeing(_odds(table["verdict"]), table["verdict"], given.agree)
+    choice = _chosen.Choice(verdict, of_region, _weight(places), forged)
     about_it = {
         "fitted": {
             "split": "calibrate", "pictures": given.pictures, "seed": given.seed, "questions": len(rows),
@@ -167,6 +171,27 @@ def _odds(rows: Sequence[tuple[float, float, bool]]) -> _chosen.Odds:
     x = np.array([(words, evidence) for words, evidence, _ in rows])
     model = LogisticRegression(C=1.0, max_iter=1000).fit(x, [truth for _, _, truth in rows])
     return _chosen.Odds(float(model.coef_[0, 0]), float(model.coef_[0, 1]), float(model.intercept_[0]))
+
+
+SHARES = (1.0, 0.75, 0.5, 0.25, 0.1, 0.0)  # of the fitted weights that are tried
+
+
+def agreeing(odds: _chosen.Odds, rows: Sequence[tuple[float, float, bool]], floor: float) -> _chosen.Odds:
+    """As much of fitted weights as leaves the verdict in words the score's in so large a share of the rows.
+
+    Args:
+        odds: Of words and evidence, as fitted.
+        rows: The model's log-odds, the score's, and the truth.
+        floor: The share, up to 1, which the score alone reaches.
+    """
+
+    def blend(share: float) -> _chosen.Odds:
+        return _chosen.Odds(share * odds.words, share * odds.evidence + (1 - share), share * odds.offset)
+
+    def agreement(tried: _chosen.Odds) -> float:
+        return float(np.mean([(tried.together(w, e) > 0) == (e > 0) for w, e, _ in rows]))
+
+    return next(tried for tried in map(blend, SHARES) if agreement(tried) >= floor or tried.words == 0)
 
 
 def _weight(rows: Sequence[tuple[tuple[str, ...], list[tuple[tuple[str, ...], float, float]]]]) -> float:
@@ -274,6 +299,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sources", nargs="*", help="data sets; all with genuine rows by default")
     parser.add_argument("--pictures", type=int, default=120, help="genuine pictures, each with a forgery of it")
     parser.add_argument("--regions-alone", action="store_true", help="leave questions about a region to the model")
+    parser.add_argument(
+        "--agree", type=float, default=0.98, help="share of pictures on which the verdict in words is the score's"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("words"), help="folder of `measure`")
     given = parser.parse_args(arguments)
