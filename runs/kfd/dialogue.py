@@ -55,10 +55,10 @@ def items(data: Pack, split: str, pictures: int, seed: int, detector: Path | Non
             )  # fmt: skip
 
 
-def talks(found: Sequence[chats.Example]) -> list[list[tuple[str, str]]]:
+def talks(examples: Sequence[chats.Example]) -> list[list[tuple[str, str]]]:
     """The whole conversations of a chat file, as (question, answer) in turn: the longest that each example grows to."""
     out: list[list[tuple[str, str]]] = []
-    for example in found:
+    for example in examples:
         asked = [text for role, text in example.before if role == "user"]
         if len(asked) == 1:
             out.append([])
@@ -69,36 +69,36 @@ def talks(found: Sequence[chats.Example]) -> list[list[tuple[str, str]]]:
 def replies(model: Any, processor: Any, pictures: Sequence[Any], asked: Sequence[list[tuple[str, str]]],
             batch: int = 16) -> list[list[str]]:  # fmt: skip
     """What the model says in each turn, having heard its own answers before."""
-    said: list[list[str]] = [[] for _ in asked]
+    answers: list[list[str]] = [[] for _ in asked]
     for turn in range(max(map(len, asked))):
         those = [i for i, talk in enumerate(asked) if len(talk) > turn]
         for begin in track(range(0, len(those), batch), f"turn {turn + 1}"):
             part = those[begin : begin + batch]
-            before = [list(zip([q for q, _ in asked[i][:turn]], said[i], strict=True)) for i in part]
+            before = [list(zip([q for q, _ in asked[i][:turn]], answers[i], strict=True)) for i in part]
             texts = [asked[i][turn][0] for i in part]
             new = pv.answers(model, processor, [pictures[i] for i in part], texts, _TOKENS, before)
             for i, text in zip(part, new, strict=True):
-                said[i].append(text)
-    return said
+                answers[i].append(text)
+    return answers
 
 
 def right(
-    asked: Sequence[list[tuple[str, str]]], said: Sequence[list[str]], groups: Sequence[str], general: bool
+    asked: Sequence[list[tuple[str, str]]], answers: Sequence[list[str]], groups: Sequence[str], general: bool
 ) -> dict[str, measures.Value]:
     """The share of answers that are right in each turn, "1" and so on, with 95 % of a bootstrap over conversations."""
     out: dict[str, measures.Value] = {}
     for turn in range(max(map(len, asked))):
         those = [i for i, talk in enumerate(asked) if len(talk) > turn]
-        good = [_good(said[i][turn], asked[i][turn][1], general) for i in those]
+        good = [_good(answers[i][turn], asked[i][turn][1], general) for i in those]
         columns = {"right": (np.array(good, float), np.ones(len(good)))}
         out[str(turn + 1)] = measures.ratios(columns, [groups[i] for i in those])["right"]
     return out
 
 
-def _good(said: str, truth: str, general: bool) -> bool:
+def _good(answer: str, truth: str, general: bool) -> bool:
     if general:
-        return said.strip() == truth
-    return yes_no.parse(said).label == yes_no.parse(truth).label
+        return answer.strip() == truth
+    return yes_no.parse(answer).label == yes_no.parse(truth).label
 
 
 def measure(given: argparse.Namespace) -> None:
@@ -106,15 +106,15 @@ def measure(given: argparse.Namespace) -> None:
     files = {"talks": given.talks} | ({"general": given.general} if given.general else {})
     rows: dict[str, dict[str, measures.Value]] = {}
     for kind, path in files.items():
-        found = chats.read(path)
-        asked = talks(found)
-        first = [example for example in found if sum(role == "user" for role, _ in example.before) == 1]
+        examples = chats.read(path)
+        asked = talks(examples)
+        first = [example for example in examples if sum(role == "user" for role, _ in example.before) == 1]
         pictures = [example.pictures()[0] for example in first]
         groups = [str(i // 2) for i in range(len(asked))] if kind == "talks" else [str(i) for i in range(len(asked))]
         for name in given.models:
             model, processor = pv.loaded(name, dtype="auto")
-            said = replies(model, processor, pictures, asked)
-            for turn, value in right(asked, said, groups, kind == "general").items():
+            answers = replies(model, processor, pictures, asked)
+            for turn, value in right(asked, answers, groups, kind == "general").items():
                 rows.setdefault(Path(name).parent.name if Path(name).name == "model" else name, {})[
                     f"{kind}, turn {turn}"
                 ] = value
@@ -160,8 +160,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     try:
         if given.what == "talks":
-            found = items(Pack(given.pack), given.split, given.pictures, given.seed, given.detector)
-            print(sbi_qa.write_chat(found, given.out, TURNS))
+            examples = items(Pack(given.pack), given.split, given.pictures, given.seed, given.detector)
+            print(sbi_qa.write_chat(examples, given.out, TURNS))
         else:
             measure(given)
     except InputError as error:

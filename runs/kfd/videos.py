@@ -225,14 +225,14 @@ def of_words(name: str, data: Pack, rows: Sequence[int], quote: Path | None = No
 
     model = _prompted.Prompted(name, "cpu", witness.LONGEST)
     own = getattr(model.expert, "detector", None)
-    told = model.taught.quoted or (own is None and quote is not None)
+    quoting = model.taught.quoted or (own is None and quote is not None)
     if own is None and quote is not None:
         own = detector(quote)
-    if told and own is None:
+    if quoting and own is None:
         raise InputError(f"'{name}' was taught with a detector's score in its prompts, and has no detector of KFD's")
     size = 224 if own is None else int(own.encoders.size)
     values = {"fake": 1.0, "real": 0.0}
-    said: list[float] = []
+    answered: list[float] = []
     scores: list[float] = []
     peaks: list[float] = []
     for i in track(rows, "asking"):
@@ -241,13 +241,13 @@ def of_words(name: str, data: Pack, rows: Sequence[int], quote: Path | None = No
         if seen is not None:
             scores.append(float(seen[0][0]))
             peaks.append(peak(seen[1][0]))
-        quoted = scores[-1] if told else None
+        quoted = scores[-1] if quoting else None
         reply = yes_no.parse(model.answer(shown, yes_no.prompt(witness.TASK, quoted, QUESTION)))
-        said.append(values.get(reply.label or "", 0.5))
-    numbers = {**in_videos(data, rows, said), **constant(data, rows)}
+        answered.append(values.get(reply.label or "", 0.5))
+    numbers = {**in_videos(data, rows, answered), **constant(data, rows)}
     if scores:
         numbers["score alone"], numbers["map alone"] = in_videos(data, rows, scores), in_videos(data, rows, peaks)
-        numbers["agreement"] = float(np.mean([(s >= 0.5) == (p >= 0.5) for s, p in zip(said, scores, strict=True)]))
+        numbers["agreement"] = float(np.mean([(s >= 0.5) == (p >= 0.5) for s, p in zip(answered, scores, strict=True)]))
     return numbers
 
 

@@ -324,8 +324,8 @@ def without_descriptions(text: str) -> str:
     """
 
     def describes(sentence: str) -> bool:
-        said = _DESCRIBES.search(sentence) and regions.mentioned(_FACES.sub(" ", sentence))
-        return bool(said) and words.verdict(sentence, mare.STRICT) is None
+        feature = _DESCRIBES.search(sentence) and regions.mentioned(_FACES.sub(" ", sentence))
+        return bool(feature) and words.verdict(sentence, mare.STRICT) is None
 
     kept = [sentence for sentence in _SENTENCES.split(text) if not describes(sentence)]
     return " ".join(kept) if kept else text
@@ -519,9 +519,9 @@ def _item(
     findings = tuple(Finding.on(name, box, None, "", None) for name, box in placed.items())
     rng = np.random.default_rng((seed, zlib.crc32(sample.file.encode()), zlib.crc32(text.encode())))
     template = str(rng.choice(_FAKE_THOUGHTS if fake else _REAL_THOUGHTS))
-    told = text if fake or descriptions else without_descriptions(text)
-    counts.cut += told != text
-    reply = Reply(sample.truth.label, None, (told,), findings, _thought(template, list(placed)))
+    explanation = text if fake or descriptions else without_descriptions(text)
+    counts.cut += explanation != text
+    reply = Reply(sample.truth.label, None, (explanation,), findings, _thought(template, list(placed)))
     counts.items[sample.truth.label] += 1
     counts.splits[sample.split] += 1
     counts.outside += boxes.count(None)
@@ -635,14 +635,14 @@ def write_statistics(statistics: Statistics, path: Path) -> Path:
 _INK, _PAPER, _YELLOW = (16, 18, 20), (255, 255, 255), (255, 214, 10)
 
 
-def contact_sheet(items: Sequence[Item], *, most: int = 12, columns: int = 4, side: int = 240) -> bytes:
+def contact_sheet(items: Sequence[Item], *, limit: int = 12, columns: int = 4, side: int = 240) -> bytes:
     """Items, evenly taken, with their boxes drawn, named, and their texts below.
 
     It shows faces: of photographs of people it is for the eyes of whoever may see them.
 
     Args:
         items: To take from.
-        most: So many at most.
+        limit: So many at most.
         columns: Of the sheet.
         side: Of each picture, pixels.
 

@@ -121,10 +121,10 @@ def _where(shapes: tuple[Shape, ...], rng: np.random.Generator) -> tuple[tuple[s
 def _is_there(shapes: tuple[Shape, ...], rng: np.random.Generator) -> tuple[tuple[str, str], ...]:
     colour = str(rng.choice(list(COLOURS)))
     there = [shape for shape in shapes if shape.colour == colour]
-    said = f"There is a {colour} {there[0].kind}." if there else f"Nothing in it is {colour}."
+    answer = f"There is a {colour} {there[0].kind}." if there else f"Nothing in it is {colour}."
     one = shapes[int(rng.integers(len(shapes)))]
     return (
-        (f"Do you see anything {colour}?", said),
+        (f"Do you see anything {colour}?", answer),
         (f"And what is at the {one.place}?", f"A {one.colour} {one.kind}."),
     )
 

@@ -168,17 +168,18 @@ def _drawn(model: Any, processor: Any, shown: list[Image.Image], texts: list[str
     ]
 
 
-def heard(source: str | Path, rows: Sequence[Row], asking: Asking) -> Replies:
-    """Replies to the rows, asked for or kept from before.
+def replies_of(source: str | Path, rows: Sequence[Row], asking: Asking) -> Replies:
+    """The replies of a model by folder or hub name, of predictions, or those in a .jsonl that `compare` wrote.
 
     Args:
-        source: A model's folder or hub name, a folder of predictions, or a .jsonl that `compare` wrote.
+        source: A folder or hub name of a model, predictions, or a .jsonl that `compare` wrote.
         rows: Of `read`.
-        asking: How replies are got.
+        asking: How it is asked.
 
     Raises:
-        InputError: A file of replies that is about other rows.
-        WeightsError, UnknownName: There is no model.
+        InputError: Where such a file is about other rows.
+        WeightsError: Where there is no model.
+        UnknownName: Where there is no model.
     """
     if (Path(source) / "predictions.parquet").exists():
         return _predicted(Path(source), rows)
@@ -223,18 +224,18 @@ def _predicted(source: Path, rows: Sequence[Row]) -> Replies:
 # ----------------------------------------------------------------------------------------------------- the comparison
 
 
-def judged(rows: Sequence[Row], said: Replies, rewards: Rewards) -> dict[str, list[float]]:
+def judged(rows: Sequence[Row], replies: Replies, rewards: Rewards) -> dict[str, list[float]]:
     """What each row's replies are worth: the terms of equation 11, and their weighted sum.
 
     Args:
         rows: Of `read`.
-        said: The replies to each.
+        replies: To each.
         rewards: Which, and their weights.
 
     Returns:
         Reward, or "reward" for the sum → a number each, the mean over the row's replies; NaN for none.
     """
-    many = [(row, text) for row, texts in zip(rows, said, strict=True) for text in texts]
+    many = [(row, text) for row, texts in zip(rows, replies, strict=True) for text in texts]
     values = rewards.judge([text for _, text in many], **columns([row for row, _ in many]))
     ends = np.cumsum([len(texts) for texts in replies])[:-1]
     out = {}
