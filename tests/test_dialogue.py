@@ -67,7 +67,7 @@ def test_a_conversation_remembers_the_region_and_the_face(two):
     assert two.ask("Is the mouth fake?").regions == ("mouth",)
     why = two.ask("Why?")
     assert why.text.startswith("The witness compact points at the mouth: strong sign (74 %): The mouth shows traces")
-    assert "The forgery mask covers" in why.text
+    assert "The mask covers" in why.text
     assert (why.label, why.regions) == ("fake", ("mouth",))
     assert two.ask("And the nose?").regions == ("nose",)
     assert two.ask("Is it genuine?").text.startswith("No. Face 1")  # the picture, not the nose

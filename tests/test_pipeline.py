@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -193,6 +194,16 @@ def test_a_witness_may_speak_of_the_file_even_where_no_face_is_found():
     assert unsigned.verdict is None and unsigned.findings
     failed = Analyzer(finder="whole", witnesses=[Papers(fails=True), Brightness()]).analyze(np.asarray(painted(60)))
     assert failed.status == "ok" and "papers failed" in failed.problems[0].message
+
+
+def test_what_a_witness_wants_to_be_known_is_a_note_and_no_problem():
+    class Noting(Brightness):
+        def examine(self, track, clip):
+            return replace(super().examine(track, clip), notes=("No place raises the score.",))
+
+    report = Analyzer(finder="whole", witnesses=[Noting()]).analyze(np.asarray(painted(60)))
+    assert report.problems == () and report.status == "ok"
+    assert report.notes == ("The witness brightness: No place raises the score.",)
 
 
 def test_a_witness_that_gives_something_else_than_a_testimony_is_a_problem():

@@ -710,7 +710,7 @@ def _pointing(face: PersonReport, name: str) -> str:
     else:
         sentence = f"No witness points at {place}."
     covered = _covered(face, name)
-    mask = "" if covered is None else f" The forgery mask covers {percent(covered)} of {place}."
+    mask = "" if covered is None else f" The mask covers {percent(covered)} of {place}."
     order = [f.strength for f in face.findings if f.strength is not None]
     rank = ""
     strongest = max((f.strength for _, f in here if f.strength is not None), default=None)
@@ -934,7 +934,7 @@ def _about(face: PersonReport, name: str, question: str) -> Answer:
     here = tuple(f for f in face.findings if _is_at(f, name))
     sentences = " ".join(_told(f) for f in here)
     covered = _covered(face, name)
-    measured = "" if covered is None else f" The forgery mask covers {percent(covered)} of it."
+    measured = "" if covered is None else f" The mask covers {percent(covered)} of it."
     if verdict.label == "inconclusive":
         hints = f"Hints there: {_lower(sentences)}" if here else f"No sign was found at {place}."
         return answer(f"That cannot be decided: the face is inconclusive. {hints}{measured}", "inconclusive", here)
@@ -981,7 +981,7 @@ def _hidden(face: PersonReport, name: str) -> str | None:
 
 
 def _covered(face: PersonReport, name: str) -> float | None:
-    """The share of a region that the forgery mask covers from 0.5 on; None without a mask."""
+    """The share of a region that the mask covers from 0.5 on; None without a mask."""
     if face.mask is None or face.face.landmarks is None:
         return None
     height, width = face.face.at.height, face.face.at.width

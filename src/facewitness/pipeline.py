@@ -198,7 +198,7 @@ class Analyzer:
             status="ok" if tracks else "no_face",
             sha256=clip.sha256,
             medium=clip.medium,
-            notes=clip.remarks,
+            notes=(*clip.remarks, *_notes([*(t for _, t in inspections), *itertools.chain(*testimonies)])),
             verdict=verdict,
             people=tuple(
                 PersonReport(
@@ -392,6 +392,11 @@ def _sha256(source: Source) -> str | None:
             if path.is_file() and path.stat().st_size <= media.MAX_BYTES:  # a pipe would be waited for
                 return hashlib.sha256(path.read_bytes()).hexdigest()
     return None
+
+
+def _notes(testimonies: Sequence[Testimony]) -> tuple[str, ...]:
+    """What witnesses want to be known of their testimonies, each once, with their names."""
+    return tuple(dict.fromkeys(f"The witness {one.witness}: {note}" for one in testimonies for note in one.notes))
 
 
 def _told(error: BaseException) -> str:

@@ -441,6 +441,7 @@ class Testimony:
     considered: tuple[Reply, ...] = ()  # what it weighed on the way: answers under a hypothesis, drafts
     series: tuple[Moment, ...] | None = None  # its answers over time; None for a photo
     problem: str = ""  # what failed on the way, where the rest still holds; the report lists it
+    notes: tuple[str, ...] = ()  # what is to be known of it, where nothing failed; they go into the report's notes
 
     def __post_init__(self) -> None:
         _check_score("Testimony.fake", self.fake)

@@ -142,8 +142,9 @@ def test_a_gradcam_that_shows_nothing_leaves_the_detectors_map_and_says_so(saved
     monkeypatch.setattr(heat, "attention", lambda crop: np.zeros(crop.shape[:2], np.float32))
     seen = face()
     own, shown = plain.examine(*seen), heat.examine(*seen)
-    assert np.array_equal(own.mask.values, shown.mask.values) and own.problem == ""
-    assert shown.problem == "Grad-CAM: no place raises the score; the mask is the detector's own map."
+    assert np.array_equal(own.mask.values, shown.mask.values) and own.problem == "" == shown.problem
+    assert shown.notes == ("Grad-CAM: no place raises the score; the mask is the detector's own map.",)
+    assert own.notes == ()
 
 
 def test_gradcam_takes_the_masks_place_and_fades_with_the_score(saved):

@@ -31,6 +31,7 @@ def over(track: Track, clip: Clip, look: Callable[[Face, Pixels], Testimony]) ->
     first: Testimony | None = None
     weighed = total = 0.0
     problems: dict[str, None] = {}
+    notes: dict[str, None] = {}
     for face in track.faces:
         pixels = clip.at(face.at).pixels
         testimony = look(face, pixels)
@@ -42,6 +43,7 @@ def over(track: Track, clip: Clip, look: Callable[[Face, Pixels], Testimony]) ->
             weighed, total = weighed + _weight(face) * testimony.fake, total + _weight(face)
         if testimony.problem:
             problems[testimony.problem] = None
+        notes |= dict.fromkeys(testimony.notes)
         gathered.add(testimony.findings)
         moments.append(Moment(face.at, testimony.fake, testimony.mask))
         if len(moments) > 2 * KEPT:
@@ -55,6 +57,7 @@ def over(track: Track, clip: Clip, look: Callable[[Face, Pixels], Testimony]) ->
         findings=gathered.findings(),
         series=tuple(_with_masks(moments)),
         problem=" ".join(problems),
+        notes=tuple(notes),
     )
 
 

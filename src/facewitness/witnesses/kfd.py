@@ -202,14 +202,14 @@ class KFDWitness:
         self._latest = _Seen(face, crop, score, located)
         mask, to_grid = _places.on_frame(located, face, affine, self._size)
         findings = self._findings(face, mask, to_grid)
-        problem = ""
+        notes: tuple[str, ...] = ()
         if self._gradcam:
             attention = self.attention(crop)
             if attention.max() > 0:
                 mask, _ = _places.on_frame(attention * np.float32(score), face, affine, self._size)
             else:  # everywhere in the layer more would lower the score
-                problem = "Grad-CAM: no place raises the score; the mask is the detector's own map."
-        return Testimony(self.name, score, mask, findings, problem=problem)
+                notes = ("Grad-CAM: no place raises the score; the mask is the detector's own map.",)
+        return Testimony(self.name, score, mask, findings, notes=notes)
 
     def scored(self, crop: NDArray[np.uint8]) -> tuple[float, NDArray[np.float32]]:
         """Score and map (S, S), both in [0, 1], of one crop uint8 (S, S, 3); with `flip` of its mirror image too.
