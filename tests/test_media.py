@@ -445,6 +445,18 @@ def test_a_bomb_is_refused_before_it_is_decoded():
     assert "max_pixels" in message
 
 
+@pytest.mark.parametrize("kind", ["tEXt", "zTXt"])
+def test_a_png_is_not_refused_for_its_texts(kind: str):
+    plain = encoded(painted(), "PNG")
+    text = b"words " * 12_000_000
+    text = zlib.compress(text[:20_000_000]) if kind == "zTXt" else text
+    body = kind.encode() + b"parameters\0" + (b"\0" if kind == "zTXt" else b"") + text
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    for at in (33, len(plain) - 12):  # before the pixels, and after them
+        clip = media.read(plain[:at] + chunk + plain[at:])
+        np.testing.assert_array_equal(clip.frame.pixels, np.asarray(painted()))
+
+
 def test_limits_on_bytes_and_pixels(tmp_path: Path):
     path = tmp_path / "p.png"
     path.write_bytes(encoded(painted(), "PNG"))

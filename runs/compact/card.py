@@ -247,6 +247,13 @@ def _number(n: int) -> str:
     return {1: "one", 2: "two", 3: "three", 4: "four", 5: "five"}.get(n, str(n))
 
 
+def rounded(value: Any) -> Any:
+    """A share and its interval to three places; everything else as it is."""
+    if not isinstance(value, Mapping):
+        return value
+    return {"share": round(value["share"], 3), "interval": [round(v, 3) for v in value["interval"]]}
+
+
 def between(page: str, text: str) -> str:
     """The page with everything between the two marks replaced."""
     if START not in page or END not in page:
@@ -307,6 +314,7 @@ def main() -> None:
             raise SystemExit(f"{name} is of the weights {came[:12]}, expected {facts['sha256'][:12]}: measure again")
     card = sentences(results, found["groups"], test)
     facts["card"] = card
+    facts["groups"] = [{key: rounded(value) for key, value in entry.items()} for entry in found["groups"]]
     beside.write_text(json.dumps(facts, indent=1) + "\n")
     sums = WEIGHTS / "SHA256SUMS"
     listed = [line.split() for line in sums.read_text().splitlines()]

@@ -652,10 +652,28 @@ def _opened(content: bytes | Path) -> Image.Image:
     with _opening:  # Pillow's own limit is a global; ours, which knows width and height, takes its place
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            file = content if isinstance(content, Path) else io.BytesIO(content)
+            file = content if isinstance(content, Path) else io.BytesIO(_without_texts(content))
             return Image.open(file, formats=tuple(_DECODERS))
         finally:
             Image.MAX_IMAGE_PIXELS = limit
+
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+
+
+def _without_texts(content: bytes) -> bytes:
+    """A PNG without its texts, which Pillow reads into memory and refuses a picture for; `provenance` reads them."""
+    if not content.startswith(_PNG):
+        return content
+    parts, at, kept = [], len(_PNG), 0  # `kept`: from where on nothing was cut out yet
+    while at + 12 <= len(content):
+        end = at + 12 + int.from_bytes(content[at : at + 4], "big")
+        if content[at + 4 : at + 8] in _TEXTS and end <= len(content):
+            parts.append(content[kept:at])
+            kept = end
+        at = end
+    return content if not parts else b"".join([*parts, content[kept:]])
 
 
 # Bytes that a pixel takes at the peak of decoding, the decoder's own and Pillow's; measured at 32 million pixels, where

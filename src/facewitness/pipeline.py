@@ -63,8 +63,8 @@ class Witness(Protocol):
     """What a witness leaf's `load` returns. It may have more, which is asked for where it is there:
 
         calibration     a `Calibration` or its JSON; without one its score decides nothing
-        card            sentences on what its weights were measured to be worth, by the names "knows", "does_not_know"
-                        and "deletion" (whether its places are what moves its score)
+        card            sentences on what its weights were measured to be worth, by the names "knows", "does_not_know",
+                        "groups" (errors by group) and "deletion" (whether its places are what moves its score)
         answer(track, clip, question, history, hear) -> Reply      a question put to the witness itself
         inspect(clip) -> Testimony      about the whole file instead of a person; asked where no face is found, too
         decisive        True where what `inspect` says decides by itself, as a generator's signature does

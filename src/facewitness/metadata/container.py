@@ -288,10 +288,11 @@ def _inflated(packed: memoryview) -> bytes:
 
 
 def _text(raw: bytes, parts: Parts, keyword: str = "", full: int = 0) -> str:
+    """A text as it is; nothing of one that is too large, for half of it is another statement."""
     if len(raw) > MOST_TEXT:
         size = f"{full / 1e6:,.0f} MB" if full else f"more than {MOST_TEXT / 1e6:.0f} MB"
-        parts.leave(f"A text of {size} was read up to {MOST_TEXT / 1e6:.0f} MB.")
-        raw = raw[:MOST_TEXT]
+        parts.leave(f"A text of {size} was not read: at most {MOST_TEXT / 1e6:.0f} MB are.")
+        return ""
     if parts.taken + len(raw) > MOST_TOGETHER:
         parts.leave(f"The file holds more than {MOST_TOGETHER / 1e6:.0f} MB of texts; the others were not read.")
         return ""

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import timm
 from torch import Tensor, nn
 
 from facewitness.errors import WeightsError
-from facewitness.models import _torchvision  # noqa: F401 -- before timm, which imports torchvision
+from facewitness.models import _torchvision  # noqa: F401  (timm cannot be imported before it)
+
+import timm  # isort: skip
 
 RESIZED = {384: 440, 224: 256}  # side of the crop → shorter side of the photograph before
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]

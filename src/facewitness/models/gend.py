@@ -137,7 +137,7 @@ def _dino(tensors: Mapping[str, Tensor], unit: bool) -> GenD:
 
 
 def _perception(backbone: str, unit: bool, name: str) -> GenD:
-    import timm
+    import timm  # isort: skip
 
     if not re.fullmatch(r"vit_pe_core_\w+", backbone) or backbone not in timm.list_models("vit_pe_core_*"):
         raise WeightsError(f"'{name}': expected one of timm's vit_pe_core networks, got {backbone!r}.")
