@@ -46,6 +46,40 @@ def test_frames_are_those_of_a_plain_sequential_decode(kind):
     assert read.remarks == ()
 
 
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("mp4", {"bf": "3", "b-pyramid": "normal", "refs": "4"}),
+        ("mp4", {"bf": "8", "b-pyramid": "none", "g": "12"}),
+        ("mkv", {"bf": "2", "x264-params": "open-gop=1:keyint=10"}),
+        ("mp4", {"bf": "0", "tune": "zerolatency"}),
+        ("mkv-hevc", {"x265-params": "log-level=none:bframes=4:b-pyramid=1"}),
+        ("webm", {}),
+    ],
+)
+def test_pictures_passed_over_undecoded_leave_the_others_as_they_are(kind, options):
+    content = films.film(90, kind, options=options)
+    plain = films.decoded(content)
+    for step in (None, 0.2):
+        read = film.read(content, Sampling(frames=6), burst=3)
+        seen = list(read.watch(step))
+        assert [s.frame.index for s in seen if s.judged] == [7, 22, 37, 52, 67, 82]
+        assert {s.frame.index for s in seen if s.burst} == {n + i for n in (7, 22, 37, 52, 67, 82) for i in range(3)}
+        for s in seen:
+            assert np.array_equal(s.frame.pixels, plain[s.frame.index]), s.frame.index
+        between = np.diff([s.frame.seconds for s in seen])
+        assert step is None or between.max() <= 0.4 + 1e-6
+        assert read.remarks == ()
+
+
+def test_pictures_that_nobody_needs_are_not_decoded(tmp_path):
+    path = tmp_path / "film.mp4"
+    path.write_bytes(films.film(90, options={"bf": "3", "b-pyramid": "none", "b_strategy": "0"}))
+    with path.open("rb") as file:
+        shots = list(decoder._shots(file, "mov", 10**6, None, decoder.Notes(), decoder.Wanted([[0, 0]])))
+    assert len(shots) < 45, "three of four pictures are referred to by no other"
+
+
 def test_a_frame_that_was_not_judged_can_be_had_too():
     content = films.film(40)
     read, plain = film.read(content, Sampling(frames=2)), films.decoded(content)

@@ -77,7 +77,7 @@ def measured(path: Path, people: list[Portrait], rng: np.random.Generator, secon
             frame.pts = index
             out.mux(stream.encode(frame))
         out.mux(stream.encode())
-    clip = film.read(path, film.Sampling(frames=8), burst=film.BURST)
+    clip = film.read(path, film.Sampling(frames=8), burst=temporal.BURST)
     for track in tracks.load().track(clip):
         seen = [(face, clip.at(face.at)) for face in track.faces if face.landmarks is not None]
         moved = temporal.moved(track, clip)

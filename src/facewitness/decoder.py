@@ -8,12 +8,16 @@ be asked:
     decode   the pictures at given times, those between for following people, and whether there was a cut before each
 
 Pictures come in the order of their presentation, from the first on: nothing is sought, so nothing is off by a few
-frames. The container is told from its first bytes and opened by a closed table of names, one open file and no other: a
+frames. Of H.264 and HEVC, pictures that nobody asked for and no other picture refers to are passed over undecoded; the
+others are what a plain decode of the whole gives.
+
+The container is told from its first bytes and opened by a closed table of names, one open file and no other: a
 playlist, a reference to a network or to another file inside it has nobody who would follow it.
 """
 
 from __future__ import annotations
 
+import bisect
 import functools
 import gc
 import json
@@ -284,8 +288,47 @@ def _packets(opened: InputContainer, stream: VideoStream, notes: Notes) -> Itera
             return
 
 
-def _shots(file: BinaryIO, container: str, max_pixels: int, times: Array | None, notes: Notes) -> Iterator[Shot]:
-    """All pictures of a film in the order of their presentation."""
+@dataclass(slots=True)
+class Wanted:
+    """Which pictures have to be decoded: those in spans of ticks, and the first of each step. Without spans, all."""
+
+    spans: list[list[int]] | None = None
+    step: int | None = None
+    origin: int = 0  # where the steps begin
+
+    def __call__(self, ticks: int | None, duration: int | None) -> bool:
+        """Whether one that begins at a tick and is so long has to be; where that is not known, it has."""
+        if self.spans is None or ticks is None:
+            return True
+        if self.step is not None and (not duration or (ticks - self.origin) % self.step < duration):
+            return True
+        at = bisect.bisect_right(self.spans, ticks, key=lambda span: span[0]) - 1
+        return at >= 0 and ticks <= self.spans[at][1]
+
+
+# Decoders that can leave out what no other picture refers to. Where fields are coded one by one, half a picture may be
+# what others refer to: interlaced films are decoded whole.
+_SKIM = frozenset(["h264", "hevc"])
+
+
+def _shots(
+    file: BinaryIO,
+    container: str,
+    max_pixels: int,
+    times: Array | None,
+    notes: Notes,
+    wanted: Wanted | None = None,
+) -> Iterator[Shot]:
+    """The pictures of a film in the order of their presentation.
+
+    Args:
+        file: open for reading.
+        container: as `container_of` names it.
+        max_pixels: of one picture.
+        times: ticks of the pictures, for a container that knows none.
+        notes: is told what is seen on the way.
+        wanted: those that have to be there; others are missing where no other picture refers to them. None for all.
+    """
     import av
 
     opened, stream = _opened(file, container)
@@ -295,6 +338,9 @@ def _shots(file: BinaryIO, container: str, max_pixels: int, times: Array | None,
     context.thread_count = _THREADS
     context.options = {"err_detect": "explode"}  # damage is to be seen, not painted over
     by_order = container == "avi" and times is not None  # AVI counts pictures and knows no times of its own
+    if wanted is None or by_order or context.name not in _SKIM:
+        wanted = Wanted()
+    skimming = False
     last: int | None = None
     number = 0
     resync = False
@@ -310,6 +356,8 @@ def _shots(file: BinaryIO, container: str, max_pixels: int, times: Array | None,
             last = int(when)
             number += 1
             _check_size(frame.width, frame.height, max_pixels)
+            if frame.interlaced_frame:
+                wanted.spans = None
             yield Shot(last, _Picture(frame, stream, max_pixels, notes), _small(frame), frame.is_corrupt)
 
     def seconds(tick: int | None) -> float:
@@ -322,6 +370,8 @@ def _shots(file: BinaryIO, container: str, max_pixels: int, times: Array | None,
             if packet.size:
                 resync = False
                 notes.broken[-1].append(seconds(packet.pts if packet.pts is not None else packet.dts))
+        if (skim := not wanted(packet.pts, packet.duration)) != skimming:
+            context.skip_frame, skimming = "NONREF" if skim else "DEFAULT", skim
         try:
             frames = context.decode(packet if packet.size else None)
         except (av.error.FFmpegError, ValueError) as error:
@@ -564,7 +614,11 @@ class Cuts:
 
 
 def _decode(file: BinaryIO, request: dict[str, Any], send: Callable[[dict[str, Any], Any], None]) -> None:
-    """Send what was asked for: the picture at or after each target, `burst` from there on, one every `step` ticks."""
+    """Send what was asked for: the picture at or after each target, `burst` from there on, one every `step` ticks.
+
+    `spans`, where they are given, hold all targets with their bursts: what lies in none of them and at no step may be
+    passed over undecoded.
+    """
     container, most = request["container"], int(request["max_pixels"])
     targets, burst = list(request["targets"]), int(request["burst"])
     every, step, start, end = bool(request["every"]), request["step"], request["start"], request["end"]
@@ -573,7 +627,7 @@ def _decode(file: BinaryIO, request: dict[str, Any], send: Callable[[dict[str, A
         shots = _stills(file, container, most, notes)
     else:
         times = None if request["times"] is None else np.array(request["times"], np.int64)
-        shots = _shots(file, container, most, times, notes)
+        shots = _shots(file, container, most, times, notes, Wanted(request.get("spans"), step, start or 0))
     cuts, waiting, sizes = Cuts(), False, None
     following, left, next_step, number = 0, 0, None, -1
     for number, shot in enumerate(shots):
@@ -591,7 +645,7 @@ def _decode(file: BinaryIO, request: dict[str, Any], send: Callable[[dict[str, A
         left = burst if judged else left - 1
         watched = step is not None and (next_step is None or shot.ticks >= next_step)
         if watched:
-            next_step = shot.ticks + step
+            next_step = shot.ticks + step - (shot.ticks - (start or 0)) % step
         if judged or left > 0 or watched:
             pixels = shot.pixels()
             if sizes is not None and sizes != pixels.shape:

@@ -41,9 +41,9 @@ MAX_MEMORY = 6_000_000_000  # bytes of address space for the process that decode
 MOST_KEPT = 2_000_000_000  # bytes of frames in the temporary file
 PATIENCE = 120.0  # seconds without a word from the process that decodes
 
+_SKIM = 0.15  # seconds between frames to follow people by; where they are fewer, which frame exactly matters
 _MANY = 1000  # frames from whose distances the usual one is told
 
-BURST = 4  # consecutive frames from each judged one on, for evidence that moves
 WANTED = "a film (MP4, MOV, WebM, MKV, AVI, or as a film on request: GIF, animated WebP)"
 
 
@@ -197,6 +197,10 @@ class Film(Clip):
             if self.passes.tell is not None and self.seconds > 0:
                 self.passes.tell(min(1.0, (seen.frame.seconds or 0.0) / self.seconds))
             yield seen
+
+    def bursts(self, count: int) -> None:
+        """From now on `watch` shows so many consecutive frames from each judged one on."""
+        self.passes.burst = max(1, count)
 
     def told(self, tell: Callable[[float], None]) -> None:
         """From now on `tell` is given the share of the film that a pass of `watch` has gone through."""
@@ -799,6 +803,8 @@ class _Passes:
             for header, payload in self.decoder.ask(
                 do="decode", targets=targets or [], burst=burst, every=every, step=step,
                 start=self.start if start is None else start, end=self.end, stop=stop,
+                spans=None if every or (step is not None and step * self.survey.base < _SKIM) else
+                self._spans(targets or [], burst),
                 times=self.survey.ticks.tolist() if self.decoder.file.container == "avi" else None,
             ):  # fmt: skip
                 _checked(header, self.label)
@@ -819,6 +825,13 @@ class _Passes:
             self.notes[f"The process that decoded this film {how} at {clock(last)}; it was analysed up to there."] = (
                 None
             )
+
+    def _spans(self, targets: list[int], burst: int) -> list[list[int]]:
+        """First and last ticks of each target with its burst."""
+        ticks = self.survey.ticks
+        ranks = np.searchsorted(ticks, targets)
+        ends = ticks[np.minimum(ranks + burst - 1, len(ticks) - 1)]
+        return [[target, int(end)] for target, end in zip(targets, ends, strict=True)]
 
     def _remember(self, broken: list[list[float]]) -> None:
         for stretch in broken:

@@ -288,7 +288,7 @@ def _film(
             raise UnknownName("option of sampling", option, known)
     content = source if isinstance(source, str | os.PathLike) else bytes(source)
     try:
-        return film.read(content, film.Sampling(**options), name=name, burst=film.BURST, **limits)
+        return film.read(content, film.Sampling(**options), name=name, **limits)
     except MissingExtra as error:  # the next file may be a photo
         raise UnreadableMedia(f"'{name or 'bytes'}' is a film. {error}") from error
 

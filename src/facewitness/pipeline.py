@@ -68,6 +68,7 @@ class Witness(Protocol):
         answer(track, clip, question, history, hear) -> Reply      a question put to the witness itself
         inspect(clip) -> Testimony      about the whole file instead of a person; asked where no face is found, too
         decisive        True where what `inspect` says decides by itself, as a generator's signature does
+        burst           so many consecutive frames of a film from each judged one on, for evidence that moves
         scope           "photograph" where `examine` looks at the whole photograph, whoever the person is
 
     A witness that only inspects has no `examine`.
@@ -226,6 +227,7 @@ class Analyzer:
         if follow is not None:
             if isinstance(clip, Film):
                 clip.told(lambda share: tell("find", share))
+                clip.bursts(max(getattr(witness, "burst", 1) for witness in self.witnesses))
             return tuple(follow(clip))
         faces = self.finder.find(clip.frame)
         order = reading_order([face.box for face in faces])

@@ -61,10 +61,14 @@ _STEADY = (
 Floats = NDArray[np.float64]
 
 
+BURST = 4  # consecutive frames from each judged one on, for jitter, jerk and flicker
+
+
 class Temporal:
     """The witness. `examine` needs a film with landmarks; of anything else it says that it does not say."""
 
     name = "temporal"
+    burst = BURST
 
     def __init__(self, model: Mapping[str, Any] | None = None):
         if model is None:
