@@ -51,14 +51,19 @@ class Explanation:
 
 
 def explain(track: Track, verdict: Verdict) -> Explanation:
-    """The findings a verdict claims and the sentences that tell them, each claim with the index of its finding."""
+    """The findings a verdict claims and the sentences that tell them, each claim with the index of its finding.
+
+    Args:
+        track: One person's faces.
+        verdict: Of one person.
+    """
     no_proof = Sentence(of_medium(NO_PROOF, track.face.at.seconds is not None))
     kind = _mean_kind(verdict)
     named = _strongest_by_region(verdict)
     mask = _mask_of(verdict.testimonies, named)
     if verdict.label == "real":
-        told = Sentence(_not_claimed(len(suspicions(verdict))))
-        return Explanation((), (told, *_unseen(track), no_proof), kind, None)
+        sentence = Sentence(_not_claimed(len(suspicions(verdict))))
+        return Explanation((), (sentence, *_unseen(track), no_proof), kind, None)
     if verdict.cause == "quality":  # neither probability nor strengths hold for such a face
         return Explanation((), (Sentence(UNJUDGED),), kind, None)
     if verdict.label == "fake":
@@ -73,7 +78,11 @@ def explain(track: Track, verdict: Verdict) -> Explanation:
 
 
 def suspicions(verdict: Verdict) -> tuple[Finding, ...]:
-    """What witnesses named, claimed by the verdict or not; a region once, strongest first."""
+    """What witnesses named, claimed by the verdict or not; a region once, strongest first.
+
+    Args:
+        verdict: Of one person.
+    """
     return _once(f for t in verdict.testimonies for f in t.findings)
 
 
@@ -99,6 +108,9 @@ def claimable(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
     They are right at least as often as wrong, or of a strength nobody measured, and the score rests on their places.
     Where a witness tried some of its findings, one that it did not or could not try is not claimed.
+
+    Args:
+        findings: The findings.
     """
     tried = any(finding.moves is not None for finding in findings)
     return tuple(f for f in findings if _is_strong(f) and rests_on(f) and not (tried and f.moves is None))
@@ -109,7 +121,11 @@ def _is_strong(finding: Finding) -> bool:
 
 
 def rests_on(finding: Finding) -> bool:
-    """Whether the score rests on a finding's place, as far as that was tried."""
+    """Whether the score rests on a finding's place, as far as that was tried.
+
+    Args:
+        finding: The finding.
+    """
     return finding.moves is None or finding.moves >= MOVES
 
 
@@ -169,7 +185,11 @@ def _when(finding: Finding, track: Track) -> str:
 
 
 def graded(finding: Finding) -> str:
-    """A finding's grade and calibrated strength in words: "Strong sign (74 %)"."""
+    """A finding's grade and calibrated strength in words: "Strong sign (74 %)".
+
+    Args:
+        finding: The finding.
+    """
     word = grade(finding.strength)
     if finding.strength is None or word is None:
         return "A sign of unmeasured strength"

@@ -37,7 +37,11 @@ _OFTEN = 0.2  # seconds between two words about one step
 
 
 def report_of(analysis: Analysis) -> Report:
-    """The report alone; pixels do not travel between processes."""
+    """The report alone; pixels do not travel between processes.
+
+    Args:
+        analysis: With its pixels.
+    """
     return analysis.report
 
 
@@ -164,7 +168,11 @@ class Pool(Generic[T]):
         return task.future
 
     def stop(self, future: Future[Any]) -> None:
-        """End what a future stands for: it is cancelled, or its process ended and its exception a CancelledError."""
+        """End what a future stands for: it is cancelled, or its process ended and its exception a CancelledError.
+
+        Args:
+            future: That `submit` gave.
+        """
         if not future.cancel():
             with self._lock:
                 if not self._closed:
@@ -398,12 +406,12 @@ def _work(pipe: Connection, then: Callable[[Analysis], Any], options: Mapping[st
             analyzer = Analyzer(**options)
             say("loaded", analyzer.made_by)
             while True:
-                function, source, asked, args, heard = pipe.recv()
+                function, source, asked, args, streaming = pipe.recv()
                 if function is None:
-                    tell = _Teller(say) if heard else None
+                    tell = _Teller(say) if streaming else None
                     say("result", then(analyzer.analysis(source, tell=tell, **asked)))
                 else:
-                    _call(say, analyzer, function, args, heard)
+                    _call(say, analyzer, function, args, streaming)
         except (EOFError, BrokenPipeError):
             raise
         except Exception as error:
@@ -411,10 +419,10 @@ def _work(pipe: Connection, then: Callable[[Analysis], Any], options: Mapping[st
 
 
 def _call(
-    say: Callable[[str, Any], None], analyzer: Analyzer, function: Callable[..., Any], args: Any, heard: bool
+    say: Callable[[str, Any], None], analyzer: Analyzer, function: Callable[..., Any], args: Any, streaming: bool
 ) -> None:
     """Call a function and say its result, or what it raises."""
-    hear = {"hear": lambda piece: say("piece", (piece,))} if heard else {}
+    hear = {"hear": lambda piece: say("piece", (piece,))} if streaming else {}
     try:
         result = function(analyzer, *args, **hear)
     except Exception as error:

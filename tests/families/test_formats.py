@@ -715,7 +715,7 @@ def test_a_figure_says_what_a_witness_said_and_without_a_map_that_there_is_none(
     person = report.people[0]
     said = dataclasses.replace(person.verdict.testimonies[0], reply=Reply("fake", parts=("Yes. The nose is fake.",)))
     spoken = dataclasses.replace(person, verdict=dataclasses.replace(person.verdict, testimonies=(said,)))
-    assert f"{said.witness}: Yes. The nose is fake." in list(figure._said(spoken))
+    assert f"{said.witness}: Yes. The nose is fake." in list(figure._lines(spoken))
     silent = dataclasses.replace(person, findings=(), mask=None, explanation=())
     assert figure._located(silent, (0, 0, 10, 10), Image.new("RGB", (figure.SIDE, figure.SIDE))) is None
 

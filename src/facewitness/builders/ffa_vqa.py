@@ -316,10 +316,10 @@ def _picture(
     crop = np.asarray(geometry.crop(frame, affine, SIZE))
     reference = changed = None
     if label == "fake" and original is not None and original.shape == frame.shape:
-        found = difference.compare(frame, original)
-        if found.aligned:
+        comparison = difference.compare(frame, original)
+        if comparison.aligned:
             reference = np.asarray(geometry.crop(original, affine, SIZE))
-            changed = np.asarray(geometry.crop(found.mask, affine, SIZE), np.float32)
+            changed = np.asarray(geometry.crop(comparison.mask, affine, SIZE), np.float32)
     points = geometry.transform(affine, mesh)
     return Picture(
         file, label, kind, method, group, split, dataset, crop, points, frame, mesh, reference, changed, known
@@ -328,11 +328,11 @@ def _picture(
 
 def _known(dataset: str, file: str, parsing: NDArray[np.uint8] | None) -> dict[str, str]:
     """What a dataset knows of the person: UTKFace's age, and what CelebAMask-HQ's parsing shows them wearing."""
-    found: dict[str, str] = {}
+    known: dict[str, str] = {}
     age = Path(file).name.split("_")[0]
     if dataset == "utkface" and age.isdecimal():
         years = int(age)
-        found["age"] = (
+        known["age"] = (
             "a small child" if years < 5 else "a child" if years < 13 else "a young person" if years < 20
             else "an adult" if years < 60 else "an elderly person"
         )  # fmt: skip
@@ -340,8 +340,8 @@ def _known(dataset: str, file: str, parsing: NDArray[np.uint8] | None) -> dict[s
         names = (("eye_g", "glasses"), ("hat", "a hat"), ("ear_r", "earrings"), ("neck_l", "a necklace"))
         worn = [word for name, word in names if (parsing == regions.CELEBAMASK.index(name)).mean() > 0.002]
         if worn:
-            found["wears"] = phrases.listed(worn)
-    return found
+            known["wears"] = phrases.listed(worn)
+    return known
 
 
 # --------------------------------------------------------------------------------------------------- the annotators
@@ -362,10 +362,10 @@ def task(picture: Picture) -> annotate.Task:
     elif picture.changed is not None:
         pictures.append(png((picture.changed * 255).round().astype(np.uint8)))
         shown = "mask"
-    told = _TOLD[picture.kind if picture.label == "fake" else "pristine"].format(by=by)
+    truth = _TOLD[picture.kind if picture.label == "fake" else "pristine"].format(by=by)
     about = {"label": picture.label, "kind": picture.kind, "file": picture.key}
     return annotate.Task(
-        picture.key, SYSTEM, f"The first image is the target. {told}{_REFERENCES[shown]}", tuple(pictures), about
+        picture.key, SYSTEM, f"The first image is the target. {truth}{_REFERENCES[shown]}", tuple(pictures), about
     )
 
 
@@ -388,19 +388,19 @@ def refused(text: str, label: str, kind: str | None) -> str:
         kind: Which kind of forgery.
     """
     begun = text.strip().lower().replace("’", "'")
-    found = ffa_cot.read(text)
-    if begun.startswith(_REFUSING) or (found.result is None and any(word in begun[:200] for word in _REFUSING)):
+    answer = ffa_cot.read(text)
+    if begun.startswith(_REFUSING) or (answer.result is None and any(word in begun[:200] for word in _REFUSING)):
         return "refused: it says that it will not"
     if not dma.is_english(text):
         return "another language: expected English"
-    if found.refusals:
-        return f"format: {found.refusals[0]}"
-    if found.result != label:
-        return f"wrong result: expected {label}, got {found.result}"
-    if label == "fake" and kind in KINDS and found.kind != kind:
-        return f"wrong result: expected the type {ffa_cot.TYPES[kind]}, got {found.kind}"
-    if found.probability is not None and found.probability < LEAST_PROBABILITY:
-        return f"low probability: expected at least {LEAST_PROBABILITY}, got {found.probability:g}"
+    if answer.refusals:
+        return f"format: {answer.refusals[0]}"
+    if answer.result != label:
+        return f"wrong result: expected {label}, got {answer.result}"
+    if label == "fake" and kind in KINDS and answer.kind != kind:
+        return f"wrong result: expected the type {ffa_cot.TYPES[kind]}, got {answer.kind}"
+    if answer.probability is not None and answer.probability < LEAST_PROBABILITY:
+        return f"low probability: expected at least {LEAST_PROBABILITY}, got {answer.probability:g}"
     return ""
 
 
@@ -450,24 +450,24 @@ class Evidence:
     def _reasons(self, picture: Picture, seen: portrait.Portrait, rng: np.random.Generator) -> tuple[list[str], float]:
         rim = abs(seen.seam) > portrait.SEAM
         if picture.label == "real":
-            said = [str(rng.choice(_WHOLE))]
-            said.append(_RIM_REAL if rim else _RIM_SAME)
+            reasons = [str(rng.choice(_WHOLE))]
+            reasons.append(_RIM_REAL if rim else _RIM_SAME)
             if seen.noise > portrait.NOISY:
-                said.append("The noise is that of a camera: it lies over skin and surroundings alike.")
-            return said, 0.95 if not rim else 0.9
+                reasons.append("The noise is that of a camera: it lies over skin and surroundings alike.")
+            return reasons, 0.95 if not rim else 0.9
         if picture.kind == "entire_synthesis":
-            said = [str(rng.choice(_SYNTHETIC)), _RIM_NONE if not rim else _RIM_FAKE]
+            reasons = [str(rng.choice(_SYNTHETIC)), _RIM_NONE if not rim else _RIM_FAKE]
             if seen.noise < portrait.SMOOTH:
-                said.append("The skin is smoother than photographs of this size have it.")
-            return said, 0.95 if seen.noise < portrait.SMOOTH else 0.85
+                reasons.append("The skin is smoother than photographs of this size have it.")
+            return reasons, 0.95 if seen.noise < portrait.SMOOTH else 0.85
         named = changed_regions(picture)
-        said = [str(rng.choice(_SWAPPED if picture.kind == "identity_exchange" else _EDITED))]
+        reasons = [str(rng.choice(_SWAPPED if picture.kind == "identity_exchange" else _EDITED))]
         if named:
-            said.append(f"What does not belong is at {phrases.the_regions(named)}.")
-        said += compared(picture)
+            reasons.append(f"What does not belong is at {phrases.the_regions(named)}.")
+        reasons += compared(picture)
         if rim:
-            said.append(_RIM_FAKE)
-        return said, 0.95 if len(said) > 2 else 0.8
+            reasons.append(_RIM_FAKE)
+        return reasons, 0.95 if len(reasons) > 2 else 0.8
 
 
 _WHOLE = (
@@ -496,13 +496,13 @@ _RIM_FAKE = "Fine detail differs between the two sides of the outline."
 _RIM_NONE = "There is no seam along the outline, since nothing was pasted."
 
 
-def changed_regions(picture: Picture, least: float = 0.3, most: int = 4) -> tuple[str, ...]:
+def changed_regions(picture: Picture, least: float = 0.3, limit: int = 4) -> tuple[str, ...]:
     """MARE's regions that the mask covers by at least a share, the most covered first; none without a mask.
 
     Args:
         picture: One face with its truth.
         least: Share of the region that the mask has to cover.
-        most: How many regions at most.
+        limit: How many regions at most.
     """
     if picture.changed is None:
         return ()
@@ -512,7 +512,7 @@ def changed_regions(picture: Picture, least: float = 0.3, most: int = 4) -> tupl
         if inside.sum() >= 20:
             covered[name] = float(picture.changed[inside].mean())
     ranked = sorted(covered, key=lambda name: -covered[name])
-    return tuple(name for name in ranked if covered[name] >= least)[:most]
+    return tuple(name for name in ranked if covered[name] >= least)[:limit]
 
 
 def compared(picture: Picture) -> list[str]:
@@ -523,18 +523,20 @@ def compared(picture: Picture) -> list[str]:
     """
     if picture.reference is None or picture.changed is None or not (inside := picture.changed > 0.5).any():
         return []
-    said = []
+    sentences = []
     fake, original = (_fine(pixels)[inside].mean() for pixels in (picture.pixels, picture.reference))
     ratio = float(np.log((fake + 0.5) / (original + 0.5)))
     if abs(ratio) > 0.12:
-        said.append(f"Fine detail there is {'weaker' if ratio < 0 else 'stronger'} than in the rest of the picture.")
+        sentences.append(
+            f"Fine detail there is {'weaker' if ratio < 0 else 'stronger'} than in the rest of the picture."
+        )
     means = [pixels[inside].astype(np.float64).mean(axis=0) for pixels in (picture.pixels, picture.reference)]
     shift = means[0] - means[1]
     if abs(shift.mean()) > 6:
-        said.append(f"The skin there is {'lighter' if shift.mean() > 0 else 'darker'} than it should be.")
+        sentences.append(f"The skin there is {'lighter' if shift.mean() > 0 else 'darker'} than it should be.")
     elif np.abs(shift - shift.mean()).max() > 5:
-        said.append("The colour of the skin there is off.")
-    return said
+        sentences.append("The colour of the skin there is off.")
+    return sentences
 
 
 def _fine(pixels: Pixels) -> NDArray[np.float32]:
@@ -682,8 +684,8 @@ def write_llava(items: Iterable[Item], out: Path) -> Path:
         if item.file not in seen:
             seen[item.file] = f"{len(seen):06}.png"
             write_whole(out / "imgs" / seen[item.file], item.image)
-        said = [{"from": "human", "value": f"<image>\n{item.question}"}, {"from": "gpt", "value": item.answer}]
-        entries.append({"id": f"{len(entries):06}", "image": f"imgs/{seen[item.file]}", "conversations": said})
+        turns = [{"from": "human", "value": f"<image>\n{item.question}"}, {"from": "gpt", "value": item.answer}]
+        entries.append({"id": f"{len(entries):06}", "image": f"imgs/{seen[item.file]}", "conversations": turns})
     if not entries:
         raise InputError(_NOTHING)
     return write_whole(out / f"{out.resolve().name}.json", json.dumps(entries, ensure_ascii=False, indent=1).encode())

@@ -164,7 +164,7 @@ def build(
     size: int | None = 224,  # "All the images are cropped to 224×224"
     margin: float = 1.3,
     choices: Sequence[str] = CHOICES,
-    most: int = 3,  # "randomly select 1 to 3 regions"
+    max_regions: int = 3,  # "randomly select 1 to 3 regions"
     blends: Sequence[str] = ("poisson", "poisson", "alpha"),
     pairs: int = 1,
     elsewhere: float = 0.5,
@@ -187,7 +187,7 @@ def build(
             pictures as they are.
         margin: Side of the crop over the mesh's longer side.
         choices: Regions of the tree to draw from.
-        most: Regions that are forged at most: "randomly select 1 to 3 regions".
+        max_regions: Regions that are forged at most: "randomly select 1 to 3 regions".
         blends: Of `forge/region_edit`; ("poisson",) is the paper alone.
         pairs: Of yes and no about regions, for each face and copy.
         elsewhere: Share of a "no" that is about an untouched region of the forged picture, as far as there is one.
@@ -198,10 +198,10 @@ def build(
         InputError: For numbers that make no sense.
         UnknownName: For a region or blend that does not exist.
     """
-    if min(copies, most, pairs) < 1 or not choices:
+    if min(copies, max_regions, pairs) < 1 or not choices:
         raise InputError(
-            f"sbi_qa: expected copies, most and pairs of at least 1 and some choices, got {copies}, {most}, {pairs}, "
-            f"{choices}"
+            f"sbi_qa: expected copies, max_regions and pairs of at least 1 and some choices, got {copies}, "
+            f"{max_regions}, {pairs}, {choices}"
         )
     if not 0 <= elsewhere <= 1:
         raise InputError(f"sbi_qa: expected elsewhere as a share from 0 to 1, got {elsewhere}")
@@ -212,7 +212,7 @@ def build(
             rng = np.random.default_rng((seed, zlib.crc32(face.file.encode()), copy))
             try:
                 pixels, points = (face.pixels, face.landmarks) if size is None else _cropped(face, size, margin)
-                forged, names = _forged(pixels, points, rng, choices, most, blends)
+                forged, names = _forged(pixels, points, rng, choices, max_regions, blends)
             except InputError as error:
                 tell(f"{face.file}: left out ({error})")
                 continue
@@ -231,13 +231,13 @@ def _forged(
     points: Landmarks,
     rng: np.random.Generator,
     choices: Sequence[str],
-    most: int,
+    max_regions: int,
     blends: Sequence[str],
 ) -> tuple[Forged, tuple[str, ...]]:
     """A forgery and the regions drawn for it, each of which visibly changed."""
     region_edit = plugins.get("forge", "region_edit")
     for _ in range(_TRIES):
-        forged: Forged = region_edit.forge(pixels, points, rng, choices=choices, most=most, blends=blends)
+        forged: Forged = region_edit.forge(pixels, points, rng, choices=choices, max_regions=max_regions, blends=blends)
         names = tuple(str(step["region"]) for step in forged.record if step["operation"] == "replace")
         difference = cv2.absdiff(forged.pixels, pixels).mean(axis=2)
         if all(_mean_inside(difference, name, points) >= _CHANGED for name in names):
@@ -253,14 +253,14 @@ def _mean_inside(values: Any, name: str, points: Landmarks) -> float:
 def _untouched(forged: Forged, points: Landmarks, choices: Sequence[str]) -> list[str]:
     """Those of the choices of which the truth is "no": well inside the picture, and out of the mask."""
     height, width = forged.mask.shape
-    found = []
+    untouched = []
     for name in choices:
         rings = regions.polygons(name, points)
         corners = np.concatenate(rings)
         visible = bool((corners >= 0).all() and (corners <= (width, height)).all())
         if visible and _mean_inside(forged.mask, name, points) <= _UNTOUCHED and name not in forged.regions:
-            found.append(name)
-    return found
+            untouched.append(name)
+    return untouched
 
 
 def _questions(
@@ -421,10 +421,10 @@ def write_chat(items: Iterable[Item], folder: Path, turns: int = 1) -> Path:
 
 
 def pristine(
-    dataset: str, root: Path, split: str | None = None, most: int | None = None, finder: str = "facemesh",
+    dataset: str, root: Path, split: str | None = None, limit: int | None = None, finder: str = "facemesh",
     every: int = 1,
 ) -> Iterator[Pristine]:  # fmt: skip
-    """The real pictures of a dataset in which exactly one face is found, at most `most`; videos are passed over.
+    """The real pictures of a dataset in which exactly one face is found, at most `limit`; videos are passed over.
 
     `every` takes each so-manieth real picture only: a part of a large dataset, from all of it.
 
@@ -432,13 +432,13 @@ def pristine(
         dataset: A leaf of datasets/.
         root: The dataset's folder, as it is unpacked.
         split: Of the dataset; None for all.
-        most: How many pictures; None for all.
+        limit: How many pictures; None for all.
         finder: Name of a leaf of finders/.
         every: Takes each so-manieth real picture only: a part of a large dataset, from all of it.
     """
     find, count, number = plugins.get("finders", finder).load(), 0, -1
     for sample in plugins.get("datasets", dataset).samples(root, split):
-        if count == most:
+        if count == limit:
             return
         if sample.truth.label != "real" or sample.frame is not None:
             continue
@@ -447,10 +447,10 @@ def pristine(
             continue
         source = root / sample.file if sample.image is None else sample.image
         frame = media.read(source, name=sample.file).frame
-        found = find.find(frame)
-        if len(found) == 1 and found[0].landmarks is not None:
+        faces = find.find(frame)
+        if len(faces) == 1 and faces[0].landmarks is not None:
             count += 1
-            yield Pristine(sample.file, frame.pixels, found[0].landmarks, sample.group)
+            yield Pristine(sample.file, frame.pixels, faces[0].landmarks, sample.group)
 
 
 def scorer(path: Path) -> tuple[Callable[[Pixels], float], int]:

@@ -37,7 +37,12 @@ class Parts:
     taken: int = 0  # bytes so far
 
     def keep(self, name: str, content: bytes | memoryview) -> bytes:
-        """The piece's bytes, or none and a sentence where it is too large."""
+        """The piece's bytes, or none and a sentence where it is too large.
+
+        Args:
+            name: Of the piece.
+            content: The piece's bytes.
+        """
         if len(content) > MOST_PIECE or self.taken + len(content) > MOST_TOGETHER:
             self.leave(f"{name} of {len(content) / 1e6:,.1f} MB was not read: at most {MOST_PIECE / 1e6:.0f} MB are.")
             return b""
@@ -45,13 +50,21 @@ class Parts:
         return bytes(content)
 
     def leave(self, sentence: str) -> None:
-        """Note once that something was not read."""
+        """Note once that something was not read.
+
+        Args:
+            sentence: What was not read, and why.
+        """
         if sentence not in self.left_out and len(self.left_out) < 8:
             self.left_out.append(sentence)
 
 
 def split(content: bytes) -> Parts:
-    """The pieces of metadata in a file's bytes. Damage ends the walk with a sentence; it never raises."""
+    """The pieces of metadata in a file's bytes. Damage ends the walk with a sentence; it never raises.
+
+    Args:
+        content: The file's bytes.
+    """
     parts = Parts()
     view = memoryview(content)
     walk = next((walk for magic, walk in _WALKS if magic(content)), None)

@@ -214,6 +214,9 @@ def traces(credentials: Credentials) -> list[generators.Trace]:
     """What the manifests say of generators.
 
     Those of an invalid manifest are not told; those of one that may be about another picture decide nothing.
+
+    Args:
+        credentials: Of the file.
     """
     traces_so_far: list[generators.Trace] = []
     signed = {

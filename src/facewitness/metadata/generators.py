@@ -154,7 +154,11 @@ _GROK = re.compile(r"Signature: ?[A-Za-z0-9+/=]{40,}")
 
 
 def of_texts(texts: Sequence[tuple[str, str]]) -> Iterator[Trace]:
-    """What texts under keywords say: settings and graphs that generators write."""
+    """What texts under keywords say: settings and graphs that generators write.
+
+    Args:
+        texts: (keyword, text) of a PNG's chunks and of comments.
+    """
     keywords = {keyword.lower(): text for keyword, text in texts}
     for keyword, text in texts:
         name = keyword.lower()
@@ -242,7 +246,14 @@ UNSIGNED = f"Nothing signs this. {WRITABLE}"
 
 
 def source_type(value: str) -> tuple[str, str, bool | None] | None:
-    """(name, meaning, whether the whole was generated) of an IPTC digital source type; None for what is none."""
+    """(name, meaning, whether the whole was generated) of an IPTC digital source type; None for what is none.
+
+    Args:
+        value: The type as it is written.
+
+    Returns:
+        Its name, its meaning, and whether the whole was generated, None where that is open.
+    """
     match = _SOURCE.fullmatch(value.strip())
     if match is None:
         return None
@@ -251,7 +262,11 @@ def source_type(value: str) -> tuple[str, str, bool | None] | None:
 
 
 def of_xmp(properties: Mapping[str, tuple[str, ...]]) -> Iterator[Trace]:
-    """What XMP says."""
+    """What XMP says.
+
+    Args:
+        properties: Of the file's XMP, by qualified name.
+    """
     for name in ("DigitalSourceType", "digitalsourcetype", "DigitalSourcefileType"):
         for value in properties.get(xmp.IPTC + name, ())[:4]:
             known = source_type(value)
@@ -278,7 +293,14 @@ def _of_exif(exif: Exif) -> Iterator[Trace]:
 
 
 def of_program(field: str, value: str, *, named: bool = False, film: bool = False) -> Iterator[Trace]:
-    """What a field says of programs; a hint only where it may name a person, or holds words of one (`named`)."""
+    """What a field says of programs; a hint only where it may name a person, or holds words of one (`named`).
+
+    Args:
+        field: Where the file names it.
+        value: The type as it is written.
+        named: As the file has it.
+        film: Whether the file is a film.
+    """
     value, what = value[:400], "films" if film else "pictures"
     if _PARTLY.search(value):
         yield Trace(
@@ -298,7 +320,11 @@ def of_program(field: str, value: str, *, named: bool = False, film: bool = Fals
 
 
 def of_label(text: str) -> Iterator[Trace]:
-    """China's label for generated content as JSON, with or without its own name around it."""
+    """China's label for generated content as JSON, with or without its own name around it.
+
+    Args:
+        text: A stranger's.
+    """
     value = _json(text)
     if isinstance(value, dict):
         inside = value.get("AIGC", value)

@@ -53,7 +53,11 @@ def _of_tags(tags: Mapping[str, str]) -> Iterator[Trace]:
 
 
 def claims(tags: Mapping[str, str]) -> list[str]:
-    """Sentences on the camera, the time and the program that wrote a film: none of them proves anything."""
+    """Sentences on the camera, the time and the program that wrote a film: none of them proves anything.
+
+    Args:
+        tags: Of the file's container, by name.
+    """
     sentences = []
     make, model = (next((tags[name] for name in names if name in tags), "") for names in (_MAKE, _MODEL))
     when = next((tags[name] for name in _WHEN if name in tags and not _NOT_A_TIME.match(tags[name])), "")

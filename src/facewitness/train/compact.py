@@ -394,11 +394,11 @@ class Batches(Dataset):
         sides = [side_of(item) for item in items]
         if not self.recipe.native:
             return sides[0], cv2.INTER_AREA
-        share, most = self.recipe.enlarged
+        share, factor = self.recipe.enlarged
         side = float(np.exp(rng.uniform(*np.log(self.recipe.native))))
-        most = most if rng.random() < share else 1.0
+        factor = factor if rng.random() < share else 1.0
         kernel = _KERNELS[rng.integers(len(_KERNELS))]
-        return max(min(side, most * min(sides)), min(*sides, self.recipe.native[0])), kernel
+        return max(min(side, factor * min(sides)), min(*sides, self.recipe.native[0])), kernel
 
 
 _KERNELS = (cv2.INTER_AREA, cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
@@ -433,15 +433,15 @@ def losses(answers: Answers, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     each = F.binary_cross_entropy_with_logits(
         answers.regions, batch["regions"], reduction="none", pos_weight=answers.regions.new_tensor(_RARE)
     ).mean(1)
-    found = {
+    parts = {
         "fake": fake,
         "kind": kind,
         "mask": mask,
         "regions": (each * has_regions).sum() / has_regions.sum().clamp(min=1),
     }
     if answers.parsing is not None and bool((batch["parsing"] != 255).any()):
-        found["parsing"] = F.cross_entropy(answers.parsing, batch["parsing"], ignore_index=255)
-    return found
+        parts["parsing"] = F.cross_entropy(answers.parsing, batch["parsing"], ignore_index=255)
+    return parts
 
 
 def train(
@@ -518,17 +518,17 @@ def train(
         loop.run(Batches(folder, recipe, number, hard), int(here.get("step", 0)), stage.end)
 
 
-def mined(recipe: Recipe, folder: Path, weights: Path, most: float = 4.0) -> dict[str, float]:
+def mined(recipe: Recipe, folder: Path, weights: Path, heaviest: float = 4.0) -> dict[str, float]:
     """How many times as often each genuine training picture that looks forged should be drawn: "source/file" -> weight.
 
-    The weight of a picture rises evenly from 1, where the network gives forged and genuine the same chance, to `most`,
-    where it is sure that the picture is forged. Pictures it takes for genuine are left out.
+    The weight of a picture rises evenly from 1, where the network gives forged and genuine the same chance, to
+    `heaviest`, where it is sure that the picture is forged. Pictures it takes for genuine are left out.
 
     Args:
         recipe: The settings.
         folder: Folder of the pack.
         weights: Path of the averaged weights.
-        most: The largest weight.
+        heaviest: The largest weight.
 
     Returns:
         "source/file" → weight.
@@ -540,7 +540,7 @@ def mined(recipe: Recipe, folder: Path, weights: Path, most: float = 4.0) -> dic
     batches = Batches(folder, recipe, len(recipe.stage) - 1)
     data = batches._open()
     rows = sorted({i for source in recipe.sources for i in batches.real[recipe.genuine.get(source, source)]})
-    found = {}
+    weights_of = {}
     with progress() as bar, torch.no_grad():
         task = bar.add_task("mining", total=len(rows))
         for at in range(0, len(rows), stage.batch_size):
@@ -551,11 +551,11 @@ def mined(recipe: Recipe, folder: Path, weights: Path, most: float = 4.0) -> dic
                 scores = model(x).fake.float().sigmoid().tolist()
             for i, score in zip(some, scores, strict=True):
                 if score > 0.5:
-                    found[f"{data.rows[i]['source']}/{data.rows[i]['file']}"] = round(
-                        1 + (most - 1) * (2 * score - 1), 3
+                    weights_of[f"{data.rows[i]['source']}/{data.rows[i]['file']}"] = round(
+                        1 + (heaviest - 1) * (2 * score - 1), 3
                     )
             bar.advance(task, len(some))
-    return found
+    return weights_of
 
 
 # -------------------------------------------------------------------------------------------------------- the export

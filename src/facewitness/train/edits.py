@@ -185,8 +185,8 @@ def drawn(draws: Draws, pack: Path, folder: Path, split: str, families: Mapping[
     Raises:
         InputError: A source has no genuine picture in the split.
     """
-    told = json.dumps([asdict(draws), split, dict(families or draws.families)], sort_keys=True)
-    place = folder / f"{split}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+    settings = json.dumps([asdict(draws), split, dict(families or draws.families)], sort_keys=True)
+    place = folder / f"{split}-{hashlib.sha256(settings.encode()).hexdigest()[:12]}"
     if (place / "rows.json").exists():
         return Edits(place)
     place.mkdir(parents=True, exist_ok=True)

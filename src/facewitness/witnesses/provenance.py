@@ -49,7 +49,11 @@ class Provenance:
         self._options = {"anchors": None if anchors is None else Path(anchors).name}
 
     def made_by(self) -> dict[str, Any]:
-        """What it takes to run it again: options, the date of the trust list, the library that checks signatures."""
+        """What it takes to run it again: options, the date of the trust list, the library that checks signatures.
+
+        Returns:
+            JSON-ready.
+        """
         try:
             checks: str | None = version("c2pa-python") if credentials.installed() else None
         except PackageNotFoundError:
@@ -62,7 +66,11 @@ class Provenance:
         }
 
     def inspect(self, clip: Clip) -> Testimony:
-        """What the file says of itself: a finding for each thing, those that decide first; `fake` is 1 or None."""
+        """What the file says of itself: a finding for each thing, those that decide first; `fake` is 1 or None.
+
+        Args:
+            clip: The file's pixels; a photo is a clip of one frame.
+        """
         if clip.content is None:
             file = clip.file()
             if file is None:  # an array, or a film that is gone

@@ -57,8 +57,8 @@ router = APIRouter(prefix="/v1/analyses", tags=["analyses"], responses=problems(
 
 def service(request: Request) -> Service:
     """The service behind a request."""
-    found: Service = request.app.state.service
-    return found
+    held: Service = request.app.state.service
+    return held
 
 
 Here = Annotated[Service, Depends(service)]
@@ -169,15 +169,15 @@ async def send(
         incoming = await run_in_threadpool(here.receive)
         try:
             called, fields = await body.receive(request, incoming, here.settings)
-            said = body.words_of(fields, request.query_params)
+            given = body.words_of(fields, request.query_params)
             row = await run_in_threadpool(
                 here.submit,
                 incoming,
-                said.get("name") or called or "upload",
+                given.get("name") or called or "upload",
                 owner=who.name,
-                case_name=said.get("case_name", ""),
-                note=said.get("note", ""),
-                sampling=_sampling(said),
+                case_name=given.get("case_name", ""),
+                note=given.get("note", ""),
+                sampling=_sampling(given),
                 repeat=idempotency_key,
             )
         finally:
@@ -188,11 +188,11 @@ async def send(
     return await _shown(here, row, 200 if row.ended else 202, waited, slim)
 
 
-def _sampling(said: dict[str, str]) -> dict[str, Any]:
+def _sampling(form: dict[str, str]) -> dict[str, Any]:
     """Which frames of a film are judged, by what was said of it. Raises Refused."""
     given: dict[str, Any] = {}
     for name, kind in _SAMPLING.items():
-        text = said.get(name, "")
+        text = form.get(name, "")
         if text == "":
             continue
         try:
@@ -301,7 +301,7 @@ async def follow(number: Number, here: Here, who: Who) -> Response:
     """`progress` whenever something has happened, `end` with the analysis when it has ended."""
     await run_in_threadpool(here.get, number, who.name)  # a problem, not an event, where it is not there
 
-    async def told() -> AsyncIterator[bytes]:
+    async def written() -> AsyncIterator[bytes]:
         last = None
         async for row in events.changes(here, number, who.name, 3600.0):
             before = await run_in_threadpool(here.before, row)
@@ -314,7 +314,7 @@ async def follow(number: Number, here: Here, who: Who) -> Response:
             else:
                 yield b": it goes on\n\n"
 
-    return events.stream(told())
+    return events.stream(written())
 
 
 # ------------------------------------------------------------------------------------------------------------ reports
@@ -470,14 +470,14 @@ async def ask(request: Request, number: Number, given: wire.QuestionAsked, here:
             number, _text("question", given.question), places=places, face=given.face, owner=who.name, hear=hear
         )
 
-    told = events.told(answered)
-    first = await anext(told)  # what is wrong with the question is a problem, not an event
+    coming = events.pieces(answered)
+    first = await anext(coming)  # what is wrong with the question is a problem, not an event
     if "application/json" in request.headers.get("accept", ""):
         while first[0] != "result":
-            first = await anext(told)
+            first = await anext(coming)
         return _json(wire.turn(first[1]))
 
-    async def said() -> AsyncIterator[bytes]:
+    async def written() -> AsyncIterator[bytes]:
         kind, value = first
         while True:
             if kind == "result":
@@ -485,12 +485,12 @@ async def ask(request: Request, number: Number, given: wire.QuestionAsked, here:
                 return
             yield events.event("piece", {"text": value}) if kind == "piece" else b": it goes on\n\n"
             try:
-                kind, value = await anext(told)
+                kind, value = await anext(coming)
             except Exception as error:  # the answer has begun: what went wrong is its last event
                 yield events.event("problem", {"detail": str(error), "request_id": request.state.request_id})
                 return
 
-    return events.stream(said())
+    return events.stream(written())
 
 
 @router.get("/{number}/questions", summary="The conversation so far", response_model=wire.Conversation)

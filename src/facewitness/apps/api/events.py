@@ -67,22 +67,22 @@ async def changes(
         end()
 
 
-async def told(ask: Callable[[Callable[[str], None]], Any]) -> AsyncIterator[tuple[str, Any]]:
+async def pieces(ask: Callable[[Callable[[str], None]], Any]) -> AsyncIterator[tuple[str, Any]]:
     """What a call in another thread says by its `hear`, as ("piece", text), and in the end ("result", what it returns).
 
     Raises what the call raises.
     """
     loop = asyncio.get_running_loop()
-    heard: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+    queue: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
 
     def hear(piece: str) -> None:
-        loop.call_soon_threadsafe(heard.put_nowait, ("piece", piece))
+        loop.call_soon_threadsafe(queue.put_nowait, ("piece", piece))
 
     task = asyncio.ensure_future(run_in_threadpool(ask, hear))
-    task.add_done_callback(lambda _: heard.put_nowait(("end", None)))
+    task.add_done_callback(lambda _: queue.put_nowait(("end", None)))
     while True:
         try:
-            kind, value = await asyncio.wait_for(heard.get(), _HEARTBEAT)
+            kind, value = await asyncio.wait_for(queue.get(), _HEARTBEAT)
         except TimeoutError:
             yield "wait", None
             continue

@@ -68,7 +68,7 @@ class Runner:
         self._listeners: dict[str, list[tuple[Callable[[], None], bool]]] = {}
         self._lock = threading.Lock()
         self._closing = False
-        self._said = self._swept = 0.0
+        self._last_sign = self._swept = 0.0
         self._thread = threading.Thread(target=self._run, name="facewitness.runner", daemon=True)
 
     def start(self, alone: bool) -> None:
@@ -280,9 +280,9 @@ class Runner:
 
     def _say_alive(self) -> None:
         now = time.monotonic()
-        if now - self._said < LEASE / 10:
+        if now - self._last_sign < LEASE / 10:
             return
-        self._said = now
+        self._last_sign = now
         if self._running:
             self.store.alive(self.name, dict(self._steps))
         self.store.recover(self.settings.attempts)

@@ -380,7 +380,7 @@ class Service:
             report = work.restored(kept.report, kept.landmarks)
             asked = Question(text, pointing.placed(report, face, places) if places else ())
             before = self.store.turns(number)
-            said = [work.Said(t.asked["question"], t.answered["answer"], t.answered["label"]) for t in before]
+            earlier = [work.Said(t.asked["question"], t.answered["answer"], t.answered["label"]) for t in before]
             memory = before[-1].memory if before else None
             if (self.settings.backend is not None or self.answering) and kept.file is not None:
                 name = self.settings.backend
@@ -391,13 +391,13 @@ class Service:
                     backend,
                     asked,
                     face,
-                    said,
+                    earlier,
                     memory,
                     seconds=self.settings.answer_time,
                     hear=hear or _hear_nothing,
                 ).result()
             else:
-                answer, memory = work.answered(report, None, asked, face, said, memory)
+                answer, memory = work.answered(report, None, asked, face, earlier, memory)
             turn = TurnRow(
                 len(before) + 1,
                 {"question": text, "places": list(places), "face": face},
@@ -531,9 +531,9 @@ def _hear_nothing(_: str) -> None:
     """Where nobody listens."""
 
 
-def _short(what: str, text: str, most: int) -> None:
-    if len(text) > most:
-        raise InputError(f"{what}: expected at most {most:,} characters, got {len(text):,}")
+def _short(what: str, text: str, limit: int) -> None:
+    if len(text) > limit:
+        raise InputError(f"{what}: expected at most {limit:,} characters, got {len(text):,}")
     if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text):
         raise InputError(f"{what}: expected text, got a character in it that is none")
 

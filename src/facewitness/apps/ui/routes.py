@@ -64,13 +64,13 @@ def add_to(app: FastAPI, review: Path | None = None) -> FastAPI:
 
 
 def _service(request: Request) -> Service:
-    found: Service = request.app.state.service
-    return found
+    held: Service = request.app.state.service
+    return held
 
 
 def _caller(request: Request) -> Caller | None:
-    found: Caller | None = request.state.caller
-    return found
+    caller: Caller | None = request.state.caller
+    return caller
 
 
 def _shown(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
