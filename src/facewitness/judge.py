@@ -152,6 +152,10 @@ def timeline(testimonies: Sequence[Testimony], calibrations: Mapping[str, Calibr
 
     Witnesses are weighed as in `judge`, moment by moment: the mean of the log-odds of those that gave a score there. A
     moment that no calibrated witness judged has None. The mask is the first one.
+
+    Args:
+        testimonies: On one person.
+        calibrations: Name of a witness → its calibration.
     """
     at: dict[int, list[tuple[Moment, float | None]]] = {}
     for testimony in testimonies:
@@ -161,8 +165,8 @@ def timeline(testimonies: Sequence[Testimony], calibrations: Mapping[str, Calibr
             p = None
             if known and calibration and moment.fake is not None:
                 kind, _ = _kind_named(testimonies, testimony)
-                told = kind not in calibration.kinds or calibration.kinds[kind]["slope"] > 0
-                p = calibration.apply(moment.fake, kind)[0] if told else None
+                decides = kind not in calibration.kinds or calibration.kinds[kind]["slope"] > 0
+                p = calibration.apply(moment.fake, kind)[0] if decides else None
             at.setdefault(moment.at.index, []).append((moment, p))
     moments = []
     for _, entries in sorted(at.items()):
@@ -205,6 +209,9 @@ def quality(track: Track) -> float:
 
     Good faces weigh more in a film's verdict, by their quality q; so does their quality: Σ q² / Σ q. For a photo that
     is the one face's. What was not measured raises no doubt and counts as 1.
+
+    Args:
+        track: One person's faces.
     """
     scores = [1.0 if face.quality.score is None else face.quality.score for face in track.faces]
     total = sum(scores)
@@ -243,7 +250,14 @@ class _Weighed:
 
 
 def thresholds(calibrations: Iterable[Calibration]) -> tuple[float, float]:
-    """The thresholds (real below, fake from) for witnesses that are weighed together: the means of their log-odds."""
+    """The thresholds (real below, fake from) for witnesses that are weighed together: the means of their log-odds.
+
+    Args:
+        calibrations: Of the witnesses that are weighed.
+
+    Returns:
+        Real below, and fake from.
+    """
     pairs = [(c.real_below, c.fake_above) for c in calibrations]
     return _mean_odds([real for real, _ in pairs]), _mean_odds([fake for _, fake in pairs])
 

@@ -54,6 +54,9 @@ def grade(strength: float | None) -> str | None:
 
     The whole percent decides, for it is what stands beside the word. None stays None: a strength nobody measured has
     no grade.
+
+    Args:
+        strength: In [0, 1]; None for not measured.
     """
     if strength is None:
         return None
@@ -199,6 +202,9 @@ class Clip:
     def at(self, at: FrameRef) -> Frame:
         """The frame that something speaks of, with its pixels.
 
+        Args:
+            at: The frame that is spoken of.
+
         Raises:
             InputError: the clip does not hold this frame.
         """
@@ -331,7 +337,16 @@ class Finding:
         strength: float | None,
         at: FrameRef | None = None,
     ) -> Finding:
-        """A finding with one place."""
+        """A finding with one place.
+
+        Args:
+            region: Name of a region of the tree; None for a place that is none.
+            box: In pixels of the frame.
+            mask: Inside the box; None where the exact shape is not known.
+            claim: A sentence.
+            strength: In [0, 1]; None for not measured.
+            at: The frame that is spoken of.
+        """
         return cls((Place(at, region, box, mask),), claim, strength)
 
     @property
@@ -622,7 +637,11 @@ class Report:
         return rendered.decode("utf-8").rstrip("\n")
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as what JSON can hold, in the layout of `facewitness.report/2`."""
+        """The report as what JSON can hold, in the layout of `facewitness.report/2`.
+
+        Returns:
+            As the schema describes it.
+        """
         value: dict[str, Any] = importlib.import_module("json").loads(self.to_json())
         return value
 

@@ -295,11 +295,11 @@ def _add_mmtt(parser: Any) -> Command:
             asked = {"model": given.annotator} | ({} if given.base_url is None else {"base_url": given.base_url})
             backend = plugins.get("backends", given.backend).load(**asked)
             quality = annotate.Statistics()
-            told = annotate.annotate(
+            answers = annotate.annotate(
                 mmtt.tasks(made), backend, given.out / "annotation", model=given.annotator, check=mmtt.check,
                 statistics=quality,
             )  # fmt: skip
-            texts = {task.id: text for task, text in told}
+            texts = {task.id: text for task, text in answers}
             made = [item for item in made if item.id in texts]
             print(f"{given.annotator}: {quality.as_dict()}")
         count = mmtt.write(made, given.out, texts)
@@ -446,18 +446,18 @@ def _reviewed(given: argparse.Namespace, written: Any) -> Any:
 
     queue = review.Queue(given.review, given.reviewers)
     kept = {item.id: str(content["text"]) for item, content in queue.accepted()}
-    decided = {name for name, said in queue.decisions().items() if len(said) >= given.reviewers}
-    found, waiting = [], 0
+    decided = {name for name, decisions in queue.decisions().items() if len(decisions) >= given.reviewers}
+    reviewed, waiting = [], 0
     for picture, answer, annotator in written:
         item, files = ffa_vqa.to_review(picture, answer, annotator)
         if item.id in kept:
-            found.append((picture, kept[item.id], annotator))
+            reviewed.append((picture, kept[item.id], annotator))
         elif item.id not in decided:
             waiting += 1
             queue.add([item], files)
     if waiting:
         _note(f"{waiting} answers wait for people: facewitness review {given.review} --who NAME")
-    return found or None
+    return reviewed or None
 
 
 def _add_small_vlm(parser: Any) -> Command:
@@ -515,9 +515,9 @@ def _add_hard(parser: Any) -> Command:
         from facewitness.train import compact
 
         recipe = compact.Recipe.read(given.recipe)
-        found = compact.mined(recipe, given.pack, _weights(given.folder))
-        write_whole(given.hard, json.dumps(found, indent=0).encode())
-        print(f"{given.hard}: {len(found)} genuine pictures look forged")
+        weights = compact.mined(recipe, given.pack, _weights(given.folder))
+        write_whole(given.hard, json.dumps(weights, indent=0).encode())
+        print(f"{given.hard}: {len(weights)} genuine pictures look forged")
         return ALL
 
     return run

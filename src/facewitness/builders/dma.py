@@ -321,6 +321,9 @@ def without_descriptions(text: str) -> str:
 
     Such a sentence says what the person has, names a region other than the face, and holds no verdict: "The person has
     thick eyebrows, a straight nose." A text that is nothing else stays as it is.
+
+    Args:
+        text: The text.
     """
 
     def describes(sentence: str) -> bool:

@@ -250,6 +250,9 @@ def make(recipe: Recipe, detector: KFD | FDM | None, size: int | None = None) ->
         detector: KFD's, or MARE's module.
         size: Of the pictures that MARE's module sees, pixels; the recipe's comes first.
 
+    Returns:
+        The model, and its processor.
+
     Raises:
         InputError: There is no model's name, detector or size.
         WeightsError, UnknownName: As models/prompted_vlm.
@@ -406,6 +409,9 @@ def detector_planned(path: Path, page: Plan) -> tuple[Any, dict[str, Any]]:
     Args:
         path: Its saved weights, or the recipe (.toml) that would train it.
         page: Takes what is checked.
+
+    Returns:
+        The detector, and its card.
 
     Raises:
         WeightsError: Weights that cannot be read.

@@ -222,8 +222,8 @@ class KFDWitness:
         """
         views = np.stack([crop, crop[:, ::-1]]) if self._flip else crop[None]
         with torch.inference_mode():
-            found = self.detector(self._pixels(views))
-            score, maps = found.logit.double().mean().sigmoid().item(), found.map[:, 0].cpu().numpy()
+            output = self.detector(self._pixels(views))
+            score, maps = output.logit.double().mean().sigmoid().item(), output.map[:, 0].cpu().numpy()
         if self._flip:
             maps = np.stack([maps[0], maps[1][:, ::-1]])
         return float(score), np.clip(maps.mean(axis=0), 0, 1).astype(np.float32)
@@ -235,13 +235,13 @@ class KFDWitness:
             crop: A crop, uint8 (S, S, 3).
         """
         pixels = self._pixels(crop[None])
-        return heatmap(self.detector, self.detector.linear[-1], pixels, lambda found: found.logit)
+        return heatmap(self.detector, self.detector.linear[-1], pixels, lambda output: output.logit)
 
     def _pixels(self, views: NDArray[np.uint8]) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(views.transpose(0, 3, 1, 2))).to(self._device).float()
 
     def _findings(self, face: Face, mask: Mask, to_grid: geometry.Affine) -> tuple[Finding, ...]:
-        found = []
+        places = []
         for name in regions.MARE:
             place = _places.region_on(face, name, mask, to_grid)
             if place is None or not place[1].any():
@@ -249,11 +249,11 @@ class KFDWitness:
             box, inside = place
             covered = float(mask.values[inside].mean())
             if covered >= COVERED:
-                found.append((covered, name, box, Mask(mask.box, mask.values * inside)))
-        found.sort(key=lambda f: (-f[0], f[1]))
+                places.append((covered, name, box, Mask(mask.box, mask.values * inside)))
+        places.sort(key=lambda f: (-f[0], f[1]))
         return tuple(
             Finding.on(name, box, part, _places.claim(name), self._strength(covered), face.at)
-            for covered, name, box, part in found
+            for covered, name, box, part in places
         )
 
     def _strength(self, covered: float) -> float | None:
