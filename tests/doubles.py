@@ -160,7 +160,7 @@ def tiny_forgerytalker(folder: Path) -> Path:
     words = learned([*TALK, ft.INSTRUCTION, ", ".join(AREAS)] * 2, 330)
     torch.manual_seed(0)
     config = ft.small(
-        AREAS, len(words), encoder=_TOWER, decoder=_DECODER, queries=3, fuse=8,
+        AREAS, len(words), encoder=_TOWER, prior=False, decoder=_DECODER, queries=3, fuse=8,
         fpn={"size": 32, "patch": 8, "width": 16, "layers": 2, "heads": 2, "mlp": 16, "convolved": 1, "stem": 24},
         qformer={"vocab_size": len(words), "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
                  "intermediate_size": 16, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
@@ -185,7 +185,13 @@ def tiny_fifa(folder: Path) -> Path:
                 "num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 256,
                 "tie_word_embeddings": True, "pad_token_id": 0, "bos_token_id": None, "eos_token_id": 1}  # fmt: skip
     config = fifa.small(
-        ("left_eye", "nose", "mouth"), len(words), encoder=_TOWER, decoder=_DECODER, language=language, grid=2
+        ("left_eye", "nose", "mouth"),
+        len(words),
+        encoder=_TOWER,
+        prior=False,
+        decoder=_DECODER,
+        language=language,
+        grid=2,
     )
     path = folder / "fifa.safetensors"
     fifa.FiFa(config, Reader(words)).save(path, {"crop": {"margin": 1.25}})

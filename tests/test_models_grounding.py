@@ -45,7 +45,7 @@ def words():
 def talker(words) -> ForgeryTalker:
     torch.manual_seed(0)
     config = ft.small(
-        LABELS, len(words), encoder=TOWER, decoder=DECODER, queries=3, fuse=8,
+        LABELS, len(words), encoder=TOWER, prior=False, decoder=DECODER, queries=3, fuse=8,
         fpn={"size": SIZE, "patch": 8, "width": 16, "layers": 2, "heads": 2, "mlp": 16, "convolved": 1, "stem": 24},
         qformer={"vocab_size": len(words), "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
                  "intermediate_size": 16, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
@@ -63,7 +63,7 @@ def mllm() -> FiFa:
     language = {"vocab_size": len(words), "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
                 "num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 256,
                 "tie_word_embeddings": True, "pad_token_id": 0, "bos_token_id": None, "eos_token_id": 1}  # fmt: skip
-    config = fifa.small(CONCEPTS, len(words), encoder=TOWER, decoder=DECODER, language=language, grid=2)
+    config = fifa.small(CONCEPTS, len(words), encoder=TOWER, prior=False, decoder=DECODER, language=language, grid=2)
     return FiFa(config, Reader(words))
 
 
@@ -315,12 +315,12 @@ def _examples():
 def test_every_loss_is_there_and_reaches_its_part(mllm):
     features = mllm.encoder(_pixels(2))
     losses = mllm.losses(features, _examples(), _truth())
-    assert set(losses) == set(fifa.WEIGHTS)
+    assert set(losses) == set(fifa.WEIGHTS) - {"place"}  # that is of networks whose masks have where to begin
     mllm.total(losses).backward()
     for part in (mllm.language, mllm.decoder, mllm.to_parsing, mllm.to_forged, mllm.from_region, mllm.to_prompt):
         assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in part.parameters())
     assert all(p.grad is None for p in mllm.encoder.parameters())
-    assert set(mllm.losses(features, [], _truth())) == set(fifa.WEIGHTS) - {"text", "bce", "dice"}
+    assert set(mllm.losses(features, [], _truth())) == set(fifa.WEIGHTS) - {"text", "bce", "dice", "place"}
 
 
 def test_a_seg_without_a_mask_and_a_mask_without_a_seg_do_not_end_training(mllm):
@@ -388,3 +388,74 @@ def test_a_published_like_fifa_has_one_encoder_and_seven_billion_parameters():
     count = fifa.parts(fifa.published(CONCEPTS))
     assert 85e6 < count["encoder"] < 88e6 and 6.7e9 < count["language"] < 6.8e9
     assert sum(fifa.parts(fifa.small(CONCEPTS, 768)).values()) < 12e6
+
+
+# ------------------------------------------------------------------------------------------------- where masks begin
+
+
+@pytest.fixture
+def beginning() -> FiFa:
+    """A FiFa whose masks begin at its encoder's map."""
+    torch.manual_seed(0)
+    texts = [*REPORTS, *fifa.QUESTIONS.values(), fifa.YES, fifa.NO_FORGERY, "<p>nose</p> [SEG]"] * 2
+    texts += [f"The <p>{fifa.title(name)}</p> [SEG] is smeared." for name in CONCEPTS]
+    words = learned(texts, 380, fifa.TOKENS)
+    language = {"vocab_size": len(words), "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
+                "num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 256,
+                "tie_word_embeddings": True, "pad_token_id": 0, "bos_token_id": None, "eos_token_id": 1}  # fmt: skip
+    config = fifa.small(CONCEPTS, len(words), encoder={"kind": "compact", "size": 64, "maps": True}, decoder=DECODER,
+                        language=language, grid=2)  # fmt: skip
+    return FiFa(config, Reader(words)).eval()
+
+
+def _large(n=2):
+    return torch.rand(n, 3, 64, 64, generator=torch.Generator().manual_seed(1)) * 255
+
+
+def test_a_decoder_with_a_prior_begins_there(beginning):
+    decoder = MaskDecoder(8, 6, hidden=16, heads=2, mlp=16, layers=1, further=0, prior=True).eval()
+    grid, prompts = torch.randn(2, 8, 4, 4), torch.randn(2, 3, 1, 6)
+    prior = torch.randn(2, 3, 16, 16) * 4
+    with torch.no_grad():
+        masks, quality = decoder.masks(decoder.image(grid), prompts, prior)
+        one = decoder.masks(decoder.image(grid), prompts[:, 1:2], prior[:, 1:2])
+        flat = decoder.masks(decoder.image(grid), prompts, torch.zeros_like(prior)).logits
+    assert masks.shape == (2, 3, 16, 16) and quality.shape == (2, 3)
+    assert torch.allclose(masks[:, 1], one.logits[:, 0], atol=1e-5), "masks do not mix"
+    assert torch.allclose(masks - flat, prior, atol=1e-4), "its embedding begins at zero, what is added at one"
+    with pytest.raises(InputError, match="prior"):
+        decoder.masks(decoder.image(grid), prompts)
+    with pytest.raises(InputError, match="prior"):
+        MaskDecoder(8, 6, hidden=16, heads=2, mlp=16, layers=1).masks(torch.randn(2, 16, 4, 4), prompts, prior)
+
+
+def test_every_loss_of_a_network_whose_masks_begin_somewhere(beginning):
+    features = beginning.encoder(_large())
+    nose = _map(4, 8, 8, 12)
+    example = Example(0, fifa.QUESTIONS["grounded_explanation"], "The <p>nose</p> [SEG] is smeared.", (), (nose,),
+                      ((1, True),))  # fmt: skip
+    losses = beginning.losses(features, [example, *_examples()[1:]], _truth(), torch.rand(2, 3, 16, 16))
+    assert set(losses) == set(fifa.WEIGHTS)
+    beginning.total(losses).backward()
+    for part in (beginning.to_place, beginning.decoder.embed, beginning.from_region):
+        assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in part.parameters())
+    assert all(p.grad is None for p in beginning.encoder.parameters())
+
+
+def test_an_explanation_names_only_what_may_be_named(beginning):
+    seen = beginning.seen(beginning.encoder(_large()))
+    ask = [(0, fifa.QUESTIONS["grounded_explanation"], ()), (1, fifa.QUESTIONS["grounded_explanation"], ())]
+    forged = torch.full_like(seen.forged, -9.0)
+    forged[0, CONCEPTS.index("mouth")] = 9.0
+    first, second = beginning.answer(seen._replace(forged=forged), ask, 60, least=0.5)
+    assert set(re.findall(r"<p>(.*?)</p>", first.text)) <= {"mouth"} and first.text.startswith("The")
+    assert second.text == fifa.NO_FORGERY and not second.masks
+    other = beginning.answer(seen._replace(forged=forged), [(0, fifa.QUESTIONS["detection"], ())], 4, least=0.5)
+    assert other == beginning.answer(seen, [(0, fifa.QUESTIONS["detection"], ())], 4) or other[0].text
+
+
+def test_an_encoder_without_a_map_cannot_be_begun_at(beginning, words):
+    config = beginning.config | {"encoder": TOWER}
+    network = FiFa(config, beginning.reader)
+    with pytest.raises(InputError, match="maps = true"):
+        network.seen(network.encoder(_pixels(2)))

@@ -26,7 +26,7 @@ from facewitness.models import fifa as fm  # noqa: E402
 from facewitness.models.compact import Compact  # noqa: E402
 from facewitness.models.fifa import FiFa  # noqa: E402
 from facewitness.models.forgerytalker import ForgeryTalker  # noqa: E402
-from facewitness.train import edits, fifa, forgerytalker, reports  # noqa: E402
+from facewitness.train import edits, encoder, fifa, forgerytalker, reports  # noqa: E402
 from facewitness.train.forgerytalker import Recipe, Stage  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -38,9 +38,9 @@ STAGE = Stage(batch_size=3, lr=1e-3, steps=2)
 TINY = Recipe(
     kind="small", fpn=STAGE, report=STAGE, pretrain=STAGE, draws=DRAWS, vocabulary=330,
     network={
-        "encoder": {"kind": "compact", "size": SIZE}, "decoder": DECODER, "queries": 3, "fuse": 8,
+        "encoder": {"kind": "compact", "size": SIZE, "maps": True}, "decoder": DECODER, "queries": 3, "fuse": 8,
         "fpn": {"size": SIZE, "patch": 16, "width": 16, "layers": 2, "heads": 2, "mlp": 16, "convolved": 2, "kernel": 3,
-                "local": 4, "stem": 344, "dropout": 0.0},
+                "local": 4, "stem": 348, "dropout": 0.0},
         "qformer": {"vocab_size": 330, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
                     "intermediate_size": 16, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
         "language": {"vocab_size": 330, "d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2,
@@ -48,9 +48,9 @@ TINY = Recipe(
     },
 )  # fmt: skip
 FIFA = fifa.Recipe(
-    kind="small", steps=2, batch_size=3, lr=1e-3, draws=DRAWS, vocabulary=360, asked=2,
+    kind="small", steps=2, batch_size=3, lr=1e-3, draws=DRAWS, vocabulary=360, asked=2, given=0.5,
     network={
-        "encoder": {"kind": "compact", "size": SIZE}, "decoder": DECODER, "grid": 2,
+        "encoder": {"kind": "compact", "size": SIZE, "maps": True}, "decoder": DECODER, "grid": 2,
         "language": {"vocab_size": 360, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
                      "num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 512,
                      "tie_word_embeddings": True, "pad_token_id": 0, "bos_token_id": None, "eos_token_id": 1},
@@ -177,13 +177,63 @@ def test_fifa_learns_and_a_killed_run_ends_as_another(packed, compact, drawn, tm
     assert FiFa.load(tmp_path / "a" / "fifa.safetensors").concepts == reports.SPOKEN
 
 
+def test_the_shared_encoder_learns_and_both_systems_begin_at_its_map(packed, compact, drawn, tmp_path):
+    recipe = encoder.Recipe(DRAWS, steps=2, batch_size=3, lr=1e-3, seed=3)
+    options = {"pack": packed, "init_from": compact, "draws": drawn, "save_every": 1}
+    whole = encoder.train(recipe, tmp_path / "a", **options)
+    encoder.train(recipe, tmp_path / "b", stop_at_step=1, **options)
+    again = encoder.train(recipe, tmp_path / "b", **options)
+    a, b = load_file(whole), load_file(again)
+    assert a.keys() == b.keys() and all(torch.allclose(a[k], b[k], atol=1e-6) for k in a)
+    assert not torch.equal(a["to_mask.weight"], load_file(compact)["to_mask.weight"])
+    network = fifa.make(FIFA, ["The nose is smeared."], whole)
+    made = edits.drawn(DRAWS, packed, drawn, "train")
+    features = network.encoder(made.images(slice(0, 2)))
+    seeing = encoder.Seeing().eval()
+    seeing.network.load_state_dict({k: v for k, v in a.items() if not k.startswith("to_spoken.")})
+    with torch.no_grad():
+        alone, _ = seeing(made.images(slice(0, 2)))
+    assert torch.allclose(network.encoder.map(features), alone, atol=1e-4)
+    where = network.eval().seen(features).where[:, None]
+    assert where.shape[-1] == SIZE // 2  # it begins at that map and is nearer to it than to none
+    with pytest.raises(InputError, match="compact"):
+        encoder.train(recipe, tmp_path / "c", **{**options, "init_from": tmp_path / "a" / "resume.safetensors"})
+
+
+def test_a_mask_begins_at_what_the_words_and_the_map_say(packed, compact, drawn):
+    network = fifa.make(FIFA, ["The nose is smeared."], compact).eval()
+    made = edits.drawn(DRAWS, packed, drawn, "train")
+    asked = fifa.Asked(made, 1)
+    seen = network.seen(network.encoder(made.images(slice(0, 2))), asked.given(slice(0, 2)))
+    nose = network.concepts.index("nose")
+    with torch.no_grad():
+        for p in network.to_place.parameters():
+            p.zero_()
+        network.to_place.bias[nose], network.to_place.bias[-1] = 30.0, -30.0  # the nose, forged or not
+        begin, _ = network._begun(seen, torch.tensor([0]), torch.zeros(1, 16))
+        there = seen.regions[0, nose]
+        assert ((begin[0] > 0) == (there > 0.5)).all() and there.amax() > 0.9
+        network.to_place.bias[-1] = 30.0  # only what is forged of it
+        only, _ = network._begun(seen, torch.tensor([0]), torch.zeros(1, 16))
+    assert (only <= begin + 1e-4).all()
+
+
+def test_the_mesh_is_parsed_as_its_polygons_lie(packed, drawn):
+    made = edits.drawn(DRAWS, packed, drawn, "train")
+    parsed = made.parsed(SIZE // 4)
+    for k, name in enumerate(reports.SPOKEN):
+        fine = reports.inside(name, made.meshes[0], SIZE, SIZE)
+        assert abs(parsed[0, k].mean() / 255 - fine.mean()) < 0.02, name
+
+
 def test_recipes_in_the_repository_are_read_and_planned(capsys):
     published = Recipe.read(RUNS / "forgerytalker" / "published.toml")
     assert (published.fpn.steps, published.fpn.batch_size, published.fpn.lr) == (125_000, 16, 7.5e-3)
     assert (published.report.epochs, published.report.lr, published.omega) == (60, 4e-6, 0.2)
     assert published.weights == (2, 1, 1, 1)
     small = [kind.read(RUNS / name / "small.toml") for kind, name in ((Recipe, "forgerytalker"), (fifa.Recipe, "fifa"))]
-    assert small[0].draws == small[1].draws, "they are drawn once for both"
+    shared = encoder.Recipe.read(RUNS / "grounding" / "encoder.toml").draws
+    assert small[0].draws == small[1].draws == shared, "they are drawn once for both"
     for name in ("forgerytalker", "fifa"):
         assert main(["train", name, str(RUNS / name / "published.toml"), "--plan"]) == 0
         assert "GiB in half precision" in capsys.readouterr().out

@@ -970,6 +970,8 @@ def _hidden(face: PersonReport, name: str) -> str | None:
     far = {True: "left_", False: "right_"}  # turning to one's left hides one's left
     if yaw is not None and abs(yaw) >= TURNED and name.startswith(far[yaw > 0]):
         return f"The face is turned {abs(yaw):.0f}° to the subject's {'left' if yaw > 0 else 'right'}."
+    if name in regions.hidden(face.face.landmarks) and name not in face.face.unseen:
+        return f"The {regions.title(name)} is turned away or closed in this pose."
     if name in face.face.unseen:
         if name == "beard" and "jaw" not in face.face.unseen:
             return "No beard can be seen on this face."

@@ -173,7 +173,7 @@ def facext(fifa_file):
 def _answers(witness, monkeypatch, *answers: Answered):
     asked = []
 
-    def answer(seen, questions, most):
+    def answer(seen, questions, most, least=0.0):
         asked.extend(questions)
         return [answers[min(i, len(answers) - 1)] for i in range(len(questions))]
 

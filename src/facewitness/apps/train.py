@@ -46,6 +46,7 @@ def add_to(commands: Any) -> None:
         ("kfd", _add_kfd, "KFD's detector, from genuine faces alone (its stage 1)"),
         ("fdm", _add_fdm, "MARE's forgery disentanglement module"),
         ("sft", _add_sft, "a language model, to say what a detector saw (KFD's stage 2, MARE's start)"),
+        ("encoder", _add_encoder, "the encoder that the small ForgeryTalker and FiFa share, on masks of edits"),
         ("forgerytalker", _add_forgerytalker, "ForgeryTalker: a mask and a report from one encoder"),
         ("fifa", _add_fifa, "Fake-in-Facext: words with masks between them, and questions that point"),
         ("mids", _add_mids, "FFAA's judge of answers, on what a fine-tuned model answered under hypotheses"),
@@ -63,6 +64,8 @@ _EXAMPLES = {
     "fdm": "facewitness train fdm runs/fdm/small.toml --pack pack --init-from IMAGENET --out out",
     "sft": "facewitness train sft runs/kfd/sft-small.toml --forensic sbi_qa.parquet --detector out/kfd.safetensors "
     "--model small --out out/sft",
+    "encoder": "facewitness train encoder runs/grounding/encoder.toml --pack pack --init-from "
+    "runs/compact/last.safetensors --out out",
     "forgerytalker": "facewitness train forgerytalker runs/forgerytalker/small.toml --pack pack --init-from "
     "runs/compact/last.safetensors --out out",
     "fifa": "facewitness train fifa runs/fifa/small.toml --pack pack --init-from runs/compact/last.safetensors "
@@ -434,6 +437,32 @@ def _add_fifa(parser: Any) -> Command:
             stop_at_step=given.stop_at_step, until=given.until, **_saving(given),
         )  # fmt: skip
         print(f"the network: {given.out / 'fifa.safetensors'}")
+        return ALL
+
+    return run
+
+
+def _add_encoder(parser: Any) -> Command:
+    _add_until(parser)
+    _add_run(parser)
+    _add_changes(parser)
+    parser.add_argument(
+        "--draws", type=Path, metavar="DIR", help="where self-made edits are kept (in the run's folder)"
+    )
+
+    def run(given: argparse.Namespace) -> int:
+        from facewitness.train import encoder
+        from facewitness.train.recipe import read_recipe
+
+        recipe = read_recipe(encoder.Recipe, given.recipe, given.set)
+        recipe = replace(recipe, **{k: v for k, v in (("steps", given.steps), ("seed", given.seed)) if v is not None})
+        if given.init_from is None:
+            raise InputError("train encoder: expected --init-from, the compact network's weights")
+        weights = encoder.train(
+            recipe, given.out, pack=given.pack, init_from=given.init_from, draws=given.draws,
+            stop_at_step=given.stop_at_step, until=given.until, **_saving(given),
+        )  # fmt: skip
+        print(f"the encoder: {weights}")
         return ALL
 
     return run

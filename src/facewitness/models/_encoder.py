@@ -36,17 +36,19 @@ class CompactEncoder(nn.Module):
     They are the backbone's features at stride 8 (32), at stride 16 (96, enlarged) and the decoder's at stride 4 (48 at
     each of four places), where the mask head reads. The global feature is the last layer's mean (1280). `traces` are
     no network's: at each of the four places the logarithm of what three high-pass filters leave there, which tells a
-    pasted or interpolated part from its surroundings, and the mean colour.
+    pasted or interpolated part from its surroundings, and the mean colour. `maps` gives 4 channels more: what its own
+    mask head says at each of the four places (`map` puts them together again).
     """
 
-    def __init__(self, size: int = 224, noise: bool = True, traces: bool = True):
+    def __init__(self, size: int = 224, noise: bool = True, traces: bool = True, maps: bool = False):
         super().__init__()
         if size % 32 or size < 64:
             raise InputError(f"size: expected a multiple of 32 of at least 64, got {size}")
         self.size, self.grid, self.whole, self.traces = size, size // 8, 1280, traces
-        self.width = 32 + 96 + 4 * 48 + (24 if traces else 0)
+        self.width = 32 + 96 + 4 * 48 + (24 if traces else 0) + (4 if maps else 0)
+        self.maps = maps
         self.network = Compact(noise=noise)
-        for head in ("to_mask", "to_region_map", "to_fake", "to_kind", "to_regions"):
+        for head in (*(() if maps else ("to_mask",)), "to_region_map", "to_fake", "to_kind", "to_regions"):
             delattr(self.network, head)
         self.register_buffer("kernels", _high_pass(), persistent=False)
         self.requires_grad_(False)
@@ -77,7 +79,15 @@ class CompactEncoder(nn.Module):
             d = smooth(lateral(f) + F.interpolate(d, scale_factor=2.0, mode="bilinear", align_corners=False))
         coarse = F.interpolate(f16, scale_factor=2.0, mode="bilinear", align_corners=False)
         grid = [f8, coarse, F.pixel_unshuffle(d, 2)]
-        return Features(top.mean((2, 3)), torch.cat([*grid, *([self._traces(x)] if self.traces else [])], dim=1))
+        if self.traces:
+            grid.append(self._traces(x))
+        if self.maps:
+            grid.append(F.pixel_unshuffle(self.network.to_mask(d), 2))
+        return Features(top.mean((2, 3)), torch.cat(grid, dim=1))
+
+    def map(self, features: Features) -> Tensor | None:
+        """What its own head says of where something is forged: logits (N, 1, size/4, size/4); None without `maps`."""
+        return F.pixel_shuffle(features.grid[:, -4:], 2) if self.maps else None
 
     def _traces(self, x: Tensor) -> Tensor:
         """(N, 3, S, S) in [−1, 1] → (N, 24, S/8, S/8)."""
@@ -137,6 +147,9 @@ class TowerEncoder(nn.Module):
         tokens = self.tower(pixel_values=((pixels / 255 - self.mean) / self.std).to(dtype)).last_hidden_state
         tokens = tokens.to(pixels.dtype)
         return Features(tokens[:, 0], tokens[:, 1:].transpose(1, 2).unflatten(2, (self.grid, self.grid)))
+
+    def map(self, features: Features) -> None:
+        """None: a tower has no head that says where something is forged."""
 
 
 KINDS: Mapping[str, type[nn.Module]] = {"compact": CompactEncoder, "blip": TowerEncoder, "clip": TowerEncoder}

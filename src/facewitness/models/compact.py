@@ -109,13 +109,32 @@ class Compact(nn.Module):
         f4, f8, f16, f32 = (features[_STRIDES[s]] for s in (4, 8, 16, 32))
         top = b.bn2(b.conv_head(f32))
 
-        d = self.lateral[3](f32)
-        for lateral, smooth, f in zip(self.lateral[2::-1], self.smooth[2::-1], (f16, f8, f4), strict=True):
-            d = smooth(lateral(f) + F.interpolate(d, scale_factor=2.0, mode="bilinear", align_corners=False))
+        d = self._top_down([f4, f8, f16, f32])
         mask = self.to_mask(d)[:, 0]
 
         strongest = F.avg_pool2d(mask[:, None], 4).amax(dim=(2, 3))
         return torch.cat([top.mean((2, 3)), f16.mean((2, 3)), f8.mean((2, 3)), strongest], dim=1), d, mask
+
+    def decoded(self, x: Tensor) -> Tensor:
+        """What the mask's head reads, (N, width, S/4, S/4); the heads and what only they need are not run."""
+        b = self.backbone
+        with _exactly(x):
+            x = x / 128.0 - 1.0
+            y = b.bn1(b.conv_stem(x))
+            if self.noise is not None:
+                y = y + self.noise(x)
+        features = []
+        for stage in b.blocks:
+            y = stage(y)
+            features.append(y)
+        return self._top_down([features[_STRIDES[s]] for s in (4, 8, 16, 32)])
+
+    def _top_down(self, features: list[Tensor]) -> Tensor:
+        """From features at stride 32 up to stride 4."""
+        d = self.lateral[3](features[3])
+        for lateral, smooth, f in zip(self.lateral[2::-1], self.smooth[2::-1], features[2::-1], strict=True):
+            d = smooth(lateral(f) + F.interpolate(d, scale_factor=2.0, mode="bilinear", align_corners=False))
+        return torch.as_tensor(d)
 
     def start_from(self, tensors: Mapping[str, Tensor]) -> None:
         """Load ImageNet weights of the backbone (timm's names). Raises RuntimeError if they do not fit."""

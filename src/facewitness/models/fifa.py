@@ -14,6 +14,13 @@ regions", "multiple auxiliary supervision tasks". What we make of it, in the way
 The last is our way to tie words to places ("region prediction", switchable): of every concept the language model sees
 one token, the features pooled where the parsing says the concept is, with the chance that it is forged. The words then
 rest on what the maps show, and a concept needs no mesh to be found. What the abstract leaves open is ours throughout.
+
+With `prior` (the small one) a [SEG]'s mask begins as the paper's annotator makes it, mask ∩ concept:
+
+    p = R (g σ(where) + 1 − g),   R = Σ_k π_k region_k + π_whole
+
+where π says which concept the token means, g whether it means only what is forged there, and the decoder mends p.
+`region_k` is what the parsing says, or, where a mesh was found, the mesh's own polygon (`given`): a witness has one.
 """
 
 from __future__ import annotations
@@ -37,7 +44,7 @@ from facewitness.models.mask_decoder import MaskDecoder, bce_loss, dice_loss, en
 from facewitness.types import KINDS
 
 # isort: split
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, LogitsProcessor
 
 LANGUAGE = "lmsys/vicuna-7b-v1.5"  # GLaMM's; FiFa counts 0.94 billion parameters less, which are GLaMM's two encoders'
 REG, SEG, OPEN, CLOSE, ANSWER = "[REG]", "[SEG]", "<p>", "</p>", "<answer>"
@@ -77,6 +84,7 @@ WEIGHTS: Mapping[str, float] = {
     "detection": 0.5,
     "kind": 0.3,
     "regions": 1.0,
+    "place": 0.5,
 }  # fmt: skip  (bce 2 and dice 0.5 are GLaMM's and LISA's; the others are ours)
 
 
@@ -106,6 +114,7 @@ class Example:
     answer: str  # with [SEG] for every mask
     queries: tuple[Query, ...] = ()
     masks: tuple[NDArray[np.float32], ...] = ()  # (h, w) in [0, 1]
+    places: tuple[tuple[int, bool], ...] = ()  # of each mask: its concept, −1 the whole face; only what is forged there
 
 
 class Truth(NamedTuple):
@@ -128,6 +137,7 @@ class Seen(NamedTuple):
     kind: Tensor  # (N, 4) logits
     tokens: Tensor  # (N, t, width): what the language model is given
     image: Tensor  # (N, hidden, h, w): the grid as the mask decoder looks at it
+    regions: Tensor  # (N, K, 4h, 4w) in [0, 1]: where each concept is, as parsed or as given
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,6 +154,7 @@ class FiFa(nn.Module):
     config
         encoder   kind and arguments of `models/_encoder`
         language  of transformers' LlamaConfig
+        prior     masks begin at mask ∩ concept, and the map of the whole at the encoder's own
         decoder   of `models/mask_decoder.MaskDecoder`
         concepts  names of the tree's concepts that are parsed
         grid      side of the grid of picture tokens that the language model is given
@@ -162,7 +173,8 @@ class FiFa(nn.Module):
         language = LlamaConfig(**config["language"])
         self.language = LlamaForCausalLM(language)
         width = language.hidden_size
-        self.decoder = MaskDecoder(self.encoder.width, width, **config["decoder"])
+        self.prior = bool(config.get("prior", False))
+        self.decoder = MaskDecoder(self.encoder.width, width, prior=self.prior, **config["decoder"])
         hidden = self.decoder.hidden
         self.to_parsing = nn.Conv2d(hidden, len(self.concepts), 1)
         self.where = nn.Parameter(torch.randn(1, 1, 1, width) * 0.02)
@@ -176,19 +188,33 @@ class FiFa(nn.Module):
         self.place = nn.Parameter(torch.randn(self.grid**2, width) * 0.02)
         self.concept = nn.Parameter(torch.randn(len(self.concepts), width) * 0.02)
         self.from_chance = nn.Linear(2, width)
-        self.from_region = nn.Linear(hidden + hidden + 4, width)
+        self.from_region = nn.Linear(hidden + hidden + 4 + (2 if self.prior else 0), width)
         self.how = nn.Parameter(torch.randn(len(POINTS), width) * 0.02)
         self.to_prompt = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
+        # π of every concept and of the whole, then g
+        self.to_place = nn.Linear(width, len(self.concepts) + 2) if self.prior else None
 
     # ------------------------------------------------------------------------------------------------ before a question
 
-    def seen(self, features: Features) -> Seen:
-        """What is on N pictures."""
+    def seen(self, features: Features, given: Tensor | None = None) -> Seen:
+        """What is on N pictures.
+
+        Args:
+            features: Of the encoder.
+            given: Where each concept is, (N, K, g, g) in [0, 1], by a mesh; in the place of what the network parses.
+        """
         image = self.decoder.image(features.grid)
         parsing = self.to_parsing(image)
-        where = self.decoder.masks(image, self.where.expand(len(image), -1, -1, -1)).logits[:, 0]
+        begin = self.encoder.map(features) if self.prior else None
+        if self.prior and begin is None:
+            raise InputError("FiFa: expected an encoder with a map of its own to begin at (maps = true), got none")
+        where = self.decoder.masks(image, self.where.expand(len(image), -1, -1, -1), begin).logits[:, 0]
         chance = F.adaptive_avg_pool2d(where[:, None].sigmoid(), image.shape[-2:])
-        share = parsing.sigmoid().flatten(2)  # (N, K, h·w)
+        there = parsing.sigmoid() if given is None else given.to(image)
+        regions = F.interpolate(there, where.shape[-2:], mode="bilinear", align_corners=False)
+        if given is not None:
+            there = F.adaptive_avg_pool2d(there, image.shape[-2:])
+        share = there.flatten(2)  # (N, K, h·w)
         share = share / share.sum(2, keepdim=True).clamp_min(1e-3)
         pooled = share @ image.flatten(2).transpose(1, 2)  # (N, K, hidden)
         inside = share @ chance.flatten(2).transpose(1, 2)  # (N, K, 1): how much of it the map says is forged
@@ -207,7 +233,7 @@ class FiFa(nn.Module):
             tokens.append(self.from_grid(pooled) + self.concept + self.from_chance(told * 2 - 1))
         return Seen(
             parsing, where, forged, self.to_fake(summary)[:, 0], self.to_kind(summary), torch.cat(tokens, dim=1),
-            image,
+            image, regions,
         )  # fmt: skip
 
     def regions(self, seen: Seen, row: int, queries: Sequence[Query]) -> Tensor:
@@ -222,16 +248,23 @@ class FiFa(nn.Module):
         boxes = torch.tensor([_bounds(q.map) for q in queries], device=image.device, dtype=image.dtype)
         centre = torch.stack([(boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2], dim=1)
         kinds = torch.tensor([POINTS.index(q.how) for q in queries], device=image.device)
-        return self.from_region(torch.cat([pooled, self.decoder.fourier(centre), boxes], dim=1)) + self.how[kinds]
+        known = [pooled, self.decoder.fourier(centre), boxes]
+        if self.prior:  # how much of it the map says is forged, on the average and at most
+            chance = F.adaptive_avg_pool2d(seen.where[row : row + 1].sigmoid(), image.shape[-1]).flatten()
+            inside = torch.stack([share @ chance, (maps.flatten(1) * chance).amax(1)], dim=1)
+            known.append(inside.detach() * 2 - 1)
+        return self.from_region(torch.cat(known, dim=1)) + self.how[kinds]
 
     # ------------------------------------------------------------------------------------------------ to learn
 
-    def losses(self, features: Features, examples: Sequence[Example], truth: Truth) -> dict[str, Tensor]:
+    def losses(
+        self, features: Features, examples: Sequence[Example], truth: Truth, given: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Every loss by name, of N pictures and the questions asked about them; `total` weighs them.
 
         An answer's [SEG] without a mask, and a mask without a [SEG], are left out of the masks' losses.
         """
-        seen = self.seen(features)
+        seen = self.seen(features, given)
         found: dict[str, Tensor] = dict(self.auxiliary(seen, truth))
         if not examples:
             return found
@@ -240,19 +273,46 @@ class FiFa(nn.Module):
         rows = targets[:, 1:] >= 0
         logits = self.language.lm_head(out[:, :-1][rows])
         found["text"] = F.cross_entropy(logits.float(), targets[:, 1:][rows])
-        asked = [
-            (i, at, mask)
-            for i, (example, ats) in enumerate(zip(examples, places, strict=True))
-            for at, mask in list(zip(ats, example.masks, strict=False))[:MOST_SEGS]
-        ]
+        asked: list[tuple[int, int, NDArray[np.float32]]] = []
+        meant: list[tuple[int, bool] | None] = []
+        for i, (example, ats) in enumerate(zip(examples, places, strict=True)):
+            pairs = list(zip(ats, example.masks, strict=False))
+            for j in torch.randperm(len(pairs))[:MOST_SEGS].tolist():
+                asked.append((i, *pairs[j]))
+                meant.append(example.places[j] if j < len(example.places) else None)
         if asked:
             of = torch.tensor([examples[i].row for i, _, _ in asked], device=out.device)
             hidden = torch.stack([out[i, at] for i, at, _ in asked])
-            masks = self.decoder.masks(seen.image[of], self.to_prompt(hidden)[:, None, None]).logits
+            begin, place = self._begun(seen, of, hidden)
+            masks = self.decoder.masks(
+                seen.image[of], self.to_prompt(hidden)[:, None, None], None if begin is None else begin[:, None]
+            ).logits
+            if place is not None and (known := [k for k, m in enumerate(meant) if m is not None]):
+                found["place"] = self._place_loss(place[known], [m for m in meant if m is not None])
             shape = masks.shape[-1]
             true = torch.stack([_resized(mask, shape) for _, _, mask in asked])[:, None].to(masks)
             found["bce"], found["dice"] = bce_loss(masks.float(), true.float()), dice_loss(masks.float(), true.float())
         return found
+
+    def _begun(self, seen: Seen, of: Tensor, hidden: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Where the masks of m [SEG] begin, logits (m, 4h, 4w), and what each means, (m, K + 2); of what pictures."""
+        if self.to_place is None:
+            return None, None
+        place = self.to_place(hidden)
+        share = place[:, :-1].softmax(1)
+        region = torch.einsum("mk,mkhw->mhw", share[:, :-1], seen.regions[of]) + share[:, -1, None, None]
+        only = place[:, -1, None, None].sigmoid()
+        p = region * (only * seen.where[of].sigmoid() + 1 - only)
+        return torch.logit(p.float().clamp(2e-3, 1 - 2e-3)), place
+
+    def _place_loss(self, place: Tensor, meant: Sequence[tuple[int, bool]]) -> Tensor:
+        """Which concept, and whether only what is forged, of m [SEG] of which it is known."""
+        whole = len(self.concepts)
+        concept = torch.tensor([whole if k < 0 else k for k, _ in meant], device=place.device)
+        only = torch.tensor([float(forged) for _, forged in meant], device=place.device)
+        return F.cross_entropy(place[:, :-1].float(), concept) + F.binary_cross_entropy_with_logits(
+            place[:, -1].float(), only
+        )
 
     def auxiliary(self, seen: Seen, truth: Truth) -> dict[str, Tensor]:
         """The losses of the auxiliary tasks."""
@@ -280,14 +340,23 @@ class FiFa(nn.Module):
 
     @torch.inference_mode()
     def answer(
-        self, seen: Seen, questions: Sequence[tuple[int, str, Sequence[Query]]], max_tokens: int = MOST_TOKENS
-    ) -> list[Answered]:
-        """Answers to (row, question, queries), each with one mask for every [SEG] it writes."""
+        self, seen: Seen, questions: Sequence[tuple[int, str, Sequence[Query]]], max_tokens: int = MOST_TOKENS,
+        least: float = 0.0,
+    ) -> list[Answered]:  # fmt: skip
+        """Answers to (row, question, queries), each with one mask for every [SEG] it writes.
+
+        Args:
+            seen: What is on the pictures.
+            questions: Of each, which picture, the words with [REG] for every place, and the places.
+            max_tokens: Of an answer.
+            least: Chance that a concept is forged from which on an explanation may name it; 0 lets all be named.
+        """
         examples = [Example(row, question, "", tuple(queries)) for row, question, queries in questions]
         embedded, heard = self._asked(seen, examples)
         written = self.language.generate(
             inputs_embeds=embedded, attention_mask=heard, max_new_tokens=max_tokens, do_sample=False, num_beams=1,
             pad_token_id=self._id("<pad>"), eos_token_id=self.reader.language.eos_token_id,
+            logits_processor=[_Gate(self, seen, examples, least)] if least > 0 else None,
         )  # fmt: skip
         table = self.language.get_input_embeddings()
         whole = torch.cat([embedded, table(written)], dim=1)
@@ -303,7 +372,10 @@ class FiFa(nn.Module):
             if at:
                 prompts = self.to_prompt(out[i, at])[None, :, None]
                 row = examples[i].row
-                logits = self.decoder.masks(seen.image[row : row + 1], prompts).logits
+                begin, _ = self._begun(seen, torch.tensor([row] * len(at), device=out.device), out[i, at])
+                logits = self.decoder.masks(
+                    seen.image[row : row + 1], prompts, None if begin is None else begin[None]
+                ).logits
                 masks = tuple(enlarged(logits, self.size)[0].sigmoid().float().cpu().numpy())
             words = self.reader.language.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
             answers.append(Answered(" ".join(words.replace("<pad>", "").split()), masks))
@@ -382,11 +454,65 @@ class FiFa(nn.Module):
             if not isinstance(card["network"], Mapping):
                 raise TypeError(f"expected a table, got {card['network']!r}")
             _saved.plain(card["network"], ("encoder", "language", "decoder"),
-                         ("concepts", "grid", "region_prediction", "frozen_language"))  # fmt: skip
+                         ("concepts", "grid", "region_prediction", "frozen_language", "prior"))  # fmt: skip
             network = cls(card["network"], reader)
         _saved.fill(network, _saved.shared(network, tensors), path)
         network.sha256 = card["sha256"]
         return network.eval()
+
+
+class _Gate(LogitsProcessor):
+    """Lets explanations name only concepts that are forged with a chance, each once.
+
+    A sentence begins where a name may: at the answer's beginning and behind a full stop. Where no concept is left the
+    answer ends there; where none was there at all it says that nothing was forged.
+    """
+
+    def __init__(self, network: FiFa, seen: Seen, examples: Sequence[Example], least: float):
+        self.end = int(network.reader.language.eos_token_id)
+        chances = seen.forged.sigmoid()
+        self.open, self.close, self.stop = network._id(OPEN), network._id(CLOSE), network._ids("a.", 9)[-1]
+        self.first = network._ids("The", 1)[0]
+        self.nothing = [*network._ids(NO_FORGERY, MOST_TOKENS), self.end]
+        self.names: list[dict[str, list[int]] | None] = []
+        for example in examples:
+            fit = [n for n, p in zip(network.concepts, chances[example.row].tolist(), strict=True) if p >= least]
+            gated = example.question == QUESTIONS["grounded_explanation"]
+            self.names.append({n: network._ids(title(n), MOST_TOKENS) for n in fit} if gated else None)
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        for row, names in enumerate(self.names):
+            if names is None:
+                continue
+            allowed = self._allowed(input_ids[row].tolist(), names)
+            if allowed is not None:
+                kept = scores[row, allowed].clone()
+                scores[row] = -torch.inf
+                scores[row, allowed] = kept
+        return scores
+
+    def _allowed(self, ids: list[int], names: Mapping[str, list[int]]) -> list[int] | None:
+        """The tokens that may follow; None for any."""
+        if not names:
+            return [self.nothing[len(ids)]] if len(ids) < len(self.nothing) else [self.end]
+        if self.end in ids:
+            return None
+        named: list[list[int]] = []
+        opened: int | None = None
+        for k, token in enumerate(ids):
+            if token == self.open:
+                opened = k
+            elif token == self.close and opened is not None:
+                named.append(ids[opened + 1 : k])
+                opened = None
+        left = [name for name in names.values() if name not in named]
+        if opened is not None:
+            begun = ids[opened + 1 :]
+            fit = [name for name in left if name[: len(begun)] == begun]
+            return sorted({name[len(begun)] if len(name) > len(begun) else self.close for name in fit}) or [self.close]
+        if not ids:
+            return [self.first]
+        return [self.end] if ids[-1] == self.stop and not left else None
 
 
 def title(name: str) -> str:
@@ -433,7 +559,7 @@ def _bounds(values: NDArray[np.float32]) -> tuple[float, float, float, float]:
 def small(concepts: Sequence[str], words: int, **changes: Any) -> dict[str, Any]:
     """A network of about 5 million parameters on the compact network's features, for two CPU cores."""
     return {
-        "encoder": {"kind": "compact", "size": 224},
+        "encoder": {"kind": "compact", "size": 224, "maps": True}, "prior": True,
         "language": {"vocab_size": words, "hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4,
                      "num_attention_heads": 4, "num_key_value_heads": 4, "max_position_embeddings": 640,
                      "tie_word_embeddings": True, "pad_token_id": 0, "bos_token_id": None, "eos_token_id": 1},

@@ -97,6 +97,7 @@ class Spoken:
 class _Talk(NamedTuple):
     queries: Tensor  # (N, n, D): the Q-Former's tokens
     grid: Tensor  # (N, C, h, w): E_I fused with the text
+    map: Tensor | None = None  # (N, 1, H, W): logits of the encoder's own map, where the mask begins
 
 
 class ForgeryTalker(nn.Module):
@@ -112,6 +113,7 @@ class ForgeryTalker(nn.Module):
         enrich    the Q-Former's tokens are enriched by F_g^m before they ask for the mask
         fpn_prompt   the instruction names the FPN's regions; without it and `enrich` nothing of the FPN is used
         fuse      inner width of the cross-attentions
+        prior     the mask begins at the encoder's own map (`models/mask_decoder`); the small one's alone
     """
 
     def __init__(self, config: Mapping[str, Any], reader: Reader):
@@ -133,7 +135,8 @@ class ForgeryTalker(nn.Module):
         inner = int(config.get("fuse", 64))
         self.fuse = _Cross(self.encoder.width, qformer.hidden_size, inner)
         self.enrich = _Cross(qformer.hidden_size, self.fpn.width, inner) if self.enriched else None
-        self.decoder = MaskDecoder(self.encoder.width, qformer.hidden_size, **config["decoder"])
+        self.prior = bool(config.get("prior", False))
+        self.decoder = MaskDecoder(self.encoder.width, qformer.hidden_size, prior=self.prior, **config["decoder"])
         # for pretraining alone
         self.to_word = nn.Linear(qformer.hidden_size, qformer.vocab_size)
         self.align_image = nn.Linear(self.encoder.whole, 256)
@@ -250,13 +253,22 @@ class ForgeryTalker(nn.Module):
     def _ask(self, features: Features, queries: Tensor, text: Tensor, seen: Tensor) -> _Talk:
         tokens = features.grid.flatten(2).transpose(1, 2)
         fused = self.fuse(tokens, text, seen).transpose(1, 2).unflatten(2, features.grid.shape[-2:])
-        return _Talk(queries, fused)
+        return _Talk(queries, fused, self._begin(features))
+
+    def _begin(self, features: Features) -> Tensor | None:
+        """Where the mask begins: the encoder's own map, of a network with `prior`."""
+        if not self.prior:
+            return None
+        found: Tensor | None = self.encoder.map(features)
+        if found is None:
+            raise InputError("prior: expected an encoder with a map of its own to begin at (maps = true), got none")
+        return found
 
     def _masks(self, talk: _Talk, prompt: Prompt | None) -> Tensor:
         queries = talk.queries
         if self.enrich is not None and prompt is not None:
             queries = self.enrich(queries, prompt.features[:, 1:])
-        return self.decoder(talk.grid, queries[:, None]).logits
+        return self.decoder.masks(self.decoder.image(talk.grid), queries[:, None], talk.map).logits
 
     def _mask_loss(self, talk: _Talk, prompt: Prompt | None, mask: Tensor) -> Tensor:
         logits = self._masks(talk, prompt)
@@ -329,7 +341,7 @@ class ForgeryTalker(nn.Module):
             if not isinstance(card["network"], Mapping):
                 raise TypeError(f"expected a table, got {card['network']!r}")
             _saved.plain(card["network"], ("encoder", "fpn", "qformer", "language", "decoder"),
-                         ("queries", "labels", "enrich", "fpn_prompt", "fuse", "frozen_language"))  # fmt: skip
+                         ("queries", "labels", "enrich", "fpn_prompt", "fuse", "frozen_language", "prior"))  # fmt: skip
             network = cls(card["network"], reader)
         _saved.fill(network, _saved.shared(network, tensors), path)
         network.sha256 = card["sha256"]
@@ -374,9 +386,9 @@ def small(labels: Sequence[str], words: int, **changes: Any) -> dict[str, Any]:
         changes: Further keys of the configuration.
     """
     return {
-        "encoder": {"kind": "compact", "size": 224},
+        "encoder": {"kind": "compact", "size": 224, "maps": True}, "prior": True,
         "fpn": {"size": 224, "patch": 16, "width": 128, "layers": 4, "heads": 4, "mlp": 384, "convolved": 2,
-                "kernel": 3, "local": 32, "stem": 344, "dropout": 0.0},
+                "kernel": 3, "local": 32, "stem": 348, "dropout": 0.0},
         "qformer": {"vocab_size": words, "hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
                     "intermediate_size": 384, "max_position_embeddings": 320, "hidden_dropout_prob": 0.0,
                     "attention_probs_dropout_prob": 0.0},

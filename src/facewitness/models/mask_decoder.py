@@ -8,6 +8,10 @@ grid is projected to the decoder's width; positions are SAM's random Fourier fea
 
 SAM proposes three masks beside the one when a click may mean several things. A token of a language model means one, so
 one mask is read; the further three are made only where SAM's own weights are to fit (`further=3`).
+
+With `prior` it begins at a mask that is given, as SAM does at a mask prompt: the given logits are embedded by SAM's
+three convolutions and added to the grid, and here are added to what comes out, too, times a learned number, so that the
+decoder says only what is to be mended. Small networks have it, as they see too few masks to draw every one anew.
 """
 
 from __future__ import annotations
@@ -41,6 +45,7 @@ class MaskDecoder(nn.Module):
         prompt: Width of the tokens that ask.
         hidden, layers, heads, mlp: Of SAM's decoder; the defaults are SAM's own.
         further: How many masks it makes beside the one that is read.
+        prior: Whether it begins at masks that are given.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class MaskDecoder(nn.Module):
         heads: int = 8,
         mlp: int = 2048,
         further: int = 3,
+        prior: bool = False,
     ):
         super().__init__()
         if hidden % (2 * heads) or hidden % 8:
@@ -69,25 +75,46 @@ class MaskDecoder(nn.Module):
         self.nothing = nn.Parameter(torch.zeros(1, hidden, 1, 1))  # SAM's "no mask was given"
         self.register_buffer("gaussian", torch.randn(2, hidden // 2))  # of the positions; kept with the weights
         self.decoder = SamMaskDecoder(config)
+        self.embed = _embedding(hidden) if prior else None
+        self.skip = nn.Parameter(torch.ones(1)) if prior else None
 
     def forward(self, grid: Tensor, prompts: Tensor) -> Masks:
         """Grid (N, C, h, w), prompts (N, P, n, D): P masks, each asked for by n tokens."""
         return self.masks(self.image(grid), prompts)
 
-    def masks(self, image: Tensor, prompts: Tensor) -> Masks:
-        """As `forward`, of what `image` gave."""
+    def masks(self, image: Tensor, prompts: Tensor, prior: Tensor | None = None) -> Masks:
+        """As `forward`, of what `image` gave; `prior` (N, P, H, W), logits of any size, is where each mask begins.
+
+        Raises:
+            InputError: A prior is given to a decoder without one, or none to one with it.
+        """
+        if (prior is None) != (self.embed is None):
+            raise InputError("MaskDecoder: expected masks to begin at where it was made with prior=True, and none else")
+        if prior is not None and prompts.shape[1] > 1:  # SAM embeds one mask a picture
+            count = prompts.shape[1]
+            found = self.masks(image.repeat_interleave(count, 0), prompts.flatten(0, 1)[:, None],
+                               prior.flatten(0, 1)[:, None])  # fmt: skip
+            return Masks(
+                found.logits.unflatten(0, (-1, count))[:, :, 0], found.quality.unflatten(0, (-1, count))[..., 0]
+            )
         if prompts.ndim != 4 or len(prompts) != len(image):
             raise InputError(f"MaskDecoder: expected prompts ({len(image)}, P, n, D), got {tuple(prompts.shape)}")
+        dense: Tensor | float = 0.0
+        if prior is not None and self.embed is not None:
+            size = (4 * image.shape[2], 4 * image.shape[3])
+            prior = F.interpolate(prior, size, mode="bilinear", align_corners=False)
+            dense = self.embed(prior)
         logits, quality = self.decoder(
             image_embeddings=image,
             image_positional_embeddings=self.positions(*image.shape[-2:])
             .to(image.dtype)
             .expand(len(image), -1, -1, -1),
             sparse_prompt_embeddings=self.from_prompt(prompts),
-            dense_prompt_embeddings=self.nothing.expand_as(image),
+            dense_prompt_embeddings=self.nothing.expand_as(image) + dense,
             multimask_output=False,
         )
-        return Masks(logits[:, :, 0], quality[:, :, 0])
+        masks = logits[:, :, 0]
+        return Masks(masks if prior is None else masks + self.skip * prior, quality[:, :, 0])
 
     def image(self, grid: Tensor) -> Tensor:
         """The grid as the decoder looks at it, (N, hidden, h, w)."""
@@ -105,6 +132,17 @@ class MaskDecoder(nn.Module):
         """Points (…, 2), x and y in [0, 1] → (…, hidden), as positions are."""
         turned = 2 * torch.pi * ((2 * at - 1) @ self.gaussian)
         return torch.cat([turned.sin(), turned.cos()], dim=-1)
+
+
+def _embedding(hidden: int) -> nn.Sequential:
+    """SAM's embedding of a mask, to a quarter of its resolution; its last layer begins at zero."""
+    last = nn.Conv2d(16, hidden, 1)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 2, stride=2), nn.GroupNorm(1, 4), nn.GELU(),
+        nn.Conv2d(4, 16, 2, stride=2), nn.GroupNorm(1, 16), nn.GELU(), last,
+    )  # fmt: skip
 
 
 def enlarged(logits: Tensor, size: int) -> Tensor:

@@ -67,7 +67,8 @@ TASKS: Mapping[str, float] = {  # share of questions
     "grounded_explanation": 0.26, "region_question": 0.14, "box_question": 0.08, "region_parsing": 0.06,
     "localisation": 0.04, "region_detection": 0.1,
 }  # fmt: skip
-PARSING = 28  # side of the maps of concepts
+PARSING = 56  # side of the maps of concepts
+_FEWEST = 2  # samples of the maps that a concept fills on a crop; below, it is off it
 _UNTOUCHED = 0.1  # of a region in the mask, up to which "no" is the truth
 
 
@@ -81,6 +82,7 @@ class Recipe:
         model, revision, encoder: By hub name or folder.
         network: Changes to the configuration, such as region_prediction = false.
         steps, batch_size, lr, warmup, weight_decay: Of the run; `asked` questions a picture.
+        given: Share of steps in which the mesh says where each concept is, in the place of the network's own parsing.
         loss_weights: Changes to `models/fifa.WEIGHTS`; tasks: changes to TASKS' shares.
         vocabulary: Rows of the small one's tokenizer at most.
         lora: Rank of LoRA around a frozen language model's query and value; 0 for none.
@@ -98,6 +100,7 @@ class Recipe:
     encoder: str | None = None
     network: dict[str, Any] = field(default_factory=dict)
     asked: int = 3
+    given: float = 0.0
     warmup: int = 0
     weight_decay: float = 0.01
     loss_weights: dict[str, float] = field(default_factory=dict)
@@ -136,19 +139,16 @@ class Asked:
         self.edits, self.seed, self.size = made, seed, int(made.pixels.shape[1])
         self.kept: edits.Kept | None = None
         n, self.concepts = len(made), reports.SPOKEN
-        self.parsing = np.zeros((n, len(self.concepts), PARSING, PARSING), np.uint8)
+        self.parsing = made.parsed(PARSING)
         self.shares = np.full((n, len(self.concepts)), np.nan, np.float32)  # of a concept in the mask; NaN: not there
         self.told = []
         for i, row in enumerate(made.rows):
             mesh, mask = made.meshes[i], np.asarray(made.masks[i])
-            for k, name in enumerate(self.concepts):
-                there = self.polygon(i, name, 2 * PARSING)
-                if there.sum() < 8:
-                    continue
-                small = there.reshape(PARSING, 2, PARSING, 2).mean((1, 3))
-                self.parsing[i, k] = np.rint(255 * small)
-                on = cv2.resize(mask, (2 * PARSING, 2 * PARSING), interpolation=cv2.INTER_AREA)
-                self.shares[i, k] = float((on[there] >= 128).mean())
+            on = cv2.resize(mask, (PARSING, PARSING), interpolation=cv2.INTER_AREA) >= 128
+            there = np.asarray(self.parsing[i], np.float32).reshape(len(self.concepts), -1)
+            area = there.sum(1)
+            some = area >= 255 * _FEWEST
+            self.shares[i, some] = (there[some] @ on.ravel()) / area[some]
             self.told.append(reports.sentences(row, mesh, mask, self.size, np.random.default_rng([seed, i])))
 
     def __len__(self) -> int:
@@ -156,7 +156,11 @@ class Asked:
 
     def polygon(self, i: int, name: str, grid: int) -> NDArray[np.bool_]:
         """A concept on picture i, sampled by grid × grid."""
-        return reports.inside(name, self.edits.meshes[i], self.size, grid)
+        return np.asarray(reports.covered(name, self.edits.meshes[i], self.size, grid) >= 0.5)
+
+    def given(self, rows: Any) -> Tensor:
+        """Where every concept is by the mesh, (n, K, g, g) in [0, 1]."""
+        return torch.from_numpy(np.array(self.parsing[np.arange(len(self))[rows]])).float() / 255
 
     def masked(self, i: int, name: str) -> NDArray[np.float32]:
         """The known mask within a concept, (h, w) in [0, 1]: the truth about a mention."""
@@ -199,12 +203,15 @@ class Asked:
             case "region_detection":
                 return Example(row, question, f"{names[:1].upper()}{names[1:]}." if told else "None.")
             case "grounded_explanation":
-                return Example(row, question, grounded(told), masks=tuple(self.masked(i, name) for name, _ in told))
+                return Example(
+                    row, question, grounded(told), masks=tuple(self.masked(i, name) for name, _ in told),
+                    places=tuple((self.concepts.index(name), True) for name, _ in told),
+                )  # fmt: skip
             case "localisation":
                 if not fake:
                     return Example(row, question, "There is nothing to show.")
                 whole = np.asarray(self.edits.masks[i], np.float32) / 255
-                return Example(row, question, f"It was forged here: {SEG}.", masks=(whole,))
+                return Example(row, question, f"It was forged here: {SEG}.", masks=(whole,), places=((-1, True),))
         visible = [name for k, name in enumerate(self.concepts) if np.isfinite(self.shares[i, k])]
         if task == "region_parsing":
             if not visible:
@@ -212,7 +219,10 @@ class Asked:
             name = str(rng.choice(visible))
             there = self.polygon(i, name, 112).astype(np.float32)
             words = title(name)
-            return Example(row, question.format(name=words), f"{OPEN}{words}{CLOSE} {SEG}", masks=(there,))
+            return Example(
+                row, question.format(name=words), f"{OPEN}{words}{CLOSE} {SEG}", masks=(there,),
+                places=((self.concepts.index(name), False),),
+            )  # fmt: skip
         # what points: as many yes as no, where both can be
         forged = [name for name, _ in told]
         whole_again = [n for k, n in enumerate(self.concepts) if self.shares[i, k] <= _UNTOUCHED]
@@ -351,7 +361,9 @@ def train(
     material = Asked(made, recipe.seed)
     network = make(recipe, texts(material), init_from)
     if init_from is not None:
-        material.kept = made.features(network.encoder, f"compact-{checkpoint.sha256(init_from)[:8]}")
+        material.kept = made.features(
+            network.encoder, f"compact-{checkpoint.sha256(init_from)[:8]}-{network.encoder.width}"
+        )
     device = torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
     network.to(device)
     out.mkdir(parents=True, exist_ok=True)
@@ -376,12 +388,13 @@ def train(
         network.train()
         examples = material.examples(rows, recipe.asked, shares, (recipe.seed, step))
         truth = Truth(*(x.to(device) for x in material.truth(rows)))
+        by_mesh = np.random.default_rng([recipe.seed, step, 1]).random() < recipe.given
         with _precision(recipe, device):
             features = material.kept.of(rows) if material.kept is not None else network.encoder(
                 made.images(rows).to(device)
             )  # fmt: skip
             features = Features(*(x.to(device) for x in features))
-            losses = network.losses(features, examples, truth)
+            losses = network.losses(features, examples, truth, truth.parsing if by_mesh else None)
         return {"loss": network.total(losses, weights), **{k: v.detach() for k, v in losses.items()}}
 
     loop = Loop(

@@ -319,7 +319,7 @@ def _begin(
     made = edits.drawn(recipe.draws, pack, draws or out / "edits", "train")
     drawn = Drawn(made, recipe.seed)
     network = make(recipe, drawn.reports(slice(None)), init_from)
-    drawn.kept = made.features(network.encoder, f"compact-{checkpoint.sha256(init_from)[:8]}")
+    drawn.kept = made.features(network.encoder, f"compact-{checkpoint.sha256(init_from)[:8]}-{network.encoder.width}")
     return drawn, network, recipe.draws.margin
 
 

@@ -135,6 +135,12 @@ class Loaded:
             raise WeightsError(f"'{file.with_suffix('.json')}': expected crop.margin, which is missing. {how}")
         self._margin, self._size, self._talks, self._most = float(margin), self.network.size, words, max_tokens
         self._strength = facts.get("strength")  # share of mentions that were right; None where nobody measured
+        least = facts.get(
+            "least", 0.0
+        )  # chance of a region from which on words may name it, chosen where it was measured
+        if not isinstance(least, int | float) or not 0 <= least <= 1:
+            raise WeightsError(f"'{file.with_suffix('.json')}': expected least in [0, 1], got {least!r}. {how}")
+        self._least = float(least)
         self._options = {"weights": None if path is None else file.name, "device": device, "words": words,
                          "max_tokens": max_tokens}  # fmt: skip
         self.calibration: Mapping[str, Any] | None = facts.get("calibration")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,6 +50,25 @@ def region_on(face: Face, name: str, mask: Mask, to_grid: geometry.Affine) -> tu
     if box is None:
         return None
     return box, geometry.fill([geometry.transform(to_grid, p) for p in polygons], *mask.values.shape)
+
+
+def parsed(
+    names: Sequence[str], face: Face, affine: geometry.Affine, size: int, grid: int
+) -> NDArray[np.float32] | None:
+    """How much of each sample of a crop's grid lies in each region, (K, grid, grid) in [0, 1]; None without a mesh.
+
+    Args:
+        names: K regions of the tree.
+        face: Whose mesh is taken.
+        affine: From the frame to the crop; size   of it, pixels.
+        grid: Samples along a side.
+    """
+    if face.landmarks is None:
+        return None
+    fine = geometry.compose(np.array([[2 * grid / size, 0, 0], [0, 2 * grid / size, 0]]), affine)
+    mesh = geometry.transform(fine, np.asarray(face.landmarks)[:, :2])
+    there = np.stack([geometry.fill(list(regions.polygons(name, mesh)), 2 * grid, 2 * grid) for name in names])
+    return np.asarray(there.reshape(len(names), grid, 2, grid, 2).mean((2, 4)), np.float32)
 
 
 def claim(name: str) -> str:

@@ -121,7 +121,14 @@ class Facext(_grounded.Loaded):
         crop = geometry.crop(pixels, affine, self._size)
         batch = torch.from_numpy(np.ascontiguousarray(crop.transpose(2, 0, 1)))[None].to(self._device).float()
         with torch.inference_mode():
-            return affine, self.network.seen(self.network.encoder(batch))
+            return affine, self.network.seen(self.network.encoder(batch), self._given(face, affine))
+
+    def _given(self, face: Face, affine: geometry.Affine) -> torch.Tensor | None:
+        """Where the mesh says that each concept is, for a network that has learned from it."""
+        if not self.network.prior:
+            return None
+        found = _places.parsed(self.network.concepts, face, affine, self._size, self._size // 4)
+        return None if found is None else torch.from_numpy(found)[None].to(self._device)
 
     def _score(self, seen: Seen) -> float:
         return float(seen.fake[0].double().sigmoid())
@@ -132,7 +139,7 @@ class Facext(_grounded.Loaded):
     # ------------------------------------------------------------------------------------------------ explaining
 
     def _explained(self, face: Face, affine: geometry.Affine, seen: Seen) -> Reply:
-        answer = self.network.answer(seen, [(0, QUESTIONS["grounded_explanation"], ())], self._most)[0]
+        answer = self.network.answer(seen, [(0, QUESTIONS["grounded_explanation"], ())], self._most, self._least)[0]
         masks = [self._shown(values, face, affine) for values in answer.masks]
         cut = self._cut(answer.text, masks, face, affine, seen)
         reply = self._read(answer, face, affine, masks)
@@ -223,7 +230,15 @@ class Facext(_grounded.Loaded):
         """Whether each place is forged, and why."""
         parts: list[str | Mark] = []
         findings: list[Finding] = []
+        refusals: list[str] = []
+        turned = frozenset() if face.landmarks is None else regions.hidden(face.landmarks)
         for place in places:
+            if place.region in turned:
+                refusals.append(
+                    f"The {regions.title(place.region)} cannot be seen in this pose; nothing is said of it."
+                )
+                parts.append(f"{' ' if parts else ''}{refusals[-1]}")
+                continue
             query = self._query(place, face, affine)
             title = None if place.region is None else regions.title(place.region)
             known = place.region in self.network.concepts
@@ -245,7 +260,7 @@ class Facext(_grounded.Loaded):
                 parts += [Mark(findings[-1]), f". {why}" if claim else "."]
             else:
                 parts.append(".")
-        return Reply(None, None, tuple(parts), tuple(findings))
+        return Reply(None, None, tuple(parts), tuple(findings), refusals=tuple(refusals))
 
     def _part(self, place: Place, query: Query, face: Face, affine: geometry.Affine, seen: Seen) -> Mask | None:
         """What of the whole mask lies in a place that a question points at."""
