@@ -220,7 +220,7 @@ def test_a_mask_begins_at_what_the_words_and_the_map_say(packed, compact, drawn)
 
 def test_the_mesh_is_parsed_as_its_polygons_lie(packed, drawn):
     made = edits.drawn(DRAWS, packed, drawn, "train")
-    parsed = made.parsed(SIZE // 4)
+    parsed = reports.parsed(made, SIZE // 4)
     for k, name in enumerate(reports.SPOKEN):
         fine = reports.inside(name, made.meshes[0], SIZE, SIZE)
         assert abs(parsed[0, k].mean() / 255 - fine.mean()) < 0.02, name

@@ -127,20 +127,6 @@ class Edits:
         """
         return torch.from_numpy(np.array(self.masks[rows])).float() / 255
 
-    def parsed(self, grid: int) -> NDArray[np.uint8]:
-        """Where each region of `reports.SPOKEN` is, uint8 (N, K, grid, grid), kept in the folder once it is made."""
-        from facewitness.train import reports
-
-        file = self.folder / f"parsing-{grid}.npy"
-        if not file.exists():
-            part, size = file.with_suffix(".part.npy"), int(self.pixels.shape[1])
-            kept = np.lib.format.open_memmap(part, "w+", np.uint8, (len(self), len(reports.SPOKEN), grid, grid))
-            for i, mesh in enumerate(self.meshes):
-                kept[i] = reports.parsing(mesh, size, grid)
-            kept.flush()
-            part.replace(file)
-        return np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
-
     def features(self, encoder: Any, name: str, batch: int = 16) -> Kept:
         """What an encoder says of every crop, kept in the folder under a name, which says which weights it had.
 

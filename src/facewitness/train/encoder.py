@@ -174,7 +174,7 @@ def train(
     """
     cv2.setNumThreads(0)
     made = edits.drawn(recipe.draws, pack, draws or out / "edits", "train")
-    parsed = made.parsed(int(made.pixels.shape[1]) // STRIDE)
+    parsed = reports.parsed(made, int(made.pixels.shape[1]) // STRIDE)
     torch.manual_seed(recipe.seed)
     network = Seeing()
     try:

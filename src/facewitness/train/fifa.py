@@ -139,7 +139,7 @@ class Asked:
         self.edits, self.seed, self.size = made, seed, int(made.pixels.shape[1])
         self.kept: edits.Kept | None = None
         n, self.concepts = len(made), reports.SPOKEN
-        self.parsing = made.parsed(PARSING)
+        self.parsing = reports.parsed(made, PARSING)
         self.shares = np.full((n, len(self.concepts)), np.nan, np.float32)  # of a concept in the mask; NaN: not there
         self.told = []
         for i, row in enumerate(made.rows):

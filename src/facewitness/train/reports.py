@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from facewitness import geometry, regions
 from facewitness.builders import grounded
 from facewitness.models.fifa import NO_FORGERY, title
+from facewitness.train.edits import Edits
 from facewitness.types import Landmarks
 
 # Regions that a report speaks of, in its order: what is large or told apart by people, without their own parts.
@@ -76,6 +77,19 @@ def inside(name: str, mesh: Landmarks, size: int, grid: int) -> NDArray[np.bool_
 def parsing(mesh: Landmarks, size: int, grid: int) -> NDArray[np.uint8]:
     """How much of each sample of a grid × grid lies in each region of SPOKEN, uint8 (K, grid, grid), 255 all of it."""
     return np.stack([np.asarray(np.rint(covered(name, mesh, size, grid) * 255), np.uint8) for name in SPOKEN])
+
+
+def parsed(made: Edits, grid: int) -> NDArray[np.uint8]:
+    """`parsing` of every crop, uint8 (N, K, grid, grid), kept in the edits' folder once it is made."""
+    file = made.folder / f"parsing-{grid}.npy"
+    if not file.exists():
+        part, size = file.with_suffix(".part.npy"), int(made.pixels.shape[1])
+        kept = np.lib.format.open_memmap(part, "w+", np.uint8, (len(made), len(SPOKEN), grid, grid))
+        for i, mesh in enumerate(made.meshes):
+            kept[i] = parsing(mesh, size, grid)
+        kept.flush()
+        part.replace(file)
+    return np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
 
 
 def covered(name: str, mesh: Landmarks, size: int, grid: int) -> NDArray[np.float32]:
