@@ -128,6 +128,9 @@ def test_mmtt_by_the_command(tmp_path, capsys):
     reports, _ = bench.read_mmtt(tmp_path, split, tmp_path / "captions.json", tmp_path / "masks")
     numbers = bench.mmtt(reports, meteor=False)
     assert numbers["masks"]["IoU"]["value"] == 100
+    assert main(["bench", "mmtt", str(tmp_path), "--captions", str(tmp_path / "captions.json"), "--split", split,
+                 "--masks", str(tmp_path / "masks"), "--no-meteor", "--sheet", str(tmp_path / "sheet.png")]) == 0  # fmt: skip
+    assert Image.open(tmp_path / "sheet.png").width == 256 * min(3, len(these))
     (tmp_path / "captions.json").write_text("{")
     assert main(["bench", "mmtt", str(tmp_path), "--captions", str(tmp_path / "captions.json")]) == 2
 
@@ -143,6 +146,9 @@ def test_fifa_tasks_by_the_table(tmp_path):
     }
     numbers = bench.fifa(rows, perfect, meteor=False)
     assert numbers["grounding"]["shuffled"]
+    assert bench.sheet_of_fifa(rows, perfect, tmp_path / "sheet.png") >= 1
+    with pytest.raises(InputError, match="at least one"):
+        bench.sheet_of_fifa([row for row in rows if row["label"] == "real"], perfect, tmp_path / "none.png")
     there = list(plugins.get("datasets", "fifa").samples(tmp_path))
     assert {sample.file for sample in there} == {row["file"] for row in rows}
     assert {sample.truth.label for sample in there} == {"real", "fake"}

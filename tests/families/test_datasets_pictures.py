@@ -430,6 +430,29 @@ def test_a_mask_that_is_no_picture_is_said_when_it_is_loaded(tmp_path):
     assert found[0].truth.mask().max() == 1.0, "a mask of zeros and ones is one too"
 
 
+def test_mmtt_is_read_from_the_hubs_tables_as_from_its_lists(tmp_path):
+    face, mask = _encoded(1), _encoded(_mask())
+    rows = [
+        {"image": {"bytes": face, "path": None}, "mask": {"bytes": mask, "path": None}, "image_id": f"{kind}_7_{n}",
+         "img_path": f"dataset/celeb512/{kind}/7.png", "caption": "The left eye is too large."}
+        for n, kind in enumerate(("sd", "e4s"))
+    ]  # fmt: skip
+    (tmp_path / "data").mkdir()
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "data" / "train-00000-of-00001.parquet")
+    empty = [dict(rows[0], image={"bytes": None, "path": None}, img_path="dataset/celeb512/sd/8.png"), rows[1]]
+    pq.write_table(pa.Table.from_pylist(empty), tmp_path / "data" / "test-00000-of-00001.parquet")
+    samples, told = _read("mmtt", tmp_path)
+    assert [s.split for s in samples] == ["train", "train", "test"]
+    assert samples[0].truth.method == "diffusion inpainting" and samples[1].truth.kind == "identity_exchange"
+    assert samples[0].image == face and set(np.unique(samples[0].truth.mask())) <= {0.0, 1.0}
+    assert samples[0].truth.texts == ("The left eye is too large.",) and "left_eye" in str(samples[0].truth.regions)
+    assert samples[0].group == samples[1].group != samples[2].group, "a portrait in two splits is told and named apart"
+    assert any("two official splits" in t for t in told) and any("expected an encoded picture" in t for t in told)
+    pq.write_table(pa.Table.from_pylist([{"image": face, "mask": mask}]), tmp_path / "data" / "test-1.parquet")
+    with pytest.raises(InputError, match="caption"):
+        _read("mmtt", tmp_path)
+
+
 def test_mmtt_joins_reports_of_one_picture_and_tells_its_methods(tmp_path):
     _mmtt(tmp_path)
     found, told = _read("mmtt", tmp_path)

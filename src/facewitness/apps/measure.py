@@ -201,6 +201,7 @@ def _add_grounded(words: Any) -> None:
     mmtt.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which takes Java")
     mmtt.add_argument("--system", default="system", metavar="NAME", help="its name in the table")
     mmtt.add_argument("--out", type=Path, metavar="FILE.json", help="write all numbers")
+    mmtt.add_argument("--sheet", type=Path, metavar="FILE.png", help="show 12: claimed green, true red, both texts")
     fifa = words.add_parser("fifa", help="answers with masks in Fake-in-Facext's eleven tasks")
     fifa.set_defaults(run=_with_extra(_fifa))
     fifa.add_argument("table", type=Path, metavar="fifa.parquet", help="made by build fifa")
@@ -210,6 +211,7 @@ def _add_grounded(words: Any) -> None:
     fifa.add_argument("--split", metavar="NAME", help="one split of it only")
     fifa.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which takes Java")
     fifa.add_argument("--out", type=Path, metavar="FILE.json", help="write all numbers")
+    fifa.add_argument("--sheet", type=Path, metavar="FILE.png", help="show 12: claimed green, true red, both texts")
 
 
 def _mmtt(given: argparse.Namespace) -> int:
@@ -226,6 +228,8 @@ def _mmtt(given: argparse.Namespace) -> int:
         complain(f"facewitness: … and {len(notes) - 5} more of this kind")
     if given.out is not None:
         write_whole(given.out, json.dumps(numbers | {"notes": notes}, indent=1).encode())
+    if given.sheet is not None:
+        grounded.sheet_of_mmtt(given.root, given.split, given.captions, given.masks, given.sheet, given.dataset)
     return ALL
 
 
@@ -236,10 +240,13 @@ def _fifa(given: argparse.Namespace) -> int:
     rows = [row for row in fifa.read(given.table) if given.split in (None, row["split"])]
     if not rows:
         raise InputError(f"'{given.table}': expected rows of the split {given.split}, got none")
-    numbers = grounded.fifa(rows, grounded.read_answers(given.answers), meteor=not given.no_meteor)
+    answers = grounded.read_answers(given.answers)
+    numbers = grounded.fifa(rows, answers, meteor=not given.no_meteor)
     print(json.dumps(numbers, indent=1))
     if given.out is not None:
         write_whole(given.out, json.dumps(numbers, indent=1).encode())
+    if given.sheet is not None:
+        grounded.sheet_of_fifa(rows, answers, given.sheet)
     return ALL
 
 

@@ -35,7 +35,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from facewitness import plugins, regions, words
+from facewitness import media, plugins, regions, words
 from facewitness.bench import controls, measures, wording
 from facewitness.bench.measures import Value
 from facewitness.builders.grounded import outline
@@ -569,6 +569,58 @@ def sheet(items: Sequence[tuple[Pixels, Bools | None, Bools, str, str]], path: P
         pen.text((left + 4, top + side + 2), text, fill="black", spacing=1)
     page.save(path)
     return path
+
+
+def sheet_of_mmtt(
+    root: Path, split: str, captions: Path, masks: Path | None, path: Path, dataset: str = "mmtt", most: int = 12
+) -> int:
+    """A `sheet` of reports and masks as `read_mmtt` reads them, of pictures spread over the split.
+
+    Returns:
+        How many pictures are on it.
+
+    Raises:
+        InputError: no picture has a mask.
+    """
+    reports, _ = read_mmtt(root, split, captions, masks or root, dataset)
+    samples = list(plugins.get("datasets", dataset).samples(root, split))
+    pairs = [(s, r) for s, r in zip(samples, reports, strict=True) if r.changed is not None]
+    step = max(1, len(pairs) // most)
+    items = []
+    for sample, report in pairs[::step][:most]:
+        pixels = media.read(sample.image or str(root / sample.file)).frame.pixels
+        changed = report.changed
+        if changed is None or pixels.shape[:2] != changed.shape:
+            continue
+        items.append((pixels, report.claimed, changed, report.text or "nothing", (*report.references, "")[0]))
+    sheet(items, path)
+    return len(items)
+
+
+def sheet_of_fifa(
+    rows: Sequence[Mapping[str, Any]], answers: Mapping[tuple[str, str, str], Answer], path: Path, most: int = 12
+) -> int:
+    """A `sheet` of artefact-grounding explanations: all masks of an answer in green over what was changed in red.
+
+    Returns:
+        How many pictures are on it.
+
+    Raises:
+        InputError: the table has no such question about a forged face.
+    """
+    from facewitness.builders.fifa import as_array
+
+    these = [row for row in rows if row["task"] == "grounding" and row["label"] == "fake"]
+    items = []
+    for row in these[:: max(1, len(these) // most)][:most]:
+        answer = answers.get((row["file"], row["task"], row["question"]), Answer(""))
+        changed = as_array(row["mask"])
+        fit = [mask for mask in answer.masks if mask is not None and mask.shape == changed.shape]
+        claimed = np.logical_or.reduce(fit) if fit else None
+        pixels = media.read(row["image"]).frame.pixels
+        items.append((pixels, claimed, changed, answer.text or "nothing", row["answer"]))
+    sheet(items, path)
+    return len(items)
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -11,6 +11,12 @@ hold as well. How to obtain: the data set LianJC/MMTT-Dataset on the Hugging Fac
     ROOT/test-mutilabel-simple.json      named in their scripts, not in their list of what is distributed
     ROOT/dataset/{celeb512,FFHQ512,face_attribute_image}/…
 
+Or the Parquet tables that the hub makes of a data set, in ROOT or ROOT/data, when ROOT has no list:
+
+    ROOT/data/{train,validation,test}-00000-of-00001.parquet     image, mask, caption; image_id, img_path if there
+
+Their columns are named as the lists' keys; that the hub's own table has no others could not be verified.
+
 Documented in the authors' README and loader (github.com/NattyLianJc/Generating-Attribution-Reports: README.md,
 lavis/datasets/datasets/caption_datasets.py, scripts/utils/count.py). A JSON file is a list of
 {image_id, instance_id, img_path, mask_path, caption, multilabel}; the paths begin with "dataset/". The beginning of
@@ -35,7 +41,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.datasets._disk import Tell, apart, below, folder, mask_of, not_empty, read_json, silent, wanted
+from facewitness.datasets._disk import (
+    Tell,
+    apart,
+    below,
+    encoded,
+    folder,
+    mask_in,
+    mask_of,
+    natural,
+    not_empty,
+    read_json,
+    silent,
+    table_of,
+    wanted,
+)
 from facewitness.errors import InputError
 from facewitness.regions import mentioned
 from facewitness.types import Sample, Truth
@@ -44,6 +64,8 @@ SPLITS = ("train", "val", "test")
 NAME = "MMTT"
 
 _STEMS = {"train": "train", "val": "eval", "test": "test"}
+_TABLES = {"train": "train", "validation": "val", "val": "val", "eval": "val", "test": "test"}
+_BATCH = 64  # rows read at a time: pictures are large
 OWN = "own_"  # begins the image_id of a forgery that builders/mmtt made
 # beginning of image_id → method, kind
 _METHODS = (
@@ -62,9 +84,68 @@ def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) 
         split: "train", "val" or "test"; None for all.
         tell: Is called with each sentence about what is absent or odd.
     """
-    root = folder(root, NAME, ("*-mutilabel*.json", "dataset"))
     wanted(split, SPLITS, NAME)
+    tables = _tables(Path(root)) if root is not None else []
+    if tables:
+        return not_empty(_rows(Path(root), tables, split, tell), NAME, split, Path(root))
+    root = folder(root, NAME, ("*-mutilabel*.json", "dataset"))
     return not_empty(_samples(root, split, tell), NAME, split, root)
+
+
+def _tables(root: Path) -> list[Path]:
+    """The hub's tables, in their order; none where the authors' lists are."""
+    if not root.is_dir() or next(root.glob("*-mutilabel*.json"), None):
+        return []
+    tables = (*root.glob("*.parquet"), *root.glob("data/*.parquet"))
+    order = [*_TABLES]
+    return sorted(tables, key=lambda t: (order.index(b) if (b := t.stem.split("-")[0]) in order else 0, natural(t)))
+
+
+def _rows(root: Path, tables: list[Path], split: str | None, tell: Tell) -> Iterator[Sample]:
+    places = []
+    for table in tables:
+        file = table_of(table)
+        missing = [name for name in ("image", "mask", "caption") if name not in file.schema_arrow.names]
+        if missing:
+            raise InputError(
+                f"{NAME}: {table}: expected the columns image, mask and caption; {', '.join(missing)} missing, there "
+                f"are {', '.join(file.schema_arrow.names)}"
+            )
+        each = _TABLES.get(table.stem.split("-")[0])
+        if each is None:
+            raise InputError(f"{NAME}: {table}: expected a name that begins with {', '.join(_TABLES)}")
+        named = [name for name in ("img_path", "image_id") if name in file.schema_arrow.names]
+        places.append((table, file, each, named))
+    keys = [(_portrait(_key(root, table, number, row, named)), each) for table, file, each, named in places
+            for number, row in enumerate(file.read(columns=named).to_pylist() if named else ())]  # fmt: skip
+    group = apart(keys, NAME, tell)
+    for table, file, each, named in places:
+        if split not in (None, each):
+            continue
+        number = -1
+        for batch in file.iter_batches(batch_size=_BATCH, columns=["image", "mask", "caption", *named]):
+            for row in batch.to_pylist():
+                number += 1
+                key = _key(root, table, number, row, named)
+                picture, mask = encoded(row["image"]), encoded(row["mask"])
+                if picture is None:
+                    tell(f"{NAME}: {key}: expected an encoded picture, got none; it is left out")
+                    continue
+                captions = tuple(filter(None, (str(row["caption"] or "").strip(),)))
+                method, kind = _method(str(row.get("image_id") or key))
+                found = None if mask is None else partial(_mask_in, mask, f"{key}, the mask")
+                truth = Truth("fake", method=method, kind=kind, mask=found, texts=captions,
+                              regions=frozenset(mentioned(" ".join(captions))) or None)  # fmt: skip
+                yield Sample(
+                    file=key, truth=truth, split=each, group=group.get((_portrait(key), each), key), dataset=NAME,
+                    image=picture,
+                )  # fmt: skip
+
+
+def _key(root: Path, table: Path, number: int, row: dict[str, Any], named: list[str]) -> str:
+    """What a row's picture is called: its path in the published layout, its id, or its place in the table."""
+    name = next((str(row[column]).replace("\\", "/") for column in named if row[column]), None)
+    return name or f"{table.relative_to(root).as_posix()}#{number}"
 
 
 def _samples(root: Path, split: str | None, tell: Tell) -> Iterator[Sample]:
@@ -158,6 +239,10 @@ def _portrait(picture: str) -> str:
     path = PurePosixPath(picture.removeprefix("dataset/"))
     number = path.stem.split("_")[0]
     return f"{path.parts[0]}/{number}" if number.isdigit() else picture
+
+
+def _mask_in(content: bytes, name: str) -> NDArray[np.float32]:
+    return np.asarray(mask_in(content, name) > 0, np.float32)
 
 
 def _mask(path: Path) -> NDArray[np.float32]:
