@@ -128,9 +128,11 @@ def test_mmtt_by_the_command(tmp_path, capsys):
     reports, _ = bench.read_mmtt(tmp_path, split, tmp_path / "captions.json", tmp_path / "masks")
     numbers = bench.mmtt(reports, meteor=False)
     assert numbers["masks"]["IoU"]["value"] == 100
-    assert main(["bench", "mmtt", str(tmp_path), "--captions", str(tmp_path / "captions.json"), "--split", split,
-                 "--masks", str(tmp_path / "masks"), "--no-meteor", "--sheet", str(tmp_path / "sheet.png")]) == 0  # fmt: skip
-    assert Image.open(tmp_path / "sheet.png").width == 256 * min(3, len(these))
+    words = [str(tmp_path), "--captions", str(tmp_path / "captions.json"), "--split", split, "--no-meteor"]
+    shown = ["--masks", str(tmp_path / "masks"), "--sheet", str(tmp_path / "sheet.png")]
+    assert main(["bench", "mmtt", *words, *shown]) == 0
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width == 256 * min(3, len(these))
     (tmp_path / "captions.json").write_text("{")
     assert main(["bench", "mmtt", str(tmp_path), "--captions", str(tmp_path / "captions.json")]) == 2
 
