@@ -16,112 +16,69 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 
-from facewitness.bench import measures
-from facewitness.bench.wording import Corpus, tokenize
+from facewitness.bench import grounded as bench
 from facewitness.files import write_whole
 from facewitness.models.forgerytalker import ForgeryTalker
 from facewitness.train import edits, reports
 from facewitness.train.forgerytalker import Drawn, Recipe
+from facewitness.train.measuring import (
+    HALF,
+    calibration,
+    carded,
+    constant,
+    detection,
+    half,
+    jaccard,
+    means,
+    overlap,
+    three,
+    wording,
+)
 
-UNSEEN = {"self_blend": 1.0}
+UNSEEN = {"self_blend": 1.0}  # of which neither the encoder's run nor this one has a mask; its beginning had
 BATCH = 16
 
 
-def masks(
-    network: ForgeryTalker, pixels: torch.Tensor, enriched: bool = True
-) -> tuple[np.ndarray, list[dict[str, float]]]:
-    """Masks (n, S, S) and areas of a batch; without enrichment the Q-Former asks alone."""
-    with torch.inference_mode():
-        features = network.encoder(pixels)
-        prompt = network.prompt(pixels, features)
-        ids, seen = network.reader.read([network.instruction(n) for n in network.named(prompt)])
-        queries, text = network._qformer(features, ids, seen)
-        logits = network._masks(network._ask(features, queries, text, seen), prompt if enriched else None)
-        whole = torch.nn.functional.interpolate(logits, (network.size, network.size), mode="bilinear")[:, 0]
-    chances = prompt.logits.sigmoid().tolist()
-    return whole.sigmoid().numpy(), [dict(zip(network.labels, row, strict=True)) for row in chances]
-
-
-def overlap(found: np.ndarray, truth: np.ndarray) -> tuple[float, float, float]:
-    """IoU, precision and recall of two masks (h, w); precision is NaN where nothing was found."""
-    a, b = found >= 0.5, truth >= 0.5
-    both = float((a & b).sum())
-    return both / max(float((a | b).sum()), 1.0), both / a.sum() if a.any() else np.nan, both / max(float(b.sum()), 1.0)
-
-
-def examined(network: ForgeryTalker, data: Drawn, recipe: Recipe) -> list[dict[str, Any]]:
-    """One row a picture."""
+def examined(network: ForgeryTalker, data: Drawn, recipe: Recipe, oracle: bool = True) -> list[dict[str, Any]]:
+    """One row a picture; `oracle` lets it speak a second time, of the true areas."""
     rows = []
     for begin in range(0, len(data), BATCH):
         span = slice(begin, begin + BATCH)
         pixels, truths, told = data.images(span), data.truth(span).numpy(), data.reports(span)
         areas = [reports.areas(text) for text in told]
-        found, chances = masks(network, pixels)
-        alone, _ = masks(network, pixels, enriched=False)
-        spoken = network.speak(pixels, recipe.max_tokens)
-        oracle = network.speak(pixels, recipe.max_tokens, named=areas)
+        with torch.inference_mode():
+            features = network.encoder(pixels)
+            first = network.encoder.map(features)
+        alone = None if first is None else first[:, 0].sigmoid().numpy()
+        spoken = network.speak_of(pixels, features, recipe.max_tokens)
+        named = network.speak_of(pixels, features, recipe.max_tokens, named=areas) if oracle else spoken
         for k, text in enumerate(told):
-            row = data.edits.rows[begin + k]
+            row, one = data.edits.rows[begin + k], spoken[k]
             truth = np.kron(truths[k], np.ones((edits.GRID, edits.GRID)))
-            named = tuple(label for label, p in chances[k].items() if p >= 0.5)
-            iou, precision, recall = overlap(found[k], truth) if row["fake"] else (np.nan,) * 3
+            iou, precision, recall = overlap(one.mask, truth) if row["fake"] else (np.nan,) * 3
+            own = overlap(enlarged(alone[k], truth), truth) if alone is not None and row["fake"] else (np.nan,) * 3
+            areas_said = reports.areas(one.text)
             rows.append({
-                "group": f"{row['source']}/{row['group']}", "fake": row["fake"], "family": row.get("family", "genuine"),
-                "iou": iou, "precision": precision, "recall": recall, "score": max(chances[k].values()),
-                "iou_alone": overlap(alone[k], truth)[0] if row["fake"] else np.nan,
-                "iou_oracle": overlap(oracle[k].mask, truth)[0] if row["fake"] else np.nan,
-                "plm": _jaccard(named, areas[k]), "area": float((truth >= 0.5).mean()),
-                "words_plm": _jaccard(reports.areas(spoken[k].text), areas[k]), "true": text,
-                "text": spoken[k].text, "oracle": oracle[k].text, "labels": list(areas[k]),
+                "at": begin + k, "group": f"{row['source']}/{row['group']}", "fake": row["fake"],
+                "family": row.get("family", "genuine"), "iou": iou, "precision": precision, "recall": recall,
+                "score": max(one.areas.values()), "mask_only_iou": own[0], "mask_only_precision": own[1],
+                "mask_only_recall": own[2], "iou_oracle": overlap(named[k].mask, truth)[0] if row["fake"] else np.nan,
+                "plm": jaccard([n for n, p in one.areas.items() if p >= 0.5], areas[k]),
+                "words_plm": jaccard(areas_said, areas[k]), "area": float((truth >= 0.5).mean()), "true": text,
+                "text": one.text, "oracle": named[k].text, "labels": list(areas[k]),
+                "hallucinated": float(np.mean([n not in areas[k] for n in areas_said])) if areas_said else np.nan,
             })  # fmt: skip
         print(f"{min(begin + BATCH, len(data))} of {len(data)}", flush=True)
     return rows
 
 
-def _jaccard(a: Sequence[str], b: Sequence[str]) -> float:
-    return len(set(a) & set(b)) / len(set(a) | set(b)) if set(a) | set(b) else 1.0
-
-
-def constant(texts: Sequence[str]) -> str:
-    """The one report that is nearest to all of a training set's, by CIDEr on a few of them."""
-    some = list(dict.fromkeys(texts))[:60]
-    others = tokenize(list(texts[:150]), "plain")
-    means = [float(Corpus([t] * len(others), [[o] for o in others]).cider().mean()) for t in tokenize(some, "plain")]
-    return some[int(np.argmax(means))]
-
-
-def wording(rows: Sequence[dict[str, Any]], blind: str, seed: int = 0) -> dict[str, Any]:
-    """CIDEr, ROUGE-L and BLEU of what is said, of the controls, and CIDEr's margin over them with intervals."""
-    rng = np.random.default_rng(seed)
-    order = np.roll(rng.permutation(len(rows)), 1)[np.argsort(rng.permutation(len(rows)))]
-    order = np.where(order == np.arange(len(rows)), (order + 1) % len(rows), order)
-    texts = {
-        "own": [r["text"] for r in rows], "oracle areas": [r["oracle"] for r in rows],
-        "shuffled": [rows[i]["text"] for i in order], "image-blind": [blind] * len(rows),
-    }  # fmt: skip
-    references = [[t] for t in tokenize([r["true"] for r in rows], "plain")]
-    ciders, found = {}, {}
-    for name, said in texts.items():
-        corpus = Corpus(tokenize(said, "plain"), references)
-        ciders[name] = corpus.cider()
-        found[name] = {"CIDEr": float(ciders[name].mean()), "ROUGE-L": float(corpus.rouge_l().mean()),
-                       **{f"BLEU-{n}": value for n, value in enumerate(corpus.bleu(), start=1)}}  # fmt: skip
-    groups = [r["group"] for r in rows]
-    ones = np.ones(len(rows))
-    margins = measures.ratios({f"CIDEr over {other}": (ciders["own"] - ciders[other], ones)
-                               for other in ("shuffled", "image-blind")}, groups)  # fmt: skip
-    return {"texts": found, "margins": {k: [v.value, v.low, v.high] for k, v in margins.items()}}
-
-
-def means(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, list[float | None]]:
-    """Means with 95 % intervals over groups."""
-    values = {name: np.array([row[name] for row in rows], np.float64) for name in names}
-    found = measures.ratios({k: (v, np.where(np.isnan(v), np.nan, 1.0)) for k, v in values.items()},
-                            [row["group"] for row in rows])  # fmt: skip
-    return {k: [v.value, v.low, v.high] for k, v in found.items()}
+def enlarged(values: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """A map at a mask's resolution."""
+    return cv2.resize(values, like.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def results(rows: Sequence[dict[str, Any]], blind: str) -> dict[str, Any]:
@@ -129,14 +86,16 @@ def results(rows: Sequence[dict[str, Any]], blind: str) -> dict[str, Any]:
     forged, genuine = [r for r in rows if r["fake"]], [r for r in rows if not r["fake"]]
     found: dict[str, Any] = {
         "pictures": len(rows), "forged": len(forged),
-        "masks and areas": means(forged, ("iou", "precision", "recall", "iou_alone", "iou_oracle", "plm", "words_plm")),
+        "masks and areas": means(forged, (
+            "iou", "precision", "recall", "iou_oracle", "mask_only_iou", "mask_only_precision", "mask_only_recall",
+            "plm", "words_plm", "hallucinated",
+        )),
         "by family": {name: means([r for r in forged if r["family"] == name], ("iou", "precision", "plm"))
                       for name in sorted({r["family"] for r in forged})},
-        "wording": wording(forged, blind),
+        "wording": wording(forged, blind, {"oracle areas": [r["oracle"] for r in forged]}),
     }  # fmt: skip
     if genuine:
-        ranking = measures.detection([r["fake"] for r in rows], [r["score"] for r in rows], [r["group"] for r in rows])
-        found["auc"] = [ranking["auc"].value, ranking["auc"].low, ranking["auc"].high]
+        found["auc"] = detection(rows)
         found["genuine without an area"] = float(np.mean([not reports.areas(r["text"]) for r in genuine]))
     return found
 
@@ -149,13 +108,13 @@ def table(found: dict[str, Any]) -> str:
             continue
         lines += [f"## {name}", "", f"{values['pictures']} pictures, {values['forged']} of them forged.", ""]
         lines += ["| measure | value (95 %) |", "|---|---|"]
-        lines += [f"| {k} | {_three(v)} |" for k, v in values["masks and areas"].items()]
+        lines += [f"| {k} | {three(v)} |" for k, v in values["masks and areas"].items()]
         if "auc" in values:
-            lines.append(f"| AUC of the score | {_three(values['auc'])} |")
+            lines.append(f"| AUC of the score | {three(values['auc'])} |")
             lines.append(f"| genuine pictures of which no area is said | {values['genuine without an area']:.3f} |")
-        lines += [f"| {k} | {_three(v)} |" for k, v in values["wording"]["margins"].items()]
+        lines += [f"| {k} | {three(v)} |" for k, v in values["wording"]["margins"].items()]
         lines += ["", "| family | IoU | precision | PLM |", "|---|---|---|---|"]
-        lines += [f"| {k} | {_three(v['iou'])} | {_three(v['precision'])} | {_three(v['plm'])} |"
+        lines += [f"| {k} | {three(v['iou'])} | {three(v['precision'])} | {three(v['plm'])} |"
                   for k, v in values["by family"].items()]  # fmt: skip
         columns = ("CIDEr", "ROUGE-L", "BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4")
         lines += ["", f"| text | {' | '.join(columns)} |", "|---" * 7 + "|"]
@@ -163,13 +122,6 @@ def table(found: dict[str, Any]) -> str:
                   for k, v in values["wording"]["texts"].items()]  # fmt: skip
         lines.append("")
     return "\n".join(lines)
-
-
-def _three(value: Sequence[float | None]) -> str:
-    middle, low, high = value
-    if middle is None:
-        return "not measured"
-    return f"{middle:.3f}" if low is None or high is None else f"{middle:.3f} ({low:.3f}–{high:.3f})"
 
 
 def main() -> None:
@@ -180,6 +132,8 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--draws", type=Path, help="where edits are kept (in --out)")
     parser.add_argument("--limit", type=int, help="pictures of each set at most")
+    parser.add_argument("--card", action="store_true", help="put strength and calibration on the weights' card")
+    parser.add_argument("--sheet", type=Path, help="PNG of 12 pictures: claimed green, true red, both texts")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     recipe = Recipe.read(given.recipe)
@@ -192,12 +146,30 @@ def main() -> None:
     for name, families in (("seen families", None), ("a family never trained on: self-blends", UNSEEN)):
         data = Drawn(edits.drawn(recipe.draws, given.pack, place, "val", families), recipe.seed)
         rows = examined(network, _first(data, given.limit), recipe)
-        found[name] = results(rows, blind)
-        found[name]["examples"] = [{k: r[k] for k in ("family", "true", "text", "iou", "plm")} for r in rows[:8]]
+        chosen, held = ([r for r in rows if half(r["group"]) == side] for side in (0, 1))
+        if families is None:
+            right = [r["iou"] >= HALF for r in chosen if r["fake"]]
+            found["card"] = {"strength": round(float(np.mean(right)), 3), "calibration": calibration(chosen)}
+            if given.card:
+                carded(given.weights, found["card"])
+        found[name] = results(held, blind)
+        found[name]["examples"] = [{k: r[k] for k in ("family", "true", "text", "iou", "plm")} for r in held[:8]]
+        if families is None and given.sheet:
+            shown(network, held, data, given.sheet)
     given.out.mkdir(parents=True, exist_ok=True)
     write_whole(given.out / "results.json", json.dumps(found, indent=1).encode())
     write_whole(given.out / "results.md", table(found).encode())
     print(table(found))
+
+
+def shown(network: ForgeryTalker, rows: Sequence[dict[str, Any]], data: Drawn, path: Path) -> None:
+    """A sheet of forged pictures."""
+    items = []
+    for row in [r for r in rows if r["fake"]][:12]:
+        _, mask = network.look(data.images([row["at"]]))
+        big = np.kron(np.asarray(data.edits.masks[row["at"]]) >= 128, np.ones((edits.GRID, edits.GRID))) > 0
+        items.append((np.array(data.edits.pixels[row["at"]]), mask >= HALF, big, row["text"], row["true"]))
+    bench.sheet(items, path)
 
 
 def _first(data: Drawn, count: int | None) -> Drawn:

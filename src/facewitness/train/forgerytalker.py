@@ -298,7 +298,7 @@ def train(
             share = TIME[name] / sum(TIME[other] for other in STAGES[STAGES.index(name) :] if other in stages)
             now = datetime.now(UTC)
             deadline = None if until is None else now + (until - now) * share
-            _run(network, recipe, name, stage, material, out / name, device, save_every, stop_at_step, deadline)
+            learn(network, recipe, name, stage, material, out / name, save_every, stop_at_step, deadline)
     network.eval()
     network.save(out / "forgerytalker.safetensors", {"crop": {"margin": margin}, "trained": _steps_of(out)})
     return network
@@ -319,14 +319,27 @@ def _begin(
     made = edits.drawn(recipe.draws, pack, draws or out / "edits", "train")
     drawn = Drawn(made, recipe.seed)
     network = make(recipe, drawn.reports(slice(None)), init_from)
-    drawn.kept = made.features(network.encoder, f"compact-{checkpoint.sha256(init_from)[:8]}-{network.encoder.width}")
+    drawn.kept = made.features(network.encoder, kept_name(init_from, recipe))
     return drawn, network, recipe.draws.margin
 
 
-def _run(
+def kept_name(init_from: Path, recipe: Recipe) -> str:
+    """What features are kept under: the encoder's weights, and how many channels of theirs are looked at."""
+    encoder = ft.small(reports.AREAS, 8)["encoder"] | recipe.network.get("encoder", {})
+    width = 320 + (24 if encoder.get("traces", True) else 0) + (4 if encoder.get("maps") else 0)
+    return f"compact-{checkpoint.sha256(init_from)[:8]}-{width}"
+
+
+def learn(
     network: ft.ForgeryTalker, recipe: Recipe, name: str, stage: Stage, material: Material, out: Path,
-    device: torch.device, save_every: int, stop_at_step: int | None, until: datetime | None,
+    save_every: int = 50, stop_at_step: int | None = None, until: datetime | None = None,
 ) -> None:  # fmt: skip
+    """One of the three steps: changes what `network.learned(name)` says, and nothing else; goes on where `out` stopped.
+
+    Raises:
+        InputError: `out` holds a run of another recipe, or the loss is no number any more.
+    """
+    device = next(network.parameters()).device
     steps = stage.length(len(material))
     parameters = network.learned(name)
     own = {id(p) for p in parameters}
@@ -455,4 +468,4 @@ def changed(recipe: Recipe, **changes: Any) -> Recipe:
     return replace(recipe, **changes)
 
 
-__all__ = ["STAGES", "Drawn", "Published", "Recipe", "Stage", "changed", "make", "plan", "train"]
+__all__ = ["STAGES", "Drawn", "Published", "Recipe", "Stage", "changed", "kept_name", "learn", "make", "plan", "train"]
