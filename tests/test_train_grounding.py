@@ -236,6 +236,8 @@ def test_recipes_in_the_repository_are_read_and_planned(capsys):
     assert small[0].draws == small[1].draws == shared, "they are drawn once for both"
     for name in ("forgerytalker", "fifa"):
         assert main(["train", name, str(RUNS / name / "published.toml"), "--plan"]) == 0
-        assert "GiB in half precision" in capsys.readouterr().out
+        page = capsys.readouterr().out
+        assert "memory of the process, by count" in page and "work of the run, by count" in page
+        assert "does not fit a 24 GB card" in page and "encoder: weights" in page
         assert main(["train", name, str(RUNS / name / "small.toml")]) == 2
         assert "--plan" in capsys.readouterr().err

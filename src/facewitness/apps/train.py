@@ -398,7 +398,7 @@ def _add_forgerytalker(parser: Any) -> Command:
             changes["network"] = {"enrich": False}
         recipe = forgerytalker.changed(recipe, **changes)
         if given.plan:
-            print(forgerytalker.plan(recipe))
+            print(forgerytalker.plan(recipe, given.processes))
             return ALL
         if given.out is None:
             raise InputError("train forgerytalker: expected --out, the folder of the run, or --plan")
@@ -428,7 +428,7 @@ def _add_fifa(parser: Any) -> Command:
         if given.no_region_prediction:
             recipe = replace(recipe, network={**recipe.network, "region_prediction": False})
         if given.plan:
-            print(fifa.plan(recipe))
+            print(fifa.plan(recipe, given.processes))
             return ALL
         if given.out is None:
             raise InputError("train fifa: expected --out, the folder of the run, or --plan")
@@ -472,6 +472,7 @@ def _add_grounding(parser: Any) -> None:
     """What the two grounding systems have in common."""
     _add_until(parser)
     parser.add_argument("--plan", action="store_true", help="say what a run would take, and do nothing")
+    parser.add_argument("--processes", type=positive, default=1, metavar="N", help="that --plan counts with (1)")
     parser.add_argument("--pack", type=Path, metavar="DIR", help="made by facewitness build pack, for a small recipe")
     parser.add_argument("--init-from", type=Path, metavar="FILE", help="the compact network's weights, for a small one")
     parser.add_argument(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from facewitness import geometry, plugins
+from facewitness.builders.grounded import EVERY, Family
 from facewitness.builders.pack import Pack, jittered, progress
 from facewitness.errors import InputError
 from facewitness.files import write_whole
@@ -39,15 +40,22 @@ COMPONENTS = (
     "left_eye", "right_eye", "left_eyebrow", "right_eyebrow", "nose", "mouth", "upper_lip", "lower_lip", "chin",
     "left_cheek", "right_cheek", "forehead", "left_under_eye", "right_under_eye", "philtrum",
 )  # fmt: skip
-# The families of MMTT (section 2.1), by our forgers; each one's share is another's to choose.
-FAMILIES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "swap": ("swap", {"hulls": ["face", "below_forehead", "inner", "parts", "parts"]}),
-    "attribute": ("region_edit", {"slight": 1.6, "most": 4}),
-    "inpaint_smooth": ("inpaint", {"fills": ["telea", "navier_stokes"], "choices": COMPONENTS, "most": 4}),
-    "inpaint_exemplar": ("inpaint", {"fills": ["exemplar"], "choices": COMPONENTS, "most": 4}),
+
+
+def _as(family: str, **options: Any) -> Family:
+    """A family of the builders with other options."""
+    return replace(EVERY[family], options={**EVERY[family].options, **options})
+
+
+# The families of `builders/grounded`, each with what training asks of it; each one's share is another's to choose.
+FAMILIES: Mapping[str, Family] = {
+    "swap": _as("swap", hulls=["face", "below_forehead", "inner", "parts", "parts"]),
+    "attribute": _as("attribute", slight=1.6, most=4),
+    "inpaint_smooth": _as("smooth_inpainting", choices=COMPONENTS, most=4),
+    "inpaint_exemplar": _as("inpainting", choices=COMPONENTS, most=4),
     # none of MMTT's: what a system may be measured on without having learned from it
-    "self_blend": ("self_blend", {"hulls": ["inner", "lower", "some", "some"], "ratios": [0.75, 1.0, 1.0]}),
-    "lip_sync": ("lip_sync", {}),
+    "self_blend": _as("self_blend", hulls=["inner", "lower", "some", "some"], ratios=[0.75, 1.0, 1.0]),
+    "lip_sync": _as("lip_sync"),
 }
 
 
@@ -229,7 +237,7 @@ def _edit(
                 made = forged(data, rows, family, picture, mesh, rng)
             except InputError:  # a mesh half outside its picture may give a forger nothing to work on
                 continue
-            row |= {"family": family, "forger": FAMILIES[family][0], "kind": made.kind, "record": list(made.record)}
+            row |= {"family": family, "forger": FAMILIES[family].forger, "kind": made.kind, "record": list(made.record)}
         affine, _ = jittered(geometry.align(mesh, draws.size, draws.margin), draws.size, rng)
         affine = _unmirrored(affine, draws.size)
         shown = picture if made is None else made.pixels
@@ -266,8 +274,7 @@ def forged(
         mesh: (468, 2), in the crop's pixels.
         rng: What everything is drawn from; the same state gives the same result.
     """
-    name, options = FAMILIES[family]
-    options = dict(options)
+    name, options = FAMILIES[family].forger, dict(FAMILIES[family].options)
     if name == "swap":
         donor = int(rng.choice(rows[str(rng.choice(list(rows)))]))
         options["donor"] = (data.pixels(donor), data.landmarks(donor))

@@ -59,6 +59,7 @@ from facewitness.models.fifa import (
 )
 from facewitness.train import checkpoint, edits, reports
 from facewitness.train.loop import Batch, Loop, Schedule
+from facewitness.train.plan import Language, Plan
 from facewitness.train.recipe import known, read_recipe
 from facewitness.types import KINDS
 
@@ -423,22 +424,39 @@ def _precision(recipe: Recipe, device: torch.device) -> ExitStack:
     return stack
 
 
-def plan(recipe: Recipe) -> str:
-    """What a run would take: parameters, memory and steps, without loading or fetching anything."""
+def plan(recipe: Recipe, processes: int = 1) -> Plan:
+    """What a run would take: names, shapes, memory and work, without loading or fetching anything."""
     config = recipe.config(recipe.vocabulary)
-    count = fifa.parts(config)
-    whole = sum(count.values())
-    frozen = count["encoder"] + (count["language"] if config.get("frozen_language") else 0)
-    lines = [f"{'part':<10} {'parameters':>14}", *(f"{name:<10} {value:>14,}" for name, value in count.items())]
-    lines.append(f"{'all':<10} {whole:>14,}   {whole * 2 / 2**30:.1f} GiB in half precision")
-    state = (whole - frozen) * 12 / 2**30
-    lines.append(f"{'frozen':<10} {frozen:>14,}   the rest needs {state:.1f} GiB for gradients and AdamW's two moments")
+    page = Plan("FiFa-MLLM: words with masks between them, and questions that point", processes)
+    with torch.device("meta"):
+        network = FiFa(config, Reader.none())
+    learned = {id(p) for p in network.learned()}
+    for p in network.parameters():
+        p.requires_grad_(id(p) in learned and not (recipe.lora and any(p is q for q in network.language.parameters())))
+    in_half = torch.bfloat16 if recipe.bf16 else torch.float32
+    parts = {name: sum(p.numel() for p in part.parameters()) for name, part in network.named_children()}
+    for name, part in network.named_children():
+        if not any(p.requires_grad for p in part.parameters()):
+            part.to(in_half)
+        page.holds(name, part)
+    language = Language.of(network.language)
+    batch = max(1, recipe.batch_size // processes) * recipe.asked
+    tokens = 1 + network.grid**2 + len(network.concepts) * network.predicted + 120  # 120: of a question and its answer
+    page.takes("activations of the language model", language.activations(batch, tokens, False),
+               f"{batch} questions of {tokens} tokens")  # fmt: skip
+    page.takes("scores of words", language.logits(batch, 60), f"{language.vocabulary:,} words")
     if recipe.lora:
-        lines.append(f"LoRA of rank {recipe.lora} around the language model's queries and values comes on top")
+        width = network.language.config.hidden_size
+        count = 4 * recipe.lora * width * network.language.config.num_hidden_layers
+        page.takes("LoRA", 16.0 * count, f"rank {recipe.lora} around queries and values, with Adam")
+    page.steps(recipe.steps, recipe.batch_size, None, None)
     pictures = recipe.steps * recipe.batch_size
-    lines.append(f"{recipe.steps:,} steps of {recipe.batch_size}, lr {recipe.lr:g}: {pictures:,} pictures, "
-                 f"{pictures * recipe.asked:,} questions")  # fmt: skip
-    return "\n".join(lines)
+    page.facts.append(f"{pictures * recipe.asked:,} questions, lr {recipe.lr:g}")
+    image = network.encoder.grid**2
+    each = 2.0 * parts["encoder"] * image + 6.0 * parts["decoder"] * image * (1 + recipe.asked)
+    each += recipe.asked * language.flops(tokens, learns=not (recipe.lora or config.get("frozen_language")))
+    page.works("learning", each * pictures, f"{each / 1e9:.1f}e9 operations a picture")
+    return page
 
 
 __all__ = ["QUESTIONS", "TASKS", "Asked", "Recipe", "grounded", "make", "plan", "pointed", "train"]

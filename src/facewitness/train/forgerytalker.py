@@ -41,6 +41,7 @@ from facewitness.models._reader import Reader, learned
 from facewitness.models.fpn import OMEGA, Prompt
 from facewitness.train import checkpoint, edits, published, reports
 from facewitness.train.loop import Batch, Loop, Schedule
+from facewitness.train.plan import Language, Plan
 from facewitness.train.recipe import known, read_recipe
 
 STAGES = ("pretrain", "fpn", "report")
@@ -431,34 +432,60 @@ def _steps_of(out: Path) -> dict[str, int]:
 # ------------------------------------------------------------------------------------------------------ what it costs
 
 
-def plan(recipe: Recipe, pictures: int = 121_774) -> str:
-    """What a run would take: parameters, memory and steps, without loading or fetching anything.
+def plan(recipe: Recipe, processes: int = 1, pictures: int = 121_774) -> Plan:
+    """What a run would take: names, shapes, memory and work, without loading or fetching anything.
 
     Args:
         recipe: Of the run.
+        processes: How many share it.
         pictures: How many there are; eight tenths of MMTT by default, the draws of a small recipe.
     """
     if recipe.draws is not None:
         pictures = recipe.draws.images
     config = recipe.config(recipe.vocabulary)
-    count = ft.parts(config)
-    lines = [f"{'part':<14} {'parameters':>14}"]
-    lines += [f"{name:<14} {value:>14,}" for name, value in count.items()]
-    whole = sum(count.values())
-    lines.append(f"{'all':<14} {whole:>14,}   {whole * 2 / 2**30:.1f} GiB in half precision")
-    frozen = count["encoder"] + (count["language"] if config.get("frozen_language") else 0)
-    state = (whole - frozen) * 12 / 2**30
-    lines.append(f"frozen         {frozen:>14,}   the rest needs {state:.1f} GiB for gradients and AdamW's two moments")
+    page = Plan("ForgeryTalker: a mask and a report from one encoder", processes)
+    if recipe.kind == "hub" and not Path(recipe.model).is_dir():
+        page.passed(f"{recipe.model} is looked up when training begins; the sizes here are the paper's")
+    with torch.device("meta"):
+        network = ft.ForgeryTalker(config, Reader.none())
+    learned = {id(p) for p in network.learned("pretrain") + network.learned("report")}
+    for p in network.parameters():
+        p.requires_grad_(id(p) in learned)
+    in_half = torch.bfloat16 if recipe.bf16 else torch.float32
+    parts = {name: sum(p.numel() for p in part.parameters()) for name, part in network.named_children()}
+    for name, part in network.named_children():
+        if not any(p.requires_grad for p in part.parameters()):
+            part.to(in_half)  # what does not learn needs no more
+        page.holds(name, part)
+    queries, words = int(config["queries"]), 160  # words: an instruction and a report, in tokens
+    image = network.encoder.grid**2
+    t5 = network.language.config
+    language = Language(
+        t5.num_layers + t5.num_decoder_layers, t5.d_model, t5.d_ff, t5.num_heads * t5.d_kv, t5.vocab_size,
+        parts["language"], in_half.itemsize,
+    )  # fmt: skip
+    fixed = bool(config.get("frozen_language"))
+    batch = max(1, recipe.report.batch_size // processes)
+    page.takes("activations of the language model", language.activations(batch, queries + words, False),
+               f"{batch} reports of about {words} tokens")  # fmt: skip
+    page.takes("scores of words", language.logits(batch, words), f"{language.vocabulary:,} words")
     for name in STAGES:
         stage = getattr(recipe, name)
-        if stage is not None:
-            steps = stage.length(pictures)
-            seen = steps * stage.batch_size
-            lines.append(
-                f"{name:<10} {steps:>8,} steps of {stage.batch_size}, lr {stage.lr:g}: {seen:,} pictures, "
-                f"{seen / pictures:.1f} epochs of {pictures:,}"
-            )
-    return "\n".join(lines)
+        if stage is None:
+            continue
+        steps = stage.length(pictures)
+        seen = steps * stage.batch_size
+        page.facts.append(f"{name}: {steps:,} steps of {stage.batch_size}, lr {stage.lr:g}: {seen:,} pictures, "
+                          f"{seen / pictures:.1f} epochs of {pictures:,}")  # fmt: skip
+        once = 2.0 * parts["encoder"] * image
+        if name == "fpn":
+            each = once * (config["fpn"].get("stem") is not None) + 6.0 * parts["fpn"] * network.fpn.side**2
+        else:
+            each = once + 6.0 * (parts["qformer"] * (queries + words) + parts["decoder"] * image)
+            each += language.flops(queries + words, learns=not fixed)
+            each += 2.0 * parts["fpn"] * network.fpn.side**2 * (name == "report")
+        page.works(name, each * seen, f"{each / 1e9:.1f}e9 operations a picture")
+    return page
 
 
 def changed(recipe: Recipe, **changes: Any) -> Recipe:
