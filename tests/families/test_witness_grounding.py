@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -249,6 +250,24 @@ def test_no_to_a_place_points_nowhere(facext, seen, monkeypatch):
     _answers(facext, monkeypatch, Answered("No.", ()), Answered("Nothing is wrong there.", ()))
     reply = facext.answer(*seen, Question("Is this forged?", (Place(face.at, "nose", box),)))
     assert reply.text == "No, the nose is not forged." and not reply.findings
+
+
+def test_a_region_that_the_pose_hides_is_told_and_not_answered(facext, seen, monkeypatch):
+    face = seen.track.face
+    mesh = np.array(face.landmarks, np.float64)
+    centre = mesh.mean(axis=0)
+    turn = np.deg2rad(55)
+    flat = mesh[:, :3] - centre[:3]
+    mesh[:, 0] = flat[:, 0] * np.cos(turn) + flat[:, 2] * np.sin(turn) + centre[0]
+    turned = replace(face, landmarks=mesh.astype(np.float32))
+    gone = sorted(regions.hidden(turned.landmarks) & set(regions.REGIONS) - {"teeth", "upper_teeth", "lower_teeth"})
+    name = next(n for n in gone if n.endswith("_ear"))
+    asked = _answers(facext, monkeypatch, Answered("Yes.", ()), Answered("The nose is smeared.", ()))
+    places = (Place(face.at, name, face.box), Place(face.at, "nose", face.box))
+    affine, looked = facext._seen(turned, seen.clip.at(face.at).pixels)
+    reply = facext._about(turned, affine, looked, places)
+    assert "cannot be seen in this pose" in reply.text and reply.refusals and len(asked) == 2, "only the nose was asked"
+    assert [f.region for f in reply.findings] == ["nose"]
 
 
 def test_a_place_off_the_face_is_told(facext, seen):

@@ -191,7 +191,7 @@ def train(
     facts = {"recipe": asdict(recipe), "pictures": len(made), "commit": checkpoint.commit(),
              "init_from_sha256": checkpoint.sha256(init_from)}  # fmt: skip
     write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(memory_format=torch.channels_last)
     used = {id(p) for name, p in network.named_parameters()
             if not any(part in name for part in (".to_fake", ".to_kind", ".to_regions", ".to_region_map",
                                                  "conv_head", "backbone.bn2"))}  # fmt: skip
