@@ -242,6 +242,20 @@ def test_the_plain_reading(text, label):
 
 
 @pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("There is no sign that it is fake.", None),
+        ("I see no clear evidence of it being fake.", None),
+        ("There is no sign that it is fake, the image looks real.", "real"),
+        ("There is evidence that the image is fake.", "fake"),
+        ("The face shows signs of blending and looks fake.", "fake"),
+    ],
+)
+def test_a_denied_sign_is_no_literal_verdict(text, label):
+    assert words.verdict(text, strict=True) == label
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("The image looks fake.", "fake"),

@@ -20,8 +20,9 @@ Rows of the table (Σ part / Σ whole, with a 95 % interval from a bootstrap ove
     claims           right claims of all, by mutual validation: "agreed" (named and boxed), "boxed" alone, "named" alone
     agreement        verdicts that are the score's of the forgery traces; "score": how often that one is right
 
-In DIR: results.json, results.md, predictions/. With --keep the shares of right claims go into the model's folder
-as claims.json, where `witnesses/mare` takes the strength of its findings from.
+In DIR: results.json, results.md, predictions/. With --keep the shares of right claims go into the model's folder (or
+that which is named) as claims.json, where `witnesses/mare` takes the strength of its findings from. They are those of
+one half of the groups, drawn by name; what they are in the other half stands in results.md beside them.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import hashlib
 import json
 import re
 import sys
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -265,11 +267,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tokenizer", choices=("ptb", "plain"), help="of the text measures; ptb needs Java")
-    parser.add_argument("--keep", action="store_true", help="write claims.json into the model's folder")
+    parser.add_argument(
+        "--keep", nargs="?", const="", metavar="FOLDER", help="write claims.json there, or into the model's folder"
+    )
     given = parser.parse_args(arguments)
     try:
-        if given.keep and not Path(given.model).is_dir():
-            raise InputError(f"--keep: expected a model's folder to write {CLAIMS} into, got '{given.model}'")
+        if given.keep is not None and not Path(given.keep or given.model).is_dir():
+            raise InputError(f"--keep: expected a folder to write {CLAIMS} into, got '{given.keep or given.model}'")
         print(_written(*_predicted(given), given))
     except (FacewitnessError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -326,15 +330,33 @@ def _written(said: pa.Table, facts: Mapping[str, Any], given: argparse.Namespace
         f"{table(found)}\n{numbers['items']} questions about {numbers['pictures']} pictures of {numbers['groups']} "
         f"groups; words cut by the tokenizer {tokenizer}. What breaks the grammar, by kind: {counted}.\n"
     )
+    if given.keep is not None:
+        text += kept(said, Path(given.keep or given.model), given.seed)
     write_whole(given.out / "results.json", (json.dumps(numbers, indent=1) + "\n").encode())
     write_whole(given.out / "results.md", text.encode())
-    if given.keep:
-        shares = {kind: found["model"][f"claims, {kind}"] for kind in KINDS}
-        claims = {kind: v.value for kind, v in shares.items() if v.value is not None and v.n >= ENOUGH}
-        about = {"claims": {kind: v.n for kind, v in shares.items()}, "groups": numbers["groups"]}
-        if claims:  # a model that claims hardly anything has no share of claims that are right
-            write_whole(Path(given.model) / CLAIMS, json.dumps(claims | about, indent=1).encode())
     return text
+
+
+def half(table: pa.Table, which: int) -> pa.Table:
+    """The rows of one half of the groups, 0 or 1, by the groups' names."""
+    return table.filter(pa.array([zlib.crc32(str(g).encode()) % 2 == which for g in measures.groups(table)]))
+
+
+def kept(table: pa.Table, folder: Path, seed: int = 0) -> str:
+    """Writes claims.json of one half of the groups, and says what the other half has."""
+    shares: list[dict[str, Value]] = []
+    for which in (0, 1):
+        part = half(table, which)
+        claims = [_claims(r, t) for r, t in zip(speakers.replies(part), speakers.truths(part), strict=True)]
+        columns = {kind: ([each[kind][0] for each in claims], [each[kind][1] for each in claims]) for kind in KINDS}
+        shares.append(measures.ratios(columns, measures.groups(part), seed=seed) if part.num_rows else {})
+    fitted = {kind: v.value for kind, v in shares[0].items() if v.value is not None and v.n >= ENOUGH}
+    groups = len(set(map(str, measures.groups(half(table, 0)))))
+    about = {"claims": {kind: v.n for kind, v in shares[0].items()}, "groups": groups}
+    if fitted:  # a model that claims hardly anything has no share of claims that are right
+        write_whole(folder / CLAIMS, json.dumps(fitted | about, indent=1).encode())
+    beside = ", ".join(f"{kind} {_cell(shares[0][kind])} and {_cell(shares[1][kind])}" for kind in fitted if shares[1])
+    return f"\nRight claims in the half of the groups that {CLAIMS} holds, and in the other: {beside or 'too few'}.\n"
 
 
 if __name__ == "__main__":

@@ -65,16 +65,24 @@ _ELSEWHERE = (
 _LITERAL = re.compile(rf"(?P<denied>{_DENIAL}\s+{_BETWEEN})?(?P<elsewhere>{_ELSEWHERE})?\b(?P<word>fake|real)\b")
 
 
+# "There is no sign that it is fake" denies a sign, and says neither word of the picture.
+_NO_SIGN = re.compile(
+    r"\b(?:no|without|any|lacks?)\s+(?:\w+\s+){0,2}(?:signs?|evidence|traces?|indications?|hints?|clues?|proof)\b"
+    r"[^.;!?,]*"
+)
+
+
 def literal(text: str) -> Label | None:
     """The strict reading: the one verdict of a text by the words "fake" and "real"; None for none, and for both.
 
     "The nose looks fake because it lacks the shading of a real one" says fake, for the second word is about something
-    else. "inconclusive" is a verdict too, where a text doesn't say clearly either of the others.
+    else. "inconclusive" is a verdict too, where a text doesn't say clearly either of the others. "There is no sign that
+    it is fake" says neither.
 
     Args:
         text: Any text.
     """
-    text = normal(text)
+    text = _NO_SIGN.sub(" ", normal(text))
     labels: set[Label] = set()
     for match in _LITERAL.finditer(text):
         fake = match["word"] == "fake"
