@@ -81,9 +81,9 @@ def test_tables_of_other_makers_are_told_apart():
 def test_a_png_text_is_read_and_a_bomb_is_left_out():
     packed = zlib.compress(b"A" * 100_000_000, 9)
     content = files.with_chunk(files.png(PICTURE, parameters="Steps: 5"), b"zTXt", b"prompt\0\0" + packed)
-    started = time.perf_counter()
+    started = time.process_time()
     parts = container.split(content)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert [(keyword, len(text)) for keyword, text in parts.texts] == [
         ("prompt", 0),
         ("parameters", 8),
@@ -180,9 +180,9 @@ def test_a_text_longer_than_its_file_is_what_there_is():
     ],
 )  # fmt: skip
 def test_xmp_that_is_none_or_hostile_is_told(packet, sentence):
-    started = time.perf_counter()
+    started = time.process_time()
     properties, refused = xmp.read(packet)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert re.search(sentence, refused) and sum(map(len, properties.values())) <= 20_000
 
 

@@ -238,9 +238,9 @@ def test_a_claim_is_the_sentence_that_names_its_region():
     ids=range(10),
 )
 def test_an_endless_reply_is_read_in_no_time(endless):
-    start = time.perf_counter()
+    start = time.process_time()
     mare.parse(endless)
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
 
 
 @given(

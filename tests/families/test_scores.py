@@ -350,11 +350,11 @@ def test_naming_all_regions_pays_less_than_one_right_and_one_wrong(box):
 def test_a_thousand_boxes_pay_no_more_than_they_do_on_average_and_cost_little_time():
     spread = [(x, y, x + 10, y + 6) for x in range(30) for y in range(34)][:1000]
     many = reply(*(finding("nose", box) for box in spread))
-    start = time.perf_counter()
+    start = time.process_time()
     assert boxes.score(many, FAKE) < 0.1
     assert grounding.score(many, FAKE) < 0.2
     assert mask.score(many, FAKE) < 0.1
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_a_true_claim_repeated_does_not_drown_a_false_one():
