@@ -2,6 +2,7 @@
 
     python perf/batch.py --files 2000                 the published sizes take an idle machine
     python perf/batch.py --files 60 --shape 30 60 120
+    python perf/batch.py --only-shape --shape 1000 10000 --side 128
 
 Painted pictures, each another. All numbers are ratios of times of one run on one machine. The start of Ray and of the
 models is left out: what counts is the time from the end of each worker's first unit to the end of the last.
@@ -35,13 +36,14 @@ OPTIONS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def paint(folder: Path, count: int) -> None:
-    """So many pictures of 512 px, each with another grain."""
+def paint(folder: Path, count: int, side: int = 512) -> None:
+    """So many pictures of one side, each with another grain."""
     folder.mkdir(parents=True)
     mesh = regions.average_landmarks()[:, :2] * 330
     base = np.full((512, 512, 3), (150, 140, 130), np.uint8)
     box = (mesh - mesh.min(axis=0) + 90).astype(int)
     base[box[:, 1].clip(0, 511), box[:, 0].clip(0, 511)] = (90, 60, 50)
+    base = np.asarray(Image.fromarray(base).resize((side, side)))
     for number in range(count):
         grain = np.random.default_rng(number).normal(0, 9, base.shape)
         out = io.BytesIO()
@@ -103,33 +105,44 @@ def main() -> None:
     """Print the numbers, a line each."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--files", type=int, default=2000)
-    parser.add_argument("--shape", type=int, nargs="*", default=[], help="numbers of files to time one worker on")
+    parser.add_argument("--shape", type=int, nargs="*", default=[], help="numbers of files to time two workers on")
+    parser.add_argument("--only-shape", action="store_true", help="that alone")
+    parser.add_argument("--side", type=int, default=512, help="pixels of a picture of --shape")
+    parser.add_argument("--no-kill", action="store_true", help="leave the run out in which a worker is killed")
     given = parser.parse_args()
     import ray
 
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        paint(root / "many", given.files)
-        plain = loop(root / "many") / given.files
-        one, whole, _ = timed(root / "many", root / "o1", 1)
-        two, _, _ = timed(root / "many", root / "o2", 2)
-        print(
-            f"{given.files} files, ms a file: loop {1e3 * plain:.0f}, one worker {1e3 * one:.0f}, two {1e3 * two:.0f}"
-        )
-        print(f"two workers are {one / two:.2f} times one (goal 1.7)")
-        print(f"overhead a file against a plain loop {100 * (one / plain - 1):+.0f} % (goal at most 15 %)")
-        with killer(whole * 0.7) as killed:
-            _, seconds, tally = timed(root / "many", root / "o3", 2)
-        rows = [row for path in batch.parts(root / "o3") for row in _sources(path)]
-        print(
-            f"a worker killed half-way ({len(killed)} killed): {len(rows)} rows of {given.files} files, "
-            f"{len(rows) - len(set(rows))} twice, {seconds:.1f} s, {dict(tally)}"
-        )
+        if not given.only_shape:
+            _ratios(root, given.files, not given.no_kill)
         for count in given.shape:
-            paint(root / f"s{count}", count)
-            print(f"{count} files: {1e3 * timed(root / f's{count}', root / f'p{count}', 1)[0]:.0f} ms a file")
+            paint(root / f"s{count}", count, given.side)
+            each, whole, tally = timed(root / f"s{count}", root / f"p{count}", 2)
+            print(f"{count} files: {1e3 * each:.1f} ms a file, {whole:.0f} s with the start, {dict(tally)}", flush=True)
     ray.shutdown()
+
+
+def _ratios(root: Path, files: int, kill: bool) -> None:
+    """One worker against a plain loop, two against one, and what a killed one loses."""
+    paint(root / "many", files)
+    plain = loop(root / "many") / files
+    one, whole, _ = timed(root / "many", root / "o1", 1)
+    two, _, _ = timed(root / "many", root / "o2", 2)
+    print(f"{files} files, ms a file: loop {1e3 * plain:.1f}, one worker {1e3 * one:.1f}, two {1e3 * two:.1f}")
+    print(f"two workers are {one / two:.2f} times one (goal 1.7)")
+    print(f"overhead a file against a plain loop {100 * (one / plain - 1):+.0f} % (goal at most 15 %)", flush=True)
+    if not kill:
+        return
+    with killer(whole * 0.4) as killed:
+        _, seconds, tally = timed(root / "many", root / "o3", 2)
+    rows = [row for path in batch.parts(root / "o3") for row in _sources(path)]
+    print(
+        f"a worker killed half-way ({len(killed)} killed): {len(rows)} rows of {files} files, "
+        f"{len(rows) - len(set(rows))} twice, {seconds:.1f} s, {dict(tally)}",
+        flush=True,
+    )
 
 
 def _sources(path: Path) -> list[str]:

@@ -1,8 +1,8 @@
 """What the REST service costs beyond the analysis itself, and what it loses when it is killed: nothing.
 
-    python perf/serve.py latency [--photos 60]                   p50 of a request over p50 in-process; the goal: ≤ 1.3
-    python perf/serve.py load [--clients 8] [--seconds 300]      errors, growth of memory; the goals: 0, ≤ 5 %
-    python perf/serve.py kills [--jobs 1000] [--kills 3]         results of jobs that were accepted: each once
+    python perf/serve.py latency [--photos 60]               p50 of a request over p50 in-process; the goal: ≤ 1.3
+    python perf/serve.py load [--clients 8] [--seconds 300]  errors, growth of memory; the goals: 0, ≤ 5 %
+    python perf/serve.py kills [--jobs 1000] [--kills 3]     results of jobs that were accepted: each once
 
 A server in a process of its own on this machine, the default witnesses, photographs of 1,024 px. `kills` analyses
 pictures of 256 px, for it measures no time. Without a word: all three, at a tenth of their length.
@@ -23,7 +23,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def photos(count: int, side: int) -> list[bytes]:
 class Server:
     """`facewitness serve` in a process of its own."""
 
-    def __init__(self, data: Path, jobs: int = 1):
+    def __init__(self, data: Path, jobs: int = 1, parts: Sequence[str] = ()):
         command = [
             sys.executable,
             "-m",
@@ -69,7 +69,7 @@ class Server:
             str(jobs),
         ]
         limits = ["--rate", "1000000", "--burst", "100000", "--reserve", "1", "--log-format", "json"]
-        self.process = subprocess.Popen([*command, *limits], stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([*command, *limits, *parts], stderr=subprocess.PIPE, text=True)
         assert self.process.stderr is not None
         self.lines: list[str] = []
         for line in self.process.stderr:
@@ -195,14 +195,18 @@ def load(clients: int, seconds: float) -> dict[str, Any]:
     }
 
 
-def kills(jobs: int, times: int) -> dict[str, Any]:
-    """How many results accepted jobs have, when the server was killed so many times on the way."""
+def kills(jobs: int, times: int, light: bool = False) -> dict[str, Any]:
+    """How many results accepted jobs have, when the server was killed so many times on the way.
+
+    `light` examines the file's own data alone, which takes no model: what is tried is the queue.
+    """
+    parts = ("--finder", "whole", "--witness", "provenance") if light else ()
     pictures = photos(jobs, 256)
     accepted: list[str] = []
     lines: list[str] = []
     with tempfile.TemporaryDirectory() as name:
         data = Path(name) / "data"
-        server = Server(data, jobs=2)
+        server = Server(data, 2, parts)
         at = {round(jobs * (k + 1) / (times + 1)) for k in range(times)}
         for i, content in enumerate(pictures):
             answer = server.client.post("/v1/analyses", content=content, headers=RAW)
@@ -211,7 +215,7 @@ def kills(jobs: int, times: int) -> dict[str, Any]:
             if i + 1 in at:
                 server.kill()
                 lines += server.lines
-                server = Server(data, jobs=2)
+                server = Server(data, 2, parts)
         while (left := _count(server, "queued") + _count(server, "running")) > 0:
             time.sleep(min(5.0, 0.05 * left))
         states = collections.Counter(
@@ -247,6 +251,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--jobs", type=int, default=1000)
     parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--light", action="store_true", help="kills: without the models")
     given = parser.parse_args()
     share = 1 if given.what else 10
     if given.what in (None, "latency"):
@@ -254,7 +259,7 @@ def main() -> None:
     if given.what in (None, "load"):
         print("load", json.dumps(load(given.clients, given.seconds / share)), flush=True)
     if given.what in (None, "kills"):
-        print("kills", json.dumps(kills(given.jobs // share, given.kills)), flush=True)
+        print("kills", json.dumps(kills(given.jobs // share, given.kills, given.light)), flush=True)
 
 
 if __name__ == "__main__":

@@ -241,6 +241,16 @@ def strength_in_words(strength: float | None) -> str:
     return "not measured" if strength is None else f"{grade(strength)}, {percent(strength)}"
 
 
+def moved_in_words(moves: float | None) -> str:
+    """What painting a finding's place over did to the score: "painted over: log-odds −0.41"; empty where nobody tried."""
+    return "" if moves is None else f"painted over: log-odds {-moves:+.2f}".replace("-", "−")
+
+
+def measured_in_words(finding: Finding) -> str:
+    """A finding's strength, and what painting its place over did where that was tried."""
+    return "; ".join(filter(None, (strength_in_words(finding.strength), moved_in_words(finding.moves))))
+
+
 def listed(words: Iterable[str]) -> str:
     """Words as a list in a sentence: "a", "a and b", "a, b and c"; empty for none."""
     *others, last = list(words) or [""]

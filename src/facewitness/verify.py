@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -299,6 +299,7 @@ def _again(
     yield Check("weights", not other, words)
     differing = list(differences(report, second, tolerance))
     within = f"score ± {tolerance['score']:g}, box ± {tolerance['box']:g} px, mask ± {tolerance['mask']:g}"
+    within += f", log-odds of places painted over ± {tolerance['moves']:g}"
     if differing:
         more = f" and {len(differing) - 8} more" if len(differing) > 8 else ""
         yield Check(name, False, f"It differs: {'; '.join(differing[:8])}{more}. Tolerance: {within}.")
@@ -448,6 +449,8 @@ def _people(name: str, one: PersonReport, other: PersonReport, tolerance: Mappin
         for a, b in zip(one.findings, other.findings, strict=True)
     ):
         yield f"{name} has findings of another strength or place"
+    elif _moved(one.findings, other.findings, tolerance):
+        yield f"{name} has findings on which the score rests otherwise"
     if [s.findings for s in one.explanation] != [s.findings for s in other.explanation]:
         yield f"{name} is explained by other findings"
     if one.kind is not None and other.kind is not None:
@@ -484,12 +487,22 @@ def _testimonies(name: str, one: Testimony, other: Testimony, tolerance: Mapping
         yield f"{name}: score {_shown((one.fake,))}, now {_shown((other.fake,))}"
     if _masks(one.mask, other.mask, tolerance):
         yield f"{name}: another mask"
+    if _moved(one.findings, other.findings, tolerance):
+        yield f"{name}: painted over, its places move the score otherwise"
     if (one.reply and one.reply.text) != (other.reply and other.reply.text):
         yield f"{name}: other words"
 
 
 def _finding(finding: Finding) -> tuple[object, ...]:
     return finding.claim, tuple(place.region for place in finding.places)
+
+
+def _moved(one: Sequence[Finding], other: Sequence[Finding], tolerance: Mapping[str, float]) -> bool:
+    """Whether painting places over did something else; findings that are others are told elsewhere."""
+    return any(
+        a.moves is not b.moves if a.moves is None or b.moves is None else abs(a.moves - b.moves) > tolerance["moves"]
+        for a, b in zip(one, other, strict=False)
+    )
 
 
 def _apart(one: float | None, other: float | None, tolerance: Mapping[str, float]) -> bool:

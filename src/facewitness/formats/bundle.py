@@ -41,9 +41,10 @@ from facewitness.version import __version__
 extension = "zip"
 SCHEMA = "facewitness.bundle/1"
 MANIFEST, SIGNATURE = "manifest.json", "manifest.json.minisig"
-# How far a second analysis may be from the first: scores and probabilities, box in pixels, mask as the mean difference.
+# How far a second analysis may be from the first: scores and probabilities, box in pixels, mask as the mean difference,
+# what painting a place over did (`Finding.moves`) in log-odds.
 # A choice that leaves room for processors that round otherwise; on one machine the differences are 0.
-TOLERANCE: dict[str, float] = {"score": 0.005, "box": 1.0, "mask": 0.02}
+TOLERANCE: dict[str, float] = {"score": 0.005, "box": 1.0, "mask": 0.02, "moves": 0.05}
 MOST_BYTES = 1_000_000_000  # of a bundle, and of all its files together
 MOST_FILES = 5_000
 _MOST_RATIO = 200  # a file larger than a megabyte is packed to no less than this part of its size

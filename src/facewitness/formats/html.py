@@ -54,6 +54,7 @@ from facewitness.phrases import (
     places_of,
     someone,
     strength_in_words,
+    measured_in_words,
     visible,
     word,
 )
@@ -628,7 +629,7 @@ def _findings(number: int, person: PersonReport) -> Element | None:
                 _e(
                     "td",
                     _meter(finding.strength),
-                    _e("span", strength_in_words(finding.strength), class_="amount"),
+                    _e("span", measured_in_words(finding), class_="amount"),
                     class_="strength",
                 ),
                 _e("td", visible(finding.claim), class_="claim"),

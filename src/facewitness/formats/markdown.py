@@ -18,7 +18,7 @@ from facewitness.phrases import (
     percent,
     places_of,
     someone,
-    strength_in_words,
+    measured_in_words,
     visible,
     word,
 )
@@ -194,7 +194,7 @@ def _face(number: int, person: PersonReport) -> Iterator[str]:
 
 
 def _finding(name: str, finding: Finding) -> list[str]:
-    strength = escaped(strength_in_words(finding.strength))
+    strength = escaped(measured_in_words(finding))
     return [name, escaped(places_of(finding)), strength, _box(finding.box), escaped(finding.claim)]
 
 

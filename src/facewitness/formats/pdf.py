@@ -54,7 +54,7 @@ from facewitness.formats import (
     worth,
 )
 from facewitness.overtime import clock, share, stretches
-from facewitness.phrases import KIND_WORDS, headline, listed, odds, percent, places_of, strength_in_words, visible, word
+from facewitness.phrases import KIND_WORDS, headline, listed, measured_in_words, odds, percent, places_of, visible, word
 from facewitness.types import KINDS, Box, Clip, Finding, FrameRef, Mask, PersonReport, Report, Testimony, Verdict
 
 extension = "pdf"
@@ -694,7 +694,7 @@ def _sentences(number: int, person: PersonReport, size: float, shared: Collectio
 
 def _measure(finding: Finding) -> str:
     x1, y1, x2, y2 = (round(value) for value in finding.box)
-    return f"({places_of(finding)}, {strength_in_words(finding.strength)}; box {x1}, {y1}, {x2}, {y2})"
+    return f"({places_of(finding)}, {measured_in_words(finding)}; box {x1}, {y1}, {x2}, {y2})"
 
 
 def _facts(person: PersonReport) -> list[Flowable]:

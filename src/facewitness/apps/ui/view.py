@@ -8,7 +8,7 @@ from typing import Any
 
 from facewitness import phrases
 from facewitness.dialogue import Dialogue
-from facewitness.explain import suspicions
+from facewitness.explain import rests_on, suspicions
 from facewitness.formats import cases, fits, stands, why_it_won, worth
 from facewitness.overtime import clock
 from facewitness.phrases import visible
@@ -215,10 +215,7 @@ def _for(number: int, person: PersonReport) -> Iterator[tuple[str, str]]:
 
 
 def _measured(finding: Finding) -> str:
-    words = f"({phrases.strength_in_words(finding.strength)}"
-    if finding.moves is not None:
-        words += "; painted over, the score falls" if finding.moves > 0 else "; painted over, the score does not fall"
-    return f"{words})"
+    return f"({phrases.measured_in_words(finding)})"
 
 
 def _against(person: PersonReport) -> Iterator[str]:
@@ -229,7 +226,7 @@ def _against(person: PersonReport) -> Iterator[str]:
     for reason in (*verdict.reasons, *person.face.quality.reasons):
         if verdict.label != "fake" or reason not in verdict.reasons:
             yield visible(reason)
-    still = [finding for finding in suspicions(verdict) if finding.moves is not None and finding.moves <= 0]
+    still = [finding for finding in suspicions(verdict) if not rests_on(finding)]
     if still:
         places = phrases.listed(phrases.places_of(finding) for finding in still)
         yield f"Painted over, these places do not lower the score: {places}."
