@@ -56,6 +56,15 @@ def test_twelve_people_fit_on_four_pages(crowd):
     assert text.count("not proof of how the picture was made") == 1  # said once, of every face
 
 
+def test_what_painting_a_place_over_did_stands_beside_its_strength(crowd):
+    made, clip = crowd
+    person = made.people[0]
+    findings = tuple(dataclasses.replace(finding, moves=0.41) for finding in person.findings)
+    one = dataclasses.replace(made, people=(dataclasses.replace(person, findings=findings),))
+    assert "painted over: log" in words(pdf.render(one, clip)) and "−0.41" in words(pdf.render(one, clip))
+    assert "painted over" not in words(pdf.render(dataclasses.replace(made, people=made.people[:1]), clip))
+
+
 def test_a_page_for_twelve_people_is_at_most_a_megabyte_and_a_half(crowd):
     made, clip = crowd
     assert len(html.render(made, clip)) <= 1_500_000

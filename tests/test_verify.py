@@ -190,6 +190,28 @@ def test_a_sigstore_bundle_needs_a_name_and_is_told_where_it_is_none(made):
     assert found["sigstore"][0] is False
 
 
+def test_a_sigstore_bundle_holds_for_its_bytes_its_signer_and_the_root_that_is_trusted(made):
+    pytest.importorskip("sigstore", reason="the extra sigstore is not installed")
+    import sigstore_instance as own
+
+    instance = own.Instance()
+    _, analysis, _ = made
+    data = bundle.render(analysis.report, None)
+    signature = instance.sign(data)
+    right = {"identity": own.WHO, "issuer": own.VOUCHES, "sigstore_root": instance.root()}
+    words = f"Signed by {own.WHO}, for whom {own.VOUCHES} vouches; checked offline."
+    assert results(data, sigstore=signature, **right)["sigstore"] == (True, words)
+    for wrong in (
+        {"identity": "somebody@example.org"},
+        {"issuer": "https://elsewhere.example.org"},
+        {"sigstore_root": own.Instance().root()},
+    ):
+        assert results(data, sigstore=signature, **(right | wrong))["sigstore"][0] is False
+    assert results(data, sigstore=instance.sign(data + b" "), **right)["sigstore"][0] is False
+    with pytest.raises(InputError, match="--sigstore-root"):
+        results(data, sigstore=signature, **(right | {"sigstore_root": b"{}"}))
+
+
 # ------------------------------------------------------------------------------------------------------ hostile bundles
 
 
@@ -299,6 +321,24 @@ def test_a_bundles_limits_are_never_above_ours(made):
     }
 
 
+def moved(findings, moves):
+    return tuple(dataclasses.replace(finding, moves=moves) for finding in findings)
+
+
+def test_what_painting_places_over_did_is_compared_within_its_tolerance():
+    first = REPORTS["two_faces"]
+
+    def with_moves(moves):
+        person = dataclasses.replace(first.people[0], findings=moved(first.people[0].findings, moves))
+        return dataclasses.replace(first, people=(person, *first.people[1:]))
+
+    assert wire.parse(wire.render(with_moves(0.41))).people[0].findings[0].moves == 0.41
+    assert list(differences(with_moves(0.41), with_moves(0.43), bundle.TOLERANCE)) == []
+    for other in (0.3, None):
+        found = list(differences(with_moves(0.41), with_moves(other), bundle.TOLERANCE))
+        assert len(found) == 1 and "rests otherwise" in found[0]
+
+
 def test_two_reports_are_compared_in_all_that_they_say():
     first = REPORTS["two_faces"]
     assert list(differences(first, wire.parse(wire.render(first)), bundle.TOLERANCE)) == []
@@ -308,6 +348,7 @@ def test_two_reports_are_compared_in_all_that_they_say():
         (dataclasses.replace(person, mask=None), "another mask"),
         (dataclasses.replace(person, kind=None), "another kind"),
         (dataclasses.replace(person, explanation=()), "explained by other findings"),
+        (dataclasses.replace(person, findings=moved(person.findings, 0.3)), "on which the score rests otherwise"),
     ):
         second = dataclasses.replace(first, people=(other, *first.people[1:]))
         assert any(told in sentence for sentence in differences(first, second, bundle.TOLERANCE)), told

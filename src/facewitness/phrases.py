@@ -242,7 +242,7 @@ def strength_in_words(strength: float | None) -> str:
 
 
 def moved_in_words(moves: float | None) -> str:
-    """What painting a finding's place over did to the score: "painted over: log-odds −0.41"; empty where nobody tried."""
+    """What painting a finding's place over did: "painted over: log-odds −0.41"; empty where nobody tried."""
     return "" if moves is None else f"painted over: log-odds {-moves:+.2f}".replace("-", "−")
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,6 +55,7 @@ def verify(
     sigstore: bytes | None = None,
     identity: str | None = None,
     issuer: str | None = None,
+    sigstore_root: bytes | None = None,
     options: Mapping[str, Any] | None = None,
     seconds: float = SECONDS,
 ) -> Iterator[Check]:
@@ -65,6 +68,7 @@ def verify(
         sigstore: a sigstore bundle (JSON) about these bytes; it is verified without the network.
         identity: who has to have signed by sigstore, such as an e-mail address.
         issuer: who has to have vouched for that identity.
+        sigstore_root: the trusted root (JSON) of another sigstore than the public one.
         options: keyword arguments of `Analyzer` to analyse again with, in place of what the report names.
         seconds: how long that may take.
 
@@ -77,7 +81,7 @@ def verify(
     yield _whole(bundle, leaf)
     yield _signature(bundle, leaf, key)
     if sigstore is not None:
-        yield _by_sigstore(data, sigstore, identity, issuer)
+        yield _by_sigstore(data, sigstore, identity, issuer, sigstore_root)
     try:
         report: Report = plugins.get("formats", "json").parse(bundle.files["report.json"])
     except KeyError:
@@ -155,18 +159,29 @@ def _public_key(key: bytes) -> Any:
         raise InputError(f"Expected a minisign public key (minisign.pub, or its line), got none ({error}).") from error
 
 
-def _by_sigstore(data: bytes, made: bytes, identity: str | None, issuer: str | None) -> Check:
+def _by_sigstore(data: bytes, made: bytes, identity: str | None, issuer: str | None, root: bytes | None) -> Check:
     if not identity or not issuer:
         raise InputError("A sigstore bundle says who signed only by name: give --identity and --issuer, too.")
     try:
         from sigstore.errors import Error
-        from sigstore.models import Bundle
+        from sigstore.models import Bundle, TrustedRoot
         from sigstore.verify import Verifier, policy
     except ImportError as error:
         raise MissingExtra("sigstore bundles need: pip install 'facewitness[sigstore]'") from error
     try:
+        if root is None:
+            verifier = Verifier.production(offline=True)
+        else:
+            with tempfile.TemporaryDirectory() as folder:  # the library reads it from a file alone
+                path = Path(folder, "root.json")
+                path.write_bytes(root)
+                verifier = Verifier(trusted_root=TrustedRoot.from_file(str(path)))
+    except (Error, ValueError) as error:
+        why = visible(" ".join(str(error).split()))[:200]
+        raise InputError(f"--sigstore-root: expected a trusted root as sigstore has them ({why}).") from error
+    try:
         who = policy.Identity(identity=identity, issuer=issuer)
-        Verifier.production(offline=True).verify_artifact(data, Bundle.from_json(made), who)
+        verifier.verify_artifact(data, Bundle.from_json(made), who)
     except (Error, ValueError) as error:
         why = visible(" ".join(str(error).split()))[:200]
         return Check("sigstore", False, f"These bytes were not signed by {visible(identity)} ({why}).")

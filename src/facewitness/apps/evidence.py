@@ -67,6 +67,9 @@ def add_to(commands: Any) -> None:
     )
     verify.add_argument("--identity", metavar="WHO", help="who has to have signed by sigstore")
     verify.add_argument("--issuer", metavar="URL", help="who has to vouch for that identity")
+    verify.add_argument(
+        "--sigstore-root", type=Path, metavar="JSON", help="what a sigstore of your own trusts (the public one)"
+    )
     verify.add_argument("--max-seconds", type=size, default=600.0, metavar="N", help="for the second analysis (600)")
     add_system(verify.add_argument_group("analyse again with other parts than the report names"), ())
     verify.set_defaults(finder=None)
@@ -180,6 +183,9 @@ def _verify(arguments: argparse.Namespace) -> int:
         sigstore=None if arguments.sigstore is None else _read(arguments.sigstore, 10_000_000, "a sigstore bundle"),
         identity=arguments.identity,
         issuer=arguments.issuer,
+        sigstore_root=None
+        if arguments.sigstore_root is None
+        else _read(arguments.sigstore_root, 10_000_000, "a trusted root"),
         options=system(arguments) if chosen else None,
         seconds=arguments.max_seconds,
     )

@@ -49,12 +49,12 @@ from facewitness.phrases import (
     KIND_WORDS,
     headline,
     is_film,
+    measured_in_words,
     odds,
     percent,
     places_of,
     someone,
     strength_in_words,
-    measured_in_words,
     visible,
     word,
 )

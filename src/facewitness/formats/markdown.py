@@ -14,11 +14,11 @@ from facewitness.phrases import (
     KIND_WORDS,
     headline,
     is_film,
+    measured_in_words,
     odds,
     percent,
     places_of,
     someone,
-    measured_in_words,
     visible,
     word,
 )
