@@ -252,6 +252,25 @@ def test_a_caller_has_so_many_requests(tmp_path):
         assert "60 requests a minute" in problem(refused[0], 429)
 
 
+def test_a_caller_has_so_many_open_at_one_time(tmp_path):
+    with serving(tmp_path, max_open=3, witnesses=(Brightness(seconds=20.0),)) as here:
+        row = here.send(jpeg(painted(200, 96)), wait=0)
+        streams = []
+        for _ in range(3):
+            stream = here.connect()
+            stream.sendall(f"GET /v1/analyses/{row['id']}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            assert b"200 OK" in stream.recv(4096)
+            streams.append(stream)
+        assert "at most 3 requests at one time" in problem(here.client.get("/v1/analyses"), 429)
+        for stream in streams:
+            stream.close()
+        until = time.monotonic() + 30
+        while here.client.get("/v1/analyses").status_code == 429:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        here.client.delete(f"/v1/analyses/{row['id']}")
+
+
 def test_a_hundred_uploads_at_once(tmp_path):
     with serving(tmp_path, max_uploads=8) as here:
 

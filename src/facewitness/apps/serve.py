@@ -57,6 +57,7 @@ def add_to(commands: Any) -> None:
     work.add_argument("--film-seconds", type=size, metavar="N", help="that a film may take (21,600)")
     work.add_argument("--rate", type=size, metavar="N", help="requests a minute of one caller (1,200)")
     work.add_argument("--burst", type=positive, metavar="N", help="of them at once (300)")
+    work.add_argument("--max-open", type=positive, metavar="N", help="requests of one caller at one time (200)")
     work.add_argument("--keep-uploads", type=_days, metavar="DAYS", help="after their analysis; forever to keep (30)")
     work.add_argument("--keep-reports", type=_days, metavar="DAYS", help="after their analysis (forever)")
 
@@ -133,6 +134,7 @@ def _settings(given: argparse.Namespace) -> Any:
         "max_uploads": given.max_uploads,
         "rate": given.rate,
         "burst": given.burst,
+        "max_open": given.max_open,
         "picture_time": given.picture_seconds,
         "film_time": given.film_seconds,
         "backend": given.backend,

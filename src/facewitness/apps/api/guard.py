@@ -4,6 +4,7 @@ Host      has to be a name of this server: else a page elsewhere could have its 
 Origin    of a request that changes something has to be this server: no other site may act with a visitor's cookie
 caller    by a key (Authorization: Bearer) or a session's cookie; a route says whether it needs one
 rate      a bucket for each caller, or each address where nobody is known
+open      so many requests of one caller are answered at one time: events and uploads may take long
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import logging
 import re
 import secrets
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -59,6 +60,7 @@ class Guard:
     def __init__(self, app: ASGIApp, service: Service, measure: Measure):
         self._app, self._service, self._measure = app, service, measure
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # caller → (requests left, when)
+        self._open: Counter[str] = Counter()  # caller → requests that are being answered
         self._hosts = {"localhost", *(host.lower() for host in service.settings.hosts)}
         self._keys = (0.0, True)  # when it was seen, and whether there is a key
 
@@ -72,6 +74,7 @@ class Guard:
         state = scope.setdefault("state", {})
         state.update(request_id=request_id, caller=None, needs_key=True)
         began, status, sent = time.perf_counter(), 0, 0
+        counted: str | None = None
 
         async def answer(message: Message) -> None:
             nonlocal status, sent
@@ -87,6 +90,9 @@ class Guard:
 
         try:
             refused = await self._refused(scope, headers)
+            if refused is None:
+                counted = _caller_of(scope)
+                self._open[counted] += 1
             if refused is not None:
                 await refused(scope, receive, answer)
             else:
@@ -100,6 +106,10 @@ class Guard:
                 _log.exception("a fault of ours", extra={"fields": {"request": request_id}})
             await of(error, request_id)(scope, receive, answer)
         finally:
+            if counted is not None:
+                self._open[counted] -= 1
+                if not self._open[counted]:
+                    del self._open[counted]
             seconds = time.perf_counter() - began
             route = getattr(scope.get("route"), "path", "none")
             self._measure(scope["method"], route, status, seconds)
@@ -125,8 +135,10 @@ class Guard:
                 raise Refused("misdirected", f"This server is not called '{host[:80]}'.")
             _check_origin(scope["method"], host, headers)
             state["caller"], state["needs_key"] = await run_in_threadpool(self._caller, headers)
-            address = scope["client"][0] if scope.get("client") else ""
-            self._count(state["caller"].key or address if state["caller"] else address)
+            self._count(_caller_of(scope))
+            if self._open[_caller_of(scope)] >= self._service.settings.max_open:
+                limit = self._service.settings.max_open
+                raise Refused("too-often", f"Expected at most {limit:,} requests at one time.", {"Retry-After": "1"})
             length = headers.get("content-length", "0")
             limit = self._service.settings.max_body + 100_000  # what stands around the file
             if length.isdecimal() and int(length) > limit:
@@ -182,6 +194,13 @@ class Guard:
         if left < 1:
             wait = str(max(1, round((1 - left) * 60 / s.rate)))
             raise Refused("too-often", f"Expected at most {s.rate:g} requests a minute.", {"Retry-After": wait})
+
+
+def _caller_of(scope: Scope) -> str:
+    """By whom a request is counted: the key, or the address where nobody is known."""
+    caller: Caller | None = scope["state"]["caller"]
+    address = scope["client"][0] if scope.get("client") else ""
+    return str(caller.key or address if caller else address)
 
 
 def allowed(request: Request) -> Caller:

@@ -55,6 +55,7 @@ class Settings:
         wait_time: the longest a request waits for its analysis (`Prefer: wait`).
         keep_uploads, keep_reports: how long after its analysis; None for ever.
         rate, burst: requests a minute of one caller, and how many at once.
+        max_open: requests of one caller that are answered at one time.
         hosts: names by which the server is called, besides those of the loopback and addresses in figures.
         attempts: how often a job is begun that a dying server left behind.
     """
@@ -86,13 +87,14 @@ class Settings:
     keep_reports: float | None = None
     rate: float = 1_200.0
     burst: int = 300
+    max_open: int = 200
     hosts: tuple[str, ...] = ()
     attempts: int = 5
 
     def __post_init__(self) -> None:
         for name in (
             *("jobs", "max_body", "max_picture", "max_pixels", "max_length", "max_queued", "max_uploads"),
-            *("picture_time", "film_time", "answer_time", "upload_time", "rate", "burst", "attempts"),
+            *("picture_time", "film_time", "answer_time", "upload_time", "rate", "burst", "max_open", "attempts"),
         ):
             if not getattr(self, name) > 0:
                 raise InputError(f"Settings.{name}: expected a number above 0, got {getattr(self, name)!r}")
