@@ -64,8 +64,8 @@ ROWS: Mapping[str, Mapping[str, str]] = {
     "2": {"P-Tuning": "ptuning", "PandaGPT": "panda", "Qwen2-VL": "qwen2-vl", "FAK-Owl": "fak-owl", "KFD": "kfd"},
     "3": {f"{n} pictures": str(n) for n in (50, 100, 200, 500)},
     "5": {"FF++": "ffpp", "DFDC": "dfdc", "DeepFaceLive": "deepfacelive"},
-    "6": {"made from nothing, 0.3 M": "small-64", "made from nothing, 1.4 M": "small-128",
-          "made from nothing, 3.9 M": "small-192", "SmolLM2-135M": "smollm2", "Qwen2.5-0.5B": "qwen2.5",
+    "6": {"made from nothing, 1.4 M": "small-64", "made from nothing, 2.2 M": "small-128",
+          "made from nothing, 4.3 M": "small-192", "SmolLM2-135M": "smollm2", "Qwen2.5-0.5B": "qwen2.5",
           "Llama-3.2-1B": "llama-1b", "Llama-3.2-3B": "llama-3b", "Vicuna-7B": "vicuna"},
 }  # fmt: skip
 # Why a row was not run here, and with what it would be; of what is not named, nobody made the run
