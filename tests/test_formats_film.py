@@ -10,7 +10,7 @@ pytest.importorskip("av", reason="needs the extra 'video'")
 import av
 import films
 
-from facewitness import media
+from facewitness import media, phrases
 from facewitness.calibration import Calibration
 from facewitness.dialogue import Dialogue
 from facewitness.errors import ReportError
@@ -47,12 +47,25 @@ def analysis():
 
 def test_the_page_has_a_timeline_and_a_strip(analysis):
     page = html.render(analysis.report, analysis.clip).decode()
-    assert 'class="timeline"' in page and page.count('class="shot"') == 6
+    strip = page[page.index('<div class="strip">') : page.index("<details><summary>4 more of the 10 moments")]
+    assert 'class="timeline"' in page and strip.count("<figure") == 6 and strip.count('class="shot high"') == 4
     links = set(re.findall(r'href="#(moment-1-\d+)"', page))
-    assert len(links) == 6 and all(f'id="{link}"' in page for link in links)
+    assert len(links) == 10 and all(f'id="{link}"' in page for link in links), "each point leads to its frame"
+    assert page.count("data-seconds=") == 20
     assert "it looks forged, 50 % of the time judged: 0:01.3 to 0:02.2" in page
     assert page.count("<circle") >= 10 and "0:02.2: 95 % fake, quality" in page
-    assert "0:02, 60 frames" in page and "The film at 0:0" in page
+    assert "0:02, 60 frames" in page and "The film at 0:01" in page, "the moment that looks most forged stands for it"
+
+
+def test_the_strip_shows_moments_apart_from_each_other(analysis):
+    page = html.render(analysis.report, analysis.clip).decode()
+    strip = page[page.index('<div class="strip">') : page.index("<details><summary>4 more")]
+    seconds = [float(second) for second in re.findall(r'data-seconds="([\d.]+)"', strip)]
+    assert seconds == sorted(seconds) and len(set(seconds)) == 6
+
+
+def test_times_that_look_forged_stand_in_one_line(analysis):
+    assert phrases.forged_when(analysis.report) == "0:01.3 to 0:02.2"
 
 
 def test_the_page_without_pixels_keeps_the_timeline(analysis):

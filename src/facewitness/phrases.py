@@ -14,6 +14,7 @@ from typing import Any
 
 from facewitness import regions
 from facewitness.errors import UnknownName
+from facewitness.overtime import stretches
 from facewitness.types import Finding, Label, Report, Verdict, grade
 
 # label or status → (the word that stands large on the page, what it means)
@@ -101,6 +102,20 @@ def headline(report: Report) -> tuple[str, str, str]:
 
 def _is_any_fake(report: Report) -> bool:
     return any(person.verdict.label == "fake" for person in report.people)
+
+
+def forged_when(report: Report) -> str:
+    """The times in which somebody in a film looks forged: "0:05 to 0:09", or with several people "0:05 to 0:09
+    (person 2)"; empty where there are none.
+    """
+    times = [
+        part.words if len(report.people) == 1 else f"{part.words} (person {number})"
+        for number, person in enumerate(report.people, start=1)
+        if person.verdict.thresholds is not None
+        for part in stretches(person.timeline, person.verdict.thresholds[1])
+    ]
+    more = f" and {len(times) - 4} more times" if len(times) > 4 else ""
+    return ", ".join(times[:4]) + more
 
 
 def is_film(report: Report) -> bool:

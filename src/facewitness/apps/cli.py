@@ -652,7 +652,7 @@ def _problems(report: Report) -> Iterator[str]:
 def _summary(outcome: _Outcome, detailed: bool) -> Iterator[tuple[str, str | None]]:
     """Lines and their styles. Detailed for a single picture; for each of many, one line and its files."""
     from facewitness.overtime import seen
-    from facewitness.phrases import headline, is_film, odds, someone, visible
+    from facewitness.phrases import forged_when, headline, is_film, odds, someone, visible
     from facewitness.phrases import word as word_of
 
     report = outcome.report
@@ -661,8 +661,9 @@ def _summary(outcome: _Outcome, detailed: bool) -> Iterator[tuple[str, str | Non
     faces = len(report.people)
     film = is_film(report)
     plural = f", {faces} {someone(film, faces)}" if faces else ""
+    when = f", looks forged {times}" if (times := forged_when(report)) else ""
     incomplete = " (incomplete: a step failed)" if report.problems else ""
-    yield f"{visible(report.source)}: {word}{verdict}{plural}{incomplete}", _STYLES.get(name)
+    yield f"{visible(report.source)}: {word}{verdict}{plural}{when}{incomplete}", _STYLES.get(name)
     if detailed:
         yield f"  {meaning}", None
         if report.verdict is not None and faces > 1:

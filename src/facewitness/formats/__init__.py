@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facewitness.overtime import stretches
 from facewitness.phrases import error_rates, known, percent, visible
-from facewitness.types import Face, Finding, FrameRef, PersonReport, Quality, Reply, Report, Testimony, Verdict
+from facewitness.types import Face, Finding, FrameRef, Mask, PersonReport, Quality, Reply, Report, Testimony, Verdict
 
 LIMITS: tuple[str, ...] = (
     "A probability is calibrated on known pictures: of faces given 80 %, about 80 in 100 were forged there. "
@@ -122,15 +123,33 @@ def why_it_won(testimony: Testimony) -> str:
 
 
 def film_frame(report: Report) -> FrameRef | None:
-    """The frame of a film that stands for it: the most suspicious person's best. None for a photo.
+    """The frame of a film that stands for it. None for a photo.
+
+    Of the person who looks forged for a stretch of time, or else is the most suspicious: the moment that looks most
+    forged where there is such a stretch, else the frame in which the face can be judged best.
 
     Args:
         report: A finished analysis.
     """
     if not report.people or report.medium is None or not report.medium.fps:
         return None
-    suspicious = max(report.people, key=lambda person: -1.0 if person.verdict.fake is None else person.verdict.fake)
-    return suspicious.face.at
+
+    def suspicion(person: PersonReport) -> tuple[float, float]:
+        parts = () if person.verdict.thresholds is None else stretches(person.timeline, person.verdict.thresholds[1])
+        whole = -1.0 if person.verdict.fake is None else person.verdict.fake
+        return max((part.fake for part in parts), default=-1.0), whole
+
+    suspicious = max(report.people, key=suspicion)
+    if suspicion(suspicious)[0] < 0:
+        return suspicious.face.at
+    return max(suspicious.timeline, key=lambda moment: -1.0 if moment.fake is None else moment.fake).at
+
+
+def mask_at(person: PersonReport, at: FrameRef | None) -> Mask | None:
+    """A person's mask in one frame of a film, None where there is none; for a photo (no frame named) the one."""
+    if at is None or person.face.at.index == at.index:
+        return person.mask
+    return next((moment.mask for moment in person.timeline if moment.at.index == at.index), None)
 
 
 def seen_at(person: PersonReport, at: FrameRef | None) -> list[tuple[int, Finding]]:

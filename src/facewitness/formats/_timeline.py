@@ -1,7 +1,9 @@
 """A person's scores over time as a drawing to hover and step through, and the frames that say most, as a strip.
 
 Each judged moment is a point with its time, probability and quality; the strip below holds the frames with the highest
-probabilities and the lowest, with their masks, and a point whose frame is there links to it. Nothing here needs script.
+probabilities and the lowest, with their masks. All moments, of a long film MOST of them, follow as small frames below a
+heading to open: each point links to its frame, so that the film can be gone through by clicks or by the keyboard.
+Nothing here needs script; a page's own script finds each moment's time in `data-seconds`.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ from facewitness.types import Box, Clip, Face, FrameRef, Moment, PersonReport
 _WIDE, _HIGH, _LOW = 1000.0, 180.0, 226.0  # of the drawing: where time ends, where 0 % is, where it ends
 _LEFT = 84.0  # where the drawing begins, beside its scale
 WORST, BEST = 4, 2  # frames in the strip
-_SIDE = 220  # pixels of a frame there
+MOST = 64  # small frames of one person
+_ALIKE = 0.25  # of the probability: so far may the moments of a kind differ
+_SIDE, _SMALL = 220, 112  # pixels of a frame there
 
 
 def section(number: int, person: PersonReport, clip: Clip | None) -> Element | None:
@@ -32,14 +36,26 @@ def section(number: int, person: PersonReport, clip: Clip | None) -> Element | N
     if len(scored) < 2:
         return None
     chosen = _chosen(scored) if clip is not None else []
+    rest = _rest(scored, chosen) if clip is not None else []
     fine = digits([moment.at.seconds for moment in scored])
     return _e(
         "section",
         _e("h3", "Over time"),
-        _drawing(number, person, scored, {moment.at.index for moment in chosen}, fine),
+        _e(
+            "div",
+            _drawing(number, person, scored, {moment.at.index for moment in (*chosen, *rest)}, fine),
+            class_="scroll",
+        ),
         _e("p", _key(person), class_="key"),
         _e("div", *(_shot(number, person, moment, clip, fine) for moment in chosen), class_="strip")
         if clip and chosen
+        else None,
+        _e(
+            "details",
+            _e("summary", f"{len(rest)} more of the {len(scored)} moments that were judged"),
+            _e("div", *(_shot(number, person, moment, clip, fine, _SMALL) for moment in rest), class_="strip small"),
+        )
+        if clip and rest
         else None,
         class_="timeline",
     )
@@ -58,10 +74,36 @@ def _key(person: PersonReport) -> str:
 
 
 def _chosen(scored: Sequence[Moment]) -> list[Moment]:
-    """The moments for the strip, in the order of time."""
+    """The moments for the strip, in the order of time; apart from each other, since neighbours show the same."""
     ranked = sorted(scored, key=lambda moment: -(moment.fake or 0.0))
-    picked = [*ranked[:WORST], *ranked[max(WORST, len(ranked) - BEST) :]]
-    return sorted(picked, key=lambda moment: moment.at.index)
+    apart = (_second(scored[-1]) - _second(scored[0])) / (2 * (WORST + BEST))
+
+    def spread(moments: Sequence[Moment], count: int) -> list[Moment]:
+        if not moments:
+            return []
+        alike = [m for m in moments if abs((m.fake or 0.0) - (moments[0].fake or 0.0)) < _ALIKE]
+        picked: list[Moment] = []
+        for among, gap in ((alike, apart), (alike, apart / 4), (moments, 0.0)):  # closer only where it has to be
+            for moment in among:
+                far = all(abs(_second(moment) - _second(other)) >= gap for other in picked)
+                if len(picked) < count and far and moment not in picked:
+                    picked.append(moment)
+        return picked
+
+    worst = spread(ranked, WORST)
+    best = spread([moment for moment in reversed(ranked) if moment not in worst], BEST)
+    return sorted((*worst, *best), key=lambda moment: moment.at.index)
+
+
+def _second(moment: Moment) -> float:
+    return moment.at.seconds or 0.0
+
+
+def _rest(scored: Sequence[Moment], chosen: Sequence[Moment]) -> list[Moment]:
+    """The other moments, at most MOST of them, evenly."""
+    others = [moment for moment in scored if moment not in chosen]
+    places = np.linspace(0, len(others) - 1, min(MOST, len(others))).round().astype(int) if others else []
+    return [others[int(place)] for place in places]
 
 
 def _drawing(number: int, person: PersonReport, scored: Sequence[Moment], shown: set[int], fine: int) -> Element:
@@ -127,17 +169,18 @@ def _point(number: int, moment: Moment, x: float, y: float, quality: float | Non
         words += f", quality {quality:.2f}"
     dot = _e("circle", _e("title", words), cx=x, cy=y, r=6 if linked else 4, class_="dot")
     if not linked:
-        return _e("g", dot, tabindex=0, role="img", aria_label=words)
-    return _e("a", dot, href=f"#moment-{number}-{moment.at.index}", aria_label=words)
+        return _e("g", dot, tabindex=0, role="img", aria_label=words, data_seconds=f"{moment.at.seconds:.3f}")
+    where = f"#moment-{number}-{moment.at.index}"
+    return _e("a", dot, href=where, aria_label=words, data_seconds=f"{moment.at.seconds:.3f}")
 
 
-def _shot(number: int, person: PersonReport, moment: Moment, clip: Clip, fine: int) -> Element:
+def _shot(number: int, person: PersonReport, moment: Moment, clip: Clip, fine: int, side: int = _SIDE) -> Element:
     """One frame of the strip: the face with its mask, its time and probability."""
     face = next((face for face in person.track.faces if face.at.index == moment.at.index), person.face)
     frame = clip.at(moment.at)
     left, top, right, bottom = _around(face, moment.at)
     picture = Image.fromarray(np.ascontiguousarray(frame.pixels[top:bottom, left:right]))
-    picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     parts = [_e("image", href=_uri(picture, "JPEG"), x=left, y=top, width=right - left, height=bottom - top)]
     if moment.mask is not None:
         x1, y1, x2, y2 = moment.mask.box
@@ -149,7 +192,17 @@ def _shot(number: int, person: PersonReport, moment: Moment, clip: Clip, fine: i
     words = f"{clock(moment.at.seconds or 0.0, fine)}, {percent(moment.fake or 0.0)}"
     drawing = _e("svg", *parts, viewBox=f"{left} {top} {right - left} {bottom - top}", role="img", aria_label=words)
     caption = _e("figcaption", words, _e("span", f" frame {moment.at.index}", class_="quiet"))
-    return _e("figure", drawing, caption, id=f"moment-{number}-{moment.at.index}", class_="shot")
+    bounds = person.verdict.thresholds
+    high = bounds is not None and (moment.fake or 0.0) >= bounds[1]
+    where = f"moment-{number}-{moment.at.index}"
+    return _e(
+        "figure",
+        drawing,
+        caption,
+        id=where,
+        class_="shot high" if high else "shot",
+        data_seconds=f"{_second(moment):.3f}",
+    )
 
 
 def _around(face: Face, at: FrameRef) -> tuple[int, int, int, int]:

@@ -32,6 +32,7 @@ from facewitness.formats import (
     fits,
     heat,
     mark,
+    mask_at,
     measured,
     provenance,
     seen_at,
@@ -345,9 +346,12 @@ def _picture(report: Report, clip: Clip | None) -> Element | None:
     elsewhere: list[Element] = []  # masks of people who are best seen in another frame of a film
     marked: list[tuple[int, PersonReport, Box]] = []
     for number, person in enumerate(report.people, start=1):
+        here = film is None or person.face.at.index == film.index
         if person.mask is not None and person.mask.values.max() >= FAINT:
-            here = film is None or person.face.at.index == film.index
             (heats if here else elsewhere).append(_heat(person.mask, f"heat-{number}"))
+        then = None if here else mask_at(person, film)
+        if then is not None and then.values.max() >= FAINT:
+            heats.append(_heat(then, f"heat-{number}-then"))
         face = face_at(person, film)
         if face is not None:
             boxes.append(_face_box(number, person, face.box))

@@ -48,6 +48,7 @@ from facewitness.formats import (
     film_frame,
     heat,
     mark,
+    mask_at,
     measured,
     provenance,
     seen_at,
@@ -509,9 +510,9 @@ def _picture(report: Report, clip: Clip | None) -> Iterator[Flowable]:
     drawing = _Drawing(whole, (WIDTH, 92 * mm if len(report.people) < 2 else 82 * mm), pixels, LONGEST)
     for number, person in enumerate(report.people, start=1):
         face = face_at(person, film)
-        here = film is None or person.face.at.index == film.index
-        if here and person.mask is not None and person.mask.values.max() >= FAINT and len(report.people) > 1:
-            drawing.masks.append(person.mask)
+        mask = mask_at(person, film)
+        if mask is not None and mask.values.max() >= FAINT and len(report.people) > 1:
+            drawing.masks.append(mask)
         if face is not None:
             drawing.boxes.append((face.box, str(number), person.verdict.label))
     note = "The picture itself is not part of this report; only the places are drawn."

@@ -20,16 +20,18 @@ def over(track: Track, clip: Clip, look: Callable[[Face, Pixels], Testimony]) ->
         look: one face and the whole frame's pixels (H, W, 3) → the testimony on that face.
 
     Returns:
-        The testimony. Over several faces its score is their mean weighted by quality, `series` holds each one's,
-        mask and kind are those of the face that can be judged best, and a region that is named in several frames is
-        one finding with a place in each, strongest first, with the mean of their strengths. Of a long film the
-        KEPT highest scores have their masks, and a finding its KEPT strongest places: memory has a bound.
+        The testimony. Over several faces its score and kind are their means weighted by quality, `series` holds each
+        one's score, the mask is that of the face that can be judged best, and a region that is named in several frames
+        is one finding with a place in each, strongest first, with the mean of their strengths. Of a long film the KEPT
+        highest scores have their masks, and a finding its KEPT strongest places: memory has a bound.
     """
     moments: list[Moment] = []
     gathered = _Gathered()
     best: Testimony | None = None
     first: Testimony | None = None
     weighed = total = 0.0
+    kinds: dict[str, float] = {}
+    kinds_total = 0.0
     problems: dict[str, None] = {}
     notes: dict[str, None] = {}
     for face in track.faces:
@@ -41,6 +43,10 @@ def over(track: Track, clip: Clip, look: Callable[[Face, Pixels], Testimony]) ->
         best = testimony if face is track.face else best
         if testimony.fake is not None:
             weighed, total = weighed + _weight(face) * testimony.fake, total + _weight(face)
+        if testimony.kind is not None:
+            kinds_total += _weight(face)
+            for name, share in testimony.kind.items():
+                kinds[name] = kinds.get(name, 0.0) + _weight(face) * share
         if testimony.problem:
             problems[testimony.problem] = None
         notes |= dict.fromkeys(testimony.notes)
@@ -54,6 +60,7 @@ def over(track: Track, clip: Clip, look: Callable[[Face, Pixels], Testimony]) ->
     return replace(
         best,
         fake=weighed / total if total > 0.0 else None,
+        kind={name: share / kinds_total for name, share in kinds.items()} if kinds_total > 0.0 else None,
         findings=gathered.findings(),
         series=tuple(_with_masks(moments)),
         problem=" ".join(problems),
