@@ -300,6 +300,37 @@ def test_what_is_no_film_is_a_sentence(made, sentence):
         film.read(made(), name="a.mp4")
 
 
+def frames_or_sentence(content: bytes) -> str:
+    """What is said of a hostile film; how many of four frames it gave where nothing is."""
+    try:
+        frames = list(film.read(content, Sampling(frames=4)).frames())
+    except InputError as error:
+        return str(error)
+    return f"{len(frames)} frames."
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mkv", "avi"])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_film_with_bytes_turned_gives_frames_or_a_sentence(kind, seed):
+    content, rng = bytearray(films.film(20, kind)), np.random.default_rng(seed)
+    spots = rng.integers(0, len(content), 30) if seed % 2 else rng.integers(len(content) - 1200, len(content), 12)
+    for at in spots:
+        content[int(at)] ^= 1 << int(rng.integers(8))
+    answer = frames_or_sentence(bytes(content))
+    assert answer in ("1 frames.", "2 frames.", "3 frames.", "4 frames.") or answer.startswith("'bytes'"), answer
+
+
+@pytest.mark.parametrize("box", [b"stsz", b"stts", b"stsc", b"stco", b"ctts", b"elst"])
+def test_a_count_of_four_thousand_million_in_the_index_is_bounded(box):
+    content = bytearray(films.film(20, options={"bf": "2"}))
+    at = content.find(box)
+    assert at > 0
+    count = at + (12 if box == b"stsz" else 8)
+    content[count : count + 4] = b"\xff\xff\xff\xff"
+    answer = frames_or_sentence(bytes(content))
+    assert answer in ("1 frames.", "2 frames.", "3 frames.", "4 frames.") or answer.startswith("'bytes'"), answer
+
+
 def test_limits(tmp_path):
     content = films.film(50)
     with pytest.raises(TooLarge, match=r"10000 × 10000 = 100 million pixels; expected at most 40 million"):
