@@ -102,7 +102,9 @@ def _second(moment: Moment) -> float:
 def _rest(scored: Sequence[Moment], chosen: Sequence[Moment]) -> list[Moment]:
     """The other moments, at most MOST of them, evenly."""
     others = [moment for moment in scored if moment not in chosen]
-    places = np.linspace(0, len(others) - 1, min(MOST, len(others))).round().astype(int) if others else []
+    if not others:
+        return []
+    places = np.linspace(0, len(others) - 1, min(MOST, len(others))).round().astype(int)
     return [others[int(place)] for place in places]
 
 
