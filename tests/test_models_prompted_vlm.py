@@ -30,6 +30,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # 
 from torch import nn  # noqa: E402
 from transformers import (  # noqa: E402
     AutoModelForCausalLM,
+    CLIPImageProcessor,
     CLIPVisionConfig,
     CLIPVisionModel,
     GotOcr2ImageProcessor,
@@ -39,10 +40,13 @@ from transformers import (  # noqa: E402
     InternVLProcessor,
     InternVLVideoProcessor,
     LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
     LlavaNextConfig,
     LlavaNextForConditionalGeneration,
     LlavaNextImageProcessor,
     LlavaNextProcessor,
+    LlavaProcessor,
     PreTrainedTokenizerFast,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
@@ -72,6 +76,7 @@ WIDTH, N, ROWS = 32, 3, 400
 SPECIAL = {
     "qwen2_5_vl": ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"],
     "qwen3_vl": ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"],
+    "llava": ["<image>"],
     "llava_next": ["<image>"],
     "internvl": ["<img>", "</img>", "<IMG_CONTEXT>", "<video>"],
     "smolvlm": ["<fake_token_around_image>", "<global-img>", "<image>", "<end_of_utterance>"],
@@ -80,6 +85,7 @@ SPECIAL = {
 IMAGE = {
     "qwen2_5_vl": "<|vision_start|><|image_pad|><|vision_end|>",
     "qwen3_vl": "<|vision_start|><|image_pad|><|vision_end|>",
+    "llava": "<image>",
     "llava_next": "<image>",
     "internvl": "<IMG_CONTEXT>",
     "smolvlm": "<image>",
@@ -197,6 +203,28 @@ def plain_of(family: str, rows: int = ROWS) -> tuple[Any, Any]:
             size=size, patch_size=16, image_mean=[0.5, 0.5, 0.5], image_std=[0.5, 0.5, 0.5]
         )
         processor = Qwen3VLProcessor(pictures, tokenizer, Qwen3VLVideoProcessor(), chat_template=template)
+    elif family == "llava":
+        vision = {
+            "model_type": "clip_vision_model",
+            "hidden_size": 32,
+            "intermediate_size": 48,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "image_size": 28,
+            "patch_size": 14,
+            "projection_dim": 32,
+        }
+        config = LlavaConfig(
+            text_config=text | {"model_type": "llama"},
+            vision_config=vision,
+            image_token_id=token["<image>"],
+            image_seq_length=4,
+            tie_word_embeddings=False,
+        )
+        model = LlavaForConditionalGeneration(config)
+        pictures = CLIPImageProcessor(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28})
+        processor = LlavaProcessor(pictures, tokenizer, chat_template=template)  # as early conversions: no patch size
+        processor = pv.completed(processor, config)
     elif family == "llava_next":
         points = [[28, 56], [56, 28], [56, 56]]
         vision = {
@@ -471,7 +499,7 @@ def test_the_expert_sees_the_picture(family: str, made: Any) -> None:
     for shown, original in zip(seen[0], photos, strict=True):
         expected = torch.tensor(np.asarray(original.resize((8, 8), Image.Resampling.BOX)) / 255.0).permute(2, 0, 1)
         corner = (slice(None), [0, 0, -1, -1], [0, -1, 0, -1])  # away from the edges that resizing blurs
-        if family == "llava_next" and original.width != original.height:
+        if family in ("llava", "llava_next") and original.width != original.height:
             continue  # its processor may pad or crop what is not square
         assert torch.allclose(shown[corner], expected.float()[corner], atol=0.03)
 
@@ -970,3 +998,22 @@ def test_another_language_model_is_refused_and_so_is_half_a_one(tmp_path: Any) -
     (tmp_path / "llama" / "model.safetensors").unlink()
     with pytest.raises(WeightsError):
         panda.make(language, eyes)
+
+
+def test_a_llava_of_an_early_conversion_is_told_its_picture_tokens_and_phis_turns():
+    model, _ = plain_of("llava")
+    tokenizer = tokenizer_of("llava")
+    tokenizer.chat_template = None
+    bare = pv.completed(LlavaProcessor(CLIPImageProcessor(), tokenizer), model.config)
+    assert bare.chat_template is None, "whose turns nobody knows are not guessed"
+    assert (bare.patch_size, bare.num_additional_image_tokens, bare.vision_feature_select_strategy) == (
+        14,
+        1,
+        "default",
+    )
+    tokenizer.add_special_tokens({"extra_special_tokens": ["<|user|>", "<|assistant|>", "<|end|>"]})
+    phi = pv.completed(LlavaProcessor(CLIPImageProcessor(), tokenizer), model.config)
+    text = phi.apply_chat_template([pv.turn(model, "Is it fake?")], add_generation_prompt=True, tokenize=False)
+    assert text == "<|user|>\n<image>\nIs it fake?<|end|>\n<|assistant|>\n"
+    given = plain_of("llava")[1]
+    assert pv.completed(given, model.config).chat_template == template_of("llava"), "what a processor has is kept"

@@ -20,7 +20,7 @@ from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (i
 from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
 from facewitness.models.fdm import FDM  # noqa: E402
 from facewitness.models.trace_expert import TraceExpert  # noqa: E402
-from facewitness.train import fdm, grpo, kfd, plan, sft, small_vlm  # noqa: E402
+from facewitness.train import fdm, grpo, kfd, mids, plan, sft, small_vlm  # noqa: E402
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
@@ -75,6 +75,29 @@ def test_fine_tuning_at_published_size_is_planned():
     page = sft.plan(recipes[0], MODULE)
     assert "epochs; name the data" in str(page) and "26 tokens of the detector" in str(page)
     assert not page.work, "without data nobody knows how many steps there are"
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "learn", "picture"),
+    [("mistral", "7,566,747,648", "83,886,080", 1176), ("phi", "4,137,176,064", "59,768,832", 576)],
+)
+def test_ffaas_language_models_are_planned_with_rank_32_and_alpha_48(name, numbers, learn, picture):
+    recipe = sft.Recipe.read(RUNS / "ffaa" / f"sft-{name}.toml")
+    assert (recipe.lora["rank"], recipe.lora["alpha"]) == (32, 48)
+    text = str(sft.plan(recipe, examples=20_142))
+    assert f"{numbers} parameters" in text and f"of the {learn} that learn" in text
+    assert f"{picture} of a 224 px picture" in text and "fits a 24 GB card" in text
+    assert "steps: 3,777 of 16 examples" in text  # three epochs of FFA-VQA
+
+
+def test_ffaas_judge_is_planned_as_published_and_small():
+    page = mids.plan(mids.Recipe.read(RUNS / "ffaa" / "mids.toml"), rows=10_000, processes=2)
+    text = str(page)
+    assert "427,944,193" in text and "222,903,552" in text and "of the 53,972,484 that learn" in text
+    assert "24 pictures of 336 px with three answers of 260 tokens become logits (24, 3, 4)" in text
+    assert "steps: 417 of 48 examples" in text and page.bytes < 24 * plan.GIB and page.hours("80 GB card (A100)") > 0.01
+    small = str(mids.plan(mids.Recipe.read(RUNS / "ffaa" / "mids-small.toml")))
+    assert "24 pictures of 192 px" in small and "name the data" in small
 
 
 def test_kfds_two_stages_are_planned_with_its_encoders():

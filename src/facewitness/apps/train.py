@@ -491,22 +491,30 @@ def _add_mids(parser: Any) -> Command:
     )
     parser.add_argument("--onnx", type=Path, metavar="FILE", help="export it besides, to decide without torch")
     _add_run(parser, pack=False, plan=True)
-    parser.add_argument("--plan", action="store_true", help="say what a run would take, and do nothing")
     parser.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
 
-    def run(given: argparse.Namespace) -> int:
-        from facewitness.models import mids as model
+    def read(given: argparse.Namespace) -> Any:
         from facewitness.train import mids
 
         recipe = mids.Recipe.read(given.recipe)
-        recipe = recipe if given.seed is None else replace(recipe, seed=given.seed)
-        if given.plan:
-            print(
-                mids.plan(recipe, None if given.mined is None else len(mids.kept(recipe, mids.read_mined(given.mined))))
-            )
-            return ALL
-        if given.mined is None or given.out is None:
-            raise InputError("train mids: expected --mined, what a model answered, and --out, or --plan")
+        return recipe if given.seed is None else replace(recipe, seed=given.seed)
+
+    def planned(given: argparse.Namespace) -> Any:
+        from facewitness.train import mids
+
+        recipe = read(given)
+        rows = None if given.mined is None else len(mids.kept(recipe, mids.read_mined(given.mined)))
+        return mids.plan(recipe, rows, given.processes)
+
+    asked = _add_plan(parser, planned, "mined", "out")
+
+    def run(given: argparse.Namespace) -> int:
+        if (status := asked(given)) is not None:
+            return status
+        from facewitness.models import mids as model
+        from facewitness.train import mids
+
+        recipe = read(given)
         trained = mids.train(recipe, given.mined, given.out, init_from=given.init_from, **_saving(given))
         print(f"the weights: {given.out / 'mids.safetensors'}")
         if given.onnx is not None:

@@ -305,6 +305,19 @@ class PublishedEncoders(nn.Module):
             raise WeightsError(f"MIDS's encoders cannot be loaded ({_hub.first(error)}). Check both names.") from error
         return cls(image, text, tokenizer, unfreeze, (image_model, text_model))
 
+    @classmethod
+    def blank(cls, image: Any, text: Any, unfreeze: int = 2) -> PublishedEncoders:
+        """Their shapes alone, by the settings of a whole CLIP and a whole T5; make it on torch's meta device.
+
+        Raises:
+            MissingExtra: transformers is not installed.
+        """
+        try:
+            from transformers import CLIPVisionModel, T5EncoderModel
+        except ImportError as error:
+            raise MissingExtra("MIDS's published encoders need: pip install 'facewitness[vlm]'") from error
+        return cls(CLIPVisionModel(image.vision_config), T5EncoderModel(text), None, unfreeze)
+
     def train(self, mode: bool = True) -> PublishedEncoders:
         """As torch's; the encoder of texts stays in evaluation mode.
 

@@ -3,8 +3,8 @@
 The prompt says "<image> <forgery><forgery>… Is this face real?". Wherever the placeholder `<forgery>` stands, the
 language model receives not the token's own embedding but one that an *expert* computed from the same picture. This is
 KFD's forgery prompt E_forgery beside E_visual (section 3.2 of its paper); region prompts and MARE's forgery traces take
-the same road. It works for Qwen2.5-VL, Qwen3-VL, LLaVA-NeXT, InternVL and SmolVLM of transformers, and for
-a language model of text alone behind an image encoder (`models/panda`):
+the same road. It works for Qwen2.5-VL, Qwen3-VL, LLaVA, LLaVA-NeXT, InternVL and SmolVLM of transformers, and for a
+language model of text alone behind an image encoder (`models/panda`):
 
     model, processor = plain("Qwen/Qwen2.5-VL-3B-Instruct")     a model without an expert
     attach(model, MyExpert(…), processor)                       from here on it has one, in place
@@ -48,6 +48,7 @@ from safetensors.torch import load_file, save_file  # isort: skip
 from tokenizers import AddedToken  # isort: skip
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor  # isort: skip
 from transformers.models.internvl.modeling_internvl import InternVLModel  # isort: skip
+from transformers.models.llava.modeling_llava import LlavaModel  # isort: skip
 from transformers.models.llava_next.modeling_llava_next import LlavaNextModel  # isort: skip
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLModel  # isort: skip
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLModel  # isort: skip
@@ -155,6 +156,7 @@ def _prompted(base: Any) -> Any:
 # By name in this module, so that models can be pickled to other processes.
 PromptedQwen2_5_VLModel = _prompted(Qwen2_5_VLModel)
 PromptedQwen3VLModel = _prompted(Qwen3VLModel)
+PromptedLlavaModel = _prompted(LlavaModel)
 PromptedLlavaNextModel = _prompted(LlavaNextModel)
 PromptedInternVLModel = _prompted(InternVLModel)
 PromptedSmolVLMModel = _prompted(SmolVLMModel)
@@ -164,13 +166,16 @@ PromptedPandaModel = _prompted(PandaModel)
 _BACKBONES: dict[type, type] = {
     Qwen2_5_VLModel: PromptedQwen2_5_VLModel,
     Qwen3VLModel: PromptedQwen3VLModel,
+    LlavaModel: PromptedLlavaModel,
     LlavaNextModel: PromptedLlavaNextModel,
     InternVLModel: PromptedInternVLModel,
     SmolVLMModel: PromptedSmolVLMModel,
     PandaModel: PromptedPandaModel,
 }
 # transformers' model types, and that of models/panda: a language model of text alone behind an image encoder
-FAMILIES: tuple[str, ...] = ("qwen2_5_vl", "qwen3_vl", "llava_next", "internvl", "smolvlm", "panda_gpt")
+FAMILIES: tuple[str, ...] = (
+    "qwen2_5_vl", "qwen3_vl", "llava", "llava_next", "internvl", "smolvlm", "panda_gpt",
+)  # fmt: skip
 
 
 def _evidence(backbone: Any, ids: Tensor, mask: Tensor, pixels: dict[str, Any], copies: int) -> Tensor:
@@ -625,7 +630,33 @@ def plain(name: str, revision: str | None = None, **options: Any) -> tuple[Any, 
             "that. Name the language model itself, or save with whole weights."
         )
     model = _base_model(str(base_of(name)) if is_saved(name) else name, revision, options)
-    return model, _processor(_hub.located(name, revision)[0], name)
+    return model, completed(_processor(_hub.located(name, revision)[0], name), model.config)
+
+
+# Phi-3's turns, with LLaVA's picture before the words, as the card of xtuner/llava-phi-3-mini-hf writes them
+_PHI_TURNS = (
+    "{{ bos_token }}{% for m in messages %}<|{{ m.role }}|>\n{% if m.content is string %}{{ m.content }}{% else %}"
+    "{% for c in m.content %}{% if c.type == 'image' %}<image>\n{% else %}{{ c.text }}{% endif %}{% endfor %}"
+    "{% endif %}<|end|>\n{% endfor %}{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
+)
+
+
+def completed(processor: Any, config: Any) -> Any:
+    """A LLaVA's processor with what early conversions left out, in place: picture tokens, and how turns are written.
+
+    Those files say neither how many tokens a picture is nor how a conversation is written; the model's settings know
+    the first, and of the second a language model's own tokens do (`<|end|>` are Phi-3's).
+    """
+    if config.model_type not in ("llava", "llava_next"):
+        return processor
+    if getattr(processor, "patch_size", None) is None:
+        processor.patch_size = config.vision_config.patch_size
+        processor.num_additional_image_tokens = 1  # CLIP's [CLS], which the strategy below takes away again
+    if getattr(processor, "vision_feature_select_strategy", None) is None:
+        processor.vision_feature_select_strategy = config.vision_feature_select_strategy
+    if processor.chat_template is None and {"<|user|>", "<|end|>"} <= set(processor.tokenizer.get_vocab()):
+        processor.chat_template = _PHI_TURNS
+    return processor
 
 
 def _processor(folder: Path, name: str) -> Any:

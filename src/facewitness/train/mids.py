@@ -45,9 +45,10 @@ from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.grammars import ffa_cot
 from facewitness.models import deciding
-from facewitness.models.mids import MIDS, Fusion, PublishedEncoders, SmallEncoders
+from facewitness.models.mids import IMAGE_MODEL, MIDS, TEXT_MODEL, PublishedEncoders, SmallEncoders
 from facewitness.train import checkpoint
 from facewitness.train.loop import Loop, Schedule
+from facewitness.train.plan import Plan, passed_through
 from facewitness.train.recipe import known, read_recipe
 from facewitness.types import Pixels
 
@@ -58,6 +59,7 @@ SCHEMA = pa.schema(
         ("answers", pa.list_(pa.string())), ("said", pa.list_(pa.string())), ("hypotheses", pa.list_(pa.string())),
     ]
 )  # fmt: skip
+_READ = 260  # tokens of an answer that a plan counts with: FFA-VQA's have 203 on average, by another tokenizer
 Ask = Callable[[Sequence[Pixels], Sequence[str]], Sequence[str]]  # pictures and their prompts → answers
 
 
@@ -384,28 +386,46 @@ class _Batches(Dataset):
 # -------------------------------------------------------------------------------------------------------- the training
 
 
-def plan(recipe: Recipe, rows: int | None = None) -> str:
-    """What a run would take, without loading or fetching anything; `rows` are the pictures it learns from.
+def plan(recipe: Recipe, rows: int | None = None, processes: int = 1) -> Plan:
+    """What a run would take, on the meta device: names, shapes, memory and work, without loading or fetching anything.
 
     Args:
-        recipe: The settings.
-        rows: How many pictures it learns from; None where no table was named.
+        recipe: Of either encoders.
+        rows: The pictures it learns from; None where no table was named.
+        processes: That share the run.
+
+    Raises:
+        WeightsError: A published encoder's settings give another number of parameters than the hub has.
     """
+    page = Plan(f"the judge of answers with {recipe.encoders} encoders", processes)
     hidden = "masked" if recipe.masked else "in sight"
-    lines = [f"encoders {recipe.encoders}, their {recipe.unfreeze} last layers learn, results {hidden}"]
-    if recipe.encoders == "published":
-        with torch.device("meta"):
-            fusion = sum(p.numel() for p in Fusion((1024, 1024), 768).parameters())
-        layer = 4 * (1024 * 1024 + 1024) + 2 * 1024 * 4096 + 4096 + 1024 + 4 * 1024  # of CLIP ViT-L
-        learned = recipe.unfreeze * layer + fusion
-        lines.append(f"{learned:,} parameters learn, {learned * 16 / 2**30:.1f} GiB with gradients and AdamW's moments")
-    epochs = (
-        f"{recipe.epochs:g} epochs"
-        if rows is None
-        else f"{max(1, round(recipe.epochs * rows / recipe.batch_size))} steps"
+    page.facts.append(f"the image encoder's {recipe.unfreeze} last layers learn; results are {hidden}")
+    batch = -(-recipe.batch_size // processes)
+    tokens = _READ if recipe.encoders == "published" else recipe.read_tokens
+    with torch.device("meta"):
+        if recipe.encoders == "published":
+            encoders: Any = PublishedEncoders.blank(
+                page.blank(IMAGE_MODEL).config, page.blank(TEXT_MODEL).config, recipe.unfreeze
+            )
+        else:
+            encoders = SmallEncoders(recipe.size, unfreeze=recipe.unfreeze)
+        model = MIDS(encoders, recipe.width, masked=recipe.masked)
+        pixels = torch.empty(batch, 3, encoders.size, encoders.size)
+        text = torch.empty(batch, 3, tokens, encoders.text)
+        seen = torch.empty(batch, 3, tokens, dtype=torch.bool)
+    frozen = torch.nn.ModuleList(
+        part for part in model.modules() if not any(p.requires_grad for p in part.parameters())
     )
-    lines.append(f"{epochs} of {recipe.batch_size} pictures with three answers each, lr {recipe.lr:g}")
-    return "\n".join(lines)
+    out, kept, flops = passed_through(model, pixels, text, seen, frozen=frozen)
+    page.passed(
+        f"{batch} pictures of {encoders.size} px with three answers of {tokens} tokens become logits {tuple(out.shape)}"
+    )
+    page.holds("the judge", model)
+    page.takes("activations", kept, f"what the layers that learn put out for {batch} pictures")
+    steps = page.steps(None, recipe.batch_size, rows, recipe.epochs)
+    if steps is not None:
+        page.works("learning", 3 * flops * processes * steps, "three times a step's forward pass")
+    return page
 
 
 def make(recipe: Recipe, init_from: Path | None) -> MIDS:

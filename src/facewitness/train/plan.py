@@ -316,11 +316,15 @@ def picture_tokens(model: Any, size: int = 224) -> int:
         return int(config.image_seq_length)
     if kind == "smolvlm":  # one picture, not cut into tiles (`prompted_vlm.attach`)
         return int((vision.image_size // vision.patch_size // config.scale_factor) ** 2)
+    if kind == "llava":
+        return int((vision.image_size // vision.patch_size) ** 2)
     if kind == "llava_next":  # the whole picture, and the tiles of the smallest grid that it is laid on
         side = vision.image_size // vision.patch_size
         return int(2 * side * side + side)
     raise UnknownName(
-        "family of vision-language models", kind, ("qwen2_5_vl", "qwen3_vl", "llava_next", "internvl", "smolvlm")
+        "family of vision-language models",
+        kind,
+        ("qwen2_5_vl", "qwen3_vl", "llava", "llava_next", "internvl", "smolvlm"),
     )
 
 
@@ -333,7 +337,7 @@ def picture(model: Any, size: int = 224) -> tuple[Tensor, dict[str, Any]]:
         patch = 3 * vision.temporal_patch_size * vision.patch_size**2
         return torch.empty(side * side, patch, device="meta"), {"image_grid_thw": torch.tensor([[1, side, side]])}
     side = vision.image_size if isinstance(vision.image_size, int) else vision.image_size[0]
-    if kind in ("internvl", "smolvlm"):
+    if kind in ("internvl", "smolvlm", "llava"):
         return torch.empty(1, 3, side, side, device="meta"), {"tiles": torch.tensor([1])}
     return torch.empty(1, 3, 3, side, side, device="meta"), {"image_sizes": torch.tensor([[size, size]])}
 
