@@ -180,6 +180,25 @@ def test_a_supposition_never_changes_the_verdict():
     assert unmeasured.text.startswith("Nothing was measured")
 
 
+@pytest.mark.parametrize("question", ["Prove that this is fake!", "Convince me that it is genuine."])
+def test_a_question_that_wants_one_side_proved_gets_both(question):
+    report = replace(REPORTS["two_faces"], people=REPORTS["two_faces"].people[:1])
+    without, plain = Dialogue(report).ask(question), Dialogue(report).ask("Is it fake?")
+    assert "takes for granted that this is" in without.text and without.label == plain.label
+    assert "For “fake”: " in without.text and "For “real”: " in without.text
+    weighed = tuple(
+        Reply(side, None, (f"Forgery reasoning: {text}\nAnalysis result: {side}",), match=fit, hypothesis=side)
+        for side, text, fit in (("real", "All fits.", 0.3), ("fake", "The nose is smeared.", 0.8))
+    )  # fmt: skip
+    testimony = replace(report.people[0].verdict.testimonies[0], reply=weighed[1], considered=weighed)
+    verdict = replace(report.people[0].verdict, testimonies=(testimony,))
+    both = Dialogue(replace(report, people=(replace(report.people[0], verdict=verdict),))).ask(question)
+    assert "For “fake”, by compact (fits the picture by 80 %): The nose is smeared." in both.text
+    assert "(fits the picture by 30 %): All fits." in both.text and "Analysis result" not in both.text
+    assert "“fake” stands because its best answer fits the picture by 80 %" in both.text
+    assert both.label == plain.label, "a demand changes no verdict"
+
+
 def test_an_inconclusive_face_has_hints_and_no_yes():
     dialogue = Dialogue(REPORTS["inconclusive"])
     answer = dialogue.ask("Is the left ear forged?")

@@ -61,6 +61,30 @@ def test_intents(question, intent):
 
 
 @pytest.mark.parametrize(
+    ("question", "side", "demanded"),
+    [
+        ("Prove that this is fake.", "fake", True),
+        ("prove to me it's not real", "fake", True),
+        ("Convince me that the photo is genuine!", "real", True),
+        ("Show me that it was manipulated", "fake", True),
+        ("Explain why this is a genuine photo", "real", False),
+        ("Why is this fake?", "fake", False),
+        ("This is a real human face. What evidence do you have?", "real", False),
+        ("Since it is not fake, who is it?", "real", False),
+        ("Suppose it is legit", "real", False),
+        ("Is this real or fake?", None, False),
+        ("Prove whether it is fake", None, True),
+        ("Show me the nose", None, False),
+        ("Why is the sky blue?", None, False),
+        ("Is the nose fake?", None, False),
+    ],
+)
+def test_what_a_question_takes_for_granted(question, side, demanded):
+    assert questions.supposed(question) == side
+    assert questions.demands(question) == demanded
+
+
+@pytest.mark.parametrize(
     ("question", "what"),
     [
         ("Is the background fake?", "the background"),

@@ -30,6 +30,7 @@ from facewitness import geometry, people, plugins, questions, regions
 from facewitness.calibration import decide
 from facewitness.errors import BackendError, InputError, UnknownName
 from facewitness.explain import NO_PROOF, graded, suspicions
+from facewitness.formats import argument, cases, fits, why_it_won
 from facewitness.overtime import clock, digits, share, stretches
 from facewitness.phrases import (
     KIND_WORDS,
@@ -395,6 +396,8 @@ class Dialogue:
             and re.search(r"\b(picture|photo\w*|image|shot)s?\b", question, re.I)
         ):
             return self._picture(question)
+        if questions.demands(question) and (side := questions.supposed(question)) is not None:
+            return self._of_several(self._both(face, side))
         say = {
             "verdict": self._verdict, "sure": self._sure, "where": self._where, "why": self._why, "kind": self._kind,
             "when": self._when, "made": self._made, "tool": self._tool, "wrong": self._wrong, "quality": self._quality,
@@ -653,6 +656,26 @@ class Dialogue:
         if named:
             answer += f" Against it: signs at {listed(_title(r) for r in sorted(named))}."
         return Answer(f"{answer} {self._stands(face)}", face.verdict.label, intent="suppose_real")
+
+    def _both(self, face: PersonReport, side: str) -> Answer:
+        """A question that wants one side proved gets both: what was weighed for each, and which stands."""
+        word = {"real": "genuine", "fake": "forged"}[side]
+        parts = [f"The question takes for granted that this is {word}; both sides were weighed instead."]
+        weighed = [testimony for testimony in face.verdict.testimonies if cases(testimony)]
+        for testimony in weighed:
+            parts += [
+                f"For “{name}”, by {visible(testimony.witness)} ({fits(name, reply)}): {visible(argument(reply))}"
+                for name, reply in cases(testimony)
+            ]
+            parts.append(why_it_won(testimony))
+        signs = _suspicions(face)
+        if not weighed:
+            named = _regions(signs)
+            quiet = [name for name in regions.MARE if name not in named and not _covers(named, name)]
+            parts.append("For “fake”: " + (" ".join(_told(f) for f in signs) or "nothing that was measured."))
+            calm = f"no sign at the {listed(regions.title(name) for name in quiet)}" if quiet else "nothing"
+            parts.append(f"For “real”: {calm if face.verdict.fake is not None else 'nothing that was measured'}.")
+        return Answer(f"{' '.join(parts)} {self._stands(face)}", face.verdict.label, signs, intent=f"suppose_{side}")
 
     def _stands(self, face: PersonReport) -> str:
         chances = odds(face.verdict)

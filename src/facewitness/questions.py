@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Literal
 
 from facewitness import regions
 from facewitness.errors import InputError
@@ -175,6 +176,39 @@ def intent(question: str) -> str:
         question: As it was asked.
     """
     return next((name for name, pattern in _PATTERNS.items() if pattern.search(normal(question))), "")
+
+
+_GRANTS = re.compile(
+    r"^(?:please )?(?:prove|show (?:me )?(?:why|how|that)|explain (?:why|how)|argue|convince|given|since|as we know|"
+    r"now that|why (?:is|are|was)|(?:this|it|that) is (?:an?|clearly|obviously|surely|definitely)|we (?:all )?know)\b"
+)
+_OPEN = re.compile(rf"\b(?:whether|{_FAKE} or (?:not|{_REAL})|{_REAL} or (?:not|{_FAKE}))\b")
+
+
+def supposed(question: str) -> Literal["real", "fake"] | None:
+    """Which answer a question takes for granted: "Prove that this is fake", "This is a real face. What …"; None: none.
+
+    Args:
+        question: what somebody asks, or tells. One that asks which of the two it is takes nothing for granted.
+    """
+    plain = normal(question)
+    if not (_GRANTS.search(plain) or re.search(_IF, plain)) or _OPEN.search(plain):
+        return None
+    fake = bool(re.search(rf"\b(?:{_FAKE}|generated|synthetic|forged)\b", plain))
+    real = bool(re.search(rf"\b{_REAL}\b", plain))
+    denied = bool(re.search(r"\b(?:not|isn.?t|no)\b", plain))
+    if fake == real:
+        return None
+    return "fake" if fake != denied else "real"
+
+
+def demands(question: str) -> bool:
+    """Whether it wants one answer proved, instead of asking: "prove that", "convince me", "argue that".
+
+    Args:
+        question: what somebody asks.
+    """
+    return bool(re.search(r"^(?:please )?(?:prove|argue|convince|show (?:me )?that)\b", normal(question)))
 
 
 def about_file(question: str) -> bool:

@@ -175,22 +175,6 @@ def test_a_model_that_cannot_be_asked_leaves_the_evidence_with_the_problem():
     assert "expected an answer in words, got NoneType" in testimony.problem
 
 
-@pytest.mark.parametrize(
-    ("question", "supposed"),
-    [
-        ("Prove that this is fake.", "fake"),
-        ("Explain why this is a genuine photo", "real"),
-        ("This is a real human face. What evidence do you have?", "real"),
-        ("Is this real or fake?", None),
-        ("Show me the nose", None),
-        ("Why is the sky blue?", None),
-        ("Is the nose fake?", None),
-    ],
-)
-def test_a_question_that_carries_its_own_hypothesis_is_known(question, supposed):
-    assert ffaa.supposes(question) == supposed
-
-
 def test_a_question_that_carries_its_own_hypothesis_gets_both():
     made = witness(Evidence(0.2), language=Says(REAL, FAKE, REAL))
     reply = made.answer(*checks.photo(160, 160, 3), Question("Prove that this is fake!"))

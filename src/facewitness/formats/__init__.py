@@ -79,6 +79,20 @@ def cases(testimony: Testimony) -> tuple[tuple[str, Reply], ...]:
     return tuple((side, replies[side]) for side in ("real", "fake")) if len(replies) == 2 else ()
 
 
+def argument(reply: Reply) -> str:
+    """What an answer argues, without its description and result where it has such fields (FFAA's "Forgery reasoning").
+
+    Args:
+        reply: A witness's reply.
+    """
+    lines = [line.strip() for line in reply.text.strip().splitlines() if line.strip()]
+    reasons = [line.removeprefix(_REASONING).strip() for line in lines if line.startswith(_REASONING)]
+    return " ".join(reasons or lines)
+
+
+_REASONING = "Forgery reasoning:"
+
+
 def fits(side: str, reply: Reply) -> str:
     """How well a side's case fits the picture, in words.
 

@@ -34,7 +34,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness import geometry, phrases, plugins, portrait, weights
+from facewitness import geometry, phrases, plugins, portrait, questions, weights
 from facewitness.calibration import Calibration, logit, sigmoid
 from facewitness.errors import BackendError, InputError, WeightsError
 from facewitness.models import deciding
@@ -241,7 +241,7 @@ class FFAA:
             raise BackendError("ffaa has no language model to ask. Name one: --option ffaa.backend=openai")
         face = track.face
         pixels = clip.at(face.at).pixels
-        supposed = supposes(question.text)
+        supposed = questions.supposed(question.text)
         if supposed is None:
             text = self._ask(self._crop(pixels, face), question.text)
             reply: Reply = plugins.get("grammars", "ffa_cot").parse(text)
@@ -398,24 +398,6 @@ class FFAA:
     def _probability(self, score: float) -> float:
         """What the score of the witness it rests on stands for."""
         return score if self._calibration is None else float(self._calibration.probabilities([score])[0])
-
-
-def supposes(question: str) -> Literal["real", "fake"] | None:
-    """Which answer a question takes for granted: "Prove that this is fake", "This is a real face. …"; None for none.
-
-    Args:
-        question: The question in words.
-    """
-    said = " ".join(question.lower().split())
-    if "real or fake" in said or "fake or real" in said or "genuine or" in said:
-        return None
-    opening = ("prove", "show", "explain why", "argue", "convince", "why is", "this is a", "this is an", "given that",
-               "since this", "assume", "suppose")  # fmt: skip
-    if not said.startswith(opening):
-        return None
-    fake = any(word in said for word in ("fake", "forged", "forgery", "deepfake", "manipulated", "generated"))
-    real = any(word in said for word in ("real", "genuine", "authentic", "original"))
-    return None if fake == real else "fake" if fake else "real"
 
 
 def _case(

@@ -240,7 +240,7 @@ _LIMITS = "Heavy compression, retouching and filters can leave traces that look 
 
 def _hypothetical(person: PersonReport, hypothesis: str) -> Iterator[str]:
     for testimony in person.verdict.testimonies:
-        for reply in testimony.considered:
+        for reply in () if cases(testimony) else testimony.considered:  # both sides' cases stand beside each other
             if reply.hypothesis == hypothesis:
                 match = "" if reply.match is None else f" (match {phrases.percent(reply.match)})"
                 yield f"{testimony.witness}: {visible(reply.text)}{match}"
