@@ -1,11 +1,16 @@
 """Table 3 at small size: MIDS with and without masked results, frozen and unfrozen, beside the anchor alone.
 
-    python runs/ffaa/table3.py CALIBRATE.parquet VAL.parquet --init-from runs/compact/last.safetensors --out OUT
+    python runs/ffaa/table3.py CALIBRATE.parquet VAL.parquet --unseen UNSEEN.parquet \\
+        --init-from runs/compact/last.safetensors --out OUT
 
 The tables are those of mine.py. Every row of the table and seed is trained by runs/ffaa/mids-small.toml with `masked`
 and `unfreeze` changed, on features that are computed once. Writes runs/ffaa/table3.json after each run: accuracy, AUC,
-average precision, sACC over the sources, easy and hard, and the difference to the anchor, with 95 % intervals over
-groups drawn anew; what a decision takes in ONNX on one core; and OUT/mids.onnx of the best row.
+average precision, sACC over the sources, easy and hard, the mean over the seeds and the difference to the anchor, with
+95 % intervals over groups drawn anew; the shares of easy faces in each source (Figures 6 and 8); how certain easy and
+hard faces are to be judged; what a decision takes in ONNX on one core; and OUT/mids.onnx of the published row.
+
+"acc" is of the forgery score at 0.5, "acc of the chosen answer" of what that answer says, which on an easy face nobody
+can change.
 """
 
 from __future__ import annotations
@@ -14,7 +19,8 @@ import argparse
 import json
 import time
 import warnings
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +29,7 @@ import onnxruntime
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from facewitness.bench.measures import sacc
+from facewitness.calibration import logit, sigmoid
 from facewitness.files import write_whole
 from facewitness.grammars import ffa_cot
 from facewitness.models import mids as model
@@ -31,43 +38,61 @@ from facewitness.train import mids
 
 HERE = Path(__file__).parent
 ROWS = {1: (False, 0), 2: (False, 2), 3: (True, 0), 4: (True, 2)}  # Table 3's ID -> masked, unfrozen
-DRAWS = 1000
+DRAWS = 500
 
 
-def measured(fake: np.ndarray, rows: Sequence[mids.Mined], anchor: np.ndarray | None = None) -> dict:
-    """All numbers of one system; with the anchor's scores the differences to it, too."""
-    truth = np.array([row.label == "fake" for row in rows])
-    easy = np.array([row.easy for row in rows])
+def drawn_groups(rows: Sequence[mids.Mined]) -> list[np.ndarray]:
+    """DRAWS draws of whole people or videos, as numbers of rows."""
     groups = np.array([f"{row.dataset}/{row.group}" for row in rows])
-    sources = np.array([row.dataset for row in rows])
     members = {name: np.flatnonzero(groups == name) for name in np.unique(groups)}
     rng, names = np.random.default_rng(0), np.array(sorted(members))
-    drawn = [np.concatenate([members[n] for n in rng.choice(names, len(names))]) for _ in range(DRAWS)]
+    return [np.concatenate([members[n] for n in rng.choice(names, len(names))]) for _ in range(DRAWS)]
 
-    def of(score: np.ndarray, at: np.ndarray) -> dict[str, float | None]:
-        right = (score >= 0.5) == truth
-        both = truth[at].any() and not truth[at].all()
-        big = [s for s in np.unique(sources) if (sources == s).sum() >= 5]
-        hard, simple = at[~easy[at]], at[easy[at]]
+
+class Judged:
+    """What one system said of each row: its forgery score, and what the answer that it stands by says."""
+
+    def __init__(self, rows: Sequence[mids.Mined], fake: np.ndarray, said_fake: np.ndarray):
+        self.rows, self.fake = rows, fake
+        self.truth = np.array([row.label == "fake" for row in rows])
+        self.easy = np.array([row.easy for row in rows])
+        self.sources = np.array([row.dataset for row in rows])
+        self.right = {"acc": (fake >= 0.5) == self.truth, "acc of the chosen answer": said_fake == self.truth}
+
+    def of(self, at: np.ndarray) -> dict[str, float | None]:
+        """Every number over some rows; None where it cannot be."""
+        found: dict[str, float | None] = {}
+        for name, which in (("", at), (" easy", at[self.easy[at]]), (" hard", at[~self.easy[at]])):
+            truth, score = self.truth[which], self.fake[which]
+            both = len(which) and truth.any() and not truth.all()
+            for kind, right in self.right.items():
+                found[kind + name] = float(right[which].mean()) if len(which) else None
+            found["auc" + name] = float(roc_auc_score(truth, score)) if both else None
+            found["ap" + name] = float(average_precision_score(truth, score)) if both else None
+        big = [s for s in np.unique(self.sources) if (self.sources == s).sum() >= 5]
+        right, there = self.right["acc"][at], self.sources[at]
+        found["sacc"] = sacc([right[there == s].mean() if (there == s).any() else None for s in big])
+        return found
+
+
+def measured(systems: Sequence[Judged], draws: Sequence[np.ndarray], anchor: Judged | None = None) -> dict:
+    """All numbers of a system, means over its seeds, with 95 % intervals; with the anchor the differences to it, too."""
+
+    def mean(at: np.ndarray) -> dict[str, float | None]:
+        each = [system.of(at) for system in systems]
         return {
-            "acc": float(right[at].mean()),
-            "auc": float(roc_auc_score(truth[at], score[at])) if both else None,
-            "ap": float(average_precision_score(truth[at], score[at])) if both else None,
-            "sacc": sacc([right[at[sources[at] == s]].mean() if (sources[at] == s).any() else None for s in big]),
-            "acc_easy": float(right[simple].mean()) if len(simple) else None,
-            "acc_hard": float(right[hard].mean()) if len(hard) else None,
+            name: None if any(one[name] is None for one in each) else float(np.mean([one[name] for one in each]))
+            for name in each[0]
         }
 
-    here = of(fake, np.arange(len(rows)))
-    spread = [of(fake, at) for at in drawn]
+    here, spread = mean(np.arange(len(systems[0].rows))), [mean(at) for at in draws]
     found = {name: [_rounded(value), *_interval([s[name] for s in spread])] for name, value in here.items()}
     if anchor is not None:
-        other = [of(anchor, at) for at in drawn]
-        first = of(anchor, np.arange(len(rows)))
-        for name in ("acc", "auc", "acc_hard", "acc_easy"):
-            gains = [a[name] - b[name] for a, b in zip(spread, other, strict=True) if None not in (a[name], b[name])]
+        first, others = anchor.of(np.arange(len(anchor.rows))), [anchor.of(at) for at in draws]
+        for name in here:
+            gains = [a[name] - b[name] for a, b in zip(spread, others, strict=True) if None not in (a[name], b[name])]
             value = None if None in (here[name], first[name]) else here[name] - first[name]
-            found[f"{name} less anchor"] = [_rounded(value), *_interval(gains)]
+            found[f"{name}, less the anchor"] = [_rounded(value), *_interval(gains)]
     return found
 
 
@@ -80,10 +105,60 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(float(value), 4)
 
 
-def anchors(rows: Sequence[mids.Mined]) -> np.ndarray:
-    """What the anchor alone says, as a forgery score."""
+def anchors(rows: Sequence[mids.Mined]) -> Judged:
+    """The anchor alone: what it says, as a forgery score."""
     fake = [ffa_cot.parse(row.answers[0]).fake for row in rows]
-    return np.array([0.5 if value is None else value for value in fake])
+    score = np.array([0.5 if value is None else value for value in fake])
+    return Judged(rows, score, np.array([row.said[0] == "fake" for row in rows]))
+
+
+def judged(rows: Sequence[mids.Mined], logits: np.ndarray) -> Judged:
+    """What is decided of each row."""
+    found = mids.decisions(rows, logits)
+    fake = np.array([0.5 if decision is None else decision.fake for decision in found])
+    said = [
+        decision is not None and row.said[decision.chosen] == "fake" for row, decision in zip(rows, found, strict=True)
+    ]
+    return Judged(rows, fake, np.array(said))
+
+
+def certainty(systems: Sequence[Judged]) -> dict:
+    """What easy and hard faces' log-odds are to be multiplied by: fitted on half the groups, measured on the others."""
+    rows = systems[0].rows
+    half = np.array([zlib.crc32(f"{row.dataset}/{row.group}".encode()) % 2 == 0 for row in rows])
+    tried = np.arange(0.02, 3.01, 0.02)
+    truth, easy = systems[0].truth, systems[0].easy
+    odds = np.mean([np.clip(logit(system.fake), -9, 9) for system in systems], axis=0)
+
+    def loss(values: np.ndarray, which: np.ndarray) -> float:
+        p = sigmoid(values[which])
+        return float(-np.log(np.where(truth[which], p, 1 - p) + 1e-12).mean())
+
+    def factor(which: np.ndarray) -> float:
+        return round(float(tried[int(np.argmin([loss(k * odds, which) for k in tried]))]), 2)
+
+    one, easier, harder = factor(half), factor(half & easy), factor(half & ~easy)
+    own = np.where(easy, easier, harder) * odds
+    return {
+        "easy": factor(easy), "hard": factor(~easy), "fitted on one half": {"all": one, "easy": easier, "hard": harder},
+        "log loss of the other half": {
+            "one factor": round(loss(one * odds, ~half), 4), "two factors": round(loss(own, ~half), 4),
+        },
+    }  # fmt: skip
+
+
+def shares(rows: Sequence[mids.Mined], systems: Sequence[Judged]) -> dict:
+    """Figures 6 and 8: of each source how many faces are easy, and how often easy and hard ones are judged rightly."""
+    found = {}
+    for name in (*sorted({row.dataset for row in rows}), "all"):
+        at = np.array([i for i, row in enumerate(rows) if name in (row.dataset, "all")])
+        each = [system.of(at) for system in systems]
+        right = {
+            kind: None if each[0][f"acc {kind}"] is None else round(float(np.mean([e[f"acc {kind}"] for e in each])), 3)
+            for kind in ("easy", "hard")
+        }
+        found[name] = {"faces": len(at), "easy": round(float(np.mean([rows[i].easy for i in at])), 3), "right": right}
+    return found
 
 
 def timed(trained: model.MIDS, rows: Sequence[mids.Mined], recipe: mids.Recipe, out: Path) -> dict:
@@ -119,57 +194,77 @@ def timed(trained: model.MIDS, rows: Sequence[mids.Mined], recipe: mids.Recipe, 
     return {name: round(1000 * value, 2) for name, value in found.items()} | {"tokens": int(states.shape[1])}
 
 
+def prepared(
+    recipe: mids.Recipe, base: model.MIDS, sets: Mapping[str, Sequence[mids.Mined]]
+) -> dict[bool, dict[str, mids.Features]]:
+    """Features of each set with results masked and in sight; pictures are looked at once."""
+    plain = {
+        name: mids.features(recipe, base, rows, minilm.states, recipe.copies if name == "mined" else 0)
+        for name, rows in sets.items()
+    }
+    found = {recipe.masked: plain}
+    other = replace(recipe, masked=not recipe.masked)
+    found[other.masked] = {
+        name: replace(plain[name], text=text, seen=seen)
+        for name, rows in sets.items()
+        for text, seen in [mids.texts(other, rows, minilm.states)]
+    }
+    return found
+
+
 def main() -> None:
     """Trains, measures, writes."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("mined", type=Path)
     parser.add_argument("tested", type=Path)
+    parser.add_argument("--unseen", type=Path, help="a table of sources that nobody learned from")
     parser.add_argument("--init-from", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rows", type=int, nargs="+", default=list(ROWS), choices=list(ROWS))
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     recipe = mids.Recipe.read(HERE / "mids-small.toml")
-    rows, tested = mids.kept(recipe, mids.read_mined(given.mined)), mids.read_mined(given.tested)
-    mids.disjoint(mined=[(row.dataset, row.group) for row in rows], tested=[(row.dataset, row.group) for row in tested])
-    anchor = anchors(tested)
-    results = {
-        "mined": len(rows), "mined_easy": round(float(np.mean([row.easy for row in rows])), 4),
-        "tested": len(tested), "easy": round(float(np.mean([row.easy for row in tested])), 4),
-        "anchor": measured(anchor, tested), "runs": [],
+    sets = {"mined": mids.kept(recipe, mids.read_mined(given.mined)), "seen": mids.read_mined(given.tested)}
+    if given.unseen is not None:
+        sets["unseen"] = mids.read_mined(given.unseen)
+    mids.disjoint(**{name: [(row.dataset, row.group) for row in rows] for name, rows in sets.items()})
+    tests = [name for name in sets if name != "mined"]
+    anchor = {name: anchors(sets[name]) for name in tests}
+    draws = {name: drawn_groups(sets[name]) for name in tests}
+    results: dict = {
+        "faces": {name: len(rows) for name, rows in sets.items()},
+        "easy": {name: round(float(np.mean([row.easy for row in rows])), 4) for name, rows in sets.items()},
+        "anchor": {name: measured([anchor[name]], draws[name]) for name in tests}, "rows": {},
     }  # fmt: skip
     began = time.process_time()
-    prepared: dict[bool, tuple[mids.Features, mids.Features]] = {}
-    base = mids.make(recipe, given.init_from)
-    plain = (
-        mids.features(recipe, base, rows, minilm.states, recipe.copies),
-        mids.features(recipe, base, tested, minilm.states, 0),
-    )
-    for masked in (True, False):
-        if masked == recipe.masked:
-            prepared[masked] = plain
-        else:
-            other = replace(recipe, masked=masked)
-            prepared[masked] = tuple(
-                replace(f, text=t[0], seen=t[1])
-                for f, t in zip(plain, (mids.texts(other, r, minilm.states) for r in (rows, tested)), strict=True)
-            )
+    ready = prepared(recipe, mids.make(recipe, given.init_from), sets)
+    every: dict[int, dict[str, list[Judged]]] = {}
     for seed in range(given.seeds):
-        for number in (4, 3, 2, 1):
+        for number in given.rows:
             masked, unfreeze = ROWS[number]
             one = replace(recipe, masked=masked, unfreeze=unfreeze, seed=seed)
-            folder = given.out / f"row{number}-{seed}"
             trained = mids.train(
-                one, given.mined, folder, init_from=given.init_from, prepared=prepared[masked][0], save_every=10_000
-            )
-            found = mids.decisions(tested, mids.logits(trained, prepared[masked][1]))
-            fake = np.array([0.5 if decision is None else decision.fake for decision in found])
-            results["runs"].append({"row": number, "seed": seed, **measured(fake, tested, anchor)})
+                one, given.mined, given.out / f"row{number}-{seed}", init_from=given.init_from,
+                prepared=ready[masked]["mined"], save_every=10_000,
+            )  # fmt: skip
+            for name in tests:
+                said = judged(sets[name], mids.logits(trained, ready[masked][name]))
+                every.setdefault(number, {}).setdefault(name, []).append(said)
+            results["rows"][number] = {
+                name: measured(systems, draws[name], anchor[name])
+                | {"each seed": [{k: _rounded(v) for k, v in s.of(np.arange(len(s.rows))).items()} for s in systems]}
+                for name, systems in every[number].items()
+            }
+            if number == max(given.rows):
+                results["shares"] = {name: shares(sets[name], every[number][name]) for name in tests}
+                results["certainty"] = certainty(every[number]["seen"])
             if number == 4 and seed == 0:
-                results["milliseconds a face"] = timed(trained, tested, one, given.out)
+                results["milliseconds a face"] = timed(trained, sets["seen"], one, given.out)
                 results["parameters"] = sum(p.numel() for p in trained.parameters())
             results["seconds of processor time"] = round(time.process_time() - began)
             write_whole(HERE / "table3.json", json.dumps(results, indent=1).encode())
-            print(json.dumps(results["runs"][-1]), flush=True)
+            shown = {name: results["rows"][number][name]["acc"] for name in tests}
+            print(json.dumps({"row": number, "seeds": seed + 1, **shown}), flush=True)
 
 
 if __name__ == "__main__":
