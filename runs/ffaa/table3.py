@@ -76,7 +76,7 @@ class Judged:
 
 
 def measured(systems: Sequence[Judged], draws: Sequence[np.ndarray], anchor: Judged | None = None) -> dict:
-    """All numbers of a system, means over its seeds, with 95 % intervals; with the anchor the differences to it, too."""
+    """All numbers of a system, means over its seeds, with 95 % intervals; with the anchor the differences to it too."""
 
     def mean(at: np.ndarray) -> dict[str, float | None]:
         each = [system.of(at) for system in systems]
