@@ -620,6 +620,12 @@ def test_what_papers_print_stands_beside_what_is_measured(tmp_path):
     assert [test.name for test in fused.tests] == ["FF++", "Celeb-DF", "WDF", "DFDC", "DFD"]
     assert fused.tests[3].published["MARE"] == {"auc": 99.77, "acc": 98.83} and "M2F2" in fused.tests[4].published
     assert protocol.read("kfd-cross").tests[0].published["SBI"] == {"auc": 93.82, "ap": 92.99}
+    ours, theirs = protocol.read("open-world"), protocol.read("ow-ffa-bench")
+    assert ours.tests[3].source == ("ffhq_140k", "sg1_140k", "genphotos", "sg2_omi", "sg2_edit")
+    assert [test.name for test in (*ours.tests, *theirs.tests) if test.apart] == ["FF++-c40", "Multi-attack"]
+    assert theirs.tests[0].published["FFAA"] == {"acc": 94.2, "auc": 98.8, "ap": 98.9}
+    accuracies = [test.published["FFAA"]["acc"] for test in theirs.tests]
+    assert round(float(np.std(accuracies)), 1) == 10.0, "the paper's sACC, with its in-domain set"
     intra = protocol.read("kfd-intra")
     assert "FaceShifter" in intra.tests[0].method and "genuine frames only" in intra.train["datasets"][0]
     assert protocol.read("mare-intra").tests[0].published["TGN"] == {"auc": 99.32}

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pytest
 from PIL import Image
 
-from facewitness.bench import controls, measures, peers, predictions, table, wording
+from facewitness.bench import controls, measures, peers, predictions, protocol, table, wording
 from facewitness.bench.measures import ONE_CLASS
 from facewitness.errors import InputError
 
@@ -366,7 +366,26 @@ def test_a_folder_of_runs_stands_for_all_of_them(tmp_path):
     found = cells(tmp_path)
     assert number(found, "compact", "Set-A", "frame", "auc")["value"]
     assert number(found, "compact", "Set-B", "frame", "auc")["value"]
-    assert number(found, "compact", table.ALL_SETS, "frame", "sacc")["n"] == "2"
+    steady = number(found, "compact", table.ALL_SETS, "frame", "sacc")
+    assert steady["n"] == "2" and float(steady["low"]) <= float(steady["value"]) <= float(steady["high"])
+    rows = [int(number(found, "compact", name, "frame", "auc")["n"]) for name in ("Set-A", "Set-B")]
+    whole = number(found, "compact", table.ALL_SETS, "frame", "acc")
+    each = [float(number(found, "compact", name, "frame", "acc")["value"]) for name in ("Set-A", "Set-B")]
+    assert whole["n"] == str(sum(rows)) and float(whole["value"]) == pytest.approx(np.average(each, weights=rows))
+    assert "## All test sets together" in (tmp_path / "out" / "table.md").read_text()
+
+
+def test_a_set_that_its_protocol_holds_apart_is_not_measured_with_the_others(tmp_path):
+    for name, seed in (("Set-A", 0), ("Set-B", 9), ("Own", 4)):
+        made(tmp_path / "runs" / name, still_rows("Stills", seed=seed))
+    tests = tuple(protocol.Test(n, "folder", apart=n == "Own") for n in ("Set-A", "Set-B", "Own"))
+    protocol.note(protocol.Protocol("mine", "about", tests), tmp_path / "runs")
+    assert protocol.printed(tmp_path / "runs")["apart"] == ["Own"]
+    table.write([tmp_path / "runs"], tmp_path / "out")
+    found = cells(tmp_path)
+    rows = [int(number(found, "compact", name, "frame", "auc")["n"]) for name in ("Set-A", "Set-B")]
+    assert number(found, "compact", table.ALL_SETS, "frame", "auc")["n"] == str(sum(rows))
+    assert number(found, "compact", table.ALL_SETS, "frame", "sacc")["n"] == "3", "sACC is over every set, as published"
 
 
 def test_no_shipped_threshold_is_no_number(tmp_path):

@@ -379,7 +379,8 @@ def _run(given: argparse.Namespace) -> int:
             complain(f"{test.name}: skipped, for no folder was given. Add --root {test.dataset}=DIR")
             statuses.append(SOME)
             continue
-        keep: dict[str, tuple[str, ...]] = {"dataset": (test.source,)} if test.source else {}
+        sources = (test.source,) if isinstance(test.source, str) else test.source
+        keep: dict[str, tuple[str, ...]] = {"dataset": sources} if sources else {}
         keep |= {"compression": (test.compression,)} if test.compression else {}
         keep |= {"method": test.method} if test.method else {}
         out = given.out / protocol.folder_of(test)

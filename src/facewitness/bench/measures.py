@@ -253,6 +253,42 @@ def sacc(accuracies: Iterable[float | None]) -> float | None:
     return float(np.std(known)) if len(known) > 1 else None
 
 
+def together(sets: Sequence[Scored]) -> Scored:
+    """The rows of several test sets as one: FFAA's column ALL.
+
+    Args:
+        sets: At least one; groups of one set are never those of another.
+    """
+    first = np.cumsum([0, *(int(each.group.max(initial=-1)) + 1 for each in sets)])
+    return Scored(
+        np.concatenate([each.fake for each in sets]), np.concatenate([each.p for each in sets]),
+        np.concatenate([each.group + start for each, start in zip(sets, first, strict=False)]),
+        sum(each.unscored for each in sets),
+    )  # fmt: skip
+
+
+def steadiness(sets: Sequence[Scored], seed: int = 0) -> Value:
+    """sACC at 0.5 over test sets, with its interval: in each draw the groups of every set are drawn anew.
+
+    Args:
+        sets: One a test set.
+        seed: Of the bootstrap.
+    """
+    known = [each for each in sets if each.p.size]
+    right = [(each.p >= 0.5) == each.fake for each in known]
+    value = sacc(one.mean() for one in right)
+    if value is None:
+        return Value(None, n=len(known), why="fewer than two test sets")
+    count = draws_for(max(each.p.size for each in known))
+    draws = [drawn(each.group, count, seed + index) for index, each in enumerate(known)]
+    values = [
+        sacc(float((w * one).sum() / w.sum()) for w, one in zip(weights, right, strict=True))
+        for weights in zip(*draws, strict=True)
+    ]
+    low, high = interval(values) or (None, None)
+    return Value(value, low, high, len(known))
+
+
 # ---------------------------------------------------------------------------------------------------- intervals
 
 

@@ -9,7 +9,7 @@ name = "Celeb-DF-v2"                     # its line in the table
 dataset = "celebdf"                      # a leaf of datasets/
 split = "test"
 frames = 32
-compression = "c23"                      # keep only rows like this; method = [...] likewise
+compression = "c23"                      # keep only rows like this; method = [...] and source = [...] likewise
 published = { KFD = { auc = 94.71, ap = 93.59 }, SBI = { auc = 93.82 } }    # what papers print, per cent: for
                                          # orientation beside what is measured, never mixed with it; a number is an AUC
 """
@@ -43,7 +43,8 @@ class Test:
     frames: int = 32
     compression: str | None = None
     method: tuple[str, ...] = ()
-    source: str | None = None  # Sample.dataset, where a leaf holds several
+    source: str | tuple[str, ...] | None = None  # Sample.dataset, one or several, where a leaf holds several
+    apart: bool = False  # left out where all test sets are measured together: an in-domain set
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # system -> measure -> per cent, printed
 
 
@@ -105,7 +106,8 @@ def note(plan: Protocol, out: Path) -> None:
         out: The folder to write into.
     """
     printed = {folder_of(test): test.published for test in plan.tests if test.published}
-    about = {"protocol": plan.name, "paper": plan.paper, "level": plan.level, "tests": printed}
+    apart = [folder_of(test) for test in plan.tests if test.apart]
+    about = {"protocol": plan.name, "paper": plan.paper, "level": plan.level, "tests": printed, "apart": apart}
     write_whole(out / PRINTED_FILE, json.dumps(about, indent=1).encode())
 
 
@@ -126,7 +128,8 @@ def printed(out: Path) -> dict[str, Any] | None:
         return None
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
-        return {key: stored[key] for key in ("protocol", "paper", "level", "tests")}
+        kept = {key: stored[key] for key in ("protocol", "paper", "level", "tests")}
+        return kept | {"apart": list(stored.get("apart", []))}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"'{file}': expected what a protocol prints, as bench run wrote it ({error})") from error
 
@@ -164,6 +167,7 @@ def read(name: str | Path) -> Protocol:
             raise UnknownName(f"dataset in {path.name}", str(test.get("dataset")), plugins.names("datasets"))
         test = {**test, "published": _published(test.get("published", {}), path)}
         try:
+            test |= {"source": tuple(test["source"])} if isinstance(test.get("source"), list) else {}
             made.append(Test(**{**test, "method": tuple(test.get("method", ()))}))
         except TypeError as error:
             raise InputError(f"{path}: {error}") from error

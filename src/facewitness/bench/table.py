@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -73,7 +73,7 @@ def write(
         raise InputError(f"{out}: expected a folder to write to, got a file. Give another --out.")
     entries, notes = read(runs, scores or {})
     lines = [line for entry in entries for line in measured(entry)]
-    lines += _spread(entries, lines)
+    lines += _spread(entries, _apart(runs))
     book = Book(lines)
     grids, made = [*_grids(entries, lines, book), *_printed_grids(runs)], made_by(entries)
     files = {
@@ -300,22 +300,29 @@ def _with_reason(measure: str, value: Value) -> Value:
     return value
 
 
-def _spread(entries: Sequence[Entry], lines: Sequence[Line]) -> Iterator[Line]:
-    """sACC of each system over its test sets."""
-    sets = {(e.system, e.dataset) for e in entries if not e.taken_apart}
+_TOGETHER = ("acc", "auc", "ap")
+
+
+def _spread(entries: Sequence[Entry], apart: Collection[str] = ()) -> Iterator[Line]:
+    """Each system over its test sets: sACC, and ACC, AUC and AP of all rows together but for the sets `apart`."""
     for system in dict.fromkeys(e.system for e in entries if not e.baseline):
+        own = [e for e in entries if e.system == system and not e.taken_apart]
         for level in ("frame", "video"):
-            known = [
-                line.value.value
-                for line in lines
-                if (line.system, line.level, line.measure) == (system, level, "acc")
-                and (line.system, line.dataset) in sets
-                and not line.method
-                and line.perturbation == "none"
+            sets = [
+                (entry.dataset, data)
+                for entry in own
+                if not (entry.films and level == "frame")
+                and (data := measures.scored(entry.plain) if level == "frame" else measures.videos(entry.plain))
+                is not None
             ]
-            count = sum(value is not None for value in known)
-            value = Value(measures.sacc(known), n=count, why="" if count > 1 else "fewer than two test sets")
-            yield Line(system, ALL_SETS, level, "sacc", value)
+            yield Line(system, ALL_SETS, level, "sacc", measures.steadiness([data for _, data in sets]))
+            pooled = [data for name, data in sets if name not in apart]
+            if len(pooled) > 1:
+                whole = measures.together(pooled)
+                values = measures.detection(whole.fake, whole.p, whole.group, only=_TOGETHER)
+            else:
+                values = {name: Value(None, why="fewer than two test sets") for name in _TOGETHER}
+            yield from (Line(system, ALL_SETS, level, name, value) for name, value in values.items())
 
 
 # --------------------------------------------------------------------------------------------------------- texts
@@ -582,7 +589,7 @@ def _grids(entries: Sequence[Entry], lines: Sequence[Line], book: Book) -> list[
         plain("Coverage", about["coverage"], "rows", _COVERAGE, systems, 0),
         plain("Detection, frame level", about["frame"], "frame", _DETECTION, by_set, 3),
         plain("Detection, video level", about["video"], "video", _DETECTION, by_set, 3),
-        _sacc(lines),
+        _all_sets(lines),
         _grid("By method", about["method"], (*pair, "method"), heads, methods, 3, "there are no fakes"),
         perturbed("frame"),
         perturbed("video"),
@@ -606,14 +613,22 @@ def _grid(
     return Grid(title, about, head, tuple((*name, *((value, digits) for value in values)) for name, values in rows))
 
 
-def _sacc(lines: Sequence[Line]) -> Grid:
-    by_system: dict[str, dict[str, Value]] = {}
+def _all_sets(lines: Sequence[Line]) -> Grid:
+    by_system: dict[str, dict[tuple[str, str], Value]] = {}
     for line in lines:
-        if line.measure == "sacc":
-            by_system.setdefault(line.system, {})[line.level] = line.value
-    rows = [((system,), [levels["frame"], levels["video"]]) for system, levels in by_system.items()]
-    about = "The standard deviation of ACC at 0.5 over a system's test sets (sACC, FFAA): lower is steadier."
-    return _grid("Steadiness", about, ("system",), ["sACC, frames", "sACC, videos"], rows, 3)
+        if line.dataset == ALL_SETS:
+            by_system.setdefault(line.system, {})[line.level, line.measure] = line.value
+    shown = [(level, name) for level in ("frame", "video") for name in (*_TOGETHER, "sacc")]
+    heads = [f"{_HEADS[name]}, {level}s" for level, name in shown]
+    rows = [((system,), [values[what] for what in shown]) for system, values in by_system.items()]
+    about = (
+        "ACC at 0.5, AUC and AP of the rows of all test sets together (FFAA's ALL; without sets that a protocol holds "
+        "apart), and the standard deviation of ACC over every test set (sACC): lower is steadier."
+    )
+    return _grid("All test sets together", about, ("system",), heads, rows, 3)
+
+
+_HEADS = {"auc": "AUC", "ap": "AP", "acc": "ACC", "sacc": "sACC"}
 
 
 _TITLES = {"regions": "regions (PLM)", "mask": "mask IoU", "boxes": "boxes (Eq. 5)", "alignment": "alignment (Eq. 6)"}
@@ -656,6 +671,12 @@ def _text_grid(book: Book, entries: Sequence[Entry]) -> Grid:
     return _grid("Text", about, ("system", "test set", "who speaks"), _WORDS.values(), rows, 3, "no texts")
 
 
+def _apart(runs: Sequence[Path]) -> frozenset[str]:
+    """The test sets that protocols hold apart from all others together."""
+    stored = [protocol.printed(Path(run)) for run in runs]
+    return frozenset(name for each in stored if each is not None for name in each["apart"])
+
+
 def _printed_grids(runs: Sequence[Path]) -> Iterator[Grid]:
     """What papers print for the test sets of protocols, one grid a protocol."""
     for run in runs:
@@ -671,7 +692,7 @@ def _printed_grids(runs: Sequence[Path]) -> Iterator[Grid]:
             f"{stored['paper']}, {stored['level']} level: numbers of others on test sets as those authors have them, "
             "not measured here. Crops, frames and training differ, so they are for orientation."
         )
-        heads = [{"auc": "AUC", "ap": "AP", "acc": "ACC"}[m] for m in protocol.PRINTED]
+        heads = [_HEADS[m] for m in protocol.PRINTED]
         yield _grid(f"Printed in papers ({stored['protocol']})", about, ("system", "test set"), heads, rows, 4)
 
 
