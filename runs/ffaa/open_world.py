@@ -1,0 +1,132 @@
+"""An open-world table on our sources, shaped as FFAA's Table 2: the default witness, and ffaa by its evidence alone.
+
+    python runs/ffaa/open_world.py PACK --unseen TABLES [--count 300 20]        → runs/ffaa/open-world.{json,md}
+
+Held-out faces of known sources (the pack's split `val`) by kind of source, and tables of sources that nobody learned
+from: ACC, AUC and AP of each set, of all together (ALL) and sACC, with 95 % intervals over groups drawn anew; then how
+many faces are easy and how often easy and hard ones are judged rightly (Figures 6 and 8, without a language model).
+The shipped judge of cases decides, as in the witness. The same sets in full: `bench run --protocol open-world`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import cases
+import numpy as np
+
+from facewitness import weights
+from facewitness.bench import measures
+from facewitness.builders.pack import Pack
+from facewitness.calibration import Calibration, logit, sigmoid
+from facewitness.files import write_whole
+from facewitness.models import deciding
+from facewitness.witnesses import ffaa
+
+HERE = Path(__file__).parent
+SETS = {  # as facewitness/bench/protocols/open-world.toml has them
+    "live-swaps": ("deepfacelive",), "FF++-c23": ("ffpp_c23",), "DFDC": ("dfdc",),
+    "portraits": ("ffhq_140k", "sg1_140k", "genphotos", "sg2_omi", "sg2_edit", "stylegan2_photos", "celebamask_hq"),
+    "web-and-diffusion": (
+        "aaf", "mask_web", "celeb_web", "old_scans", "lfw_grey", "amfd", "cfd_edit", "pollinations", "sd21_sdfd",
+        "utkface",
+    ),
+    "GPT-Image": ("gpt_image",), "inpainting-study": ("inpaint_study",), "another-GAN": ("ismaolen",),
+}  # fmt: skip
+APART = {"FF++-c40": ("ffpp_c40",)}
+SHOWN = ("acc", "auc", "ap")
+
+
+def by_cases(data: dict[str, np.ndarray]) -> np.ndarray:
+    """The probability that ffaa gives each face, by the shipped judge of cases."""
+    judge = deciding.Decider(weights.read(ffaa.CASES)[0], ffaa.CASES)
+    fit = Calibration.from_json(judge.facts["calibration"])
+    found = []
+    for i in range(len(data["label"])):
+        one, two = (np.repeat(data[name][i][None], 2, 0).astype(np.float32) for name in ("one", "two"))
+        logits = judge.logits(image1=one, image2=two, text=data["text"][i], seen=data["seen"][i])
+        decision = deciding.decide(logits, cases.SIDES)
+        certainty = judge.facts["certainty"]["easy" if data["easy"][i] else "hard"]
+        found.append(float(sigmoid(certainty * logit(np.array([decision.fake])))[0]))
+    return np.asarray(fit.probabilities(found))
+
+
+def table(data: dict[str, np.ndarray], p: np.ndarray) -> dict[str, dict[str, measures.Value]]:
+    """Every set's numbers, ALL and sACC."""
+    groups = np.unique(data["group"], return_inverse=True)[1]
+    truth = data["label"].astype(bool)
+    parts, found = {}, {}
+    for name, sources in {**SETS, **APART}.items():
+        at = np.isin(data["source"], sources)
+        if at.any():
+            parts[name] = measures.Scored(truth[at], p[at], groups[at], 0)
+            found[name] = measures.detection(truth[at], p[at], groups[at], only=SHOWN)
+    whole = measures.together([part for name, part in parts.items() if name not in APART])
+    found["ALL"] = measures.detection(whole.fake, whole.p, whole.group, only=SHOWN)
+    found["sACC"] = {"acc": measures.steadiness(list(parts.values()))}
+    return found
+
+
+def easy_and_hard(data: dict[str, np.ndarray], p: np.ndarray) -> dict[str, dict[str, measures.Value]]:
+    """How often easy and hard faces are judged rightly."""
+    groups = np.unique(data["group"], return_inverse=True)[1]
+    found = {}
+    for name, at in (("easy", data["easy"].astype(bool)), ("hard", ~data["easy"].astype(bool))):
+        found[name] = measures.detection(data["label"].astype(bool)[at], p[at], groups[at], only=SHOWN)
+    return found
+
+
+def cell(value: measures.Value) -> str:
+    """A value with its interval, per cent."""
+    if value.value is None:
+        return "–"
+    around = "" if value.low is None else f" ({100 * value.low:.0f}–{100 * value.high:.0f})"
+    return f"{100 * value.value:.1f}{around}"
+
+
+def main() -> None:
+    """Collects, measures, writes."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("pack", type=Path)
+    parser.add_argument("--unseen", type=Path, required=True)
+    parser.add_argument("--count", type=int, nargs=2, default=(440, 40), help="held out; each unseen source and label")
+    parser.add_argument("--cache", type=Path, help="features of faces, kept for the next time")
+    given = parser.parse_args()
+    if given.cache is not None and given.cache.exists():
+        data = dict(np.load(given.cache))
+    else:
+        known = cases.collected(cases.of_pack(Pack(given.pack), "val", given.count[0]))
+        other = cases.collected(cases.of_tables(given.unseen, given.count[1]))
+        data = {name: np.concatenate([known[name], other[name]]) for name in known}
+        if given.cache is not None:
+            np.savez(given.cache, **data)
+    unseen = np.isin(data["source"], [source for name in list(SETS)[5:] for source in SETS[name]])
+    lines, stored = ["| system | set | faces | ACC | AUC | AP |", "|---|---|---|---|---|---|"], {}
+    shares = ["| system | faces | of them easy | right, easy | right, hard |", "|---|---|---|---|---|"]
+    for system, p in (("default witness", data["p"]), ("ffaa, the evidence alone", by_cases(data))):
+        found = table(data, p)
+        for name, values in found.items():
+            shown = " | ".join(cell(values[m]) if m in values else "" for m in SHOWN)
+            lines.append(f"| {system} | {name} | {values['acc'].n} | {shown} |")
+        stored[system] = {
+            name: {m: [v.value, v.low, v.high, v.n] for m, v in values.items()} for name, values in found.items()
+        }
+        for where, at in (("held out", ~unseen), ("unseen", unseen)):
+            part = {name: values[at] for name, values in data.items()}
+            split = easy_and_hard(part, p[at])
+            share = 100 * part["easy"].mean()
+            right = " | ".join(cell(split[name]["acc"]) for name in ("easy", "hard"))
+            shares.append(f"| {system} | {where} | {share:.0f} % of {at.sum()} | {right} |")
+            stored[system][f"easy and hard, {where}"] = {
+                name: {m: [v.value, v.low, v.high, v.n] for m, v in values.items()} for name, values in split.items()
+            }
+    text = "\n".join(["# Open world, on our sources", "", *lines, "", *shares, ""])
+    write_whole(HERE / "open-world.json", json.dumps(stored, indent=1).encode())
+    write_whole(HERE / "open-world.md", text.encode())
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
