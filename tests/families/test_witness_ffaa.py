@@ -207,6 +207,24 @@ def test_options_that_cannot_be_are_refused(options, error, words):
         plugins.get("witnesses", "ffaa").load(**options)
 
 
+def test_how_certain_a_face_is_judged_stands_in_the_judge_s_file():
+    class Judge:
+        """As a decider whose file says what was fitted."""
+
+        def __init__(self, **facts):
+            self.facts = facts
+
+    made = witness(Evidence(0.8), language=Says(REAL))
+    assert (made._certainty(True, False), made._certainty(False, False)) == (1.0, ffaa.HARD)
+    made._decider = Judge(certainty={"easy": 1.2, "hard": 0.4})
+    assert (made._certainty(True, True), made._certainty(False, True)) == (1.2, 0.4)
+    made._decider = Judge()
+    assert made._certainty(False, True) == ffaa.HARD
+    made._decider = Judge(certainty={"easy": 1.0})
+    with pytest.raises(WeightsError, match="expected a number for easy and for hard faces"):
+        made._certainty(False, True)
+
+
 def test_without_a_mesh_there_is_still_a_case():
     testimony = examined(witness(), mesh=False)
     assert testimony.considered[0].label in ("real", "fake")

@@ -338,10 +338,21 @@ class FFAA:
             why = f"Both sides fit equally well ({phrases.percent(decision.match)}), so the evidence does not decide.\n"
             chosen = Reply("inconclusive", None, (why, *chosen.parts), chosen.findings, match=decision.match)
         fake = decision.fake if by_mids else testimony.fake
-        if fake is not None and not decision.easy:
-            fake = float(sigmoid(HARD * logit(np.array([fake])))[0])
+        if fake is not None and (certainty := self._certainty(decision.easy, by_mids)) != 1.0:
+            fake = float(sigmoid(certainty * logit(np.array([fake])))[0])
         findings = testimony.findings if chosen.label != "real" else ()
         return replace(base, fake=fake, reply=chosen, considered=matched, findings=findings)
+
+    def _certainty(self, easy: bool, by_mids: bool) -> float:
+        """By what a face's log-odds are multiplied: as fitted with the judge of answers, where its file says so."""
+        measured = self._decider.facts.get("certainty") if by_mids and self._decider is not None else None
+        try:
+            return float(measured["easy" if easy else "hard"]) if measured else 1.0 if easy else HARD
+        except (KeyError, TypeError, ValueError) as error:
+            raise WeightsError(
+                f"'{self._options['mids']}': expected a number for easy and for hard faces as its certainty, got "
+                f"{measured!r}. Export it again."
+            ) from error
 
     def _judged(
         self,
