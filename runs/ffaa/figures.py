@@ -1,12 +1,14 @@
-"""Figures 7 and 10: where the judge of answers looks, and which words answers are made of.
+"""Figures 5, 7 and 10: answers beside a plain vision model's, where the judge looks, which words answers are made of.
 
     python runs/ffaa/figures.py clouds ANALYSES/ffa_vqa.parquet MINED.parquet --out runs/ffaa
     python runs/ffaa/figures.py heat MIDS.safetensors --out runs/ffaa
+    python runs/ffaa/figures.py sheet MINED.parquet --backend openai --option model=gpt-4o --count 6 --out SOMEWHERE
 
 `clouds` draws the commonest words of the data's answers and of the model's, as large as they are common (SVG; words are
 counted by the letters alone, small words left out). `heat` draws Grad-CAM (`models/gradcam`) of both stages of MIDS's
 image encoder on scikit-image's astronaut, over the lines of her face alone, for the class that the answer's verdict
-belongs to: 0 for real, 3 for fake.
+belongs to: 0 for real, 3 for fake. `sheet` asks any backend the question that our model was asked, and writes a page
+with each picture, what is true of it, and both answers beside each other; it holds pictures: keep it out of the tree.
 """
 
 from __future__ import annotations
@@ -103,13 +105,52 @@ def heat(weights: Path, out: Path) -> None:
     Image.fromarray(np.concatenate(panels, axis=1)).save(out / "heat.png", optimize=True)
 
 
+def sheet(mined: Path, backend: str, options: dict[str, str], count: int, out: Path) -> Path:
+    """A page of pictures with our model's answer and a plain vision model's."""
+    import base64
+    from html import escape as escaped
+
+    from facewitness import media, plugins
+    from facewitness.builders.ffa_vqa import QUESTIONS
+    from facewitness.errors import BackendError
+    from facewitness.grammars import ffa_cot
+    from facewitness.train.mids import read_mined
+
+    other = plugins.get("backends", backend).load(**options)
+    rows = []
+    for row in read_mined(mined)[:count]:
+        try:
+            question = [{"role": "user", "content": ffa_cot.prompt(QUESTIONS[2])}]
+            said = other.ask(question, [media.read(row.image).frame.pixels])
+        except BackendError as error:
+            said = f"(no answer: {error})"
+        picture = base64.b64encode(row.image).decode()
+        cells = [f'<img alt="" src="data:image/png;base64,{picture}"><p>{row.label}, {escaped(row.kind or "unknown")}']
+        for text in (row.answers[0], said):
+            label = ffa_cot.parse(text).label
+            right = "no verdict" if label not in ("real", "fake") else "right" if label == row.label else "wrong"
+            cells.append(f"<p><b>{right}</b><pre>{escaped(text)}</pre>")
+        rows.append("<tr><td>" + "<td>".join(cells))
+    head = f"<tr><th>picture<th>fine-tuned, with its chain of thought<th>{escaped(backend)}"
+    style = "<style>td{vertical-align:top;width:33%}pre{white-space:pre-wrap}</style>"
+    page = f"<!doctype html><meta charset=utf-8><title>Figure 5</title>{style}<table>{head}{''.join(rows)}</table>"
+    return write_whole(out / "sheet.html", page.encode())
+
+
 def main() -> None:
     """Draws."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=("clouds", "heat"))
+    parser.add_argument("what", choices=("clouds", "heat", "sheet"))
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--backend", default="openai", help="of the sheet: a plain vision model")
+    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="of the backend")
+    parser.add_argument("--count", type=int, default=6)
     given = parser.parse_args()
+    if given.what == "sheet":
+        options = dict(one.split("=", 1) for one in given.option)
+        print(sheet(given.files[0], given.backend, options, given.count, given.out))
+        return
     if given.what == "heat":
         heat(given.files[0], given.out)
         return

@@ -20,8 +20,8 @@ Who judges
 Where answers contradict, lack a verdict or cannot be had, the testimony says so: without any verdict there is no score.
 
 Measured: by the evidence alone, ffaa ranks held-out faces of known sources better than the witness that it rests on
-(AUC 0.865 against 0.833, difference 0.011 to 0.051 on 440 faces) and faces of three other sources no better (0.659
-against 0.649). Hard faces are right as often as easy ones there, so they are hardly judged less certain.
+(AUC 0.872 against 0.836, difference 0.011 to 0.063 on 300 faces) and faces of three other sources no better (0.634
+against 0.664 on 120). Hard faces are right as often as easy ones there, so they are hardly judged less certain.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ HYPOTHESIS = "This is a {label} human face. What evidence do you have?"  # the p
 SIDES: tuple[Literal["real", "fake"], ...] = ("real", "fake")
 CARD = {
     "knows": "ffaa, by the evidence alone, ranks held-out faces of the sources that the default witness knows better "
-    "than that one (AUC 0.865 against 0.833 on 440 faces).",
-    "does_not_know": "ffaa hardly knows generators and edits of other origin (AUC 0.659 on three such sources, where "
-    "the default witness has 0.649); by the evidence alone a hard face is judged rightly as often as an easy one.",
+    "than that one (AUC 0.872 against 0.836 on 300 faces).",
+    "does_not_know": "ffaa hardly knows generators and edits of other origin (AUC 0.634 on three such sources, where "
+    "the default witness has 0.664); by the evidence alone a hard face is judged rightly as often as an easy one.",
 }
 LONGEST = 20_000  # characters of an answer that are read
 CASES = "ffaa_cases.onnx"  # the judge of the evidence's two cases
