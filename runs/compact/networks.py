@@ -588,16 +588,17 @@ def main() -> None:
     parser.add_argument("--recipe", type=Path, default=Path(__file__).with_name("networks.toml"))
     parser.add_argument("--limit", type=int, default=60, help="rows of each source and label to judge")
     parser.add_argument("--variants", default=",".join(TRAINED), help="in this order")
+    parser.add_argument("--table", action="store_true", help="train nothing: write the table of what is there")
     parser.add_argument("--resamples", type=int, default=200)
     parser.add_argument("--until", type=datetime.fromisoformat, default=datetime.max.replace(tzinfo=UTC))
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     given = parser.parse_args()
     cv2.setNumThreads(1)
     folds = {name: Fold(name, given) for name in FOLDS}
-    for fold in folds.values():
+    for fold in folds.values() if not given.table else ():
         for variant in given.variants.split(","):
             fold.scores(variant, given.until)
-    table(folds, given, given.until)
+    table({name: fold for name, fold in folds.items() if fold._has("plain")}, given, given.until)
 
 
 if __name__ == "__main__":
