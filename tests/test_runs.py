@@ -179,6 +179,19 @@ def test_saving_again_is_counted_by_picture_and_fakes_alone_borrow_genuine_pictu
     assert measured["edit_iou"] is None, "there is no region edit"
 
 
+def test_errors_by_group_count_people_where_rows_are_more(monkeypatch):
+    monkeypatch.syspath_prepend(str(RUNS / "compact"))
+    groups = script("compact/groups")
+    low, high = groups.wilson(5, 100)
+    assert (round(low, 3), round(high, 3)) == (0.022, 0.112)  # Wilson's interval for 5 of 100
+    rows = [_judged("a", str(n // 5), "file", 0.9, "fake" if n < 5 else "real") for n in range(20)]
+    counted = groups.share(rows, "fake")
+    assert counted == {"share": 0.25, "interval": list(groups.wilson(1, 4))}, "four people, one of them accused"
+    found = groups.table([(row, {"domain": "a", "age": "0 to 9"}) for row in rows])
+    assert [(e["by"], e["genuine"], e["fakes"]) for e in found] == [("age", 20, 0), ("domain", 20, 0)]
+    assert found[0]["fakes_no_sign"] is None
+
+
 def test_numbers_come_from_what_was_kept_and_again_from_the_same(tmp_path, monkeypatch, capsys):
     evaluate = script("compact/evaluate")
     rows = [_judged("a", "1", "plain", 0.2, "real"), _judged("a", "1", "saved:jpeg 60", 0.3, "real")]
