@@ -40,7 +40,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
@@ -515,28 +514,26 @@ def table(folds: Mapping[str, Fold], given: argparse.Namespace, until: datetime)
 
 def _aucs(keys: Sequence[tuple[str, str]], sets: Mapping, scores: Mapping, draws: Mapping) -> NDArray[np.float64]:
     """AUC (sets, 1 + resamples) of each set as it is, and of each resample."""
-    return np.array([[auc(sets[k], scores, rows) for rows in (None, *draws[k])] for k in keys])
+    out = []
+    for key in keys:
+        fold, at, truth, _ = sets[key]
+        x, fake = scores[fold][at], truth > 0
+        beats = (x[fake][:, None] > x[~fake]) + 0.5 * (x[fake][:, None] == x[~fake])
+        times = np.vstack([np.ones(len(at)), draws[key]])
+        won = ((times[:, fake] @ beats) * times[:, ~fake]).sum(1)
+        out.append(won / (times[:, fake].sum(1) * times[:, ~fake].sum(1)))
+    return np.array(out)
 
 
-def resamples(groups: Sequence[str], truth: NDArray, rng: np.random.Generator, count: int) -> list[NDArray[np.intp]]:
-    """Rows of bootstrap draws over groups that hold both labels."""
-    members: dict[str, list[int]] = defaultdict(list)
-    for i, g in enumerate(groups):
-        members[g].append(i)
-    names = list(members)
-    out: list[NDArray[np.intp]] = []
+def resamples(groups: Sequence[str], truth: NDArray, rng: np.random.Generator, count: int) -> NDArray[np.float64]:
+    """How often each row stands in each bootstrap draw over groups, of draws that hold both labels: (count, rows)."""
+    names, owner = np.unique(groups, return_inverse=True)
+    out: list[NDArray[np.float64]] = []
     while len(out) < count:
-        rows = np.array([i for n in rng.choice(len(names), len(names)) for i in members[names[n]]])
-        if len(set(truth[rows])) == 2:
-            out.append(rows)
-    return out
-
-
-def auc(part: tuple[str, NDArray, NDArray, list[str]], scores: Mapping[str, NDArray], rows: NDArray | None) -> float:
-    """The AUC of one set under scores by fold, of all rows or of some."""
-    fold, at, truth, _ = part
-    chosen = np.arange(len(at)) if rows is None else rows
-    return float(roc_auc_score(truth[chosen], scores[fold][at[chosen]]))
+        times = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))[owner].astype(float)
+        if times[truth > 0].any() and times[truth == 0].any():
+            out.append(times)
+    return np.stack(out)
 
 
 def page(results: Mapping[str, Any]) -> str:
