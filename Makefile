@@ -72,15 +72,22 @@ $(RELEASE): pyproject.toml
 	build/release/bin/pip install --quiet $$($(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["release"])')
 	@touch $@
 
-lock: $(RELEASE)  ## requirements.lock: the plain install, each package's version and hashes
+# What the extras that serve, archive and vouch add; training and forging choose their own torch.
+EXTRAS := c2pa documents heic jxl pdf postgres ray sign sigstore video
+
+lock: $(RELEASE)  ## requirements.lock, requirements-extras.lock: each package's version and hashes
 	build/release/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command 'make lock' --upgrade pyproject.toml --output-file requirements.lock
+	build/release/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command 'make lock' --upgrade $(EXTRAS:%=--extra %) pyproject.toml --output-file requirements-extras.lock
 
-sbom: $(RELEASE) $(USE)/installed  ## dist/facewitness.cdx.json: what a plain install holds, as CycloneDX
+sbom: $(RELEASE) $(USE)/installed  ## dist/facewitness.cdx.json, …-extras.cdx.json: what installs hold, as CycloneDX
 	@mkdir -p dist
 	build/release/bin/cyclonedx-py environment $(USE)/bin/python --pyproject pyproject.toml --mc-type library \
 		--output-reproducible --output-file dist/facewitness.cdx.json
-	@echo "Bill of materials: dist/facewitness.cdx.json"
+	build/release/bin/cyclonedx-py requirements requirements-extras.lock --pyproject pyproject.toml --mc-type library \
+		--output-reproducible --output-file dist/facewitness-extras.cdx.json
+	@echo "Bills of materials: dist/facewitness.cdx.json, dist/facewitness-extras.cdx.json"
 
 size: $(USE)/installed  ## How much a plain install takes; fails from 350 MB on
 	@megabytes=$$(du -sm $(USE)/lib/python*/site-packages | cut -f1); \
