@@ -10,7 +10,7 @@ PYTHON=.venv-dev/bin/python LONG= FILM=0
 for word in "$@"; do if [ "$word" = --long ]; then LONG=yes FILM=7200; else PYTHON=$word; fi; done
 export PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}" OMP_WAIT_POLICY=passive
 echo "load $(cut -d' ' -f1-3 /proc/loadavg), $(nproc) cores, $(date -u +%FT%TZ)"
-run() { echo "== $*"; timeout "${BUDGET:-500}" "$PYTHON" "$@" 2>&1 | grep -v -i -e warning -e '^$' -e 'INFO worker' || echo "ended with status ${PIPESTATUS[0]}"; }
+run() { echo "== $*"; timeout "${BUDGET:-500}" "$PYTHON" "$@" 2>&1 | grep -v -i -e warning -e '^$' -e 'INFO ' || echo "ended with status ${PIPESTATUS[0]}"; }
 run perf/serve.py latency --photos 60   # p50 of the service over in-process: at most 1.3
 run perf/page.py --loads 15             # interactive in at most 1 s
 OMP_NUM_THREADS=1 run perf/batch.py --files 2000  # two workers at least 1.7 times one; overhead at most 15 %; none lost
