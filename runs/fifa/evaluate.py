@@ -18,9 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 
+from facewitness import geometry, plugins
 from facewitness.bench import grounded as bench
 from facewitness.bench import measures
 from facewitness.files import write_whole
@@ -41,6 +43,7 @@ from facewitness.train.measuring import (
     three,
     wording,
 )
+from facewitness.types import Clip, Face, Frame, Quality, Track
 
 TOUCHED = 0.1  # of a region in the mask, from which on a mention of it is true
 UNSEEN = {"self_blend": 1.0}
@@ -130,6 +133,38 @@ def plain(text: str) -> str:
     return re.sub(r" ?(</?p>|\[SEG\]) ?", lambda m: " " if m[1] == "</p>" else m[0].replace(m[1], ""), text)
 
 
+def touched_share(data: Asked, i: int, name: str) -> float:
+    """How much of any region of the tree lies in picture i's mask; NaN where it is not on the crop."""
+    if name in data.concepts:
+        return float(data.shares[i, data.concepts.index(name)])
+    there = data.polygon(i, name, 112)
+    return float((np.asarray(data.edits.masks[i])[there] >= 128).mean()) if there.sum() >= 8 else float("nan")
+
+
+def evidence(data: Asked, rows: Sequence[int]) -> list[dict[str, Any]]:
+    """What the plain install's own evidence claims of the same pictures, as mentions with masks."""
+    witness = plugins.get("witnesses", "compact").load()
+    out = []
+    for i in rows:
+        pixels, mesh = np.array(data.edits.pixels[i]), np.array(data.edits.meshes[i], np.float32)
+        frame = Frame(pixels)
+        (x1, y1), (x2, y2) = mesh.min(0).tolist(), mesh.max(0).tolist()
+        track = Track(0, (Face(frame.at, (x1, y1, x2, y2), mesh, quality=Quality(score=1.0)),))
+        testimony = witness.examine(track, Clip("edit", (frame,)))
+        mentions_ = []
+        for finding in testimony.findings:
+            mask = finding.places[0].mask
+            if finding.region is None or finding.region == "face" or (finding.strength or 0.0) < HALF:
+                continue
+            whole = None if mask is None else geometry.place(mask, *pixels.shape[:2])
+            small = None if whole is None else cv2.resize(whole, (112, 112), interpolation=cv2.INTER_AREA)
+            mentions_.append((finding.region, small))
+        fact = data.edits.rows[i]
+        out.append({"at": i, "group": f"{fact['source']}/{fact['group']}", "fake": fact["fake"], "mentions": mentions_,
+                    "segs": len(mentions_)})  # fmt: skip
+    return out
+
+
 def grounding(rows: Sequence[dict[str, Any]], data: Asked, dealt: Sequence[int] | None = None) -> dict[str, list[Any]]:
     """What the mentions are worth; `dealt` gives each picture another one's explanation."""
     names = ("AGE mIoU per mention", "mentions with a right mask", "hallucinated regions", "mentions without a mask",
@@ -141,7 +176,7 @@ def grounding(rows: Sequence[dict[str, Any]], data: Asked, dealt: Sequence[int] 
         values = []
         halluc = 0
         for concept, mask in source["mentions"]:
-            share = np.nan if concept is None else data.shares[i, data.concepts.index(concept)]
+            share = np.nan if concept is None else touched_share(data, i, concept)
             touched = bool(np.isfinite(share) and share >= TOUCHED)
             halluc += not touched
             values.append(overlap(mask, data.masked(i, concept))[0] if touched and mask is not None else 0.0)
@@ -193,9 +228,12 @@ def table(found: dict[str, Any]) -> str:
         others = [values["explanations, shuffled"], values["explanations, masks cut from the map"]]
         lines += [f"| {k} | {' | '.join(map(three, (v, *(other[k] for other in others))))} |"
                   for k, v in values["explanations"].items()]  # fmt: skip
-        for row in ("every region may be named", "regions as the network parses them"):
+        for row in ("every region may be named", "regions as the network parses them", "the plain install's evidence"):
             if row in values:
-                lines += ["", f"With {row}: " + ", ".join(f"{k} {three(v)}" for k, v in values[row].items()) + "."]
+                lines += [
+                    "",
+                    f"{row[0].upper()}{row[1:]}: " + ", ".join(f"{k} {three(v)}" for k, v in values[row].items()) + ".",
+                ]
         lines += ["", f"| family | {' | '.join(list(values['explanations'])[:3])} |", "|---|---|---|---|"]
         lines += [f"| {k} | {' | '.join(three(x) for x in list(v.values())[:3])} |"
                   for k, v in values["by family"].items()]  # fmt: skip
@@ -288,6 +326,8 @@ def main() -> None:
             for row, options in ways.items():
                 others = examined(network, data, held[: given.limit // 2], recipe, **options)
                 found[name][row] = grounding([r for r in others if r["fake"]], data)
+            claims = [r for r in evidence(data, held[: given.limit // 2]) if r["fake"]]
+            found[name]["the plain install's evidence"] = grounding(claims, data)
             if given.sheet:
                 shown(rows, data, given.sheet)
     given.out.mkdir(parents=True, exist_ok=True)
