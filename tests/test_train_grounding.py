@@ -21,7 +21,8 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from facewitness import regions  # noqa: E402
 from facewitness.apps.cli import main  # noqa: E402
 from facewitness.builders.pack import held_out, pack  # noqa: E402
-from facewitness.errors import InputError, UnknownName  # noqa: E402
+from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
+from facewitness.models import _saved  # noqa: E402
 from facewitness.models import fifa as fm  # noqa: E402
 from facewitness.models.compact import Compact  # noqa: E402
 from facewitness.models.fifa import FiFa  # noqa: E402
@@ -198,6 +199,22 @@ def test_the_shared_encoder_learns_and_both_systems_begin_at_its_map(packed, com
     assert where.shape[-1] == SIZE // 2  # it begins at that map and is nearer to it than to none
     with pytest.raises(InputError, match="compact"):
         encoder.train(recipe, tmp_path / "c", **{**options, "init_from": tmp_path / "a" / "resume.safetensors"})
+
+
+def test_an_encoder_that_two_networks_share_is_kept_once(packed, compact, drawn, tmp_path):
+    options = {"pack": packed, "init_from": compact, "draws": drawn}
+    fifa.train(FIFA, tmp_path, **options)
+    talker = forgerytalker.train(TINY, tmp_path, **options)
+    path, lender = tmp_path / "forgerytalker.safetensors", tmp_path / "fifa.safetensors"
+    card = json.loads(path.with_suffix(".json").read_text())
+    digest = json.loads(lender.with_suffix(".json").read_text())["sha256"]
+    own = {k: v for k, v in load_file(path).items() if not k.startswith("encoder.")}
+    _saved.write(path, "forgerytalker", own, {**card, "encoder_of": digest})
+    again = ForgeryTalker.load(path).state_dict()
+    assert all(torch.equal(v, again[k]) for k, v in talker.state_dict().items())
+    lender.write_bytes(lender.read_bytes() + b" ")
+    with pytest.raises(WeightsError, match="shares its encoder"):
+        ForgeryTalker.load(path)
 
 
 def test_a_mask_begins_at_what_the_words_and_the_map_say(packed, compact, drawn):

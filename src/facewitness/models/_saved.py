@@ -77,6 +77,40 @@ def read(path: Path, kind: str, keys: Sequence[str]) -> tuple[dict[str, Any], di
         raise WeightsError(f"'{path}' cannot be read as safetensors ({error}). {_AGAIN}") from error
 
 
+LENDERS = ("fifa.safetensors", "../fifa/fifa.safetensors")  # beside a file that lacks an encoder, or in runs/
+
+
+def borrowed(path: Path, card: Mapping[str, Any], begins: str) -> dict[str, Tensor]:
+    """The tensors whose names begin so, of another network's file, where the card says that they stand there.
+
+    Two small networks share one encoder, and the repository holds it once. Which files lend is fixed (`LENDERS`); the
+    card's `encoder_of` is the SHA-256 of the one that it means.
+
+    Returns:
+        The tensors; none where the card borrows none.
+
+    Raises:
+        WeightsError: No such file is there, or another one.
+    """
+    digest = card.get("encoder_of")
+    if digest is None:
+        return {}
+    for name in LENDERS:
+        try:
+            content = path.parent.joinpath(name).read_bytes()
+        except OSError:
+            continue
+        if hashlib.sha256(content).hexdigest() == digest:
+            try:
+                return {k: v for k, v in load(content).items() if k.startswith(begins)}
+            except SafetensorError as error:
+                raise WeightsError(f"'{name}' cannot be read as safetensors ({error}). {_AGAIN}") from error
+    raise WeightsError(
+        f"'{path}' shares its encoder with fifa.safetensors, of which SHA-256 {digest} was expected beside it or in "
+        "../fifa, and none is there. Copy that file, too, from where this one came."
+    )
+
+
 @contextmanager
 def settings_of(path: Path) -> Iterator[None]:
     """Around what makes a network of a card's settings: one that the network refuses is the card's fault."""

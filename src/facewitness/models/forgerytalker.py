@@ -336,6 +336,7 @@ class ForgeryTalker(nn.Module):
             WeightsError: A file is missing, damaged, or not what its card says.
         """
         card, tensors = _saved.read(path, "forgerytalker", ["network", "words"])
+        tensors = {**_saved.borrowed(path, card, "encoder."), **tensors}
         reader = Reader.load(path, card["words"])
         with _saved.settings_of(path):
             if not isinstance(card["network"], Mapping):
