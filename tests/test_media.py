@@ -7,6 +7,7 @@ import re
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -423,10 +424,57 @@ def test_a_picture_that_would_take_too_much_memory_is_refused_before_it_is_decod
     content = encoded(painted(), "PNG")
     assert "GB of memory; expected at most" in refusal(content, TooLarge, max_memory=1200 * 7 - 1)
     assert media.read(content, max_memory=1200 * 7).frame.width == 40
-    for kind, least in (("WEBP", 16), ("AVIF", 15), ("JPEG2000", 19), ("GIF", 4)):
+    for kind, least in (("WEBP", 40), ("AVIF", 15), ("JPEG2000", 19), ("GIF", 4)):  # WebP gets half of it
         content = encoded(painted(), kind)
         refusal(content, TooLarge, max_memory=1200 * least - 1)
         assert media.read(content, max_memory=1200 * least).frame.width == 40
+
+
+def test_a_large_webp_is_refused_by_its_header():
+    for lossless in (True, False):
+        content = encoded(painted(), "WEBP", lossless=lossless)
+        header = media._opened(content)
+        header._size = (9_990, 9_990)
+        with pytest.raises(TooLarge, match="as WEBP, and reading it would take 2\\.0 GB"):
+            media._check_size(header, "photo", media.MAX_PIXELS, media.MAX_MEMORY)
+        header._size = (8_000, 6_000)
+        media._check_size(header, "photo", media.MAX_PIXELS, media.MAX_MEMORY)
+
+
+def test_what_libtiff_says_of_a_damaged_file_does_not_reach_standard_error(capfd, tmp_path: Path):
+    noisy = [made for made in corpus.inputs() if made.name in ("lzw flipped 2.tiff", "lzw spliced 2.tiff")]
+    assert len(noisy) == 2
+    for made in noisy:
+        made.put(tmp_path / made.name)
+        assert "its data cannot be decoded" in refusal(tmp_path / made.name)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
+def test_exif_of_millions_of_numbers_is_left_alone(kind: str, tmp_path: Path):
+    made = next(made for made in corpus.inputs(0) if made.name.startswith(f"{kind} exif of 20 million numbers"))
+    made.put(tmp_path / "photo")
+    peak, clip = _traced(lambda: media.read(tmp_path / "photo"))
+    assert clip.frame.pixels.shape == (320, 320, 3)
+    assert clip.notes == ("The EXIF orientation could not be read; the picture is shown as it is stored.",)
+    assert peak < 250e6  # the file is 40 MB, and a copy or three of it; as Python's numbers it is a gigabyte
+
+
+@pytest.mark.parametrize("tag", [258, 274, 277])
+def test_an_entry_of_millions_of_numbers_refuses_a_tiff(tag: int, tmp_path: Path):
+    made = next(made for made in corpus.inputs(0) if made.name.startswith(f"tiff whose entry {tag} "))
+    made.put(tmp_path / "photo.tif")
+    assert "one entry of its directory holds more than 1,000,000 numbers" in refusal(tmp_path / "photo.tif")
+    assert media.read(corpus._long_entry(274, 3)).frame.width == 10
+
+
+def _traced(read):
+    tracemalloc.start()
+    try:
+        made = read()
+        return tracemalloc.get_traced_memory()[1], made
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_phone_s_photo_of_108_and_200_megapixels_is_within_the_limits():

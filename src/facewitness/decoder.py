@@ -163,8 +163,7 @@ def _opened(file: BinaryIO, container: str) -> tuple[InputContainer, VideoStream
         )
     except (av.error.FFmpegError, ValueError, OverflowError) as error:
         raise Refused(
-            f"its index or header cannot be read ({_reason(error)}): it is damaged, or its end is missing. "
-            "Fetch or export it again."
+            "its index or header cannot be read: it is damaged, or its end is missing. Fetch or export it again."
         ) from error
     if len(opened.streams) > MOST_STREAMS:
         raise Refused(f"it holds {len(opened.streams)} streams; expected at most {MOST_STREAMS}.", large=True)
@@ -192,11 +191,6 @@ def _tag(stream: VideoStream) -> str:
         return str(stream.codec_context.codec_tag)
     except (AttributeError, ValueError):
         return ""
-
-
-def _reason(error: BaseException) -> str:
-    text = str(getattr(error, "strerror", None) or error).strip().rstrip(".")
-    return (text[:1].lower() + text[1:]) or type(error).__name__
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:
@@ -534,7 +528,8 @@ def _animation(file: BinaryIO, container: str, max_pixels: int) -> Any:
     try:
         image = Image.open(file, formats=(container.upper(),))
     except Exception as error:  # a broken file makes decoders raise almost anything
-        raise Refused(f"it is damaged or incomplete ({_reason(error)}). Fetch or export it again.") from error
+        why = "its end is missing" if isinstance(error, EOFError) else "its data cannot be decoded"
+        raise Refused(f"it is damaged or incomplete ({why}). Fetch or export it again.") from error
     _check_size(image.width, image.height, max_pixels)
     return image
 

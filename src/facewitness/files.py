@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -68,6 +69,18 @@ def sha256(path: Path, most: int) -> str:
                 raise OSError(errno.EFBIG, f"it holds more than {most / 1e6:,.0f} MB", str(path))
             digest.update(piece)
     return digest.hexdigest()
+
+
+def ordinary(path: Path, most: int = sys.maxsize) -> Path:
+    """The path, where an ordinary file lies that holds something: for readers that open a path by themselves.
+
+    Raises:
+        OSError: As `read_bounded` does; with ENODATA for a file of no bytes.
+    """
+    open_bounded(path, most).close()
+    if path.stat().st_size == 0:  # as /proc has them: some are never read to their end
+        raise OSError(errno.ENODATA, "it holds nothing", str(path))
+    return path
 
 
 def open_bounded(path: Path, most: int) -> BinaryIO:

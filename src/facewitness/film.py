@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import struct
@@ -31,6 +32,7 @@ from numpy.typing import NDArray
 
 from facewitness.decoder import container_of
 from facewitness.errors import InputError, MissingExtra, TooLarge, UnreadableMedia
+from facewitness.files import open_bounded
 from facewitness.overtime import clock
 from facewitness.types import Clip, Frame, FrameRef, Medium, Pixels
 
@@ -230,8 +232,8 @@ class _File:
     def __init__(self, path: Path, label: str, max_bytes: int, hashed: bool = True):
         self.path, self.label = path, label
         try:
-            with path.open("rb") as file:
-                status = os.fstat(file.fileno())
+            with open_bounded(path, sys.maxsize) as file:
+                status = path.stat() if isinstance(file, io.BytesIO) else os.fstat(file.fileno())
                 if status.st_size > max_bytes:
                     raise TooLarge(
                         f"'{label}' is {status.st_size / 1e6:,.0f} MB; expected at most {max_bytes / 1e6:,.0f} MB. "

@@ -11,6 +11,8 @@ their accents apart (macOS writes them so): it means the one file that it can me
 from __future__ import annotations
 
 import csv
+import errno
+import io
 import os
 import re
 import unicodedata
@@ -20,6 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from facewitness.errors import InputError
+from facewitness.files import open_bounded
 
 MAX_BYTES = 1_000_000_000
 
@@ -48,9 +51,7 @@ def read(path: Path) -> List:
             values.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path}: expected a list of at most {MAX_BYTES // 1_000_000} MB; split it")
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with io.TextIOWrapper(open_bounded(path, MAX_BYTES), encoding="utf-8-sig", newline="") as file:
             separator, skipped = _separator(file.readline()), 0
             if separator is not None:
                 skipped, first = 1, ""
@@ -65,6 +66,8 @@ def read(path: Path) -> List:
     except csv.Error as error:
         raise InputError(f"{path} is not CSV ({error}); save it again") from error
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise InputError(f"{path}: expected a list of at most {MAX_BYTES // 1_000_000} MB; split it") from error
         raise InputError(f"{path}: expected a list that can be read ({error.strerror})") from error
 
 

@@ -18,6 +18,8 @@ what lies in that box (x1, y1, x2, y2). `parts` gives the names of all pages or 
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import errno
 import functools
 import glob
@@ -32,6 +34,7 @@ import os
 import re
 import shlex
 import stat
+import struct
 import subprocess
 import sys
 import threading
@@ -56,6 +59,8 @@ MAX_PIXELS = 200_000_000  # phones take 12,000 × 9,000 and 16,320 × 12,240
 MAX_MEMORY = 2_000_000_000  # bytes while a picture is read
 MOST_SCANS = 100  # of a JPEG; encoders write ten, and each takes as long to read as a picture
 
+_MOST_EXIF = 2_000_000  # bytes; cameras write up to 64,000, and Pillow makes a Python number of each two
+_MOST_VALUES = 1_000_000  # numbers in one entry of a TIFF: as many as 200 million pixels have small tiles
 _STRIP = 1 << 22  # pixels that are converted at a time
 
 # Pillow's decoders we let near a stranger's file, format → module: pictures of pixels, none that runs another program
@@ -177,10 +182,7 @@ def _is_film(source: str | os.PathLike[str] | bytes | bytearray | memoryview) ->
     if isinstance(source, bytes | bytearray | memoryview):
         return film.is_film(bytes(source[:64]))
     try:
-        path = Path(source)
-        if not stat.S_ISREG(path.stat().st_mode):
-            return False
-        with path.open("rb") as file:
+        with open_bounded(Path(source), sys.maxsize) as file:
             return film.is_film(file.read(64))
     except (OSError, ValueError):
         return False
@@ -301,6 +303,10 @@ def _load_decoders() -> None:
     logging.getLogger("PIL").addHandler(
         logging.NullHandler()
     )  # what it logs of a file is in the sentence that is raised
+    with contextlib.suppress(OSError, AttributeError):  # a Pillow with libtiff inside, as on Windows, shows no handlers
+        pillow = ctypes.CDLL(importlib.import_module("PIL._imaging").__file__)
+        pillow.TIFFSetErrorHandler(None)  # else it writes to standard error; Pillow raises all the same
+        pillow.TIFFSetWarningHandler(None)
 
 
 def check(content: bytes | Path, label: str, max_pixels: int = MAX_PIXELS, max_memory: int = MAX_MEMORY) -> None:
@@ -473,7 +479,12 @@ def _decode(
             f"'{label}' is a camera's raw file ({camera}): expected {_WANTED}. Develop it, and export it as JPEG or "
             "TIFF; the small picture inside was not looked at."
         )
+    if _is_overlong(content):
+        raise UnreadableMedia(
+            f"'{label}' is damaged: one entry of its directory holds more than {_MOST_VALUES:,} numbers. {_AGAIN}"
+        )
     notes: list[str] = []
+    content = _without_long_exif(content, notes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about odd metadata, and about sizes that are checked here
         try:
@@ -678,7 +689,7 @@ def _without_texts(content: bytes) -> bytes:
 
 # Bytes that a pixel takes at the peak of decoding, the decoder's own and Pillow's; measured at 32 million pixels, where
 # the result took 3 more and strips another. AVIF: with 10 or 12 bits, half as much again as measured with 8
-_TAKES = {"WEBP": 13, "AVIF": 12, "JPEG2000": 16}
+_TAKES = {"WEBP": 17, "AVIF": 12, "JPEG2000": 16}
 _A_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "LA": 4, "PA": 4}  # else 4
 
 
@@ -689,10 +700,12 @@ def _check_size(image: Image.Image, label: str, max_pixels: int, max_memory: int
         raise _too_many_pixels(label, image.width, image.height, max_pixels)
     stored = _A_PIXEL.get(image.mode, 4)
     taken = _TAKES.get(image.format or "", stored + (6 if image.info.get("progressive") else 0)) + 3
-    if pixels * taken > max_memory:
+    # WebP's decoder holds four copies of the picture until the last is taken, so it gets half: 50 million pixels
+    most = max_memory / 2 if image.format == "WEBP" else max_memory
+    if pixels * taken > most:
         raise TooLarge(
             f"'{label}' is {image.width} × {image.height} pixels as {image.format}, and reading it would take "
-            f"{pixels * taken / 1e9:.1f} GB of memory; expected at most {max_memory / 1e9:.1f} GB. Make it "
+            f"{pixels * taken / 1e9:.1f} GB of memory; expected at most {most / 1e9:.1f} GB. Make it "
             "smaller, or raise max_memory (--max-memory)."
         )
 
@@ -750,12 +763,31 @@ _TURNS: dict[int, Callable[[Pixels], Pixels]] = {  # EXIF's orientations
 }
 
 
+_NO_EXIF = "The EXIF orientation could not be read; the picture is shown as it is stored."
+
+
+def _without_long_exif(content: bytes, notes: list[str]) -> bytes:
+    """A JPEG with far more EXIF than cameras write, under another name, so that Pillow leaves it alone; or as it is."""
+    if content[:2] != b"\xff\xd8" or content.count(b"Exif\0\0") * 65_535 <= _MOST_EXIF:
+        return content
+    found = list(re.finditer(rb"\xff\xe1(..)Exif\0\0", content, re.DOTALL))
+    if sum(int.from_bytes(segment[1]) for segment in found) <= _MOST_EXIF:
+        return content
+    notes.append(_NO_EXIF)
+    hidden = bytearray(content)
+    for segment in found:
+        hidden[segment.end() - 6 : segment.end() - 2] = b"Long"
+    return bytes(hidden)
+
+
 def _turn(image: Image.Image, notes: list[str]) -> Callable[[Pixels], Pixels] | None:
     """What makes the picture upright; None where it is."""
     try:
+        if len(image.info.get("exif") or image.info.get("Raw profile type exif") or b"") > _MOST_EXIF:
+            raise ValueError
         turn = _TURNS.get(image.getexif().get(0x0112, 1))
     except Exception:  # EXIF is written by thousands of programs; a photo is not refused for it
-        notes.append("The EXIF orientation could not be read; the picture is shown as it is stored.")
+        notes.append(_NO_EXIF)
         return None
     if turn is not None:
         notes.append("The picture was turned or mirrored as its EXIF orientation says.")
@@ -1041,6 +1073,26 @@ def _raw_kind(content: bytes) -> str | None:
         open_.append(number(after, wide))
         first = False
     return None
+
+
+def _is_overlong(content: bytes) -> bool:
+    """Whether an entry of one of a TIFF's directories holds so many numbers that they fill the memory."""
+    if len(content) < 2 * _MOST_VALUES or content[:4] not in _TIFF:
+        return False
+    order, big = ("<" if content[:2] == b"II" else ">"), b"+" in content[:4]
+    entry = struct.Struct(order + ("HHQQ" if big else "HHII"))
+    wide, at, seen = struct.Struct(order + ("Q" if big else "I")), 8 if big else 4, set[int]()
+    try:
+        while (here := wide.unpack_from(content, at)[0]) not in seen and len(seen) < _MOST_VALUES:
+            seen.add(here)
+            count, begin = struct.unpack_from(order + ("Q" if big else "H"), content, here)[0], here + (8 if big else 2)
+            at = begin + count * entry.size
+            for _, kind, values, _ in entry.iter_unpack(content[begin:at]):
+                if values > _MOST_VALUES and kind not in (1, 2, 6, 7):  # of bytes Pillow makes no numbers
+                    return True
+    except struct.error:  # it ends within a directory: the decoder will say so
+        return False
+    return False
 
 
 def _too_many_pixels(label: str, width: int, height: int, most: int) -> TooLarge:

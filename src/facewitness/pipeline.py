@@ -32,7 +32,7 @@ from facewitness import media, plugins, surface
 from facewitness.calibration import Calibration, Profile
 from facewitness.errors import FacewitnessError, InputError, MissingExtra, UnknownName, WeightsError
 from facewitness.explain import explain
-from facewitness.files import write_whole
+from facewitness.files import sha256, write_whole
 from facewitness.film import Film
 from facewitness.judge import Limits, judge, judge_file, thresholds, timeline
 from facewitness.people import reading_order
@@ -391,8 +391,7 @@ def _sha256(source: Source) -> str | None:
     if isinstance(source, str | PathLike):
         path = media.file_of(source)
         with suppress(OSError, ValueError):
-            if path.is_file() and path.stat().st_size <= media.MAX_BYTES:  # a pipe would be waited for
-                return hashlib.sha256(path.read_bytes()).hexdigest()
+            return sha256(path, media.MAX_BYTES)  # a pipe would be waited for
     return None
 
 

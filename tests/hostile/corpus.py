@@ -617,6 +617,16 @@ def _metadata() -> Iterator[Input]:
         ("size", b"pHYs", b"\xff" * 9),
     ):
         yield Input("metadata", f"png {name}.png", _put(with_chunk(png, kind, body)))
+    for name, put in {
+        "png": lambda exif: with_chunk(png, b"eXIf", exif),
+        "jpeg": lambda exif: _many_segments(jpeg, exif),
+        "webp": lambda exif: saved("WEBP", exif=b"Exif\0\0" + exif),
+    }.items():
+        made = functools.partial(lambda put: put(_numbers(20_000_000)), put)
+        yield Input("metadata", f"{name} exif of 20 million numbers.{name[:4]}", _later(made), good=True)
+    for tag in (258, 274, 277):
+        made = functools.partial(_long_entry, tag, 20_000_000)
+        yield Input("metadata", f"tiff whose entry {tag} holds 20 million numbers.tif", _later(made))
     texts = b"".join(chunk(b"tEXt", b"parameters%d\0<script>\x1b[2J" % n) for n in range(20_000))
     yield Input("metadata", "png of 20000 texts.png", _put(png[:33] + texts + png[33:]), good=True)
     long = png[:33] + chunk(b"tEXt", b"parameters\0" + b"a" * 5_000_000) + png[33:]
@@ -630,6 +640,25 @@ def _metadata() -> Iterator[Input]:
             )
         ),
     )
+
+
+def _numbers(count: int) -> bytes:
+    """EXIF whose orientation, or resolution, is so many numbers of two bytes."""
+    entries = b"".join(struct.pack(">HHII", tag, 3, count, 38) for tag in (0x112, 0x128))
+    return b"MM\0*\0\0\0\x08\0\x02" + entries + bytes(4) + b"\1\x2c" * count
+
+
+def _many_segments(jpeg: bytes, exif: bytes) -> bytes:
+    pieces = (exif[at : at + 65_000] for at in range(0, len(exif), 65_000))
+    segments = b"".join(struct.pack(">BBH", 0xFF, 0xE1, len(p) + 8) + b"Exif\0\0" + p for p in pieces)
+    return jpeg[:2] + segments + jpeg[2:]
+
+
+def _long_entry(tag: int, count: int) -> bytes:
+    """A grey TIFF of 10 by 10 in which one tag is so many numbers of two bytes."""
+    whole_ = tiff({tag: 0}, bytes(100))
+    at = whole_.index(struct.pack("<HHII", tag, 4, 1, 0))
+    return whole_[:at] + struct.pack("<HHII", tag, 3, count, len(whole_)) + whole_[at + 12 :] + b"\1\0" * count
 
 
 def _special() -> Iterator[Input]:

@@ -43,7 +43,7 @@ from facewitness.apps._words import (
     system,
 )  # fmt: skip
 from facewitness.errors import FacewitnessError, InputError, MissingExtra
-from facewitness.files import held, write_whole
+from facewitness.files import held, ordinary, write_whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -312,7 +312,7 @@ def _fetched(name: str) -> bytes | InputError:
 
 
 def _opened(where: str) -> Any:
-    return _fsspec().open(where, "rb") if _URL.match(where) else Path(where).open("rb")
+    return _fsspec().open(where, "rb") if _URL.match(where) else ordinary(Path(where)).open("rb")
 
 
 def _of_table(where: str) -> Iterator[tuple[str, str | bytes | InputError]]:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from facewitness.errors import InputError
+from facewitness.files import read_bounded
 
 MAX_BYTES = 500_000_000
 PREDICTIONS, IMAGES = "metric_dict_best.pickle", "data_dict_test.pickle"
@@ -153,9 +154,7 @@ class _Unpickler(pickle.Unpickler):
 
 def _unpickled(path: Path) -> Any:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path}: expected at most {MAX_BYTES / 1e6:.0f} MB")
-        value = _Unpickler(io.BytesIO(path.read_bytes())).load()
+        value = _Unpickler(io.BytesIO(read_bounded(path, MAX_BYTES))).load()
     except OSError as error:
         raise InputError(f"{path}: expected a file that DeepfakeBench's test wrote ({error.strerror})") from error
     except InputError:

@@ -40,6 +40,7 @@ from facewitness.bench import controls, measures, wording
 from facewitness.bench.measures import Value
 from facewitness.builders.grounded import outline
 from facewitness.errors import InputError
+from facewitness.files import read_bounded
 from facewitness.grammars import interleaved
 from facewitness.types import Landmarks, Pixels
 
@@ -48,6 +49,7 @@ RIGHT = 0.5  # IoU from which a mask is right
 FEWEST = 6  # pixels of a region that were changed: with fewer nobody can say that it was
 
 # What papers print, for orientation; never mixed with measured numbers. CIDEr, BLEU, ROUGE-L and masks in per cent.
+_MOST = 1_000_000_000  # bytes of a list
 _TEXT = ("CIDEr", "METEOR", "BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "IoU", "Precision", "Recall")
 PUBLISHED: Mapping[str, Mapping[str, tuple[float | None, ...]]] = {
     "MMTT, Table 2": {
@@ -387,7 +389,7 @@ def read_mmtt(
     from facewitness.datasets._disk import mask_of
 
     try:
-        entries = json.loads(captions.read_text(encoding="utf-8"))
+        entries = json.loads(read_bounded(captions, _MOST))
         by_name = {str(e["img_path"]).removeprefix("dataset/"): e for e in entries if "img_path" in e}
         by_name |= {str(e["image_id"]): e for e in entries if "image_id" in e}
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -512,7 +514,7 @@ def read_answers(path: Path) -> dict[tuple[str, str, str], Answer]:
     Raises InputError for a line that is none.
     """
     answers: dict[tuple[str, str, str], Answer] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(read_bounded(path, _MOST).decode().splitlines(), 1):
         if not line.strip():
             continue
         try:

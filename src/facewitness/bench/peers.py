@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 
 from facewitness.bench import foreign
 from facewitness.errors import InputError
+from facewitness.files import ordinary
 
 _SOME = 5  # unknown files that are named
 
@@ -57,7 +58,7 @@ def read(path: Path, name: str = "") -> Said:
     labels: list[str] = []
     lines: list[int] = []
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with ordinary(path).open(newline="", encoding="utf-8-sig") as file:
             rows = csv.reader(file)
             head = [cell.strip().lower() for cell in next(rows, [])]
             if foreign.is_deepsafe(head):

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from facewitness.errors import InputError
-from facewitness.files import whole, write_whole
+from facewitness.files import ordinary, whole, write_whole
 
 PNG, JPEG = b"\x89PNG", b"\xff\xd8\xff"  # how a picture of either format begins
 
@@ -70,7 +70,7 @@ def read_table(path: Path, columns: Sequence[str], builder: str) -> list[dict[st
     images: dict[str, bytes] = {}
     rows: list[dict[str, Any]] = []
     try:
-        with pq.ParquetFile(path) as table:
+        with pq.ParquetFile(ordinary(path)) as table:
             lacking = [name for name in columns if name not in table.schema_arrow.names]
             if lacking:
                 raise InputError(

@@ -28,6 +28,7 @@ from PIL import Image
 from facewitness.builders._disk import read_table
 from facewitness.builders.sbi_qa import read_parquet
 from facewitness.errors import InputError, UnreadableMedia
+from facewitness.files import ordinary
 from facewitness.grammars import mare
 from facewitness.grammars.yes_no import prompt
 
@@ -83,7 +84,7 @@ def read(path: Path, quoted: bool | None = None) -> list[Example]:
 def is_dma(path: Path) -> bool:
     """Whether a file is a table with the columns of `builders/dma`."""
     try:
-        return path.suffix == ".parquet" and {"reply", "boxes"} <= set(pq.read_schema(path).names)
+        return path.suffix == ".parquet" and {"reply", "boxes"} <= set(pq.read_schema(ordinary(path)).names)
     except (OSError, pa.ArrowInvalid):
         return False
 
@@ -97,7 +98,7 @@ def read_dma(path: Path, split: str | None = None) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     splits: set[str] = set()
     try:
-        with pq.ParquetFile(path) as table:
+        with pq.ParquetFile(ordinary(path)) as table:
             lacking = [name for name in _DMA if name not in table.schema_arrow.names]
             if lacking:
                 raise InputError(f"'{path}': expected a table that builders/dma wrote, got no column {lacking[0]}")
@@ -115,7 +116,7 @@ def read_dma(path: Path, split: str | None = None) -> list[dict[str, Any]]:
 
 def _has(path: Path, columns: set[str]) -> bool:
     try:
-        return columns <= set(pq.read_schema(path).names)
+        return columns <= set(pq.read_schema(ordinary(path)).names)
     except (OSError, pa.ArrowInvalid):
         return False
 
@@ -141,7 +142,7 @@ def _of_table(path: Path, quoted: bool | None) -> Iterator[Example]:
 
 def _of_json(path: Path) -> Iterator[Example]:
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = json.loads(ordinary(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"'{path}': expected chat JSON or a Parquet table of our builders ({error})") from None
     if not isinstance(entries, list):

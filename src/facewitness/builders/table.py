@@ -25,9 +25,10 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from facewitness import plugins
+from facewitness import media, plugins
 from facewitness.builders import _disk
 from facewitness.errors import InputError
+from facewitness.files import read_bounded
 from facewitness.types import Sample
 
 VAL = 8  # one group in so many is `val` where a dataset has no splits
@@ -71,7 +72,7 @@ def rows(samples: Iterable[Sample], root: Path | None, source: str | None, tell:
             tell(f"{sample.file}: a video; take frames out of it first")
             continue
         try:
-            image = sample.image or ((root or Path()) / sample.file).read_bytes()
+            image = sample.image or read_bounded((root or Path()) / sample.file, media.MAX_BYTES)
         except OSError as error:
             tell(f"{sample.file}: it cannot be read ({error.strerror or error})")
             continue

@@ -25,20 +25,21 @@ from numpy.typing import NDArray
 
 from facewitness import media
 from facewitness.errors import InputError, UnreadableMedia
-from facewitness.files import read_bounded
+from facewitness.files import ordinary, read_bounded
 from facewitness.film import Frames
 from facewitness.types import Sample, Truth
 
 Tell = Callable[[str], None]
 PICTURES = tuple(sorted(media.SUFFIXES))  # what `analyze` reads, datasets read
 VIDEOS = tuple(sorted(media.FILMS))
+MAX_LIST = 1_000_000_000  # bytes of a list of what a dataset holds
 PRISTINE = Truth("real", "pristine", "pristine", regions=frozenset())  # of a picture nobody changed
 
 
 def table_of(table: Path) -> pq.ParquetFile:
     """A table's file. Raises InputError where it is none, or not whole."""
     try:
-        return pq.ParquetFile(table)
+        return pq.ParquetFile(ordinary(table))
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(f"{table.name}: expected a Parquet table ({error}); copy it again") from error
 
@@ -272,17 +273,19 @@ def below(root: Path, listed: str) -> Path | None:
 def read_json(path: Path, dataset: str) -> Any:
     """The content of a JSON file. Raises InputError that names the file and the place where it breaks."""
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(ordinary(path, MAX_LIST).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"{dataset}: expected {path}, which does not exist") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{dataset}: {path} is not JSON ({error}); download it again") from error
+    except OSError as error:
+        raise InputError(f"{dataset}: {path} cannot be read ({error.strerror}); download it again") from error
 
 
 def read_lines(path: Path, dataset: str) -> list[str]:
     """The lines of a text file. Raises InputError that names the file where it cannot be read as UTF-8."""
     try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
+        return ordinary(path, MAX_LIST).read_text(encoding="utf-8-sig").splitlines()
     except (UnicodeDecodeError, OSError) as error:
         raise InputError(f"{dataset}: {path} could not be read as text ({error}); download it again") from error
 

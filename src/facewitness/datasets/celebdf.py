@@ -27,7 +27,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from facewitness.datasets._disk import Tell, apart, folder, not_empty, of_video, silent, sources, wanted
+from facewitness.datasets._disk import Tell, apart, folder, not_empty, of_video, read_lines, silent, sources, wanted
 from facewitness.errors import InputError
 from facewitness.types import Sample, Truth
 
@@ -94,7 +94,7 @@ def _source(place: str, name: str) -> str:
 def _tested(table: Path) -> dict[tuple[str, str], None]:
     """(folder, name) of the videos in the list, in its order. Raises InputError that names the line."""
     tested: dict[tuple[str, str], None] = {}
-    for number, line in enumerate(table.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
+    for number, line in enumerate(read_lines(table, NAME), 1):
         if not line.strip():
             continue
         named = re.fullmatch(r"([01])\s+([\w-]+)/(\S+)\.\w+", line.strip())

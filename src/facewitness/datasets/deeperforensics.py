@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from facewitness.datasets._disk import Tell, apart, folder, not_empty, of_video, silent, sources, wanted
+from facewitness.datasets._disk import Tell, apart, folder, not_empty, of_video, read_lines, silent, sources, wanted
 from facewitness.errors import InputError
 from facewitness.types import Sample, Truth
 
@@ -91,7 +91,7 @@ def _listed(root: Path) -> dict[str, str]:
     split_of: dict[str, str] = {}
     for each in SPLITS:
         table = root / "lists" / "splits" / f"{each}.txt"
-        for number, line in enumerate(table.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
+        for number, line in enumerate(read_lines(table, NAME), 1):
             if not line.strip():
                 continue
             name = PurePosixPath(line.split()[0]).stem

@@ -23,13 +23,26 @@ group, though several may show one actor.
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from facewitness.datasets._disk import Tell, folder, natural, not_empty, of_video, read_json, silent, sources, wanted
+from facewitness.datasets._disk import (
+    MAX_LIST,
+    Tell,
+    folder,
+    natural,
+    not_empty,
+    of_video,
+    read_json,
+    silent,
+    sources,
+    wanted,
+)
 from facewitness.errors import InputError
+from facewitness.files import open_bounded
 from facewitness.types import Sample, Truth
 
 SPLITS = ("train", "val", "test")
@@ -121,7 +134,7 @@ def _json(table: Path) -> _Listed:
 def _csv(table: Path) -> _Listed:
     listed: _Listed = {}
     # an odd byte then makes an odd name or label, which is said
-    with table.open(encoding="utf-8-sig", errors="replace", newline="") as opened:
+    with io.TextIOWrapper(open_bounded(table, MAX_LIST), encoding="utf-8-sig", errors="replace", newline="") as opened:
         rows = csv.DictReader(opened)
         if not {"filename", "label"} <= set(rows.fieldnames or ()):
             raise InputError(f"{NAME}: {table}: expected the columns filename and label, got {rows.fieldnames}")

@@ -31,8 +31,22 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from facewitness.datasets._disk import Tell, apart, below, encoded, folder, mask_in, natural, not_empty, silent, wanted
+from facewitness import media
+from facewitness.datasets._disk import (
+    MAX_LIST,
+    Tell,
+    apart,
+    below,
+    encoded,
+    folder,
+    mask_in,
+    natural,
+    not_empty,
+    silent,
+    wanted,
+)
 from facewitness.errors import InputError
+from facewitness.files import ordinary, read_bounded
 from facewitness.types import Sample, Truth
 
 SPLITS = ("train", "val", "test")
@@ -118,7 +132,7 @@ def _class_names(table: Path, schema: pa.Schema, label: str) -> list[str]:
         if b"huggingface" in (schema.metadata or {}):
             features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
         elif (beside := table.with_name("dataset_info.json")).is_file():
-            features = json.loads(beside.read_text(encoding="utf-8"))["features"]
+            features = json.loads(ordinary(beside, MAX_LIST).read_text(encoding="utf-8"))["features"]
         names = features.get(label, {}).get("names") or []
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
@@ -130,8 +144,8 @@ def _class_names(table: Path, schema: pa.Schema, label: str) -> list[str]:
 def _schema(table: Path) -> pa.Schema:
     try:
         if table.suffix == ".parquet":
-            return pq.read_schema(table)
-        with pa.memory_map(str(table)) as source:
+            return pq.read_schema(ordinary(table))
+        with pa.memory_map(str(ordinary(table))) as source:
             return _arrow(source).schema
     except (pa.ArrowException, OSError) as error:
         raise InputError(
@@ -177,10 +191,10 @@ def _named(places: Iterable[tuple[str | None, str]]) -> Iterator[tuple[str, str]
 
 def _batches(table: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
     if table.suffix == ".parquet":
-        with pq.ParquetFile(table) as file:
+        with pq.ParquetFile(ordinary(table)) as file:
             yield from file.iter_batches(batch_size=_ROWS, columns=columns)
         return
-    with pa.memory_map(str(table)) as source:
+    with pa.memory_map(str(ordinary(table))) as source:
         reader = _arrow(source)
         streamed = isinstance(reader, pa.ipc.RecordBatchStreamReader)
         for batch in reader if streamed else map(reader.get_batch, range(reader.num_record_batches)):
@@ -220,10 +234,15 @@ def _samples(
 
 
 def _encoded(base: Path, value: Any) -> bytes | None:
-    """The bytes of a cell: its own, or those of the file it names."""
+    """The bytes of a cell: its own, or those of the file it names. Raises InputError where that cannot be read."""
     path = value.get("path") if isinstance(value, dict) else value
     file = below(base, path) if isinstance(path, str) and not encoded(value) else None
-    return encoded(value) if file is None else file.read_bytes()
+    if file is None:
+        return encoded(value)
+    try:
+        return read_bounded(file, media.MAX_BYTES)
+    except OSError as error:
+        raise InputError(f"{file}: expected a picture that can be read ({error.strerror})") from error
 
 
 def _truth(base: Path, column: _Columns, row: int, values: dict[str, Any]) -> Truth:

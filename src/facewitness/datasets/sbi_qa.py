@@ -11,7 +11,6 @@ which: it is the one that is asked for, else "train". The group is that of the p
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -19,10 +18,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from facewitness import regions
-from facewitness.datasets._disk import not_empty, table_of, wanted
+from facewitness.datasets._disk import mask_in, not_empty, table_of, wanted
 from facewitness.errors import InputError
 from facewitness.types import Sample, Truth
 
@@ -76,4 +74,4 @@ def _sample(row: dict[str, Any], split: str) -> Sample:
 
 
 def _mask(content: bytes) -> NDArray[np.float32]:
-    return np.asarray(Image.open(io.BytesIO(content)).convert("L"), np.float32) / 255.0
+    return mask_in(content, "a mask of the table")

@@ -40,6 +40,7 @@ from facewitness.datasets._disk import (
     wanted,
 )
 from facewitness.errors import InputError
+from facewitness.files import ordinary
 from facewitness.types import Sample, Truth
 
 SPLITS = ("train", "val", "test")
@@ -94,7 +95,7 @@ def _tell_absent(root: Path, split: str, name: str, tables: list[Path], tell: Te
 def _rows(table: Path, columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     """The rows of a table, read a few at a time. Raises InputError that names it where it is broken."""
     try:
-        with pq.ParquetFile(table) as file:
+        with pq.ParquetFile(ordinary(table)) as file:
             missing = [c for c in _COLUMNS if c not in file.schema_arrow.names]
             if missing:
                 raise InputError(

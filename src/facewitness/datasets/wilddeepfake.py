@@ -36,6 +36,7 @@ from facewitness.datasets._disk import (
     silent,
     wanted,
 )
+from facewitness.files import ordinary
 from facewitness.types import Sample, Truth
 
 SPLITS = ("train", "test")
@@ -103,7 +104,7 @@ def _archive(root: Path, name: str, archive: Path, frames: int, tell: Tell) -> I
     label, _, split = name.partition("_")
     made = []
     try:
-        with tarfile.open(archive) as opened:
+        with tarfile.open(ordinary(archive)) as opened:
             sequences = defaultdict(list)
             for member in opened.getmembers():
                 path = PurePosixPath(member.name)

@@ -271,11 +271,11 @@ class FaceMesh:
     def _turned_if_unsure(self, pyramid: _Pyramid, detections: list[_Detection]) -> list[_Detection]:
         """The detections, and in place of unsure ones what the detector is surer of when it turns its head."""
         turned = []
-        for detection in detections:
-            if detection.score < _SURE:
-                x1, y1, x2, y2 = detection.box
-                square = ((x1 + x2) / 2, (y1 + y2) / 2, 2 * (x2 - x1))
-                turned += [d for degrees in _TURNS for d in self._look(pyramid, [square], degrees)]
+        unsure = sorted((d for d in detections if d.score < _SURE), key=lambda d: -d.score)
+        for detection in unsure[:_MOST_TURNED]:
+            x1, y1, x2, y2 = detection.box
+            square = ((x1 + x2) / 2, (y1 + y2) / 2, 2 * (x2 - x1))
+            turned += [d for degrees in _TURNS for d in self._look(pyramid, [square], degrees)]
         return _best(detections + turned)
 
     def _detect(
@@ -424,6 +424,7 @@ def load(*, max_faces: int = 100, smallest: int = 40, confidence: float = 0.5, t
 
 
 _FLAT = 6.0  # levels of 255 between the darkest and the brightest of a view: no face can be seen in less
+_MOST_TURNED = 100  # unsure detections of a level that are looked at turned, the surest first: textures have hundreds
 _MOST_TRIED = 250  # detections that a mesh is drawn for, the surest first
 
 # -------------------------------------------------------------------------------------------------------------- views
