@@ -403,9 +403,9 @@ def test_letters_are_read_as_they_look(text, label):
     ],
 )
 def test_a_long_text_is_read_in_time(strict, piece, after, label):
-    started = time.perf_counter()
+    started = time.process_time()  # the clock on the wall counts what other processes do
     found = words.verdict(piece * (200_000 // len(piece)) + after, strict)
-    assert time.perf_counter() - started < 5.0
+    assert time.process_time() - started < 5.0
     if not strict:  # what the literal rule makes of them is another matter
         assert found == label
 

@@ -240,6 +240,8 @@ def lacking(what: str, error: ModuleNotFoundError, extra: str | None = None) -> 
 def about(family: str, name: str) -> str:
     """The first sentence of the leaf's docstring, for listings, with the package of one that is not ours.
 
+    Ours are read and not imported; another package's has to be, and whatever it raises is its sentence.
+
     Says so where its packages are missing, it cannot be loaded, or another package claims its name.
 
     Args:
@@ -255,6 +257,50 @@ def about(family: str, name: str) -> str:
 
 
 @cache
+def _source(module: str) -> ast.Module | None:
+    """A module of ours as it is written, read and not run; None where there is none."""
+    parts = module.split(".")
+    base = Path(__file__).parent.joinpath(*parts[1:])
+    file = base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+    return ast.parse(file.read_bytes()) if parts[0] == "facewitness" and file.is_file() else None
+
+
+def _doc(family: str, name: str) -> str:
+    """The docstring of a leaf of ours, without importing it."""
+    tree = _source(f"facewitness.{family}.{name}") if name in _own(family) else None
+    return "" if tree is None else ast.get_docstring(tree) or ""
+
+
+@cache
+def _needs(module: str) -> tuple[str, ...]:
+    """Packages that importing a module of ours imports, in their order, by what its source and what it imports say.
+
+    What functions import and what `try` guards or type checkers alone see is none of it.
+    """
+    found: dict[str, None] = {}
+    waiting, seen = [module], set[str]()
+    while waiting:
+        name = waiting.pop()
+        for parent in (name.rpartition(".")[0], name):
+            if parent in seen or (tree := _source(parent)) is None:
+                continue
+            seen.add(parent)
+            for step in tree.body:
+                if isinstance(step, ast.Import):
+                    imported = [alias.name for alias in step.names]
+                elif isinstance(step, ast.ImportFrom) and step.module and not step.level:
+                    imported = [step.module, *(f"{step.module}.{alias.name}" for alias in step.names)]
+                else:
+                    continue
+                for each in imported:
+                    if each.partition(".")[0] == "facewitness":
+                        waiting.append(each)
+                    else:
+                        found[each.partition(".")[0]] = None
+    return tuple(found)
+
+
+@cache
 def headline(family: str, name: str) -> str:
     """The first sentence of a leaf's docstring, read and not run; of another package's leaf, the package.
 
@@ -265,10 +311,7 @@ def headline(family: str, name: str) -> str:
     if name not in _own(family):
         package = origin(family, name)
         return "" if package is None else f"From {package}."
-    spec = importlib.util.find_spec(f"facewitness.{family}.{name}")
-    if spec is None or spec.origin is None:
-        return ""
-    return (ast.get_docstring(ast.parse(Path(spec.origin).read_bytes())) or "").split("\n")[0]
+    return _doc(family, name).split("\n")[0]
 
 
 def measured(family: str, name: str) -> str:
@@ -278,41 +321,36 @@ def measured(family: str, name: str) -> str:
         family: Name of a family, such as "witnesses".
         name: Name of a leaf.
     """
-    spec = importlib.util.find_spec(f"facewitness.{family}.{name}") if name in _own(family) else None
-    if spec is None or spec.origin is None:
-        return ""
-    doc = ast.get_docstring(ast.parse(Path(spec.origin).read_bytes())) or ""  # read, not run
-    paragraphs = [" ".join(part.split()) for part in doc.split("\n\n") if part.startswith("Measured: ")]
+    paragraphs = [" ".join(part.split()) for part in _doc(family, name).split("\n\n") if part.startswith("Measured: ")]
     return paragraphs[0].removeprefix("Measured: ") if paragraphs else ""
 
 
+@cache
 def missing(family: str, name: str) -> str:
-    """What to install for a leaf of ours whose packages are not there, such as "facewitness[bench]"; or "".
+    """What to install for a leaf of ours whose packages are not there, such as ".[bench]"; or "".
+
+    Nothing is imported.
 
     Args:
         family: Name of a family, such as "witnesses".
         name: Name of a leaf.
     """
-    try:
-        get(family, name)
-    except MissingExtra as error:
-        return str(error).rpartition("pip install ")[2].strip("' ") if name in _own(family) else ""
-    except InputError:
+    if name not in _own(family):
         return ""
-    return ""
+    needed = _needs(f"facewitness.{family}.{name}")
+    absent = next((package for package in needed if importlib.util.find_spec(package) is None), None)
+    if absent is None:
+        return ""
+    extra = "bench" if family == "datasets" else _EXTRAS.get(absent)
+    return f".[{extra}]" if extra else absent
 
 
 def _about(family: str, name: str) -> str:
+    if name in _own(family):
+        absent = missing(family, name)
+        return headline(family, name) + (f" (pip install '{absent}')" if absent else "")
     try:
         doc = str(getattr(get(family, name), "__doc__", None) or "").strip().split("\n")[0]
         return "".join(c for c in doc if c.isprintable())
-    except MissingExtra as error:
-        if name not in _own(family):
-            return f"({error})"
-        spec = importlib.util.find_spec(f"facewitness.{family}.{name}")
-        if spec is None or spec.origin is None:
-            return f"({error})"
-        doc = ast.get_docstring(ast.parse(Path(spec.origin).read_bytes())) or ""  # read, not run
-        return f"{doc.split(chr(10))[0]} ({str(error).rpartition('Try: ')[2].partition(', from')[0]})"
-    except InputError as error:
+    except (MissingExtra, InputError) as error:
         return f"({error})"

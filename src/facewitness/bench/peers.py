@@ -12,6 +12,7 @@ Files of DeepfakeBench and DeepSafe are read, too (`foreign`); their paths mean 
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ import pyarrow.compute as pc
 
 from facewitness.bench import foreign
 from facewitness.errors import InputError
-from facewitness.files import ordinary
+from facewitness.files import open_bounded
 
 _SOME = 5  # unknown files that are named
 
@@ -58,7 +59,7 @@ def read(path: Path, name: str = "") -> Said:
     labels: list[str] = []
     lines: list[int] = []
     try:
-        with ordinary(path).open(newline="", encoding="utf-8-sig") as file:
+        with io.TextIOWrapper(open_bounded(path, foreign.MAX_BYTES), newline="", encoding="utf-8-sig") as file:
             rows = csv.reader(file)
             head = [cell.strip().lower() for cell in next(rows, [])]
             if foreign.is_deepsafe(head):

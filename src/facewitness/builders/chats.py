@@ -28,10 +28,11 @@ from PIL import Image
 from facewitness.builders._disk import read_table
 from facewitness.builders.sbi_qa import read_parquet
 from facewitness.errors import InputError, UnreadableMedia
-from facewitness.files import ordinary
+from facewitness.files import ordinary, read_bounded
 from facewitness.grammars import mare
 from facewitness.grammars.yes_no import prompt
 
+_MOST = 2_000_000_000  # bytes of a file of conversations
 _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
 _DMA = (
     "file", "image", "size", "label", "group", "split", "dataset", "question", "text", "texts", "regions", "boxes",
@@ -142,7 +143,7 @@ def _of_table(path: Path, quoted: bool | None) -> Iterator[Example]:
 
 def _of_json(path: Path) -> Iterator[Example]:
     try:
-        entries = json.loads(ordinary(path).read_text(encoding="utf-8"))
+        entries = json.loads(read_bounded(path, _MOST).decode())
     except (OSError, ValueError) as error:
         raise InputError(f"'{path}': expected chat JSON or a Parquet table of our builders ({error})") from None
     if not isinstance(entries, list):

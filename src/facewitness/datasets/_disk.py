@@ -273,7 +273,7 @@ def below(root: Path, listed: str) -> Path | None:
 def read_json(path: Path, dataset: str) -> Any:
     """The content of a JSON file. Raises InputError that names the file and the place where it breaks."""
     try:
-        return json.loads(ordinary(path, MAX_LIST).read_text(encoding="utf-8-sig"))
+        return json.loads(read_bounded(path, MAX_LIST).decode("utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"{dataset}: expected {path}, which does not exist") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -285,7 +285,7 @@ def read_json(path: Path, dataset: str) -> Any:
 def read_lines(path: Path, dataset: str) -> list[str]:
     """The lines of a text file. Raises InputError that names the file where it cannot be read as UTF-8."""
     try:
-        return ordinary(path, MAX_LIST).read_text(encoding="utf-8-sig").splitlines()
+        return read_bounded(path, MAX_LIST).decode("utf-8-sig").splitlines()
     except (UnicodeDecodeError, OSError) as error:
         raise InputError(f"{dataset}: {path} could not be read as text ({error}); download it again") from error
 
