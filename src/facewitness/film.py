@@ -25,7 +25,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -241,7 +241,9 @@ class _File:
                     )
                 head = file.read(64)
                 file.seek(0)
-                self.sha256 = hashlib.file_digest(file, "sha256").hexdigest() if hashed else ""
+                self.sha256 = (
+                    hashlib.file_digest(cast("io.BufferedReader", file), "sha256").hexdigest() if hashed else ""
+                )
         except FileNotFoundError as error:
             raise UnreadableMedia(f"'{label}' does not exist. Check the path.") from error
         except IsADirectoryError as error:
