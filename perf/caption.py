@@ -65,7 +65,8 @@ def main() -> None:
     given = parser.parse_args()
     if find_spec("pycocoevalcap") is None:
         sys.exit(
-            "perf/caption.py compares with pycocoevalcap, which is missing. Try: pip install 'facewitness[caption]'"
+            "perf/caption.py compares with pycocoevalcap, which is missing. "
+            "Try: pip install '.[caption]', from a clone of the repository"
         )
     texts, references = made_up(given.items)
     seconds: dict[str, list[float]] = {"ours": [], "pycocoevalcap": []}

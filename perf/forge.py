@@ -28,7 +28,9 @@ def portrait(size: int) -> tuple[Pixels, Landmarks]:
     """The astronaut's head, RGB uint8 (size, size, 3), and the average mesh where her face is."""
     package = importlib.util.find_spec("skimage")
     if package is None or package.origin is None:
-        raise SystemExit("perf/forge.py needs scikit-image for its photograph: pip install 'facewitness[dev]'")
+        raise SystemExit(
+            "perf/forge.py needs scikit-image for its photograph: pip install '.[dev]', from a clone of the repository"
+        )
     with Image.open(Path(package.origin).parent / "data" / "astronaut.png") as image:
         head = image.convert("RGB").crop((130, 24, 322, 216)).resize((size, size), Image.Resampling.LANCZOS)
     # her face is 109 of the 192 pixels high and centred at (96, 99)

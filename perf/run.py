@@ -29,7 +29,7 @@ def main() -> None:
     given = parser.parse_args()
     package = importlib.util.find_spec("skimage")
     if package is None or package.origin is None:
-        raise SystemExit("This needs scikit-image's photograph: pip install 'facewitness[dev]'")
+        raise SystemExit("This needs scikit-image's photograph: pip install '.[dev]', from a clone of the repository")
     photo = Image.open(Path(package.origin).parent / "data" / "astronaut.png").convert("RGB")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "data"

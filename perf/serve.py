@@ -41,7 +41,7 @@ def photos(count: int, side: int) -> list[bytes]:
     """So many JPEGs of one photograph, no two alike."""
     package = importlib.util.find_spec("skimage")
     if package is None or package.origin is None:
-        raise SystemExit("This needs scikit-image's photograph: pip install 'facewitness[dev]'")
+        raise SystemExit("This needs scikit-image's photograph: pip install '.[dev]', from a clone of the repository")
     photo = Image.open(Path(package.origin).parent / "data" / "astronaut.png").convert("RGB").resize((side, side))
     made = []
     for i in range(count):

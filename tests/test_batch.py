@@ -232,7 +232,7 @@ def test_without_ray_it_says_what_to_install(monkeypatch, tmp_path):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingExtra, match=r"pip install 'facewitness\[ray\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install '\.\[ray\]', from a clone of the repository"):
         batch.run([str(tmp_path)], tmp_path / "out")
 
 

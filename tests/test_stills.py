@@ -101,7 +101,9 @@ def test_too_large_and_broken_ones_are_refused_with_a_sentence(picture, kind):
 def test_what_is_not_installed_says_what_to_install(picture, monkeypatch):
     find = media.importlib.util.find_spec
     monkeypatch.setattr(media.importlib.util, "find_spec", lambda name: None if name == "pillow_heif" else find(name))
-    with pytest.raises(UnreadableMedia, match=r"HEIC, which takes pip install 'facewitness\[heic\]'"):
+    with pytest.raises(
+        UnreadableMedia, match=r"HEIC, which takes pip install '\.\[heic\]', from a clone of the repository"
+    ):
         media.read(heic(picture), name="photo.heic")
 
 

@@ -571,8 +571,9 @@ def _ask_stills(
     name, module, extra, _ = _EXTRAS[kind]
     if importlib.util.find_spec(module) is None:
         raise UnreadableMedia(
-            f"'{label}': expected {_WANTED}, got {name}, which takes pip install 'facewitness[{extra}]'. Install that, "
-            f"or {'take the picture out of it' if kind == 'pdf' else 'convert it to JPEG'} first."
+            f"'{label}': expected {_WANTED}, got {name}, which takes pip install '.[{extra}]', from a clone of the "
+            f"repository. Install that, or "
+            f"{'take the picture out of it' if kind == 'pdf' else 'convert it to JPEG'} first."
         )
     code = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from facewitness.stills import main; main()"
     process = subprocess.Popen(
@@ -611,7 +612,8 @@ def _ask_stills(
         process.stdout.close()
     if header.get("lacking"):
         raise UnreadableMedia(
-            f"'{label}' is {name}, and its decoder cannot be loaded: pip install 'facewitness[{extra}]'."
+            f"'{label}' is {name}, and its decoder cannot be loaded: pip install '.[{extra}]', from a clone of the "
+            "repository."
         )
     if refused := str(header.get("refused") or ""):
         end = "" if refused.endswith(".") else f". {_AGAIN}"

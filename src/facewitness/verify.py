@@ -131,8 +131,12 @@ def _signature(bundle: Any, leaf: Any, key: bytes | None) -> Check:
         import minisign
     except ImportError as error:
         if key is None:
-            return Check("signature", None, "It is signed. To check by whom: pip install 'facewitness[sign]'.")
-        raise MissingExtra("minisign signatures need: pip install 'facewitness[sign]'") from error
+            return Check(
+                "signature",
+                None,
+                "It is signed. To check by whom: pip install '.[sign]', from a clone of the repository.",
+            )
+        raise MissingExtra("minisign signatures need: pip install '.[sign]', from a clone of the repository") from error
     try:
         read = minisign.Signature.from_bytes(signature)
     except (minisign.Error, ValueError) as error:
@@ -167,7 +171,9 @@ def _by_sigstore(data: bytes, made: bytes, identity: str | None, issuer: str | N
         from sigstore.models import Bundle, TrustedRoot
         from sigstore.verify import Verifier, policy
     except ImportError as error:
-        raise MissingExtra("sigstore bundles need: pip install 'facewitness[sigstore]'") from error
+        raise MissingExtra(
+            "sigstore bundles need: pip install '.[sigstore]', from a clone of the repository"
+        ) from error
     try:
         if root is None:
             verifier = Verifier.production(offline=True)

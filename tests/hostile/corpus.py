@@ -37,7 +37,9 @@ class Input(NamedTuple):
 def photo(side: int = 320) -> Image.Image:
     """A portrait with one face that is found (scikit-image's, by NASA)."""
     package = importlib.util.find_spec("skimage")
-    assert package is not None and package.origin is not None, "needs scikit-image: pip install 'facewitness[dev]'"
+    assert package is not None and package.origin is not None, (
+        "needs scikit-image: pip install '.[dev]', from a clone of the repository"
+    )
     with Image.open(Path(package.origin).parent / "data" / "astronaut.png") as image:
         return image.convert("RGB").crop((60, 0, 380, 320)).resize((side, side))
 

@@ -2,7 +2,7 @@
 
 Targets: media, metadata, report, words, grammars. FOLDER keeps the inputs that reached new code, and is where the next
 run begins. An exception that is none of ours, or a second for one input, ends the run with the input in a file. Needs
-`pip install 'facewitness[fuzz]'` (Linux, Python 3.11).
+`pip install '.[fuzz]'`, from a clone of the repository (Linux, Python 3.11).
 """
 
 from __future__ import annotations

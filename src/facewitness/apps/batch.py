@@ -174,7 +174,9 @@ def _ray() -> Any:
         import pyarrow  # noqa: F401 -- whatever lacks is told at once
         import ray.data
     except ImportError as error:
-        raise MissingExtra("facewitness batch needs Ray: pip install 'facewitness[ray]'") from error
+        raise MissingExtra(
+            "facewitness batch needs Ray: pip install '.[ray]', from a clone of the repository"
+        ) from error
     return ray
 
 
@@ -283,7 +285,9 @@ def _fsspec() -> Any:
     try:
         import fsspec
     except ImportError as error:
-        raise MissingExtra("Addresses are read with fsspec: pip install 'facewitness[ray]'") from error
+        raise MissingExtra(
+            "Addresses are read with fsspec: pip install '.[ray]', from a clone of the repository"
+        ) from error
     return fsspec
 
 

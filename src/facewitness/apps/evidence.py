@@ -149,7 +149,7 @@ def _signed(data: bytes, key: Path, comment: str) -> bytes:
     try:
         import minisign
     except ImportError as error:
-        raise MissingExtra("Signing needs: pip install 'facewitness[sign]'") from error
+        raise MissingExtra("Signing needs: pip install '.[sign]', from a clone of the repository") from error
     try:
         with minisign.SecretKey.from_bytes(_read(key, _MOST_KEY, "a minisign secret key")) as secret:
             if secret.is_encrypted():

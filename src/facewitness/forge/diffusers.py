@@ -146,8 +146,8 @@ def _pipeline(model: str, device: str) -> Any:
         import facewitness.models._torchvision  # noqa: F401 (transformers looks for it beside a CPU-only torch)
     except ImportError as error:
         raise MissingExtra(
-            "Inpainting by a diffusion model needs the package 'diffusers', which is not installed. Try: pip install "
-            "'facewitness[diffusers]'"
+            "Inpainting by a diffusion model needs the package 'diffusers', which is not installed. Try: "
+            "pip install '.[diffusers]', from a clone of the repository"
         ) from error
     diffusers.utils.logging.disable_progress_bar()
     try:

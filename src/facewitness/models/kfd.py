@@ -246,7 +246,7 @@ def adapt(clip: nn.Module, rank: int) -> None:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
         raise MissingExtra(
-            "LoRA in the encoders needs the package 'peft'. Try: pip install 'facewitness[vlm]'"
+            "LoRA in the encoders needs the package 'peft'. Try: pip install '.[vlm]', from a clone of the repository"
         ) from error
     config = LoraConfig(
         r=rank,

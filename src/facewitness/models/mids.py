@@ -294,7 +294,9 @@ class PublishedEncoders(nn.Module):
         try:
             from transformers import AutoTokenizer, CLIPVisionModel, T5EncoderModel
         except ImportError as error:
-            raise MissingExtra("MIDS's published encoders need: pip install 'facewitness[vlm]'") from error
+            raise MissingExtra(
+                "MIDS's published encoders need: pip install '.[vlm]', from a clone of the repository"
+            ) from error
         folders = [_hub.whole(name, None) for name in (image_model, text_model)]
         kept: dict[str, Any] = {"local_files_only": True}
         try:
