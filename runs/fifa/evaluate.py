@@ -86,7 +86,7 @@ def examined(
         asked, truth = [], []
         for k, i in enumerate(some.tolist()):
             rng = np.random.default_rng([7, i])
-            forged = [name for name, _ in data.told[i]]
+            forged = [name for name, _ in data.sentences[i]]
             calm = [n for c, n in enumerate(data.concepts) if data.shares[i, c] <= TOUCHED]
             for names, yes in ((forged, True), (calm, False)):
                 if names:
@@ -113,7 +113,8 @@ def examined(
                 "at": i, "group": f"{fact['source']}/{fact['group']}", "fake": fact["fake"],
                 "family": fact.get("family", "genuine"), "mentions": places, "cut": cut,
                 "segs": age[k].text.count(fifa.SEG), "text": plain(age[k].text), "answer": age[k].text,
-                "true": reports.text(data.told[i]), "where": overlap(where[k], mask)[0] if fact["fake"] else np.nan,
+                "true": reports.text(data.sentences[i]),
+                "where": overlap(where[k], mask)[0] if fact["fake"] else np.nan,
                 "mask_only": (overlap(alone[k], mask) if alone is not None and fact["fake"] else nothing)[0],
                 "score": float(seen.fake[k].sigmoid()), "silent": float(not places),
                 **{f"asked by {how}": float(np.mean(v)) if v else np.nan for how, v in right[k].items()},
@@ -181,7 +182,7 @@ def grounding(rows: Sequence[dict[str, Any]], data: Asked, dealt: Sequence[int] 
             halluc += not touched
             values.append(overlap(mask, data.masked(i, concept))[0] if touched and mask is not None else 0.0)
         count = len(values)
-        told = {name for name, _ in data.told[i]}
+        told = {name for name, _ in data.sentences[i]}
         spoken = {concept for concept, _ in source["mentions"]}
         parts[names[0]].append((sum(values), count))
         parts[names[1]].append((sum(v >= 0.5 for v in values), count))

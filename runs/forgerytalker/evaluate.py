@@ -174,7 +174,7 @@ def shown(network: ForgeryTalker, rows: Sequence[dict[str, Any]], data: Drawn, p
 
 def _first(data: Drawn, count: int | None) -> Drawn:
     if count is not None:
-        data.edits.rows, data.told = data.edits.rows[:count], data.told[:count]
+        data.edits.rows, data.sentences = data.edits.rows[:count], data.sentences[:count]
     return data
 
 

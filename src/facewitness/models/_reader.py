@@ -87,20 +87,20 @@ class Reader:
         """One that reads nothing, for a network that is only to be counted."""
         return cls(None)
 
-    def read(self, texts: Sequence[str], most: int = 256) -> tuple[Tensor, Tensor]:
+    def read(self, texts: Sequence[str], max_tokens: int = 256) -> tuple[Tensor, Tensor]:
         """The Q-Former's ids (N, t) and 1 where a token is; longer texts are cut off."""
-        return _ids(self.queries, texts, most)
+        return _ids(self.queries, texts, max_tokens)
 
-    def told(self, texts: Sequence[str], most: int = 256) -> tuple[Tensor, Tensor]:
+    def tokens_of_language(self, texts: Sequence[str], max_tokens: int = 256) -> tuple[Tensor, Tensor]:
         """The language model's ids and 1 where a token is."""
-        return _ids(self.language, texts, most)
+        return _ids(self.language, texts, max_tokens)
 
-    def written(self, texts: Sequence[str], most: int) -> tuple[Tensor, Tensor]:
+    def written(self, texts: Sequence[str], max_tokens: int) -> tuple[Tensor, Tensor]:
         """As `told`, of what it is to write; a text that is cut off ends without the end's token."""
-        return _ids(self.language, texts, most)
+        return _ids(self.language, texts, max_tokens)
 
     def masked(
-        self, texts: Sequence[str], labels: Sequence[str] = (), most: int = 256
+        self, texts: Sequence[str], labels: Sequence[str] = (), max_tokens: int = 256
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The Q-Former's ids with every token of a region word masked, 1 where a token is, and the tokens masked.
 
@@ -108,7 +108,7 @@ class Reader:
             ids (N, t), seen (N, t), targets (N, t): the masked tokens, −100 elsewhere.
         """
         tokens = self.queries(
-            list(texts), padding=True, truncation=True, max_length=most, return_tensors="pt",
+            list(texts), padding=True, truncation=True, max_length=max_tokens, return_tensors="pt",
             return_offsets_mapping=True,
         )  # fmt: skip
         ids, targets = tokens["input_ids"].clone(), torch.full_like(tokens["input_ids"], -100)
@@ -127,7 +127,7 @@ class Reader:
 
     def save(self, path: Path) -> dict[str, str]:
         """Writes the tokenizers beside `path`; returns their files' names and SHA-256."""
-        found = {}
+        hashes = {}
         for name, tokenizer in (("queries", self.queries), ("language", self.language)):
             if name == "language" and self.language is self.queries:
                 continue
@@ -135,8 +135,8 @@ class Reader:
             special = {k: str(v) for k, v in tokenizer.special_tokens_map.items() if isinstance(v, str)}
             whole = json.dumps({"tokenizer": json.loads(content), "special": special}, ensure_ascii=False).encode()
             write_whole(path.with_suffix(f".{name}.json"), whole)
-            found[name] = hashlib.sha256(whole).hexdigest()
-        return found
+            hashes[name] = hashlib.sha256(whole).hexdigest()
+        return hashes
 
     @classmethod
     def load(cls, path: Path, digests: Any) -> Reader:
@@ -147,7 +147,7 @@ class Reader:
         """
         if not isinstance(digests, dict) or "queries" not in digests:
             raise WeightsError(f"'{path.with_suffix('.json')}': expected the digests of its words, got {digests!r}")
-        found = []
+        tokenizers = []
         for name, digest in digests.items():
             if name not in ("queries", "language"):
                 raise WeightsError(
@@ -166,12 +166,12 @@ class Reader:
                 held = json.loads(content)
                 raw = Tokenizer.from_str(json.dumps(held["tokenizer"]))
                 special = {k: str(v) for k, v in held["special"].items() if k.endswith("_token")}
-                found.append(PreTrainedTokenizerFast(tokenizer_object=raw, **special))
+                tokenizers.append(PreTrainedTokenizerFast(tokenizer_object=raw, **special))
             except Exception as error:  # tokenizers raises plain exceptions
                 raise WeightsError(f"'{file}' holds no tokenizer ({error}).") from error
-        return cls(*found)
+        return cls(*tokenizers)
 
 
-def _ids(tokenizer: Any, texts: Sequence[str], most: int) -> tuple[Tensor, Tensor]:
-    tokens = tokenizer(list(texts), padding=True, truncation=True, max_length=most, return_tensors="pt")
+def _ids(tokenizer: Any, texts: Sequence[str], max_tokens: int) -> tuple[Tensor, Tensor]:
+    tokens = tokenizer(list(texts), padding=True, truncation=True, max_length=max_tokens, return_tensors="pt")
     return tokens["input_ids"], tokens["attention_mask"]

@@ -49,7 +49,9 @@ class Compact(nn.Module):
 
     backbone   a timm MobileNetV2 name; width   channels of the decoder; noise   add a branch that sees only the
     high-pass residual of the crop, joined to the stem's output; parsing   add the face parsing head;
-    dropout   before the linear heads.
+
+    Args:
+        dropout: Before the linear heads.
     """
 
     def __init__(
@@ -81,6 +83,14 @@ class Compact(nn.Module):
         self.to_regions = nn.Linear(pooled, len(MARE))
 
     def forward(self, x: Tensor) -> Answers:
+        """The answers about B crops.
+
+        Args:
+            x: RGB crops (B, 3, S, S) in 0..255.
+
+        Returns:
+            Raw outputs; see `Answers`.
+        """
         pooled, d, mask = self.pooled(x)
         pooled = self.dropout(pooled)
         region_map = self.to_region_map(F.avg_pool2d(d, 2))
@@ -95,7 +105,14 @@ class Compact(nn.Module):
         )
 
     def pooled(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What the linear heads see: features (N, F), the decoder (N, W, S/4, S/4), mask logits (N, S/4, S/4)."""
+        """What the linear heads see: features (N, F), the decoder (N, W, S/4, S/4), mask logits (N, S/4, S/4).
+
+        Args:
+            x: RGB crops (B, 3, S, S) in 0..255.
+
+        Returns:
+            Features, the decoder's output, and the mask's logits.
+        """
         b = self.backbone
         with _exactly(x):
             x = x / 128.0 - 1.0
@@ -116,7 +133,11 @@ class Compact(nn.Module):
         return torch.cat([top.mean((2, 3)), f16.mean((2, 3)), f8.mean((2, 3)), strongest], dim=1), d, mask
 
     def decoded(self, x: Tensor) -> Tensor:
-        """What the mask's head reads, (N, width, S/4, S/4); the heads and what only they need are not run."""
+        """What the mask's head reads, (N, width, S/4, S/4); the heads and what only they need are not run.
+
+        Args:
+            x: RGB crops (B, 3, S, S) in 0..255.
+        """
         b = self.backbone
         with _exactly(x):
             x = x / 128.0 - 1.0
@@ -137,7 +158,14 @@ class Compact(nn.Module):
         return torch.as_tensor(d)
 
     def start_from(self, tensors: Mapping[str, Tensor]) -> None:
-        """Load ImageNet weights of the backbone (timm's names). Raises RuntimeError if they do not fit."""
+        """Load ImageNet weights of the backbone (timm's names).
+
+        Args:
+            tensors: Weights by timm's names.
+
+        Raises:
+            RuntimeError: If they do not fit.
+        """
         self.backbone.load_state_dict(dict(tensors), strict=True)
 
 

@@ -229,15 +229,21 @@ class FiFa(nn.Module):
         grid = F.adaptive_avg_pool2d(image, self.grid).flatten(2).transpose(1, 2)
         tokens = [self.from_whole(features.whole)[:, None], self.from_grid(grid) + self.place]
         if self.predicted:
-            told = torch.stack([forged.sigmoid(), inside[..., 0]], dim=2).detach()  # the words do not bend the maps
-            tokens.append(self.from_grid(pooled) + self.concept + self.from_chance(told * 2 - 1))
+            chances = torch.stack([forged.sigmoid(), inside[..., 0]], dim=2).detach()  # the words do not bend the maps
+            tokens.append(self.from_grid(pooled) + self.concept + self.from_chance(chances * 2 - 1))
         return Seen(
             parsing, where, forged, self.to_fake(summary)[:, 0], self.to_kind(summary), torch.cat(tokens, dim=1),
             image, regions,
         )  # fmt: skip
 
     def regions(self, seen: Seen, row: int, queries: Sequence[Query]) -> Tensor:
-        """The tokens of the places that a question points at, (R, width)."""
+        """The tokens of the places that a question points at, (R, width).
+
+        Args:
+            seen: What `seen` gave.
+            row: Which picture.
+            queries: Places that are pointed at.
+        """
         image = seen.image[row : row + 1]
         maps = torch.stack([_resized(q.map, image.shape[-1]) for q in queries]).to(image)
         share = maps.flatten(1)
@@ -263,16 +269,25 @@ class FiFa(nn.Module):
         """Every loss by name, of N pictures and the questions asked about them; `total` weighs them.
 
         An answer's [SEG] without a mask, and a mask without a [SEG], are left out of the masks' losses.
+
+        Args:
+            features: Of the encoder, of N pictures.
+            examples: Questions with their answers.
+            truth: Of the auxiliary tasks.
+            given: Where each concept is, (N, K, g, g) in [0, 1], by a mesh; in the place of what the network parses.
+
+        Returns:
+            Name → a scalar.
         """
         seen = self.seen(features, given)
-        found: dict[str, Tensor] = dict(self.auxiliary(seen, truth))
+        parts: dict[str, Tensor] = dict(self.auxiliary(seen, truth))
         if not examples:
-            return found
-        embedded, heard, targets, places = self._batch(seen, examples)
-        out = self.language.model(inputs_embeds=embedded, attention_mask=heard).last_hidden_state
+            return parts
+        embedded, attention, targets, places = self._batch(seen, examples)
+        out = self.language.model(inputs_embeds=embedded, attention_mask=attention).last_hidden_state
         rows = targets[:, 1:] >= 0
         logits = self.language.lm_head(out[:, :-1][rows])
-        found["text"] = F.cross_entropy(logits.float(), targets[:, 1:][rows])
+        parts["text"] = F.cross_entropy(logits.float(), targets[:, 1:][rows])
         asked: list[tuple[int, int, NDArray[np.float32]]] = []
         meant: list[tuple[int, bool] | None] = []
         for i, (example, ats) in enumerate(zip(examples, places, strict=True)):
@@ -288,11 +303,11 @@ class FiFa(nn.Module):
                 seen.image[of], self.to_prompt(hidden)[:, None, None], None if begin is None else begin[:, None]
             ).logits
             if place is not None and (known := [k for k, m in enumerate(meant) if m is not None]):
-                found["place"] = self._place_loss(place[known], [m for m in meant if m is not None])
+                parts["place"] = self._place_loss(place[known], [m for m in meant if m is not None])
             shape = masks.shape[-1]
             true = torch.stack([_resized(mask, shape) for _, _, mask in asked])[:, None].to(masks)
-            found["bce"], found["dice"] = bce_loss(masks.float(), true.float()), dice_loss(masks.float(), true.float())
-        return found
+            parts["bce"], parts["dice"] = bce_loss(masks.float(), true.float()), dice_loss(masks.float(), true.float())
+        return parts
 
     def _begun(self, seen: Seen, of: Tensor, hidden: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Where the masks of m [SEG] begin, logits (m, 4h, 4w), and what each means, (m, K + 2); of what pictures."""
@@ -315,7 +330,15 @@ class FiFa(nn.Module):
         )
 
     def auxiliary(self, seen: Seen, truth: Truth) -> dict[str, Tensor]:
-        """The losses of the auxiliary tasks."""
+        """The losses of the auxiliary tasks.
+
+        Args:
+            seen: What `seen` gave.
+            truth: Of the auxiliary tasks.
+
+        Returns:
+            Name → a scalar.
+        """
         shape, small = seen.where.shape[-2:], seen.parsing.shape[-2:]
         mask = F.adaptive_avg_pool2d(truth.mask[:, None], shape)
         where = seen.where[:, None].float()
@@ -333,7 +356,12 @@ class FiFa(nn.Module):
 
     @staticmethod
     def total(losses: Mapping[str, Tensor], weights: Mapping[str, float] = WEIGHTS) -> Tensor:
-        """The weighted sum."""
+        """The weighted sum.
+
+        Args:
+            losses: By name.
+            weights: By name.
+        """
         return torch.stack([weights[name] * value for name, value in losses.items()]).sum()
 
     # ------------------------------------------------------------------------------------------------ to answer
@@ -352,15 +380,15 @@ class FiFa(nn.Module):
             least: Chance that a concept is forged from which on an explanation may name it; 0 lets all be named.
         """
         examples = [Example(row, question, "", tuple(queries)) for row, question, queries in questions]
-        embedded, heard = self._asked(seen, examples)
+        embedded, attention = self._asked(seen, examples)
         written = self.language.generate(
-            inputs_embeds=embedded, attention_mask=heard, max_new_tokens=max_tokens, do_sample=False, num_beams=1,
+            inputs_embeds=embedded, attention_mask=attention, max_new_tokens=max_tokens, do_sample=False, num_beams=1,
             pad_token_id=self._id("<pad>"), eos_token_id=self.reader.language.eos_token_id,
             logits_processor=[_Gate(self, seen, examples, least)] if least > 0 else None,
         )  # fmt: skip
         table = self.language.get_input_embeddings()
         whole = torch.cat([embedded, table(written)], dim=1)
-        seen_too = torch.cat([heard, torch.ones_like(written)], dim=1)
+        seen_too = torch.cat([attention, torch.ones_like(written)], dim=1)
         out = self.language.model(inputs_embeds=whole, attention_mask=seen_too,
                                   position_ids=(seen_too.cumsum(1) - 1).clamp_min(0)).last_hidden_state  # fmt: skip
         end = self.reader.language.eos_token_id
@@ -386,8 +414,8 @@ class FiFa(nn.Module):
     def _id(self, token: str) -> int:
         return int(self.reader.language.convert_tokens_to_ids(token))
 
-    def _ids(self, text: str, most: int) -> list[int]:
-        ids: list[int] = self.reader.language(text, add_special_tokens=False)["input_ids"][:most]
+    def _ids(self, text: str, max_tokens: int) -> list[int]:
+        ids: list[int] = self.reader.language(text, add_special_tokens=False)["input_ids"][:max_tokens]
         return ids
 
     def _prompt(self, seen: Seen, example: Example) -> Tensor:
@@ -416,16 +444,18 @@ class FiFa(nn.Module):
             targets.append(torch.tensor([-100] * len(prompt) + ids, device=prompt.device))
             places.append([len(prompt) + k for k, token in enumerate(ids) if token == self._id(SEG)])
         embedded = nn.utils.rnn.pad_sequence(rows, batch_first=True)
-        heard = nn.utils.rnn.pad_sequence([torch.ones(len(r), dtype=torch.long, device=r.device) for r in rows], True)
-        return embedded, heard, nn.utils.rnn.pad_sequence(targets, True, -100), places
+        attention = nn.utils.rnn.pad_sequence(
+            [torch.ones(len(r), dtype=torch.long, device=r.device) for r in rows], True
+        )
+        return embedded, attention, nn.utils.rnn.pad_sequence(targets, True, -100), places
 
     def _asked(self, seen: Seen, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
         """Prompts with their ends beneath each other, and where they are."""
         rows = [self._prompt(seen, example) for example in examples]
         length = max(map(len, rows))
         embedded = torch.stack([F.pad(r, (0, 0, length - len(r), 0)) for r in rows])
-        heard = torch.tensor([[0] * (length - len(r)) + [1] * len(r) for r in rows], device=embedded.device)
-        return embedded, heard
+        attention = torch.tensor([[0] * (length - len(r)) + [1] * len(r) for r in rows], device=embedded.device)
+        return embedded, attention
 
     def learned(self) -> list[nn.Parameter]:
         """What training changes: all but the encoder, and a frozen language model's own weights."""
@@ -437,13 +467,21 @@ class FiFa(nn.Module):
     # ------------------------------------------------------------------------------------------------ on the disk
 
     def save(self, path: Path, facts: Mapping[str, Any] | None = None) -> str:
-        """Writes `path` (.safetensors), its card (.json) and its words beside it; returns the SHA-256."""
+        """Writes `path` (.safetensors), its card (.json) and its words beside it; returns the SHA-256.
+
+        Args:
+            path: Of the .safetensors; its card lies beside it.
+            facts: Further keys of the card beside the weights.
+        """
         words = self.reader.save(path)
         return _saved.write(path, "fifa", _saved.once(self), {**(facts or {}), "network": self.config, "words": words})
 
     @classmethod
     def load(cls, path: Path) -> FiFa:
         """A saved network, in evaluation mode.
+
+        Args:
+            path: Of the .safetensors; its card lies beside it.
 
         Raises:
             WeightsError: A file is missing, damaged, or not what its card says.
@@ -516,17 +554,31 @@ class _Gate(LogitsProcessor):
 
 
 def title(name: str) -> str:
-    """How texts call a region of the tree."""
+    """How texts call a region of the tree.
+
+    Args:
+        name: The name.
+    """
     return _TITLES.get(name, name.replace("_", " "))
 
 
 def named(words: str, concepts: Sequence[str]) -> str | None:
-    """The concept that texts call so; None where none is."""
+    """The concept that texts call so; None where none is.
+
+    Args:
+        words: A name, in any spelling.
+        concepts: Names of regions.
+    """
     return next((name for name in concepts if title(name) == words.strip().lower()), None)
 
 
 def box_map(box: tuple[float, float, float, float], g: int = MAP) -> NDArray[np.float32]:
-    """A box, in shares of the crop's sides, as a map; one thinner than a sample is one sample."""
+    """A box, in shares of the crop's sides, as a map; one thinner than a sample is one sample.
+
+    Args:
+        box: (x1, y1, x2, y2), in shares of the crop.
+        g: Side of the map, cells.
+    """
     map_ = np.zeros((g, g), np.float32)
     x1, y1, x2, y2 = (float(np.clip(v, 0, 1)) * g for v in box)
     left, top = int(min(x1, g - 1)), int(min(y1, g - 1))
@@ -535,7 +587,13 @@ def box_map(box: tuple[float, float, float, float], g: int = MAP) -> NDArray[np.
 
 
 def click_map(x: float, y: float, g: int = MAP) -> NDArray[np.float32]:
-    """A click, in shares of the crop's sides, as a soft spot about a tenth of the crop wide."""
+    """A click, in shares of the crop's sides, as a soft spot about a tenth of the crop wide.
+
+    Args:
+        x: In shares of the crop.
+        y: In shares of the crop.
+        g: Side of the map, cells.
+    """
     ys, xs = np.mgrid[0:g, 0:g] + 0.5
     return np.exp(-((xs / g - x) ** 2 + (ys / g - y) ** 2) / (2 * 0.03**2)).astype(np.float32)
 
@@ -557,7 +615,16 @@ def _bounds(values: NDArray[np.float32]) -> tuple[float, float, float, float]:
 
 
 def small(concepts: Sequence[str], words: int, **changes: Any) -> dict[str, Any]:
-    """A network of about 5 million parameters on the compact network's features, for two CPU cores."""
+    """A network of about 5 million parameters on the compact network's features, for two CPU cores.
+
+    Args:
+        concepts: Names of regions.
+        words: A name, in any spelling.
+        **changes: Further keys of the configuration.
+
+    Returns:
+        The configuration.
+    """
     return {
         "encoder": {"kind": "compact", "size": 224, "maps": True}, "prior": True,
         "language": {"vocab_size": words, "hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 4,
@@ -569,7 +636,15 @@ def small(concepts: Sequence[str], words: int, **changes: Any) -> dict[str, Any]
 
 
 def published(concepts: Sequence[str], **changes: Any) -> dict[str, Any]:
-    """Published-like sizes: FaRL's ViT-B/16 as the one encoder, Vicuna-7B, SAM's decoder."""
+    """Published-like sizes: FaRL's ViT-B/16 as the one encoder, Vicuna-7B, SAM's decoder.
+
+    Args:
+        concepts: Names of regions.
+        **changes: Further keys of the configuration.
+
+    Returns:
+        The configuration.
+    """
     return {
         "encoder": {"kind": "clip", "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
                     "num_attention_heads": 12, "image_size": 224, "patch_size": 16, "hidden_act": "quick_gelu"},
@@ -636,7 +711,14 @@ LANGUAGE_KEYS = (
 
 
 def parts(config: Mapping[str, Any]) -> dict[str, int]:
-    """How many parameters each part has, without making room for any."""
+    """How many parameters each part has, without making room for any.
+
+    Args:
+        config: Of the card.
+
+    Returns:
+        Name of the part → how many.
+    """
     with torch.device("meta"):
         network = FiFa(config, Reader.none())
     count = {name: sum(p.numel() for p in part.parameters()) for name, part in network.named_children()}

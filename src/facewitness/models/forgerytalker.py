@@ -69,7 +69,11 @@ class Pretraining(NamedTuple):
     con: Tensor
 
     def total(self, weights: Sequence[float] = WEIGHTS) -> Tensor:
-        """Equation 5."""
+        """Equation 5.
+
+        Args:
+            weights: Of the losses.
+        """
         return torch.stack([w * loss for w, loss in zip(weights, self, strict=True)]).sum()
 
 
@@ -148,6 +152,11 @@ class ForgeryTalker(nn.Module):
         """Equations 1 to 4 of N pictures; mask (N, H, W) in [0, 1] at any size.
 
         A report without a region word adds nothing to equation 1.
+
+        Args:
+            features: Of the encoder, of N pictures.
+            reports: One a picture.
+            mask: Forged pixels, (H, W), in [0, 1] or bool.
         """
         ids, seen, targets = self.reader.masked(reports, self.labels)
         device = features.grid.device
@@ -158,10 +167,10 @@ class ForgeryTalker(nn.Module):
         mlm = F.cross_entropy(scores.flatten(0, 1), targets.flatten(), ignore_index=-100) if known else scores.sum() * 0
         lm = self._language_loss(queries, None, reports)
         seg = self._mask_loss(self._ask(features, queries, text, seen), None, mask)
-        plain, heard = self.reader.read(reports)
-        plain, heard = plain.to(device), heard.to(device)
-        alone = self.qformer(input_ids=plain, attention_mask=heard).last_hidden_state
-        t = (alone * heard[..., None]).sum(1) / heard.sum(1, keepdim=True)
+        plain, attention = self.reader.read(reports)
+        plain, attention = plain.to(device), attention.to(device)
+        alone = self.qformer(input_ids=plain, attention_mask=attention).last_hidden_state
+        t = (alone * attention[..., None]).sum(1) / attention.sum(1, keepdim=True)
         v, t = F.normalize(self.align_image(features.whole), dim=1), F.normalize(self.align_text(t), dim=1)
         con = F.cross_entropy(v @ t.T / TEMPERATURE, torch.arange(len(v), device=device))
         return Pretraining(mlm, lm, seg, con)
@@ -170,7 +179,15 @@ class ForgeryTalker(nn.Module):
         self, features: Features, prompt: Prompt | None, named: Sequence[Sequence[str]], reports: Sequence[str],
         mask: Tensor,
     ) -> Losses:  # fmt: skip
-        """Equations 10 and 11; `named` are the regions in each instruction, mask (N, H, W) in [0, 1] at any size."""
+        """Equations 10 and 11; `named` are the regions in each instruction, mask (N, H, W) in [0, 1] at any size.
+
+        Args:
+            features: Of the encoder, of N pictures.
+            prompt: What the FPN found.
+            named: Areas that are named, for each picture.
+            reports: One a picture.
+            mask: Forged pixels, (H, W), in [0, 1] or bool.
+        """
         instructions = [self.instruction(names) for names in named]
         ids, seen = (x.to(features.grid.device) for x in self.reader.read(instructions))
         queries, text = self._qformer(features, ids, seen)
@@ -183,13 +200,26 @@ class ForgeryTalker(nn.Module):
     def speak(
         self, pixels: Tensor, max_tokens: int = MOST_TOKENS, named: Sequence[Sequence[str]] | None = None
     ) -> list[Spoken]:
-        """Report and mask of RGB (N, 3, size, size) in 0..255; `named` stands in the place of the FPN's regions."""
+        """Report and mask of RGB (N, 3, size, size) in 0..255; `named` stands in the place of the FPN's regions.
+
+        Args:
+            pixels: RGB (B, 3, S, S) in 0..255.
+            max_tokens: Of an answer, at most.
+            named: Areas that are named, for each picture.
+        """
         features = self.encoder(pixels)
         return self.speak_of(pixels, features, max_tokens, named)
 
     @torch.inference_mode()
     def look(self, pixels: Tensor) -> tuple[dict[str, float], NDArray[np.float32]]:
-        """Ŷ and the mask (size, size) of one picture (1, 3, size, size), without a word."""
+        """Ŷ and the mask (size, size) of one picture (1, 3, size, size), without a word.
+
+        Args:
+            pixels: RGB (B, 3, S, S) in 0..255.
+
+        Returns:
+            Area → its probability; and the mask, float32 (size, size) in [0, 1].
+        """
         features = self.encoder(pixels)
         prompt = self.prompt(pixels, features)
         ids, seen = (x.to(pixels.device) for x in self.reader.read([self.instruction(self.named(prompt)[0])]))
@@ -203,7 +233,14 @@ class ForgeryTalker(nn.Module):
         self, pixels: Tensor, features: Features, max_tokens: int = MOST_TOKENS,
         named: Sequence[Sequence[str]] | None = None,
     ) -> list[Spoken]:  # fmt: skip
-        """As `speak`, of pictures whose features are known."""
+        """As `speak`, of pictures whose features are known.
+
+        Args:
+            pixels: RGB (B, 3, S, S) in 0..255.
+            features: Of the encoder, of N pictures.
+            max_tokens: Of an answer, at most.
+            named: Areas that are named, for each picture.
+        """
         prompt = self.prompt(pixels, features)
         regions = self.named(prompt) if named is None else [tuple(names) for names in named]
         instructions = [self.instruction(names) for names in regions]
@@ -211,9 +248,9 @@ class ForgeryTalker(nn.Module):
         queries, text = self._qformer(features, ids, seen)
         logits = self._masks(self._ask(features, queries, text, seen), prompt)
         masks = enlarged(logits, self.size)[:, 0].sigmoid().float().cpu().numpy()
-        inputs, heard = self._told(queries, instructions)
+        inputs, attention = self._prompt(queries, instructions)
         written = self.language.generate(
-            inputs_embeds=inputs, attention_mask=heard, max_new_tokens=max_tokens, do_sample=False, num_beams=1
+            inputs_embeds=inputs, attention_mask=attention, max_new_tokens=max_tokens, do_sample=False, num_beams=1
         )
         words = self.reader.words(written)
         chances = prompt.logits.sigmoid().cpu().tolist()
@@ -223,16 +260,30 @@ class ForgeryTalker(nn.Module):
         ]
 
     def prompt(self, pixels: Tensor, features: Features) -> Prompt:
-        """What the FPN says, which never learns together with the rest."""
+        """What the FPN says, which never learns together with the rest.
+
+        Args:
+            pixels: RGB (B, 3, S, S) in 0..255.
+            features: Of the encoder, of N pictures.
+        """
         return self.fpn(pixels, None if self.fpn.stem is None else features.grid)
 
     def named(self, prompt: Prompt, threshold: float = THRESHOLD) -> list[tuple[str, ...]]:
-        """R of each picture: the areas whose probability reaches the threshold, in the labels' order."""
+        """R of each picture: the areas whose probability reaches the threshold, in the labels' order.
+
+        Args:
+            prompt: What the FPN found.
+            threshold: From which score on a row counts as fake, in [0, 1].
+        """
         rows = (prompt.logits.sigmoid() >= threshold).cpu().tolist()
         return [tuple(name for name, there in zip(self.labels, row, strict=True) if there) for row in rows]
 
     def instruction(self, names: Iterable[str]) -> str:
-        """T_instr with these regions."""
+        """T_instr with these regions.
+
+        Args:
+            names: Of areas.
+        """
         return INSTRUCTION.replace("[R]", ", ".join(names) or NONE) if self.prompted else WITHOUT
 
     # ------------------------------------------------------------------------------------------------ its parts
@@ -243,9 +294,9 @@ class ForgeryTalker(nn.Module):
         if features.whole.shape[1] == image.shape[2]:
             image = torch.cat([features.whole[:, None], image], dim=1)
         queries = self.queries.expand(len(image), -1, -1)
-        heard = torch.cat([torch.ones(queries.shape[:2], dtype=seen.dtype, device=seen.device), seen], dim=1)
+        attention = torch.cat([torch.ones(queries.shape[:2], dtype=seen.dtype, device=seen.device), seen], dim=1)
         out = self.qformer(
-            input_ids=ids, attention_mask=heard, query_embeds=queries, encoder_hidden_states=image,
+            input_ids=ids, attention_mask=attention, query_embeds=queries, encoder_hidden_states=image,
             encoder_attention_mask=torch.ones(image.shape[:2], dtype=seen.dtype, device=seen.device),
         ).last_hidden_state  # fmt: skip
         return out[:, : queries.shape[1]], out[:, queries.shape[1] :]
@@ -259,10 +310,10 @@ class ForgeryTalker(nn.Module):
         """Where the mask begins: the encoder's own map, of a network with `prior`."""
         if not self.prior:
             return None
-        found: Tensor | None = self.encoder.map(features)
-        if found is None:
+        begins: Tensor | None = self.encoder.map(features)
+        if begins is None:
             raise InputError("prior: expected an encoder with a map of its own to begin at (maps = true), got none")
-        return found
+        return begins
 
     def _masks(self, talk: _Talk, prompt: Prompt | None) -> Tensor:
         queries = talk.queries
@@ -277,26 +328,29 @@ class ForgeryTalker(nn.Module):
         )  # fmt: skip
         return bce_loss(logits, truth)
 
-    def _told(self, queries: Tensor, instructions: Sequence[str] | None) -> tuple[Tensor, Tensor]:
+    def _prompt(self, queries: Tensor, instructions: Sequence[str] | None) -> tuple[Tensor, Tensor]:
         """T5's input: the Q-Former's tokens, then the instruction's."""
         inputs = self.to_language(queries)
-        heard = torch.ones(inputs.shape[:2], dtype=torch.long, device=inputs.device)
+        attention = torch.ones(inputs.shape[:2], dtype=torch.long, device=inputs.device)
         if instructions is not None:
-            ids, seen = (x.to(inputs.device) for x in self.reader.told(instructions))
+            ids, seen = (x.to(inputs.device) for x in self.reader.tokens_of_language(instructions))
             inputs = torch.cat([inputs, self.language.get_input_embeddings()(ids)], dim=1)
-            heard = torch.cat([heard, seen], dim=1)
-        return inputs, heard
+            attention = torch.cat([attention, seen], dim=1)
+        return inputs, attention
 
     def _language_loss(self, queries: Tensor, instructions: Sequence[str] | None, reports: Sequence[str]) -> Tensor:
-        inputs, heard = self._told(queries, instructions)
+        inputs, attention = self._prompt(queries, instructions)
         ids, seen = (x.to(inputs.device) for x in self.reader.written(reports, MOST_TOKENS))
         loss: Tensor = self.language(
-            inputs_embeds=inputs, attention_mask=heard, labels=ids.masked_fill(seen == 0, -100)
+            inputs_embeds=inputs, attention_mask=attention, labels=ids.masked_fill(seen == 0, -100)
         ).loss
         return loss
 
     def learned(self, stage: str) -> list[nn.Parameter]:
         """What a stage trains: "pretrain", "fpn" or "report". The encoder never learns.
+
+        Args:
+            stage: Name of the stage.
 
         Raises:
             InputError: For another stage.
@@ -331,6 +385,9 @@ class ForgeryTalker(nn.Module):
     @classmethod
     def load(cls, path: Path) -> ForgeryTalker:
         """A saved network, in evaluation mode.
+
+        Args:
+            path: Of the .safetensors; its card lies beside it.
 
         Raises:
             WeightsError: A file is missing, damaged, or not what its card says.
@@ -371,8 +428,8 @@ class _Cross(nn.Module):
             for part, x in ((self.query, self.norm(tokens)), (self.key, others), (self.value, others))
         )
         mask = None if seen is None else seen[:, None, None].bool()
-        found = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(2)
-        return tokens + self.out(found)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(2)
+        return tokens + self.out(mixed)
 
 
 # --------------------------------------------------------------------------------------------------- of what parts
@@ -385,6 +442,9 @@ def small(labels: Sequence[str], words: int, **changes: Any) -> dict[str, Any]:
         labels: The areas' names.
         words: Size of the vocabulary.
         changes: Further keys of the configuration.
+
+    Returns:
+        The configuration.
     """
     return {
         "encoder": {"kind": "compact", "size": 224, "maps": True}, "prior": True,
@@ -403,7 +463,15 @@ def small(labels: Sequence[str], words: int, **changes: Any) -> dict[str, Any]:
 
 
 def published(labels: Sequence[str], **changes: Any) -> dict[str, Any]:
-    """The paper's sizes: EVA-ViT-g, the Q-Former of InstructBLIP, Flan-T5 XL, a ViT-H/14 as FPN, SAM's decoder."""
+    """The paper's sizes: EVA-ViT-g, the Q-Former of InstructBLIP, Flan-T5 XL, a ViT-H/14 as FPN, SAM's decoder.
+
+    Args:
+        labels: The areas' names.
+        **changes: Further keys of the configuration.
+
+    Returns:
+        The configuration.
+    """
     return {
         "encoder": {"kind": "blip", "hidden_size": 1408, "intermediate_size": 6144, "num_hidden_layers": 39,
                     "num_attention_heads": 16, "image_size": 224, "patch_size": 14},
@@ -421,6 +489,13 @@ def published(labels: Sequence[str], **changes: Any) -> dict[str, Any]:
 def from_hub(labels: Sequence[str], name: str = NAME, revision: str = "main", fetch: bool = True,
              **changes: Any) -> ForgeryTalker:  # fmt: skip
     """The paper's network around an InstructBLIP by its hub name or folder; the FPN and the decoder are random.
+
+    Args:
+        labels: The areas' names.
+        name: Hub name or folder of an InstructBLIP.
+        revision: Branch, tag or commit on the hub.
+        fetch: Whether it may be fetched.
+        **changes: Further keys of the configuration.
 
     Raises:
         WeightsError: The model cannot be had, is not whole, or is none with a T5.
@@ -472,7 +547,14 @@ def _plain(config: Any, *names: str) -> dict[str, Any]:
 
 
 def parts(config: Mapping[str, Any]) -> dict[str, int]:
-    """How many parameters each part has, without making room for any."""
+    """How many parameters each part has, without making room for any.
+
+    Args:
+        config: Of the card.
+
+    Returns:
+        Name of the part → how many.
+    """
     with torch.device("meta"):
         network = ForgeryTalker(config, Reader.none())
     count = {name: sum(p.numel() for p in part.parameters()) for name, part in network.named_children()}

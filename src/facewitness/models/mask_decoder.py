@@ -79,11 +79,21 @@ class MaskDecoder(nn.Module):
         self.skip = nn.Parameter(torch.ones(1)) if prior else None
 
     def forward(self, grid: Tensor, prompts: Tensor) -> Masks:
-        """Grid (N, C, h, w), prompts (N, P, n, D): P masks, each asked for by n tokens."""
+        """Grid (N, C, h, w), prompts (N, P, n, D): P masks, each asked for by n tokens.
+
+        Args:
+            grid: (N, C, h, w).
+            prompts: (N, P, n, D): P masks, each asked for by n tokens.
+        """
         return self.masks(self.image(grid), prompts)
 
     def masks(self, image: Tensor, prompts: Tensor, prior: Tensor | None = None) -> Masks:
         """As `forward`, of what `image` gave; `prior` (N, P, H, W), logits of any size, is where each mask begins.
+
+        Args:
+            image: What `image` gave.
+            prompts: (N, P, n, D): P masks, each asked for by n tokens.
+            prior: (N, P, H, W), logits of any size: where each mask begins.
 
         Raises:
             InputError: A prior is given to a decoder without one, or none to one with it.
@@ -117,11 +127,20 @@ class MaskDecoder(nn.Module):
         return Masks(masks if prior is None else masks + self.skip * prior, quality[:, :, 0])
 
     def image(self, grid: Tensor) -> Tensor:
-        """The grid as the decoder looks at it, (N, hidden, h, w)."""
+        """The grid as the decoder looks at it, (N, hidden, h, w).
+
+        Args:
+            grid: (N, C, h, w).
+        """
         return self.norm(self.from_grid(grid))
 
     def positions(self, height: int, width: int) -> Tensor:
-        """SAM's positions of a grid, (1, hidden, height, width)."""
+        """SAM's positions of a grid, (1, hidden, height, width).
+
+        Args:
+            height: Of the grid.
+            width: Of the grid.
+        """
         device = self.gaussian.device
         y = (torch.arange(height, device=device) + 0.5) / height
         x = (torch.arange(width, device=device) + 0.5) / width
@@ -129,7 +148,11 @@ class MaskDecoder(nn.Module):
         return self.fourier(at).permute(2, 0, 1)[None]
 
     def fourier(self, at: Tensor) -> Tensor:
-        """Points (…, 2), x and y in [0, 1] → (…, hidden), as positions are."""
+        """Points (…, 2), x and y in [0, 1] → (…, hidden), as positions are.
+
+        Args:
+            at: (…, 2), x and y in [0, 1].
+        """
         turned = 2 * torch.pi * ((2 * at - 1) @ self.gaussian)
         return torch.cat([turned.sin(), turned.cos()], dim=-1)
 
@@ -146,16 +169,31 @@ def _embedding(hidden: int) -> nn.Sequential:
 
 
 def enlarged(logits: Tensor, size: int) -> Tensor:
-    """Logits (N, P, h, w) at another resolution, bilinear: (N, P, size, size)."""
+    """Logits (N, P, h, w) at another resolution, bilinear: (N, P, size, size).
+
+    Args:
+        logits: (N, P, h, w).
+        size: Side of the result.
+    """
     return F.interpolate(logits, (size, size), mode="bilinear", align_corners=False)
 
 
 def bce_loss(logits: Tensor, mask: Tensor) -> Tensor:
-    """ForgeryTalker's equations 3 and 11: the pixels' mean cross-entropy, mask (N, P, H, W) in [0, 1]."""
+    """ForgeryTalker's equations 3 and 11: the pixels' mean cross-entropy, mask (N, P, H, W) in [0, 1].
+
+    Args:
+        logits: (N, P, h, w).
+        mask: (N, P, H, W), in [0, 1].
+    """
     return F.binary_cross_entropy_with_logits(logits, mask)
 
 
 def dice_loss(logits: Tensor, mask: Tensor) -> Tensor:
-    """1 − 2 Σ pg / (Σ p + Σ g) of each mask (N, P, H, W), averaged; one is added above and below the line."""
+    """1 − 2 Σ pg / (Σ p + Σ g) of each mask (N, P, H, W), averaged; one is added above and below the line.
+
+    Args:
+        logits: (N, P, h, w).
+        mask: (N, P, H, W), in [0, 1].
+    """
     p, g = logits.sigmoid().flatten(2), mask.flatten(2)
     return (1 - (2 * (p * g).sum(2) + 1) / (p.sum(2) + g.sum(2) + 1)).mean()

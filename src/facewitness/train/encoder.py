@@ -75,7 +75,15 @@ class Recipe:
 
     @classmethod
     def read(cls, path: Path) -> Recipe:
-        """From TOML. Raises UnknownName, with the nearest known key, for a key that nothing has, InputError else."""
+        """From TOML.
+
+        Args:
+            path: The TOML file.
+
+        Raises:
+            UnknownName: With the nearest known key, for a key that nothing has.
+            InputError: Else.
+        """
         return read_recipe(cls, path)
 
 
@@ -88,7 +96,14 @@ class Seeing(nn.Module):
         self.to_spoken = nn.Conv2d(self.network.to_mask.in_channels, len(reports.SPOKEN), 1)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """RGB (N, 3, S, S) in 0..255 → logits of the mask (N, 1, S/4, S/4) and of the regions (N, K, S/4, S/4)."""
+        """RGB (N, 3, S, S) in 0..255 → logits of the mask (N, 1, S/4, S/4) and of the regions (N, K, S/4, S/4).
+
+        Args:
+            pixels: RGB (N, 3, S, S) in 0..255.
+
+        Returns:
+            Logits of the mask, and of the regions' maps.
+        """
         net = self.network
         last = net.decoded(pixels)
         return net.to_mask(last), self.to_spoken(last)
@@ -103,8 +118,8 @@ def _varied(
     pixels, masks, maps = [], [], []
     for i in rows.tolist():
         rng = np.random.default_rng([*seed, i])
-        most = int(recipe.shift * size / (2 * STRIDE))
-        dx, dy = (rng.integers(-most, most + 1, 2) * (2 * STRIDE)).tolist()
+        limit = int(recipe.shift * size / (2 * STRIDE))
+        dx, dy = (rng.integers(-limit, limit + 1, 2) * (2 * STRIDE)).tolist()
         flip = rng.random() < 0.5
         crop, mask = _moved(made.pixels[i], dx, dy, mirrored=True), _moved(
             made.masks[i], dx // edits.GRID, dy // edits.GRID
@@ -134,7 +149,17 @@ def _moved(picture: NDArray[np.uint8], dx: int, dy: int, mirrored: bool = False)
 
 
 def losses(mask: Tensor, maps: Tensor, true: Tensor, regions_: Tensor) -> dict[str, Tensor]:
-    """Each loss by name; Dice only of pictures that are forged."""
+    """Each loss by name; Dice only of pictures that are forged.
+
+    Args:
+        mask: Logits of the whole mask, (N, 1, h, w).
+        maps: Logits of the regions' maps, (N, K, h, w).
+        true: True masks, in [0, 1], of the same size as `mask`.
+        regions_: Outlines of the regions, of the same size as `maps`.
+
+    Returns:
+        Name → a scalar.
+    """
     forged = true.flatten(1).amax(1) > 0.5
     return {
         "mask": bce_loss(mask, true),

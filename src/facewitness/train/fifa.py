@@ -121,11 +121,26 @@ class Recipe:
 
     @classmethod
     def read(cls, path: Path) -> Recipe:
-        """From TOML. Raises UnknownName, with the nearest known key, for a key that nothing has, InputError else."""
+        """From TOML.
+
+        Args:
+            path: The TOML file.
+
+        Raises:
+            UnknownName: With the nearest known key, for a key that nothing has.
+            InputError: Else.
+        """
         return read_recipe(cls, path)
 
     def config(self, words: int) -> dict[str, Any]:
-        """Of the network."""
+        """Of the network.
+
+        Args:
+            words: Size of the vocabulary.
+
+        Returns:
+            The configuration.
+        """
         make = fifa.small(reports.SPOKEN, words) if self.kind == "small" else fifa.published(reports.SPOKEN)
         return make | self.network
 
@@ -142,7 +157,7 @@ class Asked:
         n, self.concepts = len(made), reports.SPOKEN
         self.parsing = reports.parsed(made, PARSING)
         self.shares = np.full((n, len(self.concepts)), np.nan, np.float32)  # of a concept in the mask; NaN: not there
-        self.told = []
+        self.sentences = []
         for i, row in enumerate(made.rows):
             mesh, mask = made.meshes[i], np.asarray(made.masks[i])
             on = cv2.resize(mask, (PARSING, PARSING), interpolation=cv2.INTER_AREA) >= 128
@@ -150,30 +165,49 @@ class Asked:
             area = there.sum(1)
             some = area >= 255 * _FEWEST
             self.shares[i, some] = (there[some] @ on.ravel()) / area[some]
-            self.told.append(reports.sentences(row, mesh, mask, self.size, np.random.default_rng([seed, i])))
+            self.sentences.append(reports.sentences(row, mesh, mask, self.size, np.random.default_rng([seed, i])))
 
     def __len__(self) -> int:
         return len(self.edits)
 
     def polygon(self, i: int, name: str, grid: int) -> NDArray[np.bool_]:
-        """A concept on picture i, sampled by grid × grid."""
+        """A concept on picture i, sampled by grid × grid.
+
+        Args:
+            i: Number of the picture.
+            name: Of a concept.
+            grid: Cells a side.
+        """
         return np.asarray(reports.covered(name, self.edits.meshes[i], self.size, grid) >= 0.5)
 
     def given(self, rows: Any) -> Tensor:
-        """Where every concept is by the mesh, (n, K, g, g) in [0, 1]."""
+        """Where every concept is by the mesh, (n, K, g, g) in [0, 1].
+
+        Args:
+            rows: Which rows: numbers or a slice.
+        """
         return torch.from_numpy(np.array(self.parsing[np.arange(len(self))[rows]])).float() / 255
 
     def masked(self, i: int, name: str) -> NDArray[np.float32]:
-        """The known mask within a concept, (h, w) in [0, 1]: the truth about a mention."""
+        """The known mask within a concept, (h, w) in [0, 1]: the truth about a mention.
+
+        Args:
+            i: Number of the picture.
+            name: Of a concept.
+        """
         mask = np.asarray(self.edits.masks[i], np.float32) / 255
         return np.asarray(mask * self.polygon(i, name, mask.shape[0]), np.float32)
 
     def truth(self, rows: Any) -> Truth:
-        """Of the auxiliary tasks."""
+        """Of the auxiliary tasks.
+
+        Args:
+            rows: Which rows: numbers or a slice.
+        """
         indices = np.arange(len(self))[rows]
         forged = np.zeros((len(indices), len(self.concepts)), np.float32)
         for at, i in enumerate(indices):
-            forged[at] = [name in {told for told, _ in self.told[i]} or (self.shares[i, k] >= reports.COVERED)
+            forged[at] = [name in {place for place, _ in self.sentences[i]} or (self.shares[i, k] >= reports.COVERED)
                           for k, name in enumerate(self.concepts)]  # fmt: skip
         facts = [self.edits.rows[i] for i in indices]
         kinds = [KINDS.index(row["kind"]) if row["fake"] else 0 for row in facts]
@@ -183,30 +217,44 @@ class Asked:
         )  # fmt: skip
 
     def query(self, i: int, name: str, how: str, rng: np.random.Generator | None = None) -> Query | None:
-        """A concept pointed at in one of four ways; None where it is not on the crop."""
+        """A concept pointed at in one of four ways; None where it is not on the crop.
+
+        Args:
+            i: Number of the picture.
+            name: Of a concept.
+            how: "name", "mask", "box" or "click".
+            rng: Moves box and click a little; None leaves them exact.
+        """
         there = self.polygon(i, name, 112)
         return None if there.sum() < 8 else pointed(there, how, rng)
 
     def example(self, task: str, row: int, i: int, rng: np.random.Generator) -> Example | None:
-        """A question of a task about picture i, which is `row` of a batch; None where nothing fits."""
-        told, fake = self.told[i], bool(self.edits.rows[i]["fake"])
+        """A question of a task about picture i, which is `row` of a batch; None where nothing fits.
+
+        Args:
+            task: Name of the task.
+            row: Of the batch.
+            i: Number of the picture.
+            rng: What everything is drawn from; the same state gives the same result.
+        """
+        sentences, fake = self.sentences[i], bool(self.edits.rows[i]["fake"])
         question = QUESTIONS[task]
-        names = ", ".join(title(name) for name, _ in told)
+        names = ", ".join(title(name) for name, _ in sentences)
         match task:
             case "detection":
                 return Example(row, question, FAKE if fake else REAL)
             case "kind":
                 return Example(row, question, KIND_ANSWERS[self.edits.rows[i]["kind"] if fake else "pristine"])
             case "image_explanation":
-                return Example(row, question, f"It is forged at the {names}." if told else reports.NOTHING)
+                return Example(row, question, f"It is forged at the {names}." if sentences else reports.NOTHING)
             case "text_explanation":
-                return Example(row, question, f"{FAKE if fake else REAL} {reports.text(told)}")
+                return Example(row, question, f"{FAKE if fake else REAL} {reports.text(sentences)}")
             case "region_detection":
-                return Example(row, question, f"{names[:1].upper()}{names[1:]}." if told else "None.")
+                return Example(row, question, f"{names[:1].upper()}{names[1:]}." if sentences else "None.")
             case "grounded_explanation":
                 return Example(
-                    row, question, grounded(told), masks=tuple(self.masked(i, name) for name, _ in told),
-                    places=tuple((self.concepts.index(name), True) for name, _ in told),
+                    row, question, grounded(sentences), masks=tuple(self.masked(i, name) for name, _ in sentences),
+                    places=tuple((self.concepts.index(name), True) for name, _ in sentences),
                 )  # fmt: skip
             case "localisation":
                 if not fake:
@@ -225,7 +273,7 @@ class Asked:
                 places=((self.concepts.index(name), False),),
             )  # fmt: skip
         # what points: as many yes as no, where both can be
-        forged = [name for name, _ in told]
+        forged = [name for name, _ in sentences]
         whole_again = [n for k, n in enumerate(self.concepts) if self.shares[i, k] <= _UNTOUCHED]
         pool = forged if forged and (rng.random() < 0.5 or not whole_again) else whole_again
         if not pool:
@@ -238,7 +286,7 @@ class Asked:
         if query is None:
             return None
         if task == "region_explanation":
-            answer = next((sentence for told_name, sentence in told if told_name == name), NOTHING)
+            answer = next((sentence for other, sentence in sentences if other == name), NOTHING)
         else:
             answer = YES if name in forged else NO
         return Example(row, question.format(name=title(name)), answer, (query,))
@@ -246,22 +294,33 @@ class Asked:
     def examples(
         self, rows: NDArray[np.intp], asked: int, shares: Mapping[str, float], seed: Sequence[int]
     ) -> list[Example]:
-        """`asked` questions about each picture."""
+        """`asked` questions about each picture.
+
+        Args:
+            rows: Which rows: numbers or a slice.
+            asked: Questions about each picture.
+            shares: Task → its share.
+            seed: Of the order and of whatever is drawn.
+        """
         names, weights = list(shares), np.array(list(shares.values()), np.float64)
-        found = []
+        examples = []
         for row, i in enumerate(rows.tolist()):
             rng = np.random.default_rng([*seed, i])
             for _ in range(asked):
                 example = self.example(str(rng.choice(names, p=weights / weights.sum())), row, i, rng)
                 if example is not None:
-                    found.append(example)
-        return found
+                    examples.append(example)
+        return examples
 
 
-def grounded(told: Sequence[tuple[str, str]]) -> str:
-    """A report with every region between <p> and </p>, and a [SEG] behind it."""
+def grounded(sentences: Sequence[tuple[str, str]]) -> str:
+    """A report with every region between <p> and </p>, and a [SEG] behind it.
+
+    Args:
+        sentences: (region, sentence) of each edited region.
+    """
     parts = []
-    for name, sentence in told:
+    for name, sentence in sentences:
         words = title(name)
         parts.append(sentence.replace(words, f"{OPEN}{words}{CLOSE} {SEG}", 1))
     return " ".join(parts) or reports.NOTHING
@@ -272,6 +331,11 @@ def pointed(there: NDArray[np.bool_], how: str, rng: np.random.Generator | None 
 
     With an rng the box's sides move by up to a tenth and the click is anywhere inside; without one the box is tight and
     the click is the inside's centre.
+
+    Args:
+        there: (g, g), the place.
+        how: "name", "mask", "box" or "click".
+        rng: Moves box and click a little; None leaves them exact.
     """
     g = there.shape[0]
     if how in ("name", "mask"):
@@ -292,15 +356,24 @@ def pointed(there: NDArray[np.bool_], how: str, rng: np.random.Generator | None 
 
 
 def texts(material: Asked) -> list[str]:
-    """What a small one's tokenizer learns from."""
-    told = [grounded(t) for t in material.told]
+    """What a small one's tokenizer learns from.
+
+    Args:
+        material: What is asked about.
+    """
+    answers = [grounded(t) for t in material.sentences]
     words = [*QUESTIONS.values(), *KIND_ANSWERS.values(), YES, NO, REAL, FAKE, NOTHING, reports.NOTHING]
-    plain = [reports.text(t) for t in material.told]
-    return [*told, *plain, *(title(name) for name in reports.SPOKEN), *words * 20]
+    plain = [reports.text(t) for t in material.sentences]
+    return [*answers, *plain, *(title(name) for name in reports.SPOKEN), *words * 20]
 
 
 def make(recipe: Recipe, sentences: Sequence[str], init_from: Path | None = None) -> FiFa:
     """The network as training begins.
+
+    Args:
+        recipe: The settings.
+        sentences: What the tokenizer learns from.
+        init_from: The compact network's weights; None for random ones.
 
     Raises:
         WeightsError: A model of the hub cannot be had.
@@ -425,7 +498,12 @@ def _precision(recipe: Recipe, device: torch.device) -> ExitStack:
 
 
 def plan(recipe: Recipe, processes: int = 1) -> Plan:
-    """What a run would take: names, shapes, memory and work, without loading or fetching anything."""
+    """What a run would take: names, shapes, memory and work, without loading or fetching anything.
+
+    Args:
+        recipe: The settings.
+        processes: That share the run.
+    """
     config = recipe.config(recipe.vocabulary)
     page = Plan("FiFa-MLLM: words with masks between them, and questions that point", processes)
     with torch.device("meta"):

@@ -64,7 +64,11 @@ class Stage:
     weight_decay: float = 0.01
 
     def length(self, pictures: int) -> int:
-        """Steps in all; 0 leaves the stage out."""
+        """Steps in all; 0 leaves the stage out.
+
+        Args:
+            pictures: How many there are.
+        """
         if self.steps is not None:
             return self.steps
         return max(1, round((self.epochs or 0) * pictures / self.batch_size))
@@ -119,11 +123,26 @@ class Recipe:
 
     @classmethod
     def read(cls, path: Path) -> Recipe:
-        """From TOML. Raises UnknownName, with the nearest known key, for a key that nothing has, InputError else."""
+        """From TOML.
+
+        Args:
+            path: The TOML file.
+
+        Raises:
+            UnknownName: With the nearest known key, for a key that nothing has.
+            InputError: Else.
+        """
         return read_recipe(cls, path)
 
     def config(self, words: int) -> dict[str, Any]:
-        """Of the network."""
+        """Of the network.
+
+        Args:
+            words: Size of the vocabulary.
+
+        Returns:
+            The configuration.
+        """
         make = ft.small(reports.AREAS, words) if self.kind == "small" else ft.published(tuple(reports.AREAS))
         return make | self.network
 
@@ -137,16 +156,32 @@ class Material(Protocol):
     def __len__(self) -> int: ...
 
     def images(self, rows: Any) -> Tensor:
-        """float (n, 3, S, S) in 0..255."""
+        """float (n, 3, S, S) in 0..255.
+
+        Args:
+            rows: Which rows: numbers or a slice.
+        """
 
     def truth(self, rows: Any) -> Tensor:
-        """Masks, float (n, h, w) in [0, 1]."""
+        """Masks, float (n, h, w) in [0, 1].
+
+        Args:
+            rows: Which rows: numbers or a slice.
+        """
 
     def reports(self, rows: Any) -> list[str]:
-        """One text a picture."""
+        """One text a picture.
+
+        Args:
+            rows: Which rows: numbers or a slice.
+        """
 
     def features(self, rows: Any) -> Features | None:
-        """What the frozen encoder says, where it is known."""
+        """What the frozen encoder says, where it is known.
+
+        Args:
+            rows: Which rows: numbers or a slice.
+        """
 
 
 class Drawn:
@@ -155,7 +190,7 @@ class Drawn:
     def __init__(self, made: edits.Edits, seed: int, kept: edits.Kept | None = None):
         self.edits, self.kept = made, kept
         size = int(made.pixels.shape[1])
-        self.told = [
+        self.sentences = [
             reports.sentences(row, made.meshes[i], made.masks[i], size, np.random.default_rng([seed, i]))
             for i, row in enumerate(made.rows)
         ]
@@ -164,15 +199,41 @@ class Drawn:
         return len(self.edits)
 
     def images(self, rows: Any) -> Tensor:
+        """As `Material.images`.
+
+        Args:
+            rows: Which rows: numbers or a slice.
+
+        Returns:
+            float (n, 3, S, S) in 0..255.
+        """
         return self.edits.images(rows)
 
     def truth(self, rows: Any) -> Tensor:
+        """As `Material.truth`.
+
+        Args:
+            rows: Which rows: numbers or a slice.
+
+        Returns:
+            float (n, h, w) in [0, 1].
+        """
         return self.edits.truth(rows)
 
     def reports(self, rows: Any) -> list[str]:
-        return [reports.text(self.told[i]) for i in np.arange(len(self))[rows]]
+        """As `Material.reports`.
+
+        Args:
+            rows: Which rows: numbers or a slice.
+        """
+        return [reports.text(self.sentences[i]) for i in np.arange(len(self))[rows]]
 
     def features(self, rows: Any) -> Features | None:
+        """As `Material.features`.
+
+        Args:
+            rows: Which rows: numbers or a slice.
+        """
         return None if self.kept is None else self.kept.of(rows)
 
 
@@ -192,13 +253,29 @@ class Published:
         return len(self.samples)
 
     def images(self, rows: Any) -> Tensor:
+        """As `Material.images`.
+
+        Args:
+            rows: Which rows: numbers or a slice.
+
+        Returns:
+            float (n, 3, S, S) in 0..255.
+        """
         from facewitness import media
 
-        found = [media.read(s.image or str(self.root / s.file)).frame.pixels for s in self._of(rows)]
-        resized = [self._cv2.resize(p, (self.size, self.size), interpolation=self._cv2.INTER_AREA) for p in found]
+        pictures = [media.read(s.image or str(self.root / s.file)).frame.pixels for s in self._of(rows)]
+        resized = [self._cv2.resize(p, (self.size, self.size), interpolation=self._cv2.INTER_AREA) for p in pictures]
         return torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).float()
 
     def truth(self, rows: Any) -> Tensor:
+        """As `Material.truth`.
+
+        Args:
+            rows: Which rows: numbers or a slice.
+
+        Returns:
+            float (n, h, w) in [0, 1].
+        """
         masks = []
         for sample in self._of(rows):
             mask = sample.truth.mask() if callable(sample.truth.mask) else sample.truth.mask
@@ -207,9 +284,19 @@ class Published:
         return torch.from_numpy(np.stack(masks))
 
     def reports(self, rows: Any) -> list[str]:
+        """As `Material.reports`.
+
+        Args:
+            rows: Which rows: numbers or a slice.
+        """
         return [sample.truth.texts[0] for sample in self._of(rows)]
 
     def features(self, rows: Any) -> Features | None:
+        """None: no encoder was asked beforehand.
+
+        Args:
+            rows: Which rows: numbers or a slice.
+        """
         return None
 
     def _of(self, rows: Any) -> list[Any]:
@@ -325,7 +412,12 @@ def _begin(
 
 
 def kept_name(init_from: Path, recipe: Recipe) -> str:
-    """What features are kept under: the encoder's weights, and how many channels of theirs are looked at."""
+    """What features are kept under: the encoder's weights, and how many channels of theirs are looked at.
+
+    Args:
+        init_from: Weights to begin with; None for random ones.
+        recipe: The settings.
+    """
     encoder = ft.small(reports.AREAS, 8)["encoder"] | recipe.network.get("encoder", {})
     width = 320 + (24 if encoder.get("traces", True) else 0) + (4 if encoder.get("maps") else 0)
     return f"compact-{checkpoint.sha256(init_from)[:8]}-{width}"
@@ -336,6 +428,17 @@ def learn(
     save_every: int = 50, stop_at_step: int | None = None, until: datetime | None = None,
 ) -> None:  # fmt: skip
     """One of the three steps: changes what `network.learned(name)` says, and nothing else; goes on where `out` stopped.
+
+    Args:
+        network: Whose part learns.
+        recipe: The settings.
+        name: Of the step.
+        stage: How long and at what rate.
+        material: What is learned from.
+        out: Folder of the run.
+        save_every: Steps between two states.
+        stop_at_step: Stops after so many steps, with a checkpoint; None for the end.
+        until: When training has to be over: the rate then falls with the clock where the steps alone would be slower.
 
     Raises:
         InputError: `out` holds a run of another recipe, or the loss is no number any more.
@@ -489,7 +592,12 @@ def plan(recipe: Recipe, processes: int = 1, pictures: int = 121_774) -> Plan:
 
 
 def changed(recipe: Recipe, **changes: Any) -> Recipe:
-    """A recipe with other values; `network` is merged."""
+    """A recipe with other values; `network` is merged.
+
+    Args:
+        recipe: The settings.
+        **changes: Keys of the recipe with their new values.
+    """
     if "network" in changes:
         changes["network"] = {**recipe.network, **changes["network"]}
     return replace(recipe, **changes)

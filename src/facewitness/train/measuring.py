@@ -27,42 +27,66 @@ from facewitness.files import write_whole
 HALF = 0.5  # of a mask, from which on a sample is forged
 
 
-def overlap(found: NDArray[Any], truth: NDArray[Any]) -> tuple[float, float, float]:
+def overlap(predicted: NDArray[Any], truth: NDArray[Any]) -> tuple[float, float, float]:
     """IoU, precision and recall of two masks in [0, 1], at the truth's resolution; no precision (NaN) of nothing.
 
     Args:
-        found: (H, W), brought to the truth's size by the mean.
+        predicted: (H, W), brought to the truth's size by the mean.
         truth: (h, w).
+
+    Returns:
+        IoU, precision and recall, each in [0, 1].
     """
-    if found.shape != truth.shape:
-        found = cv2.resize(np.asarray(found, np.float32), truth.shape[::-1], interpolation=cv2.INTER_AREA)
-    a, b = found >= HALF, truth >= HALF
+    if predicted.shape != truth.shape:
+        predicted = cv2.resize(np.asarray(predicted, np.float32), truth.shape[::-1], interpolation=cv2.INTER_AREA)
+    a, b = predicted >= HALF, truth >= HALF
     both = float((a & b).sum())
     iou = both / max(float((a | b).sum()), 1.0)
     return iou, both / float(a.sum()) if a.any() else float("nan"), both / max(float(b.sum()), 1.0)
 
 
 def jaccard(a: Sequence[str], b: Sequence[str]) -> float:
-    """Equation 12 of one picture; two empty sets agree."""
+    """Equation 12 of one picture; two empty sets agree.
+
+    Args:
+        a: Names.
+        b: Names.
+    """
     return len(set(a) & set(b)) / len(set(a) | set(b)) if set(a) | set(b) else 1.0
 
 
 def means(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, list[float | None]]:
-    """Mean, low and high of each column; a row says its `group`, NaN is left out."""
+    """Mean, low and high of each column; a row says its `group`, NaN is left out.
+
+    Args:
+        rows: One mapping a picture.
+        names: Of the columns.
+
+    Returns:
+        Column → value, low and high.
+    """
     values = {name: np.array([row[name] for row in rows], np.float64) for name in names}
-    found = measures.ratios({k: (v, np.where(np.isnan(v), np.nan, 1.0)) for k, v in values.items()},
+    values_of = measures.ratios({k: (v, np.where(np.isnan(v), np.nan, 1.0)) for k, v in values.items()},
                             [row["group"] for row in rows])  # fmt: skip
-    return {k: [v.value, v.low, v.high] for k, v in found.items()}
+    return {k: [v.value, v.low, v.high] for k, v in values_of.items()}
 
 
 def detection(rows: Sequence[Mapping[str, Any]]) -> list[float | None]:
-    """AUC of `score` against `fake`, low and high."""
+    """AUC of `score` against `fake`, low and high.
+
+    Args:
+        rows: One mapping a picture.
+    """
     auc = measures.detection([r["fake"] for r in rows], [r["score"] for r in rows], [r["group"] for r in rows])["auc"]
     return [auc.value, auc.low, auc.high]
 
 
 def constant(texts: Sequence[str]) -> str:
-    """The one report that is nearest to all of a training set's, by CIDEr on a few: its speaker is blind."""
+    """The one report that is nearest to all of a training set's, by CIDEr on a few: its speaker is blind.
+
+    Args:
+        texts: What a small one's tokenizer learns from.
+    """
     some = list(dict.fromkeys(texts))[:60]
     others = tokenize(list(texts[:150]), "plain")
     values = [float(Corpus([t] * len(others), [[o] for o in others]).cider().mean()) for t in tokenize(some, "plain")]
@@ -70,7 +94,12 @@ def constant(texts: Sequence[str]) -> str:
 
 
 def dealt(count: int, seed: int = 0) -> NDArray[np.intp]:
-    """Whose text each picture is given by the control: nobody gets their own."""
+    """Whose text each picture is given by the control: nobody gets their own.
+
+    Args:
+        count: How many pictures there are.
+        seed: Of the order and of whatever is drawn.
+    """
     order = np.random.default_rng(seed).permutation(count)
     other = np.empty(count, np.intp)
     other[order] = np.roll(order, 1)
@@ -87,30 +116,43 @@ def wording(
         blind: The constant report.
         more: Other texts about the same pictures, by name.
         seed: Of whose text is whose in the shuffled control.
+
+    Returns:
+        Texts' scores by name, and the margins.
     """
     texts: dict[str, Sequence[str]] = {"own": [r["text"] for r in rows], **(more or {})}
     texts["shuffled"] = [rows[i]["text"] for i in dealt(len(rows), seed)]
     texts["image-blind"] = [blind] * len(rows)
     references = [[t] for t in tokenize([r["true"] for r in rows], "plain")]
-    ciders, found = {}, {}
+    ciders, scores = {}, {}
     for name, replies in texts.items():
         corpus = Corpus(tokenize(list(replies), "plain"), references)
         ciders[name] = corpus.cider()
-        found[name] = {"CIDEr": float(ciders[name].mean()), "ROUGE-L": float(corpus.rouge_l().mean()),
+        scores[name] = {"CIDEr": float(ciders[name].mean()), "ROUGE-L": float(corpus.rouge_l().mean()),
                        **{f"BLEU-{n}": value for n, value in enumerate(corpus.bleu(), start=1)}}  # fmt: skip
     ones = np.ones(len(rows))
     margins = measures.ratios({f"CIDEr over {other}": (ciders["own"] - ciders[other], ones)
                                for other in ("shuffled", "image-blind")}, [r["group"] for r in rows])  # fmt: skip
-    return {"texts": found, "margins": {k: [v.value, v.low, v.high] for k, v in margins.items()}}
+    return {"texts": scores, "margins": {k: [v.value, v.low, v.high] for k, v in margins.items()}}
 
 
 def half(group: str) -> int:
-    """0 for people on whom a card's numbers are chosen, 1 for those on whom they are measured."""
+    """0 for people on whom a card's numbers are chosen, 1 for those on whom they are measured.
+
+    Args:
+        group: Of each row; rows of one group are drawn together.
+    """
     return zlib.crc32(group.encode()) % 2
 
 
 def calibration(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Of `score` against `fake`, as a card has it.
+
+    Args:
+        rows: One mapping a picture.
+
+    Returns:
+        JSON-ready.
 
     Raises:
         InputError: There are not both genuine and forged pictures of at least two people.
@@ -123,13 +165,22 @@ def calibration(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def carded(weights: Path, facts: Mapping[str, Any]) -> None:
-    """Puts what was measured on the card beside a network's weights; what it says of the weights stays."""
+    """Puts what was measured on the card beside a network's weights; what it says of the weights stays.
+
+    Args:
+        weights: Path of the weights.
+        facts: Further keys of the card beside the weights.
+    """
     card = weights.with_suffix(".json")
     write_whole(card, json.dumps({**json.loads(card.read_text(encoding="utf-8")), **facts}, indent=2).encode())
 
 
 def three(value: Sequence[float | None]) -> str:
-    """A value with its interval, as tables have it."""
+    """A value with its interval, as tables have it.
+
+    Args:
+        value: Value, low and high.
+    """
     middle, low, high = value
     if middle is None:
         return "not measured"

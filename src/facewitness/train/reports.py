@@ -69,18 +69,36 @@ ARTEFACTS: Mapping[str, tuple[str, ...]] = {
 
 
 def inside(name: str, mesh: Landmarks, size: int, grid: int) -> NDArray[np.bool_]:
-    """A region's polygon on a crop of `size` pixels, sampled by grid × grid."""
+    """A region's polygon on a crop of `size` pixels, sampled by grid × grid.
+
+    Args:
+        name: Of a region.
+        mesh: (468, 2), in the crop's pixels.
+        size: Side of the crop, pixels.
+        grid: Cells a side.
+    """
     scale = np.array([[grid / size, 0, 0], [0, grid / size, 0]])
     return geometry.fill([geometry.transform(scale, ring) for ring in regions.polygons(name, mesh)], grid, grid)
 
 
 def parsing(mesh: Landmarks, size: int, grid: int) -> NDArray[np.uint8]:
-    """How much of each sample of a grid × grid lies in each region of SPOKEN, uint8 (K, grid, grid), 255 all of it."""
+    """How much of each sample of a grid × grid lies in each region of SPOKEN, uint8 (K, grid, grid), 255 all of it.
+
+    Args:
+        mesh: (468, 2), in the crop's pixels.
+        size: Side of the crop, pixels.
+        grid: Cells a side.
+    """
     return np.stack([np.asarray(np.rint(covered(name, mesh, size, grid) * 255), np.uint8) for name in SPOKEN])
 
 
 def parsed(made: Edits, grid: int) -> NDArray[np.uint8]:
-    """`parsing` of every crop, uint8 (N, K, grid, grid), kept in the edits' folder once it is made."""
+    """`parsing` of every crop, uint8 (N, K, grid, grid), kept in the edits' folder once it is made.
+
+    Args:
+        made: The edits.
+        grid: Cells a side.
+    """
     file = made.folder / f"parsing-{grid}.npy"
     if not file.exists():
         part, size = file.with_suffix(".part.npy"), int(made.pixels.shape[1])
@@ -97,6 +115,12 @@ def covered(name: str, mesh: Landmarks, size: int, grid: int) -> NDArray[np.floa
 
     Drawn eight times as fine: OpenCV fills half a pixel more than a polygon holds, which is a third of an eyebrow at
     the resolution of a mask.
+
+    Args:
+        name: Of a region.
+        mesh: (468, 2), in the crop's pixels.
+        size: Side of the crop, pixels.
+        grid: Cells a side.
     """
     fine = np.asarray(mesh, np.float32)[:, :2] * (_FINE * grid / size)
     there = grounded.outline(name, fine, _FINE * grid, _FINE * grid).view(np.uint8)
@@ -118,15 +142,26 @@ def edited(mesh: Landmarks, mask: NDArray[np.uint8], size: int) -> tuple[str, ..
         there = inside(name, mesh, size, grid)
         if there.sum() >= 6:  # outside the crop, or hidden by the pose
             shares[name] = float((small[there] >= 0.5).mean())
-    found = tuple(name for name, share in shares.items() if share >= COVERED)
+    names = tuple(name for name, share in shares.items() if share >= COVERED)
     best = max(shares, key=lambda name: shares[name], default=None)
-    return found or ((best,) if best is not None and shares[best] > 0.05 else ())
+    return names or ((best,) if best is not None and shares[best] > 0.05 else ())
 
 
 def sentences(
     row: Mapping[str, Any], mesh: Landmarks, mask: NDArray[np.uint8], size: int, rng: np.random.Generator
 ) -> tuple[tuple[str, str], ...]:
-    """(region, sentence) of every edited region that is spoken of; empty for a genuine picture."""
+    """(region, sentence) of every edited region that is spoken of; empty for a genuine picture.
+
+    Args:
+        row: Of the edits.
+        mesh: (468, 2), in the crop's pixels.
+        mask: (g, g), 255 forged.
+        size: Side of the crop, pixels.
+        rng: What everything is drawn from; the same state gives the same result.
+
+    Returns:
+        (region, sentence) of each region.
+    """
     if not row["fake"]:
         return ()
     names = edited(mesh, mask, size)
@@ -138,9 +173,13 @@ def sentences(
     )
 
 
-def text(told: Sequence[tuple[str, str]]) -> str:
-    """The report as plain text."""
-    return " ".join(sentence for _, sentence in told) or NOTHING
+def text(sentences_of: Sequence[tuple[str, str]]) -> str:
+    """The report as plain text.
+
+    Args:
+        sentences_of: (region, sentence) of each edited region.
+    """
+    return " ".join(sentence for _, sentence in sentences_of) or NOTHING
 
 
 def _operation(record: Sequence[Mapping[str, Any]], name: str) -> str:
@@ -167,5 +206,12 @@ _FIND = re.compile(
 
 
 def spans(words: str) -> list[tuple[int, int]]:
-    """Where a text names one of the 21 areas, as (begin, end): what pretraining masks."""
+    """Where a text names one of the 21 areas, as (begin, end): what pretraining masks.
+
+    Args:
+        words: A text.
+
+    Returns:
+        (begin, end) in characters.
+    """
     return [match.span() for match in _FIND.finditer(words)]

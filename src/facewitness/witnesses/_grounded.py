@@ -133,7 +133,7 @@ class Loaded:
         margin = facts.get("crop", {}).get("margin") if isinstance(facts.get("crop"), dict) else None
         if not isinstance(margin, int | float):
             raise WeightsError(f"'{file.with_suffix('.json')}': expected crop.margin, which is missing. {how}")
-        self._margin, self._size, self._talks, self._most = float(margin), self.network.size, words, max_tokens
+        self._margin, self._size, self._talks, self._max_tokens = float(margin), self.network.size, words, max_tokens
         self._strength = facts.get("strength")  # share of mentions that were right; None where nobody measured
         least = facts.get(
             "least", 0.0

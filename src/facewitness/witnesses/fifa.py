@@ -80,7 +80,12 @@ class Facext(_grounded.Loaded):
         super().__init__(HOW, FiFa.load, path, device, words, max_tokens)
 
     def examine(self, track: Track, clip: Clip) -> Testimony:
-        """Testimony on one person; the explanation is about the face that can be judged best."""
+        """Testimony on one person; the explanation is about the face that can be judged best.
+
+        Args:
+            track: One person's faces.
+            clip: The file's pixels; a photo is a clip of one frame.
+        """
         testimony = _tracks.over(track, clip, self._look)
         if not self._talks:
             return testimony
@@ -94,6 +99,13 @@ class Facext(_grounded.Loaded):
     ) -> Reply:
         """The reply to a question, which may point, about the face that can be judged best.
 
+        Args:
+            track: One person's faces.
+            clip: The file's pixels; a photo is a clip of one frame.
+            question: The question in words.
+            history: Earlier questions with their replies, oldest first.
+            hear: Is called with each piece of the reply as it comes; None to wait for the whole.
+
         Raises:
             BackendError: What it points at lies outside the face's crop.
         """
@@ -102,7 +114,7 @@ class Facext(_grounded.Loaded):
         if question.places:
             reply = self._about(face, affine, seen, question.places)
         else:
-            reply = self._told(face, affine, seen, question.text)
+            reply = self._reply_to(face, affine, seen, question.text)
         if hear is not None:
             hear(reply.text)
         return reply
@@ -127,8 +139,8 @@ class Facext(_grounded.Loaded):
         """Where the mesh says that each concept is, for a network that has learned from it."""
         if not self.network.prior:
             return None
-        found = _places.parsed(self.network.concepts, face, affine, self._size, self._size // 4)
-        return None if found is None else torch.from_numpy(found)[None].to(self._device)
+        parsing = _places.parsed(self.network.concepts, face, affine, self._size, self._size // 4)
+        return None if parsing is None else torch.from_numpy(parsing)[None].to(self._device)
 
     def _score(self, seen: Seen) -> float:
         return float(seen.fake[0].double().sigmoid())
@@ -139,7 +151,9 @@ class Facext(_grounded.Loaded):
     # ------------------------------------------------------------------------------------------------ explaining
 
     def _explained(self, face: Face, affine: geometry.Affine, seen: Seen) -> Reply:
-        answer = self.network.answer(seen, [(0, QUESTIONS["grounded_explanation"], ())], self._most, self._least)[0]
+        answer = self.network.answer(seen, [(0, QUESTIONS["grounded_explanation"], ())], self._max_tokens, self._least)[
+            0
+        ]
         masks = [self._shown(values, face, affine) for values in answer.masks]
         cut = self._cut(answer.text, masks, face, affine, seen)
         reply = self._read(answer, face, affine, masks)
@@ -168,9 +182,9 @@ class Facext(_grounded.Loaded):
 
     def _cut(self, text: str, masks: list[Mask | None], face: Face, affine: geometry.Affine, seen: Seen) -> list[str]:
         """Puts the map within its region in the place of each [SEG]'s mask that is empty; returns these regions."""
-        found: list[str] = []
+        names: list[str] = []
         if face.landmarks is None:
-            return found
+            return names
         where = self._map(seen.where[0])
         scale = where.shape[0] / self._size
         to_map = geometry.compose(np.array([[scale, 0, 0], [0, scale, 0]]), affine)
@@ -182,8 +196,8 @@ class Facext(_grounded.Loaded):
             rings = [geometry.transform(to_map, ring) for ring in regions.polygons(name, face.landmarks)]
             masks[at] = self._shown((where * geometry.fill(rings, *where.shape)).astype(np.float32), face, affine)
             if masks[at] is not None:
-                found.append(name)
-        return list(dict.fromkeys(found))
+                names.append(name)
+        return list(dict.fromkeys(names))
 
     def _read(
         self, answer: fifa.Answered, face: Face, affine: geometry.Affine, masks: Sequence[Mask | None] | None = None
@@ -211,13 +225,13 @@ class Facext(_grounded.Loaded):
 
     # ------------------------------------------------------------------------------------------------ answering
 
-    def _told(self, face: Face, affine: geometry.Affine, seen: Seen, words: str) -> Reply:
+    def _reply_to(self, face: Face, affine: geometry.Affine, seen: Seen, words: str) -> Reply:
         """A question without a place, by what it asks for."""
         words = words.lower()
         task = next((task for task, pattern in _ASKED.items() if re.search(pattern, words)), "grounded_explanation")
         if task == "grounded_explanation":
             return self._explained(face, affine, seen)
-        answer = self.network.answer(seen, [(0, QUESTIONS[task], ())], self._most)[0]
+        answer = self.network.answer(seen, [(0, QUESTIONS[task], ())], self._max_tokens)[0]
         reply = self._read(answer, face, affine)
         if task != "detection":
             return replace(reply, label=None, fake=None)
@@ -244,7 +258,7 @@ class Facext(_grounded.Loaded):
             known = place.region in self.network.concepts
             named = QUESTIONS["region_question"].format(name=_title(str(place.region))) if known else ""
             asked = [(0, named or QUESTIONS["box_question"], (query,)), (0, QUESTIONS["region_explanation"], (query,))]
-            yes, why = (a.text for a in self.network.answer(seen, asked, self._most))
+            yes, why = (a.text for a in self.network.answer(seen, asked, self._max_tokens))
             forged = yes.strip() == fifa.YES
             there = f"the {title}" if title else "that place"
             parts.append(
@@ -252,10 +266,10 @@ class Facext(_grounded.Loaded):
             )
             if forged:
                 mask = self._part(place, query, face, affine, seen)
-                found = Place(face.at, place.region, place.box if mask is None else mask.box, mask)
+                whole_place = Place(face.at, place.region, place.box if mask is None else mask.box, mask)
                 claim = "" if why == fifa.NOTHING else _grounded_claim(why)
                 findings.append(
-                    Finding((found,), claim or f"{there[:1].upper()}{there[1:]} is forged.", self._strength)
+                    Finding((whole_place,), claim or f"{there[:1].upper()}{there[1:]} is forged.", self._strength)
                 )
                 parts += [Mark(findings[-1]), f". {why}" if claim else "."]
             else:

@@ -73,8 +73,8 @@ class Talker(_grounded.Loaded):
             return testimony
         face = track.face
         reply = self._reply(face, clip.at(face.at).pixels)
-        found = reply.findings or testimony.findings
-        return replace(testimony, reply=reply, findings=found)
+        findings = reply.findings or testimony.findings
+        return replace(testimony, reply=reply, findings=findings)
 
     def _look(self, face: Face, pixels: Pixels) -> Testimony:
         affine, crop = self._crop(face, pixels)
@@ -93,7 +93,7 @@ class Talker(_grounded.Loaded):
         mask, to_grid = _places.on_frame(values, face, affine, self._size)
         named = tuple(name for name, chance in areas.items() if chance >= 0.5)
         touched = tuple(name for name in named if self._touches(name, face, mask, to_grid))
-        spoken = self.network.speak(crop, self._most, named=[touched or named])[0]
+        spoken = self.network.speak(crop, self._max_tokens, named=[touched or named])[0]
         parts, findings, without = _grounded.marked(
             spoken.text, face, lambda name: self._part(name, face, mask, to_grid), self._strength
         )
