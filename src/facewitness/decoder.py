@@ -102,7 +102,7 @@ class Notes:
     """What a pass learns of the film: sentences, each once; where it was damaged, in seconds; how it is turned."""
 
     sentences: dict[str, None] = field(default_factory=dict)
-    told: int = 0  # so many of the sentences
+    sent: int = 0  # so many of the sentences
     turn: tuple[int, int, int, int] | None = None  # the film's display matrix, once it is known
     broken: list[list[float]] = field(default_factory=list)  # from, to (None at the end)
 
@@ -111,8 +111,8 @@ class Notes:
 
     def new(self) -> list[str]:
         """The sentences that nobody has been told yet."""
-        new = list(self.sentences)[self.told :]
-        self.told = len(self.sentences)
+        new = list(self.sentences)[self.sent :]
+        self.sent = len(self.sentences)
         return new
 
 
@@ -130,6 +130,9 @@ def container_of(head: bytes) -> str | None:
     """The name of a film's container by its first bytes, at least 16: mov, matroska, avi, gif, webp; else None.
 
     Pictures in the same boxes (HEIC, AVIF) are none; a GIF or WebP may be a film or not.
+
+    Args:
+        head: The first bytes of a file.
     """
     if head[4:8] == b"ftyp":
         return None if head[8:12] in _STILL else "mov"
@@ -256,15 +259,15 @@ def _survey(file: BinaryIO, container: str, max_pixels: int) -> dict[str, Any]:
 
 def _tags(opened: InputContainer) -> dict[str, str]:
     """What the container says of itself and of its streams, by names in small letters; the first of a name counts."""
-    found: dict[str, str] = {}
+    tags: dict[str, str] = {}
     room = _MOST_TAG
     named = [("", opened.metadata), *((f"{stream.type}.", stream.metadata) for stream in opened.streams)]
     for where, metadata in named:
         for key, value in metadata.items():
             name, text = f"{where}{key.lower()}"[:100], str(value)[:room]
-            if text and name not in found and len(found) < _MOST_TAGS:
-                found[name], room = text, room - len(text)
-    return found
+            if text and name not in tags and len(tags) < _MOST_TAGS:
+                tags[name], room = text, room - len(text)
+    return tags
 
 
 def _packets(opened: InputContainer, stream: VideoStream, notes: Notes) -> Iterator[Packet]:
@@ -443,7 +446,11 @@ def _rgb(frame: VideoFrame, notes: Notes) -> Array:
 
 
 def on_white(rgba: Array) -> Array:
-    """RGBA uint8 (H, W, 4) over white, uint8 (H, W, 3)."""
+    """RGBA uint8 (H, W, 4) over white, uint8 (H, W, 3).
+
+    Args:
+        rgba: uint8 (H, W, 4).
+    """
     alpha = rgba[:, :, 3:].astype(np.uint16)
     mixed = rgba[:, :, :3].astype(np.uint16) * alpha + 255 * (255 - alpha)
     return ((mixed + 127) // 255).astype(np.uint8)
@@ -486,6 +493,10 @@ def tone_mapped(deep: Array, curve: str) -> Array:
     The transfer curves are ITU-R BT.2100's: PQ (table 4), or HLG with the system gamma 1.2 of a screen of 1,000 cd/m²
     (table 5). Up to 3/4 of reference white light stays as it is; what is brighter is rolled off so that 1,000 cd/m²
     are white. The matrix to BT.709's primaries is ITU-R BT.2087's.
+
+    Args:
+        deep: uint16 (H, W, 3), as the file codes it.
+        curve: "pq" or "hlg".
     """
     code = np.arange(4096, dtype=np.float64) / 4095
     if curve == "pq":
@@ -614,15 +625,15 @@ def _decode(file: BinaryIO, request: dict[str, Any], send: Callable[[dict[str, A
     `spans`, where they are given, hold all targets with their bursts: what lies in none of them and at no step may be
     passed over undecoded.
     """
-    container, most = request["container"], int(request["max_pixels"])
+    container, max_pixels = request["container"], int(request["max_pixels"])
     targets, burst = list(request["targets"]), int(request["burst"])
     every, step, start, end = bool(request["every"]), request["step"], request["start"], request["end"]
     notes = Notes()
     if container in ("gif", "webp"):
-        shots = _stills(file, container, most, notes)
+        shots = _stills(file, container, max_pixels, notes)
     else:
         times = None if request["times"] is None else np.array(request["times"], np.int64)
-        shots = _shots(file, container, most, times, notes, Wanted(request.get("spans"), step, start or 0))
+        shots = _shots(file, container, max_pixels, times, notes, Wanted(request.get("spans"), step, start or 0))
     cuts, waiting, sizes = Cuts(), False, None
     following, left, next_step, number = 0, 0, None, -1
     for number, shot in enumerate(shots):
@@ -661,7 +672,13 @@ def _decode(file: BinaryIO, request: dict[str, Any], send: Callable[[dict[str, A
 
 
 def answer(file: BinaryIO, request: dict[str, Any], send: Callable[[dict[str, Any], Any], None]) -> None:
-    """Do what was asked with an open film."""
+    """Do what was asked with an open film.
+
+    Args:
+        file: An open film.
+        request: What is asked, by name.
+        send: Is called with each answer and its pixels.
+    """
     try:
         if request["do"] == "survey":
             still = request["container"] in ("gif", "webp")
@@ -728,8 +745,8 @@ def _confined(max_memory: int) -> None:
         import resource
     except ImportError:  # Windows
         return
-    for what, most in ((resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_AS, max_memory), (resource.RLIMIT_CORE, 0)):
+    for what, limit in ((resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_AS, max_memory), (resource.RLIMIT_CORE, 0)):
         try:
-            resource.setrlimit(what, (most, most))
+            resource.setrlimit(what, (limit, limit))
         except (OSError, ValueError):  # a limit that is lower already
             continue

@@ -88,7 +88,15 @@ class Backend(Protocol):
     """What `load` of a leaf of `backends/` gives."""
 
     def ask(self, messages: Sequence[Mapping[str, str]], images: Sequence[Pixels] = ()) -> str:
-        """The model's words. Raises BackendError."""
+        """The model's words.
+
+        Args:
+            messages: The conversation, each message with `role` and `content`.
+            images: Pictures that belong to the last message, RGB uint8 (H, W, 3).
+
+        Raises:
+            BackendError: It cannot answer.
+        """
         ...
 
 
@@ -100,7 +108,18 @@ class Answering(Protocol):
     def answer(
         self, track: Track, clip: Clip, question: Question, history: Sequence[Turn] = (), hear: Hear | None = None
     ) -> Reply:
-        """Its reply to a question about a person. Raises BackendError."""
+        """Its reply to a question about a person.
+
+        Args:
+            track: One person's faces.
+            clip: The file's pixels; a photo is a clip of one frame.
+            question: The question in words, and the places it points at.
+            history: Earlier questions with their replies, oldest first.
+            hear: Is called with each piece of the reply as it comes; None to wait for the whole.
+
+        Raises:
+            BackendError: It cannot answer.
+        """
         ...
 
 
@@ -211,7 +230,11 @@ class Dialogue:
         return {"face": self.face, "chosen": self._chosen, "spoken_of": list(self._spoken_of)}
 
     def recall(self, memory: Mapping[str, Any]) -> None:
-        """Go on where another Dialogue about the same report left off; `turns` are the caller's to restore."""
+        """Go on where another Dialogue about the same report left off; `turns` are the caller's to restore.
+
+        Args:
+            memory: As `memory` gave it.
+        """
         self.face, self._chosen = int(memory["face"]), bool(memory["chosen"])
         self._spoken_of = tuple(name for name in memory["spoken_of"] if name in regions.REGIONS)
 
@@ -295,7 +318,14 @@ class Dialogue:
         return replace(own, text=text, notes=notes, witness=name, reply=reply)
 
     def choose(self, face: int) -> None:
-        """Speak of this face from now on; the first is 0. Raises InputError where there is none such."""
+        """Speak of this face from now on; the first is 0.
+
+        Args:
+            face: Number of the face, from 0.
+
+        Raises:
+            InputError: Where there is none such.
+        """
         n = len(self.report.people)
         if not 0 <= face < n:
             there = f"{'no' if n == 0 else 'one' if n == 1 else n} {someone(self._film, max(1, n))}"
@@ -308,6 +338,9 @@ class Dialogue:
     def place(self, name: str) -> Place:
         """A region of the face that is spoken of, as a place that a question can point at.
 
+        Args:
+            name: Name of a region of the tree.
+
         Raises:
             UnknownName: There is no such region.
             InputError: Nobody was examined, or the region cannot be placed: no mesh, or outside the picture.
@@ -316,13 +349,13 @@ class Dialogue:
             raise UnknownName("region", name, regions.REGIONS)
         if not self.report.people:
             raise InputError("expected a face to point at, got a picture without one")
-        found = _places(self.report.people[self.face], [name])
-        if not found:
+        places = _places(self.report.people[self.face], [name])
+        if not places:
             raise InputError(
                 f"expected a region that can be placed, got the {regions.title(name)}: the face has no mesh, or the "
                 "region lies outside the picture. Point with a box or a click instead."
             )
-        return found[0]
+        return places[0]
 
     def _pointed(self, places: Sequence[Place]) -> tuple[str, ...]:
         """Speak of the person that places are on, and of the regions there; empty where they are on nobody."""
@@ -542,9 +575,9 @@ class Dialogue:
     def _file(self) -> Answer:
         """What the file says of itself, as the witnesses that look at files found it."""
         claims = [finding.claim for finding in self.report.findings]
-        said = " ".join(claims[:_CLAIMS]) if claims else "Nothing was found that the file says of itself."
+        first = " ".join(claims[:_CLAIMS]) if claims else "Nothing was found that the file says of itself."
         more = f" {len(claims) - _CLAIMS} more such statements are in the report." if len(claims) > _CLAIMS else ""
-        return Answer(f"{said}{more} {_OF_ITSELF}", None, tuple(self.report.findings[:_CLAIMS]), intent="file")
+        return Answer(f"{first}{more} {_OF_ITSELF}", None, tuple(self.report.findings[:_CLAIMS]), intent="file")
 
     def _known(self) -> str:
         """What the witnesses know and do not know."""
@@ -573,8 +606,8 @@ class Dialogue:
         for number, person in enumerate(self.report.people, start=1):
             numbers[person.verdict.label].append(str(number))
         parts = [
-            f"{begin}: {f'{someone(self._film, len(found))} {listed(found)}' if found else 'none'}."
-            for begin, found in (
+            f"{begin}: {f'{someone(self._film, len(which))} {listed(which)}' if which else 'none'}."
+            for begin, which in (
                 ("Judged fake", numbers["fake"]),
                 ("Undecided", numbers["inconclusive"]),
                 ("No sign of forgery found", numbers["real"]),
@@ -641,7 +674,7 @@ class Dialogue:
         elif not signs:
             answer = "Nothing was found that would speak for it: no witness names a place."
         else:
-            answer = "What would speak for it: " + " ".join(_told(f) for f in signs)
+            answer = "What would speak for it: " + " ".join(_sentence(f) for f in signs)
         return Answer(f"{answer} {self._stands(face)}", face.verdict.label, signs, intent="suppose_fake")
 
     def _suppose_real(self, face: PersonReport, question: str) -> Answer:
@@ -692,7 +725,11 @@ _STANDS: dict[Label | None, str] = {
 
 
 def can_answer(witness: object) -> bool:
-    """Whether a witness can be asked: it has `answer`, and does not say that it has nobody to ask."""
+    """Whether a witness can be asked: it has `answer`, and does not say that it has nobody to ask.
+
+    Args:
+        witness: A loaded witness.
+    """
     return callable(getattr(witness, "answer", None)) and bool(getattr(witness, "answers_questions", True))
 
 
@@ -726,7 +763,8 @@ def _pointing(face: PersonReport, name: str) -> str:
     here = [(t.witness, f) for t in face.verdict.testimonies for f in t.findings if _is_at(f, name)]
     if here:
         sentence = " ".join(
-            f"The witness {visible(witness)} points at the {places_of(f)}: {_lower(_told(f))}" for witness, f in here
+            f"The witness {visible(witness)} points at the {places_of(f)}: {_lower(_sentence(f))}"
+            for witness, f in here
         )
         if not any(_is_at(f, name) for f in face.findings):
             sentence += " That is too weak, or the verdict too uncertain, to be claimed."
@@ -752,6 +790,10 @@ def regions_at(face: PersonReport, place: Place) -> tuple[str, ...]:
 
     A click is a place of a pixel; of a larger one each region counts that holds a quarter of it, unless a part of that
     region does, too. Without landmarks it is the face as a whole.
+
+    Args:
+        face: One person of the report.
+        place: Where the question points.
     """
     if place.region is not None:
         return (place.region,)
@@ -813,7 +855,11 @@ def _places(face: PersonReport, names: Sequence[str]) -> tuple[Place, ...]:
 
 
 def evidence(face: PersonReport) -> str:
-    """The system's message: the task, and the evidence on one face (KFD's task description and detector result)."""
+    """The system's message: the task, and the evidence on one face (KFD's task description and detector result).
+
+    Args:
+        face: One person of the report.
+    """
     verdict = face.verdict
     lines = [
         "You explain the result of a forensic analysis of a face to an examiner. Use only the evidence below and what "
@@ -824,7 +870,7 @@ def evidence(face: PersonReport) -> str:
         f"Verdict: {verdict.label}, {odds(verdict)}.",
         *verdict.reasons,
     ]
-    lines += [f"Found at the {places_of(f)}: {_told(f)}" for f in face.findings] or ["No place is named."]
+    lines += [f"Found at the {places_of(f)}: {_sentence(f)}" for f in face.findings] or ["No place is named."]
     if face.kind is not None and verdict.label == "fake":
         lines.append("Kind: " + ", ".join(f"{KIND_WORDS[name]} {percent(p)}" for name, p in face.kind.items()) + ".")
     return "\n".join(lines)
@@ -955,7 +1001,7 @@ def _about(face: PersonReport, name: str, question: str) -> Answer:
     if hidden:
         return answer(f"{hidden} Nothing can be said about {place}.", None)
     here = tuple(f for f in face.findings if _is_at(f, name))
-    sentences = " ".join(_told(f) for f in here)
+    sentences = " ".join(_sentence(f) for f in here)
     covered = _covered(face, name)
     measured = "" if covered is None else f" The mask covers {percent(covered)} of it."
     if verdict.label == "inconclusive":
@@ -966,7 +1012,7 @@ def _about(face: PersonReport, name: str, question: str) -> Answer:
         words += "the face shows no sign of forgery."
         weak = [f for f in _suspicions(face) if _is_at(f, name)]
         if weak:
-            words += f" A witness saw something there, too weak for the verdict. {_told(weak[0])}"
+            words += f" A witness saw something there, too weak for the verdict. {_sentence(weak[0])}"
         return answer(words, "real")
     if any(f.strength is not None and f.strength >= 0.5 for f in here):
         return answer(f"{questions.yes_or_no(question, forged=True)}{sentences}", "fake", here)
@@ -1015,11 +1061,11 @@ def _covered(face: PersonReport, name: str) -> float | None:
     return float((mask[place] >= 0.5).mean()) if place.any() else None
 
 
-def _same_place(found: str, asked: str) -> bool:
+def _same_place(place: str, asked: str) -> bool:
     """A finding answers a question about its own region, its parts, and the area that it is part of; not the face."""
-    if found == "face" or asked == "face":
-        return found == asked
-    return regions.within(found, asked) or regions.within(asked, found)
+    if place == "face" or asked == "face":
+        return place == asked
+    return regions.within(place, asked) or regions.within(asked, place)
 
 
 def _covers(named: Iterable[str], region: str) -> bool:
@@ -1044,7 +1090,7 @@ def _is_at(finding: Finding, name: str) -> bool:
 # ----------------------------------------------------------------------------------------------------------- wording
 
 
-def _told(finding: Finding) -> str:
+def _sentence(finding: Finding) -> str:
     return f"{graded(finding)}: {finding.claim}"
 
 
@@ -1066,5 +1112,9 @@ def _capital(text: str) -> str:
 
 
 def as_reply(answer: Answer) -> Reply:
-    """The answer as `scores/` judge it."""
+    """The answer as `scores/` judge it.
+
+    Args:
+        answer: What the dialogue answered.
+    """
     return Reply(answer.label, None, (answer.text,), answer.findings)

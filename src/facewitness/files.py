@@ -26,6 +26,9 @@ def whole(path: Path) -> Iterator[Path]:
 
     Makes the folder if need be. Where anything raises, nothing is left of the file. Of several writers at once, the
     last one wins.
+
+    Args:
+        path: Of the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=".facewitness-", dir=path.parent)
@@ -42,56 +45,77 @@ def whole(path: Path) -> Iterator[Path]:
         raise
 
 
-def read_bounded(path: Path, most: int) -> bytes:
+def read_bounded(path: Path, limit: int) -> bytes:
     """The bytes of an ordinary file, without waiting for anything and never more than `most` of them.
 
     A pipe, a socket or a device is refused before it is opened, and what calls itself a file of no bytes, as those of
     /proc do, is not opened either: reading some of them waits for ever, others never end.
 
+    Args:
+        path: Of the file.
+        limit: So many bytes.
+
     Raises:
         OSError: Where it cannot be read; with ENOTSUP for what is no ordinary file and EFBIG for more than `most`
             bytes, and a `strerror` that says so.
     """
-    with open_bounded(path, most) as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise OSError(errno.EFBIG, f"it holds more than {most / 1e6:,.0f} MB", str(path))
+    with open_bounded(path, limit) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"it holds more than {limit / 1e6:,.0f} MB", str(path))
     return content
 
 
-def sha256(path: Path, most: int) -> str:
-    """Of the bytes that `read_bounded` gives, a piece at a time. Raises OSError as it does."""
-    digest, room = hashlib.sha256(), most
-    with open_bounded(path, most) as file:
+def sha256(path: Path, limit: int) -> str:
+    """Of the bytes that `read_bounded` gives, a piece at a time.
+
+    Args:
+        path: Of the file.
+        limit: So many bytes.
+
+    Raises:
+        OSError: As it does.
+    """
+    digest, room = hashlib.sha256(), limit
+    with open_bounded(path, limit) as file:
         while piece := file.read(1 << 20):
             room -= len(piece)
             if room < 0:
-                raise OSError(errno.EFBIG, f"it holds more than {most / 1e6:,.0f} MB", str(path))
+                raise OSError(errno.EFBIG, f"it holds more than {limit / 1e6:,.0f} MB", str(path))
             digest.update(piece)
     return digest.hexdigest()
 
 
-def ordinary(path: Path, most: int = sys.maxsize) -> Path:
+def ordinary(path: Path, limit: int = sys.maxsize) -> Path:
     """The path, where an ordinary file lies that holds something: for readers that open a path by themselves.
+
+    Args:
+        path: Of the file.
+        limit: So many bytes.
 
     Raises:
         OSError: As `read_bounded` does; with ENODATA for a file of no bytes.
     """
-    open_bounded(path, most).close()
+    open_bounded(path, limit).close()
     if path.stat().st_size == 0:  # as /proc has them: some are never read to their end
         raise OSError(errno.ENODATA, "it holds nothing", str(path))
     return path
 
 
-def open_bounded(path: Path, most: int) -> BinaryIO:
-    """An ordinary file, open for reading; see `read_bounded`. How much is read is the caller's to bound."""
+def open_bounded(path: Path, limit: int) -> BinaryIO:
+    """An ordinary file, open for reading; see `read_bounded`. How much is read is the caller's to bound.
+
+    Args:
+        path: Of the file.
+        limit: So many bytes.
+    """
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.ENOTSUP, "it is a device, a pipe or a socket, no file", str(path))
-    if status.st_size > most:
-        raise OSError(errno.EFBIG, f"it holds {status.st_size / 1e6:,.0f} MB, more than {most / 1e6:,.0f}", str(path))
+    if status.st_size > limit:
+        raise OSError(errno.EFBIG, f"it holds {status.st_size / 1e6:,.0f} MB, more than {limit / 1e6:,.0f}", str(path))
     if status.st_size == 0:
         return io.BytesIO()
     # It may have been replaced since, and may grow while it is read: neither is waited for.
@@ -104,7 +128,15 @@ def open_bounded(path: Path, most: int) -> BinaryIO:
 
 
 def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file as `whole` does, and return its path. Raises OSError where it cannot be written."""
+    """Write a file as `whole` does, and return its path.
+
+    Args:
+        path: Of the file.
+        content: What is written.
+
+    Raises:
+        OSError: Where it cannot be written.
+    """
     with whole(path) as passing:
         passing.write_bytes(content)
     return path
@@ -116,6 +148,9 @@ def held(path: Path) -> Iterator[None]:
 
     A holder on this machine that is gone, killed or not, holds nothing: its file is taken over. Whether one on another
     machine still runs can't be seen from here, so its file stays until somebody deletes it.
+
+    Args:
+        path: Of the file.
 
     Raises:
         InputError: somebody else holds it.

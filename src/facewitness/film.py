@@ -53,12 +53,13 @@ WANTED = "a film (MP4, MOV, WebM, MKV, AVI, or as a film on request: GIF, animat
 class Sampling:
     """Which frames of a film are judged. At most one of `fps`, `scenes` and `every` replaces `frames`.
 
-    frames  so many, each the one on screen in the middle of one of as many equal stretches of time
-    fps     so many a second
-    scenes  one of each scene, from its middle; the film is then decoded once more, to see where its cuts are
-    every   all of them
-    start   seconds; nothing before this moment is judged
-    end     seconds; nothing after it
+    Attributes:
+        frames: So many, each the one on screen in the middle of one of as many equal stretches of time.
+        fps: So many a second.
+        scenes: One of each scene, from its middle; the film is then decoded once more, to see where its cuts are.
+        every: All of them.
+        start: Seconds; nothing before this moment is judged.
+        end: Seconds; nothing after it.
     """
 
     frames: int = 32
@@ -94,7 +95,11 @@ class Seen:
 
 
 def is_film(head: bytes) -> bool:
-    """Whether the first bytes of a file, at least 16, are those of a film. A GIF or WebP is a picture until asked."""
+    """Whether the first bytes of a file, at least 16, are those of a film. A GIF or WebP is a picture until asked.
+
+    Args:
+        head: The first bytes of a file.
+    """
     return container_of(head) not in (None, "gif", "webp")
 
 
@@ -182,7 +187,11 @@ class Film(Clip):
         return tuple(dict.fromkeys((*self.notes, *self.passes.notes)))
 
     def remark(self, sentence: str) -> None:
-        """Add to `remarks` what was seen while people were followed."""
+        """Add to `remarks` what was seen while people were followed.
+
+        Args:
+            sentence: What the user should read.
+        """
         self.passes.notes[sentence] = None
 
     def refs(self) -> tuple[FrameRef, ...]:
@@ -194,22 +203,37 @@ class Film(Clip):
         return self.passes.judged()
 
     def watch(self, seconds: float | None = None) -> Iterator[Seen]:
-        """One pass over the film: the judged frames and, between them, one every so many seconds."""
+        """One pass over the film: the judged frames and, between them, one every so many seconds.
+
+        Args:
+            seconds: Between two frames that are looked at besides; None for none.
+        """
         for seen in self.passes.watch(seconds):
             if self.passes.tell is not None and self.seconds > 0:
                 self.passes.tell(min(1.0, (seen.frame.seconds or 0.0) / self.seconds))
             yield seen
 
     def bursts(self, count: int) -> None:
-        """From now on `watch` shows so many consecutive frames from each judged one on."""
+        """From now on `watch` shows so many consecutive frames from each judged one on.
+
+        Args:
+            count: How many frames a burst has.
+        """
         self.passes.burst = max(1, count)
 
-    def told(self, tell: Callable[[float], None]) -> None:
-        """From now on `tell` is given the share of the film that a pass of `watch` has gone through."""
+    def report_progress(self, tell: Callable[[float], None]) -> None:
+        """From now on `tell` is given the share of the film that a pass of `watch` has gone through.
+
+        Args:
+            tell: Is called with a share in [0, 1].
+        """
         self.passes.tell = tell
 
     def at(self, at: FrameRef) -> Frame:
         """The frame that something speaks of, with its pixels.
+
+        Args:
+            at: The frame that is spoken of.
 
         Raises:
             InputError: the film has no such frame.
@@ -307,6 +331,9 @@ def film_at(content: bytes) -> int | None:
     """Where the film of a motion photo (a JPEG with an MP4 behind it) begins; None where there is none.
 
     Google's and Samsung's phones write it behind the picture; its first box, `ftyp`, is looked for there.
+
+    Args:
+        content: The file's bytes.
     """
     end = content.find(b"\xff\xd9") if content[:3] == b"\xff\xd8\xff" else -1
     at = content.find(b"ftyp", end) if end > 0 else -1
@@ -476,7 +503,14 @@ class Frames:
         self.expected: tuple[int, ...] = ()
 
     def count(self, path: Path) -> int:
-        """How many frames a video has; 0 where it cannot be read. Raises MissingExtra without PyAV."""
+        """How many frames a video has; 0 where it cannot be read.
+
+        Args:
+            path: Of the file.
+
+        Raises:
+            MissingExtra: Without PyAV.
+        """
         try:
             self._open(path)
         except UnreadableMedia:
@@ -484,12 +518,21 @@ class Frames:
         return 0 if self.survey is None else len(self.survey.ticks)
 
     def expect(self, path: Path, indices: Sequence[int]) -> None:
-        """Which frames of a file will be asked for next."""
+        """Which frames of a file will be asked for next.
+
+        Args:
+            path: Of the file.
+            indices: Numbers of frames, from 0.
+        """
         self.close()
         self.expected, self.path = tuple(sorted(set(indices))), path
 
     def frame(self, path: Path, index: int) -> Pixels:
         """Frame `index` of a file, from 0: RGB uint8 (H, W, 3).
+
+        Args:
+            path: Of the file.
+            index: Number of the frame, from 0.
 
         Raises:
             UnreadableMedia: the video ends or breaks before it.

@@ -46,6 +46,9 @@ class List:
 def read(path: Path) -> List:
     """All lines of a list that say anything.
 
+    Args:
+        path: Of the list.
+
     Raises:
         InputError: the file is no UTF-8 text or no CSV, a column is there twice, or a line has too many or too few
             values.
@@ -106,6 +109,10 @@ def located(folder: Path, listed: str) -> str | None:
 
     Of a path of another machine, what stands before the part that is below the folder is cut away, but never the last
     folder: of `C:\\sets\\FF\\000\\1.png` at least 000/1.png is looked for. A path that climbs out by `..` is none.
+
+    Args:
+        folder: Below which the file lies.
+        listed: As the list has it.
     """
     if "\0" in listed:
         return None
@@ -118,8 +125,8 @@ def located(folder: Path, listed: str) -> str | None:
             if (folder.joinpath(*steps[first:])).is_file():
                 return "/".join(steps[first:])
     for first in range(max(1, len(steps) - 1)):
-        if (found := _respelt(folder, steps[first:])) is not None:
-            return found
+        if (file := _respelt(folder, steps[first:])) is not None:
+            return file
     return None
 
 

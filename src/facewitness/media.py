@@ -130,7 +130,7 @@ def read(
     if isinstance(source, str | os.PathLike):
         name, (source, part) = name or os.fspath(source), _part_of(source)
     given = (("max_pixels", max_pixels), ("max_bytes", max_bytes), ("max_seconds", max_seconds))
-    limits: dict[str, Any] = {name: most for name, most in given if most is not None}
+    limits: dict[str, Any] = {name: value for name, value in given if value is not None}
     if isinstance(source, str | os.PathLike | bytes | bytearray | memoryview) and (as_film or _is_film(source)):
         if part:
             raise UnreadableMedia(f"'{name}' names a part of a film. Say from when to when instead: --from, --to.")
@@ -201,7 +201,11 @@ def _part_of(path: str | os.PathLike[str]) -> tuple[str | os.PathLike[str], tupl
 
 
 def file_of(path: str | os.PathLike[str]) -> Path:
-    """The file that a name stands for: of scan.tif#2 it is scan.tif, unless there is a file of that name."""
+    """The file that a name stands for: of scan.tif#2 it is scan.tif, unless there is a file of that name.
+
+    Args:
+        path: A file's name, with #n behind it for a page or picture of it.
+    """
     return Path(_part_of(path)[0])
 
 
@@ -209,6 +213,9 @@ def parts(path: str | os.PathLike[str]) -> list[str]:
     """The names of a file's pages or pictures: those of a TIFF of several pages and of a PDF; else the name itself.
 
     What cannot be read goes by its own name, so that `read` can say why. No more than `stills.MOST_PARTS` are named.
+
+    Args:
+        path: A file's name, with #n behind it for a page or picture of it.
     """
     name = os.fspath(path)
     try:
@@ -267,7 +274,11 @@ def _proposed(pixels: Pixels, label: str, is_file: bool) -> tuple[str, ...]:
 
 
 def limit_of(path: str | os.PathLike[str]) -> int:
-    """How many bytes `read` takes of a file unless told otherwise: many more of a film than of a picture."""
+    """How many bytes `read` takes of a file unless told otherwise: many more of a film than of a picture.
+
+    Args:
+        path: A file's name, with #n behind it for a page or picture of it.
+    """
     if not _is_film(path):
         return MAX_BYTES
     from facewitness import film
@@ -312,7 +323,17 @@ def _load_decoders() -> None:
 def check(content: bytes | Path, label: str, max_pixels: int = MAX_PIXELS, max_memory: int = MAX_MEMORY) -> None:
     """Whether an encoded picture, its bytes or its file, is one and within the limits, from its header alone.
 
-    For those who decode it themselves, such as masks, or later. Raises UnreadableMedia and TooLarge as `read` does.
+    For those who decode it themselves, such as masks, or later.
+
+    Args:
+        content: Bytes of the file, or its path.
+        label: What it is called in messages.
+        max_pixels: More are refused.
+        max_memory: Bytes; a picture that takes more to decode is refused.
+
+    Raises:
+        UnreadableMedia: As `read` does.
+        TooLarge: As `read` does.
     """
     from PIL import UnidentifiedImageError
 
@@ -371,7 +392,11 @@ _KIND_OF = {suffix: kind for kind, suffixes in _KINDS.items() for suffix in suff
 
 
 def kind_of(path: Path) -> str:
-    """What a file that is no picture and no film to us is, by its ending: "PDF", "text", "archive"; else the ending."""
+    """What a file that is no picture and no film to us is, by its ending: "PDF", "text", "archive"; else the ending.
+
+    Args:
+        path: A file's name, with #n behind it for a page or picture of it.
+    """
     ending = path.suffix.lower()
     return _KIND_OF.get(ending) or (f"{ending} file" if ending else "file without an ending")
 
@@ -879,7 +904,7 @@ _SAME_COLOUR = 3  # levels of 255: as much as two makers' tables of sRGB differ
 def _from_deep_grey(image: Image.Image, notes: list[str]) -> Callable[[Image.Image], Pixels]:
     """16 or 32 bits of grey, or floats: scaled to 8 bits, never clipped."""
     low, high, kind = 0.0, 65535.0, "u"
-    least, most, holes = np.inf, -np.inf, False
+    lowest, highest, holes = np.inf, -np.inf, False
     rows = max(1, _STRIP // image.width)
     for top in range(0, image.height, rows):
         values = np.asarray(image.crop((0, top, image.width, min(image.height, top + rows))))
@@ -887,11 +912,11 @@ def _from_deep_grey(image: Image.Image, notes: list[str]) -> Callable[[Image.Ima
         finite = values[np.isfinite(values)] if kind == "f" else values
         holes = holes or finite.size < values.size
         if finite.size:
-            least, most = min(least, float(finite.min())), max(most, float(finite.max()))
-    if holes or least < low or most > high or kind == "f":
-        if least > most:
+            lowest, highest = min(lowest, float(finite.min())), max(highest, float(finite.max()))
+    if holes or lowest < low or highest > high or kind == "f":
+        if lowest > highest:
             raise UnreadableMedia("The picture holds no finite values: expected grey values.")
-        low, high = least, most
+        low, high = lowest, highest
         notes.append(f"Grey values from {low:g} to {high:g} were stretched to black and white.")
 
     def convert(strip: Image.Image) -> Pixels:
@@ -1097,15 +1122,15 @@ def _is_overlong(content: bytes) -> bool:
     return False
 
 
-def _too_many_pixels(label: str, width: int, height: int, most: int) -> TooLarge:
+def _too_many_pixels(label: str, width: int, height: int, limit: int) -> TooLarge:
     return TooLarge(
         f"'{label}' is {width} × {height} = {width * height / 1e6:,.0f} million pixels; expected at most "
-        f"{most / 1e6:,.0f} million. Make it smaller, or raise max_pixels (--max-megapixels)."
+        f"{limit / 1e6:,.0f} million. Make it smaller, or raise max_pixels (--max-megapixels)."
     )
 
 
-def _too_many_bytes(label: str, size: int, most: int) -> TooLarge:
+def _too_many_bytes(label: str, size: int, limit: int) -> TooLarge:
     return TooLarge(
-        f"'{label}' is {size / 1e6:,.0f} MB; expected at most {most / 1e6:,.0f} MB. "
+        f"'{label}' is {size / 1e6:,.0f} MB; expected at most {limit / 1e6:,.0f} MB. "
         "Make it smaller, or raise max_bytes (--max-megabytes)."
     )

@@ -41,7 +41,12 @@ KIND_WORDS: dict[str, str] = {
 
 
 def percent(score: float, digits: int = 0) -> str:
-    """A score in [0, 1] as a percent, whole by default. Never "0 %" or "100 %": no measurement is that certain."""
+    """A score in [0, 1] as a percent, whole by default. Never "0 %" or "100 %": no measurement is that certain.
+
+    Args:
+        score: In [0, 1].
+        digits: Behind the point.
+    """
     edge = 0.5 * 10.0**-digits
     if score * 100 < edge:
         return f"< {2 * edge:g} %"
@@ -51,7 +56,12 @@ def percent(score: float, digits: int = 0) -> str:
 
 
 def chance(fake: float | None, interval: tuple[float, float] | None = None) -> str:
-    """A calibrated probability in words: "87 % fake (80–92 %)". The interval is rounded outwards."""
+    """A calibrated probability in words: "87 % fake (80–92 %)". The interval is rounded outwards.
+
+    Args:
+        fake: A calibrated probability, in [0, 1]; None for none.
+        interval: Its 95 % interval; None for none.
+    """
     if fake is None:
         return "probability not measured"
     if interval is None:
@@ -64,6 +74,10 @@ def apart(value: float, *bounds: float) -> tuple[str, ...]:
     """A score and what it is compared with, as percents with so many digits that the comparison shows: 29.6 %, 30 %.
 
     Where two of them differ and their whole percents do not, digits are added to all, four at most.
+
+    Args:
+        value: The score, and whatever else it is compared with.
+        *bounds: What it is compared with.
     """
     for digits in range(5):
         words = [percent(score, digits) for score in (value, *bounds)]
@@ -73,14 +87,25 @@ def apart(value: float, *bounds: float) -> tuple[str, ...]:
 
 
 def odds(verdict: Verdict) -> str:
-    """A verdict's probability in words; of a face that cannot be judged there is none."""
+    """A verdict's probability in words; of a face that cannot be judged there is none.
+
+    Args:
+        verdict: Of one person.
+    """
     if verdict.cause == "quality":
         return "cannot be judged"
     return chance(verdict.fake, verdict.interval)
 
 
 def headline(report: Report) -> tuple[str, str, str]:
-    """What stands at the top of every report: its key in WORDS, the large word, and the sentence that explains it."""
+    """What stands at the top of every report: its key in WORDS, the large word, and the sentence that explains it.
+
+    Args:
+        report: A finished analysis.
+
+    Returns:
+        The key, the large word, and the sentence.
+    """
     if report.verdict is not None and report.verdict.label == "fake" and not _is_any_fake(report):
         nobody = "No face was found. " if report.status == "no_face" else ""
         return (
@@ -119,24 +144,42 @@ def forged_when(report: Report) -> str:
 
 
 def is_film(report: Report) -> bool:
-    """Whether a report is on a film: its people are seen in time."""
+    """Whether a report is on a film: its people are seen in time.
+
+    Args:
+        report: A finished analysis.
+    """
     medium = report.medium
     timed = medium is not None and (medium.fps is not None or medium.frames > 1)
     return timed or any(person.face.at.seconds is not None for person in report.people)
 
 
 def someone(film: bool, count: int = 1) -> str:
-    """What is counted: faces on a photo, people in a film, each of whom has many faces."""
+    """What is counted: faces on a photo, people in a film, each of whom has many faces.
+
+    Args:
+        film: Whether it is one.
+        count: How many.
+    """
     return ("person" if count == 1 else "people") if film else ("face" if count == 1 else "faces")
 
 
 def of_medium(sentence: str, film: bool) -> str:
-    """A sentence of ours about a picture, said of a film where it is one."""
+    """A sentence of ours about a picture, said of a film where it is one.
+
+    Args:
+        sentence: As it is said of a picture.
+        film: Whether it is one.
+    """
     return sentence.replace("picture", "film") if film else sentence
 
 
 def word(label: Label) -> str:
-    """A verdict's label as it stands in a report."""
+    """A verdict's label as it stands in a report.
+
+    Args:
+        label: Of the verdict.
+    """
     return WORDS[label][0]
 
 
@@ -144,6 +187,10 @@ def error_rates(name: str, described: Mapping[str, Any]) -> tuple[str, ...]:
     """The measured error rates of a witness in words, from how `made_by` describes it; empty where nobody measured.
 
     "Of 2,390 genuine faces that were held out, compact called 0.4 % fake and 54 % real."
+
+    Args:
+        name: Of the witness.
+        described: Its `made_by`.
     """
     measured = described.get("measured")
     rates = measured.get("rates") if isinstance(measured, Mapping) else None
@@ -169,7 +216,12 @@ def error_rates(name: str, described: Mapping[str, Any]) -> tuple[str, ...]:
 def known(
     described: Mapping[str, Any], names: tuple[str, ...] = ("knows", "does_not_know", "groups", "deletion")
 ) -> tuple[str, ...]:
-    """What a witness knows and does not know, its errors by group and the deletion test, as its `made_by` has them."""
+    """What a witness knows and does not know, its errors by group and the deletion test, as its `made_by` has them.
+
+    Args:
+        described: Its `made_by`.
+        names: Keys that are told, in their order.
+    """
     measured = described.get("measured")
     if not isinstance(measured, Mapping):
         return ()
@@ -191,6 +243,9 @@ def visible(text: str) -> str:
     Control characters, line separators, lone surrogates (bytes of a file name that are not UTF-8), the marks that turn
     the reading direction, and what has no width could make a report show another name than the file has, or give a
     terminal orders. A joiner stays between letters of the scripts that are spelt with it, and between emoji.
+
+    Args:
+        text: From outside.
     """
     return _ODD.sub(lambda m: m[0].encode("unicode_escape").decode("ascii") if _hides(m) else m[0], text)
 
@@ -213,6 +268,9 @@ def cell(value: object) -> object:
     """A value for a cell of a CSV file: text is made visible and never begins as a formula does; a number stays one.
 
     An apostrophe in front tells a spreadsheet that what follows is text.
+
+    Args:
+        value: Text or a number.
     """
     if not isinstance(value, str):
         return value
@@ -238,7 +296,11 @@ def _takes_joiners(c: str) -> bool:
 
 
 def title(region: str) -> str:
-    """A region's name in words. A name the tree does not have (from an outside witness) is shown as it came."""
+    """A region's name in words. A name the tree does not have (from an outside witness) is shown as it came.
+
+    Args:
+        region: Name of a region of the tree.
+    """
     try:
         return regions.title(region)
     except UnknownName:
@@ -246,13 +308,21 @@ def title(region: str) -> str:
 
 
 def places_of(finding: Finding) -> str:
-    """Where a finding is, in words: its regions, each once; the whole picture for a place that is no region."""
+    """Where a finding is, in words: its regions, each once; the whole picture for a place that is no region.
+
+    Args:
+        finding: The finding.
+    """
     names = dict.fromkeys("whole picture" if p.region is None else title(p.region) for p in finding.places)
     return listed(names) if len(names) <= 4 else f"{', '.join(list(names)[:3])} and {len(names) - 3} more"
 
 
 def strength_in_words(strength: float | None) -> str:
-    """A finding's strength with its grade: "strong, 82 %"."""
+    """A finding's strength with its grade: "strong, 82 %".
+
+    Args:
+        strength: In [0, 1]; None for not measured.
+    """
     return "not measured" if strength is None else f"{grade(strength)}, {percent(strength)}"
 
 
@@ -267,11 +337,19 @@ def measured_in_words(finding: Finding) -> str:
 
 
 def listed(words: Iterable[str]) -> str:
-    """Words as a list in a sentence: "a", "a and b", "a, b and c"; empty for none."""
+    """Words as a list in a sentence: "a", "a and b", "a, b and c"; empty for none.
+
+    Args:
+        words: In their order.
+    """
     *others, last = list(words) or [""]
     return f"{', '.join(others)} and {last}" if others else last
 
 
 def the_regions(names: Iterable[str]) -> str:
-    """Regions as a list in a sentence: ("nose", "left_eye", "chin") → "the nose, the left eye and the chin"."""
+    """Regions as a list in a sentence: ("nose", "left_eye", "chin") → "the nose, the left eye and the chin".
+
+    Args:
+        names: Of the tree.
+    """
     return listed(f"the {regions.title(name)}" for name in names)

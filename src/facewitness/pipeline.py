@@ -55,7 +55,11 @@ class Finder(Protocol):
     """
 
     def find(self, frame: Frame) -> tuple[Face, ...]:
-        """All faces of a frame."""
+        """All faces of a frame.
+
+        Args:
+            frame: One frame, RGB.
+        """
         ...
 
 
@@ -77,7 +81,12 @@ class Witness(Protocol):
     name: str
 
     def examine(self, track: Track, clip: Clip) -> Testimony:
-        """What it says about one person."""
+        """What it says about one person.
+
+        Args:
+            track: One person's faces.
+            clip: The file's pixels, for pictures in the report; None leaves them out.
+        """
         ...
 
     def made_by(self) -> Mapping[str, Any]:
@@ -135,7 +144,11 @@ class Analyzer:
         self._one_at_a_time = threading.Lock()  # a network's interpreter holds the picture it works on
 
     def analyze(self, source: Source) -> Report:
-        """The report on one picture; see `analysis`, which keeps the pixels beside it."""
+        """The report on one picture; see `analysis`, which keeps the pixels beside it.
+
+        Args:
+            source: A path, bytes, an open file, a PIL image or pixels.
+        """
         return self.analysis(source).report
 
     def analysis(
@@ -226,7 +239,7 @@ class Analyzer:
             follow = plugins.load("finders", "tracks", {"finder": self.finder}).track
         if follow is not None:
             if isinstance(clip, Film):
-                clip.told(lambda share: tell("find", share))
+                clip.report_progress(lambda share: tell("find", share))
                 clip.bursts(max(getattr(witness, "burst", 1) for witness in self.witnesses))
             return tuple(follow(clip))
         faces = self.finder.find(clip.frame)
@@ -255,7 +268,7 @@ class Analyzer:
             except (WeightsError, MissingExtra):
                 raise
             except Exception as error:
-                problems[Problem("examine", f"The witness {witness.name} failed. {_told(error)}")] = None
+                problems[Problem("examine", f"The witness {witness.name} failed. {_sentence(error)}")] = None
                 return None
             if testimony.problem:
                 problems[Problem("examine", f"The witness {witness.name}: {testimony.problem}")] = None
@@ -290,7 +303,7 @@ class Analyzer:
             sha256=_sha256(source) if clip is None else clip.sha256,
             medium=None if clip is None else clip.medium,
             notes=() if clip is None else clip.remarks,
-            problems=(Problem(step, _told(error)),),
+            problems=(Problem(step, _sentence(error)),),
             made_by=made_by,
         )
 
@@ -400,7 +413,7 @@ def _notes(testimonies: Sequence[Testimony]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(f"The witness {one.witness}: {note}" for one in testimonies for note in one.notes))
 
 
-def _told(error: BaseException) -> str:
+def _sentence(error: BaseException) -> str:
     """An error as a sentence: our own say what to do; any other is nobody's fault but the code's that raised it."""
     if isinstance(error, FacewitnessError):
         return str(error)
@@ -410,7 +423,11 @@ def _told(error: BaseException) -> str:
 
 
 def source_name(source: object) -> str:
-    """How a source is called in a report."""
+    """How a source is called in a report.
+
+    Args:
+        source: A path, bytes, an open file, a PIL image or pixels.
+    """
     if isinstance(source, str | PathLike):
         return str(source)
     if isinstance(source, bytes | bytearray | memoryview):
@@ -422,7 +439,11 @@ def source_name(source: object) -> str:
 
 
 def portable(source: Source) -> Source:
-    """The source as what can travel to another process: an open file becomes its bytes."""
+    """The source as what can travel to another process: an open file becomes its bytes.
+
+    Args:
+        source: A path, bytes, an open file, a PIL image or pixels.
+    """
     return source.read(media.MAX_BYTES + 1) if hasattr(source, "read") else source
 
 
@@ -435,12 +456,22 @@ def analyze(source: Source, **options: Any) -> Report:
     """The report on one picture: see `Analyzer.analysis`. `options` are those of `Analyzer`.
 
     Without options one Analyzer is made and kept; for many pictures with options of your own, make one yourself.
+
+    Args:
+        source: A path, bytes, an open file, a PIL image or pixels.
+        **options: Further options, by name.
     """
     return (Analyzer(**options) if options else _default()).analyze(source)
 
 
 def save(report: Report, path: str | PathLike[str], clip: Clip | None = None) -> None:
-    """Write a report into a file whose ending names the format; see `Report.save`."""
+    """Write a report into a file whose ending names the format; see `Report.save`.
+
+    Args:
+        report: A finished analysis.
+        path: Its ending names the format.
+        clip: The file's pixels, for pictures in the report; None leaves them out.
+    """
     path = Path(path)
     ending = path.suffix.lower().removeprefix(".")
     leaves = {plugins.get("formats", name).extension: name for name in reversed(plugins.names("formats"))}

@@ -257,9 +257,9 @@ def _expanded(source: str) -> Iterator[str]:
             yield str(path.parent / (lists.located(path.parent, line.values["file"]) or line.values["file"]))
         return
     left_out: set[Path] = set()
-    for found in media.collect([path], left_out):
-        several = str(found) == source or found.suffix.lower() in (".tif", ".tiff")
-        yield from media.parts(found) if several and found.is_file() and found.suffix != ".tar" else [str(found)]
+    for file in media.collect([path], left_out):
+        several = str(file) == source or file.suffix.lower() in (".tif", ".tiff")
+        yield from media.parts(file) if several and file.is_file() and file.suffix != ".tar" else [str(file)]
     yield from sorted(str(other) for other in left_out if other.suffix.lower() in (".parquet", ".tar"))
 
 
@@ -270,7 +270,7 @@ def _remote(source: str) -> Iterator[str]:
     fsspec = _fsspec()
     try:
         system, path = fsspec.core.url_to_fs(source)
-        found = (
+        names = (
             [source] if system.isfile(path) else [system.unstrip_protocol(name) for name in sorted(system.find(path))]
         )
     except (OSError, ValueError, ImportError) as error:
@@ -278,7 +278,7 @@ def _remote(source: str) -> Iterator[str]:
             f"'{shown(source)}': expected an address that fsspec can list, and it cannot ({error})."
         ) from error
     endings = media.SUFFIXES | media.FILMS | {".parquet", ".tar"}
-    yield from (name for name in found if name == source or Path(name).suffix.lower() in endings)
+    yield from (name for name in names if name == source or Path(name).suffix.lower() in endings)
 
 
 def _fsspec() -> Any:

@@ -365,7 +365,7 @@ def _run(given: argparse.Namespace) -> int:
                 reencode=given.reencode, difference_masks=given.difference_masks, questions=given.questions,
                 progress=progress, **common,
             )  # fmt: skip
-        return _told(given.out, covered)
+        return _summed(given.out, covered)
 
     from facewitness.bench import protocol
 
@@ -392,14 +392,14 @@ def _run(given: argparse.Namespace) -> int:
                     difference_masks=plan.difference_masks, questions=plan.questions or given.questions,
                     progress=progress, **common,
                 )  # fmt: skip
-            statuses.append(_told(out, covered))
+            statuses.append(_summed(out, covered))
         except FacewitnessError as error:  # one set that is not there must not take the others with it
             complain(f"facewitness: {test.name}: {error}")
             statuses.append(NONE)
     return ALL if not any(statuses) else NONE if all(s == NONE for s in statuses) else SOME
 
 
-def _told(out: Path, covered: Coverage) -> int:
+def _summed(out: Path, covered: Coverage) -> int:
     counts = {
         "analysed": covered["ok"],
         "without a face": covered["no_face"],

@@ -38,17 +38,28 @@ class Row:
 
 
 def is_deepfakebench(path: Path) -> bool:
-    """Whether a file is one of DeepfakeBench's by its name."""
+    """Whether a file is one of DeepfakeBench's by its name.
+
+    Args:
+        path: Of the file.
+    """
     return path.suffix in (".pickle", ".pkl")
 
 
 def is_deepsafe(head: Sequence[str]) -> bool:
-    """Whether a CSV is DeepSafe's by its first line."""
+    """Whether a CSV is DeepSafe's by its first line.
+
+    Args:
+        head: The cells of its first line.
+    """
     return "image_path" in head and "ground_truth" in head
 
 
 def deepfakebench(path: Path) -> list[Row]:
     """The rows of a test of DeepfakeBench, given its predictions; the pictures' names lie in the file beside it.
+
+    Args:
+        path: Of the file.
 
     Raises:
         InputError: a file is missing, holds something else, or names anything but plain values.
@@ -108,6 +119,10 @@ def matched(files: Sequence[str], items: Sequence[str]) -> list[str]:
 
     A path that fits none, or several, comes back as it is. Slashes of either kind, and what stood before on the machine
     that wrote it, make no difference.
+
+    Args:
+        files: Paths as the other benchmark wrote them.
+        items: Paths of ours.
     """
     parts = {item: PurePosixPath(item).parts for item in dict.fromkeys(items)}
     by_name: dict[str, list[str]] = {}

@@ -92,7 +92,15 @@ FIFA_PUBLISHED: Mapping[str, float] = {"AGE mIoU": 30.4, "Loc mIoU": 30.9, "TOE 
 def overlap(claimed: Bools | None, changed: Bools) -> tuple[float, float, float]:
     """(IoU, precision, recall) of a mask on one picture, by the authors' rules for empty ones; None claims nothing.
 
-    Raises InputError for masks of two sizes: stretched, one would mark other places.
+    Args:
+        claimed: Pixels that the answer claims, bool (H, W); None claims nothing.
+        changed: Pixels that were changed, bool (H, W).
+
+    Returns:
+        IoU, precision and recall, each in [0, 1].
+
+    Raises:
+        InputError: For masks of two sizes: stretched, one would mark other places.
     """
     claim = np.zeros_like(changed) if claimed is None else claimed
     if claim.shape != changed.shape:
@@ -106,7 +114,12 @@ def overlap(claimed: Bools | None, changed: Bools) -> tuple[float, float, float]
 
 
 def plm(predicted: Iterable[str], true: Iterable[str]) -> float | None:
-    """Positive label matching, Eq. 12; None where neither has a label."""
+    """Positive label matching, Eq. 12; None where neither has a label.
+
+    Args:
+        predicted: Labels that the answer names.
+        true: Labels that are forged.
+    """
     a, b = frozenset(predicted), frozenset(true)
     return len(a & b) / len(a | b) if a | b else None
 
@@ -157,7 +170,15 @@ class Counts:
 def judged(answers: Sequence[Answer], known: Sequence[Known]) -> tuple[list[Judged], Counts]:
     """Every mention of every answer against what is known; a mask of another size counts as none, and is counted.
 
-    Raises InputError for lists of different lengths.
+    Args:
+        answers: One a picture.
+        known: What is true of each picture, in the same order.
+
+    Returns:
+        The mentions, and what did not fit.
+
+    Raises:
+        InputError: For lists of different lengths.
     """
     if len(answers) != len(known):
         raise InputError(f"grounding: expected an answer for each picture, got {len(answers)} and {len(known)}")
@@ -192,7 +213,16 @@ def judged(answers: Sequence[Answer], known: Sequence[Known]) -> tuple[list[Judg
 
 
 def age(answers: Sequence[Answer], known: Sequence[Known], seed: int = 0) -> dict[str, Value]:
-    """The measures of artefact grounding, with intervals from a bootstrap over groups; see the top of this file."""
+    """The measures of artefact grounding, with intervals from a bootstrap over groups; see the top of this file.
+
+    Args:
+        answers: One a picture.
+        known: What is true of each picture, in the same order.
+        seed: Of the bootstrap and of the controls.
+
+    Returns:
+        Name → its value with an interval.
+    """
     mentions, counts = judged(answers, known)
     groups = [mention.group for mention in mentions] or [""]
     one = np.ones(len(mentions) or 1)
@@ -216,7 +246,17 @@ def age(answers: Sequence[Answer], known: Sequence[Known], seed: int = 0) -> dic
 
 
 def asked(answers: Sequence[str], true: Sequence[bool], groups: Sequence[str], seed: int = 0) -> dict[str, Value]:
-    """Questions about a region: accuracy of yes and no, and its mean over both (`balanced`); no yes or no is wrong."""
+    """Questions about a region: accuracy of yes and no, and its mean over both (`balanced`); no yes or no is wrong.
+
+    Args:
+        answers: Texts, one a question.
+        true: Whether the region was changed.
+        groups: Who is shown in each picture.
+        seed: Of the bootstrap and of the controls.
+
+    Returns:
+        Name → its value with an interval.
+    """
     verdicts = [_yes(answer) for answer in answers]
     right = np.array(
         [verdict is not None and verdict == fact for verdict, fact in zip(verdicts, true, strict=True)], float
@@ -257,7 +297,16 @@ class Report:
 def mmtt(reports: Sequence[Report], *, seed: int = 0, meteor: bool = True) -> dict[str, Any]:
     """All numbers of MMTT's protocol, JSON-ready: the system's, and its controls' words.
 
-    Raises InputError where there are no reports, or a mask is of another size than the truth's.
+    Args:
+        reports: The system's reports with what is true.
+        seed: Of the bootstrap and of the controls.
+        meteor: Whether METEOR is measured, which takes Java.
+
+    Returns:
+        Numbers by name, those of the controls too.
+
+    Raises:
+        InputError: Where there are no reports, or a mask is of another size than the truth's.
     """
     if not reports:
         raise InputError("mmtt: expected at least one report, got none")
@@ -304,6 +353,9 @@ def controlled(
         questions: What was asked, where it was not the same for all.
         seed: What the controls draw from.
         meteor: Whether METEOR is measured, which takes Java.
+
+    Returns:
+        Speaker → its scores, and the margins.
     """
     asked_for = list(questions) if questions is not None else ["report"] * len(texts)
     table = pa.table(
@@ -353,7 +405,13 @@ def _in_percent(value: Value) -> dict[str, Any]:
 def markdown(
     numbers: Mapping[str, Any], system: str, tables: Sequence[str] = ("MMTT, Table 2", "MMTT, Table 6")
 ) -> str:
-    """A table in the shape of the paper's: the measured row, its controls, and what papers print, marked as quoted."""
+    """A table in the shape of the paper's: the measured row, its controls, and what papers print, marked as quoted.
+
+    Args:
+        numbers: As `mmtt` or `fifa` gives them.
+        system: Its name in tables.
+        tables: Which of the paper's tables.
+    """
 
     def row(name: str, values: Sequence[Any]) -> str:
         return f"| {name} | " + " | ".join("–" if value is None else f"{value:g}" for value in values) + " |"
@@ -379,6 +437,13 @@ def read_mmtt(
     """Reports in the authors' form: [{image_id or img_path, caption, labels?}, …], and masks named as the pictures.
 
     `dataset` is MMTT, or another one with texts (ddvqa for Table 3), whose reports name their picture's file.
+
+    Args:
+        root: The dataset's folder.
+        split: Which split; None for all.
+        captions: The list of reports, JSON.
+        masks: Folder of the masks that the system made; None where it made none.
+        dataset: "mmtt", or another one with texts.
 
     Returns:
         A report for every picture of the split that has a mask or a reference, and what was missing, as sentences.
@@ -450,6 +515,15 @@ def fifa(
     """The eleven tasks of a table of `builders/fifa` against answers by (file, task, question); JSON-ready.
 
     A question without an answer counts as an empty answer.
+
+    Args:
+        rows: Of a table of `builders/fifa`.
+        answers: By (file, task, question).
+        seed: Of the bootstrap and of the controls.
+        meteor: Whether METEOR is measured, which takes Java.
+
+    Returns:
+        Task → its numbers.
     """
     from facewitness.builders.fifa import as_array
 
@@ -511,7 +585,14 @@ def _shown(values: Mapping[str, Value]) -> dict[str, Any]:
 def read_answers(path: Path) -> dict[tuple[str, str, str], Answer]:
     """Answers by (file, task, question): JSON lines {file, task, question, answer, masks: [PNG below the folder, …]}.
 
-    Raises InputError for a line that is none.
+    Args:
+        path: Of the file.
+
+    Returns:
+        (file, task, question) → the answer.
+
+    Raises:
+        InputError: For a line that is none.
     """
     answers: dict[tuple[str, str, str], Answer] = {}
     for number, line in enumerate(read_bounded(path, _MOST).decode().splitlines(), 1):
@@ -578,6 +659,15 @@ def sheet_of_mmtt(
 ) -> int:
     """A `sheet` of reports and masks as `read_mmtt` reads them, of pictures spread over the split.
 
+    Args:
+        root: The dataset's folder.
+        split: Which split; None for all.
+        captions: The list of reports, JSON.
+        masks: Folder of the masks that the system made; None where it made none.
+        path: Of the file.
+        dataset: "mmtt", or another one with texts.
+        most: Pictures on the sheet.
+
     Returns:
         How many pictures are on it.
 
@@ -603,6 +693,12 @@ def sheet_of_fifa(
     rows: Sequence[Mapping[str, Any]], answers: Mapping[tuple[str, str, str], Answer], path: Path, most: int = 12
 ) -> int:
     """A `sheet` of artefact-grounding explanations: all masks of an answer in green over what was changed in red.
+
+    Args:
+        rows: Of a table of `builders/fifa`.
+        answers: One a picture.
+        path: Of the file.
+        most: Pictures on the sheet.
 
     Returns:
         How many pictures are on it.

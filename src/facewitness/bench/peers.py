@@ -131,7 +131,15 @@ def _key(file: str, frame: str) -> str:
 def join(peer: Said, tables: Sequence[pa.Table]) -> tuple[list[pa.Array], list[str]]:
     """A column of scores for each table (with the columns file, frame and label), and what did not fit, in sentences.
 
-    Raises InputError where no row fits any item, or where a label is another than the item's.
+    Args:
+        peer: The file's scores.
+        tables: Predictions of ours, each with the columns file, frame and label.
+
+    Returns:
+        A column for each table, and sentences on what did not fit.
+
+    Raises:
+        InputError: Where no row fits any item, or where a label is another than the item's.
     """
     keys = [_keys(table, peer.framed) for table in tables]
     items = pa.concat_arrays(keys)

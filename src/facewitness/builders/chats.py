@@ -50,14 +50,26 @@ class Example:
     images: tuple[bytes | Path, ...]  # shown before the user's first text
 
     def texts(self) -> tuple[str, ...]:
+        """What was said in every turn, in their order."""
         return (*(text for _, text in self.before), self.answer)
 
     def pictures(self) -> list[Image.Image]:
-        """RGB. Raises UnreadableMedia."""
+        """RGB.
+
+        Raises:
+            UnreadableMedia: A picture cannot be read.
+        """
         return [_picture(image) for image in self.images]
 
     def messages(self, evidence: str = "") -> list[dict[str, Any]]:
-        """What was said, as chat templates want it, with `evidence` (placeholders) after the pictures."""
+        """What was said, as chat templates want it, with `evidence` (placeholders) after the pictures.
+
+        Args:
+            evidence: Placeholders of an expert's embeddings, "" without one.
+
+        Returns:
+            A list of messages, each with `role` and `content`.
+        """
         out: list[dict[str, Any]] = []
         waiting = [{"type": "image"} for _ in self.images]
         for role, text in self.before:
@@ -73,8 +85,14 @@ def read(path: Path, quoted: bool | None = None) -> list[Example]:
 
     None puts it there where the table has one. MARE's prompts quote no result.
 
-    Raises InputError for a file that is neither form, for a prompt that should quote a score where there is none, and
-    for a picture that is not there.
+    Args:
+        path: A table (.parquet) or chat JSON.
+        quoted: Of tables of KFD: whether the detector's result stands in the prompt; None puts it there where the table
+            has one. MARE's prompts quote no result.
+
+    Raises:
+        InputError: For a file that is neither form, for a prompt that should quote a score where there is none, and for
+            a picture that is not there.
     """
     examples = list(_of_table(path, quoted) if path.suffix == ".parquet" else _of_json(path))
     if not examples:
@@ -83,7 +101,11 @@ def read(path: Path, quoted: bool | None = None) -> list[Example]:
 
 
 def is_dma(path: Path) -> bool:
-    """Whether a file is a table with the columns of `builders/dma`."""
+    """Whether a file is a table with the columns of `builders/dma`.
+
+    Args:
+        path: Any file.
+    """
     try:
         return path.suffix == ".parquet" and {"reply", "boxes"} <= set(pq.read_schema(ordinary(path)).names)
     except (OSError, pa.ArrowInvalid):
@@ -93,7 +115,15 @@ def is_dma(path: Path) -> bool:
 def read_dma(path: Path, split: str | None = None) -> list[dict[str, Any]]:
     """The rows of a table of `builders/dma`, of one split or all, without masks; a picture's rows share its bytes.
 
-    Raises InputError for a file that is no such table, and for a split that it has not.
+    Args:
+        path: A table of `builders/dma`.
+        split: Of the dataset; None for all.
+
+    Returns:
+        One dict a row.
+
+    Raises:
+        InputError: For a file that is no such table, and for a split that it has not.
     """
     images: dict[str, bytes] = {}
     rows: list[dict[str, Any]] = []

@@ -102,6 +102,16 @@ def build(
 ) -> Counter[tuple[str, str, str]]:
     """Writes a table, and says how many pictures of each (source, split, label) are in it.
 
+    Args:
+        samples: Pictures with their labels.
+        root: Where the samples' files lie.
+        path: Of the table to write.
+        source: What the pictures are filed under; None for each sample's own dataset.
+        tell: Is called with each sentence that the user should read.
+
+    Returns:
+        (source, split, label) → pictures.
+
     Raises:
         InputError: There is no picture.
     """
@@ -117,7 +127,16 @@ def build(
 
 
 def of(dataset: str, root: Path, split: str | None, path: Path, source: str | None, tell: Callable[[str], Any]) -> Any:
-    """`build` for a leaf of `datasets/`, by its name."""
+    """`build` for a leaf of `datasets/`, by its name.
+
+    Args:
+        dataset: A leaf of datasets/.
+        root: Where the samples' files lie.
+        split: Of the dataset; None for all.
+        path: Of the table to write.
+        source: What the pictures are filed under; None for each sample's own dataset.
+        tell: Is called with each sentence that the user should read.
+    """
     leaf = plugins.get("datasets", dataset)
     if not root.exists() and dataset != "painted":
         raise InputError(f"'{root}' does not exist. Name a folder of pictures, or a list with --dataset manifest.")

@@ -45,6 +45,12 @@ def samples(root: str | Path, split: str | None = None, *, frames: int = 32, tel
     """The real videos, then the swaps; `split` keeps one split. Tells of folders and of listed videos that are absent.
 
     `frames` evenly spaced ones of each video; 0 gives one sample for the whole of it.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        frames: How many evenly spaced frames of each video; 0 for one sample a video.
+        tell: Is called with each sentence about what is absent or odd.
     """
     root = folder(root, NAME, (_LIST,))
     root = folder(root, NAME, tuple(_LABEL_OF), any_of=True)

@@ -44,6 +44,12 @@ def samples(root: str | Path, split: str | None = None, *, frames: int = 32, tel
     """The fake videos, a variant after the other. Tells of absent variants and of listed videos that are absent.
 
     `frames` evenly spaced ones of each video; 0 gives one sample for the whole of it.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        frames: How many evenly spaced frames of each video; 0 for one sample a video.
+        tell: Is called with each sentence about what is absent or odd.
     """
     root = folder(root, NAME, ("manipulated_videos", *(f"lists/splits/{each}.txt" for each in SPLITS)))
     wanted(split, SPLITS, NAME)

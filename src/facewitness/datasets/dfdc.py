@@ -61,6 +61,12 @@ def samples(root: str | Path, split: str | None = None, *, frames: int = 32, tel
     """The videos of the train parts, then those of validation and test. Tells of lists and videos that are absent.
 
     `frames` evenly spaced ones of each video; 0 gives one sample for the whole of it.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        frames: How many evenly spaced frames of each video; 0 for one sample a video.
+        tell: Is called with each sentence about what is absent or odd.
     """
     root = folder(root, NAME, (*_PARTS, *_FOLDER_OF.values()), any_of=True)
     wanted(split, SPLITS, NAME)

@@ -65,8 +65,15 @@ _ROWS = 256  # read at a time: pictures are large
 def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) -> Iterator[Sample]:
     """All rows, a file after the other; `image` holds the encoded picture, `file` is the table's name and the row.
 
-    `split` keeps one of train, val, test or of the names in a column `split`. Tells of rows without a picture. Raises
-    InputError for a folder without tables, a table without pictures or labels, and a label that means neither.
+    `split` keeps one of train, val, test or of the names in a column `split`. Tells of rows without a picture.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        tell: Is called with each sentence about what is absent or odd.
+
+    Raises:
+        InputError: For a folder without tables, a table without pictures or labels, and a label that means neither.
     """
     path = Path(root)
     if path.is_file():

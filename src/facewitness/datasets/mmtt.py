@@ -133,8 +133,8 @@ def _rows(root: Path, tables: list[Path], split: str | None, tell: Tell) -> Iter
                     continue
                 captions = tuple(filter(None, (str(row["caption"] or "").strip(),)))
                 method, kind = _method(str(row.get("image_id") or key))
-                found = None if mask is None else partial(_mask_in, mask, f"{key}, the mask")
-                truth = Truth("fake", method=method, kind=kind, mask=found, texts=captions,
+                reads_mask = None if mask is None else partial(_mask_in, mask, f"{key}, the mask")
+                truth = Truth("fake", method=method, kind=kind, mask=reads_mask, texts=captions,
                               regions=frozenset(mentioned(" ".join(captions))) or None)  # fmt: skip
                 yield Sample(
                     file=key, truth=truth, split=each, group=group.get((_portrait(key), each), key), dataset=NAME,

@@ -31,7 +31,15 @@ _NEEDED = ("file", "image", "mask", "label", "group", "regions", "question", "an
 
 
 def samples(root: str | Path, split: str | None = None) -> Iterator[Sample]:
-    """All pictures in the order of the table. Raises InputError for what is no such table."""
+    """All pictures in the order of the table.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+
+    Raises:
+        InputError: For what is no such table.
+    """
     wanted(split, SPLITS, NAME)
     root = Path(root)
     table = root / "sbi_qa.parquet" if root.is_dir() else root

@@ -51,7 +51,13 @@ _COLUMNS = ("img_id", "image", "mask", "label")
 
 
 def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) -> Iterator[Sample]:
-    """All pictures, in the order of the files; `image` holds the encoded one. Tells of absent splits and files."""
+    """All pictures, in the order of the files; `image` holds the encoded one. Tells of absent splits and files.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        tell: Is called with each sentence about what is absent or odd.
+    """
     root = folder(
         root, NAME, tuple(f"{place}{name}" for place in ("data/", "") for name in _FILES.values()), any_of=True
     )

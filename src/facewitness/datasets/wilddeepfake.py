@@ -53,6 +53,12 @@ def samples(root: str | Path, split: str | None = None, *, frames: int = 32, tel
     """All sequences, a folder after the other. Tells of folders that are absent or empty and of broken archives.
 
     `frames` evenly spaced pictures of each sequence; 0 gives the first one for the whole of it.
+
+    Args:
+        root: The dataset's folder, as it is unpacked.
+        split: "train", "val" or "test"; None for all.
+        frames: How many evenly spaced pictures of each sequence; 0 for the first one.
+        tell: Is called with each sentence about what is absent or odd.
     """
     needed = tuple(f"{inner}{name}" for inner in ("", "deepfake_in_the_wild/") for name in _FOLDERS)
     root = folder(root, NAME, needed, any_of=True)

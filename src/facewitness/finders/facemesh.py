@@ -162,10 +162,11 @@ class _Pyramid:
 class FaceMesh:
     """Finds the faces of a frame, with 468 landmarks each.
 
-    max_faces   at most so many faces are returned, the largest ones
-    smallest    pixels: narrower faces are not looked for
-    confidence  in [0, 1]: detections below this score are not believed
-    threads     threads a network may use
+    Args:
+        max_faces: At most so many faces are returned, the largest ones.
+        smallest: Pixels: narrower faces are not looked for.
+        confidence: In [0, 1]: detections below this score are not believed.
+        threads: Threads a network may use.
     """
 
     name = "facemesh"
@@ -185,7 +186,11 @@ class FaceMesh:
         self._twin = mirrored_indices()
 
     def made_by(self) -> dict[str, object]:
-        """Options and weights' hashes: enough to find the same faces again."""
+        """Options and weights' hashes: enough to find the same faces again.
+
+        Returns:
+            JSON-ready.
+        """
         return {
             "options": {"max_faces": self.max_faces, "smallest": self.smallest, "confidence": self.confidence},
             "weights": {file: weights.find(file).sha256 for file in (DETECTOR, MESH)},
@@ -194,8 +199,13 @@ class FaceMesh:
     def find(self, frame: Frame) -> tuple[Face, ...]:
         """The faces of a frame (H, W, 3), largest first; `person` is the face's number. Empty where there is none.
 
-        A face whose mesh cannot be believed has landmarks None and quality.mesh 0. Raises WeightsError where the
-        networks cannot be had.
+        A face whose mesh cannot be believed has landmarks None and quality.mesh 0.
+
+        Args:
+            frame: One frame, RGB.
+
+        Raises:
+            WeightsError: Where the networks cannot be had.
         """
         if min(frame.width, frame.height) < self.smallest:
             return ()  # no room for a face, and a line of a million pixels has a hundred thousand squares
@@ -297,13 +307,13 @@ class FaceMesh:
         values = raw[seen].reshape(-1, 8, 2)
         back = invert(to_view)
         scale = _scale(back)
-        found = []
+        detections = []
         for score, value, anchor in zip(scores[seen], values, self._anchors[seen], strict=True):
             x, y = transform(back, value[:1] + anchor)[0]
             half = float(np.abs(value[1]).max()) * scale / 2  # BlazeFace's boxes are square
             box = (float(x) - half, float(y) - half, float(x) + half, float(y) + half)
-            found.append(_Detection(float(score), box, transform(back, value[2:] + anchor)))
-        return _blend(found)
+            detections.append(_Detection(float(score), box, transform(back, value[2:] + anchor)))
+        return _blend(detections)
 
     def _suspected(self, scores: Floats, raw: Floats) -> Floats:
         """Centres (n, 2) in one view of small shapes that the detector half believes, with a face's geometry."""
@@ -419,7 +429,14 @@ class FaceMesh:
 
 
 def load(*, max_faces: int = 100, smallest: int = 40, confidence: float = 0.5, threads: int = 1) -> FaceMesh:
-    """The default finder; see `FaceMesh` for the options. The networks are loaded with the first picture."""
+    """The default finder; see `FaceMesh` for the options. The networks are loaded with the first picture.
+
+    Args:
+        max_faces: At most so many of a frame, the largest.
+        smallest: Narrower faces are not looked for, pixels.
+        confidence: Detections below this score are not believed, in [0, 1].
+        threads: Of the inference library.
+    """
     return FaceMesh(max_faces=max_faces, smallest=smallest, confidence=confidence, threads=threads)
 
 

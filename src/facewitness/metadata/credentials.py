@@ -78,8 +78,8 @@ def check(content: bytes | BinaryIO, kind: str, manifest: bytes, anchors: str = 
     """
     film = kind in _FILMS
     if not manifest:
-        most = "films" if film else "pictures"
-        return Credentials("absent", f"The file holds no C2PA manifest. That proves nothing: most {most} have none.")
+        limit = "films" if film else "pictures"
+        return Credentials("absent", f"The file holds no C2PA manifest. That proves nothing: most {limit} have none.")
     store = jumbf.read(manifest)
     claims = {one.label: _claim(one) for one in store.manifests}
     active = store.manifests[-1].label if store.manifests else ""
@@ -162,8 +162,8 @@ def _failures(reader: Any, film: bool) -> str:
     words = dict.fromkeys(
         _FAILURES.get(code, f"check {shown(code)} failed") for code in codes if "untrusted" not in code
     )
-    told = "; ".join(list(words)[:3]) or "it is damaged"
-    return told.replace(_OTHER, _OTHER_FILM) if film else told
+    outcome = "; ".join(list(words)[:3]) or "it is damaged"
+    return outcome.replace(_OTHER, _OTHER_FILM) if film else outcome
 
 
 @cache

@@ -35,10 +35,10 @@ def traces(tags: Mapping[str, str], properties: Mapping[str, tuple[str, ...]]) -
         tags: of the container and its streams ("video.…"), by names in small letters.
         properties: of its XMP, by qualified name.
     """
-    found: dict[tuple[str, bool], Trace] = {}
+    traces_seen: dict[tuple[str, bool], Trace] = {}
     for trace in (*_of_tags(tags), *generators.of_xmp(properties)):
-        found.setdefault((trace.generator, trace.decides), trace)
-    yield from sorted(found.values(), key=lambda trace: not trace.decides)
+        traces_seen.setdefault((trace.generator, trace.decides), trace)
+    yield from sorted(traces_seen.values(), key=lambda trace: not trace.decides)
 
 
 def _of_tags(tags: Mapping[str, str]) -> Iterator[Trace]:

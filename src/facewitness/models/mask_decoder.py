@@ -102,10 +102,10 @@ class MaskDecoder(nn.Module):
             raise InputError("MaskDecoder: expected masks to begin at where it was made with prior=True, and none else")
         if prior is not None and prompts.shape[1] > 1:  # SAM embeds one mask a picture
             count = prompts.shape[1]
-            found = self.masks(image.repeat_interleave(count, 0), prompts.flatten(0, 1)[:, None],
+            placed = self.masks(image.repeat_interleave(count, 0), prompts.flatten(0, 1)[:, None],
                                prior.flatten(0, 1)[:, None])  # fmt: skip
             return Masks(
-                found.logits.unflatten(0, (-1, count))[:, :, 0], found.quality.unflatten(0, (-1, count))[..., 0]
+                placed.logits.unflatten(0, (-1, count))[:, :, 0], placed.quality.unflatten(0, (-1, count))[..., 0]
             )
         if prompts.ndim != 4 or len(prompts) != len(image):
             raise InputError(f"MaskDecoder: expected prompts ({len(image)}, P, n, D), got {tuple(prompts.shape)}")

@@ -57,8 +57,8 @@ class _Attention(nn.Module):
 
     def forward(self, query: Tensor, key: Tensor, hidden: Tensor | None = None) -> Tensor:
         """(B, n, D) queries, (B, m, D) keys and values, `hidden` (B, m) where a key is padding → (B, n, D)."""
-        found, _ = self.attention(query, key, key, key_padding_mask=hidden, need_weights=False)
-        return self.norm(found + query if self.residual else found)
+        mixed, _ = self.attention(query, key, key, key_padding_mask=hidden, need_weights=False)
+        return self.norm(mixed + query if self.residual else mixed)
 
 
 class Fusion(nn.Module):
@@ -244,6 +244,9 @@ class SmallEncoders(nn.Module):
 
         Args:
             texts: The answers.
+
+        Returns:
+            Nothing: it always raises.
         """
         raise InputError("SmallEncoders: expected texts as states of an encoder; read them with models/minilm.states")
 
@@ -374,12 +377,12 @@ class PublishedEncoders(nn.Module):
         Returns:
             States (n, T, D), and (n, T), False on padding.
         """
-        found = self.tokenizer(
+        tokens = self.tokenizer(
             list(texts), return_tensors="pt", padding="longest", max_length=_LONGEST, truncation=True
         ).to(self.mean.device)
         with torch.no_grad():
-            states = self.text_encoder(**found).last_hidden_state
-        return states, found["attention_mask"].bool()
+            states = self.text_encoder(**tokens).last_hidden_state
+        return states, tokens["attention_mask"].bool()
 
 
 # ------------------------------------------------------------------------------------------------------------ the whole

@@ -82,7 +82,16 @@ class Expert(Protocol):
     n_tokens: int
     options: dict[str, Any]
 
-    def forward(self, pixel_values: Tensor, **grid: Any) -> Tensor: ...
+    def forward(self, pixel_values: Tensor, **grid: Any) -> Tensor:
+        """What the expert sees in pictures, as embeddings of the language model.
+
+        Args:
+            pixel_values: Pictures as the family's processor gives them.
+            **grid: What places the patches of `pixel_values`, where the family needs it.
+
+        Returns:
+            (pictures, n_tokens, hidden size).
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +250,11 @@ def _spans(mask: Tensor, n: int) -> Tensor:
 
 
 def exactly(x: Tensor) -> contextlib.AbstractContextManager[Any]:
-    """No autocast around what is computed of x: evidence is not to be rounded."""
+    """No autocast around what is computed of x: evidence is not to be rounded.
+
+    Args:
+        x: Any tensor on the device in question.
+    """
     return contextlib.nullcontext() if x.device.type == "meta" else torch.autocast(x.device.type, enabled=False)
 
 
@@ -262,6 +275,16 @@ def pictures(
     LLaVA     (N, parts, 3, S, S) with image_sizes; the first part is the whole picture
     InternVL  (all tiles, 3, S, S); of each picture's tiles the last is the whole picture
     Proportions are lost: the picture is stretched to a square, as most encoders want it.
+
+    Args:
+        pixel_values: Pictures as the family's processor gives them.
+        size: Side of the pictures that are wanted.
+        image_mean: By which the family normalised, a channel.
+        image_std: By which the family normalised, a channel.
+        image_grid_thw: Of Qwen: (pictures, 3), patches in time, height and width.
+        image_sizes: Of LLaVA: (N, 2), heights and widths.
+        tiles: Of InternVL: how many tiles each picture has.
+        merge: Side of a group of patches.
     """
     if image_grid_thw is not None:
         whole = list(_unpatched(pixel_values, image_grid_thw, merge))
@@ -290,8 +313,18 @@ def attach(model: Any, expert: Expert, processor: Any, token: str = "<forgery>")
     """Give a model of one of the families an expert, in place.
 
     The tokenizer of `processor` learns the placeholder `token`; the embeddings grow where they have no spare row for it
-    (a row of zeros, which is never read). Generation will not produce the placeholder, nor the tokens of images.
-    Do this before PEFT wraps the model. Raises UnknownName for another family, InputError for what does not fit.
+    (a row of zeros, which is never read). Generation will not produce the placeholder, nor the tokens of images. Do
+    this before PEFT wraps the model.
+
+    Args:
+        model: Of one of the families, with or without an expert.
+        expert: Gives the embeddings.
+        processor: The model's own.
+        token: The placeholder.
+
+    Raises:
+        UnknownName: For another family.
+        InputError: For what does not fit.
     """
     backbone = getattr(model, "base_model", None)
     if isinstance(model, PeftModel) or type(backbone) in _BACKBONES.values():
@@ -341,6 +374,11 @@ def attach(model: Any, expert: Expert, processor: Any, token: str = "<forgery>")
 def mount(model: Any, expert: Any, prompt: Prompt) -> None:
     """The part of `attach` that needs no processor: put the expert into the backbone.
 
+    Args:
+        model: Of one of the families, with or without an expert.
+        expert: Gives the embeddings.
+        prompt: What stands where in the prompt.
+
     Raises:
         InputError: The expert's embeddings are not as wide as the language model's.
     """
@@ -364,6 +402,9 @@ def own_names(model: Any) -> Iterator[None]:
 
     transformers 5 writes some families under the names of older checkpoints, from which its Trainer then cannot resume:
     it warns of missing keys and goes on with other weights. An empty list of conversions prevents that.
+
+    Args:
+        model: Of one of the families, with or without an expert.
     """
     inner = _inner(model)
     before = getattr(inner, "_weight_conversions", None)
@@ -375,17 +416,29 @@ def own_names(model: Any) -> Iterator[None]:
 
 
 def expert_of(model: Any) -> Any:
-    """The expert of a model, wrapped by PEFT or not; None if it has none."""
+    """The expert of a model, wrapped by PEFT or not; None if it has none.
+
+    Args:
+        model: Of one of the families, with or without an expert.
+    """
     return getattr(_inner(model).base_model, "expert", None)
 
 
 def width_of(model: Any) -> int:
-    """The width of a model's word embeddings, C_emb."""
+    """The width of a model's word embeddings, C_emb.
+
+    Args:
+        model: Of one of the families, with or without an expert.
+    """
     return int(model.config.get_text_config().hidden_size)
 
 
 def placeholders(model: Any) -> str:
-    """The text to write into a prompt where the expert's embeddings belong: after the picture they are about."""
+    """The text to write into a prompt where the expert's embeddings belong: after the picture they are about.
+
+    Args:
+        model: Of one of the families, with or without an expert.
+    """
     prompt = _inner(model).base_model.prompt
     return str(prompt.token * prompt.n_tokens)
 
@@ -394,6 +447,9 @@ def unspoken(model: Any) -> list[int]:
     """Token ids a reply must never contain: the placeholder and the tokens of images and videos.
 
     For TRL: `GRPOConfig(generation_kwargs={"suppress_tokens": unspoken(model)})`. `generate` needs no telling.
+
+    Args:
+        model: Of one of the families, with or without an expert.
     """
     inner = _inner(model)
     ids = {getattr(inner.config, name, None) for name in ("image_token_id", "video_token_id")}
@@ -407,6 +463,13 @@ def language_lora(model: Any, rank: int = 16, alpha: int = 32, dropout: float = 
 
     Give it to a TRL trainer as `peft_config` or to `peft.get_peft_model`. Where the adapter is disabled the expert is
     the one that was attached, so a reference policy is the model before training.
+
+    Args:
+        model: Of one of the families, with or without an expert.
+        rank: Of the adapters.
+        alpha: Of the adapters, which are scaled by alpha / rank.
+        dropout: Of the adapters.
+        **options: For `LoraConfig`.
     """
     expert = expert_of(model)
     learned = [] if expert is None else list(_trainable("expert", expert))
@@ -447,11 +510,20 @@ def save(
 ) -> None:
     """Write a model with its expert into `folder`, as safetensors and JSON, with the processor.
 
-    base      the hub name (or a folder) of the unchanged base model, with its `revision`; without it, the full weights
-              are written too. A model wrapped by PEFT needs it: its adapter is written, not the base. To write full
-              weights of such a model, call its `merge_and_unload` first.
-    taught    how the model was taught to be asked, so that it is asked so
-    prompted.json is written last: a folder without it is half a checkpoint. Raises InputError.
+    prompted.json is written last: a folder without it is half a checkpoint.
+
+    Args:
+        model: Of one of the families, with or without an expert.
+        processor: The model's own.
+        folder: The folder.
+        base: The hub name (or a folder) of the unchanged base model; without it, the full weights are written too. A
+            model wrapped by PEFT needs it: its adapter is written, not the base. To write full weights of such a model,
+            call its `merge_and_unload` first.
+        revision: Of `base`.
+        taught: How the model was taught to be asked, so that it is asked so.
+
+    Raises:
+        InputError: There is a model wrapped by PEFT and no `base`.
     """
     inner, folder = _inner(model), Path(folder)
     expert, prompt = expert_of(model), getattr(inner.base_model, "prompt", None)
@@ -500,10 +572,18 @@ def load(
 ) -> tuple[Any, Any]:
     """The model that `save` wrote, in evaluation mode, and its processor.
 
-    expert_class   needed where the expert is not one of facewitness: no other code is imported because a file says so
-    trainable      go on training a LoRA adapter
-    options        for the base's `from_pretrained`: dtype, device_map, attn_implementation …
-    Raises WeightsError where files are missing, broken or do not fit.
+    Args:
+        folder: The folder.
+        expert_class: Needed where the expert is not one of facewitness: no other code is imported because a file says
+            so.
+        trainable: Go on training a LoRA adapter.
+        **options: For the base's `from_pretrained`: dtype, device_map, attn_implementation …
+
+    Returns:
+        The model, and its processor.
+
+    Raises:
+        WeightsError: Where files are missing, broken or do not fit.
     """
     folder = Path(folder)
     try:
@@ -595,6 +675,9 @@ class Taught:
 def taught(name: str | Path) -> Taught:
     """What the card of a folder says that `save` wrote; a plain model can converse and is told no score.
 
+    Args:
+        name: A folder that `save` wrote, or a hub name or folder of a plain model.
+
     Raises:
         WeightsError: The card cannot be read.
     """
@@ -608,21 +691,34 @@ def taught(name: str | Path) -> Taught:
 
 
 def is_saved(name: str | Path) -> bool:
-    """Whether a name is a folder that `save` wrote."""
+    """Whether a name is a folder that `save` wrote.
+
+    Args:
+        name: A folder that `save` wrote, or a hub name or folder of a plain model.
+    """
     return (Path(name) / _CARD).is_file()
 
 
 def base_of(name: str | Path) -> Path:
-    """Where the language model alone lies: in a folder that `save` wrote, or the folder itself."""
+    """Where the language model alone lies: in a folder that `save` wrote, or the folder itself.
+
+    Args:
+        name: A folder that `save` wrote, or a hub name or folder of a plain model.
+    """
     return Path(name) / _BASE if is_saved(name) else Path(name)
 
 
 def plain(name: str, revision: str | None = None, **options: Any) -> tuple[Any, Any]:
     """A model of one of the families without an expert, in evaluation mode, and its processor.
 
-    name   a hub name or a local folder; only safetensors are read. Of a folder that `save` wrote with whole weights,
-           the language model is taken and its expert left, so that another one can be attached. Raises UnknownName
-           for another family and WeightsError where it cannot be had or is incomplete.
+    Args:
+        name: A hub name or a local folder; only safetensors are read. Of a folder that `save` wrote with whole weights,
+            the language model is taken and its expert left, so that another one can be attached.
+        revision: Of `base`.
+        **options: For `from_pretrained`, such as dtype.
+
+    Returns:
+        The model, and its processor.
     """
     if is_saved(name) and not base_of(name).is_dir():
         raise WeightsError(
@@ -669,7 +765,15 @@ def _processor(folder: Path, name: str) -> Any:
 
 
 def loaded(name: str, **options: Any) -> tuple[Any, Any]:
-    """What `save` wrote, or a plain model by folder or hub name, and its processor; see `load` and `plain`."""
+    """What `save` wrote, or a plain model by folder or hub name, and its processor; see `load` and `plain`.
+
+    Args:
+        name: A folder that `save` wrote, or a hub name or folder of a plain model.
+        **options: For `from_pretrained`, such as dtype.
+
+    Returns:
+        The model, and its processor.
+    """
     return load(name, **options) if is_saved(name) else plain(name, **options)
 
 
@@ -731,13 +835,30 @@ def _inner(model: Any) -> Any:
 
 
 def turn(model: Any, text: str) -> dict[str, Any]:
-    """A user's message about one picture: E_visual, then E_forgery where the model has an expert, then the text."""
+    """A user's message about one picture: E_visual, then E_forgery where the model has an expert, then the text.
+
+    Args:
+        model: Of one of the families, with or without an expert.
+        text: The user's.
+
+    Returns:
+        A message as chat templates want it.
+    """
     evidence = "" if expert_of(model) is None else placeholders(model) + " "
     return {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": evidence + text}]}
 
 
 def conversation(model: Any, text: str, before: Sequence[tuple[str, str]] = ()) -> list[dict[str, Any]]:
-    """A question about one picture after earlier ones and their answers, the picture in the first of them."""
+    """A question about one picture after earlier ones and their answers, the picture in the first of them.
+
+    Args:
+        model: Of one of the families, with or without an expert.
+        text: The user's.
+        before: Earlier questions about the picture with their answers.
+
+    Returns:
+        Messages as chat templates want them.
+    """
     asked = [*(question for question, _ in before), text]
     messages = [turn(model, asked[0])]
     for (_, answered), question in zip(before, asked[1:], strict=True):
@@ -765,6 +886,9 @@ def likelihoods(
         replies: At least one, each of at least one token.
         before: Earlier questions with their answers.
         ended: False for how a reply begins, such as "Yes": without the end of the turn.
+
+    Returns:
+        One a reply, nats.
     """
     messages = conversation(model, text, before)
     asked = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
@@ -820,9 +944,16 @@ def answers(
 ) -> list[str]:
     """The likeliest answer to each text about its own picture (RGB uint8 (H, W, 3) or a PIL image), in one batch.
 
-    max_tokens   of an answer
-    before       for each text, earlier questions about the same picture with their answers
-    Raises InputError where there are not as many pictures as texts.
+    Args:
+        model: Of one of the families, with or without an expert.
+        processor: The model's own.
+        shown: A picture for each text, RGB uint8 (H, W, 3) or a PIL image.
+        texts: The users' questions.
+        max_tokens: Of an answer, at most.
+        before: For each text, earlier questions about the same picture with their answers.
+
+    Raises:
+        InputError: Where there are not as many pictures as texts.
     """
     if len(shown) != len(texts):
         raise InputError(f"answers: expected a picture for each text, got {len(shown)} and {len(texts)}")

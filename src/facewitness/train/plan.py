@@ -58,19 +58,36 @@ _CLASSES = {  # kinds of the list → what makes them of settings
 
 @lru_cache(1)
 def published() -> dict[str, dict[str, Any]]:
-    """The committed list: hub name → kind, model_type, parameters, config, and `instead` where it cannot be loaded."""
+    """The committed list: hub name → kind, model_type, parameters, config, and `instead` where it cannot be loaded.
+
+    Returns:
+        Hub name → what the list says of it.
+    """
     listed: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("published.json").read_text("utf-8"))
     return listed
 
 
 def loadable(name: str) -> None:
-    """Refuse a model that the list knows and that cannot be loaded by its name. Raises WeightsError."""
+    """Refuse a model that the list knows and that cannot be loaded by its name.
+
+    Args:
+        name: A hub name of the list, or a folder.
+
+    Raises:
+        WeightsError: The list says that it cannot be loaded by its name.
+    """
     if (why := published().get(name, {}).get("instead")) is not None:
         raise WeightsError(f"'{name}' cannot be loaded. {why}")
 
 
 def settings(name: str) -> tuple[Any, str, int | None]:
     """transformers' settings of a listed hub name or of a folder, its kind, and how many parameters it must have.
+
+    Args:
+        name: A hub name of the list, or a folder.
+
+    Returns:
+        The settings, the kind, and how many parameters it must have, None where nobody says.
 
     Raises:
         UnknownName: A name that is neither; the nearest one of the list is told.
@@ -103,7 +120,11 @@ def _first(error: Exception) -> str:
 
 
 def count(module: nn.Module) -> int:
-    """How many numbers a module has, those that two places share once."""
+    """How many numbers a module has, those that two places share once.
+
+    Args:
+        module: Any module.
+    """
     return sum(p.numel() for p in {id(p): p for p in module.parameters()}.values())
 
 
@@ -132,6 +153,10 @@ class Plan:
 
     def blank(self, name: str, dtype: str = "float32") -> Any:
         """A model's shapes without its weights, on the meta device.
+
+        Args:
+            name: A hub name of the list, or a folder.
+            dtype: Of the weights, as torch names it.
 
         Raises:
             UnknownName: A name that is not in the list and no folder.
@@ -173,15 +198,32 @@ class Plan:
             self.takes(f"{name}: gradients and Adam", extra, f"of the {learns:,} that learn")
 
     def takes(self, what: str, bytes_: float, how: str) -> None:
-        """Further memory of one process."""
+        """Further memory of one process.
+
+        Args:
+            what: What it is, for people.
+            bytes_: How many.
+            how: How it was counted.
+        """
         self.memory.append((what, bytes_, how))
 
     def passed(self, what: str) -> None:
-        """Something that was checked and fits."""
+        """Something that was checked and fits.
+
+        Args:
+            what: What it is, for people.
+        """
         self.checks.append(what)
 
     def steps(self, steps: int | None, batch: int, examples: int | None, epochs: float | None) -> int | None:
-        """How many steps the run has, told; None where a recipe counts epochs and no data was named."""
+        """How many steps the run has, told; None where a recipe counts epochs and no data was named.
+
+        Args:
+            steps: Of the recipe; None where it counts epochs.
+            batch: Examples at once.
+            examples: How many there are to learn from; None where no data was named.
+            epochs: Of the recipe; None where it counts steps.
+        """
         if steps is None and epochs is not None and examples is not None:
             steps = max(1, round(epochs * examples / batch))
         if steps is None:
@@ -193,7 +235,16 @@ class Plan:
     def works(
         self, what: str, flops: float, how: str, read: float = 0.0, seconds: float = 0.0, share: float = UTILISATION
     ) -> None:
-        """Operations of the whole run at a share of the peak; bytes read, and seconds, where that takes longer."""
+        """Operations of the whole run at a share of the peak; bytes read, and seconds, where that takes longer.
+
+        Args:
+            what: What it is, for people.
+            flops: How many.
+            how: How it was counted.
+            read: Bytes that are read.
+            seconds: That it takes besides.
+            share: Of the peak that is reached, in [0, 1].
+        """
         self.work.append((what, flops, read, seconds, share, how))
 
     @property
@@ -202,7 +253,11 @@ class Plan:
         return sum(size for _, size, _ in self.memory) + _OVERHEAD
 
     def hours(self, card: str) -> float:
-        """Of the whole run on `processes` such cards."""
+        """Of the whole run on `processes` such cards.
+
+        Args:
+            card: Name of a GPU.
+        """
         _, peak, bandwidth = CARDS[card]
         seconds = sum(
             max(flops / (peak * 1e12 * share), read / (bandwidth * 1e12), least)
@@ -235,6 +290,14 @@ def passed_through(module: nn.Module, *given: Any, frozen: nn.Module | None = No
     """What a module gives for meta tensors, the bytes of what its layers put out, and the operations of one pass.
 
     What the layers of `frozen` put out is not counted: without a gradient nothing of it is kept.
+
+    Args:
+        module: Any module.
+        *given: Arguments of the module.
+        frozen: The part that keeps nothing for a gradient; None for none.
+
+    Returns:
+        The output, bytes, and operations.
     """
     kept = 0
 
@@ -271,7 +334,11 @@ class Language:
 
     @classmethod
     def of(cls, model: Any) -> Language:
-        """Of a model of transformers, on any device."""
+        """Of a model of transformers, on any device.
+
+        Args:
+            model: Of transformers.
+        """
         config = model.config.get_text_config()
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
@@ -286,28 +353,53 @@ class Language:
 
         A layer keeps about 10 vectors of the model's width and 3 of its inner one for each token; with checkpointing
         only each layer's input is kept, and one layer's vectors at a time.
+
+        Args:
+            batch: Examples at once.
+            tokens: How many.
+            checkpointing: Whether activations are computed again.
         """
         layer = batch * tokens * (10 * self.width + 3 * self.inner) * 2
         return self.layers * batch * tokens * self.width * 2 + layer if checkpointing else self.layers * layer
 
     def logits(self, batch: int, tokens: int) -> float:
-        """Bytes of the words' scores: in half precision, in single for the loss, and their gradient."""
+        """Bytes of the words' scores: in half precision, in single for the loss, and their gradient.
+
+        Args:
+            batch: Examples at once.
+            tokens: How many.
+        """
         return batch * tokens * self.vocabulary * (2 + 4 + 4)
 
     def cache(self, batch: int, tokens: int) -> float:
-        """Bytes of keys and values while replies are drawn."""
+        """Bytes of keys and values while replies are drawn.
+
+        Args:
+            batch: Examples at once.
+            tokens: How many.
+        """
         return 2 * self.layers * self.kv * batch * tokens * self.itemsize
 
     def flops(self, tokens: float, learns: bool = True, checkpointing: bool = False) -> float:
         """Operations of so many tokens: 2 a weight forward, 4 backward, 2 more to compute activations again.
 
         Frozen weights (LoRA) need no gradient of their own, which saves 2 of the 4.
+
+        Args:
+            tokens: How many.
+            learns: Whether a gradient is computed.
+            checkpointing: Whether activations are computed again.
         """
         return 2 * self.parameters * tokens * (1 + (2 if learns else 1) + (1 if checkpointing else 0))
 
 
 def picture_tokens(model: Any, size: int = 224) -> int:
-    """How many tokens a square picture of `size` pixels is to a model of the families of models/prompted_vlm."""
+    """How many tokens a square picture of `size` pixels is to a model of the families of models/prompted_vlm.
+
+    Args:
+        model: Of transformers.
+        size: Side of the picture, pixels.
+    """
     config = model.config
     kind, vision = config.model_type, config.vision_config
     if kind in ("qwen2_5_vl", "qwen3_vl"):
@@ -329,7 +421,15 @@ def picture_tokens(model: Any, size: int = 224) -> int:
 
 
 def picture(model: Any, size: int = 224) -> tuple[Tensor, dict[str, Any]]:
-    """The `pixel_values` of one square picture as a family's processor gives it, on meta, and what goes with it."""
+    """The `pixel_values` of one square picture as a family's processor gives it, on meta, and what goes with it.
+
+    Args:
+        model: Of transformers.
+        size: Side of the picture, pixels.
+
+    Returns:
+        `pixel_values`, and what else the model needs.
+    """
     config = model.config
     kind, vision = config.model_type, config.vision_config
     if kind in ("qwen2_5_vl", "qwen3_vl"):
@@ -343,7 +443,14 @@ def picture(model: Any, size: int = 224) -> tuple[Tensor, dict[str, Any]]:
 
 
 def speaks(plan: Plan, model: Any, tokens: int, batch: int = 1) -> None:
-    """Pass embeddings of so many tokens through the language model on meta, to the scores of words."""
+    """Pass embeddings of so many tokens through the language model on meta, to the scores of words.
+
+    Args:
+        plan: Is filled.
+        model: Of transformers.
+        tokens: How many.
+        batch: Examples at once.
+    """
     inner = getattr(model.base_model, "language_model", model.base_model)
     width, device = model.get_input_embeddings().weight.shape[1], "meta"
     dtype = model.get_input_embeddings().weight.dtype
@@ -362,7 +469,17 @@ def speaks(plan: Plan, model: Any, tokens: int, batch: int = 1) -> None:
 
 
 def sees(plan: Plan, model: Any, expert: Any, size: int = 224) -> None:
-    """Pass a picture through an expert on meta, to embeddings as wide as the language model. Raises InputError."""
+    """Pass a picture through an expert on meta, to embeddings as wide as the language model.
+
+    Args:
+        plan: Is filled.
+        model: Of transformers.
+        expert: Gives the embeddings.
+        size: Side of the picture, pixels.
+
+    Raises:
+        InputError: The embeddings are not as wide as the language model's.
+    """
     pixels, grid = picture(model, size)
     parameter = next(expert.parameters(), pixels)
     try:
