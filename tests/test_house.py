@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import grimp
@@ -123,6 +125,72 @@ def test_every_leaf_and_file_opens_with_a_sentence():
     assert silent == []
 
 
+def functions(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Public functions and methods with their names; properties and overloads are left out."""
+    within: list[tuple[str, list[ast.stmt]]] = [("", tree.body)]
+    while within:
+        prefix, body = within.pop()
+        for node in body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                within.append((f"{prefix}{node.name}.", node.body))
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+                worn = " ".join(ast.unparse(each) for each in node.decorator_list)
+                if not re.search(r"property|setter|overload", worn):
+                    yield prefix + node.name, node
+
+
+def missing_in_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    """What Google's style would have in a docstring and is not there."""
+    text = ast.get_docstring(node) or ""
+    sections = dict(re.findall(r"^(Args|Returns|Yields|Raises):\n((?:(?: +.*)?\n?)+)", text, re.M))
+    taken = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    taken += [each for each in (node.args.vararg, node.args.kwarg) if each is not None]
+    named = re.findall(r"^    (\*{0,2}\w+(?:, \*{0,2}\w+)*):", sections.get("Args", ""), re.M)
+    described = {name.strip("* ") for line in named for name in line.split(",")}
+    wanted = {each.arg for each in taken if each.arg not in ("self", "cls") and not each.arg.startswith("_")}
+    wrong = [f"no argument {name}" for name in sorted(wanted - described)]
+    wrong += [f"an argument {name} that is none" for name in sorted(described - wanted)] if wanted else []
+    several = node.returns is not None and re.match(r"tuple\[(?!.*\.\.\.\])|dict\[", ast.unparse(node.returns))
+    if several and not {"Returns", "Yields"} & sections.keys():
+        wrong.append("no Returns, though there is more than one value")
+    if re.search(r"(?:^|[.;] )Raises [A-Z]\w+(?:Error|Name|Extra|Media)\b", text):
+        wrong.append("what it raises is not under Raises:")
+    return wrong
+
+
+def test_public_docstrings_name_arguments_results_and_errors():
+    # apps are commands, and the words that a web service shows of itself
+    files = [p for p in PACKAGE.rglob("*.py") if "apps" not in p.parts and (p.stem == "__init__" or p.stem[0] != "_")]
+    wrong = [
+        f"{path.relative_to(PACKAGE)}, {name}: {fault}"
+        for path in files
+        for name, node in functions(ast.parse(path.read_text(encoding="utf-8")))
+        for fault in missing_in_docstring(node)
+    ]
+    assert wrong == []
+
+
+def test_what_a_docstring_lacks_is_noticed():
+    words = "F. Raises InputError.\n\n    Args:\n        a: x.\n        d: y.\n    "
+    ((_, node),) = functions(ast.parse(f'def f(a, *b, c=1) -> tuple[int, str]:\n    """{words}"""\n'))
+    assert missing_in_docstring(node) == [
+        "no argument b", "no argument c", "an argument d that is none",
+        "no Returns, though there is more than one value", "what it raises is not under Raises:",
+    ]  # fmt: skip
+
+
+def test_nothing_is_named_by_a_verb_where_the_field_has_a_noun():
+    # testimony, reply, explanation, report, prediction
+    verbs = {"said", "heard", "found", "told"}
+    kept = ("train/mids.py", "apps/ui/view.py", "witnesses/ffaa.py")  # a column of stored tables, a field of a template
+    seen = []
+    for path in (p for p in PACKAGE.rglob("*.py") if p.relative_to(PACKAGE).as_posix() not in kept):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            named = [getattr(node, field, None) for field in ("id", "arg", "attr", "name")]
+            seen += [f"{path.relative_to(PACKAGE)}: {n}" for n in named if isinstance(n, str) and n.strip("_") in verbs]
+    assert seen == []
+
+
 @pytest.mark.parametrize("word", ["utils", "helpers", "common", "manager", "misc"])
 def test_no_room_is_named_after_nothing(word):
     assert [path for path in PACKAGE.rglob("*") if word in path.stem.split("_")] == []
@@ -138,6 +206,15 @@ def test_no_path_of_anyones_machine_is_written_down():
     files += [ROOT / name for name in texts]
     this = Path(__file__)
     assert [str(p) for p in files if p != this and telling.search(p.read_text(encoding="utf-8"))] == []
+
+
+def test_nobody_is_advised_to_install_a_name_that_is_not_published():
+    files = [
+        p for top in ("src", "docs", "perf") for p in (ROOT / top).rglob("*") if p.suffix in (".py", ".md", ".html")
+    ]
+    files += [ROOT / name for name in ("README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+    advice = re.compile(r"pip install (?:--?\S+ )*['\"]?facewitness\b")
+    assert [str(p) for p in files if advice.search(p.read_text(encoding="utf-8"))] == []
 
 
 @pytest.mark.slow
