@@ -132,6 +132,9 @@ def _is_any_fake(report: Report) -> bool:
 def forged_when(report: Report) -> str:
     """The times in which somebody in a film looks forged: "0:05 to 0:09", or with several people "0:05 to 0:09
     (person 2)"; empty where there are none.
+
+    Args:
+        report: A finished analysis.
     """
     times = [
         part.words if len(report.people) == 1 else f"{part.words} (person {number})"
@@ -327,12 +330,20 @@ def strength_in_words(strength: float | None) -> str:
 
 
 def moved_in_words(moves: float | None) -> str:
-    """What painting a finding's place over did: "painted over: log-odds −0.41"; empty where nobody tried."""
+    """What painting a finding's place over did: "painted over: log-odds −0.41"; empty where nobody tried.
+
+    Args:
+        moves: By how much the log-odds fell when the place was painted over; None where nobody tried.
+    """
     return "" if moves is None else f"painted over: log-odds {-moves:+.2f}".replace("-", "−")
 
 
 def measured_in_words(finding: Finding) -> str:
-    """A finding's strength, and what painting its place over did where that was tried."""
+    """A finding's strength, and what painting its place over did where that was tried.
+
+    Args:
+        finding: The finding.
+    """
     return "; ".join(filter(None, (strength_in_words(finding.strength), moved_in_words(finding.moves))))
 
 
