@@ -160,7 +160,12 @@ def film_frame(report: Report) -> FrameRef | None:
 
 
 def mask_at(person: PersonReport, at: FrameRef | None) -> Mask | None:
-    """A person's mask in one frame of a film, None where there is none; for a photo (no frame named) the one."""
+    """A person's mask in one frame of a film, None where there is none; for a photo (no frame named) the one.
+
+    Args:
+        person: One person of the report.
+        at: The frame; None for a photo.
+    """
     if at is None or person.face.at.index == at.index:
         return person.mask
     return next((moment.mask for moment in person.timeline if moment.at.index == at.index), None)
