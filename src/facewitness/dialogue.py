@@ -705,7 +705,7 @@ class Dialogue:
         if not weighed:
             named = _regions(signs)
             quiet = [name for name in regions.MARE if name not in named and not _covers(named, name)]
-            parts.append("For “fake”: " + (" ".join(_told(f) for f in signs) or "nothing that was measured."))
+            parts.append("For “fake”: " + (" ".join(_sentence(f) for f in signs) or "nothing that was measured."))
             calm = f"no sign at the {listed(regions.title(name) for name in quiet)}" if quiet else "nothing"
             parts.append(f"For “real”: {calm if face.verdict.fake is not None else 'nothing that was measured'}.")
         return Answer(f"{' '.join(parts)} {self._stands(face)}", face.verdict.label, signs, intent=f"suppose_{side}")

@@ -314,13 +314,20 @@ class PublishedEncoders(nn.Module):
     def blank(cls, image: Any, text: Any, unfreeze: int = 2) -> PublishedEncoders:
         """Their shapes alone, by the settings of a whole CLIP and a whole T5; make it on torch's meta device.
 
+        Args:
+            image: Settings of the image's encoder, as transformers has them.
+            text: Settings of the text's encoder.
+            unfreeze: So many last layers of the image's encoder learn.
+
         Raises:
             MissingExtra: transformers is not installed.
         """
         try:
             from transformers import CLIPVisionModel, T5EncoderModel
         except ImportError as error:
-            raise MissingExtra("MIDS's published encoders need: pip install 'facewitness[vlm]'") from error
+            raise MissingExtra(
+                "MIDS's published encoders need: pip install '.[vlm]', from a clone of the repository"
+            ) from error
         return cls(CLIPVisionModel(image.vision_config), T5EncoderModel(text), None, unfreeze)
 
     def train(self, mode: bool = True) -> PublishedEncoders:

@@ -742,6 +742,10 @@ def completed(processor: Any, config: Any) -> Any:
 
     Those files say neither how many tokens a picture is nor how a conversation is written; the model's settings know
     the first, and of the second a language model's own tokens do (`<|end|>` are Phi-3's).
+
+    Args:
+        processor: The model's own.
+        config: Settings of the model, as transformers has them.
     """
     if config.model_type not in ("llava", "llava_next"):
         return processor
