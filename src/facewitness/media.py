@@ -797,12 +797,12 @@ def _without_long_exif(content: bytes, notes: list[str]) -> bytes:
     """A JPEG with far more EXIF than cameras write, under another name, so that Pillow leaves it alone; or as it is."""
     if content[:2] != b"\xff\xd8" or content.count(b"Exif\0\0") * 65_535 <= _MOST_EXIF:
         return content
-    found = list(re.finditer(rb"\xff\xe1(..)Exif\0\0", content, re.DOTALL))
-    if sum(int.from_bytes(segment[1]) for segment in found) <= _MOST_EXIF:
+    segments = list(re.finditer(rb"\xff\xe1(..)Exif\0\0", content, re.DOTALL))
+    if sum(int.from_bytes(segment[1]) for segment in segments) <= _MOST_EXIF:
         return content
     notes.append(_NO_EXIF)
     hidden = bytearray(content)
-    for segment in found:
+    for segment in segments:
         hidden[segment.end() - 6 : segment.end() - 2] = b"Long"
     return bytes(hidden)
 

@@ -277,7 +277,7 @@ def _needs(module: str) -> tuple[str, ...]:
 
     What functions import and what `try` guards or type checkers alone see is none of it.
     """
-    found: dict[str, None] = {}
+    needed: dict[str, None] = {}
     waiting, seen = [module], set[str]()
     while waiting:
         name = waiting.pop()
@@ -296,8 +296,8 @@ def _needs(module: str) -> tuple[str, ...]:
                     if each.partition(".")[0] == "facewitness":
                         waiting.append(each)
                     else:
-                        found[each.partition(".")[0]] = None
-    return tuple(found)
+                        needed[each.partition(".")[0]] = None
+    return tuple(needed)
 
 
 @cache
