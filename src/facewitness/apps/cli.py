@@ -650,7 +650,10 @@ def _problems(report: Report) -> Iterator[str]:
 
 
 def _summary(outcome: _Outcome, detailed: bool) -> Iterator[tuple[str, str | None]]:
-    """Lines and their styles. Detailed for a single picture; for each of many, one line and its files."""
+    """Lines and their styles. Detailed for a single picture; for each of many, one line and its files.
+
+    Where no face was found, what was decided while reading may be why, so that it is told of many, too.
+    """
     from facewitness.overtime import seen
     from facewitness.phrases import forged_when, headline, is_film, odds, someone, visible
     from facewitness.phrases import word as word_of
@@ -683,6 +686,9 @@ def _summary(outcome: _Outcome, detailed: bool) -> Iterator[tuple[str, str | Non
                 yield f"    {'•' if sentence.findings else ' '} {visible(sentence.text)}", None
             for testimony in person.verdict.testimonies:
                 yield from _words_of(testimony)
+    elif report.status == "no_face":
+        for note in report.notes:
+            yield f"  {visible(note)}", None
     for path in outcome.written:
         yield f"  → {visible(str(path))}", "dim"
 
