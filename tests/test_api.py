@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import re
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from PIL import Image
 from serving import Running, events, problem, serving
 
 from facewitness import plugins
-from facewitness.apps.api import logs, problems
+from facewitness.apps.api import logs, problems, server
 from facewitness.formats import json as wire
 
 PHOTO = jpeg(painted(200, 240))
@@ -31,6 +32,12 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 @pytest.fixture(scope="module")
 def done(here: Running) -> dict:
     return here.send(PHOTO, "photo.jpg", case_name="case 7", note="by mail")
+
+
+def test_answers_do_not_wait_for_more_to_send():
+    """asyncio switches Nagle's algorithm off for sockets of this protocol only."""
+    with server.bound("127.0.0.1", 0) as listening:
+        assert listening.proto == socket.IPPROTO_TCP
 
 
 def test_a_raw_body_is_analysed(here, done):
