@@ -14,9 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from facewitness import plugins
+from facewitness import phrases, plugins
 from facewitness.apps.cli import main
 from facewitness.dialogue import Dialogue
 from facewitness.errors import WeightsError
@@ -242,3 +244,55 @@ def test_a_report_says_that_the_witness_was_not_made_for_paintings(line_drawing)
 def test_whether_it_is_a_photograph_is_said_not_to_have_been_examined(question, line_drawing):
     answer = Dialogue(line_drawing).ask(question)
     assert "Whether it is a photograph was not examined" in answer.text and answer.label is None
+
+
+# --------------------------------------------------------------------------------------------- numbers and their words
+
+
+@given(st.floats(0.02, 0.98), st.floats(0.02, 0.98))  # beyond, it is "< 1 %" and "> 99 %"
+@example(0.2996, 0.30)
+@example(0.9496, 0.95)
+@example(0.3004, 0.30)
+def test_a_number_is_never_below_itself(value, bound):
+    assume(abs(value - bound) > 2e-6)
+    shown, limit = (float(words.removesuffix(" %")) for words in phrases.apart(value, bound))
+    assert (shown < limit) == (value < bound) and shown != limit
+
+
+# ------------------------------------------------------------------------------------------------ lists and their kinds
+
+
+def test_thresholds_may_be_asked_for_with_a_list_s_own_name(tmp_path, capsys):
+    lines = ["file,label"]
+    for count in range(3):
+        for label in ("real", "fake"):
+            (tmp_path / label).mkdir(exist_ok=True)
+            face().rotate(count).save(tmp_path / label / f"{count}.png")
+            lines.append(f"{label}/{count}.png,{label}")
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    for where in (tmp_path / "list.csv", tmp_path):
+        if where == tmp_path:
+            (tmp_path / "list.csv").rename(tmp_path / "manifest.csv")
+        assert main(["calibrate", "--data", str(where), "--dataset", "manifest"]) == 2
+        assert "got 3 and 3 (0 without a score)" in capsys.readouterr().err  # read, and too few
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("burst.heic", b"\0\0\0\x18ftyphevx\0\0\0\0mif1hevx" + bytes(64), "HEIC"),
+        ("photo.jxl", b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(64), "JPEG XL"),
+        ("design.psd", b"8BPS\0\1" + bytes(64), "Photoshop"),
+        ("photo.cr3", b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(64), "raw file"),
+        (
+            "clip.webm",
+            b"\x1aE\xdf\xa3\x9fB\x86\x81\1B\xf7\x81\1B\xf2\x81\4B\xf3\x81\x08B\x82\x84webm",
+            "index or header",
+        ),
+    ],
+)
+def test_a_header_alone_is_called_by_its_kind(name, content, kind, tmp_path, capsys):
+    (tmp_path / name).write_bytes(content)
+    assert main(["analyze", str(tmp_path / name)]) == 1
+    told = capsys.readouterr().err
+    assert kind in told and "Traceback" not in told
