@@ -126,6 +126,15 @@ def test_the_report_points_and_what_it_points_at_lies_in_the_region(talker_file,
     assert testimony.reply.text == "The nose is smeared."
 
 
+@pytest.mark.parametrize(("score", "fit"), [(0.5, None), (0.9, {"slope": 1.0, "offset": -float(np.log(9))})])
+def test_a_named_region_counts_as_far_as_the_face_is_likely_forged(talker_file, seen, score, fit):
+    witness = plugins.get("witnesses", "forgerytalker").load(weights=str(talker_file))
+    witness._strength, witness.calibration = 0.8, fit
+    witness.network = Says("The nose is forged.", {"nose": score}, _over(witness, seen.track.face, "nose"))
+    (finding,) = witness.examine(*seen).findings
+    assert finding.strength == pytest.approx(0.4)
+
+
 def test_a_quarrel_between_text_and_mask_is_told(talker_file, seen):
     witness = plugins.get("witnesses", "forgerytalker").load(weights=str(talker_file))
     face = seen.track.face

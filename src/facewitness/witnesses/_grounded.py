@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from facewitness import regions, weights
+from facewitness.calibration import logistic
 from facewitness.errors import InputError, WeightsError
 from facewitness.types import Box, Face, Finding, Mark, Mask, Place
 
@@ -145,6 +146,17 @@ class Loaded:
                          "max_tokens": max_tokens}  # fmt: skip
         self.calibration: Mapping[str, Any] | None = facts.get("calibration")
         self.card: Mapping[str, str] | None = facts.get("card")
+
+    def _worth(self, score: float) -> float | None:
+        """Strength of a region that is named on a face of this score.
+
+        How often named regions were right was measured on forged faces: it counts as far as the face is likely forged.
+        """
+        if self._strength is None:
+            return None
+        fit = self.calibration
+        forged = score if fit is None else float(logistic(np.array(score), fit["slope"], fit["offset"]))
+        return float(self._strength) * forged
 
     def made_by(self) -> dict[str, Any]:
         """What it takes to run this witness again: its options and its weights' SHA-256."""

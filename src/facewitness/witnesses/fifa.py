@@ -156,7 +156,7 @@ class Facext(_grounded.Loaded):
         ]
         masks = [self._shown(values, face, affine) for values in answer.masks]
         cut = self._cut(answer.text, masks, face, affine, seen)
-        reply = self._read(answer, face, affine, masks)
+        reply = self._read(answer, face, affine, self._worth(self._score(seen)), masks)
         named = {place.region for finding in reply.findings for place in finding.places}
         label: Label = "fake" if named or SEG in answer.text else "real"
         evidence = decided(self._score(seen), self.calibration)
@@ -200,24 +200,31 @@ class Facext(_grounded.Loaded):
         return list(dict.fromkeys(names))
 
     def _read(
-        self, answer: fifa.Answered, face: Face, affine: geometry.Affine, masks: Sequence[Mask | None] | None = None
+        self,
+        answer: fifa.Answered,
+        face: Face,
+        affine: geometry.Affine,
+        strength: float | None,
+        masks: Sequence[Mask | None] | None = None,
     ) -> Reply:
         """A text with its masks, by the grammar; each mask where its words say a region is found on the frame."""
         if masks is None:
             masks = [self._shown(values, face, affine) for values in answer.masks]
         reply: Reply = plugins.get("grammars", "interleaved").parse(answer.text, masks, face.at)
-        parts = tuple(Mark(self._renamed(p.finding, answer.text)) if isinstance(p, Mark) else p for p in reply.parts)
+        parts = tuple(
+            Mark(self._renamed(p.finding, answer.text, strength)) if isinstance(p, Mark) else p for p in reply.parts
+        )
         findings = tuple(p.finding for p in parts if isinstance(p, Mark))
         return replace(reply, parts=parts, findings=findings)
 
-    def _renamed(self, finding: Finding, text: str) -> Finding:
+    def _renamed(self, finding: Finding, text: str, strength: float | None) -> Finding:
         """The finding with the concept its words mean here, and with what such findings were measured to be worth."""
         place = finding.places[0]
         spoken = next(
             (name for name in self.network.concepts if fifa.title(name) in finding.claim.lower() and _same_words(
                 fifa.title(name), place.region, finding.claim)), place.region,
         )  # fmt: skip
-        return Finding((replace(place, region=spoken),), finding.claim, self._strength)
+        return Finding((replace(place, region=spoken),), finding.claim, strength)
 
     def _shown(self, values: NDArray[np.float32], face: Face, affine: geometry.Affine) -> Mask | None:
         mask, _ = _places.on_frame(np.clip(values, 0, 1).astype(np.float32), face, affine, self._size)
@@ -232,7 +239,7 @@ class Facext(_grounded.Loaded):
         if task == "grounded_explanation":
             return self._explained(face, affine, seen)
         answer = self.network.answer(seen, [(0, QUESTIONS[task], ())], self._max_tokens)[0]
-        reply = self._read(answer, face, affine)
+        reply = self._read(answer, face, affine, self._worth(self._score(seen)))
         if task != "detection":
             return replace(reply, label=None, fake=None)
         label: Label | None = {fifa.FAKE: "fake", fifa.REAL: "real"}.get(answer.text)  # type: ignore[assignment]
@@ -268,8 +275,9 @@ class Facext(_grounded.Loaded):
                 mask = self._part(place, query, face, affine, seen)
                 whole_place = Place(face.at, place.region, place.box if mask is None else mask.box, mask)
                 claim = "" if why == fifa.NOTHING else _grounded_claim(why)
+                strength = self._worth(self._score(seen))
                 findings.append(
-                    Finding((whole_place,), claim or f"{there[:1].upper()}{there[1:]} is forged.", self._strength)
+                    Finding((whole_place,), claim or f"{there[:1].upper()}{there[1:]} is forged.", strength)
                 )
                 parts += [Mark(findings[-1]), f". {why}" if claim else "."]
             else:

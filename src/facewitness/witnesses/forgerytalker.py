@@ -95,7 +95,7 @@ class Talker(_grounded.Loaded):
         touched = tuple(name for name in named if self._touches(name, face, mask, to_grid))
         spoken = self.network.speak(crop, self._max_tokens, named=[touched or named])[0]
         parts, findings, without = _grounded.marked(
-            spoken.text, face, lambda name: self._part(name, face, mask, to_grid), self._strength
+            spoken.text, face, lambda name: self._part(name, face, mask, to_grid), self._worth(max(areas.values()))
         )
         names = _grounded.mentioned(spoken.text)
         label: Label = "fake" if names else "real"
