@@ -111,6 +111,7 @@ def test_a_folder_through_analyze_has_a_table_that_resuming_completes(photos, tm
 
 
 def test_sources_become_units(photos, tmp_path):
+    pytest.importorskip("fsspec", reason="the extra ray is not installed")
     (photos / "shard.tar").write_bytes(b"")
     (photos / "table.parquet").write_bytes(b"")
     units = list(batch._units([str(photos)], 2, 1))
