@@ -113,18 +113,8 @@ class Compact(nn.Module):
         Returns:
             Features, the decoder's output, and the mask's logits.
         """
-        b = self.backbone
-        with _exactly(x):
-            x = x / 128.0 - 1.0
-            y = b.bn1(b.conv_stem(x))
-            if self.noise is not None:
-                y = y + self.noise(x)
-        features = []
-        for stage in b.blocks:
-            y = stage(y)
-            features.append(y)
-        f4, f8, f16, f32 = (features[_STRIDES[s]] for s in (4, 8, 16, 32))
-        top = b.bn2(b.conv_head(f32))
+        f4, f8, f16, f32 = self._stages(x)
+        top = self.backbone.bn2(self.backbone.conv_head(f32))
 
         d = self._top_down([f4, f8, f16, f32])
         mask = self.to_mask(d)[:, 0]
@@ -138,6 +128,10 @@ class Compact(nn.Module):
         Args:
             x: RGB crops (B, 3, S, S) in 0..255.
         """
+        return self._top_down(self._stages(x))
+
+    def _stages(self, x: Tensor) -> list[Tensor]:
+        """The backbone's features at stride 4, 8, 16 and 32, of RGB crops (B, 3, S, S) in 0..255."""
         b = self.backbone
         with _exactly(x):
             x = x / 128.0 - 1.0
@@ -148,7 +142,7 @@ class Compact(nn.Module):
         for stage in b.blocks:
             y = stage(y)
             features.append(y)
-        return self._top_down([features[_STRIDES[s]] for s in (4, 8, 16, 32)])
+        return [features[_STRIDES[s]] for s in (4, 8, 16, 32)]
 
     def _top_down(self, features: list[Tensor]) -> Tensor:
         """From features at stride 32 up to stride 4."""
