@@ -34,7 +34,7 @@ def fake_index(labels: Sequence[str], given: int | None, name: str) -> int:
 
     Args:
         labels: in the order of the outputs.
-        told: what the caller says; None to read it from the names.
+        given: what the caller says; None to read it from the names.
         name: of the model, for messages.
 
     Raises:

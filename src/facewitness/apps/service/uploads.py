@@ -54,7 +54,7 @@ class Uploads:
         """A file that is about to come. Raises NoRoom where there is no room.
 
         Args:
-            most: bytes at most.
+            limit: bytes at most.
             most_for: bytes at most by the file's first 64 bytes.
         """
         self.check_room(0)
