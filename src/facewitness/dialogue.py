@@ -621,7 +621,8 @@ class Dialogue:
     def _when(self, face: PersonReport, question: str) -> Answer:
         scored = [m for m in face.timeline if m.fake is not None and m.at.seconds is not None]
         if not scored:
-            return Answer("The picture has no time: it is a photo, or no moment of it was judged.", None, intent="when")
+            missing = "Fewer than two moments of the film were judged: nothing is said of its course in time."
+            return Answer(missing if self._film else "The picture has no time: it is a photo.", None, intent="when")
         fine = digits([moment.at.seconds for moment in scored])
         threshold = face.verdict.thresholds
         parts = stretches(face.timeline, threshold[1]) if threshold else ()

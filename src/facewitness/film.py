@@ -344,9 +344,22 @@ def film_at(content: bytes) -> int | None:
     return None
 
 
+PLAYLIST = "a playlist, which names other files and holds no film; name the film itself"
+
+
+def is_playlist(head: bytes) -> bool:
+    """Whether a file that begins so is a playlist.
+
+    Args:
+        head: Its first bytes.
+    """
+    head = head.removeprefix(b"\xef\xbb\xbf")
+    return head.startswith((b"#EXTM3U", b"ffconcat")) or b"<MPD" in head
+
+
 def _kind(head: bytes) -> str:
-    if head[:7] == b"#EXTM3U" or b"<MPD" in head or head[:8] == b"ffconcat":
-        return "a playlist, which names other files and holds no film; name the film itself"
+    if is_playlist(head):
+        return PLAYLIST
     if head[:3] == b"\xff\xd8\xff":
         return "a photo without a film in it"
     if head[:8] == b"\x89PNG\r\n\x1a\n":
@@ -887,4 +900,5 @@ class _Passes:
                 until = stretch[1] - self.survey.zero * self.survey.base
                 self.notes[f"The film is damaged from {clock(begin)} to {clock(until)}; that part was left out."] = None
             else:
-                self.notes[f"The film is damaged from {clock(begin)} on; it was analysed up to there."] = None
+                there = f"from {clock(begin)} on; it was analysed up to there" if begin > 0 else "from its beginning on"
+                self.notes[f"The film is damaged {there}."] = None

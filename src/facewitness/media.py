@@ -1040,6 +1040,10 @@ def _kind(content: bytes) -> str:
     if content[257:262] == b"ustar":
         return "an archive; take the picture out of it first"
     head = content[:512]
+    from facewitness import film
+
+    if film.is_playlist(head):
+        return film.PLAYLIST
     try:
         text = head.decode("utf-8", errors="strict" if len(content) <= 512 else "ignore")
     except UnicodeDecodeError:

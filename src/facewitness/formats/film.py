@@ -151,5 +151,7 @@ def _label(
     drawn: ImageDraw.ImageDraw, at: tuple[float, float], text: str, colour: tuple[int, int, int], font: Any
 ) -> None:
     left, top, right, bottom = drawn.textbbox(at, text, font=font)
+    over = max(0.0, min(right + 5 - drawn.im.size[0], left - 5))  # back into the picture, as far as it has room
+    at, left, right = (at[0] - over, at[1]), left - over, right - over
     drawn.rectangle((left - 4, top - 3, right + 4, bottom + 3), fill=colour)
     drawn.text(at, text, fill=(255, 255, 255), font=font)

@@ -260,7 +260,8 @@ def _bar(verdict: Verdict, thresholds: tuple[float, float] | None) -> Element | 
         if high - low < 0.3:  # the two would run into each other
             ticks.append((low, 10, f"inconclusive {percent(low)[:-2]}–{percent(high)}", _anchor((low + high) / 2)))
         else:
-            ticks += [(low, 10, f"no sign below {percent(low)}", "start" if low < 0.2 else "end")]
+            at = low if low < 0.2 else 0.0  # from the left edge, so that a narrow page does not cut it
+            ticks += [(at, 10, f"no sign below {percent(low)}", "start")]
             ticks += [(high, 10, f"fake from {percent(high)}", "start" if high < 0.8 else "end")]
     if verdict.interval is not None:
         marks.append(span(*verdict.interval, y=25, height=8, rx=4, class_="interval"))
