@@ -16,8 +16,9 @@ from pictures import jpeg, painted
 from PIL import Image
 from serving import Running, events, problem, serving
 
-from facewitness import plugins
+from facewitness import plugins, verify
 from facewitness.apps.api import logs, problems, server
+from facewitness.apps.service.store import Store
 from facewitness.formats import json as wire
 
 PHOTO = jpeg(painted(200, 240))
@@ -46,6 +47,25 @@ def test_a_raw_body_is_analysed(here, done):
     assert done["report"]["schema"] == "facewitness.report/2" and done["report"]["sha256"] == done["sha256"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", done["finished"])
     assert here.client.get(done["links"]["self"]).json()["report"] == done["report"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/analyses"])
+def test_a_head_is_answered_as_a_get_without_its_body(here, path):
+    whole, head = here.client.get(path), here.client.head(path)
+    assert (head.status_code, head.headers["content-type"]) == (whole.status_code, whole.headers["content-type"])
+    assert whole.content and not head.content
+
+
+def test_how_a_service_reads_files_is_known_to_verify(done):
+    report = wire.parse(json.dumps(done["report"]))
+    assert "max_seconds" in report.made_by["reading"]
+    assert verify.reading_of(report) == report.made_by["reading"]
+
+
+def test_others_on_the_machine_cannot_read_the_database(tmp_path):
+    tmp_path.chmod(0o755)
+    Store(f"sqlite:///{tmp_path / 'jobs.sqlite'}").close()
+    assert (tmp_path / "jobs.sqlite").stat().st_mode & 0o077 == 0
 
 
 def test_a_form_is_analysed_and_its_words_are_kept(here):

@@ -231,6 +231,11 @@ def test_ask_points_with_a_mask(photo, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["regions"]
 
 
+def test_a_box_around_all_of_a_face_asks_about_the_face(photo, capsys):
+    assert main(["ask", str(photo), "Is this forged?", "--box", "0,0,512,512"]) == 0
+    assert "% fake" in capsys.readouterr().out
+
+
 def test_a_click_off_the_face_is_an_answer(photo, capsys):
     assert main(["ask", str(photo), "--at", "5,500"]) == 0
     assert "on no face that was examined" in capsys.readouterr().out

@@ -679,3 +679,11 @@ def test_a_decoder_s_own_log_is_not_printed(tmp_path):
     code = "import sys\nfrom facewitness import media\ntry: media.read(sys.argv[1])\nexcept ValueError as e: print(e)"
     ran = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=True)
     assert ran.stdout and ran.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "begin", [b"#EXTM3U\n", b"\xef\xbb\xbf#EXTM3U\n", b"ffconcat version 1.0\n", b'<?xml version="1.0"?><MPD>']
+)
+def test_a_playlist_is_called_one(begin):
+    with pytest.raises(UnreadableMedia, match="a playlist, which names other files"):
+        media.read(begin + b"http://127.0.0.1:9/x.ts\n")

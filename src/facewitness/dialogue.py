@@ -357,13 +357,13 @@ class Dialogue:
             )
         return places[0]
 
-    def _pointed(self, places: Sequence[Place]) -> tuple[str, ...]:
-        """Speak of the person that places are on, and of the regions there; empty where they are on nobody."""
+    def _pointed(self, places: Sequence[Place]) -> tuple[str, ...] | None:
+        """Speak of the person that places are on, and of the regions there; None where they are on nobody."""
         people = self.report.people
         on = [max(range(len(people)), key=lambda i: _shared(people[i].face.box, place.box)) for place in places]
         on = [i for i, place in zip(on, places, strict=True) if _shared(people[i].face.box, place.box) > 0]
         if not on:
-            return ()
+            return None
         if on[0] != self.face:
             self.choose(on[0])
         self._chosen = True
@@ -384,12 +384,12 @@ class Dialogue:
         intent, named = questions.intent(question), questions.asked_regions(question)
         if places:
             pointed = self._pointed(places)
-            if not pointed and not named:
+            if pointed is None and not named:
                 return Answer("That place is on no face that was examined.", None, intent="unexamined")
             named = pointed or named
-            if intent == "why":
+            if named and intent == "why":
                 return self._because(report.people[self.face], named)
-            if intent in ("", "verdict", "where", "sure", "quality", "made"):
+            if named and intent in ("", "verdict", "where", "sure", "quality", "made"):
                 return _about_regions(report.people[self.face], named, question)
         meant = self._meant(question, named)
         if intent in ("means", "publish", "next"):

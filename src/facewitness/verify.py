@@ -34,6 +34,7 @@ _LIMITS = {
     "max_pixels": max(media.MAX_PIXELS, film.MAX_PIXELS),
     "max_bytes": max(media.MAX_BYTES, film.MAX_BYTES),
     "max_memory": media.MAX_MEMORY,
+    "max_seconds": film.MAX_SECONDS,
 }
 _SAMPLING = ("frames", "fps", "scenes", "every", "start", "end")
 
@@ -225,7 +226,9 @@ def _pages(bundle: Any, leaf: Any, report: Report, clip: Clip | None) -> Check:
     """Whether pages, crops and masks say what the report says: they are made again and compared."""
     had = any(path.startswith("crops/") for path in bundle.files)
     if had and clip is None:
-        return Check("pages", None, "Pages and crops were not compared with the report: that takes the original.")
+        return Check(
+            "pages", None, "Pages and crops were not compared with the report: that takes the original, read as it was."
+        )
     try:
         again = leaf.read(leaf.render(report, clip if had else None)).files
     except FacewitnessError as error:
@@ -406,8 +409,9 @@ def _reading(given: Any) -> dict[str, Any]:
     """What a report says of how the file was read, never beyond our own limits."""
     reading: dict[str, Any] = {}
     for key, value in (given if isinstance(given, Mapping) else {}).items():
-        if key in _LIMITS and isinstance(value, int) and value > 0:
-            reading[key] = min(value, _LIMITS[key])
+        if key in _LIMITS and isinstance(value, int | float) and value > 0:
+            bound = min(value, _LIMITS[key])
+            reading[key] = bound if key == "max_seconds" else int(bound)
         elif key == "as_film" and isinstance(value, bool):
             reading[key] = value
         elif key == "sampling" and isinstance(value, Mapping):

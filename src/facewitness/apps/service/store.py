@@ -478,7 +478,9 @@ def _engine(url: str, patience: float) -> Engine:
             )
         if not parsed.database or parsed.database == ":memory:":
             raise InputError("--database: expected a file for SQLite, such as sqlite:///facewitness.sqlite, got none.")
-        Path(parsed.database).absolute().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = Path(parsed.database).absolute()
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file.touch(mode=0o600)  # in a folder that others may read, too; SQLite gives its log the same rights
         engine = create_engine(
             parsed,
             poolclass=QueuePool,
