@@ -145,6 +145,19 @@ def test_who_was_right_is_counted_where_two_decide_in_opposite_directions():
         disagree.of_kind(genuine, "kfd", ["gan"])
 
 
+def test_cards_and_docstrings_are_told_the_new_counts():
+    disagree, counts = script("disagree"), {"cases": 40, "right": 3}
+    text = "kfd knows blends. Where kfd and compact decided in opposite directions, on 35 faces, kfd was right 3 times."
+    mended = disagree.told(text, "kfd", "compact", counts)
+    assert mended.startswith("kfd knows blends. Where kfd") and mended.endswith("3 times and compact 37 times.")
+    assert "35" not in mended and disagree.told(mended, "kfd", "compact", counts) == mended
+    assert disagree.told("Nothing.", "mare", "compact", counts).startswith("Nothing. Where mare and compact")
+    code = f'"""A witness.\n\nMeasured: {text[:60]}\n{text[60:]}\n"""\n\nX = 1\n'
+    changed = disagree.documented(code, "kfd", "compact", counts)
+    assert changed.endswith(('37\ntimes.\n"""\n\nX = 1\n', '37 times.\n"""\n\nX = 1\n'))
+    assert max(map(len, changed.splitlines())) <= 120
+
+
 def test_the_verdict_in_words_keeps_as_much_of_the_fit_as_agrees_with_the_score(words):
     fitted = words._chosen.Odds(1.0, 0.2, 0.1)
     rows_ = [(3.0, -1.0, True), *[(2.0, 2.0, True)] * 4, *[(-2.0, -2.0, False)] * 5]  # the first contradicts the score

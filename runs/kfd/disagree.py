@@ -1,19 +1,24 @@
-"""Who was right how often where a witness and another one decided in opposite directions: what a report then says.
+"""Who was right how often where KFD or MARE and the default witness decided in opposite directions, as reports say it.
 
-    python runs/kfd/evaluate.py --cache DIR --weights runs/kfd/kfd.safetensors --beside compact mare \
-        --option mare.weights=runs/mare/model/fdm.safetensors --out DIR2
-    python runs/kfd/disagree.py DIR2/predictions --weights runs/kfd/kfd.safetensors --other compact
-    python runs/kfd/disagree.py DIR2/predictions --witness mare --weights runs/mare/model/fdm.safetensors
+    python runs/kfd/disagree.py --pack PACK --out DIR        all of it: two minutes of one core, less the second time
 
-Writes two things into the calibration beside the witness's weights, from faces of `val`, and prints the cases by kind:
-`against`, who was right; and under `kinds` what its score says of faces that a generator made as a whole, a logistic
-over its log-odds whose slope is 0 where a higher score does not mean fake. Another witness may name that kind.
+Faces are `val` rows of a pack, `--limit` of each source and label, and a forgery made of each genuine one. What a
+witness said stays in DIR/predictions/WITNESS; a witness is asked again only where its weights or options are others
+than then, so new weights of the default witness cost that witness alone.
+
+Written beside KFD's and MARE's weights, and printed by kind:
+    calibration.against    in how many cases they decided in opposite directions, and how often each was right
+    calibration.kinds      what its score says of faces that a generator made as a whole, a logistic over its log-odds
+                           whose slope is 0 where a higher score does not mean fake; another witness may name that kind
+    card                   the sentence on such cases, there and in the paragraph "Measured" of the witness's docstring
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -24,10 +29,15 @@ from sklearn.linear_model import LogisticRegression
 
 from facewitness import plugins
 from facewitness.bench import predictions
+from facewitness.bench.conditions import examined, rows_of
+from facewitness.builders.pack import Pack
 from facewitness.calibration import EDGE, Calibration, logit
 from facewitness.errors import InputError
 from facewitness.files import write_whole
 
+HERE = Path(__file__).parent
+WEIGHTS = {"kfd": HERE / "kfd.safetensors", "mare": HERE.parent / "mare" / "model" / "fdm.safetensors"}
+WITNESSES = Path(plugins.__file__).parent / "witnesses"
 WHOLE = ("genphotos", "stylegan2_photos", "pollinations", "sd21_sdfd", "sg2_omi", "sg1_140k")
 
 
@@ -93,30 +103,67 @@ def read(folder: Path) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def asked(given: argparse.Namespace) -> list[dict[str, Any]]:
+    """The rows of all three, of which those are kept that the same weights gave before."""
+    witnesses = {name: plugins.get("witnesses", name).load(weights=str(file)) for name, file in given.weights.items()}
+    witnesses[given.other] = plugins.get("witnesses", given.other).load()
+    about = {"dataset": "pack", "split": "val", "limit": given.limit, "seed": 0}
+    new = {}
+    for name, witness in witnesses.items():
+        meta = json.loads(json.dumps({"name": name, **about, "made_by": witness.made_by()}))
+        held = given.out / "predictions" / name / "meta.json"
+        was = json.loads(held.read_text(encoding="utf-8")) if held.exists() else {}
+        if any(was.get(key) != value for key, value in meta.items()):
+            new[name] = (witness, meta)
+    rows = examined([w for w, _ in new.values()], Pack(given.pack), limit=given.limit) if new else []
+    for name, (_, meta) in new.items():
+        mine = rows_of([row for row in rows if row["witness"] == name], "val")
+        predictions.write(given.out / "predictions" / name, meta, mine)
+    return read(given.out / "predictions")
+
+
+def told(text: str, who: str, other: str, counts: Mapping[str, int]) -> str:
+    """A text whose sentence on opposite decisions says these counts; it goes to the end where there is none."""
+    right, wrong = counts["right"], counts["cases"] - counts["right"]
+    begin = f"Where {who} and {other} decided in opposite directions"
+    sentence = f"{begin}, on {counts['cases']} held-out faces, {who} was right {right} times and {other} {wrong} times."
+    again = re.compile(rf"{re.escape(begin)}.*?times\.", re.DOTALL)
+    return again.sub(lambda _: sentence, text) if again.search(text) else f"{text.rstrip()} {sentence}"
+
+
+def documented(code: str, who: str, other: str, counts: Mapping[str, int]) -> str:
+    """The witness's code with the same in the paragraph "Measured: …" of its docstring."""
+    begin = code.index("Measured: ")
+    end = code.index('\n"""', begin)
+    paragraph = told(" ".join(code[begin:end].split()), who, other, counts)
+    return code[:begin] + textwrap.fill(paragraph, 120, break_on_hyphens=False) + code[end:]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Count, write, print."""
+    """Ask, count, write, print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("predictions", type=Path, help="the folder predictions of runs/kfd/evaluate.py")
-    parser.add_argument("--witness", default="kfd", help="whose calibration is completed: kfd or mare")
-    parser.add_argument("--weights", type=Path, required=True, help="its weights, beside which the calibration stands")
+    parser.add_argument("--pack", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="where predictions are kept for the next time")
+    parser.add_argument("--limit", type=int, default=12, help="rows of each source and label (12)")
     parser.add_argument("--other", default="compact")
     parser.add_argument("--whole", nargs="+", default=list(WHOLE), help="sources of faces made as a whole")
     given = parser.parse_args(arguments)
-    card = given.weights.with_suffix(".json")
-    facts = json.loads(card.read_text(encoding="utf-8"))
-    other = plugins.get("witnesses", given.other).load()
-    calibrations = {
-        given.witness: Calibration.from_json(facts["calibration"]),
-        given.other: Calibration.from_json(other.calibration),
-    }
-    rows = read(given.predictions)
-    counts, by_kind = contradictions(rows, calibrations)
-    facts["calibration"].setdefault("kinds", {})["entire_synthesis"] = of_kind(rows, given.witness, given.whole)
-    facts["calibration"].setdefault("against", {})[given.other] = counts
-    write_whole(card, (json.dumps(facts, indent=2) + "\n").encode())
-    print(counts, facts["calibration"]["kinds"])
-    for kind, count in by_kind.most_common():
-        print(f"{count:5}  {kind}")
+    given.weights = WEIGHTS
+    rows = asked(given)
+    other = Calibration.from_json(plugins.get("witnesses", given.other).load().calibration)
+    for name, file in given.weights.items():
+        card = file.with_suffix(".json")
+        facts = json.loads(card.read_text(encoding="utf-8"))
+        counts, by_kind = contradictions(rows, {name: Calibration.from_json(facts["calibration"]), given.other: other})
+        facts["calibration"].setdefault("kinds", {})["entire_synthesis"] = of_kind(rows, name, given.whole)
+        facts["calibration"].setdefault("against", {})[given.other] = counts
+        facts["card"]["does_not_know"] = told(facts["card"]["does_not_know"], name, given.other, counts)
+        write_whole(card, (json.dumps(facts, indent=2) + "\n").encode())
+        code = WITNESSES / f"{name}.py"
+        write_whole(code, documented(code.read_text(encoding="utf-8"), name, given.other, counts).encode())
+        print(name, counts, facts["calibration"]["kinds"])
+        for kind, count in by_kind.most_common():
+            print(f"{count:5}  {kind}")
 
 
 if __name__ == "__main__":
