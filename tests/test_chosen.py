@@ -13,10 +13,10 @@ from facewitness import regions
 from facewitness.errors import WeightsError
 from facewitness.grammars import yes_no
 from facewitness.witnesses import _chosen
-from facewitness.witnesses._chosen import NAMED, Choice, Odds
+from facewitness.witnesses._chosen import NAMED, Choice, Odds, OfRegion
 
 FORGED = dict.fromkeys(NAMED, (1.0, 0.0))
-BOTH = Choice(Odds(1.0, 1.0), Odds(1.0, 1.0), 1.0, FORGED)
+BOTH = Choice(Odds(1.0, 1.0), OfRegion(1.0, 1.0, 0.0, 0.0, 0.0), 1.0, FORGED)
 COVERED = dict.fromkeys(NAMED, 0.02) | {"left_eyebrow": 0.9, "chin": 0.4}
 
 
@@ -37,6 +37,14 @@ def test_a_model_that_does_not_care_says_what_the_evidence_says():
     assert _chosen.reply("Is the nose fake?", 0.01, COVERED, indifferent, BOTH) == yes_no.region_genuine("nose")
 
 
+def test_a_region_less_covered_than_another_one_may_be_cleared_by_that():
+    """The chin, covered by 0.4, is accused by itself, and not beside a brow that is covered by 0.9."""
+    strict = Choice(Odds(1.0, 1.0), OfRegion(1.0, 1.0, -1.0, 0.0, 1.0), 1.0, FORGED)
+    alone = COVERED | {"left_eyebrow": 0.1}
+    assert _chosen.reply("Is the chin fake?", 0.9, alone, indifferent, strict) == yes_no.region_forged("chin")
+    assert _chosen.reply("Is the chin fake?", 0.9, COVERED, indifferent, strict).startswith("No")
+
+
 def test_it_is_a_prior_and_no_ban():
     def sure(replies, ended=True):
         return [0.0 if text == "Yes" else -30.0 for text in replies]
@@ -45,7 +53,7 @@ def test_it_is_a_prior_and_no_ban():
 
 
 def test_evidence_that_counts_nothing_leaves_the_models_likeliest():
-    alone = Choice(Odds(1.0, 0.0), Odds(1.0, 0.0), 0.0, FORGED)
+    alone = Choice(Odds(1.0, 0.0), OfRegion(1.0, 0.0, 0.0, 0.0, 0.0), 0.0, FORGED)
 
     def drawn(replies, ended=True):
         return [-float(len(text)) for text in replies]  # "No" is shorter than "Yes"

@@ -98,6 +98,21 @@ def test_odds_are_fitted_so_that_the_better_of_words_and_evidence_counts_more(wo
     assert odds.evidence > 3 * odds.words > 0
 
 
+def test_questions_about_regions_are_answered_by_what_was_right_elsewhere(words):
+    """Evidence that knows more than the model is heard where it was right on groups that it was not fitted to."""
+    rng = np.random.default_rng(0)
+    truth = rng.random(400) < 0.5
+    sign = np.where(truth, 1.0, -1.0)
+    columns = np.stack([sign * 0.3, sign, sign * 0.0, sign * 0.0], 1) + rng.normal(0, 1, (400, 4))
+    rows_ = [(f"group {i // 4}", tuple(x), bool(t)) for i, (x, t) in enumerate(zip(columns, truth, strict=True))]
+    alone, together = words.elsewhere(rows_)
+    assert 0.5 < alone < 0.7 < together < 0.95
+    fitted = words.of_region(rows_)
+    assert fitted.own > 2 * fitted.words > 0 and abs(fitted.rivals) < 0.5
+    noise = [(group, (x[0], *rng.normal(0, 1, 3)), t) for group, x, t in rows_[:40]]
+    assert words.elsewhere(noise)[1] < 0.85, "noise by which the fit is right on its own rows alone"
+
+
 def test_a_map_that_covers_a_region_makes_it_likelier_that_it_is_forged(words):
     rng, cases = np.random.default_rng(1), []
     for i in range(60):
@@ -106,7 +121,7 @@ def test_a_map_that_covers_a_region_makes_it_likelier_that_it_is_forged(words):
         item = SimpleNamespace(file=str(i), regions=(name,))
         cases.append((item, SimpleNamespace(covered=covered)))
     forged = words._forged_by_coverage(cases)
-    choice = words._chosen.Choice(words._chosen.Odds(1, 1), words._chosen.Odds(1, 1), 1.0, forged)
+    choice = words._chosen.Choice(words._chosen.Odds(1, 1), None, 1.0, forged)
     chance = choice.chance(dict.fromkeys(words._chosen.NAMED, 0.05) | {"nose": 0.9})
     assert chance["nose"] > 0.6 > 0.2 > chance["chin"]
 

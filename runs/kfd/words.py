@@ -8,7 +8,8 @@ with its questions. `fit` sees the split `calibrate` and nothing else; `measure`
 witness does (`witnesses/kfd`): its description of the task, the detector's score and map with the mirror image.
 
 The verdict in words is the score's in at least `--agree` of the pictures of `calibrate`: as much of the fitted weights
-as that allows, the rest is the score alone.
+as that allows, the rest is the score alone. A question about a region is left to the model unless words and evidence
+together are right more often on parts of `calibrate` that they were not fitted to.
 
 `measure` writes two folders of predictions and a JSON each, as `facewitness bench answers` does, with the rows "score
 alone", "map alone", "always fake" and "always real" beside them: `model`, the language model's own likeliest reply;
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -120,8 +122,9 @@ def fit(given: argparse.Namespace) -> None:
     """Fit on held-out training groups; write choice.json."""
     model, rows = gathered(given, "calibrate")
     forged = _forged_by_coverage(rows)
-    neutral = _chosen.Choice(_chosen.Odds(1, 0), _chosen.Odds(1, 0), 1.0, forged)
-    table: dict[str, list[tuple[float, float, bool]]] = {"verdict": [], "region": []}
+    neutral = _chosen.Choice(_chosen.Odds(1, 0), None, 1.0, forged)
+    verdicts: list[tuple[float, float, bool]] = []
+    about_regions: list[tuple[str, tuple[float, float, float, float], bool]] = []
     places: list[tuple[tuple[str, ...], list[tuple[tuple[str, ...], float, float]]]] = []
     for item, seen in track(rows, "weighing"):
         about = (item.asked,) if item.asked else ()
@@ -131,24 +134,26 @@ def fit(given: argparse.Namespace) -> None:
         yes, no = model.likelihoods(seen.crop, prompt, (_chosen.YES, _chosen.NO), ended=False)
         words = yes - no
         truth = item.asked in item.regions if item.asked else item.label == "fake"
-        evidence = _chosen._logit(chance[about[0]] if about else seen.score)
-        table["region" if about else "verdict"].append((words, evidence, truth))
+        if about:
+            about_regions.append((item.group, (words, *_chosen.known(about[0], seen.score, seen.covered)), truth))
+        else:
+            verdicts.append((words, _chosen._logit(seen.score), truth))
         if truth and not about:
             sets = _chosen._sets(chance)
             values = model.likelihoods(seen.crop, prompt, [yes_no.forged(s) for s in sets])
             weighed = [(s, v, _chosen._log_prior(s, chance)) for s, v in zip(sets, values, strict=True)]
             places.append((item.regions, weighed))
-    of_region = None if given.regions_alone else _odds(table["region"])
-    verdict = agreeing(_odds(table["verdict"]), table["verdict"], given.agree)
-    choice = _chosen.Choice(verdict, of_region, _weight(places), forged)
+    alone, together = elsewhere(about_regions)
+    verdict = agreeing(_odds(verdicts), verdicts, given.agree)
+    choice = _chosen.Choice(verdict, of_region(about_regions) if together > alone else None, _weight(places), forged)
     about_it = {
         "fitted": {
             "split": "calibrate", "pictures": given.pictures, "seed": given.seed, "questions": len(rows),
-            "places_tried": list(PLACES),
+            "places_tried": list(PLACES), "regions_right": {"model": round(alone, 4), "together": round(together, 4)},
         }
     }  # fmt: skip
     write_whole(given.model / _chosen.FILE, json.dumps(choice.to_json() | about_it, indent=1).encode())
-    print(json.dumps(choice.to_json(), indent=1))
+    print(json.dumps(choice.to_json() | about_it, indent=1))
 
 
 def _forged_by_coverage(rows: Sequence[tuple[sbi_qa.Item, Looked]]) -> dict[str, tuple[float, float]]:
@@ -171,6 +176,32 @@ def _odds(rows: Sequence[tuple[float, float, bool]]) -> _chosen.Odds:
     x = np.array([(words, evidence) for words, evidence, _ in rows])
     model = LogisticRegression(C=1.0, max_iter=1000).fit(x, [truth for _, _, truth in rows])
     return _chosen.Odds(float(model.coef_[0, 0]), float(model.coef_[0, 1]), float(model.intercept_[0]))
+
+
+def of_region(rows: Sequence[tuple[str, tuple[float, float, float, float], bool]]) -> _chosen.OfRegion:
+    """What each of (words, own, rivals, face) counts, by a logistic regression."""
+    model = LogisticRegression(C=1.0, max_iter=1000).fit([x for _, x, _ in rows], [truth for *_, truth in rows])
+    return _chosen.OfRegion(*model.coef_[0].tolist(), float(model.intercept_[0]))
+
+
+def elsewhere(
+    rows: Sequence[tuple[str, tuple[float, float, float, float], bool]], parts: int = 8
+) -> tuple[float, float]:
+    """The share of questions about regions that the model alone answers rightly, and all together, fitted elsewhere.
+
+    Args:
+        rows: Each with its group; a part of the groups is answered by what the other parts were fitted to.
+        parts: How many.
+    """
+    part = np.array([zlib.crc32(group.encode()) % parts for group, *_ in rows])
+    truth = np.array([t for *_, t in rows])
+    said = np.zeros(len(rows), bool)
+    for which in range(parts):
+        others = [row for row, p in zip(rows, part, strict=True) if p != which]
+        fitted = of_region(others)
+        for i in np.flatnonzero(part == which):
+            said[i] = fitted.together(*rows[i][1]) > 0
+    return float(np.mean([(x[0] > 0) == t for _, x, t in rows])), float(np.mean(said == truth))
 
 
 SHARES = (1.0, 0.75, 0.5, 0.25, 0.1, 0.0)  # of the fitted weights that are tried
@@ -298,7 +329,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, required=True, help="folder of the language model")
     parser.add_argument("--sources", nargs="*", help="data sets; all with genuine rows by default")
     parser.add_argument("--pictures", type=int, default=120, help="genuine pictures, each with a forgery of it")
-    parser.add_argument("--regions-alone", action="store_true", help="leave questions about a region to the model")
     parser.add_argument(
         "--agree", type=float, default=0.98, help="share of pictures on which the verdict in words is the score's"
     )

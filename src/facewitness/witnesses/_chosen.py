@@ -6,9 +6,11 @@ written out, the model says how likely each is, and what the map and the score s
 log-odds of a yes are those of how it would begin:
 
     log-odds of yes  =  words · (the model's)  +  evidence · (the detector's)  +  offset
+    … of a region    =  words · (the model's)  +  own · (how far the map covers it)
+                        + rivals · (how far it covers the most covered other one)  +  face · (the score's)  +  offset
     places of a yes  =  argmax over sets of regions of  log p(reply) + places · log p(set | map)
 
-The four numbers are fitted on held-out pictures (`runs/kfd/words.py fit`) and stand in the language model's folder as
+The numbers are fitted on held-out pictures (`runs/kfd/words.py fit`) and stand in the language model's folder as
 choice.json; without that file the model's own likeliest reply is given. It is a prior and no ban: where the model is
 sure enough, it names what the map does not show. Every other question is answered by the model alone.
 """
@@ -19,7 +21,7 @@ import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -64,18 +66,48 @@ class Odds:
 
 
 @dataclass(frozen=True, slots=True)
+class OfRegion:
+    """Weights of what is known of one region: the model's log-odds of a yes, and logits of coverages and of the score.
+
+    A map covers an edited eye and the skin beside it, so how much more it covers elsewhere counts against a region.
+    """
+
+    words: float
+    own: float
+    rivals: float
+    face: float
+    offset: float
+
+    def together(self, words: float, own: float, rivals: float, face: float) -> float:
+        """The log-odds of all."""
+        return self.words * words + self.own * own + self.rivals * rivals + self.face * face + self.offset
+
+
+def known(name: str, fake: float, covered: Mapping[str, float]) -> tuple[float, float, float]:
+    """What the evidence knows of a region: logits of its coverage, of the most covered other one's, and of the score.
+
+    Args:
+        name: of the region.
+        fake: the detector's score as a probability.
+        covered: see `coverage`.
+    """
+    others = [value for key, value in covered.items() if key != name]
+    return _logit(covered[name]), _logit(max(others, default=0.0)), _logit(fake)
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """What was fitted on held-out pictures.
 
     Attributes:
         verdict: of "is it fake", whose evidence is the score's log-odds.
-        region: of "is the nose fake", whose evidence is the log-odds of `forged`; None leaves it to the model alone.
+        region: of "is the nose fake"; None leaves it to the model alone.
         places: weight of log p(set of regions | map).
         forged: region → slope and offset of the log-odds that it is forged over the logit of how far the map covers it.
     """
 
     verdict: Odds
-    region: Odds | None
+    region: OfRegion | None
     places: float
     forged: Mapping[str, tuple[float, float]]
 
@@ -89,10 +121,7 @@ class Choice:
 
     def to_json(self) -> dict[str, Any]:
         """As choice.json holds it."""
-        odds = {
-            name: None if value is None else {"words": value.words, "evidence": value.evidence, "offset": value.offset}
-            for name, value in (("verdict", self.verdict), ("region", self.region))
-        }
+        odds = {"verdict": asdict(self.verdict), "region": None if self.region is None else asdict(self.region)}
         return {**odds, "places": self.places, "forged": {name: list(line) for name, line in self.forged.items()}}
 
 
@@ -108,23 +137,21 @@ def read(folder: Path) -> Choice | None:
     try:
         held = json.loads(file.read_text(encoding="utf-8"))
         forged = {name: (float(held["forged"][name][0]), float(held["forged"][name][1])) for name in NAMED}
-        verdict = _odds_of(held["verdict"])
-        region = None if held["region"] is None else _odds_of(held["region"])
-        choice = Choice(verdict, region, float(held["places"]), forged)
+        verdict = Odds(*(float(held["verdict"][field.name]) for field in fields(Odds)))
+        of_region = held["region"]
+        if of_region is not None:
+            of_region = OfRegion(*(float(of_region[field.name]) for field in fields(OfRegion)))
+        choice = Choice(verdict, of_region, float(held["places"]), forged)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise WeightsError(
             f"'{file}': expected the weights of words and evidence that runs/kfd/words.py fits, got something else "
             f"({type(error).__name__}: {error}). Copy it again, or delete it and the model answers by itself."
         ) from error
-    both = [odds for odds in (verdict, region) if odds is not None]
-    numbers = [*choice.forged.values(), (choice.places,), *((o.words, o.evidence, o.offset) for o in both)]
+    both = [astuple(odds) for odds in (verdict, of_region) if odds is not None]
+    numbers = [*choice.forged.values(), (choice.places,), *both]
     if not all(np.isfinite(number) for line in numbers for number in line):
         raise WeightsError(f"'{file}': expected finite numbers, got NaN or infinity. Fit it again.")
     return choice
-
-
-def _odds_of(held: Mapping[str, Any]) -> Odds:
-    return Odds(*(float(held[key]) for key in ("words", "evidence", "offset")))
 
 
 def coverage(located: NDArray[np.floating], landmarks: Landmarks) -> dict[str, float]:
@@ -176,7 +203,8 @@ def reply(
     begins = dict(zip((YES, NO), likelihoods((YES, NO), ended=False), strict=True))
     words = begins[YES] - begins[NO]
     if about:
-        return _of_region(about[0], words, fake, chance, likelihoods, choice)
+        together = choice.region.together(words, *known(about[0], fake, covered)) if choice.region else words
+        return _of_region(about[0], together > 0, fake, chance, likelihoods, choice)
     if choice.verdict.together(words, _logit(fake)) <= 0:
         return yes_no.genuine()
     yes = {yes_no.forged(places): _log_prior(places, chance) for places in _sets(chance)}
@@ -185,9 +213,9 @@ def reply(
 
 
 def _of_region(
-    name: str, words: float, fake: float, chance: Mapping[str, float], likelihoods: Likelihoods, choice: Choice
+    name: str, yes: bool, fake: float, chance: Mapping[str, float], likelihoods: Likelihoods, choice: Choice
 ) -> str:
-    if choice.region is None or choice.region.together(words, _logit(chance[name])) > 0:
+    if yes:
         return yes_no.region_forged(name)
     others = {key: value for key, value in chance.items() if key != name}
     real = yes_no.region_genuine(name)
