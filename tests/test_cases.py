@@ -287,7 +287,7 @@ def test_thresholds_may_be_asked_for_with_a_list_s_own_name(tmp_path, capsys):
         (
             "clip.webm",
             b"\x1aE\xdf\xa3\x9fB\x86\x81\1B\xf7\x81\1B\xf2\x81\4B\xf3\x81\x08B\x82\x84webm",
-            "index or header",
+            "film (WebM or MKV) whose index or header",
         ),
     ],
 )

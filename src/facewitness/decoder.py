@@ -149,6 +149,9 @@ def container_of(head: bytes) -> str | None:
     return None
 
 
+_NAMES = {"mov": "MP4 or MOV", "matroska": "WebM or MKV", "avi": "AVI", "gif": "GIF", "webp": "WebP"}
+
+
 # --------------------------------------------------------------------------------------------------------- with FFmpeg
 
 
@@ -165,8 +168,10 @@ def _opened(file: BinaryIO, container: str) -> tuple[InputContainer, VideoStream
             metadata_errors="replace",
         )
     except (av.error.FFmpegError, ValueError, OverflowError) as error:
+        kind = _NAMES.get(container, container)
         raise Refused(
-            "its index or header cannot be read: it is damaged, or its end is missing. Fetch or export it again."
+            f"it is a film ({kind}) whose index or header cannot be read: it is damaged, or its end is missing. "
+            "Fetch or export it again."
         ) from error
     if len(opened.streams) > MOST_STREAMS:
         raise Refused(f"it holds {len(opened.streams)} streams; expected at most {MOST_STREAMS}.", large=True)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +26,8 @@ import pyarrow.parquet as pq  # noqa: E402
 
 from facewitness.apps._words import ALL, NONE, SOME  # noqa: E402
 from facewitness.apps.cli import main  # noqa: E402
-from facewitness.bench import listing  # noqa: E402
+from facewitness.bench import listing, openable  # noqa: E402
+from facewitness.datasets import _disk  # noqa: E402
 
 
 def _encoded(values: np.ndarray | int = 90) -> bytes:
@@ -410,6 +414,58 @@ def test_check_shows_the_first_sentences_of_what_is_missing(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "missing or noted: 29" in said and said.count("is not in") == listing.SHOWN and "… and 9 more" in said
     assert "one split only" in said
+
+
+def _broken(root: Path) -> None:
+    """Whole pictures of both labels beside one or two of each kind that cannot be read."""
+    noise = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
+    for label in ("real", "fake"):
+        (root / label).mkdir(parents=True)
+        for number in (0, 1):
+            Image.fromarray(noise[number + 2 * (label == "fake")]).save(root / label / f"{number}.jpg")
+    whole = (root / "real" / "0.jpg").read_bytes()
+    for name, content in {
+        "real/cut.jpg": whole[: len(whole) // 2], "fake/cut.jpg": whole[: len(whole) // 3], "real/empty.jpg": b"",
+        "fake/ended.jpg": whole[: len(whole) // 2] + b"\xff\xd9", "fake/text.jpg": b"no picture",
+    }.items():  # fmt: skip
+        (root / name).write_bytes(content)
+    (root / "fake" / "link.jpg").symlink_to("nowhere")
+    os.mkfifo(root / "fake" / "pipe.jpg")
+
+
+def test_check_opens_the_pictures_and_tells_each_kind_of_broken_one_once(tmp_path, capsys):
+    _broken(tmp_path)
+    assert _command("check", "folder", str(tmp_path), "--json") == SOME
+    found = json.loads(capsys.readouterr().out)
+    counts = {kind: each["count"] for kind, each in found["broken"].items()}
+    assert counts == {"missing": 1, "closed": 1, "empty": 1, "other": 1, "broken": 2, "short": 1}
+    assert (found["opened"], found["decoded"]) == (9, 7)
+    assert _command("check", "folder", str(tmp_path)) == SOME
+    said = capsys.readouterr().out
+    assert "2 pictures are damaged or incomplete, the first: " in said and said.count("is damaged or incomplete (") == 1
+    assert "1 picture is an empty file: real/empty.jpg" in said and "9, of which 7 were decoded" in said
+
+
+def test_check_decodes_no_more_pictures_than_asked_for_and_the_same_ones_again(tmp_path, capsys):
+    _broken(tmp_path)
+    found = [listing.check("folder", tmp_path, decode=3) for _ in range(2)]
+    assert found[0].broken == found[1].broken and {each.decoded for each in found} == {3}
+    assert _command("check", "folder", str(tmp_path), "--decode", "0") == SOME
+    said = capsys.readouterr().out
+    assert "is no picture" in said and "of which 0 were decoded" in said and "incomplete" not in said
+
+
+def test_check_opens_pictures_and_masks_inside_tables(tmp_path):
+    for sample in plugins.get("datasets", "painted").samples(None, "test"):
+        opening = openable.Openable(None, 2)
+        opening.add(sample)
+        assert opening.broken() == () and (opening.opened, opening.decoded) == (1, 1)
+        opening = openable.Openable(None)
+        mask = partial(_disk.mask_in, b"no picture")
+        opening.add(replace(sample, truth=replace(sample.truth, mask=mask)))
+        opening.add(replace(sample, file="cut.png", image=(sample.image or b"")[:-200]))
+        assert [(each.kind, each.count) for each in opening.broken()] == [("broken", 1), ("mask", 1)]
+        break
 
 
 def test_check_counts_videos_without_opening_them(tmp_path):

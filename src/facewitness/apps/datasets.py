@@ -27,13 +27,14 @@ examples:
   facewitness datasets stats mmtt=MMTT ddvqa=DD-VQA --figure terms.svg"""
 
 _ABOUT_CHECK = """Count what is there and what is not, and prove that no group (a source video or a person) is in two
-splits. Nothing is decoded; with --frames videos are opened, so that broken ones are found.
+splits. Each picture's header is read, and 1,000 pictures (--decode) are decoded to their end; with --frames videos are
+opened, so that broken ones are found.
 
 exit status:
   0  all that the dataset lists is there, once, of both labels, and its splits share no group
   1  nothing is there
   2  the command was wrong
-  3  something is amiss, and told: missing, there twice, in two splits, under two labels, or of one label only"""
+  3  something is amiss, and told: missing, broken, there twice, in two splits, under two labels, one label only"""
 
 
 # ------------------------------------------------------------------------------------------------------ the words
@@ -53,6 +54,10 @@ def add_to(commands: Any) -> None:
     check.add_argument(
         "--frames", type=_count, default=0, metavar="N", help="open videos and count N frames of each (0: do not open)"
     )
+    check.add_argument(
+        "--decode", type=_count, default=1_000, metavar="N",
+        help="decode N pictures to their end, spread over all (default: 1000; a large number: all of them)",
+    )  # fmt: skip
     check.add_argument("--json", action="store_true", help="print a JSON object instead of a table")
 
     stats = words.add_parser("stats", help="what its texts speak of", description=_ABOUT_STATS)
@@ -143,9 +148,9 @@ def _check(given: argparse.Namespace) -> int:
     errors = Console(stderr=True)
     if errors.is_terminal:
         with errors.status(f"counting {given.name}"):
-            result = check(given.name, given.root, given.split, frames=given.frames)
+            result = check(given.name, given.root, given.split, frames=given.frames, decode=given.decode)
     else:
-        result = check(given.name, given.root, given.split, frames=given.frames)
+        result = check(given.name, given.root, given.split, frames=given.frames, decode=given.decode)
     if given.json:
         print(json_line(_object(given, result), indent=1))
         return _status(result)
@@ -205,6 +210,10 @@ def _sentences(result: Found, split: str | None) -> Iterator[str]:
             yield f"  {visible(sentence)}"
         if result.missing > len(result.examples):
             yield f"  … and {result.missing - len(result.examples)} more"
+    for broken in result.broken:
+        yield visible(broken.sentence())
+    if result.opened:
+        yield f"pictures opened: {result.opened}, of which {result.decoded} were decoded to their end"
     for note in result.notes:
         yield visible(note)
     if result.duplicates:
@@ -241,6 +250,9 @@ def _object(given: argparse.Namespace, result: Found) -> dict[str, Any]:
             "first": {group: list(splits) for group, splits in list(result.divided.items())[:DIVIDED_SHOWN]},
         },
         "duplicates": {"count": result.duplicates, "first": list(result.twice)},
+        "broken": {each.kind: {"count": each.count, "first": each.first} for each in result.broken},
+        "opened": result.opened,
+        "decoded": result.decoded,
         "notes": list(result.notes),
         "problem": result.problem,
     }

@@ -1,6 +1,6 @@
-"""Whether the copy of a dataset on your disk is whole, and its splits apart: every sample counted, none decoded.
+"""Whether the copy of a dataset on your disk is whole, and its splits apart: every sample counted, every file opened.
 
-No picture is decoded and no mask loaded, so that a million samples take a minute or two.
+Of a picture the header is read; a bounded number of them is decoded, and their masks are loaded (`openable`).
 
 The same file knows data by content (`listed`): each item with a digest of its bytes and of its truth, which a run keeps
 to see that its data are still the same. A file is known by its size and the SHA-256 of its first and last megabyte:
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facewitness import plugins
+from facewitness.bench.openable import DECODED, Broken, Openable
 from facewitness.errors import FacewitnessError, InputError, UnknownName
 from facewitness.types import Sample
 
@@ -39,7 +40,7 @@ class Tally:
     methods: Counter[str] = field(default_factory=Counter)
     videos: set[str] = field(default_factory=set)
     groups: set[str] = field(default_factory=set)
-    masks: int = 0  # samples that have one; masks are not loaded
+    masks: int = 0  # samples that have one
     texts: int = 0  # samples that people wrote about
     regions: int = 0  # samples of which it is known where they are forged; pristine ones count, for that is nowhere
 
@@ -87,6 +88,9 @@ class Found:
     twice: tuple[str, ...]  # the first of them
     problem: str | None  # why reading ended before the end
     notes: tuple[str, ...] = ()  # what is amiss with the data as a whole: one class only, one picture under two labels
+    broken: tuple[Broken, ...] = ()  # pictures that cannot be read, by kind
+    opened: int = 0  # files, and pictures inside tables, whose header was read
+    decoded: int = 0  # those of them that were decoded to the end
 
     @property
     def samples(self) -> int:
@@ -96,11 +100,13 @@ class Found:
     @property
     def amiss(self) -> bool:
         """Whether something is missing, there twice, in two splits, or could not be read."""
-        return bool(self.missing or self.divided or self.duplicates or self.problem or self.notes)
+        return bool(self.missing or self.divided or self.duplicates or self.problem or self.notes or self.broken)
 
 
-def check(name: str, root: str | Path | None, split: str | None = None, *, frames: int = 0) -> Found:
-    """Read a dataset's samples to the end and count them.
+def check(
+    name: str, root: str | Path | None, split: str | None = None, *, frames: int = 0, decode: int = DECODED
+) -> Found:
+    """Read a dataset's samples to the end, count them, and open their pictures.
 
     `frames` of each video; 0 leaves videos closed. What stops the reading (a broken list, an absent folder) is in
     `Found.problem`, with what was counted up to there.
@@ -110,6 +116,7 @@ def check(name: str, root: str | Path | None, split: str | None = None, *, frame
         root: Where the samples' files lie.
         split: Which split; None for all.
         frames: Of each video; 0 leaves videos closed.
+        decode: So many pictures are decoded to the end; of the others only the header is read.
 
     Raises:
         UnknownName: For a dataset.
@@ -123,6 +130,7 @@ def check(name: str, root: str | Path | None, split: str | None = None, *, frame
     twice: list[str] = []
     missing, duplicates, problem = 0, 0, None
     seen_as = _Contents(root)
+    opening = Openable(None if root is None else _below(root), decode)
 
     def tell(sentence: str) -> None:
         nonlocal missing
@@ -135,6 +143,7 @@ def check(name: str, root: str | Path | None, split: str | None = None, *, frame
             splits.setdefault(sample.split, Tally()).add(sample)
             homes.setdefault((sample.dataset, sample.group), set()).add(sample.split)
             seen_as.add(sample)
+            opening.add(sample)
             item = hash((sample.dataset, sample.file, sample.frame, sample.box))
             if item in seen:
                 duplicates += 1
@@ -150,7 +159,10 @@ def check(name: str, root: str | Path | None, split: str | None = None, *, frame
     order = {each: number for number, each in enumerate(getattr(leaf, "SPLITS", ()))}
     splits = dict(sorted(splits.items(), key=lambda pair: (order.get(pair[0], len(order)), pair[0])))
     notes = (*one_class(sum(t.real for t in splits.values()), sum(t.fake for t in splits.values())), *seen_as.notes())
-    return Found(splits, missing, tuple(examples), divided, duplicates, tuple(twice), problem, notes)
+    return Found(
+        splits, missing, tuple(examples), divided, duplicates, tuple(twice), problem, notes, opening.broken(),
+        opening.opened, opening.decoded,
+    )  # fmt: skip
 
 
 def _samples(

@@ -1,0 +1,146 @@
+"""Whether a dataset's pictures open: of each its header is read, and a bounded number is decoded to the end.
+
+A copy that broke off leaves files that exist, have the right name and cannot be read; a run finds out after hours. Each
+picture's header is checked; whether its end is there only decoding tells, so as many are decoded as were asked for,
+chosen by a hash of their names: the same ones next time, from all splits and folders. What is amiss is counted by
+kind, and each kind is told once, with its first example.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from facewitness import media
+from facewitness.errors import FacewitnessError, TooLarge
+from facewitness.types import Sample
+
+DECODED = 1_000  # pictures that are decoded to the end where nobody says how many
+_KEPT = 200_000_000  # bytes of pictures inside tables that wait for being decoded
+KINDS = {  # of one picture, and of several
+    "missing": ("is not there", "are not there"),
+    "closed": ("cannot be opened", "cannot be opened"),
+    "empty": ("is an empty file", "are empty files"),
+    "other": ("is no picture", "are no pictures"),
+    "broken": ("is damaged or incomplete", "are damaged or incomplete"),
+    "short": ("lacks a part of what it shows", "lack a part of what they show"),
+    "large": ("is over the limits of a picture", "are over the limits of a picture"),
+    "mask": ("has a mask that cannot be read", "have masks that cannot be read"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """One kind of what is amiss: how many pictures have it, and what is said of the first."""
+
+    kind: str  # of KINDS
+    count: int
+    first: str
+
+    def sentence(self) -> str:
+        """ "3 pictures are damaged or incomplete, the first: 'a.jpg' is …"."""
+        one, several = KINDS[self.kind]
+        if self.count == 1:
+            return f"1 picture {one}: {self.first}"
+        return f"{self.count} pictures {several}, the first: {self.first}"
+
+
+class Openable:
+    """Looks into each picture as samples are counted; `broken` says what is amiss with them.
+
+    Args:
+        root: The folder that the samples' files are below; None where they hold their pictures themselves.
+        decode: So many pictures are decoded to the end, of as many as there are.
+    """
+
+    def __init__(self, root: Path | None, decode: int = DECODED):
+        self.opened = self.decoded = 0
+        self._root, self._decode = root, decode
+        self._seen: set[int] = set()  # hashes of names: a million take a tenth of the memory
+        self._chosen: list[tuple[int, int, str, bytes | None, Any]] = []  # a heap, the last to be decoded first
+        self._kept = 0
+        self._counts: dict[str, list[Any]] = {}
+
+    def add(self, sample: Sample) -> None:
+        """Open one sample's picture, once a file; films are left closed, but have to be there.
+
+        Args:
+            sample: Of a dataset.
+        """
+        number = int.from_bytes(hashlib.sha256(sample.file.encode("utf-8", "surrogatepass")).digest()[:8], "big")
+        if number in self._seen or (sample.image is None and self._root is None):
+            return
+        self._seen.add(number)
+        is_film = sample.frame is not None or Path(sample.file).suffix.lower() in media.FILMS
+        if not self._holds(sample, is_film):
+            return
+        mask = sample.truth.mask
+        chosen = (-number, len(self._seen), sample.file, sample.image, mask if callable(mask) else None)
+        if is_film:
+            return
+        heapq.heappush(self._chosen, chosen)
+        self._kept += len(sample.image or b"")
+        while len(self._chosen) > self._decode or self._kept > _KEPT:
+            self._kept -= len(heapq.heappop(self._chosen)[3] or b"")
+
+    def broken(self) -> tuple[Broken, ...]:
+        """Decode those that were chosen; what is amiss, by kind, in the order of `KINDS`."""
+        for _, _, name, image, mask in sorted(self._chosen, reverse=True):
+            self._tries(name, lambda name=name, image=image: self._read(name, image))  # type: ignore[misc]
+            if mask is not None:
+                self._tries(name, mask, kind="mask")
+        self._chosen.clear()
+        counted = ((kind, self._counts[kind]) for kind in KINDS if kind in self._counts)
+        return tuple(Broken(kind, count, first) for kind, (count, first) in counted)
+
+    def _holds(self, sample: Sample, is_film: bool) -> bool:
+        """Whether a sample's file is there and its header that of a picture."""
+        content: bytes | Path
+        if sample.image is not None:
+            content, size = sample.image, len(sample.image)
+        else:
+            assert self._root is not None
+            content = self._root / sample.file
+            try:
+                status = content.stat()
+            except FileNotFoundError:
+                return self._count("missing", f"{sample.file}: copy it, or take it out of the list.")
+            except (OSError, ValueError) as error:
+                return self._count("closed", f"{sample.file}: {getattr(error, 'strerror', None) or error}.")
+            if stat.S_ISDIR(status.st_mode) and is_film:
+                return True  # a film as a folder of frames
+            if not stat.S_ISREG(status.st_mode) or not os.access(content, os.R_OK):
+                return self._count("closed", f"{sample.file}: expected a file that may be read.")
+            size = status.st_size
+        self.opened += 1
+        if size == 0:
+            return self._count("empty", f"{sample.file}: copy it again.")
+        return is_film or self._tries(sample.file, lambda: media.check(content, sample.file))
+
+    def _read(self, name: str, image: bytes | None) -> None:
+        self.decoded += 1
+        clip = media.read(image if image is not None else (self._root or Path()) / name, name=name)
+        if clip.damage:
+            self._count("short", f"{name}: {clip.damage}")
+
+    def _tries(self, name: str, does: Callable[[], Any], kind: str = "") -> bool:
+        try:
+            does()
+        except TooLarge as error:
+            return self._count(kind or "large", str(error))
+        except FacewitnessError as error:
+            said = str(error)
+            return self._count(kind or ("other" if "expected a picture" in said else "broken"), said)
+        except (OSError, ValueError) as error:
+            return self._count(kind or "closed", f"{name}: {getattr(error, 'strerror', None) or error}.")
+        return True
+
+    def _count(self, kind: str, first: str) -> bool:
+        self._counts.setdefault(kind, [0, first])[0] += 1
+        return False
