@@ -2,7 +2,9 @@
 
     python runs/ffaa/figures.py clouds ANALYSES/ffa_vqa.parquet MINED.parquet --out runs/ffaa
     python runs/ffaa/figures.py heat MIDS.safetensors --out runs/ffaa
-    python runs/ffaa/figures.py sheet MINED.parquet --backend openai --option model=gpt-4o --count 6 --out SOMEWHERE
+    python runs/ffaa/figures.py sheet MINED.parquet --backend openai --option openai.model=gpt-4o --out SOMEWHERE
+    python runs/ffaa/figures.py sheet MINED.parquet --backend transformers \\
+        --option transformers.model=Qwen/Qwen2.5-VL-3B-Instruct --out SOMEWHERE          a model of this machine
 
 `clouds` draws the commonest words of the data's answers and of the model's, as large as they are common (SVG; words are
 counted by the letters alone, small words left out). `heat` draws Grad-CAM (`models/gradcam`) of both stages of MIDS's
@@ -16,13 +18,14 @@ from __future__ import annotations
 import argparse
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 import numpy as np
 
+from facewitness.apps._words import option
 from facewitness.files import write_whole
 
 SMALL = frozenset(
@@ -105,7 +108,7 @@ def heat(weights: Path, out: Path) -> None:
     Image.fromarray(np.concatenate(panels, axis=1)).save(out / "heat.png", optimize=True)
 
 
-def sheet(mined: Path, backend: str, options: dict[str, str], count: int, out: Path) -> Path:
+def sheet(mined: Path, backend: str, options: Mapping[str, Any], count: int, out: Path) -> Path:
     """A page of pictures with our model's answer and a plain vision model's."""
     import base64
     from html import escape as escaped
@@ -118,6 +121,7 @@ def sheet(mined: Path, backend: str, options: dict[str, str], count: int, out: P
 
     other = plugins.get("backends", backend).load(**options)
     rows = []
+    name = " ".join([backend, *(str(options[key]) for key in ("model",) if key in options)])
     for row in read_mined(mined)[:count]:
         try:
             question = [{"role": "user", "content": ffa_cot.prompt(QUESTIONS[2])}]
@@ -131,7 +135,7 @@ def sheet(mined: Path, backend: str, options: dict[str, str], count: int, out: P
             right = "no verdict" if label not in ("real", "fake") else "right" if label == row.label else "wrong"
             cells.append(f"<p><b>{right}</b><pre>{escaped(text)}</pre>")
         rows.append("<tr><td>" + "<td>".join(cells))
-    head = f"<tr><th>picture<th>fine-tuned, with its chain of thought<th>{escaped(backend)}"
+    head = f"<tr><th>picture<th>fine-tuned, with its chain of thought<th>{escaped(name)}"
     style = "<style>td{vertical-align:top;width:33%}pre{white-space:pre-wrap}</style>"
     page = f"<!doctype html><meta charset=utf-8><title>Figure 5</title>{style}<table>{head}{''.join(rows)}</table>"
     return write_whole(out / "sheet.html", page.encode())
@@ -144,11 +148,13 @@ def main() -> None:
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--backend", default="openai", help="of the sheet: a plain vision model")
-    parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="of the backend")
+    parser.add_argument(
+        "--option", action="append", default=[], type=option, metavar="PART.KEY=VALUE", help="of the backend"
+    )
     parser.add_argument("--count", type=int, default=6)
     given = parser.parse_args()
     if given.what == "sheet":
-        options = dict(one.split("=", 1) for one in given.option)
+        options = {key: value for part, key, value in given.option if part == given.backend}
         print(sheet(given.files[0], given.backend, options, given.count, given.out))
         return
     if given.what == "heat":

@@ -5,6 +5,7 @@
 MODEL is a folder of `facewitness train sft`. The split is one that neither it nor its detector learned from:
 `calibrate` (one training group in sixteen, by a hash) for MIDS to learn from, `val` for measuring; `--unseen TABLES`
 asks about tables instead of a pack. Proves with --tuned TABLE that nobody in it is in what the model was tuned on.
+Answers stand in OUT.answers.jsonl as they come: a killed run that is begun again goes on there.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import sys
 import time
 from pathlib import Path
 
+import asking
+
 from facewitness.builders import ffa_vqa
 from facewitness.builders.pack import Pack
-from facewitness.models import prompted_vlm as pv
 from facewitness.train import mids
 
 
@@ -28,7 +30,7 @@ def main() -> None:
     parser.add_argument("--split", default="calibrate")
     parser.add_argument("--unseen", type=Path, help="tables to ask about instead")
     parser.add_argument("--count", type=int)
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--max-tokens", type=int, default=110)
     parser.add_argument("--tuned", type=Path, nargs="*", default=[], help="tables of facewitness build ffa_vqa")
     parser.add_argument("--out", type=Path, required=True)
@@ -42,11 +44,8 @@ def main() -> None:
     chosen = list(pictures.chosen(given.count, shares))
     tuned = [(row["dataset"], row["group"]) for table in given.tuned for row in ffa_vqa.read(table)]
     mids.disjoint(tuned=tuned, mined=[(picture.dataset, picture.group) for picture in chosen])
-    model, processor = pv.loaded(str(given.model), dtype="auto")
+    ask = asking.model(given.model, given.max_tokens, given.out.with_suffix(".answers.jsonl"))
     began = time.process_time()
-
-    def ask(pixels, prompts):
-        return pv.answers(model.float(), processor, list(pixels), list(prompts), given.max_tokens)
 
     def tell(done: int, easy: int) -> None:
         print(f"{done} of {len(chosen)}, {easy} easy, {time.process_time() - began:.0f} s", file=sys.stderr, flush=True)
