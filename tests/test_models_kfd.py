@@ -529,24 +529,37 @@ def test_one_context_for_both_classes_stands_in_the_output(clip_folder):
 
 
 def test_lora_in_every_block_learns_and_is_all_that_is_saved_of_the_towers(clip_folder, tmp_path):
-    pytest.importorskip("peft")
     torch.manual_seed(1)
     made = ClipEncoders(str(clip_folder), layers=(1, 2, 3), size=SIZE, context=5, lora=2)
     detector = tiny(made).train()
     adapters = [k for k, p in detector.named_parameters() if p.requires_grad and ".clip." in k]
-    assert adapters and all(".lora_" in k for k in adapters)
+    assert adapters and all(".adapter." in k for k in adapters)
     assert {k.split(".layers.")[1].split(".")[0] for k in adapters if "vision_model" in k} == {"0", "1", "2"}
     found = detector(faces(4), torch.tensor([0, 0, 2, 2]))
     detector.loss(found, torch.tensor([0, 1, 0, 1]), torch.rand(4, 1, SIZE, SIZE)).total.backward()
-    assert any(p.grad is not None and p.grad.abs().sum() > 0 for k, p in detector.named_parameters() if ".lora_" in k)
+    assert any(
+        p.grad is not None and p.grad.abs().sum() > 0 for k, p in detector.named_parameters() if ".adapter." in k
+    )
     with torch.no_grad():
         for k, p in detector.named_parameters():
-            if ".lora_" in k:
+            if ".adapter." in k:
                 p.normal_(std=0.2)
     detector.save(tmp_path / "kfd.safetensors")
     back = KFD.load(tmp_path / "kfd.safetensors", ClipEncoders(**made.config))
     with torch.no_grad():
         assert torch.allclose(back(faces()).logit, detector.eval()(faces()).logit, atol=1e-5)
+
+
+def test_lora_begins_at_the_tower_as_it_was_and_is_left_alone_by_another_adapter(clip_folder):
+    peft = pytest.importorskip("peft")
+    plain = ClipEncoders(str(clip_folder), layers=(1,), size=SIZE).eval()
+    made = ClipEncoders(str(clip_folder), layers=(1,), size=SIZE, lora=2).eval()
+    with torch.no_grad():
+        assert torch.equal(made.visual(faces())[1], plain.visual(faces())[1]), "the upper half begins at zero"
+    speaking = torch.nn.ModuleDict({"words": torch.nn.Linear(4, 4), "eyes": made.requires_grad_(False)})
+    adapted = peft.get_peft_model(speaking, peft.LoraConfig(r=2, target_modules=r".*words"))
+    learns = [k for k, p in adapted.named_parameters() if p.requires_grad]
+    assert learns and all(".words.lora_" in k for k in learns)
 
 
 def test_a_negative_rank_is_refused(clip_folder):

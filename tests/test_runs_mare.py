@@ -278,22 +278,101 @@ def test_a_sheet_has_the_same_faces_for_everybody(figures, spoken, table, tmp_pa
     assert "expected --table" in capsys.readouterr().err
 
 
-def test_attention_of_several_modules_stands_in_columns(figures, tmp_path):
+def packed(tmp_path: Path, *sources: str) -> Path:
+    """A pack of two genuine and two forged noise pictures of each source."""
     from facewitness.builders import pack
-
-    rows = [
-        {"file": f"{n}.png", "image": annotated(n + 1)[-1].image, "label": "fake" if n % 2 else "real", "source": "s",
-         "group": str(n), "original": None, "method": "made", "split": "val"}
-        for n in range(4)
-    ]  # fmt: skip
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "s.parquet")
 
     class Blind:
         def find(self, frame):
             return ()
 
-    pack.pack(tmp_path / "s.parquet", tmp_path / "pack", Blind())
+    for source in sources:
+        rows = [
+            {"file": f"{n}.png", "image": annotated(n + 1)[-1].image, "label": "fake" if n % 2 else "real",
+             "source": source, "group": str(n), "original": None, "method": "made", "split": "val"}
+            for n in range(4)
+        ]  # fmt: skip
+        (tmp_path / "tables").mkdir(exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "tables" / f"{source}.parquet")
+    pack.pack(tmp_path / "tables", tmp_path / "pack", Blind())
+    return tmp_path / "pack"
+
+
+def test_attention_of_several_modules_stands_in_columns(figures, tmp_path):
+    packed(tmp_path, "s")
     weights = tiny_fdm(tmp_path)
     drawn = figures.attention({"whole": weights, "no L_r": weights}, tmp_path / "pack", ["s"], count=2)
     assert len(drawn.axes) == 2 * 3 and [axes.get_title() for axes in drawn.axes[:3]] == ["s, made", "whole", "no L_r"]
     assert len(drawn.axes[1].images) == 2 and len(drawn.axes[0].images) == 1
+
+
+# -------------------------------------------------------------------------------------------------------- the tables
+
+
+@pytest.fixture(scope="module")
+def tables():
+    spec = importlib.util.spec_from_file_location("mare_tables", RUNS / "tables.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_model_that_looks_is_above_its_controls_and_one_answer_is_not(evaluate, asked, table):
+    rows, _ = predicted(evaluate, asked, replies(asked, table))
+    found = evaluate.above(rows, evaluate.systems(rows), tokenizer="plain")
+    assert list(found) == ["verdict − always fake", "cider − shuffled", "score/boxes − shuffled"]
+    assert found["verdict − always fake"].value == 0.5 and found["verdict − always fake"].low > 0
+    assert found["cider − shuffled"].value > 0
+    same = '<think>I look.</think><answer>{"explanation": "The image looks fake.", "bboxes": {}}</answer>'
+    rows, _ = predicted(evaluate, asked, [same] * len(asked))
+    found = evaluate.above(rows, evaluate.systems(rows), tokenizer="plain")
+    assert found["verdict − always fake"].value == found["cider − shuffled"].value == 0
+
+
+def test_tables_have_the_papers_rows_ours_and_why_a_row_was_not_run(tables, evaluate, model, table, tmp_path, capsys):
+    """A model is asked for table 3 as one of the hub is, by its name; what nobody ran says how it is run."""
+    from facewitness.models import prompted_vlm as pv
+
+    small, processor = small_vlm.make([mare.prompt(WHOLE)], width=64, layers=1, rows=400, size=SIZE, vision_width=32)
+    small.save_pretrained(tmp_path / "plain")
+    processor.save_pretrained(tmp_path / "plain")
+    assert not pv.is_saved(tmp_path / "plain"), "a plain model, as those of the hub are"
+    options = ["--whole", "--most", "4", "--tokens", "3", "--tokenizer", "plain", "--out", str(tmp_path / "3" / "qwen")]
+    assert evaluate.main([str(tmp_path / "plain"), str(table), *options]) == 0
+    capsys.readouterr()
+    assert tables.main(["3", str(tmp_path / "3")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len({line.count("|") for line in lines}) == 1, "every row has every column"
+    rows = {line.split("|")[1].strip(): line for line in lines}
+    assert rows["Qwen"].endswith("59.41 / 51.04 % |") and "not run" not in rows["Qwen"] and "0.000" in rows["Qwen"]
+    assert "not run: runs/mare/evaluate.py OpenGVLab/InternVL2_5-8B-MPO-hf dma.parquet --whole" in rows["InternVL"]
+    assert "0.500" in rows["always fake"] and "98.09" in rows["MARE"]
+    assert tables.main(["4", str(tmp_path)]) == 0
+    assert "published-qwen3b.toml" in capsys.readouterr().out
+
+
+def test_table_5_is_the_verdict_of_models_by_source(tables, model, tmp_path, capsys):
+    pack = packed(tmp_path, "dfdc", "ffpp_c40")
+    capsys.readouterr()
+    asked = ["verdicts", f"f={model}", f"fir={model}", "--pack", str(pack), "--tokens", "3", "--limit", "2"]
+    assert tables.main([*asked, "--out", str(tmp_path / "out")]) == 0
+    text = capsys.readouterr().out
+    rows = {line.split("|")[1].strip(): line for line in text.splitlines()}
+    assert "dfdc, accuracy / F1 | ffpp_c40, accuracy / F1 | WDF, the paper's" in text
+    assert "0.000" in rows["L_f"] and "92.07" not in rows["L_f"] and "94.92 / 96.07 %" in rows["L_f"]
+    assert "not run" in rows["L_f + L_I"] and "0.500" in rows["always real"] and "score alone (fir)" in rows
+    assert tables.main(["verdicts", "nothing", "--pack", str(pack), "--out", str(tmp_path / "x")]) == 1
+    assert "expected NAME=MODEL" in capsys.readouterr().err
+    asked = ["verdicts", f"f={model}", "--pack", str(pack), "--sources", "wdf", "--out", str(tmp_path / "x")]
+    assert tables.main(asked) == 1 and "rows of wdf" in capsys.readouterr().err
+
+
+def test_verdicts_are_counted_by_hand(tables):
+    from types import SimpleNamespace
+
+    labels = ("real", "fake", "fake", "real")
+    data = SimpleNamespace(rows=[{"source": "dfdc", "label": v, "group": str(i)} for i, v in enumerate(labels)])
+    found = tables.measured(data, [(0, "real", 0.1), (1, "fake", 0.9), (2, "", 0.2), (3, "fake", 0.3)])
+    value = {who: {k: v["value"] for k, v in each["dfdc"].items()} for who, each in found.items()}
+    assert value["model"] == {"acc": 0.5, "f1": 2 / 4} and value["score alone"]["acc"] == 0.75
+    assert value["always fake"] == {"acc": 0.5, "f1": pytest.approx(2 / 3)} and value["always real"]["f1"] == 0

@@ -114,6 +114,12 @@ def test_kfds_two_stages_are_planned_with_its_encoders():
         ("kfd", "kfd/published.toml", [], "laion/CLIP-ViT-H-14"),
         ("kfd", "kfd/authors.toml", [], "laion/CLIP-ViT-H-14"),
         ("sft", "kfd/sft.toml", ["--detector", str(RUNS / "kfd" / "published.toml")], "llava-hf/llava-v1.6-vicuna-7b"),
+        (
+            "sft",
+            "kfd/sft-authors.toml",
+            ["--model", "panda", "--detector", str(RUNS / "kfd" / "authors.toml")],
+            "of them 1 of a 224 px picture",
+        ),
     ],
 )
 def test_kfds_published_recipes_are_planned_by_command(capsys, command, recipe, more, says):
@@ -160,6 +166,12 @@ def test_a_plan_is_printed_by_command_and_needs_no_data(capsys, small):
 
 
 # ------------------------------------------------------------------------------ what does not fit, before a first step
+
+
+def test_a_recipe_without_a_language_model_says_how_to_name_one(capsys):
+    recipe, detector = RUNS / "kfd" / "sft-authors.toml", RUNS / "kfd" / "authors.toml"
+    assert main(["train", "sft", str(recipe), "--detector", str(detector), "--plan"]) != 0
+    assert "got none. Name one: --model FOLDER-OR-NAME" in capsys.readouterr().err
 
 
 def test_a_name_that_nobody_lists_is_told_with_the_nearest():

@@ -20,6 +20,9 @@ Rows of the table (Σ part / Σ whole, with a 95 % interval from a bootstrap ove
     claims           right claims of all, by mutual validation: "agreed" (named and boxed), "boxed" alone, "named" alone
     agreement        verdicts that are the score's of the forgery traces; "score": how often that one is right
 
+Below it the paired differences that say whether the model looked: verdict less "always fake", CIDEr and boxes less the
+shuffled replies, each with its interval, and how many different explanations there are.
+
 In DIR: results.json, results.md, predictions/. With --keep the shares of right claims go into the model's folder (or
 that which is named) as claims.json, where `witnesses/mare` takes the strength of its findings from. They are those of
 one half of the groups, drawn by name; what they are in the other half stands in results.md beside them.
@@ -156,6 +159,51 @@ def measured(
         tokenizer: as `wording.measure` takes it.
     """
     truths, group = speakers.truths(table), measures.groups(table)
+    parts, name = counted(table, said, tokenizer)
+    found = measures.ratios(parts, group, seed=seed)
+    texts = ["" if reply is None else reply.text for reply in said]
+    kept = [i for i, (truth, reply) in enumerate(zip(truths, said, strict=True)) if truth.texts and reply is not None]
+    found["bleu4"] = speakers.bleu4(
+        [texts[i] for i in kept], [truths[i].texts for i in kept], [group[i] for i in kept], name, seed
+    )
+    order = list(parts)
+    order.insert(order.index("cider") + 1, "bleu4")
+    return {key: found[key] for key in order}, name
+
+
+# what a model that looks is above, and in what
+ABOVE = (("verdict", "always fake"), ("cider", "shuffled"), ("score/boxes", "shuffled"))
+
+
+def above(
+    table: pa.Table, said: Mapping[str, Sequence[Reply | None]], seed: int = 0,
+    tokenizer: wording.Tokenizer | None = None,
+) -> dict[str, Value]:  # fmt: skip
+    """The model's numbers less a control's, over the questions that both have a value for, paired.
+
+    Args:
+        table: the predictions.
+        said: replies of "model" and of the controls that `ABOVE` names.
+        seed: of the bootstrap over groups.
+        tokenizer: as `wording.measure` takes it.
+    """
+    speaking = ("model", *dict.fromkeys(control for _, control in ABOVE))
+    of = {name: counted(table, said[name], tokenizer)[0] for name in speaking}
+    parts = {}
+    for number, control in ABOVE:
+        (mine, whole), (theirs, other) = (
+            [np.asarray(column, np.float64) for column in of[name][number]] for name in ("model", control)
+        )
+        both = np.where(np.isnan(mine - theirs) | (whole * other == 0), 0.0, 1.0)
+        parts[f"{number} − {control}"] = (np.nan_to_num(mine - theirs) * both, both)
+    return measures.ratios(parts, measures.groups(table), seed=seed)
+
+
+def counted(
+    table: pa.Table, said: Sequence[Reply | None], tokenizer: wording.Tokenizer | None = None
+) -> tuple[dict[str, tuple[Any, Any]], str]:
+    """Part and whole of each number, a pair for each question, and the tokenizer's name."""
+    truths = speakers.truths(table)
     ones = np.ones(table.num_rows)
     has = np.array([reply is not None for reply in said], np.float64)
     fake = np.array([truth.label == "fake" for truth in truths])
@@ -185,14 +233,7 @@ def measured(
         parts[f"claims, {kind}"] = ([each[kind][0] for each in claims], [each[kind][1] for each in claims])
     parts["agreement"] = ((verdict == score_says) * known * told, known * told)
     parts["score"] = ((score_says == np.where(fake, "fake", "real")) * known, known)
-    found = measures.ratios(parts, group, seed=seed)
-    kept = [i for i, each in enumerate(references) if each]
-    found["bleu4"] = speakers.bleu4(
-        [texts[i] for i in kept], [references[i] for i in kept], [group[i] for i in kept], words.tokenizer, seed
-    )
-    order = list(parts)
-    order.insert(order.index("cider") + 1, "bleu4")
-    return {name: found[name] for name in order}, words.tokenizer
+    return parts, words.tokenizer
 
 
 def _claims(reply: Reply | None, truth: Truth) -> dict[str, tuple[int, int]]:
@@ -312,6 +353,8 @@ def _written(said: pa.Table, facts: Mapping[str, Any], given: argparse.Namespace
     tokenizer = ""
     for name, replies in systems(said).items():
         found[name], tokenizer = measured(said, replies, given.seed, given.tokenizer)
+    less = above(said, systems(said), given.seed, given.tokenizer)
+    different = len(set(said.column("text").to_pylist()))
     refused = Counter(
         reason.partition(":")[0] for reasons in said.column("refusals").to_pylist() for reason in reasons or ()
     )
@@ -322,13 +365,17 @@ def _written(said: pa.Table, facts: Mapping[str, Any], given: argparse.Namespace
         "pictures": pc.count_distinct(said.column("file")).as_py(),
         "groups": pc.count_distinct(said.column("group")).as_py(),
         "tokenizer": tokenizer,
+        "explanations": different,
+        "above": {k: asdict(v) for k, v in less.items()},
         "refused": dict(refused.most_common()),
         **{name: {k: asdict(v) for k, v in values.items()} for name, values in found.items()},
     }
-    counted = ", ".join(f"{count} {kind}" for kind, count in refused.most_common()) or "none"
+    kinds = ", ".join(f"{count} {kind}" for kind, count in refused.most_common()) or "none"
     text = (
         f"{table(found)}\n{numbers['items']} questions about {numbers['pictures']} pictures of {numbers['groups']} "
-        f"groups; words cut by the tokenizer {tokenizer}. What breaks the grammar, by kind: {counted}.\n"
+        f"groups; words cut by the tokenizer {tokenizer}. What breaks the grammar, by kind: {kinds}.\n"
+        f"\n{different} different explanations. Less the control, paired: "
+        f"{', '.join(f'{name} {_cell(v)}' for name, v in less.items())}.\n"
     )
     if given.keep is not None:
         text += kept(said, Path(given.keep or given.model), given.seed)

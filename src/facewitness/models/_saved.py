@@ -167,7 +167,9 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path, left_out
 
     Raises WeightsError unless names and shapes are the network's own.
     """
-    own = {k: v for k, v in network.state_dict().items() if not left_out or not k.startswith(left_out) or ".lora_" in k}
+    own = {
+        k: v for k, v in network.state_dict().items() if not left_out or not k.startswith(left_out) or ".adapter." in k
+    }
     unfit = sorted(own.keys() ^ tensors.keys())
     unfit += sorted(k for k in own.keys() & tensors.keys() if tensors[k].shape != own[k].shape)
     if unfit:

@@ -188,5 +188,5 @@ def _leave_out(module: Any, state: dict[str, Tensor], prefix: str, _: Any) -> No
 
 def _do_not_miss(module: Any, incompatible: Any) -> None:
     incompatible.missing_keys[:] = [
-        k for k in incompatible.missing_keys if module._elsewhere not in k or (".lora_" in k and not module.stored)
+        k for k in incompatible.missing_keys if module._elsewhere not in k or (".adapter." in k and not module.stored)
     ]

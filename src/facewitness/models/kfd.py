@@ -37,10 +37,11 @@ Where both are silent
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 import torch
@@ -232,29 +233,48 @@ class ClipEncoders(nn.Module):
         return _by_class(self.clip.text_projection(pooled), self.classes)
 
 
+ADAPTER = ".adapter."  # in the names of what LoRA learns
+
+
+class _Adapted(nn.Linear):
+    """A linear layer with LoRA beside it, whose own tensors keep their names.
+
+    Not PEFT's: a language model that has this detector as its expert gets an adapter of PEFT's itself, which would take
+    these layers for a part of its own, switch them off with it, and leave all of the language model to be trained.
+    """
+
+    def __init__(self, linear: nn.Linear, rank: int):
+        nn.Module.__init__(self)
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        self.weight, self.bias = linear.weight, linear.bias
+        where = {"device": linear.weight.device, "dtype": linear.weight.dtype, "bias": False}
+        down, up = nn.Linear(self.in_features, rank, **where), nn.Linear(rank, self.out_features, **where)
+        nn.init.zeros_(up.weight)
+        self.adapter = nn.Sequential(nn.Dropout(0.1), down, up)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (…, in) → (…, out).
+
+        Args:
+            x: (…, in).
+        """
+        return super().forward(x) + cast("Tensor", self.adapter(x))
+
+
 def adapt(clip: nn.Module, rank: int) -> None:
-    """LoRA in every block of both towers of a CLIP, in place.
+    """LoRA in every block of both towers of a CLIP, in place; scaled by alpha / rank = 1.
 
     Args:
         clip: Of transformers.
         rank: Of the adapters.
-
-    Raises:
-        MissingExtra: Without peft.
     """
-    try:
-        from peft import LoraConfig, inject_adapter_in_model
-    except ImportError as error:
-        raise MissingExtra(
-            "LoRA in the encoders needs the package 'peft'. Try: pip install '.[vlm]', from a clone of the repository"
-        ) from error
-    config = LoraConfig(
-        r=rank,
-        lora_alpha=rank,
-        lora_dropout=0.1,
-        target_modules=r".*\.layers\.\d+\..*(q_proj|v_proj|out_proj|fc1|fc2)",
-    )
-    inject_adapter_in_model(config, clip)
+    for name, module in list(clip.named_modules()):
+        if isinstance(module, nn.Linear) and _ADAPTED.fullmatch(name):
+            above, _, last = name.rpartition(".")
+            setattr(clip.get_submodule(above), last, _Adapted(module, rank))
+
+
+_ADAPTED = re.compile(r".*\.layers\.\d+\..*(q_proj|v_proj|out_proj|fc1|fc2)")
 
 
 def _pretrained(name: str, revision: str, fetch: bool) -> tuple[Any, Any]:
@@ -514,7 +534,7 @@ def is_elsewhere(name: str, left_out: str) -> bool:
         name: Of the tensor.
         left_out: Begin of the names that are not stored; "" for none.
     """
-    return bool(left_out) and name.startswith(left_out) and ".lora_" not in name
+    return bool(left_out) and name.startswith(left_out) and ADAPTER not in name
 
 
 class Losses(NamedTuple):

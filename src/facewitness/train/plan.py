@@ -76,7 +76,8 @@ def loadable(name: str) -> None:
     Raises:
         WeightsError: The list says that it cannot be loaded by its name.
     """
-    if (why := published().get(name, {}).get("instead")) is not None:
+    why = published().get(name, {}).get("instead")
+    if why is not None and not Path(name).expanduser().is_dir():
         raise WeightsError(f"'{name}' cannot be loaded. {why}")
 
 
@@ -90,6 +91,7 @@ def settings(name: str) -> tuple[Any, str, int | None]:
         The settings, the kind, and how many parameters it must have, None where nobody says.
 
     Raises:
+        InputError: No name at all.
         UnknownName: A name that is neither; the nearest one of the list is told.
         WeightsError: A folder whose settings cannot be read, or would run code.
     """
@@ -97,6 +99,8 @@ def settings(name: str) -> tuple[Any, str, int | None]:
 
     import transformers  # isort: skip
 
+    if not name:
+        raise InputError("expected the name of a language model, got none. Name one: --model FOLDER-OR-NAME.")
     folder = Path(name).expanduser()
     if folder.is_dir():
         _hub.harmless(folder, name)
@@ -112,6 +116,8 @@ def settings(name: str) -> tuple[Any, str, int | None]:
     entry = published().get(name)
     if entry is None:
         raise UnknownName("published model", name, published())
+    if entry["model_type"] == "panda_gpt":
+        from facewitness.models import panda  # noqa: F401  (transformers learns of it)
     return transformers.CONFIG_MAPPING[entry["model_type"]](**entry["config"]), entry["kind"], entry["parameters"]
 
 
@@ -408,6 +414,8 @@ def picture_tokens(model: Any, size: int = 224) -> int:
         return int(config.image_seq_length)
     if kind == "smolvlm":  # one picture, not cut into tiles (`prompted_vlm.attach`)
         return int((vision.image_size // vision.patch_size // config.scale_factor) ** 2)
+    if kind == "panda_gpt":
+        return 1
     if kind == "llava":
         return int((vision.image_size // vision.patch_size) ** 2)
     if kind == "llava_next":  # the whole picture, and the tiles of the smallest grid that it is laid on
@@ -416,7 +424,7 @@ def picture_tokens(model: Any, size: int = 224) -> int:
     raise UnknownName(
         "family of vision-language models",
         kind,
-        ("qwen2_5_vl", "qwen3_vl", "llava", "llava_next", "internvl", "smolvlm"),
+        ("qwen2_5_vl", "qwen3_vl", "llava", "llava_next", "internvl", "smolvlm", "panda_gpt"),
     )
 
 
@@ -437,7 +445,7 @@ def picture(model: Any, size: int = 224) -> tuple[Tensor, dict[str, Any]]:
         patch = 3 * vision.temporal_patch_size * vision.patch_size**2
         return torch.empty(side * side, patch, device="meta"), {"image_grid_thw": torch.tensor([[1, side, side]])}
     side = vision.image_size if isinstance(vision.image_size, int) else vision.image_size[0]
-    if kind in ("internvl", "smolvlm", "llava"):
+    if kind in ("internvl", "smolvlm", "llava", "panda_gpt"):
         return torch.empty(1, 3, side, side, device="meta"), {"tiles": torch.tensor([1])}
     return torch.empty(1, 3, 3, side, side, device="meta"), {"image_sizes": torch.tensor([[size, size]])}
 
