@@ -33,6 +33,15 @@ def drawn(family: str = "attribute", seed: int = 0, **options):
     return grounded.draw(PIXELS, POINTS, np.random.default_rng(seed), family=family, donor=DONOR, **options)
 
 
+@pytest.mark.parametrize("side", [56, 112])
+def test_a_region_is_as_large_at_a_masks_resolution_as_its_polygon(side):
+    small = POINTS.copy()
+    small[:, :2] *= side / 200
+    for name in ("left_eyebrow", "left_eye", "nose", "mouth"):
+        fine, coarse = grounded.outline(name, POINTS * 8, 1600, 1600), grounded.outline(name, small, side, side)
+        assert coarse.mean() == pytest.approx(fine.mean(), rel=0.12), name
+
+
 @pytest.mark.parametrize("family", EASY)
 def test_every_family_knows_what_it_changed(family):
     made = drawn(family)

@@ -174,6 +174,12 @@ def test_the_small_encoder_is_the_compact_network_and_stays_as_it_is():
     assert seen.grid.shape == (2, encoder.width, 8, 8) and seen.whole.shape == (2, 1280)
     assert not any(p.requires_grad for p in encoder.parameters())
     assert not encoder.train().training
+    other = CompactEncoder(64)
+    other.start_from({f"encoder.network.{k}": v.half() for k, v in compact.state_dict().items()} | {
+        "language.lm_head": torch.zeros(1)
+    })  # fmt: skip
+    held = zip(other.parameters(), encoder.parameters(), strict=True)
+    assert all(torch.allclose(a, b, atol=1e-2) for a, b in held), "a grounding system's file holds one, too"
     with pytest.raises(InputError, match="multiple of 32"):
         CompactEncoder(50)
     with pytest.raises(InputError, match="init_from"):
@@ -452,6 +458,19 @@ def test_an_explanation_names_only_what_may_be_named(beginning):
     assert second.text == fifa.NO_FORGERY and not second.masks
     other = beginning.answer(seen._replace(forged=forged), [(0, fifa.QUESTIONS["detection"], ())], 4, least=0.5)
     assert other == beginning.answer(seen, [(0, fifa.QUESTIONS["detection"], ())], 4) or other[0].text
+
+
+def test_words_may_have_an_encoder_of_their_own(beginning):
+    config = beginning.config | {"encoder": {"kind": "two", "size": 64, "maps": True}}
+    network = FiFa(config, beginning.reader).eval()
+    masks, words = CompactEncoder(64, maps=True).network.state_dict(), Compact(noise=True).state_dict()
+    network.encoder.start_from(masks, words)
+    features = network.encoder(_large())
+    other = features._replace(grid=features.grid.index_fill(1, torch.arange(network.apart), 0.0))
+    with torch.inference_mode():
+        a, b = network.seen(features), network.seen(other)
+    assert torch.equal(a.where, b.where) and torch.equal(a.parsing, b.parsing), "masks are not made of the words' part"
+    assert not torch.equal(a.tokens, b.tokens)
 
 
 def test_an_encoder_without_a_map_cannot_be_begun_at(beginning, words):

@@ -149,6 +149,21 @@ def test_three_stages_learn_their_own_parts_and_a_killed_run_ends_as_another(pac
         forgerytalker.train(replace(TINY, omega=0.5), tmp_path / "a", **options)
 
 
+def network_texts(packed, drawn) -> list[str]:
+    return forgerytalker.Drawn(edits.drawn(DRAWS, packed, drawn, "train"), TINY.seed).reports(slice(None))
+
+
+def test_masks_may_be_learned_alone(packed, compact, drawn, tmp_path):
+    options = {"pack": packed, "init_from": compact, "draws": drawn}
+    recipe = forgerytalker.changed(TINY, pretrain=None, words=False, network={"enrich": False, "fpn_prompt": False})
+    network = forgerytalker.train(recipe, tmp_path, **options)
+    begun = forgerytalker.make(recipe, network_texts(packed, drawn), compact)
+    old, new = begun.state_dict(), network.state_dict()
+    still = [k for k in new if k.startswith("language.")]
+    assert still and not any(k.startswith("decoder.") and torch.equal(new[k], old[k]) for k in ("decoder.skip",))
+    assert all(torch.allclose(new[k], old[k], rtol=1e-2, atol=1e-3) for k in still), "no gradient, only decay"
+
+
 def test_every_task_of_fifa_has_questions_and_true_answers(packed, drawn):
     asked = fifa.Asked(edits.drawn(DRAWS, packed, drawn, "train"), 1)
     seen = set()

@@ -216,26 +216,28 @@ def fill(polygons: Sequence[NDArray[np.floating]], height: int, width: int) -> N
         Bool (height, width).
     """
     inside = np.zeros((height, width), bool)
-    if height == 0 or width == 0:
+    rings = [np.asarray(polygon, np.float64)[:, :2] for polygon in polygons]
+    if height == 0 or width == 0 or not rings:
         return inside
-    for polygon in polygons:
-        points = np.asarray(polygon, np.float64)[:, :2]
-        following = np.roll(points, -1, axis=0)
-        # one scan line through the pixel centres of each row: where the edges cross it, parity flips
-        for (xa, ya), (xb, yb) in zip(points, following, strict=True):
-            if ya == yb:
-                continue
-            first = max(0, int(np.ceil(min(ya, yb) - 0.5)))
-            last = min(height, int(np.ceil(max(ya, yb) - 0.5)))
-            if first >= last:
-                continue
-            rows = np.arange(first, last)
-            crossing = xa + (rows + 0.5 - ya) * ((xb - xa) / (yb - ya))
-            starts = np.clip(np.ceil(crossing - 0.5), 0, width).astype(int)
-            seen = starts < width
-            # marks are toggled, then accumulated along the row below
-            np.logical_xor.at(inside, (rows[seen], starts[seen]), True)
-    return np.logical_xor.accumulate(inside, axis=1)
+    xa, ya = np.concatenate(rings).T
+    xb, yb = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings]).T
+    # one scan line through the pixel centres of each row: where the edges cross it, parity flips
+    first = np.clip(np.ceil(np.minimum(ya, yb) - 0.5), 0, height).astype(np.int64)
+    count = np.clip(np.ceil(np.maximum(ya, yb) - 0.5), first, height).astype(np.int64) - first  # of rows it crosses
+    edge = np.repeat(np.arange(len(count)), count)
+    rows = np.arange(len(edge)) + (first - np.cumsum(count) + count)[edge]
+    with np.errstate(divide="ignore", invalid="ignore"):  # level edges cross no row
+        slope = (xb - xa) / (yb - ya)
+    starts = np.ceil(xa[edge] + (rows + 0.5 - ya[edge]) * slope[edge] - 0.5)
+    starts = np.clip(starts, 0, width).astype(np.int64)
+    if not len(rows):
+        return inside
+    top, bottom, left, right = rows.min(), rows.max() + 1, starts.min(), starts.max()
+    # marks are toggled, then accumulated along the row below; what ends beyond the last column needs no mark
+    marks = np.zeros((bottom - top, right - left + 1), np.uint8)
+    np.bitwise_xor.at(marks, (rows - top, starts - left), np.uint8(1))
+    inside[top:bottom, left:right] = np.bitwise_xor.accumulate(marks, axis=1)[:, :-1]
+    return inside
 
 
 def place(mask: Mask, height: int, width: int) -> NDArray[np.float32]:

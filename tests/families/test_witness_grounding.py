@@ -253,6 +253,25 @@ def test_a_question_may_point_in_four_ways(facext, seen, monkeypatch, how):
     assert reply.findings and reply.findings[0].claim == "The nose is smeared."
 
 
+@pytest.mark.parametrize("how", ["name", "box"])
+def test_words_about_another_place_than_the_one_asked_about_are_not_said(facext, seen, monkeypatch, how):
+    face = seen.track.face
+    box = geometry.bounds(np.concatenate(regions.polygons("nose", face.landmarks)))
+    place = Place(face.at, "nose" if how == "name" else None, box)
+    _answers(facext, monkeypatch, Answered("Yes.", ()), Answered("The mouth is smeared.", ()))
+    reply = facext.answer(*seen, Question("What is wrong here?", (place,)))
+    assert "mouth" not in reply.text and reply.text.endswith("It has nothing to say of what is wrong there.")
+    assert reply.findings[0].claim == ("The nose is forged." if how == "name" else "That place is forged.")
+
+
+def test_an_answer_that_is_neither_yes_nor_no_says_nothing_of_the_place(facext, seen, monkeypatch):
+    face = seen.track.face
+    box = geometry.bounds(np.concatenate(regions.polygons("nose", face.landmarks)))
+    _answers(facext, monkeypatch, Answered("The", ()), Answered("The nose is smeared.", ()))
+    reply = facext.answer(*seen, Question("Is this forged?", (Place(face.at, "nose", box),)))
+    assert reply.text == "It has nothing to say of the nose." and not reply.findings and reply.refusals
+
+
 def test_no_to_a_place_points_nowhere(facext, seen, monkeypatch):
     face = seen.track.face
     box = geometry.bounds(np.concatenate(regions.polygons("nose", face.landmarks)))

@@ -382,7 +382,7 @@ def test_a_language_model_of_another_witness_is_refused(saved, folder):
 
 def test_a_folder_that_is_no_model_is_refused(saved, tmp_path):
     pytest.importorskip("peft")
-    with pytest.raises(WeightsError, match="cannot be had"):
+    with pytest.raises(WeightsError, match="cannot be loaded"):
         load(weights=str(saved), language=str(tmp_path))
 
 

@@ -198,6 +198,7 @@ def _add_grounded(words: Any) -> None:
     mmtt.add_argument("--masks", type=Path, metavar="FOLDER", help="PNG masks named as the pictures are")
     mmtt.add_argument("--split", default="test", metavar="NAME", help="train, val or test (test)")
     mmtt.add_argument("--dataset", choices=("mmtt", "ddvqa"), default="mmtt", help="ddvqa: DQ_F++, Table 3 (mmtt)")
+    mmtt.add_argument("--limit", type=positive, metavar="N", help="the split's first N pictures only")
     mmtt.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which takes Java")
     mmtt.add_argument("--system", default="system", metavar="NAME", help="its name in the table")
     mmtt.add_argument("--out", type=Path, metavar="FILE.json", help="write all numbers")
@@ -217,7 +218,9 @@ def _add_grounded(words: Any) -> None:
 def _mmtt(given: argparse.Namespace) -> int:
     from facewitness.bench import grounded
 
-    reports, notes = grounded.read_mmtt(given.root, given.split, given.captions, given.masks, given.dataset)
+    reports, notes = grounded.read_mmtt(
+        given.root, given.split, given.captions, given.masks, given.dataset, given.limit
+    )
     numbers = grounded.mmtt(reports, meteor=not given.no_meteor)
     of_mmtt = ("MMTT, Table 2", "MMTT, test set (their repository)", "MMTT, Table 6")
     tables: tuple[str, ...] = of_mmtt if given.dataset == "mmtt" else ("DQ_F++, Table 3",)

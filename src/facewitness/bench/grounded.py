@@ -24,6 +24,7 @@ outline; beside it the 5 % difference mask ∩ outline, which is what the paper 
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -432,7 +433,7 @@ def markdown(
 
 
 def read_mmtt(
-    root: Path, split: str, captions: Path, masks: Path | None, dataset: str = "mmtt"
+    root: Path, split: str, captions: Path, masks: Path | None, dataset: str = "mmtt", limit: int | None = None
 ) -> tuple[list[Report], list[str]]:
     """Reports in the authors' form: [{image_id or img_path, caption, labels?}, …], and masks named as the pictures.
 
@@ -444,6 +445,7 @@ def read_mmtt(
         captions: The list of reports, JSON.
         masks: Folder of the masks that the system made; None where it made none.
         dataset: "mmtt", or another one with texts.
+        limit: The first so many pictures of the split; None for all.
 
     Returns:
         A report for every picture of the split that has a mask or a reference, and what was missing, as sentences.
@@ -464,7 +466,8 @@ def read_mmtt(
     notes: list[str] = []
     reports: list[Report] = []
     ids = _ids(root, split) if dataset == "mmtt" else {}
-    for sample in plugins.get("datasets", dataset).samples(root, split, tell=notes.append):
+    samples = plugins.get("datasets", dataset).samples(root, split, tell=notes.append)
+    for sample in itertools.islice(samples, limit):
         key = sample.file.removeprefix("dataset/")
         entry = by_name.get(key) or by_name.get(ids.get(key, ""))
         if entry is None:

@@ -1,6 +1,7 @@
 """The one visual encoder that several networks of a system share: pixels in, a global feature and a grid of them out.
 
     compact   the shipped small network's features: it has seen forgeries, which ImageNet's have not
+    two       two of them, one for words and one for masks: an ablation
     blip      the vision tower of an InstructBLIP or of a CLIP (FaRL is one by its architecture), by hub name
 An encoder is frozen, so what it says of a picture may be kept and used again in every epoch.
 """
@@ -20,6 +21,7 @@ from facewitness.models.compact import Compact, _exactly
 # isort: split
 from transformers import CLIPVisionConfig, CLIPVisionModel, InstructBlipVisionConfig, InstructBlipVisionModel
 
+_HELD = "encoder.network."  # before the compact network's names in a file of FiFa or ForgeryTalker
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
@@ -96,13 +98,19 @@ class CompactEncoder(nn.Module):
         return torch.cat([F.pixel_unshuffle(left, 2), F.pixel_unshuffle(F.avg_pool2d(x, 4), 2)], dim=1)
 
     def start_from(self, tensors: Mapping[str, Tensor]) -> None:
-        """Takes over the compact network's weights, in its own names; heads among them are left."""
+        """Takes over the compact network's weights, in its own names or in a grounding system's that holds them.
+
+        Heads among them are left, and so is what else such a system holds.
+        """
+        if any(k.startswith(_HELD) for k in tensors):
+            tensors = {k.removeprefix(_HELD): v for k, v in tensors.items() if k.startswith(_HELD)}
         own = self.network.state_dict()
         lacking = [k for k in own if k not in tensors or tensors[k].shape != own[k].shape]
         if lacking:
             raise InputError(
                 f"init_from: expected the compact network's weights, {len(lacking)} tensors are missing or of another "
-                f"shape, such as {lacking[0]}. Name runs/compact/last.safetensors of the repository."
+                f"shape, such as {lacking[0]}. Name runs/compact/last.safetensors of the repository, or "
+                "runs/fifa/fifa.safetensors for the encoder that it holds."
             )
         self.network.load_state_dict({k: tensors[k].float() if tensors[k].is_floating_point() else tensors[k]
                                       for k in own})  # fmt: skip
@@ -152,7 +160,46 @@ class TowerEncoder(nn.Module):
         """None: a tower has no head that says where something is forged."""
 
 
-KINDS: Mapping[str, type[nn.Module]] = {"compact": CompactEncoder, "blip": TowerEncoder, "clip": TowerEncoder}
+class TwoEncoders(nn.Module):
+    """An encoder for words beside one for masks, as GLaMM and LISA have: what a system with one is measured beside.
+
+    Both are the compact network's. The first `apart` channels of the grid, and the global feature, are those that words
+    are made of; the other channels are the masks' alone.
+    """
+
+    def __init__(self, size: int = 224, maps: bool = True):
+        super().__init__()
+        self.words, self.masks = CompactEncoder(size), CompactEncoder(size, maps=maps)
+        self.size, self.grid, self.whole = size, self.masks.grid, self.words.whole
+        self.apart = self.words.width
+        self.width = self.apart + self.masks.width
+        self.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> TwoEncoders:
+        """It has no training mode."""
+        return super().train(False)
+
+    def forward(self, pixels: Tensor) -> Features:
+        """RGB (N, 3, size, size) in 0..255 → features."""
+        words, masks = self.words(pixels), self.masks(pixels)
+        return Features(words.whole, torch.cat([words.grid, masks.grid], dim=1))
+
+    def map(self, features: Features) -> Tensor | None:
+        """What the masks' encoder says of where something is forged."""
+        return self.masks.map(features)
+
+    def start_from(self, tensors: Mapping[str, Tensor], words: Mapping[str, Tensor] | None = None) -> None:
+        """Takes over weights for the masks' encoder, and others for the words' where they are given."""
+        self.masks.start_from(tensors)
+        self.words.start_from(tensors if words is None else words)
+
+
+KINDS: Mapping[str, type[nn.Module]] = {
+    "compact": CompactEncoder,
+    "two": TwoEncoders,
+    "blip": TowerEncoder,
+    "clip": TowerEncoder,
+}
 
 
 def made(config: Mapping[str, Any]) -> Any:
@@ -165,7 +212,7 @@ def made(config: Mapping[str, Any]) -> Any:
     kind = str(arguments.pop("kind", ""))
     if kind not in KINDS:
         raise UnknownName("kind of encoder", kind, KINDS)
-    if kind != "compact":
+    if kind in ("blip", "clip"):
         arguments["tower"] = kind
     return KINDS[kind](**arguments)
 

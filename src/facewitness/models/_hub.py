@@ -30,7 +30,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from facewitness.errors import InputError, WeightsError
+from facewitness.errors import FacewitnessError, InputError, WeightsError
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 WEIGHTS = (WHOLE, INDEX, "model-*-of-*.safetensors")
@@ -187,6 +187,53 @@ def fetched(model: str, revision: str | None, patterns: Sequence[str], fetch: bo
         ) from error
     except Exception as error:  # HTTP, proxies, full disks: the client lets its own libraries' errors through
         raise WeightsError(f"The model '{model}' could not be fetched from the hub ({first(error)}).") from error
+
+
+def loaded(kind: Any, folder: Path, what: str, mend: str, **options: Any) -> Any:
+    """A model of one of transformers' classes out of a folder: safetensors alone, no code of its own, and whole.
+
+    Args:
+        kind: The class, or an Auto class.
+        folder: As `whole` or `located` gave it.
+        what: The model in words, such as "The CLIP model 'x'".
+        mend: A sentence that says what to do.
+        **options: For `from_pretrained`, such as dtype.
+
+    Raises:
+        WeightsError: It cannot be loaded, or tensors are missing or of another shape, which would be random.
+    """
+    try:
+        model, info = kind.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True,
+            **options,
+        )  # fmt: skip
+    except FacewitnessError:
+        raise
+    except Exception as error:  # transformers raises anything over a broken file, or over code it may not run
+        raise WeightsError(f"{what} cannot be loaded ({first(error)}). {mend}") from error
+    if lacking := sorted(map(str, (*info["missing_keys"], *info["mismatched_keys"]))):
+        raise WeightsError(
+            f"{what} is incomplete: {len(lacking)} tensors are missing, the first is {lacking[0]}. {mend}"
+        )
+    return model
+
+
+def part(kind: Any, folder: Path, what: str, mend: str) -> Any:
+    """Settings, a tokenizer or a processor out of a folder, without code of its own.
+
+    Args:
+        kind: One of transformers' Auto classes for them.
+        folder: As `whole` or `located` gave it.
+        what: The model in words.
+        mend: A sentence that says what to do.
+
+    Raises:
+        WeightsError: It cannot be read.
+    """
+    try:
+        return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # transformers and tokenizers raise anything over a broken file
+        raise WeightsError(f"{what} cannot be loaded ({first(error)}). {mend}") from error
 
 
 def first(error: BaseException) -> str:

@@ -36,7 +36,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from facewitness.errors import InputError, WeightsError
+from facewitness.errors import InputError
 from facewitness.models import _encoder, _hub, _saved, _torchvision  # noqa: F401
 from facewitness.models._encoder import Features
 from facewitness.models._reader import Reader
@@ -174,8 +174,10 @@ class FiFa(nn.Module):
         self.language = LlamaForCausalLM(language)
         width = language.hidden_size
         self.prior = bool(config.get("prior", False))
-        self.decoder = MaskDecoder(self.encoder.width, width, prior=self.prior, **config["decoder"])
+        self.apart: int = getattr(self.encoder, "apart", 0)  # channels that words alone are made of: an ablation
+        self.decoder = MaskDecoder(self.encoder.width - self.apart, width, prior=self.prior, **config["decoder"])
         hidden = self.decoder.hidden
+        self.for_words = nn.Conv2d(self.apart, hidden, 1) if self.apart else None
         self.to_parsing = nn.Conv2d(hidden, len(self.concepts), 1)
         self.where = nn.Parameter(torch.randn(1, 1, 1, width) * 0.02)
         self.to_forged = nn.Sequential(nn.Linear(hidden + 2, hidden), nn.GELU(), nn.Linear(hidden, 1))
@@ -203,7 +205,7 @@ class FiFa(nn.Module):
             features: Of the encoder.
             given: Where each concept is, (N, K, g, g) in [0, 1], by a mesh; in the place of what the network parses.
         """
-        image = self.decoder.image(features.grid)
+        image = self.decoder.image(features.grid[:, self.apart :])
         parsing = self.to_parsing(image)
         begin = self.encoder.map(features) if self.prior else None
         if self.prior and begin is None:
@@ -226,7 +228,8 @@ class FiFa(nn.Module):
         summary = torch.cat(
             [features.whole, image.mean((2, 3)), (image * weight).sum((2, 3)), chance.mean((2, 3)), strongest], dim=1
         )
-        grid = F.adaptive_avg_pool2d(image, self.grid).flatten(2).transpose(1, 2)
+        looked = image if self.for_words is None else self.for_words(features.grid[:, : self.apart])
+        grid = F.adaptive_avg_pool2d(looked, self.grid).flatten(2).transpose(1, 2)
         tokens = [self.from_whole(features.whole)[:, None], self.from_grid(grid) + self.place]
         if self.predicted:
             chances = torch.stack([forged.sigmoid(), inside[..., 0]], dim=2).detach()  # the words do not bend the maps
@@ -676,17 +679,14 @@ def from_hub(
     from transformers import AutoTokenizer, CLIPVisionModel
 
     folder = _hub.whole(language, None if Path(language).is_dir() else revision, fetch)
-    try:
-        model = LlamaForCausalLM.from_pretrained(folder, local_files_only=True, use_safetensors=True,
-                                                 trust_remote_code=False, dtype=torch.float32)  # fmt: skip
-        words = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        tower = None
-        if encoder is not None:
-            place = _hub.whole(encoder, None if Path(encoder).is_dir() else "main", fetch)
-            tower = CLIPVisionModel.from_pretrained(place, local_files_only=True, use_safetensors=True,
-                                                    trust_remote_code=False, dtype=torch.float32)  # fmt: skip
-    except Exception as error:  # transformers and tokenizers raise anything over a broken file
-        raise WeightsError(f"'{language}' or '{encoder}' cannot be loaded ({_hub.first(error)}).") from error
+    mend = "Name a LLaMA-like language model and a CLIP vision tower, each with config.json and safetensors."
+    what = f"The language model '{language}'"
+    model = _hub.loaded(LlamaForCausalLM, folder, what, mend, dtype=torch.float32)
+    words = _hub.part(AutoTokenizer, folder, what, mend)
+    tower = None
+    if encoder is not None:
+        place = _hub.whole(encoder, None if Path(encoder).is_dir() else "main", fetch)
+        tower = _hub.loaded(CLIPVisionModel, place, f"The encoder '{encoder}'", mend, dtype=torch.float32)
     words.add_special_tokens({"additional_special_tokens": list(TOKENS)})
     model.resize_token_embeddings(len(words))
     own = {k: v for k, v in model.config.to_dict().items() if k in LANGUAGE_KEYS}

@@ -503,21 +503,13 @@ def from_hub(labels: Sequence[str], name: str = NAME, revision: str = "main", fe
     from transformers import AutoTokenizer, InstructBlipForConditionalGeneration
 
     folder = _hub.whole(name, None if Path(name).is_dir() else revision, fetch)
-    try:
-        blip, info = InstructBlipForConditionalGeneration.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True,
-            dtype=torch.float32,
-        )  # fmt: skip
-        words = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        own = folder / "qformer_tokenizer"
-        queries = AutoTokenizer.from_pretrained(own if own.is_dir() else folder, local_files_only=True,
-                                                trust_remote_code=False)  # fmt: skip
-    except Exception as error:  # transformers and tokenizers raise anything over a broken file
-        raise WeightsError(f"The InstructBLIP '{name}' cannot be loaded ({_hub.first(error)}).") from error
-    lacking = sorted(map(str, (*info["missing_keys"], *info["mismatched_keys"])))
-    if lacking or not isinstance(blip.language_model, T5ForConditionalGeneration):
-        why = f"{len(lacking)} tensors are missing, such as {lacking[0]}" if lacking else "its language model is no T5"
-        raise WeightsError(f"The InstructBLIP '{name}' does not fit: {why}. Name one such as {NAME}.")
+    what, mend = f"The InstructBLIP '{name}'", f"Name one such as {NAME}."
+    blip = _hub.loaded(InstructBlipForConditionalGeneration, folder, what, mend, dtype=torch.float32)
+    own = folder / "qformer_tokenizer"
+    words = _hub.part(AutoTokenizer, folder, what, mend)
+    queries = _hub.part(AutoTokenizer, own if own.is_dir() else folder, what, mend)
+    if not isinstance(blip.language_model, T5ForConditionalGeneration):
+        raise WeightsError(f"{what} does not fit: its language model is no T5. {mend}")
     vision, text = blip.config.vision_config, blip.config.text_config
     config = published(
         labels,

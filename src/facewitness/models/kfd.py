@@ -285,20 +285,9 @@ def _pretrained(name: str, revision: str, fetch: bool) -> tuple[Any, Any]:
         raise MissingExtra("A CLIP encoder needs the package 'transformers'. Try: pip install transformers") from error
     mend = "Check the name and the network, or name a folder that holds the model (config, tokenizer, safetensors)."
     folder = _hub.whole(name, None if Path(name).is_dir() else revision, fetch)
-    try:
-        loaded: Any = CLIPModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True,
-            dtype=torch.float32,
-        )  # fmt: skip
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        model, info = loaded
-    except Exception as error:  # transformers and tokenizers raise anything over a broken file
-        raise WeightsError(f"The CLIP model '{name}' cannot be loaded ({_hub.first(error)}). {mend}") from error
-    lacking = sorted(map(str, (*info["missing_keys"], *info["mismatched_keys"])))
-    if lacking:
-        raise WeightsError(
-            f"The CLIP model '{name}' is not whole: {len(lacking)} tensors are missing, among them {lacking[0]}. {mend}"
-        )
+    what = f"The CLIP model '{name}'"
+    model = _hub.loaded(CLIPModel, folder, what, mend, dtype=torch.float32)
+    tokenizer = _hub.part(AutoTokenizer, folder, what, mend)
     return model, tokenizer
 
 

@@ -41,7 +41,7 @@ from transformers import (  # isort: skip
 )
 from transformers.models.llava.modeling_llava import LlavaModel, LlavaPreTrainedModel  # isort: skip
 
-from facewitness.errors import FacewitnessError, InputError, UnknownName, WeightsError
+from facewitness.errors import InputError, UnknownName, WeightsError
 
 LANGUAGES = ("llama", "qwen2", "qwen3", "llava_next")  # transformers' model types; the last for Vicuna
 IMAGE = "<image>"
@@ -169,14 +169,14 @@ def processor(tokenizer: Any, size: int) -> Any:
 def _speaker(name: str, revision: str | None, options: dict[str, Any]) -> tuple[tuple[Any, Any], Any]:
     """((the language model without its head, its head), its tokenizer)."""
     folder = _located(name, revision)
-    kind = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False).model_type
+    kind = _hub.part(AutoConfig, folder, f"The model '{name}'", "Fetch or copy it again.").model_type
     if kind not in LANGUAGES:
         raise UnknownName("family of language models that read text alone", kind, LANGUAGES)
     whole = _loaded(
         AutoModelForImageTextToText if kind == "llava_next" else AutoModelForCausalLM, folder, name, options
     )
     inner = whole.model.language_model if kind == "llava_next" else whole.model
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    tokenizer = _hub.part(AutoTokenizer, folder, f"The model '{name}'", "Fetch or copy it again.")
     if tokenizer.eos_token is None:
         raise WeightsError(f"'{name}': expected a tokenizer with an end of a text, and it has none.")
     if tokenizer.pad_token is None:
@@ -194,20 +194,4 @@ def _located(name: str, revision: str | None) -> Path:
 
 
 def _loaded(kind: Any, folder: Path, name: str, options: dict[str, Any]) -> Any:
-    try:
-        model, loading = kind.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True,
-            **options,
-        )  # fmt: skip
-    except FacewitnessError:
-        raise
-    except Exception as error:  # transformers raises anything over a broken file, or over code it may not run
-        raise WeightsError(
-            f"The model '{name}' cannot be had ({_hub.first(error)}). Fetch or copy it again."
-        ) from error
-    if missing := sorted(loading["missing_keys"]):
-        raise WeightsError(
-            f"The model '{name}' is incomplete: {len(missing)} tensors are missing, the first is {missing[0]}. Fetch "
-            "or copy it again."
-        )
-    return model.eval()
+    return _hub.loaded(kind, folder, f"The model '{name}'", "Fetch or copy it again.", **options).eval()

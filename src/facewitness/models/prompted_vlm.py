@@ -30,7 +30,7 @@ import importlib
 import inspect
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -55,7 +55,7 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLModel  # isort
 from transformers.models.smolvlm.modeling_smolvlm import SmolVLMModel  # isort: skip
 from facewitness.models.panda import PandaModel  # isort: skip
 
-from facewitness.errors import FacewitnessError, InputError, UnknownName, WeightsError
+from facewitness.errors import InputError, UnknownName, WeightsError
 from facewitness.files import write_whole
 
 _CARD = "prompted.json"
@@ -760,12 +760,7 @@ def completed(processor: Any, config: Any) -> Any:
 
 
 def _processor(folder: Path, name: str) -> Any:
-    try:
-        return AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # transformers and tokenizers raise anything over a broken file
-        raise WeightsError(
-            f"'{name}' has no processor that can be read ({_hub.first(error)}). Save the model again."
-        ) from error
+    return _hub.part(AutoProcessor, folder, f"The processor of '{name}'", "Save the model again.")
 
 
 def loaded(name: str, **options: Any) -> tuple[Any, Any]:
@@ -783,29 +778,17 @@ def loaded(name: str, **options: Any) -> tuple[Any, Any]:
 
 def _base_model(name: str, revision: str | None, options: dict[str, Any], fetch: bool = True) -> Any:
     folder, commit = _hub.located(name, revision, fetch)
-    try:
-        kind = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False).model_type
-        if kind not in FAMILIES:  # before gigabytes are fetched
-            raise UnknownName("family of vision-language models", kind, FAMILIES)
-        if commit is not None:
-            _hub.fetched(name, commit, _hub.WEIGHTS, fetch)
-        loaded: Any = AutoModelForImageTextToText.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True,
-            **options,
-        )  # fmt: skip
-        model, loading = loaded
-    except FacewitnessError:
-        raise
-    except Exception as error:  # transformers raises anything over a broken file, or over code it may not run
-        raise WeightsError(
-            f"The language model '{name}' cannot be had ({_hub.first(error)}). Expected a name on the hub, with a "
-            "network or a copy in the hub's cache, or a folder with config.json and safetensors."
-        ) from error
-    if missing := sorted(loading["missing_keys"]):
-        raise WeightsError(
-            f"The language model '{name}' is incomplete: {len(missing)} tensors are missing, the first is "
-            f"{missing[0]}. Fetch or copy it again."
-        )
+    what = f"The language model '{name}'"
+    mend = (
+        "Expected a name on the hub, with a network or a copy in the hub's cache, or a folder with config.json and "
+        "safetensors."
+    )
+    kind = _hub.part(AutoConfig, folder, what, mend).model_type
+    if kind not in FAMILIES:  # before gigabytes are fetched
+        raise UnknownName("family of vision-language models", kind, FAMILIES)
+    if commit is not None:
+        _hub.fetched(name, commit, _hub.WEIGHTS, fetch)
+    model = _hub.loaded(AutoModelForImageTextToText, folder, what, mend, **options)
     return model.eval()
 
 
@@ -975,9 +958,21 @@ def answers(
     training = model.training
     model.eval()
     try:
-        with torch.no_grad():
-            out = model.generate(**inputs, max_new_tokens=max_tokens, do_sample=False)
+        return written(model, processor, inputs, max_new_tokens=max_tokens, do_sample=False)
     finally:
         model.train(training)
-    texts_out: list[str] = processor.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-    return [text.strip() for text in texts_out]
+
+
+def written(model: Any, processor: Any, inputs: Mapping[str, Any], **options: Any) -> list[str]:
+    """What a model writes behind its prompts, which are padded on the left.
+
+    Args:
+        model: A vision-language model.
+        processor: Its processor.
+        inputs: What the processor made of pictures and prompts.
+        **options: For `generate`; several samples of a prompt come behind each other.
+    """
+    with torch.no_grad():
+        out = model.generate(**inputs, **options)
+    texts = processor.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    return [text.strip() for text in texts]

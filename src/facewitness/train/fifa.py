@@ -367,13 +367,16 @@ def texts(material: Asked) -> list[str]:
     return [*answers, *plain, *(title(name) for name in reports.SPOKEN), *words * 20]
 
 
-def make(recipe: Recipe, sentences: Sequence[str], init_from: Path | None = None) -> FiFa:
+def make(
+    recipe: Recipe, sentences: Sequence[str], init_from: Path | None = None, words_from: Path | None = None
+) -> FiFa:
     """The network as training begins.
 
     Args:
         recipe: The settings.
         sentences: What the tokenizer learns from.
         init_from: The compact network's weights; None for random ones.
+        words_from: Other weights for the words' encoder, of a network with two.
 
     Raises:
         WeightsError: A model of the hub cannot be had.
@@ -392,7 +395,9 @@ def make(recipe: Recipe, sentences: Sequence[str], init_from: Path | None = None
         return network
     words = learned(sentences, recipe.vocabulary, fifa.TOKENS)
     network = FiFa(recipe.config(len(words)), Reader(words))
-    if init_from is not None:
+    if init_from is not None and words_from is not None:
+        network.encoder.start_from(load_file(init_from), load_file(words_from))
+    elif init_from is not None:
         network.encoder.start_from(load_file(init_from))
     return network
 
@@ -403,6 +408,7 @@ def train(
     *,
     pack: Path | None = None,
     init_from: Path | None = None,
+    words_from: Path | None = None,
     draws: Path | None = None,
     save_every: int = 50,
     stop_at_step: int | None = None,
@@ -415,6 +421,7 @@ def train(
         out: Folder of the run.
         pack: Of `builders/pack`.
         init_from: The compact network's weights, for a small one.
+        words_from: Other weights for the words' encoder, of a network with two.
         draws: Where the edits are kept; in `out` by default.
         save_every: Steps between two states.
         stop_at_step: Ends it after so many.
@@ -433,11 +440,11 @@ def train(
         )
     made = edits.drawn(recipe.draws, pack, draws or out / "edits", "train")
     material = Asked(made, recipe.seed)
-    network = make(recipe, texts(material), init_from)
+    network = make(recipe, texts(material), init_from, words_from)
     if init_from is not None:
-        material.kept = made.features(
-            network.encoder, f"compact-{checkpoint.sha256(init_from)[:8]}-{network.encoder.width}"
-        )
+        files = [file for file in (init_from, words_from) if file is not None]
+        name = "-".join(["compact", *(checkpoint.sha256(file)[:8] for file in files), str(network.encoder.width)])
+        material.kept = made.features(network.encoder, name)
     device = torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
     network.to(device)
     out.mkdir(parents=True, exist_ok=True)

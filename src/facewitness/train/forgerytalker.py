@@ -87,6 +87,7 @@ class Recipe:
         weights: λ1 : λ2 : λ3 : λ4 of equation 5.
         omega, dice: Of the FPN's loss.
         oracle: Instructions name the true areas instead of the FPN's (Table 4's "w/ FPN-GT").
+        words: Whether reports are learned (equation 10); without, masks alone (equation 11), a row to measure beside.
         vocabulary: Rows of the small one's tokenizer at most.
         bf16: Forward and backward in bfloat16.
         max_tokens: Of a report when it is written.
@@ -105,6 +106,7 @@ class Recipe:
     omega: float = OMEGA
     dice: bool = True
     oracle: bool = False
+    words: bool = True
     vocabulary: int = 768
     bf16: bool = False
     max_tokens: int = 120
@@ -483,7 +485,7 @@ def learn(
                 prompt = network.prompt(pixels, features) if network.prompted or network.enriched else None
                 named = _named(network, recipe, prompt, [texts[i] for i in rows])
             losses = network.reporting(features, prompt, named, words, mask)
-            return {"loss": losses.total, **losses._asdict()}
+            return {"loss": losses.total if recipe.words else losses.mask, **losses._asdict()}
 
     loop = Loop(
         out, network, optimizer, Schedule(stage.lr, steps, stage.warmup, stage.cosine, until=until), loss,

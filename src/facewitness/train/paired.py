@@ -157,15 +157,11 @@ def _drawn(model: Any, processor: Any, shown: list[Image.Image], texts: list[str
     inputs = processor(
         images=shown, text=prompts, padding=True, padding_side="left", return_tensors="pt", add_special_tokens=False
     ).to(model.device)
-    with torch.no_grad():
-        out = model.generate(
-            **inputs, max_new_tokens=asking.max_tokens, do_sample=True, num_return_sequences=asking.samples,
-            temperature=asking.temperature, top_p=asking.top_p, top_k=0,
-        )  # fmt: skip
-    texts_out = processor.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-    return [
-        [text.strip() for text in texts_out[i : i + asking.samples]] for i in range(0, len(texts_out), asking.samples)
-    ]
+    drawn = pv.written(
+        model, processor, inputs, max_new_tokens=asking.max_tokens, do_sample=True, num_return_sequences=asking.samples,
+        temperature=asking.temperature, top_p=asking.top_p, top_k=0,
+    )  # fmt: skip
+    return [drawn[i : i + asking.samples] for i in range(0, len(drawn), asking.samples)]
 
 
 def replies_of(source: str | Path, rows: Sequence[Row], asking: Asking) -> Replies:

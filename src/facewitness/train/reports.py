@@ -113,8 +113,7 @@ def parsed(made: Edits, grid: int) -> NDArray[np.uint8]:
 def covered(name: str, mesh: Landmarks, size: int, grid: int) -> NDArray[np.float32]:
     """How much of each sample of a grid × grid lies in a region, (grid, grid) in [0, 1].
 
-    Drawn eight times as fine: OpenCV fills half a pixel more than a polygon holds, which is a third of an eyebrow at
-    the resolution of a mask.
+    Drawn eight times as fine, as at the resolution of a mask an eyebrow is a sample or two high.
 
     Args:
         name: Of a region.

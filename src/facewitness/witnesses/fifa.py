@@ -48,6 +48,7 @@ HOW = (
 )
 CLICK = 2.0  # pixels: a place no larger than that is a click
 LEAST = 0.5  # of a concept's chance, from which on it counts as forged
+_THERE = 0.25  # of the smaller of place and region, which they share where words about the one are about the other
 _MAP = 112
 
 
@@ -265,24 +266,44 @@ class Facext(_grounded.Loaded):
             known = place.region in self.network.concepts
             named = QUESTIONS["region_question"].format(name=_title(str(place.region))) if known else ""
             asked = [(0, named or QUESTIONS["box_question"], (query,)), (0, QUESTIONS["region_explanation"], (query,))]
-            yes, why = (a.text for a in self.network.answer(seen, asked, self._max_tokens))
-            forged = yes.strip() == fifa.YES
+            yes, why = (a.text.strip() for a in self.network.answer(seen, asked, self._max_tokens))
             there = f"the {title}" if title else "that place"
-            parts.append(
-                f"{' ' if parts else ''}{'Yes' if forged else 'No'}, {there} {'is' if forged else 'is not'} forged"
-            )
-            if forged:
-                mask = self._part(place, query, face, affine, seen)
-                whole_place = Place(face.at, place.region, place.box if mask is None else mask.box, mask)
-                claim = "" if why == fifa.NOTHING else _grounded_claim(why)
-                strength = self._worth(self._score(seen))
-                findings.append(
-                    Finding((whole_place,), claim or f"{there[:1].upper()}{there[1:]} is forged.", strength)
-                )
-                parts += [Mark(findings[-1]), f". {why}" if claim else "."]
-            else:
-                parts.append(".")
+            gap = " " if parts else ""
+            if yes == fifa.NO:
+                parts.append(f"{gap}No, {there} is not forged.")
+                continue
+            if yes != fifa.YES:
+                refusals.append(f"It has nothing to say of {there}.")
+                parts.append(f"{gap}{refusals[-1]}")
+                continue
+            mask = self._part(place, query, face, affine, seen)
+            whole_place = Place(face.at, place.region, place.box if mask is None else mask.box, mask)
+            claim = _grounded_claim(why) if self._is_about(why, place, query, face, affine) else ""
+            strength = self._worth(self._score(seen))
+            findings.append(Finding((whole_place,), claim or f"{there[:1].upper()}{there[1:]} is forged.", strength))
+            silence = "It has nothing to say of what is wrong there."
+            parts += [f"{gap}Yes, {there} is forged", Mark(findings[-1]), f". {claim or silence}"]
         return Reply(None, None, tuple(parts), tuple(findings), refusals=tuple(refusals))
+
+    def _is_about(self, why: str, place: Place, query: Query, face: Face, affine: geometry.Affine) -> bool:
+        """Whether what is said of a place that was pointed at is about it: all regions it names lie there."""
+        if why == fifa.NOTHING:
+            return False
+        names = _grounded.mentioned(_grounded_claim(why))
+        if place.region is not None:
+            return all(_same(name, place.region) for name in names)
+        shares = [self._shared(name, query, face, affine) for name in names]
+        return all(share >= _THERE for share in shares)
+
+    def _shared(self, name: str, query: Query, face: Face, affine: geometry.Affine) -> float:
+        """How much of a place lies in a region, or of the region in the place, whichever is more; 0 without a mesh."""
+        if face.landmarks is None:
+            return 0.0
+        rings = [geometry.transform(_to_map(affine, self._size), ring)
+                 for ring in regions.polygons(name, face.landmarks)]  # fmt: skip
+        inside, there = geometry.fill(rings, *query.map.shape), query.map >= 0.5 * query.map.max()
+        both = float((inside & there).sum())
+        return both / max(1.0, min(float(inside.sum()), float(there.sum())))
 
     def _part(self, place: Place, query: Query, face: Face, affine: geometry.Affine, seen: Seen) -> Mask | None:
         """What of the whole mask lies in a place that a question points at."""
@@ -291,8 +312,7 @@ class Facext(_grounded.Loaded):
         return self._shown((where * (there >= 0.3)).astype(np.float32), face, affine)
 
     def _query(self, place: Place, face: Face, affine: geometry.Affine) -> Query:
-        scale = self._size / _MAP
-        to_map = geometry.compose(np.array([[1 / scale, 0, 0], [0, 1 / scale, 0]]), affine)
+        to_map = _to_map(affine, self._size)
         x1, y1, x2, y2 = place.box
         corners = geometry.transform(to_map, np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float64))
         middle = corners.mean(0)
@@ -324,6 +344,11 @@ _ASKED: Mapping[str, str] = {  # what a question asks for, by its words; else it
 
 def _title(name: str) -> str:
     return fifa.title(name)
+
+
+def _to_map(affine: geometry.Affine, size: int) -> geometry.Affine:
+    """From the frame to a map that a question points with, by way of a crop of `size` pixels."""
+    return geometry.compose(np.array([[_MAP / size, 0, 0], [0, _MAP / size, 0]]), affine)
 
 
 def _same(a: str, b: str) -> bool:

@@ -1,0 +1,58 @@
+"""Reports of a grounding witness about a dataset's pictures, in the form that `facewitness bench mmtt` reads.
+
+    python runs/grounding/captions.py forgerytalker WEIGHTS ddvqa DATA --split val --out captions.json
+    facewitness bench mmtt DATA --dataset ddvqa --split val --captions captions.json --limit 60 --system ForgeryTalker
+
+A picture without a face gets an empty report. It goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from pathlib import Path
+
+import torch
+
+from facewitness import media, plugins
+from facewitness.errors import FacewitnessError
+from facewitness.files import write_whole
+from facewitness.types import Track
+
+
+def main() -> None:
+    """Speak."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("witness", choices=("forgerytalker", "fifa"))
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("dataset")
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--limit", type=int, default=60, help="the first so many pictures (60)")
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    witness = plugins.get("witnesses", given.witness).load(weights=str(given.weights))
+    finder = plugins.get("finders", "facemesh").load()
+    said = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else []
+    done = {entry["image_id"] for entry in said}
+    samples = plugins.get("datasets", given.dataset).samples(given.root, given.split)
+    for sample in itertools.islice(samples, given.limit):
+        if sample.file in done:
+            continue
+        text = ""
+        try:
+            clip = media.read(sample.image if sample.image is not None else given.root / sample.file)
+            faces = finder.find(clip.frame)
+            if faces:
+                reply = witness.examine(Track(0, (faces[0],)), clip).reply
+                text = "" if reply is None else reply.text
+        except FacewitnessError as error:
+            print(f"{sample.file}: {error}")
+        said.append({"image_id": sample.file, "caption": text})
+        write_whole(given.out, json.dumps(said, indent=1).encode())
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()
