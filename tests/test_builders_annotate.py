@@ -143,7 +143,7 @@ def test_several_at_once_give_the_same_answers(tmp_path):
     assert (len(kept), counts.kept) == (12, 12)
 
 
-@pytest.mark.parametrize("options", [{"jobs": 0}, {"per_minute": 0}, {"most_failures": 0}])
+@pytest.mark.parametrize("options", [{"jobs": 0}, {"per_minute": 0}, {"max_failures": 0}])
 def test_numbers_that_make_no_sense_are_refused(tmp_path, options):
     with pytest.raises(InputError, match="annotate: expected"):
         run(tasks(1), echo("x"), tmp_path, **options)
@@ -185,7 +185,7 @@ def test_a_server_that_turns_us_away_has_billed_nothing_and_one_that_is_late_may
 def test_a_server_that_is_gone_ends_the_run_and_the_same_command_goes_on(server, tmp_path):
     server.mood = "broken"
     with pytest.raises(BackendError, match="3 requests in a row failed"):
-        run(tasks(9), client(server), tmp_path, most_failures=3)
+        run(tasks(9), client(server), tmp_path, max_failures=3)
     server.mood = "whole"
     kept, counts = run(tasks(9), client(server), tmp_path, again=True)
     assert (len(kept), counts.asked) == (9, 9)

@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from facewitness import plugins
-from facewitness.errors import renamed
+from facewitness.errors import UnknownName, renamed
 
 
 def test_an_option_of_the_new_name_is_taken_in_silence():
@@ -28,3 +28,12 @@ def test_a_backend_takes_its_option_under_both_names():
     assert [warning.filename for warning in told] == [__file__]  # whoever says the old name is pointed at
     new = backend.load(base_url="http://127.0.0.1:9/v1", model="m", max_tokens=12)
     assert vars(old) == vars(new)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("most", "max_regions"), ("fewest", "min_regions"), ("max_region", "max_regions")]
+)
+def test_the_name_an_option_had_before_leads_to_the_one_it_has(old, new):
+    assert f"Did you mean '{new}'?" in str(
+        UnknownName("option of diffusers", old, ["choices", "max_regions", "min_regions"])
+    )

@@ -91,7 +91,7 @@ def test_what_is_wrong_is_told(model, tmp_path):
     rng = np.random.default_rng(0)
     with pytest.raises(WeightsError, match="pipeline for inpainting"):
         leaf.forge(pixels, points, rng, model=str(tmp_path))
-    with pytest.raises(InputError, match="fewest <= most"):
-        leaf.forge(pixels, points, rng, model=model, fewest=3, most=2)
+    with pytest.raises(InputError, match="min_regions <= max_regions"):
+        leaf.forge(pixels, points, rng, model=model, min_regions=3, max_regions=2)
     with pytest.raises(InputError, match="64 pixels"):
         leaf.forge(pixels[:40, :40], points * 0.4, rng, model=model)

@@ -150,9 +150,13 @@ def missing_in_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[s
     wanted = {each.arg for each in taken if each.arg not in ("self", "cls") and not each.arg.startswith("_")}
     wrong = [f"no argument {name}" for name in sorted(wanted - described)]
     wrong += [f"an argument {name} that is none" for name in sorted(described - wanted)] if wanted else []
-    several = node.returns is not None and re.match(r"tuple\[(?!.*\.\.\.\])|dict\[", ast.unparse(node.returns))
+    returned = "" if node.returns is None else ast.unparse(node.returns)
+    several = re.match(r"tuple\[(?!.*\.\.\.\])|dict\[", returned)
     if several and not {"Returns", "Yields"} & sections.keys():
         wrong.append("no Returns, though there is more than one value")
+    array = re.search(r"\b(NDArray|Tensor|Pixels|Landmarks|Floats)\b", returned)
+    if array and not {"Returns", "Yields"} & sections.keys():
+        wrong.append("no Returns, though an array has a shape")
     if re.search(r"(?:^|[.;] )Raises [A-Z]\w+(?:Error|Name|Extra|Media)\b", text):
         wrong.append("what it raises is not under Raises:")
     return wrong
@@ -177,18 +181,20 @@ def test_what_a_docstring_lacks_is_noticed():
         "no argument b", "no argument c", "an argument d that is none",
         "no Returns, though there is more than one value", "what it raises is not under Raises:",
     ]  # fmt: skip
+    ((_, node),) = functions(ast.parse('def f() -> NDArray[np.float32]:\n    """F."""\n'))
+    assert missing_in_docstring(node) == ["no Returns, though an array has a shape"]
 
 
 def test_nothing_is_named_by_a_verb_where_the_field_has_a_noun():
     # testimony, reply, explanation, report, prediction
     verbs = {"said", "heard", "found", "told"}
-    kept = ("train/mids.py", "apps/ui/view.py", "witnesses/ffaa.py")  # a column of stored tables, a field of a template
+    kept = {"train/mids.py: said"}  # a column of tables that are stored
     seen = []
-    for path in (p for p in PACKAGE.rglob("*.py") if p.relative_to(PACKAGE).as_posix() not in kept):
+    for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             named = [getattr(node, field, None) for field in ("id", "arg", "attr", "name")]
             seen += [f"{path.relative_to(PACKAGE)}: {n}" for n in named if isinstance(n, str) and n.strip("_") in verbs]
-    assert seen == []
+    assert set(seen) <= kept
 
 
 @pytest.mark.parametrize("word", ["utils", "helpers", "common", "manager", "misc"])

@@ -212,7 +212,7 @@ def test_a_witness_that_gives_something_else_than_a_testimony_is_a_problem():
             return "fake"
 
     report = Analyzer(finder="whole", witnesses=[Odd(name="odd"), Brightness()]).analyze(np.asarray(painted(60)))
-    assert report.status == "ok" and "expected a Testimony, got str" in report.problems[0].message
+    assert report.status == "ok" and "Expected a Testimony, got str" in report.problems[0].message
 
 
 @pytest.mark.parametrize("what", ["a mask", "a place"])
@@ -228,7 +228,7 @@ def test_what_a_witness_marks_off_the_picture_is_a_problem(what):
     picture = np.asarray(painted(60))
     report = Analyzer(finder="whole", witnesses=[Elsewhere(name="elsewhere"), Brightness()]).analyze(picture)
     (problem,) = report.problems
-    assert report.status == "ok" and f"expected {what} on the picture" in problem.message
+    assert report.status == "ok" and f"Expected {what} on the picture" in problem.message
     assert f"{picture.shape[1]} × {picture.shape[0]} pixels, got the box 0, 0, 900, 700" in problem.message
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,3 +140,71 @@ def test_a_format_without_its_ending_is_told(site: Site):
     site.install("elsewhere", "[facewitness.formats]\nodd = elsewhere_format\n", elsewhere_format="def render(r): ...")
     with pytest.raises(InputError, match="expected a module with extension"):
         plugins.get("formats", "odd")
+
+
+PARTS = {  # what `load` gives, and the sentence about it
+    "nothing": ("return None", r"expected an object with a name and examine\(track, clip\), .* got None"),
+    "nameless": (
+        "return type('W', (), {'examine': 5})()",
+        r"expected an object with a name and examine\(track, clip\)",
+    ),
+    "written": (
+        "return type('W', (), {'name': 'w', 'inspect': lambda *_: None, 'made_by': {'seed': 1}})()",
+        r"expected made_by\(\) to give a mapping that JSON can hold, got \{'seed': 1\}, which is no method",
+    ),
+    "unwritable": (
+        "return type('W', (), {'name': 'w', 'inspect': lambda *_: None, 'made_by': lambda self: {'seed': {1}}})()",
+        r"got \{'seed': \{1\}\} \(TypeError: .* not JSON serializable\)",
+    ),
+    "raising": (
+        "return type('W', (), {'name': 'w', 'inspect': lambda *_: None, 'made_by': lambda self: 1 / 0})()",
+        r"\(ZeroDivisionError: division by zero\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", PARTS)
+def test_what_is_no_witness_is_refused_when_it_is_loaded(kind: str, site: Site, capsys: pytest.CaptureFixture[str]):
+    code, sentence = PARTS[kind]
+    load = f"def load():\n    {code}\n"
+    site.install("elsewhere", f"[facewitness.witnesses]\nodd = elsewhere_{kind}\n", **{f"elsewhere_{kind}": load})
+    with pytest.raises(InputError, match=rf"witnesses/odd of elsewhere 1\.5: .*{sentence}"):
+        Analyzer(finder="whole", witnesses=("odd",))
+    assert main(["analyze", "photo.jpg", "--witness", "odd"]) == 2
+    assert "witnesses/odd of elsewhere 1.5: " in capsys.readouterr().err
+
+
+TESTIMONIES = {
+    "wrong": ("{'fake': 0.5}", "Expected a Testimony, got dict"),
+    "score": ("types.Testimony('odd', 'high')", r"Testimony.fake: expected a score in \[0, 1\] or None, got 'high'"),
+    "array": ("types.Testimony('odd', 0.5, np.ones((3, 3)))", "Testimony.mask: expected a Mask or None, got ndarray"),
+    "finding": ("types.Testimony('odd', 0.5, findings=('nose',))", "Testimony.findings: expected Findings, got str"),
+    "raises": ("1 / 0", "a fault in the code of elsewhere 1.5; mend it, or uninstall elsewhere 1.5"),
+    "exits": ("exit(0)", "Unexpected SystemExit: 0"),
+}
+
+
+@pytest.mark.parametrize("kind", TESTIMONIES)
+def test_what_is_no_testimony_is_a_problem_that_names_the_package(kind: str, site: Site):
+    code, sentence = TESTIMONIES[kind]
+    load = (
+        "import numpy as np\nfrom facewitness import types\n\n\nclass Odd:\n    name = 'odd'\n\n"
+        f"    def examine(self, track, clip):\n        return {code}\n\n\ndef load():\n    return Odd()\n"
+    )
+    site.install("elsewhere", f"[facewitness.witnesses]\nodd = elsewhere_{kind}\n", **{f"elsewhere_{kind}": load})
+    analyzer = Analyzer(finder="whole", witnesses=("odd",))
+    report = analyzer.analyze(np.zeros((64, 64, 3), np.uint8))
+    assert report.status == "failed"
+    (problem,) = report.problems
+    assert problem.message.startswith("The witness odd of elsewhere 1.5 failed. ")
+    assert re.search(sentence, problem.message), problem.message
+
+
+def test_a_finder_of_something_else_than_faces_is_a_sentence():
+    class Odd:
+        def find(self, frame):
+            return [1, 2]
+
+    report = Analyzer(finder=Odd(), witnesses=("compact",)).analyze(np.zeros((64, 64, 3), np.uint8))
+    assert report.status == "failed"
+    assert report.problems[0].message == "The finder failed. Expected a tuple of Faces, got [1, 2]."

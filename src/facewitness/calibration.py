@@ -206,6 +206,9 @@ class Calibration:
         Args:
             scores: Raw scores in [0, 1], (n,).
 
+        Returns:
+            (n,) in [0, 1].
+
         Raises:
             InputError: For NaN or scores outside [0, 1].
         """
@@ -418,6 +421,9 @@ def logit(p: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Args:
         p: Any shape, in [0, 1].
+
+    Returns:
+        Of the same shape: log-odds.
     """
     p = np.clip(p, EDGE, 1.0 - EDGE)
     return np.log(p) - np.log1p(-p)
@@ -428,6 +434,9 @@ def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Args:
         x: Any shape.
+
+    Returns:
+        Of the same shape, in (0, 1).
     """
     return 1.0 / (1.0 + np.exp(-np.clip(x, -500.0, 500.0)))
 
@@ -439,6 +448,9 @@ def logistic(scores: NDArray[np.float64], slope: float, offset: float) -> NDArra
         scores: Raw scores in [0, 1], (n,).
         slope: Of the line.
         offset: Of the line.
+
+    Returns:
+        Of the same shape, in [0, 1].
     """
     return sigmoid(slope * logit(scores) + offset)
 

@@ -37,12 +37,17 @@ class TooLarge(InputError):
     """A file or picture beyond the limits, refused before it is decoded."""
 
 
+# what options were called before they took the field's word, and how that begins: "most" is max_regions, max_traces …
+_FORMERLY = {"most": "max_", "fewest": "min_"}
+
+
 class UnknownName(FacewitnessError, KeyError):
     """A name that nothing has. The message lists what exists and the nearest name."""
 
     def __init__(self, what: str, name: str, known: Iterable[str]):
         self.what, self.name, self.known = what, name, tuple(sorted(known))
         near = difflib.get_close_matches(name, self.known, n=1)
+        near = near or [each for each in self.known if each.startswith(_FORMERLY.get(name, " "))]
         hint = f" Did you mean '{near[0]}'?" if near else ""
         listing = ", ".join(self.known) or "none"
         super().__init__(f"Unknown {what} '{name}'.{hint} Known: {listing}.")

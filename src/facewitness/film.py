@@ -547,6 +547,9 @@ class Frames:
             path: Of the file.
             index: Number of the frame, from 0.
 
+        Returns:
+            RGB uint8 (H, W, 3).
+
         Raises:
             UnreadableMedia: the video ends or breaks before it.
             MissingExtra: without PyAV.

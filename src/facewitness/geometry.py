@@ -129,6 +129,9 @@ def transform(affine: Affine, points: NDArray[np.floating]) -> NDArray[np.float3
     Args:
         affine: From frame points to crop points, (2, 3).
         points: (n, 2+), pixels.
+
+    Returns:
+        float32 (n, 2).
     """
     return (points[:, :2] @ affine[:, :2].T + affine[:, 2]).astype(np.float32)
 
@@ -143,6 +146,9 @@ def crop(picture: NDArray[Any], affine: Affine, size: int | tuple[int, int]) -> 
         picture: (H, W) or (H, W, C), any type.
         affine: From frame points to crop points, (2, 3).
         size: Side, or (height, width), pixels.
+
+    Returns:
+        (height, width) or (height, width, C), of the picture's type.
     """
     height, width = (size, size) if isinstance(size, int) else size
     back = invert(affine)
@@ -247,6 +253,9 @@ def place(mask: Mask, height: int, width: int) -> NDArray[np.float32]:
         mask: A mask in its box.
         height: Pixels.
         width: Pixels.
+
+    Returns:
+        float32 (height, width).
     """
     frame = np.zeros((height, width), np.float32)
     x1, y1, x2, y2 = mask.box

@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
+import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -243,6 +244,8 @@ class Analyzer:
                 clip.bursts(max(getattr(witness, "burst", 1) for witness in self.witnesses))
             return tuple(follow(clip))
         faces = self.finder.find(clip.frame)
+        if not isinstance(faces, Sequence) or not all(isinstance(face, Face) for face in faces):
+            raise InputError(f"The finder failed. Expected a tuple of Faces, got {_shown(faces)}.")
         order = reading_order([face.box for face in faces])
         return tuple(Track(person, (surface.seen(faces[i], clip.frame.pixels),)) for person, i in enumerate(order))
 
@@ -257,18 +260,22 @@ class Analyzer:
         asking = sum(hasattr(witness, "inspect") for witness in self.witnesses)
         asking += len(tracks) * sum(hasattr(witness, "examine") for witness in self.witnesses)
         asked = itertools.count()
+        made = zip(self.witnesses, self.made_by["witnesses"], strict=True)
+        packages = {id(witness): described.get("package") for witness, described in made}
 
         def ask(witness: Witness, question: Callable[[], Testimony]) -> Testimony | None:
             tell("examine", next(asked) / asking)
             try:
                 testimony = question()
                 if not isinstance(testimony, Testimony):
-                    raise InputError(f"expected a Testimony, got {type(testimony).__name__}")
+                    raise InputError(f"Expected a Testimony, got {type(testimony).__name__}.")
                 _on_the_picture(testimony, clip)
             except (WeightsError, MissingExtra):
                 raise
-            except Exception as error:
-                problems[Problem("examine", f"The witness {witness.name} failed. {_sentence(error)}")] = None
+            except (Exception, SystemExit) as error:  # perhaps a stranger's code
+                package = packages[id(witness)]
+                whose = f"{witness.name} of {package}" if package else witness.name
+                problems[Problem("examine", f"The witness {whose} failed. {_sentence(error, package)}")] = None
                 return None
             if testimony.problem:
                 problems[Problem("examine", f"The witness {witness.name}: {testimony.problem}")] = None
@@ -344,18 +351,52 @@ def _on_the_picture(testimony: Testimony, clip: Clip) -> None:
     for what, (left, top, right, bottom), width, height in marked:
         if left < -1 or top < -1 or right > width + 1 or bottom > height + 1:
             came = ", ".join(f"{value:g}" for value in (left, top, right, bottom))
-            raise InputError(f"expected {what} on the picture, which has {width} × {height} pixels, got the box {came}")
+            picture = f"the picture, which has {width} × {height} pixels"
+            raise InputError(f"Expected {what} on {picture}, got the box {came}.")
 
 
 def _tell_nobody(step: str, done: float | None) -> None:
     """Where nobody wants to know how far it is."""
 
 
+# what a part must be able to do, one of a family's list at least, and how a message puts it
+_ABLE = {
+    "finders": (("find", "track"), "an object with find(frame)"),
+    "witnesses": (("examine", "inspect"), "an object with a name and examine(track, clip), or inspect(clip)"),
+}
+
+
 def _loaded(family: str, part: Any, options: Mapping[str, Mapping[str, Any]]) -> Any:
-    """A leaf's object by its name, with its options; an object that is ready comes back as it is."""
-    if not isinstance(part, str):
-        return part
-    return plugins.load(family, part, options.get(part, {}))
+    """A leaf's object by its name, with its options; an object that is ready comes back as it is.
+
+    Raises:
+        InputError: It is no finder or witness, or does not say what it is made of.
+    """
+    loaded = plugins.load(family, part, options.get(part, {})) if isinstance(part, str) else part
+    package = plugins.origin(family, part) if isinstance(part, str) else None
+    whose = f"{family}/{part}{f' of {package}' if package else ''}" if isinstance(part, str) else family
+    able, expected = _ABLE[family]
+    named = family == "finders" or (isinstance(getattr(loaded, "name", None), str) and loaded.name)
+    if not named or not any(callable(getattr(loaded, verb, None)) for verb in able):
+        raise InputError(f"{whose}: expected {expected}, got {_shown(loaded)}. Mend its load().")
+    if not hasattr(loaded, "made_by"):
+        return loaded
+    came = loaded.made_by  # a method by the protocol; whoever wrote a mapping there is told
+    try:
+        came = came() if callable(came) else came
+        if callable(loaded.made_by) and isinstance(came, Mapping):
+            json.dumps(dict(came), allow_nan=False)
+            return loaded
+        why = "" if callable(loaded.made_by) else ", which is no method"
+    except Exception as error:  # a stranger's code
+        why = f" ({type(error).__name__}: {error})"
+    expected = "made_by() to give a mapping that JSON can hold"
+    raise InputError(f"{whose}: expected {expected}, got {_shown(came)}{why}. Mend it.")
+
+
+def _shown(value: object) -> str:
+    """A value in a message, on one line and not too long."""
+    return "".join(c for c in repr(value).split("\n")[0] if c.isprintable())[:80]
 
 
 def _calibrations(witnesses: Iterable[Witness]) -> dict[str, Calibration]:
@@ -413,13 +454,19 @@ def _notes(testimonies: Sequence[Testimony]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(f"The witness {one.witness}: {note}" for one in testimonies for note in one.notes))
 
 
-def _sentence(error: BaseException) -> str:
-    """An error as a sentence: our own say what to do; any other is nobody's fault but the code's that raised it."""
+def _sentence(error: BaseException, package: str | None = None) -> str:
+    """An error as a sentence: our own say what to do; any other is nobody's fault but the code's that raised it.
+
+    Args:
+        error: Whatever was raised.
+        package: Whose code it is, where it is not ours.
+    """
     if isinstance(error, FacewitnessError):
         return str(error)
     if isinstance(error, MemoryError):
         return "There was not enough memory for this picture. Give it more, or lower the limit on pixels."
-    return f"Unexpected {type(error).__name__}: {error}. This is a fault in the code; please report it."
+    code = f"the code of {package}; mend it, or uninstall {package}" if package else "the code; please report it"
+    return f"Unexpected {type(error).__name__}: {' '.join(str(error).split())}. This is a fault in {code}."
 
 
 def source_name(source: object) -> str:

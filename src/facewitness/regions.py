@@ -61,6 +61,9 @@ def average_landmarks() -> Landmarks:
 
     x, y and z share one scale; z is smaller towards the camera. Face Mesh was run on portraits of CelebAMask-HQ; 237
     frontal ones and their mirror images were laid over each other (translation, scale, in-plane rotation) and averaged.
+
+    Returns:
+        float32 (468, 3), x in [0, 1], y from 0 to 1.
     """
     return _average_face()[1].copy()
 
@@ -69,6 +72,9 @@ def mirrored_indices() -> NDArray[np.intp]:
     """For each of the 468 landmarks, the index of its twin on the other side; points on the midline are their own.
 
     A picture flipped left to right has the landmarks `landmarks[mirrored_indices()]` with x replaced by width − x.
+
+    Returns:
+        (468,) whole numbers.
     """
     return _average_face()[0].copy()
 
@@ -585,6 +591,9 @@ def polygons(name: str, landmarks: Landmarks) -> tuple[NDArray[np.float32], ...]
     Args:
         name: Name of a region of the tree.
         landmarks: The face's mesh, (468, 2+), in pixels.
+
+    Returns:
+        For each ring float32 (n, 2), in the unit of the landmarks.
 
     Raises:
         UnknownName: For a name the tree does not have.

@@ -65,7 +65,11 @@ def grade(strength: float | None) -> str | None:
 
 
 def _check_score(name: str, value: float | None) -> None:
-    if value is not None and not (0.0 <= value <= 1.0):  # NaN fails this test too
+    try:
+        right = value is None or bool(0.0 <= value <= 1.0)  # NaN fails this test too
+    except (TypeError, ValueError):  # a string, an array
+        right = False
+    if not right:
         raise InputError(f"{name}: expected a score in [0, 1] or None, got {value!r}")
 
 
@@ -461,6 +465,11 @@ class Testimony:
     def __post_init__(self) -> None:
         _check_score("Testimony.fake", self.fake)
         _check_kind("Testimony.kind", self.kind)
+        if self.mask is not None and not isinstance(self.mask, Mask):
+            raise InputError(f"Testimony.mask: expected a Mask or None, got {type(self.mask).__name__}")
+        for finding in self.findings:
+            if not isinstance(finding, Finding):
+                raise InputError(f"Testimony.findings: expected Findings, got {type(finding).__name__}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

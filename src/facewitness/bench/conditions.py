@@ -44,6 +44,9 @@ class Faces(Protocol):
 
         Args:
             i: Number of the row.
+
+        Returns:
+            RGB uint8 (H, W, 3).
         """
         ...
 
@@ -52,6 +55,9 @@ class Faces(Protocol):
 
         Args:
             i: Number of the row.
+
+        Returns:
+            float32 (468, 2) in pixels; None where no face was found.
         """
         ...
 

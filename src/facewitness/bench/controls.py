@@ -113,6 +113,9 @@ def constant(table: pa.Table) -> NDArray[np.float64]:
     Args:
         table: Predictions with the columns that are named above.
 
+    Returns:
+        (rows,) in [0, 1].
+
     Raises:
         InputError: Where the column label is missing.
     """
@@ -127,6 +130,9 @@ def at_random(table: pa.Table, seed: int = 0) -> NDArray[np.float64]:
     Args:
         table: Predictions.
         seed: Of what is drawn.
+
+    Returns:
+        (rows,) in [0, 1).
     """
     return np.random.default_rng(seed).random(table.num_rows)
 

@@ -658,7 +658,13 @@ def sheet(items: Sequence[tuple[Pixels, Bools | None, Bools, str, str]], path: P
 
 
 def sheet_of_mmtt(
-    root: Path, split: str, captions: Path, masks: Path | None, path: Path, dataset: str = "mmtt", most: int = 12
+    root: Path,
+    split: str,
+    captions: Path,
+    masks: Path | None,
+    path: Path,
+    dataset: str = "mmtt",
+    max_pictures: int = 12,
 ) -> int:
     """A `sheet` of reports and masks as `read_mmtt` reads them, of pictures spread over the split.
 
@@ -669,7 +675,7 @@ def sheet_of_mmtt(
         masks: Folder of the masks that the system made; None where it made none.
         path: Of the file.
         dataset: "mmtt", or another one with texts.
-        most: Pictures on the sheet.
+        max_pictures: Pictures on the sheet.
 
     Returns:
         How many pictures are on it.
@@ -680,9 +686,9 @@ def sheet_of_mmtt(
     reports, _ = read_mmtt(root, split, captions, masks or root, dataset)
     samples = list(plugins.get("datasets", dataset).samples(root, split))
     pairs = [(s, r) for s, r in zip(samples, reports, strict=True) if r.changed is not None]
-    step = max(1, len(pairs) // most)
+    step = max(1, len(pairs) // max_pictures)
     items = []
-    for sample, report in pairs[::step][:most]:
+    for sample, report in pairs[::step][:max_pictures]:
         pixels = media.read(sample.image or str(root / sample.file)).frame.pixels
         changed = report.changed
         if changed is None or pixels.shape[:2] != changed.shape:
@@ -693,7 +699,10 @@ def sheet_of_mmtt(
 
 
 def sheet_of_fifa(
-    rows: Sequence[Mapping[str, Any]], answers: Mapping[tuple[str, str, str], Answer], path: Path, most: int = 12
+    rows: Sequence[Mapping[str, Any]],
+    answers: Mapping[tuple[str, str, str], Answer],
+    path: Path,
+    max_pictures: int = 12,
 ) -> int:
     """A `sheet` of artefact-grounding explanations: all masks of an answer in green over what was changed in red.
 
@@ -701,7 +710,7 @@ def sheet_of_fifa(
         rows: Of a table of `builders/fifa`.
         answers: One a picture.
         path: Of the file.
-        most: Pictures on the sheet.
+        max_pictures: Pictures on the sheet.
 
     Returns:
         How many pictures are on it.
@@ -713,7 +722,7 @@ def sheet_of_fifa(
 
     these = [row for row in rows if row["task"] == "grounding" and row["label"] == "fake"]
     items = []
-    for row in these[:: max(1, len(these) // most)][:most]:
+    for row in these[:: max(1, len(these) // max_pictures)][:max_pictures]:
         answer = answers.get((row["file"], row["task"], row["question"]), Answer(""))
         changed = as_array(row["mask"])
         fit = [mask for mask in answer.masks if mask is not None and mask.shape == changed.shape]

@@ -116,7 +116,11 @@ class Weighted:
 
     @cached_property
     def roc(self) -> tuple[Floats, Floats] | None:
-        """False and true positive rate at each threshold, from (0, 0) to (1, 1); None where one class is missing."""
+        """False and true positive rate at each threshold, from (0, 0) to (1, 1); None where one class is missing.
+
+        Returns:
+            False positive rate and true positive rate, (thresholds,) each in [0, 1]; None where one class is missing.
+        """
         if self.fakes <= 0 or self.genuine <= 0:
             return None
         return self.fp / self.genuine, self.tp / self.fakes
@@ -507,6 +511,9 @@ def groups(table: pa.Table) -> NDArray[np.intp]:
 
     Args:
         table: Predictions.
+
+    Returns:
+        (rows,) whole numbers from 0 on.
     """
     return _codes(
         pc.binary_join_element_wise(table.column("dataset"), table.column("group"), "/", null_handling="replace")

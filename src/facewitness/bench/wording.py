@@ -234,7 +234,11 @@ class Corpus:
         return of_text, closest[:, None].astype(np.float64), right
 
     def rouge_l(self) -> Floats:
-        """ROUGE-L of each item, (items,)."""
+        """ROUGE-L of each item, (items,).
+
+        Returns:
+            (items,) in [0, 1].
+        """
         sentences, out = self._sentences, np.zeros(len(self._text))
         references = self._reference.tolist()
         first = self._first.tolist()
@@ -251,7 +255,11 @@ class Corpus:
         return out
 
     def cider(self) -> Floats:
-        """CIDEr of each item, (items,). All zero for a corpus of one item, where no n-gram is rarer than another."""
+        """CIDEr of each item, (items,). All zero for a corpus of one item, where no n-gram is rarer than another.
+
+        Returns:
+            (items,) from 0 to 10.
+        """
         if not len(self._text):
             return np.zeros(0)
         total = np.zeros(len(self._reference))

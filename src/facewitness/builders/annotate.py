@@ -302,7 +302,7 @@ def annotate(
     per_minute: float | None = None,
     jobs: int = 1,
     limit: int | None = None,
-    most_failures: int = 10,
+    max_failures: int = 10,
     again: bool = False,
     statistics: Statistics | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -319,7 +319,7 @@ def annotate(
         per_minute: Requests a minute at most; None for no limit.
         jobs: Requests under way at once.
         limit: So many requests at most; None for no limit.
-        most_failures: In a row, after which the run ends: the server is gone, or the account is empty.
+        max_failures: In a row, after which the run ends: the server is gone, or the account is empty.
         again: Ask once more where a request left and no answer came. It may be billed twice.
         statistics: Is filled.
         clock: Gives the time, seconds.
@@ -332,10 +332,10 @@ def annotate(
         BackendError: So many requests in a row failed; what came is in the ledger.
         InputError: Numbers that make no sense, or somebody else asks into this folder.
     """
-    if jobs < 1 or (per_minute is not None and not per_minute > 0) or most_failures < 1:
+    if jobs < 1 or (per_minute is not None and not per_minute > 0) or max_failures < 1:
         raise InputError(
             f"annotate: expected at least one job, a rate above 0 and at least one failure, got {jobs}, {per_minute} "
-            f"and {most_failures}"
+            f"and {max_failures}"
         )
     counts = Statistics() if statistics is None else statistics
     pace = _Pace(per_minute, clock, sleep)
@@ -365,7 +365,7 @@ def annotate(
                         continue
                     counts.failed += 1
                     in_a_row += 1
-                    if in_a_row >= most_failures:
+                    if in_a_row >= max_failures:
                         raise BackendError(
                             f"annotate: {in_a_row} requests in a row failed, the last with: {came} What came is in "
                             f"'{ledger.file}'; the same command goes on."

@@ -78,6 +78,9 @@ def mask(
         high: Grey levels of difference that count as all.
         sigma: The smoothing as a share of the picture's width.
 
+    Returns:
+        float32 (H, W) in [0, 1].
+
     Raises:
         InputError: Where the sizes differ.
     """
@@ -95,6 +98,9 @@ def amount(fake: Pixels, pristine: Pixels, sigma: float = 1.0) -> NDArray[np.flo
         fake: The forgery, RGB uint8 (H, W, 3).
         pristine: What it was made of, of the same size.
         sigma: The smoothing, pixels.
+
+    Returns:
+        float32 (H, W) in grey levels, 0 to 255.
 
     Raises:
         InputError: Where the sizes differ.

@@ -504,6 +504,9 @@ def as_array(content: bytes) -> NDArray[np.bool_]:
 
     Args:
         content: PNG.
+
+    Returns:
+        bool (H, W).
     """
     import cv2
 

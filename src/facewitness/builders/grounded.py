@@ -57,10 +57,12 @@ class Family:
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
         "swap": Family("swap", {"hulls": ("face", "below_forehead", "inner")}, "face swap (E4S)"),
-        "attribute": Family("region_edit", {"most": MOST_PLACES}, "face editing (StyleCLIP, HFGI)"),
-        "inpainting": Family("inpaint", {"most": MOST_PLACES, "fills": ("exemplar",)}, "transformer inpainting (MAT)"),
+        "attribute": Family("region_edit", {"max_regions": MOST_PLACES}, "face editing (StyleCLIP, HFGI)"),
+        "inpainting": Family(
+            "inpaint", {"max_holes": MOST_PLACES, "fills": ("exemplar",)}, "transformer inpainting (MAT)"
+        ),
         "smooth_inpainting": Family(
-            "inpaint", {"most": MOST_PLACES, "fills": ("telea", "navier_stokes")}, "diffusion inpainting (SDXL)"
+            "inpaint", {"max_holes": MOST_PLACES, "fills": ("telea", "navier_stokes")}, "diffusion inpainting (SDXL)"
         ),
     }
 )
@@ -517,7 +519,7 @@ _ORIGINAL = re.compile(
 )
 
 
-def faults(text: str, mask: NDArray[Any], landmarks: Landmarks, most_words: int = MOST_WORDS) -> tuple[str, ...]:
+def faults(text: str, mask: NDArray[Any], landmarks: Landmarks, max_words: int = MOST_WORDS) -> tuple[str, ...]:
     """What is wrong with a report about a mask, each with a detail after a colon; empty where it may stand.
 
     MMTT's guideline (2.2) as checks: "exclusively within the manipulated regions", "self-contained descriptions that
@@ -529,15 +531,15 @@ def faults(text: str, mask: NDArray[Any], landmarks: Landmarks, most_words: int 
         text: The report, with or without <p> and [SEG].
         mask: The union of what was changed, (H, W), bool or in [0, 1].
         landmarks: The face's, on that picture.
-        most_words: More are refused.
+        max_words: More are refused.
     """
     plain = re.sub(r"</?p>|\[SEG\]", "", text)
     reasons: list[str] = []
     count = len(plain.split())
     if not count:
         return ("empty: expected a report, got no words",)
-    if count > most_words:
-        reasons.append(f"too long: expected at most {most_words} words, got {count}")
+    if count > max_words:
+        reasons.append(f"too long: expected at most {max_words} words, got {count}")
         plain = plain[:LONGEST]
     if _ORIGINAL.search(plain.lower()):
         reasons.append("not self-contained: expected no word of the original picture")

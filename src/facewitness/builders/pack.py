@@ -71,6 +71,9 @@ class Pack:
 
         Args:
             i: Number of the row.
+
+        Returns:
+            RGB uint8 (H, W, 3).
         """
         return media.read(self._read(self.rows[i]["at"], self.rows[i]["bytes"])).frame.pixels
 
@@ -80,6 +83,9 @@ class Pack:
         Args:
             i: Number of the row.
             size: Side of the square crop, pixels.
+
+        Returns:
+            RGB uint8 (size, size, 3).
         """
         picture = self.pixels(i)
         height, width = picture.shape[:2]
@@ -104,6 +110,9 @@ class Pack:
 
         Args:
             i: Number of the row.
+
+        Returns:
+            float32 (468, 2) in pixels of the row's picture; None where no face was found.
         """
         points = np.array(self._landmarks[i])
         return None if np.isnan(points[0, 0]) else points
@@ -113,6 +122,9 @@ class Pack:
 
         Args:
             i: Number of the row.
+
+        Returns:
+            uint8 (H, W); None where the row has none.
         """
         row = self.rows[i]
         if row["parsing_at"] is None:

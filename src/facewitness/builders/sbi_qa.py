@@ -237,7 +237,7 @@ def _forged(
     """A forgery and the regions drawn for it, each of which visibly changed."""
     region_edit = plugins.get("forge", "region_edit")
     for _ in range(_TRIES):
-        forged: Forged = region_edit.forge(pixels, points, rng, choices=choices, most=max_regions, blends=blends)
+        forged: Forged = region_edit.forge(pixels, points, rng, choices=choices, max_regions=max_regions, blends=blends)
         names = tuple(str(step["region"]) for step in forged.record if step["operation"] == "replace")
         difference = cv2.absdiff(forged.pixels, pixels).mean(axis=2)
         if all(_mean_inside(difference, name, points) >= _CHANGED for name in names):

@@ -18,6 +18,7 @@ nowhere else. These are drawings: a score on them says that a system runs, and n
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -202,21 +203,34 @@ def _posed(look: _Look, rng: np.random.Generator) -> Landmarks:
 
 def _cover(rings: tuple[NDArray[np.float32], ...]) -> Weights:
     """1 inside the rings, 0 outside, float32 (256, 256), with smooth edges."""
-    canvas = Image.new("L", (4 * _SIZE, 4 * _SIZE))
+    covered = np.zeros((_SIZE, _SIZE), np.float32)
+    if not rings:
+        return covered
+    every = np.concatenate(rings)
+    left, top = np.clip(np.floor(every.min(axis=0)).astype(int) - 1, 0, _SIZE - 1)
+    right, bottom = np.clip(np.ceil(every.max(axis=0)).astype(int) + 2, 1, _SIZE)
+    canvas = Image.new("L", (int(4 * (right - left)), int(4 * (bottom - top))))
     for ring in rings:
-        ImageDraw.Draw(canvas).polygon([(float(x), float(y)) for x, y in 4 * ring], fill=255)
-    return np.asarray(canvas.reduce(4), np.float32) / np.float32(255)
+        ImageDraw.Draw(canvas).polygon([(float(x), float(y)) for x, y in 4 * (ring - (left, top))], fill=255)
+    covered[top:bottom, left:right] = np.asarray(canvas.reduce(4), np.float32) / np.float32(255)
+    return covered
 
 
 def _soft(weight: Weights, radius: float) -> Weights:
     image = Image.fromarray(np.rint(weight * 255).astype(np.uint8))
-    return np.asarray(image.filter(ImageFilter.GaussianBlur(radius)), np.float32) / np.float32(255)
+    blurred = np.zeros((_SIZE, _SIZE), np.float32)
+    if (box := image.getbbox()) is not None:
+        reach = math.ceil(4 * radius) + 4  # of a blur: farther away it is 0, as it was
+        left, top, right, bottom = max(0, box[0] - reach), max(0, box[1] - reach), box[2] + reach, box[3] + reach
+        part = image.crop((left, top, min(right, _SIZE), min(bottom, _SIZE))).filter(ImageFilter.GaussianBlur(radius))
+        blurred[top : top + part.height, left : left + part.width] = np.asarray(part, np.float32)
+    return blurred / np.float32(255)
 
 
 def _disc(centre: NDArray[np.floating], wide: float, high: float, soft: float) -> Weights:
     """1 in an ellipse, falling to 0 over `soft` of its radius."""
-    y, x = np.mgrid[0:_SIZE, 0:_SIZE].astype(np.float32) + np.float32(0.5)
-    radius = np.sqrt(((x - centre[0]) / wide) ** 2 + ((y - centre[1]) / high) ** 2)
+    x = np.arange(_SIZE, dtype=np.float32) + np.float32(0.5)
+    radius = np.sqrt(((x - centre[0]) / wide) ** 2 + ((x[:, None] - centre[1]) / high) ** 2)
     return np.asarray(np.clip((1 + soft - radius) / soft, 0, 1), np.float32)
 
 
@@ -232,8 +246,12 @@ def _portrait(look: _Look, points: Landmarks) -> Weights:
     canvas = np.broadcast_to(look.back, (_SIZE, _SIZE, 3)) * ramp
 
     def paint(weight: Weights, colour: NDArray[np.floating], strength: float = 1.0) -> None:
-        nonlocal canvas
-        canvas = canvas + (strength * weight[..., None]) * (np.asarray(colour, np.float32) - canvas)
+        rows, columns = np.nonzero(weight.any(axis=1))[0], np.nonzero(weight.any(axis=0))[0]
+        if not len(rows):
+            return
+        here = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)  # elsewhere nothing is laid on
+        part = canvas[here]
+        part += (strength * weight[here][..., None]) * (np.asarray(colour, np.float32) - part)
 
     chin, brow, tip = points[152], points[10], points[4]
     paint(_disc(chin + np.array([0, 62 * unit]), 95 * unit, 42 * unit, 0.06), look.shirt)

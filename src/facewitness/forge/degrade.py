@@ -87,6 +87,9 @@ def jpeg(pixels: Pixels, quality: int, subsampling: str = "420") -> Pixels:
         pixels: RGB uint8 (H, W, 3).
         quality: 1 to 100.
         subsampling: Of the chroma: "420", "422" or "444".
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     if subsampling not in SUBSAMPLINGS:
         raise UnknownName("chroma subsampling", subsampling, SUBSAMPLINGS)
@@ -100,6 +103,9 @@ def webp(pixels: Pixels, quality: int) -> Pixels:
     Args:
         pixels: RGB uint8 (H, W, 3).
         quality: 1 to 100.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     return _through(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, int(quality)])
 
@@ -123,6 +129,9 @@ def h264_like(pixels: Pixels, crf: float, block: int = 8, offset: tuple[int, int
         crf: 0 to 51.
         block: Side of a block, 4 or 8 pixels.
         offset: Blocks start so many pixels (y, x) before the picture, as in a crop from a larger frame.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     height, width = pixels.shape[:2]
     planes = list(cv2.split(cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb).astype(np.float32)))
@@ -177,6 +186,9 @@ def resize(pixels: Pixels, factor: float, down: str = "area", up: str = "linear"
         factor: Of the side; below 1 detail is lost.
         down: Name of the kernel that makes it smaller.
         up: Name of the kernel that makes it larger.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     for kernel in (down, up):
         if kernel not in INTERPOLATIONS:
@@ -193,6 +205,9 @@ def blur(pixels: Pixels, sigma: float) -> Pixels:
     Args:
         pixels: RGB uint8 (H, W, 3).
         sigma: In pixels.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     return np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma), np.uint8)
 
@@ -204,6 +219,9 @@ def motion(pixels: Pixels, length: float, degrees: float) -> Pixels:
         pixels: RGB uint8 (H, W, 3).
         length: In pixels.
         degrees: Direction of the line.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     reach = int(np.ceil(length / 2)) + 1
     ahead = np.array([np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))]) * length / 2
@@ -220,6 +238,9 @@ def noise(pixels: Pixels, sigma: float, rng: np.random.Generator) -> Pixels:
         pixels: RGB uint8 (H, W, 3).
         sigma: In grey levels.
         rng: What is drawn.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     return _rounded(pixels + np.float32(sigma) * rng.standard_normal(pixels.shape, np.float32))
 
@@ -231,6 +252,9 @@ def shot(pixels: Pixels, photons: float, rng: np.random.Generator) -> Pixels:
         pixels: RGB uint8 (H, W, 3).
         photons: Counted at white.
         rng: What is drawn.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     spread = np.sqrt(np.arange(256, dtype=np.float32) * np.float32(255 / photons))
     return _rounded(pixels + spread[pixels] * rng.standard_normal(pixels.shape, np.float32))
@@ -244,6 +268,9 @@ def tone(pixels: Pixels, gamma: float = 1.0, gain: float = 1.0, offset: float = 
         gamma: Exponent; 1 changes nothing.
         gain: Contrast about middle grey; 1 changes nothing.
         offset: Brightness, grey levels.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     ramp = (np.arange(256, dtype=np.float32) / 255) ** np.float32(gamma) * 255
     return np.asarray(cv2.LUT(pixels, _rounded((ramp - 128) * np.float32(gain) + 128 + np.float32(offset))), np.uint8)
@@ -255,6 +282,9 @@ def saturate(pixels: Pixels, factor: float) -> Pixels:
     Args:
         pixels: RGB uint8 (H, W, 3).
         factor: Above 1 away from grey, below 1 towards it.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     grey = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     return np.asarray(cv2.addWeighted(pixels, factor, grey, 1 - factor, 0), np.uint8)

@@ -51,15 +51,15 @@ def forge(
     *,
     model: str,
     choices: Sequence[str] = COMPONENTS,
-    fewest: int = 2,
-    most: int = 5,
+    min_regions: int = 2,
+    max_regions: int = 5,
     steps: int = 30,
     strength: float = 1.0,
     guidance: float = 7.5,
     prompts: Sequence[str] = PROMPTS,
     device: str = "cpu",
 ) -> Forged:
-    """Paint `fewest` to `most` merged regions of a face anew.
+    """Paint `min_regions` to `max_regions` merged regions of a face anew.
 
     Args:
         pixels: RGB uint8 (H, W, 3), at least 64 pixels a side; the model paints it at multiples of 8.
@@ -67,8 +67,8 @@ def forge(
         rng: What regions, words and the model's noise are drawn from.
         model: A pipeline for inpainting: its name on the hub, or a folder.
         choices: Regions of the tree to draw from.
-        fewest: Regions that are merged at least, as far as the picture shows so many.
-        most: At most.
+        min_regions: Regions that are merged at least, as far as the picture shows so many.
+        max_regions: At most.
         steps: Of denoising.
         strength: How much noise the masked part begins with, in (0, 1].
         guidance: How closely the model keeps to the words.
@@ -80,10 +80,10 @@ def forge(
         WeightsError: the model cannot be loaded, or does not inpaint.
         InputError: a degenerate mesh, numbers that make no sense, or no region inside the frame.
     """
-    if not 1 <= fewest <= most or steps < 1 or not 0 < strength <= 1:
+    if not 1 <= min_regions <= max_regions or steps < 1 or not 0 < strength <= 1:
         raise InputError(
-            f"diffusers: expected 1 <= fewest <= most, at least one step and a strength in (0, 1], got {fewest}, "
-            f"{most}, {steps} and {strength}"
+            "diffusers: expected 1 <= min_regions <= max_regions, at least one step and a strength in (0, 1], "
+            f"got {min_regions}, {max_regions}, {steps} and {strength}"
         )
     points = _face.mesh(pixels, landmarks)
     height, width = pixels.shape[:2]
@@ -95,7 +95,7 @@ def forge(
     pipeline = _pipeline(model, device)
 
     for attempt in range(1, _TRIES + 1):  # noqa: B007 (the last one goes into the record)
-        count = min(len(shown), int(rng.integers(fewest, most + 1)))
+        count = min(len(shown), int(rng.integers(min_regions, max_regions + 1)))
         names = [list(shown)[i] for i in sorted(rng.permutation(len(shown))[:count])]
         mask, how = _merged([shown[name] for name in names], _face.size(points), height, width, rng)
         words = str(rng.choice(list(prompts))).format(parts=", ".join(map(regions.title, names)))

@@ -41,9 +41,9 @@ def forge(
     *,
     choices: Sequence[str] = (*REMOVABLE, *("blob",) * 5),
     fills: Sequence[str] = ("telea", "navier_stokes", "exemplar", "exemplar"),
-    most: int = 2,
+    max_holes: int = 2,
 ) -> Forged:
-    """Remove one to `most` of the regions (or blobs) named in `choices` and fill each hole.
+    """Remove one to `max_holes` of the regions (or blobs) named in `choices` and fill each hole.
 
     Regions and fills are drawn evenly from the options. A draw that changed almost nothing is drawn again.
 
@@ -53,7 +53,7 @@ def forge(
         rng: What everything is drawn from; the same state gives the same result.
         choices: Regions of the tree, and "blob".
         fills: Ways to fill a hole, drawn evenly.
-        most: Holes at most.
+        max_holes: Holes at most.
 
     Raises:
         InputError: For a degenerate mesh and when none of the choices lies in the frame.
@@ -70,7 +70,7 @@ def forge(
         raise InputError(f"inpaint: expected at least one of {', '.join(choices)} inside the frame, got none")
 
     for attempt in range(1, _TRIES + 1):
-        drawn = [usable[i] for i in rng.permutation(len(usable))[: rng.integers(1, most + 1)]]
+        drawn = [usable[i] for i in rng.permutation(len(usable))[: rng.integers(1, max_holes + 1)]]
         forged, mask, record = pixels, np.zeros((height, width), np.float32), []
         for name in sorted(set(drawn)):
             rings, how = (_blob(points, rng, height, width)) if name == "blob" else (holes[name], {})

@@ -44,12 +44,12 @@ def forge(
     rng: np.random.Generator,
     *,
     choices: Sequence[str] = EDITABLE,
-    most: int = 3,
+    max_regions: int = 3,
     blends: Sequence[str] = ("poisson", "poisson", "alpha"),
     slight: float = 1.0,
     changed: float = 0.7,
 ) -> Forged:
-    """Replace one to `most` of the regions named in `choices`.
+    """Replace one to `max_regions` of the regions named in `choices`.
 
     `blends` are drawn from evenly: "poisson" is the paper's, "alpha" is equation 6 alone and quicker. `slight` scales
     the affine map; at 1 a region turns by up to 7°, grows or shrinks by up to 12 % and shifts by up to 2.5 % of the
@@ -61,7 +61,7 @@ def forge(
         landmarks: The face's mesh, (468, 2+), in pixels of the picture.
         rng: What everything is drawn from; the same state gives the same result.
         choices: Regions of the tree to draw from.
-        most: Regions that are replaced at most.
+        max_regions: Regions that are replaced at most.
         blends: Drawn from evenly: "poisson" is the paper's, "alpha" is equation 6 alone and quicker.
         slight: Scales the affine map; at 1 a region turns by up to 7°, grows or shrinks by up to 12 % and shifts by up
             to 2.5 % of the face, each at least a third of that.
@@ -80,7 +80,7 @@ def forge(
         raise InputError(f"region_edit: expected at least one of {', '.join(choices)} inside the frame, got none")
 
     for attempt in range(1, _TRIES + 1):
-        drawn = min(int(rng.integers(1, most + 1)), len(outlines))
+        drawn = min(int(rng.integers(1, max_regions + 1)), len(outlines))
         names = [list(outlines)[i] for i in sorted(rng.permutation(len(outlines))[:drawn])]
         forged, mask, edits = pixels, np.zeros(pixels.shape[:2], np.float32), []
         copy = pixels

@@ -34,9 +34,9 @@ def forge(
     *,
     whole: float = 0.5,
     traces: Sequence[str] = ("upsample", "truncate", "grid", "retexture"),
-    most: int = 3,
+    max_traces: int = 3,
 ) -> Forged:
-    """Draw the whole picture (with probability `whole`) or the face in it anew, with one to `most` of `traces`.
+    """Draw the whole picture (with probability `whole`) or the face in it anew, with one to `max_traces` of `traces`.
 
     A whole picture has a mask of ones and the kind `entire_synthesis`; a face alone has a soft hull and the kind
     `identity_exchange`, because it is how swaps made by autoencoders are pasted. A draw that changed almost nothing is
@@ -48,7 +48,7 @@ def forge(
         rng: What everything is drawn from; the same state gives the same result.
         whole: Probability that the whole picture is drawn anew, in [0, 1].
         traces: Of generators, drawn from.
-        most: Traces that are laid on at most.
+        max_traces: Traces that are laid on at most.
 
     Raises:
         InputError: For a degenerate mesh.
@@ -69,7 +69,7 @@ def forge(
 
     for attempt in range(1, _TRIES + 1):
         foreign, drawn = pixels.astype(np.float32), []
-        count = min(int(rng.integers(1, most + 1)), len(traces))
+        count = min(int(rng.integers(1, max_traces + 1)), len(traces))
         for i in sorted(rng.permutation(len(traces))[:count]):
             foreign, how = _TRACES[traces[i]](foreign, rng)
             drawn.append({"operation": traces[i], **how, "attempt": attempt})

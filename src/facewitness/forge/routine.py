@@ -36,6 +36,9 @@ class Edited:
 
         Args:
             mask: Forged pixels, float (H, W) in [0, 1].
+
+        Returns:
+            float32 (H, W) in [0, 1].
         """
         return mask if self.cover is None else np.asarray(mask * (1 - self.cover), np.float32)
 
@@ -99,6 +102,9 @@ def monochrome(pixels: Pixels, grey: str = "luma") -> Pixels:
     Args:
         pixels: RGB uint8 (H, W, 3).
         grey: One of GREYS.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     if grey not in GREYS:
         raise UnknownName("grey", grey, GREYS)
@@ -116,6 +122,9 @@ def toned(pixels: Pixels, tone: str = "sepia", share: float = 1.0) -> Pixels:
         pixels: RGB uint8 (H, W, 3).
         tone: "sepia", "cyanotype", "selenium" or "gold".
         share: Of the toned picture, in [0, 1].
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     if tone not in TONES:
         raise UnknownName("tone", tone, TONES)
@@ -142,6 +151,9 @@ def white_balance(pixels: Pixels, temperature: float = 0.0, tint: float = 0.0) -
         pixels: RGB uint8 (H, W, 3).
         temperature: Red against blue, stops.
         tint: Green against both, stops.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     gains = np.exp2(np.array([temperature / 2 - tint / 4, tint / 2, -temperature / 2 - tint / 4], np.float32))
     return _rounded(pixels * gains)
@@ -155,6 +167,9 @@ def curve(pixels: Pixels, gamma: float = 1.0, contrast: float = 0.0, fade: float
         gamma: Exponent; 1 changes nothing.
         contrast: −1 … 1.
         fade: Of the blacks, 0 … 0.3.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     ramp = (np.arange(256, dtype=np.float32) / 255) ** np.float32(gamma)
     ramp = ramp + np.float32(contrast) * (np.float32(0.5) - np.float32(0.5) * np.cos(np.pi * ramp) - ramp)
@@ -167,6 +182,9 @@ def vignette(pixels: Pixels, strength: float) -> Pixels:
     Args:
         pixels: RGB uint8 (H, W, 3).
         strength: 0 … 1.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     height, width = pixels.shape[:2]
     ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -185,6 +203,9 @@ def unsharp(pixels: Pixels, sigma: float, amount: float) -> Pixels:
         pixels: RGB uint8 (H, W, 3).
         sigma: In pixels.
         amount: How often what the blur took away is added.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     return np.asarray(
         cv2.addWeighted(pixels, 1 + amount, cv2.GaussianBlur(pixels, (0, 0), sigma), -amount, 0), np.uint8
@@ -198,6 +219,9 @@ def local_contrast(pixels: Pixels, limit: float = 2.0, tiles: int = 8) -> Pixels
         pixels: RGB uint8 (H, W, 3).
         limit: Clips the histograms.
         tiles: A side.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)
     lab[..., 0] = cv2.createCLAHE(limit, (tiles, tiles)).apply(np.ascontiguousarray(lab[..., 0]))
@@ -211,6 +235,9 @@ def bilateral(pixels: Pixels, levels: float = 40.0, sigma: float = 3.0) -> Pixel
         pixels: RGB uint8 (H, W, 3).
         levels: Grey levels from which an edge is kept.
         sigma: In pixels.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     return np.asarray(cv2.bilateralFilter(pixels, min(9, 2 * round(sigma) + 1), levels, sigma), np.uint8)
 
@@ -221,6 +248,9 @@ def median(pixels: Pixels, side: int = 3) -> Pixels:
     Args:
         pixels: RGB uint8 (H, W, 3).
         side: Odd, pixels.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     return np.asarray(cv2.medianBlur(pixels, side), np.uint8)
 
@@ -231,6 +261,9 @@ def non_local_means(pixels: Pixels, strength: float = 5.0) -> Pixels:
     Args:
         pixels: RGB uint8 (H, W, 3).
         strength: In grey levels.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     return np.asarray(cv2.fastNlMeansDenoisingColored(pixels, None, strength, strength, 5, 11), np.uint8)
 
@@ -245,6 +278,9 @@ def smooth_skin(pixels: Pixels, amount: float = 0.7, grain: float = 0.15) -> Pix
         pixels: RGB uint8 (H, W, 3).
         amount: 0 … 1.
         grain: Share of the texture that is kept, in [0, 1].
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     side = min(pixels.shape[:2])
     smooth = cv2.bilateralFilter(pixels, 9, 45, max(2.0, side / 60))
@@ -263,6 +299,9 @@ def phone(pixels: Pixels, amount: float = 1.0) -> Pixels:
     Args:
         pixels: RGB uint8 (H, W, 3).
         amount: 0 … 1.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     smooth = bilateral(pixels, 14 * amount, 2.0)
     ycrcb = cv2.cvtColor(smooth, cv2.COLOR_RGB2YCrCb)
@@ -287,6 +326,9 @@ def print_screen(pixels: Pixels, period: float = 4.0, amount: float = 0.25, degr
         period: Of dots or stripes, pixels.
         amount: 0 … 1.
         degrees: By which they are turned.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     height, width = pixels.shape[:2]
     ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -308,6 +350,9 @@ def moire(pixels: Pixels, period: float = 2.6, amount: float = 0.12, degrees: fl
         period: Of dots or stripes, pixels.
         amount: 0 … 1.
         degrees: By which they are turned.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     height, width = pixels.shape[:2]
     ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -326,6 +371,9 @@ def grain(pixels: Pixels, sigma: float, size: float, rng: np.random.Generator) -
         sigma: In grey levels.
         size: Of a clump, pixels.
         rng: What everything is drawn from; the same state gives the same result.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     noise = rng.standard_normal(pixels.shape[:2], np.float32)
     if size > 0.3:
@@ -344,6 +392,9 @@ def night(pixels: Pixels, dark: float, photons: float, rng: np.random.Generator)
         dark: Stops underexposed.
         photons: Counted at white.
         rng: What everything is drawn from; the same state gives the same result.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     under = np.asarray(pixels, np.float32) * np.float32(2.0**-dark)
     counted = under + np.sqrt(np.maximum(under, 1) * np.float32(255 / photons)) * rng.standard_normal(
@@ -367,6 +418,9 @@ def double_jpeg(pixels: Pixels, first: int, second: int, shift: tuple[int, int] 
         first: Quality of the first JPEG, 1 to 100.
         second: Quality of the second JPEG, 1 to 100.
         shift: Pixels (y, x) off the first one's grid.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     once = degrade.jpeg(pixels, first)
     y, x = shift
@@ -381,6 +435,9 @@ def screenshot(pixels: Pixels, factor: float, kernel: str = "linear") -> Pixels:
         pixels: RGB uint8 (H, W, 3).
         factor: Of the side.
         kernel: Name of OpenCV's.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     height, width = pixels.shape[:2]
     shown = (max(8, round(width * factor)), max(8, round(height * factor)))
@@ -398,6 +455,9 @@ def social(pixels: Pixels, factor: float = 0.7, quality: int = 70, sharpen: floa
         quality: Of the JPEG, 1 to 100.
         sharpen: Amount of the unsharp mask.
         times: How often it travels.
+
+    Returns:
+        RGB uint8, of the picture's size.
     """
     height, width = pixels.shape[:2]
     for i in range(times):

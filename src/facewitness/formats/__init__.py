@@ -39,6 +39,9 @@ def heat(values: NDArray[np.float32]) -> NDArray[np.uint8]:
 
     Args:
         values: (h, w), in [0, 1].
+
+    Returns:
+        RGBA uint8 (h, w, 4).
     """
     stops = np.linspace(0.0, 1.0, len(HEAT))
     rgb = [np.interp(values, stops, [stop[channel] for stop in HEAT]) for channel in range(3)]

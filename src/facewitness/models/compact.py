@@ -127,6 +127,9 @@ class Compact(nn.Module):
 
         Args:
             x: RGB crops (B, 3, S, S) in 0..255.
+
+        Returns:
+            (N, width, S/4, S/4).
         """
         return self._top_down(self._stages(x))
 

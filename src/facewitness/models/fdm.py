@@ -264,6 +264,9 @@ class FDM(nn.Module):
         Args:
             pixels: RGB (B, 3, H, W) in 0..255.
             relative: Whether each picture's lowest and highest place are stretched to 0 and 1.
+
+        Returns:
+            float32 (B, H, W) in [0, 1].
         """
         training = self.training
         evidence = self.eval()(pixels).evidence[:, None]
@@ -383,6 +386,9 @@ def identity_loss(logits: Tensor, identity: Tensor, alpha: Tensor | None = None,
         identity: (N,), from 0 to M − 1.
         alpha: (M,), weights of the people; None for ones.
         gamma: How much sure answers count less.
+
+    Returns:
+        A scalar, in nats.
     """
     log_p = F.log_softmax(logits, dim=1).gather(1, identity[:, None])[:, 0]
     each = -((1 - log_p.exp()) ** gamma) * log_p
@@ -397,6 +403,9 @@ def forgery_loss(logit: Tensor, fake: Tensor, alpha: float = 0.5, gamma: float =
         fake: (N,), 0 or 1.
         alpha: Weight of forged faces, in [0, 1].
         gamma: How much sure answers count less.
+
+    Returns:
+        A scalar, in nats.
     """
     return sigmoid_focal_loss(logit, fake.to(logit.dtype), alpha=alpha, gamma=gamma, reduction="mean")
 
@@ -407,6 +416,9 @@ def reconstruction_loss(shared: Tensor, reconstruction: Tensor) -> Tensor:
     Args:
         shared: The features F, (N, C, h, w).
         reconstruction: Of the same shape.
+
+    Returns:
+        A scalar.
     """
     return F.mse_loss(reconstruction, shared.detach())
 
@@ -428,6 +440,9 @@ def reverse_gradient(x: Tensor, scale: float = 1.0) -> Tensor:
     Args:
         x: Any tensor.
         scale: Of the gradient.
+
+    Returns:
+        Of the same shape.
     """
     return _Reversal.apply(x, scale)
 

@@ -246,6 +246,9 @@ class FiFa(nn.Module):
             seen: What `seen` gave.
             row: Which picture.
             queries: Places that are pointed at.
+
+        Returns:
+            (R, width), a row for each place of the question.
         """
         image = seen.image[row : row + 1]
         maps = torch.stack([_resized(q.map, image.shape[-1]) for q in queries]).to(image)
@@ -364,6 +367,9 @@ class FiFa(nn.Module):
         Args:
             losses: By name.
             weights: By name.
+
+        Returns:
+            A scalar.
         """
         return torch.stack([weights[name] * value for name, value in losses.items()]).sum()
 
@@ -581,6 +587,9 @@ def box_map(box: tuple[float, float, float, float], g: int = MAP) -> NDArray[np.
     Args:
         box: (x1, y1, x2, y2), in shares of the crop.
         g: Side of the map, cells.
+
+    Returns:
+        float32 (g, g) in [0, 1].
     """
     map_ = np.zeros((g, g), np.float32)
     x1, y1, x2, y2 = (float(np.clip(v, 0, 1)) * g for v in box)
@@ -596,6 +605,9 @@ def click_map(x: float, y: float, g: int = MAP) -> NDArray[np.float32]:
         x: In shares of the crop.
         y: In shares of the crop.
         g: Side of the map, cells.
+
+    Returns:
+        float32 (g, g) in [0, 1].
     """
     ys, xs = np.mgrid[0:g, 0:g] + 0.5
     return np.exp(-((xs / g - x) ** 2 + (ys / g - y) ** 2) / (2 * 0.03**2)).astype(np.float32)

@@ -176,6 +176,9 @@ class ForgeryExpert(nn.Module):
         Args:
             pixel_values: Pictures as the family's processor gives them.
             **grid: What places the patches of `pixel_values`, where the family needs it.
+
+        Returns:
+            (pictures, n_f, C_emb).
         """
         seen = self.detect(pixel_values, **grid)
         return self.learner(seen.map, seen.consistency, seen.score)

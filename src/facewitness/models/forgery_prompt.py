@@ -85,6 +85,9 @@ class ForgeryPromptLearner(nn.Module):
             consistency: C_text, the maps of all layers, (B, 2L, h, w).
             score: (B,), in [0, 1].
 
+        Returns:
+            (B, n_f, C_emb).
+
         Raises:
             InputError: For other shapes.
         """

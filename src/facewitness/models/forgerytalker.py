@@ -73,6 +73,9 @@ class Pretraining(NamedTuple):
 
         Args:
             weights: Of the losses.
+
+        Returns:
+            A scalar.
         """
         return torch.stack([w * loss for w, loss in zip(weights, self, strict=True)]).sum()
 

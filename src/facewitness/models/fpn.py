@@ -142,6 +142,9 @@ def bce_loss(logits: Tensor, labels: Tensor, omega: float = OMEGA) -> Tensor:
         logits: Raw outputs, before the sigmoid or softmax.
         labels: (N, K), 1 where an area is manipulated.
         omega: Weight of the areas that are not manipulated.
+
+    Returns:
+        A scalar, in nats.
     """
     weight = torch.where(labels > 0.5, 1.0, omega)
     return F.binary_cross_entropy_with_logits(logits, labels, weight=weight)
@@ -153,6 +156,9 @@ def dice_loss(logits: Tensor, labels: Tensor) -> Tensor:
     Args:
         logits: Raw outputs, before the sigmoid or softmax.
         labels: (N, K), 1 where an area is manipulated.
+
+    Returns:
+        A scalar in [0, 1].
     """
     p = logits.sigmoid()
     return (1 - (2 * (p * labels).sum(1) + 1) / (labels.sum(1) + p.sum(1) + 1)).mean()
@@ -166,6 +172,9 @@ def loss(logits: Tensor, labels: Tensor, omega: float = OMEGA, dice: bool = True
         labels: (N, K), 1 where an area is manipulated.
         omega: Weight of the areas that are not manipulated.
         dice: Whether the Dice loss counts too.
+
+    Returns:
+        A scalar.
     """
     bce = bce_loss(logits, labels, omega)
     return 0.5 * (bce + dice_loss(logits, labels)) if dice else bce

@@ -38,6 +38,9 @@ def heatmap(
         target: What y is: the number of a class where the network's output is (1, n), or a function from the network's
             output to one number.
 
+    Returns:
+        float32 (H, W) in [0, 1].
+
     Raises:
         InputError: Where the network does not use the layer, or a shape is another one.
     """

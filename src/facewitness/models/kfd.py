@@ -99,7 +99,11 @@ class Encoders(Protocol):
         """
 
     def text(self) -> Tensor:
-        """F_text, (2, D): the real descriptions and the fake ones amid their context, each of unit length."""
+        """F_text, (2, D): the real descriptions and the fake ones amid their context, each of unit length.
+
+        Returns:
+            (2, D), each row of unit length.
+        """
 
 
 class ClipEncoders(nn.Module):
@@ -214,7 +218,11 @@ class ClipEncoders(nn.Module):
             return features, self.clip.visual_projection(out.pooler_output)
 
     def text(self) -> Tensor:
-        """As `Encoders.text`; the gradient runs through the frozen tower to the context."""
+        """As `Encoders.text`; the gradient runs through the frozen tower to the context.
+
+        Returns:
+            (2, D), each row of unit length.
+        """
         if self.shared_context:
             pooled = self.clip.text_model(input_ids=self.ids, attention_mask=self.mask).pooler_output
             embedded = (F.normalize(self.clip.text_projection(pooled), dim=1) + self.context.mean(0)) / 2
@@ -406,6 +414,9 @@ class SmallEncoders(nn.Module):
     def text(self) -> Tensor:
         """As `Encoders.text`.
 
+        Returns:
+            (2, D), each row of unit length.
+
         Raises:
             InputError: While there are no sentence embeddings.
         """
@@ -444,6 +455,9 @@ def text_maps(features: Sequence[Tensor], text: Tensor) -> list[Tensor]:
     Args:
         features: F_vis^i of each layer, (B, D, H_i, W_i).
         text: F_text, (2, D).
+
+    Returns:
+        For each stage (B, 2, H_i, W_i): real, then fake.
     """
     return [torch.einsum("bdhw,cd->bchw", f, text) for f in features]
 
@@ -454,6 +468,9 @@ def reference_maps(features: Sequence[Tensor], reference: Sequence[Tensor]) -> l
     Args:
         features: F_vis^i of each layer, (B, D, H_i, W_i).
         reference: The same of the pristine pictures.
+
+    Returns:
+        For each stage (B, 1, H_i, W_i) in [-1, 1].
     """
     return [F.cosine_similarity(r, f, dim=1)[:, None] for r, f in zip(reference, features, strict=True)]
 
@@ -466,6 +483,9 @@ def dice_loss(predicted: Tensor, mask: Tensor) -> Tensor:
     Args:
         predicted: (B, 1, H, W), in [0, 1].
         mask: (B, 1, H, W), in [0, 1], 1 forged.
+
+    Returns:
+        A scalar in [0, 1].
     """
     return 1 - (2 * (predicted * mask).sum() + 1) / (predicted.square().sum() + mask.square().sum() + 1)
 
@@ -476,6 +496,9 @@ def dice_loss_of_pictures(predicted: Tensor, mask: Tensor) -> Tensor:
     Args:
         predicted: (B, 1, H, W), in [0, 1].
         mask: (B, 1, H, W), in [0, 1], 1 forged.
+
+    Returns:
+        A scalar in [0, 1].
     """
     forged = mask.flatten(1).amax(1) > 0
     if not forged.any():
@@ -491,6 +514,9 @@ def focal_loss(predicted: Tensor, mask: Tensor, gamma: float = 2.0) -> Tensor:
         predicted: (B, 1, H, W) in [0, 1].
         mask: Of the same shape, in [0, 1].
         gamma: 2 is Lin et al.'s; with 0 it is the plain cross-entropy.
+
+    Returns:
+        A scalar, in nats.
     """
     with torch.autocast(predicted.device.type, enabled=False):
         p, g = predicted.float().clamp(1e-6, 1 - 1e-6), mask.float()
@@ -617,7 +643,11 @@ class KFD(nn.Module):
         return [linear(f) for linear, f in zip(self.linear, raw, strict=True)], embedding
 
     def text(self) -> Tensor:
-        """F_text, (2, D), each row of unit length; without text, the two learned vectors."""
+        """F_text, (2, D), each row of unit length; without text, the two learned vectors.
+
+        Returns:
+            (2, D), each row of unit length.
+        """
         return self.encoders.text() if self.instead_of_text is None else F.normalize(self.instead_of_text, dim=1)
 
     def forward(self, pixels: Tensor, reference: Tensor | None = None) -> Detection:

@@ -131,6 +131,9 @@ class MaskDecoder(nn.Module):
 
         Args:
             grid: (N, C, h, w).
+
+        Returns:
+            (N, hidden, h, w).
         """
         return self.norm(self.from_grid(grid))
 
@@ -140,6 +143,9 @@ class MaskDecoder(nn.Module):
         Args:
             height: Of the grid.
             width: Of the grid.
+
+        Returns:
+            (1, hidden, height, width).
         """
         device = self.gaussian.device
         y = (torch.arange(height, device=device) + 0.5) / height
@@ -152,6 +158,9 @@ class MaskDecoder(nn.Module):
 
         Args:
             at: (…, 2), x and y in [0, 1].
+
+        Returns:
+            (…, hidden).
         """
         turned = 2 * torch.pi * ((2 * at - 1) @ self.gaussian)
         return torch.cat([turned.sin(), turned.cos()], dim=-1)
@@ -174,6 +183,9 @@ def enlarged(logits: Tensor, size: int) -> Tensor:
     Args:
         logits: (N, P, h, w).
         size: Side of the result.
+
+    Returns:
+        (N, P, size, size).
     """
     return F.interpolate(logits, (size, size), mode="bilinear", align_corners=False)
 
@@ -184,6 +196,9 @@ def bce_loss(logits: Tensor, mask: Tensor) -> Tensor:
     Args:
         logits: (N, P, h, w).
         mask: (N, P, H, W), in [0, 1].
+
+    Returns:
+        A scalar, in nats.
     """
     return F.binary_cross_entropy_with_logits(logits, mask)
 
@@ -194,6 +209,9 @@ def dice_loss(logits: Tensor, mask: Tensor) -> Tensor:
     Args:
         logits: (N, P, h, w).
         mask: (N, P, H, W), in [0, 1].
+
+    Returns:
+        A scalar in [0, 1].
     """
     p, g = logits.sigmoid().flatten(2), mask.flatten(2)
     return (1 - (2 * (p * g).sum(2) + 1) / (p.sum(2) + g.sum(2) + 1)).mean()

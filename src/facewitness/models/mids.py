@@ -133,6 +133,9 @@ def with_mean(features: Tensor) -> Tensor:
 
     Args:
         features: (B, C, h, w).
+
+    Returns:
+        (B, 1 + h·w, C).
     """
     places = features.flatten(2).transpose(1, 2)
     return torch.cat([places.mean(dim=1, keepdim=True), places], dim=1)
@@ -205,6 +208,9 @@ class SmallEncoders(nn.Module):
 
         Args:
             pixels: RGB (B, 3, S, S) in 0..255.
+
+        Returns:
+            (B, 96, S/16, S/16).
         """
         if pixels.ndim != 4 or pixels.shape[1:] != (3, self.size, self.size):
             raise InputError(
@@ -345,6 +351,9 @@ class PublishedEncoders(nn.Module):
 
         Args:
             pixels: (B, 3, S, S), normalised as CLIP's are.
+
+        Returns:
+            (B, 3, S, S).
         """
         if pixels.ndim != 4 or pixels.shape[1:] != (3, self.size, self.size):
             raise InputError(

@@ -74,6 +74,9 @@ def hidden(ids: NDArray[np.int64], seen: NDArray[np.bool_]) -> Floats:
     Args:
         ids: Token ids, (n, length).
         seen: (n, length), False on padding.
+
+    Returns:
+        (n, length, 384).
     """
     _, weights = _model()
 
@@ -119,6 +122,9 @@ def embed(texts: Sequence[str], batch: int = 32) -> Floats:
     Args:
         texts: Any texts.
         batch: How many at once.
+
+    Returns:
+        (n, 384), each row of unit length.
 
     Raises:
         MissingExtra: A package of an extra is not installed; the sentence names it.
@@ -186,6 +192,9 @@ def embedding(text: str) -> Floats:
 
     Args:
         text: The text.
+
+    Returns:
+        (384,) of unit length.
 
     Raises:
         MissingExtra: A package of an extra is not installed; the sentence names it.

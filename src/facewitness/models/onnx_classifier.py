@@ -82,6 +82,9 @@ class OnnxClassifier:
         Args:
             pixels: RGB uint8 (H, W, 3).
 
+        Returns:
+            (1,) or (2,).
+
         Raises:
             InputError: outputs that are not finite, or no shares where they were before.
         """

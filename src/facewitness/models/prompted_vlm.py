@@ -285,6 +285,9 @@ def pictures(
         image_sizes: Of LLaVA: (N, 2), heights and widths.
         tiles: Of InternVL: how many tiles each picture has.
         merge: Side of a group of patches.
+
+    Returns:
+        (N, 3, size, size) in [0, 1].
     """
     if image_grid_thw is not None:
         whole = list(_unpatched(pixel_values, image_grid_thw, merge))

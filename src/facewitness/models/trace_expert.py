@@ -72,6 +72,9 @@ class TraceProjector(nn.Module):
             trace: F_f, (B, D, h, w).
             score: ĝ, (B,), in [0, 1].
 
+        Returns:
+            (B, grid² + 1, C_emb).
+
         Raises:
             InputError: For other shapes.
         """
@@ -198,6 +201,9 @@ class TraceExpert(nn.Module):
         Args:
             pixel_values: Pictures as the family's processor gives them.
             **grid: What places the patches of `pixel_values`, where the family needs it.
+
+        Returns:
+            (pictures, grid² + 1, C_emb).
         """
         seen = self.detect(pixel_values, **grid)
         return self.learner(seen.trace, seen.score)

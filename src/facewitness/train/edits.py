@@ -50,9 +50,9 @@ def _as(family: str, **options: Any) -> Family:
 # The families of `builders/grounded`, each with what training asks of it; each one's share is another's to choose.
 FAMILIES: Mapping[str, Family] = {
     "swap": _as("swap", hulls=["face", "below_forehead", "inner", "parts", "parts"]),
-    "attribute": _as("attribute", slight=1.6, most=4),
-    "inpaint_smooth": _as("smooth_inpainting", choices=COMPONENTS, most=4),
-    "inpaint_exemplar": _as("inpainting", choices=COMPONENTS, most=4),
+    "attribute": _as("attribute", slight=1.6, max_regions=4),
+    "inpaint_smooth": _as("smooth_inpainting", choices=COMPONENTS, max_holes=4),
+    "inpaint_exemplar": _as("inpainting", choices=COMPONENTS, max_holes=4),
     # none of MMTT's: what a system may be measured on without having learned from it
     "self_blend": _as("self_blend", hulls=["inner", "lower", "some", "some"], ratios=[0.75, 1.0, 1.0]),
     "lip_sync": _as("lip_sync"),
@@ -124,6 +124,9 @@ class Edits:
 
         Args:
             rows: Which crops: numbers or a slice.
+
+        Returns:
+            float32 (n, 3, S, S) in 0..255.
         """
         return torch.from_numpy(np.array(self.pixels[rows])).permute(0, 3, 1, 2).float()
 
@@ -132,6 +135,9 @@ class Edits:
 
         Args:
             rows: Genuine rows of each source.
+
+        Returns:
+            float32 (n, S/2, S/2) in [0, 1].
         """
         return torch.from_numpy(np.array(self.masks[rows])).float() / 255
 

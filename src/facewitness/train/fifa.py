@@ -177,6 +177,9 @@ class Asked:
             i: Number of the picture.
             name: Of a concept.
             grid: Cells a side.
+
+        Returns:
+            bool (grid, grid).
         """
         return np.asarray(reports.covered(name, self.edits.meshes[i], self.size, grid) >= 0.5)
 
@@ -185,6 +188,9 @@ class Asked:
 
         Args:
             rows: Which rows: numbers or a slice.
+
+        Returns:
+            (n, K, g, g) in [0, 1].
         """
         return torch.from_numpy(np.array(self.parsing[np.arange(len(self))[rows]])).float() / 255
 
@@ -194,6 +200,9 @@ class Asked:
         Args:
             i: Number of the picture.
             name: Of a concept.
+
+        Returns:
+            float32 (h, w) in [0, 1].
         """
         mask = np.asarray(self.edits.masks[i], np.float32) / 255
         return np.asarray(mask * self.polygon(i, name, mask.shape[0]), np.float32)

@@ -162,6 +162,9 @@ class Material(Protocol):
 
         Args:
             rows: Which rows: numbers or a slice.
+
+        Returns:
+            float32 (n, 3, S, S) in 0..255.
         """
 
     def truth(self, rows: Any) -> Tensor:
@@ -169,6 +172,9 @@ class Material(Protocol):
 
         Args:
             rows: Which rows: numbers or a slice.
+
+        Returns:
+            float32 (n, h, w) in [0, 1].
         """
 
     def reports(self, rows: Any) -> list[str]:

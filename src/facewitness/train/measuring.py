@@ -99,6 +99,9 @@ def dealt(count: int, seed: int = 0) -> NDArray[np.intp]:
     Args:
         count: How many pictures there are.
         seed: Of the order and of whatever is drawn.
+
+    Returns:
+        (pictures,) indices.
     """
     order = np.random.default_rng(seed).permutation(count)
     other = np.empty(count, np.intp)

@@ -166,12 +166,12 @@ def mine(
         further = [list(ask(pixels, [prompt[k][0] for prompt in prompts])) for k in (0, 1)]
         for i, one in enumerate(waiting):
             answers = (anchors[i], further[0][i], further[1][i])
-            said = tuple(_verdict(text) for text in answers)
-            agree = deciding.is_easy(said)
+            labels = tuple(_verdict(text) for text in answers)
+            agree = deciding.is_easy(labels)
             done, easy = done + 1, easy + agree
             yield Mined(
-                one.key, png(one.pixels), one.label, one.kind, one.group, one.split, one.dataset, agree, answers, said,
-                (None, prompts[i][0][1], prompts[i][1][1]),
+                one.key, png(one.pixels), one.label, one.kind, one.group, one.split, one.dataset, agree, answers,
+                labels, (None, prompts[i][0][1], prompts[i][1][1]),
             )  # fmt: skip
         tell(done, easy)
         waiting.clear()
@@ -222,8 +222,8 @@ def disjoint(**groups: Iterable[tuple[str, str]]) -> None:
         InputError: One is; the sentence names it.
     """
     where: dict[tuple[str, str], str] = {}
-    for name, found in groups.items():
-        for group in set(found):
+    for name, members in groups.items():
+        for group in set(members):
             before = where.setdefault(group, name)
             if before != name:
                 raise InputError(
@@ -241,6 +241,9 @@ def augmented(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     Args:
         pixels: RGB uint8 (H, W, 3).
         rng: What everything is drawn from; the same state gives the same result.
+
+    Returns:
+        RGB uint8 (H, W, 3).
     """
     picture = np.ascontiguousarray(pixels)
     if rng.random() < 0.5:  # ImageCompression(60, 100)
@@ -323,7 +326,7 @@ def features(recipe: Recipe, model: MIDS, rows: Sequence[Mined], read: Any, copi
     text, seen = texts(recipe, rows, read)
     classes = torch.tensor(
         [
-            [-1 if said is None else deciding.label(row.label == "fake", said == "fake") for said in row.said]
+            [-1 if each is None else deciding.label(row.label == "fake", each == "fake") for each in row.said]
             for row in rows
         ]
     )
@@ -455,18 +458,18 @@ def kept(recipe: Recipe, rows: Sequence[Mined]) -> list[Mined]:
     Raises:
         InputError: None is left.
     """
-    found = [
+    kept = [
         row
         for row in rows
-        if any(said is not None for said in row.said)
+        if any(label is not None for label in row.said)
         and (not row.easy or zlib.crc32(f"easy {row.file}".encode()) % 1000 < 1000 * recipe.easy)
     ]
-    if not found:
+    if not kept:
         raise InputError(
             f"mids: expected hard pictures to learn from, got none of {len(rows)}: on all of them the model's answers "
             "agree. Mine more, or keep a share of the easy ones (easy in the recipe)."
         )
-    return found
+    return kept
 
 
 def train(
@@ -549,22 +552,22 @@ def logits(model: MIDS, given: Features, batch: int = 32) -> NDArray[np.float64]
     Returns:
         (rows, N, 4).
     """
-    found = []
+    parts = []
     model.eval()
     with torch.no_grad():
         for start in range(0, len(given.frozen), batch):
             part = slice(start, start + batch)
-            found.append(
+            parts.append(
                 model(given.frozen[part, 0].float(), given.text[part].float(), given.seen[part], frozen=True).double()
             )
-    return torch.cat(found).numpy()
+    return torch.cat(parts).numpy()
 
 
-def decisions(rows: Sequence[Mined], found: NDArray[np.float64]) -> list[deciding.Decision | None]:
+def decisions(rows: Sequence[Mined], outputs: NDArray[np.float64]) -> list[deciding.Decision | None]:
     """What is decided about each row by its logits (rows, N, 4).
 
     Args:
         rows: What was mined.
-        found: Logits, (rows, N, 4).
+        outputs: Logits, (rows, N, 4).
     """
-    return [deciding.decide(one, row.said) for row, one in zip(rows, found, strict=True)]
+    return [deciding.decide(one, row.said) for row, one in zip(rows, outputs, strict=True)]

@@ -76,6 +76,9 @@ def inside(name: str, mesh: Landmarks, size: int, grid: int) -> NDArray[np.bool_
         mesh: (468, 2), in the crop's pixels.
         size: Side of the crop, pixels.
         grid: Cells a side.
+
+    Returns:
+        bool (grid, grid).
     """
     scale = np.array([[grid / size, 0, 0], [0, grid / size, 0]])
     return geometry.fill([geometry.transform(scale, ring) for ring in regions.polygons(name, mesh)], grid, grid)
@@ -88,6 +91,9 @@ def parsing(mesh: Landmarks, size: int, grid: int) -> NDArray[np.uint8]:
         mesh: (468, 2), in the crop's pixels.
         size: Side of the crop, pixels.
         grid: Cells a side.
+
+    Returns:
+        uint8 (K, grid, grid).
     """
     return np.stack([np.asarray(np.rint(covered(name, mesh, size, grid) * 255), np.uint8) for name in SPOKEN])
 
@@ -98,6 +104,9 @@ def parsed(made: Edits, grid: int) -> NDArray[np.uint8]:
     Args:
         made: The edits.
         grid: Cells a side.
+
+    Returns:
+        uint8 (N, K, grid, grid).
     """
     file = made.folder / f"parsing-{grid}.npy"
     if not file.exists():
@@ -120,6 +129,9 @@ def covered(name: str, mesh: Landmarks, size: int, grid: int) -> NDArray[np.floa
         mesh: (468, 2), in the crop's pixels.
         size: Side of the crop, pixels.
         grid: Cells a side.
+
+    Returns:
+        float32 (grid, grid) in [0, 1].
     """
     fine = np.asarray(mesh, np.float32)[:, :2] * (_FINE * grid / size)
     there = grounded.outline(name, fine, _FINE * grid, _FINE * grid).view(np.uint8)

@@ -203,20 +203,20 @@ class FFAA:
         pixels = clip.at(face.at).pixels
         seen = None if face.landmarks is None else portrait.measure(pixels, np.asarray(face.landmarks))
         probability = None if testimony.fake is None else self._probability(testimony.fake)
-        said = _cases.clauses(testimony, probability, seen, face)
+        clauses = _cases.clauses(testimony, probability, seen, face)
         problem = testimony.problem
         if self.answers_questions:
             try:
                 replies = self._asked(pixels, face)
             except BackendError as error:
-                replies = self._argued(said, seen, probability, testimony)
+                replies = self._argued(clauses, seen, probability, testimony)
                 problem = " ".join(
                     part for part in (problem, f"{error} The cases are from the evidence alone.") if part
                 )
         else:
-            replies = self._argued(said, seen, probability, testimony)
-            if self._cases is not None and said and testimony.fake is not None:
-                return self._judged(replies, said, testimony, pixels, face)
+            replies = self._argued(clauses, seen, probability, testimony)
+            if self._cases is not None and clauses and testimony.fake is not None:
+                return self._judged(replies, clauses, testimony, pixels, face)
         return self._decided(replies, testimony, probability, pixels, face, problem)
 
     def answer(
@@ -292,13 +292,13 @@ class FFAA:
 
     def _argued(
         self,
-        said: Sequence[_cases.Clause],
+        clauses: Sequence[_cases.Clause],
         seen: Portrait | None,
         probability: float | None,
         testimony: Testimony,
     ) -> tuple[Reply, ...]:
         """The case that the evidence makes by itself, then the strongest for each side; empty ones say so."""
-        weight = {side: sum(clause.strength for clause in said if clause.side == side) for side in SIDES}
+        weight = {side: sum(clause.strength for clause in clauses if clause.side == side) for side in SIDES}
         lead: Literal["real", "fake"] = (
             "fake" if (weight["fake"], probability or 0.0) > (weight["real"], 0.5) else "real"
         )
@@ -306,8 +306,8 @@ class FFAA:
             lead = "fake" if probability >= 0.5 else "real"
         other: Literal["real", "fake"] = "fake" if lead == "real" else "real"
         kind = _kind(testimony.kind)
-        anchor = replace(_case(said, lead, seen, kind), hypothesis=None)
-        return anchor, _case(said, other, seen, kind), _case(said, lead, seen, kind)
+        anchor = replace(_case(clauses, lead, seen, kind), hypothesis=None)
+        return anchor, _case(clauses, other, seen, kind), _case(clauses, lead, seen, kind)
 
     # ---------------------------------------------------------------------------------------------------- the decision
 
@@ -321,15 +321,15 @@ class FFAA:
         problem: str,
     ) -> Testimony:
         """The testimony with the chosen answer, and each answer with its match score."""
-        said: list[str | None] = [reply.label if reply.label in SIDES else None for reply in replies]
+        labels: list[str | None] = [reply.label if reply.label in SIDES else None for reply in replies]
         base = replace(testimony, witness=self.name, considered=replies, reply=None, problem=problem)
-        if not any(said):
+        if not any(labels):
             return replace(base, fake=None, reply=Reply("inconclusive", None, (_nothing(replies),)))
         by_mids = self._decider is not None and self.answers_questions and not problem
         if by_mids:
-            decision = deciding.decide(self._logits(replies, pixels, face), said)
+            decision = deciding.decide(self._logits(replies, pixels, face), labels)
         else:
-            decision = _by_probability(said, probability)
+            decision = _by_probability(labels, probability)
         if decision is None:
             return replace(base, fake=None, reply=Reply("inconclusive", None, (_nothing(replies),)))
         matched = tuple(replace(reply, match=match) for reply, match in zip(replies, decision.matches, strict=True))
@@ -357,18 +357,18 @@ class FFAA:
     def _judged(
         self,
         replies: tuple[Reply, ...],
-        said: Sequence[_cases.Clause],
+        clauses: Sequence[_cases.Clause],
         testimony: Testimony,
         pixels: Pixels,
         face: Face,
     ) -> Testimony:
         """The testimony with the case that the shipped judge chose."""
         assert self._cases is not None
-        found = [_cases.states([clause for clause in said if clause.side == side], side) for side in SIDES]
+        stated = [_cases.states([clause for clause in clauses if clause.side == side], side) for side in SIDES]
         one, two = _cases.grids(pixels, face, testimony.mask)
         logits = self._cases.logits(
             image1=np.repeat(one[None], 2, 0), image2=np.repeat(two[None], 2, 0),
-            text=np.stack([states for states, _ in found]), seen=np.stack([seen for _, seen in found]),
+            text=np.stack([states for states, _ in stated]), seen=np.stack([seen for _, seen in stated]),
         )  # fmt: skip
         decision = deciding.decide(logits, SIDES)
         assert decision is not None
@@ -412,10 +412,10 @@ class FFAA:
 
 
 def _case(
-    said: Sequence[_cases.Clause], side: Literal["real", "fake"], seen: Portrait | None, kind: str | None
+    clauses: Sequence[_cases.Clause], side: Literal["real", "fake"], seen: Portrait | None, kind: str | None
 ) -> Reply:
     """The strongest honest case for a side, each clause with its place; it concedes where nothing speaks for it."""
-    mine = [clause for clause in said if clause.side == side]
+    mine = [clause for clause in clauses if clause.side == side]
     grammar = plugins.get("grammars", "ffa_cot")
     description = "A face." if seen is None else f"A face, {', '.join(portrait.described(seen))}."
     parts: list[str | Mark] = [f"Image description: {description}\nForgery reasoning: "]
@@ -428,7 +428,7 @@ def _case(
         meaning = "a genuine photograph" if side == "real" else "a forgery"
         parts.append(f"Nothing that was measured speaks for {meaning}.")
         other: Literal["real", "fake"] = "fake" if side == "real" else "real"
-        if not said:
+        if not clauses:
             return Reply("inconclusive", None, tuple(parts), hypothesis=side)
         return Reply(other, None, (*parts, f"\nAnalysis result: {other}"), hypothesis=side)
     sure = min(0.99, 0.5 + 0.5 * max(clause.strength for clause in mine))
@@ -439,13 +439,13 @@ def _case(
     return Reply(side, sure if side == "fake" else 1 - sure, tuple(parts), tuple(findings), hypothesis=side)
 
 
-def _by_probability(said: Sequence[str | None], probability: float | None) -> deciding.Decision | None:
+def _by_probability(labels: Sequence[str | None], probability: float | None) -> deciding.Decision | None:
     """The decision where no judge of answers is at hand: an answer fits as well as its verdict is probable."""
     if probability is None:
         return None
     p = min(max(probability, 1e-6), 1 - 1e-6)
     odds = float(np.log(p) - np.log1p(-p))
-    return deciding.decide([(0.0, 0.0, odds, odds)] * len(said), said)
+    return deciding.decide([(0.0, 0.0, odds, odds)] * len(labels), labels)
 
 
 def _kind(kinds: Mapping[str, float] | None) -> str | None:

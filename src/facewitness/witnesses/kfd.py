@@ -234,6 +234,9 @@ class KFDWitness:
 
         Args:
             crop: A crop, uint8 (S, S, 3).
+
+        Returns:
+            float32 (S, S) in [0, 1].
         """
         pixels = self._pixels(crop[None])
         return heatmap(self.detector, self.detector.linear[-1], pixels, lambda output: output.logit)

@@ -50,15 +50,15 @@ class Uploads:
             raise ValueError(f"expected a SHA-256 of 64 digits, got {sha256!r}")
         return self.folder / sha256[:2] / sha256
 
-    def receive(self, limit: int, most_for: Callable[[bytes], int] | None = None) -> Incoming:
+    def receive(self, limit: int, limit_for: Callable[[bytes], int] | None = None) -> Incoming:
         """A file that is about to come. Raises NoRoom where there is no room.
 
         Args:
             limit: bytes at most.
-            most_for: bytes at most by the file's first 64 bytes.
+            limit_for: bytes at most by the file's first 64 bytes.
         """
         self.check_room(0)
-        return Incoming(self, limit, most_for)
+        return Incoming(self, limit, limit_for)
 
     def check_room(self, size: int) -> None:
         """Raises NoRoom where so many bytes more would go beyond what may be stored."""
@@ -132,8 +132,8 @@ class Uploads:
 class Incoming:
     """A file on its way in; `with` deletes what is left of one that was not taken."""
 
-    def __init__(self, uploads: Uploads, limit: int, most_for: Callable[[bytes], int] | None = None):
-        self.limit, self._most_for = limit, most_for
+    def __init__(self, uploads: Uploads, limit: int, limit_for: Callable[[bytes], int] | None = None):
+        self.limit, self._limit_for = limit, limit_for
         self.path = uploads.folder / f"{_PASSING}{secrets.token_hex(16)}"
         try:
             self._file = os.fdopen(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
@@ -151,8 +151,8 @@ class Incoming:
         self.size += len(piece)
         if len(self.head) < 64:
             self.head = (self.head + piece[:64])[:64]
-            if len(self.head) == 64 and self._most_for is not None:
-                self.limit = min(self.limit, self._most_for(self.head))
+            if len(self.head) == 64 and self._limit_for is not None:
+                self.limit = min(self.limit, self._limit_for(self.head))
         if self.size > self.limit:
             raise TooLarge(
                 f"Expected a file of at most {self.limit / 1e6:,.6g} MB, got more. Make it smaller, or have the "

@@ -59,7 +59,7 @@ class WitnessView:
     score: str
     words: tuple[str, ...]  # lines that it stands by, in its own words
     refusals: tuple[str, ...]
-    found: tuple[str, ...]
+    findings: tuple[str, ...]
     cases: tuple[tuple[str, tuple[str, ...], str, bool], ...]  # side, lines, how it fits, whether it stands
     why: str
     problem: str
@@ -175,10 +175,10 @@ def _witness(testimony: Testimony) -> WitnessView:
         score="" if testimony.fake is None else f"{testimony.fake:.3f}",
         words=() if reply is None or sides else _lines(reply.text),
         refusals=() if reply is None else tuple(map(visible, reply.refusals or ())),
-        found=tuple(f"{visible(finding.claim)} {_measured(finding)}" for finding in testimony.findings),
+        findings=tuple(f"{visible(finding.claim)} {_measured(finding)}" for finding in testimony.findings),
         cases=tuple(
-            (side, _lines(said.text), fits(side, said), said.label == side and stands(testimony, said))
-            for side, said in sides
+            (side, _lines(case.text), fits(side, case), case.label == side and stands(testimony, case))
+            for side, case in sides
         ),
         why=why_it_won(testimony) if sides else "",
         problem=visible(testimony.problem),
