@@ -106,30 +106,33 @@ def _coarse(rest: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 def _largest(cells: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
     """The box of the largest connected part, in cells; None where there is none."""
-    rows, columns = cells.shape
-    left = set(np.flatnonzero(cells).tolist())
-    best: list[int] = []
-    while len(left) > len(best):
-        part, edge = [], [left.pop()]
-        while edge:
-            cell = edge.pop()
-            part.append(cell)
-            column = cell % columns
-            for near, inside in (
-                (cell - columns, cell >= columns),
-                (cell + columns, cell < (rows - 1) * columns),
-                (cell - 1, column > 0),
-                (cell + 1, column < columns - 1),
-            ):
-                if inside and near in left:
-                    left.remove(near)
-                    edge.append(near)
-        best = max(best, part, key=len)
-    if not best:
+    edges = np.diff(np.pad(cells.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    y, begins = np.nonzero(edges == 1)
+    _, ends = np.nonzero(edges == -1)
+    runs = list(zip(y.tolist(), begins.tolist(), ends.tolist(), strict=True))  # of cells beside each other, row by row
+    parent = list(range(len(runs)))
+
+    def root(run: int) -> int:
+        while parent[run] != run:
+            parent[run] = run = parent[parent[run]]
+        return run
+
+    above = 0
+    for run, (row, begin, end) in enumerate(runs):  # joined with those of the row above that it touches
+        while runs[above][0] < row - 1 or (runs[above][0] == row - 1 and runs[above][2] <= begin):
+            above += 1
+        other = above
+        while runs[other][0] == row - 1 and runs[other][1] < end:
+            parent[root(run)] = root(other)
+            other += 1
+    parts: dict[int, list[int]] = {}
+    for run in range(len(runs)):
+        parts.setdefault(root(run), []).append(run)
+    if not parts:
         return None
-    at = np.array(best)
-    y, x = at // columns, at % columns
-    return int(x.min()), int(y.min()), int(x.max()) + 1, int(y.max()) + 1
+    largest = max(parts.values(), key=lambda part: sum(runs[run][2] - runs[run][1] for run in part))
+    rows, left, right = zip(*(runs[run] for run in largest), strict=True)
+    return min(left), min(rows), max(right), max(rows) + 1
 
 
 def _refined(pixels: Pixels, ground: list[NDArray[np.uint8]], box: tuple[int, ...], reach: int) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ saved_twice  a coefficient rounded to a multiple of q₁ and then of q₂ leaves
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,11 +57,17 @@ def tables(luminance: tuple[int, ...]) -> Tables:
     Args:
         luminance: 64 quantisation steps, row by row.
     """
+    return _known().get(luminance) or (Tables("libjpeg", 100) if set(luminance) == {1} else Tables("", None))
+
+
+@cache
+def _known() -> dict[tuple[int, ...], Tables]:
+    """Each scaled table → whose it is; one that two families share is the first one's, at its lowest quality."""
+    every: dict[tuple[int, ...], Tables] = {}
     for maker, base in (("libjpeg", _LUMINANCE), ("mozjpeg", _ROBIDOUX)):
         for quality in range(1, 100):
-            if luminance == scaled(base, quality):
-                return Tables(maker, quality)
-    return Tables("libjpeg", 100) if set(luminance) == {1} else Tables("", None)
+            every.setdefault(scaled(base, quality), Tables(maker, quality))
+    return every
 
 
 def scaled(base: tuple[int, ...], quality: int) -> tuple[int, ...]:
@@ -120,9 +127,8 @@ def _periodicity(levels: NDArray[np.int64]) -> float | None:
     used = int(np.flatnonzero(counts >= 3).max(initial=-1)) + 1
     if used < 8 or counts[:used].sum() < 200:
         return None
-    counts, k = counts[:used], np.arange(1, used + 1, dtype=np.float64)
-    # what falls smoothly: log m = a + b log k + c k + d √k, by reweighted least squares (a Poisson fit)
-    design = np.stack([np.ones(used), np.log(k), k / used, np.sqrt(k / used)], axis=1)
+    counts = counts[:used]
+    design, waves = _bases(used)
     target, mean = np.log(counts + 0.5), counts + 0.5
     for _ in range(12):
         weighted = design * mean[:, None]
@@ -131,6 +137,15 @@ def _periodicity(levels: NDArray[np.int64]) -> float | None:
         mean = np.exp(line)
         target = line + (counts - mean) / mean
     residual = (counts - mean) / np.sqrt(mean + 1.0)
-    frequencies = np.linspace(0.12, 0.5, 96)
-    waves = np.exp(-2j * np.pi * frequencies[:, None] * k[None])
     return float((np.abs(waves @ residual) ** 2).max() / used)
+
+
+@cache
+def _bases(used: int) -> tuple[NDArray[np.float64], NDArray[np.complex128]]:
+    """For a histogram of so many levels: what falls smoothly, (used, 4), and waves of 96 frequencies, (96, used).
+
+    The fall is log m = a + b log k + c k + d √k, fitted by reweighted least squares (a Poisson fit).
+    """
+    k = np.arange(1, used + 1, dtype=np.float64)
+    design = np.stack([np.ones(used), np.log(k), k / used, np.sqrt(k / used)], axis=1)
+    return design, np.exp(-2j * np.pi * np.linspace(0.12, 0.5, 96)[:, None] * k[None])
