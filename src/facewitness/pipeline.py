@@ -172,8 +172,8 @@ class Analyzer:
 
         Raises:
             InputError: an array of another type or shape.
-            WeightsError, MissingExtra: a part that is loaded with its first picture cannot be had.
-            Everything else that goes wrong is in the report.
+            WeightsError, MissingExtra: a part that is loaded with its first picture cannot be had. Everything else
+                that goes wrong is in the report.
         """
         name = source_name(source) if name is None else name
         with self._one_at_a_time:

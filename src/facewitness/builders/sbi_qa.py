@@ -4,7 +4,7 @@
 
 Yu et al., "Unlocking the Capabilities of Vision-Language Models for Generalizable and Explainable Deepfake Detection",
 section 3.3. The forgery is equation 6, I_M = M ⊙ I_affine + (1 − M) ⊙ I_real with M the convex hull of the regions'
-landmarks and Poisson blending: `forge/region_edit`. The prompt is [task description][detector's result] question.
+landmarks and Poisson blending: `forge/region_edit`. The prompt is `[task description][detector's result] question`.
 
 Every forged face stands beside the pristine one it was made from, and both are asked alike, so the words of a question
 tell nothing of its answer: as many verdicts are yes as no, and so are the answers about regions. The "no" to a region

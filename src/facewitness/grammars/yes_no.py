@@ -19,7 +19,7 @@ _LABELS: dict[str, Label] = {"yes": "fake", "no": "real"}
 
 
 def prompt(description: str, score: float | None, question: str) -> str:
-    """[task description][detector's result] question, as the paper has it; None leaves the detector's result out.
+    """`[task description][detector's result] question`, as the paper has it; None leaves the result out.
 
     Args:
         description: Of the task.
