@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import inspect
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from hostile import Figure, corpus, strings, texts
+from hostile import Figure, corpus, strings, tables, texts
 from hostile import __main__ as hostile
 
 needs_bench = pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="needs the extra 'bench'")
@@ -66,7 +68,7 @@ def test_a_judge_tells_a_lost_picture_a_traceback_and_a_glutton():
 @needs_bench
 def test_no_output_has_a_stranger_s_markup_links_formulas_or_orders():
     assert len(strings.payloads()) >= 250
-    for figure in strings.attack(share=40):
+    for figure in (*strings.attack(share=40), *tables.attack(share=40)):
         assert not failures(figure), figure.kind
 
 
@@ -135,6 +137,18 @@ def test_a_half_file_is_seen(tmp_path):
 
 
 def test_the_figures_take_their_place_in_the_page():
-    page = hostile.filled(hostile.PAGE.read_text(), [Figure("a | b", 3, ["x"], "a\u202eb")], 60.0)
-    assert "| a | b | 3 | 1 | a\\u202eb |" in page and "| **all** | **3** | **1** | |" in page
-    assert hostile.filled(page, [], 1.0).count("<!-- figures -->") == 1
+    page = hostile.filled(hostile.PAGE.read_text(), [Figure("a | b", 3, ["x"], "a\u202eb")], "abc, 2026-11-26")
+    assert "| a \\| b | 3 | 1 | a\\u202eb | abc, 2026-11-26 |" in page and "| **all** | **3** | **1** | | |" in page
+    later = hostile.filled(page, [Figure("c", 1_000), Figure("d", 2)], "def", keep=True)
+    assert "| a \\| b | 3 | 1 | a\\u202eb | abc, 2026-11-26 |" in later and "| **all** | **1,005** | **1** |" in later
+    again = hostile.filled(later, [Figure("a | b", 4)], "def", keep=True)
+    assert again.count("| a \\| b |") == 1 and "| **all** | **1,006** | **0** |" in again
+    assert hostile.filled(again, [Figure("c", 1)], "x").count("<!-- figures -->") == 1
+
+
+@needs_bench
+@needs_language
+def test_each_attack_and_part_of_one_can_be_named():
+    for module, options in {**hostile.ATTACKS, **hostile.PARTS}.values():
+        known = inspect.signature(importlib.import_module(f"hostile.{module}").attack).parameters
+        assert set(options) <= set(known)

@@ -1,8 +1,8 @@
 """What strangers may send, in bulk: files, names, words, servers and kills, each tried and counted (`make hostile`).
 
-    python -m hostile              everything, in minutes; its figures go to docs/reliability.md
-    python -m hostile files kills  only these
-    python -m hostile --long       a night's length: more seeds, kills and texts
+    python -m hostile                everything, in minutes; its figures go to docs/reliability.md
+    python -m hostile reading texts  only these; the page keeps the others' lines, each with its own commit
+    python -m hostile --long         a night's length: more seeds, kills and texts
 
 Each attack is a module with one function `attack(scale)`, which gives a `Figure` for each class it tried. Files are
 made by code, the same for the same seed; nothing is fetched.

@@ -12,7 +12,6 @@ import csv
 import io
 import itertools
 import json
-import os
 import re
 import tempfile
 import traceback
@@ -426,57 +425,4 @@ def attack(scale: int = 1, share: int = 1) -> Iterator[Figure]:
         for name, reads in _OUTPUTS.items():
             amiss = why or reads((made or {})[name], usual[name])
             figures[name].expect(not amiss, f"{text[:60]!a}: {amiss}")
-    yield from figures.values()
-    yield from _tables(texts)
-
-
-def _tables(texts: list[str]) -> Iterator[Figure]:
-    """The benchmark's table in its three files, of runs whose names and rows are such strings."""
-    from test_bench_table import meta, still_rows
-
-    from facewitness.bench import measures, predictions, table
-
-    readers = {"table.csv": _csv, "table.md": _markdown, "index.html": _html}
-    figures = {name: Figure(f"strings in bench's {name}") for name in readers}
-    draws, measures.DRAWS = measures.DRAWS, 20
-    path, os.environ["PATH"] = os.environ["PATH"], ""  # no Java
-    try:
-        with tempfile.TemporaryDirectory() as scratch:
-            usual: dict[str, str] = {}
-            for number, text in enumerate([_PLAIN, *texts]):
-                run = Path(scratch, str(number))
-                try:
-                    writer = predictions.Writer(
-                        run,
-                        meta(
-                            name=text or "x",
-                            dataset=text,
-                            root_name=text,
-                            platform=text,
-                            libraries={text: text},
-                            keep={text: [text]},
-                        ),
-                    )
-                    for row in still_rows(count=6):
-                        fake = row["label"] == "fake"
-                        writer.add(
-                            {
-                                **row,
-                                "dataset": text or "x",
-                                "method": text if fake else "pristine",
-                                "file": f"{row['file']}{text}",
-                            }
-                        )
-                    writer.finish([text])
-                    made = {p.name: p.read_text("utf-8") for p in table.write([run], run / "out", title=text)}
-                    why = ""
-                except Exception:
-                    made, why = {}, traceback.format_exc()[-500:]
-                usual = usual or made
-                for name, reads in readers.items():
-                    amiss = why or reads(made[name], usual[name])
-                    if text is not _PLAIN:
-                        figures[name].expect(not amiss, f"{text[:60]!a}: {amiss}")
-    finally:
-        measures.DRAWS, os.environ["PATH"] = draws, path
     yield from figures.values()
