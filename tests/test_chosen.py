@@ -45,6 +45,20 @@ def test_a_region_less_covered_than_another_one_may_be_cleared_by_that():
     assert _chosen.reply("Is the chin fake?", 0.9, COVERED, indifferent, strict).startswith("No")
 
 
+def test_a_no_accuses_no_other_place_of_a_face_that_the_score_clears():
+    """Also where the yes or no is the model's own, which likes to go on: "… The artifacts are at the left eyebrow."."""
+
+    def talkative(replies, ended=True):
+        return [(0.1 * len(text) if ended else -len(text)) for text in replies]  # "No", and more of it
+
+    for region in (None, OfRegion(1.0, 1.0, 0.0, 0.0, 0.0)):
+        strict = Choice(Odds(0.1, 1.0), region, 0.0, FORGED)
+        cleared = _chosen.reply("Is the nose fake?", 0.05, COVERED, talkative, strict)
+        assert cleared == yes_no.region_genuine("nose")
+        accused = _chosen.reply("Is the nose fake?", 0.95, COVERED, talkative, strict)
+        assert accused.startswith(yes_no.region_genuine("nose").rstrip(".")[:3]) and "eyebrow" in accused
+
+
 def test_it_is_a_prior_and_no_ban():
     def sure(replies, ended=True):
         return [0.0 if text == "Yes" else -30.0 for text in replies]
@@ -81,6 +95,9 @@ def test_evidence_that_counts_nothing_leaves_the_models_likeliest():
         ("Are the nose and the mouth fake?", None),
         ("Isn't it fake?", None),
         ("Hello", None),
+        ("What is the verdict?", ()),
+        ("Is it real or fake?", ()),
+        ("Is the nose real or fake?", None),
     ],
 )
 def test_questions_that_evidence_can_answer(question, about):
@@ -135,7 +152,8 @@ def test_a_choice_comes_back_from_its_file_and_a_damaged_one_is_told(tmp_path):
     alone = Choice(BOTH.verdict, None, 1.0, FORGED)
     file.write_text(json.dumps(alone.to_json()))
     assert _chosen.read(tmp_path) == alone
-    assert _chosen.reply("Is the nose fake?", 0.9, COVERED, indifferent, alone) is None, "left to the model"
+    sure = _chosen.reply("Is the nose fake?", 0.1, COVERED, lambda r, ended=True: [-float(len(t)) for t in r], alone)
+    assert sure == yes_no.region_genuine("nose"), "the model's own no, which is likelier than its yes"
     assert _chosen.reply("Is this face fake?", 0.9, COVERED, indifferent, alone) is not None
     for spoilt in ("{", "[]", json.dumps({"verdict": {}}), json.dumps(BOTH.to_json() | {"places": float("nan")})):
         file.write_text(spoilt)

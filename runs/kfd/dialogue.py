@@ -36,7 +36,10 @@ MARGIN = 1.3
 _TOKENS = 40  # of an answer
 
 
-def items(data: Pack, split: str, pictures: int, seed: int, detector: Path | None = None) -> Iterator[sbi_qa.Item]:
+def items(
+    data: Pack, split: str, pictures: int, seed: int, detector: Path | None = None, turns: int = TURNS,
+    elsewhere: float = 0.5,
+) -> Iterator[sbi_qa.Item]:  # fmt: skip
     """The questions about genuine rows of a split, and about forgeries of them; a detector's score stands in them."""
     score, size = (None, 224) if detector is None else sbi_qa.scorer(detector)
     rows = [
@@ -50,8 +53,8 @@ def items(data: Pack, split: str, pictures: int, seed: int, detector: Path | Non
         if points is not None:
             name, group = f"{row['source']}/{row['file']}", f"{row['source']}/{row['group']}"
             yield from sbi_qa.build(
-                [sbi_qa.Pristine(name, data.pixels(i), points, group)], seed=seed, margin=MARGIN, pairs=TURNS + 1,
-                detector=score, size=size,
+                [sbi_qa.Pristine(name, data.pixels(i), points, group)], seed=seed, margin=MARGIN, pairs=turns + 1,
+                detector=score, size=size, elsewhere=elsewhere,
             )  # fmt: skip
 
 
@@ -150,6 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made.add_argument("--split", default="train")
     made.add_argument("--pictures", type=int, default=300, help="genuine ones, each with a forgery of it")
     made.add_argument("--detector", type=Path, help="kfd.safetensors, whose score the first question then tells")
+    made.add_argument("--turns", type=int, default=TURNS, help="questions a conversation has; 1 for single ones (3)")
+    made.add_argument("--elsewhere", type=float, default=0.5, help="share of no about a forged face's other regions")
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--out", type=Path, required=True)
     asked = parts.add_parser("measure")
@@ -160,8 +165,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     try:
         if given.what == "talks":
-            examples = items(Pack(given.pack), given.split, given.pictures, given.seed, given.detector)
-            print(sbi_qa.write_chat(examples, given.out, TURNS))
+            examples = items(
+                Pack(given.pack), given.split, given.pictures, given.seed, given.detector, given.turns, given.elsewhere
+            )
+            print(sbi_qa.write_chat(examples, given.out, given.turns))
         else:
             measure(given)
     except InputError as error:

@@ -40,6 +40,7 @@ NAMED = (  # the regions that a reply may name, as `builders/sbi_qa` teaches the
 )  # fmt: skip
 _FEW = 3  # regions that a reply names at most, of as many that are likeliest
 _EDGE = 1e-4  # probabilities are kept this far from 0 and 1
+_VERDICT = re.compile(r"\b(verdict|real or (a )?fake|fake or (a )?real)\b", re.IGNORECASE)
 _FAKE = re.compile(r"\b(fake\w*|deep ?fake\w*|forge\w*|manipulat\w*|tampered|altered|blending)\b", re.IGNORECASE)
 _OTHER = re.compile(r"\b(why|how|what|when|who|real|genuine|authentic|not)\b|n't\b", re.IGNORECASE)
 
@@ -101,7 +102,7 @@ class Choice:
 
     Attributes:
         verdict: of "is it fake", whose evidence is the score's log-odds.
-        region: of "is the nose fake"; None leaves it to the model alone.
+        region: of "is the nose fake"; None leaves its yes or no to the model alone.
         places: weight of log p(set of regions | map).
         forged: region → slope and offset of the log-odds that it is forged over the logit of how far the map covers it.
     """
@@ -174,6 +175,8 @@ def asked(question: str) -> tuple[str, ...] | None:
 
     "Yes" has to mean fake, so that a question after what is real is of another kind.
     """
+    if _VERDICT.search(question) and not set(regions.mentioned(question)) - {"skin"}:
+        return ()
     about = tuple(name for name in NAMED if re.search(rf"\b{re.escape(regions.title(name))}\b", question.lower()))
     if len(about) > 1 or _OTHER.search(question) or not (_FAKE.search(question) or "replaced" in question):
         return None
@@ -197,13 +200,11 @@ def reply(
     about = asked(question)
     if about is None or not covered or any(name not in covered for name in about):
         return None
-    if about and choice.region is None:
-        return None
     chance = choice.chance(covered)
     begins = dict(zip((YES, NO), likelihoods((YES, NO), ended=False), strict=True))
     words = begins[YES] - begins[NO]
     if about:
-        together = choice.region.together(words, *known(about[0], fake, covered)) if choice.region else words
+        together = words if choice.region is None else choice.region.together(words, *known(about[0], fake, covered))
         return _of_region(about[0], together > 0, fake, chance, likelihoods, choice)
     if choice.verdict.together(words, _logit(fake)) <= 0:
         return yes_no.genuine()
@@ -215,15 +216,17 @@ def reply(
 def _of_region(
     name: str, yes: bool, fake: float, chance: Mapping[str, float], likelihoods: Likelihoods, choice: Choice
 ) -> str:
+    """Of a no: that nothing is forged, or which other places are, as the verdict on the face has it."""
     if yes:
         return yes_no.region_forged(name)
-    others = {key: value for key, value in chance.items() if key != name}
     real = yes_no.region_genuine(name)
-    no = {real: float(np.log1p(-_kept(fake)))}
-    for places in _sets(others, limit=2):
-        no[yes_no.region_untouched(name, places)] = float(np.log(_kept(fake))) + _log_prior(places, others)
-    values = dict(zip(no, likelihoods(list(no)), strict=True))
-    return max(no, key=lambda text: values[text] + choice.places * no[text])
+    others = {key: value for key, value in chance.items() if key != name}
+    untouched = {yes_no.region_untouched(name, places): _log_prior(places, others) for places in _sets(others, limit=2)}
+    texts = [real, *untouched]
+    values = dict(zip(texts, likelihoods(texts), strict=True))
+    if choice.verdict.together(max(values[text] for text in untouched) - values[real], _logit(fake)) <= 0:
+        return real
+    return max(untouched, key=lambda text: values[text] + choice.places * untouched[text])
 
 
 def _sets(chance: Mapping[str, float], limit: int = 3) -> list[tuple[str, ...]]:
