@@ -116,6 +116,23 @@ def test_the_ablation_is_the_mean_over_seeds_with_the_gain_on_the_same_faces(tmp
     assert "| L_f | 2 | 0.750 [0.750, 0.750] | 0.500 – 1.000 |" in capsys.readouterr().out
 
 
+def test_what_it_takes_to_tell_a_point_is_seeds_by_their_spread_and_faces_by_the_interval(tmp_path, capsys):
+    table = script("fdm/table")
+    gain = {"value": 0.01, "low": -0.02, "high": 0.04}  # half of it is three times a point: nine times the faces
+    rows = {
+        "f": {"dfdc AUC": {"seeds": [0.70, 0.72, 0.71], "against L_f": None}, "dfdc F1": {"against L_f": None}},
+        "fi": {"dfdc AUC": {"seeds": [0.72, 0.72, 0.73], "against L_f": gain}, "dfdc F1": {"against L_f": gain}},
+    }
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    table.main(["--needed", str(tmp_path / "a.json")])
+    printed = capsys.readouterr().out
+    spread = np.std([0.02, 0.0, 0.02], ddof=1)
+    assert f"| L_f + L_I | dfdc | +0.010 [-0.020, +0.040] | {int(np.ceil((196 * spread) ** 2))} | 9.0 |" in printed
+    assert len(printed.splitlines()) == 3
+    with pytest.raises(SystemExit):
+        table.main([])
+
+
 def test_runs_on_other_faces_or_that_have_not_ended_are_refused(tmp_path, capsys):
     table = script("fdm/table")
 

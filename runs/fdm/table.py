@@ -1,6 +1,7 @@
 """Puts the runs of table 5's ablation into one table: each row of losses, over its seeds, with intervals.
 
     python runs/fdm/table.py OUT --out runs/fdm/ablation.md          OUT has the folders f-0, fi-0 … fira-2
+    python runs/fdm/table.py --needed runs/fdm/ablation.json         what it would take to tell a point from none
 
 A cell is the mean over the seeds, [the middle 95 % of a bootstrap over groups of that mean], and between which values
 the seeds lie: the first says what other faces would change, the second what other weights would. "against L_f" is the
@@ -86,6 +87,29 @@ def table(runs: Mapping[str, Sequence[Run]]) -> tuple[str, dict[str, Any]]:
     return _markdown(found, {name: len(several) for name, several in runs.items()}), found
 
 
+def needed(found: Mapping[str, Any], point: float = 0.01) -> str:
+    """What it would take for the interval of a difference in AUC to be narrower than a point on either side.
+
+    Other weights: as many seeds as bring 1.96 standard errors of the paired differences below it, a seed at a time.
+    Other faces: as many times the faces as bring the bootstrap's half interval below it.
+
+    Args:
+        found: The numbers of `table`.
+        point: Half an interval.
+    """
+    lines = ["| against L_f | set | AUC | seeds needed | times the faces |", "|---|---|---|---|---|"]
+    for row, values in found.items():
+        for name, value in values.items():
+            gain = value.get("against L_f")
+            if not name.endswith(" AUC") or gain is None or len(value["seeds"]) < 2:
+                continue
+            apart = np.subtract(value["seeds"], found["f"][name]["seeds"]).std(ddof=1)
+            seeds = max(2, int(np.ceil((1.96 * apart / point) ** 2)))
+            faces = max(1.0, ((gain["high"] - gain["low"]) / 2 / point) ** 2)
+            lines.append(f"| {ROWS[row]} | {name[:-4]} | {_gain(value)} | {seeds} | {faces:.1f} |")
+    return "\n".join(lines) + "\n"
+
+
 def _with_interval(values: NDArray[np.float64]) -> dict[str, float | None]:
     low, high = measures.interval(values[1:].tolist()) or (None, None)
     return {"value": float(values[0]), "low": low, "high": high}
@@ -133,9 +157,15 @@ def _probe(values: Mapping[str, Any], features: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read every run, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("runs", type=Path, help="folder of the runs' folders")
-    parser.add_argument("--out", type=Path, required=True, help="Markdown file; the numbers go beside it, .json")
+    parser.add_argument("runs", type=Path, nargs="?", help="folder of the runs' folders")
+    parser.add_argument("--out", type=Path, help="Markdown file; the numbers go beside it, .json")
+    parser.add_argument("--needed", type=Path, metavar="JSON", help="numbers of an earlier table")
     given = parser.parse_args(arguments)
+    if given.needed is not None:
+        print(needed(json.loads(given.needed.read_text(encoding="utf-8"))), end="")
+        return
+    if given.runs is None or given.out is None:
+        parser.error("expected the runs' folder and --out, or --needed")
     try:
         runs = {name: [Run.read(folder) for folder in sorted(given.runs.glob(f"{name}-*"))] for name in ROWS}
         runs = {name: several for name, several in runs.items() if several}
