@@ -2,7 +2,8 @@
 
     python runs/ffaa/cases.py PACK --unseen TABLES --out cases --ship      → runs/ffaa/cases.json
 
-Learns from the split `calibrate` (of which the default witness learned nothing) and measures on `val`: AUC and accuracy
+Learns from three quarters of the split `calibrate` (of which the default witness learned nothing), fits how certain it
+is and its thresholds on the others, and measures on `val`: AUC and accuracy
 of the default witness, of the evidence-only form of the witness `ffaa`, and of a fusion of 50 thousand numbers that
 reads both cases and a grid of the picture (`witnesses/_cases`); on easy and on hard faces, with intervals from drawing
 groups anew. The factor by which a hard face's log-odds are multiplied is fitted on `calibrate` by its likelihood.
@@ -24,6 +25,7 @@ import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import redirect_stdout
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,7 @@ from facewitness.witnesses import _cases, ffaa
 HERE = Path(__file__).parent
 PACKAGE = Path(weights.__file__).parent / "weights"
 CHUNK = 60  # faces a file
+COUNT = (4000, 4000, 1000)  # of each set at most: all there are
 SIDES = ("real", "fake")
 MANY = {name: name for name in ("dfdc", "utkface")}  # the others have too few faces to show a rate by themselves
 
@@ -51,13 +54,19 @@ MANY = {name: name for name in ("dfdc", "utkface")}  # the others have too few f
 Seen = tuple[dict[str, Any], np.ndarray, np.ndarray]  # source, file, group and label; pixels; mesh
 
 
-def of_pack(pack: Pack, split: str, count: int) -> Iterator[Seen]:
-    """So many faces of a split, half of them forged, in an order by hash."""
+def rows_of(pack: Pack, split: str, count: int) -> list[int]:
+    """So many rows of a split, half of them forged where there are enough, in an order by hash."""
     rows = [i for i, row in enumerate(pack.rows) if row["split"] == split and pack.landmarks(i) is not None]
     rows.sort(key=lambda i: zlib.crc32(f"{pack.rows[i]['source']}/{pack.rows[i]['file']}".encode()))
-    for label in ("real", "fake"):
-        for i in [i for i in rows if pack.rows[i]["label"] == label][: count // 2]:
-            yield pack.rows[i], pack.pixels(i), pack.landmarks(i)
+    return [i for label in SIDES for i in [i for i in rows if pack.rows[i]["label"] == label][: count // 2]]
+
+
+def of_pack(pack: Pack, split: str, count: int) -> Iterator[Seen]:
+    """The faces of those rows."""
+    for i in rows_of(pack, split, count):
+        mesh = pack.landmarks(i)
+        assert mesh is not None
+        yield pack.rows[i], pack.pixels(i), mesh
 
 
 def of_tables(tables: Path, count: int) -> Iterator[Seen]:
@@ -166,6 +175,17 @@ def scores(fusion: mids.Fusion, data: dict[str, np.ndarray]) -> np.ndarray:
     return np.array([deciding.decide(rows, ("real", "fake")).fake for rows in found])
 
 
+def as_shipped(data: dict[str, np.ndarray]) -> np.ndarray:
+    """The forgery score of each face by the judge among the package's weights, before its certainty."""
+    judge = deciding.Decider(weights.read(ffaa.CASES)[0], ffaa.CASES)
+    found = []
+    for i in range(len(data["label"])):
+        one, two = (np.repeat(data[name][i][None], 2, 0).astype(np.float32) for name in ("one", "two"))
+        logits = judge.logits(image1=one, image2=two, text=data["text"][i], seen=data["seen"][i])
+        found.append(deciding.decide(logits, SIDES).fake)
+    return np.array(found)
+
+
 def factor(data: dict[str, np.ndarray]) -> float:
     """By what a hard face's log-odds are to be multiplied: the most likely of a grid, by the labels."""
     hard = ~data["easy"].astype(bool)
@@ -203,39 +223,46 @@ def interval(
     }
 
 
+def parted(data: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Three quarters of the groups, to learn from, and the others, on which certainty and thresholds are fitted."""
+    apart = np.array([zlib.crc32(group.encode()) % 4 == 0 for group in data["group"]])
+    learned, fitted_on = ({name: values[at] for name, values in data.items()} for at in (~apart, apart))
+    return learned, fitted_on
+
+
 def shipped(
-    fusion: mids.Fusion, val: dict[str, np.ndarray], judged: np.ndarray, onnx: Path, measured: dict[str, Any]
+    fusion: mids.Fusion, given: dict[str, np.ndarray], val: dict[str, np.ndarray], onnx: Path, measured: dict[str, Any]
 ) -> dict:
-    """How certain easy and hard faces are, fitted on half of the groups and measured on the other, and the file."""
-    truth, easy = val["label"].astype(bool), val["easy"].astype(bool)
-    half = np.array([zlib.crc32(group.encode()) % 2 == 0 for group in val["group"]])
-    odds = logit(judged)
+    """How certain easy and hard faces are, fitted on `given` and measured on `val`, and the file."""
+    fits, tests = (
+        (logit(scores(fusion, data)), data["label"].astype(bool), data["easy"].astype(bool)) for data in (given, val)
+    )
 
     def slope(which: np.ndarray) -> float:
         tried = np.arange(0.2, 3.01, 0.05)
-        return float(tried[int(np.argmin([_loss(k * odds[which], truth[which]) for k in tried]))])
+        odds, truth, _ = fits
+        return round(float(tried[int(np.argmin([_loss(k * odds[which], truth[which]) for k in tried]))]), 2)
 
-    slopes = {"easy": slope(half & easy), "hard": slope(half & ~easy), "all": slope(half)}
-    own = np.where(easy, slopes["easy"], slopes["hard"]) * odds
+    easy = fits[2]
+    slopes = {"easy": slope(easy), "hard": slope(~easy), "all": slope(np.ones(len(easy), bool))}
     tested = {
-        "one slope": _loss(slopes["all"] * odds[~half], truth[~half]),
-        "two slopes": _loss(own[~half], truth[~half]),
+        "one slope": _loss(slopes["all"] * tests[0], tests[1]),
+        "two slopes": _loss(np.where(tests[2], slopes["easy"], slopes["hard"]) * tests[0], tests[1]),
     }
-    whole = {"easy": slope(easy), "hard": slope(~easy)}
-    final = sigmoid(np.where(easy, whole["easy"], whole["hard"]) * odds)
+    final = sigmoid(np.where(easy, slopes["easy"], slopes["hard"]) * fits[0])
     calibration = Calibration.fit(
-        list(final), list(truth), groups=list(val["group"]), sources=[MANY.get(s, "others") for s in val["source"]],
-        confidence=0.5, fakes_called_real=0.1,
+        list(final), list(fits[1]), groups=list(given["group"]),
+        sources=[MANY.get(s, "others") for s in given["source"]], confidence=0.5, fakes_called_real=0.1,
     )  # fmt: skip
     facts = {
-        "certainty": whole, "calibration": calibration.to_json(), "measured": measured,
-        "rests_on": weights.read("compact.onnx")[1],
+        "certainty": {name: slopes[name] for name in ("easy", "hard")}, "calibration": calibration.to_json(),
+        "measured": measured, "rests_on": weights.read("compact.onnx")[1],
     }  # fmt: skip
     sizes = (_cases.GRID**2 + 1, (_cases.GRID // 2) ** 2 + 1)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):  # the exporter's notes
         warnings.simplefilter("ignore")
         facts["worst"] = mids.export(fusion, onnx, facts, sizes)
-    return {"slopes": slopes, "log loss of the other half": tested, **facts}
+    return {"slopes": slopes, "log loss of held-out faces": tested, **facts}
 
 
 def _loss(odds: np.ndarray, truth: np.ndarray) -> float:
@@ -249,7 +276,7 @@ def main() -> None:
     parser.add_argument("pack", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--unseen", type=Path, required=True, help="tables of sources that nobody learned from")
-    parser.add_argument("--count", type=int, nargs=3, default=(600, 440, 40), help="of --unseen: each source and label")
+    parser.add_argument("--count", type=int, nargs=3, default=COUNT, help="of --unseen: each source and label")
     parser.add_argument("--ship", action="store_true", help="put it among the package's weights if it is better")
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
@@ -257,12 +284,13 @@ def main() -> None:
     for name, count in zip(("calibrate", "val", "unseen"), given.count, strict=True):
         faces = (lambda n: of_tables(given.unseen, n)) if name == "unseen" else _of_split(given.pack, name)
         sets[name] = kept(given.out, f"{name}-{count}", lambda faces=faces, count=count: faces(count))
+    learned, apart = parted(sets["calibrate"])
     val = sets["val"]
     every, easy = np.ones(len(val["label"]), bool), val["easy"].astype(bool)
     k = factor(sets["calibrate"])
     own = np.where(easy, val["p"], sigmoid(k * logit(val["p"])))
     results = {
-        "rests_on": weights.read("compact.onnx")[1],
+        "faces learned from": len(learned["label"]),
         "faces": {s: len(data["label"]) for s, data in sets.items()},
         "easy": {s: round(float(data["easy"].mean()), 4) for s, data in sets.items()},
         "hard_factor": round(k, 2),
@@ -272,10 +300,11 @@ def main() -> None:
             name: round(float(-np.log(np.where(val["label"], s, 1 - s)[~easy] + 1e-12).mean()), 4)
             for name, s in (("as it is", val["p"]), ("less certain", own))
         },
+        "among the weights before, less the default": interval(as_shipped(val), val, every, val["p"]),
         "seeds": [],
     }
     for seed in range(given.seeds):
-        fusion = fitted(sets["calibrate"], seed)
+        fusion = fitted(learned, seed)
         judged = scores(fusion, val)
         mean = (judged + val["p"]) / 2
         results["seeds"].append(
@@ -307,10 +336,11 @@ def main() -> None:
                 },
                 "accuracy": {"easy": own["easy"]["acc"][0], "hard": own["hard"]["acc"][0]},
             }  # fmt: skip
-            results |= shipped(fusion, val, judged, given.out / ffaa.CASES, measured)
+            results |= shipped(fusion, apart, val, given.out / ffaa.CASES, measured)
     results["parameters"] = sum(p.numel() for p in fusion.parameters())
     write_whole(HERE / "cases.json", json.dumps(results, indent=1).encode())
     print(json.dumps({k: v for k, v in results.items() if k not in ("calibration", "seeds")}, indent=1))
+    print(f"before: {results['among the weights before, less the default']}")
     for number, one in enumerate(results["seeds"]):
         print(f"seed {number}: less the default {one['less the default']}, unseen {one['unseen, less the default']}")
     if given.ship:

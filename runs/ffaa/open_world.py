@@ -3,7 +3,8 @@
     python runs/ffaa/open_world.py PACK --unseen TABLES --cache out/cases      → runs/ffaa/open-world.{json,md}
 
 Held-out faces of known sources (the pack's split `val`) by kind of source, and tables of sources that nobody learned
-from: ACC, AUC and AP of each set, of all together (ALL) and sACC, with 95 % intervals over groups drawn anew; then how
+from: ACC, AUC and AP of each set, of all together (ALL), of held-out faces in the shares of
+Multi-attack's kinds (MA) and sACC, with 95 % intervals over groups drawn anew; then how
 many faces are easy and how often easy and hard ones are judged rightly (Figures 6 and 8, without a language model).
 The shipped judge of cases decides, as in the witness. The same sets in full: `bench run --protocol open-world`.
 """
@@ -19,6 +20,7 @@ import numpy as np
 
 from facewitness import weights
 from facewitness.bench import measures
+from facewitness.builders.ffa_vqa import MULTI_ATTACK
 from facewitness.builders.pack import Pack
 from facewitness.calibration import Calibration, logit, sigmoid
 from facewitness.files import write_whole
@@ -36,25 +38,27 @@ SETS = {  # as facewitness/bench/protocols/open-world.toml has them
     "GPT-Image": ("gpt_image",), "inpainting-study": ("inpaint_study",), "another-GAN": ("ismaolen",),
 }  # fmt: skip
 APART = {"FF++-c40": ("ffpp_c40",)}
+MA = "MA, in its shares"  # held-out faces in the shares of Multi-attack's kinds, whatever their source
 SHOWN = ("acc", "auc", "ap")
 
 
 def by_cases(data: dict[str, np.ndarray]) -> np.ndarray:
     """The probability that ffaa gives each face, by the shipped judge of cases."""
-    judge = deciding.Decider(weights.read(ffaa.CASES)[0], ffaa.CASES)
-    fit = Calibration.from_json(judge.facts["calibration"])
-    found = []
-    for i in range(len(data["label"])):
-        one, two = (np.repeat(data[name][i][None], 2, 0).astype(np.float32) for name in ("one", "two"))
-        logits = judge.logits(image1=one, image2=two, text=data["text"][i], seen=data["seen"][i])
-        decision = deciding.decide(logits, cases.SIDES)
-        certainty = judge.facts["certainty"]["easy" if data["easy"][i] else "hard"]
-        found.append(float(sigmoid(certainty * logit(np.array([decision.fake])))[0]))
-    return np.asarray(fit.probabilities(found))
+    facts = deciding.Decider(weights.read(ffaa.CASES)[0], ffaa.CASES).facts
+    certainty = np.where(data["easy"].astype(bool), facts["certainty"]["easy"], facts["certainty"]["hard"])
+    fit = Calibration.from_json(facts["calibration"])
+    return np.asarray(fit.probabilities(list(sigmoid(certainty * logit(cases.as_shipped(data))))))
 
 
-def table(data: dict[str, np.ndarray], p: np.ndarray) -> dict[str, dict[str, measures.Value]]:
-    """Every set's numbers, ALL and sACC."""
+def in_shares(kinds: np.ndarray) -> np.ndarray:
+    """The first faces of each kind, as many as Multi-attack's shares (27 : 25 : 18 : 24) let there be at most."""
+    members = {kind: np.flatnonzero(kinds == kind) for kind in MULTI_ATTACK}
+    scale = min(len(members[kind]) / share for kind, share in MULTI_ATTACK.items())
+    return np.concatenate([members[kind][: int(scale * share)] for kind, share in MULTI_ATTACK.items()])
+
+
+def table(data: dict[str, np.ndarray], p: np.ndarray, ma: np.ndarray) -> dict[str, dict[str, measures.Value]]:
+    """Every set's numbers, ALL, MA (the rows `ma`) and sACC."""
     groups = np.unique(data["group"], return_inverse=True)[1]
     truth = data["label"].astype(bool)
     parts, found = {}, {}
@@ -65,6 +69,7 @@ def table(data: dict[str, np.ndarray], p: np.ndarray) -> dict[str, dict[str, mea
             found[name] = measures.detection(truth[at], p[at], groups[at], only=SHOWN)
     whole = measures.together([part for name, part in parts.items() if name not in APART])
     found["ALL"] = measures.detection(whole.fake, whole.p, whole.group, only=SHOWN)
+    found[MA] = measures.detection(truth[ma], p[ma], groups[ma], only=SHOWN)
     found["sACC"] = {"acc": measures.steadiness(list(parts.values()))}
     return found
 
@@ -91,7 +96,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("pack", type=Path)
     parser.add_argument("--unseen", type=Path, required=True)
-    parser.add_argument("--count", type=int, nargs=2, default=(440, 40), help="held out; each unseen source and label")
+    parser.add_argument(
+        "--count", type=int, nargs=2, default=cases.COUNT[1:], help="held out; each unseen source and label"
+    )
     parser.add_argument("--cache", type=Path, required=True, help="features of faces, the folder of cases.py's --out")
     given = parser.parse_args()
     known = cases.kept(
@@ -99,6 +106,8 @@ def main() -> None:
     )
     other = cases.kept(given.cache, f"unseen-{given.count[1]}", lambda: cases.of_tables(given.unseen, given.count[1]))
     data = {name: np.concatenate([known[name], other[name]]) for name in known}
+    pack = Pack(given.pack)
+    ma = in_shares(np.array([pack.rows[i]["kind"] for i in cases.rows_of(pack, "val", given.count[0])]))
     unseen = np.isin(data["source"], [source for name in list(SETS)[5:] for source in SETS[name]])
     lines, stored = ["| system | set | faces | ACC | AUC | AP |", "|---|---|---|---|---|---|"], {}
     shares = ["| system | faces | of them easy | right, easy | right, hard |", "|---|---|---|---|---|"]
@@ -110,7 +119,7 @@ def main() -> None:
                 parts = [scored[f"val-{given.count[0]}"], scored[f"unseen-{given.count[1]}"]]
             systems.append((system, np.concatenate(parts)))
     for system, p in systems:
-        found = table(data, p)
+        found = table(data, p, ma)
         for name, values in found.items():
             shown = " | ".join(cell(values[m]) if m in values else "" for m in SHOWN)
             lines.append(f"| {system} | {name} | {values['acc'].n} | {shown} |")

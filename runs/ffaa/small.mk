@@ -20,7 +20,7 @@ table3: $(OUT)/mids/mids.onnx
 figure3: $(FIGURE3) $(OUT)/val.parquet $(OUT)/unseen.parquet
 	$(PYTHON) $(HERE)/figure3.py $(foreach P,$(PARTS),$P=$(OUT)/sft-$P/model) all=$(OUT)/sft/model \
 	  --seen $(OUT)/val.parquet --unseen $(OUT)/unseen.parquet --out $(OUT)/figure3
-# the judge of cases that ships, for the default witness's weights at hand, and the open-world table (two minutes)
+# the judge of cases that ships, for the default witness's weights at hand, and the open-world table (six minutes of a core)
 cases:
 	$(PYTHON) $(HERE)/cases.py $(PACK) --unseen $(UNSEEN) --out $(OUT)/cases --ship
 	$(PYTHON) $(HERE)/open_world.py $(PACK) --unseen $(UNSEEN) --cache $(OUT)/cases

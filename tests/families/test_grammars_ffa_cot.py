@@ -54,6 +54,8 @@ def test_how_models_write_it(text):
         ("", "empty"),
         ("The face is fake.", "no Image description"),
         (ANSWER.replace("Analysis result: fake", "Analysis result: maybe"), "no result"),
+        (ANSWER.replace("Analysis result: fake", "Analysis result: real or fake"), "no result"),
+        (ANSWER.replace("Analysis result: fake", "Analysis result: Fake/Real"), "no result"),
         (ANSWER.replace("0.85", "very"), "no probability"),
         (ANSWER.replace("Identity exchange", "swapped lighting"), "no type"),
         (ANSWER + "\nAnalysis result: real", "twice"),

@@ -155,6 +155,11 @@ def test_three_answers_that_fail_to_parse_are_inconclusive_and_it_is_told_why():
     assert "expected" in testimony.reply.text
 
 
+def test_a_model_that_repeats_its_questions_has_no_verdict():
+    testimony = examined(witness(Evidence(0.8), backend="echo"))
+    assert [reply.label for reply in testimony.considered] == [None] * 3 and testimony.fake is None
+
+
 def test_one_answer_that_parses_is_enough_and_the_face_is_hard():
     testimony = examined(witness(Evidence(0.8), language=Says("Hm.", FAKE, "Hm.")))
     assert testimony.reply.label == "fake" and testimony.fake < 0.8

@@ -52,6 +52,7 @@ _FIELD = re.compile(
 )
 _NUMBER = re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,6})?|\.\d{1,6})\s*(%|per ?cent)?")
 _RESULT = re.compile(r"\W*(?:this |the )?(?:image |face |photo |picture )?(?:is |looks )?(?:an? )?(real|fake)\b", re.I)
+_EITHER = re.compile(r"\s*(?:or|and|/|\||,)\s*(?:an? )?(?:real|fake)\b", re.I)  # the form's own words, copied
 _KINDS = (
     ("identity_exchange", "identity"), ("attribute_manipulation", "attribute"), ("entire_synthesis", "synthesis"),
     ("identity_exchange", "swap"), ("entire_synthesis", "generated"),
@@ -223,6 +224,8 @@ def _line(text: str) -> str:
 
 def _result(written: str) -> Label | None:
     first = _RESULT.match(written)
+    if first is not None and _EITHER.match(written, first.end()):
+        return None
     if first is not None:
         return "real" if first[1].lower() == "real" else "fake"
     return "inconclusive" if written.lower().startswith(("inconclusive", "uncertain", "undecided")) else None

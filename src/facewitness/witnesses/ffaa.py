@@ -19,9 +19,9 @@ Who judges
 
 Where answers contradict, lack a verdict or cannot be had, the testimony says so: without any verdict there is no score.
 
-Measured: by the evidence alone, ffaa ranks held-out faces of known sources better than the witness that it rests on
-(AUC 0.872 against 0.836, difference 0.011 to 0.063 on 300 faces) and faces of three other sources no better (0.634
-against 0.664 on 120). Hard faces are right as often as easy ones there, so they are hardly judged less certain.
+What the judge of cases was measured to be worth beside the witness that it rests on stands in its file, and the card
+says it: better on held-out faces of known sources, not on others. Hard faces are right about as often as easy ones
+there, so they are hardly judged less certain.
 """
 
 from __future__ import annotations
@@ -58,12 +58,6 @@ from facewitness.witnesses import _cases
 QUESTION = "Is the face in this picture real or fake? Explain how you come to that."
 HYPOTHESIS = "This is a {label} human face. What evidence do you have?"  # the paper's hypothetical prompt
 SIDES: tuple[Literal["real", "fake"], ...] = ("real", "fake")
-CARD = {
-    "knows": "ffaa, by the evidence alone, ranks held-out faces of the sources that the default witness knows better "
-    "than that one (AUC 0.872 against 0.836 on 300 faces).",
-    "does_not_know": "ffaa hardly knows generators and edits of other origin (AUC 0.634 on three such sources, where "
-    "the default witness has 0.664); by the evidence alone a hard face is judged rightly as often as an easy one.",
-}
 LONGEST = 20_000  # characters of an answer that are read
 CASES = "ffaa_cases.onnx"  # the judge of the evidence's two cases
 # a hard face's log-odds are multiplied by this where no judge was fitted: ours, as no half of a face's answers is wrong
@@ -170,7 +164,7 @@ class FFAA:
         self.calibration: Mapping[str, Any] | None = own if self._decider is None else None
         self.card: Mapping[str, str] | None = getattr(self._evidence, "card", None) if self._decider is None else None
         if self._cases is not None:
-            self.calibration, self.card = self._cases.facts["calibration"], CARD
+            self.calibration, self.card = self._cases.facts["calibration"], _card(self._cases.facts)
 
     def made_by(self) -> dict[str, Any]:
         """What it takes to run this witness again.
@@ -283,7 +277,7 @@ class FFAA:
             text = self._backend.ask([{"role": "user", "content": prompt}], [crop])
         if not isinstance(text, str):
             raise BackendError(f"The language model: expected an answer in words, got {type(text).__name__}.")
-        return text
+        return text.strip().removeprefix(question)  # what repeats its question has not answered it yet
 
     def _crop(self, pixels: Pixels, face: Face) -> Pixels:
         at = face.landmarks if face.landmarks is not None else face.box
@@ -446,6 +440,20 @@ def _by_probability(labels: Sequence[str | None], probability: float | None) -> 
     p = min(max(probability, 1e-6), 1 - 1e-6)
     odds = float(np.log(p) - np.log1p(-p))
     return deciding.decide([(0.0, 0.0, odds, odds)] * len(labels), labels)
+
+
+def _card(facts: Mapping[str, Any]) -> Mapping[str, str] | None:
+    """What the judge of cases knows and does not know, by what was measured when it was fitted; None: nothing was."""
+    if "measured" not in facts:
+        return None
+    known, other = (facts["measured"][name] for name in ("held out", "unseen"))
+    return {
+        "knows": "ffaa, by the evidence alone, ranks held-out faces of the sources that the default witness knows "
+        f"better than that one (AUC {known['ffaa']:.3f} against {known['default']:.3f} on {known['faces']} faces).",
+        "does_not_know": f"ffaa hardly knows generators and edits of other origin (AUC {other['ffaa']:.3f} on "
+        f"{other['faces']} faces of three such sources, where the default witness has {other['default']:.3f}); by the "
+        "evidence alone a hard face is judged rightly about as often as an easy one.",
+    }
 
 
 def _kind(kinds: Mapping[str, float] | None) -> str | None:
