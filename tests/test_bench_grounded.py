@@ -243,6 +243,15 @@ def test_dfa_bench_is_read(tmp_path):
     assert found[0].truth.questions["Is it real or fake?"] == ("It is fake.",)
     assert found[0].group == "fake/1"
     assert len(told) == 2
+    captions = tmp_path / "captions" / "own.json"
+    captions.parent.mkdir()
+    captions.write_text(json.dumps([{"image_id": "fake/1_0.png", "caption": "The nose is blurred."}]))
+    with pytest.raises(InputError, match="captions"):  # below the data set's folder it is taken for one of its lists
+        bench.read_mmtt(tmp_path, "test", captions, None, "dfa_bench")
+    captions = captions.rename(tmp_path.parent / "captions-of-dfa-bench.json")
+    reports, notes = bench.read_mmtt(tmp_path, "test", captions, None, "dfa_bench", limit=1)
+    assert [r.text for r in reports] == ["The nose is blurred."] and len(notes) <= 1
+    assert reports[0].references == ("The nose is blurred and the mouth has a seam.",)
     (tmp_path / "test.json").write_text('[{"image": "3.png"}]')
     with pytest.raises(InputError, match="entry 0"):
         list(dfa_bench.samples(tmp_path))

@@ -197,7 +197,9 @@ def _add_grounded(words: Any) -> None:
     mmtt.add_argument("--captions", type=Path, required=True, metavar="JSON", help="[{image_id, caption}, …]")
     mmtt.add_argument("--masks", type=Path, metavar="FOLDER", help="PNG masks named as the pictures are")
     mmtt.add_argument("--split", default="test", metavar="NAME", help="train, val or test (test)")
-    mmtt.add_argument("--dataset", choices=("mmtt", "ddvqa"), default="mmtt", help="ddvqa: DQ_F++, Table 3 (mmtt)")
+    mmtt.add_argument(
+        "--dataset", choices=("mmtt", "ddvqa", "dfa_bench"), default="mmtt", help="ddvqa: DQ_F++, Table 3 (mmtt)"
+    )
     mmtt.add_argument("--limit", type=positive, metavar="N", help="the split's first N pictures only")
     mmtt.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which takes Java")
     mmtt.add_argument("--system", default="system", metavar="NAME", help="its name in the table")
@@ -223,7 +225,7 @@ def _mmtt(given: argparse.Namespace) -> int:
     )
     numbers = grounded.mmtt(reports, meteor=not given.no_meteor)
     of_mmtt = ("MMTT, Table 2", "MMTT, test set (their repository)", "MMTT, Table 6")
-    tables: tuple[str, ...] = of_mmtt if given.dataset == "mmtt" else ("DQ_F++, Table 3",)
+    tables = {"mmtt": of_mmtt, "ddvqa": ("DQ_F++, Table 3",)}.get(given.dataset, ())
     print(grounded.markdown(numbers, given.system, tables))
     for note in notes[:5]:
         complain(f"facewitness: {note}")

@@ -747,7 +747,7 @@ def _words(testimonies: Iterable[Testimony], person: PersonReport | None = None)
         if reply.notes:
             yield _e("p", visible(" ".join(reply.notes)), class_="key")
         if reply.refusals:
-            yield _e("p", "This text does not keep the form it was asked for:")
+            yield _e("p", "What does not fit in this text:")
             yield _reasons(reply.refusals)
 
 
@@ -774,7 +774,7 @@ def _little(finding: Finding, person: PersonReport) -> Element:
         left, top, right, bottom = place.box
         shapes.append(shape or f"M{left:.1f} {top:.1f}H{right:.1f}V{bottom:.1f}H{left:.1f}Z")
     oval = _e("ellipse", cx=(x1 + x2) / 2, cy=(y1 + y2) / 2, rx=(x2 - x1) / 2, ry=(y2 - y1) / 2, class_="oval")
-    return _e(
+    drawn = _e(
         "svg",
         oval,
         _e("path", d="".join(shapes), class_="part", fill_rule="evenodd"),
@@ -783,6 +783,8 @@ def _little(finding: Finding, person: PersonReport) -> Element:
         role="img",
         aria_label=f"mask: {places_of(finding)}",
     )
+    drawn.tail = None  # it stands in a line of words, where a line's end would be one
+    return drawn
 
 
 def _inspections(report: Report) -> Element | None:

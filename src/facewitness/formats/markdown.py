@@ -138,7 +138,7 @@ def _words(testimony: Testimony) -> Iterator[str]:
         if testimony.reply.notes:
             yield escaped(" ".join(testimony.reply.notes))
         if testimony.reply.refusals:
-            yield "This text does not keep the form it was asked for:"
+            yield "What does not fit in this text:"
             yield from _list(testimony.reply.refusals)
 
 

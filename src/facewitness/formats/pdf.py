@@ -577,7 +577,7 @@ def _words(testimony: Testimony) -> Iterator[Flowable]:
         if reply.notes:
             yield _text(" ".join(reply.notes), SMALL)
         if reply.refusals:
-            yield _text("This text does not keep the form it was asked for:", SMALL)
+            yield _text("What does not fit in this text:", SMALL)
             yield from _items(reply.refusals, _item(7.6))
 
 
