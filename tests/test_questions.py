@@ -42,6 +42,9 @@ def test_regions_in_questions(question, named):
         ("what now", "next"),
         ("How often are you wrong?", "wrong"),
         ("Can I trust it?", "wrong"),
+        ("Are you ever wrong?", "wrong"),
+        ("What is wrong with the nose?", ""),  # it asks about a region and not how often
+        ("What is wrong here?", ""),
         ("Was it made with Midjourney?", "tool"),
         ("Which software was used?", "tool"),
         ("Is it AI generated?", "made"),

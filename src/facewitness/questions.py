@@ -61,7 +61,8 @@ INTENTS: dict[str, str] = {
     "made": rf"\b{_AI}\b|\b(machine|computer)[ -]?(generated|made)\b|\bgenerated\b|\bsynthes\w*|\bsynthetic\b|"
     r"\bartificial\w*|\bgans?\b|\bdiffusion\b|\bcgi\b",
     "wrong": r"\bhow (often|accurate|reliable|trustworthy|good are)\b|\berror rates?\b|\bmistak\w+|\btrust\b|"
-    r"\bfalse (alarm|positive|negative)s?\b|\b(be|are|been|were|is|was) (you |it |this )?(ever |often )?wrong\b|"
+    r"\bfalse (alarm|positive|negative)s?\b|"
+    r"(?<!what )\b(be|are|been|were|is|was) (you |it |this )?(ever |often )?wrong\b(?! (with|in|on|at|here|there)\b)|"
     r"\breliab\w*|\baccura\w*|\blimit(s|ations?)?\b|\btrack record\b",
     "sure": r"\b(how (sure|certain|confident|likely|probable)|probabilit\w*|confidence|certainty|chances?|"
     r"per ?cent|are you (sure|certain))\b",

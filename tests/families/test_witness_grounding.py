@@ -204,6 +204,17 @@ def test_the_explanation_has_a_mask_behind_every_region(facext, seen, monkeypatc
     assert geometry.iou(testimony.findings[0].box, box) > 0.3
 
 
+def test_a_mask_is_kept_to_the_region_that_its_words_name(facext, seen, monkeypatch):
+    face = seen.track.face
+    monkeypatch.setattr(facext.network, "concepts", ("right_eye", "right_under_eye", "mouth"))
+    both = _over(facext, face, "right_under_eye", "left_under_eye")
+    _answers(facext, monkeypatch, Answered("The <p>area under the right eye</p> [SEG] has a seam.", (both,)))
+    (finding,) = facext.examine(*seen).findings
+    assert finding.region == "right_under_eye", "not the eye, whose name is a part of this one's"
+    outline = geometry.bounds(np.concatenate(regions.polygons("right_under_eye", face.landmarks)))
+    assert geometry.iou(finding.box, outline) > 0.3
+
+
 def test_a_mask_that_comes_out_empty_is_cut_from_the_map_and_told(facext, seen, monkeypatch):
     face = seen.track.face
     monkeypatch.setattr(facext, "_map", lambda logits: _over(facext, face, "nose", "mouth"))

@@ -155,7 +155,7 @@ class Facext(_grounded.Loaded):
         answer = self.network.answer(seen, [(0, QUESTIONS["grounded_explanation"], ())], self._max_tokens, self._least)[
             0
         ]
-        masks = [self._shown(values, face, affine) for values in answer.masks]
+        masks = [self._shown(values, face, affine) for values in self._within(answer, face, affine)]
         cut = self._cut(answer.text, masks, face, affine, seen)
         reply = self._read(answer, face, affine, self._worth(self._score(seen)), masks)
         named = {place.region for finding in reply.findings for place in finding.places}
@@ -180,6 +180,20 @@ class Facext(_grounded.Loaded):
             quarrels.append(f"Its words, and not its maps, point at {listed([f'the {_title(n)}' for n in without])}.")
         notes = (beside,) if beside and label == evidence else ()
         return replace(reply, label=label, notes=notes, refusals=tuple(quarrels))
+
+    def _within(self, answer: fifa.Answered, face: Face, affine: geometry.Affine) -> list[NDArray[np.float32]]:
+        """An answer's masks, each kept to the region that its words name: what is meant lies there, by the task."""
+        masks = list(answer.masks)
+        if face.landmarks is None:
+            return masks
+        for mention in plugins.get("grammars", "interleaved").mentions(answer.text):
+            name, at = fifa.named(mention.phrase, self.network.concepts), mention.seg
+            if name is not None and at is not None and at < len(masks):
+                rings = [geometry.transform(affine, ring) for ring in regions.polygons(name, face.landmarks)]
+                side = masks[at].shape[0] / self._size
+                inside = geometry.fill([ring * side for ring in rings], *masks[at].shape)
+                masks[at] = (masks[at] * inside).astype(np.float32)
+        return masks
 
     def _cut(self, text: str, masks: list[Mask | None], face: Face, affine: geometry.Affine, seen: Seen) -> list[str]:
         """Puts the map within its region in the place of each [SEG]'s mask that is empty; returns these regions."""
@@ -221,10 +235,10 @@ class Facext(_grounded.Loaded):
     def _renamed(self, finding: Finding, text: str, strength: float | None) -> Finding:
         """The finding with the concept its words mean here, and with what such findings were measured to be worth."""
         place = finding.places[0]
-        spoken = next(
-            (name for name in self.network.concepts if fifa.title(name) in finding.claim.lower() and _same_words(
-                fifa.title(name), place.region, finding.claim)), place.region,
-        )  # fmt: skip
+        fit = [name for name in self.network.concepts if fifa.title(name) in finding.claim.lower() and _same_words(
+            fifa.title(name), place.region, finding.claim)]  # fmt: skip
+        # the most words of those: "area under the left eye" holds "left eye", too
+        spoken = max(fit, key=lambda name: len(fifa.title(name)), default=place.region)
         return Finding((replace(place, region=spoken),), finding.claim, strength)
 
     def _shown(self, values: NDArray[np.float32], face: Face, affine: geometry.Affine) -> Mask | None:
