@@ -172,6 +172,21 @@ def test_weights_that_are_not_there_or_another_kind_are_told(name, talker_file, 
         load(weights=str(talker_file if name == "forgerytalker" else fifa_file), device="abacus")
 
 
+@pytest.mark.parametrize(
+    ("text", "left", "less"),
+    [
+        ("The nose is odd. The chin is odd. The chin is odd. The chin is", "The nose is odd. The chin is odd.", True),
+        ("The nose is odd. The chin is odd.", "The nose is odd. The chin is odd.", False),
+        ("The nose", "The nose", False),
+        ("", "", False),
+    ],
+)
+def test_a_sentence_is_said_once(text, left, less):
+    from facewitness.witnesses.forgerytalker import _once
+
+    assert _once(text) == (left, less)
+
+
 # ---------------------------------------------------------------------------------------------------------------- fifa
 
 

@@ -10,6 +10,7 @@ where there are any; what is named and not in the mask gets no mark, and the rep
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -94,16 +95,19 @@ class Talker(_grounded.Loaded):
         named = tuple(name for name, chance in areas.items() if chance >= 0.5)
         touched = tuple(name for name in named if self._touches(name, face, mask, to_grid))
         spoken = self.network.speak(crop, self._max_tokens, named=[touched or named])[0]
+        text, repeated = _once(spoken.text)
         parts, findings, without = _grounded.marked(
-            spoken.text, face, lambda name: self._part(name, face, mask, to_grid), self._worth(max(areas.values()))
+            text, face, lambda name: self._part(name, face, mask, to_grid), self._worth(max(areas.values()))
         )
-        names = _grounded.mentioned(spoken.text)
+        names = _grounded.mentioned(text)
         label: Label = "fake" if names else "real"
         there = _grounded.tight(mask) is not None
         note = f"The prompter network names: {listed(list(named)) if named else 'no area'}."
         quarrels = [] if label == ("fake" if there else "real") else [
             _words.beside(label, "fake" if there else "real", "the mask")
         ]  # fmt: skip
+        if repeated:
+            quarrels.append("The report repeated itself, or broke off; each of its sentences stands here once.")
         if without:
             quarrels.append(f"The report names, and the mask does not show: {listed(list(map(_title, without)))}.")
         silent = [name for name in self._covered(face, mask, to_grid) if not _named(name, names)]
@@ -137,6 +141,15 @@ class Talker(_grounded.Loaded):
         names = ("left_eye", "right_eye", "left_eyebrow", "right_eyebrow", "nose", "mouth", "chin", "forehead",
                  "left_cheek", "right_cheek")  # fmt: skip
         return [name for name in names if self._share(name, face, mask, to_grid) >= COVERED]
+
+
+def _once(text: str) -> tuple[str, bool]:
+    """A report without sentences said again and without one that breaks off behind others; whether any was left out."""
+    said = re.split(r"(?<=[.!?])\s+", text.strip())
+    kept = list(dict.fromkeys(said))
+    if len(kept) > 1 and not kept[-1].endswith((".", "!", "?")):
+        kept.pop()
+    return " ".join(kept), len(kept) < len(said)
 
 
 def _named(name: str, names: tuple[str, ...]) -> bool:
