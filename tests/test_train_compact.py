@@ -200,7 +200,7 @@ def test_training_goes_on_where_it_was_stopped_and_exports(packed, tmp_path):
     assert [(entry["stage"], entry["step"]) for entry in log] == [(0, 1), (0, 2), (1, 1), (1, 2)]
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
     worst = recipe_file.export(TINY, tmp_path / "whole" / "last.safetensors", tmp_path / "tiny.onnx")
-    assert worst < 1e-4 and (tmp_path / "tiny.onnx").stat().st_size < 4_000_000
+    assert worst < 1e-3 and (tmp_path / "tiny.onnx").stat().st_size < 3_000_000
 
 
 def test_a_recipe_refuses_an_unknown_key_with_the_nearest_one(tmp_path):

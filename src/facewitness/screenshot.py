@@ -77,7 +77,9 @@ def _packed(pixels: NDArray[np.uint8]) -> NDArray[np.int32]:
 def _ground(small: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     """The commonest colours, where they take enough of the picture; none where they do not."""
     flat = small.reshape(-1, 3)
-    exact = flat.astype(np.int32)
+    coarse = _packed(flat)
+    often = np.bincount(coarse, minlength=1 << 15) >= _GROUND[1] * len(flat)  # what is seldom together is so alone
+    exact = flat[often[coarse]].astype(np.int32)
     colours, counts = np.unique(exact[:, 0] << 16 | exact[:, 1] << 8 | exact[:, 2], return_counts=True)
     chosen: list[NDArray[np.uint8]] = []
     for index in np.argsort(-counts, kind="stable")[:12]:
@@ -91,10 +93,13 @@ def _ground(small: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
 
 
 def _is_near(pixels: NDArray[np.uint8], ground: list[NDArray[np.uint8]]) -> NDArray[np.bool_]:
-    values = pixels.astype(np.int16)
     near = np.zeros(pixels.shape[:-1], bool)
     for colour in ground:
-        near |= (np.abs(values - colour) <= _NEAR).all(axis=-1)
+        alike = np.ones(pixels.shape[:-1], bool)
+        for channel, level in enumerate(colour.tolist()):
+            values = pixels[..., channel]
+            alike &= (values >= max(level - _NEAR, 0)) & (values <= min(level + _NEAR, 255))
+        near |= alike
     return near
 
 

@@ -157,7 +157,10 @@ def measures(crop: Pixels, where: Mapping[str, NDArray[np.bool_]]) -> dict[str, 
     image = np.stack([brightness, rgb[..., 2] - brightness, rgb[..., 0] - brightness], axis=-1)
     steps = np.abs(np.diff(brightness, axis=1, prepend=brightness[:, :1]))
     steps += np.abs(np.diff(brightness, axis=0, prepend=brightness[:1]))
-    medians = [np.median(image[where[name]], axis=0) for name in _SKIN if where[name].sum() >= _LEAST + 2]
+    size = {name: int(np.count_nonzero(inside)) for name, inside in where.items()}
+    samples_of = {name: image[inside] for name, inside in where.items() if size[name] >= _LEAST}
+    median_of = {name: _quantiles(samples, 0.5)[0] for name, samples in samples_of.items()}
+    medians = [median_of[name] for name in _SKIN if size[name] >= _LEAST + 2]
     if not medians:
         return {}
     skin = np.median(medians, axis=0)
@@ -165,27 +168,39 @@ def measures(crop: Pixels, where: Mapping[str, NDArray[np.bool_]]) -> dict[str, 
     uneven = max(float(np.abs(a - b).sum()) for a in medians for b in medians) / unit
     result = {}
     for name in REGIONS:
-        inside = where[name]
-        if inside.sum() < _LEAST:
+        if name not in samples_of:
             continue
-        samples = image[inside]
-        median = np.median(samples, axis=0)
+        samples, median = samples_of[name], median_of[name]
         relative = (samples[:, 0] - skin[0]) / unit
         colour = np.hypot(samples[:, 1] - skin[1], samples[:, 2] - skin[2]) / unit
-        other = where.get(regions.mirrored(name))
-        twin = np.median(image[other], axis=0) if other is not None and other.sum() >= _LEAST else median
-        low, high = np.percentile(relative, (10, 90))
+        twin = median_of.get(regions.mirrored(name), median)
+        low, high = _quantiles(relative, 0.1, 0.9)
+        middle, most = _quantiles(colour, 0.5, 0.9)
+        changes = steps[where[name]]
         offset = (median - skin) / unit
         result[name] = np.clip(
             [
                 offset[0], abs(offset[0]), offset[1], offset[2],
-                float(np.median(colour)), float(np.percentile(colour, 90)), float(samples[:, 0].std()) / unit,
-                float(np.median(steps[inside])) / unit, float(steps[inside].mean()) / unit,
+                middle, most, float(samples[:, 0].std()) / unit,
+                float(_quantiles(changes, 0.5)[0]) / unit, float(changes.mean()) / unit,
                 float((relative < -0.45).mean()), float((relative > 0.35).mean()), low, high,
                 float(np.abs(median - twin).sum()) / unit, uneven,
             ], -_LIMIT, _LIMIT,
         ).astype(np.float64)  # fmt: skip
     return result
+
+
+def _quantiles(values: NDArray[np.floating], *shares: float) -> list[Any]:
+    """What so many of the values (n, …) do not exceed, between two of them in a straight line, as numpy has it.
+
+    One sort for all of them, and no more: numpy's own take ten times as long on the few hundred pixels of a region.
+    """
+    ordered = np.sort(values, axis=0)
+    below = [(len(ordered) - 1) * share for share in shares]
+    return [
+        ordered[int(at)] + (ordered[min(int(at) + 1, len(ordered) - 1)] - ordered[int(at)]) * (at - int(at))
+        for at in below
+    ]
 
 
 def _covered(inputs: NDArray[np.float64], fits: Mapping[str, Any]) -> NDArray[np.float64]:

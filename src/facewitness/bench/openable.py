@@ -135,8 +135,8 @@ class Openable:
         except TooLarge as error:
             return self._count(kind or "large", str(error))
         except FacewitnessError as error:
-            said = str(error)
-            return self._count(kind or ("other" if "expected a picture" in said else "broken"), said)
+            sentence = str(error)
+            return self._count(kind or ("other" if "expected a picture" in sentence else "broken"), sentence)
         except (OSError, ValueError) as error:
             return self._count(kind or "closed", f"{name}: {getattr(error, 'strerror', None) or error}.")
         return True

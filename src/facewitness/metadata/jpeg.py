@@ -10,7 +10,7 @@ saved_twice  a coefficient rounded to a multiple of q₁ and then of q₂ leaves
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,9 +37,11 @@ _ROBIDOUX = (
     56, 53, 91, 106, 131, 169, 226, 311,
     85, 75, 135, 156, 189, 238, 311, 418,
 )  # fmt: skip
+_LEVELS = 63  # of a coefficient, that are counted
 _BLOCKS = 4_096  # at most so many are looked at
 _FEWEST = 256  # blocks with something in them, below which nothing is said
 _MODES = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2), (2, 1), (2, 2), (0, 3), (3, 0))  # low frequencies
+WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue in the luminance that a JPEG stores
 LEVEL = 15.0  # of `saved_twice`: 377 pictures saved once had at most 6.5 (LOG.md)
 
 
@@ -85,7 +87,8 @@ def saved_twice(luminance: NDArray[np.floating], steps: tuple[int, ...]) -> floa
     """How strongly the picture's coefficients repeat, as those of a picture that was saved as JPEG twice do.
 
     Args:
-        luminance: (H, W) of the decoded picture, 0 to 255, its block grid at the upper left corner.
+        luminance: (H, W) of the decoded picture, 0 to 255, its block grid at the upper left corner; or its colours,
+            RGB (H, W, 3), of which no more is weighed than is looked at.
         steps: the 64 steps of its luminance table, row by row.
 
     Returns:
@@ -95,52 +98,60 @@ def saved_twice(luminance: NDArray[np.floating], steps: tuple[int, ...]) -> floa
     coefficients = _coefficients(luminance)
     if coefficients is None:
         return None
-    powers = []
-    for row, column in _MODES:
-        step = steps[row * 8 + column]
-        levels = np.rint(coefficients[:, row, column] / step).astype(np.int64)
-        if (power := _periodicity(np.abs(levels))) is not None:
-            powers.append(power)
+    counts = np.zeros((len(_MODES), _LEVELS))
+    for count, (row, column) in zip(counts, _MODES, strict=True):
+        levels = np.abs(np.rint(coefficients[:, row, column] / steps[row * 8 + column])).astype(np.int64)
+        count[:] = np.bincount(np.minimum(levels, _LEVELS + 1), minlength=_LEVELS + 2)[1:-1]
+    powers = _periodicities(counts)
     return float(np.median(powers)) if len(powers) >= 3 else None
 
 
 def _coefficients(luminance: NDArray[np.floating]) -> NDArray[np.float32] | None:
-    """(n, 8, 8) DCT coefficients of at most _BLOCKS blocks that are neither flat nor burnt out."""
-    height, width = (size // 8 for size in luminance.shape)
+    """(n, 4, 4) low DCT coefficients of at most _BLOCKS blocks that are neither flat nor burnt out."""
+    height, width = (size // 8 for size in luminance.shape[:2])
     if height * width < _FEWEST:
         return None
-    blocks = luminance[: height * 8, : width * 8].reshape(height, 8, width, 8).swapaxes(1, 2).reshape(-1, 8, 8)
-    blocks = blocks[:: max(1, len(blocks) // _BLOCKS)].astype(np.float32)
+    blocks = luminance[: height * 8, : width * 8].reshape(height, 8, width, 8, -1)
+    row, column = np.divmod(np.arange(0, height * width, max(1, height * width // _BLOCKS)), width)
+    blocks = blocks[row, :, column].astype(np.float32)  # (n, 8, 8, channels)
+    if blocks.shape[-1] == 3:
+        blocks = blocks.reshape(-1, 3) @ WEIGHTS
+    blocks = blocks.reshape(-1, 8, 8)
     # where decoding cut values off at black or white, coefficients are not the stored ones
     blocks = blocks[(blocks.min(axis=(1, 2)) > 2) & (blocks.max(axis=(1, 2)) < 253)]
     if len(blocks) < _FEWEST:
         return None
     i = np.arange(8)
     basis = np.cos((2 * i[None] + 1) * i[:, None] * np.pi / 16) * np.where(i == 0, np.sqrt(1 / 8), 0.5)[:, None]
-    basis = basis.astype(np.float32)
+    basis = basis[:4].astype(np.float32)  # no more is asked for
     return basis @ (blocks - 128) @ basis.T
 
 
-def _periodicity(levels: NDArray[np.int64]) -> float | None:
-    """The largest power of a histogram's residuals after a smooth fall is taken off; None where it is too short."""
-    counts = np.bincount(np.minimum(levels, 64), minlength=65)[1:64].astype(np.float64)
-    used = int(np.flatnonzero(counts >= 3).max(initial=-1)) + 1
-    if used < 8 or counts[:used].sum() < 200:
-        return None
-    counts = counts[:used]
-    design, waves = _bases(used)
-    target, mean = np.log(counts + 0.5), counts + 0.5
+def _periodicities(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The largest power of each histogram's residuals after a smooth fall is taken off; the too short are left out.
+
+    Args:
+        counts: (histograms, _LEVELS), of the levels from 1 on.
+    """
+    used = np.array([int(np.flatnonzero(row >= 3).max(initial=-1)) + 1 for row in counts])
+    long = [i for i, length in enumerate(used) if length >= 8 and counts[i, :length].sum() >= 200]
+    design, waves = np.zeros((len(long), _LEVELS, 4)), np.zeros((len(long), 96, _LEVELS), complex)
+    seen = np.zeros((len(long), _LEVELS))
+    for n, i in enumerate(long):  # beyond its length a histogram is 0 and counts for nothing
+        design[n, : used[i]], waves[n, :, : used[i]] = _bases(int(used[i]))
+        seen[n, : used[i]] = counts[i, : used[i]]
+    target, mean = np.log(seen + 0.5), seen + 0.5
     for _ in range(12):
-        weighted = design * mean[:, None]
-        fit = np.linalg.solve(weighted.T @ design + 1e-6 * np.eye(4), weighted.T @ target)
-        line = np.clip(design @ fit, -8.0, 16.0)
+        weighted = (design * mean[..., None]).swapaxes(1, 2)
+        fit = np.linalg.solve(weighted @ design + 1e-6 * np.eye(4), weighted @ target[..., None])
+        line = np.clip((design @ fit)[..., 0], -8.0, 16.0)
         mean = np.exp(line)
-        target = line + (counts - mean) / mean
-    residual = (counts - mean) / np.sqrt(mean + 1.0)
-    return float((np.abs(waves @ residual) ** 2).max() / used)
+        target = line + (seen - mean) / mean
+    residual = (seen - mean) / np.sqrt(mean + 1.0)
+    return (np.abs((waves @ residual[..., None])[..., 0]) ** 2).max(axis=1, initial=0) / used[long]
 
 
-@cache
+@lru_cache(64)
 def _bases(used: int) -> tuple[NDArray[np.float64], NDArray[np.complex128]]:
     """For a histogram of so many levels: what falls smoothly, (used, 4), and waves of 96 frequencies, (96, used).
 

@@ -280,13 +280,8 @@ def _saving(parts: container.Parts, of: exif.Exif, clip: Clip) -> list[str]:
         signs.append("several passes (progressive)")
     if signs:
         claims.append(f"The JPEG was saved by a program, not by a camera: it has {' and '.join(signs)}.")
-    power = jpeg.saved_twice(_luminance(clip, int(of.numbers.get("Orientation", 1))), parts.tables[0])
+    stored = _as_stored(clip.frame.pixels, int(of.numbers.get("Orientation", 1)))[:1024, :1024]
+    power = jpeg.saved_twice(stored, parts.tables[0])
     if power is not None and power >= jpeg.LEVEL:
         claims.append("The picture was saved as JPEG at least twice. Every upload does that; it is no sign of forgery.")
     return claims
-
-
-def _luminance(clip: Clip, orientation: int) -> NDArray[np.float32]:
-    """The luminance that the JPEG stored, in its own block grid: at most 1,024 px a side."""
-    pixels = _as_stored(clip.frame.pixels, orientation)[:1024, :1024]
-    return pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
