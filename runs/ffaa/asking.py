@@ -59,7 +59,7 @@ def model(folder: Path, max_tokens: int, file: Path) -> Callable[[Sequence[Pixel
         file: Where answers are remembered.
     """
     digest = hashlib.sha256()
-    for weights in sorted(folder.glob("*.safetensors")):
+    for weights in sorted(folder.rglob("*.safetensors")):
         digest.update(weights.read_bytes())
     loaded: list[Any] = []
 

@@ -1,9 +1,10 @@
 """Figure 3: what each part of the analysis is worth, by the accuracy of the anchor alone, on seen and unseen sources.
 
     python runs/ffaa/tables.py OUT/analyses/ffa_vqa.parquet --out OUT
-    facewitness train sft runs/ffaa/sft-small.toml --forensic OUT/R/ffa_vqa.parquet … --out OUT/sft-R     and DR, FR
+    facewitness train sft runs/ffaa/sft-small.toml --set stop_at_step=100 --forensic OUT/R/ffa_vqa.parquet … \\
+        --out OUT/sft-R                                                                  and DR, FR, all
     python runs/ffaa/figure3.py --seen OUT/val.parquet --unseen OUT/unseen.parquet --out OUT/figure3 \\
-        R=OUT/sft-R/model DR=OUT/sft-DR/model FR=OUT/sft-FR/model all=OUT/sft/model          → runs/ffaa/figure3.json
+        R=OUT/sft-R/model DR=OUT/sft-DR/model FR=OUT/sft-FR/model all=OUT/sft-all/model      → runs/ffaa/figure3.json
 
 R is the result alone, DR description and result, FR reasoning and result, all the whole chain of thought. The pictures
 are those of mine.py's tables; each model is asked plainly, and its answers are kept in the folder of --out, where a

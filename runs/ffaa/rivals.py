@@ -1,6 +1,6 @@
 """Rows of Table 2 beside our own: Xception trained as in FFAA's appendix B, and a network of self-blended images.
 
-    python runs/ffaa/rivals.py xception PACK --size 64 --steps 40 --out out/xception
+    python runs/ffaa/rivals.py xception PACK --size 64 --steps 20 --out out/xception
     facewitness train kfd runs/ffaa/sbi-small.toml --pack PACK --init-from IMAGENET --out out/sbi
     python runs/ffaa/rivals.py scores PACK --unseen TABLES --cache out/cases --network xception=out/xception/xception.safetensors
     python runs/ffaa/rivals.py scores PACK --unseen TABLES --cache out/cases --network sbi=out/sbi/kfd.safetensors

@@ -9,16 +9,17 @@ INIT := $(HERE)/../compact/last.safetensors
 SFT := $(FACEWITNESS) train sft $(HERE)/sft-small.toml --detector $(FDM) --model $(OUT)/small --save-every 20
 MINE := $(PYTHON) $(HERE)/mine.py $(OUT)/hyp/model
 TUNED := $(OUT)/analyses/ffa_vqa.parquet
-MODEL := model/config.json
-PARTS := R DR FR
-FIGURE3 := $(foreach P,$(PARTS),$(OUT)/sft-$(P)/$(MODEL)) $(OUT)/sft/$(MODEL)
+STEPS ?= 100
+MODEL := model/prompted.json
+PARTS := R DR FR all
+FIGURE3 := $(foreach P,$(PARTS),$(OUT)/sft-$(P)/$(MODEL))
 
 .DELETE_ON_ERROR:
 .PHONY: all table3 figure3 cases table2
 all: table3 figure3
 table3: $(OUT)/mids/mids.onnx
 figure3: $(FIGURE3) $(OUT)/val.parquet $(OUT)/unseen.parquet
-	$(PYTHON) $(HERE)/figure3.py $(foreach P,$(PARTS),$P=$(OUT)/sft-$P/model) all=$(OUT)/sft/model \
+	$(PYTHON) $(HERE)/figure3.py $(foreach P,$(PARTS),$P=$(OUT)/sft-$P/model) \
 	  --seen $(OUT)/val.parquet --unseen $(OUT)/unseen.parquet --out $(OUT)/figure3
 # the judge of cases that ships, for the default witness's weights at hand, and the open-world table (six minutes of a core)
 cases:
@@ -30,7 +31,7 @@ table2: $(OUT)/xception/xception.safetensors $(OUT)/sbi/kfd.safetensors
 	$(PYTHON) $(HERE)/rivals.py scores $(PACK) --unseen $(UNSEEN) --cache $(OUT)/cases --network sbi=$(word 2,$^)
 	$(PYTHON) $(HERE)/open_world.py $(PACK) --unseen $(UNSEEN) --cache $(OUT)/cases
 $(OUT)/xception/xception.safetensors:
-	$(PYTHON) $(HERE)/rivals.py xception $(PACK) --size 64 --steps 40 --out $(OUT)/xception
+	$(PYTHON) $(HERE)/rivals.py xception $(PACK) --size 64 --steps 20 --out $(OUT)/xception
 $(OUT)/sbi/kfd.safetensors:
 	$(FACEWITNESS) train kfd $(HERE)/sbi-small.toml --pack $(PACK) --init-from $(IMAGENET) --save-every 40 --out $(OUT)/sbi
 
@@ -43,7 +44,9 @@ $(OUT)/hypotheses/ffa_vqa.parquet: $(TUNED)
 $(OUT)/sft/$(MODEL): $(OUT)/small/config.json
 	$(SFT) --forensic $(TUNED) --out $(OUT)/sft
 $(OUT)/sft-%/$(MODEL): $(OUT)/hypotheses/ffa_vqa.parquet $(OUT)/small/config.json
-	$(SFT) --forensic $(OUT)/$*/ffa_vqa.parquet --out $(OUT)/sft-$*
+	$(SFT) --set stop_at_step=$(STEPS) --forensic $(OUT)/$*/ffa_vqa.parquet --out $(OUT)/sft-$*
+$(OUT)/sft-all/$(MODEL): $(OUT)/small/config.json
+	$(SFT) --set stop_at_step=$(STEPS) --forensic $(TUNED) --out $(OUT)/sft-all
 $(OUT)/hyp/$(MODEL): $(OUT)/sft/$(MODEL) $(OUT)/hypotheses/ffa_vqa.parquet
 	$(FACEWITNESS) train sft $(HERE)/sft-hypothesis.toml --forensic $(OUT)/hypotheses/ffa_vqa.parquet \
 	  --model $(OUT)/sft/model --save-every 20 --out $(OUT)/hyp
