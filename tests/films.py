@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -22,6 +23,9 @@ CONTAINERS = {
 }
 
 
+_MADE: dict[str, bytes] = {}
+
+
 def pictures(count: int, width: int = 128, height: int = 96) -> Iterable[np.ndarray]:
     """Pictures whose brightness counts: picture i is about 2 · i grey, with a square that wanders."""
     for i in range(count):
@@ -30,7 +34,17 @@ def pictures(count: int, width: int = 128, height: int = 96) -> Iterable[np.ndar
         yield pixels
 
 
-def film(
+def film(frames: Iterable[np.ndarray] | int, kind: str = "mp4", **how: Any) -> bytes:
+    """An encoded film, by the options of `encoded`; one of numbered pictures is encoded once a process."""
+    if not isinstance(frames, int):
+        return encoded(frames, kind, **how)
+    key = repr((frames, kind, sorted(how.items())))
+    if key not in _MADE:
+        _MADE[key] = encoded(frames, kind, **how)
+    return _MADE[key]
+
+
+def encoded(
     frames: Iterable[np.ndarray] | int,
     kind: str = "mp4",
     *,
