@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 
-from facewitness import phrases, plugins
+from facewitness import drawn, phrases, plugins
 from facewitness.apps.cli import main
 from facewitness.dialogue import Dialogue
 from facewitness.errors import WeightsError
@@ -238,6 +238,30 @@ def test_a_report_says_that_the_witness_was_not_made_for_paintings(line_drawing)
     for form in ("html", "markdown"):
         written = plugins.get("formats", form).render(line_drawing).decode()
         assert "not made for paintings, cartoons" in written
+
+
+FEW: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "eight colours": lambda photo: photo.quantize(8, dither=Image.Dither.NONE).convert("RGB"),
+    "sixteen colours": lambda photo: photo.convert("P", palette=Image.Palette.ADAPTIVE, colors=16).convert("RGB"),
+    "two bits a channel": lambda photo: ImageOps.posterize(photo, 2),
+}
+
+
+@pytest.mark.parametrize("few", FEW)
+def test_a_photograph_of_few_colours_gets_no_verdict_and_its_cause(few, analyzer, astronaut):
+    report = analyzer.analyze(FEW[few](Image.fromarray(astronaut)))
+    assert (report.verdict.label, report.verdict.cause) == ("inconclusive", "drawn")
+    assert drawn.FEW_COLOURS in report.verdict.reasons and report.verdict.interval is None
+    assert Dialogue(report).ask("Is it a drawing?").text == drawn.FEW_COLOURS
+    for form in ("html", "markdown", "json"):
+        assert drawn.FEW_COLOURS in plugins.get("formats", form).render(report).decode()
+
+
+def test_a_photograph_is_not_taken_for_a_drawing(analyzer, astronaut):
+    for edit in ("black and white", "blue toned", "denoised", "skin smoothed"):
+        for pixels in (astronaut, EDITS[edit](astronaut)):
+            verdict = analyzer.analyze(np.ascontiguousarray(pixels)).verdict
+            assert verdict is not None and verdict.cause != "drawn", edit
 
 
 @pytest.mark.parametrize("question", ["Is this a painting?", "Is it a cartoon?", "Could this be a statue?"])

@@ -48,6 +48,15 @@ def test_one_witness_decides_by_its_thresholds_and_the_reason_says_so(score, lab
     assert "80 %" in verdict.reasons[0] or "20 %" in verdict.reasons[0]
 
 
+@pytest.mark.parametrize("score", [0.01, 0.5, 0.99, None])
+def test_what_looks_drawn_is_not_decided(score):
+    verdict = judge(face(), [said(score)], {"w": calibration()}, drawn="It looks drawn.")
+    assert (verdict.label, verdict.cause, verdict.interval) == ("inconclusive", "drawn", None)
+    assert "It looks drawn." in verdict.reasons and verdict.is_unjudged
+    damaged = judge(face(), [said(score)], {"w": calibration()}, damage="A part is missing.", drawn="It looks drawn.")
+    assert damaged.cause == "quality" and {"A part is missing.", "It looks drawn."} <= set(damaged.reasons)
+
+
 def test_thresholds_belong_to_the_upper_answer():
     assert calibration().label(0.8) == "fake"
     assert calibration().label(0.2) == "inconclusive"

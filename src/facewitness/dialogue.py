@@ -26,7 +26,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from facewitness import geometry, people, plugins, questions, regions
+from facewitness import drawn, geometry, people, plugins, questions, regions
 from facewitness.calibration import decide
 from facewitness.errors import BackendError, InputError, UnknownName
 from facewitness.explain import NO_PROOF, graded, suspicions
@@ -400,6 +400,8 @@ class Dialogue:
             return Answer(self._ask_back(), None, intent="unclear")
         unexamined = questions.unexamined(question)
         if unexamined is not None:
+            if unexamined == questions.PHOTOGRAPH:
+                return Answer(self._photograph(), None, intent="unexamined")
             return Answer(_not_examined(unexamined), None, intent="unexamined")
         if meant is not None and len(meant) > 1 and all(0 <= person < len(report.people) for person in meant):
             return self._faces(meant)
@@ -578,6 +580,16 @@ class Dialogue:
         first = " ".join(claims[:_CLAIMS]) if claims else "Nothing was found that the file says of itself."
         more = f" {len(claims) - _CLAIMS} more such statements are in the report." if len(claims) > _CLAIMS else ""
         return Answer(f"{first}{more} {_OF_ITSELF}", None, tuple(self.report.findings[:_CLAIMS]), intent="file")
+
+    def _photograph(self) -> str:
+        """Whether it is a photograph, as far as that was measured."""
+        sentences = {
+            reason: f"Face {number}: {reason}" if len(self.report.people) > 1 else reason
+            for number, person in enumerate(self.report.people, start=1)
+            for reason in person.verdict.reasons
+            if person.verdict.cause == "drawn" and reason in drawn.SENTENCES
+        }
+        return " ".join(sentences.values()) or f"Whether it is a photograph was not examined, but for {drawn.TOLD}"
 
     def _known(self) -> str:
         """What the witnesses know and do not know."""
@@ -949,7 +961,7 @@ def _at(face: PersonReport, second: float, names: Sequence[str], question: str) 
         else ""
     )
     label = "inconclusive" if face.verdict.thresholds is None else decide(p, *face.verdict.thresholds)
-    if face.verdict.cause == "quality":
+    if face.verdict.is_unjudged:
         label = "inconclusive"
     chance = f"At {when} the probability of forgery is {percent(p)}: {WORDS[label][0].lower()}."
     if not names:

@@ -64,7 +64,7 @@ def explain(track: Track, verdict: Verdict) -> Explanation:
     if verdict.label == "real":
         sentence = Sentence(_not_claimed(len(suspicions(verdict))))
         return Explanation((), (sentence, *_unseen(track), no_proof), kind, None)
-    if verdict.cause == "quality":  # neither probability nor strengths hold for such a face
+    if verdict.is_unjudged:  # neither probability nor strengths hold for such a face
         return Explanation((), (Sentence(UNJUDGED),), kind, None)
     if verdict.label == "fake":
         findings = _claimed(track, verdict, kind, mask, named)

@@ -8,8 +8,8 @@
                    at all where it was measured to tell nothing of it
     3. decide      real below one threshold, fake from another one on, inconclusive between them; the thresholds come
                    from error rates measured on each source of held-out faces
-    4. abstain     where the face cannot be judged, calibrated witnesses contradict each other, or one of them stands by
-                   words that say the opposite of its score, whatever the score
+    4. abstain     where the face cannot be judged or looks drawn, calibrated witnesses contradict each other, or one of
+                   them stands by words that say the opposite of its score, whatever the score
 
 A witness without a calibration cannot decide, for its score is not a probability; its findings are shown as hints. The
 verdict is a person's. A picture of several people has counts instead of a probability (`judge_file`): the highest of
@@ -70,6 +70,7 @@ def judge(
     limits: Limits | None = None,
     damage: str = "",
     whole: Collection[str] = (),
+    drawn: str = "",
 ) -> Verdict:
     """The verdict on one person.
 
@@ -80,9 +81,10 @@ def judge(
         limits: when a face is too poor a piece of evidence.
         damage: a sentence where part of the picture is missing; no verdict on it can be trusted then.
         whole: names of witnesses that look at the whole photograph and not at the face.
+        drawn: a sentence where the face looks like no photograph; what learned from photographs decides nothing then.
 
     Returns:
-        The verdict. `fake` is None where no calibrated witness gave a score. Where the face itself cannot be judged it
+        The verdict. `fake` is None where no calibrated witness gave a score. Where the face cannot be judged at all it
         is kept for measuring, but has no interval: that was measured on better faces.
     """
     limits = limits or Limits()
@@ -113,7 +115,7 @@ def judge(
             weighed.append(_Weighed(testimony.witness, calibration, p, low, high, words))
     pooled = quality(track)
     unusable, doubtful = pooled < limits.unusable, pooled < limits.doubtful
-    poor = [damage] if damage else []
+    poor = [sentence for sentence in (damage, drawn) if sentence]
     if unusable:
         poor.append(f"The face cannot be judged, for its quality is {_defects(pooled, track)}.")
     elif doubtful:
@@ -123,7 +125,9 @@ def judge(
     all_testimonies = tuple(testimonies)
     if not weighed:
         why = "No witness gave a score that can be weighed, so no probability was measured."
-        cause: Cause = "quality" if unusable or damage else "uncalibrated" if uncalibrated else "silent"
+        cause: Cause = (
+            "quality" if unusable or damage else "drawn" if drawn else "uncalibrated" if uncalibrated else "silent"
+        )
         return Verdict("inconclusive", None, None, None, cause, (why, *silent, *poor), all_testimonies)
 
     p, low, high = (_mean_odds(column) for column in zip(*((w.p, w.low, w.high) for w in weighed), strict=True))
@@ -131,8 +135,9 @@ def judge(
     if doubtful and not unusable:
         stronger = (limits.doubtful / max(pooled, EDGE)) ** limits.steepness
         bounds = _shifted(bounds[0], 1 / stronger), _shifted(bounds[1], stronger)
-    if unusable or damage:
-        return Verdict("inconclusive", p, None, None, "quality", (*poor, *silent), all_testimonies)
+    if unusable or damage or drawn:
+        cause = "quality" if unusable or damage else "drawn"
+        return Verdict("inconclusive", p, None, None, cause, (*poor, *silent), all_testimonies)
     contradiction = _contradiction(weighed, whole) or _self_contradiction(weighed)
     if contradiction:
         return Verdict(

@@ -87,13 +87,13 @@ def apart(value: float, *bounds: float) -> tuple[str, ...]:
 
 
 def odds(verdict: Verdict) -> str:
-    """A verdict's probability in words; of a face that cannot be judged there is none.
+    """A verdict's probability in words; of a face that cannot be judged, or looks drawn, there is none.
 
     Args:
         verdict: Of one person.
     """
-    if verdict.cause == "quality":
-        return "cannot be judged"
+    if verdict.is_unjudged:
+        return "cannot be judged" if verdict.cause == "quality" else "not judged as a photograph"
     return chance(verdict.fake, verdict.interval)
 
 

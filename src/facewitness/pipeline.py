@@ -29,7 +29,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness import media, plugins, surface
+from facewitness import drawn, media, plugins, surface
 from facewitness.calibration import Calibration, Profile
 from facewitness.errors import FacewitnessError, InputError, MissingExtra, UnknownName, WeightsError
 from facewitness.explain import explain
@@ -192,12 +192,14 @@ class Analyzer:
             testimonies, inspections, problems = self._examine(tracks, clip, tell)
             step = "judge"
             tell(step, None)
+            film = isinstance(clip, Film)
+            doubts = ["" if film else drawn.doubt(track.face.box, clip.frame.pixels) for track in tracks]
             verdicts = [
-                judge(track, person_testimonies, self.calibrations, self.limits, clip.damage, self._whole)
-                for track, person_testimonies in zip(tracks, testimonies, strict=True)
+                judge(track, person_testimonies, self.calibrations, self.limits, clip.damage, self._whole, doubt)
+                for track, person_testimonies, doubt in zip(tracks, testimonies, doubts, strict=True)
             ]
             decisive = [inspection for witness, inspection in inspections if getattr(witness, "decisive", False)]
-            verdict = judge_file(verdicts, self.genuine_called_fake, decisive, isinstance(clip, Film))
+            verdict = judge_file(verdicts, self.genuine_called_fake, decisive, film)
             timelines = [timeline(person_testimonies, self.calibrations) for person_testimonies in testimonies]
             step = "explain"
             explanations = [explain(track, verdict) for track, verdict in zip(tracks, verdicts, strict=True)]

@@ -78,6 +78,7 @@ _REACH = ".{0,200}"  # what ".*" stands for: with no end, a long text that begin
 _PATTERNS = {name: re.compile(pattern.replace(".*", _REACH), re.DOTALL) for name, pattern in INTENTS.items()}
 
 # What a question may be about that nobody examined: how it is called in the answer, and by which words it is known.
+PHOTOGRAPH = "whether it is a photograph"
 UNEXAMINED: dict[str, str] = {
     "the background": r"\bbackgrounds?\b|\bbackdrop\b|\bscenery\b|\bsky\b|\bbuildings?\b|\b(room|wall|street) behind\b",
     "the voice and the sound": r"\bvoices?\b|\baudio\b|\bsound(track)?\b|\bspeech\b|\bspeaking\b|\bmusic\b",
@@ -87,7 +88,7 @@ UNEXAMINED: dict[str, str] = {
     r"earrings?)\b",
     "text and signs in the picture": r"\b(text|caption|writing|letters|headline|logo|watermark|banner|poster|"
     r"subtitles?|license plate|number plate)\b",
-    "whether it is a photograph": r"\b(paintings?|drawings?|cartoons?|sketch|statues?|dolls?|mannequins?|puppets?|"
+    PHOTOGRAPH: r"\b(paintings?|drawings?|cartoons?|sketch|statues?|dolls?|mannequins?|puppets?|"
     r"wax figures?|screen ?shots?|photo of a (photo|screen)|game)\b",
     "who it is": r"\bwho('s| is| are| was)? (this|that|he|she|it|they|the|these|those)\b|\bwhose\b|\bwhat is (his|her|"
     r"their) name\b|\bidentify (him|her|them|this|that|the (m[ae]n|wom[ae]n|persons?))\b|\b"

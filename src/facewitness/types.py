@@ -38,10 +38,10 @@ Landmarks = NDArray[np.float32]
 Label = Literal["real", "fake", "inconclusive"]
 Status = Literal["ok", "no_face", "failed"]
 Hear = Callable[[str], None]  # is given the next piece of an answer while it is written
-Cause = Literal["band", "quality", "contradiction", "uncalibrated", "silent"]
+Cause = Literal["band", "quality", "drawn", "contradiction", "uncalibrated", "silent"]
 
 LABELS: tuple[Label, ...] = ("real", "fake", "inconclusive")
-CAUSES: tuple[Cause, ...] = ("band", "quality", "contradiction", "uncalibrated", "silent")
+CAUSES: tuple[Cause, ...] = ("band", "quality", "drawn", "contradiction", "uncalibrated", "silent")
 KINDS: tuple[str, ...] = ("pristine", "identity_exchange", "attribute_manipulation", "entire_synthesis")
 
 LONGEST = 1e9  # seconds: thirty years of film
@@ -496,6 +496,11 @@ class Verdict:
                 f"Verdict.cause: expected one of {', '.join(CAUSES)} for an inconclusive verdict and None for any "
                 f"other, got {self.cause!r} for {self.label!r}"
             )
+
+    @property
+    def is_unjudged(self) -> bool:
+        """Whether the face could not be judged at all, so that neither its probability nor its findings are told."""
+        return self.cause in ("quality", "drawn")
 
 
 @dataclass(frozen=True, slots=True)

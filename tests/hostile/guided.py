@@ -37,7 +37,7 @@ def _report(content: bytes) -> None:
 
 
 def _words(content: bytes) -> None:
-    text = content.decode("utf-8", "surrogatepass" if content[:1] == b"s" else "replace")
+    text = content.decode("utf-8", "surrogateescape" if content[:1] == b"s" else "replace")
     for reads in (words.verdict, words.literal, regions.mentioned, regions.sided, questions.intent):
         reads(text)
 

@@ -111,7 +111,8 @@ def _methods(report: Report) -> Iterator[tuple[str, ...]]:
         "Turns the witnesses' scores into calibrated probabilities, and these into one of three answers by thresholds "
         "that were fixed before.",
         failed.get("judge") or f"{headline(report)[1]}{_chance(report.verdict)}.",
-        "Whether this picture is like those that the calibration was measured on.",
+        "Whether this picture is like those that the calibration was measured on, and whether it is a photograph: hard "
+        "outlines and few colours are told; paintings, statues, masks and pictures of a screen are not.",
     )
     for method in report.case.methods if report.case else ():
         yield tuple(

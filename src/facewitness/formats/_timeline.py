@@ -130,7 +130,7 @@ def _drawing(number: int, person: PersonReport, scored: Sequence[Moment], shown:
             _e("line", x1=_LEFT, x2=_WIDE, y1=y(bound), y2=y(bound), class_="bound")
             for bound in person.verdict.thresholds
         ]
-    if person.verdict.interval is not None and person.verdict.cause != "quality":
+    if person.verdict.interval is not None and not person.verdict.is_unjudged:
         low, high = person.verdict.interval
         title = _e("title", f"The 95 % interval of the whole: {percent(low)} to {percent(high)}")
         marks.append(

@@ -222,11 +222,11 @@ def _ruling(report: Report) -> Iterable[Element | None]:
         _e("span", "incomplete", class_="incomplete") if report.problems and report.status != "failed" else None,
     )
     if verdict is not None:
-        if verdict.fake is not None or verdict.cause == "quality":
+        if verdict.fake is not None or verdict.is_unjudged:
             yield _e("p", odds(verdict), class_="chance")
         thresholds = band(verdict)
         yield _bar(verdict, thresholds)
-        if verdict.fake is not None and verdict.cause != "quality":
+        if verdict.fake is not None and not verdict.is_unjudged:
             key = "Probability of forgery, with its 95 % interval" if verdict.interval else "Probability of forgery"
             key += "; hatched: inconclusive" if thresholds else ""
             yield _e("p", f"{key}.", class_="key")
@@ -241,7 +241,7 @@ def _reasons(reasons: tuple[str, ...]) -> Element | None:
 
 def _bar(verdict: Verdict, thresholds: tuple[float, float] | None) -> Element | None:
     """The probability on a line from 0 to 100 % with its interval, and the inconclusive band where it is known."""
-    if verdict.fake is None or verdict.cause == "quality":
+    if verdict.fake is None or verdict.is_unjudged:
         return None
 
     def span(low: float, high: float, **attributes: object) -> Element:

@@ -350,9 +350,9 @@ def _ruling(report: Report) -> Iterator[Flowable]:
     incomplete = " (incomplete)" if report.problems and report.status != "failed" else ""
     yield _Headline(key, f"{large}{incomplete}", 26)
     if verdict is not None:
-        if verdict.fake is not None or verdict.cause == "quality":
+        if verdict.fake is not None or verdict.is_unjudged:
             yield _text(odds(verdict), _style(11.5, fontName="SansBold", spaceBefore=1 * mm, spaceAfter=1 * mm))
-        if verdict.fake is not None and verdict.cause != "quality":
+        if verdict.fake is not None and not verdict.is_unjudged:
             yield _Bar(verdict, 120 * mm)
             interval = ", with its 95 % interval" if verdict.interval else ""
             hatched = "; hatched: inconclusive" if band(verdict) else ""
@@ -636,7 +636,7 @@ def _title(number: int, person: PersonReport, report: Report) -> list[Flowable]:
     parts: list[Flowable] = [label, _text(odds(verdict), _style(8.5, fontName="SansBold"))]
     alone = len(report.people) == 1 and report.verdict is not None and report.verdict.reasons == verdict.reasons
     if not alone:
-        if verdict.fake is not None and verdict.cause != "quality":
+        if verdict.fake is not None and not verdict.is_unjudged:
             parts.append(_Bar(verdict, WIDTH, words=False))
         parts += _items(verdict.reasons, _item(7.6))
     return parts

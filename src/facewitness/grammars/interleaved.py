@@ -136,10 +136,10 @@ def render(reply: Reply) -> str:
         lead, phrase = _phrase(before if isinstance(before, str) else "", region)
         out.append(f"{_bare(lead)}{OPEN}{_bare(phrase)}{CLOSE} {SEG}")
     text = "".join(out)
-    said = reply.text[:_LONGEST]
-    if reply.label is not None and words.verdict(said, STRICT) is None:
+    start = reply.text[:_LONGEST]
+    if reply.label is not None and words.verdict(start, STRICT) is None:
         opened = f"{_OPENINGS[reply.label]} {text}"
-        if words.verdict(f"{_OPENINGS[reply.label]} {said}", STRICT) == reply.label:
+        if words.verdict(f"{_OPENINGS[reply.label]} {start}", STRICT) == reply.label:
             return opened
     return text
 

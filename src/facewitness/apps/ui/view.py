@@ -106,7 +106,7 @@ def of(report: Report, masks: Sequence[int | None]) -> ReportView:
     medium = report.medium
     return ReportView(
         label=label, headline=large, meaning=meaning,
-        chance="" if report.verdict is None or (report.verdict.fake is None and report.verdict.cause != "quality")
+        chance="" if report.verdict is None or (report.verdict.fake is None and not report.verdict.is_unjudged)
         else phrases.odds(report.verdict),
         reasons=tuple(map(visible, report.verdict.reasons if report.verdict else ())),
         notes=tuple(map(visible, report.notes)),

@@ -1,0 +1,63 @@
+"""What tells drawings and pictures of few colours: levels that are missing, and shades that are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from facewitness import drawn
+from facewitness.types import Pixels
+
+
+def shaded(size: int = 160) -> Pixels:
+    """Soft shades with a little grain, as skin has them."""
+    y, x = np.mgrid[0:size, 0:size] / size
+    light = 110 + 110 * np.sin(3 * x + 1) * np.cos(2 * y) + 25 * x
+    grain = np.random.default_rng(0).normal(0, 2, (size, size))
+    return np.repeat(np.clip(light + grain, 0, 255).astype(np.uint8)[..., None], 3, axis=-1)
+
+
+def inked(size: int = 160) -> Pixels:
+    """Flat areas between black lines."""
+    y, x = np.mgrid[0:size, 0:size]
+    paint = np.where((x // 20 + y // 20) % 2, 215, 180).astype(np.uint8)
+    paint[(x % 20 < 2) | (y % 20 < 2)] = 10
+    return np.repeat(paint[..., None], 3, axis=-1)
+
+
+WHOLE = (20.0, 20.0, 140.0, 140.0)
+
+
+def test_soft_shades_are_a_photograph_s_and_flat_areas_between_lines_are_not():
+    assert drawn.doubt(WHOLE, shaded()) == ""
+    assert drawn.doubt(WHOLE, inked()) in drawn.SENTENCES
+
+
+@pytest.mark.parametrize("levels", [4, 6, 8])
+def test_few_levels_are_posterised_at_any_size(levels):
+    step = 256 // levels
+    for size in (160, 700):
+        few = shaded(size) // step * step
+        box = tuple(size * side / 160 for side in WHOLE)
+        assert drawn.doubt(box, few) == drawn.FEW_COLOURS  # type: ignore[arg-type]
+        assert drawn.posterised(shaded(size)) < 0.6 < drawn.posterised(few)
+
+
+def test_a_face_without_contrast_or_too_small_is_not_measured():
+    assert drawn.doubt(WHOLE, np.full((160, 160, 3), 130, np.uint8)) == ""
+    assert drawn.posterised(shaded() // 8) == 0.0
+    assert drawn.doubt((0, 0, 30, 30), inked()[:30, :30]) == ""
+
+
+def test_the_measured_square_ends_at_the_picture():
+    assert drawn.around((0, 0, 100, 100), shaded()).shape == (110, 110, 3)
+    assert drawn.around(WHOLE, shaded()).shape == (144, 144, 3)
+
+
+@given(arrays(np.uint8, st.tuples(st.integers(48, 70), st.integers(48, 70), st.just(3))))
+def test_any_pixels_are_measured(pixels):
+    assert 0.0 <= drawn.posterised(pixels) <= 1.0 + 1e-9
+    assert np.isfinite(drawn.outlines(pixels)).all() and not np.isnan(drawn.drawn(pixels))
