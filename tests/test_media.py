@@ -687,3 +687,19 @@ def test_a_decoder_s_own_log_is_not_printed(tmp_path):
 def test_a_playlist_is_called_one(begin):
     with pytest.raises(UnreadableMedia, match="a playlist, which names other files"):
         media.read(begin + b"http://127.0.0.1:9/x.ts\n")
+
+
+@pytest.mark.parametrize(
+    ("amount", "limit", "words"),
+    [(3221.2, 200, ("3,221", "200")), (0.262, 0.1, ("0.3", "0.1")), (200.04, 200, ("200.04", "200.00")),
+     (5, 0.4, ("5.0", "0.4")), (3, 0, ("3", "0"))],
+)  # fmt: skip
+def test_what_is_over_a_limit_is_over_it_in_words_too(amount, limit, words):
+    assert files.beyond(amount, limit) == words
+
+
+def test_a_small_limit_is_not_said_to_be_none(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (512, 512)).save(path)
+    with pytest.raises(TooLarge, match=r"= 0\.3 million pixels; expected at most 0\.1 million"):
+        media.read(path, max_pixels=100_000)

@@ -13,6 +13,7 @@ from doubles import Brightness
 from pictures import BROKEN, jpeg, painted, write_broken, write_odd
 
 import facewitness
+from facewitness import weights
 from facewitness.errors import InputError, ReportError, UnknownName, WeightsError
 from facewitness.formats import json as wire
 from facewitness.pipeline import Analyzer
@@ -236,6 +237,15 @@ def test_no_face_is_its_own_answer():
     report = Analyzer(finder=Nobody(), witnesses=[Brightness()]).analyze(np.asarray(painted(60)))
     assert (report.status, report.verdict, report.faces, report.problems) == ("no_face", None, (), ())
     assert wire.parse(wire.render(report)).status == "no_face"
+
+
+def test_weights_that_cannot_be_had_are_said_to_lack_and_nobody_is_told_to_mend_code(monkeypatch):
+    def lacks(name: str) -> None:
+        raise WeightsError(f"{name} is not there. Fetch it.")
+
+    monkeypatch.setattr(weights, "find", lacks)
+    with pytest.raises(WeightsError, match=r"is not there. Fetch it.$"):
+        Analyzer(witnesses=[Brightness()])
 
 
 def test_thirty_faces_are_all_judged_and_warned_of():

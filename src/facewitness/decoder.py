@@ -204,8 +204,8 @@ def _tag(stream: VideoStream) -> str:
 def _check_size(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise Refused(
-            f"its pictures have {width} × {height} = {width * height / 1e6:,.0f} million pixels; expected at most "
-            f"{max_pixels / 1e6:,.0f} million. Make it smaller.",
+            f"its pictures have {width} × {height} = {width * height / 1e6:,.12g} million pixels; expected at most "
+            f"{max_pixels / 1e6:,.12g} million. Make it smaller.",
             large=True,
         )
 

@@ -102,6 +102,25 @@ def ordinary(path: Path, limit: int = sys.maxsize) -> Path:
     return path
 
 
+def beyond(amount: float, limit: float, digits: int = 0) -> tuple[str, str]:
+    """A number and the limit that it is over in words, with so many digits that it shows: 201 and 200, 0.3 and 0.1.
+
+    Args:
+        amount: More than the limit.
+        limit: In the same unit.
+        digits: At least so many after the point.
+
+    Returns:
+        The number's words, and the limit's.
+    """
+    words = ("", "")
+    for more in range(digits, 10):
+        words = f"{amount:,.{more}f}", f"{limit:,.{more}f}"
+        if words[0] != words[1] and (limit == 0 or float(words[1].replace(",", "")) > 0):
+            break
+    return words
+
+
 def open_bounded(path: Path, limit: int) -> BinaryIO:
     """An ordinary file, open for reading; see `read_bounded`. How much is read is the caller's to bound.
 
@@ -115,7 +134,8 @@ def open_bounded(path: Path, limit: int) -> BinaryIO:
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.ENOTSUP, "it is a device, a pipe or a socket, no file", str(path))
     if status.st_size > limit:
-        raise OSError(errno.EFBIG, f"it holds {status.st_size / 1e6:,.0f} MB, more than {limit / 1e6:,.0f}", str(path))
+        holds, most = beyond(status.st_size / 1e6, limit / 1e6)
+        raise OSError(errno.EFBIG, f"it holds {holds} MB, more than {most}", str(path))
     if status.st_size == 0:
         return io.BytesIO()
     # It may have been replaced since, and may grow while it is read: neither is waited for.

@@ -260,7 +260,7 @@ class _File:
                 status = path.stat() if isinstance(file, io.BytesIO) else os.fstat(file.fileno())
                 if status.st_size > max_bytes:
                     raise TooLarge(
-                        f"'{label}' is {status.st_size / 1e6:,.0f} MB; expected at most {max_bytes / 1e6:,.0f} MB. "
+                        f"'{label}' is {status.st_size / 1e6:,.12g} MB; expected at most {max_bytes / 1e6:,.12g} MB. "
                         "Make it smaller, or raise max_bytes (--max-megabytes)."
                     )
                 head = file.read(64)

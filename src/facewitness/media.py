@@ -48,7 +48,7 @@ from numpy.typing import NDArray
 
 from facewitness import damage, screenshot, stills
 from facewitness.errors import InputError, MissingExtra, TooLarge, UnknownName, UnreadableMedia
-from facewitness.files import open_bounded, read_bounded
+from facewitness.files import beyond, open_bounded, read_bounded
 from facewitness.types import Clip, Frame, Pixels
 
 if TYPE_CHECKING:
@@ -730,10 +730,10 @@ def _check_size(image: Image.Image, label: str, max_pixels: int, max_memory: int
     # WebP's decoder holds four copies of the picture until the last is taken, so it gets half: 50 million pixels
     most = max_memory / 2 if image.format == "WEBP" else max_memory
     if pixels * taken > most:
+        takes, limit = beyond(pixels * taken / 1e9, most / 1e9, 1)
         raise TooLarge(
             f"'{label}' is {image.width} × {image.height} pixels as {image.format}, and reading it would take "
-            f"{pixels * taken / 1e9:.1f} GB of memory; expected at most {most / 1e9:.1f} GB. Make it "
-            "smaller, or raise max_memory (--max-memory)."
+            f"{takes} GB of memory; expected at most {limit} GB. Make it smaller, or raise max_memory (--max-memory)."
         )
 
 
@@ -1127,14 +1127,15 @@ def _is_overlong(content: bytes) -> bool:
 
 
 def _too_many_pixels(label: str, width: int, height: int, limit: int) -> TooLarge:
+    has, most = beyond(width * height / 1e6, limit / 1e6)
     return TooLarge(
-        f"'{label}' is {width} × {height} = {width * height / 1e6:,.0f} million pixels; expected at most "
-        f"{limit / 1e6:,.0f} million. Make it smaller, or raise max_pixels (--max-megapixels)."
+        f"'{label}' is {width} × {height} = {has} million pixels; expected at most {most} million. Make it smaller, "
+        "or raise max_pixels (--max-megapixels)."
     )
 
 
 def _too_many_bytes(label: str, size: int, limit: int) -> TooLarge:
+    has, most = beyond(size / 1e6, limit / 1e6)
     return TooLarge(
-        f"'{label}' is {size / 1e6:,.0f} MB; expected at most {limit / 1e6:,.0f} MB. "
-        "Make it smaller, or raise max_bytes (--max-megabytes)."
+        f"'{label}' is {has} MB; expected at most {most} MB. Make it smaller, or raise max_bytes (--max-megabytes)."
     )

@@ -390,6 +390,8 @@ def _loaded(family: str, part: Any, options: Mapping[str, Mapping[str, Any]]) ->
             json.dumps(dict(came), allow_nan=False)
             return loaded
         why = "" if callable(loaded.made_by) else ", which is no method"
+    except (WeightsError, MissingExtra):
+        raise  # says what to fetch or install
     except Exception as error:  # a stranger's code
         why = f" ({type(error).__name__}: {error})"
     expected = "made_by() to give a mapping that JSON can hold"

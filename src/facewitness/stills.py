@@ -105,8 +105,8 @@ def _check_size(width: int, height: int, asked: dict[str, Any], taken: int) -> N
     """Raises Refused for more pixels, or more memory at `taken` bytes a pixel, than there may be."""
     if width * height > asked["max_pixels"]:
         raise Refused(
-            f"is {width} × {height} = {width * height / 1e6:,.0f} million pixels; expected at most "
-            f"{asked['max_pixels'] / 1e6:,.0f} million. Make it smaller, or raise max_pixels (--max-megapixels).",
+            f"is {width} × {height} = {width * height / 1e6:,.12g} million pixels; expected at most "
+            f"{asked['max_pixels'] / 1e6:,.12g} million. Make it smaller, or raise max_pixels (--max-megapixels).",
             large=True,
         )
     if width * height * taken > asked["max_memory"]:

@@ -169,7 +169,7 @@ def size(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < 1e9:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text[:40]!r}")
+        raise argparse.ArgumentTypeError(f"expected a number above 0 and below 1,000,000,000, got {text[:40]!r}")
     return value
 
 
