@@ -108,17 +108,13 @@ def asked(given: argparse.Namespace) -> list[dict[str, Any]]:
     witnesses = {name: plugins.get("witnesses", name).load(weights=str(file)) for name, file in given.weights.items()}
     witnesses[given.other] = plugins.get("witnesses", given.other).load()
     about = {"dataset": "pack", "split": "val", "limit": given.limit, "seed": 0}
-    new = {}
     for name, witness in witnesses.items():
         meta = json.loads(json.dumps({"name": name, **about, "made_by": witness.made_by()}))
         held = given.out / "predictions" / name / "meta.json"
         was = json.loads(held.read_text(encoding="utf-8")) if held.exists() else {}
         if any(was.get(key) != value for key, value in meta.items()):
-            new[name] = (witness, meta)
-    rows = examined([w for w, _ in new.values()], Pack(given.pack), limit=given.limit) if new else []
-    for name, (_, meta) in new.items():
-        mine = rows_of([row for row in rows if row["witness"] == name], "val")
-        predictions.write(given.out / "predictions" / name, meta, mine)
+            rows = examined([witness], Pack(given.pack), limit=given.limit)
+            predictions.write(given.out / "predictions" / name, meta, rows_of(rows, "val"))
     return read(given.out / "predictions")
 
 

@@ -14,6 +14,7 @@ together are right more often on parts of `calibrate` that they were not fitted 
 `measure` writes two folders of predictions and a JSON each, as `facewitness bench answers` does, with the rows "score
 alone", "map alone", "always fake" and "always real" beside them: `model`, the language model's own likeliest reply;
 `chosen`, the reply that evidence and model choose together, which is what a user gets; and words.md, both in a table.
+Killed, it goes on by answers.jsonl; another choice.json or model wants another folder.
 """
 
 from __future__ import annotations
@@ -246,16 +247,23 @@ def measure(given: argparse.Namespace) -> None:
     model, rows = gathered(given, "val")
     choice = _chosen.read(given.model)
     texts: dict[str, list[str]] = {"model": [], "chosen": []}
-    earlier = _answered(given.out / "model", rows)
-    for i, (item, seen) in enumerate(track(rows, "asking")):
-        prompt = asked_of(model, item, seen)
-        own = model.answer(seen.crop, prompt) if earlier is None else earlier[i]
-        chosen = None
-        if choice is not None:
-            weigh = partial(_weighed, model, seen.crop, prompt)
-            chosen = _chosen.reply(item.question, seen.score, seen.covered, weigh, choice)
-        texts["model"].append(own)
-        texts["chosen"].append(own if chosen is None else chosen)
+    log = given.out / "answers.jsonl"
+    held = _answered(log)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "a", encoding="utf-8") as out:
+        for item, seen in track(rows, "asking"):
+            prompt = asked_of(model, item, seen)
+            own, chosen = held.get((item.file, item.question), (None, None))
+            if own is None:
+                own = model.answer(seen.crop, prompt)
+                if choice is not None:
+                    weigh = partial(_weighed, model, seen.crop, prompt)
+                    chosen = _chosen.reply(item.question, seen.score, seen.covered, weigh, choice)
+                line = {"file": item.file, "question": item.question, "model": own, "chosen": chosen}
+                out.write(json.dumps(line) + "\n")
+                out.flush()
+            texts["model"].append(own)
+            texts["chosen"].append(own if chosen is None else chosen)
     found = {}
     for name, said in texts.items():
         table = answers.rows_of([_row(item, seen) for item, seen in rows], said)
@@ -275,14 +283,12 @@ def _weighed(model: Any, crop: Any, prompt: str, replies: Sequence[str], ended: 
     return likelihoods
 
 
-def _answered(folder: Path, rows: Sequence[tuple[sbi_qa.Item, Looked]]) -> list[str] | None:
-    """What the model answered in an earlier run into the same folder; None where there was none of these questions."""
-    if not (folder / "predictions.parquet").exists():
-        return None
-    table, _ = predictions.read(folder, ["file", "question", "raw"])
-    held = {(row["file"], row["question"]): row["raw"] for row in table.to_pylist()}
-    asked = [(item.file, item.question) for item, _ in rows]
-    return [held[key] for key in asked] if all(key in held for key in asked) else None
+def _answered(log: Path) -> dict[tuple[str, str], tuple[str, str | None]]:
+    """What a killed `measure` into the same folder had heard: (file, question) → the model's reply, and the chosen."""
+    if not log.exists():
+        return {}
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+    return {(line["file"], line["question"]): (line["model"], line["chosen"]) for line in lines}
 
 
 def _row(item: sbi_qa.Item, seen: Looked) -> Any:
