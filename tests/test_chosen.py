@@ -59,6 +59,16 @@ def test_a_no_accuses_no_other_place_of_a_face_that_the_score_clears():
         assert accused.startswith(yes_no.region_genuine("nose").rstrip(".")[:3]) and "eyebrow" in accused
 
 
+def test_a_region_is_accused_no_sooner_than_the_face():
+    """Words and map together accuse the eyebrow; the score clears the face, of which the same model says so."""
+    accused = _chosen.reply("Is the left eyebrow fake?", 0.3, COVERED, indifferent, BOTH)
+    assert accused == yes_no.region_genuine("left_eyebrow")
+    assert _chosen.reply("Is this face fake?", 0.3, COVERED, indifferent, BOTH) == yes_no.genuine()
+    assert _chosen.reply("Is the left eyebrow fake?", 0.6, COVERED, indifferent, BOTH) == yes_no.region_forged(
+        "left_eyebrow"
+    )
+
+
 def test_it_is_a_prior_and_no_ban():
     def sure(replies, ended=True):
         return [0.0 if text == "Yes" else -30.0 for text in replies]

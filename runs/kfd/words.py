@@ -144,8 +144,10 @@ def fit(given: argparse.Namespace) -> None:
             values = model.likelihoods(seen.crop, prompt, [yes_no.forged(s) for s in sets])
             weighed = [(s, v, _chosen._log_prior(s, chance)) for s, v in zip(sets, values, strict=True)]
             places.append((item.regions, weighed))
-    alone, together = elsewhere(about_regions)
     verdict = agreeing(_odds(verdicts), verdicts, given.agree)
+    alone, together = elsewhere(about_regions, verdict)
+    kept = {"verdicts": verdicts, "regions": about_regions}
+    write_whole(given.out / "fitted-to.json", json.dumps(kept).encode())
     choice = _chosen.Choice(verdict, of_region(about_regions) if together > alone else None, _weight(places), forged)
     about_it = {
         "fitted": {
@@ -186,12 +188,13 @@ def of_region(rows: Sequence[tuple[str, tuple[float, float, float, float], bool]
 
 
 def elsewhere(
-    rows: Sequence[tuple[str, tuple[float, float, float, float], bool]], parts: int = 8
+    rows: Sequence[tuple[str, tuple[float, float, float, float], bool]], verdict: _chosen.Odds, parts: int = 8
 ) -> tuple[float, float]:
     """The share of questions about regions that the model alone answers rightly, and all together, fitted elsewhere.
 
     Args:
         rows: Each with its group; a part of the groups is answered by what the other parts were fitted to.
+        verdict: On the face.
         parts: How many.
     """
     part = np.array([zlib.crc32(group.encode()) % parts for group, *_ in rows])
@@ -199,9 +202,10 @@ def elsewhere(
     said = np.zeros(len(rows), bool)
     for which in range(parts):
         others = [row for row, p in zip(rows, part, strict=True) if p != which]
-        fitted = of_region(others)
+        fitted = _chosen.Choice(verdict, of_region(others), 1.0, {})
         for i in np.flatnonzero(part == which):
-            said[i] = fitted.together(*rows[i][1]) > 0
+            words, *evidence = rows[i][1]
+            said[i] = fitted.accused(words, (evidence[0], evidence[1], evidence[2])) > 0
     return float(np.mean([(x[0] > 0) == t for _, x, t in rows])), float(np.mean(said == truth))
 
 
@@ -339,7 +343,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--agree", type=float, default=0.98, help="share of pictures on which the verdict in words is the score's"
     )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("words"), help="folder of `measure`")
+    parser.add_argument("--out", type=Path, default=Path("words"), help="folder of what was heard, and of `measure`")
     given = parser.parse_args(arguments)
     plugins.get("witnesses", "kfd")  # says what to install where a package lacks
     (fit if given.what == "fit" else measure)(given)

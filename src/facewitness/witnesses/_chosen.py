@@ -7,7 +7,8 @@ log-odds of a yes are those of how it would begin:
 
     log-odds of yes  =  words · (the model's)  +  evidence · (the detector's)  +  offset
     … of a region    =  words · (the model's)  +  own · (how far the map covers it)
-                        + rivals · (how far it covers the most covered other one)  +  face · (the score's)  +  offset
+                        + rivals · (how far it covers the most covered other one)  +  face · (the score's)  +  offset,
+                        at most those of the face: who says that the face is real does not accuse its eye
     places of a yes  =  argmax over sets of regions of  log p(reply) + places · log p(set | map)
 
 The numbers are fitted on held-out pictures (`runs/kfd/words.py fit`) and stand in the language model's folder as
@@ -120,6 +121,20 @@ class Choice:
             out[name] = float(1 / (1 + np.exp(-(slope * _logit(value) + offset))))
         return out
 
+    def accused(self, words: float, evidence: tuple[float, float, float]) -> float:
+        """The log-odds of a yes about a region: no likelier than that the face is forged at all.
+
+        Args:
+            words: the model's log-odds of a yes.
+            evidence: see `known`.
+
+        Raises:
+            ValueError: regions are left to the model.
+        """
+        if self.region is None:
+            raise ValueError("expected weights of regions, got none")
+        return min(self.region.together(words, *evidence), self.verdict.together(words, evidence[2]))
+
     def to_json(self) -> dict[str, Any]:
         """As choice.json holds it."""
         odds = {"verdict": asdict(self.verdict), "region": None if self.region is None else asdict(self.region)}
@@ -204,7 +219,7 @@ def reply(
     begins = dict(zip((YES, NO), likelihoods((YES, NO), ended=False), strict=True))
     words = begins[YES] - begins[NO]
     if about:
-        together = words if choice.region is None else choice.region.together(words, *known(about[0], fake, covered))
+        together = words if choice.region is None else choice.accused(words, known(about[0], fake, covered))
         return _of_region(about[0], together > 0, fake, chance, likelihoods, choice)
     if choice.verdict.together(words, _logit(fake)) <= 0:
         return yes_no.genuine()

@@ -9,8 +9,8 @@ answer is the opposite of the score all the same, the reply says so, and `judge.
 
 Measured: kfd knows where a face was blended: self-blends (AUC 0.93 on held-out faces) and edited regions (0.87). kfd
 does not know forgeries of videos (DFDC: AUC 0.60, FaceForensics++ c40: 0.57), nor faces that a generator made as a
-whole (StyleGAN2: 0.31, worse than chance). Where kfd and compact decided in opposite directions, on 35 held-out faces,
-kfd was right 3 times.
+whole (StyleGAN2: 0.31, worse than chance). Where kfd and compact decided in opposite directions, on 68 held-out faces,
+kfd was right 5 times and compact 63 times.
 """
 
 from __future__ import annotations
