@@ -10,8 +10,9 @@ groups anew. The factor by which a hard face's log-odds are multiplied is fitted
 
 It belongs to the default witness's weights: with new ones run the same command again. What was looked at is kept in
 --out by those weights' hash, CHUNK faces a file, so that a killed run goes on. --ship puts seed 0 among the package's
-weights, with the numbers that the witness's card says, where it ranks held-out faces better by an interval (or else
-says that it does not, and changes nothing). `make -f runs/ffaa/small.mk cases` is this and open_world.py's tables.
+weights, with the numbers that the witness's card says, where it ranks held-out faces better by an interval; else the
+judge that is there stays, with what it is worth now. `make -f runs/ffaa/small.mk cases` is this and open_world.py's
+tables.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 import torch.nn.functional as F
-from sklearn.metrics import roc_auc_score
+from scipy.stats import rankdata
 
 from facewitness import media, plugins, portrait, weights
 from facewitness.builders.pack import Pack
@@ -186,6 +188,39 @@ def as_shipped(data: dict[str, np.ndarray]) -> np.ndarray:
     return np.array(found)
 
 
+def worth(judged: np.ndarray, other: np.ndarray, val: dict[str, np.ndarray], unseen: dict[str, np.ndarray]) -> dict:
+    """What a judge's scores of held-out and unseen faces are worth beside the default witness: the card's numbers."""
+    found: dict[str, Any] = {}
+    for name, score, data in (("held out", judged, val), ("unseen", other, unseen)):
+        every = np.ones(len(data["label"]), bool)
+        default, own, less = (
+            interval(s, data, every, o)["auc"] for s, o in ((data["p"], None), (score, None), (score, data["p"]))
+        )
+        found[name] = {"faces": len(every), "default": default[0], "ffaa": own[0], "difference": less}
+    easy, right = val["easy"].astype(bool), (judged >= 0.5) == val["label"].astype(bool)
+    found["accuracy"] = {"easy": round(float(right[easy].mean()), 4), "hard": round(float(right[~easy].mean()), 4)}
+    return found
+
+
+def place(content: bytes) -> None:
+    """Puts a judge among the package's weights, with its hash in their list."""
+    write_whole(PACKAGE / ffaa.CASES, content)
+    sums = PACKAGE / "SHA256SUMS"
+    digests = dict(reversed(line.split()) for line in sums.read_text().splitlines())
+    digests[ffaa.CASES] = hashlib.sha256(content).hexdigest()
+    write_whole(sums, "".join(f"{digest}  {name}\n" for name, digest in digests.items()).encode())
+
+
+def stamped(content: bytes, measured: dict[str, Any]) -> bytes:
+    """The same judge, with what it was measured to be worth beside the default witness's weights at hand."""
+    graph = onnx.load_from_string(content)
+    for one in graph.metadata_props:
+        if one.key == "facts":
+            facts = json.loads(one.value) | {"measured": measured, "measured_with": weights.read("compact.onnx")[1]}
+            one.value = json.dumps(facts)
+    return bytes(graph.SerializeToString())
+
+
 def factor(data: dict[str, np.ndarray]) -> float:
     """By what a hard face's log-odds are to be multiplied: the most likely of a grid, by the labels."""
     hard = ~data["easy"].astype(bool)
@@ -195,6 +230,12 @@ def factor(data: dict[str, np.ndarray]) -> float:
         float(np.log(np.where(truth, sigmoid(k * odds), 1 - sigmoid(k * odds)) + 1e-12).mean()) for k in tried
     ]
     return float(tried[int(np.argmax(likelihood))])
+
+
+def auc(truth: np.ndarray, score: np.ndarray) -> float:
+    """The area under the ROC curve, by ranks."""
+    positive = int(truth.sum())
+    return float((rankdata(score)[truth].sum() - positive * (positive + 1) / 2) / (positive * (len(truth) - positive)))
 
 
 def interval(
@@ -209,7 +250,7 @@ def interval(
     def measured(rows: np.ndarray) -> tuple[float, float] | None:
         if truth[rows].all() or not truth[rows].any():
             return None
-        pair = [(roc_auc_score(truth[rows], s[rows]), ((s[rows] >= 0.5) == truth[rows]).mean()) for s in both]
+        pair = [(auc(truth[rows], s[rows]), ((s[rows] >= 0.5) == truth[rows]).mean()) for s in both]
         return pair[0] if other is None else tuple(a - b for a, b in zip(*pair, strict=True))
 
     both = [score] if other is None else [score, other]
@@ -231,7 +272,7 @@ def parted(data: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str
 
 
 def shipped(
-    fusion: mids.Fusion, given: dict[str, np.ndarray], val: dict[str, np.ndarray], onnx: Path, measured: dict[str, Any]
+    fusion: mids.Fusion, given: dict[str, np.ndarray], val: dict[str, np.ndarray], file: Path, measured: dict[str, Any]
 ) -> dict:
     """How certain easy and hard faces are, fitted on `given` and measured on `val`, and the file."""
     fits, tests = (
@@ -261,7 +302,7 @@ def shipped(
     sizes = (_cases.GRID**2 + 1, (_cases.GRID // 2) ** 2 + 1)
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):  # the exporter's notes
         warnings.simplefilter("ignore")
-        facts["worst"] = mids.export(fusion, onnx, facts, sizes)
+        facts["worst"] = mids.export(fusion, file, facts, sizes)
     return {"slopes": slopes, "log loss of held-out faces": tested, **facts}
 
 
@@ -323,19 +364,7 @@ def main() -> None:
             }
         )  # fmt: skip
         if seed == 0:
-            own = results["seeds"][0]
-            measured = {
-                "held out": {
-                    "faces": len(val["label"]), "default": results["default"]["all"]["auc"][0],
-                    "ffaa": own["all"]["auc"][0], "difference": own["less the default"]["auc"],
-                },
-                "unseen": {
-                    "faces": len(sets["unseen"]["label"]), "default": own["unseen, default"]["auc"][0],
-                    "ffaa": round(own["unseen, default"]["auc"][0] + own["unseen, less the default"]["auc"][0], 4),
-                    "difference": own["unseen, less the default"]["auc"],
-                },
-                "accuracy": {"easy": own["easy"]["acc"][0], "hard": own["hard"]["acc"][0]},
-            }  # fmt: skip
+            measured = worth(judged, scores(fusion, sets["unseen"]), val, sets["unseen"])
             results |= shipped(fusion, apart, val, given.out / ffaa.CASES, measured)
     results["parameters"] = sum(p.numel() for p in fusion.parameters())
     write_whole(HERE / "cases.json", json.dumps(results, indent=1).encode())
@@ -345,16 +374,13 @@ def main() -> None:
         print(f"seed {number}: less the default {one['less the default']}, unseen {one['unseen, less the default']}")
     if given.ship:
         low = results["measured"]["held out"]["difference"][1]
-        if low <= 0:
-            print(f"not better by an interval (from {low:+.4f}): the package's weights stay as they are")
+        if low > 0:
+            place((given.out / ffaa.CASES).read_bytes())
+            print("ships")
         else:
-            content = (given.out / ffaa.CASES).read_bytes()
-            write_whole(PACKAGE / ffaa.CASES, content)
-            sums = PACKAGE / "SHA256SUMS"
-            digests = dict(reversed(line.split()) for line in sums.read_text().splitlines())
-            digests[ffaa.CASES] = hashlib.sha256(content).hexdigest()
-            write_whole(sums, "".join(f"{digest}  {name}\n" for name, digest in digests.items()).encode())
-            print(f"ships: {digests[ffaa.CASES][:12]}")
+            before = worth(as_shipped(val), as_shipped(sets["unseen"]), val, sets["unseen"])
+            place(stamped(weights.read(ffaa.CASES)[0], before))
+            print(f"not better by an interval (from {low:+.4f}): the judge stays, its file says {json.dumps(before)}")
 
 
 def _of_split(folder: Path, split: str) -> Callable[[int], Iterator[Seen]]:

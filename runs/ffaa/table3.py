@@ -17,16 +17,19 @@ can change.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import time
 import warnings
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from safetensors import safe_open
+from safetensors.torch import save_file
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from facewitness.bench.measures import sacc
@@ -197,20 +200,45 @@ def timed(trained: model.MIDS, rows: Sequence[mids.Mined], recipe: mids.Recipe, 
 
 
 def prepared(
-    recipe: mids.Recipe, base: model.MIDS, sets: Mapping[str, Sequence[mids.Mined]]
+    recipe: mids.Recipe, base: model.MIDS, sets: Mapping[str, Sequence[mids.Mined]], out: Path
 ) -> dict[bool, dict[str, mids.Features]]:
-    """Features of each set with results masked and in sight; pictures are looked at once."""
+    """Features of each set with results masked and in sight; pictures are looked at once, and all is kept in `out`."""
     plain = {
-        name: mids.features(recipe, base, rows, minilm.states, recipe.copies if name == "mined" else 0)
+        name: _kept(
+            out / f"{name}.safetensors",
+            rows,
+            lambda name=name, rows=rows: mids.features(
+                recipe, base, rows, minilm.states, recipe.copies if name == "mined" else 0
+            ),
+        )
         for name, rows in sets.items()
     }
     found = {recipe.masked: plain}
     other = replace(recipe, masked=not recipe.masked)
+
+    def in_sight(name: str, rows: Sequence[mids.Mined]) -> mids.Features:
+        text, seen = mids.texts(other, rows, minilm.states)
+        return replace(plain[name], text=text, seen=seen)
+
     found[other.masked] = {
-        name: replace(plain[name], text=text, seen=seen)
+        name: _kept(out / f"{name}-other.safetensors", rows, lambda name=name, rows=rows: in_sight(name, rows))
         for name, rows in sets.items()
-        for text, seen in [mids.texts(other, rows, minilm.states)]
     }
+    return found
+
+
+def _kept(file: Path, rows: Sequence[mids.Mined], make: Callable[[], mids.Features]) -> mids.Features:
+    """Features as they were stored for these very rows, or made and stored."""
+    about = hashlib.sha256(json.dumps([(row.dataset, row.file, row.answers) for row in rows]).encode()).hexdigest()
+    if file.exists():
+        with safe_open(file, "pt") as stored:
+            if stored.metadata() == {"rows": about}:
+                return mids.Features(**{name: stored.get_tensor(name) for name in stored.keys()})  # noqa: SIM118
+    found = make()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    parts = {one.name: getattr(found, one.name).contiguous() for one in fields(found)}
+    save_file(parts, file.with_suffix(".part"), {"rows": about})
+    file.with_suffix(".part").replace(file)
     return found
 
 
@@ -239,7 +267,7 @@ def main() -> None:
         "anchor": {name: measured([anchor[name]], draws[name]) for name in tests}, "rows": {},
     }  # fmt: skip
     began = time.process_time()
-    ready = prepared(recipe, mids.make(recipe, given.init_from), sets)
+    ready = prepared(recipe, mids.make(recipe, given.init_from), sets, given.out / "features")
     every: dict[int, dict[str, list[Judged]]] = {}
     for seed in range(given.seeds):
         for number in given.rows:

@@ -87,6 +87,16 @@ def test_the_shipped_judge_chooses_between_the_two_cases_and_has_a_calibration_o
     assert len(weights.read(ffaa.CASES)[0]) < 1_000_000
 
 
+@pytest.mark.parametrize(
+    ("low", "said"), [(0.01, "better than that one (AUC 0.872"), (-0.01, "about as well as that one")]
+)
+def test_the_card_says_what_the_judge_was_measured_to_be_worth(low, said):
+    worth = {"faces": 300, "default": 0.836, "ffaa": 0.8721, "difference": [0.036, low, 0.06]}
+    card = ffaa._card({"measured": {"held out": worth, "unseen": worth | {"ffaa": 0.634}}})
+    assert said in card["knows"] and "AUC 0.634" in card["does_not_know"]
+    assert ffaa._card({}) is None
+
+
 def test_a_judge_who_leans_to_a_side_for_which_nothing_speaks_decides_nothing(monkeypatch):
     clause = _cases.Clause("real", "region", "Nothing at the nose.", 0.8, "nose", (10.0, 10.0, 50.0, 50.0))
     monkeypatch.setattr(_cases, "clauses", lambda *_: (clause,))

@@ -447,9 +447,10 @@ def _card(facts: Mapping[str, Any]) -> Mapping[str, str] | None:
     if "measured" not in facts:
         return None
     known, other = (facts["measured"][name] for name in ("held out", "unseen"))
+    than = "better than that one" if known["difference"][1] > 0 else "about as well as that one"
     return {
         "knows": "ffaa, by the evidence alone, ranks held-out faces of the sources that the default witness knows "
-        f"better than that one (AUC {known['ffaa']:.3f} against {known['default']:.3f} on {known['faces']} faces).",
+        f"{than} (AUC {known['ffaa']:.3f} against {known['default']:.3f} on {known['faces']} faces).",
         "does_not_know": f"ffaa hardly knows generators and edits of other origin (AUC {other['ffaa']:.3f} on "
         f"{other['faces']} faces of three such sources, where the default witness has {other['default']:.3f}); by the "
         "evidence alone a hard face is judged rightly about as often as an easy one.",
