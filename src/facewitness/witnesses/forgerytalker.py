@@ -145,11 +145,11 @@ class Talker(_grounded.Loaded):
 
 def _once(text: str) -> tuple[str, bool]:
     """A report without sentences said again and without one that breaks off behind others; whether any was left out."""
-    said = re.split(r"(?<=[.!?])\s+", text.strip())
-    kept = list(dict.fromkeys(said))
+    sentences = re.split(r"(?<=[.!?])\s+", text.strip())
+    kept = list(dict.fromkeys(sentences))
     if len(kept) > 1 and not kept[-1].endswith((".", "!", "?")):
         kept.pop()
-    return " ".join(kept), len(kept) < len(said)
+    return " ".join(kept), len(kept) < len(sentences)
 
 
 def _named(name: str, names: tuple[str, ...]) -> bool:
