@@ -86,6 +86,15 @@ def test_no_face_under_transparency_still_says_that_it_was_put_on_white(kind, tm
     assert report["status"] == "no_face" and ON_WHITE in report["notes"]
 
 
+def test_no_face_in_what_is_left_of_a_picture_says_that_a_part_is_missing(analyzer, astronaut):
+    whole = jpeg(astronaut)
+    for content in (whole[: len(whole) // 10] + b"\xff\xd9", whole[: len(whole) // 4] + b"\xff\xd9"):
+        report = analyzer.analyze(content)
+        told = report.notes if report.status == "no_face" else report.verdict.reasons
+        assert any("A part of the picture is missing" in sentence for sentence in told), report.status
+    assert report.status == "ok" and analyzer.analyze(whole[: len(whole) // 10] + b"\xff\xd9").status == "no_face"
+
+
 @pytest.mark.parametrize("form", ["html", "markdown"])
 def test_the_notes_of_a_picture_without_a_face_stand_in_every_form(form, tmp_path, capsys):
     fading_in(tmp_path / "a.gif", "GIF")

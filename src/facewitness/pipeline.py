@@ -210,12 +210,13 @@ class Analyzer:
             if step == "read" and (not given or type(error) is InputError):
                 raise  # a caller's mistake, not a file's
             return Analysis(self._failed(source, name, made_by, step, error, clip), clip)
+        unseen = (clip.damage,) if clip.damage and not tracks else ()  # of a face it is a reason
         report = Report(
             source=clip.source,
             status="ok" if tracks else "no_face",
             sha256=clip.sha256,
             medium=clip.medium,
-            notes=(*clip.remarks, *_notes([*(t for _, t in inspections), *itertools.chain(*testimonies)])),
+            notes=(*unseen, *clip.remarks, *_notes([*(t for _, t in inspections), *itertools.chain(*testimonies)])),
             verdict=verdict,
             people=tuple(
                 PersonReport(
