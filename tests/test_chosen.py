@@ -16,7 +16,7 @@ from facewitness.witnesses import _chosen
 from facewitness.witnesses._chosen import NAMED, Choice, Odds, OfRegion
 
 FORGED = dict.fromkeys(NAMED, (1.0, 0.0))
-BOTH = Choice(Odds(1.0, 1.0), OfRegion(1.0, 1.0, 0.0, 0.0, 0.0), 1.0, FORGED)
+BOTH = Choice(Odds(1.0, 1.0), OfRegion(1.0, 1.0, 0.0, 0.0, 0.0, 0.0), 1.0, FORGED)
 COVERED = dict.fromkeys(NAMED, 0.02) | {"left_eyebrow": 0.9, "chin": 0.4}
 
 
@@ -39,7 +39,7 @@ def test_a_model_that_does_not_care_says_what_the_evidence_says():
 
 def test_a_region_less_covered_than_another_one_may_be_cleared_by_that():
     """The chin, covered by 0.4, is accused by itself, and not beside a brow that is covered by 0.9."""
-    strict = Choice(Odds(1.0, 1.0), OfRegion(1.0, 1.0, -1.0, 0.0, 1.0), 1.0, FORGED)
+    strict = Choice(Odds(1.0, 1.0), OfRegion(1.0, 1.0, -1.0, 0.0, 1.0, 0.0), 1.0, FORGED)
     alone = COVERED | {"left_eyebrow": 0.1}
     assert _chosen.reply("Is the chin fake?", 0.9, alone, indifferent, strict) == yes_no.region_forged("chin")
     assert _chosen.reply("Is the chin fake?", 0.9, COVERED, indifferent, strict).startswith("No")
@@ -51,7 +51,7 @@ def test_a_no_accuses_no_other_place_of_a_face_that_the_score_clears():
     def talkative(replies, ended=True):
         return [(0.1 * len(text) if ended else -len(text)) for text in replies]  # "No", and more of it
 
-    for region in (None, OfRegion(1.0, 1.0, 0.0, 0.0, 0.0)):
+    for region in (None, OfRegion(1.0, 1.0, 0.0, 0.0, 0.0, 0.0)):
         strict = Choice(Odds(0.1, 1.0), region, 0.0, FORGED)
         cleared = _chosen.reply("Is the nose fake?", 0.05, COVERED, talkative, strict)
         assert cleared == yes_no.region_genuine("nose")
@@ -64,9 +64,10 @@ def test_a_region_is_accused_no_sooner_than_the_face():
     accused = _chosen.reply("Is the left eyebrow fake?", 0.3, COVERED, indifferent, BOTH)
     assert accused == yes_no.region_genuine("left_eyebrow")
     assert _chosen.reply("Is this face fake?", 0.3, COVERED, indifferent, BOTH) == yes_no.genuine()
-    assert _chosen.reply("Is the left eyebrow fake?", 0.6, COVERED, indifferent, BOTH) == yes_no.region_forged(
-        "left_eyebrow"
-    )
+    yes = yes_no.region_forged("left_eyebrow")
+    assert _chosen.reply("Is the left eyebrow fake?", 0.6, COVERED, indifferent, BOTH) == yes
+    lower = Choice(Odds(1.0, 1.0), OfRegion(1.0, 1.0, 0.0, 0.0, 0.0, -1.0), 1.0, FORGED)
+    assert _chosen.reply("Is the left eyebrow fake?", 0.3, COVERED, indifferent, lower) == yes
 
 
 def test_it_is_a_prior_and_no_ban():
@@ -77,7 +78,7 @@ def test_it_is_a_prior_and_no_ban():
 
 
 def test_evidence_that_counts_nothing_leaves_the_models_likeliest():
-    alone = Choice(Odds(1.0, 0.0), OfRegion(1.0, 0.0, 0.0, 0.0, 0.0), 0.0, FORGED)
+    alone = Choice(Odds(1.0, 0.0), OfRegion(1.0, 0.0, 0.0, 0.0, 0.0, 0.0), 0.0, FORGED)
 
     def drawn(replies, ended=True):
         return [-float(len(text)) for text in replies]  # "No" is shorter than "Yes"

@@ -106,9 +106,9 @@ def test_questions_about_regions_are_answered_by_what_was_right_elsewhere(words)
     columns = np.stack([sign * 0.3, sign, sign * 0.0, sign * 0.0], 1) + rng.normal(0, 1, (400, 4))
     rows_ = [(f"group {i // 4}", tuple(x), bool(t)) for i, (x, t) in enumerate(zip(columns, truth, strict=True))]
     loud = words._chosen.Odds(0.0, 0.0, 9.0)  # a face that is surely forged
-    alone, together = words.elsewhere(rows_, loud)
-    assert 0.5 < alone < 0.7 < together < 0.95
-    fitted = words.of_region(rows_)
+    alone, together, floor = words.elsewhere(rows_, loud)
+    assert 0.5 < alone < 0.7 < together < 0.95 and floor == -2.0
+    fitted = words.of_region(rows_, 0.0)
     assert fitted.own > 2 * fitted.words > 0 and abs(fitted.rivals) < 0.5
     noise = [(group, (x[0], *rng.normal(0, 1, 3)), t) for group, x, t in rows_[:40]]
     assert words.elsewhere(rows_, words._chosen.Odds(0.0, 0.0, -9.0))[1] == np.mean(~truth), "no region of a real face"

@@ -145,14 +145,16 @@ def fit(given: argparse.Namespace) -> None:
             weighed = [(s, v, _chosen._log_prior(s, chance)) for s, v in zip(sets, values, strict=True)]
             places.append((item.regions, weighed))
     verdict = agreeing(_odds(verdicts), verdicts, given.agree)
-    alone, together = elsewhere(about_regions, verdict)
+    alone, together, floor = elsewhere(about_regions, verdict)
+    region = of_region(about_regions, floor) if together > alone else None
+    choice = _chosen.Choice(verdict, region, _weight(places), forged)
     kept = {"verdicts": verdicts, "regions": about_regions}
     write_whole(given.out / "fitted-to.json", json.dumps(kept).encode())
-    choice = _chosen.Choice(verdict, of_region(about_regions) if together > alone else None, _weight(places), forged)
     about_it = {
         "fitted": {
             "split": "calibrate", "pictures": given.pictures, "seed": given.seed, "questions": len(rows),
-            "places_tried": list(PLACES), "regions_right": {"model": round(alone, 4), "together": round(together, 4)},
+            "places_tried": list(PLACES), "floors_tried": list(FLOORS),
+            "regions_right": {"model": round(alone, 4), "together": round(together, 4)},
         }
     }  # fmt: skip
     write_whole(given.model / _chosen.FILE, json.dumps(choice.to_json() | about_it, indent=1).encode())
@@ -181,32 +183,43 @@ def _odds(rows: Sequence[tuple[float, float, bool]]) -> _chosen.Odds:
     return _chosen.Odds(float(model.coef_[0, 0]), float(model.coef_[0, 1]), float(model.intercept_[0]))
 
 
-def of_region(rows: Sequence[tuple[str, tuple[float, float, float, float], bool]]) -> _chosen.OfRegion:
-    """What each of (words, own, rivals, face) counts, by a logistic regression."""
+Known = tuple[float, float, float, float]  # words, own, rivals, face
+FLOORS = (0.0, -0.5, -1.0, -1.5, -2.0)  # log-odds of a forged face, under which no region is accused, that are tried
+
+
+def of_region(rows: Sequence[tuple[str, Known, bool]], floor: float) -> _chosen.OfRegion:
+    """What each of words, own, rivals and face counts, by a logistic regression."""
     model = LogisticRegression(C=1.0, max_iter=1000).fit([x for _, x, _ in rows], [truth for *_, truth in rows])
-    return _chosen.OfRegion(*model.coef_[0].tolist(), float(model.intercept_[0]))
+    return _chosen.OfRegion(*model.coef_[0].tolist(), float(model.intercept_[0]), floor)
 
 
 def elsewhere(
-    rows: Sequence[tuple[str, tuple[float, float, float, float], bool]], verdict: _chosen.Odds, parts: int = 8
-) -> tuple[float, float]:
-    """The share of questions about regions that the model alone answers rightly, and all together, fitted elsewhere.
+    rows: Sequence[tuple[str, Known, bool]], verdict: _chosen.Odds, parts: int = 8
+) -> tuple[float, float, float]:
+    """The share of questions about regions that the model answers rightly alone, and that both do, fitted elsewhere.
 
     Args:
         rows: Each with its group; a part of the groups is answered by what the other parts were fitted to.
         verdict: On the face.
         parts: How many.
+
+    Returns:
+        Alone, together with the floor that is best, and that floor: of the best the lowest.
     """
     part = np.array([zlib.crc32(group.encode()) % parts for group, *_ in rows])
     truth = np.array([t for *_, t in rows])
-    said = np.zeros(len(rows), bool)
+    said = np.zeros((len(FLOORS), len(rows)), bool)
     for which in range(parts):
         others = [row for row, p in zip(rows, part, strict=True) if p != which]
-        fitted = _chosen.Choice(verdict, of_region(others), 1.0, {})
-        for i in np.flatnonzero(part == which):
-            words, *evidence = rows[i][1]
-            said[i] = fitted.accused(words, (evidence[0], evidence[1], evidence[2])) > 0
-    return float(np.mean([(x[0] > 0) == t for _, x, t in rows])), float(np.mean(said == truth))
+        for k, floor in enumerate(FLOORS):
+            fitted = _chosen.Choice(verdict, of_region(others, floor), 1.0, {})
+            for i in np.flatnonzero(part == which):
+                words, *evidence = rows[i][1]
+                said[k, i] = fitted.accused(words, (evidence[0], evidence[1], evidence[2])) > 0
+    right = (said == truth).mean(axis=1)
+    best = max(range(len(FLOORS)), key=lambda k: (right[k], -FLOORS[k]))
+    alone = float(np.mean([(x[0] > 0) == t for _, x, t in rows]))
+    return alone, float(right[best]), FLOORS[best]
 
 
 SHARES = (1.0, 0.75, 0.5, 0.25, 0.1, 0.0)  # of the fitted weights that are tried

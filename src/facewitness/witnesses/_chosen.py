@@ -8,7 +8,7 @@ log-odds of a yes are those of how it would begin:
     log-odds of yes  =  words · (the model's)  +  evidence · (the detector's)  +  offset
     … of a region    =  words · (the model's)  +  own · (how far the map covers it)
                         + rivals · (how far it covers the most covered other one)  +  face · (the score's)  +  offset,
-                        at most those of the face: who says that the face is real does not accuse its eye
+                        and a no where the log-odds of the face are below a floor: a real face has no forged eye
     places of a yes  =  argmax over sets of regions of  log p(reply) + places · log p(set | map)
 
 The numbers are fitted on held-out pictures (`runs/kfd/words.py fit`) and stand in the language model's folder as
@@ -72,6 +72,7 @@ class OfRegion:
     """Weights of what is known of one region: the model's log-odds of a yes, and logits of coverages and of the score.
 
     A map covers an edited eye and the skin beside it, so how much more it covers elsewhere counts against a region.
+    `floor` is the log-odds of a forged face under which no region of it is accused.
     """
 
     words: float
@@ -79,6 +80,7 @@ class OfRegion:
     rivals: float
     face: float
     offset: float
+    floor: float
 
     def together(self, words: float, own: float, rivals: float, face: float) -> float:
         """The log-odds of all."""
@@ -122,7 +124,7 @@ class Choice:
         return out
 
     def accused(self, words: float, evidence: tuple[float, float, float]) -> float:
-        """The log-odds of a yes about a region: no likelier than that the face is forged at all.
+        """The log-odds of a yes about a region, at most by how much those of the face are above the floor.
 
         Args:
             words: the model's log-odds of a yes.
@@ -133,7 +135,8 @@ class Choice:
         """
         if self.region is None:
             raise ValueError("expected weights of regions, got none")
-        return min(self.region.together(words, *evidence), self.verdict.together(words, evidence[2]))
+        face = self.verdict.together(words, evidence[2])
+        return min(self.region.together(words, *evidence), face - self.region.floor)
 
     def to_json(self) -> dict[str, Any]:
         """As choice.json holds it."""
