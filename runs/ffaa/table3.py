@@ -30,7 +30,7 @@ import numpy as np
 import onnxruntime
 from safetensors import safe_open
 from safetensors.torch import save_file
-from sklearn.metrics import average_precision_score, roc_auc_score
+from scipy.stats import rankdata
 
 from facewitness.bench.measures import sacc
 from facewitness.calibration import logit, sigmoid
@@ -54,6 +54,20 @@ def drawn_groups(rows: Sequence[mids.Mined]) -> list[np.ndarray]:
     return [np.concatenate([members[n] for n in rng.choice(names, len(names))]) for _ in range(DRAWS)]
 
 
+def auc(truth: np.ndarray, score: np.ndarray) -> float:
+    """The area under the ROC curve, by ranks: many times faster than scikit-learn's on a few hundred rows."""
+    positive = int(truth.sum())
+    return float((rankdata(score)[truth].sum() - positive * (positive + 1) / 2) / (positive * (len(truth) - positive)))
+
+
+def average_precision(truth: np.ndarray, score: np.ndarray) -> float:
+    """The mean of precisions at each threshold, by how much recall it adds; equal scores are one threshold."""
+    order = np.argsort(-score, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
+    found = np.cumsum(truth[order])[ends]
+    return float(np.sum(np.diff(found, prepend=0) / found[-1] * found / (ends + 1)))
+
+
 class Judged:
     """What one system said of each row: its forgery score, and what the answer that it stands by says."""
 
@@ -63,6 +77,13 @@ class Judged:
         self.easy = np.array([row.easy for row in rows])
         self.sources = np.array([row.dataset for row in rows])
         self.right = {"acc": (fake >= 0.5) == self.truth, "acc of the chosen answer": said_fake == self.truth}
+        self._drawn: list[dict[str, float | None]] = []
+
+    def drawn(self, draws: Sequence[np.ndarray]) -> list[dict[str, float | None]]:
+        """The numbers of each draw, computed once."""
+        if not self._drawn:
+            self._drawn = [self.of(at) for at in draws]
+        return self._drawn
 
     def of(self, at: np.ndarray) -> dict[str, float | None]:
         """Every number over some rows; None where it cannot be."""
@@ -72,8 +93,8 @@ class Judged:
             both = len(which) and truth.any() and not truth.all()
             for kind, right in self.right.items():
                 found[kind + name] = float(right[which].mean()) if len(which) else None
-            found["auc" + name] = float(roc_auc_score(truth, score)) if both else None
-            found["ap" + name] = float(average_precision_score(truth, score)) if both else None
+            found["auc" + name] = auc(truth, score) if both else None
+            found["ap" + name] = average_precision(truth, score) if both else None
         big = [s for s in np.unique(self.sources) if (self.sources == s).sum() >= 5]
         right, there = self.right["acc"][at], self.sources[at]
         found["sacc"] = sacc([right[there == s].mean() if (there == s).any() else None for s in big])
@@ -83,17 +104,18 @@ class Judged:
 def measured(systems: Sequence[Judged], draws: Sequence[np.ndarray], anchor: Judged | None = None) -> dict:
     """All numbers of a system, means over its seeds, with 95 % intervals; with the anchor the differences to it too."""
 
-    def mean(at: np.ndarray) -> dict[str, float | None]:
-        each = [system.of(at) for system in systems]
+    def mean(each: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
         return {
             name: None if any(one[name] is None for one in each) else float(np.mean([one[name] for one in each]))
             for name in each[0]
         }
 
-    here, spread = mean(np.arange(len(systems[0].rows))), [mean(at) for at in draws]
+    whole = np.arange(len(systems[0].rows))
+    here = mean([system.of(whole) for system in systems])
+    spread = [mean(each) for each in zip(*(system.drawn(draws) for system in systems), strict=True)]
     found = {name: [_rounded(value), *_interval([s[name] for s in spread])] for name, value in here.items()}
     if anchor is not None:
-        first, others = anchor.of(np.arange(len(anchor.rows))), [anchor.of(at) for at in draws]
+        first, others = anchor.of(whole), anchor.drawn(draws)
         for name in here:
             gains = [a[name] - b[name] for a, b in zip(spread, others, strict=True) if None not in (a[name], b[name])]
             value = None if None in (here[name], first[name]) else here[name] - first[name]
