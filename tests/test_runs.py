@@ -237,3 +237,18 @@ def test_a_picture_travels_and_is_saved_in_every_condition(astronaut):
     conditions = ["plain", "edit:sepia", "edited:", "travel:512", *(f"saved:{how}" for how in evaluate.SAVED)]
     sizes = {c: len(evaluate.in_condition(astronaut, c, "a")) for c in conditions}
     assert sizes["saved:jpeg 60"] < sizes["saved:jpeg 95"] and sizes["travel:512"] < sizes["plain"]
+
+
+def test_weights_are_compared_on_faces_that_were_not_trained_on(tmp_path):
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    compare = script("compact/compare")
+    rows = [{"source": s, "label": label} for s in ("film", "gan", "web") for label in ("fake", "real")]
+    del rows[3], rows[3]  # gan has no genuine pictures of its own, web no forgeries
+    found = compare.aucs(np.array([2.0, 1.0, 0.0, 1.0]), rows, {"gan": "web"})
+    assert found == {"film": 1.0, "gan": 0.0}
+
+    class Rows:
+        rows = tuple({"source": "film", "label": "real", "split": s} for s in ("train", "val", "val", "calibrate"))
+        landmarks = staticmethod(lambda i: None if i == 1 else np.zeros((468, 2)))
+
+    assert compare.rows_of(Rows, 25) == [2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -201,6 +202,37 @@ def test_training_goes_on_where_it_was_stopped_and_exports(packed, tmp_path):
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
     worst = recipe_file.export(TINY, tmp_path / "whole" / "last.safetensors", tmp_path / "tiny.onnx")
     assert worst < 1e-3 and (tmp_path / "tiny.onnx").stat().st_size < 3_000_000
+
+
+def test_features_are_brought_together_by_label_and_spread_over_all():
+    fake = torch.tensor([0.0, 1.0, 0.0, 1.0])
+    apart = torch.tensor([[3.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 7.0]])  # each label on one point, of any length
+    found = recipe_file.apart(apart, fake)
+    assert found["alignment"] == pytest.approx(0, abs=1e-6)
+    # by hand: two pairs at distance² 0, four at 2
+    assert found["uniformity"] == pytest.approx(math.log((2 + 4 * math.exp(-4)) / 6), abs=1e-5)
+    mixed = recipe_file.apart(apart[[0, 2, 1, 3]], fake)
+    assert mixed["alignment"] == pytest.approx(2) and mixed["uniformity"] == pytest.approx(float(found["uniformity"]))
+
+
+@pytest.mark.filterwarnings("ignore:.*treespec.*:FutureWarning")  # torch 2.13's exporter warns of itself
+def test_unit_features_go_on_from_weights_without_them_and_are_exported(packed, tmp_path):
+    recipe_file.train(TINY, packed, None, tmp_path / "before", workers=0)
+    start = tmp_path / "before" / "last.safetensors"
+    recipe = replace(TINY, unit=True)
+    recipe_file.train(recipe, packed, start, tmp_path / "unit", workers=0)
+    from safetensors.torch import load_file
+
+    weights = load_file(tmp_path / "unit" / "last.safetensors")
+    assert weights["length"] > 0
+    model = Compact(TINY.backbone, noise=True, parsing=True, unit=True).eval()
+    model.load_state_dict(weights)
+    features, decoded, mask = model.pooled(torch.rand(2, 3, 64, 64) * 255)
+    longer = model.answers(3 * features, decoded, mask)
+    assert torch.allclose(model.answers(features, decoded, mask).fake, longer.fake, atol=1e-5), "length says nothing"
+    log = [json.loads(line) for line in (tmp_path / "unit" / "log.jsonl").read_text().splitlines()]
+    assert all(-4 <= entry["uniformity"] <= 0 <= entry["alignment"] <= 4 for entry in log)
+    assert recipe_file.export(recipe, tmp_path / "unit" / "last.safetensors", tmp_path / "unit.onnx") < 1e-4
 
 
 def test_a_recipe_refuses_an_unknown_key_with_the_nearest_one(tmp_path):

@@ -28,7 +28,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -715,12 +715,9 @@ def to_mare(dialect: str, name: str) -> tuple[str, ...]:
     return tuple(mare for mare in MARE if mare in parts)
 
 
-@cache
-def _synonyms() -> dict[str, re.Pattern[str]]:
-    return {
-        label: re.compile(rf"\b(?:{'|'.join(re.escape(word) for word in words)})\b")
-        for label, words in SYNONYMS.items()
-    }
+_SYNONYM = {
+    label: re.compile(rf"\b(?:{'|'.join(re.escape(word) for word in words)})\b") for label, words in SYNONYMS.items()
+}
 
 
 def captioned(text: str) -> tuple[str, ...]:
@@ -733,7 +730,7 @@ def captioned(text: str) -> tuple[str, ...]:
         text: Any text.
     """
     text = normal(text)
-    return tuple(label for label, pattern in _synonyms().items() if pattern.search(text))
+    return tuple(label for label, pattern in _SYNONYM.items() if pattern.search(text))
 
 
 def to_mmtt(region: str) -> tuple[str, ...]:
@@ -815,12 +812,8 @@ _NOT_THE_SUBJECT = "(?:viewer|observer|onlooker|camera|image|picture|photo|photo
 _OF_ANOTHER = re.compile(rf"{_NOT_THE_SUBJECT}(?:['\u2019]s?\s+|[-\u2010-\u2015])\Z")
 
 
-@lru_cache(4)
-def _retrieval(known: tuple[str, ...]) -> re.Pattern[str]:
-    """One expression for [sides [adjectives]] noun [on the sides], its repetitions bounded: long texts stay cheap.
-
-    Made when it is first asked for: it takes a tenth of a second, and analysing a photo does without.
-    """
+def _retrieval(known: Iterable[str]) -> re.Pattern[str]:
+    """One expression for [sides [adjectives]] noun [on the sides], its repetitions bounded: long texts stay cheap."""
     start, end = r"(?<![^\W_])", r"(?![^\W_])"  # borders of words; an underscore parts words
     dash = r"\s_\-\u2010-\u2015"
     gap = rf"[{dash}]+"
@@ -846,6 +839,9 @@ def _retrieval(known: tuple[str, ...]) -> re.Pattern[str]:
     after = rf"[{dash}]*(?:\(|(?:on|to|at){gap}{whose})(?P<after>{sides}){end}{reach}"
     before = rf"(?P<before>{sides})(?:{gap}(?:{adjective}){{0,2}}?)?"
     return re.compile(rf"{start}(?:{before})?(?P<noun>{noun})(?:{after})?")
+
+
+_RETRIEVAL = _retrieval(_WORDS)
 
 
 def _singular(noun: str, known: Mapping[str, tuple[str, ...]]) -> str | None:
@@ -883,11 +879,11 @@ def sided(text: str) -> tuple[str, ...]:
 
 
 def _mentions(
-    text: str, known: Mapping[str, tuple[str, ...]] = _WORDS
+    text: str, pattern: re.Pattern[str] = _RETRIEVAL, known: Mapping[str, tuple[str, ...]] = _WORDS
 ) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
     """For each mention in turn: the regions its noun may mean, and those of them its sides choose."""
     text = normal(text)
-    for match in _retrieval(tuple(known)).finditer(text):
+    for match in pattern.finditer(text):
         word = _singular(match["noun"], known)
         if word is None:
             continue
@@ -981,6 +977,7 @@ def _titles() -> dict[str, tuple[str, ...]]:
 
 
 _TITLES = _titles()
+_NAMED = _retrieval(_TITLES)
 
 
 def named(text: str) -> tuple[tuple[str, ...], ...]:
@@ -993,4 +990,4 @@ def named(text: str) -> tuple[tuple[str, ...], ...]:
     Args:
         text: Any text.
     """
-    return tuple(sided or candidates for candidates, sided in _mentions(text, _TITLES))
+    return tuple(sided or candidates for candidates, sided in _mentions(text, _NAMED, _TITLES))

@@ -272,6 +272,28 @@ def test_resynthesise_draws_a_whole_picture_or_a_face() -> None:
     assert 0 == part.mask.min() < part.mask.max()
 
 
+def test_resynthesise_draws_a_few_regions_as_an_inpainting_does() -> None:
+    leaf = plugins.get("forge", "resynthesise")
+    pixels, points = face(160, 200)
+    made = run(leaf, pixels, points, 3, whole=0, parts=1, traces=["decode"], max_traces=1)
+    names = made.record[0]["parts"]
+    assert made.kind == "attribute_manipulation" and 1 <= len(names) <= 3
+    assert 0.02 < (made.mask > 0.5).mean() < 0.3
+    other = run(leaf, pixels, points, 3, whole=0, traces=["decode"], max_traces=1)
+    assert other.kind == "identity_exchange", "no regions where nobody asked for them"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_resynthesise_decodes_what_is_nearly_the_picture(seed: int) -> None:
+    leaf = plugins.get("forge", "resynthesise")
+    pixels, points = face(150, 133)  # sides that no grid divides
+    made = run(leaf, pixels, points, seed, whole=1, traces=["decode"], max_traces=1)
+    assert made.record[-1]["operation"] == "decode" and made.record[-1]["factor"] in (2, 4)
+    error = made.pixels.astype(float) - pixels
+    spread = pixels.astype(float).std()
+    assert 0.1 < np.sqrt((error**2).mean()) < 0.4 * spread
+
+
 def test_resynthesise_grid_shows_as_peaks_in_the_spectrum() -> None:
     leaf = plugins.get("forge", "resynthesise")
     pixels, points = face(256, 256)

@@ -48,7 +48,8 @@ class Compact(nn.Module):
     """The network. `forward` takes RGB (N, 3, S, S) in 0..255, S a multiple of 32.
 
     backbone   a timm MobileNetV2 name; width   channels of the decoder; noise   add a branch that sees only the
-    high-pass residual of the crop, joined to the stem's output; parsing   add the face parsing head;
+    high-pass residual of the crop, joined to the stem's output; parsing   add the face parsing head; unit   the head
+    that says fake or real sees features of length one, times a constant (Yermakov et al. 2025, arXiv:2508.06248);
 
     Args:
         dropout: Before the linear heads.
@@ -61,6 +62,7 @@ class Compact(nn.Module):
         noise: bool = False,
         parsing: bool = False,
         dropout: float = 0.2,
+        unit: bool = False,
     ):
         super().__init__()
         if not timm.is_model(backbone):  # timm would take "hf-hub:…" for something to fetch
@@ -81,6 +83,9 @@ class Compact(nn.Module):
         self.to_fake = nn.Linear(pooled, 1)
         self.to_kind = nn.Linear(pooled, len(KINDS))
         self.to_regions = nn.Linear(pooled, len(MARE))
+        self.unit = unit
+        if unit:
+            self.register_buffer("length", torch.tensor(0.0))  # of features before they are made one long; 0: not known
 
     def forward(self, x: Tensor) -> Answers:
         """The answers about B crops.
@@ -91,13 +96,23 @@ class Compact(nn.Module):
         Returns:
             Raw outputs; see `Answers`.
         """
-        pooled, d, mask = self.pooled(x)
+        return self.answers(*self.pooled(x))
+
+    def answers(self, pooled: Tensor, d: Tensor, mask: Tensor) -> Answers:
+        """The answers from what `pooled` gives: features (B, F), the decoder's output, the mask's logits.
+
+        Args:
+            pooled: What the linear heads see.
+            d: The decoder's output (B, W, S/4, S/4).
+            mask: Logits (B, S/4, S/4).
+        """
+        seen = F.normalize(pooled.float(), dim=1) * self.length if self.unit else pooled
         pooled = self.dropout(pooled)
         region_map = self.to_region_map(F.avg_pool2d(d, 2))
         # a smooth maximum (log of the mean exponential): a region counts as forged where any part of it does
         local = torch.logsumexp(region_map.flatten(2), dim=2) - math.log(region_map.shape[2] * region_map.shape[3])
         return Answers(
-            fake=self.to_fake(pooled)[:, 0],
+            fake=self.to_fake(self.dropout(seen))[:, 0] if self.unit else self.to_fake(pooled)[:, 0],
             kind=self.to_kind(pooled),
             mask=mask,
             regions=self.to_regions(pooled) + local,

@@ -24,6 +24,7 @@ Each batch is drawn from (seed, stage, index) alone: runs repeat whatever the nu
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -94,6 +95,7 @@ class Recipe:
     backbone: str = "mobilenetv2_100"
     noise: bool = False
     parsing: bool = False
+    unit: bool = False  # features of length one for fake or real, and the losses `alignment` and `uniformity` on them
     margin: float = 1.25  # crop side over the mesh's longer side
     own_share: float = 0.5  # share of draws whose fake is self-made where the source also has real forgeries
     ema: float = 0.998  # decay of the weight average a step
@@ -128,7 +130,7 @@ class Recipe:
 
 
 _COUNTS = (0.3, 0.3, 0.22, 0.12, 0.06)  # shares of pairs that suffer no degradation, one, two …
-_LOSSES = {"fake": 1.0, "kind": 0.4, "mask": 1.0, "regions": 0.5, "parsing": 0.2}
+_LOSSES = {"fake": 1.0, "kind": 0.4, "mask": 1.0, "regions": 0.5, "parsing": 0.2, "alignment": 0.1, "uniformity": 0.5}
 _RARE = 2.0  # weight of a forged region over an untouched one: most regions of most forgeries are untouched
 
 
@@ -444,6 +446,24 @@ def losses(answers: Answers, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     return parts
 
 
+def apart(features: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    """How far features of one label lie apart, and how evenly all are spread (Wang and Isola 2020; as GenD uses them).
+
+    Args:
+        features: (N, F), of any length; they are made one long.
+        fake: (N,) labels, 0 or 1.
+
+    Returns:
+        "alignment" and "uniformity" → a scalar.
+    """
+    unit = F.normalize(features.float(), dim=1)
+    distances = (2 - 2 * unit @ unit.T).clamp(min=0)
+    same = (fake[:, None] == fake[None]) & ~torch.eye(len(fake), dtype=torch.bool, device=fake.device)
+    every = torch.triu(torch.ones_like(same), 1)
+    uniformity = torch.logsumexp(-2 * distances[every], 0) - math.log(int(every.sum()))
+    return {"alignment": distances[same].mean(), "uniformity": uniformity}
+
+
 def train(
     recipe: Recipe,
     folder: Path,
@@ -470,13 +490,14 @@ def train(
     Batches(folder, recipe, 0, hard).check()
     torch.manual_seed(recipe.seed)
     out.mkdir(parents=True, exist_ok=True)
-    model = Compact(recipe.backbone, noise=recipe.noise, parsing=recipe.parsing)
+    model = Compact(recipe.backbone, noise=recipe.noise, parsing=recipe.parsing, unit=recipe.unit)
     if init_from is not None:
         tensors = {k: v.float() if v.dtype == torch.float16 else v for k, v in load_file(init_from).items()}
         if "conv_stem.weight" in tensors:
             model.start_from(tensors)
         else:
-            model.load_state_dict(tensors)
+            known_length = {"length": torch.tensor(0.0)} if recipe.unit else {}
+            model.load_state_dict({**known_length, **tensors})
     model = model.to(memory_format=torch.channels_last)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     decayed = [p for p in model.parameters() if p.ndim > 1]
@@ -494,8 +515,14 @@ def train(
             _norm.keep_statistics(model)
         x = batch["x"].float().contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.bf16):
-            answers = model(x)
+            pooled, decoded, mask = model.pooled(x)
+            if recipe.unit and model.length == 0:  # once: the head goes on from numbers like those it was trained on
+                model.length.copy_(pooled.detach().float().norm(dim=1).mean())
+                average["length"].copy_(model.length)
+            answers = model.answers(pooled, decoded, mask)
         parts = losses(Answers(*(None if a is None else a.float() for a in answers)), dict(batch))
+        if recipe.unit:
+            parts |= apart(pooled, batch["fake"])
         return {"loss": torch.stack([recipe.loss_weights[k] * v for k, v in parts.items()]).sum(), **parts}
 
     def saved() -> None:
@@ -533,7 +560,7 @@ def mined(recipe: Recipe, folder: Path, weights: Path, heaviest: float = 4.0) ->
     Returns:
         "source/file" → weight.
     """
-    model = Compact(recipe.backbone, noise=recipe.noise, parsing=recipe.parsing)
+    model = Compact(recipe.backbone, noise=recipe.noise, parsing=recipe.parsing, unit=recipe.unit)
     model.load_state_dict(load_file(weights))
     model = model.eval().to(memory_format=torch.channels_last)
     stage = recipe.stage[-1]
@@ -609,7 +636,7 @@ def export(recipe: Recipe, weights: Path, onnx: Path) -> float:
     """
     import onnxruntime
 
-    model = Compact(recipe.backbone, noise=recipe.noise, parsing=recipe.parsing)
+    model = Compact(recipe.backbone, noise=recipe.noise, parsing=recipe.parsing, unit=recipe.unit)
     model.load_state_dict(load_file(weights))
     deployed = _Deployed(model.eval()).eval()
     size = recipe.stage[-1].size
