@@ -146,6 +146,7 @@ def test_fifa_tasks_by_the_table(tmp_path):
         )
         for row in rows
     }
+    assert bench.fifa(rows, {("a", "detection", "b"): bench.Answer("fake")}, meteor=False)["unasked"] == 1
     numbers = bench.fifa(rows, perfect, meteor=False)
     assert numbers["grounding"]["shuffled"]
     assert bench.sheet_of_fifa(rows, perfect, tmp_path / "sheet.png") >= 1

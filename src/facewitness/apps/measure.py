@@ -248,6 +248,11 @@ def _fifa(given: argparse.Namespace) -> int:
     answers = grounded.read_answers(given.answers)
     numbers = grounded.fifa(rows, answers, meteor=not given.no_meteor)
     print(json.dumps(numbers, indent=1))
+    if numbers["unasked"]:
+        complain(
+            f"facewitness: {numbers['unasked']} of {len(answers)} answers belong to no question of '{given.table}' by "
+            "their file, task and question, and count nowhere"
+        )
     if given.out is not None:
         write_whole(given.out, json.dumps(numbers, indent=1).encode())
     if given.sheet is not None:

@@ -517,7 +517,7 @@ def fifa(
 ) -> dict[str, Any]:
     """The eleven tasks of a table of `builders/fifa` against answers by (file, task, question); JSON-ready.
 
-    A question without an answer counts as an empty answer.
+    A question without an answer counts as an empty answer; `unasked` is how many answers belong to no question.
 
     Args:
         rows: Of a table of `builders/fifa`.
@@ -530,7 +530,8 @@ def fifa(
     """
     from facewitness.builders.fifa import as_array
 
-    numbers: dict[str, Any] = {"published": dict(FIFA_PUBLISHED)}
+    known = {(row["file"], row["task"], row["question"]) for row in rows}
+    numbers: dict[str, Any] = {"published": dict(FIFA_PUBLISHED), "unasked": sum(key not in known for key in answers)}
     by_task: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         by_task.setdefault(row["task"], []).append(row)
