@@ -79,18 +79,19 @@ def main() -> None:
     parser.add_argument("--drawings", type=Path, nargs="+", required=True)
     parser.add_argument("--apart", type=Path, nargs="*", default=[], help="drawings that no fit sees")
     parser.add_argument("--limit", type=int, default=300)
+    parser.add_argument("--faces", type=Path, help="an .npz that keeps the faces that were found, for another fit")
     given = parser.parse_args()
-    finder = plugins.load("finders", "facemesh", {})
-
-    def face(pixels: Pixels) -> Pixels | None:
-        found = finder.find(Frame(pixels))
-        crop = drawn.around(max(found, key=lambda f: f.box[2] - f.box[0]).box, pixels) if found else None
-        return crop if crop is not None and min(crop.shape[:2]) >= drawn.LEAST else None
-
-    photos = [(source, split, crop) for source, split, pixels in _photos(given.data, given.limit)
-              if (crop := face(pixels)) is not None]  # fmt: skip
-    drawings = [(path, crop) for path in _below(given.drawings) if (crop := face(_read(path))) is not None]
-    apart = [(path, crop) for path in _below(given.apart) if (crop := face(_read(path))) is not None]
+    if given.faces is not None and given.faces.exists():
+        found = _kept(given.faces)
+    else:
+        found = _found(given)
+        if given.faces is not None:
+            np.savez_compressed(
+                given.faces, **{"|".join((*names, str(i))): crop for i, (*names, crop) in enumerate(found)}
+            )
+    photos = [(source, split, crop) for kind, source, split, crop in found if kind == "photo"]
+    drawings = [(name, crop) for kind, name, _, crop in found if kind == "drawing"]
+    apart = [(name, crop) for kind, name, _, crop in found if kind == "apart"]
 
     genuine = np.stack([drawn.outlines(crop) for _, _, crop in photos])
     train = np.array([split == "train" for _, split, _ in photos])
@@ -98,7 +99,7 @@ def main() -> None:
         name: np.stack([drawn.outlines(edit(np.ascontiguousarray(crop))) for _, _, crop in photos[start % 4 :: 4]])
         for start, (name, edit) in enumerate(EDITS.items())
     }  # fmt: skip
-    held = np.array([zlib.crc32(path.name.encode()) % 4 == 0 for path, _ in drawings])
+    held = np.array([zlib.crc32(name.encode()) % 4 == 0 for name, _ in drawings])
     whole = np.stack([drawn.outlines(crop) for _, crop in drawings])
     saved = np.stack([drawn.outlines(_jpeg(_smaller(crop, 160), 80)) for _, crop in drawings])
 
@@ -148,6 +149,25 @@ def main() -> None:
     for name, edit in POSTERS.items():
         lines.append(f"| {name} | {share(np.array([drawn.posterised(edit(crop)) for crop in few]))} |")
     Path(__file__).with_name("results.md").write_text("\n".join(lines) + "\n")
+
+
+def _found(given: argparse.Namespace) -> list[tuple[str, str, str, Pixels]]:
+    """The largest face of each picture: photo, drawing or apart; source or name; split; pixels."""
+    finder = plugins.load("finders", "facemesh", {})
+
+    def face(pixels: Pixels) -> Pixels:
+        faces = finder.find(Frame(pixels))
+        return drawn.around(faces[0].box, pixels) if faces else pixels[:1, :1]
+
+    every = [("photo", source, split, face(pixels)) for source, split, pixels in _photos(given.data, given.limit)]
+    for kind, folders in (("drawing", given.drawings), ("apart", given.apart)):
+        every += [(kind, path.name, "", face(_read(path))) for path in _below(folders)]
+    return [each for each in every if min(each[3].shape[:2]) >= drawn.LEAST]
+
+
+def _kept(file: Path) -> list[tuple[str, str, str, Pixels]]:
+    with np.load(file) as kept:
+        return [(*name.split("|")[:3], kept[name]) for name in kept.files]  # type: ignore[misc]
 
 
 def _photos(data: Path, limit: int) -> Iterator[tuple[str, str, Pixels]]:

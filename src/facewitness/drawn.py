@@ -27,9 +27,9 @@ _RANGE = 64  # levels from the darkest to the lightest that a face must have
 _FAINT = 20.0  # levels of contrast, below which steepness is nothing but noise
 STEEPNESS = np.linspace(-2.0, 6.5, 9)  # edges of the steps, log2 of per cent of the face's contrast a pixel, and 1/4
 POSTERISED = 0.78
-WEIGHTS = (-10.158, -23.62, -18.173, -10.039, -31.263, 41.766, -77.477, 2.713)  # steps but the first, log contrast
-OFFSET = 0.408
-DRAWN = 2.48
+WEIGHTS = (-10.137, -23.064, -18.151, -9.609, -30.908, 42.957, -84.574, 2.679)  # steps but the first, log contrast
+OFFSET = 0.354
+DRAWN = 2.4
 FEW_COLOURS = (
     "The face is shown in a few colours only, as posters and pictures of few colours are: this is not judged as a "
     "photograph."
