@@ -206,7 +206,11 @@ def _half(out: Path) -> str:
 
 def _files(out: Path) -> dict[str, bytes]:
     return (
-        {path.name: path.read_bytes() for path in out.iterdir() if not path.name.startswith(".")}
+        {
+            path.relative_to(out).as_posix(): path.read_bytes()
+            for path in out.rglob("*")
+            if path.is_file() and not path.name.startswith(".")
+        }
         if out.is_dir()
         else {}
     )
