@@ -135,6 +135,30 @@ def test_mmtt_by_the_command(tmp_path, capsys):
         assert sheet.width == 256 * min(3, len(these))
     (tmp_path / "captions.json").write_text("{")
     assert main(["bench", "mmtt", str(tmp_path), "--captions", str(tmp_path / "captions.json")]) == 2
+    assert main(["bench", "mmtt", *words, "--sheet", str(tmp_path / "sheet.xyz")]) == 2
+    assert "expected a name that ends in .png or .jpg" in capsys.readouterr().err
+    about = [{"image_id": item.id, "caption": None} for item in these]
+    for bad, said in (
+        ({"a": 1}, "got dict"), ([], "got none of them"), ([{"image_id": "else", "caption": "x"}], "got none of them"),
+        ([each | {"labels": 5} for each in about], "labels as a list"),
+        ([each | {"caption": 5} for each in about], "got int"), ([5], "got int as entry 0"),
+    ):  # fmt: skip
+        (tmp_path / "captions.json").write_text(json.dumps(bad))
+        with pytest.raises(InputError, match=said):
+            bench.read_mmtt(tmp_path, split, tmp_path / "captions.json", None)
+    (tmp_path / "captions.json").write_text("[" * 100_000)
+    with pytest.raises(InputError, match="expected a list"):
+        bench.read_mmtt(tmp_path, split, tmp_path / "captions.json", None)
+    (tmp_path / "captions.json").write_text(json.dumps([*about[1:], about[0] | {"caption": "a \ud800 b"}]))
+    with pytest.raises(InputError, match="expected the folder of the masks"):
+        bench.read_mmtt(tmp_path, split, tmp_path / "captions.json", tmp_path / "nowhere")
+    reports, _ = bench.read_mmtt(tmp_path, split, tmp_path / "captions.json", None)
+    assert {report.text for report in reports} == {"", "a ? b"}
+    lists = tmp_path / f"{mmtt.LISTS[split]}-mutilabel-simple.json"
+    for bad in ('{"a": 1}', "[1]", '[{"image_id": "x"}]', "[" * 100_000):
+        lists.write_text(bad)
+        with pytest.raises(InputError, match="Download it again"):
+            bench.read_mmtt(tmp_path, split, tmp_path / "captions.json", None)
 
 
 def test_fifa_tasks_by_the_table(tmp_path):
@@ -175,8 +199,14 @@ def test_answers_are_read_and_bad_lines_told(tmp_path):
     answer = bench.read_answers(tmp_path / "a.jsonl")["a", "grounding", "q"]
     assert answer.masks[0].all()
     assert answer.masks[1:] == (None, None)
-    for bad in ("{", "[]", json.dumps(line | {"masks": ["../m.png"]}), '{"file": "a"}'):
-        (tmp_path / "a.jsonl").write_text(bad)
+    odd = line | {"answer": "a\u2028b\x85c", "masks": None}  # one line, whatever Unicode thinks of it
+    (tmp_path / "a.jsonl").write_text(json.dumps(odd, ensure_ascii=False) + "\r\n", encoding="utf-8")
+    assert bench.read_answers(tmp_path / "a.jsonl")["a", "grounding", "q"].text == odd["answer"]
+    for bad in (
+        "{", "[]", json.dumps(line | {"masks": ["../m.png"]}), '{"file": "a"}', "[" * 100_000,
+        json.dumps(line | {"masks": "m.png"}), b"\xff\xfe",
+    ):  # fmt: skip
+        (tmp_path / "a.jsonl").write_bytes(bad if isinstance(bad, bytes) else bad.encode())
         with pytest.raises(InputError):
             bench.read_answers(tmp_path / "a.jsonl")
 

@@ -105,6 +105,38 @@ def test_a_line_that_a_kill_cut_off_is_passed_over(tmp_path):
     assert set(there.decisions()) == {"i0", "i2"}
 
 
+def test_decisions_of_another_schema_are_passed_over(tmp_path):
+    there = queue(tmp_path, least_seconds=0)
+    row = {
+        "item": "i0",
+        "who": "anna",
+        "choice": "edit",
+        "seconds": 9,
+        "at": "",
+        "content": {"text": "x"},
+        "reason": "",
+    }
+    odd = [row | {"content": "abc"}, row | {"content": [1]}, row | {"seconds": 10**400}, row | {"who": " "}]
+    (tmp_path / "decisions.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in (*odd, row | {"item": "i1"})))
+    assert set(there.decisions()) == {"i1"}
+    assert [content for _, content in there.accepted()] == [{"text": "x"}]
+
+
+def test_an_edit_on_the_command_keeps_to_the_form(tmp_path, capsys, monkeypatch):
+    queue(tmp_path / "q")
+    edit = ["review", str(tmp_path / "q"), "--decide", "i0", "edit", "--who", "a", "--seconds", "9", "--content"]
+    for bad, said in (('{"text": 5}', "expected text as str, got int"), ("[" * 100_000, "as a JSON object")):
+        (tmp_path / "c.json").write_text(bad)
+        assert cli.main([*edit, str(tmp_path / "c.json")]) == 2
+        assert said in capsys.readouterr().err
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", 'vi "x')
+    monkeypatch.setattr("sys.stdin", io.StringIO("e\nq\n"))
+    assert cli.main(["review", str(tmp_path / "q"), "--who", "a", "--least-seconds", "0"]) == 0
+    assert "$EDITOR: expected a command" in capsys.readouterr().err
+    assert not (tmp_path / "q" / "decisions.jsonl").exists()
+
+
 def test_agreement_of_the_books_example():
     """Krippendorff's worked example of nominal data with two observers: alpha = 0.095."""
     first = ["0", "1", "0", "0", "0", "0", "0", "0", "1", "0"]

@@ -220,6 +220,7 @@ def _add_grounded(words: Any) -> None:
 def _mmtt(given: argparse.Namespace) -> int:
     from facewitness.bench import grounded
 
+    _check_sheet(given.sheet)
     reports, notes = grounded.read_mmtt(
         given.root, given.split, given.captions, given.masks, given.dataset, given.limit
     )
@@ -238,14 +239,26 @@ def _mmtt(given: argparse.Namespace) -> int:
     return ALL
 
 
+def _check_sheet(path: Path | None) -> None:
+    """Raises InputError for a sheet that could not be written in the end, before anything is measured."""
+    if path is not None and path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise InputError(f"--sheet: expected a name that ends in .png or .jpg, got '{path}'")
+
+
 def _fifa(given: argparse.Namespace) -> int:
     from facewitness.bench import grounded
     from facewitness.builders import fifa
 
+    _check_sheet(given.sheet)
     rows = [row for row in fifa.read(given.table) if given.split in (None, row["split"])]
     if not rows:
         raise InputError(f"'{given.table}': expected rows of the split {given.split}, got none")
     answers = grounded.read_answers(given.answers)
+    if not any((row["file"], row["task"], row["question"]) in answers for row in rows):
+        raise InputError(
+            f"'{given.answers}': expected answers to the questions of '{given.table}', by file, task and question, "
+            f"got {len(answers)} of which none belongs to one. Copy the three from the table as they stand there."
+        )
     numbers = grounded.fifa(rows, answers, meteor=not given.no_meteor)
     print(json.dumps(numbers, indent=1))
     if numbers["unasked"]:

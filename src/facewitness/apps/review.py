@@ -82,13 +82,19 @@ def _check(item: Item, content: Mapping[str, Any]) -> str:
 
         return ffa_vqa.edit_refused(item, content)
     lacking = [name for name in item.content if name not in content]
-    return f"expected {lacking[0]}, which is missing" if lacking else ""
+    if lacking:
+        return f"expected {lacking[0]}, which is missing"
+    other = [name for name, value in item.content.items() if type(content[name]) is not type(value)]
+    if other:
+        kinds = (type(item.content[other[0]]).__name__, type(content[other[0]]).__name__)
+        return f"expected {other[0]} as {kinds[0]}, got {kinds[1]}"
+    return ""
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"'{path}': expected the edited content as a JSON object ({error})") from error
     if not isinstance(value, dict):
         raise InputError(f"'{path}': expected a JSON object, got {type(value).__name__}")
@@ -193,10 +199,14 @@ def _edited(content: Mapping[str, Any]) -> dict[str, Any]:
     before = str(content["text"]) if plain else json.dumps(content, ensure_ascii=False, indent=1)
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     if editor:
+        try:
+            command = shlex.split(editor)
+        except ValueError as error:
+            raise InputError(f"$EDITOR: expected a command, got {editor!r} ({error}); nothing was edited") from None
         with tempfile.TemporaryDirectory(prefix="facewitness-") as folder:
             file = Path(folder) / ("item.txt" if plain else "item.json")
             file.write_text(before, encoding="utf-8")
-            subprocess.run([*shlex.split(editor), str(file)], check=False)
+            subprocess.run([*command, str(file)], check=False)
             after = file.read_text(encoding="utf-8", errors="replace")
     else:
         print("Type it anew; a line with a dot alone ends it.")
@@ -210,7 +220,7 @@ def _edited(content: Mapping[str, Any]) -> dict[str, Any]:
         return {"text": after.strip()}
     try:
         value = json.loads(after)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"expected the content as JSON ({error}); it was not taken over") from None
     if not isinstance(value, dict):
         raise InputError("expected the content as a JSON object; it was not taken over")

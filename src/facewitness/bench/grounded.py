@@ -457,19 +457,26 @@ def read_mmtt(
 
     try:
         entries = json.loads(read_bounded(captions, _MOST))
-        by_name = {str(e["img_path"]).removeprefix("dataset/"): e for e in entries if "img_path" in e}
-        by_name |= {str(e["image_id"]): e for e in entries if "image_id" in e}
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"'{captions}': expected a list of {{image_id, caption}} or {{img_path, caption}} ({error})"
         ) from None
+    _check_reports(captions, entries)
+    if masks is not None and not masks.is_dir():
+        raise InputError(
+            f"'{masks}': expected the folder of the masks, found none. Name it with --masks, or leave it out."
+        )
+    by_name = {str(e["img_path"]).removeprefix("dataset/"): e for e in entries if "img_path" in e}
+    by_name |= {str(e["image_id"]): e for e in entries if "image_id" in e}
     notes: list[str] = []
     reports: list[Report] = []
     ids = _ids(root, split) if dataset == "mmtt" else {}
     samples = plugins.get("datasets", dataset).samples(root, split, tell=notes.append)
+    found = 0
     for sample in itertools.islice(samples, limit):
         key = sample.file.removeprefix("dataset/")
         entry = by_name.get(key) or by_name.get(ids.get(key, ""))
+        found += entry is not None
         if entry is None:
             notes.append(f"{sample.file}: no report; counts as an empty one")
         changed = None if sample.truth.mask is None else np.asarray(sample.truth.mask()) >= 0.5
@@ -485,12 +492,37 @@ def read_mmtt(
                 if claimed.shape != changed.shape:
                     notes.append(f"{file}: a mask of another size, {claimed.shape} for {changed.shape}; left out")
                     claimed = None
-        text = None if entry is None else str(entry.get("caption", ""))
-        labels = None if entry is None or "labels" not in entry else tuple(map(str, entry["labels"]))
+        text = None if entry is None else _utf8(entry.get("caption") or "")
+        labels = None if entry is None or entry.get("labels") is None else tuple(entry["labels"])
         reports.append(
             Report(text, sample.truth.texts, sample.group, claimed, changed if masks is not None else None, labels)
         )
+    if reports and not found:
+        raise InputError(
+            f"'{captions}': expected reports about the {len(reports)} pictures of {root}, split '{split}', got none of "
+            "them. Name pictures by image_id or img_path as the dataset's lists do, or name another split."
+        )
     return reports, notes
+
+
+def _check_reports(captions: Path, entries: Any) -> None:
+    """Raises InputError, naming the entry, where reports are not of the authors' form."""
+    form = f"'{captions}': expected a list of {{image_id, caption}} or {{img_path, caption}}"
+    if not isinstance(entries, list):
+        raise InputError(f"{form}, got {type(entries).__name__}")
+    for number, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            raise InputError(f"{form}, got {type(entry).__name__} as entry {number}")
+        if not isinstance(entry.get("caption"), str | None):
+            raise InputError(f"{form}, got {type(entry['caption']).__name__} as the caption of entry {number}")
+        labels = entry.get("labels")
+        if labels is not None and not (isinstance(labels, list) and all(isinstance(each, str) for each in labels)):
+            raise InputError(f"{form}, and labels as a list of words, got {labels!r:.60} in entry {number}")
+
+
+def _utf8(text: str) -> str:
+    """The text without halves of a pair, which JSON can write and no table can hold."""
+    return text.encode(errors="replace").decode()
 
 
 def _ids(root: Path, split: str) -> dict[str, str]:
@@ -499,10 +531,16 @@ def _ids(root: Path, split: str) -> dict[str, str]:
     for end in ("-simple", ""):
         file = root / f"{name}-mutilabel{end}.json"
         if file.is_file():
-            return {
-                str(e["img_path"]).replace("\\", "/").removeprefix("dataset/"): str(e["image_id"])
-                for e in json.loads(file.read_text(encoding="utf-8"))
-            }
+            try:
+                return {
+                    str(e["img_path"]).replace("\\", "/").removeprefix("dataset/"): str(e["image_id"])
+                    for e in json.loads(file.read_text(encoding="utf-8"))
+                }
+            except (ValueError, TypeError, KeyError, RecursionError) as error:
+                why = f"no {error}" if isinstance(error, KeyError) else str(error)
+                raise InputError(
+                    f"'{file}': expected a list of {{image_id, img_path, …}} ({why}). Download it again."
+                ) from None
     return {}
 
 
@@ -599,17 +637,22 @@ def read_answers(path: Path) -> dict[tuple[str, str, str], Answer]:
         InputError: For a line that is none.
     """
     answers: dict[tuple[str, str, str], Answer] = {}
-    for number, line in enumerate(read_bounded(path, _MOST).decode().splitlines(), 1):
+    # lines end with \n alone: str.splitlines would cut at U+2028 within an answer, too
+    for number, line in enumerate(read_bounded(path, _MOST).split(b"\n"), 1):
         if not line.strip():
             continue
         try:
             entry = json.loads(line)
-            names = [None if name is None else str(name) for name in entry.get("masks", ())]
+            given = entry.get("masks") or []
+            if not isinstance(given, list):
+                raise TypeError(f"masks are {type(given).__name__}, not a list")
+            names = [None if name is None else str(name) for name in given]
             key = (str(entry["file"]), str(entry["task"]), str(entry["question"]))
-            text = str(entry["answer"])
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            text = _utf8("" if entry["answer"] is None else str(entry["answer"]))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            why = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise InputError(
-                f"'{path}', line {number}: expected {{file, task, question, answer, masks}} ({error})"
+                f"'{path}', line {number}: expected {{file, task, question, answer, masks}} ({why})"
             ) from None
         answers[key] = Answer(text, tuple(None if name is None else _mask(path.parent, name) for name in names))
     return answers

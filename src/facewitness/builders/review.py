@@ -186,9 +186,9 @@ class Queue:
             try:
                 decision = Decision(
                     str(line["item"]), str(line["who"]), line["choice"], float(line["seconds"]), str(line["at"]),
-                    line["content"], str(line["reason"]),
+                    None if line["content"] is None else dict(line["content"]), str(line["reason"]),
                 )  # fmt: skip
-            except (KeyError, TypeError, ValueError, UnknownName):
+            except (KeyError, TypeError, ValueError, OverflowError, UnknownName):
                 continue
             decisions[decision.item].pop(decision.who, None)
             decisions[decision.item][decision.who] = decision  # the newest last

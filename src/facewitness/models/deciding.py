@@ -156,9 +156,14 @@ class Decider:
             raise WeightsError(f"'{name}': expected one output 'logits', got {', '.join(outputs)}. Export it again.")
         written = self._session.get_modelmeta().custom_metadata_map.get("facts", "{}")
         try:
-            self.facts: Mapping[str, Any] = json.loads(written)
-        except ValueError as error:
+            facts = json.loads(written)
+        except (ValueError, RecursionError) as error:
             raise WeightsError(f"'{name}': expected its facts as JSON ({error}). Export it again.") from error
+        if not isinstance(facts, dict):
+            raise WeightsError(
+                f"'{name}': expected its facts as a JSON object, got {type(facts).__name__}. Export it again."
+            )
+        self.facts: Mapping[str, Any] = facts
 
     def logits(self, **inputs: NDArray[Any]) -> NDArray[np.float64]:
         """(n, 4) for n answers.
