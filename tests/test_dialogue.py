@@ -197,6 +197,10 @@ def test_a_question_that_wants_one_side_proved_gets_both(question):
     assert "(fits the picture by 30 %): All fits." in both.text and "Analysis result" not in both.text
     assert "“fake” stands because its best answer fits the picture by 80 %" in both.text
     assert both.label == plain.label, "a demand changes no verdict"
+    for question in ("What is the case for real?", "Suppose it is fake", "What speaks for either side?"):
+        asked = Dialogue(replace(report, people=(replace(report.people[0], verdict=verdict),))).ask(question)
+        assert "The nose is smeared." in asked.text and "All fits." in asked.text and asked.label == plain.label
+        assert "takes for granted" not in asked.text
 
 
 def test_an_inconclusive_face_has_hints_and_no_yes():

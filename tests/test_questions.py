@@ -54,6 +54,11 @@ def test_regions_in_questions(question, named):
         ("Can you tell if it is fake?", "verdict"),
         ("Suppose it is legit", "suppose_real"),
         ("If it is fake, why?", "suppose_fake"),
+        ("What is the case for real?", "suppose_real"),
+        ("Make the case for it being fake", "suppose_fake"),
+        ("What speaks for either side?", "sides"),  # what is offered must be understood
+        ("Why did real win?", "sides"),
+        ("Are both sides of the face forged?", "which"),
         ("Is the noſe faKe?", "verdict"),
         ("İs it fake?", "verdict"),
         ("?", ""),

@@ -433,6 +433,10 @@ class Dialogue:
             return self._picture(question)
         if questions.demands(question) and (side := questions.supposed(question)) is not None:
             return self._of_several(self._both(face, side))
+        if intent == "sides" or (
+            intent in ("suppose_real", "suppose_fake") and any(cases(t) for t in face.verdict.testimonies)
+        ):
+            return self._of_several(self._both(face, None, intent))
         say = {
             "verdict": self._verdict, "sure": self._sure, "where": self._where, "why": self._why, "kind": self._kind,
             "when": self._when, "made": self._made, "tool": self._tool, "wrong": self._wrong, "quality": self._quality,
@@ -703,10 +707,12 @@ class Dialogue:
             answer += f" Against it: signs at {listed(_title(r) for r in sorted(named))}."
         return Answer(f"{answer} {self._stands(face)}", face.verdict.label, intent="suppose_real")
 
-    def _both(self, face: PersonReport, side: str) -> Answer:
-        """A question that wants one side proved gets both: what was weighed for each, and which stands."""
-        word = {"real": "genuine", "fake": "forged"}[side]
-        parts = [f"The question takes for granted that this is {word}; both sides were weighed instead."]
+    def _both(self, face: PersonReport, side: str | None, intent: str | None = None) -> Answer:
+        """Both sides, also where one was to be proved (`side`): what was weighed for each, and which stands."""
+        parts = []
+        if side is not None:
+            word = {"real": "genuine", "fake": "forged"}[side]
+            parts.append(f"The question takes for granted that this is {word}; both sides were weighed instead.")
         weighed = [testimony for testimony in face.verdict.testimonies if cases(testimony)]
         for testimony in weighed:
             parts += [
@@ -721,7 +727,7 @@ class Dialogue:
             parts.append("For “fake”: " + (" ".join(_sentence(f) for f in signs) or "nothing that was measured."))
             calm = f"no sign at the {listed(regions.title(name) for name in quiet)}" if quiet else "nothing"
             parts.append(f"For “real”: {calm if face.verdict.fake is not None else 'nothing that was measured'}.")
-        return Answer(f"{' '.join(parts)} {self._stands(face)}", face.verdict.label, signs, intent=f"suppose_{side}")
+        return Answer(f"{' '.join(parts)} {self._stands(face)}", face.verdict.label, signs, intent=intent or f"suppose_{side}")
 
     def _stands(self, face: PersonReport) -> str:
         chances = odds(face.verdict)

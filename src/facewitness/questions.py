@@ -42,9 +42,13 @@ INTENTS: dict[str, str] = {
     r"\bnext steps?\b|\b(what|how) now\b|\bwhat to do\b|\bwhat (should|can|do) (i|we) (check|try|look (at|for))\b|"
     r"\bhow (can|could|do|should) (i|we) (check|verify|confirm|find out|make sure|prove)\b",
     "suppose_real": rf"{_IF}.*\b{_REAL}\b|"
-    rf"\b(evidence|speaks?|argument\w*|reasons?)\b.*\b(for|that it is|it's)\b.*\b{_REAL}\b",
+    rf"\b(evidence|speaks?|argument\w*|reasons?)\b.*\b(for|that it is|it's)\b.*\b{_REAL}\b|"
+    rf"\bcase (for|that)\b.*\b{_REAL}\b",
     "suppose_fake": rf"{_IF}.*\b({_FAKE}|synthetic)\b|"
-    rf"\b(evidence|speaks?|argument\w*)\b.*\bfor\b.*\b({_FAKE}|manipulation)\b",
+    rf"\b(evidence|speaks?|argument\w*)\b.*\bfor\b.*\b({_FAKE}|manipulation)\b|\bcase (for|that)\b.*\b{_FAKE}\b",
+    "sides": rf"(?<!\bon )(?<!\bat )\b(either|both|each) (sides?|cases?|hypothes[ei]s|ways)\b(?! of\b)|"
+    rf"\bwhy\b.*\b{_LABEL} (wins?|won|stands?)\b|"
+    rf"\bwhy (did|does|has) (the )?({_LABEL}|that|this|it)( case| side| answer)? (win|won|stand)\b",
     "when": r"\bwhen\b|\b(at )?(what|which) (times?|moments?|seconds?|minutes?|parts? of the (film|video|clip))\b|"
     r"\bhow long\b|\bhow much of the (time|film|video|clip)\b",
     "which": rf"\b(which|what)( of (the|these|those))?( {NOUN})?( is| are| was| were| looks?| seems?)"
