@@ -727,7 +727,8 @@ class Dialogue:
             parts.append("For “fake”: " + (" ".join(_sentence(f) for f in signs) or "nothing that was measured."))
             calm = f"no sign at the {listed(regions.title(name) for name in quiet)}" if quiet else "nothing"
             parts.append(f"For “real”: {calm if face.verdict.fake is not None else 'nothing that was measured'}.")
-        return Answer(f"{' '.join(parts)} {self._stands(face)}", face.verdict.label, signs, intent=intent or f"suppose_{side}")
+        text = f"{' '.join(parts)} {self._stands(face)}"
+        return Answer(text, face.verdict.label, signs, intent=intent or f"suppose_{side}")
 
     def _stands(self, face: PersonReport) -> str:
         chances = odds(face.verdict)

@@ -49,7 +49,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--accepted", type=Path, metavar="JSONL", help="write what people kept, one item a line")
     parser.add_argument("--decide", nargs=2, metavar=("ID", "CHOICE"), help="accept, edit or reject one item")
     parser.add_argument("--seconds", type=float, default=0.0, metavar="S", help="how long it was looked at (--decide)")
-    parser.add_argument("--content", type=Path, metavar="JSON", help="the edited content (--decide ID edit)")
+    parser.add_argument("--content", type=Path, metavar="FILE", help="a file of the edited content (--decide ID edit)")
     parser.add_argument("--reason", default="", metavar="TEXT", help="why (--decide)")
     parser.set_defaults(run=guarded(_review, "Reviewing"))
 
