@@ -177,3 +177,16 @@ def test_all_promises_at_once():
     with pytest.raises(UnknownName, match="family"):
         checks.of("finder")
     assert issubclass(checks.Broken, AssertionError) and not issubclass(checks.Broken, InputError)
+
+
+def test_what_a_leaf_raises_or_mistakes_is_a_broken_promise():
+    odd = leaf("witnesses", load=lambda: SimpleNamespace(name="odd", examine=lambda track, clip: 0.7))
+    (check,) = (check for check in checks.of("witnesses") if check.name.startswith("the same face gets"))
+    with pytest.raises(checks.Broken, match="expected a Testimony, got float"):
+        check.run(odd)
+    finder = leaf("finders", load=lambda: SimpleNamespace(find=lambda frame: [1]))
+    (check,) = (check for check in checks.of("finders") if check.name.startswith("the same picture"))
+    with pytest.raises(checks.Broken, match="expected Faces, got 1"):
+        check.run(finder)
+    with pytest.raises(checks.Broken, match="unexpected ZeroDivisionError: division by zero"):
+        checks.of("witnesses")[-1].run(leaf("witnesses", load=lambda: 1 / 0))

@@ -295,6 +295,22 @@ def test_a_language_model_that_fails_leaves_the_answer_from_the_evidence():
     assert answer.problem == "nothing answers"
 
 
+@pytest.mark.parametrize("hear", [None, [].append])
+@pytest.mark.parametrize(("said", "sentence"), [(5, "Expected a text, got int"), (None, "ValueError: a fault")])
+def test_a_language_model_that_breaks_its_promise_leaves_the_answer_from_the_evidence(said, sentence, hear):
+    class Odd:
+        def ask(self, messages, images=()):
+            if said is None:
+                raise ValueError("a fault")
+            return said
+
+        def stream(self, messages, images=()):
+            yield self.ask(messages, images)
+
+    answer = Dialogue(REPORTS["two_faces"], Odd()).ask("Is the mouth fake?", hear)
+    assert answer.text.startswith("Yes. Strong sign") and sentence in answer.problem
+
+
 def test_words_are_heard_as_they_come():
     class Streaming:
         def stream(self, messages, images=()):

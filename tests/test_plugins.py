@@ -13,8 +13,8 @@ import pytest
 
 from facewitness import plugins
 from facewitness.apps.cli import main
-from facewitness.errors import InputError, MissingExtra, UnknownName
-from facewitness.pipeline import Analyzer
+from facewitness.errors import InputError, MissingExtra, ReportError, UnknownName
+from facewitness.pipeline import Analyzer, rendered
 from facewitness.witnesses import compact
 
 GOOD = '''"""A witness that always says the same."""
@@ -179,6 +179,7 @@ TESTIMONIES = {
     "score": ("types.Testimony('odd', 'high')", r"Testimony.fake: expected a score in \[0, 1\] or None, got 'high'"),
     "array": ("types.Testimony('odd', 0.5, np.ones((3, 3)))", "Testimony.mask: expected a Mask or None, got ndarray"),
     "finding": ("types.Testimony('odd', 0.5, findings=('nose',))", "Testimony.findings: expected Findings, got str"),
+    "another": ("types.Testimony('compact', 0.9)", "Expected a testimony by 'odd', got one by 'compact'"),
     "raises": ("1 / 0", "a fault in the code of elsewhere 1.5; mend it, or uninstall elsewhere 1.5"),
     "exits": ("exit(0)", "Unexpected SystemExit: 0"),
 }
@@ -208,3 +209,23 @@ def test_a_finder_of_something_else_than_faces_is_a_sentence():
     report = Analyzer(finder=Odd(), witnesses=("compact",)).analyze(np.zeros((64, 64, 3), np.uint8))
     assert report.status == "failed"
     assert report.problems[0].message == "The finder failed. Expected a tuple of Faces, got [1, 2]."
+
+
+@pytest.mark.parametrize(("code", "sentence"), [("'words'", "Expected bytes, got str"), ("1 / 0", "ZeroDivisionError")])
+def test_a_format_of_another_package_that_fails_is_a_sentence(code: str, sentence: str, site: Site, tmp_path: Path):
+    module = f"elsewhere_format_{len(code)}"
+    leaf = f"extension = 'html'\n\n\ndef render(report, clip=None):\n    return {code}\n"
+    site.install("elsewhere", f"[facewitness.formats]\na = {module}\nb = elsewhere_gone.b\n", **{module: leaf})
+    report = Analyzer(finder="whole", witnesses=("compact",)).analyze(np.zeros((64, 64, 3), np.uint8))
+    with pytest.raises(ReportError, match=rf"The format a of elsewhere 1\.5 failed\. .*{sentence}"):
+        rendered("a", report, None)
+    report.save(tmp_path / "r.html")  # by our own format; one that cannot be imported is not in the way
+    assert (tmp_path / "r.html").read_bytes().startswith(b"<!DOCTYPE html>")
+
+
+def test_a_module_that_a_package_lacks_of_its_own_is_not_advised_to_be_installed(site: Site):
+    site.install("elsewhere", "[facewitness.formats]\nb = elsewhere_gone.b\n")
+    with pytest.raises(
+        InputError, match=r"formats/b of elsewhere 1\.5 cannot be loaded \(ModuleNotFoundError: .*Mend it"
+    ):
+        plugins.get("formats", "b")

@@ -19,7 +19,7 @@ evidence's, and who fails leaves the answer from the evidence, and a problem.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -28,7 +28,7 @@ import numpy as np
 
 from facewitness import drawn, geometry, people, plugins, questions, regions
 from facewitness.calibration import decide
-from facewitness.errors import BackendError, InputError, UnknownName
+from facewitness.errors import BackendError, FacewitnessError, InputError, UnknownName
 from facewitness.explain import NO_PROOF, graded, suspicions
 from facewitness.formats import argument, cases, fits, why_it_won
 from facewitness.overtime import clock, digits, share, stretches
@@ -899,13 +899,31 @@ def evidence(face: PersonReport) -> str:
 def _words(backend: Backend, messages: Sequence[Mapping[str, str]], images: Sequence[Pixels], hear: Hear | None) -> str:
     """The whole answer; `hear` is given its pieces as they come, where the backend can stream."""
     if hear is None or not hasattr(backend, "stream"):
-        return backend.ask(messages, images)
+        return _said(backend, lambda: backend.ask(messages, images))
     sentences = []
     with closing(backend.stream(messages, images)) as pieces:  # whatever ends the hearing stops the model too
-        for piece in pieces:
+        while piece := _said(backend, lambda: next((piece for piece in pieces if piece != ""), "")):
             hear(piece)
             sentences.append(piece)
     return "".join(sentences).strip()
+
+
+def _said(backend: Backend, ask: Callable[[], object]) -> str:
+    """What a backend says; a fault of its code costs its words, not the answer.
+
+    Raises:
+        BackendError: It cannot answer, fails, or says something that is no text.
+    """
+    name = visible(str(getattr(backend, "name", type(backend).__name__)))
+    try:
+        words = ask()
+    except FacewitnessError:
+        raise
+    except Exception as error:  # perhaps a stranger's code
+        raise BackendError(f"The backend {name} could not answer: {type(error).__name__}: {error}.") from error
+    if not isinstance(words, str):
+        raise BackendError(f"The backend {name} failed. Expected a text, got {type(words).__name__}.")
+    return words
 
 
 def _label_of(words: str, label: Label | None, question: str) -> Label | None:

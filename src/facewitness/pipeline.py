@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from facewitness import drawn, media, plugins, surface
 from facewitness.calibration import Calibration, Profile
-from facewitness.errors import FacewitnessError, InputError, MissingExtra, UnknownName, WeightsError
+from facewitness.errors import FacewitnessError, InputError, MissingExtra, ReportError, UnknownName, WeightsError
 from facewitness.explain import explain
 from facewitness.files import sha256, write_whole
 from facewitness.film import Film
@@ -272,6 +272,8 @@ class Analyzer:
                 testimony = question()
                 if not isinstance(testimony, Testimony):
                     raise InputError(f"Expected a Testimony, got {type(testimony).__name__}.")
+                if testimony.witness != witness.name:  # it would be weighed by another one's calibration
+                    raise InputError(f"Expected a testimony by '{witness.name}', got one by '{testimony.witness}'.")
                 _on_the_picture(testimony, clip)
             except (WeightsError, MissingExtra):
                 raise
@@ -526,12 +528,45 @@ def save(report: Report, path: str | PathLike[str], clip: Clip | None = None) ->
     """
     path = Path(path)
     ending = path.suffix.lower().removeprefix(".")
-    leaves = {plugins.get("formats", name).extension: name for name in reversed(plugins.names("formats"))}
+    leaves = {}
+    # ours last: another package's format does not take an ending of ours
+    names = reversed(plugins.names("formats"))
+    for name in sorted(names, key=lambda name: plugins.origin("formats", name) is None):
+        try:
+            leaves[plugins.get("formats", name).extension] = name
+        except (InputError, MissingExtra):
+            if name == ending:  # the others are not asked for
+                raise
     if ending not in leaves:
         raise UnknownName("ending of a report's file", ending, leaves)
     if clip is None and report.sha256 is not None:
         clip = _read_again(report)
-    write_whole(path, plugins.get("formats", leaves[ending]).render(report, clip))
+    write_whole(path, rendered(leaves[ending], report, clip))
+
+
+def rendered(name: str, report: Report, clip: Clip | None, **settings: Any) -> bytes:
+    """A report in a format; what another package's format does wrong is a sentence.
+
+    Args:
+        name: Of a leaf of `formats/`, or of a package's format.
+        report: A finished analysis.
+        clip: The file's pixels; None leaves pictures out.
+        **settings: Those that the format's `render` takes.
+
+    Raises:
+        ReportError: The format cannot write this report, or does not keep its family's promise.
+    """
+    leaf, package = plugins.get("formats", name), plugins.origin("formats", name)
+    whose = f"{name} of {package}" if package else name
+    try:
+        content = leaf.render(report, clip, **settings)
+    except (Exception, SystemExit) as error:
+        if package is None or isinstance(error, FacewitnessError):
+            raise
+        raise ReportError(f"The format {whose} failed. {_sentence(error, package)}") from error
+    if not isinstance(content, bytes):
+        raise ReportError(f"The format {whose} failed. Expected bytes, got {type(content).__name__}.")
+    return content
 
 
 def _read_again(report: Report) -> Clip | None:

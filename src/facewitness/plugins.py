@@ -146,9 +146,10 @@ def _loaded(family: str, name: str, entry: EntryPoint) -> ModuleType:
     what, package = f"{family}/{name}", _package(entry)
     try:
         module: Any = entry.load()
-    except ModuleNotFoundError as error:
-        raise lacking(f"{what} of {package}", error) from error
     except (Exception, SystemExit) as error:  # it is a stranger's code
+        own = entry.value.partition(".")[0].partition(":")[0]  # a module it lacks of its own is in no index
+        if isinstance(error, ModuleNotFoundError) and (error.name or own).partition(".")[0] != own:
+            raise lacking(f"{what} of {package}", error) from error
         reason = "".join(c if c.isprintable() else " " for c in str(error).split("\n")[0])[:200].strip()
         why = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
         raise InputError(f"{what} of {package} cannot be loaded ({why}). Mend it, or uninstall {package}.") from error

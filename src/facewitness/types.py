@@ -233,7 +233,7 @@ class Mask:
     """
 
     box: Box
-    values: NDArray[np.float32]  # (h, w) in [0, 1]
+    values: NDArray[np.float32] = field(repr=False)  # (h, w) in [0, 1]; a printed verdict is no page of numbers
 
     def __post_init__(self) -> None:
         _check_box("Mask.box", self.box)

@@ -332,6 +332,7 @@ class _Finish:
     def __call__(self, analysis: Analysis) -> _Outcome:
         from facewitness import case as cases
         from facewitness import plugins
+        from facewitness.pipeline import rendered
         from facewitness.types import Problem
 
         report, written = analysis.report, []
@@ -341,7 +342,7 @@ class _Finish:
         for name in self.formats if report.status != "failed" else ():
             try:
                 leaf = plugins.get("formats", name)
-                content = leaf.render(report, analysis.clip, **self._settings(leaf.render))
+                content = rendered(name, report, analysis.clip, **self._settings(leaf.render))
                 written.append(write_whole(self.out / _file_name(report, leaf.extension), content))
             except (FacewitnessError, OSError) as error:
                 problem = Problem("render", f"The format {name} could not be written. {error}")

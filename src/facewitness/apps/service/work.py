@@ -22,7 +22,7 @@ from facewitness import media, plugins
 from facewitness.dialogue import Answer, Dialogue
 from facewitness.errors import InputError
 from facewitness.formats import json as wire
-from facewitness.pipeline import Analyzer
+from facewitness.pipeline import Analyzer, rendered
 from facewitness.types import Analysis, Clip, Hear, Label, Question, Report
 
 
@@ -114,10 +114,8 @@ class Kept:
 def drawn(_: Analyzer, kept: Kept, leaf: str, date: str | None) -> bytes:
     """A report in a format of `formats/`. Raises what the format raises."""
     report, clip = kept.opened()
-    render = plugins.get("formats", leaf).render
-    settings = {"date": date} if date is not None and "date" in inspect.signature(render).parameters else {}
-    content: bytes = render(report, clip, **settings)
-    return content
+    taken = inspect.signature(plugins.get("formats", leaf).render).parameters
+    return rendered(leaf, report, clip, **({"date": date} if date is not None and "date" in taken else {}))
 
 
 def bundled(_: Analyzer, kept: Kept, original: bool) -> bytes:
