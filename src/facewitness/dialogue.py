@@ -899,16 +899,16 @@ def evidence(face: PersonReport) -> str:
 def _words(backend: Backend, messages: Sequence[Mapping[str, str]], images: Sequence[Pixels], hear: Hear | None) -> str:
     """The whole answer; `hear` is given its pieces as they come, where the backend can stream."""
     if hear is None or not hasattr(backend, "stream"):
-        return _said(backend, lambda: backend.ask(messages, images))
+        return _worded(backend, lambda: backend.ask(messages, images))
     sentences = []
     with closing(backend.stream(messages, images)) as pieces:  # whatever ends the hearing stops the model too
-        while piece := _said(backend, lambda: next((piece for piece in pieces if piece != ""), "")):
+        while piece := _worded(backend, lambda: next((piece for piece in pieces if piece != ""), "")):
             hear(piece)
             sentences.append(piece)
     return "".join(sentences).strip()
 
 
-def _said(backend: Backend, ask: Callable[[], object]) -> str:
+def _worded(backend: Backend, ask: Callable[[], object]) -> str:
     """What a backend says; a fault of its code costs its words, not the answer.
 
     Raises:

@@ -193,7 +193,11 @@ class Analyzer:
             step = "judge"
             tell(step, None)
             film = isinstance(clip, Film)
-            doubts = ["" if film else drawn.doubt(track.face.box, clip.frame.pixels) for track in tracks]
+            # a box without a mesh is no face's measure: it may hold the whole picture
+            doubts = [
+                "" if film or track.face.landmarks is None else drawn.doubt(track.face.box, clip.frame.pixels)
+                for track in tracks
+            ]
             verdicts = [
                 judge(track, person_testimonies, self.calibrations, self.limits, clip.damage, self._whole, doubt)
                 for track, person_testimonies, doubt in zip(tracks, testimonies, doubts, strict=True)

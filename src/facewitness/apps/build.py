@@ -259,7 +259,8 @@ def _families(given: argparse.Namespace, own: Any) -> tuple[tuple[str, ...], dic
         names = tuple(name.strip() for name in given.families.split(",") if name.strip())
     if not given.diffusion:
         return names, {}
-    return tuple(dict.fromkeys((*names, "diffusion"))), {"diffusion": {"model": given.diffusion}}
+    # first in turn: one that cannot be had is told before anything is forged, and few copies reach it
+    return tuple(dict.fromkeys(("diffusion", *names))), {"diffusion": {"model": given.diffusion}}
 
 
 def _portraits(given: argparse.Namespace) -> Any:

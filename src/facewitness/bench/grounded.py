@@ -472,11 +472,11 @@ def read_mmtt(
     reports: list[Report] = []
     ids = _ids(root, split) if dataset == "mmtt" else {}
     samples = plugins.get("datasets", dataset).samples(root, split, tell=notes.append)
-    found = 0
+    present = 0
     for sample in itertools.islice(samples, limit):
         key = sample.file.removeprefix("dataset/")
         entry = by_name.get(key) or by_name.get(ids.get(key, ""))
-        found += entry is not None
+        present += entry is not None
         if entry is None:
             notes.append(f"{sample.file}: no report; counts as an empty one")
         changed = None if sample.truth.mask is None else np.asarray(sample.truth.mask()) >= 0.5
@@ -497,7 +497,7 @@ def read_mmtt(
         reports.append(
             Report(text, sample.truth.texts, sample.group, claimed, changed if masks is not None else None, labels)
         )
-    if reports and not found:
+    if reports and not present:
         raise InputError(
             f"'{captions}': expected reports about the {len(reports)} pictures of {root}, split '{split}', got none of "
             "them. Name pictures by image_id or img_path as the dataset's lists do, or name another split."

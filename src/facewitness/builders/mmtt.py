@@ -310,7 +310,10 @@ def write(
         about |= {"portrait": item.portrait.file, "group": item.portrait.group, "record": list(drawn.record)}
         lines.append(json.dumps(about, default=str))
     if not lines:
-        raise InputError("mmtt: expected at least one portrait that can be forged, got none")
+        raise InputError(
+            "mmtt: expected at least one portrait that can be forged, got none. One copy of a single portrait is a swap, "
+            "for which there is no donor: give more portraits, or --copies 4."
+        )
     for split, rows in entries.items():
         content = json.dumps(rows, indent=1, ensure_ascii=False)
         write_whole(folder / f"{LISTS[split]}-mutilabel-simple.json", content.encode())
