@@ -606,7 +606,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path):
 def test_options_reach_their_part_and_unknown_ones_are_refused(tmp_path, capsys):
     painted(40).save(tmp_path / "a.png")
     assert analyze(tmp_path / "a.png", "--option", "brightness.mood=angry") == 1
-    assert "The witness brightness failed" in capsys.readouterr().err
+    assert "The witness brightness of doubles 0" in capsys.readouterr().err
     assert analyze(tmp_path / "a.png", "--option", "brightness.mode=angry") == 2
     assert "Unknown option of brightness 'mode'. Did you mean 'mood'?" in capsys.readouterr().err
 

@@ -152,7 +152,7 @@ def read(
     if isinstance(source, bytes | bytearray | memoryview):
         label, content = name or "bytes", bytes(source)
         if len(content) > max_bytes:
-            raise _too_many_bytes(label, len(content), max_bytes)
+            raise _too_many_bytes(label, None if len(content) == max_bytes + 1 else len(content), max_bytes)
     elif isinstance(source, str | os.PathLike):
         label = name or os.fspath(source)
         content = _content(Path(source), label, max_bytes)
@@ -1134,8 +1134,12 @@ def _too_many_pixels(label: str, width: int, height: int, limit: int) -> TooLarg
     )
 
 
-def _too_many_bytes(label: str, size: int, limit: int) -> TooLarge:
-    has, most = beyond(size / 1e6, limit / 1e6)
+def _too_many_bytes(label: str, size: int | None, limit: int) -> TooLarge:
+    """Of a stream nobody knows the size: it was read one byte further than the limit."""
+    if size is None:
+        has, most = f"more than {limit / 1e6:,.12g}", f"{limit / 1e6:,.12g}"
+    else:
+        has, most = beyond(size / 1e6, limit / 1e6)
     return TooLarge(
         f"'{label}' is {has} MB; expected at most {most} MB. Make it smaller, or raise max_bytes (--max-megabytes)."
     )
