@@ -311,7 +311,7 @@ def write(
         lines.append(json.dumps(about, default=str))
     if not lines:
         raise InputError(
-            "mmtt: expected at least one portrait that can be forged, got none. One copy of a single portrait is a swap, "
+            "mmtt: expected at least one portrait that can be forged, got none. One copy of a portrait is a swap, "
             "for which there is no donor: give more portraits, or --copies 4."
         )
     for split, rows in entries.items():
