@@ -3,7 +3,7 @@
     python runs/ffaa/rivals.py xception PACK --size 64 --steps 20 --out out/xception
     facewitness train kfd runs/ffaa/sbi-small.toml --pack PACK --init-from IMAGENET --out out/sbi
     python runs/ffaa/rivals.py scores PACK --unseen TABLES --cache out/cases --network xception=out/xception/xception.safetensors
-    python runs/ffaa/rivals.py scores PACK --unseen TABLES --cache out/cases --network sbi=out/sbi/kfd.safetensors
+    python runs/ffaa/rivals.py scores PACK --unseen TABLES --cache out/cases --network sbi=out/sbi/sbi.safetensors
 
 "Xception: We trained for 20 epochs on 2 RTX 3090 GPUs using the Adam optimizer, with a learning rate of 1e-3, a batch
 size of 112, and a weight decay of 1e-6. Data augmentation included HorizontalFlip." These are the defaults, at the

@@ -26,13 +26,13 @@ cases:
 	$(PYTHON) $(HERE)/cases.py $(PACK) --unseen $(UNSEEN) --out $(OUT)/cases --ship
 	$(PYTHON) $(HERE)/open_world.py $(PACK) --unseen $(UNSEEN) --cache $(OUT)/cases
 # Table 2's shape, with Xception and a network of self-blended images; IMAGENET is MobileNetV2's weights
-table2: $(OUT)/xception/xception.safetensors $(OUT)/sbi/kfd.safetensors
+table2: $(OUT)/xception/xception.safetensors $(OUT)/sbi/sbi.safetensors
 	$(PYTHON) $(HERE)/rivals.py scores $(PACK) --unseen $(UNSEEN) --cache $(OUT)/cases --size 64 --network xception=$(word 1,$^)
 	$(PYTHON) $(HERE)/rivals.py scores $(PACK) --unseen $(UNSEEN) --cache $(OUT)/cases --network sbi=$(word 2,$^)
 	$(PYTHON) $(HERE)/open_world.py $(PACK) --unseen $(UNSEEN) --cache $(OUT)/cases
 $(OUT)/xception/xception.safetensors:
 	$(PYTHON) $(HERE)/rivals.py xception $(PACK) --size 64 --steps 20 --out $(OUT)/xception
-$(OUT)/sbi/kfd.safetensors:
+$(OUT)/sbi/sbi.safetensors:
 	$(FACEWITNESS) train kfd $(HERE)/sbi-small.toml --pack $(PACK) --init-from $(IMAGENET) --save-every 40 --out $(OUT)/sbi
 
 $(TUNED):
