@@ -646,6 +646,21 @@ def test_what_papers_print_stands_beside_what_is_measured(tmp_path):
             protocol.read(path)
 
 
+@pytest.mark.parametrize(("asked", "first", "count"), [([], ("jpeg", 1), None), (["--perturb", "none"], None, 1)])
+def test_what_is_perturbed_in_a_protocol_can_be_chosen(tmp_path, monkeypatch, asked, first, count):
+    seen = []
+
+    def run(dataset, root, out, *, perturbations, **options):
+        seen.append(perturbations)
+        return {"rows": 1, "ok": 1, "no_face": 0, "failed": 0, "missing": 0, "examples": []}
+
+    monkeypatch.setattr("facewitness.bench.run.run", run)
+    line = ["bench", "run", "--protocol", "shared", "--root", str(tmp_path), "--out", str(tmp_path / "out"), *asked]
+    assert cli.main(line) == 0 and len(seen) == 5
+    assert all(each[0] == ("none", 0) and (count is None or len(each) == count) for each in seen)
+    assert first is None or all(first in each and len(each) > 100 for each in seen)
+
+
 def test_what_is_wrong_with_a_protocol_is_said(tmp_path):
     path = tmp_path / "mine.toml"
     with pytest.raises(InputError, match="expected a protocol"):

@@ -124,7 +124,7 @@ def _add_run(words: Any) -> None:
         action="append",
         default=[],
         metavar="NAME[:1-5]",
-        help="jpeg, h264, resize, blur, …, routine or all",
+        help="jpeg, h264, resize, blur, …, routine or all; instead of a protocol's, none for none",
     )
     run.add_argument("--reencode", type=int, metavar="QUALITY", help="save every picture as JPEG first, all alike")
     run.add_argument("--shard", type=_shard, default=(1, 1), metavar="I/N", help="the I-th of N shares of the groups")
@@ -411,7 +411,7 @@ def _run(given: argparse.Namespace) -> int:
             with _progress(test.name) as progress:
                 covered = run(
                     test.dataset, root, out, split=test.split, frames=test.frames, keep=keep,
-                    perturbations=perturb.parse([*plan.perturbations, *given.perturb]), reencode=plan.reencode,
+                    perturbations=perturb.parse(given.perturb or plan.perturbations), reencode=plan.reencode,
                     difference_masks=plan.difference_masks, questions=plan.questions or given.questions,
                     progress=progress, **common,
                 )  # fmt: skip
