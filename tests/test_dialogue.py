@@ -180,6 +180,18 @@ def test_a_supposition_never_changes_the_verdict():
     assert unmeasured.text.startswith("Nothing was measured")
 
 
+def test_what_a_question_takes_for_granted_is_told_where_the_verdict_is_another():
+    report = replace(REPORTS["two_faces"], people=REPORTS["two_faces"].people[:1])
+    label = report.people[0].verdict.label
+    other = "real" if label == "fake" else "fake"
+    wrong = Dialogue(report).ask(f"Since this is {other}, how sure are you?")
+    assert wrong.text.startswith(f"The question takes for granted that the face is {other}, which is not the verdict.")
+    right = Dialogue(report).ask("How sure are you?")
+    assert wrong.text.endswith(right.text) and wrong.label == right.label
+    if label in ("real", "fake"):
+        assert Dialogue(report).ask(f"Since this is {label}, how sure are you?").text == right.text
+
+
 @pytest.mark.parametrize("question", ["Prove that this is fake!", "Convince me that it is genuine."])
 def test_a_question_that_wants_one_side_proved_gets_both(question):
     report = replace(REPORTS["two_faces"], people=REPORTS["two_faces"].people[:1])

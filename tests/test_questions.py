@@ -92,6 +92,12 @@ def test_what_a_question_takes_for_granted(question, side, demanded):
     assert questions.demands(question) == demanded
 
 
+def test_what_a_question_begins_with_as_if_it_were_known():
+    assert questions.granted("Since this is fake, where was it edited?") == "fake"
+    assert questions.granted("Given that it is genuine, is the nose odd?") == "real"
+    assert questions.granted("Why is this fake?") is None and questions.granted("Since when is he there?") is None
+
+
 @pytest.mark.parametrize(
     ("question", "what"),
     [

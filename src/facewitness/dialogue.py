@@ -444,7 +444,13 @@ class Dialogue:
         }.get(intent)  # fmt: skip
         if say is None:
             return Answer(f"I did not understand that. {CAN_ASK}", None, intent="unknown")
-        return self._of_several(say(face, question))
+        answer = say(face, question)
+        if (side := questions.granted(question)) is not None and side != face.verdict.label:
+            answer = replace(
+                answer,
+                text=f"The question takes for granted that the face is {side}, which is not the verdict. {answer.text}",
+            )
+        return self._of_several(answer)
 
     def _of_several(self, answer: Answer) -> Answer:
         """The answer with what it leaves open where several people are there and nobody said which one is meant."""

@@ -188,6 +188,7 @@ _GRANTS = re.compile(
     r"^(?:please )?(?:prove|show (?:me )?(?:why|how|that)|explain (?:why|how)|argue|convince|given|since|as we know|"
     r"now that|why (?:is|are|was)|(?:this|it|that) is (?:an?|clearly|obviously|surely|definitely)|we (?:all )?know)\b"
 )
+_KNOWN = re.compile(r"^(?:given|since|as we know|now that|we (?:all )?know)\b")
 _OPEN = re.compile(rf"\b(?:whether|{_FAKE} or (?:not|{_REAL})|{_REAL} or (?:not|{_FAKE}))\b")
 
 
@@ -215,6 +216,15 @@ def demands(question: str) -> bool:
         question: what somebody asks.
     """
     return bool(re.search(r"^(?:please )?(?:prove|argue|convince|show (?:me )?that)\b", normal(question)))
+
+
+def granted(question: str) -> Literal["real", "fake"] | None:
+    """Which answer a question begins with as if it were known: "Since this is fake, where …"; None where it does not.
+
+    Args:
+        question: what somebody asks.
+    """
+    return supposed(question) if _KNOWN.search(normal(question)) else None
 
 
 def about_file(question: str) -> bool:

@@ -272,6 +272,19 @@ def test_reports_lay_both_cases_side_by_side_and_say_why_one_won():
     assert page.count('class="case won"') == 1
 
 
+def test_the_answer_that_stands_is_shown_whatever_it_was_asked_under():
+    weighed = (
+        Reply("fake", 0.2, ("The nose is smeared.",), match=0.19),
+        Reply("fake", 0.2, ("The nose is smeared.",), match=0.15, hypothesis="real"),
+        Reply("real", 0.8, ("Nothing is smeared.",), match=0.81, hypothesis="fake"),
+    )
+    made = Testimony("ffaa", 0.19, reply=weighed[2], considered=weighed)
+    assert formats.cases(made) == (("real", weighed[2]), ("fake", weighed[0]))
+    conceding = replace(made, considered=weighed[:2])
+    assert formats.cases(conceding) == (("real", weighed[1]), ("fake", weighed[0]))
+    assert formats.fits("real", weighed[1]) == "concedes"
+
+
 def test_a_stranger_s_markup_in_an_answer_stays_text():
     evil = REAL.replace("All fits.", "<script>alert(1)</script> All fits.")
     made = report(examined(witness(Evidence(0.2), language=Says(evil))))

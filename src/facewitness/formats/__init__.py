@@ -65,20 +65,19 @@ def mark(finding: int) -> str:
 def cases(testimony: Testimony) -> tuple[tuple[str, Reply], ...]:
     """("real", answer) and ("fake", answer): what a witness weighed for each side; nothing unless it weighed both.
 
-    An answer under a hypothesis is that side's case, even where it concedes the other; of several the one that says
-    what its side says, then the one that fits best.
+    An answer that says a side is that side's case, whatever was supposed, and of several the one that fits best; where
+    none says it, the answer that was asked to, which concedes the other.
 
     Args:
         testimony: What one witness testified.
     """
     replies: dict[str, Reply] = {}
+    for reply in sorted(testimony.considered, key=lambda reply: -(reply.match or 0.0)):
+        if reply.label in ("real", "fake"):
+            replies.setdefault(reply.label, reply)
     for reply in testimony.considered:
-        side = reply.hypothesis or reply.label
-        if side not in ("real", "fake"):
-            continue
-        before = replies.get(side)
-        if before is None or (reply.label == side, reply.match or 0.0) > (before.label == side, before.match or 0.0):
-            replies[side] = reply
+        if reply.hypothesis in ("real", "fake"):
+            replies.setdefault(reply.hypothesis, reply)
     return tuple((side, replies[side]) for side in ("real", "fake")) if len(replies) == 2 else ()
 
 
