@@ -51,6 +51,12 @@ def two() -> Dialogue:
             "Not as far as can be seen. Face 2 of 2 shows no sign of forgery: 8 % fake",
         ),
         ("Is face 7 fake?", None, "There are 2 faces in this picture, so there is no face 7."),
+        (
+            "Is the third from the left fake?",
+            None,
+            "There are 2 faces in this picture, so there is no third from the left.",
+        ),
+        ("Is the man in the third row fake?", None, "There are 2 faces in this picture, so there is no third row."),
         ("How many faces are there?", None, "2 faces were found, numbered left to right, top to bottom: face 1: fake"),
         ("Suppose it is fake.", "fake", "What would speak for it: Very strong sign (92 %): The left eye"),
         ("Assume it is genuine. What evidence do you have?", "fake", "What would speak for it: no sign at skin"),

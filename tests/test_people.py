@@ -81,6 +81,68 @@ def test_a_single_face_may_be_another_than_the_one_asked_about(question, person)
     assert meant(question, ONE) == person
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize(
+    ("ordinal", "number"),
+    [
+        *zip(people._ORDINALS, range(1, 21), strict=True),
+        ("1st", 1),
+        ("4th", 4),
+        ("11th", 11),
+        ("22nd", 22),
+        ("103rd", 103),
+    ],
+)
+def test_whoever_is_counted_to_is_there_or_told_not_to_be(ordinal, number, side):
+    for question in (f"Is the {ordinal} from the {side} fake?", f"And the {ordinal} face on the {side}?"):
+        if number <= 3:
+            assert people.not_there(question, THREE) is None
+            assert meant(question, THREE) == ((number - 1 if side == "left" else 3 - number),)
+        else:
+            assert people.not_there(question, THREE) == f"{ordinal} from the {side}"
+            assert meant(question, THREE) == UNCLEAR
+
+
+@pytest.mark.parametrize(
+    ("question", "person", "absent"),
+    [
+        ("Is the second to last face fake?", (1,), None),
+        ("Is the second-to-last one fake?", (1,), None),
+        ("Is the next to last person real?", (1,), None),
+        ("And the penultimate one?", (1,), None),
+        ("And the last but one?", (1,), None),
+        ("Is the third from the last face fake?", (0,), None),
+        ("Is the second to last from the left fake?", (1,), None),
+        ("Is the third to last from the right fake?", (2,), None),
+        ("Is the fourth to last person fake?", (3,), "fourth to last"),
+        ("Is the last but four fake?", (4,), "fifth to last"),
+        ("And the third?", (2,), None),
+        ("What about the fourth?", (3,), "fourth"),
+        ("Is the 12th face fake?", (11,), "12th"),
+        ("Is face thirteen fake?", (12,), None),  # a number is not counted to: whoever answers says that there is none
+        ("Is number five fake?", (4,), None),
+        ("Is the fourth one along from the left real?", UNCLEAR, "fourth from the left"),
+        ("Is the first from the left fake and the sixth from the right?", UNCLEAR, "sixth from the right"),
+        ("Is the third row fake?", UNCLEAR, "third row"),
+        ("Is the fourth person in the first row fake?", UNCLEAR, "fourth in the first row"),
+    ],
+)
+def test_counting_from_the_end_and_past_it(question, person, absent):
+    assert (meant(question, THREE), people.not_there(question, THREE)) == (person, absent)
+
+
+def test_a_row_is_counted_by_itself():
+    assert people.not_there("Is the third one in the bottom row fake?", GRID) is None
+    assert people.not_there("Is the fourth one in the top row fake?", GRID) == "fourth in the top row"
+    assert meant("Is the fourth one in the top row fake?", GRID) == UNCLEAR  # not the first of the other row
+    assert people.not_there("Is the fourth from the left in the bottom row fake?", GRID) == (
+        "fourth from the left in the bottom row"
+    )
+    assert people.not_there("Is the seventh from the right fake?", GRID) == "seventh from the right"
+    assert people.not_there("Is the third row fake?", GRID) == "third row"
+    assert people.not_there("Is the third row fake?", GRID, together=False) is None
+
+
 def test_the_other_one_is_whoever_was_not_spoken_of():
     assert meant("And the other one?", TWO, spoken_of=1) == (0,)
     assert meant("And the other one?", TWO) == UNCLEAR
@@ -125,3 +187,4 @@ def test_everybody_has_one_number(boxes):
 def test_no_words_break_it(boxes, question, bare):
     named = meant(question, boxes, bare=bare)
     assert named is None or all(person >= 0 for person in named)
+    assert people.not_there(question, boxes) != ""

@@ -326,13 +326,8 @@ class Dialogue:
         Raises:
             InputError: Where there is none such.
         """
-        n = len(self.report.people)
-        if not 0 <= face < n:
-            there = f"{'no' if n == 0 else 'one' if n == 1 else n} {someone(self._film, max(1, n))}"
-            raise InputError(
-                f"There {'are' if n > 1 else 'is'} {there} in this {self._medium}, so there is no "
-                f"{someone(self._film)} {face + 1}."
-            )
+        if not 0 <= face < len(self.report.people):
+            raise InputError(self._no(f"{someone(self._film)} {face + 1}"))
         self.face, self._chosen, self._spoken_of = face, True, ()
 
     def place(self, name: str) -> Place:
@@ -396,6 +391,10 @@ class Dialogue:
             return self._about_the_report(intent, question)
         if intent in ("which", "faces") and not meant:
             return self._which_faces() if intent == "which" else self._faces()
+        faces = [person.face for person in report.people]
+        together = len({face.at.index for face in faces}) == 1
+        if absent := people.not_there(question, [face.box for face in faces], together):
+            return Answer(self._no(absent), None, intent="faces")
         if meant == ():
             return Answer(self._ask_back(), None, intent="unclear")
         unexamined = questions.unexamined(question)
@@ -469,6 +468,12 @@ class Dialogue:
         if meant and len({face.at.index for face in faces}) > 1 and not people.numbered(question):
             return ()  # in a film these boxes are of different moments: who is on the right there says nothing
         return meant
+
+    def _no(self, what: str) -> str:
+        """That somebody who is asked about is not there: how many are, so there is no such one."""
+        n = len(self.report.people)
+        there = f"{'no' if n == 0 else 'one' if n == 1 else n} {someone(self._film, max(1, n))}"
+        return f"There {'are' if n > 1 else 'is'} {there} in this {self._medium}, so there is no {what}."
 
     def _ask_back(self) -> str:
         n = len(self.report.people)

@@ -24,27 +24,35 @@ SAME_ROW = 1 / 3  # two faces stand in one row where they share this much of the
 APART = 0.25  # of the narrower face's width: so far apart have two faces to be for one to be further left
 BIGGER = 1.2  # a face is the big one where its area is this many times that of the next
 
-_COUNT = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-_ORDINALS = {
-    word: number
-    for number, words in enumerate(
-        (
-            ("first", "1st"), ("second", "2nd"), ("third", "3rd"), ("fourth", "4th"), ("fifth", "5th"),
-            ("sixth", "6th"), ("seventh", "7th"), ("eighth", "8th"), ("ninth", "9th"), ("tenth", "10th"),
-        ),
-        start=1,
-    )
-    for word in words
-} | {"last": -1}  # fmt: skip
-_ORDINAL = "|".join(_ORDINALS)
+_COUNT = (
+    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
+    "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+)  # fmt: skip
+_ORDINALS = (
+    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
+    "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth",
+    "twentieth",
+)  # fmt: skip
+_NTH_WORD = rf"{'|'.join(_ORDINALS)}|\d{{1,4}}(?:st|nd|rd|th)"
+# "second to last" is written as one word, "last2", before anything is read
+_BEFORE_LAST = re.compile(
+    rf"\b(?:(?P<nth>{_NTH_WORD})[ -](?:(?:to|from)[ -](?:the )?)?last|next[ -]to[ -](?:the )?last|penultimate|"
+    rf"last but (?P<but>{'|'.join(_COUNT)}|\d{{1,4}}))\b"
+)
+_ORDINAL = rf"{_NTH_WORD}|last\d*"
 _NUMBER = re.compile(
-    rf"\b{NOUN} (?:number |no\.? ?|#)?(\d{{1,9}}|{'|'.join(_COUNT)})\b|\b(?:number |no\.? ?|#)(\d{{1,9}})\b"
+    rf"\b{NOUN} (?:number |no\.? ?|#)?(\d{{1,9}}|{'|'.join(_COUNT)})\b|"
+    rf"\b(?:number |no\.? ?|#)(\d{{1,9}}|{'|'.join(_COUNT)})\b"
 )
 _FROM = re.compile(
-    rf"\b({_ORDINAL})(?: {NOUN})?(?: is| was)? (?:counting |counted |starting )?(?:from|on|at|to) (?:the )?"
-    r"(?:far |very )?(left|right)\b"
+    rf"\b({_ORDINAL})(?: {NOUN})?(?: is| was)?(?: along| over| in)? (?:counting |counted |starting )?"
+    r"(?:from|on|at|to) (?:the )?(?:far |very )?(left|right)\b"
 )
-_NTH = re.compile(rf"\b({_ORDINAL}) (?:face|person|one|head|man|woman|subject)\b")
+_NTH = re.compile(
+    rf"\b({_ORDINAL}) (?:face|person|one|head|man|woman|subject)\b|"
+    rf"^(?:and |or |is |what |how |about |of )*the ({_ORDINAL})(?: {NOUN})?\W*$|"  # "And the fourth?"
+    r"\b(last\d+)\b"
+)
 _SIDE = (  # "the face on the right", "the top left face", "the leftmost one"
     re.compile(
         rf"\b{NOUN}\b(?P<between>[\w' ,]{{0,30}}?)\b(?:on|at|to|in) (?:the |my |our )?(?:far |very |extreme |outer )?"
@@ -129,7 +137,7 @@ def meant(
         Their numbers, from 0, as they are named; None where the question names nobody, empty where it cannot be told
         who is meant. A number may be that of a person who is not there.
     """
-    text = re.sub(r"\s+", " ", normal(question))
+    text = _plain(question)
     n = len(boxes)
     if n == 0:
         return None
@@ -140,20 +148,19 @@ def meant(
             return ()
         among = chosen
         text = text[: row.start()] + text[row.end() :]
-    numbers = [
-        int(m[1] or m[2]) if (m[1] or m[2]).isdecimal() else 1 + _COUNT.index(m[1]) for m in _NUMBER.finditer(text)
-    ]
+    numbers = [_counting(m[1] or m[2]) for m in _NUMBER.finditer(text)]
     if numbers:
         return tuple(dict.fromkeys(max(1, number) - 1 for number in numbers))
     by_kind: list[list[int | None]] = []
     taken = text
     counted: list[int | None] = []
     for match in _FROM.finditer(text):
-        counted.append(_counted(_ORDINALS[match[1]], match[2], boxes, among))
+        counted.append(_counted(_ordinal(match[1]), match[2], boxes, among))
         taken = taken.replace(match[0], " ")
     for match in _NTH.finditer(taken):
-        number = _ORDINALS[match[1]]
-        counted.append(among[number if number < 0 else number - 1] if -1 <= number <= len(among) else number - 1)
+        number = _ordinal(match[1] or match[2] or match[3])
+        there = abs(number) <= len(among)
+        counted.append(among[number if number < 0 else number - 1] if there else None if row else abs(number) - 1)
     by_kind.append(counted)
     taken = _NTH.sub(" ", taken)
     beside = _BESIDE.search(taken)
@@ -194,17 +201,77 @@ def numbered(question: str) -> bool:
     Args:
         question: As it was asked.
     """
-    return bool(_NUMBER.search(normal(question)) or _NTH.search(normal(question)))
+    text = _plain(question)
+    return bool(_NUMBER.search(text) or _NTH.search(text))
+
+
+def not_there(question: str, boxes: Sequence[Box], together: bool = True) -> str | None:
+    """What a question counts to that is not there: "fourth from the left" of three people, "third row" of two.
+
+    Args:
+        question: in English.
+        boxes: of the people's faces.
+        together: whether they stand in one picture; of boxes of different moments no row can be told.
+
+    Returns:
+        The first such place in words; None where all that it counts to can be there.
+    """
+    text = _plain(question)
+    among: Sequence[int] = range(len(boxes))
+    of = ""
+    if row := _ROW.search(text):
+        if not together:
+            return None
+        if re.fullmatch(_ORDINAL, row[1]) and abs(_ordinal(row[1])) > len(rows(boxes)):
+            return f"{_spoken(row[1])} row"
+        among = _row(row[1], rows(boxes)) or among
+        of = f" in the {_spoken(row[1])} row"
+        text = text[: row.start()] + text[row.end() :]
+    for match in _FROM.finditer(text):
+        if abs(_ordinal(match[1])) > len(among):
+            return f"{_spoken(match[1])} from the {match[2]}{of}"
+    for match in _NTH.finditer(_FROM.sub(" ", text)):
+        if abs(_ordinal(word := match[1] or match[2] or match[3])) > len(among):
+            return f"{_spoken(word)}{of}"
+    return None
+
+
+def _plain(question: str) -> str:
+    """The question in small letters and single spaces, with "second to last" and the like as one word: "last2"."""
+
+    def from_the_end(match: re.Match[str]) -> str:
+        return f"last{_counting(match['but']) + 1 if match['but'] else _ordinal(match['nth']) if match['nth'] else 2}"
+
+    return _BEFORE_LAST.sub(from_the_end, re.sub(r"\s+", " ", normal(question)))
+
+
+def _counting(word: str) -> int:
+    return int(word) if word.isdecimal() else 1 + _COUNT.index(word)
+
+
+def _ordinal(word: str) -> int:
+    """1 for "first" and "1st", -1 for "last", -2 for the one before it."""
+    if word.startswith("last"):
+        return -int(word[4:9] or 1) or -1
+    return max(1, int(word[:-2])) if word[0].isdecimal() else 1 + _ORDINALS.index(word)
+
+
+def _spoken(word: str) -> str:
+    """An ordinal as people write it; any other word as it is."""
+    if re.fullmatch(r"last\d+", word):
+        number = -_ordinal(word)
+        return "last" if number == 1 else f"{_ORDINALS[number - 1] if number <= 20 else f'{number}th'} to last"
+    return word
 
 
 def _row(word: str, rows: tuple[tuple[int, ...], ...]) -> tuple[int, ...] | None:
     """The row that a word names; None where there is no such row, or depth is meant, which was not measured."""
     if len(rows) < 2 or word in ("back", "front"):
         return None
-    number = {"top": 1, "upper": 1, "bottom": -1, "lower": -1}.get(word) or _ORDINALS.get(word)
     if word == "middle":
         return rows[1] if len(rows) == 3 else None
-    if number is None or number > len(rows):
+    number = {"top": 1, "upper": 1, "bottom": -1, "lower": -1}.get(word) or _ordinal(word)
+    if abs(number) > len(rows):
         return None
     return rows[number] if number < 0 else rows[number - 1]
 
@@ -212,9 +279,10 @@ def _row(word: str, rows: tuple[tuple[int, ...], ...]) -> tuple[int, ...] | None
 def _counted(number: int, side: str, boxes: Sequence[Box], among: Sequence[int]) -> int | None:
     """The nth face from a side, where those up to it stand clearly apart."""
     order = sorted(among, key=lambda i: _x(boxes[i]), reverse=side == "right")
-    place = number - 1 if number > 0 else 0  # "the last one on the right" is the outermost there
-    if place >= len(order):
+    if abs(number) > len(order):
         return None
+    # "the last one on the right" is the outermost there; the second to last is counted from the other side
+    place = number - 1 if number > 0 else 0 if number == -1 else len(order) + number
     near = order[: place + 2]
     return order[place] if all(_apart(boxes[a], boxes[b]) for a, b in pairwise(near)) else None
 
