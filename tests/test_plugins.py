@@ -208,7 +208,46 @@ def test_a_finder_of_something_else_than_faces_is_a_sentence():
 
     report = Analyzer(finder=Odd(), witnesses=("compact",)).analyze(np.zeros((64, 64, 3), np.uint8))
     assert report.status == "failed"
-    assert report.problems[0].message == "The finder failed. Expected a tuple of Faces, got [1, 2]."
+    assert report.problems[0].message == "The finder Odd failed. Expected a tuple of Faces, got [1, 2]."
+
+
+FINDS = {
+    "raises": ("find", "1 / 0", r"ZeroDivisionError: .*mend it, or uninstall elsewhere 1\.5"),
+    "leaves": ("find", "raise_(SystemExit(3))", "SystemExit"),
+    "tells": ("find", "raise_(errors.InputError('It is too dark here.'))", r"It is too dark here\.$"),
+    "words": ("find", "'words'", "Expected a tuple of Faces, got 'words'"),
+    "off": ("find", "(Face(frame.at, (-9.0, 0.0, 20.0, 20.0)),)", "has 64 × 48 pixels, got the box -9, 0, 20, 20"),
+    "nan": ("find", "(Face(frame.at, (float('nan'), 0.0, 20.0, 20.0)),)", "Face.box: expected .* got .*nan"),
+    "follows": ("track", "[None]", "Expected Tracks, got None"),
+}
+
+
+@pytest.mark.parametrize("kind", FINDS)
+def test_a_finder_of_another_package_that_fails_is_told_with_its_name(kind: str, site: Site):
+    verb, gives, sentence = FINDS[kind]
+    code = f'''"""A finder that fails."""
+from facewitness import errors
+from facewitness.types import Face
+
+
+def raise_(error):
+    raise error
+
+
+class Finds:
+    def {verb}(self, frame):
+        return {gives}
+
+
+def load():
+    return Finds()
+'''
+    site.install("elsewhere", f"[facewitness.finders]\nodd = finds_{kind}\n", **{f"finds_{kind}": code})
+    report = Analyzer(finder="odd", witnesses=("compact",)).analyze(np.zeros((48, 64, 3), np.uint8))
+    assert report.status == "failed"
+    (problem,) = report.problems
+    assert problem.step == "find" and problem.message.startswith("The finder odd of elsewhere 1.5 failed. ")
+    assert re.search(sentence, problem.message), problem.message
 
 
 @pytest.mark.parametrize(("code", "sentence"), [("'words'", "Expected bytes, got str"), ("1 / 0", "ZeroDivisionError")])

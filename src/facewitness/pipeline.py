@@ -31,7 +31,16 @@ from numpy.typing import NDArray
 
 from facewitness import drawn, media, plugins, surface
 from facewitness.calibration import Calibration, Profile
-from facewitness.errors import FacewitnessError, InputError, MissingExtra, ReportError, UnknownName, WeightsError
+from facewitness.errors import (
+    FacewitnessError,
+    InputError,
+    MissingExtra,
+    ReportError,
+    TooLarge,
+    UnknownName,
+    UnreadableMedia,
+    WeightsError,
+)
 from facewitness.explain import explain
 from facewitness.files import sha256, write_whole
 from facewitness.film import Film
@@ -187,7 +196,7 @@ class Analyzer:
             clip = media.read(source, name=name, **reading)
             step = "find"
             tell(step, None)
-            tracks = self._find(clip, tell)
+            tracks = self._found(clip, tell)
             step = "examine"
             testimonies, inspections, problems = self._examine(tracks, clip, tell)
             step = "judge"
@@ -240,6 +249,26 @@ class Analyzer:
         )
         return Analysis(report, clip)
 
+    def _found(self, clip: Clip, tell: Tell) -> tuple[Track, ...]:
+        """The people in a clip; what a finder does wrong is told with its name, as of a witness.
+
+        Raises:
+            WeightsError, MissingExtra: says what to fetch or install.
+            UnreadableMedia, TooLarge: the film's fault, which is decoded while somebody looks at it.
+            FacewitnessError: the finder failed, or gave something else than people.
+        """
+        try:
+            tracks = self._find(clip, tell)
+            _in_the_picture(tracks, clip)
+            return tracks
+        except (WeightsError, MissingExtra, UnreadableMedia, TooLarge, MemoryError):
+            raise
+        except (Exception, SystemExit) as error:  # perhaps a stranger's code
+            described = self.made_by["finder"]
+            package = described.get("package")
+            whose = f"{described['name']} of {package}" if package else described["name"]
+            raise FacewitnessError(f"The finder {whose} failed. {_sentence(error, package)}") from error
+
     def _find(self, clip: Clip, tell: Tell) -> tuple[Track, ...]:
         """The people in a clip: of a photo in reading order, of a film in the finder's order."""
         follow = getattr(self.finder, "track", None)
@@ -249,10 +278,13 @@ class Analyzer:
             if isinstance(clip, Film):
                 clip.report_progress(lambda share: tell("find", share))
                 clip.bursts(max(getattr(witness, "burst", 1) for witness in self.witnesses))
-            return tuple(follow(clip))
+            people = tuple(follow(clip))
+            if odd := [person for person in people if not isinstance(person, Track)]:
+                raise InputError(f"Expected Tracks, got {_shown(odd[0])}.")
+            return people
         faces = self.finder.find(clip.frame)
         if not isinstance(faces, Sequence) or not all(isinstance(face, Face) for face in faces):
-            raise InputError(f"The finder failed. Expected a tuple of Faces, got {_shown(faces)}.")
+            raise InputError(f"Expected a tuple of Faces, got {_shown(faces)}.")
         order = reading_order([face.box for face in faces])
         return tuple(Track(person, (surface.seen(faces[i], clip.frame.pixels),)) for person, i in enumerate(order))
 
@@ -362,6 +394,22 @@ def _on_the_picture(testimony: Testimony, clip: Clip) -> None:
             came = ", ".join(f"{value:g}" for value in (left, top, right, bottom))
             picture = f"the picture, which has {width} × {height} pixels"
             raise InputError(f"Expected {what} on {picture}, got the box {came}.")
+
+
+def _in_the_picture(tracks: Sequence[Track], clip: Clip) -> None:
+    """Refuse a face that lies off the picture: it would be judged by pixels that are not there.
+
+    Raises:
+        InputError: It lies more than a pixel outside.
+    """
+    size = (clip.medium.width, clip.medium.height)
+    for face in (face for track in tracks for face in track.faces):
+        left, top, right, bottom = face.box
+        if left < -1 or top < -1 or right > size[0] + 1 or bottom > size[1] + 1:
+            came = ", ".join(f"{value:g}" for value in face.box)
+            raise InputError(
+                f"Expected a face in the picture, which has {size[0]} × {size[1]} pixels, got the box {came}."
+            )
 
 
 def _tell_nobody(step: str, done: float | None) -> None:
