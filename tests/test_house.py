@@ -227,6 +227,20 @@ def test_nobody_is_advised_to_install_a_name_that_is_not_published():
     assert [str(p) for p in files if advice.search(p.read_text(encoding="utf-8"))] == []
 
 
+def test_whatever_we_import_has_a_package_to_advise():
+    """An extra of ours, or the name that the package has in an index: no guess by the module's name."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    known = plugins._EXTRAS.keys() | plugins._DISTRIBUTIONS.keys() | sys.stdlib_module_names | {"facewitness"}
+    line = re.compile(r"^\s*(?:from (\w+)[\w.]* import\b|import (\w+)[\w.]*(?: as \w+)?$)", re.M)
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
+    imported = {match[1] or match[2] for match in line.finditer(sources)}
+    assert len(imported) > 60
+    assert imported - known == set()
+    assert set(plugins._EXTRAS.values()) <= project["optional-dependencies"].keys()
+    for requirement in project["dependencies"]:
+        assert re.match(r"[\w-]+", requirement)[0] in plugins._DISTRIBUTIONS.values()
+
+
 @pytest.mark.slow
 def test_plain_install_is_small_and_runs(tmp_path):
     environment = tmp_path / "environment"

