@@ -15,6 +15,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -23,7 +24,15 @@ from typing import Any
 import numpy as np
 
 from facewitness import plugins, regions
-from facewitness.errors import FacewitnessError, InputError, ReportError, UnknownName
+from facewitness.errors import (
+    BackendError,
+    FacewitnessError,
+    InputError,
+    MissingExtra,
+    ReportError,
+    UnknownName,
+    WeightsError,
+)
 from facewitness.types import (
     LABELS,
     Clip,
@@ -54,6 +63,26 @@ class Broken(FacewitnessError, AssertionError):
     """A leaf does not keep its family's promise."""
 
 
+class _NotLoaded(Exception):
+    """A leaf's `load` said in a sentence what it lacks; that breaks no promise."""
+
+    def __init__(self, why: FacewitnessError):
+        super().__init__(str(why))
+        self.why = why
+
+
+def _load(leaf: ModuleType, options: Options) -> Any:
+    """What the leaf's `load` gives.
+
+    Raises:
+        _NotLoaded: It says what it needs: an option, a server's address, a model's folder.
+    """
+    try:
+        return leaf.load(**options)
+    except FacewitnessError as error:
+        raise _NotLoaded(error) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One promise of a family."""
@@ -71,13 +100,16 @@ class Check:
 
         Raises:
             Broken: the leaf does not keep it, with what was expected and what came.
+            FacewitnessError: it cannot be loaded with these options, or lacks a package or weights: what to do.
         """
         try:
             self.test(leaf, options or {})
-        except Broken as error:
+        except _NotLoaded as error:
+            raise error.why from error
+        except (MissingExtra, WeightsError):
+            raise  # says what to install or fetch
+        except FacewitnessError as error:  # also what our types refuse, such as a score that is NaN
             raise Broken(f"{self._of(leaf)}: {error}") from error
-        except FacewitnessError:
-            raise  # a sentence already
         except Exception as error:
             raise Broken(f"{self._of(leaf)}: unexpected {type(error).__name__}: {error}") from error
 
@@ -264,7 +296,7 @@ def _inside(places: Iterator[Place], width: int, height: int) -> None:
 
 @_promise("witnesses", "it has a name and speaks of people, or of files")
 def _speaks(leaf: ModuleType, options: Options) -> None:
-    witness = leaf.load(**options)
+    witness = _load(leaf, options)
     _expect(isinstance(witness.name, str) and witness.name, "a name in words", getattr(witness, "name", None))
     _expect(callable(getattr(witness, "examine", None)) or callable(getattr(witness, "inspect", None)),
             "examine(track, clip) or inspect(clip)")  # fmt: skip
@@ -272,7 +304,7 @@ def _speaks(leaf: ModuleType, options: Options) -> None:
 
 @_promise("witnesses", "made_by() is enough to run it again, and JSON can hold it")
 def _made(leaf: ModuleType, options: Options) -> None:
-    part = leaf.load(**options)
+    part = _load(leaf, options)
     if not hasattr(part, "made_by"):
         return  # the analyser then writes down the options it was loaded with
     try:
@@ -283,7 +315,7 @@ def _made(leaf: ModuleType, options: Options) -> None:
 
 @_promise("witnesses", "any face gets a testimony inside the convention")
 def _any_face(leaf: ModuleType, options: Options) -> None:
-    witness = leaf.load(**options)
+    witness = _load(leaf, options)
     if not hasattr(witness, "examine"):
         return
     for width, height in ((200, 200), (160, 90), (33, 41)):
@@ -299,7 +331,7 @@ def _any_face(leaf: ModuleType, options: Options) -> None:
 
 @_promise("witnesses", "a person of several frames gets one testimony")
 def _any_film(leaf: ModuleType, options: Options) -> None:
-    witness = leaf.load(**options)
+    witness = _load(leaf, options)
     if hasattr(witness, "examine"):
         track, clip = film(120, 100)
         testimony = _testimony(witness, witness.examine(track, clip))
@@ -310,7 +342,7 @@ def _any_film(leaf: ModuleType, options: Options) -> None:
 
 @_promise("witnesses", "the same face gets the same testimony, and the picture stays as it is")
 def _same_testimony(leaf: ModuleType, options: Options) -> None:
-    witness = leaf.load(**options)
+    witness = _load(leaf, options)
     if hasattr(witness, "examine"):
         track, clip = photo(120, 120)
         before = clip.frame.pixels.copy()
@@ -321,7 +353,7 @@ def _same_testimony(leaf: ModuleType, options: Options) -> None:
 
 @_promise("witnesses", "a file is inspected without a face")
 def _inspects(leaf: ModuleType, options: Options) -> None:
-    witness = leaf.load(**options)
+    witness = _load(leaf, options)
     if hasattr(witness, "inspect"):
         _, clip = photo(64, 48)
         for given in (clip, replace(clip, content=b"no picture at all"), replace(clip, content=b"")):
@@ -331,7 +363,7 @@ def _inspects(leaf: ModuleType, options: Options) -> None:
 
 @_promise("witnesses", "a question that it can answer gets a reply")
 def _answers(leaf: ModuleType, options: Options) -> None:
-    witness = leaf.load(**options)
+    witness = _load(leaf, options)
     if hasattr(witness, "answer") and getattr(witness, "answers_questions", True):
         reply = witness.answer(*photo(96, 96), Question("Is this face fake?"))
         _expect(isinstance(reply, Reply), "a Reply", type(reply).__name__)
@@ -342,7 +374,7 @@ def _answers(leaf: ModuleType, options: Options) -> None:
 
 @_promise("finders", "faces lie on their frame, and the picture stays as it is")
 def _faces(leaf: ModuleType, options: Options) -> None:
-    finder = leaf.load(**options)
+    finder = _load(leaf, options)
     for width, height in ((200, 160), (64, 64), (1, 1), (300, 1), (1, 300), (5, 7)):
         _, clip = photo(width, height, width)
         before = clip.frame.pixels.copy()
@@ -352,13 +384,17 @@ def _faces(leaf: ModuleType, options: Options) -> None:
             _expect(isinstance(face, Face) and face.at == clip.frame.at, "faces of the frame that was given", face)
             x1, y1, x2, y2 = face.box
             _expect(0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height, "boxes inside the frame", face.box)
+            mesh, quality = face.landmarks, face.quality
+            _expect(mesh is None or np.isfinite(mesh).all(), "landmarks that are numbers, or None")
+            angles = [getattr(quality, name) for name in ("size", "roll", "yaw", "pitch")]
+            _expect(all(v is None or np.isfinite(v) for v in angles), "a quality of numbers, or None", quality)
         _expect(np.array_equal(before, clip.frame.pixels), "pixels that nobody touches")
 
 
 @_promise("finders", "the same picture gives the same faces")
 def _same_faces(leaf: ModuleType, options: Options) -> None:
     _, clip = photo(160, 120)
-    first, second = (tuple(leaf.load(**options).find(clip.frame)) for _ in range(2))
+    first, second = (tuple(_load(leaf, options).find(clip.frame)) for _ in range(2))
     odd = next((face for face in first + second if not isinstance(face, Face)), None)
     _expect(odd is None, "Faces", odd)
     _expect([face.box for face in first] == [face.box for face in second], "the same boxes twice")
@@ -401,13 +437,36 @@ def _any_text(leaf: ModuleType, options: Options) -> None:
         _expect(isinstance(reply, Reply), "a Reply", type(reply).__name__)
 
 
-@_promise("backends", "it can be asked")
+@_promise("backends", "a question gets words, or a BackendError that says why not")
 def _asks(leaf: ModuleType, options: Options) -> None:
     try:
-        backend = leaf.load(**options)
-    except FacewitnessError:
+        backend = _load(leaf, options)
+    except _NotLoaded:
         return  # it says what it needs: a server's address, a model's folder
     _expect(callable(getattr(backend, "ask", None)), "ask(messages, images)")
+    _, clip = photo(64, 48)
+    for pictures in ((), (clip.frame.pixels,)):
+        messages = [
+            {"role": "system", "content": "You explain the result of a forensic analysis of a face."},
+            {"role": "user", "content": "Is this face fake?"},
+        ]
+        before = json.dumps(messages), clip.frame.pixels.copy()
+        try:
+            words = backend.ask(messages, pictures)
+            _expect(isinstance(words, str), "words", words)
+            if hasattr(backend, "stream"):
+                for piece in backend.stream(messages, pictures):
+                    _expect(isinstance(piece, str), "words piece by piece", piece)
+        except BackendError as error:
+            _expect(str(error), "a BackendError with a sentence")
+        _expect(before[0] == json.dumps(messages), "messages that nobody touches", messages)
+        _expect(np.array_equal(before[1], clip.frame.pixels), "pictures that nobody touches")
+
+
+@_promise("backends", "made_by() is enough to run it again, and JSON can hold it")
+def _backend_made(leaf: ModuleType, options: Options) -> None:
+    with suppress(_NotLoaded):
+        _made(leaf, options)
 
 
 @_promise("scores", "it is a number in [0, 1] or None, and never an error")
@@ -422,7 +481,7 @@ def _scores(leaf: ModuleType, options: Options) -> None:
         for truth in truths:
             try:
                 value = leaf.score(reply, truth)
-            except FacewitnessError:
+            except (MissingExtra, WeightsError):
                 raise
             except Exception as error:
                 raise Broken(f"expected a number or None, got {type(error).__name__}: {error}") from error
@@ -475,6 +534,9 @@ def _samples(leaf: ModuleType, options: Options) -> None:
     for sample, _ in zip(leaf.samples(**options), range(8), strict=False):
         _expect(isinstance(sample, Sample), "a Sample", type(sample).__name__)
         _expect(sample.file and sample.group, "a file and a group", (sample.file, sample.group))
+        boxes = [*(sample.truth.boxes or {}).values(), *([] if sample.box is None else [sample.box])]
+        for box in boxes:
+            _expect(len(box) == 4 and all(np.isfinite(v) for v in box), "boxes of four numbers", box)
 
 
 @_promise("forge", "a forgery is a picture, the mask of what was changed and a record")
