@@ -128,6 +128,19 @@ def test_a_profile_of_words_is_refused_without_a_parsers_words(tmp_path, capsys)
     assert "made by `facewitness calibrate` (it is not JSON)" in capsys.readouterr().err
 
 
+def test_a_profile_with_a_doubled_key_is_refused(tmp_path, capsys):
+    (tmp_path / "profile.json").write_text('{"schema": "facewitness.profile/1", "witnesses": {}, "witnesses": {}}')
+    assert analyze(tmp_path / "a.png", "--profile", tmp_path / "profile.json") == 2
+    assert "the key 'witnesses' stands twice in one object" in capsys.readouterr().err
+
+
+def test_lines_with_a_doubled_key_are_not_gone_on_with(tmp_path, capsys):
+    painted(40).save(tmp_path / "a.png")
+    (tmp_path / "lines.jsonl").write_text('{"schema": "facewitness.report/2", "made_by": {}, "made_by": {}}\n')
+    assert analyze(tmp_path / "a.png", "--lines", tmp_path / "lines.jsonl", "--resume") == 2
+    assert "line 1: Expected a report whose every key stands once, but the key 'made_by'" in capsys.readouterr().err
+
+
 def test_one_picture_is_one_picture(tmp_path, capsys):
     PIL.Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "a.png")
     lines = ("--lines", tmp_path / "r.jsonl")

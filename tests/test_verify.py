@@ -237,6 +237,8 @@ def test_names_that_lead_elsewhere_are_refused(name, told):
 def test_archives_that_are_none_or_hide_something_are_refused(made):
     _, analysis, _ = made
     good = bundle.render(analysis.report, None)
+    with pytest.raises(InputError, match="the key 'files' stands twice"):  # others may read the first of them
+        bundle.read(archive(("manifest.json", b'{"schema": "x", "files": [], "files": []}')))
     with pytest.raises(InputError, match=r"has no manifest\.json"):
         bundle.read(archive(("report.json", b"{}")))
     for bad in (b"", b"PK", b"not a zip at all", good[:-30], good[: len(good) // 2], b"%PDF-1.4"):

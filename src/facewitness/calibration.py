@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facewitness.errors import InputError, UnknownName
-from facewitness.files import read_bounded
+from facewitness.files import each_once, read_bounded
 from facewitness.types import KINDS, Label
 
 MAX_BYTES = 10_000_000  # of a profile; one has a few thousand
@@ -327,9 +327,10 @@ class Profile:
         path = Path(path)
         try:
             content = read_bounded(path, MAX_BYTES)
-            value = json.loads(content)
+            value = json.loads(content, object_pairs_hook=each_once)
         except (OSError, ValueError, RecursionError) as error:
-            why = getattr(error, "strerror", None) or "it is not JSON"
+            broken = isinstance(error, json.JSONDecodeError | UnicodeDecodeError | RecursionError)
+            why = getattr(error, "strerror", None) or ("it is not JSON" if broken else str(error))
             raise InputError(f"{path}: expected a profile made by `facewitness calibrate` ({why})") from error
         if not isinstance(value, dict) or value.get("schema") != cls.SCHEMA:
             came = value.get("schema") if isinstance(value, dict) else type(value).__name__

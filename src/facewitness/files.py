@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from facewitness.errors import InputError
 
@@ -100,6 +100,23 @@ def ordinary(path: Path, limit: int = sys.maxsize) -> Path:
     if path.stat().st_size == 0:  # as /proc has them: some are never read to their end
         raise OSError(errno.ENODATA, "it holds nothing", str(path))
     return path
+
+
+def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, for `json.loads(…, object_pairs_hook=each_once)`: Python keeps the last of a doubled key.
+
+    Args:
+        pairs: Its keys and values, in their order.
+
+    Raises:
+        ValueError: A key stands twice; the message says which.
+    """
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in values if names.count(name) > 1)
+        raise ValueError(f"the key {twice[:80]!r} stands twice in one object")
+    return values
 
 
 def beyond(amount: float, limit: float, digits: int = 0) -> tuple[str, str]:

@@ -179,6 +179,7 @@ def test_ddvqa_keeps_sets_apart_that_share_a_video(tmp_path):
     ("file", "content", "said"),
     [
         ("train_set/a.json", "{", "is not JSON"),
+        ("train_set/a.json", '{"0_001_002": [], "0_001_002": []}', "the key '0_001_002' stands twice"),
         ("train_set/a.json", [], "expected an object of names"),
         ("train_set/a.json", {"0_001_002": {"0": {"question": "Why?", "answer": "So."}}}, "json: 0_001_002: expected"),
         ("train_set/b/a.json", {"5_044": _asked("Real.")}, "5_044 is in"),

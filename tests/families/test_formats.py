@@ -531,6 +531,7 @@ def test_a_report_can_be_kept_in_other_ways(tmp_path, astronaut):
         (b"{}\n{}", "one line at a time"),
         (b"1" * 5000, "number"),
         (b"[" * 100_000, "nesting"),
+        (b'{"schema": "facewitness.report/2", "verdict": {"label": "fake", "label": "real"}}', "'label' stands twice"),
         (edited(lambda v: v["made_by"].update(x=0)).replace(b'"x": 0', b'"x": 1e999'), "finite"),
     ],
 )

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from facewitness.apps._words import ALL, complain, positive, shown
 from facewitness.apps.train import guarded
 from facewitness.errors import InputError
+from facewitness.files import each_once
 
 if TYPE_CHECKING:
     from facewitness.builders.review import Item, Queue
@@ -93,7 +94,7 @@ def _check(item: Item, content: Mapping[str, Any]) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=each_once)
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"'{path}': expected the edited content as a JSON object ({error})") from error
     if not isinstance(value, dict):
@@ -219,7 +220,7 @@ def _edited(content: Mapping[str, Any]) -> dict[str, Any]:
     if plain:
         return {"text": after.strip()}
     try:
-        value = json.loads(after)
+        value = json.loads(after, object_pairs_hook=each_once)
     except (ValueError, RecursionError) as error:
         raise InputError(f"expected the content as JSON ({error}); it was not taken over") from None
     if not isinstance(value, dict):

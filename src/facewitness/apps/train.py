@@ -18,6 +18,7 @@ from typing import Any
 from facewitness import plugins
 from facewitness.apps._words import ALL, INTERRUPTED, NONE, WRONG_USAGE, positive
 from facewitness.errors import FacewitnessError, InputError, MissingExtra
+from facewitness.files import each_once
 
 _ABOUT = """Train a network by a recipe: a TOML file of settings, such as those in the repository's runs/. A run that
 was stopped goes on when the same command is given again; its folder says what it was made of (resolved.json).
@@ -202,8 +203,8 @@ def read_json(path: Path | None) -> Any:
     if path is None:
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=each_once)
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"'{path}': expected JSON ({error})") from error
 
 

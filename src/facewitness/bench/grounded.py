@@ -41,7 +41,7 @@ from facewitness.bench import controls, measures, wording
 from facewitness.bench.measures import Value
 from facewitness.builders.grounded import outline
 from facewitness.errors import InputError
-from facewitness.files import read_bounded
+from facewitness.files import each_once, read_bounded
 from facewitness.grammars import interleaved
 from facewitness.types import Landmarks, Pixels
 
@@ -456,7 +456,7 @@ def read_mmtt(
     from facewitness.datasets._disk import mask_of
 
     try:
-        entries = json.loads(read_bounded(captions, _MOST))
+        entries = json.loads(read_bounded(captions, _MOST), object_pairs_hook=each_once)
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"'{captions}': expected a list of {{image_id, caption}} or {{img_path, caption}} ({error})"
@@ -534,7 +534,7 @@ def _ids(root: Path, split: str) -> dict[str, str]:
             try:
                 return {
                     str(e["img_path"]).replace("\\", "/").removeprefix("dataset/"): str(e["image_id"])
-                    for e in json.loads(file.read_text(encoding="utf-8"))
+                    for e in json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=each_once)
                 }
             except (ValueError, TypeError, KeyError, RecursionError) as error:
                 why = f"no {error}" if isinstance(error, KeyError) else str(error)
@@ -642,7 +642,7 @@ def read_answers(path: Path) -> dict[tuple[str, str, str], Answer]:
         if not line.strip():
             continue
         try:
-            entry = json.loads(line)
+            entry = json.loads(line, object_pairs_hook=each_once)
             given = entry.get("masks") or []
             if not isinstance(given, list):
                 raise TypeError(f"masks are {type(given).__name__}, not a list")

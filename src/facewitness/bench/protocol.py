@@ -25,7 +25,7 @@ from typing import Any
 
 from facewitness import plugins
 from facewitness.errors import InputError, UnknownName
-from facewitness.files import write_whole
+from facewitness.files import each_once, write_whole
 
 LEVELS = ("frame", "video")
 FOLDER = Path(__file__).with_name("protocols")
@@ -127,7 +127,7 @@ def printed(out: Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
     try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
+        stored = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=each_once)
         kept = {key: stored[key] for key in ("protocol", "paper", "level", "tests")}
         return kept | {"apart": list(stored.get("apart", []))}
     except (OSError, ValueError, KeyError, TypeError) as error:

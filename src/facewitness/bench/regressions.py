@@ -21,7 +21,7 @@ from typing import Any
 
 from facewitness import media
 from facewitness.errors import FacewitnessError, InputError
-from facewitness.files import read_bounded, write_whole
+from facewitness.files import each_once, read_bounded, write_whole
 from facewitness.pipeline import Analyzer
 from facewitness.types import Report
 from facewitness.version import __version__
@@ -155,7 +155,7 @@ class Kept:
 
 def _read(path: Path) -> Misjudged:
     try:
-        values = json.loads(read_bounded(path, _MAX_RECORD))
+        values = json.loads(read_bounded(path, _MAX_RECORD), object_pairs_hook=each_once)
         if not isinstance(values, dict) or values.pop("schema", None) != SCHEMA:
             raise ValueError(f"expected the schema {SCHEMA}")
         if unknown := sorted(set(values) - {field.name for field in fields(Misjudged)}):

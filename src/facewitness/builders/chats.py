@@ -28,7 +28,7 @@ from PIL import Image
 from facewitness.builders._disk import read_table
 from facewitness.builders.sbi_qa import read_parquet
 from facewitness.errors import InputError, UnreadableMedia
-from facewitness.files import ordinary, read_bounded
+from facewitness.files import each_once, ordinary, read_bounded
 from facewitness.grammars import mare
 from facewitness.grammars.yes_no import prompt
 
@@ -173,7 +173,7 @@ def _of_table(path: Path, quoted: bool | None) -> Iterator[Example]:
 
 def _of_json(path: Path) -> Iterator[Example]:
     try:
-        entries = json.loads(read_bounded(path, _MOST).decode())
+        entries = json.loads(read_bounded(path, _MOST).decode(), object_pairs_hook=each_once)
     except (OSError, ValueError) as error:
         raise InputError(f"'{path}': expected chat JSON or a Parquet table of our builders ({error})") from None
     if not isinstance(entries, list):

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from facewitness import media
 from facewitness.errors import InputError, UnreadableMedia
-from facewitness.files import ordinary, read_bounded
+from facewitness.files import each_once, ordinary, read_bounded
 from facewitness.film import Frames
 from facewitness.types import Sample, Truth
 
@@ -273,11 +273,13 @@ def below(root: Path, listed: str) -> Path | None:
 def read_json(path: Path, dataset: str) -> Any:
     """The content of a JSON file. Raises InputError that names the file and the place where it breaks."""
     try:
-        return json.loads(read_bounded(path, MAX_LIST).decode("utf-8-sig"))
+        return json.loads(read_bounded(path, MAX_LIST).decode("utf-8-sig"), object_pairs_hook=each_once)
     except FileNotFoundError:
         raise InputError(f"{dataset}: expected {path}, which does not exist") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{dataset}: {path} is not JSON ({error}); download it again") from error
+    except ValueError as error:
+        raise InputError(f"{dataset}: {path} cannot be read ({error}); download it again") from error
     except OSError as error:
         raise InputError(f"{dataset}: {path} cannot be read ({error.strerror}); download it again") from error
 

@@ -33,6 +33,7 @@ from PIL import Image
 
 from facewitness import plugins
 from facewitness.errors import InputError, MissingExtra, ReportError
+from facewitness.files import each_once
 from facewitness.formats import mark
 from facewitness.phrases import json_line, visible
 from facewitness.types import Clip, Mask, Report
@@ -293,9 +294,9 @@ def _contents(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> Itera
 
 def _manifest(content: bytes) -> tuple[Mapping[str, Any], Mapping[str, tuple[int, str]]]:
     try:
-        manifest = json.loads(content)
+        manifest = json.loads(content, object_pairs_hook=each_once)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"The bundle's {MANIFEST} is no JSON ({error}).") from error
+        raise InputError(f"The bundle's {MANIFEST} cannot be read ({visible(str(error))}).") from error
     if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
         came = manifest.get("schema") if isinstance(manifest, dict) else manifest
         raise InputError(f"The bundle's {MANIFEST}: expected the schema {SCHEMA}, got {visible(str(came))[:80]!r}.")

@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from facewitness.errors import InputError, ReportError
-from facewitness.files import whole
+from facewitness.files import each_once, whole
 from facewitness.phrases import json_line, title
 from facewitness.types import (
     KINDS,
@@ -153,7 +153,9 @@ def go_on(path: Path, made_by: Mapping[str, Any], slim: bool = False) -> tuple[L
 
 def _line_of(line: bytes, number: int, path: Path) -> dict[str, Any]:
     try:
-        wire = json.loads(line)
+        wire = json.loads(line, object_pairs_hook=_once)
+    except ReportError as error:
+        raise ReportError(f"'{path}', line {number}: {error}") from error
     except (ValueError, RecursionError):
         wire = None
     if not isinstance(wire, dict) or wire.get("schema") not in READ or not isinstance(wire.get("made_by"), str | dict):
@@ -253,7 +255,7 @@ def parse_lines(lines: Iterable[bytes | str]) -> Iterator[Report]:
 def _loaded(data: bytes | str) -> Any:
     try:
         text = data.decode("utf-8") if isinstance(data, bytes) else data
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_once)
     except UnicodeDecodeError as error:
         raise ReportError(f"Expected UTF-8 text, got other bytes at {error.start}. Is this a {SCHEMA} file?") from error
     except json.JSONDecodeError as error:
@@ -267,6 +269,13 @@ def _loaded(data: bytes | str) -> Any:
         raise
     except ValueError as error:  # json: an integer with thousands of digits
         raise ReportError(f"Expected one report as JSON, got a number that cannot be read ({error}).") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    try:
+        return each_once(pairs)
+    except ValueError as error:
+        raise ReportError(f"Expected a report whose every key stands once, but {error}. Make it again.") from error
 
 
 # ---------------------------------------------------------------- writing

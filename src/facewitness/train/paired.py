@@ -37,7 +37,7 @@ from facewitness.bench import measures, predictions
 from facewitness.bench.measures import Value
 from facewitness.builders import chats, dma
 from facewitness.errors import InputError
-from facewitness.files import write_whole
+from facewitness.files import each_once, write_whole
 from facewitness.grammars import mare
 from facewitness.models import prompted_vlm as pv
 from facewitness.train.rewards import Rewards, refused
@@ -183,7 +183,10 @@ def replies_of(source: str | Path, rows: Sequence[Row], asking: Asking) -> Repli
         model, processor = pv.loaded(str(source), dtype="auto")
         return ask(model.to("cuda") if torch.cuda.is_available() else model, processor, rows, asking)
     try:
-        lines = [json.loads(line) for line in Path(source).read_text(encoding="utf-8").splitlines()]
+        lines = [
+            json.loads(line, object_pairs_hook=each_once)
+            for line in Path(source).read_text(encoding="utf-8").splitlines()
+        ]
         keys = [(line["file"], line["prompt"]) for line in lines]
         replies = [[str(reply) for reply in line["replies"]] for line in lines]
     except (OSError, ValueError, KeyError, TypeError) as error:
