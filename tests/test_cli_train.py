@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,23 +65,76 @@ def test_a_list_becomes_a_table_and_what_cannot_be_read_is_told(photos, tmp_path
         (["build", "table", "nowhere", "t.parquet"], "'nowhere' does not exist"),
         (["build", "table", ".", "t.csv"], "ends in .parquet"),
         (["build", "pack", "nowhere", "pack"], "expected a .parquet table"),
-        (["build", "onnx", "r.toml", "out", "m.onnx"], "out/last.safetensors' does not exist"),
+        (["build", "onnx", "empty.toml", ".", "m.onnx"], "last.safetensors' does not exist"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_status_2(words, sentence, tmp_path, monkeypatch, capsys):
     pytest.importorskip("torch", reason="needs the extra 'train'") if words[1] == "onnx" else None
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.toml").touch()
     assert main(words) == 2
     err = capsys.readouterr().err
     assert sentence.lower() in err.lower() and "Traceback" not in err
 
 
-@pytest.mark.parametrize("name", TRAINED)
-def test_a_recipe_that_is_not_there_is_a_sentence(name, tmp_path, capsys):
-    pytest.importorskip("trl" if name in ("sft", "grpo") else "timm", reason="needs the extra 'vlm' or 'train'")
-    more = {"sft": ["--forensic", "x.parquet"], "grpo": ["--data", "x.parquet"]}.get(name, ["--pack", str(tmp_path)])
-    assert main(["train", name, str(tmp_path / "r.toml"), "--out", str(tmp_path / "out"), *more]) == 2
-    assert "expected a recipe in TOML" in capsys.readouterr().err
+READ = {  # what each network and file reads besides its recipe, by the command that names it
+    "train compact": ("--pack DIR", "--init-from", "--hard"),
+    "train kfd": ("--pack DIR", "--init-from", "--go-on"),
+    "train fdm": ("--pack DIR", "--init-from"),
+    "train sft": ("--forensic", "--detector", "--general", "--val"),
+    "train encoder": ("--pack DIR", "--init-from"),
+    "train forgerytalker": ("--pack", "--init-from", "--data"),
+    "train fifa": ("--pack", "--init-from"),
+    "train mids": ("--mined", "--init-from"),
+    "train grpo": ("--data", "--detector", "--rewards", "--val", "--unseen", "--before"),
+    "build hard": (),
+    "build onnx": (),
+}
+
+
+@pytest.fixture
+def torchless(monkeypatch):
+    """Whoever imports torch now, or a module of ours that did, fails."""
+    import facewitness.train
+
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in [path.stem for path in Path(facewitness.train.__file__).parent.glob("[a-z]*.py")]:
+        if name != "recipe":
+            monkeypatch.setitem(sys.modules, f"facewitness.train.{name}", None)
+            monkeypatch.delattr(facewitness.train, name, raising=False)
+
+
+@pytest.mark.parametrize("command", READ)
+def test_what_a_network_reads_is_looked_for_before_torch_is_imported(command, torchless, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("r.toml").touch()
+    Path("doubled.toml").write_text("seed = 1\nseed = 2\n")
+    Path("DIR").mkdir()
+    places = {"hard": ["DIR", "DIR", "hard.json"], "onnx": ["DIR", "m.onnx"]}.get(command.split()[1], ["--out", "out"])
+    needed = [word for option in READ[command] if " " in option for word in option.split()]
+
+    def told(recipe: str, *more: str) -> str:
+        assert main([*command.split(), recipe, *places, *needed, *more]) == 2
+        return capsys.readouterr().err
+
+    assert "nothere.toml: expected a recipe in TOML (No such file or directory)" in told("nothere.toml")
+    assert "expected a recipe in TOML (Cannot overwrite a value (at line 2" in told("doubled.toml")
+    for option in READ[command]:
+        name = option.partition(" ")[0]
+        assert re.search(r"'gone': expected .*, which does not exist\. Check the path\.", told("r.toml", name, "gone"))
+    if command.startswith("train"):
+        Path("out").touch()
+        assert "--out: expected a folder, got the file 'out'" in told("r.toml")
+    else:
+        places[0] = "gone"
+        assert "'gone': expected" in told("r.toml")
+
+
+def test_every_network_is_among_them(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    names = re.findall(r"^    (\w+)(?: |$)", capsys.readouterr().out, re.M)
+    assert {f"train {name}" for name in names} == {name for name in READ if name.startswith("train")}
 
 
 def test_help_of_every_recipe_imports_no_torch():

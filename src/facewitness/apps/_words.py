@@ -13,11 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from facewitness.errors import BackendError, FacewitnessError, TooLarge, UnknownName, UnreadableMedia
+from facewitness.errors import BackendError, FacewitnessError, InputError, TooLarge, UnknownName, UnreadableMedia
 
 ANALYSING = ("compact", "provenance")  # as `pipeline.WITNESSES`, which is not loaded for --help
 MEASURED = ("compact",)  # what a file says of itself is no score
 ALL, NONE, WRONG_USAGE, SOME, VERDICT = 0, 1, 2, 3, 4  # exit statuses
+RECIPE = "a TOML file of settings"  # of training
 INTERRUPTED, NO_READER, TERMINATED = 130, 141, 143
 
 
@@ -46,6 +47,44 @@ def complain(text: object) -> None:
     """A line on standard error, as a terminal may have it."""
     with contextlib.suppress(OSError):  # nobody listens on standard error: nothing more can be said
         print(shown(text), file=sys.stderr, flush=True)
+
+
+def reads(parser: argparse.ArgumentParser, *words: str, what: str, **options: Any) -> None:
+    """An argument that names what a command reads, which `look` then looks for before anything heavy is imported.
+
+    Args:
+        parser: of a command.
+        *words: the argument's names.
+        what: what is expected there, such as "weights".
+        **options: of `add_argument`.
+    """
+    action = parser.add_argument(*words, type=Path, **options)
+    before = parser.get_default("reads") or ()
+    parser.set_defaults(reads=(*before, (action.dest, what)))
+
+
+def look(given: argparse.Namespace) -> None:
+    """See that what a command reads is there, and that its folder can be one.
+
+    Args:
+        given: the command's arguments, as `reads` declared them.
+
+    Raises:
+        InputError: Something is not there, is no recipe, or `--out` is a file.
+    """
+    declared = getattr(given, "reads", ())
+    for name, what in declared:
+        value = getattr(given, name)
+        for path in value if isinstance(value, list | tuple) else [] if value is None else [value]:
+            if what == RECIPE:
+                from facewitness.train.recipe import parsed
+
+                parsed(path)
+            elif not path.exists():
+                raise InputError(f"'{path}': expected {what}, which does not exist. Check the path.")
+    out = getattr(given, "out", None)
+    if declared and isinstance(out, Path) and out.exists() and not out.is_dir():
+        raise InputError(f"--out: expected a folder, got the file '{out}'. Name another one.")
 
 
 def add_system(parser: Any, asked: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from facewitness import plugins
-from facewitness.apps._words import ALL, leaf, option, positive
+from facewitness.apps._words import ALL, RECIPE, leaf, option, positive, reads
 from facewitness.apps.train import Command, guarded, read_json
 from facewitness.errors import InputError, UnknownName
 from facewitness.files import write_whole
@@ -124,11 +124,23 @@ def _tally(count: Counter[tuple[str, str, str]]) -> str:
 
 
 def _add_pack(parser: Any) -> Command:
-    parser.add_argument("data", type=Path, metavar="TABLES", help="a table, or a folder of them")
+    reads(
+        parser,
+        "data",
+        what="a .parquet table or a folder of them",
+        metavar="TABLES",
+        help="a table, or a folder of them",
+    )
     parser.add_argument("pack", type=Path, metavar="FOLDER", help="to write; about as large as the tables")
     parser.add_argument("--finder", type=leaf("finders"), metavar="NAME", help="what finds the faces (facemesh)")
-    parser.add_argument("--groups", type=Path, metavar="JSON", help="source/file -> group, where people repeat")
-    parser.add_argument("--edits", type=Path, nargs="+", default=[], metavar="TABLE", help="dma.parquet of edits")
+    reads(
+        parser,
+        "--groups",
+        what="groups of pictures in JSON",
+        metavar="JSON",
+        help="source/file -> group, where people repeat",
+    )
+    reads(parser, "--edits", what="a table", nargs="+", default=[], metavar="TABLE", help="dma.parquet of edits")
     parser.add_argument("--jobs", type=positive, metavar="N", help="processes that search (one a core, at most 8)")
 
     def run(given: argparse.Namespace) -> int:
@@ -160,7 +172,7 @@ def _add_sbi_qa(parser: Any) -> Command:
     parser.add_argument(
         "--elsewhere", type=float, default=0.5, metavar="SHARE", help="of no, about the forged picture (0.5)"
     )
-    parser.add_argument("--detector", type=Path, metavar="KFD.safetensors", help="puts its scores into the prompts")
+    reads(parser, "--detector", what="a detector", metavar="KFD.safetensors", help="puts its scores into the prompts")
     parser.add_argument(
         "--turns", type=positive, default=1, metavar="N", help="questions a conversation of chat.json has (1)"
     )
@@ -462,7 +474,14 @@ def _reviewed(given: argparse.Namespace, written: Any) -> Any:
 
 
 def _add_small_vlm(parser: Any) -> Command:
-    parser.add_argument("data", type=Path, nargs="+", metavar="DATA", help="sbi_qa.parquet, dma.parquet or chat JSON")
+    reads(
+        parser,
+        "data",
+        what="a table or chat JSON",
+        nargs="+",
+        metavar="DATA",
+        help="sbi_qa.parquet, dma.parquet or chat JSON",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--width", type=positive, default=256, metavar="N", help="of the language model (256)")
     parser.add_argument("--layers", type=positive, default=6, metavar="N", help="of it (6)")
@@ -507,9 +526,15 @@ def _add_panda(parser: Any) -> Command:
 
 
 def _add_hard(parser: Any) -> Command:
-    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="that the run was made by")
-    parser.add_argument("pack", type=Path, metavar="PACK", help="made by facewitness build pack")
-    parser.add_argument("folder", type=Path, metavar="RUN", help="folder of the run")
+    reads(parser, "recipe", what=RECIPE, metavar="RECIPE", help="that the run was made by")
+    reads(
+        parser,
+        "pack",
+        what="a pack, a folder of facewitness build pack",
+        metavar="PACK",
+        help="made by facewitness build pack",
+    )
+    reads(parser, "folder", what="the folder of a run", metavar="RUN", help="folder of the run")
     parser.add_argument("hard", type=Path, metavar="HARD.json", help="the file to write, for train compact --hard")
 
     def run(given: argparse.Namespace) -> int:
@@ -532,8 +557,8 @@ def _weights(folder: Path) -> Path:
 
 
 def _add_onnx(parser: Any) -> Command:
-    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="that the run was made by")
-    parser.add_argument("folder", type=Path, metavar="RUN", help="folder of the run")
+    reads(parser, "recipe", what=RECIPE, metavar="RECIPE", help="that the run was made by")
+    reads(parser, "folder", what="the folder of a run", metavar="RUN", help="folder of the run")
     parser.add_argument("onnx", type=Path, metavar="MODEL.onnx", help="the file to write")
 
     def run(given: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from facewitness import plugins
-from facewitness.apps._words import ALL, INTERRUPTED, NONE, WRONG_USAGE, positive
+from facewitness.apps._words import ALL, INTERRUPTED, NONE, RECIPE, WRONG_USAGE, look, positive, reads
 from facewitness.errors import FacewitnessError, InputError, MissingExtra
 from facewitness.files import each_once
 
@@ -54,10 +54,11 @@ def add_to(commands: Any) -> None:
         ("grpo", _add_grpo, "a language model by rewards, to put its boxes where its words are (MARE)"),
     ):
         parser = names.add_parser(name, help=about, description=f"Train {about}.\n\nexample:\n  {_EXAMPLES[name]}")
-        parser.add_argument("recipe", type=Path, metavar="RECIPE", help="a TOML file of settings")
+        reads(parser, "recipe", what=RECIPE, metavar="RECIPE", help=RECIPE)
         parser.set_defaults(run=guarded(add(parser), "Training"))
 
 
+_PACK = "a pack, a folder of facewitness build pack"
 _DETECTOR = "of train kfd or train fdm, .safetensors; with --plan its recipe will do"
 _EXAMPLES = {
     "compact": "facewitness train compact runs/compact/recipe.toml --pack pack --init-from IMAGENET --out out",
@@ -78,10 +79,14 @@ _EXAMPLES = {
 
 
 def guarded(command: Callable[[argparse.Namespace], int], what: str) -> Callable[[argparse.Namespace], int]:
-    """The command with mistakes as sentences: status 2, with what to install where a package lacks."""
+    """The command with mistakes as sentences: status 2, with what to install where a package lacks.
+
+    What it reads is looked for first (`look`), so that a wrong path is told at once and not once torch is there.
+    """
 
     def run(given: argparse.Namespace) -> int:
         try:
+            look(given)
             return command(given)
         except ModuleNotFoundError as error:
             lacking = error if isinstance(error, MissingExtra) else plugins.lacking(what, error)
@@ -112,12 +117,9 @@ Command = Callable[[argparse.Namespace], int]
 def _add_run(parser: Any, pack: bool = True, workers: int = 2, plan: bool = False) -> None:
     """The words of every run; where `plan` says that the recipe has --plan, `_add_plan` asks for what is needed."""
     if pack:
-        parser.add_argument(
-            "--pack", type=Path, required=not plan, metavar="DIR", help="made by facewitness build pack"
-        )
-        parser.add_argument(
-            "--init-from", type=Path, metavar="FILE", help="weights to begin with: ImageNet's or an earlier run's"
-        )
+        reads(parser, "--pack", what=_PACK, required=not plan, metavar="DIR", help="made by facewitness build pack")
+        about = "weights to begin with: ImageNet's or an earlier run's"
+        reads(parser, "--init-from", what="weights", metavar="FILE", help=about)
     parser.add_argument(
         "--out", type=Path, required=not plan, metavar="DIR", help="folder of the run; the same one resumes"
     )
@@ -214,7 +216,13 @@ def read_json(path: Path | None) -> Any:
 def _add_compact(parser: Any) -> Command:
     _add_run(parser)
     _add_until(parser)
-    parser.add_argument("--hard", type=Path, metavar="JSON", help="source/file -> weight of a genuine picture")
+    reads(
+        parser,
+        "--hard",
+        what="weights of pictures in JSON",
+        metavar="JSON",
+        help="source/file -> weight of a genuine picture",
+    )
 
     def run(given: argparse.Namespace) -> int:
         from facewitness.train import compact
@@ -241,7 +249,7 @@ def _add_kfd(parser: Any) -> Command:
     _add_run(parser, plan=True)
     _add_changes(parser)
     _add_until(parser)
-    parser.add_argument("--go-on", type=Path, metavar="KFD.safetensors", help="an earlier stage's detector")
+    reads(parser, "--go-on", what="a detector", metavar="KFD.safetensors", help="an earlier stage's detector")
     parser.add_argument("--images", type=positive, metavar="N", help="ablation: train on N genuine pictures")
     parser.add_argument("--no-text", action="store_true", help="ablation: visual features alone")
     parser.add_argument("--no-reference", action="store_true", help="ablation: without equation 2")
@@ -328,16 +336,17 @@ def _add_fdm(parser: Any) -> Command:
 def _add_sft(parser: Any) -> Command:
     _add_run(parser, pack=False, workers=0, plan=True)
     _add_changes(parser)
-    parser.add_argument(
+    reads(
+        parser,
         "--forensic",
-        type=Path,
+        what="a table or chat JSON",
         nargs="+",
         metavar="TABLE",
         help="sbi_qa.parquet, dma.parquet, chat JSON",
     )
-    parser.add_argument("--detector", type=Path, metavar="FILE", help=_DETECTOR)
-    parser.add_argument("--general", type=Path, nargs="+", default=[], metavar="JSON", help="general dialogue")
-    parser.add_argument("--val", type=Path, metavar="TABLE", help="whose first questions are asked while it learns")
+    reads(parser, "--detector", what="a detector, or its recipe", metavar="FILE", help=_DETECTOR)
+    reads(parser, "--general", what="chat JSON", nargs="+", default=[], metavar="JSON", help="general dialogue")
+    reads(parser, "--val", what="a table", metavar="TABLE", help="whose first questions are asked while it learns")
     parser.add_argument("--model", metavar="NAME", help="hub name or folder; replaces the recipe's")
     parser.add_argument("--language", metavar="HOW", help='"lora", "full" or "frozen"; replaces the recipe\'s')
     parser.add_argument("--no-forgery-prompt", action="store_true", help="ablation: without the prompt learner")
@@ -376,7 +385,7 @@ def _add_sft(parser: Any) -> Command:
 
 def _add_forgerytalker(parser: Any) -> Command:
     _add_grounding(parser)
-    parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of MMTT, for a published recipe")
+    reads(parser, "--data", what="data", metavar="DIR", help="the folder of MMTT, for a published recipe")
     parser.add_argument("--stages", nargs="+", metavar="STAGE", help="of pretrain, fpn and report (all)")
     parser.add_argument("--no-pretrain", action="store_true", help="ablation: without the pretraining")
     parser.add_argument("--no-fpn", action="store_true", help="ablation: neither prompted nor enriched by the FPN")
@@ -474,8 +483,8 @@ def _add_grounding(parser: Any) -> None:
     _add_until(parser)
     parser.add_argument("--plan", action="store_true", help="say what a run would take, and do nothing")
     parser.add_argument("--processes", type=positive, default=1, metavar="N", help="that --plan counts with (1)")
-    parser.add_argument("--pack", type=Path, metavar="DIR", help="made by facewitness build pack, for a small recipe")
-    parser.add_argument("--init-from", type=Path, metavar="FILE", help="the compact network's weights, for a small one")
+    reads(parser, "--pack", what=_PACK, metavar="DIR", help="made by facewitness build pack, for a small recipe")
+    reads(parser, "--init-from", what="weights", metavar="FILE", help="the compact network's weights, for a small one")
     parser.add_argument(
         "--draws", type=Path, metavar="DIR", help="where self-made edits are kept (in the run's folder)"
     )
@@ -486,10 +495,8 @@ def _add_grounding(parser: Any) -> None:
 
 
 def _add_mids(parser: Any) -> Command:
-    parser.add_argument("--mined", type=Path, metavar="TABLE", help="what a model answered (mined.parquet)")
-    parser.add_argument(
-        "--init-from", type=Path, metavar="FILE", help="a compact network's weights, for small encoders"
-    )
+    reads(parser, "--mined", what="a table", metavar="TABLE", help="what a model answered (mined.parquet)")
+    reads(parser, "--init-from", what="weights", metavar="FILE", help="a compact network's weights, for small encoders")
     parser.add_argument("--onnx", type=Path, metavar="FILE", help="export it besides, to decide without torch")
     _add_run(parser, pack=False, plan=True)
     parser.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
@@ -529,13 +536,27 @@ def _add_mids(parser: Any) -> Command:
 def _add_grpo(parser: Any) -> Command:
     _add_run(parser, pack=False, workers=0, plan=True)
     _add_changes(parser)
-    parser.add_argument("--data", type=Path, metavar="TABLE", help="dma.parquet of facewitness build dma")
+    reads(parser, "--data", what="data", metavar="TABLE", help="dma.parquet of facewitness build dma")
     parser.add_argument("--model", metavar="NAME", help="folder of train sft's model, or a hub name")
-    parser.add_argument("--detector", type=Path, metavar="FILE", help=_DETECTOR + "; for a plain model")
-    parser.add_argument("--rewards", type=Path, metavar="TOML", help="another table [rewards] than the recipe's")
-    parser.add_argument("--val", type=Path, metavar="TABLE", help="dma.parquet of others: measured before and after")
-    parser.add_argument("--unseen", type=Path, metavar="PACK", help="of train fdm: learn from what it holds out alone")
-    parser.add_argument("--before", type=Path, metavar="OUT", help="reuse the baseline replies of an earlier run")
+    reads(
+        parser, "--detector", what="a detector, or its recipe", metavar="FILE", help=_DETECTOR + "; for a plain model"
+    )
+    reads(
+        parser,
+        "--rewards",
+        what="a table of rewards in TOML",
+        metavar="TOML",
+        help="another table [rewards] than the recipe's",
+    )
+    reads(parser, "--val", what="a table", metavar="TABLE", help="dma.parquet of others: measured before and after")
+    reads(parser, "--unseen", what=_PACK, metavar="PACK", help="of train fdm: learn from what it holds out alone")
+    reads(
+        parser,
+        "--before",
+        what="the folder of an earlier run",
+        metavar="OUT",
+        help="reuse the baseline replies of an earlier run",
+    )
     parser.add_argument("--samples", type=int, default=4, metavar="N", help="replies drawn to each prompt of --val (4)")
     parser.add_argument(
         "--likeliest", action=argparse.BooleanOptionalAction, default=True, help="measure the likeliest replies too"

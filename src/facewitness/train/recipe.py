@@ -44,13 +44,26 @@ def read_recipe(kind: type[R], path: Path, changes: Sequence[str] = ()) -> R:
         UnknownName: A key is no field; the message names the nearest one.
         InputError: There is no TOML, a value is of another type, or a key is missing.
     """
-    try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: expected a recipe in TOML ({error})") from error
+    given = parsed(path)
     for change in changes:
         _change(given, change)
     return _made(kind, given, path.name)
+
+
+def parsed(path: Path) -> dict[str, Any]:
+    """What a recipe's file says, before anything knows which keys it may have.
+
+    Args:
+        path: Of the TOML file.
+
+    Raises:
+        InputError: There is none, it cannot be read, or it is no TOML; a key that stands twice is none.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: expected a recipe in TOML ({why})") from error
 
 
 def _change(given: dict[str, Any], change: str) -> None:
