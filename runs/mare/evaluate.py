@@ -35,6 +35,7 @@ import hashlib
 import json
 import re
 import sys
+import time
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -267,14 +268,59 @@ def traces_of(model: Any, asked: Sequence[Item], batch: int = 32) -> list[float 
     return [found[item.row["file"]] for item in asked]
 
 
-def replied(name: str, asked: Sequence[Item], most: int, batch: int) -> list[predictions.Row]:
-    """The model's replies to all items, and its module's scores, as predictions. Raises WeightsError."""
+def replied(
+    name: str, asked: Sequence[Item], most: int, batch: int, kept: Path, until: float = np.inf
+) -> list[predictions.Row]:
+    """The model's replies to all items, and its module's scores, as predictions.
+
+    Args:
+        name: folder or hub name of the model.
+        asked: the questions, in the order they are asked in.
+        most: tokens of a reply.
+        batch: questions asked together.
+        kept: a file of replies, a line each; those in it are not asked for again, and each batch is added to it.
+        until: of `time.monotonic`; no batch begins after it.
+
+    Raises:
+        WeightsError: The model cannot be read.
+        InputError: It is `until`, and questions are left.
+    """
+    said = _kept_replies(kept)
+    left = [item for item in asked if _key(item) not in said]
     model, processor = pv.loaded(name, dtype="auto")
     if torch.cuda.is_available():
         model = model.to("cuda")
     asking = paired.Asking(max_tokens=most, batch_size=batch)
-    said = paired.ask(model, processor, [item.row for item in asked], asking)
-    return rows_of(asked, [first for first, *_ in said], traces_of(model, asked))
+    for begin in range(0, len(left), batch):
+        if time.monotonic() > until:
+            raise InputError(
+                f"Asked {len(asked) - len(left) + begin} of {len(asked)} questions, and the time of --minutes is over. "
+                f"The replies are kept in '{kept}': run the same again for the rest."
+            )
+        part = left[begin : begin + batch]
+        new = [(*_key(item), text) for item, (text, *_) in zip(part, paired.ask(
+            model, processor, [item.row for item in part], asking), strict=True)]  # fmt: skip
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with kept.open("a", encoding="utf-8") as file:
+            file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in new))
+        said |= {(file_name, question): text for file_name, question, text in new}
+    return rows_of(asked, [said[_key(item)] for item in asked], traces_of(model, asked))
+
+
+def _key(item: Item) -> tuple[str, str]:
+    return item.row["file"], item.row["question"]
+
+
+def _kept_replies(file: Path) -> dict[tuple[str, str], str]:
+    """Replies that an earlier run kept, by picture and question; a line that was cut off is no reply."""
+    out = {}
+    for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
+        try:
+            name, question, text = json.loads(line)
+        except ValueError:
+            continue
+        out[str(name), str(question)] = str(text)
+    return out
 
 
 # ------------------------------------------------------------------------------------------------------ what is written
@@ -307,6 +353,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tokens", type=int, default=384, help="of a reply, at most")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=np.inf, help="stop asking then; the same again goes on")
     parser.add_argument("--tokenizer", choices=("ptb", "plain"), help="of the text measures; ptb needs Java")
     parser.add_argument(
         "--keep", nargs="?", const="", metavar="FOLDER", help="write claims.json there, or into the model's folder"
@@ -342,7 +389,8 @@ def _predicted(given: argparse.Namespace) -> tuple[pa.Table, dict[str, Any]]:
         "split": given.split,
         "tokens": given.tokens,
     }
-    rows = replied(given.model, asked, given.tokens, given.batch)
+    until = time.monotonic() + 60 * given.minutes
+    rows = replied(given.model, asked, given.tokens, given.batch, given.out / "replies.jsonl", until)
     meta = {"name": facts["model"], "dataset": "dma", "questions": True, **facts}
     return predictions.write(given.out / "predictions", meta, rows), facts
 
