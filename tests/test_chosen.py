@@ -70,6 +70,23 @@ def test_a_region_is_accused_no_sooner_than_the_face():
     assert _chosen.reply("Is the left eyebrow fake?", 0.3, COVERED, indifferent, lower) == yes
 
 
+def test_the_set_that_agrees_with_most_is_named():
+    """The likeliest set by itself is the chin; what most of the chance is near to is nose and mouth."""
+    sets = [("chin",), ("nose",), ("mouth",), ("nose", "mouth")]
+    assert _chosen.medoid(sets, np.log([0.3, 0.25, 0.2, 0.25])) == 3
+    assert _chosen.medoid(sets, np.log([0.9, 0.05, 0.02, 0.03])) == 0
+    assert _chosen.medoid(sets, [-1000.0, -1001.0, -1002.0, -1002.0]) == _chosen.medoid(sets, [0.0, -1.0, -2.0, -2.0])
+
+
+def test_a_region_that_the_model_is_sure_of_is_named_though_three_others_are_covered_more():
+    covered = dict.fromkeys(NAMED, 0.05) | {"nose": 0.5, "chin": 0.45, "forehead": 0.4, "mouth": 0.38}
+
+    def sure(replies, ended=True):
+        return [0.0 if text in ("Yes", yes_no.forged(("mouth",))) else -20.0 for text in replies]
+
+    assert _chosen.reply("Is this face fake?", 0.9, covered, sure, BOTH) == yes_no.forged(("mouth",))
+
+
 def test_it_is_a_prior_and_no_ban():
     def sure(replies, ended=True):
         return [0.0 if text == "Yes" else -30.0 for text in replies]
@@ -86,7 +103,7 @@ def test_evidence_that_counts_nothing_leaves_the_models_likeliest():
     assert _chosen.reply("Is this face fake?", 0.99, COVERED, drawn, alone) == yes_no.genuine()
 
     def yes(replies, ended=True):
-        return [-float(len(text)) if ended else float(len(text)) for text in replies]
+        return [-5.0 * len(text) if ended else float(len(text)) for text in replies]
 
     named = _chosen.reply("Is this face fake?", 0.01, COVERED, yes, alone)
     likeliest = [yes_no.forged(s) for s in _chosen._sets(alone.chance(COVERED))]

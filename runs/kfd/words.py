@@ -46,6 +46,7 @@ from facewitness.witnesses import kfd as witness_file
 
 MARGIN = 1.3
 PLACES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)  # weights of the map's say about places that are tried
+NAMES = (0.0, 0.25, 0.5, 1.0, 2.0)  # of the model's
 COVERED = 1 / 3  # from which coverage on the map alone calls a region forged, as the witness's findings do
 
 
@@ -126,7 +127,7 @@ def fit(given: argparse.Namespace) -> None:
     neutral = _chosen.Choice(_chosen.Odds(1, 0), None, 1.0, forged)
     verdicts: list[tuple[float, float, bool]] = []
     about_regions: list[tuple[str, tuple[float, float, float, float], bool]] = []
-    places: list[tuple[tuple[str, ...], list[tuple[tuple[str, ...], float, float]]]] = []
+    places: list[Named] = []
     for item, seen in track(rows, "weighing"):
         about = (item.asked,) if item.asked else ()
         if any(name not in seen.covered for name in about):
@@ -143,18 +144,21 @@ def fit(given: argparse.Namespace) -> None:
             sets = _chosen._sets(chance)
             values = model.likelihoods(seen.crop, prompt, [yes_no.forged(s) for s in sets])
             weighed = [(s, v, _chosen._log_prior(s, chance)) for s, v in zip(sets, values, strict=True)]
-            places.append((item.regions, weighed))
+            places.append((item.group, item.regions, weighed))
     verdict = agreeing(_odds(verdicts), verdicts, given.agree)
     alone, together, floor = elsewhere(about_regions, verdict)
     region = of_region(about_regions, floor) if together > alone else None
-    choice = _chosen.Choice(verdict, region, _weight(places), forged)
-    kept = {"verdicts": verdicts, "regions": about_regions}
+    names, weight = weights(places)
+    choice = _chosen.Choice(verdict, region, weight, forged, names)
+    kept = {"verdicts": verdicts, "regions": about_regions, "places": places}
     write_whole(given.out / "fitted-to.json", json.dumps(kept).encode())
     about_it = {
         "fitted": {
             "split": "calibrate", "pictures": given.pictures, "seed": given.seed, "questions": len(rows),
             "places_tried": list(PLACES), "floors_tried": list(FLOORS),
+            "names_tried": list(NAMES),
             "regions_right": {"model": round(alone, 4), "together": round(together, 4)},
+            "places_named": {name: round(value, 4) for name, value in named_elsewhere(places).items()},
         }
     }  # fmt: skip
     write_whole(given.model / _chosen.FILE, json.dumps(choice.to_json() | about_it, indent=1).encode())
@@ -243,17 +247,38 @@ def agreeing(odds: _chosen.Odds, rows: Sequence[tuple[float, float, bool]], floo
     return next(tried for tried in map(blend, SHARES) if agreement(tried) >= floor or tried.words == 0)
 
 
-def _weight(rows: Sequence[tuple[tuple[str, ...], list[tuple[tuple[str, ...], float, float]]]]) -> float:
-    """The weight of the map's say with which the sets named agree best with those forged, by the Jaccard index."""
+Named = tuple[str, tuple[str, ...], list[tuple[tuple[str, ...], float, float]]]  # group, truth; set, model, map
 
-    def agreement(weight: float) -> float:
-        total = 0.0
-        for truth, sets in rows:
-            best = max(sets, key=lambda each: each[1] + weight * each[2])[0]
-            total += len(set(truth) & set(best)) / len(set(truth) | set(best))
-        return total / len(rows)
 
-    return max(PLACES, key=agreement)
+def _agreements(rows: Sequence[Named], names: float, weight: float) -> list[float]:
+    """The Jaccard index of the regions that are named and forged, of each row, with these weights."""
+    out = []
+    for _, truth, sets in rows:
+        best = sets[_chosen.medoid([s for s, *_ in sets], [names * model + weight * prior for _, model, prior in sets])]
+        out.append(len(set(truth) & set(best[0])) / len(set(truth) | set(best[0])))
+    return out
+
+
+def weights(rows: Sequence[Named]) -> tuple[float, float]:
+    """The weights of the model's say and of the map's with which the sets named agree best with those forged."""
+    tried = [(names, weight) for names in NAMES for weight in PLACES if names + weight > 0]
+    return max(tried, key=lambda each: float(np.mean(_agreements(rows, *each))) if rows else 0.0)
+
+
+def named_elsewhere(rows: Sequence[Named], parts: int = 8) -> dict[str, float]:
+    """The mean Jaccard index with weights fitted on other groups, of the model alone and of the map alone.
+
+    Args:
+        rows: A part of the groups is answered by what the other parts were fitted to.
+        parts: How many.
+    """
+    part = [zlib.crc32(group.encode()) % parts for group, *_ in rows]
+    together: list[float] = []
+    for which in range(parts):
+        fitted = weights([row for row, p in zip(rows, part, strict=True) if p != which])
+        together += _agreements([row for row, p in zip(rows, part, strict=True) if p == which], *fitted)
+    each = {"model": _agreements(rows, 1.0, 0.0), "map": _agreements(rows, 0.0, 1.0), "together": together}
+    return {name: float(np.mean(values)) for name, values in each.items() if values}
 
 
 # ------------------------------------------------------------------------------------------------------ the measuring

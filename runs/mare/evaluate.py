@@ -1,6 +1,7 @@
 """Measures what a language model replies about held-out faces, in MARE's grammar, beside controls that have not looked.
 
     python runs/mare/evaluate.py MODEL_FOLDER dma.parquet --out DIR [--split val] [--whole] [--keep]
+    python runs/mare/evaluate.py … --drawn            as a user hears it: drawn and chosen by the model's draws.json
     python runs/mare/evaluate.py DIR/predictions --out DIR                     again, without asking the model
 
 Each picture is asked each question once; all that people answered are its references, and the boxes are those of the
@@ -38,7 +39,7 @@ import sys
 import time
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ from facewitness.grammars import mare
 from facewitness.models import prompted_vlm as pv
 from facewitness.train import paired
 from facewitness.types import Reply, Truth
-from facewitness.witnesses.mare import CLAIMS
+from facewitness.witnesses.mare import CLAIMS, Prompted
 
 KINDS = ("agreed", "boxed", "named")
 ENOUGH = 30  # claims of a kind, for their share to be a strength
@@ -263,13 +264,14 @@ def traces_of(model: Any, asked: Sequence[Item], batch: int = 32) -> list[float 
         part = names[begin : begin + batch]
         shown = [paired.picture(pictures[name]).resize((size, size), Image.Resampling.BILINEAR) for name in part]
         pixels = torch.from_numpy(np.stack([np.asarray(p) for p in shown]).transpose(0, 3, 1, 2).copy())
-        with torch.inference_mode():
-            found |= dict(zip(part, module(pixels.float().to(device)).score.tolist(), strict=True))
+        with torch.inference_mode():  # with the mirror image, as the witness looks
+            both = [module(views.float().to(device)).logit.double() for views in (pixels, pixels.flip(-1))]
+        found |= dict(zip(part, torch.stack(both).mean(0).sigmoid().tolist(), strict=True))
     return [found[item.row["file"]] for item in asked]
 
 
 def replied(
-    name: str, asked: Sequence[Item], most: int, batch: int, kept: Path, until: float = np.inf
+    name: str, asked: Sequence[Item], most: int, batch: int, kept: Path, until: float = np.inf, drawn: bool = False
 ) -> list[predictions.Row]:
     """The model's replies to all items, and its module's scores, as predictions.
 
@@ -280,17 +282,31 @@ def replied(
         batch: questions asked together.
         kept: a file of replies, a line each; those in it are not asked for again, and each batch is added to it.
         until: of `time.monotonic`; no batch begins after it.
+        drawn: replies as the witness gives them, drawn and chosen by the model's draws.json, not its likeliest.
 
     Raises:
         WeightsError: The model cannot be read.
-        InputError: It is `until`, and questions are left.
+        InputError: It is `until`, and questions are left; or replies are to be drawn, and the model has no draws.json.
     """
     said = _kept_replies(kept)
     left = [item for item in asked if _key(item) not in said]
-    model, processor = pv.loaded(name, dtype="auto")
-    if torch.cuda.is_available():
-        model = model.to("cuda")
-    asking = paired.Asking(max_tokens=most, batch_size=batch)
+    talker = Prompted(name, "cuda" if torch.cuda.is_available() else "cpu", most)
+    if drawn and talker.drawing is None:
+        raise InputError(f"'{name}': expected draws.json in it, got none. Fit it: python runs/mare/draws.py …")
+    scores = traces_of(talker.model, asked)
+    score = {item.row["file"]: value for item, value in zip(asked, scores, strict=True)}
+
+    def replies(part: Sequence[Item]) -> Iterable[str]:
+        if not drawn:
+            asking = paired.Asking(max_tokens=most, batch_size=batch)
+            rows = [item.row for item in part]
+            return [first for first, *_ in paired.ask(talker.model, talker.processor, rows, asking)]
+        pictures = [np.asarray(paired.picture(item.row)) for item in part]
+        return [
+            talker.reply(crop, item.row["prompt"], score[item.row["file"]] or 0.0)
+            for crop, item in zip(pictures, part, strict=True)
+        ]
+
     for begin in range(0, len(left), batch):
         if time.monotonic() > until:
             raise InputError(
@@ -298,13 +314,12 @@ def replied(
                 f"The replies are kept in '{kept}': run the same again for the rest."
             )
         part = left[begin : begin + batch]
-        new = [(*_key(item), text) for item, (text, *_) in zip(part, paired.ask(
-            model, processor, [item.row for item in part], asking), strict=True)]  # fmt: skip
+        new = [(*_key(item), text) for item, text in zip(part, replies(part), strict=True)]
         kept.parent.mkdir(parents=True, exist_ok=True)
         with kept.open("a", encoding="utf-8") as file:
             file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in new))
         said |= {(file_name, question): text for file_name, question, text in new}
-    return rows_of(asked, [said[_key(item)] for item in asked], traces_of(model, asked))
+    return rows_of(asked, [said[_key(item)] for item in asked], scores)
 
 
 def _key(item: Item) -> tuple[str, str]:
@@ -350,6 +365,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--split", help="only rows of this split")
     parser.add_argument("--whole", action="store_true", help="only questions about the whole image")
     parser.add_argument("--most", type=int, metavar="N", help="the first N items")
+    parser.add_argument("--half", type=int, choices=(0, 1), help="one half of the groups, drawn by their names")
+    parser.add_argument("--drawn", action="store_true", help="reply as the witness does, by the model's draws.json")
     parser.add_argument("--tokens", type=int, default=384, help="of a reply, at most")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
@@ -376,10 +393,12 @@ def _predicted(given: argparse.Namespace) -> tuple[pa.Table, dict[str, Any]]:
         table = table.filter(pc.is_valid(table.column("question")))
         if not table.num_rows:
             raise InputError(f"'{given.model}': expected replies to questions, got none. Ask with --questions.")
-        return table, {k: meta.get(k) for k in ("model", "table_sha256", "split", "tokens")}
+        return table, {k: meta.get(k) for k in ("model", "table_sha256", "split", "tokens", "drawn", "half")}
     if given.table is None:
         raise InputError(f"'{given.model}': expected predictions in it, or a table of questions beside a model")
     asked = [item for item in items(chats.read_dma(given.table, given.split)) if item.whole or not given.whole]
+    if given.half is not None:
+        asked = [item for item in asked if _half(item.row["group"]) == given.half]
     asked = asked[: given.most]
     if not asked:
         raise InputError(f"'{given.table}': expected at least one question that can be asked, got none")
@@ -388,9 +407,11 @@ def _predicted(given: argparse.Namespace) -> tuple[pa.Table, dict[str, Any]]:
         "table_sha256": hashlib.sha256(given.table.read_bytes()).hexdigest(),
         "split": given.split,
         "tokens": given.tokens,
+        "drawn": given.drawn,
+        "half": given.half,
     }
     until = time.monotonic() + 60 * given.minutes
-    rows = replied(given.model, asked, given.tokens, given.batch, given.out / "replies.jsonl", until)
+    rows = replied(given.model, asked, given.tokens, given.batch, given.out / "replies.jsonl", until, given.drawn)
     meta = {"name": facts["model"], "dataset": "dma", "questions": True, **facts}
     return predictions.write(given.out / "predictions", meta, rows), facts
 
@@ -434,7 +455,11 @@ def _written(said: pa.Table, facts: Mapping[str, Any], given: argparse.Namespace
 
 def half(table: pa.Table, which: int) -> pa.Table:
     """The rows of one half of the groups, 0 or 1, by the groups' names."""
-    return table.filter(pa.array([zlib.crc32(str(g).encode()) % 2 == which for g in measures.groups(table)]))
+    return table.filter(pa.array([_half(str(group)) == which for group in measures.groups(table)]))
+
+
+def _half(group: str) -> int:
+    return zlib.crc32(group.encode()) % 2
 
 
 def kept(table: pa.Table, folder: Path, seed: int = 0) -> str:

@@ -20,6 +20,7 @@ from facewitness.models.fifa import Answered  # noqa: E402
 from facewitness.models.forgerytalker import Spoken  # noqa: E402
 from facewitness.types import Face, Frame, FrameRef, Mark, Mask, Place, Question  # noqa: E402
 from facewitness.witnesses import _grounded  # noqa: E402
+from facewitness.witnesses import fifa as fifa_witness  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -296,6 +297,17 @@ def test_an_answer_that_is_neither_yes_nor_no_says_nothing_of_the_place(facext, 
     _answers(facext, monkeypatch, Answered("The", ()), Answered("The nose is smeared.", ()))
     reply = facext.answer(*seen, Question("Is this forged?", (Place(face.at, "nose", box),)))
     assert reply.text == "It has nothing to say of the nose." and not reply.findings and reply.refusals
+
+
+@pytest.mark.parametrize(("score", "says"), [(0.1, "real"), (0.95, None)])
+def test_a_place_accused_of_a_face_that_is_not_called_fake_is_told(facext, seen, monkeypatch, score, says):
+    face = seen.track.face
+    box = geometry.bounds(np.concatenate(regions.polygons("nose", face.landmarks)))
+    monkeypatch.setattr(facext, "_score", lambda _: score)
+    monkeypatch.setattr(fifa_witness, "decided", lambda value, _: "fake" if value > 0.5 else "real")
+    _answers(facext, monkeypatch, Answered("Yes.", ()), Answered("The nose is smeared.", ()))
+    notes = " ".join(facext.answer(*seen, Question("Is this forged?", (Place(face.at, "nose", box),))).notes)
+    assert (f"accuse the nose, but the score, {score:.2f}, says {says}" in notes) if says else not notes
 
 
 def test_no_to_a_place_points_nowhere(facext, seen, monkeypatch):

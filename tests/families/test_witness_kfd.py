@@ -195,6 +195,17 @@ def test_an_answer_about_a_region_is_no_verdict_but_is_held_against_the_map(cali
     assert verdict.label == "fake", "no, not the mouth: the face may be fake all the same"
 
 
+@pytest.mark.parametrize(("score", "says"), [(0.05, "real"), (0.5, "inconclusive"), (0.95, None)])
+def test_a_region_accused_of_a_face_that_is_not_called_fake_is_told(calibrated, score, says):
+    everywhere = (slice(None), slice(None))
+    witness = told(calibrated, score, everywhere, language=Words("Yes, the left eye is fake."))
+    notes = " ".join(witness.answer(*face(), Question("Is the left eye fake?")).notes)
+    quarrel = f"accuse the left eye, but the detector's score, {score:.2f}, says {says} of the face"
+    assert (quarrel in notes) if says else ("accuse" not in notes)
+    cleared = told(calibrated, score, language=Words("No. The left eye is genuine."))
+    assert "accuse" not in " ".join(cleared.answer(*face(), Question("Is the left eye fake?")).notes)
+
+
 def test_words_that_decide_nothing_contradict_nothing(calibrated):
     said = told(calibrated, 0.9, language=Words("It is hard to say.")).examine(*face())
     assert said.reply.label == "inconclusive" and said.reply.notes == ()

@@ -253,6 +253,14 @@ def test_an_answer_about_a_region_is_no_verdict_on_the_face(saved):
     assert witness.answer(*face(), Question("Is this face fake?")).label == "real", "the face is no region here"
 
 
+@pytest.mark.parametrize(("score", "says"), [(0.05, "real"), (0.5, "inconclusive"), (0.95, None)])
+def test_a_region_accused_of_a_face_that_is_not_called_fake_is_told(saved, score, says):
+    witness = told(saved, score, reply("The nose looks fake."))
+    notes = " ".join(witness.answer(*face(), Question("Does the person's nose look real/fake?")).notes)
+    quarrel = f"accuse the nose, but the score of the forgery traces, {score:.2f}, says {says} of the face"
+    assert (quarrel in notes) if says else ("accuse" not in notes)
+
+
 def test_the_report_shows_what_the_reply_says_and_where(saved):
     text = reply("The image looks fake. The nose is blurred.", nose=[40, 40, 60, 70], mouth=[40, 75, 70, 90])
     report = Analyzer(finder="whole", witnesses=[told(saved, 0.95, text)]).analyze(face(96).pixels)
@@ -349,6 +357,25 @@ def test_a_folder_speaks_and_stands_in_made_by_with_its_hashes(saved, folder):
     assert made["options"]["language"] == folder.name and made["options"]["max_tokens"] == 5
     assert set(made["weights"]) >= {"fdm.safetensors", f"{folder.name}/expert.safetensors"}
     assert all(len(digest) == 64 for digest in made["weights"].values())
+
+
+def test_replies_are_drawn_alike_for_the_same_face_where_it_was_measured_how(saved, folder):
+    drawing = {"draws": 3, "temperature": 5.0, "words": 1.0, "evidence": 1.0, "offset": 0.0}
+    plain = load(weights=str(saved), language=str(folder), side=SIDE, max_tokens=6)
+    likeliest = plain.answer(*face(), Question("Is it fake?")).text
+    (folder / "draws.json").write_text(json.dumps(drawing))
+    try:
+        witness = load(weights=str(saved), language=str(folder), side=SIDE, max_tokens=6)
+        state = torch.random.get_rng_state()
+        said = [witness.answer(*face(size), Question("Is it fake?")).text for size in (160, 160, 161)]
+        assert said[0] == said[1] and len({likeliest, *said}) == 3, "drawn, by the face"
+        assert torch.equal(state, torch.random.get_rng_state()), "nobody else's draws are touched"
+        for content in ("{", "[]", json.dumps(drawing | {"draws": 0}), json.dumps(drawing | {"words": float("nan")})):
+            (folder / "draws.json").write_text(content)
+            with pytest.raises(WeightsError, match="expected how replies are drawn"):
+                load(weights=str(saved), language=str(folder))
+    finally:
+        (folder / "draws.json").unlink()
 
 
 def test_measured_shares_lie_beside_the_language_model(saved, folder):

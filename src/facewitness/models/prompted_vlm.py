@@ -46,7 +46,9 @@ from peft import LoraConfig, PeftModel  # isort: skip
 from safetensors import SafetensorError  # isort: skip
 from safetensors.torch import load_file, save_file  # isort: skip
 from tokenizers import AddedToken  # isort: skip
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor  # isort: skip
+from transformers import (  # isort: skip
+    AutoConfig, AutoModelForImageTextToText, AutoProcessor, LogitsProcessor, LogitsProcessorList,
+)  # fmt: skip
 from transformers.models.internvl.modeling_internvl import InternVLModel  # isort: skip
 from transformers.models.llava.modeling_llava import LlavaModel  # isort: skip
 from transformers.models.llava_next.modeling_llava_next import LlavaNextModel  # isort: skip
@@ -964,6 +966,59 @@ def answers(
         return written(model, processor, inputs, max_new_tokens=max_tokens, do_sample=False)
     finally:
         model.train(training)
+
+
+def drawn(
+    model: Any, processor: Any, shown: NDArray[Any] | Any, text: str, draws: int, temperature: float, seed: int,
+    max_tokens: int = 64, settled: str | None = None,
+) -> list[str]:  # fmt: skip
+    """Replies drawn to one text about one picture, the same for the same seed.
+
+    Args:
+        model: Of one of the families, with or without an expert.
+        processor: The model's own.
+        shown: RGB uint8 (H, W, 3) or a PIL image.
+        text: The user's question.
+        draws: How many replies.
+        temperature: Of what is drawn, above 0.
+        seed: Of the draws; torch's own state stays as it was.
+        max_tokens: Of a reply, at most.
+        settled: What stands in a reply before that part of it which is not drawn but the likeliest; None draws all.
+    """
+    prompt = processor.apply_chat_template([turn(model, text)], add_generation_prompt=True, tokenize=False)
+    inputs = processor(
+        images=[shown], text=[prompt], return_tensors="pt",
+        add_special_tokens=False,  # the template has them
+    ).to(model.device)  # fmt: skip
+    rule = [] if settled is None else [_Settled(processor.tokenizer, inputs["input_ids"].shape[1], settled)]
+    training = model.training
+    model.eval()
+    try:
+        with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            return written(
+                model, processor, inputs, max_new_tokens=max_tokens, do_sample=True, num_return_sequences=draws,
+                temperature=temperature, top_k=0, logits_processor=LogitsProcessorList(rule),
+            )  # fmt: skip
+    finally:
+        model.train(training)
+
+
+class _Settled(LogitsProcessor):  # type: ignore[misc]  # transformers' classes are untyped
+    """Leaves the likeliest token alone to rows in whose reply a marker stands."""
+
+    def __init__(self, tokenizer: Any, begin: int, marker: str):
+        self._tokenizer, self._begin, self._marker = tokenizer, begin, marker
+        self._after: Tensor | None = None
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        if self._after is None:
+            self._after = torch.zeros(len(input_ids), dtype=torch.bool, device=scores.device)
+        # a marker takes no more tokens than it has characters
+        tail = self._tokenizer.batch_decode(input_ids[:, self._begin :][:, -len(self._marker) - 1 :])
+        self._after |= torch.tensor([self._marker in text for text in tail], device=scores.device)
+        likeliest = torch.full_like(scores, -torch.inf).scatter(1, scores.argmax(1, keepdim=True), 0.0)
+        return torch.where(self._after[:, None], likeliest, scores)
 
 
 def written(model: Any, processor: Any, inputs: Mapping[str, Any], **options: Any) -> list[str]:

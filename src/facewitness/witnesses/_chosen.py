@@ -9,7 +9,8 @@ log-odds of a yes are those of how it would begin:
     … of a region    =  words · (the model's)  +  own · (how far the map covers it)
                         + rivals · (how far it covers the most covered other one)  +  face · (the score's)  +  offset,
                         and a no where the log-odds of the face are below a floor: a real face has no forged eye
-    places of a yes  =  argmax over sets of regions of  log p(reply) + places · log p(set | map)
+    places of a yes  =  the set of regions with the largest expected Jaccard index, where the chance of a set of at most
+                        three of the six likeliest is as exp(names · log p(reply) + places · log p(set | map))
 
 The numbers are fitted on held-out pictures (`runs/kfd/words.py fit`) and stand in the language model's folder as
 choice.json; without that file the model's own likeliest reply is given. It is a prior and no ban: where the model is
@@ -39,7 +40,8 @@ NAMED = (  # the regions that a reply may name, as `builders/sbi_qa` teaches the
     "nose", "mouth", "left_eye", "right_eye", "left_eyebrow", "right_eyebrow", "chin", "forehead", "left_cheek",
     "right_cheek",
 )  # fmt: skip
-_FEW = 3  # regions that a reply names at most, of as many that are likeliest
+_FEW = 3  # regions that a reply names at most
+AMONG = 6  # … of so many that the map finds likeliest; with three a map that errs in one leaves the model no say
 _EDGE = 1e-4  # probabilities are kept this far from 0 and 1
 _VERDICT = re.compile(r"\b(verdict|real or (a )?fake|fake or (a )?real)\b", re.IGNORECASE)
 _FAKE = re.compile(r"\b(fake\w*|deep ?fake\w*|forge\w*|manipulat\w*|tampered|altered|blending)\b", re.IGNORECASE)
@@ -107,6 +109,7 @@ class Choice:
         verdict: of "is it fake", whose evidence is the score's log-odds.
         region: of "is the nose fake"; None leaves its yes or no to the model alone.
         places: weight of log p(set of regions | map).
+        names: weight of the model's log p(reply that names them).
         forged: region → slope and offset of the log-odds that it is forged over the logit of how far the map covers it.
     """
 
@@ -114,6 +117,7 @@ class Choice:
     region: OfRegion | None
     places: float
     forged: Mapping[str, tuple[float, float]]
+    names: float = 1.0
 
     def chance(self, covered: Mapping[str, float]) -> dict[str, float]:
         """The probability that each region is forged, by how far the map covers it."""
@@ -141,7 +145,8 @@ class Choice:
     def to_json(self) -> dict[str, Any]:
         """As choice.json holds it."""
         odds = {"verdict": asdict(self.verdict), "region": None if self.region is None else asdict(self.region)}
-        return {**odds, "places": self.places, "forged": {name: list(line) for name, line in self.forged.items()}}
+        named = {"places": self.places, "names": self.names}
+        return {**odds, **named, "forged": {name: list(line) for name, line in self.forged.items()}}
 
 
 def read(folder: Path) -> Choice | None:
@@ -160,14 +165,14 @@ def read(folder: Path) -> Choice | None:
         of_region = held["region"]
         if of_region is not None:
             of_region = OfRegion(*(float(of_region[field.name]) for field in fields(OfRegion)))
-        choice = Choice(verdict, of_region, float(held["places"]), forged)
+        choice = Choice(verdict, of_region, float(held["places"]), forged, float(held.get("names", 1.0)))
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise WeightsError(
             f"'{file}': expected the weights of words and evidence that runs/kfd/words.py fits, got something else "
             f"({type(error).__name__}: {error}). Copy it again, or delete it and the model answers by itself."
         ) from error
     both = [astuple(odds) for odds in (verdict, of_region) if odds is not None]
-    numbers = [*choice.forged.values(), (choice.places,), *both]
+    numbers = [*choice.forged.values(), (choice.places, choice.names), *both]
     if not all(np.isfinite(number) for line in numbers for number in line):
         raise WeightsError(f"'{file}': expected finite numbers, got NaN or infinity. Fit it again.")
     return choice
@@ -226,9 +231,34 @@ def reply(
         return _of_region(about[0], together > 0, fake, chance, likelihoods, choice)
     if choice.verdict.together(words, _logit(fake)) <= 0:
         return yes_no.genuine()
-    yes = {yes_no.forged(places): _log_prior(places, chance) for places in _sets(chance)}
-    values = dict(zip(yes, likelihoods(list(yes)), strict=True))
-    return max(yes, key=lambda text: values[text] + choice.places * yes[text])
+    sets = _sets(chance, AMONG)
+    texts = [yes_no.forged(places) for places in sets]
+    values = choice.names * np.array(likelihoods(texts)) + choice.places * np.array(log_priors(sets, chance))
+    return texts[medoid(sets, values)]
+
+
+def medoid(sets: Sequence[Sequence[str]], values: Sequence[float] | NDArray[np.floating]) -> int:
+    """Which set agrees best with all of them, each as likely as its value says: the largest expected Jaccard index.
+
+    Args:
+        sets: of regions.
+        values: their log-odds, up to a constant.
+    """
+    chances = np.exp(np.asarray(values, np.float64) - np.max(values))
+    member = np.array([[name in places for name in NAMED] for places in sets])
+    both = (member[:, None] & member[None]).sum(2)
+    either = (member[:, None] | member[None]).sum(2)
+    return int(np.argmax((both / either) @ chances))
+
+
+def log_priors(sets: Sequence[Sequence[str]], chance: Mapping[str, float]) -> list[float]:
+    """log p(exactly these regions are forged | at least one is) of each set.
+
+    Args:
+        sets: of regions.
+        chance: each region's, see `Choice.chance`.
+    """
+    return [_log_prior(places, chance) for places in sets]
 
 
 def _of_region(
@@ -247,7 +277,7 @@ def _of_region(
     return max(untouched, key=lambda text: values[text] + choice.places * untouched[text])
 
 
-def _sets(chance: Mapping[str, float], limit: int = 3) -> list[tuple[str, ...]]:
+def _sets(chance: Mapping[str, float], limit: int = AMONG) -> list[tuple[str, ...]]:
     """Sets of one to three of the regions that are likeliest to be forged, in the order of `NAMED`."""
     likely = sorted(chance, key=lambda name: -chance[name])[:limit]
     likely.sort(key=NAMED.index)

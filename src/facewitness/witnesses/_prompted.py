@@ -25,9 +25,9 @@ class Prompted:
         import transformers  # isort: skip  (after prompted_vlm, which mends torchvision for it)
 
         transformers.utils.logging.disable_progress_bar()  # loading takes a moment; the command has a bar of its own
-        self._ask, self._weigh, self._max_tokens = pv.answers, pv.likelihoods, max_tokens
-        model, self._processor = pv.loaded(name, dtype="auto")
-        self._model = model.to(device)
+        self._ask, self._weigh, self._draw, self._max_tokens = pv.answers, pv.likelihoods, pv.drawn, max_tokens
+        model, self.processor = pv.loaded(name, dtype="auto")
+        self.model = model.to(device)
         self.expert = pv.expert_of(model)  # None of a plain model
         if self.expert is not None:
             look_once(self.expert, _KEPT)  # several replies about one picture are weighed with one look
@@ -80,7 +80,7 @@ class Prompted:
             BackendError: The model cannot tell.
         """
         try:
-            return self._weigh(self._model, self._processor, crop, question, replies, before, ended)
+            return self._weigh(self.model, self.processor, crop, question, replies, before, ended)
         except (FacewitnessError, RuntimeError) as error:
             raise BackendError(f"The language model {self.name} could not weigh its replies: {error}") from error
 
@@ -91,6 +91,21 @@ class Prompted:
             BackendError: The model cannot give one.
         """
         try:
-            return self._ask(self._model, self._processor, [crop], [question], self._max_tokens, [before])[0]
+            return self._ask(self.model, self.processor, [crop], [question], self._max_tokens, [before])[0]
         except (FacewitnessError, RuntimeError) as error:  # torch's RuntimeError is also for too little memory
+            raise BackendError(f"The language model {self.name} could not answer: {error}") from error
+
+    def draws(
+        self, crop: Pixels, question: str, count: int, temperature: float, seed: int, settled: str | None = None
+    ) -> list[str]:
+        """Replies drawn to one question, the same for the same seed; `settled` as `prompted_vlm.drawn` takes it.
+
+        Raises:
+            BackendError: The model cannot give any.
+        """
+        try:
+            return self._draw(
+                self.model, self.processor, crop, question, count, temperature, seed, self._max_tokens, settled
+            )
+        except (FacewitnessError, RuntimeError) as error:
             raise BackendError(f"The language model {self.name} could not answer: {error}") from error

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from facewitness.phrases import the_regions
 from facewitness.types import Label
 
 
@@ -17,3 +20,23 @@ def notes(words: Label | None, evidence: Label, source: str) -> tuple[str, ...]:
     """The same as `Reply.notes` has it: one sentence or none."""
     sentence = beside(words, evidence, source)
     return (sentence,) if sentence else ()
+
+
+def of_a_region(words: Label | None, about: Sequence[str], face: Label, source: str) -> tuple[str, ...]:
+    """Whether a region is accused of a face that the evidence does not call fake: a sentence for `Reply.notes`, or none.
+
+    A region is forged only as far as the face is, so such a yes and the face's own verdict cannot both stand.
+
+    Args:
+        words: What the reply says of the regions.
+        about: The regions.
+        face: What the evidence says of the face.
+        source: Of that evidence.
+    """
+    if words != "fake" or face == "fake":
+        return ()
+    accused = the_regions(about) if about else "a place"
+    return (
+        f"The words accuse {accused}, but {source} says {face} of the face: a region counts only as far as "
+        "the face is likely forged.",
+    )

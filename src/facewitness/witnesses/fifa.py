@@ -297,7 +297,11 @@ class Facext(_grounded.Loaded):
             findings.append(Finding((whole_place,), claim or f"{there[:1].upper()}{there[1:]} is forged.", strength))
             silence = "It has nothing to say of what is wrong there."
             parts += [f"{gap}Yes, {there} is forged", Mark(findings[-1]), f". {claim or silence}"]
-        return Reply(None, None, tuple(parts), tuple(findings), refusals=tuple(refusals))
+        score = self._score(seen)
+        said: Label | None = "fake" if findings else None
+        accused = [finding.region for finding in findings if finding.region is not None]
+        notes = _words.of_a_region(said, accused, decided(score, self.calibration), f"the score, {score:.2f},")
+        return Reply(None, None, tuple(parts), tuple(findings), refusals=tuple(refusals), notes=notes)
 
     def _is_about(self, why: str, place: Place, query: Query, face: Face, affine: geometry.Affine) -> bool:
         """Whether what is said of a place that was pointed at is about it: all regions it names lie there."""

@@ -289,14 +289,15 @@ class KFDWitness:
         else:
             words = self._language.answer(face, pixels, testimony, question)
         reply: Reply = plugins.get("grammars", "yes_no").parse(words)
+        score = testimony.fake or 0.0
+        evidence, source = decided(score, self.calibration), f"the detector's score, {score:.2f}"
         about = [name for name in regions.mentioned(question) if name != "skin"]
         if about:  # "no, not the nose" says nothing of the face as a whole: no verdict
             named = any(finding.region in about for finding in testimony.findings)
             notes = _words.notes(reply.label, "fake" if named else "real", "the detector's map")
+            notes += _words.of_a_region(reply.label, about, evidence, f"{source},")
             return Reply(None, None, reply.parts, notes=notes)
-        score = testimony.fake or 0.0
-        evidence = decided(score, self.calibration)
-        notes = _words.notes(reply.label, evidence, f"the detector's score, {score:.2f}")
+        notes = _words.notes(reply.label, evidence, source)
         return Reply(reply.label, None, reply.parts, notes=notes)
 
 

@@ -42,7 +42,7 @@ from facewitness.errors import BackendError, InputError, WeightsError, renamed
 from facewitness.models.fdm import FDM
 from facewitness.phrases import the_regions
 from facewitness.types import Box, Clip, Face, Finding, Hear, Label, Pixels, Question, Reply, Testimony, Track, Turn
-from facewitness.witnesses import _places, _prompted, _tracks, _words
+from facewitness.witnesses import _drawn, _places, _prompted, _tracks, _words
 
 QUESTION = "Does this face look real or fake, and why?"
 MARGIN = 1.15  # crop side over the mesh's longer side: that of the training pictures (DFDC 1.0, FaceForensics++ 1.16)
@@ -227,7 +227,11 @@ class MareWitness:
         score = self._look(face, pixels).fake or 0.0
         to_crop = _places.crop_map(face, self._side, self._margin)
         shown = geometry.crop(pixels, to_crop, self._side)
-        text = self._language.answer(shown, plugins.get("grammars", "mare").prompt(question))
+        prompt = plugins.get("grammars", "mare").prompt(question)
+        if isinstance(self._language, Prompted):
+            text = self._language.reply(shown, prompt, score)
+        else:
+            text = self._language.answer(shown, prompt)
         return self._checked(text, question, score, face, to_crop)
 
     def scored(self, crop: NDArray[np.uint8]) -> tuple[float, NDArray[np.float32]]:
@@ -261,11 +265,12 @@ class MareWitness:
             refused = (f"endless: expected at most {LONGEST:,} characters, got {len(text):,}", *refused)
         about = _places_of(asked)
         notes = []
+        evidence, source = decided(score, self.calibration), f"the score of the forgery traces, {score:.2f}"
         if about:  # "the nose looks real" says nothing of the face as a whole: no verdict
             notes.append(f"The answer is about {the_regions(about)}, not about the face as a whole.")
+            notes += _words.of_a_region(read.label, about, evidence, f"{source},")
         else:
-            evidence = decided(score, self.calibration)
-            notes.append(_words.beside(read.label, evidence, f"the score of the forgery traces, {score:.2f}"))
+            notes.append(_words.beside(read.label, evidence, source))
         findings, disagreements = self._findings(read, face, to_crop)
         label: Label | None = None if about else read.label
         noted = tuple(note for note in (*notes, *disagreements) if note)
@@ -332,11 +337,30 @@ class MareWitness:
 
 
 class Prompted(_prompted.Prompted):
-    """With `shares`: how often its claims are right, None where not measured."""
+    """With `shares`: how often its claims are right, and `drawing`: how its replies are; None where not measured."""
 
     def __init__(self, name: str, device: str, max_tokens: int):
         super().__init__(name, device, max_tokens)
         self.shares = _shares(Path(name) / CLAIMS)
+        self.drawing = _drawn.read(Path(name))
+
+    def reply(self, crop: Pixels, prompt: str, score: float) -> str:
+        """One of the replies that are drawn, or the likeliest where it was not measured how to draw.
+
+        Args:
+            crop: uint8 (S, S, 3).
+            prompt: with how it is to be answered.
+            score: of the traces.
+
+        Raises:
+            BackendError: The model cannot give one.
+        """
+        if self.drawing is None:
+            return self.answer(crop, prompt)
+        how = self.drawing
+        seed = _drawn.seed(crop, prompt)
+        texts = self.draws(crop, prompt, how.draws, how.temperature, seed, _drawn.SETTLED)
+        return _drawn.chosen(texts, score, how, (crop.shape[1], crop.shape[0]))
 
 
 _CLAUSE = re.compile(r"(?<=[.!?;])\s+|,?\s+(?:but|while|whereas|although|though)\s+", re.IGNORECASE)

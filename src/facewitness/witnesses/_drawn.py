@@ -1,0 +1,160 @@
+"""Which reply MARE's language model gives: of several that it draws, the one that the others say most of, too.
+
+Its likeliest reply is one of a dozen, whoever is on the picture, and says of itself what the training texts said most.
+So replies are drawn, with a seed that the picture and the question give, and one of them is chosen:
+
+    verdict   log-odds of fake  =  words · (those of the draws)  +  evidence · (the score's)  +  offset
+    reply     of the draws with that verdict that keep the grammar, the one whose words overlap most with the words of
+              the others (minimum Bayes risk: what most draws say is likelier to be meant than what one says)
+
+Only words are drawn: behind `SETTLED` a reply goes on with the likeliest tokens, for a box is a place and no wording.
+The numbers are fitted on held-out pictures (`runs/mare/draws.py fit`) and stand in the language model's folder as
+draws.json; without that file the likeliest reply is given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewitness.errors import WeightsError
+from facewitness.grammars import mare
+from facewitness.types import Label, Reply
+
+FILE = "draws.json"
+SETTLED = '"bboxes"'  # of a reply, behind which nothing is drawn
+_EDGE = 1e-4  # probabilities are kept this far from 0 and 1
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How replies are drawn, and how a verdict is chosen among them.
+
+    Attributes:
+        draws: how many replies.
+        temperature: of their words.
+        words: weight of the draws' log-odds of fake.
+        evidence: weight of the score's.
+        offset: what is added.
+    """
+
+    draws: int
+    temperature: float
+    words: float
+    evidence: float
+    offset: float
+
+    def verdict(self, said: Sequence[Label | None], score: float) -> Label | None:
+        """The verdict that words and evidence give together; None where no draw gives one.
+
+        Args:
+            said: the verdicts of the draws.
+            score: of the traces, as a probability of fake.
+        """
+        fake, real = said.count("fake"), said.count("real")
+        if fake + real == 0:
+            return None
+        return "fake" if self.words * voted(fake, real) + self.evidence * logit(score) + self.offset > 0 else "real"
+
+    def to_json(self) -> dict[str, Any]:
+        """As draws.json holds it."""
+        return asdict(self)
+
+
+def read(folder: Path) -> Drawing | None:
+    """What stands in a language model's folder; None where it has none.
+
+    Raises:
+        WeightsError: The file is not what `runs/mare/draws.py` writes.
+    """
+    file = folder / FILE
+    if not file.is_file():
+        return None
+    try:
+        held = json.loads(file.read_text(encoding="utf-8"))
+        values = [float(held[field.name]) for field in fields(Drawing)]
+        draws = int(values[0])
+        if not np.isfinite(values).all() or not 1 <= draws <= 64 or draws != values[0] or not values[1] > 0:
+            raise ValueError("expected 1 to 64 draws, a temperature above 0 and finite weights")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"'{file}': expected how replies are drawn, as runs/mare/draws.py fits it, got something else "
+            f"({type(error).__name__}: {error}). Copy it again, or delete it and the likeliest reply is given."
+        ) from error
+    return Drawing(draws, *values[1:])
+
+
+def seed(crop: NDArray[np.uint8], question: str) -> int:
+    """A picture's and a question's own seed, the same whenever both are.
+
+    Args:
+        crop: uint8 (S, S, 3).
+        question: in words.
+    """
+    digest = hashlib.sha256(question.encode() + b"\0" + np.ascontiguousarray(crop).tobytes()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
+def chosen(texts: Sequence[str], score: float, drawing: Drawing, size: tuple[int, int] | None = None) -> str:
+    """One of the texts that were drawn to one question.
+
+    Where no draw has the verdict that words and evidence give, one of the others is taken: the reply is still the
+    model's own, and whoever shows it tells that it contradicts the score.
+
+    Args:
+        texts: at least one, in MARE's grammar or not.
+        score: of the traces, as a probability of fake.
+        drawing: how a verdict is chosen.
+        size: the picture's (width, height), which boxes have to be in.
+
+    Raises:
+        ValueError: no text was given.
+    """
+    if not texts:
+        raise ValueError("expected at least one text, got none")
+    replies = [mare.parse(text) for text in texts]
+    verdict = drawing.verdict([reply.label for reply in replies], score)
+    among = list(range(len(texts)))
+    for fits in (lambda i: replies[i].label == verdict, lambda i: not mare.refusals(texts[i], size)):
+        among = [i for i in among if fits(i)] or among
+    return texts[among[nearest([replies[i] for i in among])]]
+
+
+def nearest(replies: Sequence[Reply]) -> int:
+    """Which reply's words overlap most with the others': the first of several.
+
+    Args:
+        replies: at least one.
+    """
+    bags = [Counter(reply.text.lower().split()) for reply in replies]
+    return int(np.argmax([sum(overlap(a, b) for b in bags) for a in bags]))
+
+
+def overlap(one: Counter[str], other: Counter[str]) -> float:
+    """F1 of two bags of words, in [0, 1].
+
+    Args:
+        one: words with how often they are there.
+        other: the same of another text.
+    """
+    whole = one.total() + other.total()
+    return 2 * (one & other).total() / whole if whole else 1.0
+
+
+def voted(fake: int, real: int) -> float:
+    """The log-odds of fake by a vote, with half a vote for either beside."""
+    return float(np.log(fake + 0.5) - np.log(real + 0.5))
+
+
+def logit(p: float) -> float:
+    """The log-odds of a probability, which is kept off 0 and 1."""
+    kept = min(max(p, _EDGE), 1 - _EDGE)
+    return float(np.log(kept) - np.log1p(-kept))
