@@ -200,9 +200,7 @@ def test_a_card_says_what_results_of_these_weights_say(tmp_path):
     numbers |= {"made/region_edit": [0.7, 0.6, 0.8], "auc/stylegan2_photos": [0.3, 0.2, 0.4]}
     file, code = tmp_path / "kfd.safetensors", tmp_path / "witness.py"
     file.write_bytes(b"weights")
-    against = (
-        "Where kfd and compact decided in opposite directions, on 9 faces, kfd was right 1 times and compact 8 times."
-    )
+    against = "Where kfd and compact decided in opposite directions, on 9 faces, kfd was right 1 times and it 8 times."
     old = {"knows": "kfd knows all.", "does_not_know": f"kfd does not know much. {against}", "deletion": "None."}
     file.with_suffix(".json").write_text(json.dumps({"crop": {}, "card": old}))
     code.write_text('"""A witness.\n\nMeasured: kfd knows all.\n"""\nX = 1\n')

@@ -55,7 +55,7 @@ def test_where_no_draw_has_the_verdict_the_models_own_stays():
 
 
 def test_overlap_is_f1_of_words_by_hand():
-    assert _drawn.overlap(Counter("a b c d".split()), Counter("a b e".split())) == pytest.approx(4 / 7)
+    assert _drawn.overlap(Counter("abcd"), Counter("abe")) == pytest.approx(4 / 7)
     assert _drawn.overlap(Counter(), Counter()) == 1.0 and _drawn.overlap(Counter("a"), Counter("b")) == 0.0
     assert _drawn.voted(0, 0) == 0.0 and _drawn.voted(3, 0) == pytest.approx(np.log(7)) == -_drawn.voted(0, 3)
 

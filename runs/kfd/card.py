@@ -3,8 +3,8 @@
     python runs/kfd/card.py [--results results-pool.json]
 
 The results are those of `evaluate.py` of the weights that lie here, by their SHA-256; of others nothing is written. A
-kind of forgery made here from genuine faces counts as known from an AUC of `KNOWN` on, a source's own forgeries are told
-with theirs. The sentence on who is right where witnesses contradict each other is `disagree.py`'s, and stays.
+kind of forgery made here from genuine faces counts as known from an AUC of `KNOWN` on; of a source's own forgeries the
+AUC is told. The sentence on who is right where witnesses contradict each other is `disagree.py`'s, and stays.
 """
 
 from __future__ import annotations
@@ -56,9 +56,8 @@ def sentences(numbers: Mapping[str, Sequence[Any]]) -> dict[str, str]:
     first, *others = (f"{title} ({'AUC ' if not n else ''}{_auc(v)}" for n, (title, v) in enumerate(known.items()))
     knows = listed([f"{first} on held-out faces)", *(f"{each})" for each in others)])
     films = ", ".join(f"{title}: {_auc(numbers[f'auc/{source}'])}" for source, title in FILMS.items())
-    whole = ", ".join(
-        f"{title}: {_auc(v)}{_worse(v)}" for v, title in ((numbers[f"auc/{s}"], t) for s, t in WHOLE.items())
-    )
+    of_whole = {title: numbers[f"auc/{source}"] for source, title in WHOLE.items()}
+    whole = ", ".join(f"{title}: {_auc(value)}{_worse(value)}" for title, value in of_whole.items())
     return {
         "knows": f"kfd knows where a face was blended: {knows}.",
         "does_not_know": f"kfd does not know forgeries of videos (AUC {films}), nor faces that a generator made as a "

@@ -1004,7 +1004,7 @@ def drawn(
         model.train(training)
 
 
-class _Settled(LogitsProcessor):  # type: ignore[misc]  # transformers' classes are untyped
+class _Settled(LogitsProcessor):
     """Leaves the likeliest token alone to rows in whose reply a marker stands."""
 
     def __init__(self, tokenizer: Any, begin: int, marker: str):

@@ -123,8 +123,8 @@ def chosen(texts: Sequence[str], score: float, drawing: Drawing, size: tuple[int
     replies = [mare.parse(text) for text in texts]
     verdict = drawing.verdict([reply.label for reply in replies], score)
     among = list(range(len(texts)))
-    for fits in (lambda i: replies[i].label == verdict, lambda i: not mare.refusals(texts[i], size)):
-        among = [i for i in among if fits(i)] or among
+    among = [i for i in among if replies[i].label == verdict] or among
+    among = [i for i in among if not mare.refusals(texts[i], size)] or among
     return texts[among[nearest([replies[i] for i in among])]]
 
 

@@ -23,7 +23,7 @@ def notes(words: Label | None, evidence: Label, source: str) -> tuple[str, ...]:
 
 
 def of_a_region(words: Label | None, about: Sequence[str], face: Label, source: str) -> tuple[str, ...]:
-    """Whether a region is accused of a face that the evidence does not call fake: a sentence for `Reply.notes`, or none.
+    """A sentence for `Reply.notes` where a region is accused of a face that the evidence does not call fake, or none.
 
     A region is forged only as far as the face is, so such a yes and the face's own verdict cannot both stand.
 
