@@ -120,6 +120,17 @@ def test_a_ring_in_a_ring_is_a_hole():
     assert mask.sum() == 400 - 100 and not mask[10, 10] and mask[2, 2]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_several_shapes_are_filled_as_each_by_itself(seed):
+    rng = np.random.default_rng(seed)
+    shapes = [[rng.uniform(-9, 40, (rng.integers(3, 8), 2)).round(seed % 3) for _ in range(n)] for n in (1, 2, 0, 3)]
+    together = geometry.fills(shapes, 24, 30)
+    assert together.shape == (4, 24, 30) and together.any()
+    for polygons, filled in zip(shapes, together, strict=True):
+        assert np.array_equal(geometry.fill(polygons, 24, 30), filled)
+    assert geometry.fills([], 24, 30).shape == (0, 24, 30)
+
+
 def test_place_puts_values_where_the_box_is():
     mask = Mask((10.0, 20.0, 30.0, 40.0), np.ones((4, 4), np.float32))
     full = geometry.place(mask, 60, 50)

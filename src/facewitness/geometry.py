@@ -221,28 +221,44 @@ def fill(polygons: Sequence[NDArray[np.floating]], height: int, width: int) -> N
     Returns:
         Bool (height, width).
     """
-    inside = np.zeros((height, width), bool)
-    rings = [np.asarray(polygon, np.float64)[:, :2] for polygon in polygons]
+    return fills([polygons], height, width)[0]
+
+
+def fills(shapes: Sequence[Sequence[NDArray[np.floating]]], height: int, width: int) -> NDArray[np.bool_]:
+    """`fill` of several shapes, each by itself, at the cost of little more than one.
+
+    Args:
+        shapes: Of each its closed rings, (n, 2) each.
+        height: Pixels.
+        width: Pixels.
+
+    Returns:
+        Bool (shapes, height, width).
+    """
+    inside = np.zeros((len(shapes), height, width), bool)
+    rings = [np.asarray(polygon, np.float64)[:, :2] for polygons in shapes for polygon in polygons]
     if height == 0 or width == 0 or not rings:
         return inside
     xa, ya = np.concatenate(rings).T
-    xb, yb = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings]).T
+    xb, yb = np.concatenate([part for ring in rings for part in (ring[1:], ring[:1])]).T
     # one scan line through the pixel centres of each row: where the edges cross it, parity flips
     first = np.clip(np.ceil(np.minimum(ya, yb) - 0.5), 0, height).astype(np.int64)
     count = np.clip(np.ceil(np.maximum(ya, yb) - 0.5), first, height).astype(np.int64) - first  # of rows it crosses
     edge = np.repeat(np.arange(len(count)), count)
     rows = np.arange(len(edge)) + (first - np.cumsum(count) + count)[edge]
+    if not len(rows):
+        return inside
     with np.errstate(divide="ignore", invalid="ignore"):  # level edges cross no row
         slope = (xb - xa) / (yb - ya)
     starts = np.ceil(xa[edge] + (rows + 0.5 - ya[edge]) * slope[edge] - 0.5)
     starts = np.clip(starts, 0, width).astype(np.int64)
-    if not len(rows):
-        return inside
     top, bottom, left, right = rows.min(), rows.max() + 1, starts.min(), starts.max()
     # marks are toggled, then accumulated along the row below; what ends beyond the last column needs no mark
-    marks = np.zeros((bottom - top, right - left + 1), np.uint8)
-    np.bitwise_xor.at(marks, (rows - top, starts - left), np.uint8(1))
-    inside[top:bottom, left:right] = np.bitwise_xor.accumulate(marks, axis=1)[:, :-1]
+    marks = np.zeros((len(shapes), bottom - top, right - left + 1), np.uint8)
+    lengths = [sum(len(polygon) for polygon in polygons) for polygons in shapes]
+    shape = np.repeat(np.arange(len(shapes)), lengths)[edge]
+    np.bitwise_xor.at(marks, (shape, rows - top, starts - left), np.uint8(1))
+    inside[:, top:bottom, left:right] = np.bitwise_xor.accumulate(marks, axis=2)[:, :, :-1]
     return inside
 
 

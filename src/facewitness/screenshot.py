@@ -39,7 +39,7 @@ def photograph_in(pixels: Pixels) -> tuple[int, int, int, int] | None:
     ground = _ground(small[::2, ::2])
     if not ground:
         return None
-    cells = _coarse(~_is_near(small, ground)) > 0.5
+    cells = _coarse(~_is_near(small, ground))
     box = _largest(cells)
     if box is None:
         return None
@@ -103,10 +103,11 @@ def _is_near(pixels: NDArray[np.uint8], ground: list[NDArray[np.uint8]]) -> NDAr
     return near
 
 
-def _coarse(rest: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Shares of cells of 4 × 4 samples."""
+def _coarse(rest: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which cells of 4 × 4 samples are more than half of it."""
     rows, columns = rest.shape[0] // 4, rest.shape[1] // 4
-    return rest[: rows * 4, : columns * 4].reshape(rows, 4, columns, 4).mean(axis=(1, 3))
+    lines = rest[: rows * 4, : columns * 4].view(np.uint8).reshape(rows, 4, columns * 4).sum(axis=1, dtype=np.uint8)
+    return np.asarray(lines.reshape(rows, columns, 4).sum(axis=2, dtype=np.uint8) > 8)
 
 
 def _largest(cells: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:

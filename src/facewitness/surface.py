@@ -134,10 +134,9 @@ def places(landmarks: Landmarks, affine: geometry.Affine) -> dict[str, NDArray[n
     """
     points = landmarks.copy()
     points[:, :2] = geometry.transform(affine, landmarks[:, :2])
-    return {
-        name: geometry.fill(list(regions.polygons(name, points)), SIZE, SIZE)
-        for name in dict.fromkeys((*REGIONS, *_SKIN))
-    }
+    names = dict.fromkeys((*REGIONS, *_SKIN))
+    filled = geometry.fills([list(regions.polygons(name, points)) for name in names], SIZE, SIZE)
+    return dict(zip(names, filled, strict=True))
 
 
 def measures(crop: Pixels, where: Mapping[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.float64]]:

@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from facewitness import finders, media, plugins, weights
 from facewitness.errors import InputError, WeightsError
 from facewitness.finders import facemesh
-from facewitness.geometry import iou
+from facewitness.geometry import invert, iou
 from facewitness.types import Face, Frame, Pixels
 
 FACE = (178.0, 68.0, 274.0, 178.0)  # where the astronaut's face is, brow to chin, seen by eye
@@ -266,6 +266,21 @@ def test_where_no_face_has_room_none_is_looked_for(finder, shape: tuple[int, int
     started = time.process_time()
     assert finder.find(Frame(np.zeros((*shape, 3), np.uint8))) == ()
     assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize("side", [256, 512, 700])
+def test_a_view_that_is_a_piece_of_a_level_is_what_interpolating_shows(side: int, monkeypatch: pytest.MonkeyPatch):
+    pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    cut = []
+    monkeypatch.setattr(Image.Image, "crop", lambda *given, crop=Image.Image.crop: cut.append(1) or crop(*given))
+    for _, squares in facemesh._levels(side, side, 64):
+        for square in squares:
+            pyramid, to_view = facemesh._Pyramid(Frame(pixels)), facemesh._square(*square, 128, 0.0)
+            view = pyramid.view(to_view, 128)
+            back = invert(to_view) / 2.0 ** (len(pyramid._levels) - 1)
+            way = Image.Transform.AFFINE, tuple(back.ravel()), Image.Resampling.BILINEAR
+            assert np.array_equal(view, np.asarray(pyramid._levels[-1].transform((128, 128), *way)))
+    assert bool(cut) == (side != 700)
 
 
 def test_the_squares_of_a_picture_are_bounded():

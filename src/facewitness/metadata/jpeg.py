@@ -39,6 +39,9 @@ _ROBIDOUX = (
 )  # fmt: skip
 _LEVELS = 63  # of a coefficient, that are counted
 _BLOCKS = 4_096  # at most so many are looked at
+_PIECE = (
+    256  # blocks a product: OpenBLAS puts larger ones on all cores, whose threads wait for each other on a busy one
+)
 _FEWEST = 256  # blocks with something in them, below which nothing is said
 _MODES = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2), (2, 1), (2, 2), (0, 3), (3, 0))  # low frequencies
 WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue in the luminance that a JPEG stores
@@ -98,16 +101,16 @@ def saved_twice(luminance: NDArray[np.floating], steps: tuple[int, ...]) -> floa
     coefficients = _coefficients(luminance)
     if coefficients is None:
         return None
-    counts = np.zeros((len(_MODES), _LEVELS))
-    for count, (row, column) in zip(counts, _MODES, strict=True):
-        levels = np.abs(np.rint(coefficients[:, row, column] / steps[row * 8 + column])).astype(np.int64)
-        count[:] = np.bincount(np.minimum(levels, _LEVELS + 1), minlength=_LEVELS + 2)[1:-1]
-    powers = _periodicities(counts)
+    divisors = np.array([steps[row * 8 + column] for row, column in _MODES], np.float32)[:, None]
+    levels = np.minimum(np.abs(np.rint(coefficients / divisors)), _LEVELS + 1).astype(np.int64)
+    levels += (_LEVELS + 2) * np.arange(len(_MODES))[:, None]  # one count for all of them
+    counts = np.bincount(levels.ravel(), minlength=(_LEVELS + 2) * len(_MODES)).reshape(len(_MODES), -1)
+    powers = _periodicities(counts[:, 1:-1].astype(np.float64))
     return float(np.median(powers)) if len(powers) >= 3 else None
 
 
 def _coefficients(luminance: NDArray[np.floating]) -> NDArray[np.float32] | None:
-    """(n, 4, 4) low DCT coefficients of at most _BLOCKS blocks that are neither flat nor burnt out."""
+    """The DCT coefficients (_MODES, n) of at most _BLOCKS blocks that are neither flat nor burnt out."""
     height, width = (size // 8 for size in luminance.shape[:2])
     if height * width < _FEWEST:
         return None
@@ -115,16 +118,33 @@ def _coefficients(luminance: NDArray[np.floating]) -> NDArray[np.float32] | None
     row, column = np.divmod(np.arange(0, height * width, max(1, height * width // _BLOCKS)), width)
     blocks = blocks[row, :, column].astype(np.float32)  # (n, 8, 8, channels)
     if blocks.shape[-1] == 3:
-        blocks = blocks.reshape(-1, 3) @ WEIGHTS
-    blocks = blocks.reshape(-1, 8, 8)
+        blocks = _weighed(blocks.reshape(-1, 3))
+    blocks = np.ascontiguousarray(blocks.reshape(-1, 64).T)  # beside each other what is compared and added
     # where decoding cut values off at black or white, coefficients are not the stored ones
-    blocks = blocks[(blocks.min(axis=(1, 2)) > 2) & (blocks.max(axis=(1, 2)) < 253)]
-    if len(blocks) < _FEWEST:
+    blocks = blocks.compress((blocks.min(axis=0) > 2) & (blocks.max(axis=0) < 253), axis=1)
+    if blocks.shape[1] < _FEWEST:
         return None
+    blocks -= 128
+    coefficients = np.empty((len(_MODES), blocks.shape[1]), np.float32)
+    for start in range(0, blocks.shape[1], _PIECE):
+        part = slice(start, start + _PIECE)
+        np.matmul(_basis(), blocks[:, part], out=coefficients[:, part])
+    return coefficients
+
+
+def _weighed(colours: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The luminance (n,) of colours (n, 3)."""
+    whole = len(colours) // 1024 * 1024
+    pieces = (colours[:whole].reshape(-1, 1024, 3) @ WEIGHTS).ravel()
+    return np.concatenate([pieces, colours[whole:] @ WEIGHTS])
+
+
+@cache
+def _basis() -> NDArray[np.float32]:
+    """The basis functions of _MODES, (_MODES, 64)."""
     i = np.arange(8)
-    basis = np.cos((2 * i[None] + 1) * i[:, None] * np.pi / 16) * np.where(i == 0, np.sqrt(1 / 8), 0.5)[:, None]
-    basis = basis[:4].astype(np.float32)  # no more is asked for
-    return basis @ (blocks - 128) @ basis.T
+    waves = np.cos((2 * i[None] + 1) * i[:, None] * np.pi / 16) * np.where(i == 0, np.sqrt(1 / 8), 0.5)[:, None]
+    return np.array([np.outer(waves[row], waves[column]).ravel() for row, column in _MODES], np.float32)
 
 
 def _periodicities(counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -148,7 +168,9 @@ def _periodicities(counts: NDArray[np.float64]) -> NDArray[np.float64]:
         mean = np.exp(line)
         target = line + (seen - mean) / mean
     residual = (seen - mean) / np.sqrt(mean + 1.0)
-    return (np.abs((waves @ residual[..., None])[..., 0]) ** 2).max(axis=1, initial=0) / used[long]
+    # by einsum: a product of this size would go to all cores (_PIECE)
+    powers = np.einsum("nfk,nk->nf", waves.real, residual) ** 2 + np.einsum("nfk,nk->nf", waves.imag, residual) ** 2
+    return powers.max(axis=1, initial=0) / used[long]
 
 
 @lru_cache(64)

@@ -67,7 +67,7 @@ def parsed(
         return None
     fine = geometry.compose(np.array([[2 * grid / size, 0, 0], [0, 2 * grid / size, 0]]), affine)
     mesh = geometry.transform(fine, np.asarray(face.landmarks)[:, :2])
-    there = np.stack([geometry.fill(list(regions.polygons(name, mesh)), 2 * grid, 2 * grid) for name in names])
+    there = geometry.fills([list(regions.polygons(name, mesh)) for name in names], 2 * grid, 2 * grid)
     return np.asarray(there.reshape(len(names), grid, 2, grid, 2).mean((2, 4)), np.float32)
 
 
