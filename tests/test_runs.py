@@ -252,3 +252,24 @@ def test_weights_are_compared_on_faces_that_were_not_trained_on(tmp_path):
         landmarks = staticmethod(lambda i: None if i == 1 else np.zeros((468, 2)))
 
     assert compare.rows_of(Rows, 25) == [2]
+
+
+def test_the_mean_of_weights_is_stored_with_small_kernels_whole_and_refuses_other_networks(tmp_path):
+    torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+    from safetensors.torch import load_file, save_file
+
+    from facewitness.errors import InputError
+
+    first = {"large": torch.randn(128, 128), "small": torch.randn(3), "seen": torch.tensor(7)}
+    second = {"large": torch.zeros(128, 128), "small": torch.zeros(3), "seen": torch.tensor(9)}
+    for name, state in (("a", first), ("b", second), ("c", {"large": torch.zeros(2, 2)})):
+        save_file(state, tmp_path / f"{name}.safetensors")
+    run = script("compact/mean")
+    run.main([str(tmp_path / f"{name}.safetensors") for name in ("out", "a", "b")])
+    found = load_file(tmp_path / "out.safetensors")
+    assert found["large"].dtype == torch.float16 and torch.allclose(
+        found["large"].float(), first["large"] / 2, atol=1e-3
+    )
+    assert torch.equal(found["small"], first["small"] / 2) and found["seen"] == 7
+    with pytest.raises(InputError, match=r"c\.safetensors': expected the tensors of .*: large, seen, small"):
+        run.main([str(tmp_path / f"{name}.safetensors") for name in ("out", "a", "c")])

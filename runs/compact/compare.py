@@ -1,11 +1,13 @@
 """Which of several weights ranks the pool's `val` best, before anything is fitted to them or `unseen` is looked at?
 
     python runs/compact/compare.py --pack PACK [--limit 25] runs/compact/last.safetensors OTHER.safetensors …
+    python runs/compact/compare.py --pack PACK runs/compact/last.safetensors --crop 192:1.25 224:1.5
 
 Faces are cropped from the pack as training crops them, in the middle, and each is looked at with its mirror image: as
 it came, and after a routine edit and a degradation that are drawn from its row's number, the same for all weights. Two
 minutes of one core for 25 rows a source and label. Of two or more files the mean of their spread-out log-odds is a
-further row. Prints a table; writes nothing.
+further row. `--crop` names sides in pixels and margins to look through instead of the recipe's. Prints a table; writes
+nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import argparse
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -30,6 +32,13 @@ from facewitness.train import compact
 
 HERE = Path(__file__).parent
 CONDITIONS = ("as found", "edited")
+
+
+class Look(NamedTuple):
+    """How a face is cropped: the crop's side in pixels, and the side over the face's longer one."""
+
+    size: int
+    margin: float
 
 
 def network(file: Path) -> Compact:
@@ -51,18 +60,30 @@ def rows_of(pack: Pack, limit: int) -> list[int]:
     return [i for rows in taken.values() for i in rows]
 
 
-def crops(pack: Pack, i: int, size: int, margin: float) -> dict[str, NDArray[np.uint8]]:
-    """Condition → a row's crop and its mirror image, uint8 (2, 3, S, S)."""
+def crops(pack: Pack, i: int, looks: Sequence[Look]) -> dict[tuple[str, Look], NDArray[np.uint8]]:
+    """Condition and look → a row's crop and its mirror image, uint8 (2, 3, S, S)."""
     pixels, mesh = pack.pixels(i), pack.landmarks(i)
     rng = np.random.default_rng(i)
     edited = routine.edit(pixels, rng, place=geometry.bounds(mesh)).pixels
     edited, _ = degrade.degrade(edited, rng, strength=float(rng.random()))
-    affine = geometry.align(mesh, size, margin)
     found = {}
     for condition, picture in zip(CONDITIONS, (pixels, edited), strict=True):
-        crop = geometry.crop(picture, affine, size)
-        found[condition] = np.ascontiguousarray(np.stack([crop, crop[:, ::-1]]).transpose(0, 3, 1, 2))
+        for look in looks:
+            crop = geometry.crop(picture, geometry.align(mesh, look.size, look.margin), look.size)
+            found[condition, look] = np.ascontiguousarray(np.stack([crop, crop[:, ::-1]]).transpose(0, 3, 1, 2))
     return found
+
+
+def look_of(text: str) -> Look:
+    """What `--crop` takes: 224:1.5."""
+    size, _, margin = text.partition(":")
+    try:
+        look = Look(int(size), float(margin))
+    except ValueError:
+        look = Look(0, 0.0)
+    if look.size < 32 or look.size % 32 or not 0.5 <= look.margin <= 4:
+        raise argparse.ArgumentTypeError(f"expected a side (a multiple of 32) and a margin, as 224:1.5, got {text!r}")
+    return look
 
 
 def aucs(
@@ -84,29 +105,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Score, compare, print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("weights", type=Path, nargs="+")
+    parser.add_argument("--crop", type=look_of, nargs="+", metavar="SIZE:MARGIN", help="instead of the recipe's")
     parser.add_argument("--pack", type=Path, required=True)
     parser.add_argument("--recipe", type=Path, default=HERE / "recipe.toml")
     parser.add_argument("--limit", type=int, default=25, help="rows of each source and label (25)")
     given = parser.parse_args(arguments)
     recipe, pack = compact.Recipe.read(given.recipe), Pack(given.pack)
+    looks = given.crop or [Look(recipe.stage[-1].size, recipe.margin)]
     rows = rows_of(pack, given.limit)
     models = {file.stem: network(file) for file in given.weights}
-    scores: dict[tuple[str, str], list[float]] = defaultdict(list)
+    scores: dict[tuple[str, Look, str], list[float]] = defaultdict(list)
     with torch.inference_mode():
         for i in rows:
-            for condition, crop in crops(pack, i, recipe.stage[-1].size, recipe.margin).items():
+            for (condition, look), crop in crops(pack, i, looks).items():
                 x = torch.from_numpy(crop).float().contiguous(memory_format=torch.channels_last)
                 for name, model in models.items():
-                    scores[name, condition].append(float(model(x).fake.mean()))
+                    scores[name, look, condition].append(float(model(x).fake.mean()))
     if len(models) > 1:
-        for condition in CONDITIONS:
-            each = [np.array(scores[name, condition]) / np.std(scores[name, CONDITIONS[0]]) for name in models]
-            scores["mean log-odds", condition] = np.mean(each, axis=0).tolist()
+        for look in looks:
+            for condition in CONDITIONS:
+                each = [
+                    np.array(scores[name, look, condition]) / np.std(scores[name, look, CONDITIONS[0]])
+                    for name in models
+                ]
+                scores["mean log-odds", look, condition] = np.mean(each, axis=0).tolist()
     about = [pack.rows[i] for i in rows]
-    for name, condition in scores:
-        found = aucs(np.array(scores[name, condition]), about, recipe.genuine)
+    for (name, look, condition), values in scores.items():
+        found = aucs(np.array(values), about, recipe.genuine)
         mean = np.mean(list(found.values()))
-        print(f"{name:16} {condition:8} {mean:.4f}  " + "  ".join(f"{s} {v:.2f}" for s, v in found.items()))
+        each_source = "  ".join(f"{s} {v:.2f}" for s, v in found.items())
+        print(f"{name:16} {look.size}:{look.margin:<5} {condition:8} {mean:.4f}  {each_source}")
 
 
 if __name__ == "__main__":
