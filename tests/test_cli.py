@@ -342,6 +342,25 @@ def test_resume_skips_what_is_done_and_only_that(tmp_path, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
+def test_resume_brings_back_a_row_and_a_thumbnail_that_a_kill_took(tmp_path, capsys):
+    pictures, out = tmp_path / "pictures", tmp_path / "out"
+    pictures.mkdir()
+    for name in ("a", "b", "c"):
+        painted(60 + ord(name)).save(pictures / f"{name}.png")
+    words = (pictures, "--out", out, "--resume", "--no-date")
+    assert analyze(*words) == 0
+    whole = {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    rows = next(path for path in out.iterdir() if path.suffix == ".jsonl")
+    kept = [line for line in rows.read_bytes().splitlines(keepends=True) if b"c.png" in line]
+    rows.write_bytes(b"".join(kept))  # the others' reports stand, their rows do not
+    next(path for path in (out / "thumbs").iterdir() if path.name.startswith("b-")).unlink()
+    assert analyze(*words) == 0
+    again = {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert set(again) == set(whole)
+    assert all(again[path] == whole[path] for path in whole if path.suffix != ".jsonl")
+    assert "2 done before" in capsys.readouterr().out  # a row is made of its report, a thumbnail takes the picture
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="kills a process group")
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_resume_after_a_kill(tmp_path, capsys, jobs):

@@ -134,7 +134,8 @@ def _difference(expected: Any, found: Any) -> str:
     """The first place where two results differ, in short."""
     if isinstance(expected, dict) and isinstance(found, dict):
         absent, new = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
-        other = [(key, *_apart(expected[key], found[key])) for key in expected if found.get(key) != expected[key]]
+        both = [key for key in expected if key in found and found[key] != expected[key]]
+        other = [(key, *_apart(expected[key], found[key])) for key in both]
         return f"absent {absent[:3]}, new {new[:3]}, different {other[:1]}"
     unequal = [pair for pair in zip(expected, found, strict=False) if pair[0] != pair[1]]
     return f"{len(expected)} rows expected, {len(found)} are there; different {unequal[:1]}"

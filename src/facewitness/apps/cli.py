@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from facewitness.apps.summary import Rows
     from facewitness.types import Analysis, Case, Report, Testimony
 
+THUMBS = "thumbs"  # the folder of small pictures below --out
 _SECONDS = 20  # for one picture of several, where the default witness looks at it
 _BAR_FROM = 5  # a progress bar is drawn for at least so many pictures
 
@@ -315,7 +316,7 @@ class _Outcome:
 
     report: Report
     written: tuple[Path, ...] = ()
-    thumb: bytes | None = None  # for the table of many pictures
+    thumb: str | None = None  # its file below --out, for the table of many pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,9 +336,14 @@ class _Finish:
         from facewitness.pipeline import rendered
         from facewitness.types import Problem
 
-        report, written = analysis.report, []
+        report, written, thumb = analysis.report, [], None
         if self.case is not None:
             report = cases.attached(self.case, report)
+        if self.thumbs and analysis.clip is not None:  # before the reports: they say that a picture is done
+            from facewitness.apps.summary import thumbnail
+
+            thumb = f"{THUMBS}/{_file_name(report, 'jpg')}"
+            write_whole(self.out / thumb, thumbnail(analysis.clip))
         # A failed report is told, not written: a file in --out means that its picture was analysed.
         for name in self.formats if report.status != "failed" else ():
             try:
@@ -347,11 +353,6 @@ class _Finish:
             except (FacewitnessError, OSError) as error:
                 problem = Problem("render", f"The format {name} could not be written. {error}")
                 report = replace(report, problems=(*report.problems, problem))
-        thumb = None
-        if self.thumbs and analysis.clip is not None:
-            from facewitness.apps.summary import thumbnail
-
-            thumb = thumbnail(analysis.clip)
         return _Outcome(report, tuple(written), thumb)
 
     def _settings(self, render: Callable[..., bytes]) -> dict[str, Any]:
@@ -408,8 +409,14 @@ def _analyze(arguments: argparse.Namespace) -> int:
     analyzer = Analyzer(**options) if arguments.resume or (arguments.jobs == 1 and not limited) else None
     with contextlib.ExitStack() as closing:
         write, done = _writer(arguments, analyzer, closing)
+        rows = None
+        if several:
+            from facewitness.apps.summary import Rows
+
+            rows = Rows(arguments.out, arguments.resume)
+            closing.callback(_table, rows, names, arguments.quiet or arguments.json)
         if arguments.resume and analyzer is not None:
-            sources = [source for source in sources if not _is_done(source, analyzer, finish, done)]
+            sources = [source for source in sources if not _is_done(source, analyzer, finish, done, rows)]
             skipped = count - len(sources)
         outcomes: Generator[_Outcome, None, None]
         if analyzer is not None and arguments.jobs == 1 and not limited:
@@ -423,11 +430,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
             jobs = min(arguments.jobs, max(1, len(sources)))
             outcomes = analyze_many(sources, jobs=jobs, then=finish, seconds=seconds, **options)
         closing.enter_context(contextlib.closing(outcomes))
-        if several:
-            from facewitness.apps.summary import Rows
-
-            rows = Rows(arguments.out, arguments.resume)
-            closing.callback(_table, rows, names, arguments.quiet or arguments.json)
+        if rows is not None:
             outcomes = _put_down(outcomes, rows)
         return _tell(outcomes, len(sources), skipped, left_out, write, arguments)
 
@@ -440,15 +443,11 @@ def _table(rows: Rows, names: list[str], quiet: bool) -> None:
 
 
 def _put_down(outcomes: Iterator[_Outcome], rows: Rows) -> Generator[_Outcome, None, None]:
-    """The outcomes, each with its row in the table of the folder and its thumbnail beside the reports."""
+    """The outcomes, each with its row in the table of the folder."""
     from facewitness.apps.summary import row_of
 
     for outcome in outcomes:
-        thumb = None
-        if outcome.thumb is not None:
-            thumb = f"thumbs/{_file_name(outcome.report, 'jpg')}"
-            write_whole(rows.folder / thumb, outcome.thumb)
-        rows.add(row_of(outcome.report, (path.name for path in outcome.written), thumb))
+        rows.add(row_of(outcome.report, (path.name for path in outcome.written), outcome.thumb))
         yield outcome
 
 
@@ -513,7 +512,7 @@ def _is_ours(path: Path, folder: Path, out: Path | None) -> bool:
     """Whether a picture in a folder is what an earlier run wrote: below --out, where that is a folder within it."""
     if out is None or not folder.is_dir():
         return False
-    ours = out / "thumbs" if out.resolve() == folder.resolve() else out
+    ours = out / THUMBS if out.resolve() == folder.resolve() else out
     return path.resolve().is_relative_to(ours.resolve()) and ours.resolve().is_relative_to(folder.resolve())
 
 
@@ -543,9 +542,17 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _is_done(
-    source: str | bytes, analyzer: Any, finish: _Finish, done: set[tuple[str, str | None]] | None = None
+    source: str | bytes,
+    analyzer: Any,
+    finish: _Finish,
+    done: set[tuple[str, str | None]] | None = None,
+    rows: Rows | None = None,
 ) -> bool:
-    """Whether all reports that were asked for are there: its files, and its line among those `done`."""
+    """Whether all that was asked for is there: its files, its line among those `done`, its row in the folder's table.
+
+    The row is the last that is written of a picture. Where a run was killed between the reports and the row, it is
+    made of the report, if that is there as JSON.
+    """
     from facewitness import files, media, plugins
 
     try:
@@ -561,7 +568,25 @@ def _is_done(
     key = _key(name, digest, analyzer.made_by)
     extensions = [plugins.get("formats", leaf).extension for leaf in finish.formats]
     reports = [finish.out / f"{_stem(name)}-{key}.{extension}" for extension in extensions]
-    return all(report.is_file() and report.stat().st_size > 0 for report in reports)
+    if not all(report.is_file() and report.stat().st_size > 0 for report in reports):
+        return False
+    thumb = f"{THUMBS}/{_stem(name)}-{key}.jpg"
+    return rows is None or rows.holds(name, [r.name for r in reports]) or _row_again(rows, reports, thumb)
+
+
+def _row_again(rows: Rows, reports: Sequence[Path], thumb: str) -> bool:
+    """Put down the row of a picture whose reports are there; False where its thumbnail or a report in JSON is not."""
+    from facewitness.apps.summary import row_of
+    from facewitness.formats import json as wire
+
+    page = next((report for report in reports if report.suffix == ".json"), None)
+    if page is None or not (rows.folder / thumb).is_file():
+        return False
+    try:
+        rows.add(row_of(wire.parse(page.read_bytes()), [report.name for report in reports], thumb))
+    except (FacewitnessError, OSError):
+        return False  # it is analysed again
+    return True
 
 
 # ------------------------------------------------------------------------------------------------ what is shown

@@ -114,6 +114,15 @@ class Rows:
         self._file.write(_line(row))
         self._file.flush()
 
+    def holds(self, source: str, reports: Iterable[str]) -> bool:
+        """Whether a source has its row, of these reports, and the thumbnail that the row names is there."""
+        row = self._rows.get(source)
+        return (
+            row is not None
+            and set(reports) <= set(row.reports)
+            and (row.thumb is None or (self.folder / row.thumb).is_file())
+        )
+
     def close(self, order: Iterable[str] | None = None) -> list[Path]:
         """Write the table and its pages, in the order of these sources, and return the first of them."""
         self._file.close()
