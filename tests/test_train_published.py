@@ -12,7 +12,7 @@ pytest.importorskip("transformers", reason="needs the extra 'train'")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from facewitness.apps.cli import main  # noqa: E402
-from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
+from facewitness.errors import UnknownName, WeightsError  # noqa: E402
 from facewitness.models import _torchvision  # noqa: E402, F401  (transformers needs it first)
 from facewitness.models.fpn import FPN  # noqa: E402
 from facewitness.train import published  # noqa: E402
@@ -122,17 +122,196 @@ def test_a_checkpoint_with_missing_keys_or_of_another_kind_is_told():
     found = published.translated("fpn", theirs)
     lacking, _ = published.unfit({k: tuple(v.shape) for k, v in _fpn().state_dict().items()}, found.tensors)
     assert lacking == ["blocks.1.key.weight"]
-    with pytest.raises(WeightsError, match=r"without queries"):
+    with pytest.raises(WeightsError, match=r"without query_tokens"):
         published.translated("forgerytalker", theirs)
     with pytest.raises(UnknownName, match="Did you mean 'fpn'"):
         published.translated("fnp", theirs)
 
 
-def test_a_pickle_is_read_in_another_process_and_written_as_safetensors(tmp_path, capsys):
+RECIPE = """kind = "hub"
+[fpn]
+steps = 1
+batch_size = 1
+lr = 1e-3
+[report]
+steps = 1
+batch_size = 1
+lr = 1e-3
+[network]
+queries = 4
+fuse = 8
+[network.encoder]
+kind = "blip"
+hidden_size = 16
+intermediate_size = 24
+num_hidden_layers = 2
+num_attention_heads = 2
+image_size = 28
+patch_size = 14
+[network.fpn]
+size = 28
+patch = 14
+width = 8
+layers = 2
+heads = 2
+mlp = 12
+convolved = 2
+pooling = "sequence"
+[network.qformer]
+vocab_size = 31
+hidden_size = 8
+num_hidden_layers = 2
+num_attention_heads = 2
+intermediate_size = 12
+max_position_embeddings = 16
+[network.language]
+vocab_size = 40
+d_model = 8
+d_kv = 4
+d_ff = 12
+num_layers = 1
+num_decoder_layers = 1
+num_heads = 2
+feed_forward_proj = "gated-gelu"
+tie_word_embeddings = false
+pad_token_id = 0
+eos_token_id = 1
+decoder_start_token_id = 0
+[network.decoder]
+hidden = 16
+heads = 2
+mlp = 24
+further = 0
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "tiny.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+def talker(recipe) -> dict[str, torch.Tensor]:
+    """A whole checkpoint of the authors' names at the recipe's sizes, with what it has besides."""
+    torch.manual_seed(0)
+    shapes = published.expected("forgerytalker", recipe)
+    tensors = {published.theirs("forgerytalker", k): torch.rand(shape) for k, shape in shapes.items()}
+    for i in (0, 1):  # EVA keeps two biases of three
+        third = tensors.pop(f"visual_encoder.blocks.{i}.attn.q_bias")[:16]
+        tensors |= {f"visual_encoder.blocks.{i}.attn.{n}_bias": third.clone() for n in "qv"}
+    tensors["mlm_head.weight"], tensors["mlm_head.bias"] = torch.rand(30, 8), torch.rand(30)  # a word less
+    return tensors | {"fc_layer.bias": torch.rand(1), "mask_decoder.output_mlp.layers.0.weight": torch.rand(3),
+                      "Qformer.bert.embeddings.position_ids": torch.arange(16)[None]}  # fmt: skip
+
+
+def test_the_authors_names_and_ours_lead_to_each_other(recipe):
+    shapes = published.expected("forgerytalker", recipe)
+    names = {published.theirs("forgerytalker", k) for k in shapes}
+    assert len(names) == len(shapes) > 150 and not names & set(shapes)
+    assert {
+        "query_tokens", "visual_encoder.patch_embed.proj.weight", "visual_encoder.blocks.1.attn.proj.bias",
+        "Qformer.bert.encoder.layer.0.crossattention.self.key.weight", "t5_model.lm_head.weight", "t5_proj.bias",
+        "mask_decoder.transformer.layers.1.norm4.bias", "mask_decoder.transformer.norm_final_attn.weight",
+        "multi_label_classifier.transformer.encoder.layer.1.attn.query.bias", "mlm_head.weight",
+        "multi_label_classifier.coord_conv_branch.0.conv.weight", "ln_vision.weight",
+    } <= names  # fmt: skip
+    found = published.translated("forgerytalker", talker(recipe))
+    fit = published.fitted("forgerytalker", found, shapes)
+    assert fit.whole and set(fit.tensors) == set(shapes) and len(fit.aside) == 3
+    assert fit.tensors["to_word.weight"].shape == (31, 8) and fit.tensors["to_word.bias"].argmin() in range(31)
+
+
+def test_the_published_sizes_are_what_is_expected_without_a_recipe():
+    shapes = published.expected("forgerytalker")
+    assert shapes["queries"] == (1, 32, 768) and shapes["language.shared.weight"] == (32128, 2048)
+    assert shapes["encoder.tower.encoder.layers.38.self_attn.qkv.weight"] == (4224, 1408)
+    assert published.expected("fpn")["blocks.31.query.weight"] == (1280, 1280)
+    assert published.expected("farl")["encoder.layers.11.mlp.fc1.weight"] == (3072, 768)
+
+
+def imported(tmp_path, kind, tensors, recipe, *more):
+    save_file(tensors, tmp_path / "theirs.pth")  # safetensors by its content: pickles take a process each
+    return main(["import", kind, str(tmp_path / "theirs.pth"), "--out", str(tmp_path / "ours.safetensors"),
+                 "--recipe", str(recipe), *more])  # fmt: skip
+
+
+def test_missing_parts_and_layers_are_told_and_taken_only_where_that_is_said(tmp_path, recipe, capsys):
+    theirs = {k: v for k, v in talker(recipe).items() if not k.startswith(("t5_model.", "visual_encoder."))}
+    del theirs["Qformer.bert.encoder.layer.1.output.dense.weight"]
+    theirs["visual_encoder.blocks.0.Adapter.weight"] = torch.rand(2)
+    assert imported(tmp_path, "forgerytalker", theirs, recipe) == 2
+    told = capsys.readouterr().err
+    assert "missing: 60, such as visual_encoder." in told and "(nothing is there of: T5)" in told, told
+    assert "left over: 1, such as visual_encoder.blocks.0.Adapter.weight" in told and "--partial" in told
+    assert not (tmp_path / "ours.safetensors").exists() and "Traceback" not in told
+    assert imported(tmp_path, "forgerytalker", theirs, recipe, "--partial") == 0
+    told = capsys.readouterr().out
+    assert "missing: 60" in told and "left over: 1" in told and "as is known of such files: 3" in told
+    assert "queries" in load_file(tmp_path / "ours.safetensors")
+
+
+@pytest.mark.parametrize(("change", "told"), [
+    ({"transformer.encoder.layer.0.attn.query.weight": torch.zeros(4, 4)},
+     "transformer.encoder.layer.0.attn.query.weight: expected the shape (8, 8), got (4, 4)"),
+    ({"head.weight": torch.zeros(21, 8, dtype=torch.int8)}, "head.weight: expected floating-point numbers, got int8"),
+    ({"head.bias": torch.full((21,), torch.nan)}, "head.bias: expected numbers, got some that are none"),
+    ({"transformer.encoder.layer.1.attn.query.weight": None},
+     "missing: 1, such as transformer.encoder.layer.1.attn.query.weight"),
+    ({"transformer.encoder.layer.2.attn.query.weight": torch.zeros(8, 8)},
+     "left over: 1, such as transformer.encoder.layer.2.attn.query.weight"),
+    ({"transformer.embeddings.position_embeddings": None},
+     "got one without transformer.embeddings.position_embeddings"),
+], ids=["shape", "dtype", "nan", "missing", "too many", "another kind"])  # fmt: skip
+def test_what_does_not_fit_is_told_in_the_files_own_names(tmp_path, recipe, capsys, change, told):
+    theirs = {k: v for k, v in (face_vit() | change).items() if v is not None}
+    assert imported(tmp_path, "fpn", theirs, recipe) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and told in lines[0] and "theirs.pth" in lines[0], lines
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["theirs.pth", "tiny.toml"]
+
+
+def test_a_decoder_of_another_width_begins_anew(tmp_path, recipe, capsys):
+    theirs = talker(recipe)
+    recipe.write_text(RECIPE.replace("hidden = 16\nheads", "hidden = 32\nheads"))
+    assert imported(tmp_path, "forgerytalker", theirs, recipe) == 0
+    assert "mask_decoder." in capsys.readouterr().out
+    assert not [k for k in load_file(tmp_path / "ours.safetensors") if k.startswith("decoder.")]
+
+
+def test_farls_folder_is_an_encoder_for_fifa(tmp_path, capsys):
+    from transformers import CLIPVisionModel
+
+    config = {"hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 1, "num_attention_heads": 2,
+              "image_size": 16, "patch_size": 8}  # fmt: skip
+    toml = tmp_path / "fifa.toml"
+    toml.write_text('kind = "hub"\nsteps = 1\nbatch_size = 1\nlr = 1e-3\n[network.encoder]\nkind = "clip"\n'
+                    + "\n".join(f"{k} = {v}" for k, v in config.items()))  # fmt: skip
+    shapes = published.expected("farl", toml)
+    theirs = {published.theirs("farl", k): torch.rand(s) for k, s in shapes.items()}
+    for name in [n for n in theirs if "in_proj" in n]:
+        theirs[name] = torch.cat([theirs[name]] * 3)
+    save_file(theirs | {"visual.proj": torch.rand(2), "logit_scale": torch.ones(())}, tmp_path / "f.pt")
+    out = tmp_path / "farl" / "model.safetensors"
+    assert main(["import", "farl", str(tmp_path / "f.pt"), "--recipe", str(toml), "--out", str(out)]) == 0
+    assert "as is known of such files: 2" in capsys.readouterr().out
+    tower, facts = CLIPVisionModel.from_pretrained(out.parent, output_loading_info=True)
+    assert not facts["missing_keys"] and not facts["unexpected_keys"] and tower.config.patch_size == 8
+
+
+def test_a_pickle_is_read_in_another_process_and_written_as_safetensors(tmp_path, recipe, capsys):
     torch.save({"model": {"module." + k: v for k, v in face_vit().items()}, "epoch": 3}, tmp_path / "vit.pth")
-    assert main(["import", "fpn", str(tmp_path / "vit.pth"), "--out", str(tmp_path / "fpn.safetensors")]) == 0
+    out = tmp_path / "fpn.safetensors"
+    assert main(["import", "fpn", str(tmp_path / "vit.pth"), "--out", str(out), "--recipe", str(recipe)]) == 0
     assert "fpn.safetensors" in capsys.readouterr().out
-    _fpn().load_state_dict(load_file(tmp_path / "fpn.safetensors"))
+    _fpn().load_state_dict(load_file(out))
+
+
+def test_a_pickle_of_the_older_form_and_a_file_under_another_suffix_are_read(tmp_path):
+    torch.save({"a": torch.ones(2)}, tmp_path / "old.bin", _use_new_zipfile_serialization=False)
+    assert published.read(tmp_path / "old.bin")["a"].tolist() == [1, 1]
+    save_file({"a": torch.ones(3)}, tmp_path / "it.pth")
+    assert published.read(tmp_path / "it.pth")["a"].tolist() == [1, 1, 1]
 
 
 class _Evil:
@@ -140,25 +319,54 @@ class _Evil:
         return os.system, ("touch touched",)
 
 
-@pytest.mark.parametrize("what", ["code", "rubbish", "list", "safetensors"])
-def test_a_file_that_holds_something_else_is_refused(tmp_path, monkeypatch, what):
+def _twice(path):
+    torch.save({"a": torch.zeros(2), "module.a": torch.zeros(2)}, path)
+
+
+def _cut(path, bytes_=2):
+    path.write_bytes(path.read_bytes()[:-bytes_])
+
+
+BROKEN = {
+    "code": (lambda p: torch.save({"model": _Evil()}, p, pickle_module=pickle), "pickle that makes posix.system"),
+    "rubbish": (lambda p: p.write_bytes(b"\x80\x04no tensors"), "damaged or cut short"),
+    "text": (lambda p: p.write_bytes(b"weights"), "got neither by its first bytes"),
+    "list": (lambda p: torch.save([torch.zeros(2)], p), "expected a table of tensors, got one list"),
+    "no tensor": (lambda p: torch.save({"epoch": 3}, p), "got one without any"),
+    "twice": (_twice, "expected each tensor once, got a and module.a"),
+    "empty": (lambda p: p.write_bytes(b""), "got an empty file"),
+    "cut": (lambda p: (torch.save({"a": torch.zeros(2000)}, p), _cut(p, 900)), "archive with its table at the end"),
+    "cut safetensors": (lambda p: (save_file({"a": torch.zeros(9)}, p), _cut(p)), "is cut short: expected 1"),
+    "safetensors": (lambda p: p.write_bytes((90).to_bytes(8, "little") + b"{" + b"x" * 99), "cannot be read"),
+    "folder": (lambda p: (p.mkdir(), (p / "a.bin").write_bytes(b"")), "got a folder. Name the file in it: a.bin"),
+    "page": (lambda p: p.write_bytes(b"<!doctype html>"), "got a web page"),
+    "pointer": (lambda p: p.write_bytes(b"version https://git-lfs.github.com/spec/v1\n"), "git lfs pull"),
+    "pipe": (lambda p: os.mkfifo(p), "got a device, a pipe or a socket"),
+    "absent": (lambda p: None, "does not exist"),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_file_that_holds_something_else_is_refused_in_one_sentence(tmp_path, monkeypatch, capsys, what):
     monkeypatch.chdir(tmp_path)
-    path = tmp_path / ("x.safetensors" if what == "safetensors" else "x.pth")
-    match what:
-        case "code":
-            torch.save({"model": _Evil()}, path, pickle_module=pickle)
-        case "rubbish":
-            path.write_bytes(b"\x80\x04no tensors")
-        case "list":
-            torch.save([torch.zeros(2)], path)
-        case "safetensors":
-            save_file({"a": torch.zeros(2)}, path)
-            path.write_bytes(path.read_bytes()[:-2])
-    with pytest.raises(WeightsError):
-        published.read(path)
-    assert not (tmp_path / "touched").exists()
-    with pytest.raises(InputError, match="does not exist"):
-        published.read(tmp_path / "absent.pth")
+    make, told = BROKEN[what]
+    path = tmp_path / "x.pth"
+    make(path)
+    assert main(["import", "fpn", str(path), "--out", str(tmp_path / "o.safetensors")]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and told in lines[0] and str(path) in lines[0], lines
+    assert not (tmp_path / "touched").exists() and not (tmp_path / "o.safetensors").exists()
+
+
+def test_where_it_goes_is_told_too(tmp_path, capsys):
+    save_file({"a": torch.zeros(2)}, tmp_path / "x.safetensors")
+    for out, told in (("x.safetensors", "another file than the one"), (".", "ends in .safetensors"),
+                      ("o.bin", "ends in .safetensors")):  # fmt: skip
+        assert main(["import", "fpn", str(tmp_path / "x.safetensors"), "--out", str(tmp_path / out)]) == 2
+        assert told in capsys.readouterr().err
+    (tmp_path / "d.safetensors").mkdir()
+    assert main(["import", "fpn", "x", "--out", str(tmp_path / "d.safetensors")]) == 2
+    assert "got the folder" in capsys.readouterr().err
 
 
 def test_no_option_of_a_witness_reads_a_pickle(tmp_path):

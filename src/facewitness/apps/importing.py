@@ -6,6 +6,7 @@ Apart from everything else on purpose: no option of a witness opens a pickle.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,18 @@ from facewitness.apps._words import ALL
 from facewitness.apps.train import guarded
 
 _ABOUT = """Bring a published checkpoint of a grounding system under the names used here. It is opened in a process of
-its own that reads tensors and nothing else, without a network, and is written as safetensors.
+its own that reads tensors and nothing else, without a network, is held to the network that it is for, and is written
+as safetensors.
 
   forgerytalker   LianJC/DFF-InstructBLIP-Detection
   fpn             LianJC/Face-ViT-MultiLabel
   farl            FaRL's image tower, for FiFa
 
-example:
-  facewitness import fpn face-vit.pth --out fpn.safetensors"""
+examples:
+  facewitness import fpn face-vit.pth --out fpn.safetensors
+  facewitness import forgerytalker checkpoint.pth --partial --out talker.safetensors
+  facewitness import farl FaRL-Base.pth --out farl/model.safetensors     # farl/ is an encoder for train fifa then"""
+_SHOWN = 3  # names in a sentence
 
 
 def add_to(commands: Any) -> None:
@@ -29,13 +34,19 @@ def add_to(commands: Any) -> None:
     parser.add_argument("kind", metavar="KIND", help="forgerytalker, fpn or farl")
     parser.add_argument("checkpoint", type=Path, metavar="FILE", help=".pth, .pt, .bin or .safetensors")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors")
+    parser.add_argument(
+        "--recipe", type=Path, metavar="TOML", help="whose network it is for: the published sizes without one"
+    )
+    parser.add_argument(
+        "--partial", action="store_true", help="take what is there, where tensors are missing or have no place"
+    )
     parser.set_defaults(run=guarded(_import, "Importing"))
 
 
 def _import(given: argparse.Namespace) -> int:
     from safetensors.torch import save
 
-    from facewitness.errors import InputError, UnknownName
+    from facewitness.errors import InputError, UnknownName, WeightsError
     from facewitness.files import write_whole
     from facewitness.train import published
 
@@ -43,9 +54,47 @@ def _import(given: argparse.Namespace) -> int:
         raise UnknownName("kind of checkpoint", given.kind, published.KINDS)
     if given.out.suffix != ".safetensors":
         raise InputError(f"--out: expected a name that ends in .safetensors, got '{given.out}'")
-    translation = published.translated(given.kind, published.read(given.checkpoint))
-    write_whole(given.out, save({k: v.contiguous() for k, v in translation.tensors.items()}))
-    print(f"{len(translation.tensors)} tensors: {given.out}")
-    if translation.left:
-        print(f"{len(translation.left)} have no place here, such as {', '.join(sorted(translation.left)[:4])}")
+    if given.out.is_dir():
+        raise InputError(f"--out: expected the name of a file, got the folder '{given.out}'")
+    if given.out.exists() and given.checkpoint.exists() and given.out.samefile(given.checkpoint):
+        raise InputError(f"--out: expected another file than the one that is read, '{given.checkpoint}'")
+    held = published.read(given.checkpoint)
+    try:
+        found = published.translated(given.kind, held)
+        fit = published.fitted(given.kind, found, published.expected(given.kind, given.recipe))
+    except WeightsError as error:
+        raise WeightsError(f"'{given.checkpoint}': {error}") from None
+    if not fit.whole and not given.partial:
+        raise WeightsError(
+            f"'{given.checkpoint}': expected {len(fit.tensors) + len(fit.lacking)} tensors of {given.kind}"
+            f"{_of(given.recipe)}; {'; '.join(_unfit(fit))}. Name the whole file, or say --partial to take what is "
+            "there: training begins with its own values for the rest."
+        )
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(given.out, save({k: v.contiguous() for k, v in fit.tensors.items()}, {"format": "pt"}))
+    if given.kind == "farl" and given.out.name == "model.safetensors":  # a folder that transformers reads
+        write_whole(given.out.with_name("config.json"), published.tower(given.recipe).encode())
+    print(f"{len(fit.tensors)} tensors: {given.out}")
+    for line in _unfit(fit):
+        print(line)
+    if fit.aside:
+        print(f"without a place here, as is known of such files: {len(fit.aside)}, such as {_named(fit.aside)}")
     return ALL
+
+
+def _of(recipe: Path | None) -> str:
+    return " of the published size" if recipe is None else f" as '{recipe}' has it"
+
+
+def _unfit(fit: Any) -> list[str]:
+    lines = []
+    if fit.lacking:
+        parts = f" (nothing is there of: {', '.join(fit.parts)})" if fit.parts else ""
+        lines.append(f"missing: {len(fit.lacking)}, such as {_named(fit.lacking)}{parts}")
+    if fit.left:
+        lines.append(f"left over: {len(fit.left)}, such as {_named(fit.left)}")
+    return lines
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN])

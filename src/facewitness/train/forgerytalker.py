@@ -332,9 +332,14 @@ def make(recipe: Recipe, texts: Sequence[str], init_from: Path | None = None) ->
         network.reader.spans = reports.spans
         if init_from is not None:  # what `facewitness import` wrote: a part of the network
             tensors = load_file(init_from)
+            if "head.weight" in tensors:  # the prompter alone
+                tensors = {f"fpn.{name}": value for name, value in tensors.items()}
             _, wrong = published.unfit({k: tuple(v.shape) for k, v in network.state_dict().items()}, tensors)
             if wrong:
-                raise InputError(f"init_from: {len(wrong)} tensors of '{init_from}' do not fit, such as {wrong[0]}")
+                raise InputError(
+                    f"init_from: {len(wrong)} tensors of '{init_from}' do not fit, such as {wrong[0]}. Import it again "
+                    "with --recipe and this recipe."
+                )
             network.load_state_dict(tensors, strict=False)
         return network
     whole = [*texts, reports.NOTHING, ft.INSTRUCTION, ft.WITHOUT, ", ".join(reports.AREAS), ft.NONE]

@@ -1,7 +1,8 @@
 """Published checkpoints of the grounding systems under this house's names: what `facewitness import` does.
 
-    read(path)                    tensors of a .pth, .pt or .bin, without running what is in it
+    read(path)                    tensors of a .pth, .pt, .bin or .safetensors, without running what is in it
     translated(kind, tensors)     the same under our names, and what has no place here
+    fitted(kind, found, shapes)   what is missing, left over or of another shape, in the file's own names
 
 The kinds
     forgerytalker   LianJC/DFF-InstructBLIP-Detection: a LAVIS InstructBLIP (EVA-ViT-g, Q-Former, Flan-T5 XL) with the
@@ -12,6 +13,8 @@ The kinds
 Names are as public code has them (NattyLianJc/Generating-Attribution-Reports, LAVIS, OpenAI's CLIP); no checkpoint
 was at hand. The authors' mask decoder is SAM's two-way transformer with heads of their own: its transformer is taken
 where the sizes fit (`decoder.hidden = 1408`), its heads are left, so that what is imported is a start to train from.
+LAVIS saves only what was trained: the image encoder, T5 and the prompter, which stay frozen, may be missing from the
+authors' file as wholes. They then are those of the InstructBLIP that the recipe names (`partial`).
 
 A pickle can hold code. It is opened in a process of its own, with torch's reader for tensors alone (`weights_only`),
 with no network where the system can take it away, and comes back as safetensors.
@@ -19,13 +22,17 @@ with no network where the system can take it away, and comes back as safetensors
 
 from __future__ import annotations
 
+import json
 import re
+import stat
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -36,9 +43,10 @@ from facewitness.errors import InputError, UnknownName, WeightsError
 SECONDS = 1800  # at most, to open a checkpoint
 MOST_BYTES = 40 * 2**30
 KINDS = ("forgerytalker", "fpn", "farl")
+_AGAIN = "Download it again."
 
 _CHILD = """
-import ctypes, os, sys
+import ctypes, os, pickle, re, sys, zipfile
 try:  # a network of its own, which has nothing in it: Linux, where the system lets anybody do so
     ctypes.CDLL(None).unshare(0x10000000 | 0x40000000)
 except (OSError, AttributeError):  # another system, or one that forbids it: the sockets are refused below all the same
@@ -49,22 +57,34 @@ def refuse(*_, **__):
 socket.socket.connect = socket.create_connection = refuse
 import torch
 from safetensors.torch import save_file
-held = torch.load(sys.argv[1], map_location="cpu", weights_only=True, mmap=True)
+try:
+    held = torch.load(sys.argv[1], map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(sys.argv[1]))
+except Exception as error:
+    name = re.search(r"(?:GLOBAL|[Gg]lobal:?|class) +([A-Za-z_][\\w.]*\\.\\w+)", str(error))
+    if isinstance(error, pickle.UnpicklingError) and name:
+        sys.exit("object " + name[1])
+    sys.exit("damaged")
 for key in ("model", "state_dict", "module"):
     if isinstance(held, dict) and isinstance(held.get(key), dict):
         held = held[key]
 if not isinstance(held, dict):
-    sys.exit("expected a table of tensors, got " + type(held).__name__)
-tensors = {str(k).removeprefix("module."): v for k, v in held.items() if isinstance(v, torch.Tensor)}
+    sys.exit("type " + type(held).__name__)
+tensors = {}
+for k, v in held.items():
+    if isinstance(v, torch.Tensor):
+        name = str(k).removeprefix("module.")
+        if name in tensors:
+            sys.exit("twice " + name)
+        tensors[name] = v
 save_file({k: v.detach().clone().contiguous() for k, v in tensors.items()}, sys.argv[2])
 """
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint.
+    """The tensors of a checkpoint. What a file is, its content says, whatever it is called.
 
     Args:
-        path: A .safetensors, or a pickle of torch (.pth, .pt, .bin).
+        path: A safetensors file, or a pickle of torch (.pth, .pt, .bin).
 
     Returns:
         Name → tensor.
@@ -73,25 +93,127 @@ def read(path: Path) -> dict[str, Tensor]:
         InputError: There is no such file, or it is too large.
         WeightsError: It holds something else than tensors, or is damaged.
     """
-    if not path.is_file():
-        raise InputError(f"'{path}' does not exist. Name the checkpoint that was downloaded.")
-    if path.stat().st_size > MOST_BYTES:
-        raise InputError(f"'{path}': expected at most {MOST_BYTES:,} bytes, got {path.stat().st_size:,}")
+    begins, size = _begins(path)
     with tempfile.TemporaryDirectory() as folder:
         file = path
-        if path.suffix != ".safetensors":
+        table = (
+            begins[8:9] == b"{" and int.from_bytes(begins[:8], "little") < size
+        )  # safetensors may begin with \x80, too
+        if not table and (begins[:4] == b"PK\x03\x04" or begins[:1] == b"\x80"):
             file = Path(folder) / "tensors.safetensors"
-            done = subprocess.run(
-                [sys.executable, "-I", "-c", _CHILD, str(path), str(file)], capture_output=True, text=True,
-                timeout=SECONDS, check=False,
-            )  # fmt: skip
-            if done.returncode:
-                why = (done.stderr.strip().splitlines() or ["no reason given"])[-1][:300]
-                raise WeightsError(f"'{path}' is no checkpoint that can be read safely: {why}")
+            _unpickled(path, file)
+        else:
+            _whole(path, begins, size)
         try:
-            return load_file(file)
+            tensors = load_file(file)
         except Exception as error:  # safetensors has an exception of its own for each fault
-            raise WeightsError(f"'{path}' cannot be read as tensors ({error}).") from error
+            raise WeightsError(
+                f"'{path}' is damaged: its table of tensors does not fit its content. {_AGAIN}"
+            ) from error
+    if not tensors:
+        raise WeightsError(f"'{path}': expected a table of tensors, got one without any. Name another file.")
+    return tensors
+
+
+def _begins(path: Path) -> tuple[bytes, int]:
+    """The first bytes of what may be a checkpoint, and how many it has."""
+    try:
+        status = path.stat()
+    except OSError:
+        raise InputError(f"'{path}' does not exist. Name the checkpoint that was downloaded.") from None
+    if stat.S_ISDIR(status.st_mode):
+        kinds = (".pth", ".pt", ".bin", ".safetensors")
+        there = sorted(file.name for file in path.iterdir() if file.suffix in kinds)
+        raise InputError(
+            f"'{path}': expected a file, got a folder. Name the file in it"
+            + (f": {', '.join(there[:3])}." if there else "; no .pth, .pt, .bin or .safetensors lies there.")
+        )
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(f"'{path}': expected a file, got a device, a pipe or a socket. Name the checkpoint.")
+    if status.st_size > MOST_BYTES:
+        raise InputError(f"'{path}': expected at most {MOST_BYTES:,} bytes, got {status.st_size:,}")
+    with path.open("rb") as file:
+        begins = file.read(64)
+    if not begins:
+        raise WeightsError(f"'{path}': expected a checkpoint, got an empty file. {_AGAIN}")
+    if begins.startswith(b"version https://git-lfs"):
+        raise WeightsError(
+            f"'{path}': expected a checkpoint, got Git LFS's pointer to one. Fetch the file itself: git lfs pull."
+        )
+    if begins.lstrip()[:1] == b"<":
+        raise WeightsError(f"'{path}': expected a checkpoint, got a web page. Download the file behind it.")
+    return begins, status.st_size
+
+
+def _unpickled(path: Path, into: Path) -> None:
+    """A pickle's tensors as safetensors, made by a process of its own."""
+    with path.open("rb") as file:
+        if file.read(4) == b"PK\x03\x04":
+            if not zipfile.is_zipfile(path):
+                raise WeightsError(
+                    f"'{path}' is cut short: expected torch's archive with its table at the end, got one without. "
+                    f"{_AGAIN}"
+                )
+            with zipfile.ZipFile(path) as archive:
+                if any(name.endswith("/constants.pkl") for name in archive.namelist()):
+                    raise WeightsError(
+                        f"'{path}': expected tensors alone, got TorchScript, which is a program and is not run. "
+                        "Name the weights without it."
+                    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", _CHILD, str(path), str(into)], capture_output=True, text=True,
+            timeout=SECONDS, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise WeightsError(
+            f"'{path}': expected a checkpoint that opens in {SECONDS:,} s, and this one did not. Name another file."
+        ) from None
+    if not done.returncode:
+        return
+    what, _, name = (done.stderr.strip().splitlines() or [""])[-1].partition(" ")
+    match what:
+        case "object":
+            why = (
+                f"expected tensors alone, got a pickle that makes {name[:80]}, which could run anything and was not "
+                "made. Ask for safetensors of it, or save its state_dict alone where it comes from."
+            )
+        case "type":
+            why = f"expected a table of tensors, got one {name[:80]}. Name another file."
+        case "twice":
+            why = f"expected each tensor once, got {name[:80]} and module.{name[:80]}. Name another file."
+        case "damaged":
+            why = f"expected a checkpoint of torch, got a file that is damaged or cut short. {_AGAIN}"
+        case _:
+            why = (
+                f"the process that opens it ended with status {done.returncode}. See that memory and "
+                f"{tempfile.gettempdir()} hold its size once more."
+            )
+    raise WeightsError(f"'{path}': {why}")
+
+
+def _whole(path: Path, begins: bytes, size: int) -> None:
+    """Refuse what is no safetensors file, or one whose end is missing."""
+    length = int.from_bytes(begins[:8], "little")
+    if len(begins) < 9 or begins[8:9] != b"{" or not 2 <= length <= 100_000_000:
+        raise WeightsError(
+            f"'{path}': expected a checkpoint of torch (.pth, .pt, .bin) or safetensors, got neither. "
+            "Name another file."
+        )
+    table: object = None
+    ends = [0]
+    if 8 + length <= size:
+        with path.open("rb") as file:
+            file.seek(8)
+            try:
+                table = json.loads(file.read(length))
+                assert isinstance(table, dict)
+                ends += [int(row["data_offsets"][1]) for name, row in table.items() if name != "__metadata__"]
+            except (ValueError, LookupError, TypeError, AssertionError, RecursionError):
+                raise WeightsError(f"'{path}' is damaged: its table of tensors cannot be read. {_AGAIN}") from None
+    expected = 8 + length + max(ends)
+    if expected > size:
+        raise WeightsError(f"'{path}' is cut short: expected {expected:,} bytes by its table, got {size:,}. {_AGAIN}")
 
 
 # ------------------------------------------------------------------------------------------------------- the names
@@ -103,6 +225,7 @@ class Translation:
 
     tensors: Mapping[str, Tensor]
     left: Sequence[str]  # their names that have no place here
+    names: Mapping[str, str]  # ours → theirs, of each tensor
 
 
 Rules = Sequence[tuple[str, str]]
@@ -160,12 +283,31 @@ _CLIP: Rules = (
     (r"visual\.transformer\.resblocks\.(\d+)\.mlp\.c_proj\.(weight|bias)", r"encoder.layers.\1.mlp.fc2.\2"),
 )
 _RULES: Mapping[str, Rules] = {"fpn": _VIT, "forgerytalker": _TALKER, "farl": _CLIP}
-# without these a checkpoint is not what it is said to be
+# of one name here several there: ours → theirs, for messages alone
+_SEVERAL: Mapping[str, Rules] = {
+    "forgerytalker": ((rf"{re.escape(_EVA)}\.encoder\.layers\.(\d+)\.self_attn\.qkv\.bias",
+                       r"visual_encoder.blocks.\1.attn.q_bias"),),
+    "farl": ((r"encoder\.layers\.(\d+)\.self_attn\.[qkv]_proj\.(weight|bias)",
+              r"visual.transformer.resblocks.\1.attn.in_proj_\2"),),
+}  # fmt: skip
+# without these a checkpoint is not what it is said to be: ours, and what it is called there
 _NEEDED: Mapping[str, Sequence[str]] = {
     "fpn": ("embed.weight", "position", "blocks.0.query.weight", "head.weight"),
-    "forgerytalker": ("queries", f"{_EVA}.embeddings.patch_embedding.weight", "to_language.weight"),
+    "forgerytalker": ("queries", "to_language.weight"),
     "farl": ("embeddings.patch_embedding.weight", "post_layernorm.weight"),
 }
+# what the authors' files hold besides, and nothing here has a place for
+_ASIDE: Mapping[str, str] = {
+    "fpn": r"(?!)",
+    "forgerytalker": r"(?:seg_proj|bert_model|cross_attention_layer|gate_cross_attention_layer|prompt_proj|fc_layer|"
+    r"trans_layer|text_proj)\..+|mask_decoder\..+|Qformer\.cls\..+|Qformer\.bert\.embeddings\.position_ids",
+    "farl": r"(?!visual\.).+|visual\.proj",
+}
+# parts of a network, for messages
+_PARTS: Mapping[str, str] = {
+    "encoder.": "image encoder", "queries": "queries", "qformer.": "Q-Former", "to_language.": "projection to T5",
+    "language.": "T5", "decoder.": "mask decoder's transformer", "to_word.": "word head", "fpn.": "prompter",
+}  # fmt: skip
 
 
 def translated(kind: str, tensors: Mapping[str, Tensor]) -> Translation:
@@ -183,23 +325,69 @@ def translated(kind: str, tensors: Mapping[str, Tensor]) -> Translation:
         raise UnknownName("kind of checkpoint", kind, KINDS)
     rules = [(re.compile(theirs), ours) for theirs, ours in _RULES[kind]]
     renamed: dict[str, Tensor] = {}
+    names: dict[str, str] = {}
     left = []
     for name, value in tensors.items():
         ours = next((match.expand(to) for rule, to in rules if (match := rule.fullmatch(name))), None)
         if ours is None:
             left.append(name)
         else:
-            renamed[ours] = value
+            renamed[ours], names[ours] = value, name
     for make in (_biases_of_eva, _thirds_of_clip):
-        renamed |= make(tensors, left)
+        made = make(tensors, left)
+        renamed |= made
+        names |= {ours: theirs(kind, ours) for ours in made}
     for name in [n for n in renamed if n.endswith("local.0.0.conv.weight")]:
         renamed[name] = _once(renamed[name])
+    _added_word(renamed)
     if lacking := [name for name in _NEEDED[kind] if name not in renamed]:
         raise WeightsError(
-            f"expected a checkpoint of {kind}, got one without {lacking[0]} ({len(renamed)} of its {len(tensors)} "
-            "tensors are known). Name another kind or another file."
+            f"expected a checkpoint of {kind}, got one without {theirs(kind, lacking[0])} ({len(renamed)} of its "
+            f"{len(tensors)} tensors are known). Name another kind or another file."
         )
-    return Translation(renamed, tuple(left))
+    return Translation(renamed, tuple(left), names)
+
+
+def theirs(kind: str, ours: str) -> str:
+    """What a tensor is called in the authors' files; our own name where they have none.
+
+    Args:
+        kind: One of KINDS.
+        ours: A name here.
+    """
+    return _theirs(kind, ours) or ours
+
+
+def _theirs(kind: str, ours: str) -> str | None:
+    for rule, to in _SEVERAL.get(kind, ()):
+        if match := re.fullmatch(rule, ours):
+            return match.expand(to)
+    for rule, to in _RULES[kind]:
+        parts = _groups(rule)
+        back = "".join(f"(?P<g{p[1:]}>{parts[1][int(p[1:]) - 1]})" if re.fullmatch(r"\\\d", p) else re.escape(p)
+                       for p in re.split(r"(\\\d)", to) if p)  # fmt: skip
+        if match := re.fullmatch(back, ours):
+            return "".join(match[f"g{int(p[1:])}"] if re.fullmatch(r"\\\d", p) else p for p in parts[0])
+    return None
+
+
+def _groups(rule: str) -> tuple[list[str], list[str]]:
+    """A rule's plain text with \\1, \\2 … for its groups, in pieces; and the groups' own patterns."""
+    pieces, groups, at, depth, begin = [], [], 0, 0, 0
+    rule = rule.replace(r"(?:conv\.)?", "conv.")
+    for i, sign in enumerate(rule):
+        if sign == "(":
+            depth += 1
+            if depth == 1:
+                pieces.append(rule[at:i].replace("\\.", "."))
+                begin = i + 1
+        elif sign == ")":
+            depth -= 1
+            if depth == 0:
+                groups.append(rule[begin:i])
+                pieces.append(f"\\{len(groups)}")
+                at = i + 1
+    return [*pieces, rule[at:].replace("\\.", ".")], groups
 
 
 def _biases_of_eva(tensors: Mapping[str, Tensor], left: list[str]) -> dict[str, Tensor]:
@@ -221,7 +409,7 @@ def _thirds_of_clip(tensors: Mapping[str, Tensor], left: list[str]) -> dict[str,
     thirds = {}
     for name in list(left):
         match = re.fullmatch(r"visual\.transformer\.resblocks\.(\d+)\.attn\.in_proj_(weight|bias)", name)
-        if match and tensors[name].shape[0] % 3 == 0:
+        if match and tensors[name].ndim and tensors[name].shape[0] % 3 == 0:
             for part, value in zip("qkv", tensors[name].chunk(3), strict=True):
                 thirds[f"encoder.layers.{match[1]}.self_attn.{part}_proj.{match[2]}"] = value
             left.remove(name)
@@ -230,9 +418,166 @@ def _thirds_of_clip(tensors: Mapping[str, Tensor], left: list[str]) -> dict[str,
 
 def _once(weight: Tensor) -> Tensor:
     """A CoordConv whose input already had coordinates sees them twice: the two kernels of each are added."""
-    if weight.shape[1] == 7:
+    if weight.ndim == 4 and weight.shape[1] == 7:
         return torch.cat([weight[:, :3], weight[:, 3:5] + weight[:, 5:7]], dim=1)
     return weight
+
+
+def _added_word(renamed: dict[str, Tensor]) -> None:
+    """Their word head has no row for the token that their Q-Former's table has one more of: it is never said."""
+    table = renamed.get("qformer.embeddings.word_embeddings.weight")
+    weight, bias = renamed.get("to_word.weight"), renamed.get("to_word.bias")
+    if table is None or weight is None or bias is None or weight.ndim != 2 or bias.ndim != 1:
+        return
+    if len(weight) == len(bias) == len(table) - 1:
+        renamed["to_word.weight"] = torch.cat([weight, torch.zeros_like(weight[:1])])
+        renamed["to_word.bias"] = torch.cat([bias, bias.min()[None]])
+
+
+# --------------------------------------------------------------------------------------------------- does it fit
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a translation fits a network; names are the file's own."""
+
+    tensors: Mapping[str, Tensor]  # ours, of the network's shapes
+    lacking: Sequence[str]
+    left: Sequence[str]  # without a place, and not known to have none
+    aside: Sequence[str]  # what the authors' files hold besides, which nothing here takes
+    parts: Sequence[str]  # of which nothing is there
+
+    @property
+    def whole(self) -> bool:
+        return not self.lacking and not self.left
+
+
+def expected(kind: str, recipe: Path | None = None) -> dict[str, tuple[int, ...]]:
+    """Shapes of what a whole checkpoint fills, of the published sizes or of a recipe's network; nothing is loaded.
+
+    Names that share a tensor are all there (`fitted` asks for one of them).
+
+    Args:
+        kind: One of KINDS.
+        recipe: Of `train forgerytalker`, or of `train fifa` for farl.
+
+    Returns:
+        Our name → shape.
+
+    Raises:
+        InputError: A recipe that cannot be read, or whose encoder is not of this kind.
+    """
+    from facewitness.models import forgerytalker  # here: transformers takes seconds to import
+    from facewitness.models._encoder import TowerEncoder
+    from facewitness.models._reader import Reader
+    from facewitness.train import forgerytalker as train_talker
+    from facewitness.train import reports
+
+    if kind == "farl":
+        with torch.device("meta"):
+            network: torch.nn.Module = TowerEncoder("clip", **_tower(recipe)).tower
+    else:
+        config = forgerytalker.published(tuple(reports.AREAS), decoder={"hidden": 1408, "further": 3})
+        if recipe is not None:
+            talker = train_talker.Recipe.read(recipe)
+            config = talker.config(talker.vocabulary)
+            if kind == "forgerytalker" and config["encoder"].get("kind") != "blip":
+                raise InputError(
+                    f"'{recipe}': expected a recipe around an InstructBLIP (kind = \"hub\"). Name another."
+                )
+        with torch.device("meta"):
+            whole = forgerytalker.ForgeryTalker(config, Reader.none())
+        network = whole.fpn if kind == "fpn" else whole
+    return {k: tuple(v.shape) for k, v in network.state_dict().items() if _theirs(kind, k) is not None}
+
+
+def tower(recipe: Path | None = None) -> str:
+    """Settings of FaRL's tower as transformers reads them, config.json: its folder then is an encoder by its name.
+
+    Args:
+        recipe: As `expected` takes it.
+
+    Returns:
+        JSON.
+    """
+    from facewitness.models import _torchvision  # noqa: F401
+
+    from transformers import CLIPVisionConfig  # isort: skip
+
+    return str(CLIPVisionConfig(architectures=["CLIPVisionModel"], **_tower(recipe)).to_json_string())
+
+
+def _tower(recipe: Path | None) -> dict[str, Any]:
+    from facewitness.models import fifa  # here: transformers takes seconds to import
+    from facewitness.train import fifa as train_fifa
+    from facewitness.train import reports
+
+    config = fifa.published(reports.SPOKEN)
+    if recipe is not None:
+        made = train_fifa.Recipe.read(recipe)
+        config = made.config(made.vocabulary)
+    encoder = dict(config["encoder"])
+    if encoder.pop("kind", None) != "clip":
+        raise InputError(f"'{recipe}': expected a recipe whose encoder is a CLIP tower, which FaRL is. Name another.")
+    return encoder
+
+
+def fitted(kind: str, found: Translation, shapes: Mapping[str, Sequence[int]]) -> Fit:
+    """What of a network a checkpoint fills.
+
+    Args:
+        kind: One of KINDS.
+        found: The checkpoint.
+        shapes: As `expected` gives them.
+
+    Returns:
+        The tensors, and what is missing and left over.
+
+    Raises:
+        WeightsError: A tensor is of another shape or no floating-point number.
+    """
+    tensors = dict(found.tensors)
+    other = [k for k in tensors if k.startswith("decoder.") and k in shapes]
+    aside = [name for name in found.left if re.fullmatch(_ASIDE[kind], name)]
+    if any(tuple(tensors[k].shape) != tuple(shapes[k]) for k in other):  # a decoder of another width begins anew
+        aside += [found.names[k] for k in other]
+        shapes = {k: v for k, v in shapes.items() if k not in other}
+        for k in other:
+            del tensors[k]
+    for ours, value in tensors.items():
+        if ours in shapes and tuple(value.shape) != tuple(shapes[ours]):
+            wrong = sum(k in shapes and tuple(v.shape) != tuple(shapes[k]) for k, v in tensors.items())
+            raise WeightsError(
+                f"{found.names[ours]}: expected the shape {_shape(shapes[ours])}, got {_shape(value.shape)}"
+                + (f", and {wrong - 1} more are of another shape" if wrong > 1 else "")
+                + ". Name the recipe of its network with --recipe, or another file."
+            )
+        if not value.is_floating_point() and not ours.endswith("num_batches_tracked"):
+            raise WeightsError(
+                f"{found.names[ours]}: expected floating-point numbers, got {str(value.dtype).removeprefix('torch.')}. "
+                "Name a file that is not quantised."
+            )
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise WeightsError(
+                f"{found.names[ours]}: expected numbers, got some that are none (NaN or infinite). Name another file."
+            )
+    shared = [k for k in shapes if re.fullmatch(r"language\.(?:shared|(?:en|de)coder\.embed_tokens)\.weight", k)]
+    there = {*tensors, *(shared if any(k in tensors for k in shared) else ())}
+    lacking = [k for k in shapes if k not in there]
+    left = [name for name in found.left if name not in aside]
+    left += [found.names[k] for k in tensors if k not in shapes]
+    parts = []
+    for begins, name in _PARTS.items() if kind == "forgerytalker" else ():
+        if any(k.startswith(begins) for k in shapes) and not any(k.startswith(begins) for k in there):
+            parts.append(name)
+    return Fit(
+        {k: v for k, v in tensors.items() if k in shapes},
+        tuple(dict.fromkeys(theirs(kind, k) for k in lacking)), tuple(left), tuple(aside), tuple(parts),
+    )  # fmt: skip
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return str(tuple(shape))
 
 
 def unfit(own: Mapping[str, Sequence[int]], tensors: Mapping[str, Tensor]) -> tuple[list[str], list[str]]:
