@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,10 +16,19 @@ from PIL import Image
 from facewitness import checks, plugins, regions
 from facewitness.apps.cli import main
 from facewitness.bench import grounded as bench
-from facewitness.bench import protocol, stats
+from facewitness.bench import protocol, stats, wording
 from facewitness.builders import fifa, grounded, mmtt
 from facewitness.datasets import dfa_bench, painted
 from facewitness.errors import InputError
+
+JAVA = wording._lacking_java()  # before it is taken away below
+
+
+@pytest.fixture(autouse=True)
+def _without_java(request, monkeypatch):
+    """Every measure of words would start a Java machine: one test does."""
+    if "java" not in request.keywords:
+        monkeypatch.setattr(wording, "_lacking_java", lambda: "needs Java, and there is no `java` on the path")
 
 
 def face(seed=3, side=160):
@@ -209,6 +219,87 @@ def test_answers_are_read_and_bad_lines_told(tmp_path):
         (tmp_path / "a.jsonl").write_bytes(bad if isinstance(bad, bytes) else bad.encode())
         with pytest.raises(InputError):
             bench.read_answers(tmp_path / "a.jsonl")
+
+
+@pytest.fixture(scope="module")
+def asked_table(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fifa")
+    portraits = [mmtt.Portrait(f"{n}.png", *face(n), f"person-{n}") for n in range(3)]
+    return fifa.write(fifa.build(portraits, copies=1, size=96, families=("attribute",)), folder)
+
+
+def _answered(table, folder, change=lambda n, line: line):
+    """Perfect answers to a table as a file, each mask a PNG beside it."""
+    lines = []
+    for n, row in enumerate(fifa.read(table)):
+        names = [f"{n}-{k}.png" for k in range(len(row["masks"]))]
+        for name, mask in zip(names, row["masks"], strict=True):
+            (folder / name).write_bytes(mask)
+        lines.append({key: row[key] for key in ("file", "task", "question", "answer")} | {"masks": names})
+        lines[-1] = change(n, lines[-1])
+    (folder / "answers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder / "answers.jsonl"
+
+
+def test_fifas_table_has_the_papers_three_numbers_and_says_what_lacks(asked_table, tmp_path, capsys):
+    out = tmp_path / "numbers.json"
+    answers = _answered(asked_table, tmp_path)
+    assert main(["bench", "fifa", str(asked_table), str(answers), "--system", "mine", "--out", str(out)]) == 0
+    told = capsys.readouterr()
+    assert (
+        "| FiFa-Bench | AGE mIoU | Loc mIoU | TOE METEOR |" in told.out and "| mine | 100 (100–100) | 100" in told.out
+    )
+    assert "| Fake-in-Facext (quoted; not run) | 30.4 | 30.9 | 21.3 |" in told.out
+    assert "\nMETEOR needs Java" in told.out and not told.err
+    numbers = json.loads(out.read_text())
+    assert numbers["text_explanation"]["words"]["METEOR"] is None
+    assert numbers["misfits"] == {"unread": 0, "wrong_size": 0, "segs_without_mask": 0, "broken": 0}
+
+
+@pytest.mark.java
+@pytest.mark.skipif(JAVA is not None, reason="needs Java and pycocoevalcap")
+def test_meteor_stands_where_the_papers_print_it(asked_table, tmp_path, monkeypatch):
+    real, asked = wording._meteor, []
+
+    def once(corpus):  # its program takes ten seconds to begin: the controls' values are made up
+        asked.append(corpus)
+        return real(corpus) if len(asked) == 1 else (0.25, None)
+
+    monkeypatch.setattr(wording, "_meteor", once)
+    monkeypatch.setattr(wording, "measure", partial(wording.measure, tokenizer="plain"))
+    rows = fifa.read(asked_table)
+    perfect = bench.read_answers(_answered(asked_table, tmp_path))
+    numbers = bench.fifa([row for row in rows if row["task"] in ("text_explanation", "localisation")], perfect)
+    words = numbers["text_explanation"]
+    assert words["words"]["METEOR"] > 99 > words["shuffled"]["METEOR"] == 25
+    assert f"| – | 100 (100–100) | {words['words']['METEOR']:g} |" in bench.fifa_markdown(numbers)
+    reports = [bench.Report(t, (t,), g) for t, g in (("The nose is blurred.", "a"), ("The mouth has a seam.", "b"))]
+    of_mmtt = bench.mmtt(reports, meteor=False)
+    of_mmtt["words"]["METEOR"] = 50.5
+    lines = bench.markdown(of_mmtt, "mine").splitlines()
+    assert lines[2].split(" | ")[2] == "50.5" and lines[0].split(" | ")[2] == "METEOR"  # Table 2's second column
+
+
+def test_masks_that_cannot_be_read_or_do_not_fit_are_told_and_counted(asked_table, tmp_path, capsys):
+    first = next(n for n, row in enumerate(fifa.read(asked_table)) if row["task"] == "grounding" and row["masks"])
+
+    def change(n, line):
+        if n != first:
+            return line
+        Image.new("L", (4, 4), 255).save(tmp_path / "small.png")
+        (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno picture")
+        return line | {"masks": ["small.png", "broken.png", "gone.png"],
+                       "answer": "<p>nose and <p>mouth</p> [SEG] [SEG] [SEG] [SEG] [SEG]."}  # fmt: skip
+
+    answers = _answered(asked_table, tmp_path, change)
+    out = tmp_path / "numbers.json"
+    assert main(["bench", "fifa", str(asked_table), str(answers), "--no-meteor", "--out", str(out)]) == 0
+    told = capsys.readouterr().err
+    assert f"line {first + 1}: expected a mask in 'broken.png', and it is no picture; counts as none" in told
+    assert "'gone.png', and there is none" in told and "1 masks of another size" in told
+    assert "2 [SEG] without a mask; 1 answers that break the form" in told
+    found = json.loads(out.read_text())["misfits"]
+    assert found == {"unread": 2, "wrong_size": 1, "segs_without_mask": 2, "broken": 1}
 
 
 def test_a_sheet_shows_claims_in_green_and_truth_in_red(tmp_path):

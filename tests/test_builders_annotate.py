@@ -186,6 +186,7 @@ def test_a_server_that_is_gone_ends_the_run_and_the_same_command_goes_on(server,
     server.mood = "broken"
     with pytest.raises(BackendError, match="3 requests in a row failed"):
         run(tasks(9), client(server), tmp_path, max_failures=3)
+    assert json.loads((tmp_path / "quality.json").read_text())["failed"] == 3
     server.mood = "whole"
     kept, counts = run(tasks(9), client(server), tmp_path, again=True)
     assert (len(kept), counts.asked) == (9, 9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ import pytest
 pytest.importorskip("cv2", reason="forging needs OpenCV: pip install '.[forge]'")
 pytest.importorskip("pyarrow", reason="tables need pyarrow: pip install '.[bench]'")
 
-from facewitness import checks, regions
+from facewitness import checks, plugins, regions
+from facewitness.apps import build
+from facewitness.apps.cli import main
 from facewitness.builders import annotate, fifa, grounded, mmtt, review
 from facewitness.datasets import mmtt as dataset
 from facewitness.errors import InputError, UnknownName
@@ -181,7 +184,7 @@ def test_splits_are_by_person_and_about_8_1_1():
     assert 0.07 < splits.count("test") / 2_000 < 0.13
 
 
-def test_reports_of_a_model_are_held_to_the_guideline_and_reviewed(portraits, tmp_path):
+def test_reports_of_a_model_are_held_to_the_guideline_and_reviewed(portraits, tmp_path, capsys):
     items = list(mmtt.build(portraits[:1], copies=2, size=128, families=("attribute",)))
     good = {item.id: f"The {regions.title(item.drawn.named[0])} looks odd." for item in items}
 
@@ -206,6 +209,37 @@ def test_reports_of_a_model_are_held_to_the_guideline_and_reviewed(portraits, tm
     shown = next(iter(queue.items().values()))
     assert shown.builder == "mmtt"
     assert all(queue.picture(name).is_file() for name in shown.pictures)
+    # an edit is held to the mask, too
+    first = items[0].drawn
+    outside = next(n for n in regions.DIALECTS["mare"] if n not in shown.about["may_name"])
+    assert mmtt.edit_refused(shown, {"text": f"The {regions.title(first.named[0])} is blurred."}) == ""
+    assert mmtt.edit_refused(shown, {"text": f"The {regions.title(outside)} is blurred."}).startswith("outside: the ")
+    assert mmtt.edit_refused(shown, {"text": "It is odd."}).startswith("no region")
+    assert mmtt.edit_refused(shown, {"text": "It is odd. " * 70}).startswith("too long")
+    assert mmtt.edit_refused(shown, {"text": 5}) == "expected text as a text, got int"
+    for text in ("The nose is odd.", "The chin and the left eye have a seam.", *texts.values()):
+        assert bool(grounded.faults(text, first.mask, first.landmarks)) == bool(
+            mmtt.edit_refused(shown, {"text": text})
+        )
+    edit = tmp_path / "edit.json"
+    edit.write_text(json.dumps({"text": f"The {regions.title(outside)} is blurred."}))
+    words = ["review", str(queue.folder), "--decide", shown.id, "edit", "--who", "anna", "--seconds", "9"]
+    assert main([*words, "--content", str(edit)]) == 2
+    assert "this edit cannot stand: outside: the " in capsys.readouterr().err
+
+
+def test_reports_of_which_none_may_stand_are_told_as_that(portraits, tmp_path, capsys, monkeypatch):
+    faces = [(str(n), p.pixels, p.landmarks, p.group) for n, p in enumerate(portraits)]
+    monkeypatch.setattr(build, "_portraits", lambda given: (mmtt.Portrait(*face) for face in faces))
+    words = ["build", "mmtt", "folder", str(tmp_path), "--size", "128", "--families", "attribute", "--copies", "1"]
+    asked = ["--annotator", "m", "--out", str(tmp_path / "out")]
+    get = plugins.get
+    silent = SimpleNamespace(load=lambda **_: get("backends", "echo").load("It looks odd."))
+    monkeypatch.setattr(plugins, "get", lambda family, name: silent if family == "backends" else get(family, name))
+    assert main([*words, *asked]) == 2
+    told = capsys.readouterr().err
+    assert "expected at least one report of m that may stand, got none of" in told and "portrait" not in told
+    assert json.loads((tmp_path / "out" / "annotation" / "quality.json").read_text())["kept"] == 0
 
 
 def test_mmtt_tells_what_cannot_be(portraits, tmp_path):

@@ -236,9 +236,24 @@ def test_a_box_around_all_of_a_face_asks_about_the_face(photo, capsys):
     assert "% fake" in capsys.readouterr().out
 
 
-def test_a_click_off_the_face_is_an_answer(photo, capsys):
-    assert main(["ask", str(photo), "--at", "5,500"]) == 0
-    assert "on no face that was examined" in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--at", "5,500"), "The point 5, 500 is on no face that was examined: the face is at "),
+        (("--box", "0,480,30,512"), "The box 0, 480 to 30, 512 is on no face"),
+        (("--at", "5,500", "--at", "6,505"), "The point 5, 500 and the point 6, 505 are on no face"),
+    ],
+)
+def test_a_place_off_the_face_is_told_with_what_was_pointed_at(photo, capsys, words, said):
+    assert main(["ask", str(photo), *words]) == 2
+    told = capsys.readouterr().err
+    assert said in told and len(told.splitlines()) == 1
+
+
+def test_an_unknown_region_is_told_with_the_nearest_few(photo, capsys):
+    assert main(["ask", str(photo), "--region", "lefteye"]) == 2
+    told = capsys.readouterr().err
+    assert "Did you mean 'left_eye'? Nearest: left_eye, " in told and "docs/regions.md" in told and len(told) < 260
 
 
 @pytest.mark.parametrize(

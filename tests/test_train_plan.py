@@ -125,7 +125,7 @@ def test_kfds_two_stages_are_planned_with_its_encoders():
 def test_kfds_published_recipes_are_planned_by_command(capsys, command, recipe, more, says):
     assert main(["train", command, str(RUNS / recipe), "--plan", "--processes", "2", *more]) == 0
     printed = capsys.readouterr().out
-    assert says in printed and "GiB  in all" in printed and "fits a 80 GB card (H100)" in printed
+    assert says in printed and "GiB  in all" in printed and "fits an 80 GB card (H100)" in printed
 
 
 def test_kfd_after_its_authors_code_learns_in_the_towers_too():

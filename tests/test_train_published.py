@@ -12,6 +12,7 @@ pytest.importorskip("transformers", reason="needs the extra 'train'")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from facewitness.apps.cli import main  # noqa: E402
+from facewitness.apps.importing import _config  # noqa: E402
 from facewitness.errors import UnknownName, WeightsError  # noqa: E402
 from facewitness.models import _torchvision  # noqa: E402, F401  (transformers needs it first)
 from facewitness.models.fpn import FPN  # noqa: E402
@@ -195,7 +196,7 @@ def recipe(tmp_path):
 def talker(recipe) -> dict[str, torch.Tensor]:
     """A whole checkpoint of the authors' names at the recipe's sizes, with what it has besides."""
     torch.manual_seed(0)
-    shapes = published.expected("forgerytalker", recipe)
+    shapes = published.expected("forgerytalker", _config("forgerytalker", recipe))
     tensors = {published.theirs("forgerytalker", k): torch.rand(shape) for k, shape in shapes.items()}
     for i in (0, 1):  # EVA keeps two biases of three
         third = tensors.pop(f"visual_encoder.blocks.{i}.attn.q_bias")[:16]
@@ -206,7 +207,7 @@ def talker(recipe) -> dict[str, torch.Tensor]:
 
 
 def test_the_authors_names_and_ours_lead_to_each_other(recipe):
-    shapes = published.expected("forgerytalker", recipe)
+    shapes = published.expected("forgerytalker", _config("forgerytalker", recipe))
     names = {published.theirs("forgerytalker", k) for k in shapes}
     assert len(names) == len(shapes) > 150 and not names & set(shapes)
     assert {
@@ -287,7 +288,7 @@ def test_farls_folder_is_an_encoder_for_fifa(tmp_path, capsys):
     toml = tmp_path / "fifa.toml"
     toml.write_text('kind = "hub"\nsteps = 1\nbatch_size = 1\nlr = 1e-3\n[network.encoder]\nkind = "clip"\n'
                     + "\n".join(f"{k} = {v}" for k, v in config.items()))  # fmt: skip
-    shapes = published.expected("farl", toml)
+    shapes = published.expected("farl", _config("farl", toml))
     theirs = {published.theirs("farl", k): torch.rand(s) for k, s in shapes.items()}
     for name in [n for n in theirs if "in_proj" in n]:
         theirs[name] = torch.cat([theirs[name]] * 3)

@@ -53,6 +53,8 @@ def examined(network: ForgeryTalker, data: Drawn, recipe: Recipe, oracle: bool =
         with torch.inference_mode():
             features = network.encoder(pixels)
             first = network.encoder.map(features)
+            if first is not None and network.mirror:
+                first = (first + network.encoder.map(network.encoder(pixels.flip(3))).flip(3)) / 2
         alone = None if first is None else first[:, 0].sigmoid().numpy()
         spoken = network.speak_of(pixels, features, recipe.max_tokens)
         named = network.speak_of(pixels, features, recipe.max_tokens, named=areas) if oracle else spoken
@@ -132,6 +134,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--draws", type=Path, help="where edits are kept (in --out)")
     parser.add_argument("--limit", type=int, help="pictures of each set at most")
+    parser.add_argument("--one-view", action="store_true", help="masks without the mirror images' share in them")
     parser.add_argument("--card", action="store_true", help="put strength and calibration on the weights' card")
     parser.add_argument("--sheet", type=Path, help="PNG of 12 pictures: claimed green, true red, both texts")
     parser.add_argument("--out", type=Path, required=True)
@@ -139,6 +142,7 @@ def main() -> None:
     recipe = Recipe.read(given.recipe)
     assert recipe.draws is not None
     network = ForgeryTalker.load(given.weights)
+    network.mirror = network.mirror and not given.one_view
     place = given.draws or given.out / "edits"
     training = Drawn(edits.drawn(recipe.draws, given.pack, place, "train"), recipe.seed)
     blind = constant([t for t in training.reports(slice(0, 400)) if t != reports.NOTHING])

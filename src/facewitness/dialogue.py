@@ -341,7 +341,7 @@ class Dialogue:
             InputError: Nobody was examined, or the region cannot be placed: no mesh, or outside the picture.
         """
         if name not in regions.REGIONS:
-            raise UnknownName("region", name, regions.REGIONS)
+            raise UnknownName("region", name, regions.REGIONS, regions.LISTED)
         if not self.report.people:
             raise InputError("expected a face to point at, got a picture without one")
         places = _places(self.report.people[self.face], [name])
@@ -351,6 +351,21 @@ class Dialogue:
                 "region lies outside the picture. Point with a box or a click instead."
             )
         return places[0]
+
+    def off(self, places: Sequence[Place]) -> str:
+        """What of these places lies on no face that was examined, in a sentence; empty where all of them are on one.
+
+        Args:
+            places: That a question points at.
+        """
+        boxes = [person.face.box for person in self.report.people]
+        off = [place for place in places if not any(_shared(box, place.box) > 0 for box in boxes)]
+        if not off:
+            return ""
+        faces = "; ".join(_from_to(box) for box in boxes)
+        meant = _capital(listed(map(_pointed_at, off)))
+        are, there = "is" if len(off) == 1 else "are", "face is" if len(boxes) == 1 else "faces are"
+        return f"{meant} {are} on no face that was examined: the {there} at {faces}."
 
     def _pointed(self, places: Sequence[Place]) -> tuple[str, ...] | None:
         """Speak of the person that places are on, and of the regions there; None where they are on nobody."""
@@ -380,7 +395,7 @@ class Dialogue:
         if places:
             pointed = self._pointed(places)
             if pointed is None and not named:
-                return Answer("That place is on no face that was examined.", None, intent="unexamined")
+                return Answer(self.off(places), None, intent="unexamined")
             named = pointed or named
             if named and intent == "why":
                 return self._because(report.people[self.face], named)
@@ -863,6 +878,22 @@ def _shared(face: Box, place: Box) -> float:
     if width <= 0 or height <= 0:
         return 0.0
     return width * height / ((place[2] - place[0]) * (place[3] - place[1]))
+
+
+def _from_to(box: Box) -> str:
+    return f"{box[0]:.0f}, {box[1]:.0f} to {box[2]:.0f}, {box[3]:.0f}"
+
+
+def _pointed_at(place: Place) -> str:
+    """What was pointed at, in the picture's pixels."""
+    x1, y1, x2, y2 = place.box
+    if place.region is not None:
+        return f"the {regions.title(place.region)}"
+    if place.mask is not None:
+        return f"the mask around {_from_to(place.box)}"
+    if x2 - x1 <= 1 and y2 - y1 <= 1:
+        return f"the point {(x1 + x2) / 2:.0f}, {(y1 + y2) / 2:.0f}"
+    return f"the box {_from_to(place.box)}"
 
 
 def _places(face: PersonReport, names: Sequence[str]) -> tuple[Place, ...]:

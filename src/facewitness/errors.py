@@ -42,18 +42,32 @@ _FORMERLY = {"most": "max_", "fewest": "min_"}
 
 
 class UnknownName(FacewitnessError, KeyError):
-    """A name that nothing has. The message lists what exists and the nearest name."""
+    """A name that nothing has. The message lists what exists and the nearest name.
 
-    def __init__(self, what: str, name: str, known: Iterable[str]):
-        self.what, self.name, self.known = what, name, tuple(sorted(known))
+    Args:
+        what: What it should name, such as "region".
+        name: What came.
+        known: What exists.
+        listed: Where all of them stand; the message then has the nearest few alone, for lists too long to be read.
+    """
+
+    def __init__(self, what: str, name: str, known: Iterable[str], listed: str = ""):
+        self.what, self.name, self.known, self.listed = what, name, tuple(sorted(known)), listed
         near = difflib.get_close_matches(name, self.known, n=1)
         near = near or [each for each in self.known if each.startswith(_FORMERLY.get(name, " "))]
         hint = f" Did you mean '{near[0]}'?" if near else ""
+        if listed:
+            few = difflib.get_close_matches(name, self.known, n=5, cutoff=0.4)
+            nearest = f" Nearest: {', '.join(few)}." if few else ""
+            super().__init__(f"Unknown {what} '{name}'.{hint}{nearest} All {len(self.known)} are in {listed}.")
+            return
         listing = ", ".join(self.known) or "none"
         super().__init__(f"Unknown {what} '{name}'.{hint} Known: {listing}.")
 
-    def __reduce__(self) -> tuple[type[UnknownName], tuple[str, str, tuple[str, ...]]]:  # so that it can be pickled
-        return type(self), (self.what, self.name, self.known)
+    def __reduce__(
+        self,
+    ) -> tuple[type[UnknownName], tuple[str, str, tuple[str, ...], str]]:  # so that it can be pickled
+        return type(self), (self.what, self.name, self.known, self.listed)
 
     def __str__(self) -> str:  # KeyError would print the repr, with quotes and escapes
         return str(self.args[0])

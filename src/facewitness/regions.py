@@ -333,13 +333,14 @@ def _atoms() -> Iterator[Region]:
 _FINEST = tuple(_atoms())
 ATOMS: tuple[str, ...] = tuple(region.name for region in _FINEST)  # what `_atoms` adds to the tree
 REGIONS: Mapping[str, Region] = MappingProxyType({region.name: region for region in (*_tree(), *_FINEST)})
+LISTED = "docs/regions.md and facewitness.regions.REGIONS"  # where all names are: too many for a message
 # the leaves: 112 concepts that are divided no further
 ATOMIC: tuple[str, ...] = tuple(n for n in REGIONS if not any(region.parent == n for region in REGIONS.values()))
 
 
 def _region(name: str) -> Region:
     if name not in REGIONS:
-        raise UnknownName("region", name, REGIONS)
+        raise UnknownName("region", name, REGIONS, LISTED)
     return REGIONS[name]
 
 

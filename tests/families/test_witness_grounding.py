@@ -18,7 +18,7 @@ from facewitness import geometry, plugins, regions  # noqa: E402
 from facewitness.errors import BackendError, InputError, WeightsError  # noqa: E402
 from facewitness.models.fifa import Answered  # noqa: E402
 from facewitness.models.forgerytalker import Spoken  # noqa: E402
-from facewitness.types import Face, Frame, FrameRef, Mark, Mask, Place, Question  # noqa: E402
+from facewitness.types import Face, Frame, FrameRef, Mark, Mask, Place, Question, Truth  # noqa: E402
 from facewitness.witnesses import _grounded  # noqa: E402
 from facewitness.witnesses import fifa as fifa_witness  # noqa: E402
 
@@ -119,7 +119,7 @@ def test_the_report_points_and_what_it_points_at_lies_in_the_region(talker_file,
     face = seen.track.face
     witness.network = Says("The nose is smeared.", {"nose": 0.9, "eye": 0.2}, _over(witness, face, "nose"))
     testimony = witness.examine(*seen)
-    assert testimony.fake == 0.9 and testimony.reply.label == "fake" and testimony.reply.refusals == ()
+    assert testimony.fake == 0.9 and testimony.reply.label == "fake" and testimony.reply.refusals is None
     (finding,) = testimony.findings
     assert finding.region == "nose" and finding.strength is None, "nobody measured how often it is right"
     nose = geometry.bounds(np.concatenate(regions.polygons("nose", face.landmarks)))
@@ -143,11 +143,11 @@ def test_a_quarrel_between_text_and_mask_is_told(talker_file, seen):
     reply = witness.examine(*seen).reply
     assert witness.network.told == [("nose",)], "the report is asked for what the mask touches"
     assert not reply.findings and reply.text == "The mouth is pasted."
-    assert any("does not show: the mouth" in said for said in reply.refusals)
-    assert any("does not name: the nose" in said for said in reply.refusals)
+    assert any("does not show: the mouth" in said for said in reply.notes)
+    assert any("does not name: the nose" in said for said in reply.notes)
     witness.network = Says("No facial area shows a manipulation.", {"nose": 0.1}, _over(witness, face, "nose"))
     reply = witness.examine(*seen).reply
-    assert reply.label == "real" and any("contradict the mask" in said for said in reply.refusals)
+    assert reply.label == "real" and any("contradict the mask" in said for said in reply.notes)
 
 
 def test_the_network_itself_examines_and_is_described(talker_file, seen):
@@ -239,7 +239,8 @@ def test_a_mask_that_comes_out_empty_is_cut_from_the_map_and_told(facext, seen, 
     reply = facext.examine(*seen).reply
     nose = geometry.bounds(np.concatenate(regions.polygons("nose", face.landmarks)))
     assert geometry.iou(reply.findings[0].box, nose) > 0.5
-    assert any("cut from its map" in told for told in reply.refusals)
+    assert any("cut from its map" in told for told in reply.notes)
+    assert plugins.get("scores", "grammar").score(reply, Truth("fake")) == 1.0, "a quarrel breaks no form"
 
 
 @pytest.mark.parametrize(
@@ -332,7 +333,9 @@ def test_a_region_that_the_pose_hides_is_told_and_not_answered(facext, seen, mon
     places = (Place(face.at, name, face.box), Place(face.at, "nose", face.box))
     affine, looked = facext._seen(turned, seen.clip.at(face.at).pixels)
     reply = facext._about(turned, affine, looked, places)
-    assert "cannot be seen in this pose" in reply.text and reply.refusals and len(asked) == 2, "only the nose was asked"
+    assert "cannot be seen in this pose" in reply.text and not reply.refusals and len(asked) == 2, (
+        "only the nose was asked"
+    )
     assert [f.region for f in reply.findings] == ["nose"]
 
 

@@ -313,8 +313,18 @@ def _add_mmtt(parser: Any) -> Command:
                 statistics=quality,
             )  # fmt: skip
             texts = {task.id: text for task, text in answers}
-            made = [item for item in made if item.id in texts]
             print(f"{given.annotator}: {quality.as_dict()}")
+            if made and not texts:
+                asked_for = quality.kept + quality.refused.total() + quality.failed + quality.in_doubt
+                why = ", ".join(f"{n} {reason}" for reason, n in quality.refused.most_common())
+                why = ", ".join(filter(None, (why, f"{quality.failed} failed" * bool(quality.failed),
+                                              f"{quality.in_doubt} in doubt" * bool(quality.in_doubt))))  # fmt: skip
+                raise InputError(
+                    f"mmtt: expected at least one report of {given.annotator} that may stand, got none of {asked_for} "
+                    f"({why}). Look at them in '{given.out / 'annotation'}', or name another model; without "
+                    "--annotator the reports are written by grammar."
+                )
+            made = [item for item in made if item.id in texts]
         count = mmtt.write(made, given.out, texts)
         if given.review:
             new = mmtt.queue(review.Queue(given.review), made, texts, given.annotator or "")

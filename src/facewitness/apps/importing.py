@@ -58,10 +58,11 @@ def _import(given: argparse.Namespace) -> int:
         raise InputError(f"--out: expected the name of a file, got the folder '{given.out}'")
     if given.out.exists() and given.checkpoint.exists() and given.out.samefile(given.checkpoint):
         raise InputError(f"--out: expected another file than the one that is read, '{given.checkpoint}'")
+    config = _config(given.kind, given.recipe)
     held = published.read(given.checkpoint)
     try:
         found = published.translated(given.kind, held)
-        fit = published.fitted(given.kind, found, published.expected(given.kind, given.recipe))
+        fit = published.fitted(given.kind, found, published.expected(given.kind, config))
     except WeightsError as error:
         raise WeightsError(f"'{given.checkpoint}': {error}") from None
     if not fit.whole and not given.partial:
@@ -73,13 +74,25 @@ def _import(given: argparse.Namespace) -> int:
     given.out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(given.out, save({k: v.contiguous() for k, v in fit.tensors.items()}, {"format": "pt"}))
     if given.kind == "farl" and given.out.name == "model.safetensors":  # a folder that transformers reads
-        write_whole(given.out.with_name("config.json"), published.tower(given.recipe).encode())
+        write_whole(given.out.with_name("config.json"), published.tower(config).encode())
     print(f"{len(fit.tensors)} tensors: {given.out}")
     for line in _unfit(fit):
         print(line)
     if fit.aside:
         print(f"without a place here, as is known of such files: {len(fit.aside)}, such as {_named(fit.aside)}")
     return ALL
+
+
+def _config(kind: str, recipe: Path | None) -> dict[str, Any] | None:
+    """Of a recipe's network; None for the published sizes."""
+    if recipe is None:
+        return None
+    from facewitness.train import fifa, forgerytalker
+
+    read: Any = fifa.Recipe.read if kind == "farl" else forgerytalker.Recipe.read
+    made = read(recipe)
+    config: dict[str, Any] = made.config(made.vocabulary)
+    return config
 
 
 def _of(recipe: Path | None) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -213,6 +213,7 @@ def _add_grounded(words: Any) -> None:
     )
     fifa.add_argument("--split", metavar="NAME", help="one split of it only")
     fifa.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which takes Java")
+    fifa.add_argument("--system", default="system", metavar="NAME", help="its name in the table")
     fifa.add_argument("--out", type=Path, metavar="FILE.json", help="write all numbers")
     fifa.add_argument("--sheet", type=Path, metavar="FILE.png", help="show 12: claimed green, true red, both texts")
 
@@ -228,15 +229,19 @@ def _mmtt(given: argparse.Namespace) -> int:
     of_mmtt = ("MMTT, Table 2", "MMTT, test set (their repository)", "MMTT, Table 6")
     tables = {"mmtt": of_mmtt, "ddvqa": ("DQ_F++, Table 3",)}.get(given.dataset, ())
     print(grounded.markdown(numbers, given.system, tables))
-    for note in notes[:5]:
-        complain(f"facewitness: {note}")
-    if len(notes) > 5:
-        complain(f"facewitness: … and {len(notes) - 5} more of this kind")
+    _told(notes)
     if given.out is not None:
         write_whole(given.out, json.dumps(numbers | {"notes": notes}, indent=1).encode())
     if given.sheet is not None:
         grounded.sheet_of_mmtt(given.root, given.split, given.captions, given.masks, given.sheet, given.dataset)
     return ALL
+
+
+def _told(notes: Sequence[str]) -> None:
+    for note in notes[:5]:
+        complain(f"facewitness: {note}")
+    if len(notes) > 5:
+        complain(f"facewitness: … and {len(notes) - 5} more of this kind")
 
 
 def _check_sheet(path: Path | None) -> None:
@@ -253,14 +258,24 @@ def _fifa(given: argparse.Namespace) -> int:
     rows = [row for row in fifa.read(given.table) if given.split in (None, row["split"])]
     if not rows:
         raise InputError(f"'{given.table}': expected rows of the split {given.split}, got none")
-    answers = grounded.read_answers(given.answers)
+    notes: list[str] = []
+    answers = grounded.read_answers(given.answers, notes.append)
     if not any((row["file"], row["task"], row["question"]) in answers for row in rows):
         raise InputError(
             f"'{given.answers}': expected answers to the questions of '{given.table}', by file, task and question, "
             f"got {len(answers)} of which none belongs to one. Copy the three from the table as they stand there."
         )
     numbers = grounded.fifa(rows, answers, meteor=not given.no_meteor)
-    print(json.dumps(numbers, indent=1))
+    print(grounded.fifa_markdown(numbers, given.system))
+    _told(notes)
+    found = {name: count for name, count in numbers["misfits"].items() if count and name != "unread"}
+    if found:
+        told = {
+            "wrong_size": "masks of another size than the picture's (count as none)",
+            "segs_without_mask": "[SEG] without a mask",
+            "broken": "answers that break the form <p> … </p> [SEG]",
+        }
+        complain(f"facewitness: {'; '.join(f'{count} {told[name]}' for name, count in found.items())}")  # fmt: skip
     if numbers["unasked"]:
         complain(
             f"facewitness: {numbers['unasked']} of {len(answers)} answers belong to no question of '{given.table}' by "

@@ -82,6 +82,10 @@ def _check(item: Item, content: Mapping[str, Any]) -> str:
         from facewitness.builders import ffa_vqa
 
         return ffa_vqa.edit_refused(item, content)
+    if item.builder == "mmtt":
+        from facewitness.builders import mmtt
+
+        return mmtt.edit_refused(item, content)
     lacking = [name for name in item.content if name not in content]
     if lacking:
         return f"expected {lacking[0]}, which is missing"
@@ -178,6 +182,8 @@ def _show(queue: Queue, item: Item, where: str) -> None:
     for name in item.pictures:
         print(f"  picture: {shown(queue.picture(name))}")
     for key, value in item.about.items():
+        if key == "may_name":  # every region that the mask touches: an edit is held to it, nobody reads it
+            continue
         print(f"  {shown(key)}: {shown(value)}")
     for key, value in item.content.items():
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

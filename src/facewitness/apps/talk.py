@@ -207,7 +207,10 @@ def _ask(given: argparse.Namespace) -> int:
         given.question = "Is this place forged?"
     asked(given.question)  # before the photo is looked at
     dialogue = _begun(given)
-    answer = dialogue.ask(Question(given.question, _pointed(given, dialogue)))
+    places = _pointed(given, dialogue)
+    if off := dialogue.off(places):
+        raise InputError(f"{off} Point at a face, or name a region (--region).")
+    answer = dialogue.ask(Question(given.question, places))
     if given.json:
         from facewitness.phrases import json_line
 
@@ -306,7 +309,7 @@ def _command(dialogue: Dialogue, line: str, streamed: bool) -> None:
         case "region":
             name = rest.lower().replace(" ", "_").replace("-", "_")
             if name not in regions.REGIONS:
-                raise UnknownName("region", name, regions.REGIONS)
+                raise UnknownName("region", name, regions.REGIONS, regions.LISTED)
             _say(dialogue, f"Is the {regions.title(name)} forged?", streamed)
         case "faces":
             _say(dialogue, "How many faces are there?", streamed)

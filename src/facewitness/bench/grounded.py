@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ from facewitness import media, plugins, regions, words
 from facewitness.bench import controls, measures, wording
 from facewitness.bench.measures import Value
 from facewitness.builders.grounded import outline
-from facewitness.errors import InputError
+from facewitness.errors import InputError, UnreadableMedia
 from facewitness.files import each_once, read_bounded
 from facewitness.grammars import interleaved
 from facewitness.types import Landmarks, Pixels
@@ -144,6 +144,7 @@ class Answer:
 
     text: str
     masks: tuple[Bools | None, ...] = ()
+    unread: int = 0  # of the masks, those whose file is missing or broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +245,35 @@ def age(answers: Sequence[Answer], known: Sequence[Known], seed: int = 0) -> dic
         counts.unmentioned / counts.masks if counts.masks else None, n=counts.masks, why="no answer has a mask"
     )
     return values
+
+
+_BROKEN = ("nested", "</p> without", "empty <p>", "[SEG] inside", "unclosed")  # the grammar's reasons about tags alone
+
+
+def misfits(rows: Sequence[Mapping[str, Any]], answers: Sequence[Answer]) -> dict[str, int]:
+    """What answers hold that no measure can take, counted: nothing of it is dropped in silence.
+
+    Args:
+        rows: Of a table of `builders/fifa`.
+        answers: One a row.
+
+    Returns:
+        `unread`: masks whose file is missing or broken; `wrong_size`: masks of another size than the picture's;
+        `segs_without_mask`: [SEG] for which no mask is named; `broken`: answers that break the form <p> … </p> [SEG].
+    """
+    from facewitness.builders.fifa import as_array
+
+    found = dict.fromkeys(("unread", "wrong_size", "segs_without_mask", "broken"), 0)
+    for row, answer in zip(rows, answers, strict=True):
+        found["unread"] += answer.unread
+        if row["mask"] is not None and any(mask is not None for mask in answer.masks):
+            size = as_array(row["mask"]).shape
+            found["wrong_size"] += sum(m is not None and m.shape != size for m in answer.masks)
+        segs = answer.text.count(interleaved.SEG)
+        found["segs_without_mask"] += max(0, segs - len(answer.masks))
+        reasons = interleaved.parse(answer.text, [None] * segs).refusals or ()
+        found["broken"] += any(reason.startswith(_BROKEN) for reason in reasons)
+    return found
 
 
 def asked(answers: Sequence[str], true: Sequence[bool], groups: Sequence[str], seed: int = 0) -> dict[str, Value]:
@@ -429,6 +459,7 @@ def markdown(
     lines.append(
         f"PLM {numbers['PLM']['value']} (quoted, Table 7: FPN 41.05). Words cut by {numbers['words']['tokenizer']}."
     )
+    lines += _why_no_meteor(numbers)
     return "\n".join(lines) + "\n"
 
 
@@ -488,9 +519,14 @@ def read_mmtt(
             if file is None:
                 notes.append(f"{sample.file}: no mask; counts as an empty one")
             else:
-                claimed = mask_of(file) >= 0.5
-                if claimed.shape != changed.shape:
-                    notes.append(f"{file}: a mask of another size, {claimed.shape} for {changed.shape}; left out")
+                try:
+                    claimed = mask_of(file) >= 0.5
+                except UnreadableMedia as error:
+                    notes.append(f"{error}; counts as an empty one")
+                if claimed is not None and claimed.shape != changed.shape:
+                    notes.append(
+                        f"{file}: a mask of another size, {claimed.shape} for {changed.shape}; counts as an empty one"
+                    )
                     claimed = None
         text = None if entry is None else _utf8(entry.get("caption") or "")
         labels = None if entry is None or entry.get("labels") is None else tuple(entry["labels"])
@@ -555,7 +591,8 @@ def fifa(
 ) -> dict[str, Any]:
     """The eleven tasks of a table of `builders/fifa` against answers by (file, task, question); JSON-ready.
 
-    A question without an answer counts as an empty answer; `unasked` is how many answers belong to no question.
+    A question without an answer counts as an empty answer; `unasked` is how many answers belong to no question, and
+    `misfits` what no measure can take (`misfits`).
 
     Args:
         rows: Of a table of `builders/fifa`.
@@ -607,7 +644,66 @@ def fifa(
             references = [[interleaved.parse(row["answer"]).text] for row in these]
             about |= controlled(plain, references, groups, seed=seed, meteor=meteor)
         numbers[task] = about
+    with_masks = [row for row in rows if row["task"] in MASKED]
+    numbers["misfits"] = misfits(with_masks, [given(row) for row in with_masks])
     return numbers
+
+
+MASKED = ("grounding", "region_detection", "localisation", "region_parsing")  # tasks whose answers have masks
+_MAIN: Mapping[str, str] = {"mask_iou": "mIoU", "balanced": "accuracy, mean of yes and no", "accuracy": "accuracy"}
+_PAPERS: Mapping[str, tuple[str, str, str]] = {  # the paper's row → task, key, speaker
+    "AGE mIoU": ("grounding", "mask_iou", ""), "Loc mIoU": ("localisation", "mask_iou", ""),
+    "TOE METEOR": ("text_explanation", "METEOR", "words"),
+}  # fmt: skip
+
+
+def fifa_markdown(numbers: Mapping[str, Any], system: str = "system") -> str:
+    """The paper's three numbers beside what it prints, and the main one of each task.
+
+    Args:
+        numbers: As `fifa` gives them.
+        system: Its name in tables.
+    """
+
+    def told(about: Mapping[str, Any], key: str) -> str:
+        value = about.get(key)
+        if not isinstance(value, Mapping):
+            return "–" if value is None else f"{value:g}"
+        if value["value"] is None:
+            return "–"
+        between = "" if value["low"] is None else f" ({value['low']:g}–{value['high']:g})"
+        return f"{value['value']:g}{between}"
+
+    lines = [f"| FiFa-Bench | {' | '.join(_PAPERS)} |", "|---|---|---|---|"]
+    rows = {system: "words", f"{system}, image-blind": "image-blind", f"{system}, shuffled": "shuffled"}
+    for name, speaker in rows.items():
+        cells = []
+        for task, key, own in _PAPERS.values():
+            about = numbers.get(task, {})
+            if own:
+                about = about.get(speaker, {})
+            elif speaker != "words":  # the controls are of words
+                about = {}
+            cells.append(told(about, key))
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines.append(f"| Fake-in-Facext (quoted; not run) | {' | '.join(f'{v:g}' for v in FIFA_PUBLISHED.values())} |")
+    lines += ["", "| task | questions | answered | | |", "|---|---|---|---|---|"]
+    for task, about in numbers.items():
+        if not isinstance(about, Mapping) or "questions" not in about:
+            continue
+        key = next((each for each in _MAIN if each in about), "")
+        main, value = (_MAIN[key], told(about, key)) if key else ("CIDEr", told(about.get("words", {}), "CIDEr"))
+        lines.append(f"| {task} | {about['questions']} | {about['answered']} | {main} | {value} |")
+    return "\n".join(lines + _why_no_meteor(numbers.get("text_explanation", {}))) + "\n"
+
+
+def _why_no_meteor(about: Mapping[str, Any]) -> list[str]:
+    """A line that says why METEOR was not measured; none where it was, or was not asked for."""
+    own = about.get("words", {})
+    why = own.get("notes", {}).get("meteor")
+    if own.get("METEOR") is not None or why is None:
+        return []
+    return ["", f"{why}." if why.startswith("METEOR") else f"METEOR: {why}."]
 
 
 def _bare(text: str) -> str:
@@ -624,11 +720,12 @@ def _shown(values: Mapping[str, Value]) -> dict[str, Any]:
     return {name: _in_percent(value) for name, value in values.items()}
 
 
-def read_answers(path: Path) -> dict[tuple[str, str, str], Answer]:
+def read_answers(path: Path, tell: Callable[[str], object] = lambda _: None) -> dict[tuple[str, str, str], Answer]:
     """Answers by (file, task, question): JSON lines {file, task, question, answer, masks: [PNG below the folder, …]}.
 
     Args:
         path: Of the file.
+        tell: Is called with a sentence for each mask whose file is missing or broken; it counts as none.
 
     Returns:
         (file, task, question) → the answer.
@@ -654,7 +751,12 @@ def read_answers(path: Path) -> dict[tuple[str, str, str], Answer]:
             raise InputError(
                 f"'{path}', line {number}: expected {{file, task, question, answer, masks}} ({why})"
             ) from None
-        answers[key] = Answer(text, tuple(None if name is None else _mask(path.parent, name) for name in names))
+        masks = [None if name is None else _mask(path.parent, name) for name in names]
+        unread = [name for name, mask in zip(names, masks, strict=True) if name is not None and mask is None]
+        for name in unread:
+            why = "it is no picture" if (path.parent / name).is_file() else "there is none"
+            tell(f"'{path}', line {number}: expected a mask in '{name}', and {why}; counts as none")
+        answers[key] = Answer(text, tuple(masks), len(unread))
     return answers
 
 

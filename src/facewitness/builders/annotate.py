@@ -351,47 +351,49 @@ def annotate(
                 counts.kept += 1
             return not reason
 
-        with ThreadPoolExecutor(jobs) as pool:
-            waiting: dict[Future[str | FacewitnessError], Task] = {}
+        try:
+            with ThreadPoolExecutor(jobs) as pool:
+                waiting: dict[Future[str | FacewitnessError], Task] = {}
 
-            def finish(done: Iterable[Future[str | FacewitnessError]]) -> Iterator[tuple[Task, str]]:
-                nonlocal in_a_row
-                for future in done:
-                    task, came = waiting.pop(future), future.result()
-                    if isinstance(came, str):
-                        in_a_row = 0
-                        if judged(task, came):
-                            yield task, came
+                def finish(done: Iterable[Future[str | FacewitnessError]]) -> Iterator[tuple[Task, str]]:
+                    nonlocal in_a_row
+                    for future in done:
+                        task, came = waiting.pop(future), future.result()
+                        if isinstance(came, str):
+                            in_a_row = 0
+                            if judged(task, came):
+                                yield task, came
+                            continue
+                        counts.failed += 1
+                        in_a_row += 1
+                        if in_a_row >= max_failures:
+                            raise BackendError(
+                                f"annotate: {in_a_row} requests in a row failed, the last with: {came} What came is in "
+                                f"'{ledger.file}'; the same command goes on."
+                            )
+
+                for task in tasks:
+                    key = task.key(model)
+                    if key in ledger.answers:
+                        counts.reused += 1
+                        if judged(task, ledger.answers[key]):
+                            yield task, ledger.answers[key]
                         continue
-                    counts.failed += 1
-                    in_a_row += 1
-                    if in_a_row >= max_failures:
-                        raise BackendError(
-                            f"annotate: {in_a_row} requests in a row failed, the last with: {came} What came is in "
-                            f"'{ledger.file}'; the same command goes on."
-                        )
-
-            for task in tasks:
-                key = task.key(model)
-                if key in ledger.answers:
-                    counts.reused += 1
-                    if judged(task, ledger.answers[key]):
-                        yield task, ledger.answers[key]
-                    continue
-                if ledger.in_doubt(key) and not again:
-                    counts.in_doubt += 1
-                    continue
-                if limit is not None and counts.asked >= limit:
-                    continue  # what is answered already is still given
-                counts.asked += 1
-                pace.wait()
-                waiting[pool.submit(_ask, backend, ledger, task, key)] = task
-                if len(waiting) >= jobs:
+                    if ledger.in_doubt(key) and not again:
+                        counts.in_doubt += 1
+                        continue
+                    if limit is not None and counts.asked >= limit:
+                        continue  # what is answered already is still given
+                    counts.asked += 1
+                    pace.wait()
+                    waiting[pool.submit(_ask, backend, ledger, task, key)] = task
+                    if len(waiting) >= jobs:
+                        yield from finish(wait(waiting, return_when=FIRST_COMPLETED).done)
+                while waiting:
                     yield from finish(wait(waiting, return_when=FIRST_COMPLETED).done)
-            while waiting:
-                yield from finish(wait(waiting, return_when=FIRST_COMPLETED).done)
-        counts.seconds = time.monotonic() - began
-        write_whole(folder / "quality.json", json.dumps(counts.as_dict(), indent=1).encode())
+        finally:  # also where the run ends early: what was counted until then
+            counts.seconds = time.monotonic() - began
+            write_whole(folder / "quality.json", json.dumps(counts.as_dict(), indent=1).encode())
 
 
 def _ask(backend: Backend, ledger: Ledger, task: Task, key: str) -> str | FacewitnessError:

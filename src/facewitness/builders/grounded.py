@@ -20,7 +20,7 @@ to a region leads to no such words. Reports are self-contained: none speaks of t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -533,6 +533,36 @@ def faults(text: str, mask: NDArray[Any], landmarks: Landmarks, max_words: int =
         landmarks: The face's, on that picture.
         max_words: More are refused.
     """
+    # half of the peak, as in `draw`: a forgery pasted at a quarter of its weight is forged in the same places
+    where = mask if mask.dtype == np.bool_ else mask >= max(0.5 * float(mask.max()), 1e-6)
+    total = int(where.sum())
+    return _faults(text, lambda name: _touches(where, total, name, landmarks), regions.hidden(landmarks), max_words)
+
+
+def nameable(mask: NDArray[Any], landmarks: Landmarks) -> tuple[str, ...]:
+    """The regions that a report about a mask may name, by the rule of `faults`: touched by it and seen in this pose.
+
+    Args:
+        mask: As `faults` takes it.
+        landmarks: As `faults` takes them.
+    """
+    where = mask if mask.dtype == np.bool_ else mask >= max(0.5 * float(mask.max()), 1e-6)
+    total, hidden = int(where.sum()), regions.hidden(landmarks)
+    return tuple(n for n in regions.REGIONS if n not in hidden and _touches(where, total, n, landmarks))
+
+
+def faults_by(text: str, names: Collection[str], max_words: int = MOST_WORDS) -> tuple[str, ...]:
+    """As `faults`, where mask and mesh are not at hand and the regions that may be named are.
+
+    Args:
+        text: As `faults` takes it.
+        names: As `nameable` gives them.
+        max_words: As `faults` takes it.
+    """
+    return _faults(text, lambda name: name in names, frozenset(), max_words)
+
+
+def _faults(text: str, touched: Callable[[str], bool], hidden: Collection[str], max_words: int) -> tuple[str, ...]:
     plain = re.sub(r"</?p>|\[SEG\]", "", text)
     reasons: list[str] = []
     count = len(plain.split())
@@ -543,10 +573,6 @@ def faults(text: str, mask: NDArray[Any], landmarks: Landmarks, max_words: int =
         plain = plain[:LONGEST]
     if _ORIGINAL.search(plain.lower()):
         reasons.append("not self-contained: expected no word of the original picture")
-    # half of the peak, as in `draw`: a forgery pasted at a quarter of its weight is forged in the same places
-    where = mask if mask.dtype == np.bool_ else mask >= max(0.5 * float(mask.max()), 1e-6)
-    total = int(where.sum())
-    hidden = regions.hidden(landmarks)
     mentions = regions.named(plain)
     if not mentions:
         reasons.append("no region: expected the name of a manipulated region")
@@ -554,7 +580,7 @@ def faults(text: str, mask: NDArray[Any], landmarks: Landmarks, max_words: int =
         if all(name in hidden for name in candidates):
             reasons.append(f"hidden: the {regions.title(candidates[0])} cannot be seen in this pose")
             continue
-        if not any(_touches(where, total, name, landmarks) for name in candidates):
+        if not any(touched(name) for name in candidates):
             reasons.append(f"outside: the {regions.title(candidates[0])} was not changed")
     return tuple(reasons)
 

@@ -230,6 +230,24 @@ def check(task: annotate.Task, text: str) -> str:
     return wrong[0].split(":")[0] if wrong else ""
 
 
+def edit_refused(item: review.Item, content: Mapping[str, Any]) -> str:
+    """Why an edited report cannot stand, by `grounded.faults`; empty where it can. For a `review.Queue`.
+
+    Args:
+        item: As `queue` made it; of one from before masks were held to, only words and length are looked at.
+        content: As it shall be.
+    """
+    text = content.get("text")
+    if not isinstance(text, str):
+        return f"expected text as a text, got {type(text).__name__}"
+    names: Any = item.about.get("may_name")
+    wrong = grounded.faults_by(text, frozenset(map(str, names)) if isinstance(names, list | tuple) else regions.REGIONS)
+    if not wrong:
+        return ""
+    where = ", ".join(map(str, item.about.get("regions", ())))
+    return wrong[0] + (f" (changed were: {where})" if where and wrong[0].startswith(("outside", "no region")) else "")
+
+
 def queue(folder: review.Queue, items: Iterable[Item], texts: Mapping[str, str] | None = None, who: str = "") -> int:
     """Put reports before people: the model's `texts` by item id, else those by grammar. Gives how many are new.
 
@@ -251,7 +269,12 @@ def queue(folder: review.Queue, items: Iterable[Item], texts: Mapping[str, str] 
                     "mmtt",
                     {"text": text},
                     tuple(pictures),
-                    {"label": "fake", "family": item.drawn.family, "regions": list(item.drawn.named)},
+                    {
+                        "label": "fake",
+                        "family": item.drawn.family,
+                        "regions": list(item.drawn.named),
+                        "may_name": list(grounded.nameable(item.drawn.mask, item.drawn.landmarks)),
+                    },
                     who if texts and item.id in texts else "evidence",
                 )
             ],

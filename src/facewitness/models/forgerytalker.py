@@ -121,6 +121,8 @@ class ForgeryTalker(nn.Module):
         fpn_prompt   the instruction names the FPN's regions; without it and `enrich` nothing of the FPN is used
         fuse      inner width of the cross-attentions
         prior     the mask begins at the encoder's own map (`models/mask_decoder`); the small one's alone
+        mirror    a mask that is shown is the mean of the picture's and its mirror image's; not in training, and not the
+                  paper's: a choice of the small one, measured in runs/forgerytalker
     """
 
     def __init__(self, config: Mapping[str, Any], reader: Reader):
@@ -142,7 +144,7 @@ class ForgeryTalker(nn.Module):
         inner = int(config.get("fuse", 64))
         self.fuse = _Cross(self.encoder.width, qformer.hidden_size, inner)
         self.enrich = _Cross(qformer.hidden_size, self.fpn.width, inner) if self.enriched else None
-        self.prior = bool(config.get("prior", False))
+        self.prior, self.mirror = bool(config.get("prior", False)), bool(config.get("mirror", False))
         self.decoder = MaskDecoder(self.encoder.width, qformer.hidden_size, prior=self.prior, **config["decoder"])
         # for pretraining alone
         self.to_word = nn.Linear(qformer.hidden_size, qformer.vocab_size)
@@ -227,7 +229,8 @@ class ForgeryTalker(nn.Module):
         prompt = self.prompt(pixels, features)
         ids, seen = (x.to(pixels.device) for x in self.reader.read([self.instruction(self.named(prompt)[0])]))
         queries, text = self._qformer(features, ids, seen)
-        logits = enlarged(self._masks(self._ask(features, queries, text, seen), prompt), self.size)
+        asked = self._masks(self._ask(features, queries, text, seen), prompt)
+        logits = enlarged(self._both(asked, pixels, None), self.size)
         chances = prompt.logits[0].sigmoid().cpu().tolist()
         return dict(zip(self.labels, chances, strict=True)), logits[0, 0].sigmoid().float().cpu().numpy()
 
@@ -249,7 +252,7 @@ class ForgeryTalker(nn.Module):
         instructions = [self.instruction(names) for names in regions]
         ids, seen = (x.to(pixels.device) for x in self.reader.read(instructions))
         queries, text = self._qformer(features, ids, seen)
-        logits = self._masks(self._ask(features, queries, text, seen), prompt)
+        logits = self._both(self._masks(self._ask(features, queries, text, seen), prompt), pixels, named)
         masks = enlarged(logits, self.size)[:, 0].sigmoid().float().cpu().numpy()
         inputs, attention = self._prompt(queries, instructions)
         written = self.language.generate(
@@ -323,6 +326,27 @@ class ForgeryTalker(nn.Module):
         if self.enrich is not None and prompt is not None:
             queries = self.enrich(queries, prompt.features[:, 1:])
         return self.decoder.masks(self.decoder.image(talk.grid), queries[:, None], talk.map).logits
+
+    def one_view(self, pixels: Tensor, named: Sequence[Sequence[str]] | None = None) -> Tensor:
+        """The mask's logits (N, 1, h, w), without a word and without the mirror image.
+
+        Args:
+            pixels: RGB (N, 3, size, size) in 0..255.
+            named: Areas in the place of the prompter's.
+
+        Returns:
+            (N, 1, h, w).
+        """
+        features = self.encoder(pixels)
+        prompt = self.prompt(pixels, features)
+        names = self.named(prompt) if named is None else named
+        ids, seen = (x.to(pixels.device) for x in self.reader.read([self.instruction(each) for each in names]))
+        queries, text = self._qformer(features, ids, seen)
+        return self._masks(self._ask(features, queries, text, seen), prompt)
+
+    def _both(self, logits: Tensor, pixels: Tensor, named: Sequence[Sequence[str]] | None) -> Tensor:
+        """Logits (N, 1, h, w) averaged with the mirror images' where `mirror` says so; labels have no sides."""
+        return (logits + self.one_view(pixels.flip(3), named).flip(3)) / 2 if self.mirror else logits
 
     def _mask_loss(self, talk: _Talk, prompt: Prompt | None, mask: Tensor) -> Tensor:
         logits = self._masks(talk, prompt)
@@ -402,7 +426,8 @@ class ForgeryTalker(nn.Module):
             if not isinstance(card["network"], Mapping):
                 raise TypeError(f"expected a table, got {card['network']!r}")
             _saved.plain(card["network"], ("encoder", "fpn", "qformer", "language", "decoder"),
-                         ("queries", "labels", "enrich", "fpn_prompt", "fuse", "frozen_language", "prior"))  # fmt: skip
+                         ("queries", "labels", "enrich", "fpn_prompt", "fuse", "frozen_language", "prior",
+                          "mirror"))  # fmt: skip
             network = cls(card["network"], reader)
         _saved.fill(network, _saved.shared(network, tensors), path)
         network.sha256 = card["sha256"]
@@ -450,7 +475,7 @@ def small(labels: Sequence[str], words: int, **changes: Any) -> dict[str, Any]:
         The configuration.
     """
     return {
-        "encoder": {"kind": "compact", "size": 224, "maps": True}, "prior": True,
+        "encoder": {"kind": "compact", "size": 224, "maps": True}, "prior": True, "mirror": True,
         "fpn": {"size": 224, "patch": 16, "width": 128, "layers": 4, "heads": 4, "mlp": 384, "convolved": 2,
                 "kernel": 3, "local": 32, "stem": 348, "dropout": 0.0},
         "qformer": {"vocab_size": words, "hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,

@@ -284,9 +284,17 @@ class Plan:
             ]
         for card, (memory, _, _) in CARDS.items():
             fits = "fits" if self.bytes < memory * 0.95 * GIB else "does not fit"
-            after = f", {self.hours(card):,.1f} hours" if self.work and fits == "fits" else ""
-            lines.append(f"  {fits} a {card}{after}")
+            after = f", {_time(self.hours(card))}" if self.work and fits == "fits" else ""
+            lines.append(f"  {fits} {'an' if card.startswith('8') else 'a'} {card}{after}")
         return "\n".join(lines)
+
+
+def _time(hours: float) -> str:
+    """Hours in words; what is less than a tenth of one is told in minutes or seconds."""
+    if hours >= 0.1:
+        return f"{hours:,.1f} hours"
+    seconds = 3600 * hours
+    return f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{max(1, round(seconds))} s"
 
 
 # ------------------------------------------------------------------------------------------------- other networks

@@ -38,6 +38,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from facewitness import regions
 from facewitness.errors import InputError, UnknownName, WeightsError
 
 SECONDS = 1800  # at most, to open a checkpoint
@@ -452,50 +453,44 @@ class Fit:
         return not self.lacking and not self.left
 
 
-def expected(kind: str, recipe: Path | None = None) -> dict[str, tuple[int, ...]]:
-    """Shapes of what a whole checkpoint fills, of the published sizes or of a recipe's network; nothing is loaded.
+def expected(kind: str, config: Mapping[str, Any] | None = None) -> dict[str, tuple[int, ...]]:
+    """Shapes of what a whole checkpoint fills, without loading anything.
 
     Names that share a tensor are all there (`fitted` asks for one of them).
 
     Args:
         kind: One of KINDS.
-        recipe: Of `train forgerytalker`, or of `train fifa` for farl.
+        config: Of the network, as a recipe's `config` gives it; None for the published sizes.
 
     Returns:
         Our name → shape.
 
     Raises:
-        InputError: A recipe that cannot be read, or whose encoder is not of this kind.
+        InputError: A network whose encoder is not of this kind.
     """
     from facewitness.models import forgerytalker  # here: transformers takes seconds to import
     from facewitness.models._encoder import TowerEncoder
     from facewitness.models._reader import Reader
-    from facewitness.train import forgerytalker as train_talker
-    from facewitness.train import reports
 
     if kind == "farl":
         with torch.device("meta"):
-            network: torch.nn.Module = TowerEncoder("clip", **_tower(recipe)).tower
+            network: torch.nn.Module = TowerEncoder("clip", **_tower(config)).tower
     else:
-        config = forgerytalker.published(tuple(reports.AREAS), decoder={"hidden": 1408, "further": 3})
-        if recipe is not None:
-            talker = train_talker.Recipe.read(recipe)
-            config = talker.config(talker.vocabulary)
-            if kind == "forgerytalker" and config["encoder"].get("kind") != "blip":
-                raise InputError(
-                    f"'{recipe}': expected a recipe around an InstructBLIP (kind = \"hub\"). Name another."
-                )
+        if config is None:
+            config = forgerytalker.published(tuple(regions.DIALECTS["mmtt"]), decoder={"hidden": 1408, "further": 3})
+        elif kind == "forgerytalker" and config["encoder"].get("kind") != "blip":
+            raise InputError('recipe: expected one around an InstructBLIP (kind = "hub"). Name another with --recipe.')
         with torch.device("meta"):
             whole = forgerytalker.ForgeryTalker(config, Reader.none())
         network = whole.fpn if kind == "fpn" else whole
     return {k: tuple(v.shape) for k, v in network.state_dict().items() if _theirs(kind, k) is not None}
 
 
-def tower(recipe: Path | None = None) -> str:
+def tower(config: Mapping[str, Any] | None = None) -> str:
     """Settings of FaRL's tower as transformers reads them, config.json: its folder then is an encoder by its name.
 
     Args:
-        recipe: As `expected` takes it.
+        config: As `expected` takes it.
 
     Returns:
         JSON.
@@ -504,21 +499,17 @@ def tower(recipe: Path | None = None) -> str:
 
     from transformers import CLIPVisionConfig  # isort: skip
 
-    return str(CLIPVisionConfig(architectures=["CLIPVisionModel"], **_tower(recipe)).to_json_string())
+    return str(CLIPVisionConfig(architectures=["CLIPVisionModel"], **_tower(config)).to_json_string())
 
 
-def _tower(recipe: Path | None) -> dict[str, Any]:
+def _tower(config: Mapping[str, Any] | None) -> dict[str, Any]:
     from facewitness.models import fifa  # here: transformers takes seconds to import
-    from facewitness.train import fifa as train_fifa
-    from facewitness.train import reports
 
-    config = fifa.published(reports.SPOKEN)
-    if recipe is not None:
-        made = train_fifa.Recipe.read(recipe)
-        config = made.config(made.vocabulary)
-    encoder = dict(config["encoder"])
+    encoder = dict((fifa.published(()) if config is None else config)["encoder"])
     if encoder.pop("kind", None) != "clip":
-        raise InputError(f"'{recipe}': expected a recipe whose encoder is a CLIP tower, which FaRL is. Name another.")
+        raise InputError(
+            "recipe: expected one whose encoder is a CLIP tower, which FaRL is. Name another with --recipe."
+        )
     return encoder
 
 

@@ -161,7 +161,7 @@ class Facext(_grounded.Loaded):
         named = {place.region for finding in reply.findings for place in finding.places}
         label: Label = "fake" if named or SEG in answer.text else "real"
         evidence = decided(self._score(seen), self.calibration)
-        quarrels = list(reply.refusals or ())
+        quarrels: list[str] = []  # of text, maps and score; what breaks the form stays in `refusals`
         if cut:
             quarrels.append(
                 f"The masks of {listed([f'the {_title(n)}' for n in cut])} are cut from its map of the whole forgery: "
@@ -179,7 +179,7 @@ class Facext(_grounded.Loaded):
         if without:
             quarrels.append(f"Its words, and not its maps, point at {listed([f'the {_title(n)}' for n in without])}.")
         notes = (beside,) if beside and label == evidence else ()
-        return replace(reply, label=label, notes=notes, refusals=tuple(quarrels))
+        return replace(reply, label=label, notes=(*notes, *quarrels))
 
     def _within(self, answer: fifa.Answered, face: Face, affine: geometry.Affine) -> list[NDArray[np.float32]]:
         """An answer's masks, each kept to the region that its words name: what is meant lies there, by the task."""
@@ -270,10 +270,8 @@ class Facext(_grounded.Loaded):
         turned = frozenset() if face.landmarks is None else regions.hidden(face.landmarks)
         for place in places:
             if place.region in turned:
-                refusals.append(
-                    f"The {regions.title(place.region)} cannot be seen in this pose; nothing is said of it."
-                )
-                parts.append(f"{' ' if parts else ''}{refusals[-1]}")
+                unseen = f"The {regions.title(place.region)} cannot be seen in this pose; nothing is said of it."
+                parts.append(f"{' ' if parts else ''}{unseen}")
                 continue
             query = self._query(place, face, affine)
             title = None if place.region is None else regions.title(place.region)

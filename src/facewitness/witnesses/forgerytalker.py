@@ -113,7 +113,8 @@ class Talker(_grounded.Loaded):
         silent = [name for name in self._covered(face, mask, to_grid) if not _named(name, names)]
         if silent:
             quarrels.append(f"The mask covers, and the report does not name: {listed(list(map(_title, silent)))}.")
-        return Reply(label, None, parts, findings, refusals=tuple(quarrels), notes=(note,))
+        # a quarrel of text and mask breaks no form, and this network was asked for none: `refusals` stays None
+        return Reply(label, None, parts, findings, notes=(note, *quarrels))
 
     # ------------------------------------------------------------------------------------------------ text and mask
 

@@ -51,7 +51,7 @@ def _placed(where: str, person: Any, report: Report, place: Mapping[str, Any]) -
     if place.get("region") is not None:
         name = str(place["region"]).strip().lower().replace(" ", "_").replace("-", "_")
         if name not in regions.REGIONS:
-            raise UnknownName("region", name, regions.REGIONS)
+            raise UnknownName("region", name, regions.REGIONS, regions.LISTED)
         box = None
         if person.landmarks is not None:
             rings = np.concatenate(list(regions.polygons(name, person.landmarks)))
