@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from facewitness import regions
 from facewitness.errors import InputError, UnknownName
 from facewitness.geometry import fill
+from facewitness.questions import asked_regions
 from facewitness.regions import (
     CELEBAMASK,
     DDVQA,
@@ -581,3 +582,13 @@ def test_letters_that_only_look_alike_end_no_search():
             for text in (word.replace(letter, other), word + other, other + word, f"{word} {other}"):
                 regions.mentioned(text)
                 regions.sided(f"Are the {text} fake?")
+
+
+def test_the_area_under_an_eye_is_no_eye():
+    assert regions.named("The area under the left eye is blurred, the right eye is not.") == (
+        ("left_under_eye",), ("right_eye",),
+    )  # fmt: skip
+    assert regions.named("Skin below her right eye") == (("right_under_eye",),)
+    for name in ("left_under_eye", "right_under_eye", "nose"):
+        assert regions.called(regions.spoken(name)) == name
+        assert asked_regions(f"What is wrong with the {regions.spoken(name)}?") == (name,)

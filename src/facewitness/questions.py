@@ -262,7 +262,7 @@ def asked_regions(question: str) -> tuple[str, ...]:
     Args:
         question: As it was asked.
     """
-    question = normal(question)
+    question = regions.under_eyes(normal(question))
     words = " " + re.sub(r"[\s_\-]+", " ", re.sub(r"[^\w\s\-]", " ", question)).strip() + " "
     own = [
         name
@@ -273,6 +273,7 @@ def asked_regions(question: str) -> tuple[str, ...]:
     if "skin" in words.split():
         own.append("skin")
     without_face = re.sub(r"\b(lower |whole |entire )?faces?\b", " ", question)
+    without_face = re.sub(r"\b(left|right)[\s_\-]+under[\s_\-]+eyes?\b", " ", without_face)  # named already, and no eye
     named = [
         n for n in regions.mentioned(without_face) if not any(regions.within(o, n) or regions.within(n, o) for o in own)
     ]

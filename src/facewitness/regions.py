@@ -384,6 +384,35 @@ def title(name: str) -> str:
     return _region(name).name.replace("_", " ")
 
 
+# "the area under the left eye" is that area, and no eye
+_UNDER = re.compile(
+    r"\b(?:area|areas|skin|region|bag|bags|part)\s+(?:under|below|beneath)\s+(?:(?:the|his|her|their|its|subject's)\s+)*"
+    r"(left|right)\s+eye\b", re.I,
+)  # fmt: skip
+
+
+def under_eyes(text: str) -> str:
+    """A text whose areas under an eye are called by their title: "area under the left eye" as "left under eye".
+
+    Args:
+        text: Any text.
+    """
+    return _UNDER.sub(r"\1 under eye", text)
+
+
+def spoken(name: str) -> str:
+    """The region's name as a sentence has it behind "the": its title, and "area under the left eye".
+
+    Args:
+        name: Name of a region of the tree.
+
+    Raises:
+        UnknownName: There is no such region.
+    """
+    side, _, part = name.partition("_")
+    return f"area under the {side} eye" if part == "under_eye" else title(name)
+
+
 def called(phrase: str) -> str | None:
     """The one region that a phrase such as "left eye" or "the eyes" calls by its name; None where it calls none.
 
@@ -991,4 +1020,5 @@ def named(text: str) -> tuple[tuple[str, ...], ...]:
     Args:
         text: Any text.
     """
+    text = under_eyes(text)
     return tuple(sided or candidates for candidates, sided in _mentions(text, _NAMED, _TITLES))

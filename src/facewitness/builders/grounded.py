@@ -474,7 +474,7 @@ def _report(
     findings: list[Finding] = []
     for number, name in enumerate(named):
         claim = " and ".join(worded(cue, name, rng) for cue in artefacts[name])
-        title = regions.title(name)
+        title = regions.spoken(name)
         mask = boxed(touched[name])
         finding = Finding.on(name, mask.box, mask, f"The {title} {claim}.", None)
         parts += ["The " if number == 0 or verdict else " The ", title, Mark(finding)]

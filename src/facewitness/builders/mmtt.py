@@ -210,7 +210,7 @@ def tasks(items: Iterable[Item]) -> Iterator[annotate.Task]:
     """
     for item in items:
         mask = np.rint(item.drawn.mask * 255).astype(np.uint8)
-        places = ", ".join(f"the {regions.title(name)}" for name in item.drawn.named)
+        places = ", ".join(f"the {regions.spoken(name)}" for name in item.drawn.named)
         yield annotate.Task(
             item.id, GUIDELINE, f"The manipulated regions are: {places}. Describe what looks unnatural in them.",
             (png(item.drawn.pixels), png(mask)),
