@@ -20,9 +20,10 @@ from starlette.testclient import TestClient  # noqa: E402
 
 from facewitness.apps.api import create_app  # noqa: E402
 from facewitness.apps.service import Settings  # noqa: E402
-from facewitness.apps.ui import routes, words  # noqa: E402
+from facewitness.apps.ui import routes, view, words  # noqa: E402
 from facewitness.builders.review import Item, Queue  # noqa: E402
 from facewitness.errors import UnknownName  # noqa: E402
+from facewitness.types import Reply, Testimony  # noqa: E402
 
 UI = files("facewitness.apps.ui")
 
@@ -108,6 +109,14 @@ def test_an_analysis_shows_people_evidence_cases_and_what_to_do(client: TestClie
     assert "/frame.jpg" in page
     for address in re.findall(r'href="(/v1/[^"]+)"', page):
         assert client.get(address).status_code == 200, address
+
+
+def test_a_quarrel_of_words_and_mask_is_shown_with_the_words() -> None:
+    reply = Reply("fake", None, "The nose is odd.", notes=("The report names, and the mask does not show: the nose.",))
+    shown = view._witness(Testimony("talker", 0.5, reply=reply))
+    assert shown.notes == reply.notes and shown.refusals == ()
+    template = files("facewitness.apps.ui").joinpath("templates/analysis.html").read_text(encoding="utf-8")
+    assert "{% for line in witness.notes %}" in template
 
 
 def test_forms_work_without_script(client: TestClient, analysed: str) -> None:

@@ -58,6 +58,7 @@ class WitnessView:
     name: str
     score: str
     words: tuple[str, ...]  # lines that it stands by, in its own words
+    notes: tuple[str, ...]  # whether its words, its mask and what was measured agree
     refusals: tuple[str, ...]
     findings: tuple[str, ...]
     cases: tuple[tuple[str, tuple[str, ...], str, bool], ...]  # side, lines, how it fits, whether it stands
@@ -174,6 +175,7 @@ def _witness(testimony: Testimony) -> WitnessView:
         name=visible(testimony.witness),
         score="" if testimony.fake is None else f"{testimony.fake:.3f}",
         words=() if reply is None or sides else _lines(reply.text),
+        notes=() if reply is None or sides else tuple(map(visible, reply.notes)),
         refusals=() if reply is None else tuple(map(visible, reply.refusals or ())),
         findings=tuple(f"{visible(finding.claim)} {_measured(finding)}" for finding in testimony.findings),
         cases=tuple(
