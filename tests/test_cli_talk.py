@@ -231,6 +231,12 @@ def test_ask_points_with_a_mask(photo, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["regions"]
 
 
+def test_a_box_around_a_mouth_and_what_is_about_it_asks_about_the_mouth(photo, capsys):
+    """The mouth is less than a quarter of the box, and all of it lies in it."""
+    assert main(["ask", str(photo), "Is this forged?", "--box", "200,130,250,175", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)["regions"]) == {"mouth", "chin"}
+
+
 def test_a_box_around_all_of_a_face_asks_about_the_face(photo, capsys):
     assert main(["ask", str(photo), "Is this forged?", "--box", "0,0,512,512"]) == 0
     assert "% fake" in capsys.readouterr().out

@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facewitness import drawn, geometry, people, plugins, questions, regions
 from facewitness.calibration import decide
@@ -828,14 +829,16 @@ def _pointing(face: PersonReport, name: str) -> str:
     return f"{sentence}{mask}{rank}"
 
 
-_FEW = 0.25  # of a place: a region that holds a smaller share of it is not what is pointed at
+_FEW = 0.25  # of a place: a region that holds a smaller share of it is not what is pointed at …
+_MOST, _LITTLE = 0.75, 0.03  # … but one that lies in it with most of its own, and is more than a speck of it, is
 
 
 def regions_at(face: PersonReport, place: Place) -> tuple[str, ...]:
     """The regions of a face that a place points at: the one it names, else the smallest that hold most of it.
 
     A click is a place of a pixel; of a larger one each region counts that holds a quarter of it, unless a part of that
-    region does, too. Without landmarks it is the face as a whole.
+    region does, too, and each of MARE's but the skin that lies in it, as a mouth does in a box around mouth and chin;
+    they come first. A place around most of the face is about the face. Without landmarks it is the face as a whole.
 
     Args:
         face: One person of the report.
@@ -860,15 +863,30 @@ def regions_at(face: PersonReport, place: Place) -> tuple[str, ...]:
     corner = np.array([left, top], np.float32)
     scale = np.array([side / (right - left), side / (bottom - top)], np.float32)
     held: dict[str, float] = {}
+    inside: dict[str, float] = {}
     for name in regions.REGIONS:
         if regions.within(name, "beard"):
             continue  # whoever points there means chin, cheek or lip
         rings = [(ring[:, :2] - corner) * scale for ring in regions.polygons(name, landmarks)]
         if rings:
             held[name] = float(weights[geometry.fill(rings, side, side)].sum() / weights.sum())
+            area = sum(_area(ring) for ring in rings)
+            inside[name] = held[name] * float(weights.sum()) / area if area > 0 else 0.0
+    if inside.get("face", 0.0) < 0.5:
+        whole = [n for n in regions.MARE if n not in ("skin", "beard", "hairline", "ear")
+                 and inside.get(n, 0.0) >= _MOST and held[n] >= _LITTLE]  # fmt: skip
+        whole = [n for n in whole if not any(n != o and regions.within(n, o) for o in whole)]  # a mouth, not its teeth
+        if whole:
+            return tuple(sorted(whole, key=lambda name: -held[name]))[:3]
     there = [name for name, share in held.items() if share >= _FEW]
     finest = [name for name in there if not any(name != other and regions.within(other, name) for other in there)]
     return tuple(sorted(finest, key=lambda name: -held[name]))[:3]
+
+
+def _area(ring: NDArray[Any]) -> float:
+    """Of a polygon (n, 2), in its own unit squared."""
+    x, y = ring[:, 0], ring[:, 1]
+    return abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
 
 
 def _shared(face: Box, place: Box) -> float:
