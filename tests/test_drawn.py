@@ -34,6 +34,15 @@ WHOLE = (20.0, 20.0, 140.0, 140.0)
 def test_soft_shades_are_a_photograph_s_and_flat_areas_between_lines_are_not():
     assert drawn.doubt(WHOLE, shaded()) == ""
     assert drawn.doubt(WHOLE, inked()) in drawn.SENTENCES
+    assert drawn.drawn(inked(), drawn.UPPER) > drawn.DRAWN_ABOVE
+
+
+def test_a_face_with_a_beard_of_hard_outlines_is_a_photograph_s():
+    bearded = shaded()
+    curls = np.random.default_rng(1).integers(0, 2, (21, 40)).repeat(4, axis=0).repeat(4, axis=1)
+    bearded[78:] = (curls[:82] * 200 + 20)[..., None]
+    crop = drawn.around(WHOLE, bearded)
+    assert drawn.drawn(crop) > drawn.DRAWN and drawn.doubt(WHOLE, bearded) == ""
 
 
 @pytest.mark.parametrize("levels", [4, 6, 8])

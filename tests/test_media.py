@@ -391,6 +391,13 @@ def test_an_ordinary_tiff_is_a_picture():
     assert "first of 3" in media.read(pages).notes[0]
 
 
+@pytest.mark.parametrize("options", [{}, {"big_tiff": True}, {"save_all": True}])
+def test_a_tiff_of_some_megabytes_is_a_picture(options):
+    noise = Image.effect_noise((900, 800), 90).convert("RGB")  # 2.2 MB, of which any bytes come up
+    more = {"append_images": [noise.rotate(180)]} if options.get("save_all") else {}
+    assert media.read(encoded(noise, "TIFF", **options, **more)).frame.width == 900
+
+
 def box(brand: bytes, *more: bytes) -> bytes:
     body = b"ftyp" + brand + bytes(4) + b"".join(more)
     return struct.pack(">I", len(body) + 4) + body + bytes(64)

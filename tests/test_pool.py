@@ -16,6 +16,7 @@ import pytest
 from doubles import DEADLY, Brightness
 from pictures import BROKEN, jpeg, painted, write_broken
 
+from facewitness import pool as pool_module
 from facewitness.errors import FacewitnessError, InputError, UnknownName, WeightsError
 from facewitness.formats import json as wire
 from facewitness.pipeline import Analyzer
@@ -61,6 +62,25 @@ def test_a_picture_that_takes_too_long_fails_alone(tmp_path):
     reports = list(analyze_many(sources, jobs=2, seconds=0.5, finder="whole", witnesses=(witness,)))
     assert [report.status for report in reports] == ["failed", "failed"]
     assert "took longer than 0.5 seconds" in reports[0].problems[0].message and reports[0].made_by
+
+
+def test_time_that_a_process_waits_for_a_core_is_not_its_own(monkeypatch):
+    start = time.monotonic()
+    monkeypatch.setattr(pool_module, "_PATIENCE", 120)
+    monkeypatch.setattr(pool_module, "_waited", lambda pid: 0.99 * (time.monotonic() - start))
+    witness = Brightness(seconds=1.0)
+    (report,) = analyze_many([jpeg(painted(60))], seconds=0.5, finder="whole", witnesses=(witness,))
+    assert report.status == "ok"
+    monkeypatch.setattr(pool_module, "_waited", lambda pid: time.monotonic() - start)  # for ever: ten times, then
+    monkeypatch.setattr(pool_module, "_PATIENCE", 2)
+    witness = Brightness(seconds=30.0)
+    (report,) = analyze_many([jpeg(painted(60))], seconds=0.5, finder="whole", witnesses=(witness,))
+    assert "took longer than 0.5 seconds" in report.problems[0].message and time.monotonic() - start < 25
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="Linux counts it")
+def test_the_wait_for_a_core_is_read_from_the_system():
+    assert pool_module._waited(os.getpid()) > 0 and pool_module._waited(None) == 0
 
 
 def test_each_source_may_have_a_time_of_its_own_with_one_job_too():

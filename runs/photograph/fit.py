@@ -8,7 +8,8 @@ Debian 12 (wesnoth-1.16-data and its campaigns), and apart from the fit those of
 
 The logistic learns from genuine pictures of the split train, as they are and after eight edits, and from three in
 four drawings, as they are and saved as JPEG 80 at 160 pixels. Its threshold leaves at most 7 in 1,000 pictures of every
-source of train above it. Prints the constants of `drawn.py`; writes results.md.
+source of train above it. Drawn is what is above it and, in the upper part of the face, above `drawn.DRAWN_ABOVE`.
+Prints the constants of `drawn.py`; writes results.md.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ from facewitness.types import Frame, Pixels
 
 Floats = NDArray[np.float64]
 SPARED = 0.993  # of every source of train
+
+
+def _outlines(crop: Pixels) -> Floats:
+    """What is measured of the whole face, and of its upper part: (16,)."""
+    return np.concatenate([drawn.outlines(crop), drawn.outlines(crop, drawn.UPPER)])
 
 
 def _jpeg(pixels: Pixels, quality: int) -> Pixels:
@@ -93,18 +99,18 @@ def main() -> None:
     drawings = [(name, crop) for kind, name, _, crop in found if kind == "drawing"]
     apart = [(name, crop) for kind, name, _, crop in found if kind == "apart"]
 
-    genuine = np.stack([drawn.outlines(crop) for _, _, crop in photos])
+    genuine = np.stack([_outlines(crop) for _, _, crop in photos])
     train = np.array([split == "train" for _, split, _ in photos])
     edited = {
-        name: np.stack([drawn.outlines(edit(np.ascontiguousarray(crop))) for _, _, crop in photos[start % 4 :: 4]])
+        name: np.stack([_outlines(edit(np.ascontiguousarray(crop))) for _, _, crop in photos[start % 4 :: 4]])
         for start, (name, edit) in enumerate(EDITS.items())
     }  # fmt: skip
     held = np.array([zlib.crc32(name.encode()) % 4 == 0 for name, _ in drawings])
-    whole = np.stack([drawn.outlines(crop) for _, crop in drawings])
-    saved = np.stack([drawn.outlines(_jpeg(_smaller(crop, 160), 80)) for _, crop in drawings])
+    whole = np.stack([_outlines(crop) for _, crop in drawings])
+    saved = np.stack([_outlines(_jpeg(_smaller(crop, 160), 80)) for _, crop in drawings])
 
     learnt = [genuine[train], *(values[train[start % 4 :: 4]] for start, values in enumerate(edited.values()))]
-    negative, positive = np.concatenate(learnt), np.concatenate([whole[~held], saved[~held]])
+    negative, positive = np.concatenate(learnt)[:, :8], np.concatenate([whole[~held], saved[~held]])[:, :8]
     inputs, labels = np.concatenate([negative, positive]), np.repeat([0, 1], [len(negative), len(positive)])
     centre, spread = negative.mean(axis=0), negative.std(axis=0) + 1e-6
     fit = LogisticRegression(class_weight="balanced", max_iter=2000).fit((inputs - centre) / spread, labels)
@@ -114,13 +120,17 @@ def main() -> None:
 
     sources = sorted({source for source, _, _ in photos})
     of = {source: np.array([each[0] == source for each in photos]) for source in sources}
-    scores = genuine @ weights + offset
+    scores = genuine[:, :8] @ weights + offset
     threshold = max(float(np.quantile(scores[of[s] & train], SPARED)) for s in sources if (of[s] & train).any())
     threshold = round(threshold + 0.005, 2)
     print(f"WEIGHTS = {tuple(float(w) for w in weights)}\nOFFSET = {offset}\nDRAWN = {threshold}")
 
     def share(values: Floats) -> str:
-        above = values @ weights + offset > threshold if values.ndim == 2 else values > drawn.POSTERISED
+        if values.ndim == 2:
+            above = values[:, :8] @ weights + offset > threshold
+            above &= values[:, 8:] @ weights + offset > drawn.DRAWN_ABOVE
+        else:
+            above = values > drawn.POSTERISED
         return f"{above.mean():.1%} of {len(above)}" if len(above) else "—"
 
     levels = np.array([drawn.posterised(crop) for _, _, crop in photos])
@@ -140,8 +150,8 @@ def main() -> None:
         flat = np.array([drawn.posterised(crop) for (_, crop), chosen in zip(drawings, which, strict=True) if chosen])
         lines.append(f"| {name} | {share(whole[which])} | {share(saved[which])} | {share(flat)} |")
     if apart:
-        those = np.stack([drawn.outlines(crop) for _, crop in apart])
-        small = np.stack([drawn.outlines(_jpeg(_smaller(crop, 160), 80)) for _, crop in apart])
+        those = np.stack([_outlines(crop) for _, crop in apart])
+        small = np.stack([_outlines(_jpeg(_smaller(crop, 160), 80)) for _, crop in apart])
         flat = np.array([drawn.posterised(crop) for _, crop in apart])
         lines.append(f"| of other packages | {share(those)} | {share(small)} | {share(flat)} |")
     lines += ["", "| photographs of val reduced to few colours | called posterised |", "|---|---|"]

@@ -5,7 +5,8 @@ Witnesses learned from photographs, and what they say of a drawing is about the 
     posterised   of the face's levels of brightness a quarter holds nearly everything: a photograph has every shade
                  between its darkest and its lightest place, one of eight colours has eight
     drawn        flat areas beside hard outlines, and few soft shades between them: how steep the face's shades are, as
-                 shares in eight steps on a crop of 128 pixels, weighed by a logistic
+                 shares in eight steps on a crop of 128 pixels, weighed by a logistic; above the mouth too, for a curly
+                 beard is nothing but hard outlines
 
 Fitted and measured by `runs/photograph/fit.py`: at most one genuine photograph in a hundred of a source is taken for
 one of them. What has soft shades is not told: oil paintings, wax, statues and masks, rendered people, and pictures of a
@@ -30,6 +31,8 @@ POSTERISED = 0.78
 WEIGHTS = (-10.137, -23.064, -18.151, -9.609, -30.908, 42.957, -84.574, 2.679)  # steps but the first, log contrast
 OFFSET = 0.354
 DRAWN = 2.4
+UPPER = 0.55  # of the crop's height, from the top: brows, eyes and most of the nose
+DRAWN_ABOVE = 1.0  # what the upper part has to reach as well
 FEW_COLOURS = (
     "The face is shown in a few colours only, as posters and pictures of few colours are: this is not judged as a "
     "photograph."
@@ -57,7 +60,7 @@ def doubt(box: Box, pixels: Pixels) -> str:
         return ""
     if posterised(crop) > POSTERISED:
         return FEW_COLOURS
-    return OUTLINES if drawn(crop) > DRAWN else ""
+    return OUTLINES if drawn(crop) > DRAWN and drawn(crop, UPPER) > DRAWN_ABOVE else ""
 
 
 def around(box: Box, pixels: Pixels) -> Pixels:
@@ -101,21 +104,23 @@ def posterised(crop: Pixels) -> float:
     return share
 
 
-def drawn(crop: Pixels) -> float:
+def drawn(crop: Pixels, share: float = 1.0) -> float:
     """How much a face looks drawn, as a logistic's log-odds; -inf where it has hardly any contrast.
 
     Args:
         crop: RGB uint8 (h, w, 3), as `around` gives it.
+        share: Of its height that is measured, from the top.
     """
-    measured = outlines(crop)
+    measured = outlines(crop, share)
     return float(measured @ WEIGHTS + OFFSET) if measured[-1] > np.log(_FAINT) else -np.inf
 
 
-def outlines(crop: Pixels) -> NDArray[np.float64]:
+def outlines(crop: Pixels, share: float = 1.0) -> NDArray[np.float64]:
     """How steep the face's shades are.
 
     Args:
         crop: RGB uint8 (h, w, 3), as `around` gives it.
+        share: Of its height whose steps are counted, from the top; the contrast is the whole face's.
 
     Returns:
         float64 (8,): shares of the seven upper steps, and the contrast's logarithm.
@@ -132,6 +137,7 @@ def outlines(crop: Pixels) -> NDArray[np.float64]:
     inside = _ellipse(*brightness.shape)
     low, high = np.percentile(brightness[inside], (5, 95))
     contrast = max(float(high - low), _FAINT)
+    inside[round(share * len(inside)) :] = False
     across, down = np.diff(brightness, axis=1)[:-1], np.diff(brightness, axis=0)[:, :-1]
     steep = np.log2(np.hypot(across, down)[inside[:-1, :-1]] / contrast * 100 + 0.25)
     shares = np.histogram(steep, STEEPNESS)[0] / max(1, len(steep))

@@ -1112,7 +1112,7 @@ def _is_overlong(content: bytes) -> bool:
         return False
     order, big = ("<" if content[:2] == b"II" else ">"), b"+" in content[:4]
     entry = struct.Struct(order + ("HHQQ" if big else "HHII"))
-    wide, at, seen = struct.Struct(order + ("Q" if big else "I")), 8 if big else 4, set[int]()
+    wide, at, seen = struct.Struct(order + ("Q" if big else "I")), 8 if big else 4, {0}  # 0 ends the chain
     try:
         while (here := wide.unpack_from(content, at)[0]) not in seen and len(seen) < _MOST_VALUES:
             seen.add(here)

@@ -25,6 +25,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from facewitness.errors import FacewitnessError, InputError
@@ -34,6 +35,7 @@ from facewitness.types import Analysis, Hear, Problem, Report
 
 T = TypeVar("T")
 _OFTEN = 0.2  # seconds between two words about one step
+_PATIENCE = 10  # times the seconds that something may take, where its process waits for a core all the while
 
 
 def report_of(analysis: Analysis) -> Report:
@@ -63,7 +65,8 @@ def analyze_many(
             a script needs `if __name__ == "__main__":`.
         then: runs where the picture was analysed; with several jobs it and its results have to be picklable.
         seconds: how long one picture may take, or a function that says it of a source; None for as long as it likes.
-            What takes longer is ended with its process, and gets a failed report.
+            What takes longer is ended with its process, and gets a failed report. Time that the process waits for a
+            core is not counted, where the system tells it (Linux), until ten times the seconds are over.
         **options: those of `Analyzer`.
 
     Raises:
@@ -227,8 +230,7 @@ class Pool(Generic[T]):
                         self._collect(busy[cast("Connection", ready)])
                 self._end_stopped()
                 for worker in busy.values():
-                    late = worker.deadline is not None and worker.deadline <= time.monotonic()
-                    if worker.task is not None and late and not worker.pipe.poll():
+                    if worker.task is not None and worker.is_late() and not worker.pipe.poll():
                         self._lose(worker, f"The analysis took longer than {worker.task.seconds:g} seconds.", kill=True)
 
     def _hand_out(self) -> None:
@@ -356,6 +358,7 @@ class _Worker(Generic[T]):
         self.task: _Task | None = None
         self.made_by: Mapping[str, Any] | None = None  # known once it has loaded
         self.deadline: float | None = None  # by the monotonic clock
+        self._latest = self._waited = 0.0
 
     def give(self, task: _Task) -> None:
         self.task = task
@@ -370,13 +373,34 @@ class _Worker(Generic[T]):
 
     def _start_clock(self) -> None:
         seconds = None if self.task is None else self.task.seconds
-        self.deadline = None if seconds is None else time.monotonic() + seconds
+        if seconds is None:
+            self.deadline = None
+            return
+        now = time.monotonic()
+        self.deadline, self._latest, self._waited = now + seconds, now + _PATIENCE * seconds, _waited(self.process.pid)
+
+    def is_late(self) -> bool:
+        """Whether its time is over; the time that it stood ready and others had the cores is not its own."""
+        now = time.monotonic()
+        if self.deadline is None or self.deadline > now:
+            return False
+        before, self._waited = self._waited, _waited(self.process.pid)
+        if (later := self.deadline + self._waited - before) > now:
+            self.deadline = min(max(later, now + _OFTEN), self._latest)
+        return self.deadline <= now
 
     def end(self) -> None:
         self.process.join(5)
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
+
+
+def _waited(pid: int | None) -> float:
+    """Seconds that a process has been ready to run and had no core, as Linux counts them; 0 where nobody does."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    return 0.0
 
 
 @contextmanager

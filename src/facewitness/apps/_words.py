@@ -87,14 +87,15 @@ def look(given: argparse.Namespace) -> None:
         raise InputError(f"--out: expected a folder, got the file '{out}'. Name another one.")
 
 
-def add_system(parser: Any, asked: tuple[str, ...]) -> None:
+def add_system(parser: Any, asked: tuple[str, ...], judged: bool = True) -> None:
     """The options that say who finds faces, who testifies, and by which thresholds it is judged.
 
     Args:
         parser: of a command.
         asked: the witnesses where none is named.
+        judged: whether the command judges by thresholds that another may take the place of.
     """
-    parser.set_defaults(asked=asked)
+    parser.set_defaults(asked=asked, profile=None)
     parser.add_argument(
         "--finder", type=leaf("finders"), default="facemesh", metavar="NAME", help="what finds the faces (facemesh)"
     )
@@ -113,9 +114,10 @@ def add_system(parser: Any, asked: tuple[str, ...]) -> None:
         metavar="PART.KEY=VALUE",
         help="an option of a finder or witness, such as facemesh.max_faces=10",
     )
-    parser.add_argument(
-        "--profile", type=Path, metavar="FILE", help="judge by thresholds made with facewitness calibrate"
-    )
+    if judged:
+        parser.add_argument(
+            "--profile", type=Path, metavar="FILE", help="judge by thresholds made with facewitness calibrate"
+        )
 
 
 def system(arguments: argparse.Namespace) -> dict[str, Any]:

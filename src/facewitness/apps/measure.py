@@ -95,7 +95,7 @@ def add_to(commands: Any) -> None:
         "--confidence", type=_share, default=0.5, metavar="SHARE", help="with which --max-fpr must be shown (0.5)"
     )
     calibrate.add_argument("--out", type=Path, default=Path("profile.json"), metavar="FILE", help="(profile.json)")
-    add_system(calibrate, MEASURED)
+    add_system(calibrate, MEASURED, judged=False)  # it makes thresholds
 
 
 def _with_extra(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
