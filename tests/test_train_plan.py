@@ -234,3 +234,13 @@ def test_a_tokenizer_that_lost_the_placeholder_is_told(tmp_path, small):
         (tmp_path / "saved" / name).write_bytes((small / name).read_bytes())
     with pytest.raises(WeightsError, match="does not know the placeholder <forgery>"):
         pv.load(tmp_path / "saved")
+
+
+def test_short_runs_are_told_in_minutes_or_seconds_and_what_fits_nowhere_with_a_way_out():
+    page = plan.Plan("a plan")
+    page.works("learning", 1e14, "by count")
+    assert "fits an 80 GB card (H100), 1 s" in str(page) and "0.0 hours" not in str(page)
+    page.works("more", 5e16, "by count")
+    assert "minutes" in str(page) and "--processes" not in str(page)
+    page.takes("activations", 100 * plan.GIB, "by count")
+    assert "does not fit an 80 GB card (H100)" in str(page) and "A larger --processes shares the batch" in str(page)

@@ -286,6 +286,8 @@ class Plan:
             fits = "fits" if self.bytes < memory * 0.95 * GIB else "does not fit"
             after = f", {_time(self.hours(card))}" if self.work and fits == "fits" else ""
             lines.append(f"  {fits} {'an' if card.startswith('8') else 'a'} {card}{after}")
+        if all(self.bytes >= memory * 0.95 * GIB for memory, _, _ in CARDS.values()):
+            lines.append("  A larger --processes shares the batch among cards, and a smaller batch_size needs less.")
         return "\n".join(lines)
 
 
