@@ -129,16 +129,16 @@ def test_a_map_that_covers_a_region_makes_it_likelier_that_it_is_forged(words):
     assert chance["nose"] > 0.6 > 0.2 > chance["chin"]
 
 
-def test_words_and_map_count_as_much_as_names_agree(words):
+def test_the_map_counts_as_much_as_names_agree(words):
     """One of two groups names by the map what the model would not; the other is told apart by the model alone."""
-    by_map = [("a", ("nose",), [(("chin",), -4.0, -3.0), (("nose",), -5.0, -0.1)])]
-    by_words = [("b", ("chin",), [(("nose",), -6.0, -0.1), (("chin",), -1.0, -2.0)])]
-    names, places = words.weights(by_map)
-    assert places > 0 and words._agreements(by_map, names, places) == [1.0], "the model would say chin, the map nose"
-    names, places = words.weights(by_map + by_words)
-    assert names > 0 and places > 0 and words._agreements(by_map + by_words, names, places) == [1.0, 1.0]
-    assert words._agreements(by_map, 1.0, 0.0) == [0.0] and words._agreements(by_words, 0.0, 1.0) == [0.0]
-    found = words.named_elsewhere([(str(i), *case[1:]) for i in range(16) for case in by_map + by_words])
+    by_map = ("a", ("nose",), [(("chin",), -4.0, -3.0), (("nose",), -5.0, -0.1)])
+    by_words = ("b", ("chin",), [(("nose",), -6.0, -0.1), (("chin",), -1.0, -2.0)])
+    weight = words.weight_of_places([by_map])
+    assert weight >= 0.5 and words._agreements([by_map], weight) == [1.0], "the model would say chin, the map says nose"
+    assert words.weight_of_places([by_words]) == 0.0, "of the best the lowest"
+    weight = words.weight_of_places([by_map, by_words])
+    assert words._agreements([by_map, by_words], weight) == [1.0, 1.0]
+    found = words.named_elsewhere([(str(i), *case[1:]) for i in range(16) for case in (by_map, by_words)])
     assert found == {"model": 0.5, "map": 0.5, "together": 1.0}
 
 

@@ -14,7 +14,8 @@ together are right more often on parts of `calibrate` that they were not fitted 
 `measure` writes two folders of predictions and a JSON each, as `facewitness bench answers` does, with the rows "score
 alone", "map alone", "always fake" and "always real" beside them: `model`, the language model's own likeliest reply;
 `chosen`, the reply that evidence and model choose together, which is what a user gets; and words.md, both in a table.
-Killed, it goes on by answers.jsonl; another choice.json or model wants another folder.
+Killed, it goes on by answers.jsonl, and `fit` by looked.jsonl and weighed.jsonl in its --out; another model, detector
+or choice.json wants another folder.
 """
 
 from __future__ import annotations
@@ -46,7 +47,6 @@ from facewitness.witnesses import kfd as witness_file
 
 MARGIN = 1.3
 PLACES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)  # weights of the map's say about places that are tried
-NAMES = (0.0, 0.25, 0.5, 1.0, 2.0)  # of the model's
 COVERED = 1 / 3  # from which coverage on the map alone calls a region forged, as the witness's findings do
 
 
@@ -78,6 +78,11 @@ def questions(data: Pack, split: str, pictures: int, seed: int, sources: Sequenc
             yield row["source"], item
 
 
+def _crop(item: sbi_qa.Item) -> NDArray[np.uint8]:
+    pixels = cv2.imdecode(np.frombuffer(item.image, np.uint8), cv2.IMREAD_COLOR)
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+
+
 def crop_landmarks(data: Pack) -> dict[str, Landmarks]:
     """Each genuine row's mesh in the pixels of its crop, by "source/file"."""
     out = {}
@@ -91,13 +96,16 @@ def crop_landmarks(data: Pack) -> dict[str, Landmarks]:
 
 def looked(witness: Any, item: sbi_qa.Item, points: Landmarks) -> Looked:
     """The detector's score and coverage of an item's picture."""
-    crop = cv2.cvtColor(cv2.imdecode(np.frombuffer(item.image, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    crop = _crop(item)
     score, located = witness.scored(crop)
     return Looked(crop, score, _chosen.coverage(located, points))
 
 
 def gathered(given: argparse.Namespace, split: str) -> tuple[Any, list[tuple[sbi_qa.Item, Looked]]]:
-    """The language model, and every question with what the detector says of its picture."""
+    """The language model, and every question with what the detector says of its picture: kept, a line a picture."""
+    log = given.out / "looked.jsonl"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    held = {(line["split"], line["file"]): line for line in _lines(log)}
     data = Pack(given.pack)
     meshes = crop_landmarks(data)
     witness = witness_file.load(weights=str(given.weights))
@@ -107,9 +115,25 @@ def gathered(given: argparse.Namespace, split: str) -> tuple[Any, list[tuple[sbi
     out = []
     for _, item in track(list(questions(data, split, given.pictures, given.seed, given.sources)), "looking"):
         if item.file not in seen:
-            seen[item.file] = looked(witness, item, meshes[item.original])
+            old = held.get((split, item.file))
+            if old is None:
+                seen[item.file] = one = looked(witness, item, meshes[item.original])
+                _note(log, {"split": split, "file": item.file, "score": one.score, "covered": dict(one.covered)})
+            else:
+                seen[item.file] = Looked(_crop(item), old["score"], old["covered"])
         out.append((item, seen[item.file]))
     return model, out
+
+
+def _lines(log: Path) -> list[dict[str, Any]]:
+    """The lines of a log; one that a killed run cut off is none."""
+    text = log.read_text(encoding="utf-8") if log.exists() else ""
+    return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+
+
+def _note(log: Path, line: Mapping[str, Any]) -> None:
+    with open(log, "a", encoding="utf-8") as out:
+        out.write(json.dumps(line) + "\n")
 
 
 def asked_of(model: Any, item: sbi_qa.Item, seen: Looked) -> str:
@@ -128,41 +152,56 @@ def fit(given: argparse.Namespace) -> None:
     verdicts: list[tuple[float, float, bool]] = []
     about_regions: list[tuple[str, tuple[float, float, float, float], bool]] = []
     places: list[Named] = []
+    odds_of_places: list[tuple[float, float]] = []
+    log = given.out / "weighed.jsonl"
+    held = {(line["file"], line["question"]): line for line in _lines(log)}
     for item, seen in track(rows, "weighing"):
         about = (item.asked,) if item.asked else ()
         if any(name not in seen.covered for name in about):
             continue
-        prompt, chance = asked_of(model, item, seen), neutral.chance(seen.covered)
-        yes, no = model.likelihoods(seen.crop, prompt, (_chosen.YES, _chosen.NO), ended=False)
-        words = yes - no
+        sets = _chosen._sets(neutral.chance(seen.covered)) if item.label == "fake" and not about else []
+        line = held.get((item.file, item.question))
+        if line is None or line["sets"] != [list(each) for each in sets]:  # of other pictures, another map
+            line = weighed_by(model, item, seen, sets)
+            _note(log, line)
+        words = line["words"]
         truth = item.asked in item.regions if item.asked else item.label == "fake"
         if about:
             about_regions.append((item.group, (words, *_chosen.known(about[0], seen.score, seen.covered)), truth))
         else:
             verdicts.append((words, _chosen._logit(seen.score), truth))
-        if truth and not about:
-            sets = _chosen._sets(chance)
-            values = model.likelihoods(seen.crop, prompt, [yes_no.forged(s) for s in sets])
-            weighed = [(s, v, _chosen._log_prior(s, chance)) for s, v in zip(sets, values, strict=True)]
-            places.append((item.group, item.regions, weighed))
+        if sets:
+            priors = _chosen.log_priors(sets, neutral.chance(seen.covered))
+            named = list(zip(sets, line["values"], priors, strict=True))
+            places.append((item.group, item.regions, named))
+            odds_of_places.append((words, _chosen._logit(seen.score)))
     verdict = agreeing(_odds(verdicts), verdicts, given.agree)
     alone, together, floor = elsewhere(about_regions, verdict)
     region = of_region(about_regions, floor) if together > alone else None
-    names, weight = weights(places)
-    choice = _chosen.Choice(verdict, region, weight, forged, names)
+    # regions are named only of what is called fake
+    places = [row for row, both in zip(places, odds_of_places, strict=True) if verdict.together(*both) > 0]
+    choice = _chosen.Choice(verdict, region, weight_of_places(places), forged)
     kept = {"verdicts": verdicts, "regions": about_regions, "places": places}
     write_whole(given.out / "fitted-to.json", json.dumps(kept).encode())
     about_it = {
         "fitted": {
             "split": "calibrate", "pictures": given.pictures, "seed": given.seed, "questions": len(rows),
             "places_tried": list(PLACES), "floors_tried": list(FLOORS),
-            "names_tried": list(NAMES),
             "regions_right": {"model": round(alone, 4), "together": round(together, 4)},
             "places_named": {name: round(value, 4) for name, value in named_elsewhere(places).items()},
         }
     }  # fmt: skip
     write_whole(given.model / _chosen.FILE, json.dumps(choice.to_json() | about_it, indent=1).encode())
     print(json.dumps(choice.to_json() | about_it, indent=1))
+
+
+def weighed_by(model: Any, item: sbi_qa.Item, seen: Looked, sets: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """The model's log-odds of a yes to one question, and the log-likelihoods of replies that name each set."""
+    prompt = asked_of(model, item, seen)
+    yes, no = model.likelihoods(seen.crop, prompt, (_chosen.YES, _chosen.NO), ended=False)
+    values = model.likelihoods(seen.crop, prompt, [yes_no.forged(s) for s in sets]) if sets else []
+    return {"file": item.file, "question": item.question, "words": yes - no, "sets": [list(s) for s in sets],
+            "values": list(values)}  # fmt: skip
 
 
 def _forged_by_coverage(rows: Sequence[tuple[sbi_qa.Item, Looked]]) -> dict[str, tuple[float, float]]:
@@ -250,8 +289,8 @@ def agreeing(odds: _chosen.Odds, rows: Sequence[tuple[float, float, bool]], floo
 Named = tuple[str, tuple[str, ...], list[tuple[tuple[str, ...], float, float]]]  # group, truth; set, model, map
 
 
-def _agreements(rows: Sequence[Named], names: float, weight: float) -> list[float]:
-    """The Jaccard index of the regions that are named and forged, of each row, with these weights."""
+def _agreements(rows: Sequence[Named], weight: float, names: float = 1.0) -> list[float]:
+    """The Jaccard index of the regions that are named and forged, of each row; `weight` of the map."""
     out = []
     for _, truth, sets in rows:
         best = sets[_chosen.medoid([s for s, *_ in sets], [names * model + weight * prior for _, model, prior in sets])]
@@ -259,14 +298,13 @@ def _agreements(rows: Sequence[Named], names: float, weight: float) -> list[floa
     return out
 
 
-def weights(rows: Sequence[Named]) -> tuple[float, float]:
-    """The weights of the model's say and of the map's with which the sets named agree best with those forged."""
-    tried = [(names, weight) for names in NAMES for weight in PLACES if names + weight > 0]
-    return max(tried, key=lambda each: float(np.mean(_agreements(rows, *each))) if rows else 0.0)
+def weight_of_places(rows: Sequence[Named]) -> float:
+    """The weight of the map's say with which the sets named agree best with those forged: of the best the lowest."""
+    return max(PLACES, key=lambda weight: float(np.mean(_agreements(rows, weight))) if rows else 0.0)
 
 
 def named_elsewhere(rows: Sequence[Named], parts: int = 8) -> dict[str, float]:
-    """The mean Jaccard index with weights fitted on other groups, of the model alone and of the map alone.
+    """The mean Jaccard index with a weight fitted on other groups, of the model alone and of the map alone.
 
     Args:
         rows: A part of the groups is answered by what the other parts were fitted to.
@@ -275,9 +313,9 @@ def named_elsewhere(rows: Sequence[Named], parts: int = 8) -> dict[str, float]:
     part = [zlib.crc32(group.encode()) % parts for group, *_ in rows]
     together: list[float] = []
     for which in range(parts):
-        fitted = weights([row for row, p in zip(rows, part, strict=True) if p != which])
-        together += _agreements([row for row, p in zip(rows, part, strict=True) if p == which], *fitted)
-    each = {"model": _agreements(rows, 1.0, 0.0), "map": _agreements(rows, 0.0, 1.0), "together": together}
+        fitted = weight_of_places([row for row, p in zip(rows, part, strict=True) if p != which])
+        together += _agreements([row for row, p in zip(rows, part, strict=True) if p == which], fitted)
+    each = {"model": _agreements(rows, 0.0), "map": _agreements(rows, 1.0, 0.0), "together": together}
     return {name: float(np.mean(values)) for name, values in each.items() if values}
 
 
@@ -295,9 +333,10 @@ def measure(given: argparse.Namespace) -> None:
     with open(log, "a", encoding="utf-8") as out:
         for item, seen in track(rows, "asking"):
             prompt = asked_of(model, item, seen)
-            own, chosen = held.get((item.file, item.question), (None, None))
-            if own is None:
-                own = model.answer(seen.crop, prompt)
+            line = held.get((item.file, item.question), {})
+            own, chosen = line.get("model"), line.get("chosen")
+            if "chosen" not in line:  # a line without it has what the same model said by itself, under another choice
+                own = model.answer(seen.crop, prompt) if own is None else own
                 if choice is not None:
                     weigh = partial(_weighed, model, seen.crop, prompt)
                     chosen = _chosen.reply(item.question, seen.score, seen.covered, weigh, choice)
@@ -325,12 +364,9 @@ def _weighed(model: Any, crop: Any, prompt: str, replies: Sequence[str], ended: 
     return likelihoods
 
 
-def _answered(log: Path) -> dict[tuple[str, str], tuple[str, str | None]]:
+def _answered(log: Path) -> dict[tuple[str, str], dict[str, Any]]:
     """What a killed `measure` into the same folder had heard: (file, question) → the model's reply, and the chosen."""
-    if not log.exists():
-        return {}
-    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-    return {(line["file"], line["question"]): (line["model"], line["chosen"]) for line in lines}
+    return {(line["file"], line["question"]): line for line in _lines(log)}
 
 
 def _row(item: sbi_qa.Item, seen: Looked) -> Any:

@@ -365,7 +365,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--split", help="only rows of this split")
     parser.add_argument("--whole", action="store_true", help="only questions about the whole image")
     parser.add_argument("--most", type=int, metavar="N", help="the first N items")
-    parser.add_argument("--half", type=int, choices=(0, 1), help="one half of the groups, drawn by their names")
+    parser.add_argument(
+        "--sample", type=int, metavar="N", help="N items, drawn with --seed; a smaller N is a part of it"
+    )
     parser.add_argument("--drawn", action="store_true", help="reply as the witness does, by the model's draws.json")
     parser.add_argument("--tokens", type=int, default=384, help="of a reply, at most")
     parser.add_argument("--batch", type=int, default=32)
@@ -393,12 +395,13 @@ def _predicted(given: argparse.Namespace) -> tuple[pa.Table, dict[str, Any]]:
         table = table.filter(pc.is_valid(table.column("question")))
         if not table.num_rows:
             raise InputError(f"'{given.model}': expected replies to questions, got none. Ask with --questions.")
-        return table, {k: meta.get(k) for k in ("model", "table_sha256", "split", "tokens", "drawn", "half")}
+        return table, {k: meta.get(k) for k in ("model", "table_sha256", "split", "tokens", "drawn", "sample")}
     if given.table is None:
         raise InputError(f"'{given.model}': expected predictions in it, or a table of questions beside a model")
     asked = [item for item in items(chats.read_dma(given.table, given.split)) if item.whole or not given.whole]
-    if given.half is not None:
-        asked = [item for item in asked if _half(item.row["group"]) == given.half]
+    if given.sample is not None:
+        order = np.random.default_rng(given.seed).permutation(len(asked))
+        asked = [asked[i] for i in order[: given.sample]]
     asked = asked[: given.most]
     if not asked:
         raise InputError(f"'{given.table}': expected at least one question that can be asked, got none")
@@ -408,7 +411,7 @@ def _predicted(given: argparse.Namespace) -> tuple[pa.Table, dict[str, Any]]:
         "split": given.split,
         "tokens": given.tokens,
         "drawn": given.drawn,
-        "half": given.half,
+        "sample": given.sample,
     }
     until = time.monotonic() + 60 * given.minutes
     rows = replied(given.model, asked, given.tokens, given.batch, given.out / "replies.jsonl", until, given.drawn)
@@ -455,11 +458,7 @@ def _written(said: pa.Table, facts: Mapping[str, Any], given: argparse.Namespace
 
 def half(table: pa.Table, which: int) -> pa.Table:
     """The rows of one half of the groups, 0 or 1, by the groups' names."""
-    return table.filter(pa.array([_half(str(group)) == which for group in measures.groups(table)]))
-
-
-def _half(group: str) -> int:
-    return zlib.crc32(group.encode()) % 2
+    return table.filter(pa.array([zlib.crc32(str(g).encode()) % 2 == which for g in measures.groups(table)]))
 
 
 def kept(table: pa.Table, folder: Path, seed: int = 0) -> str:

@@ -10,7 +10,7 @@ log-odds of a yes are those of how it would begin:
                         + rivals · (how far it covers the most covered other one)  +  face · (the score's)  +  offset,
                         and a no where the log-odds of the face are below a floor: a real face has no forged eye
     places of a yes  =  the set of regions with the largest expected Jaccard index, where the chance of a set of at most
-                        three of the six likeliest is as exp(names · log p(reply) + places · log p(set | map))
+                        three of the six likeliest is as p(reply) · p(set | map) ** places
 
 The numbers are fitted on held-out pictures (`runs/kfd/words.py fit`) and stand in the language model's folder as
 choice.json; without that file the model's own likeliest reply is given. It is a prior and no ban: where the model is
@@ -109,7 +109,6 @@ class Choice:
         verdict: of "is it fake", whose evidence is the score's log-odds.
         region: of "is the nose fake"; None leaves its yes or no to the model alone.
         places: weight of log p(set of regions | map).
-        names: weight of the model's log p(reply that names them).
         forged: region → slope and offset of the log-odds that it is forged over the logit of how far the map covers it.
     """
 
@@ -117,7 +116,6 @@ class Choice:
     region: OfRegion | None
     places: float
     forged: Mapping[str, tuple[float, float]]
-    names: float = 1.0
 
     def chance(self, covered: Mapping[str, float]) -> dict[str, float]:
         """The probability that each region is forged, by how far the map covers it."""
@@ -145,8 +143,7 @@ class Choice:
     def to_json(self) -> dict[str, Any]:
         """As choice.json holds it."""
         odds = {"verdict": asdict(self.verdict), "region": None if self.region is None else asdict(self.region)}
-        named = {"places": self.places, "names": self.names}
-        return {**odds, **named, "forged": {name: list(line) for name, line in self.forged.items()}}
+        return {**odds, "places": self.places, "forged": {name: list(line) for name, line in self.forged.items()}}
 
 
 def read(folder: Path) -> Choice | None:
@@ -165,14 +162,14 @@ def read(folder: Path) -> Choice | None:
         of_region = held["region"]
         if of_region is not None:
             of_region = OfRegion(*(float(of_region[field.name]) for field in fields(OfRegion)))
-        choice = Choice(verdict, of_region, float(held["places"]), forged, float(held.get("names", 1.0)))
+        choice = Choice(verdict, of_region, float(held["places"]), forged)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise WeightsError(
             f"'{file}': expected the weights of words and evidence that runs/kfd/words.py fits, got something else "
             f"({type(error).__name__}: {error}). Copy it again, or delete it and the model answers by itself."
         ) from error
     both = [astuple(odds) for odds in (verdict, of_region) if odds is not None]
-    numbers = [*choice.forged.values(), (choice.places, choice.names), *both]
+    numbers = [*choice.forged.values(), (choice.places,), *both]
     if not all(np.isfinite(number) for line in numbers for number in line):
         raise WeightsError(f"'{file}': expected finite numbers, got NaN or infinity. Fit it again.")
     return choice
@@ -233,7 +230,7 @@ def reply(
         return yes_no.genuine()
     sets = _sets(chance, AMONG)
     texts = [yes_no.forged(places) for places in sets]
-    values = choice.names * np.array(likelihoods(texts)) + choice.places * np.array(log_priors(sets, chance))
+    values = np.array(likelihoods(texts)) + choice.places * np.array(log_priors(sets, chance))
     return texts[medoid(sets, values)]
 
 
