@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -203,6 +204,74 @@ def test_the_command_asks_a_model_and_measures_what_it_said_again_without_it(eva
     assert evaluate.main([before, "--out", str(tmp_path / "b"), "--tokenizer", "plain"]) == 0
     second = json.loads((tmp_path / "b" / "results.json").read_text())
     assert second["model"] == first["model"] and second["shuffled"] == first["shuffled"]
+
+
+def test_a_measuring_that_was_stopped_goes_on_with_a_sample(evaluate, model, table, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "out"
+    options = ["--sample", "5", "--batch", "2", "--tokens", "3", "--tokenizer", "plain", "--out", str(out)]
+    assert evaluate.main([str(model), str(table), *options, "--minutes", "0"]) == 1
+    assert "Asked 0 of 5 questions" in capsys.readouterr().err
+    assert evaluate.main([str(model), str(table), *options]) == 0
+    kept = (out / "replies.jsonl").read_text().splitlines()
+    assert len(kept) == 5
+    (out / "replies.jsonl").write_text("\n".join([*kept[:3], kept[3][:9]]) + "\n")
+    heard = []
+    real = evaluate.paired.ask
+    monkeypatch.setattr(
+        evaluate.paired, "ask", lambda m, p, rows, asking: heard.append(rows) or real(m, p, rows, asking)
+    )
+    assert evaluate.main([str(model), str(table), *options]) == 0
+    assert [len(rows) for rows in heard] == [2], "what was kept whole is not asked for again"
+    smaller = [*options[:1], "3", *options[2:]]
+    assert evaluate.main([str(model), str(table), *smaller]) == 0 and len(heard) == 1, "a part of the sample"
+    assert json.loads((out / "results.json").read_text())["items"] == 3
+
+
+@pytest.fixture
+def draws(evaluate):
+    spec = importlib.util.spec_from_file_location("mare_draws", RUNS / "draws.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["mare_draws"] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["mare_draws"]
+
+
+def test_how_replies_are_drawn_is_fitted_on_what_the_module_was_not_shown(
+    draws, evaluate, model, table, tmp_path, capsys, monkeypatch
+):
+    shutil.copytree(model.parent, tmp_path / "copy")  # the module lies beside the model
+    folder = tmp_path / "copy" / model.name
+    rows = [{"file": f"{n}.jpg", "split": "calibrate" if n < 8 else "train"} for n in range(20)]
+    monkeypatch.setattr(draws, "Pack", lambda path: type("Held", (), {"rows": rows}))
+    given = [str(table), "--unseen", "pack", "--model", str(folder), "--draws", "2", "--tokens", "3", "--out",
+             str(tmp_path / "out")]  # fmt: skip
+    assert draws.main([*given, "--minutes", "0"]) == 1 and "Drew for 0 of 16 questions" in capsys.readouterr().err
+    assert draws.main(given) == 0
+    held = json.loads((folder / "draws.json").read_text())
+    assert held["draws"] == 2 and held["fitted"]["questions"] == 16 and held["fitted"]["groups"] == 4
+    assert held["fitted"]["verdict"] in ("together", "score", "words")
+    drawing = draws._drawn.read(folder)
+    assert drawing is not None and drawing.offset == held["offset"]
+    options = ["--sample", "4", "--tokens", "3", "--tokenizer", "plain", "--out", str(tmp_path / "val")]
+    assert evaluate.main([str(folder), str(table), *options, "--drawn"]) == 0
+    assert json.loads((tmp_path / "val" / "results.json").read_text())["drawn"] is True
+    assert evaluate.main([str(model), str(table), *options[:-1], str(tmp_path / "w"), "--drawn"]) == 1
+    assert "expected draws.json" in capsys.readouterr().err
+    monkeypatch.setattr(draws, "Pack", lambda path: type("None", (), {"rows": rows[8:]}))
+    assert draws.main(given) == 1 and "expected a pack that holds out" in capsys.readouterr().err
+
+
+def test_words_and_score_are_weighed_by_what_was_right_elsewhere(draws):
+    rng = np.random.default_rng(0)
+    fake = rng.random(200) < 0.5
+    rows = [(str(i // 4), float(rng.normal()), float(rng.normal() + 4 * f - 2), bool(f)) for i, f in enumerate(fake)]
+    right, groups = draws.elsewhere(rows), [group for group, *_ in rows]
+    assert right["score"].mean() > 0.9 > 0.7 > right["words"].mean() and right["together"].mean() > 0.9
+    assert draws.better(right, groups) in ("score", "together")
+    assert draws.better({**right, "score": right["words"], "together": right["words"]}, groups) == "words", "a draw"
+    words, evidence, _ = draws.fitted(rows, "together")
+    assert evidence > 5 * abs(words) and draws.fitted(rows, "score")[0] == 0
 
 
 def test_shares_of_right_claims_are_kept_where_the_witness_reads_them(evaluate, asked, table, tmp_path, monkeypatch):

@@ -3,10 +3,10 @@
     python runs/mare/draws.py dma.parquet --unseen PACK --model MODEL --out DIR        writes MODEL/draws.json
 
 dma.parquet is of the split `train`; of it the pictures count that PACK, from which the module learned, holds out
-(`calibrate`). To each question a number of replies is drawn at one temperature. A logistic regression weighs the
-log-odds of their verdicts and those of the module's score; "elsewhere" says how often each is right on groups that a
-fit did not see, with "fake" always beside: words and score together count only where they are right no less often than
-the better of both, else that one alone. Nothing of `val` is looked at.
+(`calibrate`). To each question a number of replies is drawn at one temperature. Their majority is the verdict, unless
+the module's score, or a logistic regression of both, is right more often on groups that its fit did not see: by an
+interval over groups, paired. The language model did learn from these pictures, so that its share is flattered; what
+it is worth is for `evaluate.py` to say, on `val`, of which nothing is looked at here.
 
 DIR/drawn.jsonl keeps what was drawn, a line a question; a stopped run (`--minutes`) goes on when it is given again.
 """
@@ -24,8 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from facewitness.bench import measures
 from facewitness.builders import chats
 from facewitness.builders.pack import Pack
 from facewitness.errors import FacewitnessError, InputError
@@ -68,7 +70,7 @@ def drawn(talker: Any, asked: Sequence[Any], given: argparse.Namespace) -> list[
                 continue
             if time.monotonic() > until:
                 raise InputError(f"Drew for {n} of {len(asked)} questions, and the time is over. Run the same again.")
-            crop, prompt = np.asarray(paired.picture(item.row)), item.row["prompt"]
+            crop, prompt = np.array(paired.picture(item.row)), item.row["prompt"]
             seed = _drawn.seed(crop, prompt)
             texts = talker.draws(crop, prompt, given.draws, given.temperature, seed, _drawn.SETTLED)
             held[key] = {"file": key[0], "question": key[1], "group": item.row["group"], "label": item.truth.label,
@@ -86,33 +88,41 @@ def odds(line: dict[str, Any]) -> Row:
 
 
 def fitted(rows: Sequence[Row], which: str) -> tuple[float, float, float]:
-    """Weights of words and of the score, and the offset: of both, or of one alone. Each picture may be asked often."""
-    columns = {"words": (1, 0), "score": (0, 1), "together": (1, 1)}[which]
+    """Weights of words and of the score, and the offset: of both, or of the score alone."""
+    columns = {"score": (0, 1), "together": (1, 1)}[which]
     x = np.array([(w * columns[0], e * columns[1]) for _, w, e, _ in rows])
     model = LogisticRegression(C=1.0, max_iter=1000).fit(x, [fake for *_, fake in rows])
     return float(model.coef_[0, 0]), float(model.coef_[0, 1]), float(model.intercept_[0])
 
 
-def elsewhere(rows: Sequence[Row], parts: int = 8) -> dict[str, float]:
-    """How often words, score and both are right on groups the fit did not see; "fake" said of all beside.
+def elsewhere(rows: Sequence[Row], parts: int = 8) -> dict[str, NDArray[np.bool_]]:
+    """Which questions the draws' majority, the score and both answer rightly, fitted on other groups.
 
     Args:
         rows: of questions; a part of the groups is judged by what the others were fitted to.
         parts: how many.
     """
     part = [zlib.crc32(group.encode()) % parts for group, *_ in rows]
-    right: dict[str, list[bool]] = {name: [] for name in ("words", "score", "together")}
-    for name, found in right.items():
-        for p in range(parts):
+    truth = np.array([fake for *_, fake in rows])
+    right = {"words": (np.array([words for _, words, *_ in rows]) > 0) == truth}
+    for name in ("score", "together"):
+        right[name] = np.zeros(len(rows), bool)
+        for p in set(part):
             others = [row for row, at in zip(rows, part, strict=True) if at != p]
             words, evidence, offset = fitted(others, name)
-            found += [
-                (words * w + evidence * e + offset > 0) == fake
-                for (_, w, e, fake), at in zip(rows, part, strict=True)
-                if at == p
-            ]
-    shares = {name: float(np.mean(found)) for name, found in right.items()}
-    return {**shares, "always fake": float(np.mean([fake for *_, fake in rows]))}
+            for i in (i for i, at in enumerate(part) if at == p):
+                right[name][i] = (words * rows[i][1] + evidence * rows[i][2] + offset > 0) == truth[i]
+    return right
+
+
+def better(right: dict[str, NDArray[np.bool_]], groups: Sequence[str], seed: int = 0) -> str:
+    """The name of what is right most often: "words" unless another one is by an interval over groups, paired."""
+    codes = np.unique(groups, return_inverse=True)[1]
+    ones = np.ones(len(groups))
+    less = {name: (right[name] * 1.0 - right["words"], ones) for name in ("score", "together")}
+    found = measures.ratios(less, codes, seed=seed)
+    sure = [name for name, value in found.items() if value.low is not None and value.low > 0]
+    return max(sure, key=lambda name: right[name].mean(), default="words")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -145,14 +155,15 @@ def written(lines: Sequence[dict[str, Any]], given: argparse.Namespace) -> dict[
     """Fit, write draws.json, and what stands in it."""
     rows = [odds(line) for line in lines]
     right = elsewhere(rows)
-    best = max(("together", "score", "words"), key=lambda name: right[name])
-    words, evidence, offset = fitted(rows, best)
+    best = better(right, [group for group, *_ in rows], given.seed)
+    words, evidence, offset = (1.0, 0.0, 0.0) if best == "words" else fitted(rows, best)
     drawing = _drawn.Drawing(given.draws, given.temperature, words, evidence, offset)
     chosen = [_drawn.chosen(line["texts"], line["score"], drawing) for line in lines]
     first = [line["texts"][0] for line in lines]
     about: dict[str, Any] = {
         "split": "calibrate", "questions": len(rows), "groups": len({group for group, *_ in rows}), "seed": given.seed,
-        "verdict": best, "right_elsewhere": {name: round(value, 4) for name, value in right.items()},
+        "verdict": best, "right_elsewhere": {name: round(float(value.mean()), 4) for name, value in right.items()},
+        "fakes": round(float(np.mean([fake for *_, fake in rows])), 4),
         "texts": {"chosen": _different(chosen), "first_drawn": _different(first)},
         "form": {"chosen": _form(chosen), "first_drawn": _form(first)},
     }  # fmt: skip

@@ -174,7 +174,7 @@ def measured(
 
 
 # what a model that looks is above, and in what
-ABOVE = (("verdict", "always fake"), ("cider", "shuffled"), ("score/boxes", "shuffled"))
+ABOVE = (("verdict", "always fake"), ("verdict", "score alone"), ("cider", "shuffled"), ("score/boxes", "shuffled"))
 
 
 def above(
@@ -301,7 +301,7 @@ def replied(
             asking = paired.Asking(max_tokens=most, batch_size=batch)
             rows = [item.row for item in part]
             return [first for first, *_ in paired.ask(talker.model, talker.processor, rows, asking)]
-        pictures = [np.asarray(paired.picture(item.row)) for item in part]
+        pictures = [np.array(paired.picture(item.row)) for item in part]
         return [
             talker.reply(crop, item.row["prompt"], score[item.row["file"]] or 0.0)
             for crop, item in zip(pictures, part, strict=True)
