@@ -389,7 +389,9 @@ def tables():
 def test_a_model_that_looks_is_above_its_controls_and_one_answer_is_not(evaluate, asked, table):
     rows, _ = predicted(evaluate, asked, replies(asked, table))
     found = evaluate.above(rows, evaluate.systems(rows), tokenizer="plain")
-    assert list(found) == ["verdict − always fake", "cider − shuffled", "score/boxes − shuffled"]
+    assert list(found) == [
+        "verdict − always fake", "verdict − score alone", "cider − shuffled", "score/boxes − shuffled",
+    ]  # fmt: skip
     assert found["verdict − always fake"].value == 0.5 and found["verdict − always fake"].low > 0
     assert found["cider − shuffled"].value > 0
     same = '<think>I look.</think><answer>{"explanation": "The image looks fake.", "bboxes": {}}</answer>'
