@@ -9,6 +9,7 @@ SHELL := /bin/bash
 .PHONY: help demo quick test check style types imports models docs perf size hostile lock sbom clean
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport PYTHONDONTWRITEBYTECODE  # else every process that a test starts compiles all modules anew
 
 USE := .venv#       a plain install, as a user has it
 DEV := .venv-dev#   the same and everything that tests, checks and training need

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from facewitness import checks, plugins
 from facewitness.types import Clip, Frame, Reply, Report, Testimony, Track, Truth
@@ -64,6 +65,37 @@ def test_commands_in_the_pages_parse(page, command):
             parser().parse_args(words)
     else:
         parser().parse_args(words)
+
+
+PYTHON = re.compile(r"^(?:<!-- not run: (.+) -->\n+)?```(?:python|py|pycon)\n(.*?)^```", re.M | re.S)
+MODULES = {  # blocks that are a file, by the page and the file's name; who runs them
+    "docs/add-one-file.md": "`photobooth`, below",
+    "docs/datasets.md": "tests/families/test_datasets.py",
+}
+
+
+def scripts() -> list[object]:
+    """Every block of Python that is no file of its own, with the reason where the page says that it is not run."""
+    found = []
+    for page in PAGES:
+        name = page.relative_to(ROOT).as_posix()
+        for number, match in enumerate(PYTHON.finditer(page.read_text(encoding="utf-8")), start=1):
+            if re.match(r"# \w+\.py\n", match[2]):
+                assert name in MODULES, f"{name}: who runs the file in block {number}?"
+            else:
+                marks = [pytest.mark.skip(reason=match[1])] if match[1] else []
+                found.append(pytest.param(match[2], id=f"{name}-{number}", marks=marks))
+    return found
+
+
+@pytest.mark.parametrize("code", scripts())
+def test_python_in_the_pages_runs(code, astronaut_path, tmp_path, monkeypatch, capsys):
+    Image.open(astronaut_path).save(tmp_path / "photo.jpg", quality=95)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "page", "exec"), {"__name__": "__main__"})
+    assert "real" in capsys.readouterr().out
+    for name in re.findall(r'\.save\("([^"]+)"\)', code):
+        assert (tmp_path / name).stat().st_size > 1_000
 
 
 def test_the_walks_through_the_code_meet_what_they_name():

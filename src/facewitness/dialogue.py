@@ -18,6 +18,7 @@ evidence's, and who fails leaves the answer from the evidence, and a problem.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -817,7 +818,7 @@ def _pointing(face: PersonReport, name: str) -> str:
             sentence += " That is too weak, or the verdict too uncertain, to be claimed."
     else:
         sentence = f"No witness points at {place}."
-    covered = _covered(face, name)
+    covered = _covered(face, name, _masked(face))
     mask = "" if covered is None else f" The mask covers {percent(covered)} of {place}."
     order = [f.strength for f in face.findings if f.strength is not None]
     rank = ""
@@ -1078,7 +1079,8 @@ def _at(face: PersonReport, second: float, names: Sequence[str], question: str) 
 
 def _about_regions(face: PersonReport, names: Sequence[str], question: str) -> Answer:
     """One answer for all the regions asked about; its label is fake if any is, then inconclusive, then real."""
-    parts = [_about(face, name, question) for name in names]
+    masked = _masked(face)
+    parts = [_about(face, name, question, masked) for name in names]
     labels = [answer.label for answer in parts]
     label: Label | None = next((x for x in ("fake", "inconclusive", "real") if x in labels), None)
     findings = tuple(dict.fromkeys(f for answer in parts for f in answer.findings))
@@ -1088,7 +1090,7 @@ def _about_regions(face: PersonReport, names: Sequence[str], question: str) -> A
     return Answer(" ".join(texts), label, findings, tuple(names), "region")
 
 
-def _about(face: PersonReport, name: str, question: str) -> Answer:
+def _about(face: PersonReport, name: str, question: str, masked: Callable[[], NDArray[np.bool_]]) -> Answer:
     """What is known of one region. A sign that is wrong more often than right is no "yes"."""
 
     def answer(text: str, label: Label | None, findings: tuple[Finding, ...] = ()) -> Answer:
@@ -1100,7 +1102,7 @@ def _about(face: PersonReport, name: str, question: str) -> Answer:
         return answer(f"{hidden} Nothing can be said about {place}.", None)
     here = tuple(f for f in face.findings if _is_at(f, name))
     sentences = " ".join(_sentence(f) for f in here)
-    covered = _covered(face, name)
+    covered = _covered(face, name, masked)
     measured = "" if covered is None else f" The mask covers {percent(covered)} of it."
     if verdict.label == "inconclusive":
         hints = f"Hints there: {_lower(sentences)}" if here else f"No sign was found at {place}."
@@ -1149,14 +1151,24 @@ def _hidden(face: PersonReport, name: str) -> str | None:
     return None if inside.mean() >= 0.5 else f"The {regions.title(name)} lies outside the picture."
 
 
-def _covered(face: PersonReport, name: str) -> float | None:
+def _masked(face: PersonReport) -> Callable[[], NDArray[np.bool_]]:
+    """Where a face's mask is 0.5 and more, (H, W) on its whole frame: made when first asked for, and once."""
+
+    @functools.cache
+    def masked() -> NDArray[np.bool_]:
+        assert face.mask is not None
+        return geometry.place(face.mask, face.face.at.height, face.face.at.width) >= 0.5
+
+    return masked
+
+
+def _covered(face: PersonReport, name: str, masked: Callable[[], NDArray[np.bool_]]) -> float | None:
     """The share of a region that the mask covers from 0.5 on; None without a mask."""
     if face.mask is None or face.face.landmarks is None:
         return None
     height, width = face.face.at.height, face.face.at.width
     place = geometry.fill(list(regions.polygons(name, face.face.landmarks)), height, width)
-    mask = geometry.place(face.mask, height, width)
-    return float((mask[place] >= 0.5).mean()) if place.any() else None
+    return float(masked()[place].mean()) if place.any() else None
 
 
 def _same_place(place: str, asked: str) -> bool:

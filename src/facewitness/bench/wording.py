@@ -386,6 +386,13 @@ def _plain(lines: list[str]) -> list[str]:
     return out
 
 
+# A run of seconds: threads that collect and compile for one of hours would take most of its processor time.
+_JAVA = (
+    "java", "-XX:+IgnoreUnrecognizedVMOptions", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+    "-Dfile.encoding=UTF-8",
+)  # fmt: skip
+
+
 def _ptb(lines: list[str]) -> list[str]:
     lacking = _lacking_java()
     if lacking:
@@ -396,7 +403,7 @@ def _ptb(lines: list[str]) -> list[str]:
 
     # the program itself, not its Python class: that writes into the installed package, and fails where it may not
     jar = str(_package() / "tokenizer" / "stanford-corenlp-3.4.1.jar")
-    command = ["java", "-Dfile.encoding=UTF-8", "-cp", jar, "edu.stanford.nlp.process.PTBTokenizer"]
+    command = [*_JAVA, "-cp", jar, "edu.stanford.nlp.process.PTBTokenizer"]
     ran = subprocess.run(
         [*command, "-preserveLines", "-lowerCase"],
         input="\n".join([*lines, "end"]).encode(errors="replace"),  # a last line without words would get no line
@@ -436,7 +443,7 @@ def _meteor(corpus: Corpus) -> tuple[float | None, str | None]:
     if lacking:
         return None, f"METEOR {lacking}"
     folder = _package() / "meteor"
-    command = ["java", "-Dfile.encoding=UTF-8", "-Xmx2G", "-jar", "meteor-1.5.jar", "-", "-", "-stdio", "-l", "en"]
+    command = [*_JAVA, "-Xmx2G", "-jar", "meteor-1.5.jar", "-", "-", "-stdio", "-l", "en"]
     bar = re.compile(r"\|{3,}")  # what parts the fields
     try:
         with subprocess.Popen(
