@@ -7,24 +7,29 @@ in test_media, who is meant in test_questions.
 
 from __future__ import annotations
 
+import html
 import io
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter, ImageOps
+from reports import REPORTS
 
-from facewitness import drawn, phrases, plugins
+from facewitness import drawn, judge, phrases, plugins
+from facewitness.apps import cli
 from facewitness.apps.cli import main
 from facewitness.dialogue import Dialogue
 from facewitness.errors import WeightsError
 from facewitness.forge import routine
 from facewitness.pipeline import Analyzer
-from facewitness.types import Frame, Pixels, Report
+from facewitness.types import Frame, Label, Pixels, Report, Verdict
 
 
 @pytest.fixture(scope="module")
@@ -290,6 +295,89 @@ def test_a_number_is_never_below_itself(value, bound):
     assume(abs(value - bound) > 2e-6)
     shown, limit = (float(words.removesuffix(" %")) for words in phrases.apart(value, bound))
     assert (shown < limit) == (value < bound) and shown != limit
+
+
+NUMBER = r"(?:[<>] )?[\d.]+"
+
+
+def told(label: Label, fake: float, thresholds: tuple[float, float], width: float) -> Report:
+    """A report on one face with this verdict, in the judge's own words."""
+    report = REPORTS["inconclusive"]
+    person, interval = report.people[0], (max(0.0, fake - width), min(1.0, fake + width))
+    cause = "band" if label == "inconclusive" else None
+    reasons = (judge._measured_against(label, fake, *thresholds),)
+    verdict = Verdict(label, fake, interval, thresholds, cause, reasons, person.verdict.testimonies)
+    return replace(report, people=(replace(person, verdict=verdict),), verdict=verdict)
+
+
+def comparisons(text: str) -> Iterator[tuple[str, float, float]]:
+    """Each number that a text compares: how, the probability, the threshold; all of them on one scale."""
+    text = html.unescape(re.sub(r"<[^>]+>", " ", text)).replace("\\", "").replace("*", "")
+    number = lambda word: float(word.lstrip("<> "))  # noqa: E731
+    (said,) = {number(n) for n in re.findall(rf"({NUMBER}) % fake \(", text)}
+    assert all(low <= said <= high for low, high in pairs(rf"{NUMBER} % fake \((\d+)–(\d+) %\)", text))
+    for words, how in (
+        (rf"forgery, ({NUMBER}) %, is below ({NUMBER}) %", "below"),
+        (rf"forgery, ({NUMBER}) %, lies between ({NUMBER}) %", "from"),
+        (rf"forgery, ({NUMBER}) %, lies between {NUMBER} %, .{{20,60}}, and ({NUMBER}) %", "below"),
+        (rf"forgery, ({NUMBER}) %, reaches the threshold for fake, ({NUMBER}) %", "from"),
+    ):
+        for chance, threshold in re.findall(words, text):
+            assert number(chance) == said
+            yield how, said, number(threshold)
+    for words in (
+        rf"Below ({NUMBER}) % there is no sign",
+        rf"Inconclusive from ({NUMBER}) %",
+        rf"sign below ({NUMBER})",
+    ):
+        yield from (("real", said, number(found)) for found in re.findall(words, text))
+    for words in (rf"from ({NUMBER}) % on this face is fake", rf"Inconclusive from {NUMBER} % to ({NUMBER}) %"):
+        yield from (("fake", said, number(found)) for found in re.findall(words, text))
+
+
+def pairs(pattern: str, text: str) -> list[tuple[float, float]]:
+    return [(float(low), float(high)) for low, high in re.findall(pattern, text)]
+
+
+def in_every_form(report: Report) -> Iterator[str]:
+    yield plugins.get("formats", "html").render(report).decode()
+    yield plugins.get("formats", "markdown").render(report).decode()
+    yield "\n".join(line for line, _ in cli._summary(cli._Outcome(report), detailed=True))
+    yield f"{phrases.odds(report.verdict)}\n" + "\n".join(  # JSON has the numbers as they are, and the reasons
+        json.loads(plugins.get("formats", "json").render(report))["verdict"]["reasons"]
+    )
+    yield f"{phrases.odds(report.verdict)}\n{Dialogue(report).ask('Is it fake?').text}"
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0.02, 0.98), st.floats(0.02, 0.98), st.floats(-0.006, 0.006), st.booleans(), st.floats(0, 0.3))
+@example(0.2869, 0.9061, -0.0008, True, 0.1)  # 91 %, inconclusive, and fake from 91 % on
+@example(0.2869, 0.9061, -0.0001, False, 0.1)
+@example(0.2869, 0.9061, 0.0001, True, 0.0)
+def test_no_output_contradicts_the_verdict_by_its_numbers(one, other, near, at_fake, width):
+    """Probabilities close to a threshold, in all forms: what is inconclusive is below "fake from", and so on."""
+    assume(abs(one - other) > 1e-5)
+    thresholds = min(one, other), max(one, other)
+    fake = min(max(thresholds[at_fake] + near, 0.011), 0.989)
+    assume(all(abs(fake - threshold) > 2e-6 for threshold in thresholds))
+    label: Label = "real" if fake < thresholds[0] else "fake" if fake >= thresholds[1] else "inconclusive"
+    report = told(label, fake, thresholds, width)
+    for text in in_every_form(report):
+        compared = list(comparisons(text))
+        assert compared or "The probability of forgery" not in text, text
+        for how, said, threshold in compared:
+            below = {"below": True, "from": False, "real": label == "real", "fake": label != "fake"}[how]
+            assert (said < threshold) == below, (how, said, threshold, label)
+
+
+def test_a_printed_report_does_not_contradict_itself_either():
+    pdfium = pytest.importorskip("pypdfium2", reason="needs the extra 'bench'")
+    pytest.importorskip("reportlab", reason="needs the extra 'pdf'")
+    report = told("inconclusive", 0.9053, (0.2869, 0.9061), 0.05)
+    pages = pdfium.PdfDocument(plugins.get("formats", "pdf").render(report))
+    text = " ".join(" ".join(page.get_textpage().get_text_range() for page in pages).split())
+    assert "90.5 % fake (85–96 %)" in text and "inconclusive 28.7–90.6 %" in text
+    assert {(how, said < threshold) for how, said, threshold in comparisons(text)} == {("from", False), ("below", True)}
 
 
 # ------------------------------------------------------------------------------------------------ lists and their kinds

@@ -3,13 +3,15 @@
     for line in lists.read(Path("list.csv")): line.number, line.values["file"]
     lists.located(folder, r".\\a\\1.jpg")  →  "a/1.jpg", as the disk has it
 
-Read are commas, semicolons and tabs, Excel's first line `sep=;`, its lines of nothing but separators, and a byte order
-mark. A path may have either slash, a drive or folders of another machine before it, other capitals, and letters with
-their accents apart (macOS writes them so): it means the one file that it can mean, and two of them are none.
+Read are commas, semicolons and tabs, a byte order mark, and of Excel: its first line `sep=;`, its lines of nothing but
+separators, its cells that are kept from being numbers (`="007.jpg"`) and its "Unicode text" (UTF-16). A path may have
+either slash, a drive or folders of another machine before it, other capitals, and letters with their accents apart
+(macOS writes them so): it means the one file that it can mean, and two of them are none.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import errno
 import io
@@ -50,11 +52,14 @@ def read(path: Path) -> List:
         path: Of the list.
 
     Raises:
-        InputError: the file is no UTF-8 text or no CSV, a column is there twice, or a line has too many or too few
-            values.
+        InputError: the file is no text in UTF-8 (or UTF-16 with its mark) or no CSV, a column is there twice, or a line
+            has too many or too few values.
     """
     try:
-        with io.TextIOWrapper(open_bounded(path, MAX_BYTES), encoding="utf-8-sig", newline="") as file:
+        content = open_bounded(path, MAX_BYTES)
+        encoding = "utf-16" if content.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+        content.seek(0)
+        with io.TextIOWrapper(content, encoding=encoding, newline="") as file:
             separator, skipped = _separator(file.readline()), 0
             if separator is not None:
                 skipped, first = 1, ""
@@ -64,7 +69,7 @@ def read(path: Path) -> List:
                 file.seek(0)
                 separator = max(",;\t", key=first.count)
             return _lines(path, csv.reader(file, delimiter=separator, strict=True), skipped)
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise InputError(f"{path} is not UTF-8 text ({error}); save it as CSV in UTF-8") from error
     except csv.Error as error:
         raise InputError(f"{path} is not CSV ({error}); save it again") from error
@@ -82,7 +87,7 @@ def _separator(line: str) -> str | None:
 
 def _lines(path: Path, rows: Iterator[list[str]], skipped: int) -> List:
     head = next(rows, [])
-    columns = tuple(name.strip().lower() for name in head)
+    columns = tuple(_cell(name).lower() for name in head)
     while len(columns) > 1 and not columns[-1]:  # a spreadsheet's empty columns
         columns = columns[:-1]
     if twice := sorted({name for name in columns if columns.count(name) > 1}):
@@ -90,7 +95,7 @@ def _lines(path: Path, rows: Iterator[list[str]], skipped: int) -> List:
     lines = []
     for row in rows:
         number = rows.line_num + skipped  # type: ignore[attr-defined]
-        values = [value.strip() for value in row]
+        values = [_cell(value) for value in row]
         if not any(values):
             continue
         while len(values) > len(columns) and not values[-1]:
@@ -102,6 +107,22 @@ def _lines(path: Path, rows: Iterator[list[str]], skipped: int) -> List:
             )
         lines.append(Line(number, dict(zip(columns, values, strict=True))))
     return List(columns, tuple(lines))
+
+
+def _cell(value: str) -> str:
+    """A cell's text without blanks around it, and without the formula that keeps it from becoming a number."""
+    value = value.strip()
+    as_text = re.fullmatch(r'="([^"]*)"', value)
+    return as_text[1].strip() if as_text else value
+
+
+def is_address(listed: str) -> bool:
+    """Whether a list names something of the web, which no command fetches.
+
+    Args:
+        listed: As the list has it.
+    """
+    return re.match(r"(?:https?|ftps?|s3|gs|file|data):", listed.strip(), re.IGNORECASE) is not None
 
 
 def located(folder: Path, listed: str) -> str | None:

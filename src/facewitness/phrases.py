@@ -55,19 +55,25 @@ def percent(score: float, digits: int = 0) -> str:
     return f"{score * 100:.{digits}f} %"
 
 
-def chance(fake: float | None, interval: tuple[float, float] | None = None) -> str:
+def chance(
+    fake: float | None,
+    interval: tuple[float, float] | None = None,
+    thresholds: tuple[float, float] | None = None,
+) -> str:
     """A calibrated probability in words: "87 % fake (80–92 %)". The interval is rounded outwards.
 
     Args:
         fake: A calibrated probability, in [0, 1]; None for none.
         interval: Its 95 % interval; None for none.
+        thresholds: What it was compared with: it gets the digits that the comparison needs; None for nothing.
     """
     if fake is None:
         return "probability not measured"
+    words = f"{apart(fake, *(thresholds or ()))[0]} fake"
     if interval is None:
-        return f"{percent(fake)} fake"
+        return words
     low, high = (round(end * 100, 6) for end in interval)  # 0.07 * 100 is a little more than 7
-    return f"{percent(fake)} fake ({math.floor(low)}–{math.ceil(high)} %)"
+    return f"{words} ({math.floor(low)}–{math.ceil(high)} %)"
 
 
 def apart(value: float, *bounds: float) -> tuple[str, ...]:
@@ -94,7 +100,21 @@ def odds(verdict: Verdict) -> str:
     """
     if verdict.is_unjudged:
         return "cannot be judged" if verdict.cause == "quality" else "not judged as a photograph"
-    return chance(verdict.fake, verdict.interval)
+    return chance(verdict.fake, verdict.interval, verdict.thresholds)
+
+
+def limits_of(verdict: Verdict) -> tuple[str, str] | None:
+    """Below what there is no sign of forgery and from what it is fake, with the digits that `odds` has; or None.
+
+    Args:
+        verdict: Of one person.
+    """
+    if verdict.thresholds is None:
+        return None
+    low, high = map(percent, verdict.thresholds)
+    if verdict.fake is not None:
+        _, low, high = apart(verdict.fake, *verdict.thresholds)
+    return low, high
 
 
 def headline(report: Report) -> tuple[str, str, str]:

@@ -377,6 +377,27 @@ def test_a_list_of_another_machine_is_read(tmp_path, lines, disk):
         assert [s.file for s in found] == list(disk) and told == []
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_spreadsheet_s_unicode_text_and_its_cells_that_are_no_numbers_are_read(encoding, tmp_path):
+    _paint(tmp_path, "a/007.png", "b/ä.png")
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    lines = f'{mark}"=""file"""\tlabel\r\n"=""a/007.png"""\treal\r\nb/ä.png\t="fake"\r\n'
+    (tmp_path / "list.csv").write_bytes(lines.encode(encoding))
+    found, told = _read("manifest", tmp_path / "list.csv")
+    assert [(s.file, s.truth.label) for s in found] == [("a/007.png", "real"), ("b/ä.png", "fake")] and told == []
+    (tmp_path / "list.csv").write_bytes(lines.encode(encoding)[:-1])  # half a letter at its end
+    with pytest.raises(InputError, match="is not UTF-8 text"):
+        _read("manifest", tmp_path / "list.csv")
+
+
+def test_an_address_in_a_list_is_told_as_that_and_not_fetched(tmp_path):
+    _paint(tmp_path, "a/1.png")
+    _write(tmp_path / "list.csv", "file,label\nhttps://example.org/a.jpg,real\na/1.png,fake\n")
+    found, told = _read("manifest", tmp_path / "list.csv")
+    assert [s.file for s in found] == ["a/1.png"]
+    assert "https://example.org/a.jpg of line 2 is an address; nothing is fetched" in told[0]
+
+
 def test_a_path_that_could_be_two_files_is_none(tmp_path):
     _paint(tmp_path, "A/1.png", "a/1.png", "real/2.png")
     if len(list(tmp_path.iterdir())) == 3:  # the disk tells capitals apart

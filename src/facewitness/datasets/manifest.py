@@ -185,6 +185,9 @@ def _samples(table: Path, name: str, rows: list[_Row], split: str | None, tell: 
         if split is not None and row["split"] != split:
             continue
         if not (root / row["file"]).is_file():
+            if lists.is_address(row["file"]):
+                tell(f"{name}: {row['file']} of line {line} is an address; nothing is fetched. Save it below the list")
+                continue
             tell(f"{name}: {root / row['file']} of line {line} does not exist; copy it or take the line out")
             continue
         mask = None

@@ -19,7 +19,7 @@ from PIL import Image
 from facewitness.formats import heat
 from facewitness.markup import element as _e
 from facewitness.overtime import clock, digits, share, stretches
-from facewitness.phrases import percent
+from facewitness.phrases import limits_of, percent
 from facewitness.types import Box, Clip, Face, FrameRef, Moment, PersonReport
 
 _WIDE, _HIGH, _LOW = 1000.0, 180.0, 226.0  # of the drawing: where time ends, where 0 % is, where it ends
@@ -62,11 +62,11 @@ def section(number: int, person: PersonReport, clip: Clip | None) -> Element | N
 
 
 def _key(person: PersonReport) -> str:
-    threshold = person.verdict.thresholds
+    threshold, limits = person.verdict.thresholds, limits_of(person.verdict)
     parts = stretches(person.timeline, threshold[1]) if threshold else ()
     words = "Probability of forgery at each judged moment; below it the quality of the face there."
-    if threshold:
-        words += f" Dashed: the thresholds of this verdict, {percent(threshold[0])} and {percent(threshold[1])}."
+    if limits:
+        words += f" Dashed: the thresholds of this verdict, {limits[0]} and {limits[1]}."
     if parts:
         when = ", ".join(part.words for part in parts)
         words += f" Shaded: it looks forged, {percent(share(person.timeline, parts))} of the time judged: {when}."

@@ -50,6 +50,7 @@ from facewitness.phrases import (
     KIND_WORDS,
     headline,
     is_film,
+    limits_of,
     measured_in_words,
     odds,
     percent,
@@ -255,14 +256,15 @@ def _bar(verdict: Verdict, thresholds: tuple[float, float] | None) -> Element | 
             span(*thresholds, y=18, height=22, class_="band"),
             span(*thresholds, y=18, height=22, class_="hatched", fill="url(#hatch)"),
         ]
-        words += f" Inconclusive from {percent(thresholds[0])} to {percent(thresholds[1])}."
+        below, above = limits_of(verdict) or ("", "")
+        words += f" Inconclusive from {below} to {above}."
         low, high = thresholds
         if high - low < 0.3:  # the two would run into each other
-            ticks.append((low, 10, f"inconclusive {percent(low)[:-2]}–{percent(high)}", _anchor((low + high) / 2)))
+            ticks.append((low, 10, f"inconclusive {below[:-2]}–{above}", _anchor((low + high) / 2)))
         else:
             at = low if low < 0.2 else 0.0  # from the left edge, so that a narrow page does not cut it
-            ticks += [(at, 10, f"no sign below {percent(low)}", "start")]
-            ticks += [(high, 10, f"fake from {percent(high)}", "start" if high < 0.8 else "end")]
+            ticks += [(at, 10, f"no sign below {below}", "start")]
+            ticks += [(high, 10, f"fake from {above}", "start" if high < 0.8 else "end")]
     if verdict.interval is not None:
         marks.append(span(*verdict.interval, y=25, height=8, rx=4, class_="interval"))
     marks.append(_e("circle", cx=f"{100 * verdict.fake:.2f}%", cy=29, r=7, class_="point"))

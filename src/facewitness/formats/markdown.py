@@ -14,6 +14,7 @@ from facewitness.phrases import (
     KIND_WORDS,
     headline,
     is_film,
+    limits_of,
     measured_in_words,
     odds,
     percent,
@@ -41,8 +42,8 @@ def render(report: Report, clip: Clip | None = None, *, date: str | None = None)
         incomplete = " The report is incomplete: see the failed steps above." if report.problems else ""
         chance = "" if report.verdict.fake is None else f"**{_chance(report.verdict)}.** "
         blocks.append(f"{chance}{meaning}{incomplete}")
-        if thresholds := band(report.verdict):
-            low, high = map(percent, thresholds)
+        if band(report.verdict) and (words := limits_of(report.verdict)):
+            low, high = map(escaped, words)
             blocks.append(
                 f"Below {low} there is no sign of forgery, from {high} on this face is fake, and between them the "
                 "answer is inconclusive."

@@ -55,7 +55,18 @@ from facewitness.formats import (
     worth,
 )
 from facewitness.overtime import clock, share, stretches
-from facewitness.phrases import KIND_WORDS, headline, listed, measured_in_words, odds, percent, places_of, visible, word
+from facewitness.phrases import (
+    KIND_WORDS,
+    headline,
+    limits_of,
+    listed,
+    measured_in_words,
+    odds,
+    percent,
+    places_of,
+    visible,
+    word,
+)
 from facewitness.types import KINDS, Box, Clip, Finding, FrameRef, Mask, PersonReport, Report, Testimony, Verdict
 
 extension = "pdf"
@@ -325,7 +336,8 @@ class _Bar(Flowable):
         canvas.drawRightString(width, 0, "100 %")
         if thresholds is not None:
             low, high = thresholds
-            text = f"inconclusive {percent(low)[:-2]}–{percent(high)}"
+            below, above = limits_of(verdict) or ("", "")
+            text = f"inconclusive {below[:-2]}–{above}"
             at, half = (low + high) / 2 * width, pdfmetrics.stringWidth(text, "Sans", 6.5) / 2
             canvas.drawCentredString(min(max(at, half), width - half), 22, text)
 
@@ -838,9 +850,9 @@ def _timeline(person: PersonReport) -> Iterator[Flowable]:
     yield Spacer(0, 1.5 * mm)
     yield _Series(person)
     words = "Probability of forgery at each judged moment, from 0 to 100 %."
-    if bounds := person.verdict.thresholds:
-        words += f" Dashed: the thresholds, {percent(bounds[0])} and {percent(bounds[1])}."
-        if parts := stretches(person.timeline, bounds[1]):
+    if (limits := limits_of(person.verdict)) and person.verdict.thresholds:
+        words += f" Dashed: the thresholds, {limits[0]} and {limits[1]}."
+        if parts := stretches(person.timeline, person.verdict.thresholds[1]):
             when = ", ".join(part.words for part in parts)
             words += f" Shaded: it looks forged, {percent(share(person.timeline, parts))} of the time judged: {when}."
     yield _text(words, TINY)
