@@ -134,6 +134,17 @@ def test_a_profile_with_a_doubled_key_is_refused(tmp_path, capsys):
     assert "the key 'witnesses' stands twice in one object" in capsys.readouterr().err
 
 
+def test_lines_of_a_later_version_are_told_to_be_that(tmp_path, capsys):
+    painted(40).save(tmp_path / "a.png")
+    (tmp_path / "lines.jsonl").write_text('{"schema": "facewitness.report/3", "made_by": {}}\n')
+    assert analyze(tmp_path / "a.png", "--lines", tmp_path / "lines.jsonl", "--resume") == 2
+    err = capsys.readouterr().err
+    assert (
+        "line 1: this version reads 'facewitness.report/2' and 'facewitness.report/1', got 'facewitness.report/3'"
+        in err
+    )
+
+
 def test_lines_with_a_doubled_key_are_not_gone_on_with(tmp_path, capsys):
     painted(40).save(tmp_path / "a.png")
     (tmp_path / "lines.jsonl").write_text('{"schema": "facewitness.report/2", "made_by": {}, "made_by": {}}\n')

@@ -520,6 +520,16 @@ def test_a_report_can_be_kept_in_other_ways(tmp_path, astronaut):
     assert b"data:image/jpeg" in (tmp_path / "a.html").read_bytes()
 
 
+def test_a_report_of_which_the_end_is_missing_is_told_to_break_off():
+    whole = wire.render(REPORTS["two_faces"]).decode().rstrip()
+    for end in (*range(1, len(whole), 29), len(whole) - 1):
+        told = rf"got {end:,} characters that break off in the midst of it\. Copy it again"
+        with pytest.raises(ReportError, match=told):
+            wire.parse(whole[:end])
+    with pytest.raises(ReportError, match="got something else at line 1"):
+        wire.parse(whole[:-1] + ",}")
+
+
 @pytest.mark.parametrize(
     ("data", "told"),
     [

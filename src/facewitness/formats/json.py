@@ -17,6 +17,7 @@ import hashlib
 import io
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
@@ -158,7 +159,13 @@ def _line_of(line: bytes, number: int, path: Path) -> dict[str, Any]:
         raise ReportError(f"'{path}', line {number}: {error}") from error
     except (ValueError, RecursionError):
         wire = None
-    if not isinstance(wire, dict) or wire.get("schema") not in READ or not isinstance(wire.get("made_by"), str | dict):
+    schema = wire.get("schema") if isinstance(wire, dict) else None
+    if isinstance(schema, str) and re.fullmatch(r"facewitness\.report/\d+", schema) and schema not in READ:
+        raise ReportError(
+            f"'{path}', line {number}: this version reads {' and '.join(map(repr, READ))}, got {schema!r}. Install the "
+            "version of facewitness that wrote it, or name another file."
+        )
+    if not isinstance(wire, dict) or schema not in READ or not isinstance(wire.get("made_by"), str | dict):
         raise ReportError(
             f"'{path}', line {number}: expected a report ({SCHEMA}), got something else. Name another file."
         )
@@ -260,6 +267,11 @@ def _loaded(data: bytes | str) -> Any:
         raise ReportError(f"Expected UTF-8 text, got other bytes at {error.start}. Is this a {SCHEMA} file?") from error
     except json.JSONDecodeError as error:
         several = error.msg == "Extra data"
+        if not several and _breaks_off(text, error):
+            raise ReportError(
+                f"Expected one report as JSON, got {len(text):,} characters that break off in the midst of it. Copy it "
+                "again, or make it again: facewitness analyze --json FILE."
+            ) from error
         advice = "give one line at a time" if several else "make it again: facewitness analyze --json FILE"
         raise ReportError(
             f"Expected one report as JSON, got something else at line {error.lineno}, column {error.colno} "
@@ -269,6 +281,12 @@ def _loaded(data: bytes | str) -> Any:
         raise
     except ValueError as error:  # json: an integer with thousands of digits
         raise ReportError(f"Expected one report as JSON, got a number that cannot be read ({error}).") from error
+
+
+def _breaks_off(text: str, error: json.JSONDecodeError) -> bool:
+    """Whether what is wrong with a JSON text is that the end of its object is missing."""
+    text = text.strip()
+    return text.startswith("{") and (not text.endswith("}") or error.pos >= len(text))
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
