@@ -446,6 +446,25 @@ def test_lines_of_another_run_are_kept_and_do_not_count_as_done(tmp_path, capsys
     assert out.read_text() == '{"schema": "else"}\n'
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "one long line"])
+def test_lines_to_go_on_from_are_an_ordinary_file(kind, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(wire, "_LONGEST", 1000)
+    painted(40).save(tmp_path / "a.png")
+    out = tmp_path / "lines.jsonl"
+    if kind == "pipe":
+        os.mkfifo(out)
+    elif kind == "device":
+        out.symlink_to("/dev/zero")
+    elif kind == "folder":
+        out.mkdir()
+    else:
+        out.write_bytes(b" " * 1000 + b"{}\n")
+    assert analyze(tmp_path / "a.png", "--lines", out, "--resume") == 2
+    assert f"{out}'" in capsys.readouterr().err
+    assert kind != "one long line" or out.stat().st_size == 1003
+
+
 def test_resumed_lines_get_made_by_again_where_its_line_was_taken_out(tmp_path, capsys):
     (tmp_path / "0.png").write_text("no picture")
     for number in (1, 2):

@@ -529,6 +529,27 @@ def test_pillows_own_limit_is_left_as_it_was():
     assert before == Image.MAX_IMAGE_PIXELS
 
 
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("TIFF", {"compression": "tiff_adobe_deflate"}),
+        ("PNG", {}),
+        ("JPEG", {}),
+        ("GIF", {}),
+        ("WEBP", {}),
+        ("BMP", {}),
+    ],
+)
+def test_what_is_larger_than_pillows_own_limit_and_not_than_ours_is_read(kind, options, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)  # of 89 million: phones' photos of 200 are under our limit
+    oriented = Image.Exif()
+    oriented[274] = 6
+    picture = painted().convert("L" if kind == "TIFF" else "RGB")
+    more = {"exif": oriented} if kind in ("TIFF", "PNG", "JPEG", "WEBP") else {}
+    assert media.read(encoded(picture, kind, **options, **more)).frame.width in (30, 40)
+    assert Image.MAX_IMAGE_PIXELS == 300
+
+
 def test_missing_path_broken_link_folder_and_pipe(tmp_path: Path):
     assert "does not exist" in refusal(tmp_path / "none.jpg")
     link = tmp_path / "link.jpg"

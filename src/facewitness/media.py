@@ -532,7 +532,7 @@ def _decode(
             if mark:
                 content += mark
                 image = _opened(content)
-            image.load()
+            _load(image)
             incomplete = extent is not None and damage.is_short(extent, content, image)
             if mark:
                 if incomplete:
@@ -696,6 +696,22 @@ def _opened(content: bytes | Path) -> Image.Image:
             Image.MAX_IMAGE_PIXELS = limit
 
 
+def _load(image: Image.Image) -> None:
+    """Decode it. Of what is larger than Pillow's own limit, and not than ours, one at a time."""
+    import PIL.Image
+
+    limit = PIL.Image.MAX_IMAGE_PIXELS
+    if limit is None or image.width * image.height <= 2 * limit:
+        image.load()
+        return
+    with _opening:
+        limit, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
+        try:
+            image.load()
+        finally:
+            PIL.Image.MAX_IMAGE_PIXELS = limit
+
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 
@@ -727,10 +743,10 @@ def _check_size(image: Image.Image, label: str, max_pixels: int, max_memory: int
         raise _too_many_pixels(label, image.width, image.height, max_pixels)
     stored = _A_PIXEL.get(image.mode, 4)
     taken = _TAKES.get(image.format or "", stored + (6 if image.info.get("progressive") else 0)) + 3
-    # WebP's decoder holds four copies of the picture until the last is taken, so it gets half: 50 million pixels
-    most = max_memory / 2 if image.format == "WEBP" else max_memory
-    if pixels * taken > most:
-        takes, limit = beyond(pixels * taken / 1e9, most / 1e9, 1)
+    if image.format == "WEBP":  # its decoder holds four copies until the last is taken: 50 million pixels at most
+        taken *= 2
+    if pixels * taken > max_memory:
+        takes, limit = beyond(pixels * taken / 1e9, max_memory / 1e9, 1)
         raise TooLarge(
             f"'{label}' is {image.width} × {image.height} pixels as {image.format}, and reading it would take "
             f"{takes} GB of memory; expected at most {limit} GB. Make it smaller, or raise max_memory (--max-memory)."

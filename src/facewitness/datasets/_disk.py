@@ -57,6 +57,8 @@ def folder(root: str | Path, dataset: str, needed: Iterable[str], any_of: bool =
         raise InputError(f"{dataset}: expected the folder where it lies, got none. Name it: --root DIR")
     root, needed = Path(root), tuple(needed)
     if not root.is_dir():
+        if root.exists():
+            raise InputError(f"{dataset}: expected a folder at {root}, got something else. Name the folder.")
         near = difflib.get_close_matches(root.name, [p.name for p in root.parent.glob("*")], n=1)
         hint = f" Did you mean {root.parent / near[0]}?" if near else ""
         raise InputError(f"{dataset}: expected a folder at {root}, found none.{hint}")

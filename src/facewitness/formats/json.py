@@ -18,6 +18,7 @@ import io
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, cast
@@ -26,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 from facewitness.errors import InputError, ReportError
-from facewitness.files import each_once, whole
+from facewitness.files import each_once, open_bounded, whole
 from facewitness.phrases import json_line, title
 from facewitness.types import (
     KINDS,
@@ -62,6 +63,7 @@ from facewitness.types import (
 extension = "json"
 SCHEMA = "facewitness.report/2"
 READ = (SCHEMA, "facewitness.report/1")  # versions that `parse` reads
+_LONGEST = 200_000_000  # bytes of one line, of those to go on from
 MASK_PIXELS = 1 << 26  # a mask of more pixels than this is refused before it is decoded
 SIDE = 1_000_000  # longest side of a picture, in pixels
 
@@ -120,14 +122,20 @@ def go_on(path: Path, made_by: Mapping[str, Any], slim: bool = False) -> tuple[L
         same way.
 
     Raises:
-        ReportError: a line in the file is no report; the file is left as it is.
+        ReportError: it is a pipe or a device, or a line in it is no report; it is left as it is.
     """
     if not path.exists():
         return Lines(slim), set()
     mine, known, written = fingerprint(made_by), dict[str, Any](), set[str]()
     done: set[tuple[str, str | None]] = set()
-    with whole(path) as passing, path.open("rb") as old, passing.open("wb") as new:
-        for number, line in enumerate(old, start=1):
+    try:
+        old = open_bounded(path, sys.maxsize)
+    except OSError as error:
+        raise ReportError(f"'{path}': expected lines to go on from ({error.strerror}). Name another file.") from error
+    with whole(path) as passing, old, passing.open("wb") as new:
+        for number, line in enumerate(iter(lambda: old.readline(_LONGEST), b""), start=1):
+            if len(line) == _LONGEST:
+                raise ReportError(f"'{path}', line {number}: expected a report, got {_LONGEST:,} bytes and more.")
             if not line.endswith(b"\n"):
                 break
             if not line.strip():
