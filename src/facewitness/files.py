@@ -108,6 +108,9 @@ def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     Args:
         pairs: Its keys and values, in their order.
 
+    Returns:
+        Key → value.
+
     Raises:
         ValueError: A key stands twice; the message says which.
     """

@@ -108,6 +108,9 @@ def limits_of(verdict: Verdict) -> tuple[str, str] | None:
 
     Args:
         verdict: Of one person.
+
+    Returns:
+        Both in words; None of a verdict without thresholds.
     """
     if verdict.thresholds is None:
         return None

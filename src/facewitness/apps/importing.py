@@ -61,8 +61,8 @@ def _import(given: argparse.Namespace) -> int:
     config = _config(given.kind, given.recipe)
     held = published.read(given.checkpoint)
     try:
-        found = published.translated(given.kind, held)
-        fit = published.fitted(given.kind, found, published.expected(given.kind, config))
+        translation = published.translated(given.kind, held)
+        fit = published.fitted(given.kind, translation, published.expected(given.kind, config))
     except WeightsError as error:
         raise WeightsError(f"'{given.checkpoint}': {error}") from None
     if not fit.whole and not given.partial:

@@ -229,7 +229,7 @@ def _mmtt(given: argparse.Namespace) -> int:
     of_mmtt = ("MMTT, Table 2", "MMTT, test set (their repository)", "MMTT, Table 6")
     tables = {"mmtt": of_mmtt, "ddvqa": ("DQ_F++, Table 3",)}.get(given.dataset, ())
     print(grounded.markdown(numbers, given.system, tables))
-    _told(notes)
+    _notes(notes)
     if given.out is not None:
         write_whole(given.out, json.dumps(numbers | {"notes": notes}, indent=1).encode())
     if given.sheet is not None:
@@ -237,7 +237,7 @@ def _mmtt(given: argparse.Namespace) -> int:
     return ALL
 
 
-def _told(notes: Sequence[str]) -> None:
+def _notes(notes: Sequence[str]) -> None:
     for note in notes[:5]:
         complain(f"facewitness: {note}")
     if len(notes) > 5:
@@ -267,15 +267,15 @@ def _fifa(given: argparse.Namespace) -> int:
         )
     numbers = grounded.fifa(rows, answers, meteor=not given.no_meteor)
     print(grounded.fifa_markdown(numbers, given.system))
-    _told(notes)
-    found = {name: count for name, count in numbers["misfits"].items() if count and name != "unread"}
-    if found:
-        told = {
+    _notes(notes)
+    misfits = {name: count for name, count in numbers["misfits"].items() if count and name != "unread"}
+    if misfits:
+        words = {
             "wrong_size": "masks of another size than the picture's (count as none)",
             "segs_without_mask": "[SEG] without a mask",
             "broken": "answers that break the form <p> … </p> [SEG]",
         }
-        complain(f"facewitness: {'; '.join(f'{count} {told[name]}' for name, count in found.items())}")  # fmt: skip
+        complain(f"facewitness: {'; '.join(f'{count} {words[name]}' for name, count in misfits.items())}")  # fmt: skip
     if numbers["unasked"]:
         complain(
             f"facewitness: {numbers['unasked']} of {len(answers)} answers belong to no question of '{given.table}' by "

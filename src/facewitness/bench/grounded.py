@@ -263,17 +263,17 @@ def misfits(rows: Sequence[Mapping[str, Any]], answers: Sequence[Answer]) -> dic
     """
     from facewitness.builders.fifa import as_array
 
-    found = dict.fromkeys(("unread", "wrong_size", "segs_without_mask", "broken"), 0)
+    counts = dict.fromkeys(("unread", "wrong_size", "segs_without_mask", "broken"), 0)
     for row, answer in zip(rows, answers, strict=True):
-        found["unread"] += answer.unread
+        counts["unread"] += answer.unread
         if row["mask"] is not None and any(mask is not None for mask in answer.masks):
             size = as_array(row["mask"]).shape
-            found["wrong_size"] += sum(m is not None and m.shape != size for m in answer.masks)
+            counts["wrong_size"] += sum(m is not None and m.shape != size for m in answer.masks)
         segs = answer.text.count(interleaved.SEG)
-        found["segs_without_mask"] += max(0, segs - len(answer.masks))
+        counts["segs_without_mask"] += max(0, segs - len(answer.masks))
         reasons = interleaved.parse(answer.text, [None] * segs).refusals or ()
-        found["broken"] += any(reason.startswith(_BROKEN) for reason in reasons)
-    return found
+        counts["broken"] += any(reason.startswith(_BROKEN) for reason in reasons)
+    return counts
 
 
 def asked(answers: Sequence[str], true: Sequence[bool], groups: Sequence[str], seed: int = 0) -> dict[str, Value]:
@@ -665,7 +665,7 @@ def fifa_markdown(numbers: Mapping[str, Any], system: str = "system") -> str:
         system: Its name in tables.
     """
 
-    def told(about: Mapping[str, Any], key: str) -> str:
+    def cell(about: Mapping[str, Any], key: str) -> str:
         value = about.get(key)
         if not isinstance(value, Mapping):
             return "–" if value is None else f"{value:g}"
@@ -684,7 +684,7 @@ def fifa_markdown(numbers: Mapping[str, Any], system: str = "system") -> str:
                 about = about.get(speaker, {})
             elif speaker != "words":  # the controls are of words
                 about = {}
-            cells.append(told(about, key))
+            cells.append(cell(about, key))
         lines.append(f"| {name} | {' | '.join(cells)} |")
     lines.append(f"| Fake-in-Facext (quoted; not run) | {' | '.join(f'{v:g}' for v in FIFA_PUBLISHED.values())} |")
     lines += ["", "| task | questions | answered | | |", "|---|---|---|---|---|"]
@@ -692,7 +692,7 @@ def fifa_markdown(numbers: Mapping[str, Any], system: str = "system") -> str:
         if not isinstance(about, Mapping) or "questions" not in about:
             continue
         key = next((each for each in _MAIN if each in about), "")
-        main, value = (_MAIN[key], told(about, key)) if key else ("CIDEr", told(about.get("words", {}), "CIDEr"))
+        main, value = (_MAIN[key], cell(about, key)) if key else ("CIDEr", cell(about.get("words", {}), "CIDEr"))
         lines.append(f"| {task} | {about['questions']} | {about['answered']} | {main} | {value} |")
     return "\n".join(lines + _why_no_meteor(numbers.get("text_explanation", {}))) + "\n"
 

@@ -2,7 +2,7 @@
 
     read(path)                    tensors of a .pth, .pt, .bin or .safetensors, without running what is in it
     translated(kind, tensors)     the same under our names, and what has no place here
-    fitted(kind, found, shapes)   what is missing, left over or of another shape, in the file's own names
+    fitted(kind, translation, shapes)   what is missing, left over or of another shape, in the file's own names
 
 The kinds
     forgerytalker   LianJC/DFF-InstructBLIP-Detection: a LAVIS InstructBLIP (EVA-ViT-g, Q-Former, Flan-T5 XL) with the
@@ -513,12 +513,12 @@ def _tower(config: Mapping[str, Any] | None) -> dict[str, Any]:
     return encoder
 
 
-def fitted(kind: str, found: Translation, shapes: Mapping[str, Sequence[int]]) -> Fit:
+def fitted(kind: str, translation: Translation, shapes: Mapping[str, Sequence[int]]) -> Fit:
     """What of a network a checkpoint fills.
 
     Args:
         kind: One of KINDS.
-        found: The checkpoint.
+        translation: The checkpoint.
         shapes: As `expected` gives them.
 
     Returns:
@@ -527,11 +527,11 @@ def fitted(kind: str, found: Translation, shapes: Mapping[str, Sequence[int]]) -
     Raises:
         WeightsError: A tensor is of another shape or no floating-point number.
     """
-    tensors = dict(found.tensors)
+    tensors, names = dict(translation.tensors), translation.names
     other = [k for k in tensors if k.startswith("decoder.") and k in shapes]
-    aside = [name for name in found.left if re.fullmatch(_ASIDE[kind], name)]
+    aside = [name for name in translation.left if re.fullmatch(_ASIDE[kind], name)]
     if any(tuple(tensors[k].shape) != tuple(shapes[k]) for k in other):  # a decoder of another width begins anew
-        aside += [found.names[k] for k in other]
+        aside += [names[k] for k in other]
         shapes = {k: v for k, v in shapes.items() if k not in other}
         for k in other:
             del tensors[k]
@@ -539,24 +539,24 @@ def fitted(kind: str, found: Translation, shapes: Mapping[str, Sequence[int]]) -
         if ours in shapes and tuple(value.shape) != tuple(shapes[ours]):
             wrong = sum(k in shapes and tuple(v.shape) != tuple(shapes[k]) for k, v in tensors.items())
             raise WeightsError(
-                f"{found.names[ours]}: expected the shape {_shape(shapes[ours])}, got {_shape(value.shape)}"
+                f"{names[ours]}: expected the shape {_shape(shapes[ours])}, got {_shape(value.shape)}"
                 + (f", and {wrong - 1} more are of another shape" if wrong > 1 else "")
                 + ". Name the recipe of its network with --recipe, or another file."
             )
         if not value.is_floating_point() and not ours.endswith("num_batches_tracked"):
             raise WeightsError(
-                f"{found.names[ours]}: expected floating-point numbers, got {str(value.dtype).removeprefix('torch.')}. "
+                f"{names[ours]}: expected floating-point numbers, got {str(value.dtype).removeprefix('torch.')}. "
                 "Name a file that is not quantised."
             )
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise WeightsError(
-                f"{found.names[ours]}: expected numbers, got some that are none (NaN or infinite). Name another file."
+                f"{names[ours]}: expected numbers, got some that are none (NaN or infinite). Name another file."
             )
     shared = [k for k in shapes if re.fullmatch(r"language\.(?:shared|(?:en|de)coder\.embed_tokens)\.weight", k)]
     there = {*tensors, *(shared if any(k in tensors for k in shared) else ())}
     lacking = [k for k in shapes if k not in there]
-    left = [name for name in found.left if name not in aside]
-    left += [found.names[k] for k in tensors if k not in shapes]
+    left = [name for name in translation.left if name not in aside]
+    left += [names[k] for k in tensors if k not in shapes]
     parts = []
     for begins, name in _PARTS.items() if kind == "forgerytalker" else ():
         if any(k.startswith(begins) for k in shapes) and not any(k.startswith(begins) for k in there):

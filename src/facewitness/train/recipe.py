@@ -56,6 +56,9 @@ def parsed(path: Path) -> dict[str, Any]:
     Args:
         path: Of the TOML file.
 
+    Returns:
+        Key → value, tables within tables.
+
     Raises:
         InputError: There is none, it cannot be read, or it is no TOML; a key that stands twice is none.
     """

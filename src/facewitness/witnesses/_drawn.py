@@ -52,14 +52,14 @@ class Drawing:
     evidence: float
     offset: float
 
-    def verdict(self, said: Sequence[Label | None], score: float) -> Label | None:
+    def verdict(self, verdicts: Sequence[Label | None], score: float) -> Label | None:
         """The verdict that words and evidence give together; None where no draw gives one.
 
         Args:
-            said: the verdicts of the draws.
+            verdicts: the verdicts of the draws.
             score: of the traces, as a probability of fake.
         """
-        fake, real = said.count("fake"), said.count("real")
+        fake, real = verdicts.count("fake"), verdicts.count("real")
         if fake + real == 0:
             return None
         return "fake" if self.words * voted(fake, real) + self.evidence * logit(score) + self.offset > 0 else "real"

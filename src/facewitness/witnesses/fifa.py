@@ -296,9 +296,9 @@ class Facext(_grounded.Loaded):
             silence = "It has nothing to say of what is wrong there."
             parts += [f"{gap}Yes, {there} is forged", Mark(findings[-1]), f". {claim or silence}"]
         score = self._score(seen)
-        said: Label | None = "fake" if findings else None
+        answered: Label | None = "fake" if findings else None
         accused = [finding.region for finding in findings if finding.region is not None]
-        notes = _words.of_a_region(said, accused, decided(score, self.calibration), f"the score, {score:.2f},")
+        notes = _words.of_a_region(answered, accused, decided(score, self.calibration), f"the score, {score:.2f},")
         return Reply(None, None, tuple(parts), tuple(findings), refusals=tuple(refusals), notes=notes)
 
     def _is_about(self, why: str, place: Place, query: Query, face: Face, affine: geometry.Affine) -> bool:
