@@ -398,6 +398,21 @@ def test_thresholds_may_be_asked_for_with_a_list_s_own_name(tmp_path, capsys):
         assert "got 3 and 3 (0 without a score)" in capsys.readouterr().err  # read, and too few
 
 
+def test_masks_that_cannot_be_used_are_told_by_the_run(tmp_path, capsys, analyzer):
+    turned = Image.Exif()
+    turned[274] = 6
+    lying = face().crop((20, 0, 236, 256)).transpose(Image.Transpose.ROTATE_90)
+    lying.save(tmp_path / "lying.jpg", exif=turned, quality=95)
+    face().save(tmp_path / "real.png")
+    Image.new("L", lying.size, 255).save(tmp_path / "mask.png")  # as the camera stored the picture
+    (tmp_path / "list.csv").write_text("file,label,mask\nreal.png,real,\nlying.jpg,fake,mask.png\n")
+    words = ["bench", "run", "manifest", "--root", str(tmp_path / "list.csv"), "--out", str(tmp_path / "run")]
+    assert main([*words, "--perturb", "none"]) == 3
+    told = capsys.readouterr()
+    assert "2 rows (2 analysed)" in told.out
+    assert "of 1 picture the mask cannot be used" in told.err and "which lies on its side" in told.err
+
+
 @pytest.mark.parametrize(
     ("name", "content", "kind"),
     [

@@ -41,6 +41,7 @@ from facewitness.types import Box
 SCHEMA = "facewitness.predictions/2"
 BEFORE = "facewitness.predictions/1"  # is still read: it knows no witnesses' words, and other scores
 STATUSES = ("ok", "no_face", "failed")
+TRUTH = "truth: "  # before a row's problem with what is known of the picture
 SPEAKERS = ("explanation", "witness", "dialogue")
 SCORE = "score/"  # begins the name of a column of a score
 
@@ -303,7 +304,7 @@ class Writer:
         parts = [self._part(p) for p in self._parts()]
         table = pa.concat_tables(parts) if parts else self.schema.empty_table()
         covered = coverage(table, missing)
-        covered["notes"] = [*notes, *backwards(table)]
+        covered["notes"] = [*notes, *backwards(table), *without_truth(table)]
         _write_table(table, self.run / "predictions.parquet")
         self._write_meta({**self.meta, "coverage": covered, "finished": True})
         shutil.rmtree(self.run / "parts", ignore_errors=True)
@@ -372,6 +373,26 @@ def coverage(table: pa.Table, missing: list[str]) -> Coverage:
 
 
 _FEWEST = 10  # scored rows of each label from which a score that runs the wrong way round is told
+
+
+def without_truth(table: pa.Table) -> list[str]:
+    """A sentence where masks of fakes could not be used: their places are then not among what was measured.
+
+    Args:
+        table: The rows of a run.
+    """
+    why = {
+        (row["dataset"], row["file"], row["frame"]): row["problem"].partition(TRUTH)[2]
+        for row in table.select(["dataset", "file", "frame", "problem"]).to_pylist()
+        if TRUTH in (row["problem"] or "")
+    }
+    if not why:
+        return []
+    one, (first, *_) = len(why) == 1, why.items()
+    return [
+        f"of {len(why)} {'picture' if one else 'pictures'} the mask cannot be used, so places are measured without "
+        f"{'it' if one else 'them'} ({first[0][1]}: {first[1].rstrip('.')})"
+    ]
 
 
 def backwards(table: pa.Table) -> list[str]:
@@ -473,7 +494,7 @@ def gather(run: Path, total: int) -> Coverage | None:
         missing = sorted({sentence for meta in metas for sentence in meta["coverage"]["examples"]})
         covered = coverage(table, missing)
         covered["missing"] = max(meta["coverage"]["missing"] for meta in metas)
-        covered["notes"] = [*notes, *backwards(table)]
+        covered["notes"] = [*notes, *backwards(table), *without_truth(table)]
         _write_table(table, run / "predictions.parquet")
         meta = {**metas[0], "shard": None, "coverage": covered, "finished": True}
         write_whole(run / "meta.json", (json.dumps(meta, indent=1, default=str) + "\n").encode())

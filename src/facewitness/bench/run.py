@@ -484,7 +484,7 @@ def _rows(
         truth = _truth(sample, face, report, originals)
         row |= _located(face, truth, report)
     except (FacewitnessError, OSError) as error:  # a mask that can't be read is no reason to lose the score
-        row["problem"] = "; ".join(filter(None, (problem, f"truth: {error}")))
+        row["problem"] = "; ".join(filter(None, (problem, f"{predictions.TRUTH}{error}")))
     row |= {
         "regions_true": None if truth.regions is None else sorted(truth.regions),
         "boxes_true": None if truth.boxes is None else _boxes(truth),
