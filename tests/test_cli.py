@@ -19,7 +19,7 @@ from doubles import DEADLY
 from pictures import BROKEN, jpeg, painted, write_broken, write_odd
 
 import facewitness
-from facewitness import plugins
+from facewitness import files, plugins
 from facewitness.apps.cli import main
 from facewitness.formats import json as wire
 
@@ -444,6 +444,15 @@ def test_lines_of_another_run_are_kept_and_do_not_count_as_done(tmp_path, capsys
     assert analyze(tmp_path / "a.png", "--lines", out, "--resume") == 2
     assert "line 1: expected a report" in capsys.readouterr().err
     assert out.read_text() == '{"schema": "else"}\n'
+
+
+def test_two_writers_of_one_file_of_lines_are_refused_by_its_name(tmp_path, capsys):
+    painted(40).save(tmp_path / "a.png")
+    out = tmp_path / "lines.jsonl"
+    out.touch()
+    with files.held(tmp_path / "lines.jsonl.lock"):
+        assert analyze(tmp_path / "a.png", "--lines", out, "--resume") == 2
+    assert f"'{out}' is being written to by process {os.getpid()}" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")

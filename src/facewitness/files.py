@@ -223,20 +223,19 @@ def _take_over(path: Path, host: str) -> None:
         if content:
             break
         time.sleep(0.05)
+    # x.jsonl.lock holds the file x.jsonl, any other name the folder it lies in
+    beside = path.with_suffix("")
+    what = f"'{beside}'" if path.suffix == ".lock" and beside.is_file() else f"'{path.parent}'"
     try:
         there = json.loads(content)
         pid, other = int(there["pid"]), str(there["host"])
     except (ValueError, TypeError, KeyError):
-        raise InputError(
-            f"{path.parent} is being written to by somebody: {path.name} does not say who. {advice}"
-        ) from None
+        raise InputError(f"{what} is being written to by somebody: {path.name} does not say who. {advice}") from None
     if other != host:
-        raise InputError(f"{path.parent} is being written to by process {pid} on {other}. {advice}")
+        raise InputError(f"{what} is being written to by process {pid} on {other}. {advice}")
     now, then = _started(pid), there.get("started")
     if _alive(pid) and (now == then or None in (now, then)):
-        raise InputError(
-            f"{path.parent} is being written to by process {pid}. Wait for it, or give another folder. {advice}"
-        )
+        raise InputError(f"{what} is being written to by process {pid}. Wait for it, or name another. {advice}")
     # two that find the same dead holder at once: only one of them can give the file this name
     aside = path.with_name(f"{path.name}.{os.getpid()}")
     with suppress(FileNotFoundError):
