@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -907,3 +908,21 @@ def test_no_word_of_a_message_gives_the_terminal_orders(tmp_path, monkeypatch, c
     for sign in evil[1:-1]:
         assert sign.isprintable() or sign not in out + err
     assert r"\x1b]0;pwned" in err
+
+
+def test_an_interruption_while_numpy_is_imported_is_one_line(tmp_path):
+    painted(80).save(tmp_path / "a.png")
+    code = """
+        import sys
+        class Interrupted:
+            def find_spec(self, name, *_):
+                if name == "numpy":
+                    raise KeyboardInterrupt
+        sys.meta_path.insert(0, Interrupted())
+        from facewitness.apps.cli import main
+        sys.exit(main(["analyze", sys.argv[1], "--out", sys.argv[2]]))
+    """
+    words = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "a.png"), str(tmp_path / "out")]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert ended.stderr == "facewitness: interrupted. What was written is whole; --resume goes on from there.\n"
+    assert ended.returncode == 130

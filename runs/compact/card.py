@@ -118,15 +118,12 @@ def measured(
     out = [
         *_filled(
             f"The whole path from bytes to verdict, real and fake encoded alike, at most {results['limit']} faces of "
-            f"each "
-            "source and label; intervals by bootstrap over groups. `runs/compact/evaluate.py` and `groups.py` print "
-            "the "
-            "tables (as they came: [results.md](../../../runs/compact/results.md), "
-            "[groups.md](../../../runs/compact/groups.md)). Of DFDC only pictures count that share no take, room or "
-            "person "
-            "with a training picture as far as `runs/compact/people.py` can see. The unseen sources were in no "
-            "training, "
-            "fit or choice; they were looked at once for these weights."
+            "each known source and label and all of unseen ones; intervals by bootstrap over groups. "
+            "`runs/compact/evaluate.py` and `groups.py` print the tables (as they came: "
+            "[results.md](../../../runs/compact/results.md), [groups.md](../../../runs/compact/groups.md)). Of DFDC "
+            "only pictures count that share no take, room or person with a training picture as far as "
+            "`runs/compact/people.py` can see. The unseen sources were in no training, fit or choice; they were looked "
+            "at once for these weights."
         ),
         "", "| AUC, plain pictures | faces | AUC | 95 % interval | floor, aim |", "|---|---|---|---|---|",
     ]  # fmt: skip

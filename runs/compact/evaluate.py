@@ -15,9 +15,11 @@ after the other. Faces that are not found are rows too: they have no score and a
     saved      ten ways to save a picture again: does the label turn, does the probability leave the printed interval
     collages   six genuine faces in one picture
 
-`--limit` takes so many rows of each source and label; the other sections take a fifth of that, ten at least. What was
-predicted goes into `--out` as `predictions.jsonl`, a face a line, and every number of `results.json` and `results.md`
-is worked out from that file alone (docs/decisions/022-predictions-of-scripts.md).
+`--sections` measures some of them; the others stay in `results.json` where they are of the same weights. `--limit`
+takes so many rows of each known source and label; unseen sources are measured whole, the other sections
+take a fifth of that, ten at least. What was predicted goes into `--out` as `predictions.jsonl`, a face a line, and
+every number of `results.json` and `results.md` is worked out from that file alone
+(docs/decisions/022-predictions-of-scripts.md).
 """
 
 from __future__ import annotations
@@ -411,7 +413,7 @@ def page(results: Mapping[str, Any], model: str) -> str:
         "# The compact witness, measured",
         "",
         "Written by `python runs/compact/evaluate.py --data DIR`. Face level (one picture, one face); 95 % intervals",
-        f"by bootstrap over groups. Weights: `{model}`. Rows of each source and label: {limit}.",
+        f"by bootstrap over groups. Weights: `{model}`. Rows of each source and label: {limit}; of unseen sources all.",
         "",
     ]
     for section in ("seen", "unseen"):
@@ -515,7 +517,7 @@ def sections_of(given: argparse.Namespace) -> Iterator[tuple[str, list[str], lis
     if "seen" in asked:
         yield run("seen", chosen(given.data, "val", given.limit, groups), conditions, True)
     if "unseen" in asked and given.unseen:
-        yield run("unseen", chosen(given.unseen, "test", given.limit), conditions, False)
+        yield run("unseen", chosen(given.unseen, "test"), conditions, False)
     if "edits" in asked:
         names = ["plain", *(f"edit:{n}" for n in perturb.ROUTINE), *(f"face:{s}" for s in SIZES)]
         names += [f"travel:{t}" for t in TRAVEL]
@@ -583,6 +585,10 @@ def main() -> None:
         write_whole(file, "".join(f"{json.dumps(line)}\n" for line in (head, *rows)).encode())
     about, sections = kept(file)
     results = {**about, **{name: numbers_of(name, names, rows) for name, names, rows in sections}}
+    before = given.out / "results.json"
+    earlier = json.loads(before.read_text()) if before.exists() else {}
+    if earlier.get("weights") == about["weights"]:  # sections that were not asked for stay, where they are of these
+        results = {**earlier, **{name: value for name, value in results.items() if name != "limit"}}
     (given.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     (given.out / "results.md").write_text(page(results, about["weights"][:12]))
     print(page(results, about["weights"][:12]))

@@ -1,6 +1,6 @@
 """Fits what stands beside the compact witness's weights: calibration, thresholds, interval and strength of a finding.
 
-    python runs/compact/fit.py --data DIR --model compact.onnx --recipe runs/compact/recipe.toml
+    python runs/compact/fit.py --data DIR --model compact.onnx
 
 Uses the training groups that were held out (`calibrate`, one in sixteen), never the `val` rows on which
 `evaluate.py` measures. Every picture counts several times: as it is, at JPEG 50, at half its size, blurred, after a
@@ -15,13 +15,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import tomllib
 import zlib
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 from evaluate import GENUINE, SAVED, Row, chosen, predictions, tasks
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
@@ -45,19 +45,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--recipe", type=Path, default=Path(__file__).with_name("recipe.toml"))
     parser.add_argument("--limit", type=int, default=120, help="rows of each source and label")
     parser.add_argument("--fakes-called-real", type=float, default=0.1, help="bound of the threshold for real")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--rows", type=Path, help="keep the predictions in this file, or read them from it")
     given = parser.parse_args()
-    recipe = tomllib.loads(given.recipe.read_text())
+    session = onnxruntime.InferenceSession(str(given.model), providers=["CPUExecutionProvider"])
     facts: dict[str, Any] = {
         "schema": "facewitness.weights/1",
         "file": given.model.name,
         "sha256": hashlib.sha256(given.model.read_bytes()).hexdigest(),
-        "size": recipe["stage"][-1]["size"],
-        "margin": recipe["margin"],
+        "size": session.get_inputs()[0].shape[1],
+        "margin": float(session.get_modelmeta().custom_metadata_map["margin"]),
         "strength": {"slope": 1.0, "offset": 0.0, "threshold": 0.5},
         "calibration": None,
     }

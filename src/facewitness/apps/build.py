@@ -566,16 +566,34 @@ def _weights(folder: Path) -> Path:
     return weights
 
 
+def _look(text: str) -> tuple[int, float]:
+    """A crop's side in pixels, and the side over the face's longer one: "256:1.7"."""
+    size, _, margin = text.partition(":")
+    try:
+        look = int(size), float(margin)
+    except ValueError:
+        look = 0, 0.0
+    if look[0] < 32 or look[0] % 32 or look[0] > 1024 or not 0.5 <= look[1] <= 4:
+        raise argparse.ArgumentTypeError(
+            f"expected a side in pixels (a multiple of 32) and a margin of 0.5 to 4, as 256:1.7, got {text!r}"
+        )
+    return look
+
+
 def _add_onnx(parser: Any) -> Command:
     reads(parser, "recipe", what=RECIPE, metavar="RECIPE", help="that the run was made by")
     reads(parser, "folder", what="the folder of a run", metavar="RUN", help="folder of the run")
     parser.add_argument("onnx", type=Path, metavar="MODEL.onnx", help="the file to write")
+    parser.add_argument(
+        "--crop", type=_look, metavar="SIZE:MARGIN", help="how faces are to be cropped; without it as in training"
+    )
 
     def run(given: argparse.Namespace) -> int:
         from facewitness.train import compact
 
         weights = _weights(given.folder)
-        worst = compact.export(compact.Recipe.read(given.recipe), weights, given.onnx)
+        size, margin = given.crop or (None, None)
+        worst = compact.export(compact.Recipe.read(given.recipe), weights, given.onnx, size, margin)
         print(f"{given.onnx}: differs from torch by at most {worst:.2e}")
         return ALL
 

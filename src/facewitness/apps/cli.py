@@ -126,7 +126,8 @@ def main(words: Sequence[str] | None = None) -> int:
         complain(f"facewitness: {error}")
         return status_of(error)
     except KeyboardInterrupt as error:
-        complain(f"facewitness: interrupted.{_goes_on(given)}")
+        with contextlib.suppress(OSError):  # our own words: `complain` imports what may have been interrupted half-way
+            print(f"facewitness: interrupted.{_goes_on(given)}", file=sys.stderr, flush=True)
         return TERMINATED if isinstance(error, _Terminated) else INTERRUPTED
     except BrokenPipeError:  # whoever read our output has gone, as `head` does
         with contextlib.suppress(OSError, ValueError):  # nor must flushing at the end fail

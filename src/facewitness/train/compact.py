@@ -623,13 +623,18 @@ def _halve(model: Any) -> None:
         model.graph.node.insert(place, node)
 
 
-def export(recipe: Recipe, weights: Path, onnx: Path) -> float:
+def export(recipe: Recipe, weights: Path, onnx: Path, size: int | None = None, margin: float | None = None) -> float:
     """Write the averaged weights as ONNX, its largest kernels in half precision.
+
+    A network may rank faces better through a larger crop than it learned from (Touvron et al. 2019, "Fixing the
+    train-test resolution discrepancy"); which is measured by `runs/compact/compare.py`.
 
     Args:
         recipe: The settings.
         weights: Path of the averaged weights.
         onnx: Path of the file to write.
+        size: Side of the crops in pixels, a multiple of 32; None as in training.
+        margin: That side over the face's longer one; None as in training.
 
     Returns:
         The largest difference to torch on random crops.
@@ -639,7 +644,7 @@ def export(recipe: Recipe, weights: Path, onnx: Path) -> float:
     model = Compact(recipe.backbone, noise=recipe.noise, parsing=recipe.parsing, unit=recipe.unit)
     model.load_state_dict(load_file(weights))
     deployed = _Deployed(model.eval()).eval()
-    size = recipe.stage[-1].size
+    size = recipe.stage[-1].size if size is None else size
     crops = torch.randint(0, 256, (2, size, size, 3), dtype=torch.uint8)
     names = ["fake", "kind", "mask", "regions"]
     program = torch.onnx.export(
@@ -650,7 +655,9 @@ def export(recipe: Recipe, weights: Path, onnx: Path) -> float:
     for node in (*graph.graph.node, *graph.graph.value_info):  # the exporter notes where this code lay on disk
         del node.metadata_props[:]
         node.doc_string = ""
-    graph.metadata_props.add(key="margin", value=str(recipe.margin))  # how the witness is to crop
+    graph.metadata_props.add(
+        key="margin", value=str(recipe.margin if margin is None else margin)
+    )  # how the witness is to crop
     _halve(graph)
     write_whole(onnx, graph.SerializeToString())
     session = onnxruntime.InferenceSession(str(onnx), providers=["CPUExecutionProvider"])
