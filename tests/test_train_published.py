@@ -378,3 +378,92 @@ def test_no_option_of_a_witness_reads_a_pickle(tmp_path):
     for name in ("forgerytalker", "fifa"):
         with pytest.raises(WeightsError):
             plugins.get("witnesses", name).load(weights=str(tmp_path / "w.pth"))
+
+
+def _table(path, header: bytes, content: bytes = b"") -> None:
+    path.write_bytes(len(header).to_bytes(8, "little") + header + content)
+
+
+def _tower(**further: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What every CLIP tower has, and more."""
+    return {"visual.conv1.weight": torch.zeros(768, 3, 16, 16), "visual.ln_post.weight": torch.zeros(768)} | further
+
+
+def test_a_table_that_ends_nowhere_is_damaged(tmp_path):
+    file = tmp_path / "a.safetensors"
+    for end in (b"1e999", b"-1e999", b"NaN", b"9" * 5000):
+        _table(file, b'{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,' + end + b"]}}", bytes(16))
+        with pytest.raises(WeightsError, match="is damaged"):
+            published.read(file)
+
+
+def test_a_length_that_looks_like_markup_is_no_web_page(tmp_path):
+    file = tmp_path / "a.safetensors"
+    save_file({"a": torch.ones(2)}, file)
+    content = file.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    _table(file, content[8 : 8 + length].ljust(0x3C20), content[8 + length :])  # its first bytes are " <"
+    assert file.read_bytes()[:2] == b" <"
+    assert published.read(file)["a"].tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("held", "why"),
+    [
+        ({"a": torch.zeros(1).expand(10**10)}, "repeat few bytes"),
+        ({"a": torch.zeros(3, device="meta")}, "the tensor a, which is sparse, quantised or without values"),
+        ({"a": torch.eye(3).to_sparse()}, "sparse, quantised"),
+        ({"\n\x1b[31m": torch.zeros(3), "module.\n\x1b[31m": torch.zeros(3)}, r"got \\n\\x1b\[31m and module"),
+    ],
+)
+def test_tensors_that_are_more_or_less_than_numbers_are_told(tmp_path, held, why):
+    file = tmp_path / "a.pth"
+    torch.save(held, file)
+    with pytest.raises(WeightsError, match=why):
+        published.read(file)
+
+
+def test_too_many_tensors_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(published, "MOST_TENSORS", 2)
+    save_file({str(i): torch.zeros(1) for i in range(3)}, tmp_path / "a.safetensors")
+    with pytest.raises(WeightsError, match="at most 2 tensors, got 3"):
+        published.read(tmp_path / "a.safetensors")
+
+
+_ODD = {
+    "bias": {"visual_encoder.blocks.0.attn.q_bias": (2, 2), "visual_encoder.blocks.0.attn.v_bias": (3,)},
+    "no length": {"visual_encoder.blocks.0.attn.q_bias": (), "visual_encoder.blocks.0.attn.v_bias": ()},
+    "words": {
+        "Qformer.bert.embeddings.word_embeddings.weight": (), "mlm_head.weight": (2, 2), "mlm_head.bias": (2,),
+    },
+    "no word": {
+        "Qformer.bert.embeddings.word_embeddings.weight": (1, 2), "mlm_head.weight": (0, 2), "mlm_head.bias": (0,),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shapes", _ODD.values(), ids=_ODD)
+def test_pieces_that_do_not_go_together_are_left_as_they_are(shapes):
+    held = {"query_tokens": (1, 32, 768), "t5_proj.weight": (8, 8)} | shapes
+    found = published.translated("forgerytalker", {name: torch.zeros(shape) for name, shape in held.items()})
+    assert set(found.left) | set(found.names.values()) == set(held)
+    for name, shape in shapes.items():
+        ours = {theirs: ours for ours, theirs in found.names.items()}.get(name)
+        assert name in found.left if ours is None else tuple(found.tensors[ours].shape) == shape
+
+
+def test_names_of_a_file_are_short_and_give_a_terminal_no_orders(tmp_path, capsys):
+    file, out = tmp_path / "a.safetensors", tmp_path / "out.safetensors"
+    long = f"visual.transformer.resblocks.{'9' * 100_000}.ln_1.weight"
+    odd = {"visual.\x1b[2J\u202e\nall is well": torch.zeros(1), "b\x07": torch.zeros(1), long: torch.zeros(1)}
+    save_file(_tower(**odd), file)
+    assert main(["import", "farl", str(file), "--partial", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert len(said) < 1000 and "\nall is well" not in said and not set(said) & set("\x1b\x07\u202e")
+    assert r"visual.\x1b[2J\u202e\nall is well" in said and "resblocks.9999" in said and r"b\x07" in said
+    save_file(_tower(**{long: torch.tensor([float("nan")])}), file)
+    assert main(["import", "farl", str(file), "--partial", "--out", str(out)]) == 2
+    assert len(capsys.readouterr().err) < 600
+    save_file(_tower(**{"visual.ln_post.weight": torch.zeros(768, dtype=torch.float8_e4m3fn)}), file)
+    assert main(["import", "farl", str(file), "--partial", "--out", str(out)]) == 2
+    assert "expected numbers of 16, 32 or 64 bits, got float8_e4m3fn" in capsys.readouterr().err

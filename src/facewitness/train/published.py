@@ -40,9 +40,12 @@ from torch import Tensor
 
 from facewitness import regions
 from facewitness.errors import InputError, UnknownName, WeightsError
+from facewitness.phrases import visible
 
 SECONDS = 1800  # at most, to open a checkpoint
 MOST_BYTES = 40 * 2**30
+MOST_TENSORS = 20_000  # the largest of these files has some 2,000
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 KINDS = ("forgerytalker", "fpn", "farl")
 _AGAIN = "Download it again."
 
@@ -73,10 +76,15 @@ if not isinstance(held, dict):
 tensors = {}
 for k, v in held.items():
     if isinstance(v, torch.Tensor):
-        name = str(k).removeprefix("module.")
+        name = str(k).encode("utf-8", "replace").decode().removeprefix("module.")
         if name in tensors:
-            sys.exit("twice " + name)
+            sys.exit("twice " + ascii(name[:80])[1:-1])
+        if v.layout != torch.strided or v.is_quantized or v.device.type != "cpu":
+            sys.exit("strange " + ascii(name[:80])[1:-1])
         tensors[name] = v
+# a stride of 0, or one storage under many names, makes any amount of a few bytes; T5 has one table under three names
+if sum(v.numel() * v.element_size() for v in tensors.values()) > 4 * os.path.getsize(sys.argv[1]) + 1_000_000:
+    sys.exit("swollen")
 save_file({k: v.detach().clone().contiguous() for k, v in tensors.items()}, sys.argv[2])
 """
 
@@ -113,6 +121,10 @@ def read(path: Path) -> dict[str, Tensor]:
             ) from error
     if not tensors:
         raise WeightsError(f"'{path}': expected a table of tensors, got one without any. Name another file.")
+    if len(tensors) > MOST_TENSORS:
+        raise WeightsError(
+            f"'{path}': expected at most {MOST_TENSORS:,} tensors, got {len(tensors):,}. Name another file."
+        )
     return tensors
 
 
@@ -141,7 +153,7 @@ def _begins(path: Path) -> tuple[bytes, int]:
         raise WeightsError(
             f"'{path}': expected a checkpoint, got Git LFS's pointer to one. Fetch the file itself: git lfs pull."
         )
-    if begins.lstrip()[:1] == b"<":
+    if begins.lstrip()[:1] == b"<" and begins[8:9] != b"{":  # a safetensors file begins with a length, of any bytes
         raise WeightsError(f"'{path}': expected a checkpoint, got a web page. Download the file behind it.")
     return begins, status.st_size
 
@@ -155,12 +167,16 @@ def _unpickled(path: Path, into: Path) -> None:
                     f"'{path}' is cut short: expected torch's archive with its table at the end, got one without. "
                     f"{_AGAIN}"
                 )
-            with zipfile.ZipFile(path) as archive:
-                if any(name.endswith("/constants.pkl") for name in archive.namelist()):
-                    raise WeightsError(
-                        f"'{path}': expected tensors alone, got TorchScript, which is a program and is not run. "
-                        "Name the weights without it."
-                    )
+            try:
+                with zipfile.ZipFile(path) as archive:
+                    names = archive.namelist()
+            except Exception:  # zipfile has several for a table that lies; torch's own reader has the last word
+                names = []
+            if any(name.endswith("/constants.pkl") for name in names):
+                raise WeightsError(
+                    f"'{path}': expected tensors alone, got TorchScript, which is a program and is not run. "
+                    "Name the weights without it."
+                )
     try:
         done = subprocess.run(
             [sys.executable, "-I", "-c", _CHILD, str(path), str(into)], capture_output=True, text=True,
@@ -182,7 +198,17 @@ def _unpickled(path: Path, into: Path) -> None:
         case "type":
             why = f"expected a table of tensors, got one {name[:80]}. Name another file."
         case "twice":
-            why = f"expected each tensor once, got {name[:80]} and module.{name[:80]}. Name another file."
+            why = f"expected each tensor once, got {name} and module.{name}. Name another file."
+        case "strange":
+            why = (
+                f"expected dense numbers, got the tensor {name}, which is sparse, quantised or without values. "
+                "Save its state_dict with plain tensors where it comes from."
+            )
+        case "swollen":
+            why = (
+                "expected tensors of about the file's size, got some that repeat few bytes without end. Name another "
+                "file."
+            )
         case "damaged":
             why = f"expected a checkpoint of torch, got a file that is damaged or cut short. {_AGAIN}"
         case _:
@@ -210,7 +236,7 @@ def _whole(path: Path, begins: bytes, size: int) -> None:
                 table = json.loads(file.read(length))
                 assert isinstance(table, dict)
                 ends += [int(row["data_offsets"][1]) for name, row in table.items() if name != "__metadata__"]
-            except (ValueError, LookupError, TypeError, AssertionError, RecursionError):
+            except (ValueError, OverflowError, LookupError, TypeError, AssertionError, RecursionError):
                 raise WeightsError(f"'{path}' is damaged: its table of tensors cannot be read. {_AGAIN}") from None
     expected = 8 + length + max(ends)
     if expected > size:
@@ -396,13 +422,17 @@ def _biases_of_eva(tensors: Mapping[str, Tensor], left: list[str]) -> dict[str, 
     biases = {}
     for name in [n for n in left if re.fullmatch(r"visual_encoder\.blocks\.\d+\.attn\.q_bias", n)]:
         other = name.replace("q_bias", "v_bias")
-        if other in left:
-            q, v = tensors[name], tensors[other]
+        if other in left and _alike(q := tensors[name], v := tensors[other]):
             number = name.split(".")[2]
             biases[f"{_EVA}.encoder.layers.{number}.self_attn.qkv.bias"] = torch.cat([q, torch.zeros_like(v), v])
             left.remove(name)
             left.remove(other)
     return biases
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    """Whether two are vectors of one length and type, as the two biases of an attention are."""
+    return one.ndim == other.ndim == 1 and one.shape == other.shape and one.dtype == other.dtype
 
 
 def _thirds_of_clip(tensors: Mapping[str, Tensor], left: list[str]) -> dict[str, Tensor]:
@@ -428,9 +458,9 @@ def _added_word(renamed: dict[str, Tensor]) -> None:
     """Their word head has no row for the token that their Q-Former's table has one more of: it is never said."""
     table = renamed.get("qformer.embeddings.word_embeddings.weight")
     weight, bias = renamed.get("to_word.weight"), renamed.get("to_word.bias")
-    if table is None or weight is None or bias is None or weight.ndim != 2 or bias.ndim != 1:
+    if table is None or weight is None or bias is None or (table.ndim, weight.ndim, bias.ndim) != (2, 2, 1):
         return
-    if len(weight) == len(bias) == len(table) - 1:
+    if 0 < len(weight) == len(bias) == len(table) - 1:
         renamed["to_word.weight"] = torch.cat([weight, torch.zeros_like(weight[:1])])
         renamed["to_word.bias"] = torch.cat([bias, bias.min()[None]])
 
@@ -443,7 +473,7 @@ class Fit:
     """How a translation fits a network; names are the file's own."""
 
     tensors: Mapping[str, Tensor]  # ours, of the network's shapes
-    lacking: Sequence[str]
+    lacking: Sequence[str]  # these and the following are cut to what a sentence holds
     left: Sequence[str]  # without a place, and not known to have none
     aside: Sequence[str]  # what the authors' files hold besides, which nothing here takes
     parts: Sequence[str]  # of which nothing is there
@@ -539,23 +569,29 @@ def fitted(kind: str, translation: Translation, shapes: Mapping[str, Sequence[in
         if ours in shapes and tuple(value.shape) != tuple(shapes[ours]):
             wrong = sum(k in shapes and tuple(v.shape) != tuple(shapes[k]) for k, v in tensors.items())
             raise WeightsError(
-                f"{names[ours]}: expected the shape {_shape(shapes[ours])}, got {_shape(value.shape)}"
+                f"{_short(names[ours])}: expected the shape {_shape(shapes[ours])}, got {_shape(value.shape)}"
                 + (f", and {wrong - 1} more are of another shape" if wrong > 1 else "")
                 + ". Name the recipe of its network with --recipe, or another file."
             )
         if not value.is_floating_point() and not ours.endswith("num_batches_tracked"):
             raise WeightsError(
-                f"{names[ours]}: expected floating-point numbers, got {str(value.dtype).removeprefix('torch.')}. "
-                "Name a file that is not quantised."
+                f"{_short(names[ours])}: expected floating-point numbers, got "
+                f"{str(value.dtype).removeprefix('torch.')}. Name a file that is not quantised."
+            )
+        if value.is_floating_point() and value.dtype not in _FLOATS:
+            raise WeightsError(
+                f"{_short(names[ours])}: expected numbers of 16, 32 or 64 bits, got "
+                f"{str(value.dtype).removeprefix('torch.')}. Name a file that is not quantised."
             )
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise WeightsError(
-                f"{names[ours]}: expected numbers, got some that are none (NaN or infinite). Name another file."
+                f"{_short(names[ours])}: expected numbers, got some that are none (NaN or infinite). Name another file."
             )
     shared = [k for k in shapes if re.fullmatch(r"language\.(?:shared|(?:en|de)coder\.embed_tokens)\.weight", k)]
     there = {*tensors, *(shared if any(k in tensors for k in shared) else ())}
     lacking = [k for k in shapes if k not in there]
-    left = [name for name in translation.left if name not in aside]
+    known = set(aside)
+    left = [name for name in translation.left if name not in known]
     left += [names[k] for k in tensors if k not in shapes]
     parts = []
     for begins, name in _PARTS.items() if kind == "forgerytalker" else ():
@@ -563,12 +599,18 @@ def fitted(kind: str, translation: Translation, shapes: Mapping[str, Sequence[in
             parts.append(name)
     return Fit(
         {k: v for k, v in tensors.items() if k in shapes},
-        tuple(dict.fromkeys(theirs(kind, k) for k in lacking)), tuple(left), tuple(aside), tuple(parts),
+        tuple(dict.fromkeys(theirs(kind, k) for k in lacking)), tuple(map(_short, left)), tuple(map(_short, aside)),
+        tuple(parts),
     )  # fmt: skip
 
 
 def _shape(shape: Sequence[int]) -> str:
-    return str(tuple(shape))
+    return str(tuple(shape)) if len(shape) <= 8 else f"{str(tuple(shape[:8]))[:-1]}, …) of {len(shape)} dimensions"
+
+
+def _short(name: str) -> str:
+    """A name of a file's as a sentence has it: whoever made the file may have written anything there."""
+    return visible(name if len(name) <= 100 else f"{name[:100]}…")
 
 
 def unfit(own: Mapping[str, Sequence[int]], tensors: Mapping[str, Tensor]) -> tuple[list[str], list[str]]:
