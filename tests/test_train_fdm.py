@@ -339,7 +339,7 @@ def test_the_commands_run_and_end_bad_input_with_a_sentence(tables, tmp_path, ca
         (["--without", "forgery"], "Known: adversarial, identity, reconstruction"),
         (["--only", "paintd"], "Did you mean 'painted'"),
         (["--seed", "9"], "other seed"),
-        (["--pack", str(tmp_path / "nowhere")], "No pack in"),
+        (["--pack", str(tmp_path / "nowhere")], "expected a pack"),
     ):
         assert main([*arguments, *out, *bad]) == 2
         assert sentence in capsys.readouterr().err
