@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -21,6 +24,7 @@ from pictures import BROKEN, jpeg, painted, write_broken, write_odd
 
 import facewitness
 from facewitness import files, plugins
+from facewitness.apps import summary
 from facewitness.apps.cli import main
 from facewitness.formats import json as wire
 
@@ -371,6 +375,52 @@ def test_resume_brings_back_a_row_and_a_thumbnail_that_a_kill_took(tmp_path, cap
     assert set(again) == set(whole)
     assert all(again[path] == whole[path] for path in whole if path.suffix != ".jsonl")
     assert "2 done before" in capsys.readouterr().out  # a row is made of its report, a thumbnail takes the picture
+
+
+_FOREIGN: dict[str, Any] = {
+    "source": ["a", None], "sha256": [5], "status": ["odd", None, []], "verdict": ["guilty", 3, "ok"],
+    "fake": ["1", math.nan, 7, True], "low": [-1], "faces": ["x", -1, 1.5, True], "places": [None], "problem": [[]],
+    "reports": [5, None, ["../../x.html"], ["/etc/passwd"], ["//evil.example/x"], [".."], ["a\\b"], [3], {"a": 1}],
+    "thumb": ["//evil.example/x.jpg", "../x.jpg", "/etc/x.jpg", "thumbs/../x.jpg", "x.jpg", "thumbs/", 5],
+}  # fmt: skip
+
+
+def test_rows_that_we_cannot_have_written_are_as_if_they_were_not_there(tmp_path):
+    report, thumb = "a-1.html", "thumbs/a-1.jpg"
+    good = asdict(summary.Row("a.png", "0" * 64, "ok", "fake", 0.9, 0.8, 1.0, 1, 1, "", "", (report,), thumb))
+    rows = [{**good, name: value} for name, values in _FOREIGN.items() for value in values if value != "a"]
+    lines = [json.dumps({**row, "source": row["source"] and f"bad{n}"}) for n, row in enumerate(rows)]
+    lines += ["[" * 100_000, '"x"', "{}", json.dumps(good)[:-1] + ', "source": "twice"}', "9" * 5000]
+    (tmp_path / "thumbs").mkdir()
+    (tmp_path / thumb).write_bytes(b"x")
+    (tmp_path / summary.ROWS).write_text("\n".join([*lines, json.dumps(good)]) + "\n")
+    table = summary.Rows(tmp_path, True)
+    assert table.holds("a.png", "0" * 64, [report], thumb)
+    assert not table.holds("a.png", "1" * 64, [report], thumb)  # the row of other bytes
+    assert not table.holds("a.png", "0" * 64, [report], "thumbs/b-1.jpg")
+    table.close()
+    assert len((tmp_path / summary.ROWS).read_text().splitlines()) == 1
+    written = "".join(path.read_text() for path in tmp_path.iterdir() if path.is_file())
+    assert "a.png" in written and not any(word in written for word in ("bad", "evil", "passwd", "twice", ".."))
+
+
+def test_a_report_of_another_picture_makes_no_row_of_this_one(tmp_path, capsys):
+    pictures, out = tmp_path / "pictures", tmp_path / "out"
+    pictures.mkdir()
+    for name in ("a", "b"):
+        painted(60 + ord(name)).save(pictures / f"{name}.png")
+    words = (pictures, "--out", out, "--resume", "--no-date", "--format", "json")
+    assert analyze(*words) == 0
+    first, second = sorted(path for path in out.glob("*.json"))
+    right = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    (out / summary.ROWS).unlink()
+    capsys.readouterr()
+    assert analyze(*words) == 0
+    assert "1 done before" in capsys.readouterr().out
+    assert first.read_bytes() == right
+    sources = [json.loads(line)["source"] for line in (out / summary.ROWS).read_text().splitlines()]
+    assert sorted(Path(source).name for source in sources) == ["a.png", "b.png"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills a process group")

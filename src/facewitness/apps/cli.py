@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from facewitness.apps.summary import Rows
     from facewitness.types import Analysis, Case, Report, Testimony
 
-THUMBS = "thumbs"  # the folder of small pictures below --out
+_MOST_REPORT = 200_000_000  # bytes of one report
 _SECONDS = 20  # for one picture of several, where the default witness looks at it
 _BAR_FROM = 5  # a progress bar is drawn for at least so many pictures
 
@@ -341,7 +341,7 @@ class _Finish:
         if self.case is not None:
             report = cases.attached(self.case, report)
         if self.thumbs and analysis.clip is not None:  # before the reports: they say that a picture is done
-            from facewitness.apps.summary import thumbnail
+            from facewitness.apps.summary import THUMBS, thumbnail
 
             thumb = f"{THUMBS}/{_file_name(report, 'jpg')}"
             write_whole(self.out / thumb, thumbnail(analysis.clip))
@@ -513,6 +513,8 @@ def _is_ours(path: Path, folder: Path, out: Path | None) -> bool:
     """Whether a picture in a folder is what an earlier run wrote: below --out, where that is a folder within it."""
     if out is None or not folder.is_dir():
         return False
+    from facewitness.apps.summary import THUMBS
+
     ours = out / THUMBS if out.resolve() == folder.resolve() else out
     return path.resolve().is_relative_to(ours.resolve()) and ours.resolve().is_relative_to(folder.resolve())
 
@@ -555,6 +557,7 @@ def _is_done(
     made of the report, if that is there as JSON.
     """
     from facewitness import files, media, plugins
+    from facewitness.apps.summary import THUMBS
 
     try:
         if isinstance(source, bytes):
@@ -572,11 +575,17 @@ def _is_done(
     if not all(report.is_file() and report.stat().st_size > 0 for report in reports):
         return False
     thumb = f"{THUMBS}/{_stem(name)}-{key}.jpg"
-    return rows is None or rows.holds(name, [r.name for r in reports]) or _row_again(rows, reports, thumb)
+    if rows is None or rows.holds(name, digest, [r.name for r in reports], thumb):
+        return True
+    return _row_again(rows, reports, thumb, (name, digest))
 
 
-def _row_again(rows: Rows, reports: Sequence[Path], thumb: str) -> bool:
-    """Put down the row of a picture whose reports are there; False where its thumbnail or a report in JSON is not."""
+def _row_again(rows: Rows, reports: Sequence[Path], thumb: str, about: tuple[str, str]) -> bool:
+    """Put down the row of a picture whose reports are there; False where its thumbnail or a report in JSON is not.
+
+    A report `about` another source, or other bytes, is none of this picture's, whatever its file is called.
+    """
+    from facewitness import files
     from facewitness.apps.summary import row_of
     from facewitness.formats import json as wire
 
@@ -584,7 +593,10 @@ def _row_again(rows: Rows, reports: Sequence[Path], thumb: str) -> bool:
     if page is None or not (rows.folder / thumb).is_file():
         return False
     try:
-        rows.add(row_of(wire.parse(page.read_bytes()), [report.name for report in reports], thumb))
+        report = wire.parse(files.read_bounded(page, _MOST_REPORT))
+        if (report.source, report.sha256) != about:
+            return False
+        rows.add(row_of(report, [path.name for path in reports], thumb))
     except (FacewitnessError, OSError):
         return False  # it is analysed again
     return True

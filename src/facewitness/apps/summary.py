@@ -20,13 +20,16 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from PIL import Image
 
-from facewitness.files import write_whole
+from facewitness.errors import InputError
+from facewitness.files import each_once, open_bounded, write_whole
 from facewitness.markup import document
 from facewitness.markup import element as _e
 from facewitness.phrases import WORDS, cell, chance, headline, json_line, places_of, visible
 from facewitness.types import Clip, Report
 
 ROWS = "summary.jsonl"
+THUMBS = "thumbs"  # the folder of small pictures below the table's
+_MOST = 2_000_000_000  # bytes of rows
 PER_PAGE = 500
 _THUMB = 144  # pixels, the longer side
 _LABELS = ("fake", "inconclusive", "real", "no_face", "failed")  # from what is to be looked at first
@@ -103,7 +106,13 @@ class Rows:
         self._rows: dict[str, Row] = {}
         path = folder / ROWS
         if goes_on and path.is_file():
-            self._rows = {row.source: row for row in _read(path)}
+            try:
+                self._rows = {row.source: row for row in _read(path)}
+            except OSError as error:
+                raise InputError(
+                    f"'{path}': expected the rows of an earlier run, got none that can be read ({error.strerror}). "
+                    "Delete the file, or name another --out."
+                ) from error
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(path, b"".join(map(_line, self._rows.values())))  # without a last line that was cut off
         self._file = path.open("ab")
@@ -114,13 +123,14 @@ class Rows:
         self._file.write(_line(row))
         self._file.flush()
 
-    def holds(self, source: str, reports: Iterable[str]) -> bool:
-        """Whether a source has its row, of these reports, and the thumbnail that the row names is there."""
+    def holds(self, source: str, sha256: str, reports: Iterable[str], thumb: str) -> bool:
+        """Whether a source has its row, of these bytes and reports, and the thumbnail that the row names is there."""
         row = self._rows.get(source)
         return (
             row is not None
+            and row.sha256 == sha256
             and set(reports) <= set(row.reports)
-            and (row.thumb is None or (self.folder / row.thumb).is_file())
+            and (row.thumb is None or (row.thumb == thumb and (self.folder / thumb).is_file()))
         )
 
     def close(self, order: Iterable[str] | None = None) -> list[Path]:
@@ -139,14 +149,44 @@ def _line(row: Row) -> bytes:
 
 
 def _read(path: Path) -> Iterator[Row]:
+    """The rows that we could have written. Any other line is as if it were not there: its picture is analysed again."""
     names = {field.name for field in dataclasses.fields(Row)}
-    for line in path.read_bytes().splitlines():
-        try:
-            value = json.loads(line)
-        except ValueError:
-            continue  # the last line of a run that was killed
-        if isinstance(value, dict) and set(value) == names:
-            yield Row(**{**value, "reports": tuple(value["reports"])})
+    with open_bounded(path, _MOST) as file:
+        for line in file:
+            try:
+                value = json.loads(line, object_pairs_hook=each_once)
+            except (ValueError, RecursionError):  # the last line of a run that was killed
+                continue
+            if isinstance(value, dict) and set(value) == names and _is_ours(value):
+                yield Row(**{**value, "reports": tuple(value["reports"])})
+
+
+def _is_ours(value: Mapping[str, Any]) -> bool:
+    """Whether a row's values are what rows hold, and its files lie below the table's folder."""
+    label = value["status"] if value["verdict"] is None else value["verdict"]
+    return (
+        all(isinstance(value[name], str) for name in ("source", "status", "places", "problem"))
+        and (value["sha256"] is None or isinstance(value["sha256"], str))
+        and isinstance(label, str)
+        and label in _LABELS
+        and value["status"] in ("ok", "no_face", "failed")
+        and all(type(value[name]) is int and 0 <= value[name] < 10**6 for name in ("faces", "fake_faces"))
+        and all(
+            value[name] is None or (type(value[name]) in (int, float) and 0 <= value[name] <= 1)
+            for name in ("fake", "low", "high")
+        )
+        and isinstance(value["reports"], list)
+        and all(_is_name(name) for name in value["reports"])
+        and (value["thumb"] is None or _is_name(value["thumb"], THUMBS))
+    )
+
+
+def _is_name(name: object, folder: str = "") -> bool:
+    """Whether it is a file's name in the table's folder, or in one in it: no address, no path that leads elsewhere."""
+    if not isinstance(name, str):
+        return False
+    above, _, last = name.rpartition("/")
+    return above == folder and last not in ("", ".", "..") and not set(last) & set("\\\0")
 
 
 def write_csv(path: Path, rows: Iterable[Row]) -> Path:
