@@ -27,6 +27,7 @@ from facewitness import files, plugins
 from facewitness.apps import summary
 from facewitness.apps.cli import main
 from facewitness.formats import json as wire
+from facewitness.regions import DIALECTS
 
 HERE = Path(__file__).parent
 PARTS = ("--finder", "whole", "--witness", "brightness")
@@ -842,6 +843,10 @@ def test_regions_draws_the_tree_and_the_dialects(capsys):
     assert len(capsys.readouterr().out.splitlines()) == 12
     assert main(["regions", "--dialect", "celebamask"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 19
+    with pytest.raises(SystemExit):
+        main(["regions", "--help"])
+    help_text = capsys.readouterr().out
+    assert all(name in help_text for name in DIALECTS)
 
 
 def test_version_names_versions_and_weight_hashes(capsys):

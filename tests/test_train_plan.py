@@ -244,3 +244,15 @@ def test_short_runs_are_told_in_minutes_or_seconds_and_what_fits_nowhere_with_a_
     assert "minutes" in str(page) and "--processes" not in str(page)
     page.takes("activations", 100 * plan.GIB, "by count")
     assert "does not fit an 80 GB card (H100)" in str(page) and "A larger --processes shares the batch" in str(page)
+
+
+@pytest.mark.parametrize("recipe", ["fdm/recipe.toml", "fifa/published.toml", "forgerytalker/published.toml"])
+def test_a_run_that_one_process_makes_is_not_planned_with_several(capsys, recipe):
+    name = recipe.split("/")[0]
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", name, str(RUNS / recipe), "--plan", "--processes", "4"])
+    assert stopped.value.code == 2 and "--processes" in capsys.readouterr().err
+    assert main(["train", name, str(RUNS / recipe), "--plan"]) == 0
+    printed = capsys.readouterr().out
+    assert "GiB  in all" in printed and "--processes" not in printed
+    assert ("runs in one process, on one card" in printed) == (name == "fifa")  # as published it fits none

@@ -273,7 +273,10 @@ def parser() -> _Parser:
     )
     regions.set_defaults(run=_regions)
     regions.add_argument(
-        "--dialect", type=_dialect, metavar="NAME", help="the names of mare, forgerytalker, celebamask or ddvqa instead"
+        "--dialect",
+        type=_dialect,
+        metavar="NAME",
+        help="the names of mare, forgerytalker, mmtt, celebamask or ddvqa instead",
     )
     for workshop in _WORKSHOPS:  # each adds its commands; by name, for a plain install lacks what the benchmark imports
         importlib.import_module(workshop).add_to(commands)

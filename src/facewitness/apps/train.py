@@ -149,13 +149,16 @@ def _add_until(parser: Any) -> None:
     )
 
 
-def _add_plan(parser: Any, planned: Callable[[argparse.Namespace], Any], *needed: str) -> Callable[[Any], int | None]:
+def _add_plan(
+    parser: Any, planned: Callable[[argparse.Namespace], Any], *needed: str, shareable: bool = True
+) -> Callable[[Any], int | None]:
     """Give a recipe `--plan`: print what the run needs, by count, instead of running.
 
     Args:
         parser: Of the recipe.
         planned: The `train/plan.Plan` of what was given.
         needed: Options that a run cannot do without, and a plan can.
+        shareable: Whether several processes can share the run: only then a plan counts with them.
 
     Returns:
         What a command asks first: the exit status where a plan was wanted, None to go on.
@@ -163,7 +166,8 @@ def _add_plan(parser: Any, planned: Callable[[argparse.Namespace], Any], *needed
     parser.add_argument(
         "--plan", action="store_true", help="print names, shapes, memory and steps by count; run nothing"
     )
-    parser.add_argument("--processes", type=positive, default=1, metavar="N", help="that --plan counts with (1)")
+    if shareable:
+        parser.add_argument("--processes", type=positive, default=1, metavar="N", help="that --plan counts with (1)")
 
     def asked(given: argparse.Namespace) -> int | None:
         if given.plan:
@@ -309,7 +313,7 @@ def _add_fdm(parser: Any) -> Command:
 
         return fdm.plan(read(given))
 
-    asked = _add_plan(parser, planned, "pack", "out")
+    asked = _add_plan(parser, planned, "pack", "out", shareable=False)
 
     def run(given: argparse.Namespace) -> int:
         if (status := asked(given)) is not None:
@@ -408,7 +412,7 @@ def _add_forgerytalker(parser: Any) -> Command:
             changes["network"] = {"enrich": False}
         recipe = forgerytalker.changed(recipe, **changes)
         if given.plan:
-            print(forgerytalker.plan(recipe, given.processes))
+            print(forgerytalker.plan(recipe))
             return ALL
         if given.out is None:
             raise InputError("train forgerytalker: expected --out, the folder of the run, or --plan")
@@ -438,7 +442,7 @@ def _add_fifa(parser: Any) -> Command:
         if given.no_region_prediction:
             recipe = replace(recipe, network={**recipe.network, "region_prediction": False})
         if given.plan:
-            print(fifa.plan(recipe, given.processes))
+            print(fifa.plan(recipe))
             return ALL
         if given.out is None:
             raise InputError("train fifa: expected --out, the folder of the run, or --plan")
@@ -482,7 +486,6 @@ def _add_grounding(parser: Any) -> None:
     """What the two grounding systems have in common."""
     _add_until(parser)
     parser.add_argument("--plan", action="store_true", help="say what a run would take, and do nothing")
-    parser.add_argument("--processes", type=positive, default=1, metavar="N", help="that --plan counts with (1)")
     reads(parser, "--pack", what=_PACK, metavar="DIR", help="made by facewitness build pack, for a small recipe")
     reads(parser, "--init-from", what="weights", metavar="FILE", help="the compact network's weights, for a small one")
     parser.add_argument(

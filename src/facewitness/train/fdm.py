@@ -302,7 +302,9 @@ def plan(recipe: Recipe) -> Plan:
     Args:
         recipe: The settings.
     """
-    page = Plan(f"the forgery disentanglement module on {recipe.model.get('backbone', 'legacy_xception')}")
+    page = Plan(
+        f"the forgery disentanglement module on {recipe.model.get('backbone', 'legacy_xception')}", shareable=False
+    )
     model = blank(recipe).train()
     pixels = torch.empty(recipe.batch_size, 3, recipe.size, recipe.size, device="meta")
     seen, kept, flops = passed_through(model, pixels)

@@ -513,15 +513,14 @@ def _precision(recipe: Recipe, device: torch.device) -> ExitStack:
     return stack
 
 
-def plan(recipe: Recipe, processes: int = 1) -> Plan:
+def plan(recipe: Recipe) -> Plan:
     """What a run would take: names, shapes, memory and work, without loading or fetching anything.
 
     Args:
         recipe: The settings.
-        processes: That share the run.
     """
     config = recipe.config(recipe.vocabulary)
-    page = Plan("FiFa-MLLM: words with masks between them, and questions that point", processes)
+    page = Plan("FiFa-MLLM: words with masks between them, and questions that point", shareable=False)
     with torch.device("meta"):
         network = FiFa(config, Reader.none())
     learned = {id(p) for p in network.learned()}
@@ -534,7 +533,7 @@ def plan(recipe: Recipe, processes: int = 1) -> Plan:
             part.to(in_half)
         page.holds(name, part)
     language = Language.of(network.language)
-    batch = max(1, recipe.batch_size // processes) * recipe.asked
+    batch = recipe.batch_size * recipe.asked
     tokens = 1 + network.grid**2 + len(network.concepts) * network.predicted + 120  # 120: of a question and its answer
     page.takes("activations of the language model", language.activations(batch, tokens, False),
                f"{batch} questions of {tokens} tokens")  # fmt: skip

@@ -548,18 +548,17 @@ def _steps_of(out: Path) -> dict[str, int]:
 # ------------------------------------------------------------------------------------------------------ what it costs
 
 
-def plan(recipe: Recipe, processes: int = 1, pictures: int = 121_774) -> Plan:
+def plan(recipe: Recipe, pictures: int = 121_774) -> Plan:
     """What a run would take: names, shapes, memory and work, without loading or fetching anything.
 
     Args:
         recipe: Of the run.
-        processes: How many share it.
         pictures: How many there are; eight tenths of MMTT by default, the draws of a small recipe.
     """
     if recipe.draws is not None:
         pictures = recipe.draws.images
     config = recipe.config(recipe.vocabulary)
-    page = Plan("ForgeryTalker: a mask and a report from one encoder", processes)
+    page = Plan("ForgeryTalker: a mask and a report from one encoder", shareable=False)
     if recipe.kind == "hub" and not Path(recipe.model).is_dir():
         page.passed(f"{recipe.model} is looked up when training begins; the sizes here are the paper's")
     with torch.device("meta"):
@@ -581,7 +580,7 @@ def plan(recipe: Recipe, processes: int = 1, pictures: int = 121_774) -> Plan:
         parts["language"], in_half.itemsize,
     )  # fmt: skip
     fixed = bool(config.get("frozen_language"))
-    batch = max(1, recipe.report.batch_size // processes)
+    batch = recipe.report.batch_size
     page.takes("activations of the language model", language.activations(batch, queries + words, False),
                f"{batch} reports of about {words} tokens")  # fmt: skip
     page.takes("scores of words", language.logits(batch, words), f"{language.vocabulary:,} words")

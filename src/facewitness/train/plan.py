@@ -144,6 +144,7 @@ class Plan:
     Attributes:
         title: What is planned.
         processes: How many share the run: memory is of one, work of all.
+        shareable: Whether several processes can; otherwise a run that fits no card is not told to take more of them.
         memory: (what, bytes, how it was counted).
         checks: What was checked and fits.
         work: (what, operations, bytes read from memory, seconds that no card shortens, share of the peak, how counted).
@@ -152,6 +153,7 @@ class Plan:
 
     title: str
     processes: int = 1
+    shareable: bool = True
     memory: list[tuple[str, float, str]] = field(default_factory=list)
     checks: list[str] = field(default_factory=list)
     work: list[tuple[str, float, float, float, float, str]] = field(default_factory=list)
@@ -287,7 +289,11 @@ class Plan:
             after = f", {_time(self.hours(card))}" if self.work and fits == "fits" else ""
             lines.append(f"  {fits} {'an' if card.startswith('8') else 'a'} {card}{after}")
         if all(self.bytes >= memory * 0.95 * GIB for memory, _, _ in CARDS.values()):
-            lines.append("  A larger --processes shares the batch among cards, and a smaller batch_size needs less.")
+            lines.append(
+                "  A larger --processes shares the batch among cards, and a smaller batch_size needs less."
+                if self.shareable
+                else "  A smaller batch_size needs less: this recipe runs in one process, on one card."
+            )
         return "\n".join(lines)
 
 
