@@ -150,6 +150,40 @@ def test_a_quarrel_between_text_and_mask_is_told(talker_file, seen):
     assert reply.label == "real" and any("contradict the mask" in said for said in reply.notes)
 
 
+@pytest.mark.parametrize("how", ["name", "box", "click", "mask"])
+@pytest.mark.parametrize("forged", [True, False])
+def test_forgerytalker_answers_about_a_place_from_its_mask(talker_file, seen, how, forged):
+    witness = plugins.get("witnesses", "forgerytalker").load(weights=str(talker_file))
+    face = seen.track.face
+    box = geometry.bounds(np.concatenate(regions.polygons("nose", face.landmarks)))
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    place = {
+        "name": Place(face.at, "nose", box),
+        "box": Place(face.at, None, box),
+        "click": Place(face.at, None, (x - 0.5, y - 0.5, x + 0.5, y + 0.5)),
+        "mask": Place(face.at, None, box, Mask(box, np.ones((6, 6), np.float32))),
+    }[how]
+    mask = _over(witness, face, "nose" if forged else "left_eye")
+    witness.network = Says("The nose is smeared.", {"nose": 0.9, "eye": 0.2}, mask)
+    heard = []
+    reply = witness.answer(*seen, Question("Is this forged?", (place,)), (), heard.append)
+    there = "the nose" if how == "name" else "that place"
+    assert reply.text.startswith(f"Yes, {there} is forged" if forged else f"No, {there} is not forged")
+    assert heard == [reply.text] and ("prompter" in reply.text) == (how == "name")
+    assert [finding.region for finding in reply.findings] == ([place.region] if forged else [])
+    outside = Place(face.at, None, (-50.0, -50.0, -40.0, -40.0))
+    assert "outside what was looked at" in witness.answer(*seen, Question("And this?", (outside,))).text
+
+
+def test_forgerytalker_gives_its_report_to_what_points_nowhere(talker_file, seen):
+    load = plugins.get("witnesses", "forgerytalker").load
+    witness = load(weights=str(talker_file))
+    witness.network = Says("The nose is smeared.", {"nose": 0.9}, _over(witness, seen.track.face, "nose"))
+    assert witness.answer(*seen, Question("What is wrong?")).text == "The nose is smeared."
+    with pytest.raises(BackendError, match="loaded without words"):
+        load(weights=str(talker_file), words=False).answer(*seen, Question("What is wrong?"))
+
+
 def test_the_network_itself_examines_and_is_described(talker_file, seen):
     witness = plugins.get("witnesses", "forgerytalker").load(weights=str(talker_file), max_tokens=6)
     testimony = witness.examine(*seen)

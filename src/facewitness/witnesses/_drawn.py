@@ -84,7 +84,7 @@ def read(folder: Path) -> Drawing | None:
         draws = int(values[0])
         if not np.isfinite(values).all() or not 1 <= draws <= 64 or draws != values[0] or not values[1] > 0:
             raise ValueError("expected 1 to 64 draws, a temperature above 0 and finite weights")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise WeightsError(
             f"'{file}': expected how replies are drawn, as runs/mare/draws.py fits it, got something else "
             f"({type(error).__name__}: {error}). Copy it again, or delete it and the likeliest reply is given."

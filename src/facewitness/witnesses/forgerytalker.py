@@ -6,11 +6,15 @@ network's probabilities, and without a calibration the judge hears it and lets i
 
 Text, mask and prompter may disagree. The report is written about those of the prompter's areas that the mask touches,
 where there are any; what is named and not in the mask gets no mark, and the reply says so.
+
+It was taught one instruction, so it has no words of its own for a question. A place that a question points at, by name,
+box, mask or click, is answered from the mask and the prompter; to any other question it gives its report.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,9 +22,26 @@ import torch
 from numpy.typing import NDArray
 
 from facewitness import geometry, regions
+from facewitness.calibration import decided
+from facewitness.errors import BackendError
 from facewitness.models.forgerytalker import ForgeryTalker
-from facewitness.phrases import listed
-from facewitness.types import Clip, Face, Label, Mask, Pixels, Reply, Testimony, Track
+from facewitness.phrases import listed, percent
+from facewitness.types import (
+    Clip,
+    Face,
+    Finding,
+    Hear,
+    Label,
+    Mark,
+    Mask,
+    Pixels,
+    Place,
+    Question,
+    Reply,
+    Testimony,
+    Track,
+    Turn,
+)
 from facewitness.witnesses import _grounded, _places, _tracks, _words
 
 HOW = (
@@ -55,8 +76,6 @@ class Talker(_grounded.Loaded):
     """One loaded network. `examine` takes a track, of any finder, and returns its testimony."""
 
     name = "forgerytalker"
-    answers_questions = False  # it was taught one instruction
-
     network: ForgeryTalker
 
     def __init__(self, path: str | None, device: str, words: bool, max_tokens: int):
@@ -76,6 +95,69 @@ class Talker(_grounded.Loaded):
         reply = self._reply(face, clip.at(face.at).pixels)
         findings = reply.findings or testimony.findings
         return replace(testimony, reply=reply, findings=findings)
+
+    def answer(
+        self, track: Track, clip: Clip, question: Question, history: Sequence[Turn] = (), hear: Hear | None = None
+    ) -> Reply:
+        """What the mask has at the places that a question points at; its report where it points at none.
+
+        Args:
+            track: One person's faces; the answer is about the one that can be judged best.
+            clip: The file's pixels; a photo is a clip of one frame.
+            question: The question in words, and the places it points at.
+            history: Earlier questions, which change nothing.
+            hear: Is called with the reply, which comes at once; None to wait for it.
+
+        Raises:
+            BackendError: It was loaded without words, and the question points at nothing.
+        """
+        face = track.face
+        pixels = clip.at(face.at).pixels
+        if not question.places and not self._talks:
+            raise BackendError(
+                "forgerytalker was loaded without words: expected a question that points at a place, got one that "
+                "points at none. Leave out --option forgerytalker.words=false."
+            )
+        reply = self._about(face, pixels, question.places) if question.places else self._reply(face, pixels)
+        if hear is not None:
+            hear(reply.text)
+        return reply
+
+    def _about(self, face: Face, pixels: Pixels, places: Sequence[Place]) -> Reply:
+        """Whether each place is forged: how much of it lies in the mask, and what the prompter gives its area."""
+        affine, crop = self._crop(face, pixels)
+        areas, values = self.network.look(crop)
+        mask, to_grid = _places.on_frame(values, face, affine, self._size)
+        score = max(areas.values())
+        turned = frozenset() if face.landmarks is None else regions.hidden(face.landmarks)
+        parts: list[str | Mark] = []
+        findings: list[Finding] = []
+        for place in places:
+            gap = " " if parts else ""
+            there = "that place" if place.region is None else _title(place.region)
+            if place.region in turned:
+                parts.append(f"{gap}{_capital(there)} cannot be seen in this pose; nothing is said of it.")
+                continue
+            named = place.region is not None and face.landmarks is not None
+            inside = self._inside(str(place.region), face, mask, to_grid) if named else _cells(place, mask)
+            if inside is None or not inside.any():
+                parts.append(f"{gap}{_capital(there)} lies outside what was looked at; nothing is said of it.")
+                continue
+            share = float((mask.values[inside] >= _grounded.SEEN).mean())
+            chances = [areas[label] for label, names in AREAS.items() if place.region in names and label in areas]
+            why = f"{percent(share)} of it lies in the mask"
+            why += f", and the prompter network gives its area {percent(max(chances))}" if chances else ""
+            shown = _grounded.tight(Mask(mask.box, mask.values * inside)) if share >= TOUCHED else None
+            if shown is None:
+                parts.append(f"{gap}No, {there} is not forged: {why}.")
+                continue
+            whole = Place(face.at, place.region, shown.box, shown)
+            findings.append(Finding((whole,), f"{_capital(there)} is forged.", self._worth(score)))
+            parts += [f"{gap}Yes, {there} is forged", Mark(findings[-1]), f": {why}."]
+        accused = [finding.region for finding in findings if finding.region is not None]
+        answered: Label | None = "fake" if findings else None
+        notes = _words.of_a_region(answered, accused, decided(score, self.calibration), f"the score, {score:.2f},")
+        return Reply(None, None, tuple(parts), tuple(findings), notes=notes)
 
     def _look(self, face: Face, pixels: Pixels) -> Testimony:
         affine, crop = self._crop(face, pixels)
@@ -155,6 +237,31 @@ def _once(text: str) -> tuple[str, bool]:
 
 def _named(name: str, names: tuple[str, ...]) -> bool:
     return any(regions.within(name, other) or regions.within(other, name) for other in names)
+
+
+def _cells(place: Place, mask: Mask) -> NDArray[np.bool_]:
+    """The mask's cells whose middle lies in a place, (h, w)."""
+    height, width = mask.values.shape
+    x1, y1, x2, y2 = mask.box
+    xs = x1 + (np.arange(width) + 0.5) * (x2 - x1) / width
+    ys = y1 + (np.arange(height) + 0.5) * (y2 - y1) / height
+    left, top, right, bottom = place.box
+    inside = ((ys >= top) & (ys <= bottom))[:, None] & ((xs >= left) & (xs <= right))[None]
+    if not inside.any():  # smaller than a cell, as a click is: the cell that it lies in
+        x, y = (left + right) / 2, (top + bottom) / 2
+        if x1 <= x <= x2 and y1 <= y <= y2:
+            inside[np.abs(ys - y).argmin(), np.abs(xs - x).argmin()] = True
+    if place.mask is None:
+        return inside
+    a, b, c, d = place.mask.box
+    rows, columns = place.mask.values.shape
+    j = np.clip(((xs - a) / (c - a) * columns).astype(int), 0, columns - 1)
+    i = np.clip(((ys - b) / (d - b) * rows).astype(int), 0, rows - 1)
+    return inside & (place.mask.values[np.ix_(i, j)] >= _grounded.SEEN)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _title(name: str) -> str:
