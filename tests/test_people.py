@@ -188,3 +188,29 @@ def test_no_words_break_it(boxes, question, bare):
     named = meant(question, boxes, bare=bare)
     assert named is None or all(person >= 0 for person in named)
     assert people.not_there(question, boxes) != ""
+
+
+@pytest.mark.parametrize(
+    ("question", "absent"),
+    [
+        ("Is the twenty-first face fake?", "21st"),
+        ("Is the twenty-fifth from the right fake?", "25th from the right"),
+        ("Is the ten-thousandth from the left fake?", "10000th from the left"),
+        ("Is the 10000th from the left fake?", "10000th from the left"),
+        ("Is the one hundred and first face fake?", "101st"),
+        ("Is the thirtieth from the left fake?", "30th from the left"),
+        ("Is the last but ten thousand fake?", "10001st to last"),
+    ],
+)
+def test_large_numbers_in_words_are_nobody_else(question, absent):
+    boxes = [(100.0 * i, 0.0, 100.0 * i + 80, 80.0) for i in range(3)]
+    assert people.not_there(question, boxes, True) == absent
+    assert not set(people.meant(question, boxes, 400, 100) or ()) & {0, 1, 2}
+
+
+def test_a_number_in_words_is_the_one_it_says_and_a_fraction_is_none():
+    boxes = [(100.0 * i, 0.0, 100.0 * i + 80, 80.0) for i in range(3)]
+    assert people.meant("Is face twenty-one fake?", boxes, 400, 100) == (20,)
+    assert people.meant("Is person one hundred fake?", boxes, 400, 100) == (99,)
+    assert people.meant("Is face 1.5 fake?", boxes, 400, 100) is None
+    assert people.rows([(0.0, 5.0, 9.0, 5.0), (20.0, 5.0, 29.0, 5.0)])

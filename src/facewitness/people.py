@@ -33,16 +33,30 @@ _ORDINALS = (
     "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth",
     "twentieth",
 )  # fmt: skip
-_NTH_WORD = rf"{'|'.join(_ORDINALS)}|\d{{1,4}}(?:st|nd|rd|th)"
+_NTH_WORD = rf"{'|'.join(_ORDINALS)}|\d{{1,9}}(?:st|nd|rd|th)"
+# "twenty-first" and "ten thousand" are written in digits before anything is read
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_POWERS = {"hundred": 100, "thousand": 1_000, "million": 1_000_000}
+_VALUES = {word: n + 1 for n, word in enumerate(_COUNT)} | {word: 10 * n + 20 for n, word in enumerate(_TENS)} | _POWERS
+_NTH_VALUES = (
+    {word: n + 1 for n, word in enumerate(_ORDINALS)}
+    | {f"{word[:-1]}ieth": 10 * n + 20 for n, word in enumerate(_TENS)}
+    | {f"{word}th": power for word, power in _POWERS.items()}
+)
+_ABOVE = set(_NTH_VALUES) - set(_ORDINALS)  # "thirtieth", "hundredth"
+_WRITTEN_OUT = re.compile(
+    rf"\b(?:(?:{'|'.join(_VALUES)}|an?(?= (?:{'|'.join(_POWERS)})))(?:[ -](?:and[ -])?(?=\w))){{0,8}}"
+    rf"(?:{'|'.join((*_VALUES, *_NTH_VALUES))})\b"
+)
 # "second to last" is written as one word, "last2", before anything is read
 _BEFORE_LAST = re.compile(
     rf"\b(?:(?P<nth>{_NTH_WORD})[ -](?:(?:to|from)[ -](?:the )?)?last|next[ -]to[ -](?:the )?last|penultimate|"
-    rf"last but (?P<but>{'|'.join(_COUNT)}|\d{{1,4}}))\b"
+    rf"last but (?P<but>{'|'.join(_COUNT)}|\d{{1,9}}))\b"
 )
 _ORDINAL = rf"{_NTH_WORD}|last\d*"
 _NUMBER = re.compile(
-    rf"\b{NOUN} (?:number |no\.? ?|#)?(\d{{1,9}}|{'|'.join(_COUNT)})\b|"
-    rf"\b(?:number |no\.? ?|#)(\d{{1,9}}|{'|'.join(_COUNT)})\b"
+    rf"\b{NOUN} (?:number |no\.? ?|#)?(\d{{1,9}}(?!\.?\d)|{'|'.join(_COUNT)})\b|"
+    rf"\b(?:number |no\.? ?|#)(\d{{1,9}}(?!\.?\d)|{'|'.join(_COUNT)})\b"
 )
 _FROM = re.compile(
     rf"\b({_ORDINAL})(?: {NOUN})?(?: is| was)?(?: along| over| in)? (?:counting |counted |starting )?"
@@ -104,8 +118,8 @@ def rows(boxes: Sequence[Box]) -> tuple[tuple[int, ...], ...]:
     left = sorted(range(len(boxes)), key=lambda i: (boxes[i][1], boxes[i][0], i))
     result = []
     while left:
-        top = boxes[left[0]]  # the topmost face decides which others stand beside it
-        row = [i for i in left if _shared(boxes[i], top) >= SAME_ROW]
+        first = left[0]  # the topmost face decides which others stand beside it
+        row = [i for i in left if i == first or _shared(boxes[i], boxes[first]) >= SAME_ROW]
         result.append(tuple(sorted(row, key=lambda i: (_x(boxes[i]), i))))
         left = [i for i in left if i not in row]
     return tuple(result)
@@ -242,7 +256,31 @@ def _plain(question: str) -> str:
     def from_the_end(match: re.Match[str]) -> str:
         return f"last{_counting(match['but']) + 1 if match['but'] else _ordinal(match['nth']) if match['nth'] else 2}"
 
-    return _BEFORE_LAST.sub(from_the_end, re.sub(r"\s+", " ", normal(question)))
+    return _BEFORE_LAST.sub(from_the_end, _WRITTEN_OUT.sub(_in_digits, re.sub(r"\s+", " ", normal(question))))
+
+
+def _in_digits(match: re.Match[str]) -> str:
+    """A number or an ordinal in words as digits, "21st" for "twenty-first"; up to twenty, words stay as they are."""
+    words = [word for word in re.split(r"[ -]", match[0]) if word != "and"]
+    if not any(word in _TENS or word in _POWERS for word in words) and words[-1] not in _ABOVE:
+        return match[0]
+    whole = part = 0
+    for word in words:
+        value = 1 if word in ("a", "an") else _VALUES.get(word, _NTH_VALUES.get(word, 0))
+        if value < 100:
+            part += value
+        elif value == 100:
+            part = max(1, part) * 100
+        else:
+            whole, part = whole + max(1, part) * value, 0
+    number = min(whole + part, 999_999_999)
+    return _nth(number) if words[-1] in _NTH_VALUES else str(number)
+
+
+def _nth(number: int) -> str:
+    """21st, 112th."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 def _counting(word: str) -> int:
@@ -260,7 +298,7 @@ def _spoken(word: str) -> str:
     """An ordinal as people write it; any other word as it is."""
     if re.fullmatch(r"last\d+", word):
         number = -_ordinal(word)
-        return "last" if number == 1 else f"{_ORDINALS[number - 1] if number <= 20 else f'{number}th'} to last"
+        return "last" if number == 1 else f"{_ORDINALS[number - 1] if number <= 20 else _nth(number)} to last"
     return word
 
 
@@ -345,7 +383,7 @@ def _area(box: Box) -> float:
 
 def _shared(a: Box, b: Box) -> float:
     """How much of the smaller height two boxes share."""
-    return (min(a[3], b[3]) - max(a[1], b[1])) / min(a[3] - a[1], b[3] - b[1])
+    return (min(a[3], b[3]) - max(a[1], b[1])) / max(min(a[3] - a[1], b[3] - b[1]), 1e-9)
 
 
 def _apart(a: Box, b: Box) -> bool:
