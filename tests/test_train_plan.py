@@ -91,10 +91,10 @@ def test_ffaas_language_models_are_planned_with_rank_32_and_alpha_48(name, numbe
 
 
 def test_ffaas_judge_is_planned_as_published_and_small():
-    page = mids.plan(mids.Recipe.read(RUNS / "ffaa" / "mids.toml"), rows=10_000, processes=2)
+    page = mids.plan(mids.Recipe.read(RUNS / "ffaa" / "mids.toml"), rows=10_000)
     text = str(page)
     assert "427,944,193" in text and "222,903,552" in text and "of the 53,972,484 that learn" in text
-    assert "24 pictures of 336 px with three answers of 260 tokens become logits (24, 3, 4)" in text
+    assert "48 pictures of 336 px with three answers of 260 tokens become logits (48, 3, 4)" in text
     assert "steps: 417 of 48 examples" in text and page.bytes < 24 * plan.GIB and page.hours("80 GB card (A100)") > 0.01
     small = str(mids.plan(mids.Recipe.read(RUNS / "ffaa" / "mids-small.toml")))
     assert "24 pictures of 192 px" in small and "name the data" in small

@@ -16,7 +16,7 @@ import argparse
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 
 from facewitness import geometry
+from facewitness.apps.build import Look, look_of
 from facewitness.builders.pack import Pack
 from facewitness.forge import degrade, routine
 from facewitness.models.compact import Compact
@@ -32,13 +33,6 @@ from facewitness.train import compact
 
 HERE = Path(__file__).parent
 CONDITIONS = ("as found", "edited")
-
-
-class Look(NamedTuple):
-    """How a face is cropped: the crop's side in pixels, and the side over the face's longer one."""
-
-    size: int
-    margin: float
 
 
 def network(file: Path) -> Compact:
@@ -72,18 +66,6 @@ def crops(pack: Pack, i: int, looks: Sequence[Look]) -> dict[tuple[str, Look], N
             crop = geometry.crop(picture, geometry.align(mesh, look.size, look.margin), look.size)
             found[condition, look] = np.ascontiguousarray(np.stack([crop, crop[:, ::-1]]).transpose(0, 3, 1, 2))
     return found
-
-
-def look_of(text: str) -> Look:
-    """What `--crop` takes: 224:1.5."""
-    size, _, margin = text.partition(":")
-    try:
-        look = Look(int(size), float(margin))
-    except ValueError:
-        look = Look(0, 0.0)
-    if look.size < 32 or look.size % 32 or not 0.5 <= look.margin <= 4:
-        raise argparse.ArgumentTypeError(f"expected a side (a multiple of 32) and a margin, as 224:1.5, got {text!r}")
-    return look
 
 
 def aucs(

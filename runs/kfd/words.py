@@ -169,12 +169,12 @@ def fit(given: argparse.Namespace) -> None:
         if about:
             about_regions.append((item.group, (words, *_chosen.known(about[0], seen.score, seen.covered)), truth))
         else:
-            verdicts.append((words, _chosen._logit(seen.score), truth))
+            verdicts.append((words, _chosen.log_odds(seen.score), truth))
         if sets:
             priors = _chosen.log_priors(sets, neutral.chance(seen.covered))
             named = list(zip(sets, line["values"], priors, strict=True))
             places.append((item.group, item.regions, named))
-            odds_of_places.append((words, _chosen._logit(seen.score)))
+            odds_of_places.append((words, _chosen.log_odds(seen.score)))
     verdict = agreeing(_odds(verdicts), verdicts, given.agree)
     alone, together, floor = elsewhere(about_regions, verdict)
     region = of_region(about_regions, floor) if together > alone else None
@@ -208,7 +208,7 @@ def _forged_by_coverage(rows: Sequence[tuple[sbi_qa.Item, Looked]]) -> dict[str,
     """Slope and offset of each region: one slope for all, and an offset a region that few rows cannot carry far."""
     pictures = {item.file: (item, seen) for item, seen in rows}
     cases = [
-        (name, _chosen._logit(value), name in item.regions)
+        (name, _chosen.log_odds(value), name in item.regions)
         for item, seen in pictures.values()
         for name, value in seen.covered.items()
     ]

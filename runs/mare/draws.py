@@ -30,6 +30,7 @@ from sklearn.linear_model import LogisticRegression
 from facewitness.bench import measures
 from facewitness.builders import chats
 from facewitness.builders.pack import Pack
+from facewitness.calibration import logit
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import write_whole
 from facewitness.grammars import mare
@@ -84,7 +85,7 @@ def odds(line: dict[str, Any]) -> Row:
     """What the words and the score say of one question's picture."""
     said = [mare.parse(text).label for text in line["texts"]]
     words = _drawn.voted(said.count("fake"), said.count("real"))
-    return line["group"], words, _drawn.logit(line["score"]), line["label"] == "fake"
+    return line["group"], words, float(logit(line["score"], _drawn.EDGE)), line["label"] == "fake"
 
 
 def fitted(rows: Sequence[Row], which: str) -> tuple[float, float, float]:

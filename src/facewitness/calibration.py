@@ -417,17 +417,18 @@ def _checked_scores(scores: ArrayLike) -> NDArray[np.float64]:
     return s
 
 
-def logit(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log-odds of probabilities, which are kept EDGE away from 0 and 1.
+def logit(p: NDArray[np.float64] | float, edge: float = EDGE) -> NDArray[np.float64]:
+    """Log-odds of probabilities, which are kept a little away from 0 and 1.
 
     Args:
         p: Any shape, in [0, 1].
+        edge: How far.
 
     Returns:
         Of the same shape: log-odds.
     """
-    p = np.clip(p, EDGE, 1.0 - EDGE)
-    return np.log(p) - np.log1p(-p)
+    p = np.clip(p, edge, 1.0 - edge)
+    return np.asarray(np.log(p) - np.log1p(-p))
 
 
 def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:

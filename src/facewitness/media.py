@@ -40,6 +40,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -687,27 +688,30 @@ def _opened(content: bytes | Path) -> Image.Image:
     """The picture with its header read and nothing decoded."""
     from PIL import Image
 
-    with _opening:  # Pillow's own limit is a global; ours, which knows width and height, takes its place
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            file = content if isinstance(content, Path) else io.BytesIO(_without_texts(content))
-            return Image.open(file, formats=tuple(_DECODERS))
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
+    with _our_limit():
+        file = content if isinstance(content, Path) else io.BytesIO(_without_texts(content))
+        return Image.open(file, formats=tuple(_DECODERS))
 
 
 def _load(image: Image.Image) -> None:
     """Decode it. Of what is larger than Pillow's own limit, and not than ours, one at a time."""
     import PIL.Image
 
-    limit = PIL.Image.MAX_IMAGE_PIXELS
-    if limit is None or image.width * image.height <= 2 * limit:
+    with _opening:  # nobody has lifted it now
+        limit = PIL.Image.MAX_IMAGE_PIXELS
+    with _our_limit() if limit is not None and image.width * image.height > 2 * limit else nullcontext():
         image.load()
-        return
+
+
+@contextmanager
+def _our_limit() -> Iterator[None]:
+    """Pillow's own limit is a global; ours, which knows width and height, takes its place for one at a time."""
+    import PIL.Image
+
     with _opening:
         limit, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
         try:
-            image.load()
+            yield
         finally:
             PIL.Image.MAX_IMAGE_PIXELS = limit
 

@@ -16,18 +16,23 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from facewitness.errors import WeightsError
-from facewitness.files import write_whole
+from facewitness.files import each_once, read_bounded, write_whole
+
+T = TypeVar("T")
+_MOST_FITTED = 1_000_000  # bytes of numbers that were fitted for a network
 
 FORMATS = (".onnx", ".safetensors", ".tflite", ".json")  # .json: cards and calibrations that belong to weights
 LISTING = "SHA256SUMS"
@@ -223,6 +228,32 @@ def with_card(name: str, how: str) -> Path:
     except WeightsError as error:
         raise WeightsError(f"{error} {how}") from error
     return path
+
+
+def fitted(file: Path, make: Callable[[Any], T], what: str, without: str) -> T | None:
+    """What was fitted for a network and stands beside it as JSON; None where there is no file.
+
+    Args:
+        file: In the network's folder.
+        make: The values → what they mean; raises ValueError, LookupError or TypeError where they mean nothing.
+        what: Is expected there, and which command fits it.
+        without: What is so where the file is deleted.
+
+    Returns:
+        What `make` makes of it.
+
+    Raises:
+        WeightsError: The file is something else.
+    """
+    if not file.is_file():
+        return None
+    try:
+        return make(json.loads(read_bounded(file, _MOST_FITTED), object_pairs_hook=each_once))
+    except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
+        raise WeightsError(
+            f"'{file}': expected {what}, got something else ({type(error).__name__}: {error}). Copy it again, or "
+            f"delete it and {without}."
+        ) from error
 
 
 def cache() -> Path:

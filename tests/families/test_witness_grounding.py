@@ -55,6 +55,18 @@ def _over(witness, face: Face, *names: str) -> np.ndarray:
     return np.maximum.reduce([geometry.fill([ring], 32, 32) for ring in rings]).astype(np.float32)
 
 
+def _nose(face: Face, how: str) -> Place:
+    """The nose, pointed at by its name, a box, a click or a mask."""
+    box = geometry.bounds(np.concatenate(regions.polygons("nose", face.landmarks)))
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return {
+        "name": Place(face.at, "nose", box),
+        "box": Place(face.at, None, box),
+        "click": Place(face.at, None, (x - 0.5, y - 0.5, x + 0.5, y + 0.5)),
+        "mask": Place(face.at, None, box, Mask(box, np.ones((6, 6), np.float32))),
+    }[how]
+
+
 class Says:
     """A network that says what a test wants it to."""
 
@@ -155,14 +167,7 @@ def test_a_quarrel_between_text_and_mask_is_told(talker_file, seen):
 def test_forgerytalker_answers_about_a_place_from_its_mask(talker_file, seen, how, forged):
     witness = plugins.get("witnesses", "forgerytalker").load(weights=str(talker_file))
     face = seen.track.face
-    box = geometry.bounds(np.concatenate(regions.polygons("nose", face.landmarks)))
-    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    place = {
-        "name": Place(face.at, "nose", box),
-        "box": Place(face.at, None, box),
-        "click": Place(face.at, None, (x - 0.5, y - 0.5, x + 0.5, y + 0.5)),
-        "mask": Place(face.at, None, box, Mask(box, np.ones((6, 6), np.float32))),
-    }[how]
+    place = _nose(face, how)
     mask = _over(witness, face, "nose" if forged else "left_eye")
     witness.network = Says("The nose is smeared.", {"nose": 0.9, "eye": 0.2}, mask)
     heard = []
@@ -296,14 +301,8 @@ def test_text_that_breaks_its_form_is_told_and_never_ends_an_examination(facext,
 @pytest.mark.parametrize("how", ["name", "box", "click", "mask"])
 def test_a_question_may_point_in_four_ways(facext, seen, monkeypatch, how):
     face = seen.track.face
-    box = geometry.bounds(np.concatenate(regions.polygons("nose", face.landmarks)))
-    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    place = {
-        "name": Place(face.at, "nose", box),
-        "box": Place(face.at, None, box),
-        "click": Place(face.at, None, (x - 0.5, y - 0.5, x + 0.5, y + 0.5)),
-        "mask": Place(face.at, None, box, Mask(box, np.ones((6, 6), np.float32))),
-    }[how]
+    place = _nose(face, how)
+    x, y = (place.box[0] + place.box[2]) / 2, (place.box[1] + place.box[3]) / 2
     asked = _answers(facext, monkeypatch, Answered("Yes.", ()), Answered("The nose is smeared.", ()))
     reply = facext.answer(*seen, Question("Is this forged?", (place,)))
     assert reply.text.startswith("Yes, the nose is forged" if how == "name" else "Yes, that place is forged")

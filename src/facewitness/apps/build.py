@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from facewitness import plugins
 from facewitness.apps._words import ALL, RECIPE, leaf, option, positive, reads
@@ -566,14 +566,28 @@ def _weights(folder: Path) -> Path:
     return weights
 
 
-def _look(text: str) -> tuple[int, float]:
-    """A crop's side in pixels, and the side over the face's longer one: "256:1.7"."""
+class Look(NamedTuple):
+    """How a face is cropped: the crop's side in pixels, and the side over the face's longer one."""
+
+    size: int
+    margin: float
+
+
+def look_of(text: str) -> Look:
+    """A crop in words, as "256:1.7".
+
+    Args:
+        text: Of the command line.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+    """
     size, _, margin = text.partition(":")
     try:
-        look = int(size), float(margin)
+        look = Look(int(size), float(margin))
     except ValueError:
-        look = 0, 0.0
-    if look[0] < 32 or look[0] % 32 or look[0] > 1024 or not 0.5 <= look[1] <= 4:
+        look = Look(0, 0.0)
+    if look.size < 32 or look.size % 32 or look.size > 1024 or not 0.5 <= look.margin <= 4:
         raise argparse.ArgumentTypeError(
             f"expected a side in pixels (a multiple of 32) and a margin of 0.5 to 4, as 256:1.7, got {text!r}"
         )
@@ -585,7 +599,7 @@ def _add_onnx(parser: Any) -> Command:
     reads(parser, "folder", what="the folder of a run", metavar="RUN", help="folder of the run")
     parser.add_argument("onnx", type=Path, metavar="MODEL.onnx", help="the file to write")
     parser.add_argument(
-        "--crop", type=_look, metavar="SIZE:MARGIN", help="how faces are to be cropped; without it as in training"
+        "--crop", type=look_of, metavar="SIZE:MARGIN", help="how faces are to be cropped; without it as in training"
     )
 
     def run(given: argparse.Namespace) -> int:

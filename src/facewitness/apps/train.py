@@ -515,9 +515,9 @@ def _add_mids(parser: Any) -> Command:
 
         recipe = read(given)
         rows = None if given.mined is None else len(mids.kept(recipe, mids.read_mined(given.mined)))
-        return mids.plan(recipe, rows, given.processes)
+        return mids.plan(recipe, rows)
 
-    asked = _add_plan(parser, planned, "mined", "out")
+    asked = _add_plan(parser, planned, "mined", "out", shareable=False)
 
     def run(given: argparse.Namespace) -> int:
         if (status := asked(given)) is not None:

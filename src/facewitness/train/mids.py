@@ -389,21 +389,20 @@ class _Batches(Dataset):
 # -------------------------------------------------------------------------------------------------------- the training
 
 
-def plan(recipe: Recipe, rows: int | None = None, processes: int = 1) -> Plan:
+def plan(recipe: Recipe, rows: int | None = None) -> Plan:
     """What a run would take, on the meta device: names, shapes, memory and work, without loading or fetching anything.
 
     Args:
         recipe: Of either encoders.
         rows: The pictures it learns from; None where no table was named.
-        processes: That share the run.
 
     Raises:
         WeightsError: A published encoder's settings give another number of parameters than the hub has.
     """
-    page = Plan(f"the judge of answers with {recipe.encoders} encoders", processes)
+    page = Plan(f"the judge of answers with {recipe.encoders} encoders", shareable=False)
     hidden = "masked" if recipe.masked else "in sight"
     page.facts.append(f"the image encoder's {recipe.unfreeze} last layers learn; results are {hidden}")
-    batch = -(-recipe.batch_size // processes)
+    batch = recipe.batch_size
     tokens = _READ if recipe.encoders == "published" else recipe.read_tokens
     with torch.device("meta"):
         if recipe.encoders == "published":
@@ -427,7 +426,7 @@ def plan(recipe: Recipe, rows: int | None = None, processes: int = 1) -> Plan:
     page.takes("activations", kept, f"what the layers that learn put out for {batch} pictures")
     steps = page.steps(None, recipe.batch_size, rows, recipe.epochs)
     if steps is not None:
-        page.works("learning", 3 * flops * processes * steps, "three times a step's forward pass")
+        page.works("learning", 3 * flops * steps, "three times a step's forward pass")
     return page
 
 

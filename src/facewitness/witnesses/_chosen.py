@@ -20,7 +20,6 @@ sure enough, it names what the map does not show. Every other question is answer
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, fields
@@ -30,8 +29,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness import geometry, regions
-from facewitness.errors import WeightsError
+from facewitness import geometry, regions, weights
+from facewitness.calibration import logit
 from facewitness.grammars import yes_no
 from facewitness.types import Landmarks
 
@@ -42,7 +41,7 @@ NAMED = (  # the regions that a reply may name, as `builders/sbi_qa` teaches the
 )  # fmt: skip
 _FEW = 3  # regions that a reply names at most
 AMONG = 6  # … of so many that the map finds likeliest; with three a map that errs in one leaves the model no say
-_EDGE = 1e-4  # probabilities are kept this far from 0 and 1
+EDGE = 1e-4  # probabilities are kept this far from 0 and 1
 _VERDICT = re.compile(r"\b(verdict|real or (a )?fake|fake or (a )?real)\b", re.IGNORECASE)
 _FAKE = re.compile(r"\b(fake\w*|deep ?fake\w*|forge\w*|manipulat\w*|tampered|altered|blending)\b", re.IGNORECASE)
 _OTHER = re.compile(r"\b(why|how|what|when|who|real|genuine|authentic|not)\b|n't\b", re.IGNORECASE)
@@ -98,7 +97,7 @@ def known(name: str, fake: float, covered: Mapping[str, float]) -> tuple[float, 
         covered: see `coverage`.
     """
     others = [value for key, value in covered.items() if key != name]
-    return _logit(covered[name]), _logit(max(others, default=0.0)), _logit(fake)
+    return log_odds(covered[name]), log_odds(max(others, default=0.0)), log_odds(fake)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +121,7 @@ class Choice:
         out = {}
         for name, value in covered.items():
             slope, offset = self.forged[name]
-            out[name] = float(1 / (1 + np.exp(-(slope * _logit(value) + offset))))
+            out[name] = float(1 / (1 + np.exp(-(slope * log_odds(value) + offset))))
         return out
 
     def accused(self, words: float, evidence: tuple[float, float, float]) -> float:
@@ -152,26 +151,23 @@ def read(folder: Path) -> Choice | None:
     Raises:
         WeightsError: The file is not what `runs/kfd/words.py` writes.
     """
-    file = folder / FILE
-    if not file.is_file():
-        return None
-    try:
-        held = json.loads(file.read_text(encoding="utf-8"))
-        forged = {name: (float(held["forged"][name][0]), float(held["forged"][name][1])) for name in NAMED}
-        verdict = Odds(*(float(held["verdict"][field.name]) for field in fields(Odds)))
-        of_region = held["region"]
-        if of_region is not None:
-            of_region = OfRegion(*(float(of_region[field.name]) for field in fields(OfRegion)))
-        choice = Choice(verdict, of_region, float(held["places"]), forged)
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise WeightsError(
-            f"'{file}': expected the weights of words and evidence that runs/kfd/words.py fits, got something else "
-            f"({type(error).__name__}: {error}). Copy it again, or delete it and the model answers by itself."
-        ) from error
+    return weights.fitted(
+        folder / FILE, _choice, "the weights of words and evidence that runs/kfd/words.py fits",
+        "the model answers by itself",
+    )  # fmt: skip
+
+
+def _choice(held: Any) -> Choice:
+    forged = {name: (float(held["forged"][name][0]), float(held["forged"][name][1])) for name in NAMED}
+    verdict = Odds(*(float(held["verdict"][field.name]) for field in fields(Odds)))
+    of_region = held["region"]
+    if of_region is not None:
+        of_region = OfRegion(*(float(of_region[field.name]) for field in fields(OfRegion)))
+    choice = Choice(verdict, of_region, float(held["places"]), forged)
     both = [astuple(odds) for odds in (verdict, of_region) if odds is not None]
     numbers = [*choice.forged.values(), (choice.places,), *both]
     if not all(np.isfinite(number) for line in numbers for number in line):
-        raise WeightsError(f"'{file}': expected finite numbers, got NaN or infinity. Fit it again.")
+        raise ValueError("expected finite numbers, got NaN or infinity")
     return choice
 
 
@@ -226,7 +222,7 @@ def reply(
     if about:
         together = words if choice.region is None else choice.accused(words, known(about[0], fake, covered))
         return _of_region(about[0], together > 0, fake, chance, likelihoods, choice)
-    if choice.verdict.together(words, _logit(fake)) <= 0:
+    if choice.verdict.together(words, log_odds(fake)) <= 0:
         return yes_no.genuine()
     sets = _sets(chance, AMONG)
     texts = [yes_no.forged(places) for places in sets]
@@ -269,7 +265,7 @@ def _of_region(
     untouched = {yes_no.region_untouched(name, places): _log_prior(places, others) for places in _sets(others, limit=2)}
     texts = [real, *untouched]
     values = dict(zip(texts, likelihoods(texts), strict=True))
-    if choice.verdict.together(max(values[text] for text in untouched) - values[real], _logit(fake)) <= 0:
+    if choice.verdict.together(max(values[text] for text in untouched) - values[real], log_odds(fake)) <= 0:
         return real
     return max(untouched, key=lambda text: values[text] + choice.places * untouched[text])
 
@@ -290,9 +286,13 @@ def _log_prior(places: Sequence[str], chance: Mapping[str, float]) -> float:
 
 
 def _kept(p: float) -> float:
-    return float(min(max(p, _EDGE), 1 - _EDGE))
+    return float(min(max(p, EDGE), 1 - EDGE))
 
 
-def _logit(p: float) -> float:
-    kept = _kept(p)
-    return float(np.log(kept) - np.log1p(-kept))
+def log_odds(p: float) -> float:
+    """Of a probability, which is kept EDGE off 0 and 1.
+
+    Args:
+        p: In [0, 1].
+    """
+    return float(logit(p, EDGE))

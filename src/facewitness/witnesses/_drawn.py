@@ -15,7 +15,6 @@ draws.json; without that file the likeliest reply is given.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -25,13 +24,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.errors import WeightsError
+from facewitness import weights
+from facewitness.calibration import logit
 from facewitness.grammars import mare
 from facewitness.types import Label, Reply
 
 FILE = "draws.json"
+EDGE = 1e-4  # probabilities are kept this far from 0 and 1
 SETTLED = '"bboxes"'  # of a reply, behind which nothing is drawn
-_EDGE = 1e-4  # probabilities are kept this far from 0 and 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,11 @@ class Drawing:
         fake, real = verdicts.count("fake"), verdicts.count("real")
         if fake + real == 0:
             return None
-        return "fake" if self.words * voted(fake, real) + self.evidence * logit(score) + self.offset > 0 else "real"
+        return (
+            "fake"
+            if self.words * voted(fake, real) + self.evidence * float(logit(score, EDGE)) + self.offset > 0
+            else "real"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As draws.json holds it."""
@@ -75,20 +79,16 @@ def read(folder: Path) -> Drawing | None:
     Raises:
         WeightsError: The file is not what `runs/mare/draws.py` writes.
     """
-    file = folder / FILE
-    if not file.is_file():
-        return None
-    try:
-        held = json.loads(file.read_text(encoding="utf-8"))
-        values = [float(held[field.name]) for field in fields(Drawing)]
-        draws = int(values[0])
-        if not np.isfinite(values).all() or not 1 <= draws <= 64 or draws != values[0] or not values[1] > 0:
-            raise ValueError("expected 1 to 64 draws, a temperature above 0 and finite weights")
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise WeightsError(
-            f"'{file}': expected how replies are drawn, as runs/mare/draws.py fits it, got something else "
-            f"({type(error).__name__}: {error}). Copy it again, or delete it and the likeliest reply is given."
-        ) from error
+    return weights.fitted(
+        folder / FILE, _drawing, "how replies are drawn, as runs/mare/draws.py fits it", "the likeliest reply is given"
+    )
+
+
+def _drawing(held: Any) -> Drawing:
+    values = [float(held[field.name]) for field in fields(Drawing)]
+    draws = int(values[0])
+    if not np.isfinite(values).all() or not 1 <= draws <= 64 or draws != values[0] or not values[1] > 0:
+        raise ValueError("expected 1 to 64 draws, a temperature above 0 and finite weights")
     return Drawing(draws, *values[1:])
 
 
@@ -152,9 +152,3 @@ def overlap(one: Counter[str], other: Counter[str]) -> float:
 def voted(fake: int, real: int) -> float:
     """The log-odds of fake by a vote, with half a vote for either beside."""
     return float(np.log(fake + 0.5) - np.log(real + 0.5))
-
-
-def logit(p: float) -> float:
-    """The log-odds of a probability, which is kept off 0 and 1."""
-    kept = min(max(p, _EDGE), 1 - _EDGE)
-    return float(np.log(kept) - np.log1p(-kept))
