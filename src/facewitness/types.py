@@ -162,6 +162,11 @@ class Medium:
                 f"{self.frames} frames"
             )
 
+    @property
+    def seconds(self) -> float | None:
+        """How long the film is, as its frame rate has it, LONGEST at most; None for a photo."""
+        return min(self.frames / self.fps, LONGEST) if self.fps is not None and self.fps > 0 else None
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:

@@ -34,6 +34,7 @@ from facewitness.types import (
     CAUSES,
     KINDS,
     LABELS,
+    LONGEST,
     Clip,
     Face,
     Finding,
@@ -366,6 +367,14 @@ def test_wire_comes_back_as_it_went_for_any_report(report):
     line = wire.render(report)
     assert len(line.decode("utf-8").splitlines()) == 1
     same(report, wire.parse(line))
+
+
+@pytest.mark.parametrize(("fps", "seconds"), [(5e-324, LONGEST), (25.0, 0.4), (0.0, None), (-1.0, None), (None, None)])
+def test_a_film_of_any_frame_rate_has_a_length_or_none(fps, seconds):
+    medium = Medium(4, 4, 10, fps)
+    assert medium.seconds == seconds
+    report = Report("film.mp4", "no_face", None, medium)
+    assert b"277777:46:40" in html.render(report) if seconds == LONGEST else html.render(report)
 
 
 @settings(max_examples=40)

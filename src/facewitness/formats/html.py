@@ -207,9 +207,8 @@ def _ruling(report: Report) -> Iterable[Element | None]:
     key, large, meaning = headline(report)
     verdict = report.verdict
     facts = [f"{report.size[0]:,} × {report.size[1]:,} pixels".replace(",", " ")] if report.size else []
-    if report.medium is not None and report.medium.fps:
-        length = clock(report.medium.frames / report.medium.fps)
-        facts.append(f"{length}, {report.medium.frames} frames")
+    if report.medium is not None and (seconds := report.medium.seconds) is not None:
+        facts.append(f"{clock(seconds)}, {report.medium.frames} frames")
     if report.status == "ok":
         count = len(report.people)
         facts.append(f"{count} {someone(is_film(report), count)}")

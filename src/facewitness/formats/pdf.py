@@ -346,8 +346,8 @@ def _ruling(report: Report) -> Iterator[Flowable]:
     key, large, meaning = headline(report)
     verdict = report.verdict
     facts = [f"{report.size[0]:,} × {report.size[1]:,} pixels".replace(",", " ")] if report.size else []
-    if report.medium is not None and report.medium.fps:
-        facts.append(f"{clock(report.medium.frames / report.medium.fps)}, {report.medium.frames} frames")
+    if report.medium is not None and (seconds := report.medium.seconds) is not None:
+        facts.append(f"{clock(seconds)}, {report.medium.frames} frames")
     if report.status == "ok":
         facts.append("1 face" if len(report.people) == 1 else f"{len(report.people)} faces")
     if report.case is not None:

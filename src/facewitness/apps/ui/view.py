@@ -128,8 +128,8 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
     medium = report.medium
     if medium is not None:
         yield "pixels", f"{medium.width:,} × {medium.height:,}"
-        if medium.fps:
-            yield "length", f"{clock(medium.frames / medium.fps)}, {medium.frames:,} frames, {medium.fps:.4g} a second"
+        if medium.seconds is not None:
+            yield "length", f"{clock(medium.seconds)}, {medium.frames:,} frames, {medium.fps:.4g} a second"
     if report.sha256 is not None:
         yield "sha256", report.sha256
 
