@@ -150,6 +150,75 @@ def test_rows_that_a_png_lacks_are_noticed(mode: str, laced: bool):
         assert PIECES in picture.damage
 
 
+def pieces(content: bytes, share: float = 0.0, lost: bytes | None = None, missing: int = 0) -> bytes:
+    """A TIFF whose strips lost a share of their data (cut, or filled with `lost`), or whose last ones lie at 0."""
+    page = Image.open(io.BytesIO(content))
+    places, counts = page.tag_v2[273], page.tag_v2[279]
+    made = bytearray(content)
+    for at, count in zip(places, counts, strict=True):
+        if lost is not None and share:
+            gone = int(count * share)
+            made[at + count - gone : at + count] = lost * gone
+    start = struct.unpack_from("<I", content, 4)[0]
+    for entry in range(start + 2, start + 2 + 12 * struct.unpack_from("<H", content, start)[0], 12):
+        tag, kind, many = struct.unpack_from("<HHI", content, entry)
+        if (tag != 279 or lost is not None or not share) and (tag != 273 or not missing):
+            continue
+        form = {3: "<H", 4: "<I"}[kind]
+        size = struct.calcsize(form)
+        place = entry + 8 if many * size <= 4 else struct.unpack_from("<I", content, entry + 8)[0]
+        for number in range(many if tag == 279 else 0):
+            struct.pack_into(form, made, place + number * size, int(counts[number] * (1 - share)))
+        for number in range(many - missing, many) if tag == 273 else ():
+            struct.pack_into(form, made, place + number * size, 0)
+    return bytes(made)
+
+
+def told(content: bytes) -> bool:
+    """Whether a file is refused as damaged, or read with the damage told."""
+    try:
+        return PIECES in media.read(content).damage
+    except UnreadableMedia as error:
+        return "damaged" in str(error)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+@pytest.mark.parametrize("lost", [None, b"\0"], ids=["cut", "zeroed"])
+@pytest.mark.parametrize(
+    ("mode", "compression"), [("RGB", "jpeg"), ("L", "jpeg"), ("1", "group4"), ("1", "group3"), ("1", "tiff_ccitt")]
+)
+def test_a_tiff_whose_strips_lost_data_is_incomplete_or_refused(mode, compression, lost, share):
+    whole = encoded(photo().convert(mode), "TIFF", compression=compression)
+    assert not media.read(whole).damage
+    assert told(pieces(whole, share, lost))
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "packbits"])
+def test_a_tiff_with_strips_that_lie_nowhere_is_incomplete_or_refused(compression: str | None):
+    whole = encoded(photo(400, 500), "TIFF", compression=compression, strip_size=16_384)
+    assert not media.read(whole).damage
+    assert told(pieces(whole, missing=3))
+
+
+@pytest.mark.parametrize(("kind", "options"), [("WEBP", {"quality": 80}), ("AVIF", {}), ("JPEG2000", {})])
+def test_zeros_in_the_data_of_other_kinds_are_noticed(kind: str, options: dict[str, object]):
+    whole = encoded(photo(400, 300), kind, **options)
+    assert not media.read(whole).damage
+    at = len(whole) // 2
+    assert PIECES in media.read(whole[:at] + bytes(len(whole) // 4) + whole[at + len(whole) // 4 :]).damage
+    plain = Image.new("RGB", (700, 700), "white")
+    plain.paste(photo(90, 90), (300, 300))
+    assert not media.read(encoded(plain, kind, **options)).damage
+
+
+def test_a_jpeg_2000_that_lacks_tiles_is_incomplete():
+    whole = encoded(photo(300, 300), "JPEG2000", tile_size=(64, 64))
+    assert not media.read(whole).damage
+    starts = [at for at in range(len(whole)) if whole[at : at + 4] == b"\xff\x90\0\x0a"]
+    for kept in (1, len(starts) // 2, len(starts) - 1):
+        assert PIECES in media.read(whole[: starts[kept]] + END).damage
+
+
 @pytest.mark.parametrize("laced", [False, True])
 def test_a_png_that_ends_in_black_is_whole(laced: bool):
     for mode in ("RGB", "RGBA", "L"):

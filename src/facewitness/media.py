@@ -235,7 +235,7 @@ def parts(path: str | os.PathLike[str]) -> list[str]:
             _load_decoders()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                count = getattr(_opened(content), "n_frames", 1)
+                count = _count(_opened(content), content)[0]
     except Exception:  # whatever it is, `read` meets it again and says so
         return [name]
     return [name] if count < 2 else [f"{name}#{number}" for number in range(1, min(count, stills.MOST_PARTS) + 1)]
@@ -507,7 +507,8 @@ def _decode(
         )
     if _is_overlong(content):
         raise UnreadableMedia(
-            f"'{label}' is damaged: one entry of its directory holds more than {_MOST_VALUES:,} numbers. {_AGAIN}"
+            f"'{label}' is damaged: its directories hold more than {_MOST_VALUES:,} entries, or one of these more "
+            f"numbers. {_AGAIN}"
         )
     notes: list[str] = []
     content = _without_long_exif(content, notes)
@@ -521,7 +522,9 @@ def _decode(
                 raise TooLarge(
                     f"'{label}' is a JPEG of {extent.scans:,} scans; expected at most {MOST_SCANS}. Save it again."
                 )
-            count = getattr(image, "n_frames", 1)
+            count, broken = _count(image, content)
+            if broken:
+                notes.append("What the file says of further pages behind this one is damaged.")
             if page is not None and not 1 <= page <= count:
                 raise UnreadableMedia(f"'{label}': the file holds {count} pictures; expected a number from 1 to that.")
             if count > 1 and image.format != "MPO":  # an MPO is a photo with a spare
@@ -534,7 +537,9 @@ def _decode(
                 content += mark
                 image = _opened(content)
             _load(image)
-            incomplete = extent is not None and damage.is_short(extent, content, image)
+            incomplete = (
+                damage.is_short_elsewhere(content, image) if extent is None else damage.is_short(extent, content, image)
+            )
             if mark:
                 if incomplete:
                     raise UnreadableMedia(f"'{label}' is damaged or incomplete (its end is missing). {_AGAIN}")
@@ -552,6 +557,14 @@ def _decode(
             raise TooLarge(f"'{label}' does not fit into memory. Make it smaller.") from error
         except Exception as error:  # a broken file makes decoders raise almost anything
             raise UnreadableMedia(f"'{label}' is damaged or incomplete ({_in_our_words(error)}). {_AGAIN}") from error
+
+
+def _count(image: Image.Image, content: bytes) -> tuple[int, bool]:
+    """How many pictures are in a file, and whether a TIFF's chain of pages leads to nowhere behind the last."""
+    if image.format != "TIFF":
+        return getattr(image, "n_frames", 1), False
+    directories, broken = _directories(content)
+    return max(1, len(directories)), broken  # Pillow would load each to count them, and raise where the chain breaks
 
 
 def _which(page: int | None, count: int, label: str, what: str) -> list[str]:
@@ -737,6 +750,7 @@ def _without_texts(content: bytes) -> bytes:
 # Bytes that a pixel takes at the peak of decoding, the decoder's own and Pillow's; measured at 32 million pixels, where
 # the result took 3 more and strips another. AVIF: with 10 or 12 bits, half as much again as measured with 8
 _TAKES = {"WEBP": 17, "AVIF": 12, "JPEG2000": 16}
+_A_TILE = 1 << 20  # pixels; programs write up to 1024², also of smaller pictures, and the decoder takes a whole one
 _A_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "LA": 4, "PA": 4}  # else 4
 
 
@@ -745,6 +759,13 @@ def _check_size(image: Image.Image, label: str, max_pixels: int, max_memory: int
     pixels = image.width * image.height
     if pixels > max_pixels:
         raise _too_many_pixels(label, image.width, image.height, max_pixels)
+    if image.format == "TIFF":
+        sides = [image.tag_v2.get(tag, 0) for tag in (322, 323)]  # type: ignore[attr-defined]
+        if all(isinstance(side, int) for side in sides) and sides[0] * sides[1] > 4 * max(pixels, _A_TILE):
+            raise UnreadableMedia(
+                f"'{label}' is damaged: of {image.width} × {image.height} pixels, it has tiles of {sides[0]:,} × "
+                f"{sides[1]:,}. {_AGAIN}"
+            )
     stored = _A_PIXEL.get(image.mode, 4)
     taken = _TAKES.get(image.format or "", stored + (6 if image.info.get("progressive") else 0)) + 3
     if image.format == "WEBP":  # its decoder holds four copies until the last is taken: 50 million pixels at most
@@ -989,6 +1010,7 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"\xff\x0a", f"JPEG XL; {_CONVERT}"),
     (b"\x00\x00\x00\x0cJXL ", f"JPEG XL; {_CONVERT}"),
     (b"II\xbc", f"JPEG XR; {_CONVERT}"),
+    *((head, "a TIFF that is damaged or of a kind that is not read; export it again") for head in _TIFF),
     (b"8BPS", f"a Photoshop file; export it, or {_CONVERT}"),
     (b"8BPB", f"a Photoshop file; export it, or {_CONVERT}"),
     (b"gimp xcf", f"a GIMP file; export it, or {_CONVERT}"),
@@ -1126,24 +1148,50 @@ def _raw_kind(content: bytes) -> str | None:
     return None
 
 
+def _directories(content: bytes) -> tuple[list[tuple[int, int]], bool]:
+    """A TIFF's pages, where each one's entries begin and how many there are, and whether their chain breaks off.
+
+    A chain that leads back ends there. It ends, too, where there are more entries than pictures have.
+    """
+    order, big = ("<" if content[:2] == b"II" else ">"), b"+" in content[:4]
+    wide, count = struct.Struct(order + ("Q" if big else "I")), struct.Struct(order + ("Q" if big else "H"))
+    found: list[tuple[int, int]] = []
+    seen, entries = {0}, 0  # 0 ends the chain
+    at = 8 if big else 4
+    try:
+        while (here := wide.unpack_from(content, at)[0]) not in seen:
+            seen.add(here)
+            if not 8 <= here < len(content):
+                return found, True
+            many = count.unpack_from(content, here)[0]
+            at = here + count.size + many * (20 if big else 12)
+            if not many or at > len(content):
+                return found, True
+            found.append((here + count.size, many))
+            entries += many
+            if entries > _MOST_VALUES:
+                break
+    except struct.error:
+        return found, True
+    return found, False
+
+
 def _is_overlong(content: bytes) -> bool:
-    """Whether an entry of one of a TIFF's directories holds so many numbers that they fill the memory."""
-    if len(content) < 2 * _MOST_VALUES or content[:4] not in _TIFF:
+    """Whether a TIFF's directories have so many entries, or one of these so many numbers, that reading takes ages."""
+    if content[:4] not in _TIFF:
+        return False
+    directories, _ = _directories(content)
+    if sum(many for _, many in directories) > _MOST_VALUES:
+        return True
+    if len(content) < 2 * _MOST_VALUES:
         return False
     order, big = ("<" if content[:2] == b"II" else ">"), b"+" in content[:4]
     entry = struct.Struct(order + ("HHQQ" if big else "HHII"))
-    wide, at, seen = struct.Struct(order + ("Q" if big else "I")), 8 if big else 4, {0}  # 0 ends the chain
-    try:
-        while (here := wide.unpack_from(content, at)[0]) not in seen and len(seen) < _MOST_VALUES:
-            seen.add(here)
-            count, begin = struct.unpack_from(order + ("Q" if big else "H"), content, here)[0], here + (8 if big else 2)
-            at = begin + count * entry.size
-            for _, kind, values, _ in entry.iter_unpack(content[begin:at]):
-                if values > _MOST_VALUES and kind not in (1, 2, 6, 7):  # of bytes Pillow makes no numbers
-                    return True
-    except struct.error:  # it ends within a directory: the decoder will say so
-        return False
-    return False
+    return any(
+        values > _MOST_VALUES and kind not in (1, 2, 6, 7)  # of bytes Pillow makes no numbers
+        for begin, many in directories
+        for _, kind, values, _ in entry.iter_unpack(content[begin : begin + many * entry.size])
+    )
 
 
 def _too_many_pixels(label: str, width: int, height: int, limit: int) -> TooLarge:
