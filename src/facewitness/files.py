@@ -86,6 +86,21 @@ def sha256(path: Path, limit: int) -> str:
     return digest.hexdigest()
 
 
+def absence(path: Path) -> str:
+    """Why there is no ordinary file at a path, as a sentence's end: "does not exist", "is a folder, no file".
+
+    Args:
+        path: Where none is, by `is_file`.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "is a link to what does not exist" if path.is_symlink() else "does not exist"
+    except (OSError, ValueError) as error:
+        return f"cannot be looked at ({getattr(error, 'strerror', None) or error})"
+    return "is a folder, no file" if stat.S_ISDIR(mode) else "is a device, a pipe or a socket, no file"
+
+
 def ordinary(path: Path, limit: int = sys.maxsize) -> Path:
     """The path, where an ordinary file lies that holds something: for readers that open a path by themselves.
 

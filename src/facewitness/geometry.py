@@ -286,11 +286,12 @@ def place(mask: Mask, height: int, width: int) -> NDArray[np.float32]:
     return frame
 
 
-def check_upright(mask: NDArray[np.floating], height: int, width: int) -> None:
-    """Refuses a mask that lies on its side: stretched to its frame it would mark other places.
+def check_fits(mask: NDArray[np.floating], height: int, width: int) -> None:
+    """Refuses a mask of other proportions than its frame: stretched to it, it would mark other places.
 
     Pictures are turned upright as their EXIF orientation says; a mask that was stored as the camera stored the picture,
-    and does not say so itself, was not.
+    and does not say so itself, was not. A mask that is smaller or larger has its proportions, but for a pixel of
+    rounding and two in a hundred.
 
     Args:
         mask: (h, w), of any size.
@@ -298,7 +299,7 @@ def check_upright(mask: NDArray[np.floating], height: int, width: int) -> None:
         width: Pixels.
 
     Raises:
-        InputError: For a mask (H, W) with the proportions of the frame, `height` and `width`, on its side.
+        InputError: The proportions are others, or those of the frame on its side.
     """
     if mask.ndim != 2 or 0 in mask.shape or not height or not width:
         return
@@ -308,4 +309,10 @@ def check_upright(mask: NDArray[np.floating], height: int, width: int) -> None:
         raise InputError(
             f"mask: expected one of the upright picture, {width} × {height}, got {wide} × {tall}, which lies on its "
             "side. Turn it as the picture's EXIF orientation says, or store both upright."
+        )
+    rounding = np.log1p(1 / tall) + np.log1p(1 / wide)
+    if abs(float(np.log(wide / tall)) - frame) > 0.02 + rounding:
+        raise InputError(
+            f"mask: expected one of the picture's proportions, {width} × {height}, got {wide} × {tall}. It would mark "
+            "other places: make it of the same picture, uncut."
         )

@@ -4,9 +4,10 @@
     lists.located(folder, r".\\a\\1.jpg")  →  "a/1.jpg", as the disk has it
 
 Read are commas, semicolons and tabs, a byte order mark, and of Excel: its first line `sep=;`, its lines of nothing but
-separators, its cells that are kept from being numbers (`="007.jpg"`) and its "Unicode text" (UTF-16). A path may have
-either slash, a drive or folders of another machine before it, other capitals, and letters with their accents apart
-(macOS writes them so): it means the one file that it can mean, and two of them are none.
+separators, its cells that are kept from being numbers (`="007.jpg"`) and its "Unicode text" (UTF-16); characters that
+are not seen, before and behind a value, are no part of it. A path may have either slash, a drive or folders of another
+machine before it, other capitals, letters with their accents apart (macOS writes them so), an apostrophe that keeps it
+from being a formula, or %20 for what an address cannot hold: it means the one file that it can mean, and two are none.
 """
 
 from __future__ import annotations
@@ -22,11 +23,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import unquote
 
 from facewitness.errors import InputError
 from facewitness.files import open_bounded
 
 MAX_BYTES = 1_000_000_000
+# Blanks, also those of web pages, and marks of width and direction that come along when a cell is copied
+_UNSEEN = " \t\r\n\v\f\u00a0\u2007\u202f\ufeff" + "".join(map(chr, (*range(0x200B, 0x2010), *range(0x202A, 0x202F))))
+_UNSEEN += "".join(map(chr, (0x2060, *range(0x2066, 0x206A))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +61,47 @@ def read(path: Path) -> List:
             has too many or too few values.
     """
     try:
-        content = open_bounded(path, MAX_BYTES)
-        encoding = "utf-16" if content.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
-        content.seek(0)
-        with io.TextIOWrapper(content, encoding=encoding, newline="") as file:
-            separator, skipped = _separator(file.readline()), 0
-            if separator is not None:
-                skipped, first = 1, ""
-            else:
-                file.seek(0)
-                first = file.readline()
-                file.seek(0)
-                separator = max(",;\t", key=first.count)
-            return _lines(path, csv.reader(file, delimiter=separator, strict=True), skipped)
+        with open_bounded(path, MAX_BYTES) as content:
+            begins = content.read(1 << 12)
+            is_16 = begins[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and begins[:4] != codecs.BOM_UTF32_LE
+            encoding = "utf-16" if is_16 else "utf-8-sig"
+            if (other := _no_list(begins.decode("latin-1"))) is not None and not is_16:
+                raise InputError(f"{path}: expected a list as CSV, got {other}")
+            content.seek(0)
+            with io.TextIOWrapper(content, encoding=encoding, newline="") as file:
+                first, skipped = file.readline(), 0
+                separator = _separator(first)
+                if separator is not None:
+                    skipped = 1
+                else:
+                    while first and not first.strip(" \r\n,;\t\ufeff"):  # a spreadsheet's empty lines above its table
+                        first, skipped = file.readline(), skipped + 1
+                    file.seek(0)
+                    for _ in range(skipped):
+                        file.readline()
+                    bare = re.sub(r'"[^"]*"', "", first)
+                    separator = max(",;\t", key=bare.count)
+                return _lines(path, csv.reader(file, delimiter=separator, strict=True), skipped)
     except UnicodeError as error:
-        raise InputError(f"{path} is not UTF-8 text ({error}); save it as CSV in UTF-8") from error
+        raise InputError(f"{path} is not UTF-8 text; save it as CSV in UTF-8") from error
     except csv.Error as error:
         raise InputError(f"{path} is not CSV ({error}); save it again") from error
     except OSError as error:
         if error.errno == errno.EFBIG:
             raise InputError(f"{path}: expected a list of at most {MAX_BYTES // 1_000_000} MB; split it") from error
         raise InputError(f"{path}: expected a list that can be read ({error.strerror})") from error
+
+
+def _no_list(begins: str) -> str | None:
+    """What a file that is no list is, by its first bytes, and what to do; None for any other."""
+    if begins.startswith(("PK\3\4", "\xd0\xcf\x11\xe0")):
+        return "a spreadsheet's workbook; save its table as CSV in UTF-8"
+    if "\0" in begins:
+        return "bytes that are no text, or UTF-16 or UTF-32 without its mark; save it as CSV in UTF-8"
+    head = begins.lstrip("\xef\xbb\xbf \t\r\n").lower()
+    if head.startswith(("{", "[{", '["')) or head.strip() == "[":
+        return "JSON; write a line for each picture, and the columns' names in the first"
+    return "a web page; save its table as CSV in UTF-8" if head.startswith(("<html", "<!doctype", "<table")) else None
 
 
 def _separator(line: str) -> str | None:
@@ -102,18 +127,18 @@ def _lines(path: Path, rows: Iterator[list[str]], skipped: int) -> List:
             values.pop()
         if len(values) != len(columns):
             raise InputError(
-                f"{path}, line {number}: expected {len(columns)} values as in its first line; put quotes around a "
-                "value with a comma"
+                f"{path}, line {number}: expected {len(columns)} value{'s' * (len(columns) != 1)}, as in its first "
+                f"line, got {len(values)}; that line names the columns, and a value with a comma stands in quotes"
             )
         lines.append(Line(number, dict(zip(columns, values, strict=True))))
     return List(columns, tuple(lines))
 
 
 def _cell(value: str) -> str:
-    """A cell's text without blanks around it, and without the formula that keeps it from becoming a number."""
-    value = value.strip()
+    """A cell's text without what is not seen around it, and without the formula that keeps it from being a number."""
+    value = value.strip(_UNSEEN)
     as_text = re.fullmatch(r'="([^"]*)"', value)
-    return as_text[1].strip() if as_text else value
+    return as_text[1].strip(_UNSEEN) if as_text else value
 
 
 def is_address(listed: str) -> bool:
@@ -135,6 +160,17 @@ def located(folder: Path, listed: str) -> str | None:
         folder: Below which the file lies.
         listed: As the list has it.
     """
+    if "\0" in listed:
+        return None
+    found = _located(folder, listed)
+    if found is None and listed.startswith("'"):
+        found = _located(folder, listed[1:])
+    if found is None and re.search(r"%[0-9A-Fa-f]{2}", listed):
+        found = _located(folder, unquote(listed))
+    return found
+
+
+def _located(folder: Path, listed: str) -> str | None:
     if "\0" in listed:
         return None
     whole = re.split(r"/+", listed.strip())

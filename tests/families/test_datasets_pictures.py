@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -388,6 +390,64 @@ def test_a_spreadsheet_s_unicode_text_and_its_cells_that_are_no_numbers_are_read
     (tmp_path / "list.csv").write_bytes(lines.encode(encoding)[:-1])  # half a letter at its end
     with pytest.raises(InputError, match="is not UTF-8 text"):
         _read("manifest", tmp_path / "list.csv")
+
+
+_OTHERS = {
+    "a spreadsheet's workbook": b"PK\3\4" + bytes(range(256)),
+    "workbook; save": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600),
+    "UTF-16 or UTF-32 without its mark": "file\tlabel\na/1.png\treal\n".encode("utf-16-le"),
+    "or UTF-32 without": "file,label\na/1.png,real\n".encode("utf-32"),
+    "JSON; write a line": b'[{"file": "a/1.png", "label": "real"}]',
+    "a web page; save its table": b"<html><table><tr><td>file</td></tr></table></html>",
+    "is not UTF-8 text; save it": "file,label\na\xe4.png,real\n".encode("cp1252"),
+    "expected 1 value, as in its first line, got 2": b"My faces\nfile,label\na/1.png,real\n",
+    "got an empty cell. Of merged cells only the first": b"file,label\na/1.png,real\nb/2.png,\n",
+}
+
+
+@pytest.mark.parametrize("why", _OTHERS)
+def test_what_is_no_list_is_called_what_it_is(why: str, tmp_path):
+    _paint(tmp_path, "a/1.png", "b/2.png")
+    (tmp_path / "list.csv").write_bytes(_OTHERS[why])
+    with pytest.raises(InputError, match=why):
+        _read("manifest", tmp_path / "list.csv")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "\n\nfile,label\na/1.png,real\nb/2.png,fake\n",
+        ";;\n;;\nfile;label;\na/1.png;real;\nb/2.png;fake;\n",
+        "file,label\n\u00a0a/1.png,real\u200b\n\u202ab/2.png\u202c,\ufefffake\n",
+        "file,label\n'a/1.png,real\nb/2.png,fake\n",
+        "file,label\nfile:///set/a/1%2Epng,real\nb/%32.png,fake\n",
+        'file;label;"mask, kind, box"\na/1.png;real;\nb/2.png;fake;\n',
+    ],
+    ids=["empty lines above", "empty cells above", "unseen", "apostrophe", "percent", "commas in the head"],
+)
+def test_what_spreadsheets_and_copied_cells_leave_in_a_list_is_no_part_of_it(lines: str, tmp_path):
+    _paint(tmp_path, "a/1.png", "b/2.png")
+    _write(tmp_path / "list.csv", lines)
+    found, told = _read("manifest", tmp_path / "list.csv")
+    assert [(s.file, s.truth.label) for s in found] == [("a/1.png", "real"), ("b/2.png", "fake")]
+    assert told == [] or "nobody reads the column 'mask, kind, box'" in told[0]
+
+
+def test_what_a_list_names_and_is_no_file_is_told_for_what_it_is(tmp_path):
+    _paint(tmp_path, "a/1.png", "b/2.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "link.png").symlink_to("nowhere.png")
+    named = ("pipe.png", "folder.png", "link.png", "nowhere.png", '=A1&"".png""')
+    others = "".join(f'"{name}",fake,\n' for name in named)
+    _write(tmp_path / "list.csv", f"file,label,mask\na/1.png,real,\nb/2.png,fake,pipe.png\n{others}")
+    found, told = _read("manifest", tmp_path / "list.csv")
+    assert len(found) == 2
+    ends = [r"mask \S+pipe.png of line 3 is a device, a pipe or a socket, no file; its picture has none",
+            "pipe.png of line 4 is a device, a pipe", "folder.png of line 5 is a folder",
+            "link.png of line 6 is a link to what does not exist", "nowhere.png of line 7 does not exist",
+            "of line 8 is a formula"]  # fmt: skip
+    assert len(told) == len(ends) and all(re.search(end, each) for end, each in zip(ends, told, strict=True)), told
 
 
 def test_an_address_in_a_list_is_told_as_that_and_not_fetched(tmp_path):
@@ -901,13 +961,16 @@ def test_a_mask_is_upright_as_its_exif_says_and_one_on_its_side_is_refused(tmp_p
     buffer = io.BytesIO()
     Image.fromarray(stored).save(buffer, "PNG", exif=exif)
     np.testing.assert_array_equal(_disk.mask_in(buffer.getvalue()), np.rot90(stored, -1) / 255)
-    geometry.check_upright(_disk.mask_in(buffer.getvalue()), 400, 300)
+    geometry.check_fits(_disk.mask_in(buffer.getvalue()), 400, 300)
     plain = io.BytesIO()
     Image.fromarray(stored).save(plain, "PNG")
     with pytest.raises(InputError, match="got 40 × 30, which lies on its side"):
-        geometry.check_upright(_disk.mask_in(plain.getvalue()), 400, 300)
-    for shape in ((400, 300), (40, 30), (300, 300), (100, 301)):
-        geometry.check_upright(np.zeros(shape, np.float32), 400, 300)
+        geometry.check_fits(_disk.mask_in(plain.getvalue()), 400, 300)
+    for shape in ((400, 300), (40, 30), (200, 151), (14, 10), (405, 300)):
+        geometry.check_fits(np.zeros(shape, np.float32), 400, 300)
+    for shape in ((300, 300), (100, 301), (400, 320), (4, 300)):
+        with pytest.raises(InputError, match="expected one of the picture's proportions, 300 × 400"):
+            geometry.check_fits(np.zeros(shape, np.float32), 400, 300)
 
 
 def test_masks_are_not_loaded_while_listing(tmp_path, monkeypatch):

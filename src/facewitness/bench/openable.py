@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facewitness import media
+from facewitness import geometry, media
 from facewitness.errors import FacewitnessError, TooLarge
 from facewitness.types import Sample
 
@@ -31,7 +31,7 @@ KINDS = {  # of one picture, and of several
     "broken": ("is damaged or incomplete", "are damaged or incomplete"),
     "short": ("lacks a part of what it shows", "lack a part of what they show"),
     "large": ("is over the limits of a picture", "are over the limits of a picture"),
-    "mask": ("has a mask that cannot be read", "have masks that cannot be read"),
+    "mask": ("has a mask that cannot be used", "have masks that cannot be used"),
 }
 
 
@@ -92,9 +92,10 @@ class Openable:
     def broken(self) -> tuple[Broken, ...]:
         """Decode those that were chosen; what is amiss, by kind, in the order of `KINDS`."""
         for _, _, name, image, mask in sorted(self._chosen, reverse=True):
-            self._tries(name, lambda name=name, image=image: self._read(name, image))  # type: ignore[misc]
+            sizes: list[tuple[int, int]] = []
+            self._tries(name, lambda name=name, image=image, to=sizes: to.append(self._read(name, image)))  # type: ignore[misc]
             if mask is not None:
-                self._tries(name, mask, kind="mask")
+                self._tries(name, lambda mask=mask, sizes=sizes: _fits(mask(), sizes), kind="mask")  # type: ignore[misc]
         self._chosen.clear()
         counted = ((kind, self._counts[kind]) for kind in KINDS if kind in self._counts)
         return tuple(Broken(kind, count, first) for kind, (count, first) in counted)
@@ -123,11 +124,12 @@ class Openable:
             return self._count("empty", f"{sample.file}: copy it again.")
         return is_film or self._tries(sample.file, lambda: media.check(content, sample.file))
 
-    def _read(self, name: str, image: bytes | None) -> None:
+    def _read(self, name: str, image: bytes | None) -> tuple[int, int]:
         self.decoded += 1
         clip = media.read(image if image is not None else (self._root or Path()) / name, name=name)
         if clip.damage:
             self._count("short", f"{name}: {clip.damage}")
+        return clip.frame.height, clip.frame.width
 
     def _tries(self, name: str, does: Callable[[], Any], kind: str = "") -> bool:
         try:
@@ -144,3 +146,10 @@ class Openable:
     def _count(self, kind: str, first: str) -> bool:
         self._counts.setdefault(kind, [0, first])[0] += 1
         return False
+
+
+def _fits(mask: Any, sizes: list[tuple[int, int]]) -> None:
+    """Refuses a mask of other proportions than its picture, where that could be read."""
+    for height, width in sizes:
+        if hasattr(mask, "ndim"):
+            geometry.check_fits(mask, height, width)

@@ -622,7 +622,7 @@ def _with_mask(sample: Sample, report: Report, originals: Mapping[str, Callable[
     if isinstance(mask, Mask):
         mask = geometry.place(mask, height, width)
     if mask.shape != (height, width):
-        geometry.check_upright(mask, height, width)
+        geometry.check_fits(mask, height, width)
         scale = Image.fromarray(np.asarray(mask, np.float32)).resize((width, height), Image.Resampling.BILINEAR)
         mask = np.asarray(scale, np.float32)
     return replace(truth, mask=mask)

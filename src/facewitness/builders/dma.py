@@ -440,7 +440,7 @@ def _mask(truth: Truth, frame: Frame) -> NDArray[np.uint8] | None:
     values = np.asarray(mask, np.float32)
     if values.ndim != 2 or not np.isfinite(values).all():
         raise InputError(f"expected a mask (H, W) of finite numbers, got one of shape {values.shape}")
-    geometry.check_upright(values, frame.height, frame.width)
+    geometry.check_fits(values, frame.height, frame.width)
     grey = Image.fromarray(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8))
     return np.asarray(grey.resize((frame.width, frame.height), Image.Resampling.BILINEAR))
 

@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 from facewitness.datasets._disk import Tell, below, folder, not_empty, read_json, silent, wanted
 from facewitness.errors import InputError
+from facewitness.files import absence
 from facewitness.regions import mentioned
 from facewitness.types import Sample, Truth
 
@@ -78,7 +79,8 @@ def _samples(root: Path, split: str | None, tell: Tell) -> Iterator[Sample]:
         for image, turns in pictures.items():
             file = below(root, image) or below(table.parent, image)
             if file is None:
-                tell(f"{NAME}: {root / image}, listed in {table.name}, does not exist; put the pictures below the root")
+                why = absence(root / image)
+                tell(f"{NAME}: {root / image}, listed in {table.name}, {why}; put the pictures below the root")
                 continue
             label = _label(labels[image], turns, image)
             if label is None:

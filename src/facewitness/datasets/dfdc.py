@@ -42,7 +42,7 @@ from facewitness.datasets._disk import (
     wanted,
 )
 from facewitness.errors import InputError
-from facewitness.files import open_bounded
+from facewitness.files import absence, open_bounded
 from facewitness.types import Sample, Truth
 
 SPLITS = ("train", "val", "test")
@@ -95,7 +95,8 @@ def _samples(root: Path, split: str | None, frames: int, tell: Tell) -> Iterator
                 seen[file] = table
                 name = Path(file).stem
                 if name not in clips:
-                    tell(f"{NAME}: {part / file}, listed in {table.name}, does not exist; unpack {part.name} again")
+                    why = absence(part / file)
+                    tell(f"{NAME}: {part / file}, listed in {table.name}, {why}; unpack {part.name} again")
                     continue
                 pristine = clips.get(Path(original).stem) if original else None
                 yield from of_video(

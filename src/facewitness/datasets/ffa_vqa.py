@@ -29,6 +29,7 @@ from typing import Any, Literal
 
 from facewitness.datasets._disk import PRISTINE, Tell, below, folder, not_empty, read_json, silent, wanted
 from facewitness.errors import InputError
+from facewitness.files import absence
 from facewitness.types import Sample, Truth
 
 SPLITS = ("train", "test")
@@ -75,7 +76,8 @@ def _samples(root: Path, split: str | None, tell: Tell) -> Iterator[Sample]:
         name = where.resolve().name
         table = where / f"{name}.json"
         if not table.is_file():
-            tell(f"{NAME}: {table}, the labels of {where / 'imgs'}, does not exist; unpack it beside the folder")
+            why = absence(table)
+            tell(f"{NAME}: {table}, the labels of {where / 'imgs'}, {why}; unpack it beside the folder")
             continue
         yield from _set(root, where, name, table, split, tell)
 
@@ -93,7 +95,8 @@ def _set(root: Path, where: Path, name: str, table: Path, split: str | None, tel
     for picture, truth in listed.items():
         file = below(where / "imgs", picture)
         if file is None:
-            tell(f"{NAME}: {where / 'imgs' / picture}, listed in {table}, does not exist; unpack {name}/imgs again")
+            absent = where / "imgs" / picture
+            tell(f"{NAME}: {absent}, listed in {table}, {absence(absent)}; unpack {name}/imgs again")
             continue
         relative = file.relative_to(root).as_posix()
         dataset = _SETS[name][0] if name in _SETS else f"{NAME if here == 'test' else 'FFA-VQA'}/{name}"

@@ -39,6 +39,7 @@ from typing import Any
 from facewitness import lists
 from facewitness.datasets._disk import Tell, folder, mask_of, not_empty, silent, wanted
 from facewitness.errors import InputError
+from facewitness.files import absence
 from facewitness.regions import MARE
 from facewitness.types import KINDS, Box, Sample, Truth
 
@@ -149,6 +150,11 @@ def _check(
             row[column] = located
     file = row["file"]
     if label not in ("real", "fake"):
+        if not label:
+            raise InputError(
+                f"{here}: {file}: expected label real or fake, got an empty cell. Of merged cells only the first has a "
+                "value: write it into each line."
+            )
         raise InputError(f"{here}: {file}: expected label real or fake, got {row['label']!r}")
     row["label"] = label
     row["split"] = row.get("split") or "all"
@@ -188,14 +194,19 @@ def _samples(table: Path, name: str, rows: list[_Row], split: str | None, tell: 
             if lists.is_address(row["file"]):
                 tell(f"{name}: {row['file']} of line {line} is an address; nothing is fetched. Save it below the list")
                 continue
-            tell(f"{name}: {root / row['file']} of line {line} does not exist; copy it or take the line out")
+            if row["file"].startswith("="):
+                tell(f"{name}: {row['file']} of line {line} is a formula; save the list with its values")
+                continue
+            absent = absence(root / row["file"])
+            tell(f"{name}: {root / row['file']} of line {line} {absent}; copy it or take the line out")
             continue
         mask = None
         if row.get("mask"):
             if (root / row["mask"]).is_file():
                 mask = partial(mask_of, root / row["mask"])
             else:
-                tell(f"{name}: the mask {root / row['mask']} of line {line} does not exist; its picture has none")
+                absent = absence(root / row["mask"])
+                tell(f"{name}: the mask {root / row['mask']} of line {line} {absent}; its picture has none")
         truth, compression = _truth(row, mask), row.get("compression") or None
         video = "/".join((name, truth.method or truth.label, compression or "-", row.get("video", "")))
         yield Sample(

@@ -57,6 +57,7 @@ from facewitness.datasets._disk import (
     wanted,
 )
 from facewitness.errors import InputError
+from facewitness.files import absence
 from facewitness.regions import mentioned
 from facewitness.types import Sample, Truth
 
@@ -197,12 +198,12 @@ def _sample(
     picture = _file(root, first["img_path"])
     if picture is None:
         absent = root / first["img_path"]
-        tell(f"{NAME}: {absent}, listed in {table.name}, does not exist; unpack all parts of dataset.tar.gz")
+        tell(f"{NAME}: {absent}, listed in {table.name}, {absence(absent)}; unpack all parts of dataset.tar.gz")
         return
     mask = _file(root, first["mask_path"])
     if mask is None:
         absent = root / first["mask_path"]
-        tell(f"{NAME}: {absent}, the mask of {first['img_path']}, does not exist; the picture is used without it")
+        tell(f"{NAME}: {absent}, the mask of {first['img_path']}, {absence(absent)}; the picture is used without it")
     captions = tuple(dict.fromkeys(e["caption"].strip() for e in entries if e["caption"].strip()))
     method, kind = _method(first["image_id"])
     yield Sample(

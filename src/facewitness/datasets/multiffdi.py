@@ -19,6 +19,7 @@ from pathlib import Path
 
 from facewitness.datasets._disk import PRISTINE, Tell, below, folder, not_empty, read_lines, silent, wanted
 from facewitness.errors import InputError
+from facewitness.files import absence
 from facewitness.types import Sample, Truth
 
 SPLITS = ("train", "val")
@@ -47,7 +48,7 @@ def _samples(root: Path, split: str | None, tell: Tell) -> Iterator[Sample]:
         if split not in (None, each):
             continue
         if not table.is_file():
-            tell(f"{NAME}: {table}, the labels of the split '{each}', does not exist; unpack phase 1 again")
+            tell(f"{NAME}: {table}, the labels of the split '{each}', {absence(table)}; unpack phase 1 again")
             continue
         for name, label in _labels(table):
             if name in split_of:
@@ -56,7 +57,7 @@ def _samples(root: Path, split: str | None, tell: Tell) -> Iterator[Sample]:
             file = below(inner / f"{each}set", name)
             if file is None:
                 absent = inner / f"{each}set" / name
-                tell(f"{NAME}: {absent}, listed in {table.name}, does not exist; unpack phase 1 again")
+                tell(f"{NAME}: {absent}, listed in {table.name}, {absence(absent)}; unpack phase 1 again")
                 continue
             yield Sample(
                 file=file.relative_to(root).as_posix(),

@@ -27,11 +27,12 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from facewitness import plugins
+from facewitness import geometry, plugins
 from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.models import forgerytalker as ft
@@ -253,6 +254,7 @@ class Published:
 
         self._cv2, self.size, self.root = cv2, size, root
         leaf = plugins.get("datasets", dataset)
+        self._fits: set[str] = set()  # names of pictures whose masks were looked at
         self.samples = [s for s in leaf.samples(root, split) if s.truth.texts and s.truth.mask is not None]
         if not self.samples:
             raise InputError(f"{root}: expected pictures with masks and texts in the split '{split}', found none")
@@ -269,11 +271,14 @@ class Published:
         Returns:
             float (n, 3, S, S) in 0..255.
         """
-        from facewitness import media
-
-        pictures = [media.read(s.image or str(self.root / s.file)).frame.pixels for s in self._of(rows)]
+        pictures = [self._picture(sample) for sample in self._of(rows)]
         resized = [self._cv2.resize(p, (self.size, self.size), interpolation=self._cv2.INTER_AREA) for p in pictures]
         return torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).float()
+
+    def _picture(self, sample: Any) -> NDArray[np.uint8]:
+        from facewitness import media
+
+        return media.read(sample.image or str(self.root / sample.file)).frame.pixels
 
     def truth(self, rows: Any) -> Tensor:
         """As `Material.truth`.
@@ -283,10 +288,16 @@ class Published:
 
         Returns:
             float (n, h, w) in [0, 1].
+
+        Raises:
+            InputError: A mask has other proportions than its picture.
         """
         masks = []
         for sample in self._of(rows):
             mask = sample.truth.mask() if callable(sample.truth.mask) else sample.truth.mask
+            if sample.file not in self._fits:
+                geometry.check_fits(np.asarray(mask), *self._picture(sample).shape[:2])
+                self._fits.add(sample.file)
             masks.append(self._cv2.resize(np.asarray(mask, np.float32), (self.size, self.size),
                                           interpolation=self._cv2.INTER_AREA))  # fmt: skip
         return torch.from_numpy(np.stack(masks))
