@@ -108,6 +108,21 @@ def test_small_faces_are_enlarged_no_further_than_the_recipe_says(packed):
     assert max(sides) < came * 1.6 + 1.5 and min(sides) > came * 1.6 - 1.5
 
 
+def test_a_picture_drawn_anew_is_laid_on_its_genuine_one_in_part(packed):
+    whole = recipe_file.Batches(packed, replace(TINY, own_share=0.0), 0)
+    part = recipe_file.Batches(packed, replace(TINY, own_share=0.0, in_part={"painted": 1.0}), 0)
+    data = whole._open()
+    for seed in range(6):
+        row, drawn = whole._pair(data, np.random.default_rng(seed))
+        genuine, forged = part._pair(part._open(), np.random.default_rng(seed))
+        assert np.array_equal(genuine.pixels, row.pixels) and forged.fake and forged.regions
+        assert 0 < (forged.mask > 0).mean() < 1
+        share = forged.mask[..., None]
+        laid = share * drawn.pixels + (1 - share) * genuine.pixels
+        assert np.abs(forged.pixels - laid).max() <= 1
+        assert forged.kind in ("identity_exchange", "attribute_manipulation")
+
+
 def test_hard_pictures_come_back_more_often_and_sources_borrow_genuine_ones(packed):
     recipe = replace(TINY, sources={"made": 1.0}, genuine={"made": "painted"})
     batches = recipe_file.Batches(packed, recipe, 0, {"painted/0.png": 50.0})

@@ -33,6 +33,11 @@ KIND_OF_METHOD = {
     "generated_photos": "entire_synthesis",
     "StableDiffusion2.1": "entire_synthesis",
     "Pollinations": "entire_synthesis",
+    "MobileStyleGAN": "entire_synthesis",
+    "srgan": "entire_synthesis",
+    "realesr-animevideov3-x2": "entire_synthesis",
+    "realesrgan-x4plus": "entire_synthesis",
+    "realesrgan-x4plus-anime": "entire_synthesis",
 }
 
 

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 
 from facewitness import regions
-from facewitness.errors import UnknownName
+from facewitness.errors import InputError, UnknownName
 from facewitness.forge import Forged, _blocks, _face
 from facewitness.types import Landmarks, Pixels
 
@@ -41,13 +41,15 @@ def forge(
     parts: float = 0.0,
     traces: Sequence[str] = ("upsample", "truncate", "grid", "retexture"),
     max_traces: int = 3,
+    drawn: Pixels | None = None,
 ) -> Forged:
     """Draw the whole picture (with probability `whole`), a few regions (`parts`) or the face in it anew.
 
     One to `max_traces` of `traces` are laid on. A whole picture has a mask of ones and the kind `entire_synthesis`; a
     face alone has a soft hull and the kind `identity_exchange`, because it is how swaps made by autoencoders are
     pasted; one to three regions, as an inpainting decodes them, are an `attribute_manipulation`. A draw that changed
-    almost nothing is drawn again.
+    almost nothing is drawn again. Where a network has `drawn` the same picture anew, no trace is imitated: its picture
+    is laid on whole, in the face or in regions.
 
     Args:
         pixels: The genuine picture, RGB uint8 (H, W, 3).
@@ -57,15 +59,18 @@ def forge(
         parts: Probability that one to three regions are, in [0, 1 − `whole`].
         traces: Of generators, drawn from.
         max_traces: Traces that are laid on at most.
+        drawn: The same picture as a network drew it, RGB uint8 (H, W, 3), pixel on pixel; None to imitate traces.
 
     Raises:
-        InputError: For a degenerate mesh.
+        InputError: For a degenerate mesh, or a drawn picture of another size.
         UnknownName: For a trace that does not exist.
     """
     points = _face.mesh(pixels, landmarks)
     for name in traces:
         if name not in _TRACES:
             raise UnknownName("trace", name, _TRACES)
+    if drawn is not None and drawn.shape != pixels.shape:
+        raise InputError(f"Expected the picture drawn anew as {pixels.shape}, as it was, got {drawn.shape}.")
     record: list[dict[str, Any]] = []
     extent = rng.random()
     if extent < whole:
@@ -81,16 +86,19 @@ def forge(
         mask, kind = _hull(points, grow / _face.size(points), soften, *pixels.shape[:2]), "identity_exchange"
         record.append({"operation": "extent", "whole": False, "size": grow, "soften": soften})
 
+    if drawn is not None:
+        forged = _face.blend(drawn, pixels, mask)
+        return Forged(forged, mask, _face.covered(mask, points), kind, (*record, {"operation": "drawn"}))
     for attempt in range(1, _TRIES + 1):
-        foreign, drawn = pixels.astype(np.float32), []
+        foreign, laid = pixels.astype(np.float32), []
         count = min(int(rng.integers(1, max_traces + 1)), len(traces))
         for i in sorted(rng.permutation(len(traces))[:count]):
             foreign, how = _TRACES[traces[i]](foreign, rng)
-            drawn.append({"operation": traces[i], **how, "attempt": attempt})
+            laid.append({"operation": traces[i], **how, "attempt": attempt})
         forged = _face.blend(np.clip(np.rint(foreign), 0, 255).astype(np.uint8), pixels, mask)
         if _face.visible(forged, pixels, mask) >= _VISIBLE:
             break
-    return Forged(forged, mask, _face.covered(mask, points), kind, (*record, *drawn))
+    return Forged(forged, mask, _face.covered(mask, points), kind, (*record, *laid))
 
 
 def _hull(points: Landmarks, grow: float, soften: float, height: int, width: int) -> Any:

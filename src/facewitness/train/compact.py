@@ -87,6 +87,8 @@ class Recipe:
     forgers: dict[str, float]
     genuine: dict[str, str] = field(default_factory=dict)  # source -> the source its genuine pictures come from
     options: dict[str, Any] = field(default_factory=dict)  # forger -> its options
+    in_part: dict[str, float] = field(default_factory=dict)  # source of genuine pictures that a network drew anew ->
+    # the share of draws in which that is laid in the face or in regions only
     native: tuple[float, ...] = ()  # smallest and largest side of a face in pixels; empty: sizes as they came
     enlarged: tuple[float, ...] = (0.25, 1.6)  # share of pairs that may be enlarged, and how far
     edited: float = 0.0  # share of pairs with routine edits
@@ -373,6 +375,9 @@ class Batches(Dataset):
             if r is None or data.landmarks(r) is None:
                 r = self._genuine(source, rng)
             genuine, forged = item_of_row(data, r, self.index), item_of_row(data, f, self.index)
+            share = self.recipe.in_part.get(source, 0.0)
+            if share and forged.pixels.shape == genuine.pixels.shape and rng.random() < share:
+                forged = item_forged(genuine, "resynthesise", rng, drawn=forged.pixels, whole=0.0, parts=0.6)
             size = self._size(rng, genuine, forged)
             return sized(genuine, *size), sized(forged, *size)
         genuine = item_of_row(data, self._genuine(source, rng), self.index)
