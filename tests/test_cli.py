@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import json
 import math
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,7 +29,7 @@ from pictures import BROKEN, jpeg, painted, write_broken, write_odd
 import facewitness
 from facewitness import files, plugins
 from facewitness.apps import summary
-from facewitness.apps.cli import main
+from facewitness.apps.cli import main, parser
 from facewitness.formats import json as wire
 from facewitness.regions import DIALECTS
 
@@ -857,6 +861,30 @@ def test_version_names_versions_and_weight_hashes(capsys):
     assert lines[0] == f"facewitness {facewitness.__version__}"
     assert any(line.startswith("numpy ") for line in lines)
     assert any("face_landmark.tflite sha256 1055cb9d" in line for line in lines)
+
+
+def _commands(parser: argparse.ArgumentParser, words: str = "facewitness") -> Iterator[tuple[str, Any]]:
+    yield words, parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, below in action.choices.items():
+                yield from _commands(below, f"{words} {name}")
+
+
+_EVERY = dict(_commands(parser()))
+
+
+@pytest.mark.parametrize("words", _EVERY)
+def test_the_help_of_every_command_says_what_it_does_and_shows_an_example_that_is_understood(words: str):
+    described = _EVERY[words].description or ""
+    about, _, examples = described.partition("example")
+    assert re.match(r"[A-Z].{10,}", about), f"{words} --help does not say what it does"
+    shown = re.findall(rf"(?m)^  ({re.escape(words)}(?: .*)?)$", examples)
+    assert shown, f"{words} --help shows no example of itself"
+    for line in shown:
+        command = re.split(r"  +[^-]| > | \|\| ", line)[0]  # what it is for stands behind, in columns
+        if words != "facewitness" and not line.endswith("\\"):
+            parser().parse_args(shlex.split(command)[1:])  # exits where a word is unknown
 
 
 def test_help_teaches_imports_nothing_heavy_and_is_quick():

@@ -66,7 +66,21 @@ examples:
   facewitness list                                     finders, witnesses, formats: what there is"""
 
 _ABOUT_FETCH = """Fetch MediaPipe's face models into the cache, as the first analysis would, and compare their hashes.
-For images, and for machines that have no connection later: then nothing more is fetched."""
+For images, and for machines that have no connection later: then nothing more is fetched.
+
+example:
+  facewitness fetch"""
+
+_ABOUT_LIST = """Show what there is: each family (finders, witnesses, formats, datasets …) and its leaves, yours too.
+
+example:
+  facewitness list"""
+
+_ABOUT_REGIONS = """Draw the tree of facial regions, with the names that questions and reports use.
+
+examples:
+  facewitness regions
+  facewitness regions --dialect celebamask"""
 
 _ABOUT_ANALYZE = """Analyse pictures. Each face gets a verdict (real, fake, inconclusive) with a calibrated probability,
 the places that give it away, and the reasons.
@@ -265,12 +279,10 @@ def parser() -> _Parser:
     fetch = commands.add_parser("fetch", help="fetch the models that are not in the package", description=_ABOUT_FETCH)
     fetch.set_defaults(run=_fetch)
 
-    listing = commands.add_parser("list", help="show every family and its leaves", description="Show what there is.")
+    listing = commands.add_parser("list", help="show every family and its leaves", description=_ABOUT_LIST)
     listing.set_defaults(run=_list)
 
-    regions = commands.add_parser(
-        "regions", help="draw the tree of facial regions", description="Draw the tree of facial regions."
-    )
+    regions = commands.add_parser("regions", help="draw the tree of facial regions", description=_ABOUT_REGIONS)
     regions.set_defaults(run=_regions)
     regions.add_argument(
         "--dialect",

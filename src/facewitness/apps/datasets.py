@@ -30,6 +30,10 @@ _ABOUT_CHECK = """Count what is there and what is not, and prove that no group (
 splits. Each picture's header is read, and 1,000 pictures (--decode) are decoded to their end; with --frames videos are
 opened, so that broken ones are found.
 
+examples:
+  facewitness datasets check folder my-photos
+  facewitness datasets check manifest list.csv --json
+
 exit status:
   0  all that the dataset lists is there, once, of both labels, and its splits share no group
   1  nothing is there

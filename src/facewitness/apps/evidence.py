@@ -13,6 +13,12 @@ from facewitness.apps._words import ALL, NONE, SOME, add_system, complain, shown
 from facewitness.errors import InputError, MissingExtra
 from facewitness.files import read_bounded, write_whole
 
+_CASE = """Print a case file to fill in: the exhibit, who asked, what was asked. Reports with --case carry it.
+
+examples:
+  facewitness case > case.toml
+  facewitness analyze photo.jpg --case case.toml --format pdf --out reports"""
+
 _BUNDLE = """Put a report and all that belongs to it into one ZIP that others can check: pages, crops, masks, hashes
 of the weights and of every file. The original is named by its hash, and goes along only with --with-original.
 
@@ -42,7 +48,7 @@ PASSWORD = "FACEWITNESS_KEY_PASSWORD"
 
 def add_to(commands: Any) -> None:
     """Add the three commands to the top parser's sub-commands."""
-    case = commands.add_parser("case", help="print a case file to fill in", description="Print a case file to fill in.")
+    case = commands.add_parser("case", help="print a case file to fill in", description=_CASE)
     case.set_defaults(run=_case)
 
     bundle = commands.add_parser("bundle", help="pack a report so that others can check it", description=_BUNDLE)

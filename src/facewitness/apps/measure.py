@@ -49,6 +49,69 @@ examples:
   facewitness bench regressions misjudged --pictures archive"""
 
 
+_DELETION = """Does the score fall when the place that a claim names is covered, and further than when another place
+of the same face is? Of every claim that was made of the dataset's pictures.
+
+examples:
+  facewitness bench deletion folder --root my-photos --limit 100
+  facewitness bench deletion parquet --root tables --split val --out claims.jsonl --json"""
+
+_REGRESSIONS = """What became of the verdicts that `facewitness misjudged` recorded: then and now, for each record
+whose file is still there with the same bytes.
+
+examples:
+  facewitness bench regressions misjudged --pictures archive
+  facewitness bench regressions misjudged --out regressions.md --fail-on-worse"""
+
+_PROTOCOLS = """List the protocols: which datasets, splits and perturbations a paper or a comparison measures on.
+
+example:
+  facewitness bench protocols"""
+
+_TABLE = """Tables of runs as Markdown, CSV and a page, from their predictions alone: no model is loaded.
+
+examples:
+  facewitness bench table runs/* --out tables
+  facewitness bench table runs/mine --scores theirs=scores.csv --out tables --title "Ours and theirs\""""
+
+_COMPARE = """Paired differences of two systems on the items that both have answered, with intervals by group.
+
+example:
+  facewitness bench compare runs/ours runs/theirs"""
+
+_ANSWERS = """Ask a language model every question of a table of pictures (KFD), and measure its answers beside controls:
+without the picture, with another one's, and constant answers.
+
+examples:
+  facewitness bench answers runs/kfd/model sbi_qa.parquet --out answers.json --limit 200
+  facewitness bench answers runs/vqa --out answers.json           answers of a `bench run` with --questions"""
+
+_MMTT = """Measure reports and masks against the lists of MMTT (ForgeryTalker): CIDEr, BLEU, ROUGE and METEOR of the
+words, beside shuffled and constant ones, and the overlap of the masks. DD-VQA and DFA-Bench are read in the same form.
+
+examples:
+  facewitness bench mmtt MMTT --captions captions.json --masks masks --system mine
+  facewitness bench mmtt DD-VQA --dataset ddvqa --split val --captions captions.json --no-meteor"""
+
+_FIFA = """Measure answers with masks in the eleven tasks of Fake-in-Facext: words and regions, and whether each
+mask lies on what its words name.
+
+examples:
+  facewitness bench fifa questions/fifa.parquet answers.jsonl
+  facewitness bench fifa questions/fifa.parquet answers.jsonl --split test --out numbers.json --sheet answers.png"""
+
+_REPLIES = """The rewards of two models' replies to the same prompts, paired (MARE): which one is better, and in what.
+
+examples:
+  facewitness bench replies runs/sft runs/grpo dma.parquet --out runs/before-after
+  facewitness bench replies before.jsonl after.jsonl dma.parquet --recipe recipe.toml --out runs/before-after"""
+
+_ABLATION = """One table of several runs of `train grpo`, each without one of the rewards.
+
+example:
+  facewitness bench ablation runs/all runs/without-length --out ablation.md"""
+
+
 def add_to(commands: Any) -> None:
     """Add the three commands to the top parser's sub-commands."""
     bench = commands.add_parser("bench", help="measure witnesses on datasets", description=_ABOUT)
@@ -56,7 +119,9 @@ def add_to(commands: Any) -> None:
     _add_run(words)
     _add_table(words)
     _add_compare(words)
-    deletion = words.add_parser("deletion", help="does the score fall when the place a claim names is covered?")
+    deletion = words.add_parser(
+        "deletion", help="does the score fall when the place a claim names is covered?", description=_DELETION
+    )
     deletion.set_defaults(run=_with_extra(_deletion))
     _add_data(deletion)
     deletion.add_argument("--out", type=Path, metavar="FILE", help="write every claim as JSON, one a line")
@@ -64,14 +129,16 @@ def add_to(commands: Any) -> None:
     _add_answers(words)
     _add_grounded(words)
     _add_replies(words)
-    regressions = words.add_parser("regressions", help="reported misjudgements: the verdicts then and now")
+    regressions = words.add_parser(
+        "regressions", help="reported misjudgements: the verdicts then and now", description=_REGRESSIONS
+    )
     regressions.set_defaults(run=_with_extra(_regressions))
     regressions.add_argument("folder", type=Path, metavar="FOLDER", help="records of facewitness misjudged")
     regressions.add_argument("--pictures", type=Path, metavar="DIR", help="where their files are looked for, by hash")
     regressions.add_argument("--out", type=Path, metavar="FILE", help="write the table (Markdown)")
     regressions.add_argument("--fail-on-worse", action="store_true", help="exit 1 where a verdict is newly wrong")
     add_system(regressions, MEASURED)
-    protocols = words.add_parser("protocols", help="list the protocols")
+    protocols = words.add_parser("protocols", help="list the protocols", description=_PROTOCOLS)
     protocols.set_defaults(run=_with_extra(_protocols))
 
     misjudged = commands.add_parser("misjudged", help="report a wrong verdict", description=_MISJUDGED)
@@ -157,7 +224,7 @@ def _add_data(parser: Any, optional: bool = False) -> None:
 
 
 def _add_table(words: Any) -> None:
-    table = words.add_parser("table", help="Markdown, CSV and a page from predictions alone")
+    table = words.add_parser("table", help="Markdown, CSV and a page from predictions alone", description=_TABLE)
     table.set_defaults(run=_with_extra(_table))
     table.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     table.add_argument("--out", type=Path, required=True, metavar="DIR")
@@ -172,14 +239,18 @@ def _add_table(words: Any) -> None:
 
 
 def _add_compare(words: Any) -> None:
-    compare = words.add_parser("compare", help="paired differences of two systems, with intervals")
+    compare = words.add_parser(
+        "compare", help="paired differences of two systems, with intervals", description=_COMPARE
+    )
     compare.set_defaults(run=_with_extra(_compare))
     compare.add_argument("first", type=Path, metavar="RUN")
     compare.add_argument("second", type=Path, metavar="RUN")
 
 
 def _add_answers(words: Any) -> None:
-    answers = words.add_parser("answers", help="ask a language model every question of a table (KFD)")
+    answers = words.add_parser(
+        "answers", help="ask a language model every question of a table (KFD)", description=_ANSWERS
+    )
     answers.set_defaults(run=_with_extra(_answers))
     answers.add_argument("model", metavar="MODEL", help="folder of train sft's model, a hub name, or predictions")
     answers.add_argument("table", type=Path, nargs="?", metavar="TABLE", help="sbi_qa.parquet of faces it has not seen")
@@ -191,7 +262,7 @@ def _add_answers(words: Any) -> None:
 
 
 def _add_grounded(words: Any) -> None:
-    mmtt = words.add_parser("mmtt", help="reports and masks against MMTT's lists (ForgeryTalker)")
+    mmtt = words.add_parser("mmtt", help="reports and masks against MMTT's lists (ForgeryTalker)", description=_MMTT)
     mmtt.set_defaults(run=_with_extra(_mmtt))
     mmtt.add_argument("root", type=Path, metavar="ROOT", help="MMTT's folder, or one of build mmtt")
     mmtt.add_argument("--captions", type=Path, required=True, metavar="JSON", help="[{image_id, caption}, …]")
@@ -205,7 +276,7 @@ def _add_grounded(words: Any) -> None:
     mmtt.add_argument("--system", default="system", metavar="NAME", help="its name in the table")
     mmtt.add_argument("--out", type=Path, metavar="FILE.json", help="write all numbers")
     mmtt.add_argument("--sheet", type=Path, metavar="FILE.png", help="show 12: claimed green, true red, both texts")
-    fifa = words.add_parser("fifa", help="answers with masks in Fake-in-Facext's eleven tasks")
+    fifa = words.add_parser("fifa", help="answers with masks in Fake-in-Facext's eleven tasks", description=_FIFA)
     fifa.set_defaults(run=_with_extra(_fifa))
     fifa.add_argument("table", type=Path, metavar="fifa.parquet", help="made by build fifa")
     fifa.add_argument(
@@ -289,7 +360,9 @@ def _fifa(given: argparse.Namespace) -> int:
 
 
 def _add_replies(words: Any) -> None:
-    replies = words.add_parser("replies", help="rewards of two models' replies to the same prompts, paired (MARE)")
+    replies = words.add_parser(
+        "replies", help="rewards of two models' replies to the same prompts, paired (MARE)", description=_REPLIES
+    )
     replies.set_defaults(run=_with_extra(_replies))
     replies.add_argument("before", metavar="BEFORE", help="a model's folder or hub name, predictions, or a .jsonl")
     replies.add_argument("after", metavar="AFTER", help="likewise")
@@ -300,7 +373,9 @@ def _add_replies(words: Any) -> None:
     replies.add_argument("--samples", type=int, default=0, metavar="N", help="draw N replies each; 0: the likeliest")
     replies.add_argument("--batch-size", type=positive, default=32, metavar="N", help="prompts at once (32)")
     replies.add_argument("--seed", type=int, default=0, metavar="N")
-    ablation = words.add_parser("ablation", help="runs of train grpo, each without a reward, as one table")
+    ablation = words.add_parser(
+        "ablation", help="runs of train grpo, each without a reward, as one table", description=_ABLATION
+    )
     ablation.set_defaults(run=_with_extra(_ablation))
     ablation.add_argument("runs", type=Path, nargs="+", metavar="RUN")
     ablation.add_argument("--out", type=Path, required=True, metavar="FILE.md")

@@ -27,6 +27,28 @@ examples:
 _DATABASE = "FACEWITNESS_DATABASE"
 
 
+_KEYS = """Who may call the service: keys of callers, of which the service's database keeps the hashes.
+
+examples:
+  facewitness serve keys add newsroom --days 365
+  facewitness serve keys list"""
+
+_KEYS_ADD = """Make a key and print it, once.
+
+example:
+  facewitness serve keys add newsroom --days 365"""
+
+_KEYS_LIST = """Show all keys, without their secrets.
+
+example:
+  facewitness serve keys list"""
+
+_KEYS_REVOKE = """Refuse a key from now on.
+
+example:
+  facewitness serve keys revoke ID"""
+
+
 def add_to(commands: Any) -> None:
     """Add the command to the command line."""
     serve = commands.add_parser("serve", help="serve analyses over HTTP", description=_ABOUT)
@@ -62,13 +84,13 @@ def add_to(commands: Any) -> None:
     work.add_argument("--keep-reports", type=_days, metavar="DAYS", help="after their analysis (forever)")
 
     parts = serve.add_subparsers(title="keys", metavar="keys", dest="part", required=False)
-    keys = parts.add_parser("keys", help="add, list and revoke keys", description="Who may call the service.")
+    keys = parts.add_parser("keys", help="add, list and revoke keys", description=_KEYS)
     does = keys.add_subparsers(title="what to do", metavar="WHAT", dest="what", required=True)
-    add = does.add_parser("add", help="make a key and print it, once", description="Make a key and print it, once.")
+    add = does.add_parser("add", help="make a key and print it, once", description=_KEYS_ADD)
     add.add_argument("name", metavar="NAME", help="whose it is; keys of one name see the same analyses")
     add.add_argument("--days", type=size, metavar="N", help="until it expires (never)")
-    listing = does.add_parser("list", help="show all keys, without their secrets", description="Show all keys.")
-    revoke = does.add_parser("revoke", help="refuse a key from now on", description="Refuse a key from now on.")
+    listing = does.add_parser("list", help="show all keys, without their secrets", description=_KEYS_LIST)
+    revoke = does.add_parser("revoke", help="refuse a key from now on", description=_KEYS_REVOKE)
     revoke.add_argument("id", metavar="ID", help="as keys list shows it")
     for parser, run in ((add, _add_key), (listing, _list_keys), (revoke, _revoke_key)):
         _add_places(parser)

@@ -54,6 +54,10 @@ evidence: contradictions, and places that nothing points to, are marked."""
 
 _CHAT = """Talk about a photo. It remembers the face and the region spoken of.
 
+example:
+  facewitness chat photo.jpg
+
+what to say:
   Is this face real?        And the mouth?        Why?        What about the second face?
   /region nose              /face 2               /faces      /save talk.md        /help        /quit"""
 
