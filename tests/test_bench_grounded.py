@@ -318,6 +318,18 @@ def test_a_sheet_shows_claims_in_green_and_truth_in_red(tmp_path):
         bench.sheet([], path)
 
 
+def test_neither_mask_hides_the_other_on_a_sheet(tmp_path):
+    pixels = np.full((64, 64, 3), 128, np.uint8)
+    for claimed, changed in (((0, 0, 64, 64), (16, 16, 48, 48)), ((16, 16, 48, 48), (16, 16, 48, 48))):
+        items = [(pixels, square(*claimed, side=64), square(*changed, side=64), "said", "true")]
+        shown = np.asarray(Image.open(bench.sheet(items, tmp_path / "s.png"))).astype(int)[:256]
+        red = (shown == bench.RED).all(2)
+        green = (shown == bench.GREEN).all(2)
+        both = shown[128, 128]
+        assert red.sum() >= 4 * 128 and green.sum() >= 4 * 128, "both outlines are there"
+        assert both[0] > both[2] + 10 and both[1] > both[2] + 10, "where both are it is yellow"
+
+
 # -------------------------------------------------------------------------------------------------------------- stats
 
 

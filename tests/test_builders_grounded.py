@@ -228,6 +228,41 @@ def test_reports_of_a_model_are_held_to_the_guideline_and_reviewed(portraits, tm
     assert "this edit cannot stand: outside: the " in capsys.readouterr().err
 
 
+def test_what_people_decided_goes_back_into_the_lists(portraits, tmp_path, capsys):
+    items = list(mmtt.build(portraits[:2], copies=2, size=128, families=("attribute",)))
+    assert len(items) >= 4
+    folder = tmp_path / "forged"
+    mmtt.write(items, folder)
+    queue = review.Queue(tmp_path / "queue")
+    mmtt.queue(queue, items)
+    kept, edited, rejected, *open_ = (item.id for item in items)
+    named = next(item.drawn.named[0] for item in items if item.id == edited)
+    new = f"The {regions.title(named)} is smooth as wax."
+    queue.decide(kept, "anna", "accept", 9)
+    queue.decide(edited, "anna", "edit", 9, {"text": new})
+    queue.decide(rejected, "anna", "reject", 9)
+    command = ["review", str(queue.folder), "--into", str(folder)]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert "1 kept, 1 edited, 1 rejected" in printed and f"{len(open_)} undecided, 0 elsewhere" in printed
+    rows = {row["image_id"]: row for name in mmtt.LISTS.values()
+            for row in json.loads((folder / f"{name}-mutilabel-simple.json").read_text())}  # fmt: skip
+    assert rows.keys() == {kept, edited, *open_}
+    assert rows[edited]["caption"] == new and rows[edited]["multilabel"] == mmtt.multilabel(new)
+    assert rows[kept]["caption"] == next(item.drawn.text for item in items if item.id == kept)
+    split = next(item.split for item in items if item.id == edited)
+    read = plugins.get("datasets", "mmtt").samples(folder, split)
+    assert new in {text for sample in read for text in sample.truth.texts}
+    queue.decide(rejected, "anna", "accept", 9)  # a mind that was changed
+    assert main(command) == 0
+    assert "2 kept, 1 edited, 0 rejected" in capsys.readouterr().out
+    assert main([*command[:-1], str(tmp_path / "nothing")]) == 2
+    assert "expected lists of facewitness build mmtt" in capsys.readouterr().err
+    (folder / "train-mutilabel-simple.built.json").write_text("[3]")
+    assert main(command) == 2
+    assert "expected a list that facewitness build mmtt wrote" in capsys.readouterr().err
+
+
 def test_reports_of_which_none_may_stand_are_told_as_that(portraits, tmp_path, capsys, monkeypatch):
     faces = [(str(n), p.pixels, p.landmarks, p.group) for n, p in enumerate(portraits)]
     monkeypatch.setattr(build, "_portraits", lambda given: (mmtt.Portrait(*face) for face in faces))

@@ -33,7 +33,8 @@ examples:
   facewitness review queue --list                         what there is, and what was decided
   facewitness review queue --decide ID accept --who anna --seconds 40     for another front end
   facewitness review queue --agreement                    how far people agree
-  facewitness review queue --accepted kept.jsonl          what people kept, as JSON lines"""
+  facewitness review queue --accepted kept.jsonl          what people kept, as JSON lines
+  facewitness review queue --into forged                  their texts in the lists of facewitness build mmtt"""
 
 
 def add_to(commands: Any) -> None:
@@ -48,6 +49,9 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--list", action="store_true", help="list the items and what was decided")
     parser.add_argument("--agreement", action="store_true", help="how far people agree")
     parser.add_argument("--accepted", type=Path, metavar="JSONL", help="write what people kept, one item a line")
+    parser.add_argument(
+        "--into", type=Path, metavar="MMTT", help="put what was decided into the lists of this folder of build mmtt"
+    )
     parser.add_argument("--decide", nargs=2, metavar=("ID", "CHOICE"), help="accept, edit or reject one item")
     parser.add_argument("--seconds", type=float, default=0.0, metavar="S", help="how long it was looked at (--decide)")
     parser.add_argument("--content", type=Path, metavar="FILE", help="a file of the edited content (--decide ID edit)")
@@ -67,6 +71,8 @@ def _review(given: argparse.Namespace) -> int:
         return _agreement(queue)
     if given.accepted is not None:
         return _accepted(queue, given.accepted)
+    if given.into is not None:
+        return _into(queue, given.into)
     if given.decide is not None:
         content = None if given.content is None else _read(given.content)
         queue.decide(given.decide[0], given.who, given.decide[1], given.seconds, content, given.reason)
@@ -143,6 +149,14 @@ def _accepted(queue: Queue, path: Path) -> int:
     ]
     write_whole(path, "".join(f"{row}\n" for row in rows).encode())
     print(f"{path}: {len(rows)} items that people kept")
+    return ALL
+
+
+def _into(queue: Queue, folder: Path) -> int:
+    from facewitness.builders import mmtt
+
+    found = mmtt.put_back(queue.judged(), folder)
+    print(f"{folder}: " + ", ".join(f"{count} {what}" for what, count in found.items()))
     return ALL
 
 

@@ -28,7 +28,7 @@ examples:
   facewitness build pack tables pack                            every face is found once
   facewitness train compact recipe.toml --pack pack --out out   the small network that reads photos
   facewitness build onnx recipe.toml out compact.onnx           as `facewitness analyze` takes it
-  torchrun --nproc-per-node 2 -m facewitness train kfd …        on several GPUs: kfd, sft and grpo
+  torchrun --nproc-per-node 2 -m facewitness train kfd …        on several GPUs: kfd, fifa, sft and grpo
   facewitness train grpo runs/mare/published-qwen3b.toml --detector runs/fdm/recipe.toml --plan
                                                                 what it would need, by count; no weights, no GPU"""
 
@@ -278,10 +278,10 @@ def _add_kfd(parser: Any) -> Command:
     def run(given: argparse.Namespace) -> int:
         if (status := asked(given)) is not None:
             return status
-        from facewitness.train import kfd
+        from facewitness.train import kfd, several
 
         recipe = read(given)
-        with kfd.processes():
+        with several.processes():
             kfd.train(
                 recipe, given.pack, given.out, given.init_from, go_on=given.go_on, workers=given.workers,
                 stop_at_step=given.stop_at_step, until=given.until, **_saving(given),
@@ -430,26 +430,28 @@ def _add_forgerytalker(parser: Any) -> Command:
 
 def _add_fifa(parser: Any) -> Command:
     _add_grounding(parser)
+    parser.add_argument("--processes", type=positive, default=1, metavar="N", help="that --plan counts with (1)")
     parser.add_argument(
         "--no-region-prediction", action="store_true", help="ablation: no token of every concept for the words"
     )
 
     def run(given: argparse.Namespace) -> int:
-        from facewitness.train import fifa
+        from facewitness.train import fifa, several
 
         recipe = fifa.Recipe.read(given.recipe)
         recipe = recipe if given.seed is None else replace(recipe, seed=given.seed)
         if given.no_region_prediction:
             recipe = replace(recipe, network={**recipe.network, "region_prediction": False})
         if given.plan:
-            print(fifa.plan(recipe))
+            print(fifa.plan(recipe, given.processes))
             return ALL
         if given.out is None:
             raise InputError("train fifa: expected --out, the folder of the run, or --plan")
-        fifa.train(
-            recipe, given.out, pack=given.pack, init_from=given.init_from, draws=given.draws,
-            stop_at_step=given.stop_at_step, until=given.until, **_saving(given),
-        )  # fmt: skip
+        with several.processes():
+            fifa.train(
+                recipe, given.out, pack=given.pack, init_from=given.init_from, draws=given.draws,
+                stop_at_step=given.stop_at_step, until=given.until, **_saving(given),
+            )  # fmt: skip
         print(f"the network: {given.out / 'fifa.safetensors'}")
         return ALL
 

@@ -344,6 +344,59 @@ def write(
     return {split: len(rows) for split, rows in entries.items()}
 
 
+def put_back(judged: Iterable[tuple[review.Item, Mapping[str, Any] | None]], folder: Path) -> dict[str, int]:
+    """What people decided, in the lists of the folder that their queue was filled from.
+
+    A caption is what people left of it, its 21 labels read anew; what they rejected stands in no list any more, and
+    what they have not decided stays. The lists as built are kept beside (`…-mutilabel-simple.built.json`) and are what
+    a later call begins with, so that decisions can be changed. Pictures and grounded.jsonl stay as they are.
+
+    Args:
+        judged: As `review.Queue.judged` gives it.
+        folder: As `write` left it.
+
+    Returns:
+        How many were "kept" as they were, "edited", "rejected" and "undecided", and how many of the queue's items stand
+        "elsewhere", in no list of the folder.
+
+    Raises:
+        InputError: There are no lists in the folder, or one cannot be read.
+    """
+    decided = {item.id: content for item, content in judged if item.builder == "mmtt"}
+    found = dict.fromkeys(("kept", "edited", "rejected", "undecided"), 0)
+    changed: dict[Path, bytes] = {}
+    for name in LISTS.values():
+        file = folder / f"{name}-mutilabel-simple.json"
+        built = file.with_suffix(".built.json")
+        if not file.is_file():
+            continue
+        content = (built if built.is_file() else file).read_bytes()
+        try:
+            rows = [dict(row) for row in json.loads(content)]
+            ids = [str(row["image_id"]) for row in rows]
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise InputError(f"'{file}': expected a list that facewitness build mmtt wrote ({error!r})") from None
+        kept = []
+        for row, item in zip(rows, ids, strict=True):
+            if item not in decided:
+                found["undecided"] += 1
+                kept.append(row)
+                continue
+            text = decided.pop(item)
+            if text is None:
+                found["rejected"] += 1
+                continue
+            found["kept" if text["text"] == row["caption"] else "edited"] += 1
+            kept.append(row | {"caption": text["text"], "multilabel": multilabel(text["text"])})
+        changed[built] = content
+        changed[file] = json.dumps(kept, indent=1, ensure_ascii=False).encode()
+    if not changed:
+        raise InputError(f"'{folder}': expected lists of facewitness build mmtt, such as train-mutilabel-simple.json")
+    for file, content in changed.items():  # the lists as built first: a kill between the two loses nothing
+        write_whole(file, content)
+    return found | {"elsewhere": len(decided)}
+
+
 def multilabel(caption: str) -> list[int]:
     """The 21 labels of a caption as the published lists have them.
 

@@ -15,7 +15,7 @@ read it. Agreement is Krippendorff's alpha over accept, edit and reject (nominal
 and items that not everybody saw; 1 is agreement, 0 what chance alone gives.
 
 Any builder fills a queue, and any front end (terminal, page) works with the four functions of `Queue`: `add`,
-`pending`, `decide`, `accepted`.
+`pending`, `decide`, `accepted`; `judged` has what was rejected, too.
 """
 
 from __future__ import annotations
@@ -251,14 +251,18 @@ class Queue:
 
     def accepted(self) -> Iterator[tuple[Item, Mapping[str, Any]]]:
         """What people kept: each item with its content, edited where somebody edited it."""
+        return ((item, content) for item, content in self.judged() if content is not None)
+
+    def judged(self) -> Iterator[tuple[Item, Mapping[str, Any] | None]]:
+        """What as many people decided as an item needs: each item with its content, None where it was rejected."""
         decided = self.decisions()
         for item in self.items().values():
             decisions = list(decided.get(item.id, {}).values())
-            against = sum(decision.choice == "reject" for decision in decisions)
-            if len(decisions) < self.reviewers or 2 * against >= len(decisions):
+            if len(decisions) < self.reviewers:
                 continue
+            against = sum(decision.choice == "reject" for decision in decisions)
             edits = [decision.content for decision in decisions if decision.content is not None]
-            yield item, edits[-1] if edits else item.content
+            yield item, None if 2 * against >= len(decisions) else edits[-1] if edits else item.content
 
     def agreement(self) -> Agreement:
         """How far the reviewers agree."""

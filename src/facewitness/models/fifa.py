@@ -159,7 +159,7 @@ class FiFa(nn.Module):
         concepts  names of the tree's concepts that are parsed
         grid      side of the grid of picture tokens that the language model is given
         region_prediction   give it a token of every concept, too
-        frozen_language     the language model does not learn (but for LoRA around it, which `train/fifa` puts there)
+        frozen_language     only the language model's tables of words learn (and LoRA, which `train/fifa` puts there)
     """
 
     def __init__(self, config: Mapping[str, Any], reader: Reader):
@@ -467,10 +467,15 @@ class FiFa(nn.Module):
         return embedded, attention
 
     def learned(self) -> list[nn.Parameter]:
-        """What training changes: all but the encoder, and a frozen language model's own weights."""
+        """What training changes: all but the encoder, and a frozen language model's layers.
+
+        A frozen one's two tables of words do learn, as GLaMM's do: [SEG], <p> and the others are new in them, and would
+        all be the mean of what was there before.
+        """
         fixed = {id(p) for p in self.encoder.parameters()}
         if self.config.get("frozen_language"):
-            fixed |= {id(p) for name, p in self.language.named_parameters() if "lora_" not in name}
+            learn = ("lora_", "embed_tokens", "lm_head")
+            fixed |= {id(p) for name, p in self.language.named_parameters() if not any(part in name for part in learn)}
         return [p for p in self.parameters() if id(p) not in fixed]
 
     # ------------------------------------------------------------------------------------------------ on the disk

@@ -1,7 +1,8 @@
 """Trains FiFa-MLLM on eleven tasks at once: words, masks between the words, and questions that point.
 
     facewitness train fifa runs/fifa/small.toml --pack PACK --init-from COMPACT.safetensors --out RUN
-    facewitness train fifa runs/fifa/published.toml --plan
+    facewitness train fifa runs/fifa/published.toml --plan --processes 4
+    torchrun --nproc-per-node 4 -m facewitness train fifa runs/fifa/published.toml --pack PACK --out RUN
 
 Of the paper (arXiv 2510.20531) only the abstract was at hand: the eleven tasks' wordings and shares are ours. Each
 picture of a step is asked a few questions of tasks drawn by share; the auxiliary losses of `models/fifa` go along. What
@@ -11,6 +12,11 @@ is answered comes from the known mask of a self-made edit (`train/edits`) and th
     detection · kind · region detection           what, in words             region question · box question   yes or no
     image explanation · text-only explanation     why, in words              region parsing · localisation    a mask
     region explanation                            why there                  artefact-grounding explanation   both
+
+What is asked about a picture is drawn from (seed, step, picture) alone, so neither parts nor processes change it. Each
+part's losses are divided by its own words and masks. Around a frozen language model LoRA learns and, as in GLaMM's code
+(mbzuai-oryx/groundingLMM, train.py), its two tables of words, for [SEG] and <p> are new in them; what never changes is
+kept in half precision with bf16. When a run is over LoRA is added to the weights it went beside.
 """
 
 from __future__ import annotations
@@ -31,6 +37,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.data import Dataset
 
 from facewitness.errors import InputError
 from facewitness.files import write_whole
@@ -57,7 +64,7 @@ from facewitness.models.fifa import (
     click_map,
     title,
 )
-from facewitness.train import checkpoint, edits, reports
+from facewitness.train import checkpoint, edits, reports, several
 from facewitness.train.loop import Batch, Loop, Schedule
 from facewitness.train.plan import Language, Plan
 from facewitness.train.recipe import known, read_recipe
@@ -87,7 +94,9 @@ class Recipe:
         loss_weights: Changes to `models/fifa.WEIGHTS`; tasks: changes to TASKS' shares.
         vocabulary: Rows of the small one's tokenizer at most.
         lora: Rank of LoRA around a frozen language model's query and value; 0 for none.
-        bf16: Forward and backward in bfloat16.
+        bf16: Forward and backward in bfloat16, and what never learns kept in it.
+        micro_batch_size: Pictures of a process at once: the rest of its share of the batch accumulates. None: all.
+        gradient_checkpointing: Compute the language model's activations again in the backward pass, to save memory.
         seed: Of everything drawn.
     """
 
@@ -109,6 +118,8 @@ class Recipe:
     vocabulary: int = 768
     lora: int = 0
     bf16: bool = False
+    micro_batch_size: int | None = None
+    gradient_checkpointing: bool = False
     max_tokens: int = 160
     seed: int = 0
 
@@ -118,6 +129,27 @@ class Recipe:
         known("task", self.tasks, TASKS)
         if self.kind == "small" and self.draws is None:
             raise InputError("recipe: expected [draws] in a small one, which makes its own edits")
+        if self.micro_batch_size is not None and self.micro_batch_size < 1:
+            raise InputError(f"recipe: expected a micro_batch_size of at least 1, got {self.micro_batch_size}")
+
+    def shared(self, processes: int) -> tuple[int, int]:
+        """Pictures of each process in a step, and in how many parts it passes them.
+
+        Args:
+            processes: That share a batch.
+
+        Raises:
+            InputError: The batch cannot be shared so evenly.
+        """
+        own, left = divmod(self.batch_size, processes)
+        parts, over = divmod(own, self.micro_batch_size or max(own, 1))
+        if left or over or not own:
+            micro = "" if self.micro_batch_size is None else f" and micro_batch_size = {self.micro_batch_size}"
+            raise InputError(
+                f"recipe: expected a batch_size that {processes} processes share evenly in whole parts, got "
+                f"{self.batch_size}{micro}. Change one of them, or the number of processes."
+            )
+        return own, parts
 
     @classmethod
     def read(cls, path: Path) -> Recipe:
@@ -401,6 +433,10 @@ def make(
                 LoraConfig(r=recipe.lora, lora_alpha=2 * recipe.lora, target_modules=["q_proj", "v_proj"]),
                 network.language,
             )
+        if recipe.gradient_checkpointing:
+            network.language.activation_checkpointing_enable({"use_reentrant": False})
+        if recipe.bf16:
+            halved(network)
         return network
     words = learned(sentences, recipe.vocabulary, fifa.TOKENS)
     network = FiFa(recipe.config(len(words)), Reader(words))
@@ -409,6 +445,33 @@ def make(
     elif init_from is not None:
         network.encoder.start_from(load_file(init_from))
     return network
+
+
+def halved(network: FiFa) -> None:
+    """What never learns, in bfloat16: it needs no more, and the plan counts it so.
+
+    Args:
+        network: As training begins.
+    """
+    own = {id(p) for p in network.learned()}
+    for p in network.parameters():
+        if id(p) not in own:
+            p.data = p.data.to(torch.bfloat16)
+
+
+def merged(language: torch.nn.Module) -> None:
+    """Adds LoRA's products to the weights they go beside and takes LoRA out, so that the network is one of its card.
+
+    Args:
+        language: A language model that `make` put LoRA around.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for name, module in list(language.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            module.merge()
+            above, _, last = name.rpartition(".")
+            setattr(language.get_submodule(above), last, module.get_base_layer())
 
 
 def train(
@@ -447,22 +510,28 @@ def train(
             "fifa: expected --pack (facewitness build pack), [draws] in the recipe and, for a small one, --init-from, "
             "the compact network's weights"
         )
-    made = edits.drawn(recipe.draws, pack, draws or out / "edits", "train")
-    material = Asked(made, recipe.seed)
+    rank, world = several.rank_and_world()
+    own_batch, in_parts = recipe.shared(world)
+    kept_draws, of = draws or out / "edits", recipe.draws
+    made = several.first(lambda: edits.drawn(of, pack, kept_draws, "train"))
+    if len(made) < recipe.batch_size and (world > 1 or in_parts > 1):
+        raise InputError(f"recipe: expected at least a batch of pictures ({recipe.batch_size}), got {len(made)}")
+    material = several.first(lambda: Asked(made, recipe.seed))  # keeps the parsing in the edits' folder
     network = make(recipe, texts(material), init_from, words_from)
     if init_from is not None:
         files = [file for file in (init_from, words_from) if file is not None]
         name = "-".join(["compact", *(checkpoint.sha256(file)[:8] for file in files), str(network.encoder.width)])
-        material.kept = made.features(network.encoder, name)
-    device = torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
+        material.kept = several.first(lambda: made.features(network.encoder, name))
+    device = several.device()
     network.to(device)
-    out.mkdir(parents=True, exist_ok=True)
-    facts = {
-        "recipe": asdict(recipe), "pictures": len(material), "commit": checkpoint.commit(),
-        "init_from_sha256": None if init_from is None else checkpoint.sha256(init_from),
-        "versions": {"torch": torch.__version__, "numpy": np.__version__},
-    }  # fmt: skip
-    write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
+    if rank == 0:
+        out.mkdir(parents=True, exist_ok=True)
+        facts = {
+            "recipe": asdict(recipe), "pictures": len(material), "processes": world, "commit": checkpoint.commit(),
+            "init_from_sha256": None if init_from is None else checkpoint.sha256(init_from),
+            "versions": {"torch": torch.__version__, "numpy": np.__version__},
+        }  # fmt: skip
+        write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
     parameters = network.learned()
     own = {id(p) for p in parameters}
     kept: dict[str, Tensor] = {k: v for k, v in network.named_parameters() if id(v) in own}
@@ -491,63 +560,85 @@ def train(
         out, network, optimizer, Schedule(recipe.lr, recipe.steps, recipe.warmup, until=until), loss,
         seed=str(recipe.seed), batch_size=recipe.batch_size, own=lambda: {k: v.detach() for k, v in kept.items()},
         about={"recipe": hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()},
-        save_every=save_every, workers=0,
+        save_every=save_every, workers=0, main=rank == 0, parts=in_parts, shared=world > 1,
     )  # fmt: skip
     done = loop.resume()
     last = recipe.steps if stop_at_step is None else min(stop_at_step, recipe.steps)
     if done < last:
-        loop.run(edits.Rows(len(material), recipe.batch_size, recipe.seed), done, last)
+        whole = edits.Rows(len(material), recipe.batch_size, recipe.seed)
+        loop.run(whole if world == 1 else _Share(whole, rank, own_batch), done, last)
     network.eval()
-    network.save(
-        out / "fifa.safetensors", {"crop": {"margin": recipe.draws.margin}, "trained": {"steps": max(done, last)}}
-    )
+    if recipe.kind == "hub" and recipe.lora:
+        merged(network.language)
+    if rank == 0:
+        facts = {"crop": {"margin": recipe.draws.margin}, "trained": {"steps": max(done, last)}}
+        network.save(out / "fifa.safetensors", facts)
     return network
+
+
+class _Share(Dataset[Mapping[str, Tensor]]):
+    """One process's pictures of each step."""
+
+    def __init__(self, whole: edits.Rows, rank: int, size: int):
+        self.whole, self.rank, self.size = whole, rank, size
+
+    def __getitem__(self, step: int) -> dict[str, Tensor]:
+        rows = self.whole[step]["rows"]
+        return {"rows": rows[self.rank * self.size : (self.rank + 1) * self.size]}
 
 
 def _precision(recipe: Recipe, device: torch.device) -> ExitStack:
     stack = ExitStack()
     if recipe.bf16:
-        if device.type == "cpu":  # fused attention goes backwards slowly on a CPU
+        # fused attention goes backwards slowly on a CPU; what is computed again is so outside of this context
+        if device.type == "cpu" and not recipe.gradient_checkpointing:
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         stack.enter_context(torch.autocast(device.type, torch.bfloat16))
     return stack
 
 
-def plan(recipe: Recipe) -> Plan:
+def plan(recipe: Recipe, processes: int = 1) -> Plan:
     """What a run would take: names, shapes, memory and work, without loading or fetching anything.
 
     Args:
         recipe: The settings.
+        processes: That share the run.
+
+    Raises:
+        InputError: They cannot share a batch evenly.
     """
     config = recipe.config(recipe.vocabulary)
-    page = Plan("FiFa-MLLM: words with masks between them, and questions that point", shareable=False)
+    page = Plan("FiFa-MLLM: words with masks between them, and questions that point", processes)
+    own, in_parts = recipe.shared(processes)
     with torch.device("meta"):
         network = FiFa(config, Reader.none())
     learned = {id(p) for p in network.learned()}
     for p in network.parameters():
-        p.requires_grad_(id(p) in learned and not (recipe.lora and any(p is q for q in network.language.parameters())))
-    in_half = torch.bfloat16 if recipe.bf16 else torch.float32
+        p.requires_grad_(id(p) in learned)
     parts = {name: sum(p.numel() for p in part.parameters()) for name, part in network.named_children()}
+    if recipe.kind == "hub" and recipe.bf16:
+        halved(network)
     for name, part in network.named_children():
-        if not any(p.requires_grad for p in part.parameters()):
-            part.to(in_half)
         page.holds(name, part)
     language = Language.of(network.language)
-    batch = recipe.batch_size * recipe.asked
+    batch = own // in_parts * recipe.asked
     tokens = 1 + network.grid**2 + len(network.concepts) * network.predicted + 120  # 120: of a question and its answer
-    page.takes("activations of the language model", language.activations(batch, tokens, False),
-               f"{batch} questions of {tokens} tokens")  # fmt: skip
+    again = recipe.gradient_checkpointing
+    page.takes("activations of the language model", language.activations(batch, tokens, again),
+               f"{batch} questions of {tokens} tokens" + ", checkpointed" * again)  # fmt: skip
     page.takes("scores of words", language.logits(batch, 60), f"{language.vocabulary:,} words")
     if recipe.lora:
         width = network.language.config.hidden_size
         count = 4 * recipe.lora * width * network.language.config.num_hidden_layers
         page.takes("LoRA", 16.0 * count, f"rank {recipe.lora} around queries and values, with Adam")
     page.steps(recipe.steps, recipe.batch_size, None, None)
+    if processes > 1 or in_parts > 1:
+        page.facts.append(f"of them {own} in each process, {own // in_parts} at once")
     pictures = recipe.steps * recipe.batch_size
     page.facts.append(f"{pictures * recipe.asked:,} questions, lr {recipe.lr:g}")
     image = network.encoder.grid**2
     each = 2.0 * parts["encoder"] * image + 6.0 * parts["decoder"] * image * (1 + recipe.asked)
-    each += recipe.asked * language.flops(tokens, learns=not (recipe.lora or config.get("frozen_language")))
+    each += recipe.asked * language.flops(tokens, not (recipe.lora or config.get("frozen_language")), again)
     page.works("learning", each * pictures, f"{each / 1e9:.1f}e9 operations a picture")
     return page
 

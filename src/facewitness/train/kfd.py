@@ -26,11 +26,9 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import os
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -39,7 +37,6 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import Dataset
@@ -52,14 +49,13 @@ from facewitness.forge import Forged, degrade
 from facewitness.models import minilm
 from facewitness.models.kfd import KFD, ClipEncoders, Embed, SmallEncoders, adapt, is_elsewhere
 from facewitness.models.sbi import SBI
-from facewitness.train import checkpoint
+from facewitness.train import checkpoint, several
 from facewitness.train.loop import Batch, Loop, Schedule, put
 from facewitness.train.plan import Plan, passed_through
 from facewitness.train.recipe import known, read_recipe
 
 _ENCODERS: Mapping[str, type] = {"clip": ClipEncoders, "small": SmallEncoders}
 _TRIES = 8
-_CPU = torch.device("cpu")
 
 
 # -------------------------------------------------------------------------------------------------------- the recipe
@@ -445,11 +441,11 @@ def train(
     Raises:
         InputError: `out` holds a run of another recipe.
     """
-    rank, world = _rank_and_world()
+    rank, world = several.rank_and_world()
     if recipe.batch_size % (2 * world):
         raise InputError(f"batch_size = {recipe.batch_size}: expected a multiple of {2 * world}, a pair a process")
     steps = _steps(recipe, folder)
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if torch.cuda.is_available() else _CPU
+    device = several.device()
     model = make(recipe, init_from, embed, go_on).to(device).to(memory_format=torch.channels_last)
     learned = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(learned, lr=recipe.lr, weight_decay=recipe.weight_decay)
@@ -513,25 +509,6 @@ def _own(model: KFD | SBI) -> dict[str, Tensor]:
 
 
 # ------------------------------------------------------------------------------------------------ several processes
-
-
-@contextmanager
-def processes() -> Iterator[None]:
-    """What `torchrun` started joins here: NCCL on GPUs, gloo without; nothing where there is one process."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield
-        return
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
-
-
-def _rank_and_world() -> tuple[int, int]:
-    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
 def _spread(model: KFD | SBI, recipe: Recipe) -> DistributedDataParallel:

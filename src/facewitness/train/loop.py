@@ -32,7 +32,7 @@ from facewitness.builders.pack import progress
 from facewitness.errors import InputError, WeightsError
 from facewitness.files import write_whole
 from facewitness.processes import not_from_here
-from facewitness.train import checkpoint
+from facewitness.train import checkpoint, several
 
 CLIP = 5.0  # the largest norm of a gradient
 Batch = Mapping[str, Tensor]
@@ -79,7 +79,7 @@ class Schedule:
         self.share = step / self.steps
         if self.until is not None:
             passed = (datetime.now(UTC) - self.opened) / max(self.until - self.opened, timedelta(seconds=1))
-            self.share = min(1.0, max(self.share, self._from + (1 - self._from) * passed))
+            self.share = several.agreed(min(1.0, max(self.share, self._from + (1 - self._from) * passed)))
         rate = self.lr * min(1.0, (self.before + step + 1) / self.warmup) if self.warmup else self.lr
         return rate * (0.5 * (1 + math.cos(math.pi * self.share)) * 0.98 + 0.02) if self.cosine else rate
 
@@ -110,6 +110,9 @@ class Loop:
         each: Called after every step with how many are done, before a state is saved.
         saved: Called after every state.
         main: Whether this process writes; one of several does.
+        parts: Of a process's batch, each passed forward and back by itself; their gradients add up to the mean of all.
+            What a loss divides by (the words, the masks) is then each part's own.
+        shared: Whether gradients are the mean over several processes; not where DDP wraps the model, which does that.
     """
 
     def __init__(
@@ -133,12 +136,15 @@ class Loop:
         each: Callable[[int], None] | None = None,
         saved: Callable[[], None] | None = None,
         main: bool = True,
+        parts: int = 1,
+        shared: bool = False,
     ):
         self.out, self.model, self.optimizer, self.schedule, self.loss = out, model, optimizer, schedule, loss
         self.seed, self.batch_size, self.ema, self.own = seed, batch_size, ema, own or model.state_dict
         self.place, self.about = dict(place or {}), dict(about or {})
         self.save_every, self.workers = save_every, workers
         self.of, self.each, self.saved, self.main = of or schedule.steps, each, saved, main
+        self.parts, self.shared = parts, shared
         self.learned = [p for group in optimizer.param_groups for p in group["params"]]
         self.average = average or ({k: v.detach().clone() for k, v in self.own().items()} if ema else {})
 
@@ -208,15 +214,23 @@ class Loop:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         torch.manual_seed(zlib.crc32(f"{self.seed} {step}".encode()))
-        parts = self.loss(batch, step)
-        self.optimizer.zero_grad(set_to_none=True)
-        parts["loss"].backward()
+        found: dict[str, Tensor] = {}
+        for k in range(self.parts):
+            part = {name: value.tensor_split(self.parts)[k] for name, value in batch.items()}
+            losses = self.loss(part if self.parts > 1 else batch, step)
+            if k == 0:
+                self.optimizer.zero_grad(set_to_none=True)
+            (losses["loss"] / self.parts).backward()
+            for name, value in losses.items():
+                found[name] = found.get(name, 0) + value.detach() / self.parts
+        if self.shared:
+            several.mean(self.learned)
         torch.nn.utils.clip_grad_norm_(self.learned, CLIP)
         self.optimizer.step()
         if self.ema:
             before = self.schedule.before + step
             follow(self.average, self.own(), min(self.ema, (1 + before) / (10 + before)))
-        return parts
+        return found
 
     def save(self, step: int) -> None:
         """Replaces the state.
