@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import signal
@@ -23,6 +24,16 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 # A shell that starts the tests in the background lets them ignore Ctrl-C, and every process they start would, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _only_what_is_new_is_swept() -> None:
+    """What stands before a module's tests is not looked through again: a million objects of torch and transformers.
+
+    Trainers ask for a sweep of everything at each end and checkpoint, which took a tenth of their tests' time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

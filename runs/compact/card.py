@@ -307,7 +307,7 @@ def main() -> None:
     beside = WEIGHTS / "compact.json"
     facts = json.loads(beside.read_text())
     for name, came in (("results.json", results["weights"]), ("groups.json", found["weights"])):
-        if came != facts["sha256"]:
+        if came not in (facts["sha256"], facts.get("measured_as")):
             raise SystemExit(f"{name} is of the weights {came[:12]}, expected {facts['sha256'][:12]}: measure again")
     card = sentences(results, found["groups"], test)
     facts["card"] = card

@@ -1,7 +1,7 @@
 """Which of several weights ranks the pool's `val` best, before anything is fitted to them or `unseen` is looked at?
 
-    python runs/compact/compare.py --pack PACK [--limit 25] runs/compact/last.safetensors OTHER.safetensors …
-    python runs/compact/compare.py --pack PACK runs/compact/last.safetensors --crop 192:1.25 224:1.5
+    python runs/compact/compare.py --pack PACK [--limit 25] src/facewitness/weights/compact.onnx OTHER.safetensors …
+    python runs/compact/compare.py --pack PACK src/facewitness/weights/compact.onnx --crop 192:1.25 224:1.5
 
 Faces are cropped from the pack as training crops them, in the middle, and each is looked at with its mirror image: as
 it came, and after a routine edit and a degradation that are drawn from its row's number, the same for all weights. Two
@@ -21,14 +21,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 
 from facewitness import geometry
 from facewitness.apps.build import Look, look_of
 from facewitness.builders.pack import Pack
 from facewitness.forge import degrade, routine
-from facewitness.models.compact import Compact
+from facewitness.models.compact import Compact, read_weights
 from facewitness.train import compact
 
 HERE = Path(__file__).parent
@@ -37,7 +36,7 @@ CONDITIONS = ("as found", "edited")
 
 def network(file: Path) -> Compact:
     """The network that a file of averaged weights belongs to."""
-    tensors = {k: v.float() if v.dtype == torch.float16 else v for k, v in load_file(file).items()}
+    tensors = read_weights(file)
     model = Compact(noise=True, unit="length" in tensors)
     model.load_state_dict(tensors)
     return model.eval().to(memory_format=torch.channels_last)

@@ -1,6 +1,6 @@
-"""The mean of several weights of one network, stored as `last.safetensors` is: large kernels in half precision.
+"""The mean of several weights of one network, large kernels in half precision, for `facewitness build onnx`.
 
-    python runs/compact/mean.py last.safetensors A.safetensors B.safetensors …
+    python runs/compact/mean.py out/last.safetensors A.safetensors B.onnx …
 
 Weights that one start led to may be averaged (Wortsman et al. 2022, "Model soups"); `compare.py` says whether the mean
 ranks better than each. Small kernels stay in float32: with all in half precision a score of the eighth run's weights
@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from facewitness.errors import InputError
 from facewitness.files import write_whole
+from facewitness.models.compact import read_weights
 
 HALVED = 16_384  # numbers from which on a tensor is stored in half precision, as in runs/halve.py
 
@@ -32,7 +33,7 @@ def mean(files: Sequence[Path]) -> dict[str, Tensor]:
     Raises:
         InputError: Where they have not.
     """
-    states = [load_file(file) for file in files]
+    states = [read_weights(file) for file in files]
     for file, state in zip(files[1:], states[1:], strict=True):
         odd = set(states[0].keys() ^ state.keys())
         odd |= {name for name in states[0].keys() & state.keys() if states[0][name].shape != state[name].shape}

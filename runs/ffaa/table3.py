@@ -1,7 +1,7 @@
 """Table 3 at small size: MIDS with and without masked results, frozen and unfrozen, beside the anchor alone.
 
     python runs/ffaa/table3.py CALIBRATE.parquet VAL.parquet --unseen UNSEEN.parquet \\
-        --init-from runs/compact/last.safetensors --out OUT
+        --init-from src/facewitness/weights/compact.onnx --out OUT
 
 The tables are those of mine.py. Every row of the table and seed is trained by runs/ffaa/mids-small.toml with `masked`
 and `unfreeze` changed, on features that are computed once. Writes runs/ffaa/table3.json after each run: accuracy, AUC,

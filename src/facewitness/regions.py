@@ -460,18 +460,23 @@ def covering(name: str) -> str | None:
     Raises:
         UnknownName: There is no such region.
     """
-    side = 256
-    landmarks = (average_landmarks()[:, :2] * 0.5 + 0.25) * side
-    one = _filled(polygons(name, landmarks.astype(np.float32)), side)
+    one = _drawn(name)
     sizes: dict[str, int] = {}
     for other in REGIONS:
         if other in ATOMIC or other == name or within(other, name):
             continue
-        area = _filled(polygons(other, landmarks.astype(np.float32)), side)
+        area = _drawn(other)
         if (area & one).sum() >= 0.5 * one.sum():
             sizes[other] = int(area.sum())
     parent = _region(name).parent
     return parent if parent in sizes else min(sizes, key=lambda other: sizes[other], default=None)
+
+
+@cache
+def _drawn(name: str, side: int = 256) -> NDArray[np.bool_]:
+    """A region of the average face, which is half as high as the picture; bool (side, side)."""
+    landmarks = (average_landmarks()[:, :2] * 0.5 + 0.25) * side
+    return _filled(polygons(name, landmarks.astype(np.float32)), side)
 
 
 def _filled(rings: Iterable[NDArray[np.float32]], side: int) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from itertools import pairwise
 
 from facewitness.types import Label
@@ -206,6 +207,7 @@ _FOREIGN = re.compile(
 )
 
 
+@lru_cache(maxsize=256)  # a grammar, scores and a table read one reply in turn
 def _plain(text: str) -> Label | None:
     """The verdict that key words give.
 

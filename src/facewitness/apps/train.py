@@ -67,13 +67,14 @@ _EXAMPLES = {
     "sft": "facewitness train sft runs/kfd/sft-small.toml --forensic sbi_qa.parquet --detector out/kfd.safetensors "
     "--model small --out out/sft",
     "encoder": "facewitness train encoder runs/grounding/encoder.toml --pack pack --init-from "
-    "runs/compact/last.safetensors --out out",
+    "src/facewitness/weights/compact.onnx --out out",
     "forgerytalker": "facewitness train forgerytalker runs/forgerytalker/small.toml --pack pack --init-from "
-    "runs/compact/last.safetensors --out out",
-    "fifa": "facewitness train fifa runs/fifa/small.toml --pack pack --init-from runs/compact/last.safetensors "
+    "src/facewitness/weights/compact.onnx --out out",
+    "fifa": "facewitness train fifa runs/fifa/small.toml --pack pack --init-from "
+    "src/facewitness/weights/compact.onnx "
     "--out out",
     "mids": "facewitness train mids runs/ffaa/mids-small.toml --mined mined.parquet --init-from "
-    "runs/compact/last.safetensors --out out/mids",
+    "src/facewitness/weights/compact.onnx --out out/mids",
     "grpo": "facewitness train grpo runs/mare/grpo-small.toml --data dma.parquet --model out/sft/model --out out/grpo",
 }
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facewitness.errors import InputError, UnknownName
-from facewitness.models.compact import Compact, _exactly
+from facewitness.models.compact import SHIPPED, Compact, _exactly
 
 # isort: split
 from transformers import CLIPVisionConfig, CLIPVisionModel, InstructBlipVisionConfig, InstructBlipVisionModel
@@ -109,7 +109,7 @@ class CompactEncoder(nn.Module):
         if lacking:
             raise InputError(
                 f"init_from: expected the compact network's weights, {len(lacking)} tensors are missing or of another "
-                f"shape, such as {lacking[0]}. Name runs/compact/last.safetensors of the repository, or "
+                f"shape, such as {lacking[0]}. Name {SHIPPED} of the repository, or "
                 "runs/fifa/fifa.safetensors for the encoder that it holds."
             )
         self.network.load_state_dict({k: tensors[k].float() if tensors[k].is_floating_point() else tensors[k]

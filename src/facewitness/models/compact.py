@@ -17,17 +17,21 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from facewitness.models import _torchvision  # noqa: F401  (timm cannot be imported before it)
 
 import timm  # isort: skip
 
-from facewitness.errors import UnknownName
+from facewitness import weights
+from facewitness.errors import InputError, UnknownName, WeightsError
 from facewitness.regions import CELEBAMASK, MARE
 from facewitness.types import KINDS
 
@@ -179,6 +183,54 @@ class Compact(nn.Module):
             RuntimeError: If they do not fit.
         """
         self.backbone.load_state_dict(dict(tensors), strict=True)
+
+
+SHIPPED = "src/facewitness/weights/compact.onnx"  # in the repository: what sentences name to begin training with
+EXPORTED, HALF = "model.", "_half"  # before a tensor's name in an ONNX file, and behind it where it is float16 there
+
+
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """Weights by name, in float32: of safetensors, or of a network that `facewitness build onnx` wrote.
+
+    An exported network keeps every tensor but those of the parsing head, so that one file is both what is run and what
+    training goes on from.
+
+    Args:
+        file: `last.safetensors` of a run, or an ONNX file such as the one that ships.
+
+    Returns:
+        Name → tensor, each in the shape that the network has it.
+
+    Raises:
+        InputError: The file cannot be read.
+        WeightsError: It holds no such tensors, or is damaged.
+    """
+    if file.suffix == ".onnx":
+        import onnx
+        from onnx import numpy_helper
+
+        try:
+            graph = onnx.load_from_string(weights.whole_onnx(file.read_bytes(), file)).graph
+        except OSError as error:
+            raise InputError(f"'{file}' cannot be read ({error.strerror}). Name another file.") from error
+        tensors = {
+            one.name.removeprefix(EXPORTED).removesuffix(HALF): torch.from_numpy(numpy_helper.to_array(one).copy())
+            for one in graph.initializer
+            if one.name.startswith(EXPORTED)
+        }
+        for name in [name for name in tensors if name.endswith(".running_mean")]:
+            tensors[name.replace("running_mean", "num_batches_tracked")] = torch.tensor(0)
+        if any(name.endswith("weight_bias") for name in tensors):  # an older export's: folded into the kernels
+            raise WeightsError(
+                f"'{file}': expected a network with its normalisations, as facewitness build onnx writes it, got one "
+                "in which they are folded into the kernels. Name the run's last.safetensors."
+            )
+    else:
+        try:
+            tensors = load_file(file)
+        except (OSError, SafetensorError) as error:
+            raise WeightsError(f"'{file}': expected safetensors or an exported ONNX network, got {error}.") from error
+    return {name: value.float() if value.dtype == torch.float16 else value for name, value in tensors.items()}
 
 
 def _exactly(x: Tensor) -> contextlib.AbstractContextManager[Any]:

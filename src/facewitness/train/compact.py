@@ -1,7 +1,7 @@
 """Trains the compact witness: pack the data once, then draw pairs of a genuine face and a forged one until done.
 
     facewitness build pack TABLES PACK
-    facewitness train compact RECIPE --pack PACK --init-from WEIGHTS.safetensors --out RUN
+    facewitness train compact RECIPE --pack PACK --init-from WEIGHTS --out RUN
     facewitness build hard RECIPE PACK RUN hard.json
     facewitness build onnx RECIPE RUN compact.onnx
 
@@ -37,7 +37,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -48,7 +48,7 @@ from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.forge import degrade, routine
 from facewitness.models import _norm
-from facewitness.models.compact import Answers, Compact
+from facewitness.models.compact import HALF, SHIPPED, Answers, Compact, read_weights
 from facewitness.train import checkpoint
 from facewitness.train.loop import Batch, Loop, Schedule, resume
 from facewitness.train.recipe import known, read_recipe
@@ -497,12 +497,17 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     model = Compact(recipe.backbone, noise=recipe.noise, parsing=recipe.parsing, unit=recipe.unit)
     if init_from is not None:
-        tensors = {k: v.float() if v.dtype == torch.float16 else v for k, v in load_file(init_from).items()}
-        if "conv_stem.weight" in tensors:
-            model.start_from(tensors)
-        else:
-            known_length = {"length": torch.tensor(0.0)} if recipe.unit else {}
-            model.load_state_dict({**known_length, **tensors})
+        tensors = read_weights(init_from)
+        try:
+            if "conv_stem.weight" in tensors:
+                model.start_from(tensors)
+            else:
+                known_length = {"length": torch.tensor(0.0)} if recipe.unit else {}
+                model.load_state_dict({**known_length, **tensors})
+        except RuntimeError as error:
+            first = str(error).strip().splitlines()[-1].strip()
+            raise InputError(f"init_from: expected weights of the recipe's network; '{init_from}' does not fit: "
+                             f"{first}. Take {SHIPPED}, or another recipe.") from error  # fmt: skip
     model = model.to(memory_format=torch.channels_last)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     decayed = [p for p in model.parameters() if p.ndim > 1]
@@ -566,7 +571,7 @@ def mined(recipe: Recipe, folder: Path, weights: Path, heaviest: float = 4.0) ->
         "source/file" → weight.
     """
     model = Compact(recipe.backbone, noise=recipe.noise, parsing=recipe.parsing, unit=recipe.unit)
-    model.load_state_dict(load_file(weights))
+    model.load_state_dict(read_weights(weights))
     model = model.eval().to(memory_format=torch.channels_last)
     stage = recipe.stage[-1]
     batches = Batches(folder, recipe, len(recipe.stage) - 1)
@@ -606,14 +611,14 @@ class _Deployed(torch.nn.Module):
         return answers.fake, answers.kind.softmax(1), answers.mask.sigmoid(), answers.regions.sigmoid()
 
 
-HALVED = 65_536  # numbers from which on a kernel is stored in half precision; smaller ones' rounding is enlarged more
+HALVED = 16_384  # numbers from which on a kernel is stored in half precision; smaller ones' rounding is enlarged more
 
 
 def _halve(model: Any) -> None:
     """Store large kernels of an ONNX model as float16, each with a node that widens it when the model is loaded.
 
-    The runtime does that once, so that an answer takes as long as before. Of the weights of 2026-11-26 scores of drawn
-    faces moved by 0.0003 at most; with all kernels of 16,384 numbers and more it was 0.0009.
+    The runtime does that once, so that an answer takes as long as before. Of the weights of 2026-11-26 scores of
+    painted faces moved by 0.0002 at most; with all kernels of 4,096 numbers and more it was 0.0005.
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -622,14 +627,17 @@ def _halve(model: Any) -> None:
         values = numpy_helper.to_array(tensor)
         if values.dtype != np.float32 or values.size < HALVED:
             continue
-        widened.append(helper.make_node("Cast", [f"{tensor.name}_half"], [tensor.name], to=TensorProto.FLOAT))
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{tensor.name}_half"))
+        widened.append(helper.make_node("Cast", [tensor.name + HALF], [tensor.name], to=TensorProto.FLOAT))
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), tensor.name + HALF))
     for place, node in enumerate(widened):
         model.graph.node.insert(place, node)
 
 
 def export(recipe: Recipe, weights: Path, onnx: Path, size: int | None = None, margin: float | None = None) -> float:
     """Write the averaged weights as ONNX, its largest kernels in half precision.
+
+    Normalisations stay nodes of their own, which the runtime folds into the kernels when it loads the network: so the
+    file holds the weights as training has them, and training can go on from it (`read_weights`).
 
     A network may rank faces better through a larger crop than it learned from (Touvron et al. 2019, "Fixing the
     train-test resolution discrepancy"); which is measured by `runs/compact/compare.py`.
@@ -645,19 +653,24 @@ def export(recipe: Recipe, weights: Path, onnx: Path, size: int | None = None, m
         The largest difference to torch on random crops.
     """
     import onnxruntime
+    from onnxscript import optimizer
 
     model = Compact(recipe.backbone, noise=recipe.noise, parsing=recipe.parsing, unit=recipe.unit)
-    model.load_state_dict(load_file(weights))
+    model.load_state_dict(read_weights(weights))
     deployed = _Deployed(model.eval()).eval()
     size = recipe.stage[-1].size if size is None else size
     crops = torch.randint(0, 256, (2, size, size, 3), dtype=torch.uint8)
     names = ["fake", "kind", "mask", "regions"]
-    program = torch.onnx.export(
-        deployed, (crops,), dynamo=True, input_names=["crops"], output_names=names,
-        dynamic_shapes={"crops": {0: torch.export.Dim("n")}}, verbose=False,
-    )  # fmt: skip
+    with torch.no_grad():  # a fifth sooner
+        program = torch.onnx.export(
+            deployed, (crops,), dynamo=True, input_names=["crops"], output_names=names,
+            dynamic_shapes={"crops": {0: torch.export.Dim("n")}}, verbose=False, optimize=False,
+        )  # fmt: skip
+    optimizer.fold_constants(program.model)  # all of torch's own step but that it folds normalisations, too
+    optimizer.remove_unused_nodes(program.model)
     graph = program.model_proto
-    for node in (*graph.graph.node, *graph.graph.value_info):  # the exporter notes where this code lay on disk
+    del graph.graph.value_info[:]
+    for node in graph.graph.node:  # the exporter notes where this code lay on disk
         del node.metadata_props[:]
         node.doc_string = ""
     graph.metadata_props.add(

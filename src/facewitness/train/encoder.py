@@ -24,14 +24,14 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from facewitness import regions
 from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.models._norm import keep_statistics
-from facewitness.models.compact import Compact
+from facewitness.models.compact import SHIPPED, Compact, read_weights
 from facewitness.models.mask_decoder import bce_loss, dice_loss
 from facewitness.train import checkpoint, edits, reports
 from facewitness.train.loop import Batch, Loop, Schedule
@@ -203,7 +203,7 @@ def train(
     torch.manual_seed(recipe.seed)
     network = Seeing()
     try:
-        given = load_file(init_from)  # of an earlier run of this recipe, the regions' head stands beside
+        given = read_weights(init_from)  # of an earlier run of this recipe, the regions' head stands beside
         spoken = {k.removeprefix("to_spoken."): v for k, v in given.items() if k.startswith("to_spoken.")}
         network.network.load_state_dict({k: v for k, v in given.items() if not k.startswith("to_spoken.")})
         if spoken:
@@ -211,7 +211,7 @@ def train(
     except RuntimeError as error:
         first = str(error).strip().splitlines()[-1].strip()
         raise InputError(f"init_from: expected the compact network's weights; '{init_from}' does not fit: {first}. "
-                         "Name runs/compact/last.safetensors of the repository.") from error  # fmt: skip
+                         f"Name {SHIPPED} of the repository.") from error  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     facts = {"recipe": asdict(recipe), "pictures": len(made), "commit": checkpoint.commit(),
              "init_from_sha256": checkpoint.sha256(init_from)}  # fmt: skip

@@ -34,7 +34,6 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import Dataset
@@ -44,6 +43,7 @@ from facewitness.files import write_whole
 from facewitness.models import fifa
 from facewitness.models._encoder import Features
 from facewitness.models._reader import Reader, learned
+from facewitness.models.compact import read_weights
 from facewitness.models.fifa import (
     CLOSE,
     FAKE,
@@ -441,9 +441,9 @@ def make(
     words = learned(sentences, recipe.vocabulary, fifa.TOKENS)
     network = FiFa(recipe.config(len(words)), Reader(words))
     if init_from is not None and words_from is not None:
-        network.encoder.start_from(load_file(init_from), load_file(words_from))
+        network.encoder.start_from(read_weights(init_from), read_weights(words_from))
     elif init_from is not None:
-        network.encoder.start_from(load_file(init_from))
+        network.encoder.start_from(read_weights(init_from))
     return network
 
 

@@ -39,6 +39,7 @@ from facewitness.models import forgerytalker as ft
 from facewitness.models import fpn
 from facewitness.models._encoder import Features
 from facewitness.models._reader import Reader, learned
+from facewitness.models.compact import read_weights
 from facewitness.models.fpn import OMEGA, Prompt
 from facewitness.train import checkpoint, edits, published, reports
 from facewitness.train.loop import Batch, Loop, Schedule
@@ -357,7 +358,7 @@ def make(recipe: Recipe, texts: Sequence[str], init_from: Path | None = None) ->
     words = learned(whole, recipe.vocabulary)
     network = ft.ForgeryTalker(recipe.config(len(words)), Reader(words, spans=reports.spans))
     if init_from is not None:
-        network.encoder.start_from(load_file(init_from))
+        network.encoder.start_from(read_weights(init_from))
     return network
 
 

@@ -1,6 +1,6 @@
 """Teaches MIDS, FFAA's judge of answers, on what a fine-tuned model answered under different hypotheses.
 
-    facewitness train mids RECIPE --mined mined.parquet --init-from runs/compact/last.safetensors --out OUT
+    facewitness train mids RECIPE --mined mined.parquet --init-from src/facewitness/weights/compact.onnx --out OUT
 
 Huang et al., "FFAA: …", sections "Multi-answer Intelligent Decision System" and appendix B. `mine` asks a fine-tuned
 model about each picture without a hypothesis (the anchor), and supposing the opposite and the same (the negative and
@@ -35,7 +35,6 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -45,6 +44,7 @@ from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.grammars import ffa_cot
 from facewitness.models import deciding
+from facewitness.models.compact import read_weights
 from facewitness.models.mids import IMAGE_MODEL, MIDS, TEXT_MODEL, PublishedEncoders, SmallEncoders
 from facewitness.train import checkpoint
 from facewitness.train.loop import Loop, Schedule
@@ -443,7 +443,7 @@ def make(recipe: Recipe, init_from: Path | None) -> MIDS:
     else:
         encoders = SmallEncoders(recipe.size, unfreeze=recipe.unfreeze)
         if init_from is not None:
-            encoders.start_from(load_file(init_from))
+            encoders.start_from(read_weights(init_from))
     return MIDS(encoders, recipe.width, masked=recipe.masked)
 
 

@@ -1,4 +1,4 @@
-"""The default witness: a network of 10 MB that looks at one aligned face and runs anywhere ONNX Runtime does.
+"""The default witness: a network of 5 MB that looks at one aligned face and runs anywhere ONNX Runtime does.
 
 It gives a score, a kind, a mask, and a finding for each of MARE's 12 regions it suspects. What it was trained on, how
 well it does and where it fails is in its model card, `weights/compact.md`; thresholds and fits stand beside the weights
@@ -21,7 +21,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, NotRequired, TypedDict, cast
 
@@ -66,6 +66,15 @@ def load(model: str | None = None, flip: bool = True, views: str = "near", threa
     return Compact(model, flip, views, threads)
 
 
+@lru_cache(maxsize=2)  # ONNX Runtime may be asked from several threads: two analyzers of a process need one network
+def _session(content: bytes, threads: int) -> onnxruntime.InferenceSession:
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = threads
+    settings.inter_op_num_threads = 1
+    settings.log_severity_level = 3
+    return onnxruntime.InferenceSession(content, settings, providers=["CPUExecutionProvider"])
+
+
 class Compact:
     """One loaded network. `examine` takes a face, of any finder, and returns its testimony."""
 
@@ -84,13 +93,9 @@ class Compact:
             onnx = Path(model)
             card = onnx.with_suffix(".json")
             content, written = _content(onnx), _content(card) if card.exists() else None
-        settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = threads
-        settings.inter_op_num_threads = 1
-        settings.log_severity_level = 3
         whole = weights.whole_onnx(content, onnx)  # the bytes that were hashed, and nothing beside them
         try:
-            self._session = onnxruntime.InferenceSession(whole, settings, providers=["CPUExecutionProvider"])
+            self._session = _session(whole, threads)
         except Exception as error:  # ONNX Runtime's errors have no class in common
             why = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise WeightsError(f"'{onnx}' cannot be loaded by ONNX Runtime ({why}). {_MAKE}") from error
@@ -360,6 +365,7 @@ class Facts(TypedDict):
 
     schema: str
     sha256: str
+    measured_as: NotRequired[str]  # SHA-256 of these weights in the file that was measured, where they were stored anew
     size: int  # side of the crop in pixels
     margin: float  # crop side over the mesh's longer side
     strength: Strength
