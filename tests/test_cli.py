@@ -29,9 +29,10 @@ from pictures import BROKEN, jpeg, painted, write_broken, write_odd
 import facewitness
 from facewitness import files, plugins
 from facewitness.apps import summary
-from facewitness.apps.cli import main, parser
+from facewitness.apps.cli import _CAUSES, main, parser
 from facewitness.formats import json as wire
 from facewitness.regions import DIALECTS
+from facewitness.types import CAUSES
 
 HERE = Path(__file__).parent
 PARTS = ("--finder", "whole", "--witness", "brightness")
@@ -861,6 +862,17 @@ def test_version_names_versions_and_weight_hashes(capsys):
     assert lines[0] == f"facewitness {facewitness.__version__}"
     assert any(line.startswith("numpy ") for line in lines)
     assert any("face_landmark.tflite sha256 1055cb9d" in line for line in lines)
+
+
+def test_the_summary_of_a_folder_says_why_pictures_are_inconclusive(tmp_path, capsys):
+    for number in range(3):
+        painted(40 + 80 * number).save(tmp_path / f"{number}.png")
+    assert analyze(tmp_path) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert re.match(r"3 pictures: .*\b\d inconclusive \(.*\)", last), last
+    counted = sum(int(n) for n in re.findall(r"(\d+) (?:between|with|drawn|not cal|on which)", last))
+    assert counted == int(re.search(r"(\d+) inconclusive", last)[1])
+    assert set(_CAUSES) == set(CAUSES)
 
 
 def _commands(parser: argparse.ArgumentParser, words: str = "facewitness") -> Iterator[tuple[str, Any]]:

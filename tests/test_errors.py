@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from facewitness import plugins
-from facewitness.errors import UnknownName, renamed
+from facewitness.errors import UnknownName, ended, renamed
 
 
 def test_an_option_of_the_new_name_is_taken_in_silence():
@@ -37,3 +37,21 @@ def test_the_name_an_option_had_before_leads_to_the_one_it_has(old, new):
     assert f"Did you mean '{new}'?" in str(
         UnknownName("option of diffusers", old, ["choices", "max_regions", "min_regions"])
     )
+
+
+@pytest.mark.parametrize(
+    ("message", "whole"),
+    [
+        ("Testimony.fake: expected a score, got nan", "Testimony.fake: expected a score, got nan."),
+        ("the list is not CSV (line 3); save it again", "the list is not CSV (line 3); save it again."),
+        ("Fetch or export it again.", "Fetch or export it again."),
+        ("Is this a report?", "Is this a report?"),
+        ("it takes the package c2pa: pip install c2pa", "it takes the package c2pa: pip install c2pa"),
+        ("Take one line: sed -n 3p reports.jsonl > one.json", "Take one line: sed -n 3p reports.jsonl > one.json"),
+        ("Copy it to runs/compact/last", "Copy it to runs/compact/last"),
+        ("expected one of:\n  a\n  b", "expected one of:\n  a\n  b"),
+        ("", ""),
+    ],
+)
+def test_a_message_ends_as_a_sentence_does_unless_its_end_is_to_be_copied(message: str, whole: str):
+    assert ended(message) == whole and ended(whole) == whole

@@ -76,6 +76,13 @@ def test_a_missing_pack_says_how_to_make_one(tmp_path):
         Pack(tmp_path)
 
 
+@pytest.mark.parametrize("rows", ['[{"at": 0', "{}", "[1]", '[{"at": 0, "at": 1}]', "[]", "[" * 100_000])
+def test_a_broken_pack_is_told_in_a_sentence(rows: str, tmp_path):
+    (tmp_path / "rows.json").write_text(rows)  # and nothing beside it
+    with pytest.raises(InputError, match=r"holds no whole pack \(.*\)\. Pack again\."):
+        Pack(tmp_path)
+
+
 def test_batches_hold_a_genuine_and_a_forged_face_in_turn_and_repeat(packed):
     batches = recipe_file.Batches(packed, TINY, 0)
     one, again = batches[1], recipe_file.Batches(packed, TINY, 0)[1]

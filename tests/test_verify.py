@@ -415,6 +415,14 @@ def test_a_case_goes_through_analyze_and_into_the_bundle(made, tmp_path, capsys)
     assert cli.main(words) == 2 and "for a case file describes one exhibit, got 2" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("content", ["{}", '{"schema": "facewitness.report/9"}', "[", "null"])
+def test_what_is_no_report_is_told_with_its_name(content: str, tmp_path, capsys):
+    (tmp_path / "one.json").write_text(content)
+    assert cli.main(["bundle", str(tmp_path / "one.json")]) != 0
+    told = capsys.readouterr().err
+    assert "one.json': " in told and told.rstrip().endswith((".", "?"))
+
+
 def test_every_report_of_ours_makes_a_bundle_that_is_read(tmp_path: Path):
     for name, report in REPORTS.items():
         read = bundle.read(bundle.render(report, clip_of(report)))

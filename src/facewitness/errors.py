@@ -16,9 +16,27 @@ Each message says what was expected, what came, and what to do next.
 from __future__ import annotations
 
 import difflib
+import re
 import warnings
 from collections.abc import Iterable
 from typing import Any
+
+# A sentence that ends in a command, or in a place, ends there: people copy it
+_COPIED = re.compile(
+    r"(?:(?:^|[:;.,] )(?:facewitness|pip|python3?|make|sed|curl|cp|mv|rm|git|docker|apt|sha256sum) [^\n]*"
+    r"|\S*[/\\]\S*)$"
+)
+
+
+def ended(message: str) -> str:
+    """A message as a sentence: with its full stop, unless what stands at its end is there to be copied.
+
+    Args:
+        message: Of an error.
+    """
+    text = message.rstrip()
+    whole = text[-1:] in ("", ".", "!", "?", "…", ":", ";", ",") or _COPIED.search(text) or "\n" in text
+    return message if whole else text + "."
 
 
 class FacewitnessError(Exception):

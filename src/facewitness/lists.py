@@ -162,12 +162,12 @@ def located(folder: Path, listed: str) -> str | None:
     """
     if "\0" in listed:
         return None
-    found = _located(folder, listed)
-    if found is None and listed.startswith("'"):
-        found = _located(folder, listed[1:])
-    if found is None and re.search(r"%[0-9A-Fa-f]{2}", listed):
-        found = _located(folder, unquote(listed))
-    return found
+    place = _located(folder, listed)
+    if place is None and listed.startswith("'"):
+        place = _located(folder, listed[1:])
+    if place is None and re.search(r"%[0-9A-Fa-f]{2}", listed):
+        place = _located(folder, unquote(listed))
+    return place
 
 
 def _located(folder: Path, listed: str) -> str | None:

@@ -1155,25 +1155,25 @@ def _directories(content: bytes) -> tuple[list[tuple[int, int]], bool]:
     """
     order, big = ("<" if content[:2] == b"II" else ">"), b"+" in content[:4]
     wide, count = struct.Struct(order + ("Q" if big else "I")), struct.Struct(order + ("Q" if big else "H"))
-    found: list[tuple[int, int]] = []
+    pages: list[tuple[int, int]] = []
     seen, entries = {0}, 0  # 0 ends the chain
     at = 8 if big else 4
     try:
         while (here := wide.unpack_from(content, at)[0]) not in seen:
             seen.add(here)
             if not 8 <= here < len(content):
-                return found, True
+                return pages, True
             many = count.unpack_from(content, here)[0]
             at = here + count.size + many * (20 if big else 12)
             if not many or at > len(content):
-                return found, True
-            found.append((here + count.size, many))
+                return pages, True
+            pages.append((here + count.size, many))
             entries += many
             if entries > _MOST_VALUES:
                 break
     except struct.error:
-        return found, True
-    return found, False
+        return pages, True
+    return pages, False
 
 
 def _is_overlong(content: bytes) -> bool:

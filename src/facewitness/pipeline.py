@@ -40,6 +40,7 @@ from facewitness.errors import (
     UnknownName,
     UnreadableMedia,
     WeightsError,
+    ended,
 )
 from facewitness.explain import explain
 from facewitness.files import sha256, write_whole
@@ -521,7 +522,7 @@ def _sentence(error: BaseException, package: str | None = None) -> str:
         package: Whose code it is, where it is not ours.
     """
     if isinstance(error, FacewitnessError):
-        return str(error)
+        return ended(str(error))
     if isinstance(error, MemoryError):
         return "There was not enough memory for this picture. Give it more, or lower the limit on pixels."
     code = f"the code of {package}; mend it, or uninstall {package}" if package else "the code; please report it"

@@ -70,7 +70,7 @@ def _check_score(name: str, value: float | None) -> None:
     except (TypeError, ValueError):  # a string, an array
         right = False
     if not right:
-        raise InputError(f"{name}: expected a score in [0, 1] or None, got {value!r}")
+        raise InputError(f"{name}: expected a score in [0, 1] or None, got {value!r}. None says: not measured.")
 
 
 def _check_box(name: str, box: Box) -> None:

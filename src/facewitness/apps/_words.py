@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from facewitness.errors import BackendError, FacewitnessError, InputError, TooLarge, UnknownName, UnreadableMedia
+from facewitness.errors import BackendError, FacewitnessError, InputError, TooLarge, UnknownName, UnreadableMedia, ended
 
 ANALYSING = ("compact", "provenance")  # as `pipeline.WITNESSES`, which is not loaded for --help
 MEASURED = ("compact",)  # what a file says of itself is no score
@@ -46,7 +46,8 @@ def shown(text: object) -> str:
 def complain(text: object) -> None:
     """A line on standard error, as a terminal may have it."""
     with contextlib.suppress(OSError):  # nobody listens on standard error: nothing more can be said
-        print(shown(text), file=sys.stderr, flush=True)
+        text = str(text)
+        print(shown(ended(text) if text.startswith("facewitness") else text), file=sys.stderr, flush=True)
 
 
 def reads(parser: argparse.ArgumentParser, *words: str, what: str, **options: Any) -> None:

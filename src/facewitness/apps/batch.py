@@ -42,7 +42,7 @@ from facewitness.apps._words import (
     size,
     system,
 )  # fmt: skip
-from facewitness.errors import FacewitnessError, InputError, MissingExtra
+from facewitness.errors import FacewitnessError, InputError, MissingExtra, ended
 from facewitness.files import held, ordinary, write_whole
 
 if TYPE_CHECKING:
@@ -454,7 +454,7 @@ def _failed(name: str, error: Exception) -> dict[str, Any]:
     from facewitness.formats import json as wire
     from facewitness.types import Problem, Report
 
-    report = Report(name, "failed", problems=(Problem("read", str(error)),))
+    report = Report(name, "failed", problems=(Problem("read", ended(str(error))),))
     row = dataclasses.asdict(summary.row_of(report))
     return {**row, "report": wire.render(report).decode().rstrip("\n"), "thumb": None}
 

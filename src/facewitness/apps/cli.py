@@ -640,6 +640,7 @@ def _tell(
     drawn = count >= _BAR_FROM and errors.is_terminal and not arguments.quiet
     above = errors if drawn and screen.is_terminal else screen  # lines above a bar go through the console that draws it
     tally: dict[str, int] = {}
+    causes = collections.Counter[str]()
     failures, met = 0, False
     with bar if drawn else contextlib.nullcontext():
         task = bar.add_task("analysing", total=count)
@@ -648,6 +649,8 @@ def _tell(
             failures += report.status == "failed" or any(problem.step == "render" for problem in report.problems)
             name = report.status if report.verdict is None else report.verdict.label
             tally[name] = tally.get(name, 0) + 1
+            if report.verdict is not None and report.verdict.cause is not None:
+                causes[report.verdict.cause] += 1
             labels = {name, *(person.verdict.label for person in report.people)}
             met = met or bool(labels & (arguments.fail_on or frozenset()))
             if write is not None:
@@ -665,7 +668,11 @@ def _tell(
     where = errors if arguments.json or arguments.quiet else screen
     others = _others(left_out)
     if not arguments.quiet and (count > 1 or skipped):
-        total = ", ".join(f"{number} {_WORDS[name]}" for name, number in sorted(tally.items()))
+        why = ", ".join(f"{causes[cause]} {words}" for cause, words in _CAUSES.items() if causes[cause])
+        total = ", ".join(
+            f"{number} {_WORDS[name]}{f' ({why})' if name == 'inconclusive' and why else ''}"
+            for name, number in sorted(tally.items())
+        )
         words = f"{count} {'picture' if count == 1 else 'pictures'}{f': {total}' if total else ''}"
         where.print(words + (f"; {skipped} done before" if skipped else "") + (f"; {others}" if others else ""))
     elif others:  # nothing is left out without a word
@@ -692,6 +699,14 @@ _WORDS = {
     "inconclusive": "inconclusive",
     "no_face": "without a face",
     "failed": "not analysed",
+}
+_CAUSES = {  # why no verdict was given, in the order in which it is told
+    "band": "between the thresholds",
+    "quality": "with too little to see",
+    "drawn": "drawn or in few colours, not judged",
+    "contradiction": "with witnesses that contradict each other",
+    "uncalibrated": "not calibrated",
+    "silent": "on which no witness spoke",
 }
 _STYLES = {"fake": "bold red", "real": "green", "inconclusive": "yellow"}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from facewitness.apps._words import ALL, NONE, SOME, add_system, complain, shown, size, system
-from facewitness.errors import InputError, MissingExtra
+from facewitness.errors import InputError, MissingExtra, ReportError
 from facewitness.files import read_bounded, write_whole
 
 _CASE = """Print a case file to fill in: the exhibit, who asked, what was asked. Reports with --case carry it.
@@ -107,7 +107,10 @@ def _bundle(arguments: argparse.Namespace) -> int:
             f"'{arguments.report}': expected one report, got {len(lines)} lines. Take the line of one file: "
             "sed -n 3p reports.jsonl > one.json"
         )
-    report = wire.parse(lines[0])
+    try:
+        report = wire.parse(lines[0])
+    except ReportError as error:
+        raise ReportError(f"'{arguments.report}': {error}") from error
     if report.sha256 is None:
         raise InputError(f"'{arguments.report}': expected a report of a file, with its SHA-256, got one without.")
     if set(report.made_by) == {"fingerprint"}:

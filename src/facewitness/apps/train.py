@@ -17,7 +17,7 @@ from typing import Any
 
 from facewitness import plugins
 from facewitness.apps._words import ALL, INTERRUPTED, NONE, RECIPE, WRONG_USAGE, look, positive, reads
-from facewitness.errors import FacewitnessError, InputError, MissingExtra
+from facewitness.errors import FacewitnessError, InputError, MissingExtra, ended
 from facewitness.files import each_once
 
 _ABOUT = """Train a network by a recipe: a TOML file of settings, such as those in the repository's runs/. A run that
@@ -106,7 +106,7 @@ def guarded(command: Callable[[argparse.Namespace], int], what: str) -> Callable
 
 
 def _complain(text: str, status: int) -> int:
-    print(f"facewitness: {text}", file=sys.stderr, flush=True)
+    print(f"facewitness: {ended(text)}", file=sys.stderr, flush=True)
     return status
 
 

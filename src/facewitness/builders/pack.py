@@ -27,7 +27,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from facewitness import geometry, media, plugins
 from facewitness.builders import chats
 from facewitness.errors import InputError
-from facewitness.files import write_whole
+from facewitness.files import each_once, write_whole
 from facewitness.processes import not_from_here
 from facewitness.types import Frame, Landmarks, Pixels, Sample, Truth
 
@@ -58,13 +58,19 @@ class Pack:
         if not (folder / "rows.json").exists():
             raise InputError(f"No pack in {folder}. Make it with: facewitness build pack TABLES {folder}")
         self.folder = folder
-        self.rows: list[dict[str, Any]] = json.loads((folder / "rows.json").read_text())
+        problems = folder / "problems.json"
+        try:
+            self.rows: list[dict[str, Any]] = _rows(folder / "rows.json")
+            self.problems: list[dict[str, Any]] = _rows(problems) if problems.exists() else []
+        except (OSError, ValueError, RecursionError) as error:
+            raise InputError(f"'{folder}' holds no whole pack ({error}). Pack again.") from error
         if self.rows and "bytes" not in self.rows[0]:
             raise InputError(f"{folder}: expected a pack of encoded pictures, got an older one. Pack again.")
-        problems = folder / "problems.json"
-        self.problems: list[dict[str, Any]] = json.loads(problems.read_text()) if problems.exists() else []
-        self._landmarks = np.load(folder / "landmarks.npy", mmap_mode="r", allow_pickle=False)
-        self._pictures = np.memmap(folder / "pictures.bin", np.uint8, "r")
+        try:
+            self._landmarks = np.load(folder / "landmarks.npy", mmap_mode="r", allow_pickle=False)
+            self._pictures = np.memmap(folder / "pictures.bin", np.uint8, "r")
+        except (OSError, ValueError) as error:
+            raise InputError(f"'{folder}' holds no whole pack ({error}). Pack again.") from error
 
     def pixels(self, i: int) -> Pixels:
         """Row i's picture, RGB uint8 (H, W, 3).
@@ -135,6 +141,13 @@ class Pack:
 
     def _read(self, at: int, length: int) -> bytes:
         return self._pictures[at : at + length].tobytes()
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    rows = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=each_once)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError(f"{path.name}: expected a list of rows")
+    return rows
 
 
 def pack(

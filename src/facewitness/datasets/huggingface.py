@@ -46,7 +46,7 @@ from facewitness.datasets._disk import (
     wanted,
 )
 from facewitness.errors import InputError
-from facewitness.files import ordinary, read_bounded
+from facewitness.files import each_once, ordinary, read_bounded
 from facewitness.types import Sample, Truth
 
 SPLITS = ("train", "val", "test")
@@ -137,9 +137,11 @@ def _class_names(table: Path, schema: pa.Schema, label: str) -> list[str]:
     features: Any = {}
     try:
         if b"huggingface" in (schema.metadata or {}):
-            features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
+            features = json.loads(schema.metadata[b"huggingface"], object_pairs_hook=each_once)["info"]["features"]
         elif (beside := table.with_name("dataset_info.json")).is_file():
-            features = json.loads(ordinary(beside, MAX_LIST).read_text(encoding="utf-8"))["features"]
+            features = json.loads(ordinary(beside, MAX_LIST).read_text(encoding="utf-8"), object_pairs_hook=each_once)[
+                "features"
+            ]
         names = features.get(label, {}).get("names") or []
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(

@@ -31,6 +31,7 @@ from huggingface_hub.errors import (
 )
 
 from facewitness.errors import FacewitnessError, InputError, WeightsError
+from facewitness.files import each_once
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 WEIGHTS = (WHOLE, INDEX, "model-*-of-*.safetensors")
@@ -115,7 +116,7 @@ def harmless(folder: Path, model: str) -> None:
         )
     for file in sorted(folder.glob("*config.json")):
         try:
-            written = json.loads(file.read_text(encoding="utf-8"))
+            written = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=each_once)
         except (OSError, ValueError, RecursionError) as error:
             raise WeightsError(
                 f"The settings of '{model}' cannot be read ({file.name}: {first(error)}). Fetch or copy them again."

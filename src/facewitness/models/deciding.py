@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from facewitness import weights
 from facewitness.errors import InputError, WeightsError
+from facewitness.files import each_once
 
 CLASSES = ("real, said real", "real, said fake", "fake, said real", "fake, said fake")
 _TIE = 1e-9
@@ -156,7 +157,7 @@ class Decider:
             raise WeightsError(f"'{name}': expected one output 'logits', got {', '.join(outputs)}. Export it again.")
         written = self._session.get_modelmeta().custom_metadata_map.get("facts", "{}")
         try:
-            facts = json.loads(written)
+            facts = json.loads(written, object_pairs_hook=each_once)
         except (ValueError, RecursionError) as error:
             raise WeightsError(f"'{name}': expected its facts as JSON ({error}). Export it again.") from error
         if not isinstance(facts, dict):

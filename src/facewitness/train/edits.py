@@ -27,7 +27,7 @@ from facewitness import geometry, plugins
 from facewitness.builders.grounded import EVERY, Family
 from facewitness.builders.pack import Pack, jittered, progress
 from facewitness.errors import InputError
-from facewitness.files import write_whole
+from facewitness.files import each_once, write_whole
 from facewitness.forge import Forged, degrade
 from facewitness.models._encoder import Features
 from facewitness.train.recipe import known
@@ -109,7 +109,9 @@ class Edits:
     def __init__(self, folder: Path):
         self.folder = folder
         try:
-            self.rows: list[dict[str, Any]] = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
+            self.rows: list[dict[str, Any]] = json.loads(
+                (folder / "rows.json").read_text(encoding="utf-8"), object_pairs_hook=each_once
+            )
             self.pixels = np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)
             self.masks = np.load(folder / "masks.npy", mmap_mode="r", allow_pickle=False)
             self.meshes = np.load(folder / "meshes.npy", mmap_mode="r", allow_pickle=False)

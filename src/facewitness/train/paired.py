@@ -405,7 +405,9 @@ def ablation(runs: Sequence[Path]) -> str:
     reports = []
     for run in runs:
         try:
-            reports.append(json.loads((run / "before_after.json").read_text(encoding="utf-8")))
+            reports.append(
+                json.loads((run / "before_after.json").read_text(encoding="utf-8"), object_pairs_hook=each_once)
+            )
         except (OSError, ValueError) as error:
             raise InputError(f"'{run}': expected a run that was measured, with --val ({error})") from error
     alike = [{k: one.get(k) for k in ("table_sha256", "weights", "asking")} for one in reports]

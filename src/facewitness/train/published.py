@@ -40,6 +40,7 @@ from torch import Tensor
 
 from facewitness import regions
 from facewitness.errors import InputError, UnknownName, WeightsError
+from facewitness.files import each_once
 from facewitness.phrases import visible
 
 SECONDS = 1800  # at most, to open a checkpoint
@@ -233,7 +234,7 @@ def _whole(path: Path, begins: bytes, size: int) -> None:
         with path.open("rb") as file:
             file.seek(8)
             try:
-                table = json.loads(file.read(length))
+                table = json.loads(file.read(length), object_pairs_hook=each_once)
                 assert isinstance(table, dict)
                 ends += [int(row["data_offsets"][1]) for name, row in table.items() if name != "__metadata__"]
             except (ValueError, OverflowError, LookupError, TypeError, AssertionError, RecursionError):

@@ -62,7 +62,7 @@ from facewitness import plugins
 from facewitness.builders import chats
 from facewitness.builders.chats import Example
 from facewitness.errors import InputError, UnknownName, WeightsError
-from facewitness.files import write_whole
+from facewitness.files import each_once, write_whole
 from facewitness.models._remembered import look_once
 from facewitness.models.fdm import FDM
 from facewitness.models.forgery_expert import ForgeryExpert
@@ -227,7 +227,7 @@ def detector_of(path: Path) -> tuple[KFD | FDM, dict[str, Any]]:
     """
     beside = path.with_suffix(".json")
     try:
-        card = json.loads(beside.read_text(encoding="utf-8"))
+        card = json.loads(beside.read_text(encoding="utf-8"), object_pairs_hook=each_once)
     except (OSError, ValueError) as error:
         raise WeightsError(
             f"'{beside}' cannot be read ({error}). A detector is two files, .safetensors and .json, as train/kfd and "

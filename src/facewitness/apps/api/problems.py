@@ -25,6 +25,7 @@ from facewitness.errors import (
     UnknownName,
     UnreadableMedia,
     WeightsError,
+    ended,
 )
 
 MEDIA = "application/problem+json"
@@ -145,7 +146,7 @@ def of(error: BaseException, request_id: str) -> Response:
         return problem("invalid", str(error), request_id)  # small enough to come in, too large to be decoded
     for kind, name in _ERRORS:
         if isinstance(error, kind):
-            return problem(name, str(error), request_id)
+            return problem(name, ended(str(error)), request_id)
     return problem("fault", "The server met what it does not know. Its log has more under this id.", request_id)
 
 
