@@ -134,6 +134,11 @@ def test_keys_are_added_listed_and_revoked(tmp_path, capsys):
     assert "expected a name" in capsys.readouterr().err
 
 
+def test_an_address_with_a_port_is_told_how_to_say_it(tmp_path, capsys):
+    assert cli.main(["serve", "--listen", "127.0.0.1:8123", "--data", str(tmp_path)]) == 2
+    assert "Say --listen 127.0.0.1 --port 8123." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("address", ["0.0.0.0", "192.0.2.1", "::"])
 def test_it_does_not_listen_elsewhere_without_a_key(tmp_path, capsys, address):
     assert cli.main(["serve", "--listen", address, "--data", str(tmp_path)]) == 2

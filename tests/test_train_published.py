@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 
 from facewitness.apps.cli import main  # noqa: E402
 from facewitness.apps.importing import _config  # noqa: E402
-from facewitness.errors import UnknownName, WeightsError  # noqa: E402
+from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
 from facewitness.models import _torchvision  # noqa: E402, F401  (transformers needs it first)
 from facewitness.models.fpn import FPN  # noqa: E402
 from facewitness.train import published  # noqa: E402
@@ -290,6 +290,45 @@ def test_missing_parts_and_layers_are_told_and_taken_only_where_that_is_said(tmp
     told = capsys.readouterr().out
     assert "missing: 60" in told and "left over: 1" in told and "as is known of such files: 3" in told
     assert "queries" in load_file(tmp_path / "ours.safetensors")
+
+
+def test_the_system_and_its_prompter_begin_one_network(tmp_path, recipe, monkeypatch, capsys):
+    from facewitness.models._reader import Reader
+    from facewitness.train import forgerytalker
+
+    whole, files = (
+        talker(recipe),
+        {"forgerytalker": tmp_path / "talker.safetensors", "fpn": tmp_path / "fpn.safetensors"},
+    )
+    theirs = {
+        "forgerytalker": {k: v for k, v in whole.items() if not k.startswith(("t5_model.", "multi_label_classifier."))},
+        "fpn": {k.removeprefix("multi_label_classifier."): v for k, v in whole.items() if k.startswith("multi_label_")},
+    }
+    for kind, file in files.items():
+        save_file(theirs[kind], tmp_path / "theirs.pth")
+        words = ["import", kind, str(tmp_path / "theirs.pth"), "--recipe", str(recipe), "--partial", "--out", str(file)]
+        assert main(words) == 0
+    read = forgerytalker.Recipe.read(recipe)
+
+    def fresh(*_, **__):
+        return forgerytalker.ft.ForgeryTalker(read.config(read.vocabulary), Reader.none())
+
+    monkeypatch.setattr(forgerytalker.ft, "from_hub", fresh)
+    network = forgerytalker.make(read, (), list(files.values()))
+    own = network.state_dict()
+    assert torch.equal(own["queries"], whole["query_tokens"])
+    assert torch.equal(own["fpn.head.weight"], whole["multi_label_classifier.head.weight"])
+    alone = forgerytalker.make(read, (), files["forgerytalker"]).state_dict()
+    assert torch.equal(alone["queries"], own["queries"])
+    assert not torch.equal(alone["fpn.head.weight"], own["fpn.head.weight"])
+    save_file({"nothing.weight": torch.zeros(1)}, files["fpn"])
+    with pytest.raises(InputError, match=r"1 tensors of '.*fpn.safetensors' do not fit, such as nothing.weight"):
+        forgerytalker.make(read, (), list(files.values()))
+    capsys.readouterr()
+    missing = str(tmp_path / "gone.safetensors")
+    command = ["train", "forgerytalker", str(recipe), "--data", str(tmp_path), "--out", str(tmp_path / "run")]
+    assert main([*command, "--init-from", str(files["forgerytalker"]), missing]) == 2
+    assert "gone.safetensors" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("change", "told"), [

@@ -344,6 +344,35 @@ def test_a_place_accused_of_a_face_that_is_not_called_fake_is_told(facext, seen,
     assert (f"accuse the nose, but the score, {score:.2f}, says {says}" in notes) if says else not notes
 
 
+@pytest.mark.parametrize("how", ["name", "box", "click"])
+@pytest.mark.parametrize(("offset", "says"), [(0.0, "Yes, "), (9.0, "Yes, "), (-9.0, "No, ")])
+def test_words_count_beside_map_and_score_where_a_place_is_pointed_at(
+    fifa_file, tmp_path, seen, monkeypatch, how, offset, says
+):
+    for file in (fifa_file, *fifa_file.parent.glob("*.json")):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    card = tmp_path / f"{fifa_file.stem}.json"
+    facts = json.loads(card.read_text())
+    if offset:
+        facts["yes"] = {"words": 0.0, "map": 0.5, "face": 0.1, "offset": offset}
+    card.write_text(json.dumps(facts))
+    witness = plugins.get("witnesses", "fifa").load(weights=str(tmp_path / fifa_file.name), max_tokens=8)
+    _answers(witness, monkeypatch, Answered("Yes.", ()), Answered("Nothing is wrong there.", ()))
+    reply = witness.answer(*seen, Question("Is this forged?", (_nose(seen.track.face, how),)))
+    assert reply.text.startswith(says) and bool(reply.findings) == (says == "Yes, ")
+
+
+@pytest.mark.parametrize("wrong", [3, {"words": 1.0}, {"words": 1.0, "map": "a", "face": 0.0, "offset": 0.0},
+                                   {"words": float("nan"), "map": 1.0, "face": 0.0, "offset": 0.0}])  # fmt: skip
+def test_weights_of_a_yes_that_are_none_are_told(fifa_file, tmp_path, wrong):
+    for file in (fifa_file, *fifa_file.parent.glob("*.json")):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    card = tmp_path / f"{fifa_file.stem}.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"yes": wrong}))
+    with pytest.raises(WeightsError, match="words, map, face, offset as yes"):
+        plugins.get("witnesses", "fifa").load(weights=str(tmp_path / fifa_file.name))
+
+
 def test_no_to_a_place_points_nowhere(facext, seen, monkeypatch):
     face = seen.track.face
     box = geometry.bounds(np.concatenate(regions.polygons("nose", face.landmarks)))

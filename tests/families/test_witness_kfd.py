@@ -121,6 +121,22 @@ def test_regions_under_the_mask_are_found_where_they_are_without_a_strength(save
     assert told(saved, 0.9, upper).examine(*face(landmarks=False)).findings == (), "no mesh, no places"
 
 
+def test_what_of_the_map_is_one_half_stands_on_the_card(saved, calibrated):
+    plain, shown = load(weights=str(saved), flip=False), load(weights=str(saved), flip=False)
+    shown.half = 0.25
+    before, after = (w.examine(*face()).mask.values for w in (plain, shown))
+    assert ((before >= 0.25) == (after >= 0.5)).all() and not np.array_equal(before, after)
+    assert kfd.halved(np.float32([0, 0.3, 0.65, 1]), 0.3).tolist() == pytest.approx([0, 0.5, 0.75, 1])
+    card = calibrated.with_suffix(".json")
+    facts = json.loads(card.read_text())
+    card.write_text(json.dumps(facts | {"half": 0.3}))
+    assert load(weights=str(calibrated)).half == 0.3
+    for wrong in (0, 1, "a half"):
+        card.write_text(json.dumps(facts | {"half": wrong}))
+        with pytest.raises(WeightsError, match="expected half between 0 and 1"):
+            load(weights=str(calibrated))
+
+
 def test_strength_and_calibration_travel_with_the_weights(saved, calibrated):
     assert load(weights=str(saved)).calibration is None
     witness = told(calibrated, 0.9, (slice(None), slice(None)))

@@ -24,6 +24,7 @@ as safetensors.
 examples:
   facewitness import fpn face-vit.pth --out fpn.safetensors
   facewitness import forgerytalker checkpoint.pth --partial --out talker.safetensors
+  facewitness train forgerytalker … --init-from talker.safetensors fpn.safetensors                       # both in one
   facewitness import farl FaRL-Base.pth --out farl/model.safetensors     # farl/ is an encoder for train fifa then"""
 _SHOWN = 3  # names in a sentence
 

@@ -182,6 +182,11 @@ def _serve(given: argparse.Namespace) -> int:
         raise plugins.lacking("facewitness serve", error, "serve") from error
     from facewitness.apps.service import Service
 
+    host, _, port = given.listen.rpartition(":")
+    if host and ":" not in host and port.isdigit():
+        raise InputError(
+            f"--listen: expected an address alone, got '{given.listen}'. Say --listen {host} --port {port}."
+        )
     service = Service(settings)
     if not server.is_loopback(given.listen) and not service.keys.any():
         service.close()

@@ -390,6 +390,10 @@ def _add_sft(parser: Any) -> Command:
 
 def _add_forgerytalker(parser: Any) -> Command:
     _add_grounding(parser)
+    reads(
+        parser, "--init-from", what="weights", nargs="+", metavar="FILE",
+        help="the compact network's weights, for a small recipe; imported checkpoints, for a published one",
+    )  # fmt: skip
     reads(parser, "--data", what="data", metavar="DIR", help="the folder of MMTT, for a published recipe")
     parser.add_argument("--stages", nargs="+", metavar="STAGE", help="of pretrain, fpn and report (all)")
     parser.add_argument("--no-pretrain", action="store_true", help="ablation: without the pretraining")
@@ -431,6 +435,7 @@ def _add_forgerytalker(parser: Any) -> Command:
 
 def _add_fifa(parser: Any) -> Command:
     _add_grounding(parser)
+    reads(parser, "--init-from", what="weights", metavar="FILE", help="the compact network's weights, for a small one")
     parser.add_argument("--processes", type=positive, default=1, metavar="N", help="that --plan counts with (1)")
     parser.add_argument(
         "--no-region-prediction", action="store_true", help="ablation: no token of every concept for the words"
@@ -490,7 +495,6 @@ def _add_grounding(parser: Any) -> None:
     _add_until(parser)
     parser.add_argument("--plan", action="store_true", help="say what a run would take, and do nothing")
     reads(parser, "--pack", what=_PACK, metavar="DIR", help="made by facewitness build pack, for a small recipe")
-    reads(parser, "--init-from", what="weights", metavar="FILE", help="the compact network's weights, for a small one")
     parser.add_argument(
         "--draws", type=Path, metavar="DIR", help="where self-made edits are kept (in the run's folder)"
     )

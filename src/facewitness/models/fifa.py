@@ -140,6 +140,14 @@ class Seen(NamedTuple):
     regions: Tensor  # (N, K, 4h, 4w) in [0, 1]: where each concept is, as parsed or as given
 
 
+class Known(NamedTuple):
+    """What is known of a place that a question points at, as log-odds that it is forged."""
+
+    words: float  # how an answer would begin: yes against no
+    map: float  # how much of the place the map says is forged, on the average
+    face: float  # the score of the face
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Answered:
     """An answer to one question."""
@@ -417,6 +425,29 @@ class FiFa(nn.Module):
             words = self.reader.language.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
             answers.append(Answered(" ".join(words.replace("<pad>", "").split()), masks))
         return answers
+
+    @torch.inference_mode()
+    def odds(self, seen: Seen, questions: Sequence[tuple[int, str, Sequence[Query]]]) -> list[Known]:
+        """What is known of the place that each of (row, question, (query,)) points at, before an answer is written.
+
+        Args:
+            seen: What is on the pictures.
+            questions: As `answer` takes them; the first query is the place.
+        """
+        examples = [Example(row, question, "", tuple(queries)) for row, question, queries in questions]
+        embedded, attention = self._asked(seen, examples)
+        out = self.language.model(inputs_embeds=embedded, attention_mask=attention,
+                                  position_ids=(attention.cumsum(1) - 1).clamp_min(0)).last_hidden_state  # fmt: skip
+        logits = self.language.lm_head(out[:, -1]).float()
+        words = logits[:, self._ids(YES, 1)[0]] - logits[:, self._ids(NO, 1)[0]]
+        known = []
+        for example, odds in zip(examples, words.tolist(), strict=True):
+            chance = seen.where[example.row].sigmoid().float()
+            there = _resized(example.queries[0].map, chance.shape[-1]).to(chance)
+            inside = (chance * there).sum() / there.sum().clamp_min(1e-6)
+            face = torch.logit(seen.fake[example.row].double().sigmoid(), 1e-4)
+            known.append(Known(odds, float(torch.logit(inside.double(), 1e-4)), float(face)))
+        return known
 
     # ------------------------------------------------------------------------------------------------ its parts
 

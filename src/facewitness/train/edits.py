@@ -195,7 +195,7 @@ def drawn(draws: Draws, pack: Path, folder: Path, split: str, families: Mapping[
         draws: What is drawn.
         pack: Folder of `builders/pack`.
         folder: Where all draws are kept; each has its own folder in it, named by its digest.
-        split: "train", or "val" for what is measured on.
+        split: "train", "val" for what is measured on, or "calibrate", groups of training that are held out.
         families: Other families than the recipe's, such as one that nothing learned from.
 
     Raises:

@@ -326,13 +326,14 @@ class Published:
 # ------------------------------------------------------------------------------------------------------ the training
 
 
-def make(recipe: Recipe, texts: Sequence[str], init_from: Path | None = None) -> ft.ForgeryTalker:
+def make(recipe: Recipe, texts: Sequence[str], init_from: Path | Sequence[Path] | None = None) -> ft.ForgeryTalker:
     """The network as training begins.
 
     Args:
         recipe: Says which.
         texts: What the small one's tokenizer learns from.
-        init_from: The compact network's weights for the small one, an imported checkpoint for the published one.
+        init_from: The compact network's weights for the small one; imported checkpoints for the published one, each a
+            part of it, such as the system's and the prompter's. What two of them hold is the later one's.
 
     Raises:
         WeightsError: An InstructBLIP cannot be had.
@@ -342,14 +343,14 @@ def make(recipe: Recipe, texts: Sequence[str], init_from: Path | None = None) ->
     if recipe.kind == "hub":
         network = ft.from_hub(tuple(reports.AREAS), recipe.model, recipe.revision, **recipe.network)
         network.reader.spans = reports.spans
-        if init_from is not None:  # what `facewitness import` wrote: a part of the network
-            tensors = load_file(init_from)
+        for file in _files(init_from):  # what `facewitness import` wrote: a part of the network
+            tensors = load_file(file)
             if "head.weight" in tensors:  # the prompter alone
                 tensors = {f"fpn.{name}": value for name, value in tensors.items()}
             _, wrong = published.unfit({k: tuple(v.shape) for k, v in network.state_dict().items()}, tensors)
             if wrong:
                 raise InputError(
-                    f"init_from: {len(wrong)} tensors of '{init_from}' do not fit, such as {wrong[0]}. Import it again "
+                    f"init_from: {len(wrong)} tensors of '{file}' do not fit, such as {wrong[0]}. Import it again "
                     "with --recipe and this recipe."
                 )
             network.load_state_dict(tensors, strict=False)
@@ -357,9 +358,18 @@ def make(recipe: Recipe, texts: Sequence[str], init_from: Path | None = None) ->
     whole = [*texts, reports.NOTHING, ft.INSTRUCTION, ft.WITHOUT, ", ".join(reports.AREAS), ft.NONE]
     words = learned(whole, recipe.vocabulary)
     network = ft.ForgeryTalker(recipe.config(len(words)), Reader(words, spans=reports.spans))
-    if init_from is not None:
-        network.encoder.start_from(read_weights(init_from))
+    files = _files(init_from)
+    if len(files) > 1:
+        raise InputError(
+            f"init_from: expected one file, the compact network's weights, for a small recipe, got {len(files)}"
+        )
+    if files:
+        network.encoder.start_from(read_weights(files[0]))
     return network
+
+
+def _files(init_from: Path | Sequence[Path] | None) -> list[Path]:
+    return [] if init_from is None else [init_from] if isinstance(init_from, Path) else list(init_from)
 
 
 def train(
@@ -368,7 +378,7 @@ def train(
     *,
     pack: Path | None = None,
     data: Path | None = None,
-    init_from: Path | None = None,
+    init_from: Path | Sequence[Path] | None = None,
     draws: Path | None = None,
     stages: Sequence[str] = STAGES,
     save_every: int = 50,
@@ -382,7 +392,7 @@ def train(
         out: Folder of the run.
         pack: Of `builders/pack`, for a small one.
         data: MMTT's folder, for the published one.
-        init_from: The compact network's weights, for a small one.
+        init_from: The compact network's weights, for a small one; imported checkpoints, for the published one.
         draws: Where the edits are kept; in `out` by default.
         stages: Which of the three steps.
         save_every: Steps between two states.
@@ -401,7 +411,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     facts = {
         "recipe": asdict(recipe), "pictures": len(material), "commit": checkpoint.commit(),
-        "init_from_sha256": None if init_from is None else checkpoint.sha256(init_from),
+        "init_from_sha256": [checkpoint.sha256(file) for file in _files(init_from)],
         "versions": {"torch": torch.__version__, "numpy": np.__version__},
     }  # fmt: skip
     write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
@@ -418,21 +428,27 @@ def train(
 
 
 def _begin(
-    recipe: Recipe, out: Path, pack: Path | None, data: Path | None, init_from: Path | None, draws: Path | None
+    recipe: Recipe,
+    out: Path,
+    pack: Path | None,
+    data: Path | None,
+    init_from: Path | Sequence[Path] | None,
+    draws: Path | None,
 ) -> tuple[Material, ft.ForgeryTalker, float]:
     if recipe.kind == "hub":
         if data is None:
             raise InputError("forgerytalker: expected --data, the folder of MMTT, for a published recipe")
         network = make(recipe, (), init_from)
         return Published("mmtt", data, "train", network.size), network, 1.0
-    if pack is None or init_from is None or recipe.draws is None:
+    files = _files(init_from)
+    if pack is None or not files or recipe.draws is None:
         raise InputError(
             "forgerytalker: expected --pack (facewitness build pack) and --init-from, the compact network's weights"
         )
     made = edits.drawn(recipe.draws, pack, draws or out / "edits", "train")
     drawn = Drawn(made, recipe.seed)
     network = make(recipe, drawn.reports(slice(None)), init_from)
-    drawn.kept = made.features(network.encoder, kept_name(init_from, recipe))
+    drawn.kept = made.features(network.encoder, kept_name(files[0], recipe))
     return drawn, network, recipe.draws.margin
 
 

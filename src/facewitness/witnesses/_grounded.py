@@ -142,6 +142,7 @@ class Loaded:
         if not isinstance(least, int | float) or not 0 <= least <= 1:
             raise WeightsError(f"'{file.with_suffix('.json')}': expected least in [0, 1], got {least!r}. {how}")
         self._least = float(least)
+        self.facts: Mapping[str, Any] = facts
         self._options = {"weights": None if path is None else file.name, "device": device, "words": words,
                          "max_tokens": max_tokens}  # fmt: skip
         self.calibration: Mapping[str, Any] | None = facts.get("calibration")
