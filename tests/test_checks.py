@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 import re
+import sys
 import tempfile
+import time
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -18,7 +21,7 @@ from chat_server import ChatServer
 
 from facewitness import checks, plugins
 from facewitness.errors import BackendError, InputError, MissingExtra, ReportError, UnknownName
-from facewitness.types import KINDS, Face, Finding, Mask, Reply, Testimony
+from facewitness.types import KINDS, Face, Finding, FrameRef, Mask, Reply, Testimony
 
 EVERY = [
     pytest.param(family, name, check, id=f"{family}-{name}-{check.name}")
@@ -105,7 +108,83 @@ class Elsewhere:
         return (Face(dataclasses.replace(frame.at, index=7), (0.0, 0.0, 1.0, 1.0)),)
 
 
+def claims(*words: Any, times: int = 1, at: Any = None) -> Any:
+    def examine(self, track, clip):
+        places = [Finding.on("nose", (0.0, 0.0, 9.0, 9.0), None, each, 0.5, at or track.face.at) for each in words]
+        return Testimony(self.name, 0.5, findings=tuple(places) * times)
+
+    return without(examine=examine)
+
+
+def moves(self, track, clip):
+    if track.face.landmarks is not None:
+        track.face.landmarks[:] += 1
+    return Testimony(self.name, 0.5)
+
+
+def prints(self, track, clip):
+    print("looking at a face")
+    return Testimony(self.name, 0.5)
+
+
+def ends(self, track, clip):
+    sys.exit(0)
+
+
+class Unsayable(Exception):
+    def __str__(self):
+        raise ValueError
+
+
+def raises(self, track, clip):
+    raise Unsayable
+
+
+def now_and_then():
+    turns = itertools.count()
+
+    def examine(self, track, clip):
+        finding = Finding.on("nose", (0.0, 0.0, 9.0, 9.0), None, f"Look {next(turns)}.", 0.5, track.face.at)
+        return Testimony(self.name, 0.5, findings=(finding,))
+
+    return without(examine=examine)
+
+
 BROKEN = {
+    "a claim of nothing": (leaf("witnesses", load=claims(" ")), "a claim in words"),
+    "a claim that is no text": (leaf("witnesses", load=claims(7)), "a claim in words, got 7"),
+    "a claim without end": (leaf("witnesses", load=claims("Odd. " * 1_000_000)), "claims of at most 2,000 characters"),
+    "findings without end": (leaf("witnesses", load=claims("Odd.", times=9_999)), "at most 1,000 findings, got 9999"),
+    "a place on another frame": (
+        leaf("witnesses", load=claims("Odd.", at=FrameRef(99, 99, 7))),
+        "places on frames that were shown",
+    ),
+    "landmarks that are moved": (leaf("witnesses", load=without(examine=moves)), "landmarks that nobody touches"),
+    "words on standard output": (leaf("witnesses", load=without(examine=prints)), "nothing on standard output"),
+    "the end of the program": (leaf("witnesses", load=without(examine=ends)), "unexpected SystemExit: 0"),
+    "an error that cannot be said": (leaf("witnesses", load=without(examine=raises)), "Unsayable: it cannot be said"),
+    "findings by chance": (leaf("witnesses", load=now_and_then()), "the same findings twice"),
+    "a score that is true": (
+        leaf("witnesses", load=without(examine=lambda self, t, c: Testimony("fair", True))),
+        "a number as its score, got True",
+    ),
+    "a score that is an array": (
+        leaf("witnesses", load=without(examine=lambda self, t, c: Testimony("fair", np.array([0.5])))),
+        r"Testimony\.fake: expected a score",
+    ),
+    "a name with orders to a terminal": (leaf("witnesses", load=without(name="\x1b[31m")), "a name in words"),
+    "made by a clock": (
+        leaf("witnesses", load=without(made_by=lambda self: {"at": time.perf_counter_ns()})),
+        r"the same made_by\(\) twice",
+    ),
+    "made by very much": (
+        leaf("witnesses", load=without(made_by=lambda self: {"log": "x" * 2_000_000})),
+        "at most 1,000,000 characters as JSON",
+    ),
+    "an ending that is no ending": (
+        leaf("formats", extension="a" * 200, render=lambda report, clip=None: b""),
+        "extension = 'csv'",
+    ),
     "no sentence": (leaf("scores", score=lambda reply, truth: None, __doc__="a score"), "it opens with a sentence"),
     "no function": (leaf("scores"), r"expected score\(\)"),
     "no name": (leaf("witnesses", load=without(name="")), "a name in words"),

@@ -7,15 +7,17 @@
 
 A check tests the promise, not what today's leaves happen to have: what a leaf cannot say is None, and that is kept.
 Nothing here needs pytest, a network or weights; the pictures are painted. The promises are the protocols of
-`pipeline` and the docstrings of the families (after scikit-learn's `check_estimator`).
+`pipeline` and the docstrings of the families (after scikit-learn's `check_estimator`). A leaf that never ends is not
+ended here, for its code runs in this process: give the test a time limit (pytest-timeout).
 """
 
 from __future__ import annotations
 
 import inspect
+import io
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -57,6 +59,10 @@ from facewitness.types import (
 )
 
 Options = Mapping[str, Any]
+MAX_FINDINGS = 1_000  # of one testimony
+MAX_CLAIM = 2_000  # characters of one claim
+MAX_MADE_BY = 1_000_000  # characters, as JSON: it stands in every report
+_LONGEST = 600  # characters of an error that are repeated
 
 
 class Broken(FacewitnessError, AssertionError):
@@ -102,19 +108,37 @@ class Check:
             Broken: the leaf does not keep it, with what was expected and what came.
             FacewitnessError: it cannot be loaded with these options, or lacks a package or weights: what to do.
         """
+        printed = io.StringIO()
         try:
-            self.test(leaf, options or {})
+            with redirect_stdout(printed):
+                self.test(leaf, options or {})
         except _NotLoaded as error:
             raise error.why from error
         except (MissingExtra, WeightsError):
             raise  # says what to install or fetch
         except FacewitnessError as error:  # also what our types refuse, such as a score that is NaN
-            raise Broken(f"{self._of(leaf)}: {error}") from error
-        except Exception as error:
-            raise Broken(f"{self._of(leaf)}: unexpected {type(error).__name__}: {error}") from error
+            raise Broken(f"{self._of(leaf)}: {_short(error)}") from error
+        except KeyboardInterrupt:  # somebody may have pressed Ctrl-C
+            raise
+        except BaseException as error:  # sys.exit too: it would end the analysis of all other pictures
+            raise Broken(f"{self._of(leaf)}: unexpected {type(error).__name__}: {_short(error)}") from error
+        if printed.getvalue():
+            raise Broken(
+                f"{self._of(leaf)}: expected nothing on standard output, where reports go, got "
+                f"{printed.getvalue()[:80]!r}"
+            )
 
     def _of(self, leaf: ModuleType) -> str:
         return f"{self.family}/{leaf.__name__.rpartition('.')[2]}: {self.name}"
+
+
+def _short(error: BaseException) -> str:
+    """What an error says, as far as it can be said and read."""
+    try:
+        words = str(error)
+    except Exception as other:  # an error may be as broken as the code that raised it
+        words = f"it cannot be said ({type(other).__name__})"
+    return words if len(words) <= _LONGEST else words[: _LONGEST - 1] + "…"
 
 
 def of(family: str) -> tuple[Check, ...]:
@@ -168,7 +192,10 @@ def _promise(family: str, name: str) -> Callable[[Callable[[ModuleType, Options]
 
 def _expect(true: object, expected: str, got: object = "") -> None:
     if not true:
-        shown = repr(got)
+        try:
+            shown = repr(got)
+        except Exception:  # it is a stranger's
+            shown = f"a {type(got).__name__} that cannot be shown"
         came = f", got {shown if len(shown) <= 200 else shown[:197] + '...'}" if not isinstance(got, str) or got else ""
         raise Broken(f"expected {expected}{came}")
 
@@ -284,7 +311,21 @@ def _testimony(witness: Any, testimony: Any) -> Testimony:
     if not isinstance(testimony, Testimony):
         raise Broken(f"expected a Testimony, got {type(testimony).__name__}")
     _expect(testimony.witness == witness.name, f"a testimony by {witness.name!r}", testimony.witness)
+    fake = testimony.fake
+    _expect(not isinstance(fake, bool), "a number as its score", fake)
+    _expect(len(testimony.findings) <= MAX_FINDINGS, f"at most {MAX_FINDINGS:,} findings", len(testimony.findings))
+    for finding in testimony.findings:
+        _expect(isinstance(finding.claim, str) and finding.claim.strip(), "a claim in words", finding.claim)
+        _expect(len(finding.claim) <= MAX_CLAIM, f"claims of at most {MAX_CLAIM:,} characters", len(finding.claim))
     return testimony
+
+
+def _known(testimony: Testimony, track: Track, clip: Clip) -> None:
+    """Every place of a testimony is on a frame of the person, or of the clip."""
+    known = {face.at for face in track.faces} | {frame.at for frame in clip.kept}
+    for finding in testimony.findings:
+        for place in finding.places:
+            _expect(place.at is None or place.at in known, "places on frames that were shown", place.at)
 
 
 def _inside(places: Iterator[Place], width: int, height: int) -> None:
@@ -297,7 +338,8 @@ def _inside(places: Iterator[Place], width: int, height: int) -> None:
 @_promise("witnesses", "it has a name and speaks of people, or of files")
 def _speaks(leaf: ModuleType, options: Options) -> None:
     witness = _load(leaf, options)
-    _expect(isinstance(witness.name, str) and witness.name, "a name in words", getattr(witness, "name", None))
+    name = getattr(witness, "name", None)
+    _expect(isinstance(name, str) and name.strip() and name.isprintable(), "a name in words", name)
     _expect(callable(getattr(witness, "examine", None)) or callable(getattr(witness, "inspect", None)),
             "examine(track, clip) or inspect(clip)")  # fmt: skip
 
@@ -307,10 +349,13 @@ def _made(leaf: ModuleType, options: Options) -> None:
     part = _load(leaf, options)
     if not hasattr(part, "made_by"):
         return  # the analyser then writes down the options it was loaded with
+    first, second = part.made_by(), part.made_by()
     try:
-        json.dumps(part.made_by(), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise Broken(f"expected what JSON can hold, got {part.made_by()!r} ({error})") from error
+        written = json.dumps(first, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Broken(f"expected what JSON can hold, got {first!r:.200} ({error})") from error
+    _expect(len(written) <= MAX_MADE_BY, f"at most {MAX_MADE_BY:,} characters as JSON", len(written))
+    _expect(written == json.dumps(second), "the same made_by() twice", second)
 
 
 @_promise("witnesses", "any face gets a testimony inside the convention")
@@ -322,6 +367,7 @@ def _any_face(leaf: ModuleType, options: Options) -> None:
         for mesh in (True, False):
             track, clip = photo(width, height, width, mesh)
             testimony = _testimony(witness, witness.examine(track, clip))
+            _known(testimony, track, clip)
             places = (place for finding in testimony.findings for place in finding.places)
             _inside(places, width, height)
             if testimony.mask is not None:
@@ -335,6 +381,7 @@ def _any_film(leaf: ModuleType, options: Options) -> None:
     if hasattr(witness, "examine"):
         track, clip = film(120, 100)
         testimony = _testimony(witness, witness.examine(track, clip))
+        _known(testimony, track, clip)
         known = {face.at for face in track.faces}
         for moment in testimony.series or ():
             _expect(moment.at in known, "a series over the frames of the track", moment.at)
@@ -345,10 +392,13 @@ def _same_testimony(leaf: ModuleType, options: Options) -> None:
     witness = _load(leaf, options)
     if hasattr(witness, "examine"):
         track, clip = photo(120, 120)
-        before = clip.frame.pixels.copy()
+        before, mesh = clip.frame.pixels.copy(), np.array(track.face.landmarks)
         first, second = (_testimony(witness, witness.examine(track, clip)) for _ in range(2))
         _expect(first.fake == second.fake, "the same score twice", (first.fake, second.fake))
+        claims = [[(each.claim, each.strength, each.box) for each in one.findings] for one in (first, second)]
+        _expect(claims[0] == claims[1], "the same findings twice", claims)
         _expect(np.array_equal(before, clip.frame.pixels), "pixels that nobody touches")
+        _expect(np.array_equal(mesh, np.array(track.face.landmarks)), "landmarks that nobody touches")
 
 
 @_promise("witnesses", "a file is inspected without a face")
@@ -496,7 +546,8 @@ def _scores(leaf: ModuleType, options: Options) -> None:
 @_promise("formats", "every report becomes bytes, or it is said what is lacking")
 def _renders(leaf: ModuleType, options: Options) -> None:
     extension = getattr(leaf, "extension", None)
-    _expect(isinstance(extension, str) and extension.isalnum() and extension.islower(), "extension = 'csv'", extension)
+    is_short = isinstance(extension, str) and extension.isalnum() and extension.islower() and len(extension) <= 16
+    _expect(is_short, "extension = 'csv'", extension)
     for name, (report, clip) in reports().items():
         for given in (clip, None):
             try:

@@ -66,8 +66,8 @@ def grade(strength: float | None) -> str | None:
 
 def _check_score(name: str, value: float | None) -> None:
     try:
-        right = value is None or bool(0.0 <= value <= 1.0)  # NaN fails this test too
-    except (TypeError, ValueError):  # a string, an array
+        right = value is None or ((not hasattr(value, "shape") or value.shape == ()) and bool(0.0 <= value <= 1.0))
+    except (TypeError, ValueError):  # a string; NaN fails the comparison
         right = False
     if not right:
         raise InputError(f"{name}: expected a score in [0, 1] or None, got {value!r}. None says: not measured.")
