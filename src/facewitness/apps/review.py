@@ -155,8 +155,8 @@ def _accepted(queue: Queue, path: Path) -> int:
 def _into(queue: Queue, folder: Path) -> int:
     from facewitness.builders import mmtt
 
-    found = mmtt.put_back(queue.judged(), folder)
-    print(f"{folder}: " + ", ".join(f"{count} {what}" for what, count in found.items()))
+    counts = mmtt.put_back(queue.judged(), folder)
+    print(f"{folder}: " + ", ".join(f"{count} {what}" for what, count in counts.items()))
     return ALL
 
 

@@ -363,7 +363,7 @@ def put_back(judged: Iterable[tuple[review.Item, Mapping[str, Any] | None]], fol
         InputError: There are no lists in the folder, or one cannot be read.
     """
     decided = {item.id: content for item, content in judged if item.builder == "mmtt"}
-    found = dict.fromkeys(("kept", "edited", "rejected", "undecided"), 0)
+    counts = dict.fromkeys(("kept", "edited", "rejected", "undecided"), 0)
     changed: dict[Path, bytes] = {}
     for name in LISTS.values():
         file = folder / f"{name}-mutilabel-simple.json"
@@ -379,14 +379,14 @@ def put_back(judged: Iterable[tuple[review.Item, Mapping[str, Any] | None]], fol
         kept = []
         for row, item in zip(rows, ids, strict=True):
             if item not in decided:
-                found["undecided"] += 1
+                counts["undecided"] += 1
                 kept.append(row)
                 continue
             text = decided.pop(item)
             if text is None:
-                found["rejected"] += 1
+                counts["rejected"] += 1
                 continue
-            found["kept" if text["text"] == row["caption"] else "edited"] += 1
+            counts["kept" if text["text"] == row["caption"] else "edited"] += 1
             kept.append(row | {"caption": text["text"], "multilabel": multilabel(text["text"])})
         changed[built] = content
         changed[file] = json.dumps(kept, indent=1, ensure_ascii=False).encode()
@@ -394,7 +394,7 @@ def put_back(judged: Iterable[tuple[review.Item, Mapping[str, Any] | None]], fol
         raise InputError(f"'{folder}': expected lists of facewitness build mmtt, such as train-mutilabel-simple.json")
     for file, content in changed.items():  # the lists as built first: a kill between the two loses nothing
         write_whole(file, content)
-    return found | {"elsewhere": len(decided)}
+    return counts | {"elsewhere": len(decided)}
 
 
 def multilabel(caption: str) -> list[int]:

@@ -138,6 +138,9 @@ class Recipe:
         Args:
             processes: That share a batch.
 
+        Returns:
+            Pictures of each process, and parts.
+
         Raises:
             InputError: The batch cannot be shared so evenly.
         """

@@ -214,7 +214,7 @@ class Loop:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         torch.manual_seed(zlib.crc32(f"{self.seed} {step}".encode()))
-        found: dict[str, Tensor] = {}
+        means: dict[str, Tensor] = {}
         for k in range(self.parts):
             part = {name: value.tensor_split(self.parts)[k] for name, value in batch.items()}
             losses = self.loss(part if self.parts > 1 else batch, step)
@@ -222,7 +222,7 @@ class Loop:
                 self.optimizer.zero_grad(set_to_none=True)
             (losses["loss"] / self.parts).backward()
             for name, value in losses.items():
-                found[name] = found.get(name, 0) + value.detach() / self.parts
+                means[name] = means.get(name, 0) + value.detach() / self.parts
         if self.shared:
             several.mean(self.learned)
         torch.nn.utils.clip_grad_norm_(self.learned, CLIP)
@@ -230,7 +230,7 @@ class Loop:
         if self.ema:
             before = self.schedule.before + step
             follow(self.average, self.own(), min(self.ema, (1 + before) / (10 + before)))
-        return found
+        return means
 
     def save(self, step: int) -> None:
         """Replaces the state.

@@ -36,7 +36,11 @@ def processes() -> Iterator[None]:
 
 
 def rank_and_world() -> tuple[int, int]:
-    """Which process this is, from 0, and of how many."""
+    """Which process this is, and of how many.
+
+    Returns:
+        The number of this process, from 0, and how many there are.
+    """
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 

@@ -57,6 +57,9 @@ def halved(values: NDArray[np.float32], half: float) -> NDArray[np.float32]:
     Args:
         values: In [0, 1].
         half: What becomes one half.
+
+    Returns:
+        float32, of the same shape, in [0, 1].
     """
     return np.where(values < half, values * (0.5 / half), 0.5 + (values - half) * (0.5 / (1 - half))).astype(np.float32)
 
