@@ -47,12 +47,28 @@ def commands() -> list[tuple[str, str]]:
     found = []
     for page in PAGES:
         for block in blocks(page, "sh"):
-            for line in block.splitlines():
+            for line in block.replace("\\\n", " ").splitlines():
                 for part in line.split("|"):
                     words = shlex.split(part.split(">")[0], comments=True)
                     if words[:1] == ["facewitness"]:
                         found.append((page.relative_to(ROOT).as_posix(), shlex.join(words[1:])))
     return sorted(set(found))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_block_of_commands_can_be_copied_into_a_shell(page):
+    for language, block in re.findall(r"(?ms)^```(\w*)\n(.*?)^```", page.read_text(encoding="utf-8")):
+        if re.search(r"(?m)^(?:facewitness|pip) ", block):
+            assert language == "sh", f"what stands behind a command is told with # in a block of sh:\n{block}"
+
+
+@pytest.mark.parametrize(("page", "command"), commands())
+def test_files_of_the_tree_that_a_command_names_are_there(page, command):
+    words = [word.rpartition("=")[2] for word in shlex.split(command)]
+    named = [word for word in words if re.match(r"(runs|tests|docs|perf)/.+\.(toml|safetensors|json|onnx|py)$", word)]
+    assert all((ROOT / word).is_file() for word in named), named
+    if words[0] != "train" and {"mare", "kfd"} & set(words):  # whose weights do not travel with the package
+        assert any(word.endswith(".safetensors") for word in words), "the weights of that witness are not named"
 
 
 @pytest.mark.parametrize(("page", "command"), commands())

@@ -159,8 +159,9 @@ def _signed(data: bytes, key: Path, comment: str) -> bytes:
         import minisign
     except ImportError as error:
         raise MissingExtra("Signing needs: pip install '.[sign]', from a clone of the repository") from error
+    content = _read(key, _MOST_KEY, "a minisign secret key")
     try:
-        with minisign.SecretKey.from_bytes(_read(key, _MOST_KEY, "a minisign secret key")) as secret:
+        with minisign.SecretKey.from_bytes(content) as secret:
             if secret.is_encrypted():
                 secret.decrypt(_password(key))
             return leaf.signed(data, secret, " ".join(comment.split()))

@@ -61,7 +61,7 @@ def folder(root: str | Path, dataset: str, needed: Iterable[str], any_of: bool =
             raise InputError(f"{dataset}: expected a folder at {root}, got something else. Name the folder.")
         near = difflib.get_close_matches(root.name, [p.name for p in root.parent.glob("*")], n=1)
         hint = f" Did you mean {root.parent / near[0]}?" if near else ""
-        raise InputError(f"{dataset}: expected a folder at {root}, found none.{hint}")
+        raise InputError(f"{dataset}: expected a folder at {root}, found none.{hint or ' Check the path.'}")
     there = [bool(next(root.glob(pattern), None)) for pattern in needed]
     if needed and not (any(there) if any_of else all(there)):
         absent = [pattern for pattern, content in zip(needed, there, strict=True) if not content]

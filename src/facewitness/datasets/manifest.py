@@ -74,6 +74,8 @@ def samples(root: str | Path, split: str | None = None, *, tell: Tell = silent) 
 def _table(root: Path) -> Path:
     if root.is_file():
         return root
+    if root.suffix and not root.exists():
+        raise InputError(f"manifest: expected a list, or the folder with it, at {root}, found none. Check the path.")
     root = folder(root, "manifest", ())
     if (root / "manifest.csv").is_file():
         return root / "manifest.csv"
