@@ -335,6 +335,11 @@ def _add_mmtt(parser: Any) -> Command:
         print(
             f"{given.out}: {sum(count.values())} forgeries of {statistics.portraits} faces ({shares}). Left out: {left}"
         )
+        if empty := [split for split, n in count.items() if not n]:
+            print(
+                f"Nothing is in the split {' or '.join(empty)}, for a portrait's split hangs on its name: give more "
+                "portraits, or name another split where it is measured."
+            )
         return ALL
 
     return run

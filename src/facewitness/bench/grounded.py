@@ -498,7 +498,7 @@ def read_mmtt(
             f"'{masks}': expected the folder of the masks, found none. Name it with --masks, or leave it out."
         )
     by_name = {str(e["img_path"]).removeprefix("dataset/"): e for e in entries if "img_path" in e}
-    by_name |= {str(e["image_id"]): e for e in entries if "image_id" in e}
+    by_name |= {str(e["image_id"]).removeprefix("dataset/"): e for e in entries if "image_id" in e}
     notes: list[str] = []
     reports: list[Report] = []
     ids = _ids(root, split) if dataset == "mmtt" else {}
