@@ -410,3 +410,18 @@ def test_a_place_off_the_face_is_told(facext, seen):
 def test_questions_without_a_place_are_answered(facext, seen):
     for words in ("Is this face real?", "What kind of forgery is it?", "Which regions are forged?", "Why?"):
         assert facext.answer(*seen, Question(words)) is not None
+
+
+@pytest.mark.parametrize(("strength", "says"), [(9.0, "It was forged here."), (-9.0, "There is nothing to show: ")])
+def test_where_the_whole_forgery_is_comes_from_the_map(facext, seen, monkeypatch, strength, says):
+    examined = facext.network.seen
+
+    def looked(*given, **more):
+        found_there = examined(*given, **more)
+        return found_there._replace(where=torch.full_like(found_there.where, strength))
+
+    monkeypatch.setattr(facext.network, "seen", looked)
+    reply = facext.answer(*seen, Question("Show where it was forged."))
+    assert reply.text.startswith(says) and bool(reply.findings) == (strength > 0)
+    marks = [part for part in reply.parts if isinstance(part, Mark)]
+    assert len(marks) == len(reply.findings) and reply.label == ("fake" if strength > 0 else None)

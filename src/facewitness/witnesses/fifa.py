@@ -288,6 +288,8 @@ class Facext(_grounded.Loaded):
         task = next((task for task, pattern in _ASKED.items() if re.search(pattern, words)), "grounded_explanation")
         if task == "grounded_explanation":
             return self._explained(face, affine, seen)
+        if task == "localisation":
+            return self._located(face, affine, seen)
         answer = self.network.answer(seen, [(0, QUESTIONS[task], ())], self._max_tokens)[0]
         reply = self._read(answer, face, affine, self._worth(self._score(seen)))
         if task != "detection":
@@ -296,6 +298,18 @@ class Facext(_grounded.Loaded):
         evidence = decided(self._score(seen), self.calibration)
         notes = _words.notes(label, evidence, f"the score, {self._score(seen):.2f}")
         return replace(reply, label=label, fake=self._score(seen), notes=notes)
+
+    def _located(self, face: Face, affine: geometry.Affine, seen: Seen) -> Reply:
+        """Where the whole forgery is, from the map: of a face without one the words ran on without an end."""
+        score = self._score(seen)
+        evidence = decided(score, self.calibration)
+        mask = self._shown(self._map(seen.where[0]), face, affine)
+        if mask is None:
+            notes = _words.notes("real", evidence, f"the score, {score:.2f}")
+            return Reply(None, None, ("There is nothing to show: its map marks no place.",), notes=notes)
+        finding = Finding((Place(face.at, None, mask.box, mask),), "It was forged here.", self._worth(score))
+        notes = _words.notes("fake", evidence, f"the score, {score:.2f}")
+        return Reply("fake", None, ("It was forged here", Mark(finding), "."), (finding,), notes=notes)
 
     def _about(self, face: Face, affine: geometry.Affine, seen: Seen, places: Sequence[Place]) -> Reply:
         """Whether each place is forged, and why."""
