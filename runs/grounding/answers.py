@@ -5,6 +5,7 @@
     facewitness bench fifa questions/fifa.parquet answers/answers.jsonl
 
 Questions are put in the words that the network learned, and as a user puts them: places by name, box, mask or click.
+A kind that it names is written in the table's words for that kind.
 Where a region is (region parsing) is nothing the witness says, so that this task has no answer and counts as none.
 Masks lie beside the answers. It goes on where it stopped.
 """
@@ -24,7 +25,8 @@ from facewitness import geometry, media, plugins, regions
 from facewitness.builders import mmtt
 from facewitness.builders.fifa import as_array, read
 from facewitness.files import write_whole
-from facewitness.models.fifa import QUESTIONS
+from facewitness.models.fifa import KIND_ANSWERS, QUESTIONS
+from facewitness.phrases import KIND_WORDS
 from facewitness.types import Clip, Face, Finding, Mark, Mask, Place, Quality, Question, Reply, Track
 
 WORDS = {  # tasks of the table → the question that the network learned
@@ -32,6 +34,10 @@ WORDS = {  # tasks of the table → the question that the network learned
     "text_explanation": "text_explanation", "grounding": "grounded_explanation", "localisation": "localisation",
     "region_detection": "region_detection",
 }  # fmt: skip
+KIND = {  # the network's words for a kind → the table's
+    words: "This face is real: untouched." if kind == "pristine" else f"This face is fake: {KIND_WORDS[kind]}."
+    for kind, words in KIND_ANSWERS.items()
+}
 POINTING = ("region_question", "box_question", "region_explanation")
 
 
@@ -83,6 +89,7 @@ def main() -> None:
         words = row["question"] if place is not None else QUESTIONS[WORDS[row["task"]]]
         asked = Question(words, () if place is None else (place,))
         text, found = written(witness.answer(Track(0, (face,)), Clip(row["file"], (frame,)), asked))
+        text = KIND.get(text, text) if row["task"] == "classification" else text
         names = []
         for k, finding in enumerate(found):
             mask = finding.places[0].mask
