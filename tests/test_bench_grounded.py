@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import io
 import json
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +24,7 @@ from facewitness.builders import fifa, grounded, mmtt
 from facewitness.datasets import dfa_bench, painted
 from facewitness.errors import InputError
 
+RUNS = Path(__file__).parents[1] / "runs"
 JAVA = wording._lacking_java()  # before it is taken away below
 
 
@@ -303,6 +307,35 @@ def test_masks_that_cannot_be_read_or_do_not_fit_are_told_and_counted(asked_tabl
     assert "2 [SEG] without a mask; 1 answers that break the form" in told
     found = json.loads(out.read_text())["misfits"]
     assert found == {"unread": 2, "wrong_size": 1, "segs_without_mask": 2, "broken": 1}
+
+
+def test_the_witness_answers_a_table_of_questions(tmp_path, capsys):
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    pytest.importorskip("transformers", reason="needs the extra 'train'")
+    from doubles import tiny_fifa
+
+    spec = importlib.util.spec_from_file_location("answers", RUNS / "grounding" / "answers.py")
+    answers = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(answers)
+    portraits = [mmtt.Portrait("real/1.png", *face(3), "1")]
+    table = fifa.write(fifa.build(portraits, copies=1, size=96, families=("attribute",)), tmp_path)
+    out = tmp_path / "answers" / "answers.jsonl"
+    command = [str(tiny_fifa(tmp_path)), str(table), "--out", str(out)]
+    answers.main([*command, "--limit", "6"])
+    first = out.read_text().splitlines()
+    answers.main(command)  # goes on
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert out.read_text().splitlines()[: len(first)] == first and len(first) < len(lines)
+    rows = {(r["file"], r["task"], r["question"]): r for r in fifa.read(table)}
+    assert {line["task"] for line in lines} == {*answers.WORDS, *answers.POINTING}
+    for line in lines:
+        row = rows[line["file"], line["task"], line["question"]]
+        assert line["answer"]
+        for name in line["masks"]:
+            with Image.open(out.parent / name) as mask:
+                assert mask.size == Image.open(io.BytesIO(row["image"])).size
+    assert main(["bench", "fifa", str(table), str(out), "--no-meteor"]) == 0
+    assert "| localisation |" in capsys.readouterr().out
 
 
 def test_a_sheet_shows_claims_in_green_and_truth_in_red(tmp_path):

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def written(reply: Reply) -> tuple[str, list[Finding]]:
     return text, [part.finding for part in reply.parts if isinstance(part, Mark)]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Answer."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("weights", type=Path)
@@ -72,7 +73,7 @@ def main() -> None:
     parser.add_argument("--split")
     parser.add_argument("--limit", type=int, help="questions at most")
     parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     witness = plugins.get("witnesses", "fifa").load(weights=str(given.weights), words=False)
     lines = given.out.read_text(encoding="utf-8").splitlines() if given.out.exists() else []
     done = {(line["file"], line["task"], line["question"]) for line in map(json.loads, lines)}
