@@ -37,6 +37,18 @@ def test_soft_shades_are_a_photograph_s_and_flat_areas_between_lines_are_not():
     assert drawn.drawn(inked(), drawn.UPPER) > drawn.DRAWN_ABOVE
 
 
+def test_noise_and_lost_shades_are_no_drawing_s():
+    dice = np.random.default_rng(2)
+    night = np.clip(dice.poisson(shaded() * 0.1) * 9.0, 0, 255).astype(np.uint8)
+    assert drawn.drawn(night) > drawn.DRAWN and drawn.doubt(WHOLE, night) == drawn.NOISE
+    hard = (shaded()[..., :1] - 110.0) * 4 + dice.normal(0, 6, (160, 160, 1))  # so that no level is left out
+    glaring = np.clip(hard, 0, 255).astype(np.uint8).repeat(3, axis=2)
+    assert drawn.doubt(WHOLE, glaring) == drawn.LOST
+    assert drawn.lost(glaring) > drawn.MUCH_LOST > drawn.lost(inked())
+    dots = np.where(dice.random((160, 160, 1)) < shaded()[..., :1] / 255, 255, 0).astype(np.uint8).repeat(3, axis=2)
+    assert drawn.doubt(WHOLE, dots) == drawn.FEW_COLOURS  # black and white, and nothing between
+
+
 def test_a_face_with_a_beard_of_hard_outlines_is_a_photograph_s():
     bearded = shaded()
     curls = np.random.default_rng(1).integers(0, 2, (21, 40)).repeat(4, axis=0).repeat(4, axis=1)

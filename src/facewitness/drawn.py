@@ -8,6 +8,10 @@ Witnesses learned from photographs, and what they say of a drawing is about the 
                  shares in eight steps on a crop of 128 pixels, weighed by a logistic; above the mouth too, for a curly
                  beard is nothing but hard outlines
 
+Two kinds of photograph measure like them and are told apart (`runs/photograph/hard.py`): noise and patterns leave no
+place flat, and where much is white or black without shades there is little left of which to tell. They are not judged
+either, for their quality.
+
 Fitted and measured by `runs/photograph/fit.py`: at most one genuine photograph in a hundred of a source is taken for
 one of them. What has soft shades is not told: oil paintings, wax, statues and masks, rendered people, and pictures of a
 screen or a print. That nothing is said of a picture does not make it a photograph.
@@ -33,6 +37,9 @@ OFFSET = 0.354
 DRAWN = 2.4
 UPPER = 0.55  # of the crop's height, from the top: brows, eyes and most of the nose
 DRAWN_ABOVE = 1.0  # what the upper part has to reach as well
+LEAST_FLAT = 0.015  # share of a drawing's steps that are the two flattest; noise has fewer
+MUCH_LOST = 0.25  # share of white and black from which shades are lost; drawings have less
+_BLACK, _WHITE = 3, 252  # levels
 FEW_COLOURS = (
     "The face is shown in a few colours only, as posters and pictures of few colours are: this is not judged as a "
     "photograph."
@@ -42,6 +49,15 @@ OUTLINES = (
     "judged as a photograph."
 )
 SENTENCES = (FEW_COLOURS, OUTLINES)
+NOISE = (
+    "The face is covered by noise or a fine pattern, as in little light or in a picture of a screen: its own shades "
+    "cannot be told from it, and it is not judged."
+)
+LOST = (
+    "Much of the face is white or black without any shade, as in a picture that is over-exposed or of which the "
+    "contrast was raised: too little of it is left to be judged."
+)
+POOR = (NOISE, LOST)  # of photographs that measure like drawings
 TOLD = (
     "drawings of hard outlines and pictures of few colours, of which this shows no sign. Paintings, statues, masks, "
     "rendered people and pictures of a screen are not told from photographs."
@@ -55,12 +71,36 @@ def doubt(box: Box, pixels: Pixels) -> str:
         box: Of the face, (x1, y1, x2, y2) in pixels of the picture.
         pixels: RGB uint8 (H, W, 3).
     """
-    crop = around(box, pixels)
+    return doubt_of(around(box, pixels))
+
+
+def doubt_of(crop: Pixels) -> str:
+    """As `doubt`, of a face that was cut out.
+
+    Args:
+        crop: RGB uint8 (h, w, 3), as `around` gives it.
+    """
     if min(crop.shape[:2]) < LEAST:
         return ""
     if posterised(crop) > POSTERISED:
-        return FEW_COLOURS
-    return OUTLINES if drawn(crop) > DRAWN and drawn(crop, UPPER) > DRAWN_ABOVE else ""
+        return LOST if lost(crop) > MUCH_LOST and posterised(crop, within=True) <= POSTERISED else FEW_COLOURS
+    if drawn(crop) <= DRAWN or drawn(crop, UPPER) <= DRAWN_ABOVE:
+        return ""
+    if lost(crop) > MUCH_LOST:
+        return LOST
+    shares = outlines(crop)[:-1]
+    return NOISE if 1 - shares[1:].sum() < LEAST_FLAT else OUTLINES
+
+
+def lost(crop: Pixels) -> float:
+    """The share of a face's pixels that are as good as white or black.
+
+    Args:
+        crop: RGB uint8 (h, w, 3), as `around` gives it.
+    """
+    step = -(-max(crop.shape[:2]) // _MOST)
+    brightness = _brightness(crop[::step, ::step])
+    return float(np.mean((brightness <= _BLACK) | (brightness >= _WHITE)))
 
 
 def around(box: Box, pixels: Pixels) -> Pixels:
@@ -80,15 +120,20 @@ def around(box: Box, pixels: Pixels) -> Pixels:
     return pixels[int(top) : int(bottom), int(left) : int(right)]
 
 
-def posterised(crop: Pixels) -> float:
+def posterised(crop: Pixels, within: bool = False) -> float:
     """The share of a face's pixels in the fullest quarter of its levels, in threes; 0 where it has hardly any contrast.
 
     Args:
         crop: RGB uint8 (h, w, 3), as `around` gives it.
+        within: What is as good as white or black is left out.
     """
     step = -(-max(crop.shape[:2]) // _MOST)  # pixels are left out, not mixed: mixing makes new levels
     brightness = np.rint(_brightness(crop[::step, ::step])).astype(np.int64)
     inside = brightness[_ellipse(*brightness.shape)]
+    if within:
+        inside = inside[(inside > _BLACK) & (inside < _WHITE)]
+        if inside.size < LEAST:  # nothing else is there: two colours
+            return 1.0
     low, high = np.percentile(inside, (3, 97)).astype(int)
     levels = int(high - low + 1)
     if levels < _RANGE:

@@ -47,7 +47,7 @@ from facewitness.files import sha256, write_whole
 from facewitness.film import Film
 from facewitness.judge import Limits, judge, judge_file, thresholds, timeline
 from facewitness.people import reading_order
-from facewitness.types import Analysis, Clip, Face, Frame, PersonReport, Problem, Report, Testimony, Track
+from facewitness.types import Analysis, Clip, Face, Frame, PersonReport, Problem, Report, Testimony, Track, Verdict
 from facewitness.version import __version__
 
 Source = str | PathLike[str] | bytes | NDArray[Any] | Any  # the last: a file object, or a PIL image
@@ -209,7 +209,7 @@ class Analyzer:
                 for track in tracks
             ]
             verdicts = [
-                judge(track, person_testimonies, self.calibrations, self.limits, clip.damage, self._whole, doubt)
+                self._judged(track, person_testimonies, clip.damage, doubt)
                 for track, person_testimonies, doubt in zip(tracks, testimonies, doubts, strict=True)
             ]
             decisive = [inspection for witness, inspection in inspections if getattr(witness, "decisive", False)]
@@ -341,6 +341,12 @@ class Analyzer:
         if problems and not inspections and (tracks and not any(testimonies)):
             raise FacewitnessError(" ".join(problem.message for problem in problems))
         return testimonies, inspections, tuple(problems)
+
+    def _judged(self, track: Track, testimonies: Sequence[Testimony], damage: str, doubt: str) -> Verdict:
+        """The verdict on a person, with a sentence of `drawn.doubt` as a poor quality or as no photograph."""
+        poor = " ".join(sentence for sentence in (damage, doubt if doubt in drawn.POOR else "") if sentence)
+        other = doubt if doubt in drawn.SENTENCES else ""
+        return judge(track, testimonies, self.calibrations, self.limits, poor, self._whole, other)
 
     def _failed(
         self, source: Source, name: str, made_by: Mapping[str, Any], step: str, error: Exception, clip: Clip | None
