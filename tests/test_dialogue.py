@@ -51,6 +51,9 @@ def two() -> Dialogue:
             "Not as far as can be seen. Face 2 of 2 shows no sign of forgery: 8 % fake",
         ),
         ("Is face 7 fake?", None, "There are 2 faces in this picture, so there is no face 7."),
+        ("Is face 0 fake?", None, "There are 2 faces in this picture, so there is no face 0."),
+        ("Is face -1 fake?", None, "There are 2 faces in this picture, so there is no face -1."),
+        ("Is the face #99999999999999999999 fake?", None, "There are 2 faces in this picture, so there is no face 999"),
         (
             "Is the third from the left fake?",
             None,

@@ -58,6 +58,8 @@ _NUMBER = re.compile(
     rf"\b{NOUN} (?:number |no\.? ?|#)?(\d{{1,9}}(?!\.?\d)|{'|'.join(_COUNT)})\b|"
     rf"\b(?:number |no\.? ?|#)(\d{{1,9}}(?!\.?\d)|{'|'.join(_COUNT)})\b"
 )
+# Numbers that nobody has: "face 0", "face -1", and one that no picture holds
+_NOBODY = re.compile(rf"\b{NOUN} (?:number |no\.? ?|#)?([-−]\d{{1,99}}|0+(?![\d.:])|[1-9]\d{{9,99}})(?!\d|\.\d)")
 _FROM = re.compile(
     rf"\b({_ORDINAL})(?: {NOUN})?(?: is| was)?(?: along| over| in)? (?:counting |counted |starting )?"
     r"(?:from|on|at|to) (?:the )?(?:far |very )?(left|right)\b"
@@ -231,6 +233,9 @@ def not_there(question: str, boxes: Sequence[Box], together: bool = True) -> str
         The first such place in words; None where all that it counts to can be there.
     """
     text = _plain(question)
+    if nobody := _NOBODY.search(text):
+        number = nobody[1].replace("−", "-")
+        return f"face {number if len(number) <= 12 else f'{number[:9]}…'}"
     among: Sequence[int] = range(len(boxes))
     of = ""
     if row := _ROW.search(text):
