@@ -320,7 +320,7 @@ def test_the_witness_answers_a_table_of_questions(tmp_path, capsys):
     portraits = [mmtt.Portrait("real/1.png", *face(3), "1")]
     table = fifa.write(fifa.build(portraits, copies=1, size=96, families=("attribute",)), tmp_path)
     out = tmp_path / "answers" / "answers.jsonl"
-    command = [str(tiny_fifa(tmp_path)), str(table), "--out", str(out)]
+    command = [str(tiny_fifa(tmp_path)), str(table), "--tokens", "4", "--out", str(out)]
     answers.main([*command, "--limit", "6"])
     first = out.read_text().splitlines()
     answers.main(command)  # goes on

@@ -71,10 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("table", type=Path)
     parser.add_argument("--split")
+    parser.add_argument("--tokens", type=int, default=160, help="of an answer, at most")
     parser.add_argument("--limit", type=int, help="questions at most")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args(arguments)
-    witness = plugins.get("witnesses", "fifa").load(weights=str(given.weights), words=False)
+    witness = plugins.get("witnesses", "fifa").load(weights=str(given.weights), words=False, max_tokens=given.tokens)
     lines = given.out.read_text(encoding="utf-8").splitlines() if given.out.exists() else []
     done = {(line["file"], line["task"], line["question"]) for line in map(json.loads, lines)}
     rows = [row for row in read(given.table) if given.split in (None, row["split"])]
