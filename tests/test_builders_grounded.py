@@ -256,6 +256,16 @@ def test_what_people_decided_goes_back_into_the_lists(portraits, tmp_path, capsy
     queue.decide(rejected, "anna", "accept", 9)  # a mind that was changed
     assert main(command) == 0
     assert "2 kept, 1 edited, 0 rejected" in capsys.readouterr().out
+    again = tmp_path / "again"
+    assert main(["review", str(again), "--from", str(folder), "--most", "3"]) == 0
+    assert "3 reports to look at" in capsys.readouterr().out
+    filled = review.Queue(again)
+    assert all(filled.picture(name).is_file() for item in filled.items().values() for name in item.pictures)
+    first = next(iter(filled.items().values()))
+    filled.decide(first.id, "eva", "reject", 9)
+    assert mmtt.put_back(filled.judged(), folder) == {
+        "kept": 0, "edited": 0, "rejected": 1, "undecided": len(items) - 1, "elsewhere": 0,
+    }  # fmt: skip
     assert main([*command[:-1], str(tmp_path / "nothing")]) == 2
     assert "expected lists of facewitness build mmtt" in capsys.readouterr().err
     (folder / "train-mutilabel-simple.built.json").write_text("[3]")

@@ -34,6 +34,7 @@ examples:
   facewitness review queue --decide ID accept --who anna --seconds 40     for another front end
   facewitness review queue --agreement                    how far people agree
   facewitness review queue --accepted kept.jsonl          what people kept, as JSON lines
+  facewitness review queue --from MMTT --most 200         reports of MMTT's lists, built here or published
   facewitness review queue --into forged                  their texts in the lists of facewitness build mmtt"""
 
 
@@ -50,6 +51,10 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--agreement", action="store_true", help="how far people agree")
     parser.add_argument("--accepted", type=Path, metavar="JSONL", help="write what people kept, one item a line")
     parser.add_argument(
+        "--from", type=Path, dest="source", metavar="MMTT", help="fill the queue from this folder's lists of reports"
+    )
+    parser.add_argument("--most", type=positive, metavar="N", help="reports at most (--from)")
+    parser.add_argument(
         "--into", type=Path, metavar="MMTT", help="put what was decided into the lists of this folder of build mmtt"
     )
     parser.add_argument("--decide", nargs=2, metavar=("ID", "CHOICE"), help="accept, edit or reject one item")
@@ -62,6 +67,12 @@ def add_to(commands: Any) -> None:
 def _review(given: argparse.Namespace) -> int:
     from facewitness.builders import review
 
+    if given.source is not None:
+        from facewitness.builders import mmtt
+
+        new = mmtt.queue_lists(review.Queue(given.queue), given.source, given.most)
+        print(f"{given.queue}: {new} reports to look at")
+        return ALL
     if not given.queue.is_dir():
         raise InputError(f"'{given.queue}' does not exist. Name a queue that a builder filled (--review QUEUE).")
     queue = review.Queue(given.queue, given.reviewers, given.least_seconds, _check)

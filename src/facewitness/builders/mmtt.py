@@ -344,6 +344,79 @@ def write(
     return {split: len(rows) for split, rows in entries.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class _List:
+    """One of a folder's lists as it was built or published, before anything was decided."""
+
+    file: Path
+    content: bytes
+    rows: list[dict[str, Any]]
+    ids: list[str]  # of each row: its image_id, with the instance where several texts are about one picture
+
+    @property
+    def built(self) -> Path:
+        """Where it is kept once decisions stand in its place."""
+        return self.file.with_suffix(".built.json")
+
+
+def _lists(folder: Path) -> list[_List]:
+    """The lists of a folder. Raises InputError where there are none, or one cannot be read."""
+    lists = []
+    for name in LISTS.values():
+        file = folder / f"{name}-mutilabel-simple.json"
+        built = file.with_suffix(".built.json")
+        if not file.is_file():
+            continue
+        content = (built if built.is_file() else file).read_bytes()
+        try:
+            rows = [dict(row) for row in json.loads(content)]
+            names = [str(row["image_id"]) for row in rows]
+            texts = [row["caption"] for row in rows]
+            if not all(isinstance(text, str) for text in texts):
+                raise TypeError("a caption is no text")
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise InputError(f"'{file}': expected a list that facewitness build mmtt wrote ({error!r})") from None
+        often = Counter(names)
+        ids = [f"{name} {row.get('instance_id', n)}" if often[name] > 1 else name
+               for n, (name, row) in enumerate(zip(names, rows, strict=True))]  # fmt: skip
+        lists.append(_List(file, content, rows, ids))
+    if not lists:
+        raise InputError(f"'{folder}': expected lists of facewitness build mmtt, such as train-mutilabel-simple.json")
+    return lists
+
+
+def queue_lists(queue: review.Queue, folder: Path, most: int | None = None) -> int:
+    """Put the reports of a folder's lists before people, MMTT's own as it is distributed among them.
+
+    Which regions a mask touches is not known without a mesh: an edit is held to words and length alone.
+
+    Args:
+        queue: The queue that people look at.
+        folder: With the lists, and the pictures that they name.
+        most: Reports at most; those that the queue has already count, too.
+
+    Returns:
+        How many are new.
+
+    Raises:
+        InputError: There are no lists, or a picture that one names is missing or lies elsewhere.
+    """
+    new = 0
+    rows = [(item, row) for each in _lists(folder) for item, row in zip(each.ids, each.rows, strict=True)]
+    for item, row in rows[:most]:
+        pictures = {}
+        for number, key in enumerate(("img_path", "mask_path")):
+            file = (folder / str(row.get(key, ""))).resolve()
+            if not file.is_relative_to(folder.resolve()) or not file.is_file():
+                raise InputError(f"'{folder}': expected the picture {row.get(key)!r} below it, found none")
+            pictures[f"{review.identity(item)}_{number}{file.suffix.lower()}"] = file.read_bytes()
+        about = {"label": "fake", "image_id": row["image_id"]}
+        new += queue.add(
+            [review.Item(item, "mmtt", {"text": row["caption"]}, tuple(pictures), about, "the list")], pictures
+        )
+    return new
+
+
 def put_back(judged: Iterable[tuple[review.Item, Mapping[str, Any] | None]], folder: Path) -> dict[str, int]:
     """What people decided, in the lists of the folder that their queue was filled from.
 
@@ -365,19 +438,9 @@ def put_back(judged: Iterable[tuple[review.Item, Mapping[str, Any] | None]], fol
     decided = {item.id: content for item, content in judged if item.builder == "mmtt"}
     counts = dict.fromkeys(("kept", "edited", "rejected", "undecided"), 0)
     changed: dict[Path, bytes] = {}
-    for name in LISTS.values():
-        file = folder / f"{name}-mutilabel-simple.json"
-        built = file.with_suffix(".built.json")
-        if not file.is_file():
-            continue
-        content = (built if built.is_file() else file).read_bytes()
-        try:
-            rows = [dict(row) for row in json.loads(content)]
-            ids = [str(row["image_id"]) for row in rows]
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise InputError(f"'{file}': expected a list that facewitness build mmtt wrote ({error!r})") from None
+    for each in _lists(folder):
         kept = []
-        for row, item in zip(rows, ids, strict=True):
+        for row, item in zip(each.rows, each.ids, strict=True):
             if item not in decided:
                 counts["undecided"] += 1
                 kept.append(row)
@@ -388,10 +451,8 @@ def put_back(judged: Iterable[tuple[review.Item, Mapping[str, Any] | None]], fol
                 continue
             counts["kept" if text["text"] == row["caption"] else "edited"] += 1
             kept.append(row | {"caption": text["text"], "multilabel": multilabel(text["text"])})
-        changed[built] = content
-        changed[file] = json.dumps(kept, indent=1, ensure_ascii=False).encode()
-    if not changed:
-        raise InputError(f"'{folder}': expected lists of facewitness build mmtt, such as train-mutilabel-simple.json")
+        changed[each.built] = each.content
+        changed[each.file] = json.dumps(kept, indent=1, ensure_ascii=False).encode()
     for file, content in changed.items():  # the lists as built first: a kill between the two loses nothing
         write_whole(file, content)
     return counts | {"elsewhere": len(decided)}
