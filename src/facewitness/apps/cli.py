@@ -649,8 +649,8 @@ def _tell(
             failures += report.status == "failed" or any(problem.step == "render" for problem in report.problems)
             name = report.status if report.verdict is None else report.verdict.label
             tally[name] = tally.get(name, 0) + 1
-            if report.verdict is not None and report.verdict.cause is not None:
-                causes[report.verdict.cause] += 1
+            if report.verdict is not None and report.verdict.label == "inconclusive":
+                causes[report.verdict.cause or "several"] += 1
             labels = {name, *(person.verdict.label for person in report.people)}
             met = met or bool(labels & (arguments.fail_on or frozenset()))
             if write is not None:
@@ -707,6 +707,7 @@ _CAUSES = {  # why no verdict was given, in the order in which it is told
     "contradiction": "with witnesses that contradict each other",
     "uncalibrated": "not calibrated",
     "silent": "on which no witness spoke",
+    "several": "of several people",  # of whom each has a cause of their own
 }
 _STYLES = {"fake": "bold red", "real": "green", "inconclusive": "yellow"}
 
