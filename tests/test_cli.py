@@ -864,6 +864,17 @@ def test_version_names_versions_and_weight_hashes(capsys):
     assert any("face_landmark.tflite sha256 1055cb9d" in line for line in lines)
 
 
+def test_a_document_that_is_named_beside_its_folder_is_not_called_skipped(tmp_path, capsys):
+    pytest.importorskip("pypdfium2", reason="needs the extra 'documents'")
+    pages = [PIL.Image.fromarray(np.asarray(painted(90 + 40 * number).resize((128, 128)))) for number in range(2)]
+    pages[0].save(tmp_path / "one.jpg")
+    pages[0].save(tmp_path / "two pages.pdf", save_all=True, append_images=pages[1:])
+    (tmp_path / "note.txt").write_text("a note")
+    assert analyze(tmp_path, tmp_path / "two pages.pdf") == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("3 pictures: ") and last.endswith("; skipped 1 other file: 1 text")
+
+
 def test_the_summary_of_a_folder_says_why_pictures_are_inconclusive(tmp_path, capsys):
     for number in range(9):
         painted(20 + 26 * number).save(tmp_path / f"{number}.png")

@@ -520,8 +520,9 @@ def _sources(arguments: argparse.Namespace) -> tuple[list[str | bytes], set[Path
                 several = name == path or name.lower().endswith((".tif", ".tiff"))  # others of a folder are not opened
                 sources += media.parts(name) if several else [name]
     sources = list(dict.fromkeys(sources))
-    # what was left out may have been named itself
-    return sources, {path for path in left_out if str(path) not in sources}
+    # what was left out may have been named itself, and be read as several pictures
+    named = {media.file_of(source) for source in sources if isinstance(source, str)}
+    return sources, left_out - named
 
 
 def _is_ours(path: Path, folder: Path, out: Path | None) -> bool:
