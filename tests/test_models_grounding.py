@@ -23,6 +23,7 @@ from facewitness.models.fifa import Example, FiFa, Query, Truth  # noqa: E402
 from facewitness.models.forgerytalker import ForgeryTalker  # noqa: E402
 from facewitness.models.fpn import FPN  # noqa: E402
 from facewitness.models.mask_decoder import MaskDecoder  # noqa: E402
+from facewitness.train.loop import halved  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 LABELS, CONCEPTS, SIZE = ("eye", "nose", "mouth"), ("left_eye", "nose", "mouth"), 32
@@ -228,6 +229,22 @@ def test_reports_learn_with_the_fpn_fixed_and_the_fpn_alone(talker):
     prompt = talker.prompt(pixels, features)
     losses = talker.reporting(features, prompt, [("nose",), (), ("eye", "mouth")], REPORTS, torch.ones(3, 16, 16))
     assert losses.total.item() == pytest.approx((losses.text + losses.mask).item(), rel=1e-6)
+
+
+def test_every_stage_learns_beside_parts_in_half_precision(talker):
+    talker.config["frozen_language"] = True
+    changed = [p for stage in ("pretrain", "fpn", "report") for p in talker.learned(stage)]
+    halved(talker, changed)
+    assert next(talker.language.parameters()).dtype == torch.bfloat16
+    pixels = _pixels()
+    with torch.autocast("cpu", torch.bfloat16):
+        features = talker.encoder(pixels)
+        prompt = talker.prompt(pixels, features)
+        pretrained = talker.pretraining(features, REPORTS, torch.ones(3, 16, 16)).total(ft.WEIGHTS)
+        losses = talker.reporting(features, prompt, [("nose",), (), ("eye", "mouth")], REPORTS, torch.ones(3, 16, 16))
+    (pretrained + losses.total).backward()
+    grads = [p.grad for stage in ("pretrain", "report") for p in talker.learned(stage) if p.grad is not None]
+    assert grads and all(torch.isfinite(g).all() for g in grads) and all(p.dtype == torch.float32 for p in changed)
 
 
 def test_the_instruction_is_the_papers():

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -318,6 +319,10 @@ def test_the_system_and_its_prompter_begin_one_network(tmp_path, recipe, monkeyp
     own = network.state_dict()
     assert torch.equal(own["queries"], whole["query_tokens"])
     assert torch.equal(own["fpn.head.weight"], whole["multi_label_classifier.head.weight"])
+    half = forgerytalker.make(replace(read, bf16=True), (), list(files.values()))
+    assert next(half.encoder.parameters()).dtype == torch.bfloat16, "it never learns"
+    assert half.queries.dtype == half.fpn.head.weight.dtype == torch.float32, "a step of three trains it"
+    assert torch.isfinite(half.encoder(torch.zeros(1, 3, 28, 28)).grid).all()
     alone = forgerytalker.make(read, (), files["forgerytalker"]).state_dict()
     assert torch.equal(alone["queries"], own["queries"])
     assert not torch.equal(alone["fpn.head.weight"], own["fpn.head.weight"])

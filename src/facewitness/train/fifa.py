@@ -65,7 +65,7 @@ from facewitness.models.fifa import (
     title,
 )
 from facewitness.train import checkpoint, edits, reports, several
-from facewitness.train.loop import Batch, Loop, Schedule
+from facewitness.train.loop import Batch, Loop, Schedule, halved
 from facewitness.train.plan import Language, Plan
 from facewitness.train.recipe import known, read_recipe
 from facewitness.types import KINDS
@@ -439,7 +439,7 @@ def make(
         if recipe.gradient_checkpointing:
             network.language.activation_checkpointing_enable({"use_reentrant": False})
         if recipe.bf16:
-            halved(network)
+            halved(network, network.learned())
         return network
     words = learned(sentences, recipe.vocabulary, fifa.TOKENS)
     network = FiFa(recipe.config(len(words)), Reader(words))
@@ -448,18 +448,6 @@ def make(
     elif init_from is not None:
         network.encoder.start_from(read_weights(init_from))
     return network
-
-
-def halved(network: FiFa) -> None:
-    """What never learns, in bfloat16: it needs no more, and the plan counts it so.
-
-    Args:
-        network: As training begins.
-    """
-    own = {id(p) for p in network.learned()}
-    for p in network.parameters():
-        if id(p) not in own:
-            p.data = p.data.to(torch.bfloat16)
 
 
 def merged(language: torch.nn.Module) -> None:
@@ -620,7 +608,7 @@ def plan(recipe: Recipe, processes: int = 1) -> Plan:
         p.requires_grad_(id(p) in learned)
     parts = {name: sum(p.numel() for p in part.parameters()) for name, part in network.named_children()}
     if recipe.kind == "hub" and recipe.bf16:
-        halved(network)
+        halved(network, network.learned())
     for name, part in network.named_children():
         page.holds(name, part)
     language = Language.of(network.language)

@@ -42,7 +42,7 @@ from facewitness.models._reader import Reader, learned
 from facewitness.models.compact import read_weights
 from facewitness.models.fpn import OMEGA, Prompt
 from facewitness.train import checkpoint, edits, published, reports
-from facewitness.train.loop import Batch, Loop, Schedule
+from facewitness.train.loop import Batch, Loop, Schedule, halved
 from facewitness.train.plan import Language, Plan
 from facewitness.train.recipe import known, read_recipe
 
@@ -354,6 +354,8 @@ def make(recipe: Recipe, texts: Sequence[str], init_from: Path | Sequence[Path] 
                     "with --recipe and this recipe."
                 )
             network.load_state_dict(tensors, strict=False)
+        if recipe.bf16:
+            halved(network, _changed(network))
         return network
     whole = [*texts, reports.NOTHING, ft.INSTRUCTION, ft.WITHOUT, ", ".join(reports.AREAS), ft.NONE]
     words = learned(whole, recipe.vocabulary)
@@ -366,6 +368,11 @@ def make(recipe: Recipe, texts: Sequence[str], init_from: Path | Sequence[Path] 
     if files:
         network.encoder.start_from(read_weights(files[0]))
     return network
+
+
+def _changed(network: ft.ForgeryTalker) -> list[torch.nn.Parameter]:
+    """What any of the three steps trains."""
+    return [p for name in STAGES for p in network.learned(name)]
 
 
 def _files(init_from: Path | Sequence[Path] | None) -> list[Path]:
@@ -596,9 +603,9 @@ def plan(recipe: Recipe, pictures: int = 121_774) -> Plan:
         p.requires_grad_(id(p) in learned)
     in_half = torch.bfloat16 if recipe.bf16 else torch.float32
     parts = {name: sum(p.numel() for p in part.parameters()) for name, part in network.named_children()}
+    if recipe.kind == "hub" and recipe.bf16:
+        halved(network, _changed(network))
     for name, part in network.named_children():
-        if not any(p.requires_grad for p in part.parameters()):
-            part.to(in_half)  # what does not learn needs no more
         page.holds(name, part)
     queries, words = int(config["queries"]), 160  # words: an instruction and a report, in tokens
     image = network.encoder.grid**2

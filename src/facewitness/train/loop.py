@@ -284,6 +284,19 @@ def resume(
     return there
 
 
+def halved(network: torch.nn.Module, learned: Iterable[Tensor]) -> None:
+    """What never learns, in bfloat16: it needs no more, and plans count it so.
+
+    Args:
+        network: As training begins.
+        learned: What any stage of it changes.
+    """
+    own = {id(p) for p in learned}
+    for p in network.parameters():
+        if id(p) not in own:
+            p.data = p.data.to(torch.bfloat16)
+
+
 def put(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
     """Copies tensors into those of the same name.
 
