@@ -303,8 +303,8 @@ class Dialogue:
             hear(f"{own.text}\n{name}: ")
         try:
             # what somebody points at goes on as it is: a box is more than the regions in it
-            asked = Question(question, tuple(places) or _places(face, own.regions))
-            reply = witness.answer(face.track, clip, asked, history, hear)
+            pointing = Question(question, tuple(places) or _places(face, own.regions))
+            reply = witness.answer(face.track, clip, pointing, history, hear)
             if not isinstance(reply, Reply):
                 raise BackendError(f"The witness {name}: expected a Reply, got {type(reply).__name__}.")
         except BackendError as error:
@@ -315,8 +315,8 @@ class Dialogue:
         pointed = [place.region for finding in reply.findings for place in finding.places]
         label = _label_of(words, reply.label, question) if words else reply.label
         notes = _parting(f"The witness {name}", label, words, own, face, [r for r in pointed if r is not None])
-        spoken = f"{name}: {words or '(no words)'}"
-        text = f"{own.text}\n{_with_notes(spoken, notes)}"
+        attributed = f"{name}: {words or '(no words)'}"
+        text = f"{own.text}\n{_with_notes(attributed, notes)}"
         return replace(own, text=text, notes=notes, witness=name, reply=reply)
 
     def choose(self, face: int) -> None:
@@ -1041,7 +1041,7 @@ def _at(face: PersonReport, second: float, names: Sequence[str], question: str) 
     at, p = near.at.seconds or 0.0, near.fake or 0.0
     fine = max(digits([moment.at.seconds for moment in scored]), digits([float(int(second)), second]))
     when = clock(at, fine)
-    asked = (
+    nearest_told = (
         f"{clock(second, fine)} was not judged; the nearest moment that was is {when}. "
         if abs(at - second) >= 1
         else ""
@@ -1051,7 +1051,7 @@ def _at(face: PersonReport, second: float, names: Sequence[str], question: str) 
         label = "inconclusive"
     chance = f"At {when} the probability of forgery is {percent(p)}: {WORDS[label][0].lower()}."
     if not names:
-        return Answer(f"{asked}{chance}", label, intent="when")
+        return Answer(f"{nearest_told}{chance}", label, intent="when")
     words, findings = [], []
     for name in names:
         here = [
@@ -1074,7 +1074,9 @@ def _at(face: PersonReport, second: float, names: Sequence[str], question: str) 
             words.append(f"{lead}{graded(here[0])} at {when}: {here[0].claim}")
     if label == "real" and findings:
         words.append("The face as a whole shows no sufficient sign at that moment, so this is a hint and no more.")
-    return Answer(f"{asked}{' '.join(words)} {chance}", label, tuple(dict.fromkeys(findings)), tuple(names), "when")
+    return Answer(
+        f"{nearest_told}{' '.join(words)} {chance}", label, tuple(dict.fromkeys(findings)), tuple(names), "when"
+    )
 
 
 def _about_regions(face: PersonReport, names: Sequence[str], question: str) -> Answer:

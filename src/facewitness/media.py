@@ -227,8 +227,8 @@ def parts(path: str | os.PathLike[str]) -> list[str]:
             return [name]
         content = _content(Path(path), name, MAX_BYTES)
         if is_pdf:
-            asked = {"max_pixels": MAX_PIXELS, "max_memory": MAX_MEMORY, "counting": True}
-            count = _ask_stills(content, "pdf", name, asked, MAX_PIXELS)[0]["parts"]
+            limits = {"max_pixels": MAX_PIXELS, "max_memory": MAX_MEMORY, "counting": True}
+            count = _ask_stills(content, "pdf", name, limits, MAX_PIXELS)[0]["parts"]
         elif _raw_kind(content) is not None:
             count = 1
         else:
@@ -583,8 +583,8 @@ def _decode_elsewhere(
     """As `_decode`, by `stills` in a process of its own."""
     from PIL import Image
 
-    asked = {"max_pixels": max_pixels, "max_memory": max_memory, "part": page}
-    header, icc, payload = _ask_stills(content, kind, label, asked, max_pixels)
+    limits = {"max_pixels": max_pixels, "max_memory": max_memory, "part": page}
+    header, icc, payload = _ask_stills(content, kind, label, limits, max_pixels)
     notes: list[str] = list(header["notes"])
     if kind == "pdf" and page is None and header["parts"] > 1:
         notes.append(f"The others are named {label.rpartition('/')[2]}#2 and so on.")

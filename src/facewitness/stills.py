@@ -57,14 +57,14 @@ def main() -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)  # whatever a library prints is no part of the answer
     os.dup2(null, 2)
-    asked = json.loads(sys.stdin.buffer.readline())
-    content = sys.stdin.buffer.read(asked["bytes"])
-    read = {"heif": _heif, "jxl": _jxl, "pdf": _pdf}[asked["kind"]]
+    request = json.loads(sys.stdin.buffer.readline())
+    content = sys.stdin.buffer.read(request["bytes"])
+    read = {"heif": _heif, "jxl": _jxl, "pdf": _pdf}[request["kind"]]
     payload, icc = b"", b""
     try:
-        confine = _imported(asked["kind"])
-        confine(asked["max_memory"])
-        header, payload, icc = read(content, asked)
+        confine = _imported(request["kind"])
+        confine(request["max_memory"])
+        header, payload, icc = read(content, request)
     except Refused as error:
         header = {"refused": str(error), "large": error.large}
     except ImportError:
@@ -72,7 +72,7 @@ def main() -> None:
     except MemoryError:
         header = {"refused": "does not fit into memory. Make it smaller.", "large": True}
     except Exception as error:  # a broken file makes decoders raise almost anything
-        name = {"heif": "HEIC", "jxl": "JPEG XL", "pdf": "PDF"}[asked["kind"]]
+        name = {"heif": "HEIC", "jxl": "JPEG XL", "pdf": "PDF"}[request["kind"]]
         why = str(error)[:200] or type(error).__name__
         header = {"refused": f"is a damaged or incomplete {name} ({why})", "large": False}
     out.write(json.dumps({**header, "bytes": len(payload), "icc": len(icc)}).encode() + b"\n")

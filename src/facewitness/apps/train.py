@@ -274,10 +274,10 @@ def _add_kfd(parser: Any) -> Command:
         pictures = None if given.pack is None else kfd.count(recipe, given.pack)
         return kfd.plan(recipe, pictures, given.processes)
 
-    asked = _add_plan(parser, planned, "pack", "out")
+    plan_first = _add_plan(parser, planned, "pack", "out")
 
     def run(given: argparse.Namespace) -> int:
-        if (status := asked(given)) is not None:
+        if (status := plan_first(given)) is not None:
             return status
         from facewitness.train import kfd, several
 
@@ -314,10 +314,10 @@ def _add_fdm(parser: Any) -> Command:
 
         return fdm.plan(read(given))
 
-    asked = _add_plan(parser, planned, "pack", "out", shareable=False)
+    plan_first = _add_plan(parser, planned, "pack", "out", shareable=False)
 
     def run(given: argparse.Namespace) -> int:
-        if (status := asked(given)) is not None:
+        if (status := plan_first(given)) is not None:
             return status
         from facewitness.train import fdm
 
@@ -369,10 +369,10 @@ def _add_sft(parser: Any) -> Command:
 
         return sft.plan(read(given), given.detector, _examples(given.forensic), given.processes)
 
-    asked = _add_plan(parser, planned, "forensic", "out")
+    plan_first = _add_plan(parser, planned, "forensic", "out")
 
     def run(given: argparse.Namespace) -> int:
-        if (status := asked(given)) is not None:
+        if (status := plan_first(given)) is not None:
             return status
         from facewitness.train import sft
 
@@ -524,10 +524,10 @@ def _add_mids(parser: Any) -> Command:
         rows = None if given.mined is None else len(mids.kept(recipe, mids.read_mined(given.mined)))
         return mids.plan(recipe, rows)
 
-    asked = _add_plan(parser, planned, "mined", "out", shareable=False)
+    plan_first = _add_plan(parser, planned, "mined", "out", shareable=False)
 
     def run(given: argparse.Namespace) -> int:
-        if (status := asked(given)) is not None:
+        if (status := plan_first(given)) is not None:
             return status
         from facewitness.models import mids as model
         from facewitness.train import mids
@@ -590,10 +590,10 @@ def _add_grpo(parser: Any) -> Command:
         examples = _examples(None if given.data is None else [given.data])
         return grpo.plan(read(given), given.detector, examples, given.processes)
 
-    asked = _add_plan(parser, planned, "data", "out")
+    plan_first = _add_plan(parser, planned, "data", "out")
 
     def run(given: argparse.Namespace) -> int:
-        if (status := asked(given)) is not None:
+        if (status := plan_first(given)) is not None:
             return status
         from facewitness.train import grpo
 

@@ -210,30 +210,25 @@ def run(
             return known
         originals = _originals(leaf, root, split, frames) if difference_masks else {}
         worst = _Worst(thumbnails)
-        done = 0
+        done = itertools.count(1)
         try:
             for perturbation in perturbations:
                 plain = perturbation[0] == "none"
-                waiting: deque[_Item] = deque()
                 items = _items(listed(), files or Path(), perturbation, reencode, seed)
-                sources = _sources(items, waiting, writer.done, perturbation)
-                arguments = system.arguments(perturbation, seed)
                 ready = analyzer if perturbation[0] != "crop_shift" else None
-                for analysis in _analyzed(sources, ready, jobs, arguments, pixels=plain and bool(able)):
-                    while waiting[0].failed:  # items that never became a source stand in their order among the others
-                        writer.add(_row(waiting.popleft(), perturbation))
-                        done += 1
-                    item = waiting.popleft()
-                    row, *others = _rows(item, analysis, perturbation, originals, scores if plain else ())
-                    row["thumbnail"] = worst.thumbnail(row, analysis)
-                    if questions and plain:
-                        others += _answers(item.sample, analysis, row, able, scores)
-                    writer.add(row, *others)
-                    done += 1
-                    progress(done)
-                while waiting:
-                    writer.add(_row(waiting.popleft(), perturbation))
-                    done += 1
+                arguments = system.arguments(perturbation, seed)
+                for item, analysis in _in_order(
+                    items, writer.done, perturbation, ready, jobs, arguments, pixels=plain and bool(able)
+                ):
+                    if analysis is None:  # it never became a source
+                        writer.add(_row(item, perturbation))
+                    else:
+                        row, *others = _rows(item, analysis, perturbation, originals, scores if plain else ())
+                        row["thumbnail"] = worst.thumbnail(row, analysis)
+                        if questions and plain:
+                            others += _answers(item.sample, analysis, row, able, scores)
+                        writer.add(row, *others)
+                    progress(next(done))
         except BaseException:
             writer.flush()  # what was worked out is kept, whatever stopped us
             raise
@@ -378,6 +373,26 @@ def _sources(
         if item.source is not None:
             source, item.source = item.source, None  # a waiting item keeps no picture
             yield source
+
+
+def _in_order(
+    items: Iterable[_Item],
+    done: set[predictions.Key],
+    perturbation: perturb.Perturbation,
+    ready: Analyzer | None,
+    jobs: int,
+    options: dict[str, Any],
+    *,
+    pixels: bool,
+) -> Iterator[tuple[_Item, _Kept | None]]:
+    """Each item without a row, in the listing's order, with its analysis; None where it never became a source."""
+    waiting: deque[_Item] = deque()
+    for analysis in _analyzed(_sources(items, waiting, done, perturbation), ready, jobs, options, pixels):
+        while waiting[0].failed:
+            yield waiting.popleft(), None
+        yield waiting.popleft(), analysis
+    while waiting:
+        yield waiting.popleft(), None
 
 
 def _encoded(pixels: Pixels, quality: int) -> bytes:
@@ -527,16 +542,16 @@ def _by(testimony: Testimony) -> Row:
 def _answers(sample: Sample, analysis: _Kept, row: Row, able: Sequence[Witness], scores: Sequence[str]) -> list[Row]:
     """Rows for each question the dataset asks about this picture: the evidence's answer, then witnesses'."""
     face = _face_meant(sample, analysis.report)
-    asked = {question: tuple(references) for question, references in (sample.truth.questions or {}).items()}
+    questions = {question: tuple(references) for question, references in (sample.truth.questions or {}).items()}
     if is_film(analysis.report):
-        asked |= {question: () for question in FILM_QUESTIONS if question not in asked}
-    if face is None or not asked:
+        questions |= {question: () for question in FILM_QUESTIONS if question not in questions}
+    if face is None or not questions:
         return []
     talk = Dialogue(analysis.report)
     talk.choose(analysis.report.people.index(face))
     of_item = cast(Row, {name: value for name, value in row.items() if name in _OF_ITEM})
     answered: list[Row] = []
-    for question, references in asked.items():
+    for question, references in questions.items():
         regions_true = row.get("regions_true")
         truth = Truth(
             sample.truth.label,

@@ -783,9 +783,9 @@ def made_by(entries: Sequence[Entry]) -> list[str]:
         ]
         command += [f"--{key}" for key in ("films", "questions") if meta.get(key)]
         command += [f"--keep {key}={','.join(map(str, values))}" for key, values in (meta.get("keep") or {}).items()]
-        asked = [(str(name), int(s)) for name, s in meta.get("perturbations") or [] if name != "none"]
-        every = set(asked) == set(perturb.parse(["all"])) - {("none", 0)}
-        command += ["--perturb all"] if every else [f"--perturb {name}:{s}" for name, s in asked]
+        perturbations = [(str(name), int(s)) for name, s in meta.get("perturbations") or [] if name != "none"]
+        every = set(perturbations) == set(perturb.parse(["all"])) - {("none", 0)}
+        command += ["--perturb all"] if every else [f"--perturb {name}:{s}" for name, s in perturbations]
         witnesses = [w for w in meta.get("witnesses") or [] if isinstance(w, Mapping)]
         command += [f"--witness {w['name']}" for w in witnesses if w.get("name")]
         weights = [f"{file} {sha}" for w in witnesses for file, sha in (w.get("weights") or {}).items()]

@@ -93,16 +93,16 @@ def _entry(entry: Any) -> tuple[str, list[tuple[str, str]]]:
     """A picture's name, and questions with answers."""
     named = entry.get("image") or entry["images"][0]
     if "messages" in entry:
-        spoken = [(m["role"], str(m["content"])) for m in entry["messages"]]
+        messages = [(m["role"], str(m["content"])) for m in entry["messages"]]
     else:
-        spoken = [(m["from"], str(m["value"])) for m in entry["conversations"]]
+        messages = [(m["from"], str(m["value"])) for m in entry["conversations"]]
     turns: list[tuple[str, str]] = []
-    asked = ""
-    for role, text in spoken:
+    question = ""
+    for role, text in messages:
         if role in ("human", "user"):
-            asked = _MARK.sub(" ", text).strip()
-        elif role in ("gpt", "assistant") and asked:
-            turns.append((asked, text.strip()))
+            question = _MARK.sub(" ", text).strip()
+        elif role in ("gpt", "assistant") and question:
+            turns.append((question, text.strip()))
     return str(named).replace("\\", "/"), turns
 
 

@@ -127,13 +127,13 @@ def _answered(name: str, table: Path, entries: list[Any]) -> dict[str, Truth]:
     turns: dict[str, list[tuple[str, str]]] = {}
     for number, entry in enumerate(entries):
         try:
-            spoken = [(str(t["from"]), str(t["value"])) for t in entry["conversations"]]
+            messages = [(str(t["from"]), str(t["value"])) for t in entry["conversations"]]
             picture = str(entry["image"]).replace("\\", "/").removeprefix(f"{name}/").removeprefix("imgs/")
         except (KeyError, TypeError):
             raise InputError(
                 f"{NAME}: {table}, entry {number}: expected image and conversations (from, value); download it again"
             ) from None
-        for (asker, question), (answerer, answer) in pairwise(spoken):
+        for (asker, question), (answerer, answer) in pairwise(messages):
             if asker == "human" and answerer == "gpt":
                 turns.setdefault(picture, []).append((question.replace("<image>", "").strip(), answer.strip()))
     truths: dict[str, Truth] = {}

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness.overtime import stretches
-from facewitness.phrases import error_rates, known, percent, visible
+from facewitness.overtime import clock, stretches
+from facewitness.phrases import error_rates, is_film, known, percent, someone, visible
 from facewitness.types import Face, Finding, FrameRef, Mask, PersonReport, Quality, Reply, Report, Testimony, Verdict
 
 LIMITS: tuple[str, ...] = (
@@ -198,6 +198,21 @@ def face_at(person: PersonReport, at: FrameRef | None) -> Face | None:
         at: The frame; None for a photo.
     """
     return person.face if at is None else next((face for face in person.track.faces if face.at.index == at.index), None)
+
+
+def dimensions(report: Report) -> list[str]:
+    """How large what was read is, in words: pixels, a film's time and frames, and how many faces or people it shows.
+
+    Args:
+        report: Of any status.
+    """
+    facts = [f"{report.size[0]:,} × {report.size[1]:,} pixels".replace(",", " ")] if report.size else []
+    if report.medium is not None and (seconds := report.medium.seconds) is not None:
+        facts.append(f"{clock(seconds)}, {report.medium.frames} frames")
+    if report.status == "ok":
+        count = len(report.people)
+        facts.append(f"{count} {someone(is_film(report), count)}")
+    return facts
 
 
 def measured(quality: Quality) -> list[tuple[str, str]]:

@@ -151,20 +151,22 @@ def _witness(described: Mapping[str, Any], report: Report) -> tuple[str, ...]:
     name = str(described.get("name", ""))
     problems = [visible(p.message) for p in report.problems if p.step == "examine" and name in p.message]
     about = [testimony for testimony in report.inspections if testimony.witness == name]
-    spoken = [
+    of_faces = [
         (number, testimony)
         for number, person in enumerate(report.people, start=1)
         for testimony in person.verdict.testimonies
         if testimony.witness == name
     ]
     sentences = [*problems, *(_of_file(testimony) for testimony in about)]
-    sentences += [_of_face(number, testimony, report.people[number - 1]) for number, testimony in spoken]
+    sentences += [_of_face(number, testimony, report.people[number - 1]) for number, testimony in of_faces]
     return (
         f"Witness: {visible(name)}",
         _settings(described, "none"),
         " ".join(known(described, ("knows",)))
         or (
-            "Reads what the file says of itself." if about and not spoken else "Scores each face for traces of forgery."
+            "Reads what the file says of itself."
+            if about and not of_faces
+            else "Scores each face for traces of forgery."
         ),
         " ".join(sentences) or "Nothing was found.",
         " ".join(known(described, ("does_not_know",))) or "Nobody has measured what it does not see.",

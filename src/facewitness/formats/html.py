@@ -27,6 +27,7 @@ from facewitness.formats import (
     again,
     band,
     cases,
+    dimensions,
     face_at,
     film_frame,
     fits,
@@ -206,12 +207,7 @@ def _shape(label: str) -> Element:
 def _ruling(report: Report) -> Iterable[Element | None]:
     key, large, meaning = headline(report)
     verdict = report.verdict
-    facts = [f"{report.size[0]:,} × {report.size[1]:,} pixels".replace(",", " ")] if report.size else []
-    if report.medium is not None and (seconds := report.medium.seconds) is not None:
-        facts.append(f"{clock(seconds)}, {report.medium.frames} frames")
-    if report.status == "ok":
-        count = len(report.people)
-        facts.append(f"{count} {someone(is_film(report), count)}")
+    facts = dimensions(report)
     yield _e("p", "facewitness", _e("span", " examination report", class_="quiet"), class_="wordmark")
     yield _e("p", _e("bdi", _name(report), class_="filename"), *(_e("span", fact, class_="fact") for fact in facts))
     yield _e(

@@ -44,6 +44,7 @@ from facewitness.formats import (
     _record,
     again,
     band,
+    dimensions,
     face_at,
     film_frame,
     heat,
@@ -345,11 +346,7 @@ class _Bar(Flowable):
 def _ruling(report: Report) -> Iterator[Flowable]:
     key, large, meaning = headline(report)
     verdict = report.verdict
-    facts = [f"{report.size[0]:,} × {report.size[1]:,} pixels".replace(",", " ")] if report.size else []
-    if report.medium is not None and (seconds := report.medium.seconds) is not None:
-        facts.append(f"{clock(seconds)}, {report.medium.frames} frames")
-    if report.status == "ok":
-        facts.append("1 face" if len(report.people) == 1 else f"{len(report.people)} faces")
+    facts = dimensions(report)
     if report.case is not None:
         facts.append(f"{report.case.reference}, {report.case.exhibit.label}")
     yield _text("facewitness examination report", _style(8.5, textColor=MUTED))

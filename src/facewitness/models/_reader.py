@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from facewitness.errors import WeightsError
 from facewitness.files import write_whole
-from facewitness.models import _torchvision  # noqa: F401  (transformers imports torchvision)
+from facewitness.models import _saved, _torchvision  # noqa: F401  (transformers imports torchvision)
 
 # isort: split
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -27,6 +27,35 @@ from transformers import PreTrainedTokenizerFast
 PAD, END, MASK = "<pad>", "<end>", "<mask>"  # ids 0, 1 and 2
 _PIECE = r" ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s+"  # what no token reaches out of; a digit is one
 Spans = Callable[[str], Sequence[tuple[int, int]]]  # where a text names a region, as (begin, end)
+
+
+def network_of(kind: type[Any], path: Path, name: str, tables: Sequence[str], settings: Sequence[str]) -> Any:
+    """A saved network that reads and writes, in evaluation mode: card, words, settings, tensors.
+
+    Args:
+        kind: The network's class; it takes its settings and its `Reader`.
+        path: Of the .safetensors; its card lies beside it.
+        name: What the card calls the network.
+        tables: Settings of its card that are tables.
+        settings: Its other settings.
+
+    Returns:
+        The network.
+
+    Raises:
+        WeightsError: A file is missing, damaged, or not what its card says.
+    """
+    card, tensors = _saved.read(path, name, ["network", "words"])
+    tensors = {**_saved.borrowed(path, card, "encoder."), **tensors}
+    reader = Reader.load(path, card["words"])
+    with _saved.settings_of(path):
+        if not isinstance(card["network"], Mapping):
+            raise TypeError(f"expected a table, got {card['network']!r}")
+        _saved.plain(card["network"], tables, settings)
+        network = kind(card["network"], reader)
+    _saved.fill(network, _saved.shared(network, tensors), path)
+    network.sha256 = card["sha256"]
+    return network.eval()
 
 
 def learned(sentences: Iterable[str], rows: int, further: Sequence[str] = ()) -> PreTrainedTokenizerFast:

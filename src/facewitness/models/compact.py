@@ -229,7 +229,10 @@ def read_weights(file: Path) -> dict[str, Tensor]:
         try:
             tensors = load_file(file)
         except (OSError, SafetensorError) as error:
-            raise WeightsError(f"'{file}': expected safetensors or an exported ONNX network, got {error}.") from error
+            raise WeightsError(
+                f"'{file}': expected safetensors or an exported ONNX network, got what is neither ({error}). Name a "
+                f"run's last.safetensors, or {SHIPPED} of the repository."
+            ) from error
     return {name: value.float() if value.dtype == torch.float16 else value for name, value in tensors.items()}
 
 

@@ -484,8 +484,10 @@ def _backbone(name: str, stage: int | None, options: dict[str, Any]) -> tuple[nn
         model = timm.create_model(name, pretrained=False, features_only=True, out_indices=[stage], **options)
         return model, int(model.feature_info.channels()[0])
     except (TypeError, ValueError, RuntimeError, AssertionError, AttributeError, IndexError) as error:
-        asked = f"stage {stage}, options {options}"
-        raise InputError(f"timm cannot make the backbone {name} ({asked}): {error}. Leave out or mend one.") from error
+        settings = f"stage {stage}, options {options}"
+        raise InputError(
+            f"timm cannot make the backbone {name} ({settings}): {error}. Leave out or mend one."
+        ) from error
 
 
 def _branch(channels: int, width: int) -> nn.Sequential:

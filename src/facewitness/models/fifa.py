@@ -39,7 +39,7 @@ from torch import Tensor, nn
 from facewitness.errors import InputError
 from facewitness.models import _encoder, _hub, _saved, _torchvision  # noqa: F401
 from facewitness.models._encoder import Features
-from facewitness.models._reader import Reader
+from facewitness.models._reader import Reader, network_of
 from facewitness.models.mask_decoder import MaskDecoder, bce_loss, dice_loss, enlarged
 from facewitness.types import KINDS
 
@@ -531,17 +531,10 @@ class FiFa(nn.Module):
         Raises:
             WeightsError: A file is missing, damaged, or not what its card says.
         """
-        card, tensors = _saved.read(path, "fifa", ["network", "words"])
-        reader = Reader.load(path, card["words"])
-        with _saved.settings_of(path):
-            if not isinstance(card["network"], Mapping):
-                raise TypeError(f"expected a table, got {card['network']!r}")
-            _saved.plain(card["network"], ("encoder", "language", "decoder"),
-                         ("concepts", "grid", "region_prediction", "frozen_language", "prior"))  # fmt: skip
-            network = cls(card["network"], reader)
-        _saved.fill(network, _saved.shared(network, tensors), path)
-        network.sha256 = card["sha256"]
-        return network.eval()
+        return network_of(
+            cls, path, "fifa", ("encoder", "language", "decoder"),
+            ("concepts", "grid", "region_prediction", "frozen_language", "prior"),
+        )  # fmt: skip
 
 
 class _Gate(LogitsProcessor):

@@ -40,7 +40,7 @@ from torch import Tensor, nn
 from facewitness.errors import InputError, WeightsError
 from facewitness.models import _encoder, _hub, _saved, _torchvision  # noqa: F401
 from facewitness.models._encoder import Features
-from facewitness.models._reader import Reader
+from facewitness.models._reader import Reader, network_of
 from facewitness.models.fpn import FPN, THRESHOLD, Prompt
 from facewitness.models.mask_decoder import MaskDecoder, bce_loss, enlarged
 
@@ -229,8 +229,8 @@ class ForgeryTalker(nn.Module):
         prompt = self.prompt(pixels, features)
         ids, seen = (x.to(pixels.device) for x in self.reader.read([self.instruction(self.named(prompt)[0])]))
         queries, text = self._qformer(features, ids, seen)
-        asked = self._masks(self._ask(features, queries, text, seen), prompt)
-        logits = enlarged(self._both(asked, pixels, None), self.size)
+        coarse = self._masks(self._ask(features, queries, text, seen), prompt)
+        logits = enlarged(self._both(coarse, pixels, None), self.size)
         chances = prompt.logits[0].sigmoid().cpu().tolist()
         return dict(zip(self.labels, chances, strict=True)), logits[0, 0].sigmoid().float().cpu().numpy()
 
@@ -419,19 +419,10 @@ class ForgeryTalker(nn.Module):
         Raises:
             WeightsError: A file is missing, damaged, or not what its card says.
         """
-        card, tensors = _saved.read(path, "forgerytalker", ["network", "words"])
-        tensors = {**_saved.borrowed(path, card, "encoder."), **tensors}
-        reader = Reader.load(path, card["words"])
-        with _saved.settings_of(path):
-            if not isinstance(card["network"], Mapping):
-                raise TypeError(f"expected a table, got {card['network']!r}")
-            _saved.plain(card["network"], ("encoder", "fpn", "qformer", "language", "decoder"),
-                         ("queries", "labels", "enrich", "fpn_prompt", "fuse", "frozen_language", "prior",
-                          "mirror"))  # fmt: skip
-            network = cls(card["network"], reader)
-        _saved.fill(network, _saved.shared(network, tensors), path)
-        network.sha256 = card["sha256"]
-        return network.eval()
+        return network_of(
+            cls, path, "forgerytalker", ("encoder", "fpn", "qformer", "language", "decoder"),
+            ("queries", "labels", "enrich", "fpn_prompt", "fuse", "frozen_language", "prior", "mirror"),
+        )  # fmt: skip
 
 
 class _Cross(nn.Module):

@@ -851,9 +851,9 @@ def conversation(model: Any, text: str, before: Sequence[tuple[str, str]] = ()) 
     Returns:
         Messages as chat templates want them.
     """
-    asked = [*(question for question, _ in before), text]
-    messages = [turn(model, asked[0])]
-    for (_, answered), question in zip(before, asked[1:], strict=True):
+    questions = [*(question for question, _ in before), text]
+    messages = [turn(model, questions[0])]
+    for (_, answered), question in zip(before, questions[1:], strict=True):
         messages.append({"role": "assistant", "content": [{"type": "text", "text": answered}]})
         messages.append({"role": "user", "content": [{"type": "text", "text": question}]})
     return messages
@@ -883,18 +883,18 @@ def likelihoods(
         One a reply, nats.
     """
     messages = conversation(model, text, before)
-    asked = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-    whole = [] if ended else [f"{asked}{reply}" for reply in replies]
+    prompt = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    whole = [] if ended else [f"{prompt}{reply}" for reply in replies]
     for reply in replies if ended else ():
         answer = {"role": "assistant", "content": [{"type": "text", "text": reply}]}
         turns = processor.apply_chat_template([*messages, answer], tokenize=False)
-        whole.append(turns if turns.startswith(asked) else f"{asked}{reply}{processor.tokenizer.eos_token or ''}")
+        whole.append(turns if turns.startswith(prompt) else f"{prompt}{reply}{processor.tokenizer.eos_token or ''}")
     inputs = processor(
-        images=[shown], text=[asked], return_tensors="pt",
+        images=[shown], text=[prompt], return_tensors="pt",
         add_special_tokens=False,  # the template has them
     ).to(model.device)  # fmt: skip
     following = processor.tokenizer(
-        [each[len(asked) :] for each in whole], padding=True, padding_side="right", return_tensors="pt",
+        [each[len(prompt) :] for each in whole], padding=True, padding_side="right", return_tensors="pt",
         add_special_tokens=False,
     ).to(model.device)  # fmt: skip
     ids, there = following["input_ids"], following["attention_mask"]

@@ -72,7 +72,7 @@ from facewitness.processes import not_from_here
 from facewitness.train import checkpoint, paired
 from facewitness.train.checkpoint import last_checkpoint, same_run
 from facewitness.train.plan import GIB, Language, Plan, loadable, speaks
-from facewitness.train.recipe import known, read_recipe
+from facewitness.train.recipe import at_least, known, of_steps_or_epochs, read_recipe
 from facewitness.train.rewards import WEIGHTS, Rewards
 from facewitness.train.sft import LEARNER, detector_of, expert_for, with_expert
 from facewitness.train.tuning import Draws, Watch
@@ -237,14 +237,8 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if (self.steps is None) == (self.epochs is None):
-            raise InputError("recipe: expected either steps or epochs")
-        least = {"group_size": 2, "prompts": 1, "micro_batch_size": 1, "max_tokens": 1, "steps": 1}
-        for name, low in least.items():
-            if (value := getattr(self, name)) is not None and value < low:
-                raise InputError(f"recipe: expected {name} of at least {low}, got {value}")
-        if self.epochs is not None and self.epochs <= 0:
-            raise InputError(f"recipe: expected epochs above 0, got {self.epochs}")
+        of_steps_or_epochs(self)
+        at_least(self, group_size=2, prompts=1, micro_batch_size=1, max_tokens=1, steps=1)
         if not (self.temperature > 0 and 0 < self.top_p <= 1 and self.beta >= 0 and self.epsilon > 0 and self.lr > 0):
             raise InputError(
                 "recipe: expected temperature, epsilon and lr above 0, top_p in (0, 1] and beta from 0, got "
@@ -446,7 +440,7 @@ def train(
             f"micro_batch_size times the processes, {recipe.micro_batch_size} · {world}"
         )
     rows = paired.read(data) if unseen is None else _unseen(paired.read(data), unseen)
-    asked = rows if val is None else _apart(paired.read(val), rows, val)
+    val_rows = rows if val is None else _apart(paired.read(val), rows, val)
     steps = recipe.steps or max(1, round((recipe.epochs or 0) * len(rows) / recipe.prompts))
     expert = Path(recipe.model) / "expert.safetensors" if detector is None else detector
     facts = {
@@ -465,7 +459,7 @@ def train(
     rewards = recipe.paid
     rewards.judge([rows[0]["reply"]], **paired.columns(rows[:1]))  # raises here, not after a step, what a reward lacks
     adapter = recipe.language == "lora" and not isinstance(model, PeftModel)
-    watch = _Watch(out, processor, _several(asked), recipe, show_every, stop_at_step)
+    watch = _Watch(out, processor, _several(val_rows), recipe, show_every, stop_at_step)
     trainer = _Trainer(
         model,
         _arguments(recipe, out, steps, world, save_every, pv.unspoken(model)),

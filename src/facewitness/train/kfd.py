@@ -52,7 +52,7 @@ from facewitness.models.sbi import SBI
 from facewitness.train import checkpoint, several
 from facewitness.train.loop import Batch, Loop, Schedule, put
 from facewitness.train.plan import Plan, passed_through
-from facewitness.train.recipe import known, read_recipe
+from facewitness.train.recipe import known, of_steps_or_epochs, read_recipe
 
 _ENCODERS: Mapping[str, type] = {"clip": ClipEncoders, "small": SmallEncoders}
 _TRIES = 8
@@ -111,8 +111,7 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if (self.steps is None) == (self.epochs is None):
-            raise InputError("recipe: expected either steps or epochs")
+        of_steps_or_epochs(self)
         if self.batch_size < 2 or self.batch_size % 2:
             raise InputError(
                 f"recipe: expected an even batch_size of at least 2, half of it genuine, got {self.batch_size}"

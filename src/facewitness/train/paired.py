@@ -124,8 +124,8 @@ def ask(model: Any, processor: Any, rows: Sequence[Row], asking: Asking) -> Repl
     Returns:
         For each row its replies: one, or as many as are drawn.
     """
-    asked = [(row["image"], row["prompt"]) for row in rows]
-    different = dict(zip(asked, rows, strict=True))
+    prompts = [(row["image"], row["prompt"]) for row in rows]
+    different = dict(zip(prompts, rows, strict=True))
     unique, answers = list(different.values()), Replies()
     with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
         torch.manual_seed(asking.seed)
@@ -137,7 +137,7 @@ def ask(model: Any, processor: Any, rows: Sequence[Row], asking: Asking) -> Repl
             else:
                 answers += [[text] for text in pv.answers(model, processor, shown, texts, asking.max_tokens)]
     replies = dict(zip(different, answers, strict=True))
-    return [replies[prompt] for prompt in asked]
+    return [replies[prompt] for prompt in prompts]
 
 
 def picture(row: Row) -> Image.Image:

@@ -122,6 +122,36 @@ def check(given: Any, hints: Mapping[str, Any], where: str) -> None:
             raise InputError(f"{where}: expected {name} of type {_words(hints[name])}, got {value!r}")
 
 
+def of_steps_or_epochs(recipe: Any) -> None:
+    """A recipe's check that its length is said once.
+
+    Args:
+        recipe: With `steps` and `epochs`, of which one is None.
+
+    Raises:
+        InputError: Both are given, or neither, or no epoch is left.
+    """
+    if (recipe.steps is None) == (recipe.epochs is None):
+        raise InputError("recipe: expected either steps or epochs")
+    if recipe.epochs is not None and recipe.epochs <= 0:
+        raise InputError(f"recipe: expected epochs above 0, got {recipe.epochs}")
+
+
+def at_least(recipe: Any, **least: int) -> None:
+    """A recipe's check of its counts.
+
+    Args:
+        recipe: A dataclass of settings.
+        **least: Setting → the least that it may be; one that is None is not looked at.
+
+    Raises:
+        InputError: One is less.
+    """
+    for name, low in least.items():
+        if (value := getattr(recipe, name)) is not None and value < low:
+            raise InputError(f"recipe: expected {name} of at least {low}, got {value}")
+
+
 def known(what: str, names: Iterable[Any], those: Iterable[str]) -> None:
     """Refuse a name that there is not, with the nearest one.
 

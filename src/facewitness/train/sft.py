@@ -73,7 +73,7 @@ from facewitness.processes import not_from_here
 from facewitness.train import checkpoint
 from facewitness.train.checkpoint import last_checkpoint, same_run
 from facewitness.train.plan import Language, Plan, loadable, picture_tokens, sees, speaks
-from facewitness.train.recipe import known, read_recipe
+from facewitness.train.recipe import at_least, known, of_steps_or_epochs, read_recipe
 from facewitness.train.tuning import Draws, Watch
 
 _SAMPLES = 4
@@ -140,19 +140,8 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if (self.steps is None) == (self.epochs is None):
-            raise InputError("recipe: expected either steps or epochs")
-        for name, least in (
-            ("batch_size", 1),
-            ("micro_batch_size", 1),
-            ("steps", 1),
-            ("stop_at_step", 1),
-            ("max_tokens", 1),
-        ):
-            if (value := getattr(self, name)) is not None and value < least:
-                raise InputError(f"recipe: expected {name} of at least {least}, got {value}")
-        if self.epochs is not None and self.epochs <= 0:
-            raise InputError(f"recipe: expected epochs above 0, got {self.epochs}")
+        of_steps_or_epochs(self)
+        at_least(self, batch_size=1, micro_batch_size=1, steps=1, stop_at_step=1, max_tokens=1)
         if not 0 <= self.general < 1:
             raise InputError(f"recipe: expected general as a share from 0 to below 1, got {self.general}")
         known("way to train the language model", [self.language], ("lora", "full", "frozen"))
@@ -360,13 +349,13 @@ def train(
     draws = Draws(examples, dialogue, recipe.share, recipe.batch_size, recipe.seed)
     steps = recipe.steps or max(1, round((recipe.epochs or 0) * len(examples) / recipe.batch_size / (1 - recipe.share)))
     end = min(steps, recipe.stop_at_step or steps)
-    asked = (examples if val is None else chats.read(val, recipe.quoted))[:_SAMPLES]
+    held_out = (examples if val is None else chats.read(val, recipe.quoted))[:_SAMPLES]
     facts = _facts(recipe, steps, [*forensic, *general], detector if recipe.forgery_prompt else None)
     same_run(out, facts)
     seeing, card = (None, {}) if detector is None or not recipe.forgery_prompt else detector_of(detector)
     model, processor = make(recipe, seeing, card.get("crop", {}).get("size"))
     evidence = pv.placeholders(model) if recipe.forgery_prompt else ""
-    watch = _Watch(out, processor, asked, recipe, show_every, min(end, stop_at_step or end))
+    watch = _Watch(out, processor, held_out, recipe, show_every, min(end, stop_at_step or end))
     trainer = trl.SFTTrainer(
         model,
         args=_arguments(recipe, out, steps, world, workers, save_every, log_every),
@@ -494,12 +483,12 @@ def plan(recipe: Recipe, detector: Path | None = None, examples: int | None = No
         WeightsError: A folder that cannot be read, or would run code.
     """
     page = Plan(f"fine-tuning of {recipe.model}" + (f" on {processes} processes" * (processes > 1)), processes)
-    model, asked = with_expert(
+    model, learning = with_expert(
         page, recipe, detector if recipe.forgery_prompt else None, recipe.learner, needed=recipe.forgery_prompt
     )
     inner = model.get_base_model() if isinstance(model, PeftModel) else model
     words = Language.of(inner)
-    tokens = asked + recipe.max_tokens
+    tokens = learning + recipe.max_tokens
     speaks(page, inner, tokens)
     page.holds("the model", model)
     micro = recipe.micro_batch_size

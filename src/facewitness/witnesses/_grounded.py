@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from facewitness import regions, weights
+from facewitness import regions
 from facewitness.calibration import logistic
 from facewitness.errors import InputError, WeightsError
 from facewitness.types import Box, Face, Finding, Mark, Mask, Place
+from facewitness.witnesses import _device
 
 SEEN = 0.5  # of a mask, from which on a sample is forged
 # what texts call regions besides their titles in the tree; sides are the subject's
@@ -118,18 +118,10 @@ class Loaded:
     def __init__(
         self, how: str, load: Callable[[Path], Any], path: str | None, device: str, words: bool, max_tokens: int
     ):
-        file = weights.with_card(f"{self.name}.safetensors", how) if path is None else Path(path)
-        if not file.is_file():
-            raise WeightsError(f"There is no network at '{file}'. {how}")
+        file = _device.file_of(f"{self.name}.safetensors", path, "network", how)
         if max_tokens < 1:
             raise InputError(f"{self.name}.max_tokens: expected at least 1, got {max_tokens}")
-        try:
-            self._device = torch.device(device)
-            self.network = load(file).to(self._device)
-        except (RuntimeError, AssertionError) as error:  # torch raises either for a device it cannot use
-            raise InputError(
-                f"device: expected one that torch has here, such as cpu, got {device!r} ({error})"
-            ) from None
+        self._device, self.network = _device.on(device, lambda: load(file))
         facts = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
         margin = facts.get("crop", {}).get("margin") if isinstance(facts.get("crop"), dict) else None
         if not isinstance(margin, int | float):

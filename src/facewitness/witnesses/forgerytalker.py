@@ -176,8 +176,8 @@ class Talker(_grounded.Loaded):
         mask, to_grid = _places.on_frame(values, face, affine, self._size)
         named = tuple(name for name, chance in areas.items() if chance >= 0.5)
         touched = tuple(name for name in named if self._touches(name, face, mask, to_grid))
-        spoken = self.network.speak(crop, self._max_tokens, named=[touched or named])[0]
-        text, repeated = _once(spoken.text)
+        answer = self.network.speak(crop, self._max_tokens, named=[touched or named])[0]
+        text, repeated = _once(answer.text)
         parts, findings, without = _grounded.marked(
             text, face, lambda name: self._part(name, face, mask, to_grid), self._worth(max(areas.values()))
         )

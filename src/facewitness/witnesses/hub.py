@@ -108,8 +108,8 @@ class Hub:
             JSON-ready.
         """
         # a profile holds for the same weights asked in the same way: another crop or output has other scores
-        asked = {"crop": self._crop} | {name: self._options[name] for name in ("margin", "fake", "norm")}
-        settings = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        settings_of = {"crop": self._crop} | {name: self._options[name] for name in ("margin", "fake", "norm")}
+        settings = hashlib.sha256(json.dumps(settings_of, sort_keys=True).encode()).hexdigest()
         return {"options": self._options, "weights": {**self._detector.sha256, "settings": settings}}
 
     def examine(self, track: Track, clip: Clip) -> Testimony:

@@ -25,14 +25,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from facewitness import geometry, plugins, regions, weights
+from facewitness import geometry, plugins, regions
 from facewitness.calibration import Logistic, decided, logistic
-from facewitness.errors import BackendError, InputError, WeightsError
+from facewitness.errors import BackendError, WeightsError
 from facewitness.grammars import yes_no
 from facewitness.models.gradcam import heatmap
 from facewitness.models.kfd import KFD, Encoders
 from facewitness.types import Clip, Face, Finding, Hear, Mask, Pixels, Question, Reply, Testimony, Track, Turn
-from facewitness.witnesses import _chosen, _places, _prompted, _tracks, _words
+from facewitness.witnesses import _chosen, _device, _places, _prompted, _tracks, _words
 
 QUESTION = "Is this a deepfake image?"  # KFD, section 3.3: yes means fake
 TASK = (  # of the descriptions that `builders/sbi_qa` puts before a question, the plainest
@@ -124,16 +124,8 @@ class KFDWitness:
         language: str | Language | None,
         encoders: Encoders | None,
     ):
-        file = weights.with_card("kfd.safetensors", HOW) if path is None else Path(path)
-        if not file.is_file():
-            raise WeightsError(f"There is no detector at '{file}'. {HOW}")
-        try:
-            self._device = torch.device(device)
-            self.detector = KFD.load(file, encoders).to(self._device)
-        except (RuntimeError, AssertionError) as error:  # torch raises either for a device it cannot use
-            raise InputError(
-                f"device: expected one that torch has here, such as cpu, got {device!r} ({error})"
-            ) from None
+        file = _device.file_of("kfd.safetensors", path, "detector", HOW)
+        self._device, self.detector = _device.on(device, lambda: KFD.load(file, encoders))
         self.facts = _facts(file)
         self._sha256 = self.detector.sha256
         self._flip, self._gradcam = flip, gradcam

@@ -36,13 +36,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from facewitness import geometry, plugins, regions, weights, words
+from facewitness import geometry, plugins, regions, words
 from facewitness.calibration import decided
 from facewitness.errors import BackendError, InputError, WeightsError, renamed
 from facewitness.models.fdm import FDM
 from facewitness.phrases import the_regions
 from facewitness.types import Box, Clip, Face, Finding, Hear, Label, Pixels, Question, Reply, Testimony, Track, Turn
-from facewitness.witnesses import _drawn, _places, _prompted, _tracks, _words
+from facewitness.witnesses import _device, _drawn, _places, _prompted, _tracks, _words
 
 QUESTION = "Does this face look real or fake, and why?"
 MARGIN = 1.15  # crop side over the mesh's longer side: that of the training pictures (DFDC 1.0, FaceForensics++ 1.16)
@@ -125,16 +125,8 @@ class MareWitness:
         own = Path(language) / "fdm.safetensors" if isinstance(language, str) else None
         if path is None and own is not None and own.is_file():
             path = str(own)  # what the language model learned with
-        file = weights.with_card("fdm.safetensors", HOW) if path is None else Path(path)
-        if not file.is_file():
-            raise WeightsError(f"There is no module at '{file}'. {HOW}")
-        try:
-            self._device = torch.device(device)
-            self.module = FDM.load(file).to(self._device)
-        except (RuntimeError, AssertionError) as error:  # torch raises either for a device it cannot use
-            raise InputError(
-                f"device: expected one that torch has here, such as cpu, got {device!r} ({error})"
-            ) from None
+        file = _device.file_of("fdm.safetensors", path, "module", HOW)
+        self._device, self.module = _device.on(device, lambda: FDM.load(file))
         self.facts: dict[str, Any] = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
         crop = self.facts.get("crop") if isinstance(self.facts.get("crop"), dict) else {}
         self._size = _number("size", crop.get("size") if size is None else size, file)

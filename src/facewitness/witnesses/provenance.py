@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -82,22 +83,11 @@ class Provenance:
         properties, refused = xmp.read(parts.xmp or from_exif.xmp)
         checked = credentials.check(clip.content, parts.format, parts.manifest, self._anchors)
         traces = [*credentials.traces(checked), *generators.traces(parts.texts, from_exif, properties)]
-        claims = [trace.claim for trace in traces if trace.decides]
-        claims.append(_elsewhere(properties) if checked.outcome == "absent" and _elsewhere(properties) else checked.why)
-        claims += [trace.claim for trace in traces if not trace.decides]
-        claims += _camera(from_exif, clip)
-        claims += _saving(parts, from_exif, clip)
-        claims += [*parts.left_out, *from_exif.left_out, *([refused] if refused else [])]
-        at = clip.frame.at
-        findings = [_about_file(at, claim) for claim in dict.fromkeys(claims)]
-        if (
-            from_exif.thumbnail
-            and parts.format in ("jpeg", "tiff")
-            and (other := _thumbnail(from_exif, clip)) is not None
-        ):
-            findings.append(other)
-        decided = any(trace.decides for trace in traces)
-        return Testimony(self.name, 1.0 if decided else None, findings=tuple(findings[:MOST_FINDINGS]))
+        further = [*_camera(from_exif, clip), *_saving(parts, from_exif, clip), *parts.left_out, *from_exif.left_out]
+        has_thumbnail = from_exif.thumbnail and parts.format in ("jpeg", "tiff")
+        thumbnail = _thumbnail(from_exif, clip) if has_thumbnail else None
+        elsewhere = _elsewhere(properties) if checked.outcome == "absent" else ""
+        return self._testimony(clip, traces, elsewhere or checked.why, [*further, refused], thumbnail)
 
     def _inspect_film(self, file: BinaryIO, clip: Clip) -> Testimony:
         """The same of a film: its C2PA manifest, its XMP and its container's tags."""
@@ -106,14 +96,26 @@ class Provenance:
         checked = credentials.check(file, parts.format, parts.manifest, self._anchors)
         traces = [*credentials.traces(checked), *tags.traces(clip.tags, properties)]
         traces += generators.traces(parts.texts, exif.read(b""), {})  # comments of a GIF
-        claims = [trace.claim for trace in traces if trace.decides]
         elsewhere = _elsewhere(properties) if checked.outcome == "absent" else ""
-        claims.append(elsewhere or checked.why)
+        further = [*tags.claims(clip.tags), *parts.left_out, refused]
+        return self._testimony(clip, traces, elsewhere or checked.why, further)
+
+    def _testimony(
+        self,
+        clip: Clip,
+        traces: Sequence[generators.Trace],
+        manifest: str,
+        further: Sequence[str],
+        last: Finding | None = None,
+    ) -> Testimony:
+        """What decides, what the manifest says, the other traces, then everything else; each claim once."""
+        claims = [trace.claim for trace in traces if trace.decides]
+        claims.append(manifest)
         claims += [trace.claim for trace in traces if not trace.decides]
-        claims += tags.claims(clip.tags)
-        claims += [*parts.left_out, *([refused] if refused else [])]
-        at = clip.frame.at
-        findings = [_about_file(at, claim) for claim in dict.fromkeys(claims)]
+        claims += [claim for claim in further if claim]
+        findings = [_about_file(clip.frame.at, claim) for claim in dict.fromkeys(claims)]
+        if last is not None:
+            findings.append(last)
         decided = any(trace.decides for trace in traces)
         return Testimony(self.name, 1.0 if decided else None, findings=tuple(findings[:MOST_FINDINGS]))
 
