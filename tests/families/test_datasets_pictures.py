@@ -953,6 +953,27 @@ def test_a_mask_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
         _disk.mask_of(tmp_path / "endless.png")
 
 
+def test_a_mask_of_which_a_part_is_missing_is_refused():
+    for kind, options in (("JPEG", {"quality": 90}), ("PNG", {}), ("TIFF", {"compression": "tiff_adobe_deflate"})):
+        file = io.BytesIO()
+        Image.effect_noise((96, 96), 90).save(file, kind, **options)
+        whole = file.getvalue()
+        assert _disk.mask_in(whole).shape == (96, 96)
+        end = b"\xff\xd9" if kind == "JPEG" else b""
+        with pytest.raises(UnreadableMedia, match=r"a part is missing|could not decode it"):
+            _disk.mask_in(whole[: len(whole) // 2] + end)
+
+
+def test_what_opencv_says_of_a_damaged_mask_does_not_reach_standard_error(capfd):
+    file = io.BytesIO()
+    Image.effect_noise((64, 64), 90).save(file, "TIFF", compression="tiff_adobe_deflate")
+    whole = file.getvalue()
+    _disk.mask_in(whole)
+    with pytest.raises(UnreadableMedia, match="could not decode it"):
+        _disk.mask_in(whole[:8] + bytes(2_000) + whole[2_008:])
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_mask_is_upright_as_its_exif_says_and_one_on_its_side_is_refused(tmp_path):
     stored = np.zeros((30, 40), np.uint8)
     stored[:10, :5] = 255

@@ -29,6 +29,9 @@ from facewitness.files import each_once, ordinary, read_bounded
 from facewitness.film import Frames
 from facewitness.types import Sample, Truth
 
+# what its decoders say of a damaged file is for whoever makes decoders; the sentence that is raised says it to users
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
 Tell = Callable[[str], None]
 PICTURES = tuple(sorted(media.SUFFIXES))  # what `analyze` reads, datasets read
 VIDEOS = tuple(sorted(media.FILMS))
@@ -204,12 +207,15 @@ def mask_in(content: bytes, name: str = "a mask") -> NDArray[np.float32]:
     White is forged; a picture of nothing but 0 and 1 is taken as 0 and 255, as some tools write masks so.
     """
     try:
-        media.check(content, name)  # OpenCV's own limit is a thousand million pixels, eight gigabytes of a mask
+        # OpenCV's own limit is a thousand million pixels, eight gigabytes of a mask, and it fills what is missing
+        damage = media.read(content, name=name).damage
         grey = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
     except UnreadableMedia:
         grey = None
     if grey is None:
         raise UnreadableMedia(f"{name}: expected a picture of the forged pixels, could not decode it; copy it again")
+    if damage:
+        raise UnreadableMedia(f"{name}: expected a whole mask, got one of which a part is missing; copy it again")
     mask = grey.astype(np.float32)
     mask /= np.float32(1.0 if grey.max() <= 1 else 255.0)
     return mask
