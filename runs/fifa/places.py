@@ -2,12 +2,12 @@
 
     python runs/fifa/places.py runs/fifa/small.toml --pack PACK --weights runs/fifa/fifa.safetensors --out DIR [--card]
 
-Half the pictures are genuine. About each one `--asked` regions are asked, every edited one among them, by name and by a
-box. A logistic regression over the words' log-odds of a yes, how much of the place the map says is forged and the score
-is fitted on held-out groups of training (`calibrate`), and its offset lowered where more than 5 % of the questions
-about genuine faces there would get a yes; it is measured on `val`, beside the words alone, which is what the network
-says by itself. Writes places.json and places.md, and with --card `yes` onto the
-weights' card, by which the witness then answers. DIR/looked-*.jsonl keeps what was asked; a stopped run goes on.
+Half the pictures are genuine. About each one `--asked` regions are asked, up to half of them edited ones, by name, box,
+mask and click. A logistic regression over the log-odds of a yes in words, how much of the place the map marks and
+the score is fitted on held-out groups of training (`calibrate`), and its offset lowered where more than 5 % of the
+questions about genuine faces there would get a yes; it is measured on `val`, beside the words alone, which is what the
+network says by itself. Writes places.json and places.md, and with --card `yes` onto the weights' card, by which the
+witness then answers. DIR/looked-*.jsonl keeps what was asked; a stopped run goes on.
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from facewitness.files import write_whole
-from facewitness.models.fifa import QUESTIONS, FiFa, title
+from facewitness.models.fifa import POINTS, QUESTIONS, FiFa, title
 from facewitness.train import edits
 from facewitness.train.fifa import Asked, Recipe
 from facewitness.train.measuring import carded, means, three
 
 TOUCHED = 0.1  # of a region in the mask, from which on it is forged; what is touched less is not asked about
 FALSE = 0.05  # of questions about genuine faces that may get a yes where the offset is chosen
-HOWS = ("name", "box")
 BATCH = 8
 
 
@@ -61,7 +60,7 @@ def _rows(network: FiFa, data: Asked, rows: Sequence[int], asked: int) -> list[d
         rng = np.random.default_rng([data.seed, i])
         names = [*rng.permutation(forged)[: asked // 2], *rng.permutation(whole)]
         for name in map(str, names[:asked]):
-            for how in HOWS:
+            for how in POINTS:
                 query = data.query(i, name, how)
                 if query is None:
                     continue
@@ -94,7 +93,7 @@ def results(rows: Sequence[dict[str, Any]], yes: dict[str, float]) -> dict[str, 
     fit = np.array([yes[k] for k in ("words", "map", "face")])
     said = {"words": columns(rows)[:, 0] > 0, "together": columns(rows) @ fit + yes["offset"] > 0}
     found: dict[str, Any] = {}
-    for how in HOWS:
+    for how in POINTS:
         for way, answers in said.items():
             per = []
             for row, answer in zip(rows, answers.tolist(), strict=True):
