@@ -409,6 +409,15 @@ def pages(count: int = 2, after: int | None = None) -> bytes:
     return content[:at] + struct.pack("<I", after) + content[at + 4 :]
 
 
+def test_the_pictures_of_a_very_long_animation_are_counted_in_time():
+    content = encoded(painted().convert("P"), "GIF")
+    one = b"!\xf9\x04\0\x05\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0"
+    began = time.process_time()
+    assert "first of 300000 pictures" in media.read(content[:-1] + one * 300_000 + b";").notes[0]
+    assert time.process_time() - began < 0.5
+    assert "first of 51 pictures" in media.read(content[:-1] + one * 50 + b";").notes[0]
+
+
 @pytest.mark.parametrize("after", [2, 8, 0xFFFFFFF0])
 def test_a_chain_of_pages_that_leads_nowhere_loses_no_page(after: int, tmp_path: Path):
     (tmp_path / "scan.tif").write_bytes(pages(3, after))

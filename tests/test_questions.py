@@ -145,6 +145,11 @@ def test_english(question):
         ("Is it fake?", "Yes. ", "No. "),
         ("Is it real?", "No. ", "Yes. "),
         ("Is it real or fake?", "", ""),
+        ("Is it not fake?", "", ""),
+        ("Is the mouth not genuine?", "", ""),
+        ("Isn't it fake?", "Yes. ", "No. "),
+        ("Is it fake or not?", "Yes. ", "No. "),
+        ("I am not sure: is it fake?", "Yes. ", "No. "),
         ("What is it?", "", ""),
     ],
 )

@@ -559,8 +559,14 @@ def _decode(
             raise UnreadableMedia(f"'{label}' is damaged or incomplete ({_in_our_words(error)}). {_AGAIN}") from error
 
 
+_FRAME_OF_GIF = b"!\xf9\x04"  # begins the extension that each picture of an animation has
+_MOST_COUNTED = 10_000
+
+
 def _count(image: Image.Image, content: bytes) -> tuple[int, bool]:
     """How many pictures are in a file, and whether a TIFF's chain of pages leads to nowhere behind the last."""
+    if image.format == "GIF" and (many := content.count(_FRAME_OF_GIF)) > _MOST_COUNTED:
+        return many, False  # Pillow walks through all of it
     if image.format != "TIFF":
         return getattr(image, "n_frames", 1), False
     directories, broken = _directories(content)

@@ -320,14 +320,19 @@ def moment_asked_for(question: str) -> float | None:
     return 3600 * int(match[1] or 0) + 60 * int(match[2]) + float(match[3])
 
 
+_NOT = re.compile(r"(?<!\bor )(?<!\bif )(?<!\bwhy )\bnot (?!sure\b|certain\b)(?=\w)")
+
+
 def yes_or_no(question: str, forged: bool) -> str:
     """ "Yes. " or "No. " as the question was put, or nothing where it was put neither way, or both ways.
+
+    Of "is it not fake?" nobody can tell what "no" says, so it gets neither; "isn't it fake?" and "real or not?" do.
 
     Args:
         question: As it was asked.
         forged: The answer to "is it fake?".
     """
     real, fake = asks_real(question), bool(_ASKS_FAKE.search(normal(question)))
-    if real == fake:
+    if real == fake or _NOT.search(normal(question)):
         return ""
     return "Yes. " if fake == forged else "No. "
