@@ -4,8 +4,9 @@
 
 Forgeries are made of genuine pictures by seed, self-blends and region edits in turn, as `evaluate.py` makes them. The
 threshold is the one with the best mean over both kinds of the mean mask IoU on `calibrate`; on `val` its IoU stands
-beside that of one half, with the paired difference, by groups. Writes half.json and half.md, and with --card `half`
-onto the weights' card: `witnesses/kfd` then shows the map so that this value is one half.
+beside that of one half, with the paired difference, by groups, and how much of genuine faces is marked. Writes half.md
+and half.json, and with --card `half` onto the weights' card: `witnesses/kfd` then shows the map so that this value is
+one half.
 """
 
 from __future__ import annotations
@@ -32,22 +33,26 @@ TRIED = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 
 
 def looked(witness: Any, data: Pack, split: str, limit: int, log: Path) -> list[dict[str, Any]]:
-    """Each forgery's IoU from every value on that is tried; kept a line each, so that a stopped run goes on."""
+    """From every value on that is tried each forgery's IoU, and how much of a genuine face is marked; kept by lines."""
     held = [json.loads(x) for x in log.read_text().splitlines() if x.endswith("}")] if log.exists() else []
-    done = {row["file"] for row in held}
+    done = {(row["file"], row["by"]) for row in held}
     with log.open("a", encoding="utf-8") as out:
         for about, pixels, points, mask in pictures(data, split, limit=limit):
             name = f"{about['source']}/{about['file']}"
-            if mask is None or name in done:
+            if (mask is None and about["label"] != "real") or (name, about["made"]) in done:
                 continue
             low, high = points.min(axis=0), points.max(axis=0)
             frame = Frame(degrade.jpeg(pixels, 95))
             box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
             face = Face(frame.at, geometry.clip(box, frame.width, frame.height) or box, points.astype(np.float32))
             testimony = witness.examine(Track(0, (face,)), Clip(name, (frame,)))
-            placed = geometry.place(testimony.mask, frame.height, frame.width)
+            values = testimony.mask.values
             row = {"file": name, "group": f"{about['source']}/{about['group']}", "by": about["made"]}
             for t in TRIED:
+                if mask is None:
+                    row[str(t)] = float((values >= t).mean())
+                    continue
+                placed = geometry.place(testimony.mask, frame.height, frame.width)
                 row[str(t)] = measures.localisation(kfd.halved(placed, t), mask.astype(np.float32))["iou"]
             held.append(row)
             out.write(json.dumps(row) + "\n")
@@ -85,9 +90,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 for r in rows["val"] if r["by"] == by]  # fmt: skip
         values = found["val"][by] = means(part, ("0.5", "fitted", "less"))
         lines.append(f"| {by} | {len(part)} | {' | '.join(three(values[k]) for k in ('0.5', 'fitted', 'less'))} |")
-    groups = len({r["group"] for r in rows["calibrate"]})
+    genuine = [{"group": r["group"], "0.5": r["0.5"], "fitted": r[str(half)]} for r in rows["val"] if not r["by"]]
+    if genuine:
+        values = found["val"]["genuine, marked"] = means(genuine, ("0.5", "fitted"))
+        lines.append(f"| genuine, share of the crop that is marked | {len(genuine)} | {three(values['0.5'])} | "
+                     f"{three(values['fitted'])} | |")  # fmt: skip
+    groups = len({r["group"] for r in rows["calibrate"] if r["by"]})
     tried = ", ".join(f"{t} {value:.3f}" for t, value in found["calibrate"].items())
-    count = len(rows["calibrate"])
+    count = sum(bool(r["by"]) for r in rows["calibrate"])
     lines += ["", f"Fitted on {count} forgeries of {groups} groups of `calibrate`, mean of both kinds: {tried}."]
     if given.card:
         carded(given.weights, {"half": half})
