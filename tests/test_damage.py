@@ -211,6 +211,22 @@ def test_zeros_in_the_data_of_other_kinds_are_noticed(kind: str, options: dict[s
     assert not media.read(encoded(plain, kind, **options)).damage
 
 
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("JPEG", {"progressive": True}),
+        ("JPEG", {}),
+        ("TIFF", {"compression": "group4"}),
+        ("TIFF", {"compression": "jpeg"}),
+    ],
+)
+def test_a_whole_picture_larger_than_pillows_own_limit_is_not_suspected(kind, options, monkeypatch):
+    plain = Image.new("1" if options.get("compression") == "group4" else "RGB", (203, 155), 1)  # its last block is flat
+    content = encoded(plain, kind, **options)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
+    assert not media.read(content).damage
+
+
 def test_a_jpeg_2000_that_lacks_tiles_is_incomplete():
     whole = encoded(photo(300, 300), "JPEG2000", tile_size=(64, 64))
     assert not media.read(whole).damage

@@ -40,7 +40,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -537,9 +537,12 @@ def _decode(
                 content += mark
                 image = _opened(content)
             _load(image)
-            incomplete = (
-                damage.is_short_elsewhere(content, image) if extent is None else damage.is_short(extent, content, image)
-            )
+            with _limit_of(image):  # it is decoded again, in part
+                incomplete = (
+                    damage.is_short_elsewhere(content, image)
+                    if extent is None
+                    else damage.is_short(extent, content, image)
+                )
             if mark:
                 if incomplete:
                     raise UnreadableMedia(f"'{label}' is damaged or incomplete (its end is missing). {_AGAIN}")
@@ -714,12 +717,17 @@ def _opened(content: bytes | Path) -> Image.Image:
 
 def _load(image: Image.Image) -> None:
     """Decode it. Of what is larger than Pillow's own limit, and not than ours, one at a time."""
+    with _limit_of(image):
+        image.load()
+
+
+def _limit_of(image: Image.Image) -> AbstractContextManager[None]:
+    """Our limit in the place of Pillow's, where the picture is larger than that."""
     import PIL.Image
 
     with _opening:  # nobody has lifted it now
         limit = PIL.Image.MAX_IMAGE_PIXELS
-    with _our_limit() if limit is not None and image.width * image.height > 2 * limit else nullcontext():
-        image.load()
+    return _our_limit() if limit is not None and image.width * image.height > 2 * limit else nullcontext()
 
 
 @contextmanager
