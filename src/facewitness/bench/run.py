@@ -28,6 +28,7 @@ from PIL import Image
 import facewitness
 from facewitness import geometry, media, plugins, regions
 from facewitness.bench import listing, measures, perturb, predictions, speakers
+from facewitness.bench.kept import THUMBNAIL, Kept, kept, suspicion
 from facewitness.bench.predictions import Row
 from facewitness.builders import difference
 from facewitness.dialogue import Dialogue, as_reply
@@ -37,8 +38,6 @@ from facewitness.phrases import is_film
 from facewitness.pipeline import Analyzer, Source, Witness
 from facewitness.pool import analyze_many
 from facewitness.types import (
-    Analysis,
-    Clip,
     Finding,
     Mask,
     Moment,
@@ -53,7 +52,6 @@ from facewitness.types import (
 )
 
 FILM_QUESTIONS = ("Is this film fake?", "When does it look fake?", "How sure are you?")
-THUMBNAIL = 96  # pixels
 _RIGHT_PLACE = 0.5  # IoU from which a found face is the one that a sample's box means
 
 
@@ -384,7 +382,7 @@ def _in_order(
     options: dict[str, Any],
     *,
     pixels: bool,
-) -> Iterator[tuple[_Item, _Kept | None]]:
+) -> Iterator[tuple[_Item, Kept | None]]:
     """Each item without a row, in the listing's order, with its analysis; None where it never became a source."""
     waiting: deque[_Item] = deque()
     for analysis in _analyzed(_sources(items, waiting, done, perturbation), ready, jobs, options, pixels):
@@ -404,53 +402,23 @@ def _encoded(pixels: Pixels, quality: int) -> bytes:
 # ---------------------------------------------------------------------------------------------------- the rows
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Kept:
-    """A report without pictures, the most suspicious face's thumbnail, and the seconds it all took."""
-
-    report: Report
-    picture: Pixels | None
-    seconds: float | None
-    clip: Clip | None = None  # where a witness is to be asked more
-
-
-def _kept(analysis: Analysis) -> _Kept:
-    """Runs where the picture was analysed. The thumbnail is cut by striding: it costs nothing, and is made small."""
-    picture, report = None, analysis.report
-    if analysis.clip is not None and report.people:
-        face = max(report.people, key=_suspicion)
-        frame = analysis.clip.at(face.face.at)
-        box = geometry.clip(face.face.box, frame.width, frame.height)
-        if box is not None:
-            x1, y1, x2, y2 = (round(v) for v in box)
-            step = max(1, round(max(x2 - x1, y2 - y1) / THUMBNAIL))
-            picture = np.ascontiguousarray(frame.pixels[y1:y2:step, x1:x2:step])
-            if picture.size == 0:
-                picture = None
-    return _Kept(report, picture, None)
-
-
 def _analyzed(
     sources: Iterator[Source], ready: Analyzer | None, jobs: int, options: dict[str, Any], pixels: bool
-) -> Iterator[_Kept]:
+) -> Iterator[Kept]:
     if jobs > 1 or ready is None:
-        yield from analyze_many(sources, jobs=jobs, then=_kept, **options)
+        yield from analyze_many(sources, jobs=jobs, then=kept, **options)
         return
     for source in sources:
         started = time.perf_counter()
         analysis = ready.analysis(source)
-        result = _kept(analysis)
+        result = kept(analysis)
         yield replace(result, seconds=time.perf_counter() - started, clip=analysis.clip if pixels else None)
-
-
-def _suspicion(face: PersonReport) -> float:
-    return -1.0 if face.verdict.fake is None else face.verdict.fake
 
 
 def _face_meant(sample: Sample, report: Report) -> PersonReport | None:
     """The face that a sample is about: the one at its box, or the most suspicious one."""
     if sample.box is None:
-        return max(report.people, key=_suspicion, default=None)
+        return max(report.people, key=suspicion, default=None)
     box = sample.box
     best = max(report.people, key=lambda face: geometry.iou(face.face.box, box), default=None)
     return best if best is not None and geometry.iou(best.face.box, box) >= _RIGHT_PLACE / 2 else None
@@ -470,7 +438,7 @@ def _row(item: _Item, perturbation: perturb.Perturbation) -> Row:
 
 def _rows(
     item: _Item,
-    analysis: _Kept,
+    analysis: Kept,
     perturbation: perturb.Perturbation,
     originals: Mapping[str, Callable[[], Pixels]],
     scores: Sequence[str],
@@ -539,7 +507,7 @@ def _by(testimony: Testimony) -> Row:
     }  # fmt: skip
 
 
-def _answers(sample: Sample, analysis: _Kept, row: Row, able: Sequence[Witness], scores: Sequence[str]) -> list[Row]:
+def _answers(sample: Sample, analysis: Kept, row: Row, able: Sequence[Witness], scores: Sequence[str]) -> list[Row]:
     """Rows for each question the dataset asks about this picture: the evidence's answer, then witnesses'."""
     face = _face_meant(sample, analysis.report)
     questions = {question: tuple(references) for question, references in (sample.truth.questions or {}).items()}
@@ -690,7 +658,7 @@ class _Worst:
         self._limit = limit
         self._errors: dict[str, list[float]] = {"real": [], "fake": []}
 
-    def thumbnail(self, row: Row, kept: _Kept) -> bytes | None:
+    def thumbnail(self, row: Row, kept: Kept) -> bytes | None:
         """The row's picture as JPEG, if it is among the worst of its label."""
         fake = row.get("fake")
         if self._limit == 0 or kept.picture is None or fake is None or row["perturbation"] != "none":
