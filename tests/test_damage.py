@@ -193,6 +193,15 @@ def test_a_tiff_whose_strips_lost_data_is_incomplete_or_refused(mode, compressio
     assert told(pieces(whole, share, lost))
 
 
+def test_a_fax_that_lies_on_its_side_is_whole():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    whole = encoded(photo().convert("1"), "TIFF", compression="group4", exif=exif)
+    assert not media.read(whole).damage
+    assert media.read(whole).frame.width == 155
+    assert told(pieces(whole, 0.5))
+
+
 @pytest.mark.parametrize("compression", [None, "tiff_lzw", "packbits"])
 def test_a_tiff_with_strips_that_lie_nowhere_is_incomplete_or_refused(compression: str | None):
     whole = encoded(photo(400, 500), "TIFF", compression=compression, strip_size=16_384)

@@ -75,7 +75,7 @@ def test_the_hash_is_of_the_file_and_the_source_is_the_path(tmp_path: Path):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_exif_turns_the_picture_upright(orientation: int, kind: str):
     upright = painted()
     # how a camera stores the picture that this orientation turns upright: the inverse of what a viewer does
@@ -94,6 +94,7 @@ def test_exif_turns_the_picture_upright(orientation: int, kind: str):
     picture = media.read(encoded(stored, kind, exif=exif))
     assert (picture.frame.width, picture.frame.height) == upright.size
     assert np.abs(picture.frame.pixels.astype(int) - np.asarray(upright)).mean() < 12
+    assert any("turned or mirrored" in note for note in picture.notes) == (orientation > 1)
 
 
 def test_grey_palette_and_two_levels_become_rgb():

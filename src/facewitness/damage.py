@@ -20,6 +20,7 @@ BMP, also run-length coded, PPM, WebP, AVIF, JPEG 2000, and TIFF in LZW, deflate
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 import zlib
 from collections.abc import Iterator
@@ -314,15 +315,23 @@ def _opened(content: bytes) -> Image.Image | None:
 
 def _fax_is_short(content: bytes, image: Image.Image, pieces: list[tuple[int, int]]) -> bool:
     """Whether other bytes behind the last strip's data change the picture: then its rows are not all there."""
+    data = [content[at : at + count] for at, count in pieces]
+    data[-1] = data[-1].rstrip(b"\0")
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    shown = _fax(tags, data)
+    data[-1] += b"\xff" * 4096  # codes for "as above", or short runs
+    return shown is None or _fax(tags, data) != shown
+
+
+def _fax(tags: Any, data: list[bytes]) -> bytes | None:
+    """The pixels of a TIFF of these strips, as they are stored; None where they cannot be decoded."""
     from PIL import Image
 
-    data = [content[at : at + count] for at, count in pieces]
-    data[-1] = data[-1].rstrip(b"\0") + b"\xff" * 4096  # codes for "as above", or short runs
-    starts = [8 + sum(map(len, data[:before])) for before in range(len(data))]
-    tags: Any = image.tag_v2  # type: ignore[attr-defined]
+    ends = list(itertools.accumulate(map(len, data), initial=8))
+    starts = ends[:-1]
     known = {tag: tags[tag] for tag in (256, 257, 259, 262, 266, 277, 278, 292, 293) if isinstance(tags.get(tag), int)}
-    values = {tag: (value,) for tag, value in known.items()} | {258: (1,), 273: tuple(starts), 279: (*map(len, data),)}
-    directory = 8 + sum(map(len, data))
+    values = {tag: (value,) for tag, value in known.items()} | {258: (1,), 273: (*starts,), 279: (*map(len, data),)}
+    directory = ends[-1]
     entries, arrays, behind = b"", b"", directory + 2 + 12 * len(values) + 4
     for tag in sorted(values):
         packed = struct.pack(f"<{len(values[tag])}I", *values[tag])
@@ -332,10 +341,10 @@ def _fax_is_short(content: bytes, image: Image.Image, pieces: list[tuple[int, in
     head = b"II*\0" + struct.pack("<I", directory)
     made = b"".join([head, *data, struct.pack("<H", len(values)), entries, bytes(4), arrays])
     try:
-        with Image.open(io.BytesIO(made), formats=("TIFF",)) as filled:
-            return filled.tobytes() != image.tobytes()
+        with Image.open(io.BytesIO(made), formats=("TIFF",)) as image:
+            return image.tobytes()
     except Exception:  # a broken file makes decoders raise almost anything
-        return True
+        return None
 
 
 # ------------------------------------------------------------------------------------------------ WebP, AVIF, JPEG 2000

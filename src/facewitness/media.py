@@ -536,7 +536,10 @@ def _decode(
             if mark:
                 content += mark
                 image = _opened(content)
+            turned = image.format == "TIFF" and image.tag_v2.get(0x0112) in _TURNS  # type: ignore[attr-defined]
             _load(image)
+            if turned:  # Pillow has done it
+                notes.append(_TURNED)
             with _limit_of(image):  # it is decoded again, in part
                 incomplete = (
                     damage.is_short_elsewhere(content, image)
@@ -845,6 +848,7 @@ _TURNS: dict[int, Callable[[Pixels], Pixels]] = {  # EXIF's orientations
 }
 
 
+_TURNED = "The picture was turned or mirrored as its EXIF orientation says."
 _NO_EXIF = "The EXIF orientation could not be read; the picture is shown as it is stored."
 
 
@@ -872,7 +876,7 @@ def _turn(image: Image.Image, notes: list[str]) -> Callable[[Pixels], Pixels] | 
         notes.append(_NO_EXIF)
         return None
     if turn is not None:
-        notes.append("The picture was turned or mirrored as its EXIF orientation says.")
+        notes.append(_TURNED)
     return turn
 
 
