@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from facewitness.bench.wording import Corpus, tokenize
 from facewitness.errors import InputError
@@ -165,6 +164,8 @@ def _choose(replies: dict[Key, list[list[str]]]) -> dict[Key, str]:
     sentences = {sentence: i for i, sentence in enumerate(dict.fromkeys(w for w in words.values() if w))}
     if not sentences:
         return {}
+    from sklearn.feature_extraction.text import TfidfVectorizer  # a second, which a run has no use for
+
     vectors = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 4)).fit_transform(sentences)
     tried, texts, references = [], [], []
     for at, rows in replies.items():
