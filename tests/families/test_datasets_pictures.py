@@ -953,6 +953,19 @@ def test_a_mask_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
         _disk.mask_of(tmp_path / "endless.png")
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "AVIF"])
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_a_mask_of_any_kind_is_turned_as_its_picture_is(kind: str, orientation: int):
+    stored = np.zeros((48, 64), np.uint8)
+    stored[:16, :16] = 255
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = orientation
+    Image.fromarray(stored).convert("RGB").save(file, kind, exif=exif, quality=95)
+    turned = np.rot90(stored, 2 if orientation == 3 else -1) / 255
+    mask = _disk.mask_in(file.getvalue())
+    assert mask.shape == turned.shape and np.abs(mask - turned).mean() < 0.02
+
+
 def test_a_mask_of_which_a_part_is_missing_is_refused():
     for kind, options in (("JPEG", {"quality": 90}), ("PNG", {}), ("TIFF", {"compression": "tiff_adobe_deflate"})):
         file = io.BytesIO()

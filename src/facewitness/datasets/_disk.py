@@ -208,8 +208,12 @@ def mask_in(content: bytes, name: str = "a mask") -> NDArray[np.float32]:
     """
     try:
         # OpenCV's own limit is a thousand million pixels, eight gigabytes of a mask, and it fills what is missing
-        damage = media.read(content, name=name).damage
-        grey = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+        clip = media.read(content, name=name)
+        damage = clip.damage
+        if content[4:8] == b"ftyp":  # AVIF and HEIC, which OpenCV does not turn upright, or not read
+            grey = cv2.cvtColor(np.ascontiguousarray(clip.frame.pixels), cv2.COLOR_RGB2GRAY)
+        else:
+            grey = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
     except UnreadableMedia:
         grey = None
     if grey is None:
