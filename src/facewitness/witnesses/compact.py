@@ -5,12 +5,12 @@ well it does and where it fails is in its model card, `weights/compact.md`; thre
 in `weights/compact.json` and come from held-out faces (`runs/compact/fit.py`).
 
 Measured: compact knows faces that generators it has seen made as a whole (StyleGAN2, Stable Diffusion 2.1, Generated
-Photos: AUC 0.95 on held-out faces) and face swaps like DFDC's (0.87), also after routine edits. compact hardly knows
-real-time swaps (AUC 0.46), strongly compressed video (FaceForensics++ c40: 0.66, NeuralTextures: 0.53), small edits
-(0.72) and generators that it was not trained on (0.62 to 0.79 on three such sources). It was not made for paintings,
+Photos: AUC 0.95 on held-out faces) and face swaps like DFDC's (0.86), also after routine edits. compact hardly knows
+real-time swaps (AUC 0.44), strongly compressed video (FaceForensics++ c40: 0.67, NeuralTextures: 0.53), small edits
+(0.72) and generators that it was not trained on (0.67 to 0.79 on three such sources). It was not made for paintings,
 cartoons and heavily retouched advertising. Genuine faces called fake, from the best group to the worst: age 0 to 1 %,
-sex 0 %, skin (UTKFace's labels) 0 %, size of face 0 to 8 %, compression 0 to 3 %, domain 0 to 20 %; the worst is frames
-of DeepFaceLive with 20 % (4 % to 62 %). Errors by camera were not measured: none of these files names one.
+sex 0 %, skin (UTKFace's labels) 0 %, size of face 0 to 6 %, compression 0 to 3 %, domain 0 to 15 %; the worst is frames
+of DeepFaceLive with 15 % (2 % to 58 %). Errors by camera were not measured: none of these files names one.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ answer is the opposite of the score all the same, the reply says so, and `judge.
 Measured: kfd knows where a face was blended: self-blends (AUC 0.92 on held-out faces) and edited regions (0.82). kfd
 does not know forgeries of videos (AUC DFDC: 0.62, FaceForensics++ c40: 0.64, FaceForensics++ c23: 0.50, DeepFaceLive:
 0.30), nor faces that a generator made as a whole (StyleGAN2: 0.36, worse than chance). Where kfd and compact decided in
-opposite directions, on 68 held-out faces, kfd was right 5 times and compact 63 times.
+opposite directions, on 67 held-out faces, kfd was right 3 times and compact 64 times.
 """
 
 from __future__ import annotations
