@@ -112,24 +112,21 @@ def srgan(weights: Path) -> Callable[[np.ndarray], np.ndarray]:
     kinds: dict[str, list[dict[str, Any]]] = {"kernel": [], "gamma": [], "alpha": []}
     for values in layers.values():
         kinds[next(k for k in kinds if k in values)].append(values)
-    convs, norms, slopes = (iter(kinds[k]) for k in ("kernel", "gamma", "alpha"))
-
-    def conv(x: Any) -> Any:
-        values = next(convolutions)
-        return functional.conv2d(x, values["kernel"].permute(3, 2, 0, 1), values["bias"], padding="same")
-
-    def norm(x: Any) -> Any:
-        v = next(normal)
-        return functional.batch_norm(x, v["moving_mean"], v["moving_variance"], v["gamma"], v["beta"], eps=1e-3)
-
-    def prelu(x: Any) -> Any:
-        return functional.prelu(x, next(slope)["alpha"].reshape(-1))
-
-    all_convs, all_norms, all_slopes = list(convs), list(norms), list(slopes)
 
     def draw(small: np.ndarray) -> np.ndarray:
-        nonlocal convolutions, normal, slope
-        convolutions, normal, slope = iter(all_convs), iter(all_norms), iter(all_slopes)
+        kernels, norms, slopes = (iter(kinds[k]) for k in ("kernel", "gamma", "alpha"))  # in the order of the layers
+
+        def conv(x: Any) -> Any:
+            v = next(kernels)
+            return functional.conv2d(x, v["kernel"].permute(3, 2, 0, 1), v["bias"], padding="same")
+
+        def norm(x: Any) -> Any:
+            v = next(norms)
+            return functional.batch_norm(x, v["moving_mean"], v["moving_variance"], v["gamma"], v["beta"], eps=1e-3)
+
+        def prelu(x: Any) -> Any:
+            return functional.prelu(x, next(slopes)["alpha"].reshape(-1))
+
         with torch.inference_mode():
             x = torch.from_numpy(small.astype(np.float32) / 255).permute(2, 0, 1)[None]
             x = first = prelu(conv(x))
@@ -144,7 +141,6 @@ def srgan(weights: Path) -> Callable[[np.ndarray], np.ndarray]:
             x = (torch.tanh(conv(x)) + 1) * 127.5
         return x[0].permute(1, 2, 0).clamp(0, 255).round().to(torch.uint8).numpy()
 
-    convolutions, normal, slope = iter(all_convs), iter(all_norms), iter(all_slopes)
     return draw
 
 
