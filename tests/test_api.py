@@ -292,14 +292,22 @@ def test_a_log_is_lines_of_json_or_of_text(capsys):
     assert any("ValueError: odd" in more for more in rest)
 
 
+def _logged(caplog, **wanted):
+    """The fields of every record so far that has all of `wanted`."""
+    fields = [record.fields for record in list(caplog.records) if hasattr(record, "fields")]
+    return [field for field in fields if wanted.items() <= field.items()]
+
+
 def test_requests_and_analyses_are_logged(here, caplog):
     with caplog.at_level(logging.INFO, "facewitness.serve"):
         shown = here.send(jpeg(painted(99)))
         here.client.get(shown["links"]["self"], headers={"X-Request-ID": "look-here"})
-    fields = [record.fields for record in caplog.records if hasattr(record, "fields")]
-    ended = [field for field in fields if field.get("analysis") == shown["id"]]
+        until = time.monotonic() + 30  # an answer is logged once it has gone out: its reader may have it before
+        while not (fields := _logged(caplog, request="look-here")) and time.monotonic() < until:
+            time.sleep(0.01)
+    ended = _logged(caplog, analysis=shown["id"])
     assert ended[0]["state"] == "done" and ended[0]["attempt"] == 1
-    (line,) = [field for field in fields if field.get("request") == "look-here"]
+    (line,) = fields
     assert (line["status"], line["method"]) == (200, "GET") and line["ms"] > 0
 
 
