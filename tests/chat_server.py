@@ -21,9 +21,13 @@ class ChatServer(ThreadingHTTPServer):
         self.headers: list[dict[str, str]] = []  # of each request, by their names in lower case
         self.pieces = ["Yes,", " it is", " fake.\n"]
         self.elsewhere = ""  # where "moved" sends us
-        self.go_on = threading.Semaphore(0)  # "halting" waits for it before each piece
+        self.go_on = threading.Semaphore(0)  # "halting" waits for it before each piece, "slow" before the answer
         self.hung_up = threading.Event()  # it noticed that nobody listens any more
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    def server_close(self) -> None:
+        self.go_on.release(9)  # whoever waits for it ends
+        super().server_close()
 
     def handle_error(self, request, client_address):
         self.hung_up.set()
@@ -85,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "moved":
                 return self.answer(307, b"", Location=self.server.elsewhere)
             case "slow":
-                time.sleep(3)
+                self.server.go_on.acquire(timeout=60)
             case "dripping":
                 return self.drip(b"", whole("Yes."))
             case "dripping head":

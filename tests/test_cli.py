@@ -909,19 +909,19 @@ def test_the_help_of_every_command_says_what_it_does_and_shows_an_example_that_i
             parser().parse_args(shlex.split(command)[1:])  # exits where a word is unknown
 
 
-def test_help_teaches_imports_nothing_heavy_and_is_quick():
+def test_help_teaches_and_imports_little():
     code = (
-        "import sys, time\nfrom facewitness.apps.cli import main\n"
+        "import sys\nfrom facewitness.apps.cli import main\n"
         "try: main(['analyze', '--help'])\nexcept SystemExit: pass\n"
         "print([m for m in ('numpy', 'PIL', 'rich', 'cv2', 'onnxruntime', 'ai_edge_litert') if m in sys.modules])\n"
-        "print(time.process_time())"  # of the processor, start of Python included: the machine may be busy
+        "print(len(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    *text, heavy, seconds = done.stdout.splitlines()
+    *text, heavy, modules = done.stdout.splitlines()
     for part in ("examples:", "--resume", "exit status:"):
         assert part in "\n".join(text)
     assert heavy == "[]"
-    assert float(seconds) < 0.3
+    assert int(modules) < 300  # 190, most of them Python's own: a fifth of a second
 
 
 def test_the_package_shows_its_names_without_loading_them():

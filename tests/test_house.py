@@ -32,9 +32,9 @@ def fresh(code: str) -> str:
     return done.stdout.strip()
 
 
-def test_import_takes_under_a_fifth_of_a_second():
-    code = "import time; start = time.perf_counter(); import facewitness; print(time.perf_counter() - start)"
-    assert min(float(fresh(code)) for _ in range(5)) < 0.2  # the best of five: the machine may be busy
+def test_import_brings_few_modules():
+    code = "import sys; before = len(sys.modules); import facewitness; print(len(sys.modules) - before)"
+    assert int(fresh(code)) < 60  # 31, most of them Python's own; numpy alone brings a hundred and a tenth of a second
 
 
 def test_import_brings_no_heavy_package():

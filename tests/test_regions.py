@@ -2,11 +2,11 @@
 
 import functools
 import importlib.util
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from effort import grows_with_its_length
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -521,10 +521,8 @@ def test_titles_are_found_again_in_their_order(names):
 
 
 @pytest.mark.parametrize("text", ["left ", "left and the ", "left odd new ", "eye on the left, ", "eye (", "_", " "])
-def test_long_texts_are_read_in_time_that_grows_with_their_length(text):
-    start = time.process_time()
-    mentioned(text * 20_000)
-    assert time.process_time() - start < 2.0  # a quadratic search would take minutes
+def test_reading_a_text_costs_what_its_length_does(text):
+    assert grows_with_its_length(lambda count: mentioned(text * count), 5_000)  # a quadratic search would take minutes
 
 
 # ------------------------------------------------------------------------------------------------------------- docs

@@ -329,12 +329,13 @@ def test_an_answer_without_a_text(reader):
 def test_a_slow_model_is_not_waited_for_and_answers_again(reader, reading):
     backend = load(reader, timeout=0.3)
     expected = reading.ask(QUESTION)
-    slow = backend._network.register_forward_pre_hook(lambda *_: time.sleep(0.5))
-    started = time.monotonic()
+    go_on, gone_on = threading.Event(), []
+    slow = backend._network.register_forward_pre_hook(lambda *_: gone_on.append(go_on.wait(60)))
     with pytest.raises(BackendError, match=r"did not answer within 0\.3 s"):
         backend.ask(QUESTION)
-    assert time.monotonic() - started < 0.49
+    assert not gone_on
     slow.remove()
+    go_on.set()
     backend.options["timeout"] = 30.0
     assert backend.ask(QUESTION) == expected
 
@@ -715,12 +716,13 @@ def test_a_name_that_is_nearly_a_folder(hub, copied, monkeypatch):
         load("copyed")
 
 
-def test_no_network(hub):
+def test_no_network(hub, monkeypatch):
     hub.shutdown()
     hub.server_close()
-    started = time.monotonic()
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
     with pytest.raises(
         WeightsError, match=r"the hub cannot be reached\. Where there is a network, run `hf download us/r"
     ):
         load("us/reader")
-    assert time.monotonic() - started < 10
+    assert sum(slept) < 5, "the hub's client by itself waits longer and longer"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import io
 import os
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -262,10 +261,9 @@ def test_a_panorama_is_searched_from_end_to_end(finder, photo: Image.Image):
 
 
 @pytest.mark.parametrize("shape", [(9_000_000, 1), (1, 1_000_000), (39, 50_000)])
-def test_where_no_face_has_room_none_is_looked_for(finder, shape: tuple[int, int]):
-    started = time.process_time()
+def test_where_no_face_has_room_none_is_looked_for(finder, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(facemesh, "_levels", lambda *_: pytest.fail("it was looked for"))
     assert finder.find(Frame(np.zeros((*shape, 3), np.uint8))) == ()
-    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("side", [256, 512, 700])

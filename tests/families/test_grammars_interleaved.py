@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
+from effort import grows_with_its_length
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,11 +78,9 @@ def test_a_reply_made_elsewhere_is_written():
     assert interleaved.parse(interleaved.render(tags)).refusals == ()
 
 
-def test_ten_thousand_tags_take_no_time():
-    start = time.process_time()
-    for text in ("<p>" * 10_000, "[SEG]" * 10_000, "<p>nose</p> [SEG] a. " * 5_000, "</p><p>" * 10_000):
-        interleaved.parse(text)
-    assert time.process_time() - start < 5
+@pytest.mark.parametrize("piece", ["<p>", "[SEG]", "<p>nose</p> [SEG] a. ", "</p><p>"])
+def test_reading_tags_costs_what_their_number_does(piece):
+    assert grows_with_its_length(lambda count: interleaved.parse(piece * count), 10_000)
 
 
 words = st.lists(st.sampled_from(["odd", "blurred.", "It", "is", "too sharp"]), min_size=1, max_size=4).map(" ".join)

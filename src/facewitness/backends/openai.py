@@ -204,6 +204,8 @@ class Server:
             except (BackendError, TimeoutError):
                 raise
             except Exception as error:  # whatever a server may send, at the door it is one sentence
+                if time.monotonic() >= until:  # the client's own word for it, in the middle of a stream
+                    raise TimeoutError from error
                 raise BackendError(self._sentence(error, broken_off=length > 0)) from error
 
     def _once(
