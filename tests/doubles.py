@@ -25,12 +25,13 @@ from facewitness.types import KINDS, Box, Clip, Face, Finding, Frame, Landmarks,
 DEADLY = (255, 0, 255)  # a picture whose first pixel has this colour ends the process that examines it
 
 
-def load(mood: str = "calm", seconds: float = 0.0, started: str | None = None) -> Brightness:
+def load(mood: str = "calm", seconds: float = 0.0, started: str | None = None, gate: str | None = None) -> Brightness:
     """A witness that is calm, silent (never says), angry (raises) or uncalibrated; `seconds` it takes for each face.
 
-    `started` names a file that grows by a byte for each examination, so that a test can wait for one.
+    `started` names a file that grows by a byte for each examination, so that a test can wait for one. While there is a
+    file `gate`, the fourth and later examinations wait.
     """
-    return Brightness(mood, seconds, started)
+    return Brightness(mood, seconds, started, gate=gate)
 
 
 @functools.cache
@@ -70,8 +71,15 @@ class Seen(NamedTuple):
 class Brightness:
     """Says how bright the face's box is, with one finding on its upper half where it is brighter than half."""
 
-    def __init__(self, mood: str = "calm", seconds: float = 0.0, started: str | None = None, name: str = "brightness"):
-        self.name, self.mood, self.seconds, self.started = name, mood, seconds, started
+    def __init__(
+        self,
+        mood: str = "calm",
+        seconds: float = 0.0,
+        started: str | None = None,
+        name: str = "brightness",
+        gate: str | None = None,
+    ):
+        self.name, self.mood, self.seconds, self.started, self.gate = name, mood, seconds, started, gate
         self.calibration = None if mood == "uncalibrated" else calibration()
 
     def made_by(self) -> dict[str, Any]:
@@ -80,8 +88,11 @@ class Brightness:
     def examine(self, track: Track, clip: Clip) -> Testimony:
         face, pixels = track.face, clip.at(track.face.at).pixels
         if self.started is not None:
-            with Path(self.started).open("ab") as file:
+            with Path(self.started).open("ab", buffering=0) as file:  # unbuffered: it tells where this byte came to lie
                 file.write(b".")
+                before = file.tell() - 1
+            while self.gate is not None and before >= 3 and Path(self.gate).exists():
+                time.sleep(0.02)
         time.sleep(self.seconds)
         if tuple(pixels[0, 0]) == DEADLY:
             os._exit(9)

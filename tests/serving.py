@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 from doubles import AverageFace, Brightness
+from waiting import LONG, eventually
 
 pytest.importorskip("fastapi", reason="the service needs the extra serve")
 pytest.importorskip("sqlalchemy", reason="the service needs the extra serve")
@@ -77,16 +77,13 @@ def serving(folder: Path, **given: Any) -> Iterator[Running]:
     thread = threading.Thread(target=made.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
-        for _ in range(600):
-            if made.started and not service.faults():
-                break
-            assert thread.is_alive()
-            time.sleep(0.05)
+        assert eventually(lambda: not thread.is_alive() or (made.started and not service.faults()))
+        assert thread.is_alive()
         try:
             yield Running(service, port, client)
         finally:
             made.should_exit = True
-            thread.join(60)
+            thread.join(LONG)
             listening.close()
     assert not thread.is_alive()
 

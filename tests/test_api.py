@@ -7,7 +7,6 @@ import json
 import logging
 import re
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from pictures import jpeg, painted
 from PIL import Image
 from serving import Running, events, problem, serving
+from waiting import eventually
 
 from facewitness import plugins, verify
 from facewitness.apps.api import logs, problems, server
@@ -191,7 +191,7 @@ def test_it_says_who_testifies(here):
 def test_it_says_how_it_is(here, done):
     assert here.client.get("/healthz").json()["status"] == "ok"
     assert here.client.get("/readyz").json() == {"status": "ok", "faults": []}
-    counted = here.client.get("/metrics").text
+    counted = eventually(lambda: "job_seconds_count 0" not in (text := here.client.get("/metrics").text) and text)
     assert re.search(r'facewitness_requests_total\{method="POST",route="/v1/analyses",status="200"\} \d', counted)
     assert re.search(r'facewitness_analyses\{state="done"\} [1-9]', counted)
     assert re.search(r"facewitness_job_seconds_count [1-9]", counted)
@@ -247,7 +247,8 @@ def test_keys_shut_the_door(tmp_path):
         service = here.service
         mine, others = service.keys.add("newsroom"), service.keys.add("others")
         bearer = {"Authorization": f"Bearer {mine}"}
-        time.sleep(2.1)  # after which a server sees that there is a key
+        # a server sees after two seconds that there is a key
+        assert eventually(lambda: here.client.get("/v1/analyses").status_code == 401)
         assert "a key that is good" in problem(here.client.get("/v1/analyses"), 401)
         assert here.client.get("/v1/analyses").headers["www-authenticate"].startswith("Bearer")
         problem(here.client.get("/metrics"), 401)
@@ -302,10 +303,9 @@ def test_requests_and_analyses_are_logged(here, caplog):
     with caplog.at_level(logging.INFO, "facewitness.serve"):
         shown = here.send(jpeg(painted(99)))
         here.client.get(shown["links"]["self"], headers={"X-Request-ID": "look-here"})
-        until = time.monotonic() + 30  # an answer is logged once it has gone out: its reader may have it before
-        while not (fields := _logged(caplog, request="look-here")) and time.monotonic() < until:
-            time.sleep(0.01)
-    ended = _logged(caplog, analysis=shown["id"])
+        # what has ended is logged once others may know it, and an answer once it has gone out
+        ended = eventually(lambda: _logged(caplog, analysis=shown["id"]))
+        fields = eventually(lambda: _logged(caplog, request="look-here"))
     assert ended[0]["state"] == "done" and ended[0]["attempt"] == 1
     (line,) = fields
     assert (line["status"], line["method"]) == (200, "GET") and line["ms"] > 0

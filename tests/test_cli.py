@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +24,7 @@ import PIL.Image
 import pytest
 from doubles import DEADLY
 from pictures import BROKEN, jpeg, painted, write_broken, write_odd
+from waiting import eventually
 
 import facewitness
 from facewitness import files, plugins
@@ -436,12 +436,14 @@ def test_resume_after_a_kill(tmp_path, capsys, jobs):
     pictures.mkdir()
     for number in range(8):
         painted(40 + number).save(pictures / f"{number}.png")
-    out, started = tmp_path / "out", tmp_path / "started"
-    slow = ("--option", "brightness.seconds=0.2", "--option", f"brightness.started={started}")
+    out, started, gate = tmp_path / "out", tmp_path / "started", tmp_path / "gate"
+    gate.touch()
+    slow = ("--option", f"brightness.gate={gate}", "--option", f"brightness.started={started}")
     words = ["analyze", str(pictures), "--out", str(out), "--resume", "--jobs", str(jobs), *slow, *PARTS]
     with subprocess.Popen([sys.executable, "-m", "facewitness", *words], start_new_session=True) as process:
-        wait_for(lambda: len(list(out.glob("*.json"))) >= 2, process)
+        assert eventually(lambda: len(list(out.glob("*.json"))) >= 2, process=process)
         os.killpg(process.pid, signal.SIGKILL)
+    gate.unlink()
     done = {file: file.stat().st_mtime_ns for file in out.glob("*.json")}
     assert 2 <= len(done) < 8
     for file in done:
@@ -452,14 +454,6 @@ def test_resume_after_a_kill(tmp_path, capsys, jobs):
     assert len(list(out.glob("*.json"))) == 8
     assert {file: file.stat().st_mtime_ns for file in done} == done
     assert started.stat().st_size - before == 8 - len(done)
-
-
-def wait_for(true, process: subprocess.Popen, seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert process.poll() is None, "the command ended early"
-        assert time.monotonic() < end, "nothing happened"
-        time.sleep(0.02)
 
 
 def lines_of(path: Path) -> list[facewitness.Report]:
@@ -654,17 +648,18 @@ def test_a_process_that_dies_is_one_failure(tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent otherwise there")
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_ctrl_c_is_quiet_and_130(tmp_path, jobs):
-    for number in range(4):
+    for number in range(6):
         painted(40 + number).save(tmp_path / f"{number}.png")
-    started = tmp_path / "started"
-    slow = ("--option", "brightness.seconds=0.5", "--option", f"brightness.started={started}")
+    started, gate = tmp_path / "started", tmp_path / "gate"
+    gate.touch()
+    slow = ("--option", f"brightness.gate={gate}", "--option", f"brightness.started={started}")
     words = ["analyze", str(tmp_path), "--jobs", str(jobs), "--out", str(tmp_path / "out"), *slow, *PARTS]
     with subprocess.Popen(
         [sys.executable, "-m", "facewitness", *words], stderr=subprocess.PIPE, start_new_session=True
     ) as process:
-        wait_for(started.exists, process)
+        assert eventually(lambda: started.exists() and started.stat().st_size > 3, process=process)
         os.killpg(process.pid, signal.SIGINT)
-        _, told = process.communicate(timeout=30)
+        _, told = process.communicate(timeout=240)
     assert process.returncode == 130
     assert told.decode() == "facewitness: interrupted. What was written is whole; --resume goes on from there.\n"
 
@@ -672,13 +667,15 @@ def test_ctrl_c_is_quiet_and_130(tmp_path, jobs):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise there")
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_sigterm_keeps_what_ctrl_c_keeps_and_is_143(tmp_path, jobs):
+    """As docker and batch systems send it: rows that are in no part yet are written."""
     pq = pytest.importorskip("pyarrow.parquet", reason="needs the extra 'bench'")
     for label in ("real", "fake"):
         (tmp_path / "set" / label).mkdir(parents=True)
         for number in range(6):
             painted(40 + number).save(tmp_path / "set" / label / f"{number}.png")
-    started, out = tmp_path / "started", tmp_path / "run"
-    slow = ("--option", "brightness.seconds=0.15", "--option", f"brightness.started={started}")
+    started, gate, out = tmp_path / "started", tmp_path / "gate", tmp_path / "run"
+    gate.touch()
+    slow = ("--option", f"brightness.gate={gate}", "--option", f"brightness.started={started}")
     words = [
         "bench",
         "run",
@@ -695,13 +692,16 @@ def test_sigterm_keeps_what_ctrl_c_keeps_and_is_143(tmp_path, jobs):
     with subprocess.Popen(
         [sys.executable, "-m", "facewitness", *words], stderr=subprocess.PIPE, start_new_session=True
     ) as process:
-        wait_for(lambda: started.exists() and started.stat().st_size >= 8, process)
+        # three have been looked at, and told of, once each process waits at the gate with its next
+        assert eventually(lambda: started.exists() and started.stat().st_size >= 3 + jobs, process=process)
         os.killpg(process.pid, signal.SIGTERM)
-        _, told = process.communicate(timeout=60)
+        _, told = process.communicate(timeout=240)
     assert process.returncode == 143, told
-    assert "the same command goes on from there" in told.decode()
+    words = "interrupted. What was written is whole; the same command goes on from there."
+    assert told.decode() == f"facewitness: {words}\n"
+    assert not (out / "lock").exists()
     kept = [row for part in (out / "parts").glob("*.parquet") for row in pq.read_table(part).to_pylist()]
-    assert len(kept) >= 2 and all(row["status"] == "ok" for row in kept)
+    assert len(kept) == 3 and all(row["status"] == "ok" for row in kept)
 
 
 @pytest.mark.parametrize("words", [("ask", "PHOTO", "Is it fake?"), ("analyze", "PHOTO"), ("chat", "PHOTO")])

@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from doubles import DEADLY, Brightness
 from pictures import BROKEN, jpeg, painted, write_broken
+from waiting import eventually
 
 from facewitness import pool as pool_module
 from facewitness.errors import FacewitnessError, InputError, UnknownName, WeightsError
@@ -173,9 +173,9 @@ def test_an_interrupted_batch_leaves_no_process_behind(tmp_path):
     with subprocess.Popen(
         [sys.executable, str(script)], env=environment, stderr=subprocess.PIPE, start_new_session=True
     ) as process:
-        wait_for(started, process)
+        assert eventually(started.exists, process=process)
         os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: all processes of the terminal
-        _, told = process.communicate(timeout=30)
+        _, told = process.communicate(timeout=240)
     assert told.decode().count("Traceback") == 1  # the interrupt itself, from the process that was asked to stop
     assert "KeyboardInterrupt" in told.decode()
     assert eventually(lambda: alive(process.pid) == [])
@@ -192,18 +192,3 @@ def alive(group: int) -> list[str]:
         except (FileNotFoundError, ProcessLookupError):
             continue  # it has just ended
     return members
-
-
-def eventually(true: Callable[[], bool], seconds: float = 10.0) -> bool:
-    end = time.monotonic() + seconds
-    while not true() and time.monotonic() < end:
-        time.sleep(0.05)
-    return true()
-
-
-def wait_for(path: Path, process: subprocess.Popen, seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not path.exists():
-        assert process.poll() is None, "the process ended early"
-        assert time.monotonic() < end, f"{path.name} did not come"
-        time.sleep(0.02)

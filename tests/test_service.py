@@ -25,6 +25,7 @@ from films import film, pictures
 from pictures import bomb, jpeg, painted
 from PIL import Image
 from serving import settings, started
+from waiting import LONG, eventually
 
 from facewitness.apps.service import Service, Settings, keys, tables
 from facewitness.apps.service.service import Busy, Gone, NotThere, NotYet
@@ -54,7 +55,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def test_a_report_is_what_analyze_gives(service):
-    row = service.wait(sent(service).id, 60)
+    row = service.wait(sent(service).id, LONG)
     assert (row.state, row.label, row.kind) == ("done", "fake", "picture")
     here = Analyzer(finder=AverageFace(), witnesses=(Brightness(),), reading=settings(Path()).analyzer()["reading"])
     there = here.analysis(PHOTO, name="photo.jpg", reading=json.loads(row.reading)).report
@@ -65,7 +66,7 @@ def test_a_report_is_what_analyze_gives(service):
 def test_a_report_comes_back_with_its_landmarks(service):
     from facewitness.apps.service import work
 
-    kept = service.kept(service.wait(sent(service).id, 60).id)
+    kept = service.kept(service.wait(sent(service).id, LONG).id)
     (person,) = work.restored(kept.report, kept.landmarks).people
     (expected,) = AverageFace().find(Analyzer(finder="whole", witnesses=(Brightness(),)).analysis(PHOTO).clip.frame)
     assert np.array_equal(person.face.landmarks, expected.landmarks)
@@ -97,7 +98,7 @@ def test_a_history_is_searched_by_words_and_cases(service):
         for i in range(4)
     ]
     for row in made:
-        service.wait(row.id, 60)
+        service.wait(row.id, LONG)
     assert [row.id for row in service.history(words="img mail", case_name="case 1")] == [made[3].id, made[1].id]
     assert [row.id for row in service.history(words="img_2%")] == [made[2].id]
     assert service.history(words="img_2% nowhere") == []
@@ -145,7 +146,7 @@ def test_a_film_is_a_job_with_its_own_frames_and_says_how_far_it_is(service):
     row = sent(service, content, "film.mp4", sampling={"frames": 3})
     steps = []
     end = service.listen(row.id, lambda: steps.append(service.get(row.id)))
-    row = service.wait(row.id, 60)
+    row = service.wait(row.id, LONG)
     end()
     report = wire.parse(service.report(row.id))
     assert row.kind == "film" and sum(len(person.track.faces) for person in report.people) == 3
@@ -160,7 +161,7 @@ def test_a_film_of_ten_hours_is_refused_by_its_job(tmp_path):
     pytest.importorskip("av")
     content = film(pictures(3), times=[0, 1, 25 * 36_000])
     with started(tmp_path, max_length=3 * 3600) as service:
-        row = service.wait(sent(service, content, "long.mp4").id, 60)
+        row = service.wait(sent(service, content, "long.mp4").id, LONG)
         assert row.state == "failed" and "lasts 10:00:00; expected at most 3:00:00" in row.error
         assert wire.parse(service.report(row.id)).status == "failed"
 
@@ -169,7 +170,7 @@ def test_a_film_of_ten_hours_is_refused_by_its_job(tmp_path):
 
 
 def test_pages_pictures_and_masks_are_drawn(service):
-    row = service.wait(sent(service).id, 60)
+    row = service.wait(sent(service).id, LONG)
     assert service.drawn(row.id, "html").startswith(b"<!DOCTYPE html>")
     assert b"photo.jpg" in service.drawn(row.id, "markdown")
     with Image.open(io.BytesIO(service.drawn(row.id, "overlay"))) as overlay:
@@ -199,7 +200,7 @@ def test_what_waits_has_no_report(service):
 
 def test_a_conversation_remembers_across_servers(tmp_path):
     with started(tmp_path) as service:
-        number = service.wait(sent(service).id, 60).id
+        number = service.wait(sent(service).id, LONG).id
         where = service.ask(number, "Where was it forged?").answered
         assert where["label"] == "fake" and len(where["findings"][0]["places"][0]["box"]) == 4
         assert service.ask(number, "Is the chin forged?").answered["regions"] == [{"region": "chin", "title": "chin"}]
@@ -213,7 +214,7 @@ def test_a_conversation_remembers_across_servers(tmp_path):
 
 
 def test_a_question_may_point_by_name_box_click_and_mask(service):
-    number = service.wait(sent(service).id, 60).id
+    number = service.wait(sent(service).id, LONG).id
     mesh = (
         AverageFace().find(Analyzer(finder="whole", witnesses=(Brightness(),)).analysis(PHOTO).clip.frame)[0].landmarks
     )
@@ -244,7 +245,7 @@ def test_a_question_may_point_by_name_box_click_and_mask(service):
 
 
 def test_questions_at_one_time_are_answered_one_after_another(service):
-    number = service.wait(sent(service).id, 60).id
+    number = service.wait(sent(service).id, LONG).id
     threads = [threading.Thread(target=service.ask, args=(number, "Is it fake?")) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -262,8 +263,8 @@ def test_a_worker_that_dies_costs_one_file(service):
     file = io.BytesIO()
     picture.save(file, "PNG")
     dead, alive = sent(service, file.getvalue(), "dead.png"), sent(service)
-    assert service.wait(alive.id, 60).state == "done"
-    row = service.wait(dead.id, 60)
+    assert service.wait(alive.id, LONG).state == "done"
+    row = service.wait(dead.id, LONG)
     assert row.state == "failed" and "ended with status 9" in row.error
     assert wire.parse(service.report(row.id)).source == "dead.png"
 
@@ -272,23 +273,19 @@ def test_jobs_are_cancelled_before_and_while_they_are_done(tmp_path):
     grown = tmp_path / "started"
     with started(tmp_path / "data", witnesses=(Brightness(seconds=60, started=str(grown)),)) as service:
         running, waiting = sent(service), sent(service, jpeg(painted(9)))
-        while not grown.exists():
-            time.sleep(0.02)
+        assert eventually(grown.exists)
         assert service.before(service.get(waiting.id)) == 0
         assert service.cancel(waiting.id).state == "cancelled"
         assert service.cancel(running.id).state == "cancelled"
         with pytest.raises(NotYet, match="cancelled"):
             service.report(running.id)
-        until = time.monotonic() + 20
-        while service.runner._running and time.monotonic() < until:
-            time.sleep(0.02)
-        assert service.runner._running == {}  # its process was ended, not waited for
+        assert eventually(lambda: service.runner._running == {})  # its process was ended, not waited for
         assert service.counts() == {"queued": 0, "running": 0, "done": 0, "failed": 0, "cancelled": 2}
 
 
 def test_a_job_that_takes_too_long_fails(tmp_path):
     with started(tmp_path, picture_time=0.3, witnesses=(Brightness(seconds=30),)) as service:
-        row = service.wait(sent(service).id, 60)
+        row = service.wait(sent(service).id, LONG)
         assert row.state == "failed" and "longer than 0.3 seconds" in row.error
 
 
@@ -298,7 +295,7 @@ def test_what_a_server_left_is_done_once_by_the_next(tmp_path):
         claimed = service.wait(rows[0].id, 1)
     assert claimed.state in ("queued", "running")
     with started(tmp_path) as service:
-        assert [service.wait(row.id, 60).state for row in rows] == ["done"] * 3
+        assert [service.wait(row.id, LONG).state for row in rows] == ["done"] * 3
         assert {service.get(row.id).attempts for row in rows} == {1}  # what was put back in order was not begun
 
 
@@ -336,8 +333,7 @@ def test_models_that_cannot_be_loaded_leave_jobs_waiting(tmp_path):
 def test_a_full_queue_refuses(tmp_path):
     with started(tmp_path, max_queued=1, witnesses=(Brightness(seconds=60),)) as service:
         running = sent(service)
-        while service.get(running.id).state == "queued":
-            time.sleep(0.01)
+        assert eventually(lambda: service.get(running.id).state != "queued")
         sent(service, jpeg(painted(30)))
         with pytest.raises(Busy, match="wait already"):
             sent(service, jpeg(painted(31)))
@@ -374,7 +370,7 @@ def test_a_full_disk_refuses_and_leaves_nothing(tmp_path):
 
 def test_files_expire_and_reports_stay(tmp_path):
     with started(tmp_path, keep_uploads=0.0) as service:
-        row = service.wait(sent(service).id, 60)
+        row = service.wait(sent(service).id, LONG)
         time.sleep(0.05)
         service.runner.sweep()
         assert not service.uploads.path(row.sha256).exists()
@@ -540,25 +536,29 @@ def test_turns_keys_and_words_are_kept(database):
 
 def test_a_server_on_postgresql_does_its_jobs(postgres, tmp_path):
     with started(tmp_path, database=postgres) as service:
-        row = service.wait(sent(service).id, 60)
+        row = service.wait(sent(service).id, LONG)
         assert row.state == "done" and service.ask(row.id, "Is it fake?").answered["label"] == "fake"
         service.delete(row.id)
 
 
 def test_a_locked_database_is_said_to_be_so_and_loses_no_result(tmp_path):
-    with started(tmp_path, database_time=0.2, witnesses=(Brightness(seconds=0.5),)) as service:
+    gate, begun = tmp_path / "gate", tmp_path / "begun"
+    gate.touch()
+    begun.write_bytes(b"...")
+    witness = Brightness(gate=str(gate), started=str(begun))
+    with started(tmp_path / "data", database_time=0.2, witnesses=(witness,)) as service:
         row = sent(service)
-        while service.get(row.id).state == "queued":
-            time.sleep(0.01)
-        lock = sqlite3.connect(tmp_path / "facewitness.sqlite", isolation_level=None)
+        assert eventually(lambda: service.get(row.id).state == "running")
+        lock = sqlite3.connect(tmp_path / "data" / "facewitness.sqlite", isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")
         with pytest.raises(Unavailable, match="locked"):
             sent(service, jpeg(painted(5)))
+        gate.unlink()
         time.sleep(1.0)  # the job ends meanwhile, and cannot be written down
         assert service.get(row.id).state == "running"  # reading goes on
         lock.execute("ROLLBACK")
         lock.close()
-        assert service.wait(row.id, 30).state == "done"
+        assert service.wait(row.id, LONG).state == "done"
 
 
 @pytest.mark.parametrize("url", ["mysql://x/y", "no url", "sqlite://"])
