@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image
 
 from facewitness import drawn
 from facewitness.types import Pixels
@@ -49,6 +52,32 @@ def test_noise_and_lost_shades_are_no_drawing_s():
     assert drawn.doubt(WHOLE, dots) == drawn.FEW_COLOURS  # black and white, and nothing between
 
 
+def saved(pixels: Pixels, quality: int) -> Pixels:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file).convert("RGB"))
+
+
+@pytest.mark.parametrize("quality", [5, 10, 15])
+def test_squares_of_strong_compression_are_no_drawing_s(quality):
+    blocks = saved(shaded(), quality)
+    assert drawn.drawn(blocks) > drawn.DRAWN and drawn.doubt(WHOLE, blocks) == drawn.BLOCKS
+    shifted = np.ascontiguousarray(blocks[3:, 5:])  # a cut-out does not begin where a square does
+    assert drawn.squared(shifted) > drawn.SQUARED > drawn.squared(saved(shaded(), 90)) > drawn.squared(inked())
+    assert drawn.doubt(WHOLE, saved(inked(), 80)) in drawn.SENTENCES
+
+
+@pytest.mark.parametrize("colour", [(70, 150, 160), (20, 20, 20), (235, 235, 240)])
+def test_a_face_under_a_mask_of_one_colour_is_a_photograph_s(colour):
+    masked = shaded()
+    masked[80:140, 20:140] = colour
+    crop = drawn.around(WHOLE, masked)
+    assert drawn.covered(crop) and drawn.doubt(WHOLE, masked) == ""
+    assert not drawn.covered(shaded()) and not drawn.covered(inked())
+    few = masked // 64 * 64  # under the mask it is shown in a few colours nevertheless
+    assert drawn.doubt(WHOLE, few) == drawn.FEW_COLOURS
+
+
 def test_a_face_with_a_beard_of_hard_outlines_is_a_photograph_s():
     bearded = shaded()
     curls = np.random.default_rng(1).integers(0, 2, (21, 40)).repeat(4, axis=0).repeat(4, axis=1)
@@ -82,3 +111,5 @@ def test_the_measured_square_ends_at_the_picture():
 def test_any_pixels_are_measured(pixels):
     assert 0.0 <= drawn.posterised(pixels) <= 1.0 + 1e-9
     assert np.isfinite(drawn.outlines(pixels)).all() and not np.isnan(drawn.drawn(pixels))
+    assert np.isfinite(drawn.squared(pixels)) and drawn.covered(pixels) in (True, False)
+    assert drawn.doubt_of(pixels) in ("", *drawn.SENTENCES, *drawn.POOR)

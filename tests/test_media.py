@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from files import chunk, with_chunk
 from hostile import corpus
 from hypothesis import given
 from hypothesis import strategies as st
@@ -155,6 +156,17 @@ def test_of_an_animation_the_first_picture_is_taken_and_told(kind: str):
     picture = media.read(animation)
     assert picture.frame.pixels[6, 8, 0] > 200
     assert picture.notes == ("Only the first of 3 pictures in the file was analysed.",)
+
+
+@pytest.mark.parametrize("claimed", [3, 1000, 2**31 - 1, 2**31, 2**32 - 1])
+def test_a_png_that_claims_more_pictures_than_it_holds_is_said_to_hold_what_it_holds(claimed: int):
+    pictures = [Image.new("RGB", (16, 12), colour) for colour in ("red", "lime")]
+    animation = encoded(pictures[0], "PNG", save_all=True, append_images=pictures[1:], duration=100)
+    at = animation.index(b"acTL")
+    lying = animation[: at - 4] + chunk(b"acTL", struct.pack(">II", claimed, 0)) + animation[at + 16 :]
+    assert " ".join(media.read(lying).notes) in ("", "Only the first of 2 pictures in the file was analysed.")
+    alone = with_chunk(encoded(pictures[0], "PNG"), b"acTL", struct.pack(">II", claimed, 0))
+    assert media.read(alone).notes == ()
 
 
 # linear RGB of a space → XYZ under D50, and its gamma: what a profile of two matrices and a curve says

@@ -55,6 +55,7 @@ class Extent:
     data_end: int = 0  # where the last scan's data end
     progressive: bool = False
     exact: bool = True  # a kind of JPEG whose data can be tried by decoding
+    pictures: int = 1  # of an animated PNG, as many as begin in it, whatever it says
     zlib_pieces: list[tuple[int, int]] = field(default_factory=list)  # of a PNG: (start, end)
     expected: int = 0  # bytes of a PNG's rows
 
@@ -227,6 +228,7 @@ _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 def _png(content: bytes) -> Extent | None:
     extent = Extent(ended=False)
     place, size = 8, len(content)
+    controls, apart = 0, True  # apart: no control stands before the first picture, which is no part of the animation
     while place + 8 <= size:
         length, kind = struct.unpack_from(">I4s", content, place)
         if kind == b"IHDR" and length >= 13:
@@ -236,12 +238,16 @@ def _png(content: bytes) -> Extent | None:
             for left, top, right, down in passes:
                 columns, rows = -(-max(0, width - left) // right), -(-max(0, height - top) // down)
                 extent.expected += rows * (1 + -(-columns * a_pixel // 8)) if columns and rows else 0
+        elif kind == b"fcTL":
+            controls += 1
         elif kind == b"IDAT":
+            apart = apart and controls == 0
             extent.zlib_pieces.append((place + 8, min(size, place + 8 + length)))
         elif kind == b"IEND":
             extent.ended, extent.trailing = True, max(0, size - place - 12)
             break
         place += 12 + length
+    extent.pictures = controls + apart
     return extent
 
 

@@ -8,9 +8,10 @@ Witnesses learned from photographs, and what they say of a drawing is about the 
                  shares in eight steps on a crop of 128 pixels, weighed by a logistic; above the mouth too, for a curly
                  beard is nothing but hard outlines
 
-Two kinds of photograph measure like them and are told apart (`runs/photograph/hard.py`): noise and patterns leave no
-place flat, and where much is white or black without shades there is little left of which to tell. They are not judged
-either, for their quality.
+Some kinds of photograph measure like them and are told apart (`runs/photograph/hard.py`). Noise and patterns leave no
+place flat; where much is white or black without shades there is little left of which to tell; and strong compression
+leaves flat squares whose edges lie eight pixels apart. These are not judged either, for their quality. What covers
+the mouth with one colour, as a mask does, is flat below and nothing of it is above: such a face is judged like others.
 
 Fitted and measured by `runs/photograph/fit.py`: at most one genuine photograph in a hundred of a source is taken for
 one of them. What has soft shades is not told: oil paintings, wax, statues and masks, rendered people, and pictures of a
@@ -39,6 +40,10 @@ UPPER = 0.55  # of the crop's height, from the top: brows, eyes and most of the 
 DRAWN_ABOVE = 1.0  # what the upper part has to reach as well
 LEAST_FLAT = 0.015  # share of a drawing's steps that are the two flattest; noise has fewer
 MUCH_LOST = 0.25  # share of white and black from which shades are lost; drawings have less
+SQUARED = 1.4  # times as steep where squares of eight pixels meet as elsewhere; drawings that are told have 1.1 at most
+_GRID, _STEEP = 8, 16  # pixels of JPEG's squares; levels from which on a step is an outline, and counts no more
+COVERED = 0.4  # share of the lower half in one level that is nearly absent above: a mask
+_ABOVE, _ABSENT = 0.42, 0.1  # of the crop's height; share of its pixels
 _BLACK, _WHITE = 3, 252  # levels
 FEW_COLOURS = (
     "The face is shown in a few colours only, as posters and pictures of few colours are: this is not judged as a "
@@ -57,7 +62,11 @@ LOST = (
     "Much of the face is white or black without any shade, as in a picture that is over-exposed or of which the "
     "contrast was raised: too little of it is left to be judged."
 )
-POOR = (NOISE, LOST)  # of photographs that measure like drawings
+BLOCKS = (
+    "The face is compressed so strongly that it consists of squares of eight pixels: its own shades are lost in them, "
+    "and it is not judged."
+)
+POOR = (NOISE, LOST, BLOCKS)  # of photographs that measure like drawings
 TOLD = (
     "drawings of hard outlines and pictures of few colours, of which this shows no sign. Paintings, statues, masks, "
     "rendered people and pictures of a screen are not told from photographs."
@@ -82,10 +91,15 @@ def doubt_of(crop: Pixels) -> str:
     """
     if min(crop.shape[:2]) < LEAST:
         return ""
-    if posterised(crop) > POSTERISED:
-        return LOST if lost(crop) > MUCH_LOST and posterised(crop, within=True) <= POSTERISED else FEW_COLOURS
-    if drawn(crop) <= DRAWN or drawn(crop, UPPER) <= DRAWN_ABOVE:
+    few = posterised(crop) > POSTERISED
+    if not few and (drawn(crop) <= DRAWN or drawn(crop, UPPER) <= DRAWN_ABOVE):
         return ""
+    if squared(crop) > SQUARED:
+        return BLOCKS
+    if covered(crop) and posterised(crop[: len(crop) // 2]) <= POSTERISED:
+        return ""
+    if few:
+        return LOST if lost(crop) > MUCH_LOST and posterised(crop, within=True) <= POSTERISED else FEW_COLOURS
     if lost(crop) > MUCH_LOST:
         return LOST
     shares = outlines(crop)[:-1]
@@ -101,6 +115,39 @@ def lost(crop: Pixels) -> float:
     step = -(-max(crop.shape[:2]) // _MOST)
     brightness = _brightness(crop[::step, ::step])
     return float(np.mean((brightness <= _BLACK) | (brightness >= _WHITE)))
+
+
+def squared(crop: Pixels) -> float:
+    """How much steeper brightness is where JPEG's squares meet than in any other eighth, across and down alike.
+
+    Args:
+        crop: RGB uint8 (h, w, 3), as `around` gives it, at the size at which it was saved.
+
+    Returns:
+        About 1 without squares, both ways; lines at other distances than eight pixels lie in more than one eighth.
+    """
+    brightness, times = _brightness(crop), []
+    for pixels in (brightness, brightness.T):
+        steps = np.minimum(np.abs(np.diff(pixels, axis=1)), _STEEP).mean(axis=0)
+        steps = np.sort(steps[: len(steps) // _GRID * _GRID].reshape(-1, _GRID).mean(axis=0))
+        times.append(float(steps[-1] / (steps[-2] + 0.1)))
+    return min(times)
+
+
+def covered(crop: Pixels) -> bool:
+    """Whether one colour that the upper part hardly has fills the lower half, as a mask does.
+
+    Args:
+        crop: RGB uint8 (h, w, 3), as `around` gives it.
+    """
+    step = -(-max(crop.shape[:2]) // _MOST)
+    brightness = np.rint(_brightness(crop[::step, ::step])).astype(np.int64)
+    inside, height = _ellipse(*brightness.shape), len(brightness)
+    below = brightness[height // 2 :][inside[height // 2 :]]
+    above = brightness[: int(_ABOVE * height)][inside[: int(_ABOVE * height)]]
+    near = np.convolve(np.bincount(below, minlength=256), np.ones(5), "same")
+    level = int(near.argmax())
+    return bool(near[level] / below.size > COVERED and np.mean(np.abs(above - level) <= 2) < _ABSENT)
 
 
 def around(box: Box, pixels: Pixels) -> Pixels:

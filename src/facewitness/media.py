@@ -574,7 +574,9 @@ def _count(image: Image.Image, content: bytes) -> tuple[int, bool]:
     if image.format == "GIF" and (many := content.count(_FRAME_OF_GIF)) > _MOST_COUNTED:
         return many, False  # Pillow walks through all of it
     if image.format != "TIFF":
-        return getattr(image, "n_frames", 1), False
+        count = getattr(image, "n_frames", 1)
+        extent = damage.extent(content) if image.format == "PNG" and count > 1 else None
+        return (min(count, max(1, extent.pictures)) if extent else count), False  # Pillow believes what a PNG says
     directories, broken = _directories(content)
     return max(1, len(directories)), broken  # Pillow would load each to count them, and raise where the chain breaks
 

@@ -37,6 +37,7 @@ def attack(scale: int = 1, analyze: int = 60, bench: int = 25, train: int = 15) 
         folder = Path(scratch)
         photos = _photos(folder / "photos")
         site = _site(folder / "site")
+        training = _to_train(folder / "training") if train else folder
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join((str(site), str(Path(facewitness.__file__).parents[1]), str(_HERE))),
             "OMP_NUM_THREADS": "1",
@@ -76,7 +77,24 @@ def attack(scale: int = 1, analyze: int = 60, bench: int = 25, train: int = 15) 
                 ),
                 _rows,
             ),
-            "train": (train, lambda out: (sys.executable, "-m", "hostile.kills", str(out)), _trained),
+            "train": (
+                train,
+                lambda out: (
+                    *command,
+                    "train",
+                    "compact",
+                    str(training / "tiny.toml"),
+                    "--pack",
+                    str(training / "data" / "pack"),
+                    "--out",
+                    str(out),
+                    "--workers",
+                    "0",
+                    "--save-every",
+                    "1",
+                ),
+                _trained,
+            ),
         }
         with ThreadPoolExecutor(len(works)) as several:  # most of the time each waits
             coming = [
@@ -242,26 +260,44 @@ def _trained(out: Path) -> dict[str, Any]:
     return {"weights": digest.hexdigest(), "steps": [(entry["stage"], entry["step"]) for entry in log]}
 
 
-def main(out: Path) -> None:
-    """Train the compact network at a tiny size, as `train.compact train` does, and go on where it was begun."""
-    import torch
-    from test_train_compact import TINY, packed
+def _to_train(folder: Path) -> Path:
+    """A folder with what `facewitness train compact` takes: a recipe of a tiny network, and a pack of 24 pictures."""
+    from test_train_compact import packed
 
-    from facewitness.train import compact
+    class Folders:
+        @staticmethod
+        def mktemp(name: str) -> Path:
+            (folder / name).mkdir(parents=True)
+            return folder / name
 
-    torch.set_num_threads(1)
-    pack = out.parent / "data" / "pack"
-    if not pack.exists():
-
-        class Folders:
-            @staticmethod
-            def mktemp(name: str) -> Path:
-                (out.parent / name).mkdir(parents=True)
-                return out.parent / name
-
-        packed.__wrapped__(Folders)
-    compact.train(TINY, pack, None, out, workers=0, save_every=1)
+    packed.__wrapped__(Folders)
+    (folder / "tiny.toml").write_text(_TINY)
+    return folder
 
 
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+_TINY = """\
+seed = 3
+backbone = "mobilenetv2_035"
+noise = true
+parsing = true
+
+[[stage]]
+size = 64
+steps = 2
+batch_size = 4
+lr = 1e-3
+
+[[stage]]
+size = 96
+steps = 2
+batch_size = 4
+lr = 1e-3
+
+[sources]
+painted = 1.0
+
+[forgers]
+self_blend = 0.5
+region_edit = 0.3
+resynthesise = 0.2
+"""
