@@ -430,6 +430,22 @@ def test_a_witness_is_held_to_the_evidence(question, reply, note):
     assert (note in answer.text) if note else not answer.notes
 
 
+def test_what_a_witness_notes_of_its_own_words_stands_beside_them():
+    answer = speaking(Reply("fake", parts=("The mouth is odd.",), notes=("Its map says\u202e nothing.",)))[0].ask(
+        "Is it fake?"
+    )
+    assert answer.notes == ("Its map says\\u202e nothing.",) and answer.text.endswith("[Its map says\\u202e nothing.]")
+
+
+def test_a_no_about_a_place_is_none_about_the_face():
+    report = REPORTS["inconclusive"]
+    witness = Speaking(Reply(None, parts=("No, the chin is not forged.",)), Reply("real", parts=("It is real.",)))
+    dialogue = Dialogue(report, None, clip_of(report), [witness])
+    answer = dialogue.ask("Is the chin fake?")
+    assert answer.label == "inconclusive" and answer.notes == ()
+    assert dialogue.ask("Is the chin fake?").notes[0].startswith("The witness orator says real")
+
+
 @pytest.mark.parametrize("fault", [BackendError("nobody there"), ValueError("a fault of its own")])
 def test_a_witness_that_fails_costs_its_words(fault):
     heard: list[str] = []

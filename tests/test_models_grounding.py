@@ -369,6 +369,20 @@ def test_a_place_that_is_none_is_told():
     assert fifa.click_map(0.5, 0.25).argmax() == 28 * 112 + 56 or fifa.click_map(0.5, 0.25).max() > 0.9
 
 
+def test_both_views_of_a_place_count_alike(mllm):
+    seen = mllm.seen(mllm.encoder(_pixels(1)))
+    other = mllm.seen(mllm.encoder(_pixels(1).flip(3)))
+    there = _map(0, 4, 6, 12)
+    ask = fifa.QUESTIONS["box_question"]
+    questions = [(0, ask, (Query("box", there),))]
+    mirror = [(0, ask, (Query("box", np.ascontiguousarray(there[:, ::-1])),))]
+    alone, apart = mllm.odds(seen, questions)[0], mllm.odds(other, mirror)[0]
+    both = mllm.odds(seen, questions, other)[0]
+    assert both.words == alone.words
+    assert both.map == pytest.approx((alone.map + apart.map) / 2, abs=1e-4) and alone.map != apart.map
+    assert both.face == pytest.approx((alone.face + apart.face) / 2, abs=1e-4)
+
+
 def test_it_answers_with_a_mask_for_every_seg(mllm, tmp_path):
     mllm.eval()
     features = mllm.encoder(_pixels(2))

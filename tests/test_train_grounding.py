@@ -274,7 +274,12 @@ def test_recipes_in_the_repository_are_read_and_planned(capsys):
         assert main(["train", name, str(RUNS / name / "published.toml"), "--plan"]) == 0
         page = capsys.readouterr().out
         assert "memory of the process, by count" in page and "work of the run, by count" in page
-        assert ("does not fit a 24 GB card" in page) == (name == "forgerytalker") and "encoder: weights" in page
+        assert "  fits a 24 GB card" in page
+        assert main(["train", name, str(RUNS / name / "published.toml"), "--plan", "--processes", "4"]) == 0
+        assert "of them 4 in each process, 4 at once" in (page := capsys.readouterr().out) or name == "fifa"
+        assert "memory of each process" in page and "encoder: weights" in page
+        assert main(["train", name, str(RUNS / name / "published.toml"), "--plan", "--processes", "3"]) == 2
+        assert "3 processes share evenly" in capsys.readouterr().err
         assert main(["train", name, str(RUNS / name / "small.toml")]) == 2
         assert "--plan" in capsys.readouterr().err
 
@@ -319,6 +324,37 @@ def test_a_batch_that_cannot_be_shared_is_told(batch, micro, processes):
         recipe.shared(processes)
     with pytest.raises(InputError, match="at least 1, got 0"):
         replace(FIFA, micro_batch_size=0)
+
+
+def test_a_report_is_set_against_the_whole_batch_whatever_its_parts(packed, compact, drawn, tmp_path):
+    seen = {}
+    for micro in (None, 2, 1):
+        stage = replace(STAGE, batch_size=4, steps=1, micro_batch_size=micro)
+        recipe = replace(TINY, pretrain=stage)
+        forgerytalker.train(recipe, tmp_path / str(micro), pack=packed, init_from=compact, draws=drawn,
+                            stages=["pretrain"])  # fmt: skip
+        log = tmp_path / str(micro) / "pretrain" / "log.jsonl"
+        seen[micro] = json.loads(log.read_text().splitlines()[-1])
+    assert seen[None]["con"] > 0.5
+    for micro in (2, 1):
+        assert seen[micro]["con"] == pytest.approx(seen[None]["con"], abs=2e-3), micro
+        assert seen[micro]["seg"] == pytest.approx(seen[None]["seg"], abs=2e-3), micro
+        assert seen[micro]["loss"] == pytest.approx(seen[None]["loss"], rel=0.2), micro
+    with pytest.raises(InputError, match=r"at least 1 in \[fpn\], got 0"):
+        replace(TINY, fpn=replace(STAGE, micro_batch_size=0))
+    with pytest.raises(InputError, match="share evenly"):
+        forgerytalker.train(replace(TINY, fpn=replace(STAGE, micro_batch_size=2)), tmp_path / "odd", pack=packed)
+
+
+def test_activations_that_are_computed_again_change_no_weight(packed, compact, drawn, tmp_path):
+    ends = []
+    for again in (False, True):
+        recipe = replace(TINY, pretrain=None, bf16=False, gradient_checkpointing=again)
+        network = forgerytalker.train(recipe, tmp_path / str(again), pack=packed, init_from=compact, draws=drawn,
+                                      stages=["report"])  # fmt: skip
+        assert any(getattr(m, "gradient_checkpointing", False) for m in network.language.modules()) == again
+        ends.append(load_file(tmp_path / str(again) / "forgerytalker.safetensors"))
+    assert all(torch.allclose(ends[0][k], ends[1][k], atol=1e-6) for k in ends[0])
 
 
 @pytest.fixture(scope="module")
@@ -371,13 +407,18 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import test_train_grounding as here
-from facewitness.train import fifa, several
+from facewitness.train import fifa, forgerytalker, several
 pack, compact, out = map(Path, sys.argv[1:])
 with several.processes():
     fifa.train(here.SHARED, out, pack=pack, init_from=compact, save_every=1, stop_at_step=1)
     fifa.train(here.SHARED, out, pack=pack, init_from=compact, save_every=1)
+    forgerytalker.train(here.BOTH, out, pack=pack, init_from=compact, stages=here.BEFORE, save_every=1, stop_at_step=1)
+    forgerytalker.train(here.BOTH, out, pack=pack, init_from=compact, stages=here.BEFORE, save_every=1)
 """
 SHARED = replace(FIFA, batch_size=4, bf16=False)
+FOUR = replace(STAGE, batch_size=4)
+BOTH = replace(TINY, bf16=False, pretrain=FOUR, fpn=FOUR)
+BEFORE = ["pretrain", "fpn"]  # the last one looks through the FPN's running means, which parts and processes make apart
 
 
 @pytest.mark.slow
@@ -389,12 +430,19 @@ def test_two_processes_learn_what_one_does_in_two_parts(packed, compact, tmp_pat
         [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", *meeting, str(script), str(packed),
          str(compact), str(tmp_path / "two")],
         env=os.environ | {"PYTHONPATH": str(Path(fifa.__file__).parents[2])}, capture_output=True, text=True,
-        timeout=240,
+        timeout=480,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
     fifa.train(replace(SHARED, micro_batch_size=2), tmp_path / "one", pack=packed, init_from=compact)
     one, two = (load_file(tmp_path / name / "fifa.safetensors") for name in ("one", "two"))
     assert all(torch.allclose(one[k], two[k], atol=2e-4) for k in one)
+    halves = replace(FOUR, micro_batch_size=2)
+    forgerytalker.train(replace(BOTH, pretrain=halves, fpn=halves), tmp_path / "one", pack=packed, init_from=compact,
+                        stages=BEFORE)  # fmt: skip
+    a, b = (load_file(tmp_path / name / "forgerytalker.safetensors") for name in ("one", "two"))
+    assert all(torch.allclose(a[k], b[k], atol=2e-4) for k in a if "running" not in k and "tracked" not in k)
+    lines = [(tmp_path / name / "pretrain" / "log.jsonl").read_text().splitlines()[0] for name in ("one", "two")]
+    assert json.loads(lines[0])["con"] > 0.5
     made = edits.drawn(DRAWS, packed, tmp_path / "one" / "edits", "train")
     start = fifa.make(SHARED, fifa.texts(fifa.Asked(made, 0)), compact).state_dict()
     assert any((one[k] - v).abs().amax() > 1e-3 for k, v in start.items())

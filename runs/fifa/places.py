@@ -4,10 +4,11 @@
 
 Half the pictures are genuine. About each one `--asked` regions are asked, up to half of them edited ones, by name, box,
 mask and click. A logistic regression over the log-odds of a yes in words, how much of the place the map marks and
-the score is fitted on held-out groups of training (`calibrate`), and its offset lowered where more than 5 % of the
-questions about genuine faces there would get a yes; it is measured on `val`, beside the words alone, which is what the
-network says by itself. Writes places.json and places.md, and with --card `yes` onto the weights' card, by which the
-witness then answers. DIR/looked-*.jsonl keeps what was asked; a stopped run goes on.
+the score, map and score of both views, is fitted on held-out groups of training (`calibrate`). How much a question
+about a genuine face counts there is chosen on them, too, out of fold: of the weights with which at most 5 % of such
+questions get a yes, the one that is right most often about forged faces. It is measured on `val`, beside the words
+alone, which is what the network says by itself. Writes places.json and places.md, and with --card `yes` onto the
+weights' card, by which the witness then answers. DIR/looked-*.jsonl keeps what was asked; a stopped run goes on.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
 
 from facewitness.files import write_whole
 from facewitness.models.fifa import POINTS, QUESTIONS, FiFa, title
@@ -30,7 +32,9 @@ from facewitness.train.fifa import Asked, Recipe
 from facewitness.train.measuring import carded, means, three
 
 TOUCHED = 0.1  # of a region in the mask, from which on it is forged; what is touched less is not asked about
-FALSE = 0.05  # of questions about genuine faces that may get a yes where the offset is chosen
+FALSE = 0.05  # of questions about genuine faces that may get a yes, out of fold, where their weight is chosen
+WEIGHTS = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3)  # that are tried
+FOLDS = 5
 BATCH = 8
 
 
@@ -50,8 +54,10 @@ def looked(network: FiFa, data: Asked, asked: int, log: Path) -> list[dict[str, 
 
 
 def _rows(network: FiFa, data: Asked, rows: Sequence[int], asked: int) -> list[dict[str, Any]]:
+    pixels, given = data.edits.images(rows), data.given(rows)
     with torch.inference_mode():
-        seen = network.seen(network.encoder(data.edits.images(rows)), data.given(rows))
+        seen = network.seen(network.encoder(pixels), given)
+        mirrored = network.seen(network.encoder(pixels.flip(3)), given.flip(3))
     facts, questions = [], []
     for row, i in enumerate(rows):
         shares = dict(zip(data.concepts, data.shares[i].tolist(), strict=True))
@@ -69,7 +75,7 @@ def _rows(network: FiFa, data: Asked, rows: Sequence[int], asked: int) -> list[d
                 about = data.edits.rows[i]
                 facts.append({"at": i, "group": f"{about['source']}/{about['group']}", "fake": about["fake"],
                               "region": name, "how": how, "forged": name in forged})  # fmt: skip
-    known = network.odds(seen, questions)
+    known = network.odds(seen, questions, mirrored)
     return [fact | dict(zip(("words", "map", "face"), map(float, one), strict=True))
             for fact, one in zip(facts, known, strict=True)]  # fmt: skip
 
@@ -79,13 +85,33 @@ def columns(rows: Sequence[dict[str, Any]]) -> np.ndarray:
     return np.array([[row["words"], row["map"], row["face"]] for row in rows])
 
 
-def fitted(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Weights of what is known, and an offset."""
-    model = LogisticRegression(C=1.0, max_iter=1000).fit(columns(rows), [row["forged"] for row in rows])
-    sums = columns(rows) @ model.coef_[0]
-    genuine = sums[[not row["fake"] for row in rows]]
-    offset = min(float(model.intercept_[0]), -float(np.quantile(genuine, 1 - FALSE, method="higher")))
-    return dict(zip(("words", "map", "face", "offset"), [*model.coef_[0].tolist(), offset], strict=True))
+def _model(rows: Sequence[dict[str, Any]], weight: float) -> LogisticRegression:
+    counts = [1.0 if row["fake"] else weight for row in rows]
+    return LogisticRegression(C=1.0, max_iter=1000).fit(columns(rows), [row["forged"] for row in rows], counts)
+
+
+def tried(rows: Sequence[dict[str, Any]], weight: float) -> tuple[float, float]:
+    """Out of fold: false yes about genuine faces, and how often it is right about forged ones."""
+    sums, groups = np.zeros(len(rows)), [row["group"] for row in rows]
+    for learn, held in GroupKFold(FOLDS).split(sums, groups=groups):
+        sums[held] = _model([rows[i] for i in learn], weight).decision_function(columns([rows[i] for i in held]))
+    fake, forged = (np.array([row[key] for row in rows]) for key in ("fake", "forged"))
+    return float((sums > 0)[~fake].mean()), float(((sums > 0) == forged)[fake].mean())
+
+
+def fitted(rows: Sequence[dict[str, Any]]) -> tuple[dict[str, float], dict[str, Any]]:
+    """Weights of what is known and an offset; and how the weight of genuine faces was chosen."""
+    found = {weight: tried(rows, weight) for weight in WEIGHTS}
+    held = [weight for weight, (false, _) in found.items() if false <= FALSE]
+    weight = max(held, key=lambda w: found[w][1]) if held else WEIGHTS[0]
+    model = _model(rows, weight)
+    yes = dict(
+        zip(("words", "map", "face", "offset"), [*model.coef_[0].tolist(), float(model.intercept_[0])], strict=True)
+    )
+    return yes, {
+        "genuine": weight,
+        "out of fold": {f"{w:g}": [round(v, 4) for v in values] for w, values in found.items()},
+    }
 
 
 def results(rows: Sequence[dict[str, Any]], yes: dict[str, float]) -> dict[str, Any]:
@@ -117,22 +143,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--pack", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--pictures", type=int, default=160, help="of each split, half of them genuine")
+    parser.add_argument("--pictures", type=int, default=400, help="that are measured on, half of them genuine")
+    parser.add_argument("--fitted", type=int, default=480, help="that are fitted on, half of them genuine")
     parser.add_argument("--asked", type=int, default=6, help="regions asked about on a picture")
     parser.add_argument("--card", action="store_true", help="put the fit on the weights' card")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args(arguments)
     recipe = Recipe.read(given.recipe)
     assert recipe.draws is not None
-    draws = replace(recipe.draws, genuine=0.5, measured=given.pictures)
     network = FiFa.load(given.weights)
     rows = {}
-    for split in ("calibrate", "val"):
+    for split, count in (("calibrate", given.fitted), ("val", given.pictures)):
+        draws = replace(recipe.draws, genuine=0.5, measured=count)
         data = Asked(edits.drawn(draws, given.pack, given.out / "edits", split), recipe.seed)
         rows[split] = looked(network, data, given.asked, given.out / f"looked-{split}.jsonl")
-    yes = fitted(rows["calibrate"])
+    yes, chosen = fitted(rows["calibrate"])
     found = {
-        "weights": network.sha256, "yes": yes,
+        "weights": network.sha256, "yes": yes, "chosen": chosen,
         "questions": {split: len(each) for split, each in rows.items()},
         "pictures": {split: len({row["at"] for row in each}) for split, each in rows.items()},
         "groups": {split: len({row["group"] for row in each}) for split, each in rows.items()},

@@ -314,7 +314,11 @@ class Dialogue:
         words = reply.text.strip()
         pointed = [place.region for finding in reply.findings for place in finding.places]
         label = _label_of(words, reply.label, question) if words else reply.label
-        notes = _parting(f"The witness {name}", label, words, own, face, [r for r in pointed if r is not None])
+        if reply.label is None and label == "real" and pointing.places and own.label != "fake":
+            label = None  # a "no" about a place is none about the face
+        parting = _parting(f"The witness {name}", label, words, own, face, [r for r in pointed if r is not None])
+        # what it notes of its own words (its text, mask and score quarrel) is as much the answer as they are
+        notes = tuple(dict.fromkeys((*map(visible, reply.notes), *parting)))
         attributed = f"{name}: {words or '(no words)'}"
         text = f"{own.text}\n{_with_notes(attributed, notes)}"
         return replace(own, text=text, notes=notes, witness=name, reply=reply)

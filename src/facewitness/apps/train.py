@@ -28,7 +28,7 @@ examples:
   facewitness build pack tables pack                            every face is found once
   facewitness train compact recipe.toml --pack pack --out out   the small network that reads photos
   facewitness build onnx recipe.toml out compact.onnx           as `facewitness analyze` takes it
-  torchrun --nproc-per-node 2 -m facewitness train kfd …        on several GPUs: kfd, fifa, sft and grpo
+  torchrun --nproc-per-node 2 -m facewitness train kfd …        on several GPUs: kfd, forgerytalker, fifa, sft, grpo
   facewitness train grpo runs/mare/published-qwen3b.toml --detector runs/fdm/recipe.toml --plan
                                                                 what it would need, by count; no weights, no GPU"""
 
@@ -403,7 +403,7 @@ def _add_forgerytalker(parser: Any) -> Command:
     parser.add_argument("--weights", type=float, nargs=4, metavar="λ", help="ablation: of equation 5")
 
     def run(given: argparse.Namespace) -> int:
-        from facewitness.train import forgerytalker
+        from facewitness.train import forgerytalker, several
         from facewitness.train.recipe import known
 
         recipe = forgerytalker.Recipe.read(given.recipe)
@@ -417,16 +417,17 @@ def _add_forgerytalker(parser: Any) -> Command:
             changes["network"] = {"enrich": False}
         recipe = forgerytalker.changed(recipe, **changes)
         if given.plan:
-            print(forgerytalker.plan(recipe))
+            print(forgerytalker.plan(recipe, processes=given.processes))
             return ALL
         if given.out is None:
             raise InputError("train forgerytalker: expected --out, the folder of the run, or --plan")
         known("stage", given.stages or (), forgerytalker.STAGES)
-        forgerytalker.train(
-            recipe, given.out, pack=given.pack, data=given.data, init_from=given.init_from, draws=given.draws,
-            stages=given.stages or forgerytalker.STAGES, stop_at_step=given.stop_at_step, until=given.until,
-            **_saving(given),
-        )  # fmt: skip
+        with several.processes():
+            forgerytalker.train(
+                recipe, given.out, pack=given.pack, data=given.data, init_from=given.init_from, draws=given.draws,
+                stages=given.stages or forgerytalker.STAGES, stop_at_step=given.stop_at_step, until=given.until,
+                **_saving(given),
+            )  # fmt: skip
         print(f"the network: {given.out / 'forgerytalker.safetensors'}")
         return ALL
 
@@ -436,7 +437,6 @@ def _add_forgerytalker(parser: Any) -> Command:
 def _add_fifa(parser: Any) -> Command:
     _add_grounding(parser)
     reads(parser, "--init-from", what="weights", metavar="FILE", help="the compact network's weights, for a small one")
-    parser.add_argument("--processes", type=positive, default=1, metavar="N", help="that --plan counts with (1)")
     parser.add_argument(
         "--no-region-prediction", action="store_true", help="ablation: no token of every concept for the words"
     )
@@ -494,6 +494,7 @@ def _add_grounding(parser: Any) -> None:
     """What the two grounding systems have in common."""
     _add_until(parser)
     parser.add_argument("--plan", action="store_true", help="say what a run would take, and do nothing")
+    parser.add_argument("--processes", type=positive, default=1, metavar="N", help="that --plan counts with (1)")
     reads(parser, "--pack", what=_PACK, metavar="DIR", help="made by facewitness build pack, for a small recipe")
     parser.add_argument(
         "--draws", type=Path, metavar="DIR", help="where self-made edits are kept (in the run's folder)"

@@ -427,12 +427,15 @@ class FiFa(nn.Module):
         return answers
 
     @torch.inference_mode()
-    def odds(self, seen: Seen, questions: Sequence[tuple[int, str, Sequence[Query]]]) -> list[Known]:
+    def odds(
+        self, seen: Seen, questions: Sequence[tuple[int, str, Sequence[Query]]], mirrored: Seen | None = None
+    ) -> list[Known]:
         """What is known of the place that each of (row, question, (query,)) points at, before an answer is written.
 
         Args:
             seen: What is on the pictures.
             questions: As `answer` takes them; the first query is the place.
+            mirrored: What is on their mirror images: map and score are then the mean of both views.
         """
         examples = [Example(row, question, "", tuple(queries)) for row, question, queries in questions]
         embedded, attention = self._asked(seen, examples)
@@ -442,11 +445,17 @@ class FiFa(nn.Module):
         words = logits[:, self._ids(YES, 1)[0]] - logits[:, self._ids(NO, 1)[0]]
         known = []
         for example, odds in zip(examples, words.tolist(), strict=True):
-            chance = seen.where[example.row].sigmoid().float()
-            there = _resized(example.queries[0].map, chance.shape[-1]).to(chance)
-            inside = (chance * there).sum() / there.sum().clamp_min(1e-6)
-            face = torch.logit(seen.fake[example.row].double().sigmoid(), 1e-4)
-            known.append(Known(odds, float(torch.logit(inside.double(), 1e-4)), float(face)))
+            views = [(seen.where[example.row], seen.fake[example.row])]
+            if mirrored is not None:
+                views.append((mirrored.where[example.row].flip(-1), mirrored.fake[example.row]))
+            maps, faces = [], []
+            for where, fake in views:
+                chance = where.sigmoid().float()
+                there = _resized(example.queries[0].map, chance.shape[-1]).to(chance)
+                inside = (chance * there).sum() / there.sum().clamp_min(1e-6)
+                maps.append(float(torch.logit(inside.double(), 1e-4)))
+                faces.append(float(torch.logit(fake.double().sigmoid(), 1e-4)))
+            known.append(Known(odds, sum(maps) / len(maps), sum(faces) / len(faces)))
         return known
 
     # ------------------------------------------------------------------------------------------------ its parts

@@ -153,7 +153,9 @@ class ForgeryTalker(nn.Module):
 
     # ------------------------------------------------------------------------------------------------ the two stages
 
-    def pretraining(self, features: Features, reports: Sequence[str], mask: Tensor) -> Pretraining:
+    def pretraining(
+        self, features: Features, reports: Sequence[str], mask: Tensor, contrasts: bool = True
+    ) -> Pretraining:
         """Equations 1 to 4 of N pictures; mask (N, H, W) in [0, 1] at any size.
 
         A report without a region word adds nothing to equation 1.
@@ -162,6 +164,7 @@ class ForgeryTalker(nn.Module):
             features: Of the encoder, of N pictures.
             reports: One a picture.
             mask: Forged pixels, (H, W), in [0, 1] or bool.
+            contrasts: Whether equation 4 is among them; of a part of a batch it is 0, and `contrast` is asked of all.
         """
         ids, seen, targets = self.reader.masked(reports, self.labels)
         device = features.grid.device
@@ -172,13 +175,23 @@ class ForgeryTalker(nn.Module):
         mlm = F.cross_entropy(scores.flatten(0, 1), targets.flatten(), ignore_index=-100) if known else scores.sum() * 0
         lm = self._language_loss(queries, None, reports)
         seg = self._mask_loss(self._ask(features, queries, text, seen), None, mask)
-        plain, attention = self.reader.read(reports)
-        plain, attention = plain.to(device), attention.to(device)
+        con = contrast(*self.aligned(features.whole, reports)) if contrasts else seg.new_zeros(())
+        return Pretraining(mlm, lm, seg, con)
+
+    def aligned(self, whole: Tensor, reports: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """v and t of equation 4 for N pictures.
+
+        Args:
+            whole: Of the encoder's features, (N, W).
+            reports: One a picture.
+
+        Returns:
+            Pictures and reports, both (N, 256) of length 1.
+        """
+        plain, attention = (x.to(whole.device) for x in self.reader.read(reports))
         alone = self.qformer(input_ids=plain, attention_mask=attention).last_hidden_state
         t = (alone * attention[..., None]).sum(1) / attention.sum(1, keepdim=True)
-        v, t = F.normalize(self.align_image(features.whole), dim=1), F.normalize(self.align_text(t), dim=1)
-        con = F.cross_entropy(v @ t.T / TEMPERATURE, torch.arange(len(v), device=device))
-        return Pretraining(mlm, lm, seg, con)
+        return F.normalize(self.align_image(whole), dim=1), F.normalize(self.align_text(t), dim=1)
 
     def reporting(
         self, features: Features, prompt: Prompt | None, named: Sequence[Sequence[str]], reports: Sequence[str],
@@ -423,6 +436,19 @@ class ForgeryTalker(nn.Module):
             cls, path, "forgerytalker", ("encoder", "fpn", "qformer", "language", "decoder"),
             ("queries", "labels", "enrich", "fpn_prompt", "fuse", "frozen_language", "prior", "mirror"),
         )  # fmt: skip
+
+
+def contrast(v: Tensor, t: Tensor) -> Tensor:
+    """Equation 4: each picture's report among all of them.
+
+    Args:
+        v: Pictures, (N, D) of length 1.
+        t: Their reports, (N, D) of length 1, in the same order.
+
+    Returns:
+        A scalar.
+    """
+    return F.cross_entropy(v @ t.T / TEMPERATURE, torch.arange(len(v), device=v.device))
 
 
 class _Cross(nn.Module):

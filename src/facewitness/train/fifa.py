@@ -24,7 +24,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -35,8 +34,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.data import Dataset
 
 from facewitness.errors import InputError
 from facewitness.files import write_whole
@@ -65,7 +62,7 @@ from facewitness.models.fifa import (
     title,
 )
 from facewitness.train import checkpoint, edits, reports, several
-from facewitness.train.loop import Batch, Loop, Schedule, halved
+from facewitness.train.loop import Batch, Loop, Schedule, halved, precision
 from facewitness.train.plan import Language, Plan
 from facewitness.train.recipe import known, read_recipe
 from facewitness.types import KINDS
@@ -144,15 +141,7 @@ class Recipe:
         Raises:
             InputError: The batch cannot be shared so evenly.
         """
-        own, left = divmod(self.batch_size, processes)
-        parts, over = divmod(own, self.micro_batch_size or max(own, 1))
-        if left or over or not own:
-            micro = "" if self.micro_batch_size is None else f" and micro_batch_size = {self.micro_batch_size}"
-            raise InputError(
-                f"recipe: expected a batch_size that {processes} processes share evenly in whole parts, got "
-                f"{self.batch_size}{micro}. Change one of them, or the number of processes."
-            )
-        return own, parts
+        return several.shared(self.batch_size, processes, self.micro_batch_size)
 
     @classmethod
     def read(cls, path: Path) -> Recipe:
@@ -539,7 +528,7 @@ def train(
         examples = material.examples(rows, recipe.asked, shares, (recipe.seed, step))
         truth = Truth(*(x.to(device) for x in material.truth(rows)))
         by_mesh = np.random.default_rng([recipe.seed, step, 1]).random() < recipe.given
-        with _precision(recipe, device):
+        with precision(device, recipe.bf16, recipe.gradient_checkpointing):
             features = material.kept.of(rows) if material.kept is not None else network.encoder(
                 made.images(rows).to(device)
             )  # fmt: skip
@@ -557,7 +546,7 @@ def train(
     last = recipe.steps if stop_at_step is None else min(stop_at_step, recipe.steps)
     if done < last:
         whole = edits.Rows(len(material), recipe.batch_size, recipe.seed)
-        loop.run(whole if world == 1 else _Share(whole, rank, own_batch), done, last)
+        loop.run(several.Share(whole, own_batch), done, last)
     network.eval()
     if recipe.kind == "hub" and recipe.lora:
         merged(network.language)
@@ -565,27 +554,6 @@ def train(
         facts = {"crop": {"margin": recipe.draws.margin}, "trained": {"steps": max(done, last)}}
         network.save(out / "fifa.safetensors", facts)
     return network
-
-
-class _Share(Dataset[Mapping[str, Tensor]]):
-    """One process's pictures of each step."""
-
-    def __init__(self, whole: edits.Rows, rank: int, size: int):
-        self.whole, self.rank, self.size = whole, rank, size
-
-    def __getitem__(self, step: int) -> dict[str, Tensor]:
-        rows = self.whole[step]["rows"]
-        return {"rows": rows[self.rank * self.size : (self.rank + 1) * self.size]}
-
-
-def _precision(recipe: Recipe, device: torch.device) -> ExitStack:
-    stack = ExitStack()
-    if recipe.bf16:
-        # fused attention goes backwards slowly on a CPU; what is computed again is so outside of this context
-        if device.type == "cpu" and not recipe.gradient_checkpointing:
-            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-        stack.enter_context(torch.autocast(device.type, torch.bfloat16))
-    return stack
 
 
 def plan(recipe: Recipe, processes: int = 1) -> Plan:

@@ -2,7 +2,8 @@
 
     facewitness train forgerytalker runs/forgerytalker/small.toml --pack PACK --init-from COMPACT.safetensors --out RUN
     facewitness train forgerytalker runs/forgerytalker/published.toml --data MMTT --out RUN
-    facewitness train forgerytalker runs/forgerytalker/published.toml --plan
+    facewitness train forgerytalker runs/forgerytalker/published.toml --plan --processes 4
+    torchrun --nproc-per-node 4 -m facewitness train forgerytalker runs/forgerytalker/published.toml --data MMTT …
 
 Lian et al., "Generating Attribution Reports for Manipulated Facial Images: A Dataset and Baseline", sections 3.1 to 3.3
 and appendix C; the losses are `models/forgerytalker`'s equations 1 to 5, 10 and 11, and `models/fpn`'s 8 and 9. The
@@ -12,6 +13,10 @@ The small one draws its own edits (`train/edits`) and writes their reports (`tra
 
 The encoder is frozen in every step, as in the authors' code; of a small one all features are computed once. Each step
 is a `Loop` in a folder of its own below RUN and goes on after a kill.
+
+A batch may be passed in parts, and shared by several processes. Equation 4 sets each picture's report against all of
+the batch, so it is computed of all of it, whatever the parts are. What else a part's losses divide by (words, masks) is
+its own, and the FPN's batch normalisation sees a part, too: give its step none where its memory allows.
 """
 
 from __future__ import annotations
@@ -19,7 +24,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +34,6 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from facewitness import geometry, plugins
 from facewitness.errors import InputError
@@ -41,9 +44,9 @@ from facewitness.models._encoder import Features
 from facewitness.models._reader import Reader, learned
 from facewitness.models.compact import read_weights
 from facewitness.models.fpn import OMEGA, Prompt
-from facewitness.train import checkpoint, edits, published, reports
-from facewitness.train.loop import Batch, Loop, Schedule, halved
-from facewitness.train.plan import Language, Plan
+from facewitness.train import checkpoint, edits, published, reports, several
+from facewitness.train.loop import Batch, Loop, Schedule, halved, precision
+from facewitness.train.plan import GIB, Language, Plan
 from facewitness.train.recipe import known, read_recipe
 
 STAGES = ("pretrain", "fpn", "report")
@@ -55,7 +58,11 @@ TIME = {"pretrain": 0.15, "fpn": 0.3, "report": 0.55}  # shares of a run that en
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of training: `steps` batches, or `epochs` over the data."""
+    """One step of training: `steps` batches, or `epochs` over the data.
+
+    `micro_batch_size` is how many pictures a process has at once: the rest of its share of the batch accumulates. None
+    for all.
+    """
 
     batch_size: int
     lr: float
@@ -64,6 +71,7 @@ class Stage:
     warmup: int = 0
     cosine: bool = True
     weight_decay: float = 0.01
+    micro_batch_size: int | None = None
 
     def length(self, pictures: int) -> int:
         """Steps in all; 0 leaves the stage out.
@@ -91,7 +99,8 @@ class Recipe:
         oracle: Instructions name the true areas instead of the FPN's (Table 4's "w/ FPN-GT").
         words: Whether reports are learned (equation 10); without, masks alone (equation 11), a row to measure beside.
         vocabulary: Rows of the small one's tokenizer at most.
-        bf16: Forward and backward in bfloat16.
+        bf16: Forward and backward in bfloat16, and what never learns kept in it.
+        gradient_checkpointing: Compute the language model's activations again in the backward pass, to save memory.
         max_tokens: Of a report when it is written.
         seed: Of everything drawn.
     """
@@ -111,6 +120,7 @@ class Recipe:
     words: bool = True
     vocabulary: int = 768
     bf16: bool = False
+    gradient_checkpointing: bool = False
     max_tokens: int = 120
     seed: int = 0
 
@@ -124,6 +134,10 @@ class Recipe:
             stage = getattr(self, name)
             if stage is not None and (stage.steps is None) == (stage.epochs is None):
                 raise InputError(f"recipe: expected either steps or epochs in [{name}]")
+            if stage is not None and stage.micro_batch_size is not None and stage.micro_batch_size < 1:
+                raise InputError(
+                    f"recipe: expected a micro_batch_size of at least 1 in [{name}], got {stage.micro_batch_size}"
+                )
 
     @classmethod
     def read(cls, path: Path) -> Recipe:
@@ -412,16 +426,21 @@ def train(
     Raises:
         InputError: There is nothing to learn from, or `out` holds a run of another recipe.
     """
+    rank, world = several.rank_and_world()
+    for name in STAGES:  # before anything is drawn
+        if (stage := getattr(recipe, name)) is not None and name in stages:
+            several.shared(stage.batch_size, world, stage.micro_batch_size)
     material, network, margin = _begin(recipe, out, pack, data, init_from, draws)
-    device = torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
+    device = several.device()
     network.to(device)
     out.mkdir(parents=True, exist_ok=True)
     facts = {
-        "recipe": asdict(recipe), "pictures": len(material), "commit": checkpoint.commit(),
+        "recipe": asdict(recipe), "pictures": len(material), "processes": world, "commit": checkpoint.commit(),
         "init_from_sha256": [checkpoint.sha256(file) for file in _files(init_from)],
         "versions": {"torch": torch.__version__, "numpy": np.__version__},
     }  # fmt: skip
-    write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
+    if rank == 0:
+        write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
     for name in STAGES:
         stage = getattr(recipe, name)
         if stage is not None and name in stages:
@@ -429,8 +448,9 @@ def train(
             now = datetime.now(UTC)
             deadline = None if until is None else now + (until - now) * share
             learn(network, recipe, name, stage, material, out / name, save_every, stop_at_step, deadline)
-    network.eval()
-    network.save(out / "forgerytalker.safetensors", {"crop": {"margin": margin}, "trained": _steps_of(out)})
+    network.to(device).eval()
+    if rank == 0:
+        network.save(out / "forgerytalker.safetensors", {"crop": {"margin": margin}, "trained": _steps_of(out)})
     return network
 
 
@@ -452,10 +472,11 @@ def _begin(
         raise InputError(
             "forgerytalker: expected --pack (facewitness build pack) and --init-from, the compact network's weights"
         )
-    made = edits.drawn(recipe.draws, pack, draws or out / "edits", "train")
+    of, kept, name = recipe.draws, draws or out / "edits", kept_name(files[0], recipe)
+    made = several.first(lambda: edits.drawn(of, pack, kept, "train"))
     drawn = Drawn(made, recipe.seed)
     network = make(recipe, drawn.reports(slice(None)), init_from)
-    drawn.kept = made.features(network.encoder, kept_name(files[0], recipe))
+    drawn.kept = several.first(lambda: made.features(network.encoder, name))
     return drawn, network, recipe.draws.margin
 
 
@@ -491,7 +512,16 @@ def learn(
     Raises:
         InputError: `out` holds a run of another recipe, or the loss is no number any more.
     """
-    device = next(network.parameters()).device
+    rank, world = several.rank_and_world()
+    own_batch, in_parts = several.shared(stage.batch_size, world, stage.micro_batch_size)
+    if len(material) < stage.batch_size and (world > 1 or in_parts > 1):
+        raise InputError(f"[{name}]: expected at least a batch of pictures ({stage.batch_size}), got {len(material)}")
+    device = network.queries.device
+    looks = name != "fpn" or network.fpn.stem is not None  # whether the encoder's features are asked for
+    for part_name, part in network.named_children():  # what a step does without leaves a GPU's memory to the rest
+        part.to(device if name != "fpn" or part_name == "fpn" or (looks and part_name == "encoder") else "cpu")
+    if recipe.gradient_checkpointing:
+        network.language.activation_checkpointing_enable({"use_reentrant": False})
     steps = stage.length(len(material))
     parameters = network.learned(name)
     own = {id(p) for p in parameters}
@@ -505,18 +535,22 @@ def learn(
     texts = [reports.areas(text) for text in material.reports(slice(None))]
     labels = torch.tensor([[label in named for label in network.labels] for named in texts], dtype=torch.float32)
 
+    apart = name == "pretrain" and (world > 1 or in_parts > 1)  # equation 4 is not of a part
+    wholes: list[Tensor] = []
+
     def loss(batch: Batch, step: int) -> dict[str, Tensor]:
         rows = batch["rows"].numpy()
         network.train()
         if name != "fpn":
             network.fpn.eval()
         pixels = material.images(rows).to(device)
-        with _precision(recipe, device):
+        with precision(device, recipe.bf16, recipe.gradient_checkpointing):
             known_features = material.features(rows)
-            features = network.encoder(pixels) if known_features is None else known_features
-            features = Features(*(x.to(device) for x in features))
+            if looks:
+                features = network.encoder(pixels) if known_features is None else known_features
+                features = Features(*(x.to(device) for x in features))
             if name == "fpn":
-                prompt = network.prompt(pixels, features)
+                prompt = network.prompt(pixels, features) if looks else network.fpn(pixels)
                 target = labels[rows].to(device)
                 logits = prompt.logits.float()
                 return {
@@ -525,7 +559,9 @@ def learn(
                 }
             words, mask = material.reports(rows), material.truth(rows).to(device)
             if name == "pretrain":
-                parts = network.pretraining(features, words, mask)
+                parts = network.pretraining(features, words, mask, not apart)
+                if apart:
+                    wholes.append(features.whole.detach())
                 return {"loss": parts.total(recipe.weights), **parts._asdict()}
             with torch.no_grad():
                 prompt = network.prompt(pixels, features) if network.prompted or network.enriched else None
@@ -533,15 +569,29 @@ def learn(
             losses = network.reporting(features, prompt, named, words, mask)
             return {"loss": losses.total if recipe.words else losses.mask, **losses._asdict()}
 
+    def contrasted(batch: Batch, step: int) -> dict[str, Tensor]:
+        """Equation 4 of the whole batch: of other processes' pictures by value, whose gradient they have themselves."""
+        whole, reports_of = torch.cat(wholes), material.reports(batch["rows"].numpy())
+        wholes.clear()
+        with precision(device, recipe.bf16, recipe.gradient_checkpointing):
+            con = ft.contrast(*map(several.gathered, network.aligned(whole, reports_of)))
+        added = recipe.weights[3] * con
+        return {"loss": added + (world - 1) * (added - added.detach()), "con": con}  # the mean over processes divides
+
     loop = Loop(
         out, network, optimizer, Schedule(stage.lr, steps, stage.warmup, stage.cosine, until=until), loss,
         seed=f"{recipe.seed} {name}", batch_size=stage.batch_size, own=lambda: {k: v.detach() for k, v in kept.items()},
-        about={"recipe": _digest(recipe)}, save_every=save_every, workers=0,
+        about={"recipe": _digest(recipe)}, save_every=save_every, workers=0, main=rank == 0, parts=in_parts,
+        after=contrasted if apart else None, shared=world > 1,
+        each=(lambda _: several.alike(network.fpn.buffers())) if name == "fpn" else None,
     )  # fmt: skip
     done = loop.resume()
     last = steps if stop_at_step is None else min(stop_at_step, steps)
     if done < last:
-        loop.run(edits.Rows(len(material), stage.batch_size, recipe.seed), done, last)
+        whole = edits.Rows(len(material), stage.batch_size, recipe.seed)
+        loop.run(whole if world == 1 else several.Share(whole, own_batch), done, last)
+    for p in parameters:
+        p.grad = None  # the next step's memory
 
 
 def _named(
@@ -556,15 +606,6 @@ def _named(
 def _plm(network: ft.ForgeryTalker, logits: Tensor, true: Sequence[Sequence[str]]) -> float:
     named = network.named(Prompt(logits.detach(), logits, logits))
     return fpn.plm(named, true) or 0.0
-
-
-def _precision(recipe: Recipe, device: torch.device) -> ExitStack:
-    stack = ExitStack()
-    if recipe.bf16:
-        if device.type == "cpu":  # fused attention goes backwards slowly on a CPU
-            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-        stack.enter_context(torch.autocast(device.type, torch.bfloat16))
-    return stack
 
 
 def _digest(recipe: Recipe) -> str:
@@ -583,58 +624,93 @@ def _steps_of(out: Path) -> dict[str, int]:
 # ------------------------------------------------------------------------------------------------------ what it costs
 
 
-def plan(recipe: Recipe, pictures: int = 121_774) -> Plan:
+def plan(recipe: Recipe, pictures: int = 121_774, processes: int = 1) -> Plan:
     """What a run would take: names, shapes, memory and work, without loading or fetching anything.
+
+    Each of the three steps has its own memory, for what learns and what is looked through; the page has the largest.
 
     Args:
         recipe: Of the run.
         pictures: How many there are; eight tenths of MMTT by default, the draws of a small recipe.
+        processes: That share the run.
+
+    Raises:
+        InputError: They cannot share a batch evenly.
     """
     if recipe.draws is not None:
         pictures = recipe.draws.images
     config = recipe.config(recipe.vocabulary)
-    page = Plan("ForgeryTalker: a mask and a report from one encoder", shareable=False)
-    if recipe.kind == "hub" and not Path(recipe.model).is_dir():
-        page.passed(f"{recipe.model} is looked up when training begins; the sizes here are the paper's")
+    title = "ForgeryTalker: a mask and a report from one encoder"
     with torch.device("meta"):
         network = ft.ForgeryTalker(config, Reader.none())
-    learned = {id(p) for p in network.learned("pretrain") + network.learned("report")}
-    for p in network.parameters():
-        p.requires_grad_(id(p) in learned)
-    in_half = torch.bfloat16 if recipe.bf16 else torch.float32
     parts = {name: sum(p.numel() for p in part.parameters()) for name, part in network.named_children()}
     if recipe.kind == "hub" and recipe.bf16:
         halved(network, _changed(network))
-    for name, part in network.named_children():
-        page.holds(name, part)
-    queries, words = int(config["queries"]), 160  # words: an instruction and a report, in tokens
-    image = network.encoder.grid**2
     t5 = network.language.config
     language = Language(
         t5.num_layers + t5.num_decoder_layers, t5.d_model, t5.d_ff, t5.num_heads * t5.d_kv, t5.vocab_size,
-        parts["language"], in_half.itemsize,
+        parts["language"], (torch.bfloat16 if recipe.bf16 else torch.float32).itemsize,
     )  # fmt: skip
-    fixed = bool(config.get("frozen_language"))
-    batch = recipe.report.batch_size
-    page.takes("activations of the language model", language.activations(batch, queries + words, False),
-               f"{batch} reports of about {words} tokens")  # fmt: skip
-    page.takes("scores of words", language.logits(batch, words), f"{language.vocabulary:,} words")
-    for name in STAGES:
-        stage = getattr(recipe, name)
-        if stage is None:
-            continue
-        steps = stage.length(pictures)
-        seen = steps * stage.batch_size
-        page.facts.append(f"{name}: {steps:,} steps of {stage.batch_size}, lr {stage.lr:g}: {seen:,} pictures, "
-                          f"{seen / pictures:.1f} epochs of {pictures:,}")  # fmt: skip
+    steps = {name: stage for name in STAGES if (stage := getattr(recipe, name)) is not None}
+    pages = {name: _held(Plan(title, processes), network, recipe, name, stage, language)
+             for name, stage in steps.items()}  # fmt: skip
+    most = max(pages, key=lambda name: pages[name].bytes)
+    page = pages[most]
+    if recipe.kind == "hub" and not Path(recipe.model).is_dir():
+        page.passed(f"{recipe.model} is looked up when training begins; the sizes here are the paper's")
+    queries, image = int(config["queries"]), network.encoder.grid**2
+    fixed, again = bool(config.get("frozen_language")), recipe.gradient_checkpointing
+    for name, stage in steps.items():
+        count = stage.length(pictures)
+        seen = count * stage.batch_size
+        own, in_parts = several.shared(stage.batch_size, processes, stage.micro_batch_size)
+        at_once = f", of them {own} in each process, {own // in_parts} at once" if processes > 1 or in_parts > 1 else ""
+        page.facts.append(
+            f"{name}: {count:,} steps of {stage.batch_size}{at_once}, lr {stage.lr:g}: {seen:,} pictures, "
+            f"{seen / pictures:.1f} epochs of {pictures:,}; {pages[name].bytes / GIB:.1f} GiB"
+        )
         once = 2.0 * parts["encoder"] * image
         if name == "fpn":
             each = once * (config["fpn"].get("stem") is not None) + 6.0 * parts["fpn"] * network.fpn.side**2
         else:
-            each = once + 6.0 * (parts["qformer"] * (queries + words) + parts["decoder"] * image)
-            each += language.flops(queries + words, learns=not fixed)
+            each = once + 6.0 * (parts["qformer"] * (queries + _WORDS) + parts["decoder"] * image)
+            each += language.flops(queries + _WORDS, not fixed, again)
             each += 2.0 * parts["fpn"] * network.fpn.side**2 * (name == "report")
         page.works(name, each * seen, f"{each / 1e9:.1f}e9 operations a picture")
+    page.facts.append(f"the memory below is of {most}, which needs the most")
+    return page
+
+
+_WORDS = 160  # of an instruction and a report, in tokens
+
+
+def _held(
+    page: Plan, network: ft.ForgeryTalker, recipe: Recipe, name: str, stage: Stage, language: Language
+) -> Plan:  # fmt: skip
+    """A page with the memory of one step: its parts, what learns of them, and what one part of a batch leaves."""
+    own, in_parts = several.shared(stage.batch_size, page.processes, stage.micro_batch_size)
+    batch, learned = own // in_parts, {id(p) for p in network.learned(name)}
+    for p in network.parameters():
+        p.requires_grad_(id(p) in learned)
+    config, queries = network.config, int(network.config["queries"])
+    for part_name, part in network.named_children():
+        if name != "fpn" or part_name == "fpn" or (part_name == "encoder" and network.fpn.stem is not None):
+            page.holds(part_name, part)
+    tower = Language(len(network.fpn.blocks), network.fpn.width, int(config["fpn"]["mlp"]), 0, 0, 0, 2)
+    if name == "fpn":
+        page.takes("activations of the FPN", tower.activations(batch, network.fpn.side**2 + 1, False),
+                   f"{batch} pictures of {network.fpn.side**2 + 1} tokens")  # fmt: skip
+        return page
+    q = network.qformer.config
+    asks = Language(q.num_hidden_layers, q.hidden_size, q.intermediate_size, 0, 0, 0, 2)
+    again = recipe.gradient_checkpointing
+    page.takes("activations of the language model", language.activations(batch, queries + _WORDS, again),
+               f"{batch} reports of about {_WORDS} tokens" + ", checkpointed" * again)  # fmt: skip
+    page.takes("scores of words", language.logits(batch, _WORDS), f"{language.vocabulary:,} words")
+    page.takes("activations of the Q-Former", asks.activations(batch, queries + _WORDS, False), "of as many")
+    if name == "pretrain":
+        page.takes("scores of masked words", batch * _WORDS * q.vocab_size * 10.0, f"{q.vocab_size:,} words")
+        page.takes("activations of equation 4", asks.activations(own, _WORDS, False), f"of all {own} reports at once")
     return page
 
 

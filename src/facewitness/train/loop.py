@@ -19,6 +19,7 @@ import time
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +27,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader, Dataset
 
 from facewitness.builders.pack import progress
@@ -112,6 +114,8 @@ class Loop:
         main: Whether this process writes; one of several does.
         parts: Of a process's batch, each passed forward and back by itself; their gradients add up to the mean of all.
             What a loss divides by (the words, the masks) is then each part's own.
+        after: Called with a process's batch and the step once its parts are through; what it gives is added to the loss
+            as it is, for what has to see the whole batch.
         shared: Whether gradients are the mean over several processes; not where DDP wraps the model, which does that.
     """
 
@@ -137,6 +141,7 @@ class Loop:
         saved: Callable[[], None] | None = None,
         main: bool = True,
         parts: int = 1,
+        after: Callable[[Batch, int], Mapping[str, Tensor]] | None = None,
         shared: bool = False,
     ):
         self.out, self.model, self.optimizer, self.schedule, self.loss = out, model, optimizer, schedule, loss
@@ -144,7 +149,7 @@ class Loop:
         self.place, self.about = dict(place or {}), dict(about or {})
         self.save_every, self.workers = save_every, workers
         self.of, self.each, self.saved, self.main = of or schedule.steps, each, saved, main
-        self.parts, self.shared = parts, shared
+        self.parts, self.after, self.shared = parts, after, shared
         self.learned = [p for group in optimizer.param_groups for p in group["params"]]
         self.average = average or ({k: v.detach().clone() for k, v in self.own().items()} if ema else {})
 
@@ -223,6 +228,11 @@ class Loop:
             (losses["loss"] / self.parts).backward()
             for name, value in losses.items():
                 means[name] = means.get(name, 0) + value.detach() / self.parts
+        if self.after is not None:
+            for name, value in self.after(batch, step).items():
+                if name == "loss":
+                    value.backward()
+                means[name] = means.get(name, 0) + value.detach()
         if self.shared:
             several.mean(self.learned)
         torch.nn.utils.clip_grad_norm_(self.learned, CLIP)
@@ -295,6 +305,23 @@ def halved(network: torch.nn.Module, learned: Iterable[Tensor]) -> None:
     for p in network.parameters():
         if id(p) not in own:
             p.data = p.data.to(torch.bfloat16)
+
+
+def precision(device: torch.device, bf16: bool, checkpointing: bool = False) -> ExitStack:
+    """A context in which a loss is computed.
+
+    Args:
+        device: What computes.
+        bf16: In bfloat16.
+        checkpointing: Whether activations are computed again in the backward pass, which is outside of the context.
+    """
+    stack = ExitStack()
+    if bf16:
+        # fused attention goes backwards slowly on a CPU; what is computed again is so outside of this context
+        if device.type == "cpu" and not checkpointing:
+            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        stack.enter_context(torch.autocast(device.type, torch.bfloat16))
+    return stack
 
 
 def put(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:

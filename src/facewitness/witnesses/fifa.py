@@ -21,7 +21,7 @@ from facewitness.calibration import decided
 from facewitness.errors import BackendError, InputError, WeightsError
 from facewitness.models import fifa
 from facewitness.models.fifa import QUESTIONS, REG, SEG, FiFa, Query, Seen
-from facewitness.phrases import listed
+from facewitness.phrases import listed, percent
 from facewitness.types import (
     KINDS,
     Clip,
@@ -49,6 +49,7 @@ HOW = (
 CLICK = 2.0  # pixels: a place no larger than that is a click
 LEAST = 0.5  # of a concept's chance, from which on it counts as forged
 _THERE = 0.25  # of the smaller of place and region, which they share where words about the one are about the other
+_MARKED = 0.5  # of a place that its map marks, from which on a "no" about it is a quarrel
 _MAP = 112
 
 
@@ -73,8 +74,9 @@ def load(weights: str | None = None, device: str = "cpu", words: bool = True, ma
 class Yes:
     """What counts how much where a place is pointed at: the answer is yes where the sum is above 0.
 
-    Left alone the words say yes to untouched places of genuine people. Fitted on held-out groups of training
-    (`runs/fifa/places.py`), and on the weights' card as `yes`; without it the words alone answer.
+    Left alone the words say yes to untouched places of genuine people. Fitted on held-out groups of training, with map
+    and score of both views (`runs/fifa/places.py`), and on the weights' card as `yes`; without it the words alone
+    answer.
     """
 
     words: float
@@ -146,9 +148,11 @@ class Facext(_grounded.Loaded):
             BackendError: What it points at lies outside the face's crop.
         """
         face = track.face
-        affine, seen = self._seen(face, clip.at(face.at).pixels)
+        pixels = clip.at(face.at).pixels
+        affine, seen = self._seen(face, pixels)
         if question.places:
-            reply = self._about(face, affine, seen, question.places)
+            mirrored = None if self._yes is None else self._seen(face, pixels, mirrored=True)[1]
+            reply = self._about(face, affine, seen, question.places, mirrored)
         else:
             reply = self._reply_to(face, affine, seen, question.text)
         if hear is not None:
@@ -164,12 +168,15 @@ class Facext(_grounded.Loaded):
         kind = dict(zip(KINDS, (float(np.clip(s, 0, 1)) for s in shares), strict=True))
         return Testimony(self.name, self._score(seen), mask, kind=kind)
 
-    def _seen(self, face: Face, pixels: Pixels) -> tuple[geometry.Affine, Seen]:
+    def _seen(self, face: Face, pixels: Pixels, mirrored: bool = False) -> tuple[geometry.Affine, Seen]:
         affine = _places.crop_map(face, self._size, self._margin)
         crop = geometry.crop(pixels, affine, self._size)
         batch = torch.from_numpy(np.ascontiguousarray(crop.transpose(2, 0, 1)))[None].to(self._device).float()
+        given = self._given(face, affine)
+        if mirrored:
+            batch, given = batch.flip(3), None if given is None else given.flip(3)
         with torch.inference_mode():
-            return affine, self.network.seen(self.network.encoder(batch), self._given(face, affine))
+            return affine, self.network.seen(self.network.encoder(batch), given)
 
     def _given(self, face: Face, affine: geometry.Affine) -> torch.Tensor | None:
         """Where the mesh says that each concept is, for a network that has learned from it."""
@@ -311,8 +318,11 @@ class Facext(_grounded.Loaded):
         notes = _words.notes("fake", evidence, f"the score, {score:.2f}")
         return Reply("fake", None, ("It was forged here", Mark(finding), "."), (finding,), notes=notes)
 
-    def _about(self, face: Face, affine: geometry.Affine, seen: Seen, places: Sequence[Place]) -> Reply:
-        """Whether each place is forged, and why."""
+    def _about(
+        self, face: Face, affine: geometry.Affine, seen: Seen, places: Sequence[Place], mirrored: Seen | None = None
+    ) -> Reply:
+        """Whether each place is forged, and why; where it says no of what its map marks, that is told beside it."""
+        against: list[str] = []
         parts: list[str | Mark] = []
         findings: list[Finding] = []
         refusals: list[str] = []
@@ -329,11 +339,14 @@ class Facext(_grounded.Loaded):
             asked = [(0, named or QUESTIONS["box_question"], (query,)), (0, QUESTIONS["region_explanation"], (query,))]
             yes, why = (a.text.strip() for a in self.network.answer(seen, asked, self._max_tokens))
             if self._yes is not None and yes in (fifa.YES, fifa.NO):
-                yes = fifa.YES if self._yes.says(self.network.odds(seen, asked[:1])[0]) else fifa.NO
+                yes = fifa.YES if self._yes.says(self.network.odds(seen, asked[:1], mirrored)[0]) else fifa.NO
             there = f"the {title}" if title else "that place"
             gap = " " if parts else ""
             if yes == fifa.NO:
                 parts.append(f"{gap}No, {there} is not forged.")
+                share = self._marked(query, seen)
+                if share >= _MARKED:
+                    against.append(f"Its map marks {percent(share)} of {there} all the same.")
                 continue
             if yes != fifa.YES:
                 refusals.append(f"It has nothing to say of {there}.")
@@ -350,7 +363,13 @@ class Facext(_grounded.Loaded):
         answered: Label | None = "fake" if findings else None
         accused = [finding.region for finding in findings if finding.region is not None]
         notes = _words.of_a_region(answered, accused, decided(score, self.calibration), f"the score, {score:.2f},")
-        return Reply(None, None, tuple(parts), tuple(findings), refusals=tuple(refusals), notes=notes)
+        return Reply(None, None, tuple(parts), tuple(findings), refusals=tuple(refusals), notes=(*notes, *against))
+
+    def _marked(self, query: Query, seen: Seen) -> float:
+        """How much of a place the map marks, from one half on."""
+        where = self._map(seen.where[0])
+        there = torch.nn.functional.interpolate(torch.from_numpy(query.map)[None, None], where.shape)[0, 0].numpy()
+        return float(((where >= _grounded.SEEN) * there).sum() / max(float(there.sum()), 1e-6))
 
     def _is_about(self, why: str, place: Place, query: Query, face: Face, affine: geometry.Affine) -> bool:
         """Whether what is said of a place that was pointed at is about it: all regions it names lie there."""
