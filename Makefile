@@ -28,7 +28,7 @@ demo: $(USE)/installed $(PHOTO)  ## Analyse a photograph on a plain install; nam
 	@find build/demo -maxdepth 1 -name '*.html' -exec echo "Report: $(CURDIR)/{}" \;
 
 quick: $(QUICK)/installed  ## Run the tests that need no torch: two minutes on two cores; PYTEST='-k house' passes options on
-	$(QUICK)/bin/python -m pytest -q -n auto $(LONG:%=--ignore=tests/%) $(PYTEST)
+	OMP_NUM_THREADS=1 $(QUICK)/bin/python -m pytest -q -n auto --maxprocesses=4 --dist worksteal $(LONG:%=--ignore=tests/%) $(PYTEST)
 
 test: $(DEV)/installed models  ## Run the tests on all cores; PYTEST='-m slow -n 0' passes options on
 	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n auto --maxprocesses=4 --dist worksteal $(PYTEST)

@@ -893,7 +893,8 @@ def _commands(parser: argparse.ArgumentParser, words: str = "facewitness") -> It
                 yield from _commands(below, f"{words} {name}")
 
 
-_EVERY = dict(_commands(parser()))
+_PARSER = parser()
+_EVERY = dict(_commands(_PARSER))
 
 
 @pytest.mark.parametrize("words", _EVERY)
@@ -906,7 +907,7 @@ def test_the_help_of_every_command_says_what_it_does_and_shows_an_example_that_i
     for line in shown:
         command = re.split(r"  +[^-]| > | \|\| ", line)[0]  # what it is for stands behind, in columns
         if words != "facewitness" and not line.endswith("\\"):
-            parser().parse_args(shlex.split(command)[1:])  # exits where a word is unknown
+            _PARSER.parse_args(shlex.split(command)[1:])  # exits where a word is unknown
 
 
 def test_help_teaches_and_imports_little():
