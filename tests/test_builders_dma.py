@@ -682,4 +682,4 @@ def test_what_describes_a_real_face_is_no_reply_to_learn_and_stays_a_reference(t
     ],
 )
 def test_only_sentences_that_do_nothing_but_describe_are_cut(text, kept):
-    assert dma.without_descriptions(text) == (text if kept is None else kept)
+    assert mare.without_descriptions(text) == (text if kept is None else kept)

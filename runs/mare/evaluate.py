@@ -53,7 +53,7 @@ from PIL import Image
 from facewitness import regions
 from facewitness.bench import measures, predictions, speakers, wording
 from facewitness.bench.measures import Value
-from facewitness.builders import chats, dma
+from facewitness.builders import chats
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import write_whole
 from facewitness.grammars import mare
@@ -224,9 +224,9 @@ def counted(
     texts = ["" if reply is None else reply.text for reply in said]
     words = wording.measure(texts, references, tokenizer=tokenizer, meteor=False)
     parts |= {name: (words.per_item[name], ones) for name in ("cider", "rouge_l")}
-    bare = [tuple(map(dma.without_descriptions, each)) if truth.label == "real" else each
+    bare = [tuple(map(mare.without_descriptions, each)) if truth.label == "real" else each
             for each, truth in zip(references, truths, strict=True)]  # fmt: skip
-    short = wording.measure(list(map(dma.without_descriptions, texts)), bare, tokenizer=tokenizer, meteor=False)
+    short = wording.measure(list(map(mare.without_descriptions, texts)), bare, tokenizer=tokenizer, meteor=False)
     parts["cider, without descriptions"] = (short.per_item["cider"], ones)
     names = [name for name in speakers.available()[0] if name != "mask"]  # whose pixels are not kept
     parts |= {f"score/{name}": (each, ones) for name, each in speakers.all_scored(said, truths, names).items()}

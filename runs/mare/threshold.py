@@ -5,7 +5,10 @@
 Fits a threshold (the one that is right most often) and a logistic regression of the module's score on the questions of
 the split `train` whose pictures PACK held out of the module's training, as `draws.py` takes them. On DIR/predictions,
 of `evaluate.py`, it counts how often the score is right from one half on and by either fit, the words, and the majority
-of a picture's words over all its questions, each less "always fake", paired, by groups. Writes a table.
+of a picture's words over all its questions, each less "always fake", paired, by groups. With --beside compact another
+witness looks at the same pictures (`facewitness analyze` as it is), and a regression of both scores is fitted likewise:
+what the module lacks, and not MARE. A face that witness does not find has the score that decides nothing. Writes a
+table.
 """
 
 from __future__ import annotations
@@ -21,9 +24,12 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from facewitness import plugins
 from facewitness.bench import measures, predictions
 from facewitness.builders import chats
 from facewitness.calibration import logit
+from facewitness.pipeline import Analyzer
+from facewitness.train import paired
 from facewitness.train.measuring import three
 from facewitness.witnesses.mare import Prompted
 
@@ -36,6 +42,19 @@ _BESIDE.loader.exec_module(draws)
 EDGE = 1e-4
 
 
+def scores_of(name: str, items: Sequence[Any]) -> dict[str, float]:
+    """The log-odds of another witness's score of each picture, as a user gets it; 0 where it has none."""
+    analyzer = Analyzer(witnesses=[plugins.get("witnesses", name).load()])
+    out: dict[str, float] = {}
+    for item in items:
+        file = item.row["file"]
+        if file not in out:
+            said = [t.fake for face in analyzer.analyze(np.asarray(paired.picture(item.row))).faces
+                    for t in face.verdict.testimonies if t.fake is not None]  # fmt: skip
+            out[file] = float(logit(max(said), EDGE)) if said else 0.0
+    return out
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Fit, and count."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -43,8 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--fit", type=Path, required=True, help="dma.parquet of the split train")
     parser.add_argument("--unseen", type=Path, required=True, help="the pack that the module learned from")
     parser.add_argument("--on", type=Path, required=True, help="predictions of evaluate.py")
+    parser.add_argument("--beside", metavar="WITNESS", help="another witness, whose score is joined to the module's")
+    parser.add_argument("--table", type=Path, help="dma.parquet of --on, which --beside looks at")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args(arguments)
+    if given.beside and given.table is None:
+        parser.error("--beside: expected --table with it, the dma.parquet of the pictures of --on")
     items = draws.unseen(draws.evaluate.items(chats.read_dma(given.fit)), given.unseen)
     traces = draws.evaluate.traces_of(Prompted(str(given.model), "cpu", 384).model, items)
     x, y = np.array([logit(t, EDGE) for t in traces]), np.array([item.truth.label == "fake" for item in items])
@@ -63,6 +86,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "the score, by the fitted regression": np.asarray(line.predict(score[:, None]), bool), "the words": words,
         "the words, most of a picture's": np.array([np.mean(by_picture[row["file"]]) >= 0.5 for row in rows]),
     }  # fmt: skip
+    if given.beside:
+        theirs = scores_of(given.beside, items)
+        both = np.array([(value, theirs[item.row["file"]]) for value, item in zip(x, items, strict=True)])
+        theirs |= scores_of(given.beside, draws.evaluate.items(chats.read_dma(given.table)))
+        other = np.array([theirs[row["file"]] for row in rows])
+        joined = LogisticRegression(C=1.0).fit(both, y)
+        alone = LogisticRegression(C=1.0).fit(both[:, 1:], y)
+        says[f"{given.beside}'s score, by a fitted regression"] = np.asarray(alone.predict(other[:, None]), bool)
+        says[f"the score and {given.beside}'s, by a fitted regression"] = np.asarray(
+            joined.predict(np.column_stack([score, other])), bool
+        )
     right = {name: (each == fake).astype(np.float64) for name, each in says.items()}
     codes, ones = np.unique([row["group"] for row in rows], return_inverse=True)[1], np.ones(len(rows))
     values = measures.ratios({name: (each, ones) for name, each in right.items()}, codes)

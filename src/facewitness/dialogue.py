@@ -1112,6 +1112,8 @@ def _about(face: PersonReport, name: str, question: str, masked: Callable[[], ND
     measured = "" if covered is None else f" The mask covers {percent(covered)} of it."
     if verdict.label == "inconclusive":
         hints = f"Hints there: {_lower(sentences)}" if here else f"No sign was found at {place}."
+        if not here and covered is not None and covered >= 0.5:  # the mask, which is shown, says otherwise
+            hints, measured = f"No finding names {place}, but the mask covers {percent(covered)} of it: look there.", ""
         return answer(f"That cannot be decided: the face is inconclusive. {hints}{measured}", "inconclusive", here)
     if verdict.label == "real":
         words = f"{questions.yes_or_no(question, forged=False)}Nothing is claimed at {place}: "

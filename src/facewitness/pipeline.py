@@ -494,7 +494,15 @@ def _described(family: str, part: Any, requested: object, options: Mapping[str, 
 def _measured(witness: Witness, calibration: Calibration | None) -> dict[str, Any]:
     """What was measured of a witness with the weights it has: its error rates, what it knows and what it does not."""
     rates = {} if calibration is None else {"rates": calibration.overall()}
-    return {**rates, **dict(getattr(witness, "card", None) or {})}
+    card = getattr(witness, "card", None)
+    if card is None:
+        return dict(rates)
+    if not isinstance(card, Mapping) or not all(isinstance(x, str) for line in card.items() for x in line):
+        raise InputError(
+            f"{witness.name}: expected a card of sentences by their names, such as knows, got {str(card)[:80]!r}. "
+            "Copy the JSON beside its weights again from where they came."
+        )
+    return {**rates, **card}
 
 
 def _version(package: str) -> str | None:

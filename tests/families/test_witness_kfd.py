@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
-from doubles import Seen, tiny_kfd  # noqa: E402
+from doubles import Seen, tiny_fdm, tiny_kfd  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
 from facewitness import plugins, regions  # noqa: E402
@@ -147,6 +147,31 @@ def test_strength_and_calibration_travel_with_the_weights(saved, calibrated):
     assert report.verdict.label == "fake" and report.verdict.fake == pytest.approx(0.9)
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"crop": {"margin": 0}}, "expected crop.margin from 0.5 to 10"),
+        ({"crop": {"margin": float("nan")}}, "expected crop.margin from 0.5 to 10"),
+        ({"crop": {"margin": True}}, "expected crop.margin from 0.5 to 10"),
+        ({"strength": [1]}, "expected strength with a finite slope and offset"),
+        ({"strength": {"slope": float("nan"), "offset": 0.0}}, "expected strength with a finite slope and offset"),
+    ],
+)
+def test_a_card_that_cannot_be_is_refused(calibrated, change, sentence):
+    card = calibrated.with_suffix(".json")
+    card.write_text(json.dumps(json.loads(card.read_text()) | change))
+    with pytest.raises(WeightsError, match=sentence):
+        load(weights=str(calibrated))
+
+
+@pytest.mark.parametrize("card", [["x"], {"knows": 3}])
+def test_a_card_of_no_sentences_is_refused(calibrated, card):
+    file = calibrated.with_suffix(".json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"card": card}))
+    with pytest.raises(InputError, match="expected a card of sentences"):
+        Analyzer(finder="whole", witnesses=[load(weights=str(calibrated))])
+
+
 def test_made_by_tells_options_and_weights(saved):
     made = json.loads(json.dumps(load(weights=str(saved), flip=False).made_by()))
     assert made["options"]["flip"] is False and made["options"]["weights"] == "kfd.safetensors"
@@ -225,8 +250,40 @@ def test_a_region_accused_of_a_face_that_is_not_called_fake_is_told(calibrated, 
 def test_words_that_decide_nothing_contradict_nothing(calibrated):
     said = told(calibrated, 0.9, language=Words("It is hard to say.")).examine(*face())
     assert said.reply.label == "inconclusive" and said.reply.notes == ()
-    undecided = told(calibrated, 0.5, language=Words("No.")).examine(*face())
-    assert undecided.reply.label == "real" and undecided.reply.notes == ()
+
+
+@pytest.mark.parametrize(("text", "label"), [("No.", "real"), ("Yes, this face is fake.", "fake")])
+def test_words_that_decide_where_the_score_does_not_are_told(calibrated, text, label):
+    reply = told(calibrated, 0.5, language=Words(text)).examine(*face()).reply
+    (note,) = reply.notes
+    assert reply.label == label and note.startswith(f"The words say {label}, but the detector's score, 0.50, does not")
+
+
+def test_named_regions_are_held_against_the_map(calibrated):
+    upper = (slice(0, SIZE // 2), slice(None))
+
+    def notes(text, where):
+        witness = told(calibrated, 0.9, where, language=Words(text))
+        return " ".join(witness.examine(*face()).reply.notes)
+
+    accused = notes("Yes, this face is fake. The forged part is the left eye and the mouth.", upper)
+    assert "accuse the mouth, where the detector's map marks nothing" in accused
+    assert "accuse" not in notes("Yes, this face is fake. The forged part is the left eye.", upper)
+    cleared = notes("No, this face is real. Nothing on the face was altered.", upper)
+    assert "clear the whole face, but the detector's map marks" in cleared and "the left eye" in cleared
+
+
+@pytest.mark.parametrize("text", [None, b"No.", 3, ["No."]])
+def test_what_is_no_text_is_a_problem(calibrated, text):
+    said = told(calibrated, 0.9, language=Words(text)).examine(*face())
+    assert said.reply is None and "expected a reply in words, got" in said.problem
+
+
+@pytest.mark.parametrize("witness", ["kfd", "mare"])
+def test_what_cannot_be_asked_is_refused(witness, calibrated, tmp_path):
+    weights = calibrated if witness == "kfd" else tiny_fdm(tmp_path)
+    with pytest.raises(InputError, match="expected language as a folder"):
+        plugins.get("witnesses", witness).load(weights=str(weights), language=3)
 
 
 def test_a_language_model_that_is_down_is_a_problem_of_the_report(calibrated):
@@ -281,6 +338,15 @@ def test_half_a_checkpoint_a_pickle_and_another_file_are_refused(saved, tmp_path
     save_file({"x": torch.zeros(1)}, alone)
     with pytest.raises(WeightsError, match="is not the file it should be"):
         load(weights=str(alone))
+
+
+def test_weights_that_are_not_finite_are_refused(saved, tmp_path):
+    detector = KFD.load(saved)
+    with torch.no_grad():
+        detector.linear[0].bias[0] = torch.inf
+    detector.save(tmp_path / "kfd.safetensors", json.loads(saved.with_suffix(".json").read_text()))
+    with pytest.raises(WeightsError, match=r"holds NaN or infinity in 1 of .* linear\.0\.bias"):
+        load(weights=str(tmp_path / "kfd.safetensors"))
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:99"])

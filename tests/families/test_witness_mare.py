@@ -227,6 +227,23 @@ def test_a_reply_that_says_real_accuses_no_place(saved):
     assert boxed.findings == () and "The reply says real, but boxes the nose." in " ".join(boxed.reply.notes)
 
 
+def test_a_description_of_a_genuine_persons_features_is_not_shown(saved):
+    text = "The image looks real. The person has a straight nose and a full mouth."
+    said = told(saved, 0.1, reply(text)).examine(*face()).reply
+    assert (
+        said.text == "The image looks real." and "A description of the person's features was left out" in said.notes[1]
+    )
+    fake = told(saved, 0.9, reply("The image looks fake. The person has a bent nose.")).examine(*face()).reply
+    assert "bent nose" in fake.text, "there it is a sign"
+
+
+def test_a_way_of_forging_that_nobody_measured_is_told(saved):
+    said = told(saved, 0.9, reply("The image looks fake. It looks like an AI-generated image.")).examine(*face()).reply
+    assert "was never measured to tell" in said.notes[1]
+    plain = told(saved, 0.9, reply("The image looks fake. The nose is blurred.")).examine(*face()).reply
+    assert "never measured" not in " ".join(plain.notes)
+
+
 # -------------------------------------------------------------------------------------------------- words against score
 
 
@@ -383,7 +400,12 @@ def test_measured_shares_lie_beside_the_language_model(saved, folder):
     try:
         witness = load(weights=str(saved), language=str(folder), side=SIDE, max_tokens=1)
         assert [witness._strength(kind) for kind in ("agreed", "boxed", "named")] == [0.8, 0.4, 0.3]
-        for content, sentence in (("{", "is no JSON"), ('{"agreed": 7}', r"expected shares in \[0, 1\]")):
+        for content, sentence in (
+            ("{", "is no JSON"),
+            ("[" * 99_999, "is no JSON"),
+            ('{"agreed": true}', "expected shares"),
+            ('{"agreed": 7}', r"expected shares in \[0, 1\]"),
+        ):
             (folder / "claims.json").write_text(content)
             with pytest.raises(WeightsError, match=sentence):
                 load(weights=str(saved), language=str(folder))
@@ -437,7 +459,7 @@ def test_weights_of_another_kind_and_options_that_cannot_be_are_refused(saved, t
     with pytest.raises(WeightsError):
         load(weights=str(tiny_kfd(tmp_path)))
     for options in ({"margin": 0.2}, {"side": 0}, {"max_tokens": 0}):
-        with pytest.raises(InputError, match=f"expected {next(iter(options))} of at least 1"):
+        with pytest.raises(InputError, match=f"expected {next(iter(options))} from 1 to"):
             load(weights=str(saved), **options)
     with pytest.raises(InputError, match="device: expected one that torch has here"):
         load(weights=str(saved), device="gpu")

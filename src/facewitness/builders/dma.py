@@ -17,7 +17,7 @@ Where the paper is silent
     thoughts   ours, from a dozen of wordings: where to look, without the verdict
     descriptions   DD-VQA's answers about real faces end in a list of features ("The person has thick eyebrows, a full
                mouth"): no reason for a verdict, and a model that learns them recites them of faces it did not look at.
-               Replies to learn from leave such sentences out (`without_descriptions`), references keep them. The paper
+               Replies to learn from leave such sentences out (`grammars/mare`), references keep them. The paper
                cuts nothing; `--descriptions` does as it does
     several    people's answers to one question are one item each, and all of them its references
 Left out, counted and explained in `Statistics`: see `REASONS`. The same samples and seed give the same bytes. Items are
@@ -114,9 +114,6 @@ _FOREIGN = frozenset(
     sieht sind sono sont su sur te tem uit uma un una und une van von voor wie wirkt zijn zonder zu""".split()  # noqa: SIM905
 )  # fmt: skip
 _ENGLISH_SHARE = 0.25  # the least of DD-VQA's 9,858 answers has 0.43
-_SENTENCES = re.compile(r"(?<=[.!?])\s+")
-_DESCRIBES = re.compile(r"\b(?:the person|he|she|they)\s+ha(?:s|ve)\b", re.IGNORECASE)
-_FACES = re.compile(r"\bfac(?:e|es|ial)\b", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]{2,}")  # a single letter is a word in many languages
 
 _DOUBTED = 0.1  # `Quality.mesh` below which finders/facemesh leaves a mesh out
@@ -316,24 +313,6 @@ def _usable(sample: Sample, texts: Iterable[str | None], counts: Statistics) -> 
     return tuple(kept)
 
 
-def without_descriptions(text: str) -> str:
-    """A text about a real face without the sentences that say what its features are like, and nothing of a forgery.
-
-    Such a sentence says what the person has, names a region other than the face, and holds no verdict: "The person has
-    thick eyebrows, a straight nose." A text that is nothing else stays as it is.
-
-    Args:
-        text: The text.
-    """
-
-    def describes(sentence: str) -> bool:
-        feature = _DESCRIBES.search(sentence) and regions.mentioned(_FACES.sub(" ", sentence))
-        return bool(feature) and words.verdict(sentence, mare.STRICT) is None
-
-    kept = [sentence for sentence in _SENTENCES.split(text) if not describes(sentence)]
-    return " ".join(kept) if kept else text
-
-
 def is_english(text: str) -> bool:
     """Whether English words, less the foreign ones, are at least a quarter of the words that tell languages apart.
 
@@ -522,7 +501,7 @@ def _item(
     findings = tuple(Finding.on(name, box, None, "", None) for name, box in placed.items())
     rng = np.random.default_rng((seed, zlib.crc32(sample.file.encode()), zlib.crc32(text.encode())))
     template = str(rng.choice(_FAKE_THOUGHTS if fake else _REAL_THOUGHTS))
-    explanation = text if fake or descriptions else without_descriptions(text)
+    explanation = text if fake or descriptions else mare.without_descriptions(text)
     counts.cut += explanation != text
     reply = Reply(sample.truth.label, None, (explanation,), findings, _thought(template, list(placed)))
     counts.items[sample.truth.label] += 1

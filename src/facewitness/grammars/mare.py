@@ -36,6 +36,8 @@ INSTRUCTION = (
 _TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 _TAG = re.compile(r"(</?(?:think|answer)>)")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
+_DESCRIBES = re.compile(r"\b(?:the person|he|she|they)\s+ha(?:s|ve)\b", re.IGNORECASE)
+_FACES = re.compile(r"\bfac(?:e|es|ial)\b", re.IGNORECASE)
 _BOXES = ("bboxes", "bbboxes")
 _OPENINGS = {  # not "the face": Table 6 counts that word as the skin
     "fake": "The image looks fake.",
@@ -123,6 +125,24 @@ def _composed(reply: Reply, names: tuple[str, ...]) -> str:
     if not names:
         return _OPENINGS[reply.label]
     return f"{_OPENINGS[reply.label]} Signs of forgery are at {the_regions(names)}."
+
+
+def without_descriptions(text: str) -> str:
+    """A text about a real face without the sentences that say what its features are like, and nothing of a forgery.
+
+    Such a sentence says what the person has, names a region other than the face, and holds no verdict: "The person has
+    thick eyebrows, a straight nose." A text that is nothing else stays as it is.
+
+    Args:
+        text: The text.
+    """
+
+    def describes(sentence: str) -> bool:
+        feature = _DESCRIBES.search(sentence) and regions.mentioned(_FACES.sub(" ", sentence))
+        return bool(feature) and words.verdict(sentence, STRICT) is None
+
+    kept = [sentence for sentence in _SENTENCE.split(text) if not describes(sentence)]
+    return " ".join(kept) if kept else text
 
 
 # ------------------------------------------------------------------------------------------------------------ reading

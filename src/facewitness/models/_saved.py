@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from facewitness.errors import WeightsError
 from facewitness.files import each_once, write_whole
 
+MAY_BE_NAN = "sentences"  # KFD's descriptions that nobody has embedded yet
 _AGAIN = "Copy both files again from where they came."
 
 
@@ -165,7 +166,7 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path, left_out
 
     Adapters of what is left out are not left out themselves.
 
-    Raises WeightsError unless names and shapes are the network's own.
+    Raises WeightsError unless names and shapes are the network's own, and all numbers are finite.
     """
     own = {
         k: v for k, v in network.state_dict().items() if not left_out or not k.startswith(left_out) or ".adapter." in k
@@ -175,6 +176,12 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path, left_out
     if unfit:
         raise WeightsError(
             f"'{path}' does not fit its configuration: {len(unfit)} tensors, among them {unfit[0]}. {_AGAIN}"
+        )
+    broken = sorted(k for k, t in tensors.items() if not k.endswith(MAY_BE_NAN) and not t.isfinite().all())
+    if broken:
+        raise WeightsError(
+            f"'{path}' holds NaN or infinity in {len(broken)} of {len(tensors)} tensors, among them {broken[0]}. Its "
+            "training ran away; take another file."
         )
     network.load_state_dict(tensors, strict=False)  # strict but for what is left out, as checked above
 

@@ -42,9 +42,17 @@ def on(device: str, load: Callable[[], Any]) -> tuple[torch.device, Any]:
 
     Raises:
         InputError: torch cannot use the device here.
+        WeightsError: The network does not fit it.
     """
     try:
         place = torch.device(device)
-        return place, load().to(place)
+        torch.empty(0, device=place)
     except (RuntimeError, AssertionError) as error:  # torch raises either for a device it cannot use
         raise InputError(f"device: expected one that torch has here, such as cpu, got {device!r} ({error})") from None
+    try:
+        return place, load().to(place)
+    except RuntimeError as error:
+        why = str(error).splitlines()[0][:200]
+        raise WeightsError(
+            f"The network cannot be made on {device} ({why}). Is its JSON whole, and memory left?"
+        ) from None

@@ -87,8 +87,8 @@ def read(folder: Path) -> Drawing | None:
 def _drawing(held: Any) -> Drawing:
     values = [float(held[field.name]) for field in fields(Drawing)]
     draws = int(values[0])
-    if not np.isfinite(values).all() or not 1 <= draws <= 64 or draws != values[0] or not values[1] > 0:
-        raise ValueError("expected 1 to 64 draws, a temperature above 0 and finite weights")
+    if not np.isfinite(values).all() or not 1 <= draws <= 64 or draws != values[0] or not 0 < values[1] <= 10:
+        raise ValueError("expected 1 to 64 draws, a temperature above 0 and up to 10, and finite weights")
     return Drawing(draws, *values[1:])
 
 

@@ -9,11 +9,20 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from facewitness.errors import BackendError, FacewitnessError, WeightsError
+from facewitness.errors import BackendError, FacewitnessError, InputError, WeightsError
 from facewitness.models._remembered import look_once
 from facewitness.types import Pixels
 
 _KEPT = 64 << 20  # bytes of what the expert saw of the latest pictures
+
+
+def check(witness: str, language: object) -> None:
+    """Raises InputError for what cannot be asked; a folder's model was made before."""
+    ours = language is None or isinstance(language, Prompted) or hasattr(language, "reply")
+    if not ours and not callable(getattr(language, "answer", None)):
+        raise InputError(
+            f"{witness}: expected language as a folder, a hub name or an object that has answer(…), got {language!r}"
+        )
 
 
 class Prompted:

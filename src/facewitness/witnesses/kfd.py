@@ -39,6 +39,7 @@ TASK = (  # of the descriptions that `builders/sbi_qa` puts before a question, t
     "The task is to find forged faces. Real skin, light and sharpness agree from one part of the face to the next."
 )
 LONGEST = 64  # tokens of an answer; those it was taught have 26 at most
+CHARACTERS = 20_000  # of a reply that are read
 COVERED = 1 / 3  # a region is forged where the map's mean inside it is at least this (as in `forge.regions_touched`)
 HOW = (
     "The detector's weights do not travel with facewitness. Take runs/kfd/kfd.safetensors of its repository, or make "
@@ -129,16 +130,20 @@ class KFDWitness:
         self.facts = _facts(file)
         self._sha256 = self.detector.sha256
         self._flip, self._gradcam = flip, gradcam
+        if not 1 <= self.detector.encoders.size <= 4096:
+            raise WeightsError(f"'{file}': expected crops of 1 to 4096 px, got {self.detector.encoders.size}. {HOW}")
         self._size, self._margin = int(self.detector.encoders.size), float(self.facts["crop"]["margin"])
         half = self.facts.get("half", 0.5)
-        if not isinstance(half, int | float) or not 0 < half < 1:
+        if isinstance(half, bool) or not isinstance(half, int | float) or not 0 < half < 1:
             raise WeightsError(f"'{file.with_suffix('.json')}': expected half between 0 and 1, got {half!r}. {HOW}")
         self.half = float(half)  # what of the map is shown as one half
+        self.strength = _checked_strength(self.facts.get("strength"), file)
         self._latest: _Seen | None = None
         self._language: Any = language
         if isinstance(language, str):
             self._language = _Prompted(language, device)
             self._language.rests_on(self.name, "detector", self.detector, file)
+        _prompted.check("kfd", self._language)
         self._options = {
             "weights": None if path is None else file.name,
             "device": device,
@@ -276,7 +281,7 @@ class KFDWitness:
 
     def _strength(self, covered: float) -> float | None:
         """The share of such findings that were right on held-out forgeries; None where nobody has measured it."""
-        fit = self.facts.get("strength")
+        fit = self.strength
         if fit is None:
             return None
         return float(logistic(np.array([covered]), fit["slope"], fit["offset"])[0])
@@ -301,17 +306,22 @@ class KFDWitness:
         if isinstance(self._language, _Prompted):
             words = self._language.reply(self._seen(face, pixels), self._to_crop(face), question, history)
         else:
-            words = self._language.answer(face, pixels, testimony, question)
-        reply: Reply = plugins.get("grammars", "yes_no").parse(words)
+            words = self._language.answer(face, pixels, testimony, question)  # of anybody's making
+        if not isinstance(words, str):
+            raise BackendError(f"The language model: expected a reply in words, got {type(words).__name__}.")
+        reply: Reply = plugins.get("grammars", "yes_no").parse(words[:CHARACTERS])
         score = testimony.fake or 0.0
         evidence, source = decided(score, self.calibration), f"the detector's score, {score:.2f}"
         about = [name for name in regions.mentioned(question) if name != "skin"]
         if about:  # "no, not the nose" says nothing of the face as a whole: no verdict
-            named = any(finding.region in about for finding in testimony.findings)
-            notes = _words.notes(reply.label, "fake" if named else "real", "the detector's map")
+            accused = any(finding.region in about for finding in testimony.findings)
+            notes = _words.notes(reply.label, "fake" if accused else "real", "the detector's map")
             notes += _words.of_a_region(reply.label, about, evidence, f"{source},")
             return Reply(None, None, reply.parts, notes=notes)
         notes = _words.notes(reply.label, evidence, source)
+        named = [name for name in regions.mentioned(reply.text) if name != "skin"]
+        marked = [finding.region for finding in testimony.findings if finding.region is not None]
+        notes += _words.of_places(named, marked, reply.label, "the detector's map")
         return Reply(reply.label, None, reply.parts, notes=notes)
 
 
@@ -379,8 +389,24 @@ def _facts(file: Path) -> Facts:
     """What stands beside the weights, checked by `KFD.load` but for how faces are cropped, which has to be there."""
     beside = file.with_suffix(".json")
     facts: dict[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
-    if not isinstance(facts.get("crop"), dict) or not isinstance(facts["crop"].get("margin"), int | float):
+    crop = facts.get("crop")
+    margin = crop.get("margin") if isinstance(crop, dict) else None
+    if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0.5 <= margin <= 10:
         raise WeightsError(
-            f"'{beside}' does not say how faces are cropped: expected crop.margin, as train/kfd.py writes it. {HOW}"
+            f"'{beside}' does not say how faces are cropped: expected crop.margin from 0.5 to 10, as train/kfd.py "
+            f"writes it, got {margin!r}. {HOW}"
         )
     return cast(Facts, facts)
+
+
+def _checked_strength(fit: Any, file: Path) -> Logistic | None:
+    """How strong a finding is, or None where nobody has measured it. Raises WeightsError."""
+    if fit is None:
+        return None
+    values = [fit.get(key) for key in ("slope", "offset")] if isinstance(fit, dict) else [None]
+    if not all(isinstance(v, int | float) and not isinstance(v, bool) and np.isfinite(v) for v in values):
+        raise WeightsError(
+            f"'{file.with_suffix('.json')}': expected strength with a finite slope and offset, as runs/kfd/fit.py "
+            f"writes it, got {str(fit)[:80]}. Fit it again."
+        )
+    return cast(Logistic, fit)

@@ -48,6 +48,10 @@ QUESTION = "Does this face look real or fake, and why?"
 MARGIN = 1.15  # crop side over the mesh's longer side: that of the training pictures (DFDC 1.0, FaceForensics++ 1.16)
 LONGEST = 20_000  # characters of a reply that are read; MARE's have a few hundred
 CLAIMS = "claims.json"  # in a language model's folder: how often its claims are right (`runs/mare/evaluate.py`)
+DESCRIBED = (
+    "A description of the person's features was left out of the words: it is no evidence, and none was measured."
+)
+WAY = "The words name a way in which the face was made, which mare was never measured to tell."
 HOW = (
     "The weights of MARE's module do not travel with facewitness. Take runs/mare/model/fdm.safetensors of its "
     "repository, or make them, half an hour on a CPU, with: facewitness train fdm runs/fdm/edits.toml … (the head of "
@@ -130,12 +134,15 @@ class MareWitness:
         self.facts: dict[str, Any] = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
         crop = self.facts.get("crop") if isinstance(self.facts.get("crop"), dict) else {}
         self._size = _number("size", crop.get("size") if size is None else size, file)
-        self._margin = float(crop.get("margin", MARGIN) if margin is None else margin)
-        for name, value in (("margin", self._margin), ("side", side), ("max_tokens", max_tokens)):
-            if not 1 <= value < float("inf"):
-                raise InputError(f"mare: expected {name} of at least 1, got {value!r}")
+        margin = crop.get("margin", MARGIN) if margin is None else margin
+        at_most = {"margin": (margin, 10), "side": (side, 4096), "max_tokens": (max_tokens, 100_000)}
+        for name, (value, most) in at_most.items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= most:
+                raise InputError(f"mare: expected {name} from 1 to {most}, got {value!r}")
+        self._margin = float(margin)
         self._flip, self._side = flip, side
         self._language = Prompted(language, device, max_tokens) if isinstance(language, str) else language
+        _prompted.check("mare", self._language)
         if isinstance(self._language, Prompted):
             self._language.rests_on(self.name, "fdm", self.module, file)
         self._shares = getattr(self._language, "shares", None) or {}
@@ -265,8 +272,14 @@ class MareWitness:
             notes.append(_words.beside(read.label, evidence, source))
         findings, disagreements = self._findings(read, face, to_crop)
         label: Label | None = None if about else read.label
+        parts = read.parts
+        if read.label == "real":  # a straight nose is no evidence, and nobody looked whether it is one
+            parts = tuple(grammar.without_descriptions(part) if isinstance(part, str) else part for part in parts)
+            notes.append("" if parts == read.parts else DESCRIBED)
+        if read.label == "fake" and _WAY.search(read.text):
+            notes.append(WAY)
         noted = tuple(note for note in (*notes, *disagreements) if note)
-        reply = Reply(label, None, read.parts, findings, read.thought, refused, notes=noted)
+        reply = Reply(label, None, parts, findings, read.thought, refused, notes=noted)
         return reply, _problem(refused)
 
     def _findings(
@@ -355,6 +368,10 @@ class Prompted(_prompted.Prompted):
         return _drawn.chosen(texts, score, how, (crop.shape[1], crop.shape[0]))
 
 
+_WAY = re.compile(
+    r"\b(?:ai|computer|artificially|machine)[- ]?generated\b|\banimat\w+|\bcart?oons?\b|\bface[- ]?swap\w*|\bswapped\b",
+    re.IGNORECASE,
+)
 _CLAUSE = re.compile(r"(?<=[.!?;])\s+|,?\s+(?:but|while|whereas|although|though)\s+", re.IGNORECASE)
 _CLEARED = re.compile(
     r"\b(?:natural|naturally|normal|normally|authentic|genuine|intact|unaltered|untouched|realistic|consistent)\b",
@@ -421,10 +438,11 @@ def _problem(refused: tuple[str, ...], shown: int = 3) -> str:
 
 
 def _number(name: str, value: Any, file: Path) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 4096:
         raise WeightsError(
             f"'{file.with_suffix('.json')}' does not say how large the pictures are that the module was trained on: "
-            f"expected crop.{name} there, or the option {name}, in pixels (runs/fdm/small.toml: 128), got {value!r}."
+            f"expected crop.{name} there, or the option {name}, in pixels (runs/fdm/small.toml: 128; at most 4096), "
+            f"got {value!r}."
         )
     return value
 
@@ -435,10 +453,12 @@ def _shares(file: Path) -> dict[str, float] | None:
         measured = json.loads(file.read_text(encoding="utf-8"))
     except OSError:
         return None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WeightsError(f"'{file}' is no JSON ({error}). Write it again with runs/mare/evaluate.py.") from error
     shares = {k: measured.get(k) for k in ("agreed", "boxed", "named")} if isinstance(measured, dict) else {}
-    kept = {k: float(v) for k, v in shares.items() if isinstance(v, int | float) and 0 <= v <= 1}
+    kept = {
+        k: float(v) for k, v in shares.items() if isinstance(v, int | float) and not isinstance(v, bool) and 0 <= v <= 1
+    }
     if not kept:
         raise WeightsError(
             f"'{file}': expected shares in [0, 1] for agreed, boxed or named. Write it anew with runs/mare/evaluate.py"
