@@ -734,8 +734,12 @@ def test_a_figure_says_what_a_witness_said_and_without_a_map_that_there_is_none(
     report = REPORTS["two_faces"]
     person = report.people[0]
     said = dataclasses.replace(person.verdict.testimonies[0], reply=Reply("fake", parts=("Yes. The nose is fake.",)))
+    told = dataclasses.replace(said.reply, notes=("The words contradict the score.",))
+    said = dataclasses.replace(said, reply=told)
     spoken = dataclasses.replace(person, verdict=dataclasses.replace(person.verdict, testimonies=(said,)))
-    assert f"{said.witness}: Yes. The nose is fake." in list(figure._lines(spoken))
+    lines = list(figure._lines(spoken))
+    at = lines.index(f"{said.witness}: Yes. The nose is fake.")
+    assert lines[at + 1] == "The words contradict the score."
     silent = dataclasses.replace(person, findings=(), mask=None, explanation=())
     assert figure._located(silent, (0, 0, 10, 10), Image.new("RGB", (figure.SIDE, figure.SIDE))) is None
 

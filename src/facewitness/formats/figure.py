@@ -2,7 +2,8 @@
 
 KFD shows its results so (Yu et al., figure 6): the face as it is, where it is called forged, and the words. On the left
 is the face, in the middle its map in viridis (dark blue low, yellow high) on the grey face, and below them every
-witness's own words, attributed, else the sentences of the report; "no map" stands where nothing was located.
+witness's own words, attributed, with what they were held against, else the sentences of the report; "no map" stands
+where nothing was located.
 """
 
 from __future__ import annotations
@@ -87,6 +88,8 @@ def _lines(person: PersonReport) -> Iterator[str]:
     for testimony in replies:
         if testimony.reply is not None:
             yield f"{testimony.witness}: {testimony.reply.text.strip()}"
+            if testimony.reply.notes:  # what they were held against travels with the words
+                yield " ".join(testimony.reply.notes)
     if not replies:
         yield " ".join(sentence.text for sentence in person.explanation)
 
