@@ -231,6 +231,11 @@ def test_chat_json_of_the_builder_says_what_its_table_says(made, tmp_path):
             '[{"conversation": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}], "image": "n.png"}]',
             "its picture 'n.png' is not beside the file",
         ),
+        ("[" * 99_999, "expected chat JSON or a Parquet table"),
+        ('[{"messages": [{"role": "user", "content": "x"}], "images": ["../../n.png"]}]', "leads out of its folder"),
+        ('[{"messages": [{"role": "user", "content": "x"}], "images": ["/etc/hostname"]}]', "leads out of its folder"),
+        ('[{"messages": [{"role": "user", "content": "x"}], "images": [[1]]}]', "the name of a picture is no text"),
+        ('[{"messages": [{"role": "user", "content": "x"}], "images": [3]}]', "the name of a picture is no text"),
     ],
 )
 def test_other_files_are_refused_with_a_sentence(tmp_path, content, sentence):

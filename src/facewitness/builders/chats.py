@@ -174,7 +174,7 @@ def _of_table(path: Path, quoted: bool | None) -> Iterator[Example]:
 def _of_json(path: Path) -> Iterator[Example]:
     try:
         entries = json.loads(read_bounded(path, _MOST).decode(), object_pairs_hook=each_once)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"'{path}': expected chat JSON or a Parquet table of our builders ({error})") from None
     if not isinstance(entries, list):
         raise InputError(f"'{path}': expected a list of conversations, got {type(entries).__name__}")
@@ -189,6 +189,11 @@ def _of_json(path: Path) -> Iterator[Example]:
             ) from None
         for name in names:
             if name not in there:
+                if Path(name).is_absolute() or ".." in Path(name).parts:
+                    raise InputError(
+                        f"'{path}', conversation {number}: expected pictures beside the file, got '{name[:80]}', which "
+                        "leads out of its folder"
+                    )
                 there[name] = path.parent / name
                 if not there[name].is_file():
                     raise InputError(f"'{path}', conversation {number}: its picture '{name}' is not beside the file")
@@ -204,6 +209,8 @@ def _messages(entry: Mapping[str, Any]) -> tuple[list[tuple[str, str]], list[str
         turns = [(m["from"], m["value"]) for m in entry.get("conversations") or entry["conversation"]]
     named: Any = next((entry[k] for k in ("images", "image", "image_name") if entry.get(k)), [])
     names = [named] if isinstance(named, str) else list(named)
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError("the name of a picture is no text")
     return [(_ROLES[role], _text(content)) for role, content in turns], names
 
 
