@@ -150,6 +150,11 @@ def missing_in_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[s
     wanted = {each.arg for each in taken if each.arg not in ("self", "cls") and not each.arg.startswith("_")}
     wrong = [f"no argument {name}" for name in sorted(wanted - described)]
     wrong += [f"an argument {name} that is none" for name in sorted(described - wanted)] if wanted else []
+    for each in taken:
+        kind = "" if each.annotation is None else ast.unparse(each.annotation)
+        words = re.search(rf"^    {each.arg}: (.*(?:\n {{8}}.*)*)", sections.get("Args", ""), re.M)
+        if words and kind and not re.search(r"None|Any|object", kind) and re.search(r"; None [a-z]", words[1]):
+            wrong.append(f"{each.arg} may be None by its words, and not by its type")
     returned = "" if node.returns is None else ast.unparse(node.returns)
     several = re.match(r"tuple\[(?!.*\.\.\.\])|dict\[", returned)
     if several and not {"Returns", "Yields"} & sections.keys():
@@ -181,6 +186,10 @@ def test_what_a_docstring_lacks_is_noticed():
         "no argument b", "no argument c", "an argument d that is none",
         "no Returns, though there is more than one value", "what it raises is not under Raises:",
     ]  # fmt: skip
+    ((_, node),) = functions(
+        ast.parse('def f(a: str):\n    """F.\n\n    Args:\n        a: x; None for all.\n    """\n')
+    )
+    assert missing_in_docstring(node) == ["a may be None by its words, and not by its type"]
     ((_, node),) = functions(ast.parse('def f() -> NDArray[np.float32]:\n    """F."""\n'))
     assert missing_in_docstring(node) == ["no Returns, though an array has a shape"]
 

@@ -268,6 +268,98 @@ class Dialogue:
         self.turns.append((question, answer))
         return answer
 
+    def _answered(self, question: str, places: Sequence[Place] = ()) -> Answer:
+        """The answer from the evidence alone. The first that fits is it, so the order of what follows matters.
+
+        First what no face is needed for: the analysis failed, the file itself is asked about, nobody is there, or the
+        question is not in English. Then the places that somebody points at. Then who is meant: all, several, one, or
+        nobody that can be told. Then what nobody examined. What is left is about one face: a moment of a film, regions,
+        and at last the face as a whole.
+        """
+        report = self.report
+        if report.status == "failed":
+            return Answer(f"{WORDS['failed'][1]} {report.problems[0].message}", None, intent="failed")
+        if questions.about_file(question) and report.inspections:
+            return self._file()
+        if report.status == "no_face":
+            return Answer(WORDS["no_face"][1], None, intent="no_face")
+        if not questions.is_english(question):
+            return Answer(ENGLISH_ONLY, None, intent="language")
+        intent, named = questions.intent(question), questions.asked_regions(question)
+        if places:
+            pointed = self._pointed(places)
+            if pointed is None and not named:
+                return Answer(self.off(places), None, intent="unexamined")
+            named = pointed or named
+            if named and intent == "why":
+                return self._because(report.people[self.face], named)
+            if named and intent in ("", "verdict", "where", "sure", "quality", "made"):
+                return _about_regions(report.people[self.face], named, question)
+        meant = self._meant(question, named)
+        if intent in ("means", "publish", "next"):
+            return self._about_the_report(intent, question)
+        if intent in ("which", "faces") and not meant:
+            return self._which_faces() if intent == "which" else self._faces()
+        faces = [person.face for person in report.people]
+        together = len({face.at.index for face in faces}) == 1
+        if absent := people.not_there(question, [face.box for face in faces], together):
+            return Answer(self._no(absent), None, intent="faces")
+        if meant == ():
+            return Answer(self._ask_back(), None, intent="unclear")
+        unexamined = questions.unexamined(question)
+        if unexamined is not None:
+            if unexamined == questions.PHOTOGRAPH:
+                return Answer(self._photograph(), None, intent="unexamined")
+            return Answer(_not_examined(unexamined), None, intent="unexamined")
+        if meant is not None and len(meant) > 1 and all(0 <= person < len(report.people) for person in meant):
+            return self._faces(meant)
+        if meant is not None:
+            try:
+                self.choose(meant[0])
+            except InputError as error:
+                return Answer(str(error), None, intent="faces")
+        face = report.people[self.face]
+        about_place = intent in ("", "verdict", "why", "where", "sure", "quality", "made")
+        if not named and self._spoken_of and about_place and (questions.points_back(question) or intent == "why"):
+            named = self._spoken_of
+            if intent == "why":
+                return self._because(face, named)
+        moment = questions.moment_asked_for(question)
+        if moment is not None and face.timeline:
+            self._spoken_of = named
+            return _at(face, moment, named, question)
+        if named and about_place:
+            self._spoken_of = named
+            return self._of_several(_about_regions(face, named, question))
+        if meant is not None and not intent:
+            intent = "verdict"
+        if (
+            intent == "verdict"
+            and not self._chosen
+            and re.search(r"\b(picture|photo\w*|image|shot)s?\b", question, re.I)
+        ):
+            return self._picture(question)
+        if questions.demands(question) and (side := questions.supposed(question)) is not None:
+            return self._of_several(self._both(face, side))
+        if intent == "sides" or (
+            intent in ("suppose_real", "suppose_fake") and any(cases(t) for t in face.verdict.testimonies)
+        ):
+            return self._of_several(self._both(face, None, intent))
+        say = {
+            "verdict": self._verdict, "sure": self._sure, "where": self._where, "why": self._why, "kind": self._kind,
+            "when": self._when, "made": self._made, "tool": self._tool, "wrong": self._wrong, "quality": self._quality,
+            "suppose_real": self._suppose_real, "suppose_fake": self._suppose_fake,
+        }.get(intent)  # fmt: skip
+        if say is None:
+            return Answer(f"I did not understand that. {CAN_ASK}", None, intent="unknown")
+        answer = say(face, question)
+        if (side := questions.granted(question)) is not None and side != face.verdict.label:
+            answer = replace(
+                answer,
+                text=f"The question takes for granted that the face is {side}, which is not the verdict. {answer.text}",
+            )
+        return self._of_several(answer)
+
     def _worded(self, question: str, own: Answer, backend: Backend, hear: Hear | None) -> Answer:
         """The model's words to the question, held to what the evidence alone would say (`own`)."""
         face = self.report.people[self.face]
@@ -386,91 +478,6 @@ class Dialogue:
         face = people[self.face]
         self._spoken_of = tuple(dict.fromkeys(name for place in places for name in regions_at(face, place)))
         return self._spoken_of
-
-    def _answered(self, question: str, places: Sequence[Place] = ()) -> Answer:
-        report = self.report
-        if report.status == "failed":
-            return Answer(f"{WORDS['failed'][1]} {report.problems[0].message}", None, intent="failed")
-        if questions.about_file(question) and report.inspections:
-            return self._file()
-        if report.status == "no_face":
-            return Answer(WORDS["no_face"][1], None, intent="no_face")
-        if not questions.is_english(question):
-            return Answer(ENGLISH_ONLY, None, intent="language")
-        intent, named = questions.intent(question), questions.asked_regions(question)
-        if places:
-            pointed = self._pointed(places)
-            if pointed is None and not named:
-                return Answer(self.off(places), None, intent="unexamined")
-            named = pointed or named
-            if named and intent == "why":
-                return self._because(report.people[self.face], named)
-            if named and intent in ("", "verdict", "where", "sure", "quality", "made"):
-                return _about_regions(report.people[self.face], named, question)
-        meant = self._meant(question, named)
-        if intent in ("means", "publish", "next"):
-            return self._about_the_report(intent, question)
-        if intent in ("which", "faces") and not meant:
-            return self._which_faces() if intent == "which" else self._faces()
-        faces = [person.face for person in report.people]
-        together = len({face.at.index for face in faces}) == 1
-        if absent := people.not_there(question, [face.box for face in faces], together):
-            return Answer(self._no(absent), None, intent="faces")
-        if meant == ():
-            return Answer(self._ask_back(), None, intent="unclear")
-        unexamined = questions.unexamined(question)
-        if unexamined is not None:
-            if unexamined == questions.PHOTOGRAPH:
-                return Answer(self._photograph(), None, intent="unexamined")
-            return Answer(_not_examined(unexamined), None, intent="unexamined")
-        if meant is not None and len(meant) > 1 and all(0 <= person < len(report.people) for person in meant):
-            return self._faces(meant)
-        if meant is not None:
-            try:
-                self.choose(meant[0])
-            except InputError as error:
-                return Answer(str(error), None, intent="faces")
-        face = report.people[self.face]
-        about_place = intent in ("", "verdict", "why", "where", "sure", "quality", "made")
-        if not named and self._spoken_of and about_place and (questions.points_back(question) or intent == "why"):
-            named = self._spoken_of
-            if intent == "why":
-                return self._because(face, named)
-        moment = questions.moment_asked_for(question)
-        if moment is not None and face.timeline:
-            self._spoken_of = named
-            return _at(face, moment, named, question)
-        if named and about_place:
-            self._spoken_of = named
-            return self._of_several(_about_regions(face, named, question))
-        if meant is not None and not intent:
-            intent = "verdict"
-        if (
-            intent == "verdict"
-            and not self._chosen
-            and re.search(r"\b(picture|photo\w*|image|shot)s?\b", question, re.I)
-        ):
-            return self._picture(question)
-        if questions.demands(question) and (side := questions.supposed(question)) is not None:
-            return self._of_several(self._both(face, side))
-        if intent == "sides" or (
-            intent in ("suppose_real", "suppose_fake") and any(cases(t) for t in face.verdict.testimonies)
-        ):
-            return self._of_several(self._both(face, None, intent))
-        say = {
-            "verdict": self._verdict, "sure": self._sure, "where": self._where, "why": self._why, "kind": self._kind,
-            "when": self._when, "made": self._made, "tool": self._tool, "wrong": self._wrong, "quality": self._quality,
-            "suppose_real": self._suppose_real, "suppose_fake": self._suppose_fake,
-        }.get(intent)  # fmt: skip
-        if say is None:
-            return Answer(f"I did not understand that. {CAN_ASK}", None, intent="unknown")
-        answer = say(face, question)
-        if (side := questions.granted(question)) is not None and side != face.verdict.label:
-            answer = replace(
-                answer,
-                text=f"The question takes for granted that the face is {side}, which is not the verdict. {answer.text}",
-            )
-        return self._of_several(answer)
 
     def _of_several(self, answer: Answer) -> Answer:
         """The answer with what it leaves open where several people are there and nobody said which one is meant."""

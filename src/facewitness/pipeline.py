@@ -96,7 +96,7 @@ class Witness(Protocol):
 
         Args:
             track: One person's faces.
-            clip: The file's pixels, for pictures in the report; None leaves them out.
+            clip: The file's pixels; a photo is a clip of one frame.
         """
         ...
 

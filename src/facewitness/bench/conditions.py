@@ -93,7 +93,7 @@ def pictures(
 
     Args:
         data: Where the pictures and their meshes come from.
-        split: Which split; None for all.
+        split: Which split of the pack: "train", "val" or "test".
         seed: Of forgeries and degradations.
         limit: Rows of each source and label; None for all.
         sources: Only these; None for all.
@@ -140,7 +140,7 @@ def examined(
     Args:
         witnesses: Who examines.
         data: Where the pictures and their meshes come from.
-        split: Which split; None for all.
+        split: Which split of the pack: "train", "val" or "test".
         conditions: Names of ways to degrade a picture; "plain" is none.
         seed: Of forgeries and degradations.
         limit: Rows of each source and label; None for all.

@@ -56,7 +56,7 @@ def deletions(
 
     Args:
         samples: Pictures with their truth.
-        root: Where the items' files lie; None where the samples hold their pictures.
+        root: Where the items' files lie; not looked at where the samples hold their pictures.
         analyzer: Whose first witness is tested.
         progress: Is called with the number of items done.
 

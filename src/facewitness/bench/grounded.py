@@ -472,7 +472,7 @@ def read_mmtt(
 
     Args:
         root: The dataset's folder.
-        split: Which split; None for all.
+        split: "train", "val" or "test".
         captions: The list of reports, JSON.
         masks: Folder of the masks that the system made; None where it made none.
         dataset: "mmtt", or another one with texts.
@@ -841,7 +841,7 @@ def sheet_of_mmtt(
 
     Args:
         root: The dataset's folder.
-        split: Which split; None for all.
+        split: "train", "val" or "test".
         captions: The list of reports, JSON.
         masks: Folder of the masks that the system made; None where it made none.
         path: Of the file.
@@ -879,7 +879,7 @@ def sheet_of_fifa(
 
     Args:
         rows: Of a table of `builders/fifa`.
-        answers: One a picture.
+        answers: (file, task, question) → the answer, as `read_answers` gives them.
         path: Of the file.
         max_pictures: Pictures on the sheet.
 

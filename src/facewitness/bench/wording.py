@@ -357,8 +357,8 @@ def tokenize(texts: Sequence[str], tokenizer: Tokenizer) -> list[str]:
     """Each text in lower case, its words with one space between, without punctuation.
 
     Args:
-        texts: What the system said, one an item; None for silence.
-        tokenizer: "ptb" or "plain"; None takes "ptb" where Java and pycocoevalcap are found and "plain" otherwise.
+        texts: What the system said, one an item.
+        tokenizer: "ptb", which takes Java and pycocoevalcap, or "plain".
 
     Raises:
         UnknownName: For another tokenizer.

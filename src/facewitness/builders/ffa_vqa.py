@@ -184,7 +184,7 @@ def of_pack(pack: Pack, split: str, sources: Sequence[str] = (), tell: Callable[
 
     Args:
         pack: The pack.
-        split: Of the dataset; None for all.
+        split: Which split of the pack: "train", "val" or "test".
         sources: Of the pack; none for all.
         tell: Is called with each sentence that the user should read.
 
@@ -727,7 +727,7 @@ def with_split(items: Iterable[Item], split: str) -> Iterator[Item]:
 
     Args:
         items: What was built.
-        split: Of the dataset; None for all.
+        split: What they are to be under.
     """
     for item in items:
         yield replace(item, split=split)

@@ -212,7 +212,7 @@ def items(
         rng: What everything is drawn from; the same state gives the same result.
         file: Its name in the table.
         group: Who is shown.
-        split: Of the dataset; None for all.
+        split: What the items are to be under.
         tasks: Names of the tasks.
 
     Raises:

@@ -296,7 +296,7 @@ def write(
         items: What was built.
         folder: The folder to write into.
         texts: A model's reports, by item id; None for those by grammar.
-        tell: Is called with each sentence that the user should read.
+        tell: Is called with each item before it is written.
 
     Returns:
         Split → items. Lists of splits without one are written too, empty.

@@ -407,7 +407,7 @@ def write_chat(items: Iterable[Item], folder: Path, turns: int = 1) -> Path:
     Args:
         items: What was built.
         folder: The folder to write into.
-        turns: The turns of each item; None for its question and answer.
+        turns: How many questions a conversation holds.
 
     Raises:
         InputError: For no items.

@@ -101,7 +101,7 @@ def signed(data: bytes, sign: Any, comment: str) -> bytes:
     """The bundle with a signature of its manifest. `sign` is a minisign `SecretKey`, open; a signature is replaced.
 
     Args:
-        data: A pack.
+        data: The bundle, a ZIP.
         sign: Signs the bundle.
         comment: Stands in the signature.
     """
@@ -223,7 +223,7 @@ def read(data: bytes) -> Bundle:
     """A stranger's bundle, in memory.
 
     Args:
-        data: A pack.
+        data: The bundle, a ZIP that anybody may have made.
 
     Raises:
         InputError: it is no archive of the kind that `render` writes: names that lead elsewhere, links, encryption,

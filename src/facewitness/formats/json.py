@@ -224,7 +224,7 @@ def parse(data: bytes | str) -> Report:
     one in its place.
 
     Args:
-        data: A pack.
+        data: One report as JSON, in UTF-8.
 
     Raises:
         ReportError: says where the line leaves the format and what to do.

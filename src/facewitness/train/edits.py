@@ -136,7 +136,7 @@ class Edits:
         """Masks, float (n, S/2, S/2) in [0, 1].
 
         Args:
-            rows: Genuine rows of each source.
+            rows: Which rows: numbers or a slice.
 
         Returns:
             float32 (n, S/2, S/2) in [0, 1].
@@ -182,7 +182,7 @@ class Kept:
         """Of some crops, as the encoder would give them.
 
         Args:
-            rows: Genuine rows of each source.
+            rows: Which rows: numbers or a slice.
         """
         whole, grid = (torch.from_numpy(np.array(kept[rows])).float() for kept in (self.whole, self.grid))
         return Features(whole, grid)

@@ -484,7 +484,7 @@ def kept_name(init_from: Path, recipe: Recipe) -> str:
     """What features are kept under: the encoder's weights, and how many channels of theirs are looked at.
 
     Args:
-        init_from: Weights to begin with; None for random ones.
+        init_from: Weights that the recipe begins with.
         recipe: The settings.
     """
     encoder = ft.small(reports.AREAS, 8)["encoder"] | recipe.network.get("encoder", {})

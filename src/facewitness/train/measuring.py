@@ -143,7 +143,7 @@ def half(group: str) -> int:
     """0 for people on whom a card's numbers are chosen, 1 for those on whom they are measured.
 
     Args:
-        group: Of each row; rows of one group are drawn together.
+        group: Who is shown.
     """
     return zlib.crc32(group.encode()) % 2
 

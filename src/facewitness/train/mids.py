@@ -106,7 +106,7 @@ class Recipe:
         """From TOML.
 
         Args:
-            path: Of the table.
+            path: The TOML file.
 
         Raises:
             UnknownName: With the nearest known key, for a key that nothing has.
