@@ -244,7 +244,7 @@ def test_what_people_decided_goes_back_into_the_lists(portraits, tmp_path, capsy
     command = ["review", str(queue.folder), "--into", str(folder)]
     assert main(command) == 0
     printed = capsys.readouterr().out
-    assert "1 kept, 1 edited, 1 rejected" in printed and f"{len(open_)} undecided, 0 elsewhere" in printed
+    assert "1 kept, 1 edited, 1 rejected" in printed and f"{len(open_)} undecided, 0 decided before" in printed
     rows = {row["image_id"]: row for name in mmtt.LISTS.values()
             for row in json.loads((folder / f"{name}-mutilabel-simple.json").read_text())}  # fmt: skip
     assert rows.keys() == {kept, edited, *open_}
@@ -263,9 +263,41 @@ def test_what_people_decided_goes_back_into_the_lists(portraits, tmp_path, capsy
     assert all(filled.picture(name).is_file() for item in filled.items().values() for name in item.pictures)
     first = next(iter(filled.items().values()))
     filled.decide(first.id, "eva", "reject", 9)
+    for words in ("<p>The nose</p> [SEG] is odd.", "The nose\u202e is odd.", "The nose is odd.\nIt is."):
+        with pytest.raises(InputError, match="cannot stand: expected"):
+            review.Queue(again, check=lambda item, content: mmtt.edit_refused(item, content)).decide(
+                first.id, "eva", "edit", 9, {"text": words}
+            )
+    with (queue.folder / "decisions.jsonl").open("a") as decisions:
+        decisions.write('{"half": ')
+    assert main(["review", str(queue.folder), "--list"]) == 0
+    assert "1 lines of" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*command, "--from", str(folder)])
+    assert "not allowed with argument" in capsys.readouterr().err
+    before = int(first.id != edited)  # the other queue's edit stays
     assert mmtt.put_back(filled.judged(), folder) == {
-        "kept": 0, "edited": 0, "rejected": 1, "undecided": len(items) - 1, "elsewhere": 0,
+        "kept": 0, "edited": 0, "rejected": 1, "undecided": len(items) - 1 - before, "decided before": before,
+        "elsewhere": 0,
     }  # fmt: skip
+    rows = {row["image_id"]: row["caption"] for name in mmtt.LISTS.values()
+            for row in json.loads((folder / f"{name}-mutilabel-simple.json").read_text())}  # fmt: skip
+    assert first.id not in rows and (not before or rows[edited] == new)
+    train = folder / "train-mutilabel-simple.json"
+    held = train.read_text()
+    for broken, told in (("[3]", "expected a list that"), ("[" * 60_000, "nested too deep"), (
+        json.dumps([{"image_id": "other", "caption": "x"}]), "it was made anew since")):  # fmt: skip
+        train.write_text(broken)
+        assert main(command) == 2 and told in capsys.readouterr().err and train.read_text() == broken
+    train.write_text(held)
+    untold = [(first, {"text": 5})]
+    with pytest.raises(InputError, match="expected a text in what people decided"):
+        mmtt.put_back(untold, folder)
+    mmtt.write(items, tmp_path / "anew")
+    for file in (tmp_path / "anew").glob("*.json"):
+        file.with_suffix(".built.json").write_text("[]")
+    mmtt.write(items, tmp_path / "anew")
+    assert not list((tmp_path / "anew").glob("*.built.json")), "decisions on other lists"
     assert main([*command[:-1], str(tmp_path / "nothing")]) == 2
     assert "expected lists of facewitness build mmtt" in capsys.readouterr().err
     (folder / "train-mutilabel-simple.built.json").write_text("[3]")

@@ -257,7 +257,7 @@ def test_a_place_off_the_face_is_told_with_what_was_pointed_at(photo, capsys, wo
 
 
 def test_an_unknown_region_is_told_with_the_nearest_few(photo, capsys):
-    assert main(["ask", str(photo), "--region", "lefteye"]) == 2
+    assert main(["ask", str(photo), "--region", "left_eyy"]) == 2
     told = capsys.readouterr().err
     assert "Did you mean 'left_eye'? Nearest: left_eye, " in told and "docs/regions.md" in told and len(told) < 260
 
@@ -271,16 +271,23 @@ def test_an_unknown_region_is_told_with_the_nearest_few(photo, capsys):
         (("--box", "1,2,3"), "expected 4 numbers"),
         (("--at", "9000,10"), "expected a point in the picture"),
         (("--at", "nan,10"), "expected 2 numbers"),
+        (("--at", "-1,5"), "expected a point in the picture"),
+        (("--box", "-9,-9,-2,-.5"), "outside it"),
         (("--region", "left elbow"), "Unknown region"),
+        (("--region", "x" * 5000), f"Unknown region '{'x' * 60}…'."),
+        (("--mask", "{clear}"), "which is transparent in places"),
         (("--mask", "{small}"), "expected a picture of 512 × 512"),
         (("--mask", "{black}"), "expected white where a place is meant"),
         (("--mask", "{absent}"), "does not exist"),
     ],
 )
 def test_what_cannot_be_pointed_at_is_told(photo, tmp_path, capsys, words, sentence):
-    files = {name: tmp_path / f"{name}.png" for name in ("small", "black", "absent")}
+    files = {name: tmp_path / f"{name}.png" for name in ("small", "black", "absent", "clear")}
     Image.new("L", (64, 64), 255).save(files["small"])
     Image.new("L", (512, 512)).save(files["black"])
+    marked = Image.new("RGBA", (512, 512), (0, 0, 0, 0))
+    marked.paste((255, 255, 255, 255), (200, 90, 240, 120))
+    marked.save(files["clear"])
     try:
         status = main(["ask", str(photo), *(word.format(**files) for word in words)])
     except SystemExit as stopped:  # argparse's own refusals

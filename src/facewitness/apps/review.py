@@ -47,17 +47,18 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--least-seconds", type=float, default=5.0, metavar="S", help="to look at an item before a decision counts (5)"
     )
-    parser.add_argument("--list", action="store_true", help="list the items and what was decided")
-    parser.add_argument("--agreement", action="store_true", help="how far people agree")
-    parser.add_argument("--accepted", type=Path, metavar="JSONL", help="write what people kept, one item a line")
-    parser.add_argument(
+    does = parser.add_mutually_exclusive_group()
+    does.add_argument("--list", action="store_true", help="list the items and what was decided")
+    does.add_argument("--agreement", action="store_true", help="how far people agree")
+    does.add_argument("--accepted", type=Path, metavar="JSONL", help="write what people kept, one item a line")
+    does.add_argument(
         "--from", type=Path, dest="source", metavar="MMTT", help="fill the queue from this folder's lists of reports"
     )
     parser.add_argument("--most", type=positive, metavar="N", help="reports at most (--from)")
-    parser.add_argument(
+    does.add_argument(
         "--into", type=Path, metavar="MMTT", help="put what was decided into the lists of this folder of build mmtt"
     )
-    parser.add_argument("--decide", nargs=2, metavar=("ID", "CHOICE"), help="accept, edit or reject one item")
+    does.add_argument("--decide", nargs=2, metavar=("ID", "CHOICE"), help="accept, edit or reject one item")
     parser.add_argument("--seconds", type=float, default=0.0, metavar="S", help="how long it was looked at (--decide)")
     parser.add_argument("--content", type=Path, metavar="FILE", help="a file of the edited content (--decide ID edit)")
     parser.add_argument("--reason", default="", metavar="TEXT", help="why (--decide)")
@@ -76,6 +77,10 @@ def _review(given: argparse.Namespace) -> int:
     if not given.queue.is_dir():
         raise InputError(f"'{given.queue}' does not exist. Name a queue that a builder filled (--review QUEUE).")
     queue = review.Queue(given.queue, given.reviewers, given.least_seconds, _check)
+    if lost := queue.passed_over():
+        complain(
+            f"facewitness: {lost} lines of '{queue.folder / 'decisions.jsonl'}' are no decisions; they are left out"
+        )
     if given.list:
         return _list(queue)
     if given.agreement:

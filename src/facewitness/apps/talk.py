@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +29,13 @@ from facewitness.apps._words import (
     shown,
     system,
 )
-from facewitness.errors import FacewitnessError, InputError
+from facewitness.errors import FacewitnessError, InputError, UnknownName
 from facewitness.files import write_whole
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from facewitness.dialogue import Answer, Dialogue
     from facewitness.types import FrameRef, Place
 
@@ -85,6 +89,7 @@ def add_to(commands: Any) -> None:
                 "question", metavar="QUESTION", nargs="?", help="not needed where a place is pointed at"
             )
             _add_pointing(parser)
+            parser._negative_number_matcher = _BELOW_ZERO  # "-1,5" is a point beside the picture, and no option
             parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
         parser.add_argument("--face", type=positive, metavar="N", help="which face (the most suspicious)")
         parser.add_argument(
@@ -127,6 +132,10 @@ def _begun(given: argparse.Namespace) -> Dialogue:
     return dialogue
 
 
+_LONGEST = 60  # letters of a name that is told to be none
+_BELOW_ZERO = re.compile(r"^-\.?\d[\d.,eE+-]*$")
+
+
 def _add_pointing(parser: Any) -> None:
     """How a question points instead of naming."""
     places = parser.add_argument_group("pointing", "Places in the picture's pixels; each may be given several times.")
@@ -155,7 +164,25 @@ def _numbers(count: int) -> Callable[[str], tuple[float, ...]]:
     return read
 
 
-def _pointed(given: argparse.Namespace, dialogue: Dialogue) -> tuple[Place, ...]:
+def _named(given: argparse.Namespace) -> list[str]:
+    """The regions that a question names, as the tree has them. Raises UnknownName, before the photo is looked at."""
+    return [_region(name) for name in given.region]
+
+
+def _region(words: str) -> str:
+    from facewitness import regions
+
+    name = regions.called(words)
+    if name is None:
+        typed = words.strip().lower().replace(" ", "_").replace("-", "_")
+        raise UnknownName("region", typed if len(typed) <= _LONGEST else f"{typed[:_LONGEST]}…", regions.REGIONS,
+                          regions.LISTED)  # fmt: skip
+    return name
+
+
+def _pointed(
+    given: argparse.Namespace, dialogue: Dialogue, named: Sequence[str], masks: Sequence[tuple[str, Any]]
+) -> tuple[Place, ...]:
     """The places that a question points at. Raises InputError for one that cannot be pointed at."""
     from facewitness.types import Place
 
@@ -164,7 +191,7 @@ def _pointed(given: argparse.Namespace, dialogue: Dialogue) -> tuple[Place, ...]
     if not dialogue.report.people:
         raise InputError("expected a face to point at, got a picture without one")
     at = dialogue.report.people[dialogue.face].face.at
-    places = [dialogue.place(name.strip().lower().replace(" ", "_").replace("-", "_")) for name in given.region]
+    places = [dialogue.place(name) for name in named]
     for x1, y1, x2, y2 in given.box:
         if x2 <= x1 or y2 <= y1:
             raise InputError(f"--box: expected X1 < X2 and Y1 < Y2, got {x1:g},{y1:g},{x2:g},{y2:g}, which is empty")
@@ -175,16 +202,31 @@ def _pointed(given: argparse.Namespace, dialogue: Dialogue) -> tuple[Place, ...]
         if not (0 <= x < at.width and 0 <= y < at.height):
             raise InputError(f"--at: expected a point in the picture, {at.width} × {at.height}, got {x:g},{y:g}")
         places.append(Place(at, None, (x - 0.5, y - 0.5, x + 0.5, y + 0.5)))
-    return (*places, *(_mask(name, at) for name in given.mask))
+    return (*places, *(_mask(name, values, at) for name, values in masks))
 
 
-def _mask(name: str, at: FrameRef) -> Place:
+def _marked(name: str) -> NDArray[np.float32]:
+    """A picture of what is meant, (H, W) in [0, 1]. Raises InputError where nobody can tell what it marks."""
     import numpy as np
 
     from facewitness import media
+
+    clip = media.read(name)
+    if clip.damage:
+        raise InputError(f"--mask: expected a whole picture, got '{name}', of which a part is missing. Copy it again.")
+    if any("transparent" in note for note in clip.notes):  # put on white, everything would be meant
+        raise InputError(
+            f"--mask: expected white on black, got '{name}', which is transparent in places. Save it without "
+            "transparency, black where nothing is meant."
+        )
+    return clip.frame.pixels.mean(axis=2).astype(np.float32) / 255
+
+
+def _mask(name: str, values: NDArray[np.float32], at: FrameRef) -> Place:
+    import numpy as np
+
     from facewitness.types import Mask, Place
 
-    values = media.read(name).frame.pixels.mean(axis=2).astype(np.float32) / 255
     if values.shape != (at.height, at.width):
         raise InputError(
             f"--mask: expected a picture of {at.width} × {at.height}, as the photo is, got {values.shape[1]} × "
@@ -210,8 +252,9 @@ def _ask(given: argparse.Namespace) -> int:
             )
         given.question = "Is this place forged?"
     asked(given.question)  # before the photo is looked at
+    named, masks = _named(given), [(name, _marked(name)) for name in given.mask]
     dialogue = _begun(given)
-    places = _pointed(given, dialogue)
+    places = _pointed(given, dialogue, named, masks)
     if off := dialogue.off(places):
         raise InputError(f"{off} Point at a face, or name a region (--region).")
     answer = dialogue.ask(Question(given.question, places))
@@ -301,7 +344,6 @@ def _say(dialogue: Dialogue, question: str, streamed: bool) -> None:
 def _command(dialogue: Dialogue, line: str, streamed: bool) -> None:
     """Do what a line that begins with a slash says."""
     from facewitness import regions
-    from facewitness.errors import UnknownName
 
     word, _, rest = line[1:].partition(" ")
     rest = rest.strip()
@@ -311,10 +353,7 @@ def _command(dialogue: Dialogue, line: str, streamed: bool) -> None:
         case "regions":
             print(", ".join(map(regions.title, regions.REGIONS)))
         case "region":
-            name = rest.lower().replace(" ", "_").replace("-", "_")
-            if name not in regions.REGIONS:
-                raise UnknownName("region", name, regions.REGIONS, regions.LISTED)
-            _say(dialogue, f"Is the {regions.title(name)} forged?", streamed)
+            _say(dialogue, f"Is the {regions.title(_region(rest))} forged?", streamed)
         case "faces":
             _say(dialogue, "How many faces are there?", streamed)
         case "face":

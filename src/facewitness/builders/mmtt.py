@@ -25,6 +25,7 @@ one in seven). Ours are 8:1:1 by portrait, and no portrait is in two.
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -240,6 +241,10 @@ def edit_refused(item: review.Item, content: Mapping[str, Any]) -> str:
     text = content.get("text")
     if not isinstance(text, str):
         return f"expected text as a text, got {type(text).__name__}"
+    if re.search(r"<[^>]*>|\[SEG\]", text):
+        return "expected words alone, as captions are, got <p> or [SEG]"
+    if not text.isprintable():
+        return f"expected one line of letters that can be seen, got {text!r}"[:300]
     names: Any = item.about.get("may_name")
     wrong = grounded.faults_by(text, frozenset(map(str, names)) if isinstance(names, list | tuple) else regions.REGIONS)
     if not wrong:
@@ -339,19 +344,22 @@ def write(
         )
     for split, rows in entries.items():
         content = json.dumps(rows, indent=1, ensure_ascii=False)
-        write_whole(folder / f"{LISTS[split]}-mutilabel-simple.json", content.encode())
+        file = folder / f"{LISTS[split]}-mutilabel-simple.json"
+        write_whole(file, content.encode())
+        file.with_suffix(".built.json").unlink(missing_ok=True)  # of an earlier one, on which people decided
     write_whole(folder / "grounded.jsonl", ("\n".join(lines) + "\n").encode())
     return {split: len(rows) for split, rows in entries.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class _List:
-    """One of a folder's lists as it was built or published, before anything was decided."""
+    """One of a folder's lists: as it was built or published, and as earlier decisions left it."""
 
     file: Path
-    content: bytes
+    content: bytes  # as it was built
     rows: list[dict[str, Any]]
     ids: list[str]  # of each row: its image_id, with the instance where several texts are about one picture
+    now: dict[str, dict[str, Any]]  # the rows that stand in it now, by id; what was rejected does not
 
     @property
     def built(self) -> Path:
@@ -360,7 +368,7 @@ class _List:
 
 
 def _lists(folder: Path) -> list[_List]:
-    """The lists of a folder. Raises InputError where there are none, or one cannot be read."""
+    """The lists of a folder. Raises InputError where there are none, one cannot be read, or was made anew since."""
     lists = []
     for name in LISTS.values():
         file = folder / f"{name}-mutilabel-simple.json"
@@ -368,21 +376,40 @@ def _lists(folder: Path) -> list[_List]:
         if not file.is_file():
             continue
         content = (built if built.is_file() else file).read_bytes()
-        try:
-            rows = [dict(row) for row in json.loads(content)]
-            names = [str(row["image_id"]) for row in rows]
-            texts = [row["caption"] for row in rows]
-            if not all(isinstance(text, str) for text in texts):
-                raise TypeError("a caption is no text")
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise InputError(f"'{file}': expected a list that facewitness build mmtt wrote ({error!r})") from None
-        often = Counter(names)
-        ids = [f"{name} {row.get('instance_id', n)}" if often[name] > 1 else name
-               for n, (name, row) in enumerate(zip(names, rows, strict=True))]  # fmt: skip
-        lists.append(_List(file, content, rows, ids))
+        rows = _rows(built if built.is_file() else file, content)
+        often = Counter(str(row["image_id"]) for row in rows)
+        ids = {_key(row): f"{row['image_id']} {row.get('instance_id', n)}" if often[str(row["image_id"])] > 1 else (
+            str(row["image_id"])) for n, row in enumerate(rows)}  # fmt: skip
+        now = _rows(file, file.read_bytes()) if built.is_file() else rows
+        if stray := [row for row in now if _key(row) not in ids]:
+            raise InputError(
+                f"'{file}': expected rows of '{built.name}', which keeps it as people first saw it, got others, such "
+                f"as {stray[0]['image_id']!r}: it was made anew since. Delete '{built.name}' to begin with it as it is."
+            )
+        by_id = {ids[_key(row)]: row for row in now}
+        lists.append(_List(file, content, rows, [ids[_key(row)] for row in rows], by_id))
     if not lists:
         raise InputError(f"'{folder}': expected lists of facewitness build mmtt, such as train-mutilabel-simple.json")
     return lists
+
+
+def _rows(file: Path, content: bytes) -> list[dict[str, Any]]:
+    """A list's rows, each with an image_id and a caption. Raises InputError."""
+    try:
+        rows = [dict(row) for row in json.loads(content)]
+        if not all(isinstance(row["image_id"], str | int) for row in rows):
+            raise TypeError("an image_id is neither text nor number")
+        if not all(isinstance(row["caption"], str) for row in rows):
+            raise TypeError("a caption is no text")
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        why = "it is nested too deep" if isinstance(error, RecursionError) else repr(error)
+        raise InputError(f"'{file}': expected a list that facewitness build mmtt wrote ({why})") from None
+    return rows
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What tells rows of a list apart, whatever was decided."""
+    return str(row["image_id"]), str(row.get("instance_id")), str(row.get("img_path"))
 
 
 def queue_lists(queue: review.Queue, folder: Path, most: int | None = None) -> int:
@@ -402,7 +429,7 @@ def queue_lists(queue: review.Queue, folder: Path, most: int | None = None) -> i
         InputError: There are no lists, or a picture that one names is missing or lies elsewhere.
     """
     new = 0
-    rows = [(item, row) for each in _lists(folder) for item, row in zip(each.ids, each.rows, strict=True)]
+    rows = [(item, row) for each in _lists(folder) for item, row in each.now.items()]
     for item, row in rows[:most]:
         pictures = {}
         for number, key in enumerate(("img_path", "mask_path")):
@@ -421,34 +448,41 @@ def put_back(judged: Iterable[tuple[review.Item, Mapping[str, Any] | None]], fol
     """What people decided, in the lists of the folder that their queue was filled from.
 
     A caption is what people left of it, its 21 labels read anew; what they rejected stands in no list any more, and
-    what they have not decided stays. The lists as built are kept beside (`…-mutilabel-simple.built.json`) and are what
-    a later call begins with, so that decisions can be changed. Pictures and grounded.jsonl stay as they are.
+    what they have not decided stays as it is, another queue's decisions among it. The lists as built are kept beside
+    (`…-mutilabel-simple.built.json`), and a decision begins with what stands there, so that it can be changed.
+    Pictures and grounded.jsonl stay as they are.
 
     Args:
         judged: As `review.Queue.judged` gives it.
         folder: As `write` left it.
 
     Returns:
-        How many were "kept" as they were, "edited", "rejected" and "undecided", and how many of the queue's items stand
-        "elsewhere", in no list of the folder.
+        How many were "kept" as they were, "edited", "rejected" and "undecided", how many stay as they were "decided
+        before", and how many of the queue's items stand "elsewhere", in no list of the folder.
 
     Raises:
-        InputError: There are no lists in the folder, or one cannot be read.
+        InputError: There are no lists in the folder, one cannot be read, or was made anew since.
     """
     decided = {item.id: content for item, content in judged if item.builder == "mmtt"}
-    counts = dict.fromkeys(("kept", "edited", "rejected", "undecided"), 0)
+    counts = dict.fromkeys(("kept", "edited", "rejected", "undecided", "decided before"), 0)
     changed: dict[Path, bytes] = {}
     for each in _lists(folder):
         kept = []
         for row, item in zip(each.rows, each.ids, strict=True):
             if item not in decided:
-                counts["undecided"] += 1
-                kept.append(row)
+                stands = each.now.get(item)  # another queue's people may have edited it, or rejected it
+                counts["undecided" if stands == row else "decided before"] += 1
+                kept += [] if stands is None else [stands]
                 continue
             text = decided.pop(item)
             if text is None:
                 counts["rejected"] += 1
                 continue
+            if not isinstance(text.get("text"), str):
+                raise InputError(
+                    f"review: expected a text in what people decided about {item!r}, got "
+                    f"{type(text.get('text')).__name__}. Decide it again."
+                )
             counts["kept" if text["text"] == row["caption"] else "edited"] += 1
             kept.append(row | {"caption": text["text"], "multilabel": multilabel(text["text"])})
         changed[each.built] = each.content

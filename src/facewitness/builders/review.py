@@ -182,6 +182,7 @@ class Queue:
             Item → who → decision.
         """
         decisions: dict[str, dict[str, Decision]] = defaultdict(dict)
+        self.understood = 0
         for line in _lines.read(self.folder / "decisions.jsonl"):
             try:
                 decision = Decision(
@@ -190,9 +191,19 @@ class Queue:
                 )  # fmt: skip
             except (KeyError, TypeError, ValueError, OverflowError, UnknownName):
                 continue
+            self.understood += 1
             decisions[decision.item].pop(decision.who, None)
             decisions[decision.item][decision.who] = decision  # the newest last
         return dict(decisions)
+
+    def passed_over(self) -> int:
+        """How many lines of the decisions are none: cut off by a kill, or written by another hand."""
+        self.decisions()
+        try:
+            content = (self.folder / "decisions.jsonl").read_bytes()
+        except FileNotFoundError:
+            return 0
+        return sum(bool(line.strip()) for line in content.splitlines()) - self.understood
 
     def pending(self, who: str | None = None) -> list[Item]:
         """What still needs decisions, fewest first; with a name, what this person has not decided.

@@ -290,6 +290,8 @@ def read_json(path: Path, dataset: str) -> Any:
         raise InputError(f"{dataset}: expected {path}, which does not exist") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{dataset}: {path} is not JSON ({error}); download it again") from error
+    except RecursionError:
+        raise InputError(f"{dataset}: {path} is nested too deep to be a list of pictures; download it again") from None
     except ValueError as error:
         raise InputError(f"{dataset}: {path} cannot be read ({error}); download it again") from error
     except OSError as error:

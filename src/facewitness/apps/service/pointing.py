@@ -15,6 +15,7 @@ from facewitness.errors import InputError, UnknownName
 from facewitness.types import Box, FrameRef, Mask, Place, Report
 
 MOST = 8  # places of one question
+_LONGEST = 60  # letters of a name that is told to be none
 _MASK_BYTES = 8_000_000
 
 
@@ -49,9 +50,10 @@ def _placed(where: str, person: Any, report: Report, place: Mapping[str, Any]) -
     width, height = report.medium.width, report.medium.height
     at = _frame(where, report, place.get("frame"))
     if place.get("region") is not None:
-        name = str(place["region"]).strip().lower().replace(" ", "_").replace("-", "_")
-        if name not in regions.REGIONS:
-            raise UnknownName("region", name, regions.REGIONS, regions.LISTED)
+        words = str(place["region"])
+        name = regions.called(words)
+        if name is None:
+            raise UnknownName("region", words.strip()[:_LONGEST], regions.REGIONS, regions.LISTED)
         box = None
         if person.landmarks is not None:
             rings = np.concatenate(list(regions.polygons(name, person.landmarks)))
