@@ -133,6 +133,33 @@ def test_a_web_address_is_told_to_be_one(capsys):
     assert "got a web address" in capsys.readouterr().err
 
 
+def test_no_secret_of_a_web_address_stands_in_a_message_or_a_report(capsys):
+    assert analyze("https://me:SECRET@example.org/a.jpg?key=SECRET#SECRET", "--json") == 1
+    told = capsys.readouterr()
+    assert "SECRET" not in told.err + told.out
+    assert "'https://…@example.org/a.jpg?…': expected a file, got a web address" in told.err
+    assert "curl -L -o picture.jpg ADDRESS && " in told.err
+    assert json.loads(told.out)["source"] == "https://…@example.org/a.jpg?…"
+
+
+def test_of_a_name_without_end_both_ends_are_shown(capsys):
+    assert analyze("x" * 100_000 + ".jpg") == 1
+    told = capsys.readouterr().err
+    assert len(told) < 500 and "x…x" in told and ".jpg' cannot be read" in told
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+@pytest.mark.parametrize("option", ["compact.model", "provenance.anchors", "hub.model"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_an_option_that_names_what_never_ends_is_refused(option, kind, tmp_path, capsys):
+    path = tmp_path / "weights.onnx"
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+    words = ["--witness", option.split(".")[0], "--option", f"{option}={path}"]
+    painted(40).save(tmp_path / "a.png")
+    assert main(["analyze", str(tmp_path / "a.png"), *words]) == 2
+    assert "it is a device, a pipe or a socket, no file" in capsys.readouterr().err
+
+
 def test_a_profile_of_words_is_refused_without_a_parsers_words(tmp_path, capsys):
     (tmp_path / "words.txt").write_text("hello")
     assert analyze(tmp_path / "a.png", "--profile", tmp_path / "words.txt") == 2
@@ -495,6 +522,41 @@ def test_lines_of_another_run_are_kept_and_do_not_count_as_done(tmp_path, capsys
     assert analyze(tmp_path / "a.png", "--lines", out, "--resume") == 2
     assert "line 1: expected a report" in capsys.readouterr().err
     assert out.read_text() == '{"schema": "else"}\n'
+
+
+def test_a_whole_last_line_without_its_line_feed_is_kept(tmp_path, capsys):
+    for name in ("a.png", "b.png"):
+        painted(40).save(tmp_path / name)
+    out = tmp_path / "lines.jsonl"
+    assert analyze(tmp_path / "a.png", "--lines", out) == 0
+    out.write_bytes(out.read_bytes().rstrip())
+    assert analyze(tmp_path / "b.png", "--lines", out, "--resume") == 0
+    assert [Path(report.source).name for report in lines_of(out)] == ["a.png", "b.png"]
+    out.write_bytes(out.read_bytes()[:-30])
+    assert analyze(tmp_path / "b.png", "--lines", out, "--resume") == 0
+    assert [Path(report.source).name for report in lines_of(out)] == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("left", [0.0, 0.5, 0.99])
+def test_a_report_of_which_a_part_is_there_is_not_done(left, tmp_path, capsys):
+    painted(40).save(tmp_path / "a.png")
+    words = (
+        tmp_path / "a.png",
+        "--out",
+        tmp_path / "out",
+        "--format",
+        "json,html,overlay,pdf",
+        "--resume",
+        "--no-date",
+    )
+    assert analyze(*words) == 0
+    assert analyze(*words) == 0 and "1 done before" in capsys.readouterr().out
+    for report in sorted((tmp_path / "out").iterdir()):
+        if report.is_file() and report.name.startswith("a-"):
+            whole = report.read_bytes()
+            report.write_bytes(whole[: int(left * len(whole))])
+            assert analyze(*words) == 0 and "done before" not in capsys.readouterr().out, report.name
+            assert len(report.read_bytes()) > 0.9 * len(whole)
 
 
 def test_two_writers_of_one_file_of_lines_are_refused_by_its_name(tmp_path, capsys):

@@ -96,6 +96,13 @@ def test_chat_answers_line_by_line_and_saves(photo, tmp_path, capsys, monkeypatc
     assert "never asked" not in saved[0].read_text()
 
 
+def test_bytes_that_are_no_letters_end_no_conversation(photo, capsys, monkeypatch):
+    typed = io.TextIOWrapper(io.BytesIO(b"\xff\xfe\x1b[31m why?\nIs it fake?\n"), encoding="utf-8", errors="strict")
+    monkeypatch.setattr("sys.stdin", typed)
+    assert main(["chat", str(photo)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) >= 3
+
+
 def test_chat_ends_with_its_input(photo, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("Is it fake?"))
     assert main(["chat", str(photo)]) == 0

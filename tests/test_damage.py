@@ -96,6 +96,18 @@ def test_a_lost_piece_in_the_middle_is_noticed():
         assert picture.damage, share
 
 
+def test_restart_marks_in_place_of_data_are_noticed():
+    plain, marked = jpeg(photo(640, 480)), jpeg(photo(640, 480), restart_marker_rows=1)
+    start, end = data_of(plain)
+    marks = b"\xff\xd0\xff\xd1" * 5000
+    for lying in (plain[:start] + marks + plain[end:], plain[: (start + end) // 2] + marks + plain[end:]):
+        assert media.read(lying).damage
+    start, end = data_of(marked)
+    assert not media.read(marked).damage
+    assert media.read(marked[:start] + marks + marked[end:]).damage
+    assert media.read(marked[: (start + end) // 2] + marks + marked[end:]).damage
+
+
 def test_another_jpeg_behind_a_part_of_one_is_no_whole_picture():
     content = jpeg()
     joined = content[: len(content) // 4].removesuffix(b"\xff") + content[2:]

@@ -351,6 +351,11 @@ def test_small_and_flat_pictures_say_nothing_of_saving():
     assert jpeg.saved_twice(np.full((400, 400), 128, np.float32), steps) is None
 
 
+def test_steps_of_zero_say_nothing_of_saving():
+    once = files.jpeg(photograph(), quality=80)
+    assert jpeg.saved_twice(luminance(once), (0,) * 64) is None
+
+
 # --------------------------------------------------------------------------------------------------------- credentials
 
 

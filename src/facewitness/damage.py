@@ -189,10 +189,13 @@ def _jpeg(content: bytes) -> Extent | None:
                 for component in chosen:
                     if component in depth:
                         depth[component][first : last + 1] = bits
+                inside = restarts[(restarts >= start) & (restarts < end)]
+                # where none may be, or nothing lies between two of them, decoders give up without a word
+                lost = not interval or bool((np.diff(inside, prepend=start - 2) == 2).any())
+                extent.missing = extent.missing or (len(inside) > 0 and lost)
                 if interval and extent.exact and not extent.progressive and len(chosen) == len(components):
                     units = _units(width, height, list(components.values()))
-                    came = int(np.count_nonzero((restarts >= start) & (restarts < end)))
-                    extent.missing = extent.missing or (units > 0 and came < (units - 1) // interval)
+                    extent.missing = extent.missing or (units > 0 and len(inside) < (units - 1) // interval)
                 extent.suspicious = extent.suspicious or content.find(_ZEROS, start, end) >= 0
                 # a marker that can only stand before all scans, or none at all: the data were cut or overwritten here
                 odd = index < len(markers) and content[end + 1] not in (0xC4, 0xD9, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE)

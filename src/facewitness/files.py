@@ -19,6 +19,9 @@ from typing import Any, BinaryIO
 
 from facewitness.errors import InputError
 
+MOST_WEIGHTS = 1 << 37  # bytes of a file of weights; so that what never ends, as a device, is not read on and on
+MOST_TEXT = 100_000_000  # bytes of a card, a recipe or a list of certificates
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -60,10 +63,26 @@ def read_bounded(path: Path, limit: int) -> bytes:
             bytes, and a `strerror` that says so.
     """
     with open_bounded(path, limit) as file:
-        content = file.read(limit + 1)
+        content = file.read(min(limit, path.stat().st_size) + 1)  # room is made for as many bytes as are asked for
+        while (more := file.read(min(limit + 1 - len(content), 1 << 20))) != b"":  # it has grown
+            content += more
     if len(content) > limit:
         raise OSError(errno.EFBIG, f"it holds more than {limit / 1e6:,.0f} MB", str(path))
     return content
+
+
+def read_text(path: Path, limit: int = MOST_TEXT) -> str:
+    """As `read_bounded`, of a text in UTF-8.
+
+    Args:
+        path: Of the file.
+        limit: So many bytes.
+
+    Raises:
+        OSError: As `read_bounded`.
+        UnicodeDecodeError: It is no UTF-8.
+    """
+    return read_bounded(path, limit).decode("utf-8")
 
 
 def sha256(path: Path, limit: int) -> str:

@@ -443,6 +443,21 @@ def _pictures_below(folder: Path, others: set[Path]) -> Iterator[Path]:
 _ADDRESS = re.compile(r"(?i)((?:https?|ftps?|s3|gs|az|sftp|ipfs):)/+")
 
 
+def without_secrets(name: str) -> str:
+    """The name of a source; of a web address without what may be a secret: a user's name and password, and the query.
+
+    Args:
+        name: As it was given.
+    """
+    match = _ADDRESS.match(name)
+    if not match:
+        return name
+    before, mark, _ = name[match.end() :].partition("?")
+    host, slash, path = before.partition("/")
+    _, at, server = host.rpartition("@")
+    return f"{match[1]}//{'…@' if at else ''}{server}{slash}{path}{mark}{'…' if mark else ''}"
+
+
 def _content(path: Path, label: str, max_bytes: int) -> bytes:
     try:
         status = path.stat()
@@ -465,7 +480,9 @@ def _content(path: Path, label: str, max_bytes: int) -> bytes:
                 f"'{label}' is a link to '{path.readlink()}', which does not exist. Mend or remove the link."
             ) from error
         if match := _ADDRESS.match(str(path)):
-            address = shlex.quote(f"{match[1]}//{str(path)[match.end() :]}")  # a path keeps one slash of two
+            whole = f"{match[1]}//{str(path)[match.end() :]}"  # a path keeps one slash of two
+            label = without_secrets(whole)
+            address = shlex.quote(whole) if label == whole else "ADDRESS"
             web = match[1].lower().startswith("http")
             how = f"curl -L -o picture.jpg {address} && " if web else "its own tool, and then: "
             raise UnreadableMedia(
@@ -526,7 +543,7 @@ def _decode(
             if broken:
                 notes.append("What the file says of further pages behind this one is damaged.")
             if page is not None and not 1 <= page <= count:
-                raise UnreadableMedia(f"'{label}': the file holds {count} pictures; expected a number from 1 to that.")
+                raise UnreadableMedia(f"'{label}': expected the number of a picture in the file, which holds {count}.")
             if count > 1 and image.format != "MPO":  # an MPO is a photo with a spare
                 notes += _which(page, count, label, "page" if image.format == "TIFF" else "picture")
             if page is not None and page > 1:

@@ -185,7 +185,7 @@ class Analyzer:
             WeightsError, MissingExtra: a part that is loaded with its first picture cannot be had. Everything else
                 that goes wrong is in the report.
         """
-        name = source_name(source) if name is None else name
+        name = media.without_secrets(source_name(source) if name is None else name)
         with self._one_at_a_time:
             return self._analysis(source, name, {**self.reading, **(reading or {})}, tell or _tell_nobody)
 

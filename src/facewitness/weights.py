@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from facewitness.errors import WeightsError
-from facewitness.files import each_once, read_bounded, write_whole
+from facewitness.files import MOST_WEIGHTS, each_once, read_bounded, write_whole
 
 T = TypeVar("T")
 _MOST_FITTED = 1_000_000  # bytes of numbers that were fitted for a network
@@ -123,7 +123,7 @@ def read(name: str) -> tuple[bytes, str]:
     """
     file = find(name)
     try:
-        content = file.path.read_bytes()
+        content = read_bounded(file.path, MOST_WEIGHTS)
     except OSError as error:
         raise WeightsError(f"'{file.path}' cannot be read ({error.strerror}).") from error
     if hashlib.sha256(content).hexdigest() != file.sha256:  # replaced since it was found

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -43,10 +44,19 @@ def shown(text: object) -> str:
     return visible(str(text))
 
 
+_ENDS = 100  # characters that are shown of each end of a word
+_LONG = re.compile(r"\S{1000,}")  # a name or a value that nobody reads to its end; a path has 4,095 at most
+
+
+def brief(text: str) -> str:
+    """A message in which the middle of a very long word is left out."""
+    return _LONG.sub(lambda m: f"{m[0][:_ENDS]}…{m[0][-_ENDS:]}", text)
+
+
 def complain(text: object) -> None:
     """A line on standard error, as a terminal may have it."""
     with contextlib.suppress(OSError):  # nobody listens on standard error: nothing more can be said
-        text = str(text)
+        text = brief(str(text))
         print(shown(ended(text) if text.startswith("facewitness") else text), file=sys.stderr, flush=True)
 
 

@@ -35,6 +35,7 @@ from facewitness.apps._words import (
     WRONG_USAGE,
     add_sampling,
     add_system,
+    brief,
     complain,
     leaf,
     positive,
@@ -588,12 +589,30 @@ def _is_done(
     key = _key(name, digest, analyzer.made_by)
     extensions = [plugins.get("formats", leaf).extension for leaf in finish.formats]
     reports = [finish.out / f"{_stem(name)}-{key}.{extension}" for extension in extensions]
-    if not all(report.is_file() and report.stat().st_size > 0 for report in reports):
+    if not all(map(_is_whole, reports)):
         return False
     thumb = f"{THUMBS}/{_stem(name)}-{key}.jpg"
     if rows is None or rows.holds(name, digest, [r.name for r in reports], thumb):
         return True
     return _row_again(rows, reports, thumb, (name, digest))
+
+
+_ENDS = {".html": b"</html>", ".pdf": b"%%EOF", ".png": b"IEND\xaeB`\x82"}  # how a file of a format ends
+
+
+def _is_whole(report: Path) -> bool:
+    """Whether a report is there from its beginning to its end: a copy may have broken off."""
+    from facewitness import files
+
+    try:
+        if report.suffix == ".json":
+            return isinstance(json.loads(files.read_text(report)), dict)
+        with files.open_bounded(report, files.MOST_WEIGHTS) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 64))
+            return size > 0 and file.read().rstrip().endswith(_ENDS.get(report.suffix, b""))
+    except (OSError, ValueError, RecursionError):
+        return False
 
 
 def _row_again(rows: Rows, reports: Sequence[Path], thumb: str, about: tuple[str, str]) -> bool:
@@ -659,12 +678,12 @@ def _tell(
                     write(report)
                 except ReportError as error:
                     failures += report.status != "failed"
-                    errors.print(visible(problem_of(report.source, str(error))), markup=False, emoji=False)
+                    errors.print(brief(visible(problem_of(report.source, str(error)))), markup=False, emoji=False)
             if not arguments.json and not arguments.quiet and report.status != "failed":
                 for text, style in _summary(outcome, detailed=count == 1):
                     above.print(text, style=style, markup=False, emoji=False)
             for sentence in _problems(report):
-                errors.print(sentence, markup=False, emoji=False)
+                errors.print(brief(sentence), markup=False, emoji=False)
             bar.advance(task)
     where = errors if arguments.json or arguments.quiet else screen
     others = _others(left_out)

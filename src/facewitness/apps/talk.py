@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -291,6 +292,8 @@ def _chat(given: argparse.Namespace) -> int:
         raise InputError("chat: expected a file, for standard input holds the questions. Try facewitness ask.")
     dialogue = _begun(given)
     typed = sys.stdin.isatty()
+    if isinstance(sys.stdin, io.TextIOWrapper):  # a byte that is no letter ends no conversation
+        sys.stdin.reconfigure(errors="replace")
     if typed:
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401  # arrows and history in input(), where the system has it

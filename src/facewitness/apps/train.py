@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -16,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from facewitness import plugins
-from facewitness.apps._words import ALL, INTERRUPTED, NONE, RECIPE, WRONG_USAGE, look, positive, reads
-from facewitness.errors import FacewitnessError, InputError, MissingExtra, ended
+from facewitness.apps._words import ALL, INTERRUPTED, NONE, RECIPE, WRONG_USAGE, complain, look, positive, reads
+from facewitness.errors import FacewitnessError, InputError, MissingExtra
 from facewitness.files import each_once
 
 _ABOUT = """Train a network by a recipe: a TOML file of settings, such as those in the repository's runs/. A run that
@@ -106,7 +105,7 @@ def guarded(command: Callable[[argparse.Namespace], int], what: str) -> Callable
 
 
 def _complain(text: str, status: int) -> int:
-    print(f"facewitness: {ended(text)}", file=sys.stderr, flush=True)
+    complain(f"facewitness: {text}")
     return status
 
 

@@ -137,7 +137,9 @@ def go_on(path: Path, made_by: Mapping[str, Any], slim: bool = False) -> tuple[L
             if len(line) == _LONGEST:
                 raise ReportError(f"'{path}', line {number}: expected a report, got {_LONGEST:,} bytes and more.")
             if not line.endswith(b"\n"):
-                break
+                if not _closes(line):
+                    break
+                line += b"\n"
             if not line.strip():
                 continue
             wire = _line_of(line, number, path)
@@ -158,6 +160,15 @@ def go_on(path: Path, made_by: Mapping[str, Any], slim: bool = False) -> tuple[L
             if mark == mine:
                 done.add((str(wire.get("source")), wire.get("sha256")))
     return Lines(slim, written), done
+
+
+def _closes(line: bytes) -> bool:
+    """Whether a line is a whole value, so that only its line feed is missing, as after an editor took it away."""
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _line_of(line: bytes, number: int, path: Path) -> dict[str, Any]:

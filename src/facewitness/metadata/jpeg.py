@@ -98,7 +98,7 @@ def saved_twice(luminance: NDArray[np.floating], steps: tuple[int, ...]) -> floa
         The mean over low frequencies of the largest power of their histogram's detrended residuals, 1 for noise;
         `LEVEL` and more is called saved twice. None where the picture is too small or too flat to tell.
     """
-    coefficients = _coefficients(luminance)
+    coefficients = _coefficients(luminance) if all(steps) else None  # a step of 0 keeps nothing
     if coefficients is None:
         return None
     divisors = np.array([steps[row * 8 + column] for row, column in _MODES], np.float32)[:, None]

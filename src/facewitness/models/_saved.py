@@ -19,7 +19,7 @@ from safetensors.torch import load, load_file, save
 from torch import Tensor, nn
 
 from facewitness.errors import WeightsError
-from facewitness.files import each_once, write_whole
+from facewitness.files import MOST_WEIGHTS, each_once, read_bounded, read_text, write_whole
 
 MAY_BE_NAN = "sentences"  # KFD's descriptions that nobody has embedded yet
 _AGAIN = "Copy both files again from where they came."
@@ -40,7 +40,7 @@ def write(path: Path, kind: str, tensors: Mapping[str, Tensor], card: Mapping[st
 def kind_of(path: Path) -> str | None:
     """Which model the JSON beside `path` says it is; None where there is no such file, as of a backbone's weights."""
     try:
-        card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"), object_pairs_hook=each_once)
+        card = json.loads(read_text(path.with_suffix(".json")), object_pairs_hook=each_once)
     except (OSError, ValueError):
         return None
     return card.get("model") if isinstance(card, dict) else None
@@ -55,7 +55,7 @@ def read(path: Path, kind: str, keys: Sequence[str]) -> tuple[dict[str, Any], di
         raise WeightsError(f"'{path}' is a folder. Name a file in it that ends in .safetensors.")
     beside = path.with_suffix(".json")
     try:
-        card, content = json.loads(beside.read_text(encoding="utf-8"), object_pairs_hook=each_once), path.read_bytes()
+        card, content = json.loads(read_text(beside), object_pairs_hook=each_once), read_bounded(path, MOST_WEIGHTS)
     except OSError as error:
         raise WeightsError(
             f"'{error.filename}' cannot be read ({error.strerror}); a saved {kind} is two files, .safetensors and "
@@ -98,7 +98,7 @@ def borrowed(path: Path, card: Mapping[str, Any], begins: str) -> dict[str, Tens
         return {}
     for name in LENDERS:
         try:
-            content = path.parent.joinpath(name).read_bytes()
+            content = read_bounded(path.parent / name, MOST_WEIGHTS)
         except OSError:
             continue
         if hashlib.sha256(content).hexdigest() == digest:

@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from facewitness.errors import WeightsError
+from facewitness.files import MOST_WEIGHTS, read_bounded, read_text
 from facewitness.models import _hub, commfor, gend  # the last two make torchvision importable for transformers
 
 
@@ -61,7 +62,7 @@ def open_folder(folder: Path, name: str, device: torch.device) -> Classifier:
 
 def _settings(folder: Path, name: str) -> dict[str, Any]:
     try:
-        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        settings = json.loads(read_text(folder / "config.json"))
     except (OSError, ValueError) as error:
         raise WeightsError(
             f"'{name}' has no config.json that can be read ({_hub.first(error)}). Copy it again."
@@ -71,7 +72,7 @@ def _settings(folder: Path, name: str) -> dict[str, Any]:
 
 def _tensors(path: Path, name: str) -> tuple[dict[str, torch.Tensor], str]:
     try:
-        content = path.read_bytes()
+        content = read_bounded(path, MOST_WEIGHTS)
         return load(content), hashlib.sha256(content).hexdigest()
     except (OSError, SafetensorError) as error:
         raise WeightsError(

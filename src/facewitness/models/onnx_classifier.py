@@ -23,6 +23,7 @@ from PIL import Image
 
 from facewitness import weights
 from facewitness.errors import InputError, WeightsError
+from facewitness.files import MOST_WEIGHTS, read_bounded
 from facewitness.types import Pixels
 
 MOST_SIDE = 2_048  # pixels
@@ -56,7 +57,7 @@ class OnnxClassifier:
             WeightsError: it cannot be read, or is no classifier of one or two outputs that takes one picture.
         """
         try:
-            content = path.read_bytes()
+            content = read_bounded(path, MOST_WEIGHTS)
         except OSError as error:
             raise WeightsError(f"'{path}' cannot be read ({error.strerror}). Name another file.") from error
         settings = onnxruntime.SessionOptions()
@@ -175,7 +176,7 @@ def _open(side: object) -> tuple[object, ...]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_bytes()) if path.is_file() and path.stat().st_size < 1_000_000 else {}
+        value = json.loads(read_bounded(path, 1_000_000))
     except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from facewitness.errors import InputError, UnknownName
+from facewitness.files import read_text
 
 R = TypeVar("R")
 
@@ -63,7 +64,7 @@ def parsed(path: Path) -> dict[str, Any]:
         InputError: There is none, it cannot be read, or it is no TOML; a key that stands twice is none.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         why = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: expected a recipe in TOML ({why})") from error

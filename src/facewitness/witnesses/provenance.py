@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facewitness.errors import InputError
+from facewitness.files import read_text
 from facewitness.metadata import container, credentials, exif, generators, jpeg, shown, tags, xmp
 from facewitness.types import Box, Clip, Finding, FrameRef, Testimony
 
@@ -126,10 +127,11 @@ def _about_file(at: FrameRef, claim: str) -> Finding:
 
 def _certificates(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
         raise InputError(
-            f"provenance.anchors: '{path}' cannot be read ({error}). Name a file of certificates."
+            f"provenance.anchors: '{path}' cannot be read ({why}). Name a file of certificates."
         ) from error
     if "-----BEGIN CERTIFICATE-----" not in text:
         raise InputError(f"provenance.anchors: expected certificates (PEM) in '{path}', got none. Name another file.")
