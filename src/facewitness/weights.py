@@ -131,6 +131,18 @@ def read(name: str) -> tuple[bytes, str]:
     return content, file.sha256
 
 
+def bytes_of(path: Path) -> bytes:
+    """The bytes of a file that somebody names: weights, a card, certificates.
+
+    Args:
+        path: Of the file.
+
+    Raises:
+        OSError: It cannot be read, or is no ordinary file; what never ends is not read.
+    """
+    return read_bounded(path, MOST_WEIGHTS)
+
+
 def whole_onnx(content: bytes, path: Path) -> bytes:
     """The same bytes of an ONNX file, after the check that all of the network is in them.
 

@@ -33,7 +33,6 @@ from PIL import Image
 from facewitness import geometry, regions, weights
 from facewitness.calibration import Calibration, Logistic, logit, sigmoid
 from facewitness.errors import InputError, UnknownName, WeightsError
-from facewitness.files import MOST_WEIGHTS, read_bounded
 from facewitness.types import KINDS, Clip, Face, Finding, Mask, Pixels, Testimony, Track
 from facewitness.witnesses import _causal, _places, _tracks
 
@@ -310,7 +309,7 @@ _MARGIN = 1.25  # of recipes that say nothing else
 
 def _content(path: Path) -> bytes:
     try:
-        return read_bounded(path, MOST_WEIGHTS)
+        return weights.bytes_of(path)
     except OSError as error:
         raise WeightsError(f"'{path}' cannot be read ({error.strerror or error}). {_MAKE}") from error
 

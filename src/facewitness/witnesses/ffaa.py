@@ -37,7 +37,6 @@ from numpy.typing import NDArray
 from facewitness import geometry, phrases, plugins, portrait, questions, weights
 from facewitness.calibration import Calibration, logit, sigmoid
 from facewitness.errors import BackendError, InputError, WeightsError
-from facewitness.files import MOST_WEIGHTS, read_bounded
 from facewitness.models import deciding
 from facewitness.portrait import Portrait
 from facewitness.types import (
@@ -481,7 +480,7 @@ def _prompted(name: str, device: str, most: int) -> Any:
 
 def _decider(path: Path) -> deciding.Decider:
     try:
-        content = read_bounded(path, MOST_WEIGHTS)
+        content = weights.bytes_of(path)
     except OSError as error:
         raise WeightsError(
             f"'{path}' cannot be read ({error.strerror}). Make it with facewitness train mids … --onnx {path}."

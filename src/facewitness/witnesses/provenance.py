@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from facewitness import weights
 from facewitness.errors import InputError
-from facewitness.files import read_text
 from facewitness.metadata import container, credentials, exif, generators, jpeg, shown, tags, xmp
 from facewitness.types import Box, Clip, Finding, FrameRef, Testimony
 
@@ -127,7 +127,7 @@ def _about_file(at: FrameRef, claim: str) -> Finding:
 
 def _certificates(path: Path) -> str:
     try:
-        text = read_text(path)
+        text = weights.bytes_of(path).decode("utf-8")
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise InputError(
