@@ -301,6 +301,30 @@ def test_a_file_that_is_not_whole_is_told(talker, tmp_path, spoiled):
         ForgeryTalker.load(path)
 
 
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        (("language", "d_ff"), 10**9, "expected d_ff of at most 65,536"),
+        (("language", "num_layers"), 10**6, "expected num_layers of at most"),
+        (("language", "d_ff"), 60_000, "does not fit its configuration"),
+        (("queries",), -5, "expected queries of at most"),
+        ((), "[" * 60_000, "nested too deep"),
+    ],
+)
+def test_a_card_asks_for_no_memory_that_its_tensors_do_not_have(talker, tmp_path, place, value, told):
+    path = tmp_path / "t.safetensors"
+    talker.save(path)
+    card = json.loads(path.with_suffix(".json").read_text())
+    at = card["network"]
+    for key in place[:-1]:
+        at = at[key]
+    if place:
+        at[place[-1]] = value
+    path.with_suffix(".json").write_text(json.dumps(card) if place else value)
+    with pytest.raises(WeightsError, match=told):
+        ForgeryTalker.load(path)
+
+
 def test_published_sizes_are_the_papers():
     count = ft.parts(ft.published([f"area {i}" for i in range(21)]))
     assert 0.98e9 < count["encoder"] < 1.0e9  # EVA-ViT-g

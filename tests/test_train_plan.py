@@ -246,7 +246,7 @@ def test_short_runs_are_told_in_minutes_or_seconds_and_what_fits_nowhere_with_a_
     assert "does not fit an 80 GB card (H100)" in str(page) and "A larger --processes shares the batch" in str(page)
 
 
-@pytest.mark.parametrize("recipe", ["fdm/recipe.toml", "forgerytalker/published.toml"])
+@pytest.mark.parametrize("recipe", ["fdm/recipe.toml"])
 def test_a_run_that_one_process_makes_is_not_planned_with_several(capsys, recipe):
     name = recipe.split("/")[0]
     with pytest.raises(SystemExit) as stopped:

@@ -363,7 +363,9 @@ def test_words_count_beside_map_and_score_where_a_place_is_pointed_at(
 
 
 @pytest.mark.parametrize("wrong", [3, {"words": 1.0}, {"words": 1.0, "map": "a", "face": 0.0, "offset": 0.0},
-                                   {"words": float("nan"), "map": 1.0, "face": 0.0, "offset": 0.0}])  # fmt: skip
+                                   {"words": float("nan"), "map": 1.0, "face": 0.0, "offset": 0.0},
+                                   {"words": True, "map": 1.0, "face": 0.0, "offset": 0.0},
+                                   {"words": 10**400, "map": 1.0, "face": 0.0, "offset": 0.0}])  # fmt: skip
 def test_weights_of_a_yes_that_are_none_are_told(fifa_file, tmp_path, wrong):
     for file in (fifa_file, *fifa_file.parent.glob("*.json")):
         (tmp_path / file.name).write_bytes(file.read_bytes())
@@ -371,6 +373,29 @@ def test_weights_of_a_yes_that_are_none_are_told(fifa_file, tmp_path, wrong):
     card.write_text(json.dumps(json.loads(card.read_text()) | {"yes": wrong}))
     with pytest.raises(WeightsError, match="words, map, face, offset as yes"):
         plugins.get("witnesses", "fifa").load(weights=str(tmp_path / fifa_file.name))
+
+
+@pytest.mark.parametrize("wrong", [{"crop": {"margin": -1}}, {"crop": {"margin": 1e30}}, {"crop": {"margin": True}},
+                                   {"crop": {}}, {"strength": 7}, {"strength": "x"}, {"least": 2}])  # fmt: skip
+def test_a_card_of_which_a_number_cannot_be_is_told(fifa_file, tmp_path, wrong):
+    for file in (fifa_file, *fifa_file.parent.glob("*.json")):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    card = tmp_path / f"{fifa_file.stem}.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | wrong))
+    with pytest.raises(WeightsError, match=rf"expected (crop\.)?{'margin' if 'crop' in wrong else next(iter(wrong))}"):
+        plugins.get("witnesses", "fifa").load(weights=str(tmp_path / fifa_file.name))
+
+
+def test_a_no_of_what_the_map_marks_is_told(facext, seen, monkeypatch):
+    examined = facext.network.seen
+    monkeypatch.setattr(
+        facext.network, "seen", lambda *g, **m: (s := examined(*g, **m))._replace(where=torch.full_like(s.where, 9.0))
+    )
+    _answers(facext, monkeypatch, Answered("No.", ()), Answered("Nothing is wrong there.", ()))
+    face = seen.track.face
+    reply = facext.answer(*seen, Question("Is this forged?", (Place(face.at, "nose", face.box),)))
+    assert reply.text == "No, the nose is not forged."
+    assert reply.notes[-1].startswith("Its map marks") and reply.notes[-1].endswith("of the nose all the same.")
 
 
 def test_no_to_a_place_points_nowhere(facext, seen, monkeypatch):
@@ -403,8 +428,10 @@ def test_a_region_that_the_pose_hides_is_told_and_not_answered(facext, seen, mon
 
 def test_a_place_off_the_face_is_told(facext, seen):
     at = seen.track.face.at
-    with pytest.raises(BackendError, match="outside its crop"):
-        facext.answer(*seen, Question("Is this forged?", (Place(at, None, (-50.0, -50.0, -40.0, -40.0)),)))
+    off = Place(at, None, (-50.0, -50.0, -40.0, -40.0))
+    reply = facext.answer(*seen, Question("Is this forged?", (off, Place(at, "nose", seen.track.face.box))))
+    assert reply.text.startswith("That place lies outside what was looked at; nothing is said of it. ")
+    assert "the nose" in reply.text, "what else is pointed at gets its answer"
 
 
 def test_questions_without_a_place_are_answered(facext, seen):

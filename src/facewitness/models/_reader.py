@@ -52,6 +52,10 @@ def network_of(kind: type[Any], path: Path, name: str, tables: Sequence[str], se
         if not isinstance(card["network"], Mapping):
             raise TypeError(f"expected a table, got {card['network']!r}")
         _saved.plain(card["network"], tables, settings)
+        _saved.sized(card["network"], tensors, path)
+        with torch.device("meta"):  # shapes alone: what does not fit its file asks for no memory
+            blank = kind(card["network"], reader)
+        _saved.fits(blank.state_dict(), _saved.shared(blank, tensors), path)
         network = kind(card["network"], reader)
     _saved.fill(network, _saved.shared(network, tensors), path)
     network.sha256 = card["sha256"]

@@ -61,6 +61,8 @@ def read(path: Path, kind: str, keys: Sequence[str]) -> tuple[dict[str, Any], di
             f"'{error.filename}' cannot be read ({error.strerror}); a saved {kind} is two files, .safetensors and "
             ".json."
         ) from error
+    except RecursionError:
+        raise WeightsError(f"'{beside}' is nested too deep to be a card. Copy it again from where it came.") from None
     except ValueError as error:
         raise WeightsError(f"'{beside}' is no JSON ({error}). Copy it again from where it came.") from error
     if not isinstance(card, dict) or card.get("model") != kind:
@@ -161,6 +163,41 @@ def plain(config: Mapping[str, Any], tables: Sequence[str], keys: Sequence[str])
                 raise TypeError(f"{table}.{key}: expected a number or a word, got {value!r}")
 
 
+def sized(config: Any, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse counts of a card that its own tensors cannot have, before anything of that size is made.
+
+    No layer comes without a tensor, and no side of a tensor is longer than the longest that is there.
+
+    Raises WeightsError.
+    """
+    longest = max((side for t in tensors.values() for side in t.shape), default=0)
+    most = max(longest, 1 << 16)  # a side may be of something that has no tensor, such as a crop's
+
+    def look(name: str, value: Any) -> None:
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                look(str(key), inner)
+        elif isinstance(value, int) and not isinstance(value, bool):
+            bound = len(tensors) if "layers" in name or name in ("further", "convolved") else most
+            if not -1 <= value <= bound:
+                raise WeightsError(
+                    f"'{path.with_suffix('.json')}': expected {name} of at most {bound:,} for the tensors beside it, "
+                    f"got {value!r:.40}. {_AGAIN}"
+                )
+
+    look("network", config)
+
+
+def fits(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Raises WeightsError unless names and shapes are the network's own."""
+    unfit = sorted(own.keys() ^ tensors.keys())
+    unfit += sorted(k for k in own.keys() & tensors.keys() if tensors[k].shape != own[k].shape)
+    if unfit:
+        raise WeightsError(
+            f"'{path}' does not fit its configuration: {len(unfit)} tensors, among them {unfit[0]}. {_AGAIN}"
+        )
+
+
 def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path, left_out: str = "") -> None:
     """Put the tensors into the network; those of its own whose names begin with `left_out` keep their values.
 
@@ -171,12 +208,7 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path, left_out
     own = {
         k: v for k, v in network.state_dict().items() if not left_out or not k.startswith(left_out) or ".adapter." in k
     }
-    unfit = sorted(own.keys() ^ tensors.keys())
-    unfit += sorted(k for k in own.keys() & tensors.keys() if tensors[k].shape != own[k].shape)
-    if unfit:
-        raise WeightsError(
-            f"'{path}' does not fit its configuration: {len(unfit)} tensors, among them {unfit[0]}. {_AGAIN}"
-        )
+    fits(own, tensors, path)
     broken = sorted(k for k, t in tensors.items() if not k.endswith(MAY_BE_NAN) and not t.isfinite().all())
     if broken:
         raise WeightsError(

@@ -124,15 +124,18 @@ class Loaded:
         self._device, self.network = _device.on(device, lambda: load(file))
         facts = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
         margin = facts.get("crop", {}).get("margin") if isinstance(facts.get("crop"), dict) else None
-        if not isinstance(margin, int | float):
-            raise WeightsError(f"'{file.with_suffix('.json')}': expected crop.margin, which is missing. {how}")
+        if not number(margin, 0.5, 10):
+            what = "which is missing" if margin is None else f"from 0.5 to 10, got {margin!r:.80}"
+            raise WeightsError(f"'{file.with_suffix('.json')}': expected crop.margin, {what}. {how}")
         self._margin, self._size, self._talks, self._max_tokens = float(margin), self.network.size, words, max_tokens
-        self._strength = facts.get("strength")  # share of mentions that were right; None where nobody measured
-        least = facts.get(
-            "least", 0.0
-        )  # chance of a region from which on words may name it, chosen where it was measured
-        if not isinstance(least, int | float) or not 0 <= least <= 1:
-            raise WeightsError(f"'{file.with_suffix('.json')}': expected least in [0, 1], got {least!r}. {how}")
+        # strength: share of mentions that were right, None where nobody measured; least: chance of a region from which
+        # on words may name it, chosen where it was measured
+        self._strength, least = facts.get("strength"), facts.get("least", 0.0)
+        for name, value in (("strength", self._strength), ("least", least)):
+            if not (number(value, 0, 1) or (value is None and name == "strength")):
+                raise WeightsError(
+                    f"'{file.with_suffix('.json')}': expected {name} in [0, 1], got {value!r:.80}. {how}"
+                )
         self._least = float(least)
         self.facts: Mapping[str, Any] = facts
         self._options = {"weights": None if path is None else file.name, "device": device, "words": words,
@@ -154,3 +157,8 @@ class Loaded:
     def made_by(self) -> dict[str, Any]:
         """What it takes to run this witness again: its options and its weights' SHA-256."""
         return {"options": self._options, "weights": {f"{self.name}.safetensors": self.network.sha256}}
+
+
+def number(value: object, low: float, high: float) -> bool:
+    """Whether a card's value is a number in [low, high]; NaN and truth values are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high

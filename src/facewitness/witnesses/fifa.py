@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from facewitness import geometry, plugins, regions
 from facewitness.calibration import decided
-from facewitness.errors import BackendError, InputError, WeightsError
+from facewitness.errors import InputError, WeightsError
 from facewitness.models import fifa
 from facewitness.models.fifa import QUESTIONS, REG, SEG, FiFa, Query, Seen
 from facewitness.phrases import listed, percent
@@ -98,9 +98,9 @@ def _yes_of(held: object) -> Yes | None:
         return None
     names = [field.name for field in fields(Yes)]
     values = [held.get(name) for name in names] if isinstance(held, Mapping) else []
-    if len(values) != len(names) or not all(isinstance(v, int | float) and np.isfinite(v) for v in values):
+    if len(values) != len(names) or not all(_grounded.number(v, -1e6, 1e6) for v in values):
         raise WeightsError(
-            f"fifa: expected on the weights' card numbers {', '.join(names)} as yes, got {held!r}. {HOW}"
+            f"fifa: expected on the weights' card numbers {', '.join(names)} as yes, got {held!r:.200}. {HOW}"
         )
     return Yes(*(float(v) for v in values if isinstance(v, int | float)))
 
@@ -143,9 +143,6 @@ class Facext(_grounded.Loaded):
             question: The question in words.
             history: Earlier questions with their replies, oldest first.
             hear: Is called with each piece of the reply as it comes; None to wait for the whole.
-
-        Raises:
-            BackendError: What it points at lies outside the face's crop.
         """
         face = track.face
         pixels = clip.at(face.at).pixels
@@ -332,8 +329,14 @@ class Facext(_grounded.Loaded):
                 unseen = f"The {regions.title(place.region)} cannot be seen in this pose; nothing is said of it."
                 parts.append(f"{' ' if parts else ''}{unseen}")
                 continue
-            query = self._query(place, face, affine)
             title = None if place.region is None else regions.title(place.region)
+            try:
+                query = self._query(place, face, affine)
+            except InputError:  # an ear of a face that fills its crop; what else is pointed at gets its answer
+                there = f"the {title}" if title else "that place"
+                outside = f"{there[:1].upper()}{there[1:]} lies outside what was looked at; nothing is said of it."
+                parts.append(f"{' ' if parts else ''}{outside}")
+                continue
             known = place.region in self.network.concepts
             named = QUESTIONS["region_question"].format(name=_title(str(place.region))) if known else ""
             asked = [(0, named or QUESTIONS["box_question"], (query,)), (0, QUESTIONS["region_explanation"], (query,))]
@@ -398,26 +401,23 @@ class Facext(_grounded.Loaded):
         return self._shown((where * (there >= 0.3)).astype(np.float32), face, affine)
 
     def _query(self, place: Place, face: Face, affine: geometry.Affine) -> Query:
+        """A place as the network is asked about it. Raises InputError where nothing of it is on the crop."""
         to_map = _to_map(affine, self._size)
         x1, y1, x2, y2 = place.box
         corners = geometry.transform(to_map, np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float64))
         middle = corners.mean(0)
-        outside = InputError("expected a place on the face that is looked at, got one that lies outside its crop")
-        try:
-            if not (corners.max(0) > 0).all() or not (corners.min(0) < _MAP).all():
-                raise outside
-            if place.mask is not None:
-                whole = geometry.place(place.mask, face.at.height, face.at.width)
-                return Query("mask", np.clip(geometry.crop(whole, to_map, _MAP), 0, 1).astype(np.float32))
-            if place.region is not None and face.landmarks is not None:
-                rings = [geometry.transform(to_map, ring) for ring in regions.polygons(place.region, face.landmarks)]
-                return Query("name", geometry.fill(rings, _MAP, _MAP).astype(np.float32))
-            if max(x2 - x1, y2 - y1) <= CLICK:
-                return Query("click", fifa.click_map(float(middle[0]) / _MAP, float(middle[1]) / _MAP, _MAP))
-            low, high = corners.min(0) / _MAP, corners.max(0) / _MAP
-            return Query("box", fifa.box_map((float(low[0]), float(low[1]), float(high[0]), float(high[1])), _MAP))
-        except InputError as error:
-            raise BackendError(f"fifa: {error}") from error
+        if not (corners.max(0) > 0).all() or not (corners.min(0) < _MAP).all():
+            raise InputError("fifa: expected a place on the face that is looked at, got one that lies outside its crop")
+        if place.mask is not None:
+            whole = geometry.place(place.mask, face.at.height, face.at.width)
+            return Query("mask", np.clip(geometry.crop(whole, to_map, _MAP), 0, 1).astype(np.float32))
+        if place.region is not None and face.landmarks is not None:
+            rings = [geometry.transform(to_map, ring) for ring in regions.polygons(place.region, face.landmarks)]
+            return Query("name", geometry.fill(rings, _MAP, _MAP).astype(np.float32))
+        if max(x2 - x1, y2 - y1) <= CLICK:
+            return Query("click", fifa.click_map(float(middle[0]) / _MAP, float(middle[1]) / _MAP, _MAP))
+        low, high = corners.min(0) / _MAP, corners.max(0) / _MAP
+        return Query("box", fifa.box_map((float(low[0]), float(low[1]), float(high[0]), float(high[1])), _MAP))
 
 
 _ASKED: Mapping[str, str] = {  # what a question asks for, by its words; else it is explained
