@@ -124,7 +124,7 @@ class Loaded:
         self._device, self.network = _device.on(device, lambda: load(file))
         facts = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
         margin = facts.get("crop", {}).get("margin") if isinstance(facts.get("crop"), dict) else None
-        if not number(margin, 0.5, 10):
+        if margin is None or not number(margin, 0.5, 10):
             what = "which is missing" if margin is None else f"from 0.5 to 10, got {margin!r:.80}"
             raise WeightsError(f"'{file.with_suffix('.json')}': expected crop.margin, {what}. {how}")
         self._margin, self._size, self._talks, self._max_tokens = float(margin), self.network.size, words, max_tokens
@@ -159,6 +159,6 @@ class Loaded:
         return {"options": self._options, "weights": {f"{self.name}.safetensors": self.network.sha256}}
 
 
-def number(value: object, low: float, high: float) -> bool:
+def number(value: Any, low: float, high: float) -> bool:
     """Whether a card's value is a number in [low, high]; NaN and truth values are none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
