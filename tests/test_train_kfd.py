@@ -326,11 +326,25 @@ def test_an_unknown_key_is_refused_with_the_nearest(tmp_path, line, near):
         ({"batch_size": 3}, "even batch"),
         ({"images": 0}, "images of at least 1"),
         ({"forgers": {}}, "at least one source and one forger"),
+        ({"steps": 0}, "steps of at least 1"),
+        ({"lr": -1.0}, "lr above 0"),
+        ({"sources": {"painted": -1.0}}, "shares of sources of 0 or more"),
+        ({"forgers": {"self_blend": 0.0}}, "shares of forgers of 0 or more, and one above 0"),
+        ({"forgers": {"self_blend": "all"}}, "shares of forgers as numbers"),
+        ({"degradation": ()}, "shares of degradation"),
+        ({"margin": 0.0}, "a margin from 0.5 to 10"),
+        ({"ema": 2.0}, "ema from 0 to below 1"),
     ],
 )
 def test_a_recipe_that_makes_no_sense_is_refused(change, sentence):
     with pytest.raises(InputError, match=sentence):
         replace(TINY, **change)
+
+
+@pytest.mark.parametrize("change", ["lr=nan", "margin=inf", "sources.ffpp_c23=nan", "degradation=[nan]"])
+def test_a_setting_that_is_no_number_is_refused(change):
+    with pytest.raises(InputError, match="expected finite numbers, got"):
+        Recipe.read(RUNS / "ffpp.toml", [change])
 
 
 def test_bad_input_at_the_command_line_is_a_sentence(tmp_path, capsys):

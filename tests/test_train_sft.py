@@ -285,6 +285,9 @@ def test_unknown_keys_are_refused_with_the_nearest(tmp_path, line, sentence):
         ({"epochs": 1.0}, "either steps or epochs"),
         ({"general": 1.0}, "share from 0 to below 1"),
         ({"batch_size": 0}, "batch_size of at least 1"),
+        ({"lr": -1.0}, "lr of at least 0"),
+        ({"learner": {"tokens": -1}}, "tokens of at least 1"),
+        ({"lora": {"rank": 0}}, "rank of at least 1"),
         ({"language": "frozen", "forgery_prompt": False}, "leaves nothing to train"),
     ],
 )

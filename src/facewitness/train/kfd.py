@@ -52,7 +52,7 @@ from facewitness.models.sbi import SBI
 from facewitness.train import checkpoint, several
 from facewitness.train.loop import Batch, Loop, Schedule, put
 from facewitness.train.plan import Plan, passed_through
-from facewitness.train.recipe import known, of_steps_or_epochs, read_recipe
+from facewitness.train.recipe import above_zero, at_least, known, of_shares, of_steps_or_epochs, read_recipe
 
 _ENCODERS: Mapping[str, type] = {"clip": ClipEncoders, "small": SmallEncoders}
 _TRIES = 8
@@ -120,6 +120,15 @@ class Recipe:
             raise InputError(f"recipe: expected images of at least 1, got {self.images}; leave it out for all")
         if not self.sources or not self.forgers:
             raise InputError("recipe: expected at least one source and one forger")
+        at_least(self, steps=1)
+        above_zero(self, "lr")
+        of_shares("shares of sources", self.sources.values())
+        of_shares("shares of forgers", [options.get("share", 1.0) for options in self._forgers().values()])
+        of_shares("shares of degradation", self.degradation)
+        if not 0.5 <= self.margin <= 10:
+            raise InputError(f"recipe: expected a margin from 0.5 to 10, got {self.margin}")
+        if not 0 <= self.ema < 1:
+            raise InputError(f"recipe: expected ema from 0 to below 1, got {self.ema}")
         known("kind of encoders", [self.encoders.get("kind", "")], _ENCODERS)
         made_from = inspect.signature(_ENCODERS[self.encoders["kind"]]).parameters.keys() - {"weights", "embed"}
         known("argument of the encoders", self.encoders, {*made_from, "kind"})

@@ -16,6 +16,7 @@ Settings have one name in every recipe:
 
 from __future__ import annotations
 
+import math
 import tomllib
 import types
 import typing
@@ -48,7 +49,17 @@ def read_recipe(kind: type[R], path: Path, changes: Sequence[str] = ()) -> R:
     given = parsed(path)
     for change in changes:
         _change(given, change)
+    _finite(given, path.name)
     return _made(kind, given, path.name)
+
+
+def _finite(value: Any, where: str) -> None:
+    """TOML knows nan and inf, and no setting means anything by them. Raises InputError."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{where}: expected finite numbers, got {value}")
+    parts = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for name, part in parts:
+        _finite(part, f"{where}, {name}")
 
 
 def parsed(path: Path) -> dict[str, Any]:
@@ -151,6 +162,38 @@ def at_least(recipe: Any, **least: int) -> None:
     for name, low in least.items():
         if (value := getattr(recipe, name)) is not None and value < low:
             raise InputError(f"recipe: expected {name} of at least {low}, got {value}")
+
+
+def above_zero(recipe: Any, *names: str) -> None:
+    """A recipe's check of its rates.
+
+    Args:
+        recipe: A dataclass of settings.
+        *names: Settings.
+
+    Raises:
+        InputError: One is 0 or less.
+    """
+    for name in names:
+        if getattr(recipe, name) <= 0:
+            raise InputError(f"recipe: expected {name} above 0, got {getattr(recipe, name)}")
+
+
+def of_shares(what: str, shares: Iterable[float]) -> None:
+    """A recipe's check of what is drawn by share.
+
+    Args:
+        what: The shares are of, for the message.
+        shares: The shares, which need not add up to 1.
+
+    Raises:
+        InputError: One is below 0, or none above.
+    """
+    shares = list(shares)
+    if not all(isinstance(share, int | float) for share in shares):
+        raise InputError(f"recipe: expected {what} as numbers, got {shares}")
+    if not any(share > 0 for share in shares) or any(share < 0 for share in shares):
+        raise InputError(f"recipe: expected {what} of 0 or more, and one above 0, got {shares}")
 
 
 def known(what: str, names: Iterable[Any], those: Iterable[str]) -> None:

@@ -149,6 +149,10 @@ class Recipe:
         known("argument of the prompt learner", self.learner, set().union(*LEARNER.values()))
         plugins.get("grammars", self.grammar)
         known("setting of LoRA", self.lora, ("rank", "alpha", "dropout"))
+        at_least(self, lr=0)
+        for name, value in {**self.learner, "rank": self.lora.get("rank", 1)}.items():
+            if isinstance(value, int) and value < 1:
+                raise InputError(f"recipe: expected {name} of at least 1, got {value}")
         if self.language == "frozen" and not self.forgery_prompt:
             raise InputError(
                 'recipe: language = "frozen" without a forgery prompt leaves nothing to train. '
