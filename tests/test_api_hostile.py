@@ -133,6 +133,8 @@ def test_forms_that_are_none_are_refused(here):
     assert "fields" in problem(form(b"".join(part % (b"n%d" % i, b"") for i in range(30)) + photo + end), 422)
     assert "header" in problem(form(b"--x\r\nX-Long: " + b"a" * 9000 + b"\r\n\r\n" + end), 400)
     assert "whole number" in problem(form(part % (b"frames", b"many") + photo + end), 422)
+    for field, value in ((b"frames", b"1" + b"0" * 400), (b"frames", b"0"), (b"fps", b"nan"), (b"end", b"1e400")):
+        assert f"{field.decode()}: expected " in problem(form(part % (field, value) + photo + end), 422)
 
 
 def test_a_client_that_stands_still_is_let_go(here):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import sys
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -93,6 +94,8 @@ class Local:
 
     def __init__(self, model: str, revision: str | None, device: str, options: dict[str, Any]):
         self.model, self.options = model, options
+        if not sys.stderr.isatty():
+            transformers.utils.logging.disable_progress_bar()  # standard error is for what is wrong
         folder, commit = _hub.located(model, revision)
         config = _settings(folder, model)
         kind = _kind(config, model)

@@ -131,6 +131,7 @@ _BODIES = {
         },
     }
 }
+_WITHIN = {"frames": (1, 10_000), "fps": (0, 1000), "start": (0, 1e9), "end": (0, 1e9)}  # as the schema says
 _SAMPLING = {"frames": int, "fps": float, "scenes": bool, "every": bool, "start": float, "end": float}
 
 
@@ -202,6 +203,9 @@ def _sampling(form: dict[str, str]) -> dict[str, Any]:
         except ValueError:
             wanted = {int: "a whole number", float: "a number", bool: "true or false"}[kind]
             raise Refused("invalid", f"{name}: expected {wanted}, got {text[:40]!r}.") from None
+        low, most = _WITHIN.get(name, (0, 1))
+        if not low <= value <= most:  # nor NaN
+            raise Refused("invalid", f"{name}: expected {low:,} to {most:,.0f}, got {text[:40]!r}.")
         if value is not False:
             given[name] = value
     return given
