@@ -437,6 +437,16 @@ def test_what_a_witness_notes_of_its_own_words_stands_beside_them():
     assert answer.notes == ("Its map says\\u202e nothing.",) and answer.text.endswith("[Its map says\\u202e nothing.]")
 
 
+def test_a_no_about_a_place_that_the_evidence_names_is_told():
+    report = REPORTS["inconclusive"]
+    found = report.people[0].findings[0].region
+    witness = Speaking(Reply(None, parts=("No, that place is not forged.",)))
+    answer = Dialogue(report, None, clip_of(report), [witness]).ask(f"Is the {found.replace('_', ' ')} fake?")
+    assert answer.findings and answer.notes[0].startswith(
+        "The witness orator says no of a place where the evidence names"
+    )
+
+
 def test_a_no_about_a_place_is_none_about_the_face():
     report = REPORTS["inconclusive"]
     witness = Speaking(Reply(None, parts=("No, the chin is not forged.",)), Reply("real", parts=("It is real.",)))

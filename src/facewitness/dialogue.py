@@ -406,9 +406,16 @@ class Dialogue:
         words = reply.text.strip()
         pointed = [place.region for finding in reply.findings for place in finding.places]
         label = _label_of(words, reply.label, question) if words else reply.label
+        denied: tuple[str, ...] = ()
         if reply.label is None and label == "real" and pointing.places and own.label != "fake":
             label = None  # a "no" about a place is none about the face
+            if own.findings and not reply.findings:
+                there = listed([_title(r) for r in dict.fromkeys(f.region for f in own.findings) if r is not None])
+                denied = (
+                    (f"The witness {name} says no of a place where the evidence names the {there}.",) if there else ()
+                )
         parting = _parting(f"The witness {name}", label, words, own, face, [r for r in pointed if r is not None])
+        parting = (*denied, *parting)
         # what it notes of its own words (its text, mask and score quarrel) is as much the answer as they are
         notes = tuple(dict.fromkeys((*map(visible, reply.notes), *parting)))
         attributed = f"{name}: {words or '(no words)'}"
