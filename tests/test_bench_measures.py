@@ -8,7 +8,6 @@ import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn import metrics
 
 from facewitness.bench import compare, measures, predictions
 from facewitness.bench.measures import Ranking, Weighted
@@ -27,6 +26,8 @@ def at(fake, p, weight=None) -> Weighted:
 @settings(max_examples=150, deadline=None)
 @given(rows)
 def test_equal_to_scikit_learn(rows):
+    from sklearn import metrics
+
     fake, p, weight = (np.array(column) for column in zip(*rows, strict=True))
     if not (weight[fake].sum() and weight[~fake].sum()):
         return
@@ -233,6 +234,8 @@ def test_every_score_column_is_a_mean_and_one_over_genuine_rows_alone_has_a_foot
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_localisation_equals_scikit_learn(seed):
+    from sklearn import metrics
+
     rng = np.random.default_rng(seed)
     truth = np.zeros((12, 16), np.float32)
     truth[2:7, 3:9] = 1

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.stats import binomtest
 
 from facewitness.bench import measures, predictions
 from facewitness.bench.measures import DETECTION, NEEDS_BOTH, ONE_CLASS, Ranking, Weighted
@@ -97,6 +96,8 @@ def _paired(first: pa.Table, second: pa.Table) -> tuple[pa.Table, pa.Table, int]
 
 
 def _level(level: str, a: measures.Scored, b: measures.Scored, left_out: int, seed: int) -> Comparison:
+    from scipy.stats import binomtest  # here: it takes a second that only a comparison needs
+
     first, second = Ranking.of(a.fake, a.p), Ranking.of(b.fake, b.p)
     one_class = bool(a.fake.all() or not a.fake.any())
     names = [name for name in DETECTION if not (one_class and name in NEEDS_BOTH)]
