@@ -542,7 +542,7 @@ def test_a_report_of_which_the_end_is_missing_is_told_to_break_off():
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (b"", "Expected one report as JSON"),
+        (b"", "Expected one report as JSON, got nothing"),
         (b"{}", "expected 'facewitness.report/2', got None"),
         (b"[1]", "expected 'facewitness.report/2', got None"),
         (b"\xff\xfe", "UTF-8"),

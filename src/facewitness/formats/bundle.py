@@ -231,6 +231,11 @@ def read(data: bytes) -> Bundle:
     """
     if len(data) > MOST_BYTES:
         raise InputError(f"The bundle is {len(data) / 1e6:,.0f} MB; expected at most {MOST_BYTES / 1e6:,.0f} MB.")
+    if data[:1] in (b"{", b"["):
+        raise InputError(
+            "Expected a bundle (a ZIP), got JSON. If it is a report, make a bundle of it first: facewitness bundle "
+            "REPORT --out evidence.zip."
+        )
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()

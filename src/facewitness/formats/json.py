@@ -285,6 +285,10 @@ def _loaded(data: bytes | str) -> Any:
     except UnicodeDecodeError as error:
         raise ReportError(f"Expected UTF-8 text, got other bytes at {error.start}. Is this a {SCHEMA} file?") from error
     except json.JSONDecodeError as error:
+        if not text.strip():
+            raise ReportError(
+                "Expected one report as JSON, got nothing. Make it again: facewitness analyze --json FILE."
+            ) from error
         several = error.msg == "Extra data"
         if not several and _breaks_off(text, error):
             raise ReportError(
