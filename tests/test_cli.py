@@ -902,6 +902,15 @@ def test_pages_carry_the_date_and_what_the_witnesses_know_and_json_no_date(tmp_p
         assert "genuine faces that were held out of its training, brightness called" in page
 
 
+@pytest.mark.parametrize("command", ["analyze", "ask"])
+def test_help_says_what_witnesses_were_measured_to_know(capsys, command):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    out = " ".join(capsys.readouterr().out.split())
+    assert "what witnesses were measured to know:" in out
+    assert "kfd knows where a face was blended" in out and "mare hardly knows small edits and blends" in out
+
+
 def test_regions_draws_the_tree_and_the_dialects(capsys):
     assert main(["regions"]) == 0
     out = capsys.readouterr().out

@@ -198,6 +198,19 @@ class _Parser(argparse.ArgumentParser):
             self.error(f"unknown argument {unknown[0]}.{_near(unknown[0], self._option_string_actions)}")
         return parsed, unknown
 
+    def format_help(self) -> str:
+        """With what each witness was measured to know, where one can be chosen."""
+        text = super().format_help()
+        if "--witness" not in self._option_string_actions:
+            return text
+        import textwrap
+
+        from facewitness import plugins
+
+        worth = filter(None, (plugins.measured("witnesses", name) for name in plugins.names("witnesses")))
+        lines = [textwrap.fill(words, 100, initial_indent="  ", subsequent_indent="  ") for words in worth]
+        return "\n".join((text, "what witnesses were measured to know:", *lines, ""))
+
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the words, as a terminal may have it, and where to read on."""
         self.exit(WRONG_USAGE, f"{self.prog}: error: {shown(message)}\nTry: {self.prog} --help\n")
