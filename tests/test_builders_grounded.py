@@ -257,7 +257,7 @@ def test_what_people_decided_goes_back_into_the_lists(portraits, tmp_path, capsy
     assert main(command) == 0
     assert "2 kept, 1 edited, 0 rejected" in capsys.readouterr().out
     again = tmp_path / "again"
-    assert main(["review", str(again), "--from", str(folder), "--most", "3"]) == 0
+    assert main(["review", str(again), "--from", str(folder), "--limit", "3"]) == 0
     assert "3 reports to look at" in capsys.readouterr().out
     filled = review.Queue(again)
     assert all(filled.picture(name).is_file() for item in filled.items().values() for name in item.pictures)

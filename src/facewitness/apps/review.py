@@ -54,7 +54,8 @@ def add_to(commands: Any) -> None:
     does.add_argument(
         "--from", type=Path, dest="source", metavar="MMTT", help="fill the queue from this folder's lists of reports"
     )
-    parser.add_argument("--most", type=positive, metavar="N", help="reports at most (--from)")
+    parser.add_argument("--limit", type=positive, metavar="N", help="reports at most (--from)")
+    parser.add_argument("--most", type=positive, dest="limit", help=argparse.SUPPRESS)  # its name before; still read
     does.add_argument(
         "--into", type=Path, metavar="MMTT", help="put what was decided into the lists of this folder of build mmtt"
     )
@@ -71,7 +72,7 @@ def _review(given: argparse.Namespace) -> int:
     if given.source is not None:
         from facewitness.builders import mmtt
 
-        new = mmtt.queue_lists(review.Queue(given.queue), given.source, given.most)
+        new = mmtt.queue_lists(review.Queue(given.queue), given.source, given.limit)
         print(f"{given.queue}: {new} reports to look at")
         return ALL
     if not given.queue.is_dir():

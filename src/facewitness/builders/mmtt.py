@@ -412,7 +412,7 @@ def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
     return str(row["image_id"]), str(row.get("instance_id")), str(row.get("img_path"))
 
 
-def queue_lists(queue: review.Queue, folder: Path, most: int | None = None) -> int:
+def queue_lists(queue: review.Queue, folder: Path, limit: int | None = None) -> int:
     """Put the reports of a folder's lists before people, MMTT's own as it is distributed among them.
 
     Which regions a mask touches is not known without a mesh: an edit is held to words and length alone.
@@ -420,7 +420,7 @@ def queue_lists(queue: review.Queue, folder: Path, most: int | None = None) -> i
     Args:
         queue: The queue that people look at.
         folder: With the lists, and the pictures that they name.
-        most: Reports at most; those that the queue has already count, too.
+        limit: Reports at most; those that the queue has already count, too.
 
     Returns:
         How many are new.
@@ -430,7 +430,7 @@ def queue_lists(queue: review.Queue, folder: Path, most: int | None = None) -> i
     """
     new = 0
     rows = [(item, row) for each in _lists(folder) for item, row in each.now.items()]
-    for item, row in rows[:most]:
+    for item, row in rows[:limit]:
         pictures = {}
         for number, key in enumerate(("img_path", "mask_path")):
             file = (folder / str(row.get(key, ""))).resolve()
