@@ -411,7 +411,7 @@ def train(
     show_every: int = 20,
     stop_at_step: int | None = None,
 ) -> Path | None:
-    """Run the recipe; go on where `out` stopped. What is raised is equation 11 over groups of replies.
+    """Run the recipe; go on where `out` stopped. It maximises equation 11 over groups of replies.
 
     Args:
         recipe: All that decides the weights.
