@@ -340,8 +340,17 @@ def test_a_report_is_set_against_the_whole_batch_whatever_its_parts(packed, comp
         assert seen[micro]["con"] == pytest.approx(seen[None]["con"], abs=2e-3), micro
         assert seen[micro]["seg"] == pytest.approx(seen[None]["seg"], abs=2e-3), micro
         assert seen[micro]["loss"] == pytest.approx(seen[None]["loss"], rel=0.2), micro
-    with pytest.raises(InputError, match=r"at least 1 in \[fpn\], got 0"):
-        replace(TINY, fpn=replace(STAGE, micro_batch_size=0))
+    wrong = (
+        ("micro_batch_size", 0, "micro_batch_size of at least 1, got 0"), ("lr", -1.0, "lr above 0"),
+        ("batch_size", -16, "batch_size of at least 1"), ("warmup", -1, "warmup of at least 0"),
+        ("steps", -2, "steps of at least 0"), ("epochs", 3.0, "either steps or epochs"),
+    )  # fmt: skip
+    for name, value, told in wrong:
+        with pytest.raises(InputError, match=rf"recipe, \[fpn\]: expected {told}"):
+            replace(TINY, fpn=replace(STAGE, **{name: value}))
+    for name, value in (("lr", 0.0), ("asked", 0), ("batch_size", -3), ("steps", 0), ("lora", -1)):
+        with pytest.raises(InputError, match=rf"recipe: expected {name} "):
+            replace(FIFA, **{name: value})
     with pytest.raises(InputError, match="share evenly"):
         forgerytalker.train(replace(TINY, fpn=replace(STAGE, micro_batch_size=2)), tmp_path / "odd", pack=packed)
 

@@ -140,7 +140,8 @@ def test_the_report_points_and_what_it_points_at_lies_in_the_region(talker_file,
 
 
 @pytest.mark.parametrize(("score", "fit"), [(0.5, None), (0.9, {"slope": 1.0, "offset": -float(np.log(9))})])
-def test_a_named_region_counts_as_far_as_the_face_is_likely_forged(talker_file, seen, score, fit):
+def test_a_named_region_counts_as_far_as_the_face_is_likely_forged(talker_file, seen, monkeypatch, score, fit):
+    monkeypatch.setattr("facewitness.witnesses.forgerytalker.decided", lambda score, fit: "inconclusive")
     witness = plugins.get("witnesses", "forgerytalker").load(weights=str(talker_file))
     witness._strength, witness.calibration = 0.8, fit
     witness.network = Says("The nose is forged.", {"nose": score}, _over(witness, seen.track.face, "nose"))
@@ -160,6 +161,18 @@ def test_a_quarrel_between_text_and_mask_is_told(talker_file, seen):
     witness.network = Says("No facial area shows a manipulation.", {"nose": 0.1}, _over(witness, face, "nose"))
     reply = witness.examine(*seen).reply
     assert reply.label == "real" and any("contradict the mask" in said for said in reply.notes)
+
+
+@pytest.mark.parametrize("label", ["real", "fake", None])
+def test_a_report_is_asked_of_no_area_where_the_score_is_no_sign(talker_file, seen, monkeypatch, label):
+    witness = plugins.get("witnesses", "forgerytalker").load(weights=str(talker_file))
+    monkeypatch.setattr("facewitness.witnesses.forgerytalker.decided", lambda score, fit: label)
+    witness.calibration, witness._strength = None if label is None else {"slope": 1.0, "offset": 0.0}, None
+    words = "No facial area shows a manipulation."
+    witness.network = Says(words, {"mouth": 0.6}, _over(witness, seen.track.face, "mouth"))
+    reply = witness.examine(*seen).reply
+    assert witness.network.told == [() if label == "real" else ("mouth",)]
+    assert ("by a score that counts as no sign" in reply.notes[0]) == (label == "real") and "mouth" in reply.notes[0]
 
 
 @pytest.mark.parametrize("how", ["name", "box", "click", "mask"])

@@ -64,7 +64,7 @@ from facewitness.models.fifa import (
 from facewitness.train import checkpoint, edits, reports, several
 from facewitness.train.loop import Batch, Loop, Schedule, halved, precision
 from facewitness.train.plan import Language, Plan
-from facewitness.train.recipe import known, read_recipe
+from facewitness.train.recipe import above_zero, at_least, known, read_recipe
 from facewitness.types import KINDS
 
 TASKS: Mapping[str, float] = {  # share of questions
@@ -126,8 +126,9 @@ class Recipe:
         known("task", self.tasks, TASKS)
         if self.kind == "small" and self.draws is None:
             raise InputError("recipe: expected [draws] in a small one, which makes its own edits")
-        if self.micro_batch_size is not None and self.micro_batch_size < 1:
-            raise InputError(f"recipe: expected a micro_batch_size of at least 1, got {self.micro_batch_size}")
+        at_least(self, steps=1, batch_size=1, micro_batch_size=1, asked=1, vocabulary=1, max_tokens=1)
+        at_least(self, warmup=0, weight_decay=0, lora=0)
+        above_zero(self, "lr")
 
     def shared(self, processes: int) -> tuple[int, int]:
         """Pictures of each process in a step, and in how many parts it passes them.

@@ -47,7 +47,7 @@ from facewitness.models.fpn import OMEGA, Prompt
 from facewitness.train import checkpoint, edits, published, reports, several
 from facewitness.train.loop import Batch, Loop, Schedule, halved, precision
 from facewitness.train.plan import GIB, Language, Plan
-from facewitness.train.recipe import known, read_recipe
+from facewitness.train.recipe import above_zero, at_least, known, of_steps_or_epochs, read_recipe
 
 STAGES = ("pretrain", "fpn", "report")
 TIME = {"pretrain": 0.15, "fpn": 0.3, "report": 0.55}  # shares of a run that ends by the clock
@@ -130,14 +130,17 @@ class Recipe:
             raise InputError("recipe: expected [draws] in a small one, which makes its own edits")
         if len(self.weights) != 4 or min(self.weights) < 0:
             raise InputError(f"recipe: expected four weights of at least 0, got {self.weights}")
+        at_least(self, vocabulary=1, max_tokens=1, omega=0)
         for name in STAGES:
             stage = getattr(self, name)
-            if stage is not None and (stage.steps is None) == (stage.epochs is None):
-                raise InputError(f"recipe: expected either steps or epochs in [{name}]")
-            if stage is not None and stage.micro_batch_size is not None and stage.micro_batch_size < 1:
-                raise InputError(
-                    f"recipe: expected a micro_batch_size of at least 1 in [{name}], got {stage.micro_batch_size}"
-                )
+            if stage is None:
+                continue
+            try:
+                of_steps_or_epochs(stage)
+                at_least(stage, steps=0, batch_size=1, micro_batch_size=1, warmup=0, weight_decay=0)
+                above_zero(stage, "lr")
+            except InputError as error:
+                raise InputError(str(error).replace("recipe: ", f"recipe, [{name}]: ", 1)) from None
 
     @classmethod
     def read(cls, path: Path) -> Recipe:

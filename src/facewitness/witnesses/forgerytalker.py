@@ -176,7 +176,9 @@ class Talker(_grounded.Loaded):
         mask, to_grid = _places.on_frame(values, face, affine, self._size)
         named = tuple(name for name, chance in areas.items() if chance >= 0.5)
         touched = tuple(name for name in named if self._touches(name, face, mask, to_grid))
-        answer = self.network.speak(crop, self._max_tokens, named=[touched or named])[0]
+        score = max(areas.values())
+        closed = bool(named) and self.calibration is not None and decided(score, self.calibration) == "real"
+        answer = self.network.speak(crop, self._max_tokens, named=[() if closed else touched or named])[0]
         text, repeated = _once(answer.text)
         parts, findings, without = _grounded.marked(
             text, face, lambda name: self._part(name, face, mask, to_grid), self._worth(max(areas.values()))
@@ -185,6 +187,8 @@ class Talker(_grounded.Loaded):
         label: Label = "fake" if names else "real"
         there = _grounded.tight(mask) is not None
         note = f"The prompter network names: {listed(list(named)) if named else 'no area'}."
+        if closed:  # as often of genuine faces as not: the report is not asked about what the score does not bear
+            note = f"The prompter network names {listed(list(named))}, by a score that counts as no sign of forgery."
         quarrels = [] if label == ("fake" if there else "real") else [
             _words.beside(label, "fake" if there else "real", "the mask")
         ]  # fmt: skip
