@@ -142,6 +142,19 @@ def test_no_secret_of_a_web_address_stands_in_a_message_or_a_report(capsys):
     assert json.loads(told.out)["source"] == "https://…@example.org/a.jpg?…"
 
 
+@pytest.mark.parametrize("name", ["a\0b.jpg", "\ud83d.jpg"])
+def test_a_name_that_no_file_has_is_told_in_words(name, capsys):
+    assert analyze(name) == 1
+    told = capsys.readouterr().err
+    assert "there is a character in it that no file's name has. Check the path." in told and "codec" not in told
+
+
+def test_a_profile_with_a_number_of_many_digits_is_told_in_words(tmp_path, capsys):
+    (tmp_path / "p.json").write_text('{"schema": "facewitness.profile/1", "real": ' + "9" * 10_000 + "}")
+    assert analyze(tmp_path / "a.png", "--profile", tmp_path / "p.json") == 2
+    assert "(a number in it is of thousands of digits)" in capsys.readouterr().err
+
+
 def test_of_a_name_without_end_both_ends_are_shown(capsys):
     assert analyze("x" * 100_000 + ".jpg") == 1
     told = capsys.readouterr().err

@@ -494,9 +494,9 @@ def _content(path: Path, label: str, max_bytes: int) -> bytes:
     except PermissionError as error:
         raise UnreadableMedia(f"'{label}' may not be read. Give yourself the right to read it.") from error
     except (OSError, ValueError) as error:  # a loop of links, a name that is too long, a NUL in it, a failing disk
-        why = getattr(error, "strerror", None) or error
         if isinstance(error, InputError):
             raise
+        why = getattr(error, "strerror", None) or "there is a character in it that no file's name has"
         if isinstance(error, OSError) and error.errno == errno.EFBIG:
             raise TooLarge(f"'{label}': {why}. Make it smaller, or raise max_bytes (--max-megabytes).") from error
         raise UnreadableMedia(f"'{label}' cannot be read: {why}. Check the path.") from error
