@@ -4,11 +4,14 @@ import csv
 import importlib.util
 import io
 import json
+import os
 import re
 from html.parser import HTMLParser
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -437,6 +440,20 @@ def test_no_run_an_empty_run_and_a_folder_that_is_none(tmp_path):
     refused(tmp_path, "expected at least one run", [])
     refused(tmp_path, "is no run: expected meta.json", [tmp_path / "nowhere"])
     refused(tmp_path, "has no rows", [made(tmp_path / "run", [])])
+
+
+def test_runs_whose_files_are_no_run_s(tmp_path):
+    odd = made(tmp_path / "odd", video_rows())
+    rows = pq.read_table(odd / "predictions.parquet")
+    lists = rows.set_column(0, rows.column_names[0], pa.array([["x"]] * rows.num_rows))
+    pq.write_table(lists, odd / "predictions.parquet")
+    refused(tmp_path, "expected string in the column dataset, got list", [odd])
+    (odd / "meta.json").write_text("[" * 300_000)
+    refused(tmp_path, "meta.json is not JSON", [odd])
+    if hasattr(os, "mkfifo"):
+        (odd / "meta.json").unlink()
+        os.mkfifo(odd / "meta.json")
+        refused(tmp_path, "meta.json cannot be read", [odd])
 
 
 def test_two_runs_of_one_name(tmp_path):

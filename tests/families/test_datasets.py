@@ -165,6 +165,14 @@ def test_what_is_wrong_with_a_table_is_said(tmp_path):
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "odd.parquet")
     with pytest.raises(InputError, match="expected label real or fake, got 'maybe'"):
         list(parquet.samples(tmp_path / "odd.parquet"))
+    for name, value, said in (
+        ("image", 5, "expected bytes in the column image, got int64"),
+        ("label", ["real"], "expected text in the column label, got list"),
+        ("split", None, "1.png: expected a value in the column split, got none"),
+    ):
+        pq.write_table(pa.Table.from_pylist([r | {name: value} for r in _rows()]), tmp_path / "odd.parquet")
+        with pytest.raises(InputError, match=said):
+            list(parquet.samples(tmp_path / "odd.parquet"))
 
 
 def test_a_difference_mask_marks_what_was_changed_and_not_the_compression():

@@ -35,7 +35,7 @@ import pyarrow.parquet as pq
 
 from facewitness.bench.listing import amiss
 from facewitness.errors import InputError
-from facewitness.files import held, write_whole
+from facewitness.files import held, read_text, write_whole
 from facewitness.types import Box
 
 SCHEMA = "facewitness.predictions/2"
@@ -524,13 +524,29 @@ def read(run: Path | str, columns: list[str] | None = None) -> tuple[pa.Table, d
         if meta["schema"] == BEFORE:
             table = _from_before(pq.read_table(path))
             return table if columns is None else table.select(columns), meta
-        names = pq.read_schema(path).names
-        lacking = [name for name in columns or COLUMNS.names if name not in names]
+        there = pq.read_schema(path)
+        lacking = [name for name in columns or COLUMNS.names if name not in there.names]
         if lacking:
             raise InputError(f"{path}: expected the columns of {SCHEMA}; {', '.join(lacking)} missing. Run it again.")
+        for field in COLUMNS:
+            if field.name in there.names and _sort(came := there.field(field.name).type) not in (_sort(field.type), ""):
+                raise InputError(f"{path}: expected {field.type} in the column {field.name}, got {came}. Run it again.")
         return pq.read_table(path, columns=columns), meta
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} is not a Parquet table ({error}). Run it again.") from error
+
+
+def _sort(kind: pa.DataType) -> str:
+    """Whether a column is of texts, numbers, lists …; nothing where it holds nulls alone."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    sorts = {
+        "": pa.types.is_null,
+        "text": lambda t: pa.types.is_string(t) or pa.types.is_large_string(t),
+        "number": lambda t: pa.types.is_integer(t) or pa.types.is_floating(t),
+        "list": lambda t: pa.types.is_list(t) or pa.types.is_large_list(t),
+    }
+    return next((name for name, holds in sorts.items() if holds(kind)), str(kind).partition("<")[0])
 
 
 def _from_before(table: pa.Table) -> pa.Table:
@@ -565,10 +581,12 @@ def read_meta(run: Path) -> dict[str, Any]:
     """
     path = run / "meta.json"
     try:
-        meta = json.loads(path.read_text())
+        meta = json.loads(read_text(path))
     except FileNotFoundError:
         raise InputError(f"{run} is no run: expected meta.json in it. Make one with `facewitness bench run`.") from None
-    except ValueError as error:
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error}). Run it again.") from error
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON ({error}). Run it again.") from error
     if not isinstance(meta, dict) or meta.get("schema") not in (SCHEMA, BEFORE):
         came = meta.get("schema") if isinstance(meta, dict) else type(meta).__name__
