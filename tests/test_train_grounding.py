@@ -355,6 +355,22 @@ def test_a_report_is_set_against_the_whole_batch_whatever_its_parts(packed, comp
         forgerytalker.train(replace(TINY, fpn=replace(STAGE, micro_batch_size=2)), tmp_path / "odd", pack=packed)
 
 
+@pytest.mark.parametrize(
+    ("name", "network", "told"),
+    [
+        ("forgerytalker", "language = 3", "of which a network can be made"),
+        ("forgerytalker", "fuse = -3", "of which a network can be made"),
+        ("forgerytalker", "queries = 0", "queries: expected at least 1"),
+        ("fifa", "language = 3", "of which a network can be made"),
+    ],
+)
+def test_settings_of_which_no_network_can_be_made_are_told(tmp_path, capsys, name, network, told):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text((RUNS / name / "small.toml").read_text() + f"\n[network]\n{network}\n")
+    assert main(["train", name, str(recipe), "--plan"]) == 2
+    assert told in (said := capsys.readouterr().err) and len(said.splitlines()) == 1
+
+
 def test_activations_that_are_computed_again_change_no_weight(packed, compact, drawn, tmp_path):
     ends = []
     for again in (False, True):

@@ -415,12 +415,12 @@ def _add_forgerytalker(parser: Any) -> Command:
         elif given.no_enrich:
             changes["network"] = {"enrich": False}
         recipe = forgerytalker.changed(recipe, **changes)
+        known("stage", given.stages or (), forgerytalker.STAGES)
         if given.plan:
             print(forgerytalker.plan(recipe, processes=given.processes))
             return ALL
         if given.out is None:
             raise InputError("train forgerytalker: expected --out, the folder of the run, or --plan")
-        known("stage", given.stages or (), forgerytalker.STAGES)
         with several.processes():
             forgerytalker.train(
                 recipe, given.out, pack=given.pack, data=given.data, init_from=given.init_from, draws=given.draws,

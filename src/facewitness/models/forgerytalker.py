@@ -137,6 +137,8 @@ class ForgeryTalker(nn.Module):
             **{"encoder_hidden_size": self.encoder.width, "attn_implementation": "sdpa", **config["qformer"]}
         )
         self.qformer = InstructBlipQFormerModel(qformer)
+        if int(config["queries"]) < 1:
+            raise InputError(f"queries: expected at least 1, got {config['queries']!r}")
         self.queries = nn.Parameter(torch.randn(1, int(config["queries"]), qformer.hidden_size) * 0.02)
         language = T5Config(**config["language"])
         self.language = T5ForConditionalGeneration(language)

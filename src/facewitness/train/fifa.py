@@ -64,7 +64,7 @@ from facewitness.models.fifa import (
 from facewitness.train import checkpoint, edits, reports, several
 from facewitness.train.loop import Batch, Loop, Schedule, halved, precision
 from facewitness.train.plan import Language, Plan
-from facewitness.train.recipe import above_zero, at_least, known, read_recipe
+from facewitness.train.recipe import above_zero, at_least, buildable, known, read_recipe
 from facewitness.types import KINDS
 
 TASKS: Mapping[str, float] = {  # share of questions
@@ -432,7 +432,8 @@ def make(
             halved(network, network.learned())
         return network
     words = learned(sentences, recipe.vocabulary, fifa.TOKENS)
-    network = FiFa(recipe.config(len(words)), Reader(words))
+    with buildable():
+        network = FiFa(recipe.config(len(words)), Reader(words))
     if init_from is not None and words_from is not None:
         network.encoder.start_from(read_weights(init_from), read_weights(words_from))
     elif init_from is not None:
@@ -570,7 +571,7 @@ def plan(recipe: Recipe, processes: int = 1) -> Plan:
     config = recipe.config(recipe.vocabulary)
     page = Plan("FiFa-MLLM: words with masks between them, and questions that point", processes)
     own, in_parts = recipe.shared(processes)
-    with torch.device("meta"):
+    with torch.device("meta"), buildable():
         network = FiFa(config, Reader.none())
     learned = {id(p) for p in network.learned()}
     for p in network.parameters():

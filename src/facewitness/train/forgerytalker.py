@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -47,7 +48,7 @@ from facewitness.models.fpn import OMEGA, Prompt
 from facewitness.train import checkpoint, edits, published, reports, several
 from facewitness.train.loop import Batch, Loop, Schedule, halved, precision
 from facewitness.train.plan import GIB, Language, Plan
-from facewitness.train.recipe import above_zero, at_least, known, of_steps_or_epochs, read_recipe
+from facewitness.train.recipe import above_zero, at_least, buildable, known, of_steps_or_epochs, read_recipe
 
 STAGES = ("pretrain", "fpn", "report")
 TIME = {"pretrain": 0.15, "fpn": 0.3, "report": 0.55}  # shares of a run that ends by the clock
@@ -128,7 +129,7 @@ class Recipe:
         known("kind of ForgeryTalker", [self.kind], ("small", "hub"))
         if self.kind == "small" and self.draws is None:
             raise InputError("recipe: expected [draws] in a small one, which makes its own edits")
-        if len(self.weights) != 4 or min(self.weights) < 0:
+        if len(self.weights) != 4 or not all(0 <= weight < math.inf for weight in self.weights):
             raise InputError(f"recipe: expected four weights of at least 0, got {self.weights}")
         at_least(self, vocabulary=1, max_tokens=1, omega=0)
         for name in STAGES:
@@ -376,7 +377,8 @@ def make(recipe: Recipe, texts: Sequence[str], init_from: Path | Sequence[Path] 
         return network
     whole = [*texts, reports.NOTHING, ft.INSTRUCTION, ft.WITHOUT, ", ".join(reports.AREAS), ft.NONE]
     words = learned(whole, recipe.vocabulary)
-    network = ft.ForgeryTalker(recipe.config(len(words)), Reader(words, spans=reports.spans))
+    with buildable():
+        network = ft.ForgeryTalker(recipe.config(len(words)), Reader(words, spans=reports.spans))
     files = _files(init_from)
     if len(files) > 1:
         raise InputError(
@@ -644,7 +646,7 @@ def plan(recipe: Recipe, pictures: int = 121_774, processes: int = 1) -> Plan:
         pictures = recipe.draws.images
     config = recipe.config(recipe.vocabulary)
     title = "ForgeryTalker: a mask and a report from one encoder"
-    with torch.device("meta"):
+    with torch.device("meta"), buildable():
         network = ft.ForgeryTalker(config, Reader.none())
     parts = {name: sum(p.numel() for p in part.parameters()) for name, part in network.named_children()}
     if recipe.kind == "hub" and recipe.bf16:

@@ -20,12 +20,13 @@ import math
 import tomllib
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from facewitness.errors import InputError, UnknownName
+from facewitness.errors import FacewitnessError, InputError, UnknownName
 from facewitness.files import read_text
 
 R = TypeVar("R")
@@ -240,3 +241,21 @@ def _words(hint: Any) -> str:
     if origin in (dict, Mapping):
         return "table" if parts[1] is Any else f"table of {_words(parts[1])}"
     return "table" if is_dataclass(origin) else str(origin.__name__)
+
+
+@contextmanager
+def buildable() -> Iterator[None]:
+    """Around what makes a network of a recipe's [network]: what the network refuses is the recipe's fault.
+
+    Raises:
+        InputError: A setting is of another kind than the network's, or cannot be.
+    """
+    try:
+        yield
+    except FacewitnessError:
+        raise
+    except (TypeError, ValueError, AttributeError, KeyError, ZeroDivisionError, RuntimeError) as error:
+        why = str(error).partition("\n")[0][:200]
+        raise InputError(
+            f"recipe, [network]: expected settings of which a network can be made, got ones that cannot be ({why})"
+        ) from error
