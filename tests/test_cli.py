@@ -776,7 +776,10 @@ def test_sigterm_keeps_what_ctrl_c_keeps_and_is_143(tmp_path, jobs):
     assert told.decode() == f"facewitness: {words}\n"
     assert not (out / "lock").exists()
     kept = [row for part in (out / "parts").glob("*.parquet") for row in pq.read_table(part).to_pylist()]
-    assert len(kept) == 3 and all(row["status"] == "ok" for row in kept)
+    # of one process all three; a second one's answers may still be on their way, and those behind them wait for them
+    assert [row["file"] for row in kept] == ["real/0.png", "real/1.png", "real/2.png"][: len(kept)]
+    assert len(kept) == 3 or jobs > 1
+    assert all(row["status"] == "ok" for row in kept)
 
 
 @pytest.mark.parametrize("words", [("ask", "PHOTO", "Is it fake?"), ("analyze", "PHOTO"), ("chat", "PHOTO")])

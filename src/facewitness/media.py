@@ -543,7 +543,7 @@ def _decode(
             if broken:
                 notes.append("What the file says of further pages behind this one is damaged.")
             if page is not None and not 1 <= page <= count:
-                raise UnreadableMedia(f"'{label}': expected the number of a picture in the file, which holds {count}.")
+                raise UnreadableMedia(f"'{label}': the file holds {count} pictures; expected a number from 1 to that.")
             if count > 1 and image.format != "MPO":  # an MPO is a photo with a spare
                 notes += _which(page, count, label, "page" if image.format == "TIFF" else "picture")
             if page is not None and page > 1:
