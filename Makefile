@@ -15,7 +15,10 @@ USE := .venv#       a plain install, as a user has it
 DEV := .venv-dev#   the same and everything that tests, checks and training need
 QUICK := .venv-quick#   a plain install, what measures and tests, and no torch
 DOCS := .venv-docs#   what builds the site
-LONG := test_hostile.py test_bench_run.py test_builders_sbi_qa.py test_api_hostile.py test_service.py test_film.py test_cases.py#   left to make test
+# Whole services, films, pages, pools of processes and what is killed on the way are left to make test
+LONG := test_hostile.py test_bench_run.py test_builders_sbi_qa.py test_api_hostile.py test_service.py test_film.py \
+	test_cases.py test_pool.py test_batch.py test_cli.py test_api.py test_api_fuzz.py test_page.py test_page_browser.py \
+	test_pipeline_film.py test_tracks.py test_no_strangers_code.py
 SOURCES := $(shell find src -type f ! -name '*.pyc' ! -name '.*')
 PHOTO := build/demo/package/skimage/data/astronaut.png
 
@@ -27,7 +30,7 @@ demo: $(USE)/installed $(PHOTO)  ## Analyse a photograph on a plain install; nam
 	$(USE)/bin/facewitness analyze $(PHOTO) --format html --out build/demo
 	@find build/demo -maxdepth 1 -name '*.html' -exec echo "Report: $(CURDIR)/{}" \;
 
-quick: $(QUICK)/installed  ## Run the tests that need no torch: two minutes on two cores; PYTEST='-k house' passes options on
+quick: $(QUICK)/installed  ## Run the tests that need no torch and no service: a minute and a half on two cores; PYTEST='-k house' passes options on
 	OMP_NUM_THREADS=1 $(QUICK)/bin/python -m pytest -q -n auto --maxprocesses=4 --dist worksteal $(LONG:%=--ignore=tests/%) $(PYTEST)
 
 test: $(DEV)/installed models  ## Run the tests on all cores; PYTEST='-m slow -n 0' passes options on
