@@ -305,6 +305,20 @@ def test_what_people_decided_goes_back_into_the_lists(portraits, tmp_path, capsy
     assert "expected a list that facewitness build mmtt wrote" in capsys.readouterr().err
 
 
+def test_rows_that_only_their_order_tells_apart_go_back_each_with_its_own_decision(tmp_path):
+    file = tmp_path / "train-mutilabel-simple.json"
+    rows = [{"image_id": "7", "img_path": "7.png", "caption": words} for words in ("The nose.", "The chin.")]
+    file.write_text(json.dumps(rows))
+    items = [review.Item(f"7 {n}", "mmtt", {"text": row["caption"]}, (), {}, "the list") for n, row in enumerate(rows)]
+    judged = [(item, {"text": f"{item.content['text']} It is."}) for item in items]
+    assert mmtt.put_back(judged, tmp_path)["edited"] == 2
+    assert [row["caption"] for row in json.loads(file.read_text())] == ["The nose. It is.", "The chin. It is."]
+    assert mmtt.put_back([(items[0], None)], tmp_path)["rejected"] == 1
+    assert [row["caption"] for row in json.loads(file.read_text())] == ["The chin. It is."]
+    with pytest.raises(InputError, match="that image_id, instance_id and img_path tell apart"):
+        mmtt.put_back(judged, tmp_path)  # whose caption is left can no longer be told
+
+
 def test_reports_of_which_none_may_stand_are_told_as_that(portraits, tmp_path, capsys, monkeypatch):
     faces = [(str(n), p.pixels, p.landmarks, p.group) for n, p in enumerate(portraits)]
     monkeypatch.setattr(build, "_portraits", lambda given: (mmtt.Portrait(*face) for face in faces))

@@ -705,6 +705,9 @@ def test_half_a_checkpoint_is_refused(tmp_path: Any) -> None:
     (folder / "base" / "model.safetensors").rename(folder / "base" / "model.bin")
     with pytest.raises(WeightsError, match="cannot be loaded"):
         pv.load(folder, expert_class=Colour)
+    (folder / "prompted.json").write_text("[" * 60_000)
+    with pytest.raises(WeightsError, match="nested too deep"):
+        pv.taught(folder)
     (folder / "prompted.json").unlink()
     with pytest.raises(WeightsError, match=r"prompted\.json as its last file"):
         pv.load(folder, expert_class=Colour)

@@ -235,7 +235,7 @@ def parts(path: str | os.PathLike[str]) -> list[str]:
             _load_decoders()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                count = _count(_opened(content), content)[0]
+                count = _count(_opened(content), content, damage.extent(content))[0]
     except Exception:  # whatever it is, `read` meets it again and says so
         return [name]
     return [name] if count < 2 else [f"{name}#{number}" for number in range(1, min(count, stills.MOST_PARTS) + 1)]
@@ -539,7 +539,7 @@ def _decode(
                 raise TooLarge(
                     f"'{label}' is a JPEG of {extent.scans:,} scans; expected at most {MOST_SCANS}. Save it again."
                 )
-            count, broken = _count(image, content)
+            count, broken = _count(image, content, extent)
             if broken:
                 notes.append("What the file says of further pages behind this one is damaged.")
             if page is not None and not 1 <= page <= count:
@@ -586,14 +586,15 @@ _FRAME_OF_GIF = b"!\xf9\x04"  # begins the extension that each picture of an ani
 _MOST_COUNTED = 10_000
 
 
-def _count(image: Image.Image, content: bytes) -> tuple[int, bool]:
+def _count(image: Image.Image, content: bytes, extent: damage.Extent | None) -> tuple[int, bool]:
     """How many pictures are in a file, and whether a TIFF's chain of pages leads to nowhere behind the last."""
     if image.format == "GIF" and (many := content.count(_FRAME_OF_GIF)) > _MOST_COUNTED:
         return many, False  # Pillow walks through all of it
     if image.format != "TIFF":
         count = getattr(image, "n_frames", 1)
-        extent = damage.extent(content) if image.format == "PNG" and count > 1 else None
-        return (min(count, max(1, extent.pictures)) if extent else count), False  # Pillow believes what a PNG says
+        if image.format == "PNG" and extent is not None:  # Pillow believes what it says
+            count = min(count, max(1, extent.pictures))
+        return count, False
     directories, broken = _directories(content)
     return max(1, len(directories)), broken  # Pillow would load each to count them, and raise where the chain breaks
 

@@ -154,7 +154,9 @@ def test_ddvqa_takes_the_split_of_a_table_where_nothing_else_names_one(tmp_path)
     _write(tmp_path / "answers.json", {"0_001_002": _asked("It looks fake."), "5_011": _asked("It looks real.")})
     row = {"image": _encoded(), "source": "x", "group": "a", "original": None, "label": "fake", "method": "Deepfakes"}
     rows = [row | {"file": "0_001_002.jpg", "split": "val"}, row | {"file": "5_011.jpg", "split": None}]
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "ffpp_c40.parquet")
+    table = pa.Table.from_pylist(rows)
+    names = table.schema.get_field_index("file")  # as tables come whose names were found to repeat
+    pq.write_table(table.set_column(names, "file", table["file"].dictionary_encode()), tmp_path / "ffpp_c40.parquet")
     samples, told = _read("ddvqa", tmp_path)
     assert [s.split for s in samples] == ["val", "train"] and "of 1 pictures (5_011…)" in told[0]
 
@@ -163,6 +165,9 @@ def test_ddvqa_says_which_table_is_broken(tmp_path):
     _ddvqa(tmp_path)
     (tmp_path / "ffpp_c40.parquet").write_bytes(b"half a table")
     with pytest.raises(InputError, match=r"ffpp_c40\.parquet: expected a Parquet table"):
+        _read("ddvqa", tmp_path)
+    pq.write_table(pa.Table.from_pylist([{"file": 3, "image": b""}]), tmp_path / "ffpp_c40.parquet")
+    with pytest.raises(InputError, match="expected text in the column file, got int64"):
         _read("ddvqa", tmp_path)
 
 

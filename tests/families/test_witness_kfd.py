@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -279,11 +280,12 @@ def test_what_is_no_text_is_a_problem(calibrated, text):
     assert said.reply is None and "expected a reply in words, got" in said.problem
 
 
+@pytest.mark.parametrize("language", [3, SimpleNamespace(reply="a text")])
 @pytest.mark.parametrize("witness", ["kfd", "mare"])
-def test_what_cannot_be_asked_is_refused(witness, calibrated, tmp_path):
+def test_what_cannot_be_asked_is_refused(witness, language, calibrated, tmp_path):
     weights = calibrated if witness == "kfd" else tiny_fdm(tmp_path)
     with pytest.raises(InputError, match="expected language as a folder"):
-        plugins.get("witnesses", witness).load(weights=str(weights), language=3)
+        plugins.get("witnesses", witness).load(weights=str(weights), language=language)
 
 
 def test_a_language_model_that_is_down_is_a_problem_of_the_report(calibrated):

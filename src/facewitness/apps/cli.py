@@ -610,7 +610,12 @@ def _is_done(
     return _row_again(rows, reports, thumb, (name, digest))
 
 
-_ENDS = {".html": b"</html>", ".pdf": b"%%EOF", ".png": b"IEND\xaeB`\x82"}  # how a file of a format ends
+_ENDS = {
+    ".json": b"}\n",
+    ".html": b"</html>",
+    ".pdf": b"%%EOF",
+    ".png": b"IEND\xaeB`\x82",
+}  # how a file of a format ends; JSON is one line
 
 
 def _is_whole(report: Path) -> bool:
@@ -618,13 +623,12 @@ def _is_whole(report: Path) -> bool:
     from facewitness import files
 
     try:
-        if report.suffix == ".json":
-            return isinstance(json.loads(files.read_text(report)), dict)
-        with files.open_bounded(report, files.MOST_WEIGHTS) as file:
+        with files.open_bounded(report, _MOST_REPORT) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - 64))
-            return size > 0 and file.read().rstrip().endswith(_ENDS.get(report.suffix, b""))
-    except (OSError, ValueError, RecursionError):
+            tail, end = file.read(), _ENDS.get(report.suffix, b"")
+            return size > 0 and (tail.endswith(end) or tail.rstrip().endswith(end))
+    except OSError:
         return False
 
 

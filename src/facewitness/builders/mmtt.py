@@ -378,16 +378,23 @@ def _lists(folder: Path) -> list[_List]:
         content = (built if built.is_file() else file).read_bytes()
         rows = _rows(built if built.is_file() else file, content)
         often = Counter(str(row["image_id"]) for row in rows)
-        ids = {_key(row): f"{row['image_id']} {row.get('instance_id', n)}" if often[str(row["image_id"])] > 1 else (
-            str(row["image_id"])) for n, row in enumerate(rows)}  # fmt: skip
+        names = [f"{row['image_id']} {row.get('instance_id', n)}" if often[str(row["image_id"])] > 1 else (
+            str(row["image_id"])) for n, row in enumerate(rows)]  # fmt: skip
+        ids = dict(zip(_keys(rows), names, strict=True))
         now = _rows(file, file.read_bytes()) if built.is_file() else rows
-        if stray := [row for row in now if _key(row) not in ids]:
+        keys = _keys(now)
+        if stray := [row for row, key in zip(now, keys, strict=True) if key not in ids]:
             raise InputError(
                 f"'{file}': expected rows of '{built.name}', which keeps it as people first saw it, got others, such "
                 f"as {stray[0]['image_id']!r}: it was made anew since. Delete '{built.name}' to begin with it as it is."
             )
-        by_id = {ids[_key(row)]: row for row in now}
-        lists.append(_List(file, content, rows, [ids[_key(row)] for row in rows], by_id))
+        if len(now) < len(rows) and (twice := next((key[0] for key in ids if key[-1] > 1), None)) is not None:
+            raise InputError(
+                f"'{file}': expected rows that image_id, instance_id and img_path tell apart, for some were left out "
+                f"since people saw it, got several of {twice!r}. Delete '{built.name}' to begin with it as it is."
+            )
+        by_id = {ids[key]: row for key, row in zip(keys, now, strict=True)}
+        lists.append(_List(file, content, rows, names, by_id))
     if not lists:
         raise InputError(f"'{folder}': expected lists of facewitness build mmtt, such as train-mutilabel-simple.json")
     return lists
@@ -407,9 +414,15 @@ def _rows(file: Path, content: bytes) -> list[dict[str, Any]]:
     return rows
 
 
-def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    """What tells rows of a list apart, whatever was decided."""
-    return str(row["image_id"]), str(row.get("instance_id")), str(row.get("img_path"))
+def _keys(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str, int]]:
+    """What tells rows of a list apart, whatever was decided; the last one counts those that nothing else does."""
+    keys: list[tuple[str, str, str, int]] = []
+    seen: Counter[tuple[str, str, str]] = Counter()
+    for row in rows:
+        key = str(row["image_id"]), str(row.get("instance_id")), str(row.get("img_path"))
+        seen[key] += 1
+        keys.append((*key, seen[key]))
+    return keys
 
 
 def queue_lists(queue: review.Queue, folder: Path, limit: int | None = None) -> int:

@@ -47,6 +47,14 @@ def table_of(table: Path) -> pq.ParquetFile:
         raise InputError(f"{table.name}: expected a Parquet table ({error}); copy it again") from error
 
 
+def holds(kind: pa.DataType, wanted: str) -> bool:
+    """Whether a column of this type holds "bytes" or "text", as far as it holds anything."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if wanted == "bytes":
+        return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_null(kind))
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind))
+
+
 def silent(sentence: str) -> None:
     """Tells nobody."""
 

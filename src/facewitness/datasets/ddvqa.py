@@ -46,6 +46,7 @@ from facewitness.datasets._disk import (
     Tell,
     apart,
     folder,
+    holds,
     joined,
     natural,
     not_empty,
@@ -139,10 +140,11 @@ def _pictures(table: Path) -> Iterator[dict[str, Any]]:
     """The rows of a table that have a name and a picture; the benchmark's own reader of tables wants more of them."""
     opened = table_of(table)
     kinds = {field.name: field.type for field in opened.schema_arrow}
-    for name, wanted_kind in (("file", "string"), ("image", "binary")):
-        if str(kinds.get(name)).removeprefix("large_") != wanted_kind:
-            what = "none" if name not in kinds else str(kinds[name])
-            raise InputError(f"{table.name}: expected a column {name} of the type {wanted_kind}, got {what}")
+    for name, kind in (("file", "text"), ("image", "bytes")):
+        if name not in kinds or not holds(kinds[name], kind):
+            raise InputError(
+                f"{table.name}: expected {kind} in the column {name}, got {kinds.get(name, 'no such column')}"
+            )
     for batch in opened.iter_batches(batch_size=256, columns=[c for c in ("file", "image", "original") if c in kinds]):
         yield from (row for row in batch.to_pylist() if row["file"] and row["image"])
 

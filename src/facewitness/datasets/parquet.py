@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from facewitness.datasets._disk import table_of
+from facewitness.datasets._disk import holds, table_of
 from facewitness.errors import InputError
 from facewitness.types import Sample, Truth
 
@@ -67,7 +66,7 @@ def _rows(table: Path, split: str | None) -> Iterator[Sample]:
         raise InputError(f"{table.name}: expected the columns {', '.join(_NEEDED)}; {', '.join(missing)} missing")
     for name in ("file", "image", "label", "source", "split"):
         kind, wanted = file.schema_arrow.field(name).type, "bytes" if name == "image" else "text"
-        if not _is(kind, wanted):
+        if not holds(kind, wanted):
             raise InputError(f"{table.name}: expected {wanted} in the column {name}, got {kind}. Write it again.")
     columns = [*_NEEDED, *(c for c in ("parsing",) if c in file.schema_arrow.names)]
     for batch in file.iter_batches(batch_size=256, columns=columns):
@@ -92,13 +91,3 @@ def _rows(table: Path, split: str | None) -> Iterator[Sample]:
                 original=row["original"],
                 image=row["image"],
             )
-
-
-def _is(kind: Any, wanted: str) -> bool:
-    """Whether a column of this type holds bytes or text, as far as it holds anything."""
-    from pyarrow import types
-
-    kind = kind.value_type if types.is_dictionary(kind) else kind
-    if wanted == "bytes":
-        return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_null(kind))
-    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_null(kind))

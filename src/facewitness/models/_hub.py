@@ -31,7 +31,7 @@ from huggingface_hub.errors import (
 )
 
 from facewitness.errors import FacewitnessError, InputError, WeightsError
-from facewitness.files import each_once, read_text
+from facewitness.files import read_json
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 WEIGHTS = (WHOLE, INDEX, "model-*-of-*.safetensors")
@@ -116,8 +116,8 @@ def harmless(folder: Path, model: str) -> None:
         )
     for file in sorted(folder.glob("*config.json")):
         try:
-            written = json.loads(read_text(file), object_pairs_hook=each_once)
-        except (OSError, ValueError, RecursionError) as error:
+            written = read_json(file)
+        except (OSError, ValueError) as error:
             raise WeightsError(
                 f"The settings of '{model}' cannot be read ({file.name}: {first(error)}). Fetch or copy them again."
             ) from error

@@ -19,7 +19,7 @@ from safetensors.torch import load, load_file, save
 from torch import Tensor, nn
 
 from facewitness.errors import WeightsError
-from facewitness.files import MOST_WEIGHTS, each_once, read_bounded, read_text, write_whole
+from facewitness.files import MOST_WEIGHTS, read_bounded, read_json, write_whole
 
 MAY_BE_NAN = "sentences"  # KFD's descriptions that nobody has embedded yet
 _AGAIN = "Copy both files again from where they came."
@@ -40,7 +40,7 @@ def write(path: Path, kind: str, tensors: Mapping[str, Tensor], card: Mapping[st
 def kind_of(path: Path) -> str | None:
     """Which model the JSON beside `path` says it is; None where there is no such file, as of a backbone's weights."""
     try:
-        card = json.loads(read_text(path.with_suffix(".json")), object_pairs_hook=each_once)
+        card = read_json(path.with_suffix(".json"))
     except (OSError, ValueError):
         return None
     return card.get("model") if isinstance(card, dict) else None
@@ -55,14 +55,12 @@ def read(path: Path, kind: str, keys: Sequence[str]) -> tuple[dict[str, Any], di
         raise WeightsError(f"'{path}' is a folder. Name a file in it that ends in .safetensors.")
     beside = path.with_suffix(".json")
     try:
-        card, content = json.loads(read_text(beside), object_pairs_hook=each_once), read_bounded(path, MOST_WEIGHTS)
+        card, content = read_json(beside), read_bounded(path, MOST_WEIGHTS)
     except OSError as error:
         raise WeightsError(
             f"'{error.filename}' cannot be read ({error.strerror}); a saved {kind} is two files, .safetensors and "
             ".json."
         ) from error
-    except RecursionError:
-        raise WeightsError(f"'{beside}' is nested too deep to be a card. Copy it again from where it came.") from None
     except ValueError as error:
         raise WeightsError(f"'{beside}' is no JSON ({error}). Copy it again from where it came.") from error
     if not isinstance(card, dict) or card.get("model") != kind:

@@ -7,7 +7,6 @@ Three makes, told apart by what lies in the folder: GenD (`gend`), Community For
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from facewitness.errors import WeightsError
-from facewitness.files import MOST_WEIGHTS, read_bounded, read_text
+from facewitness.files import MOST_WEIGHTS, read_bounded, read_json
 from facewitness.models import _hub, commfor, gend  # the last two make torchvision importable for transformers
 
 
@@ -62,7 +61,7 @@ def open_folder(folder: Path, name: str, device: torch.device) -> Classifier:
 
 def _settings(folder: Path, name: str) -> dict[str, Any]:
     try:
-        settings = json.loads(read_text(folder / "config.json"))
+        settings = read_json(folder / "config.json")
     except (OSError, ValueError) as error:
         raise WeightsError(
             f"'{name}' has no config.json that can be read ({_hub.first(error)}). Copy it again."

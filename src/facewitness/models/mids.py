@@ -493,13 +493,7 @@ class MIDS(nn.Module):
             fusion = card["fusion"]
             model = cls(encoders, fusion["width"], fusion["heads"], fusion["iterations"], bool(card["masked"]))
         own = {name: value for name, value in model.state_dict().items() if model._travels(name)}
-        unfit = sorted(own.keys() ^ tensors.keys())
-        unfit += [name for name in own.keys() & tensors.keys() if own[name].shape != tensors[name].shape]
-        if unfit:
-            raise WeightsError(
-                f"'{path}' does not fit its configuration: {len(unfit)} tensors, among them {unfit[0]}. Copy both "
-                "files again from where they came."
-            )
+        _saved.fits(own, tensors, path)
         model.load_state_dict({name: value.to(own[name].dtype) for name, value in tensors.items()}, strict=False)
         return model.eval(), card
 

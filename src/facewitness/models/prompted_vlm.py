@@ -58,7 +58,7 @@ from transformers.models.smolvlm.modeling_smolvlm import SmolVLMModel  # isort: 
 from facewitness.models.panda import PandaModel  # isort: skip
 
 from facewitness.errors import InputError, UnknownName, WeightsError
-from facewitness.files import each_once, read_text, write_whole
+from facewitness.files import read_json, write_whole
 
 _CARD = "prompted.json"
 _EXPERT = "expert.safetensors"
@@ -592,7 +592,7 @@ def load(
     """
     folder = Path(folder)
     try:
-        card = json.loads(read_text(folder / _CARD), object_pairs_hook=each_once)
+        card = read_json(folder / _CARD)
         base, revision, token = card["base"], card["revision"], card["token"]
         made_by, made_with, adapter = card["expert"]["class"], card["expert"]["options"], card["adapter"]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -652,7 +652,7 @@ _SAYS_NOTHING = (  # about what is loaded: notes of PEFT's, and how the adapter 
 def _lora(file: Path) -> LoraConfig:
     """An adapter's settings, of which only those that describe a plain LoRA are taken."""
     try:
-        written = json.loads(read_text(file), object_pairs_hook=each_once)
+        written = read_json(file)
         if written.get("peft_type") != "LORA":
             raise WeightsError(f"'{file}': expected an adapter of the kind LORA, got {written.get('peft_type')!r}")
         if odd := sorted(k for k, v in written.items() if v and k not in _LORA and k not in _SAYS_NOTHING):
@@ -689,7 +689,7 @@ def taught(name: str | Path) -> Taught:
     if not is_saved(name):
         return Taught(turns=sys.maxsize)
     try:
-        card = json.loads(read_text(Path(name) / _CARD), object_pairs_hook=each_once)
+        card = read_json(Path(name) / _CARD)
         return Taught(card.get("quoted", False) is True, int(card.get("turns", 1)))
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise WeightsError(f"'{Path(name) / _CARD}' cannot be read ({error}). Copy the whole folder again.") from error

@@ -594,7 +594,7 @@ def learn(
     last = steps if stop_at_step is None else min(stop_at_step, steps)
     if done < last:
         whole = edits.Rows(len(material), stage.batch_size, recipe.seed)
-        loop.run(whole if world == 1 else several.Share(whole, own_batch), done, last)
+        loop.run(several.Share(whole, own_batch), done, last)
     for p in parameters:
         p.grad = None  # the next step's memory
 

@@ -17,9 +17,8 @@ _KEPT = 64 << 20  # bytes of what the expert saw of the latest pictures
 
 
 def check(witness: str, language: object) -> None:
-    """Raises InputError for what cannot be asked; a folder's model was made before."""
-    ours = language is None or isinstance(language, Prompted) or hasattr(language, "reply")
-    if not ours and not callable(getattr(language, "answer", None)):
+    """Raises InputError for an option that names no model and is none that can be asked."""
+    if not (language is None or isinstance(language, str) or callable(getattr(language, "answer", None))):
         raise InputError(
             f"{witness}: expected language as a folder, a hub name or an object that has answer(…), got {language!r}"
         )

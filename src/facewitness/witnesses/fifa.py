@@ -330,10 +330,10 @@ class Facext(_grounded.Loaded):
                 parts.append(f"{' ' if parts else ''}{unseen}")
                 continue
             title = None if place.region is None else regions.title(place.region)
+            there = f"the {title}" if title else "that place"
             try:
                 query = self._query(place, face, affine)
             except InputError:  # an ear of a face that fills its crop; what else is pointed at gets its answer
-                there = f"the {title}" if title else "that place"
                 outside = f"{there[:1].upper()}{there[1:]} lies outside what was looked at; nothing is said of it."
                 parts.append(f"{' ' if parts else ''}{outside}")
                 continue
@@ -343,7 +343,6 @@ class Facext(_grounded.Loaded):
             yes, why = (a.text.strip() for a in self.network.answer(seen, asked, self._max_tokens))
             if self._yes is not None and yes in (fifa.YES, fifa.NO):
                 yes = fifa.YES if self._yes.says(self.network.odds(seen, asked[:1], mirrored)[0]) else fifa.NO
-            there = f"the {title}" if title else "that place"
             gap = " " if parts else ""
             if yes == fifa.NO:
                 parts.append(f"{gap}No, {there} is not forged.")

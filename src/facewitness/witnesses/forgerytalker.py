@@ -181,7 +181,7 @@ class Talker(_grounded.Loaded):
         answer = self.network.speak(crop, self._max_tokens, named=[() if closed else touched or named])[0]
         text, repeated = _once(answer.text)
         parts, findings, without = _grounded.marked(
-            text, face, lambda name: self._part(name, face, mask, to_grid), self._worth(max(areas.values()))
+            text, face, lambda name: self._part(name, face, mask, to_grid), self._worth(score)
         )
         names = _grounded.mentioned(text)
         label: Label = "fake" if names else "real"

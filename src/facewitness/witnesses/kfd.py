@@ -139,11 +139,11 @@ class KFDWitness:
         self.half = float(half)  # what of the map is shown as one half
         self.strength = _checked_strength(self.facts.get("strength"), file)
         self._latest: _Seen | None = None
+        _prompted.check("kfd", language)
         self._language: Any = language
         if isinstance(language, str):
             self._language = _Prompted(language, device)
             self._language.rests_on(self.name, "detector", self.detector, file)
-        _prompted.check("kfd", self._language)
         self._options = {
             "weights": None if path is None else file.name,
             "device": device,

@@ -141,8 +141,8 @@ class MareWitness:
                 raise InputError(f"mare: expected {name} from 1 to {most}, got {value!r}")
         self._margin = float(margin)
         self._flip, self._side = flip, side
+        _prompted.check("mare", language)
         self._language = Prompted(language, device, max_tokens) if isinstance(language, str) else language
-        _prompted.check("mare", self._language)
         if isinstance(self._language, Prompted):
             self._language.rests_on(self.name, "fdm", self.module, file)
         self._shares = getattr(self._language, "shares", None) or {}
