@@ -331,7 +331,7 @@ class Profile:
         except (OSError, ValueError, RecursionError) as error:
             broken = isinstance(error, json.JSONDecodeError | UnicodeDecodeError | RecursionError)
             why = getattr(error, "strerror", None) or ("it is not JSON" if broken else str(error))
-            if "digits" in why:  # Python's words on a number of more than 4,300 speak of how to read it nevertheless
+            if "set_int_max_str_digits" in why:  # Python's words speak of how to read such a number nevertheless
                 why = "a number in it is of thousands of digits"
             raise InputError(f"{path}: expected a profile made by `facewitness calibrate` ({why})") from error
         if not isinstance(value, dict) or value.get("schema") != cls.SCHEMA:

@@ -182,28 +182,29 @@ class Queue:
             Item → who → decision.
         """
         decisions: dict[str, dict[str, Decision]] = defaultdict(dict)
-        self.understood = 0
+        for decision in self._written():
+            decisions[decision.item].pop(decision.who, None)
+            decisions[decision.item][decision.who] = decision  # the newest last
+        return dict(decisions)
+
+    def _written(self) -> Iterator[Decision]:
+        """The decisions in the order in which they were made; lines that are none are passed over."""
         for line in _lines.read(self.folder / "decisions.jsonl"):
             try:
-                decision = Decision(
+                yield Decision(
                     str(line["item"]), str(line["who"]), line["choice"], float(line["seconds"]), str(line["at"]),
                     None if line["content"] is None else dict(line["content"]), str(line["reason"]),
                 )  # fmt: skip
             except (KeyError, TypeError, ValueError, OverflowError, UnknownName):
                 continue
-            self.understood += 1
-            decisions[decision.item].pop(decision.who, None)
-            decisions[decision.item][decision.who] = decision  # the newest last
-        return dict(decisions)
 
     def passed_over(self) -> int:
         """How many lines of the decisions are none: cut off by a kill, or written by another hand."""
-        self.decisions()
         try:
             content = (self.folder / "decisions.jsonl").read_bytes()
         except FileNotFoundError:
             return 0
-        return sum(bool(line.strip()) for line in content.splitlines()) - self.understood
+        return sum(bool(line.strip()) for line in content.splitlines()) - sum(1 for _ in self._written())
 
     def pending(self, who: str | None = None) -> list[Item]:
         """What still needs decisions, fewest first; with a name, what this person has not decided.
