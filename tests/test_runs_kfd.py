@@ -228,3 +228,44 @@ def test_kfds_card_is_what_its_results_say():
     said = script("card").sentences(json.loads((RUNS / "results-pool.json").read_text())["numbers"]["kfd, plain"])
     held = json.loads((RUNS / "kfd.json").read_text())["card"]
     assert held["knows"] == said["knows"] and held["does_not_know"].startswith(said["does_not_know"])
+
+
+@pytest.fixture(scope="module")
+def beside():
+    return script("beside")
+
+
+def test_a_mean_of_detectors_lies_between_them_and_other_tensors_are_told(beside):
+    import torch
+
+    class Small(torch.nn.Module):
+        def __init__(self, value: float, width: int = 2):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.full((width,), value))
+            self.register_buffer("seen", torch.tensor(3))
+
+    with torch.no_grad():
+        mixed = beside.mean(Small(1.0), Small(5.0), 0.25)
+    assert mixed.weight.tolist() == [2.0, 2.0] and mixed.seen.item() == 3
+    with pytest.raises(InputError, match="weight"):
+        beside.mean(Small(1.0), Small(5.0, 3), 0.25)
+
+
+def test_detectors_are_told_apart_on_the_same_faces(beside):
+    """The second finds a third more of each edit, and marks genuine faces as the first does."""
+
+    def row(i: int, by: str, value: float, score: float):
+        numbers = {str(t): value for t in beside.half.TRIED}
+        return {"file": f"{i}", "group": f"g{i}", "source": "dfdc", "by": by, "score": score, **numbers}
+
+    kinds = ("", "self_blend", "region_edit", "own")
+    first = [row(i, by, 0.3, 0.1 if not by else 0.9) for i in range(4) for by in kinds]
+    second = [row(i, by, 0.3 if not by else 0.4, 0.9 if i and by == "own" else 0.5) for i in range(4) for by in kinds]
+    numbers = beside.told(second, 0.5)
+    assert beside.told(first, 0.5)["region_edit, AUC"][0] == 1.0 and numbers["region_edit, AUC"][0] == 0.5
+    assert numbers["dfdc's own, AUC"][0] == pytest.approx(0.875) and "ffpp_c40's own, AUC" not in numbers
+    more = beside.less(second, first, 0.5, 0.35)
+    assert more["region_edit, mask IoU"] == pytest.approx([0.1, 0.1, 0.1])
+    assert more["genuine, share of the crop marked"][0] == 0.0
+    found, truth = np.array([[0.4, 0.6], [0.9, 0.1]]), np.array([[0.0, 1.0], [0.6, 1.0]])
+    assert beside.overlap(found, truth, 0.5) == pytest.approx(2 / 3) and beside.overlap(found, truth, 0.95) == 0.0
