@@ -112,29 +112,15 @@ def kept_inside(row: Mapping[str, Any], data: Asked) -> dict[str, Any]:
     return {**row, "mentions": places}
 
 
-def main() -> None:
-    """Measure."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--pack", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=48)
-    parser.add_argument("--draws", type=Path, required=True, help="where the forged faces are kept")
-    parser.add_argument("--out", type=Path, required=True)
-    given = parser.parse_args()
-    recipe = Recipe.read(RUNS / "fifa" / "small.toml")
-    assert recipe.draws is not None
-    data = Asked(drawn(recipe.draws, given.pack, given.draws, given.count), recipe.seed)
+def by_fifa(data: Asked, recipe: Recipe) -> list[dict[str, Any]]:
+    """FiFa's answers about every picture, a row each, with masks kept to the region named."""
     card = json.loads((RUNS / "fifa" / "fifa.json").read_text())
     network = FiFa.load(RUNS / "fifa" / "fifa.safetensors")
-    rows = [kept_inside(r, data) for r in evaluate.examined(network, data, range(len(data)), recipe, card["least"])]
-    forged = [r for r in rows if r["fake"]]
-    asked = [f"asked by {how}" for how in ("name", "box", "mask", "click")]
-    found: dict[str, Any] = {
-        "pictures": len(forged), "fifa": evaluate.grounding(forged, data),
-    }  # fmt: skip
-    found["fifa"] |= means(forged, ("where", "mask_only", *asked))
-    found["fifa"]["detection AUC"] = detection(rows)
-    found["fifa"]["genuine faces of which nothing is named"] = means([r for r in rows if not r["fake"]],
-                                                                     ("silent",))["silent"]  # fmt: skip
+    return [kept_inside(r, data) for r in evaluate.examined(network, data, range(len(data)), recipe, card["least"])]
+
+
+def by_forgerytalker(data: Asked) -> list[dict[str, Any]]:
+    """ForgeryTalker's mask and areas of every picture, a row each."""
     small = talker.Recipe.read(RUNS / "forgerytalker" / "small.toml")
     speaker = ForgeryTalker.load(RUNS / "forgerytalker" / "forgerytalker.safetensors")
     told = []
@@ -147,9 +133,35 @@ def main() -> None:
             fact = data.edits.rows[i]
             iou, precision, recall = overlap(one.mask, np.asarray(data.edits.masks[i], np.float32) / 255)
             true, said = reports.areas(reports.text(data.sentences[i])), reports.areas(one.text)
-            told.append({"group": f"{fact['source']}/{fact['group']}", "fake": fact["fake"], "iou": iou,
+            told.append({"at": i, "group": f"{fact['source']}/{fact['group']}", "fake": fact["fake"], "iou": iou,
                          "precision": precision, "recall": recall, "score": max(one.areas.values()),
-                         "plm": len(set(true) & set(said)) / max(1, len(set(true) | set(said)))})  # fmt: skip
+                         "plm": len(set(true) & set(said)) / max(1, len(set(true) | set(said))),
+                         "mask": one.mask, "true": true, "said": said})  # fmt: skip
+    return told
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--pack", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=48)
+    parser.add_argument("--draws", type=Path, required=True, help="where the forged faces are kept")
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    recipe = Recipe.read(RUNS / "fifa" / "small.toml")
+    assert recipe.draws is not None
+    data = Asked(drawn(recipe.draws, given.pack, given.draws, given.count), recipe.seed)
+    rows = by_fifa(data, recipe)
+    forged = [r for r in rows if r["fake"]]
+    asked = [f"asked by {how}" for how in ("name", "box", "mask", "click")]
+    found: dict[str, Any] = {
+        "pictures": len(forged), "fifa": evaluate.grounding(forged, data),
+    }  # fmt: skip
+    found["fifa"] |= means(forged, ("where", "mask_only", *asked))
+    found["fifa"]["detection AUC"] = detection(rows)
+    found["fifa"]["genuine faces of which nothing is named"] = means([r for r in rows if not r["fake"]],
+                                                                     ("silent",))["silent"]  # fmt: skip
+    told = by_forgerytalker(data)
     found["forgerytalker"] = means([r for r in told if r["fake"]], ("iou", "precision", "recall", "plm"))
     found["forgerytalker"]["AUC of the score"] = detection(told)
     write_whole(given.out, json.dumps(found, indent=1).encode())
