@@ -10,10 +10,12 @@ import select
 import sys
 import time
 
+import numpy as np
 import pytest
 from chat_server import ChatServer
 from PIL import Image
 
+from facewitness.apps import talk
 from facewitness.apps.cli import main
 
 
@@ -249,6 +251,48 @@ def test_a_box_around_all_of_a_face_asks_about_the_face(photo, capsys):
     assert "% fake" in capsys.readouterr().out
 
 
+def test_a_mask_may_be_of_any_kind_of_picture_and_says_the_same(photo, tmp_path, capsys):
+    mask = Image.new("L", (512, 512))
+    mask.paste(255, (190, 90, 240, 130))
+    deep = Image.fromarray(np.asarray(mask, np.uint16) * 257)
+    kinds = {
+        "a.png": mask,
+        "b.png": mask.convert("1"),
+        "c.png": mask.convert("RGBA"),
+        "d.png": deep,
+        "e.jpg": mask,
+        "f.png": mask.point(lambda v: v * 0.7),
+        "g.tif": Image.fromarray(np.asarray(mask, np.float32) / 255),
+    }
+    said = set()
+    for name, picture in kinds.items():
+        picture.save(tmp_path / name)
+        assert main(["ask", str(photo), "--mask", str(tmp_path / name)]) == 0
+        said.add(capsys.readouterr().out)
+    assert len(said) == 1
+
+
+def test_what_a_mask_lacks_is_told_with_its_name(photo, tmp_path, capsys):
+    Image.fromarray(np.full((512, 512), np.nan, np.float32)).save(tmp_path / "nothing.tif")
+    assert main(["ask", str(photo), "--mask", str(tmp_path / "nothing.tif")]) == 1
+    assert "--mask '" in (said := capsys.readouterr().err) and "nothing.tif" in said and "no finite values" in said
+
+
+def test_places_on_two_faces_are_no_one_question(photo, tmp_path, capsys):
+    with Image.open(photo) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    Image.fromarray(np.concatenate([pixels, pixels[:, ::-1]], 1)).save(tmp_path / "two.png")
+    for words, said in (
+        (("--at", "225,120", "--at", "798,120"), "The point 225, 120 is on face 1 and the point 798, 120 is on face 2"),
+        (("--at", "225,120", "--face", "2"), "The point 225, 120 is on face 1, and the question is about face 2."),
+        (("--region", "nose", "--at", "798,120"), "The nose is on face 1 and the point 798, 120 is on face 2"),
+    ):
+        assert main(["ask", str(tmp_path / "two.png"), *words]) == 2
+        assert said in capsys.readouterr().err
+    for words in (("--at", "798,120", "--face", "2"), ("--box", "170,60,860,180", "--face", "2")):
+        assert main(["ask", str(tmp_path / "two.png"), *words]) == 0
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -284,14 +328,26 @@ def test_an_unknown_region_is_told_with_the_nearest_few(photo, capsys):
         (("--region", "x" * 5000), f"Unknown region '{'x' * 60}…'."),
         (("--mask", "{clear}"), "which is transparent in places"),
         (("--mask", "{small}"), "expected a picture of 512 × 512"),
-        (("--mask", "{black}"), "expected white where a place is meant"),
+        (("--mask", "{black}"), "expected white, 255, where a place is meant"),
+        (("--mask", "{ones}"), "which has no light pixel: its lightest has 1"),
+        (("--mask", "{grey}"), "most of which is neither"),
+        (("--mask", "{moving}"), "which holds several"),
+        (("--mask", "{huge}"), "as large as the photo"),
         (("--mask", "{absent}"), "does not exist"),
     ],
 )
-def test_what_cannot_be_pointed_at_is_told(photo, tmp_path, capsys, words, sentence):
-    files = {name: tmp_path / f"{name}.png" for name in ("small", "black", "absent", "clear")}
+def test_what_cannot_be_pointed_at_is_told(photo, tmp_path, capsys, monkeypatch, words, sentence):
+    names = ("small", "black", "absent", "clear", "ones", "grey", "moving", "huge")
+    files = {name: tmp_path / f"{name}.png" for name in names}
     Image.new("L", (64, 64), 255).save(files["small"])
     Image.new("L", (512, 512)).save(files["black"])
+    Image.new("L", (512, 512), 1).save(files["ones"])  # of those who write 0 and 1
+    Image.linear_gradient("L").resize((512, 512)).save(files["grey"])
+    white = Image.new("L", (512, 512), 255)
+    white.save(files["moving"], save_all=True, append_images=[Image.new("L", (512, 512))])
+    if "{huge}" in words:
+        monkeypatch.setattr(talk, "_LARGE", 512 * 512)
+        Image.new("L", (600, 600)).save(files["huge"])
     marked = Image.new("RGBA", (512, 512), (0, 0, 0, 0))
     marked.paste((255, 255, 255, 255), (200, 90, 240, 120))
     marked.save(files["clear"])

@@ -27,7 +27,7 @@ from PIL import Image
 from serving import settings, started
 from waiting import LONG, eventually
 
-from facewitness.apps.service import Service, Settings, keys, tables
+from facewitness.apps.service import Service, Settings, keys, pointing, tables
 from facewitness.apps.service.service import Busy, Gone, NotThere, NotYet
 from facewitness.apps.service.store import AnalysisRow, KeyRow, Store, TurnRow, Unavailable
 from facewitness.apps.service.uploads import NoRoom, Uploads
@@ -221,9 +221,18 @@ def test_a_question_may_point_by_name_box_click_and_mask(service):
     x, y = (float(value) for value in mesh[1])  # the tip of the nose
     marked = np.zeros((240, 240), np.uint8)
     marked[int(y) - 4 : int(y) + 4, int(x) - 4 : int(x) + 4] = 255
-    file = io.BytesIO()
-    Image.fromarray(marked).save(file, "PNG")
-    whole = base64.b64encode(file.getvalue()).decode()
+
+    def png(picture: Image.Image, **options: Any) -> str:
+        file = io.BytesIO()
+        picture.save(file, "PNG", **options)
+        return base64.b64encode(file.getvalue()).decode()
+
+    whole = png(Image.fromarray(marked))
+    deep = png(Image.fromarray(marked.astype(np.uint16) * 257))
+    report = wire.parse(service.report(number))
+    (one,), (other,) = (pointing.placed(report, None, [{"mask": mask}]) for mask in (whole, deep))
+    assert one.box == other.box and (one.mask.values == other.mask.values).all()
+    clear = np.dstack([np.full((240, 240, 3), 255, np.uint8), marked])
     for place in ({"region": "nose tip"}, {"point": (x, y)}, {"box": (x - 3, y - 3, x + 3, y + 3)}, {"mask": whole}):
         answer = service.ask(number, "", places=[place]).answered
         assert "nose_tip" in [region["region"] for region in answer["regions"]], place
@@ -235,6 +244,9 @@ def test_a_question_may_point_by_name_box_click_and_mask(service):
         ({"box": (5, 5, 5, 9)}, "x1 < x2"),
         ({"mask": "?"}, "base64"),
         ({"mask": base64.b64encode(bytes(9)).decode()}, "mask"),
+        ({"mask": png(Image.fromarray(clear))}, "transparent in places"),
+        ({"mask": png(Image.fromarray(marked // 255))}, "lightest pixel has 1 of 255"),
+        ({"mask": png(Image.fromarray(marked), save_all=True, append_images=[Image.new("L", (240, 240))])}, "animated"),
         ({"frame": 3, "point": (1, 1)}, "number of a frame"),
         ({}, "one of region, box, point and mask"),
     ):

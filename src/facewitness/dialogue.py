@@ -290,6 +290,8 @@ class Dialogue:
             pointed = self._pointed(places)
             if pointed is None and not named:
                 return Answer(self.off(places), None, intent="unexamined")
+            if apart := self.apart(places):
+                return Answer(apart, None, intent="unclear")
             named = pointed or named
             if named and intent == "why":
                 return self._because(report.people[self.face], named)
@@ -472,11 +474,43 @@ class Dialogue:
         are, there = "is" if len(off) == 1 else "are", "face is" if len(boxes) == 1 else "faces are"
         return f"{meant} {are} on no face that was examined: the {there} at {faces}."
 
+    def apart(self, places: Sequence[Place], face: int | None = None) -> str:
+        """Which face each place is on, in a sentence, where that is not one face; empty where it is.
+
+        Args:
+            places: That a question points at.
+            face: Whom the question is about, from 0; None for whoever is pointed at.
+        """
+        on = {i: place for place, i in zip(reversed(places), reversed(self._on(places)), strict=True) if i is not None}
+        if len({*on, *(() if face is None else (face,))}) < 2:
+            return ""
+        if face is not None and face not in on:
+            named = f"the question is about face {face + 1}"
+        else:
+            named = "a question is about one face"
+        there = [f"{_pointed_at(place)} is on face {i + 1}" for i, place in sorted(on.items())]
+        return f"{_capital(listed(there))}, and {named}. Ask about each by itself."
+
+    def _on(self, places: Sequence[Place]) -> list[int | None]:
+        """Whose face each place is on; None for a place on nobody's.
+
+        The one that shares most with it; of whom was spoken where a region is named, which was placed on that face, or
+        where the place is about as much on theirs.
+        """
+        found: list[int | None] = []
+        for place in places:
+            shares = [_shared(person.face.box, place.box) for person in self.report.people]
+            most = max(range(len(shares)), key=shares.__getitem__)
+            own = shares[self.face] if self._chosen or place.region is not None else 0.0
+            if own > 0 and (place.region is not None or own >= shares[most] / 2):
+                most = self.face
+            found.append(most if shares[most] > 0 else None)
+        return found
+
     def _pointed(self, places: Sequence[Place]) -> tuple[str, ...] | None:
         """Speak of the person that places are on, and of the regions there; None where they are on nobody."""
         people = self.report.people
-        on = [max(range(len(people)), key=lambda i: _shared(people[i].face.box, place.box)) for place in places]
-        on = [i for i, place in zip(on, places, strict=True) if _shared(people[i].face.box, place.box) > 0]
+        on = [i for i in self._on(places) if i is not None]
         if not on:
             return None
         if on[0] != self.face:

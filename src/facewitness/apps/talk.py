@@ -182,7 +182,7 @@ def _region(words: str) -> str:
 
 
 def _pointed(
-    given: argparse.Namespace, dialogue: Dialogue, named: Sequence[str], masks: Sequence[tuple[str, Any]]
+    given: argparse.Namespace, dialogue: Dialogue, named: Sequence[str], masks: Sequence[NDArray[np.bool_]]
 ) -> tuple[Place, ...]:
     """The places that a question points at. Raises InputError for one that cannot be pointed at."""
     from facewitness.types import Place
@@ -203,42 +203,72 @@ def _pointed(
         if not (0 <= x < at.width and 0 <= y < at.height):
             raise InputError(f"--at: expected a point in the picture, {at.width} × {at.height}, got {x:g},{y:g}")
         places.append(Place(at, None, (x - 0.5, y - 0.5, x + 0.5, y + 0.5)))
-    return (*places, *(_mask(name, values, at) for name, values in masks))
+    return (*places, *(_mask(there, at) for there in masks))
 
 
-def _marked(name: str) -> NDArray[np.float32]:
-    """A picture of what is meant, (H, W) in [0, 1]. Raises InputError where nobody can tell what it marks."""
+_LARGE = 40_000_000  # pixels of a mask that is decoded without a look at how large the photo is
+_GREY = 0.5  # of a mask that is neither black nor white, from which on it is a photograph or a map, and no mask
+
+
+def _marked(name: str, photo: str) -> NDArray[np.bool_]:
+    """A picture of what is meant, (H, W). Raises InputError where nobody can tell what it marks."""
     import numpy as np
 
-    from facewitness import media
-
-    clip = media.read(name)
+    clip = _mask_file(name, photo)
     if clip.damage:
         raise InputError(f"--mask: expected a whole picture, got '{name}', of which a part is missing. Copy it again.")
+    if clip.fps is not None or any(note.startswith("Only the first of") for note in clip.notes):
+        raise InputError(
+            f"--mask: expected one picture, got '{name}', which holds several. Save the one that is meant."
+        )
     if any("transparent" in note for note in clip.notes):  # put on white, everything would be meant
         raise InputError(
             f"--mask: expected white on black, got '{name}', which is transparent in places. Save it without "
             "transparency, black where nothing is meant."
         )
-    return clip.frame.pixels.mean(axis=2).astype(np.float32) / 255
+    values = clip.frame.pixels.mean(axis=2, dtype=np.float32) / np.float32(255)
+    if ((values > 0.1) & (values < 0.9)).mean() >= _GREY:
+        raise InputError(f"--mask: expected white on black, got '{name}', most of which is neither. Is it a photo?")
+    there = values >= 0.5
+    if not there.any():
+        raise InputError(
+            f"--mask: expected white, 255, where a place is meant, got '{name}', which has no light pixel: its "
+            f"lightest has {values.max() * 255:.0f}."
+        )
+    return np.asarray(there)
 
 
-def _mask(name: str, values: NDArray[np.float32], at: FrameRef) -> Place:
+def _mask_file(name: str, photo: str) -> Any:
+    """A mask's file as it is read. One that is far larger than the photo is told so, and not decoded."""
+    from facewitness import media
+    from facewitness.errors import TooLarge
+
+    try:
+        return media.read(name, max_pixels=_LARGE)
+    except TooLarge as large:
+        try:
+            media.check(Path(photo), photo, max_pixels=_LARGE)
+        except (FacewitnessError, OSError):
+            return media.read(name)
+        raise InputError(f"--mask: expected a picture as large as the photo. {large}") from None
+    except InputError as error:
+        raise type(error)(f"--mask: {error}" if name in str(error) else f"--mask '{name}': {error}") from error
+
+
+def _mask(there: NDArray[np.bool_], at: FrameRef) -> Place:
     import numpy as np
 
     from facewitness.types import Mask, Place
 
-    if values.shape != (at.height, at.width):
+    if there.shape != (at.height, at.width):
         raise InputError(
-            f"--mask: expected a picture of {at.width} × {at.height}, as the photo is, got {values.shape[1]} × "
-            f"{values.shape[0]}"
+            f"--mask: expected a picture of {at.width} × {at.height}, as the photo is, got {there.shape[1]} × "
+            f"{there.shape[0]}"
         )
-    rows, columns = np.flatnonzero((values >= 0.5).any(axis=1)), np.flatnonzero((values >= 0.5).any(axis=0))
-    if not rows.size:
-        raise InputError(f"--mask: expected white where a place is meant, got '{name}', which has none")
+    rows, columns = np.flatnonzero(there.any(axis=1)), np.flatnonzero(there.any(axis=0))
     y1, y2, x1, x2 = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
     box = (float(x1), float(y1), float(x2), float(y2))
-    return Place(at, None, box, Mask(box, np.ascontiguousarray(values[y1:y2, x1:x2])))
+    return Place(at, None, box, Mask(box, there[y1:y2, x1:x2].astype(np.float32)))
 
 
 def _ask(given: argparse.Namespace) -> int:
@@ -253,11 +283,13 @@ def _ask(given: argparse.Namespace) -> int:
             )
         given.question = "Is this place forged?"
     asked(given.question)  # before the photo is looked at
-    named, masks = _named(given), [(name, _marked(name)) for name in given.mask]
+    named, masks = _named(given), [_marked(name, given.photo) for name in given.mask]
     dialogue = _begun(given)
     places = _pointed(given, dialogue, named, masks)
     if off := dialogue.off(places):
         raise InputError(f"{off} Point at a face, or name a region (--region).")
+    if apart := dialogue.apart(places, None if given.face is None else given.face - 1):
+        raise InputError(apart)
     answer = dialogue.ask(Question(given.question, places))
     if given.json:
         from facewitness.phrases import json_line

@@ -104,13 +104,26 @@ def _mask(where: str, png: str, box: Box) -> Mask:
     media.check(content, f"{where}.mask", max_pixels=40_000_000)
     try:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
-            values = np.asarray(image.convert("L"), np.float32) / np.float32(255)
+            several, clear = getattr(image, "n_frames", 1) > 1, image.has_transparency_data
+            if image.mode.startswith("I"):  # 16 bits of grey, which Pillow would clip
+                values = np.asarray(image, np.float32) / np.float32(65535)
+            else:
+                clear = clear and int(np.asarray(image.convert("RGBA"))[..., 3].min()) < 255
+                values = np.asarray(image.convert("L"), np.float32) / np.float32(255)
     except Exception as error:  # a broken file makes decoders raise almost anything
         raise InputError(f"{where}.mask: expected a PNG in base64, got a damaged one ({error})") from error
-    seen = np.argwhere(values > 0)
+    if several:
+        raise InputError(f"{where}.mask: expected one picture, got an animated PNG")
+    if clear:
+        raise InputError(f"{where}.mask: expected white on black, got a PNG that is transparent in places")
+    there = values >= 0.5
+    seen = np.argwhere(there)
     if not len(seen):
-        raise InputError(f"{where}.mask: expected a mask that marks something, got an empty one")
+        raise InputError(
+            f"{where}.mask: expected a mask that marks something in white, got one whose lightest pixel has "
+            f"{values.max() * 255:.0f} of 255"
+        )
     (top, left), (bottom, right) = seen.min(axis=0), seen.max(axis=0) + 1
     across, down = (box[2] - box[0]) / values.shape[1], (box[3] - box[1]) / values.shape[0]
     tight = (box[0] + left * across, box[1] + top * down, box[0] + right * across, box[1] + bottom * down)
-    return Mask(tuple(map(float, tight)), np.ascontiguousarray(values[top:bottom, left:right]))  # type: ignore[arg-type]
+    return Mask(tuple(map(float, tight)), there[top:bottom, left:right].astype(np.float32))  # type: ignore[arg-type]

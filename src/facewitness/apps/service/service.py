@@ -378,10 +378,11 @@ class Service:
         with self._talk(number):
             kept = self.kept(number, owner)
             report = work.restored(kept.report, kept.landmarks)
-            asked = Question(text, pointing.placed(report, face, places) if places else ())
             before = self.store.turns(number)
             earlier = [work.Said(t.asked["question"], t.answered["answer"], t.answered["label"]) for t in before]
             memory = before[-1].memory if before else None
+            whom = face if face is not None or memory is None else int(memory["face"])  # of whom was spoken
+            asked = Question(text, pointing.placed(report, whom, places) if places else ())
             if (self.settings.backend is not None or self.answering) and kept.file is not None:
                 name = self.settings.backend
                 backend = None if name is None else (name, json.dumps(self.settings.options.get(name, {})))

@@ -224,7 +224,7 @@ def answered(
         hear: is given the words as they come.
 
     Raises:
-        InputError: an empty question, one that is too long, or no such face.
+        InputError: an empty question, one that is too long, no such face, or a place on another one.
     """
     dialogue = Dialogue(report, backend, clip, witnesses)
     dialogue.turns = [(turn.question, Answer(turn.answer, turn.label)) for turn in before]
@@ -232,6 +232,8 @@ def answered(
         dialogue.recall(memory)
     if face is not None and face != dialogue.face:
         dialogue.choose(face)
+    if face is not None and (apart := dialogue.apart(question.places, face)):
+        raise InputError(apart)
     answer = dialogue.ask(question, hear)
     return answer, dialogue.memory
 
