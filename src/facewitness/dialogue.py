@@ -252,7 +252,7 @@ class Dialogue:
         Raises:
             InputError: an empty question, or one that is too long.
         """
-        places = question.places if isinstance(question, Question) else ()
+        places = _distinct(question.places) if isinstance(question, Question) else ()
         question = questions.asked(question.text if isinstance(question, Question) else question)
         before = self.face, self._chosen, self._spoken_of
         answer = self._answered(question, places)
@@ -396,8 +396,10 @@ class Dialogue:
         if hear is not None:
             hear(f"{own.text}\n{name}: ")
         try:
-            # what somebody points at goes on as it is: a box is more than the regions in it
-            pointing = Question(question, tuple(places) or _places(face, own.regions))
+            # what somebody points at goes on as it is: a box is more than the regions in it. A place around most of the
+            # face is about the face, for the witness as well: of all of it nobody learned to say yes or no
+            there = () if own.intent == "verdict" else tuple(places)
+            pointing = Question(question, there or _places(face, own.regions))
             reply = witness.answer(face.track, clip, pointing, history, hear)
             if not isinstance(reply, Reply):
                 raise BackendError(f"The witness {name}: expected a Reply, got {type(reply).__name__}.")
@@ -955,6 +957,15 @@ def _from_to(box: Box) -> str:
     return f"{box[0]:.0f}, {box[1]:.0f} to {box[2]:.0f}, {box[3]:.0f}"
 
 
+def _distinct(places: Sequence[Place]) -> tuple[Place, ...]:
+    """Places without those that were pointed at before."""
+    found: dict[tuple[Any, ...], Place] = {}
+    for place in places:
+        marks = None if place.mask is None else id(place.mask)
+        found.setdefault((place.at, place.region, place.box, marks), place)
+    return tuple(found.values())
+
+
 def _pointed_at(place: Place) -> str:
     """What was pointed at, in the picture's pixels."""
     x1, y1, x2, y2 = place.box
@@ -963,7 +974,7 @@ def _pointed_at(place: Place) -> str:
     if place.mask is not None:
         return f"the mask around {_from_to(place.box)}"
     if x2 - x1 <= 1 and y2 - y1 <= 1:
-        return f"the point {(x1 + x2) / 2:.0f}, {(y1 + y2) / 2:.0f}"
+        return f"the point {(x1 + x2) // 2:.0f}, {(y1 + y2) // 2:.0f}"
     return f"the box {_from_to(place.box)}"
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from facewitness import geometry, media, regions
 from facewitness.errors import InputError, UnknownName
+from facewitness.phrases import listed
 from facewitness.types import Box, FrameRef, Mask, Place, Report
 
 MOST = 8  # places of one question
@@ -49,6 +50,9 @@ def _placed(where: str, person: Any, report: Report, place: Mapping[str, Any]) -
     assert report.medium is not None
     width, height = report.medium.width, report.medium.height
     at = _frame(where, report, place.get("frame"))
+    named = [key for key in ("region", "box", "point", "mask") if place.get(key) is not None]
+    if len(named) > 1 and named != ["box", "mask"]:
+        raise InputError(f"{where}: expected one of region, box, point and mask, got {listed(named)}")
     if place.get("region") is not None:
         words = str(place["region"])
         name = regions.called(words)
@@ -101,6 +105,8 @@ def _mask(where: str, png: str, box: Box) -> Mask:
         raise InputError(f"{where}.mask: expected a PNG in base64, got something else") from None
     if len(content) > _MASK_BYTES:
         raise InputError(f"{where}.mask: expected at most {_MASK_BYTES / 1e6:g} MB, got {len(content) / 1e6:.1f}")
+    if not content.startswith(b"\x89PNG\r\n\x1a\n"):
+        raise InputError(f"{where}.mask: expected a PNG in base64, got another kind of file, or none")
     media.check(content, f"{where}.mask", max_pixels=40_000_000)
     try:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
@@ -116,6 +122,14 @@ def _mask(where: str, png: str, box: Box) -> Mask:
         raise InputError(f"{where}.mask: expected one picture, got an animated PNG")
     if clear:
         raise InputError(f"{where}.mask: expected white on black, got a PNG that is transparent in places")
+    across, down = (box[2] - box[0]) / values.shape[1], (box[3] - box[1]) / values.shape[0]
+    if abs(across * values.shape[1] - down * values.shape[1]) > max(1.0, 0.02 * down * values.shape[1]):
+        raise InputError(
+            f"{where}.mask: expected the proportions of what it lies on, {box[2] - box[0]:g} × {box[3] - box[1]:g}, got "
+            f"{values.shape[1]} × {values.shape[0]}"
+        )
+    if ((values > 0.1) & (values < 0.9)).mean() >= 0.5:  # as the command has it
+        raise InputError(f"{where}.mask: expected white on black, got a picture most of which is neither")
     there = values >= 0.5
     seen = np.argwhere(there)
     if not len(seen):
@@ -124,6 +138,5 @@ def _mask(where: str, png: str, box: Box) -> Mask:
             f"{values.max() * 255:.0f} of 255"
         )
     (top, left), (bottom, right) = seen.min(axis=0), seen.max(axis=0) + 1
-    across, down = (box[2] - box[0]) / values.shape[1], (box[3] - box[1]) / values.shape[0]
     tight = (box[0] + left * across, box[1] + top * down, box[0] + right * across, box[1] + bottom * down)
     return Mask(tuple(map(float, tight)), there[top:bottom, left:right].astype(np.float32))  # type: ignore[arg-type]
