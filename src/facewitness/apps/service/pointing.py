@@ -125,7 +125,7 @@ def _mask(where: str, png: str, box: Box) -> Mask:
     across, down = (box[2] - box[0]) / values.shape[1], (box[3] - box[1]) / values.shape[0]
     if abs(across * values.shape[1] - down * values.shape[1]) > max(1.0, 0.02 * down * values.shape[1]):
         raise InputError(
-            f"{where}.mask: expected the proportions of what it lies on, {box[2] - box[0]:g} × {box[3] - box[1]:g}, got "
+            f"{where}.mask: expected the proportions of its place, {box[2] - box[0]:g} × {box[3] - box[1]:g}, got "
             f"{values.shape[1]} × {values.shape[0]}"
         )
     if ((values > 0.1) & (values < 0.9)).mean() >= 0.5:  # as the command has it
