@@ -398,8 +398,8 @@ class Dialogue:
         try:
             # what somebody points at goes on as it is: a box is more than the regions in it. A place around most of the
             # face is about the face, for the witness as well: of all of it nobody learned to say yes or no
-            there = () if own.intent == "verdict" else tuple(places)
-            pointing = Question(question, there or _places(face, own.regions))
+            given = () if own.intent == "verdict" else tuple(places)
+            pointing = Question(question, given or _places(face, own.regions))
             reply = witness.answer(face.track, clip, pointing, history, hear)
             if not isinstance(reply, Reply):
                 raise BackendError(f"The witness {name}: expected a Reply, got {type(reply).__name__}.")
