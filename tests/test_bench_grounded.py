@@ -116,6 +116,8 @@ def test_questions_about_regions():
     assert values["accuracy"].value == 0.5
     assert values["balanced"].value == pytest.approx((1 / 3 + 1) / 2)
     assert bench.asked(["yes"], [True], ["a"])["balanced"].value is None
+    tagged = ["<p>Yes, that place</p> [SEG] is forged.", "<p>No</p>."]
+    assert bench.asked(tagged, [True, False], ["a", "b"])["balanced"].value == 1
 
 
 def test_mmtt_by_the_command(tmp_path, capsys):

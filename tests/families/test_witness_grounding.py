@@ -336,6 +336,9 @@ def test_words_about_another_place_than_the_one_asked_about_are_not_said(facext,
     reply = facext.answer(*seen, Question("What is wrong here?", (place,)))
     assert "mouth" not in reply.text and reply.text.endswith("It has nothing to say of what is wrong there.")
     assert reply.findings[0].claim == ("The nose is forged." if how == "name" else "That place is forged.")
+    rendered = plugins.get("grammars", "interleaved").render(reply)
+    there = "<p>the nose</p>" if how == "name" else "<p>that place</p>"
+    assert rendered.startswith(f"Yes, {there} [SEG] is forged. ")
 
 
 def test_an_answer_that_is_neither_yes_nor_no_says_nothing_of_the_place(facext, seen, monkeypatch):

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -305,8 +306,11 @@ def asked(answers: Sequence[str], true: Sequence[bool], groups: Sequence[str], s
     return values
 
 
+_TAGS = re.compile(r"</?p>|\[SEG\]")
+
+
 def _yes(answer: str) -> bool | None:
-    first = words.normal(answer).lstrip(" *\"'").split(" ")[0].strip(".,!:;*")
+    first = words.normal(_TAGS.sub("", answer)).lstrip(" *\"'").split(" ")[0].strip(".,!:;*")
     return {"yes": True, "no": False}.get(first)
 
 

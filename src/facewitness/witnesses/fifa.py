@@ -360,7 +360,7 @@ class Facext(_grounded.Loaded):
             strength = self._worth(self._score(seen))
             findings.append(Finding((whole_place,), claim or f"{there[:1].upper()}{there[1:]} is forged.", strength))
             silence = "It has nothing to say of what is wrong there."
-            parts += [f"{gap}Yes, {there} is forged", Mark(findings[-1]), f". {claim or silence}"]
+            parts += [f"{gap}Yes, ", there, Mark(findings[-1]), f" is forged. {claim or silence}"]
         score = self._score(seen)
         answered: Label | None = "fake" if findings else None
         accused = [finding.region for finding in findings if finding.region is not None]

@@ -153,7 +153,7 @@ class Talker(_grounded.Loaded):
                 continue
             whole = Place(face.at, place.region, shown.box, shown)
             findings.append(Finding((whole,), f"{_capital(there)} is forged.", self._worth(score)))
-            parts += [f"{gap}Yes, {there} is forged", Mark(findings[-1]), f": {why}."]
+            parts += [f"{gap}Yes, ", there, Mark(findings[-1]), f" is forged: {why}."]
         accused = [finding.region for finding in findings if finding.region is not None]
         answered: Label | None = "fake" if findings else None
         notes = _words.of_a_region(answered, accused, decided(score, self.calibration), f"the score, {score:.2f},")
