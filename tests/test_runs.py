@@ -273,3 +273,10 @@ def test_the_mean_of_weights_is_stored_with_small_kernels_whole_and_refuses_othe
     assert torch.equal(found["small"], first["small"] / 2) and found["seen"] == 7
     with pytest.raises(InputError, match=r"c\.safetensors': expected the tensors of .*: large, seen, small"):
         run.main([str(tmp_path / f"{name}.safetensors") for name in ("out", "a", "c")])
+
+
+def test_forgerytalkers_card_says_how_its_sentences_end():
+    from facewitness.train import reports
+
+    card = json.loads((RUNS / "forgerytalker" / "forgerytalker.json").read_text(encoding="utf-8"))
+    assert card["artefacts"] == sorted({words for ends in reports.ARTEFACTS.values() for words in ends})

@@ -14,7 +14,7 @@ import facewitness
 from facewitness import media, plugins, regions, surface
 from facewitness.errors import WeightsError
 from facewitness.formats import json as wire
-from facewitness.types import Face, Finding, Pixels, Place, Testimony, Track
+from facewitness.types import Face, Finding, Pixels, Place, Reply, Testimony, Track
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +85,9 @@ def test_findings_on_covered_places_are_none(face: Face) -> None:
     left = surface.without_unseen(testimony, (covered,)).findings
     assert [finding.region for finding in left] == ["nose", "lower_face"]  # there is no beard, but there is a jaw
     assert left[1].claim == "The lower face shows traces of forgery."
+    said = dataclasses.replace(testimony, reply=Reply("fake", None, ("The mouth and the nose are smeared.",)))
+    notes = surface.without_unseen(said, (covered,)).reply.notes
+    assert notes == ("Its words name the mouth, which is covered or cannot be seen.",)
     under = dataclasses.replace(face, unseen=frozenset({"mouth", "beard", "jaw"}))
     assert [f.region for f in surface.without_unseen(testimony, (under,)).findings] == ["nose"]
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from facewitness import geometry, regions, weights
 from facewitness.errors import WeightsError
+from facewitness.phrases import listed
 from facewitness.types import Face, Finding, Landmarks, Pixels, Place, Testimony
 
 SCHEMA = "facewitness.surface/1"
@@ -70,15 +71,22 @@ def without_unseen(testimony: Testimony, faces: Iterable[Face]) -> Testimony:
     if not hidden or not testimony.findings:
         return testimony
     findings: list[Finding] = []
+    gone: dict[str, None] = {}
     for finding in testimony.findings:
         left = tuple(p for p in finding.places if p.at is None or not _is_hidden(p, hidden.get(p.at, frozenset())))
         if not left:
+            gone.update(dict.fromkeys(regions.title(p.region) for p in finding.places if p.region is not None))
             continue
         if finding.region == "beard" and any(p.at in hidden and "beard" in hidden[p.at] for p in left if p.at):
             left = tuple(replace(p, region="lower_face") for p in left)
             finding = replace(finding, claim=finding.claim.replace("beard area", "lower face"))
         findings.append(replace(finding, places=left))
-    return replace(testimony, findings=tuple(findings))
+    reply = testimony.reply
+    if reply is not None and gone and any(name in reply.text.lower() for name in gone):
+        are = "is" if len(gone) == 1 else "are"
+        note = f"Its words name {listed([f'the {name}' for name in gone])}, which {are} covered or cannot be seen."
+        reply = replace(reply, notes=(*reply.notes, note))
+    return replace(testimony, findings=tuple(findings), reply=reply)
 
 
 def _is_hidden(place: Place, unseen: frozenset[str]) -> bool:

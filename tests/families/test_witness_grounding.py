@@ -193,6 +193,19 @@ def test_forgerytalker_answers_about_a_place_from_its_mask(talker_file, seen, ho
     assert "outside what was looked at" in witness.answer(*seen, Question("And this?", (outside,))).text
 
 
+def test_a_sentence_that_no_report_ends_in_is_left_out_and_told(talker_file, seen):
+    witness = plugins.get("witnesses", "forgerytalker").load(weights=str(talker_file))
+    face = seen.track.face
+    witness._artefacts = ("is smeared", "has a faint doubled edge")
+    text = "The nose is around it. The area under the left eye is smeared."
+    witness.network = Says(text, {"nose": 0.9}, _over(witness, face, "nose"))
+    reply = witness.examine(*seen).reply
+    assert "around it" not in reply.text and reply.text.endswith("The area under the left eye is smeared.")
+    assert reply.findings[0].claim == "The nose shows traces of forgery."
+    assert "What it said of the nose is no sentence that it learned, and is left out." in reply.notes
+    assert any("the area under the left eye" in note for note in reply.notes)  # as the report calls it
+
+
 def test_forgerytalker_gives_its_report_to_what_points_nowhere(talker_file, seen):
     load = plugins.get("witnesses", "forgerytalker").load
     witness = load(weights=str(talker_file))

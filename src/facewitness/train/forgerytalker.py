@@ -455,7 +455,10 @@ def train(
             learn(network, recipe, name, stage, material, out / name, save_every, stop_at_step, deadline)
     network.to(device).eval()
     if rank == 0:
-        network.save(out / "forgerytalker.safetensors", {"crop": {"margin": margin}, "trained": _steps_of(out)})
+        card: dict[str, Any] = {"crop": {"margin": margin}, "trained": _steps_of(out)}
+        if data is None:  # its reports are ours, and end in one of a few ways
+            card["artefacts"] = sorted({words for ends in reports.ARTEFACTS.values() for words in ends})
+        network.save(out / "forgerytalker.safetensors", card)
     return network
 
 

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from facewitness import geometry, regions
 from facewitness.calibration import decided
-from facewitness.errors import BackendError
+from facewitness.errors import BackendError, WeightsError
+from facewitness.models.fifa import title as spoken
 from facewitness.models.forgerytalker import ForgeryTalker
 from facewitness.phrases import listed, percent
 from facewitness.types import (
@@ -80,6 +81,10 @@ class Talker(_grounded.Loaded):
 
     def __init__(self, path: str | None, device: str, words: bool, max_tokens: int):
         super().__init__(HOW, ForgeryTalker.load, path, device, words, max_tokens)
+        learned = self.facts.get("artefacts", [])  # how the sentences end that it learned; none of people's reports
+        if not isinstance(learned, list) or not all(isinstance(words, str) and words for words in learned):
+            raise WeightsError(f"forgerytalker: expected on the card artefacts as texts, got {learned!r:.80}. {HOW}")
+        self._artefacts: tuple[str, ...] = tuple(learned)
 
     def examine(self, track: Track, clip: Clip) -> Testimony:
         """Testimony on one person; the report is about the face that can be judged best.
@@ -180,6 +185,7 @@ class Talker(_grounded.Loaded):
         closed = bool(named) and self.calibration is not None and decided(score, self.calibration) == "real"
         answer = self.network.speak(crop, self._max_tokens, named=[() if closed else touched or named])[0]
         text, repeated = _once(answer.text)
+        text, broken = _whole(text, self._artefacts)
         parts, findings, without = _grounded.marked(
             text, face, lambda name: self._part(name, face, mask, to_grid), self._worth(score)
         )
@@ -194,6 +200,8 @@ class Talker(_grounded.Loaded):
         ]  # fmt: skip
         if repeated:
             quarrels.append("The report repeated itself, or broke off; each of its sentences stands here once.")
+        if broken:
+            quarrels.append(f"What it said of {listed(broken)} is no sentence that it learned, and is left out.")
         if without:
             quarrels.append(f"The report names, and the mask does not show: {listed(list(map(_title, without)))}.")
         silent = [name for name in self._covered(face, mask, to_grid) if not _named(name, names)]
@@ -239,6 +247,24 @@ def _once(text: str) -> tuple[str, bool]:
     return " ".join(kept), len(kept) < len(sentences)
 
 
+def _whole(text: str, artefacts: Sequence[str]) -> tuple[str, list[str]]:
+    """A report whose sentences end as those that were learned, and of what it said something else.
+
+    Args:
+        text: The report.
+        artefacts: How sentences about a region end, without the full stop; empty where that is not known.
+    """
+    broken: list[str] = []
+    kept = []
+    for sentence in re.split(r"(?<=[.!?])\s+", text) if artefacts else [text]:
+        names = _grounded.mentioned(sentence)
+        if artefacts and names and not sentence.rstrip(".").endswith(tuple(artefacts)):
+            broken += [_title(name) for name in names]
+            sentence = " ".join(_places.claim(name) for name in names)
+        kept.append(sentence)
+    return " ".join(kept), list(dict.fromkeys(broken))
+
+
 def _named(name: str, names: tuple[str, ...]) -> bool:
     return any(regions.within(name, other) or regions.within(other, name) for other in names)
 
@@ -269,4 +295,4 @@ def _capital(text: str) -> str:
 
 
 def _title(name: str) -> str:
-    return f"the {regions.title(name)}"
+    return f"the {spoken(name)}"
