@@ -24,13 +24,14 @@ for package in ("peft", "transformers", "trl"):
 
 from doubles import tiny_fdm  # noqa: E402
 
+from facewitness import geometry, regions  # noqa: E402  isort: skip
 from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (it mends torchvision)
 from facewitness.bench import predictions, speakers  # noqa: E402
 from facewitness.builders import chats, dma  # noqa: E402
 from facewitness.grammars import mare  # noqa: E402
 from facewitness.models.fdm import FDM  # noqa: E402
 from facewitness.models.trace_expert import TraceExpert  # noqa: E402
-from facewitness.train import small_vlm  # noqa: E402
+from facewitness.train import paired, small_vlm  # noqa: E402
 from facewitness.types import Finding, Reply  # noqa: E402
 
 RUNS = Path(__file__).parents[1] / "runs" / "mare"
@@ -447,3 +448,85 @@ def test_verdicts_are_counted_by_hand(tables):
     value = {who: {k: v["value"] for k, v in each["dfdc"].items()} for who, each in found.items()}
     assert value["model"] == {"acc": 0.5, "f1": 2 / 4} and value["score alone"]["acc"] == 0.75
     assert value["always fake"] == {"acc": 0.5, "f1": pytest.approx(2 / 3)} and value["always real"]["f1"] == 0
+
+
+# ------------------------------------------------------------------------------------------- is there a prior in a map
+
+
+@pytest.fixture(scope="module")
+def prior(evaluate):
+    spec = importlib.util.spec_from_file_location("mare_prior", RUNS / "prior.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["mare_prior"] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["mare_prior"]
+
+
+def test_a_map_covers_what_it_lies_on(prior):
+    mesh = regions.average_landmarks()[:, :2] * 80 + np.array([10, 20])
+    nose = geometry.fill(list(regions.polygons("nose", mesh)), SIZE, SIZE)
+
+    covered = prior.covered(nose.astype(np.float32), SIZE, mesh)
+
+    assert covered["nose"] == pytest.approx(1.0)
+    assert covered["left_eye"] == covered["chin"] == 0.0
+
+
+def looked(count: int, seed: int) -> list[dict[str, Any]]:
+    """Two of twelve regions are forged; the default map lies on them, the own one anywhere."""
+    rng, out = np.random.default_rng(seed), []
+    for n in range(count):
+        forged = set(rng.choice(regions.MARE, 2, replace=False))
+        out.append(
+            {
+                "at": str(n), "group": f"person {n // 2}",
+                "true": {name: float(name in forged) for name in regions.MARE},
+                "own": {name: float(rng.uniform(0.1, 0.9)) for name in regions.MARE},
+                "default": {name: 0.8 if name in forged else 0.2 for name in regions.MARE},
+            }
+        )  # fmt: skip
+    return out
+
+
+def test_a_map_that_knows_the_regions_is_worth_more_than_their_names_and_noise_is_not(prior):
+    found = prior.results({"calibrate": looked(60, 0), "val": looked(60, 1)})
+
+    of = found["measured"]
+    assert of["default, order"][0] == of["default, Jaccard"][0] == 1.0
+    assert of["default, order, more"][1] > 0.2 and found["slopes"]["default"][0] > 1
+    assert of["names, order, more"] == [0.0, 0.0, 0.0]
+    assert of["own, order, more"][1] < 0 < of["own, order, more"][2]
+    assert abs(found["slopes"]["own"][0]) < 0.3
+    rows = {"pictures": {"calibrate": 60, "val": 60}, "groups": {"calibrate": 30, "val": 30}, **found}
+    assert "| … more than by names alone |" in prior.written({"words": rows, "edits": rows})
+
+
+# ------------------------------------------------------------------------------- what of a picture gets into the words
+
+
+@pytest.fixture(scope="module")
+def seen(evaluate):
+    spec = importlib.util.spec_from_file_location("mare_seen", RUNS / "seen.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["mare_seen"] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["mare_seen"]
+
+
+def test_a_way_to_the_picture_that_carries_nothing_adds_nothing(seen, model, table, tmp_path, capsys):
+    vlm, processor = pv.load(model)
+    rows = seen.by_turns(paired.read(table), 4)
+    with torch.no_grad():
+        vlm.base_model.visual.patch_embed.proj.weight.zero_()
+    blind = seen.weighed(vlm, processor, rows)
+
+    assert [row["label"] for row in rows] == ["real", "fake"] * 2 and len({row["file"] for row in rows}) == 4
+    assert [line["image tower"] for line in blind] == [0.0] * 4
+    assert any(abs(line["expert"]) > 1e-6 for line in blind)
+    assert blind[0]["nats"] < 0
+
+    assert seen.main([str(model), str(table), "--count", "4", "--out", str(tmp_path / "seen.md")]) == 0
+    assert "| image tower |" in (tmp_path / "seen.md").read_text(encoding="utf-8")
+    assert "4 replies about as many pictures" in capsys.readouterr().out

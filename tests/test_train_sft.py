@@ -410,6 +410,18 @@ def test_a_killed_run_goes_on_and_ends_the_same(made, tmp_path, language):
         run(made, tmp_path / "killed", replace(recipe, lr=1.0), **options)
 
 
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_a_weight_that_the_loss_hardly_touches_is_lost_to_adams_own_decay(decoupled):
+    weight = torch.nn.Parameter(torch.full((4,), 0.02))
+    kind, settings = sft.optimizer(sft.Recipe(steps=1, lr=1e-3, weight_decay=1e-5, decoupled=decoupled))
+    learner = kind([weight], **settings)
+    for _ in range(60):
+        weight.grad = torch.tensor([1e-12, -1e-12, 1e-12, -1e-12])
+        learner.step()
+
+    assert torch.allclose(weight, torch.tensor(0.02), rtol=1e-3) if decoupled else weight.abs().max() < 0.005
+
+
 def test_a_run_may_end_before_its_rate_has_fallen(made, tmp_path):
     recipe = replace(TINY, steps=4, stop_at_step=2, cosine=True, general=0.0)
     folder = run(made, tmp_path / "a", recipe)

@@ -108,6 +108,9 @@ class Recipe:
         stop_at_step: Ends the run at this step of them, before the rate has fallen all the way.
         batch_size: Examples a step, of all processes together.
         micro_batch_size: Of a process at once: the rest accumulates.
+        decoupled: Whether weights decay apart from the gradient (AdamW). Adam's own decay, which KFD has, is a part of
+            the gradient, and divided by its size: a weight that the loss hardly touches goes to 0 by a whole step of
+            `lr` each time. So did the image towers of the small models in runs/kfd and runs/mare (LOG).
         warmup: Steps in which the learning rate rises.
         cosine: Whether it falls to 0 after them, or stays.
         dtype: Precision of the base model's weights.
@@ -132,6 +135,7 @@ class Recipe:
     micro_batch_size: int = 16
     lr: float = 1e-4
     weight_decay: float = 1e-5
+    decoupled: bool = False
     warmup: int = 0
     cosine: bool = False
     dtype: str = "float32"
@@ -366,7 +370,7 @@ def train(
         train_dataset=dataset(draws, steps * recipe.batch_size, evidence),
         processing_class=processor,
         peft_config=pv.language_lora(model, **recipe.lora) if recipe.language == "lora" else None,
-        optimizer_cls_and_kwargs=(torch.optim.Adam, {"lr": recipe.lr, "weight_decay": recipe.weight_decay}),
+        optimizer_cls_and_kwargs=optimizer(recipe),
         callbacks=[watch],
     )
     trainer.remove_callback(PrinterCallback)
@@ -506,6 +510,19 @@ def plan(recipe: Recipe, detector: Path | None = None, examples: int | None = No
         flops = words.flops(tokens, recipe.language == "full", recipe.gradient_checkpointing)
         page.works("learning", flops * steps * recipe.batch_size, f"{tokens} tokens an example")
     return page
+
+
+def optimizer(recipe: Recipe) -> tuple[type[torch.optim.Optimizer], dict[str, float]]:
+    """Adam, as KFD states it, or with a decay of its own, and its settings.
+
+    Args:
+        recipe: Rate and decay.
+
+    Returns:
+        The class and its arguments, as transformers takes them.
+    """
+    kind = torch.optim.AdamW if recipe.decoupled else torch.optim.Adam
+    return kind, {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
 
 
 def _arguments(
