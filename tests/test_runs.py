@@ -280,3 +280,25 @@ def test_forgerytalkers_card_says_how_its_sentences_end():
 
     card = json.loads((RUNS / "forgerytalker" / "forgerytalker.json").read_text(encoding="utf-8"))
     assert card["artefacts"] == sorted({words for ends in reports.ARTEFACTS.values() for words in ends})
+
+
+def test_the_mask_of_the_largest_expected_iou_takes_what_is_likely_enough():
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    pytest.importorskip("scipy")
+    levers = script("forgerytalker/levers")
+    sure = np.array([[0.9] * 8 + [0.05] * 92])
+    assert levers.likeliest(sure) == pytest.approx(0.9)
+    doubtful = np.array([[0.45] * 8 + [0.05] * 4])  # half of a mask is likelier than none
+    assert levers.likeliest(doubtful) == pytest.approx(0.45)
+    shown = levers.own_thresholds(np.log(doubtful / (1 - doubtful))[None].astype(np.float32), (1.0, 0.0))
+    assert (shown[0] >= 0).sum() == 8
+
+
+def test_the_report_that_agrees_with_most_drawn_ones_is_given():
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    pytest.importorskip("pycocoevalcap")
+    consensus = script("forgerytalker/consensus")
+    others = ["The nose is smeared.", "The chin is blurred.", "The left eye repeats a piece from elsewhere."]
+    drawn = ["The nose is smeared."] * 3 + ["The nose is odd.", "The chin is blurred."]
+    assert consensus.agreed(["The nose is odd.", *drawn], others) == "The nose is smeared."
+    assert consensus.agreed(["The chin is blurred.", *drawn], others, kept=True) == "The chin is blurred."
