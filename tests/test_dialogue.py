@@ -456,6 +456,16 @@ def test_a_no_about_a_place_is_none_about_the_face():
     assert dialogue.ask("Is the chin fake?").notes[0].startswith("The witness orator says real")
 
 
+def test_a_yes_about_a_place_of_which_the_evidence_says_nothing_is_told_as_that():
+    report = REPORTS["inconclusive"]
+    witness = Speaking(Reply(None, parts=("Yes, the chin is forged.",)))
+    answer = Dialogue(report, None, clip_of(report), [witness]).ask("Is the chin fake?")
+    assert answer.notes[0] == (
+        "The witness orator says yes of a place where the evidence names nothing that decides; the evidence stands."
+    )
+    assert not any("says fake" in note for note in answer.notes)
+
+
 @pytest.mark.parametrize("fault", [BackendError("nobody there"), ValueError("a fault of its own")])
 def test_a_witness_that_fails_costs_its_words(fault):
     heard: list[str] = []

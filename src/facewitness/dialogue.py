@@ -418,6 +418,10 @@ class Dialogue:
                 denied = (
                     (f"The witness {name} says no of a place where the evidence names the {there}.",) if there else ()
                 )
+        if label == "fake" and pointing.places and own.intent == "region" and own.label in ("real", "inconclusive"):
+            label = None  # nor is a "yes" about a place one about the face, whose verdict may be fake
+            what = "nothing" if own.label == "real" else "nothing that decides"
+            denied = (f"The witness {name} says yes of a place where the evidence names {what}; the evidence stands.",)
         parting = _parting(f"The witness {name}", label, words, own, face, [r for r in pointed if r is not None])
         parting = (*denied, *parting)
         # what it notes of its own words (its text, mask and score quarrel) is as much the answer as they are
