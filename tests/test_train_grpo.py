@@ -195,6 +195,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(made, tmp_path, start, language)
     straight = run(made, tmp_path / "straight", recipe, start, val=made / "val.parquet")
     assert run(made, tmp_path / "killed", recipe, start, stop_at_step=1, val=made / "val.parquet") is None
     assert last_checkpoint(tmp_path / "killed").name == "checkpoint-1"
+    assert pv.loaded(str(tmp_path / "killed" / "model-1"))[0] is not None  # to be measured where it stopped
     killed = run(made, tmp_path / "killed", recipe, start, val=made / "val.parquet")
     ours, theirs = (dict(pv.loaded(str(folder))[0].state_dict()) for folder in (straight, killed))
     assert ours.keys() == theirs.keys()

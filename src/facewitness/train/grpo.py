@@ -423,7 +423,7 @@ def train(
             it learnt from, its score is nearly always right, and no reward teaches what to say when it is not.
         save_every: Steps between two checkpoints.
         show_every: Steps between two looks at sample replies.
-        stop_at_step: Stops after so many steps, with a checkpoint.
+        stop_at_step: Stops after so many steps, with a checkpoint and the model as it is then, in model-STEP/.
 
     Returns:
         The folder of the finished model; None where `stop_at_step` came first.
@@ -482,11 +482,11 @@ def train(
             f"GRPO stopped at step {trainer.state.global_step}: {watch.why} Begin again in another folder; "
             f"{'no checkpoint was written yet' if kept is None else f'the last checkpoint is {kept}'}."
         )
-    if trainer.state.global_step < steps:
-        return None
+    step = trainer.state.global_step
+    model_folder = out / ("model" if step >= steps else f"model-{step}")
     if trainer.is_world_process_zero():
-        _save(trainer.accelerator.unwrap_model(trainer.model), processor, recipe, out / "model")
-    return out / "model"
+        _save(trainer.accelerator.unwrap_model(trainer.model), processor, recipe, model_folder)
+    return model_folder if step >= steps else None
 
 
 def measure(
