@@ -45,10 +45,10 @@ def add_to(commands: Any) -> None:
 
 
 def _import(given: argparse.Namespace) -> int:
-    from safetensors.torch import save
+    from safetensors.torch import save_file
 
     from facewitness.errors import InputError, UnknownName, WeightsError
-    from facewitness.files import write_whole
+    from facewitness.files import whole, write_whole
     from facewitness.train import published
 
     if given.kind not in published.KINDS:
@@ -72,8 +72,8 @@ def _import(given: argparse.Namespace) -> int:
             f"{_of(given.recipe)}; {'; '.join(_unfit(fit))}. Name the whole file, or say --partial to take what is "
             "there: training begins with its own values for the rest."
         )
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(given.out, save({k: v.contiguous() for k, v in fit.tensors.items()}, {"format": "pt"}))
+    with whole(given.out) as passing:  # from the file to the file: the largest of them fill a machine's memory
+        save_file({k: v.contiguous() for k, v in fit.tensors.items()}, passing, {"format": "pt"})
     if given.kind == "farl" and given.out.name == "model.safetensors":  # a folder that transformers reads
         write_whole(given.out.with_name("config.json"), published.tower(config).encode())
     print(f"{len(fit.tensors)} tensors: {given.out}")

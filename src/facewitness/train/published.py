@@ -86,7 +86,12 @@ for k, v in held.items():
 # a stride of 0, or one storage under many names, makes any amount of a few bytes; T5 has one table under three names
 if sum(v.numel() * v.element_size() for v in tensors.values()) > 4 * os.path.getsize(sys.argv[1]) + 1_000_000:
     sys.exit("swollen")
-save_file({k: v.detach().clone().contiguous() for k, v in tensors.items()}, sys.argv[2])
+held, there = {}, set()
+for k, v in tensors.items():  # only what stands under several names is copied: files may be as large as memory
+    v = v.detach().contiguous()
+    held[k] = v.clone() if v.untyped_storage().data_ptr() in there else v
+    there.add(v.untyped_storage().data_ptr())
+save_file(held, sys.argv[2])
 """
 
 
