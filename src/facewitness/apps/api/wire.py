@@ -135,7 +135,9 @@ class PlaceAsked(Strict):
     box: tuple[float, float, float, float] | None = Field(None, description="x1, y1, x2, y2; x2 and y2 are excluded.")
     point: tuple[float, float] | None = Field(None, description="x, y: a click.")
     mask: str | None = Field(
-        None, max_length=11_000_000, description="A grey PNG in base64, on the whole frame, or on `box` beside it."
+        None,
+        max_length=11_000_000,
+        description="A PNG in base64, white where it is meant, of the proportions of the frame or of `box` beside it.",
     )
     frame: int | None = Field(None, ge=0, le=2**31, description="Number of a film's frame.")
 

@@ -27,8 +27,9 @@ def placed(report: Report, face: int | None, places: Iterable[Mapping[str, Any]]
         report: what is asked about.
         face: whom, from 0, where a region is named; None for the most suspicious one.
         places: each has one of the keys `region` (a name of the tree), `box` (x1, y1, x2, y2), `point` (x, y) and
-            `mask` (a grey PNG in base64, on the whole frame or, where `box` stands beside it, on that box), in pixels
-            of the original; `frame` names a film's frame by its number.
+            `mask` (a PNG in base64, white from one half on where it is meant, of the proportions of the whole frame or,
+            where `box` stands beside it, of that box), in pixels of the original; `frame` names a film's frame by its
+            number.
 
     Raises:
         InputError, UnknownName: says which place is none, and why.
