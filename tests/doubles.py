@@ -122,6 +122,20 @@ class AverageFace:
         return (Face(frame.at, (x1, y1, x2, y2), points, quality=Quality(score=1.0)),)
 
 
+class TwoFaces:
+    """A finder that lays the average mesh over both halves of any picture."""
+
+    def find(self, frame: Frame) -> tuple[Face, ...]:
+        (one,) = AverageFace().find(frame)
+        found = []
+        for middle in (0.25, 0.75):
+            (x1, _), (x2, _) = one.landmarks.min(0), one.landmarks.max(0)
+            points = one.landmarks + np.array([middle * frame.width - (x1 + x2) / 2, 0], np.float32)
+            (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
+            found.append(replace(one, box=(left, top, right, bottom), landmarks=points))
+        return tuple(found)
+
+
 def embed(sentences: Sequence[str]) -> NDArray[np.float32]:
     """Vectors of 24 numbers that depend on the words alone, in the place of a sentence encoder."""
     return np.stack([np.random.default_rng(sum(map(ord, s))).normal(size=24) for s in sentences]).astype(np.float32)

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from doubles import DEADLY, AverageFace, Brightness
+from doubles import DEADLY, AverageFace, Brightness, TwoFaces
 from films import film, pictures
 from pictures import bomb, jpeg, painted
 from PIL import Image
@@ -258,6 +258,19 @@ def test_a_question_may_point_by_name_box_click_and_mask(service):
             service.ask(number, "", places=[place])
     with pytest.raises(InputError, match="face"):
         service.ask(number, "Is it fake?", face=4)
+
+
+def test_a_region_is_on_the_face_that_was_spoken_of_and_a_point_on_one(tmp_path):
+    two = Image.fromarray(np.concatenate([np.asarray(painted(200, 240))] * 2, axis=1))
+    with started(tmp_path, finder=TwoFaces()) as service:
+        number = service.wait(sent(service, jpeg(two)).id, LONG).id
+        assert service.ask(number, "Is it fake?", face=1).answered["face"] == 1
+        assert service.ask(number, "", places=[{"region": "nose"}]).answered["face"] == 1
+        points = [{"point": ((part + 0.5) * two.width / 2, two.height / 2)} for part in (0, 1)]
+        assert service.ask(number, "", places=points[:1]).answered["face"] == 0
+        assert "is on face 1 and the point" in service.ask(number, "", places=points).answered["answer"]
+        with pytest.raises(InputError, match="is on face 1, and the question is about face 2"):
+            service.ask(number, "", places=points[:1], face=1)
 
 
 def test_questions_at_one_time_are_answered_one_after_another(service):
