@@ -481,6 +481,18 @@ def test_dice_of_each_picture_weighs_a_small_forgery_like_a_large_one():
     assert kfd.dice_loss_of_pictures(missed[2:], mask[2:]).item() == 0.0
 
 
+def test_what_is_marked_of_genuine_faces_costs_where_it_has_a_weight(encoders):
+    mask = torch.zeros(3, 1, 2, 2)
+    mask[0, :, 0, 0] = 1.0
+    predicted = torch.full((3, 1, 2, 2), 0.9)
+    predicted[1], predicted[2] = 0.4, 0.2
+    assert kfd.marked_loss(predicted, mask).item() == pytest.approx((0.4**2 + 0.2**2) / 2)
+    assert kfd.marked_loss(predicted[:1], mask[:1]).item() == 0.0
+    weighed, plain = tiny(encoders, dice="picture", genuine=2.0), tiny(encoders, dice="picture")
+    more = weighed._map_loss(predicted, mask) - plain._map_loss(predicted, mask)
+    assert more.item() == pytest.approx(2 * (0.4**2 + 0.2**2) / 2) and weighed.config["genuine"] == 2.0
+
+
 def test_focal_loss_by_hand():
     predicted, mask = torch.tensor([[[[0.8, 0.4]]]]), torch.tensor([[[[1.0, 0.0]]]])
     by_hand = (0.2**2 * -np.log(0.8) + 0.4**2 * -np.log(0.6)) / 2
@@ -504,6 +516,7 @@ def test_switches_are_part_of_what_is_saved_and_only_where_they_differ(encoders,
     [
         ({"unit_scale": 0.0}, "above 0"),
         ({"focal": -1.0}, "0 or more"),
+        ({"genuine": -1.0}, "0 or more"),
         ({"dice": "pictures"}, "picture"),
     ],
 )

@@ -267,5 +267,20 @@ def test_detectors_are_told_apart_on_the_same_faces(beside):
     more = beside.less(second, first, 0.5, 0.35)
     assert more["region_edit, mask IoU"] == pytest.approx([0.1, 0.1, 0.1])
     assert more["genuine, share of the crop marked"][0] == 0.0
+    assert more["region_edit, AUC"] == pytest.approx([-0.5, -0.5, -0.5])
     found, truth = np.array([[0.4, 0.6], [0.9, 0.1]]), np.array([[0.0, 1.0], [0.6, 1.0]])
     assert beside.overlap(found, truth, 0.5) == pytest.approx(2 / 3) and beside.overlap(found, truth, 0.95) == 0.0
+
+
+def test_a_detector_is_also_told_from_where_it_marks_no_more_of_genuine_faces(beside):
+    """The second's best value marks more than the first's, and only its highest ones mark as little."""
+
+    def rows(iou: float, marks: float):
+        falls = {str(t): marks if t < 0.5 else 0.1 for t in beside.half.TRIED}
+        return [
+            {"by": by, **({str(t): iou for t in beside.half.TRIED} if by else falls)}
+            for by in ("", "self_blend", "region_edit")
+        ]
+
+    found = beside.thresholds({"old": rows(0.3, 0.1), "same": rows(0.4, 0.1), "loud": rows(0.5, 0.2)})
+    assert found["old"] == [0.6] and found["same"] == [0.6, 0.2] and found["loud"] == [0.6, 0.5]

@@ -5,9 +5,10 @@
 
 Every genuine picture stands beside a forgery made of it by seed, self-blends and region edits in turn, and beside the
 sources' own forgeries, each looked at as `witnesses/kfd` does. A detector is called as its folder. Of each kind of
-forgery the table has AUC and mask IoU, IoU from that value of the map on which half.py's rule takes on `calibrate`
-(`--split val` reads it from DIR's beside-calibrate.json, fits nothing); of genuine faces how much of the crop that
-value marks; and the difference from the first detector on the same faces, all with intervals by bootstrap over groups.
+forgery the table has AUC and mask IoU; IoU is of the map from the value on that half.py's rule takes on `calibrate`,
+and, in a column more, from where the detector marks no more of genuine faces than the first one. `--split val` reads
+both from DIR's beside-calibrate.json and fits nothing. Each difference from the first detector is on the same faces;
+intervals are by bootstrap over groups.
 What was looked at is kept in DIR by lines, so that a killed run goes on. Writes beside-SPLIT.md and -SPLIT.json.
 
 `mean` writes (1 − share) OLD + share NEW (Wortsman et al. 2022, "Model soups"): weights that one start led to may be
@@ -127,14 +128,55 @@ def _auc(genuine: Sequence[Row], forged: Sequence[Row]) -> list[float | None]:
 
 
 def less(rows: Sequence[Row], first: Sequence[Row], at: float, first_at: float) -> dict[str, list[float | None]]:
-    """By how much one detector's masks are above the first one's on the same faces: value, low, high."""
-    known = {(row["file"], row["by"]): row[str(first_at)] for row in first}
-    found = {}
+    """By how much one detector is above the first one on the same faces: value, low, high."""
+    known = {(row["file"], row["by"]): row for row in first}
+    both = [(row, known[row["file"], row["by"]]) for row in rows if (row["file"], row["by"]) in known]
+    found: dict[str, list[float | None]] = {}
     for by in (*FORGERS, ""):
-        pairs = [{"group": r["group"], "more": r[str(at)] - known[r["file"], r["by"]]} for r in rows
-                 if r["by"] == by and (r["file"], r["by"]) in known]  # fmt: skip
+        pairs = [{"group": r["group"], "more": r[str(at)] - k[str(first_at)]} for r, k in both if r["by"] == by]
         name = f"{by}, mask IoU" if by else "genuine, share of the crop marked"
         found[name] = means(pairs, ["more"])["more"]
+        if by:
+            found[f"{by}, AUC"] = _auc_more([(r, k) for r, k in both if r["by"] in (by, "")])
+    return found
+
+
+def _auc_more(both: Sequence[tuple[Row, Row]]) -> list[float | None]:
+    """The difference of two detectors' AUC on the same faces, over the same draws of groups."""
+    fake = [bool(row["by"]) for row, _ in both]
+    rankings = [measures.Ranking.of(fake, [pair[k]["score"] for pair in both]) for k in (0, 1)]
+
+    def more(weight: Any = None) -> float | None:
+        mine, theirs = (measures.auc(measures.Weighted(ranking, weight)) for ranking in rankings)
+        return None if mine is None or theirs is None else mine - theirs
+
+    draws = measures.drawn([row["group"] for row, _ in both], measures.draws_for(len(both)))
+    ends = measures.interval([more(weight) for weight in draws])
+    return [more(), *(ends or (None, None))]
+
+
+def thresholds(every: Mapping[str, Sequence[Row]]) -> dict[str, list[float]]:
+    """From where on each detector's map counts: as half.py takes it, and where it marks no more than the first does.
+
+    Args:
+        every: What each detector said of the pictures of `calibrate`.
+
+    Returns:
+        For each its one or two values of half.TRIED; the second is the lowest from which on no more of genuine faces is
+        marked than by the first detector from its own value on.
+    """
+    found: dict[str, list[float]] = {}
+    most = float("inf")
+    for name, rows in every.items():
+        best = max(half.mean(rows, t) for t in half.TRIED)
+        found[name] = [max(t for t in half.TRIED if half.mean(rows, t) >= best - half.SLACK)]
+        marks = {t: float(np.mean([row[str(t)] for row in rows if not row["by"]])) for t in half.TRIED}
+        if most == float("inf"):
+            most = marks[found[name][0]]
+            continue
+        even = [t for t in half.TRIED if marks[t] <= most]
+        if even and min(even) != found[name][0]:
+            found[name].append(min(even))
     return found
 
 
@@ -149,31 +191,27 @@ def measure(given: argparse.Namespace) -> None:
         name, sha = path.parent.name, witness.detector.sha256
         every[name] = looked(witness, data, given.split, given.limit, given.out / f"{given.split}-{sha[:12]}.jsonl")
     if given.split == "calibrate":
-        ats = {}
-        for name, rows in every.items():
-            best = max(half.mean(rows, t) for t in half.TRIED)
-            ats[name] = max(t for t in half.TRIED if half.mean(rows, t) >= best - half.SLACK)
+        ats = thresholds(every)
     else:
-        ats = json.loads((given.out / "beside-calibrate.json").read_text(encoding="utf-8"))["half"]
+        ats = json.loads((given.out / "beside-calibrate.json").read_text(encoding="utf-8"))["from"]
     first = next(iter(every))
-    numbers = {name: told(rows, ats[name]) for name, rows in every.items()}
-    more = {name: less(rows, every[first], ats[name], ats[first]) for name, rows in every.items() if name != first}
-    lines = [f"| `{given.split}` | {' | '.join(f'{name}, from {ats[name]:g} on' for name in every)} |",
-             f"|---|{'---|' * len(every)}"]  # fmt: skip
-    for key in numbers[first]:
+    columns = [(name, at) for name in every for at in ats[name]]
+    numbers = {f"{name}, from {at:g} on": told(every[name], at) for name, at in columns}
+    more = {f"{name}, from {at:g} on": less(every[name], every[first], at, ats[first][0]) for name, at in columns
+            if name != first}  # fmt: skip
+    lines = [f"| `{given.split}` | {' | '.join(numbers)} |", f"|---|{'---|' * len(numbers)}"]
+    for key in next(iter(numbers.values())):
         cells = []
-        for name in every:
-            by = more.get(name, {}).get(key)
-            cells.append(three(numbers[name][key]) + (f"; {three(by)}" if by else ""))
+        for column, values in numbers.items():
+            by = more.get(column, {}).get(key)
+            cells.append(three(values[key]) + (f"; {three(by)}" if by else ""))
         lines.append(f"| {key} | {' | '.join(cells)} |")
     count = {by: sum(row["by"] == by for row in every[first]) for by in ("", *FORGERS, "own")}
     groups = len({row["group"] for row in every[first]})
-    faces = f"{count['']} genuine faces, {count['self_blend']} self-blends, {count['region_edit']} region edits and "
-    faces += (
-        f"{count['own']} forgeries of the sources' own, {groups} groups. After a semicolon: by how much it is above "
-    )
-    lines += ["", f"{faces}{first} on the same faces."]
-    found: Mapping[str, Any] = {"half": ats, "numbers": numbers, f"above {first}": more}
+    made = f"{count['self_blend']} self-blends, {count['region_edit']} region edits and {count['own']} forgeries of"
+    made = f"{count['']} genuine faces, {made} the sources' own, {groups} groups."
+    lines += ["", f"{made} After a semicolon: by how much it is above {first} on the same faces."]
+    found: Mapping[str, Any] = {"from": ats, "numbers": numbers, f"above {first}": more}
     write_whole(given.out / f"beside-{given.split}.json", json.dumps(found, indent=1).encode())
     write_whole(given.out / f"beside-{given.split}.md", ("\n".join(lines) + "\n").encode())
     print("\n".join(lines))

@@ -30,7 +30,8 @@ Where both are silent
     λ, and the sum      1, and L_loc + L_cls: no weight is mentioned between the two losses
     Dice                2 Σ pg / (Σ p² + Σ g²), which a soft mask itself optimises, summed over the batch: a pristine
                         face has an empty mask, and on one alone Dice is all but flat. `dice = "picture"` is the mean
-                        over forged pictures instead: an edited eye then weighs as much as a swapped face
+                        over forged pictures instead: an edited eye then weighs as much as a swapped face. It
+                        leaves genuine faces out, of which more is marked then: `genuine` weighs `marked_loss` beside it
     sizes of the branches, and where they are joined: see `KFD`, `_Locator` and `_Classifier`
 """
 
@@ -508,6 +509,22 @@ def dice_loss_of_pictures(predicted: Tensor, mask: Tensor) -> Tensor:
     return (1 - (2 * (p * g).sum(1) + 1) / (p.square().sum(1) + g.square().sum(1) + 1)).mean()
 
 
+def marked_loss(predicted: Tensor, mask: Tensor) -> Tensor:
+    """The mean of p² over the pictures whose mask is empty: what a map marks of genuine faces; 0 where none is.
+
+    Ours: neither the paper nor its authors' code has it.
+
+    Args:
+        predicted: (B, 1, H, W), in [0, 1].
+        mask: (B, 1, H, W), in [0, 1], 1 forged.
+
+    Returns:
+        A scalar in [0, 1].
+    """
+    genuine = mask.flatten(1).amax(1) == 0
+    return predicted[genuine].square().mean() if genuine.any() else predicted.sum() * 0
+
+
 def focal_loss(predicted: Tensor, mask: Tensor, gamma: float = 2.0) -> Tensor:
     """Mean over places of |g − p|^γ · BCE(p, g) (Lin et al. 2017, for soft masks as Li et al. 2020 have it).
 
@@ -565,7 +582,9 @@ class Losses(NamedTuple):
 
 
 _DICE = ("batch", "picture")
-_PAPER: Mapping[str, Any] = {"unit_scale": None, "focal": 0.0, "dice": "batch", "locator_width": None}
+_PAPER: Mapping[str, Any] = {
+    "unit_scale": None, "focal": 0.0, "dice": "batch", "genuine": 0.0, "locator_width": None,
+}  # fmt: skip
 
 
 class KFD(nn.Module):
@@ -574,6 +593,7 @@ class KFD(nn.Module):
     λ          is `reference_weight`
     unit_scale None leaves F_vis of equation 1 as it is; a number makes each place's features a unit vector times it
     focal      weight of the focal loss beside Dice in equation 3; dice   "batch" or "picture" (see the file's head)
+    genuine    weight of `marked_loss` beside Dice, 0 for none
     width      channels of the locator's and classifier's branches; locator_width   of the locator's, None for the same;
                pool   the side each classifier branch ends with; hidden   width between the two fully connected layers.
                The paper gives none of these.
@@ -598,6 +618,7 @@ class KFD(nn.Module):
         unit_scale: float | None = None,
         focal: float = 0.0,
         dice: str = "batch",
+        genuine: float = 0.0,
         width: int = 32,
         locator_width: int | None = None,
         pool: int = 4,
@@ -608,6 +629,8 @@ class KFD(nn.Module):
             raise InputError(f"unit_scale: expected a number above 0, such as 100, got {unit_scale}; leave it out")
         if focal < 0:
             raise InputError(f"focal: expected a weight of 0 or more, got {focal}")
+        if genuine < 0:
+            raise InputError(f"genuine: expected a weight of 0 or more, got {genuine}")
         if dice not in _DICE:
             raise UnknownName("kind of Dice", str(dice), _DICE)
         self.config = {
@@ -618,10 +641,11 @@ class KFD(nn.Module):
             "unit_scale": unit_scale,
             "focal": focal,
             "dice": dice,
+            "genuine": genuine,
             "locator_width": locator_width,
         }
         self.config |= {name: value for name, value in switched.items() if value != _PAPER[name]}
-        self.unit_scale, self.focal, self.dice = unit_scale, focal, dice
+        self.unit_scale, self.focal, self.dice, self.genuine = unit_scale, focal, dice, genuine
         self.encoders: Any = ClipEncoders() if encoders is None else encoders
         self.reference, self.reference_weight = reference, reference_weight
         levels, d = len(self.encoders.channels), self.encoders.text_width
@@ -699,8 +723,10 @@ class KFD(nn.Module):
         return Losses(localisation, classification)
 
     def _map_loss(self, predicted: Tensor, mask: Tensor) -> Tensor:
-        """Dice, and the focal loss where it has a weight."""
+        """Dice, and what has a weight beside it."""
         loss = dice_loss(predicted, mask) if self.dice == "batch" else dice_loss_of_pictures(predicted, mask)
+        if self.genuine:
+            loss = loss + self.genuine * marked_loss(predicted, mask)
         return loss + self.focal * focal_loss(predicted, mask) if self.focal else loss
 
     # ------------------------------------------------------------------------------------------------ on the disk
