@@ -6,9 +6,9 @@ CIDEr asks what most people would write, the likeliest report is not that. So re
 the likeliest one, and the one is given whose mean CIDEr against all the drawn ones is the largest (minimum Bayes risk:
 Kumar and Byrne, "Minimum Bayes-Risk Decoding for Statistical Machine Translation", NAACL 2004; Eikema and Aziz, EMNLP
 2022, by sampling). N-grams are weighted by how rare they are among the drawn reports together with reports about
-training pictures. Nothing is learned or fitted. Look at `calibrate` first, groups of training held out, and at `val` once: of it only the
-half of the people that chose nothing is taken. What was drawn stays in DIR, so that a run goes on where it stopped;
-beside it consensus-<split>.md. The witness gives its likeliest report.
+training pictures. Nothing is learned or fitted. Look at `calibrate` first, groups of training held out, and at `val`
+once: of it only the half of the people that chose nothing is taken. What was drawn stays in DIR, so that a run goes on
+where it stopped; beside it consensus-<split>.md. The witness gives its likeliest report.
 """
 
 from __future__ import annotations
