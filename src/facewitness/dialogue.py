@@ -503,15 +503,15 @@ class Dialogue:
         The one that shares most with it; of whom was spoken where a region is named, which was placed on that face, or
         where the place is about as much on theirs.
         """
-        found: list[int | None] = []
+        numbers: list[int | None] = []
         for place in places:
             shares = [_shared(person.face.box, place.box) for person in self.report.people]
             most = max(range(len(shares)), key=shares.__getitem__)
             own = shares[self.face] if self._chosen or place.region is not None else 0.0
             if own > 0 and (place.region is not None or own >= shares[most] / 2):
                 most = self.face
-            found.append(most if shares[most] > 0 else None)
-        return found
+            numbers.append(most if shares[most] > 0 else None)
+        return numbers
 
     def _pointed(self, places: Sequence[Place]) -> tuple[str, ...] | None:
         """Speak of the person that places are on, and of the regions there; None where they are on nobody."""
@@ -963,11 +963,11 @@ def _from_to(box: Box) -> str:
 
 def _distinct(places: Sequence[Place]) -> tuple[Place, ...]:
     """Places without those that were pointed at before."""
-    found: dict[tuple[Any, ...], Place] = {}
+    distinct: dict[tuple[Any, ...], Place] = {}
     for place in places:
         marks = None if place.mask is None else id(place.mask)
-        found.setdefault((place.at, place.region, place.box, marks), place)
-    return tuple(found.values())
+        distinct.setdefault((place.at, place.region, place.box, marks), place)
+    return tuple(distinct.values())
 
 
 def _pointed_at(place: Place) -> str:
