@@ -26,6 +26,7 @@ def script(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name.replace("/", "_"), RUNS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
+    sys.modules.pop("evaluate", None)  # a neighbour's name in several folders: each script imports its own
     spec.loader.exec_module(module)
     return module
 
