@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -271,3 +272,67 @@ def test_fifas_published_recipe_fits_a_common_card_and_is_shared_by_several(caps
     whole.write_text("\n".join(kept))
     assert main(["train", "fifa", str(whole), "--plan"]) == 0
     assert "does not fit an 80 GB card (H100)" in capsys.readouterr().out
+
+
+KFDS_OWN = sorted(
+    file.name for file in (RUNS / "kfd").glob("*.toml") if "[encoders]" in file.read_text(encoding="utf-8")
+)
+
+
+@pytest.mark.parametrize("name", KFDS_OWN)
+def test_every_recipe_of_kfds_detector_is_planned(name):
+    text = str(kfd.plan(kfd.Recipe.read(RUNS / "kfd" / name)))
+    assert "becomes a map of" in text or "SBI" in text
+    assert "GiB  in all" in text
+
+
+@pytest.mark.parametrize("command", ["kfd", "sft", "grpo"])
+def test_recipes_that_are_no_files_or_nested_too_deep_are_refused_and_not_waited_for(capsys, tmp_path, command):
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "deep.toml").write_text("a = " + "[" * 50_000, encoding="utf-8")
+    mare = RUNS / "mare"
+    sound = {"kfd": [], "sft": [str(mare / "published-sft-qwen3b.toml"), "--detector"],
+             "grpo": [str(mare / "published-qwen3b.toml"), "--detector", str(MODULE), "--rewards"]}  # fmt: skip
+    for name in ("pipe.toml", "deep.toml"):
+        assert main(["train", command, *sound[command], str(tmp_path / name), "--plan"]) == 2
+        said = capsys.readouterr().err
+        assert "expected a recipe in TOML" in said and "Traceback" not in said
+
+
+def test_cards_and_starting_weights_that_are_pipes_are_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "kfd.json")
+    os.mkfifo(tmp_path / "imagenet.safetensors")
+    with pytest.raises(WeightsError, match="cannot be read"):
+        sft.detector_of(tmp_path / "kfd.safetensors")
+    (tmp_path / "fdm.json").write_text("[" * 100_000, encoding="utf-8")
+    with pytest.raises(WeightsError, match="nested too deep"):
+        sft.detector_of(tmp_path / "fdm.safetensors")
+    recipe = kfd.Recipe.read(RUNS / "kfd" / "small.toml")
+    with pytest.raises(WeightsError, match="cannot be read as safetensors"):
+        kfd.make(recipe, tmp_path / "imagenet.safetensors", lambda sentences: [[0.1] * 384] * len(sentences))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "detector.locator_width=100000000000", "detector.locator_width=-5", "detector.locator_width=0",
+        "detector.locator_width=wide", "detector.focal=much", "detector.text=1", "encoders.backbone=5",
+        "encoders.size=0", "encoders.size=-32", "encoders.size=1000000000", "encoders.size=large", "encoders.real=[]",
+        "encoders.real=[1]", "encoders.strides=[]", "encoders.frozen=1",
+    ],
+)  # fmt: skip
+def test_what_no_detector_can_be_made_of_is_said_before_the_first_step(capsys, change):
+    assert main(["train", "kfd", str(RUNS / "kfd" / "small.toml"), "--plan", "--set", change]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("facewitness: ") and said.count("\n") == 1
+    assert "xpected" in said or "Unknown argument" in said
+
+
+@pytest.mark.parametrize(
+    "change", ["lora.rank=0", "lora.rank=1000000000000", "lora.rank=many", "lora.dropout=2", "lora.alpha=-1"]
+)
+def test_what_no_adapter_can_be_made_of_is_said_before_the_first_step(change):
+    with pytest.raises(InputError, match="expected"):
+        sft.Recipe.read(RUNS / "mare" / "published-sft-qwen3b.toml", [change])
+    with pytest.raises(InputError, match="expected"):
+        grpo.Recipe.read(RUNS / "mare" / "published-qwen3b.toml", [change])

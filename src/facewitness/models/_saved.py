@@ -19,7 +19,7 @@ from safetensors.torch import load, load_file, save
 from torch import Tensor, nn
 
 from facewitness.errors import WeightsError
-from facewitness.files import MOST_WEIGHTS, read_bounded, read_json, write_whole
+from facewitness.files import MOST_WEIGHTS, ordinary, read_bounded, read_json, write_whole
 
 MAY_BE_NAN = "sentences"  # KFD's descriptions that nobody has embedded yet
 _AGAIN = "Copy both files again from where they came."
@@ -222,7 +222,7 @@ def fill_backbone(backbone: nn.Module, path: Path, name: str) -> None:
     Raises WeightsError where the file cannot be read or does not fit.
     """
     try:
-        tensors = load_file(path)
+        tensors = load_file(ordinary(path, MOST_WEIGHTS))
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"'{path}' cannot be read as safetensors ({error}). Name another file.") from error
     # older files lack the counter of batches, which nothing here reads

@@ -422,7 +422,8 @@ class SmallEncoders(nn.Module):
         Raises:
             InputError: While there are no sentence embeddings.
         """
-        if not torch.isfinite(self.sentences).all():
+        # on the meta device (a plan) there are shapes and no numbers to look at
+        if not self.sentences.is_meta and not torch.isfinite(self.sentences).all():
             raise InputError(
                 "The descriptions have no sentence embeddings: expected `embed`, or a saved detector that holds them. "
                 "Pass embed=…, or make the detector with text=False."
@@ -433,6 +434,8 @@ class SmallEncoders(nn.Module):
 def _by_class(embedded: Tensor, classes: Tensor) -> Tensor:
     """The mean of each class's sentences as unit vectors, of unit length again: (n, D) → (2, D)."""
     unit = F.normalize(embedded, dim=1)
+    if unit.is_meta:  # a plan: which rows are whose cannot be read there, and the shape does not depend on it
+        return torch.empty(2, unit.shape[1], device="meta")
     return F.normalize(torch.stack([unit[classes == c].mean(0) for c in (0, 1)]), dim=1)
 
 

@@ -72,7 +72,7 @@ from facewitness.processes import not_from_here
 from facewitness.train import checkpoint, paired
 from facewitness.train.checkpoint import last_checkpoint, same_run
 from facewitness.train.plan import GIB, Language, Plan, loadable, speaks
-from facewitness.train.recipe import at_least, known, of_steps_or_epochs, read_recipe
+from facewitness.train.recipe import at_least, known, of_lora, of_steps_or_epochs, read_recipe
 from facewitness.train.rewards import WEIGHTS, Rewards
 from facewitness.train.sft import LEARNER, detector_of, expert_for, with_expert
 from facewitness.train.tuning import Draws, Watch
@@ -249,7 +249,7 @@ class Recipe:
         known("loss", [self.loss], ("grpo", "dapo", "dr_grpo", "bnpo"))
         known("scale of advantages", [self.scale], ("group", "batch", "none"))
         known("way of vLLM", [self.vllm], ("", "colocate", "server"))
-        known("setting of LoRA", self.lora, ("rank", "alpha", "dropout"))
+        of_lora(self.lora)
         known("argument of the prompt learner", self.learner, set().union(*LEARNER.values()))
         if self.vllm and self.forgery_prompt:
             raise InputError(

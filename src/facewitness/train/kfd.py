@@ -52,10 +52,20 @@ from facewitness.models.sbi import SBI
 from facewitness.train import checkpoint, several
 from facewitness.train.loop import Batch, Loop, Schedule, put
 from facewitness.train.plan import Plan, passed_through
-from facewitness.train.recipe import above_zero, at_least, known, of_shares, of_steps_or_epochs, read_recipe
+from facewitness.train.recipe import (
+    above_zero,
+    arguments,
+    at_least,
+    buildable,
+    known,
+    of_shares,
+    of_steps_or_epochs,
+    read_recipe,
+)
 
 _ENCODERS: Mapping[str, type] = {"clip": ClipEncoders, "small": SmallEncoders}
 _TRIES = 8
+_TABLES = "[encoders] or [detector]"
 
 
 # -------------------------------------------------------------------------------------------------------- the recipe
@@ -134,6 +144,8 @@ class Recipe:
         known("argument of the encoders", self.encoders, {*made_from, "kind"})
         own = inspect.signature(KFD).parameters.keys() - {"encoders", "text", "reference"}
         known("argument of the detector", self.detector, own)
+        arguments(self.encoders, _ENCODERS[self.encoders["kind"]], "recipe, [encoders]")
+        arguments(self.detector, KFD, "recipe, [detector]")
         for name, options in self._forgers().items():
             has = inspect.signature(plugins.get("forge", name).forge).parameters.values()
             known(f"option of {name}", options, {p.name for p in has if p.kind is p.KEYWORD_ONLY} | {"share"})
@@ -335,9 +347,9 @@ def blank(recipe: Recipe, page: Plan) -> KFD:
         recipe: Its encoders and detector.
         page: CLIP's shapes come of its list of names (`train/published.json`), and the check of the name goes there.
     """
-    arguments = {k: v for k, v in recipe.encoders.items() if k != "kind"}
+    given = {k: v for k, v in recipe.encoders.items() if k != "kind"}
     with torch.device("meta"):
-        encoders = _BlankClip(page, arguments) if recipe.encoders["kind"] == "clip" else SmallEncoders(**arguments)
+        encoders = _BlankClip(page, given) if recipe.encoders["kind"] == "clip" else SmallEncoders(**given)
         return KFD(encoders, text=recipe.text, reference=recipe.reference, **recipe.detector)
 
 
@@ -350,12 +362,14 @@ def plan(recipe: Recipe, pictures: int | None = None, processes: int = 1) -> Pla
         processes: That share the run.
     """
     page = Plan("KFD's detector, stage 1", processes)
-    model = blank(recipe, page)
     batch = max(1, recipe.batch_size // processes)
-    pixels = torch.empty(batch, 3, model.encoders.size, model.encoders.size, device="meta")
+    with buildable(_TABLES):
+        model = blank(recipe, page)
+        pixels = torch.empty(batch, 3, model.encoders.size, model.encoders.size, device="meta")
     learned = sum(p.numel() for p in model.encoders.parameters() if p.requires_grad) > model.encoders.context.numel()
     rows = torch.zeros(batch, dtype=torch.long, device="meta")
-    seen, kept, flops = passed_through(model, pixels, rows, frozen=None if learned else model.encoders)
+    with buildable(_TABLES):
+        seen, kept, flops = passed_through(model, pixels, rows, frozen=None if learned else model.encoders)
     page.passed(f"a picture of {model.encoders.size} px becomes a map of {tuple(seen.map.shape[1:])} and consistency "
                 f"maps of {tuple(seen.consistency.shape[1:])}")  # fmt: skip
     page.holds("the detector", model)
@@ -390,17 +404,19 @@ def make(
         MissingExtra: The sentence encoder is not installed.
     """
     torch.manual_seed(recipe.seed)
-    arguments = {k: v for k, v in recipe.encoders.items() if k != "kind"}
+    given = {k: v for k, v in recipe.encoders.items() if k != "kind"}
     if recipe.encoders["kind"] == "small":
-        arguments |= {"weights": init_from, "embed": (embed or minilm.embed) if recipe.text else None}
+        given |= {"weights": init_from, "embed": (embed or minilm.embed) if recipe.text else None}
     elif init_from is not None:
         raise InputError("init_from: expected none, a CLIP comes by its own name (encoders.name); leave it out")
-    encoders = _ENCODERS[recipe.encoders["kind"]](**arguments)
+    with buildable(_TABLES):
+        encoders = _ENCODERS[recipe.encoders["kind"]](**given)
     if recipe.baseline == "sbi":
         if go_on is not None:
             raise InputError("go_on: expected none for the baseline, which has one stage")
         return SBI(encoders)
-    model = KFD(encoders, text=recipe.text, reference=recipe.reference, **recipe.detector)
+    with buildable(_TABLES):
+        model = KFD(encoders, text=recipe.text, reference=recipe.reference, **recipe.detector)
     if go_on is not None:
         tensors, own = _own(KFD.load(go_on, encoders if encoders.elsewhere else None)), _own(model)
         unfit = sorted(k for k in own.keys() | tensors.keys() if _shape(own, k) != _shape(tensors, k))

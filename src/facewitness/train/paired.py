@@ -20,7 +20,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,9 +36,10 @@ from facewitness.bench import measures, predictions
 from facewitness.bench.measures import Value
 from facewitness.builders import chats, dma
 from facewitness.errors import InputError
-from facewitness.files import each_once, write_whole
+from facewitness.files import each_once, read_json, read_text, write_whole
 from facewitness.grammars import mare
 from facewitness.models import prompted_vlm as pv
+from facewitness.train.recipe import parsed
 from facewitness.train.rewards import Rewards, refused
 
 Row = dict[str, Any]
@@ -183,13 +183,10 @@ def replies_of(source: str | Path, rows: Sequence[Row], asking: Asking) -> Repli
         model, processor = pv.loaded(str(source), dtype="auto")
         return ask(model.to("cuda") if torch.cuda.is_available() else model, processor, rows, asking)
     try:
-        lines = [
-            json.loads(line, object_pairs_hook=each_once)
-            for line in Path(source).read_text(encoding="utf-8").splitlines()
-        ]
+        lines = [json.loads(line, object_pairs_hook=each_once) for line in read_text(Path(source)).splitlines()]
         keys = [(line["file"], line["prompt"]) for line in lines]
         replies = [[str(reply) for reply in line["replies"]] for line in lines]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"'{source}': expected replies that a comparison wrote ({error!r})") from error
     if keys != [(row["file"], row["prompt"]) for row in rows] or not all(replies):
         raise InputError(
@@ -405,9 +402,7 @@ def ablation(runs: Sequence[Path]) -> str:
     reports = []
     for run in runs:
         try:
-            reports.append(
-                json.loads((run / "before_after.json").read_text(encoding="utf-8"), object_pairs_hook=each_once)
-            )
+            reports.append(read_json(run / "before_after.json"))
         except (OSError, ValueError) as error:
             raise InputError(f"'{run}': expected a run that was measured, with --val ({error})") from error
     alike = [{k: one.get(k) for k in ("table_sha256", "weights", "asking")} for one in reports]
@@ -448,7 +443,4 @@ def read_settings(path: Path | None) -> dict[str, Any]:
     Raises:
         InputError: The file cannot be read, or is no TOML.
     """
-    try:
-        return {} if path is None else tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: expected a recipe in TOML ({error})") from error
+    return {} if path is None else parsed(path)

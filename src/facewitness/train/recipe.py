@@ -16,6 +16,7 @@ Settings have one name in every recipe:
 
 from __future__ import annotations
 
+import inspect
 import math
 import tomllib
 import types
@@ -214,6 +215,59 @@ def known(what: str, names: Iterable[Any], those: Iterable[str]) -> None:
             raise UnknownName(what, str(name), those)
 
 
+MOST = 1 << 20  # of a width, a number of tokens or pixels of a side: more is a slip, and torch overflows at it
+
+
+def arguments(given: Mapping[str, Any], taker: type, where: str) -> None:
+    """A recipe's check of a table that is passed on to a class as its arguments: their types, and what is counted.
+
+    Args:
+        given: Argument → value; a name that the class does not have is passed over (`known` refuses it).
+        taker: The class, whose hints say the types.
+        where: Name of the table, for messages.
+
+    Raises:
+        InputError: A value is of another type, an empty list, or a count below 1 (0 where that is the default) or
+            above `MOST`.
+    """
+    has = inspect.signature(taker, eval_str=True).parameters
+    for name, value in given.items():
+        if name not in has:
+            continue
+        hint = has[name].annotation
+        if not _fits(value, hint):
+            raise InputError(f"{where}: expected {name} of type {_words(hint)}, got {value!r:.60}")
+        least = 0 if has[name].default == 0 else 1
+        parts = value if isinstance(value, list | tuple) else [value]
+        counts = [part for part in parts if isinstance(part, int) and not isinstance(part, bool)]
+        if not parts or (_counted(hint) and any(not least <= part <= MOST for part in counts)):
+            what = f"numbers from {least:,} to {MOST:,}" if counts else "something in the list"
+            raise InputError(f"{where}: expected {name} as {what}, got {value!r:.60}")
+
+
+def of_lora(lora: Mapping[str, Any]) -> None:
+    """A recipe's check of [lora].
+
+    Args:
+        lora: rank, alpha, dropout; each may be missing.
+
+    Raises:
+        UnknownName: Another setting.
+        InputError: A value that LoRA cannot have.
+    """
+    hints = {"rank": int, "alpha": float, "dropout": float}
+    known("setting of LoRA", lora, hints)
+    check(lora, hints, "recipe, [lora]")
+    if not 1 <= lora.get("rank", 1) <= MOST:
+        raise InputError(f"recipe: expected rank of at least 1 and at most {MOST:,}, got {lora['rank']}")
+    if lora.get("alpha", 1) <= 0 or not 0 <= lora.get("dropout", 0) < 1:
+        raise InputError(f"recipe, [lora]: expected alpha above 0 and dropout from 0 to below 1, got {dict(lora)}")
+
+
+def _counted(hint: Any) -> bool:
+    return hint is int or any(_counted(part) for part in typing.get_args(hint))
+
+
 _UNIONS = (types.UnionType, typing.Union)
 
 
@@ -244,8 +298,11 @@ def _words(hint: Any) -> str:
 
 
 @contextmanager
-def buildable() -> Iterator[None]:
-    """Around what makes a network of a recipe's [network]: what the network refuses is the recipe's fault.
+def buildable(tables: str = "[network]") -> Iterator[None]:
+    """Around what makes a network of a recipe's tables: what the network refuses is the recipe's fault.
+
+    Args:
+        tables: Which, for the message.
 
     Raises:
         InputError: A setting is of another kind than the network's, or cannot be.
@@ -257,5 +314,5 @@ def buildable() -> Iterator[None]:
     except (TypeError, ValueError, AttributeError, KeyError, ZeroDivisionError, RuntimeError) as error:
         why = str(error).partition("\n")[0][:200]
         raise InputError(
-            f"recipe, [network]: expected settings of which a network can be made, got ones that cannot be ({why})"
+            f"recipe, {tables}: expected settings of which a network can be made, got ones that cannot be ({why})"
         ) from error

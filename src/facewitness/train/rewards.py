@@ -48,6 +48,7 @@ from numpy.typing import NDArray
 
 from facewitness import media, plugins
 from facewitness.errors import InputError
+from facewitness.files import read_text
 from facewitness.types import Box, Reply, Truth
 
 WEIGHTS: Mapping[str, float] = MappingProxyType(
@@ -134,9 +135,10 @@ def read_weights(path: Path) -> dict[str, float]:
         UnknownName: There is no such score.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get("rewards")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: expected TOML with a table [rewards] ({error})") from error
+        table = tomllib.loads(read_text(path)).get("rewards")
+    except (OSError, ValueError, RecursionError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: expected a recipe in TOML with a table [rewards] ({why})") from error
     if not isinstance(table, dict):
         raise InputError(f"{path}: expected a table [rewards] of names and weights, got none")
     return dict(Rewards(table).weights)

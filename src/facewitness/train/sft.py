@@ -40,7 +40,6 @@ from __future__ import annotations
 import inspect
 import json
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
@@ -62,7 +61,7 @@ from facewitness import plugins
 from facewitness.builders import chats
 from facewitness.builders.chats import Example
 from facewitness.errors import InputError, UnknownName, WeightsError
-from facewitness.files import each_once, write_whole
+from facewitness.files import read_json, write_whole
 from facewitness.models._remembered import look_once
 from facewitness.models.fdm import FDM
 from facewitness.models.forgery_expert import ForgeryExpert
@@ -73,7 +72,16 @@ from facewitness.processes import not_from_here
 from facewitness.train import checkpoint
 from facewitness.train.checkpoint import last_checkpoint, same_run
 from facewitness.train.plan import Language, Plan, loadable, picture_tokens, sees, speaks
-from facewitness.train.recipe import at_least, known, of_steps_or_epochs, read_recipe
+from facewitness.train.recipe import (
+    arguments,
+    at_least,
+    buildable,
+    known,
+    of_lora,
+    of_steps_or_epochs,
+    parsed,
+    read_recipe,
+)
 from facewitness.train.tuning import Draws, Watch
 
 _SAMPLES = 4
@@ -152,9 +160,9 @@ class Recipe:
         known("precision of weights", [self.dtype], ("float32", "bfloat16", "float16"))
         known("argument of the prompt learner", self.learner, set().union(*LEARNER.values()))
         plugins.get("grammars", self.grammar)
-        known("setting of LoRA", self.lora, ("rank", "alpha", "dropout"))
+        of_lora(self.lora)
         at_least(self, lr=0)
-        for name, value in {**self.learner, "rank": self.lora.get("rank", 1)}.items():
+        for name, value in self.learner.items():
             if isinstance(value, int) and value < 1:
                 raise InputError(f"recipe: expected {name} of at least 1, got {value}")
         if self.language == "frozen" and not self.forgery_prompt:
@@ -224,7 +232,7 @@ def detector_of(path: Path) -> tuple[KFD | FDM, dict[str, Any]]:
     """
     beside = path.with_suffix(".json")
     try:
-        card = json.loads(beside.read_text(encoding="utf-8"), object_pairs_hook=each_once)
+        card = read_json(beside)
     except (OSError, ValueError) as error:
         raise WeightsError(
             f"'{beside}' cannot be read ({error}). A detector is two files, .safetensors and .json, as train/kfd and "
@@ -300,15 +308,18 @@ def expert_for(
     """
     kind = FDM if isinstance(detector, FDM) else KFD
     known(f"argument of the prompt learner of {kind.__name__}", learner, LEARNER[kind])
+    arguments(learner, TraceProjector if kind is FDM else ForgeryPromptLearner, "recipe, [learner]")
     if not isinstance(detector, FDM):
-        return ForgeryExpert.of(detector, width, **learner)
+        with buildable("[learner]"):
+            return ForgeryExpert.of(detector, width, **learner)
     options = {"size": size} | dict(learner)
     if options["size"] is None:
         raise InputError(
             "The JSON beside MARE's module does not say how large its pictures are: expected crop.size there, or size "
             "under [learner] in the recipe, the size of the module's own recipe."
         )
-    return TraceExpert.of(detector, width, **options)
+    with buildable("[learner]"):
+        return TraceExpert.of(detector, width, **options)
 
 
 def train(
@@ -419,11 +430,7 @@ def detector_planned(path: Path, page: Plan) -> tuple[Any, dict[str, Any]]:
         return detector.to("meta"), card
     from facewitness.train import fdm, kfd  # what trains detectors is of another extra than what trains language models
 
-    try:
-        keys = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: expected a detector's recipe in TOML ({error})") from error
-    if "encoders" in keys:
+    if "encoders" in parsed(path):
         recipe = kfd.Recipe.read(path)
         return kfd.blank(recipe, page), {"crop": {"margin": recipe.margin}}
     module = fdm.Recipe.read(path)
