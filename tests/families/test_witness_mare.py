@@ -400,14 +400,9 @@ def test_measured_shares_lie_beside_the_language_model(saved, folder):
     try:
         witness = load(weights=str(saved), language=str(folder), side=SIDE, max_tokens=1)
         assert [witness._strength(kind) for kind in ("agreed", "boxed", "named")] == [0.8, 0.4, 0.3]
-        for content, sentence in (
-            ("{", "is no JSON"),
-            ("[" * 99_999, "is no JSON"),
-            ('{"agreed": true}', "expected shares"),
-            ('{"agreed": 7}', r"expected shares in \[0, 1\]"),
-        ):
+        for content in ("{", "[" * 99_999, "[]", '{"agreed": true}', '{"agreed": 7}', '{"agreed": 1, "agreed": 1}'):
             (folder / "claims.json").write_text(content)
-            with pytest.raises(WeightsError, match=sentence):
+            with pytest.raises(WeightsError, match=r"expected shares in \[0, 1\]"):
                 load(weights=str(saved), language=str(folder))
     finally:
         (folder / "claims.json").unlink()

@@ -36,7 +36,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from facewitness import geometry, plugins, regions, words
+from facewitness import geometry, plugins, regions, weights, words
 from facewitness.calibration import decided
 from facewitness.errors import BackendError, InputError, WeightsError, renamed
 from facewitness.models.fdm import FDM
@@ -449,18 +449,15 @@ def _number(name: str, value: Any, file: Path) -> int:
 
 def _shares(file: Path) -> dict[str, float] | None:
     """How often claims are right, by kind: agreed, boxed, named. None where nobody measured it."""
-    try:
-        measured = json.loads(file.read_text(encoding="utf-8"))
-    except OSError:
-        return None
-    except (ValueError, RecursionError) as error:
-        raise WeightsError(f"'{file}' is no JSON ({error}). Write it again with runs/mare/evaluate.py.") from error
+    what = "shares in [0, 1] for agreed, boxed or named, as runs/mare/evaluate.py measures them"
+    return weights.fitted(file, _right, what, "claims have no strength")
+
+
+def _right(measured: Any) -> dict[str, float]:
     shares = {k: measured.get(k) for k in ("agreed", "boxed", "named")} if isinstance(measured, dict) else {}
     kept = {
         k: float(v) for k, v in shares.items() if isinstance(v, int | float) and not isinstance(v, bool) and 0 <= v <= 1
     }
     if not kept:
-        raise WeightsError(
-            f"'{file}': expected shares in [0, 1] for agreed, boxed or named. Write it anew with runs/mare/evaluate.py"
-        )
+        raise ValueError("none of them")
     return kept
