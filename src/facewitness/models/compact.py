@@ -70,7 +70,7 @@ class Compact(nn.Module):
     ):
         super().__init__()
         if not timm.is_model(backbone):  # timm would take "hf-hub:…" for something to fetch
-            raise UnknownName("timm backbone", backbone, timm.list_models("mobilenetv2*"))
+            raise UnknownName("timm backbone", backbone, timm.list_models(), "timm.list_models()")
         self.backbone = timm.create_model(backbone, pretrained=False, num_classes=0, pad_type="same")
         last = [stage[-1] for stage in self.backbone.blocks]
         channels = [(b.conv_pwl if hasattr(b, "conv_pwl") else b.conv_pw).out_channels for b in last]

@@ -29,7 +29,6 @@ The only published setting is the backbone, Xception. Where the paper is silent
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -476,7 +475,7 @@ def _backbone(name: str, stage: int | None, options: dict[str, Any]) -> tuple[nn
                 f"and true or false about the network's shape, got {value!r}. Weights are given by their own file."
             )
     if not timm.is_model(name):
-        raise UnknownName("timm backbone", name, difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0.0))
+        raise UnknownName("timm backbone", name, timm.list_models(), "timm.list_models()")
     try:
         if stage is None:
             model = timm.create_model(name, pretrained=False, num_classes=0, **options)

@@ -359,7 +359,7 @@ class SmallEncoders(nn.Module):
             "real": list(real), "fake": list(fake), "frozen": frozen,
         }  # fmt: skip
         if not timm.is_model(backbone):
-            raise UnknownName("timm backbone", backbone, timm.list_models("*mobilenet*"))
+            raise UnknownName("timm backbone", backbone, timm.list_models(), "timm.list_models()")
         has = timm.create_model(backbone, pretrained=False, features_only=True).feature_info.reduction()
         if not strides or any(s not in has for s in strides):
             raise InputError(f"strides: expected some of {has} for {backbone}, got {tuple(strides)}")

@@ -121,6 +121,8 @@ class Recipe:
         for name in ("size", "steps", "batch_size", "validate_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"recipe: expected {name} of at least 1, got {getattr(self, name)}")
+        if self.size < 32:  # the backbones reduce that much
+            raise InputError(f"recipe: expected size of at least 32 pixels, got {self.size}")
         if self.batch_size % 2:
             raise InputError(f"recipe: expected an even batch_size, half real and half forged, got {self.batch_size}")
         if not (self.lr > 0 and self.weight_decay >= 0 and 0 <= self.degraded <= 1):
