@@ -277,6 +277,7 @@ def test_the_mean_of_weights_is_stored_with_small_kernels_whole_and_refuses_othe
 
 
 def test_forgerytalkers_card_says_how_its_sentences_end():
+    pytest.importorskip("torch", reason="needs the extra 'train'")
     from facewitness.train import reports
 
     card = json.loads((RUNS / "forgerytalker" / "forgerytalker.json").read_text(encoding="utf-8"))
