@@ -39,6 +39,15 @@ SIZE = 112
 WHOLE, NOSE = "Does the image looks real/fake?", "Does the person's nose look real/fake?"
 
 
+def _script(name):
+    spec = importlib.util.spec_from_file_location(f"mare_{name}", RUNS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[f"mare_{name}"] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[f"mare_{name}"]
+
+
 @pytest.fixture(scope="module")
 def evaluate():
     spec = importlib.util.spec_from_file_location("mare_evaluate", RUNS / "evaluate.py")
@@ -230,12 +239,7 @@ def test_a_measuring_that_was_stopped_goes_on_with_a_sample(evaluate, model, tab
 
 @pytest.fixture
 def draws(evaluate):
-    spec = importlib.util.spec_from_file_location("mare_draws", RUNS / "draws.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["mare_draws"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["mare_draws"]
+    yield from _script("draws")
 
 
 def test_how_replies_are_drawn_is_fitted_on_what_the_module_was_not_shown(
@@ -455,12 +459,7 @@ def test_verdicts_are_counted_by_hand(tables):
 
 @pytest.fixture(scope="module")
 def prior(evaluate):
-    spec = importlib.util.spec_from_file_location("mare_prior", RUNS / "prior.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["mare_prior"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["mare_prior"]
+    yield from _script("prior")
 
 
 def test_a_map_covers_what_it_lies_on(prior):
@@ -507,12 +506,7 @@ def test_a_map_that_knows_the_regions_is_worth_more_than_their_names_and_noise_i
 
 @pytest.fixture(scope="module")
 def seen(evaluate):
-    spec = importlib.util.spec_from_file_location("mare_seen", RUNS / "seen.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["mare_seen"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["mare_seen"]
+    yield from _script("seen")
 
 
 def test_a_way_to_the_picture_that_carries_nothing_adds_nothing(seen, model, table, tmp_path, capsys):

@@ -34,10 +34,8 @@ from facewitness.bench.conditions import FORGERS, pictures
 from facewitness.builders.pack import Pack
 from facewitness.errors import InputError
 from facewitness.files import write_whole
-from facewitness.forge import degrade
 from facewitness.models.kfd import KFD
 from facewitness.train.measuring import means, three
-from facewitness.types import Clip, Face, Frame, Track
 from facewitness.witnesses import kfd
 
 _HALF = importlib.util.spec_from_file_location("kfd_half", Path(__file__).with_name("half.py"))
@@ -87,11 +85,7 @@ def looked(witness: Any, data: Pack, split: str, limit: int | None, log: Path) -
             by, name = "own" if own else about["made"], f"{about['source']}/{about['file']}"
             if (name, by) in done or (own and about["source"] not in OWN):
                 continue
-            low, high = points.min(axis=0), points.max(axis=0)
-            frame = Frame(degrade.jpeg(pixels, 95))
-            box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
-            face = Face(frame.at, geometry.clip(box, frame.width, frame.height) or box, points.astype(np.float32))
-            testimony = witness.examine(Track(0, (face,)), Clip(name, (frame,)))
+            testimony, frame = half.asked(witness, name, pixels, points)
             row = {"file": name, "group": f"{about['source']}/{about['group']}", "source": about["source"], "by": by,
                    "score": testimony.fake}  # fmt: skip
             placed = None if mask is None else geometry.place(testimony.mask, frame.height, frame.width)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facewitness import geometry, plugins
 from facewitness.bench import measures
@@ -26,12 +27,21 @@ from facewitness.builders.pack import Pack
 from facewitness.files import write_whole
 from facewitness.forge import degrade
 from facewitness.train.measuring import carded, means, three
-from facewitness.types import Clip, Face, Frame, Track
+from facewitness.types import Clip, Face, Frame, Pixels, Testimony, Track
 from facewitness.witnesses import kfd
 
 TRIED = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 
 SLACK = 0.005  # of IoU that the highest threshold may be below the best one's: it marks least of genuine faces
+
+
+def asked(witness: Any, name: str, pixels: Pixels, points: NDArray[np.floating]) -> tuple[Testimony, Frame]:
+    """What a witness says of a picture saved as JPEG 95, and the frame it saw."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    frame = Frame(degrade.jpeg(pixels, 95))
+    box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+    face = Face(frame.at, geometry.clip(box, frame.width, frame.height) or box, points.astype(np.float32))
+    return witness.examine(Track(0, (face,)), Clip(name, (frame,))), frame
 
 
 def looked(witness: Any, data: Pack, split: str, limit: int, log: Path) -> list[dict[str, Any]]:
@@ -43,11 +53,7 @@ def looked(witness: Any, data: Pack, split: str, limit: int, log: Path) -> list[
             name = f"{about['source']}/{about['file']}"
             if (mask is None and about["label"] != "real") or (name, about["made"]) in done:
                 continue
-            low, high = points.min(axis=0), points.max(axis=0)
-            frame = Frame(degrade.jpeg(pixels, 95))
-            box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
-            face = Face(frame.at, geometry.clip(box, frame.width, frame.height) or box, points.astype(np.float32))
-            testimony = witness.examine(Track(0, (face,)), Clip(name, (frame,)))
+            testimony, frame = asked(witness, name, pixels, points)
             values = testimony.mask.values
             row = {"file": name, "group": f"{about['source']}/{about['group']}", "by": about["made"]}
             for t in TRIED:
