@@ -524,3 +524,33 @@ def test_a_way_to_the_picture_that_carries_nothing_adds_nothing(seen, model, tab
     assert seen.main([str(model), str(table), "--count", "4", "--out", str(tmp_path / "seen.md")]) == 0
     assert "| image tower |" in (tmp_path / "seen.md").read_text(encoding="utf-8")
     assert "4 replies about as many pictures" in capsys.readouterr().out
+
+
+# --------------------------------------------------------------------------- what is shown where the score is undecided
+
+
+@pytest.fixture(scope="module")
+def undecided(evaluate):
+    yield from _script("undecided")
+
+
+def test_map_and_words_are_sorted_by_what_the_score_decides(undecided, table, tmp_path, capsys):
+    calibration = json.loads((RUNS / "model" / "fdm.json").read_text())["calibration"]
+    seen = {"a": (0.9, 0.8, 2.0), "b": (0.5, 0.5, 1.0), "c": (0.5, 0.3, 1.0)}  # score, marked, spread
+    said = [("a", "fake", "fake"), ("b", "real", "fake"), ("b", "real", "real"), ("c", "fake", "fake")]
+    rows = [{"file": file, "group": file, "label": label, "says": says} for file, label, says in said]
+    fake, open_ = (line.split(" | ") for line in reversed(undecided.table(seen, rows, calibration)[2:]))
+    assert fake[:3] == ["| fake", "1", "0.80 (0.80–0.80)"] and fake[7].startswith("1.000")
+    assert open_[:5] == ["| inconclusive", "2", "0.40 (0.32–0.48)", "1.00", "3"]
+    assert [cell.split(" ")[0] for cell in open_[5:8]] == ["0.500", "1.000", "0.667"]
+
+    module = tiny_fdm(tmp_path)
+    predictions.write(tmp_path / "on", {"name": "m", "dataset": "dma", "questions": True}, [])
+    given = [str(module), str(table), "--on", str(tmp_path / "on"), "--out", str(tmp_path / "out.md")]
+    assert undecided.main(given) == 1
+    assert "expected a calibration" in capsys.readouterr().err
+    card = json.loads(module.with_suffix(".json").read_text()) | {"calibration": calibration}
+    module.with_suffix(".json").write_text(json.dumps(card))
+    row = chats.read_dma(table)[0]
+    score, share, spread = undecided.marked(undecided.load(weights=str(module)), row)
+    assert 0 < score < 1 and 0 <= share <= 1 and spread > 0

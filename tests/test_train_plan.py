@@ -166,6 +166,17 @@ def test_a_plan_is_printed_by_command_and_needs_no_data(capsys, small):
     assert ended.value.code == 2 and "required: --data, --out" in capsys.readouterr().err
 
 
+def test_what_fine_tuning_left_is_planned_to_go_on_from(tmp_path, capsys, small):
+    model, processor = pv.plain(str(small))
+    pv.attach(model, TraceExpert.of(FDM(1, **TINY), embedding=64, size=32), processor)
+    pv.save(model, processor, tmp_path / "saved")
+    recipe = [str(RUNS / "mare" / "sft-edits.toml"), "--plan", "--detector", str(RUNS / "fdm" / "small.toml")]
+    assert main(["train", "sft", *recipe, "--model", str(tmp_path / "saved")]) == 0
+    printed = capsys.readouterr().out
+    assert "saved is a folder: qwen2_5_vl" in printed and "17 tokens of the detector, 64 wide" in printed
+    assert "800 of 16 examples" in printed
+
+
 # ------------------------------------------------------------------------------ what does not fit, before a first step
 
 

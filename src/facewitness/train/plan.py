@@ -85,7 +85,7 @@ def settings(name: str) -> tuple[Any, str, int | None]:
     """transformers' settings of a listed hub name or of a folder, its kind, and how many parameters it must have.
 
     Args:
-        name: A hub name of the list, or a folder.
+        name: A hub name of the list, or a folder; of one that `train sft` made, the language model in it counts.
 
     Returns:
         The settings, the kind, and how many parameters it must have, None where nobody says.
@@ -95,7 +95,7 @@ def settings(name: str) -> tuple[Any, str, int | None]:
         UnknownName: A name that is neither; the nearest one of the list is told.
         WeightsError: A folder whose settings cannot be read, or would run code.
     """
-    from facewitness.models import _hub, _torchvision  # noqa: F401  (image processors import torchvision)
+    from facewitness.models import _hub, prompted_vlm
 
     import transformers  # isort: skip
 
@@ -105,7 +105,9 @@ def settings(name: str) -> tuple[Any, str, int | None]:
     if folder.is_dir():
         _hub.harmless(folder, name)
         try:
-            config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            config = transformers.AutoConfig.from_pretrained(
+                prompted_vlm.base_of(folder), local_files_only=True, trust_remote_code=False
+            )
         except Exception as error:  # transformers raises anything over broken settings, or over code it may not run
             raise WeightsError(
                 f"The settings of '{name}' cannot be used ({_hub.first(error)}). Expected a folder with config.json of "

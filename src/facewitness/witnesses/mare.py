@@ -3,7 +3,8 @@
 Xu et al., "MARE: Multimodal Alignment and Reinforcement for Explainable Deepfake Detection". The score is the forgery
 disentanglement module's (`models/fdm`, section 3.4), the mask the attention map of its trace branch (figure 7). What is
 forged, and where, the language model says in MARE's grammar; without one no place is claimed, because the module
-learned from labels of whole faces: its map shows what moved the score, and nobody taught it where forgeries lie.
+learned from labels of whole faces: its map shows what moved the score, and nobody taught it where forgeries lie. The
+score is the mean of its places: a map marks half of a crop where the score does not decide, and more the higher it is.
 
 Nothing the language model says is taken on trust
     words and score   where its verdict is the opposite of the score's, the reply says so, and `judge.judge` leaves the
