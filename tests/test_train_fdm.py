@@ -225,6 +225,24 @@ def test_a_run_trains_and_leaves_everything_beside_its_weights(whole, packed):
     assert resolved["recipe"]["seed"] == 3 and resolved["made_by"]["torch"] == torch.__version__
 
 
+def test_the_module_that_is_saved_is_the_average(packed, tmp_path):
+    train(replace(TINY, ema=0.9), packed, None, tmp_path, workers=0, save_every=2, device="cpu")
+    state, saved = load_file(tmp_path / "resume.safetensors"), load_file(tmp_path / "fdm.safetensors")
+    name = "forgery_classifier.weight"
+    assert torch.equal(saved[name], state[f"average.{name}"])
+    assert not torch.equal(saved[name], state[f"model.{name}"])
+
+
+def test_pictures_are_cut_at_random_and_a_pair_alike(packed):
+    plain = replace(TINY, paired=True, degraded=0.0)
+    whole, cut = (Batches(packed, replace(plain, cropped=most))[0]["pixels"] for most in (0.0, 0.4))
+    assert whole.shape == cut.shape and not torch.equal(whole, cut)
+    real, fake = cut[0].float(), cut[1].float()  # a forgery is its frame with every second line darkened, times ½
+    assert torch.corrcoef(torch.stack([real.mean(1).ravel(), fake.mean(1).ravel()]))[0, 1] > 0.8
+    with pytest.raises(InputError, match=r"expected cropped in \[0, 0.5\]"):
+        replace(TINY, cropped=0.6)
+
+
 def test_a_folder_that_holds_another_run_is_refused(whole, packed):
     with pytest.raises(InputError, match=r"other model, seed.*another --out"):
         train(replace(TINY, seed=4).without(["identity"]), packed, None, whole, workers=0)

@@ -136,7 +136,7 @@ def test_a_second_stage_goes_on_from_the_first_at_another_size(packed, tmp_path)
     run(packed, tmp_path / "first", replace(TINY, steps=1))
     larger = replace(TINY, encoders=TINY.encoders | {"size": 2 * SIZE})
     first = tmp_path / "first" / "kfd.safetensors"
-    begun = make(larger, embed=embed, go_on=first)
+    begun = make(larger, go_on=first)  # which holds the descriptions' embeddings
     kept = load_file(first)
     assert begun.encoders.size == 2 * SIZE
     assert all(torch.equal(value, kept[name]) for name, value in begun.state_dict().items())
@@ -149,6 +149,7 @@ def test_a_second_stage_goes_on_from_the_first_at_another_size(packed, tmp_path)
 def test_a_killed_run_goes_on_with_the_same_result(packed, tmp_path):
     run(packed, tmp_path / "whole")
     run(packed, tmp_path / "parts", stop_at_step=2)
+    assert json.loads((tmp_path / "parts" / "kfd.json").read_text())["trained"] == {"steps": 2}
     # what a kill after the log's line and before the file of step 3 leaves
     with (tmp_path / "parts" / "log.jsonl").open("a") as log:
         log.write(json.dumps({"step": 3, "classification": 99.0}) + "\n")

@@ -64,7 +64,7 @@ from facewitness.forge import degrade
 from facewitness.models.fdm import FDM
 from facewitness.phrases import cell
 from facewitness.train import checkpoint
-from facewitness.train.loop import Batch, Loop, Schedule
+from facewitness.train.loop import Batch, Loop, Schedule, put
 from facewitness.train.plan import CONVOLUTIONS, Plan, passed_through
 from facewitness.train.recipe import check, known, read_recipe
 
@@ -92,6 +92,8 @@ class Recipe:
         statistics: Of batch normalisation: the "batch"'s, or "kept" as training began with them.
         bf16: Compute in bfloat16, but for the first layer: eight bits would round the traces away.
         degraded: Share of pictures that pass a chain of compression, resizing, blur and noise.
+        cropped: Of a picture's side as much is cut off at most, at random; 0 cuts nothing. A pair is cut alike.
+        ema: Decay a step of the average of the weights that is saved and measured at the end; 0 has none.
         validate_every: Steps between two looks at the val rows.
         probe_groups: At most so many people of the val rows in the linear probe; 0 leaves it out.
 
@@ -114,6 +116,8 @@ class Recipe:
     statistics: str = "batch"
     bf16: bool = False
     degraded: float = 0.5
+    cropped: float = 0.0
+    ema: float = 0.0
     validate_every: int = 1000
     probe_groups: int = 300
 
@@ -130,6 +134,10 @@ class Recipe:
         shares = self.sources.values()
         if not shares or not all(isinstance(s, int | float) and s > 0 for s in shares):
             raise InputError(f"recipe: expected [sources] with shares above 0, got {self.sources}")
+        if not (0 <= self.cropped <= 0.5 and 0 <= self.ema < 1):
+            raise InputError(
+                f"recipe: expected cropped in [0, 0.5] and ema in [0, 1), got {self.cropped} and {self.ema}"
+            )
         known("statistics", [self.statistics], ("batch", "kept"))
         known("source in [people]", self.people, {*self.sources, *self.validate})
         check(self.model, _MODEL, "[model]")
@@ -277,9 +285,20 @@ class Batches(Dataset):
         """Row i as it is learnt from: some of them damaged, half of them mirrored."""
         assert self._data is not None
         picture = self._data.square(i, self.recipe.size)
+        if self.recipe.cropped:
+            picture = _cut(picture, self.recipe.cropped, rng)
         if rng.random() < self.recipe.degraded:
             picture, _ = degrade.degrade(picture, rng, strength=float(rng.random()))
         return picture[:, ::-1] if rng.random() < 0.5 else picture
+
+
+def _cut(picture: NDArray[np.uint8], most: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A square of it, as large as it was."""
+    side = len(picture)
+    kept = side - int(rng.integers(round(most * side) + 1))
+    top, left = rng.integers(side - kept + 1, size=2)
+    part = np.ascontiguousarray(picture[top : top + kept, left : left + kept])
+    return np.asarray(cv2.resize(part, (side, side), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 # ---------------------------------------------------------------------------------------------------------- the plan
@@ -338,8 +357,8 @@ def train(
 ) -> dict[str, Any]:
     """Run the recipe on a pack, and go on where `out` stopped. The loss is equation 10, of 7 to 9 (`models/fdm`).
 
-    Writes into `out`: `resolved.json`; `resume.safetensors` and a line of `log.jsonl` every `save_every` steps;
-    `validation.csv`; at the end `fdm.safetensors` + `.json` (`FDM.lean`), `predictions.csv` and `results.json`.
+    Writes into `out`: `resolved.json`; `resume.safetensors`, `fdm.safetensors` + `.json` (`FDM.lean`) and a line
+    of `log.jsonl` every `save_every` steps; `validation.csv`; at the end `predictions.csv` and `results.json`.
 
     Args:
         recipe: All that decides the weights.
@@ -397,9 +416,16 @@ def train(
         if done % recipe.validate_every == 0 and done < recipe.steps:
             _note_validation(out, done, _measured(data, predict(model, data, recipe.validated, recipe.size, place)))
 
+    def saved() -> None:  # what a kill leaves is of use: the averaged weights of the last state
+        own = {name: value.clone() for name, value in model.state_dict().items()}
+        put(model.state_dict(), loop.average)
+        _write(model, recipe, out)
+        put(model.state_dict(), own)
+
     loop = Loop(
         out, model, optimizer, Schedule(recipe.lr, recipe.steps, recipe.warmup, until=until), loss,
         seed=str(recipe.seed), batch_size=recipe.batch_size, save_every=save_every, workers=workers, each=each,
+        ema=recipe.ema, saved=saved,
     )  # fmt: skip
     begin = counted[0] = loop.resume()
     _forget_after(out, begin, recipe.steps)
@@ -407,7 +433,12 @@ def train(
         before = {name: asdict(value) for name, value in probe(model, data, recipe, place).items()}
         write_whole(out / "probe_before.json", json.dumps(before, indent=1).encode())
     loop.run(batches, begin, recipe.steps)
+    put(model.state_dict(), loop.average)
     return _finish(recipe, out, model, data, place, counted[0])
+
+
+def _write(model: FDM, recipe: Recipe, out: Path) -> str:
+    return model.lean().save(out / "fdm.safetensors", {"crop": {"size": recipe.size}})
 
 
 def _begin(recipe: Recipe, out: Path, init_from: Path | None, place: torch.device) -> None:
@@ -459,7 +490,7 @@ def _finish(recipe: Recipe, out: Path, model: FDM, data: Pack, place: torch.devi
         "recipe": asdict(recipe),
         "steps": steps,
         "identities": model.config["identities"],
-        "weights_sha256": model.lean().save(out / "fdm.safetensors", {"crop": {"size": recipe.size}}),
+        "weights_sha256": _write(model, recipe, out),
         "unread": {"train": sum(p["split"] == "train" for p in data.problems), "validated": len(unread)},
         "validation": {source: {k: asdict(v) for k, v in values.items()} for source, values in measured.items()},
     }

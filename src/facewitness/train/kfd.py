@@ -17,7 +17,7 @@ drawn, and a killed run goes on where its last `resume.safetensors` stands, with
 share a batch; Dice (3) is then of each one's part. Batch normalisation never looks at a batch (`models/kfd`): with a
 forgery beside its genuine picture in it, its statistics told the label, to no use for a picture by itself.
 
-In OUT: kfd.safetensors and kfd.json (the detector, as `witnesses/kfd` loads it), resume.safetensors, resolved.json
+In OUT: kfd.safetensors and kfd.json (the detector, as `witnesses/kfd` loads it, with every state), resume.safetensors, resolved.json
 (recipe, versions, commit), log.jsonl, log.csv, and tensorboard/ where TensorBoard is installed.
 """
 
@@ -406,7 +406,8 @@ def make(
     torch.manual_seed(recipe.seed)
     given = {k: v for k, v in recipe.encoders.items() if k != "kind"}
     if recipe.encoders["kind"] == "small":
-        given |= {"weights": init_from, "embed": (embed or minilm.embed) if recipe.text else None}
+        # an earlier stage's file holds the embedded sentences
+        given |= {"weights": init_from, "embed": (embed or minilm.embed) if recipe.text and go_on is None else None}
     elif init_from is not None:
         raise InputError("init_from: expected none, a CLIP comes by its own name (encoders.name); leave it out")
     with buildable(_TABLES):
@@ -488,10 +489,17 @@ def train(
         }
 
     counted: list[int] = []
+
+    def saved() -> None:  # what a kill leaves is of use: the averaged weights of the last state
+        own = {name: value.clone() for name, value in _own(model).items()}
+        put(_own(model), loop.average)
+        _write(model, recipe, out, counted[-1])
+        put(_own(model), own)
+
     loop = Loop(
         out, model, optimizer, recipe.schedule(steps, until), loss, seed=str(recipe.seed), batch_size=recipe.batch_size,
         ema=recipe.ema, own=lambda: _own(model), about={"recipe": _digest(recipe)}, save_every=save_every,
-        workers=workers, main=rank == 0, each=counted.append,
+        workers=workers, main=rank == 0, each=counted.append, saved=saved,
     )  # fmt: skip
     done = loop.resume()
     last = steps if stop_at_step is None else min(stop_at_step, steps)
@@ -503,10 +511,13 @@ def train(
     put(_own(model), loop.average)
     model.eval()
     if rank == 0:
-        steps_done = counted[-1] if counted else done  # the clock may have ended the run before its steps did
-        facts = {"crop": {"margin": recipe.margin}, "trained": {"steps": steps_done}}
-        model.save(out / f"{model.kind}.safetensors", facts)
+        _write(model, recipe, out, counted[-1] if counted else done)  # the clock may have ended it before its steps did
     return model
+
+
+def _write(model: KFD | SBI, recipe: Recipe, out: Path, steps: int) -> None:
+    facts = {"crop": {"margin": recipe.margin}, "trained": {"steps": steps}}
+    model.save(out / f"{model.kind}.safetensors", facts)
 
 
 def count(recipe: Recipe, folder: Path) -> int:
