@@ -17,8 +17,8 @@ drawn, and a killed run goes on where its last `resume.safetensors` stands, with
 share a batch; Dice (3) is then of each one's part. Batch normalisation never looks at a batch (`models/kfd`): with a
 forgery beside its genuine picture in it, its statistics told the label, to no use for a picture by itself.
 
-In OUT: kfd.safetensors and kfd.json (the detector, as `witnesses/kfd` loads it, with every state), resume.safetensors, resolved.json
-(recipe, versions, commit), log.jsonl, log.csv, and tensorboard/ where TensorBoard is installed.
+In OUT: kfd.safetensors and kfd.json (the detector, as `witnesses/kfd` loads it, with every state), log.jsonl, log.csv,
+resume.safetensors, resolved.json (recipe, versions, commit), and tensorboard/ where TensorBoard is installed.
 """
 
 from __future__ import annotations
