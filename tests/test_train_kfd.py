@@ -149,7 +149,6 @@ def test_a_second_stage_goes_on_from_the_first_at_another_size(packed, tmp_path)
 def test_a_killed_run_goes_on_with_the_same_result(packed, tmp_path):
     run(packed, tmp_path / "whole")
     run(packed, tmp_path / "parts", stop_at_step=2)
-    assert json.loads((tmp_path / "parts" / "kfd.json").read_text())["trained"] == {"steps": 2}
     # what a kill after the log's line and before the file of step 3 leaves
     with (tmp_path / "parts" / "log.jsonl").open("a") as log:
         log.write(json.dumps({"step": 3, "classification": 99.0}) + "\n")
@@ -170,6 +169,24 @@ def test_a_killed_run_goes_on_with_the_same_result(packed, tmp_path):
     assert resolved["recipe"]["sources"] == TINY.sources and resolved["steps"] == 4
     boards = list((tmp_path / "whole").glob("tensorboard/events*"))
     assert bool(boards) == (importlib.util.find_spec("tensorboard") is not None)
+
+
+def test_a_kill_leaves_the_detector_of_the_last_state(packed, tmp_path, monkeypatch):
+    draw = Batches.__getitem__
+
+    def mortal(self, step):
+        if step == 3:
+            raise KeyboardInterrupt
+        return draw(self, step)
+
+    monkeypatch.setattr(Batches, "__getitem__", mortal)
+    with pytest.raises(KeyboardInterrupt):
+        run(packed, tmp_path, save_every=2)
+    card = json.loads((tmp_path / "kfd.json").read_text())
+    assert KFD.load(tmp_path / "kfd.safetensors") and card["trained"] == {"steps": 2}
+    state, saved = load_file(tmp_path / "resume.safetensors"), load_file(tmp_path / "kfd.safetensors")
+    assert all(torch.equal(value, state[f"average.{name}"]) for name, value in saved.items())
+    assert not torch.equal(saved["linear.0.weight"], state["model.linear.0.weight"])
 
 
 def test_what_is_saved_is_the_average_and_loads_as_a_detector(packed, tmp_path):
