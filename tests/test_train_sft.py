@@ -333,6 +333,50 @@ def test_the_small_model_is_small_and_its_tokenizer_writes_any_text():
         small_vlm.make(sentences, width=100)
 
 
+def spotted(count: int, side: int = 112) -> list[dict[str, Any]]:
+    """Rows of a DMA table: a grey picture each, with a white nose and a black left eye somewhere."""
+    rng, rows = np.random.default_rng(3), []
+    for n in range(count):
+        pixels = np.full((side, side, 3), 128, np.uint8)
+        boxes = []
+        for light in (255, 0):
+            x, y = rng.integers(10, 70, 2).tolist()
+            pixels[y : y + 28, x : x + 28] = light
+            boxes.append([float(x), float(y), x + 28.0, y + 28.0])
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "PNG")
+        rows.append({"file": f"{n // 2 * 2}", "image": file.getvalue(), "regions": ["nose"], "boxes": [boxes[0]]})
+        rows.append(
+            {"file": f"{n}", "image": file.getvalue(), "regions": ["left_eye", "ear"], "boxes": [boxes[1], None]}
+        )
+    return rows
+
+
+def test_a_tower_is_taught_where_regions_lie():
+    pictures, boxes = small_vlm.places(spotted(24))
+    assert len(pictures) == 24 and set(boxes[0]) == {"nose", "left_eye"} and set(boxes[1]) == {"left_eye"}
+
+    stack = torch.from_numpy(np.stack(pictures).transpose(0, 3, 1, 2).copy()).float()
+    where = torch.tensor([each["left_eye"] for each in boxes])[:, None] / 112
+    moved, told = small_vlm._moved(stack, where.repeat(1, 2, 1), np.random.default_rng(0), [1, 0])
+    for picture, box in zip(moved, told[:, 0] * 112, strict=True):
+        y, x = np.nonzero(picture.numpy().max(0) < 50)
+        if x.min() > 1 and y.min() > 1 and x.max() < 110 and y.max() < 110:  # as a whole on the picture
+            found = torch.tensor([x.min(), y.min(), x.max() + 1, y.max() + 1])
+            assert (found - box).abs().max() < 2.5
+
+    model, processor = small_vlm.make(["Where?"], width=64, layers=1, rows=300, size=112, vision_width=32, seed=1)
+    before = {name: weight.clone() for name, weight in model.named_parameters()}
+    losses = small_vlm.see(model, processor, pictures, boxes, 120, batch=12, lr=3e-3)
+    assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:10])
+    learned = {name.split(".")[1] for name, weight in model.named_parameters() if not torch.equal(weight, before[name])}
+    assert learned == {"visual"} and not model.training
+    with pytest.raises(InputError, match="on at least ten pictures"):
+        small_vlm.see(model, processor, pictures[:9], boxes[:9])
+    with pytest.raises(InputError, match="pictures of one size"):
+        small_vlm.see(model, processor, [pictures[0], pictures[0][:50]], boxes[:2])
+
+
 # -- the expert -------------------------------------------------------------------------------------------------------
 
 

@@ -501,16 +501,24 @@ def _add_small_vlm(parser: Any) -> Command:
     parser.add_argument("--width", type=positive, default=256, metavar="N", help="of the language model (256)")
     parser.add_argument("--layers", type=positive, default=6, metavar="N", help="of it (6)")
     parser.add_argument("--rows", type=positive, default=2048, metavar="N", help="of the vocabulary, at most (2048)")
+    parser.add_argument(
+        "--see", type=positive, metavar="STEPS", help="teach its image tower first where regions lie, by DMA's boxes"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N")
 
     def run(given: argparse.Namespace) -> int:
         from facewitness.builders import chats
         from facewitness.train import small_vlm
 
+        rows = [row for path in given.data for row in chats.read_dma(path)] if given.see else []
+
         sentences = [text for path in given.data for example in chats.read(path) for text in example.texts()]
         model, processor = small_vlm.make(
             sentences, width=given.width, layers=given.layers, rows=given.rows, seed=given.seed
         )
+        if given.see:
+            losses = small_vlm.see(model, processor, *small_vlm.places(rows), given.see, seed=given.seed)
+            _note(f"the image tower tells boxes to {sum(losses[-20:]) / len(losses[-20:]):.2f} standard deviations")
         model.save_pretrained(given.out)
         processor.save_pretrained(given.out)
         print(f"{given.out}: {small_vlm.parameters(model):,} parameters, {len(processor.tokenizer)} tokens")
