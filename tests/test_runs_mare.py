@@ -554,3 +554,58 @@ def test_map_and_words_are_sorted_by_what_the_score_decides(undecided, table, tm
     row = chats.read_dma(table)[0]
     score, share, spread = undecided.marked(undecided.load(weights=str(module)), row)
     assert 0 < score < 1 and 0 <= share <= 1 and spread > 0
+
+
+# ------------------------------------------------------------------------------------------ where a face's regions lie
+
+
+@pytest.fixture(scope="module")
+def places(evaluate):
+    yield from _script("places")
+
+
+def test_every_box_that_is_known_of_a_picture_is_asked_for_without_the_traces(places, table, tmp_path, capsys):
+    rows = chats.read_dma(table)
+    chat = [{"messages": [], "images": [f"images/{row['file']}"]} for row in rows]
+    (tmp_path / "chat.json").write_text(json.dumps(chat))
+    out = tmp_path / "places.json"
+    assert places.main([str(table), str(tmp_path / "chat.json"), "--orders", "2", "--out", str(out)]) == 0
+    made = json.loads(out.read_text())
+    forged = {row["file"] for row in rows if row["label"] == "fake"}
+    assert len(made) == 2 * len(forged) and f"{len(made)} conversations" in capsys.readouterr().out
+    for said in made:
+        answer = said["messages"][1]["content"][0]["text"]
+        told = json.loads(answer.removeprefix("<answer>").removesuffix("</answer>"))["bboxes"]
+        known = {name: box for row in rows if f"images/{row['file']}" == said["images"][0]
+                 for name, box in zip(row["regions"], row["boxes"], strict=True) if box is not None}  # fmt: skip
+        assert told == {name: [round(edge) for edge in box] for name, box in known.items()}
+
+    (tmp_path / "short.json").write_text(json.dumps(chat[:3]))
+    assert places.main([str(table), str(tmp_path / "short.json"), "--out", str(out)]) == 1
+    assert "expected a conversation for each of the" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------------ where two models put the same box
+
+
+@pytest.fixture(scope="module")
+def matched(evaluate):
+    yield from _script("matched")
+
+
+def test_boxes_of_two_models_are_compared_pair_by_pair(matched, evaluate, asked, table, spoken, capsys, tmp_path):
+    off = [text.replace("[40, ", "[43, ") for text in replies(asked, table)]
+    rows = evaluate.rows_of(asked, off, [None] * len(asked))
+    predictions.write(tmp_path / "off", {"name": "off", "dataset": "dma", "questions": True}, rows)
+    assert matched.main([str(tmp_path / "off"), str(spoken["echo"])]) == 0
+    printed = capsys.readouterr().out
+    assert "after 1.000 (1.000–1.000)" in printed and "  nose " in printed
+    before, after = (predictions.read(run)[0] for run in (tmp_path / "off", spoken["echo"]))
+    found = matched.pairs(before, after)
+    assert found and all(name == "nose" and b == 1.0 and a == pytest.approx(0.9) for _, name, a, b in found)
+
+    assert matched.main([str(spoken["same"]), str(spoken["echo"])]) == 1
+    assert "got none" in capsys.readouterr().err
+    predictions.write(tmp_path / "few", {"name": "few", "dataset": "dma", "questions": True}, rows[:3])
+    assert matched.main([str(tmp_path / "few"), str(spoken["echo"])]) == 1
+    assert "about the same questions" in capsys.readouterr().err
