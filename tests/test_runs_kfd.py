@@ -83,6 +83,36 @@ def test_tables_say_what_is_not_run_and_what_the_paper_has(videos, tmp_path, whi
         assert "| FAK-Owl | not run" in text and "47.99" not in text
 
 
+def test_a_row_that_is_not_run_names_the_command_that_makes_it(videos, tmp_path):
+    data, order, scores = rows(("1", "pristine", "real", 0.1), ("1", "Deepfakes", "fake", 0.8))
+    (tmp_path / "200.json").write_text(json.dumps({"steps": 1, **videos.in_videos(data, order, scores)}))
+    text = videos.table("3", tmp_path)
+    assert "train kfd runs/kfd/tables.toml --images 50 " in text and "--images 200 " not in text
+    assert "| 200 pictures (200) | 1.000" in text and "1.000, 2 videos |" in text
+    stems = {stem for row in videos.ROWS.values() for stem in row.values()}
+    assert stems <= videos.NOT_RUN.keys()
+
+
+def test_a_language_models_run_is_called_as_the_folder_that_training_was_given(videos):
+    assert videos.named("out/small-64/model") == "small-64"
+    assert videos.named("Qwen/Qwen2-VL-7B-Instruct") == "Qwen2-VL-7B-Instruct"
+    assert videos.named("model") == "model"
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", "{}", '{"dfdc": 1}', '{"dfdc": {"videos": null}}'])
+def test_a_file_beside_the_runs_that_is_none_is_told(videos, tmp_path, capsys, content):
+    (tmp_path / "50.json").write_text(content)
+    with pytest.raises(SystemExit) as ended:
+        videos.main(["table", "3", str(tmp_path)])
+    assert ended.value.code == 2 and "expected a run that `measure` wrote" in capsys.readouterr().err
+
+
+def test_a_pack_that_is_none_is_told_in_a_sentence(videos, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        videos.main(["measure", "x.safetensors", "--pack", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert ended.value.code == 2 and "facewitness build pack" in capsys.readouterr().err
+
+
 def test_a_table_without_runs_and_one_that_does_not_exist_are_told(videos, tmp_path):
     with pytest.raises(InputError, match="expected runs"):
         videos.table("1", tmp_path)

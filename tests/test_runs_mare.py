@@ -427,6 +427,15 @@ def test_tables_have_the_papers_rows_ours_and_why_a_row_was_not_run(tables, eval
     assert "published-qwen3b.toml" in capsys.readouterr().out
 
 
+def test_a_folder_that_holds_no_runs_of_table_5_is_told(tables, tmp_path, capsys):
+    for content in ("{}", "[1]", '{"model": 1}'):
+        (tmp_path / "f.json").write_text(content)
+        assert tables.main(["5", str(tmp_path)]) == 1
+        assert "expected what `verdicts` wrote" in capsys.readouterr().err
+    assert tables.main(["3", str(tmp_path / "none")]) == 1
+    assert "expected the folder of the runs" in capsys.readouterr().err
+
+
 def test_table_5_is_the_verdict_of_models_by_source(tables, model, tmp_path, capsys):
     pack = packed(tmp_path, "dfdc", "ffpp_c40")
     capsys.readouterr()

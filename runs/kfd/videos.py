@@ -32,7 +32,7 @@ from facewitness import geometry, plugins
 from facewitness.bench import measures
 from facewitness.bench.conditions import FORGERS
 from facewitness.builders.pack import Pack
-from facewitness.errors import InputError
+from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import write_whole
 from facewitness.grammars import yes_no
 from facewitness.models import _saved
@@ -43,6 +43,7 @@ SOURCES = ("ffpp_c23", "ffpp_c40", "deepfacelive", "dfdc")
 MARGIN = 1.3
 QUESTION = "Is this a deepfake image?"
 _IOU = 0.5  # a map's threshold
+_FEW = 20  # videos, below which a number says beside it how many it is of
 
 # The papers' numbers, in per cent, and the rows that nobody here ran: table -> row -> column -> number
 PUBLISHED: Mapping[str, Mapping[str, Mapping[str, float | None]]] = {
@@ -68,8 +69,20 @@ ROWS: Mapping[str, Mapping[str, str]] = {
           "made from nothing, 4.3 M": "small-192", "SmolLM2-135M": "smollm2", "Qwen2.5-0.5B": "qwen2.5",
           "Llama-3.2-1B": "llama-1b", "Llama-3.2-3B": "llama-3b", "Vicuna-7B": "vicuna"},
 }  # fmt: skip
-# Why a row was not run here, and with what it would be; of what is not named, nobody made the run
+# Why a row was not run, and with what it would be (README.md has each command whole, with what it starts from)
+_NOT = "not among these runs"
+_TRAIN = f"{_NOT}; facewitness train kfd"
+_FROM_NOTHING = f"{_NOT}; facewitness build small_vlm talks6/chat.json"
 NOT_RUN: Mapping[str, str] = {
+    "kfd": f"{_NOT}; --model FOLDER, or a detector: facewitness train kfd runs/kfd/ffpp.toml … --out OUT/kfd",
+    "sbi": f"{_TRAIN} runs/kfd/ffpp-sbi.toml … --out OUT/ffpp-sbi",
+    **{n: f"{_TRAIN} runs/kfd/tables.toml --images {n} … --out OUT/{n}" for n in ("50", "100", "200", "500")},
+    "ffpp": f"{_TRAIN} runs/kfd/tables.toml … --out OUT/ffpp",
+    **{s: f"{_TRAIN} runs/kfd/tables.toml --set 'sources={{{s}=1.0}}' … --out OUT/{s}"
+       for s in ("dfdc", "deepfacelive")},
+    **{f"small-{w}": f"{_FROM_NOTHING} --width {w} --layers {n} …, then "
+       f"train sft runs/kfd/table6.toml … --out OUT/small-{w}"
+       for w, n in ((64, 2), (128, 4), (192, 6))},
     "ptuning": "the authors' prompts are not published; a tuned model: --model FOLDER",
     "panda": "weights are not at hand; facewitness build panda … makes its shape, then --model FOLDER",
     "qwen2-vl": "weights are not at hand; --model Qwen/Qwen2-VL-7B-Instruct, or a server: facewitness bench run",
@@ -79,7 +92,7 @@ NOT_RUN: Mapping[str, str] = {
     "llama-1b": "weights are not at hand; facewitness build panda meta-llama/Llama-3.2-1B-Instruct, then train sft",
     "llama-3b": "weights are not at hand; facewitness build panda meta-llama/Llama-3.2-3B-Instruct, then train sft",
     "vicuna": "wants a GPU of 24 GB; facewitness train sft runs/kfd/sft.toml",
-}
+}  # fmt: skip
 
 
 def detector(path: Path) -> KFD | SBI:
@@ -255,7 +268,7 @@ def table(which: str, folder: Path) -> str:
     """One of the paper's tables as Markdown: ours, the published rows, and "not run" where there is no run."""
     if which not in ROWS:
         raise InputError(f"table: expected one of {', '.join(ROWS)}, got {which!r}")
-    runs = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.json"))}
+    runs = {file.stem: _run(file) for file in sorted(folder.glob("*.json"))}
     if not runs:
         raise InputError(f"'{folder}': expected runs that `measure` wrote, got none")
     sources = list(dict.fromkeys(s for run in runs.values() for s in run if s in SOURCES))
@@ -269,8 +282,8 @@ def table(which: str, folder: Path) -> str:
         known |= set(mine)
         for name in mine or [""]:
             cells = [_cells(runs[name].get(source)) if name else "not run" for source in sources]
-            if not name and cells:
-                cells[0] = f"not run: {NOT_RUN.get(stem, 'nobody has made it yet')}"
+            if not name:
+                cells[0] = f"not run: {NOT_RUN[stem]}"
             lines.append(f"| {title}{f' ({name})' if name else ''} | {' | '.join([*cells, *['–'] * len(more)])} |")
     for name in [name for name in runs if name not in known]:
         cells = [_cells(runs[name].get(source)) for source in sources]
@@ -288,6 +301,25 @@ def table(which: str, folder: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _run(file: Path) -> dict[str, Any]:
+    try:
+        run = json.loads(file.read_text(encoding="utf-8"))
+        of_sources = [run[source]["videos"]["auc"] for source in SOURCES if source in run]
+    except (OSError, ValueError, TypeError, KeyError):
+        of_sources = []
+    if not of_sources:
+        raise InputError(
+            f"'{file}': expected a run that `measure` wrote, got something else; take it out of the folder"
+        )
+    return dict(run)
+
+
+def named(model: str) -> str:
+    """What a language model's run is called: its folder, or that above where training called it `model`."""
+    path = Path(model)
+    return path.parent.name if path.name == "model" and path.parent.name else path.name
+
+
 def _cells(levels: Mapping[str, Any] | None) -> str:
     if levels is None:
         return "–"
@@ -295,7 +327,8 @@ def _cells(levels: Mapping[str, Any] | None) -> str:
     if auc["value"] is None:
         return "–"
     interval = "" if auc["low"] is None else f" ({auc['low']:.3f}–{auc['high']:.3f})"
-    return f"{auc['value']:.3f}{interval} / {ap['value']:.3f}"
+    few = f", {auc['n']} videos" if auc["n"] < _FEW else ""  # an interval that says nothing
+    return f"{auc['value']:.3f}{interval} / {ap['value']:.3f}{few}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -320,6 +353,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except InputError as error:
             parser.exit(2, f"{error}\n")
         return
+    try:
+        _measure(given)
+    except (FacewitnessError, OSError) as error:
+        parser.exit(2, f"{error}\n")
+
+
+def _measure(given: argparse.Namespace) -> None:
     data = Pack(given.pack)
     rows = frames(data, given.sources, given.most)
     for path in given.detectors:
@@ -330,7 +370,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         write_whole(given.out / f"{path.parent.name}.json", (json.dumps(numbers, indent=1) + "\n").encode())
     for name in given.model:
         numbers = of_words(name, data, rows, given.quote)
-        write_whole(given.out / f"{Path(name).name}.json", (json.dumps(numbers, indent=1) + "\n").encode())
+        write_whole(given.out / f"{named(name)}.json", (json.dumps(numbers, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -91,6 +91,8 @@ def table(which: str, folder: Path) -> str:
     """
     if which not in PUBLISHED:
         raise InputError(f"tables: expected one of {', '.join(PUBLISHED)}, got {which!r}")
+    if not folder.is_dir():
+        raise InputError(f"tables: expected the folder of the runs, got '{folder}', which is none")
     runs = _verdicts(folder) if which == "5" else _asked(folder)
     ours = list(dict.fromkeys(column for run in runs.values() for column in run["model"]))
     ours = ours or (list(SOURCES) if which == "5" else ["whole"])
@@ -130,7 +132,13 @@ def _asked(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _verdicts(folder: Path) -> dict[str, dict[str, Any]]:
-    return {file.stem: _json(file) for file in sorted(folder.glob("*.json"))}
+    runs = {file.stem: _json(file) for file in sorted(folder.glob("*.json"))}
+    for name, run in runs.items():
+        if not isinstance(run, dict) or not isinstance(run.get("model"), dict):
+            raise InputError(
+                f"'{folder / name}.json': expected what `verdicts` wrote, got something else; take it out of the folder"
+            )
+    return runs
 
 
 def _json(file: Path) -> dict[str, Any]:
