@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facewitness.errors import InputError, UnknownName
-from facewitness.models.compact import SHIPPED, Compact, _exactly
+from facewitness.models.compact import SHIPPED, Compact, exactly
 
 # isort: split
 from transformers import CLIPVisionConfig, CLIPVisionModel, InstructBlipVisionConfig, InstructBlipVisionModel
@@ -65,7 +65,7 @@ class CompactEncoder(nn.Module):
         """RGB (N, 3, size, size) in 0..255 → features."""
         _check(pixels, self.size)
         net = self.network
-        with _exactly(pixels):
+        with exactly(pixels):
             x = pixels / 128.0 - 1.0
             y = net.backbone.bn1(net.backbone.conv_stem(x))
             if net.noise is not None:

@@ -155,7 +155,7 @@ class Compact(nn.Module):
     def _stages(self, x: Tensor) -> list[Tensor]:
         """The backbone's features at stride 4, 8, 16 and 32, of RGB crops (B, 3, S, S) in 0..255."""
         b = self.backbone
-        with _exactly(x):
+        with exactly(x):
             x = x / 128.0 - 1.0
             y = b.bn1(b.conv_stem(x))
             if self.noise is not None:
@@ -236,8 +236,12 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     return {name: value.float() if value.dtype == torch.float16 else value for name, value in tensors.items()}
 
 
-def _exactly(x: Tensor) -> contextlib.AbstractContextManager[Any]:
-    """No autocast here: bfloat16 has eight bits, and the traces that matter lie in the last ones of a pixel."""
+def exactly(x: Tensor) -> contextlib.AbstractContextManager[Any]:
+    """A context without autocast: bfloat16 has eight bits, and the traces that matter lie in the last ones of a pixel.
+
+    Args:
+        x: What is computed on.
+    """
     kind = x.device.type
     return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else contextlib.nullcontext()
 

@@ -49,7 +49,8 @@ from facewitness.files import write_whole
 from facewitness.forge import degrade, routine
 from facewitness.models import _norm
 from facewitness.models.compact import HALF, SHIPPED, Answers, Compact, read_weights
-from facewitness.train import checkpoint
+from facewitness.models.patches import Patches
+from facewitness.train import checkpoint, several
 from facewitness.train.loop import Batch, Loop, Schedule, resume
 from facewitness.train.recipe import known, read_recipe
 from facewitness.types import KINDS, Landmarks, Pixels
@@ -92,6 +93,7 @@ class Recipe:
     native: tuple[float, ...] = ()  # smallest and largest side of a face in pixels; empty: sizes as they came
     enlarged: tuple[float, ...] = (0.25, 1.6)  # share of pairs that may be enlarged, and how far
     edited: float = 0.0  # share of pairs with routine edits
+    bared: float = 0.0  # share of pairs that show nothing around the face
     after: float = 0.5  # share of self-made forgeries made at the final size; the others are made first and reduced
     seed: int = 0
     backbone: str = "mobilenetv2_100"
@@ -102,6 +104,8 @@ class Recipe:
     own_share: float = 0.5  # share of draws whose fake is self-made where the source also has real forgeries
     ema: float = 0.998  # decay of the weight average a step
     weight_decay: float = 0.02
+    drop_path: float = 0.1  # of a vision transformer's last block in training; earlier ones less, evenly
+    layer_decay: float = 1.0  # the rate of a vision transformer's block over that of the one behind it
     warmup: int = 150  # steps in which the rate rises, once for all stages
     bf16: bool = False  # forward and backward in bfloat16 but for the first layers: twice as quick where CPUs have it
     batch_statistics: bool = False  # batch normalisation by the batch, as the first runs had it; see models/_norm
@@ -150,6 +154,7 @@ class Item:
     mask: NDArray[np.float32] | None  # None: unknown
     regions: frozenset[str] | None  # None: unknown
     parsing: NDArray[np.uint8] | None = None
+    source: str = ""  # what it was drawn for: one of the recipe's
 
 
 def item_of_row(data: Pack, i: int, index: dict[tuple[str, str], int]) -> Item:
@@ -284,7 +289,18 @@ def crop_item(item: Item, size: int, margin: float, rng: np.random.Generator | N
         "regions": touched[_MIRROR] if mirrored else touched,
         "has_regions": np.float32(item.regions is not None),
         "parsing": parsing.astype(np.int64),
+        "face": _outline(item.landmarks, to_small, small),
     }
+
+
+def _outline(mesh: Landmarks | None, affine: geometry.Affine, size: int) -> NDArray[np.uint8]:
+    """1 where the face with a margin of a tenth lies, uint8 (size, size); everywhere where no mesh is known."""
+    if mesh is None:
+        return np.ones((size, size), np.uint8)
+    points = geometry.transform(affine, mesh)
+    middle = points.mean(0)
+    hull = cv2.convexHull((middle + 1.1 * (points - middle)).astype(np.float32)).astype(np.int32)
+    return np.asarray(cv2.fillConvexPoly(np.zeros((size, size), np.uint8), hull, 1), np.uint8)
 
 
 class Batches(Dataset):
@@ -344,8 +360,12 @@ class Batches(Dataset):
 
     def __getitem__(self, i: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([self.recipe.seed, self.number, i])
-        crops = [crop_item(item, self.stage.size, self.recipe.margin, rng) for item in self.items(rng)]
-        return {k: torch.from_numpy(np.stack([c[k] for c in crops])) for k in crops[0]}
+        names = list(self.recipe.sources)
+        crops = []
+        for item in self.items(rng):
+            crop = crop_item(item, self.stage.size, self.recipe.margin, rng)
+            crops.append({**crop, "source": np.int64(names.index(item.source))})
+        return {k: torch.from_numpy(np.stack([np.asarray(c[k]) for c in crops])) for k in crops[0]}
 
     def items(self, rng: np.random.Generator) -> Iterator[Item]:
         """The pictures of a batch, edited and degraded, before they are cropped: a genuine and a forged one in turn.
@@ -367,6 +387,10 @@ class Batches(Dataset):
     def _pair(self, data: Pack, rng: np.random.Generator) -> tuple[Item, Item]:
         """A genuine face and a forged one, of one source and one size."""
         source = _drawn(self.recipe.sources, rng)
+        genuine, forged = self._pair_of(source, data, rng)
+        return replace(genuine, source=source), replace(forged, source=source)
+
+    def _pair_of(self, source: str, data: Pack, rng: np.random.Generator) -> tuple[Item, Item]:
         if self.fake[source] and rng.random() >= self.recipe.own_share:
             methods = sorted(self.fake[source])
             rows = self.fake[source][methods[rng.integers(len(methods))]]
@@ -419,6 +443,71 @@ def _drawn(shares: Mapping[str, float], rng: np.random.Generator) -> str:
 # ------------------------------------------------------------------------------------------------------ the training
 
 
+def network(recipe: Recipe) -> Compact | Patches:
+    """The network of a recipe, with random weights: `Patches` where its backbone is a vision transformer.
+
+    Args:
+        recipe: The settings.
+    """
+    if recipe.backbone.startswith("vit_"):
+        size = {stage.size for stage in recipe.stage}
+        if len(size) != 1 or recipe.unit:
+            raise InputError(
+                f"{recipe.backbone}: expected one size of crops in all stages and no `unit`, got sizes "
+                f"{sorted(size)} and unit = {recipe.unit}. A vision transformer's places are of one size."
+            )
+        return Patches(recipe.backbone, size.pop(), parsing=recipe.parsing, drop_path=recipe.drop_path)
+    return Compact(recipe.backbone, noise=recipe.noise, parsing=recipe.parsing, unit=recipe.unit)
+
+
+def begin(recipe: Recipe, init_from: Path | None) -> Compact | Patches:
+    """The network of a recipe as training begins.
+
+    Args:
+        recipe: The settings.
+        init_from: Pretrained weights of the backbone, or all weights of an earlier run; None for neither.
+
+    Raises:
+        InputError: The weights are of another network.
+    """
+    model = network(recipe)
+    if init_from is None:
+        return model
+    tensors = read_weights(init_from)
+    try:
+        if "conv_stem.weight" in tensors or "patch_embed.proj.weight" in tensors:
+            model.start_from(tensors)
+        else:
+            known_length = {"length": torch.tensor(0.0)} if recipe.unit else {}
+            model.load_state_dict({**known_length, **tensors})
+    except (RuntimeError, KeyError) as error:
+        first = str(error).strip().splitlines()[-1].strip()
+        raise InputError(f"init_from: expected weights of the recipe's network; '{init_from}' does not fit: "
+                         f"{first}. Take {SHIPPED}, or another recipe.") from error  # fmt: skip
+    return model
+
+
+def optimizer_of(model: Compact | Patches, recipe: Recipe, **options: Any) -> torch.optim.AdamW:
+    """AdamW on a network: matrices decay, and a vision transformer's blocks learn the slower the earlier they come.
+
+    Args:
+        model: The network.
+        recipe: The settings.
+        **options: Of torch's AdamW.
+    """
+    groups: dict[tuple[int, bool], list[Tensor]] = defaultdict(list)
+    for name, p in model.named_parameters():
+        behind = model.blocks_behind(name) if isinstance(model, Patches) else 0
+        groups[behind, p.ndim > 1 and not name.endswith(("pos_embed", "cls_token"))].append(p)
+    return torch.optim.AdamW(
+        [
+            {"params": p, "weight_decay": recipe.weight_decay * decays, "scale": recipe.layer_decay**behind}
+            for (behind, decays), p in sorted(groups.items(), key=lambda item: (item[0][0], not item[0][1]))
+        ],
+        lr=1e-3, **options,
+    )  # fmt: skip
+
+
 def losses(answers: Answers, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Each head's loss, over the items whose truth is known.
 
@@ -449,6 +538,24 @@ def losses(answers: Answers, batch: dict[str, Tensor]) -> dict[str, Tensor]:
     if answers.parsing is not None and bool((batch["parsing"] != 255).any()):
         parts["parsing"] = F.cross_entropy(answers.parsing, batch["parsing"], ignore_index=255)
     return parts
+
+
+def bared(batch: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """The batch with one colour around the face in a share of pairs, the same for both of a pair.
+
+    What stands around a face tells which source a picture is of, and so, where a source's genuine pictures are
+    another's, whether it is forged.
+
+    Args:
+        batch: Of `Batches`, a genuine and a forged picture in turn.
+        share: Of pairs.
+    """
+    x = batch["x"].float()
+    pairs = len(x) // 2
+    chosen = (torch.rand(pairs, device=x.device) < share).repeat_interleave(2)
+    colour = (255 * torch.rand(pairs, 3, 1, 1, device=x.device)).repeat_interleave(2, 0)
+    face = F.interpolate(batch["face"][:, None].float(), size=x.shape[2:], mode="nearest")
+    return {**batch, "x": torch.where(chosen[:, None, None, None] & (face == 0), colour, x)}
 
 
 def apart(features: Tensor, fake: Tensor) -> dict[str, Tensor]:
@@ -495,26 +602,12 @@ def train(
     Batches(folder, recipe, 0, hard).check()
     torch.manual_seed(recipe.seed)
     out.mkdir(parents=True, exist_ok=True)
-    model = Compact(recipe.backbone, noise=recipe.noise, parsing=recipe.parsing, unit=recipe.unit)
-    if init_from is not None:
-        tensors = read_weights(init_from)
-        try:
-            if "conv_stem.weight" in tensors:
-                model.start_from(tensors)
-            else:
-                known_length = {"length": torch.tensor(0.0)} if recipe.unit else {}
-                model.load_state_dict({**known_length, **tensors})
-        except RuntimeError as error:
-            first = str(error).strip().splitlines()[-1].strip()
-            raise InputError(f"init_from: expected weights of the recipe's network; '{init_from}' does not fit: "
-                             f"{first}. Take {SHIPPED}, or another recipe.") from error  # fmt: skip
-    model = model.to(memory_format=torch.channels_last)
+    device = several.device()
+    model = begin(recipe, init_from).to(device)
+    if device.type == "cpu" or isinstance(model, Compact):
+        model = model.to(memory_format=torch.channels_last)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    other = [p for p in model.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": other, "weight_decay": 0.0}], lr=1e-3
-    )
+    optimizer = optimizer_of(model, recipe)
     place = resume(out, model.state_dict(), average, optimizer, {})
     resolved = {"recipe": asdict(recipe), "commit": checkpoint.commit(), "torch": torch.__version__}
     write_whole(out / "resolved.json", json.dumps(resolved, indent=1).encode())
@@ -523,14 +616,18 @@ def train(
         model.train()
         if not recipe.batch_statistics:
             _norm.keep_statistics(model)
+        batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+        if recipe.bared:
+            batch = bared(batch, recipe.bared)
         x = batch["x"].float().contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.bf16):
             pooled, decoded, mask = model.pooled(x)
-            if recipe.unit and model.length == 0:  # once: the head goes on from numbers like those it was trained on
+            if isinstance(model, Compact) and recipe.unit and model.length == 0:
+                # once: the head goes on from numbers like those it was trained on
                 model.length.copy_(pooled.detach().float().norm(dim=1).mean())
                 average["length"].copy_(model.length)
             answers = model.answers(pooled, decoded, mask)
-        parts = losses(Answers(*(None if a is None else a.float() for a in answers)), dict(batch))
+        parts = losses(Answers(*(None if a is None else a.float() for a in answers)), batch)
         if recipe.unit:
             parts |= apart(pooled, batch["fake"])
         return {"loss": torch.stack([recipe.loss_weights[k] * v for k, v in parts.items()]).sum(), **parts}
@@ -570,7 +667,7 @@ def mined(recipe: Recipe, folder: Path, weights: Path, heaviest: float = 4.0) ->
     Returns:
         "source/file" → weight.
     """
-    model = Compact(recipe.backbone, noise=recipe.noise, parsing=recipe.parsing, unit=recipe.unit)
+    model = network(recipe)
     model.load_state_dict(read_weights(weights))
     model = model.eval().to(memory_format=torch.channels_last)
     stage = recipe.stage[-1]
@@ -601,7 +698,7 @@ def mined(recipe: Recipe, folder: Path, weights: Path, heaviest: float = 4.0) ->
 class _Deployed(torch.nn.Module):
     """The network as it ships: uint8 crops in, probabilities out."""
 
-    def __init__(self, model: Compact):
+    def __init__(self, model: Compact | Patches):
         super().__init__()
         self.model = model
 
@@ -655,7 +752,7 @@ def export(recipe: Recipe, weights: Path, onnx: Path, size: int | None = None, m
     import onnxruntime
     from onnxscript import optimizer
 
-    model = Compact(recipe.backbone, noise=recipe.noise, parsing=recipe.parsing, unit=recipe.unit)
+    model = network(recipe)
     model.load_state_dict(read_weights(weights))
     deployed = _Deployed(model.eval()).eval()
     size = recipe.stage[-1].size if size is None else size

@@ -217,7 +217,7 @@ class Loop:
 
     def _step(self, batch: Batch, step: int, rate: float) -> Mapping[str, Tensor]:
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("scale", 1.0)  # a part that learns slower than the rest
         torch.manual_seed(zlib.crc32(f"{self.seed} {step}".encode()))
         means: dict[str, Tensor] = {}
         for k in range(self.parts):

@@ -1,0 +1,248 @@
+"""Several networks learn from the same draws: where drawing takes longer than learning, one GPU teaches them all.
+
+    python runs/compact/together.py runs/compact/14-together.toml --pack PACK --out OUT --until TIME --workers 9
+
+The TOML names the recipe that draws and, for each learner, what differs from it, where it begins (a file of INITS),
+sources that it does not learn from (`without`) and another learner whose probability it learns besides the label
+(`taught_by`; Hinton et al. 2015). Where the next batch is not drawn yet, the last one is learned a second time in the mirror. Ends by the clock;
+then OUT holds NAME.safetensors (averaged weights, float16), log.jsonl, and scores.npz: each learner's log-odds of the
+pack's `val` rows as `compare.py` looks at them, as found and edited. It keeps no state: a killed run begins anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import queue
+import threading
+import time
+import tomllib
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import compare
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from facewitness.apps.build import Look
+from facewitness.builders.pack import Pack
+from facewitness.models import _norm
+from facewitness.models.compact import Answers, Compact
+from facewitness.train import compact
+from facewitness.train.loop import CLIP, Schedule
+
+SAVED = 60.0  # seconds between two savings
+
+
+@dataclass
+class Learner:
+    """One network with all that teaches it."""
+
+    name: str
+    recipe: compact.Recipe
+    model: torch.nn.Module
+    average: dict[str, Tensor]
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    without: tuple[int, ...]  # numbers of sources
+    taught_by: str | None
+    weight: float
+
+    def learn(self, batch: dict[str, Tensor], step: int, told: dict[str, Tensor]) -> dict[str, Tensor]:
+        """One step; `told` gets the log-odds of every item, and holds those of the learners before this one."""
+        if self.recipe.bared:
+            batch = compact.bared(batch, self.recipe.bared)
+        left = torch.ones(len(batch["x"]), dtype=torch.bool, device=batch["x"].device)
+        for source in self.without:
+            left &= batch["source"] != source
+        if self.without and not bool(left.any()):
+            return {}
+        part = {name: value[left] for name, value in batch.items()} if self.without else batch
+        self.model.train()
+        _norm.keep_statistics(self.model)
+        x = part["x"].float()
+        if isinstance(self.model, Compact):
+            x = x.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.recipe.bf16):
+            answers = self.model(x)
+        answers = Answers(*(None if a is None else a.float() for a in answers))
+        if not self.without:
+            told[self.name] = answers.fake.detach()
+        parts = compact.losses(answers, part)
+        if self.taught_by is not None:
+            parts["taught"] = F.binary_cross_entropy_with_logits(answers.fake, told[self.taught_by].sigmoid())
+        loss = torch.stack([self.recipe.loss_weights.get(k, self.weight) * v for k, v in parts.items()]).sum()
+        rate = self.schedule.rate(step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group.get("scale", 1.0)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
+        self.optimizer.step()
+        own = self.model.state_dict()
+        floats = [k for k, v in own.items() if v.is_floating_point()]
+        decay = min(self.recipe.ema, (1 + step) / (10 + step))
+        with torch.no_grad():
+            torch._foreach_lerp_([self.average[k] for k in floats], [own[k] for k in floats], 1 - decay)
+        return {k: v.detach() for k, v in parts.items()}
+
+
+def learner(
+    about: dict[str, Any], base: compact.Recipe, folder: Path, until: datetime, device: torch.device
+) -> Learner:
+    """From a table of the TOML; names of files are looked up beside `folder`."""
+    own = {k: v for k, v in about.items() if k in compact.Recipe.__dataclass_fields__}
+    stage = replace(base.stage[0], lr=about.get("lr", base.stage[0].lr))
+    recipe = replace(base, stage=(stage,), **own)
+    model = compact.begin(recipe, folder / about["init"]).to(device)
+    if isinstance(model, Compact):
+        model = model.to(memory_format=torch.channels_last)
+    return Learner(
+        about["name"], recipe, model, {k: v.detach().clone() for k, v in model.state_dict().items()},
+        compact.optimizer_of(model, recipe, fused=device.type == "cuda"),
+        Schedule(stage.lr, stage.steps, recipe.warmup, until=until),
+        tuple(list(base.sources).index(s) for s in about.get("without", ())), about.get("taught_by"),
+        float(about.get("taught_weight", 1.0)),
+    )  # fmt: skip
+
+
+def mirrored(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The batch in the mirror, sides of regions exchanged."""
+    out = dict(batch)
+    out["x"], out["mask"], out["face"] = batch["x"].flip(3), batch["mask"].flip(2), batch["face"].flip(2)
+    out["regions"] = batch["regions"][:, compact._MIRROR]
+    return out
+
+
+class Fed(threading.Thread):
+    """Batches on the device before they are asked for."""
+
+    def __init__(self, loader: Any, device: torch.device):
+        super().__init__(daemon=True)
+        self.loader, self.device, self.queue = loader, device, queue.Queue(4)
+        self.start()
+
+    def run(self) -> None:
+        for batch in self.loader:
+            on_gpu = self.device.type == "cuda"
+            batch = {k: v.pin_memory() if on_gpu else v for k, v in batch.items()}
+            self.queue.put({k: v.to(self.device, non_blocking=True) for k, v in batch.items()})
+
+
+class Faces(Dataset[Any]):
+    """The `val` faces that `compare.py` looks at, as found and edited."""
+
+    def __init__(self, folder: Path, look: Look, limit: int):
+        self.folder, self.look, self.pack = folder, look, Pack(folder)
+        self.rows = compare.rows_of(self.pack, limit)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, n: int) -> Tensor:
+        cv2.setNumThreads(0)
+        found = compare.crops(self.pack, self.rows[n], [self.look])
+        return torch.from_numpy(np.stack([found[c, self.look] for c in compare.CONDITIONS]))
+
+
+def score(learners: list[Learner], folder: Path, look: Look, limit: int, workers: int, device: torch.device) -> dict:
+    """Name → log-odds (rows, conditions) by the averaged weights; and what the rows are."""
+    faces = Faces(folder, look, limit)
+    found: dict[str, list[Any]] = defaultdict(list)
+    for one in learners:
+        one.model.load_state_dict(one.average)
+        one.model.eval()
+    with torch.inference_mode():
+        for x in DataLoader(faces, 32, num_workers=workers, multiprocessing_context="spawn" if workers else None):
+            n, c, m = x.shape[:3]
+            x = x.flatten(0, 2).to(device).float()
+            for one in learners:
+                fake = one.model(x).fake.float().view(n, c, m).mean(2)
+                found[one.name].append(fake.cpu().numpy())
+    about = [{k: faces.pack.rows[i][k] for k in ("source", "file", "label")} for i in faces.rows]
+    return {**{k: np.concatenate(v) for k, v in found.items()}, "rows": np.array(json.dumps(about))}
+
+
+def main() -> None:
+    """Learn until the clock says so."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("plan", type=Path)
+    parser.add_argument("--pack", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--until", type=datetime.fromisoformat, required=True)
+    parser.add_argument("--workers", type=int, default=9)
+    parser.add_argument("--limit", type=int, default=60)
+    parser.add_argument("--inits", type=Path, default=Path())
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    plan = tomllib.loads(given.plan.read_text())
+    base = compact.Recipe.read(given.plan.parent / plan["recipe"])
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(base.seed)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    batches = compact.Batches(given.pack, base, 0)
+    loader = DataLoader(
+        batches, batch_size=None, sampler=range(len(batches)), num_workers=given.workers, prefetch_factor=3,
+        multiprocessing_context="spawn",
+    )  # fmt: skip
+    fed = Fed(loader, device)
+    learners = [learner(about, base, given.inits, given.until, device) for about in plan["learner"]]
+    batch = fed.queue.get()
+    for one in learners:
+        one.schedule.begin(0)
+    log = (given.out / "log.jsonl").open("w")
+    sums: dict[str, Tensor] = {}
+    count, drawn, saved, begun = 0, 1, time.monotonic(), time.monotonic()
+    step, again = 0, False
+    while not learners[0].schedule.over:
+        torch.manual_seed(step)
+        told: dict[str, Tensor] = {}
+        for one in learners:
+            for name, value in one.learn(mirrored(batch) if again else batch, step, told).items():
+                sums[f"{one.name} {name}"] = sums.get(f"{one.name} {name}", 0) + value
+        step, count = step + 1, count + 1
+        if not again and fed.queue.empty():
+            again = True
+        else:
+            batch, again, drawn = fed.queue.get(), False, drawn + 1
+        if count == 50:
+            means = {k: round(float(v) / count, 4) for k, v in sums.items()}
+            speed = round(drawn * len(batch["x"]) / (time.monotonic() - begun), 1)
+            line = json.dumps({"step": step, "batches": drawn, "drawn_per_second": speed, **means})
+            log.write(line + "\n")
+            log.flush()
+            print(
+                {k: v for k, v in json.loads(line).items() if not k.endswith(("kind", "regions", "mask"))}, flush=True
+            )
+            sums, count = {}, 0
+        if time.monotonic() - saved > SAVED or learners[0].schedule.over:
+            saved = time.monotonic()
+            for one in learners:
+                save_file(
+                    {
+                        k: v.half().contiguous().cpu() if v.is_floating_point() else v.cpu()
+                        for k, v in one.average.items()
+                    },
+                    given.out / f"{one.name}.safetensors",
+                )
+    look = Look(base.stage[-1].size, base.margin)
+    found = score(learners, given.pack, look, given.limit, given.workers, device)
+    np.savez_compressed(given.out / "scores.npz", **found)
+    rows = json.loads(str(found["rows"]))
+    for one in learners:
+        for c, condition in enumerate(compare.CONDITIONS):
+            each = compare.aucs(found[one.name][:, c], rows, base.genuine)
+            print(f"{one.name:10} {condition:9} {np.mean(list(each.values())):.4f}  "
+                  + "  ".join(f"{s} {v:.2f}" for s, v in each.items()), flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
