@@ -1,12 +1,13 @@
 """Several networks learn from the same draws: where drawing takes longer than learning, one GPU teaches them all.
 
-    python runs/compact/together.py runs/compact/14-together.toml --pack PACK --out OUT --until TIME --workers 9
+    python runs/compact/together.py runs/compact/14-together.toml --pack PACK --inits INITS --out OUT --until TIME
 
 The TOML names the recipe that draws and, for each learner, what differs from it, where it begins (a file of INITS),
 sources that it does not learn from (`without`) and another learner whose probability it learns besides the label
-(`taught_by`; Hinton et al. 2015). Where the next batch is not drawn yet, the last one is learned a second time in the mirror. Ends by the clock;
-then OUT holds NAME.safetensors (averaged weights, float16), log.jsonl, and scores.npz: each learner's log-odds of the
-pack's `val` rows as `compare.py` looks at them, as found and edited. It keeps no state: a killed run begins anew.
+(`taught_by`; Hinton et al. 2015). Where the next batch is not drawn yet, the last one is learned once more in the
+mirror. It ends by the clock; then OUT holds NAME.safetensors (averaged weights, float16), log.jsonl, and scores.npz:
+each learner's log-odds of the pack's `val` rows as `compare.py` looks at them, as found and edited, for which half a
+minute is wanted after TIME. It keeps no state: a killed run begins anew.
 """
 
 from __future__ import annotations
@@ -60,12 +61,7 @@ class Learner:
         """One step; `told` gets the log-odds of every item, and holds those of the learners before this one."""
         if self.recipe.bared:
             batch = compact.bared(batch, self.recipe.bared)
-        left = torch.ones(len(batch["x"]), dtype=torch.bool, device=batch["x"].device)
-        for source in self.without:
-            left &= batch["source"] != source
-        if self.without and not bool(left.any()):
-            return {}
-        part = {name: value[left] for name, value in batch.items()} if self.without else batch
+        part = stood_in(batch, self.without)
         self.model.train()
         _norm.keep_statistics(self.model)
         x = part["x"].float()
@@ -112,6 +108,25 @@ def learner(
         tuple(list(base.sources).index(s) for s in about.get("without", ())), about.get("taught_by"),
         float(about.get("taught_weight", 1.0)),
     )  # fmt: skip
+
+
+def stood_in(batch: dict[str, Tensor], without: tuple[int, ...]) -> dict[str, Tensor]:
+    """The batch with other pairs of it in the place of those of sources left out.
+
+    Its size stays, for cuDNN plans every convolution anew for a batch of another size, which takes seconds.
+
+    Args:
+        batch: Of `compact.Batches`, a genuine and a forged picture in turn.
+        without: Numbers of sources; at least one pair has to be of another.
+    """
+    if not without:
+        return batch
+    source = batch["source"][::2]
+    left = ~torch.isin(source, torch.tensor(without, device=source.device))
+    others = torch.multinomial(left.float(), len(left), replacement=True)
+    pairs = torch.where(left, torch.arange(len(left), device=source.device), others)
+    rows = torch.stack([2 * pairs, 2 * pairs + 1], 1).flatten()
+    return {name: value[rows] for name, value in batch.items()}
 
 
 def mirrored(batch: dict[str, Tensor]) -> dict[str, Tensor]:
