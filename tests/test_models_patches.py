@@ -95,3 +95,25 @@ def test_it_learns_goes_on_and_holds_one_size(packed, tmp_path):  # noqa: F811
     assert weights.keys() == on.keys() and any(not torch.equal(weights[k], on[k]) for k in on)
     with pytest.raises(InputError, match="one size of crops in all stages"):
         recipe_file.train(replace(VIT, stage=TINY.stage), packed, None, tmp_path / "two", workers=0)
+
+
+def test_pairs_of_sources_left_out_are_stood_in_for_by_other_pairs():
+    import sys
+    from pathlib import Path
+
+    sys.path.insert(0, str(Path(__file__).parents[1] / "runs/compact"))
+    try:
+        import together
+    finally:
+        sys.path.pop(0)
+    batch = {"source": torch.tensor([0, 0, 2, 2, 1, 1, 2, 2]), "x": torch.arange(8)}
+    torch.manual_seed(0)
+    part = together.stood_in(batch, (2,))
+    assert part["source"].tolist()[:2] == [0, 0] and part["source"].tolist()[4:6] == [1, 1]
+    assert len(part["x"]) == 8 and 2 not in part["source"]
+    assert (part["x"][1::2] - part["x"][::2] == 1).all() and (part["x"][::2] % 2 == 0).all(), "pairs stay together"
+    assert together.stood_in(batch, ()) is batch
+    seen = {"x": torch.rand(2, 3, 8, 8), "mask": torch.rand(2, 2, 2), "face": torch.rand(2, 2, 2)}
+    seen["regions"] = torch.rand(2, 12)
+    twice = together.mirrored(together.mirrored(seen))
+    assert all(torch.equal(twice[name], value) for name, value in seen.items())
