@@ -46,7 +46,8 @@ from torch import Tensor, nn
 from facewitness.builders.pack import Pack
 from facewitness.forge import degrade
 from facewitness.models import _norm
-from facewitness.models.compact import Answers, Compact
+from facewitness.models._answers import Answers
+from facewitness.models.compact import Compact
 from facewitness.train import compact
 
 # sources left out, the genuine ones beside them included

@@ -36,7 +36,8 @@ from torch.utils.data import DataLoader, Dataset
 from facewitness.apps.build import Look
 from facewitness.builders.pack import Pack
 from facewitness.models import _norm
-from facewitness.models.compact import Answers, Compact
+from facewitness.models._answers import Answers
+from facewitness.models.compact import Compact
 from facewitness.train import compact
 from facewitness.train.loop import CLIP, Schedule
 

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facewitness.errors import InputError, UnknownName
-from facewitness.models.compact import SHIPPED, Compact, exactly
+from facewitness.models._answers import exactly
+from facewitness.models.compact import SHIPPED, Compact
 
 # isort: split
 from transformers import CLIPVisionConfig, CLIPVisionModel, InstructBlipVisionConfig, InstructBlipVisionModel

@@ -14,11 +14,9 @@ up.
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -32,20 +30,11 @@ import timm  # isort: skip
 
 from facewitness import weights
 from facewitness.errors import InputError, UnknownName, WeightsError
+from facewitness.models._answers import Answers, exactly
 from facewitness.regions import CELEBAMASK, MARE
 from facewitness.types import KINDS
 
 _STRIDES = {2: 0, 4: 1, 8: 2, 16: 4, 32: 6}  # stride -> index of the last MobileNetV2 stage at that stride
-
-
-class Answers(NamedTuple):
-    """All answers for a batch of N crops of S × S pixels, as logits."""
-
-    fake: Tensor  # (N,)
-    kind: Tensor  # (N, 4)
-    mask: Tensor  # (N, S/4, S/4)
-    regions: Tensor  # (N, 12)
-    parsing: Tensor | None  # (N, 19, S/4, S/4)
 
 
 class Compact(nn.Module):
@@ -234,16 +223,6 @@ def read_weights(file: Path) -> dict[str, Tensor]:
                 f"run's last.safetensors, or {SHIPPED} of the repository."
             ) from error
     return {name: value.float() if value.dtype == torch.float16 else value for name, value in tensors.items()}
-
-
-def exactly(x: Tensor) -> contextlib.AbstractContextManager[Any]:
-    """A context without autocast: bfloat16 has eight bits, and the traces that matter lie in the last ones of a pixel.
-
-    Args:
-        x: What is computed on.
-    """
-    kind = x.device.type
-    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else contextlib.nullcontext()
 
 
 class _Residual(nn.Module):

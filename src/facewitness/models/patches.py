@@ -24,7 +24,7 @@ from timm.layers.patch_embed import resample_patch_embed
 from timm.layers.pos_embed import resample_abs_pos_embed
 
 from facewitness.errors import UnknownName
-from facewitness.models.compact import Answers, exactly
+from facewitness.models._answers import Answers, exactly
 from facewitness.regions import CELEBAMASK, MARE
 from facewitness.types import KINDS
 

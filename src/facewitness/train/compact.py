@@ -48,7 +48,8 @@ from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.forge import degrade, routine
 from facewitness.models import _norm
-from facewitness.models.compact import HALF, SHIPPED, Answers, Compact, read_weights
+from facewitness.models._answers import Answers
+from facewitness.models.compact import HALF, SHIPPED, Compact, read_weights
 from facewitness.models.patches import Patches
 from facewitness.train import checkpoint, several
 from facewitness.train.loop import Batch, Loop, Schedule, resume
