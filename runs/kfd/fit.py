@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--most", type=int, help="rows of each source and label")
     given = parser.parse_args(arguments)
     witness = plugins.get("witnesses", "kfd").load(weights=str(given.weights))
-    witness.facts["strength"] = {"slope": 1.0, "offset": 0.0}  # how far the map covers a region, as it is
+    witness.strength = {"slope": 1.0, "offset": 0.0}  # how far the map covers a region, as it is
     rows = examined([witness], Pack(given.cache), "calibrate", list(CONDITIONS), limit=given.most)
     card = given.weights.with_suffix(".json")
     facts = json.loads(card.read_text(encoding="utf-8"))
