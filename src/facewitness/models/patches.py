@@ -119,6 +119,9 @@ class Patches(nn.Module):
 
         Args:
             x: RGB crops (N, 3, S, S) in 0..255.
+
+        Returns:
+            Features, what the mask's head reads, and the mask's logits.
         """
         b = self.backbone
         with exactly(x):
@@ -147,10 +150,10 @@ class Patches(nn.Module):
             RuntimeError: If they do not fit.
         """
         own = self.backbone.state_dict()
-        found = {name: value.float() for name, value in tensors.items() if name in own}
-        found["patch_embed.proj.weight"] = resample_patch_embed(found["patch_embed.proj.weight"], [PATCH, PATCH])
-        found["pos_embed"] = resample_abs_pos_embed(found["pos_embed"], [self.grid, self.grid])
-        self.backbone.load_state_dict(found, strict=True)
+        taken = {name: value.float() for name, value in tensors.items() if name in own}
+        taken["patch_embed.proj.weight"] = resample_patch_embed(taken["patch_embed.proj.weight"], [PATCH, PATCH])
+        taken["pos_embed"] = resample_abs_pos_embed(taken["pos_embed"], [self.grid, self.grid])
+        self.backbone.load_state_dict(taken, strict=True)
 
     def blocks_behind(self, name: str) -> int:
         """How many blocks of the encoder come after a tensor: what a learning rate that falls with depth goes by.
@@ -178,6 +181,9 @@ def of_dinov2(tensors: Mapping[str, Any]) -> dict[str, Tensor]:
 
     Args:
         tensors: As transformers' `Dinov2Model` names them.
+
+    Returns:
+        Name → tensor, each in the shape that timm's network has it.
     """
     out: dict[str, Tensor] = {}
     for name, value in tensors.items():

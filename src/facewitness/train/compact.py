@@ -550,6 +550,9 @@ def bared(batch: dict[str, Tensor], share: float) -> dict[str, Tensor]:
     Args:
         batch: Of `Batches`, a genuine and a forged picture in turn.
         share: Of pairs.
+
+    Returns:
+        The same by name, "x" as float32 (N, 3, S, S).
     """
     x = batch["x"].float()
     pairs = len(x) // 2
