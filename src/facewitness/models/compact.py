@@ -14,7 +14,6 @@ up.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,14 +29,12 @@ import timm  # isort: skip
 
 from facewitness import weights
 from facewitness.errors import InputError, UnknownName, WeightsError
-from facewitness.models._answers import Answers, exactly
-from facewitness.regions import CELEBAMASK, MARE
-from facewitness.types import KINDS
+from facewitness.models._answers import Answering, Answers, exactly
 
 _STRIDES = {2: 0, 4: 1, 8: 2, 16: 4, 32: 6}  # stride -> index of the last MobileNetV2 stage at that stride
 
 
-class Compact(nn.Module):
+class Compact(Answering):
     """The network. `forward` takes RGB (N, 3, S, S) in 0..255, S a multiple of 32.
 
     backbone   a timm MobileNetV2 name; width   channels of the decoder; noise   add a branch that sees only the
@@ -68,49 +65,23 @@ class Compact(nn.Module):
         used = [channels[_STRIDES[s]] for s in (4, 8, 16, 32)]
         self.lateral = nn.ModuleList(nn.Conv2d(c, width, 1) for c in used)
         self.smooth = nn.ModuleList(_separable(width) for _ in used[:-1])
-        self.to_mask = nn.Conv2d(width, 1, 1)
-        self.to_parsing = nn.Conv2d(width, len(CELEBAMASK), 1) if parsing else None
-        self.to_region_map = nn.Conv2d(width, len(MARE), 1)
-        self.dropout = nn.Dropout(dropout)
-        pooled = self.backbone.num_features + used[1] + used[2] + 1
-        self.to_fake = nn.Linear(pooled, 1)
-        self.to_kind = nn.Linear(pooled, len(KINDS))
-        self.to_regions = nn.Linear(pooled, len(MARE))
+        self.add_heads(width, self.backbone.num_features + used[1] + used[2] + 1, parsing, dropout)
         self.unit = unit
         if unit:
             self.register_buffer("length", torch.tensor(0.0))  # of features before they are made one long; 0: not known
 
-    def forward(self, x: Tensor) -> Answers:
-        """The answers about B crops.
-
-        Args:
-            x: RGB crops (B, 3, S, S) in 0..255.
-
-        Returns:
-            Raw outputs; see `Answers`.
-        """
-        return self.answers(*self.pooled(x))
-
     def answers(self, pooled: Tensor, d: Tensor, mask: Tensor) -> Answers:
-        """The answers from what `pooled` gives: features (B, F), the decoder's output, the mask's logits.
+        """The answers from what `pooled` gives; with `unit` fake or real from features of length one.
 
         Args:
-            pooled: What the linear heads see.
-            d: The decoder's output (B, W, S/4, S/4).
-            mask: Logits (B, S/4, S/4).
+            pooled: What the linear heads see (N, F).
+            d: The decoder's output (N, W, S/4, S/4).
+            mask: Logits (N, S/4, S/4).
         """
-        seen = F.normalize(pooled.float(), dim=1) * self.length if self.unit else pooled
-        pooled = self.dropout(pooled)
-        region_map = self.to_region_map(F.avg_pool2d(d, 2))
-        # a smooth maximum (log of the mean exponential): a region counts as forged where any part of it does
-        local = torch.logsumexp(region_map.flatten(2), dim=2) - math.log(region_map.shape[2] * region_map.shape[3])
-        return Answers(
-            fake=self.to_fake(self.dropout(seen))[:, 0] if self.unit else self.to_fake(pooled)[:, 0],
-            kind=self.to_kind(pooled),
-            mask=mask,
-            regions=self.to_regions(pooled) + local,
-            parsing=None if self.to_parsing is None else self.to_parsing(d),
-        )
+        answers = super().answers(pooled, d, mask)
+        if not self.unit:
+            return answers
+        return answers._replace(fake=self.to_fake(self.dropout(F.normalize(pooled.float(), dim=1) * self.length))[:, 0])
 
     def pooled(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the linear heads see: features (N, F), the decoder (N, W, S/4, S/4), mask logits (N, S/4, S/4).

@@ -9,7 +9,6 @@ the crop itself, which knows edges that a patch of 16 pixels does not.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,15 +23,13 @@ from timm.layers.patch_embed import resample_patch_embed
 from timm.layers.pos_embed import resample_abs_pos_embed
 
 from facewitness.errors import UnknownName
-from facewitness.models._answers import Answers, exactly
-from facewitness.regions import CELEBAMASK, MARE
-from facewitness.types import KINDS
+from facewitness.models._answers import Answering, exactly
 
 PATCH = 16
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as DINOv2 was trained
 
 
-class Patches(nn.Module):
+class Patches(Answering):
     """The network. `forward` takes RGB (N, 3, S, S) in 0..255; S is `size`.
 
     Args:
@@ -71,48 +68,11 @@ class Patches(nn.Module):
         self.smooth = nn.Sequential(
             nn.Conv2d(width, width, 3, padding=1, groups=width), nn.Conv2d(width, width, 1), nn.GELU()
         )
-        self.to_mask = nn.Conv2d(width, 1, 1)
-        self.to_parsing = nn.Conv2d(width, len(CELEBAMASK), 1) if parsing else None
-        self.to_region_map = nn.Conv2d(width, len(MARE), 1)
-        self.dropout = nn.Dropout(dropout)
-        pooled = 5 * features + 1
-        self.to_fake = nn.Linear(pooled, 1)
-        self.to_kind = nn.Linear(pooled, len(KINDS))
-        self.to_regions = nn.Linear(pooled, len(MARE))
+        self.add_heads(width, 5 * features + 1, parsing, dropout)
         for head in (self.to_fake, self.to_kind, self.to_regions):
             nn.init.normal_(head.weight, std=0.01)
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1) * 255, persistent=False)
-
-    def forward(self, x: Tensor) -> Answers:
-        """The answers about N crops.
-
-        Args:
-            x: RGB crops (N, 3, S, S) in 0..255.
-
-        Returns:
-            Raw outputs; see `Answers`.
-        """
-        return self.answers(*self.pooled(x))
-
-    def answers(self, pooled: Tensor, d: Tensor, mask: Tensor) -> Answers:
-        """The answers from what `pooled` gives.
-
-        Args:
-            pooled: What the linear heads see (N, F).
-            d: What the mask's head reads (N, W, S/4, S/4).
-            mask: Logits (N, S/4, S/4).
-        """
-        pooled = self.dropout(pooled)
-        region_map = self.to_region_map(F.avg_pool2d(d, 2))
-        local = torch.logsumexp(region_map.flatten(2), dim=2) - math.log(region_map.shape[2] * region_map.shape[3])
-        return Answers(
-            fake=self.to_fake(pooled)[:, 0],
-            kind=self.to_kind(pooled),
-            mask=mask,
-            regions=self.to_regions(pooled) + local,
-            parsing=None if self.to_parsing is None else self.to_parsing(d),
-        )
 
     def pooled(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the linear heads see: features (N, F), what the mask's head reads, mask logits (N, S/4, S/4).
