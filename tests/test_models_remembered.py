@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra train")
 
-from facewitness.models._remembered import look_once  # noqa: E402
+from facewitness.models._remembered import answered_by, look_once  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -100,3 +100,16 @@ def test_a_copy_remembers_with_the_first():
         expert.eye(pictures(2))
         reference.eye(pictures(2))
     assert eye.looked == 2
+
+
+def test_what_another_network_said_is_kept_for_good_and_nothing_else_is_asked_of_it():
+    eye = Eye()
+    expert, (first, second, third) = Expert(eye, most=12), pictures(3)
+    with torch.no_grad():
+        expert.eye(third[None])
+        with answered_by(expert.eye, lambda pixels: Seen(pixels.mean((2, 3)) * 0 - 1)):
+            expert.eye(torch.stack([first, third]))
+        for _ in range(2):  # the second pushes out what the eye itself said, which has room for one picture
+            said = expert.eye(torch.stack([first, second, third])).colour
+            assert torch.equal(said[0], said[2]) and torch.equal(said[0], -torch.ones(3))
+            assert torch.allclose(said[1], Eye()(second[None]).colour[0])

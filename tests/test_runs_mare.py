@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import io
 import json
 import shutil
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,8 @@ from facewitness import geometry, regions  # noqa: E402  isort: skip
 from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (it mends torchvision)
 from facewitness.bench import predictions, speakers  # noqa: E402
 from facewitness.builders import chats, dma  # noqa: E402
+from facewitness.builders.pack import Pack  # noqa: E402
+from facewitness.errors import InputError  # noqa: E402
 from facewitness.grammars import mare  # noqa: E402
 from facewitness.models.fdm import FDM  # noqa: E402
 from facewitness.models.trace_expert import TraceExpert  # noqa: E402
@@ -618,3 +622,145 @@ def test_boxes_of_two_models_are_compared_pair_by_pair(matched, evaluate, asked,
     predictions.write(tmp_path / "few", {"name": "few", "dataset": "dma", "questions": True}, rows[:3])
     assert matched.main([str(tmp_path / "few"), str(spoken["echo"])]) == 1
     assert "about the same questions" in capsys.readouterr().err
+
+
+# -------------------------------------------------------------------------- modules that have not seen what is taught
+
+
+@pytest.fixture(scope="module")
+def crossfit(evaluate):
+    yield from _script("crossfit")
+
+
+def packed_of(table: Path, folder: Path) -> Path:
+    """A pack of the table's pictures, every fourth of them held out for calibration."""
+    folder.mkdir(parents=True)
+    pictures = {row["file"]: row for row in chats.read_dma(table)}
+    rows, data = [], b""
+    for n, (name, row) in enumerate(pictures.items()):
+        rows.append({
+            "file": name, "label": row["label"], "source": "noise", "group": f"target {n}", "original": None,
+            "method": None, "kind": None, "split": "calibrate" if n % 4 == 3 else "train", "height": SIZE,
+            "width": SIZE, "quality": None, "sha256": hashlib.sha256(row["image"]).hexdigest(), "at": len(data),
+            "bytes": len(row["image"]), "parsing_at": None, "parsing_bytes": 0,
+        })  # fmt: skip
+        data += row["image"]
+    rows.append(rows[0] | {"file": "other.png", "source": "elsewhere", "group": "a", "sha256": "0" * 64})
+    (folder / "pictures.bin").write_bytes(data)
+    (folder / "rows.json").write_text(json.dumps(rows))
+    np.save(folder / "landmarks.npy", np.full((len(rows), 468, 2), np.nan, np.float32))
+    return folder
+
+
+def test_whole_groups_are_dealt_out_and_what_shares_a_group_anywhere_stays_together(crossfit, table, tmp_path, capsys):
+    pack, out = packed_of(table, tmp_path / "pack"), tmp_path / "fold"
+    assert crossfit.main(["parts", str(pack), str(table), "--parts", "2", "--out", str(out)]) == 0
+    assert "10 + 10 pictures" in capsys.readouterr().out
+    part = json.loads((out / "parts.json").read_text())["pictures"]
+    whole = Pack(pack).rows
+    for k in range(2):
+        left = Pack(out / str(k) / "pack")
+        for before, after in zip(whole, left.rows, strict=True):
+            mine = part.get(before["sha256"]) == k and before["split"] == "train"
+            assert after["split"] == ("left_out" if mine else before["split"])
+        assert np.array_equal(left.pixels(0), Pack(pack).pixels(0))
+    people: dict[str, set[int]] = {}
+    for row in chats.read_dma(table):
+        people.setdefault(row["group"], set()).add(part[hashlib.sha256(row["image"]).hexdigest()])
+    assert all(len(parts) == 1 for parts in people.values()), "the table's people, whom the pack's groups do not know"
+
+    one = [{"source": "s", "group": group, "sha256": sha} for group, sha in (("1", "x"), ("2", "x"), ("3", "y"))]
+    edit = {"source": "edits", "group": "e", "sha256": "z", "identity": "s/3"}
+    groups, _ = crossfit.joined([*one, edit], [])
+    assert groups[0] == groups[1] != groups[2] == groups[3]
+    assert crossfit.main(["parts", str(pack), str(table), "--parts", "21", "--out", str(out)]) == 1
+    assert "expected from 2 to 10 parts" in capsys.readouterr().err
+
+
+def test_a_module_is_brought_to_the_channels_and_the_spread_of_another(crossfit):
+    rng = np.random.default_rng(0)
+    theirs = rng.normal(size=(4000, 5)) * (1, 2, 3, 4, 5) + 7
+    mine = np.hstack([theirs @ rng.normal(size=(5, 5)), rng.normal(size=(4000, 1))]) + 3
+    weight, bias, explained = crossfit.affine(mine, theirs, ridge=1e-6)
+    assert explained > 0.999 and np.allclose(mine @ weight.T + bias, theirs, atol=0.05)
+    unlike = rng.normal(size=(4000, 6))
+    weight, bias, explained = crossfit.affine(unlike, theirs)
+    assert explained < 0.01 and np.allclose((unlike @ weight.T + bias).std(0), theirs.std(0))
+    line, offset = rng.normal(size=5), 0.3
+    before = (unlike @ weight.T + bias) @ line + offset
+    weight, bias = crossfit.spread(weight, bias, line, offset, before.mean(), before.std(), -2.0, 0.5)
+    after = (unlike @ weight.T + bias) @ line + offset
+    assert after.mean() == pytest.approx(-2) and after.std() == pytest.approx(0.5)
+
+
+def test_a_model_is_taught_with_traces_of_the_module_that_has_not_seen_the_picture(
+    crossfit, table, model, tmp_path, capsys
+):
+    from facewitness.train import sft
+    from facewitness.train.crossfit import Crossfit, tell
+
+    pack, out = packed_of(table, tmp_path / "pack"), tmp_path / "fold"
+    crossfit.main(["parts", str(pack), str(table), "--parts", "2", "--out", str(out)])
+    for k in range(2):
+        torch.manual_seed(k + 5)
+        FDM(5, "test_efficientnet", stage=-2, width=8).save(out / str(k) / "fdm.safetensors", {"crop": {"size": 64}})
+        (out / str(k) / "resolved.json").write_text(json.dumps({"recipe": {"sources": {"noise": 1.0}}}))
+    with pytest.raises(InputError, match="expected the folder of cross-fitted modules"):
+        Crossfit.read(out)
+    shipped = model.parent / "fdm.safetensors"
+    assert crossfit.main(["align", str(out), "--to", str(shipped), "--pack", str(pack)]) == 0
+    assert capsys.readouterr().out.count("its part, which it has not seen") == 2
+
+    examples, found = chats.read(table), Crossfit.read(out)
+    small, processor = sft.make(sft.Recipe(model=str(model), steps=1), None)
+    assert tell(small, processor, examples, found) == [10, 10]
+    plain, _ = sft.make(sft.Recipe(model=str(model), steps=1), None)
+    for example in examples[::4]:
+        part = found.pictures[hashlib.sha256(example.images[0]).hexdigest()]
+        asked: list[Any] = []
+        hook = pv.expert_of(small).fdm.register_forward_pre_hook(lambda _, args, asked=asked: asked.append(args[0]))
+        pv.likelihoods(small, processor, example.pictures()[0], "What is seen?", ["Nothing."])
+        hook.remove()
+        with torch.no_grad():
+            told = pv.expert_of(small).fdm(asked[0])
+            expected = found.module(part, FDM.load(shipped))(asked[0])
+            assert torch.equal(told.trace, expected.trace) and torch.equal(told.score, expected.score)
+            assert not torch.allclose(told.trace, pv.expert_of(plain).fdm(asked[0]).trace)
+            other = asked[0].flip(3)
+            assert torch.allclose(pv.expert_of(small).fdm(other).trace, pv.expert_of(plain).fdm(other).trace)
+
+    stranger = replace(examples[0], images=(io_noise(99),))
+    with pytest.raises(InputError, match="expected a part for every picture"):
+        tell(small, processor, [stranger], found)
+    with pytest.raises(InputError, match="expected a language model with that module"):
+        tell(small, processor, examples, replace(found, aligned_to="0" * 64))
+    (out / "0" / "aligned.safetensors").write_bytes(b"other")
+    with pytest.raises(InputError, match="is another file than was aligned"):
+        found.module(0, FDM.load(shipped))
+
+
+def io_noise(seed: int) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.mark.filterwarnings(r"ignore:`(is_)?gradient_checkpointing\w*` is deprecated:FutureWarning")
+def test_cross_fitted_traces_belong_to_a_run(crossfit, table, model, tmp_path, capsys):
+    """The run goes through, its model keeps the module that ships, and says which modules it learned with."""
+    from facewitness.train import sft
+
+    pack, out = packed_of(table, tmp_path / "pack"), tmp_path / "fold"
+    crossfit.main(["parts", str(pack), str(table), "--parts", "2", "--out", str(out)])
+    for k in range(2):
+        FDM(5, "test_efficientnet", stage=-2, width=8).save(out / str(k) / "fdm.safetensors", {"crop": {"size": 64}})
+        (out / str(k) / "resolved.json").write_text(json.dumps({"recipe": {"sources": {"noise": 1.0}}}))
+    crossfit.main(["align", str(out), "--to", str(model.parent / "fdm.safetensors"), "--pack", str(pack)])
+    recipe = sft.Recipe(model=str(model), language="full", general=0.0, grammar="mare", steps=1, batch_size=2,
+                        micro_batch_size=2, max_tokens=4)  # fmt: skip
+    made = sft.train(recipe, [table], tmp_path / "run", crossfit=out)
+    card = (out / "crossfit.json").read_bytes()
+    resolved = json.loads((tmp_path / "run" / "resolved.json").read_text())
+    assert resolved["crossfit_sha256"] == hashlib.sha256(card).hexdigest()
+    taught, _ = pv.load(made)
+    assert pv.expert_of(taught).stored == json.loads(card)["aligned_to"]

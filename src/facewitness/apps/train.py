@@ -350,6 +350,10 @@ def _add_sft(parser: Any) -> Command:
     )
     reads(parser, "--detector", what="a detector, or its recipe", metavar="FILE", help=_DETECTOR)
     reads(parser, "--general", what="chat JSON", nargs="+", default=[], metavar="JSON", help="general dialogue")
+    reads(
+        parser, "--crossfit", what="a folder of modules", metavar="DIR",
+        help="MARE: traces of modules that have not seen the pictures (runs/mare/crossfit.py)",
+    )  # fmt: skip
     reads(parser, "--val", what="a table", metavar="TABLE", help="whose first questions are asked while it learns")
     parser.add_argument("--model", metavar="NAME", help="hub name or folder; replaces the recipe's")
     parser.add_argument("--language", metavar="HOW", help='"lora", "full" or "frozen"; replaces the recipe\'s')
@@ -377,8 +381,9 @@ def _add_sft(parser: Any) -> Command:
 
         recipe = read(given)
         folder = sft.train(
-            recipe, given.forensic, given.out, general=given.general, detector=given.detector, val=given.val,
-            workers=given.workers, show_every=given.show_every, stop_at_step=given.stop_at_step, **_saving(given),
+            recipe, given.forensic, given.out, general=given.general, detector=given.detector,
+            crossfit=given.crossfit, val=given.val, workers=given.workers,
+            show_every=given.show_every, stop_at_step=given.stop_at_step, **_saving(given),
         )  # fmt: skip
         if folder is not None:
             print(f"the model: {folder}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from typing import Any
 
@@ -24,12 +25,30 @@ def look_once(expert: Any, max_bytes: int = 4 << 30) -> None:
             part.forward = _Remembered(part.forward, max_bytes)
 
 
+@contextlib.contextmanager
+def answered_by(part: Any, other: Callable[..., Any]) -> Iterator[None]:
+    """Let another network answer for a part that `look_once` made remember; what it says is kept for good.
+
+    Args:
+        part: Of the expert.
+        other: Gives the same form of answer; asked about each picture that no other network was asked about before.
+    """
+    remembered = part.forward
+    remembered.other = other
+    try:
+        yield
+    finally:
+        remembered.other = None
+
+
 class _Remembered:
     """A network's forward, (B, …) → a tensor or a dataclass of tensors (B, …) or None, once for each of B pictures."""
 
     def __init__(self, forward: Callable[..., Any], max_bytes: int):
         self.forward, self.max_bytes, self.kept = forward, max_bytes, 0  # bytes
         self.answers: OrderedDict[bytes, Any] = OrderedDict()
+        self.other: Callable[..., Any] | None = None
+        self.told: dict[bytes, Any] = {}  # by another network
 
     def __deepcopy__(self, _: Any) -> _Remembered:
         return self  # a reference model's detector is the same one
@@ -39,11 +58,15 @@ class _Remembered:
             return self.forward(pixels, *others, **named)
         keys = [hashlib.sha256(picture.detach().float().cpu().numpy().tobytes()).digest() for picture in pixels]
         for i, key in enumerate(keys):
+            if self.other is not None and key not in self.told:
+                self.told[key] = _each([self.other(pixels[i : i + 1])], lambda parts: parts[0].cpu())
+            if key in self.told:
+                continue
             if key not in self.answers:
                 self.answers[key] = _each([self.forward(pixels[i : i + 1])], lambda parts: parts[0].cpu())
                 self.kept += _bytes(self.answers[key])
             self.answers.move_to_end(key)
-        each = [self.answers[key] for key in keys]
+        each = [self.told[key] if key in self.told else self.answers[key] for key in keys]
         while self.kept > self.max_bytes:
             self.kept -= _bytes(self.answers.popitem(last=False)[1])
         return _each(each, lambda parts: torch.cat(parts).to(pixels.device))

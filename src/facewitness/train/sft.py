@@ -3,6 +3,7 @@
     facewitness train sft RECIPE --forensic sbi_qa.parquet --detector kfd.safetensors --out DIR
         [--model NAME] [--general dialogue.json …] [--val sbi_qa.parquet] [--language full] [--no-forgery-prompt]
     facewitness train sft RECIPE --forensic dma.parquet --detector fdm.safetensors --out DIR   MARE's replies
+        [--crossfit DIR]           with traces of modules that have not seen the pictures (runs/mare/crossfit.py)
     torchrun --nproc-per-node 2 -m facewitness train sft RECIPE …              the same on several GPUs, or processes
 
 What the weights file is, as the JSON beside it says, decides what is put into the prompt: of KFD's detector
@@ -71,6 +72,7 @@ from facewitness.models.trace_expert import TraceExpert, TraceProjector
 from facewitness.processes import not_from_here
 from facewitness.train import checkpoint
 from facewitness.train.checkpoint import last_checkpoint, same_run
+from facewitness.train.crossfit import CARD, Crossfit, tell
 from facewitness.train.plan import Language, Plan, loadable, picture_tokens, sees, speaks
 from facewitness.train.recipe import (
     arguments,
@@ -329,6 +331,7 @@ def train(
     *,
     general: Sequence[Path] = (),
     detector: Path | None = None,
+    crossfit: Path | None = None,
     val: Path | None = None,
     workers: int = 0,
     save_every: int = 200,
@@ -344,6 +347,8 @@ def train(
         out: Folder of the run.
         general: Chat JSON of other dialogue, for the recipe's share of steps.
         detector: Weights of KFD's detector or of MARE's module.
+        crossfit: Folder of modules that have not seen what is learnt from (`train/crossfit`), whose traces take the
+            place of those of MARE's module while it learns.
         val: Whose questions are asked while it learns; None asks the first of those it learns from.
         workers: Processes that put batches together.
         save_every: Steps between two checkpoints.
@@ -370,10 +375,14 @@ def train(
     end = min(steps, recipe.stop_at_step or steps)
     held_out = (examples if val is None else chats.read(val, recipe.quoted))[:_SAMPLES]
     facts = _facts(recipe, steps, [*forensic, *general], detector if recipe.forgery_prompt else None)
+    apart = None if crossfit is None else Crossfit.read(crossfit)
+    facts |= {} if apart is None else {"crossfit_sha256": checkpoint.sha256(apart.folder / CARD)}
     same_run(out, facts)
     seeing, card = (None, {}) if detector is None or not recipe.forgery_prompt else detector_of(detector)
     model, processor = make(recipe, seeing, card.get("crop", {}).get("size"))
     evidence = pv.placeholders(model) if recipe.forgery_prompt else ""
+    if apart is not None:
+        tell(model, processor, examples, apart)
     watch = _Watch(out, processor, held_out, recipe, show_every, min(end, stop_at_step or end))
     trainer = trl.SFTTrainer(
         model,
