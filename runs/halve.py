@@ -35,6 +35,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from facewitness import media, plugins
+from facewitness.apps.script import script
 from facewitness.files import write_whole
 from facewitness.models import _saved
 from facewitness.models.fdm import FDM
@@ -164,4 +165,4 @@ def _replace_base(path: Path, content: bytes) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

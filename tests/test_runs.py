@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import os
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +31,34 @@ def script(name: str) -> ModuleType:
     sys.modules.pop("evaluate", None)  # a neighbour's name in several folders: each script imports its own
     spec.loader.exec_module(module)
     return module
+
+
+SCRIPTS = sorted(path for path in RUNS.rglob("*.py") if "__main__" in path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.relative_to(RUNS).as_posix())
+def test_every_script_ends_as_the_commands_do(path):
+    _, _, block = path.read_text(encoding="utf-8").rpartition('if __name__ == "__main__":')
+    assert block.splitlines()[-1].startswith("    script(main"), "else a closed pipe is a traceback"
+
+
+def test_a_script_whose_output_nobody_reads_ends_quietly_and_bad_input_in_a_sentence(tmp_path):
+    code = "import sys; from facewitness.apps.script import script; from facewitness.errors import InputError\n"
+    ends = {
+        "print('|\\n' * 100_000)": (141, ""),
+        "print('|')": (141, ""),  # told when the interpreter empties its buffer
+        "raise InputError('expected a run, got none')": (2, "table.py: expected a run, got none.\n"),
+        "open('gone')": (1, "table.py: expected to read or write 'gone', and could not (No such file or directory).\n"),
+    }
+    for line, ended in ends.items():
+        (tmp_path / "table.py").write_text(f"{code}def main():\n    {line}\nscript(main)\n")
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(
+            [sys.executable, "table.py"], cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+        )
+        os.close(writing)
+        assert (done.returncode, done.stderr) == ended
 
 
 def portrait() -> tuple[Track, Clip]:

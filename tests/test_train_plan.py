@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -225,8 +227,38 @@ def test_a_module_of_another_kind_is_no_detector(tmp_path, small):
     recipe = replace(grpo.Recipe.read(RUNS / "mare" / "published-qwen3b.toml"), model=str(small), dtype="float32")
     with pytest.raises(WeightsError, match="the card of a detector, kfd or fdm, got 'compact'"):
         grpo.make(recipe, tmp_path / "net.safetensors")
-    with pytest.raises(UnknownName, match="argument of the prompt learner of FDM"):
-        sft.plan(replace(sft.Recipe.read(RUNS / "kfd" / "sft.toml"), model=str(small)), MODULE)  # KFD's learner
+
+
+@pytest.mark.parametrize(
+    ("recipe", "detector", "sentence"),
+    [
+        ("kfd/sft-small.toml", "fdm/small.toml", "has tokens, width, which is for KFD's detector, and the detector is"),
+        ("mare/sft-small.toml", "kfd/small-224.toml", "has size, which is for MARE's module, and the detector is"),
+        ("mare/grpo-small.toml", "fdm/small.toml", None),
+    ],
+)
+def test_a_recipe_and_the_other_systems_detector_are_told_with_what_would_fit(
+    capsys, small, recipe, detector, sentence
+):
+    command = recipe.partition("/")[2][:4].rstrip("-.")
+    given = ["train", command, str(RUNS / recipe), "--plan", "--model", str(small), "--detector", str(RUNS / detector)]
+    if sentence is None:  # a learner's size of KFD's, where the recipe is of rewards
+        assert main(given) == 0
+        sentence = "which is for KFD's detector, and the detector is MARE's module. Take a recipe of runs/mare"
+        given += ["--set", "learner.tokens=4"]
+    assert main(given) == 2
+    said = capsys.readouterr().err
+    assert sentence in said and "The recipe and the detector do not fit" in said
+    assert "or give --detector what train " in said and "\n" not in said.strip()
+
+
+def test_the_other_systems_detector_is_told_before_a_language_model_is_read(tmp_path, small):
+    FDM(1, **TINY).save(tmp_path / "fdm.safetensors", {"crop": {"size": 32}})
+    missing = str(tmp_path / "gone")
+    for kind, made in ((sft, sft.detector_of(tmp_path / "fdm.safetensors")[0]), (grpo, tmp_path / "fdm.safetensors")):
+        recipe = kind.Recipe(model=missing, learner={"tokens": 4}, steps=1)
+        with pytest.raises(InputError, match=r"has tokens, which is for KFD's detector.*Take a recipe of runs/mare"):
+            kind.make(recipe, made)
 
 
 def test_rewards_that_demand_a_forgery_prompt_take_no_plain_model(small):
@@ -246,6 +278,51 @@ def test_a_tokenizer_that_lost_the_placeholder_is_told(tmp_path, small):
         (tmp_path / "saved" / name).write_bytes((small / name).read_bytes())
     with pytest.raises(WeightsError, match="does not know the placeholder <forgery>"):
         pv.load(tmp_path / "saved")
+
+
+@pytest.mark.parametrize("kind", ["no token", "no template", "a template without the picture", "no pictures"])
+def test_a_model_whose_words_have_no_place_for_a_picture_is_told_before_a_step(tmp_path, small, capsys, kind):
+    folder = Path(shutil.copytree(small, tmp_path / "model"))
+    template = folder / "chat_template.jinja"
+    if kind == "no token":
+        for file in folder.glob("tokenizer*.json"):
+            file.write_text(file.read_text().replace("<|image_pad|>", "<|was_image_pad|>"))
+    elif kind == "no template":
+        template.unlink()
+        for file in ("tokenizer_config.json", "processor_config.json"):
+            written = json.loads((folder / file).read_text())
+            written.pop("chat_template", None)
+            (folder / file).write_text(json.dumps(written))
+    elif kind == "no pictures":
+        (folder / "processor_config.json").unlink()
+    else:
+        template.write_text(template.read_text().replace("<|image_pad|>", ""))
+    sentence = {
+        "no token": r"does not know the picture's placeholder <\|image_pad\|>: expected one token, number 7 in config",
+        "no template": "its chat template cannot write a question about a picture",
+        "a template without the picture": r"its chat template leaves out the picture: expected <\|image_pad\|> in",
+        "no pictures": "cannot be loaded .Can't load image processor",
+    }[kind]
+    with pytest.raises(WeightsError, match=sentence):
+        pv.plain(str(folder))
+    for command, recipe in (("sft", "mare/sft-small.toml"), ("grpo", "mare/grpo-small.toml")):
+        given = ["train", command, str(RUNS / recipe), "--plan", "--model", str(folder)]
+        assert main([*given, "--detector", str(RUNS / "fdm" / "small.toml")]) == 2
+        assert re.search(sentence, capsys.readouterr().err)
+
+
+def test_code_beside_a_model_that_transformers_knows_is_told_and_not_run(tmp_path, small, capsys):
+    folder = Path(shutil.copytree(small, tmp_path / "model"))
+    written = json.loads((folder / "config.json").read_text())
+    written["auto_map"] = {"AutoModelForImageTextToText": "modeling_other.Other"}
+    (folder / "config.json").write_text(json.dumps(written))
+    (folder / "modeling_other.py").write_text("raise SystemExit('ran')")
+    recipe = ["train", "sft", str(RUNS / "mare" / "sft-small.toml"), "--plan", "--model", str(folder)]
+    assert main([*recipe, "--detector", str(RUNS / "fdm" / "small.toml")]) == 0
+    said = capsys.readouterr().err
+    assert said.count("names code of its own (auto_map in config.json), which is never run") == 1
+    pv.plain(str(folder))
+    assert "auto_map" not in capsys.readouterr().err, "said once"
 
 
 def test_short_runs_are_told_in_minutes_or_seconds_and_what_fits_nowhere_with_a_way_out():

@@ -19,6 +19,7 @@ from rich.progress import track
 from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 
+from facewitness.apps.script import script
 from facewitness.errors import InputError
 from facewitness.forge import degrade
 from facewitness.models.compact import Compact
@@ -113,4 +114,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

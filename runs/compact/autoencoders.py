@@ -36,6 +36,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from facewitness.apps.script import script
 from facewitness.models.compact import Compact
 
 KINDS = {"nearest": 4, "transposed": 6}  # name -> numbers of the bottleneck at a place
@@ -242,4 +243,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

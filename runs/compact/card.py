@@ -22,6 +22,8 @@ import numpy as np
 from evaluate import FLOORS
 from groups import lines
 
+from facewitness.apps.script import script
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 WEIGHTS = ROOT / "src/facewitness/weights"
@@ -329,4 +331,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

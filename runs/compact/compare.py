@@ -25,6 +25,7 @@ from sklearn.metrics import roc_auc_score
 
 from facewitness import geometry
 from facewitness.apps.build import Look, look_of
+from facewitness.apps.script import script
 from facewitness.builders.pack import Pack
 from facewitness.forge import degrade, routine
 from facewitness.models.compact import Compact, read_weights
@@ -119,4 +120,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

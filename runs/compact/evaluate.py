@@ -41,6 +41,7 @@ from rich.progress import track
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score, roc_curve
 
 from facewitness import geometry, media, plugins, regions
+from facewitness.apps.script import script
 from facewitness.bench import perturb
 from facewitness.builders.pack import held_out
 from facewitness.calibration import Calibration
@@ -595,4 +596,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

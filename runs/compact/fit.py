@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from facewitness import regions
+from facewitness.apps.script import script
 from facewitness.calibration import Calibration
 from facewitness.judge import Limits
 from facewitness.witnesses.compact import region_inputs
@@ -192,4 +193,4 @@ def _f1(named: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -29,6 +29,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from facewitness.apps.script import script
+
 # shares of the genuine pictures that are drawn anew
 DOMAINS = {
     "celebamask_hq": 0.16, "utkface": 0.12, "ffhq_140k": 0.12, "stylegan2_photos": 0.11, "celeb_web": 0.11, "aaf": 0.1,
@@ -200,4 +202,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

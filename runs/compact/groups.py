@@ -29,6 +29,7 @@ from evaluate import Row, chosen, predictions
 from PIL import Image
 
 from facewitness import plugins
+from facewitness.apps.script import script
 from facewitness.metadata import jpeg
 from facewitness.types import Sample
 
@@ -211,4 +212,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -18,6 +18,7 @@ import numpy as np
 from evaluate import Row
 from fit import CONDITIONS, calibrated, domain
 
+from facewitness.apps.script import script
 from facewitness.calibration import Calibration
 from facewitness.judge import Limits
 
@@ -116,4 +117,4 @@ def verdicts(fit: Calibration, limits: Limits, rows: list[Row]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from facewitness.apps.script import script
 from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.models.compact import read_weights
@@ -61,4 +62,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -43,6 +43,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
+from facewitness.apps.script import script
 from facewitness.builders.pack import Pack
 from facewitness.forge import degrade
 from facewitness.models import _norm
@@ -600,4 +601,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

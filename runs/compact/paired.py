@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from facewitness.apps.script import script
+
 Key = tuple[str, str, str]  # condition, source, file
 
 
@@ -87,4 +89,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 from safetensors.torch import load_file
 
+from facewitness.apps.script import script
 from facewitness.builders.pack import Pack
 from facewitness.models.compact import Compact
 
@@ -94,4 +95,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -34,6 +34,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from facewitness.apps.build import Look
+from facewitness.apps.script import script
 from facewitness.builders.pack import Pack
 from facewitness.models import _norm
 from facewitness.models._answers import Answers
@@ -261,4 +262,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from facewitness.apps.script import script
 from facewitness.bench import measures
 from facewitness.builders.pack import Pack
 from facewitness.files import write_whole
@@ -67,4 +68,4 @@ def measured(data: Pack, found: dict[int, float]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from facewitness import plugins
+from facewitness.apps.script import script
 from facewitness.bench.conditions import CONDITIONS, examined
 from facewitness.builders.pack import Pack
 from facewitness.calibration import Calibration
@@ -58,4 +59,4 @@ def calibration(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

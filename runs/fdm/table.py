@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facewitness.apps.script import script
 from facewitness.bench import measures
 from facewitness.errors import InputError
 from facewitness.files import write_whole
@@ -180,4 +181,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -38,6 +38,7 @@ import torch.nn.functional as F
 from scipy.stats import rankdata
 
 from facewitness import media, plugins, portrait, weights
+from facewitness.apps.script import script
 from facewitness.builders.pack import Pack
 from facewitness.calibration import Calibration, logit, sigmoid
 from facewitness.files import write_whole
@@ -388,4 +389,4 @@ def _of_split(folder: Path, split: str) -> Callable[[int], Iterator[Seen]]:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -26,6 +26,7 @@ import numpy as np
 import table3
 from PIL import Image
 
+from facewitness.apps.script import script
 from facewitness.builders.ffa_vqa import PARTS, QUESTIONS
 from facewitness.errors import UnknownName
 from facewitness.files import write_whole
@@ -93,4 +94,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -26,6 +26,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 import numpy as np
 
 from facewitness.apps._words import option
+from facewitness.apps.script import script
 from facewitness.files import write_whole
 
 SMALL = frozenset(
@@ -173,4 +174,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

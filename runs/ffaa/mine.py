@@ -17,6 +17,7 @@ from pathlib import Path
 
 import asking
 
+from facewitness.apps.script import script
 from facewitness.builders import ffa_vqa
 from facewitness.builders.pack import Pack
 from facewitness.train import mids
@@ -54,4 +55,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -19,6 +19,7 @@ import cases
 import numpy as np
 
 from facewitness import weights
+from facewitness.apps.script import script
 from facewitness.bench import measures
 from facewitness.builders.ffa_vqa import MULTI_ATTACK
 from facewitness.builders.pack import Pack
@@ -143,4 +144,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -32,6 +32,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from facewitness import geometry
+from facewitness.apps.script import script
 from facewitness.builders.pack import Pack
 from facewitness.errors import InputError
 from facewitness.files import write_whole
@@ -177,4 +178,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -32,6 +32,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from scipy.stats import rankdata
 
+from facewitness.apps.script import script
 from facewitness.bench.measures import sacc
 from facewitness.calibration import logit, sigmoid
 from facewitness.files import write_whole
@@ -324,4 +325,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

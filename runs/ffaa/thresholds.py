@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from facewitness import portrait
+from facewitness.apps.script import script
 from facewitness.builders.pack import Pack
 
 NAMES = ("light", "side", "contrast", "colour", "sharpness", "noise", "blocks", "turn", "mouth", "pixels", "seam")
@@ -36,4 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

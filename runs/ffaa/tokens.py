@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
+from facewitness.apps.script import script
 from facewitness.builders import ffa_vqa
 from facewitness.grammars import ffa_cot
 from facewitness.models import minilm
@@ -47,4 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

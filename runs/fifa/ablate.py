@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from facewitness.apps.script import script
 from facewitness.bench import measures
 from facewitness.files import write_whole
 from facewitness.models import fifa
@@ -120,4 +121,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main()
+    script(main)

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from facewitness import geometry, plugins, regions
+from facewitness.apps.script import script
 from facewitness.bench.deletion import Deletion, _places, cover, summary
 from facewitness.calibration import Calibration
 from facewitness.explain import claimable, rests_on
@@ -142,4 +143,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main()
+    script(main)

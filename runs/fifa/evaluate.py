@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from facewitness import geometry, plugins
+from facewitness.apps.script import script
 from facewitness.bench import grounded as bench
 from facewitness.bench import measures
 from facewitness.files import write_whole
@@ -338,4 +339,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -25,6 +25,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
+from facewitness.apps.script import script
 from facewitness.files import write_whole
 from facewitness.models.fifa import POINTS, QUESTIONS, FiFa, title
 from facewitness.train import edits
@@ -180,4 +181,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

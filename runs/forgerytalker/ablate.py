@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from facewitness.apps.script import script
 from facewitness.bench import measures
 from facewitness.bench.wording import Corpus, tokenize
 from facewitness.files import write_whole
@@ -331,4 +332,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from transformers.modeling_outputs import BaseModelOutput
 
+from facewitness.apps.script import script
 from facewitness.bench import measures
 from facewitness.bench.wording import Corpus, tokenize
 from facewitness.files import write_whole
@@ -155,4 +156,4 @@ def table(found: Sequence[dict[str, Any]], blind: str) -> str:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main()
+    script(main)

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 import torch
 
+from facewitness.apps.script import script
 from facewitness.bench import grounded as bench
 from facewitness.files import write_whole
 from facewitness.models.forgerytalker import ForgeryTalker
@@ -183,4 +184,4 @@ def _first(data: Drawn, count: int | None) -> Drawn:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

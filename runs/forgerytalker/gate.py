@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from facewitness.apps.script import script
 from facewitness.calibration import decided
 from facewitness.files import write_whole
 from facewitness.models.forgerytalker import ForgeryTalker
@@ -113,4 +114,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

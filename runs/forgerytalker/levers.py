@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from facewitness.apps.script import script
 from facewitness.files import write_whole
 from facewitness.models.forgerytalker import ForgeryTalker
 from facewitness.train import edits
@@ -152,4 +153,4 @@ def main(given: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -21,6 +21,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from facewitness.apps.script import script
 from facewitness.files import write_whole
 from facewitness.models.forgerytalker import ForgeryTalker
 from facewitness.train import edits
@@ -110,4 +111,4 @@ def main(given: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

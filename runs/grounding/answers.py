@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from facewitness import geometry, media, plugins, regions
+from facewitness.apps.script import script
 from facewitness.builders import mmtt
 from facewitness.builders.fifa import as_array, read
 from facewitness.files import write_whole
@@ -105,4 +106,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main()
+    script(main)

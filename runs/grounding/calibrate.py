@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from facewitness.apps.script import script
 from facewitness.calibration import Calibration
 from facewitness.models.fifa import FiFa
 from facewitness.models.forgerytalker import ForgeryTalker
@@ -63,4 +64,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main()
+    script(main)

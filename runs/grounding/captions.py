@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from facewitness import geometry, media, plugins
+from facewitness.apps.script import script
 from facewitness.builders import mmtt
 from facewitness.errors import FacewitnessError
 from facewitness.files import write_whole
@@ -66,4 +67,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main()
+    script(main)

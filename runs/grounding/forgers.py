@@ -29,6 +29,7 @@ import torch
 from PIL import Image
 
 from facewitness import geometry, plugins
+from facewitness.apps.script import script
 from facewitness.builders.pack import Pack, jittered
 from facewitness.errors import InputError
 from facewitness.files import write_whole
@@ -220,4 +221,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main()
+    script(main)

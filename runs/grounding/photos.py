@@ -16,6 +16,7 @@ from pathlib import Path
 from PIL import Image
 from skimage import data
 
+from facewitness.apps.script import script
 from facewitness.builders.pack import Pack
 from facewitness.train.measuring import half
 
@@ -55,4 +56,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -24,6 +24,8 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1] / "compact"))
 from generators import upscalers
 
+from facewitness.apps.script import script
+
 SOURCES = {"celebamask_hq": 24, "ffhq_140k": 16, "stylegan2_photos": 12, "celeb_web": 10, "aaf": 10, "utkface": 8}
 NETS = {"realesrgan": "realesrgan-x4plus", "srgan": "srgan"}
 
@@ -66,4 +68,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

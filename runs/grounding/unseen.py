@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from facewitness import geometry, regions
+from facewitness.apps.script import script
 from facewitness.builders.pack import Pack, jittered
 from facewitness.files import write_whole
 from facewitness.models.fifa import FiFa
@@ -170,4 +171,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main()
+    script(main)

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from facewitness.apps.script import script
 from facewitness.files import write_whole
 from facewitness.models.fifa import FiFa
 from facewitness.train import edits
@@ -97,4 +98,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewitness import geometry, plugins
+from facewitness.apps.script import script
 from facewitness.bench import measures
 from facewitness.bench.conditions import FORGERS, pictures
 from facewitness.builders.pack import Pack
@@ -245,4 +246,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from facewitness import plugins
+from facewitness.apps.script import script
 from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.phrases import listed
@@ -111,4 +112,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
+from facewitness.apps.script import script
 from facewitness.bench import measures
 from facewitness.builders import chats, sbi_qa
 from facewitness.builders.pack import Pack
@@ -176,4 +177,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -28,6 +28,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from facewitness import plugins
+from facewitness.apps.script import script
 from facewitness.bench import predictions
 from facewitness.bench.conditions import examined, rows_of
 from facewitness.builders.pack import Pack
@@ -163,4 +164,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 
 from facewitness import plugins
+from facewitness.apps.script import script
 from facewitness.bench import measures, predictions
 from facewitness.bench.conditions import CONDITIONS, FORGERS, examined, rows_of
 from facewitness.builders.pack import Pack
@@ -161,4 +162,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -22,6 +22,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from facewitness import plugins
+from facewitness.apps.script import script
 from facewitness.bench.conditions import CONDITIONS, examined
 from facewitness.builders.pack import Pack
 from facewitness.calibration import Calibration
@@ -80,4 +81,4 @@ def strength(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

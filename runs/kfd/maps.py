@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from facewitness import geometry, media, plugins
+from facewitness.apps.script import script
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.models.kfd import KFD
 from facewitness.witnesses import _places
@@ -87,4 +88,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script(main)

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from facewitness import geometry, plugins
+from facewitness.apps.script import script
 from facewitness.bench import measures
 from facewitness.bench.conditions import FORGERS
 from facewitness.builders.pack import Pack
@@ -374,4 +375,4 @@ def _measure(given: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

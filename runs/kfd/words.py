@@ -36,6 +36,7 @@ from rich.progress import track
 from sklearn.linear_model import LogisticRegression
 
 from facewitness import geometry, plugins
+from facewitness.apps.script import script
 from facewitness.bench import answers, predictions, speakers
 from facewitness.builders import sbi_qa
 from facewitness.builders.pack import Pack
@@ -424,4 +425,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from facewitness.apps.script import script
 from facewitness.bench import measures
 from facewitness.builders import chats
 from facewitness.builders.pack import Pack
@@ -182,4 +183,4 @@ def _form(texts: Sequence[str]) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script(main)

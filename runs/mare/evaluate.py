@@ -51,6 +51,7 @@ import torch
 from PIL import Image
 
 from facewitness import regions
+from facewitness.apps.script import script
 from facewitness.bench import measures, predictions, speakers, wording
 from facewitness.bench.measures import Value
 from facewitness.builders import chats
@@ -479,4 +480,4 @@ def kept(table: pa.Table, folder: Path, seed: int = 0) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script(main)

@@ -38,6 +38,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from facewitness.apps.script import script
 from facewitness.bench import predictions
 from facewitness.builders import chats
 from facewitness.errors import FacewitnessError, InputError
@@ -222,4 +223,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script(main)

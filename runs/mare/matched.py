@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from facewitness import geometry
+from facewitness.apps.script import script
 from facewitness.bench import measures, predictions, speakers
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.grammars import mare
@@ -86,4 +87,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script(main)

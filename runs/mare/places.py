@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from facewitness.apps.script import script
 from facewitness.builders import chats
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import read_json, write_whole
@@ -76,4 +77,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script(main)

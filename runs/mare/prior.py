@@ -32,6 +32,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from facewitness import geometry, plugins, regions
+from facewitness.apps.script import script
 from facewitness.builders import chats
 from facewitness.calibration import logit
 from facewitness.files import write_whole
@@ -247,4 +248,4 @@ def written(found: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

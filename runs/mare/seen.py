@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from facewitness.apps.script import script
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import write_whole
 from facewitness.models import prompted_vlm as pv
@@ -124,4 +125,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script(main)

@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from facewitness.apps.script import script
 from facewitness.bench import measures
 from facewitness.builders.pack import Pack
 from facewitness.errors import FacewitnessError, InputError
@@ -259,4 +260,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script(main)

@@ -25,6 +25,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from facewitness import plugins
+from facewitness.apps.script import script
 from facewitness.bench import measures, predictions
 from facewitness.builders import chats
 from facewitness.calibration import logit
@@ -115,4 +116,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

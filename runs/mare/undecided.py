@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from facewitness.apps.script import script
 from facewitness.bench import measures, predictions
 from facewitness.builders import chats
 from facewitness.calibration import decided
@@ -115,4 +116,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script(main)

@@ -28,6 +28,7 @@ from PIL import Image, ImageFilter, ImageOps
 from sklearn.linear_model import LogisticRegression
 
 from facewitness import drawn, media, plugins
+from facewitness.apps.script import script
 from facewitness.errors import FacewitnessError
 from facewitness.forge import routine
 from facewitness.types import Frame, Pixels
@@ -206,4 +207,4 @@ def _read(path: Path) -> Pixels:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

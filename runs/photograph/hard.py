@@ -21,6 +21,7 @@ from fit import _found, _jpeg, _kept
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 from facewitness import drawn
+from facewitness.apps.script import script
 from facewitness.types import Pixels
 
 ANSWERS = {
@@ -121,4 +122,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

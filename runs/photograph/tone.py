@@ -21,6 +21,7 @@ from fit import _jpeg
 from PIL import Image, ImageFilter
 
 from facewitness import media
+from facewitness.apps.script import script
 from facewitness.forge import routine
 from facewitness.pipeline import Analyzer
 from facewitness.types import Pixels
@@ -95,4 +96,4 @@ def _pictures(data: Path, limit: int) -> Iterator[tuple[str, Pixels]]:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

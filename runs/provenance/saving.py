@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from facewitness import media
+from facewitness.apps.script import script
 from facewitness.metadata import container, jpeg
 
 QUALITIES = (60, 75, 85, 90, 95)
@@ -52,4 +53,4 @@ def main(folders: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    script(main, sys.argv[1:])

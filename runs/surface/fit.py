@@ -27,6 +27,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neural_network import MLPClassifier
 
 from facewitness import geometry, regions, surface, weights
+from facewitness.apps.script import script
 from facewitness.builders.pack import Pack
 from facewitness.types import Pixels
 
@@ -260,4 +261,4 @@ def page(table: list[dict[str, Any]], beard: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

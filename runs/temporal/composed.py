@@ -31,6 +31,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from facewitness import film, plugins
+from facewitness.apps.script import script
 from facewitness.bench.composed import Portrait, compose
 from facewitness.finders import facemesh, tracks
 from facewitness.types import Frame
@@ -185,4 +186,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

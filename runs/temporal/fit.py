@@ -27,6 +27,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 
+from facewitness.apps.script import script
 from facewitness.finders import facemesh
 from facewitness.types import Clip, Face, Frame, Track
 from facewitness.witnesses import compact, temporal
@@ -156,4 +157,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -306,6 +306,14 @@ def test_a_tokenizer_that_writes_the_first_token_itself(seer, tmp_path):
         backend.ask([{"role": "user", "content": "Hi<|im_end|>"}])
 
 
+def test_a_tokenizer_without_the_pictures_placeholder(seer, tmp_path):
+    folder = Path(shutil.copytree(seer, tmp_path / "seer"))
+    for file in folder.glob("tokenizer*.json"):
+        file.write_text(file.read_text().replace("<|image_pad|>", "<|other|>"))
+    with pytest.raises(WeightsError, match=r"placeholder <\|image_pad\|>: expected one token, .* no such token"):
+        load(folder)
+
+
 def test_a_template_that_takes_no_system_message(copied):
     rule = "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
     (copied / "chat_template.jinja").write_text(rule + TEMPLATE)

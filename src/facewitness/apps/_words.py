@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -51,6 +52,13 @@ _LONG = re.compile(r"\S{1000,}")  # a name or a value that nobody reads to its e
 def brief(text: str) -> str:
     """A message in which the middle of a very long word is left out."""
     return _LONG.sub(lambda m: f"{m[0][:_ENDS]}…{m[0][-_ENDS:]}", text)
+
+
+def nobody_reads() -> int:
+    """The exit status where whoever read our output has gone; from here on standard output leads nowhere."""
+    with contextlib.suppress(OSError, ValueError):  # nor must flushing at the end fail
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return NO_READER
 
 
 def complain(text: object) -> None:

@@ -27,7 +27,6 @@ from facewitness.apps._words import (
     ALL,
     ANALYSING,
     INTERRUPTED,
-    NO_READER,
     NONE,
     SOME,
     TERMINATED,
@@ -38,6 +37,7 @@ from facewitness.apps._words import (
     brief,
     complain,
     leaf,
+    nobody_reads,
     positive,
     problem_of,
     sampling,
@@ -145,9 +145,7 @@ def main(words: Sequence[str] | None = None) -> int:
             print(f"facewitness: interrupted.{_goes_on(given)}", file=sys.stderr, flush=True)
         return TERMINATED if isinstance(error, _Terminated) else INTERRUPTED
     except BrokenPipeError:  # whoever read our output has gone, as `head` does
-        with contextlib.suppress(OSError, ValueError):  # nor must flushing at the end fail
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return NO_READER
+        return nobody_reads()
     except OSError as error:  # a full disk behind standard output, or a path that cannot be written
         where = f" '{error.filename}'" if error.filename else ""
         complain(f"facewitness: expected to read or write{where}, and could not ({error.strerror or error}).")

@@ -102,6 +102,8 @@ class Local:
         self.sees = kind is transformers.AutoModelForImageTextToText
         self._processor = _processor(folder, model, self.sees)
         self._tokenizer = getattr(self._processor, "tokenizer", self._processor)
+        if self.sees:
+            _hub.reads_pictures(self._processor, getattr(config, "image_token_id", None), model)
         names = _weight_files(folder)
         if commit is not None:  # what is small was right, so now the gigabytes
             _hub.fetched(model, commit, names)

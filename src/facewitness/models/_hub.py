@@ -8,7 +8,8 @@ without a network it tries each for half a minute before it says so.
 
 The hub is asked for what the user named and for nothing else. A name that stands in a file (the language model of an
 adapter, the CLIP of a detector) is looked for in the hub's cache (`fetch=False`): a file must not send us anywhere.
-`harmless` refuses a folder whose settings would make transformers run code or read pickles.
+`harmless` refuses a folder whose settings would make transformers run code or read pickles, and says where one brings
+code of its own, which is passed over. `reads_pictures` refuses a tokenizer that is not the model's.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from huggingface_hub.errors import (
 
 from facewitness.errors import FacewitnessError, InputError, WeightsError
 from facewitness.files import read_json
+from facewitness.phrases import visible
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 WEIGHTS = (WHOLE, INDEX, "model-*-of-*.safetensors")
@@ -103,8 +105,8 @@ _FORBIDDEN = {  # key: what it would make transformers or timm do
 def harmless(folder: Path, model: str) -> None:
     """Refuse a model whose settings would run code, read a pickle or fetch what nobody named.
 
-    Code of a model's own (`auto_map`) is not looked for here: `trust_remote_code=False` refuses it where transformers
-    has no class for the model, and passes over it where it has one.
+    Code of a model's own (`auto_map`) is no reason to refuse it: `trust_remote_code=False` does so where transformers
+    has no class for the model, and passes over the code where it has one. Which is said, on standard error.
 
     Raises:
         WeightsError: For such settings, for those that are no JSON, and for a LoRA adapter.
@@ -122,6 +124,12 @@ def harmless(folder: Path, model: str) -> None:
                 f"The settings of '{model}' cannot be read ({file.name}: {first(error)}). Fetch or copy them again."
             ) from error
         for key, value in _settings(written):
+            if key == "auto_map" and value:
+                _tell(
+                    f"{model} {file.name}",
+                    f"'{model}' names code of its own (auto_map in {file.name}), which is never run: transformers' own "
+                    "class for such a model is taken, and a model without one is refused.",
+                )
             why = _FORBIDDEN.get(key) if value else None
             if _IMPLEMENTATION.search(key) and "/" in json.dumps(value):
                 why = _CODE
@@ -143,21 +151,46 @@ def _settings(written: Any) -> Iterator[tuple[str, Any]]:
             open_ += [(key, v) for v in value]
 
 
-_asked: set[str] = set()
+_told: set[str] = set()
 
 
-def _say(model: str) -> None:
-    """On standard error, once for each model: that the hub is asked for it."""
-    if model not in _asked and not constants.HF_HUB_OFFLINE and sys.stderr is not None:
-        _asked.add(model)
-        print(f"facewitness: asking {constants.ENDPOINT} for the model '{model}'", file=sys.stderr)
+def _tell(about: str, text: str) -> None:
+    """A line on standard error, once about each thing."""
+    if about not in _told and sys.stderr is not None:
+        _told.add(about)
+        print(visible(f"facewitness: {text}"), file=sys.stderr)  # a model's name may come from a file
+
+
+def reads_pictures(processor: Any, number: int | None, name: str) -> None:
+    """Refuse a tokenizer that does not write the token in whose place the model puts a picture.
+
+    With such a one every prompt seems to have no picture.
+
+    Args:
+        processor: The model's own, of pictures and text.
+        number: Of the token, as the model's settings have it (`image_token_id`).
+        name: Of the model, for messages.
+
+    Raises:
+        WeightsError: The tokenizer has no such token, or under another number.
+    """
+    token = getattr(processor, "image_token", None)
+    if token is None or number is None:
+        return
+    if number not in processor.tokenizer(str(token), add_special_tokens=False)["input_ids"]:
+        there = processor.tokenizer.get_vocab().get(token)
+        got = "no such token" if there is None else f"number {there}"
+        raise WeightsError(
+            f"'{name}': its tokenizer does not know the picture's placeholder {token}: expected one token, number "
+            f"{number} in config.json, got {got}. Copy the tokenizer's files again from where the model came."
+        )
 
 
 def fetched(model: str, revision: str | None, patterns: Sequence[str], fetch: bool = True) -> Path:
     """The repository's folder in the hub's cache, holding the files of these patterns. Raises WeightsError."""
     try:
-        if fetch:
-            _say(model)
+        if fetch and not constants.HF_HUB_OFFLINE:
+            _tell(model, f"asking {constants.ENDPOINT} for the model '{model}'")
         # A pattern's * spans folders, and those hold other formats of the same weights.
         return Path(
             snapshot_download(

@@ -605,7 +605,7 @@ def load(
         raise WeightsError(f"'{folder / _CARD}': expected the expert's options as a table, got {made_with!r}")
     _hub.harmless(folder, str(folder))
     model = _base_model(base or str((folder / _BASE).resolve()), revision, options, fetch=False)
-    processor = _processor(folder, str(folder))
+    processor = processor_of(folder, str(folder), model.config)
     if token not in getattr(processor, "tokenizer", processor).get_vocab():
         raise WeightsError(
             f"'{folder}': its tokenizer does not know the placeholder {token} that {_CARD} names. Copy tokenizer.json "
@@ -731,7 +731,7 @@ def plain(name: str, revision: str | None = None, **options: Any) -> tuple[Any, 
             "that. Name the language model itself, or save with whole weights."
         )
     model = _base_model(str(base_of(name)) if is_saved(name) else name, revision, options)
-    return model, completed(_processor(_hub.located(name, revision)[0], name), model.config)
+    return model, processor_of(_hub.located(name, revision)[0], name, model.config)
 
 
 # Phi-3's turns, with LLaVA's picture before the words, as the card of xtuner/llava-phi-3-mini-hf writes them
@@ -764,8 +764,36 @@ def completed(processor: Any, config: Any) -> Any:
     return processor
 
 
-def _processor(folder: Path, name: str) -> Any:
-    return _hub.part(AutoProcessor, folder, f"The processor of '{name}'", "Save the model again.")
+def processor_of(folder: Path, name: str, config: Any) -> Any:
+    """The processor in a folder, which writes what the model of these settings reads.
+
+    Args:
+        folder: Of the model, or of the one that `save` wrote around it.
+        name: Of the model, for messages.
+        config: Settings of the model, as transformers has them.
+
+    Raises:
+        WeightsError: It cannot be read, reads no pictures, or its tokenizer or template lacks the picture's token.
+    """
+    mend = "Copy the tokenizer's and the processor's files again from where the model came."
+    processor = completed(_hub.part(AutoProcessor, folder, f"The processor of '{name}'", mend), config)
+    if getattr(processor, "image_processor", None) is None:  # else AutoProcessor gives only the tokenizer, and no word
+        raise WeightsError(f"'{name}': expected a processor for text and pictures, got one for text. {mend}")
+    number = getattr(config, "image_token_id", None)
+    _hub.reads_pictures(processor, number, name)
+    asked = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "?"}]}]
+    try:
+        text = processor.apply_chat_template(asked, tokenize=False)
+    except Exception as error:  # a template may raise anything, and there may be none
+        raise WeightsError(
+            f"'{name}': its chat template cannot write a question about a picture ({_hub.first(error)}). {mend}"
+        ) from error
+    if number not in processor.tokenizer(text, add_special_tokens=False)["input_ids"]:
+        raise WeightsError(
+            f"'{name}': its chat template leaves out the picture: expected {processor.image_token} in {text[:200]!r}. "
+            f"{mend}"
+        )
+    return processor
 
 
 def loaded(name: str, **options: Any) -> tuple[Any, Any]:

@@ -74,7 +74,7 @@ from facewitness.train.checkpoint import last_checkpoint, same_run
 from facewitness.train.plan import GIB, Language, Plan, loadable, speaks
 from facewitness.train.recipe import at_least, known, of_lora, of_steps_or_epochs, read_recipe
 from facewitness.train.rewards import WEIGHTS, Rewards
-from facewitness.train.sft import LEARNER, detector_of, expert_for, with_expert
+from facewitness.train.sft import LEARNER, detector_of, expert_for, fitting, with_expert
 from facewitness.train.tuning import Draws, Watch
 
 _SAMPLES = 4  # prompts whose replies are shown while it learns
@@ -354,6 +354,7 @@ def make(recipe: Recipe, detector: Path | None = None) -> tuple[Any, Any]:
         model, processor = pv.load(recipe.model, trainable=True, dtype=precision)
     else:
         seeing, card = (None, {}) if detector is None else detector_of(detector)  # before gigabytes are read
+        fitting(seeing, recipe.learner)
         model, processor = pv.plain(recipe.model, recipe.revision, dtype=precision)
         if seeing is not None:
             torch.manual_seed(recipe.seed)

@@ -103,11 +103,11 @@ def settings(name: str) -> tuple[Any, str, int | None]:
         raise InputError("expected the name of a language model, got none. Name one: --model FOLDER-OR-NAME.")
     folder = Path(name).expanduser()
     if folder.is_dir():
-        _hub.harmless(folder, name)
+        base = prompted_vlm.base_of(folder)
+        for each in dict.fromkeys((folder, base)):
+            _hub.harmless(each, str(each))
         try:
-            config = transformers.AutoConfig.from_pretrained(
-                prompted_vlm.base_of(folder), local_files_only=True, trust_remote_code=False
-            )
+            config = transformers.AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
         except Exception as error:  # transformers raises anything over broken settings, or over code it may not run
             raise WeightsError(
                 f"The settings of '{name}' cannot be used ({_hub.first(error)}). Expected a folder with config.json of "

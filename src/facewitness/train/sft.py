@@ -267,6 +267,7 @@ def make(recipe: Recipe, detector: KFD | FDM | None, size: int | None = None) ->
     if not recipe.model:
         raise InputError("Expected the language model's hub name or folder: --model, or model = in the recipe.")
     loadable(recipe.model)
+    fitting(detector, recipe.learner)
     dtype = getattr(torch, recipe.dtype)
     if recipe.forgery_prompt and detector is None and pv.is_saved(recipe.model):
         model, processor = pv.load(recipe.model, dtype=dtype)
@@ -293,6 +294,34 @@ def make(recipe: Recipe, detector: KFD | FDM | None, size: int | None = None) ->
     return model, processor
 
 
+_SYSTEMS = {KFD: ("KFD's detector", "train kfd", "runs/kfd"), FDM: ("MARE's module", "train fdm", "runs/mare")}
+
+
+def fitting(detector: KFD | FDM | None, learner: Mapping[str, Any]) -> None:
+    """Refuse a recipe's [learner] that is not of the detector it is given, before a language model is read.
+
+    Args:
+        detector: KFD's or MARE's; None fits everything.
+        learner: Arguments of the part that learns, as a recipe's [learner] has them.
+
+    Raises:
+        InputError: They are those of the other system, or cannot be.
+        UnknownName: They are nobody's.
+    """
+    if detector is None:
+        return
+    kind, other = (FDM, KFD) if isinstance(detector, FDM) else (KFD, FDM)
+    strange = [name for name in learner if name not in LEARNER[kind] and name in LEARNER[other]]
+    if strange:
+        (is_, _, folder), (for_, command, _) = _SYSTEMS[kind], _SYSTEMS[other]
+        raise InputError(
+            f"The recipe and the detector do not fit: the recipe's [learner] has {', '.join(strange)}, which is for "
+            f"{for_}, and the detector is {is_}. Take a recipe of {folder}, or give --detector what {command} makes."
+        )
+    known(f"argument of the prompt learner of {kind.__name__}", learner, LEARNER[kind])
+    arguments(learner, TraceProjector if kind is FDM else ForgeryPromptLearner, "recipe, [learner]")
+
+
 def expert_for(
     detector: KFD | FDM, learner: Mapping[str, Any], width: int, size: int | None
 ) -> ForgeryExpert | TraceExpert:
@@ -306,11 +335,9 @@ def expert_for(
 
     Raises:
         UnknownName: An argument that the learner of this detector does not have.
-        InputError: Nobody says the size.
+        InputError: The arguments are those of the other system, or nobody says the size.
     """
-    kind = FDM if isinstance(detector, FDM) else KFD
-    known(f"argument of the prompt learner of {kind.__name__}", learner, LEARNER[kind])
-    arguments(learner, TraceProjector if kind is FDM else ForgeryPromptLearner, "recipe, [learner]")
+    fitting(detector, learner)
     if not isinstance(detector, FDM):
         with buildable("[learner]"):
             return ForgeryExpert.of(detector, width, **learner)
@@ -468,6 +495,10 @@ def with_expert(
     model = page.blank(recipe.model, recipe.dtype)
     if model.config.model_type not in pv.FAMILIES:
         raise UnknownName("family of vision-language models", model.config.model_type, pv.FAMILIES)
+    folder = Path(recipe.model).expanduser()
+    if any((folder / file).is_file() for file in ("tokenizer.json", "tokenizer_config.json")):
+        pv.processor_of(folder, recipe.model, model.config)
+        page.passed("its tokenizer and its template write the picture's placeholder")
     shown = picture_tokens(model)
     tokens = shown + _WORDS
     if detector is not None:
