@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save as save_tensors
 from sklearn.linear_model import LogisticRegression
 
+from facewitness.apps.script import script
 from facewitness.bench import measures
 from facewitness.builders import chats
 from facewitness.builders.pack import Pack
@@ -310,4 +311,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script(main)
