@@ -33,7 +33,6 @@ from huggingface_hub.errors import (
 
 from facewitness.errors import FacewitnessError, InputError, WeightsError
 from facewitness.files import read_json
-from facewitness.phrases import visible
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 WEIGHTS = (WHOLE, INDEX, "model-*-of-*.safetensors")
@@ -158,7 +157,8 @@ def _tell(about: str, text: str) -> None:
     """A line on standard error, once about each thing."""
     if about not in _told and sys.stderr is not None:
         _told.add(about)
-        print(visible(f"facewitness: {text}"), file=sys.stderr)  # a model's name may come from a file
+        # a model's name may come from a file, and a terminal takes no orders from that
+        print(f"facewitness: {text if text.isprintable() else ascii(text)[1:-1]}", file=sys.stderr)
 
 
 def reads_pictures(processor: Any, number: int | None, name: str) -> None:
