@@ -242,6 +242,20 @@ def test_ablations_train(packed, tmp_path, ablation):
     assert rows[-1]["of"] == (2 if "epochs" in ablation else 1), "0.2 of 20 pictures are two batches of two pairs"
 
 
+def test_bfloat16_learns_the_same_and_leaves_the_first_layer_in_float(packed, tmp_path):
+    recipe = replace(TINY, steps=2)
+    first = []
+    for bf16 in (False, True):
+        model = run(packed, tmp_path / str(bf16), replace(recipe, bf16=bf16))
+        assert all(value.dtype != torch.bfloat16 for value in model.state_dict().values())
+        rows = [json.loads(line) for line in (tmp_path / str(bf16) / "log.jsonl").read_text().splitlines()]
+        first.append(rows[-1]["loss"])
+    assert first[0] != first[1] and first[0] == pytest.approx(first[1], rel=0.05)
+    with torch.autocast("cpu", torch.bfloat16):
+        conv = next(part for part in model.modules() if isinstance(part, torch.nn.Conv2d))
+        assert conv(torch.zeros(1, 3, SIZE, SIZE)).dtype == torch.float32
+
+
 def test_the_rival_of_the_same_size_trains_and_stops_by_the_clock(packed, tmp_path):
     recipe = replace(
         TINY, steps=50, baseline="sbi", text=False, detector={}, forgers={"self_blend": {"change": "either"}}

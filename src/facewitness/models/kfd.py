@@ -562,6 +562,13 @@ class Detection:
         """ĉ, (B,) in [0, 1]; 1 means fake."""
         return self.logit.sigmoid()
 
+    def float(self) -> Detection:
+        """The same in float32: losses are not computed in fewer bits."""
+        reference_map = None if self.reference_map is None else self.reference_map.float()
+        return Detection(
+            self.logit.float(), self.map.float(), self.consistency.float(), self.embedding.float(), reference_map
+        )
+
 
 def is_elsewhere(name: str, left_out: str) -> bool:
     """Whether a tensor comes with the encoders' own name: it begins with `left_out` and is no adapter's.

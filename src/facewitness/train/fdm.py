@@ -64,7 +64,7 @@ from facewitness.forge import degrade
 from facewitness.models.fdm import FDM
 from facewitness.phrases import cell
 from facewitness.train import checkpoint
-from facewitness.train.loop import Batch, Loop, Schedule, put
+from facewitness.train.loop import Batch, Loop, Schedule, first_in_float, put
 from facewitness.train.plan import CONVOLUTIONS, Plan, passed_through
 from facewitness.train.recipe import check, known, read_recipe
 
@@ -388,8 +388,7 @@ def train(
         model.start_from(init_from)
     model = model.to(place, memory_format=torch.channels_last)
     if recipe.bf16:
-        first = next(part for part in model.backbone.modules() if isinstance(part, torch.nn.Conv2d))
-        first.forward = torch.autocast(place.type, enabled=False)(first.forward)
+        first_in_float(model.backbone)
     decayed = [p for p in model.parameters() if p.ndim > 1]
     other = [p for p in model.parameters() if p.ndim <= 1]
     optimizer = torch.optim.AdamW(
