@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from doubles import embed
+from doubles import embed, tiny_kfd
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
 from facewitness.models import kfd  # noqa: E402
-from facewitness.models.kfd import KFD, ClipEncoders, Detection, SmallEncoders  # noqa: E402
+from facewitness.models.kfd import KFD, ClipEncoders, Detection, SmallEncoders, _most  # noqa: E402
 from facewitness.models.sbi import SBI  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -592,3 +592,35 @@ def test_the_rival_is_saved_and_comes_back_the_same(tmp_path):
         assert torch.equal(SBI.load(tmp_path / "sbi.safetensors")(faces()).logit, found.logit)
     with pytest.raises(WeightsError):
         KFD.load(tmp_path / "sbi.safetensors")
+
+
+# ------------------------------------------------------------------------------------------------- as ONNX
+
+
+@pytest.mark.parametrize("length", [5, 7, 14, 28])
+def test_the_most_of_windows_is_adaptive_pooling_which_onnx_does_not_know(length):
+    maps = torch.randn(2, 3, length, length + 1)
+    assert torch.equal(_most(maps, 4), torch.nn.functional.adaptive_max_pool2d(maps, 4))
+
+
+@pytest.mark.filterwarnings("ignore:.*treespec.*:FutureWarning")  # torch 2.13's exporter warns of itself
+def test_the_map_is_exported_and_says_what_the_detector_says(tmp_path):
+    from facewitness.train import export
+
+    detector, onnx = tiny_kfd(tmp_path), tmp_path / "places.onnx"
+    assert export.export_map(detector, onnx) < 1e-4
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(onnx), providers=["CPUExecutionProvider"])
+    assert session.get_modelmeta().custom_metadata_map["margin"] == "1.3"
+    crops = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    (said,) = session.run(["map"], {"crops": crops})
+    with torch.no_grad():
+        whole = KFD.load(detector)(torch.from_numpy(crops).permute(0, 3, 1, 2).float()).map
+    np.testing.assert_allclose(said, whole.reshape(3, 16, 4, 16, 4).mean((2, 4)), atol=1e-4)
+    card = detector.with_suffix(".json")
+    facts = json.loads(card.read_text())
+    for crop in ({}, None, {"margin": 40}, {"margin": "1.3"}):
+        card.write_text(json.dumps({**facts, "crop": crop}))
+        with pytest.raises(WeightsError, match=r"crop\.margin"):
+            export.export_map(detector, onnx)

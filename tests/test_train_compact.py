@@ -25,6 +25,7 @@ from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E4
 from facewitness.models.compact import Compact, read_weights  # noqa: E402
 from facewitness.models.mids import SmallEncoders  # noqa: E402
 from facewitness.train import compact as recipe_file  # noqa: E402
+from facewitness.train import export  # noqa: E402
 
 TINY = recipe_file.Recipe(
     stage=(recipe_file.Stage(64, 2, 4, 1e-3), recipe_file.Stage(96, 2, 4, 1e-3)),
@@ -254,12 +255,12 @@ def test_unit_features_go_on_from_weights_without_them_and_are_exported(packed, 
     log = [json.loads(line) for line in (tmp_path / "unit" / "log.jsonl").read_text().splitlines()]
     assert all(-4 <= entry["uniformity"] <= 0 <= entry["alignment"] <= 4 for entry in log)
     onnx = tmp_path / "unit.onnx"
-    assert recipe_file.export(recipe, tmp_path / "unit" / "last.safetensors", onnx) < 1e-3
+    assert export.export(recipe, tmp_path / "unit" / "last.safetensors", onnx) < 1e-3
     assert onnx.stat().st_size < 3_000_000
     held = read_weights(onnx)  # training can go on from what was exported
     assert weights.keys() - held.keys() == {"to_parsing.weight", "to_parsing.bias"} and held.keys() <= weights.keys()
     for name, value in held.items():
-        exact = value.numel() < recipe_file.HALVED and "num_batches" not in name
+        exact = value.numel() < export.HALVED and "num_batches" not in name
         assert not exact or torch.equal(value, weights[name]), name
         assert "num_batches" in name or torch.allclose(value, weights[name], rtol=1e-3, atol=1e-5), name
 

@@ -50,6 +50,7 @@ from facewitness.files import write_whole
 from facewitness.forge import degrade, routine
 from facewitness.judge import judge
 from facewitness.types import Clip, Face, Frame, Pixels, Sample, Track
+from facewitness.witnesses.compact import covered
 
 FORGERS = ("self_blend", "region_edit", "swap", "lip_sync", "inpaint", "resynthesise")
 CONDITIONS: dict[str, Callable[[Pixels], Pixels]] = {
@@ -197,6 +198,9 @@ def judged(clip: Clip, face: Face | None) -> Row:
         affine = geometry.align(face.landmarks, size, witness.facts["margin"])
         answers = witness.answers(geometry.crop(clip.frame.pixels, affine, size))
         row["region_scores"] = [float(v) for v in answers.regions]
+        mask, way, side = witness.where(answers.mask, face, clip.frame.pixels)
+        inside = covered(mask, face, way, side)
+        row["inside"] = None if inside is None else inside.tolist()
     if testimony.mask is not None:
         row["mask"] = geometry.place(testimony.mask, clip.frame.height, clip.frame.width) >= 0.5
     return row

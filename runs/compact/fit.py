@@ -49,6 +49,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=120, help="rows of each source and label")
     parser.add_argument("--fakes-called-real", type=float, default=0.1, help="bound of the threshold for real")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--strength", action="store_true", help="of findings alone, after places.py; all else stays")
     parser.add_argument("--rows", type=Path, help="keep the predictions in this file, or read them from it")
     given = parser.parse_args()
     session = onnxruntime.InferenceSession(str(given.model), providers=["CPUExecutionProvider"])
@@ -63,34 +64,42 @@ def main() -> None:
     }
     beside = given.model.with_suffix(".json")
     before = json.loads(beside.read_text()) if beside.exists() else {}
-    if before.get("sha256") == facts["sha256"] and "card" in before:  # what somebody wrote of these very weights
-        facts["card"] = before["card"]
-        if "groups" in before:
-            facts["groups"] = before["groups"]
+    if before.get("sha256") == facts["sha256"]:  # what somebody wrote of these very weights
+        facts |= {key: before[key] for key in ("card", "groups", "places") if key in before}
+        if given.strength:
+            facts["calibration"] = before["calibration"]
     beside.write_text(json.dumps(facts, indent=1))
 
     if given.rows and given.rows.exists():
         rows = json.loads(given.rows.read_text())
     else:
         samples = chosen(given.data, "calibrate", given.limit)
-        todo = tasks(samples, ("plain", "edited")) + tasks(samples, CONDITIONS[1:4] + CONDITIONS[5:], own=False)
-        few = chosen(given.data, "calibrate", max(4, given.limit // 8))[:200]
-        todo += tasks(few, [f"saved:{how}" for how in SAVED], own=False)
+        todo = tasks(samples, ("plain", "edited"))
+        if not given.strength:
+            todo += tasks(samples, CONDITIONS[1:4] + CONDITIONS[5:], own=False)
+            few = chosen(given.data, "calibrate", max(4, given.limit // 8))[:200]
+            todo += tasks(few, [f"saved:{how}" for how in SAVED], own=False)
         rows = predictions(todo, str(given.model), "held out", given.jobs, raw=True)
     if given.rows:
         given.rows.write_text(json.dumps(rows))
     rows = [r for r in rows if r["score"] is not None]
     facts["strength"] = strength([r for r in rows if r["condition"] in CONDITIONS])
-    # the judge asks stronger evidence of doubtful faces, so thresholds are for the others
-    good = [r for r in rows if (r["quality"] or 0) >= Limits().doubtful and not r["self_made"]]
-    facts["calibration"] = calibrated(good, given.fakes_called_real, saved_again(good)).to_json()
+    if not given.strength:
+        # the judge asks stronger evidence of doubtful faces, so thresholds are for the others
+        good = [r for r in rows if (r["quality"] or 0) >= Limits().doubtful and not r["self_made"]]
+        facts["calibration"] = calibrated(good, given.fakes_called_real, saved_again(good)).to_json()
     beside.write_text(json.dumps(facts, indent=1) + "\n")
-    sums = given.model.with_name("SHA256SUMS")
-    listed = [line.split() for line in sums.read_text().splitlines()] if sums.exists() else []
-    digests = {name: digest for digest, name in listed}  # other witnesses' files are listed there, too
-    digests |= {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in (given.model, beside)}
-    sums.write_text("".join(f"{digest}  {name}\n" for name, digest in digests.items()))
+    listed(given.model, beside)
     print(json.dumps({k: facts[k] for k in ("strength", "calibration")}, indent=1))
+
+
+def listed(*files: Path) -> None:
+    """Put files' hashes into the list beside them, where other witnesses' files stand, too."""
+    sums = files[0].with_name("SHA256SUMS")
+    lines = [line.split() for line in sums.read_text().splitlines()] if sums.exists() else []
+    digests = {name: digest for digest, name in lines}
+    digests |= {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    sums.write_text("".join(f"{digest}  {name}\n" for name, digest in digests.items()))
 
 
 def calibrated(
@@ -141,17 +150,18 @@ def saved_again(rows: list[Row]) -> list[tuple[float, float]]:
 def strength(rows: list[Row], folds: int = 5) -> dict[str, Any]:
     """How often a region's raw score is right, as a logistic, and the threshold of the best F1.
 
-    The logistic sees a region's own log-odds, their mean and highest over the face, the face's, and which region it is:
-    a network that half suspects all of a face suspects no place of it. On faces whose touched regions are known
-    exactly: pristine ones and self-made forgeries but whole-face synthesis. The threshold is not looked for below
-    0.25, though F1 alone would go there: three wrong claims to a right one are too many.
+    The logistic sees a region's own log-odds, their mean and highest over the face, the face's, those of the mask
+    inside the region, and which region it is: a network that half suspects all of a face suspects no place of it. On
+    faces whose touched regions are known exactly: pristine ones and self-made forgeries but whole-face synthesis. The
+    threshold is not looked for below 0.25, though F1 alone would go there: three wrong claims to a right one are too
+    many.
 
     Returns:
         The fit, and its F1 on forgeries and on region edits alone, of groups that each fit did not see.
     """
     known = [r for r in rows if r["touched"] is not None and r["region_scores"] and r["method"] != "resynthesise"]
     truth = np.array([[n in r["touched"] for n in regions.MARE] for r in known])
-    inputs = np.stack([region_inputs(np.array(r["region_scores"]), r["score"]) for r in known])
+    inputs = np.stack([region_inputs(np.array(r["region_scores"]), r["score"], np.array(r["inside"])) for r in known])
     forged = np.array([r["label"] == "fake" for r in known])
     edits = np.array([r["method"] == "region_edit" for r in known])
     fold = np.array([zlib.crc32(f"{r['source']}/{r['group']}".encode()) % folds for r in known])
@@ -168,8 +178,8 @@ def strength(rows: list[Row], folds: int = 5) -> dict[str, Any]:
     slopes, own = model.coef_[0], len(regions.MARE)
     return {
         "slope": float(slopes[0]), "mean": float(slopes[1]), "most": float(slopes[2]), "face": float(slopes[3]),
-        "offset": float(model.intercept_[0]),
-        "offsets": {name: round(float(v), 6) for name, v in zip(regions.MARE, slopes[4:], strict=True)},
+        "inside": float(slopes[4]), "offset": float(model.intercept_[0]),
+        "offsets": {name: round(float(v), 6) for name, v in zip(regions.MARE, slopes[5:], strict=True)},
         "threshold": round(_threshold(_right(model, inputs[forged]), truth[forged]), 2),
         "f1": round(_f1(named[forged], truth[forged]), 4), "f1_edits": round(_f1(named[edits], truth[edits]), 4),
         "pairs": len(known) * own,

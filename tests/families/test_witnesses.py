@@ -9,12 +9,15 @@ from pathlib import Path
 import doubles
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from facewitness import plugins, regions, weights
+from facewitness import geometry, plugins, regions, weights
 from facewitness.calibration import Calibration, logit, sigmoid
 from facewitness.errors import InputError, UnknownName, WeightsError
 from facewitness.types import Frame
-from facewitness.witnesses import _places
+from facewitness.witnesses import _places, _pointing
+from facewitness.witnesses.compact import covered
 
 
 def _face(pixels: np.ndarray, landmarks: bool = True) -> doubles.Seen:
@@ -92,6 +95,93 @@ def test_claims_name_the_subjects_side():
 
 def test_without_a_mesh_no_region_is_claimed(compact, astronaut):
     assert compact.examine(*_face(astronaut).moved(None)).findings == ()
+
+
+# ------------------------------------------------------------------------------------------- its second network
+
+
+def test_only_a_suspected_face_is_shown_to_the_second_network_and_its_score_is_the_firsts(compact, astronaut):
+    alone = plugins.get("witnesses", "compact").load(views="one")
+    both = plugins.get("witnesses", "compact").load(views="one")
+    looked = []
+    seen = both.pointer.seen
+    both.pointer.seen = lambda *given: looked.append(1) or seen(*given)
+    alone.pointer = None
+    person, clip = _face(astronaut)
+    for suspected in (False, True):
+        for witness in (alone, both):
+            witness._suspected = lambda score, is_so=suspected: is_so
+        first, joined = alone.examine(person, clip), both.examine(person, clip)
+        assert joined.fake == first.fake and joined.kind == first.kind and bool(looked) == suspected
+        assert (joined.mask.values.shape == first.mask.values.shape) or suspected
+        if not suspected:
+            np.testing.assert_array_equal(joined.mask.values, first.mask.values)
+        else:
+            assert joined.mask.box != first.mask.box, "the second one's crop shows more around the face"
+    assert both.made_by()["weights"].keys() == {"compact.onnx", "places.onnx"}
+
+
+@pytest.mark.parametrize("place", [(20, 24), (40, 10), (24, 36)])
+def test_both_networks_masks_lie_on_the_same_places_of_the_picture(compact, astronaut, place):
+    person, clip = _face(astronaut)
+    pixels, size = clip.frame.pixels, compact.facts["size"]
+    affine = geometry.align(person.face.landmarks, size, compact.facts["margin"])
+    own = np.zeros((size // 4, size // 4), np.float32)
+    own[place[0] : place[0] + 6, place[1] : place[1] + 6] = 1
+    moved, found, way = compact.pointer.seen(own, person.face, pixels, affine, size)
+    assert moved.shape == found.shape == (compact.pointer.size // 4,) * 2 and 0 <= found.min() <= found.max() <= 1
+
+    def middle(mask, to_crop):
+        rows, columns = np.nonzero(mask > 0.5)
+        return geometry.transform(geometry.invert(to_crop), np.array([[columns.mean() + 0.5, rows.mean() + 0.5]]) * 4)
+
+    assert np.abs(middle(own, affine) - middle(moved, way)).max() < 4, "pixels of a frame of 512"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_a_place_that_either_network_marks_more_is_marked_more(first, second, more):
+    pointer = _pointing.Pointer(None, 224, 1.3, {"sha256": "", "own": 0.4, "other": 0.5, "offset": 0.1}, True)
+    at = [np.full((2, 2), value, np.float32) for value in (first, second, max(first, more), max(second, more))]
+    assert (pointer.mask(at[0], at[1]) <= pointer.mask(at[2], at[1]) + 1e-6).all()
+    assert (pointer.mask(at[0], at[1]) <= pointer.mask(at[0], at[3]) + 1e-6).all()
+
+
+@pytest.mark.parametrize("fit", [None, 3, {}, {"sha256": "0" * 64}, {"own": 1, "other": 1, "offset": 0},
+                                 {"sha256": "", "own": float("inf"), "other": 1, "offset": 0},
+                                 {"sha256": "", "own": True, "other": 1, "offset": 0}])  # fmt: skip
+def test_a_second_network_without_its_numbers_is_refused(tmp_path, fit):
+    shutil.copy(weights.find("compact.onnx").path, tmp_path / "mine.onnx")
+    facts = json.loads(Path(weights.find("compact.json").path).read_text())
+    (tmp_path / "mine.json").write_text(json.dumps(facts | {"places": fit}))
+    with pytest.raises(WeightsError, match=r"mine\.json': expected sha256, own, other and offset"):
+        plugins.get("witnesses", "compact").load(model=str(tmp_path / "mine.onnx"))
+
+
+def test_a_second_network_that_is_another_is_refused(tmp_path):
+    load = plugins.get("witnesses", "compact").load
+    for name in ("compact.onnx", "compact.json"):
+        shutil.copy(weights.find(name).path, tmp_path / name.replace("compact", "mine"))
+    assert load(model=str(tmp_path / "mine.onnx")).pointer is not None, "the one that ships, by its hash"
+    shutil.copy(weights.find("compact.onnx").path, tmp_path / "places.onnx")
+    with pytest.raises(WeightsError, match=r"places\.onnx' does not belong"):
+        load(model=str(tmp_path / "mine.onnx"))
+    facts = json.loads((tmp_path / "mine.json").read_text())
+    facts["places"]["sha256"] = facts["sha256"]
+    (tmp_path / "mine.json").write_text(json.dumps(facts))
+    with pytest.raises(WeightsError, match=r"places\.onnx': expected the outputs map"):
+        load(model=str(tmp_path / "mine.onnx"))
+
+
+def test_what_a_mask_covers_of_a_region_is_its_mean_there(astronaut):
+    person, _ = _face(astronaut)
+    affine = geometry.align(person.face.landmarks, 192, 1.25)
+    mask = np.zeros((48, 48), np.float32)
+    mask[:24] = 1  # the upper half
+    inside = dict(zip(regions.MARE, covered(mask, person.face, affine, 192), strict=True))
+    assert inside["left_eye"] > 0.9 and inside["mouth"] < 0.1
+    nobody, _ = _face(astronaut).moved(None)
+    assert covered(mask, nobody.face, affine, 192) is None
 
 
 def test_weights_that_do_not_belong_to_their_fits_are_refused(tmp_path):

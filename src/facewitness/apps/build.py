@@ -28,7 +28,8 @@ examples:
   facewitness build dma ddvqa DD-VQA --out annotations         people's explanations, with boxes, as MARE replies
   facewitness build mmtt folder my-photos --out forged         forged portraits with masks and reports, as MMTT has them
   facewitness build fifa folder my-photos --out questions      questions whose answers carry masks, as FiFa has them
-  facewitness build onnx recipe.toml out compact.onnx          a trained compact network, for facewitness analyze"""
+  facewitness build onnx recipe.toml out compact.onnx          a trained compact network, for facewitness analyze
+  facewitness build places kfd.safetensors places.onnx         KFD's map, by which compact shows places"""
 
 
 def add_to(commands: Any) -> None:
@@ -88,6 +89,7 @@ def add_to(commands: Any) -> None:
             "runs/compact/recipe.toml pack out hard.json",
         ),
         ("onnx", _add_onnx, "Export a trained compact network.", "runs/compact/recipe.toml out compact.onnx"),
+        ("places", _add_places, "Export the map of KFD's detector.", "runs/kfd/kfd.safetensors places.onnx"),
     ):
         text = f"{about}\n\nexample:\n  facewitness build {name} {example}"
         parser = names.add_parser(name, help=about[0].lower() + about[1:-1], description=text)
@@ -616,12 +618,27 @@ def _add_onnx(parser: Any) -> Command:
     )
 
     def run(given: argparse.Namespace) -> int:
-        from facewitness.train import compact
+        from facewitness.train import compact, export
 
         weights = _weights(given.folder)
         size, margin = given.crop or (None, None)
-        worst = compact.export(compact.Recipe.read(given.recipe), weights, given.onnx, size, margin)
+        worst = export.export(compact.Recipe.read(given.recipe), weights, given.onnx, size, margin)
         print(f"{given.onnx}: differs from torch by at most {worst:.2e}")
+        return ALL
+
+    return run
+
+
+def _add_places(parser: Any) -> Command:
+    reads(
+        parser, "detector", what="kfd.safetensors of train kfd", metavar="KFD.safetensors", help="its .json beside it"
+    )
+    parser.add_argument("onnx", type=Path, metavar="PLACES.onnx", help="the file to write")
+
+    def run(given: argparse.Namespace) -> int:
+        from facewitness.train import export
+
+        print(f"{given.onnx}: differs from torch by at most {export.export_map(given.detector, given.onnx):.2e}")
         return ALL
 
     return run

@@ -886,8 +886,18 @@ class _Classifier(nn.Module):
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """(B, 2, H_i, W_i) of each layer → logits (B,)."""
-        pooled = [F.adaptive_max_pool2d(b(m), self.pool).flatten(1) for b, m in zip(self.branches, maps, strict=True)]
+        most = _most if torch.compiler.is_exporting() else F.adaptive_max_pool2d
+        pooled = [most(b(m), self.pool).flatten(1) for b, m in zip(self.branches, maps, strict=True)]
         return self.full(torch.cat(pooled, dim=1))[:, 0]
+
+
+def _most(maps: Tensor, side: int) -> Tensor:
+    """As adaptive_max_pool2d, which ONNX does not know: (B, C, H, W) → (B, C, side, side), the windows may overlap."""
+    for axis in (2, 3):
+        length = maps.shape[axis]
+        windows = [(i * length // side, -(-(i + 1) * length // side)) for i in range(side)]
+        maps = torch.cat([maps.narrow(axis, a, b - a).amax(axis, keepdim=True) for a, b in windows], dim=axis)
+    return maps
 
 
 def _resized(maps: Tensor, height: int, width: int) -> Tensor:

@@ -49,7 +49,7 @@ from facewitness.files import write_whole
 from facewitness.forge import degrade, routine
 from facewitness.models import _norm
 from facewitness.models._answers import Answers
-from facewitness.models.compact import HALF, SHIPPED, Compact, read_weights
+from facewitness.models.compact import SHIPPED, Compact, read_weights
 from facewitness.models.patches import Patches
 from facewitness.train import checkpoint, several
 from facewitness.train.loop import Batch, Loop, Schedule, resume
@@ -694,93 +694,3 @@ def mined(recipe: Recipe, folder: Path, weights: Path, heaviest: float = 4.0) ->
                     )
             bar.advance(task, len(some))
     return weights_of
-
-
-# -------------------------------------------------------------------------------------------------------- the export
-
-
-class _Deployed(torch.nn.Module):
-    """The network as it ships: uint8 crops in, probabilities out."""
-
-    def __init__(self, model: Compact | Patches):
-        super().__init__()
-        self.model = model
-
-    def forward(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """crops uint8 (N, S, S, 3) -> fake (N,) logit, kind (N, 4), mask (N, S/4, S/4), regions (N, 12)."""
-        answers = self.model(crops.permute(0, 3, 1, 2).float())
-        return answers.fake, answers.kind.softmax(1), answers.mask.sigmoid(), answers.regions.sigmoid()
-
-
-HALVED = 16_384  # numbers from which on a kernel is stored in half precision; smaller ones' rounding is enlarged more
-
-
-def _halve(model: Any) -> None:
-    """Store large kernels of an ONNX model as float16, each with a node that widens it when the model is loaded.
-
-    The runtime does that once, so that an answer takes as long as before. Of the weights of 2026-11-26 scores of
-    painted faces moved by 0.0002 at most; with all kernels of 4,096 numbers and more it was 0.0005.
-    """
-    from onnx import TensorProto, helper, numpy_helper
-
-    widened = []
-    for tensor in model.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.size < HALVED:
-            continue
-        widened.append(helper.make_node("Cast", [tensor.name + HALF], [tensor.name], to=TensorProto.FLOAT))
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), tensor.name + HALF))
-    for place, node in enumerate(widened):
-        model.graph.node.insert(place, node)
-
-
-def export(recipe: Recipe, weights: Path, onnx: Path, size: int | None = None, margin: float | None = None) -> float:
-    """Write the averaged weights as ONNX, its largest kernels in half precision.
-
-    Normalisations stay nodes of their own, which the runtime folds into the kernels when it loads the network: so the
-    file holds the weights as training has them, and training can go on from it (`read_weights`).
-
-    A network may rank faces better through a larger crop than it learned from (Touvron et al. 2019, "Fixing the
-    train-test resolution discrepancy"); which is measured by `runs/compact/compare.py`.
-
-    Args:
-        recipe: The settings.
-        weights: Path of the averaged weights.
-        onnx: Path of the file to write.
-        size: Side of the crops in pixels, a multiple of 32; None as in training.
-        margin: That side over the face's longer one; None as in training.
-
-    Returns:
-        The largest difference to torch on random crops.
-    """
-    import onnxruntime
-    from onnxscript import optimizer
-
-    model = network(recipe)
-    model.load_state_dict(read_weights(weights))
-    deployed = _Deployed(model.eval()).eval()
-    size = recipe.stage[-1].size if size is None else size
-    crops = torch.randint(0, 256, (2, size, size, 3), dtype=torch.uint8)
-    names = ["fake", "kind", "mask", "regions"]
-    with torch.no_grad():  # a fifth sooner
-        program = torch.onnx.export(
-            deployed, (crops,), dynamo=True, input_names=["crops"], output_names=names,
-            dynamic_shapes={"crops": {0: torch.export.Dim("n")}}, verbose=False, optimize=False,
-        )  # fmt: skip
-    optimizer.fold_constants(program.model)  # all of torch's own step but that it folds normalisations, too
-    optimizer.remove_unused_nodes(program.model)
-    graph = program.model_proto
-    del graph.graph.value_info[:]
-    for node in graph.graph.node:  # the exporter notes where this code lay on disk
-        del node.metadata_props[:]
-        node.doc_string = ""
-    graph.metadata_props.add(
-        key="margin", value=str(recipe.margin if margin is None else margin)
-    )  # how the witness is to crop
-    _halve(graph)
-    write_whole(onnx, graph.SerializeToString())
-    session = onnxruntime.InferenceSession(str(onnx), providers=["CPUExecutionProvider"])
-    again = session.run(names, {"crops": crops.numpy()})
-    with torch.no_grad():
-        first = deployed(crops)
-    return max(float(np.abs(a.numpy() - b).max()) for a, b in zip(first, again, strict=True))

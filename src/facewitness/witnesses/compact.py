@@ -1,8 +1,9 @@
 """The default witness: a network of 5 MB that looks at one aligned face and runs anywhere ONNX Runtime does.
 
-It gives a score, a kind, a mask, and a finding for each of MARE's 12 regions it suspects. What it was trained on, how
-well it does and where it fails is in its model card, `weights/compact.md`; thresholds and fits stand beside the weights
-in `weights/compact.json` and come from held-out faces (`runs/compact/fit.py`).
+It gives a score, a kind, a mask, and a finding for each of MARE's 12 regions it suspects. Of a face that it does not
+clear, a second network of that size says with it where (`_pointing`). What they were trained on, how well it does and
+where it fails is in its model card, `weights/compact.md`; thresholds and fits stand beside the weights in
+`weights/compact.json` and come from held-out faces (`runs/compact/fit.py`, `places.py`).
 
 Measured: compact knows faces that generators it has seen made as a whole (StyleGAN2, Stable Diffusion 2.1, Generated
 Photos: AUC 0.95 on held-out faces) and face swaps like DFDC's (0.86), also after routine edits. compact hardly knows
@@ -34,7 +35,7 @@ from facewitness import geometry, regions, weights
 from facewitness.calibration import Calibration, Logistic, logit, sigmoid
 from facewitness.errors import InputError, UnknownName, WeightsError
 from facewitness.types import KINDS, Clip, Face, Finding, Mask, Pixels, Testimony, Track
-from facewitness.witnesses import _causal, _places, _tracks
+from facewitness.witnesses import _causal, _places, _pointing, _tracks
 
 SCHEMA = "facewitness.weights/1"
 
@@ -43,6 +44,7 @@ VIEWS = ("one", "near", "all")
 _NEAR = 0.5  # log-odds from a threshold within which a photograph's face is looked at in further views
 _SMALL = 110  # pixels of face in the smaller view
 _QUALITY = 75  # of the JPEG that a view is saved as
+_LEAST = 0.01  # of a mask's mean inside a region before its log-odds
 _TRIED = 6  # findings of a photograph's face whose places are painted over, the strongest first
 
 
@@ -66,7 +68,7 @@ def load(model: str | None = None, flip: bool = True, views: str = "near", threa
     return Compact(model, flip, views, threads)
 
 
-@lru_cache(maxsize=2)  # ONNX Runtime may be asked from several threads: two analyzers of a process need one network
+@lru_cache(maxsize=4)  # ONNX Runtime may be asked from several threads: two analyzers of a process need one network
 def _session(content: bytes, threads: int) -> onnxruntime.InferenceSession:
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads
@@ -99,7 +101,7 @@ class Compact:
         except Exception as error:  # ONNX Runtime's errors have no class in common
             why = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise WeightsError(f"'{onnx}' cannot be loaded by ONNX Runtime ({why}). {_MAKE}") from error
-        size, margin = _crop(self._session, onnx)
+        size, margin = _crop(self._session, onnx, _OUTPUTS)
         if written is None:
             self.facts = _unfitted(content, size, margin)
         else:
@@ -112,6 +114,7 @@ class Compact:
         self._flip, self._options = flip, {"model": None if model is None else onnx.name, "flip": flip, "views": views}
         self._views = views
         self._size, self._margin = int(self.facts["size"]), float(self.facts["margin"])
+        self.pointer = None if "places" not in self.facts else _pointer(onnx, model is None, self.facts, flip, threads)
         # as JSON, as a profile may replace it
         self.calibration: Mapping[str, Any] | None = self.facts.get("calibration")
         self._read: tuple[Mapping[str, Any] | None, Calibration | None] = (None, None)
@@ -123,7 +126,10 @@ class Compact:
         Returns:
             JSON-ready.
         """
-        return {"options": self._options, "weights": {"compact.onnx": self.facts["sha256"]}}
+        files = {"compact.onnx": self.facts["sha256"]}
+        if self.pointer is not None:
+            files[_PLACES] = self.pointer.fit["sha256"]
+        return {"options": self._options, "weights": files}
 
     def examine(self, track: Track, clip: Clip) -> Testimony:
         """Testimony on one person; over a film the mean of its faces, weighted by quality, with the series.
@@ -143,9 +149,12 @@ class Compact:
             own = float(logit(np.array([answers.fake]))[0])
             # the first look counts as two: it is one view and its mirror image
             answers = answers._replace(fake=float(sigmoid(np.array([(2 * own + others.sum()) / (2 + len(others))]))[0]))
-        mask, to_grid = _places.on_frame(answers.mask, face, affine, self._size)
-        findings = self._findings(face, mask, self.strength(answers.regions, answers.fake), to_grid)
-        if further and self._suspected(answers.fake):
+        suspected = self._suspected(answers.fake)
+        values, way, size = self.where(answers.mask, face, pixels) if suspected else (answers.mask, affine, self._size)
+        mask, to_grid = _places.on_frame(values, face, way, size)
+        strengths = self.strength(answers.regions, answers.fake, covered(values, face, way, size))
+        findings = self._findings(face, mask, strengths, to_grid)
+        if further and suspected:
             findings = self._tried(findings, face, geometry.crop(pixels, affine, self._size), affine)
         return Testimony(
             witness=self.name,
@@ -154,6 +163,25 @@ class Compact:
             findings=findings,
             kind={name: float(p) for name, p in zip(KINDS, answers.kind, strict=True)},
         )
+
+    def where(
+        self, mask: NDArray[np.float32], face: Face, pixels: Pixels
+    ) -> tuple[NDArray[np.float32], geometry.Affine, int]:
+        """The mask of a face as it is shown where the face is suspected: the second network's word is in it.
+
+        Args:
+            mask: The first network's, of its own crop.
+            face: Whose.
+            pixels: The whole frame.
+
+        Returns:
+            (h, h) in [0, 1]; the map from the frame to the crop it lies on; that crop's side in pixels.
+        """
+        affine = _places.crop_map(face, self._size, self._margin)
+        if self.pointer is None:
+            return mask, affine, self._size
+        own, second, way = self.pointer.seen(mask, face, pixels, affine, self._size)
+        return self.pointer.mask(own, second), way, self.pointer.size
 
     def _near(self, score: float) -> bool:
         """Whether a raw score's probability lies near a threshold of the shipped calibration."""
@@ -226,21 +254,24 @@ class Compact:
             regions.mean(axis=0),
         )
 
-    def strength(self, region_scores: NDArray[np.floating], fake: float) -> NDArray[np.float64]:
+    def strength(
+        self, region_scores: NDArray[np.floating], fake: float, inside: NDArray[np.floating] | None = None
+    ) -> NDArray[np.float64]:
         """The share of findings like these that were right on held-out forgeries, by a fitted logistic.
 
         Args:
             region_scores: (12,) raw, in the order of MARE.
             fake: The face's raw score.
+            inside: What `covered` gives; None without a mesh.
 
         Returns:
             (12,) in [0, 1].
         """
         fit = self.facts["strength"]
         offsets = fit.get("offsets", {})
-        slopes = [fit["slope"], *(fit.get(key, 0.0) for key in ("mean", "most", "face"))]
+        slopes = [fit["slope"], *(fit.get(key, 0.0) for key in ("mean", "most", "face", "inside"))]
         slopes += [offsets.get(name, 0.0) for name in regions.MARE]
-        inputs = region_inputs(np.asarray(region_scores, np.float64), fake)
+        inputs = region_inputs(np.asarray(region_scores, np.float64), fake, inside)
         return np.asarray(sigmoid(inputs @ np.array(slopes, np.float64) + fit["offset"]))
 
     def _findings(
@@ -262,20 +293,45 @@ class Compact:
         return tuple(findings)
 
 
-def region_inputs(region_scores: NDArray[np.floating], fake: float) -> NDArray[np.float64]:
+def region_inputs(
+    region_scores: NDArray[np.floating], fake: float, inside: NDArray[np.floating] | None = None
+) -> NDArray[np.float64]:
     """What the strength of each region's finding is told by.
 
     Args:
         region_scores: (12,) raw, in the order of MARE.
         fake: The face's raw score.
+        inside: (12,) what `covered` gives; None where nothing is known, which counts as one half.
 
     Returns:
-        (12, 16): a region's log-odds, their mean and highest over the face, the face's own, and which region it is.
+        (12, 17): a region's log-odds, their mean and highest over the face, the face's own, those of the mask inside
+        the region, and which region it is.
     """
     own = logit(np.asarray(region_scores, np.float64))
     face = float(logit(np.array([fake]))[0])
     shared = np.tile([own.mean(), own.max(), face], (own.size, 1))
-    return np.concatenate([own[:, None], shared, np.eye(own.size)], axis=1)
+    marked = logit(np.clip(np.full(own.size, 0.5) if inside is None else inside, _LEAST, 1 - _LEAST))
+    return np.concatenate([own[:, None], shared, marked[:, None], np.eye(own.size)], axis=1)
+
+
+def covered(mask: NDArray[np.float32], face: Face, affine: geometry.Affine, size: int) -> NDArray[np.float64] | None:
+    """The mean of a crop's mask inside each of MARE's regions.
+
+    Args:
+        mask: (g, g) in [0, 1].
+        face: Whose mesh says where the regions are.
+        affine: From the frame to the crop.
+        size: Of the crop, pixels.
+
+    Returns:
+        (12,) in [0, 1], one half where a region is outside the crop; None without a mesh.
+    """
+    there = _places.parsed(regions.MARE, face, affine, size, mask.shape[0])
+    if there is None:
+        return None
+    area = there.sum((1, 2))
+    marked = (there * mask).sum((1, 2)) / np.maximum(area, 1e-6)
+    return np.asarray(np.where(area > 0, marked, 0.5), np.float64)
 
 
 def _through(pixels: Pixels, affine: geometry.Affine, size: int, side: int, quality: int | None = None) -> Pixels:
@@ -304,6 +360,7 @@ _MIRROR = [regions.MARE.index(regions.mirrored(name)) for name in regions.MARE]
 
 _MAKE = "Make a model with facewitness train compact and facewitness build onnx."
 _OUTPUTS = {"fake", "kind", "mask", "regions"}
+_PLACES = "places.onnx"  # the second network, beside the first
 _MARGIN = 1.25  # of recipes that say nothing else
 
 
@@ -314,7 +371,32 @@ def _content(path: Path) -> bytes:
         raise WeightsError(f"'{path}' cannot be read ({error.strerror or error}). {_MAKE}") from error
 
 
-def _crop(session: onnxruntime.InferenceSession, onnx: Path) -> tuple[int, float]:
+def _pointer(beside: Path, shipped: bool, facts: Facts, flip: bool, threads: int) -> _pointing.Pointer:
+    """The second network that the first one's JSON speaks of."""
+    file, fit = beside.with_name(_PLACES), facts.get("places")
+    if fit is None or not _pointing.fits(fit):
+        raise WeightsError(
+            f"'{beside.with_suffix('.json')}': expected sha256, own, other and offset under places, got {fit!r}. Fit "
+            "them again with runs/compact/places.py."
+        )
+    # a network of one's own may rest on the second one that ships: its hash stands in the JSON
+    content = _content(file) if not shipped and file.exists() else weights.read(_PLACES)[0]
+    came = hashlib.sha256(content).hexdigest()
+    if came != fit["sha256"]:
+        raise WeightsError(
+            f"'{file}' does not belong to '{beside}': expected SHA-256 {fit['sha256']}, got {came}. Copy both again."
+        )
+    try:
+        session = _session(weights.whole_onnx(content, file), threads)
+    except WeightsError:
+        raise
+    except Exception as error:  # ONNX Runtime's errors have no class in common
+        why = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise WeightsError(f"'{file}' cannot be loaded by ONNX Runtime ({why}). {_MAKE}") from error
+    return _pointing.Pointer(session, *_crop(session, file, {"map"}), fit, flip)
+
+
+def _crop(session: onnxruntime.InferenceSession, onnx: Path, expected: set[str]) -> tuple[int, float]:
     """The side of the crops that a network takes, pixels, and how much of a face's surroundings they show."""
     inputs = {i.name: (i.type, i.shape) for i in session.get_inputs()}
     kind, shape = inputs.get("crops", ("", ()))
@@ -325,9 +407,9 @@ def _crop(session: onnxruntime.InferenceSession, onnx: Path) -> tuple[int, float
             f"'{onnx}': expected one input 'crops', uint8 (N, S, S, 3) with a fixed S, got "
             f"{', '.join(f'{name} {kind} {shape}' for name, (kind, shape) in inputs.items()) or 'none'}. {_MAKE}"
         )
-    if not outputs >= _OUTPUTS:
+    if not outputs >= expected:
         raise WeightsError(
-            f"'{onnx}': expected the outputs {', '.join(sorted(_OUTPUTS))}, got {', '.join(sorted(outputs))}. {_MAKE}"
+            f"'{onnx}': expected the outputs {', '.join(sorted(expected))}, got {', '.join(sorted(outputs))}. {_MAKE}"
         )
     try:
         margin = float(session.get_modelmeta().custom_metadata_map.get("margin", _MARGIN))
@@ -357,6 +439,7 @@ class Strength(Logistic):
     mean: NotRequired[float]  # slopes of `region_inputs` beside a region's own; 0 where they are not there
     most: NotRequired[float]
     face: NotRequired[float]
+    inside: NotRequired[float]  # of the mask's mean inside the region
     offsets: NotRequired[Mapping[str, float]]  # region -> what is added to `offset`
 
 
@@ -370,6 +453,7 @@ class Facts(TypedDict):
     margin: float  # crop side over the mesh's longer side
     strength: Strength
     calibration: NotRequired[Mapping[str, Any] | None]  # `Calibration.to_json`
+    places: NotRequired[_pointing.Fit]  # the second network, which lies beside the first
     groups: NotRequired[list[Mapping[str, Any]]]  # errors by group: `runs/compact/groups.py`
     card: NotRequired[Mapping[str, str]]  # "knows", "does_not_know", "groups", "deletion": in sentences
 
@@ -391,7 +475,7 @@ def _facts(onnx: Path, content: bytes, card: Path, written: bytes) -> Facts:
     numbers = [facts.get("size"), facts.get("margin")]
     if isinstance(strength, dict) and isinstance(offsets := strength.get("offsets", {}), dict):
         numbers += [strength.get(key) for key in ("slope", "offset", "threshold")]
-        numbers += [*(strength.get(key, 0.0) for key in ("mean", "most", "face")), *offsets.values()]
+        numbers += [*(strength.get(key, 0.0) for key in ("mean", "most", "face", "inside")), *offsets.values()]
     else:
         numbers.append(None)
     if not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers) or not 1 <= facts["size"] <= 4096:

@@ -1,0 +1,187 @@
+"""Fits how the default witness's two networks say where (`witnesses/_pointing`), and what that is worth.
+
+    facewitness build places runs/kfd/kfd.safetensors src/facewitness/weights/places.onnx
+    python runs/compact/places.py look --pack PACK --split calibrate --out DIR          and --split val
+    python runs/compact/places.py fit  DIR                            writes `places` into weights/compact.json
+    python runs/compact/places.py told DIR --out runs/compact/places.md
+
+`look` keeps what both networks say of genuine faces and of a forgery of each by five forgers in turn, as they are and
+after a routine edit and a degradation: the first one's mask on the second one's grid, the second one's map, the truth.
+`fit` reads `calibrate` alone: a logistic regression over drawn places, with an offset such that one half is where the
+mean IoU over forged faces is best (the highest such value within 0.01 of the best). `told` writes what both splits say
+of each network by itself, from the value that is best for it on `calibrate`, and of both together. The strength of
+findings rests on this mask and is fitted after it (`fit.py --strength`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import zlib
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from fit import listed
+from numpy.typing import NDArray
+from rich.progress import track
+from sklearn.linear_model import LogisticRegression
+
+from facewitness import geometry, weights
+from facewitness.apps.script import script
+from facewitness.bench.conditions import pictures
+from facewitness.builders.pack import Pack
+from facewitness.files import write_whole
+from facewitness.forge import degrade, routine
+from facewitness.train.measuring import means
+from facewitness.types import Face, Frame
+from facewitness.witnesses import _pointing, compact
+
+WEIGHTS = Path(compact.__file__).parent.parent / "weights"
+FORGERS = ("self_blend", "region_edit", "lip_sync", "inpaint", "resynthesise")
+CONDITIONS = ("as found", "edited")
+SLACK = 0.01
+Told = tuple[float, float, float]  # weight of the first's log-odds, of the second's, offset
+FIRST, SECOND = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0)
+Row = dict[str, Any]
+
+
+def look(given: argparse.Namespace) -> None:
+    """Keep what both networks say: rows by lines of JSON, and their masks beside the truth."""
+    witness = compact.load(views="one")
+    facts = dict(witness.facts)
+    if witness.pointer is None:  # nothing is fitted yet: how they count does not matter here
+        content, sha256 = weights.read(compact._PLACES)
+        session = compact._session(content, 1)
+        crop = compact._crop(session, Path(compact._PLACES), {"map"})
+        witness.pointer = _pointing.Pointer(session, *crop, {"sha256": sha256, "own": 1, "other": 0, "offset": 0}, True)
+    size, margin = int(facts["size"]), float(facts["margin"])
+    rows: list[Row] = []
+    masks: list[NDArray[np.float16]] = []
+    every = list(pictures(Pack(given.pack), given.split, limit=given.limit, forgers=FORGERS))
+    for about, pixels, mesh, mask in track(every, given.split):
+        if about["label"] == "fake" and not about["made"]:
+            continue  # where a source's own forgeries were forged is not known to the pixel
+        name = f"{about['source']}/{about['file']}/{about['made']}"
+        rng = np.random.default_rng(zlib.crc32(name.encode()))
+        edited = routine.edit(pixels, rng, place=geometry.bounds(mesh)).pixels
+        edited, _ = degrade.degrade(edited, rng, strength=float(rng.random()))
+        truth = np.zeros(pixels.shape[:2], np.float32) if mask is None else np.asarray(mask, np.float32)
+        for condition, picture in zip(CONDITIONS, (pixels, edited), strict=True):
+            face = Face(Frame(picture).at, geometry.bounds(mesh), mesh.astype(np.float32))
+            affine = geometry.align(mesh, size, margin)
+            answers = witness.answers(geometry.crop(picture, affine, size))
+            own, found, way = witness.pointer.seen(answers.mask, face, picture, affine, size)
+            side = witness.pointer.size
+            true = cv2.resize(geometry.crop(truth, way, side), found.shape, interpolation=cv2.INTER_AREA)
+            rows.append({"group": f"{about['source']}/{about['group']}", "made": about["made"], "condition": condition})
+            masks.append(np.stack([_pointing.odds(own), _pointing.odds(found), true]).astype(np.float16))
+    given.out.mkdir(parents=True, exist_ok=True)
+    np.save(given.out / f"{given.split}.npy", np.stack(masks))
+    write_whole(given.out / f"{given.split}.json", json.dumps(rows).encode())
+
+
+def read(folder: Path, split: str) -> tuple[list[Row], NDArray[np.float16]]:
+    """What `look` kept: rows, and for each (3, h, h): log-odds of both networks, and the truth."""
+    return json.loads((folder / f"{split}.json").read_text()), np.load(folder / f"{split}.npy", mmap_mode="r")
+
+
+def overlaps(rows: Sequence[Row], masks: NDArray[Any], told: Told) -> dict[str, list[Row]]:
+    """Forger → its rows with the IoU; "" → genuine rows with the share of the crop that is marked."""
+    found: dict[str, list[Row]] = defaultdict(list)
+    own, other, offset = told
+    for row, (first, second, truth) in zip(rows, masks, strict=True):
+        said = own * first.astype(np.float32) + other * second.astype(np.float32) + offset >= 0
+        true = truth >= 0.5
+        if not row["made"]:
+            found[""].append({"group": row["group"], "value": float(said.mean())})
+        elif true.any():
+            iou = (said & true).sum() / (said | true).sum()
+            found[row["made"]].append({"group": row["group"], "value": float(iou)})
+    return found
+
+
+def placed(rows: Sequence[Row], masks: NDArray[Any], told: Told) -> Told:
+    """The same weights with the offset that is best for the mean IoU over forged faces."""
+    own, other, offset = told
+    at = {}
+    for more in np.linspace(-4, 4, 33).tolist():
+        found = overlaps(rows, masks, (own, other, offset + more))
+        at[offset + more] = float(np.mean([row["value"] for by, some in found.items() if by for row in some]))
+    return own, other, min(o for o, iou in at.items() if iou >= max(at.values()) - SLACK)
+
+
+def learned(rows: Sequence[Row], masks: NDArray[Any]) -> Told:
+    """How both count together: a logistic regression over 64 places of every picture."""
+    rng = np.random.default_rng(0)
+    places = [m.reshape(3, -1)[:, rng.choice(m[0].size, 64, replace=False)] for m in masks.astype(np.float32)]
+    drawn = np.concatenate(places, axis=1)
+    model = LogisticRegression(max_iter=1000).fit(drawn[:2].T.astype(np.float64), drawn[2] >= 0.5)
+    first, second = (float(v) for v in model.coef_[0])
+    return placed(rows, masks, (first, second, float(model.intercept_[0])))
+
+
+def fitted(given: argparse.Namespace) -> None:
+    """Fit on `calibrate`, write beside the weights."""
+    rows, masks = read(given.folder, "calibrate")
+    file = WEIGHTS / "compact.json"
+    facts = json.loads(file.read_text(encoding="utf-8"))
+    numbers = {key: round(v, 4) for key, v in zip(_pointing.KEYS, learned(rows, masks), strict=True)}
+    facts["places"] = {"sha256": weights.read(compact._PLACES)[1], **numbers}
+    write_whole(file, (json.dumps(facts, indent=1) + "\n").encode())
+    listed(file)
+    print(json.dumps(facts["places"], indent=1))
+
+
+def told(given: argparse.Namespace) -> None:
+    """The table of both splits."""
+    fit = json.loads((WEIGHTS / "compact.json").read_text(encoding="utf-8"))["places"]
+    both: Told = fit["own"], fit["other"], fit["offset"]
+    rows, masks = read(given.folder, "calibrate")
+    ways = {"first": placed(rows, masks, FIRST), "second": placed(rows, masks, SECOND), "both": both}
+    about = "Mean mask IoU with 95 % intervals by bootstrap over groups; of genuine faces the share that is marked."
+    lines = ["# Where: two networks, and both together", "", f"Written by `places.py told`. {about}", ""]
+    for split in ("calibrate", "val"):
+        rows, masks = read(given.folder, split)
+        columns = {}
+        for condition in CONDITIONS:
+            at = [i for i, row in enumerate(rows) if row["condition"] == condition]
+            for name, way in ways.items():
+                found = overlaps([rows[i] for i in at], masks[at], way)
+                columns[f"{name}, {condition}"] = {by: means(some, ["value"])["value"] for by, some in found.items()}
+        lines += [f"| `{split}` | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
+        for by in (*FORGERS, ""):
+            cells = (columns[name].get(by) for name in columns)
+            words = " | ".join("–" if c is None else f"{c[0]:.3f} ({c[1]:.3f}–{c[2]:.3f})" for c in cells)
+            lines.append(f"| {by or 'genuine, marked'} | {words} |")
+        lines.append("")
+    write_whole(given.out, "\n".join(lines).encode())
+    print("\n".join(lines))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Look, fit or tell."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(required=True)
+    one = commands.add_parser("look", help="what both networks say of a split")
+    one.add_argument("--pack", type=Path, required=True)
+    one.add_argument("--split", default="calibrate", choices=("calibrate", "val"))
+    one.add_argument("--limit", type=int, default=40, help="rows of each source and label (40)")
+    one.add_argument("--out", type=Path, required=True)
+    one.set_defaults(run=look)
+    two = commands.add_parser("fit", help="how they count together, of what look kept")
+    two.add_argument("folder", type=Path)
+    two.set_defaults(run=fitted)
+    three = commands.add_parser("told", help="what that is worth")
+    three.add_argument("folder", type=Path)
+    three.add_argument("--out", type=Path, default=Path(__file__).with_name("places.md"))
+    three.set_defaults(run=told)
+    given = parser.parse_args(arguments)
+    given.run(given)
+
+
+if __name__ == "__main__":
+    script(main)
