@@ -224,6 +224,8 @@ def test_training_goes_on_where_it_was_stopped(packed, tmp_path):
     log = [json.loads(line) for line in (tmp_path / "parts" / "log.jsonl").read_text().splitlines()]
     assert [(entry["stage"], entry["step"]) for entry in log] == [(0, 1), (0, 2), (1, 1), (1, 2)]
     assert all(torch.equal(whole[k], parts[k]) for k in whole)
+    with pytest.raises(InputError, match="holds a run of another recipe"):
+        recipe_file.train(replace(TINY, weight_decay=0.5), packed, None, tmp_path / "parts", workers=0)
 
 
 def test_features_are_brought_together_by_label_and_spread_over_all():

@@ -331,6 +331,12 @@ def test_the_runs_in_the_repository_are_read_and_make_a_network(name):
         ("degraded = 2\n[sources]\na = 1", r"degraded in \[0, 1\]"),
         ("[sources]\na = -1", "shares above 0"),
         ("steps = ", "expected a recipe in TOML"),
+        ("seed = -1\n[sources]\na = 1", "expected seed from 0"),
+        ("lr = 1e300\n[sources]\na = 1", "expected lr from -1,000,000 to 1,000,000"),
+        ("warmup = -5\n[sources]\na = 1", "expected warmup from 0"),
+        ("size = 100000\n[sources]\na = 1", "at most 4,096"),
+        ("probe_groups = -1\n[sources]\na = 1", "probe_groups of at least 0"),
+        ("[sources]\na = 1\n[model]\nwidth = 100000000", "width as numbers from 1 to 1,048,576"),
     ],
 )
 def test_a_recipe_that_cannot_be_is_refused_in_words(tmp_path, text, says):

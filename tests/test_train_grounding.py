@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -113,6 +114,15 @@ def test_edits_are_drawn_once_and_repeat(packed, drawn, tmp_path):
         replace(DRAWS, families={"swop": 1.0})
     with pytest.raises(InputError, match="nobody: expected genuine pictures"):
         edits.drawn(replace(DRAWS, sources={"nobody": 1.0}), packed, tmp_path / "n", "train")
+
+
+def test_edits_of_another_pack_are_not_taken_for_this_ones(packed, drawn, tmp_path):
+    edits.drawn(DRAWS, packed, drawn, "train")
+    other = Path(shutil.copytree(packed, tmp_path / "pack"))
+    (other / "rows.json").write_text((other / "rows.json").read_text().replace("person 1", "person 11"))
+    with pytest.raises(InputError, match=r"holds edits of another pack than .* Name another folder with --draws"):
+        edits.drawn(DRAWS, other, drawn, "train")
+    assert len(edits.drawn(DRAWS, tmp_path / "gone", drawn, "train")) == 6  # the pack has done its work
 
 
 def test_a_report_names_only_what_was_edited(packed, drawn):

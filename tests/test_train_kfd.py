@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import errno
 import importlib.util
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -21,7 +23,7 @@ from PIL import Image
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 import pyarrow as pa  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
-from safetensors.torch import load_file  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
 
 from facewitness import plugins  # noqa: E402
 from facewitness.apps.cli import main  # noqa: E402
@@ -169,6 +171,32 @@ def test_a_killed_run_goes_on_with_the_same_result(packed, tmp_path):
     assert resolved["recipe"]["sources"] == TINY.sources and resolved["steps"] == 4
     boards = list((tmp_path / "whole").glob("tensorboard/events*"))
     assert bool(boards) == (importlib.util.find_spec("tensorboard") is not None)
+
+
+def test_a_run_goes_on_with_the_pack_that_it_began_with(packed, tmp_path):
+    run(packed, tmp_path / "run", stop_at_step=2)
+    other = Path(shutil.copytree(packed, tmp_path / "pack"))
+    rows = json.loads((other / "rows.json").read_text())
+    (other / "rows.json").write_text(json.dumps(rows[:-1]))
+    with pytest.raises(InputError, match=r"holds a run of another pack\. Name another folder"):
+        run(other, tmp_path / "run")
+    state, about = load_file(tmp_path / "run" / "resume.safetensors"), {"step": "2", "share": "0.5"}
+    save_file(state, tmp_path / "run" / "resume.safetensors", {**about, "recipe": "another", "pack": "another"})
+    with pytest.raises(InputError, match="holds a run of another recipe and another pack"):
+        run(packed, tmp_path / "run")
+    save_file(state, tmp_path / "run" / "resume.safetensors")
+    with pytest.raises(WeightsError, match=r"is no state of a run\. Delete it to begin again"):
+        run(packed, tmp_path / "run")
+
+
+def test_a_full_disk_is_told_with_the_file(packed, tmp_path, monkeypatch):
+    def full(self, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left") as told:
+        run(packed, tmp_path / "run")
+    assert told.value.filename == str(tmp_path / "run" / "resolved.json")
 
 
 def test_a_kill_leaves_the_detector_of_the_last_state(packed, tmp_path, monkeypatch):
@@ -379,7 +407,31 @@ def test_a_setting_that_is_no_number_is_refused(change):
         Recipe.read(RUNS / "ffpp.toml", [change])
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("seed=-1", "expected seed from 0 to 4,294,967,295, got -1"),
+        ("seed=4294967296", "expected seed from 0 to"),
+        ("warmup=-5", "expected warmup from 0 to"),  # a rate below 0 would unlearn
+        ("weight_decay=-0.1", "expected weight_decay from 0 to"),
+        ("encoders.size=1000000", "expected size as numbers from 1 to 4,096"),
+        ("encoders.strides=[8, 8]", "strides: expected some of .*, rising"),
+        ("forgers.region_edit={max_regions = 0}", r"\[forgers.region_edit\]: expected max_regions as numbers from 1"),
+        ("forgers.region_edit={max_regions = 'two'}", "expected max_regions of type int, got 'two'"),
+        ("forgers.region_edit={blends = []}", "expected blends as something in the list"),
+        ("forgers.self_blend={ratios = ['all']}", "expected ratios of type list of float"),
+    ],
+)
+def test_numbers_that_a_recipe_cannot_have_are_told_before_a_step(change, sentence):
+    with pytest.raises(InputError, match=sentence):
+        make(Recipe.read(RUNS / "ffpp.toml", [change]), embed=embed)
+
+
 def test_bad_input_at_the_command_line_is_a_sentence(tmp_path, capsys):
+    for option, value in (("--seed", "-1"), ("--seed", "99999999999"), ("--workers", "-1"), ("--workers", "two")):
+        with pytest.raises(SystemExit):
+            main(["train", "kfd", str(RUNS / "small.toml"), option, value])
+        assert f"argument {option}: expected a " in capsys.readouterr().err
     recipe = str(RUNS / "small.toml")
     assert main(["train", "kfd", recipe, "--pack", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert "No pack in" in capsys.readouterr().err

@@ -17,6 +17,8 @@ for package in ("peft", "transformers", "trl"):
     if find_spec(package) is None:
         pytest.skip(f"needs {package}, of the extra 'vlm'", allow_module_level=True)
 
+from safetensors.torch import load_file, save_file  # noqa: E402
+
 from facewitness.apps.cli import main  # noqa: E402
 
 from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (it mends torchvision)
@@ -309,6 +311,23 @@ def test_a_model_whose_words_have_no_place_for_a_picture_is_told_before_a_step(t
         given = ["train", command, str(RUNS / recipe), "--plan", "--model", str(folder)]
         assert main([*given, "--detector", str(RUNS / "fdm" / "small.toml")]) == 2
         assert re.search(sentence, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda tensor: tensor * float("nan"), "holds NaN or infinity in model.language_model.layers.0"),
+        (lambda tensor: tensor + float("inf"), "holds NaN or infinity in model.language_model.layers.0"),
+        (lambda tensor: tensor[:32].contiguous(), "its tensors have other sizes than its config.json says"),
+    ],
+)
+def test_weights_that_no_words_can_be_made_of_are_told(tmp_path, small, spoil, sentence):
+    folder = Path(shutil.copytree(small, tmp_path / "model"))
+    tensors = load_file(folder / "model.safetensors")
+    name = next(name for name in tensors if name.endswith("layers.0.self_attn.q_proj.weight") and "visual" not in name)
+    save_file(tensors | {name: spoil(tensors[name])}, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(WeightsError, match=re.escape(sentence)):
+        pv.plain(str(folder))
 
 
 def test_code_beside_a_model_that_transformers_knows_is_told_and_not_run(tmp_path, small, capsys):

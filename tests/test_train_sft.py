@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ for package in ("peft", "transformers", "trl"):
         pytest.skip(f"needs {package}, of the extra 'vlm'", allow_module_level=True)
 
 from doubles import tiny_fdm  # noqa: E402
+from safetensors import SafetensorError  # noqa: E402
 
 from facewitness.apps.cli import main  # noqa: E402
 
@@ -48,7 +50,7 @@ from facewitness.models.kfd import KFD, Detection, SmallEncoders  # noqa: E402
 from facewitness.train import sft, small_vlm  # noqa: E402
 from facewitness.train.checkpoint import last_checkpoint  # noqa: E402
 from facewitness.train.sft import Recipe, train  # noqa: E402
-from facewitness.train.tuning import Draws  # noqa: E402
+from facewitness.train.tuning import Draws, finite  # noqa: E402
 from facewitness.types import Finding, Reply  # noqa: E402
 
 pytestmark = [
@@ -452,6 +454,73 @@ def test_a_killed_run_goes_on_and_ends_the_same(made, tmp_path, language):
     assert (tmp_path / "straight" / "model" / "base").exists() == (language == "full")
     with pytest.raises(InputError, match="another recipe"):
         run(made, tmp_path / "killed", replace(recipe, lr=1.0), **options)
+
+
+def test_a_line_of_the_log_is_a_mean_of_the_same_steps_whether_a_run_was_killed_or_not(made, tmp_path):
+    logs = []
+    for name, stop in (("straight", None), ("killed", 3)):
+        options = {"save_every": 3, "log_every": 2}
+        if stop:
+            run(made, tmp_path / name, stop_at_step=stop, **options)
+        run(made, tmp_path / name, **options)
+        logs.append([{k: v for k, v in row.items() if k != "epoch"} for row in logged(tmp_path / name)])
+    assert [row["step"] for row in logs[0]] == ["2", "3", "4"] and logs[0] == logs[1]
+
+
+def test_a_loss_that_is_no_number_ends_a_run_before_it_leaves_a_model(made, tmp_path):
+    with pytest.raises(InputError, match=r"The loss is no number any more at step \d\. Lower lr"):
+        run(made, tmp_path, replace(TINY, lr=1e30))
+    assert not (tmp_path / "model").exists()
+    lost = torch.nn.Linear(2, 2)
+    finite(lost)
+    lost.bias.data[1] = torch.inf
+    with pytest.raises(InputError, match=r"The last step left no numbers in 1 tensors, among them bias\. Lower lr"):
+        finite(lost)
+
+
+def spoilt(folder: Path, what: str) -> None:
+    if what == "another step":
+        state = json.loads((folder / "trainer_state.json").read_text())
+        (folder / "trainer_state.json").write_text(json.dumps(state | {"global_step": 400}))
+    elif what == "a list":
+        (folder / "trainer_state.json").write_text("[]")
+    else:
+        (folder / what).write_bytes((folder / what).read_bytes()[:1000])
+
+
+@pytest.mark.parametrize("what", ["model.safetensors", "optimizer.pt", "rng_state.pth", "another step", "a list"])
+def test_a_damaged_checkpoint_is_told_by_its_name_or_passed_over(made, tmp_path, what):
+    run(made, tmp_path, stop_at_step=3, save_every=1)
+    spoilt(tmp_path / "checkpoints" / "checkpoint-3", what)
+    if "." in what:
+        with pytest.raises(WeightsError, match=r"checkpoint-3' cannot be gone on from \(.*\)\. Delete that folder"):
+            run(made, tmp_path, save_every=1)
+        shutil.rmtree(tmp_path / "checkpoints" / "checkpoint-3")
+    assert last_checkpoint(tmp_path).name == "checkpoint-2"
+    assert run(made, tmp_path, save_every=1) == tmp_path / "model"
+
+
+def test_a_full_disk_is_one_sentence(made, tmp_path, monkeypatch, capsys):
+    errors = iter(
+        [
+            SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+            RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 2423936 vs 2423824"),
+            RuntimeError("a bug of ours"),
+        ]
+    )
+    (tmp_path / "r.toml").write_text("steps = 2\n")
+    command = ["train", "sft", str(tmp_path / "r.toml"), "--forensic", str(made / "train.parquet"), "--out"]
+
+    def full(*_, **__):
+        raise next(errors)
+
+    monkeypatch.setattr(sft, "train", full)
+    for why in (r"No space left on device \(os error 28\)", "torch's archive was cut off"):
+        assert main([*command, str(tmp_path / "out")]) == 2
+        said = capsys.readouterr().err
+        assert re.search(rf"expected to write in '.*out', and could not \({why}\)\. Make room", said)
+    with pytest.raises(RuntimeError, match="a bug of ours"):
+        main([*command, str(tmp_path / "out")])
 
 
 @pytest.mark.parametrize("decoupled", [False, True])

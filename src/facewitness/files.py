@@ -43,7 +43,9 @@ def whole(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         passing.chmod(0o644)
         passing.replace(path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:  # as of a full disk
+            error.filename = str(path)
         passing.unlink(missing_ok=True)
         raise
 

@@ -222,6 +222,20 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def count(text: str) -> int:
+    """Reads a whole number of at least 0."""
+    if not text.isdecimal() or len(text) > 15:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got {text[:40]!r}")
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """Reads what random numbers may begin with: a whole number of 32 bits, as NumPy takes it."""
+    if not text.isdecimal() or len(text) > 15 or int(text) >= 1 << 32:
+        raise argparse.ArgumentTypeError(f"expected a seed from 0 to 4,294,967,295, got {text[:40]!r}")
+    return int(text)
+
+
 def size(text: str) -> float:
     """Reads a number above 0."""
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from facewitness import plugins
-from facewitness.apps._words import ALL, RECIPE, leaf, option, positive, reads
+from facewitness.apps._words import ALL, RECIPE, leaf, option, positive, reads, seed
 from facewitness.apps.train import Command, guarded, read_json
 from facewitness.errors import InputError, UnknownName
 from facewitness.files import write_whole
@@ -164,7 +164,7 @@ def _add_sbi_qa(parser: Any) -> Command:
     parser.add_argument("root", type=Path, metavar="ROOT", help="where the dataset lies")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--split", metavar="NAME")
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N")
     parser.add_argument("--faces", type=positive, metavar="N", help="use the first N faces")
     parser.add_argument("--every", type=positive, default=1, metavar="K", help="use each K-th face, of all the dataset")
     parser.add_argument("--copies", type=positive, default=1, metavar="N", help="forgeries of each face")
@@ -200,7 +200,7 @@ def _add_sbi_qa(parser: Any) -> Command:
 def _add_scenes(parser: Any) -> Command:
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--count", type=positive, default=400, metavar="N", help="conversations (400)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N")
 
     def run(given: argparse.Namespace) -> int:
         from facewitness.builders import scenes
@@ -217,7 +217,7 @@ def _add_dma(parser: Any) -> Command:
     parser.add_argument("root", type=Path, metavar="ROOT", help="where the dataset lies")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--split", metavar="NAME")
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N")
     parser.add_argument("--size", type=positive, metavar="PX", help="crop faces to squares of so many pixels")
     parser.add_argument(
         "--margin", type=float, default=1.5, metavar="X", help="their side over the mesh's longer side (1.5)"
@@ -252,7 +252,7 @@ def _add_portraits(parser: Any, size: int, copies: int) -> None:
     parser.add_argument("root", type=Path, metavar="ROOT", help="where the dataset lies")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--split", metavar="NAME")
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N")
     parser.add_argument("--faces", type=positive, metavar="N", help="use the first N genuine faces")
     parser.add_argument("--copies", type=positive, default=copies, metavar="N", help=f"forgeries of each ({copies})")
     parser.add_argument("--size", type=positive, default=size, metavar="PX", help=f"side of the pictures ({size})")
@@ -381,7 +381,7 @@ def _add_ffa_vqa(parser: Any) -> Command:
         metavar="NAME",
         help="of the kinds: ffa_vqa, multi_attack, or none for all there is",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N")
     parser.add_argument("--finder", type=leaf("finders"), default="facemesh", metavar="NAME")
     parser.add_argument("--parts", default="all", metavar="PARTS", help="of an answer that are taught: R, DR, FR, all")
     parser.add_argument("--hypothetical", type=float, default=1 / 3, metavar="SHARE", help="of questions (1/3)")
@@ -506,7 +506,7 @@ def _add_small_vlm(parser: Any) -> Command:
     parser.add_argument(
         "--see", type=positive, metavar="STEPS", help="teach its image tower first where regions lie, by DMA's boxes"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N")
 
     def run(given: argparse.Namespace) -> int:
         from facewitness.builders import chats
@@ -534,7 +534,7 @@ def _add_panda(parser: Any) -> Command:
     parser.add_argument("--eyes", required=True, metavar="CLIP", help="hub name or folder of a CLIP")
     parser.add_argument("--revision", metavar="NAME", help="of the language model")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the layer between the two")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of the layer between the two")
 
     def run(given: argparse.Namespace) -> int:
         from facewitness.models import prompted_vlm  # noqa: F401  (first: it mends torchvision for what follows)

@@ -13,7 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facewitness import plugins
-from facewitness.apps._words import ALL, MEASURED, NONE, SOME, add_system, complain, positive, shown, system
+from facewitness.apps._words import (
+    ALL,
+    MEASURED,
+    NONE,
+    SOME,
+    add_system,
+    complain,
+    count,
+    positive,
+    seed,
+    shown,
+    system,
+)
 from facewitness.apps.train import guarded
 from facewitness.errors import FacewitnessError, InputError
 from facewitness.files import write_whole
@@ -196,7 +208,7 @@ def _add_run(words: Any) -> None:
     run.add_argument("--reencode", type=int, metavar="QUALITY", help="save every picture as JPEG first, all alike")
     run.add_argument("--shard", type=_shard, default=(1, 1), metavar="I/N", help="the I-th of N shares of the groups")
     run.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (1)")
-    run.add_argument("--seed", type=int, default=0, metavar="N")
+    run.add_argument("--seed", type=seed, default=0, metavar="N")
     run.add_argument("--thumbnails", type=int, default=24, metavar="N", help="worst mistakes kept as pictures (24)")
     run.add_argument("--questions", action="store_true", help="ask what the dataset asks about each picture")
     run.add_argument(
@@ -370,9 +382,9 @@ def _add_replies(words: Any) -> None:
     replies.add_argument("--out", type=Path, required=True, metavar="DIR")
     replies.add_argument("--recipe", type=Path, metavar="TOML", help="of train grpo: its rewards and sampling")
     replies.add_argument("--max-tokens", type=positive, metavar="N", help="of a reply (the recipe's, else 256)")
-    replies.add_argument("--samples", type=int, default=0, metavar="N", help="draw N replies each; 0: the likeliest")
+    replies.add_argument("--samples", type=count, default=0, metavar="N", help="draw N replies each; 0: the likeliest")
     replies.add_argument("--batch-size", type=positive, default=32, metavar="N", help="prompts at once (32)")
-    replies.add_argument("--seed", type=int, default=0, metavar="N")
+    replies.add_argument("--seed", type=seed, default=0, metavar="N")
     ablation = words.add_parser(
         "ablation", help="runs of train grpo, each without a reward, as one table", description=_ABLATION
     )

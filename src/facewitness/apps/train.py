@@ -15,7 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from facewitness import plugins
-from facewitness.apps._words import ALL, INTERRUPTED, NONE, RECIPE, WRONG_USAGE, complain, look, positive, reads
+from facewitness.apps._words import (
+    ALL,
+    INTERRUPTED,
+    NONE,
+    RECIPE,
+    WRONG_USAGE,
+    complain,
+    count,
+    look,
+    positive,
+    reads,
+    seed,
+)
 from facewitness.errors import FacewitnessError, InputError, MissingExtra
 from facewitness.files import each_once
 
@@ -100,8 +112,26 @@ def guarded(command: Callable[[argparse.Namespace], int], what: str) -> Callable
             return _complain(
                 f"expected to read or write{where}, and could not ({error.strerror or error}).", WRONG_USAGE
             )
+        except Exception as error:
+            if (why := _unwritten(error)) is None:
+                raise
+            out = getattr(given, "out", None)
+            where = "" if out is None else f" in '{out}'"
+            return _complain(
+                f"expected to write{where}, and could not ({why}). Make room: the same command then goes on from what "
+                "was saved whole.",
+                WRONG_USAGE,
+            )
 
     return run
+
+
+def _unwritten(error: Exception) -> str | None:
+    """How torch and safetensors say that a file could not be written, as where a disk is full; None for all else."""
+    text = str(error)
+    if type(error).__name__ == "SafetensorError" and "I/O error: " in text:
+        return text.rpartition("I/O error: ")[2]
+    return "torch's archive was cut off" if "inline_container" in text else None
 
 
 def _complain(text: str, status: int) -> int:
@@ -124,13 +154,13 @@ def _add_run(parser: Any, pack: bool = True, workers: int = 2, plan: bool = Fals
         "--out", type=Path, required=not plan, metavar="DIR", help="folder of the run; the same one resumes"
     )
     parser.add_argument("--save-every", type=positive, metavar="STEPS", help="steps between two states")
-    parser.add_argument("--workers", type=int, default=workers, metavar="N", help=f"that draw batches ({workers})")
+    parser.add_argument("--workers", type=count, default=workers, metavar="N", help=f"that draw batches ({workers})")
 
 
 def _add_changes(parser: Any) -> None:
     parser.add_argument("--steps", type=positive, metavar="N", help="another number of steps than the recipe's")
     parser.add_argument("--stop-at-step", type=positive, metavar="N", help="stop there; the same command goes on")
-    parser.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
+    parser.add_argument("--seed", type=seed, metavar="N", help="instead of the recipe's")
     parser.add_argument(
         "--set",
         action="append",
@@ -295,7 +325,7 @@ def _add_kfd(parser: Any) -> Command:
 
 def _add_fdm(parser: Any) -> Command:
     _add_run(parser, plan=True)
-    parser.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
+    parser.add_argument("--seed", type=seed, metavar="N", help="instead of the recipe's")
     parser.add_argument("--without", nargs="+", default=[], metavar="LOSS", help="ablation: losses to switch off")
     parser.add_argument("--only", metavar="SOURCE", help="one of the recipe's sources: the intra-dataset protocol")
     _add_until(parser)
@@ -506,7 +536,7 @@ def _add_grounding(parser: Any) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run; the same one resumes")
     parser.add_argument("--save-every", type=positive, metavar="STEPS", help="steps between two states")
     parser.add_argument("--stop-at-step", type=positive, metavar="N", help="stop there; the same command goes on")
-    parser.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
+    parser.add_argument("--seed", type=seed, metavar="N", help="instead of the recipe's")
 
 
 def _add_mids(parser: Any) -> Command:
@@ -514,7 +544,7 @@ def _add_mids(parser: Any) -> Command:
     reads(parser, "--init-from", what="weights", metavar="FILE", help="a compact network's weights, for small encoders")
     parser.add_argument("--onnx", type=Path, metavar="FILE", help="export it besides, to decide without torch")
     _add_run(parser, pack=False, plan=True)
-    parser.add_argument("--seed", type=int, metavar="N", help="instead of the recipe's")
+    parser.add_argument("--seed", type=seed, metavar="N", help="instead of the recipe's")
 
     def read(given: argparse.Namespace) -> Any:
         from facewitness.train import mids
@@ -572,7 +602,9 @@ def _add_grpo(parser: Any) -> Command:
         metavar="OUT",
         help="reuse the baseline replies of an earlier run",
     )
-    parser.add_argument("--samples", type=int, default=4, metavar="N", help="replies drawn to each prompt of --val (4)")
+    parser.add_argument(
+        "--samples", type=count, default=4, metavar="N", help="replies drawn to each prompt of --val (4)"
+    )
     parser.add_argument(
         "--likeliest", action=argparse.BooleanOptionalAction, default=True, help="measure the likeliest replies too"
     )

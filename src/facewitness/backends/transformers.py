@@ -412,6 +412,7 @@ def _network(kind: Any, folder: Path, model: str, device: str, dtype: str) -> An
             f"'{model}' is incomplete: {len(missing)} tensors are missing, the first is {missing[0]}. Fetch or copy it "
             "again."
         )
+    _hub.finite(network, f"'{model}'")
     network = network.eval()
     network.generation_config = copy.deepcopy(network.generation_config)
     return network

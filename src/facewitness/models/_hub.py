@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
@@ -249,7 +251,26 @@ def loaded(kind: Any, folder: Path, what: str, mend: str, **options: Any) -> Any
         raise WeightsError(
             f"{what} is incomplete: {len(lacking)} tensors are missing, the first is {lacking[0]}. {mend}"
         )
+    finite(model, what)
     return model
+
+
+def finite(model: Any, what: str) -> None:
+    """Refuse weights that are no numbers, of which a model makes words all the same.
+
+    Args:
+        model: Of torch.
+        what: The model in words.
+
+    Raises:
+        WeightsError: A tensor holds NaN or infinity.
+    """
+    for name, weights in model.named_parameters():
+        if weights.is_meta or not weights.is_floating_point() or weights.dtype.itemsize < 2:
+            continue  # elsewhere, or in numbers that are not added up
+        # a sum takes no memory, as a comparison of each number would
+        if not math.isfinite(weights.detach().sum(dtype=torch.float32)):
+            raise WeightsError(f"{what} holds NaN or infinity in {name}. Its training ran away; take another one.")
 
 
 def part(kind: Any, folder: Path, what: str, mend: str) -> Any:
@@ -272,5 +293,7 @@ def part(kind: Any, folder: Path, what: str, mend: str) -> Any:
 
 def first(error: BaseException) -> str:
     """The first line of what an error says, for a sentence."""
+    if "ignore_mismatched_sizes" in str(error):
+        return "its tensors have other sizes than its config.json says"
     sentence = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     return re.sub(r"[.:]+$", "", sentence[:200]) or type(error).__name__

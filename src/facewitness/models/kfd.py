@@ -361,8 +361,8 @@ class SmallEncoders(nn.Module):
         if not timm.is_model(backbone):
             raise UnknownName("timm backbone", backbone, timm.list_models(), "timm.list_models()")
         has = timm.create_model(backbone, pretrained=False, features_only=True).feature_info.reduction()
-        if not strides or any(s not in has for s in strides):
-            raise InputError(f"strides: expected some of {has} for {backbone}, got {tuple(strides)}")
+        if not strides or any(s not in has for s in strides) or list(strides) != sorted(set(strides)):
+            raise InputError(f"strides: expected some of {has}, rising, for {backbone}, got {tuple(strides)}")
         if size % max(strides):
             raise InputError(f"size: expected a multiple of the largest stride {max(strides)}, got {size}")
         self.backbone = timm.create_model(

@@ -624,6 +624,7 @@ def load(
             f"'{folder / _EXPERT}': expected the weights of {made_by}, got a file that is missing, broken or of "
             f"another shape ({error}). Save the model again."
         ) from error
+    _hub.finite(expert, f"'{folder / _EXPERT}'")
     if hasattr(expert, "complete"):  # what is stored once, beside it
         expert.complete([folder, folder.resolve().parent])
     attach(model, expert, processor, token)

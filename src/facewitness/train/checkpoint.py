@@ -133,14 +133,32 @@ def last_checkpoint(out: Path) -> Path | None:
     Args:
         out: Folder of the run.
     """
-    folders = sorted((out / "checkpoints").glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
-    for folder in reversed(folders):
-        try:
-            json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        return folder
+    steps = (folder.name.rpartition("-")[2] for folder in (out / "checkpoints").glob("checkpoint-*"))
+    for step in sorted((int(step) for step in steps if step.isdecimal()), reverse=True):
+        folder = out / "checkpoints" / f"checkpoint-{step}"
+        if _state(folder).get("global_step") == step:
+            return folder
     return None
+
+
+def tokens(last: Path) -> int:
+    """How many tokens a run had read when it wrote a checkpoint, as its log has it; 0 where that says nothing.
+
+    Args:
+        last: The checkpoint.
+    """
+    log = _state(last).get("log_history")
+    rows = [row["num_tokens"] for row in log if "num_tokens" in row] if isinstance(log, list) else []
+    return int(rows[-1]) if rows else 0
+
+
+def _state(folder: Path) -> dict[str, Any]:
+    """The trainer's state in a checkpoint; empty where there is none, or half of one."""
+    try:
+        state = json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}
 
 
 def same_run(out: Path, facts: Mapping[str, Any]) -> None:
@@ -156,6 +174,8 @@ def same_run(out: Path, facts: Mapping[str, Any]) -> None:
     try:
         before = json.loads((out / "resolved.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        return
+    if not isinstance(before, dict):
         return
     new = json.loads(json.dumps(facts))
     other = [name for name in ("recipe", "steps", "data", "detector_sha256") if before.get(name) != new[name]]

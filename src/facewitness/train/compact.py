@@ -23,6 +23,7 @@ Each batch is drawn from (seed, stage, index) alone: runs repeat whatever the nu
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections import defaultdict
@@ -612,7 +613,10 @@ def train(
         model = model.to(memory_format=torch.channels_last)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     optimizer = optimizer_of(model, recipe)
-    place = resume(out, model.state_dict(), average, optimizer, {})
+    settings = {name: value for name, value in asdict(recipe).items() if name != "stage"}  # more may be added
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    about = {"recipe": digest, "pack": checkpoint.sha256(folder / "rows.json")}
+    place = resume(out, model.state_dict(), average, optimizer, about)
     resolved = {"recipe": asdict(recipe), "commit": checkpoint.commit(), "torch": torch.__version__}
     write_whole(out / "resolved.json", json.dumps(resolved, indent=1).encode())
 
@@ -651,7 +655,7 @@ def train(
         loop = Loop(
             out, model, optimizer, schedule, loss, seed=f"{recipe.seed} {number}", batch_size=stage.batch_size,
             ema=recipe.ema, average=average, place={"stage": number}, save_every=save_every, workers=workers,
-            of=sum(s.end for s in recipe.stage), saved=saved,
+            of=sum(s.end for s in recipe.stage), saved=saved, about=about,
         )  # fmt: skip
         loop.run(Batches(folder, recipe, number, hard), int(here.get("step", 0)), stage.end)
 

@@ -30,6 +30,7 @@ from facewitness.errors import InputError
 from facewitness.files import each_once, write_whole
 from facewitness.forge import Forged, degrade
 from facewitness.models._encoder import Features
+from facewitness.train import checkpoint
 from facewitness.train.recipe import known
 from facewitness.types import Landmarks
 
@@ -199,11 +200,17 @@ def drawn(draws: Draws, pack: Path, folder: Path, split: str, families: Mapping[
         families: Other families than the recipe's, such as one that nothing learned from.
 
     Raises:
-        InputError: A source has no genuine picture in the split.
+        InputError: A source has no genuine picture in the split, or the folder holds the edits of another pack.
     """
     settings = json.dumps([asdict(draws), split, dict(families or draws.families)], sort_keys=True)
     place = folder / f"{split}-{hashlib.sha256(settings.encode()).hexdigest()[:12]}"
+    of = checkpoint.sha256(pack / "rows.json") if (pack / "rows.json").is_file() else None
     if (place / "rows.json").exists():
+        made_of = place / "pack.sha256"  # older draws say nothing of it
+        if of is not None and made_of.is_file() and made_of.read_text(encoding="utf-8") != of:
+            raise InputError(
+                f"'{place}' holds edits of another pack than '{pack}'. Name another folder with --draws, or delete it."
+            )
         return Edits(place)
     place.mkdir(parents=True, exist_ok=True)
     cv2.setNumThreads(0)
@@ -225,6 +232,7 @@ def drawn(draws: Draws, pack: Path, folder: Path, split: str, families: Mapping[
             facts.append(row)
     for name, arrays in (("pixels", pixels), ("masks", masks), ("meshes", meshes)):
         np.save(place / f"{name}.npy", np.stack(arrays))
+    write_whole(place / "pack.sha256", (of or "").encode())
     write_whole(place / "rows.json", json.dumps(facts).encode())
     return Edits(place)
 

@@ -66,7 +66,7 @@ from facewitness.phrases import cell
 from facewitness.train import checkpoint
 from facewitness.train.loop import Batch, Loop, Schedule, first_in_float, put
 from facewitness.train.plan import CONVOLUTIONS, Plan, passed_through
-from facewitness.train.recipe import check, known, read_recipe
+from facewitness.train.recipe import MOST_SIDE, arguments, buildable, check, known, read_recipe
 
 # -------------------------------------------------------------------------------------------------------- the recipe
 
@@ -125,8 +125,10 @@ class Recipe:
         for name in ("size", "steps", "batch_size", "validate_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"recipe: expected {name} of at least 1, got {getattr(self, name)}")
-        if self.size < 32:  # the backbones reduce that much
-            raise InputError(f"recipe: expected size of at least 32 pixels, got {self.size}")
+        if not 32 <= self.size <= MOST_SIDE:  # the backbones reduce that much
+            raise InputError(f"recipe: expected size of at least 32 pixels and at most {MOST_SIDE:,}, got {self.size}")
+        if self.probe_groups < 0:
+            raise InputError(f"recipe: expected probe_groups of at least 0, got {self.probe_groups}")
         if self.batch_size % 2:
             raise InputError(f"recipe: expected an even batch_size, half real and half forged, got {self.batch_size}")
         if not (self.lr > 0 and self.weight_decay >= 0 and 0 <= self.degraded <= 1):
@@ -141,6 +143,8 @@ class Recipe:
         known("statistics", [self.statistics], ("batch", "kept"))
         known("source in [people]", self.people, {*self.sources, *self.validate})
         check(self.model, _MODEL, "[model]")
+        counted = {name: value for name, value in self.model.items() if name != "stage"}  # which may be below 0
+        arguments(counted, FDM, "recipe, [model]")
 
     @property
     def validated(self) -> tuple[str, ...]:
@@ -383,7 +387,8 @@ def train(
             raise InputError(f"{source}: expected val rows in the pack, found none. Pack again, or mend `validate`.")
     _begin(recipe, out, init_from, place)
     torch.manual_seed(recipe.seed)
-    model = FDM(batches.identities, **recipe.model)
+    with buildable("[model]"):
+        model = FDM(batches.identities, **recipe.model)
     if init_from is not None:
         model.start_from(init_from)
     model = model.to(place, memory_format=torch.channels_last)
@@ -424,7 +429,7 @@ def train(
     loop = Loop(
         out, model, optimizer, Schedule(recipe.lr, recipe.steps, recipe.warmup, until=until), loss,
         seed=str(recipe.seed), batch_size=recipe.batch_size, save_every=save_every, workers=workers, each=each,
-        ema=recipe.ema, saved=saved,
+        ema=recipe.ema, saved=saved, about={"pack": checkpoint.sha256(folder / "rows.json")},
     )  # fmt: skip
     begin = counted[0] = loop.resume()
     _forget_after(out, begin, recipe.steps)

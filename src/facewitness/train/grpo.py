@@ -75,7 +75,7 @@ from facewitness.train.plan import GIB, Language, Plan, loadable, speaks
 from facewitness.train.recipe import at_least, known, of_lora, of_steps_or_epochs, read_recipe
 from facewitness.train.rewards import WEIGHTS, Rewards
 from facewitness.train.sft import LEARNER, detector_of, expert_for, fitting, with_expert
-from facewitness.train.tuning import Draws, Watch
+from facewitness.train.tuning import Draws, Watch, finite, going_on
 
 _SAMPLES = 4  # prompts whose replies are shown while it learns
 
@@ -475,7 +475,7 @@ def train(
     if trainer.is_world_process_zero():
         write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
     last = last_checkpoint(out)
-    with pv.own_names(model), not_from_here():  # it starts processes of its own
+    with pv.own_names(model), going_on(last, watch), not_from_here():  # it starts processes of its own
         trainer.train(resume_from_checkpoint=None if last is None else str(last))
     if watch.why is not None:
         kept = last_checkpoint(out)
@@ -486,6 +486,7 @@ def train(
     step = trainer.state.global_step
     model_folder = out / ("model" if step >= steps else f"model-{step}")
     if trainer.is_world_process_zero():
+        finite(trainer.model)
         _save(trainer.accelerator.unwrap_model(trainer.model), processor, recipe, model_folder)
     return model_folder if step >= steps else None
 

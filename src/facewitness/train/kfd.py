@@ -150,8 +150,10 @@ class Recipe:
         arguments(self.encoders, _ENCODERS[self.encoders["kind"]], "recipe, [encoders]")
         arguments(self.detector, KFD, "recipe, [detector]")
         for name, options in self._forgers().items():
-            has = inspect.signature(plugins.get("forge", name).forge).parameters.values()
+            leaf = plugins.get("forge", name)
+            has = inspect.signature(leaf.forge).parameters.values()
             known(f"option of {name}", options, {p.name for p in has if p.kind is p.KEYWORD_ONLY} | {"share"})
+            arguments(options, leaf.forge, f"recipe, [forgers.{name}]")
         if self.baseline is not None:
             known("baseline", [self.baseline], ("sbi",))
             if self.encoders["kind"] != "small" or self.detector:
@@ -504,7 +506,7 @@ def train(
 
     loop = Loop(
         out, model, optimizer, recipe.schedule(steps, until), loss, seed=str(recipe.seed), batch_size=recipe.batch_size,
-        ema=recipe.ema, own=lambda: _own(model), about={"recipe": _digest(recipe)}, save_every=save_every,
+        ema=recipe.ema, own=lambda: _own(model), about=_about(recipe, folder), save_every=save_every,
         workers=workers, main=rank == 0, each=counted.append, saved=saved,
     )  # fmt: skip
     done = loop.resume()
@@ -577,8 +579,10 @@ def _spread(model: KFD | SBI, recipe: Recipe) -> DistributedDataParallel:
 # ----------------------------------------------------------------------------------------------- what a run leaves
 
 
-def _digest(recipe: Recipe) -> str:
-    return hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()
+def _about(recipe: Recipe, folder: Path) -> dict[str, str]:
+    """What a state has to be of to be gone on from."""
+    digest = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()
+    return {"recipe": digest, "pack": checkpoint.sha256(folder / "rows.json")}
 
 
 def _resolved(recipe: Recipe, start: Path | None, steps: int, world: int) -> dict[str, Any]:

@@ -105,7 +105,7 @@ class Loop:
         ema: Decay a step of the weights' average; 0 keeps none.
         own: The tensors that a run changes or has to keep; all of the model's by default.
         place: What tells this stage from others; stands in every line of the log and in the state.
-        about: What else stands in the state.
+        about: What else stands in the state, and has to be the same to go on: the recipe, the pack.
         save_every: Steps between two states, each with a line of the log.
         workers: Processes that draw batches; 0 draws in this one.
         of: Steps of all stages, for the log; the schedule's by default.
@@ -279,8 +279,14 @@ def resume(
     if stored is None:
         return {}
     there, state = stored
-    if any(there.get(name) != value for name, value in about.items()):
-        raise InputError(f"'{out}' holds a run of another recipe. Name another folder, or delete it to begin again.")
+    # an older state says less of where it comes from
+    if other := [name for name, value in about.items() if there.get(name, value) != value]:
+        raise InputError(
+            f"'{out}' holds a run of another {' and another '.join(other)}. Name another folder, or delete it to begin "
+            "again."
+        )
+    if "step" not in there or "optimizer" not in state:
+        raise WeightsError(f"'{out / 'resume.safetensors'}' is no state of a run. Delete it to begin again.")
     for kind, tensors in (("model", own), ("average", average)):
         held = state.get(kind, {})
         unfit = [name for name, value in tensors.items() if name not in held or held[name].shape != value.shape]

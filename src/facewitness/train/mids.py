@@ -513,7 +513,8 @@ def train(
     loop = Loop(
         out, model, torch.optim.AdamW(learned, recipe.lr, weight_decay=recipe.weight_decay),
         Schedule(recipe.lr, steps, warmup=round(recipe.warmup * steps), cosine=False), loss, seed=str(recipe.seed),
-        batch_size=recipe.batch_size, ema=recipe.ema, about={"recipe": json.dumps(asdict(recipe), sort_keys=True)},
+        batch_size=recipe.batch_size, ema=recipe.ema,
+        about={"recipe": json.dumps(asdict(recipe), sort_keys=True), "table": facts["mined_sha256"]},
         own=lambda: {name: value for name, value in model.named_parameters() if value.requires_grad},
         save_every=save_every, workers=0,
     )  # fmt: skip

@@ -21,7 +21,7 @@ import math
 import tomllib
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
@@ -101,9 +101,22 @@ def _change(given: dict[str, Any], change: str) -> None:
     table[last] = parsed
 
 
+MOST = 1 << 20  # of a width, a number of tokens or pixels of a side: more is a slip, and torch overflows at it
+MOST_SIDE = 4096  # pixels of a picture's side: a batch of larger ones fits into no memory
+_BOUNDS = {  # of what has one name in every recipe; a warmup below 0 would turn the rate's sign
+    "seed": (0, 2**32 - 1),  # NumPy's
+    "warmup": (0, 1_000_000_000),
+    "weight_decay": (0, 1_000_000_000),
+    "lr": (-1_000_000, 1_000_000),  # that it is above 0 is each recipe's to say
+}
+
+
 def _made(kind: type[R], given: Mapping[str, Any], where: str) -> R:
     hints = typing.get_type_hints(kind)
     check(given, hints, where)
+    for name, (least, most) in _BOUNDS.items():
+        if isinstance(value := given.get(name), int | float) and not least <= value <= most:
+            raise InputError(f"{where}: expected {name} from {least:,} to {most:,}, got {value}")
     for entry in fields(kind):
         if entry.name not in given and entry.default is MISSING and entry.default_factory is MISSING:
             raise InputError(f"{where}: expected {entry.name}, which is missing")
@@ -215,15 +228,12 @@ def known(what: str, names: Iterable[Any], those: Iterable[str]) -> None:
             raise UnknownName(what, str(name), those)
 
 
-MOST = 1 << 20  # of a width, a number of tokens or pixels of a side: more is a slip, and torch overflows at it
-
-
-def arguments(given: Mapping[str, Any], taker: type, where: str) -> None:
-    """A recipe's check of a table that is passed on to a class as its arguments: their types, and what is counted.
+def arguments(given: Mapping[str, Any], taker: Callable[..., Any], where: str) -> None:
+    """A recipe's check of a table that is passed on as arguments: their types, and what is counted.
 
     Args:
-        given: Argument → value; a name that the class does not have is passed over (`known` refuses it).
-        taker: The class, whose hints say the types.
+        given: Argument → value; a name that the taker does not have is passed over (`known` refuses it).
+        taker: The class or function, whose hints say the types.
         where: Name of the table, for messages.
 
     Raises:
@@ -239,9 +249,10 @@ def arguments(given: Mapping[str, Any], taker: type, where: str) -> None:
             raise InputError(f"{where}: expected {name} of type {_words(hint)}, got {value!r:.60}")
         least = 0 if has[name].default == 0 else 1
         parts = value if isinstance(value, list | tuple) else [value]
+        most = MOST_SIDE if name == "size" else MOST
         counts = [part for part in parts if isinstance(part, int) and not isinstance(part, bool)]
-        if not parts or (_counted(hint) and any(not least <= part <= MOST for part in counts)):
-            what = f"numbers from {least:,} to {MOST:,}" if counts else "something in the list"
+        if not parts or (_counted(hint) and any(not least <= part <= most for part in counts)):
+            what = f"numbers from {least:,} to {most:,}" if counts else "something in the list"
             raise InputError(f"{where}: expected {name} as {what}, got {value!r:.60}")
 
 

@@ -84,7 +84,7 @@ from facewitness.train.recipe import (
     parsed,
     read_recipe,
 )
-from facewitness.train.tuning import Draws, Watch
+from facewitness.train.tuning import Draws, Watch, finite, going_on
 
 _SAMPLES = 4
 _WORDS = 160  # tokens of a question with the grammar's instructions and the template, about
@@ -425,7 +425,9 @@ def train(
     if trainer.is_world_process_zero():
         write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
     last = last_checkpoint(out)
-    with pv.own_names(model):
+    if last is not None:  # TRL would count from nothing
+        trainer._total_train_tokens = checkpoint.tokens(last)
+    with pv.own_names(model), going_on(last, watch):
         if last is not None and end < steps and int(last.name.rpartition("-")[2]) >= end:
             trainer._load_from_checkpoint(str(last))  # killed between its last step and saving the model
         else:
@@ -442,6 +444,7 @@ def train(
                 whole = get_peft_model(whole, pv.language_lora(whole, **recipe.lora))
             whole.load_state_dict(state)
     if trainer.is_world_process_zero():
+        finite(whole)
         turns = max(sum(role == "user" for role, _ in example.before) for example in examples)
         _save(whole, processor, recipe, out / "model", turns)
     return out / "model"
@@ -596,6 +599,7 @@ def _arguments(
         dataloader_pin_memory=torch.cuda.is_available(),
         use_cpu=not torch.cuda.is_available(),
         logging_steps=log_every,
+        logging_nan_inf_filter=False,  # it would show a lost run as a loss of 0
         save_steps=save_every,
         save_total_limit=2,  # a kill may leave the last one half written
         report_to=[],

@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import importlib.util
 import io
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from facewitness.models import prompted_vlm  # noqa: F401  (first: it mends torchvision for what follows)
 
@@ -19,8 +22,9 @@ from transformers import TrainerCallback  # isort: skip
 
 from facewitness.builders.chats import Example
 from facewitness.builders.pack import progress
-from facewitness.errors import InputError
+from facewitness.errors import FacewitnessError, InputError, WeightsError
 from facewitness.files import write_whole
+from facewitness.models._hub import first
 from facewitness.train.checkpoint import step_of
 
 
@@ -62,15 +66,56 @@ class Draws:
         return self.kinds[kind][self._order(kind, epoch)[place]], not kind
 
 
+@contextmanager
+def going_on(last: Path | None, watch: Watch) -> Iterator[None]:
+    """Around a trainer's run: a checkpoint that cannot be gone on from is told by its name.
+
+    Args:
+        last: The checkpoint; None for a run that begins.
+        watch: Of the trainer.
+
+    Raises:
+        WeightsError: The checkpoint is damaged.
+    """
+    try:
+        yield
+    except (FacewitnessError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # torch, safetensors and transformers raise anything over a broken file
+        if last is None or watch.begun:
+            raise
+        raise WeightsError(
+            f"'{last}' cannot be gone on from ({first(error)}). Delete that folder: the same command then goes on from "
+            "the checkpoint before it."
+        ) from error
+
+
+def finite(model: Any) -> None:
+    """Refuse to save what the last step made of a model, whose loss nobody has seen, where that is no numbers.
+
+    Args:
+        model: As training left it.
+
+    Raises:
+        InputError: A weight is NaN or infinite.
+    """
+    if broken := [name for name, weight in model.named_parameters() if not weight.isfinite().all()]:
+        raise InputError(
+            f"The last step left no numbers in {len(broken)} tensors, among them {broken[0]}. Lower lr in the recipe."
+        )
+
+
 class Watch(TrainerCallback):
     """A progress bar, log.csv and TensorBoard, and replies of the model as it is, by `show`; stops at `stop_at_step`.
 
     alone   whether one process by itself has the whole model, so that it can be asked
+    begun   whether a step was begun, so that all that a checkpoint holds was read
     """
 
     def __init__(self, out: Path, every: int, stop_at_step: int | None):
         self.out, self.every, self.stop_at_step = out, every, stop_at_step
         self.alone = True
+        self.begun = False
         self.bar = progress()
         self.board: Any = None
 
@@ -100,6 +145,16 @@ class Watch(TrainerCallback):
 
             self.board = SummaryWriter(self.out / "tensorboard", purge_step=state.global_step + 1)
 
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Notes that there is one.
+
+        Args:
+            args: Of transformers.
+            state: Of transformers.
+            control: Of transformers.
+        """
+        self.begun = True
+
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         """Moves the bar, shows replies where it is time, and ends the run at `stop_at_step`.
 
@@ -111,6 +166,8 @@ class Watch(TrainerCallback):
         """
         if self.stop_at_step is not None and state.global_step >= self.stop_at_step:
             control.should_training_stop = control.should_save = True
+        # a line of the log is a mean since the one before it: none may reach over a state that a run goes on from
+        control.should_log = control.should_log or control.should_save or state.global_step == state.max_steps
         if not state.is_world_process_zero:
             return
         self.bar.update(self.task, completed=state.global_step)
@@ -124,9 +181,16 @@ class Watch(TrainerCallback):
             args: Of transformers.
             state: Of transformers.
             control: Of transformers.
+
+        Raises:
+            InputError: The loss is no number any more.
         """
         rows = [row for row in state.log_history if "loss" in row]
-        if not state.is_world_process_zero or not rows or "loss" not in state.log_history[-1]:
+        if not rows or "loss" not in state.log_history[-1]:
+            return
+        if not math.isfinite(rows[-1]["loss"]):  # in every process
+            raise InputError(f"The loss is no number any more at step {rows[-1]['step']}. Lower lr in the recipe.")
+        if not state.is_world_process_zero:
             return
         self.bar.update(self.task, description=f"loss {float(rows[-1]['loss']):.3f}")
         self.write(rows)
