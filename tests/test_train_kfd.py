@@ -120,6 +120,19 @@ def test_nothing_but_the_forgery_tells_a_pair_apart(packed):
     assert change[outside].max() <= 1 and change[mask[1::2] > 0.5].mean() > 2
 
 
+def test_both_of_a_pair_go_through_the_same_routine_edits_and_others_are_as_before(packed):
+    plain = replace(TINY, degradation=(1.0,), batch_size=24)
+    before, after = (Batches(packed, replace(plain, edited=share), SIZE)[0] for share in (0.0, 1.0))
+    assert not torch.equal(before["pixels"], after["pixels"])
+    pixels, mask = after["pixels"].float(), after["mask"]
+    change = (pixels[1::2] - pixels[0::2]).abs().mean((1, 2, 3))
+    apart = (pixels[1::2] - before["pixels"].float()[1::2]).abs().mean((1, 2, 3))
+    assert change.median() < apart.median(), "an edit moves a picture more than a forgery does, so both had the same"
+    assert mask[0::2].max() == 0 and mask[1::2].max() > 0.9
+    with pytest.raises(InputError, match="edited from 0 to 1"):
+        replace(TINY, edited=1.5)
+
+
 def test_processes_share_the_draws_of_one(packed):
     whole = Batches(packed, replace(TINY, batch_size=8), SIZE)[0]["pixels"]
     parts = [Batches(packed, replace(TINY, batch_size=8), SIZE, rank, 2)[0]["pixels"] for rank in (0, 1)]

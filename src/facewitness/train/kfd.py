@@ -45,7 +45,7 @@ from facewitness import geometry, plugins
 from facewitness.builders.pack import Pack, jittered
 from facewitness.errors import InputError, WeightsError
 from facewitness.files import write_whole
-from facewitness.forge import Forged, degrade
+from facewitness.forge import Forged, degrade, routine
 from facewitness.models import minilm
 from facewitness.models.kfd import KFD, ClipEncoders, Embed, SmallEncoders, adapt, is_elsewhere
 from facewitness.models.sbi import SBI
@@ -92,6 +92,7 @@ class Recipe:
         ema: Decay a step of the average of the weights that is saved; 0 saves the weights themselves.
         margin: Crop side over the mesh's longer side, as `builders/sbi_qa` has it.
         degradation: Shares of pairs that suffer no degradation, one, two …
+        edited: Share of pairs that went through routine edits (`forge/routine`), both through the same.
         parallel: With several processes "ddp", or "fsdp", which also spreads a frozen CLIP's layers over them.
         bf16: Forward and backward in bfloat16 but for the small pair's first layer: on a CPU that has it a step costs
             two thirds.
@@ -119,6 +120,7 @@ class Recipe:
     ema: float = 0.0
     margin: float = 1.3  # crop side over the mesh's longer side, as `builders/sbi_qa` has it
     degradation: tuple[float, ...] = (0.3, 0.3, 0.22, 0.12, 0.06)
+    edited: float = 0.0
     parallel: str = "ddp"
     bf16: bool = False
     seed: int = 0
@@ -140,6 +142,8 @@ class Recipe:
         of_shares("shares of degradation", self.degradation)
         if not 0.5 <= self.margin <= 10:
             raise InputError(f"recipe: expected a margin from 0.5 to 10, got {self.margin}")
+        if not 0 <= self.edited <= 1:
+            raise InputError(f"recipe: expected edited from 0 to 1, got {self.edited}")
         if not 0 <= self.ema < 1:
             raise InputError(f"recipe: expected ema from 0 to below 1, got {self.ema}")
         known("kind of encoders", [self.encoders.get("kind", "")], _ENCODERS)
@@ -284,13 +288,17 @@ class Batches(Dataset):
         row, made = self._forged(data, rng)
         affine, _ = jittered(geometry.align(data.landmarks(row), self.size, self.recipe.margin), self.size, rng)
         seed = int(rng.integers(2**32))
-        crops = []
+        edited = self.recipe.edited > 0 and float(rng.random()) < self.recipe.edited
+        crops, mask = [], made.mask
         for pixels in (data.pixels(row), made.pixels):
             same = np.random.default_rng(seed)
+            if edited:
+                out = routine.edit(pixels, same, place=geometry.bounds(data.landmarks(row)))
+                pixels, mask = out.pixels, out.uncovered(made.mask)
             strength = float(same.random())
             pixels, _ = degrade.degrade(pixels, same, strength=strength, counts=self.recipe.degradation)
             crops.append(geometry.crop(pixels, affine, self.size))
-        mask = geometry.crop(made.mask / max(float(made.mask.max()), 1e-6), affine, self.size)
+        mask = geometry.crop(mask / max(float(made.mask.max()), 1e-6), affine, self.size)
         return crops[0], crops[1], np.clip(mask, 0, 1)
 
     def _forged(self, data: Pack, rng: np.random.Generator) -> tuple[int, Forged]:
