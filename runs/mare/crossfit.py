@@ -10,8 +10,8 @@ parts   Groups that share a picture, or an edit and what it was made of, are one
         stay in all of them.
 align   Modules that were fitted apart have other channels. On pictures that both hold out (split "calibrate", without
         their labels) a ridge regression takes one's traces to the other's, place by place; each channel then gets the
-        spread that the shipped module's has on those faces, and the logit that the shipped classifier reads there its
-        mean and spread.
+        spread that the shipped module's has on those faces, and the logit that the shipped classifier reads its mean
+        and spread on those of them whose source is taught.
 
 Then each module's scores of its own part, which it has not seen, stand beside the shipped module's of held-out faces:
 AUC, mean and spread of the logit, and the slope of a logistic regression of the label on it, which is how much a logit
@@ -237,15 +237,17 @@ def align(folder: Path, to: Path, pack_folder: Path) -> list[str]:
     common = pack.indices("calibrate", recipe["sources"])
     if not common:
         raise InputError(f"'{pack_folder}': expected held-out pictures (split calibrate), got none")
-    mine = list(looked(shipped, pack, common, size))
-    target = np.concatenate([_places(seen.trace) for seen in mine])
-    ends = np.concatenate([seen.logit.double().numpy() for seen in mine])
+    alike = [i for i in common if pack.rows[i]["source"] in sources]
+    if not alike:
+        raise InputError(f"'{pack_folder}': expected held-out pictures of {', '.join(sorted(sources))}, got none")
+    target = np.concatenate([_places(seen.trace) for seen in looked(shipped, pack, common, size)])
+    ends = logits(shipped, pack, alike, size)
     line = shipped.forgery_classifier.weight[0].detach().double().numpy()
     offset = float(shipped.forgery_classifier.bias.detach())
     lines = ["| module | asked about | pictures | AUC | logit, mean | spread | slope | traces explained |",
              "|---|---|---|---|---|---|---|---|"]  # fmt: skip
     asked = {"held out (calibrate)": common,
-             "… of the taught source": [i for i in common if pack.rows[i]["source"] in sources],
+             "… of the taught source": alike,
              "val, of the taught source": pack.indices("val", sources),
              "what it was fitted on": [i for rows in taught.values() for i in rows]}  # fmt: skip
     lines += [f"| the one in use | {name} | {worth(pack, rows, logits(shipped, pack, rows, size))} | |"
@@ -256,7 +258,7 @@ def align(folder: Path, to: Path, pack_folder: Path) -> list[str]:
         weight, bias, explained = affine(
             np.concatenate([_places(seen.trace) for seen in looked(module, pack, common, size)]), target
         )
-        plain = logits(_aligned(module, shipped, weight, bias), pack, common, size)
+        plain = logits(_aligned(module, shipped, weight, bias), pack, alike, size)
         weight, bias = spread(weight, bias, line, offset, plain.mean(), plain.std(), ends.mean(), ends.std())
         moved = _aligned(module, shipped, weight, bias)
         tensors = {"weight": moved.weight.data.contiguous(), "bias": moved.bias.data.contiguous()}

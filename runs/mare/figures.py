@@ -146,7 +146,8 @@ def sheet(runs: Mapping[str, Path], table: Path, count: int = 6) -> Figure:
             axes.set_title(title, fontsize=7)
             axes.set_xticks([])
             axes.set_yticks([])
-            axes.set_xlabel("\n".join(textwrap.wrap(text[:400], 44)), fontsize=6)
+            shown = textwrap.shorten(text, 400, placeholder=" …")
+            axes.set_xlabel("\n".join(textwrap.wrap(shown, 44)), fontsize=6)
     figure.tight_layout()
     return figure
 
