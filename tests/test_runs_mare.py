@@ -534,8 +534,10 @@ def test_a_way_to_the_picture_that_carries_nothing_adds_nothing(seen, model, tab
     assert any(abs(line["expert"]) > 1e-6 for line in blind)
     assert blind[0]["nats"] < 0
 
-    assert seen.main([str(model), str(table), "--count", "4", "--out", str(tmp_path / "seen.md")]) == 0
-    assert "| image tower |" in (tmp_path / "seen.md").read_text(encoding="utf-8")
+    given = [str(model), str(table), "--count", "4", "--beside", str(model), "--out", str(tmp_path / "seen.md")]
+    assert seen.main(given) == 0
+    text = (tmp_path / "seen.md").read_text(encoding="utf-8")
+    assert "| image tower |" in text and "likelier than to the other model by 0.000 (0.000–0.000) nats" in text
     assert "4 replies about as many pictures" in capsys.readouterr().out
 
 

@@ -1,11 +1,12 @@
 """Whether MARE's language model sees a picture itself, or only what its expert says of it.
 
-    python runs/mare/seen.py MODEL dma.parquet --out MD [--count 60]
+    python runs/mare/seen.py MODEL dma.parquet --out MD [--count 60] [--beside OTHER]
 
 People's replies to held-out questions are weighed (log-likelihood in nats) as they are asked, and again with what one
 of the two ways to the picture carries taken from a picture of another label: the image tower's patches, or the expert's
 tokens. What a way adds is how much likelier the replies are with their own picture on it. Intervals are over groups.
-Beside them the mean size of the image tower's weights, for one that a decay has brought to nothing can carry little.
+Beside them the mean size of the image tower's weights, for one that a decay has brought to nothing can carry little;
+and how much likelier the same replies are to this model than to another one, paired.
 """
 
 from __future__ import annotations
@@ -104,21 +105,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("model")
     parser.add_argument("table", type=Path)
     parser.add_argument("--count", type=int, default=60, help="replies, each about another picture")
+    parser.add_argument("--beside", metavar="OTHER", help="another model, to which the same replies are told")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args(arguments)
     try:
         model, processor = pv.loaded(given.model, dtype="auto")
-        rows = weighed(model, processor, by_turns(paired.read(given.table), given.count))
+        asked = by_turns(paired.read(given.table), given.count)
+        rows = weighed(model, processor, asked)
+        if given.beside:
+            other, reader = pv.loaded(given.beside, dtype="auto")
+            for line, row in zip(rows, asked, strict=True):
+                line["likelier"] = line["nats"] - _likelihood(other, reader, row)
     except (FacewitnessError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    found = means(rows, ("nats", *WAYS))
+    found = means(rows, ("nats", *WAYS, *(("likelier",) if given.beside else ())))
     lines = ["| way | what it adds to a reply of people, nats |", "|---|---|"]
     lines += [f"| {name} | {three(found[name])} |" for name in WAYS]
     groups, tower = len({row["group"] for row in rows}), sizes(model).items()
     lines += ["", f"{len(rows)} replies about as many pictures of {groups} groups; a reply has {three(found['nats'])} "
               f"nats. Mean size of the image tower's weights: "
               f"{', '.join(f'{part} {size:.1e}' for part, size in tower)}."]  # fmt: skip
+    if given.beside:
+        lines += ["", f"They are likelier than to the other model by {three(found['likelier'])} nats, paired."]
     write_whole(given.out, ("\n".join(lines) + "\n").encode())
     print("\n".join(lines))
     return 0
