@@ -760,9 +760,11 @@ def test_cross_fitted_traces_belong_to_a_run(crossfit, table, model, tmp_path, c
     crossfit.main(["align", str(out), "--to", str(model.parent / "fdm.safetensors"), "--pack", str(pack)])
     recipe = sft.Recipe(model=str(model), language="full", general=0.0, grammar="mare", steps=1, batch_size=2,
                         micro_batch_size=2, max_tokens=4)  # fmt: skip
-    made = sft.train(recipe, [table], tmp_path / "run", crossfit=out)
+    made = sft.train(recipe, [table], tmp_path / "run", crossfit=out, save_every=1)
     card = (out / "crossfit.json").read_bytes()
     resolved = json.loads((tmp_path / "run" / "resolved.json").read_text())
     assert resolved["crossfit_sha256"] == hashlib.sha256(card).hexdigest()
     taught, _ = pv.load(made)
     assert pv.expert_of(taught).stored == json.loads(card)["aligned_to"]
+    with pytest.raises(InputError, match="a run with another crossfit_sha256"):
+        sft.train(recipe, [table], tmp_path / "run")
