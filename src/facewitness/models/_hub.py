@@ -152,13 +152,13 @@ def _settings(written: Any) -> Iterator[tuple[str, Any]]:
             open_ += [(key, v) for v in value]
 
 
-_told: set[str] = set()
+_warned: set[str] = set()
 
 
 def _tell(about: str, text: str) -> None:
     """A line on standard error, once about each thing."""
-    if about not in _told and sys.stderr is not None:
-        _told.add(about)
+    if about not in _warned and sys.stderr is not None:
+        _warned.add(about)
         # a model's name may come from a file, and a terminal takes no orders from that
         print(f"facewitness: {text if text.isprintable() else ascii(text)[1:-1]}", file=sys.stderr)
 

@@ -48,7 +48,7 @@ class _Remembered:
         self.forward, self.max_bytes, self.kept = forward, max_bytes, 0  # bytes
         self.answers: OrderedDict[bytes, Any] = OrderedDict()
         self.other: Callable[..., Any] | None = None
-        self.told: dict[bytes, Any] = {}  # by another network
+        self.others: dict[bytes, Any] = {}  # by another network
 
     def __deepcopy__(self, _: Any) -> _Remembered:
         return self  # a reference model's detector is the same one
@@ -58,15 +58,15 @@ class _Remembered:
             return self.forward(pixels, *others, **named)
         keys = [hashlib.sha256(picture.detach().float().cpu().numpy().tobytes()).digest() for picture in pixels]
         for i, key in enumerate(keys):
-            if self.other is not None and key not in self.told:
-                self.told[key] = _each([self.other(pixels[i : i + 1])], lambda parts: parts[0].cpu())
-            if key in self.told:
+            if self.other is not None and key not in self.others:
+                self.others[key] = _each([self.other(pixels[i : i + 1])], lambda parts: parts[0].cpu())
+            if key in self.others:
                 continue
             if key not in self.answers:
                 self.answers[key] = _each([self.forward(pixels[i : i + 1])], lambda parts: parts[0].cpu())
                 self.kept += _bytes(self.answers[key])
             self.answers.move_to_end(key)
-        each = [self.told[key] if key in self.told else self.answers[key] for key in keys]
+        each = [self.others[key] if key in self.others else self.answers[key] for key in keys]
         while self.kept > self.max_bytes:
             self.kept -= _bytes(self.answers.popitem(last=False)[1])
         return _each(each, lambda parts: torch.cat(parts).to(pixels.device))

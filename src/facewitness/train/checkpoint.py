@@ -178,8 +178,8 @@ def same_run(out: Path, facts: Mapping[str, Any]) -> None:
     if not isinstance(before, dict):
         return
     new = json.loads(json.dumps(facts))
-    told = ("recipe", "steps", "data", "detector_sha256", "crossfit_sha256")  # the last of runs that have one
-    other = [name for name in told if before.get(name) != new.get(name)]
+    kept = ("recipe", "steps", "data", "detector_sha256", "crossfit_sha256")  # the last of runs that have one
+    other = [name for name in kept if before.get(name) != new.get(name)]
     if other and last_checkpoint(out) is not None:
         raise InputError(
             f"'{out}' holds a run with another {' and '.join(other)}. Name another folder, or delete it to begin again."

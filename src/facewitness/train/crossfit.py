@@ -106,16 +106,16 @@ class Crossfit:
         try:
             card = read_json(folder / CARD)
             pictures = {str(name): int(part) for name, part in card["pictures"].items()}
-            found = cls(folder, str(card["aligned_to"]), tuple(card["modules"]), tuple(card["maps"]), pictures)
+            whole = cls(folder, str(card["aligned_to"]), tuple(card["modules"]), tuple(card["maps"]), pictures)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
                 f"'{folder}': expected the folder of cross-fitted modules ({type(error).__name__}: {error}). Make it "
                 "with runs/mare/crossfit.py parts, train fdm for each part, and crossfit.py align."
             ) from None
-        parts = set(range(len(found.modules)))
-        if not pictures or len(found.maps) != len(parts) or not set(pictures.values()) <= parts:
+        parts = set(range(len(whole.modules)))
+        if not pictures or len(whole.maps) != len(parts) or not set(pictures.values()) <= parts:
             raise InputError(f"'{folder / CARD}': expected a module and a map for each picture's part. Align again.")
-        return found
+        return whole
 
     def module(self, part: int, shipped: FDM) -> Aligned:
         """The module that has not seen a part, in the coordinates of the one that ships.
