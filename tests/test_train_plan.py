@@ -10,6 +10,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
@@ -22,6 +23,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from facewitness.apps.cli import main  # noqa: E402
 
 from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (it mends torchvision)
+from facewitness.backends import transformers as backend  # noqa: E402
 from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
 from facewitness.models.fdm import FDM  # noqa: E402
 from facewitness.models.trace_expert import TraceExpert  # noqa: E402
@@ -328,6 +330,51 @@ def test_weights_that_no_words_can_be_made_of_are_told(tmp_path, small, spoil, s
     save_file(tensors | {name: spoil(tensors[name])}, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(WeightsError, match=re.escape(sentence)):
         pv.plain(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("layers", "sentence"),
+    [
+        (1500, r"config.json says depth = 1,500, and its weights have layers up to number \d+\. They do not belong"),
+        (10**9, r"expected depth of at most 2,000, got 1000000000 in config\.json"),
+    ],
+)
+def test_more_layers_than_the_weights_have_take_no_memory(tmp_path, small, layers, sentence):
+    folder = Path(shutil.copytree(small, tmp_path / "model"))
+    written = json.loads((folder / "config.json").read_text())
+    written["vision_config"]["depth"] = layers
+    (folder / "config.json").write_text(json.dumps(written))
+    with pytest.raises(WeightsError, match=sentence):
+        pv.plain(str(folder))
+    with pytest.raises(WeightsError, match=sentence.split(" = ")[0].split(", got")[0]):
+        backend.load(str(folder))
+
+
+def test_settings_that_no_model_can_be_made_of_are_told(tmp_path, small, capsys):
+    folder = Path(shutil.copytree(small, tmp_path / "model"))
+    written = json.loads((folder / "config.json").read_text())
+    for part, key, value in (("text_config", "num_attention_heads", 0), ("text_config", "hidden_act", "nobody")):
+        (folder / "config.json").write_text(json.dumps(written | {part: written[part] | {key: value}}))
+        with pytest.raises(WeightsError, match="no model can be made of its settings"):
+            plan.Plan("a test").blank(str(folder))
+    part = {"vision_config": written["vision_config"] | {"window_size": 0}}
+    (folder / "config.json").write_text(json.dumps(written | part))
+    model, processor = pv.plain(str(folder))
+    with pytest.raises(WeightsError, match="The language model cannot answer .*copy its folder again"):
+        pv.answers(model, processor, [np.zeros((112, 112, 3), np.uint8)], ["Is it real?"], 2)
+
+
+def test_a_card_of_an_expert_that_lies_takes_no_memory(tmp_path, small):
+    model, processor = pv.plain(str(small))
+    pv.attach(model, TraceExpert.of(FDM(1, **TINY), embedding=64, size=32), processor)
+    pv.save(model, processor, tmp_path / "saved")
+    card = json.loads((tmp_path / "saved" / "prompted.json").read_text())
+    for part, key in (("learner", "embedding"), ("learner", "width"), ("fdm", "width"), ("fdm", "identities")):
+        spoilt = json.loads(json.dumps(card))
+        spoilt["expert"]["options"][part][key] = 10**9
+        (tmp_path / "saved" / "prompted.json").write_text(json.dumps(spoilt))
+        with pytest.raises(WeightsError, match=f"expected {key} of at most 65,536 for the tensors beside it"):
+            pv.load(tmp_path / "saved")
 
 
 def test_code_beside_a_model_that_transformers_knows_is_told_and_not_run(tmp_path, small, capsys):

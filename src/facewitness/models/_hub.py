@@ -32,6 +32,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from safetensors import SafetensorError, safe_open
 
 from facewitness.errors import FacewitnessError, InputError, WeightsError
 from facewitness.files import read_json
@@ -103,6 +104,10 @@ _FORBIDDEN = {  # key: what it would make transformers or timm do
 }
 
 
+_LAYERS = ("num_hidden_layers", "num_layers", "num_decoder_layers", "encoder_layers", "decoder_layers", "depth")
+_MOST_LAYERS = 2_000  # of any model; more take hours to be made
+
+
 def harmless(folder: Path, model: str) -> None:
     """Refuse a model whose settings would run code, read a pickle or fetch what nobody named.
 
@@ -132,6 +137,11 @@ def harmless(folder: Path, model: str) -> None:
                     "class for such a model is taken, and a model without one is refused.",
                 )
             why = _FORBIDDEN.get(key) if value else None
+            if key in _LAYERS and isinstance(value, int) and value > _MOST_LAYERS:
+                raise WeightsError(
+                    f"The settings of '{model}': expected {key} of at most {_MOST_LAYERS:,}, got {value!r:.40} in "
+                    f"{file.name}. Copy it again from where it came."
+                )
             if _IMPLEMENTATION.search(key) and "/" in json.dumps(value):
                 why = _CODE
             if isinstance(value, str) and _ELSEWHERE.match(value.strip()):
@@ -238,6 +248,7 @@ def loaded(kind: Any, folder: Path, what: str, mend: str, **options: Any) -> Any
     Raises:
         WeightsError: It cannot be loaded, or tensors are missing or of another shape, which would be random.
     """
+    layered(folder, what)
     try:
         model, info = kind.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True,
@@ -253,6 +264,35 @@ def loaded(kind: Any, folder: Path, what: str, mend: str, **options: Any) -> Any
         )
     finite(model, what)
     return model
+
+
+def layered(folder: Path, what: str) -> None:
+    """Refuse settings with far more layers than the weights beside them have: memory would be taken for all of them.
+
+    Args:
+        folder: Holds config.json and safetensors.
+        what: The model in words.
+
+    Raises:
+        WeightsError: So many layers are not in the files, or the files cannot be read.
+    """
+    try:
+        names = [name for file in folder.glob("model*.safetensors") for name in _names(file)]
+        settings = list(_settings(read_json(folder / "config.json")))
+    except (OSError, ValueError, SafetensorError) as error:
+        raise WeightsError(f"{what} cannot be loaded ({first(error)}). Copy its folder again.") from error
+    highest = max((int(part) for name in names for part in name.split(".") if part.isdecimal()), default=0)
+    for key, value in settings if names else ():
+        if key in _LAYERS and isinstance(value, int) and value > 4 * highest + 64:  # parts may be left out of a file
+            raise WeightsError(
+                f"{what}: config.json says {key} = {value:,}, and its weights have layers up to number {highest}. They "
+                "do not belong together; copy the folder again."
+            )
+
+
+def _names(file: Path) -> list[str]:
+    with safe_open(file, "pt") as opened:
+        return list(opened.keys())
 
 
 def finite(model: Any, what: str) -> None:

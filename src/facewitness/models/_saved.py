@@ -117,9 +117,10 @@ def settings_of(path: Path) -> Iterator[None]:
     """Around what makes a network of a card's settings: one that the network refuses is the card's fault."""
     try:
         yield
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # the last of torch, of sizes that cannot be
+        why = str(error).partition("\n")[0][:200]
         raise WeightsError(
-            f"'{path.with_suffix('.json')}' holds a setting this version has not: {error}. {_AGAIN}"
+            f"'{path.with_suffix('.json')}' holds a setting this version has not: {why}. {_AGAIN}"
         ) from error
 
 

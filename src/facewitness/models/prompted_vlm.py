@@ -57,7 +57,7 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLModel  # isort
 from transformers.models.smolvlm.modeling_smolvlm import SmolVLMModel  # isort: skip
 from facewitness.models.panda import PandaModel  # isort: skip
 
-from facewitness.errors import InputError, UnknownName, WeightsError
+from facewitness.errors import FacewitnessError, InputError, UnknownName, WeightsError
 from facewitness.files import read_json, write_whole
 
 _CARD = "prompted.json"
@@ -611,18 +611,25 @@ def load(
             f"'{folder}': its tokenizer does not know the placeholder {token} that {_CARD} names. Copy tokenizer.json "
             "from where the folder came, or save the model again."
         )
+    try:
+        tensors = load_file(folder / _EXPERT)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(
+            f"'{folder / _EXPERT}': expected the weights of {made_by}, got a file that is missing or broken ({error}). "
+            "Save the model again."
+        ) from error
+    _saved.sized(made_with, tensors, folder / _CARD)
     with _saved.settings_of(folder / _CARD):
         expert = maker(**made_with)
     try:
         # assign: the expert keeps the precision it was saved in, the widest where large kernels were stored in half
-        tensors = load_file(folder / _EXPERT)
         widest = max((t.dtype for t in tensors.values() if t.is_floating_point()), key=lambda kind: kind.itemsize)
         tensors = {k: v.to(widest) if v.is_floating_point() else v for k, v in tensors.items()}
         expert.load_state_dict(tensors, assign=True)
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except (RuntimeError, ValueError) as error:
         raise WeightsError(
-            f"'{folder / _EXPERT}': expected the weights of {made_by}, got a file that is missing, broken or of "
-            f"another shape ({error}). Save the model again."
+            f"'{folder / _EXPERT}': expected the weights of {made_by}, got none or those of another shape "
+            f"({_hub.first(error)}). Save the model again."
         ) from error
     _hub.finite(expert, f"'{folder / _EXPERT}'")
     if hasattr(expert, "complete"):  # what is stored once, beside it
@@ -1059,7 +1066,15 @@ def written(model: Any, processor: Any, inputs: Mapping[str, Any], **options: An
         inputs: What the processor made of pictures and prompts.
         **options: For `generate`; several samples of a prompt come behind each other.
     """
-    with torch.no_grad():
-        out = model.generate(**inputs, **options)
+    try:
+        with torch.no_grad():
+            out = model.generate(**inputs, **options)
+    except (FacewitnessError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # settings that cannot be lived with are met here
+        raise WeightsError(
+            f"The language model cannot answer ({_hub.first(error)}). Its settings and its weights may not belong "
+            "together: copy its folder again."
+        ) from error
     texts = processor.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
     return [text.strip() for text in texts]

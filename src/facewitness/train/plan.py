@@ -175,8 +175,11 @@ class Plan:
         config, kind, expected = settings(name)
         import transformers
 
-        with torch.device("meta"):
-            model = getattr(transformers, _CLASSES[kind]).from_config(config, dtype=getattr(torch, dtype))
+        try:
+            with torch.device("meta"):
+                model = getattr(transformers, _CLASSES[kind]).from_config(config, dtype=getattr(torch, dtype))
+        except Exception as error:  # transformers raises anything over settings that cannot be
+            raise WeightsError(f"'{name}': no model can be made of its settings ({_first(error)}).") from error
         came = count(model)
         if expected is not None and came != expected:
             raise WeightsError(
