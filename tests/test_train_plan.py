@@ -360,7 +360,7 @@ def test_settings_that_no_model_can_be_made_of_are_told(tmp_path, small, capsys)
     part = {"vision_config": written["vision_config"] | {"window_size": 0}}
     (folder / "config.json").write_text(json.dumps(written | part))
     model, processor = pv.plain(str(folder))
-    with pytest.raises(WeightsError, match="The language model cannot answer .*copy its folder again"):
+    with pytest.raises(WeightsError, match=r"The language model cannot answer .*copy its folder again"):
         pv.answers(model, processor, [np.zeros((112, 112, 3), np.uint8)], ["Is it real?"], 2)
 
 

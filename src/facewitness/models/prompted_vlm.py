@@ -615,8 +615,8 @@ def load(
         tensors = load_file(folder / _EXPERT)
     except (OSError, SafetensorError) as error:
         raise WeightsError(
-            f"'{folder / _EXPERT}': expected the weights of {made_by}, got a file that is missing or broken ({error}). "
-            "Save the model again."
+            f"'{folder / _EXPERT}': expected the weights of {made_by}, got a file that is missing, broken or of "
+            f"another shape ({error}). Save the model again."
         ) from error
     _saved.sized(made_with, tensors, folder / _CARD)
     with _saved.settings_of(folder / _CARD):
