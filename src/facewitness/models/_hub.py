@@ -35,7 +35,7 @@ from huggingface_hub.errors import (
 from safetensors import SafetensorError, safe_open
 
 from facewitness.errors import FacewitnessError, InputError, WeightsError
-from facewitness.files import read_json
+from facewitness.files import MOST_WEIGHTS, ordinary, read_json
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 WEIGHTS = (WHOLE, INDEX, "model-*-of-*.safetensors")
@@ -291,7 +291,7 @@ def layered(folder: Path, what: str) -> None:
 
 
 def _names(file: Path) -> list[str]:
-    with safe_open(file, "pt") as opened:
+    with safe_open(ordinary(file, MOST_WEIGHTS), "pt") as opened:
         return list(opened.keys())
 
 
