@@ -8,9 +8,9 @@ What is claimed follows the verdict, so that the words never say more than the j
     real           no place: what witnesses suspected stays in their testimonies and is only counted here
 
 A place on which the score does not rest is not claimed either: where a witness painted places over (`Finding.moves`),
-the score has to fall by it. A region several witnesses name is claimed once, by the one whose finding is strongest. A
-sign that is wrong more often than right (a strength below one half) is no finding, and signs over nearly the whole face
-are one.
+the score has to fall by it. A sentence says which strong ones that left out, for the mask shows them. A region several
+witnesses name is claimed once, by the one whose finding is strongest. A sign that is wrong more often than right (a
+strength below one half) is no finding, and signs over nearly the whole face are one.
 """
 
 from __future__ import annotations
@@ -66,15 +66,16 @@ def explain(track: Track, verdict: Verdict) -> Explanation:
         return Explanation((), (sentence, *_unseen(track), no_proof), kind, None)
     if verdict.is_unjudged:  # neither probability nor strengths hold for such a face
         return Explanation((), (Sentence(UNJUDGED),), kind, None)
+    left = _marked(verdict, named)
     if verdict.label == "fake":
         findings = _claimed(track, verdict, kind, mask, named)
-        return Explanation(
-            findings, (*_claims(findings, track), *_rest(findings), *_unseen(track), *_sides(findings)), kind, mask
-        )
+        sentences = (*_claims(findings, track), *_rest(findings), *left, *_unseen(track), *_sides(findings))
+        return Explanation(findings, sentences, kind, mask)
     if named:
         lead = UNMEASURED if verdict.cause in ("uncalibrated", "silent") else HINTS
-        return Explanation(named, (Sentence(lead), *_claims(named, track), *_unseen(track), *_sides(named)), kind, mask)
-    return Explanation((), (Sentence(NOTHING_FOUND), *_unseen(track), no_proof), kind, mask)
+        sentences = (Sentence(lead), *_claims(named, track), *left, *_unseen(track), *_sides(named))
+        return Explanation(named, sentences, kind, mask)
+    return Explanation((), (*(left or (Sentence(NOTHING_FOUND),)), *_unseen(track), no_proof), kind, mask)
 
 
 def suspicions(verdict: Verdict) -> tuple[Finding, ...]:
@@ -204,6 +205,22 @@ def _rest(findings: tuple[Finding, ...]) -> tuple[Sentence, ...]:
     each = "each lowers" if len(tried) > 1 else "it lowers"
     names = listed([f"the {title(name)}" for name in tried])
     return (Sentence(f"The score rests on {names}: painted over, {each} the score more than another place."),)
+
+
+def _marked(verdict: Verdict, named: tuple[Finding, ...]) -> tuple[Sentence, ...]:
+    """The strong signs that are no claim, for the score does not rest on their places."""
+    claimed = {finding.region for finding in named}
+    still = [f for f in suspicions(verdict) if f.region not in claimed and _is_strong(f) and not rests_on(f)]
+    measured = sorted(f.strength for f in still if f.strength is not None)
+    names = [f"the {title(f.region)}" for f in still if f.region is not None]
+    whole = len(names) >= NEARLY_ALL
+    if not names or not measured or None in claimed:  # None: nearly the whole face is claimed already
+        return ()
+    what = "nearly the whole face" if whole else listed(names)
+    right = " to ".join(dict.fromkeys(percent(share) for share in (measured[0], measured[-1])))
+    are, them = ("are", "them") if len(names) > 1 and not whole else ("is", "it")
+    text = f"{what} {are} marked ({right} of such signs are right), but the score does not rest on {them}."
+    return (Sentence(text[0].upper() + text[1:]),)
 
 
 def _unseen(track: Track) -> tuple[Sentence, ...]:
