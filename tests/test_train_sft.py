@@ -738,9 +738,9 @@ def test_what_learns_beside_mares_module_is_its_own_projector(taught, made, tmp_
     assert pv.expert_of(model).size == 48
     moving = {name for name, p in model.named_parameters() if p.requires_grad}
     assert moving and all(".expert.learner." in name for name in moving)
-    with pytest.raises(UnknownName, match="prompt learner of FDM 'tokens'"):
+    with pytest.raises(InputError, match=r"do not fit: the recipe's \[learner\] has tokens, .* is MARE's module"):
         sft.make(replace(recipe, learner={"tokens": 3}), module, 64)
-    with pytest.raises(UnknownName, match="prompt learner of KFD 'size'"):
+    with pytest.raises(InputError, match=r"do not fit: the recipe's \[learner\] has size, .* is KFD's detector"):
         sft.make(replace(recipe, learner={"size": 3}), detector)
     with pytest.raises(InputError, match=r"expected crop\.size there, or size under \[learner\]"):
         sft.make(recipe, module)
