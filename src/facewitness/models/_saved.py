@@ -162,6 +162,9 @@ def plain(config: Mapping[str, Any], tables: Sequence[str], keys: Sequence[str])
                 raise TypeError(f"{table}.{key}: expected a number or a word, got {value!r}")
 
 
+_FROM_THE_END = -16  # a stage of a backbone is counted so: that of MARE's module is -2
+
+
 def sized(config: Any, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Refuse counts of a card that its own tensors cannot have, before anything of that size is made.
 
@@ -178,7 +181,7 @@ def sized(config: Any, tensors: Mapping[str, Tensor], path: Path) -> None:
                 look(str(key), inner)
         elif isinstance(value, int) and not isinstance(value, bool):
             bound = len(tensors) if "layers" in name or name in ("further", "convolved") else most
-            if not -1 <= value <= bound:
+            if not _FROM_THE_END <= value <= bound:
                 raise WeightsError(
                     f"'{path.with_suffix('.json')}': expected {name} of at most {bound:,} for the tensors beside it, "
                     f"got {value!r:.40}. {_AGAIN}"
