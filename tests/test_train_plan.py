@@ -366,8 +366,9 @@ def test_settings_that_no_model_can_be_made_of_are_told(tmp_path, small, capsys)
 
 def test_a_card_of_an_expert_that_lies_takes_no_memory(tmp_path, small):
     model, processor = pv.plain(str(small))
-    pv.attach(model, TraceExpert.of(FDM(1, **TINY), embedding=64, size=32), processor)
+    pv.attach(model, TraceExpert.of(FDM(1, stage=-2, **TINY), embedding=64, size=32), processor)
     pv.save(model, processor, tmp_path / "saved")
+    pv.load(tmp_path / "saved")
     card = json.loads((tmp_path / "saved" / "prompted.json").read_text())
     for part, key in (("learner", "embedding"), ("learner", "width"), ("fdm", "width"), ("fdm", "identities")):
         spoilt = json.loads(json.dumps(card))
