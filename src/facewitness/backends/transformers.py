@@ -396,8 +396,8 @@ def _sha256(path: Path) -> str:
 
 def _network(kind: Any, folder: Path, model: str, device: str, dtype: str) -> Any:
     """The network in evaluation mode, on its device."""
-    _hub.layered(folder, f"The weights of '{model}'")
     with _readable(f"The weights of '{model}'"):
+        _hub.layered(folder, f"The weights of '{model}'")
         try:
             network, loading = kind.from_pretrained(
                 folder, dtype=dtype, device_map=device, use_safetensors=True, trust_remote_code=False,

@@ -274,13 +274,15 @@ def layered(folder: Path, what: str) -> None:
         what: The model in words.
 
     Raises:
-        WeightsError: So many layers are not in the files, or the files cannot be read.
+        WeightsError: So many layers are not in the files, or one of these is no file.
     """
     try:
         names = [name for file in folder.glob("model*.safetensors") for name in _names(file)]
         settings = list(_settings(read_json(folder / "config.json")))
-    except (OSError, ValueError, SafetensorError) as error:
-        raise WeightsError(f"{what} cannot be loaded ({first(error)}). Copy its folder again.") from error
+    except OSError as error:  # a pipe, for which transformers would wait
+        raise WeightsError(f"{what} cannot be loaded ({first(error)}). Copy the folder again.") from error
+    except (ValueError, SafetensorError):  # who reads the file says what is wrong with it
+        return
     highest = max((int(part) for name in names for part in name.split(".") if part.isdecimal()), default=0)
     for key, value in settings if names else ():
         if key in _LAYERS and isinstance(value, int) and value > 4 * highest + 64:  # parts may be left out of a file
