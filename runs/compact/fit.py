@@ -49,7 +49,9 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=120, help="rows of each source and label")
     parser.add_argument("--fakes-called-real", type=float, default=0.1, help="bound of the threshold for real")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--strength", action="store_true", help="of findings alone, after places.py; all else stays")
+    parser.add_argument(
+        "--places", action="store_true", help="the strength of findings by both networks alone, after places.py"
+    )
     parser.add_argument("--rows", type=Path, help="keep the predictions in this file, or read them from it")
     given = parser.parse_args()
     session = onnxruntime.InferenceSession(str(given.model), providers=["CPUExecutionProvider"])
@@ -66,7 +68,7 @@ def main() -> None:
     before = json.loads(beside.read_text()) if beside.exists() else {}
     if before.get("sha256") == facts["sha256"]:  # what somebody wrote of these very weights
         facts |= {key: before[key] for key in ("card", "groups", "places") if key in before}
-        if given.strength:
+        if given.places:
             facts["calibration"] = before["calibration"]
     beside.write_text(json.dumps(facts, indent=1))
 
@@ -75,7 +77,7 @@ def main() -> None:
     else:
         samples = chosen(given.data, "calibrate", given.limit)
         todo = tasks(samples, ("plain", "edited"))
-        if not given.strength:
+        if not given.places:
             todo += tasks(samples, CONDITIONS[1:4] + CONDITIONS[5:], own=False)
             few = chosen(given.data, "calibrate", max(4, given.limit // 8))[:200]
             todo += tasks(few, [f"saved:{how}" for how in SAVED], own=False)
@@ -83,8 +85,13 @@ def main() -> None:
     if given.rows:
         given.rows.write_text(json.dumps(rows))
     rows = [r for r in rows if r["score"] is not None]
-    facts["strength"] = strength([r for r in rows if r["condition"] in CONDITIONS])
-    if not given.strength:
+    measured = [r for r in rows if r["condition"] in CONDITIONS]
+    if given.places:
+        facts["places"]["strength"] = strength(measured, places=True)
+        facts["strength"] = before["strength"]
+    else:
+        facts["strength"] = strength(measured)
+    if not given.places:
         # the judge asks stronger evidence of doubtful faces, so thresholds are for the others
         good = [r for r in rows if (r["quality"] or 0) >= Limits().doubtful and not r["self_made"]]
         facts["calibration"] = calibrated(good, given.fakes_called_real, saved_again(good)).to_json()
@@ -147,21 +154,25 @@ def saved_again(rows: list[Row]) -> list[tuple[float, float]]:
     ]
 
 
-def strength(rows: list[Row], folds: int = 5) -> dict[str, Any]:
+def strength(rows: list[Row], folds: int = 5, places: bool = False) -> dict[str, Any]:
     """How often a region's raw score is right, as a logistic, and the threshold of the best F1.
 
-    The logistic sees a region's own log-odds, their mean and highest over the face, the face's, those of the mask
-    inside the region, and which region it is: a network that half suspects all of a face suspects no place of it. On
-    faces whose touched regions are known exactly: pristine ones and self-made forgeries but whole-face synthesis. The
-    threshold is not looked for below 0.25, though F1 alone would go there: three wrong claims to a right one are too
-    many.
+    The logistic sees a region's own log-odds, their mean and highest over the face, the face's, with `places` those of
+    both networks' mask inside the region, and which region it is: a network that half suspects all of a face suspects
+    no place of it. On faces whose touched regions are known exactly: pristine ones and self-made forgeries but
+    whole-face synthesis. The threshold is not looked for below 0.25, though F1 alone would go there: three wrong claims
+    to a right one are too many.
 
     Returns:
         The fit, and its F1 on forgeries and on region edits alone, of groups that each fit did not see.
     """
     known = [r for r in rows if r["touched"] is not None and r["region_scores"] and r["method"] != "resynthesise"]
     truth = np.array([[n in r["touched"] for n in regions.MARE] for r in known])
-    inputs = np.stack([region_inputs(np.array(r["region_scores"]), r["score"], np.array(r["inside"])) for r in known])
+    # without the second network's mask that column is the same everywhere, and its slope stays 0
+    marked = [np.array(r["inside"]) if places else None for r in known]
+    inputs = np.stack(
+        [region_inputs(np.array(r["region_scores"]), r["score"], m) for r, m in zip(known, marked, strict=True)]
+    )
     forged = np.array([r["label"] == "fake" for r in known])
     edits = np.array([r["method"] == "region_edit" for r in known])
     fold = np.array([zlib.crc32(f"{r['source']}/{r['group']}".encode()) % folds for r in known])

@@ -10,7 +10,7 @@ after a routine edit and a degradation: the first one's mask on the second one's
 `fit` reads `calibrate` alone: a logistic regression over drawn places, with an offset such that one half is where the
 mean IoU over forged faces is best (the highest such value within 0.01 of the best). `told` writes what both splits say
 of each network by itself, from the value that is best for it on `calibrate`, and of both together. The strength of
-findings rests on this mask and is fitted after it (`fit.py --strength`).
+findings rests on this mask and is fitted after it (`fit.py --places`).
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def look(given: argparse.Namespace) -> None:
         content, sha256 = weights.read(compact._PLACES)
         session = compact._session(content, 1)
         crop = compact._crop(session, Path(compact._PLACES), {"map"})
-        witness.pointer = _pointing.Pointer(session, *crop, {"sha256": sha256, "own": 1, "other": 0, "offset": 0}, True)
+        witness.pointer = _pointing.Pointer(
+            session, *crop, {"sha256": sha256, "own": 1, "other": 0, "offset": 0, "strength": {}}, True
+        )
     size, margin = int(facts["size"]), float(facts["margin"])
     rows: list[Row] = []
     masks: list[NDArray[np.float16]] = []
@@ -130,7 +132,9 @@ def fitted(given: argparse.Namespace) -> None:
     file = WEIGHTS / "compact.json"
     facts = json.loads(file.read_text(encoding="utf-8"))
     numbers = {key: round(v, 4) for key, v in zip(_pointing.KEYS, learned(rows, masks), strict=True)}
-    facts["places"] = {"sha256": weights.read(compact._PLACES)[1], **numbers}
+    # the strength of findings is fitted after it, on this mask
+    before = facts.get("places", {}).get("strength", facts["strength"])
+    facts["places"] = {"sha256": weights.read(compact._PLACES)[1], **numbers, "strength": before}
     write_whole(file, (json.dumps(facts, indent=1) + "\n").encode())
     listed(file)
     print(json.dumps(facts["places"], indent=1))

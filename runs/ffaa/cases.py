@@ -91,7 +91,7 @@ def of_tables(tables: Path, count: int) -> Iterator[Seen]:
 
 def collected(faces: Iterable[Seen]) -> dict[str, np.ndarray]:
     """The features of faces."""
-    witness = plugins.get("witnesses", "compact").load()
+    witness = plugins.get("witnesses", "compact").load(places=False)  # as the witness ffaa does
     fit = Calibration.from_json(witness.calibration)
     found: dict[str, list] = {}
     for row, pixels, mesh in faces:

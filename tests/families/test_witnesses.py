@@ -81,6 +81,7 @@ def test_strength_rises_with_the_score_and_decides_what_is_found(compact):
 
 def test_strength_of_fits_without_the_faces_own_numbers_is_a_logistic_over_the_score(compact, monkeypatch):
     monkeypatch.setitem(compact.facts, "strength", {"slope": 2.0, "offset": -1.0, "threshold": 0.5})
+    monkeypatch.setattr(compact, "pointer", None)
     scores = np.linspace(0.1, 0.9, len(regions.MARE))
     expected = sigmoid(2.0 * logit(scores) - 1.0)
     np.testing.assert_allclose(compact.strength(scores, 0.99), expected)
@@ -101,12 +102,11 @@ def test_without_a_mesh_no_region_is_claimed(compact, astronaut):
 
 
 def test_only_a_suspected_face_is_shown_to_the_second_network_and_its_score_is_the_firsts(compact, astronaut):
-    alone = plugins.get("witnesses", "compact").load(views="one")
+    alone = plugins.get("witnesses", "compact").load(views="one", places=False)
     both = plugins.get("witnesses", "compact").load(views="one")
     looked = []
     seen = both.pointer.seen
     both.pointer.seen = lambda *given: looked.append(1) or seen(*given)
-    alone.pointer = None
     person, clip = _face(astronaut)
     for suspected in (False, True):
         for witness in (alone, both):
@@ -119,6 +119,7 @@ def test_only_a_suspected_face_is_shown_to_the_second_network_and_its_score_is_t
         else:
             assert joined.mask.box != first.mask.box, "the second one's crop shows more around the face"
     assert both.made_by()["weights"].keys() == {"compact.onnx", "places.onnx"}
+    assert alone.made_by()["weights"].keys() == {"compact.onnx"} and alone.made_by()["options"]["places"] is False
 
 
 @pytest.mark.parametrize("place", [(20, 24), (40, 10), (24, 36)])
@@ -141,20 +142,27 @@ def test_both_networks_masks_lie_on_the_same_places_of_the_picture(compact, astr
 @settings(max_examples=60, deadline=None)
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
 def test_a_place_that_either_network_marks_more_is_marked_more(first, second, more):
-    pointer = _pointing.Pointer(None, 224, 1.3, {"sha256": "", "own": 0.4, "other": 0.5, "offset": 0.1}, True)
+    pointer = _pointing.Pointer(
+        None, 224, 1.3, {"sha256": "", "own": 0.4, "other": 0.5, "offset": 0.1, "strength": {}}, True
+    )
     at = [np.full((2, 2), value, np.float32) for value in (first, second, max(first, more), max(second, more))]
     assert (pointer.mask(at[0], at[1]) <= pointer.mask(at[2], at[1]) + 1e-6).all()
     assert (pointer.mask(at[0], at[1]) <= pointer.mask(at[0], at[3]) + 1e-6).all()
 
 
-@pytest.mark.parametrize("fit", [None, 3, {}, {"sha256": "0" * 64}, {"own": 1, "other": 1, "offset": 0},
-                                 {"sha256": "", "own": float("inf"), "other": 1, "offset": 0},
-                                 {"sha256": "", "own": True, "other": 1, "offset": 0}])  # fmt: skip
+NUMBERS = {"sha256": "", "own": 1, "other": 1, "offset": 0}
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [None, 3, {}, {"sha256": "0" * 64}, {"own": 1, "other": 1, "offset": 0}, NUMBERS, NUMBERS | {"own": True},
+     NUMBERS | {"own": float("inf")}, NUMBERS | {"strength": {"slope": 1}}],
+)  # fmt: skip
 def test_a_second_network_without_its_numbers_is_refused(tmp_path, fit):
     shutil.copy(weights.find("compact.onnx").path, tmp_path / "mine.onnx")
     facts = json.loads(Path(weights.find("compact.json").path).read_text())
     (tmp_path / "mine.json").write_text(json.dumps(facts | {"places": fit}))
-    with pytest.raises(WeightsError, match=r"mine\.json': expected sha256, own, other and offset"):
+    with pytest.raises(WeightsError, match=r"mine\.json': expected sha256, own, other, offset and strength"):
         plugins.get("witnesses", "compact").load(model=str(tmp_path / "mine.onnx"))
 
 

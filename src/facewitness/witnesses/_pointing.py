@@ -35,6 +35,7 @@ class Fit(TypedDict):
     own: float
     other: float
     offset: float
+    strength: Mapping[str, Any]  # of findings that rest on this mask, as `compact.Strength`
 
 
 def fits(facts: Any) -> bool:

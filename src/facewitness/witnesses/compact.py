@@ -48,7 +48,9 @@ _LEAST = 0.01  # of a mask's mean inside a region before its log-odds
 _TRIED = 6  # findings of a photograph's face whose places are painted over, the strongest first
 
 
-def load(model: str | None = None, flip: bool = True, views: str = "near", threads: int = 1) -> Compact:
+def load(
+    model: str | None = None, flip: bool = True, views: str = "near", threads: int = 1, places: bool = True
+) -> Compact:
     """The witness, ready to examine.
 
     Args:
@@ -59,13 +61,15 @@ def load(model: str | None = None, flip: bool = True, views: str = "near", threa
         views: "one": the face as it is; "near": where the probability of a photograph's face is near a threshold, in
             further views, too, whose log-odds are averaged: smaller, saved again, in a wider crop; "all": every face.
         threads: Of ONNX Runtime.
+        places: Show a face that is not cleared to the second network, too, where the weights have one. Without it masks
+            and findings are the first one's, with strengths fitted for those; scores are the same.
 
     Raises:
         WeightsError: Where the file is missing or its hash is not the one in its JSON.
         UnknownName: For other views.
         InputError: For such threads.
     """
-    return Compact(model, flip, views, threads)
+    return Compact(model, flip, views, threads, places)
 
 
 @lru_cache(maxsize=4)  # ONNX Runtime may be asked from several threads: two analyzers of a process need one network
@@ -82,7 +86,9 @@ class Compact:
 
     name = "compact"
 
-    def __init__(self, model: str | None = None, flip: bool = True, views: str = "near", threads: int = 1):
+    def __init__(
+        self, model: str | None = None, flip: bool = True, views: str = "near", threads: int = 1, places: bool = True
+    ):
         if views not in VIEWS:
             raise UnknownName("views", views, VIEWS)
         if not 1 <= threads <= weights.MOST_THREADS:
@@ -114,7 +120,10 @@ class Compact:
         self._flip, self._options = flip, {"model": None if model is None else onnx.name, "flip": flip, "views": views}
         self._views = views
         self._size, self._margin = int(self.facts["size"]), float(self.facts["margin"])
-        self.pointer = None if "places" not in self.facts else _pointer(onnx, model is None, self.facts, flip, threads)
+        if not places:
+            self._options["places"] = False
+        two = places and "places" in self.facts
+        self.pointer = _pointer(onnx, model is None, self.facts, flip, threads) if two else None
         # as JSON, as a profile may replace it
         self.calibration: Mapping[str, Any] | None = self.facts.get("calibration")
         self._read: tuple[Mapping[str, Any] | None, Calibration | None] = (None, None)
@@ -267,12 +276,16 @@ class Compact:
         Returns:
             (12,) in [0, 1].
         """
-        fit = self.facts["strength"]
+        fit = self._strength()
         offsets = fit.get("offsets", {})
         slopes = [fit["slope"], *(fit.get(key, 0.0) for key in ("mean", "most", "face", "inside"))]
         slopes += [offsets.get(name, 0.0) for name in regions.MARE]
         inputs = region_inputs(np.asarray(region_scores, np.float64), fake, inside)
         return np.asarray(sigmoid(inputs @ np.array(slopes, np.float64) + fit["offset"]))
+
+    def _strength(self) -> Strength:
+        """The fit for the masks that this witness has: of both networks, or of the first alone."""
+        return self.facts["strength"] if self.pointer is None else cast(Strength, self.pointer.fit["strength"])
 
     def _findings(
         self, face: Face, mask: Mask, strengths: NDArray[np.floating], to_grid: geometry.Affine
@@ -282,7 +295,7 @@ class Compact:
         findings = []
         for i in np.argsort(-strengths):
             name, strength = regions.MARE[i], float(strengths[i])
-            if strength < self.facts["strength"]["threshold"]:
+            if strength < self._strength()["threshold"]:
                 break
             place = _places.region_on(face, name, mask, to_grid)
             if place is None:
@@ -374,10 +387,10 @@ def _content(path: Path) -> bytes:
 def _pointer(beside: Path, shipped: bool, facts: Facts, flip: bool, threads: int) -> _pointing.Pointer:
     """The second network that the first one's JSON speaks of."""
     file, fit = beside.with_name(_PLACES), facts.get("places")
-    if fit is None or not _pointing.fits(fit):
+    if fit is None or not _pointing.fits(fit) or not all(map(_finite, _numbers(fit.get("strength")))):
         raise WeightsError(
-            f"'{beside.with_suffix('.json')}': expected sha256, own, other and offset under places, got {fit!r}. Fit "
-            "them again with runs/compact/places.py."
+            f"'{beside.with_suffix('.json')}': expected sha256, own, other, offset and strength under places, got "
+            f"{str(fit)[:200]}. Fit them again with runs/compact/places.py and fit.py --places."
         )
     # a network of one's own may rest on the second one that ships: its hash stands in the JSON
     content = _content(file) if not shipped and file.exists() else weights.read(_PLACES)[0]
@@ -458,6 +471,18 @@ class Facts(TypedDict):
     card: NotRequired[Mapping[str, str]]  # "knows", "does_not_know", "groups", "deletion": in sentences
 
 
+def _finite(number: Any) -> bool:
+    return isinstance(number, int | float) and math.isfinite(number)
+
+
+def _numbers(strength: Any) -> list[Any]:
+    """The numbers of a `Strength`, with None among them where one is missing."""
+    if not isinstance(strength, dict) or not isinstance(offsets := strength.get("offsets", {}), dict):
+        return [None]
+    own = [strength.get(key) for key in ("slope", "offset", "threshold")]
+    return [*own, *(strength.get(key, 0.0) for key in ("mean", "most", "face", "inside")), *offsets.values()]
+
+
 def _facts(onnx: Path, content: bytes, card: Path, written: bytes) -> Facts:
     """What stands beside the weights, after the check that it belongs to them."""
     try:
@@ -471,14 +496,8 @@ def _facts(onnx: Path, content: bytes, card: Path, written: bytes) -> Facts:
             f"'{card}' does not belong to '{onnx}': expected schema {SCHEMA} and SHA-256 {came}, got "
             f"{schema} and {digest}. Fit it again with runs/compact/fit.py."
         )
-    strength = facts.get("strength")
-    numbers = [facts.get("size"), facts.get("margin")]
-    if isinstance(strength, dict) and isinstance(offsets := strength.get("offsets", {}), dict):
-        numbers += [strength.get(key) for key in ("slope", "offset", "threshold")]
-        numbers += [*(strength.get(key, 0.0) for key in ("mean", "most", "face", "inside")), *offsets.values()]
-    else:
-        numbers.append(None)
-    if not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers) or not 1 <= facts["size"] <= 4096:
+    numbers = [facts.get("size"), facts.get("margin"), *_numbers(facts.get("strength"))]
+    if not all(map(_finite, numbers)) or not 1 <= facts["size"] <= 4096:
         raise WeightsError(
             f"'{card}': expected numbers for size, margin, and slope, offset and threshold under strength; one is "
             f"missing. {_MAKE}"

@@ -143,7 +143,9 @@ class FFAA:
         for name, value in (("side", side), ("margin", margin), ("max_tokens", max_tokens)):
             if not 1 <= value < 1e5:
                 raise InputError(f"ffaa: expected {name} of at least 1, got {value!r}")
-        self._evidence: Any = plugins.get("witnesses", rests_on).load()
+        # the judge of cases learned from places by the default witness's first network
+        alone = {"places": False} if rests_on == "compact" else {}
+        self._evidence: Any = plugins.get("witnesses", rests_on).load(**alone)
         self._side, self._margin = int(side), float(margin)
         self._backend: Any = None if backend is None else plugins.get("backends", backend).load(**dict(options or {}))
         self._language = _prompted(language, device, max_tokens) if isinstance(language, str) else language
