@@ -181,7 +181,8 @@ def sized(config: Any, tensors: Mapping[str, Tensor], path: Path) -> None:
                 look(str(key), inner)
         elif isinstance(value, int) and not isinstance(value, bool):
             bound = len(tensors) if "layers" in name or name in ("further", "convolved") else most
-            if not _FROM_THE_END <= value <= bound:
+            least = _FROM_THE_END if name == "stage" else -1
+            if not least <= value <= bound:
                 raise WeightsError(
                     f"'{path.with_suffix('.json')}': expected {name} of at most {bound:,} for the tensors beside it, "
                     f"got {value!r:.40}. {_AGAIN}"
