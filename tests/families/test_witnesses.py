@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facewitness import geometry, plugins, regions, weights
+from facewitness import explain, geometry, plugins, regions, weights
 from facewitness.calibration import Calibration, logit, sigmoid
 from facewitness.errors import InputError, UnknownName, WeightsError
 from facewitness.types import Frame
 from facewitness.witnesses import _places, _pointing
+from facewitness.witnesses import compact as witness_file
 from facewitness.witnesses.compact import covered
 
 
@@ -179,6 +180,20 @@ def test_a_second_network_that_is_another_is_refused(tmp_path):
     (tmp_path / "mine.json").write_text(json.dumps(facts))
     with pytest.raises(WeightsError, match=r"places\.onnx': expected the outputs map"):
         load(model=str(tmp_path / "mine.onnx"))
+
+
+def test_only_what_may_be_claimed_is_painted_over(compact, astronaut, monkeypatch):
+    assert witness_file._CLAIMED == explain.WEAK
+    person, clip = _face(astronaut)
+    painted = []
+    monkeypatch.setattr(witness_file._causal, "falls", lambda crop, places, *_: painted.append(len(places)) or [1.0])
+    monkeypatch.setattr(compact, "_suspected", lambda score: True)
+    for strength, expected in ((0.49, []), (0.5, [1])):
+        monkeypatch.setattr(compact, "strength", lambda *_, s=strength: np.array([s, *[0.3] * 11]))
+        painted.clear()
+        (first, *others) = compact.examine(person, clip).findings
+        assert painted == expected and first.moves == (1.0 if expected else None)
+        assert all(finding.moves is None for finding in others)
 
 
 def test_what_a_mask_covers_of_a_region_is_its_mean_there(astronaut):

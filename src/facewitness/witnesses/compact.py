@@ -46,6 +46,7 @@ _SMALL = 110  # pixels of face in the smaller view
 _QUALITY = 75  # of the JPEG that a view is saved as
 _LEAST = 0.01  # of a mask's mean inside a region before its log-odds
 _TRIED = 6  # findings of a photograph's face whose places are painted over, the strongest first
+_CLAIMED = 0.5  # strength of a finding that may be claimed (`explain.WEAK`); what others would do to the score is idle
 
 
 def load(
@@ -220,7 +221,10 @@ class Compact:
         points = np.array(face.landmarks, np.float32)
         points[:, :2] = geometry.transform(affine, face.landmarks[:, :2])
         outline = geometry.fill(list(regions.polygons("face", points)), self._size, self._size)
-        tried = [finding for finding in findings[:_TRIED] if finding.region is not None]
+        worth = [finding for finding in findings[:_TRIED] if (finding.strength or 0) >= _CLAIMED]
+        tried = [finding for finding in worth if finding.region is not None]
+        if not tried:
+            return findings
         places = [geometry.fill(list(regions.polygons(f.region or "", points)), self._size, self._size) for f in tried]
         inside = [place & outline if (place & outline).any() else place for place in places]
         moves = dict(zip(tried, _causal.falls(crop, inside, outline, self._logits), strict=True))
