@@ -91,7 +91,6 @@ def main() -> None:
         facts["strength"] = before["strength"]
     else:
         facts["strength"] = strength(measured)
-    if not given.places:
         # the judge asks stronger evidence of doubtful faces, so thresholds are for the others
         good = [r for r in rows if (r["quality"] or 0) >= Limits().doubtful and not r["self_made"]]
         facts["calibration"] = calibrated(good, given.fakes_called_real, saved_again(good)).to_json()

@@ -16,6 +16,7 @@ findings rests on this mask and is fitted after it (`fit.py --places`).
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import zlib
 from collections import defaultdict
@@ -30,7 +31,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 from sklearn.linear_model import LogisticRegression
 
-from facewitness import geometry, weights
+from facewitness import geometry
 from facewitness.apps.script import script
 from facewitness.bench.conditions import pictures
 from facewitness.builders.pack import Pack
@@ -41,6 +42,7 @@ from facewitness.types import Face, Frame
 from facewitness.witnesses import _pointing, compact
 
 WEIGHTS = Path(compact.__file__).parent.parent / "weights"
+CARD, PLACES = WEIGHTS / "compact.json", WEIGHTS / "places.onnx"
 FORGERS = ("self_blend", "region_edit", "lip_sync", "inpaint", "resynthesise")
 CONDITIONS = ("as found", "edited")
 SLACK = 0.01
@@ -49,18 +51,22 @@ FIRST, SECOND = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0)
 Row = dict[str, Any]
 
 
+def begun() -> None:
+    """Let the first network's JSON know the second at hand where that is another than before: nothing is fitted yet."""
+    facts = json.loads(CARD.read_text(encoding="utf-8"))
+    sha256 = hashlib.sha256(PLACES.read_bytes()).hexdigest()
+    if facts.get("places", {}).get("sha256") != sha256:
+        facts["places"] = {"sha256": sha256, "own": 1.0, "other": 0.0, "offset": 0.0, "strength": facts["strength"]}
+        write_whole(CARD, (json.dumps(facts, indent=1) + "\n").encode())
+    listed(PLACES, CARD)
+
+
 def look(given: argparse.Namespace) -> None:
     """Keep what both networks say: rows by lines of JSON, and their masks beside the truth."""
+    begun()
     witness = compact.load(views="one")
-    facts = dict(witness.facts)
-    if witness.pointer is None:  # nothing is fitted yet: how they count does not matter here
-        content, sha256 = weights.read(compact._PLACES)
-        session = compact._session(content, 1)
-        crop = compact._crop(session, Path(compact._PLACES), {"map"})
-        witness.pointer = _pointing.Pointer(
-            session, *crop, {"sha256": sha256, "own": 1, "other": 0, "offset": 0, "strength": {}}, True
-        )
-    size, margin = int(facts["size"]), float(facts["margin"])
+    assert witness.pointer is not None
+    size, margin = int(witness.facts["size"]), float(witness.facts["margin"])
     rows: list[Row] = []
     masks: list[NDArray[np.float16]] = []
     every = list(pictures(Pack(given.pack), given.split, limit=given.limit, forgers=FORGERS))
@@ -129,20 +135,17 @@ def learned(rows: Sequence[Row], masks: NDArray[Any]) -> Told:
 def fitted(given: argparse.Namespace) -> None:
     """Fit on `calibrate`, write beside the weights."""
     rows, masks = read(given.folder, "calibrate")
-    file = WEIGHTS / "compact.json"
-    facts = json.loads(file.read_text(encoding="utf-8"))
-    numbers = {key: round(v, 4) for key, v in zip(_pointing.KEYS, learned(rows, masks), strict=True)}
+    facts = json.loads(CARD.read_text(encoding="utf-8"))
     # the strength of findings is fitted after it, on this mask
-    before = facts.get("places", {}).get("strength", facts["strength"])
-    facts["places"] = {"sha256": weights.read(compact._PLACES)[1], **numbers, "strength": before}
-    write_whole(file, (json.dumps(facts, indent=1) + "\n").encode())
-    listed(file)
+    facts["places"] |= {key: round(v, 4) for key, v in zip(_pointing.KEYS, learned(rows, masks), strict=True)}
+    write_whole(CARD, (json.dumps(facts, indent=1) + "\n").encode())
+    listed(CARD)
     print(json.dumps(facts["places"], indent=1))
 
 
 def told(given: argparse.Namespace) -> None:
     """The table of both splits."""
-    fit = json.loads((WEIGHTS / "compact.json").read_text(encoding="utf-8"))["places"]
+    fit = json.loads(CARD.read_text(encoding="utf-8"))["places"]
     both: Told = fit["own"], fit["other"], fit["offset"]
     rows, masks = read(given.folder, "calibrate")
     ways = {"first": placed(rows, masks, FIRST), "second": placed(rows, masks, SECOND), "both": both}

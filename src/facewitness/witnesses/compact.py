@@ -162,7 +162,8 @@ class Compact:
         suspected = self._suspected(answers.fake)
         values, way, size = self.where(answers.mask, face, pixels) if suspected else (answers.mask, affine, self._size)
         mask, to_grid = _places.on_frame(values, face, way, size)
-        strengths = self.strength(answers.regions, answers.fake, covered(values, face, way, size))
+        inside = None if self.pointer is None else covered(values, face, way, size)  # else no fit asks for it
+        strengths = self.strength(answers.regions, answers.fake, inside)
         findings = self._findings(face, mask, strengths, to_grid)
         if further and suspected:
             findings = self._tried(findings, face, geometry.crop(pixels, affine, self._size), affine)
