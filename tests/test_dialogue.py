@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,6 +112,30 @@ LEFT, RIGHT, EITHER = (
         ("Is the left one or the right one fake?", "Face 1: fake, 91 % fake (84–96 %); face 2: no sign", None),
         ("Which faces are fake?", "Judged fake: face 1. Undecided: none. No sign of forgery found: face 2.", None),
         ("Who is fake?", "Judged fake: face 1.", None),
+        ("Is nobody fake?", "Judged fake: face 1.", None),
+        ("Is neither face fake?", "Judged fake: face 1.", None),
+        ("Do both look real?", "Judged fake: face 1.", None),
+        ("Are both of the eyes forged?", "Yes. Very strong sign (92 %): The left eye", "fake"),
+        ("Are faces 1 and 2 fake?", "Face 1: fake, 91 % fake (84–96 %); face 2: no sign", None),
+        ("Are faces 1, 2 and 3 fake?", "so there is no face 3", None),
+        ("Is the left or right face fake?", "Face 1: fake, 91 % fake (84–96 %); face 2: no sign", None),
+        ("Is the left face real or the right?", "Face 1: fake, 91 % fake (84–96 %); face 2: no sign", None),
+        ("Is #2 fake?", RIGHT, "real"),
+        ("Is the second fake?", RIGHT, "real"),
+        ("Is the second largest face fake?", RIGHT, "real"),
+        ("Is the third largest face fake?", EITHER, None),
+        ("Is the person farthest right fake?", RIGHT, "real"),
+        ("Is the person left of the one on the right fake?", EITHER, None),
+        ("Is the youngest fake?", EITHER, None),
+        ("Is the taller one real?", EITHER, None),
+        ("Is the front person fake?", EITHER, None),
+        ("Is Angela Merkel fake?", EITHER, None),
+        (
+            "Is the flag fake?",
+            "Only faces are examined: nothing is said about the flag. If a person is meant, say",
+            None,
+        ),
+        ("Is the hat of the person on the left fake?", "nothing is said about the hat", None),
         ("Is anybody real?", "No sign of forgery found: face 2.", None),
         ("Is the picture fake?", "Yes. The picture has a face that is judged fake. 2 faces: 1 no sign", "fake"),
         ("Is the background fake?", "The background was not examined: only faces are.", None),
@@ -136,6 +161,23 @@ def test_questions_as_people_put_them(two, question, holds, label):
     answer = two.ask(question)
     assert holds in answer.text
     assert answer.label == label
+
+
+def test_the_picture_is_not_the_face_that_was_spoken_of(two):
+    assert two.ask("Is face 2 fake?").label == "real"
+    assert two.ask("Is the picture fake?").text.startswith("Yes. The picture has a face that is judged fake")
+
+
+def test_a_region_that_the_mask_covers_is_not_said_to_have_no_sign():
+    report = REPORTS["two_faces"]
+    person = report.people[0]
+    assert person.mask is not None
+    mask = replace(person.mask, values=np.ones_like(person.mask.values))
+    covered = replace(report, people=(replace(person, mask=mask), *report.people[1:]))
+    answer = Dialogue(covered).ask("Is the chin fake?")
+    assert answer.text.startswith(
+        "Not as far as can be seen: no finding names the chin, but the mask covers > 99 % of it"
+    )
 
 
 def test_the_other_face_is_the_one_that_was_not_spoken_of(two):

@@ -49,6 +49,15 @@ def test_regions_in_questions(question, named):
         ("Is it AI generated?", "made"),
         ("Was the picture made by an AI?", "made"),
         ("How was it made?", "kind"),
+        ("Does anybody look fake?", "which"),
+        ("Is no one fake?", "which"),
+        ("Is neither of them forged?", "which"),
+        ("Are they both real?", "which"),
+        ("Have any faces been swapped?", "which"),
+        ("Is there a fake face here?", "which"),
+        ("Are the two people real?", "which"),
+        ("Is there any sign of manipulation?", "verdict"),
+        ("Which face is more suspicious?", "faces"),
         ("Was it photoshopped?", "verdict"),
         ("Can you tell if it is fake?", "verdict"),
         ("Suppose it is legit", "suppose_real"),
@@ -120,6 +129,37 @@ def test_what_nobody_examined(question, what):
 
 
 @pytest.mark.parametrize(
+    ("question", "thing"),
+    [
+        ("Is the flag fake?", "flag"),
+        ("Are the glasses real?", "glasses"),
+        ("Is the tree behind him edited?", "tree"),
+        ("Was the big dog generated?", "big dog"),
+        ("Do you think the hat of the man on the left is fake?", "hat"),
+        ("Is the left half of the picture fake?", "left half"),
+        ("Is the left side of the face fake?", ""),
+        ("Is the whole thing fake?", ""),
+        ("Is this really fake?", ""),
+        ("Is this a fake photo?", ""),
+        ("Is her smile real?", ""),
+        ("Is the nose fake?", ""),
+        ("Is the taller one fake?", ""),  # a person, whoever it is
+        ("Was this photo edited?", ""),
+        ("Is the second real?", ""),
+        ("Is it fake?", ""),
+    ],
+)
+def test_things_that_are_no_face(question, thing):
+    assert questions.thing(question) == thing
+
+
+def test_names_of_people():
+    assert questions.names_somebody("Is Angela Merkel fake?") and questions.names_somebody("Was Trump swapped?")
+    for question in ("Is it fake?", "IS IT FAKE?", "Is AI used?", "Is This A Fake Photo?", "Is Face 2 fake?", "Merkel"):
+        assert not questions.names_somebody(question)
+
+
+@pytest.mark.parametrize(
     "question",
     [
         "Ist das Gesicht gefälscht?", "¿Es falsa esta cara?", "Le visage est-il faux ?", "هل هذا الوجه مزيف؟",
@@ -146,6 +186,9 @@ def test_english(question):
         ("Is it real or fake?", "", ""),
         ("Is it not fake?", "", ""),
         ("Is the mouth not genuine?", "", ""),
+        ("Is nobody fake?", "", ""),
+        ("Is no part of the face edited?", "", ""),
+        ("There is no doubt that it is fake, is there?", "Yes. ", "No. "),
         ("Isn't it fake?", "Yes. ", "No. "),
         ("Is it fake or not?", "Yes. ", "No. "),
         ("I am not sure: is it fake?", "Yes. ", "No. "),

@@ -298,6 +298,8 @@ class Dialogue:
             if named and intent in ("", "verdict", "where", "sure", "quality", "made"):
                 return _about_regions(report.people[self.face], named, question)
         meant = self._meant(question, named)
+        if intent == "which" and named and not re.search(rf"\b(?:who|{people.NOUN}|\w+body)\b", normal(question)):
+            intent = "verdict"  # "Are both of the eyes fake?": of one face
         if intent in ("means", "publish", "next"):
             return self._about_the_report(intent, question)
         if intent in ("which", "faces") and not meant:
@@ -313,11 +315,13 @@ class Dialogue:
             if unexamined == questions.PHOTOGRAPH:
                 return Answer(self._photograph(), None, intent="unexamined")
             return Answer(_not_examined(unexamined), None, intent="unexamined")
+        if intent in ("verdict", "made") and (thing := questions.thing(question)):
+            return Answer(self._no_face(thing), None, intent="unexamined")
         if meant is not None and len(meant) > 1 and all(0 <= person < len(report.people) for person in meant):
             return self._faces(meant)
         if meant is not None:
             try:
-                self.choose(meant[0])
+                self.choose(next((person for person in meant if person >= len(report.people)), meant[0]))
             except InputError as error:
                 return Answer(str(error), None, intent="faces")
         face = report.people[self.face]
@@ -337,8 +341,12 @@ class Dialogue:
             intent = "verdict"
         if (
             intent == "verdict"
-            and not self._chosen
-            and re.search(r"\b(picture|photo\w*|image|shot)s?\b", question, re.I)
+            and len(report.people) > 1
+            and meant is None
+            and (
+                questions.of_picture(question)
+                or (not self._chosen and re.search(r"\b(picture|photo\w*|image|shot)s?\b", question, re.I))
+            )
         ):
             return self._picture(question)
         if questions.demands(question) and (side := questions.supposed(question)) is not None:
@@ -540,6 +548,8 @@ class Dialogue:
         spoken_of = self.face if self._chosen or self.turns else None
         frame = faces[0].at
         meant = people.meant(question, [f.box for f in faces], frame.width, frame.height, spoken_of, bare=not named)
+        if meant is None and len(faces) > 1 and questions.names_somebody(question):
+            return ()
         if meant and len({face.at.index for face in faces}) > 1 and not people.numbered(question):
             return ()  # in a film these boxes are of different moments: who is on the right there says nothing
         return meant
@@ -562,6 +572,12 @@ class Dialogue:
             f"I cannot tell which {who} is meant. Say {who} 1 {'or' if n == 2 else '…'} {who} {n}; they "
             f"are numbered {self._order}. What people look like was not examined."
         )
+
+    def _no_face(self, thing: str) -> str:
+        """That nothing is said of what is no face, or may be a person whose name or trade nobody examined."""
+        n, who = len(self.report.people), someone(self._film)
+        numbers = f"{who} 1" if n == 1 else f"{who} 1 {'or' if n == 2 else '…'} {who} {n}"
+        return f"Only faces are examined: nothing is said about the {thing}. If a person is meant, say {numbers}."
 
     @property
     def _film(self) -> bool:
@@ -1199,6 +1215,9 @@ def _about(face: PersonReport, name: str, question: str, masked: Callable[[], ND
     seen = {"Yes. ": "As far as can be seen, yes: no", "No. ": "Not as far as can be seen: no"}
     elsewhere = listed(map(places_of, face.findings)) or "nowhere"
     lead = seen.get(questions.yes_or_no(question, forged=False), "No")
+    if covered is not None and covered >= 0.5:  # the mask, which is shown, says otherwise
+        named = f"{lead} finding names {place}, but the mask covers {percent(covered)} of it: look there."
+        return answer(f"{named} The signs are at: {elsewhere}.", "real")
     return answer(f"{lead} sign was found at {place}.{measured} The signs are at: {elsewhere}.", "real")
 
 

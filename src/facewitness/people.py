@@ -54,9 +54,13 @@ _BEFORE_LAST = re.compile(
     rf"last but (?P<but>{'|'.join(_COUNT)}|\d{{1,9}}))\b"
 )
 _ORDINAL = rf"{_NTH_WORD}|last\d*"
+_ONE_NUMBER = rf"(?:\d{{1,9}}(?!\.?\d)|{'|'.join(_COUNT)})\b"
+_NUMBERED = r"(?:number |no\.? ?(?=\d)|no\. |#)"  # not "no one"
+# "face 2", "faces 1, 2 and 4", "number two", "faces 1 to 3"
 _NUMBER = re.compile(
-    rf"\b{NOUN} (?:number |no\.? ?|#)?(\d{{1,9}}(?!\.?\d)|{'|'.join(_COUNT)})\b|"
-    rf"\b(?:number |no\.? ?|#)(\d{{1,9}}(?!\.?\d)|{'|'.join(_COUNT)})\b"
+    rf"(?:\b{NOUN} {_NUMBERED}?|(?<!\w){_NUMBERED})"
+    rf"(?P<all>{_ONE_NUMBER}"
+    rf"(?:(?:,? (?:and|or|to|&|through) |, ?| ?[-–] ?)(?:{NOUN} )?{_NUMBERED}?{_ONE_NUMBER}){{0,99}})"
 )
 # Numbers that nobody has: "face 0", "face -1", and one that no picture holds
 _NOBODY = re.compile(rf"\b{NOUN} (?:number |no\.? ?|#)?([-−]\d{{1,99}}|0+(?![\d.:])|[1-9]\d{{9,99}})(?!\d|\.\d)")
@@ -67,18 +71,23 @@ _FROM = re.compile(
 _NTH = re.compile(
     rf"\b({_ORDINAL}) (?:face|person|one|head|man|woman|subject)\b|"
     rf"^(?:and |or |is |what |how |about |of )*the ({_ORDINAL})(?: {NOUN})?\W*$|"  # "And the fourth?"
-    r"\b(last\d+)\b"
+    rf"\b(last\d+)\b|\bthe ({_ORDINAL}) (?:fake|real|genuine|forged|authentic|swapped|edited|altered|manipulated)\b"
 )
 _SIDE = (  # "the face on the right", "the top left face", "the leftmost one"
     re.compile(
         rf"\b{NOUN}\b(?P<between>[\w' ,]{{0,30}}?)\b(?:on|at|to|in) (?:the |my |our )?(?:far |very |extreme |outer )?"
         r"(?:(?P<height>upper|top|lower|bottom)[- ]?)?(?P<side>left|right)\b(?!\s+(?:eye|ear|brow|eyebrow|cheek))"
     ),
+    re.compile(rf"\b(?P<side>left|right)(?= (?:or|and) (?:the )?(?:left|right) {NOUN}\b)"),  # "the left or right face"
     re.compile(
         rf"\b(?:(?P<height>upper|top|lower|bottom)[- ]?)?(?P<side>left|right)(?:most|[- ]hand)?(?: side)?(?: most)? "
         rf"{NOUN}\b"
     ),
+    re.compile(
+        rf"\b{NOUN}\b[\w' ,]{{0,20}}? (?:farthest|furthest|outermost)(?: (?:to|on|at)(?: the)?)? (?P<side>left|right)\b"
+    ),
     re.compile(r"\b(?P<side>left|right)[- ]?most\b"),
+    re.compile(r"\b(?:and|or|than) the (?P<side>left|right)\b(?=\W*$| (?:is|was)\b)"),
 )
 _BARE_SIDE = re.compile(r"\b(?:on|at|to) the (?:far |very )?(?P<side>left|right)\b(?! (?:side )?of\b)")
 _HEIGHT = (
@@ -88,8 +97,9 @@ _HEIGHT = (
     re.compile(rf"\b(?P<height>top|topmost|upper|uppermost|bottom|lower|lowest|highest) {NOUN}\b"),
 )
 _SIZE = re.compile(
-    rf"\b(?P<size>big|bigger|biggest|large|larger|largest|main|huge|small|smaller|smallest|little|tiny|tiniest)\b"
-    rf"(?: \w+)? {NOUN}\b|\b(?P<alone>biggest|largest|smallest|tiniest)\b"
+    rf"\b(?:(?P<nth>{_ORDINAL})[- ])?(?P<size>"
+    rf"big|bigger|biggest|large|larger|largest|main|huge|small|smaller|smallest|little|tiny|tiniest)\b"
+    rf"(?: \w+)? {NOUN}\b|\b(?:(?P<rank>{_ORDINAL})[- ])?(?P<alone>biggest|largest|smallest|tiniest)\b"
 )
 _MIDDLE = re.compile(
     rf"\b(?:middle|cent(?:er|re|ral)) {NOUN}\b|\b(?:in|at) the (?:very )?(?:middle|cent(?:er|re))\b"
@@ -97,8 +107,10 @@ _MIDDLE = re.compile(
 )
 _OTHER = re.compile(rf"\b(?:the )?other {NOUN}\b|\bthe other\b(?! (?:eye|ear|brow|eyebrow|side|half|cheek))")
 _ROW = re.compile(rf"\b(top|upper|bottom|lower|middle|back|front|{_ORDINAL}) row\b")
+_WHOLE = r"picture|photo\w*|image|frame|shot|screen|scene|group|row|line|video|film|clip"
 _BESIDE = re.compile(
-    rf"\b{NOUN}\b[\w' ,]{{0,30}}?\b(?:next to|beside|besides|between|behind|in front of|above|below|under|"
+    rf"\b{NOUN}\b[\w' ,]{{0,30}}?\b(?:(?:left|right) of (?!(?:the|this|that) (?:{_WHOLE})\b)|"
+    r"next to|beside|besides|between|behind|in front of|above|below|under|"
     r"in the (?:back|background|front|foreground|distance|crowd|mirror)|looking|facing|turning|turned)\b"
 )
 _LOOKS = re.compile(
@@ -108,6 +120,19 @@ _LOOKS = re.compile(
     rf"\b{NOUN}\b (?:is )?(?:with|wearing|who(?:se)?|holding|in (?:the |a )?(?:red|blue|green|black|white|yellow|pink|"
     r"grey|gray|brown|suit|hat|dress|shirt))\b|"
     rf"\b(?:old|young|older|younger|blonde?|bald|bearded|smiling|laughing|dark|fair|female|male) {NOUN}\b"
+)
+
+# "the taller one", "the front person", "the youngest": a description by what was not examined
+_SAYS_NOTHING = (
+    r"(?:whole|entire|full|human|same|very|only|single|shown|visible|depicted|pictured|actual|supposed|alleged|fake|faked|"
+    r"deepfake|forged|real|genuine|authentic|manipulated|altered|edited|swapped|generated|original|lower|upper|this|that)"
+)
+_SMALL = r"(?:the|of|on|in|at|to|is|are|was|were|a|an|and|or|with|that|who|his|her|their|than|as|from|for|by|not|no)"
+_DESCRIBED = re.compile(
+    rf"\bthe (?:{_SAYS_NOTHING} )*(?!{_SAYS_NOTHING}\b|{_SMALL}\b)[a-z][\w'-]* (?:(?!{_SMALL}\b)[\w'-]+ )?{NOUN}\b"
+    r"(?! of\b)|"
+    r"\bthe (?:(?:most|least) \w+|\w{3,}est)(?=\W*$| (?:fake|real|genuine|forged|authentic|swapped|edited|altered|"
+    rf"manipulated|deepfake|ai|generated)\b)|\b{NOUN} (?:[b-h]|i{{2,3}}|iv)\b"
 )
 
 
@@ -164,7 +189,7 @@ def meant(
             return ()
         among = chosen
         text = text[: row.start()] + text[row.end() :]
-    numbers = [_counting(m[1] or m[2]) for m in _NUMBER.finditer(text)]
+    numbers = [number for match in _NUMBER.finditer(text) for number in _all_of(match["all"])]
     if numbers:
         return tuple(dict.fromkeys(max(1, number) - 1 for number in numbers))
     by_kind: list[list[int | None]] = []
@@ -174,7 +199,7 @@ def meant(
         counted.append(_counted(_ordinal(match[1]), match[2], boxes, among))
         taken = taken.replace(match[0], " ")
     for match in _NTH.finditer(taken):
-        number = _ordinal(match[1] or match[2] or match[3])
+        number = _ordinal(match[1] or match[2] or match[3] or match[4])
         there = abs(number) <= len(among)
         counted.append(among[number if number < 0 else number - 1] if there else None if row else abs(number) - 1)
     by_kind.append(counted)
@@ -194,14 +219,14 @@ def meant(
         _at(None, m["height"], boxes, among, width, height) for pattern in _HEIGHT for m in pattern.finditer(rest)
     ]
     by_kind.append(heights)
-    by_kind.append([_sized(m["size"] or m["alone"], boxes, among) for m in _SIZE.finditer(rest)])
+    by_kind.append([_sized(m["size"] or m["alone"], boxes, among, m["nth"] or m["rank"]) for m in _SIZE.finditer(rest)])
     by_kind.append([_middle(boxes, among)] if _MIDDLE.search(rest) else [])
     by_kind.append([_other(n, spoken_of)] if _OTHER.search(rest) else [])
     kinds = [kind for kind in by_kind if kind]
     if not kinds:
         looks = _LOOKS.search(text) if n > 1 else None
         if looks is None or (spoken_of is not None and looks["which"] in ("this", "that")):
-            return None if row is None or n == 1 else ()
+            return () if n > 1 and (row is not None or _DESCRIBED.search(text)) else None
         return ()
     if any(person is None for kind in kinds for person in kind):
         return ()
@@ -250,7 +275,7 @@ def not_there(question: str, boxes: Sequence[Box], together: bool = True) -> str
         if abs(_ordinal(match[1])) > len(among):
             return f"{_spoken(match[1])} from the {match[2]}{of}"
     for match in _NTH.finditer(_FROM.sub(" ", text)):
-        if abs(_ordinal(word := match[1] or match[2] or match[3])) > len(among):
+        if abs(_ordinal(word := match[1] or match[2] or match[3] or match[4])) > len(among):
             return f"{_spoken(word)}{of}"
     return None
 
@@ -290,6 +315,17 @@ def _nth(number: int) -> str:
 
 def _counting(word: str) -> int:
     return int(word) if word.isdecimal() else 1 + _COUNT.index(word)
+
+
+def _all_of(words: str) -> list[int]:
+    """The numbers of "1, 2 and 4", and those of "1 to 3"."""
+    numbers: list[int] = []
+    for joint, word in re.findall(rf"(to|through|-|–)?[ ]?(?:{NOUN} )?(?:{_NUMBERED})?({_ONE_NUMBER})", words):
+        number = _counting(word)
+        if joint and numbers and numbers[-1] < number <= numbers[-1] + 99:
+            numbers += range(numbers[-1] + 1, number)
+        numbers.append(number)
+    return numbers
 
 
 def _ordinal(word: str) -> int:
@@ -351,13 +387,16 @@ def _at(
     return order[0] if len(order) == 1 or _apart(boxes[order[0]], boxes[order[1]]) else None
 
 
-def _sized(word: str, boxes: Sequence[Box], among: Sequence[int]) -> int | None:
+def _sized(word: str, boxes: Sequence[Box], among: Sequence[int], nth: str | None = None) -> int | None:
+    """The face of a size, "the second largest" where it is counted; None where another is about as large."""
     small = word in ("small", "smaller", "smallest", "little", "tiny", "tiniest")
     order = sorted(among, key=lambda i: _area(boxes[i]), reverse=not small)
-    if len(order) == 1:
-        return order[0]
-    larger, smaller = sorted((_area(boxes[order[0]]), _area(boxes[order[1]])), reverse=True)
-    return order[0] if larger >= BIGGER * smaller else None
+    place = 0 if nth is None else _ordinal(nth)
+    place = place - 1 if place > 0 else max(0, len(order) + place) if place < 0 else 0
+    if place >= len(order):
+        return None
+    near = [_area(boxes[i]) for i in order[max(0, place - 1) : place + 2]]
+    return order[place] if all(max(pair) >= BIGGER * min(pair) for pair in pairwise(near)) else None
 
 
 def _middle(boxes: Sequence[Box], among: Sequence[int]) -> int | None:

@@ -30,6 +30,11 @@ _TOOLS = (
 )
 _AI = r"(?:ai|artificial intelligence|a machine|a computer|a (?:neural )?network|a generator)"
 
+_ASKS = r"(?:is|are|was|were|do|does|did|has|have)(?:n't)?"  # how a question for yes or no begins
+_SO_MANY = r"(?:one|two|three|four|five|six|seven|eight|nine|ten|\d{1,4})"
+_NONE = rf"(?:nobody|no one|none|neither|no(?: \w+)? {NOUN})"  # of such a question nobody can tell what "yes" says
+_QUANTIFIED = rf"(?:(?:any|some|every)(?:one|body)|both|all {NOUN}|any(?: \w+)? {NOUN}|{_NONE})"
+
 # What questions ask for, in the order in which they are tried. A question that names a region asks about that region
 # unless it asks for something that is not a face's.
 INTENTS: dict[str, str] = {
@@ -57,8 +62,12 @@ INTENTS: dict[str, str] = {
     rf"\b(is|are|was|were) (any|some|every)(one|body)\b.*\b{_LABEL}\b|"
     rf"\b(is|are|was|were) (all|any|both|each|none|either|one)( of)?( the| these| those| them)?( \w+)? ?{NOUN}?\b.*"
     rf"\b{_LABEL}\b|\bhow many\b.*\b{_LABEL}\b|"
-    rf"\b(are|were) (the|these|those) (faces|people|persons|men|women|children)\b.*\b{_LABEL}\b",
-    "faces": r"\bhow many (faces|people|persons|men|women|children)\b|\bwho else\b|\bwho (is|are) (there|in)\b|"
+    rf"\b(are|were) (the|these|those)( {_SO_MANY})? (faces|people|persons|men|women|children)\b.*\b{_LABEL}\b|"
+    rf"\b{_ASKS}( there)?( only| just| exactly| at least| more than)? ({_QUANTIFIED}|(they|these|those) (both|all))\b"
+    rf".*\b{_LABEL}\b|\b{_ASKS} (only|just|exactly|at least|more than) ({_SO_MANY})\b.*\b{_LABEL}\b|"
+    rf"\bthere( an?| any| some| no| another| more)* ({_LABEL} {NOUN}|{NOUN}\b.*\b{_LABEL}|(deep ?)?fakes|forgeries)\b",
+    "faces": rf"\b(which|who|what)\b.*\b(more|most|less|least) (suspicious|likely|probably|{_LABEL})\b|"
+    r"\bhow many (faces|people|persons|men|women|children)\b|\bwho else\b|\bwho (is|are) (there|in)\b|"
     r"\b(which|what) (faces|people|persons)\b|\b(list|show) (me )?(all )?(the )?(faces|people|persons)\b",
     "tool": rf"\b{_TOOLS}\b|\b(which|what) (tool|software|program|app|generator|model)\b|"
     rf"\b(made|created|generated|edited|forged|faked|drawn) (with|using|in|by) (?!(?:an? )?{_AI}\b)\w+",
@@ -94,7 +103,8 @@ UNEXAMINED: dict[str, str] = {
     r"subtitles?|license plate|number plate)\b",
     PHOTOGRAPH: r"\b(paintings?|drawings?|cartoons?|sketch|statues?|dolls?|mannequins?|puppets?|"
     r"wax figures?|screen ?shots?|photo of a (photo|screen)|game)\b",
-    "who it is": r"\bwho('s| is| are| was)? (this|that|he|she|it|they|the|these|those)\b|\bwhose\b|\bwhat is (his|her|"
+    "who it is": r"\bwho('s| is| are| was)? (this|that|he|she|it|they|the|these|those)\b|(^|\b(know|tell|say) )whose\b|"
+    r"\bwhat is (his|her|"
     r"their) name\b|\bidentify (him|her|them|this|that|the (m[ae]n|wom[ae]n|persons?))\b|\b"
     r"(recogni[sz]e|know) (him|her|them|this (person|man|woman))\b|\bidentity of\b|"
     r"\b(politician|celebrity|actor|actress|president|minister|chancellor|senator|king|queen|singer|"
@@ -292,6 +302,89 @@ def unexamined(question: str) -> str | None:
     return next((name for name, pattern in _UNEXAMINED.items() if pattern.search(plain)), None)
 
 
+# What a question for yes or no asks about: the words from "the" or "this" up to one of these.
+_ENDS = (
+    rf"(?:{_LABEL}|of|on|in|at|behind|next|with|without|from|to|for|by|who\w*|that|which|and|or|but|a|an|the|is|are|was|"
+    r"were|been|being|be|has|have|had|looks?|seems?|appears?|really|also|not|still|too|so|more|less|just|only|probably|"
+    r"actually|maybe|perhaps|\w+ly|here|there|now|made|created|drawn|added|removed|put|inserted|generated|synthetic|ai|"
+    r"ai-\w+|computer-\w+|cgi|artificial|above|below|under|near|beside|between|wearing|holding|taken|as|if|wrong|odd)"
+)
+_SUBJECT = re.compile(
+    rf"(?:^\W*|\b(?:{_ASKS}|if|whether|that|think|believe|say) )(?:the|this|that|these|those|his|her|their|its|my|our) "
+    rf"((?:(?!{_ENDS}\b)[\w'-]+ ){{1,5}})(?={_ENDS}\b)"
+)
+_OF_PICTURE = re.compile(
+    r"(?:pictures?|photo\w*|images?|shots?|snap\w*|pics?|selfies?|portraits?|headshots?|mugshots?|videos?|films?|clips?|"
+    r"footage|recordings?|movies?|files?|frames?|jpe?gs?|pngs?|scans?|screen ?shots?|things?|whole|lot|scene|content|"
+    r"media|material|posts?|cop(?:y|ies)|version)"
+)
+_OF_FACE = re.compile(
+    rf"(?:{NOUN}|humans?|adults?|teenagers?|couple|pair|group|bride|groom|mother|father|son|daughter|wife|husband|"
+    r"expressions?|smiles?|grins?|looks?|gaze|make-?up|complexion|wrinkles?|freckles?|moles?|scars?|pores|features?|"
+    r"likeness|appearance|identity|pose|profiles?|verdicts?|results?|answers?|conclusions?|scores?|reports?|evidence|"
+    r"findings?|signs?|analysis|decision|others?|rest|(?:left|right)(?:most)?|first|last|\w+(?:st|nd|rd|th))"
+)
+
+
+def subject(question: str) -> str:
+    """What a question for yes or no asks about, without its article: "left half" of "Is the left half real?"; or "".
+
+    Args:
+        question: As it was asked.
+    """
+    match = _SUBJECT.search(re.sub(r"\s+", " ", normal(question)))
+    return match[1].strip() if match else ""
+
+
+def of_picture(question: str) -> bool:
+    """Whether it asks about the picture, or film, as a whole: "Is this photo real?".
+
+    Args:
+        question: As it was asked.
+    """
+    words = subject(question).split()
+    return bool(words) and bool(_OF_PICTURE.fullmatch(words[-1]))
+
+
+def thing(question: str) -> str:
+    """What it asks about that is no face, none of its parts and no picture: "flag" of "Is the flag fake?"; or "".
+
+    Which words mean a face is a list; a word beside it may still mean a person ("the sailor"), so the answer says so.
+
+    Args:
+        question: As it was asked.
+    """
+    words = subject(question)
+    last = words.rpartition(" ")[2]
+    of_face = re.search(
+        rf"{re.escape(last)} of (?:the|this|that|his|her|their) (?:\w+ )?(?:face|head)\b", normal(question)
+    )
+    if not words or _OF_PICTURE.fullmatch(last) or _OF_FACE.fullmatch(last) or of_face or asked_regions(question):
+        return ""
+    return words
+
+
+_NAME = re.compile(r"^(?:And |So |But )?(?:Is|Was|Are|Does|Did|Has) ((?:[A-Z][\w'’-]*)(?: [A-Z][\w'’-]*)*)")
+_NO_NAMES = frozenset(
+    re.findall(
+        r"\w+",
+        """ai a i this that it he she they the there these those his her their any anybody anyone everybody everyone
+        nobody no none all both each one some somebody someone face faces person people picture photo you we""",
+    )
+)
+
+
+def names_somebody(question: str) -> bool:
+    """Whether it asks about somebody by a name: "Is Angela Merkel fake?". Who anybody is was not examined.
+
+    Args:
+        question: As it was asked; in capitals throughout, names cannot be told.
+    """
+    match = _NAME.match(question)
+    rest = question[match.end() :] if match else ""
+    return bool(match) and bool(re.search(r"[a-z]", rest)) and not _NO_NAMES & set(match[1].lower().split())
+
+
 def is_english(question: str) -> bool:
     """Whether a question can be English: by its letters, and by the small words that are in it.
 
@@ -320,13 +413,17 @@ def moment_asked_for(question: str) -> float | None:
     return 3600 * int(match[1] or 0) + 60 * int(match[2]) + float(match[3])
 
 
-_NOT = re.compile(r"(?<!\bor )(?<!\bif )(?<!\bwhy )\bnot (?!sure\b|certain\b)(?=\w)")
+_NOT = re.compile(
+    rf"(?<!\bor )(?<!\bif )(?<!\bwhy )\bnot (?!sure\b|certain\b)(?=\w)|"
+    rf"\b(?:{_NONE}|nothing|never|no(?! doubt| question| idea| matter) \w+)\b"
+)
 
 
 def yes_or_no(question: str, forged: bool) -> str:
     """ "Yes. " or "No. " as the question was put, or nothing where it was put neither way, or both ways.
 
-    Of "is it not fake?" nobody can tell what "no" says, so it gets neither; "isn't it fake?" and "real or not?" do.
+    Of "is it not fake?" and "is nobody fake?" nobody can tell what "no" says, so they get neither; "isn't it fake?" and
+    "real or not?" do.
 
     Args:
         question: As it was asked.
