@@ -381,8 +381,9 @@ def names_somebody(question: str) -> bool:
         question: As it was asked; in capitals throughout, names cannot be told.
     """
     match = _NAME.match(question)
-    rest = question[match.end() :] if match else ""
-    return bool(match) and bool(re.search(r"[a-z]", rest)) and not _NO_NAMES & set(match[1].lower().split())
+    if match is None or not re.search(r"[a-z]", question[match.end() :]):
+        return False
+    return not _NO_NAMES & set(match[1].lower().split())
 
 
 def is_english(question: str) -> bool:
