@@ -578,7 +578,8 @@ def test_two_writers_of_one_file_of_lines_are_refused_by_its_name(tmp_path, caps
     out.touch()
     with files.held(tmp_path / "lines.jsonl.lock"):
         assert analyze(tmp_path / "a.png", "--lines", out, "--resume") == 2
-    assert f"'{out}' is being written to by process {os.getpid()}" in capsys.readouterr().err
+    told = f"'{out}': expected a file that nobody else writes to, got one that is being written to by process"
+    assert f"{told} {os.getpid()}." in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")

@@ -256,7 +256,7 @@ def test_an_ablation_starts_from_a_file_and_logs_only_its_losses(packed, tmp_pat
     (line,) = [json.loads(line) for line in (tmp_path / "f" / "log.jsonl").read_text().splitlines()]
     assert line["loss"] == line["forgery"] and not {"identity", "reconstruction", "adversarial"} & set(line)
     assert "probe" not in results and not any("decoder" in k for k in load_file(tmp_path / "f" / "fdm.safetensors"))
-    with pytest.raises(InputError, match="other init_from_sha256"):
+    with pytest.raises(InputError, match=r"other init_from\. Give another"):
         train(recipe, packed, None, tmp_path / "f", workers=0)
     with pytest.raises(InputError, match="cannot be read"):
         train(recipe, packed, tmp_path / "nowhere.safetensors", tmp_path / "g", workers=0)

@@ -159,8 +159,10 @@ def test_three_stages_learn_their_own_parts_and_a_killed_run_ends_as_another(pac
     stem = load_file(compact)["backbone.conv_stem.weight"]
     assert torch.equal(a["encoder.network.backbone.conv_stem.weight"], stem), "the encoder is frozen"
     assert ForgeryTalker.load(tmp_path / "a" / "forgerytalker.safetensors").labels == regions.MMTT
+    resolved = (tmp_path / "a" / "resolved.json").read_text()
     with pytest.raises(InputError, match="another recipe"):
         forgerytalker.train(replace(TINY, omega=0.5), tmp_path / "a", **options)
+    assert (tmp_path / "a" / "resolved.json").read_text() == resolved
 
 
 def network_texts(packed, drawn) -> list[str]:
@@ -205,6 +207,11 @@ def test_fifa_learns_and_a_killed_run_ends_as_another(packed, compact, drawn, tm
     a, b = (load_file(tmp_path / n / "fifa.safetensors") for n in "ab")
     assert all(torch.allclose(a[k], b[k], atol=1e-6) for k in a)
     assert FiFa.load(tmp_path / "a" / "fifa.safetensors").concepts == reports.SPOKEN
+    other, resolved = tmp_path / "other.safetensors", (tmp_path / "b" / "resolved.json").read_text()
+    save_file({name: value + 1 for name, value in load_file(compact).items()}, other)
+    with pytest.raises(InputError, match=r"holds a run of another init_from\. Name another folder"):
+        fifa.train(FIFA, tmp_path / "b", **{**options, "init_from": other})
+    assert (tmp_path / "b" / "resolved.json").read_text() == resolved
 
 
 def test_the_shared_encoder_learns_and_both_systems_begin_at_its_map(packed, compact, drawn, tmp_path):

@@ -33,6 +33,7 @@ from facewitness.calibration import decided  # noqa: E402
 from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E402
 from facewitness.models.kfd import KFD  # noqa: E402
 from facewitness.models.sbi import SBI  # noqa: E402
+from facewitness.train import compact, loop  # noqa: E402
 from facewitness.train import kfd as recipe_file  # noqa: E402
 from facewitness.train.kfd import Batches, Recipe, genuine, make, train  # noqa: E402
 from facewitness.types import Mask, Testimony  # noqa: E402
@@ -202,6 +203,20 @@ def test_a_run_goes_on_with_the_pack_that_it_began_with(packed, tmp_path):
         run(packed, tmp_path / "run")
 
 
+def test_a_run_goes_on_from_the_weights_that_it_began_with(packed, tmp_path):
+    run(packed, tmp_path / "first", replace(TINY, steps=1))
+    first, out = tmp_path / "first" / "kfd.safetensors", tmp_path / "run"
+    run(packed, out, go_on=first, stop_at_step=2)
+    resolved = (out / "resolved.json").read_text()
+    for other in (None, tmp_path / "first" / "resume.safetensors"):
+        with pytest.raises(InputError, match=r"holds a run of another init_from\. Name another folder"):
+            loop.resume(out, {}, {}, None, recipe_file._about(TINY, packed, other))
+    with pytest.raises(InputError, match="another init_from"):
+        run(packed, out)
+    assert (out / "resolved.json").read_text() == resolved
+    run(packed, out, go_on=first)
+
+
 def test_a_full_disk_is_told_with_the_file(packed, tmp_path, monkeypatch):
     def full(self, content):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -210,6 +225,36 @@ def test_a_full_disk_is_told_with_the_file(packed, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left") as told:
         run(packed, tmp_path / "run")
     assert told.value.filename == str(tmp_path / "run" / "resolved.json")
+
+
+@pytest.mark.parametrize("second", ["kfd", "compact"])
+def test_a_second_run_in_a_folder_is_refused_while_the_first_one_trains(second, packed, tmp_path, monkeypatch):
+    run(packed, tmp_path / "whole")
+    out, draw, refused = tmp_path / "run", Batches.__getitem__, []
+    small = compact.Recipe((compact.Stage(64, 1, 4, 1e-3),), {"painted": 1.0}, {"self_blend": 1.0})
+
+    def meanwhile(self, step):
+        if step == 2:
+            with pytest.raises(InputError) as other:
+                run(packed, out) if second == "kfd" else compact.train(small, packed, None, out)
+            refused.append(str(other.value))
+        return draw(self, step)
+
+    monkeypatch.setattr(Batches, "__getitem__", meanwhile)
+    run(packed, out)
+    assert refused == [
+        f"'{out}': expected a folder that nobody else writes to, got one that is being written to by process "
+        f"{os.getpid()}. Wait for it, or name another."
+    ]
+    assert not (out / ".lock").exists()
+    whole, through = (load_file(tmp_path / name / "kfd.safetensors") for name in ("whole", "run"))
+    assert all(torch.equal(whole[k], through[k]) for k in whole)
+
+
+def test_a_refused_run_leaves_no_folder(packed, tmp_path):
+    with pytest.raises(InputError, match="go_on: expected none"):
+        run(packed, tmp_path / "run", replace(TINY, baseline="sbi"), go_on=tmp_path / "kfd.safetensors")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_kill_leaves_the_detector_of_the_last_state(packed, tmp_path, monkeypatch):

@@ -237,83 +237,82 @@ def write_whole(path: Path, content: bytes) -> Path:
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Keeps other processes out while one writes: a file that names who holds it, gone at the end.
+    """Keeps other processes out while one writes, by the system's lock on a file that says who holds it.
 
-    A holder on this machine that is gone, killed or not, holds nothing: its file is taken over. Whether one on another
-    machine still runs can't be seen from here, so its file stays until somebody deletes it.
+    The lock ends with its holder, however that ended, and what a killed one left is taken over, from another machine or
+    container as well. A file system that knows no locks keeps nobody out.
 
     Args:
-        path: Of the file.
+        path: Of the file: x.jsonl.lock holds the file x.jsonl, any other name the folder it lies in.
 
     Raises:
-        InputError: somebody else holds it.
+        InputError: Somebody else holds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    host = platform.node()
     while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
-            break
-        except FileExistsError:
-            _take_over(path, host)
-    try:
-        mine = {"pid": os.getpid(), "host": host, "started": _started(os.getpid())}
-        os.write(handle, json.dumps(mine).encode())
+            if not _locked(handle):
+                raise InputError(_taken(path, handle))
+            if _still(path, handle):
+                break
+        except BaseException:
+            os.close(handle)
+            raise
         os.close(handle)
+    try:
+        os.ftruncate(handle, 0)
+        os.write(handle, json.dumps({"pid": os.getpid(), "host": platform.node()}).encode())
         yield
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # Windows lets nobody delete what is open
+            path.unlink()
+        os.close(handle)
 
 
-def _take_over(path: Path, host: str) -> None:
-    """Remove the file of a holder that is gone. Raises InputError where it is not, or that can't be seen."""
-    advice = f"If that process is gone, delete {path}."
-    for _ in range(20):  # its holder may be about to write into it
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            return
-        if content:
-            break
-        time.sleep(0.05)
-    # x.jsonl.lock holds the file x.jsonl, any other name the folder it lies in
-    beside = path.with_suffix("")
-    what = f"'{beside}'" if path.suffix == ".lock" and beside.is_file() else f"'{path.parent}'"
+def _locked(handle: int) -> bool:
+    """Whether an open file is ours alone now."""
     try:
-        there = json.loads(content)
-        pid, other = int(there["pid"]), str(there["host"])
-    except (ValueError, TypeError, KeyError):
-        raise InputError(f"{what} is being written to by somebody: {path.name} does not say who. {advice}") from None
-    if other != host:
-        raise InputError(f"{what} is being written to by process {pid} on {other}. {advice}")
-    now, then = _started(pid), there.get("started")
-    if _alive(pid) and (now == then or None in (now, then)):
-        raise InputError(f"{what} is being written to by process {pid}. Wait for it, or name another. {advice}")
-    # two that find the same dead holder at once: only one of them can give the file this name
-    aside = path.with_name(f"{path.name}.{os.getpid()}")
-    with suppress(FileNotFoundError):
-        path.rename(aside)
-    if aside.exists() and aside.read_bytes() != content:  # it had just been taken over: give it back
-        with suppress(FileExistsError, OSError):
-            os.link(aside, path)
-    aside.unlink(missing_ok=True)
+        if sys.platform == "win32":
+            import msvcrt
 
+            os.lseek(handle, 1 << 30, os.SEEK_SET)  # who holds it stands before, for others to read
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+            os.lseek(handle, 0, os.SEEK_SET)
+        else:
+            import fcntl
 
-def _alive(pid: int) -> bool:
-    if os.name == "nt":  # where signal 0 is Ctrl-C
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
         return False
-    except OSError:
-        return True  # it is there, and somebody else's
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL):
+            raise
     return True
 
 
-def _started(pid: int) -> str | None:
-    """When a process began, in the system's ticks, for a number is given to another one later; None where not known."""
+def _still(path: Path, handle: int) -> bool:
+    """Whether a file has its name still: its last holder may have deleted it after we had opened it."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return None
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
+def _taken(path: Path, handle: int) -> str:
+    """The sentence about who holds a file."""
+    who = "another process"
+    for _ in range(20):  # its holder may be about to write into it
+        try:
+            os.lseek(handle, 0, os.SEEK_SET)
+            there = json.loads(os.read(handle, 1000))
+            who = f"process {int(there['pid'])}" + f" on {there['host']}" * (there["host"] != platform.node())
+            break
+        except (OSError, ValueError, TypeError, KeyError):
+            time.sleep(0.05)
+    beside = path.with_suffix("")
+    what, kind = (beside, "file") if path.suffix == ".lock" and beside.is_file() else (path.parent, "folder")
+    return (
+        f"'{what}': expected a {kind} that nobody else writes to, got one that is being written to by {who}. Wait for "
+        "it, or name another."
+    )

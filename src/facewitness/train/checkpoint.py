@@ -2,21 +2,60 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import inspect
 import json
 import math
+import os
 import subprocess
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from facewitness.errors import InputError, WeightsError
-from facewitness.files import write_whole
+from facewitness.files import held, write_whole
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# --------------------------------------------------------------------------------------------------- whose a folder is
+
+
+def alone(train: Callable[P, R]) -> Callable[P, R]:
+    """A function that trains, of which no two write into one folder at a time.
+
+    Of the processes that share a run, the first one keeps the others' runs out.
+
+    Args:
+        train: With an argument `out`, the folder of the run.
+
+    Returns:
+        The same; it raises InputError where another process writes there.
+    """
+
+    @functools.wraps(train)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        if os.environ.get("RANK", "0") != "0":
+            return train(*args, **kwargs)
+        out = Path(inspect.signature(train).bind(*args, **kwargs).arguments["out"])
+        new = not out.exists()
+        try:
+            with held(out / ".lock"):
+                return train(*args, **kwargs)
+        finally:
+            if new:
+                with suppress(OSError):  # it holds something, as it should
+                    out.rmdir()
+
+    return run
+
 
 # ---------------------------------------------------------------------------------------------- where it comes from
 
@@ -96,6 +135,40 @@ def read_state(file: Path) -> tuple[dict[str, str], dict[str, dict[str, Tensor]]
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"'{file}' cannot be read ({error}). Delete it to begin again.") from error
     return about, parts
+
+
+def same_state(out: Path, about: Mapping[str, str]) -> None:
+    """Refuse to go on from the state of another run than the one that is wanted; an older state says less of its own.
+
+    Args:
+        out: Folder of the state.
+        about: What tells this run from others.
+
+    Raises:
+        InputError: Something in `about` differs from what the state says.
+    """
+    try:
+        with safe_open(out / "resume.safetensors", "pt") as opened:
+            there = opened.metadata() or {}
+    except (OSError, SafetensorError):  # none, or a damaged one, which `read_state` tells
+        return
+    if other := [name for name, value in about.items() if there.get(name, value) != value]:
+        raise InputError(
+            f"'{out}' holds a run of another {' and another '.join(other)}. Name another folder, or delete it to begin "
+            "again."
+        )
+
+
+def begun_with(*files: Path | None) -> str:
+    """The digests of the weights that a run begins with, for what tells it from others.
+
+    Args:
+        *files: Of weights; None where there are none.
+
+    Raises:
+        InputError: One cannot be read.
+    """
+    return " ".join(sha256(file) for file in files if file is not None) or "nothing"
 
 
 def step_of(line: str) -> float:

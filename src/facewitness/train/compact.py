@@ -581,6 +581,7 @@ def apart(features: Tensor, fake: Tensor) -> dict[str, Tensor]:
     return {"alignment": distances[same].mean(), "uniformity": uniformity}
 
 
+@checkpoint.alone
 def train(
     recipe: Recipe,
     folder: Path,
@@ -615,7 +616,10 @@ def train(
     optimizer = optimizer_of(model, recipe)
     settings = {name: value for name, value in asdict(recipe).items() if name != "stage"}  # more may be added
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-    about = {"recipe": digest, "pack": checkpoint.sha256(folder / "rows.json")}
+    about = {
+        "recipe": digest, "pack": checkpoint.sha256(folder / "rows.json"),
+        "init_from": checkpoint.begun_with(init_from),
+    }  # fmt: skip
     place = resume(out, model.state_dict(), average, optimizer, about)
     resolved = {"recipe": asdict(recipe), "commit": checkpoint.commit(), "torch": torch.__version__}
     write_whole(out / "resolved.json", json.dumps(resolved, indent=1).encode())

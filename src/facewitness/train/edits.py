@@ -27,7 +27,7 @@ from facewitness import geometry, plugins
 from facewitness.builders.grounded import EVERY, Family
 from facewitness.builders.pack import Pack, jittered, progress
 from facewitness.errors import InputError
-from facewitness.files import each_once, write_whole
+from facewitness.files import each_once, held, write_whole
 from facewitness.forge import Forged, degrade
 from facewitness.models._encoder import Features
 from facewitness.train import checkpoint
@@ -200,7 +200,8 @@ def drawn(draws: Draws, pack: Path, folder: Path, split: str, families: Mapping[
         families: Other families than the recipe's, such as one that nothing learned from.
 
     Raises:
-        InputError: A source has no genuine picture in the split, or the folder holds the edits of another pack.
+        InputError: A source has no genuine picture in the split, or the folder holds the edits of another pack,
+            or another process draws there.
     """
     settings = json.dumps([asdict(draws), split, dict(families or draws.families)], sort_keys=True)
     place = folder / f"{split}-{hashlib.sha256(settings.encode()).hexdigest()[:12]}"
@@ -212,7 +213,12 @@ def drawn(draws: Draws, pack: Path, folder: Path, split: str, families: Mapping[
                 f"'{place}' holds edits of another pack than '{pack}'. Name another folder with --draws, or delete it."
             )
         return Edits(place)
-    place.mkdir(parents=True, exist_ok=True)
+    with held(place / ".lock"):
+        _draw(draws, pack, place, split, dict(families or draws.families), of)
+    return Edits(place)
+
+
+def _draw(draws: Draws, pack: Path, place: Path, split: str, families: Mapping[str, float], of: str | None) -> None:
     cv2.setNumThreads(0)
     data = Pack(pack)
     rows = {source: [i for i in data.indices(split, [source])
@@ -225,7 +231,7 @@ def drawn(draws: Draws, pack: Path, folder: Path, split: str, families: Mapping[
     with progress() as bar:
         for i in bar.track(range(count), description=f"edits ({split})"):
             rng = np.random.default_rng([draws.seed, 0 if split == "train" else 1, i])
-            crop, mask, mesh, row = _edit(data, rows, draws, dict(families or draws.families), rng)
+            crop, mask, mesh, row = _edit(data, rows, draws, families, rng)
             pixels.append(crop)
             masks.append(mask)
             meshes.append(mesh)
@@ -234,7 +240,6 @@ def drawn(draws: Draws, pack: Path, folder: Path, split: str, families: Mapping[
         np.save(place / f"{name}.npy", np.stack(arrays))
     write_whole(place / "pack.sha256", (of or "").encode())
     write_whole(place / "rows.json", json.dumps(facts).encode())
-    return Edits(place)
 
 
 def _edit(

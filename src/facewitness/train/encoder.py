@@ -168,6 +168,7 @@ def losses(mask: Tensor, maps: Tensor, true: Tensor, regions_: Tensor) -> dict[s
     }
 
 
+@checkpoint.alone
 def train(
     recipe: Recipe,
     out: Path,
@@ -212,10 +213,6 @@ def train(
         first = str(error).strip().splitlines()[-1].strip()
         raise InputError(f"init_from: expected the compact network's weights; '{init_from}' does not fit: {first}. "
                          f"Name {SHIPPED} of the repository.") from error  # fmt: skip
-    out.mkdir(parents=True, exist_ok=True)
-    facts = {"recipe": asdict(recipe), "pictures": len(made), "commit": checkpoint.commit(),
-             "init_from_sha256": checkpoint.sha256(init_from)}  # fmt: skip
-    write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
     network = network.to(memory_format=torch.channels_last)
     used = {id(p) for name, p in network.named_parameters()
             if not any(part in name for part in (".to_fake", ".to_kind", ".to_regions", ".to_region_map",
@@ -237,10 +234,14 @@ def train(
     loop = Loop(
         out, network, optimizer, Schedule(recipe.lr, recipe.steps, recipe.warmup, until=until), loss,
         seed=f"{recipe.seed} encoder", batch_size=recipe.batch_size, ema=recipe.ema,
-        about={"recipe": hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()},
+        about={"recipe": hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest(),
+               "init_from": checkpoint.begun_with(init_from)},
         save_every=save_every, workers=0,
     )  # fmt: skip
     done = loop.resume()
+    facts = {"recipe": asdict(recipe), "pictures": len(made), "commit": checkpoint.commit(),
+             "init_from_sha256": checkpoint.sha256(init_from)}  # fmt: skip
+    write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
     last = recipe.steps if stop_at_step is None else min(stop_at_step, recipe.steps)
     if done < last:
         loop.run(edits.Rows(len(made), recipe.batch_size, recipe.seed), done, last)

@@ -348,6 +348,7 @@ def plan(recipe: Recipe) -> Plan:
 # ------------------------------------------------------------------------------------------------------ the training
 
 
+@checkpoint.alone
 def train(
     recipe: Recipe,
     folder: Path,
@@ -452,8 +453,8 @@ def _begin(recipe: Recipe, out: Path, init_from: Path | None, place: torch.devic
     mine = json.loads(json.dumps({"recipe": asdict(recipe), "init_from_sha256": started}))
     if file.exists():
         theirs = json.loads(file.read_text(encoding="utf-8"))
-        there = {**theirs["recipe"], "init_from_sha256": theirs["init_from_sha256"]}
-        here = {**mine["recipe"], "init_from_sha256": started}
+        there = {**theirs["recipe"], "init_from": theirs["init_from_sha256"]}
+        here = {**mine["recipe"], "init_from": started}
         differing = sorted(key for key in {*there, *here} if there.get(key) != here.get(key))
         if differing:
             raise InputError(f"{out} holds a run with other {', '.join(differing)}. Give another --out.")

@@ -456,6 +456,7 @@ def merged(language: torch.nn.Module) -> None:
             setattr(language.get_submodule(above), last, module.get_base_layer())
 
 
+@checkpoint.alone
 def train(
     recipe: Recipe,
     out: Path,
@@ -506,14 +507,6 @@ def train(
         material.kept = several.first(lambda: made.features(network.encoder, name))
     device = several.device()
     network.to(device)
-    if rank == 0:
-        out.mkdir(parents=True, exist_ok=True)
-        facts = {
-            "recipe": asdict(recipe), "pictures": len(material), "processes": world, "commit": checkpoint.commit(),
-            "init_from_sha256": None if init_from is None else checkpoint.sha256(init_from),
-            "versions": {"torch": torch.__version__, "numpy": np.__version__},
-        }  # fmt: skip
-        write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
     parameters = network.learned()
     own = {id(p) for p in parameters}
     kept: dict[str, Tensor] = {k: v for k, v in network.named_parameters() if id(v) in own}
@@ -541,10 +534,18 @@ def train(
     loop = Loop(
         out, network, optimizer, Schedule(recipe.lr, recipe.steps, recipe.warmup, until=until), loss,
         seed=str(recipe.seed), batch_size=recipe.batch_size, own=lambda: {k: v.detach() for k, v in kept.items()},
-        about={"recipe": hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()},
+        about={"recipe": hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest(),
+               "init_from": checkpoint.begun_with(init_from, words_from)},
         save_every=save_every, workers=0, main=rank == 0, parts=in_parts, shared=world > 1,
     )  # fmt: skip
     done = loop.resume()
+    if rank == 0:
+        facts = {
+            "recipe": asdict(recipe), "pictures": len(material), "processes": world, "commit": checkpoint.commit(),
+            "init_from_sha256": None if init_from is None else checkpoint.sha256(init_from),
+            "versions": {"torch": torch.__version__, "numpy": np.__version__},
+        }  # fmt: skip
+        write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
     last = recipe.steps if stop_at_step is None else min(stop_at_step, recipe.steps)
     if done < last:
         whole = edits.Rows(len(material), recipe.batch_size, recipe.seed)

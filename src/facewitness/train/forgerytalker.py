@@ -398,6 +398,7 @@ def _files(init_from: Path | Sequence[Path] | None) -> list[Path]:
     return [] if init_from is None else [init_from] if isinstance(init_from, Path) else list(init_from)
 
 
+@checkpoint.alone
 def train(
     recipe: Recipe,
     out: Path,
@@ -444,6 +445,9 @@ def train(
         "init_from_sha256": [checkpoint.sha256(file) for file in _files(init_from)],
         "versions": {"torch": torch.__version__, "numpy": np.__version__},
     }  # fmt: skip
+    start = checkpoint.begun_with(*_files(init_from))
+    for name in STAGES:
+        checkpoint.same_state(out / name, _about(recipe, start))
     if rank == 0:
         write_whole(out / "resolved.json", json.dumps(facts, indent=1).encode())
     for name in STAGES:
@@ -452,7 +456,7 @@ def train(
             share = TIME[name] / sum(TIME[other] for other in STAGES[STAGES.index(name) :] if other in stages)
             now = datetime.now(UTC)
             deadline = None if until is None else now + (until - now) * share
-            learn(network, recipe, name, stage, material, out / name, save_every, stop_at_step, deadline)
+            learn(network, recipe, name, stage, material, out / name, save_every, stop_at_step, deadline, start)
     network.to(device).eval()
     if rank == 0:
         card: dict[str, Any] = {"crop": {"margin": margin}, "trained": _steps_of(out)}
@@ -502,7 +506,7 @@ def kept_name(init_from: Path, recipe: Recipe) -> str:
 
 def learn(
     network: ft.ForgeryTalker, recipe: Recipe, name: str, stage: Stage, material: Material, out: Path,
-    save_every: int = 50, stop_at_step: int | None = None, until: datetime | None = None,
+    save_every: int = 50, stop_at_step: int | None = None, until: datetime | None = None, start: str = "nothing",
 ) -> None:  # fmt: skip
     """One of the three steps: changes what `network.learned(name)` says, and nothing else; goes on where `out` stopped.
 
@@ -516,9 +520,10 @@ def learn(
         save_every: Steps between two states.
         stop_at_step: Stops after so many steps, with a checkpoint; None for the end.
         until: When training has to be over: the rate then falls with the clock where the steps alone would be slower.
+        start: Digests of the weights that the network began with.
 
     Raises:
-        InputError: `out` holds a run of another recipe, or the loss is no number any more.
+        InputError: `out` holds a run of another recipe or another start, or the loss is no number any more.
     """
     rank, world = several.rank_and_world()
     own_batch, in_parts = several.shared(stage.batch_size, world, stage.micro_batch_size)
@@ -589,7 +594,7 @@ def learn(
     loop = Loop(
         out, network, optimizer, Schedule(stage.lr, steps, stage.warmup, stage.cosine, until=until), loss,
         seed=f"{recipe.seed} {name}", batch_size=stage.batch_size, own=lambda: {k: v.detach() for k, v in kept.items()},
-        about={"recipe": _digest(recipe)}, save_every=save_every, workers=0, main=rank == 0, parts=in_parts,
+        about=_about(recipe, start), save_every=save_every, workers=0, main=rank == 0, parts=in_parts,
         after=contrasted if apart else None, shared=world > 1,
         each=(lambda _: several.alike(network.fpn.buffers())) if name == "fpn" else None,
     )  # fmt: skip
@@ -616,8 +621,10 @@ def _plm(network: ft.ForgeryTalker, logits: Tensor, true: Sequence[Sequence[str]
     return fpn.plm(named, true) or 0.0
 
 
-def _digest(recipe: Recipe) -> str:
-    return hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True, default=str).encode()).hexdigest()
+def _about(recipe: Recipe, start: str) -> dict[str, str]:
+    """What a state has to be of to be gone on from."""
+    digest = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True, default=str).encode()).hexdigest()
+    return {"recipe": digest, "init_from": start}
 
 
 def _steps_of(out: Path) -> dict[str, int]:

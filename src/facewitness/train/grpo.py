@@ -400,6 +400,7 @@ class _Trainer(trl.GRPOTrainer):
 # ------------------------------------------------------------------------------------------------------ the training
 
 
+@checkpoint.alone
 def train(
     recipe: Recipe,
     data: Path,
@@ -491,6 +492,7 @@ def train(
     return model_folder if step >= steps else None
 
 
+@checkpoint.alone
 def measure(
     recipe: Recipe, model: Path, val: Path, out: Path, *, before: Path | None = None, samples: int = 4,
     likeliest: bool = True,

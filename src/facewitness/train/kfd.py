@@ -446,6 +446,7 @@ def _shape(tensors: Mapping[str, Tensor], name: str) -> Any:
     return tensors[name].shape if name in tensors else None
 
 
+@checkpoint.alone
 def train(
     recipe: Recipe,
     folder: Path,
@@ -514,8 +515,8 @@ def train(
 
     loop = Loop(
         out, model, optimizer, recipe.schedule(steps, until), loss, seed=str(recipe.seed), batch_size=recipe.batch_size,
-        ema=recipe.ema, own=lambda: _own(model), about=_about(recipe, folder), save_every=save_every,
-        workers=workers, main=rank == 0, each=counted.append, saved=saved,
+        ema=recipe.ema, own=lambda: _own(model), about=_about(recipe, folder, go_on or init_from),
+        save_every=save_every, workers=workers, main=rank == 0, each=counted.append, saved=saved,
     )  # fmt: skip
     done = loop.resume()
     last = steps if stop_at_step is None else min(stop_at_step, steps)
@@ -587,10 +588,11 @@ def _spread(model: KFD | SBI, recipe: Recipe) -> DistributedDataParallel:
 # ----------------------------------------------------------------------------------------------- what a run leaves
 
 
-def _about(recipe: Recipe, folder: Path) -> dict[str, str]:
+def _about(recipe: Recipe, folder: Path, start: Path | None) -> dict[str, str]:
     """What a state has to be of to be gone on from."""
     digest = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()
-    return {"recipe": digest, "pack": checkpoint.sha256(folder / "rows.json")}
+    pack = checkpoint.sha256(folder / "rows.json")
+    return {"recipe": digest, "pack": pack, "init_from": checkpoint.begun_with(start)}
 
 
 def _resolved(recipe: Recipe, start: Path | None, steps: int, world: int) -> dict[str, Any]:

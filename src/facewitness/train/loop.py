@@ -275,16 +275,11 @@ def resume(
         InputError: Something in `about` differs from what the state says.
         WeightsError: The state is damaged, or of other tensors.
     """
+    checkpoint.same_state(out, about)
     stored = checkpoint.read_state(out / "resume.safetensors")
     if stored is None:
         return {}
     there, state = stored
-    # an older state says less of where it comes from
-    if other := [name for name, value in about.items() if there.get(name, value) != value]:
-        raise InputError(
-            f"'{out}' holds a run of another {' and another '.join(other)}. Name another folder, or delete it to begin "
-            "again."
-        )
     if "step" not in there or "optimizer" not in state:
         raise WeightsError(f"'{out / 'resume.safetensors'}' is no state of a run. Delete it to begin again.")
     for kind, tensors in (("model", own), ("average", average)):

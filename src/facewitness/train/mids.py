@@ -471,6 +471,7 @@ def kept(recipe: Recipe, rows: Sequence[Mined]) -> list[Mined]:
     return kept
 
 
+@checkpoint.alone
 def train(
     recipe: Recipe,
     mined: Path,
@@ -514,7 +515,8 @@ def train(
         out, model, torch.optim.AdamW(learned, recipe.lr, weight_decay=recipe.weight_decay),
         Schedule(recipe.lr, steps, warmup=round(recipe.warmup * steps), cosine=False), loss, seed=str(recipe.seed),
         batch_size=recipe.batch_size, ema=recipe.ema,
-        about={"recipe": json.dumps(asdict(recipe), sort_keys=True), "table": facts["mined_sha256"]},
+        about={"recipe": json.dumps(asdict(recipe), sort_keys=True), "table": facts["mined_sha256"],
+               "init_from": checkpoint.begun_with(init_from)},
         own=lambda: {name: value for name, value in model.named_parameters() if value.requires_grad},
         save_every=save_every, workers=0,
     )  # fmt: skip

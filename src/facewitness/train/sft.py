@@ -351,6 +351,7 @@ def expert_for(
         return TraceExpert.of(detector, width, **options)
 
 
+@checkpoint.alone
 def train(
     recipe: Recipe,
     forensic: Sequence[Path],
