@@ -6,14 +6,14 @@ import csv
 import io
 import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -28,7 +28,7 @@ from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (i
 from facewitness import plugins  # noqa: E402
 from facewitness.bench import predictions  # noqa: E402
 from facewitness.builders import dma  # noqa: E402
-from facewitness.errors import InputError, MissingExtra, UnknownName  # noqa: E402
+from facewitness.errors import InputError, MissingExtra, UnknownName, WeightsError  # noqa: E402
 from facewitness.train import grpo, paired, small_vlm  # noqa: E402
 from facewitness.train.checkpoint import last_checkpoint  # noqa: E402
 from facewitness.train.grpo import Collapse, Recipe, Stop, train  # noqa: E402
@@ -412,6 +412,10 @@ def test_unknown_names_are_refused_with_the_nearest(tmp_path, line, sentence):
         ("[rewards]\nlabel = -1.0", "expected a weight from 0"),
         ("without = ['label']\n[rewards]\nlabel = 1.0", "at least one weight above 0"),
         ("[stop]\nshare = 2.0", "share and cut from 0 to 1"),
+        ("[rewards]\nlabel = 1e300", "expected a weight from 0 to 1,000,000"),
+        (f"temperature = {10**400}", "expected numbers of at most 64 bits, got one of 1329"),
+        (f"group_size = {2**40}", "group_size of at most 1,048,576"),
+        ("vllm_memory = 1.5", "vllm_memory as a share above 0 and up to 1"),
         ("= 3", "expected a recipe in TOML"),
     ],
 )
@@ -419,6 +423,66 @@ def test_recipes_that_make_no_sense_are_refused(tmp_path, line, sentence):
     (tmp_path / "r.toml").write_text(f"steps = 3\n{line}\n")
     with pytest.raises(InputError, match=sentence):
         Recipe.read(tmp_path / "r.toml")
+
+
+@pytest.mark.parametrize("epochs", [1e300, 10_000_001])
+def test_a_run_without_end_is_refused(epochs, tmp_path):
+    (tmp_path / "r.toml").write_text(f"epochs = {epochs}\n")
+    with pytest.raises(InputError, match="expected epochs of at most 10,000,000"):
+        Recipe.read(tmp_path / "r.toml")
+    with pytest.raises(InputError, match="expected at most 100,000,000 examples in all steps, got 800,000,000"):
+        grpo.dataset([], replace(TINY, prompts=80), 10_000_000, "")
+
+
+_SETTINGS = {entry.name: get_type_hints(Recipe)[entry.name] for entry in fields(Recipe)}
+_NUMBERS = (
+    st.integers(-3, 40) | st.sampled_from([2**31, 2**63 - 1, 2**63, -(2**64), 10**400]) | st.floats()
+    | st.floats(0, 1) | st.sampled_from([1e-300, 1e300, -0.0])
+)  # fmt: skip
+_WORDS = st.text(max_size=12) | st.sampled_from(
+    ["lora", "full", "float32", "bfloat16", "grpo", "dapo", "batch", "colocate", "server", "label", "~nobody/x", "a\0b"]
+)
+_KEYS = st.text(max_size=6) | st.sampled_from(
+    ["rank", "alpha", "dropout", "window", "share", "floor", "cut", "same", *REWARDS, "width", "tokens", "size"]
+)
+_LEAVES = _NUMBERS | st.booleans() | _WORDS
+_TABLES = st.dictionaries(_KEYS, _LEAVES | st.lists(_LEAVES, max_size=2), max_size=3)
+_VALUES = _LEAVES | st.lists(_LEAVES, max_size=3) | _TABLES
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=True)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(name)} = {_toml(each)}" for name, each in value.items()) + "}"
+    return f"[{', '.join(map(_toml, value))}]" if isinstance(value, list) else repr(value)
+
+
+@settings(max_examples=300)
+@given(st.dictionaries(st.sampled_from([*_SETTINGS]) | _KEYS, _VALUES, max_size=4), st.data())
+def test_whatever_a_recipe_says_it_is_read_or_refused_in_a_sentence(tmp_path_factory, given, data):
+    for name in data.draw(st.sets(st.sampled_from([*_SETTINGS]), max_size=5)):  # of the right type, more often than not
+        kind = _SETTINGS[name]
+        given[name] = data.draw({int: _NUMBERS, float: _NUMBERS, str: _WORDS, bool: st.booleans()}.get(kind, _VALUES))
+    if data.draw(st.booleans()):
+        given |= {"steps": 3}
+        given.pop("epochs", None)
+    file = tmp_path_factory.getbasetemp() / "drawn.toml"
+    file.write_text("".join(f"{json.dumps(name)} = {_toml(value)}\n" for name, value in given.items()))
+    try:
+        recipe = Recipe.read(file)
+    except (InputError, UnknownName) as error:
+        refused = str(error)
+        assert 20 < len(refused) < 1200 and "\n" not in refused
+        return
+    asked = replace(recipe, steps=recipe.steps or 1, epochs=None)
+    if recipe.group_size * recipe.prompts % recipe.micro_batch_size == 0:
+        assert grpo._arguments(asked, file.parent, asked.steps, 1, 1, []).max_steps == asked.steps
+    asked.paid.judge(["no"], label=["real"])
+    with pytest.raises((InputError, UnknownName, WeightsError)):  # there is no such model
+        grpo.plan(asked)
 
 
 def test_vllm_is_asked_for_by_name_and_never_with_an_expert(made, monkeypatch):
@@ -438,6 +502,10 @@ def test_the_command_says_what_is_wrong(made, tmp_path, capsys):
     assert "--model" in capsys.readouterr().err
     assert main(["train", "grpo", *words, "--model", str(made / "nowhere")]) == 2
     assert "There is no folder" in capsys.readouterr().err
+    for name in ("~nobody/x", "a\0b", "x" * 5000, "~", "..", "/dev/zero"):
+        for more in ((), ("--plan",)):
+            assert main(["train", "grpo", *words, "--model", name, *more]) == 2
+            assert "Traceback" not in capsys.readouterr().err
     (tmp_path / "none.parquet").write_bytes(b"none")
     assert main(["train", "grpo", *words[:2], str(tmp_path / "none.parquet"), *words[3:]]) == 2
     assert "expected a Parquet table that builders/dma wrote" in capsys.readouterr().err

@@ -484,16 +484,23 @@ def spoilt(folder: Path, what: str) -> None:
         (folder / "trainer_state.json").write_text(json.dumps(state | {"global_step": 400}))
     elif what == "a list":
         (folder / "trainer_state.json").write_text("[]")
+    elif what.startswith("no "):
+        (folder / what.removeprefix("no ")).unlink()
     else:
         (folder / what).write_bytes((folder / what).read_bytes()[:1000])
 
 
-@pytest.mark.parametrize("what", ["model.safetensors", "optimizer.pt", "rng_state.pth", "another step", "a list"])
+@pytest.mark.parametrize(
+    "what",
+    ["model.safetensors", "optimizer.pt", "rng_state.pth", "no optimizer.pt", "no scheduler.pt", "no rng_state.pth",
+     "another step", "a list"],
+)  # fmt: skip
 def test_a_damaged_checkpoint_is_told_by_its_name_or_passed_over(made, tmp_path, what):
     run(made, tmp_path, stop_at_step=3, save_every=1)
     spoilt(tmp_path / "checkpoints" / "checkpoint-3", what)
     if "." in what:
-        with pytest.raises(WeightsError, match=r"checkpoint-3' cannot be gone on from \(.*\)\. Delete that folder"):
+        why = f"it holds {what.partition('.')[0]}" if what.startswith("no ") else ".*"
+        with pytest.raises(WeightsError, match=rf"checkpoint-3' cannot be gone on from \({why}\)\. Delete that folder"):
             run(made, tmp_path, save_every=1)
         shutil.rmtree(tmp_path / "checkpoints" / "checkpoint-3")
     assert last_checkpoint(tmp_path).name == "checkpoint-2"

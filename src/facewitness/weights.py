@@ -268,22 +268,34 @@ def fitted(file: Path, make: Callable[[Any], T], what: str, without: str) -> T |
         ) from error
 
 
+def at_home(path: str) -> Path:
+    """A path whose ~ is somebody's home; where nobody has that home, it is a name as any other.
+
+    Args:
+        path: As a user wrote it.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def cache() -> Path:
     """The folder fetched files are kept in; it may not exist yet."""
     if chosen := os.environ.get("FACEWITNESS_CACHE"):
-        return Path(chosen).expanduser()
+        return at_home(chosen)
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     elif sys.platform == "darwin":
         base = "~/Library/Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "facewitness"
+    return at_home(base) / "facewitness"
 
 
 def _folders() -> Iterator[Path]:
     if chosen := os.environ.get("FACEWITNESS_MODELS"):
-        yield Path(chosen).expanduser()
+        yield at_home(chosen)
     yield Path(__file__).with_name("weights")
 
 

@@ -36,6 +36,7 @@ from safetensors import SafetensorError, safe_open
 
 from facewitness.errors import FacewitnessError, InputError, WeightsError
 from facewitness.files import MOST_WEIGHTS, ordinary, read_json
+from facewitness.weights import at_home
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 WEIGHTS = (WHOLE, INDEX, "model-*-of-*.safetensors")
@@ -63,7 +64,7 @@ def located(model: str, revision: str | None, fetch: bool = True) -> tuple[Path,
         WeightsError: For what is neither, or cannot be reached, and for a folder that `harmless` refuses.
         InputError: For a revision of a folder.
     """
-    path = Path(model).expanduser()
+    path = at_home(model)
     if path.is_dir():
         if revision is not None:
             raise InputError(f"'{model}' is a folder, which has no revisions; leave out revision")

@@ -72,10 +72,10 @@ from facewitness.processes import not_from_here
 from facewitness.train import checkpoint, paired
 from facewitness.train.checkpoint import last_checkpoint, same_run
 from facewitness.train.plan import GIB, Language, Plan, loadable, speaks
-from facewitness.train.recipe import at_least, known, of_lora, of_steps_or_epochs, read_recipe
+from facewitness.train.recipe import MOST, at_least, at_most, known, of_lora, of_steps_or_epochs, read_recipe
 from facewitness.train.rewards import WEIGHTS, Rewards
 from facewitness.train.sft import LEARNER, detector_of, expert_for, fitting, with_expert
-from facewitness.train.tuning import Draws, Watch, finite, going_on
+from facewitness.train.tuning import Draws, Watch, finite, going_on, numbered
 
 _SAMPLES = 4  # prompts whose replies are shown while it learns
 
@@ -239,6 +239,8 @@ class Recipe:
     def __post_init__(self) -> None:
         of_steps_or_epochs(self)
         at_least(self, group_size=2, prompts=1, micro_batch_size=1, max_tokens=1, steps=1)
+        at_most(self, MOST, "group_size", "prompts", "micro_batch_size", "max_tokens")
+        at_most(self, 1e6, "temperature", "beta", "epsilon")
         if not (self.temperature > 0 and 0 < self.top_p <= 1 and self.beta >= 0 and self.epsilon > 0 and self.lr > 0):
             raise InputError(
                 "recipe: expected temperature, epsilon and lr above 0, top_p in (0, 1] and beta from 0, got "
@@ -249,6 +251,8 @@ class Recipe:
         known("loss", [self.loss], ("grpo", "dapo", "dr_grpo", "bnpo"))
         known("scale of advantages", [self.scale], ("group", "batch", "none"))
         known("way of vLLM", [self.vllm], ("", "colocate", "server"))
+        if not 0 < self.vllm_memory <= 1:
+            raise InputError(f"recipe: expected vllm_memory as a share above 0 and up to 1, got {self.vllm_memory}")
         of_lora(self.lora)
         known("argument of the prompt learner", self.learner, set().union(*LEARNER.values()))
         if self.vllm and self.forgery_prompt:
@@ -307,7 +311,7 @@ def dataset(rows: Sequence[paired.Row], recipe: Recipe, steps: int, evidence: st
             **paired.columns(drawn),
         }
 
-    return Dataset.from_dict({"index": range(steps * recipe.prompts)}).with_transform(shown)
+    return Dataset.from_dict({"index": numbered(steps * recipe.prompts)}).with_transform(shown)
 
 
 # --------------------------------------------------------------------------------------------------------- the model

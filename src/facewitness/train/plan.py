@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from facewitness.errors import InputError, UnknownName, WeightsError
+from facewitness.weights import at_home
 
 # transformers is imported where a language model or a CLIP is planned: the small networks are trained without it
 GIB = 1 << 30
@@ -77,7 +78,7 @@ def loadable(name: str) -> None:
         WeightsError: The list says that it cannot be loaded by its name.
     """
     why = published().get(name, {}).get("instead")
-    if why is not None and not Path(name).expanduser().is_dir():
+    if why is not None and not at_home(name).is_dir():
         raise WeightsError(f"'{name}' cannot be loaded. {why}")
 
 
@@ -101,7 +102,7 @@ def settings(name: str) -> tuple[Any, str, int | None]:
 
     if not name:
         raise InputError("expected the name of a language model, got none. Name one: --model FOLDER-OR-NAME.")
-    folder = Path(name).expanduser()
+    folder = at_home(name)
     if folder.is_dir():
         base = prompted_vlm.base_of(folder)
         for each in dict.fromkeys((folder, base)):

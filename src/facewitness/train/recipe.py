@@ -56,9 +56,11 @@ def read_recipe(kind: type[R], path: Path, changes: Sequence[str] = ()) -> R:
 
 
 def _finite(value: Any, where: str) -> None:
-    """TOML knows nan and inf, and no setting means anything by them. Raises InputError."""
+    """Refuse nan, inf and what 64 bits cannot hold: no setting means anything by them. Raises InputError."""
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{where}: expected finite numbers, got {value}")
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        raise InputError(f"{where}: expected numbers of at most 64 bits, got one of {value.bit_length()}")
     parts = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
     for name, part in parts:
         _finite(part, f"{where}, {name}")
@@ -103,6 +105,7 @@ def _change(given: dict[str, Any], change: str) -> None:
 
 MOST = 1 << 20  # of a width, a number of tokens or pixels of a side: more is a slip, and torch overflows at it
 MOST_SIDE = 4096  # pixels of a picture's side: a batch of larger ones fits into no memory
+MOST_STEPS = 10_000_000  # or epochs; what some trainings draw at each step is numbered before the first
 _BOUNDS = {  # of what has one name in every recipe; a warmup below 0 would turn the rate's sign
     "seed": (0, 2**32 - 1),  # NumPy's
     "warmup": (0, 1_000_000_000),
@@ -150,18 +153,19 @@ def check(given: Any, hints: Mapping[str, Any], where: str) -> None:
 
 
 def of_steps_or_epochs(recipe: Any) -> None:
-    """A recipe's check that its length is said once.
+    """A recipe's check that its length is said once, and can be.
 
     Args:
         recipe: With `steps` and `epochs`, of which one is None.
 
     Raises:
-        InputError: Both are given, or neither, or no epoch is left.
+        InputError: Both are given, or neither, or no epoch is left, or there are more than `MOST_STEPS`.
     """
     if (recipe.steps is None) == (recipe.epochs is None):
         raise InputError("recipe: expected either steps or epochs")
     if recipe.epochs is not None and recipe.epochs <= 0:
         raise InputError(f"recipe: expected epochs above 0, got {recipe.epochs}")
+    at_most(recipe, MOST_STEPS, "steps", "epochs")
 
 
 def at_least(recipe: Any, **least: int) -> None:
@@ -177,6 +181,22 @@ def at_least(recipe: Any, **least: int) -> None:
     for name, low in least.items():
         if (value := getattr(recipe, name)) is not None and value < low:
             raise InputError(f"recipe: expected {name} of at least {low}, got {value}")
+
+
+def at_most(recipe: Any, most: float, *names: str) -> None:
+    """A recipe's check of what is a slip where it is larger.
+
+    Args:
+        recipe: A dataclass of settings.
+        most: The most that each may be.
+        *names: Settings; one that is None is not looked at.
+
+    Raises:
+        InputError: One is more.
+    """
+    for name in names:
+        if (value := getattr(recipe, name)) is not None and value > most:
+            raise InputError(f"recipe: expected {name} of at most {most:,}, got {value}")
 
 
 def above_zero(recipe: Any, *names: str) -> None:

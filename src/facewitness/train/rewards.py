@@ -59,6 +59,7 @@ WEIGHTS: Mapping[str, float] = MappingProxyType(
 )  # fmt: skip
 GUARDED: Mapping[str, float] = MappingProxyType({**WEIGHTS, "regions": 2.0})  # ours, against naming everything
 
+_MOST = 1_000_000  # of a weight: what is more is a slip
 # a reply as TRL gives it: text, or messages {"role": …, "content": text or parts of text}
 Completion = str | Sequence[Mapping[str, Any]]
 Size = Sequence[int] | None  # width and height of a picture; None where the table does not have it
@@ -86,10 +87,10 @@ class Reward:
     def __post_init__(self) -> None:
         plugins.get("scores", self.score)  # raises UnknownName here, not after a step
         plugins.get("grammars", self.grammar)
-        if isinstance(self.weight, bool) or not isinstance(self.weight, int | float) or not 0 <= self.weight < math.inf:
+        if isinstance(self.weight, bool) or not isinstance(self.weight, int | float) or not 0 <= self.weight <= _MOST:
             raise InputError(
-                f"reward {self.score}: expected a weight from 0, got {self.weight!r}; a score is 1 where it is best, "
-                "so a weight below 0 pays for what is bad"
+                f"reward {self.score}: expected a weight from 0 to {_MOST:,}, got {self.weight!r:.60}; a score is 1 "
+                "where it is best, so a weight below 0 pays for what is bad"
             )
 
     @property

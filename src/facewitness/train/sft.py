@@ -75,8 +75,10 @@ from facewitness.train.checkpoint import last_checkpoint, same_run
 from facewitness.train.crossfit import CARD, Crossfit, tell
 from facewitness.train.plan import Language, Plan, loadable, picture_tokens, sees, speaks
 from facewitness.train.recipe import (
+    MOST,
     arguments,
     at_least,
+    at_most,
     buildable,
     known,
     of_lora,
@@ -84,7 +86,8 @@ from facewitness.train.recipe import (
     parsed,
     read_recipe,
 )
-from facewitness.train.tuning import Draws, Watch, finite, going_on
+from facewitness.train.tuning import Draws, Watch, finite, going_on, numbered
+from facewitness.weights import at_home
 
 _SAMPLES = 4
 _WORDS = 160  # tokens of a question with the grammar's instructions and the template, about
@@ -156,6 +159,7 @@ class Recipe:
     def __post_init__(self) -> None:
         of_steps_or_epochs(self)
         at_least(self, batch_size=1, micro_batch_size=1, steps=1, stop_at_step=1, max_tokens=1)
+        at_most(self, MOST, "batch_size", "micro_batch_size", "max_tokens")
         if not 0 <= self.general < 1:
             raise InputError(f"recipe: expected general as a share from 0 to below 1, got {self.general}")
         known("way to train the language model", [self.language], ("lora", "full", "frozen"))
@@ -214,7 +218,7 @@ def dataset(draws: Draws, length: int, evidence: str) -> Any:
             "images": [example.pictures() for example, _ in drawn],
         }
 
-    return Dataset.from_dict({"index": range(length)}).with_transform(shown)
+    return Dataset.from_dict({"index": numbered(length)}).with_transform(shown)
 
 
 # ------------------------------------------------------------------------------------------------------ the training
@@ -499,7 +503,7 @@ def with_expert(
     model = page.blank(recipe.model, recipe.dtype)
     if model.config.model_type not in pv.FAMILIES:
         raise UnknownName("family of vision-language models", model.config.model_type, pv.FAMILIES)
-    folder = Path(recipe.model).expanduser()
+    folder = at_home(recipe.model)
     if any((folder / file).is_file() for file in ("tokenizer.json", "tokenizer_config.json")):
         pv.processor_of(folder, recipe.model, model.config)
         page.passed("its tokenizer and its template write the picture's placeholder")

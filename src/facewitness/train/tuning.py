@@ -66,6 +66,23 @@ class Draws:
         return self.kinds[kind][self._order(kind, epoch)[place]], not kind
 
 
+_MOST = 100_000_000  # examples of a run: their numbers alone take a gigabyte
+
+
+def numbered(count: int) -> range:
+    """The numbers of all examples of a run, which a data set of TRL's has to hold.
+
+    Args:
+        count: Of the examples.
+
+    Raises:
+        InputError: There are more than memory has room for.
+    """
+    if count > _MOST:
+        raise InputError(f"recipe: expected at most {_MOST:,} examples in all steps, got {count:,}. Lower steps.")
+    return range(count)
+
+
 @contextmanager
 def going_on(last: Path | None, watch: Watch) -> Iterator[None]:
     """Around a trainer's run: a checkpoint that cannot be gone on from is told by its name.
@@ -75,8 +92,10 @@ def going_on(last: Path | None, watch: Watch) -> Iterator[None]:
         watch: Of the trainer.
 
     Raises:
-        WeightsError: The checkpoint is damaged.
+        WeightsError: The checkpoint is damaged, or a part of it is missing.
     """
+    if last is not None and (lacking := _lacking(last)):  # of which transformers says nothing, and begins anew
+        raise WeightsError(f"'{last}' cannot be gone on from (it holds no {' and no '.join(lacking)}). {_DELETE}")
     try:
         yield
     except (FacewitnessError, torch.OutOfMemoryError):
@@ -84,10 +103,17 @@ def going_on(last: Path | None, watch: Watch) -> Iterator[None]:
     except Exception as error:  # torch, safetensors and transformers raise anything over a broken file
         if last is None or watch.begun:
             raise
-        raise WeightsError(
-            f"'{last}' cannot be gone on from ({first(error)}). Delete that folder: the same command then goes on from "
-            "the checkpoint before it."
-        ) from error
+        raise WeightsError(f"'{last}' cannot be gone on from ({first(error)}). {_DELETE}") from error
+
+
+_DELETE = "Delete that folder: the same command then goes on from the checkpoint before it."
+
+
+def _lacking(last: Path) -> list[str]:
+    """What a checkpoint should hold besides its weights, and does not: transformers has several names for each."""
+    names = [path.name for path in last.iterdir()]
+    parts = ("optimizer", "scheduler", "rng_state")
+    return [part for part in parts if not any(name.startswith(part) for name in names)]
 
 
 def finite(model: Any) -> None:

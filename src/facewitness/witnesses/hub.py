@@ -26,6 +26,7 @@ from facewitness import geometry, plugins
 from facewitness.errors import InputError, WeightsError
 from facewitness.models.onnx_classifier import NORMS, OnnxClassifier
 from facewitness.types import Clip, Face, Finding, Pixels, Testimony, Track
+from facewitness.weights import at_home
 from facewitness.witnesses import _labels, _tracks
 
 CROPS = ("face", "aligned", "whole")
@@ -74,7 +75,7 @@ def load(
     if norm not in NORMS:
         raise InputError(f"hub.norm: expected one of {', '.join(NORMS)}, got {norm!r}")
     if model.lower().endswith(".onnx"):
-        detector = _onnx(Path(model).expanduser(), fake, norm)
+        detector = _onnx(at_home(model), fake, norm)
     else:
         detector = _published(model, revision, fake, device)
     options = {"model": Path(model).name if Path(model).exists() else model, "crop": crop, "margin": margin}
