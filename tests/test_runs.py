@@ -18,6 +18,7 @@ from PIL import Image
 
 from facewitness import plugins
 from facewitness.calibration import Calibration
+from facewitness.errors import InputError
 from facewitness.types import Clip, Frame, Track
 
 RUNS = Path(__file__).parents[1] / "runs"
@@ -38,8 +39,10 @@ SCRIPTS = sorted(path for path in RUNS.rglob("*.py") if "__main__" in path.read_
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.relative_to(RUNS).as_posix())
 def test_every_script_ends_as_the_commands_do(path):
-    _, _, block = path.read_text(encoding="utf-8").rpartition('if __name__ == "__main__":')
+    text = path.read_text(encoding="utf-8")
+    block = text.rpartition('if __name__ == "__main__":')[2]
     assert block.splitlines()[-1].startswith("    script(main"), "else a closed pipe is a traceback"
+    assert "parser.exit(" not in text and 'print(f"error: ' not in text, "script tells what was wrong with the input"
 
 
 def test_a_script_whose_output_nobody_reads_ends_quietly_and_bad_input_in_a_sentence(tmp_path):
@@ -96,7 +99,7 @@ def test_the_committed_language_models_answer_in_their_grammar(witness, weights,
     assert not said.problem and reply.label in ("real", "fake") and not reply.refusals
 
 
-def test_consistency_maps_are_drawn_layer_by_layer(tmp_path, capsys):
+def test_consistency_maps_are_drawn_layer_by_layer(tmp_path):
     pytest.importorskip("torch", reason="needs the extra 'train'")
     from doubles import tiny_kfd
 
@@ -112,8 +115,8 @@ def test_consistency_maps_are_drawn_layer_by_layer(tmp_path, capsys):
     alone = [axes.get_title() for axes in maps.drawn(detector, crops, ["dark", "bright"], picture=False).axes]
     assert len(alone) == 2 * (1 + 2 * layers) and alone[0] == titles[0]  # no picture of anybody stands in it
     Image.fromarray(crops[0]).save(tmp_path / "nobody.png")
-    assert maps.main([str(weights), str(tmp_path / "nobody.png"), "--out", str(tmp_path / "m.png")]) == 1
-    assert "expected a face with landmarks, found none" in capsys.readouterr().err
+    with pytest.raises(InputError, match="expected a face with landmarks, found none"):
+        maps.main([str(weights), str(tmp_path / "nobody.png"), "--out", str(tmp_path / "m.png")])
 
 
 # --------------------------------------------------------------------------------------------------- table 5's shape
@@ -164,13 +167,13 @@ def test_what_it_takes_to_tell_a_point_is_seeds_by_their_spread_and_faces_by_the
         table.main([])
 
 
-def test_runs_on_other_faces_or_that_have_not_ended_are_refused(tmp_path, capsys):
+def test_runs_on_other_faces_or_that_have_not_ended_are_refused(tmp_path):
     table = script("fdm/table")
 
     def refused(runs: Path) -> str:
-        with pytest.raises(SystemExit, match="2"):
+        with pytest.raises(InputError) as error:
             table.main([str(runs), "--out", str(tmp_path / "t.md")])
-        return capsys.readouterr().err
+        return str(error.value)
 
     _run(tmp_path / "f-0", {"r1": 0.2, "f1": 0.8}, 0.4)
     _run(tmp_path / "fira-0", {"r1": 0.2, "f2": 0.8}, 0.4)
@@ -200,9 +203,8 @@ def test_detectors_and_answers_stand_side_by_side(tmp_path, capsys):
     (tmp_path / "whole" / "answers.json").write_text(json.dumps(said))
     table.main(["answers", str(tmp_path / "whole"), "--out", str(tmp_path / "a.md")])
     assert "| whole | 0.700 [0.600, 0.800]; blind 0.700, shuffled 0.700 |" in capsys.readouterr().out
-    with pytest.raises(SystemExit, match="2"):
+    with pytest.raises(InputError, match="Measure that run first"):
         table.main(["answers", str(tmp_path / "no-text"), "--out", str(tmp_path / "a.md")])
-    assert "Measure that run first" in capsys.readouterr().err
 
 
 def _judged(source: str, file: str, condition: str, fake: float, verdict: str) -> dict:

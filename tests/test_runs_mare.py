@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import io
 import json
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -207,7 +208,7 @@ def model(table, tmp_path_factory) -> Path:
 
 def test_the_command_asks_a_model_and_measures_what_it_said_again_without_it(evaluate, model, table, tmp_path, capsys):
     options = ["--split", "val", "--most", "6", "--tokens", "5", "--tokenizer", "plain"]
-    assert evaluate.main([str(model), str(table), "--out", str(tmp_path / "a"), "--keep", *options]) == 0
+    evaluate.main([str(model), str(table), "--out", str(tmp_path / "a"), "--keep", *options])
     assert "| verdict, whole |" in capsys.readouterr().out
     first = json.loads((tmp_path / "a" / "results.json").read_text())
     assert first["items"] == 6 and first["pictures"] == 3 and first["model"]["score/grammar"]["value"] == 0
@@ -215,17 +216,17 @@ def test_the_command_asks_a_model_and_measures_what_it_said_again_without_it(eva
     lines = predictions.read(tmp_path / "a" / "predictions")[0].to_pylist()
     assert len(lines) == 6 and all(0 <= line["score"] <= 1 and line["score/grammar"] == 0 for line in lines)
     before = str(tmp_path / "a" / "predictions")
-    assert evaluate.main([before, "--out", str(tmp_path / "b"), "--tokenizer", "plain"]) == 0
+    evaluate.main([before, "--out", str(tmp_path / "b"), "--tokenizer", "plain"])
     second = json.loads((tmp_path / "b" / "results.json").read_text())
     assert second["model"] == first["model"] and second["shuffled"] == first["shuffled"]
 
 
-def test_a_measuring_that_was_stopped_goes_on_with_a_sample(evaluate, model, table, tmp_path, capsys, monkeypatch):
+def test_a_measuring_that_was_stopped_goes_on_with_a_sample(evaluate, model, table, tmp_path, monkeypatch):
     out = tmp_path / "out"
     options = ["--sample", "5", "--batch", "2", "--tokens", "3", "--tokenizer", "plain", "--out", str(out)]
-    assert evaluate.main([str(model), str(table), *options, "--minutes", "0"]) == 1
-    assert "Asked 0 of 5 questions" in capsys.readouterr().err
-    assert evaluate.main([str(model), str(table), *options]) == 0
+    with pytest.raises(InputError, match="Asked 0 of 5 questions"):
+        evaluate.main([str(model), str(table), *options, "--minutes", "0"])
+    evaluate.main([str(model), str(table), *options])
     kept = (out / "replies.jsonl").read_text().splitlines()
     assert len(kept) == 5
     (out / "replies.jsonl").write_text("\n".join([*kept[:3], kept[3][:9]]) + "\n")
@@ -234,10 +235,11 @@ def test_a_measuring_that_was_stopped_goes_on_with_a_sample(evaluate, model, tab
     monkeypatch.setattr(
         evaluate.paired, "ask", lambda m, p, rows, asking: heard.append(rows) or real(m, p, rows, asking)
     )
-    assert evaluate.main([str(model), str(table), *options]) == 0
+    evaluate.main([str(model), str(table), *options])
     assert [len(rows) for rows in heard] == [2], "what was kept whole is not asked for again"
     smaller = [*options[:1], "3", *options[2:]]
-    assert evaluate.main([str(model), str(table), *smaller]) == 0 and len(heard) == 1, "a part of the sample"
+    evaluate.main([str(model), str(table), *smaller])
+    assert len(heard) == 1, "a part of the sample"
     assert json.loads((out / "results.json").read_text())["items"] == 3
 
 
@@ -247,7 +249,7 @@ def draws(evaluate):
 
 
 def test_how_replies_are_drawn_is_fitted_on_what_the_module_was_not_shown(
-    draws, evaluate, model, table, tmp_path, capsys, monkeypatch
+    draws, evaluate, model, table, tmp_path, monkeypatch
 ):
     shutil.copytree(model.parent, tmp_path / "copy")  # the module lies beside the model
     folder = tmp_path / "copy" / model.name
@@ -255,20 +257,22 @@ def test_how_replies_are_drawn_is_fitted_on_what_the_module_was_not_shown(
     monkeypatch.setattr(draws, "Pack", lambda path: type("Held", (), {"rows": rows}))
     given = [str(table), "--unseen", "pack", "--model", str(folder), "--draws", "2", "--tokens", "3", "--out",
              str(tmp_path / "out")]  # fmt: skip
-    assert draws.main([*given, "--minutes", "0"]) == 1 and "Drew for 0 of 16 questions" in capsys.readouterr().err
-    assert draws.main(given) == 0
+    with pytest.raises(InputError, match="Drew for 0 of 16 questions"):
+        draws.main([*given, "--minutes", "0"])
+    draws.main(given)
     held = json.loads((folder / "draws.json").read_text())
     assert held["draws"] == 2 and held["fitted"]["questions"] == 16 and held["fitted"]["groups"] == 4
     assert held["fitted"]["verdict"] in ("together", "score", "words")
     drawing = draws._drawn.read(folder)
     assert drawing is not None and drawing.offset == held["offset"]
     options = ["--sample", "4", "--tokens", "3", "--tokenizer", "plain", "--out", str(tmp_path / "val")]
-    assert evaluate.main([str(folder), str(table), *options, "--drawn"]) == 0
+    evaluate.main([str(folder), str(table), *options, "--drawn"])
     assert json.loads((tmp_path / "val" / "results.json").read_text())["drawn"] is True
-    assert evaluate.main([str(model), str(table), *options[:-1], str(tmp_path / "w"), "--drawn"]) == 1
-    assert "expected draws.json" in capsys.readouterr().err
+    with pytest.raises(InputError, match=r"expected draws\.json"):
+        evaluate.main([str(model), str(table), *options[:-1], str(tmp_path / "w"), "--drawn"])
     monkeypatch.setattr(draws, "Pack", lambda path: type("None", (), {"rows": rows[8:]}))
-    assert draws.main(given) == 1 and "expected a pack that holds out" in capsys.readouterr().err
+    with pytest.raises(InputError, match="expected a pack that holds out"):
+        draws.main(given)
 
 
 def test_words_and_score_are_weighed_by_what_was_right_elsewhere(draws):
@@ -287,16 +291,16 @@ def test_shares_of_right_claims_are_kept_where_the_witness_reads_them(evaluate, 
     made = evaluate.rows_of(asked, replies(asked, table), [None] * len(asked))
     monkeypatch.setattr(evaluate, "replied", lambda *_: made)
     options = ["--out", str(tmp_path / "out"), "--keep", "--tokenizer", "plain"]
-    assert evaluate.main([str(tmp_path), str(table), *options]) == 0
+    evaluate.main([str(tmp_path), str(table), *options])
     assert not (tmp_path / evaluate.CLAIMS).exists(), "a share of a handful of claims is no measure"
     monkeypatch.setattr(evaluate, "ENOUGH", 1)
-    assert evaluate.main([str(tmp_path), str(table), *options]) == 0
+    evaluate.main([str(tmp_path), str(table), *options])
     kept = json.loads((tmp_path / evaluate.CLAIMS).read_text())
     assert kept["agreed"] == 1.0 and "boxed" not in kept and 0 < kept["groups"] < 10, "half of the groups"
     assert "in the other: agreed 1.000" in (tmp_path / "out" / "results.md").read_text()
 
 
-def test_what_cannot_be_measured_is_one_sentence(evaluate, model, table, tmp_path, capsys):
+def test_what_cannot_be_measured_is_one_sentence(evaluate, model, table, tmp_path):
     out = ["--out", str(tmp_path / "out")]
     for arguments, sentence in (
         ([str(model)], "expected predictions in it, or a table of questions beside a model"),
@@ -305,8 +309,8 @@ def test_what_cannot_be_measured_is_one_sentence(evaluate, model, table, tmp_pat
         ([str(model), str(table), "--most", "0"], "at least one question"),
         (["hub/name", str(table), "--keep"], "--keep: expected a folder"),
     ):
-        assert evaluate.main([*arguments, *out]) == 1
-        assert sentence in capsys.readouterr().err
+        with pytest.raises(InputError, match=re.escape(sentence)):
+            evaluate.main([*arguments, *out])
 
 
 # ------------------------------------------------------------------------------------------------------- the figures
@@ -338,22 +342,22 @@ def test_terms_are_counted_once_a_reply_and_compared_with_peoples(figures, spoke
     assert figures.nearness({"a": 0.5, "b": 0.5}, {"a": 1.0, "b": 1.0}) == pytest.approx(1)  # as often, in proportion
     assert figures.nearness({"a": 1.0}, {"b": 1.0}) == pytest.approx(0) and figures.nearness({}, {"a": 1.0}) is None
     of = [f"{name}={folder}" for name, folder in spoken.items()]
-    assert figures.main(["words", *of, "--out", str(tmp_path / "words.svg")]) == 0
+    figures.main(["words", *of, "--out", str(tmp_path / "words.svg")])
     numbers = json.loads((tmp_path / "words.json").read_text())
     assert numbers["terms"]["people"]["nose"] > 0.2 and numbers["terms"]["same"]["texture"] == 1.0
     assert numbers["near"]["echo"] > 0.8 and numbers["near"]["same"] == 0
     assert "share of replies" in (tmp_path / "words.svg").read_text()
 
 
-def test_a_sheet_has_the_same_faces_for_everybody(figures, spoken, table, tmp_path, capsys):
+def test_a_sheet_has_the_same_faces_for_everybody(figures, spoken, table, tmp_path):
     drawn = figures.sheet(spoken, table, count=2)
     assert len(drawn.axes) == 2 * 3 and {axes.get_title().split("\n")[-1] for axes in drawn.axes} == {
         "people", "echo", "same",
     }  # fmt: skip
     boxed = [axes for axes in drawn.axes if axes.patches]
     assert {axes.get_title().split("\n")[-1] for axes in boxed} <= {"people", "echo"} and boxed
-    assert figures.main(["sheet", f"echo={spoken['echo']}", "--out", str(tmp_path / "x.png")]) == 1
-    assert "expected --table" in capsys.readouterr().err
+    with pytest.raises(InputError, match="expected --table"):
+        figures.main(["sheet", f"echo={spoken['echo']}", "--out", str(tmp_path / "x.png")])
 
 
 def packed(tmp_path: Path, *sources: str) -> Path:
@@ -418,42 +422,43 @@ def test_tables_have_the_papers_rows_ours_and_why_a_row_was_not_run(tables, eval
     processor.save_pretrained(tmp_path / "plain")
     assert not pv.is_saved(tmp_path / "plain"), "a plain model, as those of the hub are"
     options = ["--whole", "--most", "4", "--tokens", "3", "--tokenizer", "plain", "--out", str(tmp_path / "3" / "qwen")]
-    assert evaluate.main([str(tmp_path / "plain"), str(table), *options]) == 0
+    evaluate.main([str(tmp_path / "plain"), str(table), *options])
     capsys.readouterr()
-    assert tables.main(["3", str(tmp_path / "3")]) == 0
+    tables.main(["3", str(tmp_path / "3")])
     lines = capsys.readouterr().out.splitlines()
     assert len({line.count("|") for line in lines}) == 1, "every row has every column"
     rows = {line.split("|")[1].strip(): line for line in lines}
     assert rows["Qwen"].endswith("59.41 / 51.04 % |") and "not run" not in rows["Qwen"] and "0.000" in rows["Qwen"]
     assert "not run: runs/mare/evaluate.py OpenGVLab/InternVL2_5-8B-MPO-hf dma.parquet --whole" in rows["InternVL"]
     assert "0.500" in rows["always fake"] and "98.09" in rows["MARE"]
-    assert tables.main(["4", str(tmp_path)]) == 0
+    tables.main(["4", str(tmp_path)])
     assert "published-qwen3b.toml" in capsys.readouterr().out
 
 
-def test_a_folder_that_holds_no_runs_of_table_5_is_told(tables, tmp_path, capsys):
+def test_a_folder_that_holds_no_runs_of_table_5_is_told(tables, tmp_path):
     for content in ("{}", "[1]", '{"model": 1}'):
         (tmp_path / "f.json").write_text(content)
-        assert tables.main(["5", str(tmp_path)]) == 1
-        assert "expected what `verdicts` wrote" in capsys.readouterr().err
-    assert tables.main(["3", str(tmp_path / "none")]) == 1
-    assert "expected the folder of the runs" in capsys.readouterr().err
+        with pytest.raises(InputError, match="expected what `verdicts` wrote"):
+            tables.main(["5", str(tmp_path)])
+    with pytest.raises(InputError, match="expected the folder of the runs"):
+        tables.main(["3", str(tmp_path / "none")])
 
 
 def test_table_5_is_the_verdict_of_models_by_source(tables, model, tmp_path, capsys):
     pack = packed(tmp_path, "dfdc", "ffpp_c40")
     capsys.readouterr()
     asked = ["verdicts", f"f={model}", f"fir={model}", "--pack", str(pack), "--tokens", "3", "--limit", "2"]
-    assert tables.main([*asked, "--out", str(tmp_path / "out")]) == 0
+    tables.main([*asked, "--out", str(tmp_path / "out")])
     text = capsys.readouterr().out
     rows = {line.split("|")[1].strip(): line for line in text.splitlines()}
     assert "dfdc, accuracy / F1 | ffpp_c40, accuracy / F1 | WDF, the paper's" in text
     assert "0.000" in rows["L_f"] and "92.07" not in rows["L_f"] and "94.92 / 96.07 %" in rows["L_f"]
     assert "not run" in rows["L_f + L_I"] and "0.500" in rows["always real"] and "score alone (fir)" in rows
-    assert tables.main(["verdicts", "nothing", "--pack", str(pack), "--out", str(tmp_path / "x")]) == 1
-    assert "expected NAME=MODEL" in capsys.readouterr().err
+    with pytest.raises(InputError, match="expected NAME=MODEL"):
+        tables.main(["verdicts", "nothing", "--pack", str(pack), "--out", str(tmp_path / "x")])
     asked = ["verdicts", f"f={model}", "--pack", str(pack), "--sources", "wdf", "--out", str(tmp_path / "x")]
-    assert tables.main(asked) == 1 and "rows of wdf" in capsys.readouterr().err
+    with pytest.raises(InputError, match="rows of wdf"):
+        tables.main(asked)
 
 
 def test_verdicts_are_counted_by_hand(tables):
@@ -535,7 +540,7 @@ def test_a_way_to_the_picture_that_carries_nothing_adds_nothing(seen, model, tab
     assert blind[0]["nats"] < 0
 
     given = [str(model), str(table), "--count", "4", "--beside", str(model), "--out", str(tmp_path / "seen.md")]
-    assert seen.main(given) == 0
+    seen.main(given)
     text = (tmp_path / "seen.md").read_text(encoding="utf-8")
     assert "| image tower |" in text and "likelier than to the other model by 0.000 (0.000–0.000) nats" in text
     assert "4 replies about as many pictures" in capsys.readouterr().out
@@ -549,7 +554,7 @@ def undecided(evaluate):
     yield from _script("undecided")
 
 
-def test_map_and_words_are_sorted_by_what_the_score_decides(undecided, table, tmp_path, capsys):
+def test_map_and_words_are_sorted_by_what_the_score_decides(undecided, table, tmp_path):
     calibration = json.loads((RUNS / "model" / "fdm.json").read_text())["calibration"]
     seen = {"a": (0.9, 0.8, 2.0), "b": (0.5, 0.5, 1.0), "c": (0.5, 0.3, 1.0)}  # score, marked, spread
     said = [("a", "fake", "fake"), ("b", "real", "fake"), ("b", "real", "real"), ("c", "fake", "fake")]
@@ -562,8 +567,8 @@ def test_map_and_words_are_sorted_by_what_the_score_decides(undecided, table, tm
     module = tiny_fdm(tmp_path)
     predictions.write(tmp_path / "on", {"name": "m", "dataset": "dma", "questions": True}, [])
     given = [str(module), str(table), "--on", str(tmp_path / "on"), "--out", str(tmp_path / "out.md")]
-    assert undecided.main(given) == 1
-    assert "expected a calibration" in capsys.readouterr().err
+    with pytest.raises(InputError, match="expected a calibration"):
+        undecided.main(given)
     card = json.loads(module.with_suffix(".json").read_text()) | {"calibration": calibration}
     module.with_suffix(".json").write_text(json.dumps(card))
     row = chats.read_dma(table)[0]
@@ -584,7 +589,7 @@ def test_every_box_that_is_known_of_a_picture_is_asked_for_without_the_traces(pl
     chat = [{"messages": [], "images": [f"images/{row['file']}"]} for row in rows]
     (tmp_path / "chat.json").write_text(json.dumps(chat))
     out = tmp_path / "places.json"
-    assert places.main([str(table), str(tmp_path / "chat.json"), "--orders", "2", "--out", str(out)]) == 0
+    places.main([str(table), str(tmp_path / "chat.json"), "--orders", "2", "--out", str(out)])
     made = json.loads(out.read_text())
     forged = {row["file"] for row in rows if row["label"] == "fake"}
     assert len(made) == 2 * len(forged) and f"{len(made)} conversations" in capsys.readouterr().out
@@ -596,8 +601,11 @@ def test_every_box_that_is_known_of_a_picture_is_asked_for_without_the_traces(pl
         assert told == {name: [round(edge) for edge in box] for name, box in known.items()}
 
     (tmp_path / "short.json").write_text(json.dumps(chat[:3]))
-    assert places.main([str(table), str(tmp_path / "short.json"), "--out", str(out)]) == 1
-    assert "expected a conversation for each of the" in capsys.readouterr().err
+    (tmp_path / "broken.json").write_text("[")
+    with pytest.raises(InputError, match=r"broken\.json': expected JSON"):
+        places.main([str(table), str(tmp_path / "broken.json"), "--out", str(out)])
+    with pytest.raises(InputError, match="expected a conversation for each of the"):
+        places.main([str(table), str(tmp_path / "short.json"), "--out", str(out)])
 
 
 # ------------------------------------------------------------------------------------ where two models put the same box
@@ -612,18 +620,18 @@ def test_boxes_of_two_models_are_compared_pair_by_pair(matched, evaluate, asked,
     off = [text.replace("[40, ", "[43, ") for text in replies(asked, table)]
     rows = evaluate.rows_of(asked, off, [None] * len(asked))
     predictions.write(tmp_path / "off", {"name": "off", "dataset": "dma", "questions": True}, rows)
-    assert matched.main([str(tmp_path / "off"), str(spoken["echo"])]) == 0
+    matched.main([str(tmp_path / "off"), str(spoken["echo"])])
     printed = capsys.readouterr().out
     assert "after 1.000 (1.000–1.000)" in printed and "  nose " in printed
     before, after = (predictions.read(run)[0] for run in (tmp_path / "off", spoken["echo"]))
     found = matched.pairs(before, after)
     assert found and all(name == "nose" and b == 1.0 and a == pytest.approx(0.9) for _, name, a, b in found)
 
-    assert matched.main([str(spoken["same"]), str(spoken["echo"])]) == 1
-    assert "got none" in capsys.readouterr().err
+    with pytest.raises(InputError, match="got none"):
+        matched.main([str(spoken["same"]), str(spoken["echo"])])
     predictions.write(tmp_path / "few", {"name": "few", "dataset": "dma", "questions": True}, rows[:3])
-    assert matched.main([str(tmp_path / "few"), str(spoken["echo"])]) == 1
-    assert "about the same questions" in capsys.readouterr().err
+    with pytest.raises(InputError, match="about the same questions"):
+        matched.main([str(tmp_path / "few"), str(spoken["echo"])])
 
 
 # -------------------------------------------------------------------------- modules that have not seen what is taught
@@ -656,7 +664,7 @@ def packed_of(table: Path, folder: Path) -> Path:
 
 def test_whole_groups_are_dealt_out_and_what_shares_a_group_anywhere_stays_together(crossfit, table, tmp_path, capsys):
     pack, out = packed_of(table, tmp_path / "pack"), tmp_path / "fold"
-    assert crossfit.main(["parts", str(pack), str(table), "--parts", "2", "--out", str(out)]) == 0
+    crossfit.main(["parts", str(pack), str(table), "--parts", "2", "--out", str(out)])
     assert "10 + 10 pictures" in capsys.readouterr().out
     part = json.loads((out / "parts.json").read_text())["pictures"]
     whole = Pack(pack).rows
@@ -675,8 +683,8 @@ def test_whole_groups_are_dealt_out_and_what_shares_a_group_anywhere_stays_toget
     edit = {"source": "edits", "group": "e", "sha256": "z", "identity": "s/3"}
     groups, _ = crossfit.joined([*one, edit], [])
     assert groups[0] == groups[1] != groups[2] == groups[3]
-    assert crossfit.main(["parts", str(pack), str(table), "--parts", "21", "--out", str(out)]) == 1
-    assert "expected from 2 to 10 parts" in capsys.readouterr().err
+    with pytest.raises(InputError, match="expected from 2 to 10 parts"):
+        crossfit.main(["parts", str(pack), str(table), "--parts", "21", "--out", str(out)])
 
 
 def test_a_module_is_brought_to_the_channels_and_the_spread_of_another(crossfit):
@@ -710,7 +718,7 @@ def test_a_model_is_taught_with_traces_of_the_module_that_has_not_seen_the_pictu
     with pytest.raises(InputError, match="expected the folder of cross-fitted modules"):
         Crossfit.read(out)
     shipped = model.parent / "fdm.safetensors"
-    assert crossfit.main(["align", str(out), "--to", str(shipped), "--pack", str(pack)]) == 0
+    crossfit.main(["align", str(out), "--to", str(shipped), "--pack", str(pack)])
     assert capsys.readouterr().out.count("its part, which it has not seen") == 2
 
     examples, found = chats.read(table), Crossfit.read(out)
@@ -748,7 +756,7 @@ def io_noise(seed: int) -> bytes:
 
 
 @pytest.mark.filterwarnings(r"ignore:`(is_)?gradient_checkpointing\w*` is deprecated:FutureWarning")
-def test_cross_fitted_traces_belong_to_a_run(crossfit, table, model, tmp_path, capsys):
+def test_cross_fitted_traces_belong_to_a_run(crossfit, table, model, tmp_path):
     """The run goes through, its model keeps the module that ships, and says which modules it learned with."""
     from facewitness.train import sft
 

@@ -167,14 +167,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     if given.runs is None or given.out is None:
         parser.error("expected the runs' folder and --out, or --needed")
-    try:
-        runs = {name: [Run.read(folder) for folder in sorted(given.runs.glob(f"{name}-*"))] for name in ROWS}
-        runs = {name: several for name, several in runs.items() if several}
-        if not runs:
-            raise InputError(f"{given.runs}: expected folders such as f-0 and fira-2, found none.")
-        text, found = table(runs)
-    except InputError as error:
-        parser.exit(2, f"{error}\n")
+    runs = {name: [Run.read(folder) for folder in sorted(given.runs.glob(f"{name}-*"))] for name in ROWS}
+    runs = {name: several for name, several in runs.items() if several}
+    if not runs:
+        raise InputError(f"{given.runs}: expected folders such as f-0 and fira-2, found none.")
+    text, found = table(runs)
     write_whole(given.out.with_suffix(".json"), json.dumps(found, indent=1).encode())
     write_whole(given.out, text.encode())
     print(text)

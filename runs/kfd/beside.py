@@ -237,10 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"--share: expected a number from 0 to 1, got {given.share:g}")
     old, new = KFD.load(given.old), KFD.load(given.new)
     facts = json.loads(given.new.with_suffix(".json").read_text(encoding="utf-8"))
-    try:
-        detector = mean(old, new, given.share)
-    except InputError as error:
-        parser.exit(2, f"{error}\n")
+    detector = mean(old, new, given.share)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     detector.save(given.out, {"crop": facts["crop"], "trained": facts["trained"]})
 

@@ -27,7 +27,6 @@ from facewitness.apps.script import script
 from facewitness.bench import measures
 from facewitness.builders import chats, sbi_qa
 from facewitness.builders.pack import Pack
-from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.grammars import yes_no
 from facewitness.models import prompted_vlm as pv
@@ -164,16 +163,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked.add_argument("--general", type=Path)
     asked.add_argument("--out", type=Path, required=True)
     given = parser.parse_args(arguments)
-    try:
-        if given.what == "talks":
-            examples = items(
-                Pack(given.pack), given.split, given.pictures, given.seed, given.detector, given.turns, given.elsewhere
-            )
-            print(sbi_qa.write_chat(examples, given.out, given.turns))
-        else:
-            measure(given)
-    except InputError as error:
-        parser.exit(2, f"{error}\n")
+    if given.what == "talks":
+        examples = items(
+            Pack(given.pack), given.split, given.pictures, given.seed, given.detector, given.turns, given.elsewhere
+        )
+        print(sbi_qa.write_chat(examples, given.out, given.turns))
+    else:
+        measure(given)
 
 
 if __name__ == "__main__":

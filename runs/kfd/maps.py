@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 
 from facewitness import geometry, media, plugins
 from facewitness.apps.script import script
-from facewitness.errors import FacewitnessError, InputError
+from facewitness.errors import InputError
 from facewitness.models.kfd import KFD
 from facewitness.witnesses import _places
 
@@ -65,7 +64,7 @@ def drawn(detector: KFD, crops: Sequence[NDArray[np.uint8]], names: Sequence[str
     return figure
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Read, detect, draw."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("weights", type=Path, help="kfd.safetensors of a run, its .json beside it")
@@ -73,18 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--picture", action="store_true", help="show the picture itself, too")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.png")
     given = parser.parse_args(arguments)
-    try:
-        detector = KFD.load(given.weights)
-        margin = json.loads(given.weights.with_suffix(".json").read_text(encoding="utf-8"))["crop"]["margin"]
-        crops = [crop_of(path, detector.encoders.size, float(margin)) for path in given.photos]
-        FigureCanvasAgg(drawn(detector, crops, [path.stem for path in given.photos], given.picture)).print_png(
-            given.out
-        )
-    except (FacewitnessError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    detector = KFD.load(given.weights)
+    margin = json.loads(given.weights.with_suffix(".json").read_text(encoding="utf-8"))["crop"]["margin"]
+    crops = [crop_of(path, detector.encoders.size, float(margin)) for path in given.photos]
+    FigureCanvasAgg(drawn(detector, crops, [path.stem for path in given.photos], given.picture)).print_png(given.out)
     print(given.out)
-    return 0
 
 
 if __name__ == "__main__":

@@ -81,10 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     heads, rows = (DETECTORS, _detectors) if given.what == "detectors" else (ANSWERS, _answers)
     lines = [f"| | {' | '.join(heads.values())} |", f"|---|{'---|' * len(heads)}"]
-    try:
-        lines += [f"| {name} | {' | '.join(cells)} |" for name, cells in rows(given.runs)]
-    except InputError as error:
-        parser.exit(2, f"{error}\n")
+    lines += [f"| {name} | {' | '.join(cells)} |" for name, cells in rows(given.runs)]
     text = "\n".join(lines) + "\n"
     write_whole(given.out, text.encode())
     print(text)

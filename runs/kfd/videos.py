@@ -33,7 +33,7 @@ from facewitness.apps.script import script
 from facewitness.bench import measures
 from facewitness.bench.conditions import FORGERS
 from facewitness.builders.pack import Pack
-from facewitness.errors import FacewitnessError, InputError
+from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.grammars import yes_no
 from facewitness.models import _saved
@@ -349,15 +349,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     shown.add_argument("folder", type=Path)
     given = parser.parse_args(arguments)
     if given.what == "table":
-        try:
-            print(table(given.which, given.folder))
-        except InputError as error:
-            parser.exit(2, f"{error}\n")
-        return
-    try:
+        print(table(given.which, given.folder))
+    else:
         _measure(given)
-    except (FacewitnessError, OSError) as error:
-        parser.exit(2, f"{error}\n")
 
 
 def _measure(given: argparse.Namespace) -> None:

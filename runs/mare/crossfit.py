@@ -23,7 +23,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import sys
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +39,7 @@ from facewitness.apps.script import script
 from facewitness.bench import measures
 from facewitness.builders import chats
 from facewitness.builders.pack import Pack
-from facewitness.errors import FacewitnessError, InputError
+from facewitness.errors import InputError
 from facewitness.files import read_json, write_whole
 from facewitness.models.fdm import FDM
 from facewitness.train import checkpoint
@@ -286,7 +285,7 @@ def _places(trace: torch.Tensor) -> NDArray[np.float64]:
     return trace.permute(0, 2, 3, 1).flatten(0, 2).double().numpy()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Deal out, or align."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
@@ -300,16 +299,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     brought.add_argument("--to", type=Path, required=True, help="fdm.safetensors of the module in use")
     brought.add_argument("--pack", type=Path, required=True, help="the whole pack")
     given = parser.parse_args(arguments)
-    try:
-        if given.command == "parts":
-            counts = split(given.pack, given.tables, given.parts, given.out)
-            print(f"{given.out}: {' + '.join(f'{count:,}' for count in counts)} pictures")
-        else:
-            print("\n".join(align(given.folder, given.to, given.pack)))
-    except (FacewitnessError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    if given.command == "parts":
+        counts = split(given.pack, given.tables, given.parts, given.out)
+        print(f"{given.out}: {' + '.join(f'{count:,}' for count in counts)} pictures")
+    else:
+        print("\n".join(align(given.folder, given.to, given.pack)))
 
 
 if __name__ == "__main__":

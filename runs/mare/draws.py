@@ -32,7 +32,7 @@ from facewitness.bench import measures
 from facewitness.builders import chats
 from facewitness.builders.pack import Pack
 from facewitness.calibration import logit
-from facewitness.errors import FacewitnessError, InputError
+from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.grammars import mare
 from facewitness.train import paired
@@ -127,7 +127,7 @@ def better(right: dict[str, NDArray[np.bool_]], groups: Sequence[str], seed: int
     return max(sure, key=lambda name: right[name].mean(), default="words")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Draw, fit and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("table", type=Path, help="dma.parquet of the split train")
@@ -141,16 +141,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tokens", type=int, default=384)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args(arguments)
-    try:
-        items = unseen(evaluate.items(chats.read_dma(given.table)), given.unseen)
-        order = np.random.default_rng(given.seed).permutation(len(items))[: given.most]
-        lines = drawn(Prompted(str(given.model), "cpu", given.tokens), [items[i] for i in order], given)
-        found = written(lines, given)
-    except (FacewitnessError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    items = unseen(evaluate.items(chats.read_dma(given.table)), given.unseen)
+    order = np.random.default_rng(given.seed).permutation(len(items))[: given.most]
+    lines = drawn(Prompted(str(given.model), "cpu", given.tokens), [items[i] for i in order], given)
+    found = written(lines, given)
     print(json.dumps(found, indent=1))
-    return 0
 
 
 def written(lines: Sequence[dict[str, Any]], given: argparse.Namespace) -> dict[str, Any]:

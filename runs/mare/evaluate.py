@@ -35,7 +35,6 @@ import argparse
 import hashlib
 import json
 import re
-import sys
 import time
 import zlib
 from collections import Counter, defaultdict
@@ -55,7 +54,7 @@ from facewitness.apps.script import script
 from facewitness.bench import measures, predictions, speakers, wording
 from facewitness.bench.measures import Value
 from facewitness.builders import chats
-from facewitness.errors import FacewitnessError, InputError
+from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.grammars import mare
 from facewitness.models import prompted_vlm as pv
@@ -357,7 +356,7 @@ def _cell(value: Value) -> str:
     return f"{value.value:.3f}{between}"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Ask a model, or read what it replied, and measure it beside the controls."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("model", help="folder of train/sft's or train/grpo's model, a plain one, or DIR/predictions")
@@ -379,14 +378,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--keep", nargs="?", const="", metavar="FOLDER", help="write claims.json there, or into the model's folder"
     )
     given = parser.parse_args(arguments)
-    try:
-        if given.keep is not None and not Path(given.keep or given.model).is_dir():
-            raise InputError(f"--keep: expected a folder to write {CLAIMS} into, got '{given.keep or given.model}'")
-        print(_written(*_predicted(given), given))
-    except (FacewitnessError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    if given.keep is not None and not Path(given.keep or given.model).is_dir():
+        raise InputError(f"--keep: expected a folder to write {CLAIMS} into, got '{given.keep or given.model}'")
+    print(_written(*_predicted(given), given))
 
 
 def _predicted(given: argparse.Namespace) -> tuple[pa.Table, dict[str, Any]]:

@@ -23,7 +23,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import sys
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -41,7 +40,7 @@ from matplotlib.patches import Rectangle
 from facewitness.apps.script import script
 from facewitness.bench import predictions
 from facewitness.builders import chats
-from facewitness.errors import FacewitnessError, InputError
+from facewitness.errors import InputError
 from facewitness.grammars import mare
 from facewitness.train import paired
 
@@ -187,7 +186,7 @@ def attention(weights: Mapping[str, Path], pack: Path, sources: Sequence[str], c
     return figure
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Draw one figure."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("figure", choices=("words", "sheet", "attention"))
@@ -199,28 +198,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.svg|png")
     given = parser.parse_args(arguments)
     count = {} if given.count is None else {"count": given.count}
-    try:
-        if given.figure == "words":
-            figure, numbers = words(_runs(given.of), **count)
-            given.out.with_suffix(".json").write_text(json.dumps(numbers, indent=1))
-        elif given.figure == "sheet":
-            if given.table is None:
-                raise InputError("sheet: expected --table, the dma.parquet that was asked about")
-            figure = sheet(_runs(given.of), given.table, **count)
-        else:
-            if given.pack is None:
-                raise InputError("attention: expected --pack, whose pictures are looked at")
-            figure = attention(_runs(given.of), given.pack, given.sources, **count)
-    except (FacewitnessError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    if given.figure == "words":
+        figure, numbers = words(_runs(given.of), **count)
+        given.out.with_suffix(".json").write_text(json.dumps(numbers, indent=1))
+    elif given.figure == "sheet":
+        if given.table is None:
+            raise InputError("sheet: expected --table, the dma.parquet that was asked about")
+        figure = sheet(_runs(given.of), given.table, **count)
+    else:
+        if given.pack is None:
+            raise InputError("attention: expected --pack, whose pictures are looked at")
+        figure = attention(_runs(given.of), given.pack, given.sources, **count)
     with matplotlib.rc_context({"svg.hashsalt": "facewitness"}):
         if given.out.suffix == ".svg":
             FigureCanvasSVG(figure).print_svg(given.out, metadata={"Date": None, "Creator": None})
         else:
             FigureCanvasAgg(figure).print_png(given.out)
     print(given.out)
-    return 0
 
 
 if __name__ == "__main__":

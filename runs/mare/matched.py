@@ -11,7 +11,6 @@ groups, and each region's.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ import pyarrow as pa
 from facewitness import geometry
 from facewitness.apps.script import script
 from facewitness.bench import measures, predictions, speakers
-from facewitness.errors import FacewitnessError, InputError
+from facewitness.errors import InputError
 from facewitness.grammars import mare
 from facewitness.train.measuring import three
 from facewitness.types import Box
@@ -59,19 +58,15 @@ def pairs(before: pa.Table, after: pa.Table) -> list[tuple[str, str, float, floa
     return out
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Compare, and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("before", type=Path)
     parser.add_argument("after", type=Path)
     given = parser.parse_args(arguments)
-    try:
-        found = pairs(*(predictions.read(run)[0] for run in (given.before, given.after)))
-        if not found:
-            raise InputError("matched: expected boxes that both runs and people have, got none")
-    except (FacewitnessError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    found = pairs(*(predictions.read(run)[0] for run in (given.before, given.after)))
+    if not found:
+        raise InputError("matched: expected boxes that both runs and people have, got none")
     a, b = (np.array([each[i] for each in found]) for i in (2, 3))
     ones = np.ones(len(found))
     values = measures.ratios({"before": (a, ones), "after": (b, ones), "difference": (b - a, ones)},
@@ -83,7 +78,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         regions[name].append(both)
     for name, both in sorted(regions.items()):
         print(f"  {name:14s} {len(both):4d}  {np.mean([x for x, _ in both]):.3f}  {np.mean([y for _, y in both]):.3f}")
-    return 0
 
 
 if __name__ == "__main__":

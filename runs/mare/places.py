@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from facewitness.apps.script import script
+from facewitness.apps.train import read_json
 from facewitness.builders import chats
-from facewitness.errors import FacewitnessError, InputError
-from facewitness.files import read_json, write_whole
+from facewitness.errors import InputError
+from facewitness.files import write_whole
 
 QUESTION = "Where are the regions of this face? Box every one that you can see, in pixels."
 
@@ -58,7 +58,7 @@ def asked(rows: Sequence[Mapping[str, Any]], chat: Sequence[Mapping[str, Any]], 
     return out
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Read, and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("table", type=Path)
@@ -66,14 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--orders", type=int, default=2)
     parser.add_argument("--out", type=Path, required=True, help="beside the chat, whose pictures it names")
     given = parser.parse_args(arguments)
-    try:
-        made = asked(chats.read_dma(given.table), read_json(given.chat), given.orders)
-        write_whole(given.out, json.dumps(made, ensure_ascii=False).encode())
-    except (FacewitnessError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    made = asked(chats.read_dma(given.table), read_json(given.chat), given.orders)
+    write_whole(given.out, json.dumps(made, ensure_ascii=False).encode())
     print(f"{given.out}: {len(made):,} conversations")
-    return 0
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ and how much likelier the same replies are to this model than to another one, pa
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import numpy as np
 import torch
 
 from facewitness.apps.script import script
-from facewitness.errors import FacewitnessError, InputError
+from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.models import prompted_vlm as pv
 from facewitness.train import paired
@@ -99,7 +98,7 @@ def sizes(model: Any) -> dict[str, float]:
     return {part: float(np.mean(values)) for part, values in parts.items()}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Weigh, and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("model")
@@ -108,17 +107,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--beside", metavar="OTHER", help="another model, to which the same replies are told")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args(arguments)
-    try:
-        model, processor = pv.loaded(given.model, dtype="auto")
-        asked = by_turns(paired.read(given.table), given.count)
-        rows = weighed(model, processor, asked)
-        if given.beside:
-            other, reader = pv.loaded(given.beside, dtype="auto")
-            for line, row in zip(rows, asked, strict=True):
-                line["likelier"] = line["nats"] - _likelihood(other, reader, row)
-    except (FacewitnessError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    model, processor = pv.loaded(given.model, dtype="auto")
+    asked = by_turns(paired.read(given.table), given.count)
+    rows = weighed(model, processor, asked)
+    if given.beside:
+        other, reader = pv.loaded(given.beside, dtype="auto")
+        for line, row in zip(rows, asked, strict=True):
+            line["likelier"] = line["nats"] - _likelihood(other, reader, row)
     found = means(rows, ("nats", *WAYS, *(("likelier",) if given.beside else ())))
     lines = ["| way | what it adds to a reply of people, nats |", "|---|---|"]
     lines += [f"| {name} | {three(found[name])} |" for name in WAYS]
@@ -130,7 +125,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lines += ["", f"They are likelier than to the other model by {three(found['likelier'])} nats, paired."]
     write_whole(given.out, ("\n".join(lines) + "\n").encode())
     print("\n".join(lines))
-    return 0
 
 
 if __name__ == "__main__":

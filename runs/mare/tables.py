@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -31,7 +30,7 @@ import numpy as np
 from facewitness.apps.script import script
 from facewitness.bench import measures
 from facewitness.builders.pack import Pack
-from facewitness.errors import FacewitnessError, InputError
+from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.grammars import mare
 from facewitness.models import prompted_vlm as pv
@@ -227,7 +226,7 @@ def measured(data: Pack, said: Sequence[tuple[int, str, float | None]]) -> dict[
     return out
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Ask models, or print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("what", choices=["verdicts", *PUBLISHED])
@@ -238,25 +237,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tokens", type=int, default=256, help="of a reply, at most")
     parser.add_argument("--out", type=Path, help="folder of `verdicts`")
     given = parser.parse_args(arguments)
-    try:
-        if given.what != "verdicts":
-            print(table(given.what, Path(given.runs[0])), end="")
-            return 0
-        if given.pack is None or given.out is None:
-            parser.error("verdicts: expected --pack and --out")
-        data = Pack(given.pack)
-        rows = frames(data, given.sources, given.limit)
-        for each in given.runs:
-            name, equals, model = each.partition("=")
-            if not equals:
-                raise InputError(f"verdicts: expected NAME=MODEL, got {each!r}")
-            numbers = measured(data, list(verdicts(model, data, rows, given.tokens)))
-            write_whole(given.out / f"{name}.json", (json.dumps(numbers, indent=1) + "\n").encode())
-        print(table("5", given.out), end="")
-    except (FacewitnessError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    if given.what != "verdicts":
+        print(table(given.what, Path(given.runs[0])), end="")
+        return
+    if given.pack is None or given.out is None:
+        parser.error("verdicts: expected --pack and --out")
+    data = Pack(given.pack)
+    rows = frames(data, given.sources, given.limit)
+    for each in given.runs:
+        name, equals, model = each.partition("=")
+        if not equals:
+            raise InputError(f"verdicts: expected NAME=MODEL, got {each!r}")
+        numbers = measured(data, list(verdicts(model, data, rows, given.tokens)))
+        write_whole(given.out / f"{name}.json", (json.dumps(numbers, indent=1) + "\n").encode())
+    print(table("5", given.out), end="")
 
 
 if __name__ == "__main__":

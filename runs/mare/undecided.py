@@ -16,7 +16,6 @@ questions, with 95 % intervals over groups.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from facewitness.apps.script import script
 from facewitness.bench import measures, predictions
 from facewitness.builders import chats
 from facewitness.calibration import decided
-from facewitness.errors import FacewitnessError, InputError
+from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.train import paired
 from facewitness.train.measuring import HALF, three
@@ -87,7 +86,7 @@ def table(seen: dict[str, tuple[float, float, float]], rows: Sequence[dict[str, 
     return lines
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Look, count, and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("module")
@@ -95,24 +94,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--on", type=Path, required=True, help="predictions of evaluate.py")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args(arguments)
-    try:
-        witness = load(weights=given.module)
-        if witness.calibration is None:
-            raise InputError(
-                f"undecided: expected a calibration in {given.module}'s card, got none. Fit one: runs/fdm/fit.py"
-            )
-        pictures = {row["file"]: row for row in chats.read_dma(given.table)}
-        rows = predictions.read(given.on)[0].to_pylist()
-        if lost := sorted({row["file"] for row in rows} - set(pictures)):
-            raise InputError(f"undecided: expected pictures of {given.table.name}, got {len(lost)} more: {lost[0]}")
-        seen = {file: marked(witness, pictures[file]) for file in dict.fromkeys(row["file"] for row in rows)}
-        lines = table(seen, rows, witness.calibration)
-    except (FacewitnessError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    witness = load(weights=given.module)
+    if witness.calibration is None:
+        raise InputError(
+            f"undecided: expected a calibration in {given.module}'s card, got none. Fit one: runs/fdm/fit.py"
+        )
+    pictures = {row["file"]: row for row in chats.read_dma(given.table)}
+    rows = predictions.read(given.on)[0].to_pylist()
+    if lost := sorted({row["file"] for row in rows} - set(pictures)):
+        raise InputError(f"undecided: expected pictures of {given.table.name}, got {len(lost)} more: {lost[0]}")
+    seen = {file: marked(witness, pictures[file]) for file in dict.fromkeys(row["file"] for row in rows)}
+    lines = table(seen, rows, witness.calibration)
     write_whole(given.out, ("\n".join(lines) + "\n").encode())
     print("\n".join(lines))
-    return 0
 
 
 if __name__ == "__main__":
