@@ -27,6 +27,7 @@ from PIL import Image
 from reports import HOSTILE, NOTE, REPORTS, SHA256, THOUGHT, clip_of, landmarks, painted
 
 from facewitness import formats, plugins
+from facewitness.apps import cli
 from facewitness.errors import ReportError, UnknownName
 from facewitness.formats import figure, html, markdown, overlay
 from facewitness.formats import json as wire
@@ -742,6 +743,29 @@ def test_a_figure_says_what_a_witness_said_and_without_a_map_that_there_is_none(
     assert lines[at + 1] == "The words contradict the score."
     silent = dataclasses.replace(person, findings=(), mask=None, explanation=())
     assert figure._located(silent, (0, 0, 10, 10), Image.new("RGB", (figure.SIDE, figure.SIDE))) is None
+
+
+@pytest.mark.parametrize("text", ["The nose is odd. " * 1250, "x" * 20_000, "A nose.\n" * 2600])
+def test_of_endless_words_pages_show_the_beginning_and_say_how_much_more_there_is(text):
+    report = REPORTS["two_faces"]
+    person = report.people[0]
+    said = Testimony("mare", 0.9, reply=Reply("fake", parts=(text,)))
+    spoken = dataclasses.replace(person, verdict=dataclasses.replace(person.verdict, testimonies=(said,)))
+    report = dataclasses.replace(report, people=(spoken,))
+    shown = formats.quoted(text)
+    assert 1900 < len(shown) < 2100 and re.search(r"… \(1[89],\d{3} more letters stand in the JSON report\)$", shown)
+    for render in (html.render, markdown.render):
+        page = render(report, clip_of(report)).decode()
+        assert "more letters stand in the JSON report" in page and text.strip() not in page
+    assert wire.parse(wire.render(report, clip_of(report))).people[0].verdict.testimonies[0].reply.text == text
+    with Image.open(io.BytesIO(figure.render(report, clip_of(report)))) as picture:
+        assert picture.height < figure.SIDE + 20 * 300
+    words = next(cli._words_of(said))[0]
+    assert words.startswith("    mare says: “") and len(words) < 2200
+
+
+def test_words_of_a_readable_length_are_whole():
+    assert formats.quoted(" A nose.\n" * 200) == ("A nose.\n " * 200).strip()
 
 
 def test_overlay_stretches_a_mask_to_its_box():

@@ -81,6 +81,24 @@ def cases(testimony: Testimony) -> tuple[tuple[str, Reply], ...]:
     return tuple((side, replies[side]) for side in ("real", "fake")) if len(replies) == 2 else ()
 
 
+def quoted(text: str) -> str:
+    """A witness's words as people read them: of very long ones the beginning, and how much more there is.
+
+    Args:
+        text: Of a reply; the report in JSON keeps all of it.
+    """
+    text = text.strip()
+    if len(text) <= _LONGEST:
+        return text
+    begin = text[:_LONGEST]
+    at = max(begin.rfind(" "), begin.rfind("\n"))
+    begin = begin[:at].rstrip() if at > _LONGEST // 2 else begin
+    return f"{begin} … ({len(text) - len(begin):,} more letters stand in the JSON report)"
+
+
+_LONGEST = 2_000  # characters: twenty-five lines of a terminal
+
+
 def argument(reply: Reply) -> str:
     """What an answer argues, without its description and result where it has such fields (FFAA's "Forgery reasoning").
 

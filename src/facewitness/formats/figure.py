@@ -9,6 +9,7 @@ where nothing was located.
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from facewitness.errors import ReportError
-from facewitness.formats import face_at, film_frame, heat
+from facewitness.formats import face_at, film_frame, heat, quoted
 from facewitness.phrases import headline, odds, visible, word
 from facewitness.types import Box, Clip, Mask, PersonReport, Pixels, Report
 
@@ -26,6 +27,7 @@ ROWS = 6  # people at most
 _WIDER = 0.25  # of the face's longer side, around it
 _INK, _PAPER = (16, 18, 20), (255, 255, 255)
 _GAP = 10
+_LETTERS = 60  # of a word: what is longer is broken, for it would not fit into a line
 
 
 def render(report: Report, clip: Clip | None = None) -> bytes:
@@ -87,7 +89,7 @@ def _lines(person: PersonReport) -> Iterator[str]:
     replies = [t for t in person.verdict.testimonies if t.reply is not None and t.reply.text.strip()]
     for testimony in replies:
         if testimony.reply is not None:
-            yield f"{testimony.witness}: {testimony.reply.text.strip()}"
+            yield f"{testimony.witness}: {quoted(testimony.reply.text)}"
             if testimony.reply.notes:  # what they were held against travels with the words
                 yield " ".join(testimony.reply.notes)
     if not replies:
@@ -143,11 +145,12 @@ def _words(lines: list[str], font: ImageFont.FreeTypeFont | ImageFont.ImageFont)
     for line in lines:
         current = ""
         for part in visible(line).replace("–", "-").encode("ascii", "replace").decode("ascii").split():
-            longer = f"{current} {part}" if current else part
-            if current and ruler.textlength(longer, font=font) > width - 2 * _GAP:
-                broken.append(current)
-                longer = part
-            current = longer
+            for piece in textwrap.wrap(part, _LETTERS):
+                longer = f"{current} {piece}" if current else piece
+                if current and ruler.textlength(longer, font=font) > width - 2 * _GAP:
+                    broken.append(current)
+                    longer = piece
+                current = longer
         broken.append(current)
     strip = Image.new("RGB", (width, step * len(broken) + _GAP), _INK)
     draw = ImageDraw.Draw(strip)

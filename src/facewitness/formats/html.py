@@ -36,6 +36,7 @@ from facewitness.formats import (
     mask_at,
     measured,
     provenance,
+    quoted,
     seen_at,
     stands,
     why_it_won,
@@ -715,7 +716,7 @@ def _cases(testimonies: Iterable[Testimony]) -> Iterator[Element | None]:
                 _e(
                     "section",
                     _e("h4", f"The case for “{side}”", _e("span", " stands", class_="stands") if won else None),
-                    *(_e("p", visible(line)) for line in reply.text.strip().splitlines() if line.strip()),
+                    *(_e("p", visible(line)) for line in quoted(reply.text).splitlines() if line.strip()),
                     _e("p", fits(side, reply), class_="key"),
                     class_="case won" if won else "case",
                 )
@@ -751,7 +752,7 @@ def _words(testimonies: Iterable[Testimony], person: PersonReport | None = None)
 def _spoken(reply: Reply, person: PersonReport | None) -> Iterator[str | Element]:
     """A reply's words, and a little mask for each of its marks."""
     if person is None or not any(isinstance(part, Mark) for part in reply.parts):
-        yield visible(reply.text.strip())
+        yield visible(quoted(reply.text))
         return
     first, last = 0, len(reply.parts) - 1
     for index, part in enumerate(reply.parts):

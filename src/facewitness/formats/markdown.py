@@ -8,7 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from facewitness.formats import LIMITS, _record, again, band, cases, fits, mark, measured, provenance, why_it_won, worth
+from facewitness.formats import (
+    LIMITS,
+    _record,
+    again,
+    band,
+    cases,
+    fits,
+    mark,
+    measured,
+    provenance,
+    quoted,
+    why_it_won,
+    worth,
+)
 from facewitness.overtime import seen
 from facewitness.phrases import (
     KIND_WORDS,
@@ -23,7 +36,7 @@ from facewitness.phrases import (
     visible,
     word,
 )
-from facewitness.types import KINDS, Clip, Finding, PersonReport, Report, Testimony, Verdict
+from facewitness.types import KINDS, Clip, Finding, PersonReport, Reply, Report, Testimony, Verdict
 
 extension = "md"
 
@@ -128,19 +141,22 @@ def _cases(testimony: Testimony) -> Iterator[str]:
         return
     yield f"Both hypotheses, by {escaped(testimony.witness)}: {escaped(why_it_won(testimony))}"
     for side, reply in sides:
-        lines = "\n>\n> ".join(escaped(line) for line in reply.text.strip().splitlines() if line.strip())
-        yield f"The case for “{side}” ({fits(side, reply)}):\n\n> {lines}"
+        yield f"The case for “{side}” ({fits(side, reply)}):\n\n{_quotation(reply)}"
 
 
 def _words(testimony: Testimony) -> Iterator[str]:
     """A witness's own words, as a quotation with its name."""
     if testimony.reply is not None and testimony.reply.text.strip():
-        yield f"{escaped(testimony.witness)} says, in its own words:\n\n> {escaped(testimony.reply.text.strip())}"
+        yield f"{escaped(testimony.witness)} says, in its own words:\n\n{_quotation(testimony.reply)}"
         if testimony.reply.notes:
             yield escaped(" ".join(testimony.reply.notes))
         if testimony.reply.refusals:
             yield "What does not fit in this text:"
             yield from _list(testimony.reply.refusals)
+
+
+def _quotation(reply: Reply) -> str:
+    return "\n>\n".join(f"> {escaped(line)}" for line in quoted(reply.text).splitlines() if line.strip())
 
 
 def _overview(faces: Sequence[PersonReport], film: bool) -> str:

@@ -52,6 +52,7 @@ from facewitness.formats import (
     mask_at,
     measured,
     provenance,
+    quoted,
     seen_at,
     worth,
 )
@@ -582,7 +583,7 @@ def _words(testimony: Testimony) -> Iterator[Flowable]:
     reply = testimony.reply
     if reply is not None and reply.text.strip():
         yield _text(f"{testimony.witness} says, in its own words:", SMALL)
-        yield _text(reply.text.strip(), QUOTE)
+        yield _text(quoted(reply.text), QUOTE)
         if reply.notes:
             yield _text(" ".join(reply.notes), SMALL)
         if reply.refusals:
@@ -624,7 +625,7 @@ def _faces(report: Report, clip: Clip | None) -> Iterator[Flowable]:
 def _length(person: PersonReport) -> int:
     texts = [*person.verdict.reasons, *(s.text for s in person.explanation), *person.face.quality.reasons]
     texts += [finding.claim for finding in person.findings]
-    texts += [t.reply.text for t in person.verdict.testimonies if t.reply is not None]
+    texts += [quoted(t.reply.text) for t in person.verdict.testimonies if t.reply is not None]
     return sum(map(len, texts)) + 40 * len(texts)
 
 

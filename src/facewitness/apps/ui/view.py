@@ -9,7 +9,7 @@ from typing import Any
 from facewitness import phrases
 from facewitness.dialogue import Dialogue
 from facewitness.explain import rests_on, suspicions
-from facewitness.formats import cases, fits, stands, why_it_won, worth
+from facewitness.formats import cases, fits, quoted, stands, why_it_won, worth
 from facewitness.overtime import clock
 from facewitness.phrases import visible
 from facewitness.types import Box, Finding, FrameRef, PersonReport, Report, Testimony
@@ -188,7 +188,7 @@ def _witness(testimony: Testimony) -> WitnessView:
 
 
 def _lines(text: str) -> tuple[str, ...]:
-    return tuple(visible(line) for line in text.strip().splitlines() if line.strip())
+    return tuple(visible(line) for line in quoted(text).splitlines() if line.strip())
 
 
 def _id(number: int, index: int) -> str:
@@ -245,4 +245,4 @@ def _hypothetical(person: PersonReport, hypothesis: str) -> Iterator[str]:
         for reply in () if cases(testimony) else testimony.considered:  # both sides' cases stand beside each other
             if reply.hypothesis == hypothesis:
                 match = "" if reply.match is None else f" (match {phrases.percent(reply.match)})"
-                yield f"{testimony.witness}: {visible(reply.text)}{match}"
+                yield f"{testimony.witness}: {visible(quoted(reply.text))}{match}"
