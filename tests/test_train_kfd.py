@@ -253,7 +253,7 @@ def test_a_second_run_in_a_folder_is_refused_while_the_first_one_trains(second, 
 
 def test_a_refused_run_leaves_no_folder(packed, tmp_path):
     with pytest.raises(InputError, match="go_on: expected none"):
-        run(packed, tmp_path / "run", replace(TINY, baseline="sbi"), go_on=tmp_path / "kfd.safetensors")
+        run(packed, tmp_path / "run", replace(TINY, baseline="sbi", detector={}), go_on=tmp_path / "kfd.safetensors")
     assert not (tmp_path / "run").exists()
 
 
