@@ -764,8 +764,17 @@ def test_of_endless_words_pages_show_the_beginning_and_say_how_much_more_there_i
     assert words.startswith("    mare says: “") and len(words) < 2200
 
 
-def test_words_of_a_readable_length_are_whole():
+def test_words_of_a_readable_length_are_whole_and_keep_their_lines():
     assert formats.quoted(" A nose.\n" * 200) == ("A nose.\n " * 200).strip()
+    report = REPORTS["two_faces"]
+    person = report.people[0]
+    said = Testimony("mare", 0.9, reply=Reply("fake", parts=("One.\nTwo. \n\n\x1b[1mThree.",)))
+    spoken = dataclasses.replace(person, verdict=dataclasses.replace(person.verdict, testimonies=(said,)))
+    report = dataclasses.replace(report, people=(spoken,))
+    assert "<p>One.\nTwo.\n\\x1b[1mThree.</p>" in html.render(report).decode(), "the style keeps the lines"
+    assert "> One.\n>\n> Two.\n>\n> " in markdown.render(report).decode()
+    assert "mare: One. Two. \\x1b[1mThree." in list(figure._lines(spoken))
+    assert next(cli._words_of(said))[0] == "    mare says: “One. Two. \\x1b[1mThree.”"
 
 
 def test_overlay_stretches_a_mask_to_its_box():

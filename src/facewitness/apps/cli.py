@@ -800,7 +800,7 @@ def _summary(outcome: _Outcome, detailed: bool) -> Iterator[tuple[str, str | Non
 
 def _words_of(testimony: Testimony) -> Iterator[tuple[str, str | None]]:
     """What a witness weighed for each side, and why one won; else the words that it stands by, with its name."""
-    from facewitness.formats import argument, cases, fits, quoted, why_it_won
+    from facewitness.formats import argument, cases, fits, lines, quoted, why_it_won
     from facewitness.phrases import visible
 
     if sides := cases(testimony):
@@ -809,7 +809,7 @@ def _words_of(testimony: Testimony) -> Iterator[tuple[str, str | None]]:
             yield f"      For “{side}” ({fits(side, reply)}): {visible(quoted(argument(reply)))}", "italic"
         return
     if testimony.reply is not None and testimony.reply.text.strip():
-        yield f"    {visible(testimony.witness)} says: “{visible(quoted(testimony.reply.text))}”", "italic"
+        yield f"    {visible(testimony.witness)} says: “{' '.join(lines(testimony.reply.text))}”", "italic"
         if testimony.reply.notes:
             yield f"    {visible(' '.join(testimony.reply.notes))}", "dim"
 

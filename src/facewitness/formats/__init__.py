@@ -96,6 +96,15 @@ def quoted(text: str) -> str:
     return f"{begin} … ({len(text) - len(begin):,} more letters stand in the JSON report)"
 
 
+def lines(text: str) -> tuple[str, ...]:
+    """The lines of a witness's words as people read them, by `quoted`, without empty ones.
+
+    Args:
+        text: Of a reply.
+    """
+    return tuple(visible(line.strip()) for line in quoted(text).splitlines() if line.strip())
+
+
 _LONGEST = 2_000  # characters: twenty-five lines of a terminal
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from facewitness.errors import ReportError
-from facewitness.formats import face_at, film_frame, heat, quoted
+from facewitness.formats import face_at, film_frame, heat, lines
 from facewitness.phrases import headline, odds, visible, word
 from facewitness.types import Box, Clip, Mask, PersonReport, Pixels, Report
 
@@ -89,7 +89,7 @@ def _lines(person: PersonReport) -> Iterator[str]:
     replies = [t for t in person.verdict.testimonies if t.reply is not None and t.reply.text.strip()]
     for testimony in replies:
         if testimony.reply is not None:
-            yield f"{testimony.witness}: {quoted(testimony.reply.text)}"
+            yield f"{testimony.witness}: {' '.join(lines(testimony.reply.text))}"
             if testimony.reply.notes:  # what they were held against travels with the words
                 yield " ".join(testimony.reply.notes)
     if not replies:

@@ -32,11 +32,11 @@ from facewitness.formats import (
     film_frame,
     fits,
     heat,
+    lines,
     mark,
     mask_at,
     measured,
     provenance,
-    quoted,
     seen_at,
     stands,
     why_it_won,
@@ -716,7 +716,7 @@ def _cases(testimonies: Iterable[Testimony]) -> Iterator[Element | None]:
                 _e(
                     "section",
                     _e("h4", f"The case for “{side}”", _e("span", " stands", class_="stands") if won else None),
-                    *(_e("p", visible(line)) for line in quoted(reply.text).splitlines() if line.strip()),
+                    *(_e("p", line) for line in lines(reply.text)),
                     _e("p", fits(side, reply), class_="key"),
                     class_="case won" if won else "case",
                 )
@@ -752,7 +752,7 @@ def _words(testimonies: Iterable[Testimony], person: PersonReport | None = None)
 def _spoken(reply: Reply, person: PersonReport | None) -> Iterator[str | Element]:
     """A reply's words, and a little mask for each of its marks."""
     if person is None or not any(isinstance(part, Mark) for part in reply.parts):
-        yield visible(quoted(reply.text))
+        yield "\n".join(lines(reply.text))
         return
     first, last = 0, len(reply.parts) - 1
     for index, part in enumerate(reply.parts):
@@ -760,7 +760,7 @@ def _spoken(reply: Reply, person: PersonReport | None) -> Iterator[str | Element
             yield _little(part.finding, person)
             continue
         words = part.lstrip() if index == first else part
-        yield visible(words.rstrip() if index == last else words)
+        yield "\n".join(map(visible, (words.rstrip() if index == last else words).split("\n")))
 
 
 def _little(finding: Finding, person: PersonReport) -> Element:

@@ -48,6 +48,7 @@ from facewitness.formats import (
     face_at,
     film_frame,
     heat,
+    lines,
     mark,
     mask_at,
     measured,
@@ -583,7 +584,7 @@ def _words(testimony: Testimony) -> Iterator[Flowable]:
     reply = testimony.reply
     if reply is not None and reply.text.strip():
         yield _text(f"{testimony.witness} says, in its own words:", SMALL)
-        yield _text(quoted(reply.text), QUOTE)
+        yield from (_text(line, QUOTE) for line in lines(reply.text))
         if reply.notes:
             yield _text(" ".join(reply.notes), SMALL)
         if reply.refusals:

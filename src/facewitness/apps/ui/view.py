@@ -9,7 +9,7 @@ from typing import Any
 from facewitness import phrases
 from facewitness.dialogue import Dialogue
 from facewitness.explain import rests_on, suspicions
-from facewitness.formats import cases, fits, quoted, stands, why_it_won, worth
+from facewitness.formats import cases, fits, lines, stands, why_it_won, worth
 from facewitness.overtime import clock
 from facewitness.phrases import visible
 from facewitness.types import Box, Finding, FrameRef, PersonReport, Report, Testimony
@@ -174,21 +174,17 @@ def _witness(testimony: Testimony) -> WitnessView:
     return WitnessView(
         name=visible(testimony.witness),
         score="" if testimony.fake is None else f"{testimony.fake:.3f}",
-        words=() if reply is None or sides else _lines(reply.text),
+        words=() if reply is None or sides else lines(reply.text),
         notes=() if reply is None or sides else tuple(map(visible, reply.notes)),
         refusals=() if reply is None else tuple(map(visible, reply.refusals or ())),
         findings=tuple(f"{visible(finding.claim)} {_measured(finding)}" for finding in testimony.findings),
         cases=tuple(
-            (side, _lines(case.text), fits(side, case), case.label == side and stands(testimony, case))
+            (side, lines(case.text), fits(side, case), case.label == side and stands(testimony, case))
             for side, case in sides
         ),
         why=why_it_won(testimony) if sides else "",
         problem=visible(testimony.problem),
     )
-
-
-def _lines(text: str) -> tuple[str, ...]:
-    return tuple(visible(line) for line in quoted(text).splitlines() if line.strip())
 
 
 def _id(number: int, index: int) -> str:
@@ -245,4 +241,4 @@ def _hypothetical(person: PersonReport, hypothesis: str) -> Iterator[str]:
         for reply in () if cases(testimony) else testimony.considered:  # both sides' cases stand beside each other
             if reply.hypothesis == hypothesis:
                 match = "" if reply.match is None else f" (match {phrases.percent(reply.match)})"
-                yield f"{testimony.witness}: {visible(quoted(reply.text))}{match}"
+                yield f"{testimony.witness}: {' '.join(lines(reply.text))}{match}"
