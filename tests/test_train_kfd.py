@@ -605,7 +605,8 @@ from pathlib import Path
 import torch
 sys.path.insert(0, {tests!r})
 import test_train_kfd as here
-from facewitness.train.kfd import processes, train
+from facewitness.train.kfd import train
+from facewitness.train.several import processes
 torch.set_num_threads(1)
 with processes():
     recipe = {recipe}
