@@ -157,6 +157,18 @@ def test_val_rows_of_a_trained_person_are_left_out_and_a_second_pack_searches_no
     assert Pack(packed).rows[21]["split"] == "val"
 
 
+def test_a_training_picture_that_shows_a_face_of_val_or_a_held_out_one_is_left_out(packed, tmp_path):
+    before = {r["file"]: (r["split"], r["group"]) for r in Pack(packed).rows}
+    splits = {split: file for file, (split, _) in before.items()}
+    shown = {f"painted/{splits['train']}": before[splits["val"]][1], f"painted/{splits['val']}": "nobody"}
+    others = {file: split for file, (split, _) in before.items() if file != splits["train"]}
+    pack(packed.parent / "painted.parquet", packed, shows=shown)
+    after = {r["file"]: r["split"] for r in Pack(packed).rows}
+    assert after.pop(splits["train"]) == "left_out" and after == others
+    pack(packed.parent / "painted.parquet", packed)
+    assert {r["file"]: (r["split"], r["group"]) for r in Pack(packed).rows} == before
+
+
 def test_genuine_pictures_that_look_forged_are_mined(packed, tmp_path):
     torch.manual_seed(0)
     model = Compact("mobilenetv2_035", noise=True, parsing=True)

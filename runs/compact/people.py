@@ -1,18 +1,23 @@
 """Finds pictures of one take, room or person among DFDC's genuine faces, whose clips repeat them across the splits.
 
     python runs/compact/people.py --cache PACK --imagenet mobilenetv2_100_imagenet.safetensors --out groups.json
+    python runs/compact/people.py --cache PACK --shows shows.json
 
 Each genuine picture becomes a vector: features of an ImageNet MobileNetV2 at stride 16, pooled on a grid of 3 × 3 over
 the picture (who, where, in what light and clothes), centred and whitened. A pair is one group where its cosine is at
 least `--threshold`; groups are what such pairs connect, a fake going with its original. Nothing here knows faces as a
 recognition network does, so a person in another room stays apart: the groups are a lower bound of what repeats.
 `pack --groups groups.json` files the rows by these groups and leaves out `val` rows that share one with `train`.
+
+`--shows` writes whose face the swaps of FaceForensics++ show, which is split by the target: their names end in the
+target's number and the donor's. `pack --shows shows.json` leaves swaps out of training that show a face of `val`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -66,16 +71,31 @@ def connected(values: NDArray[np.float32], threshold: float) -> list[int]:
     return [root(i) for i in range(len(values))]
 
 
+def shown(data: Pack) -> dict[str, str]:
+    """ "source/file" of each swap of FaceForensics++ -> the number of the donor, whose face it shows."""
+    swaps = [r for r in data.rows if r["source"].startswith("ffpp_") and r["kind"] == "identity_exchange"]
+    pairs = {f"{r['source']}/{r['file']}": re.search(rf"_{re.escape(r['group'])}_(\d+)", r["file"]) for r in swaps}
+    return {name: pair[1] for name, pair in pairs.items() if pair}
+
+
 def main() -> None:
     """Look, connect, write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--imagenet", type=Path, required=True)
+    parser.add_argument("--imagenet", type=Path)
     parser.add_argument("--source", default="dfdc")
     parser.add_argument("--threshold", type=float, default=0.35)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--shows", type=Path, help="write whose faces swaps show, and look at nothing")
     given = parser.parse_args()
     data = Pack(given.cache)
+    if given.shows is not None:
+        faces = shown(data)
+        given.shows.write_text(json.dumps(faces, indent=0))
+        print(f"{len(faces)} swaps show faces of {len(set(faces.values()))} others")
+        return
+    if given.imagenet is None or given.out is None:
+        parser.error("expected --imagenet and --out, or --shows")
     rows = [i for i, r in enumerate(data.rows) if r["source"] == given.source and r["label"] == "real"]
     values = vectors(data, rows, given.imagenet)
     numbers = connected(values, given.threshold)

@@ -142,6 +142,13 @@ def _add_pack(parser: Any) -> Command:
         metavar="JSON",
         help="source/file -> group, where people repeat",
     )
+    reads(
+        parser,
+        "--shows",
+        what="groups whose faces pictures show, in JSON",
+        metavar="JSON",
+        help="source/file -> another group whose face it shows, as a swap its donor's; kept from training with val's",
+    )
     reads(parser, "--edits", what="a table", nargs="+", default=[], metavar="TABLE", help="dma.parquet of edits")
     parser.add_argument("--jobs", type=positive, metavar="N", help="processes that search (one a core, at most 8)")
 
@@ -149,7 +156,8 @@ def _add_pack(parser: Any) -> Command:
         from facewitness.builders import pack
 
         finder = None if given.finder is None else plugins.get("finders", given.finder).load()
-        made = pack.pack(given.data, given.pack, finder, read_json(given.groups), given.jobs, given.edits)
+        groups, shows = read_json(given.groups), read_json(given.shows)
+        made = pack.pack(given.data, given.pack, finder, groups, given.jobs, given.edits, shows)
         faces = sum(made.landmarks(i) is not None for i in range(len(made.rows)))
         print(f"{given.pack}: {len(made.rows)} pictures, {faces} with a face; {len(made.problems)} could not be read")
         for problem in made.problems[:5]:

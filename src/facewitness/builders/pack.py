@@ -157,6 +157,7 @@ def pack(
     groups: Mapping[str, str] | None = None,
     jobs: int | None = None,
     edits: Sequence[Path] = (),
+    shows: Mapping[str, str] | None = None,
 ) -> Pack:
     """Find the face of every row of the tables in `data`, and write a `Pack` into `folder`.
 
@@ -171,6 +172,8 @@ def pack(
         jobs: Processes that search; None for one a core, at most eight.
         edits: Tables of `builders/dma` made of pictures in `data`, as `builders/sbi_qa` makes them; each is a source by
             the name in its column `dataset`.
+        shows: "source/file" -> another group whose face the picture shows, as a swap shows its donor's. A `train` row
+            that shows a face of a `val` group, or a held-out one, is left out: the face would be known as forged.
 
     Returns:
         The pack. A picture that cannot be read is among its problems.
@@ -187,6 +190,8 @@ def pack(
         samples.append(sample)
     named = [(groups or {}).get(f"{s.dataset}/{s.file}", s.group) for s in samples]
     trained = {f"{s.dataset}/{g}" for s, g in zip(samples, named, strict=True) if s.split == "train"}
+    # one person may stand in several tables, FaceForensics++'s in c23 and c40: faces are compared by the group alone
+    kept_apart = {g for s, g in zip(samples, named, strict=True) if s.split != "train" or held_out(g)}
     rows, problems, meshes, at = [], [], [], 0
     with progress() as bar, open(folder / "pictures.bin.part", "wb") as out:
         task = bar.add_task("packing", total=len(samples))
@@ -198,6 +203,8 @@ def pack(
                 split = "left_out"
             elif split == "train" and held_out(group):
                 split = "calibrate"
+            elif split == "train" and (shows or {}).get(f"{sample.dataset}/{sample.file}") in kept_apart:
+                split = "left_out"
             image, parsing = _image(sample), sample.truth.parsing
             row: dict[str, Any] = {
                 "file": sample.file, "label": sample.truth.label, "source": sample.dataset, "group": group,
