@@ -72,7 +72,7 @@ def connected(values: NDArray[np.float32], threshold: float) -> list[int]:
 
 
 def shown(data: Pack) -> dict[str, str]:
-    """ "source/file" of each swap of FaceForensics++ -> the number of the donor, whose face it shows."""
+    """The number of the donor, whose face it shows, for each swap of FaceForensics++ by "source/file"."""
     swaps = [r for r in data.rows if r["source"].startswith("ffpp_") and r["kind"] == "identity_exchange"]
     pairs = {f"{r['source']}/{r['file']}": re.search(rf"_{re.escape(r['group'])}_(\d+)", r["file"]) for r in swaps}
     return {name: pair[1] for name, pair in pairs.items() if pair}
