@@ -71,13 +71,16 @@ def main() -> None:
         if given.places:
             facts["calibration"] = before["calibration"]
     beside.write_text(json.dumps(facts, indent=1))
+    listed(given.model, beside)  # other processes may load it while this one looks
 
     if given.rows and given.rows.exists():
         rows = json.loads(given.rows.read_text())
     else:
         samples = chosen(given.data, "calibrate", given.limit)
         todo = tasks(samples, ("plain", "edited"))
-        if not given.places:
+        if given.places:  # small and soft pictures tell places less well, and strengths are to hold there, too
+            todo += tasks(samples, CONDITIONS[1:4])
+        else:
             todo += tasks(samples, CONDITIONS[1:4] + CONDITIONS[5:], own=False)
             few = chosen(given.data, "calibrate", max(4, given.limit // 8))[:200]
             todo += tasks(few, [f"saved:{how}" for how in SAVED], own=False)

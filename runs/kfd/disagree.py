@@ -151,6 +151,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, file in given.weights.items():
         card = file.with_suffix(".json")
         facts = json.loads(card.read_text(encoding="utf-8"))
+        if "card" not in facts:
+            raise InputError(f"'{card}': expected a card, got none. Write it first, with card.py")
         counts, by_kind = contradictions(rows, {name: Calibration.from_json(facts["calibration"]), given.other: other})
         facts["calibration"].setdefault("kinds", {})["entire_synthesis"] = of_kind(rows, name, given.whole)
         facts["calibration"].setdefault("against", {})[given.other] = counts
