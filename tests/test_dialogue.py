@@ -115,6 +115,7 @@ LEFT, RIGHT, EITHER = (
         ("Is nobody fake?", "Judged fake: face 1.", None),
         ("Is neither face fake?", "Judged fake: face 1.", None),
         ("Do both look real?", "Judged fake: face 1.", None),
+        ("Are they real?", "Judged fake: face 1.", None),
         ("Are both of the eyes forged?", "Yes. Very strong sign (92 %): The left eye", "fake"),
         ("Are faces 1 and 2 fake?", "Face 1: fake, 91 % fake (84–96 %); face 2: no sign", None),
         ("Are faces 1, 2 and 3 fake?", "so there is no face 3", None),
@@ -165,6 +166,7 @@ def test_questions_as_people_put_them(two, question, holds, label):
 
 def test_the_picture_is_not_the_face_that_was_spoken_of(two):
     assert two.ask("Is face 2 fake?").label == "real"
+    assert two.ask("Are they real?").label == "real"
     assert two.ask("Is the picture fake?").text.startswith("Yes. The picture has a face that is judged fake")
 
 
