@@ -229,6 +229,26 @@ def test_saving_again_is_counted_by_picture_and_fakes_alone_borrow_genuine_pictu
     assert measured["edit_iou"] is None, "there is no region edit"
 
 
+def test_signs_of_a_strength_are_counted_by_whether_their_place_was_touched(monkeypatch, tmp_path, capsys):
+    monkeypatch.syspath_prepend(str(RUNS / "compact"))
+    monkeypatch.delitem(sys.modules, "fit", raising=False)
+    places = script("compact/places")
+    row = _judged("sg2_omi", "1", "plain", 0.9, "fake") | {"section": "seen", "touched": ["nose"]}
+    rows = [
+        row | {"findings": {"nose": 0.95, "mouth": 0.92, "chin": 0.6}},
+        row | {"findings": {"nose": 0.4}, "verdict": "real"},  # cleared: nothing is claimed of it
+        row | {"findings": {"nose": 0.4}, "method": "resynthesise"},
+        row | {"findings": {"nose": 0.4}, "touched": None},
+        row | {"findings": None, "condition": "blur"},
+    ]
+    nothing = [(None, 0)] * 5
+    assert places.right(rows) == {"plain": [(None, 0), (0.0, 1), (None, 0), (0.5, 2), (None, 0)], "blur": nothing}
+    lines = [{"about": {}}, *rows, rows[0] | {"section": "unseen"}]
+    (tmp_path / "predictions.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    places.main(["signs", str(tmp_path)])
+    assert "| plain | – (0) | 0.00 (1) | – (0) | 0.50 (2) | – (0) |" in capsys.readouterr().out
+
+
 def test_errors_by_group_count_people_where_rows_are_more(monkeypatch):
     monkeypatch.syspath_prepend(str(RUNS / "compact"))
     groups = script("compact/groups")

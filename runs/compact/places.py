@@ -4,6 +4,7 @@
     python runs/compact/places.py look --pack PACK --split calibrate --out DIR          and --split val
     python runs/compact/places.py fit  DIR                            writes `places` into weights/compact.json
     python runs/compact/places.py told DIR --out runs/compact/places.md
+    python runs/compact/places.py signs OUT                           of what evaluate.py kept in OUT: do strengths hold
 
 `look` keeps what both networks say of genuine faces and of a forgery of each by five forgers in turn, as they are and
 after a routine edit and a degradation: the first one's mask on the second one's grid, the second one's map, the truth.
@@ -21,6 +22,7 @@ import json
 import zlib
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,7 @@ CARD, PLACES = WEIGHTS / "compact.json", WEIGHTS / "places.onnx"
 FORGERS = ("self_blend", "region_edit", "lip_sync", "inpaint", "resynthesise")
 CONDITIONS = ("as found", "edited")
 SLACK = 0.01
+BANDS = (0.3, 0.5, 0.7, 0.9, 0.97, 1.01)  # of strength
 Told = tuple[float, float, float]  # weight of the first's log-odds, of the second's, offset
 FIRST, SECOND = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0)
 Row = dict[str, Any]
@@ -169,6 +172,31 @@ def told(given: argparse.Namespace) -> None:
     print("\n".join(lines))
 
 
+def right(rows: Sequence[Row]) -> dict[str, list[tuple[float | None, int]]]:
+    """Condition → of signs of each band of strength the share that is right, None without a sign, and their number.
+
+    Of faces that are not cleared and of which is known where they are forged, if at all; whole-face synthesis is not.
+    """
+    signs: dict[str, list[tuple[float, bool]]] = defaultdict(list)
+    for row in rows:
+        if row["touched"] is not None and row["verdict"] not in (None, "real") and row["method"] != "resynthesise":
+            signs[row["condition"]] += [(s, name in row["touched"]) for name, s in (row["findings"] or {}).items()]
+    found = {}
+    for condition, some in signs.items():
+        bands = ([is_so for s, is_so in some if low <= s < high] for low, high in pairwise(BANDS))
+        found[condition] = [(float(np.mean(band)) if band else None, len(band)) for band in bands]
+    return found
+
+
+def signs_told(given: argparse.Namespace) -> None:
+    """How often signs of a strength are right, by condition."""
+    lines = [json.loads(line) for line in (given.folder / "predictions.jsonl").read_text().splitlines()[1:]]
+    print("| signs of | " + " | ".join(f"{low:g} on" for low in BANDS[:-1]) + " |\n|---|" + "---|" * (len(BANDS) - 1))
+    for condition, bands in right([row for row in lines if row["section"] == "seen"]).items():
+        cells = (f"– ({n})" if share is None else f"{share:.2f} ({n})" for share, n in bands)
+        print(f"| {condition} | {' | '.join(cells)} |")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Look, fit or tell."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -186,6 +214,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     three.add_argument("folder", type=Path)
     three.add_argument("--out", type=Path, default=Path(__file__).with_name("places.md"))
     three.set_defaults(run=told)
+    four = commands.add_parser("signs", help="how often signs of a strength are right, of what evaluate.py kept")
+    four.add_argument("folder", type=Path)
+    four.set_defaults(run=signs_told)
     given = parser.parse_args(arguments)
     given.run(given)
 

@@ -300,9 +300,9 @@ class Dialogue:
         meant = self._meant(question, named)
         if intent == "which" and named and not re.search(rf"\b(?:who|{people.NOUN}|\w+body)\b", normal(question)):
             intent = "verdict"  # "Are both of the eyes fake?": of one face
-        they = re.match(r"(?:and |so |but )?(?:are|were) they\b", normal(question))
-        if they and intent == "verdict" and len(report.people) > 1 and not (meant or self._chosen or self._spoken_of):
-            intent = "which"  # of nobody who was spoken of before: of all
+        of_all = questions.of_them(question) and len(report.people) > 1
+        if of_all and intent == "verdict" and not (meant or self._chosen or self._spoken_of):
+            intent = "which"  # nobody was spoken of before: all are meant
         if intent in ("means", "publish", "next"):
             return self._about_the_report(intent, question)
         if intent in ("which", "faces") and not meant:

@@ -346,6 +346,15 @@ def of_picture(question: str) -> bool:
     return bool(words) and bool(_OF_PICTURE.fullmatch(words[-1]))
 
 
+def of_them(question: str) -> bool:
+    """Whether it asks about "them": "Are they real?". Who that is, what was said before tells.
+
+    Args:
+        question: As it was asked.
+    """
+    return bool(re.match(r"(?:and |so |but )?(?:are|were) they\b", normal(question)))
+
+
 def thing(question: str) -> str:
     """What it asks about that is no face, none of its parts and no picture: "flag" of "Is the flag fake?"; or "".
 
