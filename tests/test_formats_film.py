@@ -18,7 +18,7 @@ from facewitness.formats import film as overlay
 from facewitness.formats import html, markdown
 from facewitness.formats import json as wire
 from facewitness.pipeline import Analyzer
-from facewitness.questions import moment_asked_for
+from facewitness.questions import moments_asked_for
 from facewitness.types import Mask, Moment, Testimony
 
 
@@ -105,8 +105,15 @@ def test_a_question_may_be_about_time(analysis):
     assert (late.label, early.label) == ("fake", "real")
     assert "At 0:02.0 the probability" in late.text
     mouth = talk.ask("Is the mouth fake at 0:14?")
-    assert "0:14.0 was not judged; the nearest moment that was is 0:02.2." in mouth.text
-    assert "Nothing points to the mouth" in mouth.text and mouth.regions == ("mouth",)
+    assert (mouth.text, mouth.label) == ("The film ends at 0:02.4: there is no 0:14 in it.", None)
+    assert "Nothing points to the mouth" in talk.ask("Is the mouth fake at 0:02?").text
+    early, all_of_it = talk.ask("Is it fake in the first second?"), talk.ask("Is it fake between 0:00 and 0:02?")
+    assert (early.label, all_of_it.label) == ("real", "fake"), "not only the moment that is named first counts"
+    assert early.text.startswith("From 0:00.0 to 0:01.0 the probability of forgery is 10 %, at ")
+    assert "fake at " in all_of_it.text and "no sign of forgery found at " in all_of_it.text
+    both = talk.ask("Is 0:02 more fake than 0:00?").text
+    assert "At 0:02.0 the probability" in both and "At 0:00.1 the probability" in both
+    assert talk.ask("How long is the film?").text.startswith("The film lasts 0:02.4: 60 frames at 25 a second.")
     assert "The face is inconclusive" in talk.ask("Who is fake?").text
     photo = Dialogue(Analyzer(finder="whole", witnesses=[Late()]).analyze(np.full((90, 90, 3), 90, np.uint8)))
     assert "has no time" in photo.ask("When?").text
@@ -123,4 +130,4 @@ def test_a_question_may_be_about_time(analysis):
     ],
 )
 def test_moments_in_questions(question, second):
-    assert moment_asked_for(question) == second
+    assert moments_asked_for(question) == (() if second is None else (second,))

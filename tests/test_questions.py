@@ -42,8 +42,36 @@ def test_regions_in_questions(question, named):
         ("How often are you wrong?", "wrong"),
         ("Can I trust it?", "wrong"),
         ("Are you ever wrong?", "wrong"),
-        ("What is wrong with the nose?", ""),  # it asks about a region and not how often
-        ("What is wrong here?", ""),
+        ("What is wrong with the nose?", "where"),  # not how often
+        ("What is wrong here?", "where"),
+        ("Is the verdict wrong?", "wrong"),
+        ("Is the probability correct?", "wrong"),
+        ("Is the verdict fake?", "verdict"),
+        ("Which region is the most suspicious?", "signs"),
+        ("List all findings", "signs"),
+        ("How many signs are there?", "signs"),
+        ("What does a weak sign mean?", "means"),
+        ("Which parts are not fake?", "clean"),
+        ("What parts look real?", "clean"),
+        ("Which faces are real?", "which"),
+        ("How much of the face is fake?", "extent"),
+        ("Is the whole face swapped or only a part?", "extent"),
+        ("What is the probability for each face?", "faces"),
+        ("What can you do?", "self"),
+        ("What can I do?", "next"),
+        ("Do the witnesses agree?", "witnesses"),
+        ("What is a witness?", "means"),
+        ("What was not examined?", "examined"),
+        ("When was this analysed?", "examined"),
+        ("How long is the film?", "length"),
+        ("Is it fake the whole time?", "when"),
+        ("Which frame is the worst?", "when"),
+        ("Could it just be make-up?", "else"),
+        ("What if I send a better photo?", "what_if"),
+        ("What if it is fake?", "suppose_fake"),
+        ("What would change the verdict?", "sure"),
+        ("Is something off?", "verdict"),
+        ("Was the face replaced?", "verdict"),
         ("Was it made with Midjourney?", "tool"),
         ("Which software was used?", "tool"),
         ("Is it AI generated?", "made"),
@@ -117,6 +145,23 @@ def test_what_a_question_begins_with_as_if_it_were_known():
         ("Is this person a real politician?", "who it is"),
         ("Is this Tom Hanks?", "who it is"),
         ("When was it taken?", "where, when and by whom it was made"),
+        ("Where does it come from?", "where, when and by whom it was made"),
+        ("Was it taken in Paris?", "where, when and by whom it was made"),
+        ("How old is the photo?", "where, when and by whom it was made"),
+        ("How old is he?", "a person's age and such traits"),
+        ("Was somebody added?", questions.ADDED),
+        ("Is anyone missing from the picture?", questions.ADDED),
+        ("Did someone cut a person out?", questions.ADDED),
+        ("Was she photoshopped in?", questions.ADDED),
+        ("Is it a collage?", questions.ADDED),
+        ("Was he really there?", questions.ADDED),
+        ("Is it the same person in both faces?", questions.SAME),
+        ("Are the faces of the same man?", questions.SAME),
+        ("Has the picture been flipped?", questions.PROCESSED),
+        ("Were frames removed?", questions.PROCESSED),
+        ("Is the video slowed down?", questions.PROCESSED),
+        ("Are the lips in sync?", "the voice and the sound"),
+        ("Do the shadows match?", "light, shadows and perspective"),
         ("Is the face on the left-hand side fake?", None),
         ("Is it a painting?", "whether it is a photograph"),
         ("Is the nose fake?", None),
@@ -203,3 +248,57 @@ def test_yes_and_no_answer_the_question_as_it_was_put(question, where_forged, wh
 @pytest.mark.parametrize("piece", ["what is ", "can ", "who fake how many ", "how was it ", "is anyone "])
 def test_reading_a_question_costs_what_its_length_does(piece):
     assert grows_with_its_length(lambda count: questions.intent(piece * count), 50_000 // len(piece))
+
+
+@pytest.mark.parametrize(
+    ("question", "stretch"),
+    [
+        ("Is it fake between 0:02 and 0:04?", (2.0, 4.0)),
+        ("Is it fake from 2 to 4.5 seconds?", (2.0, 4.5)),
+        ("Was she swapped from 0:04 until 0:02?", (2.0, 4.0)),
+        ("0:02–0:04?", (2.0, 4.0)),
+        ("Is it fake before 0:03?", (0.0, 3.0)),
+        ("Is it real after 0:03?", (3.0, 9.0)),
+        ("Is the first second fake?", (0.0, 1.0)),
+        ("Are the last two seconds fake?", (7.0, 9.0)),
+        ("Is the second half fake?", (4.5, 9.0)),
+        ("Is it fake at the end?", (6.0, 9.0)),
+        ("Is it fake in the middle of the film?", (3.0, 6.0)),
+        ("Is it fake at 0:03?", None),
+        ("Is the last face fake?", None),
+        ("Is face 1 or 2 fake?", None),
+        ("Is the man in the middle fake?", None),
+        ("Is it fake between 1 and 2 people?", None),
+    ],
+)
+def test_parts_of_a_film(question, stretch):
+    assert questions.stretch_asked_for(question, 9.0) == stretch
+
+
+def test_every_moment_that_is_named_counts():
+    assert questions.moments_asked_for("Is 0:01 more fake than 1:02:03?") == (1.0, 3723.0)
+
+
+def test_regions_on_both_sides_are_asked_for_each():
+    assert questions.of_each("Are both eyes fake?", ("eyes",)) == ("left_eye", "right_eye")
+    assert questions.of_each("Which ear is fake?", ("ear",)) == ("left_ear", "right_ear")
+    assert questions.of_each("Are the eyes fake?", ("eyes",)) == ("eyes",)
+    assert questions.of_each("Are both the nose and the mouth fake?", ("nose", "mouth")) == ("nose", "mouth")
+
+
+@pytest.mark.parametrize(
+    ("question", "about"),
+    [
+        ("Is this the original file?", True),
+        ("What is the hash?", True),
+        ("How big is the file?", True),
+        ("Has it been saved several times?", True),
+        ("Is it signed?", True),
+        ("Was it downloaded from WhatsApp?", True),
+        ("Is the nose original?", False),
+        ("How big is the nose?", False),
+        ("Is it the original face?", False),
+    ],
+)
+def test_what_a_file_is_and_says(question, about):
+    assert questions.about_file(question) == about

@@ -33,7 +33,7 @@ from facewitness.calibration import decide
 from facewitness.errors import BackendError, FacewitnessError, InputError, UnknownName
 from facewitness.explain import NO_PROOF, graded, suspicions
 from facewitness.formats import argument, cases, fits, why_it_won
-from facewitness.overtime import clock, digits, share, stretches
+from facewitness.overtime import clock, digits, share, span, stretches
 from facewitness.phrases import (
     KIND_WORDS,
     WORDS,
@@ -54,6 +54,7 @@ from facewitness.types import (
     Finding,
     Hear,
     Label,
+    Moment,
     PersonReport,
     Pixels,
     Place,
@@ -197,6 +198,11 @@ ASIDE = frozenset(
         "language",
         "picture",
         "file",
+        "self",
+        "witnesses",
+        "examined",
+        "length",
+        "what_if",
     )
 )
 
@@ -279,13 +285,15 @@ class Dialogue:
         report = self.report
         if report.status == "failed":
             return Answer(f"{WORDS['failed'][1]} {report.problems[0].message}", None, intent="failed")
-        if questions.about_file(question) and report.inspections:
-            return self._file()
+        intent, named = questions.intent(question), questions.of_each(question, questions.asked_regions(question))
+        if questions.about_file(question) and not named and intent not in ("tool", "what_if", "else"):
+            return self._file(question)
         if report.status == "no_face":
             return Answer(WORDS["no_face"][1], None, intent="no_face")
         if not questions.is_english(question):
             return Answer(ENGLISH_ONLY, None, intent="language")
-        intent, named = questions.intent(question), questions.asked_regions(question)
+        if intent in ("self", "examined", "length"):
+            return {"self": self._self, "examined": self._examined, "length": self._length}[intent](question)
         if places:
             pointed = self._pointed(places)
             if pointed is None and not named:
@@ -305,6 +313,11 @@ class Dialogue:
             intent = "which"  # nobody was spoken of before: all are meant
         if intent in ("means", "publish", "next"):
             return self._about_the_report(intent, question)
+        if meant == () and intent == "signs":
+            meant = None  # "the most suspicious" is a place
+        unexamined = questions.unexamined(question)
+        if unexamined in (questions.ADDED, questions.SAME) and not named and intent in _OF_CONTENT:
+            return Answer(self._content(unexamined, meant), None, intent="unexamined")
         if intent in ("which", "faces") and not meant:
             return self._which_faces() if intent == "which" else self._faces()
         faces = [person.face for person in report.people]
@@ -313,12 +326,14 @@ class Dialogue:
             return Answer(self._no(absent), None, intent="faces")
         if meant == ():
             return Answer(self._ask_back(), None, intent="unclear")
-        unexamined = questions.unexamined(question)
-        if unexamined is not None:
-            if unexamined == questions.PHOTOGRAPH:
-                return Answer(self._photograph(), None, intent="unexamined")
+        if unexamined == questions.PHOTOGRAPH:
+            return Answer(self._photograph(), None, intent="unexamined")
+        if unexamined == questions.PROCESSED and not named and intent in ("", "when", "where", "quality"):
+            return Answer(f"{_not_examined(unexamined)}{self._of_file()}", None, intent="unexamined")
+        if unexamined not in (None, questions.PROCESSED, questions.ADDED):
             return Answer(_not_examined(unexamined), None, intent="unexamined")
-        if intent in ("verdict", "made") and (thing := questions.thing(question)):
+        stretch = questions.stretch_asked_for(question, self._seconds) if self._film else None
+        if intent in ("verdict", "made") and stretch is None and (thing := questions.thing(question)):
             return Answer(self._no_face(thing), None, intent="unexamined")
         if meant is not None and len(meant) > 1 and all(0 <= person < len(report.people) for person in meant):
             return self._faces(meant)
@@ -333,13 +348,17 @@ class Dialogue:
             named = self._spoken_of
             if intent == "why":
                 return self._because(face, named)
-        moment = questions.moment_asked_for(question)
-        if moment is not None and face.timeline:
+        if face.timeline and (stretch is not None or questions.moments_asked_for(question)):
             self._spoken_of = named
-            return _at(face, moment, named, question)
+            return self._of_several(self._in_time(face, stretch, named, question))
         if named and about_place:
             self._spoken_of = named
-            return self._of_several(_about_regions(face, named, question))
+            answer = _about_regions(face, named, question)
+            if questions.of_nothing_else(question) and answer.label == "fake":
+                answer = replace(answer, text=_and_elsewhere(face, named, answer.text))
+            return self._of_several(answer)
+        if intent == "verdict" and questions.of_verdict(question):
+            return self._which_verdict(face, question)
         if meant is not None and not intent:
             intent = "verdict"
         if (
@@ -361,7 +380,9 @@ class Dialogue:
         say = {
             "verdict": self._verdict, "sure": self._sure, "where": self._where, "why": self._why, "kind": self._kind,
             "when": self._when, "made": self._made, "tool": self._tool, "wrong": self._wrong, "quality": self._quality,
-            "suppose_real": self._suppose_real, "suppose_fake": self._suppose_fake,
+            "suppose_real": self._suppose_real, "suppose_fake": self._suppose_fake, "signs": self._signs,
+            "clean": self._clean, "extent": self._extent, "witnesses": self._witnesses, "else": self._else,
+            "what_if": self._what_if,
         }.get(intent)  # fmt: skip
         if say is None:
             return Answer(f"I did not understand that. {CAN_ASK}", None, intent="unknown")
@@ -611,6 +632,24 @@ class Dialogue:
         reasons = " ".join(face.verdict.reasons) if label == "inconclusive" else ""
         return Answer(f"{answer} {reasons}".strip(), label, face.findings, intent="verdict")
 
+    def _which_verdict(self, face: PersonReport, question: str) -> Answer:
+        """Which verdict was given, to "is the verdict fake?": of the picture, where nobody was spoken of."""
+        whole = self.report.verdict if not self._chosen else None
+        verdict = whole or face.verdict
+        asked = questions.labels_named(question)
+        lead = ("Yes: " if asked[0] == verdict.label else "No: ") if len(asked) == 1 else ""
+        if re.search(r"\b(?:not|n't|isn't|no)\b", normal(question)):
+            lead = ""
+        of = f"the {self._medium}" if whole is not None else self._which().lower()
+        chances = "" if whole is not None and len(self.report.people) > 1 else f", {odds(verdict)}"
+        text = f"{lead}the verdict on {of} is “{WORDS[verdict.label][0].lower()}”{chances}."
+        proof = of_medium(NO_PROOF, self._film) if verdict.label == "real" else ""
+        return Answer(
+            " ".join(part for part in (_capital(text), *verdict.reasons, proof) if part),
+            verdict.label,
+            intent="verdict",
+        )
+
     def _which(self) -> str:
         n = len(self.report.people)
         return "The face" if n == 1 else f"{someone(self._film).capitalize()} {self.face + 1} of {n}"
@@ -647,8 +686,158 @@ class Dialogue:
         return Answer(f"{lead}{places}. {_sentences(face)}", face.verdict.label, face.findings, intent="where")
 
     def _why(self, face: PersonReport, question: str) -> Answer:
-        reasons = " ".join(face.verdict.reasons)
-        return Answer(f"{reasons} {_sentences(face)}".strip(), face.verdict.label, face.findings, intent="why")
+        lead = ""
+        if (why := _why_what(question)) is not None and why != face.verdict.label:
+            lead = f"{self._which()} is not judged that: {WORDS[face.verdict.label][0].lower()}, {odds(face.verdict)}."
+        text = " ".join(part for part in (lead, *face.verdict.reasons, _sentences(face)) if part)
+        return Answer(text, face.verdict.label, face.findings, intent="why")
+
+    def _signs(self, face: PersonReport, question: str) -> Answer:
+        """The signs, strongest first, or the strongest or weakest of them."""
+        signs = sorted(face.findings, key=lambda f: -1.0 if f.strength is None else f.strength, reverse=True)
+        if not signs:
+            return replace(self._where(face, question), intent="signs")
+        n = len(signs)
+        plain = normal(question)
+        most = re.search(r"\b(?:most|worst|main|best|biggest|(?:strong|larg|clear)est)\b", plain)
+        least = re.search(r"\b(?:least|weakest|smallest)\b", plain)
+        if (most or least) and n > 1:
+            one = signs[0 if most else -1]
+            text = f"The {'strongest' if most else 'weakest'} of {n}, at the {places_of(one)}: {_lower(_sentence(one))}"
+        else:
+            count = "One sign was found" if n == 1 else f"{n} signs were found"
+            text = f"{count}. {' '.join(map(_sentence, signs))}"
+        hints = ""
+        if face.verdict.label == "inconclusive":
+            hints = f" {'That is a hint' if n == 1 else 'They are hints'}, not proof: the face is inconclusive."
+        return Answer(f"{text}{hints}", face.verdict.label, tuple(signs), intent="signs")
+
+    def _clean(self, face: PersonReport, question: str) -> Answer:
+        """Where nothing was found."""
+        named = _regions(_suspicions(face))
+        quiet = [name for name in regions.MARE if name not in face.face.unseen and not _covers(named, name)]
+        if face.verdict.fake is None:
+            text = "Nothing was measured, so nothing is known of any place."
+        elif "face" in named:
+            text = "None can be named: the signs belong to the face as a whole."
+        elif not quiet:
+            text = "None: signs were found everywhere."
+        else:
+            text = f"No sign was found at: {listed(map(regions.title, quiet))}. That does not prove them genuine."
+            text += f" Signs were found at: {listed(_title(name) for name in sorted(named))}." if named else ""
+        return Answer(text, face.verdict.label, intent="clean")
+
+    def _extent(self, face: PersonReport, question: str) -> Answer:
+        """How much of the face is marked: that does not say how much was changed."""
+        verdict = face.verdict
+        text = f"{self._which()}: {WORDS[verdict.label][0].lower()}, {odds(verdict)}."
+        covered = None if verdict.label == "real" else _covered(face, "face", _masked(face))
+        if covered is not None:
+            text += f" The mask covers {percent(covered)} of the face."
+        if face.findings:
+            text += f" The signs are at: {listed(map(places_of, face.findings))}."
+        return Answer(f"{text} How much was changed was not measured.", verdict.label, face.findings, intent="extent")
+
+    def _witnesses(self, face: PersonReport, question: str) -> Answer:
+        """What each witness gave for this face, and which looked at the file."""
+        gave = [
+            f"{visible(t.witness)}: {'no score' if t.fake is None else f'{percent(t.fake)} fake'}, "
+            f"{_count(t.findings, 'sign')}"
+            for t in face.verdict.testimonies
+        ]
+        text = f"{self._which()}: {'; '.join(gave)}." if gave else "No witness spoke of this face."
+        of_file = [f"{visible(t.witness)} ({_count(t.findings, 'statement')})" for t in self.report.inspections]
+        if of_file:
+            text += f" Of the file as a whole: {listed(of_file)}."
+        stands = f"The verdict: {WORDS[face.verdict.label][0].lower()}, {odds(face.verdict)}."
+        return Answer(" ".join((text, stands, *face.verdict.reasons)), face.verdict.label, intent="witnesses")
+
+    def _else(self, face: PersonReport, question: str) -> Answer:
+        """Whether something else than a forgery left a sign: that was not told apart."""
+        text = (
+            f"{self._which()}: {WORDS[face.verdict.label][0].lower()}, {odds(face.verdict)}. What else may have left a "
+            "sign, such as a filter, make-up, light or compression, was not told apart from a forgery. How often "
+            "genuine faces are called fake was measured: ask “How often are you wrong?”."
+        )
+        return Answer(f"{text}{_shares(face)}", face.verdict.label, intent="else")
+
+    def _what_if(self, face: PersonReport, question: str) -> Answer:
+        """What another file would give is known when it is analysed."""
+        text = (
+            "I speak of the file that was analysed. What another one would give, or this one changed, its own analysis "
+            "tells; the unedited original is the best to analyse."
+        )
+        return Answer(f"{text} {self._stands(face)}", face.verdict.label, intent="what_if")
+
+    def _self(self, question: str) -> Answer:
+        """Who answers, and what it can answer."""
+        version = self.report.made_by.get("version")
+        made = f"facewitness {visible(str(version))}" if version else "facewitness"
+        worded = "" if self.backend is None else " A language model words the answers."
+        return Answer(f"I answer from the report of {made} and from nothing else.{worded} {CAN_ASK}", intent="self")
+
+    def _examined(self, question: str) -> Answer:
+        """What was looked at, by whom, and what was not."""
+        names = [visible(str(described.get("name", ""))) for described in _witnesses(self.report)]
+        n = len(self.report.people)
+        text = f"One {someone(self._film)} was examined" if n == 1 else f"{n} {someone(self._film, n)} were examined"
+        text += f" by {listed(names)}." if names else "."
+        if re.search(r"\bwhen\b", normal(question)):
+            text += " When that was does not stand in the report."
+        rest = listed(name for name in questions.UNEXAMINED if name != questions.PHOTOGRAPH)
+        return Answer(f"{text} Not examined: {rest}.", intent="examined")
+
+    def _length(self, question: str) -> Answer:
+        """How long a film is, and at how many moments each person was judged."""
+        medium = self.report.medium
+        if not self._film or medium is None:
+            return Answer(f"The {self._medium} has no time: it is a photo.", intent="length")
+        rate = "" if medium.fps is None else f" at {medium.fps:g} a second"
+        parts = [f"The film lasts {clock(self._seconds, 1)}: {medium.frames:,} frames{rate}."]
+        for number, person in enumerate(self.report.people, start=1):
+            seconds = [m.at.seconds for m in person.timeline if m.fake is not None and m.at.seconds is not None]
+            if seconds:
+                between = span(seconds[0], seconds[-1], digits(seconds))
+                parts.append(f"Person {number} was judged at {_count(seconds, 'moment')}: {between}.")
+        return Answer(" ".join(parts), intent="length")
+
+    @property
+    def _seconds(self) -> float:
+        """How long the film is; up to its last moment that is known, where its rate is not."""
+        medium = self.report.medium
+        last = [m.at.seconds for person in self.report.people for m in person.timeline if m.at.seconds is not None]
+        return max([medium.frames / medium.fps if medium is not None and medium.fps else 0.0, *last])
+
+    def _in_time(
+        self, face: PersonReport, stretch: tuple[float, float] | None, names: Sequence[str], question: str
+    ) -> Answer:
+        """About a part of a film, or about the moments that are named."""
+        ends = self._seconds
+
+        def absent(second: float) -> Answer:
+            return Answer(f"The film ends at {clock(ends, 1)}: there is no {clock(second)} in it.", intent="when")
+
+        if stretch is not None:
+            return absent(stretch[0]) if stretch[0] > ends else _during(face, *stretch, names, question)
+        seconds = questions.moments_asked_for(question)
+        parts = [absent(second) if second > ends else _at(face, second, names, question) for second in seconds]
+        labels = [answer.label for answer in parts]
+        label: Label | None = next((x for x in ("fake", "inconclusive", "real") if x in labels), None)
+        findings = tuple(dict.fromkeys(f for answer in parts for f in answer.findings))
+        return Answer(" ".join(answer.text for answer in parts), label, findings, tuple(names), "when")
+
+    def _content(self, what: str, meant: Sequence[int] | None) -> str:
+        """That nobody looked whether somebody was put in, left out or is one and the same, and what each face gave."""
+        n = len(self.report.people)
+        which = [i for i in meant or () if 0 <= i < n]
+        faces = self._faces(which or None).text.removesuffix(" Who they are is not examined.")
+        put = " A face that was put in as it is shows no sign of forgery." if what == questions.ADDED else ""
+        return f"{_not_examined(what)} {faces}{put}{self._of_file()}"
+
+    def _of_file(self) -> str:
+        """What the file says of its parts and of changes, with a space before; mostly nothing."""
+        claims = [finding.claim for finding in self.report.findings if _OF_PARTS.search(finding.claim)]
+        return f" Of the file itself: {' '.join(claims[:_CLAIMS])}" if claims else ""
 
     def _because(self, face: PersonReport, names: Sequence[str]) -> Answer:
         """Why a region was answered about as it was: who pointed at it, how strongly, and what decided the face."""
@@ -683,12 +872,27 @@ class Dialogue:
             answer += f" Of the file itself: {' '.join(signed)}"
         return Answer(f"{answer}{_shares(face)} {self._known()}".strip(), None, intent="tool")
 
-    def _file(self) -> Answer:
-        """What the file says of itself, as the witnesses that look at files found it."""
+    def _file(self, question: str) -> Answer:
+        """What the file is, and what it says of itself, as the witnesses that look at files found it."""
         claims = [finding.claim for finding in self.report.findings]
-        first = " ".join(claims[:_CLAIMS]) if claims else "Nothing was found that the file says of itself."
+        if claims:
+            first = " ".join(claims[:_CLAIMS])
+        elif self.report.inspections:
+            first = "Nothing was found that the file says of itself."
+        else:
+            first = "What the file says of itself was not examined."
         more = f" {len(claims) - _CLAIMS} more such statements are in the report." if len(claims) > _CLAIMS else ""
-        return Answer(f"{first}{more} {_OF_ITSELF}", None, tuple(self.report.findings[:_CLAIMS]), intent="file")
+        facts = f"{self._facts()} " if questions.of_facts(question) else ""
+        whether = "Whether this is the original nobody can tell from it. " if questions.of_original(question) else ""
+        text = f"{facts}{whether}{first}{more} {_OF_ITSELF}"
+        return Answer(text, None, tuple(self.report.findings[:_CLAIMS]), intent="file")
+
+    def _facts(self) -> str:
+        """The file's name, size and hash, as far as the report has them."""
+        medium = self.report.medium
+        size = "" if medium is None else f": {medium.width:,} × {medium.height:,} pixels"
+        digest = "" if self.report.sha256 is None else f" SHA-256: {self.report.sha256}."
+        return f"{visible(self.report.source)}{size}.{digest} Its format and its bytes do not stand in the report."
 
     def _photograph(self) -> str:
         """Whether it is a photograph, as far as that was measured."""
@@ -778,8 +982,12 @@ class Dialogue:
         text = (
             " ".join(rates) or "The error rates of these witnesses were not measured, or do not stand in this report."
         )
-        known_of = self._known()
-        return Answer(" ".join(part for part in (text, known_of, NO_PROOF) if part), face.verdict.label, intent="wrong")
+        stands = ""
+        if questions.of_verdict(question) or re.match(r"(?:could|can|might|may|are) you\b", normal(question)):
+            stands = f"{self._which()}: {WORDS[face.verdict.label][0].lower()}. Such a verdict can be wrong."
+        proof = "" if face.verdict.label == "fake" else of_medium(NO_PROOF, self._film)
+        parts = (stands, text, self._known(), proof)
+        return Answer(" ".join(part for part in parts if part), face.verdict.label, intent="wrong")
 
     def _quality(self, face: PersonReport, question: str) -> Answer:
         quality = face.face.quality
@@ -840,6 +1048,10 @@ class Dialogue:
         return f"A supposition changes nothing of the verdict: {WORDS[face.verdict.label][0].lower()}, {chances}."
 
 
+_OF_PARTS = re.compile(
+    r"\b(?:put into|composite|changed since|cut or turned|edited|saved as JPEG at least twice|screenshot)\b"
+)
+_OF_CONTENT = ("", "verdict", "which", "faces", "where", "when", "made", "kind", "signs")
 _AS_SEEN = {"": "", "Yes. ": "As far as can be seen, yes. ", "No. ": "Not as far as can be seen. "}
 _STANDS: dict[Label | None, str] = {
     "fake": "The report calls a face fake; genuine faces are called so now and then (ask: how often are you wrong?).",
@@ -860,11 +1072,8 @@ def can_answer(witness: object) -> bool:
 
 def _not_examined(what: str) -> str:
     """The answer about what nobody looked at."""
-    were = (
-        "was"
-        if what in ("the background", "the body", "who it is") or what.startswith(("where", "how", "whether"))
-        else "were"
-    )
+    one = what in ("the background", "the body", "who it is") or what.startswith(("where", "how", "whether"))
+    were = "was" if one else "were"
     return f"{_capital(what)} {were} not examined: only faces are. The report says nothing about that."
 
 
@@ -1120,7 +1329,7 @@ def _accused(text: str) -> tuple[str, ...]:
 
 def _at(face: PersonReport, second: float, names: Sequence[str], question: str) -> Answer:
     """What was seen at one moment of a film, of a person or of regions of the face."""
-    scored = [moment for moment in face.timeline if moment.fake is not None and moment.at.seconds is not None]
+    scored = _scored(face)
     if not scored:
         return Answer("No moment of this film was judged.", None, regions=tuple(names), intent="when")
     near = min(scored, key=lambda moment: abs((moment.at.seconds or 0.0) - second))
@@ -1132,12 +1341,55 @@ def _at(face: PersonReport, second: float, names: Sequence[str], question: str) 
         if abs(at - second) >= 1
         else ""
     )
-    label = "inconclusive" if face.verdict.thresholds is None else decide(p, *face.verdict.thresholds)
-    if face.verdict.is_unjudged:
-        label = "inconclusive"
+    label = _label_at(face, p)
+    within = [moment for moment in scored if second <= (moment.at.seconds or 0.0) < second + 1]
+    if second == int(second) and len({_label_at(face, moment.fake or 0.0) for moment in (near, *within)}) > 1:
+        return _during(face, second, second + 1, names, question)  # players show "0:01" for the whole second
     chance = f"At {when} the probability of forgery is {percent(p)}: {WORDS[label][0].lower()}."
-    if not names:
-        return Answer(f"{nearest_told}{chance}", label, intent="when")
+    words, findings = _places_in_time(face, {near.at.index}, names, question, label, f"at {when}")
+    return Answer(
+        " ".join(part for part in (nearest_told.strip(), words, chance) if part), label, findings, tuple(names), "when"
+    )
+
+
+def _during(face: PersonReport, start: float, end: float, names: Sequence[str], question: str) -> Answer:
+    """What was seen in a part of a film, of a person or of regions of the face."""
+    scored = _scored(face)
+    fine = max(
+        digits([moment.at.seconds for moment in scored]), digits([float(int(start)), start, float(int(end)), end])
+    )
+    when = f"from {clock(start, fine)} to {clock(end, fine)}"
+    inside = [moment for moment in scored if start <= (moment.at.seconds or 0.0) <= end]
+    if not inside:
+        return Answer(f"No moment {when} was judged.", None, regions=tuple(names), intent="when")
+    chances = [moment.fake or 0.0 for moment in inside]
+    low, high = percent(min(chances)), percent(max(chances))
+    labels = [_label_at(face, p) for p in chances]
+    label: Label = next((x for x in ("fake", "inconclusive", "real") if x in labels), "inconclusive")
+    between = low if low == high else f"between {low} and {high}"
+    chance = f"{_capital(when)} the probability of forgery is {between}, at {_count(inside, 'moment')}: "
+    chance += listed(
+        f"{WORDS[x][0].lower()} at {labels.count(x):,}" for x in ("fake", "inconclusive", "real") if x in labels
+    )
+    words, findings = _places_in_time(face, {moment.at.index for moment in inside}, names, question, label, when)
+    return Answer(" ".join(part for part in (words, f"{chance}.") if part), label, findings, tuple(names), "when")
+
+
+def _scored(face: PersonReport) -> list[Moment]:
+    return [moment for moment in face.timeline if moment.fake is not None and moment.at.seconds is not None]
+
+
+def _label_at(face: PersonReport, p: float) -> Label:
+    """What the thresholds say of a moment's probability; nothing decides where the whole was not judged."""
+    if face.verdict.thresholds is None or face.verdict.is_unjudged:
+        return "inconclusive"
+    return decide(p, *face.verdict.thresholds)
+
+
+def _places_in_time(
+    face: PersonReport, frames: set[int], names: Sequence[str], question: str, label: Label, when: str
+) -> tuple[str, tuple[Finding, ...]]:
+    """What points to regions of a face in some frames, in words, and the findings."""
     words, findings = [], []
     for name in names:
         here = [
@@ -1145,7 +1397,7 @@ def _at(face: PersonReport, second: float, names: Sequence[str], question: str) 
             for finding in suspicions(face.verdict)
             if any(
                 place.at is not None
-                and place.at.index == near.at.index
+                and place.at.index in frames
                 and place.region is not None
                 and (regions.within(place.region, name) or regions.within(name, place.region))
                 for place in finding.places
@@ -1155,14 +1407,25 @@ def _at(face: PersonReport, second: float, names: Sequence[str], question: str) 
         claimed = label == "fake" and bool(here)
         lead = questions.yes_or_no(question, forged=claimed) if label != "inconclusive" or not here else ""
         if not here:
-            words.append(f"{lead}Nothing points to the {regions.title(name)} at {when}.")
+            words.append(f"{lead}Nothing points to the {regions.title(name)} {when}.")
         else:
-            words.append(f"{lead}{graded(here[0])} at {when}: {here[0].claim}")
+            words.append(f"{lead}{graded(here[0])} {when}: {here[0].claim}")
     if label == "real" and findings:
         words.append("The face as a whole shows no sufficient sign at that moment, so this is a hint and no more.")
-    return Answer(
-        f"{nearest_told}{' '.join(words)} {chance}", label, tuple(dict.fromkeys(findings)), tuple(names), "when"
-    )
+    return " ".join(words), tuple(dict.fromkeys(findings))
+
+
+def _why_what(question: str) -> Label | None:
+    """Which verdict a "why" takes for granted: "Why is it inconclusive?", "Why not fake?"; None where it names none."""
+    named = questions.labels_named(question)
+    if named == ("inconclusive",) or (len(named) == 2 and named[0] != "fake" and named[1] == "inconclusive"):
+        return "inconclusive"
+    if len(named) != 1:
+        return None
+    denied = re.search(r"\b(?:not|no)\b|n't\b", normal(question))
+    if denied:
+        return "fake" if named[0] == "real" else "real"
+    return named[0]
 
 
 def _about_regions(face: PersonReport, names: Sequence[str], question: str) -> Answer:
@@ -1176,6 +1439,18 @@ def _about_regions(face: PersonReport, names: Sequence[str], question: str) -> A
     if len(parts) > 1:
         texts = [f"{_capital(regions.title(n))}: {_lower(text)}" for n, text in zip(names, texts, strict=True)]
     return Answer(" ".join(texts), label, findings, tuple(names), "region")
+
+
+def _and_elsewhere(face: PersonReport, names: Sequence[str], text: str) -> str:
+    """The answer about places that were asked for as the only ones, and what is elsewhere, without a yes or no."""
+    others = [place for place in sorted(_regions(face.findings)) if not _covers(names, place)]
+    others = [place for place in others if place != "face"]
+    more = (
+        f"Signs were found at other places, too: {listed(map(_title, others))}."
+        if others
+        else "No other place is named."
+    )
+    return f"{_capital(re.sub(r'^(?:Yes|No)[.] ', '', text))} {more}"
 
 
 def _about(face: PersonReport, name: str, question: str, masked: Callable[[], NDArray[np.bool_]]) -> Answer:
@@ -1291,6 +1566,10 @@ def _is_at(finding: Finding, name: str) -> bool:
 
 
 # ----------------------------------------------------------------------------------------------------------- wording
+
+
+def _count(things: Sequence[object], noun: str) -> str:
+    return f"{len(things):,} {noun}{'' if len(things) == 1 else 's'}"
 
 
 def _sentence(finding: Finding) -> str:

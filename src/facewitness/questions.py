@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Literal
 
 from facewitness import regions
 from facewitness.errors import InputError
 from facewitness.people import NOUN
+from facewitness.types import Label
 from facewitness.words import normal
 
 MOST = 2_000  # characters of a question
 
 _FAKE = (
     r"(?:fake[sd]?|deep ?fake[sd]?|forge[ds]?|forger(?:y|ies)|manipulat\w*|tampered|edited|altered|retouched|"
-    r"photoshop\w*|swapped|doctored|false|bogus|phony)"
+    r"photoshop\w*|swapped|replaced|changed|modified|doctored|false|bogus|phony)"
 )
 _REAL = r"(?:real|genuine|authentic|pristine|legit\w*|true|untouched|unaltered|original)"
 _LABEL = rf"(?:{_FAKE}|{_REAL}|inconclusive|undecided)"
@@ -38,6 +40,17 @@ _QUANTIFIED = rf"(?:(?:any|some|every)(?:one|body)|both|all {NOUN}|any(?: \w+)? 
 # What questions ask for, in the order in which they are tried. A question that names a region asks about that region
 # unless it asks for something that is not a face's.
 INTENTS: dict[str, str] = {
+    "self": r"^(?:who|what) are you\b|\bwhat (?:can|could) (?:you (?:do|answer|say|tell me)|i ask(?: you)?)\W*$|"
+    r"^help\W*$|"
+    r"\b(?:what|which) version\b|\bare you an? (?:\w+ ){0,2}(?:ai|bot|chatbot|human|person|machine|program|model)\b",
+    "witnesses": r"\bwhich witness(?:es)?\b|\bwitness(?:es)?\b.*\b(?:say|says|said|agree\w*|disagree\w*|think|thinks|"
+    r"find|"
+    r"found|contradict\w*)\b|\bhow many witnesses\b|"
+    r"\b(?:which|what) (?:detectors?|models?|networks?|methods?|programs?) (?:do|did|have) you\b",
+    "examined": r"\bwhat (?:did|do|have|was|were|is|has)(?:n't)? (?:you |it |this |been )?(?:not |never )?(?:been )?"
+    r"(?:look(?:ed)? at|examined?|check(?:ed)?|analy[sz]ed?|test(?:ed)?|left out|missed)\b|"
+    r"\b(?:how|when) (?:was|were|is|did you|have you) ?(?:it|this|that|the \w+)? ?"
+    r"(?:analy[sz]ed?|examined?|check(?:ed)?|test(?:ed)?)\b",
     "means": r"\bwhat (does|do|did|is|are)\b.*\b(means?|meaning|meant)\b|\bmeaning of\b|\bdefin(e|ition)\b|"
     r"\bwhat(('s)| is| are) (an? |the )?(inconclusive|calibrated|thresholds?|interval|probability of forgery|mask|"
     r"((very )?strong|moderate|weak) sign|findings?|witness(es)?)\b",
@@ -54,7 +67,15 @@ INTENTS: dict[str, str] = {
     "sides": rf"(?<!\bon )(?<!\bat )\b(either|both|each) (sides?|cases?|hypothes[ei]s|ways)\b(?! of\b)|"
     rf"\bwhy\b.*\b{_LABEL} (wins?|won|stands?)\b|"
     rf"\bwhy (did|does|has) (the )?({_LABEL}|that|this|it)( case| side| answer)? (win|won|stand)\b",
-    "when": r"\bwhen\b|\b(at )?(what|which) (times?|moments?|seconds?|minutes?|parts? of the (film|video|clip))\b|"
+    "length": r"\bhow long (?:is|was|does) (?:the|this|that|your) (?:film|video|clip|footage|recording|movie)\b|"
+    r"\b(?:duration|running time) of\b|\bhow many (?:frames|moments|seconds|minutes)\b(?!.*\b(?:fake|forged|real)\b)|"
+    r"\b(?:which|what|all|every|each) (?:the )?(?:frames?|moments?)\b.*\b(?:examin\w*|judged?|look\w* at|check\w*|"
+    r"analy[sz]\w*)\b|\bframe ?rate\b",
+    "when": rf"\b(?:which|what)(?: \w+){{0,3}} (?:frames?|moments?)\b|\bhow many (?:frames|moments|seconds)\b|"
+    rf"\b{_LABEL}\b.*\b(?:all the time|the (?:whole|entire) time|throughout|always|constantly|all along|"
+    r"from (?:start|beginning) to (?:end|finish))\b|\b(?:worst|most suspicious) (?:moment|frame|part of the)\b|"
+    r"\bflicker\w*|\bover time\b|\bfrom frame to frame\b|"
+    r"\bwhen\b|\b(at )?(what|which) (times?|moments?|seconds?|minutes?|parts? of the (film|video|clip))\b|"
     r"\bhow long\b|\bhow much of the (time|film|video|clip)\b",
     "which": rf"\b(which|what)( of (the|these|those))?( {NOUN})?( is| are| was| were| looks?| seems?)"
     rf"( the)? {_LABEL}( {NOUN})?\b|"
@@ -66,35 +87,77 @@ INTENTS: dict[str, str] = {
     rf"\b{_ASKS}( there)?( only| just| exactly| at least| more than)? ({_QUANTIFIED}|(they|these|those) (both|all))\b"
     rf".*\b{_LABEL}\b|\b{_ASKS} (only|just|exactly|at least|more than) ({_SO_MANY})\b.*\b{_LABEL}\b|"
     rf"\bthere( an?| any| some| no| another| more)* ({_LABEL} {NOUN}|{NOUN}\b.*\b{_LABEL}|(deep ?)?fakes|forgeries)\b",
-    "faces": rf"\b(which|who|what)\b.*\b(more|most|less|least) (suspicious|likely|probably|{_LABEL})\b|"
+    "signs": r"\b(?:strong|weak|bigg|larg|clear|bad|worst|best|most|least|main)(?:er|est)?(?: \w+)? "
+    r"(?:signs?|traces?|findings?|clues?|hints?|evidence|regions?|areas?|parts?|places?)\b|"
+    r"\b(?:which|what) (?:regions?|areas?|parts?|places?|features?|signs?)\b.*\b(?:most|least|worst|strongest|"
+    r"weakest)\b|"
+    r"\b(?:how many|list|count|name|what|which)(?: (?:me|are|were|all|of|the|did you find))* "
+    r"(?:signs?|findings|traces|clues|hints)\b(?!.*\bmeans?\b)",
+    "clean": rf"\b(?:which|what|where)\b(?! (?:face|person|man|woman)s?\b).*\b(?:(?:not|isn't|aren't|un\w+) {_FAKE}|"
+    rf"(?:is|are|looks?|seems?)(?: to be)? (?:{_REAL}|fine|ok(?:ay)?|clean|right|normal|good|in order))\b|"
+    r"\b(?:which|what) (?:parts?|regions?|areas?|places?) (?:were|was|have|has)(?:n't| not)\b",
+    "extent": rf"\bhow much (?:of|was|is|has|did|were)\b(?!.*\b(?:time|film|video|clip)\b)|"
+    rf"\bhow (?:big|large|wide)\b.*\b(?:{_FAKE}|mask(?:ed)?|marked|suspicious|area|part|region|change)\b|"
+    rf"\b(?:whole|entire|complete|full|all of the) face\b.*\b(?:{_LABEL}|made|generated|replaced|changed|part|only)\b|"
+    rf"\b(?:only|just) (?:an?|some|one) (?:small |little )?(?:part|region|area|bit)s?\b",
+    "faces": r"\b(?:probabilit\w*|scores?|chances?|sure|certain|per ?cent\w*|verdicts?|results?|say|about|for)\b.*\b"
+    rf"(?:each|every|all|both)(?: of)?(?: the)?(?: (?:\d+|{_SO_MANY}))? {NOUN}\b|"
+    rf"\b(which|who|what)\b.*\b(more|most|less|least) (suspicious|likely|probably|{_LABEL})\b|"
     r"\bhow many (faces|people|persons|men|women|children)\b|\bwho else\b|\bwho (is|are) (there|in)\b|"
     r"\b(which|what) (faces|people|persons)\b|\b(list|show) (me )?(all )?(the )?(faces|people|persons)\b",
     "tool": rf"\b{_TOOLS}\b|\b(which|what) (tool|software|program|app|generator|model)\b|"
     rf"\b(made|created|generated|edited|forged|faked|drawn) (with|using|in|by) (?!(?:an? )?{_AI}\b)\w+",
     "made": rf"\b{_AI}\b|\b(machine|computer)[ -]?(generated|made)\b|\bgenerated\b|\bsynthes\w*|\bsynthetic\b|"
     r"\bartificial\w*|\bgans?\b|\bdiffusion\b|\bcgi\b",
-    "wrong": r"\bhow (often|accurate|reliable|trustworthy|good are)\b|\berror rates?\b|\bmistak\w+|\btrust\b|"
+    "wrong": r"\b(?:the|your|this|that) (?:\w+ )?(?:verdict|result|conclusion|decision|judge?ment|answer|analysis|"
+    r"assessment|report|score|probability|percentage|mask|finding)s?\b(?: be| is| are| was)?(?: \w+)? (?:wrong|false|"
+    r"right|"
+    r"correct|incorrect|true|certain|final|mistaken|sound|valid|definit\w+|trusted|conclusive|proof)\b|"
+    r"\b(?:is|are|was) (?:you|it|this|that|the tool) (?:right|correct|certain|mistaken|proof|proven)\b|"
+    r"\bhow (often|accurate|reliable|trustworthy|good are)\b|\berror rates?\b|\bmistak\w+|\btrust\b|"
     r"\bfalse (alarm|positive|negative)s?\b|"
     r"(?<!what )\b(be|are|been|were|is|was) (you |it |this )?(ever |often )?wrong\b(?! (with|in|on|at|here|there)\b)|"
     r"\breliab\w*|\baccura\w*|\blimit(s|ations?)?\b|\btrack record\b",
     "sure": r"\b(how (sure|certain|confident|likely|probable)|probabilit\w*|confidence|certainty|chances?|"
-    r"per ?cent|are you (sure|certain))\b",
+    r"per ?cent|are you (sure|certain)|(?:change|changes|flip|turn|overturn) (?:the |your )(?:verdict|mind|result|"
+    r"answer)|"
+    r"border ?line|close call)\b",
     "kind": r"\b(what|which) (kind|type|sort|method|technique|way)\b|\bhow (was|is|were) (it|this|that|the (face|"
     r"picture|photo|image))\b.*\b(made|forged|faked|done|created|manipulated)\b|\bface.?swap\w*",
-    "where": r"\bwhere\b|\b(which|what) (parts?|regions?|areas?|places?|features?)\b",
+    "else": r"\b(?:could|can|might|may|is|was|are|isn't)\b.*\b(?:filters?|make-?up|cosmetics|lipstick|lighting|"
+    r"compression|"
+    r"jpeg artefacts|jpeg artifacts|surgery|botox|skin care|beauty mode|portrait mode|camera (?:software|app)|"
+    r"something else|another (?:reason|cause|explanation)|other (?:reasons?|causes?|explanations?)|coincidence|"
+    r"harmless)\b",
+    "what_if": r"\bwhat (?:if|would happen|happens if|about if)\b|\bif (?:i|we|you) (?:send|sent|crop\w*|resize\w*|"
+    r"upload\w*|use|used|had|rotate\w*|compress\w*|sharpen\w*)\b",
+    "where": r"\bwhat(?:'s| is| was| looks) (?:wrong|odd|strange|weird|off|suspicious|fishy|unusual)\b|\bwhere\b|"
+    r"\b(which|what) (parts?|regions?|areas?|places?|features?)\b",
     "why": r"\bwhy\b|\bevidence\b|\bhow (do|can|did) you (know|tell|see)\b|\bexplain\b|\breasons?\b|\bshow me\b|"
     r"\bhow come\b|\btell me more\b",
     "quality": r"\b(quality|blur\w*|sharp\w*|resolution|dark|too small)\b",
-    "verdict": rf"\b({_FAKE}|{_REAL}|verdict|result|conclusion)\b",
+    "verdict": rf"\b({_FAKE}|{_REAL}|verdict|result|conclusion)\b|"
+    r"\b(?:suspicious|strange|weird|odd|off|fishy|unnatural|natural|normal|convincing|trick(?:ed)?|fooled|hoax|scam)\b|"
+    r"\b(?:anything|something|everything) (?:is |looks |seems )?(?:wrong|fine|ok(?:ay)?|in order)\b|"
+    r"\blooks? (?:fine|ok(?:ay)?|right|good|wrong)\b",
 }
 _REACH = ".{0,200}"  # what ".*" stands for: with no end, a long text that begins the same thing often would take long
 _PATTERNS = {name: re.compile(pattern.replace(".*", _REACH), re.DOTALL) for name, pattern in INTENTS.items()}
 
 # What a question may be about that nobody examined: how it is called in the answer, and by which words it is known.
 PHOTOGRAPH = "whether it is a photograph"
+ADDED = "whether somebody or something was added, removed or moved"
+SAME = "whether it is the same person"
+PROCESSED = "how it was cut, turned, scaled, coloured or saved"
 UNEXAMINED: dict[str, str] = {
     "the background": r"\bbackgrounds?\b|\bbackdrop\b|\bscenery\b|\bsky\b|\bbuildings?\b|\b(room|wall|street) behind\b",
-    "the voice and the sound": r"\bvoices?\b|\baudio\b|\bsound(track)?\b|\bspeech\b|\bspeaking\b|\bmusic\b",
+    SAME: r"\bsame (?:\w+ )?(?:persons?|people|m[ae]n|wom[ae]n|faces?|guys?|girls?|boys?|child|kids?|somebody|"
+    r"someone)\b|"
+    rf"\b{NOUN} (?:\w+ )?(?:is |are |stays? |remains? )?the same\b|\btwins?\b|\brelat(?:ed|ives?)\b|\bsiblings?\b|"
+    rf"\b(?:do|does|are|is) (?:the |these |both |they )(?:\w+ )?{NOUN} (?:differ|match|resemble)\b|"
+    r"\bdiffer(?:s|ent)? from (?:each other|one another|the other)\b",
+    "the voice and the sound": r"\blip[ -]?sync\w*|\b(?:in|out of) sync\b|\bsynchron\w+\b|\bvoices?\b|\baudio\b|"
+    r"\bsound(track)?\b|\bspeech\b|\bspeaking\b|\bmusic\b",
     "the hands": r"(?<!left-)(?<!right-)(?<!left )(?<!right )\bhands?\b(?! side)|\bfingers?\b",
     "the body": r"\b(body|arms?|legs?|shoulders?|torso|feet)\b",
     "clothes and things worn": r"\bcloth(es|ing)\b|\b(shirt|dress|uniform|jacket|necktie|scarf|jewell?ery|tattoos?|"
@@ -110,17 +173,58 @@ UNEXAMINED: dict[str, str] = {
     r"\b(politician|celebrity|actor|actress|president|minister|chancellor|senator|king|queen|singer|"
     r"famous|vip|somebody else|someone else|look ?alike|impersonat\w*)\b|\breally exists?\b|"
     r"\bdoes (he|she|this person) exist\b",
-    "how old a person is, and such traits": r"\bhow old\b|\b(his|her|their) (age|gender|race|nationality|religion|"
+    "a person's age and such traits": r"\bhow old (?:is|are|was|were|does|do) (?:he|she|they|(?:the|this|that|these|"
+    r"those) "
+    rf"(?:\w+ )?{NOUN})\b|\b(?:older|younger) than\b|\b(?:alive|dead)\b|\b(his|her|their) (age|gender|race|"
+    rf"nationality|religion|"
     r"ethnicity)\b|\b(male or female|man or a? ?woman)\b|\b(lying|happy|angry|drunk|guilty)\b",
-    "where, when and by whom it was made": r"\b(was|were) (it|this|that) (taken|filmed|shot|recorded)\b|"
+    "light, shadows and perspective": r"\bshadows?\b|\blighting\b|\blight (?:source|come|fall|direction)\w*|"
+    r"\breflect\w+|"
+    r"\bperspective\b|\bproportion\w*|\ba?symmetr\w+|\bvanishing\b",
+    PROCESSED: r"\b(?:cropp(?:ed|ing)(?! (?:\w+ )?out)|crop|flipped|mirrored|rotated|stretched|squeezed|resized|"
+    r"rescaled|upscaled|"
+    r"enlarged|"
+    r"shrunk|re-?saved|re-?compressed|compressed|sharpened|smoothed|denoised|brightened|darkened|"
+    r"colou?ri[sz]ed|colou?r[ -]?(?:corrected|graded)|slowed|slow motion|sped up|reversed|backwards|loop(?:ed|s)?|"
+    r"trimmed|"
+    r"re-?encoded|interpolated|stabili[sz]ed)\b|"
+    r"\b(?:film|video|clip|picture|photo\w*|image)s? (?:been )?cut\b|\bframes? (?:been |were |are )?(?:removed|dropped|"
+    r"missing|cut|added|repeated)\b",
+    ADDED: r"\b(?:add(?:ed)?|insert(?:ed)?|remov(?:e|ed)|eras(?:e|ed)|delet(?:e|ed)|cloned|duplicated|missing|absent|"
+    r"pasted|"
+    r"composite[ds]?|montages?|collages?|spliced?|in-?painted|pieced|put together|disappeared|vanished|"
+    r"(?:edited|painted|photoshopped|brushed) (?:\w+ ){0,2}?in(?:to)?|"
+    r"(?:cut|cropped|edited|painted|photoshopped|brushed|airbrushed|taken|left|blacked) (?:\w+ ){0,2}?out)\b"
+    rf"|\b(?:more|fewer|less|extra|additional) {NOUN} than\b|\b(?:was|were) (?:\w+ ){{0,4}}"
+    r"(?:there|present|next to each other|together)\b|\bmoved\b|"
+    r"\bcrowd\b.*\b(?:bigg?er|large?r|small?er|size|grew|real)\b",
+    "where, when and by whom it was made": r"\bhow old (?:is|was) (?:it|(?:the|this|that) (?:photo\w*|picture|image|"
+    r"film|video|"
+    r"file|clip))\b|\bwhere (?:does|did|is) (?:it|this|that|the (?:\w+ )?(?:photo\w*|picture|image|film|video|file|"
+    r"clip)) "
+    r"(?:come )?from\b|\bwhere did you get\b|\bwhat (?:date|day|year|month)\b|"
+    r"\b(was|were) (it|this|that) (taken|filmed|shot|recorded)\b|"
     r"\b(when|where) (was|were|is) (it|this|that|the (photo|picture|image|video)) "
     r"(taken|shot|made|filmed|recorded|from)\b|\bwho (took|made|posted|faked|forged|shot|did|published)\b|\b(copyright|"
     r"photographer)\b",
 }
-_UNEXAMINED = {name: re.compile(pattern) for name, pattern in UNEXAMINED.items()}
+_UNEXAMINED = {name: re.compile(pattern.replace(".*", _REACH)) for name, pattern in UNEXAMINED.items()}
 _NAMED = re.compile(r"\b(?:[Ii]s|[Ww]as) (?:this|that|it|he|she)(?: really)? (?:[A-Z][\w'’-]+)(?: [A-Z][\w'’-]+)+")
 
 _FILE = re.compile(
+    r"\b(file ?names?|file ?sizes?|file ?(?:type|format)|megabytes?|megapixels?|checksum|hash|sha-?256|fingerprint|"
+    r"signed|digital signature|dimensions?)\b|"
+    r"\bname of (?:the|this) file\b|\bhow (?:big|large|heavy) (?:is|was) (?:the|this|that) (?:file|picture|photo\w*|"
+    r"image|film|"
+    r"video)\b|\b(?:size|resolution) of (?:the|this|that) (?:file|picture|photo\w*|image|film|video)\b|"
+    r"\bwh(?:at|ich) (?:resolution|size|format|type of file|kind of file)\b(?!.*\bface\b)|\bhow many pixels\b|"
+    r"\bfile'?s? (?:\w+ )?(?:name|size|format|type|hash|original|edited|changed|altered|modified|re-?saved)\b|"
+    r"\b(?:the|an?) original (?:file|picture|photo\w*|image|film|video|version|copy|recording)\b|"
+    r"\b(?:is|was) (?:it|this|that) (?:\w+ )?(?:the|an?) original\W*$|"
+    r"\b(?:saved|compressed|exported) (?:\w+ )?(?:again|twice|several times|more than once|many times|before)\b|"
+    r"\bhow (?:often|many times) (?:was|has|is) (?:it|this|the \w+) (?:been )?(?:saved|compressed|exported|copied)\b|"
+    r"\b(?:downloaded|whats ?app|facebook|instagram|telegram|twitter|tik ?tok|you ?tube|social media|messenger|"
+    r"upload(?:ed)?)\b|"
     r"\b(cameras?|lens|exif|meta ?data|gps|c2pa|content credentials?|provenance|thumbnail|serial number)\b|"
     r"\b(which|what) (phones?|software|programs?|app)\b|\bwhat does the file say\b|"
     r"\b(when|where|with what) (was|were|is) (it|this|that|the (photo|photograph|picture|image|file)) "
@@ -157,7 +261,8 @@ _FOREIGN = (
 )
 _ASKS_REAL = re.compile(rf"\b{_REAL}\b")
 _ASKS_FAKE = re.compile(
-    r"\b(fake\w*|deep ?fake\w*|forg\w*|manipulat\w*|tampered|edited|altered|retouched|photoshop\w*|swapped|wrong|odd|"
+    r"\b(fake\w*|deep ?fake\w*|forg\w*|manipulat\w*|tampered|edited|altered|retouched|photoshop\w*|swapped|replaced|"
+    r"changed|modified|wrong|odd|"
     r"doctored|false|bogus|phony)\b",
 )
 _THERE = re.compile(r"\b(there|(this|that) (place|region|part|area|one)|them|they)\b")
@@ -246,6 +351,30 @@ def about_file(question: str) -> bool:
     return bool(_FILE.search(normal(question)))
 
 
+_FACTS = re.compile(
+    r"\b(?:name|size|format|type|kind|hash|checksum|sha-?256|fingerprint|pixels|megapixels?|megabytes?|resolution|"
+    r"dimensions?|big|large|heavy)\b"
+)
+
+
+def of_facts(question: str) -> bool:
+    """Whether it asks for what a file is: its name, its size, its hash.
+
+    Args:
+        question: About a file.
+    """
+    return bool(_FACTS.search(normal(question)))
+
+
+def of_original(question: str) -> bool:
+    """Whether it asks if a file is the original, or was saved or changed since.
+
+    Args:
+        question: About a file.
+    """
+    return bool(re.search(r"\boriginal\b|\b(?:edited|changed|altered|modified)\b", normal(question)))
+
+
 def asks_real(text: str) -> bool:
     """Whether it speaks of being real.
 
@@ -304,7 +433,8 @@ def unexamined(question: str) -> str | None:
 
 # What a question for yes or no asks about: the words from "the" or "this" up to one of these.
 _ENDS = (
-    rf"(?:{_LABEL}|of|on|in|at|behind|next|with|without|from|to|for|by|who\w*|that|which|and|or|but|a|an|the|is|are|was|"
+    rf"(?:{_LABEL}|of|on|in|at|behind|next|with|without|from|to|for|by|who\w*|that|which|and|or|but|a|an|the|is|are|"
+    rf"was|"
     r"were|been|being|be|has|have|had|looks?|seems?|appears?|really|also|not|still|too|so|more|less|just|only|probably|"
     r"actually|maybe|perhaps|\w+ly|here|there|now|made|created|drawn|added|removed|put|inserted|generated|synthetic|ai|"
     r"ai-\w+|computer-\w+|cgi|artificial|above|below|under|near|beside|between|wearing|holding|taken|as|if|wrong|odd)"
@@ -314,10 +444,12 @@ _SUBJECT = re.compile(
     rf"((?:(?!{_ENDS}\b)[\w'-]+ ){{1,5}})(?={_ENDS}\b)"
 )
 _OF_PICTURE = re.compile(
-    r"(?:pictures?|photo\w*|images?|shots?|snap\w*|pics?|selfies?|portraits?|headshots?|mugshots?|videos?|films?|clips?|"
+    r"(?:pictures?|photo\w*|images?|shots?|snap\w*|pics?|selfies?|portraits?|headshots?|mugshots?|videos?|films?|"
+    r"clips?|"
     r"footage|recordings?|movies?|files?|frames?|jpe?gs?|pngs?|scans?|screen ?shots?|things?|whole|lot|scene|content|"
     r"media|material|posts?|cop(?:y|ies)|version)"
 )
+_OF_VERDICT = re.compile(r"(?:verdicts?|results?|answers?|conclusions?|judge?ments?|decisions?|reports?|analys[ie]s)")
 _OF_FACE = re.compile(
     rf"(?:{NOUN}|humans?|adults?|teenagers?|couple|pair|group|bride|groom|mother|father|son|daughter|wife|husband|"
     r"expressions?|smiles?|grins?|looks?|gaze|make-?up|complexion|wrinkles?|freckles?|moles?|scars?|pores|features?|"
@@ -346,6 +478,33 @@ def of_picture(question: str) -> bool:
     return bool(words) and bool(_OF_PICTURE.fullmatch(words[-1]))
 
 
+def of_verdict(question: str) -> bool:
+    """Whether it asks which verdict was given, not about a face: "Is the verdict fake?", "Is the result inconclusive?".
+
+    Args:
+        question: As it was asked.
+    """
+    words = subject(question).split()
+    return bool(words) and bool(_OF_VERDICT.fullmatch(words[-1]))
+
+
+def labels_named(question: str) -> tuple[Label, ...]:
+    """The verdicts that a question names: real, fake, inconclusive; "not sure" and "undecided" are the last.
+
+    Args:
+        question: As it was asked.
+    """
+    plain = normal(question)
+    words: dict[Label, str] = {
+        "real": rf"\b(?:{_REAL}|no sign)\b",
+        "fake": rf"\b{_FAKE}\b",
+        "inconclusive": r"\b(?:inconclusive|undecided|uncertain|unsure|unclear|unknown|not (?:so |very |"
+        r"quite )?(?:sure|certain|decided)|"
+        r"no verdict|can(?:not|'t) (?:decide|tell|say))\b",
+    }
+    return tuple(label for label, pattern in words.items() if re.search(pattern, plain))
+
+
 def of_them(question: str) -> bool:
     """Whether it asks about "them": "Are they real?". Who that is, what was said before tells.
 
@@ -353,6 +512,32 @@ def of_them(question: str) -> bool:
         question: As it was asked.
     """
     return bool(re.match(r"(?:and |so |but )?(?:are|were) they\b", normal(question)))
+
+
+def of_each(question: str, names: Sequence[str]) -> tuple[str, ...]:
+    """The regions of a question, those on both sides each by itself where each is asked for: "Are both eyes fake?".
+
+    Args:
+        question: As it was asked.
+        names: Of the regions that it names.
+    """
+    if not re.search(r"\b(?:both|each|either|every|all|which|what)\b", normal(question)):
+        return tuple(names)
+    sides = {
+        name: [n for n, r in regions.REGIONS.items() if r.parent == name and n in (f"left_{x}", f"right_{x}")]
+        for name in names
+        for x in (name.removesuffix("s"),)
+    }
+    return tuple(part for name in names for part in (sides[name] if len(sides[name]) == 2 else [name]))
+
+
+def of_nothing_else(question: str) -> bool:
+    """Whether it asks for a place and no other: "Is only the mouth fake?".
+
+    Args:
+        question: As it was asked.
+    """
+    return bool(re.search(r"\b(?:only|just|alone|solely|nothing but)\b", normal(question)))
 
 
 def thing(question: str) -> str:
@@ -409,18 +594,85 @@ def is_english(question: str) -> bool:
     return sum(word in _FOREIGN for word in words) <= sum(word in _ENGLISH for word in words)
 
 
-def moment_asked_for(question: str) -> float | None:
-    """The moment of a film that a question names, in seconds: "at 0:14", "at 1:02:03", "after 14 seconds".
+_MOMENTS = 8  # that an answer tells of
+_CLOCK = (
+    r"(?:(?:(?P<h{n}>\d{{1,2}}):)?(?P<m{n}>\d{{1,3}}):(?P<s{n}>\d{{2}}(?:\.\d{{1,3}})?)|"
+    r""
+    r"(?P<p{n}>\d{{1,6}}(?:\.\d{{1,3}})?){unit})"
+)
+_SECONDS = r" ?(?:s|sec|secs|seconds?)"
+_BETWEEN = re.compile(
+    rf"\b(?:between |from )?(?:the |second )?{_CLOCK.format(n=1, unit=f'(?:{_SECONDS})?')}"
+    rf"(?: and | to | until |"
+    rf" till | through | ?[-–] ?)"
+    rf"(?:the |second )?{_CLOCK.format(n=2, unit=_SECONDS)}\b(?! (?:from|of|faces?|people))"
+)
+_BEFORE = re.compile(rf"\b(?:before|until|till|up to) {_CLOCK.format(n=1, unit=_SECONDS)}\b")
+_AFTER = re.compile(rf"\b(?:after|since|from) {_CLOCK.format(n=1, unit=f'{_SECONDS} on')}")
+_PART = re.compile(
+    r"\b(?P<which>first|second|last|opening|closing|final) (?:(?P<count>\d{1,6}(?:\.\d{1,3})?|one|two|three|four|"
+    r"five|six|seven|"
+    r"eight|nine|ten) )?(?P<unit>seconds?|half|third|quarter|minutes?|frames?)\b|"
+    r"\b(?:at|in|near|towards?) the (?:very )?(?P<end>start|beginning|end)\b(?! of (?:the|his|her) (?:nose|eye\w*|"
+    r"mouth|row))|"
+    r"\b(?:in|at|around) the (?P<middle>middle)(?: of the (?:film|video|clip|movie|recording|footage)\b|\W*$)"
+)
+_UNITS = {"second": 1.0, "seconds": 1.0, "minute": 60.0, "minutes": 60.0}
+_COUNTS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def _second(match: re.Match[str], n: int) -> float:
+    plain = match[f"p{n}"]
+    if plain is not None:
+        return float(plain)
+    return 3600 * int(match[f"h{n}"] or 0) + 60 * int(match[f"m{n}"]) + float(match[f"s{n}"])
+
+
+def stretch_asked_for(question: str, length: float) -> tuple[float, float] | None:
+    """The part of a film that a question names, in seconds: "between 0:01 and 0:02", "the last second", "at the end".
+
+    The beginning, the middle and the end are a third of it each.
+
+    Args:
+        question: As it was asked.
+        length: Of the film, in seconds.
+    """
+    plain = normal(question)
+    if two := _BETWEEN.search(plain):
+        first, last = sorted((_second(two, 1), _second(two, 2)))
+        return (first, last) if first < last else None
+    if before := _BEFORE.search(plain):
+        return 0.0, _second(before, 1)
+    if after := _AFTER.search(plain):
+        return _second(after, 1), max(length, _second(after, 1))
+    part = _PART.search(plain)
+    if part is None or (part["unit"] or "").startswith("frame"):
+        return None
+    if part["middle"]:
+        return length / 3, 2 * length / 3
+    if part["end"]:
+        return (2 * length / 3, length) if part["end"] == "end" else (0.0, length / 3)
+    late, count = part["which"] in ("last", "closing", "final"), part["count"]
+    much = 1.0 if count is None else float(1 + _COUNTS.index(count)) if count in _COUNTS else float(count)
+    share = {"half": length / 2, "third": length / 3, "quarter": length / 4}.get(part["unit"])
+    wide = min(length, much * _UNITS[part["unit"]] if share is None else share)
+    if part["which"] == "second":  # the second half, the second second
+        return wide, min(length, 2 * wide)
+    return (length - wide, length) if late else (0.0, wide)
+
+
+def moments_asked_for(question: str) -> tuple[float, ...]:
+    """Every moment of a film that a question names, in seconds: "at 0:14", "at 1:02:03", "after 14 seconds".
 
     Args:
         question: As it was asked.
     """
-    match = _MOMENT.search(normal(question))
-    if match is None:
-        return None
-    if match[4] is not None:
-        return float(match[4])
-    return 3600 * int(match[1] or 0) + 60 * int(match[2]) + float(match[3])
+    plain = normal(question)
+    seconds = (
+        float(match[4]) if match[4] is not None else 3600 * int(match[1] or 0) + 60 * int(match[2]) + float(match[3])
+        for match in _MOMENT.finditer(plain)
+    )
+    return tuple(dict.fromkeys(seconds))[:_MOMENTS]
 
 
 _NOT = re.compile(
