@@ -162,6 +162,80 @@ def test_a_client_that_stands_still_is_let_go(here):
     assert nothing_is_left(here)
 
 
+def test_json_that_never_comes_is_not_waited_for(here):
+    path = here.send(PHOTO)["links"]["self"]
+    head = (
+        f"PATCH {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 90000\r\n\r\n{{"
+    )
+    answer = spoken(here, head.encode())
+    assert answer.startswith(b"HTTP/1.1 408") and b"Nothing came for 1.5 seconds" in answer
+
+
+def test_json_that_is_too_much_says_so(here):
+    ask = {"url": here.send(PHOTO)["links"]["questions"], "headers": {"Content-Type": "application/json"}}
+    pieces = iter([b'{"question":"', *[b"x" * 1_000_000] * 13])
+    assert "at most 12 MB" in problem(here.client.post(content=pieces, **ask), 413)
+    assert "nested too deeply" in problem(here.client.post(content=b"[" * 100_000, **ask), 400)
+    form = {
+        "url": ask["url"],
+        "content": b"question=x",
+        "headers": {"Content-Type": "application/x-www-form-urlencoded"},
+    }
+    assert "expected application/json, got application/x-www-form-urlencoded" in problem(here.client.post(**form), 422)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"question": "x" * 2001}, "body.question: expected at most 2,000 characters, got 2,001."),
+        ({"question": 5}, "body.question: expected text, got 5."),
+        ({"question": "x", "face": -1}, "body.face: expected 0 or more, got -1."),
+        (
+            {"question": "x", "words": "y"},
+            "body.words: expected one of the fields that the OpenAPI names, got 'words'.",
+        ),
+        ({"question": "x", "places": [{}] * 9}, "body.places: expected at most 8 of them, got 9."),
+        ([], "body: expected a JSON object, got a list."),
+    ],
+)
+def test_what_is_wrong_with_a_request_is_told_with_what_came(here, asked, sentence):
+    assert problem(here.client.post("/v1/analyses/" + "0" * 32 + "/questions", json=asked), 422) == sentence
+
+
+def test_words_beside_a_file_that_nobody_knows_are_refused(here):
+    """What was meant by "case" would be lost."""
+    answer = here.client.post("/v1/analyses", files={"file": ("a.jpg", PHOTO)}, data={"case": "2026-17"})
+    assert problem(answer, 422).endswith("got 'case'. Did you mean 'case_name'?")
+    answer = here.client.post("/v1/analyses?fames=3", content=PHOTO, headers=RAW)
+    assert "got 'fames'. Did you mean 'frames'?" in problem(answer, 422)
+
+
+@pytest.mark.parametrize("name", ["  ", "\u3164", "/", "dir/ \u2800"])
+def test_a_name_that_shows_nothing_is_none(here, name):
+    assert here.send(PHOTO, name)["name"] == "upload"
+
+
+def test_an_address_tells_all_methods_that_it_takes(here):
+    answer = here.client.put("/v1/analyses")
+    assert answer.headers["allow"] == "GET, HEAD, POST" and "It takes GET, HEAD, POST." in problem(answer, 405)
+    assert here.client.put("/v1/analyses/x").headers["allow"] == "DELETE, GET, HEAD, PATCH"
+
+
+def test_a_range_that_is_none_is_passed_over(here):
+    path = here.send(PHOTO)["links"]["original"]
+
+    def part(asked: str) -> httpx2.Response:
+        return here.client.get(path, headers={"Range": asked})
+
+    for none in ("bytes=5-2", "items=0-3", "bytes=abc", "bytes=", "bytes=0-0," * 200 + "1-1"):
+        assert (part(none).status_code, part(none).content) == (200, PHOTO), none
+    assert (part("bytes=1-3").status_code, part("bytes=1-3").content) == (206, PHOTO[1:4])
+    assert part("bytes=-2").content == PHOTO[-2:]
+    behind = part(f"bytes={len(PHOTO)}-")
+    assert "expected some of the file's" in problem(behind, 416)
+    assert behind.headers["content-range"] == f"bytes */{len(PHOTO)}"
+
+
 def test_headers_that_never_end_are_not_waited_for(here, monkeypatch):
     monkeypatch.setattr(server, "HEADER_TIME", 0.6)
     for beginning in (b"", b"GET /healthz HTTP/1.1\r\nHost: local"):
@@ -219,6 +293,8 @@ def test_no_other_site_may_act_here(here):
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
         {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://["},  # no address at all
+        {"Origin": ""},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ):

@@ -125,14 +125,29 @@ def test_forms_work_without_script(client: TestClient, analysed: str) -> None:
     assert "Is the nose forged?" in answer.text
     answer = client.post(f"{analysed}/keep", data={"case_name": "17", "note": "mine"})
     assert "mine" in answer.text
-    assert client.post(f"{analysed}/questions", data={"question": ""}).status_code == 400
+    assert client.post(f"{analysed}/questions", data={"question": ""}).status_code == 422
+    assert client.post(f"{analysed}/questions", data={"question": "a\x00"}).status_code == 422
     sent = client.post("/analyses", files={"file": ("a.png", picture(256))})
     assert sent.status_code == 200
     number = str(sent.url).rsplit("/", 1)[1]
     assert client.post(f"/analyses/{number}/cancel").status_code == 200
     assert client.post(f"/analyses/{number}/delete").url.path == "/"
     assert client.get(f"/analyses/{number}").status_code == 404
-    assert "expected a picture (JPEG" in client.post("/analyses", files={"file": ("a.txt", b"words")}).text
+    text = client.post("/analyses", files={"file": ("a.txt", b"words")})
+    assert text.status_code == 415 and "expected a picture (JPEG" in text.text
+    nothing = client.post("/analyses", files={"other": ("a.png", picture(256))})
+    assert nothing.status_code == 422 and "<h1>" in nothing.text, "a page for whoever looks at one"
+    assert client.post("/analyses/none/questions", data={"question": "Why?"}).status_code == 404
+
+
+def test_without_a_queue_there_is_nothing_to_review(client: TestClient, app: Any) -> None:
+    queue, app.state.review = app.state.review, None
+    try:
+        answer = client.get("/review/one/0", follow_redirects=False)
+        assert answer.status_code == 404 and words.say("review.none") in answer.text
+        assert client.post("/review/one", data={"who": "anna", "choice": "accept"}).status_code == 404
+    finally:
+        app.state.review = queue
 
 
 def test_the_history_finds_and_pages(client: TestClient, analysed: str) -> None:
@@ -185,7 +200,7 @@ def test_an_item_is_reviewed(client: TestClient, app: Any) -> None:
     (decision,) = Queue(app.state.review).decisions()["one"].values()
     assert decision.content == {"text": "x", "boxes": [3]}
     app.state.review = None
-    assert client.post("/review/one", data=good).status_code == 400
+    assert client.post("/review/one", data=good).status_code == 404
     assert words.say("review.none") in client.get("/review").text
 
 

@@ -20,6 +20,7 @@ pytest.importorskip("fastapi", reason="the service needs the extra serve")
 
 import httpx2
 
+from facewitness import files
 from facewitness.apps import cli
 
 HERE = Path(__file__).parent
@@ -137,6 +138,18 @@ def test_keys_are_added_listed_and_revoked(tmp_path, capsys):
 def test_an_address_with_a_port_is_told_how_to_say_it(tmp_path, capsys):
     assert cli.main(["serve", "--listen", "127.0.0.1:8123", "--data", str(tmp_path)]) == 2
     assert "Say --listen 127.0.0.1 --port 8123." in capsys.readouterr().err
+
+
+def test_a_second_server_in_one_folder_is_told_of_the_first(tmp_path, capsys):
+    with files.held(tmp_path / "serve.lock"):
+        assert cli.main(["serve", "--port", "0", "--data", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert "nobody else writes to" in told and "serving at" not in told and "Traceback" not in told
+
+
+def test_a_queue_to_review_has_to_be_there(tmp_path, capsys):
+    assert cli.main(["serve", "--review", str(tmp_path / "none"), "--data", str(tmp_path)]) == 2
+    assert "expected a queue that a builder filled, got" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "192.0.2.1", "::"])

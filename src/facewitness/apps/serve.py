@@ -187,6 +187,11 @@ def _serve(given: argparse.Namespace) -> int:
         raise InputError(
             f"--listen: expected an address alone, got '{given.listen}'. Say --listen {host} --port {port}."
         )
+    if given.review is not None and not (given.review / "items.jsonl").is_file():
+        raise InputError(
+            f"--review: expected a queue that a builder filled, got '{given.review}', which is none. Fill one: "
+            "facewitness build … --review QUEUE."
+        )
     service = Service(settings)
     if not server.is_loopback(given.listen) and not service.keys.any():
         service.close()
@@ -195,6 +200,7 @@ def _serve(given: argparse.Namespace) -> int:
             "Make one: facewitness serve keys add NAME"
         )
     try:
+        service.hold()
         listening = server.bound(given.listen, given.port)
     except InputError:
         service.close()

@@ -9,6 +9,7 @@ body       uploads as they stream in, raw or multipart
 wire       the shapes of requests and answers (pydantic)
 analyses   /v1/analyses and below
 system     /v1/witnesses, /healthz, /readyz, /metrics, /problems
+ranges     files from the disk, and parts of them
 events     server-sent events
 logs       lines of text or JSON
 server     the process: sockets, signals, times

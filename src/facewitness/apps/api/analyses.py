@@ -11,12 +11,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from facewitness import plugins
 from facewitness.apps.api import body, events, wire
 from facewitness.apps.api.guard import allowed
 from facewitness.apps.api.problems import MEDIA, Refused
+from facewitness.apps.api.ranges import Whole
 from facewitness.apps.service import Service
 from facewitness.apps.service.keys import Caller
 from facewitness.apps.service.service import NotYet
@@ -132,6 +133,7 @@ _BODIES = {
     }
 }
 _WITHIN = {"frames": (1, 10_000), "fps": (0, 1000), "start": (0, 1e9), "end": (0, 1e9)}  # as the schema says
+_KNOWN = ("name", "case_name", "note", "frames", "fps", "scenes", "every", "start", "end", "slim")
 _SAMPLING = {"frames": int, "fps": float, "scenes": bool, "every": bool, "start": float, "end": float}
 
 
@@ -170,7 +172,7 @@ async def send(
         incoming = await run_in_threadpool(here.receive)
         try:
             called, fields = await body.receive(request, incoming, here.settings)
-            given = body.words_of(fields, request.query_params)
+            given = body.words_of(fields, request.query_params, _KNOWN)
             row = await run_in_threadpool(
                 here.submit,
                 incoming,
@@ -439,7 +441,7 @@ def mask(
 def original(number: Number, here: Here, who: Who) -> Response:
     """To be saved, not shown: its bytes are whatever was sent."""
     row, path = here.original(number, who.name)
-    return FileResponse(path, media_type="application/octet-stream", filename=row.name)
+    return Whole(path, media_type="application/octet-stream", filename=row.name)
 
 
 # ---------------------------------------------------------------------------------------------------------- questions

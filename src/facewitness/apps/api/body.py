@@ -6,8 +6,9 @@ A raw body is the file itself; of a multipart form the part `file` is, and the o
 from __future__ import annotations
 
 import asyncio
+import difflib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,7 +16,7 @@ from fastapi import Request
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
-from facewitness.apps.api.problems import Refused
+from facewitness.apps.api.problems import Refused, slow
 from facewitness.apps.service.service import NOTE
 from facewitness.apps.service.settings import Settings
 from facewitness.apps.service.uploads import Incoming
@@ -63,19 +64,15 @@ async def _pieces(request: Request, settings: Settings) -> AsyncIterator[bytes]:
         except StopAsyncIteration:
             return
         except TimeoutError:
-            raise _slow(f"Nothing came for {settings.upload_time:g} seconds.") from None
+            raise slow(f"Nothing came for {settings.upload_time:g} seconds.") from None
         except ClientDisconnect:
             raise Refused("bad-request", "The upload broke off. Send it again.") from None
         came += len(piece)
         late = time.monotonic() - began - settings.upload_time
         if late > 0 and came < late * settings.upload_rate:
-            raise _slow(f"Less than {settings.upload_rate:,} bytes a second came.")
+            raise slow(f"Less than {settings.upload_rate:,} bytes a second came.")
         if piece:
             yield piece
-
-
-def _slow(what: str) -> Refused:
-    return Refused("slow", f"{what} Send it again over a better connection.", {"Connection": "close"})
 
 
 class _Form:
@@ -118,8 +115,12 @@ class _Form:
         if not self._whole:
             raise Refused("bad-request", "The form breaks off before its end. Send it again.")
         if not self._seen:
-            raise Refused("invalid", "Expected a form with a part 'file', got one without.")
+            raise Refused("invalid", f"Expected a form with a part 'file', got {self._got()}. Name the file's part so.")
         return self._name, self._fields
+
+    def _got(self) -> str:
+        names = ", ".join(f"'{name[:40]}'" for name in self._fields)
+        return f"one with {names}" if names else "one without parts"
 
     def _begin(self) -> None:
         self._field = self._value = self._disposition = b""
@@ -163,13 +164,26 @@ class _Form:
             try:
                 self._fields[self._into] = self._value.decode("utf-8")
             except UnicodeDecodeError:
-                raise Refused("invalid", f"{self._into[:40]}: expected text in UTF-8, got other bytes.") from None
+                raise Refused(
+                    "invalid",
+                    f"{self._into[:40]}: expected text in UTF-8, got other bytes. The part with the file is 'file'.",
+                ) from None
         self._into = ""
 
     def _on_end(self) -> None:
         self._whole = True
 
 
-def words_of(fields: dict[str, str], query: Any) -> dict[str, str]:
-    """What was said about a file, in the form or, where the form does not say it, in the address."""
-    return {**{name: str(value) for name, value in query.items()}, **fields}
+def words_of(fields: dict[str, str], query: Any, known: Collection[str]) -> dict[str, str]:
+    """What was said about a file, in the form or, where the form does not say it, in the address.
+
+    Raises:
+        Refused: for a word that is not `known`: what was meant by it would be lost.
+    """
+    given = {**{name: str(value) for name, value in query.items()}, **fields}
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name.lower(), known, 1)
+            meant = f" Did you mean '{near[0]}'?" if near else ""
+            raise Refused("invalid", f"expected one of {', '.join(known)} beside the file, got '{name[:40]}'.{meant}")
+    return given

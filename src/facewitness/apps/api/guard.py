@@ -9,6 +9,7 @@ open      so many requests of one caller are answered at one time: events and up
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import re
@@ -26,12 +27,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from facewitness.apps.api.problems import Refused, of
-from facewitness.apps.service import Service
+from facewitness.apps.api.problems import Refused, of, slow
+from facewitness.apps.service import Service, Settings
 from facewitness.apps.service.keys import Caller
 
 COOKIE = "facewitness_session"
 MOST_JSON = 12_000_000  # bytes of a request that carries no file; a mask may stand in it
+_UPLOADS = (("POST", "/v1/analyses"), ("POST", "/analyses"))
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _MOST_CALLERS = 10_000
@@ -43,6 +45,7 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
+_NAMED = "Call it by its address in figures, or start it with --allow-host NAME."
 _log = logging.getLogger("facewitness.serve")
 
 Measure = Callable[[str, str, int, float], None]  # method, route, status, seconds
@@ -98,7 +101,7 @@ class Guard:
             if refused is not None:
                 await refused(scope, receive, answer)
             else:
-                await self._app(scope, _bounded(receive, scope), answer)
+                await self._app(scope, _bounded(receive, scope, self._service.settings), answer)
         except Exception as error:
             if status:
                 if not isinstance(error, Refused):
@@ -134,19 +137,24 @@ class Guard:
         try:
             host = headers.get("host", "")
             if not self._is_here(host):
-                raise Refused("misdirected", f"This server is not called '{host[:80]}'.")
+                raise Refused("misdirected", f"This server is not called '{host[:80]}'. {_NAMED}")
             _check_origin(scope["method"], host, headers)
             state["caller"], state["needs_key"] = await run_in_threadpool(self._caller, headers)
             self._count(_caller_of(scope))
             if self._open[_caller_of(scope)] >= self._service.settings.max_open:
                 limit = self._service.settings.max_open
-                raise Refused("too-often", f"Expected at most {limit:,} requests at one time.", {"Retry-After": "1"})
+                raise Refused(
+                    "too-often",
+                    f"Expected at most {limit:,} requests at one time, got one more. Wait for the answers to those.",
+                    {"Retry-After": "1"},
+                )
             length = headers.get("content-length", "0")
             limit = self._service.settings.max_body + 100_000  # what stands around the file
             if length.isdecimal() and int(length) > limit:
                 raise Refused(
                     "too-large",
-                    f"Expected at most {limit / 1e6:,.0f} MB, got {int(length) / 1e6:,.0f} MB.",
+                    f"Expected at most {limit / 1e6:,.0f} MB, got {int(length) / 1e6:,.0f} MB. Make it smaller, or "
+                    "have the server's limit raised.",
                     {"Connection": "close"},
                 )
         except Exception as error:
@@ -195,7 +203,11 @@ class Guard:
             self._buckets.popitem(last=False)
         if left < 1:
             wait = str(max(1, round((1 - left) * 60 / s.rate)))
-            raise Refused("too-often", f"Expected at most {s.rate:g} requests a minute.", {"Retry-After": wait})
+            raise Refused(
+                "too-often",
+                f"Expected at most {s.rate:g} requests a minute, got more. Send it again after {wait} seconds.",
+                {"Retry-After": wait},
+            )
 
 
 def _caller_of(scope: Scope) -> str:
@@ -209,22 +221,38 @@ def allowed(request: Request) -> Caller:
     """A route's need of a caller who may. Raises Refused."""
     caller: Caller | None = request.state.caller
     if caller is None:
-        raise Refused("no-key", "Expected a key that is good, got none.")
+        raise Refused("no-key", "Expected a key that is good, got none. Send one: Authorization: Bearer fw_…")
     return caller
 
 
-def _bounded(receive: Receive, scope: Scope) -> Receive:
-    """The request's body, refused where one that is no upload is too long."""
-    if scope["path"] == "/v1/analyses":
-        return receive  # counted as it is written
-    came = 0
+def _bounded(receive: Receive, scope: Scope, settings: Settings) -> Receive:
+    """The request's body, refused where one that is no upload is too long, or does not come."""
+    if (scope["method"], scope["path"]) in _UPLOADS:
+        return receive  # counted and timed as it is written
+    came, over, began = 0, False, time.monotonic()
 
     async def counted() -> Message:
-        nonlocal came
-        message = await receive()
+        nonlocal came, over
+        if over:  # whoever listens on waits for the client to leave
+            return await receive()
+        try:
+            message = await asyncio.wait_for(receive(), settings.upload_time)
+        except TimeoutError:
+            raise slow(f"Nothing came for {settings.upload_time:g} seconds.") from None
+        if message["type"] == "http.disconnect":
+            over = True
+            return message
         came += len(message.get("body", b""))
+        over = not message.get("more_body", False)
         if came > MOST_JSON:
-            raise Refused("too-large", f"Expected at most {MOST_JSON / 1e6:g} MB, got more.", {"Connection": "close"})
+            raise Refused(
+                "too-large",
+                f"Expected at most {MOST_JSON / 1e6:g} MB, got more. Make it smaller.",
+                {"Connection": "close"},
+            )
+        late = time.monotonic() - began - settings.upload_time
+        if not over and late > 0 and came < late * settings.upload_rate:
+            raise slow(f"Less than {settings.upload_rate:,} bytes a second came.")
         return message
 
     return counted
@@ -235,10 +263,19 @@ def _check_origin(method: str, host: str, headers: Headers) -> None:
     if method in _SAFE:
         return
     origin, site = headers.get("origin"), headers.get("sec-fetch-site", "")
-    if origin is not None and (origin == "null" or urlsplit(origin).netloc.lower() != host.lower()):
-        raise Refused("elsewhere", f"Expected a request of this server's own page, got one of '{origin[:80]}'.")
+    mend = "Act on this server's own page, or send no header Origin."
+    if origin is not None and _netloc(origin) != host.lower():
+        raise Refused("elsewhere", f"Expected a request of this server's own page, got one of '{origin[:80]}'. {mend}")
     if site not in ("", "same-origin", "none"):
-        raise Refused("elsewhere", f"Expected a request of this server's own page, got one that is {site[:20]}.")
+        raise Refused("elsewhere", f"Expected a request of this server's own page, got one that is {site[:20]}. {mend}")
+
+
+def _netloc(origin: str) -> str | None:
+    """Host and port of an origin; None for what is no address, such as "null"."""
+    try:
+        return urlsplit(origin).netloc.lower() or None
+    except ValueError:
+        return None
 
 
 def _hostname(host: str) -> str | None:

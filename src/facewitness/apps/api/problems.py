@@ -11,6 +11,8 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import Scope
 
 from facewitness.apps.service.service import Busy, Gone, NotThere, NotYet
 from facewitness.apps.service.store import Unavailable
@@ -29,6 +31,7 @@ from facewitness.errors import (
 )
 
 MEDIA = "application/problem+json"
+_FAULTS = 20  # of an invalid request that are told
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,9 @@ KINDS: dict[str, Kind] = {
     "too-large": Kind(413, "The file is too large", "The server takes files up to a limit, which the detail names."),
     "wrong-type": Kind(
         415, "Neither picture nor film", "The service reads pictures and films. Convert the file first."
+    ),
+    "range": Kind(
+        416, "The file is shorter", "The header Range asks for bytes behind the file's end. Ask for some before it."
     ),
     "misdirected": Kind(
         421,
@@ -119,6 +125,11 @@ class Refused(Exception):
         self.kind, self.detail, self.headers, self.more = kind, detail, dict(headers or {}), more
 
 
+def slow(what: str) -> Refused:
+    """The refusal of a body that does not come."""
+    return Refused("slow", f"{what} Send it again over a better connection.", {"Connection": "close"})
+
+
 def problem(kind: str, detail: str, request_id: str, headers: Mapping[str, str] | None = None, **more: Any) -> Response:
     """The answer that says what is wrong."""
     known = KINDS[kind]
@@ -136,6 +147,11 @@ def problem(kind: str, detail: str, request_id: str, headers: Mapping[str, str] 
     if known.status == 401:
         given.setdefault("WWW-Authenticate", 'Bearer realm="facewitness"')
     return Response(json.dumps(body).encode(), known.status, given, MEDIA)
+
+
+def status_of(error: BaseException) -> int:
+    """The status of the answer to an error."""
+    return of(error, "").status_code
 
 
 def of(error: BaseException, request_id: str) -> Response:
@@ -158,21 +174,95 @@ def answer_errors(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        places = [
-            {"where": ".".join(map(str, fault["loc"])), "what": str(fault["msg"])} for fault in error.errors()[:20]
-        ]
-        detail = "; ".join(f"{place['where']}: {place['what']}" for place in places)
-        unread = any(fault["type"] == "json_invalid" for fault in error.errors())
+        faults = error.errors()[:_FAULTS]
+        places = [{"where": ".".join(map(str, fault["loc"])), "what": _expected(fault)} for fault in faults]
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if any(fault["loc"] == ("body",) for fault in faults) and not kind.endswith("json"):
+            detail = f"Content-Type: expected application/json, got {kind[:80] or 'none'}. Send the body as JSON."
+        else:
+            detail = "; ".join(f"{place['where']}: {place['what']}" for place in places) + "."
+        unread = any(fault["type"] == "json_invalid" for fault in faults)
         return problem("bad-request" if unread else "invalid", detail, request.state.request_id, errors=places)
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if isinstance(error.__cause__, Refused):  # FastAPI says of all that befell a body that it cannot be read
+            return of(error.__cause__, request.state.request_id)
         name = _BY_STATUS.get(error.status_code, "bad-request" if error.status_code < 500 else "fault")
-        detail = {404: f"Nothing is at {request.url.path}.", 405: f"{request.url.path} does not take {request.method}."}
-        sentence = detail.get(error.status_code, str(error.detail))
-        return problem(name, sentence, request.state.request_id, error.headers)
+        headers, path = dict(error.headers or {}), request.url.path
+        sentence = str(error.detail)
+        if isinstance(error.__cause__, RecursionError):
+            sentence = "Expected JSON as the OpenAPI describes it, got one that is nested too deeply. Send it flat."
+        elif error.status_code == 404:
+            sentence = f"Nothing is at {path[:200]}. What there is stands in /v1/openapi.json."
+        elif error.status_code == 405:
+            headers["Allow"] = ", ".join(_methods(app, request.scope))
+            sentence = f"{path[:200]} does not take {request.method[:20]}. It takes {headers['Allow']}."
+        return problem(name, sentence, request.state.request_id, headers)
 
     app.add_exception_handler(FacewitnessError, ours)
     app.add_exception_handler(Refused, ours)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
+
+
+def _methods(app: FastAPI, scope: Scope) -> list[str]:
+    """All methods that an address takes, whichever route has them."""
+    methods: set[str] = set()
+    routes: list[Any] = list(app.routes)
+    while routes:
+        route = routes.pop()
+        if (included := getattr(route, "original_router", None)) is not None:
+            routes += included.routes
+        elif route.matches(scope)[0] is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
+
+
+# What pydantic finds amiss, by its kinds, in the words of every other refusal here.
+_WORDS = {
+    "string_too_long": "expected at most {max_length:,} characters",
+    "too_long": "expected at most {max_length:,} of them",
+    "greater_than_equal": "expected {ge:g} or more",
+    "less_than_equal": "expected {le:g} or less",
+    "greater_than": "expected more than {gt:g}",
+    "literal_error": "expected {expected}",
+    "int_parsing": "expected a whole number",
+    "int_type": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_parsing": "expected a number",
+    "float_type": "expected a number",
+    "bool_parsing": "expected true or false",
+    "string_type": "expected text",
+    "string_unicode": "expected text, got a character in it that is none",
+    "extra_forbidden": "expected one of the fields that the OpenAPI names",
+    "missing": "expected it, got nothing",
+    "model_attributes_type": "expected a JSON object",
+    "list_type": "expected a list",
+    "tuple_type": "expected a list",
+    "json_invalid": "expected JSON, got something that breaks off or is none there",
+}
+
+
+def _expected(fault: Mapping[str, Any]) -> str:
+    """A fault of a request: what was expected, and what came."""
+    words = _WORDS.get(fault["type"])
+    if words is None:
+        return str(fault["msg"])
+    words = words.format(**fault.get("ctx", {})) if "{" in words else words
+    if ", got " in words:
+        return words
+    value = fault.get("input")
+    if fault["type"] == "extra_forbidden":
+        came = f"'{str(fault['loc'][-1])[:40]}'"
+    elif fault["type"] == "string_too_long" and isinstance(value, str):
+        came = f"{len(value):,}"
+    elif fault["type"] == "too_long":
+        came = str(fault["ctx"].get("actual_length", "more"))
+    elif value is None or isinstance(value, bool | int | float):
+        came = json.dumps(value)[:40]
+    elif isinstance(value, str):
+        came = repr(value[:40])
+    else:
+        came = {dict: "an object", list: "a list"}.get(type(value), "something else")
+    return f"{words}, got {came}"

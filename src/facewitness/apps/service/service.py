@@ -36,6 +36,7 @@ from facewitness.types import Finding, Hear, Place, Question, grade
 
 _log = logging.getLogger("facewitness.serve")
 NAME, CASE, NOTE, REPEAT = 255, 200, 10_000, 200  # characters at most
+_BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # letters that show nothing
 POINTED = "Is this place forged?"  # where places are pointed at without a word
 
 
@@ -77,19 +78,31 @@ class Service:
         # draws and reads what is there already, beside what takes long; it needs no model
         self.desk: Pool[work.Outcome] = Pool(1, then=work.outcome, finder="whole", witnesses=("provenance",))
         self.runner = Runner(settings, self.store, self.uploads, self.pool, self._is_loaded)
-        self._closing = ExitStack()
+        self._closing, self._held = ExitStack(), False
         self._described: Future[Mapping[str, Any]] | None = None
         self._talks: weakref.WeakValueDictionary[str, _Talk] = weakref.WeakValueDictionary()
         self._talking = threading.Lock()
 
+    @property
+    def _alone(self) -> bool:
+        return self.store.engine.dialect.name == "sqlite"
+
+    def hold(self) -> None:
+        """Take the folder, before others are told of a server; `start` does, too.
+
+        Raises:
+            InputError: another server has it.
+        """
+        if self._alone and not self._held:
+            self._closing.enter_context(files.held(self.settings.data / "serve.lock"))
+            self._held = True
+
     def start(self) -> None:
         """Load the models, and take up jobs that were left. Raises InputError where another server has the folder."""
-        alone = self.store.engine.dialect.name == "sqlite"
-        if alone:
-            self._closing.enter_context(files.held(self.settings.data / "serve.lock"))
+        self.hold()
         self._described = self.pool.call(work.described)
         self._described.add_done_callback(lambda _: self.runner.wake())
-        self.runner.start(alone)
+        self.runner.start(self._alone)
 
     def warm(self) -> None:
         """Start what draws, so that the first page need not wait for it."""
@@ -375,6 +388,7 @@ class Service:
             NotThere, NotYet, InputError, UnknownName.
         """
         text = questions.asked(question if question.strip() or not places else POINTED)
+        _short("question", text, questions.MOST)
         with self._talk(number):
             kept = self.kept(number, owner)
             report = work.restored(kept.report, kept.landmarks)
@@ -534,14 +548,14 @@ def _hear_nothing(_: str) -> None:
 
 def _short(what: str, text: str, limit: int) -> None:
     if len(text) > limit:
-        raise InputError(f"{what}: expected at most {limit:,} characters, got {len(text):,}")
+        raise InputError(f"{what}: expected at most {limit:,} characters, got {len(text):,}; say it in fewer")
     if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text):
-        raise InputError(f"{what}: expected text, got a character in it that is none")
+        raise InputError(f"{what}: expected text, got a character in it that is none; leave it out")
 
 
 def _bare(name: str) -> str:
     """A file's name without folders, as a line of text; it is shown, and never a path on the disk."""
-    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2].strip().strip(_BLANK)
     plain = "".join(c if c.isprintable() else "_" for c in last.encode("utf-8", "replace").decode("utf-8"))
     return plain[:NAME] or "upload"
 

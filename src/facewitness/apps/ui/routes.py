@@ -18,14 +18,16 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from facewitness import plugins
 from facewitness.apps.api import body
 from facewitness.apps.api.guard import COOKIE
+from facewitness.apps.api.problems import Refused, status_of
+from facewitness.apps.api.ranges import Whole
 from facewitness.apps.service import Service
 from facewitness.apps.service.keys import Caller
-from facewitness.apps.service.service import NotYet
+from facewitness.apps.service.service import NotThere, NotYet
 from facewitness.apps.service.store import AnalysisRow
 from facewitness.apps.ui import view
 from facewitness.apps.ui.words import say
 from facewitness.builders.review import LEAST_SECONDS, Queue
-from facewitness.errors import FacewitnessError, InputError
+from facewitness.errors import FacewitnessError, InputError, ended
 from facewitness.formats import json as wire
 from facewitness.phrases import WORDS
 from facewitness.version import __version__
@@ -84,8 +86,10 @@ def _door(request: Request) -> Response:
     return RedirectResponse(f"/login?to={quote(request.url.path)}", 303, _HEADERS)
 
 
-def _problem(request: Request, error: Exception, status: int = 400) -> HTMLResponse:
-    return _shown(request, "error.html", status, detail=str(error))
+def _problem(request: Request, error: Exception) -> HTMLResponse:
+    """A page that says what is wrong, with the status and the words that the REST interface has for it."""
+    detail = error.detail if isinstance(error, Refused) else ended(str(error))
+    return _shown(request, "error.html", status_of(error), detail=detail)
 
 
 # ----------------------------------------------------------------------------------------------------------- the key
@@ -157,7 +161,7 @@ async def send(request: Request) -> Response:
             )  # fmt: skip
         finally:
             await run_in_threadpool(incoming.__exit__, None, None, None)
-    except FacewitnessError as error:
+    except (FacewitnessError, Refused) as error:
         return _problem(request, error)
     return RedirectResponse(f"/analyses/{row.id}", 303, _HEADERS)
 
@@ -198,7 +202,7 @@ def show(request: Request, number: str) -> Response:
         numbers = [person["mask"] for person in json.loads(line)["people"]]
         turns = [_turn(turn.asked, turn.answered) for turn in here.turns(number, caller.name)]
     except FacewitnessError as error:
-        return _problem(request, error, 404)
+        return _problem(request, error)
     kept = here.uploads.path(row.sha256).is_file()
     formats = plugins.names("formats")
     return _shown(
@@ -216,14 +220,14 @@ def film(request: Request, number: str) -> Response:
     try:
         row, path = _service(request).original(number, caller.name)
     except FacewitnessError as error:
-        return _problem(request, error, 404)
+        return _problem(request, error)
     if row.kind != "film":
-        return _problem(request, InputError(say("error.no_film")), 404)
+        return _problem(request, NotThere(say("error.no_film")))
     with Path(path).open("rb") as file:
         head = file.read(64)
     kind = next((kind for magic, kind in _FILMS.items() if magic in head), "application/octet-stream")
     policy = "sandbox; default-src 'none'; media-src 'self'"  # a stranger's bytes: no document of ours
-    return FileResponse(path, media_type=kind, headers={**_HEADERS, "Content-Security-Policy": policy})
+    return Whole(path, media_type=kind, headers={**_HEADERS, "Content-Security-Policy": policy})
 
 
 @router.post("/analyses/{number}/questions")
@@ -322,7 +326,7 @@ async def decide(request: Request, number: str) -> Response:
     who = given.get("who", "")
     try:
         if queue is None:
-            raise InputError(say("review.none"))
+            raise NotThere(say("review.none"))
         item = queue.items().get(number)
         choice, content = given.get("choice", ""), None
         if choice == "edit" and item is not None:
@@ -353,16 +357,18 @@ def _edited(before: Any, text: str) -> Any:
 @router.get("/review/{number}/{index}")
 def review_picture(request: Request, number: str, index: int) -> Response:
     """A picture of an item."""
-    queue = _queue(request)
-    if _caller(request) is None or queue is None:
+    if _caller(request) is None:
         return _door(request)
+    queue = _queue(request)
+    if queue is None:
+        return _problem(request, NotThere(say("review.none")))
     item = queue.items().get(number)
     if item is None or not 0 <= index < len(item.pictures):
-        return _problem(request, InputError("There is no such picture."), 404)
+        return _problem(request, NotThere(say("review.no_picture")))
     path = queue.picture(item.pictures[index])
     kinds = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
     if path.suffix.lower() not in kinds or not path.is_file():
-        return _problem(request, InputError("There is no such picture."), 404)
+        return _problem(request, NotThere(say("review.no_picture")))
     return FileResponse(path, media_type=kinds[path.suffix.lower()], headers=_HEADERS)
 
 
