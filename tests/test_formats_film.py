@@ -111,6 +111,7 @@ def test_a_question_may_be_about_time(analysis):
     assert (early.label, all_of_it.label) == ("real", "fake"), "not only the moment that is named first counts"
     assert early.text.startswith("From 0:00.0 to 0:01.0 the probability of forgery is 10 %, at ")
     assert "fake at " in all_of_it.text and "no sign of forgery found at " in all_of_it.text
+    assert "in the film itself" in talk.ask("What should I do next?").text
     both = talk.ask("Is 0:02 more fake than 0:00?").text
     assert "At 0:02.0 the probability" in both and "At 0:00.1 the probability" in both
     assert talk.ask("How long is the film?").text.startswith("The film lasts 0:02.4: 60 frames at 25 a second.")

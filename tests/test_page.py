@@ -150,6 +150,32 @@ def test_without_a_queue_there_is_nothing_to_review(client: TestClient, app: Any
         app.state.review = queue
 
 
+def test_what_turns_the_reading_direction_is_seen(client: TestClient, analysed: str) -> None:
+    """A note that reads backwards would say what nobody wrote."""
+    client.post(f"{analysed}/keep", data={"case_name": "a\u202eb", "note": "17\u202eesaC"})
+    client.post(f"{analysed}/questions", data={"question": "Is it \u202efake?"})
+    page, listed = client.get(analysed).text, client.get("/analyses").text
+    assert "a\\u202eb" in page and "Is it \\u202efake?" in page and "17\\u202eesaC" in listed
+    assert "\u202e" not in listed
+    client.post(f"{analysed}/keep", data={"case_name": "17", "note": "mine"})
+
+
+def test_a_name_is_as_the_person_has_it_not_as_the_browser_writes_it(client: TestClient) -> None:
+    part = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a %22b%22.png"\r\n\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    sent = client.post("/v1/analyses", content=part + picture(256) + b"\r\n--x--\r\n", headers=headers).json()
+    assert sent["name"] == 'a "b".png'
+
+
+def test_the_questions_that_the_page_offers_are_understood() -> None:
+    from reports import REPORTS
+
+    from facewitness.dialogue import Dialogue
+
+    for question in words.say("ask.example").split("? "):
+        assert Dialogue(REPORTS["two_faces"]).ask(f"{question.rstrip('?')}?").intent != "unknown", question
+
+
 def test_the_history_finds_and_pages(client: TestClient, analysed: str) -> None:
     assert analysed in client.get("/analyses").text
     assert analysed in client.get("/analyses", params={"q": "onerror"}).text

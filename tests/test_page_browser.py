@@ -320,6 +320,20 @@ def test_a_question_that_cannot_be_answered_says_why(page: Any, photo: Path) -> 
     page.unroute("**/questions")
 
 
+def test_a_printed_page_holds_the_whole_conversation(page: Any, photo: Path) -> None:
+    sent(page, photo)
+    for count in range(1, 13):
+        page.fill("#words", "How often are you wrong?")
+        page.press("#words", "Enter")
+        until(
+            page, f"[...document.querySelectorAll('.told')].filter((p) => p.textContent.length > 40).length >= {count}"
+        )
+    page.emulate_media(media="print")
+    for part in ("#turns", ".beside"):
+        assert page.eval_on_selector(part, "(e) => e.scrollHeight <= e.clientHeight + 1"), part
+    assert not page.locator("#question").is_visible() and not page.locator("#keep").is_visible()
+
+
 def test_the_history_finds_words_and_cases(page: Any, photo: Path) -> None:
     sent(page, photo)
     origin = page.url.split("/analyses")[0]

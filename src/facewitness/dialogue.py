@@ -969,9 +969,11 @@ class Dialogue:
             definition = next((meaning for words, meaning in _MEANINGS if words.search(text)), None)
             return Answer(definition or f"I cannot explain that word. {CAN_ASK}", None, intent=intent)
         if intent == "next":
-            return Answer(f"{NEXT} {_STANDS[label]}".strip(), None, intent=intent)
-        decision = "That decision is yours: one result is not enough to publish or to accuse anybody."
-        return Answer(f"{decision} {_STANDS[label]} {NEXT}", None, intent=intent)
+            text = f"{NEXT} {_STANDS[label]}".strip()
+        else:
+            decision = "That decision is yours: one result is not enough to publish or to accuse anybody."
+            text = f"{decision} {_STANDS[label]} {NEXT}"
+        return Answer(of_medium(text, self._film), None, intent=intent)
 
     def _wrong(self, face: PersonReport, question: str) -> Answer:
         rates = [

@@ -144,7 +144,7 @@ class _Form:
                 raise Refused("invalid", "Expected one part 'file', got several. Send each file by itself.")
             self._seen = True
             name = options.get(b"filename", b"").decode("utf-8", "replace")
-            self._name = unquote(name) if b"filename*=" in self._disposition else name
+            self._name = unquote(name) if b"filename*=" in self._disposition else _as_browsers_write(name)
         elif len(self._fields) >= _MOST_FIELDS:
             raise Refused("invalid", f"Expected at most {_MOST_FIELDS} fields in the form, got more.")
         else:
@@ -172,6 +172,11 @@ class _Form:
 
     def _on_end(self) -> None:
         self._whole = True
+
+
+def _as_browsers_write(name: str) -> str:
+    """A file's name without the escapes that browsers put for quotation marks and line ends, and for nothing else."""
+    return name.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
 
 
 def words_of(fields: dict[str, str], query: Any, known: Collection[str]) -> dict[str, str]:

@@ -264,5 +264,5 @@ def _expected(fault: Mapping[str, Any]) -> str:
     elif isinstance(value, str):
         came = repr(value[:40])
     else:
-        came = {dict: "an object", list: "a list"}.get(type(value), "something else")
+        came = "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else "something else"
     return f"{words}, got {came}"

@@ -29,7 +29,7 @@ from facewitness.apps.ui.words import say
 from facewitness.builders.review import LEAST_SECONDS, Queue
 from facewitness.errors import FacewitnessError, InputError, ended
 from facewitness.formats import json as wire
-from facewitness.phrases import WORDS
+from facewitness.phrases import WORDS, visible
 from facewitness.version import __version__
 
 POLICY = (
@@ -56,6 +56,7 @@ _pages = Environment(
     trim_blocks=True, lstrip_blocks=True,
 )  # fmt: skip
 _pages.globals.update(say=say, version=__version__)
+_pages.filters["visible"] = visible
 
 
 def add_to(app: FastAPI, review: Path | None = None) -> FastAPI:

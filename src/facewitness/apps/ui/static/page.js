@@ -366,7 +366,7 @@ if (stage) {
       p.appendChild(document.createElement("b")).textContent = who;
       p.append(" ");
     }
-    const words = p.appendChild(document.createElement("span"));
+    const words = p.appendChild(document.createElement("bdi"));
     words.textContent = text;
     return words;
   };
