@@ -208,6 +208,33 @@ def test_a_region_that_the_mask_covers_is_not_said_to_have_no_sign():
     )
 
 
+def test_a_strong_sign_that_is_not_claimed_is_told_of_its_place_and_why():
+    report = REPORTS["two_faces"]
+    person = report.people[0]
+    at = person.face.at
+    unclaimed = [
+        replace(Finding.on(name, at.box, None, f"The {name} is odd.", 0.9, at), moves=0.05)
+        for name in ("chin", "right_eyebrow")
+    ]
+    (testimony,) = person.verdict.testimonies
+    moving = [replace(finding, moves=0.9) for finding in testimony.findings]
+    verdict = replace(person.verdict, testimonies=(replace(testimony, findings=(*moving, *unclaimed)),))
+    dialogue = Dialogue(replace(report, people=(replace(person, verdict=verdict), *report.people[1:])))
+    chin = dialogue.ask("Is the chin fake?")
+    resting = "The chin is marked (90 % of such signs are right), but the score does not rest on it."
+    assert chin.text.startswith(f"Perhaps. {resting}") and chin.label == "inconclusive" and chin.findings == ()
+    assert "The score does not rest on it, so it is not claimed." in dialogue.ask("Why?").text
+    assert "The eyebrows are marked" in dialogue.ask("Are the eyebrows fake?").text
+    assert (
+        "The chin and the right eyebrow are marked (90 % of such signs are right), but the score does not rest on them."
+    ) in dialogue.ask("Is only the mouth fake?").text
+    open_verdict = replace(verdict, label="inconclusive")
+    undecided = Dialogue(replace(report, people=(replace(person, verdict=open_verdict, findings=(), explanation=()),)))
+    assert undecided.ask("Is the chin fake?").text.startswith(
+        f"That cannot be decided: the face is inconclusive. {resting}"
+    )
+
+
 def test_the_other_face_is_the_one_that_was_not_spoken_of(two):
     assert RIGHT in two.ask("Is the face on the right fake?").text
     assert LEFT in two.ask("And the other one?").text
@@ -589,5 +616,8 @@ def test_what_the_file_says_of_itself_is_told_without_a_face_too(two, question):
         answer = Dialogue(replace(report, inspections=(said,))).ask(question)
         assert answer.text.startswith(claim) and "can be written by anybody" in answer.text
         assert (answer.intent, answer.label, answer.findings) == ("file", None, said.findings)
+    other = replace(said, findings=(replace(said.findings[0], claim="The file holds no C2PA manifest."),))
+    told = Dialogue(replace(two.report, inspections=(other,))).ask(question).text
+    assert told.startswith("Nothing of a camera or a program was found in it")
     nothing = Dialogue(replace(two.report, inspections=(Testimony("provenance", None),))).ask(question)
     assert nothing.text.startswith("Nothing was found that the file says of itself.")

@@ -98,6 +98,11 @@ def test_regions_in_questions(question, named):
         ("Is the noſe faKe?", "verdict"),
         ("İs it fake?", "verdict"),
         ("?", ""),
+        ("Was Photoshop used?", "tool"),
+        ("Did they use Photoshop?", "tool"),
+        ("Is it photoshopped?", "verdict"),
+        ("Was it edited in Facetune?", "tool"),
+        ("Where is nothing wrong?", "clean"),
     ],
 )
 def test_intents(question, intent):

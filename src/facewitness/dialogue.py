@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from facewitness import drawn, geometry, people, plugins, questions, regions
 from facewitness.calibration import decide
 from facewitness.errors import BackendError, FacewitnessError, InputError, UnknownName
-from facewitness.explain import NO_PROOF, graded, suspicions
+from facewitness.explain import NO_PROOF, graded, marked, not_resting, rests_on, suspicions
 from facewitness.formats import argument, cases, fits, why_it_won
 from facewitness.overtime import clock, digits, share, span, stretches
 from facewitness.phrases import (
@@ -882,6 +882,8 @@ class Dialogue:
         else:
             first = "What the file says of itself was not examined."
         more = f" {len(claims) - _CLAIMS} more such statements are in the report." if len(claims) > _CLAIMS else ""
+        if claims and questions.of_camera(question) and not any(_OF_CAMERA.search(claim) for claim in claims):
+            first = f"Nothing of a camera or a program was found in it (EXIF). {first}"
         facts = f"{self._facts()} " if questions.of_facts(question) else ""
         whether = "Whether this is the original nobody can tell from it. " if questions.of_original(question) else ""
         text = f"{facts}{whether}{first}{more} {_OF_ITSELF}"
@@ -1053,6 +1055,7 @@ class Dialogue:
 _OF_PARTS = re.compile(
     r"\b(?:put into|composite|changed since|cut or turned|edited|saved as JPEG at least twice|screenshot)\b"
 )
+_OF_CAMERA = re.compile(r"\b(?:EXIF|cameras?|taken|software|program|metadata)\b")
 _OF_CONTENT = ("", "verdict", "which", "faces", "where", "when", "made", "kind", "signs")
 _AS_SEEN = {"": "", "Yes. ": "As far as can be seen, yes. ", "No. ": "Not as far as can be seen. "}
 _STANDS: dict[Label | None, str] = {
@@ -1103,7 +1106,10 @@ def _pointing(face: PersonReport, name: str) -> str:
             for witness, f in here
         )
         if not any(_is_at(f, name) for f in face.findings):
-            sentence += " That is too weak, or the verdict too uncertain, to be claimed."
+            if any(rests_on(f) for _, f in here):
+                sentence += " That is too weak, or the verdict too uncertain, to be claimed."
+            else:
+                sentence += " The score does not rest on it, so it is not claimed."
     else:
         sentence = f"No witness points at {place}."
     covered = _covered(face, name, _masked(face))
@@ -1445,13 +1451,13 @@ def _about_regions(face: PersonReport, names: Sequence[str], question: str) -> A
 
 def _and_elsewhere(face: PersonReport, names: Sequence[str], text: str) -> str:
     """The answer about places that were asked for as the only ones, and what is elsewhere, without a yes or no."""
-    others = [place for place in sorted(_regions(face.findings)) if not _covers(names, place)]
-    others = [place for place in others if place != "face"]
-    more = (
-        f"Signs were found at other places, too: {listed(map(_title, others))}."
-        if others
-        else "No other place is named."
-    )
+    others = [place for place in sorted(_regions(face.findings)) if not _covers(names, place) and place != "face"]
+    still = [f for f in marked(face.verdict) if f.region is not None and not _covers(names, f.region)]
+    more = f"Signs were found at other places, too: {listed(map(_title, others))}." if others else ""
+    if still:
+        what = listed([f"the {regions.title(f.region or '')}" for f in still])
+        more += f" {not_resting(what, still, len(still) > 1 or _is_plural(still[0].region or ''))}"
+    more = more.strip() or "No other place is named."
     return f"{_capital(re.sub(r'^(?:Yes|No)[.] ', '', text))} {more}"
 
 
@@ -1468,11 +1474,19 @@ def _about(face: PersonReport, name: str, question: str, masked: Callable[[], ND
     here = tuple(f for f in face.findings if _is_at(f, name))
     sentences = " ".join(_sentence(f) for f in here)
     covered = _covered(face, name, masked)
-    measured = "" if covered is None else f" The mask covers {percent(covered)} of it."
+    of_it = "of them" if _is_plural(name) else "of it"
+    measured = "" if covered is None else f" The mask covers {percent(covered)} {of_it}."
+    still = tuple(f for f in marked(verdict) if _is_at(f, name)) if not here else ()
+    resting = not_resting(place, still, _is_plural(name)) if still else ""
     if verdict.label == "inconclusive":
-        hints = f"Hints there: {_lower(sentences)}" if here else f"No sign was found at {place}."
-        if not here and covered is not None and covered >= 0.5:  # the mask, which is shown, says otherwise
-            hints, measured = f"No finding names {place}, but the mask covers {percent(covered)} of it: look there.", ""
+        hints = f"Hints there: {_lower(sentences)}" if here else resting or f"No sign was found at {place}."
+        if (
+            not here and not still and covered is not None and covered >= 0.5
+        ):  # the mask, which is shown, says otherwise
+            hints, measured = (
+                f"No finding names {place}, but the mask covers {percent(covered)} {of_it}: look there.",
+                "",
+            )
         return answer(f"That cannot be decided: the face is inconclusive. {hints}{measured}", "inconclusive", here)
     if verdict.label == "real":
         words = f"{questions.yes_or_no(question, forged=False)}Nothing is claimed at {place}: "
@@ -1485,6 +1499,8 @@ def _about(face: PersonReport, name: str, question: str, masked: Callable[[], ND
         return answer(f"{questions.yes_or_no(question, forged=True)}{sentences}", "fake", here)
     if here:
         return answer(f"Perhaps. {sentences}{measured}", "inconclusive", here)
+    if still:
+        return answer(f"Perhaps. {resting}{measured}", "inconclusive")
     whole = tuple(f for f in face.findings if f.region == "face")
     if whole:
         return answer(
@@ -1496,9 +1512,14 @@ def _about(face: PersonReport, name: str, question: str, masked: Callable[[], ND
     elsewhere = listed(map(places_of, face.findings)) or "nowhere"
     lead = seen.get(questions.yes_or_no(question, forged=False), "No")
     if covered is not None and covered >= 0.5:  # the mask, which is shown, says otherwise
-        named = f"{lead} finding names {place}, but the mask covers {percent(covered)} of it: look there."
+        named = f"{lead} finding names {place}, but the mask covers {percent(covered)} {of_it}: look there."
         return answer(f"{named} The signs are at: {elsewhere}.", "real")
     return answer(f"{lead} sign was found at {place}.{measured} The signs are at: {elsewhere}.", "real")
+
+
+def _is_plural(name: str) -> bool:
+    """Whether a region's title is a plural: "the teeth are", "the nose is"."""
+    return regions.title(name).endswith(("teeth", "eyes", "eyebrows", "cheeks", "ears", "lips"))
 
 
 def _hidden(face: PersonReport, name: str) -> str | None:

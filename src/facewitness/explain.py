@@ -207,20 +207,52 @@ def _rest(findings: tuple[Finding, ...]) -> tuple[Sentence, ...]:
     return (Sentence(f"The score rests on {names}: painted over, {each} the score more than another place."),)
 
 
-def _marked(verdict: Verdict, named: tuple[Finding, ...]) -> tuple[Sentence, ...]:
-    """The strong signs that are no claim, for the score does not rest on their places."""
+def marked(verdict: Verdict) -> tuple[Finding, ...]:
+    """The strong signs that are no claim, for the score does not rest on their places; strongest first.
+
+    Args:
+        verdict: Of one person. Of one that is cleared or cannot be judged nothing is told to be marked.
+    """
+    if verdict.label == "real" or verdict.is_unjudged:
+        return ()
+    return _left(verdict, _strongest_by_region(verdict))
+
+
+def _left(verdict: Verdict, named: tuple[Finding, ...]) -> tuple[Finding, ...]:
     claimed = {finding.region for finding in named}
-    still = [f for f in suspicions(verdict) if f.region not in claimed and _is_strong(f) and not rests_on(f)]
-    measured = sorted(f.strength for f in still if f.strength is not None)
+    if None in claimed:  # nearly the whole face is claimed already
+        return ()
+    return tuple(
+        finding
+        for finding in suspicions(verdict)
+        if finding.region not in {*claimed, None} and finding.strength is not None
+        and _is_strong(finding) and not rests_on(finding)
+    )  # fmt: skip
+
+
+def _marked(verdict: Verdict, named: tuple[Finding, ...]) -> tuple[Sentence, ...]:
+    still = _left(verdict, named)
+    if not still:
+        return ()
     names = [f"the {title(f.region)}" for f in still if f.region is not None]
     whole = len(names) >= NEARLY_ALL
-    if not names or not measured or None in claimed:  # None: nearly the whole face is claimed already
-        return ()
     what = "nearly the whole face" if whole else listed(names)
+    return (Sentence(not_resting(what, still, len(names) > 1 and not whole)),)
+
+
+def not_resting(what: str, findings: Sequence[Finding], several: bool) -> str:
+    """That places are marked and the score does not rest on them, as a sentence.
+
+    Args:
+        what: The places in words, "the nose and the mouth".
+        findings: Of a measured strength, one at least.
+        several: Whether those words are a plural.
+    """
+    measured = sorted(f.strength for f in findings if f.strength is not None)
     right = " to ".join(dict.fromkeys(percent(share) for share in (measured[0], measured[-1])))
-    are, them = ("are", "them") if len(names) > 1 and not whole else ("is", "it")
+    are, them = ("are", "them") if several else ("is", "it")
     text = f"{what} {are} marked ({right} of such signs are right), but the score does not rest on {them}."
-    return (Sentence(text[0].upper() + text[1:]),)
+    return text[0].upper() + text[1:]
 
 
 def _unseen(track: Track) -> tuple[Sentence, ...]:

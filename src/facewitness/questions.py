@@ -28,7 +28,8 @@ _LABEL = rf"(?:{_FAKE}|{_REAL}|inconclusive|undecided)"
 _IF = r"\b(?:suppos\w*|assum\w*|imagin\w*|(?<!tell )(?<!know )(?<!see )(?<!say )if)\b"
 _TOOLS = (
     r"(?:mid ?journey|dall[ -·]?e\d*|stable ?diffusion|sdxl|flux|firefly|imagen|gemini|chat ?gpt|gpt\S*|sora|veo|grok|"
-    r"ideogram|runway|kling|comfy ?ui|style ?gan\d*|deep ?face ?(?:lab|live)|face ?app|roop|lightroom|gimp)"
+    r"ideogram|runway|kling|comfy ?ui|style ?gan\d*|deep ?face ?(?:lab|live)|face ?(?:app|tune)|roop|lightroom|gimp|"
+    r"snapseed|picsart|meitu)"
 )
 _AI = r"(?:ai|artificial intelligence|a machine|a computer|a (?:neural )?network|a generator)"
 
@@ -93,7 +94,8 @@ INTENTS: dict[str, str] = {
     r"weakest)\b|"
     r"\b(?:how many|list|count|name|what|which)(?: (?:me|are|were|all|of|the|did you find))* "
     r"(?:signs?|findings|traces|clues|hints)\b(?!.*\bmeans?\b)",
-    "clean": rf"\b(?:which|what|where)\b(?! (?:face|person|man|woman)s?\b).*\b(?:(?:not|isn't|aren't|un\w+) {_FAKE}|"
+    "clean": r"\b(?:where|what|which)\b.*\bnothing (?:\w+ )?(?:wrong|odd|strange|suspicious|forged|fake|found)\b|"
+    rf"\b(?:which|what|where)\b(?! (?:face|person|man|woman)s?\b).*\b(?:(?:not|isn't|aren't|un\w+) {_FAKE}|"
     rf"(?:is|are|looks?|seems?)(?: to be)? (?:{_REAL}|fine|ok(?:ay)?|clean|right|normal|good|in order))\b|"
     r"\b(?:which|what) (?:parts?|regions?|areas?|places?) (?:were|was|have|has)(?:n't| not)\b",
     "extent": rf"\bhow much (?:of|was|is|has|did|were)\b(?!.*\b(?:time|film|video|clip)\b)|"
@@ -105,7 +107,9 @@ INTENTS: dict[str, str] = {
     rf"\b(which|who|what)\b.*\b(more|most|less|least) (suspicious|likely|probably|{_LABEL})\b|"
     r"\bhow many (faces|people|persons|men|women|children)\b|\bwho else\b|\bwho (is|are) (there|in)\b|"
     r"\b(which|what) (faces|people|persons)\b|\b(list|show) (me )?(all )?(the )?(faces|people|persons)\b",
-    "tool": rf"\b{_TOOLS}\b|\b(which|what) (tool|software|program|app|generator|model)\b|"
+    "tool": rf"\b{_TOOLS}\b|\bphoto ?shop (?:been )?(?:used|involved)\b|"
+    r"\b(?:uses?|used|using|with|in) (?:adobe )?photo ?shop\b|"
+    r"\b(which|what) (tool|software|program|app|generator|model)\b|"
     rf"\b(made|created|generated|edited|forged|faked|drawn) (with|using|in|by) (?!(?:an? )?{_AI}\b)\w+",
     "made": rf"\b{_AI}\b|\b(machine|computer)[ -]?(generated|made)\b|\bgenerated\b|\bsynthes\w*|\bsynthetic\b|"
     r"\bartificial\w*|\bgans?\b|\bdiffusion\b|\bcgi\b",
@@ -364,6 +368,17 @@ def of_facts(question: str) -> bool:
         question: About a file.
     """
     return bool(_FACTS.search(normal(question)))
+
+
+def of_camera(question: str) -> bool:
+    """Whether it asks for what a camera or a program wrote into a file.
+
+    Args:
+        question: About a file.
+    """
+    return bool(
+        re.search(r"\b(?:exif|meta ?data|cameras?|lens|phones?|software|programs?|gps|taken|shot)\b", normal(question))
+    )
 
 
 def of_original(question: str) -> bool:
