@@ -183,26 +183,29 @@ def _block_mean(picture: NDArray[Any], k: int) -> NDArray[np.float32]:
     return total
 
 
+_AT_ONCE = 1 << 14  # pixels that are interpolated at once: what lies between stays in a core's cache
+
+
 def _bilinear(part: NDArray[Any], u: NDArray[np.float32], v: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
     h, w = part.shape[:2]
-    u, v = np.clip(u, 0, w - 1), np.clip(v, 0, h - 1)
-    x, y = u.astype(np.int32), v.astype(np.int32)
-    fx, fy = u - x, v - y
-    right, down = np.minimum(x + 1, w - 1), np.minimum(y + 1, h - 1)
     flat = part.reshape(h * w, -1)
-    fx, fy = fx.reshape(-1, 1), fy.reshape(-1, 1)
 
     def at(row: NDArray[np.int32], column: NDArray[np.int32]) -> NDArray[np.float32]:
-        return flat.take((row * w + column).ravel(), axis=0).astype(np.float32)
+        return flat.take(row * w + column, axis=0).astype(np.float32)
 
-    top = at(y, x)
-    top += fx * (at(y, right) - top)
-    bottom = at(down, x)
-    bottom += fx * (at(down, right) - bottom)
-    top += fy * (bottom - top)
-    if np.issubdtype(dtype, np.integer):
-        top = np.rint(top)
-    return top.astype(dtype).reshape(u.shape + part.shape[2:])
+    shown = np.empty((u.size, flat.shape[1]), dtype)
+    us, vs = np.clip(u, 0, w - 1).ravel(), np.clip(v, 0, h - 1).ravel()
+    for few in (slice(start, start + _AT_ONCE) for start in range(0, u.size, _AT_ONCE)):
+        x, y = us[few].astype(np.int32), vs[few].astype(np.int32)
+        fx, fy = (us[few] - x)[:, None], (vs[few] - y)[:, None]
+        right, down = np.minimum(x + 1, w - 1), np.minimum(y + 1, h - 1)
+        top = at(y, x)
+        top += fx * (at(y, right) - top)
+        bottom = at(down, x)
+        bottom += fx * (at(down, right) - bottom)
+        top += fy * (bottom - top)
+        shown[few] = np.rint(top) if np.issubdtype(dtype, np.integer) else top
+    return shown.reshape(u.shape + part.shape[2:])
 
 
 # ----------------------------------------------------------------------------------------------------------- masks

@@ -57,20 +57,29 @@ def falls(
 
 def paint(crop: Pixels, place: NDArray[np.bool_]) -> Pixels:
     """The crop with a place filled from what surrounds it, blurred as wide as the place is: smooth, without a seam."""
-    hole = np.where(place, 0, 255).astype(np.uint8)
-    known, weight = Image.fromarray(np.where(place[..., None], 0, crop).astype(np.uint8)), Image.fromarray(hole)
-    filled, total = np.zeros(crop.shape, np.float32), np.zeros(place.shape, np.float32)
+    hole = np.where(place, 0, 255).astype(np.uint8)[..., None]
+    soft = Image.fromarray(255 - hole[..., 0]).filter(ImageFilter.GaussianBlur(_SOFT))
+    box = soft.getbbox()  # what lies beyond stays as it is
+    if box is None:
+        return crop.copy()
+    known = Image.fromarray(np.concatenate([np.minimum(crop, hole), hole], axis=2))  # the fourth channel: what is known
+    left, top, right, bottom = box
+    filled = np.zeros((bottom - top, right - left, 3), np.float32)
+    total = np.zeros(filled.shape[:2], np.float32)
     width = max(2.0, float(np.sqrt(place.sum())) / 8)
     for _ in range(4):  # from narrow to wide: near the edge the nearest colours count, inside what is left
-        blur = ImageFilter.GaussianBlur(width)
-        mass = np.asarray(weight.filter(blur), np.float32) / 255
+        blurred = np.asarray(known.filter(ImageFilter.GaussianBlur(width)).crop(box), np.float32)
+        mass = blurred[..., 3] / 255
         share = np.clip(1.0 - total, 0, 1) * np.minimum(1.0, mass * 4)
-        filled += (share / np.maximum(mass, 1 / 255))[..., None] * np.asarray(known.filter(blur), np.float32)
+        filled += (share / np.maximum(mass, 1 / 255))[..., None] * blurred[..., :3]
         total += share
         width *= 2
     filled /= np.maximum(total, 1e-3)[..., None]
-    edge = np.asarray(Image.fromarray(255 - hole).filter(ImageFilter.GaussianBlur(_SOFT)), np.float32)[..., None] / 255
-    return np.clip(np.rint(crop * (1 - edge) + filled * edge), 0, 255).astype(np.uint8)
+    edge = np.asarray(soft.crop(box), np.float32)[..., None] / 255
+    painted = crop.copy()
+    inside = painted[top:bottom, left:right]
+    inside[:] = np.clip(np.rint(inside * (1 - edge) + filled * edge), 0, 255)
+    return painted
 
 
 def elsewhere(place: NDArray[np.bool_], face: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
@@ -84,15 +93,16 @@ def elsewhere(place: NDArray[np.bool_], face: NDArray[np.bool_]) -> NDArray[np.b
     step = max(1, int(np.ptp(reach, axis=0).max()) // (2 * _STEPS))
     for dy in range(-_STEPS * step, _STEPS * step + 1, step):
         for dx in range(-_STEPS * step, _STEPS * step + 1, step):
-            moved = np.zeros_like(place)
-            moved[max(0, dy) : size + min(0, dy), max(0, dx) : size + min(0, dx)] = place[
-                max(0, -dy) : size - max(0, dy), max(0, -dx) : size - max(0, dx)
-            ]
-            if int((moved & face).sum()) < _INSIDE * area:
+            there = np.s_[max(0, dy) : size + min(0, dy), max(0, dx) : size + min(0, dx)]
+            moved = place[max(0, -dy) : size - max(0, dy), max(0, -dx) : size - max(0, dx)]
+            if np.count_nonzero(moved & face[there]) < _INSIDE * area:
                 continue
-            cost = int((moved & place).sum()) + 1e-3 * float(np.hypot(dx, dy))
+            shared = np.count_nonzero(moved & place[there])
+            cost = shared + 1e-3 * float(np.hypot(dx, dy))
             if cost < least:
-                best, least = moved, cost
-    if best is None or int((best & place).sum()) > _OVERLAP * area:
+                best, least = (there, moved, shared), cost
+    if best is None or best[2] > _OVERLAP * area:
         return None
-    return best
+    other = np.zeros_like(place)
+    other[best[0]] = best[1]
+    return other

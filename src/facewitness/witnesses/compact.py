@@ -153,7 +153,8 @@ class Compact:
 
     def _look(self, face: Face, pixels: Pixels, further: bool) -> Testimony:
         affine = _places.crop_map(face, self._size, self._margin)
-        answers = self.answers(geometry.crop(pixels, affine, self._size))
+        crop = geometry.crop(pixels, affine, self._size)
+        answers = self.answers(crop)
         if further and (self._views == "all" or self._near(answers.fake)):
             others = self._logits(np.stack(self._further(face, pixels, affine)))
             own = float(logit(np.array([answers.fake]))[0])
@@ -166,7 +167,7 @@ class Compact:
         strengths = self.strength(answers.regions, answers.fake, inside)
         findings = self._findings(face, mask, strengths, to_grid)
         if further and suspected:
-            findings = self._tried(findings, face, geometry.crop(pixels, affine, self._size), affine)
+            findings = self._tried(findings, face, crop, affine)
         return Testimony(
             witness=self.name,
             fake=float(answers.fake),
