@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from doubles import Brightness
 from pictures import jpeg, painted
 from PIL import Image
 from serving import Running, events, problem, serving
@@ -92,6 +93,17 @@ def test_what_is_not_waited_for_is_accepted_and_followed(here):
     assert {name for name, _ in told[:-1]} <= {"progress"}
     slow = here.client.get(shown["links"]["self"], headers={"Prefer": "wait=30"})
     assert slow.json()["state"] == "done"
+
+
+def test_what_is_deleted_while_it_is_followed_ends_with_a_problem(tmp_path):
+    with serving(tmp_path, witnesses=(Brightness(seconds=60),)) as slow:
+        shown = slow.client.post("/v1/analyses", content=PHOTO, headers={"Content-Type": "image/jpeg"}).json()
+        with slow.client.stream("GET", shown["links"]["events"]) as stream:
+            lines = stream.iter_text()
+            first = next(lines)
+            assert slow.client.delete(shown["links"]["self"]).status_code == 204
+            kind, given = events(first + "".join(lines))[-1]
+    assert kind == "problem" and "It may have been deleted." in given["detail"]
 
 
 def test_a_repeated_key_gives_the_same_analysis(here):

@@ -22,6 +22,7 @@ from facewitness.apps.service import Service
 from facewitness.apps.service.keys import Caller
 from facewitness.apps.service.service import NotYet
 from facewitness.apps.service.store import AnalysisRow, TurnRow
+from facewitness.errors import FacewitnessError, ended
 from facewitness.version import __version__
 
 Who = Annotated[Caller, Depends(allowed)]
@@ -299,26 +300,32 @@ def delete(number: Number, here: Here, who: Who) -> Response:
     responses={
         200: {
             "content": {events.MEDIA: {"schema": {"description": "Events; what each holds is JSON."}}},
-            "description": "`progress` events, then `end`.",
+            "description": "`progress` events, then `end`; or `problem`, where it was deleted meanwhile.",
         }
     },
 )
-async def follow(number: Number, here: Here, who: Who) -> Response:
-    """`progress` whenever something has happened, `end` with the analysis when it has ended."""
+async def follow(request: Request, number: Number, here: Here, who: Who) -> Response:
+    """`progress` whenever something has happened, `end` with the analysis when it has ended; `problem` where it cannot.
+
+    Of one that is deleted meanwhile the last event is a `problem`.
+    """
     await run_in_threadpool(here.get, number, who.name)  # a problem, not an event, where it is not there
 
     async def written() -> AsyncIterator[bytes]:
         last = None
-        async for row in events.changes(here, number, who.name, 3600.0):
-            before = await run_in_threadpool(here.before, row)
-            shown = wire.analysis(row, before, _formats())
-            if row.ended:
-                yield events.event("end", shown)
-            elif (now := (row.state, shown["progress"])) != last:
-                last = now
-                yield events.event("progress", shown)
-            else:
-                yield b": it goes on\n\n"
+        try:
+            async for row in events.changes(here, number, who.name, 3600.0):
+                before = await run_in_threadpool(here.before, row)
+                shown = wire.analysis(row, before, _formats())
+                if row.ended:
+                    yield events.event("end", shown)
+                elif (now := (row.state, shown["progress"])) != last:
+                    last = now
+                    yield events.event("progress", shown)
+                else:
+                    yield b": it goes on\n\n"
+        except FacewitnessError as error:  # the answer has begun: deleted meanwhile, or no database
+            yield events.event("problem", {"detail": ended(str(error)), "request_id": request.state.request_id})
 
     return events.stream(written())
 

@@ -105,10 +105,12 @@ if (waiting) {
     $("step").textContent = progress.step ? steps[progress.step] : fill(waiting.dataset.queued, { before: progress.before ?? 0 });
     if (progress.step) $("work").value = (order.indexOf(progress.step) + (progress.done ?? 0.5)) / order.length;
   });
-  source.addEventListener("end", () => {
-    source.close();
-    location.reload();
-  });
+  for (const last of ["end", "problem"]) {
+    source.addEventListener(last, () => {
+      source.close();
+      location.reload(); // to the report, or to what became of it
+    });
+  }
 }
 
 // ------------------------------------------------------------------------------- a place, its sentence, its question
