@@ -208,6 +208,8 @@ def test_words_beside_a_file_that_nobody_knows_are_refused(here):
     assert problem(answer, 422).endswith("got 'case'. Did you mean 'case_name'?")
     answer = here.client.post("/v1/analyses?fames=3", content=PHOTO, headers=RAW)
     assert "got 'fames'. Did you mean 'frames'?" in problem(answer, 422)
+    answer = here.client.post("/v1/analyses?frames=3&fps=2", content=PHOTO, headers=RAW)
+    assert problem(answer, 422) == "expected one of frames, fps, scenes and every, got frames and fps."
 
 
 @pytest.mark.parametrize("name", ["  ", "\u3164", "/", "dir/ \u2800"])

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,10 @@ from PIL import Image
 from serving import settings, started
 from waiting import LONG, eventually
 
+from facewitness.apps.api import problems
 from facewitness.apps.service import Service, Settings, keys, pointing, tables
 from facewitness.apps.service.service import Busy, Gone, NotThere, NotYet
-from facewitness.apps.service.store import AnalysisRow, KeyRow, Store, TurnRow, Unavailable
+from facewitness.apps.service.store import AnalysisRow, Full, KeyRow, Store, TurnRow, Unavailable
 from facewitness.apps.service.uploads import NoRoom, Uploads
 from facewitness.errors import InputError, TooLarge, UnknownName, UnreadableMedia
 from facewitness.formats import json as wire
@@ -368,6 +370,26 @@ def test_a_full_queue_refuses(tmp_path):
             sent(service, jpeg(painted(31)))
 
 
+def test_no_more_run_than_there_are_processes(tmp_path, monkeypatch):
+    """One that comes while another is claimed waits its turn."""
+    with started(tmp_path, witnesses=(Brightness(seconds=60),)) as service:
+        assert eventually(lambda: not service.faults())
+        claim, late = service.store.claim, []
+
+        def slowly(name: str) -> AnalysisRow | None:
+            job = claim(name)
+            if job is not None:
+                late.append(sent(service, jpeg(painted(31))).state)
+            return job
+
+        monkeypatch.setattr(service.store, "claim", slowly)
+        monkeypatch.setattr(
+            service.runner, "begin_ahead", lambda row, begin=service.runner.begin_ahead: (late and begin(row)) or None
+        )
+        sent(service)
+        assert eventually(lambda: late) and late == ["queued"]
+
+
 def test_uploads_may_take_so_much_room(tmp_path):
     with started(tmp_path, max_stored=2 * len(PHOTO)) as service:
         row = sent(service)
@@ -568,6 +590,19 @@ def test_a_server_on_postgresql_does_its_jobs(postgres, tmp_path):
         row = service.wait(sent(service).id, LONG)
         assert row.state == "done" and service.ask(row.id, "Is it fake?").answered["label"] == "fake"
         service.delete(row.id)
+
+
+def test_a_full_disk_under_the_database_says_so(tmp_path):
+    """Not "try again in a while", and not "delete analyses", which cannot be done either."""
+    from sqlalchemy import event
+
+    with started(tmp_path) as service:
+        row = sent(service)
+        service.wait(row.id, LONG)
+        event.listen(service.store.engine, "checkout", lambda opened, *_: opened.execute("PRAGMA max_page_count = 1"))
+        with pytest.raises(Full, match="Make room there"), suppress(StopIteration):
+            next(_ for _ in range(100) if service.ask(row.id, "Is it fake? " + "x" * 1900) is None)
+        assert problems.status_of(Full("")) == 507 and problems.status_of(Unavailable("")) == 503
 
 
 def test_a_locked_database_is_said_to_be_so_and_loses_no_result(tmp_path):

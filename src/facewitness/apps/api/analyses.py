@@ -211,6 +211,9 @@ def _sampling(form: dict[str, str]) -> dict[str, Any]:
             raise Refused("invalid", f"{name}: expected {low:,} to {most:,.0f}, got {text[:40]!r}.")
         if value is not False:
             given[name] = value
+    which = [name for name in ("frames", "fps", "scenes", "every") if name in given]
+    if len(which) > 1:  # one of them would be lost
+        raise Refused("invalid", f"expected one of frames, fps, scenes and every, got {' and '.join(which)}.")
     return given
 
 

@@ -15,7 +15,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from facewitness.apps.service.service import Busy, Gone, NotThere, NotYet
-from facewitness.apps.service.store import Unavailable
+from facewitness.apps.service.store import Full, Unavailable
 from facewitness.apps.service.uploads import NoRoom
 from facewitness.errors import (
     BackendError,
@@ -103,6 +103,7 @@ _ERRORS: tuple[tuple[type[BaseException], str], ...] = (
     (NotYet, "not-yet"),
     (Gone, "gone"),
     (Busy, "busy"),
+    (Full, "no-room"),
     (Unavailable, "busy"),
     (NoRoom, "no-room"),
     (UnreadableMedia, "wrong-type"),

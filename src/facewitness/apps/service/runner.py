@@ -63,6 +63,7 @@ class Runner:
         self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._running: dict[str, tuple[AnalysisRow, Future[Outcome]]] = {}
         self._ahead: dict[str, tuple[AnalysisRow, Future[Outcome]]] = {}  # begun, and not in the database yet
+        self._claiming = 0  # jobs on their way from the database to a process
         self._ended: list[tuple[AnalysisRow, Future[Outcome]]] = []  # not written down yet
         self._steps: dict[str, tuple[str, float | None]] = {}
         self._listeners: dict[str, list[tuple[Callable[[], None], bool]]] = {}
@@ -105,7 +106,11 @@ class Runner:
     def is_idle(self) -> bool:
         """Whether a process is without a job."""
         with self._lock:
-            return len(self._running) + len(self._ahead) < self.settings.jobs
+            return self._free()
+
+    def _free(self) -> bool:
+        """The same, for who has the lock: a job that is being claimed has its process already."""
+        return len(self._running) + len(self._ahead) + self._claiming < self.settings.jobs
 
     def begin_ahead(self, row: AnalysisRow) -> AnalysisRow | None:
         """Begin a job while its file and its row are still on their way to the disk, where a process is idle.
@@ -115,7 +120,7 @@ class Runner:
             where it has to wait for its turn.
         """
         with self._lock:
-            if self._closing or len(self._running) + len(self._ahead) >= self.settings.jobs or not self._loaded():
+            if self._closing or not self._free() or not self._loaded():
                 return None
             now = time.time()
             claim: dict[str, Any] = {"state": "running", "runner": self.name, "lease": now + LEASE, "started": now}
@@ -172,6 +177,7 @@ class Runner:
     # ---------------------------------------------------------------------------------------- in the runner's thread
 
     def _run(self) -> None:
+        away = ""  # why the database cannot be used; told once
         while not self._closing:
             try:
                 self._write_down()
@@ -180,8 +186,13 @@ class Runner:
                 if time.monotonic() - self._swept > _SWEEP or not self._swept:
                     self._swept = time.monotonic()
                     self.sweep()
+                if away:
+                    _log.info("database is back")
+                    away = ""
             except Unavailable as error:
-                _log.error("database unavailable", extra={"fields": {"why": str(error)}})
+                if str(error) != away:
+                    away = str(error)
+                    _log.error("database unavailable", extra={"fields": {"why": away}})
                 time.sleep(0.2)
             except Exception:
                 _log.exception("the queue met what it does not know")
@@ -197,11 +208,21 @@ class Runner:
 
     def _fill(self) -> None:
         """Give each idle process a job."""
-        while self.is_idle() and not self._closing and self._loaded():
-            job = self.store.claim(self.name)
+        job: AnalysisRow | None
+        while not self._closing and self._loaded():
+            with self._lock:
+                if not self._free():
+                    return
+                self._claiming += 1  # else a job that comes now would be begun in its place
+            try:
+                job = self.store.claim(self.name)
+                if job is not None:
+                    self._begin(job)
+            finally:
+                with self._lock:
+                    self._claiming -= 1
             if job is None:
                 return
-            self._begin(job)
 
     def _begin(self, job: AnalysisRow) -> None:
         try:

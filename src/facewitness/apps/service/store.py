@@ -7,6 +7,7 @@ several servers one changes it: that is what makes a job run once.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -32,6 +33,13 @@ T = TypeVar("T")
 
 class Unavailable(FacewitnessError):
     """The database is locked, full or away; the same may work in a while."""
+
+
+class Full(Unavailable):
+    """The disk under the database is full: nothing works before there is room, not even deleting."""
+
+
+_FULL = re.compile(r"disk is full|no space left|could not extend file", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,6 +439,10 @@ class Store:
         except SQLAlchemyError as error:
             why = error.orig if isinstance(error, DBAPIError) else error
             reason = (str(why).strip().splitlines() or [type(why).__name__])[0][:200]
+            if _FULL.search(reason):
+                raise Full(
+                    f"The database's disk is full ({reason}). Make room there; before, nothing is written or deleted."
+                ) from error
             raise Unavailable(f"The database cannot be used now: {reason}. Try again in a while.") from error
 
 
