@@ -374,18 +374,16 @@ def test_no_more_run_than_there_are_processes(tmp_path, monkeypatch):
     """One that comes while another is claimed waits its turn."""
     with started(tmp_path, witnesses=(Brightness(seconds=60),)) as service:
         assert eventually(lambda: not service.faults())
-        claim, late = service.store.claim, []
+        claim, begin, claimed, late = service.store.claim, service.runner.begin_ahead, [], []
 
         def slowly(name: str) -> AnalysisRow | None:
-            job = claim(name)
-            if job is not None:
+            if (job := claim(name)) is not None:
+                claimed.append(job)
                 late.append(sent(service, jpeg(painted(31))).state)
             return job
 
         monkeypatch.setattr(service.store, "claim", slowly)
-        monkeypatch.setattr(
-            service.runner, "begin_ahead", lambda row, begin=service.runner.begin_ahead: (late and begin(row)) or None
-        )
+        monkeypatch.setattr(service.runner, "begin_ahead", lambda row: begin(row) if claimed else None)
         sent(service)
         assert eventually(lambda: late) and late == ["queued"]
 
