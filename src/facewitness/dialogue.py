@@ -318,6 +318,8 @@ class Dialogue:
         unexamined = questions.unexamined(question)
         if unexamined in (questions.ADDED, questions.SAME) and not named and intent in _OF_CONTENT:
             return Answer(self._content(unexamined, meant), None, intent="unexamined")
+        if intent == "place" and not named and (place := self._place_of_faces(meant, question)):
+            return Answer(place, None, intent="faces")
         if intent in ("which", "faces") and not meant:
             return self._which_faces() if intent == "which" else self._faces()
         faces = [person.face for person in report.people]
@@ -924,6 +926,18 @@ class Dialogue:
         order = "" if n == 1 else f", numbered {self._order}"
         return Answer(f"{answer}{order}: {places}. Who they are is not examined.", None, intent="faces")
 
+    def _place_of_faces(self, meant: Sequence[int] | None, question: str) -> str:
+        """Where faces lie in the picture, of those that are meant, or that have the verdict that is named."""
+        people = self.report.people
+        labels = questions.labels_named(question)
+        which = [i for i in meant if i < len(people)] if meant else range(len(people))
+        which = [i for i in which if not labels or people[i].verdict.label in labels]
+        if not which:
+            return f"No {someone(self._film)} was judged that." if labels else ""
+        boxes = "; ".join(f"{someone(self._film)} {i + 1}: {_from_to(people[i].face.box)}" for i in which)
+        seen = " at the moment that stands for it" if self._film else ""
+        return f"{_capital(boxes)}, in pixels from the upper left{seen}."
+
     def _which_faces(self) -> Answer:
         """How many are fake, undecided and without a sign, and which."""
         n = len(self.report.people)
@@ -998,7 +1012,8 @@ class Dialogue:
         if quality.score is None:
             return Answer("The finder did not measure how good the face is as evidence.", None, intent="quality")
         why = f" Lowered because: {'; '.join(quality.reasons)}." if quality.reasons else ""
-        text = f"As evidence the face is worth {percent(quality.score)} of a good one.{why.replace('..', '.')}"
+        size = "" if quality.size is None else f" It is {quality.size:.0f} pixels large."
+        text = f"As evidence the face is worth {percent(quality.score)} of a good one.{size}{why.replace('..', '.')}"
         return Answer(text, None, intent="quality")
 
     def _suppose_fake(self, face: PersonReport, question: str) -> Answer:

@@ -55,7 +55,8 @@ INTENTS: dict[str, str] = {
     "means": r"\bwhat (does|do|did|is|are)\b.*\b(means?|meaning|meant)\b|\bmeaning of\b|\bdefin(e|ition)\b|"
     r"\bwhat(('s)| is| are) (an? |the )?(inconclusive|calibrated|thresholds?|interval|probability of forgery|mask|"
     r"((very )?strong|moderate|weak) sign|findings?|witness(es)?)\b",
-    "publish": r"\b(can|may|should|could|shall|must|ok(ay)?|safe|allowed)\b.*\b(publish|print|post|share|run|use|air|"
+    "publish": r"\b(?:court|legal\w*|lawyer|judge and jury)\b|\b(can|may|should|could|shall|must|ok(ay)?|safe|"
+    r"allowed)\b.*\b(publish|print|post|share|run|use|air|"
     r"broadcast|accuse|rely on|sue|fire|report (him|her|them|it))\b|\bfit (to|for) (print|publication)\b",
     "next": r"\bwhat (should|shall|can|could|do|must|would) (i|we|you|one)\b.*\bdo\b|\bwhat('s| is| comes)? next\b|"
     r"\bnext steps?\b|\b(what|how) now\b|\bwhat to do\b|\bwhat (should|can|do) (i|we) (check|try|look (at|for))\b|"
@@ -87,7 +88,9 @@ INTENTS: dict[str, str] = {
     rf"\b(are|were) (the|these|those)( {_SO_MANY})? (faces|people|persons|men|women|children)\b.*\b{_LABEL}\b|"
     rf"\b{_ASKS}( there)?( only| just| exactly| at least| more than)? ({_QUANTIFIED}|(they|these|those) (both|all))\b"
     rf".*\b{_LABEL}\b|\b{_ASKS} (only|just|exactly|at least|more than) ({_SO_MANY})\b.*\b{_LABEL}\b|"
-    rf"\bthere( an?| any| some| no| another| more)* ({_LABEL} {NOUN}|{NOUN}\b.*\b{_LABEL}|(deep ?)?fakes|forgeries)\b",
+    rf"\bthere( an?| any| some| no| another| more)* ({_LABEL} {NOUN}|{NOUN}\b.*\b{_LABEL}|(deep ?)?fakes?(?! \w)|"
+    rf"forger(?:y|ies))\b|"
+    rf"\b{_ASKS} (?:(?:it|this|that) all|(?:all|none) of (?:it|this|that))\b.*\b{_LABEL}\b",
     "signs": r"\b(?:strong|weak|bigg|larg|clear|bad|worst|best|most|least|main)(?:er|est)?(?: \w+)? "
     r"(?:signs?|traces?|findings?|clues?|hints?|evidence|regions?|areas?|parts?|places?)\b|"
     r"\b(?:which|what) (?:regions?|areas?|parts?|places?|features?|signs?)\b.*\b(?:most|least|worst|strongest|"
@@ -102,7 +105,10 @@ INTENTS: dict[str, str] = {
     rf"\bhow (?:big|large|wide)\b.*\b(?:{_FAKE}|mask(?:ed)?|marked|suspicious|area|part|region|change)\b|"
     rf"\b(?:whole|entire|complete|full|all of the) face\b.*\b(?:{_LABEL}|made|generated|replaced|changed|part|only)\b|"
     rf"\b(?:only|just) (?:an?|some|one) (?:small |little )?(?:part|region|area|bit)s?\b",
-    "faces": r"\b(?:probabilit\w*|scores?|chances?|sure|certain|per ?cent\w*|verdicts?|results?|say|about|for)\b.*\b"
+    "place": rf"\bwhere(?: in the \w+)? (?:is|are|was|were|stands?) (?:the )?(?:(?:{_LABEL}|other) )?{NOUN}"
+    rf"(?: (?:number )?\d{{1,4}})?\W*$",
+    "faces": rf"\bcompare\b.*\b{NOUN}\b|\bwhich(?: one| {NOUN})? is (?:worse|better|worst)\b|"
+    r"\b(?:probabilit\w*|scores?|chances?|sure|certain|per ?cent\w*|verdicts?|results?|say|about|for)\b.*\b"
     rf"(?:each|every|all|both)(?: of)?(?: the)?(?: (?:\d+|{_SO_MANY}))? {NOUN}\b|"
     rf"\b(which|who|what)\b.*\b(more|most|less|least) (suspicious|likely|probably|{_LABEL})\b|"
     r"\bhow many (faces|people|persons|men|women|children)\b|\bwho else\b|\bwho (is|are) (there|in)\b|"
@@ -113,7 +119,8 @@ INTENTS: dict[str, str] = {
     rf"\b(made|created|generated|edited|forged|faked|drawn) (with|using|in|by) (?!(?:an? )?{_AI}\b)\w+",
     "made": rf"\b{_AI}\b|\b(machine|computer)[ -]?(generated|made)\b|\bgenerated\b|\bsynthes\w*|\bsynthetic\b|"
     r"\bartificial\w*|\bgans?\b|\bdiffusion\b|\bcgi\b",
-    "wrong": r"\b(?:the|your|this|that) (?:\w+ )?(?:verdict|result|conclusion|decision|judge?ment|answer|analysis|"
+    "wrong": r"\btrustworthy\b|\bhow good (?:is|are) (?:you|this|the tool|it)\b|\bbelieve (?:you|it|this|that)\b|"
+    r"\b(?:the|your|this|that) (?:\w+ )?(?:verdict|result|conclusion|decision|judge?ment|answer|analysis|"
     r"assessment|report|score|probability|percentage|mask|finding)s?\b(?: be| is| are| was)?(?: \w+)? (?:wrong|false|"
     r"right|"
     r"correct|incorrect|true|certain|final|mistaken|sound|valid|definit\w+|trusted|conclusive|proof)\b|"
@@ -123,9 +130,10 @@ INTENTS: dict[str, str] = {
     r"(?<!what )\b(be|are|been|were|is|was) (you |it |this )?(ever |often )?wrong\b(?! (with|in|on|at|here|there)\b)|"
     r"\breliab\w*|\baccura\w*|\blimit(s|ations?)?\b|\btrack record\b",
     "sure": r"\b(how (sure|certain|confident|likely|probable)|probabilit\w*|confidence|certainty|chances?|"
-    r"per ?cent|are you (sure|certain)|(?:change|changes|flip|turn|overturn) (?:the |your )(?:verdict|mind|result|"
+    r"per ?cent\w*|are you (sure|certain)|"
+    r"(?:change|changes|flip|turn|overturn) (?:the |your )(?:verdict|mind|result|"
     r"answer)|"
-    r"border ?line|close call)\b",
+    r"border ?line|close call)\b|^(?:really|seriously)\W*$|\b(?:can't|cannot) be(?: true)?\W*$",
     "kind": r"\b(what|which) (kind|type|sort|method|technique|way)\b|\bhow (was|is|were) (it|this|that|the (face|"
     r"picture|photo|image))\b.*\b(made|forged|faked|done|created|manipulated)\b|\bface.?swap\w*",
     "else": r"\b(?:could|can|might|may|is|was|are|isn't)\b.*\b(?:filters?|make-?up|cosmetics|lipstick|lighting|"
@@ -139,11 +147,13 @@ INTENTS: dict[str, str] = {
     r"\b(which|what) (parts?|regions?|areas?|places?|features?)\b",
     "why": r"\bwhy\b|\bevidence\b|\bhow (do|can|did) you (know|tell|see)\b|\bexplain\b|\breasons?\b|\bshow me\b|"
     r"\bhow come\b|\btell me more\b",
-    "quality": r"\b(quality|blur\w*|sharp\w*|resolution|dark|too small)\b",
+    "quality": r"\bhow (?:big|large|small|wide|tall|sharp)\b.*\b(?:face|head|person)\b|\b(quality|blur\w*|sharp\w*|"
+    r"resolution|dark|too small)\b",
     "verdict": rf"\b({_FAKE}|{_REAL}|verdict|result|conclusion)\b|"
     r"\b(?:suspicious|strange|weird|odd|off|fishy|unnatural|natural|normal|convincing|trick(?:ed)?|fooled|hoax|scam)\b|"
     r"\b(?:anything|something|everything) (?:is |looks |seems )?(?:wrong|fine|ok(?:ay)?|in order)\b|"
-    r"\blooks? (?:fine|ok(?:ay)?|right|good|wrong)\b",
+    r"\blooks? (?:fine|ok(?:ay)?|right|good|wrong)\b|\bsummar\w*|\boverview\b|\bin (?:short|one sentence|a nutshell)\b|"
+    r"\bshort version\b|\btell me everything\b|\btl;?dr\b",
 }
 _REACH = ".{0,200}"  # what ".*" stands for: with no end, a long text that begins the same thing often would take long
 _PATTERNS = {name: re.compile(pattern.replace(".*", _REACH), re.DOTALL) for name, pattern in INTENTS.items()}
@@ -218,6 +228,8 @@ _NAMED = re.compile(r"\b(?:[Ii]s|[Ww]as) (?:this|that|it|he|she)(?: really)? (?:
 _FILE = re.compile(
     r"\b(file ?names?|file ?sizes?|file ?(?:type|format)|megabytes?|megapixels?|checksum|hash|sha-?256|fingerprint|"
     r"signed|digital signature|dimensions?)\b|"
+    r"\b(?:taken|shot|made|filmed) (?:with|by|on) (?:an? |the |which |what )?(?:smart)?(?:phone|camera|device|"
+    r"i ?phone|scanner)\b|"
     r"\bname of (?:the|this) file\b|\bhow (?:big|large|heavy) (?:is|was) (?:the|this|that) (?:file|picture|photo\w*|"
     r"image|film|"
     r"video)\b|\b(?:size|resolution) of (?:the|this|that) (?:file|picture|photo\w*|image|film|video)\b|"
@@ -464,6 +476,11 @@ _OF_PICTURE = re.compile(
     r"footage|recordings?|movies?|files?|frames?|jpe?gs?|pngs?|scans?|screen ?shots?|things?|whole|lot|scene|content|"
     r"media|material|posts?|cop(?:y|ies)|version)"
 )
+_OF_ALL = re.compile(
+    r"\bsummar\w*|\boverview\b|\bin (?:short|one sentence|a nutshell)\b|\bshort version\b|\btell me everything\b|"
+    r"\btl;?dr\b|"
+    r"^what(?: is|'s| was) (?:the|your) (?:verdict|result|conclusion|outcome|answer)\W*$"
+)
 _OF_VERDICT = re.compile(r"(?:verdicts?|results?|answers?|conclusions?|judge?ments?|decisions?|reports?|analys[ie]s)")
 _OF_FACE = re.compile(
     rf"(?:{NOUN}|humans?|adults?|teenagers?|couple|pair|group|bride|groom|mother|father|son|daughter|wife|husband|"
@@ -490,7 +507,7 @@ def of_picture(question: str) -> bool:
         question: As it was asked.
     """
     words = subject(question).split()
-    return bool(words) and bool(_OF_PICTURE.fullmatch(words[-1]))
+    return bool(words and _OF_PICTURE.fullmatch(words[-1])) or bool(_OF_ALL.search(normal(question)))
 
 
 def of_verdict(question: str) -> bool:
