@@ -197,6 +197,7 @@ def test_questions_as_people_put_them(two, question, holds, label):
 def test_the_picture_is_not_the_face_that_was_spoken_of(two):
     assert two.ask("Is face 2 fake?").label == "real"
     assert two.ask("Are they real?").label == "real"
+    assert two.ask("What is the verdict?").text.startswith("Face 2 of 2 shows no sign of forgery")
     assert two.ask("Is the picture fake?").text.startswith("Yes. The picture has a face that is judged fake")
 
 

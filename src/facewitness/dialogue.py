@@ -369,7 +369,12 @@ class Dialogue:
             and meant is None
             and (
                 questions.of_picture(question)
-                or (not self._chosen and re.search(r"\b(picture|photo\w*|image|shot)s?\b", question, re.I))
+                or (
+                    not self._chosen
+                    and (
+                        questions.of_all(question) or re.search(r"\b(picture|photo\w*|image|shot)s?\b", question, re.I)
+                    )
+                )
             )
         ):
             return self._picture(question)

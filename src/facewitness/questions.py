@@ -507,7 +507,16 @@ def of_picture(question: str) -> bool:
         question: As it was asked.
     """
     words = subject(question).split()
-    return bool(words and _OF_PICTURE.fullmatch(words[-1])) or bool(_OF_ALL.search(normal(question)))
+    return bool(words) and bool(_OF_PICTURE.fullmatch(words[-1]))
+
+
+def of_all(question: str) -> bool:
+    """Whether it asks for the whole result: "What is the verdict?", "Summarise the report".
+
+    Args:
+        question: As it was asked.
+    """
+    return bool(_OF_ALL.search(normal(question)))
 
 
 def of_verdict(question: str) -> bool:
