@@ -22,6 +22,8 @@ pytest.importorskip("sqlalchemy", reason="the service needs the extra serve")
 from facewitness.apps.api import create_app, server
 from facewitness.apps.service import Service, Settings
 
+PLAIN = {"trust_env": False, "verify": False}  # of a client that speaks plain HTTP: reading certificates takes 30 ms
+
 
 def settings(folder: Path, **given: Any) -> Settings:
     """Of a server whose finder and witness need no weights."""
@@ -76,7 +78,7 @@ def serving(folder: Path, **given: Any) -> Iterator[Running]:
     made = server.made(create_app(service=service))
     thread = threading.Thread(target=made.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
-    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, **PLAIN) as client:
         assert eventually(lambda: not thread.is_alive() or (made.started and not service.faults()))
         assert thread.is_alive()
         try:

@@ -14,7 +14,7 @@ import pytest
 from doubles import Brightness
 from films import film, pictures
 from pictures import bomb, jpeg, painted
-from serving import Running, problem, serving
+from serving import PLAIN, Running, problem, serving
 from waiting import LONG, eventually
 
 from facewitness.apps.api import server
@@ -351,7 +351,7 @@ def test_a_hundred_uploads_at_once(tmp_path):
     with serving(tmp_path, max_uploads=8) as here:
 
         def send(number: int) -> int:
-            with httpx2.Client(base_url=here.client.base_url, timeout=120, trust_env=False) as client:
+            with httpx2.Client(base_url=here.client.base_url, timeout=120, **PLAIN) as client:
                 content = jpeg(painted(number % 10, 64)) + bytes(number)
                 return client.post("/v1/analyses", content=content, headers=RAW).status_code
 

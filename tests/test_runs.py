@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import importlib.util
 import json
 import os
@@ -64,6 +65,7 @@ def test_a_script_whose_output_nobody_reads_ends_quietly_and_bad_input_in_a_sent
         assert (done.returncode, done.stderr) == ended
 
 
+@functools.cache
 def portrait() -> tuple[Track, Clip]:
     """A face in a photograph of a public package, as a witness is shown it."""
     data = pytest.importorskip("skimage.data")

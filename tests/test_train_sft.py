@@ -478,6 +478,14 @@ def test_a_loss_that_is_no_number_ends_a_run_before_it_leaves_a_model(made, tmp_
         finite(lost)
 
 
+@pytest.fixture(scope="module")
+def killed(made, tmp_path_factory) -> Path:
+    """A run that was killed after its third step, with a checkpoint a step."""
+    folder = tmp_path_factory.mktemp("killed")
+    run(made, folder, stop_at_step=3, save_every=1)
+    return folder
+
+
 def spoilt(folder: Path, what: str) -> None:
     if what == "another step":
         state = json.loads((folder / "trainer_state.json").read_text())
@@ -495,8 +503,8 @@ def spoilt(folder: Path, what: str) -> None:
     ["model.safetensors", "optimizer.pt", "rng_state.pth", "no optimizer.pt", "no scheduler.pt", "no rng_state.pth",
      "another step", "a list"],
 )  # fmt: skip
-def test_a_damaged_checkpoint_is_told_by_its_name_or_passed_over(made, tmp_path, what):
-    run(made, tmp_path, stop_at_step=3, save_every=1)
+def test_a_damaged_checkpoint_is_told_by_its_name_or_passed_over(made, killed, tmp_path, what):
+    shutil.copytree(killed, tmp_path, dirs_exist_ok=True)
     spoilt(tmp_path / "checkpoints" / "checkpoint-3", what)
     if "." in what:
         why = f"it holds {what.partition('.')[0]}" if what.startswith("no ") else ".*"

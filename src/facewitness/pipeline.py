@@ -505,6 +505,7 @@ def _measured(witness: Witness, calibration: Calibration | None) -> dict[str, An
     return {**rates, **card}
 
 
+@functools.cache
 def _version(package: str) -> str | None:
     try:
         return installed_version(package)

@@ -6,6 +6,7 @@ Unicode that becomes a plain one when its case or form is changed. A reader must
 
 from __future__ import annotations
 
+import functools
 import random
 import sys
 import time
@@ -218,6 +219,7 @@ def composed(dice: random.Random) -> str:
     return dice.choice(("", " ", " ")).join(parts)
 
 
+@functools.cache
 def folding() -> dict[str, str]:
     """Every character that is no plain letter and becomes one, or several, when case or form is changed."""
     found = {}

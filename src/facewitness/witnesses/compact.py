@@ -74,12 +74,18 @@ def load(
 
 
 @lru_cache(maxsize=4)  # ONNX Runtime may be asked from several threads: two analyzers of a process need one network
-def _session(content: bytes, threads: int) -> onnxruntime.InferenceSession:
+def _session(content: bytes, file: Path, threads: int) -> onnxruntime.InferenceSession:
+    """The network of a file that holds these bytes. Raises WeightsError where it cannot be loaded from them alone."""
+    whole = weights.whole_onnx(content, file)  # the bytes that were hashed, and nothing beside them
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads
     settings.inter_op_num_threads = 1
     settings.log_severity_level = 3
-    return onnxruntime.InferenceSession(content, settings, providers=["CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(whole, settings, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors have no class in common
+        why = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise WeightsError(f"'{file}' cannot be loaded by ONNX Runtime ({why}). {_MAKE}") from error
 
 
 class Compact:
@@ -102,12 +108,7 @@ class Compact:
             onnx = Path(model)
             card = onnx.with_suffix(".json")
             content, written = _content(onnx), _content(card) if card.exists() else None
-        whole = weights.whole_onnx(content, onnx)  # the bytes that were hashed, and nothing beside them
-        try:
-            self._session = _session(whole, threads)
-        except Exception as error:  # ONNX Runtime's errors have no class in common
-            why = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-            raise WeightsError(f"'{onnx}' cannot be loaded by ONNX Runtime ({why}). {_MAKE}") from error
+        self._session = _session(content, onnx, threads)
         size, margin = _crop(self._session, onnx, _OUTPUTS)
         if written is None:
             self.facts = _unfitted(content, size, margin)
@@ -405,13 +406,7 @@ def _pointer(beside: Path, shipped: bool, facts: Facts, flip: bool, threads: int
         raise WeightsError(
             f"'{file}' does not belong to '{beside}': expected SHA-256 {fit['sha256']}, got {came}. Copy both again."
         )
-    try:
-        session = _session(weights.whole_onnx(content, file), threads)
-    except WeightsError:
-        raise
-    except Exception as error:  # ONNX Runtime's errors have no class in common
-        why = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise WeightsError(f"'{file}' cannot be loaded by ONNX Runtime ({why}). {_MAKE}") from error
+    session = _session(content, file, threads)
     return _pointing.Pointer(session, *_crop(session, file, {"map"}), fit, flip)
 
 
