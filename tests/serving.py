@@ -20,7 +20,8 @@ pytest.importorskip("fastapi", reason="the service needs the extra serve")
 pytest.importorskip("sqlalchemy", reason="the service needs the extra serve")
 
 from facewitness.apps.api import create_app, server
-from facewitness.apps.service import Service, Settings
+from facewitness.apps.service.service import Service
+from facewitness.apps.service.settings import Settings
 
 PLAIN = {"trust_env": False, "verify": False}  # of a client that speaks plain HTTP: reading certificates takes 30 ms
 

@@ -46,6 +46,11 @@ def test_trunk_brings_no_heavy_package():
     assert fresh(f"import sys, {imports}; print([m for m in {HEAVY} if m in sys.modules])") == "[]"
 
 
+def test_a_worker_of_the_service_brings_no_database():
+    heavy = ("sqlalchemy", "alembic", "fastapi")
+    assert fresh(f"import sys, facewitness.apps.service.work; print([m for m in {heavy} if m in sys.modules])") == "[]"
+
+
 def test_the_contracts_know_the_whole_trunk():
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
         "contracts"

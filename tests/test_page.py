@@ -19,7 +19,7 @@ fastapi = pytest.importorskip("fastapi")
 from starlette.testclient import TestClient  # noqa: E402
 
 from facewitness.apps.api import create_app  # noqa: E402
-from facewitness.apps.service import Settings  # noqa: E402
+from facewitness.apps.service.settings import Settings  # noqa: E402
 from facewitness.apps.ui import routes, view, words  # noqa: E402
 from facewitness.builders.review import Item, Queue  # noqa: E402
 from facewitness.errors import UnknownName  # noqa: E402

@@ -34,7 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     import uvicorn
 
     from facewitness.apps.api import create_app
-    from facewitness.apps.service import Settings
+    from facewitness.apps.service.settings import Settings
     from facewitness.apps.ui import routes
     from facewitness.builders.review import Item, Queue
 

@@ -29,8 +29,9 @@ from serving import settings, started
 from waiting import LONG, eventually
 
 from facewitness.apps.api import problems
-from facewitness.apps.service import Service, Settings, keys, pointing, tables
-from facewitness.apps.service.service import Busy, Gone, NotThere, NotYet
+from facewitness.apps.service import keys, pointing, tables
+from facewitness.apps.service.service import Busy, Gone, NotThere, NotYet, Service
+from facewitness.apps.service.settings import Settings
 from facewitness.apps.service.store import AnalysisRow, Full, KeyRow, Store, TurnRow, Unavailable
 from facewitness.apps.service.uploads import NoRoom, Uploads
 from facewitness.errors import InputError, TooLarge, UnknownName, UnreadableMedia

@@ -180,7 +180,7 @@ def _serve(given: argparse.Namespace) -> int:
         from facewitness.apps.ui import routes
     except ModuleNotFoundError as error:
         raise plugins.lacking("facewitness serve", error, "serve") from error
-    from facewitness.apps.service import Service
+    from facewitness.apps.service.service import Service
 
     host, _, port = given.listen.rpartition(":")
     if host and ":" not in host and port.isdigit():

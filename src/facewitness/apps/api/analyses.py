@@ -18,9 +18,8 @@ from facewitness.apps.api import body, events, wire
 from facewitness.apps.api.guard import allowed
 from facewitness.apps.api.problems import MEDIA, Refused
 from facewitness.apps.api.ranges import Whole
-from facewitness.apps.service import Service
 from facewitness.apps.service.keys import Caller
-from facewitness.apps.service.service import NotYet
+from facewitness.apps.service.service import NotYet, Service
 from facewitness.apps.service.store import AnalysisRow, TurnRow
 from facewitness.errors import FacewitnessError, ended
 from facewitness.version import __version__

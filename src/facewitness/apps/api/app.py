@@ -14,7 +14,8 @@ from starlette.concurrency import run_in_threadpool
 from facewitness.apps.api import analyses, system, wire
 from facewitness.apps.api.guard import Guard
 from facewitness.apps.api.problems import answer_errors
-from facewitness.apps.service import Service, Settings
+from facewitness.apps.service.service import Service
+from facewitness.apps.service.settings import Settings
 from facewitness.version import __version__
 
 _ABOUT = """Send a picture or a film; get, for each person, *fake*, *no sign of forgery found* or *inconclusive* with a

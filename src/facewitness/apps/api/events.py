@@ -12,7 +12,7 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from facewitness.apps.service import Service
+from facewitness.apps.service.service import Service
 from facewitness.apps.service.store import AnalysisRow
 
 MEDIA = "text/event-stream"

@@ -28,8 +28,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facewitness.apps.api.problems import Refused, of, slow
-from facewitness.apps.service import Service, Settings
 from facewitness.apps.service.keys import Caller
+from facewitness.apps.service.service import Service
+from facewitness.apps.service.settings import Settings
 
 COOKIE = "facewitness_session"
 MOST_JSON = 12_000_000  # bytes of a request that carries no file; a mask may stand in it

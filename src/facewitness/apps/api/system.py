@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from facewitness.apps.api import wire
 from facewitness.apps.api.analyses import Here, Who, _json, problems
 from facewitness.apps.api.problems import KINDS, Refused
-from facewitness.apps.service import Service
+from facewitness.apps.service.service import Service
 from facewitness.errors import FacewitnessError
 
 router = APIRouter(responses=problems())

@@ -1,5 +1,8 @@
 """What a server does, without HTTP: takes files in, analyses each once, keeps reports, answers questions about them.
 
+    from facewitness.apps.service.service import Service
+    from facewitness.apps.service.settings import Settings
+
     service = Service(Settings(data=Path("data")))
     service.start()
     analysis = service.submit(service.receive(pieces), "photo.jpg")
@@ -16,9 +19,6 @@
     work       what runs in worker processes: analyse, draw, answer
     runner     the queue: claims jobs, hands them to the pool, writes down what came of them
     service    all of it together
+
+Each is imported by its own name: a worker process needs `work` alone, and no database.
 """
-
-from facewitness.apps.service.service import Service
-from facewitness.apps.service.settings import Settings
-
-__all__ = ["Service", "Settings"]

@@ -20,9 +20,8 @@ from facewitness.apps.api import body
 from facewitness.apps.api.guard import COOKIE
 from facewitness.apps.api.problems import Refused, status_of
 from facewitness.apps.api.ranges import Whole
-from facewitness.apps.service import Service
 from facewitness.apps.service.keys import Caller
-from facewitness.apps.service.service import NotThere, NotYet
+from facewitness.apps.service.service import NotThere, NotYet, Service
 from facewitness.apps.service.store import AnalysisRow
 from facewitness.apps.ui import view
 from facewitness.apps.ui.words import say
