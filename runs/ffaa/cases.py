@@ -35,7 +35,7 @@ import numpy as np
 import onnx
 import torch
 import torch.nn.functional as F
-from scipy.stats import rankdata
+from table3 import auc
 
 from facewitness import media, plugins, portrait, weights
 from facewitness.apps.script import script
@@ -231,12 +231,6 @@ def factor(data: dict[str, np.ndarray]) -> float:
         float(np.log(np.where(truth, sigmoid(k * odds), 1 - sigmoid(k * odds)) + 1e-12).mean()) for k in tried
     ]
     return float(tried[int(np.argmax(likelihood))])
-
-
-def auc(truth: np.ndarray, score: np.ndarray) -> float:
-    """The area under the ROC curve, by ranks."""
-    positive = int(truth.sum())
-    return float((rankdata(score)[truth].sum() - positive * (positive + 1) / 2) / (positive * (len(truth) - positive)))
 
 
 def interval(

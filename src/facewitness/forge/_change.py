@@ -58,4 +58,4 @@ def change(pixels: Pixels, size: float, rng: np.random.Generator) -> tuple[Pixel
 
 
 def _table(columns: Any) -> Pixels:
-    return np.clip(np.rint(columns), 0, 255).astype(np.uint8)[None]
+    return _face.rounded(columns)[None]

@@ -89,6 +89,11 @@ def blend(foreign: Pixels, pristine: Pixels, mask: Weights) -> Pixels:
     return np.asarray(cv2.blendLinear(foreign, pristine, mask, 1 - mask), np.uint8)
 
 
+def rounded(values: Any) -> Pixels:
+    """Levels as a picture stores them: whole numbers from 0 to 255."""
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
 def box(mask: Weights, room: int = 0) -> tuple[slice, slice]:
     """Rows and columns where a mask is not zero, with some room around, inside the frame."""
     x, y, w, h = cv2.boundingRect((mask > 0).view(np.uint8))
@@ -110,7 +115,7 @@ def poisson(foreign: Pixels, pristine: Pixels, mask: Weights) -> Pixels:
     inside = (mask[near] > 0).view(np.uint8)
     solved = foreign[near] + _membrane(cv2.subtract(pristine[near], foreign[near], dtype=cv2.CV_32F), inside)
     result = pristine.copy()
-    result[near] = blend(np.clip(np.rint(solved), 0, 255).astype(np.uint8), pristine[near], mask[near])
+    result[near] = blend(rounded(solved), pristine[near], mask[near])
     return result
 
 

@@ -142,7 +142,7 @@ def h264_like(pixels: Pixels, crf: float, block: int = 8, offset: tuple[int, int
         chroma = cv2.resize(planes[i], half, interpolation=cv2.INTER_AREA)
         chroma = _coded(chroma, softer, block, (offset[0] // 2, offset[1] // 2))
         planes[i] = cv2.resize(chroma, (width, height), interpolation=cv2.INTER_LINEAR)
-    decoded = np.clip(np.rint(cv2.merge(planes)), 0, 255).astype(np.uint8)
+    decoded = _face.rounded(cv2.merge(planes))
     return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_YCrCb2RGB), np.uint8)
 
 
@@ -242,7 +242,7 @@ def noise(pixels: Pixels, sigma: float, rng: np.random.Generator) -> Pixels:
     Returns:
         RGB uint8, of the picture's size.
     """
-    return _rounded(pixels + np.float32(sigma) * rng.standard_normal(pixels.shape, np.float32))
+    return _face.rounded(pixels + np.float32(sigma) * rng.standard_normal(pixels.shape, np.float32))
 
 
 def shot(pixels: Pixels, photons: float, rng: np.random.Generator) -> Pixels:
@@ -257,7 +257,7 @@ def shot(pixels: Pixels, photons: float, rng: np.random.Generator) -> Pixels:
         RGB uint8, of the picture's size.
     """
     spread = np.sqrt(np.arange(256, dtype=np.float32) * np.float32(255 / photons))
-    return _rounded(pixels + spread[pixels] * rng.standard_normal(pixels.shape, np.float32))
+    return _face.rounded(pixels + spread[pixels] * rng.standard_normal(pixels.shape, np.float32))
 
 
 def tone(pixels: Pixels, gamma: float = 1.0, gain: float = 1.0, offset: float = 0.0) -> Pixels:
@@ -273,7 +273,8 @@ def tone(pixels: Pixels, gamma: float = 1.0, gain: float = 1.0, offset: float = 
         RGB uint8, of the picture's size.
     """
     ramp = (np.arange(256, dtype=np.float32) / 255) ** np.float32(gamma) * 255
-    return np.asarray(cv2.LUT(pixels, _rounded((ramp - 128) * np.float32(gain) + 128 + np.float32(offset))), np.uint8)
+    levels = _face.rounded((ramp - 128) * np.float32(gain) + 128 + np.float32(offset))
+    return np.asarray(cv2.LUT(pixels, levels), np.uint8)
 
 
 def saturate(pixels: Pixels, factor: float) -> Pixels:
@@ -288,10 +289,6 @@ def saturate(pixels: Pixels, factor: float) -> Pixels:
     """
     grey = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     return np.asarray(cv2.addWeighted(pixels, factor, grey, 1 - factor, 0), np.uint8)
-
-
-def _rounded(values: Any) -> Pixels:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
 # ---------------------------------------------------------------------------------- the same with drawn parameters

@@ -140,7 +140,7 @@ def _remove(
         near = _face.box(mask)
         noise = cv2.GaussianBlur(rng.standard_normal(copied[near].shape, np.float32), (0, 0), 0.6)
         noise *= grain / max(float(noise.std()), 1e-3)
-        copied[near] = np.clip(np.rint(copied[near] + noise), 0, 255).astype(np.uint8)
+        copied[near] = _face.rounded(copied[near] + noise)
     paste = _face.poisson if "radius" not in how else _face.blend
     return paste(copied, pixels, mask), mask, how
 

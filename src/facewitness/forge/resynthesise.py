@@ -95,7 +95,7 @@ def forge(
         for i in sorted(rng.permutation(len(traces))[:count]):
             foreign, how = _TRACES[traces[i]](foreign, rng)
             laid.append({"operation": traces[i], **how, "attempt": attempt})
-        forged = _face.blend(np.clip(np.rint(foreign), 0, 255).astype(np.uint8), pixels, mask)
+        forged = _face.blend(_face.rounded(foreign), pixels, mask)
         if _face.visible(forged, pixels, mask) >= _VISIBLE:
             break
     return Forged(forged, mask, _face.covered(mask, points), kind, (*record, *laid))
@@ -205,7 +205,7 @@ def _retexture(image: Any, rng: np.random.Generator) -> tuple[Any, dict[str, Any
     """Smooth along edges, then lay another grain over it."""
     contrast, sigma = _face.number(rng.uniform(10, 32)), _face.number(rng.uniform(1, 3))
     grain, size, grey = (_face.number(rng.uniform(*limits)) for limits in ((0, 4), (0.4, 1.1), (0.3, 1)))
-    smooth = cv2.bilateralFilter(np.clip(np.rint(image), 0, 255).astype(np.uint8), 7, contrast, sigma)
+    smooth = cv2.bilateralFilter(_face.rounded(image), 7, contrast, sigma)
     noise = rng.standard_normal(image.shape, np.float32)
     noise += np.float32(grey) * (noise[..., :1] - noise)  # grain is partly the same in all channels
     noise = cv2.GaussianBlur(noise, (0, 0), size)

@@ -156,7 +156,7 @@ def white_balance(pixels: Pixels, temperature: float = 0.0, tint: float = 0.0) -
         RGB uint8, of the picture's size.
     """
     gains = np.exp2(np.array([temperature / 2 - tint / 4, tint / 2, -temperature / 2 - tint / 4], np.float32))
-    return _rounded(pixels * gains)
+    return _face.rounded(pixels * gains)
 
 
 def curve(pixels: Pixels, gamma: float = 1.0, contrast: float = 0.0, fade: float = 0.0) -> Pixels:
@@ -173,7 +173,7 @@ def curve(pixels: Pixels, gamma: float = 1.0, contrast: float = 0.0, fade: float
     """
     ramp = (np.arange(256, dtype=np.float32) / 255) ** np.float32(gamma)
     ramp = ramp + np.float32(contrast) * (np.float32(0.5) - np.float32(0.5) * np.cos(np.pi * ramp) - ramp)
-    return np.asarray(cv2.LUT(pixels, _rounded((fade + (1 - fade) * ramp) * 255)), np.uint8)
+    return np.asarray(cv2.LUT(pixels, _face.rounded((fade + (1 - fade) * ramp) * 255)), np.uint8)
 
 
 def vignette(pixels: Pixels, strength: float) -> Pixels:
@@ -190,7 +190,7 @@ def vignette(pixels: Pixels, strength: float) -> Pixels:
     ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
     r = ((xs / width - 0.5) ** 2 + (ys / height - 0.5) ** 2) * 2
     fall = 1 - np.float32(strength) * (1 - 1 / (1 + r) ** 2) / np.float32(0.75)
-    return _rounded(pixels * fall[..., None])
+    return _face.rounded(pixels * fall[..., None])
 
 
 # ----------------------------------------------------------------------------------------------- sharper and smoother
@@ -339,7 +339,7 @@ def print_screen(pixels: Pixels, period: float = 4.0, amount: float = 0.25, degr
         v = (ys * np.cos(turn) - xs * np.sin(turn)) * np.float32(2 * np.pi / period)
         ink = out[..., channel] / 255
         out[..., channel] += np.cos(u) * np.cos(v) * (4 * ink * (1 - ink)) * np.float32(127 * amount)
-    return _rounded(out)
+    return _face.rounded(out)
 
 
 def moire(pixels: Pixels, period: float = 2.6, amount: float = 0.12, degrees: float = 4.0) -> Pixels:
@@ -360,7 +360,7 @@ def moire(pixels: Pixels, period: float = 2.6, amount: float = 0.12, degrees: fl
     along = (xs * np.cos(turn) + ys * np.sin(turn)) / np.float32(period)
     lines = 1 + np.float32(amount / 2) * np.cos(ys * np.float32(2 * np.pi / (period * 1.07)))
     stripes = np.cos(2 * np.pi * (along[..., None] + np.array([0, 1 / 3, 2 / 3], np.float32)))
-    return _rounded(pixels * lines[..., None] * (1 + np.float32(amount) * stripes))
+    return _face.rounded(pixels * lines[..., None] * (1 + np.float32(amount) * stripes))
 
 
 def grain(pixels: Pixels, sigma: float, size: float, rng: np.random.Generator) -> Pixels:
@@ -381,7 +381,7 @@ def grain(pixels: Pixels, sigma: float, size: float, rng: np.random.Generator) -
         noise /= max(float(noise.std()), 1e-6)
     luma = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
     weight = np.float32(0.4) + np.float32(2.4) * luma * (1 - luma)
-    return _rounded(pixels + (noise * weight * np.float32(sigma))[..., None])
+    return _face.rounded(pixels + (noise * weight * np.float32(sigma))[..., None])
 
 
 def night(pixels: Pixels, dark: float, photons: float, rng: np.random.Generator) -> Pixels:
@@ -549,10 +549,6 @@ def sticker(
         layer[:] = np.array(colour, np.uint8)
     cover = (shown / 255).astype(np.float32)
     return Edited(np.asarray(cv2.blendLinear(layer, pixels, cover, 1 - cover), np.uint8), cover, ({"shape": shape},))
-
-
-def _rounded(values: Any) -> Pixels:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
 # ---------------------------------------------------------------------------------- the same with drawn parameters

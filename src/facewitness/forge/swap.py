@@ -195,7 +195,7 @@ def _recolour(warped: Pixels, target: Pixels, inside: Any, colour: str) -> Pixel
         gain = np.clip(to_spread / np.maximum(spread, 1e-3), 0.6, 1.6)  # a flat face must not be blown up to noise
         lab = (lab - mean.ravel()) * gain.ravel() + to_mean.ravel()
         rgb = cv2.cvtColor(lab.astype(np.float32), cv2.COLOR_LAB2RGB)
-        return np.clip(np.rint(rgb * 255), 0, 255).astype(np.uint8)
+        return _face.rounded(rgb * 255)
     table = np.empty((1, 256, 3), np.uint8)
     for channel in range(3):
         shares = [np.cumsum(cv2.calcHist([p], [channel], where, [256], [0, 256])) for p in (warped, target)]

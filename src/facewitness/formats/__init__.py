@@ -227,6 +227,15 @@ def face_at(person: PersonReport, at: FrameRef | None) -> Face | None:
     return person.face if at is None else next((face for face in person.track.faces if face.at.index == at.index), None)
 
 
+def called(report: Report) -> str:
+    """What the file is called, without the folders it lies in.
+
+    Args:
+        report: Of any status.
+    """
+    return visible(report.source.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]) or "picture without a name"
+
+
 def dimensions(report: Report) -> list[str]:
     """How large what was read is, in words: pixels, a film's time and frames, and how many faces or people it shows.
 

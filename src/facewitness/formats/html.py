@@ -26,6 +26,7 @@ from facewitness.formats import (
     _timeline,
     again,
     band,
+    called,
     cases,
     dimensions,
     face_at,
@@ -109,7 +110,7 @@ def render(report: Report, clip: Clip | None = None, *, date: str | None = None)
             _e("meta", name="color-scheme", content="light dark"),
             _e("meta", name="referrer", content="no-referrer"),
             _e("meta", name="robots", content="noindex"),
-            _e("title", f"{large}: {_name(report)} (facewitness)"),
+            _e("title", f"{large}: {called(report)} (facewitness)"),
             _e("style", style),
         ),
         _e(
@@ -155,10 +156,6 @@ def _photograph(pixels: Pixels, longest: int) -> tuple[str, tuple[int, int]]:
 
 
 # ---------------------------------------------------------------- the top: what was decided
-
-
-def _name(report: Report) -> str:
-    return visible(report.source.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]) or "picture without a name"
 
 
 def _tone(report: Report) -> str:
@@ -210,7 +207,7 @@ def _ruling(report: Report) -> Iterable[Element | None]:
     verdict = report.verdict
     facts = dimensions(report)
     yield _e("p", "facewitness", _e("span", " examination report", class_="quiet"), class_="wordmark")
-    yield _e("p", _e("bdi", _name(report), class_="filename"), *(_e("span", fact, class_="fact") for fact in facts))
+    yield _e("p", _e("bdi", called(report), class_="filename"), *(_e("span", fact, class_="fact") for fact in facts))
     yield _e(
         "h1",
         _shape(key),

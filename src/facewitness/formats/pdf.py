@@ -44,6 +44,7 @@ from facewitness.formats import (
     _record,
     again,
     band,
+    called,
     dimensions,
     face_at,
     film_frame,
@@ -105,13 +106,13 @@ def render(report: Report, clip: Clip | None = None, *, date: str | None = None)
     _load_fonts()
     file = io.BytesIO()
     _, large, _ = headline(report)
-    title = _typed(f"{large}: {_name(report)}")
+    title = _typed(f"{large}: {called(report)}")
     document = BaseDocTemplate(
         file, pagesize=A4, leftMargin=MARGIN, rightMargin=MARGIN, topMargin=MARGIN, bottomMargin=MARGIN + 8 * mm,
         title=title, author="facewitness", lang="en", invariant=1, pageCompression=1,
     )  # fmt: skip
     frame = Frame(MARGIN, MARGIN + 8 * mm, WIDTH, HEIGHT, leftPadding=0, rightPadding=0, topPadding=0, bottomPadding=0)
-    name = _typed(f"{_name(report)}   {report.sha256[:16] if report.sha256 else ''}")
+    name = _typed(f"{called(report)}   {report.sha256[:16] if report.sha256 else ''}")
 
     def foot(canvas: Any, _: object) -> None:
         canvas.setFont("Sans", 7)
@@ -217,10 +218,6 @@ def _cut(text: str, width: float, size: float) -> str:
     while text and pdfmetrics.stringWidth(f"{text}…", "Sans", size) > width:
         text = text[: -max(1, len(text) // 20)]
     return f"{text}…"
-
-
-def _name(report: Report) -> str:
-    return visible(report.source.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]) or "picture without a name"
 
 
 def _tone(label: str) -> Color:
@@ -353,7 +350,7 @@ def _ruling(report: Report) -> Iterator[Flowable]:
         facts.append(f"{report.case.reference}, {report.case.exhibit.label}")
     yield _text("facewitness examination report", _style(8.5, textColor=MUTED))
     yield Paragraph(
-        f'<font name="SansBold">{escape(_typed(_name(report)))}</font>'
+        f'<font name="SansBold">{escape(_typed(called(report)))}</font>'
         + "".join(f'<font color="#5a626c"> · {escape(_typed(fact))}</font>' for fact in facts),
         _style(9),
     )

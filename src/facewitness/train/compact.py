@@ -54,7 +54,7 @@ from facewitness.models.compact import SHIPPED, Compact, read_weights
 from facewitness.models.patches import Patches
 from facewitness.train import checkpoint, several
 from facewitness.train.loop import Batch, Loop, Schedule, resume
-from facewitness.train.recipe import known, read_recipe
+from facewitness.train.recipe import by_share, known, read_recipe
 from facewitness.types import KINDS, Landmarks, Pixels
 
 _MIRROR = [regions.MARE.index(regions.mirrored(name)) for name in regions.MARE]
@@ -388,7 +388,7 @@ class Batches(Dataset):
 
     def _pair(self, data: Pack, rng: np.random.Generator) -> tuple[Item, Item]:
         """A genuine face and a forged one, of one source and one size."""
-        source = _drawn(self.recipe.sources, rng)
+        source = by_share(self.recipe.sources, rng)
         genuine, forged = self._pair_of(source, data, rng)
         return replace(genuine, source=source), replace(forged, source=source)
 
@@ -411,7 +411,7 @@ class Batches(Dataset):
         if rng.random() < self.recipe.after:
             genuine = sized(genuine, *size)
         for _ in range(4):  # a mesh half outside its picture may give a forger nothing to work on
-            forger = _drawn(self.recipe.forgers, rng)
+            forger = by_share(self.recipe.forgers, rng)
             donor = item_of_row(data, self._genuine(source, rng), self.index)
             try:
                 forged = item_forged(genuine, forger, rng, donor, **self.recipe.options.get(forger, {}))
@@ -435,11 +435,6 @@ class Batches(Dataset):
 
 
 _KERNELS = (cv2.INTER_AREA, cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
-
-
-def _drawn(shares: Mapping[str, float], rng: np.random.Generator) -> str:
-    names, p = list(shares), np.array(list(shares.values()))
-    return names[int(rng.choice(len(names), p=p / p.sum()))]
 
 
 # ------------------------------------------------------------------------------------------------------ the training

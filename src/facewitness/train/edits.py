@@ -31,7 +31,7 @@ from facewitness.files import each_once, held, write_whole
 from facewitness.forge import Forged, degrade
 from facewitness.models._encoder import Features
 from facewitness.train import checkpoint
-from facewitness.train.recipe import known
+from facewitness.train.recipe import by_share, known
 from facewitness.types import Landmarks
 
 GRID = 2  # pixels of a crop that a sample of a stored mask stands for
@@ -247,13 +247,13 @@ def _edit(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32], dict[str, Any]]:
     genuine = rng.random() < draws.genuine
     for _ in range(_TRIES):
-        source = _by_share(draws.sources, rng)
+        source = by_share(draws.sources, rng)
         at = int(rng.choice(rows[source]))
         picture, mesh = data.pixels(at), data.landmarks(at)
         row: dict[str, Any] = {key: data.rows[at][key] for key in ("source", "file", "group")} | {"fake": not genuine}
         made: Forged | None = None
         if not genuine:
-            family = _by_share(families, rng)
+            family = by_share(families, rng)
             try:
                 made = forged(data, rows, family, picture, mesh, rng)
             except InputError:  # a mesh half outside its picture may give a forger nothing to work on
@@ -301,11 +301,6 @@ def forged(
         options["donor"] = (data.pixels(donor), data.landmarks(donor))
     made: Forged = plugins.get("forge", name).forge(picture, mesh, rng, **options)
     return made
-
-
-def _by_share(shares: Mapping[str, float], rng: np.random.Generator) -> str:
-    values = np.array(list(shares.values()), np.float64)
-    return list(shares)[int(rng.choice(len(values), p=values / values.sum()))]
 
 
 class Rows(Dataset[Mapping[str, Tensor]]):

@@ -57,6 +57,7 @@ from facewitness.train.recipe import (
     arguments,
     at_least,
     buildable,
+    by_share,
     known,
     of_shares,
     of_steps_or_epochs,
@@ -191,7 +192,7 @@ class Recipe:
             The leaf, and its options.
         """
         forgers = self._forgers()
-        name = _by_share({k: v.get("share", 1.0) for k, v in forgers.items()}, rng)
+        name = by_share({k: v.get("share", 1.0) for k, v in forgers.items()}, rng)
         return plugins.get("forge", name), {k: v for k, v in forgers[name].items() if k != "share"}
 
     def schedule(self, steps: int, until: datetime | None = None) -> Schedule:
@@ -203,11 +204,6 @@ class Recipe:
                 slower.
         """
         return Schedule(self.lr, steps, self.warmup, self.cosine, until=until)
-
-
-def _by_share(shares: Mapping[str, float], rng: np.random.Generator) -> str:
-    values = np.array(list(shares.values()), np.float64)
-    return list(shares)[int(rng.choice(len(values), p=values / values.sum()))]
 
 
 # --------------------------------------------------------------------------------------------------------- the draws
@@ -303,7 +299,7 @@ class Batches(Dataset):
 
     def _forged(self, data: Pack, rng: np.random.Generator) -> tuple[int, Forged]:
         for _ in range(_TRIES):  # a mesh half outside its picture may give a forger nothing to work on
-            rows = self.rows[_by_share(self.shares, rng)]
+            rows = self.rows[by_share(self.shares, rng)]
             row = rows[int(rng.integers(len(rows)))]
             leaf, options = self.recipe.drawn_forger(rng)
             try:

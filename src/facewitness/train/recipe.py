@@ -27,6 +27,8 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from facewitness.errors import FacewitnessError, InputError, UnknownName
 from facewitness.files import read_text
 
@@ -229,6 +231,17 @@ def of_shares(what: str, shares: Iterable[float]) -> None:
         raise InputError(f"recipe: expected {what} as numbers, got {shares}")
     if not any(share > 0 for share in shares) or any(share < 0 for share in shares):
         raise InputError(f"recipe: expected {what} of 0 or more, and one above 0, got {shares}")
+
+
+def by_share(shares: Mapping[str, float], rng: np.random.Generator) -> str:
+    """One of the names, each as often as its share says.
+
+    Args:
+        shares: Name → its share; they need not add up to 1.
+        rng: What everything is drawn from; the same state gives the same result.
+    """
+    values = np.array(list(shares.values()), np.float64)
+    return list(shares)[int(rng.choice(len(values), p=values / values.sum()))]
 
 
 def known(what: str, names: Iterable[Any], those: Iterable[str]) -> None:
