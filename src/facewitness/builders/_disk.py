@@ -7,7 +7,6 @@ at all.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,19 +16,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 
 from facewitness.errors import InputError
 from facewitness.files import ordinary, whole, write_whole
 
 PNG, JPEG = b"\x89PNG", b"\xff\xd8\xff"  # how a picture of either format begins
-
-
-def png(pixels: Any) -> bytes:
-    """Pixels (H, W) or (H, W, 3), uint8, encoded without loss."""
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG")
-    return out.getvalue()
 
 
 @contextmanager

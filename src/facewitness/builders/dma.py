@@ -377,8 +377,9 @@ def _picture(
         points, pixels, content = geometry.transform(affine, points), geometry.crop(pixels, affine, size), None
         mask = None if mask is None else geometry.crop(mask, affine, size)
     height, width = pixels.shape[:2]
-    stored = None if mask is None else _disk.png(mask)
-    return _Picture(_disk.png(pixels) if content is None else content, stored, (width, height), points)
+    return _Picture(
+        _png(pixels) if content is None else content, None if mask is None else _png(mask), (width, height), points
+    )
 
 
 def _mesh(face: Face) -> Landmarks | None:
@@ -446,6 +447,12 @@ def _face(sample: Sample, faces: Sequence[Face], counts: Statistics) -> Face | N
         return best if best is not None and geometry.iou(best.box, meant) > 0.1 else None
     counts.several_faces += len(faces) > 1
     return max(faces, key=lambda f: (f.box[2] - f.box[0]) * (f.box[3] - f.box[1]), default=None)
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()
 
 
 # --------------------------------------------------------------------------------------------------------- the items

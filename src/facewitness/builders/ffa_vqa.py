@@ -25,6 +25,7 @@ Where the paper is silent
 
 from __future__ import annotations
 
+import io
 import json
 import zlib
 from collections import Counter
@@ -37,6 +38,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from PIL import Image
 
 from facewitness import geometry, media, phrases, plugins, portrait, regions
 from facewitness.builders import _disk, annotate, difference, dma, review
@@ -352,13 +354,13 @@ def task(picture: Picture) -> annotate.Task:
         picture: One face with its truth.
     """
     by = f" ({picture.method})" if picture.method and picture.label == "fake" else ""
-    pictures = [_disk.png(picture.pixels)]
+    pictures = [png(picture.pixels)]
     shown = ""
     if picture.reference is not None:
-        pictures.append(_disk.png(picture.reference))
+        pictures.append(png(picture.reference))
         shown = "original"
     elif picture.changed is not None:
-        pictures.append(_disk.png((picture.changed * 255).round().astype(np.uint8)))
+        pictures.append(png((picture.changed * 255).round().astype(np.uint8)))
         shown = "mask"
     truth = _TOLD[picture.kind if picture.label == "fake" else "pristine"].format(by=by)
     about = {"label": picture.label, "kind": picture.kind, "file": picture.key}
@@ -590,9 +592,9 @@ def questions(
             opposite = "real" if picture.label == "fake" else "fake"
             supposed = opposite if wrong < misleading else picture.label
         question = QUESTIONS[wording] if supposed is None else HYPOTHESIS.format(label=supposed)
-        mask = None if picture.changed is None else _disk.png((picture.changed * 255).round().astype(np.uint8))
+        mask = None if picture.changed is None else png((picture.changed * 255).round().astype(np.uint8))
         yield Item(
-            picture.key, _disk.png(picture.pixels), mask, picture.label, picture.kind, picture.method, picture.group,
+            picture.key, png(picture.pixels), mask, picture.label, picture.kind, picture.method, picture.group,
             picture.split, picture.dataset, question, supposed, reduced(answer, parts), annotator,
         )  # fmt: skip
 
@@ -626,9 +628,9 @@ def to_review(picture: Picture, answer: str, annotator: str) -> tuple[review.Ite
         The item, and its pictures' bytes by name.
     """
     name = review.identity(picture.key, answer)
-    files = {f"pictures/{name}-1.png": _disk.png(picture.pixels)}
+    files = {f"pictures/{name}-1.png": png(picture.pixels)}
     if picture.reference is not None:
-        files[f"pictures/{name}-2.png"] = _disk.png(picture.reference)
+        files[f"pictures/{name}-2.png"] = png(picture.reference)
     about = {"label": picture.label, "kind": picture.kind, "method": picture.method, "file": picture.key}
     return review.Item(name, "ffa_vqa", {"text": answer}, tuple(files), about, annotator), files
 
@@ -687,6 +689,17 @@ def write_llava(items: Iterable[Item], out: Path) -> Path:
     if not entries:
         raise InputError(_NOTHING)
     return write_whole(out / f"{out.resolve().name}.json", json.dumps(entries, ensure_ascii=False, indent=1).encode())
+
+
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    """Encoded without loss.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3).
+    """
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()
 
 
 @cache
