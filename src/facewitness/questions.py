@@ -20,7 +20,9 @@ from facewitness.words import normal
 MOST = 2_000  # characters of a question
 
 _FAKE = (
-    r"(?:fake[sd]?|deep ?fake[sd]?|forge[ds]?|forger(?:y|ies)|manipulat\w*|tampered|edited|altered|retouched|"
+    r"(?:fake[sd]?|deep ?fake[sd]?|forge[ds]?|forger(?:y|ies)|manipulat\w*|tampered|edit(?:ed|s|ing)|alter(?:ed|"
+    r"ations?)|"
+    r"retouch(?:ed|ing)|"
     r"photoshop\w*|swapped|replaced|changed|modified|doctored|false|bogus|phony)"
 )
 _REAL = r"(?:real|genuine|authentic|pristine|legit\w*|true|untouched|unaltered|original)"
@@ -52,7 +54,8 @@ INTENTS: dict[str, str] = {
     r"(?:look(?:ed)? at|examined?|check(?:ed)?|analy[sz]ed?|test(?:ed)?|left out|missed)\b|"
     r"\b(?:how|when) (?:was|were|is|did you|have you) ?(?:it|this|that|the \w+)? ?"
     r"(?:analy[sz]ed?|examined?|check(?:ed)?|test(?:ed)?)\b",
-    "means": r"\bwhat (does|do|did|is|are)\b.*\b(means?|meaning|meant)\b|\bmeaning of\b|\bdefin(e|ition)\b|"
+    "means": r"\bwhat does the (?:mask|overlay|heat ?map|colou?rs?) (?:show|say)\b|"
+    r"\bwhat (does|do|did|is|are)\b.*\b(means?|meaning|meant)\b|\bmeaning of\b|\bdefin(e|ition)\b|"
     r"\bwhat(('s)| is| are) (an? |the )?(inconclusive|calibrated|thresholds?|interval|probability of forgery|mask|"
     r"((very )?strong|moderate|weak) sign|findings?|witness(es)?)\b",
     "publish": r"\b(?:court|legal\w*|lawyer|judge and jury)\b|\b(can|may|should|could|shall|must|ok(ay)?|safe|"
@@ -107,7 +110,8 @@ INTENTS: dict[str, str] = {
     rf"\b(?:only|just) (?:an?|some|one) (?:small |little )?(?:part|region|area|bit)s?\b",
     "place": rf"\bwhere(?: in the \w+)? (?:is|are|was|were|stands?) (?:the )?(?:(?:{_LABEL}|other) )?{NOUN}"
     rf"(?: (?:number )?\d{{1,4}})?\W*$",
-    "faces": rf"\bcompare\b.*\b{NOUN}\b|\bwhich(?: one| {NOUN})? is (?:worse|better|worst)\b|"
+    "faces": rf"\bhow (?:likely|probable|sure|certain)\b.*\b(?:both|all|each|everyone|everybody)\b|"
+    rf"\bcompare\b.*\b{NOUN}\b|\bwhich(?: one| {NOUN})? is (?:worse|better|worst)\b|"
     r"\b(?:probabilit\w*|scores?|chances?|sure|certain|per ?cent\w*|verdicts?|results?|say|about|for)\b.*\b"
     rf"(?:each|every|all|both)(?: of)?(?: the)?(?: (?:\d+|{_SO_MANY}))? {NOUN}\b|"
     rf"\b(which|who|what)\b.*\b(more|most|less|least) (suspicious|likely|probably|{_LABEL})\b|"
@@ -134,8 +138,10 @@ INTENTS: dict[str, str] = {
     r"(?:change|changes|flip|turn|overturn) (?:the |your )(?:verdict|mind|result|"
     r"answer)|"
     r"border ?line|close call)\b|^(?:really|seriously)\W*$|\b(?:can't|cannot) be(?: true)?\W*$",
-    "kind": r"\b(what|which) (kind|type|sort|method|technique|way)\b|\bhow (was|is|were) (it|this|that|the (face|"
-    r"picture|photo|image))\b.*\b(made|forged|faked|done|created|manipulated)\b|\bface.?swap\w*",
+    "kind": r"\b(what|which) (kind|type|sort|method|technique|way)\b|\bhow (was|is|were) (it|this|that|face \d{1,4}|"
+    r"the (face|"
+    r"picture|photo|image))\b.*\b(made|forged|faked|done|created|manipulated|changed|edited|altered|swapped)\b|"
+    r"\bface[ -]?swap(?:s|ping)?\b",
     "else": r"\b(?:could|can|might|may|is|was|are|isn't)\b.*\b(?:filters?|make-?up|cosmetics|lipstick|lighting|"
     r"compression|"
     r"jpeg artefacts|jpeg artifacts|surgery|botox|skin care|beauty mode|portrait mode|camera (?:software|app)|"
@@ -143,7 +149,9 @@ INTENTS: dict[str, str] = {
     r"harmless)\b",
     "what_if": r"\bwhat (?:if|would happen|happens if|about if)\b|\bif (?:i|we|you) (?:send|sent|crop\w*|resize\w*|"
     r"upload\w*|use|used|had|rotate\w*|compress\w*|sharpen\w*)\b",
-    "where": r"\bwhat(?:'s| is| was| looks) (?:wrong|odd|strange|weird|off|suspicious|fishy|unusual)\b|\bwhere\b|"
+    "where": r"\bwhat (?:was|has been) (?:done|changed|edited|altered) (?:to|with|on|in)\b|"
+    r"\bwhat (?:did|have) you (?:find|found|see|seen|notice\w*)\W*$|"
+    r"\bwhat(?:'s| is| was| looks) (?:wrong|odd|strange|weird|off|suspicious|fishy|unusual)\b|\bwhere\b|"
     r"\b(which|what) (parts?|regions?|areas?|places?|features?)\b",
     "why": r"\bwhy\b|\bevidence\b|\bhow (do|can|did) you (know|tell|see)\b|\bexplain\b|\breasons?\b|\bshow me\b|"
     r"\bhow come\b|\btell me more\b",
@@ -165,7 +173,8 @@ SAME = "whether it is the same person"
 PROCESSED = "how it was cut, turned, scaled, coloured or saved"
 UNEXAMINED: dict[str, str] = {
     "the background": r"\bbackgrounds?\b|\bbackdrop\b|\bscenery\b|\bsky\b|\bbuildings?\b|\b(room|wall|street) behind\b",
-    SAME: r"\bsame (?:\w+ )?(?:persons?|people|m[ae]n|wom[ae]n|faces?|guys?|girls?|boys?|child|kids?|somebody|"
+    SAME: rf"\bsame as (?:the |that )?(?:{NOUN}|other)\b|"
+    r"\bsame (?:\w+ )?(?:persons?|people|m[ae]n|wom[ae]n|faces?|guys?|girls?|boys?|child|kids?|somebody|"
     r"someone)\b|"
     rf"\b{NOUN} (?:\w+ )?(?:is |are |stays? |remains? )?the same\b|\btwins?\b|\brelat(?:ed|ives?)\b|\bsiblings?\b|"
     rf"\b(?:do|does|are|is) (?:the |these |both |they )(?:\w+ )?{NOUN} (?:differ|match|resemble)\b|"
@@ -277,7 +286,8 @@ _FOREIGN = (
 )
 _ASKS_REAL = re.compile(rf"\b{_REAL}\b")
 _ASKS_FAKE = re.compile(
-    r"\b(fake\w*|deep ?fake\w*|forg\w*|manipulat\w*|tampered|edited|altered|retouched|photoshop\w*|swapped|replaced|"
+    r"\b(fake\w*|deep ?fake\w*|forg\w*|manipulat\w*|tampered|edit(?:ed|s|ing)|alter(?:ed|ations?)|retouch(?:ed|ing)|"
+    r"photoshop\w*|swapped|replaced|"
     r"changed|modified|wrong|odd|"
     r"doctored|false|bogus|phony)\b",
 )
@@ -592,7 +602,7 @@ def thing(question: str) -> str:
     words = subject(question)
     last = words.rpartition(" ")[2]
     of_face = re.search(
-        rf"{re.escape(last)} of (?:the|this|that|his|her|their) (?:\w+ )?(?:face|head)\b", normal(question)
+        rf"{re.escape(last)} of (?:(?:the|this|that|his|her|their) )?(?:\w+ )?(?:face|head)\b", normal(question)
     )
     if not words or _OF_PICTURE.fullmatch(last) or _OF_FACE.fullmatch(last) or of_face or asked_regions(question):
         return ""
