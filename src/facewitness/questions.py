@@ -687,6 +687,9 @@ def stretch_asked_for(question: str, length: float) -> tuple[float, float] | Non
     Args:
         question: As it was asked.
         length: Of the film, in seconds.
+
+    Returns:
+        Its first and last second; None where none is named.
     """
     plain = normal(question)
     if two := _BETWEEN.search(plain):
