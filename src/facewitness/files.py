@@ -235,6 +235,38 @@ def write_whole(path: Path, content: bytes) -> Path:
     return path
 
 
+def writable(path: Path, what: str = "file") -> None:
+    """Sees that something can be written at a path, before any work is done for it. Nothing is left there.
+
+    Args:
+        path: Of the file or folder to be written; the folders above it need not be there.
+        what: "file" or "folder".
+
+    Raises:
+        InputError: Nothing can.
+    """
+    place = path if what == "folder" else path.parent
+    if what == "file" and path.is_dir():
+        raise InputError(f"'{path}': expected a file's name to write to, got a folder. Name a file in it.")
+    if path.is_symlink() and not path.exists():
+        raise InputError(f"'{path}': expected a {what} to write to, got a link to what does not exist. Mend the link.")
+    if what == "file" and path.exists() and not path.is_file():
+        return  # a device, as /dev/stdout is
+    try:
+        while not os.path.lexists(place):
+            place = place.parent
+        if not place.is_dir():
+            raise InputError(f"'{path}': expected a folder to write to, got the file '{place}'. Name another one.")
+        tempfile.TemporaryFile(dir=place).close()
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        why = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"'{path}': expected a {what} that can be written, got one that cannot ({why}). Name another one."
+        ) from error
+
+
 @contextmanager
 def held(path: Path) -> Iterator[None]:
     """Keeps other processes out while one writes, by the system's lock on a file that says who holds it.

@@ -153,8 +153,9 @@ def is_address(listed: str) -> bool:
 def located(folder: Path, listed: str) -> str | None:
     """The file below a folder that a list names, as the disk spells it; None where there is none, or no one file.
 
-    Of a path of another machine, what stands before the part that is below the folder is cut away, but never the last
-    folder: of `C:\\sets\\FF\\000\\1.png` at least 000/1.png is looked for. A path that climbs out by `..` is none.
+    Of a page of a file, scan.tif#2, the file is located. Of a path of another machine, what stands before the part that
+    is below the folder is cut away, but never the last folder: of `C:\\sets\\FF\\000\\1.png` at least 000/1.png is
+    looked for. A path that climbs out by `..` is none.
 
     Args:
         folder: Below which the file lies.
@@ -167,7 +168,13 @@ def located(folder: Path, listed: str) -> str | None:
         place = _located(folder, listed[1:])
     if place is None and re.search(r"%[0-9A-Fa-f]{2}", listed):
         place = _located(folder, unquote(listed))
+    if place is None and (part := _PART.search(listed.strip())) and part.start():
+        whole = located(folder, listed.strip()[: part.start()])
+        place = None if whole is None else whole + part[0]
     return place
+
+
+_PART = re.compile(r"#\d[\d,]*$")  # scan.tif#2 is a page of scan.tif (`media`)
 
 
 def _located(folder: Path, listed: str) -> str | None:

@@ -367,7 +367,7 @@ def collect(paths: Iterable[str | os.PathLike[str]], left_out: set[Path] | None 
 
     Args:
         paths: files, folders, patterns.
-        left_out: gets the folders' other files, which have no ending of a picture or a film.
+        left_out: gets the folders' other files, which have no ending of a picture or a film, and links to folders.
     """
     seen: set[str] = set()
     others = set[Path]() if left_out is None else left_out
@@ -396,9 +396,11 @@ def kind_of(path: Path) -> str:
     """What a file that is no picture and no film to us is, by its ending: "PDF", "text", "archive"; else the ending.
 
     Args:
-        path: A file's name, with #n behind it for a page or picture of it.
+        path: A file's name.
     """
-    ending = path.suffix.lower()
+    if _is_folder(path):
+        return "linked folder"  # none but these are left out
+    ending = path.suffix.lower().rstrip()
     return _KIND_OF.get(ending) or (f"{ending} file" if ending else "file without an ending")
 
 
@@ -430,6 +432,7 @@ def _pictures_below(folder: Path, others: set[Path]) -> Iterator[Path]:
     closed: list[Path] = []
     for where, folders, files in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        others |= {Path(where, name) for name in folders if Path(where, name).is_symlink()}
         for file in sorted(files):
             if file.startswith(".") or file.lower() in ("thumbs.db", "desktop.ini"):  # what file managers leave
                 continue
@@ -464,6 +467,11 @@ def _content(path: Path, label: str, max_bytes: int) -> bytes:
         if stat.S_ISDIR(status.st_mode):
             if not os.access(path, os.R_OK | os.X_OK):
                 raise UnreadableMedia(f"The folder '{label}' may not be listed. Give yourself the right to read it.")
+            if next(_pictures_below(path, set()), None) is not None:
+                raise UnreadableMedia(
+                    f"'{label}' is a folder: expected a file. A list names each file of a folder; a folder by itself "
+                    "is given to the command analyze."
+                )
             raise UnreadableMedia(
                 f"'{label}' is a folder without pictures and films: expected files that end in "
                 f"{', '.join(sorted(SUFFIXES | FILMS))}. "
@@ -1131,9 +1139,11 @@ def _kind(content: bytes) -> str:
     if all(c.isprintable() or c.isspace() for c in text):
         if "<svg" in text.lower():
             return f"a drawing (SVG); {_CONVERT}"
-        return "a web page; save the picture itself" if "<html" in text.lower() else "text; look into the file"
+        return "a web page; save the picture itself" if "<html" in text.lower() else _TEXT
     return "bytes of another kind, or a damaged picture; fetch or export it again"
 
+
+_TEXT = "text; look into the file. A list of pictures is a CSV with a column file, and no list names another list"
 
 # Of a TIFF: kinds of raw data by compression (tag 259), and by how the values are to be read (262)
 _RAW_COMPRESSIONS = {34713: "NEF", 32767: "ARW", 32769: "SRW", 32770: "SRW", 32772: "SRW", 65000: "DCR", 65535: "PEF"}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from facewitness.errors import BackendError, FacewitnessError, InputError, TooLarge, UnknownName, UnreadableMedia, ended
+from facewitness.files import writable
 
 ANALYSING = ("compact", "provenance")  # as `pipeline.WITNESSES`, which is not loaded for --help
 MEASURED = ("compact",)  # what a file says of itself is no score
@@ -82,6 +83,20 @@ def reads(parser: argparse.ArgumentParser, *words: str, what: str, **options: An
     parser.set_defaults(reads=(*before, (action.dest, what)))
 
 
+def writes(parser: Any, *words: str, folder: bool = False, **options: Any) -> None:
+    """An argument that names what a command writes; `ready` sees that it can be, before hours of work are done for it.
+
+    Args:
+        parser: of a command.
+        *words: the argument's names.
+        folder: whether it is a folder.
+        **options: of `add_argument`.
+    """
+    action = parser.add_argument(*words, type=Path, **options)
+    before = parser.get_default("writes") or ()
+    parser.set_defaults(writes=(*before, (action.dest, "folder" if folder else "file")))
+
+
 def look(given: argparse.Namespace) -> None:
     """See that what a command reads is there, and that its folder can be one.
 
@@ -106,6 +121,23 @@ def look(given: argparse.Namespace) -> None:
         raise InputError(f"--out: expected a folder, got the file '{out}'. Name another one.")
 
 
+def ready(given: argparse.Namespace) -> None:
+    """See that what a command is to write can be written.
+
+    Args:
+        given: the command's arguments, as `writes` declared them.
+
+    Raises:
+        InputError: Something cannot.
+    """
+    for name, kind in getattr(given, "writes", ()):
+        if (path := getattr(given, name)) is not None:
+            writable(path, kind)
+
+
+_ITS_OWN = "the report's own"
+
+
 def add_system(parser: Any, asked: tuple[str, ...], judged: bool = True) -> None:
     """The options that say who finds faces, who testifies, and by which thresholds it is judged.
 
@@ -116,14 +148,18 @@ def add_system(parser: Any, asked: tuple[str, ...], judged: bool = True) -> None
     """
     parser.set_defaults(asked=asked, profile=None)
     parser.add_argument(
-        "--finder", type=leaf("finders"), default="facemesh", metavar="NAME", help="what finds the faces (facemesh)"
+        "--finder",
+        type=leaf("finders"),
+        default="facemesh",
+        metavar="NAME",
+        help=f"what finds the faces ({'facemesh' if asked else _ITS_OWN})",
     )
     parser.add_argument(
         "--witness",
         type=leaf("witnesses"),
         action="append",
         metavar="NAME",
-        help=f"who testifies ({' and '.join(asked)}); give it again for several",
+        help=f"who testifies ({' and '.join(asked) or _ITS_OWN}); give it again for several",
     )
     parser.add_argument(
         "--option",

@@ -253,6 +253,8 @@ def _expanded(source: str) -> Iterator[str]:
         entries = lists.read(path)
         if "file" not in entries.columns:
             raise InputError(f"{path}: expected a column file in its first line.")
+        if not entries.lines:
+            raise InputError(f"{path}: expected a line for each picture, found none below the column names")
         for line in entries.lines:
             yield str(path.parent / (lists.located(path.parent, line.values["file"]) or line.values["file"]))
         return

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from facewitness import plugins
-from facewitness.apps._words import ALL, RECIPE, leaf, option, positive, reads, seed
+from facewitness.apps._words import ALL, NONE, RECIPE, leaf, option, positive, reads, seed, writes
 from facewitness.apps.train import Command, guarded, read_json
 from facewitness.errors import InputError, UnknownName
 from facewitness.files import write_whole
@@ -102,7 +102,7 @@ def _note(sentence: str) -> None:
 
 def _add_table(parser: Any) -> Command:
     parser.add_argument("root", type=Path, metavar="FOLDER", help="the dataset's folder, or its list")
-    parser.add_argument("table", type=Path, metavar="TABLE.parquet", help="the table to write")
+    writes(parser, "table", metavar="TABLE.parquet", help="the table to write")
     parser.add_argument(
         "--dataset", type=leaf("datasets"), default="folder", metavar="NAME", help="how it is laid out (folder)"
     )
@@ -133,7 +133,7 @@ def _add_pack(parser: Any) -> Command:
         metavar="TABLES",
         help="a table, or a folder of them",
     )
-    parser.add_argument("pack", type=Path, metavar="FOLDER", help="to write; about as large as the tables")
+    writes(parser, "pack", folder=True, metavar="FOLDER", help="to write; about as large as the tables")
     parser.add_argument("--finder", type=leaf("finders"), metavar="NAME", help="what finds the faces (facemesh)")
     reads(
         parser,
@@ -162,7 +162,9 @@ def _add_pack(parser: Any) -> Command:
         print(f"{given.pack}: {len(made.rows)} pictures, {faces} with a face; {len(made.problems)} could not be read")
         for problem in made.problems[:5]:
             _note(problem["message"])
-        return ALL
+        if not faces:
+            _note(f"no face was found, so nothing can be learnt from this pack. Look at '{given.data}'.")
+        return ALL if faces else NONE
 
     return run
 
@@ -170,7 +172,7 @@ def _add_pack(parser: Any) -> Command:
 def _add_sbi_qa(parser: Any) -> Command:
     parser.add_argument("dataset", type=leaf("datasets"), metavar="DATASET", help="a name of facewitness datasets")
     parser.add_argument("root", type=Path, metavar="ROOT", help="where the dataset lies")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    writes(parser, "--out", folder=True, required=True, metavar="FOLDER")
     parser.add_argument("--split", metavar="NAME")
     parser.add_argument("--seed", type=seed, default=0, metavar="N")
     parser.add_argument("--faces", type=positive, metavar="N", help="use the first N faces")
@@ -191,7 +193,7 @@ def _add_sbi_qa(parser: Any) -> Command:
         from facewitness.builders import sbi_qa
 
         detector, size = (None, 224) if given.detector is None else sbi_qa.scorer(given.detector)
-        faces = sbi_qa.pristine(given.dataset, given.root, given.split, given.faces, every=given.every)
+        faces = sbi_qa.pristine(given.dataset, given.root, given.split, given.faces, every=given.every, tell=_note)
         made = sbi_qa.build(
             faces, seed=given.seed, copies=given.copies, pairs=given.pairs, elsewhere=given.elsewhere, size=size,
             detector=detector, tell=_note,
@@ -206,7 +208,7 @@ def _add_sbi_qa(parser: Any) -> Command:
 
 
 def _add_scenes(parser: Any) -> Command:
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    writes(parser, "--out", folder=True, required=True, metavar="FOLDER")
     parser.add_argument("--count", type=positive, default=400, metavar="N", help="conversations (400)")
     parser.add_argument("--seed", type=seed, default=0, metavar="N")
 
@@ -223,7 +225,7 @@ def _add_scenes(parser: Any) -> Command:
 def _add_dma(parser: Any) -> Command:
     parser.add_argument("dataset", type=leaf("datasets"), metavar="DATASET", help="a name of facewitness datasets")
     parser.add_argument("root", type=Path, metavar="ROOT", help="where the dataset lies")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    writes(parser, "--out", folder=True, required=True, metavar="FOLDER")
     parser.add_argument("--split", metavar="NAME")
     parser.add_argument("--seed", type=seed, default=0, metavar="N")
     parser.add_argument("--size", type=positive, metavar="PX", help="crop faces to squares of so many pixels")
@@ -237,12 +239,12 @@ def _add_dma(parser: Any) -> Command:
     )
 
     def run(given: argparse.Namespace) -> int:
-        from facewitness.builders import dma
+        from facewitness.builders import _disk, dma
 
         statistics = dma.Statistics()
-        samples = plugins.get("datasets", given.dataset).samples(given.root, given.split)
+        samples, below = _disk.samples_of(given.dataset, given.root, given.split, _note)
         made = dma.build(
-            samples, plugins.get("finders", given.finder).load(), root=given.root, size=given.size, margin=given.margin,
+            samples, plugins.get("finders", given.finder).load(), root=below, size=given.size, margin=given.margin,
             questions=not given.verdicts, descriptions=given.descriptions, seed=given.seed, statistics=statistics,
         )  # fmt: skip
         table, chat, sheet = dma.write_all(made, statistics, given.out, given.seed)
@@ -258,7 +260,7 @@ def _add_portraits(parser: Any, size: int, copies: int) -> None:
     """The arguments of both builders that forge portraits."""
     parser.add_argument("dataset", type=leaf("datasets"), metavar="DATASET", help="a name of facewitness datasets")
     parser.add_argument("root", type=Path, metavar="ROOT", help="where the dataset lies")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    writes(parser, "--out", folder=True, required=True, metavar="FOLDER")
     parser.add_argument("--split", metavar="NAME")
     parser.add_argument("--seed", type=seed, default=0, metavar="N")
     parser.add_argument("--faces", type=positive, metavar="N", help="use the first N genuine faces")
@@ -289,13 +291,13 @@ def _portraits(given: argparse.Namespace) -> Any:
     """The genuine faces of a dataset."""
     from facewitness.builders import mmtt, sbi_qa
 
-    for face in sbi_qa.pristine(given.dataset, given.root, given.split, given.faces):
+    for face in sbi_qa.pristine(given.dataset, given.root, given.split, given.faces, tell=_note):
         yield mmtt.Portrait(face.file, face.pixels, face.landmarks, face.group)
 
 
 def _add_mmtt(parser: Any) -> Command:
     _add_portraits(parser, 512, 1)
-    parser.add_argument("--review", type=Path, metavar="QUEUE", help="put the reports into a queue for people, too")
+    writes(parser, "--review", folder=True, metavar="QUEUE", help="put the reports into a queue for people, too")
     parser.add_argument("--annotator", metavar="MODEL", help="have a vision model of this name write the reports")
     parser.add_argument(
         "--backend", type=leaf("backends"), default="openai", metavar="NAME", help="that asks it (openai)"
@@ -380,7 +382,7 @@ def _add_fifa(parser: Any) -> Command:
 def _add_ffa_vqa(parser: Any) -> Command:
     parser.add_argument("dataset", metavar="DATASET", help="a name of facewitness datasets, or pack")
     parser.add_argument("root", type=Path, metavar="ROOT", help="where it lies")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="the same one goes on")
+    writes(parser, "--out", folder=True, required=True, metavar="FOLDER", help="the same one goes on")
     parser.add_argument("--split", metavar="NAME")
     parser.add_argument("--count", type=positive, metavar="N", help="pictures in all (as many as --shares has)")
     parser.add_argument(
@@ -396,7 +398,7 @@ def _add_ffa_vqa(parser: Any) -> Command:
     parser.add_argument(
         "--misleading", type=float, default=0.0, metavar="SHARE", help="of those that suppose wrongly (0)"
     )
-    parser.add_argument("--llava", type=Path, metavar="FOLDER", help="write LLaVA's format besides")
+    writes(parser, "--llava", folder=True, metavar="FOLDER", help="write LLaVA's format besides")
     asking = parser.add_argument_group("a model as annotator")
     asking.add_argument(
         "--annotator", default="evidence", metavar="NAME", help="a backend; evidence writes what is known (evidence)"
@@ -410,7 +412,7 @@ def _add_ffa_vqa(parser: Any) -> Command:
     asking.add_argument("--jobs", type=positive, default=1, metavar="N", help="requests at once (1)")
     asking.add_argument("--again", action="store_true", help="ask again what was sent and never answered")
     people = parser.add_argument_group("people")
-    people.add_argument("--review", type=Path, metavar="QUEUE", help="keep only what people accept in this queue")
+    writes(people, "--review", folder=True, metavar="QUEUE", help="keep only what people accept in this queue")
     people.add_argument("--reviewers", type=positive, default=1, metavar="N", help="decisions that an answer needs (1)")
 
     def run(given: argparse.Namespace) -> int:
@@ -507,7 +509,7 @@ def _add_small_vlm(parser: Any) -> Command:
         metavar="DATA",
         help="sbi_qa.parquet, dma.parquet or chat JSON",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    writes(parser, "--out", folder=True, required=True, metavar="FOLDER")
     parser.add_argument("--width", type=positive, default=256, metavar="N", help="of the language model (256)")
     parser.add_argument("--layers", type=positive, default=6, metavar="N", help="of it (6)")
     parser.add_argument("--rows", type=positive, default=2048, metavar="N", help="of the vocabulary, at most (2048)")
@@ -541,7 +543,7 @@ def _add_panda(parser: Any) -> Command:
     parser.add_argument("language", metavar="MODEL", help="hub name or folder, such as Qwen/Qwen2.5-0.5B-Instruct")
     parser.add_argument("--eyes", required=True, metavar="CLIP", help="hub name or folder of a CLIP")
     parser.add_argument("--revision", metavar="NAME", help="of the language model")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    writes(parser, "--out", folder=True, required=True, metavar="FOLDER")
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of the layer between the two")
 
     def run(given: argparse.Namespace) -> int:
@@ -568,7 +570,7 @@ def _add_hard(parser: Any) -> Command:
         help="made by facewitness build pack",
     )
     reads(parser, "folder", what="the folder of a run", metavar="RUN", help="folder of the run")
-    parser.add_argument("hard", type=Path, metavar="HARD.json", help="the file to write, for train compact --hard")
+    writes(parser, "hard", metavar="HARD.json", help="the file to write, for train compact --hard")
 
     def run(given: argparse.Namespace) -> int:
         from facewitness.train import compact
@@ -620,7 +622,7 @@ def look_of(text: str) -> Look:
 def _add_onnx(parser: Any) -> Command:
     reads(parser, "recipe", what=RECIPE, metavar="RECIPE", help="that the run was made by")
     reads(parser, "folder", what="the folder of a run", metavar="RUN", help="folder of the run")
-    parser.add_argument("onnx", type=Path, metavar="MODEL.onnx", help="the file to write")
+    writes(parser, "onnx", metavar="MODEL.onnx", help="the file to write")
     parser.add_argument(
         "--crop", type=look_of, metavar="SIZE:MARGIN", help="how faces are to be cropped; without it as in training"
     )
@@ -641,7 +643,7 @@ def _add_places(parser: Any) -> Command:
     reads(
         parser, "detector", what="kfd.safetensors of train kfd", metavar="KFD.safetensors", help="its .json beside it"
     )
-    parser.add_argument("onnx", type=Path, metavar="PLACES.onnx", help="the file to write")
+    writes(parser, "onnx", metavar="PLACES.onnx", help="the file to write")
 
     def run(given: argparse.Namespace) -> int:
         from facewitness.train import export

@@ -40,11 +40,13 @@ from facewitness.apps._words import (
     nobody_reads,
     positive,
     problem_of,
+    ready,
     sampling,
     shown,
     size,
     status_of,
     system,
+    writes,
 )
 from facewitness.errors import FacewitnessError, InputError, ReportError, UnknownName
 from facewitness.files import write_whole
@@ -133,6 +135,7 @@ def main(words: Sequence[str] | None = None) -> int:
             return ALL
         given = _guessed(given, grammar.commands)
         arguments = grammar.parse_args(given)
+        ready(arguments)
         status: int = arguments.run(arguments)
         if sys.stdout is not None:  # closed by whoever started us
             sys.stdout.flush()
@@ -242,7 +245,7 @@ def parser() -> _Parser:
     )
     answers = analyze.add_argument_group("answers")
     answers.add_argument("--json", action="store_true", help="print one JSON report a line, and nothing else")
-    answers.add_argument("--lines", type=Path, metavar="FILE", help="write one JSON report a line into this file")
+    writes(answers, "--lines", metavar="FILE", help="write one JSON report a line into this file")
     answers.add_argument("--slim", action="store_true", help="leave the masks out of JSON: a tenth as long")
     answers.add_argument("--no-date", action="store_true", help="no date of the analysis in HTML and Markdown files")
     answers.add_argument("--quiet", action="store_true", help="print no summary and no bar; problems still show")
@@ -252,8 +255,8 @@ def parser() -> _Parser:
         metavar="NAME,…",
         help="write files: html, json, markdown, overlay, figure, pdf, bundle, film (json where --out)",
     )
-    answers.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder for these files, made if need be (the current one)"
+    writes(
+        answers, "--out", folder=True, metavar="DIR", help="folder for these files, made if need be (the current one)"
     )
     answers.add_argument(
         "--resume",
@@ -406,7 +409,7 @@ def _key(source: str, sha256: str | None, made_by: Mapping[str, Any]) -> str:
 
 
 def _analyze(arguments: argparse.Namespace) -> int:
-    from facewitness import media
+    from facewitness import files, media
     from facewitness.pipeline import Analyzer
     from facewitness.pool import analyze_many
 
@@ -429,7 +432,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
             raise InputError(f"--case: expected one picture, for a case file describes one exhibit, got {len(sources)}")
         if arguments.resume:
             arguments.parser.error("--resume does not look into a case file: leave it out where there is a --case")
-    several = arguments.out is not None and len(sources) > 1 and any(Path(path).is_dir() for path in arguments.paths)
+    several = arguments.out is not None and len(sources) > 1 and any(map(_is_many, arguments.paths))
     finish = _Finish(formats, arguments.out or Path(), arguments.slim, date, case, several)
     names = ["-" if isinstance(source, bytes) else source for source in sources]
     count, skipped = len(sources), 0
@@ -441,6 +444,8 @@ def _analyze(arguments: argparse.Namespace) -> int:
         if several:
             from facewitness.apps.summary import Rows
 
+            arguments.out.mkdir(parents=True, exist_ok=True)
+            closing.enter_context(files.held(arguments.out / ".lock"))  # of two tables one would be lost
             rows = Rows(arguments.out, arguments.resume)
             closing.callback(_table, rows, names, arguments.quiet or arguments.json)
         if arguments.resume and analyzer is not None:
@@ -461,6 +466,11 @@ def _analyze(arguments: argparse.Namespace) -> int:
         if rows is not None:
             outcomes = _put_down(outcomes, rows)
         return _tell(outcomes, len(sources), skipped, left_out, write, arguments)
+
+
+def _is_many(path: str) -> bool:
+    """Whether a word of the command line is a folder, a list or a pattern: what stands for many files gets a table."""
+    return Path(path).is_dir() or path.lower().endswith(".csv") or not os.path.lexists(path)
 
 
 def _table(rows: Rows, names: list[str], quiet: bool) -> None:
@@ -556,6 +566,8 @@ def _listed(path: Path) -> Iterator[str]:
         raise InputError(
             f"{path}: expected a column file in its first line, came {', '.join(entries.columns) or 'nothing'}"
         )
+    if not entries.lines:
+        raise InputError(f"{path}: expected a line for each picture, found none below the column names")
     for line in entries.lines:
         yield str(path.parent / (lists.located(path.parent, line.values["file"]) or line.values["file"]))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facewitness import plugins
-from facewitness.apps._words import ALL, NONE, SOME, complain, shown
+from facewitness.apps._words import ALL, NONE, SOME, complain, shown, writes
 
 if TYPE_CHECKING:
     from facewitness.bench.listing import Found, Tally
@@ -68,7 +68,7 @@ def add_to(commands: Any) -> None:
     stats.set_defaults(run=_stats)
     stats.add_argument("data", nargs="+", metavar="NAME[=ROOT]", help="datasets and their folders")
     stats.add_argument("--split", metavar="NAME", help="one split only")
-    stats.add_argument("--figure", type=Path, metavar="FILE.svg", help="draw the most frequent terms of all of them")
+    writes(stats, "--figure", metavar="FILE.svg", help="draw the most frequent terms of all of them")
     stats.add_argument("--json", action="store_true", help="print a JSON object")
 
 

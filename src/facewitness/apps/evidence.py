@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import itertools
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from facewitness.apps._words import ALL, NONE, SOME, add_system, complain, shown, size, system
+from facewitness.apps._words import ALL, NONE, SOME, add_system, complain, shown, size, system, writes
 from facewitness.errors import InputError, MissingExtra, ReportError
 from facewitness.files import read_bounded, write_whole
 
@@ -54,7 +55,7 @@ def add_to(commands: Any) -> None:
     bundle = commands.add_parser("bundle", help="pack a report so that others can check it", description=_BUNDLE)
     bundle.set_defaults(run=_bundle)
     bundle.add_argument("report", type=Path, metavar="REPORT", help="one JSON report, as analyze writes it")
-    bundle.add_argument("--out", type=Path, metavar="ZIP", help="the bundle (REPORT with the ending .zip)")
+    writes(bundle, "--out", metavar="ZIP", help="the bundle (REPORT with the ending .zip)")
     bundle.add_argument(
         "--file", type=Path, metavar="FILE", help="the file that was analysed (the report's own source)"
     )
@@ -199,8 +200,13 @@ def _verify(arguments: argparse.Namespace) -> int:
         options=system(arguments) if chosen else None,
         seconds=arguments.max_seconds,
     )
+    try:
+        first = next(checks)
+    except InputError as error:  # it is no bundle, or a damaged one: the command was right
+        complain(f"facewitness: '{arguments.bundle}': {error}")
+        return NONE
     holds: list[bool | None] = []
-    for check in checks:
+    for check in itertools.chain([first], checks):
         if check.name != "signature" or arguments.key is not None:  # nobody asked who signed
             holds.append(check.holds)
         word = {True: "holds", False: "DOES NOT HOLD", None: "not checked"}[check.holds]

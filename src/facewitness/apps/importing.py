@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from facewitness.apps._words import ALL
+from facewitness.apps._words import ALL, writes
 from facewitness.apps.train import guarded
 
 _ABOUT = """Bring a published checkpoint of a grounding system under the names used here. It is opened in a process of
@@ -34,7 +34,7 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser("import", help="bring a published checkpoint under our names", description=_ABOUT)
     parser.add_argument("kind", metavar="KIND", help="forgerytalker, fpn or farl")
     parser.add_argument("checkpoint", type=Path, metavar="FILE", help=".pth, .pt, .bin or .safetensors")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors")
+    writes(parser, "--out", required=True, metavar="FILE.safetensors")
     parser.add_argument(
         "--recipe", type=Path, metavar="TOML", help="whose network it is for: the published sizes without one"
     )

@@ -25,6 +25,7 @@ from facewitness.apps._words import (
     seed,
     shown,
     system,
+    writes,
 )
 from facewitness.apps.train import guarded
 from facewitness.errors import FacewitnessError, InputError
@@ -136,7 +137,7 @@ def add_to(commands: Any) -> None:
     )
     deletion.set_defaults(run=_with_extra(_deletion))
     _add_data(deletion)
-    deletion.add_argument("--out", type=Path, metavar="FILE", help="write every claim as JSON, one a line")
+    writes(deletion, "--out", metavar="FILE", help="write every claim as JSON, one a line")
     deletion.add_argument("--json", action="store_true", help="print the numbers as a JSON object instead of sentences")
     _add_answers(words)
     _add_grounded(words)
@@ -147,7 +148,7 @@ def add_to(commands: Any) -> None:
     regressions.set_defaults(run=_with_extra(_regressions))
     regressions.add_argument("folder", type=Path, metavar="FOLDER", help="records of facewitness misjudged")
     regressions.add_argument("--pictures", type=Path, metavar="DIR", help="where their files are looked for, by hash")
-    regressions.add_argument("--out", type=Path, metavar="FILE", help="write the table (Markdown)")
+    writes(regressions, "--out", metavar="FILE", help="write the table (Markdown)")
     regressions.add_argument("--fail-on-worse", action="store_true", help="exit 1 where a verdict is newly wrong")
     add_system(regressions, MEASURED)
     protocols = words.add_parser("protocols", help="list the protocols", description=_PROTOCOLS)
@@ -160,7 +161,7 @@ def add_to(commands: Any) -> None:
     misjudged.add_argument("--person", type=positive, metavar="N", help="who is meant, from 1 in reading order")
     misjudged.add_argument("--note", default="", metavar="TEXT", help="how you know, where it comes from")
     misjudged.add_argument("--with-picture", action="store_true", help="keep the picture beside the record")
-    misjudged.add_argument("--into", type=Path, default=Path("misjudged"), metavar="FOLDER", help="(misjudged)")
+    writes(misjudged, "--into", folder=True, default=Path("misjudged"), metavar="FOLDER", help="(misjudged)")
     add_system(misjudged, MEASURED)
 
     calibrate = commands.add_parser("calibrate", help="fit thresholds to your own pictures", description=_CALIBRATE)
@@ -173,7 +174,7 @@ def add_to(commands: Any) -> None:
     calibrate.add_argument(
         "--confidence", type=_share, default=0.5, metavar="SHARE", help="with which --max-fpr must be shown (0.5)"
     )
-    calibrate.add_argument("--out", type=Path, default=Path("profile.json"), metavar="FILE", help="(profile.json)")
+    writes(calibrate, "--out", default=Path("profile.json"), metavar="FILE", help="(profile.json)")
     add_system(calibrate, MEASURED, judged=False)  # it makes thresholds
 
 
@@ -196,7 +197,7 @@ def _add_run(words: Any) -> None:
     run.set_defaults(run=_with_extra(_run))
     _add_data(run, optional=True)
     run.add_argument("--protocol", metavar="NAME", help="a protocol instead of one dataset: see bench protocols")
-    run.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run; the same one resumes")
+    writes(run, "--out", folder=True, required=True, metavar="DIR", help="folder of the run; the same one resumes")
     run.add_argument("--name", metavar="NAME", help="of the system in tables (its witnesses' names)")
     run.add_argument(
         "--perturb",
@@ -205,11 +206,13 @@ def _add_run(words: Any) -> None:
         metavar="NAME[:1-5]",
         help="jpeg, h264, resize, blur, …, routine or all; instead of a protocol's, none for none",
     )
-    run.add_argument("--reencode", type=int, metavar="QUALITY", help="save every picture as JPEG first, all alike")
+    run.add_argument(
+        "--reencode", type=_quality, metavar="QUALITY", help="save every picture as JPEG of 1 to 100 first, all alike"
+    )
     run.add_argument("--shard", type=_shard, default=(1, 1), metavar="I/N", help="the I-th of N shares of the groups")
-    run.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (1)")
+    run.add_argument("--jobs", type=positive, default=1, metavar="N", help="processes (1)")
     run.add_argument("--seed", type=seed, default=0, metavar="N")
-    run.add_argument("--thumbnails", type=int, default=24, metavar="N", help="worst mistakes kept as pictures (24)")
+    run.add_argument("--thumbnails", type=count, default=24, metavar="N", help="worst mistakes kept as pictures (24)")
     run.add_argument("--questions", action="store_true", help="ask what the dataset asks about each picture")
     run.add_argument(
         "--films", action="store_true", help="judge each video file as analyze does, people followed: one row a film"
@@ -224,14 +227,14 @@ def _add_data(parser: Any, optional: bool = False) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="the dataset's folder; NAME=DIR for each of a protocol's",
+        help="the dataset's folder, or its list" + "; NAME=DIR for each of a protocol's" * optional,
     )
     parser.add_argument("--split", metavar="NAME", help="one split only")
-    parser.add_argument("--frames", type=int, default=32, metavar="N", help="evenly spaced, of each video (32)")
+    parser.add_argument("--frames", type=positive, default=32, metavar="N", help="evenly spaced, of each video (32)")
     parser.add_argument(
         "--keep", action="append", default=[], metavar="COLUMN=VALUE,…", help="only this dataset, compression or method"
     )
-    parser.add_argument("--limit", type=int, metavar="N", help="the first N items only")
+    parser.add_argument("--limit", type=positive, metavar="N", help="the first N items only")
     add_system(parser, MEASURED)
 
 
@@ -239,7 +242,7 @@ def _add_table(words: Any) -> None:
     table = words.add_parser("table", help="Markdown, CSV and a page from predictions alone", description=_TABLE)
     table.set_defaults(run=_with_extra(_table))
     table.add_argument("runs", nargs="+", type=Path, metavar="RUN")
-    table.add_argument("--out", type=Path, required=True, metavar="DIR")
+    writes(table, "--out", folder=True, required=True, metavar="DIR")
     table.add_argument("--title", default="Benchmark", metavar="TEXT")
     table.add_argument(
         "--scores",
@@ -266,7 +269,7 @@ def _add_answers(words: Any) -> None:
     answers.set_defaults(run=_with_extra(_answers))
     answers.add_argument("model", metavar="MODEL", help="folder of train sft's model, a hub name, or predictions")
     answers.add_argument("table", type=Path, nargs="?", metavar="TABLE", help="sbi_qa.parquet of faces it has not seen")
-    answers.add_argument("--out", type=Path, required=True, metavar="FILE.json", help="answers go beside it")
+    writes(answers, "--out", required=True, metavar="FILE.json", help="answers go beside it")
     answers.add_argument("--detector", type=Path, metavar="KFD.safetensors", help="default: the model's own expert")
     answers.add_argument("--quoted", action="store_true", help="tell the model the detector's score in words")
     answers.add_argument("--batch-size", type=positive, default=32, metavar="N", help="questions at once (32)")
@@ -286,8 +289,8 @@ def _add_grounded(words: Any) -> None:
     mmtt.add_argument("--limit", type=positive, metavar="N", help="the split's first N pictures only")
     mmtt.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which takes Java")
     mmtt.add_argument("--system", default="system", metavar="NAME", help="its name in the table")
-    mmtt.add_argument("--out", type=Path, metavar="FILE.json", help="write all numbers")
-    mmtt.add_argument("--sheet", type=Path, metavar="FILE.png", help="show 12: claimed green, true red, both texts")
+    writes(mmtt, "--out", metavar="FILE.json", help="write all numbers")
+    writes(mmtt, "--sheet", metavar="FILE.png", help="show 12: claimed green, true red, both texts")
     fifa = words.add_parser("fifa", help="answers with masks in Fake-in-Facext's eleven tasks", description=_FIFA)
     fifa.set_defaults(run=_with_extra(_fifa))
     fifa.add_argument("table", type=Path, metavar="fifa.parquet", help="made by build fifa")
@@ -297,7 +300,7 @@ def _add_grounded(words: Any) -> None:
     fifa.add_argument("--split", metavar="NAME", help="one split of it only")
     fifa.add_argument("--no-meteor", action="store_true", help="leave METEOR out, which takes Java")
     fifa.add_argument("--system", default="system", metavar="NAME", help="its name in the table")
-    fifa.add_argument("--out", type=Path, metavar="FILE.json", help="write all numbers")
+    writes(fifa, "--out", metavar="FILE.json", help="write all numbers")
     fifa.add_argument("--sheet", type=Path, metavar="FILE.png", help="show 12: claimed green, true red, both texts")
 
 
@@ -379,7 +382,7 @@ def _add_replies(words: Any) -> None:
     replies.add_argument("before", metavar="BEFORE", help="a model's folder or hub name, predictions, or a .jsonl")
     replies.add_argument("after", metavar="AFTER", help="likewise")
     replies.add_argument("table", type=Path, metavar="TABLE", help="dma.parquet of people that neither has seen")
-    replies.add_argument("--out", type=Path, required=True, metavar="DIR")
+    writes(replies, "--out", folder=True, required=True, metavar="DIR")
     replies.add_argument("--recipe", type=Path, metavar="TOML", help="of train grpo: its rewards and sampling")
     replies.add_argument("--max-tokens", type=positive, metavar="N", help="of a reply (the recipe's, else 256)")
     replies.add_argument("--samples", type=count, default=0, metavar="N", help="draw N replies each; 0: the likeliest")
@@ -390,7 +393,7 @@ def _add_replies(words: Any) -> None:
     )
     ablation.set_defaults(run=_with_extra(_ablation))
     ablation.add_argument("runs", type=Path, nargs="+", metavar="RUN")
-    ablation.add_argument("--out", type=Path, required=True, metavar="FILE.md")
+    writes(ablation, "--out", required=True, metavar="FILE.md")
 
 
 def _answers(given: argparse.Namespace) -> int:
@@ -434,6 +437,12 @@ def _share(text: str) -> float:
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"expected a share between 0 and 1, such as 0.01, got {text!r}")
     return value
+
+
+def _quality(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= 100):
+        raise argparse.ArgumentTypeError(f"expected a JPEG quality from 1 to 100, got {text!r}")
+    return int(text)
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -533,8 +542,7 @@ def _summed(out: Path, covered: Coverage) -> int:
     }
     line = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     print(shown(f"{out}: {covered['rows']} rows ({line or 'none'})"))
-    for sentence in covered["examples"][:5]:
-        complain(f"  {sentence}")
+    _lacking(covered["examples"], covered["missing"])
     for sentence in covered.get("notes", ()):
         complain(f"  note: {sentence}")
     if not covered["ok"]:
@@ -599,7 +607,8 @@ def _deletion(given: argparse.Namespace) -> int:
     root = roots.get(given.dataset, roots.get(None))
     keep = _keep(given)
     leaf = plugins.get("datasets", given.dataset)
-    samples = run.samples_of(leaf, root, given.split, given.frames, lambda sentence: None)
+    missing: list[str] = []
+    samples = run.samples_of(leaf, root, given.split, given.frames, missing.append)
     chosen = itertools.islice((s for s in samples if run.wanted(s, keep)), given.limit)
     analyzer = Analyzer(**_system(given).arguments(("none", 0), 0))
     with _progress("covering") as progress:
@@ -611,7 +620,16 @@ def _deletion(given: argparse.Namespace) -> int:
     text = json.dumps(numbers, indent=1) if given.json else deletion.in_words(numbers)
     for line in text.split("\n"):
         print(shown(line))
+    _lacking(missing, len(missing))
     return ALL if deletions else NONE
+
+
+def _lacking(sentences: Sequence[str], number: int) -> None:
+    """The first sentences of a dataset about what is absent or odd, of so many."""
+    for sentence in sentences[:5]:
+        complain(f"  {sentence}")
+    if number > 5:
+        complain(f"  … and {number - 5} more: see facewitness datasets check")
 
 
 def _misjudged(given: argparse.Namespace) -> int:
@@ -620,6 +638,10 @@ def _misjudged(given: argparse.Namespace) -> int:
     from facewitness.files import read_bounded
     from facewitness.pipeline import Analyzer
 
+    if (whole := media.file_of(given.picture)) != Path(given.picture):  # a record knows its file by its hash alone
+        raise InputError(
+            f"misjudged: expected a file, got a part of '{whole}'. Save that page or part as a picture by itself."
+        )
     analyzer = Analyzer(**_system(given).arguments(("none", 0), 0))
     report = analyzer.analyze(given.picture)
     if report.status == "failed":
@@ -688,11 +710,15 @@ def _calibrate(given: argparse.Namespace) -> int:
             parts = {system.finder, witness.name}
             witness_options = {name: options for name, options in system.options.items() if name in parts}
             alone = replace(system, witnesses=(witness.name,), options=witness_options)
-            run(
+            covered = run(
                 given.dataset, given.data, Path(folder), system=alone, split=given.split, thumbnails=0,
                 progress=progress,
             )  # fmt: skip
             table, _ = predictions.read(folder)
+        if witness is loaded[0]:  # of the data, whoever looks at them
+            _lacking(covered["examples"], covered["missing"])
+            for sentence in covered["notes"]:
+                complain(f"  note: {sentence}")
         fitted = calibrate.fit(
             table,
             max_fpr=given.max_fpr,

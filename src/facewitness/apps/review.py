@@ -34,7 +34,7 @@ examples:
   facewitness review queue --decide ID accept --who anna --seconds 40     for another front end
   facewitness review queue --agreement                    how far people agree
   facewitness review queue --accepted kept.jsonl          what people kept, as JSON lines
-  facewitness review queue --from MMTT --most 200         reports of MMTT's lists, built here or published
+  facewitness review queue --from MMTT --limit 200        reports of MMTT's lists, built here or published
   facewitness review queue --into forged                  their texts in the lists of facewitness build mmtt"""
 
 
@@ -78,6 +78,8 @@ def _review(given: argparse.Namespace) -> int:
     if not given.queue.is_dir():
         raise InputError(f"'{given.queue}' does not exist. Name a queue that a builder filled (--review QUEUE).")
     queue = review.Queue(given.queue, given.reviewers, given.least_seconds, _check)
+    if not queue.items():
+        raise InputError(f"'{given.queue}' holds no items. Name a queue that a builder filled (--review QUEUE).")
     if lost := queue.passed_over():
         complain(
             f"facewitness: {lost} lines of '{queue.folder / 'decisions.jsonl'}' are no decisions; they are left out"

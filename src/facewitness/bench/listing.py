@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facewitness import plugins
+from facewitness import media, plugins
 from facewitness.bench.openable import DECODED, Broken, Openable
 from facewitness.errors import FacewitnessError, InputError, UnknownName
 from facewitness.types import Sample
@@ -293,7 +293,9 @@ class _Contents:
         if sample.image is not None:
             self._twins.add(hashlib.sha256(sample.image).hexdigest(), sample.file, label, split)
         elif self._root is not None:
-            path = self._root / sample.file
+            path = media.file_of(self._root / sample.file)
+            if path.name != Path(sample.file).name:
+                return  # pages of one file are told apart by more than its bytes
             try:
                 size = path.stat().st_size
             except (OSError, ValueError):
@@ -320,12 +322,13 @@ def _content(sample: Sample, root: Path | None, known: dict[Path, str]) -> str:
     if sample.image is not None:
         of = hashlib.sha256(sample.image).hexdigest()[:32]
     else:
-        path = (root or Path()) / sample.file
+        path = media.file_of((root or Path()) / sample.file)
+        page = sample.file.rpartition("#")[2] if path.name != Path(sample.file).name else None
         if path not in known:
             if len(known) > 4096:
                 known.clear()
             known[path] = _of_file(path)
-        of = known[path]
+        of = known[path] if page is None or known[path] == UNREADABLE else f"{known[path]} #{page}"
     if of == UNREADABLE or (sample.frame is None and sample.box is None):
         return of
     return f"{of} {sample.frame} {sample.box}"

@@ -109,20 +109,21 @@ class Openable:
             assert self._root is not None
             content = self._root / sample.file
             try:
-                status = content.stat()
+                status = media.file_of(content).stat()
             except FileNotFoundError:
                 return self._count("missing", f"{sample.file}: copy it, or take it out of the list.")
             except (OSError, ValueError) as error:
                 return self._count("closed", f"{sample.file}: {getattr(error, 'strerror', None) or error}.")
             if stat.S_ISDIR(status.st_mode) and is_film:
                 return True  # a film as a folder of frames
-            if not stat.S_ISREG(status.st_mode) or not os.access(content, os.R_OK):
+            if not stat.S_ISREG(status.st_mode) or not os.access(media.file_of(content), os.R_OK):
                 return self._count("closed", f"{sample.file}: expected a file that may be read.")
             size = status.st_size
         self.opened += 1
         if size == 0:
             return self._count("empty", f"{sample.file}: copy it again.")
-        return is_film or self._tries(sample.file, lambda: media.check(content, sample.file))
+        header = content if isinstance(content, bytes) else media.file_of(content)
+        return is_film or self._tries(sample.file, lambda: media.check(header, sample.file))
 
     def _read(self, name: str, image: bytes | None) -> tuple[int, int]:
         self.decoded += 1

@@ -2,6 +2,8 @@
 
     file,score[,frame][,label]        a header; score in [0, 1], 1 means fake; frame where items are frames of videos
 
+Semicolons and tabs part cells, too, and numbers may then have a comma.
+
 Without the column frame a row scores all items of its file: a system that gives a video one score gives it to every
 frame, and the mean over the video is that score. With it a score belongs to one item, and a row that fits several
 scores none. Two rows for the same are not chosen between. Items without a score stay, and are counted.
@@ -60,7 +62,10 @@ def read(path: Path, name: str = "") -> Said:
     lines: list[int] = []
     try:
         with io.TextIOWrapper(open_bounded(path, foreign.MAX_BYTES), newline="", encoding="utf-8-sig") as file:
-            rows = csv.reader(file)
+            first = file.readline()
+            separator = max(",;\t", key=first.count)  # a spreadsheet writes semicolons where numbers have commas
+            file.seek(0)
+            rows = csv.reader(file, delimiter=separator)
             head = [cell.strip().lower() for cell in next(rows, [])]
             if foreign.is_deepsafe(head):
                 numbered = [(rows.line_num, row) for row in rows if row]
@@ -80,7 +85,8 @@ def read(path: Path, name: str = "") -> Said:
                 if "frame" in at:
                     file_name = _key(file_name, _frame(row[at["frame"]], where))
                 files.append(file_name)
-                scores.append(_score(row[at["score"]].strip(), where))
+                cell = row[at["score"]].strip()
+                scores.append(_score(cell if separator == "," else cell.replace(",", "."), where))
                 lines.append(rows.line_num)
                 if "label" in at:
                     if row[at["label"]] not in ("real", "fake"):

@@ -16,7 +16,7 @@ import json
 import platform
 import time
 import zlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -187,20 +187,35 @@ def run(
         "platform": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     }  # fmt: skip
 
+    passed: dict[str, Counter[str]] = {column: Counter() for column in keep or {}}  # what --keep left out
+
     def listed() -> Iterator[Sample]:
         note: Callable[[str], None] = missing.append if not missing else lambda sentence: None  # once, not each pass
         samples = samples_of(leaf, root, split, frames, note)
         samples = whole_films(samples) if films else samples
         chosen = (s for s in samples if zlib.crc32(s.group.encode("utf-8", "replace")) % n == i - 1)
-        for number, sample in enumerate(s for s in chosen if wanted(s, keep or {})):
+        number = 0
+        for sample in chosen:
+            if not wanted(sample, keep or {}):
+                for column, values in passed.items():
+                    values[str(_columns(sample)[column])] += 1
+                continue
             if limit is not None and number >= limit:
                 return
+            number += 1
             yield sample
 
     data = listing.listed(listed(), files)
     if data.num_rows == 0 and n == 1:
         what = f"the split {split!r} of {dataset}" if split else f"{dataset} at {root}"
         note = f" {missing[0]}" if missing else ""
+        if any(passed.values()):
+            asked = " and ".join(f"{column} {' or '.join(values)}" for column, values in (keep or {}).items())
+            there = "; ".join(
+                f"{column} {', '.join(f'{name} ({count})' for name, count in values.most_common(8))}"
+                for column, values in passed.items()
+            )
+            raise InputError(f"{what}: expected samples with {asked}, found none. There are: {there}.")
         raise InputError(f"{what} has no samples.{note} See `facewitness datasets check {dataset} ROOT`.")
     with predictions.Writer(folder, meta, data=data) as writer:
         if writer.finished:
@@ -295,11 +310,16 @@ def wanted(sample: Sample, keep: Mapping[str, Sequence[str]]) -> bool:
     Raises:
         UnknownName: For a column that samples are not chosen by.
     """
-    values = {"dataset": sample.dataset, "compression": sample.compression, "method": sample.truth.method}
+    values = _columns(sample)
     for column in keep:
         if column not in values:
             raise UnknownName("column to keep by", column, values)
     return all(values[column] in wanted for column, wanted in keep.items())
+
+
+def _columns(sample: Sample) -> dict[str, str | None]:
+    """What samples are chosen by."""
+    return {"dataset": sample.dataset, "compression": sample.compression, "method": sample.truth.method}
 
 
 # ----------------------------------------------------------------------------------------------------- the items

@@ -7,6 +7,7 @@ at all.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,10 +18,21 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from facewitness import plugins
 from facewitness.errors import InputError
 from facewitness.files import ordinary, whole, write_whole
+from facewitness.types import Sample
 
 PNG, JPEG = b"\x89PNG", b"\xff\xd8\xff"  # how a picture of either format begins
+
+
+def samples_of(
+    dataset: str, root: Path, split: str | None, tell: Callable[[str], Any]
+) -> tuple[Iterator[Sample], Path]:
+    """A dataset's samples, and the folder their files are below: of a list, the one it lies in. What lacks is told."""
+    samples = plugins.get("datasets", dataset).samples
+    options = {"tell": tell} if "tell" in inspect.signature(samples).parameters else {}
+    return samples(root, split, **options), root.parent if root.is_file() else root
 
 
 @contextmanager

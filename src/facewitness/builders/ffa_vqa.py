@@ -719,7 +719,8 @@ def by_command(dataset: str, root: Path, split: str | None, finder: str, tell: C
     """
     if dataset == "pack":
         return of_pack(Pack(root), split or "train", tell=tell)
-    return of_samples(plugins.get("datasets", dataset).samples(root, split), _finder(finder), root, tell)
+    samples, below = _disk.samples_of(dataset, root, split, tell)
+    return of_samples(samples, _finder(finder), below, tell)
 
 
 def with_split(items: Iterable[Item], split: str) -> Iterator[Item]:

@@ -22,6 +22,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from facewitness import geometry, media, plugins
@@ -213,7 +214,7 @@ def pack(
             if number in identities:
                 row["identity"] = identities[number]
             if trouble is not None:
-                problems.append(row | {"message": f"{sample.file}: {trouble}"})
+                problems.append(row | {"message": trouble})
                 continue
             row |= {"height": size[0], "width": size[1], "quality": quality, "sha256": digest}
             row |= {"at": at, "bytes": len(image), "parsing_at": None, "parsing_bytes": 0}
@@ -224,6 +225,9 @@ def pack(
             meshes.append(np.full((468, 2), np.nan, np.float32) if mesh is None else mesh)
             rows.append(row)
     if not rows:
+        (folder / "pictures.bin.part").unlink()
+        if not any(folder.iterdir()):
+            folder.rmdir()
         raise InputError(f"{data}: expected pictures, got none that can be read. The first: {problems[0]['message']}")
     (folder / "pictures.bin.part").replace(folder / "pictures.bin")
     np.save(folder / "landmarks.npy", np.asarray(meshes, np.float32).reshape(-1, 468, 2))
@@ -262,8 +266,10 @@ def _known(folder: Path) -> dict[str, _Found]:
 
 
 def _faces(samples: Iterable[Sample], known: Mapping[str, _Found], finder: Any, jobs: int | None) -> Iterator[_Found]:
-    images = (_image(sample) for sample in samples)
-    pictures = ((image, known.get(hashlib.sha256(image).hexdigest())) for image in images)
+    pictures = (
+        (sample.file, image, known.get(hashlib.sha256(image).hexdigest()))
+        for sample, image in ((sample, _image(sample)) for sample in samples)
+    )
     if finder is not None:
         _tools["finder"] = finder
         yield from map(_find, pictures)
@@ -285,13 +291,13 @@ def _load() -> None:
     _tools["finder"] = plugins.get("finders", "facemesh").load()
 
 
-def _find(picture: tuple[bytes, _Found | None]) -> _Found:
-    image, known = picture
+def _find(picture: tuple[str, bytes, _Found | None]) -> _Found:
+    name, image, known = picture
     if known is not None:
         return known
     digest = hashlib.sha256(image).hexdigest()
     try:
-        pixels = media.read(image).frame.pixels
+        pixels = media.read(image, name=name).frame.pixels
     except InputError as error:
         return digest, (0, 0), None, None, str(error)
     face = next((f for f in _tools["finder"].find(Frame(pixels)) if f.landmarks is not None), None)
@@ -327,5 +333,6 @@ def jittered(affine: geometry.Affine, size: int, rng: np.random.Generator) -> tu
 def progress() -> Progress:
     """A bar with what is done, the time it took and the time it will take."""
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-    )
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TimeRemainingColumn(), console=Console(stderr=True),
+    )  # fmt: skip

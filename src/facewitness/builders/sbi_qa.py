@@ -422,9 +422,11 @@ def write_chat(items: Iterable[Item], folder: Path, turns: int = 1) -> Path:
 
 def pristine(
     dataset: str, root: Path, split: str | None = None, limit: int | None = None, finder: str = "facemesh",
-    every: int = 1,
+    every: int = 1, tell: Callable[[str], Any] = print,
 ) -> Iterator[Pristine]:  # fmt: skip
     """The real pictures of a dataset in which exactly one face is found, at most `limit`; videos are passed over.
+
+    A picture that cannot be read is told, and left out.
 
     `every` takes each so-manieth real picture only: a part of a large dataset, from all of it.
 
@@ -435,9 +437,11 @@ def pristine(
         limit: How many pictures; None for all.
         finder: Name of a leaf of finders/.
         every: Takes each so-manieth real picture only: a part of a large dataset, from all of it.
+        tell: Is called with each sentence that the user should read.
     """
     find, count, number = plugins.get("finders", finder).load(), 0, -1
-    for sample in plugins.get("datasets", dataset).samples(root, split):
+    samples, below = _disk.samples_of(dataset, root, split, tell)
+    for sample in samples:
         if count == limit:
             return
         if sample.truth.label != "real" or sample.frame is not None:
@@ -445,8 +449,12 @@ def pristine(
         number += 1
         if number % every:
             continue
-        source = root / sample.file if sample.image is None else sample.image
-        frame = media.read(source, name=sample.file).frame
+        source = below / sample.file if sample.image is None else sample.image
+        try:
+            frame = media.read(source, name=sample.file).frame
+        except InputError as error:
+            tell(f"left out: {error}")
+            continue
         faces = find.find(frame)
         if len(faces) == 1 and faces[0].landmarks is not None:
             count += 1

@@ -17,15 +17,18 @@ Columns, as `datasets/parquet` reads them:
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
+from PIL import Image
 
-from facewitness import media, plugins
+from facewitness import media
 from facewitness.builders import _disk
 from facewitness.errors import InputError
 from facewitness.files import read_bounded
@@ -72,9 +75,12 @@ def rows(samples: Iterable[Sample], root: Path | None, source: str | None, tell:
             tell(f"{sample.file}: a video; take frames out of it first")
             continue
         try:
-            image = sample.image or read_bounded((root or Path()) / sample.file, media.MAX_BYTES)
+            image = sample.image or _encoded((root or Path()) / sample.file)
         except OSError as error:
             tell(f"{sample.file}: it cannot be read ({error.strerror or error})")
+            continue
+        except InputError as error:
+            tell(str(error))
             continue
         label = sample.truth.label
         method = "pristine" if label == "real" else sample.truth.method or "unknown"
@@ -82,6 +88,15 @@ def rows(samples: Iterable[Sample], root: Path | None, source: str | None, tell:
         yield Row(
             sample.file, image, label, name, sample.group, sample.original, method, _split(sample), sample.truth.parsing
         )
+
+
+def _encoded(file: Path) -> bytes:
+    """A file's bytes; of scan.tif#2, a page of a file, a PNG of its pixels."""
+    if media.file_of(file) == file:
+        return read_bounded(file, media.MAX_BYTES)
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(media.read(file).frame.pixels)).save(out, "PNG")
+    return out.getvalue()
 
 
 def _split(sample: Sample) -> str:
@@ -137,8 +152,7 @@ def of(dataset: str, root: Path, split: str | None, path: Path, source: str | No
         source: What the pictures are filed under; None for each sample's own dataset.
         tell: Is called with each sentence that the user should read.
     """
-    leaf = plugins.get("datasets", dataset)
     if not root.exists() and dataset != "painted":
         raise InputError(f"'{root}' does not exist. Name a folder of pictures, or a list with --dataset manifest.")
-    below = root.parent if root.is_file() else root
-    return build(leaf.samples(root, split), below, path, source, tell)
+    samples, below = _disk.samples_of(dataset, root, split, tell)
+    return build(samples, below, path, source, tell)

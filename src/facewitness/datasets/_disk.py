@@ -91,8 +91,19 @@ def natural(path: Path | str) -> list[Any]:
 
 def pictures(below: Path, deep: bool = True) -> list[Path]:
     """The pictures of a folder, in natural order; `deep` looks into its folders too. An absent folder has none."""
-    files = below.rglob("*") if deep else below.glob("*")
-    return sorted((p for p in files if p.suffix.lower() in PICTURES and not p.name.startswith(".")), key=natural)
+    return sorted((p for p in _seen(below, deep) if p.suffix.lower() in PICTURES), key=natural)
+
+
+def _seen(below: Path, deep: bool) -> Iterator[Path]:
+    """What a folder holds, but what is hidden or lies in a hidden folder, as the copies of notebooks and of NAS do."""
+    for path in below.rglob("*") if deep else below.glob("*"):
+        if not any(part.startswith(".") or part == "@eaDir" for part in path.relative_to(below).parts):
+            yield path
+
+
+def links(below: Path) -> list[str]:
+    """The links to folders in a folder: they are not followed, for they may lead back, or to the same picture twice."""
+    return sorted(str(path.relative_to(below)) for path in _seen(below, True) if path.is_symlink() and path.is_dir())
 
 
 def left_out(below: Path, deep: bool = True) -> str:
@@ -101,10 +112,9 @@ def left_out(below: Path, deep: bool = True) -> str:
     Hidden files and what file managers leave are not counted.
     """
     kinds: Counter[str] = Counter()
-    for path in below.rglob("*") if deep else below.glob("*"):
-        name = path.name
+    for path in _seen(below, deep):
         read = path.suffix.lower() in (*PICTURES, *VIDEOS)
-        if name.startswith(".") or name.lower() in _CLUTTER or read or not path.is_file():
+        if path.name.lower() in _CLUTTER or read or not path.is_file():
             continue
         kinds[path.suffix.lower() or "without an ending"] += 1
     return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
@@ -115,8 +125,7 @@ _CLUTTER = ("thumbs.db", "desktop.ini")
 
 def videos(below: Path, deep: bool = False) -> list[Path]:
     """The videos of a folder, in natural order."""
-    files = below.rglob("*") if deep else below.glob("*")
-    return sorted((p for p in files if p.suffix.lower() in VIDEOS and not p.name.startswith(".")), key=natural)
+    return sorted((p for p in _seen(below, deep) if p.suffix.lower() in VIDEOS), key=natural)
 
 
 def sources(below: Path) -> dict[str, Path]:

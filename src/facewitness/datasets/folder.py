@@ -23,6 +23,7 @@ from facewitness.datasets._disk import (
     Tell,
     folder,
     left_out,
+    links,
     natural,
     not_empty,
     of_video,
@@ -111,6 +112,11 @@ def _samples(
             if kinds := left_out(where):
                 tell(
                     f"{name}: files in {where} that are no pictures we read are left out: {kinds}; convert what is one"
+                )
+            if linked := links(where):
+                tell(
+                    f"{name}: links to folders in {where} are not followed, and what is behind them is left out: "
+                    f"{', '.join(linked[:3])}{', …' * (len(linked) > 3)}; put the pictures there, or list them"
                 )
         for absent in sorted({"real", "fake"} - labels):
             tell(f"{name}: the split '{each}' has no {absent} picture; AUC needs both labels: put some into {absent}/")

@@ -9,7 +9,8 @@ with manifest.csv or one CSV file.
 
 Needed columns: `file` (below the folder of the CSV) and `label` (real or fake; not 0 and 1, which mean one thing here
 and the other there). A path from another machine is found by its end (`lists`). A file that is listed twice is read
-once, and one with two labels not at all: both are told. Others, all optional, empty where unknown:
+once, and one with two labels not at all: both are told. `scan.tif#2` is the second page of scan.tif. Others, all
+optional, empty where unknown:
 
     split        any name; "all" where the column is missing
     group        the source video or identity. One group stays in one split; without it a picture is its own group
@@ -40,6 +41,7 @@ from facewitness import lists
 from facewitness.datasets._disk import Tell, folder, mask_of, not_empty, silent, wanted
 from facewitness.errors import InputError
 from facewitness.files import absence
+from facewitness.media import file_of
 from facewitness.regions import MARE
 from facewitness.types import KINDS, Box, Sample, Truth
 
@@ -192,7 +194,7 @@ def _samples(table: Path, name: str, rows: list[_Row], split: str | None, tell: 
     for line, row in rows:
         if split is not None and row["split"] != split:
             continue
-        if not (root / row["file"]).is_file():
+        if not file_of(root / row["file"]).is_file():
             if lists.is_address(row["file"]):
                 tell(f"{name}: {row['file']} of line {line} is an address; nothing is fetched. Save it below the list")
                 continue
