@@ -160,7 +160,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _goes_on(words: list[str]) -> str:
     """How a command that was interrupted can go on, as a sentence with a space before it; empty where it cannot."""
-    if words[:1] == ["bench"]:
+    if words[:2] == ["bench", "run"]:
         return " What was written is whole; the same command goes on from there."
     options = {word.partition("=")[0] for word in words}
     if words[:1] == ["analyze"]:
