@@ -528,7 +528,7 @@ def test_frames_of_videos_are_read_and_a_broken_one_is_a_row(tmp_path, monkeypat
 
 
 def test_an_empty_dataset_is_said(labelled, tmp_path):
-    with pytest.raises(InputError, match="has no samples"):
+    with pytest.raises(InputError, match=r"samples with method nothing, found none. There are: method pristine \(6\)"):
         run("folder", labelled, tmp_path / "run", system=system(), keep={"method": ("nothing",)})
     with pytest.raises(UnknownName, match="column to keep by"):
         run("folder", labelled, tmp_path / "other", system=system(), keep={"colour": ("red",)})

@@ -198,7 +198,7 @@ def run(
         for sample in chosen:
             if not wanted(sample, keep or {}):
                 for column, values in passed.items():
-                    values[str(_columns(sample)[column])] += 1
+                    values[_columns(sample)[column] or "not named"] += 1
                 continue
             if limit is not None and number >= limit:
                 return
