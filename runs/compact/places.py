@@ -8,10 +8,12 @@
 
 `look` keeps what both networks say of genuine faces and of a forgery of each by five forgers in turn, as they are and
 after a routine edit and a degradation: the first one's mask on the second one's grid, the second one's map, the truth.
-`fit` reads `calibrate` alone: a logistic regression over drawn places, with an offset such that one half is where the
-mean IoU over forged faces is best (the highest such value within 0.01 of the best). `told` writes what both splits say
-of each network by itself, from the value that is best for it on `calibrate`, and of both together. The strength of
-findings rests on this mask and is fitted after it (`fit.py --places`).
+`fit` reads `calibrate` alone: a logistic regression over drawn places, and the probability under which no place is
+marked: the higher it is the less of genuine faces is marked, so it is the highest with which the mean IoU over forged
+faces is at most 0.01 below the best that one value for all faces can reach. `told` writes what both splits say of each
+network by itself, from the one value that is best for it on `calibrate`, of both together from one such value, and as
+the witness has it, from each face's own. The strength of findings rests on this mask and is fitted after it (`fit.py
+--places`).
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import hashlib
 import json
 import zlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,7 @@ from facewitness import geometry
 from facewitness.apps.script import script
 from facewitness.bench.conditions import pictures
 from facewitness.builders.pack import Pack
+from facewitness.calibration import sigmoid
 from facewitness.files import write_whole
 from facewitness.forge import degrade, routine
 from facewitness.train.measuring import means
@@ -47,10 +50,14 @@ WEIGHTS = Path(compact.__file__).parent.parent / "weights"
 CARD, PLACES = WEIGHTS / "compact.json", WEIGHTS / "places.onnx"
 FORGERS = ("self_blend", "region_edit", "lip_sync", "inpaint", "resynthesise")
 CONDITIONS = ("as found", "edited")
-SLACK = 0.01
+SLACK = 0.01  # of the mean IoU, for less that is marked of genuine faces
 BANDS = (0.3, 0.5, 0.7, 0.9, 0.97, 1.01)  # of strength
+Way = Callable[
+    [NDArray[np.float32], NDArray[np.float32]], NDArray[np.bool_]
+]  # both networks' log-odds → what is marked
 Told = tuple[float, float, float]  # weight of the first's log-odds, of the second's, offset
 FIRST, SECOND = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0)
+LEAST = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)  # probabilities under which no place is marked that are tried
 Row = dict[str, Any]
 
 
@@ -59,7 +66,8 @@ def begun() -> None:
     facts = json.loads(CARD.read_text(encoding="utf-8"))
     sha256 = hashlib.sha256(PLACES.read_bytes()).hexdigest()
     if facts.get("places", {}).get("sha256") != sha256:
-        facts["places"] = {"sha256": sha256, "own": 1.0, "other": 0.0, "offset": 0.0, "strength": facts["strength"]}
+        nothing = {"own": 1.0, "other": 0.0, "offset": 0.0, "least": 0.5}
+        facts["places"] = {"sha256": sha256, **nothing, "strength": facts["strength"]}
         write_whole(CARD, (json.dumps(facts, indent=1) + "\n").encode())
     listed(PLACES, CARD)
 
@@ -100,47 +108,74 @@ def read(folder: Path, split: str) -> tuple[list[Row], NDArray[np.float16]]:
     return json.loads((folder / f"{split}.json").read_text()), np.load(folder / f"{split}.npy", mmap_mode="r")
 
 
-def overlaps(rows: Sequence[Row], masks: NDArray[Any], told: Told) -> dict[str, list[Row]]:
+def overlaps(rows: Sequence[Row], masks: NDArray[Any], way: Way) -> dict[str, list[Row]]:
     """Forger → its rows with the IoU; "" → genuine rows with the share of the crop that is marked."""
     found: dict[str, list[Row]] = defaultdict(list)
-    own, other, offset = told
-    for row, (first, second, truth) in zip(rows, masks, strict=True):
-        said = own * first.astype(np.float32) + other * second.astype(np.float32) + offset >= 0
-        true = truth >= 0.5
+    for row, (first, second, truth) in zip(rows, masks.astype(np.float32), strict=True):
+        marked, true = way(first, second), truth >= 0.5
         if not row["made"]:
-            found[""].append({"group": row["group"], "value": float(said.mean())})
+            found[""].append({"group": row["group"], "value": float(marked.mean())})
         elif true.any():
-            iou = (said & true).sum() / (said | true).sum()
+            iou = (marked & true).sum() / (marked | true).sum()
             found[row["made"]].append({"group": row["group"], "value": float(iou)})
     return found
 
 
-def placed(rows: Sequence[Row], masks: NDArray[Any], told: Told) -> Told:
-    """The same weights with the offset that is best for the mean IoU over forged faces."""
+def fixed(told: Told) -> Way:
+    """One value for all faces: marked is what is likelier than not."""
     own, other, offset = told
-    at = {}
-    for more in np.linspace(-4, 4, 33).tolist():
-        found = overlaps(rows, masks, (own, other, offset + more))
-        at[offset + more] = float(np.mean([row["value"] for by, some in found.items() if by for row in some]))
-    return own, other, min(o for o, iou in at.items() if iou >= max(at.values()) - SLACK)
+    return lambda first, second: own * first + other * second + offset >= 0
+
+
+def each(told: Told, least: float) -> Way:
+    """As the witness has it: from each face's own value on, and never below `least`."""
+    own, other, offset = told
+
+    def marked(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.bool_]:
+        chances = sigmoid(own * first + other * second + offset)
+        return np.asarray(chances >= max(_pointing.marked_from(chances), least), bool)
+
+    return marked
+
+
+def iou(rows: Sequence[Row], masks: NDArray[Any], way: Way) -> float:
+    """The mean over forged faces."""
+    return float(np.mean([row["value"] for by, some in overlaps(rows, masks, way).items() if by for row in some]))
+
+
+def placed(rows: Sequence[Row], masks: NDArray[Any], told: Told) -> Told:
+    """The same weights with the offset that is best for the mean IoU where one value is for all faces."""
+    own, other, offset = told
+    at = {
+        offset + more: iou(rows, masks, fixed((own, other, offset + more))) for more in np.linspace(-4, 4, 33).tolist()
+    }
+    return own, other, max(at, key=lambda o: at[o])
 
 
 def learned(rows: Sequence[Row], masks: NDArray[Any]) -> Told:
-    """How both count together: a logistic regression over 64 places of every picture."""
+    """How likely a place is forged: a logistic regression over 64 places of every picture."""
     rng = np.random.default_rng(0)
     places = [m.reshape(3, -1)[:, rng.choice(m[0].size, 64, replace=False)] for m in masks.astype(np.float32)]
     drawn = np.concatenate(places, axis=1)
     model = LogisticRegression(max_iter=1000).fit(drawn[:2].T.astype(np.float64), drawn[2] >= 0.5)
     first, second = (float(v) for v in model.coef_[0])
-    return placed(rows, masks, (first, second, float(model.intercept_[0])))
+    return first, second, float(model.intercept_[0])
+
+
+def lowest(rows: Sequence[Row], masks: NDArray[Any], told: Told) -> float:
+    """The probability under which nothing is marked: the highest that is as good as one value for all, or nearly."""
+    enough = iou(rows, masks, fixed(placed(rows, masks, told))) - SLACK
+    return max(least for least in LEAST if iou(rows, masks, each(told, least)) >= enough)
 
 
 def fitted(given: argparse.Namespace) -> None:
     """Fit on `calibrate`, write beside the weights."""
     rows, masks = read(given.folder, "calibrate")
+    told = learned(rows, masks)
+    numbers = (*told, lowest(rows, masks, told))
     facts = json.loads(CARD.read_text(encoding="utf-8"))
     # the strength of findings is fitted after it, on this mask
-    facts["places"] |= {key: round(v, 4) for key, v in zip(_pointing.KEYS, learned(rows, masks), strict=True)}
+    facts["places"] |= {key: round(v, 4) for key, v in zip(_pointing.KEYS, numbers, strict=True)}
     write_whole(CARD, (json.dumps(facts, indent=1) + "\n").encode())
     listed(CARD)
     print(json.dumps(facts["places"], indent=1))
@@ -151,7 +186,9 @@ def told(given: argparse.Namespace) -> None:
     fit = json.loads(CARD.read_text(encoding="utf-8"))["places"]
     both: Told = fit["own"], fit["other"], fit["offset"]
     rows, masks = read(given.folder, "calibrate")
-    ways = {"first": placed(rows, masks, FIRST), "second": placed(rows, masks, SECOND), "both": both}
+    one = {"first": FIRST, "second": SECOND, "both": both}
+    ways = {name: fixed(placed(rows, masks, told)) for name, told in one.items()}
+    ways["both, each its own"] = each(both, fit["least"])
     about = "Mean mask IoU with 95 % intervals by bootstrap over groups; of genuine faces the share that is marked."
     lines = ["# Where: two networks, and both together", "", f"Written by `places.py told`. {about}", ""]
     for split in ("calibrate", "val"):

@@ -144,26 +144,49 @@ def test_both_networks_masks_lie_on_the_same_places_of_the_picture(compact, astr
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
 def test_a_place_that_either_network_marks_more_is_marked_more(first, second, more):
     pointer = _pointing.Pointer(
-        None, 224, 1.3, {"sha256": "", "own": 0.4, "other": 0.5, "offset": 0.1, "strength": {}}, True
+        None, 224, 1.3, {"sha256": "", "own": 0.4, "other": 0.5, "offset": 0.1, "least": 0.2, "strength": {}}, True
     )
     at = [np.full((2, 2), value, np.float32) for value in (first, second, max(first, more), max(second, more))]
     assert (pointer.mask(at[0], at[1]) <= pointer.mask(at[2], at[1]) + 1e-6).all()
     assert (pointer.mask(at[0], at[1]) <= pointer.mask(at[0], at[3]) + 1e-6).all()
 
 
-NUMBERS = {"sha256": "", "own": 1, "other": 1, "offset": 0}
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.floats(0.001, 0.999), min_size=1, max_size=40))
+def test_no_other_value_for_a_face_marks_places_with_a_larger_expected_iou(chances):
+    held = np.array(chances)
+    start = _pointing.marked_from(held.reshape(1, -1))
+    assert 0 < start <= 0.5
+
+    def expected(marked):
+        return held[marked].sum() / (marked.sum() + held[~marked].sum())
+
+    best = max(expected(held >= value) for value in chances)
+    assert expected(held >= start - 1e-12) == pytest.approx(best, rel=1e-9)
+
+
+def test_where_little_is_sure_less_than_one_half_is_marked_and_never_less_than_the_least():
+    numbers = {"sha256": "", "own": 0.0, "other": 1.0, "offset": 0.0, "strength": {}}
+    vague = np.full((4, 4), 0.02, np.float32)
+    vague[0] = 0.3
+    marked = _pointing.Pointer(None, 224, 1.3, {**numbers, "least": 0.05}, True).mask(vague, vague) >= 0.5
+    assert marked[0].all() and not marked[1:].any()
+    assert (_pointing.Pointer(None, 224, 1.3, {**numbers, "least": 0.35}, True).mask(vague, vague) < 0.5).all()
+
+
+NUMBERS = {"sha256": "", "own": 1, "other": 1, "offset": 0, "least": 0.2}
 
 
 @pytest.mark.parametrize(
     "fit",
     [None, 3, {}, {"sha256": "0" * 64}, {"own": 1, "other": 1, "offset": 0}, NUMBERS, NUMBERS | {"own": True},
-     NUMBERS | {"own": float("inf")}, NUMBERS | {"strength": {"slope": 1}}],
+     NUMBERS | {"own": float("inf")}, NUMBERS | {"least": 0}, NUMBERS | {"strength": {"slope": 1}}],
 )  # fmt: skip
 def test_a_second_network_without_its_numbers_is_refused(tmp_path, fit):
     shutil.copy(weights.find("compact.onnx").path, tmp_path / "mine.onnx")
     facts = json.loads(Path(weights.find("compact.json").path).read_text())
     (tmp_path / "mine.json").write_text(json.dumps(facts | {"places": fit}))
-    with pytest.raises(WeightsError, match=r"mine\.json': expected sha256, own, other, offset and strength"):
+    with pytest.raises(WeightsError, match=r"mine\.json': expected sha256, own, other, offset, least and strength"):
         plugins.get("witnesses", "compact").load(model=str(tmp_path / "mine.onnx"))
 
 

@@ -5,9 +5,14 @@ of KFD's detector (`models/kfd`), taught by blends of genuine faces alone: it se
 and says nothing of a face that was made as a whole. What it says of a face's score held nothing on sources that neither
 had learned from (`runs/compact/README.md`), so the score is the first one's alone; a place is forged by what both say,
 
-    mask = sigmoid(own · logit(mask of the first) + other · logit(map of the second) + offset)
+    chance = sigmoid(own · logit(mask of the first) + other · logit(map of the second) + offset)
+    mask   = sigmoid(logit(chance) − logit(from))
 
-with three numbers fitted on held-out forgeries (`runs/compact/places.py`).
+`from` is each face's own: half of the best F1 score that its marked places can be expected to have, which is where F1
+and with it the intersection over union are best (Lipton, Elkan and Narayanaswamy, "Optimal thresholding of classifiers
+to maximize F1 measure", arXiv 1402.1892), and never below `least`. One value for all faces marks too much of a face of
+which little is sure, and too little of one that was made anew. The four numbers are fitted on held-out forgeries
+(`runs/compact/places.py`).
 """
 
 from __future__ import annotations
@@ -25,7 +30,7 @@ from facewitness.types import Face, Pixels
 from facewitness.witnesses import _places
 
 _FLOOR = 1e-3  # of a map before its log-odds: it is driven to nothing by its loss, and nothing more is known there
-KEYS = ("own", "other", "offset")
+KEYS = ("own", "other", "offset", "least")
 
 
 class Fit(TypedDict):
@@ -35,6 +40,7 @@ class Fit(TypedDict):
     own: float
     other: float
     offset: float
+    least: float  # probability under which no place is marked, in (0, 0.5]
     strength: Mapping[str, Any]  # of findings that rest on this mask, as `compact.Strength`
 
 
@@ -47,7 +53,9 @@ def fits(facts: Any) -> bool:
     if not isinstance(facts, Mapping) or not isinstance(facts.get("sha256"), str):
         return False
     numbers = [facts.get(key) for key in KEYS]
-    return all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers)
+    if not all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers):
+        return False
+    return 0 < facts["least"] <= 0.5
 
 
 def odds(values: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -57,6 +65,20 @@ def odds(values: NDArray[np.floating]) -> NDArray[np.float64]:
         values: Of any shape.
     """
     return np.asarray(logit(np.clip(np.asarray(values, np.float64), _FLOOR, 1 - _FLOOR)), np.float64)
+
+
+def marked_from(chances: NDArray[np.floating]) -> float:
+    """The probability from which on places are marked, so that their expected F1 score is largest: half of that score.
+
+    Args:
+        chances: Of places to be forged, in [0, 1]; of any shape, not empty.
+
+    Returns:
+        In [0, 0.5].
+    """
+    high = np.sort(np.asarray(chances, np.float64), axis=None)[::-1]
+    hits = np.cumsum(high)  # expected among the first n, where n are marked and hits[-1] are to be found
+    return float((hits / (np.arange(1, high.size + 1) + hits[-1])).max())
 
 
 class Pointer:
@@ -111,4 +133,6 @@ class Pointer:
             In [0, 1], of the same shape.
         """
         fit = self.fit
-        return np.asarray(sigmoid(fit["own"] * odds(own) + fit["other"] * odds(second) + fit["offset"]), np.float32)
+        both = fit["own"] * odds(own) + fit["other"] * odds(second) + fit["offset"]
+        start = max(marked_from(sigmoid(both)), fit["least"])
+        return np.asarray(sigmoid(both - odds(np.array(start))), np.float32)
