@@ -396,8 +396,8 @@ def _pointer(beside: Path, shipped: bool, facts: Facts, flip: bool, threads: int
     file, fit = beside.with_name(_PLACES), facts.get("places")
     if fit is None or not _pointing.fits(fit) or not all(map(_finite, _numbers(fit.get("strength")))):
         raise WeightsError(
-            f"'{beside.with_suffix('.json')}': expected sha256, own, other, offset, least and strength under places, got "
-            f"{str(fit)[:200]}. Fit them again with runs/compact/places.py and fit.py --places."
+            f"'{beside.with_suffix('.json')}': expected sha256, own, other, offset, least and strength under places, "
+            f"got {str(fit)[:200]}. Fit them again with runs/compact/places.py and fit.py --places."
         )
     # a network of one's own may rest on the second one that ships: its hash stands in the JSON
     content = _content(file) if not shipped and file.exists() else weights.read(_PLACES)[0]
