@@ -368,7 +368,8 @@ if (stage) {
       p.appendChild(document.createElement("b")).textContent = who;
       p.append(" ");
     }
-    const words = p.appendChild(document.createElement("bdi"));
+    const words = p.appendChild(document.createElement("span"));
+    words.dir = "auto"; // a stranger's reading direction stays inside
     words.textContent = text;
     return words;
   };
