@@ -162,9 +162,10 @@ def _add_pack(parser: Any) -> Command:
         print(f"{given.pack}: {len(made.rows)} pictures, {faces} with a face; {len(made.problems)} could not be read")
         for problem in made.problems[:5]:
             _note(problem["message"])
-        if not faces:
+        blank = not faces and given.finder is None  # another finder may give no meshes, which train fdm does not need
+        if blank:
             _note(f"no face was found, so nothing can be learnt from this pack. Look at '{given.data}'.")
-        return ALL if faces else NONE
+        return NONE if blank else ALL
 
     return run
 
