@@ -727,6 +727,27 @@ def test_a_claim_about_what_was_looked_at_beats_one_about_another_place(claims, 
     assert deletion.summary([])["claims"] == 0
 
 
+def test_the_deletion_test_looks_at_the_frame_and_the_face_that_an_item_means(monkeypatch):
+    from facewitness.pipeline import Analyzer
+
+    asked = []
+
+    class Film:
+        def frame(self, path, index):
+            asked.append((path.name, index))
+            return np.full((200, 200, 3), 60, np.uint8)
+
+    monkeypatch.setattr(deletion, "Frames", Film)
+    analyzer = Analyzer(finder=Average(), witnesses=(Patch("mouth"),))
+
+    def tally(box):
+        sample = Sample("a.mp4", Truth("fake", "painted"), "test", "a", "painted", frame=7, box=box)
+        return deletion.deletions([sample], Path("films"), analyzer)[1]
+
+    assert tally(None)["without_face"] == 0 and asked == [("a.mp4", 7)]
+    assert tally((20, 20, 170, 170))["without_face"] == 0 and tally((180, 180, 199, 199))["without_face"] == 1
+
+
 def test_a_face_that_is_larger_than_its_picture_can_be_covered_too():
     from facewitness import regions
     from facewitness.types import Finding

@@ -19,6 +19,11 @@ from facewitness.questions import asked_regions
         ("What of his lips and brows?", ("mouth", "left_eyebrow", "right_eyebrow")),
         ("Is the nose tip odd, or the chin?", ("nose_tip", "chin")),
         ("Is the skin smooth?", ("skin",)),
+        ("Is the left side of the face fake?", ("left_eyebrow", "left_eye", "left_cheek", "left_jaw")),
+        ("Was the upper half of her face changed?", ("forehead", "eyebrows", "eyes")),
+        ("Is the bottom part of the face real?", ("mouth", "chin", "jaw")),
+        ("Is the face on the left side of the picture fake?", ()),
+        ("Is the left half of the picture fake?", ()),
     ],
 )
 def test_regions_in_questions(question, named):

@@ -39,6 +39,18 @@ def iou(a: Box, b: Box) -> float:
     return float(shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared))
 
 
+def meant(boxes: Sequence[Box], box: Box, least: float) -> int | None:
+    """Which of several boxes stands for another one: that with the largest IoU, None where no IoU reaches `least`.
+
+    Args:
+        boxes: Of what was found.
+        box: What is meant.
+        least: In [0, 1].
+    """
+    found = max(range(len(boxes)), key=lambda i: iou(boxes[i], box), default=None)
+    return found if found is not None and iou(boxes[found], box) >= least else None
+
+
 def clip(box: Box, width: int, height: int) -> Box | None:
     """The part of a box that lies on a frame; None where nothing does.
 

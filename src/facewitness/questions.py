@@ -430,6 +430,17 @@ def points_back(question: str) -> bool:
     return bool(_THERE.search(normal(question)))
 
 
+_HALF = re.compile(  # of a face, not of a picture, and not as a viewer sees it
+    r"(?<!'s )\b(left|right|upper|top|lower|bottom) (?:half|side|part|area|portion) of "
+    r"(?:the|this|that|his|her|their|its|\w+'s) face\b"
+)
+_OF_HALF = {
+    **{side: tuple(f"{side}_{name}" for name in ("eyebrow", "eye", "cheek", "jaw")) for side in ("left", "right")},
+    **dict.fromkeys(("upper", "top"), ("forehead", "eyebrows", "eyes")),
+    **dict.fromkeys(("lower", "bottom"), ("mouth", "chin", "jaw")),
+}
+
+
 def asked_regions(question: str) -> tuple[str, ...]:
     """The tree's regions a question names: a part by its own name ("upper lip"), else MARE's by its words.
 
@@ -453,7 +464,8 @@ def asked_regions(question: str) -> tuple[str, ...]:
     named = [
         n for n in regions.mentioned(without_face) if not any(regions.within(o, n) or regions.within(n, o) for o in own)
     ]
-    return tuple(dict.fromkeys([*own, *named]))
+    halves = [place for side in _HALF.findall(question) for place in _OF_HALF[side]] if not own and not named else []
+    return tuple(dict.fromkeys([*own, *named, *halves]))
 
 
 def unexamined(question: str) -> str | None:

@@ -12,7 +12,7 @@ BMVC 2018), with one step and a control, and as there a witness whose explanatio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,13 @@ from numpy.typing import NDArray
 
 from facewitness import geometry, media
 from facewitness.bench import measures
+from facewitness.bench.run import RIGHT_PLACE
 from facewitness.errors import FacewitnessError
 from facewitness.explain import claimable
+from facewitness.film import Frames
 from facewitness.phrases import listed
 from facewitness.pipeline import Analyzer
-from facewitness.types import Clip, Face, Finding, Frame, Pixels, Sample, Track
+from facewitness.types import Box, Clip, Face, Finding, Frame, Pixels, Sample, Track
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +69,19 @@ def deletions(
     calibration = analyzer.calibrations.get(witness.name)
     result: list[Deletion] = []
     tally = {"pictures": 0, "without_claim": 0, "without_face": 0, "failed": 0}
+    video = Frames()
     for number, sample in enumerate(samples):
         try:
-            clip = media.read(sample.image if sample.image is not None else root / sample.file)
-            faces = analyzer.finder.find(clip.frame)
+            source = root / sample.file if sample.image is None else sample.image
+            clip = media.read(source if sample.frame is None else video.frame(root / sample.file, sample.frame))
+            faces = _meant(analyzer.finder.find(clip.frame), sample.box)
         except (FacewitnessError, OSError):
             tally["failed"] += 1
             continue
         tally["pictures"] += 1
         if not faces:
             tally["without_face"] += 1
-        for face in faces[:1]:
+        for face in faces:
             track = Track(0, (face,))
             testimony = witness.examine(track, clip)
             claims = claimable(testimony.findings)
@@ -110,6 +114,14 @@ def deletions(
                 )  # fmt: skip
         progress(number + 1)
     return result, tally
+
+
+def _meant(faces: Sequence[Face], box: Box | None) -> Sequence[Face]:
+    """The face that a sample is about: the one at its box, or the first."""
+    if box is None:
+        return faces[:1]
+    number = geometry.meant([face.box for face in faces], box, RIGHT_PLACE)
+    return () if number is None else (faces[number],)
 
 
 def cover(pixels: Pixels, place: NDArray[np.bool_]) -> Pixels:

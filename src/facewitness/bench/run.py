@@ -52,7 +52,7 @@ from facewitness.types import (
 )
 
 FILM_QUESTIONS = ("Is this film fake?", "When does it look fake?", "How sure are you?")
-_RIGHT_PLACE = 0.5  # IoU from which a found face is the one that a sample's box means
+RIGHT_PLACE = 0.25  # IoU from which a found face is the one that a sample's box means
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -439,9 +439,8 @@ def _face_meant(sample: Sample, report: Report) -> PersonReport | None:
     """The face that a sample is about: the one at its box, or the most suspicious one."""
     if sample.box is None:
         return max(report.people, key=suspicion, default=None)
-    box = sample.box
-    best = max(report.people, key=lambda face: geometry.iou(face.face.box, box), default=None)
-    return best if best is not None and geometry.iou(best.face.box, box) >= _RIGHT_PLACE / 2 else None
+    number = geometry.meant([person.face.box for person in report.people], sample.box, RIGHT_PLACE)
+    return None if number is None else report.people[number]
 
 
 def _row(item: _Item, perturbation: perturb.Perturbation) -> Row:
