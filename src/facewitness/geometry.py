@@ -47,8 +47,8 @@ def meant(boxes: Sequence[Box], box: Box, least: float) -> int | None:
         box: What is meant.
         least: In [0, 1].
     """
-    found = max(range(len(boxes)), key=lambda i: iou(boxes[i], box), default=None)
-    return found if found is not None and iou(boxes[found], box) >= least else None
+    best = max(range(len(boxes)), key=lambda i: iou(boxes[i], box), default=None)
+    return best if best is not None and iou(boxes[best], box) >= least else None
 
 
 def clip(box: Box, width: int, height: int) -> Box | None:
