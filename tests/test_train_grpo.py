@@ -615,7 +615,7 @@ def test_odd_replies_are_printed_while_it_learns(made, tmp_path, monkeypatch, ca
     run(made, tmp_path, recipe, "plain")
     samples = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
     assert [row["reply"] for row in samples[:4]] == ODD[2:6]
-    assert "it says     [/red] [bold]" in capsys.readouterr().out
+    assert "it says     [/red] [bold]" in capsys.readouterr().err
 
 
 def test_several_replies_count_by_their_mean_and_drawing_leaves_no_trace(made, tmp_path):

@@ -393,7 +393,7 @@ def test_mistakes_of_the_commands_are_sentences(made, tmp_path, capsys):
         (["bundle", str(tmp_path / "none.json")], 2, "with its SHA-256, got one without"),
         (["bundle", str(path)], 2, "expected one report"),
         (["bundle", str(tmp_path / "absent.json")], 2, "cannot be read"),
-        (["verify", str(report)], 2, "make a bundle of it first: facewitness bundle REPORT"),
+        (["verify", str(report)], 1, "make a bundle of it first: facewitness bundle REPORT"),
         (["verify", str(tmp_path / "absent.zip")], 2, "cannot be read"),
         (["bundle", str(report), "--case", str(tmp_path / "absent.toml")], 2, "expected a case file"),
     ):
