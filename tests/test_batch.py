@@ -104,6 +104,14 @@ def test_a_folder_through_analyze_has_a_table_that_resuming_completes(photos, tm
     assert cli.main([*words, "--resume"]) == 3
     again = list(csv.DictReader(io.StringIO((out / "summary.csv").read_text(encoding="utf-8-sig"))))
     assert len(again) == 5 and again[:3] == read[:3]
+    capsys.readouterr()
+    assert cli.main(words) == 3 and "written anew" not in capsys.readouterr().err, "the same folder again"
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in "ab":
+        (other / f"{name}.png").write_bytes(picture(7))
+    assert cli.main(["analyze", str(other), *words[2:]]) == 0
+    assert "written anew, without 5 files of an earlier run. --resume keeps them in" in capsys.readouterr().err
     assert not (tmp_path / "alone" / "index.html").exists()
 
 

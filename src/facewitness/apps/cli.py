@@ -447,6 +447,12 @@ def _analyze(arguments: argparse.Namespace) -> int:
             arguments.out.mkdir(parents=True, exist_ok=True)
             closing.enter_context(files.held(arguments.out / ".lock"))  # of two tables one would be lost
             rows = Rows(arguments.out, arguments.resume)
+            if lost := rows.dropped - set(names):
+                complain(
+                    f"{arguments.out / 'summary.csv'} and the pages beside it are written anew, without {len(lost):,} "
+                    f"{'file' if len(lost) == 1 else 'files'} of an earlier run. --resume keeps them in, another --out "
+                    "keeps both tables."
+                )
             closing.callback(_table, rows, names, arguments.quiet or arguments.json)
         if arguments.resume and analyzer is not None:
             sources = [source for source in sources if not _is_done(source, analyzer, finish, done, rows)]

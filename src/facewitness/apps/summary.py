@@ -99,20 +99,26 @@ def thumbnail(clip: Clip) -> bytes:
 
 
 class Rows:
-    """The rows of a folder, written down one by one. `goes_on` keeps those that stand there already."""
+    """The rows of a folder, written down one by one. `goes_on` keeps those that stand there already.
+
+    Attributes:
+        dropped: The sources of an earlier run's rows that are not kept.
+    """
 
     def __init__(self, folder: Path, goes_on: bool):
         self.folder = folder
         self._rows: dict[str, Row] = {}
+        self.dropped: frozenset[str] = frozenset()
         path = folder / ROWS
-        if goes_on and path.is_file():
+        if path.is_file():
             try:
-                self._rows = {row.source: row for row in _read(path)}
+                earlier = {row.source: row for row in _read(path)}
             except OSError as error:
                 raise InputError(
                     f"'{path}': expected the rows of an earlier run, got none that can be read ({error.strerror}). "
                     "Delete the file, or name another --out."
                 ) from error
+            self._rows, self.dropped = (earlier, frozenset[str]()) if goes_on else ({}, frozenset(earlier))
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(path, b"".join(map(_line, self._rows.values())))  # without a last line that was cut off
         self._file = path.open("ab")
