@@ -39,16 +39,18 @@ def iou(a: Box, b: Box) -> float:
     return float(shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared))
 
 
-def meant(boxes: Sequence[Box], box: Box, least: float) -> int | None:
-    """Which of several boxes stands for another one: that with the largest IoU, None where no IoU reaches `least`.
+_MEANT = 0.25  # IoU from which a box that was found is the one that is meant
+
+
+def meant(boxes: Sequence[Box], box: Box) -> int | None:
+    """Which of several boxes stands for another one: that with the largest IoU; None where it is below a quarter.
 
     Args:
         boxes: Of what was found.
         box: What is meant.
-        least: In [0, 1].
     """
     best = max(range(len(boxes)), key=lambda i: iou(boxes[i], box), default=None)
-    return best if best is not None and iou(boxes[best], box) >= least else None
+    return best if best is not None and iou(boxes[best], box) >= _MEANT else None
 
 
 def clip(box: Box, width: int, height: int) -> Box | None:

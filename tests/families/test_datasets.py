@@ -143,6 +143,21 @@ def test_a_file_of_a_list_is_found_wherever_the_list_was_written(tmp_path):
     assert _disk.below(tmp_path / "a", "../2.png") is None and _disk.below(tmp_path, "") is None
 
 
+def test_every_page_of_a_file_in_a_folder_is_a_picture_of_one_group(tmp_path):
+    for label in ("real", "fake"):
+        (tmp_path / label).mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / label / "a.png")
+    page = Image.new("RGB", (8, 8), "red")
+    page.save(tmp_path / "real" / "scan.tif", save_all=True, append_images=[page])
+    page.save(tmp_path / "real" / "one.tiff")
+    folder = plugins.get("datasets", "folder")
+    read = [(s.file, s.group) for s in folder.samples(tmp_path) if s.truth.label == "real"]
+    assert read == [
+        ("real/a.png", "real/a.png"), ("real/one.tiff", "real/one.tiff"),
+        ("real/scan.tif#1", "real/scan.tif"), ("real/scan.tif#2", "real/scan.tif"),
+    ]  # fmt: skip
+
+
 def test_a_table_or_a_folder_of_them_gives_samples(tmp_path):
     parquet = plugins.get("datasets", "parquet")
     pq.write_table(pa.Table.from_pylist(_rows()), tmp_path / "painted.parquet")

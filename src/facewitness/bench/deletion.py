@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from facewitness import geometry, media
 from facewitness.bench import measures
-from facewitness.bench.run import RIGHT_PLACE
 from facewitness.errors import FacewitnessError
 from facewitness.explain import claimable
 from facewitness.film import Frames
@@ -120,7 +119,7 @@ def _meant(faces: Sequence[Face], box: Box | None) -> Sequence[Face]:
     """The face that a sample is about: the one at its box, or the first."""
     if box is None:
         return faces[:1]
-    number = geometry.meant([face.box for face in faces], box, RIGHT_PLACE)
+    number = geometry.meant([face.box for face in faces], box)
     return () if number is None else (faces[number],)
 
 

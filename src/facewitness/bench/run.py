@@ -52,7 +52,6 @@ from facewitness.types import (
 )
 
 FILM_QUESTIONS = ("Is this film fake?", "When does it look fake?", "How sure are you?")
-RIGHT_PLACE = 0.25  # IoU from which a found face is the one that a sample's box means
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -439,7 +438,7 @@ def _face_meant(sample: Sample, report: Report) -> PersonReport | None:
     """The face that a sample is about: the one at its box, or the most suspicious one."""
     if sample.box is None:
         return max(report.people, key=suspicion, default=None)
-    number = geometry.meant([person.face.box for person in report.people], sample.box, RIGHT_PLACE)
+    number = geometry.meant([person.face.box for person in report.people], sample.box)
     return None if number is None else report.people[number]
 
 

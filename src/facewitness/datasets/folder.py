@@ -9,7 +9,8 @@ Paper, licence: none; the pictures are yours. How to obtain: nothing to obtain. 
 Also read: 0_real/ and 1_fake/, pristine/, original/, forged/, manipulated/, with any capitals; valid/ and validation/
 for val/. Pictures without a split above them have the split "all". Folders say nothing of who is shown, so every
 picture is a group of its own: where several show one person or come from one video, write a manifest with a `group`.
-Of a film (MP4, MOV, WebM, MKV, AVI) so many `frames` are read, spread evenly; it is a group, too.
+Of a film (MP4, MOV, WebM, MKV, AVI) so many `frames` are read, spread evenly; it is a group, too, and so are the pages
+of a TIFF or a PDF, each of which is a picture.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from facewitness import media
 from facewitness.datasets._disk import (
     PRISTINE,
     VIDEOS,
@@ -36,6 +38,7 @@ from facewitness.errors import InputError
 from facewitness.types import Sample, Truth
 
 SPLITS = ("train", "val", "test", "all")
+_PAGED = {".tif", ".tiff", ".pdf"}
 
 _SPLIT_OF = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
              "testing": "test"}  # fmt: skip
@@ -101,13 +104,10 @@ def _samples(
                         root, picture, truth, dataset=name, split=each, group=file, frames=frames, tell=tell
                     )
                     continue
-                yield Sample(
-                    file=file,
-                    truth=truth,
-                    split=each,
-                    group=file,
-                    dataset=name,
-                )
+                pages = media.parts(picture) if picture.suffix.lower() in _PAGED else [str(picture)]
+                for page in pages:  # each by its own name, as `analyze` has it: scan.tif#2
+                    own = file + page.removeprefix(str(picture))
+                    yield Sample(file=own, truth=truth, split=each, group=file, dataset=name)
         for _, where in labelled[each]:
             if kinds := left_out(where):
                 tell(
