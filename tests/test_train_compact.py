@@ -252,6 +252,7 @@ def test_features_are_brought_together_by_label_and_spread_over_all():
 
 
 @pytest.mark.filterwarnings("ignore:.*treespec.*:FutureWarning")  # torch 2.13's exporter warns of itself
+@pytest.mark.slow
 def test_unit_features_go_on_from_weights_without_them_and_are_exported(packed, tmp_path):
     recipe_file.train(TINY, packed, None, tmp_path / "before", workers=0)
     start = tmp_path / "before" / "last.safetensors"
