@@ -828,10 +828,7 @@ class Dialogue:
             return absent(stretch[0]) if stretch[0] > ends else _during(face, *stretch, names, question)
         seconds = questions.moments_asked_for(question)
         parts = [absent(second) if second > ends else _at(face, second, names, question) for second in seconds]
-        labels = [answer.label for answer in parts]
-        label: Label | None = next((x for x in ("fake", "inconclusive", "real") if x in labels), None)
-        findings = tuple(dict.fromkeys(f for answer in parts for f in answer.findings))
-        return Answer(" ".join(answer.text for answer in parts), label, findings, tuple(names), "when")
+        return Answer(" ".join(answer.text for answer in parts), *_of_parts(parts), tuple(names), "when")
 
     def _content(self, what: str, meant: Sequence[int] | None) -> str:
         """That nobody looked whether somebody was put in, left out or is one and the same, and what each face gave."""
@@ -1457,16 +1454,20 @@ def _why_what(question: str) -> Label | None:
 
 
 def _about_regions(face: PersonReport, names: Sequence[str], question: str) -> Answer:
-    """One answer for all the regions asked about; its label is fake if any is, then inconclusive, then real."""
+    """One answer for all the regions asked about."""
     masked = _masked(face)
     parts = [_about(face, name, question, masked) for name in names]
-    labels = [answer.label for answer in parts]
-    label: Label | None = next((x for x in ("fake", "inconclusive", "real") if x in labels), None)
-    findings = tuple(dict.fromkeys(f for answer in parts for f in answer.findings))
     texts = [answer.text for answer in parts]
     if len(parts) > 1:
         texts = [f"{_capital(regions.title(n))}: {_lower(text)}" for n, text in zip(names, texts, strict=True)]
-    return Answer(" ".join(texts), label, findings, tuple(names), "region")
+    return Answer(" ".join(texts), *_of_parts(parts), tuple(names), "region")
+
+
+def _of_parts(parts: Sequence[Answer]) -> tuple[Label | None, tuple[Finding, ...]]:
+    """The label of an answer of several parts, fake if any is, then inconclusive, then real; and all their findings."""
+    labels = [answer.label for answer in parts]
+    label: Label | None = next((x for x in ("fake", "inconclusive", "real") if x in labels), None)
+    return label, tuple(dict.fromkeys(f for answer in parts for f in answer.findings))
 
 
 def _and_elsewhere(face: PersonReport, names: Sequence[str], text: str) -> str:
@@ -1539,7 +1540,8 @@ def _about(face: PersonReport, name: str, question: str, masked: Callable[[], ND
 
 def _is_plural(name: str) -> bool:
     """Whether a region's title is a plural: "the teeth are", "the nose is"."""
-    return regions.title(name).endswith(("teeth", "eyes", "eyebrows", "cheeks", "ears", "lips"))
+    title = regions.title(name)
+    return title.endswith(("teeth", "feet")) or (title.endswith("s") and not title.endswith("iris"))
 
 
 def _hidden(face: PersonReport, name: str) -> str | None:

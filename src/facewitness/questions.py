@@ -21,9 +21,7 @@ MOST = 2_000  # characters of a question
 
 _FAKE = (
     r"(?:fake[sd]?|deep ?fake[sd]?|forge[ds]?|forger(?:y|ies)|manipulat\w*|tampered|edit(?:ed|s|ing)|alter(?:ed|"
-    r"ations?)|"
-    r"retouch(?:ed|ing)|"
-    r"photoshop\w*|swapped|replaced|changed|modified|doctored|false|bogus|phony)"
+    r"ations?)|retouch(?:ed|ing)|photoshop\w*|swapped|replaced|changed|modified|doctored|false|bogus|phony)"
 )
 _REAL = r"(?:real|genuine|authentic|pristine|legit\w*|true|untouched|unaltered|original)"
 _LABEL = rf"(?:{_FAKE}|{_REAL}|inconclusive|undecided)"
@@ -47,8 +45,7 @@ INTENTS: dict[str, str] = {
     r"^help\W*$|"
     r"\b(?:what|which) version\b|\bare you an? (?:\w+ ){0,2}(?:ai|bot|chatbot|human|person|machine|program|model)\b",
     "witnesses": r"\bwhich witness(?:es)?\b|\bwitness(?:es)?\b.*\b(?:say|says|said|agree\w*|disagree\w*|think|thinks|"
-    r"find|"
-    r"found|contradict\w*)\b|\bhow many witnesses\b|"
+    r"find|found|contradict\w*)\b|\bhow many witnesses\b|"
     r"\b(?:which|what) (?:detectors?|models?|networks?|methods?|programs?) (?:do|did|have) you\b",
     "examined": r"\bwhat (?:did|do|have|was|were|is|has)(?:n't)? (?:you |it |this |been )?(?:not |never )?(?:been )?"
     r"(?:look(?:ed)? at|examined?|check(?:ed)?|analy[sz]ed?|test(?:ed)?|left out|missed)\b|"
@@ -83,8 +80,7 @@ INTENTS: dict[str, str] = {
     r"\bwhen\b|\b(at )?(what|which) (times?|moments?|seconds?|minutes?|parts? of the (film|video|clip))\b|"
     r"\bhow long\b|\bhow much of the (time|film|video|clip)\b",
     "which": rf"\b(which|what)( of (the|these|those))?( {NOUN})?( is| are| was| were| looks?| seems?)"
-    rf"( the)? {_LABEL}( {NOUN})?\b|"
-    rf"\bwho('s| is| are| was| were| looks?| seems?)( the)? {_LABEL}\b|"
+    rf"( the)? {_LABEL}( {NOUN})?\b|\bwho('s| is| are| was| were| looks?| seems?)( the)? {_LABEL}\b|"
     rf"\b(is|are|was|were) (any|some|every)(one|body)\b.*\b{_LABEL}\b|"
     rf"\b(is|are|was|were) (all|any|both|each|none|either|one)( of)?( the| these| those| them)?( \w+)? ?{NOUN}?\b.*"
     rf"\b{_LABEL}\b|\bhow many\b.*\b{_LABEL}\b|"
@@ -97,8 +93,7 @@ INTENTS: dict[str, str] = {
     "signs": r"\b(?:strong|weak|bigg|larg|clear|bad|worst|best|most|least|main)(?:er|est)?(?: \w+)? "
     r"(?:signs?|traces?|findings?|clues?|hints?|evidence|regions?|areas?|parts?|places?)\b|"
     r"\b(?:which|what) (?:regions?|areas?|parts?|places?|features?|signs?)\b.*\b(?:most|least|worst|strongest|"
-    r"weakest)\b|"
-    r"\b(?:how many|list|count|name|what|which)(?: (?:me|are|were|all|of|the|did you find))* "
+    r"weakest)\b|\b(?:how many|list|count|name|what|which)(?: (?:me|are|were|all|of|the|did you find))* "
     r"(?:signs?|findings|traces|clues|hints)\b(?!.*\bmeans?\b)",
     "clean": r"\b(?:where|what|which)\b.*\bnothing (?:\w+ )?(?:wrong|odd|strange|suspicious|forged|fake|found)\b|"
     rf"\b(?:which|what|where)\b(?! (?:face|person|man|woman)s?\b).*\b(?:(?:not|isn't|aren't|un\w+) {_FAKE}|"
@@ -126,16 +121,14 @@ INTENTS: dict[str, str] = {
     "wrong": r"\btrustworthy\b|\bhow good (?:is|are) (?:you|this|the tool|it)\b|\bbelieve (?:you|it|this|that)\b|"
     r"\b(?:the|your|this|that) (?:\w+ )?(?:verdict|result|conclusion|decision|judge?ment|answer|analysis|"
     r"assessment|report|score|probability|percentage|mask|finding)s?\b(?: be| is| are| was)?(?: \w+)? (?:wrong|false|"
-    r"right|"
-    r"correct|incorrect|true|certain|final|mistaken|sound|valid|definit\w+|trusted|conclusive|proof)\b|"
+    r"right|correct|incorrect|true|certain|final|mistaken|sound|valid|definit\w+|trusted|conclusive|proof)\b|"
     r"\b(?:is|are|was) (?:you|it|this|that|the tool) (?:right|correct|certain|mistaken|proof|proven)\b|"
     r"\bhow (often|accurate|reliable|trustworthy|good are)\b|\berror rates?\b|\bmistak\w+|\btrust\b|"
     r"\bfalse (alarm|positive|negative)s?\b|"
     r"(?<!what )\b(be|are|been|were|is|was) (you |it |this )?(ever |often )?wrong\b(?! (with|in|on|at|here|there)\b)|"
     r"\breliab\w*|\baccura\w*|\blimit(s|ations?)?\b|\btrack record\b",
     "sure": r"\b(how (sure|certain|confident|likely|probable)|probabilit\w*|confidence|certainty|chances?|"
-    r"per ?cent\w*|are you (sure|certain)|"
-    r"(?:change|changes|flip|turn|overturn) (?:the |your )(?:verdict|mind|result|"
+    r"per ?cent\w*|are you (sure|certain)|(?:change|changes|flip|turn|overturn) (?:the |your )(?:verdict|mind|result|"
     r"answer)|"
     r"border ?line|close call)\b|^(?:really|seriously)\W*$|\b(?:can't|cannot) be(?: true)?\W*$",
     "kind": r"\b(what|which) (kind|type|sort|method|technique|way)\b|\bhow (was|is|were) (it|this|that|face \d{1,4}|"
@@ -174,8 +167,7 @@ PROCESSED = "how it was cut, turned, scaled, coloured or saved"
 UNEXAMINED: dict[str, str] = {
     "the background": r"\bbackgrounds?\b|\bbackdrop\b|\bscenery\b|\bsky\b|\bbuildings?\b|\b(room|wall|street) behind\b",
     SAME: rf"\bsame as (?:the |that )?(?:{NOUN}|other)\b|"
-    r"\bsame (?:\w+ )?(?:persons?|people|m[ae]n|wom[ae]n|faces?|guys?|girls?|boys?|child|kids?|somebody|"
-    r"someone)\b|"
+    r"\bsame (?:\w+ )?(?:persons?|people|m[ae]n|wom[ae]n|faces?|guys?|girls?|boys?|child|kids?|somebody|someone)\b|"
     rf"\b{NOUN} (?:\w+ )?(?:is |are |stays? |remains? )?the same\b|\btwins?\b|\brelat(?:ed|ives?)\b|\bsiblings?\b|"
     rf"\b(?:do|does|are|is) (?:the |these |both |they )(?:\w+ )?{NOUN} (?:differ|match|resemble)\b|"
     r"\bdiffer(?:s|ent)? from (?:each other|one another|the other)\b",
@@ -190,8 +182,7 @@ UNEXAMINED: dict[str, str] = {
     PHOTOGRAPH: r"\b(paintings?|drawings?|cartoons?|sketch|statues?|dolls?|mannequins?|puppets?|"
     r"wax figures?|screen ?shots?|photo of a (photo|screen)|game)\b",
     "who it is": r"\bwho('s| is| are| was)? (this|that|he|she|it|they|the|these|those)\b|(^|\b(know|tell|say) )whose\b|"
-    r"\bwhat is (his|her|"
-    r"their) name\b|\bidentify (him|her|them|this|that|the (m[ae]n|wom[ae]n|persons?))\b|\b"
+    r"\bwhat is (his|her|their) name\b|\bidentify (him|her|them|this|that|the (m[ae]n|wom[ae]n|persons?))\b|\b"
     r"(recogni[sz]e|know) (him|her|them|this (person|man|woman))\b|\bidentity of\b|"
     r"\b(politician|celebrity|actor|actress|president|minister|chancellor|senator|king|queen|singer|"
     r"famous|vip|somebody else|someone else|look ?alike|impersonat\w*)\b|\breally exists?\b|"
@@ -205,17 +196,14 @@ UNEXAMINED: dict[str, str] = {
     r"\breflect\w+|"
     r"\bperspective\b|\bproportion\w*|\ba?symmetr\w+|\bvanishing\b",
     PROCESSED: r"\b(?:cropp(?:ed|ing)(?! (?:\w+ )?out)|crop|flipped|mirrored|rotated|stretched|squeezed|resized|"
-    r"rescaled|upscaled|"
-    r"enlarged|"
+    r"rescaled|upscaled|enlarged|"
     r"shrunk|re-?saved|re-?compressed|compressed|sharpened|smoothed|denoised|brightened|darkened|"
     r"colou?ri[sz]ed|colou?r[ -]?(?:corrected|graded)|slowed|slow motion|sped up|reversed|backwards|loop(?:ed|s)?|"
-    r"trimmed|"
-    r"re-?encoded|interpolated|stabili[sz]ed)\b|"
+    r"trimmed|re-?encoded|interpolated|stabili[sz]ed)\b|"
     r"\b(?:film|video|clip|picture|photo\w*|image)s? (?:been )?cut\b|\bframes? (?:been |were |are )?(?:removed|dropped|"
     r"missing|cut|added|repeated)\b",
     ADDED: r"\b(?:add(?:ed)?|insert(?:ed)?|remov(?:e|ed)|eras(?:e|ed)|delet(?:e|ed)|cloned|duplicated|missing|absent|"
-    r"pasted|"
-    r"composite[ds]?|montages?|collages?|spliced?|in-?painted|pieced|put together|disappeared|vanished|"
+    r"pasted|composite[ds]?|montages?|collages?|spliced?|in-?painted|pieced|put together|disappeared|vanished|"
     r"(?:edited|painted|photoshopped|brushed) (?:\w+ ){0,2}?in(?:to)?|"
     r"(?:cut|cropped|edited|painted|photoshopped|brushed|airbrushed|taken|left|blacked) (?:\w+ ){0,2}?out)\b"
     rf"|\b(?:more|fewer|less|extra|additional) {NOUN} than\b|\b(?:was|were) (?:\w+ ){{0,4}}"
@@ -224,8 +212,7 @@ UNEXAMINED: dict[str, str] = {
     "where, when and by whom it was made": r"\bhow old (?:is|was) (?:it|(?:the|this|that) (?:photo\w*|picture|image|"
     r"film|video|"
     r"file|clip))\b|\bwhere (?:does|did|is) (?:it|this|that|the (?:\w+ )?(?:photo\w*|picture|image|film|video|file|"
-    r"clip)) "
-    r"(?:come )?from\b|\bwhere did you get\b|\bwhat (?:date|day|year|month)\b|"
+    r"clip)) (?:come )?from\b|\bwhere did you get\b|\bwhat (?:date|day|year|month)\b|"
     r"\b(was|were) (it|this|that) (taken|filmed|shot|recorded)\b|"
     r"\b(when|where) (was|were|is) (it|this|that|the (photo|picture|image|video)) "
     r"(taken|shot|made|filmed|recorded|from)\b|\bwho (took|made|posted|faked|forged|shot|did|published)\b|\b(copyright|"
@@ -240,8 +227,7 @@ _FILE = re.compile(
     r"\b(?:taken|shot|made|filmed) (?:with|by|on) (?:an? |the |which |what )?(?:smart)?(?:phone|camera|device|"
     r"i ?phone|scanner)\b|"
     r"\bname of (?:the|this) file\b|\bhow (?:big|large|heavy) (?:is|was) (?:the|this|that) (?:file|picture|photo\w*|"
-    r"image|film|"
-    r"video)\b|\b(?:size|resolution) of (?:the|this|that) (?:file|picture|photo\w*|image|film|video)\b|"
+    r"image|film|video)\b|\b(?:size|resolution) of (?:the|this|that) (?:file|picture|photo\w*|image|film|video)\b|"
     r"\bwh(?:at|ich) (?:resolution|size|format|type of file|kind of file)\b(?!.*\bface\b)|\bhow many pixels\b|"
     r"\bfile'?s? (?:\w+ )?(?:name|size|format|type|hash|original|edited|changed|altered|modified|re-?saved)\b|"
     r"\b(?:the|an?) original (?:file|picture|photo\w*|image|film|video|version|copy|recording)\b|"
@@ -287,8 +273,7 @@ _FOREIGN = (
 _ASKS_REAL = re.compile(rf"\b{_REAL}\b")
 _ASKS_FAKE = re.compile(
     r"\b(fake\w*|deep ?fake\w*|forg\w*|manipulat\w*|tampered|edit(?:ed|s|ing)|alter(?:ed|ations?)|retouch(?:ed|ing)|"
-    r"photoshop\w*|swapped|replaced|"
-    r"changed|modified|wrong|odd|"
+    r"photoshop\w*|swapped|replaced|changed|modified|wrong|odd|"
     r"doctored|false|bogus|phony)\b",
 )
 _THERE = re.compile(r"\b(there|(this|that) (place|region|part|area|one)|them|they)\b")
@@ -500,8 +485,7 @@ _OF_PICTURE = re.compile(
 )
 _OF_ALL = re.compile(
     r"\bsummar\w*|\boverview\b|\bin (?:short|one sentence|a nutshell)\b|\bshort version\b|\btell me everything\b|"
-    r"\btl;?dr\b|"
-    r"^what(?: is|'s| was) (?:the|your) (?:verdict|result|conclusion|outcome|answer)\W*$"
+    r"\btl;?dr\b|^what(?: is|'s| was) (?:the|your) (?:verdict|result|conclusion|outcome|answer)\W*$"
 )
 _OF_VERDICT = re.compile(r"(?:verdicts?|results?|answers?|conclusions?|judge?ments?|decisions?|reports?|analys[ie]s)")
 _OF_FACE = re.compile(
@@ -660,22 +644,18 @@ def is_english(question: str) -> bool:
 _MOMENTS = 8  # that an answer tells of
 _CLOCK = (
     r"(?:(?:(?P<h{n}>\d{{1,2}}):)?(?P<m{n}>\d{{1,3}}):(?P<s{n}>\d{{2}}(?:\.\d{{1,3}})?)|"
-    r""
     r"(?P<p{n}>\d{{1,6}}(?:\.\d{{1,3}})?){unit})"
 )
 _SECONDS = r" ?(?:s|sec|secs|seconds?)"
 _BETWEEN = re.compile(
-    rf"\b(?:between |from )?(?:the |second )?{_CLOCK.format(n=1, unit=f'(?:{_SECONDS})?')}"
-    rf"(?: and | to | until |"
-    rf" till | through | ?[-–] ?)"
-    rf"(?:the |second )?{_CLOCK.format(n=2, unit=_SECONDS)}\b(?! (?:from|of|faces?|people))"
+    rf"\b(?:between |from )?(?:the |second )?{_CLOCK.format(n=1, unit=f'(?:{_SECONDS})?')}(?: and | to | until |"
+    rf" till | through | ?[-–] ?)(?:the |second )?{_CLOCK.format(n=2, unit=_SECONDS)}\b(?! (?:from|of|faces?|people))"
 )
 _BEFORE = re.compile(rf"\b(?:before|until|till|up to) {_CLOCK.format(n=1, unit=_SECONDS)}\b")
 _AFTER = re.compile(rf"\b(?:after|since|from) {_CLOCK.format(n=1, unit=f'{_SECONDS} on')}")
 _PART = re.compile(
     r"\b(?P<which>first|second|last|opening|closing|final) (?:(?P<count>\d{1,6}(?:\.\d{1,3})?|one|two|three|four|"
-    r"five|six|seven|"
-    r"eight|nine|ten) )?(?P<unit>seconds?|half|third|quarter|minutes?|frames?)\b|"
+    r"five|six|seven|eight|nine|ten) )?(?P<unit>seconds?|half|third|quarter|minutes?|frames?)\b|"
     r"\b(?:at|in|near|towards?) the (?:very )?(?P<end>start|beginning|end)\b(?! of (?:the|his|her) (?:nose|eye\w*|"
     r"mouth|row))|"
     r"\b(?:in|at|around) the (?P<middle>middle)(?: of the (?:film|video|clip|movie|recording|footage)\b|\W*$)"
