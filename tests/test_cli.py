@@ -381,6 +381,13 @@ def test_pictures_of_the_same_name_get_files_of_their_own(tmp_path, capsys):
     assert len(list((tmp_path / "out").glob("a-*.json"))) == 2
 
 
+def test_formats_may_be_named_together_and_one_by_one(tmp_path):
+    painted(40).save(tmp_path / "a.png")
+    words = ["analyze", str(tmp_path / "a.png"), "--out", str(tmp_path / "out"), "--finder", "whole"]
+    assert main([*words, "--format", "json,html", "--format", "markdown", "--format", "json"]) == 0
+    assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == [".html", ".json", ".md"]
+
+
 def test_resume_skips_what_is_done_and_only_that(tmp_path, capsys):
     for number in range(3):
         painted(40 + number).save(tmp_path / f"{number}.png")

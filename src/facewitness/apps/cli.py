@@ -252,6 +252,7 @@ def parser() -> _Parser:
     answers.add_argument(
         "--format",
         type=_formats,
+        action="extend",
         metavar="NAME,…",
         help="write files: html, json, markdown, overlay, figure, pdf, bundle, film (json where --out)",
     )
@@ -413,7 +414,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
     from facewitness.pipeline import Analyzer
     from facewitness.pool import analyze_many
 
-    formats = arguments.format or (("json",) if arguments.out else ())
+    formats = tuple(dict.fromkeys(arguments.format or (("json",) if arguments.out else ())))
     if arguments.resume and not formats and arguments.lines is None:
         arguments.parser.error(
             "--resume needs --out, --format or --lines: it skips pictures whose reports are there already"

@@ -10,7 +10,7 @@ Also read: 0_real/ and 1_fake/, pristine/, original/, forged/, manipulated/, wit
 for val/. Pictures without a split above them have the split "all". Folders say nothing of who is shown, so every
 picture is a group of its own: where several show one person or come from one video, write a manifest with a `group`.
 Of a film (MP4, MOV, WebM, MKV, AVI) so many `frames` are read, spread evenly; it is a group, too, and so are the pages
-of a TIFF or a PDF, each of which is a picture.
+of a TIFF, each of which is a picture.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from facewitness.errors import InputError
 from facewitness.types import Sample, Truth
 
 SPLITS = ("train", "val", "test", "all")
-_PAGED = {".tif", ".tiff", ".pdf"}
+_PAGED = {".tif", ".tiff"}
 
 _SPLIT_OF = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
              "testing": "test"}  # fmt: skip
