@@ -62,6 +62,16 @@ def test_the_contracts_know_the_whole_trunk():
     assert only == independent == {*plugins.FAMILIES, "builders", "models"}
 
 
+def test_the_chart_of_layers_in_the_documentation_is_the_contract():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (layers,) = (each for each in project["tool"]["importlinter"]["contracts"] if each["id"] == "layers")
+    chart = (
+        (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8").split("## Who may import whom")[1].split("```")[1]
+    )
+    drawn = [set(layer.split(" | ")) for layer in " ".join(chart.split()).split(" ← ")]
+    assert drawn == [set(layer.split(" | ")) for layer in reversed(layers["layers"]) if layer != "(__main__)"]
+
+
 @pytest.mark.parametrize(
     ("imported", "kept"), [("house.models.net", True), ("house.models", True), ("numpy", True), ("house.data", False)]
 )

@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import GifImagePlugin, Image, ImageCms
 
-from facewitness import files, media
+from facewitness import files, media, upright
 from facewitness.calibration import Profile
 from facewitness.errors import InputError, TooLarge, UnreadableMedia
+from facewitness.tiff import pages as pages_of
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -290,7 +291,7 @@ def test_strips_give_the_very_same_picture(kind: str, monkeypatch: pytest.Monkey
         image.putalpha(Image.linear_gradient("L").resize(image.size))
     content = encoded(image, "TIFF" if kind in ("F", "CMYK") else "PNG", **options)
     whole = media.read(content)
-    monkeypatch.setattr(media, "_STRIP", 3 * 40 + 7)
+    monkeypatch.setattr(upright, "_STRIP", 3 * 40 + 7)
     strips = media.read(content)
     np.testing.assert_array_equal(strips.frame.pixels, whole.frame.pixels)
     assert strips.notes == whole.notes
@@ -416,7 +417,7 @@ def pages(count: int = 2, after: int | None = None) -> bytes:
     content = encoded(painted(), "TIFF", save_all=True, append_images=[painted()] * (count - 1))
     if after is None:
         return content
-    last, _ = media._directories(content)[0][-1]
+    last, _ = pages_of(content)[0][-1]
     at = last + 12 * struct.unpack_from("<H", content, last - 2)[0]
     return content[:at] + struct.pack("<I", after) + content[at + 4 :]
 
@@ -451,12 +452,12 @@ def test_more_pages_than_can_be_read_are_refused_and_as_many_as_scans_have_are_n
     # directories that lie in each other, each of 65,535 entries: 1.5 MB for hours of reading
     start, many = -(-len(content) // 4) * 4, 65_535
     content = content.ljust(start, b"\0") + b"\xff\xff\0\0" * ((12 * many + 4 * 50_000) // 4)
-    first, entries = media._directories(bytes(content))[0][0]
+    first, entries = pages_of(bytes(content))[0][0]
     struct.pack_into("<I", content, first + 12 * entries, start)
     for at in range(start, start + 4 * 49_000, 4):
         struct.pack_into("<I", content, at + 2 + 12 * many, at + 4)
     assert "1,000,000 entries" in refusal(bytes(content))
-    assert len(media._directories(bytes(content))[0]) == 1 + 16  # where it has seen enough
+    assert len(pages_of(bytes(content))[0]) == 1 + 16  # where it has seen enough
 
 
 def test_a_tiff_whose_tiles_are_far_larger_than_its_picture_is_refused():

@@ -30,6 +30,7 @@ from typing import IO, Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from facewitness import kinds
 from facewitness.decoder import container_of
 from facewitness.errors import InputError, MissingExtra, TooLarge, UnreadableMedia
 from facewitness.files import open_bounded
@@ -284,7 +285,7 @@ class _File:
             raise UnreadableMedia(f"'{label}' is empty: expected {WANTED}, got 0 bytes. Fetch or export it again.")
         container = container_of(head)
         if container is None:
-            raise UnreadableMedia(f"'{label}': expected {WANTED}, got {_kind(head)}.")
+            raise UnreadableMedia(f"'{label}': expected {WANTED}, got {kinds.no_film(head)}.")
         self.container = container
 
     def opened(self) -> BinaryIO | None:
@@ -342,40 +343,6 @@ def film_at(content: bytes) -> int | None:
             return at - 4
         at = content.find(b"ftyp", at + 4)
     return None
-
-
-PLAYLIST = "a playlist, which names other files and holds no film; name the film itself"
-
-
-def is_playlist(head: bytes) -> bool:
-    """Whether a file that begins so is a playlist.
-
-    Args:
-        head: Its first bytes.
-    """
-    head = head.removeprefix(b"\xef\xbb\xbf")
-    return head.startswith((b"#EXTM3U", b"ffconcat")) or b"<MPD" in head
-
-
-def _kind(head: bytes) -> str:
-    if is_playlist(head):
-        return PLAYLIST
-    if head[:3] == b"\xff\xd8\xff":
-        return "a photo without a film in it"
-    if head[:8] == b"\x89PNG\r\n\x1a\n":
-        return "a still picture"
-    if head[4:8] == b"ftyp":
-        return "a still picture (HEIC or AVIF)"
-    for magic, what in (
-        (b"\x47", "an MPEG transport stream"),
-        (b"FLV", "a Flash video"),
-        (b"OggS", "Ogg"),
-        (b"\x00\x00\x01\xba", "an MPEG program stream"),
-        (b"\x30\x26\xb2\x75", "Windows Media"),
-    ):
-        if head.startswith(magic):
-            return f"{what}; convert it to MP4 first"
-    return "bytes of another kind, or a damaged film; fetch or export it again"
 
 
 # ------------------------------------------------------------------------------------------- the process that decodes

@@ -7,10 +7,9 @@ A picture whose end is missing is refused, not shown in part: decoders fill the 
 blocks would be a verdict on the decoder. Where the file ends properly and yet holds only a part, the clip says so
 (`damage`), and no verdict on it is to be sure. A whole picture without its end mark is a picture.
 
-Colours are brought from the picture's own profile (Display P3, Adobe RGB …) to sRGB, which the witnesses learned from.
-Large pictures are converted in strips: at its peak, reading takes little more than the decoder and the result do.
-Films are read by `film`, which is told by their first bytes; HEIC, JPEG XL and the pictures inside a PDF by `stills`,
-in a process of its own.
+What Pillow has decoded is turned upright and brought to sRGB by `upright`. Films, told by their first bytes, are read
+by `film`; HEIC, JPEG XL and the pictures inside a PDF by `stills`, in a process of its own. What is none of these is
+named by `kinds`.
 
 A part of a file has a name: scan.tif#2 is its second page, letter.pdf#3 its third picture, shot.png#120,340,980,1500
 what lies in that box (x1, y1, x2, y2). `parts` gives the names of all pages or pictures of a file.
@@ -34,12 +33,11 @@ import os
 import re
 import shlex
 import stat
-import struct
 import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -47,7 +45,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness import damage, screenshot, stills
+from facewitness import damage, kinds, screenshot, stills, tiff, upright
 from facewitness.errors import InputError, MissingExtra, TooLarge, UnknownName, UnreadableMedia
 from facewitness.files import beyond, open_bounded, read_bounded
 from facewitness.types import Clip, Frame, Pixels
@@ -59,10 +57,6 @@ MAX_BYTES = 200_000_000
 MAX_PIXELS = 200_000_000  # phones take 12,000 × 9,000 and 16,320 × 12,240
 MAX_MEMORY = 2_000_000_000  # bytes while a picture is read
 MOST_SCANS = 100  # of a JPEG; encoders write ten, and each takes as long to read as a picture
-
-_MOST_EXIF = 2_000_000  # bytes; cameras write up to 64,000, and Pillow makes a Python number of each two
-_MOST_VALUES = 1_000_000  # numbers in one entry of a TIFF: as many as 200 million pixels have small tiles
-_STRIP = 1 << 22  # pixels that are converted at a time
 
 # Pillow's decoders we let near a stranger's file, format → module: pictures of pixels, none that runs another program
 # (EPS does). Pillow does not load modules by itself when it is given a choice of formats.
@@ -222,14 +216,14 @@ def parts(path: str | os.PathLike[str]) -> list[str]:
     try:
         with open_bounded(file_of(path), limit_of(path)) as file:  # a pipe would be waited for
             head = file.read(16)
-        is_tiff, is_pdf = head[:4] in _TIFF, stills.kind_of(head) == "pdf"
+        is_tiff, is_pdf = head[:4] in tiff.MAGIC, stills.kind_of(head) == "pdf"
         if not (is_tiff or is_pdf) or _part_of(path)[1]:
             return [name]
         content = _content(Path(path), name, MAX_BYTES)
         if is_pdf:
             limits = {"max_pixels": MAX_PIXELS, "max_memory": MAX_MEMORY, "counting": True}
             count = _ask_stills(content, "pdf", name, limits, MAX_PIXELS)[0]["parts"]
-        elif _raw_kind(content) is not None:
+        elif tiff.raw_kind(content) is not None:
             count = 1
         else:
             _load_decoders()
@@ -239,9 +233,6 @@ def parts(path: str | os.PathLike[str]) -> list[str]:
     except Exception:  # whatever it is, `read` meets it again and says so
         return [name]
     return [name] if count < 2 else [f"{name}#{number}" for number in range(1, min(count, stills.MOST_PARTS) + 1)]
-
-
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def _cropped(
@@ -352,7 +343,7 @@ def check(content: bytes | Path, label: str, max_pixels: int = MAX_PIXELS, max_m
             raise
         except UnidentifiedImageError as error:
             with content.open("rb") if isinstance(content, Path) else io.BytesIO(content) as file:
-                came = _kind(file.read(_KNOWN_BY))
+                came = kinds.no_picture(file.read(kinds.KNOWN_BY))
             raise UnreadableMedia(f"'{label}': expected {_WANTED}, got {came}.") from error
         except Exception as error:  # a broken file makes decoders raise almost anything
             raise UnreadableMedia(f"'{label}' is damaged or incomplete ({_in_our_words(error)}). {_AGAIN}") from error
@@ -376,32 +367,6 @@ def collect(paths: Iterable[str | os.PathLike[str]], left_out: set[Path] | None 
             if str(path) not in seen:
                 seen.add(str(path))
                 yield path
-
-
-_KINDS = {
-    "HEIC": ".heic .heif .hif",
-    "video": ".mpg .mpeg .wmv .flv .mts .m2ts .3gp .ogv .mxf .vob",
-    "audio": ".mp3 .wav .m4a .aac .flac .ogg .opus",
-    "PDF": ".pdf",
-    "text": ".txt .md .csv .tsv .json .jsonl .xml .html .htm .log .rtf .yaml .yml .ini",
-    "document": ".doc .docx .odt .xls .xlsx .ods .ppt .pptx .odp .pages .key",
-    "raw photo": ".dng .cr2 .cr3 .nef .arw .orf .rw2 .raf .pef .srw .raw",
-    "drawing": ".svg .eps .ai .psd .xcf .sketch",
-    "archive": ".zip .tar .gz .tgz .7z .rar .bz2 .xz .zst",
-}
-_KIND_OF = {suffix: kind for kind, suffixes in _KINDS.items() for suffix in suffixes.split()}
-
-
-def kind_of(path: Path) -> str:
-    """What a file that is no picture and no film to us is, by its ending: "PDF", "text", "archive"; else the ending.
-
-    Args:
-        path: A file's name.
-    """
-    if _is_folder(path):
-        return "linked folder"  # none but these are left out
-    ending = path.suffix.lower().rstrip()
-    return _KIND_OF.get(ending) or (f"{ending} file" if ending else "file without an ending")
 
 
 # -------------------------------------------------------------------------------------------------------------- paths
@@ -525,18 +490,18 @@ def _decode(
     _load_decoders()
     if (kind := stills.kind_of(content[:16])) is not None:
         return _decode_elsewhere(content, kind, label, max_pixels, max_memory, page)
-    if camera := _raw_kind(content):
+    if camera := tiff.raw_kind(content):
         raise UnreadableMedia(
             f"'{label}' is a camera's raw file ({camera}): expected {_WANTED}. Develop it, and export it as JPEG or "
             "TIFF; the small picture inside was not looked at."
         )
-    if _is_overlong(content):
+    if tiff.is_overlong(content):
         raise UnreadableMedia(
-            f"'{label}' is damaged: its directories hold more than {_MOST_VALUES:,} entries, or one of these more "
+            f"'{label}' is damaged: its directories hold more than {tiff.MOST_VALUES:,} entries, or one of these more "
             f"numbers. {_AGAIN}"
         )
     notes: list[str] = []
-    content = _without_long_exif(content, notes)
+    content = upright.without_long_exif(content, notes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about odd metadata, and about sizes that are checked here
         try:
@@ -561,10 +526,10 @@ def _decode(
             if mark:
                 content += mark
                 image = _opened(content)
-            turned = image.format == "TIFF" and image.tag_v2.get(0x0112) in _TURNS  # type: ignore[attr-defined]
+            turned = image.format == "TIFF" and image.tag_v2.get(0x0112) in upright.TURNS  # type: ignore[attr-defined]
             _load(image)
             if turned:  # Pillow has done it
-                notes.append(_TURNED)
+                notes.append(upright.TURNED)
             with _limit_of(image):  # it is decoded again, in part
                 incomplete = (
                     damage.is_short_elsewhere(content, image)
@@ -579,11 +544,11 @@ def _decode(
                 notes.append("A film follows the photo in the file (a motion photo); --film analyses it instead.")
             elif extent is not None and extent.trailing and image.format != "MPO":
                 notes.append(f"{extent.trailing:,} bytes behind the picture's end in the file were not looked at.")
-            return _upright_rgb(image, notes), tuple(notes), _MISSING if incomplete else ""
+            return upright.pixels(image, notes), tuple(notes), _MISSING if incomplete else ""
         except InputError:
             raise
         except UnidentifiedImageError as error:
-            raise UnreadableMedia(f"'{label}': expected {_WANTED}, got {_kind(content)}.") from error
+            raise UnreadableMedia(f"'{label}': expected {_WANTED}, got {kinds.no_picture(content)}.") from error
         except (MemoryError, Image.DecompressionBombError) as error:
             raise TooLarge(f"'{label}' does not fit into memory. Make it smaller.") from error
         except Exception as error:  # a broken file makes decoders raise almost anything
@@ -603,8 +568,8 @@ def _count(image: Image.Image, content: bytes, extent: damage.Extent | None) -> 
         if image.format == "PNG" and extent is not None:  # Pillow believes what it says
             count = min(count, max(1, extent.pictures))
         return count, False
-    directories, broken = _directories(content)
-    return max(1, len(directories)), broken  # Pillow would load each to count them, and raise where the chain breaks
+    pages, broken = tiff.pages(content)
+    return max(1, len(pages)), broken  # Pillow would load each to count them, and raise where the chain breaks
 
 
 def _which(page: int | None, count: int, label: str, what: str) -> list[str]:
@@ -636,7 +601,7 @@ def _decode_elsewhere(
     try:
         image = Image.frombytes(header["mode"], tuple(header["size"]), payload)
         image.info["icc_profile"] = icc or None
-        return _upright_rgb(image, notes), tuple(notes), ""
+        return upright.pixels(image, notes), tuple(notes), ""
     except (ValueError, OSError) as error:
         raise UnreadableMedia(f"'{label}' is damaged or incomplete ({error}). {_AGAIN}") from error
     except MemoryError as error:
@@ -726,7 +691,6 @@ def _in_our_words(error: Exception) -> str:
 
 
 _AGAIN = "Fetch or export it again."
-_KNOWN_BY = 4096  # bytes from which `_kind` tells what a file is
 _MISSING = "A part of the picture is missing or damaged in the file; what is shown there is the decoder's."
 
 
@@ -840,187 +804,10 @@ def _from_image(image: Image.Image, label: str, max_pixels: int) -> Clip:
         raise InputError(f"{label}: expected a PIL image with pixels, got {image.width} × {image.height}")
     notes: list[str] = []
     try:
-        pixels = _upright_rgb(image.copy(), notes)
+        pixels = upright.pixels(image.copy(), notes)
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{label}: expected a PIL image that can be decoded, got one that cannot ({error})") from error
     return Clip(label, (Frame(pixels),), notes=tuple(notes))
-
-
-def _upright_rgb(image: Image.Image, notes: list[str]) -> Pixels:
-    """The pixels as they are to be seen, converted in strips."""
-    turn = _turn(image, notes)
-    convert = _conversion(image, notes)
-    width, height = image.size
-    rows = max(1, _STRIP // width)
-    if rows >= height:
-        pixels = convert(image)
-    else:
-        pixels = np.empty((height, width, 3), np.uint8)
-        for top in range(0, height, rows):
-            bottom = min(height, top + rows)
-            pixels[top:bottom] = convert(image.crop((0, top, width, bottom)))
-    # What one strip tells others may tell too; each stands once, in the order of the first.
-    notes[:] = dict.fromkeys(notes)
-    image.close()  # its memory is needed for what follows
-    return pixels if turn is None else np.ascontiguousarray(turn(pixels))
-
-
-_TURNS: dict[int, Callable[[Pixels], Pixels]] = {  # EXIF's orientations
-    2: lambda p: p[:, ::-1],
-    3: lambda p: p[::-1, ::-1],
-    4: lambda p: p[::-1],
-    5: lambda p: p.transpose(1, 0, 2),
-    6: lambda p: np.rot90(p, -1),
-    7: lambda p: p[::-1, ::-1].transpose(1, 0, 2),
-    8: lambda p: np.rot90(p),
-}
-
-
-_TURNED = "The picture was turned or mirrored as its EXIF orientation says."
-_NO_EXIF = "The EXIF orientation could not be read; the picture is shown as it is stored."
-
-
-def _without_long_exif(content: bytes, notes: list[str]) -> bytes:
-    """A JPEG with far more EXIF than cameras write, under another name, so that Pillow leaves it alone; or as it is."""
-    if content[:2] != b"\xff\xd8" or content.count(b"Exif\0\0") * 65_535 <= _MOST_EXIF:
-        return content
-    segments = list(re.finditer(rb"\xff\xe1(..)Exif\0\0", content, re.DOTALL))
-    if sum(int.from_bytes(segment[1]) for segment in segments) <= _MOST_EXIF:
-        return content
-    notes.append(_NO_EXIF)
-    hidden = bytearray(content)
-    for segment in segments:
-        hidden[segment.end() - 6 : segment.end() - 2] = b"Long"
-    return bytes(hidden)
-
-
-def _turn(image: Image.Image, notes: list[str]) -> Callable[[Pixels], Pixels] | None:
-    """What makes the picture upright; None where it is."""
-    try:
-        if len(image.info.get("exif") or image.info.get("Raw profile type exif") or b"") > _MOST_EXIF:
-            raise ValueError
-        turn = _TURNS.get(image.getexif().get(0x0112, 1))
-    except Exception:  # EXIF is written by thousands of programs; a photo is not refused for it
-        notes.append(_NO_EXIF)
-        return None
-    if turn is not None:
-        notes.append(_TURNED)
-    return turn
-
-
-def _conversion(image: Image.Image, notes: list[str]) -> Callable[[Image.Image], Pixels]:
-    """What turns a strip of the picture into RGB uint8, and tells of it in the notes."""
-    mode = image.mode
-    if mode in ("I", "F") or mode.startswith("I;16"):
-        return _from_deep_grey(image, notes)
-    to_srgb = _to_srgb(image, notes)
-    if mode == "CMYK":
-        if to_srgb is not None:
-            return lambda strip: np.asarray(to_srgb(strip))
-        notes.append("Printing colours (CMYK) without a usable profile: the colours are approximate.")
-        return lambda strip: np.asarray(strip.convert("RGB"))
-    if image.has_transparency_data:
-        return lambda strip: _on_white(_coloured(strip.convert("RGBA"), to_srgb), notes)
-    if to_srgb is not None:
-        return lambda strip: np.asarray(to_srgb(strip))
-    return lambda strip: np.asarray(strip if mode == "RGB" else strip.convert("RGB"))
-
-
-def _coloured(rgba: Image.Image, to_srgb: Callable[[Image.Image], Image.Image] | None) -> NDArray[np.uint8]:
-    """RGBA with its colours in sRGB."""
-    pixels = np.array(rgba)
-    if to_srgb is not None:
-        pixels[:, :, :3] = np.asarray(to_srgb(rgba))
-    return pixels
-
-
-def _to_srgb(image: Image.Image, notes: list[str]) -> Callable[[Image.Image], Image.Image] | None:
-    """What brings the picture's colours to sRGB; None where they are sRGB, or no profile says otherwise."""
-    profile = image.info.get("icc_profile")
-    if not profile:
-        return None
-    mode = {"CMYK": "CMYK", "L": "L", "1": "L", "LA": "L"}.get(image.mode, "RGB")
-    conversion = _transform(bytes(profile), mode)
-    if conversion is None:
-        if mode != "CMYK":
-            notes.append("The colour profile in the file cannot be used; colours are shown as they are stored.")
-        return None
-    transform, name = conversion
-    if transform is None:
-        return None
-    if mode != "CMYK":
-        notes.append(f"Colours were converted from the profile {name} to sRGB.")
-    from PIL import ImageCms
-
-    def convert(strip: Image.Image) -> Image.Image:
-        made = ImageCms.applyTransform(strip if strip.mode == mode else strip.convert(mode), transform)
-        assert made is not None  # it is None only for a conversion in place
-        return made
-
-    return convert
-
-
-@functools.lru_cache(maxsize=16)
-def _transform(profile: bytes, mode: str) -> tuple[Any, str] | None:
-    """A profile's transform to sRGB and its name; the transform is None where it changes next to nothing."""
-    from PIL import Image, ImageCms
-
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        transform = ImageCms.buildTransform(
-            source, ImageCms.createProfile("sRGB"), mode, "RGB", ImageCms.Intent.PERCEPTUAL
-            if mode == "CMYK" else ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        )  # fmt: skip
-        description = "".join(c for c in ImageCms.getProfileDescription(source) if c.isprintable()).strip()
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return None
-    name = f"'{description[:60]}'" if description else "in the file"
-    if mode != "CMYK":
-        steps = np.arange(0, 256, 17, dtype=np.uint8)
-        shape = (16, 1) if mode == "L" else (256, 16, 3)
-        grid = steps.reshape(shape) if mode == "L" else np.stack(np.meshgrid(steps, steps, steps), -1).reshape(shape)
-        came = np.asarray(ImageCms.applyTransform(Image.fromarray(grid), transform)).astype(int)
-        if np.abs(came - grid.reshape(*grid.shape[:2], -1)).max() <= _SAME_COLOUR:
-            return None, name
-    return transform, name
-
-
-_SAME_COLOUR = 3  # levels of 255: as much as two makers' tables of sRGB differ
-
-
-def _from_deep_grey(image: Image.Image, notes: list[str]) -> Callable[[Image.Image], Pixels]:
-    """16 or 32 bits of grey, or floats: scaled to 8 bits, never clipped."""
-    low, high, kind = 0.0, 65535.0, "u"
-    lowest, highest, holes = np.inf, -np.inf, False
-    rows = max(1, _STRIP // image.width)
-    for top in range(0, image.height, rows):
-        values = np.asarray(image.crop((0, top, image.width, min(image.height, top + rows))))
-        kind = values.dtype.kind
-        finite = values[np.isfinite(values)] if kind == "f" else values
-        holes = holes or finite.size < values.size
-        if finite.size:
-            lowest, highest = min(lowest, float(finite.min())), max(highest, float(finite.max()))
-    if holes or lowest < low or highest > high or kind == "f":
-        if lowest > highest:
-            raise UnreadableMedia("The picture holds no finite values: expected grey values.")
-        low, high = lowest, highest
-        notes.append(f"Grey values from {low:g} to {high:g} were stretched to black and white.")
-
-    def convert(strip: Image.Image) -> Pixels:
-        values = np.nan_to_num(np.asarray(strip).astype(np.float64), nan=low, posinf=high, neginf=low)
-        eight = np.rint((values - low) * (255.0 / max(high - low, 1e-12))).astype(np.uint8)
-        return np.repeat(eight[:, :, None], 3, axis=2)
-
-    return convert
-
-
-def _on_white(rgba: NDArray[np.uint8], notes: list[str]) -> Pixels:
-    alpha = rgba[:, :, 3:]
-    if int(alpha.min()) == 255:
-        return np.ascontiguousarray(rgba[:, :, :3])
-    notes.append("The picture is transparent in places; it was put on white.")
-    mixed = rgba[:, :, :3].astype(np.uint16) * alpha + 255 * (255 - alpha.astype(np.uint16))
-    return ((mixed + 127) // 255).astype(np.uint8)
 
 
 def _from_array(array: NDArray[Any], label: str) -> tuple[Frame, tuple[str, ...]]:
@@ -1038,208 +825,10 @@ def _from_array(array: NDArray[Any], label: str) -> tuple[Frame, tuple[str, ...]
     if array.ndim == 2 or shape[2] == 1:
         pixels = np.repeat(array.reshape(shape[0], shape[1], 1), 3, axis=2)
     elif shape[2] == 4:
-        pixels = _on_white(array, notes)
+        pixels = upright.on_white(array, notes)
     else:
         pixels = np.ascontiguousarray(array)
     return Frame(pixels), tuple(notes)
-
-
-# ----------------------------------------------------------------------------------------------------------- messages
-
-
-# How bytes begin, and what they are then: a sentence's end
-_CONVERT, _RAW = "convert it to JPEG first", "a camera's raw file; export it as JPEG or TIFF first"
-_VIDEO = "a film of a kind that is not read; convert it to MP4 first"
-_FILM = "a damaged or incomplete film; fetch or export it again"
-_HEIC = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1"))
-_BEGINNINGS: tuple[tuple[bytes, str], ...] = (
-    (b"\xff\x0a", f"JPEG XL; {_CONVERT}"),
-    (b"\x00\x00\x00\x0cJXL ", f"JPEG XL; {_CONVERT}"),
-    (b"II\xbc", f"JPEG XR; {_CONVERT}"),
-    *((head, "a TIFF that is damaged or of a kind that is not read; export it again") for head in _TIFF),
-    (b"8BPS", f"a Photoshop file; export it, or {_CONVERT}"),
-    (b"8BPB", f"a Photoshop file; export it, or {_CONVERT}"),
-    (b"gimp xcf", f"a GIMP file; export it, or {_CONVERT}"),
-    (b"\x76\x2f\x31\x01", f"OpenEXR; {_CONVERT}"),
-    (b"#?RADIANCE", f"a Radiance picture; {_CONVERT}"),
-    (b"\x00\x00\x01\x00", f"an icon; {_CONVERT}"),
-    (b"icns", f"an icon; {_CONVERT}"),
-    (b"DDS ", f"a texture (DDS); {_CONVERT}"),
-    (b"AT&TFORM", "a scanned document (DjVu); take the picture out of it first"),
-    (b"%!PS", "PostScript, which is a program; convert it elsewhere"),
-    (b"\xc5\xd0\xd3\xc6", "PostScript, which is a program; convert it elsewhere"),
-    (b"\x01\x00\x00\x00\x58", f"a drawing (EMF); {_CONVERT}"),
-    (b"\xd7\xcd\xc6\x9a", f"a drawing (WMF); {_CONVERT}"),
-    (b"FUJIFILMCCD-RAW", _RAW),
-    (b"FOVb", _RAW),
-    (b"\x00MRM", _RAW),
-    (b"IIRO", _RAW),
-    (b"IIRS", _RAW),
-    (b"MMOR", _RAW),
-    (b"IIU\x00", _RAW),
-    (b"FLV\x01", _VIDEO),
-    (b"\x00\x00\x01\xba", _VIDEO),
-    (b"\x00\x00\x01\xb3", _VIDEO),
-    (b"\x30\x26\xb2\x75", _VIDEO),
-    (b"OggS", _VIDEO),
-    (b"ID3", "sound; expected a picture"),
-    (b"fLaC", "sound; expected a picture"),
-    (b"%PDF", "a document (PDF); take the picture out of it first"),
-    (b"PK\x03\x04", "a document or an archive; take the picture out of it first"),
-    (b"\xd0\xcf\x11\xe0", "a document; take the picture out of it first"),
-    (b"{\\rtf", "a document; take the picture out of it first"),
-    (b"\x1f\x8b", "an archive; take the picture out of it first"),
-    (b"7z\xbc\xaf", "an archive; take the picture out of it first"),
-    (b"Rar!", "an archive; take the picture out of it first"),
-    (b"BZh", "an archive; take the picture out of it first"),
-    (b"\xfd7zXZ", "an archive; take the picture out of it first"),
-    (b"MZ", "a program; expected a picture"),
-    (b"\x7fELF", "a program; expected a picture"),
-    (b"SQLite format 3", "a database; expected a picture"),
-)
-
-
-def _kind(content: bytes) -> str:
-    """What bytes that are no picture seem to be, for a message."""
-    if (box := content[4:12])[:4] == b"ftyp":
-        brands = {content[at : at + 4] for at in (8, *range(16, min(len(content), int.from_bytes(content[:4])), 4))}
-        if box[4:] == b"crx ":
-            return _RAW
-        if box[4:] in (b"avif", b"avis"):
-            return "a damaged or incomplete AVIF; fetch or export it again"
-        if box[4:] in _HEIC or brands & (_HEIC - {b"mif1", b"msf1", b"mif2"}):
-            return f"HEIC; {_CONVERT}"
-        return _FILM
-    if content[4:8] in (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"):
-        return _FILM
-    if content[:4] == b"\x1aE\xdf\xa3":
-        return _FILM
-    if content[:4] == b"RIFF":
-        sound = content[8:12] == b"WAVE"
-        if content[8:12] != b"WEBP":
-            return "sound; expected a picture" if sound else _FILM
-    if content[6:14] == b"HEAPCCDR":
-        return _RAW
-    for beginning, kind in _BEGINNINGS:
-        if content.startswith(beginning):
-            return kind
-    if len(content) > 377 and content[0] == 0x47 and content[188] == 0x47 and content[376] == 0x47:
-        return _VIDEO
-    if content[257:262] == b"ustar":
-        return "an archive; take the picture out of it first"
-    head = content[:512]
-    from facewitness import film
-
-    if film.is_playlist(head):
-        return film.PLAYLIST
-    try:
-        text = head.decode("utf-8", errors="strict" if len(content) <= 512 else "ignore")
-    except UnicodeDecodeError:
-        text = "\0"
-    if all(c.isprintable() or c.isspace() for c in text):
-        if "<svg" in text.lower():
-            return f"a drawing (SVG); {_CONVERT}"
-        return "a web page; save the picture itself" if "<html" in text.lower() else _TEXT
-    return "bytes of another kind, or a damaged picture; fetch or export it again"
-
-
-_TEXT = "text; look into the file. A list of pictures is a CSV with a column file, and no list names another list"
-
-# Of a TIFF: kinds of raw data by compression (tag 259), and by how the values are to be read (262)
-_RAW_COMPRESSIONS = {34713: "NEF", 32767: "ARW", 32769: "SRW", 32770: "SRW", 32772: "SRW", 65000: "DCR", 65535: "PEF"}
-_RAW_READINGS = {32803: "colour filter array", 34892: "linear raw"}
-_MOST_DIRECTORIES = 64
-
-
-def _raw_kind(content: bytes) -> str | None:
-    """What kind of raw file a TIFF is; None for pictures.
-
-    The first directory of a raw file is often a thumbnail, which decoders take for the picture.
-    """
-    head = content[:4]
-    if head not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return None
-    if content[8:10] == b"CR" and head == b"II*\0":
-        return "CR2"
-    order, big = ("little" if head[:2] == b"II" else "big"), b"+" in head
-    number: Callable[[int, int], int] = lambda at, size: int.from_bytes(content[at : at + size], order)  # type: ignore[arg-type]  # noqa: E731
-    wide = 8 if big else 4
-    open_, seen = [number(8 if big else 4, wide)], set[int]()
-    first = True
-    while open_ and len(seen) < _MOST_DIRECTORIES:
-        at = open_.pop(0)
-        if at in seen or not 8 <= at < len(content):
-            continue
-        seen.add(at)
-        count = number(at, 8 if big else 2)
-        entry, place = (20, at + 8) if big else (12, at + 2)
-        for each in range(place, min(place + min(count, 1000) * entry, len(content) - entry + 1), entry):
-            tag, kind, many = number(each, 2), number(each + 2, 2), number(each + 4, wide)
-            value = each + 4 + wide
-            single = number(value, {1: 1, 3: 2}.get(kind, 4))
-            if tag == 50706:
-                return "DNG"
-            if tag == 254 and first and single & 1:
-                return "its first picture is a small copy"
-            if tag == 259 and single in _RAW_COMPRESSIONS:
-                return _RAW_COMPRESSIONS[single]
-            if tag == 262 and single in _RAW_READINGS:
-                return _RAW_READINGS[single]
-            if tag == 330:
-                many = min(many, 16)
-                inline = many * wide <= wide
-                base = value if inline else number(value, wide)
-                open_ += [number(base + i * wide, wide) for i in range(many)]
-        after = place + count * entry
-        open_.append(number(after, wide))
-        first = False
-    return None
-
-
-def _directories(content: bytes) -> tuple[list[tuple[int, int]], bool]:
-    """A TIFF's pages, where each one's entries begin and how many there are, and whether their chain breaks off.
-
-    A chain that leads back ends there. It ends, too, where there are more entries than pictures have.
-    """
-    order, big = ("<" if content[:2] == b"II" else ">"), b"+" in content[:4]
-    wide, count = struct.Struct(order + ("Q" if big else "I")), struct.Struct(order + ("Q" if big else "H"))
-    pages: list[tuple[int, int]] = []
-    seen, entries = {0}, 0  # 0 ends the chain
-    at = 8 if big else 4
-    try:
-        while (here := wide.unpack_from(content, at)[0]) not in seen:
-            seen.add(here)
-            if not 8 <= here < len(content):
-                return pages, True
-            many = count.unpack_from(content, here)[0]
-            at = here + count.size + many * (20 if big else 12)
-            if not many or at > len(content):
-                return pages, True
-            pages.append((here + count.size, many))
-            entries += many
-            if entries > _MOST_VALUES:
-                break
-    except struct.error:
-        return pages, True
-    return pages, False
-
-
-def _is_overlong(content: bytes) -> bool:
-    """Whether a TIFF's directories have so many entries, or one of these so many numbers, that reading takes ages."""
-    if content[:4] not in _TIFF:
-        return False
-    directories, _ = _directories(content)
-    if sum(many for _, many in directories) > _MOST_VALUES:
-        return True
-    if len(content) < 2 * _MOST_VALUES:
-        return False
-    order, big = ("<" if content[:2] == b"II" else ">"), b"+" in content[:4]
-    entry = struct.Struct(order + ("HHQQ" if big else "HHII"))
-    return any(
-        values > _MOST_VALUES and kind not in (1, 2, 6, 7)  # of bytes Pillow makes no numbers
-        for begin, many in directories
-        for _, kind, values, _ in entry.iter_unpack(content[begin : begin + many * entry.size])
-    )
 
 
 def _too_many_pixels(label: str, width: int, height: int, limit: int) -> TooLarge:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from facewitness import kinds
 from facewitness.apps._words import (
     ALL,
     ANALYSING,
@@ -740,10 +741,8 @@ def _others(left_out: set[Path]) -> str:
     """What of the folders was left out, by kind: "skipped 4 other files: 1 HEIC, 1 PDF, 2 text"; or nothing."""
     if not left_out:
         return ""
-    from facewitness import media
-
-    kinds = collections.Counter(media.kind_of(path) for path in left_out)
-    counted = ", ".join(f"{number} {shown(kind)}" for kind, number in sorted(kinds.items()))
+    counts = collections.Counter(kinds.by_name(path) for path in left_out)
+    counted = ", ".join(f"{number} {shown(kind)}" for kind, number in sorted(counts.items()))
     return f"skipped {len(left_out)} other file{'s' if len(left_out) > 1 else ''}: {counted}"
 
 
