@@ -18,7 +18,7 @@ import time
 import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -153,10 +153,7 @@ def run(
     """
     system = system or System()
     if films:
-        if reencode is not None or any(name != "none" for name, _ in perturbations):
-            raise InputError("bench run: films are judged as they are; leave out --perturb and --reencode, or --films")
-        system = replace(system, reading={**(system.reading or {}), "sampling": {"frames": frames}})
-    missing: list[str] = []
+        system = _of_films(system, frames, perturbations, reencode)
     leaf = plugins.get("datasets", dataset)
     files = folder_of(root)
     i, n = shard
@@ -164,10 +161,7 @@ def run(
         raise InputError(f"shard: expected 1 ≤ i ≤ n, got {i}/{n}")
     folder = out if n == 1 else out / f"shard-{i}-of-{n}"
     analyzer = Analyzer(**system.arguments(("none", 0), seed))
-    able = [w for w in analyzer.witnesses if questions and getattr(w, "answers_questions", hasattr(w, "answer"))]
-    if able and jobs > 1:
-        named = ", ".join(w.name for w in able)
-        raise InputError(f"bench run: expected --jobs 1 where a witness answers questions ({named}), got {jobs}")
+    able = _able(analyzer.witnesses, jobs) if questions else []
     scores, lacking = speakers.available()
     meta = {
         "schema": predictions.SCHEMA,
@@ -185,37 +179,10 @@ def run(
         "version": facewitness.__version__, "libraries": analyzer.made_by["libraries"],
         "platform": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     }  # fmt: skip
-
-    passed: dict[str, Counter[str]] = {column: Counter() for column in keep or {}}  # what --keep left out
-
-    def listed() -> Iterator[Sample]:
-        note: Callable[[str], None] = missing.append if not missing else lambda sentence: None  # once, not each pass
-        samples = samples_of(leaf, root, split, frames, note)
-        samples = whole_films(samples) if films else samples
-        chosen = (s for s in samples if zlib.crc32(s.group.encode("utf-8", "replace")) % n == i - 1)
-        number = 0
-        for sample in chosen:
-            if not wanted(sample, keep or {}):
-                for column, values in passed.items():
-                    values[_columns(sample)[column] or "not named"] += 1
-                continue
-            if limit is not None and number >= limit:
-                return
-            number += 1
-            yield sample
-
-    data = listing.listed(listed(), files)
+    chosen = _Chosen(leaf, root, split, frames, shard, limit, keep or {}, films)
+    data = listing.listed(chosen, files)
     if data.num_rows == 0 and n == 1:
-        what = f"the split {split!r} of {dataset}" if split else f"{dataset} at {root}"
-        note = f" {missing[0]}" if missing else ""
-        if any(passed.values()):
-            asked = " and ".join(f"{column} {' or '.join(values)}" for column, values in (keep or {}).items())
-            there = "; ".join(
-                f"{column} {', '.join(f'{name} ({count})' for name, count in values.most_common(8))}"
-                for column, values in passed.items()
-            )
-            raise InputError(f"{what}: expected samples with {asked}, found none. There are: {there}.")
-        raise InputError(f"{what} has no samples.{note} See `facewitness datasets check {dataset} ROOT`.")
+        raise chosen.why_none(dataset)
     with predictions.Writer(folder, meta, data=data) as writer:
         if writer.finished:
             known: predictions.Coverage = predictions.read_meta(folder)["coverage"]
@@ -226,7 +193,7 @@ def run(
         try:
             for perturbation in perturbations:
                 plain = perturbation[0] == "none"
-                items = _items(listed(), files or Path(), perturbation, reencode, seed)
+                items = _items(chosen, files or Path(), perturbation, reencode, seed)
                 ready = analyzer if perturbation[0] != "crop_shift" else None
                 arguments = system.arguments(perturbation, seed)
                 for item, analysis in _in_order(
@@ -244,10 +211,79 @@ def run(
         except BaseException:
             writer.flush()  # what was worked out is kept, whatever stopped us
             raise
-        covered = writer.finish(missing, listing.amiss(data) if n == 1 else ())
+        covered = writer.finish(chosen.missing, listing.amiss(data) if n == 1 else ())
     if n > 1:
         return predictions.gather(out, n) or covered
     return covered
+
+
+def _of_films(
+    system: System, frames: int, perturbations: Sequence[perturb.Perturbation], reencode: int | None
+) -> System:
+    """The system with so many frames of each film judged; nothing else may be done to films."""
+    if reencode is not None or any(name != "none" for name, _ in perturbations):
+        raise InputError("bench run: films are judged as they are; leave out --perturb and --reencode, or --films")
+    return replace(system, reading={**(system.reading or {}), "sampling": {"frames": frames}})
+
+
+def _able(witnesses: Iterable[Witness], jobs: int) -> list[Witness]:
+    """The witnesses that answer questions: in this process, for theirs are the pixels."""
+    able = [w for w in witnesses if getattr(w, "answers_questions", hasattr(w, "answer"))]
+    if able and jobs > 1:
+        named = ", ".join(w.name for w in able)
+        raise InputError(f"bench run: expected --jobs 1 where a witness answers questions ({named}), got {jobs}")
+    return able
+
+
+# --------------------------------------------------------------------------------------------------- the samples
+
+
+@dataclass(slots=True, eq=False)
+class _Chosen:
+    """A run's samples: of its split, its share and what is kept, the first so many. Each pass lists them anew."""
+
+    leaf: Any
+    root: str | Path | None
+    split: str | None
+    frames: int
+    shard: tuple[int, int]
+    limit: int | None
+    keep: Mapping[str, Sequence[str]]
+    films: bool
+    missing: list[str] = field(default_factory=list)  # what the leaf tells the user
+    passed: dict[str, Counter[str]] = field(default_factory=dict)  # what is not kept, by column
+
+    def __iter__(self) -> Iterator[Sample]:
+        i, n = self.shard
+        self.passed = {column: Counter() for column in self.keep}
+        note: Callable[[str], None] = self.missing.append if not self.missing else lambda sentence: None  # once
+        samples = samples_of(self.leaf, self.root, self.split, self.frames, note)
+        samples = whole_films(samples) if self.films else samples
+        number = 0
+        for sample in samples:
+            if zlib.crc32(sample.group.encode("utf-8", "replace")) % n != i - 1:
+                continue
+            if not wanted(sample, self.keep):
+                for column, values in self.passed.items():
+                    values[_columns(sample)[column] or "not named"] += 1
+                continue
+            if self.limit is not None and number >= self.limit:
+                return
+            number += 1
+            yield sample
+
+    def why_none(self, dataset: str) -> InputError:
+        """What to say where there are none: what was not kept, or what is missing."""
+        what = f"the split {self.split!r} of {dataset}" if self.split else f"{dataset} at {self.root}"
+        if any(self.passed.values()):
+            asked = " and ".join(f"{column} {' or '.join(values)}" for column, values in self.keep.items())
+            there = "; ".join(
+                f"{column} {', '.join(f'{name} ({count})' for name, count in values.most_common(8))}"
+                for column, values in self.passed.items()
+            )
+            return InputError(f"{what}: expected samples with {asked}, found none. There are: {there}.")
+        note = f" {self.missing[0]}" if self.missing else ""
+        return InputError(f"{what} has no samples.{note} See `facewitness datasets check {dataset} ROOT`.")
 
 
 def folder_of(root: str | Path | None) -> Path | None:
