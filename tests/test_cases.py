@@ -23,7 +23,7 @@ from PIL import Image, ImageFilter, ImageOps
 from reports import REPORTS
 
 from facewitness import drawn, judge, phrases, plugins
-from facewitness.apps import cli
+from facewitness.apps import analyze
 from facewitness.apps.cli import main
 from facewitness.dialogue import Dialogue
 from facewitness.errors import WeightsError
@@ -342,7 +342,7 @@ def pairs(pattern: str, text: str) -> list[tuple[float, float]]:
 def in_every_form(report: Report) -> Iterator[str]:
     yield plugins.get("formats", "html").render(report).decode()
     yield plugins.get("formats", "markdown").render(report).decode()
-    yield "\n".join(line for line, _ in cli._summary(cli._Outcome(report), detailed=True))
+    yield "\n".join(line for line, _ in analyze._summary(analyze._Outcome(report), detailed=True))
     yield f"{phrases.odds(report.verdict)}\n" + "\n".join(  # JSON has the numbers as they are, and the reasons
         json.loads(plugins.get("formats", "json").render(report))["verdict"]["reasons"]
     )

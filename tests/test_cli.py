@@ -29,7 +29,8 @@ from waiting import eventually
 import facewitness
 from facewitness import files, plugins
 from facewitness.apps import summary
-from facewitness.apps.cli import _CAUSES, main, parser
+from facewitness.apps.analyze import _CAUSES
+from facewitness.apps.cli import main, parser
 from facewitness.formats import json as wire
 from facewitness.regions import DIALECTS
 from facewitness.types import CAUSES
@@ -690,7 +691,7 @@ def test_the_words_of_an_interruption_are_true(tmp_path, capsys, monkeypatch, wo
         raise KeyboardInterrupt
 
     painted(40).save(tmp_path / "a.png")
-    monkeypatch.setattr("facewitness.apps.cli._tell", stop)
+    monkeypatch.setattr("facewitness.apps.analyze._tell", stop)
     assert analyze(tmp_path / "a.png", *(word.format(out=tmp_path / "x.jsonl") for word in words)) == 130
     assert capsys.readouterr().err.rstrip().endswith(ends)
 
@@ -1052,7 +1053,7 @@ def test_a_full_disk_behind_standard_output_is_one_sentence(capsys, monkeypatch)
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("facewitness.apps.cli._sources", full)
+    monkeypatch.setattr("facewitness.apps.analyze._sources", full)
     assert main(["analyze", "x.png"]) == 1
     assert "could not (No space left on device)" in capsys.readouterr().err
 
