@@ -25,7 +25,7 @@ from facewitness.errors import InputError, UnknownName, WeightsError  # noqa: E4
 from facewitness.models.compact import Compact, read_weights  # noqa: E402
 from facewitness.models.mids import SmallEncoders  # noqa: E402
 from facewitness.train import compact as recipe_file  # noqa: E402
-from facewitness.train import export  # noqa: E402
+from facewitness.train import export, loop  # noqa: E402
 
 TINY = recipe_file.Recipe(
     stage=(recipe_file.Stage(64, 2, 4, 1e-3), recipe_file.Stage(96, 2, 4, 1e-3)),
@@ -221,6 +221,22 @@ def test_a_loss_hears_only_what_is_known():
     batch["mask"][1], batch["regions"][1] = 1.0, 1.0
     second = recipe_file.losses(answers, batch)
     assert all(torch.equal(first[k], second[k]) for k in first) and set(first) == {"fake", "kind", "mask", "regions"}
+
+
+def test_bfloat16_leaves_the_first_and_the_strided_depthwise_convolutions_in_float():
+    network = Compact(noise=True).eval()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    loop.some_in_float(network)
+    assert before.keys() == network.state_dict().keys()
+    kinds: dict[str, set[torch.dtype]] = {"first": set(), "strided": set(), "others": set()}
+    for part in network.backbone.modules():
+        if isinstance(part, torch.nn.Conv2d):
+            strided = part.groups > 1 and part.stride[0] > 1
+            kind = "first" if part is network.backbone.conv_stem else "strided" if strided else "others"
+            part.register_forward_hook(lambda _, given, out, kind=kind: kinds[kind].add(out.dtype))
+    with torch.autocast("cpu", torch.bfloat16), torch.inference_mode():
+        network(torch.rand(1, 3, 64, 64) * 255)
+    assert kinds == {"first": {torch.float32}, "strided": {torch.float32}, "others": {torch.bfloat16}}
 
 
 def test_training_goes_on_where_it_was_stopped(packed, tmp_path):

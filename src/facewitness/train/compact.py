@@ -53,7 +53,7 @@ from facewitness.models._answers import Answers
 from facewitness.models.compact import SHIPPED, Compact, read_weights
 from facewitness.models.patches import Patches
 from facewitness.train import checkpoint, several
-from facewitness.train.loop import Batch, Loop, Schedule, resume
+from facewitness.train.loop import Batch, Loop, Schedule, resume, some_in_float
 from facewitness.train.recipe import by_share, known, read_recipe
 from facewitness.types import KINDS, Landmarks, Pixels
 
@@ -607,6 +607,8 @@ def train(
     model = begin(recipe, init_from).to(device)
     if device.type == "cpu" or isinstance(model, Compact):
         model = model.to(memory_format=torch.channels_last)
+    if recipe.bf16 and isinstance(model, Compact):
+        some_in_float(model)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     optimizer = optimizer_of(model, recipe)
     settings = {name: value for name, value in asdict(recipe).items() if name != "stage"}  # more may be added

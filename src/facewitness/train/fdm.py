@@ -64,7 +64,7 @@ from facewitness.forge import degrade
 from facewitness.models.fdm import FDM
 from facewitness.phrases import cell
 from facewitness.train import checkpoint
-from facewitness.train.loop import Batch, Loop, Schedule, first_in_float, put
+from facewitness.train.loop import Batch, Loop, Schedule, some_in_float, put
 from facewitness.train.plan import CONVOLUTIONS, Plan, passed_through
 from facewitness.train.recipe import MOST_SIDE, arguments, buildable, check, known, read_recipe
 
@@ -394,7 +394,7 @@ def train(
         model.start_from(init_from)
     model = model.to(place, memory_format=torch.channels_last)
     if recipe.bf16:
-        first_in_float(model.backbone)
+        some_in_float(model.backbone)
     decayed = [p for p in model.parameters() if p.ndim > 1]
     other = [p for p in model.parameters() if p.ndim <= 1]
     optimizer = torch.optim.AdamW(

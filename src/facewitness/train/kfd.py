@@ -50,7 +50,7 @@ from facewitness.models import minilm
 from facewitness.models.kfd import KFD, ClipEncoders, Embed, SmallEncoders, adapt, is_elsewhere
 from facewitness.models.sbi import SBI
 from facewitness.train import checkpoint, several
-from facewitness.train.loop import Batch, Loop, Schedule, first_in_float, precision, put
+from facewitness.train.loop import Batch, Loop, Schedule, some_in_float, precision, put
 from facewitness.train.plan import Plan, passed_through
 from facewitness.train.recipe import (
     above_zero,
@@ -483,7 +483,7 @@ def train(
     device = several.device()
     model = make(recipe, init_from, embed, go_on).to(device).to(memory_format=torch.channels_last)
     if recipe.bf16 and isinstance(model.encoders, SmallEncoders):
-        first_in_float(model.encoders)
+        some_in_float(model.encoders)
     learned = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(learned, lr=recipe.lr, weight_decay=recipe.weight_decay)
 

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -325,14 +326,25 @@ def precision(device: torch.device, bf16: bool, checkpointing: bool = False) -> 
     return stack
 
 
-def first_in_float(network: torch.nn.Module) -> None:
-    """The first convolution is left out of bfloat16, in place: eight bits would round the traces in pixels away.
+def some_in_float(network: torch.nn.Module) -> None:
+    """Some convolutions are left out of bfloat16, in place: the first, and on a CPU the strided depthwise ones.
+
+    In the first, eight bits would round the traces in pixels away. The others oneDNN differentiates two to twelve times
+    as slowly in bfloat16 as in single precision: four of MobileNetV2's take a quarter of a step (LOG.md).
 
     Args:
         network: A convolutional one, on the device where it learns.
     """
-    first = next(part for part in network.modules() if isinstance(part, torch.nn.Conv2d))
-    first.forward = torch.autocast(first.weight.device.type, enabled=False)(first.forward)
+    parts = [part for part in network.modules() if isinstance(part, torch.nn.Conv2d)]
+    on_cpu = parts[0].weight.device.type == "cpu"
+    for part in parts:
+        if part is parts[0] or (on_cpu and part.groups == part.in_channels > 1 and max(part.stride) > 1):
+            part.forward = partial(_in_float, part.forward)
+
+
+def _in_float(forward: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    with torch.autocast(x.device.type, enabled=False):
+        return forward(x.float())
 
 
 def put(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
