@@ -2,8 +2,8 @@
 
     python runs/compact/begin.py runs/kfd/kfd.safetensors mobilenetv2_100_imagenet.safetensors begin.safetensors
 
-KFD's detector learned from genuine faces and blends of them, no forgery of a source among them. It ends at stride 32; the
-last convolution before the pooled feature is taken from ImageNet's weights. See README.md.
+KFD's detector learned from genuine faces and blends of them, no forgery of a source among them. It ends at stride 32;
+the last convolution before the pooled feature is taken from ImageNet's weights. See README.md.
 """
 
 import argparse
@@ -18,6 +18,7 @@ _BACKBONE = "encoders.backbone."
 
 
 def main() -> None:
+    """Join the two and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kfd", type=Path, help="a detector by `train kfd` with backbone mobilenetv2_100")
     parser.add_argument("imagenet", type=Path, help="ImageNet weights of the same backbone, by timm's names")

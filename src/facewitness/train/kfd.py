@@ -50,7 +50,7 @@ from facewitness.models import minilm
 from facewitness.models.kfd import KFD, ClipEncoders, Embed, SmallEncoders, adapt, is_elsewhere
 from facewitness.models.sbi import SBI
 from facewitness.train import checkpoint, several
-from facewitness.train.loop import Batch, Loop, Schedule, some_in_float, precision, put
+from facewitness.train.loop import Batch, Loop, Schedule, precision, put, some_in_float
 from facewitness.train.plan import Plan, passed_through
 from facewitness.train.recipe import (
     above_zero,
