@@ -19,7 +19,7 @@ from pictures import painted, write_broken
 from waiting import eventually
 
 from facewitness import plugins
-from facewitness.apps import cli
+from facewitness.apps import analyze, cli
 from facewitness.errors import InputError, UnknownName
 from facewitness.files import held
 from facewitness.types import Face, Frame, FrameRef, Moment, Reply, Sample, Testimony, Truth
@@ -294,7 +294,7 @@ def test_a_list_that_is_named_as_a_file_is_measured(labelled, tmp_path):
     covered = run("manifest", labelled / "list.csv", tmp_path / "run", system=system())
     assert covered["rows"] == covered["ok"] == 11
     assert run("manifest", labelled, tmp_path / "run", system=system()) == covered
-    assert {str(p) for p in labelled.rglob("*.png")} == set(cli._listed(labelled / "list.csv"))
+    assert {str(p) for p in labelled.rglob("*.png")} == set(analyze._listed(labelled / "list.csv"))
     with pytest.raises(InputError, match="If it is a list, read it as manifest"):
         run("folder", labelled / "list.csv", tmp_path / "other", system=system())
 

@@ -27,7 +27,7 @@ from PIL import Image
 from reports import HOSTILE, NOTE, REPORTS, SHA256, THOUGHT, clip_of, landmarks, painted
 
 from facewitness import formats, plugins
-from facewitness.apps import cli
+from facewitness.apps import analyze
 from facewitness.errors import ReportError, UnknownName
 from facewitness.formats import figure, html, markdown, overlay
 from facewitness.formats import json as wire
@@ -760,7 +760,7 @@ def test_of_endless_words_pages_show_the_beginning_and_say_how_much_more_there_i
     assert wire.parse(wire.render(report, clip_of(report))).people[0].verdict.testimonies[0].reply.text == text
     with Image.open(io.BytesIO(figure.render(report, clip_of(report)))) as picture:
         assert picture.height < figure.SIDE + 20 * 300
-    words = next(cli._words_of(said))[0]
+    words = next(analyze._words_of(said))[0]
     assert words.startswith("    mare says: “") and len(words) < 2200
 
 
@@ -774,7 +774,7 @@ def test_words_of_a_readable_length_are_whole_and_keep_their_lines():
     assert "<p>One.\nTwo.\n\\x1b[1mThree.</p>" in html.render(report).decode(), "the style keeps the lines"
     assert "> One.\n>\n> Two.\n>\n> " in markdown.render(report).decode()
     assert "mare: One. Two. \\x1b[1mThree." in list(figure._lines(spoken))
-    assert next(cli._words_of(said))[0] == "    mare says: “One. Two. \\x1b[1mThree.”"
+    assert next(analyze._words_of(said))[0] == "    mare says: “One. Two. \\x1b[1mThree.”"
 
 
 def test_overlay_stretches_a_mask_to_its_box():

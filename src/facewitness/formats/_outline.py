@@ -1,16 +1,28 @@
-"""The outline of a mask: closed lines around what it marks, for formats that draw lines."""
+"""What formats draw of a face: the face cut out of its frame, and closed lines around what a mask marks."""
 
 from __future__ import annotations
 
 import numpy as np
 from PIL import Image
 
-from facewitness.types import Mask
+from facewitness.types import Clip, Mask, PersonReport, Pixels
 
 SAMPLES = 96  # an outline is traced on a mask of this many samples along its longer side
 
 Sample = tuple[int, int]  # row, column
 Ring = list[tuple[float, float]]  # x, y in pixels of the picture; the last joins the first
+
+
+def close_up(person: PersonReport, clip: Clip) -> tuple[Pixels, tuple[int, int, int, int]] | None:
+    """The face with a quarter of its size around it, and where that lies, in whole pixels; None outside the picture."""
+    frame = clip.at(person.face.at)
+    x1, y1, x2, y2 = person.face.box
+    margin = 0.25 * max(x2 - x1, y2 - y1)
+    left, top = max(0, int(x1 - margin)), max(0, int(y1 - margin))
+    right, bottom = min(frame.width, int(x2 + margin) + 1), min(frame.height, int(y2 + margin) + 1)
+    if left >= right or top >= bottom:
+        return None
+    return np.ascontiguousarray(frame.pixels[top:bottom, left:right]), (left, top, right, bottom)
 
 
 def rings(mask: Mask) -> list[Ring]:

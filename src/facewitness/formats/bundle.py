@@ -34,7 +34,7 @@ from PIL import Image
 from facewitness import plugins
 from facewitness.errors import InputError, MissingExtra, ReportError
 from facewitness.files import each_once
-from facewitness.formats import mark
+from facewitness.formats import _outline, mark
 from facewitness.phrases import json_line, visible
 from facewitness.types import Clip, Mask, Report
 from facewitness.version import __version__
@@ -177,15 +177,8 @@ def _pictures(report: Report, clip: Clip | None) -> dict[str, bytes]:
 
     for number, person in enumerate(report.people, start=1):
         at = person.face.at
-        if clip is not None:
-            frame = clip.at(at)
-            x1, y1, x2, y2 = person.face.box
-            around = 0.25 * max(x2 - x1, y2 - y1)
-            left, top = max(0, int(x1 - around)), max(0, int(y1 - around))
-            right, bottom = min(frame.width, int(x2 + around) + 1), min(frame.height, int(y2 + around) + 1)
-            if left < right and top < bottom:
-                part = np.ascontiguousarray(frame.pixels[top:bottom, left:right])
-                add(f"crops/face-{number}.png", part, (left, top, right, bottom), at)
+        if clip is not None and (cut := _outline.close_up(person, clip)) is not None:
+            add(f"crops/face-{number}.png", *cut, at)
         add_mask(f"masks/face-{number}.png", person.mask, at)
         for index, finding in enumerate(person.findings):
             add_mask(f"masks/{number}{mark(index)}.png", finding.mask, finding.here[0].at or at)

@@ -22,6 +22,7 @@ from PIL import Image
 from facewitness.formats import (
     HEAT,
     LIMITS,
+    _outline,
     _record,
     _timeline,
     again,
@@ -42,9 +43,6 @@ from facewitness.formats import (
     stands,
     why_it_won,
     worth,
-)
-from facewitness.formats import (
-    _outline as _outline_of,
 )
 from facewitness.markup import document
 from facewitness.markup import element as _e
@@ -456,7 +454,7 @@ def _place(number: int, index: int, finding: Finding, person: PersonReport) -> E
     """Where a finding is: the outline of its mask, or its box. Can be pointed at, focused and pressed."""
     return _e(
         "g",
-        *_outline(finding),
+        *_edges(finding),
         class_="place",
         data_finding=_identity(number, index),
         tabindex=0,
@@ -467,20 +465,25 @@ def _place(number: int, index: int, finding: Finding, person: PersonReport) -> E
     )
 
 
-def _outline(finding: Finding) -> list[Element]:
+def _edges(finding: Finding) -> list[Element]:
     """The lines around a finding's places on the frame to look at first."""
+    lines = _lines_around(finding)
+    return [_e("path", d=lines, class_="halo"), _e("path", d=lines, class_="edge")]
+
+
+def _lines_around(finding: Finding) -> str:
+    """A path around each of its places: a mask's outline, or the box where there is none."""
     shapes = []
     for place in finding.here:
         shape = _trace(place.mask) if place.mask is not None else ""
         x1, y1, x2, y2 = place.box
         shapes.append(shape or f"M{x1:.1f} {y1:.1f}H{x2:.1f}V{y2:.1f}H{x1:.1f}Z")
-    together = "".join(shapes)
-    return [_e("path", d=together, class_="halo"), _e("path", d=together, class_="edge")]
+    return "".join(shapes)
 
 
 def _trace(mask: Mask) -> str:
     """A mask's outline as an SVG path in the picture's coordinates; "" for an empty mask."""
-    return "".join("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in ring) + "Z" for ring in _outline_of.rings(mask))
+    return "".join("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in ring) + "Z" for ring in _outline.rings(mask))
 
 
 # ---------------------------------------------------------------- a face's card
@@ -520,23 +523,12 @@ def _called(person: PersonReport) -> str:
     return someone(person.face.at.seconds is not None)
 
 
-def _around(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
-    """The face's box with a quarter of its size around it, in whole pixels inside the picture."""
-    x1, y1, x2, y2 = box
-    margin = 0.25 * max(x2 - x1, y2 - y1)
-    left, top = max(0, int(x1 - margin)), max(0, int(y1 - margin))
-    return left, top, max(left + 1, min(width, int(x2 + margin) + 1)), max(top + 1, min(height, int(y2 + margin) + 1))
-
-
 def _close_up(number: int, person: PersonReport, clip: Clip | None) -> Element | None:
     """The face by itself, cut from the original pixels, with its findings lettered."""
-    if clip is None:
+    cut = None if clip is None else _outline.close_up(person, clip)
+    if cut is None:
         return None
-    frame = clip.at(person.face.at)
-    left, top, right, bottom = _around(person.face.box, frame.width, frame.height)
-    crop = np.ascontiguousarray(frame.pixels[top:bottom, left:right])
-    if crop.size == 0:  # a box that lies outside of the picture
-        return None
+    crop, (left, top, right, bottom) = cut
     source, _ = _photograph(crop, CLOSE_UP)
     width, height = right - left, bottom - top
     letters = max(width, height) / 17
@@ -548,7 +540,7 @@ def _close_up(number: int, person: PersonReport, clip: Clip | None) -> Element |
             _e("circle", cx=x, cy=y, r=0.72 * letters),
             _e("text", mark(index), x=x, y=y + 0.33 * letters, font_size=letters, text_anchor="middle"),
         ]
-        parts = [*_outline(finding), _e("g", *badge, class_="badge")]
+        parts = [*_edges(finding), _e("g", *badge, class_="badge")]
         places.append(_e("g", *parts, class_="place", data_finding=_identity(number, index)))
     heat_is_drawn = person.mask is not None and person.mask.values.max() >= FAINT
     drawing = _e(
@@ -763,16 +755,11 @@ def _spoken(reply: Reply, person: PersonReport | None) -> Iterator[str | Element
 def _little(finding: Finding, person: PersonReport) -> Element:
     """A finding's mask in the face's oval, as small as a word."""
     x1, y1, x2, y2 = person.face.box
-    shapes = []
-    for place in finding.here:
-        shape = _trace(place.mask) if place.mask is not None else ""
-        left, top, right, bottom = place.box
-        shapes.append(shape or f"M{left:.1f} {top:.1f}H{right:.1f}V{bottom:.1f}H{left:.1f}Z")
     oval = _e("ellipse", cx=(x1 + x2) / 2, cy=(y1 + y2) / 2, rx=(x2 - x1) / 2, ry=(y2 - y1) / 2, class_="oval")
     drawn = _e(
         "svg",
         oval,
-        _e("path", d="".join(shapes), class_="part", fill_rule="evenodd"),
+        _e("path", d=_lines_around(finding), class_="part", fill_rule="evenodd"),
         viewBox=f"{x1:.1f} {y1:.1f} {x2 - x1:.1f} {y2 - y1:.1f}",
         class_="little",
         role="img",

@@ -726,17 +726,11 @@ def _facts(person: PersonReport) -> list[Flowable]:
 
 def _close_up(number: int, person: PersonReport, clip: Clip | None, limit: tuple[float, float]) -> _Drawing | None:
     """The face cut from the original pixels, its mask and its findings with their letters."""
-    if clip is None:
+    cut = None if clip is None else _outline.close_up(person, clip)
+    if cut is None:
         return None
-    frame = clip.at(person.face.at)
-    x1, y1, x2, y2 = person.face.box
-    margin = 0.25 * max(x2 - x1, y2 - y1)
-    left, top = max(0, int(x1 - margin)), max(0, int(y1 - margin))
-    right, bottom = min(frame.width, int(x2 + margin) + 1), min(frame.height, int(y2 + margin) + 1)
-    if left >= right or top >= bottom:
-        return None
-    pixels = np.ascontiguousarray(frame.pixels[top:bottom, left:right])
-    drawing = _Drawing((left, top, right, bottom), limit, pixels, CLOSE_UP)
+    pixels, box = cut
+    drawing = _Drawing(box, limit, pixels, CLOSE_UP)
     if person.mask is not None and person.mask.values.max() >= FAINT:
         drawing.masks.append(person.mask)
     for index, finding in seen_at(person, person.face.at if person.timeline else None):
