@@ -51,8 +51,9 @@ def main() -> None:
     parser.add_argument("--loads", type=int, default=20)
     loads = parser.parse_args().loads
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        raise SystemExit("This needs a Chromium: install one, or set CHROMIUM to its path.")
+    if chromium is None:  # the other numbers need none
+        print("Not measured: this needs a Chromium. Install one, or set CHROMIUM to its path.")
+        return
     with served() as server, sync_playwright() as playwright:
         number = server.client.post("/v1/analyses", content=photos(1, 1024)[0], headers=WAIT).json()["id"]
         for content in photos(30, 64):

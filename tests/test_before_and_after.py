@@ -150,6 +150,56 @@ def test_located_finds_the_file_of_a_page(tmp_path):
     assert lists.located(tmp_path, "#2") is None
 
 
+def test_a_list_may_name_files_from_ones_home_and_from_the_root(tmp_path, monkeypatch):
+    home, data = tmp_path / "home", tmp_path / "home" / "data"
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("b.png", "data/a.png", "data/home/b.png", "other/a.png"):
+        grey(home / name)
+    assert lists.located(data, "~/b.png") == str(home / "b.png")
+    assert lists.located(data, str(home / "other" / "a.png")) == str(home / "other" / "a.png"), "and no namesake below"
+    assert lists.located(data, "~/data/a.png") == lists.located(data, str(data / "a.png")) == "a.png"
+    assert lists.located(data, "~/b.png#2") == str(home / "b.png") + "#2"
+    assert lists.located(data, "~/none.png") is None
+    assert lists.located(data, "~/../b.png") is None
+    assert lists.located(data, "/elsewhere/home/b.png") == "home/b.png", "a path of another machine goes by its end"
+    assert lists.located(data, "x" * 5000) is None
+
+
+def test_a_name_that_is_too_long_costs_its_own_line_alone(tmp_path, capsys):
+    grey(tmp_path / "a.png")
+    (tmp_path / "list.csv").write_text(f"file,label\n{'x' * 5000}.png,real\na.png,real\n")
+    status, out, err = told(capsys, "analyze", str(tmp_path / "list.csv"))
+    assert status == 3 and "1 not analysed" in out and "File name too long" in err
+    status, out, _ = told(capsys, "datasets", "check", "manifest", str(tmp_path / "list.csv"))
+    assert "of line 2 cannot be looked at (File name too long)" in out
+
+
+def test_an_options_value_may_begin_at_ones_home(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(grey(tmp_path / "here" / "a.png").parent)
+    assert told(capsys, "analyze", "a.png", "--lines=~/reports.jsonl")[0] == 0
+    assert (tmp_path / "reports.jsonl").read_text() and [p.name for p in Path().iterdir()] == ["a.png"]
+
+
+def test_a_run_that_is_named_twice_is_in_a_table_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    taken: list[list[Path]] = []
+    monkeypatch.setattr("facewitness.bench.table.write", lambda runs, out, **_: taken.append(runs) or [])
+    status, _, err = told(capsys, "bench", "table", "run", "./run/", "other", "--out", "t")
+    assert status == 0 and taken == [[Path("run"), Path("other")]]
+    assert err == "facewitness: 'run' is named twice; it is taken once.\n"
+
+
+def test_a_table_says_how_many_files_are_not_in_it(tmp_path, capsys):
+    grey(tmp_path / "data" / "real" / "a.png")
+    (tmp_path / "data" / "real" / "\x1bb.png").symlink_to("/nowhere")
+    status, out, err = told(capsys, "build", "table", str(tmp_path / "data"), str(tmp_path / "t.parquet"))
+    assert status == 0 and "1 real" in out
+    assert "1 of 2 files could not be put into t.parquet, as said above; the others are in it." in err
+    assert "\x1b" not in err
+
+
 def test_a_record_is_not_made_of_a_page(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     pages(Path("scan.tif"))

@@ -53,6 +53,13 @@ def test_the_command_reports_and_the_table_says_what_became_of_it(
     assert main(["misjudged", str(photo), "--truth", "fake", "--with-picture", "--into", str(folder)]) == 0
     assert main(["bench", "regressions", str(folder)]) == 0
     assert "0 whose file was not at hand" in capsys.readouterr().out
+    assert main(["misjudged", str(photo), "--truth", "real", "--note", "we asked", "--into", str(folder)]) == 0
+    assert "this takes the place of the record of" in (err := capsys.readouterr().err)
+    assert "which said fake, without a note." in err
+    (entry,) = regressions.Kept(folder).entries()
+    assert entry.truth == "real" and regressions.Kept(folder).picture_of(entry), "the picture that was kept is kept"
+    assert main(["misjudged", str(photo), "--truth", "real", "--note", "we asked", "--into", str(folder)]) == 0
+    assert "takes the place" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

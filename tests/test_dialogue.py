@@ -226,12 +226,13 @@ def test_a_strong_sign_that_is_not_claimed_is_told_of_its_place_and_why():
     verdict = replace(person.verdict, testimonies=(replace(testimony, findings=(*moving, *unclaimed)),))
     dialogue = Dialogue(replace(report, people=(replace(person, verdict=verdict), *report.people[1:])))
     chin = dialogue.ask("Is the chin fake?")
-    resting = "The chin is marked (90 % of such signs are right), but the score does not rest on it."
+    resting = "The chin is marked in the mask (90 % of such signs are right), but the score does not rest on it."
     assert chin.text.startswith(f"Perhaps. {resting}") and chin.label == "inconclusive" and chin.findings == ()
     assert "The score does not rest on it, so it is not claimed." in dialogue.ask("Why?").text
-    assert "The eyebrows are marked" in dialogue.ask("Are the eyebrows fake?").text
+    assert "The eyebrows are marked in the mask" in dialogue.ask("Are the eyebrows fake?").text
     assert (
-        "The chin and the right eyebrow are marked (90 % of such signs are right), but the score does not rest on them."
+        "The chin and the right eyebrow are marked in the mask (90 % of such signs are right), but the score does not "
+        "rest on them."
     ) in dialogue.ask("Is only the mouth fake?").text
     open_verdict = replace(verdict, label="inconclusive")
     undecided = Dialogue(replace(report, people=(replace(person, verdict=open_verdict, findings=(), explanation=()),)))

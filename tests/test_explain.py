@@ -136,18 +136,21 @@ def test_strong_signs_on_which_the_score_does_not_rest_are_told_and_not_claimed(
     still = [replace(finding(name, strength), moves=0.05) for name, strength in (("nose", 0.9), ("mouth", 0.62))]
     weak, moving = replace(finding("chin", 0.3), moves=0.1), replace(finding("left_eye", 0.8), moves=0.7)
     left = (
-        "The nose and the mouth are marked (62 % to 90 % of such signs are right), but the score does not rest on them."
+        "The nose and the mouth are marked in the mask (62 % to 90 % of such signs are right), but the score does not "
+        "rest on them."
     )
     told = explain(FACE, verdict("inconclusive", heard(*still, weak)))
     assert told.findings == () and texts(told) == [left, NO_PROOF]
     told = explain(FACE, verdict("inconclusive", heard(*still, weak, moving)))
     assert [f.region for f in told.findings] == ["left_eye"] and left in texts(told)
     told = explain(FACE, verdict("fake", heard(still[0], moving)))
-    assert "The nose is marked (90 % of such signs are right), but the score does not rest on it." in texts(told)
+    assert "The nose is marked in the mask (90 % of such signs are right), but the score does not rest on it." in texts(told)
     assert all(not s.findings for s in told.sentences if "is marked" in s.text), "what is not claimed has no finding"
     every = [replace(finding(name, 0.7), moves=0.0) for name in regions.MARE]
     (first, *_) = texts(explain(FACE, verdict("inconclusive", heard(*every))))
-    assert first.startswith("Nearly the whole face is marked (70 % of such signs are right)")
+    assert first.startswith("Nearly the whole face is marked in the mask (70 % of such signs are right)")
+    (bare, *_) = texts(explain(FACE, verdict("inconclusive", heard(still[0], mask=None))))
+    assert bare.startswith("The nose is marked (90 %"), "nothing is said to be in a mask that nobody is shown"
     assert NOTHING_FOUND in texts(explain(FACE, verdict("inconclusive", heard(weak))))
 
 

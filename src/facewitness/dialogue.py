@@ -1477,7 +1477,7 @@ def _and_elsewhere(face: PersonReport, names: Sequence[str], text: str) -> str:
     more = f"Signs were found at other places, too: {listed(map(_title, others))}." if others else ""
     if still:
         what = listed([f"the {regions.title(f.region or '')}" for f in still])
-        more += f" {not_resting(what, still, len(still) > 1 or _is_plural(still[0].region or ''))}"
+        more += f" {not_resting(what, still, len(still) > 1 or _is_plural(still[0].region or ''), face.mask)}"
     more = more.strip() or "No other place is named."
     return f"{_capital(re.sub(r'^(?:Yes|No)[.] ', '', text))} {more}"
 
@@ -1498,7 +1498,7 @@ def _about(face: PersonReport, name: str, question: str, masked: Callable[[], ND
     of_it = "of them" if _is_plural(name) else "of it"
     measured = "" if covered is None else f" The mask covers {percent(covered)} {of_it}."
     still = tuple(f for f in marked(verdict) if _is_at(f, name)) if not here else ()
-    resting = not_resting(place, still, _is_plural(name)) if still else ""
+    resting = not_resting(place, still, _is_plural(name), face.mask) if still else ""
     if verdict.label == "inconclusive":
         hints = f"Hints there: {_lower(sentences)}" if here else resting or f"No sign was found at {place}."
         if (

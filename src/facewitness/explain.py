@@ -66,7 +66,7 @@ def explain(track: Track, verdict: Verdict) -> Explanation:
         return Explanation((), (sentence, *_unseen(track), no_proof), kind, None)
     if verdict.is_unjudged:  # neither probability nor strengths hold for such a face
         return Explanation((), (Sentence(UNJUDGED),), kind, None)
-    left = _marked(verdict, named)
+    left = _marked(verdict, named, mask)
     if verdict.label == "fake":
         findings = _claimed(track, verdict, kind, mask, named)
         sentences = (*_claims(findings, track), *_rest(findings), *left, *_unseen(track), *_sides(findings))
@@ -230,28 +230,30 @@ def _left(verdict: Verdict, named: tuple[Finding, ...]) -> tuple[Finding, ...]:
     )  # fmt: skip
 
 
-def _marked(verdict: Verdict, named: tuple[Finding, ...]) -> tuple[Sentence, ...]:
+def _marked(verdict: Verdict, named: tuple[Finding, ...], mask: Mask | None) -> tuple[Sentence, ...]:
     still = _left(verdict, named)
     if not still:
         return ()
     names = [f"the {title(f.region)}" for f in still if f.region is not None]
     whole = len(names) >= NEARLY_ALL
     what = "nearly the whole face" if whole else listed(names)
-    return (Sentence(not_resting(what, still, len(names) > 1 and not whole)),)
+    return (Sentence(not_resting(what, still, len(names) > 1 and not whole, mask)),)
 
 
-def not_resting(what: str, findings: Sequence[Finding], several: bool) -> str:
-    """That places are marked and the score does not rest on them, as a sentence.
+def not_resting(what: str, findings: Sequence[Finding], several: bool, mask: Mask | None) -> str:
+    """That places are marked and the score does not rest on them, as a sentence: no finding has them, but the mask.
 
     Args:
         what: The places in words, "the nose and the mouth".
         findings: Of a measured strength, one at least.
         several: Whether those words are a plural.
+        mask: That is shown of the face, where there is one.
     """
     measured = sorted(f.strength for f in findings if f.strength is not None)
     right = " to ".join(dict.fromkeys(percent(share) for share in (measured[0], measured[-1])))
     are, them = ("are", "them") if several else ("is", "it")
-    text = f"{what} {are} marked ({right} of such signs are right), but the score does not rest on {them}."
+    where = "" if mask is None else " in the mask"
+    text = f"{what} {are} marked{where} ({right} of such signs are right), but the score does not rest on {them}."
     return text[0].upper() + text[1:]
 
 

@@ -8,6 +8,7 @@ separators, its cells that are kept from being numbers (`="007.jpg"`) and its "U
 are not seen, before and behind a value, are no part of it. A path may have either slash, a drive or folders of another
 machine before it, other capitals, letters with their accents apart (macOS writes them so), an apostrophe that keeps it
 from being a formula, or %20 for what an address cannot hold: it means the one file that it can mean, and two are none.
+A path from the root, or from one's home (`~/`), that is there means itself.
 """
 
 from __future__ import annotations
@@ -151,11 +152,12 @@ def is_address(listed: str) -> bool:
 
 
 def located(folder: Path, listed: str) -> str | None:
-    """The file below a folder that a list names, as the disk spells it; None where there is none, or no one file.
+    """The file that a list means, below its folder, as the disk spells it; None where there is none, or no one file.
 
-    Of a page of a file, scan.tif#2, the file is located. Of a path of another machine, what stands before the part that
-    is below the folder is cut away, but never the last folder: of `C:\\sets\\FF\\000\\1.png` at least 000/1.png is
-    looked for. A path that climbs out by `..` is none.
+    One elsewhere that is named from the root or from one's home, and is there, keeps its whole path. Of a page of a
+    file, scan.tif#2, the file is located. Of a path of another machine, what stands before the part that is below the
+    folder is cut away, but never the last folder: of `C:\\sets\\FF\\000\\1.png` at least 000/1.png is looked for. A
+    path that climbs out by `..` is none.
 
     Args:
         folder: Below which the file lies.
@@ -163,7 +165,7 @@ def located(folder: Path, listed: str) -> str | None:
     """
     if "\0" in listed:
         return None
-    place = _located(folder, listed)
+    place = _itself(folder, listed.strip()) or _located(folder, listed)
     if place is None and listed.startswith("'"):
         place = _located(folder, listed[1:])
     if place is None and re.search(r"%[0-9A-Fa-f]{2}", listed):
@@ -177,6 +179,14 @@ def located(folder: Path, listed: str) -> str | None:
 _PART = re.compile(r"#\d[\d,]*$")  # scan.tif#2 is a page of scan.tif (`media`)
 
 
+def _itself(folder: Path, listed: str) -> str | None:
+    """A file that is there and is named from the root or from one's home; below the folder, by its path from there."""
+    file = Path(os.path.expanduser(listed))
+    if not file.is_absolute() or ".." in file.parts or not os.path.isfile(file):
+        return None
+    return str(file.relative_to(folder.absolute()) if file.is_relative_to(folder.absolute()) else file)
+
+
 def _located(folder: Path, listed: str) -> str | None:
     if "\0" in listed:
         return None
@@ -186,7 +196,7 @@ def _located(folder: Path, listed: str) -> str | None:
         if not steps or ".." in steps:
             return None
         for first in range(max(1, len(steps) - 1)):
-            if (folder.joinpath(*steps[first:])).is_file():
+            if os.path.isfile(folder.joinpath(*steps[first:])):
                 return "/".join(steps[first:])
     for first in range(max(1, len(steps) - 1)):
         if (file := _respelt(folder, steps[first:])) is not None:
@@ -205,7 +215,7 @@ def _respelt(folder: Path, steps: list[str]) -> str | None:
             return None
         spelling.append(names[0])
         folder = folder / names[0]
-    return "/".join(spelling) if folder.is_file() else None
+    return "/".join(spelling) if os.path.isfile(folder) else None
 
 
 @lru_cache(maxsize=256)

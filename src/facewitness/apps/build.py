@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from facewitness import plugins
-from facewitness.apps._words import ALL, NONE, RECIPE, leaf, option, positive, reads, seed, writes
+from facewitness.apps._words import ALL, NONE, RECIPE, complain, leaf, option, positive, reads, seed, writes
 from facewitness.apps.train import Command, guarded, read_json
 from facewitness.errors import InputError, UnknownName
 from facewitness.files import write_whole
@@ -97,7 +97,7 @@ def add_to(commands: Any) -> None:
 
 
 def _note(sentence: str) -> None:
-    print(f"facewitness: {sentence}", file=sys.stderr)
+    complain(f"facewitness: {sentence}")
 
 
 def _add_table(parser: Any) -> Command:
@@ -162,6 +162,8 @@ def _add_pack(parser: Any) -> Command:
         print(f"{given.pack}: {len(made.rows)} pictures, {faces} with a face; {len(made.problems)} could not be read")
         for problem in made.problems[:5]:
             _note(problem["message"])
+        if n := len(made.problems):
+            _note(f"{n:,} of {n + len(made.rows):,} pictures are left out; all are named in {given.pack}/problems.json")
         blank = not faces and given.finder is None  # another finder may give no meshes, which train fdm does not need
         if blank:
             _note(f"no face was found, so nothing can be learnt from this pack. Look at '{given.data}'.")

@@ -88,7 +88,7 @@ def main(words: Sequence[str] | None = None) -> int:
         if not given:
             grammar.print_help()
             return ALL
-        given = _guessed(given, grammar.commands)
+        given = _guessed([_at_home(word) for word in given], grammar.commands)
         arguments = grammar.parse_args(given)
         ready(arguments)
         status: int = arguments.run(arguments)
@@ -127,6 +127,12 @@ def _goes_on(words: list[str]) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------ the words
+
+
+def _at_home(word: str) -> str:
+    """An option's value that begins at one's home, `--out=~/reports`, which shells leave as it is behind a sign."""
+    option, sign, value = word.rpartition("=")
+    return f"{option}={os.path.expanduser(value)}" if sign and value.startswith("~/") and " " not in option else word
 
 
 def _guessed(words: list[str], commands: Iterable[str]) -> list[str]:

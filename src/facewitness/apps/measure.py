@@ -424,7 +424,7 @@ def _replies(given: argparse.Namespace) -> int:
 def _ablation(given: argparse.Namespace) -> int:
     from facewitness.train import paired
 
-    write_whole(given.out, paired.ablation(given.runs).encode())
+    write_whole(given.out, paired.ablation(_each_once(given.runs)).encode())
     print(given.out)
     return ALL
 
@@ -565,6 +565,16 @@ def _progress(title: str) -> Iterator[Callable[[int], None]]:
         yield lambda done: bar.update(task, completed=done)
 
 
+def _each_once(runs: Sequence[Path]) -> list[Path]:
+    """Folders of runs, one that is named again told and left out."""
+    folders: dict[Path, Path] = {}
+    for run in runs:
+        if (before := folders.setdefault(run.resolve(), run)) is not run:
+            again = f"'{run}'" + (f" is '{before}', which" if before != run else "")
+            complain(f"facewitness: {again} is named twice; it is taken once")
+    return list(folders.values())
+
+
 def _table(given: argparse.Namespace) -> int:
     from facewitness.bench.table import write
 
@@ -574,7 +584,7 @@ def _table(given: argparse.Namespace) -> int:
         if not equals:
             raise InputError(f"--scores: expected NAME=FILE, got {text!r}")
         scores[name] = Path(path)
-    for path in write(given.runs, given.out, scores=scores, title=given.title):
+    for path in write(_each_once(given.runs), given.out, scores=scores, title=given.title):
         print(shown(path))
     return ALL
 
@@ -649,8 +659,13 @@ def _misjudged(given: argparse.Namespace) -> int:
     person = None if given.person is None else given.person - 1
     entry = regressions.record(report, given.truth, given.note, person)
     picture = read_bounded(Path(given.picture), media.limit_of(given.picture)) if given.with_picture else None
-    path = regressions.Kept(given.into).add(entry, picture, Path(given.picture).suffix.lower())
+    kept = regressions.Kept(given.into)
+    before = kept.before(entry)
+    path = kept.add(entry, picture, Path(given.picture).suffix.lower())
     print(shown(str(path)))
+    if before is not None and (before.truth, before.note) != (entry.truth, entry.note):
+        noted = f", with the note “{before.note}”" if before.note else ", without a note"
+        complain(f"facewitness: this takes the place of the record of {before.date}, which said {before.truth}{noted}")
     if not entry.wrong:
         complain(f"facewitness: the verdict is {entry.label}, so it was not the wrong one; kept all the same")
     return ALL

@@ -117,8 +117,9 @@ class Kept:
         Raises:
             InputError: The bytes are not those of the file that was judged.
         """
-        name = f"{entry.sha256[:16]}-{entry.person + 1}"
         values = asdict(entry)
+        if picture is None and (before := self.before(entry)) is not None:
+            values["picture"] = before.picture  # the same file's: it is still there
         if picture is not None:
             if hashlib.sha256(picture).hexdigest() != entry.sha256:
                 raise InputError("picture: expected the bytes that were judged, got others.")
@@ -126,9 +127,23 @@ class Kept:
         self.folder.mkdir(parents=True, exist_ok=True)
         if picture is not None:
             write_whole(self.folder / values["picture"], picture)
-        path = self.folder / f"{name}.json"
+        path = self._path(entry)
         write_whole(path, (json.dumps({"schema": SCHEMA, **values}, indent=1, ensure_ascii=False) + "\n").encode())
         return path
+
+    def _path(self, entry: Misjudged) -> Path:
+        return self.folder / f"{entry.sha256[:16]}-{entry.person + 1}.json"
+
+    def before(self, entry: Misjudged) -> Misjudged | None:
+        """The record of the same file and person that is there already, which `add` replaces.
+
+        Args:
+            entry: A record.
+
+        Raises:
+            InputError: It is damaged.
+        """
+        return _read(self._path(entry)) if self._path(entry).exists() else None
 
     def entries(self) -> list[Misjudged]:
         """All records, by name.

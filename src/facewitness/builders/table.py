@@ -131,11 +131,21 @@ def build(
         InputError: There is no picture.
     """
     count: Counter[tuple[str, str, str]] = Counter()
+    lacking = 0
+
+    def lost(sentence: str) -> None:
+        nonlocal lacking
+        lacking += 1
+        tell(sentence)
+
     nothing = f"{path.name}: expected at least one labelled picture, got none"
     with _disk.table(SCHEMA, path, nothing) as add:
-        for row in rows(samples, root, source, tell):
+        for row in rows(samples, root, source, lost):
             count[row.source, row.split, row.label] += 1
             add(row)
+    if lacking:
+        n = lacking + count.total()
+        tell(f"{lacking:,} of {n:,} files could not be put into {path.name}, as said above; the others are in it")
     if not {"real"} <= {label for _, split, label in count if split == "train"}:
         tell("no genuine picture is in the split 'train'; training needs some")
     return count

@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -194,7 +195,7 @@ def _samples(table: Path, name: str, rows: list[_Row], split: str | None, tell: 
     for line, row in rows:
         if split is not None and row["split"] != split:
             continue
-        if not file_of(root / row["file"]).is_file():
+        if not os.path.isfile(file_of(root / row["file"])):
             if lists.is_address(row["file"]):
                 tell(f"{name}: {row['file']} of line {line} is an address; nothing is fetched. Save it below the list")
                 continue
@@ -206,7 +207,7 @@ def _samples(table: Path, name: str, rows: list[_Row], split: str | None, tell: 
             continue
         mask = None
         if row.get("mask"):
-            if (root / row["mask"]).is_file():
+            if os.path.isfile(root / row["mask"]):
                 mask = partial(mask_of, root / row["mask"])
             else:
                 absent = absence(root / row["mask"])
