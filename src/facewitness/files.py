@@ -124,6 +124,30 @@ def sha256(path: Path, limit: int) -> str:
     return digest.hexdigest()
 
 
+def is_there(path: Path) -> bool:
+    """Whether an ordinary file lies at a path; at a name that is too long for the system none does.
+
+    Args:
+        path: Of the file.
+    """
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def at_home(path: str) -> Path:
+    """A path whose ~ is somebody's home; where nobody has that home, it is a name as any other.
+
+    Args:
+        path: As a user wrote it.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def absence(path: Path) -> str:
     """Why there is no ordinary file at a path, as a sentence's end: "does not exist", "is a folder, no file".
 

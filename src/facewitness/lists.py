@@ -27,7 +27,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from facewitness.errors import InputError
-from facewitness.files import open_bounded
+from facewitness.files import at_home, is_there, open_bounded
 
 MAX_BYTES = 1_000_000_000
 # Blanks, also those of web pages, and marks of width and direction that come along when a cell is copied
@@ -181,8 +181,8 @@ _PART = re.compile(r"#\d[\d,]*$")  # scan.tif#2 is a page of scan.tif (`media`)
 
 def _itself(folder: Path, listed: str) -> str | None:
     """A file that is there and is named from the root or from one's home; below the folder, by its path from there."""
-    file = Path(os.path.expanduser(listed))
-    if not file.is_absolute() or ".." in file.parts or not os.path.isfile(file):
+    file = at_home(listed)
+    if not file.is_absolute() or ".." in file.parts or not is_there(file):
         return None
     return str(file.relative_to(folder.absolute()) if file.is_relative_to(folder.absolute()) else file)
 
@@ -196,7 +196,7 @@ def _located(folder: Path, listed: str) -> str | None:
         if not steps or ".." in steps:
             return None
         for first in range(max(1, len(steps) - 1)):
-            if os.path.isfile(folder.joinpath(*steps[first:])):
+            if is_there(folder.joinpath(*steps[first:])):
                 return "/".join(steps[first:])
     for first in range(max(1, len(steps) - 1)):
         if (file := _respelt(folder, steps[first:])) is not None:
@@ -215,7 +215,7 @@ def _respelt(folder: Path, steps: list[str]) -> str | None:
             return None
         spelling.append(names[0])
         folder = folder / names[0]
-    return "/".join(spelling) if os.path.isfile(folder) else None
+    return "/".join(spelling) if is_there(folder) else None
 
 
 @lru_cache(maxsize=256)

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from facewitness.errors import WeightsError
-from facewitness.files import MOST_WEIGHTS, each_once, read_bounded, write_whole
+from facewitness.files import MOST_WEIGHTS, at_home, each_once, read_bounded, write_whole
 
 T = TypeVar("T")
 _MOST_FITTED = 1_000_000  # bytes of numbers that were fitted for a network
@@ -266,18 +266,6 @@ def fitted(file: Path, make: Callable[[Any], T], what: str, without: str) -> T |
             f"'{file}': expected {what}, got something else ({type(error).__name__}: {error}). Copy it again, or "
             f"delete it and {without}."
         ) from error
-
-
-def at_home(path: str) -> Path:
-    """A path whose ~ is somebody's home; where nobody has that home, it is a name as any other.
-
-    Args:
-        path: As a user wrote it.
-    """
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        return Path(path)
 
 
 def cache() -> Path:

@@ -32,6 +32,7 @@ from facewitness.apps._words import (
     status_of,
 )
 from facewitness.errors import FacewitnessError, UnknownName
+from facewitness.files import at_home
 
 _ABOUT = """Where and why a face was forged: a verdict you can check.
 
@@ -132,7 +133,7 @@ def _goes_on(words: list[str]) -> str:
 def _at_home(word: str) -> str:
     """An option's value that begins at one's home, `--out=~/reports`, which shells leave as it is behind a sign."""
     option, sign, value = word.rpartition("=")
-    return f"{option}={os.path.expanduser(value)}" if sign and value.startswith("~/") and " " not in option else word
+    return f"{option}={at_home(value)}" if sign and value.startswith("~/") and " " not in option else word
 
 
 def _guessed(words: list[str], commands: Iterable[str]) -> list[str]:

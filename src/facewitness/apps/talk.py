@@ -31,7 +31,7 @@ from facewitness.apps._words import (
     system,
 )
 from facewitness.errors import FacewitnessError, InputError, UnknownName
-from facewitness.files import write_whole
+from facewitness.files import at_home, write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -399,7 +399,7 @@ def _command(dialogue: Dialogue, line: str, streamed: bool) -> None:
         case "save":
             if not rest:
                 raise InputError("/save: expected the name of a file, such as /save talk.md")
-            print(shown(f"→ {_saved(dialogue, Path(rest).expanduser())}"))
+            print(shown(f"→ {_saved(dialogue, at_home(rest))}"))
         case _:
             raise UnknownName("command", word, ("help", "regions", "region", "faces", "face", "save", "quit"))
 

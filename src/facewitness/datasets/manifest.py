@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import os
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -41,7 +40,7 @@ from typing import Any
 from facewitness import lists
 from facewitness.datasets._disk import Tell, folder, mask_of, not_empty, silent, wanted
 from facewitness.errors import InputError
-from facewitness.files import absence
+from facewitness.files import absence, is_there
 from facewitness.media import file_of
 from facewitness.regions import MARE
 from facewitness.types import KINDS, Box, Sample, Truth
@@ -195,7 +194,7 @@ def _samples(table: Path, name: str, rows: list[_Row], split: str | None, tell: 
     for line, row in rows:
         if split is not None and row["split"] != split:
             continue
-        if not os.path.isfile(file_of(root / row["file"])):
+        if not is_there(file_of(root / row["file"])):
             if lists.is_address(row["file"]):
                 tell(f"{name}: {row['file']} of line {line} is an address; nothing is fetched. Save it below the list")
                 continue
@@ -207,7 +206,7 @@ def _samples(table: Path, name: str, rows: list[_Row], split: str | None, tell: 
             continue
         mask = None
         if row.get("mask"):
-            if os.path.isfile(root / row["mask"]):
+            if is_there(root / row["mask"]):
                 mask = partial(mask_of, root / row["mask"])
             else:
                 absent = absence(root / row["mask"])

@@ -35,8 +35,7 @@ from huggingface_hub.errors import (
 from safetensors import SafetensorError, safe_open
 
 from facewitness.errors import FacewitnessError, InputError, WeightsError
-from facewitness.files import MOST_WEIGHTS, ordinary, read_json
-from facewitness.weights import at_home
+from facewitness.files import MOST_WEIGHTS, at_home, ordinary, read_json
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 WEIGHTS = (WHOLE, INDEX, "model-*-of-*.safetensors")

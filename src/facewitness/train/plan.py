@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from facewitness.errors import InputError, UnknownName, WeightsError
-from facewitness.weights import at_home
+from facewitness.files import at_home
 
 # transformers is imported where a language model or a CLIP is planned: the small networks are trained without it
 GIB = 1 << 30

@@ -62,7 +62,7 @@ from facewitness import plugins
 from facewitness.builders import chats
 from facewitness.builders.chats import Example
 from facewitness.errors import InputError, UnknownName, WeightsError
-from facewitness.files import read_json, write_whole
+from facewitness.files import at_home, read_json, write_whole
 from facewitness.models._remembered import look_once
 from facewitness.models.fdm import FDM
 from facewitness.models.forgery_expert import ForgeryExpert
@@ -87,7 +87,6 @@ from facewitness.train.recipe import (
     read_recipe,
 )
 from facewitness.train.tuning import Draws, Watch, finite, going_on, numbered
-from facewitness.weights import at_home
 
 _SAMPLES = 4
 _WORDS = 160  # tokens of a question with the grammar's instructions and the template, about

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from facewitness import geometry, plugins
 from facewitness.errors import InputError, WeightsError
+from facewitness.files import at_home
 from facewitness.models.onnx_classifier import NORMS, OnnxClassifier
 from facewitness.types import Clip, Face, Finding, Pixels, Testimony, Track
-from facewitness.weights import at_home
 from facewitness.witnesses import _labels, _tracks
 
 CROPS = ("face", "aligned", "whole")

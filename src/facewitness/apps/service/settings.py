@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from facewitness.errors import InputError
+from facewitness.files import at_home
 from facewitness.media import MAX_BYTES, MAX_PIXELS
 from facewitness.pipeline import WITNESSES
 
@@ -19,14 +20,14 @@ DAY = 86_400.0
 def data_folder() -> Path:
     """Where a server keeps its things unless told otherwise: FACEWITNESS_DATA, or the platform's folder for data."""
     if chosen := os.environ.get("FACEWITNESS_DATA"):
-        return Path(chosen).expanduser()
+        return at_home(chosen)
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     elif sys.platform == "darwin":
         base = "~/Library/Application Support"
     else:
         base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(base).expanduser() / "facewitness"
+    return at_home(base) / "facewitness"
 
 
 @dataclass(frozen=True, slots=True)
