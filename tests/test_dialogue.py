@@ -614,6 +614,62 @@ def test_of_several_people_an_answer_says_whom_it_is_about_and_counts_the_others
     assert "This is about" not in chosen.ask(question).text
 
 
+def test_a_question_that_was_asked_back_is_answered_once_it_is_known_whom_it_means(two):
+    for reply, text in (("2", "No. Nothing is claimed at the mouth"), ("the left one", "Yes. Strong sign (74 %)")):
+        assert two.ask("Is the mouth of the man fake?").intent == "unclear"
+        assert two.ask("Thanks").text == "You are welcome."
+        answer = two.ask(reply)
+        assert answer.text.startswith(text) and answer.regions == ("mouth",)
+    assert two.ask("face 2").intent == "verdict", "nothing is open any more"
+    one = Dialogue(replace(two.report, people=two.report.people[:1]))
+    assert one.ask("Is the face on the right fake?").intent == "unclear"
+    other = Dialogue(one.report)
+    other.recall(one.memory)  # as a service does between two requests
+    assert other.ask("yes").text.startswith("Yes. The face is judged fake")
+
+
+def test_several_questions_are_each_answered(two):
+    answer = two.ask("My aunt sent me this. Is the mouth fake? And the left ear?")
+    assert answer.text.startswith("Mouth: yes. Strong sign (74 %)") and "Left ear: " in answer.text
+    assert answer.regions == ("mouth", "left_ear") and answer.label == "fake"
+    many = two.ask("Is it fake? " * 9)
+    assert many.text.endswith("4 more of these questions are left: ask them by themselves.")
+    assert many.text.count("Yes. Face 1 of 2 is judged fake") == 1, "what is the same stands once"
+
+
+def test_slips_of_the_pen_are_told(two):
+    assert two.ask("wheer was it forgd").text.startswith("Read as “where was it forged”: Left eye, mouth and nose.")
+    assert two.ask("Is the noze real").text.startswith("Read as “is the nose real”: Perhaps.")
+    assert two.ask("Is the hat fake?").text.startswith("Only faces are examined: nothing is said about the hat.")
+    assert two.ask("merci").text.startswith("I did not understand that. Only questions in English are read.")
+
+
+def test_what_is_asked_of_everybody_is_answered_of_everybody(two):
+    for question in ("Whose mouth is fake?", "Are all the mouths fake?", "Which mouth is fake?"):
+        text = two.ask(question).text
+        assert text.startswith("Face 1: yes. Strong sign (74 %)") and "Face 2: no. Nothing is claimed" in text
+    for question in ("Is only the left one fake?", "Is everybody real except the left one?", "Are both of them fake?"):
+        assert two.ask(question).text.startswith(
+            "Judged fake: face 1. Undecided: none. No sign of forgery found: face 2"
+        )
+    assert two.ask("Is the left one fake?").label == "fake"
+    assert two.ask("How sure are you about the second?").text.startswith("Face 2 of 2: 8 % fake")
+    assert two.ask("Are the others real?").text == "No. Face 1 of 2 is judged fake: 91 % fake (84–96 %)."
+
+
+def test_where_a_region_lies_can_be_asked(two):
+    text = two.ask("Where exactly is the mouth?").text
+    assert text.startswith("The mouth: ") and text.endswith(" of face 1, in pixels from the upper left.")
+    assert two.ask("What are the coordinates of the nose of face 2?").text.startswith("The nose: ")
+    assert two.ask("Where is the mouth fake?").intent == "region"
+
+
+def test_the_last_answer_can_be_heard_again(two):
+    assert two.ask("What did you say?").text.startswith("Nothing was asked before.")
+    first = two.ask("Is the mouth fake?").text
+    assert two.ask("Repeat that, please").text != first and two.ask("pardon?").text
+
+
 @pytest.mark.parametrize("question", ["What camera was used?", "When was the photo taken?", "Is there any EXIF data?"])
 def test_what_the_file_says_of_itself_is_told_without_a_face_too(two, question):
     claim = "The file says that it was taken with an ACME X100."

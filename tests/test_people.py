@@ -30,6 +30,8 @@ def meant(question, boxes, **more):
         ("And the smaller face?", (0,), UNCLEAR, UNCLEAR),
         ("Is the woman in the middle fake?", UNCLEAR, (1,), UNCLEAR),
         ("Is the left one fake?", (0,), (0,), UNCLEAR),
+        ("Is left fake?", (0,), (0,), UNCLEAR),
+        ("How sure are you about the second?", (1,), (1,), (1,)),
         ("Is the left eye of the person on the right fake?", (1,), (2,), UNCLEAR),
         ("Is the person on the left real and the one on the right fake?", (0, 1), (0, 2), UNCLEAR),
         ("And the third from the right?", UNCLEAR, (0,), UNCLEAR),
@@ -148,6 +150,43 @@ def test_the_other_one_is_whoever_was_not_spoken_of():
     assert meant("And the other one?", TWO) == UNCLEAR
     assert meant("And the other one?", THREE, spoken_of=1) == UNCLEAR
     assert meant("Is this man fake?", TWO, spoken_of=1) is None  # the one spoken of
+
+
+def test_the_others_are_all_that_were_not_spoken_of():
+    assert meant("Are the others real?", THREE, spoken_of=1) == (0, 2)
+    assert meant("And the other two?", THREE, spoken_of=0) == (1, 2)
+    assert meant("Are the others real?", THREE) == UNCLEAR
+    assert meant("Is the rest of the face real?", THREE, spoken_of=1) is None
+
+
+def test_so_many_from_one_end_are_counted():
+    assert meant("Are the first two real?", GRID) == (0, 1)
+    assert meant("Are the last three people fake?", GRID) == (3, 4, 5)
+    assert meant("Are the two on the right fake?", THREE) == (1, 2)
+    assert meant("Are the two on the right fake?", GRID) == (2, 5)
+    assert meant("Are the three on the right fake?", GRID) == UNCLEAR  # two stand above each other
+    assert meant("Are the first nine real?", THREE) == UNCLEAR
+    assert meant("Is it fake in the first two seconds?", THREE) is None
+
+
+def test_a_face_may_be_pointed_at_by_its_pixels():
+    assert meant("Is the face at (180, 60) fake?", THREE) == (1,)
+    assert meant("Is the person at x=310, y=60 real?", THREE) == (2,)
+    assert meant("Is the face at 5, 5 fake?", THREE) == UNCLEAR
+    assert meant("Is the face at 0:04 fake?", THREE) is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "named"),
+    [
+        ("2", "face 2"), ("Number two!", "face two"), ("#3", "face 3"), ("left", "the left one"),
+        ("I mean the right one.", "i mean the right one"), ("second", "the second one"), ("on the left", "the one on the left"),
+        ("face 2", "face 2"), ("the biggest", "the biggest one"), ("left eye", None), ("no", None), ("the one", None),
+        ("is it fake", None), ("", None),
+    ],
+)  # fmt: skip
+def test_a_reply_may_name_somebody_and_nothing_else(reply, named):
+    assert people.alone(reply) == named
 
 
 def test_a_side_without_a_noun_is_a_person_where_no_region_is_named():

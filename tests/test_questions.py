@@ -104,6 +104,24 @@ def test_regions_in_questions(question, named):
         ("How was it made?", "kind"),
         ("Does anybody look fake?", "which"),
         ("Is no one fake?", "which"),
+        ("Are two of them fake?", "which"),
+        ("Are at most two fake?", "which"),
+        ("Are most of the people real?", "which"),
+        ("Is half of the group fake?", "which"),
+        ("Is half of the face fake?", "verdict"),
+        ("Is the majority genuine?", "which"),
+        ("Whose face was swapped?", "which"),
+        ("Can you undo the forgery?", "self"),
+        ("Can you show me the original?", "self"),
+        ("Can you tell me if it is fake?", "verdict"),
+        ("Who made you?", "self"),
+        ("Which model are you using?", "witnesses"),
+        ("What did you say?", "again"),
+        ("What percentage of the film is fake?", "when"),
+        ("Is the whole film fake?", "when"),
+        ("What are the coordinates of the face?", "place"),
+        ("Are you absolutely sure?", "sure"),
+        ("How did you get to 99 %?", "why"),
         ("Is neither of them forged?", "which"),
         ("Are they both real?", "which"),
         ("Have any faces been swapped?", "which"),
@@ -304,11 +322,82 @@ def test_reading_a_question_costs_what_its_length_does(piece):
     ],
 )
 def test_parts_of_a_film(question, stretch):
-    assert questions.stretch_asked_for(question, 9.0) == stretch
+    assert questions.stretch_asked_for(question, 9.0) == (None if stretch is None else pytest.approx(stretch))
+
+
+def test_a_part_of_a_film_ends_before_the_next_one_begins():
+    first = questions.stretch_asked_for("Is the first third fake?", 9.0)
+    second = questions.stretch_asked_for("Is the second third fake?", 9.0)
+    last = questions.stretch_asked_for("Is the third third fake?", 9.0)
+    assert first[1] < 3.0 == second[0] and second[1] < 6.0 == last[0] and last[1] == 9.0
+    assert questions.stretch_asked_for("in the fourth second", 9.0) == pytest.approx((3.0, 4.0))
+    assert questions.stretch_asked_for("the third minute", 9.0)[0] == 120.0, "which is after its end"
 
 
 def test_every_moment_that_is_named_counts():
     assert questions.moments_asked_for("Is 0:01 more fake than 1:02:03?") == (1.0, 3723.0)
+    for words in ("4s", "at second four", "Is it fake after four seconds?", "at about 4 sec"):
+        assert questions.moments_asked_for(words) == (4.0,)
+    assert questions.frames_asked_for("Is frame 35 more fake than frame ten?") == (35, 10)
+    assert questions.frames_asked_for("The first frame or the last frame?") == (0, -1)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Good morning. Is this picture fake? Thanks!", ("Is this picture fake?",)),
+        ("Is the mouth fake? And what about the nose?", ("Is the mouth fake?", "And what about the nose?")),
+        ("This came by WhatsApp yesterday, is it fake?", ("is it fake?",)),
+        ("My aunt sent me this. She says it is real. Can I trust it?", ("Can I trust it?",)),
+        ("Is it fake?\nWhere?", ("Is it fake?", "Where?")),
+        ("I mean the man on the left. Is he fake?", ("I mean the man on the left. Is he fake?",)),
+        ("Suppose it is fake. Why?", ("Suppose it is fake. Why?",)),
+        ("The mouth looks odd, is it fake?", ("The mouth looks odd, is it fake?",)),
+        ("Is face no. 2 fake?", ("Is face no. 2 fake?",)),
+        ("Is it real? At 0:02.5 it looks odd.", ("Is it real? At 0:02.5 it looks odd.",)),
+    ],
+)
+def test_each_question_of_a_text_is_one_and_what_is_told_beside_it_is_none(text, parts):
+    assert questions.parts(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "back"),
+    [
+        ("Thanks", "You are welcome."),
+        ("OK, thank you very much for your help! 🙂", "You are welcome."),
+        ("hello", "Hello."),
+        ("Well done.", "All right."),
+        ("👍", "All right."),
+        ("bye", "Goodbye."),
+        ("Thanks, and the mouth?", None),
+        ("right eye", None),
+        ("no", None),
+        ("?", None),
+    ],
+)
+def test_a_courtesy_is_no_question(text, back):
+    assert questions.courtesy(text) == back
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("Wheer was it forgd", "where was it forged"),
+        ("waht is teh verdcit", "what is the verdict"),
+        ("Is the forhead genuin?", "is the forehead genuine?"),
+        ("how long did it take", "how long did it take"),  # not "fake"
+        ("Is the hat fake?", "is the hat fake?"),  # not "that"
+    ],
+)
+def test_slips_of_the_pen(typed, read):
+    assert questions.respelt(typed) == read
+
+
+@pytest.mark.parametrize("question", ["Is the moth fake?", "Is the bird fake?", "Is the forest real?"])
+def test_an_ordinals_ending_makes_no_person(question):
+    assert questions.thing(question) == question.split()[2]
+    assert questions.thing("Is the twenty-first fake?") == questions.thing("Is the 4th fake?") == ""
 
 
 def test_regions_on_both_sides_are_asked_for_each():
@@ -322,6 +411,11 @@ def test_regions_on_both_sides_are_asked_for_each():
     ("question", "about"),
     [
         ("Is this the original file?", True),
+        ("When was this portrait taken?", True),
+        ("How many bytes has it?", True),
+        ("Is it a PNG or a JPEG?", True),
+        ("Is the downloaded photo fake?", False),
+        ("Is this picture from Instagram real?", False),
         ("What is the hash?", True),
         ("How big is the file?", True),
         ("Has it been saved several times?", True),

@@ -68,6 +68,7 @@ from facewitness.words import normal
 
 _CLAIMS = 8  # statements of a file that an answer repeats
 _OF_ITSELF = "What a file says of itself can be written by anybody, and that it says nothing proves nothing."
+_AT_ONCE = 5  # questions of one text that are answered
 _REMEMBERED = 8  # turns that a language model is shown again
 TURNED = 30.0  # degrees of yaw from which the far side counts as hidden
 
@@ -153,7 +154,7 @@ MEANINGS: tuple[tuple[str, str], ...] = (
         "between them it is inconclusive. They were chosen so that few genuine faces are called fake.",
     ),
     (
-        r"interval|range|in brackets",
+        r"interval|range|in brackets|\d ?[–-] ?\d+ ?%",
         "The range beside a probability is its 95 % interval: how far the probability would move with other faces to "
         "measure it on. It is not the chance that the verdict is right.",
     ),
@@ -203,6 +204,8 @@ ASIDE = frozenset(
         "examined",
         "length",
         "what_if",
+        "courtesy",
+        "again",
     )
 )
 
@@ -231,11 +234,15 @@ class Dialogue:
         self.face = int(np.argmax(scored)) if scored else 0  # the most suspicious one, until another is asked for
         self._chosen = len(report.people) == 1  # somebody said which face is meant
         self._spoken_of: tuple[str, ...] = ()
+        self._asked_back = ""  # the question of which it could not be told whom it means
 
     @property
     def memory(self) -> dict[str, Any]:
         """Whom and what the conversation speaks of, as what JSON can hold; `recall` takes it up again."""
-        return {"face": self.face, "chosen": self._chosen, "spoken_of": list(self._spoken_of)}
+        return {
+            "face": self.face, "chosen": self._chosen, "spoken_of": list(self._spoken_of),
+            "asked_back": self._asked_back,
+        }  # fmt: skip
 
     def recall(self, memory: Mapping[str, Any]) -> None:
         """Go on where another Dialogue about the same report left off; `turns` are the caller's to restore.
@@ -245,6 +252,7 @@ class Dialogue:
         """
         self.face, self._chosen = int(memory["face"]), bool(memory["chosen"])
         self._spoken_of = tuple(name for name in memory["spoken_of"] if name in regions.REGIONS)
+        self._asked_back = str(memory.get("asked_back", ""))
 
     def ask(self, question: str | Question, hear: Hear | None = None) -> Answer:
         """The answer to one question.
@@ -260,8 +268,8 @@ class Dialogue:
         """
         places = _distinct(question.places) if isinstance(question, Question) else ()
         question = questions.asked(question.text if isinstance(question, Question) else question)
-        before = self.face, self._chosen, self._spoken_of
-        answer = self._answered(question, places)
+        before = self.face, self._chosen, self._spoken_of, self._asked_back
+        answer = self._said(question, places)
         try:
             if self.report.status == "ok" and answer.intent not in ASIDE:
                 if self.backend is not None:
@@ -269,12 +277,65 @@ class Dialogue:
                 elif self.witness is not None and self.clip is not None:
                     answer = self._testified(question, answer, self.witness, self.clip, hear, places)
         except BaseException:
-            self.face, self._chosen, self._spoken_of = before
+            self.face, self._chosen, self._spoken_of, self._asked_back = before
             raise
         self.turns.append((question, answer))
         return answer
 
-    def _answered(self, question: str, places: Sequence[Place] = ()) -> Answer:
+    def _said(self, text: str, places: Sequence[Place]) -> Answer:
+        """The answer from the evidence to all that a text asks, each question by itself."""
+        open_question, self._asked_back = self._asked_back, ""
+        if (back := questions.courtesy(text)) is not None:
+            self._asked_back = open_question
+            return Answer(back if back != "Hello." else f"{back} {CAN_ASK}", None, intent="courtesy")
+        if open_question and (whom := self._replied(text)) is not None:
+            return self._answered(open_question, places, whom)
+        asked = questions.parts(text)
+        answers = [self._read(part, places) for part in asked[:_AT_ONCE]]
+        understood = [answer for answer in answers if answer.intent != "unknown"]
+        if not understood and len(asked) + (asked[0] != text) > 1:
+            understood = [self._answered(text, places)]
+        answer = (understood or answers)[0]
+        if len(understood) > 1:
+            words = " ".join(dict.fromkeys(map(_with_its_place, understood)))
+            named = tuple(dict.fromkeys(name for answer in understood for name in answer.regions))
+            answer = Answer(words, *_of_parts(understood), named, answer.intent)
+        if len(asked) > _AT_ONCE:
+            left = len(asked) - _AT_ONCE
+            answer = replace(
+                answer, text=f"{answer.text} {left} more of these questions are left: ask them by themselves."
+            )
+        return answer
+
+    def _replied(self, text: str) -> tuple[int, ...] | None:
+        """Whom a reply names to "Say face 1 or face 2", if it names somebody who is there and asks for nothing else."""
+        if len(self.report.people) == 1 and re.fullmatch(r"(?:yes|yeah|yep)\W*", normal(text)):
+            return (0,)
+        named = people.alone(text)
+        meant = None if named is None else self._meant(named, ())
+        return meant if meant and all(0 <= person < len(self.report.people) for person in meant) else None
+
+    def _read(self, question: str, places: Sequence[Place]) -> Answer:
+        """The answer to a question: a name alone is a question about somebody, and slips of the pen are told."""
+        several = len(self.report.people) > 1 and not self._film
+        if (named := people.alone(question)) is not None and (several or named.startswith("face ")):
+            return self._answered(named, places)
+        read = self._respelt(question)
+        answer = self._answered(read, places)
+        return answer if read == question else replace(answer, text=f"Read as “{read}”: {answer.text}")
+
+    def _respelt(self, question: str) -> str:
+        """A question with slips of the pen mended where that makes one of it that can be answered."""
+        strange = questions.thing(question) and questions.intent(question) in ("verdict", "made")
+        if not strange and (
+            questions.intent(question) or questions.asked_regions(question) or questions.about_file(question)
+        ):
+            return question
+        again = questions.respelt(question)
+        helps = questions.asked_regions(again) if strange else questions.intent(again) or questions.asked_regions(again)
+        return again if helps else question
+
+    def _answered(self, question: str, places: Sequence[Place] = (), whom: tuple[int, ...] | None = None) -> Answer:
         """The answer from the evidence alone. The first that fits is it, so the order of what follows matters.
 
         First what no face is needed for: the analysis failed, the file itself is asked about, nobody is there, or the
@@ -292,8 +353,9 @@ class Dialogue:
             return Answer(WORDS["no_face"][1], None, intent="no_face")
         if not questions.is_english(question):
             return Answer(ENGLISH_ONLY, None, intent="language")
-        if intent in ("self", "examined", "length"):
-            return {"self": self._self, "examined": self._examined, "length": self._length}[intent](question)
+        if intent in ("self", "examined", "length", "again"):
+            answers = {"self": self._self, "examined": self._examined, "length": self._length, "again": self._again}
+            return answers[intent](question)
         if places:
             pointed = self._pointed(places)
             if pointed is None and not named:
@@ -305,7 +367,7 @@ class Dialogue:
                 return self._because(report.people[self.face], named)
             if named and intent in ("", "verdict", "where", "sure", "quality", "made"):
                 return _about_regions(report.people[self.face], named, question)
-        meant = self._meant(question, named)
+        meant = self._meant(question, named) if whom is None else whom
         if intent == "which" and named and not re.search(rf"\b(?:who|{people.NOUN}|\w+body)\b", normal(question)):
             intent = "verdict"  # "Are both of the eyes fake?": of one face
         of_all = questions.of_them(question) and len(report.people) > 1
@@ -316,8 +378,18 @@ class Dialogue:
         if meant == () and intent == "signs":
             meant = None  # "the most suspicious" is a place
         unexamined = questions.unexamined(question)
+        if named and questions.of_everybody(question, named) and unexamined in _OF_SOMEBODY:
+            unexamined = None  # "Whose nose is fake?"
         if unexamined in (questions.ADDED, questions.SAME) and not named and intent in _OF_CONTENT:
             return Answer(self._content(unexamined, meant), None, intent="unexamined")
+        if (
+            named
+            and intent in ("place", "where")
+            and questions.of_place(question)
+            and not (meant and len(meant) > 1)
+            and meant != ()
+        ):
+            return self._place_of_regions(meant, named)
         if intent == "place" and not named and (place := self._place_of_faces(meant, question)):
             return Answer(place, None, intent="faces")
         if intent in ("which", "faces") and not meant:
@@ -327,6 +399,7 @@ class Dialogue:
         if absent := people.not_there(question, [face.box for face in faces], together):
             return Answer(self._no(absent), None, intent="faces")
         if meant == ():
+            self._asked_back = question
             return Answer(self._ask_back(), None, intent="unclear")
         if unexamined == questions.PHOTOGRAPH:
             return Answer(self._photograph(), None, intent="unexamined")
@@ -337,8 +410,17 @@ class Dialogue:
         stretch = questions.stretch_asked_for(question, self._seconds) if self._film else None
         if intent in ("verdict", "made") and stretch is None and (thing := questions.thing(question)):
             return Answer(self._no_face(thing), None, intent="unexamined")
+        if of_each := self._of_each_person(question, named, meant):
+            return of_each
         if meant is not None and len(meant) > 1 and all(0 <= person < len(report.people) for person in meant):
             return self._faces(meant)
+        if (
+            len(report.people) > 1
+            and meant
+            and not named
+            and (intent == "which" or questions.of_nothing_else(question))
+        ):
+            return self._which_faces()  # "Is everybody real but the left one?", "Is only the left one fake?"
         if meant is not None:
             try:
                 self.choose(next((person for person in meant if person >= len(report.people)), meant[0]))
@@ -350,9 +432,12 @@ class Dialogue:
             named = self._spoken_of
             if intent == "why":
                 return self._because(face, named)
-        if face.timeline and (stretch is not None or questions.moments_asked_for(question)):
+        if face.timeline and (stretch is not None or self._moments(question)):
             self._spoken_of = named
             return self._of_several(self._in_time(face, stretch, named, question))
+        if face.timeline and named and intent == "when":
+            self._spoken_of = named
+            return self._of_several(self._when_at(face, named))
         if named and about_place:
             self._spoken_of = named
             answer = _about_regions(face, named, question)
@@ -392,6 +477,8 @@ class Dialogue:
             "what_if": self._what_if,
         }.get(intent)  # fmt: skip
         if say is None:
+            if not questions.has_english(question):  # a word of a language that has no small ones here
+                return Answer(f"I did not understand that. {ENGLISH_ONLY}", None, intent="unknown")
             return Answer(f"I did not understand that. {CAN_ASK}", None, intent="unknown")
         answer = say(face, question)
         if (side := questions.granted(question)) is not None and side != face.verdict.label:
@@ -400,6 +487,18 @@ class Dialogue:
                 text=f"The question takes for granted that the face is {side}, which is not the verdict. {answer.text}",
             )
         return self._of_several(answer)
+
+    def _of_each_person(self, question: str, named: Sequence[str], meant: Sequence[int] | None) -> Answer | None:
+        """About a region of several people, "Are all the noses real?", "Whose nose is fake?"; None for another question."""
+        n = len(self.report.people)
+        if not named or n < 2 or not (questions.of_everybody(question, named) or (meant and len(meant) > 1)):
+            return None
+        which = range(n) if not meant else [person for person in meant if person < n]
+        parts = [_about_regions(self.report.people[i], named, question) for i in which]
+        texts = [
+            f"{someone(self._film).capitalize()} {i + 1}: {_lower(a.text)}" for i, a in zip(which, parts, strict=True)
+        ]
+        return Answer(" ".join(texts), *_of_parts(parts), tuple(named), "region")
 
     def _worded(self, question: str, own: Answer, backend: Backend, hear: Hear | None) -> Answer:
         """The model's words to the question, held to what the evidence alone would say (`own`)."""
@@ -776,6 +875,12 @@ class Dialogue:
         )
         return Answer(f"{text} {self._stands(face)}", face.verdict.label, intent="what_if")
 
+    def _again(self, question: str) -> Answer:
+        """What was answered last."""
+        if not self.turns:
+            return Answer(f"Nothing was asked before. {CAN_ASK}", None, intent="again")
+        return Answer(self.turns[-1][1].text, None, intent="again")
+
     def _self(self, question: str) -> Answer:
         """Who answers, and what it can answer."""
         version = self.report.made_by.get("version")
@@ -815,6 +920,14 @@ class Dialogue:
         last = [m.at.seconds for person in self.report.people for m in person.timeline if m.at.seconds is not None]
         return max([medium.frames / medium.fps if medium is not None and medium.fps else 0.0, *last])
 
+    def _moments(self, question: str) -> tuple[float, ...]:
+        """Every moment that a question names, in seconds, by its time or by its frame."""
+        medium = self.report.medium
+        if medium is None or not medium.fps:
+            return questions.moments_asked_for(question)
+        frames = (medium.frames - 1 if n < 0 else n for n in questions.frames_asked_for(question))
+        return tuple(dict.fromkeys((*questions.moments_asked_for(question), *(n / medium.fps for n in frames))))
+
     def _in_time(
         self, face: PersonReport, stretch: tuple[float, float] | None, names: Sequence[str], question: str
     ) -> Answer:
@@ -826,7 +939,7 @@ class Dialogue:
 
         if stretch is not None:
             return absent(stretch[0]) if stretch[0] > ends else _during(face, *stretch, names, question)
-        seconds = questions.moments_asked_for(question)
+        seconds = self._moments(question)
         parts = [absent(second) if second > ends else _at(face, second, names, question) for second in seconds]
         return Answer(" ".join(answer.text for answer in parts), *_of_parts(parts), tuple(names), "when")
 
@@ -940,6 +1053,19 @@ class Dialogue:
         seen = " at the moment that stands for it" if self._film else ""
         return f"{_capital(boxes)}, in pixels from the upper left{seen}."
 
+    def _place_of_regions(self, meant: Sequence[int] | None, names: Sequence[str]) -> Answer:
+        """Where regions of the face lie in the picture; whether they are forged is another question."""
+        which = meant[0] if meant and meant[0] < len(self.report.people) else self.face
+        face = self.report.people[which]
+        places = {place.region: place for place in _places(face, names)}
+        boxes = [f"the {regions.title(name)}: {_from_to(places[name].box)}" for name in names if name in places]
+        lacking = [f"the {regions.title(name)}" for name in names if name not in places]
+        who = f" of {someone(self._film)} {which + 1}" if len(self.report.people) > 1 else ""
+        seen = " at the moment that stands for it" if self._film else ""
+        told = [f"{_capital('; '.join(boxes))}{who}, in pixels from the upper left{seen}."] if boxes else []
+        told += [f"Where {listed(lacking)} may be cannot be told on this face."] if lacking else []
+        return Answer(" ".join(told), None, regions=tuple(names), intent="place")
+
     def _which_faces(self) -> Answer:
         """How many are fake, undecided and without a sign, and which."""
         n = len(self.report.people)
@@ -970,13 +1096,25 @@ class Dialogue:
         threshold = face.verdict.thresholds
         parts = stretches(face.timeline, threshold[1]) if threshold else ()
         worst = max(scored, key=lambda moment: moment.fake or 0.0)
-        peak = f"Its highest probability is {percent(worst.fake or 0.0)}, at {clock(worst.at.seconds or 0.0, fine)}."
+        least = min(scored, key=lambda moment: moment.fake or 0.0)
+        peak = f"Its highest probability is {percent(worst.fake or 0.0)}, at {clock(worst.at.seconds or 0.0, fine)}, "
+        peak += f"its lowest {percent(least.fake or 0.0)}, at {clock(least.at.seconds or 0.0, fine)}."
         if not parts:
             return Answer(f"No stretch of time looks forged by itself. {peak}", face.verdict.label, intent="when")
         when = listed(part.words for part in parts)
         of = percent(share(face.timeline, parts))
         text = f"It looks forged at {when}, {of} of the time that was judged. {peak}"
         return Answer(text, face.verdict.label, face.findings, intent="when")
+
+    def _when_at(self, face: PersonReport, names: Sequence[str]) -> Answer:
+        """When a film's regions show signs."""
+        parts = []
+        for name in names:
+            here = {index for index, finding in enumerate(face.findings) if _is_at(finding, name)}
+            words = [sentence.text for sentence in face.explanation if here & set(sentence.findings)]
+            parts.append(" ".join(words) or f"Nothing points to the {regions.title(name)} at any moment.")
+        findings = tuple(f for f in face.findings if any(_is_at(f, name) for name in names))
+        return Answer(" ".join(dict.fromkeys(parts)), face.verdict.label, findings, tuple(names), "when")
 
     def _about_the_report(self, intent: str, question: str) -> Answer:
         """Questions about what the report means and what to do with it."""
@@ -985,6 +1123,10 @@ class Dialogue:
         if intent == "means":
             text = normal(question)
             definition = next((meaning for words, meaning in _MEANINGS if words.search(text)), None)
+            here = self.report.people[self.face].verdict.thresholds if self.report.people else None
+            if definition and here is not None and re.search(r"\bthresholds?\b", text):
+                low, high = map(percent, here)
+                definition += f" {self._which()} is judged by {low} and {high}."
             return Answer(definition or f"I cannot explain that word. {CAN_ASK}", None, intent=intent)
         if intent == "next":
             text = f"{NEXT} {_STANDS[label]}".strip()
@@ -1073,6 +1215,7 @@ _OF_PARTS = re.compile(
     r"\b(?:put into|composite|changed since|cut or turned|edited|saved as JPEG at least twice|screenshot)\b"
 )
 _OF_CAMERA = re.compile(r"\b(?:EXIF|cameras?|taken|software|program|metadata)\b")
+_OF_SOMEBODY = ("who it is", questions.SAME)
 _OF_CONTENT = ("", "verdict", "which", "faces", "where", "when", "made", "kind", "signs")
 _AS_SEEN = {"": "", "Yes. ": "As far as can be seen, yes. ", "No. ": "Not as far as can be seen. "}
 _STANDS: dict[Label | None, str] = {
@@ -1463,6 +1606,13 @@ def _about_regions(face: PersonReport, names: Sequence[str], question: str) -> A
     return Answer(" ".join(texts), *_of_parts(parts), tuple(names), "region")
 
 
+def _with_its_place(answer: Answer) -> str:
+    """An answer about one region among others, with that region before it."""
+    if answer.intent != "region" or len(answer.regions) != 1:
+        return answer.text
+    return f"{_capital(regions.title(answer.regions[0]))}: {_lower(answer.text)}"
+
+
 def _of_parts(parts: Sequence[Answer]) -> tuple[Label | None, tuple[Finding, ...]]:
     """The label of an answer of several parts, fake if any is, then inconclusive, then real; and all their findings."""
     labels = [answer.label for answer in parts]
@@ -1576,8 +1726,8 @@ def _masked(face: PersonReport) -> Callable[[], NDArray[np.bool_]]:
 
 
 def _covered(face: PersonReport, name: str, masked: Callable[[], NDArray[np.bool_]]) -> float | None:
-    """The share of a region that the mask covers from 0.5 on; None without a mask."""
-    if face.mask is None or face.face.landmarks is None:
+    """The share of a region that the mask covers from 0.5 on; None without a mask, and of a film, whose is of a moment."""
+    if face.timeline or face.mask is None or face.face.landmarks is None:
         return None
     height, width = face.face.at.height, face.face.at.width
     place = geometry.fill(list(regions.polygons(name, face.face.landmarks)), height, width)

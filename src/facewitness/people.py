@@ -33,7 +33,7 @@ _ORDINALS = (
     "twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth",
     "twentieth",
 )  # fmt: skip
-_NTH_WORD = rf"{'|'.join(_ORDINALS)}|\d{{1,9}}(?:st|nd|rd|th)"
+NTH = rf"(?:{'|'.join(_ORDINALS)}|\d{{1,9}}(?:st|nd|rd|th))"
 # "twenty-first" and "ten thousand" are written in digits before anything is read
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _POWERS = {"hundred": 100, "thousand": 1_000, "million": 1_000_000}
@@ -50,10 +50,10 @@ _WRITTEN_OUT = re.compile(
 )
 # "second to last" is written as one word, "last2", before anything is read
 _BEFORE_LAST = re.compile(
-    rf"\b(?:(?P<nth>{_NTH_WORD})[ -](?:(?:to|from)[ -](?:the )?)?last|next[ -]to[ -](?:the )?last|penultimate|"
+    rf"\b(?:(?P<nth>{NTH})[ -](?:(?:to|from)[ -](?:the )?)?last|next[ -]to[ -](?:the )?last|penultimate|"
     rf"last but (?P<but>{'|'.join(_COUNT)}|\d{{1,9}}))\b"
 )
-_ORDINAL = rf"{_NTH_WORD}|last\d*"
+_ORDINAL = rf"{NTH}|last\d*"
 _ONE_NUMBER = rf"(?:\d{{1,9}}(?!\.?\d)|{'|'.join(_COUNT)})\b"
 _NUMBERED = r"(?:number |no\.? ?(?=\d)|no\. |#)"  # not "no one"
 # "face 2", "faces 1, 2 and 4", "number two", "faces 1 to 3"
@@ -71,7 +71,14 @@ _FROM = re.compile(
 _NTH = re.compile(
     rf"\b({_ORDINAL}) (?:face|person|one|head|man|woman|subject)\b|"
     rf"^(?:and |or |is |what |how |about |of )*the ({_ORDINAL})(?: {NOUN})?\W*$|"  # "And the fourth?"
+    rf"\b(?:about|of|for|is|than|with) the ({_ORDINAL})(?: {NOUN})?\W*$|"  # "How sure are you about the second?"
     rf"\b(last\d+)\b|\bthe ({_ORDINAL}) (?:fake|real|genuine|forged|authentic|swapped|edited|altered|manipulated)\b"
+)
+_LABELLED = r"(?:fake|real|genuine|forged|authentic|swapped|edited|altered|manipulated)\b"
+# "the first two", "the last three people", "the two on the right"
+_SEVERAL = re.compile(
+    rf"\bthe (?P<end>first|last|left|right) (?P<n>{'|'.join(_COUNT[1:])}|\d{{1,3}})\b(?! (?:seconds?|minutes?|frames?|rows?|%))|"
+    rf"\b(?P<many>{'|'.join(_COUNT[1:])}|\d{{1,3}})(?: {NOUN})? (?:on|at|to) the (?:far )?(?P<side>left|right)\b"
 )
 _SIDE = (  # "the face on the right", "the top left face", "the leftmost one"
     re.compile(
@@ -87,6 +94,7 @@ _SIDE = (  # "the face on the right", "the top left face", "the leftmost one"
         rf"\b{NOUN}\b[\w' ,]{{0,20}}? (?:farthest|furthest|outermost)(?: (?:to|on|at)(?: the)?)? (?P<side>left|right)\b"
     ),
     re.compile(r"\b(?P<side>left|right)[- ]?most\b"),
+    re.compile(rf"\b(?:is|was|looks) (?:the )?(?P<side>left|right)(?= {_LABELLED})"),
     re.compile(r"\b(?:and|or|than) the (?P<side>left|right)\b(?=\W*$| (?:is|was)\b)"),
 )
 _BARE_SIDE = re.compile(r"\b(?:on|at|to) the (?:far |very )?(?P<side>left|right)\b(?! (?:side )?of\b)")
@@ -106,6 +114,25 @@ _MIDDLE = re.compile(
     r"(?! of (?:the|his|her) (?:face|forehead|nose|mouth|chin|cheek))"
 )
 _OTHER = re.compile(rf"\b(?:the )?other {NOUN}\b|\bthe other\b(?! (?:eye|ear|brow|eyebrow|side|half|cheek))")
+_OTHERS = re.compile(
+    r"\bthe (?:others|rest)\b(?! of the (?:face|picture|photo\w*|image|film|video|body))|"
+    r"\b(?:all|both|any|none) (?:of )?the other\b|"
+    rf"\bthe other (?:{'|'.join(_COUNT[1:])}|\d{{1,4}})\b|"
+    r"\bthe other (?:\w+ )?(?:faces|people|persons|men|women|guys|girls|boys|ladies|children|kids|ones|heads|subjects)\b"
+)
+_POINT = re.compile(  # "the face at (220, 200)"; two numbers that are no time and no count of seconds
+    rf"\b{NOUN}\b[\w' ,]{{0,30}}?\b(?:at|around|near) \(?(?:x ?= ?)?(\d{{1,5}}) ?(?:,|;|×|/| x | and ) ?(?:y ?= ?)?(\d{{1,5}})\b"
+)
+# A reply that names somebody and nothing else: "2", "the left one", "second from the right"
+_ALONE = re.compile(
+    rf"(?:(?:i (?:mean|meant)|it is|it's|that's|say|please|and|the|of|on|in|at|to|from|far|very|number|no\.?|#|{NOUN}|"
+    rf"{NTH}|last|\d{{1,4}}|{'|'.join(_COUNT)}|left|right|leftmost|rightmost|middle|cent(?:er|re)|top|bottom|upper|lower|"
+    r"biggest|largest|smallest|bigger|larger|smaller|big|large|small|other|side)[\s,.!?]*)+"
+)
+_NAMES_WHOM = re.compile(
+    rf"\b(?:{NTH}|last|\d{{1,4}}|left(?:most)?|right(?:most)?|middle|cent(?:er|re)|top|bottom|upper|lower|\w+est|"
+    rf"bigger|larger|smaller|big|large|small|other|{'|'.join(_COUNT[1:])})\b"
+)
 _ROW = re.compile(rf"\b(top|upper|bottom|lower|middle|back|front|{_ORDINAL}) row\b")
 _WHOLE = r"picture|photo\w*|image|frame|shot|screen|scene|group|row|line|video|film|clip"
 _BESIDE = re.compile(
@@ -189,6 +216,12 @@ def meant(
             return ()
         among = chosen
         text = text[: row.start()] + text[row.end() :]
+    if point := _POINT.search(text):
+        x, y = int(point[1]), int(point[2])
+        there = [i for i, (x1, y1, x2, y2) in enumerate(boxes) if x1 <= x <= x2 and y1 <= y <= y2]
+        return tuple(there) if len(there) == 1 else ()
+    if several := _SEVERAL.search(text):
+        return _outer(several["end"] or several["side"], _counting(several["n"] or several["many"]), boxes, among)
     numbers = [number for match in _NUMBER.finditer(text) for number in _all_of(match["all"])]
     if numbers:
         return tuple(dict.fromkeys(max(1, number) - 1 for number in numbers))
@@ -196,10 +229,10 @@ def meant(
     taken = text
     counted: list[int | None] = []
     for match in _FROM.finditer(text):
-        counted.append(_counted(_ordinal(match[1]), match[2], boxes, among))
+        counted.append(_counted(ordinal(match[1]), match[2], boxes, among))
         taken = taken.replace(match[0], " ")
     for match in _NTH.finditer(taken):
-        number = _ordinal(match[1] or match[2] or match[3] or match[4])
+        number = ordinal(next(filter(None, match.groups())))
         there = abs(number) <= len(among)
         counted.append(among[number if number < 0 else number - 1] if there else None if row else abs(number) - 1)
     by_kind.append(counted)
@@ -221,6 +254,8 @@ def meant(
     by_kind.append(heights)
     by_kind.append([_sized(m["size"] or m["alone"], boxes, among, m["nth"] or m["rank"]) for m in _SIZE.finditer(rest)])
     by_kind.append([_middle(boxes, among)] if _MIDDLE.search(rest) else [])
+    if _OTHERS.search(rest):
+        return () if spoken_of is None else tuple(i for i in range(n) if i != spoken_of)
     by_kind.append([_other(n, spoken_of)] if _OTHER.search(rest) else [])
     kinds = [kind for kind in by_kind if kind]
     if not kinds:
@@ -234,6 +269,31 @@ def meant(
         return tuple(dict.fromkeys(person for person in kinds[0] if person is not None))
     shared = set(kinds[0]).intersection(*kinds[1:])  # "the big face on the left": both have to be true of it
     return tuple(person for person in shared if person is not None) if len(shared) == 1 else ()
+
+
+def alone(reply: str) -> str | None:
+    """A reply that names somebody and nothing else, as it would stand in a question: "the left one" for "left".
+
+    Args:
+        reply: To "Say face 1 or face 2", or any other text.
+
+    Returns:
+        None for any other text.
+    """
+    text = _plain(reply).strip(" .!?")
+    if not _ALONE.fullmatch(text) or not _NAMES_WHOM.search(text):
+        return None
+    number = re.fullmatch(
+        rf"(?:(?:i (?:mean|meant)|it is|it's|that's|the|say|please|number|no\.?|#)\s*)*(\d{{1,4}}|{'|'.join(_COUNT)})",
+        text,
+    )
+    if number:
+        return f"face {number[1]}"
+    if re.search(rf"\b{NOUN}\b", text):
+        return text
+    if re.match(r"(?:on|in|at|to|from) ", text):
+        return f"the one {text}"
+    return f"{text if text.startswith('the ') else f'the {text}'} one"
 
 
 def numbered(question: str) -> bool:
@@ -266,16 +326,16 @@ def not_there(question: str, boxes: Sequence[Box], together: bool = True) -> str
     if row := _ROW.search(text):
         if not together:
             return None
-        if re.fullmatch(_ORDINAL, row[1]) and abs(_ordinal(row[1])) > len(rows(boxes)):
+        if re.fullmatch(_ORDINAL, row[1]) and abs(ordinal(row[1])) > len(rows(boxes)):
             return f"{_spoken(row[1])} row"
         among = _row(row[1], rows(boxes)) or among
         of = f" in the {_spoken(row[1])} row"
         text = text[: row.start()] + text[row.end() :]
     for match in _FROM.finditer(text):
-        if abs(_ordinal(match[1])) > len(among):
+        if abs(ordinal(match[1])) > len(among):
             return f"{_spoken(match[1])} from the {match[2]}{of}"
     for match in _NTH.finditer(_FROM.sub(" ", text)):
-        if abs(_ordinal(word := match[1] or match[2] or match[3] or match[4])) > len(among):
+        if abs(ordinal(word := next(filter(None, match.groups())))) > len(among):
             return f"{_spoken(word)}{of}"
     return None
 
@@ -284,7 +344,7 @@ def _plain(question: str) -> str:
     """The question in small letters and single spaces, with "second to last" and the like as one word: "last2"."""
 
     def from_the_end(match: re.Match[str]) -> str:
-        return f"last{_counting(match['but']) + 1 if match['but'] else _ordinal(match['nth']) if match['nth'] else 2}"
+        return f"last{_counting(match['but']) + 1 if match['but'] else ordinal(match['nth']) if match['nth'] else 2}"
 
     return _BEFORE_LAST.sub(from_the_end, _WRITTEN_OUT.sub(_in_digits, re.sub(r"\s+", " ", normal(question))))
 
@@ -328,8 +388,12 @@ def _all_of(words: str) -> list[int]:
     return numbers
 
 
-def _ordinal(word: str) -> int:
-    """1 for "first" and "1st", -1 for "last", -2 for the one before it."""
+def ordinal(word: str) -> int:
+    """1 for "first" and "1st", -1 for "last", -2 for the one before it.
+
+    Args:
+        word: As it stands in a question.
+    """
     if word.startswith("last"):
         return -int(word[4:9] or 1) or -1
     return max(1, int(word[:-2])) if word[0].isdecimal() else 1 + _ORDINALS.index(word)
@@ -338,7 +402,7 @@ def _ordinal(word: str) -> int:
 def _spoken(word: str) -> str:
     """An ordinal as people write it; any other word as it is."""
     if re.fullmatch(r"last\d+", word):
-        number = -_ordinal(word)
+        number = -ordinal(word)
         return "last" if number == 1 else f"{_ORDINALS[number - 1] if number <= 20 else _nth(number)} to last"
     return word
 
@@ -349,7 +413,7 @@ def _row(word: str, rows: tuple[tuple[int, ...], ...]) -> tuple[int, ...] | None
         return None
     if word == "middle":
         return rows[1] if len(rows) == 3 else None
-    number = {"top": 1, "upper": 1, "bottom": -1, "lower": -1}.get(word) or _ordinal(word)
+    number = {"top": 1, "upper": 1, "bottom": -1, "lower": -1}.get(word) or ordinal(word)
     if abs(number) > len(rows):
         return None
     return rows[number] if number < 0 else rows[number - 1]
@@ -387,11 +451,22 @@ def _at(
     return order[0] if len(order) == 1 or _apart(boxes[order[0]], boxes[order[1]]) else None
 
 
+def _outer(end: str, n: int, boxes: Sequence[Box], among: Sequence[int]) -> tuple[int, ...]:
+    """So many faces from one end, as they are numbered or from a side; empty where nobody can tell which they are."""
+    if n > len(among):
+        return ()
+    if end in ("first", "last"):
+        return tuple(among[:n] if end == "first" else among[len(among) - n :])
+    order = sorted(among, key=lambda i: _x(boxes[i]), reverse=end == "right")
+    clear = n == len(order) or _apart(boxes[order[n - 1]], boxes[order[n]])
+    return tuple(sorted(order[:n])) if clear else ()
+
+
 def _sized(word: str, boxes: Sequence[Box], among: Sequence[int], nth: str | None = None) -> int | None:
     """The face of a size, "the second largest" where it is counted; None where another is about as large."""
     small = word in ("small", "smaller", "smallest", "little", "tiny", "tiniest")
     order = sorted(among, key=lambda i: _area(boxes[i]), reverse=not small)
-    place = 0 if nth is None else _ordinal(nth)
+    place = 0 if nth is None else ordinal(nth)
     place = place - 1 if place > 0 else max(0, len(order) + place) if place < 0 else 0
     if place >= len(order):
         return None

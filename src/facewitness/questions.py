@@ -6,6 +6,7 @@ answers can say what it can answer instead of guessing. Which person is meant is
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import Literal
 
 from facewitness import regions
 from facewitness.errors import InputError
-from facewitness.people import NOUN
+from facewitness.people import NOUN, NTH, ordinal
 from facewitness.types import Label
 from facewitness.words import normal
 
@@ -25,7 +26,11 @@ _FAKE = (
 )
 _REAL = r"(?:real|genuine|authentic|pristine|legit\w*|true|untouched|unaltered|original)"
 _LABEL = rf"(?:{_FAKE}|{_REAL}|inconclusive|undecided)"
-_IF = r"\b(?:suppos\w*|assum\w*|imagin\w*|(?<!tell )(?<!know )(?<!see )(?<!say )if)\b"
+_IF = (
+    r"\b(?:suppos\w*|assum\w*|imagin\w*|(?<!tell )(?<!know )(?<!see )(?<!say )"
+    r"(?<!me )(?<!us )(?<!check )(?<!out )(?<!sure )(?<!wonder )(?<!wondering )(?<!decide )(?<!judge )(?<!asks )"
+    r"(?<!ask )(?<!certain )if)\b"
+)
 _TOOLS = (
     r"(?:mid ?journey|dall[ -·]?e\d*|stable ?diffusion|sdxl|flux|firefly|imagen|gemini|chat ?gpt|gpt\S*|sora|veo|grok|"
     r"ideogram|runway|kling|comfy ?ui|style ?gan\d*|deep ?face ?(?:lab|live)|face ?(?:app|tune)|roop|lightroom|gimp|"
@@ -33,20 +38,40 @@ _TOOLS = (
 )
 _AI = r"(?:ai|artificial intelligence|a machine|a computer|a (?:neural )?network|a generator)"
 
+_FILM = r"(?:film|video|clip|footage|recording|movie)\b"
 _ASKS = r"(?:is|are|was|were|do|does|did|has|have)(?:n't)?"  # how a question for yes or no begins
 _SO_MANY = r"(?:one|two|three|four|five|six|seven|eight|nine|ten|\d{1,4})"
 _NONE = rf"(?:nobody|no one|none|neither|no(?: \w+)? {NOUN})"  # of such a question nobody can tell what "yes" says
+_PLURAL = (
+    r"(?:faces|persons|people|men|women|guys|girls|boys|ladies|children|kids|babies|ones|heads|subjects|individuals|"
+    r"figures|gentlemen)"
+)
+_ABOUT = (
+    r"(?:only|just|exactly|at least|at most|more than|less than|fewer than|not more than|no more than|about|nearly)"
+)
+# "two of them", "most of the people", "the majority of these"
+_SHARE_OF = (
+    rf"(?:(?:{_ABOUT}|the|a|not|even) )*(?:{_SO_MANY}|most|many|several|some|half|few|majority|minority|third|quarter) of "
+    rf"(?:them|these|those|us|the (?:\w+ )?(?:{_PLURAL}|group|crowd)|the {_SO_MANY})\b|the majority\b(?! of)"
+)
 _QUANTIFIED = rf"(?:(?:any|some|every)(?:one|body)|both|all {NOUN}|any(?: \w+)? {NOUN}|{_NONE})"
 
 # What questions ask for, in the order in which they are tried. A question that names a region asks about that region
 # unless it asks for something that is not a face's.
 INTENTS: dict[str, str] = {
     "self": r"^(?:who|what) are you\b|\bwhat (?:can|could) (?:you (?:do|answer|say|tell me)|i ask(?: you)?)\W*$|"
-    r"^help\W*$|"
+    r"^help\W*$|\bwho (?:made|built|wrote|created|developed|trained) (?:you|this (?:tool|program|software))\b|"
+    r"^(?:please )?(?:(?:can|could|would|will) you )?(?:please )?(?:undo|restore|repair|fix|draw|translate|delete|erase|"
+    r"crop|enlarge|zoom|open|print|download|export|highlight|unblur|sharpen|recover|reconstruct|"
+    r"(?:show|give|get|find|send)(?: me)? the original)\b|\b(?:can|could|would|will) you (?:please )?(?:change|edit|"
+    r"remove|save|send|upload|mark|blur|make it|say (?:it|that) in)\b|"
+    r"^(?:please )?say (?:it|that) in\b|"
     r"\b(?:what|which) version\b|\bare you an? (?:\w+ ){0,2}(?:ai|bot|chatbot|human|person|machine|program|model)\b",
+    "again": r"^(?:please |can you |could you )*(?:repeat|say) (?:that|it|this)(?: again| once more)?(?: please)?\W*$|"
+    r"^(?:repeat|once more|again|come again|pardon|say again)\W*$|^what did you (?:just )?say\W*$",
     "witnesses": r"\bwhich witness(?:es)?\b|\bwitness(?:es)?\b.*\b(?:say|says|said|agree\w*|disagree\w*|think|thinks|"
     r"find|found|contradict\w*)\b|\bhow many witnesses\b|"
-    r"\b(?:which|what) (?:detectors?|models?|networks?|methods?|programs?) (?:do|did|have) you\b",
+    r"\b(?:which|what) (?:detectors?|models?|networks?|methods?|programs?) (?:do|did|have|are) you\b",
     "examined": r"\bwhat (?:did|do|have|was|were|is|has)(?:n't)? (?:you |it |this |been )?(?:not |never )?(?:been )?"
     r"(?:look(?:ed)? at|examined?|check(?:ed)?|analy[sz]ed?|test(?:ed)?|left out|missed)\b|"
     r"\b(?:how|when) (?:was|were|is|did you|have you) ?(?:it|this|that|the \w+)? ?"
@@ -76,17 +101,21 @@ INTENTS: dict[str, str] = {
     "when": rf"\b(?:which|what)(?: \w+){{0,3}} (?:frames?|moments?)\b|\bhow many (?:frames|moments|seconds)\b|"
     rf"\b{_LABEL}\b.*\b(?:all the time|the (?:whole|entire) time|throughout|always|constantly|all along|"
     r"from (?:start|beginning) to (?:end|finish))\b|\b(?:worst|most suspicious) (?:moment|frame|part of the)\b|"
+    rf"\b(?:what|which) (?:percentage|per ?cent|share|fraction|proportion|portion|part) of (?:the |this |that ){_FILM}|"
+    rf"\b(?:whole|entire|all of the|all of this|(?:only|just)(?: an?)? part of (?:the|this)|half of (?:the|this)) {_FILM}"
+    rf".*\b{_LABEL}\b|\b{_LABEL}\b.*\bfrom the (?:start|beginning)\b|"
     r"\bflicker\w*|\bover time\b|\bfrom frame to frame\b|"
     r"\bwhen\b|\b(at )?(what|which) (times?|moments?|seconds?|minutes?|parts? of the (film|video|clip))\b|"
-    r"\bhow long\b|\bhow much of the (time|film|video|clip)\b",
+    r"\bhow long\b(?! (?:did|does|will) (?:it|this|that|you|the analysis) take)|\bhow much of the (time|film|video|clip)\b",
     "which": rf"\b(which|what)( of (the|these|those))?( {NOUN})?( is| are| was| were| looks?| seems?)"
     rf"( the)? {_LABEL}( {NOUN})?\b|\bwho('s| is| are| was| were| looks?| seems?)( the)? {_LABEL}\b|"
     rf"\b(is|are|was|were) (any|some|every)(one|body)\b.*\b{_LABEL}\b|"
     rf"\b(is|are|was|were) (all|any|both|each|none|either|one)( of)?( the| these| those| them)?( \w+)? ?{NOUN}?\b.*"
     rf"\b{_LABEL}\b|\bhow many\b.*\b{_LABEL}\b|"
     rf"\b(are|were) (the|these|those)( {_SO_MANY})? (faces|people|persons|men|women|children)\b.*\b{_LABEL}\b|"
-    rf"\b{_ASKS}( there)?( only| just| exactly| at least| more than)? ({_QUANTIFIED}|(they|these|those) (both|all))\b"
-    rf".*\b{_LABEL}\b|\b{_ASKS} (only|just|exactly|at least|more than) ({_SO_MANY})\b.*\b{_LABEL}\b|"
+    rf"\b{_ASKS}( there)?( {_ABOUT})? ({_QUANTIFIED}|(they|these|those) (both|all))\b"
+    rf".*\b{_LABEL}\b|\b{_ASKS} {_ABOUT} ({_SO_MANY})\b.*\b{_LABEL}\b|"
+    rf"\b{_ASKS} {_SHARE_OF}.*\b{_LABEL}\b|\bwhose (?:faces?|heads?)\b.*\b{_LABEL}\b|"
     rf"\bthere( an?| any| some| no| another| more)* ({_LABEL} {NOUN}|{NOUN}\b.*\b{_LABEL}|(deep ?)?fakes?(?! \w)|"
     rf"forger(?:y|ies))\b|"
     rf"\b{_ASKS} (?:(?:it|this|that) all|(?:all|none) of (?:it|this|that))\b.*\b{_LABEL}\b",
@@ -103,10 +132,11 @@ INTENTS: dict[str, str] = {
     rf"\bhow (?:big|large|wide)\b.*\b(?:{_FAKE}|mask(?:ed)?|marked|suspicious|area|part|region|change)\b|"
     rf"\b(?:whole|entire|complete|full|all of the) face\b.*\b(?:{_LABEL}|made|generated|replaced|changed|part|only)\b|"
     rf"\b(?:only|just) (?:an?|some|one) (?:small |little )?(?:part|region|area|bit)s?\b",
-    "place": rf"\bwhere(?: in the \w+)? (?:is|are|was|were|stands?) (?:the )?(?:(?:{_LABEL}|other) )?{NOUN}"
+    "place": rf"\b(?:coordinates?|bounding box(?:es)?|position) of\b|"
+    rf"\bwhere(?: in the \w+)? (?:is|are|was|were|stands?) (?:the )?(?:(?:{_LABEL}|other) )?{NOUN}"
     rf"(?: (?:number )?\d{{1,4}})?\W*$",
     "faces": rf"\bhow (?:likely|probable|sure|certain)\b.*\b(?:both|all|each|everyone|everybody)\b|"
-    rf"\bcompare\b.*\b{NOUN}\b|\bwhich(?: one| {NOUN})? is (?:worse|better|worst)\b|"
+    rf"\bcompare\b.*\b{NOUN}\b|\b(?:rank|sort|compare) (?:them|all|everyone|everybody)\b|\bwhich(?: one| {NOUN})? is (?:worse|better|worst)\b|"
     r"\b(?:probabilit\w*|scores?|chances?|sure|certain|per ?cent\w*|verdicts?|results?|say|about|for)\b.*\b"
     rf"(?:each|every|all|both)(?: of)?(?: the)?(?: (?:\d+|{_SO_MANY}))? {NOUN}\b|"
     rf"\b(which|who|what)\b.*\b(more|most|less|least) (suspicious|likely|probably|{_LABEL})\b|"
@@ -128,7 +158,7 @@ INTENTS: dict[str, str] = {
     r"(?<!what )\b(be|are|been|were|is|was) (you |it |this )?(ever |often )?wrong\b(?! (with|in|on|at|here|there)\b)|"
     r"\breliab\w*|\baccura\w*|\blimit(s|ations?)?\b|\btrack record\b",
     "sure": r"\b(how (sure|certain|confident|likely|probable)|probabilit\w*|confidence|certainty|chances?|"
-    r"per ?cent\w*|are you (sure|certain)|(?:change|changes|flip|turn|overturn) (?:the |your )(?:verdict|mind|result|"
+    r"per ?cent\w*|are you (?:\w+ ){0,2}(sure|certain|confident|positive)|(?:change|changes|flip|turn|overturn) (?:the |your )(?:verdict|mind|result|"
     r"answer)|"
     r"border ?line|close call)\b|^(?:really|seriously)\W*$|\b(?:can't|cannot) be(?: true)?\W*$",
     "kind": r"\b(what|which) (kind|type|sort|method|technique|way)\b|\bhow (was|is|were) (it|this|that|face \d{1,4}|"
@@ -146,7 +176,7 @@ INTENTS: dict[str, str] = {
     r"\bwhat (?:did|have) you (?:find|found|see|seen|notice\w*)\W*$|"
     r"\bwhat(?:'s| is| was| looks) (?:wrong|odd|strange|weird|off|suspicious|fishy|unusual)\b|\bwhere\b|"
     r"\b(which|what) (parts?|regions?|areas?|places?|features?)\b",
-    "why": r"\bwhy\b|\bevidence\b|\bhow (do|can|did) you (know|tell|see)\b|\bexplain\b|\breasons?\b|\bshow me\b|"
+    "why": r"\bwhy\b|\bhow (?:did|do) you (?:get|come|arrive)\b|\bevidence\b|\bhow (do|can|did) you (know|tell|see)\b|\bexplain\b|\breasons?\b|\bshow me\b|"
     r"\bhow come\b|\btell me more\b",
     "quality": r"\bhow (?:big|large|small|wide|tall|sharp)\b.*\b(?:face|head|person)\b|\b(quality|blur\w*|sharp\w*|"
     r"resolution|dark|too small)\b",
@@ -169,6 +199,7 @@ UNEXAMINED: dict[str, str] = {
     SAME: rf"\bsame as (?:the |that )?(?:{NOUN}|other)\b|"
     r"\bsame (?:\w+ )?(?:persons?|people|m[ae]n|wom[ae]n|faces?|guys?|girls?|boys?|child|kids?|somebody|someone)\b|"
     rf"\b{NOUN} (?:\w+ )?(?:is |are |stays? |remains? )?the same\b|\btwins?\b|\brelat(?:ed|ives?)\b|\bsiblings?\b|"
+    r"\bthe same (?:as )?at (?:\d|the (?:start|beginning|end))|"
     rf"\b(?:do|does|are|is) (?:the |these |both |they )(?:\w+ )?{NOUN} (?:differ|match|resemble)\b|"
     r"\bdiffer(?:s|ent)? from (?:each other|one another|the other)\b",
     "the voice and the sound": r"\blip[ -]?sync\w*|\b(?:in|out of) sync\b|\bsynchron\w+\b|\bvoices?\b|\baudio\b|"
@@ -181,7 +212,7 @@ UNEXAMINED: dict[str, str] = {
     r"subtitles?|license plate|number plate)\b",
     PHOTOGRAPH: r"\b(paintings?|drawings?|cartoons?|sketch|statues?|dolls?|mannequins?|puppets?|"
     r"wax figures?|screen ?shots?|photo of a (photo|screen)|game)\b",
-    "who it is": r"\bwho('s| is| are| was)? (this|that|he|she|it|they|the|these|those)\b|(^|\b(know|tell|say) )whose\b|"
+    "who it is": r"\bwho('s| is| are| was)? (this|that|he|she|it|they|the|these|those)\b|(^|\b(know|tell|say) )whose\b(?! faces?\b| heads?\b)|"
     r"\bwhat is (his|her|their) name\b|\bidentify (him|her|them|this|that|the (m[ae]n|wom[ae]n|persons?))\b|\b"
     r"(recogni[sz]e|know) (him|her|them|this (person|man|woman))\b|\bidentity of\b|"
     r"\b(politician|celebrity|actor|actress|president|minister|chancellor|senator|king|queen|singer|"
@@ -221,9 +252,13 @@ UNEXAMINED: dict[str, str] = {
 _UNEXAMINED = {name: re.compile(pattern.replace(".*", _REACH)) for name, pattern in UNEXAMINED.items()}
 _NAMED = re.compile(r"\b(?:[Ii]s|[Ww]as) (?:this|that|it|he|she)(?: really)? (?:[A-Z][\w'’-]+)(?: [A-Z][\w'’-]+)+")
 
+_MEDIUM = r"(?:photo\w*|picture|image|film|video|file|clip|shot|recording|portrait|selfie)"
 _FILE = re.compile(
-    r"\b(file ?names?|file ?sizes?|file ?(?:type|format)|megabytes?|megapixels?|checksum|hash|sha-?256|fingerprint|"
-    r"signed|digital signature|dimensions?)\b|"
+    r"\b(file ?names?|file ?sizes?|file ?(?:type|format)|(?:kilo|mega)?bytes?|megapixels?|checksum|hash|sha-?256|"
+    r"fingerprint|signed|digital signature|dimensions?|codecs?|bit ?rate|colou?r (?:profile|space)|icc|aperture|"
+    r"shutter(?: speed)?|exposure|iso|focal length)\b|"
+    r"\b(?:is|was) (?:it|this|that) (?:\w+ ){0,2}an? (?:jpe?g|png|web ?p|hei[cf]|avif|gif|tiff?|raw file)\b|"
+    r"\bwhat(?:'s| is| was) the resolution\b(?! of (?:the|this|his|her) face)|"
     r"\b(?:taken|shot|made|filmed) (?:with|by|on) (?:an? |the |which |what )?(?:smart)?(?:phone|camera|device|"
     r"i ?phone|scanner)\b|"
     r"\bname of (?:the|this) file\b|\bhow (?:big|large|heavy) (?:is|was) (?:the|this|that) (?:file|picture|photo\w*|"
@@ -237,9 +272,15 @@ _FILE = re.compile(
     r"\b(?:downloaded|whats ?app|facebook|instagram|telegram|twitter|tik ?tok|you ?tube|social media|messenger|"
     r"upload(?:ed)?)\b|"
     r"\b(cameras?|lens|exif|meta ?data|gps|c2pa|content credentials?|provenance|thumbnail|serial number)\b|"
-    r"\b(which|what) (phones?|software|programs?|app)\b|\bwhat does the file say\b|"
-    r"\b(when|where|with what) (was|were|is) (it|this|that|the (photo|photograph|picture|image|file)) "
-    r"(taken|shot|saved|edited)\b"
+    r"\b(which|what) (phones?|software|programs?|app|editor)\b|\bwhat does the file say\b|"
+    rf"\b(when|where|with what) (was|were|is) (it|this|that|(?:the|this|that) (?:\w+ )?{_MEDIUM}) "
+    r"(taken|shot|saved|edited|made|recorded|filmed)\b"
+)
+
+# Whether what came by WhatsApp is fake is asked of the picture, and not of the file
+_OF_LABEL = re.compile(
+    rf"\b{_ASKS} (?:it|this|that|he|she|(?:the|this|that) (?:\w+ ){{0,3}}?(?:{_MEDIUM}|{NOUN}))(?: \w+){{0,2}}? (?:an? )?"
+    r"(?:deep ?)?(?:fake[sd]?|forge[ds]?|forger(?:y|ies)|real|genuine|authentic|manipulated|doctored)\b"
 )
 
 # Small words that only one of these languages has, enough to tell that a question is not English.
@@ -280,8 +321,10 @@ _THERE = re.compile(r"\b(there|(this|that) (place|region|part|area|one)|them|the
 
 _MOMENT = re.compile(
     r"\b(?:(\d{1,2}):)?(\d{1,3}):(\d{2}(?:\.\d{1,3})?)\b|"
-    r"\b(?:at|after|around|second) (\d+(?:\.\d+)?) ?(?:s|sec|seconds?)\b"
+    r"(?:\b(?:at|after|around|by|and) |^)(?:about |around )?(\d{1,6}(?:\.\d{1,3})?) ?(?:s|secs?|seconds?)\b|"
+    r"\bsecond (?:number |no\.? ?|#)?(\d{1,6}(?:\.\d{1,3})?)\b"
 )
+_FRAME = re.compile(r"\bframes? (?:number |no\.? ?|#)?(\d{1,9})\b|\b(first|last|final) frame\b")
 
 
 def asked(question: str) -> str:
@@ -299,6 +342,140 @@ def asked(question: str) -> str:
     if len(question) > MOST:
         raise InputError(f"expected a question of at most {MOST:,} characters, got one of {len(question):,}")
     return question
+
+
+_TOLD_APART = re.compile(  # where a sentence ends; not behind "no. 2", "Mr. Smith" and "e.g. this"
+    r"(?<![Nn]o\.)(?<!\bMr\.)(?<!\bMs\.)(?<!\bDr\.)(?<!\bMrs\.)(?<!\bSt\.)(?<!\bvs\.)(?<!\be\.g\.)(?<!\bi\.e\.)"
+    r"(?<=[.!?…])[\s\"')\]]+|\n+"
+)
+_WHO_ELSE = re.compile(rf"\b(?:{NOUN}|left|right|middle|first|second|third|last|\d+)\b")
+# "This came by WhatsApp, is it fake?": what is told before a question, by its subject and its verb
+_TOLD_BEFORE = re.compile(
+    r"^(?:i|we|he|she|they|it|this|that|my|our|some(?:one|body)|an?|the)\b[^?]{0,300}?\b(?:am|is|are|was|were|has|have|had|"
+    r"came|comes?|got|gets?|received?|sent|sends?|found|finds?|saw|sees?|says?|said|thinks?|thought|believes?|told|posted|"
+    rf"shared|downloaded|took|want|need|wonder)\b[^?]{{0,300}}?[,;:–—-]+ ?(?=(?:so |and |but |now )?(?:{_ASKS}|can|could|"
+    r"what|where|when|why|how|which|who)\b)"
+)
+
+
+def parts(question: str) -> tuple[str, ...]:
+    """The questions of a text, each by itself: courtesies and what is told beside them are none.
+
+    What is told stays where it says whom or what is meant ("I mean the man on the left. Is he fake?"), or what is
+    supposed ("This is fake. Where?"): then it is one question.
+
+    Args:
+        question: As it was asked.
+    """
+    sentences = [part for part in _TOLD_APART.split(question) if part.strip() and courtesy(part) is None]
+    asks = [part for part in sentences if part.rstrip("\"')] ").endswith("?")]
+    told = [part for part in sentences if part not in asks]
+    if not asks or any(_says_what_is_meant(part) for part in told):
+        asks = [" ".join(sentences) if sentences else question]
+    return tuple(_without_told(part) for part in asks)
+
+
+def _says_what_is_meant(told: str) -> bool:
+    plain = normal(told)
+    if asked_regions(told) or supposed(told) is not None or re.search(_IF, plain) or moments_asked_for(told):
+        return True
+    return bool(_WHO_ELSE.search(plain))
+
+
+def _without_told(question: str) -> str:
+    told = _TOLD_BEFORE.match(normal(question))
+    if told is None or len(normal(question)) != len(question) or _says_what_is_meant(told[0]):
+        return question
+    return question[told.end() :]
+
+
+_COURTESIES = {
+    "You are welcome.": r"(?:many |so many |oh )?(?:thanks|thank you|thx|cheers|ta|much appreciated)(?: a lot| a bunch| "
+    r"so much| very much| again| anyway| you| for \w+(?: \w+)?)*",
+    "Hello.": r"hello|hi|hey|good (?:morning|day|afternoon|evening)|greetings",
+    "Goodbye.": r"bye|bye bye|goodbye|good night|see you(?: later| soon)?|farewell",
+    "All right.": r"(?:good|great|nice|well) (?:job|work|done)|ok|okay|all right|alright|fine|great|good|perfect|nice|cool|wow|super|excellent|wonderful|amazing|"
+    r"interesting|i see|understood|i understand|got it|right|sure|sorry|please|excuse me|well|hm+|oh|ah|aha|no problem|"
+    r"(?:that(?:'s| is)|this is) (?:all|it|enough|good|great|fine|helpful|clear|nice|interesting|very helpful)|"
+    r"never ?mind|no more questions|there|facewitness|everyone|all|sir|madam",
+}
+_COURTESY = {answer: re.compile(rf"(?:{words})\b") for answer, words in _COURTESIES.items()}
+
+
+def courtesy(text: str) -> str | None:
+    """What is said back to a courtesy: "Thanks", "Hello!", "OK, good job."; None for a text that holds anything else.
+
+    Args:
+        text: Any text.
+    """
+    rest = " ".join(re.findall(r"[\w']+", normal(text)))
+    if not rest and re.search(r"\w|\?", text):
+        return None
+    said: list[str] = [] if rest else ["All right."]
+    while rest:
+        fits = ((m.end(), answer) for answer, pattern in _COURTESY.items() if (m := pattern.match(rest)))
+        end, answer = max(fits, default=(0, ""))
+        if not end:
+            return None
+        said.append(answer)
+        rest = rest[end:].lstrip()
+    return next(answer for answer in _COURTESIES if answer in said)
+
+
+_KNOWN_WORDS = dict.fromkeys(
+    re.findall(
+        r"\w+",
+        """fake real forged forgery genuine authentic manipulated edited altered retouched swapped changed generated deepfake
+        verdict result how sure certain probability likely evidence explain signs region mask film video people person
+        camera metadata wrong reliable mistake publish next inconclusive threshold quality original suspicious summary
+        second frame moment many much other left right middle """
+        + " ".join((*_ENGLISH, *(regions.title(name) for name in regions.REGIONS))),
+    )
+)
+
+
+# What a pattern asks for is no slip of the pen: "take" is not "fake"
+_IN_PATTERNS = frozenset(re.findall(r"[a-z]{3,}", " ".join((*INTENTS.values(), *UNEXAMINED.values(), _FILE.pattern))))
+
+
+def respelt(question: str) -> str:
+    """The question with each word that is nearly one of those that questions are made of written as that one.
+
+    Args:
+        question: That was not understood.
+    """
+
+    def near(match: re.Match[str]) -> str:
+        word = match[0]
+        if len(word) < 3 or word in _KNOWN_WORDS or word in _IN_PATTERNS:
+            return word
+        return min(_KNOWN_WORDS, key=lambda known: _edits(word, known)) if _is_slip(word) else word
+
+    return re.sub(r"[a-z]+", near, normal(question))
+
+
+def _is_slip(word: str) -> bool:
+    most = 2 if len(word) > 6 else 1
+    near = (known for known in _KNOWN_WORDS if _edits(word, known) <= most)
+    # of three letters, only what lacks one or has two swapped: "hat" is not "that"
+    return any(
+        len(word) > 3 or sorted(word) == sorted(known) or (len(known) > 3 and word[0] == known[0]) for known in near
+    )
+
+
+def _edits(word: str, other: str) -> int:
+    """How many letters were left out, put in, taken for another or swapped with their neighbour; 9 for many."""
+    if abs(len(word) - len(other)) > 2:
+        return 9
+    before, row = list[int](), list(range(len(other) + 1))
+    for i, letter in enumerate(word, 1):
+        earlier, before, row = before, row, [i]
+        for j, wanted in enumerate(other, 1):
+            cost = min(before[j] + 1, row[-1] + 1, before[j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and word[i - 2 : i] == wanted + other[j - 2]:
+                cost = min(cost, earlier[j - 2] + 1)
+            row.append(cost)
+    return row[-1]
 
 
 def intent(question: str) -> str:
@@ -359,11 +536,12 @@ def about_file(question: str) -> bool:
     Args:
         question: As it was asked.
     """
-    return bool(_FILE.search(normal(question)))
+    plain = normal(question)
+    return bool(_FILE.search(plain)) and not _OF_LABEL.search(plain)
 
 
 _FACTS = re.compile(
-    r"\b(?:name|size|format|type|kind|hash|checksum|sha-?256|fingerprint|pixels|megapixels?|megabytes?|resolution|"
+    r"\b(?:name|size|format|type|kind|(?:kilo)?bytes?|codecs?|jpe?g|png|web ?p|hei[cf]|avif|gif|tiff?|colou?r profile|hash|checksum|sha-?256|fingerprint|pixels|megapixels?|megabytes?|resolution|"
     r"dimensions?|big|large|heavy)\b"
 )
 
@@ -377,15 +555,19 @@ def of_facts(question: str) -> bool:
     return bool(_FACTS.search(normal(question)))
 
 
+_OF_CAMERA = re.compile(
+    r"\b(?:exif|meta ?data|cameras?|lens|phones?|software|programs?|editor|gps|taken|shot|iso|aperture|shutter|exposure|"
+    r"focal length)\b"
+)
+
+
 def of_camera(question: str) -> bool:
     """Whether it asks for what a camera or a program wrote into a file.
 
     Args:
         question: About a file.
     """
-    return bool(
-        re.search(r"\b(?:exif|meta ?data|cameras?|lens|phones?|software|programs?|gps|taken|shot)\b", normal(question))
-    )
+    return bool(_OF_CAMERA.search(normal(question)))
 
 
 def of_original(question: str) -> bool:
@@ -467,11 +649,12 @@ def unexamined(question: str) -> str | None:
 
 # What a question for yes or no asks about: the words from "the" or "this" up to one of these.
 _ENDS = (
-    rf"(?:{_LABEL}|of|on|in|at|behind|next|with|without|from|to|for|by|who\w*|that|which|and|or|but|a|an|the|is|are|"
+    rf"(?:{_LABEL}|of|on|in|at|behind|next|with|without|from|to|for|by|who(?:se|m)?|that|which|and|or|but|a|an|the|is|are|"
     rf"was|"
     r"were|been|being|be|has|have|had|looks?|seems?|appears?|really|also|not|still|too|so|more|less|just|only|probably|"
     r"actually|maybe|perhaps|\w+ly|here|there|now|made|created|drawn|added|removed|put|inserted|generated|synthetic|ai|"
-    r"ai-\w+|computer-\w+|cgi|artificial|above|below|under|near|beside|between|wearing|holding|taken|as|if|wrong|odd)"
+    r"ai-\w+|computer-\w+|cgi|artificial|above|below|under|near|beside|between|wearing|holding|taken|as|if|wrong|odd|"
+    r"natural|unnatural|normal|suspicious|strange|weird|fishy|off|convincing)"
 )
 _SUBJECT = re.compile(
     rf"(?:^\W*|\b(?:{_ASKS}|if|whether|that|think|believe|say) )(?:the|this|that|these|those|his|her|their|its|my|our) "
@@ -492,7 +675,7 @@ _OF_FACE = re.compile(
     rf"(?:{NOUN}|humans?|adults?|teenagers?|couple|pair|group|bride|groom|mother|father|son|daughter|wife|husband|"
     r"expressions?|smiles?|grins?|looks?|gaze|make-?up|complexion|wrinkles?|freckles?|moles?|scars?|pores|features?|"
     r"likeness|appearance|identity|pose|profiles?|verdicts?|results?|answers?|conclusions?|scores?|reports?|evidence|"
-    r"findings?|signs?|analysis|decision|others?|rest|(?:left|right)(?:most)?|first|last|\w+(?:st|nd|rd|th))"
+    rf"findings?|signs?|analysis|decision|others?|rest|(?:left|right)(?:most)?|last|(?:\w+-)?{NTH})"
 )
 
 
@@ -578,6 +761,36 @@ def of_each(question: str, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(part for name in names for part in (sides[name] if len(sides[name]) == 2 else [name]))
 
 
+def of_everybody(question: str, names: Sequence[str]) -> bool:
+    """Whether it asks for a region of all the people: "Whose nose is fake?", "Are the mouths real?", "Which nose …?".
+
+    Args:
+        question: As it was asked.
+        names: Of the regions that it names.
+    """
+    plain = normal(question)
+    one = [regions.title(name) for name in names if not regions.title(name).endswith("s")]
+    several = "|".join(re.escape(title) for title in one) or r"(?!)"
+    return bool(
+        re.search(r"\bwhose\b|\b(?:everybody|everyone|anybody|anyone|somebody|someone)'s\b", plain)
+        or re.search(rf"\b(?:{several})e?s\b|\b(?:which|both|all|each|every|any) (?:\w+ )?(?:{several})\b", plain)
+        or re.search(rf"\b(?:all|both|each|every|any)\b.*\b{NOUN}\b(?! (?:\d|number|no\.))", plain)
+    )
+
+
+def of_place(question: str) -> bool:
+    """Whether it asks where a region lies in the picture: "Where exactly is the mouth?", "coordinates of the nose".
+
+    Args:
+        question: That names a region.
+    """
+    plain = normal(question)
+    where = r"^(?:and )?where (?:exactly |precisely )?(?:is|are) (?:the|his|her|their|its) [\w' -]{1,60}\W*$"
+    return bool(
+        _PATTERNS["place"].search(plain) or (re.search(where, plain) and not re.search(rf"\b{_LABEL}\b", plain))
+    )
+
+
 def of_nothing_else(question: str) -> bool:
     """Whether it asks for a place and no other: "Is only the mouth fake?".
 
@@ -641,6 +854,15 @@ def is_english(question: str) -> bool:
     return sum(word in _FOREIGN for word in words) <= sum(word in _ENGLISH for word in words)
 
 
+def has_english(question: str) -> bool:
+    """Whether a word of a question is one that English questions are made of.
+
+    Args:
+        question: As it was asked.
+    """
+    return any(word in _KNOWN_WORDS or word in _IN_PATTERNS for word in re.findall(r"[^\W\d_]+", normal(question)))
+
+
 _MOMENTS = 8  # that an answer tells of
 _CLOCK = (
     r"(?:(?:(?P<h{n}>\d{{1,2}}):)?(?P<m{n}>\d{{1,3}}):(?P<s{n}>\d{{2}}(?:\.\d{{1,3}})?)|"
@@ -651,17 +873,30 @@ _BETWEEN = re.compile(
     rf"\b(?:between |from )?(?:the |second )?{_CLOCK.format(n=1, unit=f'(?:{_SECONDS})?')}(?: and | to | until |"
     rf" till | through | ?[-–] ?)(?:the |second )?{_CLOCK.format(n=2, unit=_SECONDS)}\b(?! (?:from|of|faces?|people))"
 )
+_SECONDS_TO = re.compile(
+    rf"\bseconds? {_CLOCK.format(n=1, unit='')}(?: and | to | until | till | through | ?[-–] ?)(?:second )?"
+    rf"{_CLOCK.format(n=2, unit='')}(?!\.?\d| (?:from|of|faces?|people))"
+)
 _BEFORE = re.compile(rf"\b(?:before|until|till|up to) {_CLOCK.format(n=1, unit=_SECONDS)}\b")
 _AFTER = re.compile(rf"\b(?:after|since|from) {_CLOCK.format(n=1, unit=f'{_SECONDS} on')}")
 _PART = re.compile(
-    r"\b(?P<which>first|second|last|opening|closing|final) (?:(?P<count>\d{1,6}(?:\.\d{1,3})?|one|two|three|four|"
-    r"five|six|seven|eight|nine|ten) )?(?P<unit>seconds?|half|third|quarter|minutes?|frames?)\b|"
-    r"\b(?:at|in|near|towards?) the (?:very )?(?P<end>start|beginning|end)\b(?! of (?:the|his|her) (?:nose|eye\w*|"
+    rf"\b(?P<which>{NTH}|last|opening|closing|final) (?:(?P<count>\d{{1,6}}(?:\.\d{{1,3}})?) )?"
+    r"(?P<unit>seconds?|half|third|quarter|minutes?|frames?)\b|"
+    r"\b(?:at|in|near|towards?|about) the (?:very )?(?P<end>start|beginning|end)\b(?! of (?:the|his|her) (?:nose|eye\w*|"
     r"mouth|row))|"
     r"\b(?:in|at|around) the (?P<middle>middle)(?: of the (?:film|video|clip|movie|recording|footage)\b|\W*$)"
 )
 _UNITS = {"second": 1.0, "seconds": 1.0, "minute": 60.0, "minutes": 60.0}
 _COUNTS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_COUNTED = re.compile(
+    rf"\b(?:({'|'.join(_COUNTS)})(?= (?:secs?|seconds?|minutes?|frames?)\b)|(?<=\bsecond )({'|'.join(_COUNTS)})\b|"
+    rf"(?<=\bframe )({'|'.join(_COUNTS)})\b)"
+)
+
+
+def _timed(question: str) -> str:
+    """The question in small letters, with the numbers of seconds and frames in digits."""
+    return _COUNTED.sub(lambda m: str(1 + _COUNTS.index(next(filter(None, m.groups())))), normal(question))
 
 
 def _second(match: re.Match[str], n: int) -> float:
@@ -683,8 +918,8 @@ def stretch_asked_for(question: str, length: float) -> tuple[float, float] | Non
     Returns:
         Its first and last second; None where none is named.
     """
-    plain = normal(question)
-    if two := _BETWEEN.search(plain):
+    plain = _timed(question)
+    if two := _BETWEEN.search(plain) or _SECONDS_TO.search(plain):
         first, last = sorted((_second(two, 1), _second(two, 2)))
         return (first, last) if first < last else None
     if before := _BEFORE.search(plain):
@@ -698,13 +933,25 @@ def stretch_asked_for(question: str, length: float) -> tuple[float, float] | Non
         return length / 3, 2 * length / 3
     if part["end"]:
         return (2 * length / 3, length) if part["end"] == "end" else (0.0, length / 3)
-    late, count = part["which"] in ("last", "closing", "final"), part["count"]
-    much = 1.0 if count is None else float(1 + _COUNTS.index(count)) if count in _COUNTS else float(count)
+    late, much = part["which"] in ("last", "closing", "final"), float(part["count"] or 1)
+    nth = 1 if late or part["which"] == "opening" else ordinal(part["which"])
     share = {"half": length / 2, "third": length / 3, "quarter": length / 4}.get(part["unit"])
-    wide = min(length, much * _UNITS[part["unit"]] if share is None else share)
-    if part["which"] == "second":  # the second half, the second second
-        return wide, min(length, 2 * wide)
-    return (length - wide, length) if late else (0.0, wide)
+    wide = much * _UNITS[part["unit"]] if share is None else share
+    if late:
+        return max(0.0, length - wide), length
+    end = nth * wide  # where the next part begins, which has that moment
+    return end - wide, max(end - wide, length) if end >= length else math.nextafter(end, 0)
+
+
+def frames_asked_for(question: str) -> tuple[int, ...]:
+    """The frames of a film that a question names by their numbers, from 0; -1 is the last.
+
+    Args:
+        question: As it was asked.
+    """
+    named = _FRAME.finditer(_timed(question))
+    numbers = (int(match[1]) if match[1] else 0 if match[2] == "first" else -1 for match in named)
+    return tuple(dict.fromkeys(numbers))[:_MOMENTS]
 
 
 def moments_asked_for(question: str) -> tuple[float, ...]:
@@ -713,9 +960,11 @@ def moments_asked_for(question: str) -> tuple[float, ...]:
     Args:
         question: As it was asked.
     """
-    plain = normal(question)
+    plain = _timed(question)
     seconds = (
-        float(match[4]) if match[4] is not None else 3600 * int(match[1] or 0) + 60 * int(match[2]) + float(match[3])
+        float(match[4] or match[5])
+        if match[3] is None
+        else 3600 * int(match[1] or 0) + 60 * int(match[2]) + float(match[3])
         for match in _MOMENT.finditer(plain)
     )
     return tuple(dict.fromkeys(seconds))[:_MOMENTS]
