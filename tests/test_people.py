@@ -180,7 +180,8 @@ def test_a_face_may_be_pointed_at_by_its_pixels():
     ("reply", "named"),
     [
         ("2", "face 2"), ("Number two!", "face two"), ("#3", "face 3"), ("left", "the left one"),
-        ("I mean the right one.", "i mean the right one"), ("second", "the second one"), ("on the left", "the one on the left"),
+        ("I mean the right one.", "i mean the right one"), ("second", "the second one"),
+        ("on the left", "the one on the left"),
         ("face 2", "face 2"), ("the biggest", "the biggest one"), ("left eye", None), ("no", None), ("the one", None),
         ("is it fake", None), ("", None),
     ],

@@ -269,7 +269,7 @@ class Dialogue:
         places = _distinct(question.places) if isinstance(question, Question) else ()
         question = questions.asked(question.text if isinstance(question, Question) else question)
         before = self.face, self._chosen, self._spoken_of, self._asked_back
-        answer = self._said(question, places)
+        answer = self._every_answer(question, places)
         try:
             if self.report.status == "ok" and answer.intent not in ASIDE:
                 if self.backend is not None:
@@ -282,7 +282,7 @@ class Dialogue:
         self.turns.append((question, answer))
         return answer
 
-    def _said(self, text: str, places: Sequence[Place]) -> Answer:
+    def _every_answer(self, text: str, places: Sequence[Place]) -> Answer:
         """The answer from the evidence to all that a text asks, each question by itself."""
         open_question, self._asked_back = self._asked_back, ""
         if (back := questions.courtesy(text)) is not None:
@@ -489,7 +489,8 @@ class Dialogue:
         return self._of_several(answer)
 
     def _of_each_person(self, question: str, named: Sequence[str], meant: Sequence[int] | None) -> Answer | None:
-        """About a region of several people, "Are all the noses real?", "Whose nose is fake?"; None for another question."""
+        """About a region of several people, "Are all the noses real?", "Whose nose is fake?"; None for another "
+        "question."""
         n = len(self.report.people)
         if not named or n < 2 or not (questions.of_everybody(question, named) or (meant and len(meant) > 1)):
             return None
@@ -1062,9 +1063,9 @@ class Dialogue:
         lacking = [f"the {regions.title(name)}" for name in names if name not in places]
         who = f" of {someone(self._film)} {which + 1}" if len(self.report.people) > 1 else ""
         seen = " at the moment that stands for it" if self._film else ""
-        told = [f"{_capital('; '.join(boxes))}{who}, in pixels from the upper left{seen}."] if boxes else []
-        told += [f"Where {listed(lacking)} may be cannot be told on this face."] if lacking else []
-        return Answer(" ".join(told), None, regions=tuple(names), intent="place")
+        sentences = [f"{_capital('; '.join(boxes))}{who}, in pixels from the upper left{seen}."] if boxes else []
+        sentences += [f"Where {listed(lacking)} may be cannot be told on this face."] if lacking else []
+        return Answer(" ".join(sentences), None, regions=tuple(names), intent="place")
 
     def _which_faces(self) -> Answer:
         """How many are fake, undecided and without a sign, and which."""
@@ -1726,7 +1727,8 @@ def _masked(face: PersonReport) -> Callable[[], NDArray[np.bool_]]:
 
 
 def _covered(face: PersonReport, name: str, masked: Callable[[], NDArray[np.bool_]]) -> float | None:
-    """The share of a region that the mask covers from 0.5 on; None without a mask, and of a film, whose is of a moment."""
+    """The share of a region that the mask covers from 0.5 on; None without a mask, and of a film, whose is of a "
+    "moment."""
     if face.timeline or face.mask is None or face.face.landmarks is None:
         return None
     height, width = face.face.at.height, face.face.at.width

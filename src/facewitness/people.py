@@ -77,7 +77,8 @@ _NTH = re.compile(
 _LABELLED = r"(?:fake|real|genuine|forged|authentic|swapped|edited|altered|manipulated)\b"
 # "the first two", "the last three people", "the two on the right"
 _SEVERAL = re.compile(
-    rf"\bthe (?P<end>first|last|left|right) (?P<n>{'|'.join(_COUNT[1:])}|\d{{1,3}})\b(?! (?:seconds?|minutes?|frames?|rows?|%))|"
+    rf"\bthe (?P<end>first|last|left|right) (?P<n>{'|'.join(_COUNT[1:])}|\d{{1,3}})\b(?! (?:seconds?|minutes?|"
+    rf"frames?|rows?|%))|"
     rf"\b(?P<many>{'|'.join(_COUNT[1:])}|\d{{1,3}})(?: {NOUN})? (?:on|at|to) the (?:far )?(?P<side>left|right)\b"
 )
 _SIDE = (  # "the face on the right", "the top left face", "the leftmost one"
@@ -118,10 +119,12 @@ _OTHERS = re.compile(
     r"\bthe (?:others|rest)\b(?! of the (?:face|picture|photo\w*|image|film|video|body))|"
     r"\b(?:all|both|any|none) (?:of )?the other\b|"
     rf"\bthe other (?:{'|'.join(_COUNT[1:])}|\d{{1,4}})\b|"
-    r"\bthe other (?:\w+ )?(?:faces|people|persons|men|women|guys|girls|boys|ladies|children|kids|ones|heads|subjects)\b"
+    r"\bthe other (?:\w+ )?(?:faces|people|persons|men|women|guys|girls|boys|ladies|children|kids|ones|heads|"
+    r"subjects)\b"
 )
 _POINT = re.compile(  # "the face at (220, 200)"; two numbers that are no time and no count of seconds
-    rf"\b{NOUN}\b[\w' ,]{{0,30}}?\b(?:at|around|near) \(?(?:x ?= ?)?(\d{{1,5}}) ?(?:,|;|×|/| x | and ) ?(?:y ?= ?)?(\d{{1,5}})\b"
+    rf"\b{NOUN}\b[\w' ,]{{0,30}}?\b(?:at|around|near) \(?(?:x ?= ?)?(\d{{1,5}}) ?(?:,|;|×|/| x | and ) ?(?:y ?= "
+    rf"?)?(\d{{1,5}})\b"
 )
 # A reply that names somebody and nothing else: "2", "the left one", "second from the right"
 _ALONE = re.compile(

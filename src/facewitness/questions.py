@@ -51,7 +51,8 @@ _ABOUT = (
 )
 # "two of them", "most of the people", "the majority of these"
 _SHARE_OF = (
-    rf"(?:(?:{_ABOUT}|the|a|not|even) )*(?:{_SO_MANY}|most|many|several|some|half|few|majority|minority|third|quarter) of "
+    rf"(?:(?:{_ABOUT}|the|a|not|even) )*(?:{_SO_MANY}|most|many|several|some|half|few|majority|minority|third|"
+    rf"quarter) of "
     rf"(?:them|these|those|us|the (?:\w+ )?(?:{_PLURAL}|group|crowd)|the {_SO_MANY})\b|the majority\b(?! of)"
 )
 _QUANTIFIED = rf"(?:(?:any|some|every)(?:one|body)|both|all {NOUN}|any(?: \w+)? {NOUN}|{_NONE})"
@@ -61,7 +62,8 @@ _QUANTIFIED = rf"(?:(?:any|some|every)(?:one|body)|both|all {NOUN}|any(?: \w+)? 
 INTENTS: dict[str, str] = {
     "self": r"^(?:who|what) are you\b|\bwhat (?:can|could) (?:you (?:do|answer|say|tell me)|i ask(?: you)?)\W*$|"
     r"^help\W*$|\bwho (?:made|built|wrote|created|developed|trained) (?:you|this (?:tool|program|software))\b|"
-    r"^(?:please )?(?:(?:can|could|would|will) you )?(?:please )?(?:undo|restore|repair|fix|draw|translate|delete|erase|"
+    r"^(?:please )?(?:(?:can|could|would|will) you )?(?:please )?(?:undo|restore|repair|fix|draw|translate|delete|"
+    r"erase|"
     r"crop|enlarge|zoom|open|print|download|export|highlight|unblur|sharpen|recover|reconstruct|"
     r"(?:show|give|get|find|send)(?: me)? the original)\b|\b(?:can|could|would|will) you (?:please )?(?:change|edit|"
     r"remove|save|send|upload|mark|blur|make it|say (?:it|that) in)\b|"
@@ -102,11 +104,13 @@ INTENTS: dict[str, str] = {
     rf"\b{_LABEL}\b.*\b(?:all the time|the (?:whole|entire) time|throughout|always|constantly|all along|"
     r"from (?:start|beginning) to (?:end|finish))\b|\b(?:worst|most suspicious) (?:moment|frame|part of the)\b|"
     rf"\b(?:what|which) (?:percentage|per ?cent|share|fraction|proportion|portion|part) of (?:the |this |that ){_FILM}|"
-    rf"\b(?:whole|entire|all of the|all of this|(?:only|just)(?: an?)? part of (?:the|this)|half of (?:the|this)) {_FILM}"
+    rf"\b(?:whole|entire|all of the|all of this|(?:only|just)(?: an?)? part of (?:the|this)|half of (?:the|this)) "
+    rf"{_FILM}"
     rf".*\b{_LABEL}\b|\b{_LABEL}\b.*\bfrom the (?:start|beginning)\b|"
     r"\bflicker\w*|\bover time\b|\bfrom frame to frame\b|"
     r"\bwhen\b|\b(at )?(what|which) (times?|moments?|seconds?|minutes?|parts? of the (film|video|clip))\b|"
-    r"\bhow long\b(?! (?:did|does|will) (?:it|this|that|you|the analysis) take)|\bhow much of the (time|film|video|clip)\b",
+    r"\bhow long\b(?! (?:did|does|will) (?:it|this|that|you|the analysis) take)|\bhow much of the (time|film|video|"
+    r"clip)\b",
     "which": rf"\b(which|what)( of (the|these|those))?( {NOUN})?( is| are| was| were| looks?| seems?)"
     rf"( the)? {_LABEL}( {NOUN})?\b|\bwho('s| is| are| was| were| looks?| seems?)( the)? {_LABEL}\b|"
     rf"\b(is|are|was|were) (any|some|every)(one|body)\b.*\b{_LABEL}\b|"
@@ -136,7 +140,8 @@ INTENTS: dict[str, str] = {
     rf"\bwhere(?: in the \w+)? (?:is|are|was|were|stands?) (?:the )?(?:(?:{_LABEL}|other) )?{NOUN}"
     rf"(?: (?:number )?\d{{1,4}})?\W*$",
     "faces": rf"\bhow (?:likely|probable|sure|certain)\b.*\b(?:both|all|each|everyone|everybody)\b|"
-    rf"\bcompare\b.*\b{NOUN}\b|\b(?:rank|sort|compare) (?:them|all|everyone|everybody)\b|\bwhich(?: one| {NOUN})? is (?:worse|better|worst)\b|"
+    rf"\bcompare\b.*\b{NOUN}\b|\b(?:rank|sort|compare) (?:them|all|everyone|everybody)\b|\bwhich(?: one| {NOUN})? is "
+    rf"(?:worse|better|worst)\b|"
     r"\b(?:probabilit\w*|scores?|chances?|sure|certain|per ?cent\w*|verdicts?|results?|say|about|for)\b.*\b"
     rf"(?:each|every|all|both)(?: of)?(?: the)?(?: (?:\d+|{_SO_MANY}))? {NOUN}\b|"
     rf"\b(which|who|what)\b.*\b(more|most|less|least) (suspicious|likely|probably|{_LABEL})\b|"
@@ -158,7 +163,8 @@ INTENTS: dict[str, str] = {
     r"(?<!what )\b(be|are|been|were|is|was) (you |it |this )?(ever |often )?wrong\b(?! (with|in|on|at|here|there)\b)|"
     r"\breliab\w*|\baccura\w*|\blimit(s|ations?)?\b|\btrack record\b",
     "sure": r"\b(how (sure|certain|confident|likely|probable)|probabilit\w*|confidence|certainty|chances?|"
-    r"per ?cent\w*|are you (?:\w+ ){0,2}(sure|certain|confident|positive)|(?:change|changes|flip|turn|overturn) (?:the |your )(?:verdict|mind|result|"
+    r"per ?cent\w*|are you (?:\w+ ){0,2}(sure|certain|confident|positive)|(?:change|changes|flip|turn|overturn) "
+    r"(?:the |your )(?:verdict|mind|result|"
     r"answer)|"
     r"border ?line|close call)\b|^(?:really|seriously)\W*$|\b(?:can't|cannot) be(?: true)?\W*$",
     "kind": r"\b(what|which) (kind|type|sort|method|technique|way)\b|\bhow (was|is|were) (it|this|that|face \d{1,4}|"
@@ -176,7 +182,8 @@ INTENTS: dict[str, str] = {
     r"\bwhat (?:did|have) you (?:find|found|see|seen|notice\w*)\W*$|"
     r"\bwhat(?:'s| is| was| looks) (?:wrong|odd|strange|weird|off|suspicious|fishy|unusual)\b|\bwhere\b|"
     r"\b(which|what) (parts?|regions?|areas?|places?|features?)\b",
-    "why": r"\bwhy\b|\bhow (?:did|do) you (?:get|come|arrive)\b|\bevidence\b|\bhow (do|can|did) you (know|tell|see)\b|\bexplain\b|\breasons?\b|\bshow me\b|"
+    "why": r"\bwhy\b|\bhow (?:did|do) you (?:get|come|arrive)\b|\bevidence\b|\bhow (do|can|did) you (know|tell|"
+    r"see)\b|\bexplain\b|\breasons?\b|\bshow me\b|"
     r"\bhow come\b|\btell me more\b",
     "quality": r"\bhow (?:big|large|small|wide|tall|sharp)\b.*\b(?:face|head|person)\b|\b(quality|blur\w*|sharp\w*|"
     r"resolution|dark|too small)\b",
@@ -212,7 +219,8 @@ UNEXAMINED: dict[str, str] = {
     r"subtitles?|license plate|number plate)\b",
     PHOTOGRAPH: r"\b(paintings?|drawings?|cartoons?|sketch|statues?|dolls?|mannequins?|puppets?|"
     r"wax figures?|screen ?shots?|photo of a (photo|screen)|game)\b",
-    "who it is": r"\bwho('s| is| are| was)? (this|that|he|she|it|they|the|these|those)\b|(^|\b(know|tell|say) )whose\b(?! faces?\b| heads?\b)|"
+    "who it is": r"\bwho('s| is| are| was)? (this|that|he|she|it|they|the|these|those)\b|(^|\b(know|tell|say) "
+    r")whose\b(?! faces?\b| heads?\b)|"
     r"\bwhat is (his|her|their) name\b|\bidentify (him|her|them|this|that|the (m[ae]n|wom[ae]n|persons?))\b|\b"
     r"(recogni[sz]e|know) (him|her|them|this (person|man|woman))\b|\bidentity of\b|"
     r"\b(politician|celebrity|actor|actress|president|minister|chancellor|senator|king|queen|singer|"
@@ -279,7 +287,8 @@ _FILE = re.compile(
 
 # Whether what came by WhatsApp is fake is asked of the picture, and not of the file
 _OF_LABEL = re.compile(
-    rf"\b{_ASKS} (?:it|this|that|he|she|(?:the|this|that) (?:\w+ ){{0,3}}?(?:{_MEDIUM}|{NOUN}))(?: \w+){{0,2}}? (?:an? )?"
+    rf"\b{_ASKS} (?:it|this|that|he|she|(?:the|this|that) (?:\w+ ){{0,3}}?(?:{_MEDIUM}|{NOUN}))(?: \w+){{0,2}}? "
+    rf"(?:an? )?"
     r"(?:deep ?)?(?:fake[sd]?|forge[ds]?|forger(?:y|ies)|real|genuine|authentic|manipulated|doctored)\b"
 )
 
@@ -353,7 +362,8 @@ _WHO_ELSE = re.compile(rf"\b(?:{NOUN}|left|right|middle|first|second|third|last|
 _TOLD_BEFORE = re.compile(
     r"^(?:i|we|he|she|they|it|this|that|my|our|some(?:one|body)|an?|the)\b[^?]{0,300}?\b(?:am|is|are|was|were|has|have|had|"
     r"came|comes?|got|gets?|received?|sent|sends?|found|finds?|saw|sees?|says?|said|thinks?|thought|believes?|told|posted|"
-    rf"shared|downloaded|took|want|need|wonder)\b[^?]{{0,300}}?[,;:–—-]+ ?(?=(?:so |and |but |now )?(?:{_ASKS}|can|could|"
+    rf"shared|downloaded|took|want|need|wonder)\b[^?]{{0,300}}?[,;:–—-]+ ?(?=(?:so |and |but |now )?(?:{_ASKS}|can|"
+    rf"could|"
     r"what|where|when|why|how|which|who)\b)"
 )
 
@@ -369,32 +379,34 @@ def parts(question: str) -> tuple[str, ...]:
     """
     sentences = [part for part in _TOLD_APART.split(question) if part.strip() and courtesy(part) is None]
     asks = [part for part in sentences if part.rstrip("\"')] ").endswith("?")]
-    told = [part for part in sentences if part not in asks]
-    if not asks or any(_says_what_is_meant(part) for part in told):
+    statements = [part for part in sentences if part not in asks]
+    if not asks or any(_says_what_is_meant(part) for part in statements):
         asks = [" ".join(sentences) if sentences else question]
     return tuple(_without_told(part) for part in asks)
 
 
-def _says_what_is_meant(told: str) -> bool:
-    plain = normal(told)
-    if asked_regions(told) or supposed(told) is not None or re.search(_IF, plain) or moments_asked_for(told):
+def _says_what_is_meant(text: str) -> bool:
+    plain = normal(text)
+    if asked_regions(text) or supposed(text) is not None or re.search(_IF, plain) or moments_asked_for(text):
         return True
     return bool(_WHO_ELSE.search(plain))
 
 
 def _without_told(question: str) -> str:
-    told = _TOLD_BEFORE.match(normal(question))
-    if told is None or len(normal(question)) != len(question) or _says_what_is_meant(told[0]):
+    before = _TOLD_BEFORE.match(normal(question))
+    if before is None or len(normal(question)) != len(question) or _says_what_is_meant(before[0]):
         return question
-    return question[told.end() :]
+    return question[before.end() :]
 
 
 _COURTESIES = {
-    "You are welcome.": r"(?:many |so many |oh )?(?:thanks|thank you|thx|cheers|ta|much appreciated)(?: a lot| a bunch| "
+    "You are welcome.": r"(?:many |so many |oh )?(?:thanks|thank you|thx|cheers|ta|much appreciated)(?: a lot| a "
+    "bunch| "
     r"so much| very much| again| anyway| you| for \w+(?: \w+)?)*",
     "Hello.": r"hello|hi|hey|good (?:morning|day|afternoon|evening)|greetings",
     "Goodbye.": r"bye|bye bye|goodbye|good night|see you(?: later| soon)?|farewell",
-    "All right.": r"(?:good|great|nice|well) (?:job|work|done)|ok|okay|all right|alright|fine|great|good|perfect|nice|cool|wow|super|excellent|wonderful|amazing|"
+    "All right.": r"(?:good|great|nice|well) (?:job|work|done)|ok|okay|all right|alright|fine|great|good|perfect|"
+    "nice|cool|wow|super|excellent|wonderful|amazing|"
     r"interesting|i see|understood|i understand|got it|right|sure|sorry|please|excuse me|well|hm+|oh|ah|aha|no problem|"
     r"(?:that(?:'s| is)|this is) (?:all|it|enough|good|great|fine|helpful|clear|nice|interesting|very helpful)|"
     r"never ?mind|no more questions|there|facewitness|everyone|all|sir|madam",
@@ -411,21 +423,22 @@ def courtesy(text: str) -> str | None:
     rest = " ".join(re.findall(r"[\w']+", normal(text)))
     if not rest and re.search(r"\w|\?", text):
         return None
-    said: list[str] = [] if rest else ["All right."]
+    answers: list[str] = [] if rest else ["All right."]
     while rest:
         fits = ((m.end(), answer) for answer, pattern in _COURTESY.items() if (m := pattern.match(rest)))
         end, answer = max(fits, default=(0, ""))
         if not end:
             return None
-        said.append(answer)
+        answers.append(answer)
         rest = rest[end:].lstrip()
-    return next(answer for answer in _COURTESIES if answer in said)
+    return next(answer for answer in _COURTESIES if answer in answers)
 
 
 _KNOWN_WORDS = dict.fromkeys(
     re.findall(
         r"\w+",
-        """fake real forged forgery genuine authentic manipulated edited altered retouched swapped changed generated deepfake
+        """fake real forged forgery genuine authentic manipulated edited altered retouched swapped changed generated "
+        "deepfake
         verdict result how sure certain probability likely evidence explain signs region mask film video people person
         camera metadata wrong reliable mistake publish next inconclusive threshold quality original suspicious summary
         second frame moment many much other left right middle """
@@ -541,7 +554,8 @@ def about_file(question: str) -> bool:
 
 
 _FACTS = re.compile(
-    r"\b(?:name|size|format|type|kind|(?:kilo)?bytes?|codecs?|jpe?g|png|web ?p|hei[cf]|avif|gif|tiff?|colou?r profile|hash|checksum|sha-?256|fingerprint|pixels|megapixels?|megabytes?|resolution|"
+    r"\b(?:name|size|format|type|kind|(?:kilo)?bytes?|codecs?|jpe?g|png|web ?p|hei[cf]|avif|gif|tiff?|colou?r "
+    r"profile|hash|checksum|sha-?256|fingerprint|pixels|megapixels?|megabytes?|resolution|"
     r"dimensions?|big|large|heavy)\b"
 )
 
@@ -556,7 +570,8 @@ def of_facts(question: str) -> bool:
 
 
 _OF_CAMERA = re.compile(
-    r"\b(?:exif|meta ?data|cameras?|lens|phones?|software|programs?|editor|gps|taken|shot|iso|aperture|shutter|exposure|"
+    r"\b(?:exif|meta ?data|cameras?|lens|phones?|software|programs?|editor|gps|taken|shot|iso|aperture|shutter|"
+    r"exposure|"
     r"focal length)\b"
 )
 
@@ -882,7 +897,8 @@ _AFTER = re.compile(rf"\b(?:after|since|from) {_CLOCK.format(n=1, unit=f'{_SECON
 _PART = re.compile(
     rf"\b(?P<which>{NTH}|last|opening|closing|final) (?:(?P<count>\d{{1,6}}(?:\.\d{{1,3}})?) )?"
     r"(?P<unit>seconds?|half|third|quarter|minutes?|frames?)\b|"
-    r"\b(?:at|in|near|towards?|about) the (?:very )?(?P<end>start|beginning|end)\b(?! of (?:the|his|her) (?:nose|eye\w*|"
+    r"\b(?:at|in|near|towards?|about) the (?:very )?(?P<end>start|beginning|end)\b(?! of (?:the|his|her) (?:nose|"
+    r"eye\w*|"
     r"mouth|row))|"
     r"\b(?:in|at|around) the (?P<middle>middle)(?: of the (?:film|video|clip|movie|recording|footage)\b|\W*$)"
 )
