@@ -221,8 +221,8 @@ def meant(
         text = text[: row.start()] + text[row.end() :]
     if point := _POINT.search(text):
         x, y = int(point[1]), int(point[2])
-        there = [i for i, (x1, y1, x2, y2) in enumerate(boxes) if x1 <= x <= x2 and y1 <= y <= y2]
-        return tuple(there) if len(there) == 1 else ()
+        inside = [i for i, (x1, y1, x2, y2) in enumerate(boxes) if x1 <= x <= x2 and y1 <= y <= y2]
+        return tuple(inside) if len(inside) == 1 else ()
     if several := _SEVERAL.search(text):
         return _outer(several["end"] or several["side"], _counting(several["n"] or several["many"]), boxes, among)
     numbers = [number for match in _NUMBER.finditer(text) for number in _all_of(match["all"])]
