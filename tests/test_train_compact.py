@@ -296,6 +296,33 @@ def test_unit_features_go_on_from_weights_without_them_and_are_exported(packed, 
         assert "num_batches" in name or torch.allclose(value, weights[name], rtol=1e-3, atol=1e-5), name
 
 
+@pytest.mark.filterwarnings("ignore:.*treespec.*:FutureWarning")  # torch 2.13's exporter warns of itself
+@pytest.mark.slow
+def test_two_networks_answer_together_by_the_mean_of_their_log_odds(packed, tmp_path):
+    import onnxruntime
+
+    recipe = replace(TINY, parsing=False)
+    files = []
+    for number in (1, 2):
+        torch.manual_seed(number)
+        files.append(tmp_path / f"{number}.safetensors")
+        save_file(Compact(TINY.backbone, noise=True).state_dict(), files[-1])
+    crops = np.random.default_rng(0).integers(0, 256, (3, 96, 96, 3), np.uint8)
+    fakes = []
+    for onnx, more in (("1", {}), ("2", {}), ("both", {"beside": files[1], "share": 0.25})):
+        weights, file = files[1 if onnx == "2" else 0], tmp_path / f"{onnx}.onnx"
+        assert export.export(recipe, weights, file, **more) < 1e-3
+        fakes.append(onnxruntime.InferenceSession(file).run(["fake"], {"crops": crops})[0])
+    assert np.ptp(fakes[0] - fakes[1]) > 0 and fakes[2] == pytest.approx(0.75 * fakes[0] + 0.25 * fakes[1], abs=1e-5)
+    first, second = read_weights(tmp_path / "both.onnx"), read_weights(tmp_path / "both.onnx", second=True)
+    assert torch.equal(first["to_fake.weight"], read_weights(files[0])["to_fake.weight"]), "training goes on from it"
+    assert torch.equal(second["to_fake.weight"], read_weights(files[1])["to_fake.weight"])
+    with pytest.raises(WeightsError, match="expected two networks that answer together, got one"):
+        read_weights(tmp_path / "1.onnx", second=True)
+    with pytest.raises(InputError, match="does not fit"):
+        export.export(recipe, files[0], tmp_path / "no.onnx", beside=shipped.find("compact.onnx").path)
+
+
 def test_weights_that_are_another_networks_are_refused_in_a_sentence(packed, tmp_path):
     with pytest.raises(InputError, match="does not fit"):  # what ships has a wider backbone
         recipe_file.train(TINY, packed, shipped.find("compact.onnx").path, tmp_path / "run", workers=0)

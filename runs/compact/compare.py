@@ -6,7 +6,7 @@
 Faces are cropped from the pack as training crops them, in the middle, and each is looked at with its mirror image: as
 it came, and after a routine edit and a degradation that are drawn from its row's number, the same for all weights. Two
 minutes of one core for 25 rows a source and label. Of two or more files the mean of their spread-out log-odds is a
-further row. `--crop` names sides in pixels and margins to look through instead of the recipe's. Prints a table; writes
+further row, and of two the share with which one file answers so. `--crop` names sides in pixels and margins to look through instead of the recipe's. Prints a table; writes
 nothing.
 """
 
@@ -111,6 +111,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     for name in models
                 ]
                 scores["mean log-odds", look, condition] = np.mean(each, axis=0).tolist()
+        if len(models) == 2:
+            first, second = (np.std(scores[name, looks[0], CONDITIONS[0]]) for name in models)
+            print(f"so spread in one file: facewitness build onnx … --share {first / (first + second):.2f}")
     about = [pack.rows[i] for i in rows]
     for (name, look, condition), values in scores.items():
         found = aucs(np.array(values), about, recipe.genuine)

@@ -1,6 +1,7 @@
 """The mean of several weights of one network, large kernels in half precision, for `facewitness build onnx`.
 
     python runs/compact/mean.py out/last.safetensors A.safetensors B.onnx …
+    python runs/compact/mean.py second.safetensors compact.onnx --second     # of two networks that answer together
 
 Weights that one start led to may be averaged (Wortsman et al. 2022, "Model soups"); `compare.py` says whether the mean
 ranks better than each. Small kernels stay in float32: with all in half precision a score of the eighth run's weights
@@ -25,16 +26,17 @@ from facewitness.models.compact import read_weights
 HALVED = 16_384  # numbers from which on a tensor is stored in half precision, as in runs/halve.py
 
 
-def mean(files: Sequence[Path]) -> dict[str, Tensor]:
+def mean(files: Sequence[Path], second: bool = False) -> dict[str, Tensor]:
     """Name → the mean over files; float16 from HALVED numbers on, else as the files have it.
 
     Args:
         files: Weights with the same names and shapes.
+        second: Whether the second network of exported files is meant.
 
     Raises:
         InputError: Where they have not.
     """
-    states = [read_weights(file) for file in files]
+    states = [read_weights(file, second) for file in files]
     for file, state in zip(files[1:], states[1:], strict=True):
         odd = set(states[0].keys() ^ state.keys())
         odd |= {name for name in states[0].keys() & state.keys() if states[0][name].shape != state[name].shape}
@@ -57,8 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("weights", type=Path, nargs="+")
+    parser.add_argument("--second", action="store_true", help="the second network of exported files")
     given = parser.parse_args(arguments)
-    write_whole(given.out, save(mean(given.weights)))
+    write_whole(given.out, save(mean(given.weights, given.second)))
 
 
 if __name__ == "__main__":

@@ -283,6 +283,17 @@ def size(text: str) -> float:
     return value
 
 
+def share(text: str) -> float:
+    """Reads a share between none and all."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"expected a share between 0 and 1, got {text[:40]!r}")
+    return value
+
+
 def option(text: str) -> tuple[str, str, Any]:
     """`compact.flip=false` → ("compact", "flip", False); a value that is not JSON is a string."""
     key, equals, value = text.partition("=")

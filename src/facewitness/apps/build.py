@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from facewitness import plugins
-from facewitness.apps._words import ALL, NONE, RECIPE, complain, leaf, option, positive, reads, seed, writes
+from facewitness.apps._words import ALL, NONE, RECIPE, complain, leaf, option, positive, reads, seed, share, writes
 from facewitness.apps.train import Command, guarded, read_json
 from facewitness.errors import InputError, UnknownName
 from facewitness.files import write_whole
@@ -628,13 +628,19 @@ def _add_onnx(parser: Any) -> Command:
     parser.add_argument(
         "--crop", type=look_of, metavar="SIZE:MARGIN", help="how faces are to be cropped; without it as in training"
     )
+    reads(
+        parser, "--beside", what="weights of a network of this recipe", metavar="WEIGHTS",
+        help="last.safetensors of another run, or an exported network: both answer, by the mean of their log-odds",
+    )  # fmt: skip
+    parser.add_argument("--share", type=share, default=0.5, help="of that other one in the mean (0.5)")
 
     def run(given: argparse.Namespace) -> int:
         from facewitness.train import compact, export
 
         weights = _weights(given.folder)
         size, margin = given.crop or (None, None)
-        worst = export.export(compact.Recipe.read(given.recipe), weights, given.onnx, size, margin)
+        recipe = compact.Recipe.read(given.recipe)
+        worst = export.export(recipe, weights, given.onnx, size, margin, given.beside, given.share)
         print(f"{given.onnx}: differs from torch by at most {worst:.2e}")
         return ALL
 

@@ -147,16 +147,18 @@ class Compact(Answering):
 
 SHIPPED = "src/facewitness/weights/compact.onnx"  # in the repository: what sentences name to begin training with
 EXPORTED, HALF = "model.", "_half"  # before a tensor's name in an ONNX file, and behind it where it is float16 there
+BESIDE = "beside."  # before a tensor's name of the second network, where two answer together
 
 
-def read_weights(file: Path) -> dict[str, Tensor]:
+def read_weights(file: Path, second: bool = False) -> dict[str, Tensor]:
     """Weights by name, in float32: of safetensors, or of a network that `facewitness build onnx` wrote.
 
     An exported network keeps every tensor but those of the parsing head, so that one file is both what is run and what
-    training goes on from.
+    training goes on from. Of two networks that answer together in one file training goes on from the first.
 
     Args:
         file: `last.safetensors` of a run, or an ONNX file such as the one that ships.
+        second: Whether the second network of an ONNX file is meant.
 
     Returns:
         Name → tensor, each in the shape that the network has it.
@@ -165,6 +167,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
         InputError: The file cannot be read.
         WeightsError: It holds no such tensors, or is damaged.
     """
+    prefix = BESIDE if second else EXPORTED
     if file.suffix == ".onnx":
         import onnx
         from onnx import numpy_helper
@@ -174,10 +177,12 @@ def read_weights(file: Path) -> dict[str, Tensor]:
         except OSError as error:
             raise InputError(f"'{file}' cannot be read ({error.strerror}). Name another file.") from error
         tensors = {
-            one.name.removeprefix(EXPORTED).removesuffix(HALF): torch.from_numpy(numpy_helper.to_array(one).copy())
+            one.name.removeprefix(prefix).removesuffix(HALF): torch.from_numpy(numpy_helper.to_array(one).copy())
             for one in graph.initializer
-            if one.name.startswith(EXPORTED)
+            if one.name.startswith(prefix)
         }
+        if second and not tensors:
+            raise WeightsError(f"'{file}': expected two networks that answer together, got one.")
         for name in [name for name in tensors if name.endswith(".running_mean")]:
             tensors[name.replace("running_mean", "num_batches_tracked")] = torch.tensor(0)
         if any(name.endswith("weight_bias") for name in tensors):  # an older export's: folded into the kernels

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from facewitness.errors import WeightsError
+from facewitness.errors import InputError, WeightsError
 from facewitness.files import write_whole
 from facewitness.models.compact import HALF, read_weights
 from facewitness.models.kfd import KFD
@@ -29,16 +29,23 @@ HALVED = 16_384  # numbers from which on a kernel is stored in half precision; s
 
 
 class _Deployed(torch.nn.Module):
-    """The network as it ships: uint8 crops in, probabilities out."""
+    """The network as it ships: uint8 crops in, probabilities out; of two networks the mean of their log-odds."""
 
-    def __init__(self, model: torch.nn.Module):
+    def __init__(self, model: torch.nn.Module, beside: torch.nn.Module | None = None, share: float = 0.5):
         super().__init__()
-        self.model = model
+        self.model, self.beside, self.share = model, beside, share
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """crops uint8 (N, S, S, 3) -> fake (N,) logit, kind (N, 4), mask (N, S/4, S/4), regions (N, 12)."""
-        answers = self.model(crops.permute(0, 3, 1, 2).float())
-        return answers.fake, answers.kind.softmax(1), answers.mask.sigmoid(), answers.regions.sigmoid()
+        x = crops.permute(0, 3, 1, 2).float()
+        fake, kind, mask, regions, _ = self.model(x)
+        if self.beside is not None:
+            other = self.beside(x)
+            fake, kind, mask, regions = (
+                torch.lerp(a, b, self.share)
+                for a, b in zip((fake, kind, mask, regions), other[:4], strict=True)
+            )  # fmt: skip
+        return fake, kind.softmax(1), mask.sigmoid(), regions.sigmoid()
 
 
 class _Map(torch.nn.Module):
@@ -55,7 +62,15 @@ class _Map(torch.nn.Module):
         return F.avg_pool2d(self.detector(crops.permute(0, 3, 1, 2).float()).map, 4)[:, 0]
 
 
-def export(recipe: Recipe, weights: Path, onnx: Path, size: int | None = None, margin: float | None = None) -> float:
+def export(
+    recipe: Recipe,
+    weights: Path,
+    onnx: Path,
+    size: int | None = None,
+    margin: float | None = None,
+    beside: Path | None = None,
+    share: float = 0.5,
+) -> float:
     """Write the averaged weights as ONNX, its largest kernels in half precision.
 
     A network may rank faces better through a larger crop than it learned from (Touvron et al. 2019, "Fixing the
@@ -67,15 +82,33 @@ def export(recipe: Recipe, weights: Path, onnx: Path, size: int | None = None, m
         onnx: Path of the file to write.
         size: Side of the crops in pixels, a multiple of 32; None as in training.
         margin: That side over the face's longer one; None as in training.
+        beside: Weights of a second network of this recipe's shape, to answer with the first: two networks of one size
+            that began apart rank faces better than either (Lakshminarayanan et al. 2017, "Deep ensembles").
+        share: Of the second in the mean of log-odds, between 0 and 1.
 
     Returns:
         The largest difference to torch on random crops.
+
+    Raises:
+        InputError: Weights are of another network.
     """
-    model = network(recipe)
-    model.load_state_dict(read_weights(weights))
+    model = _learned(recipe, weights)
+    second = None if beside is None else _learned(recipe, beside)
     size = recipe.stage[-1].size if size is None else size
     margin = recipe.margin if margin is None else margin
-    return _written(_Deployed(model.eval()), size, margin, ["fake", "kind", "mask", "regions"], onnx)
+    return _written(_Deployed(model, second, share), size, margin, ["fake", "kind", "mask", "regions"], onnx)
+
+
+def _learned(recipe: Recipe, weights: Path) -> torch.nn.Module:
+    model = network(recipe)
+    try:
+        model.load_state_dict(read_weights(weights))
+    except RuntimeError as error:
+        first = str(error).strip().splitlines()[-1].strip()
+        raise InputError(
+            f"expected weights of the recipe's network; '{weights}' does not fit: {first}. Name its own recipe."
+        ) from error
+    return model
 
 
 def export_map(detector: Path, onnx: Path) -> float:
