@@ -6,8 +6,8 @@
 Faces are cropped from the pack as training crops them, in the middle, and each is looked at with its mirror image: as
 it came, and after a routine edit and a degradation that are drawn from its row's number, the same for all weights. Two
 minutes of one core for 25 rows a source and label. Of two or more files the mean of their spread-out log-odds is a
-further row, and of two the share with which one file answers so. `--crop` names sides in pixels and margins to look through instead of the recipe's. Prints a table; writes
-nothing.
+further row, and of two the share with which one file answers so. `--crop` names sides in pixels and margins to look
+through instead of the recipe's. Prints a table; writes nothing.
 """
 
 from __future__ import annotations
