@@ -49,6 +49,7 @@ from facewitness.models.forgery_expert import ForgeryExpert  # noqa: E402
 from facewitness.models.kfd import KFD, Detection, SmallEncoders  # noqa: E402
 from facewitness.train import sft, small_vlm  # noqa: E402
 from facewitness.train.checkpoint import last_checkpoint  # noqa: E402
+from facewitness.train.plan import count  # noqa: E402
 from facewitness.train.sft import Recipe, train  # noqa: E402
 from facewitness.train.tuning import Draws, finite  # noqa: E402
 from facewitness.types import Finding, Reply  # noqa: E402
@@ -315,7 +316,7 @@ def test_the_command_says_what_is_wrong(made, tmp_path, capsys):
 def test_the_small_model_is_small_and_its_tokenizer_writes_any_text():
     sentences = [*sbi_qa.DESCRIPTIONS, *sbi_qa.VERDICT_QUESTIONS, *["[12, 34, 178, 179]"] * 3]
     model, processor = small_vlm.make(sentences)
-    assert 3_000_000 < small_vlm.parameters(model) <= small_vlm.MOST
+    assert 3_000_000 < count(model) <= small_vlm.MOST
     text = "Ist das Gesicht gefälscht? 顔 <3"
     assert processor.tokenizer.decode(processor.tokenizer(text)["input_ids"]) == text
     assert processor.tokenizer.tokenize("[7, 178]") == ["[", "7", ",\u0120", "1", "7", "8", "]"]

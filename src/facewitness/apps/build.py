@@ -523,6 +523,7 @@ def _add_small_vlm(parser: Any) -> Command:
     def run(given: argparse.Namespace) -> int:
         from facewitness.builders import chats
         from facewitness.train import small_vlm
+        from facewitness.train.plan import count
 
         rows = [row for path in given.data for row in chats.read_dma(path)] if given.see else []
 
@@ -535,7 +536,7 @@ def _add_small_vlm(parser: Any) -> Command:
             _note(f"the image tower tells boxes to {sum(losses[-20:]) / len(losses[-20:]):.2f} standard deviations")
         model.save_pretrained(given.out)
         processor.save_pretrained(given.out)
-        print(f"{given.out}: {small_vlm.parameters(model):,} parameters, {len(processor.tokenizer)} tokens")
+        print(f"{given.out}: {count(model):,} parameters, {len(processor.tokenizer)} tokens")
         return ALL
 
     return run

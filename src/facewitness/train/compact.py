@@ -23,7 +23,6 @@ Each batch is drawn from (seed, stage, index) alone: runs repeat whatever the nu
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections import defaultdict
@@ -54,7 +53,7 @@ from facewitness.models.compact import SHIPPED, Compact, read_weights
 from facewitness.models.patches import Patches
 from facewitness.train import checkpoint, several
 from facewitness.train.loop import Batch, Loop, Schedule, resume, some_in_float
-from facewitness.train.recipe import by_share, known, read_recipe
+from facewitness.train.recipe import by_share, digest, known, read_recipe
 from facewitness.types import KINDS, Landmarks, Pixels
 
 _MIRROR = [regions.MARE.index(regions.mirrored(name)) for name in regions.MARE]
@@ -611,10 +610,9 @@ def train(
         some_in_float(model)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     optimizer = optimizer_of(model, recipe)
-    settings = {name: value for name, value in asdict(recipe).items() if name != "stage"}  # more may be added
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     about = {
-        "recipe": digest, "pack": checkpoint.sha256(folder / "rows.json"),
+        "recipe": digest(recipe, without=["stage"]),  # more stages may be added
+        "pack": checkpoint.sha256(folder / "rows.json"),
         "init_from": checkpoint.begun_with(init_from),
     }  # fmt: skip
     place = resume(out, model.state_dict(), average, optimizer, about)

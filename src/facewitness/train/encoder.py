@@ -13,7 +13,6 @@ Its own map is the row of a network that only makes masks, beside which the two 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
@@ -35,7 +34,7 @@ from facewitness.models.compact import SHIPPED, Compact, read_weights
 from facewitness.models.mask_decoder import bce_loss, dice_loss
 from facewitness.train import checkpoint, edits, reports
 from facewitness.train.loop import Batch, Loop, Schedule
-from facewitness.train.recipe import known, read_recipe
+from facewitness.train.recipe import digest, known, read_recipe
 
 LOSSES = {"mask": 1.0, "dice": 0.5, "parsing": 0.5}
 STRIDE = 4  # pixels that a sample of the network's maps stands for
@@ -234,8 +233,7 @@ def train(
     loop = Loop(
         out, network, optimizer, Schedule(recipe.lr, recipe.steps, recipe.warmup, until=until), loss,
         seed=f"{recipe.seed} encoder", batch_size=recipe.batch_size, ema=recipe.ema,
-        about={"recipe": hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest(),
-               "init_from": checkpoint.begun_with(init_from)},
+        about={"recipe": digest(recipe), "init_from": checkpoint.begun_with(init_from)},
         save_every=save_every, workers=0,
     )  # fmt: skip
     done = loop.resume()

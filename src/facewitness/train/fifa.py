@@ -21,7 +21,6 @@ kept in half precision with bf16. When a run is over LoRA is added to the weight
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -62,9 +61,9 @@ from facewitness.models.fifa import (
     title,
 )
 from facewitness.train import checkpoint, edits, reports, several
-from facewitness.train.loop import Batch, Loop, Schedule, halved, precision
+from facewitness.train.loop import Batch, Loop, Schedule, halved, only, precision
 from facewitness.train.plan import Language, Plan
-from facewitness.train.recipe import above_zero, at_least, buildable, known, read_recipe
+from facewitness.train.recipe import above_zero, at_least, buildable, digest, known, read_recipe
 from facewitness.types import KINDS
 
 TASKS: Mapping[str, float] = {  # share of questions
@@ -508,11 +507,8 @@ def train(
     device = several.device()
     network.to(device)
     parameters = network.learned()
-    own = {id(p) for p in parameters}
-    kept: dict[str, Tensor] = {k: v for k, v in network.named_parameters() if id(v) in own}
+    kept = only(network, parameters)
     kept |= {k: v for k, v in network.named_buffers() if k.startswith("decoder.")}
-    for p in network.parameters():
-        p.requires_grad_(id(p) in own)
     optimizer = torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
     weights = {**fifa.WEIGHTS, **recipe.loss_weights}
     shares = {**TASKS, **recipe.tasks}
@@ -534,8 +530,7 @@ def train(
     loop = Loop(
         out, network, optimizer, Schedule(recipe.lr, recipe.steps, recipe.warmup, until=until), loss,
         seed=str(recipe.seed), batch_size=recipe.batch_size, own=lambda: {k: v.detach() for k, v in kept.items()},
-        about={"recipe": hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest(),
-               "init_from": checkpoint.begun_with(init_from, words_from)},
+        about={"recipe": digest(recipe), "init_from": checkpoint.begun_with(init_from, words_from)},
         save_every=save_every, workers=0, main=rank == 0, parts=in_parts, shared=world > 1,
     )  # fmt: skip
     done = loop.resume()
@@ -574,9 +569,7 @@ def plan(recipe: Recipe, processes: int = 1) -> Plan:
     own, in_parts = recipe.shared(processes)
     with torch.device("meta"), buildable():
         network = FiFa(config, Reader.none())
-    learned = {id(p) for p in network.learned()}
-    for p in network.parameters():
-        p.requires_grad_(id(p) in learned)
+    only(network, network.learned())
     parts = {name: sum(p.numel() for p in part.parameters()) for name, part in network.named_children()}
     if recipe.kind == "hub" and recipe.bf16:
         halved(network, network.learned())

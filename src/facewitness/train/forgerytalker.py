@@ -21,7 +21,6 @@ its own, and the FPN's batch normalisation sees a part, too: give its step none 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -46,9 +45,9 @@ from facewitness.models._reader import Reader, learned
 from facewitness.models.compact import read_weights
 from facewitness.models.fpn import OMEGA, Prompt
 from facewitness.train import checkpoint, edits, published, reports, several
-from facewitness.train.loop import Batch, Loop, Schedule, halved, precision
+from facewitness.train.loop import Batch, Loop, Schedule, halved, only, precision
 from facewitness.train.plan import GIB, Language, Plan
-from facewitness.train.recipe import above_zero, at_least, buildable, known, of_steps_or_epochs, read_recipe
+from facewitness.train.recipe import above_zero, at_least, buildable, digest, known, of_steps_or_epochs, read_recipe
 
 STAGES = ("pretrain", "fpn", "report")
 TIME = {"pretrain": 0.15, "fpn": 0.3, "report": 0.55}  # shares of a run that ends by the clock
@@ -537,13 +536,8 @@ def learn(
         network.language.activation_checkpointing_enable({"use_reentrant": False})
     steps = stage.length(len(material))
     parameters = network.learned(name)
-    own = {id(p) for p in parameters}
-    kept: dict[str, Tensor] = {
-        k: v for k, v in network.named_parameters() if id(v) in own
-    }  # a table that T5 has under four names once
+    kept = only(network, parameters)
     kept |= {k: v for k, v in network.named_buffers() if name == "fpn" and k.startswith("fpn.")}
-    for p in network.parameters():
-        p.requires_grad_(id(p) in own)
     optimizer = torch.optim.AdamW(parameters, lr=stage.lr, weight_decay=stage.weight_decay)
     texts = [reports.areas(text) for text in material.reports(slice(None))]
     labels = torch.tensor([[label in named for label in network.labels] for named in texts], dtype=torch.float32)
@@ -623,8 +617,7 @@ def _plm(network: ft.ForgeryTalker, logits: Tensor, true: Sequence[Sequence[str]
 
 def _about(recipe: Recipe, start: str) -> dict[str, str]:
     """What a state has to be of to be gone on from."""
-    digest = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True, default=str).encode()).hexdigest()
-    return {"recipe": digest, "init_from": start}
+    return {"recipe": digest(recipe), "init_from": start}
 
 
 def _steps_of(out: Path) -> dict[str, int]:
@@ -704,9 +697,8 @@ def _held(
 ) -> Plan:  # fmt: skip
     """A page with the memory of one step: its parts, what learns of them, and what one part of a batch leaves."""
     own, in_parts = several.shared(stage.batch_size, page.processes, stage.micro_batch_size)
-    batch, learned = own // in_parts, {id(p) for p in network.learned(name)}
-    for p in network.parameters():
-        p.requires_grad_(id(p) in learned)
+    batch = own // in_parts
+    only(network, network.learned(name))
     config, queries = network.config, int(network.config["queries"])
     for part_name, part in network.named_children():
         if name != "fpn" or part_name == "fpn" or (part_name == "encoder" and network.fpn.stem is not None):

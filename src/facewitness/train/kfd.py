@@ -23,7 +23,6 @@ resume.safetensors, resolved.json (recipe, versions, commit), and tensorboard/ w
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import json
 import zlib
@@ -58,6 +57,7 @@ from facewitness.train.recipe import (
     at_least,
     buildable,
     by_share,
+    digest,
     known,
     of_shares,
     of_steps_or_epochs,
@@ -586,9 +586,8 @@ def _spread(model: KFD | SBI, recipe: Recipe) -> DistributedDataParallel:
 
 def _about(recipe: Recipe, folder: Path, start: Path | None) -> dict[str, str]:
     """What a state has to be of to be gone on from."""
-    digest = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()
     pack = checkpoint.sha256(folder / "rows.json")
-    return {"recipe": digest, "pack": pack, "init_from": checkpoint.begun_with(start)}
+    return {"recipe": digest(recipe), "pack": pack, "init_from": checkpoint.begun_with(start)}
 
 
 def _resolved(recipe: Recipe, start: Path | None, steps: int, world: int) -> dict[str, Any]:

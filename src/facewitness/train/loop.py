@@ -296,6 +296,22 @@ def resume(
     return there
 
 
+def only(network: torch.nn.Module, learned: Iterable[Tensor]) -> dict[str, Tensor]:
+    """Lets these learn and nothing else of a network.
+
+    Args:
+        network: Whose weights they are.
+        learned: What is to learn.
+
+    Returns:
+        Those by name, once each: a table that a language model has under four names has one of them here.
+    """
+    own = {id(p) for p in learned}
+    for p in network.parameters():
+        p.requires_grad_(id(p) in own)
+    return {name: p for name, p in network.named_parameters() if id(p) in own}
+
+
 def halved(network: torch.nn.Module, learned: Iterable[Tensor]) -> None:
     """What never learns, in bfloat16: it needs no more, and plans count it so.
 

@@ -45,6 +45,7 @@ from transformers import (  # isort: skip
 
 from facewitness import regions
 from facewitness.errors import InputError
+from facewitness.train.plan import count
 from facewitness.types import Box
 
 MOST = 20_000_000  # parameters of what may be called small
@@ -143,8 +144,10 @@ def make(
         tie_word_embeddings=True,
     )
     model = Qwen2_5_VLForConditionalGeneration(config).eval()
-    if (count := parameters(model)) > MOST:
-        raise InputError(f"small_vlm: expected at most {MOST:,} parameters, got {count:,}; take fewer layers or width")
+    if (parameters := count(model)) > MOST:
+        raise InputError(
+            f"small_vlm: expected at most {MOST:,} parameters, got {parameters:,}; take fewer layers or width"
+        )
     model.generation_config.eos_token_id, model.generation_config.pad_token_id = ids[_END], ids[_PAD]
     seen = Qwen2VLImageProcessor(
         size={"shortest_edge": size * size, "longest_edge": size * size}, patch_size=patch, merge_size=2
@@ -267,12 +270,3 @@ def _moved(
     other = torch.stack([1 - box[..., 2], box[..., 1], 1 - box[..., 0], box[..., 3]], -1)[:, list(mirrored)]
     box = torch.where(flip[:, None, None], other, box)
     return moved.clamp(0, 255).round().to(torch.uint8), box
-
-
-def parameters(model: Any) -> int:
-    """How many numbers a model has, those that two places share once.
-
-    Args:
-        model: Of torch.
-    """
-    return sum(p.numel() for p in {id(p): p for p in model.parameters()}.values())
