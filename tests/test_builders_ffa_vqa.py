@@ -12,7 +12,7 @@ from skimage.data import astronaut
 
 from facewitness import checks, plugins, portrait, regions
 from facewitness.apps import cli
-from facewitness.builders import annotate, chats, ffa_vqa, review
+from facewitness.builders import _disk, annotate, chats, dma, ffa_vqa, review
 from facewitness.errors import InputError, UnknownName
 from facewitness.grammars import ffa_cot
 
@@ -145,7 +145,7 @@ def _fields(made):
 
 
 def test_a_third_of_the_questions_supposes_the_truth(monkeypatch):
-    monkeypatch.setattr(ffa_vqa, "png", lambda pixels: b"png")
+    monkeypatch.setattr(dma, "png", lambda pixels: b"png")
     items = list(ffa_vqa.questions(written()))
     supposed = [item for item in items if item.hypothesis is not None]
     assert len(supposed) / len(items) == pytest.approx(1 / 3, abs=0.08)
@@ -156,7 +156,7 @@ def test_a_third_of_the_questions_supposes_the_truth(monkeypatch):
 
 
 def test_some_may_suppose_the_opposite_and_shares_are_shares(monkeypatch):
-    monkeypatch.setattr(ffa_vqa, "png", lambda pixels: b"png")
+    monkeypatch.setattr(dma, "png", lambda pixels: b"png")
     items = list(ffa_vqa.questions(written(), hypothetical=1.0, misleading=0.3))
     assert sum(item.hypothesis == "real" for item in items) / len(items) == pytest.approx(0.3, abs=0.08)
     assert all(item.answer == GOOD for item in items)
@@ -275,5 +275,8 @@ def test_unknown_shares_and_backends_are_sentences(folder, tmp_path, capsys):
     assert "openai" in capsys.readouterr().err
 
 
-def test_pictures_are_png():
-    assert np.asarray(Image.open(io.BytesIO(ffa_vqa.png(np.zeros((4, 4, 3), np.uint8))))).shape == (4, 4, 3)
+@pytest.mark.parametrize("encode", [dma.png, _disk.png])
+@pytest.mark.parametrize("shape", [(5, 4, 3), (5, 4)])
+def test_a_picture_is_written_without_loss(encode, shape):
+    picture = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+    assert np.array_equal(Image.open(io.BytesIO(encode(picture))), picture)

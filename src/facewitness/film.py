@@ -35,7 +35,7 @@ from facewitness.decoder import container_of
 from facewitness.errors import InputError, MissingExtra, TooLarge, UnreadableMedia
 from facewitness.files import open_bounded
 from facewitness.overtime import clock
-from facewitness.types import Clip, Frame, FrameRef, Medium, Pixels
+from facewitness.types import Clip, Frame, FrameRef, Pixels
 
 MAX_BYTES = 20_000_000_000
 MAX_PIXELS = 40_000_000  # of one frame: 8K has 33 million
@@ -240,12 +240,6 @@ class Film(Clip):
             InputError: the film has no such frame.
         """
         return self.passes.at(at)
-
-    @property
-    def medium(self) -> Medium:
-        """Its sizes, without pixels."""
-        first = self.kept[0]
-        return Medium(first.width, first.height, self.count, self.fps)
 
 
 # ---------------------------------------------------------------------------------------------------------- the file

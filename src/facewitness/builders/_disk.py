@@ -15,8 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from facewitness import plugins
 from facewitness.errors import InputError
@@ -33,6 +35,20 @@ def samples_of(
     samples = plugins.get("datasets", dataset).samples
     options = {"tell": tell} if "tell" in inspect.signature(samples).parameters else {}
     return samples(root, split, **options), root.parent if root.is_file() else root
+
+
+def png(picture: NDArray[Any]) -> bytes:
+    """RGB (H, W, 3) or grey (H, W) as PNG: a lossy format would blur what the answers speak of.
+
+    Raises InputError for what is no picture.
+    """
+    import cv2  # here, so that whoever only reads tables needs none
+
+    values = np.asarray(picture, np.uint8)
+    done, content = cv2.imencode(".png", values if values.ndim == 2 else cv2.cvtColor(values, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise InputError(f"a picture of shape {values.shape} cannot be written as PNG")
+    return content.tobytes()
 
 
 @contextmanager

@@ -378,7 +378,7 @@ def _picture(
         mask = None if mask is None else geometry.crop(mask, affine, size)
     height, width = pixels.shape[:2]
     return _Picture(
-        _png(pixels) if content is None else content, None if mask is None else _png(mask), (width, height), points
+        png(pixels) if content is None else content, None if mask is None else png(mask), (width, height), points
     )
 
 
@@ -449,7 +449,12 @@ def _face(sample: Sample, faces: Sequence[Face], counts: Statistics) -> Face | N
     return max(faces, key=lambda f: (f.box[2] - f.box[0]) * (f.box[3] - f.box[1]), default=None)
 
 
-def _png(pixels: NDArray[np.uint8]) -> bytes:
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    """A picture as Pillow writes it, without loss.
+
+    Args:
+        pixels: RGB uint8 (H, W, 3), or grey (H, W).
+    """
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG")
     return out.getvalue()

@@ -25,12 +25,11 @@ Where the paper is silent
 
 from __future__ import annotations
 
-import io
 import json
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -38,7 +37,6 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image
 
 from facewitness import geometry, media, phrases, plugins, portrait, regions
 from facewitness.builders import _disk, annotate, difference, dma, review
@@ -354,13 +352,13 @@ def task(picture: Picture) -> annotate.Task:
         picture: One face with its truth.
     """
     by = f" ({picture.method})" if picture.method and picture.label == "fake" else ""
-    pictures = [png(picture.pixels)]
+    pictures = [dma.png(picture.pixels)]
     shown = ""
     if picture.reference is not None:
-        pictures.append(png(picture.reference))
+        pictures.append(dma.png(picture.reference))
         shown = "original"
     elif picture.changed is not None:
-        pictures.append(png((picture.changed * 255).round().astype(np.uint8)))
+        pictures.append(dma.png((picture.changed * 255).round().astype(np.uint8)))
         shown = "mask"
     truth = _TOLD[picture.kind if picture.label == "fake" else "pristine"].format(by=by)
     about = {"label": picture.label, "kind": picture.kind, "file": picture.key}
@@ -592,9 +590,9 @@ def questions(
             opposite = "real" if picture.label == "fake" else "fake"
             supposed = opposite if wrong < misleading else picture.label
         question = QUESTIONS[wording] if supposed is None else HYPOTHESIS.format(label=supposed)
-        mask = None if picture.changed is None else png((picture.changed * 255).round().astype(np.uint8))
+        mask = None if picture.changed is None else dma.png((picture.changed * 255).round().astype(np.uint8))
         yield Item(
-            picture.key, png(picture.pixels), mask, picture.label, picture.kind, picture.method, picture.group,
+            picture.key, dma.png(picture.pixels), mask, picture.label, picture.kind, picture.method, picture.group,
             picture.split, picture.dataset, question, supposed, reduced(answer, parts), annotator,
         )  # fmt: skip
 
@@ -628,9 +626,9 @@ def to_review(picture: Picture, answer: str, annotator: str) -> tuple[review.Ite
         The item, and its pictures' bytes by name.
     """
     name = review.identity(picture.key, answer)
-    files = {f"pictures/{name}-1.png": png(picture.pixels)}
+    files = {f"pictures/{name}-1.png": dma.png(picture.pixels)}
     if picture.reference is not None:
-        files[f"pictures/{name}-2.png"] = png(picture.reference)
+        files[f"pictures/{name}-2.png"] = dma.png(picture.reference)
     about = {"label": picture.label, "kind": picture.kind, "method": picture.method, "file": picture.key}
     return review.Item(name, "ffa_vqa", {"text": answer}, tuple(files), about, annotator), files
 
@@ -691,17 +689,6 @@ def write_llava(items: Iterable[Item], out: Path) -> Path:
     return write_whole(out / f"{out.resolve().name}.json", json.dumps(entries, ensure_ascii=False, indent=1).encode())
 
 
-def png(pixels: NDArray[np.uint8]) -> bytes:
-    """Encoded without loss.
-
-    Args:
-        pixels: RGB uint8 (H, W, 3).
-    """
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG")
-    return out.getvalue()
-
-
 @cache
 def _finder(name: str) -> Any:
     return plugins.get("finders", name).load()
@@ -721,14 +708,3 @@ def by_command(dataset: str, root: Path, split: str | None, finder: str, tell: C
         return of_pack(Pack(root), split or "train", tell=tell)
     samples, below = _disk.samples_of(dataset, root, split, tell)
     return of_samples(samples, _finder(finder), below, tell)
-
-
-def with_split(items: Iterable[Item], split: str) -> Iterator[Item]:
-    """The same items under another split.
-
-    Args:
-        items: What was built.
-        split: What they are to be under.
-    """
-    for item in items:
-        yield replace(item, split=split)

@@ -221,11 +221,11 @@ def items(
     for task in tasks:
         if task not in TASKS:
             raise UnknownName("task of FiFa", task, TASKS)
-    image = mmtt.png(drawn.pixels)
+    image = _disk.png(drawn.pixels)
     fake = drawn.label == "fake"
     union = drawn.mask >= 0.5 * drawn.mask.max() if fake else np.zeros(drawn.mask.shape, bool)
-    mask = mmtt.png(union * 255) if fake else None
-    by_difference = mmtt.png(difference_mask(drawn.pixels, drawn.original) * 255) if fake else None
+    mask = _disk.png(union * 255) if fake else None
+    by_difference = _disk.png(difference_mask(drawn.pixels, drawn.original) * 255) if fake else None
 
     for task in tasks:
         answer, masks, points = _answer(task, drawn, union, rng)
@@ -235,7 +235,7 @@ def items(
         title = regions.title(points["region"]) if points.get("region") else ""
         yield Item(
             file, image, mask, by_difference, drawn.label, drawn.kind, drawn.family, group, split, task,
-            wording.format(region=title), answer, tuple(mmtt.png(each * 255) for each in masks), drawn.named,
+            wording.format(region=title), answer, tuple(_disk.png(each * 255) for each in masks), drawn.named,
             landmarks=np.ascontiguousarray(drawn.landmarks, np.float32).tobytes(), **points,
         )  # fmt: skip
 
@@ -318,7 +318,7 @@ def _pointing(task: str, name: str, area: Bools, rng: np.random.Generator) -> di
     if task == "box_question":
         return {"pointer": "box", "region": name, "box": box}
     if rng.random() < 0.5:
-        return {"pointer": "mask", "region": name, "box": box, "place": mmtt.png(area * 255)}
+        return {"pointer": "mask", "region": name, "box": box, "place": _disk.png(area * 255)}
     ys, xs = np.nonzero(area)
     index = int(rng.integers(len(ys)))
     return {"pointer": "click", "region": name, "box": box, "click": (xs[index] + 0.5, ys[index] + 0.5)}

@@ -33,12 +33,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from facewitness import regions
-from facewitness.builders import annotate, grounded, review
+from facewitness.builders import _disk, annotate, grounded, review
 from facewitness.builders.grounded import Drawn
 from facewitness.errors import FacewitnessError, InputError, UnknownName
 from facewitness.files import write_whole
@@ -214,7 +212,7 @@ def tasks(items: Iterable[Item]) -> Iterator[annotate.Task]:
         places = ", ".join(f"the {regions.spoken(name)}" for name in item.drawn.named)
         yield annotate.Task(
             item.id, GUIDELINE, f"The manipulated regions are: {places}. Describe what looks unnatural in them.",
-            (png(item.drawn.pixels), png(mask)),
+            (_disk.png(item.drawn.pixels), _disk.png(mask)),
             {"label": "fake", "file": item.portrait.file, "family": item.drawn.family, "item": item},
         )  # fmt: skip
 
@@ -264,8 +262,8 @@ def queue(folder: review.Queue, items: Iterable[Item], texts: Mapping[str, str] 
     """
     new = 0
     for item in items:
-        pictures = {f"{item.id}.png": png(item.drawn.pixels)}
-        pictures[f"{item.id}_mask.png"] = png(np.rint(item.drawn.mask * 255).astype(np.uint8))
+        pictures = {f"{item.id}.png": _disk.png(item.drawn.pixels)}
+        pictures[f"{item.id}_mask.png"] = _disk.png(np.rint(item.drawn.mask * 255).astype(np.uint8))
         text = (texts or {}).get(item.id, item.drawn.text)
         new += folder.add(
             [
@@ -316,8 +314,8 @@ def write(
         drawn = item.drawn
         stem = f"{item.id.removeprefix(f'own_{drawn.family}_')}"
         path = f"dataset/own/{drawn.family}/{stem}"
-        write_whole(folder / f"{path}.png", png(drawn.pixels))
-        write_whole(folder / f"{path}_mask.png", png(np.where(drawn.mask >= 0.5 * drawn.mask.max(), 255, 0)))
+        write_whole(folder / f"{path}.png", _disk.png(drawn.pixels))
+        write_whole(folder / f"{path}_mask.png", _disk.png(np.where(drawn.mask >= 0.5 * drawn.mask.max(), 255, 0)))
         caption = (texts or {}).get(item.id, drawn.text)
         entries[item.split].append(
             {
@@ -513,19 +511,3 @@ def multilabel(caption: str) -> list[int]:
     """
     there = regions.captioned(caption)
     return [int(label in there) for label in regions.MMTT]
-
-
-def png(picture: NDArray[Any]) -> bytes:
-    """RGB or grey as PNG.
-
-    Args:
-        picture: RGB uint8 (H, W, 3), or grey (H, W).
-
-    Raises:
-        InputError: For what is no picture.
-    """
-    values = np.asarray(picture, np.uint8)
-    done, content = cv2.imencode(".png", values if values.ndim == 2 else cv2.cvtColor(values, cv2.COLOR_RGB2BGR))
-    if not done:
-        raise InputError(f"a picture of shape {values.shape} cannot be written as PNG")
-    return content.tobytes()

@@ -281,8 +281,8 @@ def _questions(
 
     def items(label: Literal["real", "fake"], picture: Pixels) -> Callable[[str, str, str | None], Item]:
         fake = label == "fake"
-        image = _png(picture)
-        mask = _png(np.rint(forged.mask * 255).astype(np.uint8)) if fake else None
+        image = _disk.png(picture)
+        mask = _disk.png(np.rint(forged.mask * 255).astype(np.uint8)) if fake else None
         score = None if detector is None else float(detector(picture))
         name = f"{face.file}/forged-{copy}.png" if fake else f"{face.file}/real.png"
         forged_regions = names if fake else ()
@@ -308,14 +308,6 @@ def _questions(
             yield fake(_about(drawn(REGION_QUESTIONS), other), _about(drawn(_REGION_NO), other, names), other)
         else:
             yield real(_about(drawn(REGION_QUESTIONS), region), _about(drawn(_REGION_NO_REAL), region), region)
-
-
-def _png(picture: Any) -> bytes:
-    """RGB or grey uint8 as PNG: a lossy format would blur what the answer speaks of."""
-    done, content = cv2.imencode(".png", picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    if not done:
-        raise InputError(f"a picture of shape {picture.shape} cannot be written as PNG")
-    return content.tobytes()
 
 
 # ------------------------------------------------------------------------------------------------------- on the disk

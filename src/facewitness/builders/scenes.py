@@ -67,7 +67,7 @@ def build(count: int, seed: int = 0) -> Iterator[Talk]:
         rng = np.random.default_rng((seed, number))
         shapes = _scene(rng)
         ask = (_largest, _where, _is_there)[int(rng.integers(3))]
-        yield Talk(_png(_painted(shapes, rng)), (_how_many(shapes), *ask(shapes, rng)))
+        yield Talk(_disk.png(_painted(shapes, rng)), (_how_many(shapes), *ask(shapes, rng)))
 
 
 def _scene(rng: np.random.Generator) -> tuple[Shape, ...]:
@@ -127,11 +127,6 @@ def _is_there(shapes: tuple[Shape, ...], rng: np.random.Generator) -> tuple[tupl
         (f"Do you see anything {colour}?", answer),
         (f"And what is at the {one.place}?", f"A {one.colour} {one.kind}."),
     )
-
-
-def _png(picture: Pixels) -> bytes:
-    _, content = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    return content.tobytes()
 
 
 def write_chat(talks: Iterable[Talk], folder: Path) -> Path:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from facewitness.errors import InputError, UnknownName
 from facewitness.models._answers import exactly
-from facewitness.models.compact import SHIPPED, Compact
+from facewitness.models.compact import SHIPPED, Compact, high_pass
 
 # isort: split
 from transformers import CLIPVisionConfig, CLIPVisionModel, InstructBlipVisionConfig, InstructBlipVisionModel
@@ -53,7 +53,7 @@ class CompactEncoder(nn.Module):
         self.network = Compact(noise=noise)
         for head in (*(() if maps else ("to_mask",)), "to_region_map", "to_fake", "to_kind", "to_regions"):
             delattr(self.network, head)
-        self.register_buffer("kernels", _high_pass(), persistent=False)
+        self.register_buffer("kernels", high_pass(), persistent=False)
         self.requires_grad_(False)
         self.eval()
 
@@ -115,16 +115,6 @@ class CompactEncoder(nn.Module):
             )
         self.network.load_state_dict({k: tensors[k].float() if tensors[k].is_floating_point() else tensors[k]
                                       for k in own})  # fmt: skip
-
-
-def _high_pass() -> Tensor:
-    """First-, second- and fourth-order residuals of rich models for steganalysis (Fridrich and Kodovsky 2012)."""
-    kernels = torch.zeros(3, 1, 5, 5)
-    kernels[0, 0, 2, 1:4] = torch.tensor([1.0, -2.0, 1.0]) / 2
-    kernels[1, 0, 1:4, 1:4] = torch.tensor([[-1.0, 2, -1], [2, -4, 2], [-1, 2, -1]]) / 4
-    rows = [[-1.0, 2, -2, 2, -1], [2, -6, 8, -6, 2], [-2, 8, -12, 8, -2], [2, -6, 8, -6, 2], [-1, 2, -2, 2, -1]]
-    kernels[2, 0] = torch.tensor(rows) / 12
-    return kernels
 
 
 class TowerEncoder(nn.Module):

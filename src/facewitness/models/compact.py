@@ -201,23 +201,30 @@ def read_weights(file: Path, second: bool = False) -> dict[str, Tensor]:
     return {name: value.float() if value.dtype == torch.float16 else value for name, value in tensors.items()}
 
 
+def high_pass() -> Tensor:
+    """The first-, second- and fourth-order residuals of rich models for steganalysis (Fridrich and Kodovsky 2012).
+
+    Returns:
+        Kernels (3, 1, 5, 5).
+    """
+    kernels = torch.zeros(3, 1, 5, 5)
+    kernels[0, 0, 2, 1:4] = torch.tensor([1.0, -2.0, 1.0]) / 2
+    kernels[1, 0, 1:4, 1:4] = torch.tensor([[-1.0, 2, -1], [2, -4, 2], [-1, 2, -1]]) / 4
+    rows = [[-1.0, 2, -2, 2, -1], [2, -6, 8, -6, 2], [-2, 8, -12, 8, -2], [2, -6, 8, -6, 2], [-1, 2, -2, 2, -1]]
+    kernels[2, 0] = torch.tensor(rows) / 12
+    return kernels
+
+
 class _Residual(nn.Module):
     """What a high-pass filter leaves of the crop, to the stem's resolution.
 
-    The three kernels are the first-, second- and fourth-order residuals of rich models for steganalysis (Fridrich and
-    Kodovsky 2012), fixed; a strided convolution after them is learned and starts at zero, so that training begins from
-    the ImageNet network unchanged.
+    The three kernels are fixed; a strided convolution after them is learned and starts at zero, so that training begins
+    from the ImageNet network unchanged.
     """
 
     def __init__(self, out: int):
         super().__init__()
-        kernels = torch.zeros(3, 1, 5, 5)
-        kernels[0, 0, 2, 1:4] = torch.tensor([1.0, -2.0, 1.0]) / 2
-        kernels[1, 0, 1:4, 1:4] = torch.tensor([[-1.0, 2, -1], [2, -4, 2], [-1, 2, -1]]) / 4
-        kernels[2, 0] = torch.tensor(
-            [[-1.0, 2, -2, 2, -1], [2, -6, 8, -6, 2], [-2, 8, -12, 8, -2], [2, -6, 8, -6, 2], [-1, 2, -2, 2, -1]]
-        ) / 12  # fmt: skip
-        self.register_buffer("kernels", kernels)
+        self.register_buffer("kernels", high_pass())
         self.join = nn.Conv2d(3, out, 3, stride=2, padding=1, bias=False)
         nn.init.zeros_(self.join.weight)
 
