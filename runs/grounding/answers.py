@@ -24,7 +24,7 @@ import torch
 
 from facewitness import geometry, media, plugins, regions
 from facewitness.apps.script import script
-from facewitness.builders import mmtt
+from facewitness.builders._disk import png
 from facewitness.builders.fifa import as_array, read
 from facewitness.files import write_whole
 from facewitness.models.fifa import KIND_ANSWERS, QUESTIONS
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             mask = finding.places[0].mask
             whole = np.zeros(frame.pixels.shape[:2]) if mask is None else geometry.place(mask, *frame.pixels.shape[:2])
             names.append(f"masks/{number}-{k}.png")
-            write_whole(given.out.parent / names[-1], mmtt.png(np.where(whole >= 0.5, 255, 0)))
+            write_whole(given.out.parent / names[-1], png(np.where(whole >= 0.5, 255, 0)))
         answer = {key: row[key] for key in ("file", "task", "question")} | {"answer": text, "masks": names}
         lines.append(json.dumps(answer))
         write_whole(given.out, "".join(f"{line}\n" for line in lines).encode())

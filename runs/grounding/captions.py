@@ -20,7 +20,7 @@ import torch
 
 from facewitness import geometry, media, plugins
 from facewitness.apps.script import script
-from facewitness.builders import mmtt
+from facewitness.builders._disk import png
 from facewitness.errors import FacewitnessError
 from facewitness.files import write_whole
 from facewitness.types import Track
@@ -60,7 +60,7 @@ def main() -> None:
             print(f"{sample.file}: {error}")
         if given.masks is not None:
             file = given.masks / Path(sample.file.removeprefix("dataset/")).with_suffix(".png")
-            write_whole(file, mmtt.png(np.where(mask >= 0.5, 255, 0)))
+            write_whole(file, png(np.where(mask >= 0.5, 255, 0)))
         said.append({"img_path": sample.file, "caption": text})
         write_whole(given.out, json.dumps(said, indent=1).encode())
 

@@ -39,7 +39,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from facewitness.builders import _disk
-from facewitness.builders.ffa_vqa import Picture, hypothetical_prompts, png
+from facewitness.builders.dma import png
+from facewitness.builders.ffa_vqa import Picture, hypothetical_prompts
 from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.grammars import ffa_cot
