@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -160,3 +161,15 @@ def test_a_source_that_the_pack_lacks_is_named_with_the_nearest(tmp_path, capsys
     arguments = ["train", "compact", str(tmp_path / "r.toml"), "--pack", str(tmp_path / "pack"), "--workers", "0"]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
     assert "Did you mean 'painted'" in capsys.readouterr().err
+
+
+def test_a_training_whose_output_nobody_reads_ends_quietly(monkeypatch, capfd):
+    def gone(*_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("facewitness.apps.train.look", gone)
+    with capfd.disabled():  # from here on standard output leads nowhere
+        kept = os.dup(1)
+        status = main(["train", "kfd", "runs/kfd/published.toml", "--plan"])
+        os.dup2(kept, 1)
+    assert status == 141 and capfd.readouterr().err == ""

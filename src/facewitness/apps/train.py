@@ -107,6 +107,8 @@ def guarded(command: Callable[[argparse.Namespace], int], what: str) -> Callable
             return _complain(str(error), NONE if type(error).__name__ == "Collapse" else WRONG_USAGE)
         except KeyboardInterrupt:
             return _complain("interrupted. What was saved is whole; the same command goes on from there.", INTERRUPTED)
+        except BrokenPipeError:  # whoever read our output has gone: `main` knows
+            raise
         except OSError as error:
             where = f" '{error.filename}'" if error.filename else ""
             return _complain(
