@@ -806,3 +806,12 @@ def test_a_small_limit_is_not_said_to_be_none(tmp_path):
     Image.new("RGB", (512, 512)).save(path)
     with pytest.raises(TooLarge, match=r"= 0\.3 million pixels; expected at most 0\.1 million"):
         media.read(path, max_pixels=100_000)
+
+
+def test_of_two_pictures_in_a_jpeg_that_are_as_large_the_second_is_told(tmp_path):
+    whole, small = Image.new("RGB", (64, 48), "red"), Image.new("RGB", (16, 12), "blue")
+    for name, other, noted in (("pair.mpo", whole, True), ("gain map.jpg", small, False)):
+        whole.save(tmp_path / name, "MPO", save_all=True, append_images=[other])
+        notes = media.read(tmp_path / name).notes
+        assert any(map(media.leaves_out, notes)) is noted, notes
+    assert "This is picture 2 of 2 in the file." in media.read(f"{tmp_path / 'pair.mpo'}#2").notes

@@ -55,6 +55,25 @@ def test_a_pool_answers_what_is_submitted_in_any_order():
         pool.submit(b"")
 
 
+def noted(_: Analyzer, file: Path, number: int) -> None:
+    with file.open("a") as out:
+        out.write(f"{number} ")
+
+
+def slept(_: Analyzer, seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def test_calls_come_before_pictures_and_each_in_its_turn(tmp_path):
+    with Pool(1, finder="whole", witnesses=(Brightness(),)) as pool:
+        pool.call(slept, 0.5)
+        picture = pool.submit(jpeg(painted(60)))
+        for future in [pool.call(noted, tmp_path / "order", number) for number in range(4)]:
+            future.result(60)
+        assert (tmp_path / "order").read_text() == "0 1 2 3 "
+        assert picture.result(60).status == "ok"
+
+
 def test_a_picture_that_takes_too_long_fails_alone(tmp_path):
     slow = tmp_path / "slow"
     sources = [jpeg(painted(60)), jpeg(painted(61))]

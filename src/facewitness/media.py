@@ -73,12 +73,15 @@ _DECODERS = {
 }
 # Kinds that take a package besides: kind → (its name, the package's module, the extra, endings)
 _EXTRAS = {
-    "heif": ("HEIC", "pillow_heif", "heic", (".heic", ".heif", ".hif")),
+    "heif": ("HEIC", "pillow_heif", "heic", (".heic", ".heif", ".hif", ".heics", ".heifs")),
     "jxl": ("JPEG XL", "pillow_jxl", "jxl", (".jxl",)),
     "pdf": ("PDF", "pypdfium2", "documents", (".pdf",)),
 }
 SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .mpo .png .webp .avif .gif .bmp .tif .tiff .ppm .pgm .pbm .jp2 .j2k".split()  # noqa: SIM905
+    (  # noqa: SIM905
+        ".jpg .jpeg .jpe .jif .jfif .jfi .mpo .png .apng .webp .avif .avifs .gif .bmp .dib .tif .tiff "
+        ".ppm .pgm .pbm .pnm .jp2 .j2k .j2c .jpf .jpx"
+    ).split()
 ).union(
     *(
         endings
@@ -517,7 +520,7 @@ def _decode(
                 notes.append("What the file says of further pages behind this one is damaged.")
             if page is not None and not 1 <= page <= count:
                 raise UnreadableMedia(f"'{label}': the file holds {count} pictures; expected a number from 1 to that.")
-            if count > 1 and image.format != "MPO":  # an MPO is a photo with a spare
+            if count > 1 and (page is not None or image.format != "MPO" or _is_one_of_several(content)):
                 notes += _which(page, count, label, "page" if image.format == "TIFF" else "picture")
             if page is not None and page > 1:
                 image.seek(page - 1)
@@ -572,14 +575,40 @@ def _count(image: Image.Image, content: bytes, extent: damage.Extent | None) -> 
     return max(1, len(pages)), broken  # Pillow would load each to count them, and raise where the chain breaks
 
 
+_SPARES = 16  # pictures of a photo that are looked at for being as large as it
+
+
+def _is_one_of_several(content: bytes) -> bool:
+    """Whether an MPO holds another picture as large as its first; most hold a photo and a preview or a map."""
+    with contextlib.suppress(Exception), _opened(content) as image:  # what is damaged there is no picture
+        whole = image.size
+        for number in range(1, min(getattr(image, "n_frames", 1), _SPARES)):
+            image.seek(number)
+            if image.size == whole:
+                return True
+    return False
+
+
+_LEFT_OUT = "Only the first of"
+
+
+def leaves_out(note: str) -> bool:
+    """Whether a note of a clip says that pictures of its file were not read.
+
+    Args:
+        note: Of `Clip.notes`.
+    """
+    return note.startswith(_LEFT_OUT)
+
+
 def _which(page: int | None, count: int, label: str, what: str) -> list[str]:
     """Which of several pictures of a file this is, and how the others are called."""
     if page is not None:
         return [f"This is {what} {page} of {count} in the file."]
     if what == "picture":
-        return [f"Only the first of {count} pictures in the file was analysed."]
+        return [f"{_LEFT_OUT} {count} pictures in the file was analysed."]
     name = label.rpartition("/")[2]
-    return [f"Only the first of {count} {what}s in the file was analysed; the second is named {name}#2."]
+    return [f"{_LEFT_OUT} {count} {what}s in the file was analysed; the second is named {name}#2."]
 
 
 def _decode_elsewhere(

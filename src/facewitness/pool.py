@@ -115,6 +115,7 @@ class Pool(Generic[T]):
             raise InputError(f"Pool: expected at least one job, got {jobs}")
         self._jobs, self._then, self._seconds, self._options = jobs, then, seconds, options
         self._waiting: deque[_Task] = deque()
+        self._urgent: deque[_Task] = deque()  # comes before, and each in its turn
         self._stopping: list[Future[Any]] = []
         self._workers: list[_Worker[T]] = []
         self._closed = False
@@ -186,7 +187,7 @@ class Pool(Generic[T]):
         with self._lock:
             if self._closed:
                 raise InputError("Pool: expected an open pool, got one that was closed")
-            (self._waiting.appendleft if urgent else self._waiting.append)(task)
+            (self._urgent if urgent else self._waiting).append(task)
             self._wake.send_bytes(b".")
 
     def close(self) -> None:
@@ -201,7 +202,9 @@ class Pool(Generic[T]):
             worker.pipe.close()  # its next read or write fails, and it ends
         for worker in self._workers:
             worker.end()
-        for future in [task.future for task in self._waiting] + [w.task.future for w in self._workers if w.task]:
+        for future in [task.future for task in (*self._urgent, *self._waiting)] + [
+            w.task.future for w in self._workers if w.task
+        ]:
             future.cancel()
             if not future.done():
                 future.set_exception(FacewitnessError("The pool was closed before this picture was analysed."))
@@ -240,9 +243,9 @@ class Pool(Generic[T]):
             if idle is None and len(self._workers) >= self._jobs:
                 return
             with self._lock:
-                if not self._waiting or self._closed:
+                if not (self._urgent or self._waiting) or self._closed:
                     return
-                task = self._waiting.popleft()
+                task = (self._urgent or self._waiting).popleft()
             if not task.future.set_running_or_notify_cancel():
                 continue
             if idle is None:

@@ -600,8 +600,10 @@ def _problems(report: Report) -> Iterator[str]:
 def _summary(outcome: _Outcome, detailed: bool) -> Iterator[tuple[str, str | None]]:
     """Lines and their styles. Detailed for a single picture; for each of many, one line and its files.
 
-    Where no face was found, what was decided while reading may be why, so that it is told of many, too.
+    Where no face was found, what was decided while reading may be why, so that it is told of many, too; and so is that
+    a file holds more pictures than were analysed.
     """
+    from facewitness import media
     from facewitness.overtime import seen
     from facewitness.phrases import forged_when, headline, is_film, odds, someone, visible
     from facewitness.phrases import word as word_of
@@ -634,9 +636,10 @@ def _summary(outcome: _Outcome, detailed: bool) -> Iterator[tuple[str, str | Non
                 yield f"    {'•' if sentence.findings else ' '} {visible(sentence.text)}", None
             for testimony in person.verdict.testimonies:
                 yield from _words_of(testimony)
-    elif report.status == "no_face":
+    else:
         for note in report.notes:
-            yield f"  {visible(note)}", None
+            if report.status == "no_face" or media.leaves_out(note):
+                yield f"  {visible(note)}", None
     for path in outcome.written:
         yield f"  → {visible(str(path))}", "dim"
 

@@ -214,10 +214,12 @@ def _marked(name: str, photo: str) -> NDArray[np.bool_]:
     """A picture of what is meant, (H, W). Raises InputError where nobody can tell what it marks."""
     import numpy as np
 
+    from facewitness import media
+
     clip = _mask_file(name, photo)
     if clip.damage:
         raise InputError(f"--mask: expected a whole picture, got '{name}', of which a part is missing. Copy it again.")
-    if clip.fps is not None or any(note.startswith("Only the first of") for note in clip.notes):
+    if clip.fps is not None or any(map(media.leaves_out, clip.notes)):
         raise InputError(
             f"--mask: expected one picture, got '{name}', which holds several. Save the one that is meant."
         )

@@ -75,8 +75,9 @@ class Service:
         self.keys = Keys(self.store, settings.data)
         self.uploads = Uploads(settings.data / "uploads", settings.reserve, settings.max_stored)
         self.pool: Pool[work.Outcome] = Pool(settings.jobs, then=work.outcome, **settings.analyzer())
-        # draws and reads what is there already, beside what takes long; it needs no model
-        self.desk: Pool[work.Outcome] = Pool(1, then=work.outcome, finder="whole", witnesses=("provenance",))
+        # draws and reads what is there already, beside what takes long; it needs no model. A long film's report makes
+        # nobody wait: a second process is started where one is at work
+        self.desk: Pool[work.Outcome] = Pool(2, then=work.outcome, finder="whole", witnesses=("provenance",))
         self.runner = Runner(settings, self.store, self.uploads, self.pool, self._is_loaded)
         self._closing, self._held = ExitStack(), False
         self._described: Future[Mapping[str, Any]] | None = None
