@@ -97,10 +97,15 @@ def test_the_overlay_film_plays_and_shows_boxes(analysis):
 def test_a_question_may_be_about_time(analysis):
     talk = Dialogue(analysis.report)
     when = talk.ask("When does it look fake?")
-    assert (
-        when.intent == "when" and "It looks forged at 0:01.3 to 0:02.2, 50 % of the time that was judged" in when.text
-    )
-    assert "highest probability is 95 %" in when.text
+    assert when.intent == "when"
+    assert "It looks forged at 0:01.3 to 0:02.2, 50 % of the moments that were judged" in when.text
+    assert "highest probability is 95 %" in when.text and ", its lowest " in when.text
+    assert talk.ask("What percentage of the film is fake?").text == when.text
+    frame = talk.ask("Is frame 50 fake?")
+    assert frame.label == "fake" and frame.text.startswith("Frame 50")
+    assert talk.ask("Is the first frame fake?").label == "real"
+    assert "The film has 60 frames, numbered from 0: there is no frame 60." in talk.ask("frame 60").text
+    assert talk.ask("When is the chin fake?").text.startswith("Nothing points to the chin at any moment.")
     late, early = talk.ask("Is the face fake at 0:02?"), talk.ask("And at 0:00?")
     assert (late.label, early.label) == ("fake", "real")
     assert "At 0:02.0 the probability" in late.text

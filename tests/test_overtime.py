@@ -92,9 +92,9 @@ def test_a_film_that_is_forged_in_part_is_not_called_real():
     scores = [0.05] * 24 + [0.95] * 4 + [0.05] * 4
     verdict = judge(track_of(32), [said(scores)], {"w": calibration()})
     assert (verdict.label, verdict.cause) == ("inconclusive", "contradiction")
-    assert "For 12 % of the time the face looks forged, 0:24 to 0:27" in verdict.reasons[1]
+    assert "At 12 % of the moments that were judged the face looks forged, 0:24 to 0:27" in verdict.reasons[1]
     fake = judge(track_of(32), [said([0.1] * 4 + [0.95] * 28)], {"w": calibration()})
-    assert fake.label == "fake" and "for 88 % of the time that was judged: 0:04 to 0:31" in fake.reasons[1]
+    assert fake.label == "fake" and "at 88 % of the moments that were judged: 0:04 to 0:31" in fake.reasons[1]
 
 
 def test_a_timeline_weighs_witnesses_moment_by_moment():

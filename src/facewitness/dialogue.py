@@ -432,7 +432,8 @@ class Dialogue:
             named = self._spoken_of
             if intent == "why":
                 return self._because(face, named)
-        if face.timeline and (stretch is not None or self._moments(question)):
+        named_in_time = questions.moments_asked_for(question) or questions.frames_asked_for(question)
+        if face.timeline and (stretch is not None or named_in_time):
             self._spoken_of = named
             return self._of_several(self._in_time(face, stretch, named, question))
         if face.timeline and named and intent == "when":
@@ -921,14 +922,6 @@ class Dialogue:
         last = [m.at.seconds for person in self.report.people for m in person.timeline if m.at.seconds is not None]
         return max([medium.frames / medium.fps if medium is not None and medium.fps else 0.0, *last])
 
-    def _moments(self, question: str) -> tuple[float, ...]:
-        """Every moment that a question names, in seconds, by its time or by its frame."""
-        medium = self.report.medium
-        if medium is None or not medium.fps:
-            return questions.moments_asked_for(question)
-        frames = (medium.frames - 1 if n < 0 else n for n in questions.frames_asked_for(question))
-        return tuple(dict.fromkeys((*questions.moments_asked_for(question), *(n / medium.fps for n in frames))))
-
     def _in_time(
         self, face: PersonReport, stretch: tuple[float, float] | None, names: Sequence[str], question: str
     ) -> Answer:
@@ -940,9 +933,27 @@ class Dialogue:
 
         if stretch is not None:
             return absent(stretch[0]) if stretch[0] > ends else _during(face, *stretch, names, question)
-        seconds = self._moments(question)
+        seconds = questions.moments_asked_for(question)
         parts = [absent(second) if second > ends else _at(face, second, names, question) for second in seconds]
+        parts += [self._at_frame(face, number, names, question) for number in questions.frames_asked_for(question)]
         return Answer(" ".join(answer.text for answer in parts), *_of_parts(parts), tuple(names), "when")
+
+    def _at_frame(self, face: PersonReport, number: int, names: Sequence[str], question: str) -> Answer:
+        """About a frame of a film, by its number from 0; -1 is the last."""
+        frames = self.report.medium.frames if self.report.medium is not None else 0
+        if number >= frames:
+            text = f"The film has {_count(range(frames), 'frame')}, numbered from 0: there is no frame {number}."
+            return Answer(text, intent="when")
+        number = frames - 1 if number < 0 else number
+        scored = _scored(face)
+        if not scored:
+            return _at(face, 0.0, names, question)
+        near = min(scored, key=lambda moment: abs(moment.at.index - number))
+        lead = f"Frame {number}: "
+        if near.at.index != number:
+            lead = f"Frame {number} was not judged; the nearest that was is frame {near.at.index}. "
+        answer = _at(face, near.at.seconds or 0.0, names, question, alone=True)
+        return replace(answer, text=f"{lead}{answer.text}")
 
     def _content(self, what: str, meant: Sequence[int] | None) -> str:
         """That nobody looked whether somebody was put in, left out or is one and the same, and what each face gave."""
@@ -1104,7 +1115,7 @@ class Dialogue:
             return Answer(f"No stretch of time looks forged by itself. {peak}", face.verdict.label, intent="when")
         when = listed(part.words for part in parts)
         of = percent(share(face.timeline, parts))
-        text = f"It looks forged at {when}, {of} of the time that was judged. {peak}"
+        text = f"It looks forged at {when}, {of} of the moments that were judged. {peak}"
         return Answer(text, face.verdict.label, face.findings, intent="when")
 
     def _when_at(self, face: PersonReport, names: Sequence[str]) -> Answer:
@@ -1496,8 +1507,8 @@ def _accused(text: str) -> tuple[str, ...]:
 # ------------------------------------------------------------------------------------------------------- about regions
 
 
-def _at(face: PersonReport, second: float, names: Sequence[str], question: str) -> Answer:
-    """What was seen at one moment of a film, of a person or of regions of the face."""
+def _at(face: PersonReport, second: float, names: Sequence[str], question: str, alone: bool = False) -> Answer:
+    """What was seen at one moment of a film, of a person or of regions; `alone` not of the whole second it begins."""
     scored = _scored(face)
     if not scored:
         return Answer("No moment of this film was judged.", None, regions=tuple(names), intent="when")
@@ -1512,7 +1523,11 @@ def _at(face: PersonReport, second: float, names: Sequence[str], question: str) 
     )
     label = _label_at(face, p)
     within = [moment for moment in scored if second <= (moment.at.seconds or 0.0) < second + 1]
-    if second == int(second) and len({_label_at(face, moment.fake or 0.0) for moment in (near, *within)}) > 1:
+    if (
+        not alone
+        and second == int(second)
+        and len({_label_at(face, moment.fake or 0.0) for moment in (near, *within)}) > 1
+    ):
         return _during(face, second, second + 1, names, question)  # players show "0:01" for the whole second
     chance = f"At {when} the probability of forgery is {percent(p)}: {WORDS[label][0].lower()}."
     words, findings = _places_in_time(face, {near.at.index}, names, question, label, f"at {when}")

@@ -205,8 +205,10 @@ def _in_parts(label: Label, moments: Sequence[Moment], parts: Sequence[Stretch])
     when = listed(part.words for part in parts[:5]) + (" and later" if len(parts) > 5 else "")
     part = percent(share(moments, parts))
     if label == "real":
-        return (f"For {part} of the time the face looks forged, {when}, and over all of it it does not.",)
-    return (f"The face looks forged for {part} of the time that was judged: {when}.",)
+        return (
+            f"At {part} of the moments that were judged the face looks forged, {when}; over all of them it does not.",
+        )
+    return (f"The face looks forged at {part} of the moments that were judged: {when}.",)
 
 
 def quality(track: Track) -> float:
