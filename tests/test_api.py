@@ -114,12 +114,24 @@ def test_a_repeated_key_gives_the_same_analysis(here):
     assert "another file" in problem(other, 422)
 
 
+def test_no_word_of_an_address_is_lost(here, done):
+    base = done["links"]["self"]
+    said = problem(here.client.get("/v1/analyses", params={"labels": "fake"}), 422)
+    assert "got 'labels'. Did you mean 'label'?" in said
+    assert "Expected no words behind a question mark" in problem(here.client.get(f"{base}/report.md?slim=1"), 422)
+    assert here.client.head(f"{base}?slim=true").status_code == 200
+    sent = here.client.post("/v1/analyses", files={"photo": ("a.jpg", PHOTO, "image/jpeg")})
+    assert "Expected the file as the part 'file', got it as 'photo'." in problem(sent, 422)
+
+
 def test_reports_come_in_every_format(here, done):
     base = done["links"]["self"]
     line = here.client.get(f"{base}/report.json").content
     assert wire.parse(line).source == "photo.jpg"
     slim = here.client.get(base, params={"slim": "true"}).json()["report"]
     assert slim["masks"] == [] and slim["people"][0]["mask"] is None and done["report"]["masks"]
+    lean = here.client.get(f"{base}/report.json", params={"slim": "true"})
+    assert lean.json()["masks"] == [] and len(lean.content) < len(line)
     page = here.client.get(f"{base}/report.html")
     assert page.headers["content-type"] == "text/html; charset=utf-8" and b"photo.jpg" in page.content
     assert page.headers["content-security-policy"].startswith("sandbox ")

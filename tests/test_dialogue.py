@@ -657,6 +657,20 @@ def test_what_is_asked_of_everybody_is_answered_of_everybody(two):
     assert two.ask("Are the others real?").text == "No. Face 1 of 2 is judged fake: 91 % fake (84–96 %)."
 
 
+def test_what_nobody_examined_is_not_answered_about_a_face(two):
+    for question, what in (
+        ("Is the light on both faces the same?", "Light, shadows"),
+        ("Do they look alike?", "Whether it is the same person"),
+        ("Is the left face a copy of the right one?", "Whether it is the same person"),
+    ):
+        assert two.ask(question).text.startswith(what) and two.turns[-1][1].intent == "unexamined"
+    two.ask("Is the mouth of face 1 fake?")
+    assert two.ask("Are there more people?").text.startswith("2 faces were found"), "that “there” is no mouth"
+    assert two.ask("Is it fake there?").regions == ("mouth",)
+    assert two.ask("Right: fake?").text.startswith("Not as far as can be seen. Face 2 of 2")
+    assert two.ask("Give me a verdict for the whole picture").intent == "picture"
+
+
 def test_where_a_region_lies_can_be_asked(two):
     text = two.ask("Where exactly is the mouth?").text
     assert text.startswith("The mouth: ") and text.endswith(" of face 1, in pixels from the upper left.")

@@ -1624,7 +1624,7 @@ def _about_regions(face: PersonReport, names: Sequence[str], question: str) -> A
 
 def _with_its_place(answer: Answer) -> str:
     """An answer about one region among others, with that region before it."""
-    if answer.intent != "region" or len(answer.regions) != 1:
+    if answer.intent != "region" or len(answer.regions) != 1 or answer.text.startswith("Read as"):
         return answer.text
     return f"{_capital(regions.title(answer.regions[0]))}: {_lower(answer.text)}"
 

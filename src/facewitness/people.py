@@ -95,7 +95,7 @@ _SIDE = (  # "the face on the right", "the top left face", "the leftmost one"
         rf"\b{NOUN}\b[\w' ,]{{0,20}}? (?:farthest|furthest|outermost)(?: (?:to|on|at)(?: the)?)? (?P<side>left|right)\b"
     ),
     re.compile(r"\b(?P<side>left|right)[- ]?most\b"),
-    re.compile(rf"\b(?:is|was|looks) (?:the )?(?P<side>left|right)(?= {_LABELLED})"),
+    re.compile(rf"(?:\b(?:is|was|looks) (?:the )?|^\W*)(?P<side>left|right)(?=[ :,–-]+{_LABELLED})"),
     re.compile(r"\b(?:and|or|than) the (?P<side>left|right)\b(?=\W*$| (?:is|was)\b)"),
 )
 _BARE_SIDE = re.compile(r"\b(?:on|at|to) the (?:far |very )?(?P<side>left|right)\b(?! (?:side )?of\b)")

@@ -145,6 +145,8 @@ INTENTS: dict[str, str] = {
     r"\b(?:probabilit\w*|scores?|chances?|sure|certain|per ?cent\w*|verdicts?|results?|say|about|for)\b.*\b"
     rf"(?:each|every|all|both)(?: of)?(?: the)?(?: (?:\d+|{_SO_MANY}))? {NOUN}\b|"
     rf"\b(which|who|what)\b.*\b(more|most|less|least) (suspicious|likely|probably|{_LABEL})\b|"
+    r"\bboth (?:probabilities|scores|verdicts|results|answers)\b|\bmiss(?:ed)? (?:any|some)(?:body|one)\b|"
+    rf"\b(?:is|are|was|were) there (?:any |some )?(?:more|other|another|further) {NOUN}\b|"
     r"\bhow many (faces|people|persons|men|women|children)\b|\bwho else\b|\bwho (is|are) (there|in)\b|"
     r"\b(which|what) (faces|people|persons)\b|\b(list|show) (me )?(all )?(the )?(faces|people|persons)\b",
     "tool": rf"\b{_TOOLS}\b|\bphoto ?shop (?:been )?(?:used|involved)\b|"
@@ -190,7 +192,8 @@ INTENTS: dict[str, str] = {
     "verdict": rf"\b({_FAKE}|{_REAL}|verdict|result|conclusion)\b|"
     r"\b(?:suspicious|strange|weird|odd|off|fishy|unnatural|natural|normal|convincing|trick(?:ed)?|fooled|hoax|scam)\b|"
     r"\b(?:anything|something|everything) (?:is |looks |seems )?(?:wrong|fine|ok(?:ay)?|in order)\b|"
-    r"\blooks? (?:fine|ok(?:ay)?|right|good|wrong)\b|\bsummar\w*|\boverview\b|\bin (?:short|one sentence|a nutshell)\b|"
+    r"\blooks? (?:fine|ok(?:ay)?|right|good|wrong)\b|\bsummar\w*|\bsum (?:it |this |that )?up\b|\boverview\b|\bin "
+    r"(?:short|one sentence|a nutshell)\b|"
     r"\bshort version\b|\btell me everything\b|\btl;?dr\b",
 }
 _REACH = ".{0,200}"  # what ".*" stands for: with no end, a long text that begins the same thing often would take long
@@ -203,7 +206,12 @@ SAME = "whether it is the same person"
 PROCESSED = "how it was cut, turned, scaled, coloured or saved"
 UNEXAMINED: dict[str, str] = {
     "the background": r"\bbackgrounds?\b|\bbackdrop\b|\bscenery\b|\bsky\b|\bbuildings?\b|\b(room|wall|street) behind\b",
-    SAME: rf"\bsame as (?:the |that )?(?:{NOUN}|other)\b|"
+    "light, shadows and perspective": r"\bshadows?\b|\blighting\b|\blight (?:on|of|in) |\blight "
+    r"(?:source|come|fall|direction)\w*|\breflect\w+|"
+    r"\bperspective\b|\bproportion\w*|\ba?symmetr\w+|\bvanishing\b",
+    SAME: r"\blooks? (?:alike|similar)\b|"
+    rf"\b(?:cop(?:y|ies)|duplicates?|clones?) of (?:the |that |an?)?(?:\w+ )?{NOUN}\b|"
+    rf"\bsame as (?:the |that )?(?:{NOUN}|other)\b|"
     r"\bsame (?:\w+ )?(?:persons?|people|m[ae]n|wom[ae]n|faces?|guys?|girls?|boys?|child|kids?|somebody|someone)\b|"
     rf"\b{NOUN} (?:\w+ )?(?:is |are |stays? |remains? )?the same\b|\btwins?\b|\brelat(?:ed|ives?)\b|\bsiblings?\b|"
     r"\bthe same (?:as )?at (?:\d|the (?:start|beginning|end))|"
@@ -231,9 +239,6 @@ UNEXAMINED: dict[str, str] = {
     rf"(?:\w+ )?{NOUN})\b|\b(?:older|younger) than\b|\b(?:alive|dead)\b|\b(his|her|their) (age|gender|race|"
     rf"nationality|religion|"
     r"ethnicity)\b|\b(male or female|man or a? ?woman)\b|\b(lying|happy|angry|drunk|guilty)\b",
-    "light, shadows and perspective": r"\bshadows?\b|\blighting\b|\blight (?:source|come|fall|direction)\w*|"
-    r"\breflect\w+|"
-    r"\bperspective\b|\bproportion\w*|\ba?symmetr\w+|\bvanishing\b",
     PROCESSED: r"\b(?:cropp(?:ed|ing)(?! (?:\w+ )?out)|crop|flipped|mirrored|rotated|stretched|squeezed|resized|"
     r"rescaled|upscaled|enlarged|"
     r"shrunk|re-?saved|re-?compressed|compressed|sharpened|smoothed|denoised|brightened|darkened|"
@@ -326,7 +331,9 @@ _ASKS_FAKE = re.compile(
     r"photoshop\w*|swapped|replaced|changed|modified|wrong|odd|"
     r"doctored|false|bogus|phony)\b",
 )
-_THERE = re.compile(r"\b(there|(this|that) (place|region|part|area|one)|them|they)\b")
+_THERE = re.compile(
+    r"\b((?<!\bis )(?<!\bare )(?<!\bwas )(?<!\bwere )there|(this|that) (place|region|part|area|one)|them|they)\b"
+)
 
 _MOMENT = re.compile(
     r"\b(?:(\d{1,2}):)?(\d{1,3}):(\d{2}(?:\.\d{1,3})?)\b|"
@@ -437,7 +444,8 @@ def courtesy(text: str) -> str | None:
 _KNOWN_WORDS = dict.fromkeys(
     re.findall(
         r"\w+",
-        """fake real forged forgery genuine authentic manipulated edited altered retouched swapped changed generated "
+        """fake faker real forged forgery genuine authentic manipulated edited altered retouched swapped changed "
+        "generated "
         "deepfake
         verdict result how sure certain probability likely evidence explain signs region mask film video people person
         camera metadata wrong reliable mistake publish next inconclusive threshold quality original suspicious summary
@@ -682,7 +690,8 @@ _OF_PICTURE = re.compile(
     r"media|material|posts?|cop(?:y|ies)|version)"
 )
 _OF_ALL = re.compile(
-    r"\bsummar\w*|\boverview\b|\bin (?:short|one sentence|a nutshell)\b|\bshort version\b|\btell me everything\b|"
+    r"\bsummar\w*|\bsum (?:it |this |that )?up\b|\boverview\b|\bin (?:short|one sentence|a nutshell)\b|\bshort "
+    r"version\b|\btell me everything\b|"
     r"\btl;?dr\b|^what(?: is|'s| was) (?:the|your) (?:verdict|result|conclusion|outcome|answer)\W*$"
 )
 _OF_VERDICT = re.compile(r"(?:verdicts?|results?|answers?|conclusions?|judge?ments?|decisions?|reports?|analys[ie]s)")
@@ -711,7 +720,9 @@ def of_picture(question: str) -> bool:
         question: As it was asked.
     """
     words = subject(question).split()
-    return bool(words) and bool(_OF_PICTURE.fullmatch(words[-1]))
+    if words:
+        return bool(_OF_PICTURE.fullmatch(words[-1]))
+    return bool(re.search(rf"\b(?:for|of|on|about) (?:the |this )(?:whole |entire )?{_MEDIUM}\b", normal(question)))
 
 
 def of_all(question: str) -> bool:
@@ -787,7 +798,8 @@ def of_everybody(question: str, names: Sequence[str]) -> bool:
     one = [regions.title(name) for name in names if not regions.title(name).endswith("s")]
     several = "|".join(re.escape(title) for title in one) or r"(?!)"
     return bool(
-        re.search(r"\bwhose\b|\b(?:everybody|everyone|anybody|anyone|somebody|someone)'s\b", plain)
+        re.search(r"\bwhose\b|\b(?:(?:every|any|some)(?:body|one))'s\b", plain)
+        or re.search(r"\b(?:of|for|on) (?:both|all|each|everybody|everyone)\b(?! (?:sides|the face))", plain)
         or re.search(rf"\b(?:{several})e?s\b|\b(?:which|both|all|each|every|any) (?:\w+ )?(?:{several})\b", plain)
         or re.search(rf"\b(?:all|both|each|every|any)\b.*\b{NOUN}\b(?! (?:\d|number|no\.))", plain)
     )

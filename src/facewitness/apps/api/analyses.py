@@ -53,7 +53,25 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": "A problem.", "content": shape} for status in sorted({*every, *statuses})}
 
 
-router = APIRouter(prefix="/v1/analyses", tags=["analyses"], responses=problems(400))
+async def _words_are_known(request: Request) -> None:
+    """Refuse a word of the address that the OpenAPI does not name: what was meant by it would be lost."""
+    if not request.query_params:
+        return
+    path, method = request.scope["route"].path_format, request.method.lower()
+    operations = request.app.openapi()["paths"].get(path, {})
+    operation = operations.get("get" if method == "head" else method, {})
+    known = [parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "query"]
+    if operation.get("requestBody", {}).get("content", {}).get("multipart/form-data"):
+        return  # `body.words_of` sees to what may stand in a form, too
+    for name in request.query_params:
+        if name not in known:
+            words = f"one of {', '.join(known)}" if known else "no words behind a question mark"
+            raise Refused("invalid", f"Expected {words} in this address, got '{name[:40]}'.{body.near(name, known)}")
+
+
+router = APIRouter(
+    prefix="/v1/analyses", tags=["analyses"], responses=problems(400), dependencies=[Depends(_words_are_known)]
+)
 
 
 def service(request: Request) -> Service:
@@ -374,9 +392,14 @@ def _report(request: Request, number: str, name: str, here: Service, who: Caller
     response_class=Response,
     responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}}, **problems(409)},
 )
-def report_json(number: Number, here: Here, who: Who) -> Response:
+def report_json(
+    number: Number,
+    here: Here,
+    who: Who,
+    slim: Annotated[bool, Query(description="Leave the masks out.")] = False,
+) -> Response:
     """One line of facewitness.report/2: the same bytes that `facewitness analyze --format json` writes."""
-    return Response(here.report(number, who.name), media_type="application/json")
+    return Response(here.report(number, who.name, slim=slim), media_type="application/json")
 
 
 @router.get("/{number}/report.html", summary="The report as a page", **_document("text/html"))

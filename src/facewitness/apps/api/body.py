@@ -145,6 +145,8 @@ class _Form:
             self._seen = True
             name = options.get(b"filename", b"").decode("utf-8", "replace")
             self._name = unquote(name) if b"filename*=" in self._disposition else _as_browsers_write(name)
+        elif options.get(b"filename"):
+            raise Refused("invalid", f"Expected the file as the part 'file', got it as '{self._into[:40]}'.")
         elif len(self._fields) >= _MOST_FIELDS:
             raise Refused("invalid", f"Expected at most {_MOST_FIELDS} fields in the form, got more.")
         else:
@@ -179,6 +181,12 @@ def _as_browsers_write(name: str) -> str:
     return name.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
 
 
+def near(name: str, known: Collection[str]) -> str:
+    """Which of the known words was probably meant, as a sentence with a space before it; empty where none is near."""
+    meant = difflib.get_close_matches(name.lower(), known, 1)
+    return f" Did you mean '{meant[0]}'?" if meant else ""
+
+
 def words_of(fields: dict[str, str], query: Any, known: Collection[str]) -> dict[str, str]:
     """What was said about a file, in the form or, where the form does not say it, in the address.
 
@@ -188,7 +196,6 @@ def words_of(fields: dict[str, str], query: Any, known: Collection[str]) -> dict
     given = {**{name: str(value) for name, value in query.items()}, **fields}
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(name.lower(), known, 1)
-            meant = f" Did you mean '{near[0]}'?" if near else ""
-            raise Refused("invalid", f"expected one of {', '.join(known)} beside the file, got '{name[:40]}'.{meant}")
+            words = f"expected one of {', '.join(known)} beside the file"
+            raise Refused("invalid", f"{words}, got '{name[:40]}'.{near(name, known)}")
     return given
