@@ -1,4 +1,4 @@
-"""Whether words and masks agree (bench/grounded), what texts speak of (bench/stats), and DFA-Bench's reader."""
+"""Whether words and masks agree (bench/mmtt, bench/fifa), what texts speak of (bench/stats), and DFA-Bench's reader."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from PIL import Image
 
 from facewitness import checks, plugins, regions
 from facewitness.apps.cli import main
-from facewitness.bench import grounded as bench
-from facewitness.bench import protocol, stats, wording
+from facewitness.bench import fifa as fifa_bench
+from facewitness.bench import mmtt as mmtt_bench
+from facewitness.bench import protocol, sheets, stats, wording
+from facewitness.bench.grounded import overlap
 from facewitness.builders import fifa, grounded, mmtt
 from facewitness.datasets import dfa_bench, painted
 from facewitness.errors import InputError
@@ -49,19 +51,19 @@ def square(x1, y1, x2, y2, side=20):
 
 def test_overlap_keeps_to_the_authors_rules():
     a, b = square(0, 0, 10, 10), square(5, 0, 15, 10)
-    assert bench.overlap(a, b) == (pytest.approx(50 / 150), 0.5, 0.5)
+    assert overlap(a, b) == (pytest.approx(50 / 150), 0.5, 0.5)
     nothing = square(0, 0, 0, 0)
-    assert bench.overlap(nothing, nothing) == (1.0, 1.0, 1.0)
-    assert bench.overlap(None, a) == (0.0, 0.0, 0.0)
-    assert bench.overlap(a, nothing) == (0.0, 0.0, 0.0)
+    assert overlap(nothing, nothing) == (1.0, 1.0, 1.0)
+    assert overlap(None, a) == (0.0, 0.0, 0.0)
+    assert overlap(a, nothing) == (0.0, 0.0, 0.0)
     with pytest.raises(InputError, match="another size"):
-        bench.overlap(square(0, 0, 1, 1, 8), a)
+        overlap(square(0, 0, 1, 1, 8), a)
 
 
 def test_plm_is_equation_12():
-    assert bench.plm(("nose", "eye"), ("eye", "lip")) == pytest.approx(1 / 3)
-    assert bench.plm((), ("eye",)) == 0
-    assert bench.plm((), ()) is None
+    assert mmtt_bench.plm(("nose", "eye"), ("eye", "lip")) == pytest.approx(1 / 3)
+    assert mmtt_bench.plm((), ("eye",)) == 0
+    assert mmtt_bench.plm((), ()) is None
 
 
 def truth(names=("nose", "left_eye")):
@@ -69,13 +71,13 @@ def truth(names=("nose", "left_eye")):
     changed = np.zeros((160, 160), bool)
     for name in names:
         changed |= grounded.outline(name, points, 160, 160)
-    return bench.Known(changed, points, "a"), {n: grounded.outline(n, points, 160, 160) for n in (*names, "mouth")}
+    return fifa_bench.Known(changed, points, "a"), {n: grounded.outline(n, points, 160, 160) for n in (*names, "mouth")}
 
 
 def test_grounding_is_judged_mention_by_mention():
     known, areas = truth()
     text = "The <p>nose</p> [SEG] is odd, the <p>left eye</p> too, the <p>mouth</p> [SEG], a <p>hat</p> [SEG]."
-    values = bench.age([bench.Answer(text, (areas["nose"], areas["mouth"], areas["nose"]))], [known])
+    values = fifa_bench.age([fifa_bench.Answer(text, (areas["nose"], areas["mouth"], areas["nose"]))], [known])
     assert values["mask_iou"].value == pytest.approx(0.5, abs=0.05)  # the nose is right, the eye has no mask
     assert values["right"].value == 0.5
     assert values["invented"].value == 0.5  # the mouth was not changed, a hat is no region
@@ -86,25 +88,25 @@ def test_grounding_is_judged_mention_by_mention():
 def test_masks_without_words_and_of_another_size_are_counted():
     known, areas = truth()
     small = np.ones((8, 8), bool)
-    mentions, counts = bench.judged([bench.Answer("It is odd. [SEG]", (areas["nose"], small))], [known])
+    mentions, counts = fifa_bench.judged([fifa_bench.Answer("It is odd. [SEG]", (areas["nose"], small))], [known])
     assert mentions == []
     assert (counts.masks, counts.unmentioned, counts.wrong_size) == (1, 1, 1)
-    values = bench.age([bench.Answer("", ())], [known])
+    values = fifa_bench.age([fifa_bench.Answer("", ())], [known])
     assert values["mask_iou"].value is None
     assert values["unmentioned"].value is None
     with pytest.raises(InputError, match="an answer for each"):
-        bench.age([], [known])
+        fifa_bench.age([], [known])
     for text in ("<p>nose", "<p><p>nose</p>", "[SEG]" * 500, "word " * 2_000):
-        bench.age([bench.Answer(text, (areas["nose"],))], [known])
+        fifa_bench.age([fifa_bench.Answer(text, (areas["nose"],))], [known])
 
 
 def test_the_truth_answers_itself_perfectly():
     pixels, points = face()
     made = grounded.draw(pixels, points, np.random.default_rng(1), family="attribute")
-    known = bench.Known(
+    known = fifa_bench.Known(
         made.mask >= 0.5 * made.mask.max(), points, "a", fifa.difference_mask(made.pixels, made.original)
     )
-    values = bench.age([bench.Answer(made.interleaved, tuple(made.places[n] for n in made.named))], [known])
+    values = fifa_bench.age([fifa_bench.Answer(made.interleaved, tuple(made.places[n] for n in made.named))], [known])
     assert values["mask_iou"].value > 0.9
     assert values["right"].value == 1
     assert values["invented"].value == 0
@@ -112,12 +114,12 @@ def test_the_truth_answers_itself_perfectly():
 
 
 def test_questions_about_regions():
-    values = bench.asked(["Yes. It is.", "no", "Perhaps", "No!"], [True, False, True, True], list("abcd"))
+    values = fifa_bench.asked(["Yes. It is.", "no", "Perhaps", "No!"], [True, False, True, True], list("abcd"))
     assert values["accuracy"].value == 0.5
     assert values["balanced"].value == pytest.approx((1 / 3 + 1) / 2)
-    assert bench.asked(["yes"], [True], ["a"])["balanced"].value is None
+    assert fifa_bench.asked(["yes"], [True], ["a"])["balanced"].value is None
     tagged = ["<p>Yes, that place</p> [SEG] is forged.", "<p>No</p>."]
-    assert bench.asked(tagged, [True, False], ["a", "b"])["balanced"].value == 1
+    assert fifa_bench.asked(tagged, [True, False], ["a", "b"])["balanced"].value == 1
 
 
 def test_mmtt_by_the_command(tmp_path, capsys):
@@ -142,8 +144,8 @@ def test_mmtt_by_the_command(tmp_path, capsys):
         where = tmp_path / "masks" / "own" / item.drawn.family
         where.mkdir(parents=True, exist_ok=True)
         (where / name).write_bytes((masks / item.drawn.family / name.replace(".png", "_mask.png")).read_bytes())
-    reports, _ = bench.read_mmtt(tmp_path, split, tmp_path / "captions.json", tmp_path / "masks")
-    numbers = bench.mmtt(reports, meteor=False)
+    reports, _ = mmtt_bench.read(tmp_path, split, tmp_path / "captions.json", tmp_path / "masks")
+    numbers = mmtt_bench.measure(reports, meteor=False)
     assert numbers["masks"]["IoU"]["value"] == 100
     words = [str(tmp_path), "--captions", str(tmp_path / "captions.json"), "--split", split, "--no-meteor"]
     shown = ["--masks", str(tmp_path / "masks"), "--sheet", str(tmp_path / "sheet.png")]
@@ -162,40 +164,40 @@ def test_mmtt_by_the_command(tmp_path, capsys):
     ):  # fmt: skip
         (tmp_path / "captions.json").write_text(json.dumps(bad))
         with pytest.raises(InputError, match=said):
-            bench.read_mmtt(tmp_path, split, tmp_path / "captions.json", None)
+            mmtt_bench.read(tmp_path, split, tmp_path / "captions.json", None)
     (tmp_path / "captions.json").write_text("[" * 100_000)
     with pytest.raises(InputError, match="expected a list"):
-        bench.read_mmtt(tmp_path, split, tmp_path / "captions.json", None)
+        mmtt_bench.read(tmp_path, split, tmp_path / "captions.json", None)
     (tmp_path / "captions.json").write_text(json.dumps([*about[1:], about[0] | {"caption": "a \ud800 b"}]))
     with pytest.raises(InputError, match="expected the folder of the masks"):
-        bench.read_mmtt(tmp_path, split, tmp_path / "captions.json", tmp_path / "nowhere")
-    reports, _ = bench.read_mmtt(tmp_path, split, tmp_path / "captions.json", None)
+        mmtt_bench.read(tmp_path, split, tmp_path / "captions.json", tmp_path / "nowhere")
+    reports, _ = mmtt_bench.read(tmp_path, split, tmp_path / "captions.json", None)
     assert {report.text for report in reports} == {"", "a ? b"}
     lists = tmp_path / f"{mmtt.LISTS[split]}-mutilabel-simple.json"
     for bad in ('{"a": 1}', "[1]", '[{"image_id": "x"}]', "[" * 100_000):
         lists.write_text(bad)
         with pytest.raises(InputError, match="Download it again"):
-            bench.read_mmtt(tmp_path, split, tmp_path / "captions.json", None)
+            mmtt_bench.read(tmp_path, split, tmp_path / "captions.json", None)
 
 
 def test_fifa_tasks_by_the_table(tmp_path, monkeypatch):
     portraits = [mmtt.Portrait(f"{n}.png", *face(n), f"person-{n}") for n in range(2)]
     rows = fifa.read(fifa.write(fifa.build(portraits, copies=1, size=96, families=("attribute",)), tmp_path))
     perfect = {
-        (row["file"], row["task"], row["question"]): bench.Answer(
+        (row["file"], row["task"], row["question"]): fifa_bench.Answer(
             row["answer"], tuple(fifa.as_array(mask) for mask in row["masks"])
         )
         for row in rows
     }
-    numbers = bench.fifa(rows, perfect, meteor=False)
+    numbers = fifa_bench.measure(rows, perfect, meteor=False)
     monkeypatch.setattr(
         wording, "_lacking_java", lambda: "is not needed for what follows"
     )  # twenty starts of Java less
-    assert bench.fifa(rows, {("a", "detection", "b"): bench.Answer("fake")}, meteor=False)["unasked"] == 1
+    assert fifa_bench.measure(rows, {("a", "detection", "b"): fifa_bench.Answer("fake")}, meteor=False)["unasked"] == 1
     assert numbers["grounding"]["shuffled"]
-    assert bench.sheet_of_fifa(rows, perfect, tmp_path / "sheet.png") >= 1
+    assert fifa_bench.sheet(rows, perfect, tmp_path / "sheet.png") >= 1
     with pytest.raises(InputError, match="at least one"):
-        bench.sheet_of_fifa([row for row in rows if row["label"] == "real"], perfect, tmp_path / "none.png")
+        fifa_bench.sheet([row for row in rows if row["label"] == "real"], perfect, tmp_path / "none.png")
     there = list(plugins.get("datasets", "fifa").samples(tmp_path))
     assert {sample.file for sample in there} == {row["file"] for row in rows}
     assert {sample.truth.label for sample in there} == {"real", "fake"}
@@ -207,7 +209,7 @@ def test_fifa_tasks_by_the_table(tmp_path, monkeypatch):
     assert numbers["grounding"]["mask_iou"]["value"] > 90
     assert numbers["grounding"]["invented"]["value"] == 0
     assert numbers["published"]["AGE mIoU"] == 30.4
-    silent = bench.fifa(rows, {}, meteor=False)
+    silent = fifa_bench.measure(rows, {}, meteor=False)
     assert silent["detection"]["accuracy"]["value"] == 0
     assert silent["localisation"]["mask_iou"]["value"] == 0
 
@@ -216,19 +218,19 @@ def test_answers_are_read_and_bad_lines_told(tmp_path):
     Image.fromarray(np.full((4, 4), 255, np.uint8)).save(tmp_path / "m.png")
     line = {"file": "a", "task": "grounding", "question": "q", "answer": "x", "masks": ["m.png", None, "gone.png"]}
     (tmp_path / "a.jsonl").write_text(json.dumps(line) + "\n")
-    answer = bench.read_answers(tmp_path / "a.jsonl")["a", "grounding", "q"]
+    answer = fifa_bench.read_answers(tmp_path / "a.jsonl")["a", "grounding", "q"]
     assert answer.masks[0].all()
     assert answer.masks[1:] == (None, None)
     odd = line | {"answer": "a\u2028b\x85c", "masks": None}  # one line, whatever Unicode thinks of it
     (tmp_path / "a.jsonl").write_text(json.dumps(odd, ensure_ascii=False) + "\r\n", encoding="utf-8")
-    assert bench.read_answers(tmp_path / "a.jsonl")["a", "grounding", "q"].text == odd["answer"]
+    assert fifa_bench.read_answers(tmp_path / "a.jsonl")["a", "grounding", "q"].text == odd["answer"]
     for bad in (
         "{", "[]", json.dumps(line | {"masks": ["../m.png"]}), '{"file": "a"}', "[" * 100_000,
         json.dumps(line | {"masks": "m.png"}), b"\xff\xfe",
     ):  # fmt: skip
         (tmp_path / "a.jsonl").write_bytes(bad if isinstance(bad, bytes) else bad.encode())
         with pytest.raises(InputError):
-            bench.read_answers(tmp_path / "a.jsonl")
+            fifa_bench.read_answers(tmp_path / "a.jsonl")
 
 
 @pytest.fixture(scope="module")
@@ -278,15 +280,17 @@ def test_meteor_stands_where_the_papers_print_it(asked_table, tmp_path, monkeypa
     monkeypatch.setattr(wording, "_meteor", once)
     monkeypatch.setattr(wording, "measure", partial(wording.measure, tokenizer="plain"))
     rows = fifa.read(asked_table)
-    perfect = bench.read_answers(_answered(asked_table, tmp_path))
-    numbers = bench.fifa([row for row in rows if row["task"] in ("text_explanation", "localisation")], perfect)
+    perfect = fifa_bench.read_answers(_answered(asked_table, tmp_path))
+    numbers = fifa_bench.measure([row for row in rows if row["task"] in ("text_explanation", "localisation")], perfect)
     words = numbers["text_explanation"]
     assert words["words"]["METEOR"] > 99 > words["shuffled"]["METEOR"] == 25
-    assert f"| – | 100 (100–100) | {words['words']['METEOR']:g} |" in bench.fifa_markdown(numbers)
-    reports = [bench.Report(t, (t,), g) for t, g in (("The nose is blurred.", "a"), ("The mouth has a seam.", "b"))]
-    of_mmtt = bench.mmtt(reports, meteor=False)
+    assert f"| – | 100 (100–100) | {words['words']['METEOR']:g} |" in fifa_bench.markdown(numbers)
+    reports = [
+        mmtt_bench.Report(t, (t,), g) for t, g in (("The nose is blurred.", "a"), ("The mouth has a seam.", "b"))
+    ]
+    of_mmtt = mmtt_bench.measure(reports, meteor=False)
     of_mmtt["words"]["METEOR"] = 50.5
-    lines = bench.markdown(of_mmtt, "mine").splitlines()
+    lines = mmtt_bench.markdown(of_mmtt, "mine").splitlines()
     assert lines[2].split(" | ")[2] == "50.5" and lines[0].split(" | ")[2] == "METEOR"  # Table 2's second column
 
 
@@ -343,7 +347,7 @@ def test_the_witness_answers_a_table_of_questions(tmp_path, capsys):
 
 def test_a_sheet_shows_claims_in_green_and_truth_in_red(tmp_path):
     pixels = np.full((20, 20, 3), 128, np.uint8)
-    path = bench.sheet(
+    path = sheets.sheet(
         [(pixels, square(0, 0, 10, 20), square(10, 0, 20, 20), "said " * 50, "true")], tmp_path / "s.png"
     )
     shown = np.asarray(Image.open(path))
@@ -351,16 +355,16 @@ def test_a_sheet_shows_claims_in_green_and_truth_in_red(tmp_path):
     assert left[1] > left[0]
     assert right[0] > right[1]
     with pytest.raises(InputError, match="at least one"):
-        bench.sheet([], path)
+        sheets.sheet([], path)
 
 
 def test_neither_mask_hides_the_other_on_a_sheet(tmp_path):
     pixels = np.full((64, 64, 3), 128, np.uint8)
     for claimed, changed in (((0, 0, 64, 64), (16, 16, 48, 48)), ((16, 16, 48, 48), (16, 16, 48, 48))):
         items = [(pixels, square(*claimed, side=64), square(*changed, side=64), "said", "true")]
-        shown = np.asarray(Image.open(bench.sheet(items, tmp_path / "s.png"))).astype(int)[:256]
-        red = (shown == bench.RED).all(2)
-        green = (shown == bench.GREEN).all(2)
+        shown = np.asarray(Image.open(sheets.sheet(items, tmp_path / "s.png"))).astype(int)[:256]
+        red = (shown == sheets.RED).all(2)
+        green = (shown == sheets.GREEN).all(2)
         both = shown[128, 128]
         assert red.sum() >= 4 * 128 and green.sum() >= 4 * 128, "both outlines are there"
         assert both[0] > both[2] + 10 and both[1] > both[2] + 10, "where both are it is yellow"
@@ -420,9 +424,9 @@ def test_dfa_bench_is_read(tmp_path):
     captions.parent.mkdir()
     captions.write_text(json.dumps([{"image_id": "fake/1_0.png", "caption": "The nose is blurred."}]))
     with pytest.raises(InputError, match="captions"):  # below the data set's folder it is taken for one of its lists
-        bench.read_mmtt(tmp_path, "test", captions, None, "dfa_bench")
+        mmtt_bench.read(tmp_path, "test", captions, None, "dfa_bench")
     captions = captions.rename(tmp_path.parent / "captions-of-dfa-bench.json")
-    reports, notes = bench.read_mmtt(tmp_path, "test", captions, None, "dfa_bench", limit=1)
+    reports, notes = mmtt_bench.read(tmp_path, "test", captions, None, "dfa_bench", limit=1)
     assert [r.text for r in reports] == ["The nose is blurred."] and len(notes) <= 1
     assert reports[0].references == ("The nose is blurred and the mouth has a seam.",)
     (tmp_path / "test.json").write_text('[{"image": "3.png"}]')
@@ -434,5 +438,5 @@ def test_the_protocols_know_both():
     assert [test.split for test in protocol.read("mmtt").tests] == ["test", "val"]
     assert protocol.read("fifa-bench").tests[0].dataset == "dfa_bench"
     assert "dfa_bench" in plugins.names("datasets")
-    assert set(bench.PUBLISHED) >= {"MMTT, Table 2", "MMTT, Table 6", "DQ_F++, Table 3"}
+    assert set(mmtt_bench.PUBLISHED) >= {"MMTT, Table 2", "MMTT, Table 6", "DQ_F++, Table 3"}
     assert regions.MMTT

@@ -24,8 +24,8 @@ import torch
 
 from facewitness import geometry, plugins
 from facewitness.apps.script import script
-from facewitness.bench import grounded as bench
 from facewitness.bench import measures
+from facewitness.bench.sheets import sheet
 from facewitness.files import write_whole
 from facewitness.models import fifa
 from facewitness.models.fifa import QUESTIONS, FiFa
@@ -283,7 +283,7 @@ def shown(rows: Sequence[dict[str, Any]], data: Asked, path: Path) -> None:
         big = np.kron(true, np.ones((edits.GRID, edits.GRID))) > 0
         masks = [np.asarray(m) >= HALF for _, m in row["mentions"] if m is not None]
         items.append((np.array(pixels), np.logical_or.reduce(masks) if masks else None, big, row["text"], row["true"]))
-    bench.sheet(items, path)
+    sheet(items, path)
 
 
 def main() -> None:

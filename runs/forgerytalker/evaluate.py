@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from facewitness.apps.script import script
-from facewitness.bench import grounded as bench
+from facewitness.bench.sheets import sheet
 from facewitness.files import write_whole
 from facewitness.models.forgerytalker import ForgeryTalker
 from facewitness.train import edits, reports
@@ -174,7 +174,7 @@ def shown(network: ForgeryTalker, rows: Sequence[dict[str, Any]], data: Drawn, p
         _, mask = network.look(data.images([row["at"]]))
         big = np.kron(np.asarray(data.edits.masks[row["at"]]) >= 128, np.ones((edits.GRID, edits.GRID))) > 0
         items.append((np.array(data.edits.pixels[row["at"]]), mask >= HALF, big, row["text"], row["true"]))
-    bench.sheet(items, path)
+    sheet(items, path)
 
 
 def _first(data: Drawn, count: int | None) -> Drawn:

@@ -305,21 +305,19 @@ def _add_grounded(words: Any) -> None:
 
 
 def _mmtt(given: argparse.Namespace) -> int:
-    from facewitness.bench import grounded
+    from facewitness.bench import mmtt
 
     _check_sheet(given.sheet)
-    reports, notes = grounded.read_mmtt(
-        given.root, given.split, given.captions, given.masks, given.dataset, given.limit
-    )
-    numbers = grounded.mmtt(reports, meteor=not given.no_meteor)
+    reports, notes = mmtt.read(given.root, given.split, given.captions, given.masks, given.dataset, given.limit)
+    numbers = mmtt.measure(reports, meteor=not given.no_meteor)
     of_mmtt = ("MMTT, Table 2", "MMTT, test set (their repository)", "MMTT, Table 6")
     tables = {"mmtt": of_mmtt, "ddvqa": ("DQ_F++, Table 3",)}.get(given.dataset, ())
-    print(grounded.markdown(numbers, given.system, tables))
+    print(mmtt.markdown(numbers, given.system, tables))
     _notes(notes)
     if given.out is not None:
         write_whole(given.out, json.dumps(numbers | {"notes": notes}, indent=1).encode())
     if given.sheet is not None:
-        grounded.sheet_of_mmtt(given.root, given.split, given.captions, given.masks, given.sheet, given.dataset)
+        mmtt.sheet(given.root, given.split, given.captions, given.masks, given.sheet, given.dataset)
     return ALL
 
 
@@ -337,22 +335,22 @@ def _check_sheet(path: Path | None) -> None:
 
 
 def _fifa(given: argparse.Namespace) -> int:
-    from facewitness.bench import grounded
-    from facewitness.builders import fifa
+    from facewitness.bench import fifa
+    from facewitness.builders.fifa import read
 
     _check_sheet(given.sheet)
-    rows = [row for row in fifa.read(given.table) if given.split in (None, row["split"])]
+    rows = [row for row in read(given.table) if given.split in (None, row["split"])]
     if not rows:
         raise InputError(f"'{given.table}': expected rows of the split {given.split}, got none")
     notes: list[str] = []
-    answers = grounded.read_answers(given.answers, notes.append)
+    answers = fifa.read_answers(given.answers, notes.append)
     if not any((row["file"], row["task"], row["question"]) in answers for row in rows):
         raise InputError(
             f"'{given.answers}': expected answers to the questions of '{given.table}', by file, task and question, "
             f"got {len(answers)} of which none belongs to one. Copy the three from the table as they stand there."
         )
-    numbers = grounded.fifa(rows, answers, meteor=not given.no_meteor)
-    print(grounded.fifa_markdown(numbers, given.system))
+    numbers = fifa.measure(rows, answers, meteor=not given.no_meteor)
+    print(fifa.markdown(numbers, given.system))
     _notes(notes)
     misfits = {name: count for name, count in numbers["misfits"].items() if count and name != "unread"}
     if misfits:
@@ -370,7 +368,7 @@ def _fifa(given: argparse.Namespace) -> int:
     if given.out is not None:
         write_whole(given.out, json.dumps(numbers, indent=1).encode())
     if given.sheet is not None:
-        grounded.sheet_of_fifa(rows, answers, given.sheet)
+        fifa.sheet(rows, answers, given.sheet)
     return ALL
 
 
