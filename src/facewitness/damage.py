@@ -67,7 +67,7 @@ def extent(content: bytes) -> Extent | None:
         content: The file's bytes.
     """
     if content[:3] == b"\xff\xd8\xff":
-        return _jpeg(content)
+        return _Jpeg(content).walk()
     if content[:8] == b"\x89PNG\r\n\x1a\n":
         return _png(content)
     return None
@@ -137,80 +137,100 @@ def _small(content: bytes, scale: int) -> bytes | None:
 # --------------------------------------------------------------------------------------------------------------- JPEG
 
 
-def _jpeg(content: bytes) -> Extent | None:
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers that begin a frame
+_ALONE = frozenset((0x01, *range(0xD0, 0xD9)))  # markers without a body
+# Behind a scan's data: those that may stand between scans. One that can only stand before all scans, or none at all:
+# the data were cut or overwritten there
+_BETWEEN = frozenset((0xC4, 0xD9, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)))
+
+
+class _Jpeg:
     """Walks from marker to marker; a scan's data end at the next marker that is no restart."""
-    extent = Extent(scans=0, ended=False)
-    data = np.frombuffer(content, np.uint8)
-    places = np.flatnonzero(data[:-1] == 0xFF)
-    after = data[places + 1]
-    markers = places[(after != 0) & (after != 0xFF) & ((after < 0xD0) | (after > 0xD7))]
-    restarts = places[(after >= 0xD0) & (after <= 0xD7)]
-    components: dict[int, tuple[int, int]] = {}
-    width = height = interval = frames = 0
-    depth: dict[int, np.ndarray] = {}  # component → bits of each coefficient that are still missing; -1: all
-    place, size = 2, len(content)
-    while place + 1 < size:
-        if content[place] != 0xFF:
-            extent.missing = extent.missing or extent.scans > 0
-            return extent
-        marker = content[place + 1]
-        if marker == 0xFF:
-            place += 1
-            continue
-        if marker == 0xD9:
-            extent.ended, extent.trailing = True, size - place - 2
-            break
-        if marker in (0x01, *range(0xD0, 0xD9)):
-            place += 2
-            continue
-        if place + 4 > size:
-            break
-        length = struct.unpack_from(">H", content, place + 2)[0]
-        body = content[place + 4 : place + 2 + length]
-        if length < 2 or len(body) < length - 2:
-            break
-        try:
-            if marker in (0xC0, 0xC1, 0xC2, 0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)):
-                frames += 1
-                height, width = struct.unpack_from(">HH", body, 1)
-                components = {body[6 + 3 * i]: (body[7 + 3 * i] >> 4, body[7 + 3 * i] & 15) for i in range(body[5])}
-                extent.progressive = marker == 0xC2
-                extent.exact = marker in (0xC0, 0xC1, 0xC2)
-                depth = {component: np.full(64, -1, np.int8) for component in components}
-            elif marker == 0xDD:
-                interval = struct.unpack_from(">H", body)[0]
-            elif marker == 0xDA:
-                extent.scans += 1
-                start = place + 2 + length
-                index = int(np.searchsorted(markers, start))
-                end = int(markers[index]) if index < len(markers) else size - (content[-1:] == b"\xff")
-                chosen = [body[1 + 2 * i] for i in range(body[0])]
-                first, last, bits = body[1 + 2 * body[0]], body[2 + 2 * body[0]], body[3 + 2 * body[0]] & 15
-                for component in chosen:
-                    if component in depth:
-                        depth[component][first : last + 1] = bits
-                inside = restarts[(restarts >= start) & (restarts < end)]
-                # where none may be, or nothing lies between two of them, decoders give up without a word
-                lost = not interval or bool((np.diff(inside, prepend=start - 2) == 2).any())
-                extent.missing = extent.missing or (len(inside) > 0 and lost)
-                if interval and extent.exact and not extent.progressive and len(chosen) == len(components):
-                    units = _units(width, height, list(components.values()))
-                    extent.missing = extent.missing or (units > 0 and len(inside) < (units - 1) // interval)
-                extent.suspicious = extent.suspicious or content.find(_ZEROS, start, end) >= 0
-                # a marker that can only stand before all scans, or none at all: the data were cut or overwritten here
-                odd = index < len(markers) and content[end + 1] not in (0xC4, 0xD9, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE)
-                extent.suspicious = extent.suspicious or (odd and not 0xE0 <= content[end + 1] <= 0xEF)
-                extent.data_end = end
-                place = end
+
+    def __init__(self, content: bytes):
+        self.content, self.extent = content, Extent(scans=0, ended=False)
+        data = np.frombuffer(content, np.uint8)
+        places = np.flatnonzero(data[:-1] == 0xFF)
+        after = data[places + 1]
+        self.markers = places[(after != 0) & (after != 0xFF) & ((after < 0xD0) | (after > 0xD7))]
+        self.restarts = places[(after >= 0xD0) & (after <= 0xD7)]
+        self.frames = self.width = self.height = self.interval = 0
+        self.components: dict[int, tuple[int, int]] = {}
+        self.depth: dict[int, np.ndarray] = {}  # component → bits of each coefficient still missing; -1: all
+
+    def walk(self) -> Extent:
+        content, extent, size, place = self.content, self.extent, len(self.content), 2
+        while place + 1 < size:
+            if content[place] != 0xFF:
+                extent.missing = extent.missing or extent.scans > 0
+                return extent
+            marker = content[place + 1]
+            if marker == 0xFF:
+                place += 1
                 continue
-        except (IndexError, struct.error):
-            return extent
-        place += 2 + length
-    if frames > 1:
-        extent.missing = True
-    if extent.progressive and extent.scans:
-        extent.missing = extent.missing or any((bits != 0).any() for bits in depth.values())
-    return extent
+            if marker == 0xD9:
+                extent.ended, extent.trailing = True, size - place - 2
+                break
+            if marker in _ALONE:
+                place += 2
+                continue
+            if place + 4 > size:
+                break
+            length = struct.unpack_from(">H", content, place + 2)[0]
+            body = content[place + 4 : place + 2 + length]
+            if length < 2 or len(body) < length - 2:
+                break
+            try:
+                place = self._segment(marker, body, place + 2 + length)
+            except (IndexError, struct.error):
+                return extent
+        if self.frames > 1:
+            extent.missing = True
+        if extent.progressive and extent.scans:
+            extent.missing = extent.missing or any((bits != 0).any() for bits in self.depth.values())
+        return extent
+
+    def _segment(self, marker: int, body: bytes, after: int) -> int:
+        """Takes in a segment; where the next marker is: right behind it, or behind its scan's data."""
+        if marker in _FRAMES:
+            self._frame(marker, body)
+        elif marker == 0xDD:
+            self.interval = struct.unpack_from(">H", body)[0]
+        elif marker == 0xDA:
+            return self._scan(body, after)
+        return after
+
+    def _frame(self, marker: int, body: bytes) -> None:
+        self.frames += 1
+        self.height, self.width = struct.unpack_from(">HH", body, 1)
+        self.components = {body[6 + 3 * i]: (body[7 + 3 * i] >> 4, body[7 + 3 * i] & 15) for i in range(body[5])}
+        self.extent.progressive = marker == 0xC2
+        self.extent.exact = marker in (0xC0, 0xC1, 0xC2)
+        self.depth = {component: np.full(64, -1, np.int8) for component in self.components}
+
+    def _scan(self, body: bytes, start: int) -> int:
+        """Looks at a scan whose data begin at `start`; where they end."""
+        content, extent = self.content, self.extent
+        extent.scans += 1
+        index = int(np.searchsorted(self.markers, start))
+        last = index == len(self.markers)
+        end = len(content) - (content[-1:] == b"\xff") if last else int(self.markers[index])
+        chosen = [body[1 + 2 * i] for i in range(body[0])]
+        first, final, bits = body[1 + 2 * body[0]], body[2 + 2 * body[0]], body[3 + 2 * body[0]] & 15
+        for component in chosen:
+            if component in self.depth:
+                self.depth[component][first : final + 1] = bits
+        inside = self.restarts[(self.restarts >= start) & (self.restarts < end)]
+        # where none may be, or nothing lies between two of them, decoders give up without a word
+        lost = not self.interval or bool((np.diff(inside, prepend=start - 2) == 2).any())
+        extent.missing = extent.missing or (len(inside) > 0 and lost)
+        if self.interval and extent.exact and not extent.progressive and len(chosen) == len(self.components):
+            units = _units(self.width, self.height, list(self.components.values()))
+            extent.missing = extent.missing or (units > 0 and len(inside) < (units - 1) // self.interval)
+        odd = not last and content[end + 1] not in _BETWEEN
+        extent.suspicious = extent.suspicious or odd or content.find(_ZEROS, start, end) >= 0
+        extent.data_end = end
+        return end
 
 
 def _units(width: int, height: int, samplings: list[tuple[int, int]]) -> int:
