@@ -129,38 +129,31 @@ def read(
         name, (source, part) = name or os.fspath(source), _part_of(source)
     given = (("max_pixels", max_pixels), ("max_bytes", max_bytes), ("max_seconds", max_seconds))
     limits: dict[str, Any] = {name: value for name, value in given if value is not None}
-    if isinstance(source, str | os.PathLike | bytes | bytearray | memoryview) and (as_film or _is_film(source)):
-        if part:
-            raise UnreadableMedia(f"'{name}' names a part of a film. Say from when to when instead: --from, --to.")
-        return _film(source, name, sampling, limits)
-    max_pixels = MAX_PIXELS if max_pixels is None else max_pixels
-    max_bytes = MAX_BYTES if max_bytes is None else max_bytes
-    if hasattr(source, "read"):
-        source = cast("IO[bytes]", source).read(max_bytes + 1)  # one more than the limit is enough to be refused
-        if isinstance(source, bytes) and (as_film or _is_film(source)):
-            return _film(source, name, sampling, {"max_bytes": max_bytes, **limits})
-        if not isinstance(source, bytes):
-            raise InputError(f"{name or 'file'}: expected a file open for reading bytes ('rb'), got one for text")
+    max_pixels = limits.get("max_pixels", MAX_PIXELS)
+    max_bytes = limits.get("max_bytes", MAX_BYTES)
     if isinstance(source, np.ndarray):
-        label = name or "array"
-        frame, notes = _from_array(source, label)
-        if frame.width * frame.height > max_pixels:
-            raise _too_many_pixels(label, frame.width, frame.height, max_pixels)
-        return Clip(label, (frame,), notes=notes)
-    if isinstance(source, bytes | bytearray | memoryview):
-        label, content = name or "bytes", bytes(source)
-        if len(content) > max_bytes:
-            raise _too_many_bytes(label, None if len(content) == max_bytes + 1 else len(content), max_bytes)
-    elif isinstance(source, str | os.PathLike):
-        label = name or os.fspath(source)
-        content = _content(Path(source), label, max_bytes)
+        return _from_array(source, name or "array", max_pixels)
+    if hasattr(source, "read"):
+        source = _read_up_to(cast("IO[bytes]", source), max_bytes, name)
+        limits["max_bytes"] = max_bytes  # of a film, too: no more of it was read
     elif hasattr(source, "getbands") and hasattr(source, "convert"):
-        return _from_image(source, name or "image", max_pixels)
-    else:
+        return _from_image(cast("Image.Image", source), name or "image", max_pixels)
+    if not isinstance(source, str | os.PathLike | bytes | bytearray | memoryview):
         raise InputError(
             "Expected a path, the bytes of a file, a file object, a PIL image or a numpy array of uint8, got "
             f"{type(source).__name__}. Turn it into one of these first."
         )
+    if as_film or _is_film(source):
+        if part:
+            raise UnreadableMedia(f"'{name}' names a part of a film. Say from when to when instead: --from, --to.")
+        return _film(source, name, sampling, limits)
+    if isinstance(source, str | os.PathLike):
+        label = name or os.fspath(source)
+        content = _content(Path(source), label, max_bytes)
+    else:
+        label, content = name or "bytes", bytes(source)
+        if len(content) > max_bytes:
+            raise _too_many_bytes(label, None if len(content) == max_bytes + 1 else len(content), max_bytes)
     if not content:
         raise UnreadableMedia(f"'{label}' is empty: expected {_WANTED}, got 0 bytes. Fetch or export it again.")
     page = part[0] if len(part) == 1 else None
@@ -171,6 +164,14 @@ def read(
         notes = (*notes, *_proposed(pixels, label, isinstance(source, str | os.PathLike)))
     digest = hashlib.sha256(content).hexdigest()
     return Clip(label, (Frame(pixels),), digest, notes=notes, damage=missing, content=content)
+
+
+def _read_up_to(file: IO[bytes], max_bytes: int, name: str | None) -> bytes:
+    """A file object's bytes, one more than the limit at most: that is enough to be refused."""
+    content = file.read(max_bytes + 1)
+    if not isinstance(content, bytes):
+        raise InputError(f"{name or 'file'}: expected a file open for reading bytes ('rb'), got one for text")
+    return content
 
 
 def _is_film(source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> bool:
@@ -839,7 +840,7 @@ def _from_image(image: Image.Image, label: str, max_pixels: int) -> Clip:
     return Clip(label, (Frame(pixels),), notes=tuple(notes))
 
 
-def _from_array(array: NDArray[Any], label: str) -> tuple[Frame, tuple[str, ...]]:
+def _from_array(array: NDArray[Any], label: str, max_pixels: int) -> Clip:
     wanted = "an array of uint8 with the shape (height, width, 3) in RGB, (height, width, 4) or (height, width)"
     if array.dtype != np.uint8:
         if array.dtype.kind == "f":
@@ -857,7 +858,9 @@ def _from_array(array: NDArray[Any], label: str) -> tuple[Frame, tuple[str, ...]
         pixels = upright.on_white(array, notes)
     else:
         pixels = np.ascontiguousarray(array)
-    return Frame(pixels), tuple(notes)
+    if shape[0] * shape[1] > max_pixels:
+        raise _too_many_pixels(label, shape[1], shape[0], max_pixels)
+    return Clip(label, (Frame(pixels),), notes=tuple(notes))
 
 
 def _too_many_pixels(label: str, width: int, height: int, limit: int) -> TooLarge:
