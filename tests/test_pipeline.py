@@ -13,7 +13,7 @@ from doubles import Brightness
 from pictures import BROKEN, jpeg, painted, write_broken, write_odd
 
 import facewitness
-from facewitness import weights
+from facewitness import media, weights
 from facewitness.errors import InputError, ReportError, UnknownName, WeightsError
 from facewitness.formats import json as wire
 from facewitness.pipeline import Analyzer
@@ -246,6 +246,17 @@ def test_weights_that_cannot_be_had_are_said_to_lack_and_nobody_is_told_to_mend_
     monkeypatch.setattr(weights, "find", lacks)
     with pytest.raises(WeightsError, match=r"is not there. Fetch it.$"):
         Analyzer(witnesses=[Brightness()])
+
+
+def test_faces_beyond_what_the_finder_gives_are_told():
+    crowd = Crowd()
+    crowd.max_faces = len(crowd.find(Frame(np.asarray(painted(60, 900)))))
+    notes = Analyzer(finder=crowd, witnesses=[Brightness()]).analyze(np.asarray(painted(60, 900))).notes
+    assert any(note.startswith(f"Only the largest {crowd.max_faces} faces were examined") for note in notes)
+    assert any(map(media.leaves_out, notes)), "so that it is told of many pictures, too"
+    crowd.max_faces += 1
+    notes = Analyzer(finder=crowd, witnesses=[Brightness()]).analyze(np.asarray(painted(60, 900))).notes
+    assert not any(map(media.leaves_out, notes))
 
 
 def test_thirty_faces_are_all_judged_and_warned_of():

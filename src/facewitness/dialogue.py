@@ -172,7 +172,22 @@ MEANINGS: tuple[tuple[str, str], ...] = (
         r"quality",
         "The quality says how far a face can be trusted as evidence: 1 is a large, sharp face seen from the front.",
     ),
-    (r"witness", "A witness is a program that examines faces: it gives a score and the places that it suspects."),
+    (
+        r"rests? on|painted over",
+        "To see on what the score rests, a place is painted over and the face is scored again: where that lowers the "
+        "score more than for another place, the score rests on it.",
+    ),
+    (
+        r"\bauc\b",
+        "The AUC is how often a forged face gets a higher score than a genuine one: 1 for always, 0.5 for no more "
+        "often "
+        "than by chance.",
+    ),
+    (r"\bregions?\b", "A region is a part of the face that has a name, such as the nose or the left eye."),
+    (
+        r"witness|compact|kfd|mare",
+        "A witness is a program that examines faces: it gives a score and the places that it suspects.",
+    ),
     (r"mask|overlay|colou?r", "The mask shows where on the face a witness suspects a change: the higher, the more so."),
     (r"finding", "A finding is one place that gives a forgery away, with a box to look at and a measured strength."),
 )
@@ -888,7 +903,10 @@ class Dialogue:
         version = self.report.made_by.get("version")
         made = f"facewitness {visible(str(version))}" if version else "facewitness"
         worded = "" if self.backend is None else " A language model words the answers."
-        return Answer(f"I answer from the report of {made} and from nothing else.{worded} {CAN_ASK}", intent="self")
+        text = f"I answer from the report of {made} and from nothing else.{worded} {CAN_ASK}"
+        if re.search(r"\b(?:regions|parts|places)\b", normal(question)):
+            text += f" Regions are: {listed(map(regions.title, regions.MARE))}, and parts of these."
+        return Answer(text, intent="self")
 
     def _examined(self, question: str) -> Answer:
         """What was looked at, by whom, and what was not."""

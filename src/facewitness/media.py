@@ -594,12 +594,12 @@ _LEFT_OUT = "Only the first of"
 
 
 def leaves_out(note: str) -> bool:
-    """Whether a note of a clip says that pictures of its file were not read.
+    """Whether a note says that pictures of a file were not read, or faces of a picture not examined.
 
     Args:
-        note: Of `Clip.notes`.
+        note: Of a clip or a report.
     """
-    return note.startswith(_LEFT_OUT)
+    return note.startswith((_LEFT_OUT, "Only the largest"))
 
 
 def _which(page: int | None, count: int, label: str, what: str) -> list[str]:

@@ -230,7 +230,12 @@ class Analyzer:
             status="ok" if tracks else "no_face",
             sha256=clip.sha256,
             medium=clip.medium,
-            notes=(*unseen, *clip.remarks, *_notes([*(t for _, t in inspections), *itertools.chain(*testimonies)])),
+            notes=(
+                *unseen,
+                *clip.remarks,
+                *self._left_out(tracks, film),
+                *_notes([*(t for _, t in inspections), *itertools.chain(*testimonies)]),
+            ),
             verdict=verdict,
             people=tuple(
                 PersonReport(
@@ -249,6 +254,17 @@ class Analyzer:
             made_by=made_by,
         )
         return Analysis(report, clip)
+
+    def _left_out(self, tracks: Sequence[Track], film: bool) -> tuple[str, ...]:
+        """That a photo may show more faces than the finder was told to give at most."""
+        most = getattr(self.finder, "max_faces", None)
+        if film or not isinstance(most, int) or len(tracks) < most:
+            return ()
+        faces = "face was" if most == 1 else f"{most:,} faces were"
+        return (
+            f"Only the largest {faces} examined: no more are looked for, and there may be others. "
+            f"--option {self.made_by['finder']['name']}.max_faces=N asks for more.",
+        )
 
     def _people(self, clip: Clip, tell: Tell) -> tuple[Track, ...]:
         """The people in a clip; what a finder does wrong is told with its name, as of a witness.

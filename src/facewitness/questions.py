@@ -38,6 +38,7 @@ _TOOLS = (
 )
 _AI = r"(?:ai|artificial intelligence|a machine|a computer|a (?:neural )?network|a generator)"
 
+_MEDIUM = r"(?:photo\w*|picture|image|film|video|file|clip|shot|recording|portrait|selfie)"
 _FILM = r"(?:film|video|clip|footage|recording|movie)\b"
 _ASKS = r"(?:is|are|was|were|do|does|did|has|have)(?:n't)?"  # how a question for yes or no begins
 _SO_MANY = r"(?:one|two|three|four|five|six|seven|eight|nine|ten|\d{1,4})"
@@ -61,6 +62,7 @@ _QUANTIFIED = rf"(?:(?:any|some|every)(?:one|body)|both|all {NOUN}|any(?: \w+)? 
 # unless it asks for something that is not a face's.
 INTENTS: dict[str, str] = {
     "self": r"^(?:who|what) are you\b|\bwhat (?:can|could) (?:you (?:do|answer|say|tell me)|i ask(?: you)?)\W*$|"
+    r"\b(?:which|what) (?:regions|parts|places) (?:can|could|may) i\b|\blist (?:all )?(?:the |your )?regions\b|"
     r"^help\W*$|\bwho (?:made|built|wrote|created|developed|trained) (?:you|this (?:tool|program|software))\b|"
     r"^(?:please )?(?:(?:can|could|would|will) you )?(?:please )?(?:undo|restore|repair|fix|draw|translate|delete|"
     r"erase|"
@@ -81,10 +83,13 @@ INTENTS: dict[str, str] = {
     "means": r"\bwhat does the (?:mask|overlay|heat ?map|colou?rs?) (?:show|say)\b|"
     r"\bwhat (does|do|did|is|are)\b.*\b(means?|meaning|meant)\b|\bmeaning of\b|\bdefin(e|ition)\b|"
     r"\bwhat(('s)| is| are) (an? |the )?(inconclusive|calibrated|thresholds?|interval|probability of forgery|mask|"
-    r"((very )?strong|moderate|weak) sign|findings?|witness(es)?)\b",
+    r"((very )?strong|moderate|weak) sign|findings?|witness(es)?|auc|compact|kfd|mare|regions?)\b(?! (?:\w+ )?(?:of|"
+    r"in|on) )",
     "publish": r"\b(?:court|legal\w*|lawyer|judge and jury)\b|\b(can|may|should|could|shall|must|ok(ay)?|safe|"
-    r"allowed)\b.*\b(publish|print|post|share|run|use|air|"
-    r"broadcast|accuse|rely on|sue|fire|report (him|her|them|it))\b|\bfit (to|for) (print|publication)\b",
+    r"allowed)\b(?! you\b).*\b(publish|print|post|share|run|use|air|"
+    r"broadcast|accuse|rely on|sue|fire|report (him|her|them|it))\b|\bfit (to|for) (print|publication)\b|"
+    r"\b(?:can|may|should|could|shall|must) (?:i|we) (?:tell|say|write|claim|state|announce|call (?:it|this|him|her|"
+    r"them))\b",
     "next": r"\bwhat (should|shall|can|could|do|must|would) (i|we|you|one)\b.*\bdo\b|\bwhat('s| is| comes)? next\b|"
     r"\bnext steps?\b|\b(what|how) now\b|\bwhat to do\b|\bwhat (should|can|do) (i|we) (check|try|look (at|for))\b|"
     r"\bhow (can|could|do|should) (i|we) (check|verify|confirm|find out|make sure|prove)\b",
@@ -115,7 +120,7 @@ INTENTS: dict[str, str] = {
     rf"( the)? {_LABEL}( {NOUN})?\b|\bwho('s| is| are| was| were| looks?| seems?)( the)? {_LABEL}\b|"
     rf"\b(is|are|was|were) (any|some|every)(one|body)\b.*\b{_LABEL}\b|"
     rf"\b(is|are|was|were) (all|any|both|each|none|either|one)( of)?( the| these| those| them)?( \w+)? ?{NOUN}?\b.*"
-    rf"\b{_LABEL}\b|\bhow many\b.*\b{_LABEL}\b|"
+    rf"\b{_LABEL}\b|\bhow many\b(?!.*\bdo you\b).*\b{_LABEL}\b|"
     rf"\b(are|were) (the|these|those)( {_SO_MANY})? (faces|people|persons|men|women|children)\b.*\b{_LABEL}\b|"
     rf"\b{_ASKS}( there)?( {_ABOUT})? ({_QUANTIFIED}|(they|these|those) (both|all))\b"
     rf".*\b{_LABEL}\b|\b{_ASKS} {_ABOUT} ({_SO_MANY})\b.*\b{_LABEL}\b|"
@@ -155,7 +160,8 @@ INTENTS: dict[str, str] = {
     rf"\b(made|created|generated|edited|forged|faked|drawn) (with|using|in|by) (?!(?:an? )?{_AI}\b)\w+",
     "made": rf"\b{_AI}\b|\b(machine|computer)[ -]?(generated|made)\b|\bgenerated\b|\bsynthes\w*|\bsynthetic\b|"
     r"\bartificial\w*|\bgans?\b|\bdiffusion\b|\bcgi\b",
-    "wrong": r"\btrustworthy\b|\bhow good (?:is|are) (?:you|this|the tool|it)\b|\bbelieve (?:you|it|this|that)\b|"
+    "wrong": r"\btrustworthy\b|\bdo you (?:ever )?(?:miss|catch|detect|overlook|recogni[sz]e)\b|\bhow good (?:is|"
+    r"are) (?:you|this|the tool|it)\b|\bbelieve (?:you|it|this|that)\b|"
     r"\b(?:the|your|this|that) (?:\w+ )?(?:verdict|result|conclusion|decision|judge?ment|answer|analysis|"
     r"assessment|report|score|probability|percentage|mask|finding)s?\b(?: be| is| are| was)?(?: \w+)? (?:wrong|false|"
     r"right|correct|incorrect|true|certain|final|mistaken|sound|valid|definit\w+|trusted|conclusive|proof)\b|"
@@ -178,18 +184,21 @@ INTENTS: dict[str, str] = {
     r"jpeg artefacts|jpeg artifacts|surgery|botox|skin care|beauty mode|portrait mode|camera (?:software|app)|"
     r"something else|another (?:reason|cause|explanation)|other (?:reasons?|causes?|explanations?)|coincidence|"
     r"harmless)\b",
-    "what_if": r"\bwhat (?:if|would happen|happens if|about if)\b|\bif (?:i|we|you) (?:send|sent|crop\w*|resize\w*|"
+    "what_if": r"\b(?:better|sharper|larger|bigger|another) (?:photo\w*|picture|image|result|quality|copy|version)\b|"
+    r"\bwhat (?:if|would happen|happens if|about if)\b|\bif (?:i|we|you) (?:send|sent|crop\w*|resize\w*|"
     r"upload\w*|use|used|had|rotate\w*|compress\w*|sharpen\w*)\b",
     "where": r"\bwhat (?:was|has been) (?:done|changed|edited|altered) (?:to|with|on|in)\b|"
     r"\bwhat (?:did|have) you (?:find|found|see|seen|notice\w*)\W*$|"
     r"\bwhat(?:'s| is| was| looks) (?:wrong|odd|strange|weird|off|suspicious|fishy|unusual)\b|\bwhere\b|"
-    r"\b(which|what) (parts?|regions?|areas?|places?|features?)\b",
-    "why": r"\bwhy\b|\bhow (?:did|do) you (?:get|come|arrive)\b|\bevidence\b|\bhow (do|can|did) you (know|tell|"
+    r"\b(which|what) (?:(?:is|are|was|were) the )?(parts?|regions?|areas?|places?|features?)\b",
+    "why": r"\bwhy\b|^prove (?:it|that)\W*$|\bhow (?:did|do) you (?:get|come|arrive)\b|\bevidence\b|\bhow (do|can|"
+    r"did) you (know|tell|"
     r"see)\b|\bexplain\b|\breasons?\b|\bshow me\b|"
     r"\bhow come\b|\btell me more\b",
     "quality": r"\bhow (?:big|large|small|wide|tall|sharp)\b.*\b(?:face|head|person)\b|\b(quality|blur\w*|sharp\w*|"
     r"resolution|dark|too small)\b",
-    "verdict": rf"\b({_FAKE}|{_REAL}|verdict|result|conclusion)\b|"
+    "verdict": rf"\b(?:check|analy[sz]e|examine|look at|judge|assess) (?:this|it|that|the|my) ?(?:{_MEDIUM}|face)?"
+    rf"(?: for me)?(?:,? please)?\W*$|\b({_FAKE}|{_REAL}|verdict|result|conclusion)\b|"
     r"\b(?:suspicious|strange|weird|odd|off|fishy|unnatural|natural|normal|convincing|trick(?:ed)?|fooled|hoax|scam)\b|"
     r"\b(?:anything|something|everything) (?:is |looks |seems )?(?:wrong|fine|ok(?:ay)?|in order)\b|"
     r"\blooks? (?:fine|ok(?:ay)?|right|good|wrong)\b|\bsummar\w*|\bsum (?:it |this |that )?up\b|\boverview\b|\bin "
@@ -265,7 +274,6 @@ UNEXAMINED: dict[str, str] = {
 _UNEXAMINED = {name: re.compile(pattern.replace(".*", _REACH)) for name, pattern in UNEXAMINED.items()}
 _NAMED = re.compile(r"\b(?:[Ii]s|[Ww]as) (?:this|that|it|he|she)(?: really)? (?:[A-Z][\w'’-]+)(?: [A-Z][\w'’-]+)+")
 
-_MEDIUM = r"(?:photo\w*|picture|image|film|video|file|clip|shot|recording|portrait|selfie)"
 _FILE = re.compile(
     r"\b(file ?names?|file ?sizes?|file ?(?:type|format)|(?:kilo|mega)?bytes?|megapixels?|checksum|hash|sha-?256|"
     r"fingerprint|signed|digital signature|dimensions?|codecs?|bit ?rate|colou?r (?:profile|space)|icc|aperture|"
