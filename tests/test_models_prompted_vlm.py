@@ -1021,3 +1021,37 @@ def test_a_llava_of_an_early_conversion_is_told_its_picture_tokens_and_phis_turn
     assert text == "<|user|>\n<image>\nIs it fake?<|end|>\n<|assistant|>\n"
     given = plain_of("llava")[1]
     assert pv.completed(given, model.config).chat_template == template_of("llava"), "what a processor has is kept"
+
+
+class Letters:
+    """A tokenizer whose tokens are letters."""
+
+    @staticmethod
+    def batch_decode(rows):
+        return ["".join(chr(97 + int(token)) for token in row) for row in rows]
+
+
+def test_between_two_markers_tokens_are_drawn_and_elsewhere_they_are_the_likeliest():
+    def tokens(*rows):
+        return torch.tensor([[ord(letter) - 97 for letter in row] for row in rows])
+
+    def chosen(rule, *rows):
+        left = rule(tokens(*rows), likely.repeat(len(rows), 1))
+        assert (left.isfinite().sum(1) == 1).all(), "one token a row is left"
+        return left.argmax(1)
+
+    likely = torch.tensor([[0.0, 0.5, 1.0, 0.0]])
+    rule = pv._Between(Letters, 1, ("ab", "ba"), 1.0, 7)
+    assert chosen(rule, "xa", "ba").tolist() == [2, 2], "a marker in the prompt is none"
+    before = torch.random.get_rng_state()
+    draws = torch.stack([chosen(rule, "xab", "bac") for _ in range(3000)])
+    assert (draws[:, 1] == 2).all()
+    shares = draws[:, 0].bincount(minlength=4) / len(draws)
+    assert torch.allclose(shares, likely[0].softmax(0), atol=0.03), "by the softmax"
+    assert torch.equal(before, torch.random.get_rng_state()), "by a chance of its own"
+    assert (torch.stack([chosen(rule, "xabba", "bacaa") for _ in range(50)]) == 2).all(), "both markers stand there"
+    colder = pv._Between(Letters, 1, ("ab", "ba"), 0.05, 7)
+    assert (torch.stack([chosen(colder, "xab") for _ in range(200)]) == 2).float().mean() > 0.95
+    again = [pv._Between(Letters, 1, ("ab", "ba"), 1.0, seed) for seed in (7, 7, 8)]
+    one, same, other = ([int(chosen(each, "xab")) for _ in range(30)] for each in again)
+    assert one == same != other

@@ -403,10 +403,13 @@ def test_a_model_that_looks_is_above_its_controls_and_one_answer_is_not(evaluate
     rows, _ = predicted(evaluate, asked, replies(asked, table))
     found = evaluate.above(rows, evaluate.systems(rows), tokenizer="plain")
     assert list(found) == [
-        "verdict − always fake", "verdict − score alone", "cider − shuffled", "score/boxes − shuffled",
+        "verdict − always fake", "verdict − score alone", "cider − shuffled", "cider − shuffled, mean of swaps",
+        "score/boxes − shuffled", "score/boxes − shuffled, mean of swaps",
     ]  # fmt: skip
     assert found["verdict − always fake"].value == 0.5 and found["verdict − always fake"].low > 0
     assert found["cider − shuffled"].value > 0
+    once, often = found["score/boxes − shuffled"], found["score/boxes − shuffled, mean of swaps"]
+    assert 0 < often.value < 1 and often.n == once.n and abs(often.value - once.value) < 0.3
     same = '<think>I look.</think><answer>{"explanation": "The image looks fake.", "bboxes": {}}</answer>'
     rows, _ = predicted(evaluate, asked, [same] * len(asked))
     found = evaluate.above(rows, evaluate.systems(rows), tokenizer="plain")

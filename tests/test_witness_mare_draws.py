@@ -50,6 +50,17 @@ def test_a_draw_that_breaks_the_grammar_is_given_only_where_all_do():
         _drawn.chosen([], 0.9, EVEN)
 
 
+def test_a_draw_whose_words_and_boxes_speak_of_the_same_regions_is_given_before_others():
+    unboxed = text("The image looks fake. The nose is curved. The mouth is dark.", '{"nose": [1, 2, 3, 4]}')
+    assert _drawn.chosen([unboxed, unboxed, FAKE[1]], 0.9, EVEN) == FAKE[1]
+    assert _drawn.chosen([unboxed, unboxed, FAKE[2]], 0.9, EVEN) == unboxed, "one of two regions is more than none"
+    boxed = text("The image looks real.", '{"nose": [1, 2, 3, 4]}')
+    assert _drawn.chosen([boxed, boxed, REAL], 0.001, EVEN) == REAL, "nothing of a real face is boxed"
+    nothing = text("The image looks fake.")
+    told = [_drawn.agreement(_drawn.mare.parse(each)) for each in (unboxed, FAKE[1], FAKE[2], boxed, REAL, nothing)]
+    assert told == [0.5, 1.0, 0.0, 0.0, 1.0, 0.0]
+
+
 def test_where_no_draw_has_the_verdict_the_models_own_stays():
     assert _drawn.chosen([REAL, REAL], 0.9999, Drawing(2, 0.8, 0.0, 1.0, 0.0)) == REAL
 

@@ -74,7 +74,7 @@ def drawn(talker: Any, asked: Sequence[Any], given: argparse.Namespace) -> list[
                 raise InputError(f"Drew for {n} of {len(asked)} questions, and the time is over. Run the same again.")
             crop, prompt = np.array(paired.picture(item.row)), item.row["prompt"]
             seed = _drawn.seed(crop, prompt)
-            texts = talker.draws(crop, prompt, given.draws, given.temperature, seed, _drawn.SETTLED)
+            texts = talker.draws(crop, prompt, given.draws, given.temperature, seed, _drawn.WORDS)
             held[key] = {"file": key[0], "question": key[1], "group": item.row["group"], "label": item.truth.label,
                          "score": score[key[0]], "texts": texts}  # fmt: skip
             out.write(json.dumps(held[key], ensure_ascii=False) + "\n")

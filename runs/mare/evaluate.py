@@ -22,7 +22,8 @@ Rows of the table (Σ part / Σ whole, with a 95 % interval from a bootstrap ove
     agreement        verdicts that are the score's of the forgery traces; "score": how often that one is right
 
 Below it the paired differences that say whether the model looked: verdict less "always fake", CIDEr and boxes less the
-shuffled replies, each with its interval, and how many different explanations there are.
+shuffled replies (of one swap, and of the mean over twenty: which pictures swap their replies moves a difference by a
+hundredth), each with its interval, and how many different explanations and whole replies there are.
 
 In DIR: results.json, results.md, predictions/. With --keep the shares of right claims go into the model's folder (or
 that which is named) as claims.json, where `witnesses/mare` takes the strength of its findings from. They are those of
@@ -36,6 +37,7 @@ import hashlib
 import json
 import re
 import time
+import warnings
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,6 +49,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from facewitness import regions
@@ -173,6 +176,7 @@ def measured(
     return {key: found[key] for key in order}, name
 
 
+SWAPS = 20  # one swap of the replies moves a difference by a hundredth: so many are averaged beside it
 # what a model that looks is above, and in what
 ABOVE = (("verdict", "always fake"), ("verdict", "score alone"), ("cider", "shuffled"), ("score/boxes", "shuffled"))
 
@@ -191,14 +195,31 @@ def above(
     """
     speaking = ("model", *dict.fromkeys(control for _, control in ABOVE))
     of = {name: counted(table, said[name], tokenizer)[0] for name in speaking}
+    swapped = _swapped(table, tokenizer)
     parts = {}
     for number, control in ABOVE:
         (mine, whole), (theirs, other) = (
             [np.asarray(column, np.float64) for column in of[name][number]] for name in ("model", control)
         )
-        both = np.where(np.isnan(mine - theirs) | (whole * other == 0), 0.0, 1.0)
-        parts[f"{number} − {control}"] = (np.nan_to_num(mine - theirs) * both, both)
+        less = {"": theirs} | ({", mean of swaps": swapped[number]} if control == "shuffled" else {})
+        for how, them in less.items():
+            both = np.where(np.isnan(mine - them) | (whole * other == 0), 0.0, 1.0)
+            parts[f"{number} − {control}{how}"] = (np.nan_to_num(mine - them) * both, both)
     return measures.ratios(parts, measures.groups(table), seed=seed)
+
+
+def _swapped(table: pa.Table, tokenizer: wording.Tokenizer | None) -> dict[str, NDArray[np.float64]]:
+    """What the shuffled replies have on average over SWAPS ways to swap them, in the numbers that `ABOVE` names."""
+    truths = speakers.truths(table)
+    swaps = [speakers.shuffled(table, seed) for seed in range(SWAPS)]
+    said, true = [reply for swap in swaps for reply in swap], truths * SWAPS
+    references = [truth.texts if reply is not None else () for truth, reply in zip(true, said, strict=True)]
+    texts = ["" if reply is None else reply.text for reply in said]
+    words = wording.measure(texts, references, tokenizer=tokenizer, meteor=False)
+    each = {"cider": words.per_item["cider"], "score/boxes": speakers.all_scored(said, true, ["boxes"])["boxes"]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a question that no swap has a value for
+        return {k: np.nanmean(np.reshape(np.asarray(v, np.float64), (SWAPS, -1)), 0) for k, v in each.items()}
 
 
 def counted(
@@ -421,7 +442,7 @@ def _written(said: pa.Table, facts: Mapping[str, Any], given: argparse.Namespace
     for name, replies in systems(said).items():
         found[name], tokenizer = measured(said, replies, given.seed, given.tokenizer)
     less = above(said, systems(said), given.seed, given.tokenizer)
-    different = len(set(said.column("text").to_pylist()))
+    different, whole = (len(set(said.column(name).to_pylist())) for name in ("text", "raw"))
     refused = Counter(
         reason.partition(":")[0] for reasons in said.column("refusals").to_pylist() for reason in reasons or ()
     )
@@ -433,6 +454,7 @@ def _written(said: pa.Table, facts: Mapping[str, Any], given: argparse.Namespace
         "groups": pc.count_distinct(said.column("group")).as_py(),
         "tokenizer": tokenizer,
         "explanations": different,
+        "replies": whole,
         "above": {k: asdict(v) for k, v in less.items()},
         "refused": dict(refused.most_common()),
         **{name: {k: asdict(v) for k, v in values.items()} for name, values in found.items()},
@@ -441,7 +463,7 @@ def _written(said: pa.Table, facts: Mapping[str, Any], given: argparse.Namespace
     text = (
         f"{table(found)}\n{numbers['items']} questions about {numbers['pictures']} pictures of {numbers['groups']} "
         f"groups; words cut by the tokenizer {tokenizer}. What breaks the grammar, by kind: {kinds}.\n"
-        f"\n{different} different explanations. Less the control, paired: "
+        f"\n{different} different explanations, {whole} whole replies. Less the control, paired: "
         f"{', '.join(f'{name} {_cell(v)}' for name, v in less.items())}.\n"
     )
     if given.keep is not None:

@@ -19,6 +19,7 @@ from facewitness.errors import BackendError, InputError, WeightsError  # noqa: E
 from facewitness.models.fdm import FDM  # noqa: E402
 from facewitness.pipeline import Analyzer  # noqa: E402
 from facewitness.types import Question  # noqa: E402
+from facewitness.witnesses import _drawn  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -376,13 +377,16 @@ def test_a_folder_speaks_and_stands_in_made_by_with_its_hashes(saved, folder):
     assert all(len(digest) == 64 for digest in made["weights"].values())
 
 
-def test_replies_are_drawn_alike_for_the_same_face_where_it_was_measured_how(saved, folder):
+def test_replies_are_drawn_alike_for_the_same_face_where_it_was_measured_how(saved, folder, monkeypatch):
     drawing = {"draws": 3, "temperature": 5.0, "words": 1.0, "evidence": 1.0, "offset": 0.0}
     plain = load(weights=str(saved), language=str(folder), side=SIDE, max_tokens=6)
     likeliest = plain.answer(*face(), Question("Is it fake?")).text
     (folder / "draws.json").write_text(json.dumps(drawing))
     try:
         witness = load(weights=str(saved), language=str(folder), side=SIDE, max_tokens=6)
+        settled = witness.answer(*face(), Question("Is it fake?")).text
+        assert settled == likeliest, "before the words of an explanation nothing is drawn"
+        monkeypatch.setattr(_drawn, "WORDS", ("", "behind"))  # an untrained model writes no explanation
         state = torch.random.get_rng_state()
         said = [witness.answer(*face(size), Question("Is it fake?")).text for size in (160, 160, 161)]
         assert said[0] == said[1] and len({likeliest, *said}) == 3, "drawn, by the face"

@@ -181,14 +181,25 @@ def all_scored(replies: Sequence[Reply | None], true: Sequence[Truth], names: Se
 Control = Callable[[pa.Table, float], list[Reply | None]]
 
 
-def _shuffled(table: pa.Table, threshold: float) -> list[Reply | None]:
-    """Whole replies move, with their findings: they are swapped by their row's number."""
+def shuffled(table: pa.Table, seed: int = 0) -> list[Reply | None]:
+    """The system's own replies, swapped between pictures of other groups that were asked the same question.
+
+    Whole replies move, with their findings: they are swapped by their row's number.
+
+    Args:
+        table: Rows of a run.
+        seed: Of the swap, as `controls.shuffled` takes it.
+    """
     numbered = table.set_column(
         table.column_names.index("text"), "text", pa.array([str(i) for i in range(table.num_rows)], pa.string())
     )
     own = replies(table)
     silent = Reply(None)
-    return [None if at is None else own[int(at)] or silent for at in controls.shuffled(numbered)]
+    return [None if at is None else own[int(at)] or silent for at in controls.shuffled(numbered, seed)]
+
+
+def _shuffled(table: pa.Table, threshold: float) -> list[Reply | None]:
+    return shuffled(table)
 
 
 def _blind(table: pa.Table, threshold: float, by_label: bool = False) -> list[Reply | None]:

@@ -1006,7 +1006,7 @@ def answers(
 
 def drawn(
     model: Any, processor: Any, shown: NDArray[Any] | Any, text: str, draws: int, temperature: float, seed: int,
-    max_tokens: int = 64, settled: str | None = None,
+    max_tokens: int = 64, between: tuple[str, str] | None = None,
 ) -> list[str]:  # fmt: skip
     """Replies drawn to one text about one picture, the same for the same seed.
 
@@ -1019,14 +1019,16 @@ def drawn(
         temperature: Of what is drawn, above 0.
         seed: Of the draws; torch's own state stays as it was.
         max_tokens: Of a reply, at most.
-        settled: What stands in a reply before that part of it which is not drawn but the likeliest; None draws all.
+        between: What stands in a reply before and behind that part of it which is drawn; the rest is the likeliest.
+            None draws all.
     """
     prompt = processor.apply_chat_template([turn(model, text)], add_generation_prompt=True, tokenize=False)
     inputs = processor(
         images=[shown], text=[prompt], return_tensors="pt",
         add_special_tokens=False,  # the template has them
     ).to(model.device)  # fmt: skip
-    rule = [] if settled is None else [_Settled(processor.tokenizer, inputs["input_ids"].shape[1], settled)]
+    begin = inputs["input_ids"].shape[1]
+    rule = [] if between is None else [_Between(processor.tokenizer, begin, between, temperature, seed)]
     training = model.training
     model.eval()
     try:
@@ -1040,21 +1042,26 @@ def drawn(
         model.train(training)
 
 
-class _Settled(LogitsProcessor):
-    """Leaves the likeliest token alone to rows in whose reply a marker stands."""
+class _Between(LogitsProcessor):
+    """Leaves one token alone to each row: a drawn one between two markers in its reply, the likeliest elsewhere."""
 
-    def __init__(self, tokenizer: Any, begin: int, marker: str):
-        self._tokenizer, self._begin, self._marker = tokenizer, begin, marker
-        self._after: Tensor | None = None
+    def __init__(self, tokenizer: Any, begin: int, markers: tuple[str, str], temperature: float, seed: int):
+        self._tokenizer, self._begin, self._markers, self._temperature = tokenizer, begin, markers, temperature
+        self._chance = torch.Generator().manual_seed(seed)
+        self._passed: list[int] = []  # markers that stand in each row's reply
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        if self._after is None:
-            self._after = torch.zeros(len(input_ids), dtype=torch.bool, device=scores.device)
+        self._passed = self._passed or [0] * len(input_ids)
         # a marker takes no more tokens than it has characters
-        tail = self._tokenizer.batch_decode(input_ids[:, self._begin :][:, -len(self._marker) - 1 :])
-        self._after |= torch.tensor([self._marker in text for text in tail], device=scores.device)
-        likeliest = torch.full_like(scores, -torch.inf).scatter(1, scores.argmax(1, keepdim=True), 0.0)
-        return torch.where(self._after[:, None], likeliest, scores)
+        tail = input_ids[:, self._begin :][:, -max(map(len, self._markers)) - 1 :]
+        for row, text in enumerate(self._tokenizer.batch_decode(tail)):
+            passed = self._passed[row]
+            self._passed[row] += passed < len(self._markers) and self._markers[passed] in text
+        free = torch.tensor([passed == 1 for passed in self._passed], device=scores.device)
+        if free.any():  # the largest of logits and Gumbel noise is a draw by their softmax
+            waiting = torch.empty(scores.shape).exponential_(generator=self._chance).to(scores.device)
+            scores = torch.where(free[:, None], scores / self._temperature - waiting.log(), scores)
+        return torch.full_like(scores, -torch.inf).scatter(1, scores.argmax(1, keepdim=True), 0.0)
 
 
 def written(model: Any, processor: Any, inputs: Mapping[str, Any], **options: Any) -> list[str]:

@@ -1,13 +1,15 @@
 """Which reply MARE's language model gives: of several that it draws, the one that the others say most of, too.
 
 Its likeliest reply is one of a dozen, whoever is on the picture, and says of itself what the training texts said most.
-So replies are drawn, with a seed that the picture and the question give, and one of them is chosen:
+But what it claims is the likeliest: the thought decides on a verdict and on regions, and a drawn thought is right less
+often than the likeliest. So thought and boxes are the likeliest, and only the words between are drawn (`WORDS`), with a
+seed that the picture and the question give; one reply of several is chosen:
 
     verdict   log-odds of fake  =  words · (those of the draws)  +  evidence · (the score's)  +  offset
-    reply     of the draws with that verdict that keep the grammar, the one whose words overlap most with the words of
-              the others (minimum Bayes risk: what most draws say is likelier to be meant than what one says)
+    claim     of the draws with that verdict that keep the grammar, those whose words and boxes agree best
+    reply     of these the one whose words overlap most with the words of the others (minimum Bayes risk: what most
+              draws say is likelier to be meant than what one says)
 
-Only words are drawn: behind `SETTLED` a reply goes on with the likeliest tokens, for a box is a place and no wording.
 The numbers are fitted on held-out pictures (`runs/mare/draws.py fit`) and stand in the language model's folder as
 draws.json; without that file the likeliest reply is given.
 """
@@ -24,14 +26,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness import weights
+from facewitness import regions, weights
 from facewitness.calibration import logit
 from facewitness.grammars import mare
 from facewitness.types import Label, Reply
 
 FILE = "draws.json"
 EDGE = 1e-4  # probabilities are kept this far from 0 and 1
-SETTLED = '"bboxes"'  # of a reply, behind which nothing is drawn
+WORDS = '"explanation"', '"bboxes"'  # in a reply, between which its words stand; nothing else is drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,21 @@ def chosen(texts: Sequence[str], score: float, drawing: Drawing, size: tuple[int
     among = list(range(len(texts)))
     among = [i for i in among if replies[i].label == verdict] or among
     among = [i for i in among if not mare.refusals(texts[i], size)] or among
+    agree = {i: agreement(replies[i]) for i in among}
+    among = [i for i in among if agree[i] == max(agree.values())]
     return texts[among[nearest([replies[i] for i in among])]]
+
+
+def agreement(reply: Reply) -> float:
+    """How far words and boxes speak of the same regions, as equation 6 has it; of a real face, whether none is boxed.
+
+    Args:
+        reply: in MARE's grammar.
+    """
+    boxed, named = {finding.region for finding in reply.findings}, set(regions.mentioned(reply.text))
+    if reply.label == "real":
+        return 0.0 if boxed else 1.0
+    return len(named & boxed) / len(named | boxed) if named | boxed else 0.0
 
 
 def nearest(replies: Sequence[Reply]) -> int:

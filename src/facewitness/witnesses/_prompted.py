@@ -104,16 +104,17 @@ class Prompted:
             raise BackendError(f"The language model {self.name} could not answer: {error}") from error
 
     def draws(
-        self, crop: Pixels, question: str, count: int, temperature: float, seed: int, settled: str | None = None
-    ) -> list[str]:
-        """Replies drawn to one question, the same for the same seed; `settled` as `prompted_vlm.drawn` takes it.
+        self, crop: Pixels, question: str, count: int, temperature: float, seed: int,
+        between: tuple[str, str] | None = None,
+    ) -> list[str]:  # fmt: skip
+        """Replies drawn to one question, the same for the same seed; `between` as `prompted_vlm.drawn` takes it.
 
         Raises:
             BackendError: The model cannot give any.
         """
         try:
             return self._draw(
-                self.model, self.processor, crop, question, count, temperature, seed, self._max_tokens, settled
+                self.model, self.processor, crop, question, count, temperature, seed, self._max_tokens, between
             )
         except (FacewitnessError, RuntimeError) as error:
             raise BackendError(f"The language model {self.name} could not answer: {error}") from error

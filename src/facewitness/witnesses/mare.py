@@ -365,7 +365,7 @@ class Prompted(_prompted.Prompted):
             return self.answer(crop, prompt)
         how = self.drawing
         seed = _drawn.seed(crop, prompt)
-        texts = self.draws(crop, prompt, how.draws, how.temperature, seed, _drawn.SETTLED)
+        texts = self.draws(crop, prompt, how.draws, how.temperature, seed, _drawn.WORDS)
         return _drawn.chosen(texts, score, how, (crop.shape[1], crop.shape[0]))
 
 
