@@ -1,9 +1,9 @@
 """Which reply MARE's language model gives: of several that it draws, the one that the others say most of, too.
 
 Its likeliest reply is one of a dozen, whoever is on the picture, and says of itself what the training texts said most.
-But what it claims is the likeliest: the thought decides on a verdict and on regions, and a drawn thought is right less
-often than the likeliest. So thought and boxes are the likeliest, and only the words between are drawn (`WORDS`), with a
-seed that the picture and the question give; one reply of several is chosen:
+Words may vary, claims may not: the thought decides on verdict and regions, and drawn thoughts were right less often. So
+thought and boxes are the likeliest, and only the words between are drawn (`WORDS`), with a seed that the picture and
+the question give; of several replies one is chosen:
 
     verdict   log-odds of fake  =  words · (those of the draws)  +  evidence · (the score's)  +  offset
     claim     of the draws with that verdict that keep the grammar, those whose words and boxes agree best
