@@ -215,9 +215,7 @@ def _key(source: str, sha256: str | None, made_by: Mapping[str, Any]) -> str:
 
 
 def _analyze(arguments: argparse.Namespace) -> int:
-    from facewitness import files, media
     from facewitness.pipeline import Analyzer
-    from facewitness.pool import analyze_many
 
     formats = tuple(dict.fromkeys(arguments.format or (("json",) if arguments.out else ())))
     if arguments.resume and not formats and arguments.lines is None:
@@ -229,55 +227,80 @@ def _analyze(arguments: argparse.Namespace) -> int:
     options = _options(arguments)
     date = None if arguments.no_date else datetime.datetime.now().astimezone().isoformat(" ", "seconds")
     sources, left_out = _sources(arguments)
-    case = None
-    if arguments.case is not None:
-        from facewitness import case as cases
-
-        case = cases.read(arguments.case)
-        if len(sources) != 1:
-            raise InputError(f"--case: expected one picture, for a case file describes one exhibit, got {len(sources)}")
-        if arguments.resume:
-            arguments.parser.error("--resume does not look into a case file: leave it out where there is a --case")
+    case = _case(arguments, len(sources))
     several = arguments.out is not None and len(sources) > 1 and any(map(_is_many, arguments.paths))
     finish = _Finish(formats, arguments.out or Path(), arguments.slim, date, case, several)
     names = ["-" if isinstance(source, bytes) else source for source in sources]
-    count, skipped = len(sources), 0
+    count = len(sources)
     limited = count > 1 and (arguments.max_seconds or set(options["witnesses"]) <= set(ANALYSING))
-    analyzer = Analyzer(**options) if arguments.resume or (arguments.jobs == 1 and not limited) else None
+    here = arguments.jobs == 1 and not limited  # in this process: nothing has to be ended from outside
+    analyzer = Analyzer(**options) if arguments.resume or here else None
     with contextlib.ExitStack() as closing:
         write, done = _writer(arguments, analyzer, closing)
-        rows = None
-        if several:
-            from facewitness.apps.summary import Rows
-
-            arguments.out.mkdir(parents=True, exist_ok=True)
-            closing.enter_context(files.held(arguments.out / ".lock"))  # of two tables one would be lost
-            rows = Rows(arguments.out, arguments.resume)
-            if lost := rows.dropped - set(names):
-                complain(
-                    f"{arguments.out / 'summary.csv'} and the pages beside it are written anew, without {len(lost):,} "
-                    f"{'file' if len(lost) == 1 else 'files'} of an earlier run. --resume keeps them in, another --out "
-                    "keeps both tables."
-                )
-            closing.callback(_table, rows, names, arguments.quiet or arguments.json)
-        if arguments.resume and analyzer is not None:
+        rows = _rows(arguments, names, closing) if several else None
+        if arguments.resume:
             sources = [source for source in sources if not _is_done(source, analyzer, finish, done, rows)]
-            skipped = count - len(sources)
         outcomes: Generator[_Outcome, None, None]
-        if analyzer is not None and arguments.jobs == 1 and not limited:
+        if here:
+            assert analyzer is not None
             outcomes = (finish(analyzer.analysis(source)) for source in sources)
         else:
-
-            def seconds(source: Any) -> float | None:
-                film = isinstance(source, str) and media.limit_of(source) != media.MAX_BYTES
-                return arguments.max_seconds or (None if film or not limited else _SECONDS)
-
-            jobs = min(arguments.jobs, max(1, len(sources)))
-            outcomes = analyze_many(sources, jobs=jobs, then=finish, seconds=seconds, **options)
+            outcomes = _elsewhere(sources, arguments, finish, options, bool(limited))
         closing.enter_context(contextlib.closing(outcomes))
         if rows is not None:
             outcomes = _put_down(outcomes, rows)
-        return _tell(outcomes, len(sources), skipped, left_out, write, arguments)
+        return _tell(outcomes, len(sources), count - len(sources), left_out, write, arguments)
+
+
+def _case(arguments: argparse.Namespace, count: int) -> Case | None:
+    """What an examiner adds, where there is a --case: it is about one picture."""
+    if arguments.case is None:
+        return None
+    from facewitness import case as cases
+
+    case = cases.read(arguments.case)
+    if count != 1:
+        raise InputError(f"--case: expected one picture, for a case file describes one exhibit, got {count}")
+    if arguments.resume:
+        arguments.parser.error("--resume does not look into a case file: leave it out where there is a --case")
+    return case
+
+
+def _rows(arguments: argparse.Namespace, names: Sequence[str], closing: contextlib.ExitStack) -> Rows:
+    """The table of a folder, which is written when all is closed; what is lost of an earlier one is told."""
+    from facewitness import files
+    from facewitness.apps.summary import Rows
+
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    closing.enter_context(files.held(arguments.out / ".lock"))  # of two tables one would be lost
+    rows = Rows(arguments.out, arguments.resume)
+    if lost := rows.dropped - set(names):
+        complain(
+            f"{arguments.out / 'summary.csv'} and the pages beside it are written anew, without {len(lost):,} "
+            f"{'file' if len(lost) == 1 else 'files'} of an earlier run. --resume keeps them in, another --out "
+            "keeps both tables."
+        )
+    closing.callback(_table, rows, names, arguments.quiet or arguments.json)
+    return rows
+
+
+def _elsewhere(
+    sources: Sequence[str | bytes],
+    arguments: argparse.Namespace,
+    finish: _Finish,
+    options: Mapping[str, Any],
+    limited: bool,
+) -> Generator[_Outcome, None, None]:
+    """The outcomes by processes of their own, each file with its time where that is limited."""
+    from facewitness import media
+    from facewitness.pool import analyze_many
+
+    def seconds(source: Any) -> float | None:
+        film = isinstance(source, str) and media.limit_of(source) != media.MAX_BYTES
+        return arguments.max_seconds or (None if film or not limited else _SECONDS)
+
+    jobs = min(arguments.jobs, max(1, len(sources)))
+    return analyze_many(sources, jobs=jobs, then=finish, seconds=seconds, **options)
 
 
 def _is_many(path: str) -> bool:
@@ -285,7 +308,7 @@ def _is_many(path: str) -> bool:
     return Path(path).is_dir() or path.lower().endswith(".csv") or not os.path.lexists(path)
 
 
-def _table(rows: Rows, names: list[str], quiet: bool) -> None:
+def _table(rows: Rows, names: Sequence[str], quiet: bool) -> None:
     """Write the table of a folder and its pages, and say where."""
     *_, page = rows.close(names)
     if not quiet:
