@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from facewitness import explain, geometry, plugins, regions, weights
 from facewitness.calibration import Calibration, logit, sigmoid
 from facewitness.errors import InputError, UnknownName, WeightsError
+from facewitness.forge import self_blend
 from facewitness.types import Frame
 from facewitness.witnesses import _places, _pointing
 from facewitness.witnesses import compact as witness_file
@@ -253,6 +254,16 @@ def test_a_network_without_fits_is_used_at_its_own_size_and_counts_for_nothing(t
     shipped = plugins.get("witnesses", "compact").load(views="one")
     track, clip = _face(astronaut)
     assert mine.examine(track, clip).fake == shipped.examine(track, clip).fake
+
+
+def test_the_signs_of_a_network_without_fits_are_of_unmeasured_strength(tmp_path, astronaut):
+    track, clip = _face(astronaut)
+    forged = self_blend.forge(clip.frame.pixels, track.face.landmarks, np.random.default_rng(0)).pixels
+    shutil.copy(weights.find("compact.onnx").path, tmp_path / "mine.onnx")
+    load = plugins.get("witnesses", "compact").load
+    mine, shipped = (load(**o).examine(*_face(forged)) for o in ({"model": str(tmp_path / "mine.onnx")}, {}))
+    assert {finding.strength for finding in mine.findings} == {None}
+    assert None not in {finding.strength for finding in shipped.findings} and shipped.findings
 
 
 @pytest.mark.parametrize(

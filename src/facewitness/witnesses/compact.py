@@ -119,6 +119,7 @@ class Compact:
                     f"'{card}': expected size {size}, the side of the crops that '{onnx}' takes, got "
                     f"{self.facts['size']}. Delete the file to read the size from the model."
                 )
+        self._measured = written is not None  # whether anybody knows how often its findings are right
         self._flip, self._options = flip, {"model": None if model is None else onnx.name, "flip": flip, "views": views}
         self._views = views
         self._size, self._margin = int(self.facts["size"]), float(self.facts["margin"])
@@ -224,7 +225,7 @@ class Compact:
         points = np.array(face.landmarks, np.float32)
         points[:, :2] = geometry.transform(affine, face.landmarks[:, :2])
         outline = geometry.fill(list(regions.polygons("face", points)), self._size, self._size)
-        worth = [finding for finding in findings[:_TRIED] if (finding.strength or 0) >= _CLAIMED]
+        worth = [f for f in findings[:_TRIED] if f.strength is None or f.strength >= _CLAIMED]
         tried = [finding for finding in worth if finding.region is not None]
         if not tried:
             return findings
@@ -309,7 +310,8 @@ class Compact:
                 continue  # the region lies outside the picture
             box, inside = place
             part = Mask(mask.box, mask.values * inside)
-            findings.append(Finding.on(name, box, part, _places.claim(name), strength, face.at))
+            measured = strength if self._measured else None
+            findings.append(Finding.on(name, box, part, _places.claim(name), measured, face.at))
         return tuple(findings)
 
 
@@ -435,7 +437,7 @@ def _crop(session: onnxruntime.InferenceSession, onnx: Path, expected: set[str])
 
 
 def _unfitted(content: bytes, size: int, margin: float) -> Facts:
-    """What is known of a network that nothing was fitted for: raw scores stand for strengths, and no thresholds."""
+    """What is known of a network that nothing was fitted for: raw scores choose findings, of unmeasured strength."""
     return {
         "schema": SCHEMA,
         "sha256": hashlib.sha256(content).hexdigest(),
