@@ -48,6 +48,7 @@ from facewitness.phrases import (
     someone,
     visible,
 )
+from facewitness.phrases import capital as _capital
 from facewitness.types import (
     Box,
     Clip,
@@ -1817,10 +1818,6 @@ def _sentences(face: PersonReport) -> str:
 
 def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def as_reply(answer: Answer) -> Reply:

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from facewitness.overtime import digits, runs, span
-from facewitness.phrases import listed, of_medium, percent, title
+from facewitness.phrases import capital, listed, of_medium, percent, title
 from facewitness.types import KINDS, Finding, Mask, Place, Sentence, Testimony, Track, Verdict, grade
 
 NO_PROOF = (
@@ -254,7 +254,7 @@ def not_resting(what: str, findings: Sequence[Finding], several: bool, mask: Mas
     are, them = ("are", "them") if several else ("is", "it")
     where = "" if mask is None else " in the mask"
     text = f"{what} {are} marked{where} ({right} of such signs are right), but the score does not rest on {them}."
-    return text[0].upper() + text[1:]
+    return capital(text)
 
 
 def _unseen(track: Track) -> tuple[Sentence, ...]:
@@ -265,7 +265,7 @@ def _unseen(track: Track) -> tuple[Sentence, ...]:
     names = listed([f"the {title(name)}" for name in sorted(hidden)])
     are = "are" if len(hidden) > 1 else "is"
     sentence = f"{names} {are} covered or cannot be seen: nothing is said of {'them' if len(hidden) > 1 else 'it'}."
-    return (Sentence(sentence[0].upper() + sentence[1:]),)
+    return (Sentence(capital(sentence)),)
 
 
 def _sides(findings: tuple[Finding, ...]) -> tuple[Sentence, ...]:

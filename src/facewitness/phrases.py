@@ -370,6 +370,15 @@ def measured_in_words(finding: Finding) -> str:
     return "; ".join(filter(None, (strength_in_words(finding.strength), moved_in_words(finding.moves))))
 
 
+def capital(text: str) -> str:
+    """A sentence's beginning: the first letter large, the others as they are.
+
+    Args:
+        text: Any.
+    """
+    return text[:1].upper() + text[1:]
+
+
 def listed(words: Iterable[str]) -> str:
     """Words as a list in a sentence: "a", "a and b", "a, b and c"; empty for none.
 

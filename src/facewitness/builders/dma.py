@@ -49,7 +49,7 @@ from facewitness.errors import InputError, MissingExtra, WeightsError
 from facewitness.files import write_whole
 from facewitness.film import Frames
 from facewitness.grammars import mare
-from facewitness.phrases import the_regions
+from facewitness.phrases import capital, the_regions
 from facewitness.types import Box, Face, Finding, Frame, Landmarks, Mask, Reply, Sample, Truth
 
 QUESTION = "Does this face look real or fake, and why?"  # where people were asked none
@@ -527,7 +527,7 @@ def _thought(template: str, names: Sequence[str]) -> str:
     verbs = {"call": "calls", "have": "has", "raise": "raises"}
     if len(names) > 1 or "teeth" in names:
         verbs = {verb: verb for verb in verbs}
-    return template.format(places=where, Places=where[:1].upper() + where[1:], **verbs)
+    return template.format(places=where, Places=capital(where), **verbs)
 
 
 # -------------------------------------------------------------------------------------------------------- on the disk

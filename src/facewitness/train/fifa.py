@@ -60,6 +60,7 @@ from facewitness.models.fifa import (
     click_map,
     title,
 )
+from facewitness.phrases import capital
 from facewitness.train import checkpoint, edits, reports, several
 from facewitness.train.loop import Batch, Loop, Schedule, halved, only, precision
 from facewitness.train.plan import Language, Plan
@@ -283,7 +284,7 @@ class Asked:
             case "text_explanation":
                 return Example(row, question, f"{FAKE if fake else REAL} {reports.text(sentences)}")
             case "region_detection":
-                return Example(row, question, f"{names[:1].upper()}{names[1:]}." if sentences else "None.")
+                return Example(row, question, f"{capital(names)}." if sentences else "None.")
             case "grounded_explanation":
                 return Example(
                     row, question, grounded(sentences), masks=tuple(self.masked(i, name) for name, _ in sentences),

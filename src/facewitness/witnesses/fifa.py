@@ -21,7 +21,7 @@ from facewitness.calibration import decided
 from facewitness.errors import InputError, WeightsError
 from facewitness.models import fifa
 from facewitness.models.fifa import QUESTIONS, REG, SEG, FiFa, Query, Seen
-from facewitness.phrases import listed, percent
+from facewitness.phrases import capital, listed, percent
 from facewitness.types import (
     KINDS,
     Clip,
@@ -334,7 +334,7 @@ class Facext(_grounded.Loaded):
             try:
                 query = self._query(place, face, affine)
             except InputError:  # an ear of a face that fills its crop; what else is pointed at gets its answer
-                outside = f"{there[:1].upper()}{there[1:]} lies outside what was looked at; nothing is said of it."
+                outside = f"{capital(there)} lies outside what was looked at; nothing is said of it."
                 parts.append(f"{' ' if parts else ''}{outside}")
                 continue
             known = place.region in self.network.concepts
@@ -358,7 +358,7 @@ class Facext(_grounded.Loaded):
             whole_place = Place(face.at, place.region, place.box if mask is None else mask.box, mask)
             claim = _grounded_claim(why) if self._is_about(why, place, query, face, affine) else ""
             strength = self._worth(self._score(seen))
-            findings.append(Finding((whole_place,), claim or f"{there[:1].upper()}{there[1:]} is forged.", strength))
+            findings.append(Finding((whole_place,), claim or f"{capital(there)} is forged.", strength))
             silence = "It has nothing to say of what is wrong there."
             parts += [f"{gap}Yes, ", there, Mark(findings[-1]), f" is forged. {claim or silence}"]
         score = self._score(seen)

@@ -26,7 +26,7 @@ from facewitness.calibration import decided
 from facewitness.errors import BackendError, WeightsError
 from facewitness.models.fifa import title as spoken
 from facewitness.models.forgerytalker import ForgeryTalker
-from facewitness.phrases import listed, percent
+from facewitness.phrases import capital, listed, percent
 from facewitness.types import (
     Clip,
     Face,
@@ -141,12 +141,12 @@ class Talker(_grounded.Loaded):
             gap = " " if parts else ""
             there = "that place" if place.region is None else _title(place.region)
             if place.region in turned:
-                parts.append(f"{gap}{_capital(there)} cannot be seen in this pose; nothing is said of it.")
+                parts.append(f"{gap}{capital(there)} cannot be seen in this pose; nothing is said of it.")
                 continue
             named = place.region is not None and face.landmarks is not None
             inside = self._inside(str(place.region), face, mask, to_grid) if named else _cells(place, mask)
             if inside is None or not inside.any():
-                parts.append(f"{gap}{_capital(there)} lies outside what was looked at; nothing is said of it.")
+                parts.append(f"{gap}{capital(there)} lies outside what was looked at; nothing is said of it.")
                 continue
             share = float((mask.values[inside] >= _grounded.SEEN).mean())
             chances = [areas[label] for label, names in AREAS.items() if place.region in names and label in areas]
@@ -157,7 +157,7 @@ class Talker(_grounded.Loaded):
                 parts.append(f"{gap}No, {there} is not forged: {why}.")
                 continue
             whole = Place(face.at, place.region, shown.box, shown)
-            findings.append(Finding((whole,), f"{_capital(there)} is forged.", self._worth(score)))
+            findings.append(Finding((whole,), f"{capital(there)} is forged.", self._worth(score)))
             parts += [f"{gap}Yes, ", there, Mark(findings[-1]), f" is forged: {why}."]
         accused = [finding.region for finding in findings if finding.region is not None]
         answered: Label | None = "fake" if findings else None
@@ -288,10 +288,6 @@ def _cells(place: Place, mask: Mask) -> NDArray[np.bool_]:
     j = np.clip(((xs - a) / (c - a) * columns).astype(int), 0, columns - 1)
     i = np.clip(((ys - b) / (d - b) * rows).astype(int), 0, rows - 1)
     return inside & (place.mask.values[np.ix_(i, j)] >= _grounded.SEEN)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _title(name: str) -> str:
