@@ -254,7 +254,7 @@ def compare(
     """Ask both, judge both, write what the file's head says.
 
     Args:
-        before: As `heard` takes it, as `after`.
+        before: As `replies_of` takes it, as `after`.
         after: The model that learned.
         table: dma.parquet.
         out: Folder of what is written.
