@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from facewitness import files, lists, media, plugins
+from facewitness.apps import cli
 from facewitness.apps.cli import main
 from facewitness.bench import peers
 from facewitness.errors import InputError
@@ -321,3 +322,49 @@ def test_a_list_gets_a_table_as_a_folder_does(tmp_path, capsys):
         assert main(["analyze", str(word), "--out", str(out), "--quiet"]) == 0
         assert len((out / "summary.csv").read_text(encoding="utf-8-sig").splitlines()) == 3
         assert not (out / ".lock").exists()
+
+
+# ------------------------------------------------------------------------------------------- words in any order
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        (["analyze", "a.png", "--out", "o", "b.png"], {"paths": ["a.png", "b.png"]}),
+        (["ask", "a.png", "--face", "2", "Is it fake?"], {"photo": "a.png", "question": ["Is it fake?"], "face": 2}),
+        (["ask", "a.png", "is", "it", "fake"], {"question": ["is", "it", "fake"]}),
+        (["bench", "table", "r1", "--out", "t", "r2"], {"runs": [Path("r1"), Path("r2")]}),
+        (["datasets", "check", "manifest", "--split", "val", "list.csv"], {"root": Path("list.csv"), "split": "val"}),
+        (["analyze", "-", "--json", "-"], {"paths": ["-", "-"]}),
+    ],
+)
+def test_an_option_may_stand_between_what_a_command_is_about(words, given):
+    read = vars(cli.parser().parse_args(words))
+    assert {name: read[name] for name in given} == given
+
+
+@pytest.mark.parametrize(
+    ("words", "unknown"),
+    [
+        (["analyze", "a.png", "--out", "o", "b.png", "--outt"], "--outt"),
+        (["datasets", "check", "manifest", "a", "--split", "val", "b"], "b"),
+        (["bench", "compare", "a", "b", "--out", "c"], "--out"),
+    ],
+)
+def test_a_word_too_many_is_told(words, unknown, capsys):
+    with pytest.raises(SystemExit):
+        cli.parser().parse_args(words)
+    assert f"unknown argument {unknown}" in capsys.readouterr().err
+
+
+def test_options_before_a_command_are_its_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(grey(tmp_path / "a.png").parent)
+    status, out, _ = told(capsys, "--json", "--finder", "whole", "analyze", "a.png")
+    assert status == 0 and out.startswith('{"schema"')
+
+
+def test_a_question_may_stand_before_its_photo(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(grey(tmp_path / "a.png").parent)
+    for words in (("Is it fake?", "a.png"), ("a.png", "Is", "it", "fake?"), ("a.png", "--finder", "facemesh", "fake?")):
+        status, out, _ = told(capsys, "ask", *words)
+        assert status == 0 and out.startswith("No face was found")

@@ -137,11 +137,14 @@ def _at_home(word: str) -> str:
 
 
 def _guessed(words: list[str], commands: Iterable[str]) -> list[str]:
-    """`facewitness photo.jpg` means analyze: the command is put before words that name a file and no command."""
+    """`facewitness photo.jpg` means analyze; options before a command belong to it. The command is put first."""
     if {"-h", "--help", "--version"} & set(words) or any(word in commands for word in words[:1]):
         return words
+    if words[0].startswith("--") and (command := next((word for word in words if word in commands), None)):
+        at = words.index(command)
+        return [command, *words[:at], *words[at + 1 :]]
+    named = next((word for word in words if not word.startswith("-")), "")
     with contextlib.suppress(OSError, ValueError):
-        named = next((word for word in words if not word.startswith("-")), "")
         if words[0] == "-" or ((words[0] == named or words[0].startswith("-")) and os.path.lexists(named)):
             return ["analyze", *words]
     return words
@@ -157,9 +160,31 @@ class _Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         parsed, unknown = super().parse_known_args(args, namespace)
+        unknown = self._behind_options(parsed, unknown)
         if unknown:  # here, not at the top, where the options of the sub-command are not known
-            self.error(f"unknown argument {unknown[0]}.{_near(unknown[0], self._option_string_actions)}")
+            word = next((word for word in unknown if word.startswith("-")), unknown[0])
+            self.error(f"unknown argument {word}.{_near(word, self._option_string_actions)}")
         return parsed, unknown
+
+    def _behind_options(self, parsed: argparse.Namespace, unknown: list[str]) -> list[str]:
+        """Take words behind an option for the argument that may have any number; argparse ends it at the first option.
+
+        Returns:
+            What nobody takes.
+        """
+        many = [action for action in self._actions if not action.option_strings and action.nargs in ("?", "*", "+")]
+        if len(many) != 1 or not unknown or any(word.startswith("-") and word != "-" for word in unknown):
+            return unknown
+        (action,) = many
+        before = getattr(parsed, action.dest, None)
+        if action.nargs == "?" and (before != action.default or len(unknown) > 1):
+            return unknown
+        try:
+            values = [self._get_value(action, word) for word in unknown]
+        except argparse.ArgumentError as error:
+            self.error(str(error))
+        setattr(parsed, action.dest, values[0] if action.nargs == "?" else [*(before or ()), *values])
+        return []
 
     def format_help(self) -> str:
         """With what each witness was measured to know, where one can be chosen."""

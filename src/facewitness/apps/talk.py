@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -87,7 +88,7 @@ def add_to(commands: Any) -> None:
         )
         if run is _ask:
             parser.add_argument(
-                "question", metavar="QUESTION", nargs="?", help="not needed where a place is pointed at"
+                "question", metavar="QUESTION", nargs="*", help="not needed where a place is pointed at"
             )
             _add_pointing(parser)
             parser._negative_number_matcher = _BELOW_ZERO  # "-1,5" is a point beside the picture, and no option
@@ -278,6 +279,9 @@ def _ask(given: argparse.Namespace) -> int:
     from facewitness.types import Question
 
     pointing = bool(given.region or given.box or given.at or given.mask)
+    given.question = " ".join(given.question) if given.question else None
+    if given.question and given.photo != "-" and not os.path.lexists(given.photo) and os.path.lexists(given.question):
+        given.photo, given.question = given.question, given.photo  # the question first
     if given.question is None:
         if not pointing:
             raise InputError(
