@@ -678,6 +678,19 @@ def test_where_a_region_lies_can_be_asked(two):
     assert two.ask("Where is the mouth fake?").intent == "region"
 
 
+def test_one_of_two_regions_is_meant_where_they_were_spoken_of(two):
+    one = Dialogue(replace(two.report, people=two.report.people[:1]))
+    one.ask("Are the eyes fake?")
+    assert one.ask("And the left one?").regions == ("left_eye",)
+    assert one.ask("the other?").regions == ("right_eye",)
+    assert one.ask("Both?").regions == ("left_eye", "right_eye")
+    assert one.ask("Is the right one real?").text.startswith("As far as can be seen, yes")
+    one.ask("Is the mouth fake?")
+    assert one.ask("the left one").intent == "verdict", "there is one mouth"
+    two.ask("Are the eyes fake?")
+    assert two.ask("the left one").intent == "verdict", "of two people it is a person"
+
+
 def test_the_last_answer_can_be_heard_again(two):
     assert two.ask("What did you say?").text.startswith("Nothing was asked before.")
     first = two.ask("Is the mouth fake?").text

@@ -333,12 +333,34 @@ class Dialogue:
 
     def _read(self, question: str, places: Sequence[Place]) -> Answer:
         """The answer to a question: a name alone is a question about somebody, and slips of the pen are told."""
+        question = self._of_a_pair(question)
         several = len(self.report.people) > 1 and not self._film
         if (named := people.alone(question)) is not None and (several or named.startswith("face ")):
             return self._answered(named, places)
         read = self._respelt(question)
         answer = self._answered(read, places)
         return answer if read == question else replace(answer, text=f"Read as “{read}”: {answer.text}")
+
+    def _of_a_pair(self, question: str) -> str:
+        """ "And the left one?" where eyebrows were spoken of, as "Is the left eyebrow fake?"; any other as it is.
+
+        Of several people the left one is a person.
+        """
+        which = questions.side(question)
+        if which is None or len(self.report.people) != 1:
+            return question
+        for name in self._spoken_of:
+            spoken, _, base = name.partition("_") if name.startswith(("left_", "right_")) else ("", "", name)
+            left, right = (f"{side}_{base.removesuffix('s')}" for side in ("left", "right"))
+            if left not in regions.REGIONS or right not in regions.REGIONS:
+                continue
+            other = {"left": (right,), "right": (left,)}.get(spoken, ())
+            named = {"left": (left,), "right": (right,), "both": (left, right), "other": other}[which]
+            if named:
+                label = "real" if questions.asks_real(question) else "fake"
+                are = "are" if len(named) > 1 else "is"
+                return f"{_capital(are)} {listed([f'the {regions.title(n)}' for n in named])} {label}?"
+        return question
 
     def _respelt(self, question: str) -> str:
         """A question with slips of the pen mended where that makes one of it that can be answered."""

@@ -10,7 +10,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, cast
 
 from facewitness import regions
 from facewitness.errors import InputError
@@ -191,7 +191,8 @@ INTENTS: dict[str, str] = {
     r"\bwhat (?:did|have) you (?:find|found|see|seen|notice\w*)\W*$|"
     r"\bwhat(?:'s| is| was| looks) (?:wrong|odd|strange|weird|off|suspicious|fishy|unusual)\b|\bwhere\b|"
     r"\b(which|what) (?:(?:is|are|was|were) the )?(parts?|regions?|areas?|places?|features?)\b",
-    "why": r"\bwhy\b|^prove (?:it|that)\W*$|\bhow (?:did|do) you (?:get|come|arrive)\b|\bevidence\b|\bhow (do|can|"
+    "why": r"\bwhy\b|^(?:more|go on|continue|(?:more )?details?)\W*$|^prove (?:it|that)\W*$|\bhow (?:did|do) you (?:get|come|arrive)\b|"
+    r"\bevidence\b|\bhow (do|can|"
     r"did) you (know|tell|"
     r"see)\b|\bexplain\b|\breasons?\b|\bshow me\b|"
     r"\bhow come\b|\btell me more\b",
@@ -824,6 +825,22 @@ def of_place(question: str) -> bool:
     return bool(
         _PATTERNS["place"].search(plain) or (re.search(where, plain) and not re.search(rf"\b{_LABEL}\b", plain))
     )
+
+
+_ONE_OF_TWO = re.compile(
+    r"^(?:and |so |but |ok |what about |how about |is |are |on |the )*(left|right|other|both)(?: ones?| side| of them)?"
+    rf"(?: too| as well)?(?: {_LABEL})?\W*$"
+)
+
+
+def side(question: str) -> Literal["left", "right", "other", "both"] | None:
+    """Which of two it asks for without their name: "And the left one?", "The other, too?", "Both?"; None: anything else.
+
+    Args:
+        question: As it was asked.
+    """
+    match = _ONE_OF_TWO.match(normal(question))
+    return cast('Literal["left", "right", "other", "both"]', match[1]) if match else None
 
 
 def of_nothing_else(question: str) -> bool:
