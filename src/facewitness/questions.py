@@ -191,7 +191,8 @@ INTENTS: dict[str, str] = {
     r"\bwhat (?:did|have) you (?:find|found|see|seen|notice\w*)\W*$|"
     r"\bwhat(?:'s| is| was| looks) (?:wrong|odd|strange|weird|off|suspicious|fishy|unusual)\b|\bwhere\b|"
     r"\b(which|what) (?:(?:is|are|was|were) the )?(parts?|regions?|areas?|places?|features?)\b",
-    "why": r"\bwhy\b|^(?:more|go on|continue|(?:more )?details?)\W*$|^prove (?:it|that)\W*$|\bhow (?:did|do) you (?:get|come|arrive)\b|"
+    "why": r"\bwhy\b|^(?:more|go on|continue|(?:more )?details?)\W*$|"
+    r"^prove (?:it|that)\W*$|\bhow (?:did|do) you (?:get|come|arrive)\b|"
     r"\bevidence\b|\bhow (do|can|"
     r"did) you (know|tell|"
     r"see)\b|\bexplain\b|\breasons?\b|\bshow me\b|"
@@ -834,7 +835,7 @@ _ONE_OF_TWO = re.compile(
 
 
 def side(question: str) -> Literal["left", "right", "other", "both"] | None:
-    """Which of two it asks for without their name: "And the left one?", "The other, too?", "Both?"; None: anything else.
+    """Which of two it asks for without a name: "And the left one?", "The other, too?", "Both?"; None: anything else.
 
     Args:
         question: As it was asked.
