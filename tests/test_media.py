@@ -242,6 +242,27 @@ def test_the_same_colours_in_another_profile_are_the_same_picture(name: str, mod
     assert np.abs(picture.frame.pixels.astype(int) - expected).max() <= (8 if mode == "P" or name == "ProPhoto" else 3)
 
 
+def jp2_with(icc: bytes, image: Image.Image) -> bytes:
+    """A JPEG 2000 whose colours are said by a profile, as scanners of archives write it."""
+    plain = encoded(image, "JPEG2000")
+    at, header = plain.index(b"colr") - 4, plain.index(b"jp2h") - 4
+    whole = int.from_bytes(plain[at : at + 4], "big")
+    box = struct.pack(">I4sBBB", len(icc) + 11, b"colr", 2, 0, 0) + icc
+    size = int.from_bytes(plain[header : header + 4], "big") + len(box) - whole
+    return plain[:header] + struct.pack(">I", size) + plain[header + 4 : at] + box + plain[at + whole :]
+
+
+def test_the_profile_of_a_jpeg_2000_is_not_passed_over():
+    stored = Image.fromarray(stored_in("Adobe RGB", colours()))
+    picture = media.read(jp2_with(profile("Adobe RGB"), stored))
+    assert picture.notes == ("Colours were converted from the profile 'Adobe RGB' to sRGB.",)
+    assert np.abs(picture.frame.pixels.astype(int) - colours()).max() <= 3
+    broken = media.read(jp2_with(b"not a profile", stored))
+    assert "cannot be used" in broken.notes[0]
+    assert upright.profile_of_jp2(b"\0\0\0\x08free" * 100_000) is None, "and not all of them are looked at"
+    assert upright.profile_of_jp2(encoded(stored, "JPEG2000")[:30]) is None
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_a_profile_that_is_srgb_changes_nothing_and_is_not_told(kind: str):
     plain = media.read(encoded(painted(), kind)).frame.pixels

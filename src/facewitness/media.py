@@ -548,6 +548,8 @@ def _decode(
                 notes.append("A film follows the photo in the file (a motion photo); --film analyses it instead.")
             elif extent is not None and extent.trailing and image.format != "MPO":
                 notes.append(f"{extent.trailing:,} bytes behind the picture's end in the file were not looked at.")
+            if image.format == "JPEG2000":
+                image.info["icc_profile"] = upright.profile_of_jp2(content)
             return upright.pixels(image, notes), tuple(notes), _MISSING if incomplete else ""
         except InputError:
             raise

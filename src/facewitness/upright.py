@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -131,6 +131,38 @@ def _coloured(rgba: Image.Image, to_srgb: Callable[[Image.Image], Image.Image] |
     if to_srgb is not None:
         pixels[:, :, :3] = np.asarray(to_srgb(rgba))
     return pixels
+
+
+_MOST_BOXES = 1_000  # of a JPEG 2000, before its colours are said
+
+
+def profile_of_jp2(content: bytes) -> bytes | None:
+    """The colour profile in a JPEG 2000's header (its box `colr`), which Pillow passes over; None where there is none.
+
+    Args:
+        content: The file's bytes.
+    """
+    header = next((content[a:b] for kind, a, b in _boxes(content) if kind == b"jp2h"), b"")
+    for kind, start, end in _boxes(header):
+        if kind == b"colr" and header[start : start + 1] in (b"\x02", b"\x03"):  # a profile, restricted or any
+            return header[start + 3 : end] or None
+    return None
+
+
+def _boxes(content: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """The boxes of a file or of a box: kind, where what is in it begins, and where it ends."""
+    at = 0
+    for _ in range(_MOST_BOXES):
+        if at + 8 > len(content):
+            return
+        size, start = int.from_bytes(content[at : at + 4], "big"), at + 8
+        if size == 1:
+            size, start = int.from_bytes(content[start : start + 8], "big"), start + 8
+        end = len(content) if size == 0 else min(len(content), at + size)
+        if end < start:
+            return
+        yield content[at + 4 : at + 8], start, end
+        at = end
 
 
 def _to_srgb(image: Image.Image, notes: list[str]) -> Callable[[Image.Image], Image.Image] | None:
