@@ -671,6 +671,18 @@ def test_what_nobody_examined_is_not_answered_about_a_face(two):
     assert two.ask("Give me a verdict for the whole picture").intent == "picture"
 
 
+def test_what_the_file_says_of_its_making_stands_beside_what_faces_tell(two):
+    made = "The file says that Stable Diffusion generated what it shows: it holds settings of a sampler (“Steps: 20”)."
+    edited = "The field “Software” names a program that edits pictures, “Adobe Photoshop”; not what it did."
+    claims = tuple(Finding.on(None, (0, 0, 9, 9), None, claim, None) for claim in (made, edited))
+    dialogue = Dialogue(replace(two.report, inspections=(Testimony("provenance", None, findings=claims),)))
+    for question, claim in (
+        ("Was it made with AI?", made), ("What was the prompt?", made), ("Was the picture edited?", edited),
+    ):  # fmt: skip
+        assert claim in dialogue.ask(question).text
+    assert edited not in dialogue.ask("Is it fake?").text and edited not in dialogue.ask("Is it AI?").text
+
+
 def test_where_a_region_lies_can_be_asked(two):
     text = two.ask("Where exactly is the mouth?").text
     assert text.startswith("The mouth: ") and text.endswith(" of face 1, in pixels from the upper left.")

@@ -776,7 +776,7 @@ class Dialogue:
             case _:
                 answer = f"That cannot be decided. {which} is inconclusive: {chances}."
         reasons = " ".join(face.verdict.reasons) if label == "inconclusive" else ""
-        return Answer(f"{answer} {reasons}".strip(), label, face.findings, intent="verdict")
+        return Answer(f"{f'{answer} {reasons}'.strip()}{self._edits(question)}", label, face.findings, intent="verdict")
 
     def _which_verdict(self, face: PersonReport, question: str) -> Answer:
         """Which verdict was given, to "is the verdict fake?": of the picture, where nobody was spoken of."""
@@ -812,7 +812,8 @@ class Dialogue:
             f"{of_medium(NO_PROOF, self._film)}",
             "inconclusive": "That cannot be decided.",
         }[verdict.label]
-        return Answer(f"{begin} {' '.join(verdict.reasons)}".strip(), verdict.label, intent="picture")
+        text = f"{begin} {' '.join(verdict.reasons)}".strip()
+        return Answer(f"{text}{self._edits(question)}", verdict.label, intent="picture")
 
     def _sure(self, face: PersonReport, question: str) -> Answer:
         verdict = face.verdict
@@ -1004,10 +1005,14 @@ class Dialogue:
         put = " A face that was put in as it is shows no sign of forgery." if what == questions.ADDED else ""
         return f"{_not_examined(what)} {faces}{put}{self._of_file()}"
 
-    def _of_file(self) -> str:
-        """What the file says of its parts and of changes, with a space before; mostly nothing."""
-        claims = [finding.claim for finding in self.report.findings if _OF_PARTS.search(finding.claim)]
+    def _of_file(self, what: re.Pattern[str] | None = None) -> str:
+        """What the file says of its parts and of changes, or of something else, with a space before; mostly nothing."""
+        claims = [finding.claim for finding in self.report.findings if (what or _OF_PARTS).search(finding.claim)]
         return f" Of the file itself: {' '.join(claims[:_CLAIMS])}" if claims else ""
+
+    def _edits(self, question: str) -> str:
+        """What the file says of programs that edit or generate, with a space before, where edits are asked about."""
+        return self._of_file(_OF_EDITS) if questions.of_edits(question) else ""
 
     def _because(self, face: PersonReport, names: Sequence[str]) -> Answer:
         """Why a region was answered about as it was: who pointed at it, how strongly, and what decided the face."""
@@ -1032,8 +1037,8 @@ class Dialogue:
     def _made(self, face: PersonReport, question: str) -> Answer:
         """Whether it was generated: the verdict, the kinds, and what the witnesses know of generators."""
         label = face.verdict.label
-        first = f"{self._which()}: {WORDS[label][0].lower()}, {odds(face.verdict)}.{_shares(face)}"
-        return Answer(f"{first} {self._known()}".strip(), label, face.findings, intent="made")
+        first = f"{self._which()}: {WORDS[label][0].lower()}, {odds(face.verdict)}.{self._of_file(_OF_MAKING)}"
+        return Answer(f"{first}{_shares(face)} {self._known()}".strip(), label, face.findings, intent="made")
 
     def _tool(self, face: PersonReport, question: str) -> Answer:
         answer = "Which program made or changed a picture is not told by looking at faces."
@@ -1267,6 +1272,8 @@ class Dialogue:
 _OF_PARTS = re.compile(
     r"\b(?:put into|composite|changed since|cut or turned|edited|saved as JPEG at least twice|screenshot)\b"
 )
+_OF_MAKING = re.compile(r"\b(?:[Gg]enerat\w+|AI|[Aa]lgorithm\w*|[Ss]ynthe\w+|compos\w+)\b")
+_OF_EDITS = re.compile(rf"{_OF_PARTS.pattern}|\bedits\b|\bgenerat\w+")
 _OF_CAMERA = re.compile(r"\b(?:EXIF|cameras?|taken|software|program|metadata)\b")
 _OF_SOMEBODY = ("who it is", questions.SAME)
 _OF_CONTENT = ("", "verdict", "which", "faces", "where", "when", "made", "kind", "signs")

@@ -154,7 +154,7 @@ INTENTS: dict[str, str] = {
     rf"\b(?:is|are|was|were) there (?:any |some )?(?:more|other|another|further) {NOUN}\b|"
     r"\bhow many (faces|people|persons|men|women|children)\b|\bwho else\b|\bwho (is|are) (there|in)\b|"
     r"\b(which|what) (faces|people|persons)\b|\b(list|show) (me )?(all )?(the )?(faces|people|persons)\b",
-    "tool": rf"\b{_TOOLS}\b|\bphoto ?shop (?:been )?(?:used|involved)\b|"
+    "tool": rf"\b{_TOOLS}\b|\bwhat (?:was|is) the prompt\b|\bphoto ?shop (?:been )?(?:used|involved)\b|"
     r"\b(?:uses?|used|using|with|in) (?:adobe )?photo ?shop\b|"
     r"\b(which|what) (tool|software|program|app|generator|model)\b|"
     rf"\b(made|created|generated|edited|forged|faked|drawn) (with|using|in|by) (?!(?:an? )?{_AI}\b)\w+",
@@ -601,6 +601,17 @@ def of_camera(question: str) -> bool:
         question: About a file.
     """
     return bool(_OF_CAMERA.search(normal(question)))
+
+
+def of_edits(question: str) -> bool:
+    """Whether it asks if something was edited: of that the file may say something, too.
+
+    Args:
+        question: As it was asked.
+    """
+    return bool(
+        re.search(r"\b(?:edit\w*|photoshop\w*|retouch\w*|alter(?:ed|ations?)|modified|changed)\b", normal(question))
+    )
 
 
 def of_original(question: str) -> bool:
