@@ -88,31 +88,7 @@ def judge(
         is kept for measuring, but has no interval: that was measured on better faces.
     """
     limits = limits or Limits()
-    weighed: list[_Weighed] = []
-    silent: list[str] = []
-    uncalibrated = False
-    for testimony in testimonies:
-        calibration = calibrations.get(testimony.witness)
-        if testimony.fake is None:
-            silent.append(f"The witness {testimony.witness} would not say.")
-        elif calibration is None:
-            uncalibrated = True
-            silent.append(
-                f"The witness {testimony.witness} has no calibration: its score {testimony.fake:.2f} is not a "
-                "probability and does not count."
-            )
-        else:
-            words = None if testimony.reply is None else testimony.reply.label
-            kind, by = _kind_named(testimonies, testimony)
-            if kind in calibration.kinds and not calibration.kinds[kind]["slope"]:
-                silent.append(
-                    f"The witness {testimony.witness} was measured to tell nothing of {_KIND_WORDS[kind]}, which {by} "
-                    "names: its score does not count here."
-                )
-                continue
-            p, low, high = calibration.apply(testimony.fake, kind)
-            low, high = _over_time(testimony, track, calibration, p, low, high)
-            weighed.append(_Weighed(testimony.witness, calibration, p, low, high, words))
+    weighed, silent, uncalibrated = _weighed(track, testimonies, calibrations)
     pooled = quality(track)
     unusable, doubtful = pooled < limits.unusable, pooled < limits.doubtful
     poor = [sentence for sentence in (damage, drawn) if sentence]
@@ -150,6 +126,39 @@ def judge(
     if label == "real" and parts:
         return Verdict("inconclusive", p, (low, high), bounds, "contradiction", reasons, all_testimonies)
     return Verdict(label, p, (low, high), bounds, "band" if label == "inconclusive" else None, reasons, all_testimonies)
+
+
+def _weighed(
+    track: Track, testimonies: Sequence[Testimony], calibrations: Mapping[str, Calibration]
+) -> tuple[list[_Weighed], list[str], bool]:
+    """The testimonies that count, each with its probability; why others do not; whether one lacks a calibration."""
+    weighed: list[_Weighed] = []
+    silent: list[str] = []
+    uncalibrated = False
+    for testimony in testimonies:
+        calibration = calibrations.get(testimony.witness)
+        if testimony.fake is None:
+            silent.append(f"The witness {testimony.witness} would not say.")
+            continue
+        if calibration is None:
+            uncalibrated = True
+            silent.append(
+                f"The witness {testimony.witness} has no calibration: its score {testimony.fake:.2f} is not a "
+                "probability and does not count."
+            )
+            continue
+        kind, by = _kind_named(testimonies, testimony)
+        if kind in calibration.kinds and not calibration.kinds[kind]["slope"]:
+            silent.append(
+                f"The witness {testimony.witness} was measured to tell nothing of {_KIND_WORDS[kind]}, which {by} "
+                "names: its score does not count here."
+            )
+            continue
+        p, low, high = calibration.apply(testimony.fake, kind)
+        low, high = _over_time(testimony, track, calibration, p, low, high)
+        words = None if testimony.reply is None else testimony.reply.label
+        weighed.append(_Weighed(testimony.witness, calibration, p, low, high, words))
+    return weighed, silent, uncalibrated
 
 
 def timeline(testimonies: Sequence[Testimony], calibrations: Mapping[str, Calibration]) -> tuple[Moment, ...]:

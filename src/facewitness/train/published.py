@@ -549,6 +549,32 @@ def _tower(config: Mapping[str, Any] | None) -> dict[str, Any]:
     return encoder
 
 
+def _check(tensors: Mapping[str, Tensor], names: Mapping[str, str], shapes: Mapping[str, Sequence[int]]) -> None:
+    """Raises WeightsError for a tensor of another shape, or that holds no finite floating-point numbers."""
+    other = {k for k, v in tensors.items() if k in shapes and tuple(v.shape) != tuple(shapes[k])}
+    for ours, value in tensors.items():
+        name, kind = _short(names[ours]), str(value.dtype).removeprefix("torch.")
+        if ours in other:
+            more = f", and {len(other) - 1} more are of another shape" if len(other) > 1 else ""
+            raise WeightsError(
+                f"{name}: expected the shape {_shape(shapes[ours])}, got {_shape(value.shape)}{more}. Name the recipe "
+                "of its network with --recipe, or another file."
+            )
+        if not value.is_floating_point():
+            if not ours.endswith("num_batches_tracked"):
+                raise WeightsError(
+                    f"{name}: expected floating-point numbers, got {kind}. Name a file that is not quantised."
+                )
+        elif value.dtype not in _FLOATS:
+            raise WeightsError(
+                f"{name}: expected numbers of 16, 32 or 64 bits, got {kind}. Name a file that is not quantised."
+            )
+        elif not bool(torch.isfinite(value).all()):
+            raise WeightsError(
+                f"{name}: expected numbers, got some that are none (NaN or infinite). Name another file."
+            )
+
+
 def fitted(kind: str, translation: Translation, shapes: Mapping[str, Sequence[int]]) -> Fit:
     """What of a network a checkpoint fills.
 
@@ -571,28 +597,7 @@ def fitted(kind: str, translation: Translation, shapes: Mapping[str, Sequence[in
         shapes = {k: v for k, v in shapes.items() if k not in other}
         for k in other:
             del tensors[k]
-    for ours, value in tensors.items():
-        if ours in shapes and tuple(value.shape) != tuple(shapes[ours]):
-            wrong = sum(k in shapes and tuple(v.shape) != tuple(shapes[k]) for k, v in tensors.items())
-            raise WeightsError(
-                f"{_short(names[ours])}: expected the shape {_shape(shapes[ours])}, got {_shape(value.shape)}"
-                + (f", and {wrong - 1} more are of another shape" if wrong > 1 else "")
-                + ". Name the recipe of its network with --recipe, or another file."
-            )
-        if not value.is_floating_point() and not ours.endswith("num_batches_tracked"):
-            raise WeightsError(
-                f"{_short(names[ours])}: expected floating-point numbers, got "
-                f"{str(value.dtype).removeprefix('torch.')}. Name a file that is not quantised."
-            )
-        if value.is_floating_point() and value.dtype not in _FLOATS:
-            raise WeightsError(
-                f"{_short(names[ours])}: expected numbers of 16, 32 or 64 bits, got "
-                f"{str(value.dtype).removeprefix('torch.')}. Name a file that is not quantised."
-            )
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise WeightsError(
-                f"{_short(names[ours])}: expected numbers, got some that are none (NaN or infinite). Name another file."
-            )
+    _check(tensors, names, shapes)
     shared = [k for k in shapes if re.fullmatch(r"language\.(?:shared|(?:en|de)coder\.embed_tokens)\.weight", k)]
     there = {*tensors, *(shared if any(k in tensors for k in shared) else ())}
     lacking = [k for k in shapes if k not in there]
