@@ -14,7 +14,7 @@ from facewitness import plugins, regions
 from facewitness.dialogue import Dialogue, as_reply
 from facewitness.errors import BackendError, InputError
 from facewitness.questions import MOST
-from facewitness.types import Finding, Question, Reply, Testimony, Turn
+from facewitness.types import Finding, Question, Reply, Testimony, Turn, Verdict
 
 
 @pytest.fixture
@@ -681,6 +681,28 @@ def test_what_the_file_says_of_its_making_stands_beside_what_faces_tell(two):
     ):  # fmt: skip
         assert claim in dialogue.ask(question).text
     assert edited not in dialogue.ask("Is it fake?").text and edited not in dialogue.ask("Is it AI?").text
+
+
+def test_where_the_file_decides_no_face_is_told_instead(two):
+    claim = "The file says that Stable Diffusion generated what it shows: it holds settings of a sampler."
+    said = Testimony("provenance", None, findings=(Finding.on(None, (0, 0, 9, 9), None, claim, None),))
+    for people, status in ((two.report.people[1:], "ok"), ((), "no_face")):
+        report = replace(two.report, people=people, status=status, inspections=(said,))
+        dialogue = Dialogue(replace(report, verdict=Verdict("fake", None, None, None, None, (claim,))))
+        for question, begins in (
+            ("Is it real?", "No. The picture"),
+            ("Is it fake?", "Yes. The picture"),
+            ("Why?", "The"),
+        ):
+            answer = dialogue.ask(question)
+            assert answer.text.startswith(f"{begins}") and "the file itself says that it was generated" in answer.text
+            assert claim in answer.text and answer.label == "fake"
+        if people:
+            assert "Of the face alone: the face shows no sign of forgery: 8 % fake" in dialogue.ask("Is it real?").text
+            nose = dialogue.ask("Is the nose fake?")
+            assert nose.label == "inconclusive" and "But the picture is judged fake" in nose.text
+            assert "The report calls a face fake" not in dialogue.ask("Can I publish it?").text
+    assert "the file itself" not in two.ask("Is it real?").text
 
 
 def test_where_a_region_lies_can_be_asked(two):

@@ -336,10 +336,34 @@ class Dialogue:
         question = self._of_a_pair(question)
         several = len(self.report.people) > 1 and not self._film
         if (named := people.alone(question)) is not None and (several or named.startswith("face ")):
-            return self._answered(named, places)
+            return self._with_the_file(named, self._answered(named, places))
         read = self._respelt(question)
-        answer = self._answered(read, places)
+        answer = self._with_the_file(read, self._answered(read, places))
         return answer if read == question else replace(answer, text=f"Read as “{read}”: {answer.text}")
+
+    @property
+    def _said_by_the_file(self) -> str:
+        """That the file decides, and no face: why the report says fake though no face is judged so; else nothing."""
+        verdict = self.report.verdict
+        if verdict is None or verdict.label != "fake" or any(p.verdict.label == "fake" for p in self.report.people):
+            return ""
+        claims = " ".join(finding.claim for finding in self.report.findings if finding.claim in verdict.reasons)
+        return f"The {self._medium} is judged fake: the file itself says that it was generated. {claims}".strip()
+
+    def _with_the_file(self, question: str, answer: Answer) -> Answer:
+        """An answer about faces, behind what the file says where that decides: of what calls itself generated."""
+        lead = self._said_by_the_file
+        rest = _LEADS.sub("", answer.text)
+        if lead and answer.intent == "region" and answer.label == "real":
+            return replace(answer, text=f"{rest} But {_lower(lead)}", label="inconclusive")
+        if not lead or answer.intent not in _OF_ALL or answer.regions:
+            return answer
+        if answer.intent == "picture":
+            rest = " ".join(self.report.verdict.reasons[1:]) if self.report.verdict is not None else ""
+        elif answer.intent != "no_face":
+            rest = f"Of the {someone(self._film, len(self.report.people))} alone: {_lower(rest)}"
+        text = f"{questions.yes_or_no(question, forged=True)}{lead} {rest}".strip()
+        return replace(answer, text=text, label="fake")
 
     def _of_a_pair(self, question: str) -> str:
         """ "And the left one?" where eyebrows were spoken of, as "Is the left eyebrow fake?"; any other as it is.
@@ -1037,7 +1061,8 @@ class Dialogue:
     def _made(self, face: PersonReport, question: str) -> Answer:
         """Whether it was generated: the verdict, the kinds, and what the witnesses know of generators."""
         label = face.verdict.label
-        first = f"{self._which()}: {WORDS[label][0].lower()}, {odds(face.verdict)}.{self._of_file(_OF_MAKING)}"
+        first = f"{self._which()}: {WORDS[label][0].lower()}, {odds(face.verdict)}."
+        first += "" if self._said_by_the_file else self._of_file(_OF_MAKING)
         return Answer(f"{first}{_shares(face)} {self._known()}".strip(), label, face.findings, intent="made")
 
     def _tool(self, face: PersonReport, question: str) -> Answer:
@@ -1177,7 +1202,7 @@ class Dialogue:
     def _about_the_report(self, intent: str, question: str) -> Answer:
         """Questions about what the report means and what to do with it."""
         verdict = self.report.verdict
-        label = None if verdict is None else verdict.label
+        stands = self._said_by_the_file or _STANDS[None if verdict is None else verdict.label]
         if intent == "means":
             text = normal(question)
             definition = next((meaning for words, meaning in _MEANINGS if words.search(text)), None)
@@ -1187,10 +1212,10 @@ class Dialogue:
                 definition += f" {self._which()} is judged by {low} and {high}."
             return Answer(definition or f"I cannot explain that word. {CAN_ASK}", None, intent=intent)
         if intent == "next":
-            text = f"{NEXT} {_STANDS[label]}".strip()
+            text = f"{NEXT} {stands}".strip()
         else:
             decision = "That decision is yours: one result is not enough to publish or to accuse anybody."
-            text = f"{decision} {_STANDS[label]} {NEXT}"
+            text = f"{decision} {stands} {NEXT}"
         return Answer(of_medium(text, self._film), None, intent=intent)
 
     def _wrong(self, face: PersonReport, question: str) -> Answer:
@@ -1275,6 +1300,8 @@ _OF_PARTS = re.compile(
 _OF_MAKING = re.compile(r"\b(?:[Gg]enerat\w+|AI|[Aa]lgorithm\w*|[Ss]ynthe\w+|compos\w+)\b")
 _OF_EDITS = re.compile(rf"{_OF_PARTS.pattern}|\bedits\b|\bgenerat\w+")
 _OF_CAMERA = re.compile(r"\b(?:EXIF|cameras?|taken|software|program|metadata)\b")
+_OF_ALL = ("verdict", "picture", "which", "made", "sure", "why", "kind", "no_face")  # what the file may decide
+_LEADS = re.compile(r"^(?:As far as can be seen, yes|Not as far as can be seen|Yes|No|That cannot be decided)[.] ")
 _OF_SOMEBODY = ("who it is", questions.SAME)
 _OF_CONTENT = ("", "verdict", "which", "faces", "where", "when", "made", "kind", "signs")
 _AS_SEEN = {"": "", "Yes. ": "As far as can be seen, yes. ", "No. ": "Not as far as can be seen. "}
