@@ -705,6 +705,29 @@ def test_where_the_file_decides_no_face_is_told_instead(two):
     assert "the file itself" not in two.ask("Is it real?").text
 
 
+def test_of_a_face_that_could_not_be_judged_no_sign_and_no_strength_is_told():
+    report = REPORTS["two_faces"]
+    person = report.people[0]
+    verdict = replace(person.verdict, label="inconclusive", cause="quality", reasons=("The face is small: 20 px.",))
+    poor = replace(person, verdict=verdict, findings=(), explanation=())
+    dialogue = Dialogue(replace(report, people=(poor,), verdict=verdict))
+    for question in ("Is the mouth fake?", "Which parts are not fake?", "Suppose it is fake.", "Suppose it is real.",
+                     "What speaks for either side?", "How was it made?", "Is it AI?"):  # fmt: skip
+        text = dialogue.ask(question).text
+        assert "sign (" not in text and "No sign was found" not in text and "face swap" not in text, text
+    assert dialogue.ask("Is the mouth fake?").text.startswith("That cannot be decided: the face could not be judged.")
+
+
+def test_a_picture_without_a_face_answers_what_needs_none():
+    dialogue = Dialogue(REPORTS["no_face"])
+    assert dialogue.ask("What can you do?").intent == "self"
+    assert dialogue.ask("¿Es falso?").intent == "language"
+    now = dialogue.ask("What now?").text
+    assert now.startswith("No face was found") and "reverse image search" in now
+    assert dialogue.ask("What does inconclusive mean?").text.startswith("Inconclusive means")
+    assert dialogue.ask("Is the nose fake?").intent == "no_face"
+
+
 def test_where_a_region_lies_can_be_asked(two):
     text = two.ask("Where exactly is the mouth?").text
     assert text.startswith("The mouth: ") and text.endswith(" of face 1, in pixels from the upper left.")

@@ -411,10 +411,16 @@ class Dialogue:
         intent, named = questions.intent(question), questions.of_each(question, questions.asked_regions(question))
         if questions.about_file(question) and not named and intent not in ("tool", "what_if", "else"):
             return self._file(question)
-        if report.status == "no_face":
-            return Answer(WORDS["no_face"][1], None, intent="no_face")
         if not questions.is_english(question):
             return Answer(ENGLISH_ONLY, None, intent="language")
+        if report.status == "no_face":
+            if intent in ("self", "again"):
+                return self._self(question) if intent == "self" else self._again(question)
+            if intent in ("means", "publish", "next"):
+                answer = self._about_the_report(intent, question)
+                lead = "" if intent == "means" else f"{WORDS['no_face'][1]} "
+                return replace(answer, text=f"{lead}{answer.text}")
+            return Answer(WORDS["no_face"][1], None, intent="no_face")
         if intent in ("self", "examined", "length", "again"):
             answers = {"self": self._self, "examined": self._examined, "length": self._length, "again": self._again}
             return answers[intent](question)
@@ -887,7 +893,7 @@ class Dialogue:
         """Where nothing was found."""
         named = _regions(_suspicions(face))
         quiet = [name for name in regions.MARE if name not in face.face.unseen and not _covers(named, name)]
-        if face.verdict.fake is None:
+        if _is_unmeasured(face):
             text = "Nothing was measured, so nothing is known of any place."
         elif "face" in named:
             text = "None can be named: the signs belong to the face as a whole."
@@ -1215,7 +1221,7 @@ class Dialogue:
             text = f"{NEXT} {stands}".strip()
         else:
             decision = "That decision is yours: one result is not enough to publish or to accuse anybody."
-            text = f"{decision} {stands} {NEXT}"
+            text = " ".join(part for part in (decision, stands, NEXT) if part)
         return Answer(of_medium(text, self._film), None, intent=intent)
 
     def _wrong(self, face: PersonReport, question: str) -> Answer:
@@ -1244,8 +1250,8 @@ class Dialogue:
         return Answer(text, None, intent="quality")
 
     def _suppose_fake(self, face: PersonReport, question: str) -> Answer:
-        signs = _suspicions(face)
-        if face.verdict.fake is None:
+        signs = () if _is_unmeasured(face) else _suspicions(face)
+        if _is_unmeasured(face):
             answer = "Nothing was measured that could speak for it."
         elif not signs:
             answer = "Nothing was found that would speak for it: no witness names a place."
@@ -1256,7 +1262,7 @@ class Dialogue:
     def _suppose_real(self, face: PersonReport, question: str) -> Answer:
         named = _regions(_suspicions(face))
         quiet = [r for r in regions.MARE if r not in named and not _covers(named, r)]
-        if face.verdict.fake is None:
+        if _is_unmeasured(face):
             answer = "Nothing was measured that could speak for it."
         elif quiet:
             answer = f"What would speak for it: no sign at {listed(regions.title(r) for r in quiet)}."
@@ -1279,13 +1285,13 @@ class Dialogue:
                 for name, reply in cases(testimony)
             ]
             parts.append(why_it_won(testimony))
-        signs = _suspicions(face)
+        signs = () if _is_unmeasured(face) else _suspicions(face)
         if not weighed:
             named = _regions(signs)
             quiet = [name for name in regions.MARE if name not in named and not _covers(named, name)]
             parts.append("For “fake”: " + (" ".join(_sentence(f) for f in signs) or "nothing that was measured."))
             calm = f"no sign at the {listed(regions.title(name) for name in quiet)}" if quiet else "nothing"
-            parts.append(f"For “real”: {calm if face.verdict.fake is not None else 'nothing that was measured'}.")
+            parts.append(f"For “real”: {calm if not _is_unmeasured(face) else 'nothing that was measured'}.")
         text = f"{' '.join(parts)} {self._stands(face)}"
         return Answer(text, face.verdict.label, signs, intent=intent or f"suppose_{side}")
 
@@ -1335,9 +1341,14 @@ def _witnesses(report: Report) -> tuple[Mapping[str, Any], ...]:
     return tuple(w for w in witnesses if isinstance(w, Mapping)) if isinstance(witnesses, list | tuple) else ()
 
 
+def _is_unmeasured(face: PersonReport) -> bool:
+    """Whether there is no probability, or none that holds: then no sign is told, and no strength."""
+    return face.verdict.fake is None or face.verdict.is_unjudged
+
+
 def _shares(face: PersonReport) -> str:
-    """The witnesses' shares of the kinds, with a space before; empty where nobody gave them."""
-    if face.kind is None:
+    """The witnesses' shares of the kinds, with a space before; empty where nobody gave them, or they do not hold."""
+    if face.kind is None or face.verdict.is_unjudged:
         return ""
     shares = ", ".join(f"{KIND_WORDS[name]} {percent(p)}" for name, p in face.kind.items())
     return f" The witnesses' shares for how it was made, which decide nothing: {shares}."
@@ -1730,6 +1741,10 @@ def _about(face: PersonReport, name: str, question: str, masked: Callable[[], ND
         return Answer(text, label, findings, (name,), "region")
 
     verdict, place = face.verdict, f"the {regions.title(name)}"
+    if verdict.is_unjudged:
+        return answer(
+            f"That cannot be decided: the face could not be judged. Nothing is said about {place}.", "inconclusive"
+        )
     hidden = _hidden(face, name)
     if hidden:
         return answer(f"{hidden} Nothing can be said about {place}.", None)

@@ -236,7 +236,8 @@ UNEXAMINED: dict[str, str] = {
     r"earrings?)\b",
     "text and signs in the picture": r"\b(text|caption|writing|letters|headline|logo|watermark|banner|poster|"
     r"subtitles?|license plate|number plate)\b",
-    PHOTOGRAPH: r"\b(paintings?|drawings?|cartoons?|sketch|statues?|dolls?|mannequins?|puppets?|"
+    PHOTOGRAPH: r"\b(?:is|was) (?:it|this|that) an? photo(?:graph)?\W*$|"
+    r"\b(paintings?|drawings?|cartoons?|sketch|statues?|dolls?|mannequins?|puppets?|"
     r"wax figures?|screen ?shots?|photo of a (photo|screen)|game)\b",
     "who it is": r"\bwho('s| is| are| was)? (this|that|he|she|it|they|the|these|those)\b|(^|\b(know|tell|say) "
     r")whose\b(?! faces?\b| heads?\b)|"
