@@ -115,6 +115,7 @@ def test_regions_in_questions(question, named):
         ("Can you show me the original?", "self"),
         ("Can you tell me if it is fake?", "verdict"),
         ("Who made you?", "self"),
+        ("Are you human?", "self"),
         ("Which regions can I ask about?", "self"),
         ("Can I tell my readers that it is fake?", "publish"),
         ("Could you share the verdict?", "verdict"),
@@ -129,6 +130,9 @@ def test_regions_in_questions(question, named):
         ("What did you say?", "again"),
         ("What percentage of the film is fake?", "when"),
         ("Is the whole film fake?", "when"),
+        ("Is every frame fake?", "when"),
+        ("Which frame should I look at?", "when"),
+        ("Which frames did you look at?", "length"),
         ("What are the coordinates of the face?", "place"),
         ("Are you absolutely sure?", "sure"),
         ("How did you get to 99 %?", "why"),
@@ -349,6 +353,7 @@ def test_every_moment_that_is_named_counts():
     for words in ("4s", "at second four", "Is it fake after four seconds?", "at about 4 sec"):
         assert questions.moments_asked_for(words) == (4.0,)
     assert questions.frames_asked_for("Is frame 35 more fake than frame ten?") == (35, 10)
+    assert questions.frames_asked_for("Are frames 10 to 20 fake?") == (10, 20)
     assert questions.frames_asked_for("The first frame or the last frame?") == (0, -1)
 
 

@@ -70,7 +70,7 @@ INTENTS: dict[str, str] = {
     r"(?:show|give|get|find|send)(?: me)? the original)\b|\b(?:can|could|would|will) you (?:please )?(?:change|edit|"
     r"remove|save|send|upload|mark|blur|make it|say (?:it|that) in)\b|"
     r"^(?:please )?say (?:it|that) in\b|"
-    r"\b(?:what|which) version\b|\bare you an? (?:\w+ ){0,2}(?:ai|bot|chatbot|human|person|machine|program|model)\b",
+    r"\b(?:what|which) version\b|\bare you (?:an? )?(?:\w+ ){0,2}(?:ai|bot|chatbot|human|person|machine|program|model)\b",
     "again": r"^(?:please |can you |could you )*(?:repeat|say) (?:that|it|this)(?: again| once more)?(?: please)?\W*$|"
     r"^(?:repeat|once more|again|come again|pardon|say again)\W*$|^what did you (?:just )?say\W*$",
     "witnesses": r"\bwhich witness(?:es)?\b|\bwitness(?:es)?\b.*\b(?:say|says|said|agree\w*|disagree\w*|think|thinks|"
@@ -103,9 +103,12 @@ INTENTS: dict[str, str] = {
     rf"\bwhy (did|does|has) (the )?({_LABEL}|that|this|it)( case| side| answer)? (win|won|stand)\b",
     "length": r"\bhow long (?:is|was|does) (?:the|this|that|your) (?:film|video|clip|footage|recording|movie)\b|"
     r"\b(?:duration|running time) of\b|\bhow many (?:frames|moments|seconds|minutes)\b(?!.*\b(?:fake|forged|real)\b)|"
-    r"\b(?:which|what|all|every|each) (?:the )?(?:frames?|moments?)\b.*\b(?:examin\w*|judged?|look\w* at|check\w*|"
+    r"\b(?:which|what|all|every|each) (?:the )?(?:frames?|moments?)\b(?! should\b).*\b(?:examin\w*|judged?|look\w* "
+    r"at|check\w*|"
     r"analy[sz]\w*)\b|\bframe ?rate\b",
-    "when": rf"\b(?:which|what)(?: \w+){{0,3}} (?:frames?|moments?)\b|\bhow many (?:frames|moments|seconds)\b|"
+    "when": rf"\b(?:every|each|all|any)(?: of the)?(?: single)? (?:frames?|moments?|seconds?)\b.*\b{_LABEL}\b|"
+    r"\b(?:which|what) (?:frames?|moments?) should\b|"
+    rf"\b(?:which|what)(?: \w+){{0,3}} (?:frames?|moments?)\b|\bhow many (?:frames|moments|seconds)\b|"
     rf"\b{_LABEL}\b.*\b(?:all the time|the (?:whole|entire) time|throughout|always|constantly|all along|"
     r"from (?:start|beginning) to (?:end|finish))\b|\b(?:worst|most suspicious) (?:moment|frame|part of the)\b|"
     rf"\b(?:what|which) (?:percentage|per ?cent|share|fraction|proportion|portion|part) of (?:the |this |that ){_FILM}|"
@@ -351,7 +354,10 @@ _MOMENT = re.compile(
     r"(?:\b(?:at|after|around|by|and) |^)(?:about |around )?(\d{1,6}(?:\.\d{1,3})?) ?(?:s|secs?|seconds?)\b|"
     r"\bsecond (?:number |no\.? ?|#)?(\d{1,6}(?:\.\d{1,3})?)\b"
 )
-_FRAME = re.compile(r"\bframes? (?:number |no\.? ?|#)?(\d{1,9})\b|\b(first|last|final) frame\b")
+_FRAME = re.compile(
+    r"\bframes? (?:number |no\.? ?|#)?(\d{1,9})(?: ?(?:to|and|or|through|[-–]) ?(\d{1,9}))?\b|"
+    r"\b(first|last|final) frame\b"
+)
 
 
 def asked(question: str) -> str:
@@ -1015,8 +1021,10 @@ def frames_asked_for(question: str) -> tuple[int, ...]:
     Args:
         question: As it was asked.
     """
-    named = _FRAME.finditer(_timed(question))
-    numbers = (int(match[1]) if match[1] else 0 if match[2] == "first" else -1 for match in named)
+    numbers: list[int] = []
+    for match in _FRAME.finditer(_timed(question)):
+        numbers += [int(number) for number in match.groups()[:2] if number]
+        numbers += [0 if match[3] == "first" else -1] if match[3] else []
     return tuple(dict.fromkeys(numbers))[:_MOMENTS]
 
 
