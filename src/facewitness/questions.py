@@ -70,7 +70,8 @@ INTENTS: dict[str, str] = {
     r"(?:show|give|get|find|send)(?: me)? the original)\b|\b(?:can|could|would|will) you (?:please )?(?:change|edit|"
     r"remove|save|send|upload|mark|blur|make it|say (?:it|that) in)\b|"
     r"^(?:please )?say (?:it|that) in\b|"
-    r"\b(?:what|which) version\b|\bare you (?:an? )?(?:\w+ ){0,2}(?:ai|bot|chatbot|human|person|machine|program|model)\b",
+    r"\b(?:what|which) version\b|\bare you (?:an? )?(?:\w+ ){0,2}(?:ai|bot|chatbot|human|person|machine|program|"
+    r"model)\b",
     "again": r"^(?:please |can you |could you )*(?:repeat|say) (?:that|it|this)(?: again| once more)?(?: please)?\W*$|"
     r"^(?:repeat|once more|again|come again|pardon|say again)\W*$|^what did you (?:just )?say\W*$",
     "witnesses": r"\bwhich witness(?:es)?\b|\bwitness(?:es)?\b.*\b(?:say|says|said|agree\w*|disagree\w*|think|thinks|"
