@@ -99,6 +99,18 @@ def test_a_manifest_of_50_mb_is_left_out_and_told():
     content = files.with_chunk(files.png(PICTURE), b"caBX", b"\0" * 50_000_000)
     parts = container.split(content)
     assert parts.manifest == b"" and parts.left_out == ["A C2PA manifest of 50.0 MB was not read: at most 8 MB are."]
+    told = outcome(content)
+    assert told.outcome == "unchecked" and told.why == parts.left_out[0], "it is not absent"
+
+
+def test_a_manifest_in_very_many_segments_is_left_out_as_a_whole():
+    content = files.jpeg(PICTURE)
+    for number in range(200, 0, -1):  # each piece repeats the box's header
+        piece = struct.pack(">HI", 1, number) + struct.pack(">I4s", 12_000_000, b"jumb") + bytes(60_000)
+        content = files.with_segment(content, 0xEB, b"JP" + piece)
+    parts = container.split(content)
+    assert parts.manifest == b"" and parts.unread == "A C2PA manifest of 12.0 MB was not read: at most 8 MB are."
+    assert outcome(content).outcome == "unchecked"
 
 
 def test_many_pieces_stay_bounded():
@@ -367,7 +379,7 @@ def keys():
 
 def outcome(content: bytes, anchors: str = "") -> credentials.Credentials:
     parts = container.split(content)
-    return credentials.check(content, parts.format, parts.manifest, anchors)
+    return credentials.check(content, parts.format, parts.manifest, anchors, parts.unread)
 
 
 def changed(content: bytes) -> bytes:
@@ -391,12 +403,14 @@ def test_five_outcomes_are_told_apart(keys, monkeypatch):
     assert outcome(changed(content)).outcome == "invalid", "that the picture is another one is told on a plain install"
 
 
-@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
-def test_manifests_in_other_containers(keys, kind):
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "TIFF", "AVIF"])
+def test_manifests_in_other_containers(keys, kind, monkeypatch):
     made = io.BytesIO()
     PICTURE.save(made, kind)
     content = files.signed(made.getvalue(), keys, files.manifest(), f"image/{kind.lower()}")
     assert outcome(content, keys[2].decode()).outcome == "valid"
+    monkeypatch.setattr(credentials, "installed", lambda: False)
+    assert outcome(content).outcome == "unchecked"
 
 
 @pytest.mark.parametrize("checked", [True, False])

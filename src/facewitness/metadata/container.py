@@ -19,6 +19,7 @@ MOST_TEXT = 2_000_000  # characters of one text; a large ComfyUI graph has about
 MOST_PIECES = 4_000  # headers that are walked over: segments, chunks, boxes
 C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # C2PA 2.1, A.5.1: the box of ISO base media files
 XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # XMP part 3, 1.1.4
+_MANIFEST = "A C2PA manifest"
 
 
 @dataclass(slots=True)
@@ -29,6 +30,7 @@ class Parts:
     exif: bytes = b""  # from the TIFF header on
     xmp: bytes = b""
     manifest: bytes = b""  # JUMBF boxes of C2PA
+    unread: str = ""  # of a manifest that is there and too large: the sentence that says so
     texts: list[tuple[str, str]] = field(default_factory=list)  # (keyword, text): of PNG chunks and of comments
     tables: dict[int, tuple[int, ...]] = field(default_factory=dict)  # JPEG: number → 64 steps, row by row
     components: int = 0  # JPEG: 1 grey, 3 colour
@@ -44,10 +46,22 @@ class Parts:
             content: The piece's bytes.
         """
         if len(content) > MOST_PIECE or self.taken + len(content) > MOST_TOGETHER:
-            self.leave(f"{name} of {len(content) / 1e6:,.1f} MB was not read: at most {MOST_PIECE / 1e6:.0f} MB are.")
+            self.too_large(name, len(content))
             return b""
         self.taken += len(content)
         return bytes(content)
+
+    def too_large(self, name: str, length: int) -> None:
+        """Note that a piece was not read for its size.
+
+        Args:
+            name: Of the piece.
+            length: In bytes.
+        """
+        sentence = f"{name} of {length / 1e6:,.1f} MB was not read: at most {MOST_PIECE / 1e6:.0f} MB are."
+        if name == _MANIFEST:
+            self.unread = self.unread or sentence
+        self.leave(sentence)
 
     def leave(self, sentence: str) -> None:
         """Note once that something was not read.
@@ -123,7 +137,8 @@ def _film_boxes(file: BinaryIO, parts: Parts) -> None:
         if length < body or at + length > end:
             raise ValueError("a box longer than the file")
         if kind in (b"uuid", b"jumb") and (kind == b"jumb" or head[body : body + 16] in (C2PA_UUID, XMP_UUID)):
-            piece = _piece(file, at, length, "A C2PA manifest or XMP", parts)
+            is_xmp = kind == b"uuid" and head[body : body + 16] == XMP_UUID
+            piece = _piece(file, at, length, "XMP" if is_xmp else _MANIFEST, parts)
             _boxes(memoryview(piece), parts)
             parts.format = "mov"
         at += length
@@ -138,7 +153,7 @@ def _film_chunks(file: BinaryIO, parts: Parts) -> None:
         file.seek(at)
         kind, length = struct.unpack("<4sI", file.read(8))
         if kind == b"C2PA":
-            parts.manifest = parts.manifest or _piece(file, at + 8, min(length, end - at - 8), "A C2PA manifest", parts)
+            parts.manifest = parts.manifest or _piece(file, at + 8, min(length, end - at - 8), _MANIFEST, parts)
         elif kind == b"_PMX":
             parts.xmp = parts.xmp or _piece(file, at + 8, min(length, end - at - 8), "XMP", parts)
         at += 8 + length + length % 2
@@ -146,7 +161,7 @@ def _film_chunks(file: BinaryIO, parts: Parts) -> None:
 
 def _piece(file: BinaryIO, at: int, length: int, name: str, parts: Parts) -> bytes:
     if length > MOST_PIECE:
-        parts.leave(f"{name} of {length / 1e6:,.1f} MB was not read: at most {MOST_PIECE / 1e6:.0f} MB are.")
+        parts.too_large(name, length)
         return b""
     file.seek(at)
     return file.read(length)
@@ -158,7 +173,7 @@ def _piece(file: BinaryIO, at: int, length: int, name: str, parts: Parts) -> byt
 def _jpeg(view: memoryview, parts: Parts) -> None:
     parts.format = "jpeg"
     extended: dict[bytes, dict[int, bytes]] = {}
-    boxes: dict[tuple[int, bytes], dict[int, bytes]] = {}
+    boxes: dict[tuple[int, bytes], dict[int, memoryview]] = {}
     for marker, body in _segments(view):
         head = bytes(body[:40])
         if marker == 0xE1 and head.startswith(b"Exif\0"):
@@ -170,7 +185,7 @@ def _jpeg(view: memoryview, parts: Parts) -> None:
         elif marker == 0xEB and head.startswith(b"JP"):
             # JPEG XT (ISO 18477-3): "JP", instance, number in the sequence; each piece repeats the box's header
             instance, number = struct.unpack(">HI", body[2:8])
-            boxes.setdefault((instance, bytes(body[8:16])), {})[number] = parts.keep("A C2PA manifest", body[8:])
+            boxes.setdefault((instance, bytes(body[8:16])), {})[number] = body[8:]
         elif marker == 0xFE:
             _comment(body, parts)
         elif marker == 0xDB:
@@ -181,8 +196,12 @@ def _jpeg(view: memoryview, parts: Parts) -> None:
     whole = []
     for pieces in boxes.values():
         ordered = [pieces[number] for number in sorted(pieces)]
-        whole.append(b"".join([ordered[0], *(piece[8:] for piece in ordered[1:])]))
-    parts.manifest = b"".join(whole)
+        whole += [ordered[0], *(piece[8:] for piece in ordered[1:])]
+    length = sum(map(len, whole))
+    if length > MOST_PIECE:
+        parts.too_large(_MANIFEST, length)
+    else:
+        parts.manifest = parts.keep(_MANIFEST, b"".join(whole))
     more = max(extended.values(), key=len, default={})
     if more:
         parts.texts.append(("XMP extension", _text(b"".join(more[at] for at in sorted(more)), parts)))
@@ -263,7 +282,7 @@ def _png(view: memoryview, parts: Parts) -> None:
         elif kind == b"eXIf":
             parts.exif = parts.exif or _without_header(parts.keep("EXIF", body))
         elif kind == b"caBX":
-            parts.manifest = parts.manifest or parts.keep("A C2PA manifest", body)
+            parts.manifest = parts.manifest or parts.keep(_MANIFEST, body)
         at += 12 + length
 
 
@@ -345,7 +364,7 @@ def _webp(view: memoryview, parts: Parts) -> None:
         elif kind == b"XMP ":
             parts.xmp = parts.xmp or parts.keep("XMP", body)
         elif kind == b"C2PA":
-            parts.manifest = parts.manifest or parts.keep("A C2PA manifest", body)
+            parts.manifest = parts.manifest or parts.keep(_MANIFEST, body)
         at += 8 + length + length % 2
 
 
@@ -356,9 +375,11 @@ def _gif(view: memoryview, parts: Parts) -> None:
         if at + 2 > len(view) or view[at] != 0x21:
             return  # extensions after the first picture are about later ones
         label, at = view[at + 1], at + 2
-        xmp = label == 0xFF and bytes(view[at + 1 : at + 12]) == b"XMP DataXMP"
+        application = bytes(view[at + 1 : at + 12]) if label == 0xFF else b""
         start, at = at + 12, _past_blocks(view, at)
-        if xmp:
+        if application == b"C2PA_GIF\1\0\0":  # C2PA 2.1, appendix A
+            parts.manifest = parts.manifest or parts.keep(_MANIFEST, _joined_blocks(view, start, at))
+        elif application == b"XMP DataXMP":
             packet = bytes(view[start : min(at, start + MOST_PIECE)])
             parts.xmp = parts.keep("XMP", packet[: packet.rfind(b">") + 1])  # then a trailer of counting bytes
         elif label == 0xFE:
@@ -371,10 +392,31 @@ def _past_blocks(view: memoryview, at: int) -> int:
     return at + 1
 
 
+def _joined_blocks(view: memoryview, at: int, end: int) -> bytes:
+    """What blocks hold that each begin with their length, without those lengths."""
+    joined = bytearray()
+    while at < end and view[at]:
+        joined += view[at + 1 : at + 1 + view[at]]
+        at += 1 + view[at]
+    return bytes(joined)
+
+
+_TIFF_C2PA = 0xCD41  # C2PA 2.1, appendix A: the tag of a manifest
+
+
 def _tiff(view: memoryview, parts: Parts) -> None:
     parts.format = "tiff"
     # its tags may lie anywhere; those of a large file that lie beyond are said to be outside
     parts.exif = parts.keep("TIFF", view[:MOST_PIECE])
+    order = "<" if view[:1] == b"I" else ">"
+    at = struct.unpack_from(order + "I", view, 4)[0] if len(view) >= 8 else len(view)
+    if at + 2 > len(view):
+        return
+    for entry in range(at + 2, len(view) - 11, 12)[: struct.unpack_from(order + "H", view, at)[0]]:
+        tag, _, count, place = struct.unpack_from(order + "HHII", view, entry)
+        if tag == _TIFF_C2PA:
+            parts.manifest = parts.keep(_MANIFEST, view[place : place + count])
+            return
 
 
 # --------------------------------------------------------------------------------------------------------------- boxes
@@ -388,11 +430,11 @@ def _boxes(view: memoryview, parts: Parts) -> None:
             # version and flags, a purpose closed by a zero, an offset
             purpose = bytes(view[body + 20 : body + 40]).split(b"\0")[0]
             if purpose in (b"manifest", b"original", b"update"):
-                parts.manifest += parts.keep("A C2PA manifest", view[body + 20 + len(purpose) + 9 : end])
+                parts.manifest += parts.keep(_MANIFEST, view[body + 20 + len(purpose) + 9 : end])
         elif kind == b"uuid" and identity == XMP_UUID:
             parts.xmp = parts.xmp or parts.keep("XMP", view[body + 16 : end])
         elif kind == b"jumb":
-            parts.manifest += parts.keep("A C2PA manifest", view[start:end])
+            parts.manifest += parts.keep(_MANIFEST, view[start:end])
         elif kind == b"meta":
             _items(view, body + 4, end, parts)
 

@@ -4,7 +4,7 @@
     unknown     the same, but nobody here knows the signer: anyone can make such a signature
     invalid     the signature does not hold, or the manifest is about another picture
     absent      there is none. This proves nothing: most pictures have none, and every upload may take it away
-    unchecked   there is one, or an address of one, and its signature could not be checked here
+    unchecked   there is one, or an address of one, and it could not be checked here, such as one that is too large
 
 Whether a manifest is about this very picture can be told without a signature, by the hash that it holds (C2PA 2.1,
 18.5). So a manifest that was taken from another picture is invalid on a plain install, too. A film's hash, which is
@@ -67,7 +67,7 @@ def installed() -> bool:
     return True
 
 
-def check(content: bytes | BinaryIO, kind: str, manifest: bytes, anchors: str = "") -> Credentials:
+def check(content: bytes | BinaryIO, kind: str, manifest: bytes, anchors: str = "", unread: str = "") -> Credentials:
     """The outcome for a file.
 
     Args:
@@ -75,8 +75,11 @@ def check(content: bytes | BinaryIO, kind: str, manifest: bytes, anchors: str = 
         kind: its format, as `container.split` names it.
         manifest: the JUMBF boxes that were found in it; empty for none.
         anchors: certificates (PEM) that are trusted besides the two lists.
+        unread: why a manifest that is there was not read, as `container.split` says it; empty where none was left out.
     """
     film = kind in _FILMS
+    if unread:
+        return Credentials("unchecked", unread)
     if not manifest:
         limit = "films" if film else "pictures"
         return Credentials("absent", f"The file holds no C2PA manifest. That proves nothing: most {limit} have none.")

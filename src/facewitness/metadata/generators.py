@@ -226,9 +226,10 @@ def _nodes(value: Any) -> tuple[str, ...]:
 
 
 def _comfy(nodes: Sequence[str]) -> Trace:
+    count = "1 node" if len(nodes) == 1 else f"{len(nodes):,} nodes"
     if any("sampler" in kind.lower() for kind in nodes):
-        return _generated("ComfyUI", f"a graph of {len(nodes)} nodes, a sampler among them")
-    what = f"a ComfyUI graph of {len(nodes)} nodes without a sampler: it went through it"
+        return _generated("ComfyUI", f"a graph of {count} with a sampler")
+    what = f"a ComfyUI graph of {count} without a sampler: it went through it"
     return Trace("ComfyUI", f"The file holds {what}, which says nothing of where it came from.", False)
 
 

@@ -82,7 +82,7 @@ class Provenance:
         parts = container.split(clip.content)
         from_exif = exif.read(parts.exif)
         properties, refused = xmp.read(parts.xmp or from_exif.xmp)
-        checked = credentials.check(clip.content, parts.format, parts.manifest, self._anchors)
+        checked = credentials.check(clip.content, parts.format, parts.manifest, self._anchors, parts.unread)
         traces = [*credentials.traces(checked), *generators.traces(parts.texts, from_exif, properties)]
         further = [*_camera(from_exif, clip), *_saving(parts, from_exif, clip), *parts.left_out, *from_exif.left_out]
         has_thumbnail = from_exif.thumbnail and parts.format in ("jpeg", "tiff")
@@ -94,7 +94,7 @@ class Provenance:
         """The same of a film: its C2PA manifest, its XMP and its container's tags."""
         parts = container.split_film(file)
         properties, refused = xmp.read(parts.xmp or clip.tags.get("xmp", "").encode())
-        checked = credentials.check(file, parts.format, parts.manifest, self._anchors)
+        checked = credentials.check(file, parts.format, parts.manifest, self._anchors, parts.unread)
         traces = [*credentials.traces(checked), *tags.traces(clip.tags, properties)]
         traces += generators.traces(parts.texts, exif.read(b""), {})  # comments of a GIF
         elsewhere = _elsewhere(properties) if checked.outcome == "absent" else ""
