@@ -408,7 +408,7 @@ def _tiff(view: memoryview, parts: Parts) -> None:
     parts.format = "tiff"
     # its tags may lie anywhere; those of a large file that lie beyond are said to be outside
     parts.exif = parts.keep("TIFF", view[:MOST_PIECE])
-    order = "<" if view[:1] == b"I" else ">"
+    order = "<" if bytes(view[:2]) == b"II" else ">"
     at = struct.unpack_from(order + "I", view, 4)[0] if len(view) >= 8 else len(view)
     if at + 2 > len(view):
         return
