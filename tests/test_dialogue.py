@@ -262,12 +262,14 @@ def test_how_often_it_is_wrong_is_told_from_what_was_measured():
             "fakes": 1767, "fakes_called_fake": 0.22, "fakes_called_real": 0.1,
         },
         "knows": "Knows face swaps.", "does_not_know": "Does not know pictures that diffusion models made.",
+        "no_sign": "It missed 45 % of real-time swaps.",
     }  # fmt: skip
     made_by = {"witnesses": [{"name": "compact", "measured": measured}]}
     dialogue = Dialogue(replace(REPORTS["two_faces"], made_by=made_by))
     wrong = dialogue.ask("How often are you wrong?").text
     assert "Of 2,390 genuine faces that were held out of its training, compact called 0.4 % fake" in wrong
     assert "Of 1,767 forged faces" in wrong and "The thresholds were chosen on these faces" in wrong
+    assert "It missed 45 % of real-time swaps." in wrong
     assert "diffusion models" in dialogue.ask("Was it made with Midjourney?").text
     unmeasured = Dialogue(REPORTS["two_faces"]).ask("How often are you wrong?").text
     assert unmeasured.startswith("The error rates of these witnesses were not measured")

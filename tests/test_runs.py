@@ -251,6 +251,19 @@ def test_signs_of_a_strength_are_counted_by_whether_their_place_was_touched(monk
     assert "| plain | – (0) | 0.00 (1) | – (0) | 0.50 (2) | – (0) |" in capsys.readouterr().out
 
 
+def test_what_is_told_of_missed_forgeries_is_what_was_measured(monkeypatch):
+    monkeypatch.syspath_prepend(str(RUNS / "compact"))
+    card = script("compact/card")
+    results = json.loads((RUNS / "compact" / "results.json").read_text(encoding="utf-8"))
+    told = card.no_sign(results)
+    dfdc, strange = results["seen"]["plain"]["fakes"]["dfdc"], results["unseen"]["plain"]["fakes"]["gpt_image"]
+    assert f"{100 * dfdc['real']:.0f} % of {dfdc['rows']} swaps like DFDC's" in told
+    assert f"not trained on {100 * strange['real']:.0f} % of {strange['rows']} faces by GPT-Image" in told
+    kinds = [source for sources in (*card._KINDS.values(), *card._UNSEEN.values()) for source in sources]
+    assert sorted(kinds) == sorted({*results["seen"]["plain"]["fakes"], *results["unseen"]["plain"]["fakes"]})
+    assert plugins.get("witnesses", "compact").load().card["no_sign"] == told
+
+
 def test_errors_by_group_count_people_where_rows_are_more(monkeypatch):
     monkeypatch.syspath_prepend(str(RUNS / "compact"))
     groups = script("compact/groups")

@@ -35,7 +35,7 @@ _SYNTHESIS = "generators it has seen made as a whole (StyleGAN2, Stable Diffusio
 def sentences(
     results: Mapping[str, Any], found: Sequence[Mapping[str, Any]], test: Mapping[str, Any]
 ) -> dict[str, str]:
-    """The card: what the witness knows, does not know, the deletion test, and errors by group."""
+    """The card: what the witness knows, does not know, misses by kind, the deletion test, and errors by group."""
     seen = results["seen"]["plain"]
     auc = {**_values(seen["by_method"]), **_values(seen["auc"])}
     unseen = unseen_aucs(results)
@@ -55,6 +55,7 @@ def sentences(
             f"cartoons "
             "and heavily retouched advertising."
         ),
+        "no_sign": no_sign(results),
         "groups": by_group(found),
         "deletion": (
             "The places that compact claims pass the deletion test: covering one moves its score more than covering "
@@ -65,6 +66,37 @@ def sentences(
             "covering another place of that size."
         ),
     }
+
+
+_KINDS = {
+    "faces made as a whole by generators it has seen":
+        ("stylegan2_photos", "sg1_140k", "sg2_omi", "genphotos", "pollinations", "sd21_sdfd"),
+    "portraits edited by StyleGAN2": ("sg2_edit", "cfd_edit"),
+    "swaps like DFDC's": ("dfdc",),
+    "frames of FaceForensics++ (c23, c40)": ("ffpp_c23", "ffpp_c40"),
+    "real-time swaps (DeepFaceLive)": ("deepfacelive",),
+}  # fmt: skip
+_UNSEEN = {
+    "faces by GPT-Image and its like": ("gpt_image",), "inpainted faces": ("inpaint_study",),
+    "faces by another GAN": ("ismaolen",),
+}  # fmt: skip
+
+
+def no_sign(results: Mapping[str, Any]) -> str:
+    """How often forgeries of each kind get "no sign of forgery found", in a sentence."""
+    seen, unseen = results["seen"]["plain"], results["unseen"]["plain"]
+    known = [_missed(kind, [seen["fakes"][s] for s in sources]) for kind, sources in _KINDS.items()]
+    known.append(_missed("blends, swaps and edits made for this", [seen["self_made"]]))
+    strange = [_missed(kind, [unseen["fakes"][s] for s in sources]) for kind, sources in _UNSEEN.items()]
+    return (
+        f"Without a sign of forgery compact called {_listed(known)}; of kinds that it was not trained on "
+        f"{_listed(strange)}."
+    )
+
+
+def _missed(kind: str, shares: Sequence[Mapping[str, Any]]) -> str:
+    rows = sum(m["rows"] for m in shares)
+    return f"{_percent(sum(m['real'] * m['rows'] for m in shares) / rows)} of {rows} {kind}"
 
 
 def by_group(found: Sequence[Mapping[str, Any]]) -> str:

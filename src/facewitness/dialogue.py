@@ -1228,7 +1228,10 @@ class Dialogue:
         rates = [
             sentence
             for described in _witnesses(self.report)
-            for sentence in error_rates(visible(str(described.get("name", ""))), described)
+            for sentence in (
+                *error_rates(visible(str(described.get("name", ""))), described),
+                *known(described, ("no_sign",)),
+            )
         ]
         text = (
             " ".join(rates) or "The error rates of these witnesses were not measured, or do not stand in this report."

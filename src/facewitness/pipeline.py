@@ -79,7 +79,8 @@ class Witness(Protocol):
 
         calibration     a `Calibration` or its JSON; without one its score decides nothing
         card            sentences on what its weights were measured to be worth, by the names "knows", "does_not_know",
-                        "groups" (errors by group) and "deletion" (whether its places are what moves its score)
+                        "no_sign" (how often forgeries of each kind are told to show no sign), "groups" (errors by
+                        group) and "deletion" (whether its places are what moves its score)
         answer(track, clip, question, history, hear) -> Reply      a question put to the witness itself
         inspect(clip) -> Testimony      about the whole file instead of a person; asked where no face is found, too
         decisive        True where what `inspect` says decides by itself, as a generator's signature does

@@ -471,7 +471,7 @@ class Facts(TypedDict):
     calibration: NotRequired[Mapping[str, Any] | None]  # `Calibration.to_json`
     places: NotRequired[_pointing.Fit]  # the second network, which lies beside the first
     groups: NotRequired[list[Mapping[str, Any]]]  # errors by group: `runs/compact/groups.py`
-    card: NotRequired[Mapping[str, str]]  # "knows", "does_not_know", "groups", "deletion": in sentences
+    card: NotRequired[Mapping[str, str]]  # "knows", "does_not_know", "no_sign", "groups", "deletion"
 
 
 def _finite(number: Any) -> bool:
