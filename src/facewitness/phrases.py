@@ -242,7 +242,7 @@ def error_rates(name: str, described: Mapping[str, Any]) -> tuple[str, ...]:
 def known(
     described: Mapping[str, Any], names: tuple[str, ...] = ("knows", "does_not_know", "no_sign", "groups", "deletion")
 ) -> tuple[str, ...]:
-    """What a witness knows, does not know and misses, its errors by group, the deletion test, as its `made_by` has them.
+    """What a witness knows, does not know and misses, its errors by group and the deletion test, as in its `made_by`.
 
     Args:
         described: Its `made_by`.
