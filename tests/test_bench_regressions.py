@@ -108,3 +108,12 @@ def test_what_cannot_be_reported_is_told(tmp_path: Path, photo: Path, capsys: py
         regressions.Kept(tmp_path).add(regressions.record(report, "real"), b"other bytes", ".png")
     with pytest.raises(InputError, match="no folder"):
         regressions.Kept(tmp_path / "none").entries()
+
+
+def test_the_kept_misjudgements_are_read_and_told_of_once_each() -> None:
+    folder = Path(__file__).parents[1] / "runs" / "misjudged"
+    entries = regressions.Kept(folder / "kept").entries()
+    told = (folder / "regressions.md").read_text(encoding="utf-8")
+    assert f"{len(entries)} reported:" in told
+    for entry in entries:
+        assert told.count(entry.sha256[:12]) == 1 and entry.picture is None, "no photograph of a person lies here"

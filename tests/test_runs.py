@@ -264,6 +264,22 @@ def test_what_is_told_of_missed_forgeries_is_what_was_measured(monkeypatch):
     assert plugins.get("witnesses", "compact").load().card["no_sign"] == told
 
 
+def test_the_table_of_floors_is_of_what_was_measured(monkeypatch):
+    monkeypatch.syspath_prepend(str(RUNS / "compact"))
+    floors = script("compact/floors")
+    results = json.loads((RUNS / "compact" / "results.json").read_text(encoding="utf-8"))
+    test = json.loads((RUNS / "shared" / "deletion.json").read_text(encoding="utf-8"))
+    written = (RUNS / "compact" / "floors.md").read_text(encoding="utf-8")
+    assert written == floors.page(results, test), "python runs/compact/floors.py"
+    results["unseen"]["plain"]["fakes"] = {
+        s: m | {"real": 0.19} for s, m in results["unseen"]["plain"]["fakes"].items()
+    }
+    results["edits"]["edit:text"]["auc"] = results["edits"]["plain"]["auc"] - 0.049
+    told = {n.name: n for n in floors.numbers(results, test)}
+    assert told["unseen fakes told to show no sign, mean"].met
+    assert "text" not in told["routine edits: AUC falls"].measured
+
+
 def test_errors_by_group_count_people_where_rows_are_more(monkeypatch):
     monkeypatch.syspath_prepend(str(RUNS / "compact"))
     groups = script("compact/groups")
