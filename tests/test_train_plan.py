@@ -166,10 +166,16 @@ def test_a_plan_is_printed_by_command_and_needs_no_data(capsys, small):
     assert "is a folder: qwen2_5_vl" in printed and "26 tokens of the detector, 64 wide" in printed
     assert "fits a 24 GB card" in printed
     assert main(["train", "grpo", recipe, "--plan"]) == 2
-    assert "A forgery prompt needs a detector" in capsys.readouterr().err
+    assert "the recipe that trains it (runs/fdm/recipe.toml), got none" in capsys.readouterr().err
     with pytest.raises(SystemExit) as ended:
         main(["train", "grpo", recipe])
     assert ended.value.code == 2 and "required: --data, --out" in capsys.readouterr().err
+
+
+def test_a_detector_that_is_missing_is_asked_for_with_the_recipe_of_its_own_system(capsys, small):
+    recipe = str(RUNS / "kfd" / "sft.toml")
+    assert main(["train", "sft", recipe, "--plan", "--model", str(small)]) == 2
+    assert "the recipe that trains it (runs/kfd/published.toml), got none" in capsys.readouterr().err
 
 
 def test_what_fine_tuning_left_is_planned_to_go_on_from(tmp_path, capsys, small):

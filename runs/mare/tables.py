@@ -69,7 +69,9 @@ NOT_RUN: Mapping[str, str] = {
     "qwen": _ASK.format("Qwen/Qwen2.5-VL-7B-Instruct", "qwen"),
     "internvl": _ASK.format("OpenGVLab/InternVL2_5-8B-MPO-hf", "internvl"),
     "llava": _ASK.format("llava-hf/llava-v1.6-vicuna-7b-hf", "llava"),
-    "llava-sft": "train sft --model llava-hf/llava-v1.6-vicuna-7b-hf, then evaluate.py",
+    "llava-sft": "train sft runs/mare/published-sft-qwen7b.toml --model llava-hf/llava-v1.6-vicuna-7b-hf "
+    "--no-forgery-prompt --forensic TRAIN --out OUT, then runs/mare/evaluate.py OUT/model dma.parquet --whole "
+    "--out DIR/llava-sft",
     "ddvqa-blip": "its checkpoint is its authors' own",
     "m2f2": "its checkpoint is its authors' own",
     "mare": _GRPO.format("qwen7b"),

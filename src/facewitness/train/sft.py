@@ -517,9 +517,10 @@ def with_expert(
                                           (0.5,) * 3, (0.5,) * 3))  # fmt: skip
         tokens += expert.n_tokens
     elif needed:
+        named = "runs/kfd/published.toml" if learner.keys() - LEARNER[FDM] else "runs/fdm/recipe.toml"
         raise InputError(
             "A forgery prompt needs a detector: expected --detector with its weights, or with the recipe that trains "
-            "it (runs/fdm/recipe.toml), got none."
+            f"it ({named}), got none."
         )
     if recipe.language == "lora":
         model = get_peft_model(model, pv.language_lora(model, **recipe.lora), low_cpu_mem_usage=True)
