@@ -128,6 +128,19 @@ class Answering(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class _Asked:
+    """What a question asks for, as far as it was read: stages that learn more write it here for those behind them."""
+
+    question: str
+    places: tuple[Place, ...]  # that somebody points at
+    intent: str
+    named: tuple[str, ...]  # regions
+    meant: tuple[int, ...] | None  # people; empty where it cannot be told who, None where nobody is named
+    unexamined: str | None = None  # what nobody examined
+    stretch: tuple[float, float] | None = None  # of a film, in seconds
+
+
 CAN_ASK = (
     "I can say whether the picture, a face or a region is forged, where and why, how sure that is, how it was "
     "probably made, how often such a verdict is wrong, what to do next, and what speaks for either side."
@@ -398,164 +411,257 @@ class Dialogue:
         return again if helps else question
 
     def _answered(self, question: str, places: Sequence[Place] = (), whom: tuple[int, ...] | None = None) -> Answer:
-        """The answer from the evidence alone. The first that fits is it, so the order of what follows matters.
+        """The answer from the evidence alone: the stages are tried in order, and the first that has an answer gives it.
 
         First what no face is needed for: the analysis failed, the file itself is asked about, nobody is there, or the
         question is not in English. Then the places that somebody points at. Then who is meant: all, several, one, or
         nobody that can be told. Then what nobody examined. What is left is about one face: a moment of a film, regions,
         and at last the face as a whole.
         """
-        report = self.report
-        if report.status == "failed":
-            return Answer(f"{WORDS['failed'][1]} {report.problems[0].message}", None, intent="failed")
-        intent, named = questions.intent(question), questions.of_each(question, questions.asked_regions(question))
-        if questions.about_file(question) and not named and intent not in ("tool", "what_if", "else"):
-            return self._file(question)
-        if not questions.is_english(question):
-            return Answer(ENGLISH_ONLY, None, intent="language")
-        if report.status == "no_face":
-            if intent in ("self", "again"):
-                return self._self(question) if intent == "self" else self._again(question)
-            if intent in ("means", "publish", "next"):
-                answer = self._about_the_report(intent, question)
-                lead = "" if intent == "means" else f"{WORDS['no_face'][1]} "
+        named = questions.of_each(question, questions.asked_regions(question))
+        asked = _Asked(question, tuple(places), questions.intent(question), named, whom)
+        stages = (
+            self._of_a_failure,
+            self._of_the_file,  # "Which camera was it?"
+            self._of_another_language,
+            self._of_no_face,
+            self._of_the_analysis,  # "What was examined?"
+            self._of_places,  # a click on the nose
+            self._of_the_report,  # "What does inconclusive mean?"
+            self._of_content,  # "Was somebody added?"
+            self._of_positions,  # "Where is face 2?"
+            self._of_everybody,  # "Which faces are fake?"
+            self._of_nobody,  # "Is face 7 fake?", "Is the woman fake?"
+            self._of_the_unexamined,  # "Is the background fake?"
+            self._of_several,  # "Are all the noses real?", "Are faces 1 and 2 fake?"
+            self._of_one,  # "And the left one?"; behind this stage one face is spoken of
+            self._of_moments,  # "Is it fake at 0:14?"
+            self._of_regions,  # "Is the nose fake?"
+            self._of_the_verdict,  # "Is the result inconclusive?", "Is the picture fake?"
+            self._of_both_sides,  # "Prove that this is fake."
+        )
+        answers = (stage(asked) for stage in stages)
+        return next((answer for answer in answers if answer is not None), None) or self._of_the_face(asked)
+
+    # ------------------------------------------------------------------------- one method a stage, in their order
+
+    def _of_a_failure(self, asked: _Asked) -> Answer | None:
+        """Nothing was analysed."""
+        if self.report.status != "failed":
+            return None
+        return Answer(f"{WORDS['failed'][1]} {self.report.problems[0].message}", None, intent="failed")
+
+    def _of_the_file(self, asked: _Asked) -> Answer | None:
+        """What the file says of itself."""
+        if not questions.about_file(asked.question) or asked.named or asked.intent in ("tool", "what_if", "else"):
+            return None
+        return self._file(asked.question)
+
+    def _of_another_language(self, asked: _Asked) -> Answer | None:
+        return None if questions.is_english(asked.question) else Answer(ENGLISH_ONLY, None, intent="language")
+
+    def _of_no_face(self, asked: _Asked) -> Answer | None:
+        """Where nobody is, what can be said all the same; behind this stage there is a face."""
+        if self.report.status != "no_face":
+            return None
+        match asked.intent:
+            case "self":
+                return self._self(asked.question)
+            case "again":
+                return self._again(asked.question)
+            case "means" | "publish" | "next":
+                answer = self._about_the_report(asked.intent, asked.question)
+                lead = "" if asked.intent == "means" else f"{WORDS['no_face'][1]} "
                 return replace(answer, text=f"{lead}{answer.text}")
-            return Answer(WORDS["no_face"][1], None, intent="no_face")
-        if intent in ("self", "examined", "length", "again"):
-            answers = {"self": self._self, "examined": self._examined, "length": self._length, "again": self._again}
-            return answers[intent](question)
-        if places:
-            pointed = self._pointed(places)
-            if pointed is None and not named:
-                return Answer(self.off(places), None, intent="unexamined")
-            if apart := self.apart(places):
-                return Answer(apart, None, intent="unclear")
-            named = pointed or named
-            if named and intent == "why":
-                return self._because(report.people[self.face], named)
-            if named and intent in ("", "verdict", "where", "sure", "quality", "made"):
-                return _about_regions(report.people[self.face], named, question)
-        meant = self._meant(question, named) if whom is None else whom
-        if intent == "which" and named and not re.search(rf"\b(?:who|{people.NOUN}|\w+body)\b", normal(question)):
-            intent = "verdict"  # "Are both of the eyes fake?": of one face
-        of_all = questions.of_them(question) and len(report.people) > 1
-        if of_all and intent == "verdict" and not (meant or self._chosen or self._spoken_of):
-            intent = "which"  # nobody was spoken of before: all are meant
-        if intent in ("means", "publish", "next"):
-            return self._about_the_report(intent, question)
-        if meant == () and intent == "signs":
-            meant = None  # "the most suspicious" is a place
-        unexamined = questions.unexamined(question)
-        if named and questions.of_everybody(question, named) and unexamined in _OF_SOMEBODY:
-            unexamined = None  # "Whose nose is fake?"
-        if unexamined in (questions.ADDED, questions.SAME) and not named and intent in _OF_CONTENT:
-            return Answer(self._content(unexamined, meant), None, intent="unexamined")
-        if (
-            named
-            and intent in ("place", "where")
-            and questions.of_place(question)
-            and not (meant and len(meant) > 1)
-            and meant != ()
-        ):
-            return self._place_of_regions(meant, named)
-        if intent == "place" and not named and (place := self._place_of_faces(meant, question)):
-            return Answer(place, None, intent="faces")
-        if intent in ("which", "faces") and not meant:
-            return self._which_faces() if intent == "which" else self._faces()
-        faces = [person.face for person in report.people]
+        return Answer(WORDS["no_face"][1], None, intent="no_face")
+
+    def _of_the_analysis(self, asked: _Asked) -> Answer | None:
+        """Who answers, what was examined, how long the film is, and what was said last."""
+        say = {"self": self._self, "examined": self._examined, "length": self._length, "again": self._again}
+        return say[asked.intent](asked.question) if asked.intent in say else None
+
+    def _of_places(self, asked: _Asked) -> Answer | None:
+        """What is where somebody points; those are then the regions that are asked about."""
+        if not asked.places:
+            return None
+        pointed = self._pointed(asked.places)
+        if pointed is None and not asked.named:
+            return Answer(self.off(asked.places), None, intent="unexamined")
+        if apart := self.apart(asked.places):
+            return Answer(apart, None, intent="unclear")
+        asked.named = pointed or asked.named
+        if asked.named and asked.intent == "why":
+            return self._because(self._person, asked.named)
+        if asked.named and asked.intent in ("", "verdict", "where", "sure", "quality", "made"):
+            return _about_regions(self._person, asked.named, asked.question)
+        return None
+
+    def _of_the_report(self, asked: _Asked) -> Answer | None:
+        """What the report means and what to do with it, whoever is meant: that is told here, for all that follows."""
+        if asked.meant is None:
+            asked.meant = self._meant(asked.question, asked.named)
+        somebody = rf"\b(?:who|{people.NOUN}|\w+body)\b"
+        if asked.intent == "which" and asked.named and not re.search(somebody, normal(asked.question)):
+            asked.intent = "verdict"  # "Are both of the eyes fake?": of one face
+        of_all = questions.of_them(asked.question) and len(self.report.people) > 1
+        if of_all and asked.intent == "verdict" and not (asked.meant or self._chosen or self._spoken_of):
+            asked.intent = "which"  # nobody was spoken of before: all are meant
+        if asked.intent in ("means", "publish", "next"):
+            return self._about_the_report(asked.intent, asked.question)
+        if asked.meant == () and asked.intent == "signs":
+            asked.meant = None  # "the most suspicious" is a place
+        return None
+
+    def _of_content(self, asked: _Asked) -> Answer | None:
+        """Whether somebody was put in, left out or is one and the same, which nobody examined."""
+        asked.unexamined = questions.unexamined(asked.question)
+        of_everybody = bool(asked.named) and questions.of_everybody(asked.question, asked.named)
+        if of_everybody and asked.unexamined in _OF_SOMEBODY:
+            asked.unexamined = None  # "Whose nose is fake?"
+        what = asked.unexamined
+        if what in (questions.ADDED, questions.SAME) and not asked.named and asked.intent in _OF_CONTENT:
+            return Answer(self._content(what, asked.meant), None, intent="unexamined")
+        return None
+
+    def _of_positions(self, asked: _Asked) -> Answer | None:
+        """Where regions or faces lie in the picture."""
+        of_one = asked.meant is None or len(asked.meant) == 1
+        if asked.named and asked.intent in ("place", "where") and questions.of_place(asked.question) and of_one:
+            return self._place_of_regions(asked.meant, asked.named)
+        if asked.intent == "place" and not asked.named:
+            place = self._place_of_faces(asked.meant, asked.question)
+            return Answer(place, None, intent="faces") if place else None
+        return None
+
+    def _of_everybody(self, asked: _Asked) -> Answer | None:
+        """Who is there, and which of them are fake."""
+        if asked.meant or asked.intent not in ("which", "faces"):
+            return None
+        return self._which_faces() if asked.intent == "which" else self._faces()
+
+    def _of_nobody(self, asked: _Asked) -> Answer | None:
+        """Of somebody who is not there, and of one who cannot be told: that is asked back."""
+        faces = [person.face for person in self.report.people]
         together = len({face.at.index for face in faces}) == 1
-        if absent := people.not_there(question, [face.box for face in faces], together):
+        if absent := people.not_there(asked.question, [face.box for face in faces], together):
             return Answer(self._no(absent), None, intent="faces")
-        if meant == ():
-            self._asked_back = question
+        if asked.meant == ():
+            self._asked_back = asked.question
             return Answer(self._ask_back(), None, intent="unclear")
-        if unexamined == questions.PHOTOGRAPH:
+        return None
+
+    def _of_the_unexamined(self, asked: _Asked) -> Answer | None:
+        """What nobody examined, and things that are no face."""
+        if asked.unexamined == questions.PHOTOGRAPH:
             return Answer(self._photograph(), None, intent="unexamined")
-        if unexamined == questions.PROCESSED and not named and intent in ("", "when", "where", "quality"):
-            return Answer(f"{_not_examined(unexamined)}{self._of_file()}", None, intent="unexamined")
-        if unexamined not in (None, questions.PROCESSED, questions.ADDED):
-            return Answer(_not_examined(unexamined), None, intent="unexamined")
-        stretch = questions.stretch_asked_for(question, self._seconds) if self._film else None
-        if intent in ("verdict", "made") and stretch is None and (thing := questions.thing(question)):
+        if asked.unexamined == questions.PROCESSED:
+            if not asked.named and asked.intent in ("", "when", "where", "quality"):
+                return Answer(f"{_not_examined(asked.unexamined)}{self._of_file()}", None, intent="unexamined")
+        elif asked.unexamined not in (None, questions.ADDED):
+            return Answer(_not_examined(asked.unexamined), None, intent="unexamined")
+        asked.stretch = questions.stretch_asked_for(asked.question, self._seconds) if self._film else None
+        if asked.intent in ("verdict", "made") and asked.stretch is None and (thing := questions.thing(asked.question)):
             return Answer(self._no_face(thing), None, intent="unexamined")
-        if of_each := self._of_each_person(question, named, meant):
+        return None
+
+    def _of_several(self, asked: _Asked) -> Answer | None:
+        """About several people, or a region of each."""
+        n, meant = len(self.report.people), asked.meant or ()
+        if of_each := self._of_each_person(asked.question, asked.named, meant):
             return of_each
-        if meant is not None and len(meant) > 1 and all(0 <= person < len(report.people) for person in meant):
+        if len(meant) > 1 and all(0 <= person < n for person in meant):
             return self._faces(meant)
-        if (
-            len(report.people) > 1
-            and meant
-            and not named
-            and (intent == "which" or questions.of_nothing_else(question))
-        ):
-            return self._which_faces()  # "Is everybody real but the left one?", "Is only the left one fake?"
-        if meant is not None:
+        if n < 2 or not meant or asked.named:
+            return None
+        # "Is everybody real but the left one?", "Is only the left one fake?"
+        others = asked.intent == "which" or questions.of_nothing_else(asked.question)
+        return self._which_faces() if others else None
+
+    def _of_one(self, asked: _Asked) -> Answer | None:
+        """Speak of the person who is meant, and of the regions spoken of before where the question points back."""
+        if asked.meant is not None:
+            n = len(self.report.people)
             try:
-                self.choose(next((person for person in meant if person >= len(report.people)), meant[0]))
+                self.choose(next((person for person in asked.meant if person >= n), asked.meant[0]))
             except InputError as error:
                 return Answer(str(error), None, intent="faces")
-        face = report.people[self.face]
-        about_place = intent in ("", "verdict", "why", "where", "sure", "quality", "made")
-        if not named and self._spoken_of and about_place and (questions.points_back(question) or intent == "why"):
-            named = self._spoken_of
-            if intent == "why":
-                return self._because(face, named)
-        named_in_time = questions.moments_asked_for(question) or questions.frames_asked_for(question)
-        if face.timeline and (stretch is not None or named_in_time):
-            self._spoken_of = named
-            return self._of_several(self._in_time(face, stretch, named, question))
-        if face.timeline and named and intent == "when":
-            self._spoken_of = named
-            return self._of_several(self._when_at(face, named))
-        if named and about_place:
-            self._spoken_of = named
-            answer = _about_regions(face, named, question)
-            if questions.of_nothing_else(question) and answer.label == "fake":
-                answer = replace(answer, text=_and_elsewhere(face, named, answer.text))
-            return self._of_several(answer)
-        if intent == "verdict" and questions.of_verdict(question):
-            return self._which_verdict(face, question)
-        if meant is not None and not intent:
-            intent = "verdict"
-        if (
-            intent == "verdict"
-            and len(report.people) > 1
-            and meant is None
-            and (
-                questions.of_picture(question)
-                or (
-                    not self._chosen
-                    and (
-                        questions.of_all(question) or re.search(r"\b(picture|photo\w*|image|shot)s?\b", question, re.I)
-                    )
-                )
-            )
-        ):
-            return self._picture(question)
-        if questions.demands(question) and (side := questions.supposed(question)) is not None:
-            return self._of_several(self._both(face, side))
-        if intent == "sides" or (
-            intent in ("suppose_real", "suppose_fake") and any(cases(t) for t in face.verdict.testimonies)
-        ):
-            return self._of_several(self._both(face, None, intent))
+        back = questions.points_back(asked.question) or asked.intent == "why"
+        if not asked.named and self._spoken_of and asked.intent in _OF_A_PLACE and back:
+            asked.named = self._spoken_of
+            if asked.intent == "why":
+                return self._because(self._person, asked.named)
+        return None
+
+    def _of_moments(self, asked: _Asked) -> Answer | None:
+        """What was seen at moments of a film, and when its regions show signs."""
+        face = self._person
+        if not face.timeline:
+            return None
+        moments = questions.moments_asked_for(asked.question) or questions.frames_asked_for(asked.question)
+        if asked.stretch is not None or moments:
+            answer = self._in_time(face, asked.stretch, asked.named, asked.question)
+        elif asked.named and asked.intent == "when":
+            answer = self._when_at(face, asked.named)
+        else:
+            return None
+        self._spoken_of = asked.named
+        return self._with_who_is_meant(answer)
+
+    def _of_regions(self, asked: _Asked) -> Answer | None:
+        """About regions of the face."""
+        if not asked.named or asked.intent not in _OF_A_PLACE:
+            return None
+        self._spoken_of = asked.named
+        answer = _about_regions(self._person, asked.named, asked.question)
+        if questions.of_nothing_else(asked.question) and answer.label == "fake":
+            answer = replace(answer, text=_and_elsewhere(self._person, asked.named, answer.text))
+        return self._with_who_is_meant(answer)
+
+    def _of_the_verdict(self, asked: _Asked) -> Answer | None:
+        """Which verdict was given, and the one on a picture of several people."""
+        if asked.intent == "verdict" and questions.of_verdict(asked.question):
+            return self._which_verdict(self._person, asked.question)
+        if asked.meant is not None:
+            asked.intent = asked.intent or "verdict"  # "And the left one?"
+        elif asked.intent == "verdict" and len(self.report.people) > 1 and self._asks_of_picture(asked.question):
+            return self._picture(asked.question)
+        return None
+
+    def _asks_of_picture(self, question: str) -> bool:
+        """Whether a question is about the picture as a whole; of all it may be while nobody was spoken of."""
+        if questions.of_picture(question):
+            return True
+        names_it = re.search(r"\b(picture|photo\w*|image|shot)s?\b", question, re.I)
+        return not self._chosen and (questions.of_all(question) or bool(names_it))
+
+    def _of_both_sides(self, asked: _Asked) -> Answer | None:
+        """What speaks for either side, also where one was to be proved."""
+        face = self._person
+        if questions.demands(asked.question) and (side := questions.supposed(asked.question)) is not None:
+            return self._with_who_is_meant(self._both(face, side))
+        supposes = asked.intent in ("suppose_real", "suppose_fake")
+        if asked.intent == "sides" or (supposes and any(cases(t) for t in face.verdict.testimonies)):
+            return self._with_who_is_meant(self._both(face, None, asked.intent))
+        return None
+
+    def _of_the_face(self, asked: _Asked) -> Answer:
+        """About the face as a whole, by what is asked for; the last stage."""
+        face = self._person
         say = {
             "verdict": self._verdict, "sure": self._sure, "where": self._where, "why": self._why, "kind": self._kind,
             "when": self._when, "made": self._made, "tool": self._tool, "wrong": self._wrong, "quality": self._quality,
             "suppose_real": self._suppose_real, "suppose_fake": self._suppose_fake, "signs": self._signs,
             "clean": self._clean, "extent": self._extent, "witnesses": self._witnesses, "else": self._else,
             "what_if": self._what_if,
-        }.get(intent)  # fmt: skip
-        if say is None:
-            if not questions.has_english(question):  # a word of a language that has no small ones here
-                return Answer(f"I did not understand that. {ENGLISH_ONLY}", None, intent="unknown")
-            return Answer(f"I did not understand that. {CAN_ASK}", None, intent="unknown")
-        answer = say(face, question)
-        if (side := questions.granted(question)) is not None and side != face.verdict.label:
-            answer = replace(
-                answer,
-                text=f"The question takes for granted that the face is {side}, which is not the verdict. {answer.text}",
-            )
-        return self._of_several(answer)
+        }.get(asked.intent)  # fmt: skip
+        if say is None:  # without an English word it is of a language that has no small ones here
+            can = CAN_ASK if questions.has_english(asked.question) else ENGLISH_ONLY
+            return Answer(f"I did not understand that. {can}", None, intent="unknown")
+        answer = say(face, asked.question)
+        if (side := questions.granted(asked.question)) is not None and side != face.verdict.label:
+            granted = f"The question takes for granted that the face is {side}, which is not the verdict."
+            answer = replace(answer, text=f"{granted} {answer.text}")
+        return self._with_who_is_meant(answer)
 
     def _of_each_person(self, question: str, named: Sequence[str], meant: Sequence[int] | None) -> Answer | None:
         """About a region of several people, "Are all the noses real?", "Whose nose is fake?"; None for another "
@@ -572,7 +678,7 @@ class Dialogue:
 
     def _worded(self, question: str, own: Answer, backend: Backend, hear: Hear | None) -> Answer:
         """The model's words to the question, held to what the evidence alone would say (`own`)."""
-        face = self.report.people[self.face]
+        face = self._person
         messages = [{"role": "system", "content": evidence(face)}]
         for earlier, answered in self.turns[-_REMEMBERED:]:
             messages += [{"role": "user", "content": earlier}, {"role": "assistant", "content": answered.text}]
@@ -595,7 +701,7 @@ class Dialogue:
         places: Sequence[Place] = (),
     ) -> Answer:
         """The answer from the evidence and, beside it, the witness's own words, held to that answer."""
-        face = self.report.people[self.face]
+        face = self._person
         name = visible(witness.name)
         history = [
             Turn(earlier, answered.text if answered.reply is None else answered.reply.text)
@@ -665,7 +771,7 @@ class Dialogue:
             raise UnknownName("region", name, regions.REGIONS, regions.LISTED)
         if not self.report.people:
             raise InputError("expected a face to point at, got a picture without one")
-        places = _places(self.report.people[self.face], [name])
+        places = _places(self._person, [name])
         if not places:
             raise InputError(
                 f"expected a region that can be placed, got the {regions.title(name)}: the face has no mesh, or the "
@@ -734,7 +840,7 @@ class Dialogue:
         self._spoken_of = tuple(dict.fromkeys(name for place in places for name in regions_at(face, place)))
         return self._spoken_of
 
-    def _of_several(self, answer: Answer) -> Answer:
+    def _with_who_is_meant(self, answer: Answer) -> Answer:
         """The answer with what it leaves open where several people are there and nobody said which one is meant."""
         if self._chosen or answer.label is None:
             return answer
@@ -778,6 +884,11 @@ class Dialogue:
         n, who = len(self.report.people), someone(self._film)
         numbers = f"{who} 1" if n == 1 else f"{who} 1 {'or' if n == 2 else '…'} {who} {n}"
         return f"Only faces are examined: nothing is said about the {thing}. If a person is meant, say {numbers}."
+
+    @property
+    def _person(self) -> PersonReport:
+        """Who is spoken of."""
+        return self.report.people[self.face]
 
     @property
     def _film(self) -> bool:
@@ -1312,6 +1423,7 @@ _OF_CAMERA = re.compile(r"\b(?:EXIF|cameras?|taken|software|program|metadata)\b"
 _OF_ALL = ("verdict", "picture", "which", "made", "sure", "why", "kind", "no_face")  # what the file may decide
 _LEADS = re.compile(r"^(?:As far as can be seen, yes|Not as far as can be seen|Yes|No|That cannot be decided)[.] ")
 _OF_SOMEBODY = ("who it is", questions.SAME)
+_OF_A_PLACE = ("", "verdict", "why", "where", "sure", "quality", "made")
 _OF_CONTENT = ("", "verdict", "which", "faces", "where", "when", "made", "kind", "signs")
 _AS_SEEN = {"": "", "Yes. ": "As far as can be seen, yes. ", "No. ": "Not as far as can be seen. "}
 _STANDS: dict[Label | None, str] = {
