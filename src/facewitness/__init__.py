@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from facewitness.version import __version__
 
 if TYPE_CHECKING:
+    from facewitness.answers import Answer as Answer
     from facewitness.calibration import Calibration as Calibration
     from facewitness.calibration import Profile as Profile
-    from facewitness.dialogue import Answer as Answer
     from facewitness.dialogue import Backend as Backend
     from facewitness.dialogue import Dialogue as Dialogue
     from facewitness.errors import BackendError as BackendError
@@ -75,8 +75,9 @@ if sys.argv[:1] == ["-m"] and not sys.flags.safe_path and sys.path:
         del sys.path[0]
 
 _WHERE = {
+    "answers": ("Answer",),
     "calibration": ("Calibration", "Profile"),
-    "dialogue": ("Answer", "Backend", "Dialogue"),
+    "dialogue": ("Backend", "Dialogue"),
     "errors": (
         "BackendError",
         "FacewitnessError",

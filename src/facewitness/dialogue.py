@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -28,12 +28,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness import drawn, geometry, people, plugins, questions, regions
-from facewitness.calibration import decide
+from facewitness import drawn, geometry, moments, people, plugins, questions, regions
+from facewitness.answers import Answer, counted, covers, in_words, is_at, lower, of_parts, regions_of, titled
 from facewitness.errors import BackendError, FacewitnessError, InputError, UnknownName
-from facewitness.explain import NO_PROOF, graded, marked, not_resting, rests_on, suspicions
+from facewitness.explain import NO_PROOF, marked, not_resting, rests_on, suspicions
 from facewitness.formats import argument, cases, fits, why_it_won
-from facewitness.overtime import clock, digits, share, span, stretches
 from facewitness.phrases import (
     KIND_WORDS,
     WORDS,
@@ -55,7 +54,6 @@ from facewitness.types import (
     Finding,
     Hear,
     Label,
-    Moment,
     PersonReport,
     Pixels,
     Place,
@@ -72,21 +70,6 @@ _OF_ITSELF = "What a file says of itself can be written by anybody, and that it 
 _AT_ONCE = 5  # questions of one text that are answered
 _REMEMBERED = 8  # turns that a language model is shown again
 TURNED = 30.0  # degrees of yaw from which the far side counts as hidden
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Answer:
-    """What is said to one question, and what it rests on."""
-
-    text: str
-    label: Label | None = None  # of what was asked about; None where the question is not about real or fake
-    findings: tuple[Finding, ...] = ()
-    regions: tuple[str, ...] = ()  # what was asked about
-    intent: str = ""  # a name of INTENTS, or of ASIDE
-    notes: tuple[str, ...] = ()  # where somebody's words and the evidence part; they end `text`, too
-    problem: str = ""  # why the one who was to speak did not
-    witness: str = ""  # the witness that spoke
-    reply: Reply | None = None  # what it said
 
 
 class Backend(Protocol):
@@ -328,7 +311,7 @@ class Dialogue:
         if len(understood) > 1:
             words = " ".join(dict.fromkeys(map(_with_its_place, understood)))
             named = tuple(dict.fromkeys(name for answer in understood for name in answer.regions))
-            answer = Answer(words, *_of_parts(understood), named, answer.intent)
+            answer = Answer(words, *of_parts(understood), named, answer.intent)
         if len(asked) > _AT_ONCE:
             left = len(asked) - _AT_ONCE
             answer = replace(
@@ -368,13 +351,13 @@ class Dialogue:
         lead = self._said_by_the_file
         rest = _LEADS.sub("", answer.text)
         if lead and answer.intent == "region" and answer.label == "real":
-            return replace(answer, text=f"{rest} But {_lower(lead)}", label="inconclusive")
+            return replace(answer, text=f"{rest} But {lower(lead)}", label="inconclusive")
         if not lead or answer.intent not in _OF_ALL or answer.regions:
             return answer
         if answer.intent == "picture":
             rest = " ".join(self.report.verdict.reasons[1:]) if self.report.verdict is not None else ""
         elif answer.intent != "no_face":
-            rest = f"Of the {someone(self._film, len(self.report.people))} alone: {_lower(rest)}"
+            rest = f"Of the {someone(self._film, len(self.report.people))} alone: {lower(rest)}"
         text = f"{questions.yes_or_no(question, forged=True)}{lead} {rest}".strip()
         return replace(answer, text=text, label="fake")
 
@@ -559,7 +542,9 @@ class Dialogue:
                 return Answer(f"{_not_examined(asked.unexamined)}{self._of_file()}", None, intent="unexamined")
         elif asked.unexamined not in (None, questions.ADDED):
             return Answer(_not_examined(asked.unexamined), None, intent="unexamined")
-        asked.stretch = questions.stretch_asked_for(asked.question, self._seconds) if self._film else None
+        asked.stretch = (
+            questions.stretch_asked_for(asked.question, moments.seconds_of(self.report)) if self._film else None
+        )
         if asked.intent in ("verdict", "made") and asked.stretch is None and (thing := questions.thing(asked.question)):
             return Answer(self._no_face(thing), None, intent="unexamined")
         return None
@@ -597,11 +582,11 @@ class Dialogue:
         face = self._person
         if not face.timeline:
             return None
-        moments = questions.moments_asked_for(asked.question) or questions.frames_asked_for(asked.question)
-        if asked.stretch is not None or moments:
-            answer = self._in_time(face, asked.stretch, asked.named, asked.question)
+        named_in_time = questions.moments_asked_for(asked.question) or questions.frames_asked_for(asked.question)
+        if asked.stretch is not None or named_in_time:
+            answer = moments.in_time(self.report, face, asked.stretch, asked.named, asked.question)
         elif asked.named and asked.intent == "when":
-            answer = self._when_at(face, asked.named)
+            answer = moments.when_at(face, asked.named)
         else:
             return None
         self._spoken_of = asked.named
@@ -672,9 +657,9 @@ class Dialogue:
         which = range(n) if not meant else [person for person in meant if person < n]
         parts = [_about_regions(self.report.people[i], named, question) for i in which]
         texts = [
-            f"{someone(self._film).capitalize()} {i + 1}: {_lower(a.text)}" for i, a in zip(which, parts, strict=True)
+            f"{someone(self._film).capitalize()} {i + 1}: {lower(a.text)}" for i, a in zip(which, parts, strict=True)
         ]
-        return Answer(" ".join(texts), *_of_parts(parts), tuple(named), "region")
+        return Answer(" ".join(texts), *of_parts(parts), tuple(named), "region")
 
     def _worded(self, question: str, own: Answer, backend: Backend, hear: Hear | None) -> Answer:
         """The model's words to the question, held to what the evidence alone would say (`own`)."""
@@ -728,7 +713,7 @@ class Dialogue:
         if reply.label is None and label == "real" and pointing.places and own.label != "fake":
             label = None  # a "no" about a place is none about the face
             if own.findings and not reply.findings:
-                there = listed([_title(r) for r in dict.fromkeys(f.region for f in own.findings) if r is not None])
+                there = listed([titled(r) for r in dict.fromkeys(f.region for f in own.findings) if r is not None])
                 denied = (
                     (f"The witness {name} says no of a place where the evidence names the {there}.",) if there else ()
                 )
@@ -991,10 +976,10 @@ class Dialogue:
         least = re.search(r"\b(?:least|weakest|smallest)\b", plain)
         if (most or least) and n > 1:
             one = signs[0 if most else -1]
-            text = f"The {'strongest' if most else 'weakest'} of {n}, at the {places_of(one)}: {_lower(_sentence(one))}"
+            text = f"The {'strongest' if most else 'weakest'} of {n}, at the {places_of(one)}: {lower(in_words(one))}"
         else:
             count = "One sign was found" if n == 1 else f"{n} signs were found"
-            text = f"{count}. {' '.join(map(_sentence, signs))}"
+            text = f"{count}. {' '.join(map(in_words, signs))}"
         hints = ""
         if face.verdict.label == "inconclusive":
             hints = f" {'That is a hint' if n == 1 else 'They are hints'}, not proof: the face is inconclusive."
@@ -1002,8 +987,8 @@ class Dialogue:
 
     def _clean(self, face: PersonReport, question: str) -> Answer:
         """Where nothing was found."""
-        named = _regions(_suspicions(face))
-        quiet = [name for name in regions.MARE if name not in face.face.unseen and not _covers(named, name)]
+        named = regions_of(_suspicions(face))
+        quiet = [name for name in regions.MARE if name not in face.face.unseen and not covers(named, name)]
         if _is_unmeasured(face):
             text = "Nothing was measured, so nothing is known of any place."
         elif "face" in named:
@@ -1012,7 +997,7 @@ class Dialogue:
             text = "None: signs were found everywhere."
         else:
             text = f"No sign was found at: {listed(map(regions.title, quiet))}. That does not prove them genuine."
-            text += f" Signs were found at: {listed(_title(name) for name in sorted(named))}." if named else ""
+            text += f" Signs were found at: {listed(titled(name) for name in sorted(named))}." if named else ""
         return Answer(text, face.verdict.label, intent="clean")
 
     def _extent(self, face: PersonReport, question: str) -> Answer:
@@ -1030,11 +1015,11 @@ class Dialogue:
         """What each witness gave for this face, and which looked at the file."""
         gave = [
             f"{visible(t.witness)}: {'no score' if t.fake is None else f'{percent(t.fake)} fake'}, "
-            f"{_count(t.findings, 'sign')}"
+            f"{counted(t.findings, 'sign')}"
             for t in face.verdict.testimonies
         ]
         text = f"{self._which()}: {'; '.join(gave)}." if gave else "No witness spoke of this face."
-        of_file = [f"{visible(t.witness)} ({_count(t.findings, 'statement')})" for t in self.report.inspections]
+        of_file = [f"{visible(t.witness)} ({counted(t.findings, 'statement')})" for t in self.report.inspections]
         if of_file:
             text += f" Of the file as a whole: {listed(of_file)}."
         stands = f"The verdict: {WORDS[face.verdict.label][0].lower()}, {odds(face.verdict)}."
@@ -1083,60 +1068,6 @@ class Dialogue:
             text += " When that was does not stand in the report."
         rest = listed(name for name in questions.UNEXAMINED if name != questions.PHOTOGRAPH)
         return Answer(f"{text} Not examined: {rest}.", intent="examined")
-
-    def _length(self, question: str) -> Answer:
-        """How long a film is, and at how many moments each person was judged."""
-        medium = self.report.medium
-        if not self._film or medium is None:
-            return Answer(f"The {self._medium} has no time: it is a photo.", intent="length")
-        rate = "" if medium.fps is None else f" at {medium.fps:g} a second"
-        parts = [f"The film lasts {clock(self._seconds, 1)}: {medium.frames:,} frames{rate}."]
-        for number, person in enumerate(self.report.people, start=1):
-            seconds = [m.at.seconds for m in person.timeline if m.fake is not None and m.at.seconds is not None]
-            if seconds:
-                between = span(seconds[0], seconds[-1], digits(seconds))
-                parts.append(f"Person {number} was judged at {_count(seconds, 'moment')}: {between}.")
-        return Answer(" ".join(parts), intent="length")
-
-    @property
-    def _seconds(self) -> float:
-        """How long the film is; up to its last moment that is known, where its rate is not."""
-        medium = self.report.medium
-        last = [m.at.seconds for person in self.report.people for m in person.timeline if m.at.seconds is not None]
-        return max([medium.frames / medium.fps if medium is not None and medium.fps else 0.0, *last])
-
-    def _in_time(
-        self, face: PersonReport, stretch: tuple[float, float] | None, names: Sequence[str], question: str
-    ) -> Answer:
-        """About a part of a film, or about the moments that are named."""
-        ends = self._seconds
-
-        def absent(second: float) -> Answer:
-            return Answer(f"The film ends at {clock(ends, 1)}: there is no {clock(second)} in it.", intent="when")
-
-        if stretch is not None:
-            return absent(stretch[0]) if stretch[0] > ends else _during(face, *stretch, names, question)
-        seconds = questions.moments_asked_for(question)
-        parts = [absent(second) if second > ends else _at(face, second, names, question) for second in seconds]
-        parts += [self._at_frame(face, number, names, question) for number in questions.frames_asked_for(question)]
-        return Answer(" ".join(answer.text for answer in parts), *_of_parts(parts), tuple(names), "when")
-
-    def _at_frame(self, face: PersonReport, number: int, names: Sequence[str], question: str) -> Answer:
-        """About a frame of a film, by its number from 0; -1 is the last."""
-        frames = self.report.medium.frames if self.report.medium is not None else 0
-        if number >= frames:
-            text = f"The film has {_count(range(frames), 'frame')}, numbered from 0: there is no frame {number}."
-            return Answer(text, intent="when")
-        number = frames - 1 if number < 0 else number
-        scored = _scored(face)
-        if not scored:
-            return _at(face, 0.0, names, question)
-        near = min(scored, key=lambda moment: abs(moment.at.index - number))
-        lead = f"Frame {number}: "
-        if near.at.index != number:
-            lead = f"Frame {number} was not judged; the nearest that was is frame {near.at.index}. "
-        answer = _at(face, near.at.seconds or 0.0, names, question, alone=True)
-        return replace(answer, text=f"{lead}{answer.text}")
 
     def _content(self, what: str, meant: Sequence[int] | None) -> str:
         """That nobody looked whether somebody was put in, left out or is one and the same, and what each face gave."""
@@ -1223,6 +1154,12 @@ class Dialogue:
         }
         return " ".join(sentences.values()) or f"Whether it is a photograph was not examined, but for {drawn.TOLD}"
 
+    def _when(self, face: PersonReport, question: str) -> Answer:
+        return moments.when(self.report, face)
+
+    def _length(self, question: str) -> Answer:
+        return moments.length(self.report)
+
     def _known(self) -> str:
         """What the witnesses know and do not know."""
         return " ".join(sentence for described in _witnesses(self.report) for sentence in known(described, KINDS_KNOWN))
@@ -1287,35 +1224,6 @@ class Dialogue:
             text += " No sign does not prove that a face is genuine."
         return Answer(text, None, intent="which")
 
-    def _when(self, face: PersonReport, question: str) -> Answer:
-        scored = [m for m in face.timeline if m.fake is not None and m.at.seconds is not None]
-        if not scored:
-            missing = "Fewer than two moments of the film were judged: nothing is said of its course in time."
-            return Answer(missing if self._film else "The picture has no time: it is a photo.", None, intent="when")
-        fine = digits([moment.at.seconds for moment in scored])
-        threshold = face.verdict.thresholds
-        parts = stretches(face.timeline, threshold[1]) if threshold else ()
-        worst = max(scored, key=lambda moment: moment.fake or 0.0)
-        least = min(scored, key=lambda moment: moment.fake or 0.0)
-        peak = f"Its highest probability is {percent(worst.fake or 0.0)}, at {clock(worst.at.seconds or 0.0, fine)}, "
-        peak += f"its lowest {percent(least.fake or 0.0)}, at {clock(least.at.seconds or 0.0, fine)}."
-        if not parts:
-            return Answer(f"No stretch of time looks forged by itself. {peak}", face.verdict.label, intent="when")
-        when = listed(part.words for part in parts)
-        of = percent(share(face.timeline, parts))
-        text = f"It looks forged at {when}, {of} of the moments that were judged. {peak}"
-        return Answer(text, face.verdict.label, face.findings, intent="when")
-
-    def _when_at(self, face: PersonReport, names: Sequence[str]) -> Answer:
-        """When a film's regions show signs."""
-        parts = []
-        for name in names:
-            here = {index for index, finding in enumerate(face.findings) if _is_at(finding, name)}
-            words = [sentence.text for sentence in face.explanation if here & set(sentence.findings)]
-            parts.append(" ".join(words) or f"Nothing points to the {regions.title(name)} at any moment.")
-        findings = tuple(f for f in face.findings if any(_is_at(f, name) for name in names))
-        return Answer(" ".join(dict.fromkeys(parts)), face.verdict.label, findings, tuple(names), "when")
-
     def _about_the_report(self, intent: str, question: str) -> Answer:
         """Questions about what the report means and what to do with it."""
         verdict = self.report.verdict
@@ -1370,12 +1278,12 @@ class Dialogue:
         elif not signs:
             answer = "Nothing was found that would speak for it: no witness names a place."
         else:
-            answer = "What would speak for it: " + " ".join(_sentence(f) for f in signs)
+            answer = "What would speak for it: " + " ".join(in_words(f) for f in signs)
         return Answer(f"{answer} {self._stands(face)}", face.verdict.label, signs, intent="suppose_fake")
 
     def _suppose_real(self, face: PersonReport, question: str) -> Answer:
-        named = _regions(_suspicions(face))
-        quiet = [r for r in regions.MARE if r not in named and not _covers(named, r)]
+        named = regions_of(_suspicions(face))
+        quiet = [r for r in regions.MARE if r not in named and not covers(named, r)]
         if _is_unmeasured(face):
             answer = "Nothing was measured that could speak for it."
         elif quiet:
@@ -1383,7 +1291,7 @@ class Dialogue:
         else:
             answer = "Nothing speaks for it: signs were found everywhere."
         if named:
-            answer += f" Against it: signs at {listed(_title(r) for r in sorted(named))}."
+            answer += f" Against it: signs at {listed(titled(r) for r in sorted(named))}."
         return Answer(f"{answer} {self._stands(face)}", face.verdict.label, intent="suppose_real")
 
     def _both(self, face: PersonReport, side: str | None, intent: str | None = None) -> Answer:
@@ -1401,9 +1309,9 @@ class Dialogue:
             parts.append(why_it_won(testimony))
         signs = () if _is_unmeasured(face) else _suspicions(face)
         if not weighed:
-            named = _regions(signs)
-            quiet = [name for name in regions.MARE if name not in named and not _covers(named, name)]
-            parts.append("For “fake”: " + (" ".join(_sentence(f) for f in signs) or "nothing that was measured."))
+            named = regions_of(signs)
+            quiet = [name for name in regions.MARE if name not in named and not covers(named, name)]
+            parts.append("For “fake”: " + (" ".join(in_words(f) for f in signs) or "nothing that was measured."))
             calm = f"no sign at the {listed(regions.title(name) for name in quiet)}" if quiet else "nothing"
             parts.append(f"For “real”: {calm if not _is_unmeasured(face) else 'nothing that was measured'}.")
         text = f"{' '.join(parts)} {self._stands(face)}"
@@ -1472,13 +1380,12 @@ def _shares(face: PersonReport) -> str:
 def _pointing(face: PersonReport, name: str) -> str:
     """Who pointed at a region and how strongly, and how much of it the mask covers."""
     place = f"the {regions.title(name)}"
-    here = [(t.witness, f) for t in face.verdict.testimonies for f in t.findings if _is_at(f, name)]
+    here = [(t.witness, f) for t in face.verdict.testimonies for f in t.findings if is_at(f, name)]
     if here:
         sentence = " ".join(
-            f"The witness {visible(witness)} points at the {places_of(f)}: {_lower(_sentence(f))}"
-            for witness, f in here
+            f"The witness {visible(witness)} points at the {places_of(f)}: {lower(in_words(f))}" for witness, f in here
         )
-        if not any(_is_at(f, name) for f in face.findings):
+        if not any(is_at(f, name) for f in face.findings):
             if any(rests_on(f) for _, f in here):
                 sentence += " That is too weak, or the verdict too uncertain, to be claimed."
             else:
@@ -1627,7 +1534,7 @@ def evidence(face: PersonReport) -> str:
         f"Verdict: {verdict.label}, {odds(verdict)}.",
         *verdict.reasons,
     ]
-    lines += [f"Found at the {places_of(f)}: {_sentence(f)}" for f in face.findings] or ["No place is named."]
+    lines += [f"Found at the {places_of(f)}: {in_words(f)}" for f in face.findings] or ["No place is named."]
     if face.kind is not None and verdict.label == "fake":
         lines.append("Kind: " + ", ".join(f"{KIND_WORDS[name]} {percent(p)}" for name, p in face.kind.items()) + ".")
     return "\n".join(lines)
@@ -1683,10 +1590,10 @@ def _parting(
     notes = []
     if label is not None and own.label is not None and label != own.label:
         notes.append(f"{who} says {label}; the evidence says {own.label}, and the evidence stands.")
-    supported = _regions(face.findings) | set(own.regions)
-    loose = [name for name in dict.fromkeys((*_accused(words), *pointed)) if not _covers(supported, name)]
+    supported = regions_of(face.findings) | set(own.regions)
+    loose = [name for name in dict.fromkeys((*_accused(words), *pointed)) if not covers(supported, name)]
     if loose and "face" not in supported:
-        notes.append(f"Nothing in the evidence points to the {listed(map(_title, loose))}.")
+        notes.append(f"Nothing in the evidence points to the {listed(map(titled, loose))}.")
     return tuple(notes)
 
 
@@ -1708,98 +1615,6 @@ def _accused(text: str) -> tuple[str, ...]:
 # ------------------------------------------------------------------------------------------------------- about regions
 
 
-def _at(face: PersonReport, second: float, names: Sequence[str], question: str, alone: bool = False) -> Answer:
-    """What was seen at one moment of a film, of a person or of regions; `alone` not of the whole second it begins."""
-    scored = _scored(face)
-    if not scored:
-        return Answer("No moment of this film was judged.", None, regions=tuple(names), intent="when")
-    near = min(scored, key=lambda moment: abs((moment.at.seconds or 0.0) - second))
-    at, p = near.at.seconds or 0.0, near.fake or 0.0
-    fine = max(digits([moment.at.seconds for moment in scored]), digits([float(int(second)), second]))
-    when = clock(at, fine)
-    nearest_told = (
-        f"{clock(second, fine)} was not judged; the nearest moment that was is {when}. "
-        if abs(at - second) >= 1
-        else ""
-    )
-    label = _label_at(face, p)
-    within = [moment for moment in scored if second <= (moment.at.seconds or 0.0) < second + 1]
-    if (
-        not alone
-        and second == int(second)
-        and len({_label_at(face, moment.fake or 0.0) for moment in (near, *within)}) > 1
-    ):
-        return _during(face, second, second + 1, names, question)  # players show "0:01" for the whole second
-    chance = f"At {when} the probability of forgery is {percent(p)}: {WORDS[label][0].lower()}."
-    words, findings = _places_in_time(face, {near.at.index}, names, question, label, f"at {when}")
-    return Answer(
-        " ".join(part for part in (nearest_told.strip(), words, chance) if part), label, findings, tuple(names), "when"
-    )
-
-
-def _during(face: PersonReport, start: float, end: float, names: Sequence[str], question: str) -> Answer:
-    """What was seen in a part of a film, of a person or of regions of the face."""
-    scored = _scored(face)
-    fine = max(
-        digits([moment.at.seconds for moment in scored]), digits([float(int(start)), start, float(int(end)), end])
-    )
-    when = f"from {clock(start, fine)} to {clock(end, fine)}"
-    inside = [moment for moment in scored if start <= (moment.at.seconds or 0.0) <= end]
-    if not inside:
-        return Answer(f"No moment {when} was judged.", None, regions=tuple(names), intent="when")
-    chances = [moment.fake or 0.0 for moment in inside]
-    low, high = percent(min(chances)), percent(max(chances))
-    labels = [_label_at(face, p) for p in chances]
-    label: Label = next((x for x in ("fake", "inconclusive", "real") if x in labels), "inconclusive")
-    between = low if low == high else f"between {low} and {high}"
-    chance = f"{_capital(when)} the probability of forgery is {between}, at {_count(inside, 'moment')}: "
-    chance += listed(
-        f"{WORDS[x][0].lower()} at {labels.count(x):,}" for x in ("fake", "inconclusive", "real") if x in labels
-    )
-    words, findings = _places_in_time(face, {moment.at.index for moment in inside}, names, question, label, when)
-    return Answer(" ".join(part for part in (words, f"{chance}.") if part), label, findings, tuple(names), "when")
-
-
-def _scored(face: PersonReport) -> list[Moment]:
-    return [moment for moment in face.timeline if moment.fake is not None and moment.at.seconds is not None]
-
-
-def _label_at(face: PersonReport, p: float) -> Label:
-    """What the thresholds say of a moment's probability; nothing decides where the whole was not judged."""
-    if face.verdict.thresholds is None or face.verdict.is_unjudged:
-        return "inconclusive"
-    return decide(p, *face.verdict.thresholds)
-
-
-def _places_in_time(
-    face: PersonReport, frames: set[int], names: Sequence[str], question: str, label: Label, when: str
-) -> tuple[str, tuple[Finding, ...]]:
-    """What points to regions of a face in some frames, in words, and the findings."""
-    words, findings = [], []
-    for name in names:
-        here = [
-            finding
-            for finding in suspicions(face.verdict)
-            if any(
-                place.at is not None
-                and place.at.index in frames
-                and place.region is not None
-                and (regions.within(place.region, name) or regions.within(name, place.region))
-                for place in finding.places
-            )
-        ]
-        findings += here
-        claimed = label == "fake" and bool(here)
-        lead = questions.yes_or_no(question, forged=claimed) if label != "inconclusive" or not here else ""
-        if not here:
-            words.append(f"{lead}Nothing points to the {regions.title(name)} {when}.")
-        else:
-            words.append(f"{lead}{graded(here[0])} {when}: {here[0].claim}")
-    if label == "real" and findings:
-        words.append("The face as a whole shows no sufficient sign at that moment, so this is a hint and no more.")
-    return " ".join(words), tuple(dict.fromkeys(findings))
-
-
 def _why_what(question: str) -> Label | None:
     """Which verdict a "why" takes for granted: "Why is it inconclusive?", "Why not fake?"; None where it names none."""
     named = questions.labels_named(question)
@@ -1819,29 +1634,22 @@ def _about_regions(face: PersonReport, names: Sequence[str], question: str) -> A
     parts = [_about(face, name, question, masked) for name in names]
     texts = [answer.text for answer in parts]
     if len(parts) > 1:
-        texts = [f"{_capital(regions.title(n))}: {_lower(text)}" for n, text in zip(names, texts, strict=True)]
-    return Answer(" ".join(texts), *_of_parts(parts), tuple(names), "region")
+        texts = [f"{_capital(regions.title(n))}: {lower(text)}" for n, text in zip(names, texts, strict=True)]
+    return Answer(" ".join(texts), *of_parts(parts), tuple(names), "region")
 
 
 def _with_its_place(answer: Answer) -> str:
     """An answer about one region among others, with that region before it."""
     if answer.intent != "region" or len(answer.regions) != 1 or answer.text.startswith("Read as"):
         return answer.text
-    return f"{_capital(regions.title(answer.regions[0]))}: {_lower(answer.text)}"
-
-
-def _of_parts(parts: Sequence[Answer]) -> tuple[Label | None, tuple[Finding, ...]]:
-    """The label of an answer of several parts, fake if any is, then inconclusive, then real; and all their findings."""
-    labels = [answer.label for answer in parts]
-    label: Label | None = next((x for x in ("fake", "inconclusive", "real") if x in labels), None)
-    return label, tuple(dict.fromkeys(f for answer in parts for f in answer.findings))
+    return f"{_capital(regions.title(answer.regions[0]))}: {lower(answer.text)}"
 
 
 def _and_elsewhere(face: PersonReport, names: Sequence[str], text: str) -> str:
     """The answer about places that were asked for as the only ones, and what is elsewhere, without a yes or no."""
-    others = [place for place in sorted(_regions(face.findings)) if not _covers(names, place) and place != "face"]
-    still = [f for f in marked(face.verdict) if f.region is not None and not _covers(names, f.region)]
-    more = f"Signs were found at other places, too: {listed(map(_title, others))}." if others else ""
+    others = [place for place in sorted(regions_of(face.findings)) if not covers(names, place) and place != "face"]
+    still = [f for f in marked(face.verdict) if f.region is not None and not covers(names, f.region)]
+    more = f"Signs were found at other places, too: {listed(map(titled, others))}." if others else ""
     if still:
         what = listed([f"the {regions.title(f.region or '')}" for f in still])
         more += f" {not_resting(what, still, len(still) > 1 or _is_plural(still[0].region or ''), face.mask)}"
@@ -1863,15 +1671,15 @@ def _about(face: PersonReport, name: str, question: str, masked: Callable[[], ND
     hidden = _hidden(face, name)
     if hidden:
         return answer(f"{hidden} Nothing can be said about {place}.", None)
-    here = tuple(f for f in face.findings if _is_at(f, name))
-    sentences = " ".join(_sentence(f) for f in here)
+    here = tuple(f for f in face.findings if is_at(f, name))
+    sentences = " ".join(in_words(f) for f in here)
     covered = _covered(face, name, masked)
     of_it = "of them" if _is_plural(name) else "of it"
     measured = "" if covered is None else f" The mask covers {percent(covered)} {of_it}."
-    still = tuple(f for f in marked(verdict) if _is_at(f, name)) if not here else ()
+    still = tuple(f for f in marked(verdict) if is_at(f, name)) if not here else ()
     resting = not_resting(place, still, _is_plural(name), face.mask) if still else ""
     if verdict.label == "inconclusive":
-        hints = f"Hints there: {_lower(sentences)}" if here else resting or f"No sign was found at {place}."
+        hints = f"Hints there: {lower(sentences)}" if here else resting or f"No sign was found at {place}."
         if (
             not here and not still and covered is not None and covered >= 0.5
         ):  # the mask, which is shown, says otherwise
@@ -1883,9 +1691,9 @@ def _about(face: PersonReport, name: str, question: str, masked: Callable[[], ND
     if verdict.label == "real":
         words = f"{questions.yes_or_no(question, forged=False)}Nothing is claimed at {place}: "
         words += "the face shows no sign of forgery."
-        weak = [f for f in _suspicions(face) if _is_at(f, name)]
+        weak = [f for f in _suspicions(face) if is_at(f, name)]
         if weak:
-            words += f" A witness saw something there, too weak for the verdict. {_sentence(weak[0])}"
+            words += f" A witness saw something there, too weak for the verdict. {in_words(weak[0])}"
         return answer(words, "real")
     if any(f.strength is not None and f.strength >= 0.5 for f in here):
         return answer(f"{questions.yes_or_no(question, forged=True)}{sentences}", "fake", here)
@@ -1896,7 +1704,7 @@ def _about(face: PersonReport, name: str, question: str, masked: Callable[[], ND
     whole = tuple(f for f in face.findings if f.region == "face")
     if whole:
         return answer(
-            f"No sign belongs to {place} alone; {_lower(whole[0].claim)}{measured}",
+            f"No sign belongs to {place} alone; {lower(whole[0].claim)}{measured}",
             "inconclusive",
             whole,
         )
@@ -1956,54 +1764,16 @@ def _covered(face: PersonReport, name: str, masked: Callable[[], NDArray[np.bool
     return float(masked()[place].mean()) if place.any() else None
 
 
-def _same_place(place: str, asked: str) -> bool:
-    """A finding answers a question about its own region, its parts, and the area that it is part of; not the face."""
-    if place == "face" or asked == "face":
-        return place == asked
-    return regions.within(place, asked) or regions.within(asked, place)
-
-
-def _covers(named: Iterable[str], region: str) -> bool:
-    return any(_same_place(n, region) for n in named)
-
-
 def _suspicions(face: PersonReport) -> tuple[Finding, ...]:
     """What witnesses named, claimed by the verdict or not; a region once, strongest first."""
     return suspicions(face.verdict) or face.findings
 
 
-def _regions(findings: Iterable[Finding]) -> set[str]:
-    """The regions that findings have places in."""
-    return {place.region for finding in findings for place in finding.places if place.region is not None}
-
-
-def _is_at(finding: Finding, name: str) -> bool:
-    """Whether a finding answers a question about a region."""
-    return any(_same_place(region, name) for region in _regions((finding,)))
-
-
 # ----------------------------------------------------------------------------------------------------------- wording
-
-
-def _count(things: Sequence[object], noun: str) -> str:
-    return f"{len(things):,} {noun}{'' if len(things) == 1 else 's'}"
-
-
-def _sentence(finding: Finding) -> str:
-    return f"{graded(finding)}: {finding.claim}"
-
-
-def _title(region: str) -> str:
-    """A region in words; a name from outside that the tree does not have stays as it is."""
-    return regions.title(region) if region in regions.REGIONS else visible(region)
 
 
 def _sentences(face: PersonReport) -> str:
     return " ".join(sentence.text for sentence in face.explanation) or "The report gives no explanation."
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
 
 
 def as_reply(answer: Answer) -> Reply:

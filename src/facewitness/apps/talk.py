@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from facewitness.dialogue import Answer, Dialogue
+    from facewitness.answers import Answer
+    from facewitness.dialogue import Dialogue
     from facewitness.types import FrameRef, Place
 
 _ASK = """Ask one question about a photo. The answer is made from the evidence alone, by a fixed grammar, and claims no

@@ -20,13 +20,13 @@ from contextlib import ExitStack
 from typing import Any
 
 from facewitness import files, plugins, questions, regions
+from facewitness.answers import Answer
 from facewitness.apps.service import pointing, work
 from facewitness.apps.service.keys import Keys
 from facewitness.apps.service.runner import Runner, with_step
 from facewitness.apps.service.settings import Settings
 from facewitness.apps.service.store import AnalysisRow, Store, TurnRow
 from facewitness.apps.service.uploads import Incoming, Uploads
-from facewitness.dialogue import Answer
 from facewitness.errors import FacewitnessError, InputError, MissingExtra, UnreadableMedia
 from facewitness.film import Sampling, is_film
 from facewitness.formats import json as wire

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from facewitness import media, plugins
-from facewitness.dialogue import Answer, Dialogue
+from facewitness.answers import Answer
+from facewitness.dialogue import Dialogue
 from facewitness.errors import InputError
 from facewitness.formats import json as wire
 from facewitness.pipeline import Analyzer, rendered
