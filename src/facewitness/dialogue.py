@@ -1,10 +1,11 @@
 """Questions after the verdict, answered from the evidence alone: no language model, no claim without a place.
 
-`questions` reads what a question asks for and the regions it names, `people` whom it means; the answer is a fixed
-sentence filled from the report, so it never says more than the judge did. What cannot be answered is said to be so: a
-face that cannot be told is asked back for, and what nobody examined gets no face's verdict. A conversation remembers
-the face and the region spoken of: "Is the nose fake?" "And the mouth?" "How sure are you?". "Suppose it is genuine" and
-"suppose it is fake" gather the evidence for either side (FFAA asks its model under both hypotheses).
+`questions` reads what a question asks for and the regions it names, `people` whom it means; `where` answers about
+regions and `moments` about a film in time, what is left is answered here. The answer is a fixed sentence filled from
+the report, so it never says more than the judge did. What cannot be answered is said to be so: a face that cannot be
+told is asked back for, and what nobody examined gets no face's verdict. A conversation remembers the face and the
+region spoken of: "Is the nose fake?" "And the mouth?" "How sure are you?". "Suppose it is genuine" and "suppose it is
+fake" gather the evidence for either side (FFAA asks its model under both hypotheses).
 
     Dialogue(report).ask("Is the nose fake?")  →  Answer(text, label, findings, regions, intent)
 
@@ -18,7 +19,6 @@ evidence's, and who fails leaves the answer from the evidence, and a problem.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -28,10 +28,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness import drawn, geometry, moments, people, plugins, questions, regions
-from facewitness.answers import Answer, counted, covers, in_words, is_at, lower, of_parts, regions_of, titled
+from facewitness import drawn, geometry, moments, people, plugins, questions, regions, where
+from facewitness.answers import Answer, counted, covers, in_words, lower, of_parts, regions_of, titled
 from facewitness.errors import BackendError, FacewitnessError, InputError, UnknownName
-from facewitness.explain import NO_PROOF, marked, not_resting, rests_on, suspicions
+from facewitness.explain import NO_PROOF
 from facewitness.formats import argument, cases, fits, why_it_won
 from facewitness.phrases import (
     KIND_WORDS,
@@ -51,7 +51,6 @@ from facewitness.phrases import capital as _capital
 from facewitness.types import (
     Box,
     Clip,
-    Finding,
     Hear,
     Label,
     PersonReport,
@@ -69,7 +68,6 @@ _CLAIMS = 8  # statements of a file that an answer repeats
 _OF_ITSELF = "What a file says of itself can be written by anybody, and that it says nothing proves nothing."
 _AT_ONCE = 5  # questions of one text that are answered
 _REMEMBERED = 8  # turns that a language model is shown again
-TURNED = 30.0  # degrees of yaw from which the far side counts as hidden
 
 
 class Backend(Protocol):
@@ -476,7 +474,7 @@ class Dialogue:
         if asked.named and asked.intent == "why":
             return self._because(self._person, asked.named)
         if asked.named and asked.intent in ("", "verdict", "where", "sure", "quality", "made"):
-            return _about_regions(self._person, asked.named, asked.question)
+            return where.about_regions(self._person, asked.named, asked.question)
         return None
 
     def _of_the_report(self, asked: _Asked) -> Answer | None:
@@ -597,9 +595,9 @@ class Dialogue:
         if not asked.named or asked.intent not in _OF_A_PLACE:
             return None
         self._spoken_of = asked.named
-        answer = _about_regions(self._person, asked.named, asked.question)
+        answer = where.about_regions(self._person, asked.named, asked.question)
         if questions.of_nothing_else(asked.question) and answer.label == "fake":
-            answer = replace(answer, text=_and_elsewhere(self._person, asked.named, answer.text))
+            answer = replace(answer, text=where.and_elsewhere(self._person, asked.named, answer.text))
         return self._with_who_is_meant(answer)
 
     def _of_the_verdict(self, asked: _Asked) -> Answer | None:
@@ -655,7 +653,7 @@ class Dialogue:
         if not named or n < 2 or not (questions.of_everybody(question, named) or (meant and len(meant) > 1)):
             return None
         which = range(n) if not meant else [person for person in meant if person < n]
-        parts = [_about_regions(self.report.people[i], named, question) for i in which]
+        parts = [where.about_regions(self.report.people[i], named, question) for i in which]
         texts = [
             f"{someone(self._film).capitalize()} {i + 1}: {lower(a.text)}" for i, a in zip(which, parts, strict=True)
         ]
@@ -987,7 +985,7 @@ class Dialogue:
 
     def _clean(self, face: PersonReport, question: str) -> Answer:
         """Where nothing was found."""
-        named = regions_of(_suspicions(face))
+        named = regions_of(where.suspected(face))
         quiet = [name for name in regions.MARE if name not in face.face.unseen and not covers(named, name)]
         if _is_unmeasured(face):
             text = "Nothing was measured, so nothing is known of any place."
@@ -1004,7 +1002,7 @@ class Dialogue:
         """How much of the face is marked: that does not say how much was changed."""
         verdict = face.verdict
         text = f"{self._which()}: {WORDS[verdict.label][0].lower()}, {odds(verdict)}."
-        covered = None if verdict.label == "real" else _covered(face, "face", _masked(face))
+        covered = None if verdict.label == "real" else where.covered_of(face, "face", where.masked_of(face))
         if covered is not None:
             text += f" The mask covers {percent(covered)} of the face."
         if face.findings:
@@ -1088,8 +1086,8 @@ class Dialogue:
 
     def _because(self, face: PersonReport, names: Sequence[str]) -> Answer:
         """Why a region was answered about as it was: who pointed at it, how strongly, and what decided the face."""
-        answer = _about_regions(face, names, "")
-        sentences = [_pointing(face, name) for name in names]
+        answer = where.about_regions(face, names, "")
+        sentences = [where.who_points(face, name) for name in names]
         reasons = " ".join(face.verdict.reasons)
         lead = f"The face as a whole: {WORDS[face.verdict.label][0].lower()}, {odds(face.verdict)}."
         return replace(answer, text=" ".join(part for part in (*sentences, lead, reasons) if part))
@@ -1272,7 +1270,7 @@ class Dialogue:
         return Answer(text, None, intent="quality")
 
     def _suppose_fake(self, face: PersonReport, question: str) -> Answer:
-        signs = () if _is_unmeasured(face) else _suspicions(face)
+        signs = () if _is_unmeasured(face) else where.suspected(face)
         if _is_unmeasured(face):
             answer = "Nothing was measured that could speak for it."
         elif not signs:
@@ -1282,7 +1280,7 @@ class Dialogue:
         return Answer(f"{answer} {self._stands(face)}", face.verdict.label, signs, intent="suppose_fake")
 
     def _suppose_real(self, face: PersonReport, question: str) -> Answer:
-        named = regions_of(_suspicions(face))
+        named = regions_of(where.suspected(face))
         quiet = [r for r in regions.MARE if r not in named and not covers(named, r)]
         if _is_unmeasured(face):
             answer = "Nothing was measured that could speak for it."
@@ -1307,7 +1305,7 @@ class Dialogue:
                 for name, reply in cases(testimony)
             ]
             parts.append(why_it_won(testimony))
-        signs = () if _is_unmeasured(face) else _suspicions(face)
+        signs = () if _is_unmeasured(face) else where.suspected(face)
         if not weighed:
             named = regions_of(signs)
             quiet = [name for name in regions.MARE if name not in named and not covers(named, name)]
@@ -1375,33 +1373,6 @@ def _shares(face: PersonReport) -> str:
         return ""
     shares = ", ".join(f"{KIND_WORDS[name]} {percent(p)}" for name, p in face.kind.items())
     return f" The witnesses' shares for how it was made, which decide nothing: {shares}."
-
-
-def _pointing(face: PersonReport, name: str) -> str:
-    """Who pointed at a region and how strongly, and how much of it the mask covers."""
-    place = f"the {regions.title(name)}"
-    here = [(t.witness, f) for t in face.verdict.testimonies for f in t.findings if is_at(f, name)]
-    if here:
-        sentence = " ".join(
-            f"The witness {visible(witness)} points at the {places_of(f)}: {lower(in_words(f))}" for witness, f in here
-        )
-        if not any(is_at(f, name) for f in face.findings):
-            if any(rests_on(f) for _, f in here):
-                sentence += " That is too weak, or the verdict too uncertain, to be claimed."
-            else:
-                sentence += " The score does not rest on it, so it is not claimed."
-    else:
-        sentence = f"No witness points at {place}."
-    covered = _covered(face, name, _masked(face))
-    mask = "" if covered is None else f" The mask covers {percent(covered)} of {place}."
-    order = [f.strength for f in face.findings if f.strength is not None]
-    rank = ""
-    strongest = max((f.strength for _, f in here if f.strength is not None), default=None)
-    if strongest is not None and len(order) > 1:
-        stronger = sum(strength > strongest for strength in order)
-        rank = f" {'No sign' if not stronger else 'One sign' if stronger == 1 else f'{stronger} signs'} on this face "
-        rank += "is stronger." if stronger < 2 else "are stronger."
-    return f"{sentence}{mask}{rank}"
 
 
 _FEW = 0.25  # of a place: a region that holds a smaller share of it is not what is pointed at …
@@ -1628,145 +1599,11 @@ def _why_what(question: str) -> Label | None:
     return named[0]
 
 
-def _about_regions(face: PersonReport, names: Sequence[str], question: str) -> Answer:
-    """One answer for all the regions asked about."""
-    masked = _masked(face)
-    parts = [_about(face, name, question, masked) for name in names]
-    texts = [answer.text for answer in parts]
-    if len(parts) > 1:
-        texts = [f"{_capital(regions.title(n))}: {lower(text)}" for n, text in zip(names, texts, strict=True)]
-    return Answer(" ".join(texts), *of_parts(parts), tuple(names), "region")
-
-
 def _with_its_place(answer: Answer) -> str:
     """An answer about one region among others, with that region before it."""
     if answer.intent != "region" or len(answer.regions) != 1 or answer.text.startswith("Read as"):
         return answer.text
     return f"{_capital(regions.title(answer.regions[0]))}: {lower(answer.text)}"
-
-
-def _and_elsewhere(face: PersonReport, names: Sequence[str], text: str) -> str:
-    """The answer about places that were asked for as the only ones, and what is elsewhere, without a yes or no."""
-    others = [place for place in sorted(regions_of(face.findings)) if not covers(names, place) and place != "face"]
-    still = [f for f in marked(face.verdict) if f.region is not None and not covers(names, f.region)]
-    more = f"Signs were found at other places, too: {listed(map(titled, others))}." if others else ""
-    if still:
-        what = listed([f"the {regions.title(f.region or '')}" for f in still])
-        more += f" {not_resting(what, still, len(still) > 1 or _is_plural(still[0].region or ''), face.mask)}"
-    more = more.strip() or "No other place is named."
-    return f"{_capital(re.sub(r'^(?:Yes|No)[.] ', '', text))} {more}"
-
-
-def _about(face: PersonReport, name: str, question: str, masked: Callable[[], NDArray[np.bool_]]) -> Answer:
-    """What is known of one region. A sign that is wrong more often than right is no "yes"."""
-
-    def answer(text: str, label: Label | None, findings: tuple[Finding, ...] = ()) -> Answer:
-        return Answer(text, label, findings, (name,), "region")
-
-    verdict, place = face.verdict, f"the {regions.title(name)}"
-    if verdict.is_unjudged:
-        return answer(
-            f"That cannot be decided: the face could not be judged. Nothing is said about {place}.", "inconclusive"
-        )
-    hidden = _hidden(face, name)
-    if hidden:
-        return answer(f"{hidden} Nothing can be said about {place}.", None)
-    here = tuple(f for f in face.findings if is_at(f, name))
-    sentences = " ".join(in_words(f) for f in here)
-    covered = _covered(face, name, masked)
-    of_it = "of them" if _is_plural(name) else "of it"
-    measured = "" if covered is None else f" The mask covers {percent(covered)} {of_it}."
-    still = tuple(f for f in marked(verdict) if is_at(f, name)) if not here else ()
-    resting = not_resting(place, still, _is_plural(name), face.mask) if still else ""
-    if verdict.label == "inconclusive":
-        hints = f"Hints there: {lower(sentences)}" if here else resting or f"No sign was found at {place}."
-        if (
-            not here and not still and covered is not None and covered >= 0.5
-        ):  # the mask, which is shown, says otherwise
-            hints, measured = (
-                f"No finding names {place}, but the mask covers {percent(covered)} {of_it}: look there.",
-                "",
-            )
-        return answer(f"That cannot be decided: the face is inconclusive. {hints}{measured}", "inconclusive", here)
-    if verdict.label == "real":
-        words = f"{questions.yes_or_no(question, forged=False)}Nothing is claimed at {place}: "
-        words += "the face shows no sign of forgery."
-        weak = [f for f in _suspicions(face) if is_at(f, name)]
-        if weak:
-            words += f" A witness saw something there, too weak for the verdict. {in_words(weak[0])}"
-        return answer(words, "real")
-    if any(f.strength is not None and f.strength >= 0.5 for f in here):
-        return answer(f"{questions.yes_or_no(question, forged=True)}{sentences}", "fake", here)
-    if here:
-        return answer(f"Perhaps. {sentences}{measured}", "inconclusive", here)
-    if still:
-        return answer(f"Perhaps. {resting}{measured}", "inconclusive")
-    whole = tuple(f for f in face.findings if f.region == "face")
-    if whole:
-        return answer(
-            f"No sign belongs to {place} alone; {lower(whole[0].claim)}{measured}",
-            "inconclusive",
-            whole,
-        )
-    seen = {"Yes. ": "As far as can be seen, yes: no", "No. ": "Not as far as can be seen: no"}
-    elsewhere = listed(map(places_of, face.findings)) or "nowhere"
-    lead = seen.get(questions.yes_or_no(question, forged=False), "No")
-    if covered is not None and covered >= 0.5:  # the mask, which is shown, says otherwise
-        named = f"{lead} finding names {place}, but the mask covers {percent(covered)} {of_it}: look there."
-        return answer(f"{named} The signs are at: {elsewhere}.", "real")
-    return answer(f"{lead} sign was found at {place}.{measured} The signs are at: {elsewhere}.", "real")
-
-
-def _is_plural(name: str) -> bool:
-    """Whether a region's title is a plural: "the teeth are", "the nose is"."""
-    title = regions.title(name)
-    return title.endswith(("teeth", "feet")) or (title.endswith("s") and not title.endswith("iris"))
-
-
-def _hidden(face: PersonReport, name: str) -> str | None:
-    """Why a region cannot be seen, or None where it can."""
-    if face.face.landmarks is None:
-        return "Regions cannot be placed on this face: its finder gives no landmarks."
-    yaw = face.face.quality.yaw
-    far = {True: "left_", False: "right_"}  # turning to one's left hides one's left
-    if yaw is not None and abs(yaw) >= TURNED and name.startswith(far[yaw > 0]):
-        return f"The face is turned {abs(yaw):.0f}° to the subject's {'left' if yaw > 0 else 'right'}."
-    if name in regions.hidden(face.face.landmarks) and name not in face.face.unseen:
-        return f"The {regions.title(name)} is turned away or closed in this pose."
-    if name in face.face.unseen:
-        if name == "beard" and "jaw" not in face.face.unseen:
-            return "No beard can be seen on this face."
-        return f"Something covers the {regions.title(name)}."
-    rings = np.concatenate(list(regions.polygons(name, face.face.landmarks)))
-    frame = face.face.at
-    inside = (rings[:, 0] >= 0) & (rings[:, 0] < frame.width) & (rings[:, 1] >= 0) & (rings[:, 1] < frame.height)
-    return None if inside.mean() >= 0.5 else f"The {regions.title(name)} lies outside the picture."
-
-
-def _masked(face: PersonReport) -> Callable[[], NDArray[np.bool_]]:
-    """Where a face's mask is 0.5 and more, (H, W) on its whole frame: made when first asked for, and once."""
-
-    @functools.cache
-    def masked() -> NDArray[np.bool_]:
-        assert face.mask is not None
-        return geometry.place(face.mask, face.face.at.height, face.face.at.width) >= 0.5
-
-    return masked
-
-
-def _covered(face: PersonReport, name: str, masked: Callable[[], NDArray[np.bool_]]) -> float | None:
-    """The share of a region that the mask covers from 0.5 on; None without a mask, and of a film, whose is of a "
-    "moment."""
-    if face.timeline or face.mask is None or face.face.landmarks is None:
-        return None
-    height, width = face.face.at.height, face.face.at.width
-    place = geometry.fill(list(regions.polygons(name, face.face.landmarks)), height, width)
-    return float(masked()[place].mean()) if place.any() else None
-
-
-def _suspicions(face: PersonReport) -> tuple[Finding, ...]:
-    """What witnesses named, claimed by the verdict or not; a region once, strongest first."""
-    return suspicions(face.verdict) or face.findings
 
 
 # ----------------------------------------------------------------------------------------------------------- wording

@@ -1,0 +1,215 @@
+"""Answers about regions of a face: the signs there, what hides them, and how much of them the mask covers.
+
+A sign that is wrong more often than right is no "yes", and a place that the mask covers is not said to have no sign.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewitness import geometry, questions, regions
+from facewitness.answers import Answer, covers, in_words, is_at, lower, of_parts, regions_of, titled
+from facewitness.explain import marked, not_resting, rests_on, suspicions
+from facewitness.phrases import capital, listed, percent, places_of, visible
+from facewitness.types import Finding, Label, PersonReport
+
+TURNED = 30.0  # degrees of yaw from which the far side counts as hidden
+
+
+def about_regions(face: PersonReport, names: Sequence[str], question: str) -> Answer:
+    """One answer for all the regions asked about.
+
+    Args:
+        face: The person.
+        names: Of the regions.
+        question: As it was asked.
+    """
+    masked = masked_of(face)
+    parts = [_about(face, name, question, masked) for name in names]
+    texts = [answer.text for answer in parts]
+    if len(parts) > 1:
+        texts = [f"{capital(regions.title(n))}: {lower(text)}" for n, text in zip(names, texts, strict=True)]
+    return Answer(" ".join(texts), *of_parts(parts), tuple(names), "region")
+
+
+def and_elsewhere(face: PersonReport, names: Sequence[str], text: str) -> str:
+    """The answer about places that were asked for as the only ones, and what is elsewhere, without a yes or no.
+
+    Args:
+        face: The person.
+        names: Of the places.
+        text: The answer about them.
+    """
+    others = [place for place in sorted(regions_of(face.findings)) if not covers(names, place) and place != "face"]
+    still = [f for f in marked(face.verdict) if f.region is not None and not covers(names, f.region)]
+    more = f"Signs were found at other places, too: {listed(map(titled, others))}." if others else ""
+    if still:
+        what = listed([f"the {regions.title(f.region or '')}" for f in still])
+        more += f" {not_resting(what, still, len(still) > 1 or _is_plural(still[0].region or ''), face.mask)}"
+    more = more.strip() or "No other place is named."
+    return f"{capital(re.sub(r'^(?:Yes|No)[.] ', '', text))} {more}"
+
+
+def _about(face: PersonReport, name: str, question: str, masked: Callable[[], NDArray[np.bool_]]) -> Answer:
+    """What is known of one region. A sign that is wrong more often than right is no "yes"."""
+
+    def answer(text: str, label: Label | None, findings: tuple[Finding, ...] = ()) -> Answer:
+        return Answer(text, label, findings, (name,), "region")
+
+    verdict, place = face.verdict, f"the {regions.title(name)}"
+    if verdict.is_unjudged:
+        return answer(
+            f"That cannot be decided: the face could not be judged. Nothing is said about {place}.", "inconclusive"
+        )
+    hidden = _hidden(face, name)
+    if hidden:
+        return answer(f"{hidden} Nothing can be said about {place}.", None)
+    here = tuple(f for f in face.findings if is_at(f, name))
+    sentences = " ".join(in_words(f) for f in here)
+    covered = covered_of(face, name, masked)
+    of_it = "of them" if _is_plural(name) else "of it"
+    measured = "" if covered is None else f" The mask covers {percent(covered)} {of_it}."
+    still = tuple(f for f in marked(verdict) if is_at(f, name)) if not here else ()
+    resting = not_resting(place, still, _is_plural(name), face.mask) if still else ""
+    if verdict.label == "inconclusive":
+        hints = f"Hints there: {lower(sentences)}" if here else resting or f"No sign was found at {place}."
+        if (
+            not here and not still and covered is not None and covered >= 0.5
+        ):  # the mask, which is shown, says otherwise
+            hints, measured = (
+                f"No finding names {place}, but the mask covers {percent(covered)} {of_it}: look there.",
+                "",
+            )
+        return answer(f"That cannot be decided: the face is inconclusive. {hints}{measured}", "inconclusive", here)
+    if verdict.label == "real":
+        words = f"{questions.yes_or_no(question, forged=False)}Nothing is claimed at {place}: "
+        words += "the face shows no sign of forgery."
+        weak = [f for f in suspected(face) if is_at(f, name)]
+        if weak:
+            words += f" A witness saw something there, too weak for the verdict. {in_words(weak[0])}"
+        return answer(words, "real")
+    if any(f.strength is not None and f.strength >= 0.5 for f in here):
+        return answer(f"{questions.yes_or_no(question, forged=True)}{sentences}", "fake", here)
+    if here:
+        return answer(f"Perhaps. {sentences}{measured}", "inconclusive", here)
+    if still:
+        return answer(f"Perhaps. {resting}{measured}", "inconclusive")
+    whole = tuple(f for f in face.findings if f.region == "face")
+    if whole:
+        return answer(
+            f"No sign belongs to {place} alone; {lower(whole[0].claim)}{measured}",
+            "inconclusive",
+            whole,
+        )
+    seen = {"Yes. ": "As far as can be seen, yes: no", "No. ": "Not as far as can be seen: no"}
+    elsewhere = listed(map(places_of, face.findings)) or "nowhere"
+    lead = seen.get(questions.yes_or_no(question, forged=False), "No")
+    if covered is not None and covered >= 0.5:  # the mask, which is shown, says otherwise
+        named = f"{lead} finding names {place}, but the mask covers {percent(covered)} {of_it}: look there."
+        return answer(f"{named} The signs are at: {elsewhere}.", "real")
+    return answer(f"{lead} sign was found at {place}.{measured} The signs are at: {elsewhere}.", "real")
+
+
+def who_points(face: PersonReport, name: str) -> str:
+    """Who pointed at a region and how strongly, and how much of it the mask covers.
+
+    Args:
+        face: The person.
+        name: Of the region.
+    """
+    place = f"the {regions.title(name)}"
+    here = [(t.witness, f) for t in face.verdict.testimonies for f in t.findings if is_at(f, name)]
+    if here:
+        sentence = " ".join(
+            f"The witness {visible(witness)} points at the {places_of(f)}: {lower(in_words(f))}" for witness, f in here
+        )
+        if not any(is_at(f, name) for f in face.findings):
+            if any(rests_on(f) for _, f in here):
+                sentence += " That is too weak, or the verdict too uncertain, to be claimed."
+            else:
+                sentence += " The score does not rest on it, so it is not claimed."
+    else:
+        sentence = f"No witness points at {place}."
+    covered = covered_of(face, name, masked_of(face))
+    mask = "" if covered is None else f" The mask covers {percent(covered)} of {place}."
+    order = [f.strength for f in face.findings if f.strength is not None]
+    rank = ""
+    strongest = max((f.strength for _, f in here if f.strength is not None), default=None)
+    if strongest is not None and len(order) > 1:
+        stronger = sum(strength > strongest for strength in order)
+        rank = f" {'No sign' if not stronger else 'One sign' if stronger == 1 else f'{stronger} signs'} on this face "
+        rank += "is stronger." if stronger < 2 else "are stronger."
+    return f"{sentence}{mask}{rank}"
+
+
+def _is_plural(name: str) -> bool:
+    """Whether a region's title is a plural: "the teeth are", "the nose is"."""
+    title = regions.title(name)
+    return title.endswith(("teeth", "feet")) or (title.endswith("s") and not title.endswith("iris"))
+
+
+def _hidden(face: PersonReport, name: str) -> str | None:
+    """Why a region cannot be seen, or None where it can."""
+    if face.face.landmarks is None:
+        return "Regions cannot be placed on this face: its finder gives no landmarks."
+    yaw = face.face.quality.yaw
+    far = {True: "left_", False: "right_"}  # turning to one's left hides one's left
+    if yaw is not None and abs(yaw) >= TURNED and name.startswith(far[yaw > 0]):
+        return f"The face is turned {abs(yaw):.0f}° to the subject's {'left' if yaw > 0 else 'right'}."
+    if name in regions.hidden(face.face.landmarks) and name not in face.face.unseen:
+        return f"The {regions.title(name)} is turned away or closed in this pose."
+    if name in face.face.unseen:
+        if name == "beard" and "jaw" not in face.face.unseen:
+            return "No beard can be seen on this face."
+        return f"Something covers the {regions.title(name)}."
+    rings = np.concatenate(list(regions.polygons(name, face.face.landmarks)))
+    frame = face.face.at
+    inside = (rings[:, 0] >= 0) & (rings[:, 0] < frame.width) & (rings[:, 1] >= 0) & (rings[:, 1] < frame.height)
+    return None if inside.mean() >= 0.5 else f"The {regions.title(name)} lies outside the picture."
+
+
+def masked_of(face: PersonReport) -> Callable[[], NDArray[np.bool_]]:
+    """Where a face's mask is 0.5 and more, (H, W) on its whole frame: made when first asked for, and once.
+
+    Args:
+        face: The person.
+
+    Returns:
+        What gives that picture: bool (H, W).
+    """
+
+    @functools.cache
+    def masked() -> NDArray[np.bool_]:
+        assert face.mask is not None
+        return geometry.place(face.mask, face.face.at.height, face.face.at.width) >= 0.5
+
+    return masked
+
+
+def covered_of(face: PersonReport, name: str, masked: Callable[[], NDArray[np.bool_]]) -> float | None:
+    """The share of a region that the mask covers from 0.5 on; None without a mask, and of a film, whose is of a moment.
+
+    Args:
+        face: The person.
+        name: Of the region.
+        masked: Where the mask is, as `masked_of` has it.
+    """
+    if face.timeline or face.mask is None or face.face.landmarks is None:
+        return None
+    height, width = face.face.at.height, face.face.at.width
+    place = geometry.fill(list(regions.polygons(name, face.face.landmarks)), height, width)
+    return float(masked()[place].mean()) if place.any() else None
+
+
+def suspected(face: PersonReport) -> tuple[Finding, ...]:
+    """What witnesses named, claimed by the verdict or not; a region once, strongest first.
+
+    Args:
+        face: The person.
+    """
+    return suspicions(face.verdict) or face.findings
