@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,6 +86,17 @@ def test_a_region_that_the_model_is_sure_of_is_named_though_three_others_are_cov
         return [0.0 if text in ("Yes", yes_no.forged(("mouth",))) else -20.0 for text in replies]
 
     assert _chosen.reply("Is this face fake?", 0.9, covered, sure, BOTH) == yes_no.forged(("mouth",))
+
+
+def test_a_model_that_knows_less_of_places_than_the_map_is_silent_about_them():
+    def sure(replies, ended=True):
+        assert not ended, "it is not asked which places"
+        return [0.0 if text == "Yes" else -20.0 for text in replies]
+
+    silent = replace(BOTH, named=0.0)
+    assert _chosen.reply("Is this face fake?", 0.9, COVERED, sure, silent) == yes_no.forged(("left_eyebrow",))
+    older = {name: value for name, value in BOTH.to_json().items() if name != "named"}
+    assert _chosen._choice(older) == BOTH, "a file of before says nothing of it"
 
 
 def test_it_is_a_prior_and_no_ban():

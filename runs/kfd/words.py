@@ -9,7 +9,8 @@ witness does (`witnesses/kfd`): its description of the task, the detector's scor
 
 The verdict in words is the score's in at least `--agree` of the pictures of `calibrate`: as much of the fitted weights
 as that allows, the rest is the score alone. A question about a region is left to the model unless words and evidence
-together are right more often on parts of `calibrate` that they were not fitted to.
+together are right more often on parts of `calibrate` that they were not fitted to; which places a yes names is left to
+the map where it names them better there than both together.
 
 `measure` writes two folders of predictions and a JSON each, as `facewitness bench answers` does, with the rows "score
 alone", "map alone", "always fake" and "always real" beside them: `model`, the language model's own likeliest reply;
@@ -181,7 +182,11 @@ def fit(given: argparse.Namespace) -> None:
     region = of_region(about_regions, floor) if together > alone else None
     # regions are named only of what is called fake
     places = [row for row, both in zip(places, odds_of_places, strict=True) if verdict.together(*both) > 0]
-    choice = _chosen.Choice(verdict, region, weight_of_places(places), forged)
+    elsewhere_named = named_elsewhere(places)
+    silent = elsewhere_named.get("map", 0.0) > elsewhere_named.get("together", 0.0)  # the map alone knows them better
+    choice = _chosen.Choice(
+        verdict, region, 1.0 if silent else weight_of_places(places), forged, 0.0 if silent else 1.0
+    )
     kept = {"verdicts": verdicts, "regions": about_regions, "places": places}
     write_whole(given.out / "fitted-to.json", json.dumps(kept).encode())
     about_it = {
@@ -189,7 +194,7 @@ def fit(given: argparse.Namespace) -> None:
             "split": "calibrate", "pictures": given.pictures, "seed": given.seed, "questions": len(rows),
             "places_tried": list(PLACES), "floors_tried": list(FLOORS),
             "regions_right": {"model": round(alone, 4), "together": round(together, 4)},
-            "places_named": {name: round(value, 4) for name, value in named_elsewhere(places).items()},
+            "places_named": {name: round(value, 4) for name, value in elsewhere_named.items()},
         }
     }  # fmt: skip
     write_whole(given.model / _chosen.FILE, json.dumps(choice.to_json() | about_it, indent=1).encode())

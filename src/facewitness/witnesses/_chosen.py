@@ -10,11 +10,12 @@ log-odds of a yes are those of how it would begin:
                         + rivals · (how far it covers the most covered other one)  +  face · (the score's)  +  offset,
                         and a no where the log-odds of the face are below a floor: a real face has no forged eye
     places of a yes  =  the set of regions with the largest expected Jaccard index, where the chance of a set of at most
-                        three of the six likeliest is as p(reply) · p(set | map) ** places
+                        three of the six likeliest is as p(reply) ** named · p(set | map) ** places
 
 The numbers are fitted on held-out pictures (`runs/kfd/words.py fit`) and stand in the language model's folder as
 choice.json; without that file the model's own likeliest reply is given. It is a prior and no ban: where the model is
-sure enough, it names what the map does not show. Every other question is answered by the model alone.
+sure enough, it names what the map does not show. Where the map by itself named places better on pictures held out,
+`named` is 0 and the model is silent about them. Every other question is answered by the model alone.
 """
 
 from __future__ import annotations
@@ -109,12 +110,14 @@ class Choice:
         region: of "is the nose fake"; None leaves its yes or no to the model alone.
         places: weight of log p(set of regions | map).
         forged: region → slope and offset of the log-odds that it is forged over the logit of how far the map covers it.
+        named: weight of the model's say about places; 0 where it knows less of them than the map.
     """
 
     verdict: Odds
     region: OfRegion | None
     places: float
     forged: Mapping[str, tuple[float, float]]
+    named: float = 1.0
 
     def chance(self, covered: Mapping[str, float]) -> dict[str, float]:
         """The probability that each region is forged, by how far the map covers it."""
@@ -142,7 +145,8 @@ class Choice:
     def to_json(self) -> dict[str, Any]:
         """As choice.json holds it."""
         odds = {"verdict": asdict(self.verdict), "region": None if self.region is None else asdict(self.region)}
-        return {**odds, "places": self.places, "forged": {name: list(line) for name, line in self.forged.items()}}
+        both = {"places": self.places, "named": self.named}
+        return {**odds, **both, "forged": {name: list(line) for name, line in self.forged.items()}}
 
 
 def read(folder: Path) -> Choice | None:
@@ -163,9 +167,9 @@ def _choice(held: Any) -> Choice:
     of_region = held["region"]
     if of_region is not None:
         of_region = OfRegion(*(float(of_region[field.name]) for field in fields(OfRegion)))
-    choice = Choice(verdict, of_region, float(held["places"]), forged)
+    choice = Choice(verdict, of_region, float(held["places"]), forged, float(held.get("named", 1.0)))
     both = [astuple(odds) for odds in (verdict, of_region) if odds is not None]
-    numbers = [*choice.forged.values(), (choice.places,), *both]
+    numbers = [*choice.forged.values(), (choice.places, choice.named), *both]
     if not all(np.isfinite(number) for line in numbers for number in line):
         raise ValueError("expected finite numbers, got NaN or infinity")
     return choice
@@ -226,7 +230,9 @@ def reply(
         return yes_no.genuine()
     sets = _sets(chance, AMONG)
     texts = [yes_no.forged(places) for places in sets]
-    values = np.array(likelihoods(texts)) + choice.places * np.array(log_priors(sets, chance))
+    values = choice.places * np.array(log_priors(sets, chance))
+    if choice.named:
+        values += choice.named * np.array(likelihoods(texts))
     return texts[medoid(sets, values)]
 
 
@@ -267,7 +273,7 @@ def _of_region(
     values = dict(zip(texts, likelihoods(texts), strict=True))
     if choice.verdict.together(max(values[text] for text in untouched) - values[real], log_odds(fake)) <= 0:
         return real
-    return max(untouched, key=lambda text: values[text] + choice.places * untouched[text])
+    return max(untouched, key=lambda text: choice.named * values[text] + choice.places * untouched[text])
 
 
 def _sets(chance: Mapping[str, float], limit: int = AMONG) -> list[tuple[str, ...]]:
