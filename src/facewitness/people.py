@@ -228,49 +228,60 @@ def meant(
     numbers = [number for match in _NUMBER.finditer(text) for number in _all_of(match["all"])]
     if numbers:
         return tuple(dict.fromkeys(max(1, number) - 1 for number in numbers))
-    by_kind: list[list[int | None]] = []
-    taken = text
-    counted: list[int | None] = []
-    for match in _FROM.finditer(text):
-        counted.append(_counted(ordinal(match[1]), match[2], boxes, among))
-        taken = taken.replace(match[0], " ")
-    for match in _NTH.finditer(taken):
-        number = ordinal(next(filter(None, match.groups())))
-        there = abs(number) <= len(among)
-        counted.append(among[number if number < 0 else number - 1] if there else None if row else abs(number) - 1)
-    by_kind.append(counted)
-    taken = _NTH.sub(" ", taken)
-    beside = _BESIDE.search(taken)
-    if beside is not None:
+    counted, rest = _by_number(text, boxes, among, row is not None)
+    if _BESIDE.search(rest):
         return ()
-    sides: list[int | None] = []
-    rest = taken
-    for pattern in (*_SIDE, *((_BARE_SIDE,) if bare else ())):
-        for match in pattern.finditer(rest):
-            groups = match.groupdict()
-            sides.append(_at(groups.get("side"), groups.get("height"), boxes, among, width, height))
-        rest = pattern.sub("one", rest)
-    by_kind.append(sides)
+    sides, rest = _by_side(rest, boxes, among, width, height, bare)
+    if _OTHERS.search(rest):
+        return () if spoken_of is None else tuple(i for i in range(n) if i != spoken_of)
     heights = [
         _at(None, m["height"], boxes, among, width, height) for pattern in _HEIGHT for m in pattern.finditer(rest)
     ]
-    by_kind.append(heights)
-    by_kind.append([_sized(m["size"] or m["alone"], boxes, among, m["nth"] or m["rank"]) for m in _SIZE.finditer(rest)])
-    by_kind.append([_middle(boxes, among)] if _MIDDLE.search(rest) else [])
-    if _OTHERS.search(rest):
-        return () if spoken_of is None else tuple(i for i in range(n) if i != spoken_of)
-    by_kind.append([_other(n, spoken_of)] if _OTHER.search(rest) else [])
-    kinds = [kind for kind in by_kind if kind]
-    if not kinds:
-        looks = _LOOKS.search(text) if n > 1 else None
-        if looks is None or (spoken_of is not None and looks["which"] in ("this", "that")):
-            return () if n > 1 and (row is not None or _DESCRIBED.search(text)) else None
-        return ()
+    sizes = [_sized(m["size"] or m["alone"], boxes, among, m["nth"] or m["rank"]) for m in _SIZE.finditer(rest)]
+    middle = [_middle(boxes, among)] if _MIDDLE.search(rest) else []
+    other = [_other(n, spoken_of)] if _OTHER.search(rest) else []
+    if kinds := [kind for kind in (counted, sides, heights, sizes, middle, other) if kind]:
+        return _agreed(kinds)
+    looks = _LOOKS.search(text) if n > 1 else None
+    if looks is None or (spoken_of is not None and looks["which"] in ("this", "that")):
+        return () if n > 1 and (row is not None or _DESCRIBED.search(text)) else None
+    return ()
+
+
+def _by_number(text: str, boxes: Sequence[Box], among: Sequence[int], in_row: bool) -> tuple[list[int | None], str]:
+    """Who is counted, "the second from the left" and "the third"; and the text without them."""
+    counted: list[int | None] = []
+    rest = text
+    for match in _FROM.finditer(text):
+        counted.append(_counted(ordinal(match[1]), match[2], boxes, among))
+        rest = rest.replace(match[0], " ")
+    for match in _NTH.finditer(rest):
+        number = ordinal(next(filter(None, match.groups())))
+        there = abs(number) <= len(among)
+        counted.append(among[number if number < 0 else number - 1] if there else None if in_row else abs(number) - 1)
+    return counted, _NTH.sub(" ", rest)
+
+
+def _by_side(
+    text: str, boxes: Sequence[Box], among: Sequence[int], width: int, height: int, bare: bool
+) -> tuple[list[int | None], str]:
+    """Who is on a side, "the one on the left" and "the upper right one"; and the text with "one" for them."""
+    sides: list[int | None] = []
+    for pattern in (*_SIDE, *((_BARE_SIDE,) if bare else ())):
+        for match in pattern.finditer(text):
+            groups = match.groupdict()
+            sides.append(_at(groups.get("side"), groups.get("height"), boxes, among, width, height))
+        text = pattern.sub("one", text)
+    return sides, text
+
+
+def _agreed(kinds: Sequence[Sequence[int | None]]) -> tuple[int, ...]:
+    """Whom each kind of naming means, as in "the big face on the left"; of one kind alone, all that it names."""
     if any(person is None for kind in kinds for person in kind):
         return ()
     if len(kinds) == 1:
         return tuple(dict.fromkeys(person for person in kinds[0] if person is not None))
-    shared = set(kinds[0]).intersection(*kinds[1:])  # "the big face on the left": both have to be true of it
+    shared = set(kinds[0]).intersection(*kinds[1:])
     return tuple(person for person in shared if person is not None) if len(shared) == 1 else ()
 
 
