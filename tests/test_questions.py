@@ -403,6 +403,7 @@ def test_a_courtesy_is_no_question(text, back):
         ("Is the forhead genuin?", "is the forehead genuine?"),
         ("how long did it take", "how long did it take"),  # not "fake"
         ("Is the hat fake?", "is the hat fake?"),  # not "that"
+        ("Did you note that?", "did you note that?"),  # as near to "nose" as to "not"
     ],
 )
 def test_slips_of_the_pen(typed, read):

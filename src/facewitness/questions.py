@@ -710,17 +710,15 @@ def courtesy(text: str) -> str | None:
     return next(answer for answer in _COURTESIES if answer in answers)
 
 
-_KNOWN_WORDS = dict.fromkeys(
-    re.findall(
-        r"\w+",
-        """fake faker real forged forgery genuine authentic manipulated edited altered retouched swapped changed "
-        "generated "
-        "deepfake
-        verdict result how sure certain probability likely evidence explain signs region mask film video people person
-        camera metadata wrong reliable mistake publish next inconclusive threshold quality original suspicious summary
-        second frame moment many much other left right middle """
-        + " ".join((*_ENGLISH, *(regions.title(name) for name in regions.REGIONS))),
+_KNOWN_WORDS = (
+    frozenset(
+        """fake faker real forged forgery genuine authentic manipulated edited altered retouched swapped changed generated
+    deepfake verdict result how sure certain probability likely evidence explain signs region mask film video people
+    person camera metadata wrong reliable mistake publish next inconclusive threshold quality original suspicious
+    summary second frame moment many much other left right middle""".split()
     )
+    | _ENGLISH
+    | frozenset(" ".join(regions.title(name) for name in regions.REGIONS).split())
 )
 
 
@@ -731,6 +729,8 @@ _IN_PATTERNS = frozenset(re.findall(r"[a-z]{3,}", " ".join((*INTENTS.values(), *
 def respelt(question: str) -> str:
     """The question with each word that is nearly one of those that questions are made of written as that one.
 
+    A word that is as near to two of them stays: a note is neither a nose nor not.
+
     Args:
         question: That was not understood.
     """
@@ -739,7 +739,11 @@ def respelt(question: str) -> str:
         word = match[0]
         if len(word) < 3 or word in _KNOWN_WORDS or word in _IN_PATTERNS:
             return word
-        return min(_KNOWN_WORDS, key=lambda known: _edits(word, known)) if _is_slip(word) else word
+        if not _is_slip(word):
+            return word
+        nearest = min(_edits(word, known) for known in _KNOWN_WORDS)
+        meant = [known for known in _KNOWN_WORDS if _edits(word, known) == nearest]
+        return meant[0] if len(meant) == 1 else word
 
     return re.sub(r"[a-z]+", near, normal(question))
 
