@@ -710,15 +710,14 @@ def courtesy(text: str) -> str | None:
     return next(answer for answer in _COURTESIES if answer in answers)
 
 
-_KNOWN_WORDS = (
-    frozenset(
-        """fake faker real forged forgery genuine authentic manipulated edited altered retouched swapped changed generated
-    deepfake verdict result how sure certain probability likely evidence explain signs region mask film video people
-    person camera metadata wrong reliable mistake publish next inconclusive threshold quality original suspicious
-    summary second frame moment many much other left right middle""".split()
-    )
-    | _ENGLISH
-    | frozenset(" ".join(regions.title(name) for name in regions.REGIONS).split())
+_KNOWN_WORDS = frozenset(
+    (
+        "fake faker real forged forgery genuine authentic manipulated edited altered retouched swapped changed "
+        "generated deepfake verdict result how sure certain probability likely evidence explain signs region mask film "
+        "video people person camera metadata wrong reliable mistake publish next inconclusive threshold quality "
+        "original suspicious summary second frame moment many much other left right middle "
+        + " ".join((*_ENGLISH, *map(regions.title, regions.REGIONS)))
+    ).split()
 )
 
 
