@@ -215,12 +215,16 @@ def sampling(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def rate(text: str) -> float:
     """Reads frames a second."""
+    return _above_0(text, lambda value: value <= 1000, "more than 0 and at most 1000 frames a second")
+
+
+def _above_0(text: str, fits: Callable[[float], bool], expected: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not 0 < value <= 1000:
-        raise argparse.ArgumentTypeError(f"expected more than 0 and at most 1000 frames a second, got {text!r}")
+    if not (value > 0 and fits(value)):
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {text[:40]!r}")
     return value
 
 
@@ -274,24 +278,12 @@ def seed(text: str) -> int:
 
 def size(text: str) -> float:
     """Reads a number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1e9:
-        raise argparse.ArgumentTypeError(f"expected a number above 0 and below 1,000,000,000, got {text[:40]!r}")
-    return value
+    return _above_0(text, lambda value: value < 1e9, "a number above 0 and below 1,000,000,000")
 
 
 def share(text: str) -> float:
     """Reads a share between none and all."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"expected a share between 0 and 1, got {text[:40]!r}")
-    return value
+    return _above_0(text, lambda value: value < 1, "a share between 0 and 1")
 
 
 def option(text: str) -> tuple[str, str, Any]:
