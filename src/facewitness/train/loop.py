@@ -346,7 +346,7 @@ def some_in_float(network: torch.nn.Module) -> None:
     """Some convolutions are left out of bfloat16, in place: the first, and on a CPU the strided depthwise ones.
 
     In the first, eight bits would round the traces in pixels away. The others oneDNN differentiates two to twelve times
-    as slowly in bfloat16 as in single precision: four of MobileNetV2's take a quarter of a step (LOG.md).
+    as slowly in bfloat16 as in single precision: four of MobileNetV2's take a third of a step (LOG.md).
 
     Args:
         network: A convolutional one, on the device where it learns.
