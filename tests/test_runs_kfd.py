@@ -135,13 +135,22 @@ def test_questions_about_regions_are_answered_by_what_was_right_elsewhere(words)
     columns = np.stack([sign * 0.3, sign, sign * 0.0, sign * 0.0], 1) + rng.normal(0, 1, (400, 4))
     rows_ = [(f"group {i // 4}", tuple(x), bool(t)) for i, (x, t) in enumerate(zip(columns, truth, strict=True))]
     loud = words._chosen.Odds(0.0, 0.0, 9.0)  # a face that is surely forged
-    alone, together, floor = words.elsewhere(rows_, loud)
-    assert 0.5 < alone < 0.7 < together < 0.95 and floor == -2.0
+    right, floor = words.elsewhere(rows_, loud)
+    assert 0.5 < right["model"] < 0.7 < right["map"] < right["together"] + 0.1 < 1.0 and floor == -2.0
     fitted = words.of_region(rows_, 0.0)
     assert fitted.own > 2 * fitted.words > 0 and abs(fitted.rivals) < 0.5
     noise = [(group, (x[0], *rng.normal(0, 1, 3)), t) for group, x, t in rows_[:40]]
-    assert words.elsewhere(rows_, words._chosen.Odds(0.0, 0.0, -9.0))[1] == np.mean(~truth), "no region of a real face"
-    assert words.elsewhere(noise, loud)[1] < 0.85, "noise by which the fit is right on its own rows alone"
+    none = words.elsewhere(rows_, words._chosen.Odds(0.0, 0.0, -9.0))[0]["together"]
+    assert none == np.mean(~truth), "no region of a real face"
+    assert words.elsewhere(noise, loud)[0]["together"] < 0.85, "noise by which the fit is right on its own rows alone"
+
+
+def test_the_map_alone_calls_a_region_forged_from_a_third_of_it_on_whatever_the_score(words):
+    choice = words._chosen.Choice(words._chosen.Odds(1.0, 1.0), words.BY_MAP, 1.0, {})
+    for covered, yes in ((0.32, False), (0.35, True)):
+        for said, face in ((9.0, 9.0), (-9.0, -9.0)):
+            known = words._chosen.known("nose", 1 / (1 + np.exp(-face)), {"nose": covered, "chin": 0.9})
+            assert (choice.accused(said, known) > 0) is yes
 
 
 def test_a_map_that_covers_a_region_makes_it_likelier_that_it_is_forged(words):

@@ -5,7 +5,7 @@
 
 DIR is --out of `words.py fit`, of which no question is asked again. Each way to join them is judged on eighths of the
 groups of `calibrate` that it was not fitted to; the best is then measured on `val`, where the language model's log-odds
-are asked anew, beside the way that choice.json holds. "Usual" is a region's mean coverage on `calibrate`: a map covers
+are asked anew, beside the way of words.py. "Usual" is a region's mean coverage on `calibrate`: a map covers
 a mouth more than a chin, whoever is looked at. Writes joined.md.
 """
 
@@ -52,7 +52,7 @@ def features(row: Row, usual: Mapping[str, float], way: str) -> list[float]:
     unusual = [less[name], *rivals[:2], float(np.mean(list(less.values()))), float(sum(v > less[name] for v in rivals))]
     named = [float(name == k) for k in _chosen.NAMED]
     return {
-        "as in choice.json": plain, "without words": plain[1:], "squares and products": plain,
+        "as words.py joins": plain, "without words": plain[1:], "squares and products": plain,
         "trees": plain, "an offset a region": [*plain, *named],
         "less the usual": [row["words"], less[name], rivals[0], row["face"]],
         "less the usual, with rank and mean": [row["words"], row["face"], *unusual],
@@ -70,7 +70,7 @@ def learner(way: str) -> Any:
     return make_pipeline(StandardScaler(), line)
 
 
-WAYS = ("as in choice.json", "without words", "squares and products", "trees", "an offset a region", "less the usual",
+WAYS = ("as words.py joins", "without words", "squares and products", "trees", "an offset a region", "less the usual",
         "less the usual, with rank and mean", "all of it")  # fmt: skip
 
 
@@ -154,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lines.append(f"| the model alone | {share(alone.astype(float).tolist(), val)} |")
     lines += [f"| {way} | {share(values.tolist(), val)} |" for way, values in right.items()]
     if chosen != WAYS[0]:
-        lines.append(f"| … less that as in choice.json | {share((right[chosen] - right[WAYS[0]]).tolist(), val)} |")
+        lines.append(f"| … less that as words.py joins | {share((right[chosen] - right[WAYS[0]]).tolist(), val)} |")
     lines += ["", f"Fitted on {len(rows)} questions of {len({row['group'] for row in rows})} groups of `calibrate`."]
     write_whole(given.out / "joined.md", ("\n".join(lines) + "\n").encode())
     print("\n".join(lines))

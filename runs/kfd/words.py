@@ -8,9 +8,10 @@ with its questions. `fit` sees the split `calibrate` and nothing else; `measure`
 witness does (`witnesses/kfd`): its description of the task, the detector's score and map with the mirror image.
 
 The verdict in words is the score's in at least `--agree` of the pictures of `calibrate`: as much of the fitted weights
-as that allows, the rest is the score alone. A question about a region is left to the model unless words and evidence
-together are right more often on parts of `calibrate` that they were not fitted to; which places a yes names is left to
-the map where it names them better there than both together.
+as that allows, the rest is the score alone. A question about a region is answered by the model, by the map (forged from
+a coverage of a third on, as the witness's findings are), or by both together, whichever is right most often on parts of
+`calibrate` that it was not fitted to; where two are, by the map. Which places a yes names is left to the map where it
+names them better there than both together.
 
 `measure` writes two folders of predictions and a JSON each, as `facewitness bench answers` does, with the rows "score
 alone", "map alone", "always fake" and "always real" beside them: `model`, the language model's own likeliest reply;
@@ -50,6 +51,8 @@ from facewitness.witnesses import kfd as witness_file
 MARGIN = 1.3
 PLACES = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)  # weights of the map's say about places that are tried
 COVERED = 1 / 3  # from which coverage on the map alone calls a region forged, as the witness's findings do
+NEVER = -20.0  # a floor below all log-odds of a face
+BY_MAP = _chosen.OfRegion(0.0, 1.0, 0.0, 0.0, -_chosen.log_odds(COVERED), NEVER)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,8 +181,9 @@ def fit(given: argparse.Namespace) -> None:
             places.append((item.group, item.regions, named))
             odds_of_places.append((words, _chosen.log_odds(seen.score)))
     verdict = agreeing(_odds(verdicts), verdicts, given.agree)
-    alone, together, floor = elsewhere(about_regions, verdict)
-    region = of_region(about_regions, floor) if together > alone else None
+    right, floor = elsewhere(about_regions, verdict)
+    best = max(("map", "together", "model"), key=right.__getitem__)  # of equal ones the first: it needs least
+    region = {"map": BY_MAP, "together": of_region(about_regions, floor), "model": None}[best]
     # regions are named only of what is called fake
     places = [row for row, both in zip(places, odds_of_places, strict=True) if verdict.together(*both) > 0]
     elsewhere_named = named_elsewhere(places)
@@ -193,7 +197,7 @@ def fit(given: argparse.Namespace) -> None:
         "fitted": {
             "split": "calibrate", "pictures": given.pictures, "seed": given.seed, "questions": len(rows),
             "places_tried": list(PLACES), "floors_tried": list(FLOORS),
-            "regions_right": {"model": round(alone, 4), "together": round(together, 4)},
+            "regions_right": {name: round(value, 4) for name, value in right.items()},
             "places_named": {name: round(value, 4) for name, value in elsewhere_named.items()},
         }
     }  # fmt: skip
@@ -244,8 +248,8 @@ def of_region(rows: Sequence[tuple[str, Known, bool]], floor: float) -> _chosen.
 
 def elsewhere(
     rows: Sequence[tuple[str, Known, bool]], verdict: _chosen.Odds, parts: int = 8
-) -> tuple[float, float, float]:
-    """The share of questions about regions that the model answers rightly alone, and that both do, fitted elsewhere.
+) -> tuple[dict[str, float], float]:
+    """The share of questions about regions that model and map answer rightly alone, and that both do, fitted elsewhere.
 
     Args:
         rows: Each with its group; a part of the groups is answered by what the other parts were fitted to.
@@ -253,7 +257,7 @@ def elsewhere(
         parts: How many.
 
     Returns:
-        Alone, together with the floor that is best, and that floor: of the best the lowest.
+        "model", "map", and "together" with the floor that is best; and that floor: of the best the lowest.
     """
     part = np.array([zlib.crc32(group.encode()) % parts for group, *_ in rows])
     truth = np.array([t for *_, t in rows])
@@ -267,8 +271,9 @@ def elsewhere(
                 said[k, i] = fitted.accused(words, (evidence[0], evidence[1], evidence[2])) > 0
     right = (said == truth).mean(axis=1)
     best = max(range(len(FLOORS)), key=lambda k: (right[k], -FLOORS[k]))
-    alone = float(np.mean([(x[0] > 0) == t for _, x, t in rows]))
-    return alone, float(right[best]), FLOORS[best]
+    model = float(np.mean([(x[0] > 0) == t for _, x, t in rows]))
+    by_map = float(np.mean([(BY_MAP.together(*x) > 0) == t for _, x, t in rows]))
+    return {"model": model, "map": by_map, "together": float(right[best])}, FLOORS[best]
 
 
 SHARES = (1.0, 0.75, 0.5, 0.25, 0.1, 0.0)  # of the fitted weights that are tried

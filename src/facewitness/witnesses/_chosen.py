@@ -14,8 +14,9 @@ log-odds of a yes are those of how it would begin:
 
 The numbers are fitted on held-out pictures (`runs/kfd/words.py fit`) and stand in the language model's folder as
 choice.json; without that file the model's own likeliest reply is given. It is a prior and no ban: where the model is
-sure enough, it names what the map does not show. Where the map by itself named places better on pictures held out,
-`named` is 0 and the model is silent about them. Every other question is answered by the model alone.
+sure enough, it names what the map does not show. Where the map by itself was as right on pictures held out, it answers
+alone: of a region with `words` 0 (forged from a coverage of a third on, as the witness's findings are), of the places
+of a yes with `named` 0. Every other question is answered by the model alone.
 """
 
 from __future__ import annotations
