@@ -25,7 +25,7 @@ for package in ("peft", "transformers", "trl"):
     if find_spec(package) is None:
         pytest.skip(f"needs {package}, of the extra 'vlm'", allow_module_level=True)
 
-from doubles import tiny_fdm  # noqa: E402
+from doubles import AverageFace, tiny_fdm  # noqa: E402
 
 from facewitness import geometry, regions  # noqa: E402  isort: skip
 from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (it mends torchvision)
@@ -313,6 +313,56 @@ def test_what_cannot_be_measured_is_one_sentence(evaluate, model, table, tmp_pat
             evaluate.main([*arguments, *out])
 
 
+# ----------------------------------------------------------------------------------------------------- the map alone
+
+
+@pytest.fixture
+def one_face(evaluate, monkeypatch):
+    leaf = type("Leaf", (), {"load": staticmethod(lambda: AverageFace())})
+    found = evaluate.plugins.get
+    monkeypatch.setattr(
+        evaluate.plugins, "get", lambda family, name: leaf if family == "finders" else found(family, name)
+    )
+
+
+def test_the_map_alone_names_what_it_covers_of_what_is_asked(evaluate, asked):
+    box = (10.0, 10.0, 20.0, 20.0)
+    maps = {i.row["file"]: {"nose": (0.9, box), "mouth": (0.5, box), "chin": (0.1, box)} for i in asked}
+    del maps["0.png"]
+    made = evaluate.rows_of(asked, [""] * len(asked), [None] * len(asked), maps)
+    table = pa.Table.from_pylist([{k: row.get(k) for k in predictions.COLUMNS.names} for row in made],
+                                 predictions.COLUMNS)  # fmt: skip
+    said = evaluate.systems(table)["map alone"]
+    for item, reply in zip(asked, said, strict=True):
+        if item.row["file"] == "0.png":
+            assert reply is None, "a picture without a mesh"
+        else:
+            names = ["nose", "mouth"] if item.whole else ["nose"]
+            assert reply.label == "fake" and [f.region for f in reply.findings] == names
+    assert evaluate.mapped({"nose": (0.2, box)}) == "[]" and evaluate.mapped(None) is None
+    found = evaluate.above(table, evaluate.systems(table), tokenizer="plain")
+    assert found["score/regions − map alone"].n == 38 and found["score/boxes − map alone"].value == 0
+
+
+@pytest.fixture
+def maps(evaluate):
+    yield from _script("maps")
+
+
+def test_maps_are_tried_elsewhere_and_answer_in_the_grammar(maps, model, table, one_face, tmp_path, monkeypatch):
+    rows = [{"file": f"{n}.jpg", "split": "calibrate" if n < 8 else "train"} for n in range(20)]
+    monkeypatch.setattr(maps.draws, "Pack", lambda path: type("Held", (), {"rows": rows}))
+    maps.main([str(model), "--fit", str(table), "--unseen", "pack", "--table", str(table), "--out", str(tmp_path)])
+    text = (tmp_path / "maps.md").read_text()
+    assert text.count("\n| ") == len(maps.TRIED) and text.count("**") == 2
+    assert "Fitted on 16 questions about 8 pictures, answered 40 questions about 20 pictures" in text
+    lines = predictions.read(tmp_path / "predictions")[0].to_pylist()
+    assert len(lines) == 40 and all(mare.parse(line["raw"]).label == line["says"] for line in lines)
+    assert all(line["mapped"] is not None for line in lines)
+    (spoken,) = {(line["says"], len(json.loads(line["mapped"])) > 0) for line in lines if line["question"] == WHOLE}
+    assert spoken[0] == ("fake" if spoken[1] else "real")
+
+
 # ------------------------------------------------------------------------------------------------------- the figures
 
 
@@ -404,8 +454,10 @@ def test_a_model_that_looks_is_above_its_controls_and_one_answer_is_not(evaluate
     found = evaluate.above(rows, evaluate.systems(rows), tokenizer="plain")
     assert list(found) == [
         "verdict − always fake", "verdict − score alone", "cider − shuffled", "cider − shuffled, mean of swaps",
-        "score/boxes − shuffled", "score/boxes − shuffled, mean of swaps",
+        "score/boxes − shuffled", "score/boxes − shuffled, mean of swaps", "verdict − map alone",
+        "score/regions − map alone", "score/boxes − map alone",
     ]  # fmt: skip
+    assert found["score/regions − map alone"].value is None, "nobody kept a map"
     assert found["verdict − always fake"].value == 0.5 and found["verdict − always fake"].low > 0
     assert found["cider − shuffled"].value > 0
     once, often = found["score/boxes − shuffled"], found["score/boxes − shuffled, mean of swaps"]
@@ -487,7 +539,7 @@ def test_a_map_covers_what_it_lies_on(prior):
     mesh = regions.average_landmarks()[:, :2] * 80 + np.array([10, 20])
     nose = geometry.fill(list(regions.polygons("nose", mesh)), SIZE, SIZE)
 
-    covered = prior.covered(nose.astype(np.float32), SIZE, mesh)
+    covered = prior.covered(nose.astype(np.float32), SIZE, SIZE, mesh)
 
     assert covered["nose"] == pytest.approx(1.0)
     assert covered["left_eye"] == covered["chin"] == 0.0
@@ -609,6 +661,75 @@ def test_every_box_that_is_known_of_a_picture_is_asked_for_without_the_traces(pl
         places.main([str(table), str(tmp_path / "broken.json"), "--out", str(out)])
     with pytest.raises(InputError, match="expected a conversation for each of the"):
         places.main([str(table), str(tmp_path / "short.json"), "--out", str(out)])
+
+
+# ------------------------------------------------------------------------------------------------ masks of the pool
+
+
+@pytest.fixture(scope="module")
+def masks(evaluate):
+    yield from _script("masks")
+
+
+def test_what_a_mask_covers_is_named_and_of_that_what_was_changed_most(masks):
+    mesh = regions.average_landmarks()[:, :2] * 160 + np.array([30, 30])
+    nose, mouth, chin = (geometry.fill(list(regions.polygons(n, mesh)), 224, 224) for n in ("nose", "mouth", "chin"))
+    levels = np.where(nose, 40.0, np.where(mouth, 35.0, np.where(chin, 10.0, 0.0))).astype(np.float32)
+    covered, most = masks.changes((levels > 0).astype(np.float32), levels, mesh)
+    assert {"nose", "mouth", "chin"} <= set(covered) and "left_eye" not in covered
+    assert most[0] == "nose" and "mouth" in most and "chin" not in most
+    assert masks.changes(np.zeros((224, 224), np.float32), levels, mesh) == ((), ())
+
+
+def test_answers_claim_what_the_mask_has_and_nothing_else(masks):
+    rng = np.random.default_rng(0)
+    fake = masks.answers(("left_eye", "nose", "teeth"), ("nose", "left_eye"), rng)
+    assert masks.WHOLE in fake and len(fake) == 1 + masks.ASKED
+    assert set(fake) <= {masks.WHOLE, *masks.PARTS} and not any("mouth" in q or "skin" in q for q in fake)
+    assert set(regions.mentioned(fake[masks.WHOLE][0])) == {"nose", "left_eye"}
+    assert fake["Do the person's eyes look real/fake?"] == ("The person's eyes look fake. The left eye was changed.",)
+    real = masks.answers(None, (), rng)
+    assert len(real) == 1 + masks.ASKED and all(" real." in text for (text,) in real.values())
+    only = masks.answers(("teeth",), ("teeth",), rng)
+    assert list(only) == [masks.WHOLE] and not re.search(r"teeth (was|differs)", only[masks.WHOLE][0])
+
+
+def test_forgeries_that_line_up_become_replies_with_boxes(masks, one_face, tmp_path, capsys):
+    mesh = regions.average_landmarks().astype(np.float32)[:, :2] * 80 + 16
+    nose = geometry.fill(list(regions.polygons("nose", mesh)), SIZE, SIZE)
+    rows, pictures = [], []
+    for n in range(3):
+        plain = np.random.default_rng(n).integers(90, 160, (SIZE, SIZE, 3), dtype=np.uint8)
+        forged = plain.copy()
+        forged[nose] = forged[nose] // 3
+        if n == 2:
+            forged = np.roll(forged, 9, axis=1)  # does not line up
+        for name, label, pixels in ((f"{n}.png", "real", plain), (f"{n}-f.png", "fake", forged)):
+            original = f"{n}.png" if label == "fake" else None
+            rows.append({"file": name, "label": label, "source": "films", "group": str(n), "original": original,
+                         "method": "swap", "kind": "identity_exchange", "split": "train"})  # fmt: skip
+            out = io.BytesIO()
+            Image.fromarray(pixels).save(out, "PNG")
+            pictures.append(out.getvalue())
+    at = 0
+    for row, content in zip(rows, pictures, strict=True):
+        row |= {"height": SIZE, "width": SIZE, "quality": 1.0, "sha256": "", "at": at, "bytes": len(content),
+                "parsing_at": None, "parsing_bytes": 0}  # fmt: skip
+        at += len(content)
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack" / "pictures.bin").write_bytes(b"".join(pictures))
+    (tmp_path / "pack" / "rows.json").write_text(json.dumps(rows))
+    np.save(tmp_path / "pack" / "landmarks.npy", np.stack([mesh] * len(rows)))
+    assert Pack(tmp_path / "pack").encoded(1) == pictures[1]
+    out = tmp_path / "out"
+    masks.main([str(tmp_path / "pack"), "--sources", "films", "--out", str(out)])
+    made = chats.read_dma(out / "dma.parquet")
+    assert f"{len(made)} items of 4 pictures" in capsys.readouterr().out
+    assert {row["file"] for row in made if row["label"] == "fake"} == {"films/0-f.png", "films/1-f.png"}
+    whole = next(r for r in made if r["label"] == "fake" and r["question"] == masks.WHOLE)
+    assert whole["regions"] == ["nose"] and whole["boxes"][0] is not None and whole["size"] == [masks.SIZE] * 2
+    with pytest.raises(InputError, match="expected forgeries of 'photos' beside their pristine pictures, got none"):
+        masks.main([str(tmp_path / "pack"), "--sources", "photos", "--out", str(out)])
 
 
 # ------------------------------------------------------------------------------------ where two models put the same box

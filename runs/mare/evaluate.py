@@ -7,7 +7,10 @@
 Each picture is asked each question once; all that people answered are its references, and the boxes are those of the
 regions they name. The replies are predictions as `bench run --questions` writes them, whose runs are read likewise.
 Beside the model stand the controls of `bench/speakers`: image-blind, also told the label (their boxes are the medians
-of other groups'), shuffled, the score alone, the map alone where it is known, always fake and always real.
+of other groups'), shuffled, the score alone, the map alone, always fake and always real. The map is the module's: its
+regions are those that it covers by `COVERED` on average (`maps.py` tries others), of those a question is about where it
+names some, each with its box by the face's mesh; a picture without a mesh has no such row. Predictions of an older run
+get it when the model and the table are given again: replies that DIR keeps are not asked for.
 
 Rows of the table (Σ part / Σ whole, with a 95 % interval from a bootstrap over groups)
     verdict, f1      right verdicts of all replies (no verdict is wrong), F1 of "fake"; "whole": of questions about the
@@ -23,7 +26,8 @@ Rows of the table (Σ part / Σ whole, with a 95 % interval from a bootstrap ove
 
 Below it the paired differences that say whether the model looked: verdict less "always fake", CIDEr and boxes less the
 shuffled replies (of one swap, and of the mean over twenty: which pictures swap their replies moves a difference by a
-hundredth), each with its interval, and how many different explanations and whole replies there are.
+hundredth), regions and boxes less the map's, each with its interval, and how many different explanations and whole
+replies there are.
 
 In DIR: results.json, results.md, predictions/. With --keep the shares of right claims go into the model's folder (or
 that which is named) as claims.json, where `witnesses/mare` takes the strength of its findings from. They are those of
@@ -45,6 +49,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -52,20 +57,21 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from facewitness import regions
+from facewitness import geometry, plugins, regions
 from facewitness.apps.script import script
 from facewitness.bench import measures, predictions, speakers, wording
 from facewitness.bench.measures import Value
-from facewitness.builders import chats
+from facewitness.builders import chats, dma
 from facewitness.errors import InputError
 from facewitness.files import write_whole
 from facewitness.grammars import mare
 from facewitness.models import prompted_vlm as pv
 from facewitness.train import paired
-from facewitness.types import Reply, Truth
+from facewitness.types import Box, Finding, Frame, Landmarks, Reply, Truth
 from facewitness.witnesses.mare import CLAIMS, Prompted
 
 KINDS = ("agreed", "boxed", "named")
+COVERED = 1 / 3  # of a region, on average, from which on the map alone names it, as KFD's does; others: maps.py
 ENOUGH = 30  # claims of a kind, for their share to be a strength
 
 
@@ -111,7 +117,10 @@ def items(rows: Sequence[Mapping[str, Any]]) -> list[Item]:
 
 
 def rows_of(
-    asked: Sequence[Item], texts: Sequence[str | None], traces: Sequence[float | None]
+    asked: Sequence[Item],
+    texts: Sequence[str | None],
+    traces: Sequence[float | None],
+    maps: Mapping[str, Map] | None = None,
 ) -> list[predictions.Row]:
     """The model's replies as predictions, each with every score; a text that is None is no row.
 
@@ -119,7 +128,9 @@ def rows_of(
         asked: the questions.
         texts: what the model wrote.
         traces: the score of the forgery traces for each item's picture.
+        maps: file → what the module's map covers, of pictures where it is known.
     """
+    maps = maps or {}
     names = speakers.available()[0]
     rows: list[predictions.Row] = []
     for item, text, score in zip(asked, texts, traces, strict=True):
@@ -133,7 +144,8 @@ def rows_of(
             {
                 "dataset": "dma", "file": item.row["file"], "frame": None, "group": item.row["group"],
                 "split": item.row.get("split") or "all", "label": item.truth.label, "perturbation": "none",
-                "strength": 0, "status": "ok", "score": score, "regions_true": sorted(item.truth.regions or ()),
+                "strength": 0, "status": "ok", "score": score, "mapped": mapped(maps.get(item.row["file"])),
+                "regions_true": sorted(item.truth.regions or ()),
                 "boxes_true": json.dumps(boxes), "speaker": "dialogue", "witness": "model", "grammar": "mare",
                 "question": item.row["question"], "says": reply.label, "text": reply.text, "thought": reply.thought,
                 "refusals": list(refused), "raw": text, "findings": speakers.findings_json(reply.findings),
@@ -178,7 +190,10 @@ def measured(
 
 SWAPS = 20  # one swap of the replies moves a difference by a hundredth: so many are averaged beside it
 # what a model that looks is above, and in what
-ABOVE = (("verdict", "always fake"), ("verdict", "score alone"), ("cider", "shuffled"), ("score/boxes", "shuffled"))
+ABOVE = (
+    ("verdict", "always fake"), ("verdict", "score alone"), ("cider", "shuffled"), ("score/boxes", "shuffled"),
+    ("verdict", "map alone"), ("score/regions", "map alone"), ("score/boxes", "map alone"),
+)  # fmt: skip
 
 
 def above(
@@ -291,6 +306,68 @@ def traces_of(model: Any, asked: Sequence[Item], batch: int = 32) -> list[float 
     return [found[item.row["file"]] for item in asked]
 
 
+Map = Mapping[str, tuple[float, Box]]  # region → how far a map covers it on average, and its box
+
+
+def covered(values: NDArray[np.floating], height: int, width: int, points: Landmarks) -> dict[str, float]:
+    """How far a picture's map covers each region: its mean inside; a region outside the picture is left out.
+
+    Args:
+        values: the map, (h, w) in [0, 1], over the whole picture.
+        height: of the picture, pixels.
+        width: of the picture.
+        points: landmarks in its pixels.
+    """
+    large = cv2.resize(np.asarray(values, np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    out = {}
+    for name in regions.MARE:
+        inside = geometry.fill(list(regions.polygons(name, points)), height, width)
+        if inside.any():
+            out[name] = float(large[inside].mean())
+    return out
+
+
+def maps_of(model: Any, asked: Sequence[Item]) -> dict[str, Map]:
+    """What the map of the model's own module covers of each picture: regions with their boxes.
+
+    Args:
+        model: with a module; another has no map.
+        asked: the questions, whose pictures are looked at as the module learned them. One without a mesh is left out.
+    """
+    module = getattr(pv.expert_of(model), "fdm", None)
+    if module is None:
+        return {}
+    size, device = pv.expert_of(model).size, next(module.parameters()).device
+    finder, out = plugins.get("finders", "facemesh").load(), dict[str, Map]()
+    for file, row in {item.row["file"]: item.row for item in asked}.items():
+        picture = paired.picture(row)
+        points = next((f.landmarks for f in finder.find(Frame(np.array(picture))) if f.landmarks is not None), None)
+        if points is None:
+            continue
+        seen = np.array(picture.resize((size, size), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
+        views = torch.from_numpy(np.stack([seen, seen[..., ::-1]])).to(device).float()
+        with torch.inference_mode():  # with the mirror image, as the witness looks
+            own, mirrored = module(views).evidence.sigmoid().cpu().numpy()
+        width, height = picture.size
+        shares = covered((own + mirrored[:, ::-1]) / 2, height, width, np.asarray(points)[:, :2])
+        boxes = {name: dma.box_of(name, np.asarray(points), width, height) for name in shares}
+        out[file] = {name: (shares[name], box) for name, box in boxes.items() if box is not None}
+    return out
+
+
+def mapped(seen: Map | None, least: float = COVERED) -> str | None:
+    """The regions that a map covers, the most covered first, as predictions hold findings; None for no map.
+
+    Args:
+        seen: what it covers.
+        least: from which coverage on a region is named.
+    """
+    if seen is None:
+        return None
+    ranked = sorted(seen.items(), key=lambda each: -each[1][0])
+    return speakers.findings_json(Finding.on(n, box, None, "", share) for n, (share, box) in ranked if share >= least)
+
+
 def replied(
     name: str, asked: Sequence[Item], most: int, batch: int, kept: Path, until: float = np.inf, drawn: bool = False
 ) -> list[predictions.Row]:
@@ -340,7 +417,7 @@ def replied(
         with kept.open("a", encoding="utf-8") as file:
             file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in new))
         said |= {(file_name, question): text for file_name, question, text in new}
-    return rows_of(asked, [said[_key(item)] for item in asked], scores)
+    return rows_of(asked, [said[_key(item)] for item in asked], scores, maps_of(talker.model, asked))
 
 
 def _key(item: Item) -> tuple[str, str]:

@@ -25,7 +25,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
@@ -64,21 +63,7 @@ SOURCES = {
 Row = dict[str, Any]
 
 
-def covered(values: NDArray[np.floating], size: int, points: Landmarks) -> dict[str, float]:
-    """How far a crop's map covers each region: its mean inside; a region outside the crop is left out.
-
-    Args:
-        values: the map, (h, h) in [0, 1].
-        size: of the crop, pixels.
-        points: landmarks in pixels of the crop.
-    """
-    large = cv2.resize(np.asarray(values, np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
-    out = {}
-    for name in regions.MARE:
-        inside = geometry.fill(list(regions.polygons(name, points)), size, size)
-        if inside.any():
-            out[name] = float(large[inside].mean())
-    return out
+covered = draws.evaluate.covered
 
 
 class Looks:
@@ -101,7 +86,7 @@ class Looks:
             affine = geometry.align(mesh, size, witness._margin)
             crop = geometry.crop(pixels, affine, size)
             seen = witness.scored(crop)[1] if name == "own" else witness.answers(crop).mask
-            out[name] = covered(seen, size, geometry.transform(affine, np.asarray(mesh)[:, :2]))
+            out[name] = covered(seen, size, size, geometry.transform(affine, np.asarray(mesh)[:, :2]))
         return out
 
 
@@ -126,7 +111,7 @@ def edited(data: edits.Edits, looks: Looks) -> Iterator[Row]:
         if row["fake"]:
             mesh, mask = np.array(data.meshes[i]), data.masks[i].astype(np.float32) / 255
             true = {name: float(share >= TOUCHED)
-                    for name, share in covered(mask, mask.shape[0], mesh[:, :2] / edits.GRID).items()}  # fmt: skip
+                    for name, share in covered(mask, *mask.shape, mesh[:, :2] / edits.GRID).items()}  # fmt: skip
             where = f"{row['source']}/{row['group']}"
             yield {"at": str(i), "group": where, "true": true, **looks.at(np.array(data.pixels[i]), mesh)}
 

@@ -82,7 +82,15 @@ class Pack:
         Returns:
             RGB uint8 (H, W, 3).
         """
-        return media.read(self._read(self.rows[i]["at"], self.rows[i]["bytes"])).frame.pixels
+        return media.read(self.encoded(i)).frame.pixels
+
+    def encoded(self, i: int) -> bytes:
+        """Row i's picture as its table has it, JPEG or PNG.
+
+        Args:
+            i: Number of the row.
+        """
+        return self._read(self.rows[i]["at"], self.rows[i]["bytes"])
 
     def square(self, i: int, size: int) -> Pixels:
         """The middle square of row i's picture, RGB uint8 (size, size, 3).
