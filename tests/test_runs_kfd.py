@@ -321,3 +321,18 @@ def test_a_detector_is_also_told_from_where_it_marks_no_more_of_genuine_faces(be
 
     found = beside.thresholds({"old": rows(0.3, 0.1), "same": rows(0.4, 0.1), "loud": rows(0.5, 0.2)})
     assert found["old"] == [0.6] and found["same"] == [0.6, 0.2] and found["loud"] == [0.6, 0.5]
+
+
+def test_a_small_clip_takes_the_switches_of_its_encoders(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    from facewitness.models.kfd import ClipEncoders
+    from facewitness.train.kfd import Recipe
+
+    script("small_clip").main([str(tmp_path / "clip")])
+    assert transformers.CLIPConfig.from_pretrained(tmp_path / "clip").vision_config.num_hidden_layers == 6
+    recipe = Recipe.read(RUNS / "ablation-clip.toml", [f"encoders.name={tmp_path / 'clip'}"])
+    given = {name: value for name, value in recipe.encoders.items() if name != "kind"}
+    for switch, learns in (({}, 1), ({"lora": 4}, 2 * 6 * 5 * 2 + 1), ({"shared_context": True}, 1)):
+        made = ClipEncoders(**given, **switch)
+        assert made.text().shape == (2, 96)
+        assert sum(p.requires_grad for p in made.parameters()) == learns
