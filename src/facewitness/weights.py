@@ -185,15 +185,63 @@ def _is_external(message: memoryview, kind: str, depth: int) -> bool:
     """Whether a tensor in this message lies in another file. Raises IndexError or ValueError for a broken message."""
     if depth > _DEEPEST:
         raise ValueError("its graphs are nested too deep")
-    place, end = 0, len(message)
     inside = _ONNX.get(kind, {})
+    for field, value in _fields(message):
+        if isinstance(value, int):
+            if kind == "tensor" and field == 14 and value != 0:  # data_location: EXTERNAL
+                return True
+        elif (kind == "tensor" and field == 13) or (  # external_data
+            field in inside and _is_external(value, inside[field], depth + 1)
+        ):
+            return True
+    return False
+
+
+def producers(content: bytes) -> tuple[str, dict[str, tuple[str, tuple[str, ...]]]]:
+    """How an ONNX file's network is put together, as far as its operators go; no tensor is read.
+
+    Args:
+        content: Of a file that `whole_onnx` has passed.
+
+    Returns:
+        Name of the first output; name of each value → the operator that makes it, and the values that it takes.
+    """
+    made: dict[str, tuple[str, tuple[str, ...]]] = {}
+    output = ""
+    graph = _texts_of(memoryview(content), 7)
+    for field, value in _fields(graph[0]) if graph else ():
+        if isinstance(value, int):
+            continue
+        if field == 1:  # a node: what it takes, what it makes, its operator
+            takes, makes, operator = (_names(value, number) for number in (1, 2, 4))
+            made |= dict.fromkeys(makes, ("".join(operator), takes))
+        elif field == 12 and not output:
+            output = "".join(_names(value, 1))
+    return output, made
+
+
+def _names(message: memoryview, field: int) -> tuple[str, ...]:
+    return tuple(str(text, "utf-8", "replace") for text in _texts_of(message, field))
+
+
+def _texts_of(message: memoryview, number: int) -> tuple[memoryview, ...]:
+    """The fields of one number that hold bytes."""
+    return tuple(value for field, value in _fields(message) if field == number and isinstance(value, memoryview))
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """The fields of a message of protocol buffers: number, and value; fixed numbers are left out.
+
+    Raises:
+        IndexError, ValueError: The message is broken.
+    """
+    place, end = 0, len(message)
     while place < end:
         tag, place = _varint(message, place)
         field, wire = tag >> 3, tag & 7
         if wire == 0:
             value, place = _varint(message, place)
-            if kind == "tensor" and field == 14 and value != 0:  # data_location: EXTERNAL
-                return True
+            yield field, value
             continue
         if wire == 2:
             length, place = _varint(message, place)
@@ -203,12 +251,9 @@ def _is_external(message: memoryview, kind: str, depth: int) -> bool:
             raise ValueError(f"wire type {wire}")
         if place + length > end:
             raise IndexError("it ends too early")
-        if kind == "tensor" and field == 13 and wire == 2:  # external_data
-            return True
-        if wire == 2 and field in inside and _is_external(message[place : place + length], inside[field], depth + 1):
-            return True
+        if wire == 2:
+            yield field, message[place : place + length]
         place += length
-    return False
 
 
 def _varint(message: memoryview, place: int) -> tuple[int, int]:

@@ -67,23 +67,32 @@ def test_logits_become_shares():
 # ----------------------------------------------------------------------------------------------------------------- ONNX
 
 
-def onnx_file(path: Path, shape, outputs=1, sigmoid=False, colours=3) -> str:
+def onnx_file(path: Path, shape, outputs=1, sigmoid=False, colours=3, ends=(), line=None) -> str:
     onnx = pytest.importorskip("onnx", reason="needs the extra 'train'")
     from onnx import TensorProto, helper, numpy_helper
 
     first = shape[1] == colours
-    line = np.random.default_rng(1).normal(size=(colours, outputs)).astype(np.float32)
+    if line is None:
+        line = np.random.default_rng(1).normal(size=(colours, outputs))
+    steps = ends or ("Sigmoid" if sigmoid else "Identity",)
+    names = ["z", *(f"z{i}" for i in range(1, len(steps))), "y"]
     nodes = [
         helper.make_node("ReduceMean", ["x"], ["m"], axes=[2, 3] if first else [1, 2], keepdims=0),
         helper.make_node("MatMul", ["m", "w"], ["z"]),
-        helper.make_node("Sigmoid" if sigmoid else "Identity", ["z"], ["y"]),
+        *(
+            helper.make_node(step, [names[i], *(["half"] if step in ("Add", "Mul") else [])], [names[i + 1]])
+            for i, step in enumerate(steps)
+        ),
     ]
     graph = helper.make_graph(
         nodes,
         "g",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, outputs])],
-        [numpy_helper.from_array(line, "w")],
+        [
+            numpy_helper.from_array(np.asarray(line, np.float32), "w"),
+            numpy_helper.from_array(np.float32([0.5]), "half"),
+        ],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
     return str(path)
@@ -112,6 +121,40 @@ def test_an_onnx_files_outputs_are_named_by_the_config_beside_it(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"id2label": {"0": "a", "1": "b", "2": "c"}}))
     with pytest.raises(WeightsError, match=r"2 outputs and the config\.json beside it 3 labels"):
         hub.load(path)
+
+
+SMALL = np.full((3, 1), 1e-3)  # a line that answers in [0, 1], once 0.5 is added, whatever noise it is shown
+
+
+@pytest.mark.parametrize(
+    ("ends", "shares"),
+    [
+        (("Add",), False),  # a linear layer with its constant
+        (("Identity", "Add"), None),
+        (("Sigmoid",), True),
+        (("Sigmoid", "Identity", "Flatten"), True),
+        (("Tanh", "Mul", "Add"), None),  # a sigmoid in other words, or anything else
+    ],
+)
+def test_one_output_that_lies_in_0_to_1_is_read_by_how_the_network_ends(tmp_path, ends, shares):
+    path = onnx_file(tmp_path / "m.onnx", [1, 3, 64, 64], ends=ends, line=SMALL)
+    if shares is None:
+        with pytest.raises(InputError, match=r"ends in Add, which does not tell .* --option hub\.outputs=shares"):
+            hub.load(path, fake=1)
+    else:
+        assert score(hub.load(path, fake=1)) == score(hub.load(path, fake=1, outputs="shares" if shares else "logits"))
+    share, logit = (hub.load(path, fake=1, outputs=outputs) for outputs in ("shares", "logits"))
+    assert score(share) == pytest.approx(0.5, abs=0.01) and score(logit) == pytest.approx(0.622, abs=0.01)
+    settings = [one.made_by()["weights"]["settings"] for one in (share, logit)]
+    assert settings[0] != settings[1], "profiles do not mix them up"
+
+
+def test_outputs_that_are_said_to_be_shares_have_to_be(tmp_path):
+    path = onnx_file(tmp_path / "m.onnx", [1, 3, 64, 64])
+    with pytest.raises(InputError, match=r"hub\.outputs=shares: expected 'm\.onnx' to answer in \[0, 1\], got"):
+        hub.load(path, fake=1, outputs="shares")
+    with pytest.raises(InputError, match=r"hub\.outputs: expected one of shares, logits"):
+        hub.load(path, fake=1, outputs="odds")
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ The input's shape says where the three colours stand and how large pictures are;
 picture's own, up to `MOST_SIDE`. Beside the file, `preprocessor_config.json` and `config.json` of an export from the
 Hugging Face hub are read where they lie there: mean, deviation and the labels' names.
 
-Outputs may be logits or shares. Nothing in the file says which, so it is asked about a few pictures of noise: what then
-always lies in [0, 1], and for two outputs adds up to 1, is taken for shares.
+Outputs may be logits or shares. Two outputs that add up to 1 in [0, 1] for a few pictures of noise are shares. One
+output that lies there for these may still be a logit that leaves it for others: it is read by the operator that ends
+the network, a sigmoid or a linear layer, and where that is another one, the caller has to say what it is.
 """
 
 from __future__ import annotations
@@ -37,6 +38,16 @@ NORMS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "bytes": ((0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)),
 }
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+OUTPUTS = ("shares", "logits")
+_IN_ONE = frozenset(("Sigmoid", "HardSigmoid", "Softmax"))  # operators whose values lie in [0, 1] for all pictures
+_ANYWHERE = frozenset(("MatMul", "Gemm", "Conv"))  # and those whose values may lie anywhere
+# These choose from values, average them or write them otherwise: what lay in [0, 1] does so still
+_KEEPING = frozenset(
+    (
+        "Identity", "Cast", "Squeeze", "Unsqueeze", "Reshape", "Flatten", "Transpose", "Slice", "Gather", "Split",
+        "ReduceMean", "GlobalAveragePool",
+    )
+)  # fmt: skip
 _MULTIPLE = 32  # a size of its own is cut to multiples of this, which the strides of common networks divide
 
 
@@ -50,10 +61,11 @@ class OnnxClassifier:
         sha256: file → hash.
     """
 
-    def __init__(self, path: Path, norm: str, threads: int = 1):
-        """Load a file.
+    def __init__(self, path: Path, norm: str, threads: int = 1, outputs: str | None = None):
+        """Load a file; `outputs` says what it answers with, one of OUTPUTS, None to find out.
 
         Raises:
+            InputError: what its one output is cannot be told, or is not what `outputs` says.
             WeightsError: it cannot be read, or is no classifier of one or two outputs that takes one picture.
         """
         try:
@@ -75,7 +87,8 @@ class OnnxClassifier:
         wanted = _json(path.with_name("preprocessor_config.json"))
         self._mean, self._std = _norm(wanted) or NORMS[norm]
         self.labels = _labels(_json(path.with_name("config.json")))
-        self.outputs, self.shares = self._probe()
+        values = self._probe()
+        self.outputs, self.shares = values.shape[1], self._are_shares(values, outputs, whole)
 
     def logits(self, pixels: Pixels) -> NDArray[np.float64]:
         """Its outputs for a picture RGB uint8 (H, W, 3): (1,) or (2,) logits, or shares.
@@ -150,8 +163,8 @@ class OnnxClassifier:
         top, left = ((own - side) // 2 for own, side in zip(pixels.shape[:2], sides, strict=True))
         return pixels[top : top + sides[0], left : left + sides[1]]
 
-    def _probe(self) -> tuple[int, bool]:
-        """How many outputs there are, and whether they are shares."""
+    def _probe(self) -> NDArray[np.float64]:
+        """What it answers to a few pictures of noise: (n, 1) or (n, 2)."""
         rng = np.random.default_rng(0)
         side = next((side for side in self._size if side is not None), 224)
         pictures = [np.full((side, side, 3), value, np.uint8) for value in (0, 128, 255)]
@@ -162,11 +175,43 @@ class OnnxClassifier:
             raise WeightsError(
                 f"'{self._path}': expected 1 or 2 outputs for a picture, got {count}. Name another model."
             )
-        values = np.stack(answers)
-        shares = bool(((values >= 0) & (values <= 1)).all()) and (
-            count == 1 or np.allclose(values.sum(axis=1), 1, atol=1e-3)
-        )
-        return count, bool(shares)
+        return np.stack(answers)
+
+    def _are_shares(self, values: NDArray[np.float64], given: str | None, content: bytes) -> bool:
+        """Whether its outputs are shares, by what is `given`, by answers to pictures, and by how the network ends."""
+        inside = bool(((values >= 0) & (values <= 1)).all())
+        if given is not None:
+            if given == "shares" and not inside:
+                outside = values[(values < 0) | (values > 1)][0]
+                raise InputError(
+                    f"hub.outputs=shares: expected '{self._path.name}' to answer in [0, 1], got {outside:g}. Say "
+                    "hub.outputs=logits."
+                )
+            return given == "shares"
+        if not inside or values.shape[1] == 2:
+            return inside and bool(np.allclose(values.sum(axis=1), 1, atol=1e-3))
+        operator = _ends_in(content)
+        if operator not in _IN_ONE | _ANYWHERE:
+            raise InputError(
+                f"'{self._path.name}' answers in [0, 1] to pictures of noise and ends in {operator or 'no operator'}, "
+                "which does not tell whether that is a share or a logit. Say so with --option hub.outputs=shares (or "
+                "logits)."
+            )
+        return operator in _IN_ONE
+
+
+def _ends_in(content: bytes) -> str:
+    """The operator that makes a network's first output, before those that leave values in the range they had."""
+    value, made = weights.producers(content)
+    for _ in range(len(made)):  # a graph that is wrong may run in a circle
+        operator, takes = made.get(value, ("", ()))
+        if operator == "Add":  # a linear layer's constant
+            linear = [made[each][0] for each in takes if each in made and made[each][0] in _ANYWHERE]
+            return linear[0] if linear else operator
+        if operator not in _KEEPING or not takes:
+            return operator
+        value = takes[0]
+    return ""
 
 
 def _open(side: object) -> tuple[object, ...]:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from facewitness import geometry, plugins
 from facewitness.errors import InputError, WeightsError
 from facewitness.files import at_home
-from facewitness.models.onnx_classifier import NORMS, OnnxClassifier
+from facewitness.models.onnx_classifier import NORMS, OUTPUTS, OnnxClassifier
 from facewitness.types import Clip, Face, Finding, Pixels, Testimony, Track
 from facewitness.witnesses import _labels, _tracks
 
@@ -46,6 +46,7 @@ def load(
     revision: str | None = None,
     device: str = "cpu",
     name: str = "hub",
+    outputs: str | None = None,
 ) -> Hub:
     """The witness, ready to examine.
 
@@ -60,6 +61,7 @@ def load(
         revision: branch, tag or commit on the hub.
         device: torch's name of one.
         name: what the witness is called in reports, for whoever asks several.
+        outputs: what an ONNX file answers with: "shares" in [0, 1] or "logits"; None to read it from the file.
 
     Raises:
         InputError: labels that do not tell which of them means fake, or options that do not fit.
@@ -74,12 +76,15 @@ def load(
         raise InputError(f"hub.margin: expected 1 to 4 sides of the face's box, got {margin}")
     if norm not in NORMS:
         raise InputError(f"hub.norm: expected one of {', '.join(NORMS)}, got {norm!r}")
+    if outputs not in (None, *OUTPUTS):
+        raise InputError(f"hub.outputs: expected one of {', '.join(OUTPUTS)}, got {outputs!r}")
     if model.lower().endswith(".onnx"):
-        detector = _onnx(at_home(model), fake, norm)
+        detector = _onnx(at_home(model), fake, norm, outputs)
     else:
         detector = _published(model, revision, fake, device)
     options = {"model": Path(model).name if Path(model).exists() else model, "crop": crop, "margin": margin}
-    return Hub(name, detector, crop or detector.crop, margin, options | {"fake": fake, "norm": norm, "device": device})
+    options |= {"fake": fake, "norm": norm, "device": device} | ({} if outputs is None else {"outputs": outputs})
+    return Hub(name, detector, crop or detector.crop, margin, options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,7 @@ class Hub:
         """
         # a profile holds for the same weights asked in the same way: another crop or output has other scores
         settings_of = {"crop": self._crop} | {name: self._options[name] for name in ("margin", "fake", "norm")}
+        settings_of |= {"outputs": self._options["outputs"]} if "outputs" in self._options else {}
         settings = hashlib.sha256(json.dumps(settings_of, sort_keys=True).encode()).hexdigest()
         return {"options": self._options, "weights": {**self._detector.sha256, "settings": settings}}
 
@@ -207,8 +213,8 @@ def _published(model: str, revision: str | None, fake: int | None, device: str) 
     return Detector(lambda pixels: _labels.probability(loaded.logits(pixels), index), loaded.crop, loaded.sha256)
 
 
-def _onnx(path: Path, fake: int | None, norm: str) -> Detector:
-    loaded = OnnxClassifier(path, norm)
+def _onnx(path: Path, fake: int | None, norm: str, outputs: str | None) -> Detector:
+    loaded = OnnxClassifier(path, norm, outputs=outputs)
     labels = loaded.labels or tuple(f"output {i}" for i in range(loaded.outputs))
     if len(labels) != loaded.outputs:
         raise WeightsError(
