@@ -85,3 +85,48 @@ def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
     with files.held(tmp_path / ".lock"), files.held(tmp_path / ".lock"):
         pass
     assert not (tmp_path / ".lock").exists()
+
+
+class Windows:
+    """What `msvcrt` does with bytes of a file: one holder each, and who comes second is refused at once."""
+
+    LK_NBLCK = 2
+
+    def __init__(self):
+        self.taken: dict[tuple[int, int], int] = {}  # file and byte → who has it
+
+    def locking(self, handle, mode, count):
+        assert mode == self.LK_NBLCK and count == 1
+        byte = os.fstat(handle).st_ino, os.lseek(handle, 0, os.SEEK_CUR)
+        if self.taken.setdefault(byte, handle) != handle:
+            raise PermissionError(13, "Permission denied")
+
+
+def test_on_windows_a_byte_far_behind_the_holders_name_is_locked(tmp_path, monkeypatch):
+    windows = Windows()
+    monkeypatch.setattr(files.sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "msvcrt", windows)
+    with files.held(tmp_path / ".lock"):
+        ((_, byte),) = windows.taken
+        assert byte == 1 << 30, "others can read the bytes before it"
+        assert json.loads((tmp_path / ".lock").read_text()) == {"pid": os.getpid(), "host": platform.node()}
+        refused = pytest.raises(InputError, match=f"is being written to by process {os.getpid()}. Wait for it")
+        with refused, files.held(tmp_path / ".lock"):
+            pass
+    assert not (tmp_path / ".lock").exists()
+    windows.taken.clear()  # as the system does where a holder ends
+    with files.held(tmp_path / ".lock"):
+        assert len(windows.taken) == 1
+
+
+def test_on_windows_what_fails_for_another_reason_is_no_lock_that_somebody_holds(tmp_path, monkeypatch):
+    windows = Windows()
+    monkeypatch.setattr(files.sys, "platform", "win32")
+    monkeypatch.setitem(sys.modules, "msvcrt", windows)
+
+    def failing(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(windows, "locking", failing)
+    with pytest.raises(OSError, match="Input/output error"), files.held(tmp_path / ".lock"):
+        pass
