@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import subprocess
@@ -13,6 +14,8 @@ import pytest
 from PIL import Image
 
 from facewitness.apps.cli import main
+from facewitness.apps.train import guarded
+from facewitness.errors import Collapse, InputError
 
 pq = pytest.importorskip("pyarrow.parquet", reason="needs the extra 'bench'")
 TRAINED = ("compact", "kfd", "fdm", "sft", "grpo")
@@ -173,3 +176,16 @@ def test_a_training_whose_output_nobody_reads_ends_quietly(monkeypatch, capfd):
         status = main(["train", "kfd", "runs/kfd/published.toml", "--plan"])
         os.dup2(kept, 1)
     assert status == 141 and capfd.readouterr().err == ""
+
+
+def test_a_training_that_was_given_up_failed_and_no_command_was_wrong(capsys):
+    def given_up(_):
+        raise Collapse("GRPO stopped at step 7: a reward is lost.")
+
+    assert guarded(given_up, "Training")(argparse.Namespace()) == 1
+    assert "GRPO stopped at step 7" in capsys.readouterr().err
+
+    def mistaken(_):
+        raise InputError("expected a recipe, got none")
+
+    assert guarded(mistaken, "Training")(argparse.Namespace()) == 2

@@ -28,10 +28,10 @@ from facewitness.models import prompted_vlm as pv  # noqa: E402  isort: skip  (i
 from facewitness import plugins  # noqa: E402
 from facewitness.bench import predictions  # noqa: E402
 from facewitness.builders import dma  # noqa: E402
-from facewitness.errors import InputError, MissingExtra, UnknownName, WeightsError  # noqa: E402
+from facewitness.errors import Collapse, InputError, MissingExtra, UnknownName, WeightsError  # noqa: E402
 from facewitness.train import grpo, paired, small_vlm  # noqa: E402
 from facewitness.train.checkpoint import last_checkpoint  # noqa: E402
-from facewitness.train.grpo import Collapse, Recipe, Stop, train  # noqa: E402
+from facewitness.train.grpo import Recipe, Stop, train  # noqa: E402
 from facewitness.train.rewards import Rewards  # noqa: E402
 
 pytestmark = [

@@ -8,7 +8,8 @@
     ├── MissingExtra         a leaf that needs packages which are not installed; says what to install
     ├── WeightsError         weights that are absent or do not match their hash
     ├── BackendError         a language model that is down, slow, or answers with what is no answer
-    └── ReportError          a report that does not follow the wire format
+    ├── ReportError          a report that does not follow the wire format
+    └── Collapse             a training that was given up, because nothing good could come of it any more
 
 Each message says what was expected, what came, and what to do next.
 """
@@ -105,6 +106,10 @@ class BackendError(FacewitnessError):
 
 class ReportError(FacewitnessError, ValueError):
     """A report that does not follow the wire format."""
+
+
+class Collapse(FacewitnessError):
+    """A training that was given up because nothing good could come of it any more; says why, and what to try."""
 
 
 def renamed(leaf: str, old: str, given: Any, new: str, value: Any) -> Any:

@@ -28,7 +28,7 @@ from facewitness.apps._words import (
     reads,
     seed,
 )
-from facewitness.errors import FacewitnessError, InputError, MissingExtra
+from facewitness.errors import Collapse, FacewitnessError, InputError, MissingExtra
 from facewitness.files import each_once
 
 _ABOUT = """Train a network by a recipe: a TOML file of settings, such as those in the repository's runs/. A run that
@@ -103,8 +103,10 @@ def guarded(command: Callable[[argparse.Namespace], int], what: str) -> Callable
         except ModuleNotFoundError as error:
             lacking = error if isinstance(error, MissingExtra) else plugins.lacking(what, error)
             return _complain(str(lacking), WRONG_USAGE)
+        except Collapse as error:  # the command was right
+            return _complain(str(error), NONE)
         except (FacewitnessError, UnicodeDecodeError) as error:
-            return _complain(str(error), NONE if type(error).__name__ == "Collapse" else WRONG_USAGE)
+            return _complain(str(error), WRONG_USAGE)
         except KeyboardInterrupt:
             return _complain("interrupted. What was saved is whole; the same command goes on from there.", INTERRUPTED)
         except BrokenPipeError:  # whoever read our output has gone: `main` knows

@@ -65,7 +65,7 @@ from trl.trainer.utils import add_fused_lm_head  # isort: skip
 
 from facewitness.builders.chats import Example
 from facewitness.builders.pack import Pack
-from facewitness.errors import FacewitnessError, InputError, MissingExtra
+from facewitness.errors import Collapse, InputError, MissingExtra
 from facewitness.files import write_whole
 from facewitness.models._remembered import look_once
 from facewitness.processes import not_from_here
@@ -78,10 +78,6 @@ from facewitness.train.sft import LEARNER, detector_of, expert_for, fitting, wit
 from facewitness.train.tuning import Draws, Watch, finite, going_on, numbered
 
 _SAMPLES = 4  # prompts whose replies are shown while it learns
-
-
-class Collapse(FacewitnessError):
-    """A run that was stopped because nothing good could come of it any more; says why, and what to try."""
 
 
 # -------------------------------------------------------------------------------------------------------- the recipe
@@ -457,6 +453,7 @@ def train(
             for path in (data, *(() if unseen is None else (unseen / "rows.json",)))
         ],
         "detector_sha256": checkpoint.sha256(expert) if expert.exists() else None,
+        "model_sha256": checkpoint.weights_of(recipe.model),
         "versions": {module.__name__: module.__version__ for module in (torch, transformers, trl, np)},
         "commit": checkpoint.commit(),
     }
