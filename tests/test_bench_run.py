@@ -309,6 +309,11 @@ def test_the_deletion_test_is_printed_for_people_and_as_json(labelled, capsys):
     told = deletion.in_words({"pictures": 12, "without_claim": 2, **deletion.summary(made)})
     assert "12 claims of 12 groups in 12 pictures (2 faces without a claim)" in told and "the test is passed" in told
     assert "nose                  12" in told
+    for few in (made[:1], made[:9], [replace(each, group="g") for each in made]):
+        numbers = deletion.summary(few)
+        told = deletion.in_words({"pictures": 12, **numbers})
+        assert numbers["interval"] is None and numbers["faithfulness"] > 0, "one claim has no interval"
+        assert "(no interval); 100% of claims" in told and "too few claims to tell" in told and "passed" not in told
 
 
 def test_labels_the_wrong_way_round_are_asked_about(tmp_path):

@@ -30,6 +30,8 @@ from facewitness.phrases import listed
 from facewitness.pipeline import Analyzer
 from facewitness.types import Box, Clip, Face, Finding, Frame, Pixels, Sample, Track
 
+FEWEST = 10  # groups from which an interval is given: drawn from fewer, it is too narrow, and of one it has no width
+
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
@@ -190,7 +192,7 @@ def summary(deletions: list[Deletion], seed: int = 0) -> dict[str, Any]:
         seed: Of the bootstrap and of the controls.
 
     Returns:
-        Name → number, JSON-ready.
+        Name → number, JSON-ready; `interval` is None below FEWEST groups.
     """
     if not deletions:
         return {"claims": 0, "why": "no claim could be tested"}
@@ -205,10 +207,12 @@ def summary(deletions: list[Deletion], seed: int = 0) -> dict[str, Any]:
         }
         for name in sorted({d.region for d in deletions})
     }
+    groups = int(np.unique(group).size)
     return {
-        "claims": len(deletions), "groups": int(np.unique(group).size),
+        "claims": len(deletions), "groups": groups,
         "fall_claimed": float(fall.mean()), "fall_elsewhere": float(other.mean()),
-        "faithfulness": value.value, "interval": [value.low, value.high],
+        "faithfulness": value.value,
+        "interval": None if value.low is None or groups < FEWEST else [value.low, value.high],
         "better_than_elsewhere": float((fall > other).mean()), "by_region": by_region,
     }  # fmt: skip
 
@@ -228,15 +232,20 @@ def in_words(numbers: Mapping[str, Any]) -> str:
     pictures = f"{numbers.get('pictures', 0)} pictures{f' ({listed(left)})' if left else ''}"
     if not numbers["claims"]:
         return f"{pictures}: {numbers['why']}, so nothing is known of what the explanations rest on."
-    low, high = numbers["interval"]
-    value = numbers["faithfulness"]
-    bounds = "no interval: too few groups" if low is None else f"95 % interval {low:+.4f} … {high:+.4f}"
-    passed = low is not None and low > 0
-    verdict = (
-        "The score falls further where a claim points: the test is passed."
-        if passed
-        else "The score does not fall further where a claim points: the test is not passed."
-    )
+    interval, value = numbers["interval"], numbers["faithfulness"]
+    if interval is None:
+        bounds = "no interval"
+        verdict = (
+            "These are too few claims to tell whether the score falls further where a claim points: expected "
+            f"{FEWEST} groups of pictures, got {numbers['groups']}. Name a folder with more."
+        )
+    else:
+        bounds = f"95 % interval {interval[0]:+.4f} … {interval[1]:+.4f}"
+        verdict = (
+            "The score falls further where a claim points: the test is passed."
+            if interval[0] > 0
+            else "The score does not fall further where a claim points: the test is not passed."
+        )
     lines = [
         f"{numbers['claims']} claims of {numbers['groups']} groups in {pictures}.",
         f"The probability falls by {numbers['fall_claimed']:+.4f} where the claimed place is covered, by "
