@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
@@ -45,6 +47,31 @@ def test_a_damaged_state_is_refused(tmp_path):
     (tmp_path / "resume.safetensors").write_bytes(b"half")
     with pytest.raises(WeightsError, match="Delete it to begin again"):
         checkpoint.read_state(tmp_path / "resume.safetensors")
+
+
+def test_a_run_goes_on_only_from_the_weights_it_began_with(tmp_path):
+    base, model, out = (tmp_path / name for name in ("base", "model", "out"))
+    for folder in (base, model / "adapter", out / "checkpoints" / "checkpoint-1"):
+        folder.mkdir(parents=True)
+    (base / "model.safetensors").write_bytes(b"words")
+    (model / "adapter" / "a.safetensors").write_bytes(b"a")
+    (model / "prompted.json").write_text(json.dumps({"base": str(base)}))
+    (out / "checkpoints" / "checkpoint-1" / "trainer_state.json").write_text('{"global_step": 1}')
+
+    def facts():
+        return {"recipe": {"model": str(model)}, "steps": 2, "model_sha256": checkpoint.weights_of(str(model))}
+
+    (out / "resolved.json").write_text(json.dumps(facts()))
+    checkpoint.same_run(out, facts())
+    for file in (base / "model.safetensors", model / "adapter" / "a.safetensors"):
+        kept = file.read_bytes()
+        file.write_bytes(b"others")
+        with pytest.raises(InputError, match="holds a run with another model_sha256"):
+            checkpoint.same_run(out, facts())
+        file.write_bytes(kept)
+    (out / "resolved.json").write_text(json.dumps({"recipe": {"model": str(model)}, "steps": 2}))
+    checkpoint.same_run(out, facts())  # an earlier version did not write it down
+    assert checkpoint.weights_of("nobody/a-model-on-the-hub") is None and checkpoint.weights_of("") is None
 
 
 def test_a_hash_of_what_is_not_there(tmp_path):

@@ -171,6 +171,31 @@ def begun_with(*files: Path | None) -> str:
     return " ".join(sha256(file) for file in files if file is not None) or "nothing"
 
 
+def weights_of(model: str) -> str | None:
+    """The digest of the weights in a language model's folder, and of those in the folder that it names as its base.
+
+    Args:
+        model: A folder, or a name on the hub.
+
+    Returns:
+        SHA-256; None for a name on the hub: what that has is told by the revision in the recipe.
+
+    Raises:
+        InputError: A file cannot be read.
+    """
+    folder = Path(model)
+    if not model or not folder.is_dir():
+        return None
+    lines = [f"{file.relative_to(folder).as_posix()} {sha256(file)}" for file in sorted(folder.rglob("*.safetensors"))]
+    try:
+        base = json.loads((folder / "prompted.json").read_text(encoding="utf-8"))["base"]
+    except (OSError, ValueError, KeyError, TypeError):
+        base = None
+    if isinstance(base, str) and Path(base).is_absolute():
+        lines.append(f"base {weights_of(base)}")
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
 def step_of(line: str) -> float:
     """The field "step" of a line of JSON; infinity, later than all others, of one that a kill cut off.
 
@@ -242,7 +267,8 @@ def same_run(out: Path, facts: Mapping[str, Any]) -> None:
         facts: What tells this run from others.
 
     Raises:
-        InputError: The folder holds checkpoints of a run with another recipe, other data or another detector.
+        InputError: The folder holds checkpoints of a run with another recipe, other data, another detector or another
+            model to begin with.
     """
     try:
         before = json.loads((out / "resolved.json").read_text(encoding="utf-8"))
@@ -253,6 +279,8 @@ def same_run(out: Path, facts: Mapping[str, Any]) -> None:
     new = json.loads(json.dumps(facts))
     kept = ("recipe", "steps", "data", "detector_sha256", "crossfit_sha256")  # the last of runs that have one
     other = [name for name in kept if before.get(name) != new.get(name)]
+    begun = "model_sha256"  # which earlier runs did not write down
+    other += [begun] if before.get(begun, new.get(begun)) != new.get(begun) else []
     if other and last_checkpoint(out) is not None:
         raise InputError(
             f"'{out}' holds a run with another {' and '.join(other)}. Name another folder, or delete it to begin again."

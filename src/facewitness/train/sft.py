@@ -661,6 +661,7 @@ def _facts(recipe: Recipe, steps: int, data: Sequence[Path], detector: Path | No
         "steps": steps,
         "data": [{"file": path.name, "sha256": checkpoint.sha256(path)} for path in data],
         "detector_sha256": None if detector is None else checkpoint.sha256(detector),
+        "model_sha256": checkpoint.weights_of(recipe.model),
         "versions": {module.__name__: module.__version__ for module in (torch, transformers, trl, np)},
         "commit": checkpoint.commit(),
     }
