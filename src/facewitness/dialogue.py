@@ -684,44 +684,24 @@ class Dialogue:
         places: Sequence[Place] = (),
     ) -> Answer:
         """The answer from the evidence and, beside it, the witness's own words, held to that answer."""
-        face = self._person
-        name = visible(witness.name)
+        face, name = self._person, visible(witness.name)
         history = [
             Turn(earlier, answered.text if answered.reply is None else answered.reply.text)
             for earlier, answered in self.turns[-_REMEMBERED:]
         ]
         if hear is not None:
             hear(f"{own.text}\n{name}: ")
+        # what somebody points at goes on as it is: a box is more than the regions in it. A place around most of the
+        # face is about the face, for the witness as well: of all of it nobody learned to say yes or no
+        given = () if own.intent == "verdict" else tuple(places)
+        pointing = Question(question, given or _places(face, own.regions))
         try:
-            # what somebody points at goes on as it is: a box is more than the regions in it. A place around most of the
-            # face is about the face, for the witness as well: of all of it nobody learned to say yes or no
-            given = () if own.intent == "verdict" else tuple(places)
-            pointing = Question(question, given or _places(face, own.regions))
-            reply = witness.answer(face.track, clip, pointing, history, hear)
-            if not isinstance(reply, Reply):
-                raise BackendError(f"The witness {name}: expected a Reply, got {type(reply).__name__}.")
+            reply = _reply_of(witness, face.track, clip, pointing, history, hear)
         except BackendError as error:
             return replace(own, problem=str(error))
-        except Exception as error:  # of another package's witness: its fault costs its words, not the answer
-            return replace(own, problem=f"The witness {name} could not answer: {type(error).__name__}: {error}.")
         words = reply.text.strip()
-        pointed = [place.region for finding in reply.findings for place in finding.places]
-        label = _label_of(words, reply.label, question) if words else reply.label
-        denied: tuple[str, ...] = ()
-        if reply.label is None and label == "real" and pointing.places and own.label != "fake":
-            label = None  # a "no" about a place is none about the face
-            if own.findings and not reply.findings:
-                there = listed([titled(r) for r in dict.fromkeys(f.region for f in own.findings) if r is not None])
-                denied = (
-                    (f"The witness {name} says no of a place where the evidence names the {there}.",) if there else ()
-                )
-        if label == "fake" and pointing.places and own.intent == "region" and own.label in ("real", "inconclusive"):
-            label = None  # nor is a "yes" about a place one about the face, whose verdict may be fake
-            what = "nothing" if own.label == "real" else "nothing that decides"
-            denied = (f"The witness {name} says yes of a place where the evidence names {what}; the evidence stands.",)
-        parting = _parting(f"The witness {name}", label, words, own, face, [r for r in pointed if r is not None])
-        parting = (*denied, *parting)
         # what it notes of its own words (its text, mask and score quarrel) is as much the answer as they are
+        parting = _parting_of_a_reply(f"The witness {name}", reply, pointing, own, face)
         notes = tuple(dict.fromkeys((*map(visible, reply.notes), *parting)))
         attributed = f"{name}: {words or '(no words)'}"
         text = f"{own.text}\n{_with_notes(attributed, notes)}"
@@ -1552,6 +1532,51 @@ def _label_of(words: str, label: Label | None, question: str) -> Label | None:
     if first and label in ("real", "fake") and questions.yes_or_no(question, forged=True) == "No. ":
         return "fake" if label == "real" else "real"
     return label
+
+
+def _reply_of(
+    witness: Answering, track: Track, clip: Clip, question: Question, history: Sequence[Turn], hear: Hear | None
+) -> Reply:
+    """What a witness replies.
+
+    Raises:
+        BackendError: It cannot answer, replies with something else, or fails: a fault of another package's witness
+            costs its words, not the answer.
+    """
+    name = visible(witness.name)
+    try:
+        reply = witness.answer(track, clip, question, history, hear)
+    except BackendError:
+        raise
+    except Exception as error:
+        raise BackendError(f"The witness {name} could not answer: {type(error).__name__}: {error}.") from error
+    if not isinstance(reply, Reply):
+        raise BackendError(f"The witness {name}: expected a Reply, got {type(reply).__name__}.")
+    return reply
+
+
+def _parting_of_a_reply(who: str, reply: Reply, question: Question, own: Answer, face: PersonReport) -> tuple[str, ...]:
+    """Where a witness's reply and the evidence part, in sentences."""
+    words = reply.text.strip()
+    label = _label_of(words, reply.label, question.text) if words else reply.label
+    of_the_place = _parting_at_a_place(who, label, reply, own) if question.places else None
+    if of_the_place is not None:
+        label = None  # a yes or no about a place is none about the face
+    pointed = [place.region for finding in reply.findings for place in finding.places if place.region is not None]
+    return (*(of_the_place or ()), *_parting(who, label, words, own, face, pointed))
+
+
+def _parting_at_a_place(who: str, label: Label | None, reply: Reply, own: Answer) -> tuple[str, ...] | None:
+    """Where a yes or no about a place and the evidence there part; None where it is held to the face's verdict."""
+    if reply.label is None and label == "real" and own.label != "fake":
+        named = dict.fromkeys(f.region for f in own.findings if f.region is not None)
+        if reply.findings or not named:
+            return ()
+        return (f"{who} says no of a place where the evidence names the {listed(map(titled, named))}.",)
+    if label == "fake" and own.intent == "region" and own.label in ("real", "inconclusive"):
+        what = "nothing" if own.label == "real" else "nothing that decides"
+        return (f"{who} says yes of a place where the evidence names {what}; the evidence stands.",)
+    return None
 
 
 def _parting(

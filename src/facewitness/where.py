@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,64 +56,113 @@ def and_elsewhere(face: PersonReport, names: Sequence[str], text: str) -> str:
     return f"{capital(re.sub(r'^(?:Yes|No)[.] ', '', text))} {more}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Region:
+    """One region of a face, with what is known of it."""
+
+    face: PersonReport
+    name: str
+    question: str
+    here: tuple[Finding, ...]
+    still: tuple[Finding, ...]  # marked and not claimed, where no finding is
+    covered: float | None  # by the mask, as a share
+
+    @property
+    def place(self) -> str:
+        return f"the {regions.title(self.name)}"
+
+    @property
+    def signs(self) -> str:
+        return " ".join(in_words(f) for f in self.here)
+
+    @property
+    def resting(self) -> str:
+        return not_resting(self.place, self.still, _is_plural(self.name), self.face.mask) if self.still else ""
+
+    @property
+    def masked(self) -> str:
+        """How much of it the mask covers, as what follows "The mask" or "but the mask"."""
+        return f"covers {percent(self.covered or 0.0)} of {'them' if _is_plural(self.name) else 'it'}"
+
+    @property
+    def measured(self) -> str:
+        """The same as a sentence, with a space before."""
+        return "" if self.covered is None else f" The mask {self.masked}."
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether the mask, which is shown, speaks against "no sign"."""
+        return self.covered is not None and self.covered >= 0.5
+
+    def answer(self, text: str, label: Label | None, findings: tuple[Finding, ...] = ()) -> Answer:
+        return Answer(text, label, findings, (self.name,), "region")
+
+
 def _about(face: PersonReport, name: str, question: str, masked: Callable[[], NDArray[np.bool_]]) -> Answer:
-    """What is known of one region. A sign that is wrong more often than right is no "yes"."""
-
-    def answer(text: str, label: Label | None, findings: tuple[Finding, ...] = ()) -> Answer:
-        return Answer(text, label, findings, (name,), "region")
-
+    """What is known of one region, by the verdict on its face."""
     verdict, place = face.verdict, f"the {regions.title(name)}"
     if verdict.is_unjudged:
-        return answer(
-            f"That cannot be decided: the face could not be judged. Nothing is said about {place}.", "inconclusive"
-        )
-    hidden = _hidden(face, name)
-    if hidden:
-        return answer(f"{hidden} Nothing can be said about {place}.", None)
+        nothing = f"That cannot be decided: the face could not be judged. Nothing is said about {place}."
+        return Answer(nothing, "inconclusive", (), (name,), "region")
+    if hidden := _hidden(face, name):
+        return Answer(f"{hidden} Nothing can be said about {place}.", None, (), (name,), "region")
     here = tuple(f for f in face.findings if is_at(f, name))
-    sentences = " ".join(in_words(f) for f in here)
-    covered = covered_of(face, name, masked)
-    of_it = "of them" if _is_plural(name) else "of it"
-    measured = "" if covered is None else f" The mask covers {percent(covered)} {of_it}."
-    still = tuple(f for f in marked(verdict) if is_at(f, name)) if not here else ()
-    resting = not_resting(place, still, _is_plural(name), face.mask) if still else ""
-    if verdict.label == "inconclusive":
-        hints = f"Hints there: {lower(sentences)}" if here else resting or f"No sign was found at {place}."
-        if (
-            not here and not still and covered is not None and covered >= 0.5
-        ):  # the mask, which is shown, says otherwise
-            hints, measured = (
-                f"No finding names {place}, but the mask covers {percent(covered)} {of_it}: look there.",
-                "",
-            )
-        return answer(f"That cannot be decided: the face is inconclusive. {hints}{measured}", "inconclusive", here)
-    if verdict.label == "real":
-        words = f"{questions.yes_or_no(question, forged=False)}Nothing is claimed at {place}: "
-        words += "the face shows no sign of forgery."
-        weak = [f for f in suspected(face) if is_at(f, name)]
-        if weak:
-            words += f" A witness saw something there, too weak for the verdict. {in_words(weak[0])}"
-        return answer(words, "real")
-    if any(f.strength is not None and f.strength >= 0.5 for f in here):
-        return answer(f"{questions.yes_or_no(question, forged=True)}{sentences}", "fake", here)
-    if here:
-        return answer(f"Perhaps. {sentences}{measured}", "inconclusive", here)
-    if still:
-        return answer(f"Perhaps. {resting}{measured}", "inconclusive")
-    whole = tuple(f for f in face.findings if f.region == "face")
+    still = () if here else tuple(f for f in marked(verdict) if is_at(f, name))
+    region = _Region(face, name, question, here, still, covered_of(face, name, masked))
+    match verdict.label:
+        case "inconclusive":
+            return _of_an_undecided_face(region)
+        case "real":
+            return _of_a_face_without_a_sign(region)
+    return _of_a_forged_face(region)
+
+
+def _of_an_undecided_face(region: _Region) -> Answer:
+    lead = "That cannot be decided: the face is inconclusive."
+    if region.here:
+        hints = f"Hints there: {lower(region.signs)}{region.measured}"
+    elif region.still:
+        hints = f"{region.resting}{region.measured}"
+    elif region.is_masked:
+        hints = f"No finding names {region.place}, but the mask {region.masked}: look there."
+    else:
+        hints = f"No sign was found at {region.place}.{region.measured}"
+    return region.answer(f"{lead} {hints}", "inconclusive", region.here)
+
+
+def _of_a_face_without_a_sign(region: _Region) -> Answer:
+    yes = questions.yes_or_no(region.question, forged=False)
+    words = f"{yes}Nothing is claimed at {region.place}: the face shows no sign of forgery."
+    weak = [f for f in suspected(region.face) if is_at(f, region.name)]
+    if weak:
+        words += f" A witness saw something there, too weak for the verdict. {in_words(weak[0])}"
+    return region.answer(words, "real")
+
+
+def _of_a_forged_face(region: _Region) -> Answer:
+    """A sign that is wrong more often than right is no "yes"."""
+    if any(f.strength is not None and f.strength >= 0.5 for f in region.here):
+        return region.answer(f"{questions.yes_or_no(region.question, forged=True)}{region.signs}", "fake", region.here)
+    if region.here:
+        return region.answer(f"Perhaps. {region.signs}{region.measured}", "inconclusive", region.here)
+    if region.still:
+        return region.answer(f"Perhaps. {region.resting}{region.measured}", "inconclusive")
+    whole = tuple(f for f in region.face.findings if f.region == "face")
     if whole:
-        return answer(
-            f"No sign belongs to {place} alone; {lower(whole[0].claim)}{measured}",
-            "inconclusive",
-            whole,
-        )
+        words = f"No sign belongs to {region.place} alone; {lower(whole[0].claim)}{region.measured}"
+        return region.answer(words, "inconclusive", whole)
+    return _elsewhere(region)
+
+
+def _elsewhere(region: _Region) -> Answer:
+    """Of a forged face, a region without any sign."""
     seen = {"Yes. ": "As far as can be seen, yes: no", "No. ": "Not as far as can be seen: no"}
-    elsewhere = listed(map(places_of, face.findings)) or "nowhere"
-    lead = seen.get(questions.yes_or_no(question, forged=False), "No")
-    if covered is not None and covered >= 0.5:  # the mask, which is shown, says otherwise
-        named = f"{lead} finding names {place}, but the mask covers {percent(covered)} {of_it}: look there."
-        return answer(f"{named} The signs are at: {elsewhere}.", "real")
-    return answer(f"{lead} sign was found at {place}.{measured} The signs are at: {elsewhere}.", "real")
+    lead = seen.get(questions.yes_or_no(region.question, forged=False), "No")
+    signs = f"The signs are at: {listed(map(places_of, region.face.findings)) or 'nowhere'}."
+    if region.is_masked:
+        named = f"{lead} finding names {region.place}, but the mask {region.masked}: look there."
+        return region.answer(f"{named} {signs}", "real")
+    return region.answer(f"{lead} sign was found at {region.place}.{region.measured} {signs}", "real")
 
 
 def who_points(face: PersonReport, name: str) -> str:
