@@ -18,7 +18,7 @@ from facewitness.formats import film as overlay
 from facewitness.formats import html, markdown
 from facewitness.formats import json as wire
 from facewitness.pipeline import Analyzer
-from facewitness.questions import moments_asked_for
+from facewitness.times import moments_asked_for
 from facewitness.types import Mask, Moment, Testimony
 
 

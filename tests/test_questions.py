@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from effort import grows_with_its_length
 
-from facewitness import questions
+from facewitness import patterns, questions, sentences, spelling, times
 from facewitness.questions import asked_regions
 
 
@@ -211,18 +211,18 @@ def test_what_a_question_begins_with_as_if_it_were_known():
         ("Was it taken in Paris?", "where, when and by whom it was made"),
         ("How old is the photo?", "where, when and by whom it was made"),
         ("How old is he?", "a person's age and such traits"),
-        ("Was somebody added?", questions.ADDED),
-        ("Is anyone missing from the picture?", questions.ADDED),
-        ("Did someone cut a person out?", questions.ADDED),
-        ("Was she photoshopped in?", questions.ADDED),
-        ("Is it a collage?", questions.ADDED),
-        ("Was he really there?", questions.ADDED),
-        ("Is it the same person in both faces?", questions.SAME),
-        ("Is the face on the left the same as the face on the right?", questions.SAME),
-        ("Are the faces of the same man?", questions.SAME),
-        ("Has the picture been flipped?", questions.PROCESSED),
-        ("Were frames removed?", questions.PROCESSED),
-        ("Is the video slowed down?", questions.PROCESSED),
+        ("Was somebody added?", patterns.ADDED),
+        ("Is anyone missing from the picture?", patterns.ADDED),
+        ("Did someone cut a person out?", patterns.ADDED),
+        ("Was she photoshopped in?", patterns.ADDED),
+        ("Is it a collage?", patterns.ADDED),
+        ("Was he really there?", patterns.ADDED),
+        ("Is it the same person in both faces?", patterns.SAME),
+        ("Is the face on the left the same as the face on the right?", patterns.SAME),
+        ("Are the faces of the same man?", patterns.SAME),
+        ("Has the picture been flipped?", patterns.PROCESSED),
+        ("Were frames removed?", patterns.PROCESSED),
+        ("Is the video slowed down?", patterns.PROCESSED),
         ("Are the lips in sync?", "the voice and the sound"),
         ("Do the shadows match?", "light, shadows and perspective"),
         ("Is the face on the left-hand side fake?", None),
@@ -277,14 +277,14 @@ def test_names_of_people():
     ],
 )  # fmt: skip
 def test_other_languages(question):
-    assert not questions.is_english(question)
+    assert not spelling.is_english(question)
 
 
 @pytest.mark.parametrize(
     "question", ["Fake?", "x", "?", "nose", "Is the Señora fake?", "Is this Charles de Gaulle?", "𝐅𝐚𝐤𝐞?"]
 )
 def test_english(question):
-    assert questions.is_english(question)
+    assert spelling.is_english(question)
 
 
 @pytest.mark.parametrize(
@@ -336,25 +336,25 @@ def test_reading_a_question_costs_what_its_length_does(piece):
     ],
 )
 def test_parts_of_a_film(question, stretch):
-    assert questions.stretch_asked_for(question, 9.0) == (None if stretch is None else pytest.approx(stretch))
+    assert times.stretch_asked_for(question, 9.0) == (None if stretch is None else pytest.approx(stretch))
 
 
 def test_a_part_of_a_film_ends_before_the_next_one_begins():
-    first = questions.stretch_asked_for("Is the first third fake?", 9.0)
-    second = questions.stretch_asked_for("Is the second third fake?", 9.0)
-    last = questions.stretch_asked_for("Is the third third fake?", 9.0)
+    first = times.stretch_asked_for("Is the first third fake?", 9.0)
+    second = times.stretch_asked_for("Is the second third fake?", 9.0)
+    last = times.stretch_asked_for("Is the third third fake?", 9.0)
     assert first[1] < 3.0 == second[0] and second[1] < 6.0 == last[0] and last[1] == 9.0
-    assert questions.stretch_asked_for("in the fourth second", 9.0) == pytest.approx((3.0, 4.0))
-    assert questions.stretch_asked_for("the third minute", 9.0)[0] == 120.0, "which is after its end"
+    assert times.stretch_asked_for("in the fourth second", 9.0) == pytest.approx((3.0, 4.0))
+    assert times.stretch_asked_for("the third minute", 9.0)[0] == 120.0, "which is after its end"
 
 
 def test_every_moment_that_is_named_counts():
-    assert questions.moments_asked_for("Is 0:01 more fake than 1:02:03?") == (1.0, 3723.0)
+    assert times.moments_asked_for("Is 0:01 more fake than 1:02:03?") == (1.0, 3723.0)
     for words in ("4s", "at second four", "Is it fake after four seconds?", "at about 4 sec"):
-        assert questions.moments_asked_for(words) == (4.0,)
-    assert questions.frames_asked_for("Is frame 35 more fake than frame ten?") == (35, 10)
-    assert questions.frames_asked_for("Are frames 10 to 20 fake?") == (10, 20)
-    assert questions.frames_asked_for("The first frame or the last frame?") == (0, -1)
+        assert times.moments_asked_for(words) == (4.0,)
+    assert times.frames_asked_for("Is frame 35 more fake than frame ten?") == (35, 10)
+    assert times.frames_asked_for("Are frames 10 to 20 fake?") == (10, 20)
+    assert times.frames_asked_for("The first frame or the last frame?") == (0, -1)
 
 
 @pytest.mark.parametrize(
@@ -373,7 +373,7 @@ def test_every_moment_that_is_named_counts():
     ],
 )
 def test_each_question_of_a_text_is_one_and_what_is_told_beside_it_is_none(text, parts):
-    assert questions.parts(text) == parts
+    assert sentences.parts(text) == parts
 
 
 @pytest.mark.parametrize(
@@ -392,7 +392,7 @@ def test_each_question_of_a_text_is_one_and_what_is_told_beside_it_is_none(text,
     ],
 )
 def test_a_courtesy_is_no_question(text, back):
-    assert questions.courtesy(text) == back
+    assert sentences.courtesy(text) == back
 
 
 @pytest.mark.parametrize(
@@ -407,7 +407,7 @@ def test_a_courtesy_is_no_question(text, back):
     ],
 )
 def test_slips_of_the_pen(typed, read):
-    assert questions.respelt(typed) == read
+    assert spelling.respelt(typed) == read
 
 
 @pytest.mark.parametrize("question", ["Is the moth fake?", "Is the bird fake?", "Is the forest real?"])

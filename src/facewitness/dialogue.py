@@ -1,11 +1,12 @@
 """Questions after the verdict, answered from the evidence alone: no language model, no claim without a place.
 
-`questions` reads what a question asks for and the regions it names, `people` whom it means; `where` answers about
-regions and `moments` about a film in time, what is left is answered here. The answer is a fixed sentence filled from
-the report, so it never says more than the judge did. What cannot be answered is said to be so: a face that cannot be
-told is asked back for, and what nobody examined gets no face's verdict. A conversation remembers the face and the
-region spoken of: "Is the nose fake?" "And the mouth?" "How sure are you?". "Suppose it is genuine" and "suppose it is
-fake" gather the evidence for either side (FFAA asks its model under both hypotheses).
+`questions` reads what a question asks for and the regions it names, by the words in `patterns`; `sentences` parts a
+text into its questions, `spelling` mends slips of the pen, `times` reads moments of a film, `people` whom it means.
+`where` answers about regions and `moments` about a film in time, what is left is answered here. The answer is a fixed
+sentence filled from the report, so it never says more than the judge did. What cannot be answered is said to be so: a
+face that cannot be told is asked back for, and what nobody examined gets no face's verdict. A conversation remembers
+the face and the region spoken of: "Is the nose fake?" "And the mouth?" "How sure are you?". "Suppose it is genuine" and
+"suppose it is fake" gather the evidence for either side (FFAA asks its model under both hypotheses).
 
     Dialogue(report).ask("Is the nose fake?")  →  Answer(text, label, findings, regions, intent)
 
@@ -28,7 +29,20 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from facewitness import drawn, geometry, moments, people, plugins, questions, regions, where
+from facewitness import (
+    drawn,
+    geometry,
+    moments,
+    patterns,
+    people,
+    plugins,
+    questions,
+    regions,
+    sentences,
+    spelling,
+    times,
+    where,
+)
 from facewitness.answers import Answer, counted, covers, in_words, lower, of_parts, regions_of, titled
 from facewitness.errors import BackendError, FacewitnessError, InputError, UnknownName
 from facewitness.explain import NO_PROOF
@@ -295,12 +309,12 @@ class Dialogue:
     def _every_answer(self, text: str, places: Sequence[Place]) -> Answer:
         """The answer from the evidence to all that a text asks, each question by itself."""
         open_question, self._asked_back = self._asked_back, ""
-        if (back := questions.courtesy(text)) is not None:
+        if (back := sentences.courtesy(text)) is not None:
             self._asked_back = open_question
             return Answer(back if back != "Hello." else f"{back} {CAN_ASK}", None, intent="courtesy")
         if open_question and (whom := self._replied(text)) is not None:
             return self._answered(open_question, places, whom)
-        asked = questions.parts(text)
+        asked = sentences.parts(text)
         answers = [self._read(part, places) for part in asked[:_AT_ONCE]]
         understood = [answer for answer in answers if answer.intent != "unknown"]
         if not understood and len(asked) + (asked[0] != text) > 1:
@@ -387,7 +401,7 @@ class Dialogue:
             questions.intent(question) or questions.asked_regions(question) or questions.about_file(question)
         ):
             return question
-        again = questions.respelt(question)
+        again = spelling.respelt(question)
         helps = questions.asked_regions(again) if strange else questions.intent(again) or questions.asked_regions(again)
         return again if helps else question
 
@@ -439,7 +453,7 @@ class Dialogue:
         return self._file(asked.question)
 
     def _of_another_language(self, asked: _Asked) -> Answer | None:
-        return None if questions.is_english(asked.question) else Answer(ENGLISH_ONLY, None, intent="language")
+        return None if spelling.is_english(asked.question) else Answer(ENGLISH_ONLY, None, intent="language")
 
     def _of_no_face(self, asked: _Asked) -> Answer | None:
         """Where nobody is, what can be said all the same; behind this stage there is a face."""
@@ -500,7 +514,7 @@ class Dialogue:
         if of_everybody and asked.unexamined in _OF_SOMEBODY:
             asked.unexamined = None  # "Whose nose is fake?"
         what = asked.unexamined
-        if what in (questions.ADDED, questions.SAME) and not asked.named and asked.intent in _OF_CONTENT:
+        if what in (patterns.ADDED, patterns.SAME) and not asked.named and asked.intent in _OF_CONTENT:
             return Answer(self._content(what, asked.meant), None, intent="unexamined")
         return None
 
@@ -533,16 +547,14 @@ class Dialogue:
 
     def _of_the_unexamined(self, asked: _Asked) -> Answer | None:
         """What nobody examined, and things that are no face."""
-        if asked.unexamined == questions.PHOTOGRAPH:
+        if asked.unexamined == patterns.PHOTOGRAPH:
             return Answer(self._photograph(), None, intent="unexamined")
-        if asked.unexamined == questions.PROCESSED:
+        if asked.unexamined == patterns.PROCESSED:
             if not asked.named and asked.intent in ("", "when", "where", "quality"):
                 return Answer(f"{_not_examined(asked.unexamined)}{self._of_file()}", None, intent="unexamined")
-        elif asked.unexamined not in (None, questions.ADDED):
+        elif asked.unexamined not in (None, patterns.ADDED):
             return Answer(_not_examined(asked.unexamined), None, intent="unexamined")
-        asked.stretch = (
-            questions.stretch_asked_for(asked.question, moments.seconds_of(self.report)) if self._film else None
-        )
+        asked.stretch = times.stretch_asked_for(asked.question, moments.seconds_of(self.report)) if self._film else None
         if asked.intent in ("verdict", "made") and asked.stretch is None and (thing := questions.thing(asked.question)):
             return Answer(self._no_face(thing), None, intent="unexamined")
         return None
@@ -580,7 +592,7 @@ class Dialogue:
         face = self._person
         if not face.timeline:
             return None
-        named_in_time = questions.moments_asked_for(asked.question) or questions.frames_asked_for(asked.question)
+        named_in_time = times.moments_asked_for(asked.question) or times.frames_asked_for(asked.question)
         if asked.stretch is not None or named_in_time:
             answer = moments.in_time(self.report, face, asked.stretch, asked.named, asked.question)
         elif asked.named and asked.intent == "when":
@@ -638,7 +650,7 @@ class Dialogue:
             "what_if": self._what_if,
         }.get(asked.intent)  # fmt: skip
         if say is None:  # without an English word it is of a language that has no small ones here
-            can = CAN_ASK if questions.has_english(asked.question) else ENGLISH_ONLY
+            can = CAN_ASK if spelling.has_english(asked.question) else ENGLISH_ONLY
             return Answer(f"I did not understand that. {can}", None, intent="unknown")
         answer = say(face, asked.question)
         if (side := questions.granted(asked.question)) is not None and side != face.verdict.label:
@@ -1044,7 +1056,7 @@ class Dialogue:
         text += f" by {listed(names)}." if names else "."
         if re.search(r"\bwhen\b", normal(question)):
             text += " When that was does not stand in the report."
-        rest = listed(name for name in questions.UNEXAMINED if name != questions.PHOTOGRAPH)
+        rest = listed(name for name in patterns.UNEXAMINED if name != patterns.PHOTOGRAPH)
         return Answer(f"{text} Not examined: {rest}.", intent="examined")
 
     def _content(self, what: str, meant: Sequence[int] | None) -> str:
@@ -1052,7 +1064,7 @@ class Dialogue:
         n = len(self.report.people)
         which = [i for i in meant or () if 0 <= i < n]
         faces = self._faces(which or None).text.removesuffix(" Who they are is not examined.")
-        put = " A face that was put in as it is shows no sign of forgery." if what == questions.ADDED else ""
+        put = " A face that was put in as it is shows no sign of forgery." if what == patterns.ADDED else ""
         return f"{_not_examined(what)} {faces}{put}{self._of_file()}"
 
     def _of_file(self, what: re.Pattern[str] | None = None) -> str:
@@ -1308,7 +1320,7 @@ _OF_EDITS = re.compile(rf"{_OF_PARTS.pattern}|\bedits\b|\bgenerat\w+")
 _OF_CAMERA = re.compile(r"\b(?:EXIF|cameras?|taken|software|program|metadata)\b")
 _OF_ALL = ("verdict", "picture", "which", "made", "sure", "why", "kind", "no_face")  # what the file may decide
 _LEADS = re.compile(r"^(?:As far as can be seen, yes|Not as far as can be seen|Yes|No|That cannot be decided)[.] ")
-_OF_SOMEBODY = ("who it is", questions.SAME)
+_OF_SOMEBODY = ("who it is", patterns.SAME)
 _OF_A_PLACE = ("", "verdict", "why", "where", "sure", "quality", "made")
 _OF_CONTENT = ("", "verdict", "which", "faces", "where", "when", "made", "kind", "signs")
 _AS_SEEN = {"": "", "Yes. ": "As far as can be seen, yes. ", "No. ": "Not as far as can be seen. "}

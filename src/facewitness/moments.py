@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from facewitness import questions, regions
+from facewitness import questions, regions, times
 from facewitness.answers import Answer, counted, is_at, of_parts
 from facewitness.calibration import decide
 from facewitness.explain import graded, suspicions
@@ -108,9 +108,9 @@ def in_time(
 
     if stretch is not None:
         return absent(stretch[0]) if stretch[0] > ends else _during(face, *stretch, names, question)
-    seconds = questions.moments_asked_for(question)
+    seconds = times.moments_asked_for(question)
     parts = [absent(second) if second > ends else _at(face, second, names, question) for second in seconds]
-    parts += [_at_frame(report, face, number, names, question) for number in questions.frames_asked_for(question)]
+    parts += [_at_frame(report, face, number, names, question) for number in times.frames_asked_for(question)]
     return Answer(" ".join(answer.text for answer in parts), *of_parts(parts), tuple(names), "when")
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 
 from reports import REPORTS
 
-from facewitness import people, plugins, questions, regions, words
+from facewitness import people, plugins, questions, regions, times, words
 from facewitness.dialogue import Dialogue
 from facewitness.errors import InputError
 from hostile import Figure
@@ -46,8 +46,8 @@ def _readers() -> dict[str, Callable[[str], object]]:
         "intent": questions.intent,
         "regions asked for": questions.asked_regions,
         "people meant": lambda text: people.meant(text, [(0, 0, 9, 9), (20, 0, 29, 9)], 40, 20, None),
-        "moments asked for": questions.moments_asked_for,
-        "stretch asked for": lambda text: questions.stretch_asked_for(text, 9.0),
+        "moments asked for": times.moments_asked_for,
+        "stretch asked for": lambda text: times.stretch_asked_for(text, 9.0),
         "points back": questions.points_back,
         "asks for real": questions.asks_real,
         "yes or no": lambda text: questions.yes_or_no(text, True),

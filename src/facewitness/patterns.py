@@ -1,0 +1,552 @@
+"""What questions ask for, by patterns of words: one a kind of sentence, beside it a question of that kind.
+
+`INTENTS` are what an answer is about, `UNEXAMINED` what nobody looked at, `FILE` what a file says of itself.
+"""
+
+from __future__ import annotations
+
+import re
+
+from facewitness.people import NOUN
+
+
+def _any(*kinds: str) -> str:
+    """One pattern of several, each for a kind of sentence; beside it stands a question of that kind."""
+    return "|".join(kinds)
+
+
+FAKE = (
+    r"(?:fake[sd]?|deep ?fake[sd]?|forge[ds]?|forger(?:y|ies)|manipulat\w*|tampered|edit(?:ed|s|ing)|alter(?:ed|"
+    r"ations?)|retouch(?:ed|ing)|photoshop\w*|swapped|replaced|changed|modified|doctored|false|bogus|phony)"
+)
+REAL = r"(?:real|genuine|authentic|pristine|legit\w*|true|untouched|unaltered|original)"
+LABEL = rf"(?:{FAKE}|{REAL}|inconclusive|undecided)"
+IF = (
+    r"\b(?:suppos\w*|assum\w*|imagin\w*|(?<!tell )(?<!know )(?<!see )(?<!say )"
+    r"(?<!me )(?<!us )(?<!check )(?<!out )(?<!sure )(?<!wonder )(?<!wondering )(?<!decide )(?<!judge )(?<!asks )"
+    r"(?<!ask )(?<!certain )if)\b"
+)
+_TOOLS = (
+    r"(?:mid ?journey|dall[ -·]?e\d*|stable ?diffusion|sdxl|flux|firefly|imagen|gemini|chat ?gpt|gpt\S*|sora|veo|grok|"
+    r"ideogram|runway|kling|comfy ?ui|style ?gan\d*|deep ?face ?(?:lab|live)|face ?(?:app|tune)|roop|lightroom|gimp|"
+    r"snapseed|picsart|meitu)"
+)
+_AI = r"(?:ai|artificial intelligence|a machine|a computer|a (?:neural )?network|a generator)"
+MEDIUM = r"(?:photo\w*|picture|image|film|video|file|clip|shot|recording|portrait|selfie)"
+_FILM = r"(?:film|video|clip|footage|recording|movie)\b"
+ASKS = r"(?:is|are|was|were|do|does|did|has|have)(?:n't)?"  # how a question for yes or no begins
+_SO_MANY = r"(?:one|two|three|four|five|six|seven|eight|nine|ten|\d{1,4})"
+NONE = rf"(?:nobody|no one|none|neither|no(?: \w+)? {NOUN})"  # of such a question nobody can tell what "yes" says
+_PLURAL = (
+    r"(?:faces|persons|people|men|women|guys|girls|boys|ladies|children|kids|babies|ones|heads|subjects|individuals|"
+    r"figures|gentlemen)"
+)
+_ABOUT = (
+    r"(?:only|just|exactly|at least|at most|more than|less than|fewer than|not more than|no more than|about|nearly)"
+)
+
+# "two of them", "most of the people", "the majority of these"
+_SHARE_OF = (
+    rf"(?:(?:{_ABOUT}|the|a|not|even) )*(?:{_SO_MANY}|most|many|several|some|half|few|majority|minority|third|"
+    rf"quarter) of "
+    rf"(?:them|these|those|us|the (?:\w+ )?(?:{_PLURAL}|group|crowd)|the {_SO_MANY})\b|the majority\b(?! of)"
+)
+_QUANTIFIED = rf"(?:(?:any|some|every)(?:one|body)|both|all {NOUN}|any(?: \w+)? {NOUN}|{NONE})"
+
+# What questions ask for, in the order in which they are tried. A question that names a region asks about that region
+# unless it asks for something that is not a face's.
+INTENTS: dict[str, str] = {
+    "self": _any(
+        r"^(?:who|what) are you\b",  # "Who are you?"
+        r"\bwhat (?:can|could) (?:you (?:do|answer|say|tell me)|i ask(?: you)?)\W*$",  # "What can you do?"
+        r"\b(?:which|what) (?:regions|parts|places) (?:can|could|may) i\b",  # "Which regions can I ask about?"
+        r"\blist (?:all )?(?:the |your )?regions\b",  # "List the regions."
+        r"^help\W*$",  # "Help!"
+        # "Who made you?"
+        r"\bwho (?:made|built|wrote|created|developed|trained) (?:you|this (?:tool|program|software))\b",
+        # "Can you show me the original?"
+        r"^(?:please )?(?:(?:can|could|would|will) you )?(?:please )?(?:undo|restore|repair|fix|draw|translate|"
+        r"delete|erase|crop|enlarge|zoom|open|print|download|export|highlight|unblur|sharpen|recover|reconstruct|"
+        r"(?:show|give|get|find|send)(?: me)? the original)\b",
+        # "Can you remove the beard?"
+        r"\b(?:can|could|would|will) you (?:please )?(?:change|edit|remove|save|send|upload|mark|blur|make it|say "
+        r"(?:it|that) in)\b",
+        r"^(?:please )?say (?:it|that) in\b",  # "Say that in German."
+        r"\b(?:what|which) version\b",  # "Which version is this?"
+        # "Are you human?"
+        r"\bare you (?:an? )?(?:\w+ ){0,2}(?:ai|bot|chatbot|human|person|machine|program|model)\b",
+    ),
+    "again": _any(
+        # "Can you repeat that?"
+        r"^(?:please |can you |could you )*(?:repeat|say) (?:that|it|this)(?: again| once more)?(?: please)?\W*$",
+        r"^(?:repeat|once more|again|come again|pardon|say again)\W*$",  # "Once more?"
+        r"^what did you (?:just )?say\W*$",  # "What did you say?"
+    ),
+    "witnesses": _any(
+        r"\bwhich witness(?:es)?\b",  # "Which witness is that?"
+        # "What do the witnesses say?"
+        r"\bwitness(?:es)?\b.*\b(?:say|says|said|agree\w*|disagree\w*|think|thinks|find|found|contradict\w*)\b",
+        r"\bhow many witnesses\b",  # "How many witnesses are there?"
+        # "Which model are you using?"
+        r"\b(?:which|what) (?:detectors?|models?|networks?|methods?|programs?) (?:do|did|have|are) you\b",
+    ),
+    "examined": _any(
+        # "What did you not look at?"
+        r"\bwhat (?:did|do|have|was|were|is|has)(?:n't)? (?:you |it |this |been )?(?:not |"
+        r"never )?(?:been )?(?:look(?:ed)? at|examined?|check(?:ed)?|analy[sz]ed?|test(?:ed)?|left out|missed)\b",
+        # "When was this analysed?"
+        r"\b(?:how|when) (?:was|were|is|did you|have you) ?(?:it|this|that|the \w+)? ?(?:analy[sz]ed?|examined?|"
+        r"check(?:ed)?|test(?:ed)?)\b",
+    ),
+    "means": _any(
+        r"\bwhat does the (?:mask|overlay|heat ?map|colou?rs?) (?:show|say)\b",  # "What does the mask show?"
+        r"\bwhat (does|do|did|is|are)\b.*\b(means?|meaning|meant)\b",  # "What does inconclusive mean?"
+        r"\bmeaning of\b",  # "The meaning of calibrated?"
+        r"\bdefin(e|ition)\b",  # "A definition of fake?"
+        # "What is a witness?"
+        r"\bwhat(('s)| is| are) (an? |the )?(inconclusive|calibrated|thresholds?|interval|probability of forgery|"
+        r"mask|((very )?strong|moderate|weak) sign|findings?|witness(es)?|auc|compact|kfd|mare|regions?)\b(?! "
+        r"(?:\w+ )?(?:of|in|on) )",
+    ),
+    "publish": _any(
+        r"\b(?:court|legal\w*|lawyer|judge and jury)\b",  # "Would this hold in court?"
+        # "Can I publish this?"
+        r"\b(can|may|should|could|shall|must|ok(ay)?|safe|allowed)\b(?! you\b).*\b(publish|print|post|share|run|use|"
+        r"air|broadcast|accuse|rely on|sue|fire|report (him|her|them|it))\b",
+        r"\bfit (to|for) (print|publication)\b",  # "Is it fit to print?"
+        # "Can I tell my readers that it is fake?"
+        r"\b(?:can|may|should|could|shall|must) (?:i|we) (?:tell|say|write|claim|state|announce|call (?:it|this|him|"
+        r"her|them))\b",
+    ),
+    "next": _any(
+        r"\bwhat (should|shall|can|could|do|must|would) (i|we|you|one)\b.*\bdo\b",  # "What should I do next?"
+        r"\bwhat('s| is| comes)? next\b",  # "What next?"
+        r"\bnext steps?\b",  # "Any next steps?"
+        r"\b(what|how) now\b",  # "What now?"
+        r"\bwhat to do\b",  # "What to do?"
+        r"\bwhat (should|can|do) (i|we) (check|try|look (at|for))\b",  # "What should I look for?"
+        # "How can I verify that?"
+        r"\bhow (can|could|do|should) (i|we) (check|verify|confirm|find out|make sure|prove)\b",
+    ),
+    "suppose_real": _any(
+        rf"{IF}.*\b{REAL}\b",  # "Assume it is genuine. What evidence do you have?"
+        # "What evidence is there that it is real?"
+        rf"\b(evidence|speaks?|argument\w*|reasons?)\b.*\b(for|that it is|it's)\b.*\b{REAL}\b",
+        rf"\bcase (for|that)\b.*\b{REAL}\b",  # "What is the case for real?"
+    ),
+    "suppose_fake": _any(
+        rf"{IF}.*\b({FAKE}|synthetic)\b",  # "Suppose it is fake. Why?"
+        rf"\b(evidence|speaks?|argument\w*)\b.*\bfor\b.*\b({FAKE}|manipulation)\b",  # "What speaks for a forgery?"
+        rf"\bcase (for|that)\b.*\b{FAKE}\b",  # "What is the case for fake?"
+    ),
+    "sides": _any(
+        # "What speaks for either side?"
+        r"(?<!\bon )(?<!\bat )\b(either|both|each) (sides?|cases?|hypothes[ei]s|ways)\b(?! of\b)",
+        rf"\bwhy\b.*\b{LABEL} (wins?|won|stands?)\b",  # "Why did real win?"
+        # "Why did that side win?"
+        rf"\bwhy (did|does|has) (the )?({LABEL}|that|this|it)( case| side| answer)? (win|won|stand)\b",
+    ),
+    "length": _any(
+        rf"\bhow long (?:is|was|does) (?:the|this|that|your) {_FILM}",  # "How long is the film?"
+        r"\b(?:duration|running time) of\b",  # "The running time of the film?"
+        # "How many frames are there?"
+        r"\bhow many (?:frames|moments|seconds|minutes)\b(?!.*\b(?:fake|forged|real)\b)",
+        # "Which frames did you look at?"
+        r"\b(?:which|what|all|every|each) (?:the )?(?:frames?|moments?)\b(?! should\b).*\b(?:examin\w*|judged?|"
+        r"look\w* at|check\w*|analy[sz]\w*)\b",
+        r"\bframe ?rate\b",  # "What is the frame rate?"
+    ),
+    "when": _any(
+        # "Is every frame fake?"
+        rf"\b(?:every|each|all|any)(?: of the)?(?: single)? (?:frames?|moments?|seconds?)\b.*\b{LABEL}\b",
+        r"\b(?:which|what) (?:frames?|moments?) should\b",  # "Which frame should I look at?"
+        r"\b(?:which|what)(?: \w+){0,3} (?:frames?|moments?)\b",  # "Which frame is the worst?"
+        r"\bhow many (?:frames|moments|seconds)\b",  # "How many frames are fake?"
+        # "Is it fake the whole time?"
+        rf"\b{LABEL}\b.*\b(?:all the time|the (?:whole|entire) time|throughout|always|constantly|all along|from "
+        r"(?:start|beginning) to (?:end|finish))\b",
+        r"\b(?:worst|most suspicious) (?:moment|frame|part of the)\b",  # "Which is the worst moment?"
+        # "What percentage of the film is fake?"
+        r"\b(?:what|which) (?:percentage|per ?cent|share|fraction|proportion|portion|part) of (?:the |this |"
+        rf"that ){_FILM}",
+        # "Is the whole film fake?"
+        r"\b(?:whole|entire|all of the|all of this|(?:only|just)(?: an?)? part of (?:the|this)|half of (?:the|"
+        rf"this)) {_FILM}.*\b{LABEL}\b",
+        rf"\b{LABEL}\b.*\bfrom the (?:start|beginning)\b",  # "Is it fake from the beginning?"
+        r"\bflicker\w*",
+        r"\bover time\b",
+        r"\bfrom frame to frame\b",  # "Does it change from frame to frame?"
+        r"\bwhen\b",
+        # "At what time?"
+        r"\b(at )?(what|which) (times?|moments?|seconds?|minutes?|parts? of the (film|video|clip))\b",
+        r"\bhow long\b(?! (?:did|does|will) (?:it|this|that|you|the analysis) take)",  # "How long is it fake?"
+        r"\bhow much of the (time|film|video|clip)\b",  # "How much of the film?"
+    ),
+    "which": _any(
+        # "Which faces are fake?"
+        rf"\b(which|what)( of (the|these|those))?( {NOUN})?( is| are| was| were| looks?| seems?)( the)? {LABEL}( "
+        rf"{NOUN})?\b",
+        rf"\bwho('s| is| are| was| were| looks?| seems?)( the)? {LABEL}\b",  # "Who is fake?"
+        # "Is everybody real except the left one?"
+        rf"\b(is|are|was|were) (any|some|every)(one|body)\b.*\b{LABEL}\b",
+        # "Are both of the eyes forged?"
+        r"\b(is|are|was|were) (all|any|both|each|none|either|one)( of)?( the| these| those| them)?( "
+        rf"\w+)? ?{NOUN}?\b.*\b{LABEL}\b",
+        rf"\bhow many\b(?!.*\bdo you\b).*\b{LABEL}\b",  # "How many are fake?"
+        # "Are the two people real?"
+        rf"\b(are|were) (the|these|those)( {_SO_MANY})? (faces|people|persons|men|women|children)\b.*\b{LABEL}\b",
+        # "Have any faces been swapped?"
+        rf"\b{ASKS}( there)?( {_ABOUT})? ({_QUANTIFIED}|(they|these|those) (both|all))\b.*\b{LABEL}\b",
+        rf"\b{ASKS} {_ABOUT} ({_SO_MANY})\b.*\b{LABEL}\b",  # "Are at most two fake?"
+        rf"\b{ASKS} {_SHARE_OF}.*\b{LABEL}\b",  # "Are most of the people real?"
+        rf"\bwhose (?:faces?|heads?)\b.*\b{LABEL}\b",  # "Whose face was swapped?"
+        # "Is there a fake face here?"
+        rf"\bthere( an?| any| some| no| another| more)* ({LABEL} {NOUN}|{NOUN}\b.*\b{LABEL}|(deep ?)?fakes?(?! \w)|"
+        r"forger(?:y|ies))\b",
+        rf"\b{ASKS} (?:(?:it|this|that) all|(?:all|none) of (?:it|this|that))\b.*\b{LABEL}\b",  # "Is it all fake?"
+    ),
+    "signs": _any(
+        # "What is the weakest sign?"
+        r"\b(?:strong|weak|bigg|larg|clear|bad|worst|best|most|least|main)(?:er|est)?(?: \w+)? (?:signs?|traces?|"
+        r"findings?|clues?|hints?|evidence|regions?|areas?|parts?|places?)\b",
+        # "Which region is the most suspicious?"
+        r"\b(?:which|what) (?:regions?|areas?|parts?|places?|features?|signs?)\b.*\b(?:most|least|worst|strongest|"
+        r"weakest)\b",
+        # "How many signs are there?"
+        r"\b(?:how many|list|count|name|what|which)(?: (?:me|are|were|all|of|the|did you find))* (?:signs?|findings|"
+        r"traces|clues|hints)\b(?!.*\bmeans?\b)",
+    ),
+    "clean": _any(
+        # "Where is nothing wrong?"
+        r"\b(?:where|what|which)\b.*\bnothing (?:\w+ )?(?:wrong|odd|strange|suspicious|forged|fake|found)\b",
+        # "Which parts are not fake?"
+        rf"\b(?:which|what|where)\b(?! (?:face|person|man|woman)s?\b).*\b(?:(?:not|isn't|aren't|un\w+) {FAKE}|(?:is|"
+        rf"are|looks?|seems?)(?: to be)? (?:{REAL}|fine|ok(?:ay)?|clean|right|normal|good|in order))\b",
+        # "Which parts were not touched?"
+        r"\b(?:which|what) (?:parts?|regions?|areas?|places?) (?:were|was|have|has)(?:n't| not)\b",
+    ),
+    "extent": _any(
+        # "How much of the face is fake?"
+        r"\bhow much (?:of|was|is|has|did|were)\b(?!.*\b(?:time|film|video|clip)\b)",
+        # "How large is the mask?"
+        rf"\bhow (?:big|large|wide)\b.*\b(?:{FAKE}|mask(?:ed)?|marked|suspicious|area|part|region|change)\b",
+        # "Is the whole face swapped or only a part?"
+        rf"\b(?:whole|entire|complete|full|all of the) face\b.*\b(?:{LABEL}|made|generated|replaced|changed|part|"
+        r"only)\b",
+        # "Is it only a small part?"
+        r"\b(?:only|just) (?:an?|some|one) (?:small |little )?(?:part|region|area|bit)s?\b",
+    ),
+    "place": _any(
+        r"\b(?:coordinates?|bounding box(?:es)?|position) of\b",  # "What are the coordinates of the face?"
+        # "Where is the fake face?"
+        rf"\bwhere(?: in the \w+)? (?:is|are|was|were|stands?) (?:the )?(?:(?:{LABEL}|other) )?{NOUN}(?: "
+        r"(?:number )?\d{1,4})?\W*$",
+    ),
+    "faces": _any(
+        # "How likely is it that both are real?"
+        r"\bhow (?:likely|probable|sure|certain)\b.*\b(?:both|all|each|everyone|everybody)\b",
+        rf"\bcompare\b.*\b{NOUN}\b",  # "Compare the faces."
+        r"\b(?:rank|sort|compare) (?:them|all|everyone|everybody)\b",  # "Rank them."
+        rf"\bwhich(?: one| {NOUN})? is (?:worse|better|worst)\b",  # "Which one is worse?"
+        # "What is the probability for each face?"
+        r"\b(?:probabilit\w*|scores?|chances?|sure|certain|per ?cent\w*|verdicts?|results?|say|about|"
+        rf"for)\b.*\b(?:each|every|all|both)(?: of)?(?: the)?(?: (?:\d+|{_SO_MANY}))? {NOUN}\b",
+        # "Which face is more suspicious?"
+        rf"\b(which|who|what)\b.*\b(more|most|less|least) (suspicious|likely|probably|{LABEL})\b",
+        r"\bboth (?:probabilities|scores|verdicts|results|answers)\b",  # "Tell me both scores."
+        r"\bmiss(?:ed)? (?:any|some)(?:body|one)\b",  # "Did you miss anybody?"
+        # "Are there more people?"
+        rf"\b(?:is|are|was|were) there (?:any |some )?(?:more|other|another|further) {NOUN}\b",
+        r"\bhow many (faces|people|persons|men|women|children)\b",  # "How many faces are there?"
+        r"\bwho else\b",  # "Who else is there?"
+        r"\bwho (is|are) (there|in)\b",  # "Who is in it?"
+        r"\b(which|what) (faces|people|persons)\b",  # "Which people are seen?"
+        r"\b(list|show) (me )?(all )?(the )?(faces|people|persons)\b",  # "List all the faces."
+    ),
+    "tool": _any(
+        rf"\b{_TOOLS}\b",  # "Was it made with Midjourney?"
+        r"\bwhat (?:was|is) the prompt\b",  # "What was the prompt?"
+        r"\bphoto ?shop (?:been )?(?:used|involved)\b",  # "Was Photoshop used?"
+        r"\b(?:uses?|used|using|with|in) (?:adobe )?photo ?shop\b",  # "Did they use Photoshop?"
+        r"\b(which|what) (tool|software|program|app|generator|model)\b",  # "Which software was used?"
+        # "Was it edited in Facetune?"
+        rf"\b(made|created|generated|edited|forged|faked|drawn) (with|using|in|by) (?!(?:an? )?{_AI}\b)\w+",
+    ),
+    "made": _any(
+        rf"\b{_AI}\b",  # "Was the picture made by an AI?"
+        r"\b(machine|computer)[ -]?(generated|made)\b",  # "Is it computer-generated?"
+        r"\bgenerated\b|\bsynthes\w*|\bsynthetic\b|\bartificial\w*|\bgans?\b|\bdiffusion\b|\bcgi\b",
+    ),
+    "wrong": _any(
+        r"\btrustworthy\b",
+        # "How many percent of fakes do you miss?"
+        r"\bdo you (?:ever )?(?:miss|catch|detect|overlook|recogni[sz]e)\b",
+        r"\bhow good (?:is|are) (?:you|this|the tool|it)\b",  # "How good are you?"
+        r"\bbelieve (?:you|it|this|that)\b",  # "Can I believe you?"
+        # "Is the probability correct?"
+        r"\b(?:the|your|this|that) (?:\w+ )?(?:verdict|result|conclusion|decision|judge?ment|answer|analysis|"
+        r"assessment|report|score|probability|percentage|mask|finding)s?\b(?: be| is| are| was)?(?: \w+)? (?:wrong|"
+        r"false|right|correct|incorrect|true|certain|final|mistaken|sound|valid|definit\w+|trusted|conclusive|"
+        r"proof)\b",
+        # "Is that right?"
+        r"\b(?:is|are|was) (?:you|it|this|that|the tool) (?:right|correct|certain|mistaken|proof|proven)\b",
+        r"\bhow (often|accurate|reliable|trustworthy|good are)\b",  # "How often are you wrong?"
+        r"\berror rates?\b",  # "What is the error rate?"
+        r"\bmistak\w+|\btrust\b",
+        r"\bfalse (alarm|positive|negative)s?\b",  # "Are there false alarms?"
+        # "Are you ever wrong?"
+        r"(?<!what )\b(be|are|been|were|is|was) (you |it |this )?(ever |often )?wrong\b(?! (with|in|on|at|here|"
+        r"there)\b)",
+        r"\breliab\w*|\baccura\w*|\blimit(s|ations?)?\b",
+        r"\btrack record\b",  # "What is your track record?"
+    ),
+    "sure": _any(
+        # "What would change the verdict?"
+        r"\b(how (sure|certain|confident|likely|probable)|probabilit\w*|confidence|certainty|chances?|per ?cent\w*|"
+        r"are you (?:\w+ ){0,2}(sure|certain|confident|positive)|(?:change|changes|flip|turn|overturn) (?:the |"
+        r"your )(?:verdict|mind|result|answer)|border ?line|close call)\b",
+        r"^(?:really|seriously)\W*$",  # "Really?"
+        r"\b(?:can't|cannot) be(?: true)?\W*$",  # "That cannot be true!"
+    ),
+    "kind": _any(
+        r"\b(what|which) (kind|type|sort|method|technique|way)\b",  # "What kind of forgery is it?"
+        # "How was face 2 changed?"
+        r"\bhow (was|is|were) (it|this|that|face \d{1,4}|the (face|picture|photo|image))\b.*\b(made|forged|faked|"
+        r"done|created|manipulated|changed|edited|altered|swapped)\b",
+        r"\bface[ -]?swap(?:s|ping)?\b",  # "Is it a face swap?"
+    ),
+    "else": _any(
+        # "Could it just be make-up?"
+        r"\b(?:could|can|might|may|is|was|are|isn't)\b.*\b(?:filters?|make-?up|cosmetics|lipstick|lighting|"
+        r"compression|jpeg artefacts|jpeg artifacts|surgery|botox|skin care|beauty mode|portrait mode|camera "
+        r"(?:software|app)|something else|another (?:reason|cause|explanation)|other (?:reasons?|causes?|"
+        r"explanations?)|coincidence|harmless)\b",
+    ),
+    "what_if": _any(
+        # "What if I send a better photo?"
+        r"\b(?:better|sharper|larger|bigger|another) (?:photo\w*|picture|image|result|quality|copy|version)\b",
+        r"\bwhat (?:if|would happen|happens if|about if)\b",  # "What if the photo was compressed?"
+        # "If I crop it, what then?"
+        r"\bif (?:i|we|you) (?:send|sent|crop\w*|resize\w*|upload\w*|use|used|had|rotate\w*|compress\w*|"
+        r"sharpen\w*)\b",
+    ),
+    "where": _any(
+        # "What was done to the face?"
+        r"\bwhat (?:was|has been) (?:done|changed|edited|altered) (?:to|with|on|in)\b",
+        r"\bwhat (?:did|have) you (?:find|found|see|seen|notice\w*)\W*$",  # "What did you find?"
+        # "What is wrong with the nose?"
+        r"\bwhat(?:'s| is| was| looks) (?:wrong|odd|strange|weird|off|suspicious|fishy|unusual)\b",
+        r"\bwhere\b",
+        # "Which regions are manipulated?"
+        r"\b(which|what) (?:(?:is|are|was|were) the )?(parts?|regions?|areas?|places?|features?)\b",
+    ),
+    "why": _any(
+        r"\bwhy\b",
+        r"^(?:more|go on|continue|(?:more )?details?)\W*$",  # "More details?"
+        r"^prove (?:it|that)\W*$",  # "Prove it."
+        r"\bhow (?:did|do) you (?:get|come|arrive)\b",  # "How did you get to 99 %?"
+        r"\bevidence\b",
+        r"\bhow (do|can|did) you (know|tell|see)\b",  # "How do you know?"
+        r"\bexplain\b|\breasons?\b",
+        r"\bshow me\b",  # "Show me."
+        r"\bhow come\b",  # "How come?"
+        r"\btell me more\b",  # "Tell me more."
+    ),
+    "quality": _any(
+        r"\bhow (?:big|large|small|wide|tall|sharp)\b.*\b(?:face|head|person)\b",  # "How big is face 2?"
+        r"\b(quality|blur\w*|sharp\w*|resolution|dark|too small)\b",  # "Is the middle of the face blurred?"
+    ),
+    "verdict": _any(
+        # "Can you check this picture for me, please?"
+        rf"\b(?:check|analy[sz]e|examine|look at|judge|assess) (?:this|it|that|the|my) ?(?:{MEDIUM}|face)?(?: for "
+        r"me)?(?:,? please)?\W*$",
+        rf"\b({FAKE}|{REAL}|verdict|result|conclusion)\b",  # "Have the teeth been altered?"
+        # "The mouth looks odd, is it fake?"
+        r"\b(?:suspicious|strange|weird|odd|off|fishy|unnatural|natural|normal|convincing|trick(?:ed)?|fooled|hoax|"
+        r"scam)\b",
+        # "Is everything in order?"
+        r"\b(?:anything|something|everything) (?:is |looks |seems )?(?:wrong|fine|ok(?:ay)?|in order)\b",
+        r"\blooks? (?:fine|ok(?:ay)?|right|good|wrong)\b",  # "Does it look fine?"
+        r"\bsummar\w*",
+        r"\bsum (?:it |this |that )?up\b",  # "Sum it up."
+        r"\boverview\b",
+        r"\bin (?:short|one sentence|a nutshell)\b",  # "And in one sentence?"
+        r"\bshort version\b",  # "The short version?"
+        r"\btell me everything\b",  # "Tell me everything."
+        r"\btl;?dr\b",  # "TL;DR?"
+    ),
+}
+_REACH = ".{0,200}"  # what ".*" stands for: with no end, a long text that begins the same thing often would take long
+PATTERNS = {name: re.compile(pattern.replace(".*", _REACH), re.DOTALL) for name, pattern in INTENTS.items()}
+
+# What a question may be about that nobody examined: how it is called in the answer, and by which words it is known.
+PHOTOGRAPH = "whether it is a photograph"
+ADDED = "whether somebody or something was added, removed or moved"
+SAME = "whether it is the same person"
+PROCESSED = "how it was cut, turned, scaled, coloured or saved"
+UNEXAMINED: dict[str, str] = {
+    "the background": _any(
+        r"\bbackgrounds?\b|\bbackdrop\b|\bscenery\b|\bsky\b|\bbuildings?\b",
+        r"\b(room|wall|street) behind\b",  # "Is the wall behind him real?"
+    ),
+    "light, shadows and perspective": _any(
+        r"\bshadows?\b|\blighting\b",
+        r"\blight (?:on|of|in) ",  # "Is the light on both faces the same?"
+        r"\blight (?:source|come|fall|direction)\w*",  # "Where does the light come from?"
+        r"\breflect\w+|\bperspective\b|\bproportion\w*|\ba?symmetr\w+|\bvanishing\b",
+    ),
+    SAME: _any(
+        r"\blooks? (?:alike|similar)\b",  # "Do they look alike?"
+        # "Is the left face a copy of the right one?"
+        rf"\b(?:cop(?:y|ies)|duplicates?|clones?) of (?:the |that |an?)?(?:\w+ )?{NOUN}\b",
+        # "Is the face on the left the same as the face on the right?"
+        rf"\bsame as (?:the |that )?(?:{NOUN}|other)\b",
+        # "Are the faces the same person?"
+        r"\bsame (?:\w+ )?(?:persons?|people|m[ae]n|wom[ae]n|faces?|guys?|girls?|boys?|child|kids?|somebody|"
+        r"someone)\b",
+        rf"\b{NOUN} (?:\w+ )?(?:is |are |stays? |remains? )?the same\b",  # "Are the faces of the same man?"
+        r"\btwins?\b|\brelat(?:ed|ives?)\b|\bsiblings?\b",
+        r"\bthe same (?:as )?at (?:\d|the (?:start|beginning|end))",  # "Is she the same at the end?"
+        # "Do the faces match?"
+        rf"\b(?:do|does|are|is) (?:the |these |both |they )(?:\w+ )?{NOUN} (?:differ|match|resemble)\b",
+        r"\bdiffer(?:s|ent)? from (?:each other|one another|the other)\b",  # "Do they differ from each other?"
+    ),
+    "the voice and the sound": _any(
+        r"\blip[ -]?sync\w*",  # "Is it lip-synced?"
+        r"\b(?:in|out of) sync\b",  # "Are the lips in sync?"
+        r"\bsynchron\w+\b|\bvoices?\b|\baudio\b",
+        r"\bsound(track)?\b",  # "Is the soundtrack real?"
+        r"\bspeech\b|\bspeaking\b|\bmusic\b",
+    ),
+    "the hands": _any(
+        r"(?<!left-)(?<!right-)(?<!left )(?<!right )\bhands?\b(?! side)",  # "Are the hands fake?"
+        r"\bfingers?\b",
+    ),
+    "the body": _any(
+        r"\b(body|arms?|legs?|shoulders?|torso|feet)\b",  # "Are the arms fake?"
+    ),
+    "clothes and things worn": _any(
+        r"\bcloth(es|ing)\b",  # "Are the clothes real?"
+        r"\b(shirt|dress|uniform|jacket|necktie|scarf|jewell?ery|tattoos?|earrings?)\b",  # "Is the uniform real?"
+    ),
+    "text and signs in the picture": _any(
+        # "Is the text below forged?"
+        r"\b(text|caption|writing|letters|headline|logo|watermark|banner|poster|subtitles?|license plate|number "
+        r"plate)\b",
+    ),
+    PHOTOGRAPH: _any(
+        r"\b(?:is|was) (?:it|this|that) an? photo(?:graph)?\W*$",  # "Is it a photograph?"
+        # "Could this be a statue?"
+        r"\b(paintings?|drawings?|cartoons?|sketch|statues?|dolls?|mannequins?|puppets?|wax figures?|screen ?shots?|"
+        r"photo of a (photo|screen)|game)\b",
+    ),
+    "who it is": _any(
+        # "Since it is not fake, who is it?"
+        r"\bwho('s| is| are| was)? (this|that|he|she|it|they|the|these|those)\b",
+        r"(^|\b(know|tell|say) )whose\b(?! faces?\b| heads?\b)",  # "Do you know whose it is?"
+        r"\bwhat is (his|her|their) name\b",  # "What is her name?"
+        r"\bidentify (him|her|them|this|that|the (m[ae]n|wom[ae]n|persons?))\b",  # "Identify this man."
+        r"\b(recogni[sz]e|know) (him|her|them|this (person|man|woman))\b",  # "Do you recognize him?"
+        r"\bidentity of\b",  # "The identity of the man?"
+        # "Is this person a real politician?"
+        r"\b(politician|celebrity|actor|actress|president|minister|chancellor|senator|king|queen|singer|famous|vip|"
+        r"somebody else|someone else|look ?alike|impersonat\w*)\b",
+        r"\breally exists?\b",  # "Does she really exist?"
+        r"\bdoes (he|she|this person) exist\b",  # "Does this person exist?"
+    ),
+    "a person's age and such traits": _any(
+        # "How old is he?"
+        rf"\bhow old (?:is|are|was|were|does|do) (?:he|she|they|(?:the|this|that|these|those) (?:\w+ )?{NOUN})\b",
+        r"\b(?:older|younger) than\b",  # "Is he older than her?"
+        r"\b(?:alive|dead)\b",  # "Is he dead?"
+        r"\b(his|her|their) (age|gender|race|nationality|religion|ethnicity)\b",  # "What is her age?"
+        r"\b(male or female|man or a? ?woman)\b",  # "Is it male or female?"
+        r"\b(lying|happy|angry|drunk|guilty)\b",  # "Is he lying?"
+    ),
+    PROCESSED: _any(
+        # "Has the picture been flipped?"
+        r"\b(?:cropp(?:ed|ing)(?! (?:\w+ )?out)|crop|flipped|mirrored|rotated|stretched|squeezed|resized|rescaled|"
+        r"upscaled|enlarged|shrunk|re-?saved|re-?compressed|compressed|sharpened|smoothed|denoised|brightened|"
+        r"darkened|colou?ri[sz]ed|colou?r[ -]?(?:corrected|graded)|slowed|slow motion|sped up|reversed|backwards|"
+        r"loop(?:ed|s)?|trimmed|re-?encoded|interpolated|stabili[sz]ed)\b",
+        r"\b(?:film|video|clip|picture|photo\w*|image)s? (?:been )?cut\b",  # "Was the film cut?"
+        r"\bframes? (?:been |were |are )?(?:removed|dropped|missing|cut|added|repeated)\b",  # "Were frames removed?"
+    ),
+    ADDED: _any(
+        # "Did someone cut a person out?"
+        r"\b(?:add(?:ed)?|insert(?:ed)?|remov(?:e|ed)|eras(?:e|ed)|delet(?:e|ed)|cloned|duplicated|missing|absent|"
+        r"pasted|composite[ds]?|montages?|collages?|spliced?|in-?painted|pieced|put together|disappeared|vanished|"
+        r"(?:edited|painted|photoshopped|brushed) (?:\w+ ){0,2}?in(?:to)?|(?:cut|cropped|edited|painted|"
+        r"photoshopped|brushed|airbrushed|taken|left|blacked) (?:\w+ ){0,2}?out)\b",
+        rf"\b(?:more|fewer|less|extra|additional) {NOUN} than\b",  # "Are there more people than before?"
+        r"\b(?:was|were) (?:\w+ ){0,4}(?:there|present|next to each other|together)\b",  # "Was he really there?"
+        r"\bmoved\b",
+        r"\bcrowd\b.*\b(?:bigg?er|large?r|small?er|size|grew|real)\b",  # "Was the crowd larger?"
+    ),
+    "where, when and by whom it was made": _any(
+        # "How old is the photo?"
+        r"\bhow old (?:is|was) (?:it|(?:the|this|that) (?:photo\w*|picture|image|film|video|file|clip))\b",
+        # "Where does it come from?"
+        r"\bwhere (?:does|did|is) (?:it|this|that|the (?:\w+ )?(?:photo\w*|picture|image|film|video|file|clip)) "
+        r"(?:come )?from\b",
+        r"\bwhere did you get\b",  # "Where did you get it?"
+        r"\bwhat (?:date|day|year|month)\b",  # "What year is it from?"
+        r"\b(was|were) (it|this|that) (taken|filmed|shot|recorded)\b",  # "Was it taken in Paris?"
+        # "When was the photo taken?"
+        r"\b(when|where) (was|were|is) (it|this|that|the (photo|picture|image|video)) (taken|shot|made|filmed|"
+        r"recorded|from)\b",
+        r"\bwho (took|made|posted|faked|forged|shot|did|published)\b",  # "Who made it?"
+        r"\b(copyright|photographer)\b",  # "Who has the copyright?"
+    ),
+}
+ABOUT_UNEXAMINED = {name: re.compile(pattern.replace(".*", _REACH)) for name, pattern in UNEXAMINED.items()}
+NAMED = re.compile(r"\b(?:[Ii]s|[Ww]as) (?:this|that|it|he|she)(?: really)? (?:[A-Z][\w'’-]+)(?: [A-Z][\w'’-]+)+")
+FILE = re.compile(
+    _any(
+        # "How many bytes has it?"
+        r"\b(file ?names?|file ?sizes?|file ?(?:type|format)|(?:kilo|mega)?bytes?|megapixels?|checksum|hash|"
+        r"sha-?256|fingerprint|signed|digital signature|dimensions?|codecs?|bit ?rate|colou?r (?:profile|space)|icc|"
+        r"aperture|shutter(?: speed)?|exposure|iso|focal length)\b",
+        # "Is it a PNG or a JPEG?"
+        r"\b(?:is|was) (?:it|this|that) (?:\w+ ){0,2}an? (?:jpe?g|png|web ?p|hei[cf]|avif|gif|tiff?|raw file)\b",
+        r"\bwhat(?:'s| is| was) the resolution\b(?! of (?:the|this|his|her) face)",  # "What is the resolution?"
+        # "Was it taken with a phone?"
+        r"\b(?:taken|shot|made|filmed) (?:with|by|on) (?:an? |the |which |what )?(?:smart)?(?:phone|camera|device|"
+        r"i ?phone|scanner)\b",
+        r"\bname of (?:the|this) file\b",  # "The name of the file?"
+        # "How big is the file?"
+        r"\bhow (?:big|large|heavy) (?:is|was) (?:the|this|that) (?:file|picture|photo\w*|image|film|video)\b",
+        # "The size of the picture?"
+        r"\b(?:size|resolution) of (?:the|this|that) (?:file|picture|photo\w*|image|film|video)\b",
+        # "What format is it?"
+        r"\bwh(?:at|ich) (?:resolution|size|format|type of file|kind of file)\b(?!.*\bface\b)",
+        r"\bhow many pixels\b",  # "How many pixels has it?"
+        # "Was the file edited?"
+        r"\bfile'?s? (?:\w+ )?(?:name|size|format|type|hash|original|edited|changed|altered|modified|re-?saved)\b",
+        # "Is this the original file?"
+        r"\b(?:the|an?) original (?:file|picture|photo\w*|image|film|video|version|copy|recording)\b",
+        r"\b(?:is|was) (?:it|this|that) (?:\w+ )?(?:the|an?) original\W*$",  # "Is this the original?"
+        # "Has it been saved several times?"
+        r"\b(?:saved|compressed|exported) (?:\w+ )?(?:again|twice|several times|more than once|many times|before)\b",
+        # "How often was it saved?"
+        r"\bhow (?:often|many times) (?:was|has|is) (?:it|this|the \w+) (?:been )?(?:saved|compressed|exported|"
+        r"copied)\b",
+        # "Was it on Facebook?"
+        r"\b(?:downloaded|whats ?app|facebook|instagram|telegram|twitter|tik ?tok|you ?tube|social media|messenger|"
+        r"upload(?:ed)?)\b",
+        # "Is there any EXIF data?"
+        r"\b(cameras?|lens|exif|meta ?data|gps|c2pa|content credentials?|provenance|thumbnail|serial number)\b",
+        r"\b(which|what) (phones?|software|programs?|app|editor)\b",  # "Which software was used?"
+        r"\bwhat does the file say\b",  # "What does the file say?"
+        # "When was this portrait taken?"
+        rf"\b(when|where|with what) (was|were|is) (it|this|that|(?:the|this|that) (?:\w+ )?{MEDIUM}) (taken|shot|"
+        r"saved|edited|made|recorded|filmed)\b",
+    )
+)
+
+# Whether what came by WhatsApp is fake is asked of the picture, and not of the file
+OF_LABEL = re.compile(
+    rf"\b{ASKS} (?:it|this|that|he|she|(?:the|this|that) (?:\w+ ){{0,3}}?(?:{MEDIUM}|{NOUN}))(?: \w+){{0,2}}? "
+    rf"(?:an? )?"
+    r"(?:deep ?)?(?:fake[sd]?|forge[ds]?|forger(?:y|ies)|real|genuine|authentic|manipulated|doctored)\b"
+)
