@@ -336,3 +336,34 @@ def test_a_small_clip_takes_the_switches_of_its_encoders(tmp_path):
         made = ClipEncoders(**given, **switch)
         assert made.text().shape == (2, 96)
         assert sum(p.requires_grad for p in made.parameters()) == learns
+
+
+def test_further_looks_stand_beside_the_witness_own_and_blends_are_told_apart(tmp_path, capsys):
+    """Two noisy looks are better than one, which the table says; a blend that JPEG hides is counted by itself."""
+    views, rng, lines = script("views"), np.random.default_rng(0), []
+    for i in range(120):
+        for by, mean in (("", -1.0), ("self_blend", 1.0)):
+            line = {"source": "dfdc", "file": str(i), "by": by, "group": f"dfdc/{i}"}
+            line["logits"] = {name: float(mean + rng.normal(0, 2)) for name in views.LOOKS}
+            if by:
+                line |= {"ratio": views.RATIOS[i % 4], "share": i / 240, "changed": 0.5 if i % 10 == 0 else 5.0 + i}
+                line["noise"] = 1.0
+            lines.append(json.dumps(line))
+    (tmp_path / "val.jsonl").write_text("\n".join(lines) + '\n{"cut off')
+    views.main(["table", "--split", "val", "--out", str(tmp_path)])
+    rows = dict(line.strip("| ").split(" | ", 1) for line in capsys.readouterr().out.splitlines() if " | " in line)
+    value = {name: float(cells.split()[0]) for name, cells in rows.items() if cells[0].isdigit()}
+    assert value["one look"] < value["and mirrored, as it ships"] < value["all eight"]
+    assert rows["no more changed than by saving"].startswith("0.100") and rows["ratio 0.25"].startswith("0.250")
+    rows_ = views.kept(tmp_path / "val.jsonl")
+    better = views.more(rows_, views.SETS["all eight"], views.SHIPPED)
+    assert 0 < better[1] < better[0] < better[2]
+
+
+def test_a_look_is_the_witness_crop_and_its_mirror_image():
+    views = script("views")
+    picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    points = np.random.default_rng(1).uniform(16, 48, (468, 2)).astype(np.float32)
+    seen = views.looks(picture, points, 32, [*views.SHIPPED, "farther"])
+    own = views.geometry.crop(picture, views.geometry.align(points, 32, 1.3), 32)
+    assert (seen[0] == own).all() and (seen[1] == own[:, ::-1]).all() and not (seen[2] == own).all()

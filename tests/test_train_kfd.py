@@ -14,6 +14,7 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -595,6 +596,20 @@ def test_what_is_fitted_makes_the_witness_decide(packed, tmp_path, monkeypatch):
     witness = plugins.get("witnesses", "kfd").load(weights=str(tmp_path / "kfd.safetensors"))
     assert (decided(0.95, witness.calibration), decided(0.05, witness.calibration)) == ("fake", "real")
     assert witness._strength(0.95) > witness._strength(0.4) and witness.facts["strength"]["findings"] == 400
+    assert witness.made_by()["options"]["around"] is False
+    fit.main(["--cache", str(packed), "--weights", str(tmp_path / "kfd.safetensors"), "--around"])
+    witness = plugins.get("witnesses", "kfd").load(weights=str(tmp_path / "kfd.safetensors"))
+    assert witness.made_by()["options"]["around"] is True, "what was fitted to looks from around is used with them"
+
+
+def test_forgeries_of_the_sources_are_not_examined_for_the_fit(monkeypatch):
+    monkeypatch.syspath_prepend(str(RUNS))
+    spec = importlib.util.spec_from_file_location("kfd_fit", RUNS / "fit.py")
+    fit = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fit)
+    rows = [{"label": label, "split": "calibrate", "file": label} for label in ("real", "fake")]
+    data = SimpleNamespace(rows=rows, pixels=None, landmarks=None)
+    assert [row["split"] for row in fit.Genuine(data).rows] == ["calibrate", "left_out"]
 
 
 # -------------------------------------------------------------------------------------------------- several processes

@@ -7,7 +7,8 @@ picture stands beside a forgery made of it, each as it is, at JPEG 50, at half i
 forgeries are left out: the detector has seen none, tells some of them badly (`results.md`), and a probability that
 was fitted to all of them would say nothing anywhere. So it is the probability of a *blended* forgery.
 
-Writes `calibration` and `strength` into kfd.json, beside the weights, and prints both.
+Writes `calibration` and `strength` into kfd.json, beside the weights, and prints both; with --around they are of looks
+from around (`witnesses/kfd.AROUND`), which the witness then takes wherever it is not told otherwise.
 """
 
 from __future__ import annotations
@@ -31,19 +32,28 @@ from facewitness.files import write_whole
 MANY = ("dfdc", "utkface", "celebamask_hq")  # the others have too few genuine rows to show a rate of 5 % by themselves
 
 
+class Genuine:
+    """A pack without its sources' own forgeries, which nothing here is fitted to."""
+
+    def __init__(self, data: Pack):
+        self.pixels, self.landmarks = data.pixels, data.landmarks
+        self.rows = [row if row["label"] == "real" else row | {"split": "left_out"} for row in data.rows]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Examine held-out pictures, fit, write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--cache", type=Path, required=True, help="the pack: facewitness build pack")
     parser.add_argument("--weights", type=Path, required=True, help="kfd.safetensors of a run")
     parser.add_argument("--most", type=int, help="rows of each source and label")
+    parser.add_argument("--around", action="store_true", help="look at each face from around, twice the time")
     given = parser.parse_args(arguments)
-    witness = plugins.get("witnesses", "kfd").load(weights=str(given.weights))
+    witness = plugins.get("witnesses", "kfd").load(weights=str(given.weights), around=given.around)
     witness.strength = {"slope": 1.0, "offset": 0.0}  # how far the map covers a region, as it is
-    rows = examined([witness], Pack(given.cache), "calibrate", list(CONDITIONS), limit=given.most)
+    rows = examined([witness], Genuine(Pack(given.cache)), "calibrate", list(CONDITIONS), limit=given.most)
     card = given.weights.with_suffix(".json")
     facts = json.loads(card.read_text(encoding="utf-8"))
-    facts |= {"calibration": calibration(rows), "strength": strength(rows)}
+    facts |= {"calibration": calibration(rows), "strength": strength(rows), "around": given.around}
     write_whole(card, json.dumps(facts, indent=2).encode())
     print(json.dumps({name: facts[name] for name in ("calibration", "strength")}, indent=1))
 

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 from doubles import Seen, tiny_fdm, tiny_kfd  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
-from facewitness import plugins, regions  # noqa: E402
+from facewitness import geometry, plugins, regions  # noqa: E402
 from facewitness.errors import BackendError, InputError, WeightsError  # noqa: E402
 from facewitness.judge import judge  # noqa: E402
 from facewitness.models.kfd import KFD, Detection  # noqa: E402
@@ -107,6 +107,35 @@ def test_a_mirrored_face_is_judged_alike(saved):
     score, mask = witness.scored(crop)
     mirrored_score, mirrored = witness.scored(np.ascontiguousarray(crop[:, ::-1]))
     assert score == pytest.approx(mirrored_score, abs=1e-6) and np.allclose(mask, mirrored[:, ::-1], atol=1e-6)
+
+
+def test_looks_from_around_are_averaged_on_the_own_crop(saved, calibrated):
+    """A network whose map is how bright the crop is: from nearer, farther and mirrored looks it comes back in place."""
+    witness, seen = load(weights=str(saved), around=True), face()
+    rows, columns = np.mgrid[:480, :640]
+    pixels = np.stack([(rows + columns) * 255 / 1120] * 3, -1).astype(np.uint8)
+    asked = []
+
+    class Bright(Answers):
+        def __call__(self, views):
+            asked.append(len(views))
+            bright = views.mean(1, keepdim=True) / 255
+            return Detection(torch.arange(len(views)).float(), bright, bright, bright)
+
+    witness.detector = Bright(witness, 0.5)
+    affine = kfd._places.crop_map(seen.face, SIZE, 1.3)
+    score, located = witness._from_around(pixels, affine)
+    own = geometry.crop(pixels, affine, SIZE).mean(-1) / 255
+    assert asked == [len(kfd.AROUND)] and score == pytest.approx(1 / (1 + np.exp(-1.5)))
+    assert np.abs(located - own).max() < 0.01 and np.ptp(own) > 0.05
+    card = calibrated.with_suffix(".json")
+    facts = json.loads(card.read_text())
+    card.write_text(json.dumps(facts | {"around": True}))
+    assert load(weights=str(calibrated)).made_by()["options"]["around"] is True
+    assert load(weights=str(calibrated), around=False).made_by()["options"]["around"] is False
+    card.write_text(json.dumps(facts | {"around": "yes"}))
+    with pytest.raises(WeightsError, match="expected around as true or false"):
+        load(weights=str(calibrated))
 
 
 def test_regions_under_the_mask_are_found_where_they_are_without_a_strength(saved):

@@ -40,6 +40,8 @@ TASK = (  # of the descriptions that `builders/sbi_qa` puts before a question, t
 )
 LONGEST = 64  # tokens of an answer; those it was taught have 26 at most
 CHARACTERS = 20_000  # of a reply that are read
+# looks at a face around: how much farther than the weights' own margin, moved by which share of the crop, mirrored
+AROUND = ((1.0, 0.0, False), (1.15 / 1.3, 0.0, True), (1.5 / 1.3, 0.0, False), (1.0, 0.02, True))
 COVERED = 1 / 3  # a region is forged where the map's mean inside it is at least this (as in `forge.regions_touched`)
 HOW = (
     "The detector's weights do not travel with facewitness. Take runs/kfd/kfd.safetensors of its repository, or make "
@@ -89,6 +91,7 @@ def load(
     gradcam: bool = False,
     language: str | Language | None = None,
     encoders: Encoders | None = None,
+    around: bool | None = None,
 ) -> KFDWitness:
     """The witness, ready to examine.
 
@@ -103,12 +106,14 @@ def load(
             `models/prompted_vlm`, or an object with `answer(face, pixels, testimony, question) -> str`; None leaves the
             testimony without words. A model is told the score exactly when it was taught with the score told.
         encoders: Of a detector whose encoders are of a class of one's own.
+        around: Look at the face from four crops, nearer, farther and moved ones among them, two of them mirrored, and
+            average (four times the time of one look); None as the weights' card has it, whose calibration is of that.
 
     Raises:
         WeightsError: Where the weights are missing, damaged or of another kind.
         InputError: For an unknown device.
     """
-    return KFDWitness(weights, device, flip, gradcam, language, encoders)
+    return KFDWitness(weights, device, flip, gradcam, language, encoders, around)
 
 
 class KFDWitness:
@@ -124,6 +129,7 @@ class KFDWitness:
         gradcam: bool,
         language: str | Language | None,
         encoders: Encoders | None,
+        around: bool | None,
     ):
         file = _device.file_of("kfd.safetensors", path, "detector", HOW)
         self._device, self.detector = _device.on(device, lambda: KFD.load(file, encoders))
@@ -137,6 +143,11 @@ class KFDWitness:
         if isinstance(half, bool) or not isinstance(half, int | float) or not 0 < half < 1:
             raise WeightsError(f"'{file.with_suffix('.json')}': expected half between 0 and 1, got {half!r}. {HOW}")
         self.half = float(half)  # what of the map is shown as one half
+        if not isinstance(fitted := self.facts.get("around", False), bool):
+            raise WeightsError(
+                f"'{file.with_suffix('.json')}': expected around as true or false, got {fitted!r}. {HOW}"
+            )
+        self._around = fitted if around is None else around
         self.strength = _checked_strength(self.facts.get("strength"), file)
         self._latest: _Seen | None = None
         _prompted.check("kfd", language)
@@ -148,6 +159,7 @@ class KFDWitness:
             "weights": None if path is None else file.name,
             "device": device,
             "flip": flip,
+            "around": self._around,
             "gradcam": gradcam,
             "language": None
             if self._language is None
@@ -216,7 +228,10 @@ class KFDWitness:
     def _look(self, face: Face, pixels: Pixels) -> Testimony:
         affine = _places.crop_map(face, self._size, self._margin)
         crop = geometry.crop(pixels, affine, self._size)
-        score, located = self.scored(crop)
+        if self._around and face.landmarks is not None:  # without a mesh nobody knows what is beyond the crop
+            score, located = self._from_around(pixels, affine)
+        else:
+            score, located = self.scored(crop)
         self._latest = _Seen(face, crop, score, located)
         mask, to_grid = _places.on_frame(located, face, affine, self._size)
         shown = Mask(mask.box, halved(mask.values, self.half))
@@ -247,6 +262,27 @@ class KFDWitness:
         if self._flip:
             maps = np.stack([maps[0], maps[1][:, ::-1]])
         return float(score), np.clip(maps.mean(axis=0), 0, 1).astype(np.float32)
+
+    def _from_around(self, pixels: Pixels, affine: geometry.Affine) -> tuple[float, NDArray[np.float32]]:
+        """Score and map of a face by `AROUND`, the map (S, S) on the witness's own crop."""
+        size, views, ways = self._size, [], []
+        for farther, moved, _ in AROUND:
+            zoom, shift = 1 / farther, size * (moved + (1 - 1 / farther) / 2)
+            ways.append(np.array([[zoom, 0, shift], [0, zoom, shift]]))  # from the own crop to this look
+            views.append(geometry.crop(pixels, geometry.compose(ways[-1], affine), size))
+        mirrored = [mirror and self._flip for *_, mirror in AROUND]
+        views = [view[:, ::-1] if mirror else view for view, mirror in zip(views, mirrored, strict=True)]
+        with torch.inference_mode():
+            output = self.detector(self._pixels(np.stack(views)))
+            score, maps = output.logit.double().mean().sigmoid().item(), output.map[:, 0].cpu().numpy()
+        total, count = np.zeros((size, size), np.float32), np.zeros((size, size), np.float32)
+        corners = np.array([[0, 0], [size, 0], [size, size], [0, size]], np.float64)
+        for way, mirror, values in zip(ways, mirrored, maps, strict=True):
+            back = geometry.invert(way)
+            seen = geometry.fill([geometry.transform(back, corners)], size, size)  # of the own crop
+            total += seen * geometry.crop(values[:, ::-1] if mirror else values, back, size)
+            count += seen
+        return float(score), np.clip(total / np.maximum(count, 1), 0, 1).astype(np.float32)
 
     def attention(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Grad-CAM of the score, (S, S) in [0, 1], at the last layer's features as the text meets them.
@@ -381,6 +417,7 @@ class Facts(TypedDict):
 
     crop: Crop
     strength: NotRequired[Logistic | None]
+    around: NotRequired[bool]  # whether calibration and strength are of looks from around (`AROUND`)
     calibration: NotRequired[Mapping[str, Any] | None]  # `Calibration.to_json`
     card: NotRequired[Mapping[str, str]]  # "knows", "does_not_know", "deletion": a sentence each
 
