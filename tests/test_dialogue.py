@@ -255,6 +255,19 @@ def test_why_after_a_region_is_another_and_fuller_answer(two):
     assert "No witness points at the chin." in why
 
 
+def test_views_that_part_are_told_by_why_and_how_sure_and_on_the_page():
+    report = REPORTS["inconclusive"]
+    reason = "The views of the face contradict each other: w finds it fake as it is, and without a sign smaller."
+    apart = replace(report.people[0].verdict, cause="contradiction", reasons=(reason,))
+    people = (replace(report.people[0], verdict=apart),)
+    told = replace(report, people=people, verdict=replace(apart, testimonies=()))
+    for question in ("Why?", "How sure are you?", "Is it fake?"):
+        assert reason in Dialogue(told).ask(question).text
+    assert reason in plugins.get("formats", "html").render(told).decode()
+    band = replace(told, people=(replace(people[0], verdict=replace(apart, cause="band")),))
+    assert reason not in Dialogue(band).ask("How sure are you?").text
+
+
 def test_how_often_it_is_wrong_is_told_from_what_was_measured():
     measured = {
         "rates": {

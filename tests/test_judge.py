@@ -132,6 +132,34 @@ def test_a_witness_whose_words_contradict_its_score_leaves_it_open_and_the_reaso
     assert unheard.label == score_says, "a witness without a calibration decides nothing, nor do its words"
 
 
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=4), st.floats(0, 1))
+def test_views_that_agree_change_nothing(scores, score):
+    alone = judge(face(), [said(score)], {"w": calibration()})
+    labels = {calibration().label(calibration().apply(view)[0]) for view in scores}
+    seen = dataclasses.replace(said(score), views={f"view {i}": view for i, view in enumerate(scores)})
+    verdict = judge(face(), [seen], {"w": calibration()})
+    if {"fake", "real"} <= labels:
+        assert (verdict.label, verdict.cause) == ("inconclusive", "contradiction")
+    else:
+        assert dataclasses.replace(verdict, testimonies=()).reasons == alone.reasons
+        assert (verdict.label, verdict.fake, verdict.interval) == (alone.label, alone.fake, alone.interval)
+
+
+def test_views_that_part_leave_it_open_and_the_reason_says_which():
+    views = {"as it is": 0.97, "smaller": 0.5, "saved again": 0.9, "wider and mirrored": 0.04}
+    seen = dataclasses.replace(said(0.9), views=views)
+    verdict = judge(face(), [seen], {"w": calibration()})
+    assert (verdict.label, verdict.cause, verdict.fake) == ("inconclusive", "contradiction", pytest.approx(0.9))
+    assert verdict.reasons[0] == (
+        "The views of the face contradict each other: w finds it fake as it is (97 %) and saved again (90 %), and "
+        "without a sign of forgery wider and mirrored (4 %)."
+    )
+    half = dataclasses.replace(calibration(), slope=0.4)  # each view by its calibrated probability
+    assert judge(face(), [dataclasses.replace(seen, fake=0.99)], {"w": half}).label == "fake"
+    unheard = judge(face(), [seen, said(0.95, "other")], {"other": calibration()})
+    assert unheard.label == "fake", "without a calibration nobody knows what a view says"
+
+
 def test_words_against_an_undecided_score_are_no_contradiction():
     undecided = Testimony("kfd", 0.5, reply=Reply("fake", parts=("…",)))
     verdict = judge(face(), [undecided], {"kfd": calibration()})

@@ -323,6 +323,24 @@ def test_a_bundles_limits_are_never_above_ours(made):
     }
 
 
+def test_single_views_travel_and_another_analysis_has_to_repeat_them():
+    first = REPORTS["two_faces"]
+
+    def with_views(views):
+        (testimony, *others) = first.people[0].verdict.testimonies
+        testimonies = (dataclasses.replace(testimony, views=views), *others)
+        verdict = dataclasses.replace(first.people[0].verdict, testimonies=testimonies)
+        person = dataclasses.replace(first.people[0], verdict=verdict)
+        return dataclasses.replace(first, people=(person, *first.people[1:]))
+
+    views = {"as it is": 0.6, "smaller": 0.4}
+    assert wire.parse(wire.render(with_views(views))).people[0].verdict.testimonies[0].views == views
+    assert list(differences(with_views(views), with_views({**views, "smaller": 0.402}), bundle.TOLERANCE)) == []
+    for other in ({**views, "smaller": 0.5}, {"as it is": 0.6}, None):
+        found = list(differences(with_views(views), with_views(other), bundle.TOLERANCE))
+        assert any("single views say something else" in difference for difference in found)
+
+
 def moved(findings, moves):
     return tuple(dataclasses.replace(finding, moves=moves) for finding in findings)
 

@@ -148,8 +148,8 @@ MEANINGS: tuple[tuple[str, str], ...] = (
     (
         r"inconclusive|undecided|cannot be decided",
         "Inconclusive means that the evidence does not allow a decision in either direction: the probability lies "
-        "between the two thresholds, the face is too poor to judge, or the witnesses contradict each other. It is "
-        "neither a weak yes nor a weak no.",
+        "between the two thresholds, the face is too poor to judge, or witnesses or views of the face contradict each "
+        "other. It is neither a weak yes nor a weak no.",
     ),
     (
         r"weak|moderate|strong|signs?\b",
@@ -939,6 +939,8 @@ class Dialogue:
         if verdict.thresholds is not None:
             low, high = map(percent, verdict.thresholds)
             text += f" Below {low} there is no sign of forgery, from {high} on it is fake, and inconclusive in between."
+        if verdict.cause == "contradiction":  # then the thresholds alone do not say why it is not decided
+            text = " ".join((text, *verdict.reasons))
         return Answer(text, verdict.label, intent="sure")
 
     def _where(self, face: PersonReport, question: str) -> Answer:

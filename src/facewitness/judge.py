@@ -9,7 +9,8 @@
     3. decide      real below one threshold, fake from another one on, inconclusive between them; the thresholds come
                    from error rates measured on each source of held-out faces
     4. abstain     where the face cannot be judged or looks drawn, calibrated witnesses contradict each other, or one of
-                   them stands by words that say the opposite of its score, whatever the score
+                   them stands by words that say the opposite of its score, or sees the opposite in two views of the
+                   face, whatever the score
 
 A witness without a calibration cannot decide, for its score is not a probability; its findings are shown as hints. The
 verdict is a person's. A picture of several people has counts instead of a probability (`judge_file`): the highest of
@@ -114,7 +115,7 @@ def judge(
     if unusable or damage or drawn:
         cause = "quality" if unusable or damage else "drawn"
         return Verdict("inconclusive", p, None, None, cause, (*poor, *silent), all_testimonies)
-    contradiction = _contradiction(weighed, whole) or _self_contradiction(weighed)
+    contradiction = _contradiction(weighed, whole) or _self_contradiction(weighed) or _views_apart(weighed)
     if contradiction:
         return Verdict(
             "inconclusive", p, (low, high), bounds, "contradiction", (contradiction, *poor, *silent), all_testimonies
@@ -157,7 +158,8 @@ def _weighed(
         p, low, high = calibration.apply(testimony.fake, kind)
         low, high = _over_time(testimony, track, calibration, p, low, high)
         words = None if testimony.reply is None else testimony.reply.label
-        weighed.append(_Weighed(testimony.witness, calibration, p, low, high, words))
+        views = {view: calibration.apply(score, kind)[0] for view, score in (testimony.views or {}).items()}
+        weighed.append(_Weighed(testimony.witness, calibration, p, low, high, words, views))
     return weighed, silent, uncalibrated
 
 
@@ -255,7 +257,7 @@ def _kind_named(testimonies: Sequence[Testimony], besides: Testimony) -> tuple[s
 
 @dataclass(frozen=True, slots=True)
 class _Weighed:
-    """A calibrated testimony: the probability, its interval, and the verdict of the words it stands by."""
+    """A calibrated testimony: probability, interval, the verdict of its words, and each view's probability."""
 
     witness: str
     calibration: Calibration
@@ -263,6 +265,7 @@ class _Weighed:
     low: float
     high: float
     words: Label | None
+    views: Mapping[str, float]
 
 
 def thresholds(calibrations: Iterable[Calibration]) -> tuple[float, float]:
@@ -342,6 +345,21 @@ def _self_contradiction(weighed: Sequence[_Weighed]) -> str | None:
             return (
                 f"The witness {w.witness} contradicts itself: its score, {percent(w.p)}, is for {label}, its "
                 f"words are for {opposite[label]}."
+            )
+    return None
+
+
+def _views_apart(weighed: Sequence[_Weighed]) -> str | None:
+    """Views of one face that would decide in opposite directions, each by itself."""
+    for w in weighed:
+        for_fake, for_real = (
+            [f"{view} ({percent(p)})" for view, p in w.views.items() if w.calibration.label(p) == label]
+            for label in ("fake", "real")
+        )
+        if for_fake and for_real:
+            return (
+                f"The views of the face contradict each other: {w.witness} finds it fake {listed(for_fake)}, and "
+                f"without a sign of forgery {listed(for_real)}."
             )
     return None
 

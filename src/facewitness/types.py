@@ -466,9 +466,14 @@ class Testimony:
     series: tuple[Moment, ...] | None = None  # its answers over time; None for a photo
     problem: str = ""  # what failed on the way, where the rest still holds; the report lists it
     notes: tuple[str, ...] = ()  # what is to be known of it, where nothing failed; they go into the report's notes
+    views: Mapping[str, float] | None = None  # a face's score in each of several views; None where there was one view
 
     def __post_init__(self) -> None:
         _check_score("Testimony.fake", self.fake)
+        for view, score in (self.views or {}).items():
+            if score is None:
+                raise InputError(f"Testimony.views: expected a score for {view!r}, got None; leave such a view out")
+            _check_score(f"Testimony.views[{view}]", score)
         _check_kind("Testimony.kind", self.kind)
         if self.mask is not None and not isinstance(self.mask, Mask):
             raise InputError(f"Testimony.mask: expected a Mask or None, got {type(self.mask).__name__}")

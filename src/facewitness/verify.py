@@ -510,6 +510,8 @@ def _verdicts(name: str, one: Verdict | None, other: Verdict | None, tolerance: 
 def _testimonies(name: str, one: Testimony, other: Testimony, tolerance: Mapping[str, float]) -> Iterator[str]:
     if _apart(one.fake, other.fake, tolerance):
         yield f"{name}: score {_shown((one.fake,))}, now {_shown((other.fake,))}"
+    if _viewed(one.views, other.views, tolerance):
+        yield f"{name}: single views say something else"
     if _masks(one.mask, other.mask, tolerance):
         yield f"{name}: another mask"
     if _moved(one.findings, other.findings, tolerance):
@@ -528,6 +530,12 @@ def _moved(one: Sequence[Finding], other: Sequence[Finding], tolerance: Mapping[
         a.moves is not b.moves if a.moves is None or b.moves is None else abs(a.moves - b.moves) > tolerance["moves"]
         for a, b in zip(one, other, strict=False)
     )
+
+
+def _viewed(one: Mapping[str, float] | None, other: Mapping[str, float] | None, tolerance: Mapping[str, float]) -> bool:
+    """Whether single views had other scores, or others were looked at."""
+    mine, theirs = one or {}, other or {}
+    return mine.keys() != theirs.keys() or any(_apart(mine[view], theirs[view], tolerance) for view in mine)
 
 
 def _apart(one: float | None, other: float | None, tolerance: Mapping[str, float]) -> bool:

@@ -421,6 +421,18 @@ WRONG = {
         r"people\[0\]: .*finding 7.*3 findings",
     ),
     "kind without a name": (lambda v: v["people"][0]["kind"].pop("pristine"), r"people\[0\]\.kind.*'pristine'"),
+    "views without scores": (
+        lambda v: v["people"][0]["verdict"]["testimonies"][0].update(views=[0.3]),
+        r"testimonies\[0\]\.views: expected an object of scores",
+    ),
+    "view without a score": (
+        lambda v: v["people"][0]["verdict"]["testimonies"][0].update(views={"smaller": None}),
+        r"testimonies\[0\]\.views\.smaller: expected a number, got None",
+    ),
+    "view beyond 1": (
+        lambda v: v["people"][0]["verdict"]["testimonies"][0].update(views={"smaller": 1.5}),
+        r"testimonies\[0\]: Testimony\.views\[smaller\]: expected a score in \[0, 1\]",
+    ),
     "mask that is no picture": (
         lambda v: v["masks"][0].update(png="AAAA"),
         r"masks\[0\]\.png: expected a greyscale PNG",

@@ -53,8 +53,13 @@ def test_a_mirrored_face_is_judged_alike_and_its_sides_are_exchanged(compact, as
 def test_a_face_near_a_threshold_is_looked_at_in_further_views(compact, astronaut, monkeypatch):
     one, every = (plugins.get("witnesses", "compact").load(views=v) for v in ("one", "all"))
     person, clip = _face(astronaut)
-    first, mean = one.examine(person, clip).fake, every.examine(person, clip).fake
+    seen = every.examine(person, clip)
+    first, mean = one.examine(person, clip).fake, seen.fake
     assert first != mean and abs(first - mean) < 0.5
+    assert one.examine(person, clip).views is None
+    assert tuple(seen.views) == ("as it is", *witness_file.FURTHER) and seen.views["as it is"] == first
+    odds = logit(np.array(list(seen.views.values())))
+    assert mean == pytest.approx(float(sigmoid((2 * odds[:1] + odds[1:].sum()) / 5)[0]), abs=1e-6)
     monkeypatch.setattr(compact, "_near", lambda score: True)
     assert compact.examine(person, clip).fake == mean
     monkeypatch.setattr(compact, "_near", lambda score: False)

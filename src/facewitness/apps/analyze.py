@@ -605,7 +605,7 @@ _CAUSES = {  # why no verdict was given, in the order in which it is told
     "band": "between the thresholds",
     "quality": "with too little to see",
     "drawn": "drawn or in few colours, not judged",
-    "contradiction": "with witnesses that contradict each other",
+    "contradiction": "with witnesses or views that contradict each other",
     "uncalibrated": "not calibrated",
     "silent": "on which no witness spoke",
     "several": "of several people",  # of whom each has a cause of their own

@@ -352,6 +352,7 @@ class _Writer:
             "considered": [self.reply(reply) for reply in testimony.considered],
             "series": None if testimony.series is None else [self.moment(moment) for moment in testimony.series],
             "problem": testimony.problem,
+            "views": testimony.views,
         }
 
     def reply(self, reply: Reply) -> dict[str, Any]:
@@ -669,6 +670,12 @@ def _read_kind(value: _Value) -> dict[str, float]:
     return dict(zip(KINDS, (score.number() for score in value.fields(*KINDS)), strict=True))
 
 
+def _read_views(value: _Value) -> dict[str, float]:
+    if not isinstance(value.value, dict):
+        value.wrong("an object of scores")
+    return {view: _Value(score, f"{value.where}.{view}").number() for view, score in value.value.items()}
+
+
 def _read_quality(value: _Value) -> Quality:
     *numbers, reasons = value.fields(*(field.name for field in dataclasses.fields(Quality)))
     names = [field.name for field in dataclasses.fields(Quality)][:-1]
@@ -719,9 +726,10 @@ class _Reader:
         )
 
     def testimony(self, value: _Value) -> Testimony:
-        witness, fake, kind, mask, findings, reply, considered, series, problem = value.fields(
-            "witness", "fake", "kind", "mask", "findings", "reply", "considered", "series", "problem"
-        )
+        witness, fake, kind, mask, findings, reply, considered, series, problem, views = value.fields(
+            "witness", "fake", "kind", "mask", "findings", "reply", "considered", "series", "problem",
+            later={"views": None},
+        )  # fmt: skip
         return value.make(
             Testimony,
             witness=witness.text(),
@@ -733,6 +741,7 @@ class _Reader:
             considered=considered.each(self.reply),
             series=series.maybe(lambda v: v.each(self.moment)),
             problem=problem.text(),
+            views=views.maybe(_read_views),
         )
 
     def reply(self, value: _Value) -> Reply:

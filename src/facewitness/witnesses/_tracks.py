@@ -63,6 +63,7 @@ def over(track: Track, clip: Clip, look: Callable[[Face, Pixels], Testimony]) ->
         kind={name: share / kinds_total for name, share in kinds.items()} if kinds_total > 0.0 else None,
         findings=gathered.findings(),
         series=tuple(_with_masks(moments)),
+        views=None,  # those of one face
         problem=" ".join(problems),
         notes=tuple(notes),
     )

@@ -41,6 +41,7 @@ SCHEMA = "facewitness.weights/1"
 
 
 VIEWS = ("one", "near", "all")
+FURTHER = ("smaller", "saved again", "wider and mirrored")  # what a face is looked at in beside "as it is"
 _NEAR = 0.5  # log-odds from a threshold within which a photograph's face is looked at in further views
 _SMALL = 110  # pixels of face in the smaller view
 _QUALITY = 75  # of the JPEG that a view is saved as
@@ -61,6 +62,7 @@ def load(
         flip: Examine the mirror image too and average (twice the time).
         views: "one": the face as it is; "near": where the probability of a photograph's face is near a threshold, in
             further views, too, whose log-odds are averaged: smaller, saved again, in a wider crop; "all": every face.
+            The testimony holds what each view says, and the judge decides nothing where they part.
         threads: Of ONNX Runtime.
         places: Show a face that is not cleared to the second network, too, where the weights have one. Without it masks
             and findings are the first one's, with strengths fitted for those; scores are the same.
@@ -157,9 +159,12 @@ class Compact:
         affine = _places.crop_map(face, self._size, self._margin)
         crop = geometry.crop(pixels, affine, self._size)
         answers = self.answers(crop)
+        views = None
         if further and (self._views == "all" or self._near(answers.fake)):
             others = self._logits(np.stack(self._further(face, pixels, affine)))
             own = float(logit(np.array([answers.fake]))[0])
+            seen = {"as it is": answers.fake} | dict(zip(FURTHER, sigmoid(others), strict=True))
+            views = {view: float(score) for view, score in seen.items()}
             # the first look counts as two: it is one view and its mirror image
             answers = answers._replace(fake=float(sigmoid(np.array([(2 * own + others.sum()) / (2 + len(others))]))[0]))
         suspected = self._suspected(answers.fake)
@@ -176,6 +181,7 @@ class Compact:
             mask=mask,
             findings=findings,
             kind={name: float(p) for name, p in zip(KINDS, answers.kind, strict=True)},
+            views=views,
         )
 
     def where(
@@ -235,7 +241,7 @@ class Compact:
         return tuple(replace(finding, moves=moves.get(finding)) for finding in findings)
 
     def _further(self, face: Face, pixels: Pixels, affine: geometry.Affine) -> list[Pixels]:
-        """The face smaller, saved again, and in a wider crop that is mirrored: three crops, uint8 (S, S, 3)."""
+        """The face in each of FURTHER: crops, uint8 (S, S, 3)."""
         size = self._size
         side = size / float(np.sqrt(abs(np.linalg.det(affine[:, :2]))))  # of the crop, in pixels of the frame
         small = min(_SMALL * self._margin, 0.8 * side)
