@@ -130,3 +130,23 @@ def test_on_windows_what_fails_for_another_reason_is_no_lock_that_somebody_holds
     monkeypatch.setattr(windows, "locking", failing)
     with pytest.raises(OSError, match="Input/output error"), files.held(tmp_path / ".lock"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("platform_", "given", "folder"),
+    [
+        ("linux", {}, "~/.cache/facewitness"),
+        ("linux", {"XDG_CACHE_HOME": "~/c"}, "~/c/facewitness"),
+        ("darwin", {"XDG_CACHE_HOME": "~/c"}, "~/Library/Caches/facewitness"),
+        ("win32", {"LOCALAPPDATA": "~/local"}, "~/local/facewitness"),
+        ("win32", {"FACEWITNESS_CACHE": "~/mine"}, "~/mine"),
+    ],
+)
+def test_our_folders_lie_where_the_platform_has_such_things(platform_, given, folder, monkeypatch):
+    monkeypatch.setattr(files.sys, "platform", platform_)
+    for name in ("FACEWITNESS_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    came = files.folder_of_ours("FACEWITNESS_CACHE", "~/Library/Caches", "XDG_CACHE_HOME", "~/.cache")
+    assert came == files.at_home(folder)

@@ -959,7 +959,7 @@ class Dialogue:
 
     def _signs(self, face: PersonReport, question: str) -> Answer:
         """The signs, strongest first, or the strongest or weakest of them."""
-        signs = sorted(face.findings, key=lambda f: -1.0 if f.strength is None else f.strength, reverse=True)
+        signs = sorted(face.findings, key=lambda f: f.rank, reverse=True)
         if not signs:
             return replace(self._where(face, question), intent="signs")
         n = len(signs)

@@ -89,7 +89,7 @@ def suspicions(verdict: Verdict) -> tuple[Finding, ...]:
 
 def _once(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     best: dict[str | None, Finding] = {}
-    for finding in sorted(findings, key=_strength, reverse=True):
+    for finding in sorted(findings, key=lambda finding: finding.rank, reverse=True):
         best.setdefault(finding.region, finding)
     return tuple(best.values())
 
@@ -128,10 +128,6 @@ def rests_on(finding: Finding) -> bool:
         finding: The finding.
     """
     return finding.moves is None or finding.moves >= MOVES
-
-
-def _strength(finding: Finding) -> float:
-    return -1.0 if finding.strength is None else finding.strength
 
 
 def _mask_of(testimonies: tuple[Testimony, ...], claimed: tuple[Finding, ...]) -> Mask | None:

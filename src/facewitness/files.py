@@ -259,6 +259,26 @@ def write_whole(path: Path, content: bytes) -> Path:
     return path
 
 
+def folder_of_ours(chosen: str, mac: str, variable: str, linux: str) -> Path:
+    """A folder of facewitness in one's home, as the platform has them; it may not exist yet.
+
+    Args:
+        chosen: Environment variable that names another one.
+        mac: Where programs keep such things on a Mac; on Windows it is always the local application data.
+        variable: Environment variable that says where elsewhere.
+        linux: And where without it.
+    """
+    if named := os.environ.get(chosen):
+        return at_home(named)
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        base = mac
+    else:
+        base = os.environ.get(variable) or linux
+    return at_home(base) / "facewitness"
+
+
 def writable(path: Path, what: str = "file") -> None:
     """Sees that something can be written at a path, before any work is done for it. Nothing is left there.
 

@@ -359,6 +359,11 @@ class Finding:
         return cls((Place(at, region, box, mask),), claim, strength)
 
     @property
+    def rank(self) -> float:
+        """What findings are sorted by: the strength, and below all of them one that was not measured."""
+        return -1.0 if self.strength is None else self.strength
+
+    @property
     def region(self) -> str | None:
         """The region of its places; None where they are several regions, or none."""
         regions = {place.region for place in self.places}

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from facewitness.errors import WeightsError
-from facewitness.files import MOST_WEIGHTS, at_home, each_once, read_bounded, write_whole
+from facewitness.files import MOST_WEIGHTS, at_home, each_once, folder_of_ours, read_bounded, write_whole
 
 T = TypeVar("T")
 _MOST_FITTED = 1_000_000  # bytes of numbers that were fitted for a network
@@ -315,15 +315,7 @@ def fitted(file: Path, make: Callable[[Any], T], what: str, without: str) -> T |
 
 def cache() -> Path:
     """The folder fetched files are kept in; it may not exist yet."""
-    if chosen := os.environ.get("FACEWITNESS_CACHE"):
-        return at_home(chosen)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
-    elif sys.platform == "darwin":
-        base = "~/Library/Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return at_home(base) / "facewitness"
+    return folder_of_ours("FACEWITNESS_CACHE", "~/Library/Caches", "XDG_CACHE_HOME", "~/.cache")
 
 
 def _folders() -> Iterator[Path]:

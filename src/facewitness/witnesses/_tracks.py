@@ -92,7 +92,7 @@ class _Gathered:
             same = self.strongest.setdefault(finding.region, [])
             same.append(finding)
             if len(same) > 2 * KEPT:
-                same.sort(key=_strength, reverse=True)
+                same.sort(key=lambda finding: finding.rank, reverse=True)
                 del same[KEPT:]
             if finding.strength is not None:
                 self.measured.setdefault(finding.region, []).append(finding.strength)
@@ -101,12 +101,8 @@ class _Gathered:
         """One a region, with the mean of the strengths and all its places; the strongest first."""
         merged = []
         for region, same in self.strongest.items():
-            same.sort(key=_strength, reverse=True)
+            same.sort(key=lambda finding: finding.rank, reverse=True)
             places: tuple[Place, ...] = tuple(place for finding in same[:KEPT] for place in finding.places)
             strengths = self.measured.get(region, [])
             merged.append(Finding(places, same[0].claim, sum(strengths) / len(strengths) if strengths else None))
-        return tuple(sorted(merged, key=_strength, reverse=True))
-
-
-def _strength(finding: Finding) -> float:
-    return -1.0 if finding.strength is None else finding.strength
+        return tuple(sorted(merged, key=lambda finding: finding.rank, reverse=True))

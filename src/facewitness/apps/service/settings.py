@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from facewitness.errors import InputError
-from facewitness.files import at_home
+from facewitness.files import folder_of_ours
 from facewitness.media import MAX_BYTES, MAX_PIXELS
 from facewitness.pipeline import WITNESSES
 
@@ -19,15 +17,7 @@ DAY = 86_400.0
 
 def data_folder() -> Path:
     """Where a server keeps its things unless told otherwise: FACEWITNESS_DATA, or the platform's folder for data."""
-    if chosen := os.environ.get("FACEWITNESS_DATA"):
-        return at_home(chosen)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
-    elif sys.platform == "darwin":
-        base = "~/Library/Application Support"
-    else:
-        base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return at_home(base) / "facewitness"
+    return folder_of_ours("FACEWITNESS_DATA", "~/Library/Application Support", "XDG_DATA_HOME", "~/.local/share")
 
 
 @dataclass(frozen=True, slots=True)
