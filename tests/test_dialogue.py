@@ -782,3 +782,41 @@ def test_what_the_file_says_of_itself_is_told_without_a_face_too(two, question):
     assert told.startswith("Nothing of a camera or a program was found in it")
     nothing = Dialogue(replace(two.report, inspections=(Testimony("provenance", None),))).ask(question)
     assert nothing.text.startswith("Nothing was found that the file says of itself.")
+
+
+def test_what_can_be_seen_is_not_told_and_no_sign_is_told_instead(two):
+    one = Dialogue(replace(two.report, people=two.report.people[:1]))
+    for question, what in (
+        ("Is she smiling?", "what a face looks like, such as its expression and its colours"),
+        ("What colour are her eyes?", "what a face looks like, such as its expression and its colours"),
+        ("Is he old?", "a person's age and such traits"),
+        ("Where is he looking?", "what is to be seen and what happens"),
+    ):
+        for dialogue in (one, two):
+            answer = dialogue.ask(question)
+            assert answer.text.startswith(f"I do not tell {what}. Of a face I can say whether it, or a part of it,")
+            assert (answer.intent, answer.label, answer.findings) == ("unexamined", None, ())
+    assert one.ask("Is the photo uploaded anywhere?").text == (
+        "Where the file is kept and who can see it does not stand in the report."
+    )
+    assert one.ask("Are her blue eyes fake?").regions == ("eyes",)
+
+
+def test_regions_are_compared_by_their_signs(two):
+    one = Dialogue(replace(two.report, people=two.report.people[:1]))
+    text = one.ask("Which is more suspicious, the nose or the mouth?").text
+    assert text.startswith("Nose: perhaps. Weak sign (41 %)") and "Mouth: strong sign (74 %)" in text
+    assert one.ask("What is the strongest sign at the mouth?").text.startswith("Strong sign (74 %): The mouth")
+
+
+def test_whether_a_region_can_be_seen_and_how_sharp_it_is_are_no_signs(two):
+    one = Dialogue(replace(two.report, people=two.report.people[:1]))
+    assert one.ask("Can the nose be seen?").text == one.ask("Is the nose visible?").text
+    assert one.ask("Can I see the original?").intent == "self"
+    seen = one.ask("Is the nose visible?")
+    assert (seen.text, seen.label) == ("Nothing is known that covers or cuts off the nose.", None)
+    blurred = one.ask("Is the mouth blurred?")
+    assert blurred.text.startswith("That was not measured of the mouth alone. As evidence the face is worth")
+    assert one.ask("How many pixels has the face?").intent == "quality"
+    outside = Dialogue(REPORTS["unicode"])  # its face hangs out of the picture on the left
+    assert outside.ask("Is the right ear visible?").text == "The right ear lies outside the picture."

@@ -125,6 +125,27 @@ def test_a_question_may_be_about_time(analysis):
     assert "has no time" in photo.ask("When?").text
 
 
+def test_a_moment_may_be_counted_from_the_one_that_was_spoken_of(analysis):
+    talk = Dialogue(analysis.report)
+    assert talk.ask("A second later?").text.startswith("From which moment cannot be told.")
+    assert talk.ask("Is it fake at 0:01?").label is not None
+    assert talk.ask("A second later?").text == Dialogue(analysis.report).ask("Is it fake at 2.000 seconds?").text
+    assert "At 0:01.5 " in talk.ask("And half a second before?").text
+    again = Dialogue(analysis.report)
+    again.recall(talk.memory)  # as a service does between two requests
+    back = again.ask("Half a second earlier?").text
+    assert back == Dialogue(analysis.report).ask("Is it fake at 1.000 seconds?").text
+    assert "there is nothing before it" in again.ask("two seconds back").text
+    assert "At 0:01.08 " in again.ask("The next moment?").text
+    assert "The film ends at 0:02.4: there is no 0:05" in talk.ask("And 4 seconds later?").text
+    assert talk.ask("Is the mouth fake at 0:02?").regions == ("mouth",)
+    assert talk.ask("And a second before?").regions == ("mouth",), "which was spoken of"
+    assert talk.ask("Is the chin real one second after 0:00?").text.startswith("Yes. Nothing points to the chin")
+    assert talk.ask("And the frame before?").regions == ("chin",)
+    photo = Dialogue(Analyzer(finder="whole", witnesses=[Late()]).analyze(np.full((90, 90, 3), 90, np.uint8)))
+    assert "has no time" in photo.ask("A second later?").text
+
+
 @pytest.mark.parametrize(
     ("question", "second"),
     [

@@ -444,3 +444,70 @@ def test_regions_on_both_sides_are_asked_for_each():
 )
 def test_what_a_file_is_and_says(question, about):
     assert questions.about_file(question) == about
+
+
+@pytest.mark.parametrize(
+    ("question", "step"),
+    [
+        ("A second later?", (1.0, "second")),
+        ("And a second before?", (-1.0, "second")),
+        ("Half a second earlier?", (-0.5, "second")),
+        ("Is the mouth fake two seconds later?", (2.0, "second")),
+        ("And the frame after that?", (1.0, "frame")),
+        ("The previous moment?", (-1.0, "moment")),
+        ("1.5 s later", (1.5, "second")),
+        ("a second after 0:03", (1.0, "second")),
+        ("Is the second face fake?", None),
+        ("Is it fake after 3 seconds?", None),
+        ("Is it fake before 3 seconds?", None),
+        ("Was it taken later?", None),
+        ("Is the second person after the first fake?", None),
+    ],
+)
+def test_steps_from_a_moment_in_questions(question, step):
+    asked = times.step_asked_for(question)
+    assert (None if asked is None else asked[:2]) == step
+
+
+@pytest.mark.parametrize(
+    ("question", "what"),
+    [
+        ("Is she smiling?", patterns.LOOKS),
+        ("What colour are her eyes?", patterns.LOOKS),
+        ("Are her eyes blue?", patterns.LOOKS),
+        ("Are his eyes closed?", patterns.LOOKS),
+        ("Does he have a beard?", patterns.LOOKS),
+        ("How many teeth can be seen?", patterns.LOOKS),
+        ("How far apart are the eyes?", patterns.LOOKS),
+        ("Is the left eye larger than the right one?", patterns.LOOKS),
+        ("Is he old?", patterns.TRAITS),
+        ("Does the man on the left look tired?", patterns.TRAITS),
+        ("Is it a man?", patterns.TRAITS),
+        ("Who is the oldest?", patterns.TRAITS),
+        ("What is he doing?", patterns.SCENE),
+        ("Where is he looking?", patterns.SCENE),
+        ("Is he looking at the camera?", patterns.SCENE),
+        ("Describe the face.", patterns.SCENE),
+        ("Is she wearing glasses?", "clothes and things worn"),
+        ("Where is my photo stored?", patterns.KEPT),
+        ("Is the photo uploaded anywhere?", patterns.KEPT),
+        ("Can I delete it?", patterns.KEPT),
+        ("Does the mouth move?", patterns.LOOKS),
+        ("Do the lips match the words?", "the voice and the sound"),
+        ("Is the smiling man fake?", None),
+        ("Were the eyes made bigger?", None),
+        ("What happened to the mouth?", None),
+        ("Is her smile real?", None),
+        ("Are the blue eyes fake?", None),
+        ("Is his beard forged?", None),
+        ("Is the mask red?", None),
+        ("What colour is the mask?", None),
+        ("How large is the change at the nose?", None),
+        ("Does the nose have signs?", None),
+        ("Does he have signs of forgery?", None),
+        ("Was it saved several times?", None),
+        ("Is the mouth open to doubt?", None),
+    ],
+)
+def test_what_is_seen_and_not_told(question, what):
+    assert questions.unexamined(question) == what

@@ -79,6 +79,9 @@ from facewitness.types import (
 from facewitness.words import normal
 
 _CLAIMS = 8  # statements of a file that an answer repeats
+_OF_A_FACE = (
+    "Of a face I can say whether it, or a part of it, shows signs of forgery, where and why, and how sure that is."
+)
 _OF_ITSELF = "What a file says of itself can be written by anybody, and that it says nothing proves nothing."
 _AT_ONCE = 5  # questions of one text that are answered
 _REMEMBERED = 8  # turns that a language model is shown again
@@ -259,13 +262,14 @@ class Dialogue:
         self._chosen = len(report.people) == 1  # somebody said which face is meant
         self._spoken_of: tuple[str, ...] = ()
         self._asked_back = ""  # the question of which it could not be told whom it means
+        self._moment: tuple[float, float] | None = None  # of the film that was spoken of, in seconds
 
     @property
     def memory(self) -> dict[str, Any]:
         """Whom and what the conversation speaks of, as what JSON can hold; `recall` takes it up again."""
         return {
             "face": self.face, "chosen": self._chosen, "spoken_of": list(self._spoken_of),
-            "asked_back": self._asked_back,
+            "asked_back": self._asked_back, "moment": None if self._moment is None else list(self._moment),
         }  # fmt: skip
 
     def recall(self, memory: Mapping[str, Any]) -> None:
@@ -277,6 +281,8 @@ class Dialogue:
         self.face, self._chosen = int(memory["face"]), bool(memory["chosen"])
         self._spoken_of = tuple(name for name in memory["spoken_of"] if name in regions.REGIONS)
         self._asked_back = str(memory.get("asked_back", ""))
+        moment = memory.get("moment")
+        self._moment = None if moment is None else (float(moment[0]), float(moment[1]))
 
     def ask(self, question: str | Question, hear: Hear | None = None) -> Answer:
         """The answer to one question.
@@ -292,7 +298,7 @@ class Dialogue:
         """
         places = _distinct(question.places) if isinstance(question, Question) else ()
         question = questions.asked(question.text if isinstance(question, Question) else question)
-        before = self.face, self._chosen, self._spoken_of, self._asked_back
+        before = self.memory
         answer = self._every_answer(question, places)
         try:
             if self.report.status == "ok" and answer.intent not in ASIDE:
@@ -301,7 +307,7 @@ class Dialogue:
                 elif self.witness is not None and self.clip is not None:
                     answer = self._testified(question, answer, self.witness, self.clip, hear, places)
         except BaseException:
-            self.face, self._chosen, self._spoken_of, self._asked_back = before
+            self.recall(before)
             raise
         self.turns.append((question, answer))
         return answer
@@ -342,6 +348,11 @@ class Dialogue:
     def _read(self, question: str, places: Sequence[Place]) -> Answer:
         """The answer to a question: a name alone is a question about somebody, and slips of the pen are told."""
         question = self._of_a_pair(question)
+        if self.report.people and (step := times.step_asked_for(question)) is not None:
+            stepped = self._of_a_step(question, *step)
+            if isinstance(stepped, Answer):
+                return stepped
+            question = stepped
         several = len(self.report.people) > 1 and not self._film
         if (named := people.alone(question)) is not None and (several or named.startswith("face ")):
             return self._with_the_file(named, self._answered(named, places))
@@ -393,6 +404,30 @@ class Dialogue:
                 are = "are" if len(named) > 1 else "is"
                 return f"{_capital(are)} {listed([f'the {regions.title(n)}' for n in named])} {label}?"
         return question
+
+    def _of_a_step(self, question: str, number: float, unit: str, rest: str) -> str | Answer:
+        """ "A second later?" as "Is it fake at 3.5 seconds?", from the moment spoken of; any other as it is."""
+        if not self._film:
+            return moments.when(self.report, self._person)
+        named = questions.asked_regions(rest) or self._spoken_of
+        meant = self._meant(rest, named)
+        if meant is not None and (len(meant) != 1 or meant[0] >= len(self.report.people)):
+            return question
+        other = times.moments_asked_for(rest)  # "A second after 0:03?"
+        since = (other[0], other[0]) if len(other) == 1 else self._moment
+        if since is None:
+            return Answer("From which moment cannot be told. Name one, such as “at 0:02”.", None, intent="when")
+        if meant is not None:
+            self.choose(meant[0])
+        second = moments.stepped(self.report, self._person, since[number > 0], number, unit)
+        if second is None:
+            none = f"no {unit} {'after' if number > 0 else 'before'} that can be told"
+            return Answer(f"There is {none}: name a moment, such as “at 0:02”.", None, intent="when")
+        if second < -1e-6:
+            return Answer("The film begins at 0:00: there is nothing before it.", None, intent="when")
+        what = listed([f"the {regions.title(name)}" for name in named]) or "it"
+        label = "real" if questions.asks_real(rest) else "fake"
+        return f"{'Are' if len(named) > 1 else 'Is'} {what} {label} at {max(0.0, second):.3f} seconds?"
 
     def _respelt(self, question: str) -> str:
         """A question with slips of the pen mended where that makes one of it that can be answered."""
@@ -514,6 +549,10 @@ class Dialogue:
         if of_everybody and asked.unexamined in _OF_SOMEBODY:
             asked.unexamined = None  # "Whose nose is fake?"
         what = asked.unexamined
+        if what in (patterns.TRAITS, patterns.LOOKS, patterns.SCENE):
+            return Answer(f"I do not tell {what}. {_OF_A_FACE}", None, intent="unexamined")
+        if what == patterns.KEPT:
+            return Answer(f"{_capital(what)} does not stand in the report.", None, intent="unexamined")
         if what in (patterns.ADDED, patterns.SAME) and not asked.named and asked.intent in _OF_CONTENT:
             return Answer(self._content(what, asked.meant), None, intent="unexamined")
         return None
@@ -532,6 +571,8 @@ class Dialogue:
         """Who is there, and which of them are fake."""
         if asked.meant or asked.intent not in ("which", "faces"):
             return None
+        if asked.intent == "faces" and asked.named and not re.search(rf"\b{people.NOUN}\b", normal(asked.question)):
+            return None  # "Which is more suspicious, the nose or the mouth?"
         return self._which_faces() if asked.intent == "which" else self._faces()
 
     def _of_nobody(self, asked: _Asked) -> Answer | None:
@@ -594,6 +635,7 @@ class Dialogue:
             return None
         named_in_time = times.moments_asked_for(asked.question) or times.frames_asked_for(asked.question)
         if asked.stretch is not None or named_in_time:
+            self._moment = asked.stretch or self._span(asked.question)
             answer = moments.in_time(self.report, face, asked.stretch, asked.named, asked.question)
         elif asked.named and asked.intent == "when":
             answer = moments.when_at(face, asked.named)
@@ -602,11 +644,28 @@ class Dialogue:
         self._spoken_of = asked.named
         return self._with_who_is_meant(answer)
 
+    def _span(self, question: str) -> tuple[float, float] | None:
+        """The first and the last second that a question names, also by frames."""
+        medium = self.report.medium
+        frames = times.frames_asked_for(question) if medium is not None and medium.fps else ()
+        seconds = [*times.moments_asked_for(question)]
+        seconds += [
+            (number if number >= 0 else medium.frames - 1) / medium.fps for number in frames if medium and medium.fps
+        ]
+        return (min(seconds), max(seconds)) if seconds else None
+
     def _of_regions(self, asked: _Asked) -> Answer | None:
         """About regions of the face."""
-        if not asked.named or asked.intent not in _OF_A_PLACE:
+        of_these = ("faces", "signs")  # "Which is more suspicious, the nose or the mouth?"
+        if not asked.named or asked.intent not in (*_OF_A_PLACE, *of_these):
             return None
         self._spoken_of = asked.named
+        if questions.of_sight(asked.question):
+            return Answer(where.in_sight(self._person, asked.named), None, regions=tuple(asked.named), intent="quality")
+        if asked.intent == "quality":  # "Is the mouth blurred?"
+            quality = self._quality(self._person, asked.question)
+            which = listed([f"the {regions.title(name)}" for name in asked.named])
+            return replace(quality, text=f"That was not measured of {which} alone. {quality.text}")
         answer = where.about_regions(self._person, asked.named, asked.question)
         if questions.of_nothing_else(asked.question) and answer.label == "fake":
             answer = replace(answer, text=where.and_elsewhere(self._person, asked.named, answer.text))
@@ -1058,7 +1117,7 @@ class Dialogue:
         text += f" by {listed(names)}." if names else "."
         if re.search(r"\bwhen\b", normal(question)):
             text += " When that was does not stand in the report."
-        rest = listed(name for name in patterns.UNEXAMINED if name != patterns.PHOTOGRAPH)
+        rest = listed(name for name in (*patterns.UNEXAMINED, patterns.LOOKS) if name != patterns.PHOTOGRAPH)
         return Answer(f"{text} Not examined: {rest}.", intent="examined")
 
     def _content(self, what: str, meant: Sequence[int] | None) -> str:

@@ -89,6 +89,31 @@ def when_at(face: PersonReport, names: Sequence[str]) -> Answer:
     return Answer(" ".join(dict.fromkeys(parts)), face.verdict.label, findings, tuple(names), "when")
 
 
+def stepped(report: Report, face: PersonReport, second: float, number: float, unit: str) -> float | None:
+    """The moment of a film that lies so far from another one.
+
+    Args:
+        report: That is spoken of.
+        face: The person.
+        second: The other moment.
+        number: How many of `unit`; below 0 for back.
+        unit: "second", "minute", "frame", or "moment", which is one that was judged.
+
+    Returns:
+        In seconds, below 0 where the film has not begun; None where it cannot be told.
+    """
+    if unit == "moment":
+        judged = [moment.at.seconds or 0.0 for moment in _scored(face)]
+        later, earlier = [s for s in judged if s > second + 1e-6], [s for s in judged[::-1] if s < second - 1e-6]
+        there = later if number > 0 else earlier
+        nth = max(1, round(abs(number)))
+        return there[nth - 1] if len(there) >= nth else None
+    if unit == "frame":
+        rate = None if report.medium is None else report.medium.fps
+        return second + number / rate if rate else None
+    return second + number * {"second": 1.0, "minute": 60.0}[unit]
+
+
 def in_time(
     report: Report, face: PersonReport, stretch: tuple[float, float] | None, names: Sequence[str], question: str
 ) -> Answer:

@@ -51,6 +51,10 @@ _SHARE_OF = (
     rf"quarter) of "
     rf"(?:them|these|those|us|the (?:\w+ )?(?:{_PLURAL}|group|crowd)|the {_SO_MANY})\b|the majority\b(?! of)"
 )
+_SOMEBODY = (
+    rf"(?:he|she|they|(?:the|this|that|these|those|any|every|some) (?:\w+ ){{0,2}}?{NOUN}(?: \d{{1,4}})?"
+    rf"(?: (?:on|in|at) the \w+)?|{NOUN} \d{{1,4}}|(?:any|every|some)(?:body|one))"
+)
 _QUANTIFIED = rf"(?:(?:any|some|every)(?:one|body)|both|all {NOUN}|any(?: \w+)? {NOUN}|{NONE})"
 
 # What questions ask for, in the order in which they are tried. A question that names a region asks about that region
@@ -68,6 +72,7 @@ INTENTS: dict[str, str] = {
         r"^(?:please )?(?:(?:can|could|would|will) you )?(?:please )?(?:undo|restore|repair|fix|draw|translate|"
         r"delete|erase|crop|enlarge|zoom|open|print|download|export|highlight|unblur|sharpen|recover|reconstruct|"
         r"(?:show|give|get|find|send)(?: me)? the original)\b",
+        r"\bcan (?:i|we) (?:see|have|get) the original\b",  # "Can I see the original?"
         # "Can you remove the beard?"
         r"\b(?:can|could|would|will) you (?:please )?(?:change|edit|remove|save|send|upload|mark|blur|make it|say "
         r"(?:it|that) in)\b",
@@ -317,7 +322,7 @@ INTENTS: dict[str, str] = {
     ),
     "else": _any(
         # "Could it just be make-up?"
-        r"\b(?:could|can|might|may|is|was|are|isn't)\b.*\b(?:filters?|make-?up|cosmetics|lipstick|lighting|"
+        r"\b(?:could|can|might|may|is|was|are|isn't|has|have|had)\b.*\b(?:filters?|make-?up|cosmetics|lipstick|lighting|"
         r"compression|jpeg artefacts|jpeg artifacts|surgery|botox|skin care|beauty mode|portrait mode|camera "
         r"(?:software|app)|something else|another (?:reason|cause|explanation)|other (?:reasons?|causes?|"
         r"explanations?)|coincidence|harmless)\b",
@@ -354,6 +359,7 @@ INTENTS: dict[str, str] = {
     ),
     "quality": _any(
         r"\bhow (?:big|large|small|wide|tall|sharp)\b.*\b(?:face|head|person)\b",  # "How big is face 2?"
+        r"\b(?:how many pixels|size of)\b.*\b(?:face|head)\b",  # "How many pixels has the face?"
         r"\b(quality|blur\w*|sharp\w*|resolution|dark|too small)\b",  # "Is the middle of the face blurred?"
     ),
     "verdict": _any(
@@ -383,6 +389,7 @@ PATTERNS = {name: re.compile(pattern.replace(".*", _REACH), re.DOTALL) for name,
 PHOTOGRAPH = "whether it is a photograph"
 ADDED = "whether somebody or something was added, removed or moved"
 SAME = "whether it is the same person"
+TRAITS = "a person's age and such traits"
 PROCESSED = "how it was cut, turned, scaled, coloured or saved"
 UNEXAMINED: dict[str, str] = {
     "the background": _any(
@@ -414,6 +421,7 @@ UNEXAMINED: dict[str, str] = {
     "the voice and the sound": _any(
         r"\blip[ -]?sync\w*",  # "Is it lip-synced?"
         r"\b(?:in|out of) sync\b",  # "Are the lips in sync?"
+        r"\b(?:match|fit)(?:es)? (?:the |his |her |their )?(?:words|speech|lyrics)\b",  # "Do the lips match the words?"
         r"\bsynchron\w+\b|\bvoices?\b|\baudio\b",
         r"\bsound(track)?\b",  # "Is the soundtrack real?"
         r"\bspeech\b|\bspeaking\b|\bmusic\b",
@@ -427,6 +435,8 @@ UNEXAMINED: dict[str, str] = {
     ),
     "clothes and things worn": _any(
         r"\bcloth(es|ing)\b",  # "Are the clothes real?"
+        # "Is she wearing glasses?"
+        rf"\b{ASKS} {_SOMEBODY} (?:wear|wearing)\b(?!.*\b(?:{LABEL}|make-?up|lipstick)\b)",
         r"\b(shirt|dress|uniform|jacket|necktie|scarf|jewell?ery|tattoos?|earrings?)\b",  # "Is the uniform real?"
     ),
     "text and signs in the picture": _any(
@@ -454,14 +464,14 @@ UNEXAMINED: dict[str, str] = {
         r"\breally exists?\b",  # "Does she really exist?"
         r"\bdoes (he|she|this person) exist\b",  # "Does this person exist?"
     ),
-    "a person's age and such traits": _any(
+    TRAITS: _any(
         # "How old is he?"
         rf"\bhow old (?:is|are|was|were|does|do) (?:he|she|they|(?:the|this|that|these|those) (?:\w+ )?{NOUN})\b",
         r"\b(?:older|younger) than\b",  # "Is he older than her?"
         r"\b(?:alive|dead)\b",  # "Is he dead?"
         r"\b(his|her|their) (age|gender|race|nationality|religion|ethnicity)\b",  # "What is her age?"
         r"\b(male or female|man or a? ?woman)\b",  # "Is it male or female?"
-        r"\b(lying|happy|angry|drunk|guilty)\b",  # "Is he lying?"
+        r"\b(lying|drunk|guilty)\b",  # "Is he lying?"
     ),
     PROCESSED: _any(
         # "Has the picture been flipped?"
@@ -499,6 +509,81 @@ UNEXAMINED: dict[str, str] = {
         r"\b(copyright|photographer)\b",  # "Who has the copyright?"
     ),
 }
+# What can be seen, and is not told: such a question names no verdict
+LOOKS = "what a face looks like, such as its expression and its colours"
+SCENE = "what is to be seen and what happens"
+KEPT = "where the file is kept and who can see it"
+_ARE = r"(?:is|are|was|were|does|do|did)(?:n't)?"
+_LOOKING = r"(?: (?:look|looks|seem|really|very|so|too|rather|still|not|\w+ly)){0,2}"
+_MOOD = (
+    r"(?:smil(?:e|ing)|laugh(?:ing)?|cry(?:ing)?|grin(?:ning)?|frown(?:ing)?|blink(?:ing)?|wink(?:ing)?|yawn(?:ing)?|"
+    r"happy|sad|angry|afraid|scared|surprised|nervous|bored|worried|disgusted|asleep|sleeping|awake)"
+)
+_TRAIT = (
+    r"(?:old|young|elderly|tall|fat|thin|slim|rich|poor|married|pregnant|ill|sick|tired|sober|beautiful|pretty|handsome|"
+    r"attractive|ugly|male|female|bald)"
+)
+_HUE = r"(?:blue|brown|green|gr[ae]y|hazel|black|white|blonde?|red|ginger|pink|dyed|pale|tanned)"
+_SHAPE = (
+    r"(?:open|closed|shut|big|bigger|small|smaller|large|larger|long|longer|short|shorter|wide|wider|narrow|thick|thin|"
+    r"crooked|broken|straight|curly|wavy|wet|dry|smooth|wrinkled|shaved|pierced|swollen|beautiful|pretty|ugly|"
+    r"(?:at|of|on) the same \w+)"
+)
+_ITS = r"(?:the|his|her|their|its|both)"
+APPEARANCE: dict[str, str] = {
+    TRAITS: _any(
+        rf"\b{_ARE} {_SOMEBODY}{_LOOKING} {_TRAIT}\b(?:\W*$| or\b)",  # "Is he old?"
+        # "Is it a man?"
+        r"\b(?:is|was) (?:it|this|that|he|she) an? (?:man|woman|boy|girl|child|adult|teenager|minor|kid|baby)\W*$",
+        r"\bwho (?:is|was|looks) (?:the )?(?:old|young|tall|pretti|ugli)(?:er|est)\b",  # "Who is the oldest?"
+    ),
+    LOOKS: _any(
+        rf"\b{_ARE} (?:it|{_SOMEBODY}){_LOOKING} {_MOOD}\b(?! {NOUN}\b)",  # "Is she smiling?"
+        # "What is her expression?"
+        r"\bwhat(?:'s| is| are) (?:the|his|her|their) (?:\w+ )?(?:expressions?|moods?|emotions?|feelings?)\b",
+        rf"\bhow {_ARE} {_SOMEBODY} (?:feel|feeling)\b",  # "How does he feel?"
+        r"\b(?:what|which) (?:\w+ )?colou?rs?\b(?!.*\bmask\b)",  # "What colour are her eyes?"
+        r"\bhow many (?:teeth|eyes|ears|lips|wrinkles|hairs|freckles|moles)\b",  # "How many teeth can be seen?"
+        # "Does he have a beard?"
+        rf"\b(?:does|do|did|has|have) {_SOMEBODY} (?:have|got|had)\b(?!.*\b(?:signs?|traces?|been|verdicts?|masks?|"
+        r"findings?|scores?|probabilit\w+|chances?|surgery|botox|make-?up|filters?)\b)",
+    ),
+    SCENE: _any(
+        # "What is he doing?"
+        rf"\bwhat (?:{_ARE}|has|have) {_SOMEBODY} (?:\w+ )?(?:do|doing|say|saying|hold|holding|wear|wearing|looking|"
+        r"look like|think|thinking)\b",
+        # "Where is he looking?"
+        rf"\bwhere {_ARE} {_SOMEBODY} (?:look|looking|go|going|stand|standing|sit|sitting|live)\b",
+        rf"\b{_ARE} {_SOMEBODY} (?:look|looking) (?:at|into|away|down|up|to)\b",  # "Is he looking at the camera?"
+        # "Describe the man."
+        r"^(?:please |can you |could you )*describe (?:the|this|that|him|her|them|what)\b(?!.*\b(?:signs?|traces?|"
+        r"findings?|evidence|verdicts?|reports?|results?|masks?)\b)",
+        rf"\bwhat(?:'s| is) (?:in|on) (?:the|this) {MEDIUM}\b",  # "What is in the picture?"
+        # "What can be seen?"
+        r"\bwhat (?:can be seen|is shown|is to be seen|is happening|happens|is going on)\b(?!.*\bmask\b)",
+    ),
+}
+# The same of a region that is named: "Are his eyes closed?", "How far apart are the eyes?"
+_LOOKS_OF_A_PLACE = _any(
+    rf"\b(?:is|are|was|were) {_ITS} (?:(?!made\b|been\b)[\w'-]+ ){{1,4}}?(?:{_HUE}|{_SHAPE})\b(?:\W*$| (?:or|and|than|"
+    r"as)\b)",
+    rf"\b{_ARE} {_ITS} (?:[\w'-]+ ){{1,3}}?(?:move|moving|twitch|twitching)\W*$",  # "Does the mouth move?"
+    rf"\b{_ARE} {_ITS} (?:[\w'-]+ ){{1,4}}?(?:have|look|seem) (?:\w+ )?(?:{_HUE}|{_SHAPE})\W*$",
+    rf"\bhow (?:big|large|long|wide|high|thick|small|short|far apart) {_ARE} {_ITS}\b(?!.*\b(?:mask|change|area|sign|"
+    r"part)s?\b)",
+)
+_KEPT = _any(
+    # "Where is my photo stored?"
+    r"\b(?:where|how long) (?:is|are|was|will|do you|does it)\b (?:\w+ ){0,4}(?:stored|kept|saved|keep|store|save)\b",
+    # "Do you save the photo?"
+    r"\b(?:do|will|did|does|can) (?:you|it|anybody|anyone|facewitness) (?:\w+ )?(?:save|store|keep|share|upload|send) "
+    r"(?:the|my|this|our|any)\b",
+    r"\bwho (?:can|could|will) (?:see|read|access)\b",  # "Who can see my photo?"
+    # "Is the photo uploaded anywhere?"
+    r"\b(?:uploaded|sent|shared) (?:anywhere|somewhere|to (?:an?|the|your|any) (?:server|cloud|internet)|to you\b|to "
+    r"any(?:body|one))",
+    r"\bcan i delete\b",  # "Can I delete it?"
+)
 ABOUT_UNEXAMINED = {name: re.compile(pattern.replace(".*", _REACH)) for name, pattern in UNEXAMINED.items()}
 NAMED = re.compile(r"\b(?:[Ii]s|[Ww]as) (?:this|that|it|he|she)(?: really)? (?:[A-Z][\w'’-]+)(?: [A-Z][\w'’-]+)+")
 FILE = re.compile(
@@ -520,7 +605,7 @@ FILE = re.compile(
         r"\b(?:size|resolution) of (?:the|this|that) (?:file|picture|photo\w*|image|film|video)\b",
         # "What format is it?"
         r"\bwh(?:at|ich) (?:resolution|size|format|type of file|kind of file)\b(?!.*\bface\b)",
-        r"\bhow many pixels\b",  # "How many pixels has it?"
+        r"\bhow many pixels\b(?!.*\b(?:face|head)\b)",  # "How many pixels has it?"
         # "Was the file edited?"
         r"\bfile'?s? (?:\w+ )?(?:name|size|format|type|hash|original|edited|changed|altered|modified|re-?saved)\b",
         # "Is this the original file?"
@@ -535,7 +620,8 @@ FILE = re.compile(
         r"\b(?:downloaded|whats ?app|facebook|instagram|telegram|twitter|tik ?tok|you ?tube|social media|messenger|"
         r"upload(?:ed)?)\b",
         # "Is there any EXIF data?"
-        r"\b(cameras?|lens|exif|meta ?data|gps|c2pa|content credentials?|provenance|thumbnail|serial number)\b",
+        r"(?<!at the )(?<!into the )(?<!to the )\bcameras?\b",  # "Which camera was it?"
+        r"\b(lens|exif|meta ?data|gps|c2pa|content credentials?|provenance|thumbnail|serial number)\b",
         r"\b(which|what) (phones?|software|programs?|app|editor)\b",  # "Which software was used?"
         r"\bwhat does the file say\b",  # "What does the file say?"
         # "When was this portrait taken?"
@@ -550,3 +636,6 @@ OF_LABEL = re.compile(
     rf"(?:an? )?"
     r"(?:deep ?)?(?:fake[sd]?|forge[ds]?|forger(?:y|ies)|real|genuine|authentic|manipulated|doctored)\b"
 )
+ABOUT_APPEARANCE = {name: re.compile(pattern.replace(".*", _REACH)) for name, pattern in APPEARANCE.items()}
+LOOKS_OF_A_PLACE = re.compile(_LOOKS_OF_A_PLACE.replace(".*", _REACH))
+ABOUT_KEEPING = re.compile(_KEPT)

@@ -13,12 +13,17 @@ from typing import Literal, cast
 from facewitness import regions
 from facewitness.errors import InputError
 from facewitness.patterns import (
+    ABOUT_APPEARANCE,
+    ABOUT_KEEPING,
     ABOUT_UNEXAMINED,
     ASKS,
     FAKE,
     FILE,
     IF,
+    KEPT,
     LABEL,
+    LOOKS,
+    LOOKS_OF_A_PLACE,
     MEDIUM,
     NAMED,
     NONE,
@@ -118,7 +123,7 @@ def about_file(question: str) -> bool:
         question: As it was asked.
     """
     plain = normal(question)
-    return bool(FILE.search(plain)) and not OF_LABEL.search(plain)
+    return bool(FILE.search(plain)) and not OF_LABEL.search(plain) and not ABOUT_KEEPING.search(plain)
 
 
 _FACTS = re.compile(
@@ -238,6 +243,13 @@ def unexamined(question: str) -> str | None:
     plain = normal(question)
     if NAMED.search(question):
         return "who it is"
+    if ABOUT_KEEPING.search(plain):
+        return KEPT
+    if not re.search(rf"\b{LABEL}\b", plain):
+        if looks := next((name for name, pattern in ABOUT_APPEARANCE.items() if pattern.search(plain)), None):
+            return looks
+        if LOOKS_OF_A_PLACE.search(plain) and asked_regions(question):
+            return LOOKS
     return next((name for name, pattern in ABOUT_UNEXAMINED.items() if pattern.search(plain)), None)
 
 
@@ -472,3 +484,18 @@ def yes_or_no(question: str, forged: bool) -> str:
     if real == fake or _NOT.search(normal(question)):
         return ""
     return "Yes. " if fake == forged else "No. "
+
+
+def of_sight(question: str) -> bool:
+    """Whether it asks if something can be seen: "Is the nose visible?", "Is the mouth covered?".
+
+    Args:
+        question: As it was asked.
+    """
+    return bool(
+        re.search(
+            r"\b(?:visible|hidden|covered|occluded|turned away|cut off)\W*$|"
+            r"\b(?:can|could) (?:you see )?(?:the|his|her|their) [\w' -]{1,40}(?:\bbe seen)?\W*$",
+            normal(question),
+        )
+    )

@@ -125,3 +125,33 @@ def moments_asked_for(question: str) -> tuple[float, ...]:
         for match in _MOMENT.finditer(plain)
     )
     return tuple(dict.fromkeys(seconds))[:_MOMENTS]
+
+
+_STEP = re.compile(
+    r"\b(?:(?P<half>half (?:of )?an?|an? half|0?\.5) |(?P<count>\d{1,6}(?:\.\d{1,3})?|an?|another|the|one) )?"
+    r"(?P<unit>second|sec|s|minute|frame|moment)s? (?P<way>later|afterwards?|further|earlier|previously|"
+    r"(?:after|before)(?= \d+:\d|(?: (?:that|this))?\W*$)|(?:on|back)(?=\W*$))\b(?: (?:that|this)\b)?|"
+    r"\b(?:the )?(?P<next>next|following|previous|preceding) (?P<one>second|minute|frame|moment)\b"
+)
+_BACK = ("earlier", "previously", "before", "back", "previous", "preceding")
+
+
+def step_asked_for(question: str) -> tuple[float, str, str] | None:
+    """How far from a moment that was spoken of before a question lies: "A second later?", "And the frame before?".
+
+    Args:
+        question: As it was asked.
+
+    Returns:
+        How many, below 0 for back; of what: second, minute, frame or moment; and the question without these words. None
+        where it asks for no such step.
+    """
+    plain = _timed(question)
+    step = _STEP.search(plain)
+    if step is None:
+        return None
+    unit = {"sec": "second", "s": "second"}.get(step["unit"] or step["one"], step["unit"] or step["one"])
+    count = step["count"] or ""
+    number = 0.5 if step["half"] else float(count) if count[:1].isdigit() else 1.0
+    back = (step["way"] or step["next"]) in _BACK
+    return (-number if back else number), unit, f"{plain[: step.start()]} {plain[step.end() :]}".strip()

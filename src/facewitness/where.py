@@ -165,6 +165,18 @@ def _elsewhere(region: _Region) -> Answer:
     return region.answer(f"{lead} sign was found at {region.place}.{region.measured} {signs}", "real")
 
 
+def in_sight(face: PersonReport, names: Sequence[str]) -> str:
+    """Whether regions can be seen: what covers or cuts them off, as far as that is known.
+
+    Args:
+        face: The person.
+        names: Of the regions.
+    """
+    return " ".join(
+        _hidden(face, name) or f"Nothing is known that covers or cuts off the {regions.title(name)}." for name in names
+    )
+
+
 def who_points(face: PersonReport, name: str) -> str:
     """Who pointed at a region and how strongly, and how much of it the mask covers.
 
