@@ -9,7 +9,8 @@ of the face, in the words that DD-VQA asks in.
 
 A part is fake where the mask covers a third of one of its regions. Of a whole face the regions are named that were
 changed most, four at most: a swap's mask covers nearly all of them, so they are ranked by how many grey levels they
-differ on average, and those are named that differ at least two thirds as much as the first. Nothing else is claimed.
+differ on average, and those are named that differ at least two thirds as much as the first, always in one order: in
+that of their rank a model learned to box a region twice. Nothing else is claimed.
 Parts of a forged face that were left alone are not asked about: DMA has no answer that calls a fake's part real.
 """
 
@@ -61,7 +62,7 @@ GENUINE = (
 def changes(
     mask: NDArray[np.float32], levels: NDArray[np.float32], points: Landmarks
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """MARE's regions that a mask covers, in MARE's order, and those of them that were changed most, the first first.
+    """MARE's regions that a mask covers, and those of them that were changed most; both in MARE's order.
 
     Args:
         mask: where the picture was changed, (H, W) in [0, 1].
@@ -74,7 +75,8 @@ def changes(
         if inside.sum() >= SMALLEST and float(mask[inside].mean()) >= COVERED:
             differ[name] = float(levels[inside].mean())
     ranked = sorted(differ, key=lambda name: -differ[name])
-    return tuple(differ), tuple(n for n in ranked if differ[n] >= NEARLY * differ[ranked[0]])[:FEW]
+    most = [name for name in ranked if differ[name] >= NEARLY * differ[ranked[0]]][:FEW]
+    return tuple(differ), tuple(name for name in differ if name in most)
 
 
 def answers(covered: Sequence[str] | None, most: Sequence[str], rng: np.random.Generator) -> dict[str, tuple[str]]:
