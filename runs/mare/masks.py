@@ -9,8 +9,8 @@ of the face, in the words that DD-VQA asks in.
 
 A part is fake where the mask covers a third of one of its regions. Of a whole face the regions are named that were
 changed most, four at most: a swap's mask covers nearly all of them, so they are ranked by how many grey levels they
-differ on average, and those are named that differ at least two thirds as much as the first, always in one order: in
-that of their rank a model learned to box a region twice. Nothing else is claimed.
+differ on average, and those are named that differ at least two thirds as much as the first, in MARE's order. Nothing
+else is claimed.
 Parts of a forged face that were left alone are not asked about: DMA has no answer that calls a fake's part real.
 """
 
