@@ -286,7 +286,7 @@ def pairs_of(rows: Sequence[Row]) -> dict[str, list[Row]]:
     sets = {source: fakes[source] + genuine[GENUINE.get(source, source)] for source in sorted(fakes)}
     synthetic = [s for s in SYNTHESIS if s in sets]
     if synthetic:
-        reals = {GENUINE.get(s, s) for s in synthetic}
+        reals = sorted({GENUINE.get(s, s) for s in synthetic})
         sets["whole synthesis"] = [r for s in synthetic for r in fakes[s]] + [r for s in reals for r in genuine[s]]
     if any(r["self_made"] for r in rows):
         sets["self-made"] = [r for r in rows if r["self_made"] or r["label"] == "real"]
@@ -323,6 +323,8 @@ def measures(rows: Sequence[Row], draws: int = 200) -> dict[str, Any]:
     paired = set(out["fakes"]) & set(out["genuine"])
     weighed = [r for r in own if r["fake"] is not None and r["source"] in paired]
     out["ece"] = ece([r["fake"] for r in weighed], [r["label"] == "fake" for r in weighed]) if weighed else None
+    judged = [r for r in own if r["fake"] is not None]  # nearly as many genuine as forged
+    out["ece_all"] = ece([r["fake"] for r in judged], [r["label"] == "fake" for r in judged]) if weighed else None
     return out
 
 
@@ -477,6 +479,7 @@ def _table(conditions: Mapping[str, Any]) -> list[str]:
         line("mask IoU, region edits (floor 0.45, aim 0.70)", lambda r: _number(r["edit_iou"]))
         line("region F1, region edits (floor 0.55, aim 0.80)", lambda r: _number(r["edit_region_f1"]))
     line("ECE, sources with both labels (≤ 0.05)", lambda r: _number(r["ece"]))
+    line("ECE, all sources", lambda r: _number(r.get("ece_all")))
     for source, m in first["genuine"].items():
         line(
             f"genuine called fake (≤ 5 %) / real, {source}, {m['rows']}", lambda r, s=source: _two(r["genuine"].get(s))
