@@ -229,7 +229,7 @@ def in_words(numbers: Mapping[str, Any]) -> str:
                            ("failed", "that could not be read"))
         if numbers.get(name)
     ]  # fmt: skip
-    pictures = f"{numbers.get('pictures', 0)} pictures{f' ({listed(left)})' if left else ''}"
+    pictures = f"{_counted(numbers.get('pictures', 0), 'picture')}{f' ({listed(left)})' if left else ''}"
     if not numbers["claims"]:
         return f"{pictures}: {numbers['why']}, so nothing is known of what the explanations rest on."
     interval, value = numbers["interval"], numbers["faithfulness"]
@@ -247,7 +247,7 @@ def in_words(numbers: Mapping[str, Any]) -> str:
             else "The score does not fall further where a claim points: the test is not passed."
         )
     lines = [
-        f"{numbers['claims']} claims of {numbers['groups']} groups in {pictures}.",
+        f"{_counted(numbers['claims'], 'claim')} of {_counted(numbers['groups'], 'group')} in {pictures}.",
         f"The probability falls by {numbers['fall_claimed']:+.4f} where the claimed place is covered, by "
         f"{numbers['fall_elsewhere']:+.4f} where another of its size is.",
         f"Faithfulness {value:+.4f} ({bounds}); {numbers['better_than_elsewhere']:.0%} of claims beat the other place.",
@@ -260,3 +260,7 @@ def in_words(numbers: Mapping[str, Any]) -> str:
         for name, each in numbers["by_region"].items()
     ]
     return "\n".join(lines)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
