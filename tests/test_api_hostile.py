@@ -208,6 +208,15 @@ def test_words_beside_a_file_that_nobody_knows_are_refused(here):
     assert problem(answer, 422).endswith("got 'case'. Did you mean 'case_name'?")
     answer = here.client.post("/v1/analyses?fames=3", content=PHOTO, headers=RAW)
     assert "got 'fames'. Did you mean 'frames'?" in problem(answer, 422)
+    doubled = {"file": ("a.jpg", PHOTO), "case_name": (None, "A"), "note": (None, "x")}
+    answer = here.client.post("/v1/analyses?case_name=B", files=doubled)
+    assert problem(answer, 422).startswith("case_name: expected one value, got two of them.")
+    answer = here.client.post("/v1/analyses?note=1&note=2", content=PHOTO, headers=RAW)
+    assert problem(answer, 422).startswith("note: expected one value, got two of them.")
+    answer = here.client.post("/v1/analyses", files=[("file", ("a.jpg", PHOTO)), *[("note", (None, "x"))] * 2])
+    assert problem(answer, 422) == "note: expected it once in the form, got it twice."
+    answer = here.client.post("/v1/analyses", files={"file": ("a.jpg", PHOTO)}, data={"slim": "maybe"})
+    assert problem(answer, 422) == "slim: expected true or false, got 'maybe'."
     answer = here.client.post("/v1/analyses?frames=3&fps=2", content=PHOTO, headers=RAW)
     assert problem(answer, 422) == "expected one of frames, fps, scenes and every, got frames and fps."
 

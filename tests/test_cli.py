@@ -638,9 +638,9 @@ def test_a_limit_may_be_a_fraction(tmp_path, capsys):
 
 def test_a_folder_s_other_files_are_counted_by_kind(tmp_path, capsys):
     painted(40).save(tmp_path / "a.png")
-    for name in ("a.cr2", "b.PDF", "c.txt", "d.md", "e", "f.xyz", ".hidden"):
+    for name in ("a.cr2", "b.PDF", "c.txt", "d.md", "e", "f.[red]", ".hidden"):
         (tmp_path / name).write_text("x")
-    others = "skipped 6 other files: 1 .xyz file, 1 PDF, 1 file without an ending, 1 raw photo, 2 text"
+    others = "skipped 6 other files: 1 .[red] file, 1 PDF, 1 file without an ending, 1 raw photo, 2 text"
     for words, stream in (((), 0), (("--json",), 1), (("--quiet",), 1)):
         assert analyze(tmp_path, *words) == 0
         assert others in capsys.readouterr()[stream]
@@ -850,6 +850,7 @@ def test_a_part_that_cannot_be_loaded_is_one_sentence_and_status_2(tmp_path, cap
         (["analyze", "a.jpg", "--finder", "facemsh"], "Did you mean 'facemesh'?"),
         (["analyze", "a.jpg", "--witness", "compct"], "Did you mean 'compact'?"),
         (["analyze", "a.jpg", "--jobs", "0"], "at least 1"),
+        (["analyze", "a.mp4", "--from", "1:99"], "expected a moment such as 12.5, 1:30"),
         (["analyze", "a.jpg", "--option", "flip=false"], "PART.KEY=VALUE"),
         (["analyze", "a.jpg", "--resume"], "--resume needs --out"),
         (["regions", "--dialect", "mar"], "Did you mean 'mare'?"),
@@ -859,6 +860,18 @@ def test_wrong_usage_is_status_2_and_says_what_is_near(words, sentence, capsys):
     with pytest.raises(SystemExit) as ended:
         main(words)
     assert ended.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--from", "1:00", "--to", "0:30"], "--from, --to: expected a moment and a later one, got 60 and 30 seconds"),
+        (["--lines", "-"], "'-': expected the name of a file to write to, got what stands for standard output"),
+    ],
+)
+def test_what_cannot_be_meant_ends_before_the_work(words, sentence, capsys):
+    assert main(["analyze", "a.mp4", *words]) == 2
     assert sentence in capsys.readouterr().err
 
 

@@ -366,6 +366,22 @@ def test_a_picture_without_its_end_is_refused(kind: str):
     assert "damaged" in message
 
 
+def test_a_jpeg_lacks_its_end_mark_or_more():
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    content = encoded(noise, "JPEG")
+    assert media.read(content[:-2]).notes == ("The file lacks its end mark; the picture in it is whole.",)
+    assert "its end is missing" in refusal(content[:-14]), "its last blocks are not of one colour"
+    strays = media.read(content[:20] + b"\0\0" + content[20:])
+    assert not strays.damage and not strays.notes, "decoders pass over what stands between segments"
+
+
+def test_a_jpeg_that_was_sent_as_a_text_is_told_to_be_damaged():
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8))
+    content = encoded(noise, "JPEG", quality=95)
+    assert not media.read(content).damage
+    assert media.read(content.replace(b"\n", b"\r\n")).damage
+
+
 def tiff(*directories: list[tuple[int, int, int, int]], big: bool = False, order: str = "<") -> bytes:
     """A TIFF's directories, one after the other, each of (tag, type, count, value)."""
     head = (b"II" if order == "<" else b"MM") + struct.pack(order + "H", 43 if big else 42)
@@ -516,6 +532,7 @@ def box(brand: bytes, *more: bytes) -> bytes:
         (b"<!DOCTYPE html><html><body>403</body></html>", "a web page"),
         (b"\x1f\x8b\x08" + bytes(70), "an archive"),
         (b"SQLite format 3\0" + bytes(70), "a database"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n", "what Git LFS keeps"),
         (b"\x7fELF" + bytes(70), "a program"),
     ],
 )
@@ -760,6 +777,12 @@ def test_wrong_arrays_are_told_what_was_expected(array: np.ndarray, word: str):
 def test_other_objects_are_told_what_was_expected():
     assert "got list" in refusal([painted()], InputError)
     assert "NoneType" in refusal(None, InputError)
+    closed, ended = io.BytesIO(b"x"), io.BytesIO(encoded(painted(), "PNG"))
+    closed.close()
+    assert "expected a file that can be read" in refusal(closed, InputError)
+    ended.read()
+    assert "was read to its end: seek(0)" in refusal(ended, InputError)
+    assert "3,600 million pixels" in refusal(np.broadcast_to(np.uint8(7), (60_000, 60_000, 3)), TooLarge)
 
 
 # ------------------------------------------------------------------------------------------------------------- collect

@@ -320,6 +320,11 @@ def test_unknown_names_and_options_are_refused_with_the_nearest():
     for none in ("compact", ()):
         with pytest.raises(InputError, match="at least one witness"):
             Analyzer(finder="whole", witnesses=none)
+    for options in ([1], {"whole": 3}):
+        with pytest.raises(InputError, match="expected options as"):
+            analyzer(options=options)
+    with pytest.raises(UnknownName, match="Did you mean 'max_pixels'"):
+        analyzer(reading={"maxpixels": 1})
 
 
 # ---------------------------------------------------------------------------------------- with the shipped parts

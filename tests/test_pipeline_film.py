@@ -13,7 +13,6 @@ import films
 from facewitness import film
 from facewitness.apps.cli import main
 from facewitness.datasets import painted
-from facewitness.errors import InputError
 from facewitness.formats import html
 from facewitness.formats import json as wire
 from facewitness.pipeline import Analyzer
@@ -77,9 +76,14 @@ def test_one_frame_and_no_frames_and_notes(path, tmp_path):
     assert report.status == "ok" and any("analysed up to there" in note for note in report.notes)
 
 
-def test_moments_outside_the_film_are_the_callers_mistake(path):
-    with pytest.raises(InputError, match="expected moments inside the film"):
-        analyzer(reading={"sampling": {"start": 60.0}}).analyze(path)
+@pytest.mark.parametrize(
+    ("moments", "got"), [({"start": 60.0}, "got 1:00.0 to its end"), ({"start": 0.5, "end": 0.5001}, "")]
+)
+def test_moments_outside_a_film_are_a_failure_of_this_film_alone(path, moments, got):
+    """One short film of a folder does not end the command."""
+    report = analyzer(reading={"sampling": moments}).analyze(path)
+    assert report.status == "failed" and "expected moments inside the film" in report.problems[0].message
+    assert got in report.problems[0].message and report.problems[0].step == "read"
 
 
 def test_without_pyav_a_film_fails_and_a_photo_does_not(path, tmp_path, monkeypatch):

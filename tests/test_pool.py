@@ -171,6 +171,8 @@ def test_processes_tell_what_they_could_not_load():
         list(analyze_many([b""], jobs=2, finder="wole", witnesses=(Brightness(),)))
     with pytest.raises(FacewitnessError, match="at least one job"):
         list(analyze_many([b""], jobs=0))
+    with pytest.raises(FacewitnessError, match=r"expected several sources, got one, 'a\.jpg'"):
+        list(analyze_many("a.jpg"))  # a text is many letters
     with pytest.raises(WeightsError, match="Fetch them"):
         list(analyze_many([jpeg(painted(60))], jobs=2, finder=Unequipped(), witnesses=(Brightness(),)))
 

@@ -7,7 +7,9 @@ BMP, also run-length coded, PPM, WebP, AVIF, JPEG 2000, and TIFF in LZW, deflate
     JPEG   scans that are missing (progressive), restart markers that are not counted to the end, and data that does not
            reach to the last block or goes beyond it. The last is found by decoding: bytes put in before the end of a
            whole picture change nothing, and a few taken away change its last blocks. A baseline picture is tried only
-           where it looks like it (its last block is one colour, or its data holds a run of zeros)
+           where it looks like it (its end mark is missing, its last block is one colour, or its data holds a run of
+           zeros). A file that was sent as a text, so that each of its line feeds got a carriage return, is damaged
+           throughout
     PNG    rows that are missing: the decompressed data is counted where one of the last two rows is all zero
     TIFF   fewer strips or tiles than the picture has, or one that lies nowhere; a piece that is a JPEG is tried as one,
            fax data by putting bytes in behind it
@@ -33,8 +35,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _ZEROS = bytes(64)  # such a run in a JPEG's data is a lost piece, or a plain area whose codes are zeros
-_FILLING = bytes(range(1, 250)) * 2  # no 0xFF in it, so no marker
+_FILLING = bytes(range(170, 250)) * 6  # no 0xFF in it, so no marker, and nothing like the zeros that decoders put in
 _PIECE = 1 << 20
+_LINES = 16
 
 
 @dataclass(slots=True)
@@ -88,9 +91,11 @@ def is_short(extent: Extent, content: bytes, image: Image.Image) -> bool:
         return not all(row.any() for row in last) and _inflated(extent, content) < extent.expected
     if not extent.exact or not extent.data_end:
         return False
-    if not (extent.progressive or extent.suspicious or _ends_flat(image)):
+    if not (extent.progressive or extent.suspicious or not extent.ended or _ends_flat(image)):
         return False
-    scale = 2 if extent.progressive else 8  # a block's mean tells; of a progressive picture finer detail comes last
+    # A block's mean tells; of a progressive picture finer detail comes last, and where the end mark is missing, too, a
+    # few bytes may be all that is
+    scale = 1 if not extent.ended else 2 if extent.progressive else 8
     before, end = content[: extent.data_end], content[extent.data_end :]
     shown = _small(content, scale)
     if shown is None or _small(before + _FILLING + end, scale) != shown:
@@ -161,9 +166,13 @@ class _Jpeg:
     def walk(self) -> Extent:
         content, extent, size, place = self.content, self.extent, len(self.content), 2
         while place + 1 < size:
-            if content[place] != 0xFF:
+            if content[place] != 0xFF:  # decoders pass over what stands between segments
                 extent.missing = extent.missing or extent.scans > 0
-                return extent
+                index = int(np.searchsorted(self.markers, place))
+                if extent.scans or index == len(self.markers):
+                    return extent
+                place = int(self.markers[index])
+                continue
             marker = content[place + 1]
             if marker == 0xFF:
                 place += 1
@@ -184,7 +193,8 @@ class _Jpeg:
                 place = self._segment(marker, body, place + 2 + length)
             except (IndexError, struct.error):
                 return extent
-        if self.frames > 1:
+        lines = content.count(b"\n")  # some hundreds, of which one or two follow a carriage return by chance
+        if self.frames > 1 or (lines >= _LINES and content.count(b"\r\n") == lines):
             extent.missing = True
         if extent.progressive and extent.scans:
             extent.missing = extent.missing or any((bits != 0).any() for bits in self.depth.values())

@@ -254,6 +254,8 @@ class Dialogue:
         clip: Clip | None = None,
         witnesses: Sequence[Any] = (),
     ):
+        if not isinstance(report, Report):
+            raise InputError(f"Dialogue: expected a Report, as analyze() gives it, got {type(report).__name__}")
         self.report, self.backend, self.clip = report, backend, clip
         self.witness: Answering | None = next((w for w in witnesses if can_answer(w)), None)
         self.turns: list[tuple[str, Answer]] = []
@@ -372,7 +374,7 @@ class Dialogue:
     def _with_the_file(self, question: str, answer: Answer) -> Answer:
         """An answer about faces, behind what the file says where that decides: of what calls itself generated."""
         lead = self._said_by_the_file
-        rest = _LEADS.sub("", answer.text)
+        rest = _capital(where.LEADS.sub("", answer.text))
         if lead and answer.intent == "region" and answer.label == "real":
             return replace(answer, text=f"{rest} But {lower(lead)}", label="inconclusive")
         if not lead or answer.intent not in _OF_ALL or answer.regions:
@@ -1380,7 +1382,6 @@ _OF_MAKING = re.compile(r"\b(?:[Gg]enerat\w+|AI|[Aa]lgorithm\w*|[Ss]ynthe\w+|com
 _OF_EDITS = re.compile(rf"{_OF_PARTS.pattern}|\bedits\b|\bgenerat\w+")
 _OF_CAMERA = re.compile(r"\b(?:EXIF|cameras?|taken|software|program|metadata)\b")
 _OF_ALL = ("verdict", "picture", "which", "made", "sure", "why", "kind", "no_face")  # what the file may decide
-_LEADS = re.compile(r"^(?:As far as can be seen, yes|Not as far as can be seen|Yes|No|That cannot be decided)[.] ")
 _OF_SOMEBODY = ("who it is", patterns.SAME)
 _OF_A_PLACE = ("", "verdict", "why", "where", "sure", "quality", "made")
 _OF_CONTENT = ("", "verdict", "which", "faces", "where", "when", "made", "kind", "signs")

@@ -290,6 +290,10 @@ def writable(path: Path, what: str = "file") -> None:
         InputError: Nothing can.
     """
     place = path if what == "folder" else path.parent
+    if str(path) == "-":  # other programs write to standard output then
+        raise InputError(
+            f"'-': expected the name of a {what} to write to, got what stands for standard output. Name one."
+        )
     if what == "file" and path.is_dir():
         raise InputError(f"'{path}': expected a file's name to write to, got a folder. Name a file in it.")
     if path.is_symlink() and not path.exists():

@@ -128,7 +128,7 @@ def read(
     Raises:
         UnreadableMedia: no film, or one that cannot be read at all.
         TooLarge: beyond a limit.
-        InputError: the moments asked for lie outside the film.
+        UnreadableMedia: the moments asked for lie outside the film, too.
         MissingExtra: the package that decodes films is not installed.
     """
     sampling = sampling or Sampling()
@@ -639,14 +639,18 @@ def _survey(decoder: _Decoder, label: str, max_seconds: float) -> _Survey:
 
 
 def _window(survey: _Survey, sampling: Sampling, label: str) -> tuple[int, int]:
-    """Ranks of the first frame that may be judged and of the one after the last. Raises InputError for none."""
+    """Ranks of the first frame that may be judged and of the one after the last. Raises UnreadableMedia for none."""
     seconds = survey.seconds
     first = 0 if sampling.start is None else int(np.searchsorted(seconds, sampling.start - 1e-9))
     last = len(seconds) if sampling.end is None else int(np.searchsorted(seconds, sampling.end + 1e-9, "right"))
     if first >= last:
-        asked = f"{clock(sampling.start or 0)} to {'its end' if sampling.end is None else clock(sampling.end)}"
-        raise InputError(
-            f"'{label}': expected moments inside the film, which ends at {clock(round(seconds[-1]))}; got {asked}."
+        begin, end = sampling.start or 0.0, seconds[-1] if sampling.end is None else sampling.end
+        moments = {float(begin), float(end), float(seconds[-1])}  # with as many digits as tell them apart
+        digits = next((n for n in range(1, 4) if len({clock(t, n) for t in moments}) == len(moments)), 3)
+        asked = f"{clock(begin, digits)} to {'its end' if sampling.end is None else clock(end, digits)}"
+        raise UnreadableMedia(  # this film's: others of the folder may last longer
+            f"'{label}': expected moments inside the film that show a picture, and it ends at "
+            f"{clock(seconds[-1], digits)}; got {asked}. Say others: --from, --to."
         )
     return first, last
 

@@ -57,6 +57,7 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"MZ", "a program; expected a picture"),
     (b"\x7fELF", "a program; expected a picture"),
     (b"SQLite format 3", "a database; expected a picture"),
+    (b"version https://git-lfs", "what Git LFS keeps in a file's place; fetch the file: git lfs pull"),
 )
 _TEXT = "text; look into the file. A list of pictures is a CSV with a column file, and no list names another list"
 _PLAYLIST = "a playlist, which names other files and holds no film; name the film itself"

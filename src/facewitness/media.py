@@ -168,7 +168,17 @@ def read(
 
 def _read_up_to(file: IO[bytes], max_bytes: int, name: str | None) -> bytes:
     """A file object's bytes, one more than the limit at most: that is enough to be refused."""
-    content = file.read(max_bytes + 1)
+    try:
+        begins = file.tell() if hasattr(file, "seekable") and file.seekable() else 0
+        content = file.read(max_bytes + 1)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{name or 'file'}: expected a file that can be read, got one that cannot ({error})"
+        ) from error
+    if content == b"" and begins:
+        raise InputError(
+            f"{name or 'file'}: expected a file at its beginning, got one that was read to its end: seek(0)"
+        )
     if not isinstance(content, bytes):
         raise InputError(f"{name or 'file'}: expected a file open for reading bytes ('rb'), got one for text")
     return content
@@ -467,6 +477,8 @@ def _content(path: Path, label: str, max_bytes: int) -> bytes:
                 "looks at it and when, and could send you another file than others get. Fetch it yourself"
                 f"{':' if web else ' with'} {how}facewitness analyze picture.jpg"
             ) from error
+        if str(path).lower().startswith("file:/"):
+            raise UnreadableMedia(f"'{label}': expected a path, got an address. Leave 'file://' out.") from error
         raise UnreadableMedia(f"'{label}' does not exist. Check the path.") from error
     except PermissionError as error:
         raise UnreadableMedia(f"'{label}' may not be read. Give yourself the right to read it.") from error
@@ -520,7 +532,12 @@ def _decode(
             if broken:
                 notes.append("What the file says of further pages behind this one is damaged.")
             if page is not None and not 1 <= page <= count:
-                raise UnreadableMedia(f"'{label}': the file holds {count} pictures; expected a number from 1 to that.")
+                holds = (
+                    "1 picture; expected the number 1"
+                    if count == 1
+                    else f"{count} pictures; expected a number from 1 to that"
+                )
+                raise UnreadableMedia(f"'{label}': the file holds {holds}.")
             if count > 1 and (page is not None or image.format != "MPO" or _is_one_of_several(content)):
                 notes += _which(page, count, label, "page" if image.format == "TIFF" else "picture")
             if page is not None and page > 1:
@@ -844,6 +861,7 @@ def _from_image(image: Image.Image, label: str, max_pixels: int) -> Clip:
 
 def _from_array(array: NDArray[Any], label: str, max_pixels: int) -> Clip:
     wanted = "an array of uint8 with the shape (height, width, 3) in RGB, (height, width, 4) or (height, width)"
+    array = np.asarray(array)  # np.matrix is never of three dimensions
     if array.dtype != np.uint8:
         if array.dtype.kind == "f":
             holes = "" if np.isfinite(array).all() else ", and it holds NaN or infinite values"
@@ -853,6 +871,8 @@ def _from_array(array: NDArray[Any], label: str, max_pixels: int) -> Clip:
     shape = array.shape
     if array.size == 0 or array.ndim not in (2, 3) or (array.ndim == 3 and shape[2] not in (1, 3, 4)):
         raise InputError(f"{label}: expected {wanted}, got the shape {shape}.")
+    if shape[0] * shape[1] > max_pixels:  # a view may stand for more than there is memory
+        raise _too_many_pixels(label, shape[1], shape[0], max_pixels)
     notes: list[str] = []
     if array.ndim == 2 or shape[2] == 1:
         pixels = np.repeat(array.reshape(shape[0], shape[1], 1), 3, axis=2)
@@ -860,8 +880,6 @@ def _from_array(array: NDArray[Any], label: str, max_pixels: int) -> Clip:
         pixels = upright.on_white(array, notes)
     else:
         pixels = np.ascontiguousarray(array)
-    if shape[0] * shape[1] > max_pixels:
-        raise _too_many_pixels(label, shape[1], shape[0], max_pixels)
     return Clip(label, (Frame(pixels),), notes=tuple(notes))
 
 

@@ -212,11 +212,12 @@ INTENTS: dict[str, str] = {
     ),
     "signs": _any(
         # "What is the weakest sign?"
-        r"\b(?:strong|weak|bigg|larg|clear|bad|worst|best|most|least|main)(?:er|est)?(?: \w+)? (?:signs?|traces?|"
+        r"\b(?:strong|weak|bigg|larg|clear|bad|worst|best|most|least(?! suspicious| likely)|main)(?:er|est)?(?: \w+)? "
+        r"(?:signs?|traces?|"
         r"findings?|clues?|hints?|evidence|regions?|areas?|parts?|places?)\b",
         # "Which region is the most suspicious?"
-        r"\b(?:which|what) (?:regions?|areas?|parts?|places?|features?|signs?)\b.*\b(?:most|least|worst|strongest|"
-        r"weakest)\b",
+        r"\b(?:which|what) (?:regions?|areas?|parts?|places?|features?|signs?)\b.*\b(?:most|"
+        r"least(?! suspicious| likely)|worst|strongest|weakest)\b",
         # "How many signs are there?"
         r"\b(?:how many|list|count|name|what|which)(?: (?:me|are|were|all|of|the|did you find))* (?:signs?|findings|"
         r"traces|clues|hints)\b(?!.*\bmeans?\b)",
@@ -227,6 +228,10 @@ INTENTS: dict[str, str] = {
         # "Which parts are not fake?"
         rf"\b(?:which|what|where)\b(?! (?:face|person|man|woman)s?\b).*\b(?:(?:not|isn't|aren't|un\w+) {FAKE}|(?:is|"
         rf"are|looks?|seems?)(?: to be)? (?:{REAL}|fine|ok(?:ay)?|clean|right|normal|good|in order))\b",
+        # "Which part is least suspicious?"
+        r"\b(?:regions?|areas?|parts?|places?|features?) (?:is |are |looks? |seems? )?(?:the )?"
+        r"least (?:suspicious|likely)\b",
+        r"\bleast suspicious (?:regions?|areas?|parts?|places?|features?)\b",  # "What is the least suspicious part?"
         # "Which parts were not touched?"
         r"\b(?:which|what) (?:parts?|regions?|areas?|places?) (?:were|was|have|has)(?:n't| not)\b",
     ),
@@ -287,6 +292,10 @@ INTENTS: dict[str, str] = {
         # "How many percent of fakes do you miss?"
         r"\bdo you (?:ever )?(?:miss|catch|detect|overlook|recogni[sz]e)\b",
         r"\bhow good (?:is|are) (?:you|this|the tool|it)\b",  # "How good are you?"
+        # "Can you prove that it is fake?"
+        r"\b(?:can|could|do|does|did|will|would) (?:you|it|this|that|the (?:report|result|verdict)) (?:really )?"
+        r"prove\b",
+        r"\b(?:trained|learn(?:ed|t)|tested) (?:on|from|with)\b",  # "What was it trained on?"
         r"\bbelieve (?:you|it|this|that)\b",  # "Can I believe you?"
         # "Is the probability correct?"
         r"\b(?:the|your|this|that) (?:\w+ )?(?:verdict|result|conclusion|decision|judge?ment|answer|analysis|"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 import itertools
 import json
 import threading
@@ -136,6 +137,12 @@ class Analyzer:
         if isinstance(witnesses, str) or not witnesses:
             raise InputError(f"Analyzer: expected a list of at least one witness, got {witnesses!r}")
         names = [part for part in (finder, *witnesses) if isinstance(part, str)]
+        if not isinstance(options, Mapping) or not all(isinstance(given, Mapping) for given in options.values()):
+            raise InputError(f"Analyzer: expected options as {{part: {{option: value}}}}, got {options!r:.80}")
+        known = sorted(inspect.signature(media.read).parameters.keys() - {"source", "name"})
+        for name in reading or {}:
+            if name not in known:
+                raise UnknownName("word of reading", name, known)
         for name in options:
             if name not in names:
                 raise UnknownName("part to give options to", name, names)

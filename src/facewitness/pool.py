@@ -25,6 +25,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
+from os import PathLike
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -70,11 +71,13 @@ def analyze_many(
         **options: those of `Analyzer`.
 
     Raises:
-        InputError: fewer than one job.
+        InputError: fewer than one job, or one source instead of several.
         Whatever `Analyzer` and `then` raise.
     """
     if jobs < 1:
         raise InputError(f"analyze_many: expected at least one job, got {jobs}")
+    if isinstance(sources, str | bytes | PathLike):  # a text is many letters to Python
+        raise InputError(f"analyze_many: expected several sources, got one, {sources!r:.80}; put it into a list")
     if jobs == 1 and seconds is None:
         analyzer = Analyzer(**options)
         for source in sources:

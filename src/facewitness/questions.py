@@ -54,8 +54,10 @@ def asked(question: str) -> str:
         question: As it was asked.
 
     Raises:
-        InputError: For none, and one of more than MOST characters.
+        InputError: For none, for what is no text, and one of more than MOST characters.
     """
+    if not isinstance(question, str):
+        raise InputError(f"expected a question as text, got {type(question).__name__}")
     question = question.strip()
     if not question:
         raise InputError('expected a question, such as "Is the nose fake?", got an empty one')
@@ -207,6 +209,12 @@ _OF_HALF = {
 }
 
 
+# "Is the left eye more suspicious than the right?" names two
+_THAN = re.compile(
+    r"\b(left|right) (eyebrow|eye|ear|cheek)(\b.{0,60}\bthan (?:the |his |her |their )?)(left|right)\b(?! \w)"
+)
+
+
 def asked_regions(question: str) -> tuple[str, ...]:
     """The tree's regions a question names: a part by its own name ("upper lip"), else MARE's by its words.
 
@@ -215,7 +223,7 @@ def asked_regions(question: str) -> tuple[str, ...]:
     Args:
         question: As it was asked.
     """
-    question = regions.under_eyes(normal(question))
+    question = _THAN.sub(r"\1 \2\3\4 \2", regions.under_eyes(normal(question)))
     words = " " + re.sub(r"[\s_\-]+", " ", re.sub(r"[^\w\s\-]", " ", question)).strip() + " "
     own = [
         name

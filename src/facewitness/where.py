@@ -20,6 +20,10 @@ from facewitness.phrases import capital, listed, percent, places_of, visible
 from facewitness.types import Finding, Label, PersonReport
 
 TURNED = 30.0  # degrees of yaw from which the far side counts as hidden
+# How an answer begins that says yes or no
+LEADS = re.compile(
+    r"^(?:As far as can be seen, yes[.:]|Not as far as can be seen[.:]|Yes[.]|No[.]|That cannot be decided[.]) "
+)
 
 
 def about_regions(face: PersonReport, names: Sequence[str], question: str) -> Answer:
@@ -53,7 +57,7 @@ def and_elsewhere(face: PersonReport, names: Sequence[str], text: str) -> str:
         what = listed([f"the {regions.title(f.region or '')}" for f in still])
         more += f" {not_resting(what, still, len(still) > 1 or _is_plural(still[0].region or ''), face.mask)}"
     more = more.strip() or "No other place is named."
-    return f"{capital(re.sub(r'^(?:Yes|No)[.] ', '', text))} {more}"
+    return f"{capital(LEADS.sub('', text))} {more}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +135,9 @@ def _of_an_undecided_face(region: _Region) -> Answer:
 
 
 def _of_a_face_without_a_sign(region: _Region) -> Answer:
-    yes = questions.yes_or_no(region.question, forged=False)
-    words = f"{yes}Nothing is claimed at {region.place}: the face shows no sign of forgery."
+    begins = {"Yes. ": "As far as can be seen, yes: nothing", "No. ": "Not as far as can be seen: nothing"}
+    begin = begins.get(questions.yes_or_no(region.question, forged=False), "Nothing")
+    words = f"{begin} is claimed at {region.place}, for the face shows no sign of forgery."
     weak = [f for f in suspected(region.face) if is_at(f, region.name)]
     if weak:
         words += f" A witness saw something there, too weak for the verdict. {in_words(weak[0])}"

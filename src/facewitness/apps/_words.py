@@ -210,6 +210,10 @@ def sampling(arguments: argparse.Namespace) -> dict[str, Any]:
         "every": arguments.all or None, "start": arguments.start, "end": arguments.end,
     }  # fmt: skip
     given = {name: value for name, value in requested.items() if value is not None}
+    if arguments.start is not None and arguments.end is not None and arguments.end <= arguments.start:
+        raise InputError(
+            f"--from, --to: expected a moment and a later one, got {arguments.start:g} and {arguments.end:g} seconds"
+        )
     return ({"sampling": given} if given else {}) | ({"as_film": True} if arguments.film else {})
 
 
@@ -235,7 +239,8 @@ def moment(text: str) -> float:
         values = [float(part) for part in parts]
     except ValueError:
         values = [-1.0]
-    if len(parts) > 3 or not all(0 <= value < float("inf") for value in values):
+    within = [float("inf"), 60.0, 60.0]  # 1:75 is a slip
+    if len(parts) > 3 or not all(0 <= value < most for value, most in zip(values, within, strict=False)):
         raise argparse.ArgumentTypeError(f"expected a moment such as 12.5, 1:30 or 1:02:03, got {text!r}")
     for value in values:
         seconds = 60 * seconds + value

@@ -542,7 +542,8 @@ def _tell(
     where = errors if arguments.json or arguments.quiet else screen
     others = _others(left_out)
     if not arguments.quiet and (count > 1 or skipped):
-        where.print("; ".join(filter(None, (tally.words(), f"{skipped} done before" if skipped else "", others))))
+        total = "; ".join(filter(None, (tally.words(), f"{skipped} done before" if skipped else "", others)))
+        where.print(total, markup=False, emoji=False)  # an ending may look like markup
     elif others:  # nothing is left out without a word
         where.print(f"facewitness: {others}" if arguments.quiet else others, markup=False, emoji=False)
     return tally.status()

@@ -242,7 +242,7 @@ def dimensions(report: Report) -> list[str]:
     Args:
         report: Of any status.
     """
-    facts = [f"{report.size[0]:,} × {report.size[1]:,} pixels".replace(",", " ")] if report.size else []
+    facts = [f"{report.size[0]} × {report.size[1]} pixels"] if report.size else []
     if report.medium is not None and (seconds := report.medium.seconds) is not None:
         facts.append(f"{clock(seconds)}, {report.medium.frames} frames")
     if report.status == "ok":

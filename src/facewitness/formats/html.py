@@ -241,7 +241,7 @@ def _bar(verdict: Verdict, thresholds: tuple[float, float] | None) -> Element | 
 
     words = f"Probability on a scale from 0 to 100 %: {odds(verdict)}."
     marks = [span(0, 1, y=25, height=8, rx=4, class_="track")]
-    ticks = [(0.0, 50, "0 %", "start"), (1.0, 50, "100 %", "end")]
+    ticks = [(0.0, 54, "0 %", "start"), (1.0, 54, "100 %", "end")]
     if thresholds is not None:
         marks += [
             span(*thresholds, y=18, height=22, class_="band"),
@@ -260,7 +260,7 @@ def _bar(verdict: Verdict, thresholds: tuple[float, float] | None) -> Element | 
         marks.append(span(*verdict.interval, y=25, height=8, rx=4, class_="interval"))
     marks.append(_e("circle", cx=f"{100 * verdict.fake:.2f}%", cy=29, r=7, class_="point"))
     marks += [_e("text", text, x=f"{100 * at:.2f}%", y=y, text_anchor=anchor) for at, y, text, anchor in ticks]
-    return _e("svg", *marks, width="100%", height=54, role="img", aria_label=words, class_="bar")
+    return _e("svg", *marks, width="100%", height=58, role="img", aria_label=words, class_="bar")
 
 
 def _anchor(at: float) -> str:

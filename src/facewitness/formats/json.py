@@ -240,6 +240,8 @@ def parse(data: bytes | str) -> Report:
     Raises:
         ReportError: says where the line leaves the format and what to do.
     """
+    if not isinstance(data, str | bytes | bytearray):
+        raise ReportError(f"Expected one report as JSON, bytes or text, got {type(data).__name__}. Try json.dumps.")
     try:
         return _read_report(_Value(_loaded(data), ""))
     except RecursionError as error:

@@ -191,6 +191,7 @@ async def send(
         try:
             called, fields = await body.receive(request, incoming, here.settings)
             given = body.words_of(fields, request.query_params, _KNOWN)
+            slim = slim or _truth("slim", fields.get("slim", "false"))
             row = await run_in_threadpool(
                 here.submit,
                 incoming,
@@ -209,6 +210,12 @@ async def send(
     return await _shown(here, row, 200 if row.ended else 202, waited, slim)
 
 
+def _truth(name: str, text: str) -> bool:
+    if text.lower() not in ("true", "false", "1", "0"):
+        raise Refused("invalid", f"{name}: expected true or false, got {text[:40]!r}.")
+    return text.lower() in ("true", "1")
+
+
 def _sampling(form: dict[str, str]) -> dict[str, Any]:
     """Which frames of a film are judged, by what was said of it. Raises Refused."""
     given: dict[str, Any] = {}
@@ -217,11 +224,9 @@ def _sampling(form: dict[str, str]) -> dict[str, Any]:
         if text == "":
             continue
         try:
-            value = text.lower() in ("true", "1") if kind is bool else kind(text)
-            if kind is bool and text.lower() not in ("true", "false", "1", "0"):
-                raise ValueError
+            value = _truth(name, text) if kind is bool else kind(text)
         except ValueError:
-            wanted = {int: "a whole number", float: "a number", bool: "true or false"}[kind]
+            wanted = {int: "a whole number", float: "a number"}[kind]
             raise Refused("invalid", f"{name}: expected {wanted}, got {text[:40]!r}.") from None
         low, most = _WITHIN.get(name, (0, 1))
         if not low <= value <= most:  # nor NaN

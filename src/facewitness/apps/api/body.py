@@ -149,6 +149,8 @@ class _Form:
             raise Refused("invalid", f"Expected the file as the part 'file', got it as '{self._into[:40]}'.")
         elif len(self._fields) >= _MOST_FIELDS:
             raise Refused("invalid", f"Expected at most {_MOST_FIELDS} fields in the form, got more.")
+        elif self._into in self._fields:
+            raise Refused("invalid", f"{self._into[:40]}: expected it once in the form, got it twice.")
         else:
             self._fields[self._into] = ""
         self._value = b""
@@ -193,7 +195,12 @@ def words_of(fields: dict[str, str], query: Any, known: Collection[str]) -> dict
     Raises:
         Refused: for a word that is not `known`: what was meant by it would be lost.
     """
-    given = {**{name: str(value) for name, value in query.items()}, **fields}
+    given = {name: str(value) for name, value in query.items()}
+    for name, value in (*query.multi_items(), *fields.items()):
+        if given.setdefault(name, str(value)) != str(value):
+            raise Refused(
+                "invalid", f"{name[:40]}: expected one value, got two of them. Say it in the form or in the address."
+            )
     for name in given:
         if name not in known:
             words = f"expected one of {', '.join(known)} beside the file"
