@@ -435,8 +435,10 @@ def test_fifas_published_recipe_fits_a_common_card_and_is_shared_by_several(caps
     assert "does not fit an 80 GB card (H100)" in capsys.readouterr().out
 
 
-KFDS_OWN = sorted(
-    file.name for file in (RUNS / "kfd").glob("*.toml") if "[encoders]" in file.read_text(encoding="utf-8")
+KFDS_OWN = sorted(  # but for the one whose CLIP is a folder that `small_clip.py` makes
+    file.name
+    for file in (RUNS / "kfd").glob("*.toml")
+    if "[encoders]" in file.read_text(encoding="utf-8") and file.name != "ablation-clip.toml"
 )
 
 
